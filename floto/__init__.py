@@ -1,0 +1,119 @@
+"""Task orchestration for Amazon SWF, decided by a pure function over the history."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from floto.core.codec import Codec
+from floto.core.decide import decide
+from floto.core.errors import (
+    FlotoError,
+    HistoryError,
+    PayloadError,
+    ServiceError,
+    ServiceFault,
+    ServiceUnavailable,
+    SpecError,
+    UnknownResource,
+    WorkflowEnded,
+    WorkflowError,
+    WorkflowFailed,
+)
+from floto.core.expand import expand
+from floto.core.failures import Failure
+from floto.core.fold import fold
+from floto.core.history import History
+from floto.core.ports import Service, StartRequest
+from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
+from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
+from floto.core.specs import CODEC, ActivityTask, ChildWorkflow, DeciderSpec, Generator, Timer
+from floto.core.state import State
+from floto.core.tasks import NO_RESULT, Given, Task
+
+if TYPE_CHECKING:
+    from floto.runtime.activities import Activities, ActivityError, Canceled, activity, current, generator
+    from floto.runtime.connect import UnknownService, connect
+    from floto.runtime.decider import Decider
+    from floto.runtime.run import WrongWorkflow, run
+    from floto.runtime.worker import ActivityWorker
+
+__version__ = "1.0.0.dev0"
+
+#: Names that bring threads, sockets and files with them: loaded when they are first used, so
+#: that deciding offline needs none of it.
+_RUNTIME = {
+    "Activities": "activities",
+    "ActivityError": "activities",
+    "ActivityWorker": "worker",
+    "Canceled": "activities",
+    "Decider": "decider",
+    "UnknownService": "connect",
+    "WrongWorkflow": "run",
+    "activity": "activities",
+    "connect": "connect",
+    "current": "activities",
+    "generator": "activities",
+    "run": "run",
+}
+
+__all__ = [
+    "CODEC",
+    "NO_RESULT",
+    "Activities",
+    "ActivityError",
+    "ActivityTask",
+    "ActivityType",
+    "ActivityWorker",
+    "Canceled",
+    "ChildWorkflow",
+    "Codec",
+    "Decider",
+    "DeciderSpec",
+    "ExponentialBackoff",
+    "Failure",
+    "FixedDelay",
+    "FlotoError",
+    "Generator",
+    "Given",
+    "History",
+    "HistoryError",
+    "InstantRetry",
+    "PayloadError",
+    "Retry",
+    "RetryStrategy",
+    "Service",
+    "ServiceError",
+    "ServiceFault",
+    "ServiceUnavailable",
+    "SpecError",
+    "StartRequest",
+    "State",
+    "Task",
+    "Timer",
+    "UnknownResource",
+    "UnknownService",
+    "WorkflowEnded",
+    "WorkflowError",
+    "WorkflowExecution",
+    "WorkflowFailed",
+    "WorkflowType",
+    "WrongWorkflow",
+    "__version__",
+    "activity",
+    "connect",
+    "current",
+    "decide",
+    "expand",
+    "fold",
+    "generator",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _RUNTIME.get(name)
+    if module is None:
+        msg = f"module 'floto' has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"floto.runtime.{module}"), name)

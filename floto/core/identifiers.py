@@ -1,0 +1,51 @@
+"""Which characters SWF takes in ids and names: one truth for specs and for the model of SWF.
+
+Source: the API reference, e.g.
+https://docs.aws.amazon.com/amazonswf/latest/apireference/API_StartWorkflowExecution.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+#: What SWF's prose forbids in ids and names. It also forbids ``:``, which the service is known to accept
+#: in the ids of activities, timers and workflows; of the others floto takes the prose at its word.
+#: Halves of a surrogate pair are no text to begin with.
+FORBIDDEN_IN_IDS = re.compile(r"[/|\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+FORBIDDEN_IN_NAMES = re.compile(r"[:/|\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+FORBIDDEN_WORD = "arn"
+
+
+def id_problems(what: str, value: Any, limit: int = 256) -> Iterable[str]:
+    """What SWF would not take in the id of an activity, a timer or a workflow."""
+    return _problems(what, value, limit, FORBIDDEN_IN_IDS, "'/', '|'")
+
+
+def name_problems(what: str, value: Any, limit: int = 256) -> Iterable[str]:
+    """What SWF would not take in the name of a type, a task list or a domain, or in a version."""
+    return _problems(what, value, limit, FORBIDDEN_IN_NAMES, "':', '/', '|'")
+
+
+def _problems(
+    what: str, value: Any, limit: int, forbidden: re.Pattern[str], characters: str
+) -> Iterable[str]:
+    if not isinstance(value, str) or not value:
+        yield f"{what} must be text of at least one character, not {shown(value)}"
+    elif len(value) > limit:
+        yield f"{what} is {len(value)} characters long; at most {limit} fit"
+    elif forbidden.search(value) or value == FORBIDDEN_WORD:
+        yield f"{what}: SWF takes no {characters}, control characters or half characters in it, nor 'arn'"
+
+
+def shown(value: Any) -> str:
+    """A value as messages show it: never too long, whatever it is."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a message about a value must not fail on it
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+_SHOWN = 80

@@ -1,0 +1,181 @@
+"""What travels through SWF's text fields: JSON, compressed when it is too long.
+
+SWF takes 32,768 characters per field. Longer JSON is compressed (zlib, base64, behind a
+prefix that no JSON text can have); what is still too long raises ``PayloadError``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from cattrs.preconf.json import JsonConverter, make_converter
+
+from floto.core.errors import PayloadError
+from floto.core.limits import DATA_LIMIT
+
+LIMIT = DATA_LIMIT
+#: Bytes a compressed payload may unpack to.
+UNPACKED_LIMIT = 16 * 2**20
+_PREFIX = "floto:zlib:"
+
+
+def _converter() -> JsonConverter:
+    converter = make_converter()
+
+    def in_order(values: Any) -> list[Any]:
+        # A set has no order that two processes would agree on.
+        return sorted(map(converter.unstructure, values), key=lambda value: json.dumps(value, sort_keys=True))
+
+    def refuse(value: Any) -> NoReturn:
+        msg = f"{type(value).__name__} is no text: decode it, or pass on where it is stored"
+        raise TypeError(msg)
+
+    hooks: dict[type, Callable[[Any], Any]] = {
+        set: in_order,
+        frozenset: in_order,
+        bytes: refuse,
+        bytearray: refuse,
+    }
+    for kind, hook in hooks.items():
+        converter.register_unstructure_hook(kind, hook)
+    return converter
+
+
+_CONVERTER = _converter()
+_STYLE: dict[str, Any] = {"allow_nan": False, "sort_keys": True, "separators": (",", ":")}
+_ENCODER = json.JSONEncoder(ensure_ascii=False, **_STYLE)
+_ASCII_ENCODER = json.JSONEncoder(ensure_ascii=True, **_STYLE)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    msg = f"{name} is not JSON"
+    raise ValueError(msg)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_constant(text)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+class FrozenDict(dict[str, Any]):
+    """A JSON object inside a frozen spec: reads, prints and compares as a dict, but never changes."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        return FrozenDict, (dict(self),)
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        msg = "an input inside a spec cannot change; build a new task instead"
+        raise TypeError(msg)
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+
+def freeze(value: Any) -> Any:
+    """The JSON form of a value (dates, enums, attrs classes and dataclasses through cattrs), frozen."""
+    return frozen(json.loads(encode(value, "the input of a task")))
+
+
+def frozen(value: Any) -> Any:
+    """The same value such that it can no longer change: objects frozen, lists as tuples."""
+    if isinstance(value, dict):
+        return FrozenDict({key: frozen(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return tuple(frozen(item) for item in value)
+    return value
+
+
+def dumps(value: Any, what: str) -> str:
+    """A value as JSON text that fits SWF; raises ``PayloadError`` naming ``what`` it was."""
+    return pack(encode(value, what), what)
+
+
+def dumps_plain(value: Any, what: str) -> str:
+    """``dumps`` for what is JSON already, such as a context made of results."""
+    try:
+        return pack(_text(value), what)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PayloadError(what, f"cannot be written as JSON: {error}") from error
+
+
+def pack(text: str, what: str) -> str:
+    """Compress JSON text that is too long for SWF; raises ``PayloadError`` if it still is."""
+    if len(text) <= LIMIT:
+        return text
+    data = text.encode()
+    # 9, so that as much as possible fits.
+    packed = _PREFIX + b64encode(zlib.compress(data, 9)).decode()
+    if len(packed) > LIMIT or len(data) > UNPACKED_LIMIT:
+        problem = (
+            f"is {len(text):,} characters long ({len(packed):,} compressed); SWF takes {LIMIT:,}. "
+            "Store the data elsewhere and pass on where it is"
+        )
+        raise PayloadError(what, problem)
+    return packed
+
+
+def loads(text: str | None) -> Any:
+    """What a payload says; text that is not JSON, from a worker in another language, is itself."""
+    if text is None:
+        return None
+    if text.startswith(_PREFIX):
+        text = _unpack(text)
+    try:
+        return _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def encode(value: Any, what: str) -> str:
+    """A value as JSON text of any length; raises ``PayloadError`` naming ``what`` it was."""
+    try:
+        return _text(_CONVERTER.unstructure(value))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PayloadError(what, f"cannot be written as JSON: {error}") from error
+
+
+def _text(simple: Any) -> str:
+    try:
+        text = _ENCODER.encode(simple)
+    except TypeError:
+        # Keys of several types do not sort until JSON has made texts of them.
+        simple = json.loads(json.dumps(simple, allow_nan=False), object_pairs_hook=_distinct)
+        text = _ENCODER.encode(simple)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, which only an escape can carry.
+        return _ASCII_ENCODER.encode(simple)
+    return text
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        msg = "two keys of an object are the same text"
+        raise ValueError(msg)
+    return found
+
+
+def _unpack(text: str) -> str:
+    try:
+        unpacker = zlib.decompressobj()
+        data = unpacker.decompress(b64decode(text[len(_PREFIX) :], validate=True), UNPACKED_LIMIT)
+        if unpacker.eof:
+            return data.decode()
+        problem = f"unpacks to more than {UNPACKED_LIMIT:,} bytes" if data else "is cut off"
+    except (ValueError, zlib.error) as error:
+        problem = f"cannot be unpacked: {error}"
+    what = "a compressed payload"
+    raise PayloadError(what, problem)

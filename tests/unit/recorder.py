@@ -1,0 +1,110 @@
+"""Writes short histories by hand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from floto import (
+    ActivityTask,
+    DeciderSpec,
+    Generator,
+    History,
+    Task,
+)
+from floto.core import events as e
+from floto.core.events import Event
+from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+from tests.property.simulator import BEGINNING
+
+RUN = WorkflowExecution("w", "r")
+CHILD = WorkflowExecution("w:c", "rc")
+TYPE = WorkflowType("w", "v")
+
+
+class Recorder:
+    """Writes a history event by event."""
+
+    def __init__(self, input: Any = None) -> None:
+        text = None if input is None else json.dumps(input)
+        start = e.WorkflowExecutionStarted(
+            child_policy="TERMINATE",
+            task_list=TaskList("decide"),
+            workflow_type=TYPE,
+            input=text,
+            tag_list=("tag",),
+            execution_start_to_close_timeout="100",
+        )
+        self.data: list[Any] = [start]
+
+    def add(self, data: Any) -> int:
+        self.data.append(data)
+        return len(self.data)
+
+    def schedule(self, id_: str) -> int:
+        return self.add(
+            e.ActivityTaskScheduled(
+                activity_type=ActivityType("a", "v"),
+                activity_id=id_,
+                task_list=TaskList("work"),
+                decision_task_completed_event_id=1,
+            )
+        )
+
+    def start(self, id_: str) -> tuple[int, int]:
+        scheduled = self.schedule(id_)
+        return scheduled, self.add(e.ActivityTaskStarted(scheduled_event_id=scheduled))
+
+    def complete(self, id_: str, result: Any = None) -> None:
+        scheduled, started = self.start(id_)
+        self.add(
+            e.ActivityTaskCompleted(
+                scheduled_event_id=scheduled, started_event_id=started, result=json.dumps(result)
+            )
+        )
+
+    def fail(self, id_: str, details: str = "boom") -> None:
+        scheduled, started = self.start(id_)
+        self.add(
+            e.ActivityTaskFailed(
+                scheduled_event_id=scheduled, started_event_id=started, reason="Error", details=details
+            )
+        )
+
+    def child(self, id_: str = "c", *, started: bool = True) -> int:
+        initiated = self.add(
+            e.StartChildWorkflowExecutionInitiated(
+                workflow_id=f"w:{id_}",
+                workflow_type=TYPE,
+                task_list=TaskList("decide"),
+                decision_task_completed_event_id=1,
+                child_policy="TERMINATE",
+                control=f"floto.task:{id_}",
+            )
+        )
+        if started:
+            self.add(
+                e.ChildWorkflowExecutionStarted(
+                    workflow_execution=CHILD, workflow_type=TYPE, initiated_event_id=initiated
+                )
+            )
+        return initiated
+
+    def cancel(self) -> None:
+        self.add(e.WorkflowExecutionCancelRequested())
+
+    @property
+    def history(self) -> History:
+        return History([Event(n, BEGINNING, data) for n, data in enumerate(self.data, start=1)], RUN)
+
+
+def task(id_: str, requires: Any = (), **fields: Any) -> ActivityTask:
+    return ActivityTask(name="a", version="v", id_=id_, requires=requires, **fields)
+
+
+def spec(*tasks: Task, **fields: Any) -> DeciderSpec:
+    return DeciderSpec(activity_tasks=tasks, activity_task_list="work", **fields)
+
+
+def generator(id_: str, requires: Any = ()) -> Generator:
+    return Generator(name="g", version="v", id_=id_, requires=requires)

@@ -1,0 +1,112 @@
+"""The core is pure, and stays so."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from floto import ActivityTask, DeciderSpec, ExponentialBackoff, History, Task, Timer
+from tests.property.simulator import Plot, simulate
+
+FORBIDDEN = (
+    "boto3",
+    "botocore",
+    "sqlite3",
+    "socket",
+    "threading",
+    "logging",
+    "random",
+    "uuid",
+    "subprocess",
+    "asyncio",
+)
+
+
+def modules_after(statement: str) -> set[str]:
+    program = f"import sys\n{statement}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_a_fresh_interpreter_loads_no_io_with_the_core() -> None:
+    # attrs itself loads threading, for repr() of objects that contain themselves; what it
+    # brings is not ours to keep out.
+    brought = modules_after("import attrs")
+    assert not set(FORBIDDEN) - {"threading"} & brought
+    loaded = modules_after("import floto.core, floto.core.decide, floto.core.service.world")
+    assert not set(FORBIDDEN) & (loaded - brought)
+
+
+def test_the_public_names_are_all_there() -> None:
+    import floto  # noqa: PLC0415 - the test is about this import
+
+    assert all(getattr(floto, name) is not None for name in floto.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Flotto'"):
+        _ = floto.Flotto
+
+
+PROGRAM = """
+import sys
+from floto import DeciderSpec, History, decide
+from floto.core import wire
+import json
+lines = sys.stdin.read().splitlines()
+armed = False
+impure = {"open", "socket", "subprocess", "os", "sqlite3", "urllib", "import", "exec"}
+def audit(event, args):
+    if armed and event.split(".")[0] in impure:
+        raise RuntimeError(f"decide is not pure: {event} {args}")
+pairs = [(DeciderSpec.from_json(a), History.from_swf(json.loads(b))) for a, b in zip(lines[::2], lines[1::2])]
+decide(*pairs[0])
+sys.addaudithook(audit)
+armed = True
+answers = [decide(spec, history) for spec, history in pairs]
+armed = False
+for answer in answers:
+    print(json.dumps([wire.decision_to_swf(decision) for decision in answer]))
+"""
+
+
+def test_01_the_same_bytes_in_every_process() -> None:
+    """Other hash seeds, time zones and locales change nothing, and nothing is opened on the way."""
+    first = ActivityTask(
+        name="work", version="v1", id_="a", retry_strategy=ExponentialBackoff(retries=9, jitter=1)
+    )
+    tasks: list[Task] = [
+        first,
+        Timer(id_="t", delay_in_seconds=1),
+        ActivityTask(name="work", version="v1", requires=["a", "t"]),
+    ]
+    spec = DeciderSpec(activity_tasks=tasks, activity_task_list="work")
+    spec_text = json.dumps(json.loads(spec.to_json()))
+    simulation = simulate(spec, Plot(outcomes=9, input={"ä": ["ß", 1.5]}))
+    lines = []
+    for step in simulation.steps:
+        raw = [
+            {**event, "eventTimestamp": event["eventTimestamp"].timestamp()}
+            for event in step.history.to_swf()
+        ]
+        lines += [spec_text, json.dumps(raw)]
+        assert History.from_swf(raw).events == step.history.events
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            input="\n".join(lines),
+            env={"PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": locale, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for seed, zone, locale in (
+            ("0", "UTC", "C"),
+            ("1", "Asia/Tokyo", "C.UTF-8"),
+            ("77", "America/Lima", "POSIX"),
+        )
+    ]
+    assert [run.stderr for run in runs] == [""] * 3
+    outputs = {run.stdout for run in runs}
+    assert len(outputs) == 1
+    assert outputs.pop().count("decisionType") >= 4

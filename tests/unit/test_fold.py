@@ -1,0 +1,122 @@
+"""Histories that cannot have happened, and what a state keeps."""
+
+from __future__ import annotations
+
+import pytest
+
+from floto import History, HistoryError, decide, fold
+from floto.core import events as e
+from floto.core.events import Event
+from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+from floto.core.specs import DeciderSpec
+from floto.core.state import Kind, Status
+from tests.property.simulator import BEGINNING
+
+START = e.WorkflowExecutionStarted(
+    child_policy="TERMINATE", task_list=TaskList("decide"), workflow_type=WorkflowType("w", "v")
+)
+SCHEDULED = e.ActivityTaskScheduled(
+    activity_type=ActivityType("a", "v"),
+    activity_id="a",
+    task_list=TaskList("work"),
+    decision_task_completed_event_id=1,
+)
+TIMER = e.TimerStarted(timer_id="t", start_to_fire_timeout="1", decision_task_completed_event_id=1)
+COMPLETED = e.WorkflowExecutionCompleted(decision_task_completed_event_id=1)
+
+
+def child(control: str | None = None) -> e.StartChildWorkflowExecutionInitiated:
+    return e.StartChildWorkflowExecutionInitiated(
+        workflow_id="c",
+        workflow_type=WorkflowType("c", "v"),
+        task_list=TaskList("decide"),
+        decision_task_completed_event_id=1,
+        child_policy="TERMINATE",
+        control=control,
+    )
+
+
+def history(*data: object) -> History:
+    return History([Event(number, BEGINNING, each) for number, each in enumerate(data, start=1)])
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ([TIMER], "event 1: TimerStarted: a history has one start, and it is event 1"),
+        ([START, START], "event 2: WorkflowExecutionStarted: a history has one start, and it is event 1"),
+        ([START, COMPLETED, COMPLETED], "event 3: comes after event 2, which closed the run"),
+        ([START, SCHEDULED, SCHEDULED], "event 3: activity 'a' is open already"),
+        (
+            [START, e.TimerFired(timer_id="t", started_event_id=7)],
+            "event 2: TimerFired.startedEventId is 7, which is no open timer of this run",
+        ),
+        (
+            [START, TIMER, e.ActivityTaskStarted(scheduled_event_id=2)],
+            "event 3: ActivityTaskStarted.scheduledEventId is 2, which is no open activity of this run",
+        ),
+        (
+            [START, SCHEDULED, e.ActivityTaskCompleted(scheduled_event_id=2, started_event_id=0)],
+            "event 3: ActivityTaskCompleted: activity 'a' is scheduled",
+        ),
+    ],
+)
+def test_what_cannot_have_happened_is_named(data: list[object], says: str) -> None:
+    with pytest.raises(HistoryError) as caught:
+        decide(DeciderSpec(), history(*data))
+    assert str(caught.value) == says
+
+
+def test_a_history_that_is_cut_off_is_one_that_goes_on() -> None:
+    assert decide(DeciderSpec(), History([])) == []
+    assert fold(history(START, SCHEDULED)).items[Kind.ACTIVITY, "a"].status is Status.SCHEDULED
+
+
+def test_an_id_may_be_used_again() -> None:
+    fired = e.TimerFired(timer_id="t", started_event_id=2)
+    state = fold(history(START, TIMER, fired, TIMER))
+    item = state.items[Kind.TIMER, "t"]
+    assert item.is_open
+    assert item.failures == ()
+    assert state.open_count[Kind.TIMER] == 1
+
+
+def test_failures_of_earlier_attempts_are_kept_until_one_succeeds() -> None:
+    refused = e.ScheduleActivityTaskFailed(
+        activity_type=ActivityType("a", "v"),
+        activity_id="a",
+        cause="ACTIVITY_CREATION_RATE_EXCEEDED",
+        decision_task_completed_event_id=1,
+    )
+    state = fold(history(START, refused, SCHEDULED, refused))
+    assert [event.id for event in state.items[Kind.ACTIVITY, "a"].failures] == [2]
+    assert state.items[Kind.ACTIVITY, "a"].is_open
+
+
+def test_a_child_that_runs_already_does_not_disturb_the_one_that_runs() -> None:
+    taken = e.StartChildWorkflowExecutionFailed(
+        workflow_type=WorkflowType("c", "v"),
+        cause="WORKFLOW_ALREADY_RUNNING",
+        workflow_id="c",
+        initiated_event_id=4,
+        decision_task_completed_event_id=1,
+    )
+    began = e.ChildWorkflowExecutionStarted(
+        workflow_execution=WorkflowExecution("c", "r"),
+        workflow_type=WorkflowType("c", "v"),
+        initiated_event_id=2,
+    )
+    state = fold(history(START, child(), began, child(), taken))
+    assert state.items[Kind.CHILD, "c"].status is Status.STARTED
+    assert state.open_count[Kind.CHILD] == 1
+
+
+def test_a_child_is_known_by_its_task_where_floto_started_it() -> None:
+    state = fold(history(START, child("floto.task:report")))
+    assert list(state.items) == [(Kind.CHILD, "report")]
+
+
+def test_signals_are_kept_in_the_order_they_came() -> None:
+    signals = [e.WorkflowExecutionSignaled(signal_name="s", input=text) for text in "ab"]
+    state = fold(history(START, *signals))
+    assert [event.data.input for event in state.signals["s"]] == ["a", "b"]

@@ -1,0 +1,164 @@
+"""Task kinds and strategies of a user's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from attrs import frozen
+
+from floto import (
+    CODEC,
+    NO_RESULT,
+    ActivityTask,
+    DeciderSpec,
+    Given,
+    Retry,
+    SpecError,
+    Task,
+    decide,
+)
+from floto.core import events as e
+from floto.core import payload
+from floto.core.decisions import (
+    CompleteWorkflowExecution,
+    Decision,
+    SignalExternalWorkflowExecution,
+    StartTimer,
+)
+from floto.core.state import Item, Key, Kind
+from tests.unit.recorder import CHILD, Recorder, generator, spec, task
+
+
+@frozen(kw_only=True)
+class Approval:
+    """A user's own kind: waits for a signal and passes its input on."""
+
+    id_: str
+    requires: tuple[str, ...] = ()
+    retry_strategy: None = None
+
+    @property
+    def key(self) -> Key:
+        return (Kind.SIGNAL, self.id_)
+
+    def start(self, given: Given) -> None:
+        """It comes by itself."""
+
+    def result(self, item: Item) -> Any:
+        return None if item.closed is None else payload.loads(item.closed.data.input)
+
+
+@frozen(kw_only=True)
+class Announce:
+    """A user's own kind: sends a signal to another execution."""
+
+    id_: str
+    to: str
+    requires: tuple[str, ...] = ()
+    retry_strategy: None = None
+
+    @property
+    def key(self) -> Key:
+        return (Kind.EXTERNAL_SIGNAL, self.id_)
+
+    def start(self, given: Given) -> Decision:
+        text = payload.dumps(given.context, self.id_)
+        return SignalExternalWorkflowExecution(
+            workflow_id=self.to, signal_name="news", input=text, control=f"floto.task:{self.id_}"
+        )
+
+    def result(self, item: Item) -> Any:  # noqa: ARG002 - there is none
+        return NO_RESULT
+
+
+@frozen
+class TwiceOnErrors:
+    """A user's own strategy."""
+
+    reason: str = "Error"
+
+    def delay(self, retry: Retry) -> float | None:
+        return 3 if retry.failure.reason == self.reason and retry.number <= 2 else None
+
+
+OWN = (
+    CODEC.with_type("mine.Approval", Approval)
+    .with_type("mine.Announce", Announce)
+    .with_type("mine.TwiceOnErrors", TwiceOnErrors)
+)
+
+
+def test_kinds_of_a_user_work_like_those_of_floto() -> None:
+    own = spec(Approval(id_="ok"), Announce(id_="tell", to="other", requires=("ok",)), task("a", ["tell"]))
+    assert DeciderSpec.from_json(own.to_json(OWN), OWN) == own
+    recorder = Recorder()
+    assert decide(own, recorder.history) == []
+    recorder.add(e.WorkflowExecutionSignaled(signal_name="ok", input='"yes"'))
+    [signal] = decide(own, recorder.history)
+    assert isinstance(signal, SignalExternalWorkflowExecution)
+    assert signal.input == '{"ok":"yes"}'
+    initiated = recorder.add(
+        e.SignalExternalWorkflowExecutionInitiated(
+            workflow_id="other",
+            signal_name="news",
+            decision_task_completed_event_id=1,
+            control=signal.control,
+        )
+    )
+    assert decide(own, recorder.history) == []
+    recorder.add(e.ExternalWorkflowExecutionSignaled(workflow_execution=CHILD, initiated_event_id=initiated))
+    recorder.complete("a")
+    assert isinstance(decide(own, recorder.history)[-1], CompleteWorkflowExecution)
+
+
+def test_kinds_of_a_user_may_come_from_a_generator() -> None:
+    recorder = Recorder()
+    recorder.complete(
+        "g", OWN.unstructure([Approval(id_="ok"), task("x", ["ok"], retry_strategy=TwiceOnErrors())])
+    )
+    recorder.add(e.WorkflowExecutionSignaled(signal_name="ok"))
+    recorder.fail("x")
+    [wait] = decide(spec(generator("g")), recorder.history, codec=OWN)
+    assert wait == StartTimer(timer_id="floto.retry:x:1", start_to_fire_timeout="3", control="x")
+
+
+def test_a_class_that_the_codec_does_not_know_is_not_written() -> None:
+    @frozen(kw_only=True)
+    class Special(ActivityTask):
+        extra: int = 0
+
+    unknown: list[Task] = [
+        Approval(id_="ok"),
+        Special(name="a", version="v"),
+        task("a", retry_strategy=TwiceOnErrors()),
+    ]
+    for each in unknown:
+        with pytest.raises(SpecError, match="is not registered; give it a tag"):
+            spec(each).to_json()
+
+
+def test_a_tag_stands_for_one_class() -> None:
+    with pytest.raises(SpecError, match="is taken by DeciderSpec"):
+        CODEC.with_type("floto.specs.DeciderSpec", Approval)
+    with pytest.raises(SpecError, match="must be a frozen attrs class"):
+        CODEC.with_type("mine", dict)
+
+
+@pytest.mark.parametrize("answer", ["soon", -1, float("nan"), float("inf"), True, 10**400])
+def test_a_strategy_that_answers_no_delay_is_named(answer: Any) -> None:
+    @frozen
+    class Odd:
+        def delay(self, retry: Retry) -> Any:
+            return answer if retry else None
+
+    recorder = Recorder()
+    recorder.fail("a")
+    with_odd = spec(task("a", retry_strategy=Odd()))
+    if answer == 10**400:
+        assert decide(with_odd, recorder.history)[0] == StartTimer(
+            timer_id="floto.retry:a:1", start_to_fire_timeout="31536000", control="a"
+        )
+    else:
+        with pytest.raises(SpecError, match="retry strategy answered"):
+            decide(with_odd, recorder.history)

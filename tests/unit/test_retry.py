@@ -1,0 +1,46 @@
+"""The shipped strategies, number by number."""
+
+from __future__ import annotations
+
+import pytest
+
+from floto import ExponentialBackoff, Failure, FixedDelay, InstantRetry, Retry, RetryStrategy
+from floto.core.state import Status
+from tests.property.simulator import BEGINNING
+
+
+def retry(number: int, reason: str = "", task_id: str = "t", seed: str = "s") -> Retry:
+    failure = Failure(status=Status.FAILED, at=BEGINNING, event_id=1, reason=reason)
+    return Retry(task_id=task_id, seed=seed, failures=(failure,) * number)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "delays"),
+    [
+        (InstantRetry(0), [None]),
+        (InstantRetry(2), [0, 0, None, None]),
+        (FixedDelay(5, 2), [5, 5, None]),
+        (ExponentialBackoff(retries=5, initial=2, factor=3, cap=20), [2, 6, 18, 20, 20, None]),
+        (ExponentialBackoff(retries=3), [1, 2, 4, None]),
+    ],
+)
+def test_delays(strategy: RetryStrategy, delays: list[float | None]) -> None:
+    assert [strategy.delay(retry(number)) for number in range(1, len(delays) + 1)] == delays
+
+
+def test_some_reasons_are_final() -> None:
+    strategy = ExponentialBackoff(retries=3, non_retryable=("ValueError",))
+    assert strategy.delay(retry(1, "ValueError")) is None
+    assert strategy.delay(retry(1, "OSError")) == 1
+
+
+def test_growth_beyond_every_number_is_capped() -> None:
+    assert ExponentialBackoff(retries=10**6, factor=1e300, cap=60).delay(retry(1_000)) == 60
+
+
+def test_jitter_spreads_tasks_and_runs_and_is_the_same_each_time() -> None:
+    strategy = ExponentialBackoff(retries=3, initial=100, jitter=0.5)
+    waits = [strategy.delay(retry(1, task_id=f"t{n}", seed=f"s{n % 7}")) for n in range(200)]
+    assert waits == [strategy.delay(retry(1, task_id=f"t{n}", seed=f"s{n % 7}")) for n in range(200)]
+    assert all(wait is not None and 50 <= wait <= 100 for wait in waits)
+    assert len(set(waits)) > 190

@@ -1,0 +1,221 @@
+"""Specs: their JSON, their ids, and everything that can be wrong with them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from floto import ActivityTask, ChildWorkflow, DeciderSpec, Generator, InstantRetry, SpecError, Timer
+from floto.core.estimate import expected_events
+
+SEED_JSON = """{
+    "activity_tasks": [
+        {
+            "id_": "simple_activity:v1:2be88ca424",
+            "name": "simple_activity",
+            "type": "floto.specs.task.ActivityTask",
+            "version": "v1"
+        }
+    ],
+    "default_activity_task_list": "hello_world_atl",
+    "domain": "floto_test",
+    "repeat_workflow": false,
+    "task_list": "simple_decider",
+    "terminate_decider_after_completion": true,
+    "type": "floto.specs.DeciderSpec"
+}"""
+
+
+def task(id_: str, requires: Sequence[Any] = (), **fields: Any) -> ActivityTask:
+    return ActivityTask(name="work", version="v1", id_=id_, requires=requires, **fields)
+
+
+def test_json_is_read_and_written_as_documented() -> None:
+    spec = DeciderSpec.from_json(SEED_JSON)
+    assert spec.to_json() == SEED_JSON
+    assert spec == DeciderSpec(
+        domain="floto_test",
+        task_list="simple_decider",
+        activity_task_list="hello_world_atl",
+        activity_tasks=[ActivityTask(name="simple_activity", version="v1")],
+        terminate_decider_after_completion=True,
+    )
+
+
+def test_the_default_id_tells_inputs_apart() -> None:
+    assert ActivityTask(name="a", version="v1").id_ == "a:v1:2be88ca424"
+    ids = {ActivityTask(name="a", version="v1", input=value).id_ for value in (None, 0, {"b": 1}, {"b": 2})}
+    assert len(ids) == 4
+    assert (
+        ActivityTask(name="a", version="v1", input={"a": 1, "b": 2}).id_
+        == ActivityTask(name="a", version="v1", input={"b": 2, "a": 1}).id_
+    )
+
+
+def test_requires_takes_tasks_or_ids() -> None:
+    first = task("first")
+    assert task("x", [first, "second"]).requires == ("first", "second")
+    assert task("x", first).requires == ("first",)  # type: ignore[arg-type]
+    assert task("x", "first").requires == ("first",)
+
+
+def test_requires_of_old_json_are_objects() -> None:
+    old = json.loads(DeciderSpec(activity_tasks=[task("a"), task("b", ["a"])]).to_json())
+    old["activity_tasks"][1]["requires"] = [{"id_": "a", "type": "floto.specs.task.ActivityTask"}]
+    assert DeciderSpec.from_json(json.dumps(old)).activity_tasks[1].requires == ("a",)
+
+
+def test_an_input_inside_a_spec_cannot_change() -> None:
+    given = {"files": ["a"]}
+    made = task("x", input=given)
+    given["files"].append("b")
+    assert made.input == {"files": ("a",)}
+    with pytest.raises(TypeError, match="cannot change"):
+        made.input["files"] = ()
+
+
+@pytest.mark.parametrize(
+    ("tasks", "says"),
+    [
+        ([task("a", ["b"]), task("b", ["a"])], "tasks require one another in a circle: a -> b -> a"),
+        ([task("a", ["a"])], "tasks require one another in a circle: a -> a"),
+        ([task("a", ["nobody"])], "task 'a' requires 'nobody', which is not in the spec"),
+        ([task("a"), task("a")], "task 'a' is there 2 times: an id must be unique, set id_"),
+        ([task("x" * 221)], "is 221 characters long; at most 220 fit"),
+        ([task("a/b")], "SWF takes no '/'"),
+        ([task("workflow")], "this id is reserved by floto"),
+        ([task("floto.retry:1:a")], "this id is reserved by floto"),
+        ([task("a", input="x" * 40_000 + str(list(range(20_000))))], "its input is"),
+        ([task("a", heartbeat_timeout="soon")], "heartbeat_timeout must be whole seconds"),
+        ([task("a", start_to_close_timeout=-1)], "start_to_close_timeout must be whole seconds"),
+        ([task("a", task_priority=2**40)], "task_priority must be a whole number of 32 bits"),
+        ([task("a", retry_strategy=3)], "retry_strategy must have a method delay(retry)"),
+        ([task("a", [3])], "requires must hold tasks or ids, not 3"),
+        ([Timer(id_="t", delay_in_seconds=1.5)], "delay_in_seconds must be a whole number"),  # type: ignore[arg-type]
+        ([ActivityTask(name="", version="v1", id_="a")], "name must be text of at least one character"),
+        ([ActivityTask(name="a", version="v" * 65, id_="a")], "is 65 characters long; at most 64 fit"),
+        (
+            [ChildWorkflow(workflow_type_name="c", workflow_type_version="1", child_policy="ADOPT")],
+            "child_policy must be TERMINATE, REQUEST_CANCEL or ABANDON, not 'ADOPT'",
+        ),
+    ],
+)
+def test_every_problem_has_a_sentence(tasks: list[Any], says: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        DeciderSpec(activity_tasks=tasks)
+    assert says in str(caught.value)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(SpecError) as caught:
+        DeciderSpec(
+            activity_task_list="a|b",
+            activity_tasks=[
+                task("a", ["b"]),
+                task("b", ["a", "nobody"]),
+                Timer(id_="t", delay_in_seconds=-1),
+            ],
+        )
+    assert len(caught.value.problems) == 4
+
+
+def test_two_circles_are_both_told() -> None:
+    tasks = [task("a", ["b"]), task("b", ["a"]), task("c", ["d"]), task("d", ["c"])]
+    with pytest.raises(SpecError) as caught:
+        DeciderSpec(activity_tasks=tasks)
+    assert len(caught.value.problems) == 2
+
+
+SPEC = "floto.specs.DeciderSpec"
+TASK = {"type": "floto.specs.task.ActivityTask", "name": "n", "version": "v"}
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ([], "$: must be an object, not []"),
+        ({}, "$: type None is not known"),
+        ({"type": "os.system"}, "$: type 'os.system' is not known; it must be one of floto.specs."),
+        ({"type": ["x"]}, "is not known"),
+        ({"type": SPEC, "activity_tasks": {}}, "$.activity_tasks: must be a list of tasks"),
+        ({"type": SPEC, "activity_tasks": [3]}, "$.activity_tasks[0]: must be an object, not 3"),
+        (
+            {"type": SPEC, "activity_tasks": [{**TASK, "name": 3}]},
+            "$.activity_tasks[0].name: must be text, not 3",
+        ),
+        (
+            {"type": SPEC, "activity_tasks": [{"type": TASK["type"]}]},
+            "$.activity_tasks[0].name: a required field",
+        ),
+        (
+            {"type": SPEC, "activity_tasks": [{**TASK, "inptu": 3}]},
+            "$.activity_tasks[0]: unknown field: inptu",
+        ),
+        (
+            {"type": SPEC, "activity_tasks": [{**TASK, "requires": "a"}]},
+            "$.activity_tasks[0].requires: must be a list",
+        ),
+        (
+            {"type": SPEC, "activity_tasks": [{**TASK, "requires": [1]}]},
+            "$.activity_tasks[0].requires: must be text",
+        ),
+        (
+            {"type": SPEC, "repeat_workflow": 1, "activity_tasks": []},
+            "$.repeat_workflow: must be true or false, not 1",
+        ),
+        (
+            {"type": SPEC, "activity_tasks": [{**TASK, "retry_strategy": {"type": "x"}}]},
+            "$.activity_tasks[0].retry_strategy: type 'x' is not known",
+        ),
+        (
+            {
+                "type": SPEC,
+                "activity_tasks": [
+                    {
+                        **TASK,
+                        "retry_strategy": {"type": "floto.specs.retry_strategy.InstantRetry", "retries": "3"},
+                    }
+                ],
+            },
+            "$.activity_tasks[0].retry_strategy.retries: must be a whole number, not '3'",
+        ),
+        (
+            {"type": SPEC, "activity_tasks": [{**TASK, "requires": ["nobody"]}, {"type": "x"}]},
+            "$.activity_tasks: task 'n:v:2be88ca424' requires 'nobody', which is not in the spec",
+        ),
+    ],
+)
+def test_bad_json_is_named_with_its_place(data: Any, says: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        DeciderSpec.from_json(json.dumps(data))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 10**6, '{"type": ' * 10**5, b"\xff"])
+def test_what_is_no_json_is_said(text: str | bytes) -> None:
+    with pytest.raises(SpecError, match="this is not JSON"):
+        DeciderSpec.from_json(text)
+
+
+def test_children_and_generators_round_trip() -> None:
+    inner = DeciderSpec(activity_tasks=[task("a", retry_strategy=InstantRetry(3))])
+    spec = DeciderSpec(
+        activity_tasks=[
+            Generator(name="g", version="v1", id_="g"),
+            ChildWorkflow(
+                workflow_type_name="c", workflow_type_version="1", id_="c", requires=["g"], spec=inner
+            ),
+        ]
+    )
+    assert DeciderSpec.from_json(spec.to_json()) == spec
+
+
+def test_expected_events_are_six_for_an_activity() -> None:
+    assert expected_events(DeciderSpec(activity_tasks=[task("a")])) == (11, 11)
+    least, most = expected_events(DeciderSpec(activity_tasks=[task("a", retry_strategy=InstantRetry(2))]))
+    assert (least, most) == (11, 33)
+    assert re.match(r"\d+", str(most))

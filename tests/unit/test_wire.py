@@ -1,0 +1,175 @@
+"""The classes of events and decisions against botocore's own model of SWF."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import botocore.session
+import pytest
+
+from floto import History, HistoryError
+from floto.core import wire
+from floto.core.decisions import DECISION_TYPES
+from floto.core.events import EVENT_TYPES, OtherEvent
+from floto.core.fold import RULES
+
+MODEL = botocore.session.get_session().get_service_model("swf")
+#: In the list of types, and yet no service ever sent one: there is no shape for it.
+WITHOUT_SHAPE = {"StartActivityTaskFailed"}
+
+
+def _enum(name: str) -> list[str]:
+    values: list[str] = MODEL.shape_for(name).metadata["enum"]
+    return values
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+
+
+def check(cls: type, shape: Any) -> None:
+    fields = {field.name: field for field in attrs.fields(attrs.resolve_types(cls))}
+    assert set(fields) == {snake(member) for member in shape.members}
+    for member, inner in shape.members.items():
+        field = next(field for field in wire.fields_of(cls) if field.wire == member)
+        assert field.required == (member in shape.required_members), (cls, member)
+        plain = {"string": str, "long": int, "integer": int, "list": tuple}
+        assert field.kind is plain.get(inner.type_name, field.kind)
+        assert field.nested == (inner.type_name == "structure")
+        if field.nested:
+            check(field.kind, inner)
+        if not field.required:
+            assert fields[field.name].default is None
+
+
+@pytest.mark.parametrize("name", sorted(EVENT_TYPES))
+def test_events_are_those_of_the_service_model(name: str) -> None:
+    check(EVENT_TYPES[name], MODEL.shape_for(f"{name}EventAttributes"))
+
+
+@pytest.mark.parametrize("name", sorted(DECISION_TYPES))
+def test_decisions_are_those_of_the_service_model(name: str) -> None:
+    check(DECISION_TYPES[name], MODEL.shape_for(f"{name}DecisionAttributes"))
+
+
+def test_no_type_is_missing() -> None:
+    assert set(EVENT_TYPES) == set(_enum("EventType")) - WITHOUT_SHAPE
+    assert set(DECISION_TYPES) == set(_enum("DecisionType"))
+
+
+def test_every_event_type_has_a_rule() -> None:
+    assert set(RULES) == set(EVENT_TYPES.values())
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    return {
+        "eventId": 1,
+        "eventTimestamp": 1.5,
+        "eventType": "WorkflowExecutionStarted",
+        "workflowExecutionStartedEventAttributes": {
+            "childPolicy": "TERMINATE",
+            "taskList": {"name": "l"},
+            "workflowType": {"name": "w", "version": "v"},
+        },
+    } | changes
+
+
+def test_unknown_types_and_fields_are_kept_or_ignored() -> None:
+    newer = {
+        "eventId": 2,
+        "eventTimestamp": 2,
+        "eventType": "TimerPaused",
+        "timerPausedEventAttributes": {"a": 1},
+    }
+    first = event(reopenable=False)
+    first["workflowExecutionStartedEventAttributes"] |= {"reopenGenerationId": "x"}
+    history = History.from_swf([first, newer])
+    assert history.events[1].data == OtherEvent(type="TimerPaused", attributes={"a": 1})
+    assert history.to_swf()[1]["timerPausedEventAttributes"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        1381095173.2539999,
+        datetime(2013, 10, 6, 21, 32, 53, 254000, tzinfo=UTC),
+        "2013-10-06T23:32:53.254+02:00",
+    ],
+)
+def test_times_are_kept_to_the_millisecond(at: Any) -> None:
+    assert wire.moment(at) == datetime(2013, 10, 6, 21, 32, 53, 254000, tzinfo=UTC)
+
+
+def test_a_reference_that_is_left_out_is_a_reference_to_nothing() -> None:
+    raw = event(
+        eventType="ActivityTaskTimedOut",
+        activityTaskTimedOutEventAttributes={"timeoutType": "SCHEDULE_TO_START", "scheduledEventId": 5},
+    )
+    assert wire.event_from_swf(raw).data.started_event_id == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"eventId": "1"}, "eventId"),
+        ({"eventId": True}, "eventId"),
+        ({"eventId": float("nan")}, "eventId"),
+        ({"eventId": 0}, "eventId"),
+        ({"eventTimestamp": "yesterday"}, "eventTimestamp must be a time"),
+        ({"eventTimestamp": float("inf")}, "eventTimestamp must be a time"),
+        ({"eventTimestamp": 1e300}, "eventTimestamp must be a time"),
+        ({"eventTimestamp": None}, "eventTimestamp must be a time"),
+        ({"eventType": 3}, "eventType must be text"),
+        ({"eventType": None}, "eventType must be text"),
+        (
+            {"workflowExecutionStartedEventAttributes": []},
+            "EventAttributes must be an object, not []",
+        ),
+        ({"workflowExecutionStartedEventAttributes": "x"}, "EventAttributes must be an object"),
+        (
+            {"workflowExecutionStartedEventAttributes": None},
+            "event 1: WorkflowExecutionStarted needs childPolicy",
+        ),
+    ],
+)
+def test_bad_events_are_named(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(HistoryError, match=re.escape(says)):
+        History.from_swf([event(**changes)])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "says"),
+    [
+        ({"childPolicy": 3}, "childPolicy must be text, not 3"),
+        ({"taskList": "l"}, "taskList must be an object"),
+        ({"taskList": {}}, "TaskList needs name"),
+        ({"tagList": "abc"}, "tagList must be a list of texts"),
+        ({"tagList": [1]}, "tagList must be a list of texts"),
+        ({"parentInitiatedEventId": "0"}, "parentInitiatedEventId must be a whole number"),
+    ],
+)
+def test_bad_fields_are_named(attributes: dict[str, Any], says: str) -> None:
+    raw = event()
+    raw["workflowExecutionStartedEventAttributes"] |= attributes
+    with pytest.raises(HistoryError, match=re.escape(f"event 1: {says}")):
+        History.from_swf([raw])
+
+
+def test_what_is_no_event_is_named() -> None:
+    with pytest.raises(HistoryError, match="an event needs a whole eventId"):
+        History.from_swf([42])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("ids", [[2], [1, 3], [1, 1], [1, 2, 4]])
+def test_missing_and_doubled_events_are_named(ids: list[int]) -> None:
+    with pytest.raises(HistoryError, match="a history counts 1, 2, 3"):
+        History.from_swf([event(eventId=number) for number in ids])
+
+
+@pytest.mark.parametrize("raw", [{}, {"decisionType": "Sleep"}, {"decisionType": 3}])
+def test_bad_decisions_are_named(raw: dict[str, Any]) -> None:
+    with pytest.raises(wire.WireError, match="decisionType must be one of SWF's"):
+        wire.decision_from_swf(raw)
