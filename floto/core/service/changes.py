@@ -1,0 +1,125 @@
+"""What a step changed for those who wait: tasks to poll and deadlines, and nothing that stayed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from attrs import frozen
+
+from floto.core.events import Event
+from floto.core.service import deadlines
+from floto.core.service.deadlines import Due
+from floto.core.service.run import Heartbeat, Outcome, Run
+from floto.core.service.tokens import TaskKind
+from floto.core.service.turn import opening
+from floto.core.state import Item, Kind, Status
+
+
+@frozen
+class Task:
+    """An open task: to be polled while ``started`` is 0, else the id of its ...Started event."""
+
+    kind: TaskKind
+    task_list: str
+    priority: int
+    started: int = 0
+
+
+@frozen
+class Entry:
+    """What waits on one opening event of a run."""
+
+    event_id: int
+    task: Task | None = None
+    due: Due | None = None
+
+
+@frozen
+class Changes:
+    """All that a store has to write; rows belong to the event that opened them."""
+
+    run: Run
+    events: tuple[Event, ...]
+    tasks: tuple[tuple[int, Task], ...] = ()
+    dues: tuple[tuple[int, Due | None], ...] = ()
+    heartbeats: tuple[tuple[int, Heartbeat], ...] = ()
+    #: Whatever belonged to these events is over.
+    dropped: tuple[int, ...] = ()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the run was not there before."""
+        return bool(self.events) and self.events[0].id == 1
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the run is over, and with it everything that belonged to it."""
+        return self.run.state.closed is not None
+
+
+def changes(before: Run, outcome: Outcome) -> Changes:
+    """Compare a run before and after a step, looking only at what moved."""
+    after = outcome.run
+    if after.state.closed is not None:
+        return Changes(after, outcome.events)
+    old = {entry.event_id: entry for entry in _entries(before, outcome)}
+    new = {entry.event_id: entry for entry in _entries(after, outcome)}
+    moved = [(entry, old.get(id, Entry(id))) for id, entry in sorted(new.items())]
+    return Changes(
+        after,
+        outcome.events,
+        tasks=tuple((now.event_id, now.task) for now, was in moved if now.task and now.task != was.task),
+        dues=tuple((now.event_id, now.due) for now, was in moved if now.due != was.due),
+        heartbeats=tuple(_beats(before, after, new)),
+        dropped=tuple(id for id in old if id not in new),
+    )
+
+
+def _beats(before: Run, after: Run, ids: Iterable[int]) -> Iterator[tuple[int, Heartbeat]]:
+    for id in ids:
+        beat = after.heartbeats.get(id)
+        if beat is not None and beat != before.heartbeats.get(id):
+            yield id, beat
+
+
+def _entries(run: Run, outcome: Outcome) -> Iterator[Entry]:
+    """The entries of a run that the step may have changed."""
+    if run.state.started is None:
+        return
+    if outcome.events and outcome.events[0].id == 1:
+        yield Entry(1, due=deadlines.of_run(run.state))
+    decision = _decision_entry(run)
+    if decision is not None:
+        yield decision
+    for key in outcome.touched:
+        item = run.state.items.get(key)
+        if item is not None and item.is_open and key[0] in _ITEM_TASKS:
+            yield Entry(opening(item).id, _ITEM_TASKS[key[0]](item), deadlines.of_item(run, item))
+
+
+def _activity(item: Item) -> Task:
+    data = opening(item).data
+    started = 0 if item.status is Status.SCHEDULED or item.started is None else item.started.id
+    return Task(TaskKind.ACTIVITY, data.task_list.name, int(data.task_priority or 0), started)
+
+
+def _no_task(_item: Item) -> None:
+    return None
+
+
+#: The items that wait for a worker or for their time, and what there is to poll of them.
+_ITEM_TASKS: Mapping[Kind, Callable[[Item], Task | None]] = {Kind.ACTIVITY: _activity, Kind.TIMER: _no_task}
+
+
+def _decision_entry(run: Run) -> Entry | None:
+    tasks = run.state.decision_tasks
+    if tasks.started is not None and run.state.started is not None:
+        id = tasks.started.data.scheduled_event_id
+        # Where it was queued no longer matters: it has been handed out.
+        task = Task(TaskKind.DECISION, "", 0, tasks.started.id)
+        return Entry(id, task, deadlines.of_decision_task(run.state))
+    if tasks.scheduled is not None:
+        data = tasks.scheduled.data
+        task = Task(TaskKind.DECISION, data.task_list.name, int(data.task_priority or 0))
+        return Entry(tasks.scheduled.id, task)
+    return None

@@ -1,0 +1,376 @@
+"""Finds the run a command is for, applies it, and delivers what runs tell one another.
+
+An engine keeps nothing: give it any ``Store``, and put each call in a transaction.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from attrs import define
+
+from floto.core.decisions import Decision
+from floto.core.errors import ServiceError
+from floto.core.events import ActivityTaskScheduled, Event
+from floto.core.ports import ActivityTask, DecisionTask, StartRequest
+from floto.core.service import commands as c
+from floto.core.service import faults
+from floto.core.service.changes import changes
+from floto.core.service.defaults import (
+    RUN_NEEDS,
+    ActivityDefaults,
+    WorkflowDefaults,
+    missing,
+    run_settings,
+    started_event,
+)
+from floto.core.service.run import Message, Outcome, Rules, Run, ToChildren, ToNew, ToRun, ToWorkflow
+from floto.core.service.step import step
+from floto.core.service.store import Deadline, Ready, Store
+from floto.core.service.tokens import TaskKind, Token, read_token
+from floto.core.service.turn import opening
+from floto.core.service.validation import check_command
+from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+from floto.core.wire import camel
+
+#: A task that was handed out again so often because its holders died is not handed out once more.
+MOST_REDELIVERIES = 2
+
+
+def never(_decision: Decision) -> str | None:
+    """Refuse no decision that SWF would carry out."""
+    return None
+
+
+@define
+class Unsettled(ServiceError):
+    """A deadline that could not fire; the error's cause says why, if there was one."""
+
+    deadline: Deadline
+
+    def __str__(self) -> str:
+        """Name the run, the event and what went wrong."""
+        where = f"run {self.deadline.run_id}, event {self.deadline.event_id}"
+        return f"a deadline could not fire ({where}): {self.__cause__ or 'it is still there'}"
+
+
+class Engine:
+    """SWF over a store."""
+
+    def __init__(self, store: Store, refuse: Callable[[Decision], str | None] = never) -> None:
+        self._store = store
+        self._refuse = refuse
+
+    def register_domain(self, domain: str) -> None:
+        """RegisterDomain."""
+        if self._store.has_domain(domain):
+            raise faults.domain_exists(domain)
+        self._store.add_domain(domain)
+
+    def need_domain(self, domain: str) -> None:
+        """Refuse a domain that nobody registered."""
+        if not self._store.has_domain(domain):
+            raise faults.unknown_domain(domain)
+
+    def register_activity_type(self, domain: str, type_: ActivityType, defaults: ActivityDefaults) -> None:
+        """RegisterActivityType."""
+        self.need_domain(domain)
+        if self._store.activity_defaults(domain, type_) is not None:
+            raise faults.type_exists(type_)
+        self._store.add_activity_type(domain, type_, defaults)
+
+    def register_workflow_type(self, domain: str, type_: WorkflowType, defaults: WorkflowDefaults) -> None:
+        """RegisterWorkflowType."""
+        self.need_domain(domain)
+        if self._store.workflow_defaults(domain, type_) is not None:
+            raise faults.type_exists(type_)
+        self._store.add_workflow_type(domain, type_, defaults)
+
+    def ensure(
+        self,
+        domain: str,
+        workflow_types: Mapping[WorkflowType, WorkflowDefaults],
+        activity_types: Mapping[ActivityType, ActivityDefaults],
+    ) -> None:
+        """Register what is not there yet, and leave alone what is."""
+        store = self._store
+        if not store.has_domain(domain):
+            store.add_domain(domain)
+        for workflow_type, run_defaults in workflow_types.items():
+            if store.workflow_defaults(domain, workflow_type) is None:
+                store.add_workflow_type(domain, workflow_type, run_defaults)
+        for activity_type, task_defaults in activity_types.items():
+            if store.activity_defaults(domain, activity_type) is None:
+                store.add_activity_type(domain, activity_type, task_defaults)
+
+    def start(self, domain: str, request: StartRequest, run_id: str, now: datetime) -> WorkflowExecution:
+        """StartWorkflowExecution; a closed run of the same workflow id does not stand in the way."""
+        command = _start_command(request)
+        check_command(command)
+        self.need_domain(domain)
+        defaults = self._store.workflow_defaults(domain, command.workflow_type)
+        if defaults is None:
+            raise faults.unknown_type(command.workflow_type)
+        settings = run_settings(command, defaults)
+        lacking = missing(settings, RUN_NEEDS)
+        if lacking is not None:
+            raise faults.default_undefined(camel(lacking))
+        if self._store.open_run(domain, command.workflow_id) is not None:
+            raise faults.already_started()
+        execution = WorkflowExecution(command.workflow_id, run_id)
+        self._apply(Run.fresh(domain, execution), c.Begin(started=started_event(command, settings)), now)
+        return execution
+
+    def signal(
+        self,
+        domain: str,
+        target: ToWorkflow,
+        name: str,
+        input: str | None,
+        now: datetime,
+    ) -> None:
+        """SignalWorkflowExecution."""
+        self._tell(domain, target, c.SignalWorkflowExecution(signal_name=name, input=input), now)
+
+    def request_cancel(self, domain: str, target: ToWorkflow, now: datetime) -> None:
+        """RequestCancelWorkflowExecution."""
+        self._tell(domain, target, c.RequestCancelWorkflowExecution(), now)
+
+    def terminate(
+        self, domain: str, target: ToWorkflow, command: c.TerminateWorkflowExecution, now: datetime
+    ) -> None:
+        """TerminateWorkflowExecution."""
+        self._tell(domain, target, command, now)
+
+    def poll_decision(self, domain: str, task_list: str, identity: str, now: datetime) -> DecisionTask | None:
+        """PollForDecisionTask, answered at once; the task shows the history up to its own start."""
+
+        def start(_event_id: int) -> c.StartDecisionTask:
+            return c.StartDecisionTask(identity=identity)
+
+        taken = self._take(domain, TaskKind.DECISION, task_list, start, now)
+        if taken is None:
+            return None
+        run, token = taken
+        return DecisionTask(
+            token=str(token),
+            execution=run.execution,
+            workflow_type=_workflow_type(run),
+            events=self._store.history(run.execution.run_id)[: token.started_event_id],
+            started_event_id=token.started_event_id,
+            previous_started_event_id=run.state.decision_tasks.previous_started,
+        )
+
+    def poll_activity(self, domain: str, task_list: str, identity: str, now: datetime) -> ActivityTask | None:
+        """PollForActivityTask, answered at once."""
+
+        def start(event_id: int) -> c.StartActivityTask:
+            return c.StartActivityTask(scheduled_event_id=event_id, identity=identity)
+
+        taken = self._take(domain, TaskKind.ACTIVITY, task_list, start, now)
+        if taken is None:
+            return None
+        run, token = taken
+        scheduled = _scheduled(run, token.scheduled_event_id)
+        return ActivityTask(
+            token=str(token),
+            execution=run.execution,
+            activity_id=scheduled.activity_id,
+            activity_type=scheduled.activity_type,
+            started_event_id=token.started_event_id,
+            input=scheduled.input,
+        )
+
+    def respond_decision(
+        self,
+        token: str,
+        decisions: Sequence[Decision],
+        now: datetime,
+        execution_context: str | None = None,
+    ) -> None:
+        """RespondDecisionTaskCompleted."""
+        read = read_token(token, TaskKind.DECISION)
+        self._respond(
+            c.RespondDecisionTaskCompleted(
+                token=read, decisions=tuple(decisions), execution_context=execution_context
+            ),
+            now,
+        )
+
+    def complete_activity(self, token: str, result: str | None, now: datetime) -> None:
+        """RespondActivityTaskCompleted."""
+        read = read_token(token, TaskKind.ACTIVITY)
+        self._respond(c.RespondActivityTaskCompleted(token=read, result=result), now)
+
+    def fail_activity(self, token: str, reason: str | None, details: str | None, now: datetime) -> None:
+        """RespondActivityTaskFailed."""
+        read = read_token(token, TaskKind.ACTIVITY)
+        self._respond(c.RespondActivityTaskFailed(token=read, reason=reason, details=details), now)
+
+    def cancel_activity(self, token: str, details: str | None, now: datetime) -> None:
+        """RespondActivityTaskCanceled."""
+        read = read_token(token, TaskKind.ACTIVITY)
+        self._respond(c.RespondActivityTaskCanceled(token=read, details=details), now)
+
+    def heartbeat(self, token: str, details: str | None, now: datetime) -> bool:
+        """RecordActivityTaskHeartbeat: whether the activity was asked to stop."""
+        read = read_token(token, TaskKind.ACTIVITY)
+        asked: bool = self._respond(c.RecordActivityTaskHeartbeat(token=read, details=details), now)
+        return asked
+
+    def settle(self, now: datetime, most: int | None = None) -> bool:
+        """Fire what is due, the earliest first, each in sight of what the ones before it did.
+
+        With ``most``, stop after so many; True says that something due may be left. Raises
+        ``Unsettled`` for one that cannot fire: whoever calls rolls back and sets it aside.
+        """
+        fired, before = 0, None
+        while (due := self._store.next_deadline()) is not None and due.at <= now:
+            if fired == most:
+                return True
+            if due == before:
+                raise Unsettled(due)
+            self._fire(due, now)
+            fired, before = fired + 1, due
+        return False
+
+    def _fire(self, due: Deadline, now: datetime) -> None:
+        try:
+            run = self._store.load(due.run_id)
+            if run is not None:
+                self._apply(run, c.Fire(event_id=due.event_id), now)
+        except Exception as error:
+            raise Unsettled(due) from error
+
+    def _tell(self, domain: str, target: ToWorkflow, command: Any, now: datetime) -> None:
+        self.need_domain(domain)
+        run = next((run for id in self._run_ids(domain, target) if (run := self._store.load(id))), None)
+        if run is not None:
+            self._apply(run, command, now)
+        elif target.run_id is not None:
+            raise faults.unknown_run(WorkflowExecution(target.workflow_id, target.run_id))
+        else:
+            raise faults.unknown_workflow(target.workflow_id)
+
+    def _respond(self, command: Any, now: datetime) -> Any:
+        token: Token = command.token
+        run = self._store.load(token.run_id)
+        if run is None:
+            info = self._store.info(token.run_id)
+            raise faults.unknown_run(info.execution if info else WorkflowExecution("", token.run_id))
+        return self._apply(run, command, now)
+
+    def _take(
+        self,
+        domain: str,
+        kind: TaskKind,
+        task_list: str,
+        start: Callable[[int], Any],
+        now: datetime,
+    ) -> tuple[Run, Token] | None:
+        self.need_domain(domain)
+        before = None
+        while (ready := self._store.next_task(domain, kind, task_list)) is not None and ready != before:
+            taken = self._hand_out(ready, kind, start, now)
+            if taken is not None:
+                return taken
+            before = ready
+        return None
+
+    def _hand_out(
+        self, ready: Ready, kind: TaskKind, start: Callable[[int], Any], now: datetime
+    ) -> tuple[Run, Token] | None:
+        """Give a task to whoever polls; None if that, or its holders before, ended it."""
+        run = self._store.load(ready.run_id)
+        if run is None:
+            return None
+        if ready.started and ready.releases > MOST_REDELIVERIES:
+            self._apply(run, c.Lose(scheduled_event_id=ready.event_id), now)
+            return None
+        if ready.started:
+            self._store.take_over(ready)
+            return run, _token(run, kind, ready, ready.started)
+        event = self._apply(run, start(ready.event_id), now)
+        after = self._store.load(ready.run_id)
+        # A start may be the one event too many that closes a run.
+        return None if after is None else (after, _token(after, kind, ready, event.id))
+
+    def _apply(self, run: Run, command: Any, now: datetime) -> Any:
+        """Apply a command, then every message that comes of it, in the order they were sent."""
+        first = self._step(run, command, now)
+        queue = deque(first.messages)
+        while queue:
+            message = queue.popleft()
+            reached = False
+            for target in self._find(run.domain, message):
+                reached = True
+                queue.extend(self._step(target, message.command, now).messages)
+            if not reached and message.otherwise is not None:
+                queue.append(message.otherwise)
+        return first.reply
+
+    def _step(self, run: Run, command: Any, now: datetime) -> Outcome:
+        outcome = step(run, command, now, self._rules(run.domain))
+        self._store.save(changes(run, outcome))
+        return outcome
+
+    def _rules(self, domain: str) -> Rules:
+        store = self._store
+        return Rules(
+            lambda type_: store.activity_defaults(domain, type_),
+            lambda type_: store.workflow_defaults(domain, type_),
+            self._refuse,
+        )
+
+    def _find(self, domain: str, message: Message) -> Iterator[Run]:
+        """The runs at a message's address, each as it is when its turn comes."""
+        if isinstance(message.to, ToNew):
+            if self._store.open_run(domain, message.to.execution.workflow_id) is None:
+                yield Run.fresh(domain, message.to.execution)
+            return
+        for run_id in self._run_ids(domain, message.to):
+            run = self._store.load(run_id)
+            if run is not None:
+                yield run
+
+    def _run_ids(self, domain: str, to: ToRun | ToWorkflow | ToChildren) -> Iterable[str]:
+        match to:
+            case ToRun(run_id):
+                return (run_id,)
+            case ToChildren(run_id):
+                return self._store.open_children(run_id)
+            case ToWorkflow(workflow_id, wanted):
+                found = self._store.open_run(domain, workflow_id)
+                return () if found is None or wanted not in (None, found) else (found,)
+
+
+def _start_command(request: StartRequest) -> c.StartWorkflowExecution:
+    return c.StartWorkflowExecution(
+        workflow_id=request.workflow_id,
+        workflow_type=request.workflow_type,
+        task_list=None if request.task_list is None else TaskList(request.task_list),
+        task_priority=request.priority,
+        input=request.input,
+        execution_start_to_close_timeout=request.execution_timeout,
+        task_start_to_close_timeout=request.decision_timeout,
+        child_policy=request.child_policy,
+        tag_list=request.tags,
+    )
+
+
+def _token(run: Run, kind: TaskKind, ready: Ready, started: int) -> Token:
+    return Token(run.domain, run.execution.run_id, kind, ready.event_id, started)
+
+
+def _workflow_type(run: Run) -> WorkflowType:
+    type_: WorkflowType = cast("Event", run.state.started).data.workflow_type
+    return type_
+
+
+def _scheduled(run: Run, event_id: int) -> ActivityTaskScheduled:
+    item = run.state.items[run.state.opened[event_id]]
+    data: ActivityTaskScheduled = opening(item).data
+    return data

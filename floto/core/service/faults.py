@@ -1,0 +1,71 @@
+"""The refusals of whole calls, in SWF's codes and words."""
+
+from __future__ import annotations
+
+from floto.core.errors import ServiceFault, UnknownResource
+from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
+
+_UNKNOWN = "UnknownResourceFault"
+
+
+def unknown_domain(domain: str) -> UnknownResource:
+    """Nobody registered this domain."""
+    return UnknownResource(_UNKNOWN, f"Unknown domain: {domain}")
+
+
+def unknown_type(type_: WorkflowType | ActivityType) -> UnknownResource:
+    """Nobody registered this type."""
+    return UnknownResource(_UNKNOWN, f"Unknown type: {describe_type(type_)}")
+
+
+def describe_type(type_: WorkflowType | ActivityType) -> str:
+    """A type as SWF writes it in messages."""
+    return f"{type(type_).__name__}=[name={type_.name}, version={type_.version}]"
+
+
+def unknown_run(execution: WorkflowExecution) -> UnknownResource:
+    """This run never was, or is closed."""
+    who = f"workflowId={execution.workflow_id}, runId={execution.run_id}"
+    return UnknownResource(_UNKNOWN, f"Unknown execution: WorkflowExecution=[{who}]")
+
+
+def unknown_workflow(workflow_id: str) -> UnknownResource:
+    """No run of this workflow id is open."""
+    return UnknownResource(_UNKNOWN, f"Unknown execution, workflowId = {workflow_id}")
+
+
+def unknown_activity(scheduled_event_id: int) -> UnknownResource:
+    """The activity is over, or was never handed out."""
+    return UnknownResource(_UNKNOWN, f"Unknown activity, scheduledEventId = {scheduled_event_id}")
+
+
+def unknown_decision_task(scheduled_event_id: int) -> UnknownResource:
+    """The decision task was answered or timed out."""
+    return UnknownResource(_UNKNOWN, f"Unknown decision task, scheduledEventId = {scheduled_event_id}")
+
+
+def type_exists(type_: WorkflowType | ActivityType) -> ServiceFault:
+    """The type is registered, with defaults that cannot change."""
+    return ServiceFault("TypeAlreadyExistsFault", describe_type(type_))
+
+
+def domain_exists(domain: str) -> ServiceFault:
+    """The domain is registered."""
+    return ServiceFault("DomainAlreadyExistsFault", domain)
+
+
+def already_started() -> ServiceFault:
+    """A run of the workflow id is open."""
+    # Emulators that measured disagree: this text, or none.
+    return ServiceFault("WorkflowExecutionAlreadyStartedFault", "Already Started")
+
+
+def default_undefined(field: str) -> ServiceFault:
+    """Neither the call nor the registered type says a value that a run needs."""
+    # The field's own name, as moto has it; another emulator says defaultTaskList and the like.
+    return ServiceFault("DefaultUndefinedFault", field)
+
+
+def invalid(message: str) -> ServiceFault:
+    """The request is malformed, whatever it asks for."""
+    return ServiceFault("ValidationException", message)

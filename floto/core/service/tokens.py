@@ -1,0 +1,85 @@
+"""Task tokens and run ids: text made from ids alone, so that they survive every restart."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from enum import StrEnum
+from typing import Any
+
+from attrs import frozen
+
+from floto.core.errors import ServiceFault
+
+
+class TaskKind(StrEnum):
+    """Who works on a task."""
+
+    DECISION = "decision"
+    ACTIVITY = "activity"
+
+
+@frozen
+class Token:
+    """Names one delivery of one task."""
+
+    domain: str
+    run_id: str
+    kind: TaskKind
+    scheduled_event_id: int
+    started_event_id: int
+
+    def __str__(self) -> str:
+        """The opaque text that deciders and workers send back."""
+        body = json.dumps(
+            [self.domain, self.run_id, self.kind, self.scheduled_event_id, self.started_event_id],
+            ensure_ascii=False,
+            separators=(",", ":"),
+        ).encode()
+        return base64.urlsafe_b64encode(_check(body) + body).decode()
+
+
+_CHECK_BYTES = 6
+
+
+def _check(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()[:_CHECK_BYTES]
+
+
+def read_token(text: str, kind: TaskKind) -> Token:
+    """The token that ``text`` says; SWF's ValidationException if it says none of this kind."""
+    try:
+        raw = base64.b64decode(text, altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError, TypeError):
+        raise _invalid() from None
+    body = raw[_CHECK_BYTES:]
+    if not body or _check(body) != raw[:_CHECK_BYTES]:
+        raise _invalid()
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        raise _invalid() from None
+    # Anybody can compute a checksum.
+    if not isinstance(said, list) or [type(item) for item in said] != _BODY or said[2] != kind:
+        raise _invalid()
+    domain, run_id, _, scheduled, started = said
+    return Token(domain, run_id, kind, scheduled, started)
+
+
+_BODY = [str, str, str, int, int]
+
+
+def _invalid() -> ServiceFault:
+    return ServiceFault("ValidationException", "Invalid token")
+
+
+def run_id_from(seed: bytes) -> str:
+    """A run id in SWF's form, 46 characters, from any 32 bytes."""
+    return "22" + base64.urlsafe_b64encode(seed).decode()
+
+
+def derive_run_id(*origin: Any) -> str:
+    """The run id of what came from ``origin``: a run and an event of it, or any other names."""
+    return run_id_from(hashlib.sha256(json.dumps(origin).encode()).digest())

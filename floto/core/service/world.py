@@ -1,0 +1,151 @@
+"""SWF in memory, for simulators and tests: the caller says what time it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from floto.core.decisions import Decision
+from floto.core.history import History
+from floto.core.ports import ActivityTask, DecisionTask, ExecutionInfo, StartRequest
+from floto.core.service import faults
+from floto.core.service.changes import Task
+from floto.core.service.commands import TerminateWorkflowExecution
+from floto.core.service.defaults import ActivityDefaults, WorkflowDefaults, usual_activity, usual_workflow
+from floto.core.service.engine import Engine, never
+from floto.core.service.memory import MemoryStore
+from floto.core.service.run import ToWorkflow
+from floto.core.service.store import Ready
+from floto.core.service.tokens import derive_run_id
+from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
+
+
+class World:
+    """One domain of SWF whose clock stands still between calls.
+
+    ``refuse`` may name the cause by which a decision is refused: rates and limits that a
+    test would otherwise have to reach. Every call first fires what was due by its time.
+    """
+
+    def __init__(self, domain: str = "d", *, refuse: Callable[[Decision], str | None] | None = None) -> None:
+        self.domain = domain
+        self._store = MemoryStore()
+        self._engine = Engine(self._store, refuse or never)
+        self._engine.register_domain(domain)
+        self._started = 0
+
+    def prepare(
+        self, workflow_types: Sequence[WorkflowType] = (), activity_types: Sequence[ActivityType] = ()
+    ) -> None:
+        """Register types with the defaults that floto uses."""
+        self._engine.ensure(
+            self.domain,
+            {type_: usual_workflow() for type_ in workflow_types},
+            {type_: usual_activity() for type_ in activity_types},
+        )
+
+    def register_workflow_type(self, type_: WorkflowType, **defaults: Any) -> None:
+        """Register a type with these ``WorkflowDefaults`` and no others."""
+        self._engine.register_workflow_type(self.domain, type_, WorkflowDefaults(**defaults))
+
+    def register_activity_type(self, type_: ActivityType, **defaults: Any) -> None:
+        """Register a type with these ``ActivityDefaults`` and no others."""
+        self._engine.register_activity_type(self.domain, type_, ActivityDefaults(**defaults))
+
+    def start(self, request: StartRequest, now: datetime, run_id: str | None = None) -> WorkflowExecution:
+        """Open a run; its id is made from how many were opened before, unless it is given."""
+        self._engine.settle(now)
+        chosen = run_id or derive_run_id(self.domain, self._started)
+        execution = self._engine.start(self.domain, request, chosen, now)
+        self._started += 1
+        return execution
+
+    def poll_decision(self, task_list: str, now: datetime, identity: str = "") -> DecisionTask | None:
+        """Take the next decision task."""
+        self._engine.settle(now)
+        return self._engine.poll_decision(self.domain, task_list, identity, now)
+
+    def respond_decision(
+        self, token: str, decisions: Sequence[Decision], now: datetime, execution_context: str | None = None
+    ) -> None:
+        """Answer a decision task."""
+        self._engine.settle(now)
+        self._engine.respond_decision(token, decisions, now, execution_context)
+
+    def poll_activity(self, task_list: str, now: datetime, identity: str = "") -> ActivityTask | None:
+        """Take the next activity task."""
+        self._engine.settle(now)
+        return self._engine.poll_activity(self.domain, task_list, identity, now)
+
+    def complete_activity(self, token: str, result: str | None, now: datetime) -> None:
+        """Report a result."""
+        self._engine.settle(now)
+        self._engine.complete_activity(token, result, now)
+
+    def fail_activity(self, token: str, reason: str | None, details: str | None, now: datetime) -> None:
+        """Report a failure."""
+        self._engine.settle(now)
+        self._engine.fail_activity(token, reason, details, now)
+
+    def cancel_activity(self, token: str, details: str | None, now: datetime) -> None:
+        """Report that an activity stopped because it was asked to."""
+        self._engine.settle(now)
+        self._engine.cancel_activity(token, details, now)
+
+    def heartbeat(self, token: str, details: str | None, now: datetime) -> bool:
+        """Say that an activity is alive; True if it was asked to stop."""
+        self._engine.settle(now)
+        return self._engine.heartbeat(token, details, now)
+
+    def signal(
+        self, workflow_id: str, name: str, input: str | None, now: datetime, run_id: str | None = None
+    ) -> None:
+        """Send a signal to an open run."""
+        self._engine.settle(now)
+        self._engine.signal(self.domain, ToWorkflow(workflow_id, run_id), name, input, now)
+
+    def request_cancel(self, workflow_id: str, now: datetime, run_id: str | None = None) -> None:
+        """Ask an open run to stop."""
+        self._engine.settle(now)
+        self._engine.request_cancel(self.domain, ToWorkflow(workflow_id, run_id), now)
+
+    def terminate(
+        self,
+        workflow_id: str,
+        reason: str | None,
+        details: str | None,
+        now: datetime,
+        child_policy: str | None = None,
+    ) -> None:
+        """Close an open run by force."""
+        self._engine.settle(now)
+        command = TerminateWorkflowExecution(reason=reason, details=details, child_policy=child_policy)
+        self._engine.terminate(self.domain, ToWorkflow(workflow_id), command, now)
+
+    def next_deadline(self) -> datetime | None:
+        """When the next thing happens by itself."""
+        due = self._store.next_deadline()
+        return None if due is None else due.at
+
+    def advance(self, now: datetime) -> None:
+        """Fire everything that is due, the earliest first."""
+        self._engine.settle(now)
+
+    def history(self, execution: WorkflowExecution) -> History:
+        """The history of a run."""
+        if self._store.info(execution.run_id) is None:
+            raise faults.unknown_run(execution)
+        return History(self._store.history(execution.run_id), execution)
+
+    def executions(self) -> list[ExecutionInfo]:
+        """Every run, in the order they began."""
+        return self._store.infos()
+
+    def latest(self, workflow_id: str) -> ExecutionInfo | None:
+        """The run of a workflow id that began last."""
+        return self._store.latest(self.domain, workflow_id)
+
+    def open_tasks(self) -> list[tuple[Ready, Task]]:
+        """Every task that waits for a poll, and where."""
+        return self._store.pollable()
