@@ -1,0 +1,149 @@
+"""Reads a history the slow and obvious way, sharing nothing with floto's fold."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from attrs import define, field
+
+from floto import DeciderSpec, History, Task
+from floto.core.decisions import Decision
+from floto.core.events import Event
+
+CONTROL = "floto.task:"
+_OPENS = {
+    "ActivityTaskScheduled": "activity_id",
+    "TimerStarted": "timer_id",
+    "StartChildWorkflowExecutionInitiated": "control",
+}
+_REFUSES = {
+    "ScheduleActivityTaskFailed": "activity_id",
+    "StartTimerFailed": "timer_id",
+    "StartChildWorkflowExecutionFailed": "control",
+}
+_ENDS = {
+    "ActivityTaskCompleted": "scheduled_event_id",
+    "ActivityTaskFailed": "scheduled_event_id",
+    "ActivityTaskTimedOut": "scheduled_event_id",
+    "ActivityTaskCanceled": "scheduled_event_id",
+    "TimerFired": "started_event_id",
+    "TimerCanceled": "started_event_id",
+    "ChildWorkflowExecutionCompleted": "initiated_event_id",
+    "ChildWorkflowExecutionFailed": "initiated_event_id",
+    "ChildWorkflowExecutionTimedOut": "initiated_event_id",
+    "ChildWorkflowExecutionCanceled": "initiated_event_id",
+    "ChildWorkflowExecutionTerminated": "initiated_event_id",
+}
+_GOOD = ("ActivityTaskCompleted", "TimerFired", "ChildWorkflowExecutionCompleted")
+CLOSES = (
+    "CompleteWorkflowExecution",
+    "FailWorkflowExecution",
+    "CancelWorkflowExecution",
+    "ContinueAsNewWorkflowExecution",
+)
+
+
+def name(thing: Any) -> str:
+    """The class of an event's data or of a decision."""
+    return type(thing).__name__
+
+
+@define
+class Attempt:
+    """One attempt at a task."""
+
+    opened: Event
+    end: Event | None = None
+
+    @property
+    def completed(self) -> bool:
+        return self.end is not None and name(self.end.data) in _GOOD
+
+
+@define
+class Account:
+    """What a history says of each task, by id; timers that wait for retries are tasks here, too."""
+
+    attempts: dict[str, list[Attempt]] = field(factory=lambda: defaultdict(list))
+    refusals: dict[str, list[Event]] = field(factory=lambda: defaultdict(list))
+    canceled: bool = False
+
+    def completed(self, id_: str) -> bool:
+        return any(attempt.completed for attempt in self.attempts.get(id_, ()))
+
+    def in_flight(self, id_: str) -> bool:
+        return any(attempt.end is None for attempt in self.attempts.get(id_, ()))
+
+    def failed(self, id_: str) -> list[Attempt]:
+        return [a for a in self.attempts.get(id_, ()) if a.end is not None and not a.completed]
+
+    def touched(self, id_: str) -> bool:
+        return bool(self.attempts.get(id_)) or bool(self.refusals.get(id_))
+
+    def result(self, id_: str) -> str | None:
+        ended = [a.end for a in self.attempts[id_] if a.completed and a.end is not None]
+        result: str | None = getattr(ended[-1].data, "result", None)
+        return result
+
+
+def account(history: Iterable[Event]) -> Account:
+    """Read a history."""
+    read = Account()
+    by_event: dict[int, Attempt] = {}
+    for event in history:
+        kind = name(event.data)
+        if kind in _OPENS:
+            attempt = by_event[event.id] = Attempt(event)
+            read.attempts[_id(getattr(event.data, _OPENS[kind]))].append(attempt)
+        elif kind in _ENDS:
+            by_event[getattr(event.data, _ENDS[kind])].end = event
+        elif kind in _REFUSES:
+            if getattr(event.data, "initiated_event_id", 0):
+                # Initiated, and refused all the same: no attempt came of it.
+                read.attempts[_id(event.data.control)].remove(by_event[event.data.initiated_event_id])
+            read.refusals[_id(getattr(event.data, _REFUSES[kind]))].append(event)
+        elif kind == "WorkflowExecutionCancelRequested":
+            read.canceled = True
+    return read
+
+
+def _id(text: str) -> str:
+    return text.removeprefix(CONTROL)
+
+
+def starts(decisions: Iterable[Decision]) -> dict[str, Decision]:
+    """The decisions that start tasks, by the id of the task; waits for retries are not among them."""
+    found: dict[str, Decision] = {}
+    for decision in decisions:
+        for attribute in ("activity_id", "timer_id", "control"):
+            id_ = getattr(decision, attribute, None)
+            if (
+                name(decision) in ("ScheduleActivityTask", "StartTimer", "StartChildWorkflowExecution")
+                and id_
+            ):
+                if not id_.startswith("floto.") or id_.startswith(CONTROL):
+                    found[_id(id_)] = decision
+                break
+    return found
+
+
+def is_work(decision: Decision) -> bool:
+    """Whether a decision starts something."""
+    return name(decision) in ("ScheduleActivityTask", "StartTimer", "StartChildWorkflowExecution")
+
+
+def closing(decisions: Iterable[Decision]) -> list[Decision]:
+    """The decisions that close the run."""
+    return [decision for decision in decisions if name(decision) in CLOSES]
+
+
+def tasks(spec: DeciderSpec) -> dict[str, Task]:
+    """Tasks by id."""
+    return {task.id_: task for task in spec.activity_tasks}
+
+
+def close_status(history: History) -> str:
+    """The type of the last event."""
+    return name(history.events[-1].data)

@@ -1,0 +1,148 @@
+"""What SWF's limits ask of every list of decisions."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floto import ActivityTask, DeciderSpec, History, Task, Timer, decide
+from floto.core import payload, wire
+from floto.core.decide import MORE_TIMER
+from floto.core.decisions import Decision, FailWorkflowExecution, ScheduleActivityTask, StartTimer
+from floto.core.events import Event
+from floto.core.limits import OPEN_LIMIT
+from tests.property import oracle
+from tests.property.simulator import Plot, Simulator, simulate
+from tests.property.strategies import SETTINGS, plots, specs
+
+#: Bytes of one request to SWF.
+REQUEST_LIMIT = 1_000_000
+
+
+def noise(seed: int, length: int) -> str:
+    """Text that does not compress to less than about three quarters."""
+    return "".join(
+        Random(seed).choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-", k=length)
+    )
+
+
+def check_sizes(decisions: tuple[Decision, ...] | list[Decision]) -> None:
+    raw = [wire.decision_to_swf(decision) for decision in decisions]
+    assert len(json.dumps(raw)) <= REQUEST_LIMIT
+    for decision in decisions:
+        for field, limit in (("input", 32_768), ("result", 32_768), ("details", 32_768), ("control", 32_768)):
+            assert len(getattr(decision, field, None) or "") <= limit
+        for field in ("activity_id", "timer_id", "workflow_id", "reason", "marker_name"):
+            assert len(getattr(decision, field, None) or "") <= 256
+
+
+@SETTINGS
+@given(specs(), plots(refusals=True, cancels=True))
+def test_15_no_field_is_too_long(spec: DeciderSpec, plot: Plot) -> None:
+    """Every decision fits SWF's limits."""
+    for step in simulate(spec, plot).steps:
+        check_sizes(step.decisions)
+
+
+@SETTINGS
+@given(st.lists(st.integers(1, 32_000), min_size=1, max_size=60), st.integers(0, 9))
+def test_15_large_inputs_are_sent_in_parts(sizes: list[int], seed: int) -> None:
+    """Inputs that exceed 1 MB together go out in several responses, all of them in the end."""
+    tasks = [
+        ActivityTask(name="work", version="v1", id_=f"t{n}", input=noise(seed + n, size * 3 // 4))
+        for n, size in enumerate(sizes)
+    ]
+    simulation = simulate(DeciderSpec(activity_tasks=tasks, activity_task_list="work"))
+    for step in simulation.steps:
+        check_sizes(step.decisions)
+    assert oracle.close_status(simulation.main) == "WorkflowExecutionCompleted"
+    read = oracle.account(simulation.main)
+    assert [id_ for id_ in read.attempts if id_ != MORE_TIMER] == [task.id_ for task in tasks]
+
+
+@SETTINGS
+@given(st.integers(40_000, 90_000), st.integers(0, 99))
+def test_15_what_cannot_fit_fails_by_name(length: int, seed: int) -> None:
+    """A context that is too long even compressed fails the run and names its task, instead of wedging it."""
+    work = ActivityTask(name="work", version="v1", id_="collect")
+    spec = DeciderSpec(activity_tasks=[work], activity_task_list="work")
+    history = started(json.dumps(noise(seed, length))[:70_000])
+    decisions = decide(spec, history)
+    [failed] = decisions
+    assert isinstance(failed, FailWorkflowExecution)
+    assert "collect" in (failed.details or "")
+    assert "32,768" in (failed.details or "")
+    check_sizes(decisions)
+
+
+@SETTINGS
+@given(st.integers(1, 40), st.integers(0, 2**20))
+def test_15_failure_details_fit(count: int, seed: int) -> None:
+    """However many tasks fail with however much to say, the run fails with details that fit."""
+    tasks = [ActivityTask(name="work", version="v1", id_=f"task {n}") for n in range(count)]
+    simulator = Simulator(DeciderSpec(activity_tasks=tasks, activity_task_list="work"), Plot(outcomes=0))
+    simulator.decide()
+    while simulator.poll_activity():
+        task = simulator.working.pop()
+        simulator.world.fail_activity(task.token, "Loud", noise(seed, 32_000), simulator.now)
+    simulator.decide()
+    check_sizes(simulator.steps[-1].decisions)
+    failed = payload.loads(
+        simulator.world.history(simulator.world.executions()[0].execution).events[-1].data.details
+    )
+    assert failed
+    assert set(failed) <= {task.id_ for task in tasks} | {"..."}
+
+
+def started(input: str) -> History:
+    """A history that has just begun."""
+    first: dict[str, Any] = {
+        "eventId": 1,
+        "eventTimestamp": 0,
+        "eventType": "WorkflowExecutionStarted",
+        "workflowExecutionStartedEventAttributes": {
+            "childPolicy": "TERMINATE",
+            "taskList": {"name": "decide"},
+            "workflowType": {"name": "flow", "version": "v1"},
+            "input": input,
+        },
+    }
+    return History.from_swf([first])
+
+
+@pytest.mark.parametrize("kind", ["activity", "timer"])
+def test_15_no_more_than_swf_lets_be_open(kind: str) -> None:
+    """A fan-out beyond 1,000 activities or timers waits for some of them to close."""
+    tasks: list[Task] = [
+        ActivityTask(name="work", version="v1", id_=f"t{n}")
+        if kind == "activity"
+        else Timer(id_=f"t{n}", delay_in_seconds=5)
+        for n in range(1_200)
+    ]
+    simulator = Simulator(DeciderSpec(activity_tasks=tasks, activity_task_list="work"), Plot())
+    while simulator.decide() or simulator.pass_time():
+        while simulator.poll_activity():
+            simulator.work()
+    assert [len(step.decisions) for step in simulator.steps] == [OPEN_LIMIT, 200, 1]
+    history = simulator.world.history(simulator.world.executions()[0].execution)
+    assert oracle.close_status(history) == "WorkflowExecutionCompleted"
+    assert not oracle.account(history).refusals
+
+
+def test_15_a_decision_is_forced_by_a_timer_of_no_seconds() -> None:
+    """Where one response cannot hold everything, a timer asks for the rest, and nothing is decided before."""
+    tasks = [ActivityTask(name="work", version="v1", id_=f"t{n}", input=noise(n, 24_000)) for n in range(60)]
+    spec = DeciderSpec(activity_tasks=tasks, activity_task_list="work")
+    simulator = Simulator(spec, Plot())
+    simulator.decide()
+    *scheduled, last = simulator.steps[0].decisions
+    assert last == StartTimer(timer_id=MORE_TIMER, start_to_fire_timeout="0")
+    assert 0 < len(scheduled) < len(tasks)
+    assert all(isinstance(decision, ScheduleActivityTask) for decision in scheduled)
+    assert decide(spec, simulator.steps[0].after) == []
+    assert isinstance(simulator.steps[0].after.events[-1], Event)
