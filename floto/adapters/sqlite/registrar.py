@@ -1,0 +1,93 @@
+"""Registers what calls name, so that nobody has to register anything before using it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import evolve
+
+from floto.core.decisions import (
+    ContinueAsNewWorkflowExecution,
+    Decision,
+    ScheduleActivityTask,
+    StartChildWorkflowExecution,
+)
+from floto.core.ports import StartRequest
+from floto.core.service.defaults import usual_activity, usual_workflow
+from floto.core.service.engine import Engine
+from floto.core.service.store import Store
+from floto.core.service.tokens import TaskKind, read_token
+from floto.core.service.validation import problems
+from floto.core.shapes import ActivityType, TaskList, WorkflowType
+
+_Types = dict[ActivityType | WorkflowType, TaskList | None]
+
+
+class Registrar:
+    """Registers each type once, with floto's usual defaults, in the transaction of the call that names it."""
+
+    def __init__(self, engine: Engine, store: Store, domain: str) -> None:
+        self._engine = engine
+        self._store = store
+        self._domain = domain
+        self._known: set[ActivityType | WorkflowType] = set()
+
+    def types(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
+        """Register these types, and the domain in any case."""
+        self._ensure(dict.fromkeys([*workflow_types, *activity_types]))
+
+    def request(self, request: StartRequest) -> None:
+        """Register the type of a run to be started."""
+        task_list = None if request.task_list is None else TaskList(request.task_list)
+        self._ensure_unknown({request.workflow_type: task_list})
+
+    def decisions(self, token: str, decisions: Sequence[Decision]) -> None:
+        """Register the types that decisions name."""
+        named: _Types = {}
+        for decision in decisions:
+            match decision:
+                case ScheduleActivityTask():
+                    named.setdefault(decision.activity_type, decision.task_list)
+                case StartChildWorkflowExecution():
+                    named.setdefault(decision.workflow_type, decision.task_list)
+                case ContinueAsNewWorkflowExecution(workflow_type_version=str()):
+                    named.update(self._next_version(token, decision))
+                case _:
+                    pass
+        self._ensure_unknown(named)
+
+    def _next_version(self, token: str, decision: ContinueAsNewWorkflowExecution) -> _Types:
+        run = self._store.info(read_token(token, TaskKind.DECISION).run_id)
+        version = decision.workflow_type_version
+        if run is None or version is None:
+            return {}
+        return {evolve(run.workflow_type, version=version): decision.task_list}
+
+    def _ensure_unknown(self, types: _Types) -> None:
+        # What is malformed is left for the engine to refuse, with all else that is wrong with the call.
+        sound = {type_: where for type_, where in types.items() if _is_sound(type_)}
+        unknown = {type_: where for type_, where in sound.items() if not self._is_known(type_)}
+        if unknown:
+            self._ensure(unknown)
+
+    def _is_known(self, type_: ActivityType | WorkflowType) -> bool:
+        # Only what an earlier transaction registered: this one may still be rolled back.
+        if type_ not in self._known and self._is_registered(type_):
+            self._known.add(type_)
+        return type_ in self._known
+
+    def _is_registered(self, type_: ActivityType | WorkflowType) -> bool:
+        if isinstance(type_, ActivityType):
+            return self._store.activity_defaults(self._domain, type_) is not None
+        return self._store.workflow_defaults(self._domain, type_) is not None
+
+    def _ensure(self, types: _Types) -> None:
+        self._engine.ensure(
+            self._domain,
+            {t: usual_workflow(where) for t, where in types.items() if isinstance(t, WorkflowType)},
+            {t: usual_activity(where) for t, where in types.items() if isinstance(t, ActivityType)},
+        )
+
+
+def _is_sound(type_: ActivityType | WorkflowType) -> bool:
+    return isinstance(type_, ActivityType | WorkflowType) and not any(problems(type_, ""))

@@ -1,0 +1,160 @@
+"""SWF for deciders and workers on one machine: the pure model of SWF over one SQLite file."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self, TypeVar
+
+from floto.adapters.sqlite.host import Host
+from floto.adapters.sqlite.registrar import Registrar
+from floto.adapters.sqlite.schema import Durability
+from floto.core.decisions import Decision
+from floto.core.events import Event
+from floto.core.ports import ActivityTask, Clock, DecisionTask, ExecutionInfo, StartRequest
+from floto.core.service import faults
+from floto.core.service.commands import TerminateWorkflowExecution
+from floto.core.service.run import ToWorkflow
+from floto.core.service.tokens import TaskKind, run_id_from
+from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
+
+T = TypeVar("T")
+
+
+def utc_now() -> datetime:
+    """The time of this machine."""
+    return datetime.now(UTC)
+
+
+class SqliteService:
+    """A ``floto.core.ports.Service`` on a file that any number of threads and processes may share.
+
+    Deadlines fire with the next call or waiting poll, whosever it is. Tasks that a process
+    held when it died are handed out again as they were, at no cost to the run; twice at most,
+    then they time out as they would if their worker was never heard of again.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        domain: str = "floto",
+        *,
+        clock: Clock = utc_now,
+        durability: Durability = "full",
+        auto_register: bool = True,
+    ) -> None:
+        self._domain = domain
+        self._host = Host(path, clock, durability)
+        self._store, self._engine = self._host.store, self._host.engine
+        self._registrar = Registrar(self._engine, self._store, domain)
+        self._auto_register = auto_register
+        if auto_register:
+            self.prepare((), ())
+
+    def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
+        """Register the domain and these types; what is there already stays as it is."""
+        self._host.write(lambda _now: self._registrar.types(workflow_types, activity_types))
+
+    def start_workflow_execution(self, request: StartRequest) -> str:
+        """Open a run and return its run id."""
+        run_id = run_id_from(secrets.token_bytes(32))
+
+        def start(now: datetime) -> None:
+            if self._auto_register:
+                self._registrar.request(request)
+            self._engine.start(self._domain, request, run_id, now)
+
+        self._host.write(start)
+        return run_id
+
+    def signal_workflow_execution(self, workflow_id: str, signal_name: str, input: str | None = None) -> None:
+        """Send a signal to the open run of a workflow id."""
+        self._host.write(
+            lambda now: self._engine.signal(self._domain, ToWorkflow(workflow_id), signal_name, input, now)
+        )
+
+    def request_cancel_workflow_execution(self, workflow_id: str) -> None:
+        """Ask the decider of an open run to stop it."""
+        self._host.write(lambda now: self._engine.request_cancel(self._domain, ToWorkflow(workflow_id), now))
+
+    def terminate_workflow_execution(self, workflow_id: str, reason: str = "", details: str = "") -> None:
+        """Close an open run by force."""
+        command = TerminateWorkflowExecution(reason=reason or None, details=details or None)
+        self._host.write(
+            lambda now: self._engine.terminate(self._domain, ToWorkflow(workflow_id), command, now)
+        )
+
+    def latest_execution(self, workflow_id: str) -> ExecutionInfo | None:
+        """The open run of a workflow id, else the one closed last, else None."""
+        return self._host.read(lambda: self._store.latest(self._domain, workflow_id))
+
+    def history(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
+        """The events of a run with an id above ``after``."""
+        return self._host.read(lambda: self._history(execution, after))
+
+    def _history(self, execution: WorkflowExecution, after: int) -> tuple[Event, ...]:
+        info = self._store.info(execution.run_id)
+        if info is None or info.execution != execution:
+            raise faults.unknown_run(execution)
+        return self._store.history(execution.run_id, after)
+
+    def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> DecisionTask | None:
+        """Take the next decision task, waiting up to ``wait`` seconds for one."""
+        return self._poll(
+            TaskKind.DECISION,
+            task_list,
+            lambda now: self._engine.poll_decision(self._domain, task_list, identity, now),
+            wait,
+        )
+
+    def respond_decision_task_completed(self, token: str, decisions: Sequence[Decision]) -> None:
+        """Answer a decision task."""
+
+        def respond(now: datetime) -> None:
+            if self._auto_register:
+                self._registrar.decisions(token, decisions)
+            self._engine.respond_decision(token, decisions, now)
+
+        self._host.write(respond)
+
+    def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> ActivityTask | None:
+        """Take the next activity task, waiting up to ``wait`` seconds for one."""
+        return self._poll(
+            TaskKind.ACTIVITY,
+            task_list,
+            lambda now: self._engine.poll_activity(self._domain, task_list, identity, now),
+            wait,
+        )
+
+    def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
+        """Say that an activity is alive; True if it was asked to stop."""
+        return self._host.write(lambda now: self._engine.heartbeat(token, details, now))
+
+    def respond_activity_task_completed(self, token: str, result: str | None) -> None:
+        """Report an activity's result."""
+        self._host.write(lambda now: self._engine.complete_activity(token, result, now))
+
+    def respond_activity_task_failed(self, token: str, reason: str | None, details: str | None) -> None:
+        """Report an activity's failure."""
+        self._host.write(lambda now: self._engine.fail_activity(token, reason, details, now))
+
+    def respond_activity_task_canceled(self, token: str, details: str | None) -> None:
+        """Report that an activity stopped because it was asked to."""
+        self._host.write(lambda now: self._engine.cancel_activity(token, details, now))
+
+    def close(self) -> None:
+        """Let go of the file; tasks that this process holds can be polled by others, and polls end."""
+        self._host.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def _poll(
+        self, kind: TaskKind, task_list: str, take: Callable[[datetime], T | None], wait: float
+    ) -> T | None:
+        return self._host.poll(self._domain, kind, task_list, take, wait)

@@ -1,0 +1,350 @@
+"""The engine's store on SQLite: what a step changed becomes rows, in the caller's transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from attrs import define, evolve, field
+from rpds import HashTrieMap
+
+from floto.adapters.sqlite import writes
+from floto.adapters.sqlite.cache import Cache, Entry
+from floto.adapters.sqlite.rows import from_json, from_ms, from_text, row_event, to_json, to_ms
+from floto.core.errors import HistoryError, ServiceError
+from floto.core.events import Event
+from floto.core.fold import fold
+from floto.core.ports import ExecutionInfo
+from floto.core.service.changes import Changes
+from floto.core.service.defaults import ActivityDefaults, WorkflowDefaults
+from floto.core.service.run import Heartbeat, Run
+from floto.core.service.store import Deadline, Ready
+from floto.core.service.tokens import TaskKind
+from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
+
+#: The lease of tasks whose run cannot be read; nobody holds it.
+_ASIDE = "aside"
+
+
+@define
+class UnreadableRun(ServiceError):
+    """The rows of a run say what floto cannot make sense of."""
+
+    run_id: str
+    problem: str
+
+    def __str__(self) -> str:
+        """Name the run and what is wrong with it."""
+        return f"run {self.run_id} cannot be read: {self.problem}"
+
+
+@contextmanager
+def _reading(run_id: str) -> Iterator[None]:
+    try:
+        yield
+    except UnicodeEncodeError:
+        # What was asked for is no text; nothing has been read.
+        raise
+    except (HistoryError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableRun(run_id, f"{type(error).__name__}: {error}") from error
+
+
+@define
+class _Staged:
+    """A run that the transaction under way has changed."""
+
+    entry: Entry
+    run: Run
+    revision: int
+    events: list[Event] = field(factory=list)
+
+
+class SqliteStore:
+    """A ``Store`` on one connection; ``lease`` marks the tasks that are handed out through it."""
+
+    def __init__(self, db: sqlite3.Connection, lease: str) -> None:
+        self._db = db
+        self._lease = lease
+        self._cache = Cache()
+        self._staged: dict[str, _Staged] = {}
+        #: Whether the last transaction made work available.
+        self.offered = False
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; what was read stays true until the end."""
+        self.offered = False
+        try:
+            # In here: an interrupt may come while this waits, and is raised when it has the lock.
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+            self._keep()
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        finally:
+            self._staged.clear()
+
+    def _keep(self) -> None:
+        for run_id, staged in self._staged.items():
+            if staged.run.state.closed is None:
+                self._grow(run_id, staged.entry, staged.revision, staged.run, staged.events)
+            else:
+                self._cache.drop(run_id)
+
+    def _grow(self, run_id: str, entry: Entry, revision: int, run: Run, events: list[Event]) -> Entry:
+        # Dropped first: an interrupt must not leave a revision in the cache that its events do not match.
+        self._cache.drop(run_id)
+        entry.events.extend(events)
+        grown = Entry(entry.number, revision, run, entry.events)
+        self._cache.put(run_id, grown)
+        return grown
+
+    def has_domain(self, domain: str) -> bool:
+        """Whether a domain is registered."""
+        return self._one("SELECT 1 FROM domains WHERE name = ?", domain) is not None
+
+    def add_domain(self, domain: str) -> None:
+        """Register a domain."""
+        self._db.execute("INSERT INTO domains (name) VALUES (?)", (domain,))
+
+    def activity_defaults(self, domain: str, type_: ActivityType) -> ActivityDefaults | None:
+        """The defaults of a registered activity type."""
+        text = self._defaults(domain, type_)
+        defaults: ActivityDefaults | None = None if text is None else from_json(ActivityDefaults, text)
+        return defaults
+
+    def workflow_defaults(self, domain: str, type_: WorkflowType) -> WorkflowDefaults | None:
+        """The defaults of a registered workflow type."""
+        text = self._defaults(domain, type_)
+        defaults: WorkflowDefaults | None = None if text is None else from_json(WorkflowDefaults, text)
+        return defaults
+
+    def _defaults(self, domain: str, type_: ActivityType | WorkflowType) -> str | None:
+        row = self._one(
+            "SELECT defaults FROM types WHERE domain = ? AND kind = ? AND name = ? AND version = ?",
+            domain,
+            type(type_).__name__,
+            type_.name,
+            type_.version,
+        )
+        return None if row is None else str(row[0])
+
+    def add_activity_type(self, domain: str, type_: ActivityType, defaults: ActivityDefaults) -> None:
+        """Register an activity type."""
+        self._add_type(domain, type_, to_json(defaults))
+
+    def add_workflow_type(self, domain: str, type_: WorkflowType, defaults: WorkflowDefaults) -> None:
+        """Register a workflow type."""
+        self._add_type(domain, type_, to_json(defaults))
+
+    def _add_type(self, domain: str, type_: ActivityType | WorkflowType, defaults: str) -> None:
+        self._db.execute(
+            "INSERT INTO types (domain, kind, name, version, defaults) VALUES (?, ?, ?, ?, ?)",
+            (domain, type(type_).__name__, type_.name, type_.version, defaults),
+        )
+
+    def load(self, run_id: str) -> Run | None:
+        """An open run."""
+        staged = self._staged.get(run_id)
+        if staged is not None:
+            return staged.run if staged.run.state.closed is None else None
+        with _reading(run_id):
+            entry = self._entry(run_id)
+        return None if entry is None else entry.run
+
+    def _entry(self, run_id: str) -> Entry | None:
+        """An open run as of now: from the cache, with the events that others added since."""
+        row = self._one(
+            "SELECT number, revision, domain, workflow_id, execution_context"
+            " FROM runs WHERE run_id = ? AND closed_at IS NULL",
+            run_id,
+        )
+        if row is None:
+            return None
+        number, revision, domain, workflow_id, context = row
+        entry = self._cache.get(run_id)
+        if entry is None:
+            entry = Entry(number, -1, Run.fresh(domain, WorkflowExecution(workflow_id, run_id)))
+        if entry.revision != revision:
+            new = self._events(number, after=entry.run.state.last_event_id)
+            run = evolve(
+                entry.run,
+                state=fold(new, entry.run.state),
+                heartbeats=self._heartbeats(number),
+                execution_context=from_text(context),
+            )
+            entry = self._grow(run_id, entry, revision, run, new)
+        return entry
+
+    def _heartbeats(self, number: int) -> HashTrieMap[int, Heartbeat]:
+        rows = self._db.execute("SELECT event_id, at, details FROM heartbeats WHERE run = ?", (number,))
+        return HashTrieMap({id: Heartbeat(from_ms(at), from_text(text)) for id, at, text in rows})
+
+    def _events(self, number: int, after: int) -> list[Event]:
+        rows = self._db.execute(
+            "SELECT id, at, type, attributes FROM events WHERE run = ? AND id > ? ORDER BY id",
+            (number, after),
+        )
+        return [row_event(row) for row in rows]
+
+    def open_run(self, domain: str, workflow_id: str) -> str | None:
+        """The id of the open run of a workflow id."""
+        row = self._one(
+            "SELECT run_id FROM runs WHERE domain = ? AND workflow_id = ? AND closed_at IS NULL",
+            domain,
+            workflow_id,
+        )
+        return None if row is None else str(row[0])
+
+    def open_children(self, run_id: str) -> Sequence[str]:
+        """The ids of the open runs whose parent is this run, in the order they began."""
+        rows = self._db.execute(
+            "SELECT run_id FROM runs WHERE parent_run_id = ? AND closed_at IS NULL ORDER BY number",
+            (run_id,),
+        )
+        return [row[0] for row in rows]
+
+    def latest(self, domain: str, workflow_id: str) -> ExecutionInfo | None:
+        """The run of a workflow id that began last."""
+        row = self._one(
+            "SELECT workflow_id, run_id, type_name, type_version, started_at, closed_at, close_status"
+            " FROM runs WHERE domain = ? AND workflow_id = ? ORDER BY number DESC LIMIT 1",
+            domain,
+            workflow_id,
+        )
+        return _info(row)
+
+    def info(self, run_id: str) -> ExecutionInfo | None:
+        """One run, open or closed."""
+        row = self._one(
+            "SELECT workflow_id, run_id, type_name, type_version, started_at, closed_at, close_status"
+            " FROM runs WHERE run_id = ?",
+            run_id,
+        )
+        return _info(row)
+
+    def history(self, run_id: str, after: int = 0) -> tuple[Event, ...]:
+        """The events of a run with an id above ``after``."""
+        staged = self._staged.get(run_id)
+        if staged is not None:
+            return (*staged.entry.events, *staged.events)[after:]
+        row = self._one("SELECT number, revision FROM runs WHERE run_id = ?", run_id)
+        if row is None:
+            return ()
+        entry = self._cache.get(run_id)
+        if entry is not None and entry.revision == row[1]:
+            return tuple(entry.events[after:])
+        with _reading(run_id):
+            return tuple(self._events(row[0], after))
+
+    def next_task(self, domain: str, kind: TaskKind, task_list: str) -> Ready | None:
+        """The task to hand out next: highest priority first, then oldest."""
+        row = self._one(
+            "SELECT run_id, event_id, started, releases FROM tasks JOIN runs ON number = run"
+            " WHERE tasks.domain = ? AND kind = ? AND task_list = ? AND lease IS NULL"
+            " ORDER BY priority DESC, arrival LIMIT 1",
+            domain,
+            str(kind),
+            task_list,
+        )
+        return None if row is None else Ready(*row)
+
+    def take_over(self, ready: Ready) -> None:
+        """Note that a task whose holder died has a new one."""
+        self._db.execute(
+            "UPDATE tasks SET lease = ? WHERE event_id = ?"
+            " AND run = (SELECT number FROM runs WHERE run_id = ?)",
+            (self._lease, ready.event_id, ready.run_id),
+        )
+
+    def next_deadline(self) -> Deadline | None:
+        """The earliest deadline of all runs."""
+        row = self._one(
+            "SELECT at, run_id, event_id FROM deadlines JOIN runs ON number = run"
+            " ORDER BY at, rank, run, event_id LIMIT 1"
+        )
+        return None if row is None else Deadline(from_ms(row[0]), row[1], row[2])
+
+    def put_off(self, deadline: Deadline, until: datetime) -> None:
+        """Move a deadline that cannot fire out of the way of the others."""
+        self._db.execute(
+            "UPDATE deadlines SET at = ? WHERE event_id = ?"
+            " AND run = (SELECT number FROM runs WHERE run_id = ?)",
+            (to_ms(until), deadline.event_id, deadline.run_id),
+        )
+
+    def holders(self) -> list[str]:
+        """The leases under which tasks are out."""
+        rows = self._db.execute("SELECT DISTINCT lease FROM tasks WHERE lease IS NOT NULL")
+        return [row[0] for row in rows if row[0] != _ASIDE]
+
+    def release(self, lease: str, deaths: int = 0) -> None:
+        """Let the tasks of a lease be polled again, by the tokens they had; ``deaths`` count against them."""
+        changed = self._db.execute(
+            "UPDATE tasks SET lease = NULL, releases = releases + ? WHERE lease = ?", (deaths, lease)
+        )
+        self.offered = self.offered or changed.rowcount > 0
+
+    def set_aside(self, run_id: str) -> bool:
+        """Keep the tasks of a run from polls until some process begins; False if there were none."""
+        changed = self._db.execute(
+            "UPDATE tasks SET lease = ? WHERE lease IS NULL"
+            " AND run = (SELECT number FROM runs WHERE run_id = ?)",
+            (_ASIDE, run_id),
+        )
+        return changed.rowcount > 0
+
+    def restore(self) -> None:
+        """Let tasks that were set aside be polled; another version may read their runs."""
+        self.release(_ASIDE)
+
+    def data_version(self) -> int:
+        """A number that changes when somebody else commits."""
+        row = self._one("PRAGMA data_version")
+        return -1 if row is None else int(row[0])
+
+    def save(self, changes: Changes) -> None:
+        """Write down what a step did."""
+        staged = self._stage(changes)
+        staged.run = changes.run
+        staged.revision += 1
+        staged.events.extend(changes.events)
+        writes.append_events(self._db, staged.entry.number, changes.events)
+        writes.update_run(self._db, staged.entry.number, changes.run, staged.revision)
+        if changes.is_closed:
+            writes.drop_rows(self._db, staged.entry.number)
+        else:
+            writes.refresh_rows(self._db, staged.entry.number, changes, self._lease)
+        self.offered = self.offered or any(not task.started for _, task in changes.tasks)
+
+    def _stage(self, changes: Changes) -> _Staged:
+        run_id = changes.run.execution.run_id
+        staged = self._staged.get(run_id)
+        if staged is None:
+            entry = None if changes.is_new else self._cache.get(run_id) or self._entry(run_id)
+            if entry is None:
+                entry = Entry(writes.insert_run(self._db, changes), 0, changes.run)
+            staged = self._staged[run_id] = _Staged(entry, entry.run, entry.revision)
+        return staged
+
+    def _one(self, sql: str, *values: Any) -> Any:
+        return self._db.execute(sql, values).fetchone()
+
+
+def _info(row: Any) -> ExecutionInfo | None:
+    if row is None:
+        return None
+    workflow_id, run_id, name, version, started_at, closed_at, close_status = row
+    return ExecutionInfo(
+        execution=WorkflowExecution(workflow_id, run_id),
+        workflow_type=WorkflowType(name, version),
+        started_at=from_ms(started_at),
+        closed_at=None if closed_at is None else from_ms(closed_at),
+        close_status=close_status,
+    )

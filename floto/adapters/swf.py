@@ -1,0 +1,326 @@
+"""Amazon SWF, or whatever speaks its protocol, as a ``Service``: any boto3 SWF client."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    TokenRetrievalError,
+)
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from floto.core import wire
+from floto.core.decisions import Decision
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
+from floto.core.events import Event
+from floto.core.ports import ActivityTask, DecisionTask, ExecutionInfo, StartRequest
+from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
+
+log = logging.getLogger("floto")
+
+#: SWF holds a poll for 60 seconds.
+_READ_SECONDS = 70
+#: Threads of a worker and a decider share one client.
+_CONNECTIONS = 50
+_PAGE = 1000
+#: Some services answer an idle poll at once; asking again as fast would only burn their time.
+_IDLE_SECONDS = 0.1
+_BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
+_PASSING = frozenset(
+    {
+        "ExpiredTokenException",
+        "InternalFailure",
+        "InternalServerError",
+        "RequestExpired",
+        "RequestLimitExceeded",
+        "RequestTimeTooSkewed",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "TooManyRequestsException",
+    }
+)
+_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+_EXISTS = frozenset({"DomainAlreadyExistsFault", "TypeAlreadyExistsFault"})
+_FORBIDDEN = frozenset({"AccessDeniedException", "OperationNotPermittedFault"})
+
+_WORKFLOW_DEFAULTS: dict[str, Any] = {
+    "defaultTaskList": {"name": "floto"},
+    "defaultExecutionStartToCloseTimeout": "31536000",
+    "defaultTaskStartToCloseTimeout": "60",
+    "defaultChildPolicy": "TERMINATE",
+}
+_ACTIVITY_DEFAULTS: dict[str, Any] = {
+    "defaultTaskList": {"name": "floto"},
+    "defaultTaskScheduleToStartTimeout": "NONE",
+    "defaultTaskScheduleToCloseTimeout": "NONE",
+    "defaultTaskStartToCloseTimeout": "NONE",
+    "defaultTaskHeartbeatTimeout": "600",
+}
+
+
+def make_client(region: str | None = None, endpoint_url: str | None = None) -> Any:
+    """Make a boto3 client fit for long polls; raises ``ServiceFault`` where AWS is not configured.
+
+    Its own retries are off: floto's deciders and workers retry, and can be stopped meanwhile.
+    """
+    config = Config(
+        read_timeout=_READ_SECONDS,
+        retries={"total_max_attempts": 1},
+        max_pool_connections=_CONNECTIONS,
+    )
+    return _call(boto3.client, "swf", region_name=region, endpoint_url=endpoint_url, config=config)
+
+
+class SwfService:
+    """One domain of SWF behind the ``Service`` port. ``wait`` of a poll is SWF's: up to 60 seconds."""
+
+    def __init__(self, client: Any, domain: str) -> None:
+        self._client = client
+        self._domain = domain
+        self._answered = False
+
+    def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
+        """Register the domain and the types that are not there yet, with defaults for everything."""
+        self._register(
+            self._client.register_domain, name=self._domain, workflowExecutionRetentionPeriodInDays="30"
+        )
+        for workflow in workflow_types:
+            self._register_type(self._client.register_workflow_type, workflow, _WORKFLOW_DEFAULTS)
+        for activity in activity_types:
+            self._register_type(self._client.register_activity_type, activity, _ACTIVITY_DEFAULTS)
+
+    def _register_type(
+        self, call: Callable[..., Any], kind: WorkflowType | ActivityType, defaults: dict[str, Any]
+    ) -> None:
+        self._register(call, domain=self._domain, name=kind.name, version=kind.version, **defaults)
+
+    def _register(self, call: Callable[..., Any], **arguments: Any) -> None:
+        try:
+            self._call(call, **arguments)
+        except ServiceFault as fault:
+            if fault.code in _FORBIDDEN:
+                # Whoever may not register can still run what others registered.
+                log.warning("%r is not registered from here (%s)", arguments["name"], fault)
+            elif fault.code not in _EXISTS:
+                raise
+
+    def start_workflow_execution(self, request: StartRequest) -> str:
+        """Open a run and return its run id."""
+        reply = self._domain_call(
+            self._client.start_workflow_execution,
+            workflowId=request.workflow_id,
+            workflowType=wire.write(request.workflow_type),
+            taskList=request.task_list and {"name": request.task_list},
+            input=request.input,
+            executionStartToCloseTimeout=request.execution_timeout,
+            taskStartToCloseTimeout=request.decision_timeout,
+            childPolicy=request.child_policy,
+            tagList=list(request.tags) or None,
+            taskPriority=request.priority,
+        )
+        run_id: str = reply["runId"]
+        return run_id
+
+    def signal_workflow_execution(self, workflow_id: str, signal_name: str, input: str | None = None) -> None:
+        """Send a signal to the open run of a workflow id."""
+        self._domain_call(
+            self._client.signal_workflow_execution,
+            workflowId=workflow_id,
+            signalName=signal_name,
+            input=input,
+        )
+
+    def request_cancel_workflow_execution(self, workflow_id: str) -> None:
+        """Ask the decider of an open run to stop it."""
+        self._domain_call(self._client.request_cancel_workflow_execution, workflowId=workflow_id)
+
+    def terminate_workflow_execution(self, workflow_id: str, reason: str = "", details: str = "") -> None:
+        """Close an open run by force."""
+        self._domain_call(
+            self._client.terminate_workflow_execution,
+            workflowId=workflow_id,
+            reason=reason or None,
+            details=details or None,
+        )
+
+    def latest_execution(self, workflow_id: str) -> ExecutionInfo | None:
+        """The open run of a workflow id, else the one closed last, else None."""
+        listed = self._listed(self._client.list_open_workflow_executions, workflow_id)
+        if listed is not None:
+            return self._described(listed)
+        return self._listed(self._client.list_closed_workflow_executions, workflow_id)
+
+    def _listed(self, call: Callable[..., Any], workflow_id: str) -> ExecutionInfo | None:
+        reply = self._domain_call(
+            call,
+            startTimeFilter={"oldestDate": _BEGINNING},
+            executionFilter={"workflowId": workflow_id},
+            maximumPageSize=1,
+        )
+        infos = reply["executionInfos"]
+        return _info(infos[0]) if infos else None
+
+    def _described(self, listed: ExecutionInfo) -> ExecutionInfo:
+        """What the run itself says: listings show runs as open for a while after they are closed."""
+        execution = wire.write(listed.execution)
+        try:
+            reply = self._domain_call(self._client.describe_workflow_execution, execution=execution)
+        except UnknownResource:
+            return listed
+        return _info(reply["executionInfo"])
+
+    def history(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
+        """The events of a run with an id above ``after``, all pages of them."""
+        # The newest first: what is known already is not read again.
+        pages = self._pages(
+            self._client.get_workflow_execution_history,
+            execution={"workflowId": execution.workflow_id, "runId": execution.run_id},
+            reverseOrder=True,
+        )
+        raws = itertools.chain.from_iterable(page["events"] for page in pages)
+        new = itertools.takewhile(lambda raw: raw["eventId"] > after, raws)
+        return tuple(wire.events_from_swf(new))[::-1]
+
+    def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> DecisionTask | None:
+        """Take the next decision task, with its whole history."""
+        pages = self._pages(
+            self._client.poll_for_decision_task, taskList={"name": task_list}, identity=identity
+        )
+        first = next(pages)
+        if not first.get("taskToken"):
+            _idle(wait)
+            return None
+        rest = itertools.chain.from_iterable(page.get("events", ()) for page in pages)
+        return DecisionTask(
+            token=first["taskToken"],
+            execution=wire.read(WorkflowExecution, first["workflowExecution"]),
+            workflow_type=wire.read(WorkflowType, first["workflowType"]),
+            events=tuple(wire.events_from_swf([*first["events"], *rest])),
+            started_event_id=first["startedEventId"],
+            previous_started_event_id=first.get("previousStartedEventId", 0),
+        )
+
+    def respond_decision_task_completed(self, token: str, decisions: Sequence[Decision]) -> None:
+        """Answer a decision task."""
+        raws = [wire.decision_to_swf(decision) for decision in decisions]
+        self._call(self._client.respond_decision_task_completed, taskToken=token, decisions=raws)
+
+    def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> ActivityTask | None:
+        """Take the next activity task."""
+        reply = self._domain_call(
+            self._client.poll_for_activity_task, taskList={"name": task_list}, identity=identity
+        )
+        if not reply.get("taskToken"):
+            _idle(wait)
+            return None
+        return ActivityTask(
+            token=reply["taskToken"],
+            execution=wire.read(WorkflowExecution, reply["workflowExecution"]),
+            activity_id=reply["activityId"],
+            activity_type=wire.read(ActivityType, reply["activityType"]),
+            started_event_id=reply["startedEventId"],
+            input=reply.get("input"),
+        )
+
+    def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
+        """Say that an activity is alive; True if it was asked to stop."""
+        reply = self._call(self._client.record_activity_task_heartbeat, taskToken=token, details=details)
+        return bool(reply["cancelRequested"])
+
+    def respond_activity_task_completed(self, token: str, result: str | None) -> None:
+        """Report an activity's result."""
+        self._call(self._client.respond_activity_task_completed, taskToken=token, result=result)
+
+    def respond_activity_task_failed(self, token: str, reason: str | None, details: str | None) -> None:
+        """Report an activity's failure."""
+        self._call(self._client.respond_activity_task_failed, taskToken=token, reason=reason, details=details)
+
+    def respond_activity_task_canceled(self, token: str, details: str | None) -> None:
+        """Report that an activity stopped because it was asked to."""
+        self._call(self._client.respond_activity_task_canceled, taskToken=token, details=details)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    def _domain_call(self, call: Callable[..., Any], **arguments: Any) -> Any:
+        return self._call(call, domain=self._domain, **arguments)
+
+    def _call(self, call: Callable[..., Any], **arguments: Any) -> Any:
+        try:
+            reply = _call(call, **arguments)
+        except ServiceFault as fault:
+            # Credentials that were there a while ago will come back; who never had any waits in vain.
+            if self._answered and fault.code == NoCredentialsError.__name__:
+                raise ServiceUnavailable(fault.message) from fault
+            raise
+        self._answered = True
+        return reply
+
+    def _pages(self, call: Callable[..., Any], **arguments: Any) -> Iterator[dict[str, Any]]:
+        page = self._domain_call(call, maximumPageSize=_PAGE, **arguments)
+        yield page
+        while token := page.get("nextPageToken"):
+            # The task is taken with its first page: a later page that is refused in passing must not lose it.
+            page = _PATIENT(self._domain_call, call, maximumPageSize=_PAGE, nextPageToken=token, **arguments)
+            yield page
+
+
+_PATIENT = Retrying(
+    retry=retry_if_exception_type(ServiceUnavailable),
+    wait=wait_random_exponential(multiplier=0.1, max=5),
+    stop=stop_after_attempt(8),
+    reraise=True,
+)
+
+
+def _call(call: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
+    """Call boto3 without the arguments that are None, and raise floto's errors."""
+    try:
+        return call(*args, **{name: value for name, value in arguments.items() if value is not None})
+    except ClientError as error:
+        raise _translated(error) from error
+    except (BotoConnectionError, HTTPClientError, CredentialRetrievalError, TokenRetrievalError) as error:
+        raise ServiceUnavailable(str(error)) from error
+    except BotoCoreError as error:
+        raise ServiceFault(type(error).__name__, str(error)) from error
+
+
+def _translated(error: ClientError) -> ServiceError:
+    code = error.response.get("Error", {}).get("Code", "")
+    message = error.response.get("Error", {}).get("Message", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code == "UnknownResourceFault":
+        return UnknownResource(code, message)
+    if code in _PASSING or "Throttl" in code or status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR:
+        return ServiceUnavailable(f"{code}: {message}")
+    return ServiceFault(code, message)
+
+
+def _idle(wait: float) -> None:
+    time.sleep(min(wait, _IDLE_SECONDS))
+
+
+def _info(raw: dict[str, Any]) -> ExecutionInfo:
+    closed = raw.get("closeTimestamp")
+    return ExecutionInfo(
+        execution=wire.read(WorkflowExecution, raw["execution"]),
+        workflow_type=wire.read(WorkflowType, raw["workflowType"]),
+        started_at=wire.moment(raw["startTimestamp"]),
+        closed_at=None if closed is None else wire.moment(closed),
+        close_status=raw.get("closeStatus"),
+    )

@@ -1,0 +1,334 @@
+"""What is in the file: which files are floto's, what a call leaves in it, and what a restart finds."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from floto.adapters.sqlite import SqliteService, schema
+from floto.adapters.sqlite.cache import Cache, Entry
+from floto.core.decisions import (
+    CompleteWorkflowExecution,
+    ContinueAsNewWorkflowExecution,
+    RecordMarker,
+    ScheduleActivityTask,
+    StartChildWorkflowExecution,
+    StartTimer,
+)
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
+from floto.core.ports import Service, StartRequest
+from floto.core.service.run import Run
+from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+from tests.integration.test_sqlite_helpers import (
+    ACTIVITY,
+    WORKFLOW,
+    activity,
+    decision,
+    names,
+    schedule,
+    start,
+)
+
+T = TypeVar("T")
+
+
+def dump(path: Path) -> list[str]:
+    db = sqlite3.connect(path)
+    try:
+        return list(db.iterdump())
+    finally:
+        db.close()
+
+
+def test_it_is_a_service(tmp_path: Path) -> None:
+    service: Service = SqliteService(tmp_path / "db")
+    service.close()
+
+
+def test_95_nothing_is_lost_between_two_steps(tmp_path: Path) -> None:
+    def with_fresh(call: Callable[[SqliteService], T]) -> T:
+        with SqliteService(tmp_path / "db") as service:
+            return call(service)
+
+    run = with_fresh(start)
+    # The token of a closed process is taken over by the next poll, as it was.
+    token = with_fresh(decision).token
+    assert with_fresh(decision).token == token
+    child = StartChildWorkflowExecution(
+        workflow_type=WORKFLOW, workflow_id="child", task_list=TaskList("later")
+    )
+    timer = StartTimer(timer_id="t", start_to_fire_timeout="0")
+    with_fresh(lambda service: service.respond_decision_task_completed(token, [child, timer]))
+    with_fresh(lambda service: schedule(service, "a"))
+    work = with_fresh(activity)
+    with_fresh(lambda service: service.respond_activity_task_completed(work.token, "1"))
+    last = with_fresh(decision)
+    done = [CompleteWorkflowExecution(result="done")]
+    with_fresh(lambda service: service.respond_decision_task_completed(last.token, done))
+    assert with_fresh(lambda service: names(service, run)) == [
+        "WorkflowExecutionStarted",
+        "DecisionTaskScheduled",
+        "DecisionTaskStarted",
+        "DecisionTaskCompleted",
+        "StartChildWorkflowExecutionInitiated",
+        "TimerStarted",
+        "ChildWorkflowExecutionStarted",
+        "DecisionTaskScheduled",
+        "TimerFired",
+        "DecisionTaskStarted",
+        "DecisionTaskCompleted",
+        "ActivityTaskScheduled",
+        "ActivityTaskStarted",
+        "ActivityTaskCompleted",
+        "DecisionTaskScheduled",
+        "DecisionTaskStarted",
+        "DecisionTaskCompleted",
+        "WorkflowExecutionCompleted",
+    ]
+
+
+def test_a_closed_run_leaves_no_rows_that_wait(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        start(service)
+        schedule(service, "a", "b", heartbeat_timeout="60")
+        service.record_activity_task_heartbeat(activity(service).token, "x")
+        service.terminate_workflow_execution("wf", "why")
+        db = sqlite3.connect(tmp_path / "db")
+        waiting = "SELECT run FROM tasks UNION SELECT run FROM deadlines UNION SELECT run FROM heartbeats"
+        assert db.execute(waiting).fetchall() == []
+        db.close()
+
+
+def test_a_refused_call_writes_nothing(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        start(service)
+        task = decision(service)
+        before = dump(tmp_path / "db")
+        unseen = StartChildWorkflowExecution(workflow_type=WorkflowType("new", "1"), workflow_id="a/b")
+        with pytest.raises(ServiceFault, match="ValidationException"):
+            service.respond_decision_task_completed(task.token, [RecordMarker(marker_name="m"), unseen])
+        with pytest.raises(ServiceFault, match="WorkflowExecutionAlreadyStartedFault"):
+            service.start_workflow_execution(
+                StartRequest(workflow_id="wf", workflow_type=WorkflowType("newer", "1"))
+            )
+        with pytest.raises(UnknownResource):
+            service.signal_workflow_execution("nobody", "s")
+        assert dump(tmp_path / "db") == before
+        service.respond_decision_task_completed(task.token, [])
+
+
+def test_types_register_themselves(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        service.prepare([WORKFLOW], [ACTIVITY])
+        request = StartRequest(workflow_id="wf", workflow_type=WorkflowType("new", "1"), task_list="mine")
+        run = WorkflowExecution("wf", service.start_workflow_execution(request))
+        task = service.poll_for_decision_task("mine", "", 0)
+        assert task is not None
+        child = StartChildWorkflowExecution(workflow_type=WorkflowType("newer", "1"), workflow_id="child")
+        again = ContinueAsNewWorkflowExecution(workflow_type_version="2", task_list=TaskList("mine"))
+        service.respond_decision_task_completed(task.token, [child, again])
+        assert names(service, run)[-1] == "WorkflowExecutionContinuedAsNew"
+        started = decision(service).events[0].data
+        assert started.execution_start_to_close_timeout == "31536000"
+        assert started.task_start_to_close_timeout == "60"
+        assert started.child_policy == "TERMINATE"
+        later = service.poll_for_decision_task("mine", "", 0)
+        assert later is not None
+        assert later.workflow_type == WorkflowType("new", "2")
+
+
+def test_without_auto_registration_swf_is_strict(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db", auto_register=False) as service:
+        with pytest.raises(UnknownResource, match="Unknown domain: floto"):
+            start(service)
+        with pytest.raises(UnknownResource, match="Unknown domain: floto"):
+            service.poll_for_decision_task("floto", "", 0)
+        service.prepare([], [])
+        with pytest.raises(UnknownResource, match="Unknown type: "):
+            start(service)
+        service.prepare([WORKFLOW], [])
+        run = start(service)
+        schedule(service, "a")
+        assert "ScheduleActivityTaskFailed" in names(service, run)
+
+
+def test_latest_execution_and_history(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service, SqliteService(tmp_path / "db") as other:
+        assert service.latest_execution("wf") is None
+        first = start(service)
+        service.terminate_workflow_execution("wf")
+        info = other.latest_execution("wf")
+        assert info is not None
+        assert (info.execution, info.close_status, info.workflow_type) == (first, "TERMINATED", WORKFLOW)
+        assert info.closed_at is not None
+        second = start(service)
+        info = other.latest_execution("wf")
+        assert info is not None
+        assert (info.execution, info.closed_at, info.close_status) == (second, None, None)
+        whole = service.history(second)
+        assert other.history(second) == whole
+        assert service.history(second, after=1) == other.history(second, after=1) == whole[1:]
+        with pytest.raises(UnknownResource, match="Unknown execution: "):
+            service.history(WorkflowExecution("other", second.run_id))
+
+
+def test_domains_do_not_see_one_another(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db", "one") as one, SqliteService(tmp_path / "db", "two") as two:
+        start(one)
+        start(two)
+        assert two.poll_for_decision_task("floto", "", 0) is not None
+        assert two.poll_for_decision_task("floto", "", 0) is None
+        assert one.poll_for_decision_task("floto", "", 0) is not None
+
+
+def test_memory_needs_no_file() -> None:
+    with SqliteService(":memory:") as service:
+        run = start(service)
+        schedule(service, "a")
+        service.respond_activity_task_completed(activity(service).token, None)
+        service.respond_decision_task_completed(decision(service).token, [CompleteWorkflowExecution()])
+        assert names(service, run)[-1] == "WorkflowExecutionCompleted"
+    assert not Path(":memory:").exists()
+    assert not Path(":memory:.leases").exists()
+
+
+def test_what_one_service_does_the_other_sees(tmp_path: Path) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def clock() -> datetime:
+        return now
+
+    path = tmp_path / "db"
+    with SqliteService(path, clock=clock) as one, SqliteService(path, clock=clock) as two:
+        run = start(one)
+        schedule(one, "a", heartbeat_timeout="10")
+        task = activity(one)
+        for _ in range(5):
+            now += timedelta(seconds=9)
+            two.record_activity_task_heartbeat(task.token, "alive")
+        assert one.poll_for_decision_task("floto", "", 0) is None
+        two.signal_workflow_execution("wf", "s")
+        now += timedelta(seconds=10)
+        assert decision(one).events == one.history(run)
+        assert names(two, run)[-4:] == [
+            "WorkflowExecutionSignaled",
+            "DecisionTaskScheduled",
+            "ActivityTaskTimedOut",
+            "DecisionTaskStarted",
+        ]
+        assert one.history(run)[-2].data.details == "alive"
+
+
+def test_a_file_of_a_newer_floto(tmp_path: Path) -> None:
+    SqliteService(tmp_path / "db").close()
+    db = sqlite3.connect(tmp_path / "db")
+    db.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    db.close()
+    with pytest.raises(ServiceError, match="has version 2 of floto's tables; this floto knows version 1"):
+        SqliteService(tmp_path / "db")
+
+
+def test_a_database_of_something_else(tmp_path: Path) -> None:
+    db = sqlite3.connect(tmp_path / "db")
+    db.execute("CREATE TABLE t (x)")
+    db.close()
+    with pytest.raises(ServiceError, match="is no floto database"):
+        SqliteService(tmp_path / "db")
+
+
+def test_no_database_at_all(tmp_path: Path) -> None:
+    (tmp_path / "db").write_text("once upon a time " * 100)
+    with pytest.raises(ServiceError, match="is no floto database"):
+        SqliteService(tmp_path / "db")
+    with pytest.raises(ServiceError, match="cannot open"):
+        SqliteService(tmp_path / "no" / "such" / "directory" / "db")
+
+
+def test_a_locked_file_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "_BUSY_SECONDS", 0.05)
+    with SqliteService(tmp_path / "db") as service:
+        start(service)
+        db = sqlite3.connect(tmp_path / "db", isolation_level=None)
+        db.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ServiceUnavailable, match="locked"):
+            service.signal_workflow_execution("wf", "s")
+        db.execute("ROLLBACK")
+        db.close()
+        service.signal_workflow_execution("wf", "s")
+
+
+def test_a_closed_service_stays_closed(tmp_path: Path) -> None:
+    service = SqliteService(tmp_path / "db", durability="normal")
+    service.close()
+    service.close()
+    # Not ServiceUnavailable: to try again would be in vain.
+    with pytest.raises(ServiceError, match="closed") as caught:
+        start(service)
+    assert not isinstance(caught.value, ServiceUnavailable)
+    with pytest.raises(ServiceError, match="the service is closed"):
+        service.poll_for_activity_task("floto", "", 1)
+
+
+def test_text_survives_as_it_is(tmp_path: Path) -> None:
+    text = 'ü 漢 \U0001f600 \ud800 \\ " \n\x00'
+    with SqliteService(tmp_path / "db") as service:
+        run = start(service)
+        service.signal_workflow_execution("wf", "s", text)
+    with SqliteService(tmp_path / "db") as service:
+        assert service.history(run)[-1].data.input == text
+        assert activity_type_of(service) == ActivityType("ä'", "1")
+
+
+def activity_type_of(service: SqliteService) -> ActivityType:
+    type_ = ActivityType("ä'", "1")
+    decisions = [ScheduleActivityTask(activity_type=type_, activity_id="a")]
+    service.respond_decision_task_completed(decision(service).token, decisions)
+    return activity(service).activity_type
+
+
+def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        opened = [threads.submit(SqliteService, tmp_path / "db") for _ in range(8)]
+        services = [one.result() for one in opened]
+    start(services[0])
+    assert services[-1].latest_execution("wf") is not None
+    for service in services:
+        service.close()
+
+
+def test_the_cache_forgets_what_was_not_used_for_longest() -> None:
+    cache = Cache(most_events=60)
+    entries = {
+        id: Entry(number, 0, Run.fresh("d", WorkflowExecution(id, id))) for number, id in enumerate("abcd")
+    }
+    for id in "abc":
+        cache.put(id, entries[id])
+    assert cache.get("a") is entries["a"]
+    cache.put("d", entries["d"])
+    assert [id for id in "abcd" if cache.get(id)] == ["a", "c", "d"]
+    cache.drop("a")
+    assert cache.get("a") is None
+
+
+def test_a_run_that_was_forgotten_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("floto.adapters.sqlite.cache._OVERHEAD", 10**6)
+    with SqliteService(tmp_path / "db") as service:
+        runs = [start(service, workflow_id) for workflow_id in "abc"]
+        for run in runs:
+            service.signal_workflow_execution(run.workflow_id, "s")
+            schedule(service, "x")
+        service.request_cancel_workflow_execution("a")
+        work = activity(service)
+        service.respond_activity_task_failed(work.token, "r", "d")
+        assert work.execution == runs[0]
+        assert names(service, runs[0])[-3:] == [
+            "DecisionTaskScheduled",
+            "ActivityTaskStarted",
+            "ActivityTaskFailed",
+        ]

@@ -1,0 +1,83 @@
+"""Services on a real file, and other processes on the same file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from floto.adapters.sqlite import SqliteService
+from floto.core.decisions import ScheduleActivityTask
+from floto.core.ports import ActivityTask, DecisionTask, StartRequest
+from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
+
+WORKFLOW = WorkflowType("work", "1")
+ACTIVITY = ActivityType("act", "1")
+#: Long enough for a busy machine; a poll that gets its task returns at once.
+SOON = 40.0
+
+PREAMBLE = """
+import sys, time
+from floto.adapters.sqlite import SqliteService
+from tests.integration.test_sqlite_helpers import *
+service = SqliteService(sys.argv[1])
+def say(*words):
+    print(*words, flush=True)
+def hear():
+    return sys.stdin.readline()
+"""
+
+
+@contextmanager
+def process(path: Path, script: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a script with ``service`` on the file in a Python of its own, killed at the end."""
+    command = [sys.executable, "-c", PREAMBLE + script, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def hear(child: subprocess.Popen[str]) -> str:
+    """The next line a process says."""
+    assert child.stdout is not None
+    return child.stdout.readline().strip()
+
+
+def say(child: subprocess.Popen[str], line: str) -> None:
+    """Tell a process something."""
+    assert child.stdin is not None
+    child.stdin.write(line + "\n")
+    child.stdin.flush()
+
+
+def start(service: SqliteService, workflow_id: str = "wf") -> WorkflowExecution:
+    run_id = service.start_workflow_execution(StartRequest(workflow_id=workflow_id, workflow_type=WORKFLOW))
+    return WorkflowExecution(workflow_id, run_id)
+
+
+def decision(service: SqliteService, wait: float = SOON) -> DecisionTask:
+    task = service.poll_for_decision_task("floto", "decider", wait)
+    assert task is not None
+    return task
+
+
+def activity(service: SqliteService, wait: float = SOON) -> ActivityTask:
+    task = service.poll_for_activity_task("floto", "worker", wait)
+    assert task is not None
+    return task
+
+
+def schedule(service: SqliteService, *activity_ids: str, **given: str) -> None:
+    """Answer the next decision task by scheduling activities."""
+    service.respond_decision_task_completed(
+        decision(service).token,
+        [ScheduleActivityTask(activity_type=ACTIVITY, activity_id=id, **given) for id in activity_ids],  # type: ignore[arg-type]
+    )
+
+
+def names(service: SqliteService, run: WorkflowExecution) -> list[str]:
+    return [type(event.data).__name__ for event in service.history(run)]

@@ -1,0 +1,262 @@
+"""The SWF adapter against scripted answers: pages, idle polls and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+    TokenRetrievalError,
+)
+from botocore.stub import Stubber
+
+from floto.adapters import swf
+from floto.adapters.swf import SwfService, make_client
+from floto.core.errors import ServiceFault, ServiceUnavailable, UnknownResource
+from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+RUN = {"workflowId": "order-1", "runId": "run-1"}
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setattr(swf, "_IDLE_SECONDS", 0)
+    client = make_client("us-east-1")
+    with Stubber(client) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+@pytest.fixture
+def service(stub: Stubber) -> SwfService:
+    return SwfService(stub.client, "shop")
+
+
+def event(number: int) -> dict[str, Any]:
+    return {"eventId": number, "eventTimestamp": NOW, "eventType": "MarkerRecorded"} | {
+        "markerRecordedEventAttributes": {"markerName": "m", "decisionTaskCompletedEventId": 1}
+    }
+
+
+def page(*numbers: int, more: str | None = None) -> dict[str, Any]:
+    return {
+        "taskToken": "token",
+        "workflowExecution": RUN,
+        "workflowType": {"name": "order", "version": "v1"},
+        "events": [event(number) for number in numbers],
+        "startedEventId": 9,
+        "previousStartedEventId": 3,
+        **({} if more is None else {"nextPageToken": more}),
+    }
+
+
+def test_every_page_of_a_decision_task_is_read(stub: Stubber, service: SwfService) -> None:
+    stub.add_response("poll_for_decision_task", page(1, 2, more="second"))
+    stub.add_response("poll_for_decision_task", page(3, more="third"))
+    stub.add_response("poll_for_decision_task", page(4))
+    task = service.poll_for_decision_task("orders", "me", 60)
+    assert task is not None
+    assert [item.id for item in task.events] == [1, 2, 3, 4]
+    assert (task.token, task.started_event_id, task.previous_started_event_id) == ("token", 9, 3)
+    assert task.execution == WorkflowExecution("order-1", "run-1")
+
+
+def test_a_page_that_is_throttled_does_not_lose_the_task(stub: Stubber, service: SwfService) -> None:
+    stub.add_response("poll_for_decision_task", page(1, more="second"))
+    stub.add_client_error("poll_for_decision_task", "ThrottlingException", "slow down", 400)
+    stub.add_response("poll_for_decision_task", page(2))
+    task = service.poll_for_decision_task("orders", "me", 60)
+    assert task is not None
+    assert [item.id for item in task.events] == [1, 2]
+
+
+@pytest.mark.parametrize("operation", ["poll_for_decision_task", "poll_for_activity_task"])
+@pytest.mark.parametrize("token", [{}, {"taskToken": ""}])
+def test_an_idle_poll_has_no_token_or_an_empty_one(
+    service: SwfService, monkeypatch: pytest.MonkeyPatch, operation: str, token: dict[str, str]
+) -> None:
+    answer = {"startedEventId": 0, "previousStartedEventId": 0, **token}
+    monkeypatch.setattr(service._client, operation, lambda **_: answer)  # noqa: SLF001
+    assert getattr(service, operation)("list", "me", 60) is None
+
+
+def test_an_activity_task_without_input(stub: Stubber, service: SwfService) -> None:
+    answer = {
+        "taskToken": "token",
+        "activityId": "a",
+        "startedEventId": 6,
+        "workflowExecution": RUN,
+        "activityType": {"name": "n", "version": "1"},
+    }
+    stub.add_response("poll_for_activity_task", answer)
+    task = service.poll_for_activity_task("work", "me", 60)
+    assert task is not None
+    assert (task.activity_type, task.input) == (ActivityType("n", "1"), None)
+
+
+def test_a_history_is_read_from_its_end_to_what_is_known(stub: Stubber, service: SwfService) -> None:
+    stub.add_response(
+        "get_workflow_execution_history",
+        {"events": [event(9), event(8)], "nextPageToken": "more"},
+        {"domain": "shop", "execution": RUN, "reverseOrder": True, "maximumPageSize": 1000},
+    )
+    stub.add_response(
+        "get_workflow_execution_history", {"events": [event(7), event(6)], "nextPageToken": "x"}
+    )
+    found = service.history(WorkflowExecution("order-1", "run-1"), after=6)
+    assert [item.id for item in found] == [7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "error"),
+    [
+        ("UnknownResourceFault", 400, UnknownResource),
+        ("ThrottlingException", 400, ServiceUnavailable),
+        ("InternalFailure", 500, ServiceUnavailable),
+        ("SomethingNew", 503, ServiceUnavailable),
+        ("SomethingNew", 429, ServiceUnavailable),
+        ("RequestThrottled", 400, ServiceUnavailable),
+        ("RequestLimitExceeded", 400, ServiceUnavailable),
+        ("ExpiredTokenException", 400, ServiceUnavailable),
+        ("RequestExpired", 400, ServiceUnavailable),
+        ("RequestTimeTooSkewed", 400, ServiceUnavailable),
+        ("OperationNotPermittedFault", 400, ServiceFault),
+        ("ValidationException", 400, ServiceFault),
+    ],
+)
+def test_a_refusal_is_one_of_floto_s_errors(
+    stub: Stubber, service: SwfService, code: str, status: int, error: type[Exception]
+) -> None:
+    stub.add_client_error("record_activity_task_heartbeat", code, "because", status)
+    with pytest.raises(error, match="because") as raised:
+        service.record_activity_task_heartbeat("token")
+    assert type(raised.value) is error
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        (EndpointConnectionError(endpoint_url="http://x"), ServiceUnavailable),
+        (ReadTimeoutError(endpoint_url="http://x"), ServiceUnavailable),
+    ],
+)
+def test_a_line_that_is_down_may_come_back(
+    service: SwfService, monkeypatch: pytest.MonkeyPatch, broken: Exception, error: type[Exception]
+) -> None:
+    def call(**_: Any) -> None:
+        raise broken
+
+    monkeypatch.setattr(service._client, "respond_activity_task_completed", call)  # noqa: SLF001
+    with pytest.raises(error):
+        service.respond_activity_task_completed("token", "1")
+
+
+def test_arguments_that_cannot_be_are_a_fault() -> None:
+    service = SwfService(make_client("us-east-1"), "shop")
+    with pytest.raises(ServiceFault, match="ParamValidationError"):
+        service.request_cancel_workflow_execution(3)  # type: ignore[arg-type]  # the point
+
+
+def test_what_is_none_is_not_sent(stub: Stubber, service: SwfService) -> None:
+    stub.add_response("respond_activity_task_failed", {}, {"taskToken": "token"})
+    service.respond_activity_task_failed("token", None, None)
+    stub.add_response("respond_activity_task_canceled", {}, {"taskToken": "token", "details": "d"})
+    service.respond_activity_task_canceled("token", "d")
+
+
+def test_only_what_is_there_already_may_refuse_to_be_registered(stub: Stubber, service: SwfService) -> None:
+    stub.add_client_error("register_domain", "DomainAlreadyExistsFault", "", 400)
+    service.prepare([], [])
+    stub.add_client_error("register_domain", "LimitExceededFault", "too many", 400)
+    with pytest.raises(ServiceFault, match="too many"):
+        service.prepare([], [])
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        CredentialRetrievalError(provider="iam-role", error_msg="timed out"),
+        TokenRetrievalError(provider="sso", error_msg="timed out"),
+    ],
+)
+def test_credentials_that_cannot_be_had_now_may_be_had_later(
+    service: SwfService, monkeypatch: pytest.MonkeyPatch, broken: Exception
+) -> None:
+    monkeypatch.setattr(service._client, "respond_activity_task_completed", raising(broken))  # noqa: SLF001
+    with pytest.raises(ServiceUnavailable, match="timed out"):
+        service.respond_activity_task_completed("token", "1")
+
+
+def test_credentials_that_never_were_are_a_fault_and_those_that_are_gone_may_come_back(
+    stub: Stubber, service: SwfService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(stub.client, "request_cancel_workflow_execution", raising(NoCredentialsError()))
+        with pytest.raises(ServiceFault, match="credentials"):
+            service.request_cancel_workflow_execution("w")
+        stub.add_response("respond_activity_task_completed", {})
+        service.respond_activity_task_completed("token", "1")
+        with pytest.raises(ServiceUnavailable, match="credentials"):
+            service.request_cancel_workflow_execution("w")
+
+
+def raising(error: Exception) -> Any:
+    def call(**_: Any) -> None:
+        raise error
+
+    return call
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "OperationNotPermittedFault"])
+def test_who_may_not_register_goes_on_with_what_is_there(
+    stub: Stubber, service: SwfService, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for operation in ("register_domain", "register_workflow_type", "register_activity_type"):
+        stub.add_client_error(operation, code, "not you", 400)
+    service.prepare([WorkflowType("order", "v1")], [ActivityType("pay", "v1")])
+    assert caplog.text.count("not you") == 3
+
+
+def listed(**more: Any) -> dict[str, Any]:
+    kind = {"name": "order", "version": "v1"}
+    return {
+        "execution": RUN,
+        "workflowType": kind,
+        "startTimestamp": NOW,
+        "executionStatus": "OPEN",
+    } | more
+
+
+def test_a_run_that_is_still_listed_as_open_is_asked_itself(stub: Stubber, service: SwfService) -> None:
+    closed = listed(executionStatus="CLOSED", closeTimestamp=NOW, closeStatus="FAILED")
+    described = {
+        "executionInfo": closed,
+        "executionConfiguration": {
+            "taskStartToCloseTimeout": "60",
+            "executionStartToCloseTimeout": "60",
+            "taskList": {"name": "orders"},
+            "childPolicy": "TERMINATE",
+        },
+        "openCounts": dict.fromkeys(
+            ("openActivityTasks", "openDecisionTasks", "openTimers", "openChildWorkflowExecutions"), 0
+        ),
+    }
+    stub.add_response("list_open_workflow_executions", {"executionInfos": [listed()]})
+    stub.add_response("describe_workflow_execution", described, {"domain": "shop", "execution": RUN})
+    info = service.latest_execution("order-1")
+    assert info is not None
+    assert info.close_status == "FAILED"
+    stub.add_response("list_open_workflow_executions", {"executionInfos": [listed()]})
+    stub.add_client_error("describe_workflow_execution", "UnknownResourceFault", "not yet", 400)
+    info = service.latest_execution("order-1")
+    assert info is not None
+    assert info.close_status is None
