@@ -1,0 +1,1 @@
+"""Loops and wiring: deciders, workers, connections and the command line."""

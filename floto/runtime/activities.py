@@ -1,0 +1,240 @@
+"""The functions a worker can run, and what a running one may ask about itself."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from floto.core import ports
+from floto.core.errors import FlotoError, ServiceError, UnknownResource
+from floto.core.shapes import ActivityType, WorkflowExecution
+from floto.runtime.resilient import final
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+log = logging.getLogger("floto")
+
+#: SWF takes this many characters with a heartbeat.
+_MOST_HEARTBEAT_DETAILS = 2048
+#: So many heartbeats in a row that the service is too broken for, and nobody will take the result.
+_LAST_BEATS = 3
+
+
+class Canceled(FlotoError):
+    """Raised by an activity that stops because it was asked to; the text becomes the details."""
+
+
+class ActivityError(FlotoError, TypeError):
+    """A function that cannot be registered as an activity."""
+
+
+@frozen
+class Registered:
+    """A function under the activity type it implements."""
+
+    type: ActivityType
+    function: Callable[..., Any]
+    #: Passes the context on in the one way the function takes it, if at all.
+    call: Callable[[Any], Any]
+    generates: bool = False
+
+    def __call__(self, context: Any) -> Any:
+        """What the function returns for a context; an ``async def`` is run to its end."""
+        result = self.call(context)
+        return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
+
+
+class Activities:
+    """Activities by name and version. The decorators return the function as it is."""
+
+    def __init__(self) -> None:
+        self._known: dict[ActivityType, Registered] = {}
+
+    def activity(self, *, name: str, version: str) -> Callable[[F], F]:
+        """Register a function, taking ``context`` or nothing, as an activity. Raises ``ActivityError``."""
+        return self._decorator(ActivityType(name, version), generates=False)
+
+    def generator(self, *, name: str, version: str) -> Callable[[F], F]:
+        """Register a function that returns (or yields) tasks as a generator. Raises ``ActivityError``."""
+        return self._decorator(ActivityType(name, version), generates=True)
+
+    def find(self, activity_type: ActivityType) -> Registered | None:
+        """The activity of a type, or None."""
+        return self._known.get(activity_type)
+
+    @property
+    def types(self) -> tuple[ActivityType, ...]:
+        """Every registered type, by name and version."""
+        return tuple(sorted(self._known, key=lambda known: (known.name, known.version)))
+
+    def _decorator(self, activity_type: ActivityType, *, generates: bool) -> Callable[[F], F]:
+        _check_type(activity_type)
+
+        def register(function: F) -> F:
+            self._add(Registered(activity_type, function, _caller(activity_type, function), generates))
+            return function
+
+        return register
+
+    def _add(self, new: Registered) -> None:
+        old = self._known.get(new.type)
+        if old is not None and not _same_definition(old.function, new.function):
+            where = f"{_home(old.function)[0]}.{_home(old.function)[2]}"
+            msg = f"{_name(new.type)} is registered already, as {where}; give one of them another version"
+            raise ActivityError(msg)
+        self._known[new.type] = new
+
+
+def _name(activity_type: ActivityType) -> str:
+    return f"activity {activity_type.name!r} version {activity_type.version!r}"
+
+
+def _check_type(activity_type: ActivityType) -> None:
+    for what, text in (("name", activity_type.name), ("version", activity_type.version)):
+        if not isinstance(text, str) or not text:
+            msg = f"an activity needs a {what}: @floto.activity(name='...', version='...'), not {text!r}"
+            raise ActivityError(msg)
+
+
+def _home(function: Callable[..., Any]) -> tuple[str, str, str]:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    qualname = getattr(function, "__qualname__", type(function).__qualname__)
+    return str(function.__module__), "" if code is None else str(code.co_filename), qualname
+
+
+def _same_definition(old: Callable[..., Any], new: Callable[..., Any]) -> bool:
+    """Whether ``new`` is ``old`` imported or defined again, which replaces it as in any module."""
+    (old_module, old_file, old_name), (module, file, name) = _home(old), _home(new)
+    return name == old_name and (module == old_module or (bool(file) and file == old_file))
+
+
+def _caller(activity_type: ActivityType, function: Callable[..., Any]) -> Callable[[Any], Any]:
+    signature = inspect.signature(function)
+    if "context" in signature.parameters and _binds(signature, context=None):
+        return lambda context: function(context=context)
+    if _binds(signature):
+        return lambda _context: function()
+    if _binds(signature, None):
+        return function
+    name = getattr(function, "__name__", repr(function))
+    msg = f"{_name(activity_type)}: an activity takes 'context' or nothing, but this is {name}{signature}"
+    raise ActivityError(msg)
+
+
+def _binds(signature: inspect.Signature, *args: Any, **kwargs: Any) -> bool:
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
+
+
+#: Where ``@floto.activity`` and ``@floto.generator`` register, and workers look by default.
+DEFAULT = Activities()
+
+activity = DEFAULT.activity
+generator = DEFAULT.generator
+
+
+class RunningActivity:
+    """The activity task that the calling code works on."""
+
+    def __init__(self, task: ports.ActivityTask, record: Callable[[str, str | None], bool]) -> None:
+        self._record = record
+        self._details: str | None = None
+        self._broken = 0
+        self.task = task
+        #: Whether this activity should stop: somebody asked for it, or nobody waits for it any more.
+        self.cancel_requested = False
+        #: Whether the service has closed the task; its result will be dropped.
+        self.gone = False
+        #: Whether the result is on its way: a beat that is refused from now on says nothing.
+        self.reporting = False
+
+    @property
+    def id(self) -> str:
+        """The task's id in the spec."""
+        return self.task.activity_id
+
+    @property
+    def execution(self) -> WorkflowExecution:
+        """The run this activity belongs to."""
+        return self.task.execution
+
+    def heartbeat(self, details: str | None = None) -> bool:
+        """Say that the work goes on, with a note of at most 2,048 characters; True if it should stop."""
+        if details is not None:
+            # Half of a surrogate pair cannot be sent.
+            self._details = details.encode(errors="replace").decode()[:_MOST_HEARTBEAT_DETAILS]
+        self.beat()
+        return self.cancel_requested
+
+    def beat(self) -> bool:
+        """Send the latest note again; False if the service could not be told."""
+        try:
+            asked = self._record(self.task.token, self._details)
+        except UnknownResource:
+            self._lose("the service has closed it")
+            return True
+        except ServiceError as error:
+            self._broken = self._broken + 1 if final(error) else 0
+            if self._broken >= _LAST_BEATS:
+                self._lose(str(error))
+                return True
+            log.warning("activity %s: heartbeat failed (%s)", self.id, error)
+            return False
+        self._broken = 0
+        if asked:
+            self.cancel_requested = True
+        return True
+
+    def drop(self) -> None:
+        """Ask the activity to stop: nobody waits for its result any more."""
+        self.gone = self.cancel_requested = True
+
+    def _lose(self, why: str) -> None:
+        if not self.reporting and not self.gone:
+            log.warning("activity %s: %s; its result will be dropped", self.id, why)
+        self.drop()
+
+
+_CURRENT: ContextVar[RunningActivity] = ContextVar("floto_running_activity")
+
+
+def current() -> RunningActivity:
+    """The activity task this code runs in.
+
+    Outside of a worker, where an activity is a plain function to be tested, it is a
+    stand-in that is never asked to stop.
+    """
+    return _CURRENT.get(None) or RunningActivity(_NO_TASK, lambda _token, _details: False)
+
+
+_NO_TASK = ports.ActivityTask(
+    token="",
+    execution=WorkflowExecution("", ""),
+    activity_id="",
+    activity_type=ActivityType("", ""),
+    started_event_id=0,
+)
+
+
+@contextmanager
+def running(activity: RunningActivity) -> Iterator[None]:
+    """Make ``current()`` answer with ``activity``."""
+    mark = _CURRENT.set(activity)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(mark)

@@ -1,0 +1,101 @@
+"""From a URL to a service; the one place that names concrete adapters."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrs import define
+
+from floto.core.errors import ServiceError
+from floto.core.ports import Service
+
+DEFAULT_DOMAIN = "floto"
+#: Where deciders and workers poll that were told of no task list; registered types default to it too.
+DEFAULT_TASK_LIST = "floto"
+
+
+@define
+class UnknownService(ServiceError, ValueError):
+    """A service URL that does not say where to connect, and why."""
+
+    url: str
+    problem: str
+
+    def __str__(self) -> str:
+        """What is wrong, and what would be right."""
+        return (
+            f"service {self.url!r} {self.problem}; use sqlite:///relative.db, sqlite:////absolute.db, "
+            "memory:, aws, aws:REGION or http://host:port"
+        )
+
+
+def connect(url: str, domain: str | None = None) -> Service:
+    """Open the service a URL names, for one domain (default ``floto``).
+
+    ``sqlite:///relative.db`` and ``sqlite:////absolute.db`` are files of the embedded
+    engine, ``memory:`` is one that is gone with the process; ``aws`` and ``aws:REGION``
+    are Amazon SWF, and ``http://host:port`` is anything that speaks its protocol. Raises
+    ``UnknownService``, or ``ServiceFault`` where AWS is not configured.
+    """
+    domain = domain or DEFAULT_DOMAIN
+    if url == "memory:":
+        return _sqlite(":memory:", domain)
+    if url.startswith("sqlite:"):
+        return _sqlite(_file(url), domain)
+    if match := re.fullmatch(r"aws(?::([a-z0-9-]+))?", url):
+        return _swf(match[1], None, domain)
+    if re.fullmatch(r"https?://[^/\s]+\S*", url):
+        return _swf(None, url, domain)
+    raise UnknownService(url, "is not a service floto knows")
+
+
+def _file(url: str) -> str:
+    path = url.removeprefix("sqlite:///")
+    if path == url or not path:
+        raise UnknownService(url, "does not name a file")
+    if not Path(path).absolute().parent.is_dir():
+        raise UnknownService(url, f"is in a directory that does not exist ({Path(path).parent})")
+    return path
+
+
+# The adapters are imported where they are used: who works on a file need not load boto3.
+
+
+def _sqlite(path: str, domain: str) -> Service:
+    from floto.adapters.sqlite import SqliteService  # noqa: PLC0415
+
+    service: Service = SqliteService(path, domain=domain)
+    return service
+
+
+def _swf(region: str | None, endpoint_url: str | None, domain: str) -> Service:
+    from floto.adapters.swf import SwfService, make_client  # noqa: PLC0415
+
+    return SwfService(make_client(region, endpoint_url), domain)
+
+
+def service_for(service: Service | str | None, domain: str | None) -> Service:
+    """The service a decider or worker was given: itself, its URL, or nothing for Amazon SWF."""
+    if service is None or isinstance(service, str):
+        return connect(service or "aws", domain)
+    return service
+
+
+@contextmanager
+def closing(service: Service, given: Service | str | None) -> Iterator[None]:
+    """Close a service after the block, unless it is the caller's own."""
+    try:
+        yield
+    finally:
+        if service is not given:
+            service.close()
+
+
+def default_identity() -> str:
+    """Who polls, as histories record it: the machine and the process."""
+    return f"{socket.gethostname()}:{os.getpid()}"

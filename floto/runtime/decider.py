@@ -1,0 +1,239 @@
+"""The loop that asks what is next for a run, decides, and answers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+
+from attrs import evolve
+
+from floto.core import events as e
+from floto.core.codec import Codec
+from floto.core.decide import decisions, spec_of
+from floto.core.decisions import (
+    CLOSE_DECISIONS,
+    ContinueAsNewWorkflowExecution,
+    Decision,
+    FailWorkflowExecution,
+)
+from floto.core.errors import HistoryError, SpecError, UnknownResource
+from floto.core.fold import fold
+from floto.core.limits import EVENT_LIMIT
+from floto.core.payload import LIMIT
+from floto.core.ports import DecisionTask, Service
+from floto.core.progress import Progress, begin, observe
+from floto.core.shapes import WorkflowType
+from floto.core.specs import CODEC, DeciderSpec
+from floto.core.state import EMPTY
+from floto.core.wire import WireError
+from floto.runtime.connect import DEFAULT_TASK_LIST, closing, default_identity, service_for
+from floto.runtime.outcomes import cut
+from floto.runtime.resilient import persist, poll
+from floto.runtime.stopping import StopFlag, stop_on_signals
+from floto.runtime.worker import POLL_SECONDS
+
+log = logging.getLogger("floto")
+
+#: Runs whose progress a decider remembers between decisions; others are folded anew.
+_REMEMBERED = 256
+#: Events at which a run gets close to SWF's limit.
+_LONG = EVENT_LIMIT * 4 // 5
+#: After a history that cannot be read.
+_PAUSE_SECONDS = 1.0
+#: SWF's histories lag behind what was answered, by seconds at most; they are read now and again.
+_LAG_SECONDS, _ASK_SECONDS = 10.0, 1.0
+
+#: Told after each decision task: what was decided, and what went wrong, if anything.
+Listener = Callable[[Sequence[Decision], Exception | None], None]
+
+
+class Decider:
+    """Decides for the runs of one task list.
+
+    A run that carries a spec in its input is decided by that, else by the spec of its
+    workflow type in ``specs``, else by ``spec`` (a ``DeciderSpec`` or its JSON).
+    ``service`` is a ``Service`` or a URL for ``floto.connect`` (default: Amazon SWF).
+    Raises ``SpecError``.
+    """
+
+    def __init__(  # noqa: PLR0913 - all but the spec are optional and named
+        self,
+        spec: DeciderSpec | str | None = None,
+        *,
+        decider_spec: DeciderSpec | str | None = None,
+        specs: Mapping[WorkflowType, DeciderSpec] | None = None,
+        service: Service | str | None = None,
+        domain: str | None = None,
+        task_list: str | None = None,
+        identity: str | None = None,
+        codec: Codec = CODEC,
+        listener: Listener | None = None,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._codec = codec
+        self._spec = read_spec(decider_spec if spec is None else spec, codec)
+        self._specs = dict(specs or {})
+        own = self._spec
+        self._given = service
+        self._service = service_for(service, domain or (own and own.domain) or None)
+        self._task_list = task_list or (own and own.task_list) or DEFAULT_TASK_LIST
+        self._identity = identity or default_identity()
+        self._listener = listener
+        self._poll_seconds = poll_seconds
+        self._stop = StopFlag()
+        self._memory = Memory(_REMEMBERED)
+
+    def run(self) -> None:
+        """Decide until stopped, by ``stop()`` or (in the main thread) SIGINT or SIGTERM.
+
+        A service that was given as a URL is closed then; one closed before is a ``ServiceError``.
+        """
+        log.info("deciding for task list %r as %s", self._task_list, self._identity)
+        with closing(self._service, self._given), stop_on_signals(self.stop):
+            while not self._stop.is_set():
+                task = self._next_task()
+                if task is not None:
+                    self._handle(task)
+
+    def _next_task(self) -> DecisionTask | None:
+        try:
+            return poll(
+                self._stop,
+                self._service.poll_for_decision_task,
+                self._task_list,
+                self._identity,
+                self._poll_seconds,
+            )
+        except (HistoryError, WireError):
+            # One run that nobody can read must not end the others: its task times out.
+            log.exception("task list %s: a decision task that cannot be read is left", self._task_list)
+            self._stop.wait(_PAUSE_SECONDS)
+            return None
+
+    def stop(self) -> None:
+        """Answer the decision in hand, then return from ``run()``."""
+        self._stop.set()
+
+    def _handle(self, task: DecisionTask) -> None:
+        found: Sequence[Decision] = ()
+        error: Exception | None = None
+        try:
+            found = self.decide(task)
+            self._answer(task, found)
+        except Exception as raised:
+            # Unanswered, the task times out and comes again: a bug here must not fail the run.
+            log.exception("run %s: no decision; the decision task will come again", task.execution)
+            error = raised
+        if self._listener is not None:
+            self._listener(found, error)
+
+    def decide(self, task: DecisionTask) -> Sequence[Decision]:
+        """What is next for a run; one that has no readable spec fails, and says why."""
+        self._warn_if_long(task)
+        try:
+            spec = self._spec_for(task)
+            return self._memory.decide(task, spec, self._codec)
+        except SpecError as error:
+            # No traceback: what is wrong is in the spec.
+            log.error("run %s fails: %s", task.execution, error)  # noqa: TRY400
+            return [FailWorkflowExecution(reason="SpecError", details=cut(str(error), LIMIT))]
+
+    def _warn_if_long(self, task: DecisionTask) -> None:
+        # Asked at each decision, told when the line is crossed.
+        if task.previous_started_event_id < _LONG <= task.started_event_id:
+            log.warning(
+                "run %s: more than %d events; SWF ends a run at %d", task.execution, _LONG, EVENT_LIMIT
+            )
+
+    def _spec_for(self, task: DecisionTask) -> DeciderSpec:
+        started = task.events[0].data
+        spec = spec_of(started.input, self._codec) or self._specs.get(task.workflow_type) or self._spec
+        if spec is None:
+            kind = f"{task.workflow_type.name!r} version {task.workflow_type.version!r}"
+            raise SpecError((f"this decider has no spec for workflow type {kind}, and the run carries none",))
+        return spec
+
+    def _answer(self, task: DecisionTask, found: Sequence[Decision]) -> None:
+        try:
+            persist(self._stop, self._service.respond_decision_task_completed, task.token, found)
+        except UnknownResource as fault:
+            log.info("run %s: the decision came too late (%s)", task.execution, fault)
+            return
+        if closes(found) and self._was_last(task, found[-1]):
+            self.stop()
+
+    def _was_last(self, task: DecisionTask, decision: Decision) -> bool:
+        own = self._spec
+        if own is None or not own.terminate_decider_after_completion or self._spec_for(task) is not own:
+            return False
+        if isinstance(decision, ContinueAsNewWorkflowExecution):
+            return False
+        return self._was_closed(task)
+
+    def _was_closed(self, task: DecisionTask) -> bool:
+        """Whether the answer closed the run: SWF may refuse that when something happened meanwhile."""
+        end = time.monotonic() + _LAG_SECONDS
+        while time.monotonic() < end and not self._stop.is_set():
+            new = persist(self._stop, self._service.history, task.execution, task.events[-1].id)
+            for event in new:
+                data = event.data
+                if (
+                    isinstance(data, e.DecisionTaskCompleted)
+                    and data.started_event_id == task.started_event_id
+                ):
+                    return fold((*task.events, *new)).closed is not None
+            self._stop.wait(_ASK_SECONDS)
+        return False
+
+
+class Memory:
+    """The progress of the latest runs, so that a decision costs what is new and not what is old."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._runs: OrderedDict[str, Progress] = OrderedDict()
+
+    def decide(self, task: DecisionTask, spec: DeciderSpec, codec: Codec) -> Sequence[Decision]:
+        """Bring a run up to date and decide for it. Raises ``HistoryError`` or ``SpecError``."""
+        run_id = task.execution.run_id
+        known = self._runs.pop(run_id, None)
+        current = None if known is None else _continued(known, task)
+        if current is None:
+            current = begin(spec, fold(task.events, evolve(EMPTY, execution=task.execution)), codec)
+        found = decisions(current)
+        if not closes(found):
+            self._remember(run_id, current)
+        return found
+
+    def _remember(self, run_id: str, current: Progress) -> None:
+        self._runs[run_id] = current
+        while len(self._runs) > self._size:
+            self._runs.popitem(last=False)
+
+
+def _continued(known: Progress, task: DecisionTask) -> Progress | None:
+    """What is known, brought up to date; None if the history is not the one it was known from."""
+    seen = known.state.last_event_id
+    if not seen or len(task.events) < seen or task.events[seen - 1] != known.state.last:
+        return None
+    try:
+        return observe(known, task.events[seen:])
+    except HistoryError:
+        return None
+
+
+def closes(found: Sequence[Decision]) -> bool:
+    """Whether these decisions close their run."""
+    return bool(found) and isinstance(found[-1], CLOSE_DECISIONS)
+
+
+def read_spec(spec: DeciderSpec | str | None, codec: Codec = CODEC) -> DeciderSpec | None:
+    """A spec given as itself or as its JSON. Raises ``SpecError``."""
+    if not isinstance(spec, str):
+        return spec
+    read = codec.loads(spec)
+    if not isinstance(read, DeciderSpec):
+        raise SpecError((f"$: must be a floto.specs.DeciderSpec, not a {type(read).__name__}",))
+    return read

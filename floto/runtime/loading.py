@@ -1,0 +1,131 @@
+"""Specs and activities from the files and modules that a command names."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from attrs import define
+
+from floto.core.errors import FlotoError, SpecError
+from floto.core.identifiers import shown
+from floto.core.specs import DeciderSpec
+
+T = TypeVar("T")
+
+
+@define
+class LoadError(FlotoError):
+    """Something a command names cannot be loaded, and why."""
+
+    source: str
+    problem: str
+
+    def __str__(self) -> str:
+        """What could not be loaded, and what to do."""
+        return f"cannot load {self.source}: {self.problem}"
+
+
+def load_spec(source: str) -> DeciderSpec:
+    """The spec that ``FILE.json``, ``FILE.py:name`` or ``module:name`` stands for.
+
+    Raises ``LoadError``, or ``SpecError`` for a spec that cannot work.
+    """
+    if source.endswith(".json"):
+        return DeciderSpec.from_json(_text(source))
+    module_name, colon, name = source.rpartition(":")
+    if not colon or not module_name or not name:
+        raise LoadError(source, "a spec is named FILE.json, FILE.py:name or module:name")
+    module = load_module(module_name)
+    spec = getattr(module, name, None)
+    if not isinstance(spec, DeciderSpec):
+        raise LoadError(source, _no_spec(module, name))
+    return spec
+
+
+def _no_spec(module: ModuleType, name: str) -> str:
+    specs = [key for key, value in vars(module).items() if isinstance(value, DeciderSpec)]
+    there = (
+        f"the DeciderSpecs there are called {', '.join(specs)}" if specs else "there is no DeciderSpec in it"
+    )
+    what = (
+        f"{name!r} is a {type(getattr(module, name)).__name__}" if hasattr(module, name) else f"no {name!r}"
+    )
+    return f"{what}; {there}"
+
+
+def load_module(source: str) -> ModuleType:
+    """Import ``FILE.py`` or a module, which may be in the current directory. Raises ``LoadError``."""
+    if source.endswith(".py"):
+        path = Path(source).absolute()
+        if not path.is_file():
+            raise LoadError(source, "there is no such file")
+        return _guarded(source, lambda: _import_file(path))
+    _search(Path.cwd())
+    return _guarded(source, lambda: importlib.import_module(source))
+
+
+def load_json(what: str, source: str) -> Any:
+    """JSON text, or the JSON in ``@FILE``. Raises ``LoadError`` naming ``what`` it was for."""
+    text = _text(source[1:]) if source.startswith("@") else source
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise LoadError(what, f"{shown(source)} is not JSON: {error}") from None
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LoadError(path, str(getattr(error, "strerror", None) or error)) from None
+
+
+def _search(directory: Path) -> None:
+    if str(directory) not in sys.path:
+        sys.path.insert(0, str(directory))
+
+
+def _import_file(path: Path) -> ModuleType:
+    for module in list(sys.modules.values()):
+        if getattr(module, "__file__", None) == str(path):
+            return module
+    # As with `python FILE.py`, a file finds its neighbours.
+    _search(path.parent)
+    name = path.stem if path.stem not in sys.modules else f"floto_file_{abs(hash(path))}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise LoadError(str(path), "this is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _guarded(source: str, load: Callable[[], T]) -> T:
+    """Whatever a user's module raises is the user's to see, in one line."""
+    try:
+        return load()
+    except (SpecError, LoadError):
+        raise
+    except ModuleNotFoundError as error:
+        raise LoadError(source, f"there is no module {error.name!r}{_place(error)}") from None
+    except Exception as error:  # noqa: BLE001 - it may raise anything
+        raise LoadError(source, f"{type(error).__name__}: {error}{_place(error)}") from None
+
+
+def _place(error: Exception) -> str:
+    # The first frames are this file's and importlib's; a syntax error says its place itself.
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != __file__ and "importlib" not in frame.filename
+    ]
+    return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""

@@ -1,0 +1,260 @@
+"""How far a run is, as a person likes to see it: a live table on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from attrs import frozen
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from floto.core.errors import SpecError
+from floto.core.expand import expand
+from floto.core.failures import failure_of
+from floto.core.graph import RESERVED_PREFIX
+from floto.core.specs import DeciderSpec
+from floto.core.state import Item, Kind, State, Status
+from floto.core.tasks import Task, expands
+
+_TASKS = (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD, Kind.LAMBDA)
+_RETRYING, _WAITING = "retrying", "waiting"
+_COLOURS = {
+    "running": "cyan",
+    "queued": "blue",
+    _RETRYING: "yellow",
+    "completed": "green",
+    _WAITING: "dim",
+}
+#: Lines around the table: its head, the bar and the counts.
+_FRAME_LINES = 4
+_MINUTE = 60
+
+
+@frozen
+class Row:
+    """One task as it stands."""
+
+    task: str
+    state: str
+    attempt: int = 0
+    began: datetime | None = None
+    ended: datetime | None = None
+    problem: str = ""
+
+    def seconds(self, now: datetime) -> float | None:
+        """How long the latest attempt has been running, or ran; None if it has not begun."""
+        return None if self.began is None else max(((self.ended or now) - self.began).total_seconds(), 0)
+
+
+def rows(tasks: Iterable[Task], state: State) -> list[Row]:
+    """Every task as it stands, in the order given."""
+    waits = {
+        item.opened.data.control for item in state.items.values() if _is_retry_wait(item) and item.opened
+    }
+    items = [(task.id_, state.items.get(task.key)) for task in tasks]
+    return [Row(id_, _WAITING) if item is None else _row(id_, item, waits) for id_, item in items]
+
+
+class Tasks:
+    """The tasks of a spec, with those of its generators once they have finished."""
+
+    def __init__(self, spec: DeciderSpec) -> None:
+        self._spec = spec
+        self._tasks = spec.activity_tasks
+        self._finished: list[str] = []
+
+    def at(self, state: State) -> Sequence[Task]:
+        """The tasks that are known in a state."""
+        finished = [task.id_ for task in self._tasks if expands(task) and _is_completed(task, state)]
+        # Reading what generators returned takes too long to do it for every refresh.
+        if finished != self._finished:
+            self._finished = finished
+            with contextlib.suppress(SpecError):  # the decider fails the run, and says why
+                self._tasks = expand(self._spec, state).activity_tasks
+        return self._tasks
+
+
+def _is_completed(task: Task, state: State) -> bool:
+    item = state.items.get(task.key)
+    return item is not None and item.status is Status.COMPLETED
+
+
+def _is_retry_wait(item: Item) -> bool:
+    return item.key[0] is Kind.TIMER and item.key[1].startswith(RESERVED_PREFIX) and item.is_open
+
+
+def _row(id_: str, item: Item, waits: Iterable[str | None]) -> Row:
+    begun = item.started or item.opened
+    return Row(
+        id_,
+        _RETRYING if id_ in waits else _word(item),
+        len(item.failures) + (item.is_open or item.status is Status.COMPLETED),
+        None
+        if begun is None or (item.status is Status.SCHEDULED and item.key[0] is not Kind.TIMER)
+        else begun.at,
+        None if item.closed is None else item.closed.at,
+        failure_of(item.failures[-1]).message
+        if item.failures and item.status is not Status.COMPLETED
+        else "",
+    )
+
+
+def _word(item: Item) -> str:
+    if item.status is Status.STARTED or (item.is_open and item.key[0] is Kind.TIMER):
+        return "running"
+    return "queued" if item.is_open else str(item.status)
+
+
+@contextlib.contextmanager
+def shown(spec: DeciderSpec, console: Console) -> Iterator[Callable[[State], None]]:
+    """Show a run on a console while the block runs; the block passes the states on."""
+    if not console.is_terminal:
+        yield Lines(console).show
+        return
+    table = LiveTable(spec, console)
+    with Live(get_renderable=table.render, console=console, refresh_per_second=5, vertical_overflow="crop"):
+        yield table.show
+
+
+class Lines:
+    """A line for each change of a task."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = State()
+
+    def show(self, state: State) -> None:
+        """Print what has changed since the last call."""
+        # A continued run begins again with other items.
+        known = self._last.items if self._last.execution == state.execution else State().items
+        for key, item in sorted(state.items.items(), key=lambda pair: _latest(pair[1])):
+            if key[0] in _TASKS and not key[1].startswith(RESERVED_PREFIX) and known.get(key) != item:
+                self._show(item, known.get(key))
+        self._last = state
+
+    def _show(self, item: Item, before: Item | None) -> None:
+        row = _row(item.key[1], item, ())
+        seen = 0 if before is None else len(before.failures)
+        for number, event in enumerate(item.failures[seen:], start=seen + 1):
+            self._line(event.at, row.task, f"attempt {number} failed: {failure_of(event).message}")
+        if row.state == "completed":
+            self._line(item.closed.at if item.closed else None, row.task, f"completed{_times(row)}")
+        elif item.is_open and row.began is not None:
+            self._line(row.began, row.task, f"running{_times(row)}")
+
+    def _line(self, at: datetime | None, task: str, text: str) -> None:
+        time = "" if at is None else at.astimezone().strftime("%H:%M:%S ")
+        self._console.print(f"{time}{task} {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _latest(item: Item) -> int:
+    return max(event.id for event in (item.opened, item.started, item.closed) if event is not None)
+
+
+def _times(row: Row) -> str:
+    seconds = row.seconds(row.began) if row.began and not row.ended else row.seconds(datetime.now(UTC))
+    parts = [f" in {_clock(seconds)}"] if seconds and row.ended else []
+    return "".join(parts) + (f" (attempt {row.attempt})" if row.attempt > 1 else "")
+
+
+class LiveTable:
+    """A table of tasks that fits the terminal, over a bar and counts."""
+
+    def __init__(self, spec: DeciderSpec, console: Console) -> None:
+        self._tasks = Tasks(spec)
+        self._console = console
+        self._began = datetime.now(UTC)
+        self._state = State()
+
+    def show(self, state: State) -> None:
+        """Take a new state; the next refresh shows it."""
+        self._state = state
+
+    def render(self) -> RenderableType:
+        """The table as it is now."""
+        state, now = self._state, datetime.now(UTC)
+        all_rows = rows(self._tasks.at(state), state)
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        table.add_column("task", overflow="ellipsis", no_wrap=True, ratio=3)
+        table.add_column("state", no_wrap=True, min_width=9)
+        table.add_column("attempt", justify="right", no_wrap=True, min_width=7)
+        table.add_column("time", justify="right", no_wrap=True, min_width=5)
+        table.add_column("", overflow="ellipsis", no_wrap=True, ratio=2)
+        for row in fitting(all_rows, max(self._console.height - _FRAME_LINES, 1)):
+            table.add_row(*_cells(row, now))
+        return Group(table, self._summary(all_rows, now))
+
+    def _summary(self, all_rows: Sequence[Row], now: datetime) -> RenderableType:
+        done = sum(row.state == "completed" for row in all_rows)
+        line = Table.grid(padding=(0, 2, 0, 0))
+        for _ in range(3):
+            line.add_column(no_wrap=True, overflow="ellipsis")
+        line.add_row(
+            ProgressBar(total=max(len(all_rows), 1), completed=done, width=24),
+            Text(counts(all_rows)),
+            Text(_clock((now - self._began).total_seconds()), style="dim"),
+        )
+        return line
+
+
+def _cells(row: Row, now: datetime) -> tuple[Text, ...]:
+    seconds = row.seconds(now)
+    return (
+        Text(row.task),
+        Text(row.state, style=_COLOURS.get(row.state, "red")),
+        Text(str(row.attempt) if row.attempt else ""),
+        Text("" if seconds is None else _clock(seconds)),
+        Text(row.problem.partition("\n")[0], style="dim"),
+    )
+
+
+def _clock(seconds: float) -> str:
+    if seconds < _MINUTE:
+        return f"{seconds:.2f}s" if seconds < 1 else f"{seconds:.1f}s"
+    minutes, rest = divmod(int(seconds), _MINUTE)
+    hours, minutes = divmod(minutes, _MINUTE)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def counts(rows: Sequence[Row]) -> str:
+    """``3 of 9 completed, 2 running, 4 waiting``."""
+    by_state: dict[str, int] = {}
+    for row in rows:
+        by_state[row.state] = by_state.get(row.state, 0) + 1
+    done = by_state.pop("completed", 0)
+    others = [f"{by_state[state]} {state}" for state in sorted(by_state, key=_urgency)]
+    return ", ".join([f"{done} of {len(rows)} completed", *others])
+
+
+def fitting(rows: Sequence[Row], lines: int) -> list[Row]:
+    """The rows worth a place where there is none for all: what runs and fails, then what ended last."""
+    if len(rows) <= lines:
+        return list(rows)
+    first = sorted(range(len(rows)), key=lambda at: (_urgency(rows[at].state), -_ended(rows[at]), at))
+    return [rows[at] for at in sorted(first[:lines])]
+
+
+def _ended(row: Row) -> float:
+    return row.ended.timestamp() if row.ended else 0
+
+
+_ORDER = (
+    "failed",
+    "timed out",
+    "terminated",
+    "canceled",
+    "refused",
+    "running",
+    _RETRYING,
+    "queued",
+    "completed",
+)
+
+
+def _urgency(state: str) -> int:
+    return _ORDER.index(state) if state in _ORDER else len(_ORDER)

@@ -1,0 +1,130 @@
+"""Service calls that fail in passing are made again, with full-jitter exponential backoff."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
+from floto.runtime.stopping import StopFlag
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = logging.getLogger("floto")
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 30.0
+#: A service that was never reached is tried for so long: its address may be wrong.
+_REACH_SECONDS = 20.0
+_LONGEST_MESSAGE = 200
+#: A service that is closed is asked so many times before its callers give up.
+_LAST_ATTEMPTS = 5
+#: A report is tried for so long: what took a day to work out is worth an hour.
+_REPORT_SECONDS = 3600.0
+#: An empty poll that took less than this is not made again before.
+_IDLE_SECONDS = 0.1
+#: Refusals of what the report says, which another attempt does not change.
+_MALFORMED = frozenset({"ValidationException", "ParamValidationError"})
+
+
+def persist(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Make a call until the service answers it, or until ``stop`` is set.
+
+    Raises ``ServiceUnavailable`` only when stopped, and every other error at once.
+    """
+    return _retrying(stop, _in_passing, lambda _state: stop.is_set())(call, *args, **kwargs)
+
+
+def reach(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """``persist`` for the first call of all; raises ``ServiceUnavailable`` if nobody answers for a while."""
+
+    def is_over(state: RetryCallState) -> bool:
+        return stop.is_set() or (state.seconds_since_start or 0) >= _REACH_SECONDS
+
+    return _retrying(stop, _in_passing, is_over)(call, *args, **kwargs)
+
+
+def poll(stop: StopFlag, call: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    """Poll until the service answers; None when stopped.
+
+    A poll that is refused is made again too: a poller that ends at the first fault leaves
+    its task list to nobody. Raises ``ServiceError`` when the service is closed for good.
+    """
+    began = time.monotonic()
+    try:
+        task = _retrying(stop, _any, lambda state: stop.is_set() or _is_last(state))(call, *args, **kwargs)
+    except ServiceError:
+        if stop.is_set():
+            return None
+        raise
+    if task is None:
+        # A service that answers at once, such as one being closed, must not be asked as fast.
+        stop.wait(_IDLE_SECONDS - (time.monotonic() - began))
+    return task
+
+
+def report(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Tell the service what came of a task: refusals that are not about the task itself may pass.
+
+    Raises ``ServiceError`` when the task is gone, the report malformed or an hour over.
+    """
+
+    def is_over(state: RetryCallState) -> bool:
+        return (state.seconds_since_start or 0) >= _REPORT_SECONDS or _is_last(state)
+
+    return _retrying(StopFlag(), _may_be_told_later, is_over)(call, *args, **kwargs)
+
+
+def final(error: BaseException | None) -> bool:
+    """Whether the service neither refused this call nor was busy: it is closed, or broken."""
+    return isinstance(error, ServiceError) and not isinstance(error, (ServiceFault, ServiceUnavailable))
+
+
+def _in_passing(error: BaseException) -> bool:
+    return isinstance(error, ServiceUnavailable)
+
+
+def _any(error: BaseException) -> bool:
+    return isinstance(error, ServiceError)
+
+
+def _may_be_told_later(error: BaseException) -> bool:
+    if isinstance(error, ServiceFault):
+        return not isinstance(error, UnknownResource) and error.code not in _MALFORMED
+    return isinstance(error, ServiceError)
+
+
+def _is_last(state: RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    return final(error) and state.attempt_number >= _LAST_ATTEMPTS
+
+
+def _retrying(
+    stop: StopFlag, again: Callable[[BaseException], bool], is_over: Callable[[RetryCallState], bool]
+) -> Retrying:
+    return Retrying(
+        retry=retry_if_exception(again),
+        wait=wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT),
+        stop=is_over,
+        sleep=lambda seconds: _sleep(stop, seconds),
+        before_sleep=_warn,
+        reraise=True,
+    )
+
+
+def _sleep(stop: StopFlag, seconds: float) -> None:
+    stop.wait(seconds)
+
+
+def _warn(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    name = getattr(state.fn, "__name__", "call")
+    # One line: some answers are whole pages.
+    what = " ".join(str(error).split())[:_LONGEST_MESSAGE]
+    log.warning(
+        "%s failed (%s); attempt %d in %.1f s", name, what, state.attempt_number + 1, state.upcoming_sleep
+    )

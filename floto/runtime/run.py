@@ -1,0 +1,355 @@
+"""``floto.run``: a decider and workers in this process, until one workflow has its result."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+
+from floto.core import events as e
+from floto.core import payload
+from floto.core.codec import Codec
+from floto.core.decide import spec_of
+from floto.core.decisions import Decision
+from floto.core.errors import (
+    FlotoError,
+    ServiceFault,
+    ServiceUnavailable,
+    SpecError,
+    WorkflowEnded,
+    WorkflowFailed,
+)
+from floto.core.events import Event
+from floto.core.fold import fold
+from floto.core.identifiers import id_problems, shown
+from floto.core.ports import ExecutionInfo, Service, StartRequest
+from floto.core.shapes import WorkflowExecution, WorkflowType
+from floto.core.specs import CODEC, DeciderSpec
+from floto.core.state import EMPTY, State
+from floto.runtime import activities, decider
+from floto.runtime.activities import Activities
+from floto.runtime.connect import closing, service_for
+from floto.runtime.crew import Crew, needs, with_lists
+from floto.runtime.decider import Decider, closes, read_spec
+from floto.runtime.resilient import persist, reach
+from floto.runtime.stopping import StopFlag, stop_on_signals
+from floto.runtime.worker import ActivityWorker
+
+log = logging.getLogger("floto")
+
+#: The type under which ``run`` starts its workflows.
+WORKFLOW_TYPE = WorkflowType("floto.run", "1")
+#: Often enough for every heartbeat time-out a spec may set: SWF counts whole seconds.
+_HEARTBEAT_SECONDS = 0.7
+_LOOK_SECONDS = 0.2
+#: SWF's listings lag behind what was started, by seconds at most; they are asked now and again.
+_LAG_SECONDS, _ASK_SECONDS = 10.0, 1.0
+_ALREADY_STARTED = "WorkflowExecutionAlreadyStartedFault"
+
+#: Told of the run's state whenever it has moved.
+Listener = Callable[[State], None]
+
+
+class WrongWorkflow(FlotoError, ValueError):
+    """The workflow id belongs to an open run that ``run`` did not start and cannot go on with."""
+
+
+def run(  # noqa: PLR0913 - all but the spec are optional and named
+    spec: DeciderSpec | str,
+    input: Any = None,
+    *,
+    service: Service | str = "memory:",
+    domain: str | None = None,
+    workflow_id: str | None = None,
+    activities: Activities = activities.DEFAULT,
+    concurrency: int = 4,
+    timeout: float | None = None,
+    codec: Codec = CODEC,
+    listener: Listener | None = None,
+) -> Any:
+    """Run a spec (or its JSON) to its end and return its result: ``{task id: result}``.
+
+    With the ``workflow_id`` of an open run, this goes on with it and its input; of a
+    completed one, returns its result and runs nothing; of one that ended otherwise, starts
+    anew. Each task list of the spec and of what it generates gets a worker with
+    ``concurrency`` slots (a list that only a child generates needs one elsewhere); a spec that
+    names none gets its own. ``repeat_workflow`` is followed from run to run until interrupted.
+    ``codec`` knows task kinds and strategies of your own that children and generators bring.
+
+    Raises ``WorkflowFailed``, ``WorkflowEnded``, ``WrongWorkflow``, ``TimeoutError`` after ``timeout``
+    seconds (the run stays open), or what kept the decider from deciding; what still runs gets some
+    seconds before. After SIGINT or SIGTERM, it finishes the activities that run and raises
+    ``KeyboardInterrupt``; after another, at once.
+    """
+    workflow_id = new_workflow_id() if workflow_id is None else workflow_id
+    problems = tuple(id_problems("workflow_id", workflow_id))
+    if problems:
+        raise SpecError(problems)
+    own = with_lists(_readable(spec, codec), workflow_id)
+    text = None if input is None else payload.dumps(input, "the workflow's input")
+    deadline = None if timeout is None else time.monotonic() + timeout
+    job = _Job(own, workflow_id, text, activities, concurrency, deadline, codec, listener)
+    with _opened(service, domain or own.domain) as opened:
+        return _run(job, opened)
+
+
+def new_workflow_id() -> str:
+    """A workflow id that was never used before."""
+    return f"floto-{uuid.uuid4().hex[:12]}"
+
+
+@frozen
+class _Job:
+    spec: DeciderSpec
+    workflow_id: str
+    input: str | None
+    activities: Activities
+    concurrency: int
+    deadline: float | None
+    codec: Codec
+    listener: Listener | None
+
+
+def _readable(spec: DeciderSpec | str, codec: Codec) -> DeciderSpec:
+    read = read_spec(spec, codec)
+    if not isinstance(read, DeciderSpec):
+        raise SpecError((f"a run needs a DeciderSpec or its JSON, not {shown(read)}",))
+    return read
+
+
+@contextlib.contextmanager
+def _opened(service: Service | str, domain: str | None) -> Iterator[Service]:
+    opened = service_for(service, domain)
+    with closing(opened, service):
+        yield opened
+
+
+def _run(job: _Job, service: Service) -> Any:
+    stop, woken = StopFlag(), threading.Event()
+    with stop_on_signals(stop.set):
+        try:
+            _prepare(job, service, stop)
+            execution, is_open = _find_or_start(job, service, stop)
+        except ServiceUnavailable:
+            if not stop.is_set():
+                raise
+            raise KeyboardInterrupt from None
+        crew = _crew(job, service, woken)
+        try:
+            if is_open:
+                crew.start()
+            end = _follow(_Watch(job, service, stop, woken, crew), execution)
+        except Exception:
+            crew.leave()
+            raise
+        if end is None:
+            crew.finish()
+            raise KeyboardInterrupt
+        crew.leave(closed=end[0])
+    return _result(*end)
+
+
+def _find_or_start(job: _Job, service: Service, stop: StopFlag) -> tuple[WorkflowExecution, bool]:
+    """The run to follow, and whether it is open."""
+    info = persist(stop, service.latest_execution, job.workflow_id)
+    if info is None or info.close_status not in (None, "COMPLETED"):
+        return _start(job, service, stop, info), True
+    if info.close_status is None:
+        _check_type(info)
+    return info.execution, info.close_status is None
+
+
+def _check_type(info: ExecutionInfo) -> None:
+    if info.workflow_type != WORKFLOW_TYPE:
+        name, version = info.workflow_type.name, info.workflow_type.version
+        msg = (
+            f"workflow {info.execution.workflow_id!r} is open with workflow type {name!r} version "
+            f"{version!r}, but floto.run goes on only with what it started; give another workflow_id"
+        )
+        raise WrongWorkflow(msg)
+
+
+def _prepare(job: _Job, service: Service, stop: StopFlag) -> None:
+    needed = needs(job.spec)
+    types = dict.fromkeys((*needed.activity_types, *job.activities.types))
+    reach(stop, service.prepare, (WORKFLOW_TYPE, *needed.workflow_types), tuple(types))
+
+
+def _start(job: _Job, service: Service, stop: StopFlag, before: ExecutionInfo | None) -> WorkflowExecution:
+    request = StartRequest(
+        workflow_id=job.workflow_id,
+        workflow_type=WORKFLOW_TYPE,
+        task_list=job.spec.task_list,
+        input=job.input,
+    )
+    try:
+        run_id = persist(stop, service.start_workflow_execution, request)
+    except ServiceFault as fault:
+        # Started by somebody else a moment ago, or by a call of ours whose answer was lost.
+        info = _listed(job, service, stop, before) if fault.code == _ALREADY_STARTED else None
+        if info is None:
+            raise
+        _check_type(info)
+        return info.execution
+    return WorkflowExecution(job.workflow_id, run_id)
+
+
+def _listed(
+    job: _Job, service: Service, stop: StopFlag, before: ExecutionInfo | None
+) -> ExecutionInfo | None:
+    """The latest run of the workflow id, as soon as it is another one than before."""
+    end = time.monotonic() + _LAG_SECONDS
+    while time.monotonic() < end:
+        info = persist(stop, service.latest_execution, job.workflow_id)
+        if info is not None and (before is None or info.execution != before.execution):
+            return info
+        if stop.wait(_ASK_SECONDS):
+            break
+    return None
+
+
+def _crew(job: _Job, service: Service, woken: threading.Event) -> Crew:
+    def told(found: Sequence[Decision], error: Exception | None) -> None:
+        if error is not None:
+            crew.fail(error)
+        # Not for every decision: each look costs as much as the run has tasks.
+        if error is not None or closes(found):
+            woken.set()
+
+    needed = needs(job.spec)
+    crew = Crew(
+        lambda task_list: _worker(job, service, task_list),
+        lambda task_list: _decider(job, service, task_list, told),
+    )
+    for task_list in needed.decider_lists:
+        crew.decide(task_list)
+    for task_list in needed.activity_lists:
+        crew.serve(task_list)
+    return crew
+
+
+def _decider(job: _Job, service: Service, task_list: str, listener: decider.Listener) -> Decider:
+    # By type, so that a child without a spec of its own is not decided by its parent's, for ever.
+    return Decider(
+        specs={WORKFLOW_TYPE: job.spec},
+        service=service,
+        task_list=task_list,
+        codec=job.codec,
+        listener=listener,
+        poll_seconds=_LOOK_SECONDS,
+    )
+
+
+def _worker(job: _Job, service: Service, task_list: str) -> ActivityWorker:
+    return ActivityWorker(
+        task_list=task_list,
+        service=service,
+        activities=job.activities,
+        concurrency=job.concurrency,
+        task_heartbeat_in_seconds=_HEARTBEAT_SECONDS,
+        codec=job.codec,
+        poll_seconds=_LOOK_SECONDS,
+    )
+
+
+@frozen
+class _Watch:
+    job: _Job
+    service: Service
+    stop: StopFlag
+    woken: threading.Event
+    crew: Crew
+
+    def pause(self) -> None:
+        """Wait for the next decision, or a moment; raise what went wrong meanwhile."""
+        self.crew.check()
+        if self.job.deadline is not None and time.monotonic() >= self.job.deadline:
+            msg = f"workflow {self.job.workflow_id!r} is still open; go on with the same workflow_id"
+            raise TimeoutError(msg)
+        self.woken.wait(_LOOK_SECONDS)
+        self.woken.clear()
+
+    def look(self, execution: WorkflowExecution, state: State) -> State:
+        """The state of a run with what is new."""
+        new = persist(self.stop, self.service.history, execution, state.last_event_id)
+        moved = fold(new, state)
+        for event in new:
+            self._staff(event)
+        if state.started is None and self.job.input not in (None, moved.start.input):
+            log.warning("workflow %r goes on with the input it was started with", self.job.workflow_id)
+        if new and self.job.listener is not None:
+            self.job.listener(moved)
+        return moved
+
+    def _staff(self, event: Event) -> None:
+        """Serve lists the spec does not name: generated ones, and those the run was started with."""
+        data = event.data
+        if isinstance(data, e.ActivityTaskScheduled):
+            self.crew.serve(data.task_list.name)
+        elif isinstance(data, e.WorkflowExecutionStarted):
+            self.crew.decide(data.task_list.name)
+        elif isinstance(data, e.StartChildWorkflowExecutionInitiated):
+            self._staff_child(data)
+
+    def _staff_child(self, data: e.StartChildWorkflowExecutionInitiated) -> None:
+        with contextlib.suppress(SpecError):
+            carried = spec_of(data.input)
+            # One that carries no spec is somebody else's to decide.
+            if carried is not None:
+                needed = needs(evolve(carried, task_list=data.task_list.name))
+                for task_list in needed.decider_lists:
+                    self.crew.decide(task_list)
+                for task_list in needed.activity_lists:
+                    self.crew.serve(task_list)
+
+
+def _follow(watch: _Watch, execution: WorkflowExecution) -> tuple[WorkflowExecution, Event] | None:
+    """The last run and the event that closed it; None when stopped before."""
+    state = evolve(EMPTY, execution=execution)
+    while not watch.stop.is_set():
+        try:
+            state = watch.look(execution, state)
+        except ServiceUnavailable:
+            break  # only when stopped
+        closed = state.closed
+        if closed is None:
+            watch.pause()
+        elif isinstance(closed.data, e.WorkflowExecutionContinuedAsNew):
+            execution = evolve(execution, run_id=closed.data.new_execution_run_id)
+            state = evolve(EMPTY, execution=execution)
+        else:
+            return execution, closed
+    return None
+
+
+def _result(execution: WorkflowExecution, closed: Event) -> Any:
+    """The result a closing event carries; raises how the run ended, if there is none."""
+    if isinstance(closed.data, e.WorkflowExecutionCompleted):
+        return payload.loads(closed.data.result)
+    raise _end(execution, closed.data)
+
+
+def _end(execution: WorkflowExecution, data: Any) -> FlotoError:
+    workflow_id, run_id = execution.workflow_id, execution.run_id
+    if isinstance(data, e.WorkflowExecutionFailed):
+        details = payload.loads(data.details)
+        if isinstance(details, dict):
+            failures = {str(task): str(message) for task, message in details.items()}
+            return WorkflowFailed(workflow_id, run_id, data.reason or "", failures)
+        reason = ": ".join(str(part) for part in (data.reason, details) if part)
+        return WorkflowFailed(workflow_id, run_id, reason, {})
+    details = getattr(data, "details", None) or getattr(data, "reason", None) or ""
+    return WorkflowEnded(workflow_id, run_id, _ENDS[type(data)], details)
+
+
+_ENDS: dict[type, str] = {
+    e.WorkflowExecutionCanceled: "CANCELED",
+    e.WorkflowExecutionTerminated: "TERMINATED",
+    e.WorkflowExecutionTimedOut: "TIMED_OUT",
+}

@@ -1,0 +1,231 @@
+"""The command, as a real process: exit codes, stdout for the result alone, no traceback for a typo."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import floto
+
+ROOT = Path(__file__).parents[2]
+
+SPEC = """
+import floto
+first = floto.ActivityTask(id_="first", name="first", version="1")
+second = floto.ActivityTask(id_="second", name="second", version="1", requires=[first])
+spec = floto.DeciderSpec(activity_tasks=[first, second])
+number = 3
+"""
+ACTIVITIES = """
+import floto, os, subprocess, sys
+
+@floto.activity(name="first", version="1")
+def first(context):
+    print("printed by first")
+    subprocess.run([sys.executable, "-c", "print('printed by a child')"], check=True)
+    return context.get("workflow")
+
+@floto.activity(name="second", version="1")
+def second(context):
+    if os.environ.get("FAIL"):
+        raise ValueError("no such luck")
+    return {"héllo": context["first"]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text(SPEC)
+    (tmp_path / "acts.py").write_text(ACTIVITIES)
+
+
+def command(cwd: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "floto", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+RUN = ("run", "flow:spec", "--activities", "acts.py")
+
+
+def test_the_result_is_on_stdout_and_everything_else_on_stderr(tmp_path: Path) -> None:
+    done = command(tmp_path, *RUN, "--input", '{"n": 1}')
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == json.dumps({"second": {"héllo": {"n": 1}}}, indent=2, ensure_ascii=False) + "\n"
+    for text in ("workflow floto-", "printed by first", "printed by a child", "second completed"):
+        assert text in done.stderr
+
+
+def test_a_failed_run_says_which_task_and_why(tmp_path: Path) -> None:
+    done = command(tmp_path, *RUN, FAIL="1")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "second: ValueError: no such luck" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_verbose_shows_the_traceback_of_an_activity(tmp_path: Path) -> None:
+    assert "Traceback" in command(tmp_path, *RUN, "--verbose", FAIL="1").stderr
+
+
+def test_a_completed_run_is_not_run_again(tmp_path: Path) -> None:
+    first = command(tmp_path, *RUN, "--workflow-id", "w", "--input", "1")
+    again = command(tmp_path, *RUN, "--workflow-id", "w")
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    assert "nothing was run" in again.stderr
+    assert "printed" not in again.stderr
+
+
+def test_a_failed_run_is_started_anew(tmp_path: Path) -> None:
+    assert command(tmp_path, *RUN, "--workflow-id", "w", FAIL="1").returncode == 1
+    assert command(tmp_path, *RUN, "--workflow-id", "w").returncode == 0
+
+
+def test_a_spec_in_json_and_input_from_a_file(tmp_path: Path) -> None:
+    task = floto.ActivityTask(id_="only", name="first", version="1")
+    (tmp_path / "spec.json").write_text(floto.DeciderSpec(activity_tasks=[task]).to_json())
+    (tmp_path / "input.json").write_text("[1, 2]")
+    done = command(
+        tmp_path, "run", "spec.json", "--activities", "acts", "--input", "@input.json", "--service", "memory:"
+    )
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"only": [1, 2]})
+    assert not (tmp_path / "floto.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "nowhere:spec"), "there is no module 'nowhere'"),
+        (("run", "nowhere.py:spec"), "there is no such file"),
+        (("run", "nowhere.json"), "No such file"),
+        (("run", "flow"), "FILE.json, FILE.py:name or module:name"),
+        (("run", "flow:nothing"), "the DeciderSpecs there are called spec"),
+        (("run", "flow.py:number"), "'number' is a int"),
+        (("run", "flow:spec"), "--activities"),
+        (("run", "flow:spec", "--activities", "nowhere.py"), "there is no such file"),
+        (("run", "broken:spec"), "broken.py"),
+        (("run", "syntax:spec"), "SyntaxError"),
+        ((*RUN, "--input", "{not json"), "not JSON"),
+        ((*RUN, "--input", "@nowhere.json"), "No such file"),
+        ((*RUN, "--service", "mysql://x"), "sqlite:///relative.db"),
+        ((*RUN, "--service", "sqlite:///no/such/dir/x.db"), "directory that does not exist"),
+        ((*RUN, "--concurrency", "0"), "concurrency"),
+        ((*RUN, "--no-such-option"), "No such option"),
+        (("run",), "Missing argument"),
+        (("check", "nowhere:spec"), "there is no module 'nowhere'"),
+    ],
+)
+def test_what_the_user_got_wrong_is_one_clear_message(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "broken.py").write_text("import floto\n\nspec = undefined\n")
+    (tmp_path / "syntax.py").write_text("spec = (\n")
+    done = command(tmp_path, *arguments)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_check_expects_so_many_events(tmp_path: Path) -> None:
+    done = command(tmp_path, "check", "flow:spec")
+    assert done.returncode == 0
+    assert "2 tasks" in done.stdout
+    assert "25,000" in done.stdout
+
+
+def test_check_lists_every_problem_at_once(tmp_path: Path) -> None:
+    def task(**fields: object) -> dict[str, object]:
+        return {"type": "floto.specs.task.ActivityTask", "name": "n", "version": "1", **fields}
+
+    tasks = [
+        task(id_="a", requires=["b"]),
+        task(id_="b", requires=["a"]),
+        task(id_="c", requires=["nowhere"]),
+        task(id_="d"),
+        task(id_="d"),
+        task(id_="e" * 300),
+    ]
+    spec = {"type": "floto.specs.DeciderSpec", "activity_tasks": tasks}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    done = command(tmp_path, "check", "spec.json")
+    assert done.returncode == 1
+    for said in ("'nowhere'", "'d'", "300 characters", "circle"):
+        assert said in done.stdout
+    assert "a -> b -> a" in done.stdout or "b -> a -> b" in done.stdout
+
+
+def test_a_spec_that_can_never_end_is_a_problem(tmp_path: Path) -> None:
+    tasks = [floto.ActivityTask(id_=f"t{number}", name="n", version="1") for number in range(5000)]
+    (tmp_path / "spec.json").write_text(floto.DeciderSpec(activity_tasks=tasks).to_json())
+    done = command(tmp_path, "check", "spec.json")
+    assert done.returncode == 1
+    assert "split it into child workflows" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_the_command_at_once(tmp_path: Path, number: int) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import floto, time\n"
+        "floto.activity(name='first', version='1')(lambda: (open('begun', 'w').close(), time.sleep(120)))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "floto", "run", "flow:spec", "--activities", "slow.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.02)
+        process.send_signal(number)
+        assert process.stderr is not None
+        said = iter(process.stderr.readline, "")
+        assert any("interrupt again to stop at once" in line for line in said)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--workflow-id floto-" in err
+    assert "Traceback" not in err
+
+
+def test_version(tmp_path: Path) -> None:
+    assert floto.__version__ in command(tmp_path, "--version").stdout
+
+
+def test_importing_floto_loads_neither_sqlite_nor_boto3(tmp_path: Path) -> None:
+    use = "floto.run, floto.Decider, floto.ActivityWorker"
+    code = f"import sys, floto; {use}; print({{'boto3', 'sqlite3'}} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "set()\n"
+
+
+def test_half_a_character_in_the_result_is_shown_escaped(tmp_path: Path) -> None:
+    with (tmp_path / "acts.py").open("a") as file:
+        file.write('@floto.activity(name="half", version="1")\ndef half():\n    return "\\ud83d"\n')
+    (tmp_path / "half.py").write_text(
+        "import floto\n"
+        'spec = floto.DeciderSpec(activity_tasks=[floto.ActivityTask(id_="h", name="half", version="1")])\n'
+    )
+    done = command(tmp_path, "run", "half:spec", "--activities", "acts.py")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"h": "\ud83d"}

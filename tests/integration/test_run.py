@@ -1,0 +1,382 @@
+"""``floto.run`` on the embedded engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import floto
+from floto.adapters.sqlite import SqliteService
+from floto.core import events as e
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
+from floto.core.ports import StartRequest
+from floto.core.shapes import WorkflowType
+from floto.core.state import State
+from floto.runtime.activities import Activities
+from floto.runtime.crew import with_lists
+from floto.runtime.run import WORKFLOW_TYPE, run
+from tests.runs import spec, task
+
+DOWN = ServiceUnavailable("down")
+ALREADY_STARTED = ServiceFault("WorkflowExecutionAlreadyStartedFault", "")
+
+
+def test_the_result_is_that_of_the_tasks_nothing_depends_on(activities: Activities) -> None:
+    first = task("echo", "first")
+    second = task("echo", "second", requires=[first], input={"n": 1})
+    result = run(spec(first, second), "hello", activities=activities)
+    expected = {"workflow": "hello", "first": {"workflow": "hello"}, "activity_task": {"n": 1}}
+    assert result == {"second": expected}
+
+
+def test_a_spec_may_be_its_json(activities: Activities) -> None:
+    assert run(spec(task("echo")).to_json(), 1, activities=activities) == {"echo": {"workflow": 1}}
+
+
+def test_a_failure_names_the_task_and_its_message(activities: Activities) -> None:
+    with pytest.raises(floto.WorkflowFailed) as raised:
+        run(spec(task("fail"), task("echo")), activities=activities, workflow_id="w")
+    assert raised.value.failures == {"fail": "ValueError: on purpose"}
+    assert raised.value.workflow_id == "w"
+
+
+def test_what_a_generator_returns_joins_the_run(activities: Activities) -> None:
+    @activities.generator(name="make", version="1")
+    def make() -> list[floto.ActivityTask]:
+        return [task("echo", f"made {number}", input=number) for number in range(3)]
+
+    made = floto.Generator(id_="make", name="make", version="1")
+    result = run(spec(made, task("echo", requires=[made])), activities=activities)["echo"]
+    assert result["make"] == ["made 0", "made 1", "made 2"]
+    assert result["made 2"] == {"activity_task": 2}
+
+
+@pytest.mark.parametrize("returned", [3, ["no task"], [{"type": "os.system"}]])
+def test_what_a_generator_should_not_return_fails_the_run(activities: Activities, returned: Any) -> None:
+    activities.generator(name="make", version="1")(lambda: returned)
+    with pytest.raises(floto.WorkflowFailed) as raised:
+        run(spec(floto.Generator(id_="make", name="make", version="1")), activities=activities)
+    assert list(raised.value.failures) == ["make"]
+
+
+def test_children_with_lists_of_their_own_are_served_too(activities: Activities) -> None:
+    inner = spec(task("echo", task_list="inner work"), task_list="inner decisions")
+    child = floto.ChildWorkflow(
+        id_="child", workflow_type_name="child", workflow_type_version="1", spec=inner, input=7
+    )
+    outer = spec(child, task("echo", "outer"), default_activity_task_list="outer work")
+    result = run(outer, activities=activities, timeout=30)
+    assert result["child"]["echo"] == {"workflow": {"child_workflow_task": 7}}
+
+
+def test_a_child_without_a_spec_is_not_decided_by_its_parent_s(activities: Activities) -> None:
+    child = floto.ChildWorkflow(id_="child", workflow_type_name="other", workflow_type_version="1")
+    with pytest.raises(floto.WorkflowFailed) as raised:
+        run(spec(child), activities=activities, timeout=30)
+    assert "no spec for workflow type 'other' version '1'" in raised.value.failures["child"]
+
+
+def test_runs_of_different_specs_in_one_service_do_not_meet(
+    service: SqliteService, activities: Activities
+) -> None:
+    """A run that was left open is not decided by the spec of the next one."""
+    with pytest.raises(TimeoutError):
+        run(spec(task("linger")), service=service, activities=activities, workflow_id="a", timeout=0.3)
+    assert run(spec(task("echo")), service=service, activities=activities, workflow_id="b") == {"echo": {}}
+    assert run(spec(task("linger")), service=service, activities=activities, workflow_id="a") == {
+        "linger": True
+    }
+
+
+def test_a_completed_run_gives_its_result_and_runs_nothing(
+    service: SqliteService, activities: Activities
+) -> None:
+    first = run(spec(task("echo")), 1, service=service, activities=activities, workflow_id="w")
+    assert run(spec(task("fail")), 2, service=service, activities=Activities(), workflow_id="w") == first
+
+
+def test_a_failed_run_is_started_anew(service: SqliteService, activities: Activities) -> None:
+    with pytest.raises(floto.WorkflowFailed):
+        run(spec(task("fail")), service=service, activities=activities, workflow_id="w")
+    assert run(spec(task("echo")), service=service, activities=activities, workflow_id="w") == {"echo": {}}
+
+
+def test_an_open_run_goes_on_with_its_first_input(
+    tmp_path: Path, activities: Activities, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"sqlite:///{tmp_path / 'f.db'}"
+    linger = task("linger")
+    tasks = spec(linger, task("echo", requires=[linger]))
+    with pytest.raises(TimeoutError, match="go on with the same workflow_id"):
+        run(tasks, 1, service=url, activities=activities, workflow_id="w", timeout=0.1)
+    result = run(tasks, 2, service=url, activities=activities, workflow_id="w")
+    assert result["echo"]["workflow"] == 1
+    assert "the input it was started with" in caplog.text
+
+
+def test_a_terminated_run_says_how_it_ended(service: SqliteService, activities: Activities) -> None:
+    def terminate(state: State) -> None:
+        if state.closed is None:
+            service.terminate_workflow_execution("w", "enough")
+
+    with pytest.raises(floto.WorkflowEnded, match="TERMINATED: enough"):
+        run(
+            spec(floto.Timer(id_="long", delay_in_seconds=3600)),
+            service=service,
+            activities=activities,
+            workflow_id="w",
+            listener=terminate,
+        )
+
+
+def test_a_canceled_run_says_how_it_ended(service: SqliteService, activities: Activities) -> None:
+    asked: list[int] = []
+
+    def cancel(_: State) -> None:
+        if not asked:
+            asked.append(1)
+            service.request_cancel_workflow_execution("w")
+
+    with pytest.raises(floto.WorkflowEnded, match="CANCELED"):
+        run(
+            spec(floto.Timer(id_="long", delay_in_seconds=60)),
+            service=service,
+            activities=activities,
+            workflow_id="w",
+            listener=cancel,
+            timeout=30,
+        )
+
+
+def test_a_repeating_workflow_is_followed_from_run_to_run(
+    service: SqliteService, activities: Activities
+) -> None:
+    runs: list[str] = []
+
+    def end_after_three(state: State) -> None:
+        assert state.execution is not None
+        if state.execution.run_id not in runs:
+            runs.append(state.execution.run_id)
+            # Whichever run is open by now: there always is one.
+            if len(runs) == 3:
+                service.terminate_workflow_execution("w")
+
+    with pytest.raises(floto.WorkflowEnded, match="TERMINATED"):
+        run(
+            spec(task("nap", input=0.1), repeat_workflow=True),
+            service=service,
+            activities=activities,
+            workflow_id="w",
+            listener=end_after_three,
+            timeout=60,
+        )
+    assert len(runs) >= 3
+
+
+def test_what_keeps_the_decider_from_deciding_reaches_the_caller(
+    service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        msg = "a bug in the decider"
+        raise ZeroDivisionError(msg)
+
+    monkeypatch.setattr("floto.runtime.decider.decisions", broken)
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        run(spec(task("echo")), service=service, activities=activities, workflow_id="w", timeout=30)
+    info = service.latest_execution("w")
+    assert info is not None
+    assert info.close_status is None, "a bug must not fail the run"
+
+
+def test_a_run_started_by_somebody_else_in_between_is_gone_on_with(
+    service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = service.start_workflow_execution
+
+    def late(request: StartRequest) -> str:
+        start(request)
+        raise ALREADY_STARTED
+
+    monkeypatch.setattr(service, "start_workflow_execution", late)
+    assert run(spec(task("echo")), service=service, activities=activities) == {"echo": {}}
+
+
+def test_an_interrupt_finishes_what_runs_and_leaves_the_run_open(
+    service: SqliteService, activities: Activities, leaving: threading.Event
+) -> None:
+    @activities.activity(name="interrupted", version="1")
+    def interrupted() -> bool:
+        os.kill(os.getpid(), signal.SIGINT)
+        return leaving.wait(60)
+
+    tasks = spec(
+        task("interrupted"), floto.Timer(id_="later", delay_in_seconds=3600, requires=["interrupted"])
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run(tasks, service=service, activities=activities, workflow_id="w")
+    info = service.latest_execution("w")
+    assert info is not None
+    assert info.close_status is None
+    data = [event.data for event in service.history(info.execution)]
+    assert [item.result for item in data if isinstance(item, e.ActivityTaskCompleted)] == ["true"]
+    assert info.workflow_type == WORKFLOW_TYPE
+
+
+def test_waiting_for_a_service_that_is_down_can_be_interrupted(
+    service: SqliteService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(*_: Any) -> None:
+        raise DOWN
+
+    monkeypatch.setattr(service, "prepare", prepare)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        run(spec(task("echo")), service=service)
+
+
+def test_a_second_interrupt_does_not_wait(
+    service: SqliteService, activities: Activities, leaving: threading.Event
+) -> None:
+    gone = threading.Event()
+
+    @activities.activity(name="stuck", version="1")
+    def stuck() -> bool:
+        os.kill(os.getpid(), signal.SIGINT)
+        leaving.wait(60)
+        os.kill(os.getpid(), signal.SIGINT)
+        return gone.wait(60)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(spec(task("stuck")), service=service, activities=activities, workflow_id="w")
+    info = service.latest_execution("w")
+    assert info is not None
+    data = [event.data for event in service.history(info.execution)]
+    assert not any(isinstance(item, e.ActivityTaskCompleted) for item in data)
+    gone.set()
+
+
+def test_two_processes_worth_of_runners_share_one_run(tmp_path: Path, activities: Activities) -> None:
+    url = f"sqlite:///{tmp_path / 'f.db'}"
+    tasks = spec(*(task("echo", f"t{number}", input=number) for number in range(20)))
+    results: list[Any] = []
+
+    def one() -> None:
+        results.append(run(tasks, service=url, activities=activities, workflow_id="w", timeout=60))
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 2
+    assert results[0] == results[1]
+
+
+def test_generated_tasks_may_name_task_lists_of_their_own() -> None:
+    activities = Activities()
+
+    @activities.generator(name="split", version="1")
+    def split() -> list[floto.ActivityTask]:
+        return [floto.ActivityTask(name="part", version="1", id_="part", task_list="elsewhere")]
+
+    @activities.activity(name="part", version="1")
+    def part() -> str:
+        return "done"
+
+    spec = floto.DeciderSpec(activity_tasks=[floto.Generator(name="split", version="1", id_="split")])
+    assert floto.run(spec, activities=activities, timeout=20)["part"] == "done"
+
+
+def left_open(tasks: floto.DeciderSpec, service: SqliteService, activities: Activities) -> None:
+    with pytest.raises(TimeoutError):
+        run(tasks, service=service, activities=activities, workflow_id="w", timeout=0.3)
+
+
+@pytest.mark.parametrize("before", [{}, {"task_list": "old", "default_activity_task_list": "old work"}])
+def test_an_open_run_goes_on_though_the_spec_names_other_lists(
+    service: SqliteService, activities: Activities, before: dict[str, str]
+) -> None:
+    tasks = [task("linger"), task("echo", "last", requires=["linger"])]
+    left_open(spec(*tasks, **before), service, activities)
+    changed = spec(*tasks, task_list="new", default_activity_task_list="new work")
+    assert "last" in run(changed, service=service, activities=activities, workflow_id="w", timeout=60)
+
+
+def test_a_child_of_an_open_run_goes_on_though_the_spec_names_other_lists(
+    service: SqliteService, activities: Activities
+) -> None:
+    def family(which: str) -> floto.DeciderSpec:
+        inner = spec(
+            floto.Timer(id_="t", delay_in_seconds=2),
+            task("echo", requires=["t"]),
+            task_list=f"{which} decisions",
+            default_activity_task_list=f"{which} work",
+        )
+        child = floto.ChildWorkflow(
+            id_="child", workflow_type_name="child", workflow_type_version="1", spec=inner
+        )
+        return spec(child)
+
+    left_open(family("old"), service, activities)
+    result = run(family("new"), service=service, activities=activities, workflow_id="w", timeout=60)
+    assert result == {"child": {"echo": {}}}
+
+
+def test_the_open_run_of_somebody_else_is_refused(service: SqliteService, activities: Activities) -> None:
+    service.start_workflow_execution(
+        StartRequest(workflow_id="w", workflow_type=WorkflowType("order", "v1"), task_list="theirs")
+    )
+    with pytest.raises(ValueError, match="workflow 'w' is open with workflow type 'order' version 'v1'"):
+        run(spec(task("echo")), service=service, activities=activities, workflow_id="w", timeout=5)
+
+
+@pytest.mark.parametrize("workflow_id", ["order:42", "o" * 256, ":" * 256])
+def test_every_workflow_id_has_task_lists(
+    service: SqliteService, activities: Activities, workflow_id: str
+) -> None:
+    result = run(
+        spec(task("echo")), service=service, activities=activities, workflow_id=workflow_id, timeout=60
+    )
+    assert result == {"echo": {}}
+
+
+def test_ids_that_differ_have_lists_that_differ() -> None:
+    ids = ["a:b", "a-b", "a:c", "x" * 256, "x" * 255 + "y"]
+    assert len({with_lists(spec(task("echo")), id_).task_list for id_ in ids}) == len(ids)
+
+
+def test_a_service_that_is_closed_meanwhile_ends_the_run(
+    service: SqliteService, activities: Activities
+) -> None:
+    threading.Timer(0.3, service.close).start()
+    timer = floto.Timer(id_="t", delay_in_seconds=60)
+    with pytest.raises(ServiceError, match="closed"):
+        run(spec(timer), service=service, activities=activities, timeout=30)
+
+
+def test_a_run_that_is_not_listed_yet_is_looked_for_again(
+    service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, latest = service.start_workflow_execution, service.latest_execution
+    with pytest.raises(floto.WorkflowFailed):
+        run(spec(task("fail")), service=service, activities=activities, workflow_id="w")
+    old = latest("w")
+    answers = [old, old, old]
+
+    def late(request: StartRequest) -> str:
+        start(request)
+        raise ALREADY_STARTED
+
+    def lagging(workflow_id: str) -> Any:
+        return answers.pop() if answers else latest(workflow_id)
+
+    monkeypatch.setattr("floto.runtime.run._ASK_SECONDS", 0.01)
+    monkeypatch.setattr(service, "start_workflow_execution", late)
+    monkeypatch.setattr(service, "latest_execution", lagging)
+    result = run(spec(task("echo")), service=service, activities=activities, workflow_id="w", timeout=60)
+    assert result == {"echo": {}}

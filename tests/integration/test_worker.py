@@ -1,0 +1,388 @@
+"""The activity worker on the embedded engine, with real threads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import floto
+from floto.adapters.sqlite import SqliteService
+from floto.core import events as e
+from floto.core.decisions import Decision, RequestCancelActivityTask, ScheduleActivityTask
+from floto.core.errors import ServiceError, ServiceUnavailable
+from floto.core.ports import StartRequest
+from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+from floto.runtime.activities import Activities
+from floto.runtime.worker import ActivityWorker
+
+WORKFLOW = WorkflowType("order", "v1")
+HALF_DONE = floto.Canceled("half done")
+LATER = ServiceUnavailable("come back later")
+
+
+@pytest.fixture
+def service() -> Iterator[SqliteService]:
+    with SqliteService(":memory:") as service:
+        yield service
+
+
+def scheduled(service: SqliteService, *ids: str, **settings: Any) -> WorkflowExecution:
+    """A run with these activities scheduled."""
+    request = StartRequest(workflow_id="order-1", workflow_type=WORKFLOW, task_list="orders")
+    run_id = service.start_workflow_execution(request)
+    decide(
+        service,
+        *(
+            ScheduleActivityTask(
+                activity_type=ActivityType("work", "v1"),
+                activity_id=id_,
+                task_list=TaskList("work"),
+                **settings,
+            )
+            for id_ in ids
+        ),
+    )
+    return WorkflowExecution("order-1", run_id)
+
+
+def decide(service: SqliteService, *decisions: Decision) -> None:
+    task = service.poll_for_decision_task("orders", "test", 5)
+    assert task is not None
+    service.respond_decision_task_completed(task.token, decisions)
+
+
+def ended(service: SqliteService, execution: WorkflowExecution) -> list[Any]:
+    kinds = (e.ActivityTaskCompleted, e.ActivityTaskFailed, e.ActivityTaskCanceled, e.ActivityTaskTimedOut)
+    return [event.data for event in service.history(execution) if isinstance(event.data, kinds)]
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.005)
+
+
+@contextmanager
+def working(service: Any, function: Callable[..., Any], **settings: Any) -> Iterator[ActivityWorker]:
+    activities = Activities()
+    activities.activity(name="work", version="v1")(function)
+    worker = ActivityWorker(
+        task_list="work", service=service, activities=activities, poll_seconds=0.05, **settings
+    )
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        thread.join()
+
+
+def test_no_more_activities_run_at_once_than_there_are_slots(service: SqliteService) -> None:
+    running, most = [], []
+
+    def work() -> None:
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.05)
+        running.pop()
+
+    execution = scheduled(service, *"abcdefg")
+    with working(service, work, concurrency=3):
+        wait_until(lambda: len(ended(service, execution)) == 7)
+    assert max(most) == 3
+
+
+def test_a_task_is_taken_only_when_a_slot_is_free(service: SqliteService) -> None:
+    done = threading.Event()
+    execution = scheduled(service, "a", "b")
+    with working(service, lambda: done.wait(60)):
+        wait_until(
+            lambda: any(isinstance(event.data, e.ActivityTaskStarted) for event in service.history(execution))
+        )
+        time.sleep(0.2)
+        started = [
+            event for event in service.history(execution) if isinstance(event.data, e.ActivityTaskStarted)
+        ]
+        done.set()
+        assert len(started) == 1
+
+
+def test_falsy_results_are_results(service: SqliteService) -> None:
+    results: Iterator[Any] = iter([0, [], None, "", False])
+    execution = scheduled(service, *"abcde")
+    with working(service, lambda: next(results)):
+        wait_until(lambda: len(ended(service, execution)) == 5)
+    assert [data.result for data in ended(service, execution)] == ["0", "[]", "null", '""', "false"]
+
+
+def test_an_async_activity_runs_to_its_end(service: SqliteService) -> None:
+    async def work(context: dict[str, Any]) -> list[Any]:
+        return [context, floto.current().id]
+
+    execution = scheduled(service, "a", input='{"n": 1}')
+    with working(service, work):
+        wait_until(lambda: ended(service, execution))
+    assert ended(service, execution)[0].result == '[{"n":1},"a"]'
+
+
+def test_what_an_activity_raises_is_its_failure(service: SqliteService) -> None:
+    def work() -> None:
+        raise KeyError("x" * 40_000)
+
+    execution = scheduled(service, "a")
+    with working(service, work):
+        wait_until(lambda: ended(service, execution))
+    (failed,) = ended(service, execution)
+    assert failed.reason == "KeyError"
+    assert len(failed.details) == 32_768
+    assert "characters" in failed.details
+
+
+def test_leaving_the_interpreter_is_a_failure_too(service: SqliteService) -> None:
+    def work() -> None:
+        raise SystemExit(3)
+
+    execution = scheduled(service, "a")
+    with working(service, work):
+        wait_until(lambda: ended(service, execution))
+    assert (ended(service, execution)[0].reason, ended(service, execution)[0].details) == ("SystemExit", "3")
+
+
+def test_a_result_that_is_too_long_is_a_failure_that_says_so(service: SqliteService) -> None:
+    execution = scheduled(service, "a")
+    with working(service, lambda: os.urandom(100_000).hex()):
+        wait_until(lambda: ended(service, execution))
+    (failed,) = ended(service, execution)
+    assert failed.reason == "PayloadError"
+    assert "the result of activity 'work' version 'v1'" in failed.details
+
+
+def test_an_unknown_activity_fails_at_once_and_names_what_there_is(service: SqliteService) -> None:
+    execution = scheduled(service, "a")
+    activities = Activities()
+    activities.activity(name="other", version="v2")(lambda: None)
+    worker = ActivityWorker(task_list="work", service=service, activities=activities, poll_seconds=0.05)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    wait_until(lambda: ended(service, execution))
+    worker.stop()
+    thread.join()
+    (failed,) = ended(service, execution)
+    assert failed.reason == "UnknownActivity"
+    assert "no activity 'work' version 'v1'" in failed.details
+    assert "other v2" in failed.details
+
+
+def test_heartbeats_keep_a_long_activity_alive(service: SqliteService) -> None:
+    execution = scheduled(service, "a", heartbeat_timeout="2")
+    with working(service, lambda: time.sleep(2.6), task_heartbeat_in_seconds=0.2):
+        wait_until(lambda: ended(service, execution))
+    assert isinstance(ended(service, execution)[0], e.ActivityTaskCompleted)
+
+
+def test_without_heartbeats_it_times_out_and_its_result_is_dropped(service: SqliteService) -> None:
+    execution = scheduled(service, "a", heartbeat_timeout="1")
+    with working(service, lambda: time.sleep(1.5), task_heartbeat_in_seconds=0):
+        wait_until(lambda: ended(service, execution))
+    (timed_out,) = ended(service, execution)
+    assert timed_out.timeout_type == "HEARTBEAT"
+
+
+def test_an_activity_sees_that_it_should_stop(service: SqliteService) -> None:
+    began = threading.Event()
+
+    def work() -> None:
+        began.set()
+        wait_until(lambda: floto.current().cancel_requested)
+        raise HALF_DONE
+
+    execution = scheduled(service, "a")
+    with working(service, work, task_heartbeat_in_seconds=0.05):
+        began.wait()
+        service.request_cancel_workflow_execution("order-1")
+        decide(service, RequestCancelActivityTask(activity_id="a"))
+        wait_until(lambda: ended(service, execution))
+    (canceled,) = ended(service, execution)
+    assert isinstance(canceled, e.ActivityTaskCanceled)
+    assert canceled.details == "half done"
+
+
+def test_canceled_without_being_asked_is_a_failure(service: SqliteService) -> None:
+    def work() -> None:
+        raise HALF_DONE
+
+    execution = scheduled(service, "a")
+    with working(service, work):
+        wait_until(lambda: ended(service, execution))
+    assert ended(service, execution)[0].reason == "Canceled"
+
+
+def test_an_activity_whose_run_is_gone_is_asked_to_stop(service: SqliteService) -> None:
+    began, told = threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        wait_until(lambda: floto.current().heartbeat("still here"))
+        told.set()
+
+    execution = scheduled(service, "a")
+    with working(service, work):
+        began.wait()
+        service.terminate_workflow_execution("order-1")
+        assert told.wait(60)
+    assert ended(service, execution) == []
+
+
+def test_stopping_finishes_what_runs_and_takes_nothing_new(service: SqliteService) -> None:
+    began, stopped = threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        stopped.wait(60)
+
+    execution = scheduled(service, "a", "b")
+    with working(service, work) as worker:
+        began.wait()
+        worker.stop()
+        stopped.set()
+    assert len(ended(service, execution)) == 1
+    assert service.poll_for_activity_task("work", "test", 0) is not None
+
+
+def test_a_signal_stops_a_worker_gracefully_and_the_handlers_come_back(service: SqliteService) -> None:
+    def work() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.2)
+
+    before = signal.getsignal(signal.SIGTERM)
+    execution = scheduled(service, "a")
+    activities = Activities()
+    activities.activity(name="work", version="v1")(work)
+    ActivityWorker(task_list="work", service=service, activities=activities, poll_seconds=0.05).run()
+    assert isinstance(ended(service, execution)[0], e.ActivityTaskCompleted)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_second_signal_stops_a_worker_at_once(service: SqliteService) -> None:
+    done = threading.Event()
+
+    def work() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        wait_until(worker._stop.is_set)  # noqa: SLF001 - the second signal comes after the first is seen
+        os.kill(os.getpid(), signal.SIGINT)
+        done.wait(60)
+
+    scheduled(service, "a")
+    activities = Activities()
+    activities.activity(name="work", version="v1")(work)
+    worker = ActivityWorker(task_list="work", service=service, activities=activities, poll_seconds=0.05)
+    with pytest.raises(KeyboardInterrupt):
+        worker.run()
+    done.set()
+
+
+class Shaky:
+    """A service of which every call fails the first two times."""
+
+    def __init__(self, service: SqliteService) -> None:
+        self._service = service
+        self._left: dict[str, int] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._service, name)
+
+        def shaky(*args: Any, **kwargs: Any) -> Any:
+            self._left[name] = self._left.get(name, 2) - 1
+            if self._left[name] >= 0:
+                raise LATER
+            return call(*args, **kwargs)
+
+        return shaky
+
+
+def test_a_service_that_fails_in_passing_costs_nothing(
+    service: SqliteService, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = []
+    execution = scheduled(service, "a")
+    with working(Shaky(service), lambda: calls.append(1)):
+        wait_until(lambda: ended(service, execution))
+    assert isinstance(ended(service, execution)[0], e.ActivityTaskCompleted)
+    assert calls == [1]
+    assert "come back later" in caplog.text
+
+
+def test_a_beat_that_meets_the_report_says_nothing(
+    service: SqliteService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The report is told to the service, and a heartbeat goes out before its answer is back."""
+    respond = service.respond_activity_task_completed
+
+    def slow(*arguments: Any) -> None:
+        respond(*arguments)
+        time.sleep(0.3)
+
+    monkeypatch.setattr(service, "respond_activity_task_completed", slow)
+    execution = scheduled(service, "a")
+    with working(service, lambda: None, task_heartbeat_in_seconds=0.05):
+        wait_until(lambda: ended(service, execution))
+        time.sleep(0.2)
+    assert "dropped" not in caplog.text
+
+
+def test_a_thread_that_does_not_start_costs_no_slot(
+    service: SqliteService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = threading.Thread.start
+    refused: list[threading.Thread] = []
+
+    def refusing(thread: threading.Thread) -> None:
+        if thread.name.startswith("floto-a") and not refused:
+            refused.append(thread)
+            msg = "can't start new thread"
+            raise RuntimeError(msg)
+        start(thread)
+
+    execution = scheduled(service, "a1", "a2")
+    monkeypatch.setattr(threading.Thread, "start", refusing)
+    with working(service, lambda: None):
+        wait_until(lambda: ended(service, execution))
+    assert "no thread to run it" in caplog.text
+
+
+def test_a_service_from_a_url_is_closed_with_the_worker(tmp_path: Path) -> None:
+    worker = ActivityWorker(task_list="work", service=f"sqlite:///{tmp_path / 'f.db'}", poll_seconds=0.05)
+    worker.stop()
+    worker.run()
+    with pytest.raises(ServiceError, match="closed"):
+        worker._service.latest_execution("w")  # noqa: SLF001
+
+
+def test_a_worker_of_a_service_that_was_closed_does_not_spin(
+    service: SqliteService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polls = []
+    poll = service.poll_for_activity_task
+
+    def counted(*arguments: Any) -> Any:
+        polls.append(1)
+        return poll(*arguments)
+
+    monkeypatch.setattr(service, "poll_for_activity_task", counted)
+    worker = ActivityWorker(task_list="work", service=service, poll_seconds=0.05)
+    service.close()
+    threading.Timer(0.5, worker.stop).start()
+    with contextlib.suppress(ServiceError):
+        worker.run()
+    assert len(polls) < 20

@@ -1,0 +1,57 @@
+"""Uses of the public names as people write them: type-checked with everything else, never run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import frozen
+
+import floto
+from floto import ActivityTask, ChildWorkflow, DeciderSpec, FixedDelay, Generator, InstantRetry, Timer
+
+
+@frozen
+class Mine:
+    seconds: float
+
+    def delay(self, retry: floto.Retry) -> float | None:
+        return self.seconds if retry.failure.reason == "OSError" else None
+
+
+first = ActivityTask(name="a", version="v1", input={"files": ["a.in", "b.in"]}, retry_strategy=Mine(3))
+strategies = [InstantRetry(retries=3), FixedDelay(1.5, 2)]
+second = ActivityTask(name="b", version="v1", requires=[first, "t"], retry_strategy=strategies[0])
+tasks = [
+    first,
+    second,
+    Timer(id_="t", delay_in_seconds=30, requires=[first]),
+    Generator(name="g", version="v1", heartbeat_timeout=30, start_to_close_timeout="NONE"),
+    ChildWorkflow(
+        workflow_type_name="c", workflow_type_version="v1", spec=DeciderSpec(activity_tasks=[first])
+    ),
+]
+spec = DeciderSpec(domain="d", task_list="decide", activity_task_list="work", activity_tasks=tasks)
+again: DeciderSpec = DeciderSpec.from_json(spec.to_json())
+
+
+@floto.activity(name="a", version="v1")
+def activity(context: dict[str, Any]) -> dict[str, int]:
+    return {"n": len(context)}
+
+
+@floto.activity(name="b", version="v1")
+async def other() -> str:
+    return "done"
+
+
+@floto.generator(name="g", version="v1")
+def generate() -> list[ActivityTask]:
+    return [ActivityTask(name="a", version="v1")]
+
+
+def decide(events: list[dict[str, Any]]) -> int:
+    history = floto.History.from_swf(events, floto.WorkflowExecution("w", "r"))
+    state = floto.fold(history)
+    return (
+        len(floto.decide(spec, history)) + len(floto.decide(spec, state)) + len(history) + activity({})["n"]
+    )

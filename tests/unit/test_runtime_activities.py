@@ -1,0 +1,262 @@
+"""Registering activities, and what a running one may ask."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+
+import pytest
+
+import floto
+from floto.core import ports
+from floto.core.errors import ServiceError, ServiceUnavailable, UnknownResource
+from floto.core.shapes import ActivityType, WorkflowExecution
+from floto.runtime.activities import Activities, ActivityError, RunningActivity, current, running
+from floto.runtime.outcomes import Completed, Failed, Stopped, cut, perform
+
+LATER = ServiceUnavailable("later")
+SHUT = ServiceError("the service is closed")
+CLOSED = UnknownResource("UnknownResourceFault", "closed")
+
+
+def called(function: Any, context: Any = "the context") -> Any:
+    activities = Activities()
+    activities.activity(name="a", version="1")(function)
+    found = activities.find(ActivityType("a", "1"))
+    assert found is not None
+    return found(context)
+
+
+def by_keyword(*, context: Any) -> Any:
+    return context
+
+
+def with_default(context: Any = None) -> Any:
+    return context
+
+
+def optional(times: int = 3) -> Any:
+    return times
+
+
+async def waits(context: Any) -> Any:
+    return context
+
+
+class Callable:
+    def __call__(self, anything: Any) -> Any:
+        return anything
+
+
+@pytest.mark.parametrize(
+    ("function", "returned"),
+    [
+        (lambda context: context, "the context"),
+        (lambda anything: anything, "the context"),
+        (lambda: "nothing", "nothing"),
+        (lambda *args: args, ()),
+        (by_keyword, "the context"),
+        (with_default, "the context"),
+        (optional, 3),
+        (waits, "the context"),
+        (Callable(), "the context"),
+        (partial(lambda x, y: (x, y), 1), (1, "the context")),
+    ],
+)
+def test_an_activity_takes_its_context_or_nothing(function: Any, returned: Any) -> None:
+    assert called(function) == returned
+
+
+@pytest.mark.parametrize("function", [lambda a, b: (a, b), lambda *, b: b, lambda context, b: (context, b)])
+def test_a_function_that_takes_more_is_refused_when_it_is_decorated(function: Any) -> None:
+    with pytest.raises(
+        ActivityError, match="activity 'a' version '1': an activity takes 'context' or nothing"
+    ):
+        called(function)
+
+
+@pytest.mark.parametrize(("name", "version"), [("", "1"), ("a", ""), (None, "1"), ("a", 1)])
+def test_an_activity_needs_a_name_and_a_version(name: Any, version: Any) -> None:
+    with pytest.raises(ActivityError, match="an activity needs a"):
+        Activities().activity(name=name, version=version)
+
+
+def test_the_decorators_return_the_function() -> None:
+    activities = Activities()
+
+    def function() -> None:
+        pass
+
+    assert activities.activity(name="a", version="1")(function) is function
+    assert activities.generator(name="g", version="1")(function) is function
+    assert activities.types == (ActivityType("a", "1"), ActivityType("g", "1"))
+
+
+def test_two_functions_of_one_name_and_version_are_refused() -> None:
+    activities = Activities()
+    activities.activity(name="a", version="1")(by_keyword)
+    with pytest.raises(ActivityError, match=r"registered already, as .*by_keyword; give one of them another"):
+        activities.activity(name="a", version="1")(with_default)
+    activities.activity(name="a", version="2")(with_default)
+
+
+def test_a_file_imported_again_replaces_what_it_registered() -> None:
+    source = "@activity(name='a', version='1')\ndef f(): return {0}\n"
+    activities = Activities()
+    for number in (1, 2):
+        names = {"activity": activities.activity, "__name__": f"module{number}"}
+        exec(compile(source.format(number), "same_file.py", "exec"), names)  # noqa: S102 - as an import does
+    found = activities.find(ActivityType("a", "1"))
+    assert found is not None
+    assert found({}) == 2
+
+
+def running_activity(record: Any = lambda _token, _details: False, **fields: Any) -> RunningActivity:
+    task = ports.ActivityTask(
+        token="token",  # noqa: S106 - not a secret
+        execution=WorkflowExecution("w", "r"),
+        activity_id="a",
+        activity_type=ActivityType("a", "1"),
+        started_event_id=6,
+        **fields,
+    )
+    return RunningActivity(task, record)
+
+
+def test_outside_of_a_worker_nobody_asks_to_stop() -> None:
+    assert current().heartbeat("half") is False
+    assert current().cancel_requested is False
+
+
+def test_inside_it_is_the_running_one() -> None:
+    activity = running_activity()
+    with running(activity):
+        assert current() is activity
+        assert (current().id, current().execution.workflow_id) == ("a", "w")
+    assert current() is not activity
+
+
+def test_a_heartbeat_repeats_its_latest_note() -> None:
+    sent: list[str | None] = []
+
+    def record(_token: str, details: str | None) -> bool:
+        sent.append(details)
+        return False
+
+    activity = running_activity(record)
+    activity.heartbeat("x" * 3000)
+    activity.beat()
+    activity.heartbeat()
+    assert sent == ["x" * 2048] * 3
+
+
+def test_asked_to_stop_once_is_asked_for_good() -> None:
+    answers = iter([True, False])
+    activity = running_activity(lambda _token, _details: next(answers))
+    assert activity.heartbeat()
+    assert activity.heartbeat()
+
+
+def test_a_heartbeat_that_fails_does_not_disturb() -> None:
+    def record(_token: str, _details: str | None) -> bool:
+        raise LATER
+
+    activity = running_activity(record)
+    assert activity.beat() is False
+    assert activity.heartbeat() is False
+    assert activity.gone is False
+
+
+def test_an_activity_that_is_gone_should_stop() -> None:
+    def record(_token: str, _details: str | None) -> bool:
+        raise CLOSED
+
+    activity = running_activity(record)
+    assert activity.heartbeat() is True
+    assert activity.gone is True
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def raising(error: BaseException) -> Any:
+    def activity() -> None:
+        raise error
+
+    return activity
+
+
+@pytest.mark.parametrize(
+    ("function", "outcome"),
+    [
+        (lambda: None, Completed("null")),
+        (raising(ValueError("no")), Failed("ValueError", "no")),
+        (raising(Unspeakable()), Failed("Unspeakable", "its message cannot be shown")),
+        (raising(OSError("bad name \udcff")), Failed("OSError", "bad name ?")),
+        (raising(floto.Canceled("why")), Failed("Canceled", "why")),
+        (lambda: {object()}, None),
+    ],
+)
+def test_whatever_happens_is_an_outcome(
+    function: Any, outcome: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Half a surrogate pair in a captured log cannot travel between the processes of a test run.
+    caplog.set_level(logging.CRITICAL, "floto.activity")
+    activities = Activities()
+    activities.activity(name="a", version="1")(function)
+    found = perform(activities, running_activity())
+    assert found == outcome if outcome else isinstance(found, Failed)
+
+
+def test_a_canceled_activity_that_was_asked_is_stopped() -> None:
+    activities = Activities()
+    activities.activity(name="a", version="1")(raising(floto.Canceled()))
+    activity = running_activity()
+    activity.cancel_requested = True
+    assert perform(activities, activity) == Stopped(None)
+
+
+def test_a_text_is_cut_in_its_middle() -> None:
+    text = "begin" + "x" * 100 + "the end"
+    assert len(cut(text, 60)) == 60
+    assert cut(text, 60).startswith("begin")
+    assert cut(text, 60).endswith("the end")
+    assert cut("short", 60) == "short"
+
+
+def test_a_heartbeat_carries_what_can_be_sent() -> None:
+    sent: list[str | None] = []
+
+    def record(_: str, details: str | None) -> bool:
+        sent.append(details)
+        return False
+
+    running_activity(record).heartbeat("half \ud83d of a pair")
+    assert sent == ["half ? of a pair"]
+
+
+def test_an_activity_of_a_service_that_is_closed_is_asked_to_stop() -> None:
+    errors = [SHUT, LATER, SHUT, SHUT, LATER, SHUT, SHUT, SHUT]
+
+    def record(_token: str, _details: str | None) -> bool:
+        raise errors.pop(0)
+
+    activity = running_activity(record)
+    asked = [activity.heartbeat() for _ in range(8)]
+    assert asked == [False] * 7 + [True]
+    assert activity.gone
+
+
+def test_a_refused_beat_says_nothing_once_the_result_is_on_its_way(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def record(_token: str, _details: str | None) -> bool:
+        raise CLOSED
+
+    activity = running_activity(record)
+    activity.reporting = True
+    assert activity.beat()
+    assert not caplog.text

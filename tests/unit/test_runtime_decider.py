@@ -1,0 +1,265 @@
+"""The decider's answers to single decision tasks, and what it remembers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import floto
+from floto.adapters.sqlite import SqliteService
+from floto.core import payload, progress
+from floto.core.decisions import CompleteWorkflowExecution, FailWorkflowExecution, ScheduleActivityTask
+from floto.core.errors import HistoryError, ServiceError
+from floto.core.ports import DecisionTask, StartRequest
+from floto.core.shapes import WorkflowType
+from floto.core.specs import CODEC
+from floto.runtime import decider as module
+from floto.runtime import resilient
+from floto.runtime.decider import Decider
+
+ORDER = WorkflowType("order", "v1")
+
+
+@pytest.fixture
+def service() -> Iterator[SqliteService]:
+    with SqliteService(":memory:") as service:
+        yield service
+
+
+def spec(*ids: str, **more: Any) -> floto.DeciderSpec:
+    tasks = [floto.ActivityTask(id_=id_, name="n", version="1") for id_ in ids]
+    return floto.DeciderSpec(activity_tasks=tasks, default_activity_task_list="work", **more)
+
+
+def decision_task(service: SqliteService, input: str | None = None, workflow_id: str = "w") -> DecisionTask:
+    service.start_workflow_execution(
+        StartRequest(workflow_id=workflow_id, workflow_type=ORDER, task_list="floto", input=input)
+    )
+    return next_task(service)
+
+
+def next_task(service: SqliteService) -> DecisionTask:
+    task = service.poll_for_decision_task("floto", "test", 5)
+    assert task is not None
+    return task
+
+
+def scheduled(decisions: Any) -> list[str]:
+    return [item.activity_id for item in decisions if isinstance(item, ScheduleActivityTask)]
+
+
+def carrying(spec: floto.DeciderSpec) -> str:
+    return payload.dumps({"decider_spec": CODEC.unstructure(spec)}, "input")
+
+
+def test_a_spec_in_the_input_comes_before_that_of_the_type_and_the_decider_s_own(
+    service: SqliteService,
+) -> None:
+    decider = Decider(spec("own"), specs={ORDER: spec("type")}, service=service)
+    assert scheduled(decider.decide(decision_task(service, carrying(spec("input")), "1"))) == ["input"]
+    assert scheduled(decider.decide(decision_task(service, None, "2"))) == ["type"]
+    assert scheduled(
+        Decider(decider_spec=spec("own").to_json(), service=service).decide(decision_task(service, None, "3"))
+    ) == ["own"]
+
+
+@pytest.mark.parametrize(
+    ("input", "said"),
+    [
+        (None, "no spec for workflow type 'order' version 'v1'"),
+        ('{"decider_spec": 3}', "must be an object"),
+        ('{"decider_spec": {"type": "os.system"}}', "os.system"),
+    ],
+)
+def test_a_run_without_a_readable_spec_fails_and_says_why(
+    service: SqliteService, input: str | None, said: str
+) -> None:
+    (failed,) = Decider(service=service).decide(decision_task(service, input))
+    assert isinstance(failed, FailWorkflowExecution)
+    assert failed.reason == "SpecError"
+    assert said in str(failed.details)
+
+
+def test_only_new_events_are_folded(service: SqliteService, monkeypatch: pytest.MonkeyPatch) -> None:
+    folded: list[int] = []
+
+    def observe(known: Any, events: Any) -> Any:
+        folded.append(len(events))
+        return progress.observe(known, events)
+
+    monkeypatch.setattr(module, "observe", observe)
+    decider = Decider(spec("a"), service=service)
+    task = decision_task(service)
+    service.respond_decision_task_completed(task.token, decider.decide(task))
+    work = service.poll_for_activity_task("work", "test", 5)
+    assert work is not None
+    service.respond_activity_task_completed(work.token, "1")
+    again = next_task(service)
+    (complete,) = decider.decide(again)
+    assert isinstance(complete, CompleteWorkflowExecution)
+    assert folded == [len(again.events) - len(task.events)]
+
+
+def test_a_history_that_does_not_go_on_is_read_anew(service: SqliteService) -> None:
+    decider = Decider(spec("a"), service=service)
+    task = decision_task(service)
+    assert scheduled(decider.decide(task)) == ["a"]
+    # The same task, come again after a time-out or a second poll.
+    assert scheduled(decider.decide(task)) == ["a"]
+    service.terminate_workflow_execution("w")
+    other = decision_task(service, "2")
+    strange = DecisionTask(
+        token=task.token,
+        execution=task.execution,
+        workflow_type=ORDER,
+        events=other.events,
+        started_event_id=3,
+    )
+    assert scheduled(decider.decide(strange)) == ["a"]
+
+
+def test_no_more_runs_are_remembered_than_fit(
+    service: SqliteService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_REMEMBERED", 2)
+    decider = Decider(spec("a"), service=service)
+    for number in range(5):
+        decider.decide(decision_task(service, workflow_id=str(number)))
+    assert len(decider._memory._runs) == 2  # noqa: SLF001
+
+
+def test_a_bug_leaves_the_task_unanswered_and_the_decider_running(
+    service: SqliteService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors: list[Exception | None] = []
+    told = threading.Event()
+
+    def listener(_: Any, error: Exception | None) -> None:
+        errors.append(error)
+        told.set()
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    decider = Decider(spec("a"), service=service, listener=listener, poll_seconds=0.05)
+    thread = threading.Thread(target=decider.run)
+    with monkeypatch.context() as patch, caplog.at_level(logging.ERROR, "floto"):
+        patch.setattr(module, "decisions", broken)
+        thread.start()
+        service.start_workflow_execution(
+            StartRequest(workflow_id="bad", workflow_type=ORDER, task_list="floto")
+        )
+        assert told.wait(10)
+    told.clear()
+    service.start_workflow_execution(StartRequest(workflow_id="good", workflow_type=ORDER, task_list="floto"))
+    assert told.wait(10)
+    decider.stop()
+    thread.join()
+    assert isinstance(errors[0], ZeroDivisionError)
+    assert errors[1] is None
+    assert "ZeroDivisionError" in caplog.text
+    info = service.latest_execution("bad")
+    assert info is not None
+    assert info.close_status is None
+
+
+def test_a_decider_ends_with_its_workflow_if_it_is_told_to(service: SqliteService) -> None:
+    own = floto.DeciderSpec(
+        activity_tasks=[floto.Timer(id_="t", delay_in_seconds=0)], terminate_decider_after_completion=True
+    )
+    service.start_workflow_execution(StartRequest(workflow_id="w", workflow_type=ORDER, task_list="floto"))
+    thread = threading.Thread(target=Decider(own, service=service, poll_seconds=0.05).run)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    info = service.latest_execution("w")
+    assert info is not None
+    assert info.close_status == "COMPLETED"
+
+
+def test_an_answer_that_comes_too_late_is_dropped(service: SqliteService) -> None:
+    answered: list[Exception | None] = []
+    decider = Decider(spec("a"), service=service, listener=lambda _, error: answered.append(error))
+    task = decision_task(service)
+    service.terminate_workflow_execution("w")
+    decider._handle(task)  # noqa: SLF001
+    assert answered == [None]
+
+
+def test_a_spec_that_is_no_spec_is_refused(service: SqliteService) -> None:
+    with pytest.raises(floto.SpecError, match="must be a floto"):
+        Decider('{"type": "floto.specs.task.Timer", "id_": "t", "delay_in_seconds": 1}', service=service)
+
+
+class Odd:
+    """A service of which one call does something else first."""
+
+    def __init__(self, service: SqliteService, name: str, answers: list[Any]) -> None:
+        self._service, self._name, self._answers = service, name, answers
+
+    def __getattr__(self, name: str) -> Any:
+        if name != self._name or not self._answers:
+            return getattr(self._service, name)
+        answer = self._answers.pop()
+        return answer if callable(answer) else lambda *_: answer
+
+
+def unreadable(*_: Any) -> None:
+    raise HistoryError(1, "makes no sense")
+
+
+def test_a_history_that_cannot_be_read_costs_nobody_else_the_decider(
+    service: SqliteService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.01)
+    done = threading.Event()
+    odd: Any = Odd(service, "poll_for_decision_task", [unreadable])
+    decider = Decider(spec("a"), service=odd, listener=lambda *_: done.set(), poll_seconds=0.05)
+    thread = threading.Thread(target=decider.run)
+    thread.start()
+    service.start_workflow_execution(StartRequest(workflow_id="w", workflow_type=ORDER, task_list="floto"))
+    assert done.wait(5)
+    decider.stop()
+    thread.join()
+    assert "makes no sense" in caplog.text
+
+
+def test_a_decider_that_ends_with_its_workflow_looks_until_the_service_knows(
+    service: SqliteService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ASK_SECONDS", 0.01)
+    own = floto.DeciderSpec(
+        activity_tasks=[floto.Timer(id_="t", delay_in_seconds=0)], terminate_decider_after_completion=True
+    )
+    service.start_workflow_execution(StartRequest(workflow_id="w", workflow_type=ORDER, task_list="floto"))
+    odd: Any = Odd(service, "history", [(), ()])
+    thread = threading.Thread(target=Decider(own, service=odd, poll_seconds=0.05).run, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_a_decider_of_a_closed_service_ends(service: SqliteService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resilient, "_FIRST_WAIT", 0.001)
+    service.close()
+
+    def closed(*_: Any) -> None:
+        msg = "the service is closed"
+        raise ServiceError(msg)
+
+    monkeypatch.setattr(service, "poll_for_decision_task", closed)
+    with pytest.raises(ServiceError, match="closed"):
+        Decider(spec("a"), service=service).run()
+
+
+def test_a_service_from_a_url_is_closed_with_the_decider(tmp_path: Path) -> None:
+    decider = Decider(spec("a"), service=f"sqlite:///{tmp_path / 'f.db'}", poll_seconds=0.05)
+    decider.stop()
+    decider.run()
+    with pytest.raises(ServiceError, match="closed"):
+        decider._service.latest_execution("w")  # noqa: SLF001
