@@ -1,0 +1,163 @@
+"""Puts known bugs into a copy of floto, one at a time, and shows which properties see them.
+
+    python tests/seeded_bugs.py [NAME ...]
+
+Exits with 1 if a bug goes unseen. Not collected by pytest: each bug runs the property
+tests anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from attrs import frozen
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@frozen
+class Change:
+    """``old`` must be in the file exactly once."""
+
+    file: str
+    old: str
+    new: str
+
+
+FOLD, PROGRESS, DECIDE = "floto/core/fold.py", "floto/core/progress.py", "floto/core/decide.py"
+IN_FLIGHT = "    if item.is_open:\n        return Rest.IN_FLIGHT\n"
+DECIDED = "            decision = _decision(task, position, step, progress, workflow_input)\n"
+WAITED = 'return _wait(f"{_RETRY_PREFIX}{id_}:{len(failures)}", seconds, state) if seconds else START'
+
+BUGS: dict[str, tuple[Change, ...]] = {
+    "schedule before a require completed": (
+        Change(
+            PROGRESS,
+            IN_FLIGHT,
+            "    if item.is_open:\n"
+            "        return Rest.DONE if item.status is Status.STARTED else Rest.IN_FLIGHT\n",
+        ),
+    ),
+    "schedule twice after a decision time-out": (
+        Change(
+            FOLD,
+            '    tasks: DecisionTasks = draft.get("decision_tasks")\n    if event.data.started_event_id:\n',
+            '    tasks: DecisionTasks = draft.get("decision_tasks")\n'
+            '    draft.values["signals"] = draft.get("signals").insert("lost", ())\n'
+            "    if event.data.started_event_id:\n",
+        ),
+        Change(
+            PROGRESS,
+            IN_FLIGHT,
+            '    if item.is_open:\n        return START if "lost" in state.signals else Rest.IN_FLIGHT\n',
+        ),
+    ),
+    "one retry too many": (
+        Change(
+            PROGRESS,
+            "delay = None if asked is None else asked.delay(",
+            "delay = 0 if asked is None else asked.delay(",
+        ),
+    ),
+    "one retry too few": (
+        Change(
+            PROGRESS,
+            "asked.delay(Retry(task_id=id_, seed=seed, failures=counted))",
+            "asked.delay(Retry(task_id=id_, seed=seed, failures=(counted[0], *counted)))",
+        ),
+    ),
+    "retry delay ignored": (Change(PROGRESS, WAITED, "return START"),),
+    "timer never started": (
+        Change(
+            DECIDE,
+            DECIDED,
+            "            if task.key[0] is Kind.TIMER:\n                continue\n" + DECIDED,
+        ),
+    ),
+    "completes while a timer is open": (
+        Change(
+            DECIDE,
+            "    if len(progress.done) == len(progress.plan.tasks):\n",
+            "    timers = {n for n, task in enumerate(progress.plan.tasks) if task.key[0] is Kind.TIMER}\n"
+            "    if len(set(progress.done) | timers) == len(progress.plan.tasks):\n",
+        ),
+    ),
+    "generated task's dependants not held back": (
+        Change(
+            "floto/core/expand.py",
+            "    if not added:\n        return task\n",
+            "    if added is not None:\n        return task\n",
+        ),
+    ),
+    "failure swallowed": (
+        Change(
+            PROGRESS,
+            "    if delay is None:\n        return Exhausted(last.message)\n",
+            "    if delay is None:\n        return Rest.DONE\n",
+        ),
+    ),
+    "result of a non-leaf reported": (
+        Change(
+            "floto/core/graph.py",
+            "enumerate(self.dependents) if not dependents]",
+            "enumerate(self.dependents) if len(dependents) < 2]",
+        ),
+    ),
+}
+
+
+def seed(folder: Path, change: Change) -> None:
+    """Make a change in a copy."""
+    target = folder / change.file
+    source = target.read_text()
+    if source.count(change.old) != 1:
+        msg = f"{change.file} has changed; this is not in it exactly once: {change.old!r}"
+        raise SystemExit(msg)
+    target.write_text(source.replace(change.old, change.new))
+
+
+def failing(changes: tuple[Change, ...]) -> list[str]:
+    """The names of the first tests that fail with a bug in place."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in ("floto", "tests"):
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        for change in changes:
+            seed(folder, change)
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "tests/property",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--tb=no",
+        ]
+        command += ["--hypothesis-profile=no-shrink", "-n2", "--maxfail=3"]
+        environment = {**os.environ, "PYTHONPATH": name, "HYPOTHESIS_STORAGE_DIRECTORY": f"{name}/examples"}
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+    return sorted(set(re.findall(r"^(?:FAILED|ERROR) \S+::(\w+)", done.stdout, re.MULTILINE)))
+
+
+def main(names: list[str]) -> int:
+    """Try every bug, or those that are named."""
+    unseen = 0
+    for name in names or BUGS:
+        seen = failing(BUGS[name])
+        unseen += not seen
+        print(f"{name}: {', '.join(seen) or 'UNSEEN'}", flush=True)
+    return 1 if unseen else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
