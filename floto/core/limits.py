@@ -1,4 +1,4 @@
-"""What SWF lets one run have: the figures that deciding, checking and the model of SWF share.
+"""What SWF lets a run, domain or account have: figures that deciding, checking and the model of SWF share.
 
 Source: https://docs.aws.amazon.com/amazonswf/latest/developerguide/swf-dg-limits.html
 """
@@ -7,7 +7,19 @@ from __future__ import annotations
 
 #: Events of a history; SWF closes a run by force when it holds so many.
 EVENT_LIMIT = 25_000
-#: Activities, timers and children that may be open at a time, of each.
+#: Activities, timers and children of a run that may be open at a time, of each.
 OPEN_LIMIT = 1_000
 #: Characters of an input, result, details or control field.
 DATA_LIMIT = 32_768
+#: Domains of an account, deprecated ones included.
+DOMAIN_LIMIT = 100
+#: Activity types and workflow types of a domain, of each, deprecated ones included.
+TYPE_LIMIT = 10_000
+#: Open runs of a domain, children included.
+OPEN_RUN_LIMIT = 100_000
+#: Polls that wait on one task list.
+POLLER_LIMIT = 1_000
+#: Tags of a domain.
+TAG_LIMIT = 50
+#: Events, types or runs of one page.
+PAGE_LIMIT = 1_000

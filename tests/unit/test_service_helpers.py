@@ -13,8 +13,11 @@ from floto.core.decisions import Decision
 from floto.core.events import Event
 from floto.core.history import History
 from floto.core.ports import ActivityTask, DecisionTask, StartRequest
-from floto.core.service.commands import TerminateWorkflowExecution
+from floto.core.service import commands as c
 from floto.core.service.defaults import ActivityDefaults, WorkflowDefaults
+from floto.core.service.engine import start_command
+from floto.core.service.records import Place
+from floto.core.service.registry import Domain, Registered
 from floto.core.service.run import ToWorkflow
 from floto.core.service.tokens import TaskKind, derive_run_id
 from floto.core.service.world import World
@@ -55,7 +58,8 @@ class SqliteWorld:
         self._hands = hands = Hands()
         self._host = Host(path, lambda: hands.now)
         self._engine, self._store = self._host.engine, self._host.store
-        self._host.write(lambda _now: self._engine.register_domain(domain))
+        self._registration = self._engine.registration
+        self._host.write(lambda _now: self._registration.register_domain(Domain(name=domain)))
         self._started = 0
 
     def __del__(self) -> None:
@@ -67,17 +71,25 @@ class SqliteWorld:
         return self._host.write(call)
 
     def register_workflow_type(self, type_: WorkflowType, **defaults: Any) -> None:
-        given = WorkflowDefaults(**defaults)
-        self._do(self._hands.now, lambda _now: self._engine.register_workflow_type(self.domain, type_, given))
+        self._register(type_, WorkflowDefaults(**defaults))
 
     def register_activity_type(self, type_: ActivityType, **defaults: Any) -> None:
-        given = ActivityDefaults(**defaults)
-        self._do(self._hands.now, lambda _now: self._engine.register_activity_type(self.domain, type_, given))
+        self._register(type_, ActivityDefaults(**defaults))
+
+    def _register(
+        self, type_: ActivityType | WorkflowType, defaults: ActivityDefaults | WorkflowDefaults
+    ) -> None:
+        def register(now: datetime) -> None:
+            registered = Registered(type=type_, defaults=defaults, created_at=now)
+            self._registration.register_type(self.domain, registered)
+
+        self._do(self._hands.now, register)
 
     def start(self, request: StartRequest, now: datetime, run_id: str | None = None) -> WorkflowExecution:
         chosen = run_id or derive_run_id(self.domain, self._started)
+        command = start_command(request)
         execution: WorkflowExecution = self._do(
-            now, lambda now: self._engine.start(self.domain, request, chosen, now)
+            now, lambda now: self._engine.start(self.domain, command, chosen, now)
         )
         self._started += 1
         return execution
@@ -85,9 +97,7 @@ class SqliteWorld:
     def poll_decision(self, task_list: str, now: datetime, identity: str = "") -> DecisionTask | None:
         self._hands.now = now
         return self._host.poll(
-            self.domain,
-            TaskKind.DECISION,
-            task_list,
+            Place(self.domain, TaskKind.DECISION, task_list),
             lambda now: self._engine.poll_decision(self.domain, task_list, identity, now),
             0,
         )
@@ -95,9 +105,7 @@ class SqliteWorld:
     def poll_activity(self, task_list: str, now: datetime, identity: str = "") -> ActivityTask | None:
         self._hands.now = now
         return self._host.poll(
-            self.domain,
-            TaskKind.ACTIVITY,
-            task_list,
+            Place(self.domain, TaskKind.ACTIVITY, task_list),
             lambda now: self._engine.poll_activity(self.domain, task_list, identity, now),
             0,
         )
@@ -105,29 +113,32 @@ class SqliteWorld:
     def respond_decision(
         self, token: str, decisions: Sequence[Decision], now: datetime, execution_context: str | None = None
     ) -> None:
-        self._do(now, lambda now: self._engine.respond_decision(token, decisions, now, execution_context))
+        answer = c.RespondDecisionTaskCompleted
+        self._respond(answer, token, now, decisions=tuple(decisions), execution_context=execution_context)
 
     def complete_activity(self, token: str, result: str | None, now: datetime) -> None:
-        self._do(now, lambda now: self._engine.complete_activity(token, result, now))
+        self._respond(c.RespondActivityTaskCompleted, token, now, result=result)
 
     def fail_activity(self, token: str, reason: str | None, details: str | None, now: datetime) -> None:
-        self._do(now, lambda now: self._engine.fail_activity(token, reason, details, now))
+        self._respond(c.RespondActivityTaskFailed, token, now, reason=reason, details=details)
 
     def cancel_activity(self, token: str, details: str | None, now: datetime) -> None:
-        self._do(now, lambda now: self._engine.cancel_activity(token, details, now))
+        self._respond(c.RespondActivityTaskCanceled, token, now, details=details)
 
     def heartbeat(self, token: str, details: str | None, now: datetime) -> bool:
-        return bool(self._do(now, lambda now: self._engine.heartbeat(token, details, now)))
+        return bool(self._respond(c.RecordActivityTaskHeartbeat, token, now, details=details))
+
+    def _respond(self, answer: type, token: str, now: datetime, **fields: Any) -> Any:
+        return self._do(now, lambda now: self._engine.respond(answer, token, now, **fields))
 
     def signal(
         self, workflow_id: str, name: str, input: str | None, now: datetime, run_id: str | None = None
     ) -> None:
-        target = ToWorkflow(workflow_id, run_id)
-        self._do(now, lambda now: self._engine.signal(self.domain, target, name, input, now))
+        command = c.SignalWorkflowExecution(signal_name=name, input=input)
+        self._tell(ToWorkflow(workflow_id, run_id), command, now)
 
     def request_cancel(self, workflow_id: str, now: datetime, run_id: str | None = None) -> None:
-        target = ToWorkflow(workflow_id, run_id)
-        self._do(now, lambda now: self._engine.request_cancel(self.domain, target, now))
+        self._tell(ToWorkflow(workflow_id, run_id), c.RequestCancelWorkflowExecution(), now)
 
     def terminate(
         self,
@@ -137,9 +148,11 @@ class SqliteWorld:
         now: datetime,
         child_policy: str | None = None,
     ) -> None:
-        target = ToWorkflow(workflow_id)
-        command = TerminateWorkflowExecution(reason=reason, details=details, child_policy=child_policy)
-        self._do(now, lambda now: self._engine.terminate(self.domain, target, command, now))
+        command = c.TerminateWorkflowExecution(reason=reason, details=details, child_policy=child_policy)
+        self._tell(ToWorkflow(workflow_id), command, now)
+
+    def _tell(self, target: ToWorkflow, command: Any, now: datetime) -> None:
+        self._do(now, lambda now: self._engine.tell(self.domain, target, command, now))
 
     def next_deadline(self) -> datetime | None:
         due = self._store.next_deadline()

@@ -22,6 +22,7 @@ from floto.core.errors import ServiceFault, UnknownResource
 from floto.core.ports import StartRequest
 from floto.core.service.engine import Engine
 from floto.core.service.memory import MemoryStore
+from floto.core.service.registry import Domain
 from floto.core.service.store import Ready
 from floto.core.service.tokens import TaskKind, Token, read_token
 from floto.core.service.world import World
@@ -63,9 +64,9 @@ def test_85_a_domain_is_registered_once() -> None:
     engine = Engine(MemoryStore())
     with pytest.raises(UnknownResource, match="Unknown domain: d"):
         engine.poll_decision("d", "l", "", T0)
-    engine.register_domain("d")
+    engine.registration.register_domain(Domain(name="d"))
     with pytest.raises(ServiceFault, match="DomainAlreadyExistsFault: d"):
-        engine.register_domain("d")
+        engine.registration.register_domain(Domain(name="d"))
 
 
 def test_a_token_reads_back_and_nothing_else_does() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -17,11 +18,12 @@ from typing import TypeVar
 from floto.adapters.sqlite.leases import Leases
 from floto.adapters.sqlite.schema import Durability, connect
 from floto.adapters.sqlite.store import SqliteStore, UnreadableRun
+from floto.core import limits
 from floto.core.errors import ServiceError, ServiceUnavailable
 from floto.core.ports import Clock
 from floto.core.service import faults
 from floto.core.service.engine import Engine, Unsettled
-from floto.core.service.tokens import TaskKind
+from floto.core.service.records import Place
 
 log = logging.getLogger("floto")
 
@@ -44,21 +46,33 @@ _OF_ONE_RUN = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError
 class Host:
     """An engine on a file that any number of threads and processes may share.
 
-    Deadlines fire with the next call or waiting poll, whosever it is.
+    Deadlines fire with the next call or waiting poll, whosever it is. Tasks that this process
+    holds are handed out again when it dies, unless it holds them ``for_clients``.
     """
 
-    def __init__(self, path: str | Path, clock: Clock, durability: Durability = "full") -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        clock: Clock,
+        durability: Durability = "full",
+        *,
+        for_clients: bool = False,
+        invokes_lambda: bool = False,
+    ) -> None:
         self._clock = clock
         # Whatever links lead to a file, and wherever the process goes later: one file, one place for leases.
         where = _MEMORY if str(path) == _MEMORY else str(Path(path).resolve())
         self._db = connect(where, durability)
         self._leases = None if where == _MEMORY else Leases(Path(f"{where}.leases"))
         self._lease = self._leases.name if self._leases else _MEMORY
-        self.store = SqliteStore(self._db, self._lease)
-        self.engine = Engine(self.store)
+        self.store = SqliteStore(self._db, self._lease, for_clients=for_clients)
+        self.engine = Engine(self.store, invokes_lambda=invokes_lambda)
         self._news = Condition(Lock())
         self._watched = False
         self._told = 0
+        self._listeners: list[Callable[[], None]] = []
+        #: How many polls wait where.
+        self._waiting: Counter[Place] = Counter()
         self._closed = False
         self._seen_version = self.store.data_version()
         self._recover_at = monotonic() if self._leases else inf
@@ -67,10 +81,12 @@ class Host:
             self._commit(self.store.restore)
             self._recover()
 
-    def read(self, call: Callable[[], T]) -> T:
-        """Look something up."""
+    def read(self, call: Callable[[datetime], T]) -> T:
+        """Look something up, told what time it is, after whatever is due by now."""
         with self._news, self._usable():
-            return call()
+            now = self._clock()
+            self._settle(now)
+            return call(now)
 
     def write(self, call: Callable[[datetime], T]) -> T:
         """Carry out a call, told what time it is, wholly or not at all."""
@@ -79,29 +95,55 @@ class Host:
             self._settle(now)
             return self._commit(lambda: call(now))
 
-    def poll(
-        self,
-        domain: str,
-        kind: TaskKind,
-        task_list: str,
-        take: Callable[[datetime], T | None],
-        wait: float,
-    ) -> T | None:
-        """Take the next task of a list, waiting up to ``wait`` seconds for one."""
+    def poll(self, place: Place, take: Callable[[datetime], T | None], wait: float) -> T | None:
+        """Take the next task of a place, waiting up to ``wait`` seconds for one.
+
+        Raises a ``ServiceFault`` where as many polls wait as SWF allows.
+        """
         end = monotonic() + wait
         with self._news:
             self._need_open()
+            if self._waiting[place] >= limits.POLLER_LIMIT:
+                raise faults.limit_exceeded(limits.POLLER_LIMIT, "polls of one task list")
+            self._waiting[place] += 1
             try:
                 while not self._closed:
                     told = self._told
                     with self._usable():
-                        task = self._attempt(domain, kind, task_list, take)
+                        task = self._attempt(place, take)
                         if task is not None or not self._await_news(end, told):
                             return task
             finally:
+                self._waiting[place] -= 1
                 # If this poll was the one that watched, another one has to.
                 self._news.notify()
         return None
+
+    def attempt(self, place: Place, take: Callable[[datetime], T | None]) -> T | None:
+        """Take the next task of a place, if there is one now."""
+        with self._news, self._usable():
+            return self._attempt(place, take)
+
+    def has_work(self, place: Place) -> bool:
+        """Whether a task waits at a place."""
+        with self._news, self._usable():
+            return self.store.next_task(place) is not None
+
+    def listen(self, told: Callable[[], None]) -> None:
+        """Have ``told`` called, in whatever thread, when there may be work for polls."""
+        with self._news:
+            self._listeners.append(told)
+
+    def look(self) -> bool:
+        """Whether there may be work that nobody was told of: of other processes, or due by now.
+
+        To be asked every few hundredths of a second by whoever holds polls without waiting here.
+        """
+        with self._news, self._usable():
+            changed = self._changed()
+            if changed:
+                self._tell()
+            return changed
 
     def close(self) -> None:
         """Let go of the file; tasks that this process holds can be polled by others, and polls end."""
@@ -168,14 +210,12 @@ class Host:
             self._warned.add(run_id)
             log.error("%s", error, exc_info=error)
 
-    def _attempt(
-        self, domain: str, kind: TaskKind, task_list: str, take: Callable[[datetime], T | None]
-    ) -> T | None:
+    def _attempt(self, place: Place, take: Callable[[datetime], T | None]) -> T | None:
         """Take a task if there is one; nothing is written, and no lock taken, if there is none."""
         self._recover()
         now = self._clock()
         self._settle(now)
-        while self.store.next_task(domain, kind, task_list) is not None:
+        while self.store.next_task(place) is not None:
             try:
                 return self._commit(lambda: take(now))
             except UnreadableRun as error:
@@ -183,7 +223,7 @@ class Host:
                 if not self._commit(partial(self.store.set_aside, error.run_id)):
                     # The task is of another run, which had to tell this one something.
                     raise
-        self.engine.need_domain(domain)
+        self.engine.registration.need_domain(place.domain)
         return None
 
     def _await_news(self, end: float, told: int) -> bool:
@@ -212,6 +252,8 @@ class Host:
         # Counted: a poll whose own watch ends just now does not hear notify_all.
         self._told += 1
         self._news.notify_all()
+        for told in self._listeners:
+            told()
 
     def _changed(self) -> bool:
         version = self.store.data_version()

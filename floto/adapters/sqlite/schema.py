@@ -19,13 +19,17 @@ VERSION = 1
 _APPLICATION = 0x666C6F74
 
 _TABLES = (
+    # ``open_runs`` counts them: with many, counting would make every start dearer.
     """
-    CREATE TABLE domains (name TEXT PRIMARY KEY) WITHOUT ROWID
+    CREATE TABLE domains (
+        name TEXT PRIMARY KEY, retention TEXT, description TEXT, is_deprecated INTEGER NOT NULL,
+        tags TEXT NOT NULL, open_runs INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID
     """,
     """
     CREATE TABLE types (
         domain TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,
-        defaults TEXT NOT NULL,
+        defaults TEXT NOT NULL, description TEXT, created_at INTEGER NOT NULL, deprecated_at INTEGER,
         PRIMARY KEY (domain, kind, name, version)
     ) WITHOUT ROWID
     """,
@@ -35,11 +39,18 @@ _TABLES = (
         number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, domain TEXT NOT NULL,
         workflow_id TEXT NOT NULL, type_name TEXT NOT NULL, type_version TEXT NOT NULL,
         started_at INTEGER NOT NULL, closed_at INTEGER, close_status TEXT,
-        parent_run_id TEXT, execution_context TEXT, revision INTEGER NOT NULL DEFAULT 0
+        parent_workflow_id TEXT, parent_run_id TEXT, tags TEXT NOT NULL,
+        cancel_requested INTEGER NOT NULL DEFAULT 0, execution_context TEXT, activity_at INTEGER,
+        revision INTEGER NOT NULL DEFAULT 0
     )
     """,
     "CREATE UNIQUE INDEX open_runs ON runs (domain, workflow_id) WHERE closed_at IS NULL",
     "CREATE INDEX runs_by_workflow ON runs (domain, workflow_id, number)",
+    "CREATE INDEX open_by_start ON runs (domain, started_at, number) WHERE closed_at IS NULL",
+    "CREATE INDEX closed_by_start ON runs (domain, started_at, number) WHERE closed_at IS NOT NULL",
+    "CREATE INDEX closed_by_close ON runs (domain, closed_at, number) WHERE closed_at IS NOT NULL",
+    "CREATE TABLE run_tags (run INTEGER NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (run, tag)) WITHOUT ROWID",
+    "CREATE INDEX runs_by_tag ON run_tags (tag, run)",
     """
     CREATE INDEX open_children ON runs (parent_run_id, number)
     WHERE closed_at IS NULL AND parent_run_id IS NOT NULL

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from floto.adapters.sqlite.host import Host
 from floto.adapters.sqlite.registrar import Registrar
@@ -14,8 +14,10 @@ from floto.adapters.sqlite.schema import Durability
 from floto.core.decisions import Decision
 from floto.core.events import Event
 from floto.core.ports import ActivityTask, Clock, DecisionTask, ExecutionInfo, StartRequest
+from floto.core.service import commands as c
 from floto.core.service import faults
-from floto.core.service.commands import TerminateWorkflowExecution
+from floto.core.service.engine import start_command
+from floto.core.service.records import Place
 from floto.core.service.run import ToWorkflow
 from floto.core.service.tokens import TaskKind, run_id_from
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
@@ -48,14 +50,14 @@ class SqliteService:
         self._domain = domain
         self._host = Host(path, clock, durability)
         self._store, self._engine = self._host.store, self._host.engine
-        self._registrar = Registrar(self._engine, self._store, domain)
+        self._registrar = Registrar(self._engine.registration, self._store, domain)
         self._auto_register = auto_register
         if auto_register:
             self.prepare((), ())
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
         """Register the domain and these types; what is there already stays as it is."""
-        self._host.write(lambda _now: self._registrar.types(workflow_types, activity_types))
+        self._host.write(lambda now: self._registrar.types(workflow_types, activity_types, now))
 
     def start_workflow_execution(self, request: StartRequest) -> str:
         """Open a run and return its run id."""
@@ -63,40 +65,39 @@ class SqliteService:
 
         def start(now: datetime) -> None:
             if self._auto_register:
-                self._registrar.request(request)
-            self._engine.start(self._domain, request, run_id, now)
+                self._registrar.request(request, now)
+            self._engine.start(self._domain, start_command(request), run_id, now)
 
         self._host.write(start)
         return run_id
 
     def signal_workflow_execution(self, workflow_id: str, signal_name: str, input: str | None = None) -> None:
         """Send a signal to the open run of a workflow id."""
-        self._host.write(
-            lambda now: self._engine.signal(self._domain, ToWorkflow(workflow_id), signal_name, input, now)
-        )
+        self._tell(workflow_id, c.SignalWorkflowExecution(signal_name=signal_name, input=input))
 
     def request_cancel_workflow_execution(self, workflow_id: str) -> None:
         """Ask the decider of an open run to stop it."""
-        self._host.write(lambda now: self._engine.request_cancel(self._domain, ToWorkflow(workflow_id), now))
+        self._tell(workflow_id, c.RequestCancelWorkflowExecution())
 
     def terminate_workflow_execution(self, workflow_id: str, reason: str = "", details: str = "") -> None:
         """Close an open run by force."""
-        command = TerminateWorkflowExecution(reason=reason or None, details=details or None)
-        self._host.write(
-            lambda now: self._engine.terminate(self._domain, ToWorkflow(workflow_id), command, now)
-        )
+        self._tell(workflow_id, c.TerminateWorkflowExecution(reason=reason or None, details=details or None))
+
+    def _tell(self, workflow_id: str, command: Any) -> None:
+        self._host.write(lambda now: self._engine.tell(self._domain, ToWorkflow(workflow_id), command, now))
 
     def latest_execution(self, workflow_id: str) -> ExecutionInfo | None:
         """The open run of a workflow id, else the one closed last, else None."""
-        return self._host.read(lambda: self._store.latest(self._domain, workflow_id))
+        record = self._host.read(lambda _now: self._store.latest(self._domain, workflow_id))
+        return None if record is None else record.info
 
     def history(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
         """The events of a run with an id above ``after``."""
-        return self._host.read(lambda: self._history(execution, after))
+        return self._host.read(lambda _now: self._history(execution, after))
 
     def _history(self, execution: WorkflowExecution, after: int) -> tuple[Event, ...]:
-        info = self._store.info(execution.run_id)
-        if info is None or info.execution != execution:
+        record = self._store.record(execution.run_id)
+        if record is None or record.info.execution != execution:
             raise faults.unknown_run(execution)
         return self._store.history(execution.run_id, after)
 
@@ -114,8 +115,9 @@ class SqliteService:
 
         def respond(now: datetime) -> None:
             if self._auto_register:
-                self._registrar.decisions(token, decisions)
-            self._engine.respond_decision(token, decisions, now)
+                self._registrar.decisions(token, decisions, now)
+            answer = c.RespondDecisionTaskCompleted
+            self._engine.respond(answer, token, now, decisions=tuple(decisions))
 
         self._host.write(respond)
 
@@ -130,19 +132,23 @@ class SqliteService:
 
     def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
         """Say that an activity is alive; True if it was asked to stop."""
-        return self._host.write(lambda now: self._engine.heartbeat(token, details, now))
+        asked: bool = self._respond(c.RecordActivityTaskHeartbeat, token, details=details)
+        return asked
 
     def respond_activity_task_completed(self, token: str, result: str | None) -> None:
         """Report an activity's result."""
-        self._host.write(lambda now: self._engine.complete_activity(token, result, now))
+        self._respond(c.RespondActivityTaskCompleted, token, result=result)
 
     def respond_activity_task_failed(self, token: str, reason: str | None, details: str | None) -> None:
         """Report an activity's failure."""
-        self._host.write(lambda now: self._engine.fail_activity(token, reason, details, now))
+        self._respond(c.RespondActivityTaskFailed, token, reason=reason, details=details)
 
     def respond_activity_task_canceled(self, token: str, details: str | None) -> None:
         """Report that an activity stopped because it was asked to."""
-        self._host.write(lambda now: self._engine.cancel_activity(token, details, now))
+        self._respond(c.RespondActivityTaskCanceled, token, details=details)
+
+    def _respond(self, answer: type, token: str, **fields: Any) -> Any:
+        return self._host.write(lambda now: self._engine.respond(answer, token, now, **fields))
 
     def close(self) -> None:
         """Let go of the file; tasks that this process holds can be polled by others, and polls end."""
@@ -157,4 +163,4 @@ class SqliteService:
     def _poll(
         self, kind: TaskKind, task_list: str, take: Callable[[datetime], T | None], wait: float
     ) -> T | None:
-        return self._host.poll(self._domain, kind, task_list, take, wait)
+        return self._host.poll(Place(self._domain, kind, task_list), take, wait)

@@ -11,22 +11,26 @@ from typing import Any
 from attrs import define, evolve, field
 from rpds import HashTrieMap
 
-from floto.adapters.sqlite import writes
+from floto.adapters.sqlite import catalogue, listings, writes
 from floto.adapters.sqlite.cache import Cache, Entry
-from floto.adapters.sqlite.rows import from_json, from_ms, from_text, row_event, to_json, to_ms
+from floto.adapters.sqlite.rows import from_ms, from_text, row_event, to_ms
 from floto.core.errors import HistoryError, ServiceError
 from floto.core.events import Event
 from floto.core.fold import fold
-from floto.core.ports import ExecutionInfo
 from floto.core.service.changes import Changes
-from floto.core.service.defaults import ActivityDefaults, WorkflowDefaults
+from floto.core.service.records import Listing, Place, Position, Record
+from floto.core.service.registry import Domain, Registered
 from floto.core.service.run import Heartbeat, Run
-from floto.core.service.store import Deadline, Ready
+from floto.core.service.store import EXPIRY_RANK, Deadline, Ready
 from floto.core.service.tokens import TaskKind
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
+#: The lease of tasks that clients hold: they are theirs until a time-out ends them, as in SWF.
+_CLIENTS = "clients"
 #: The lease of tasks whose run cannot be read; nobody holds it.
 _ASIDE = "aside"
+#: More than any event id.
+_ALL = 2**62
 
 
 @define
@@ -63,11 +67,16 @@ class _Staged:
 
 
 class SqliteStore:
-    """A ``Store`` on one connection; ``lease`` marks the tasks that are handed out through it."""
+    """A ``Store`` on one connection; ``lease`` marks the tasks that are handed out to this process.
 
-    def __init__(self, db: sqlite3.Connection, lease: str) -> None:
+    With ``for_clients``, deciders and workers are clients that live on when this process dies.
+    """
+
+    def __init__(self, db: sqlite3.Connection, lease: str, *, for_clients: bool = False) -> None:
         self._db = db
-        self._lease = lease
+        self._leases = dict.fromkeys(TaskKind, _CLIENTS if for_clients else lease)
+        # Lambda functions are invoked in here in any case.
+        self._leases[TaskKind.LAMBDA] = lease
         self._cache = Cache()
         self._staged: dict[str, _Staged] = {}
         #: Whether the last transaction made work available.
@@ -105,49 +114,39 @@ class SqliteStore:
         self._cache.put(run_id, grown)
         return grown
 
-    def has_domain(self, domain: str) -> bool:
-        """Whether a domain is registered."""
-        return self._one("SELECT 1 FROM domains WHERE name = ?", domain) is not None
+    def domain(self, name: str) -> Domain | None:
+        """A registered domain."""
+        return next(catalogue.domains(self._db, "WHERE name = ?", name), None)
 
-    def add_domain(self, domain: str) -> None:
-        """Register a domain."""
-        self._db.execute("INSERT INTO domains (name) VALUES (?)", (domain,))
+    def put_domain(self, domain: Domain) -> None:
+        """Register a domain, or change what is known of it."""
+        catalogue.put_domain(self._db, domain)
 
-    def activity_defaults(self, domain: str, type_: ActivityType) -> ActivityDefaults | None:
-        """The defaults of a registered activity type."""
-        text = self._defaults(domain, type_)
-        defaults: ActivityDefaults | None = None if text is None else from_json(ActivityDefaults, text)
-        return defaults
+    def domains(self) -> Sequence[Domain]:
+        """All domains, by name."""
+        return list(catalogue.domains(self._db, "ORDER BY name"))
 
-    def workflow_defaults(self, domain: str, type_: WorkflowType) -> WorkflowDefaults | None:
-        """The defaults of a registered workflow type."""
-        text = self._defaults(domain, type_)
-        defaults: WorkflowDefaults | None = None if text is None else from_json(WorkflowDefaults, text)
-        return defaults
+    def registered(self, domain: str, type_: ActivityType | WorkflowType) -> Registered | None:
+        """A registered type."""
+        which = "AND name = ? AND version = ?"
+        found = catalogue.types(self._db, domain, type(type_), which, type_.name, type_.version)
+        return next(found, None)
 
-    def _defaults(self, domain: str, type_: ActivityType | WorkflowType) -> str | None:
-        row = self._one(
-            "SELECT defaults FROM types WHERE domain = ? AND kind = ? AND name = ? AND version = ?",
-            domain,
-            type(type_).__name__,
-            type_.name,
-            type_.version,
-        )
-        return None if row is None else str(row[0])
+    def put_type(self, domain: str, registered: Registered) -> None:
+        """Register a type, or change what is known of it."""
+        catalogue.put_type(self._db, domain, registered)
 
-    def add_activity_type(self, domain: str, type_: ActivityType, defaults: ActivityDefaults) -> None:
-        """Register an activity type."""
-        self._add_type(domain, type_, to_json(defaults))
+    def drop_type(self, domain: str, type_: ActivityType | WorkflowType) -> None:
+        """Forget a type."""
+        catalogue.drop_type(self._db, domain, type_)
 
-    def add_workflow_type(self, domain: str, type_: WorkflowType, defaults: WorkflowDefaults) -> None:
-        """Register a workflow type."""
-        self._add_type(domain, type_, to_json(defaults))
-
-    def _add_type(self, domain: str, type_: ActivityType | WorkflowType, defaults: str) -> None:
-        self._db.execute(
-            "INSERT INTO types (domain, kind, name, version, defaults) VALUES (?, ?, ?, ?, ?)",
-            (domain, type(type_).__name__, type_.name, type_.version, defaults),
-        )
+    def types(
+        self, domain: str, kind: type[ActivityType | WorkflowType], name: str | None = None
+    ) -> Sequence[Registered]:
+        """The types of a kind, or those of one name, by name and version."""
+        if name is None:
+            return list(catalogue.types(self._db, domain, kind, "ORDER BY name, version"))
+        return list(catalogue.types(self._db, domain, kind, "AND name = ? ORDER BY version", name))
 
     def load(self, run_id: str) -> Run | None:
         """An open run."""
@@ -186,10 +185,10 @@ class SqliteStore:
         rows = self._db.execute("SELECT event_id, at, details FROM heartbeats WHERE run = ?", (number,))
         return HashTrieMap({id: Heartbeat(from_ms(at), from_text(text)) for id, at, text in rows})
 
-    def _events(self, number: int, after: int) -> list[Event]:
+    def _events(self, number: int, after: int, end: int | None = None) -> list[Event]:
         rows = self._db.execute(
-            "SELECT id, at, type, attributes FROM events WHERE run = ? AND id > ? ORDER BY id",
-            (number, after),
+            "SELECT id, at, type, attributes FROM events WHERE run = ? AND id > ? AND id <= ? ORDER BY id",
+            (number, after, _ALL if end is None else end),
         )
         return [row_event(row) for row in rows]
 
@@ -210,57 +209,72 @@ class SqliteStore:
         )
         return [row[0] for row in rows]
 
-    def latest(self, domain: str, workflow_id: str) -> ExecutionInfo | None:
+    def count_open(self, domain: str) -> int:
+        """How many runs of a domain are open."""
+        row = self._one("SELECT open_runs FROM domains WHERE name = ?", domain)
+        return 0 if row is None else int(row[0])
+
+    def latest(self, domain: str, workflow_id: str) -> Record | None:
         """The run of a workflow id that began last."""
-        row = self._one(
-            "SELECT workflow_id, run_id, type_name, type_version, started_at, closed_at, close_status"
-            " FROM runs WHERE domain = ? AND workflow_id = ? ORDER BY number DESC LIMIT 1",
-            domain,
-            workflow_id,
-        )
-        return _info(row)
+        which = "WHERE domain = ? AND workflow_id = ? ORDER BY number DESC LIMIT 1"
+        return next(listings.records(self._db, which, domain, workflow_id), None)
 
-    def info(self, run_id: str) -> ExecutionInfo | None:
+    def record(self, run_id: str) -> Record | None:
         """One run, open or closed."""
-        row = self._one(
-            "SELECT workflow_id, run_id, type_name, type_version, started_at, closed_at, close_status"
-            " FROM runs WHERE run_id = ?",
-            run_id,
-        )
-        return _info(row)
+        return next(listings.records(self._db, "WHERE run_id = ?", run_id), None)
 
-    def history(self, run_id: str, after: int = 0) -> tuple[Event, ...]:
-        """The events of a run with an id above ``after``."""
+    def listed(self, listing: Listing, most: int, after: Position | None = None) -> Sequence[Record]:
+        """The runs of a listing, in its order, behind a position."""
+        return listings.listed(self._db, listing, most, after)
+
+    def count_listed(self, listing: Listing) -> int:
+        """How many runs a listing has."""
+        return listings.count(self._db, listing)
+
+    def history(self, run_id: str, after: int = 0, most: int | None = None) -> tuple[Event, ...]:
+        """The events of a run with an id above ``after``, and no more than ``most``."""
+        end = None if most is None else after + most
         staged = self._staged.get(run_id)
         if staged is not None:
-            return (*staged.entry.events, *staged.events)[after:]
+            return (*staged.entry.events, *staged.events)[after:end]
         row = self._one("SELECT number, revision FROM runs WHERE run_id = ?", run_id)
         if row is None:
             return ()
         entry = self._cache.get(run_id)
         if entry is not None and entry.revision == row[1]:
-            return tuple(entry.events[after:])
+            return tuple(entry.events[after:end])
         with _reading(run_id):
-            return tuple(self._events(row[0], after))
+            return tuple(self._events(row[0], after, end))
 
-    def next_task(self, domain: str, kind: TaskKind, task_list: str) -> Ready | None:
+    def next_task(self, place: Place) -> Ready | None:
         """The task to hand out next: highest priority first, then oldest."""
         row = self._one(
             "SELECT run_id, event_id, started, releases FROM tasks JOIN runs ON number = run"
             " WHERE tasks.domain = ? AND kind = ? AND task_list = ? AND lease IS NULL"
             " ORDER BY priority DESC, arrival LIMIT 1",
-            domain,
-            str(kind),
-            task_list,
+            place.domain,
+            str(place.kind),
+            place.task_list,
         )
         return None if row is None else Ready(*row)
 
-    def take_over(self, ready: Ready) -> None:
+    def count_tasks(self, place: Place) -> int:
+        """How many tasks wait to be handed out."""
+        row = self._one(
+            "SELECT count(*) FROM tasks WHERE domain = ? AND kind = ? AND task_list = ?"
+            " AND lease IS NULL AND started = 0",
+            place.domain,
+            str(place.kind),
+            place.task_list,
+        )
+        return int(row[0])
+
+    def take_over(self, ready: Ready, kind: TaskKind) -> None:
         """Note that a task whose holder died has a new one."""
         self._db.execute(
             "UPDATE tasks SET lease = ? WHERE event_id = ?"
             " AND run = (SELECT number FROM runs WHERE run_id = ?)",
-            (self._lease, ready.event_id, ready.run_id),
+            (self._leases[kind], ready.event_id, ready.run_id),
         )
 
     def next_deadline(self) -> Deadline | None:
@@ -282,7 +296,7 @@ class SqliteStore:
     def holders(self) -> list[str]:
         """The leases under which tasks are out."""
         rows = self._db.execute("SELECT DISTINCT lease FROM tasks WHERE lease IS NOT NULL")
-        return [row[0] for row in rows if row[0] != _ASIDE]
+        return [row[0] for row in rows if row[0] not in (_ASIDE, _CLIENTS)]
 
     def release(self, lease: str, deaths: int = 0) -> None:
         """Let the tasks of a lease be polled again, by the tokens they had; ``deaths`` count against them."""
@@ -316,12 +330,26 @@ class SqliteStore:
         staged.revision += 1
         staged.events.extend(changes.events)
         writes.append_events(self._db, staged.entry.number, changes.events)
-        writes.update_run(self._db, staged.entry.number, changes.run, staged.revision)
+        writes.update_run(self._db, staged.entry.number, changes, staged.revision)
         if changes.is_closed:
-            writes.drop_rows(self._db, staged.entry.number)
+            writes.close_run(self._db, staged.entry.number, changes.run.domain)
         else:
-            writes.refresh_rows(self._db, staged.entry.number, changes, self._lease)
+            writes.refresh_rows(self._db, staged.entry.number, changes, self._leases)
         self.offered = self.offered or any(not task.started for _, task in changes.tasks)
+
+    def expire(self, run_id: str, at: datetime) -> None:
+        """Note when a closed run is to be forgotten."""
+        self._db.execute(
+            "INSERT INTO deadlines (run, event_id, at, rank)"
+            " SELECT number, 0, ?, ? FROM runs WHERE run_id = ?",
+            (to_ms(at), EXPIRY_RANK, run_id),
+        )
+
+    def forget(self, run_id: str) -> None:
+        """Remove a closed run and its history."""
+        row = self._one("SELECT number FROM runs WHERE run_id = ? AND closed_at IS NOT NULL", run_id)
+        if row is not None:
+            writes.forget_run(self._db, row[0])
 
     def _stage(self, changes: Changes) -> _Staged:
         run_id = changes.run.execution.run_id
@@ -335,16 +363,3 @@ class SqliteStore:
 
     def _one(self, sql: str, *values: Any) -> Any:
         return self._db.execute(sql, values).fetchone()
-
-
-def _info(row: Any) -> ExecutionInfo | None:
-    if row is None:
-        return None
-    workflow_id, run_id, name, version, started_at, closed_at, close_status = row
-    return ExecutionInfo(
-        execution=WorkflowExecution(workflow_id, run_id),
-        workflow_type=WorkflowType(name, version),
-        started_at=from_ms(started_at),
-        closed_at=None if closed_at is None else from_ms(closed_at),
-        close_status=close_status,
-    )

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from floto.adapters.sqlite.rows import event_row, to_ms, to_text
 from floto.core.events import Event
 from floto.core.service.changes import Changes
 from floto.core.service.closing import CLOSE_STATUS
-from floto.core.service.run import Run
+from floto.core.service.records import last_scheduled
+from floto.core.service.tokens import TaskKind
 
 
 def insert_run(db: sqlite3.Connection, changes: Changes) -> int:
     """Enter a new run and return its number."""
     run, first = changes.run, changes.events[0]
     parent = first.data.parent_workflow_execution
+    tags = first.data.tag_list or ()
     cursor = db.execute(
-        "INSERT INTO runs (run_id, domain, workflow_id, type_name, type_version, started_at, parent_run_id)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (run_id, domain, workflow_id, type_name, type_version, started_at,"
+        " parent_workflow_id, parent_run_id, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             run.execution.run_id,
             run.domain,
@@ -27,10 +30,19 @@ def insert_run(db: sqlite3.Connection, changes: Changes) -> int:
             first.data.workflow_type.name,
             first.data.workflow_type.version,
             to_ms(first.at),
+            None if parent is None else parent.workflow_id,
             None if parent is None else parent.run_id,
+            json.dumps(tags),
         ),
     )
-    return cursor.lastrowid or 0
+    number = cursor.lastrowid or 0
+    _each(db, "INSERT OR IGNORE INTO run_tags (run, tag) VALUES (?, ?)", [(number, tag) for tag in tags])
+    _count_open(db, run.domain, 1)
+    return number
+
+
+def _count_open(db: sqlite3.Connection, domain: str, change: int) -> None:
+    db.execute("UPDATE domains SET open_runs = open_runs + ? WHERE name = ?", (change, domain))
 
 
 def append_events(db: sqlite3.Connection, number: int, events: Iterable[Event]) -> None:
@@ -42,15 +54,18 @@ def append_events(db: sqlite3.Connection, number: int, events: Iterable[Event]) 
     )
 
 
-def update_run(db: sqlite3.Connection, number: int, run: Run, revision: int) -> None:
-    """Note that a run changed, and whether it is closed."""
-    closed = run.state.closed
+def update_run(db: sqlite3.Connection, number: int, changes: Changes, revision: int) -> None:
+    """Note what listings show of a run that changed, and whether it is closed."""
+    run = changes.run
+    closed, activity_at = run.state.closed, last_scheduled(changes.events)
     db.execute(
-        "UPDATE runs SET revision = ?, execution_context = ?, closed_at = ?, close_status = ?"
-        " WHERE number = ?",
+        "UPDATE runs SET revision = ?, execution_context = ?, cancel_requested = ?,"
+        " activity_at = coalesce(?, activity_at), closed_at = ?, close_status = ? WHERE number = ?",
         (
             revision,
             to_text(run.execution_context),
+            run.state.cancel_requested is not None,
+            None if activity_at is None else to_ms(activity_at),
             None if closed is None else to_ms(closed.at),
             None if closed is None else CLOSE_STATUS[type(closed.data)],
             number,
@@ -58,20 +73,33 @@ def update_run(db: sqlite3.Connection, number: int, run: Run, revision: int) -> 
     )
 
 
-def drop_rows(db: sqlite3.Connection, number: int) -> None:
+def close_run(db: sqlite3.Connection, number: int, domain: str) -> None:
     """Remove everything that waits on a run; it is closed."""
-    db.execute("DELETE FROM tasks WHERE run = ?", (number,))
-    db.execute("DELETE FROM deadlines WHERE run = ?", (number,))
-    db.execute("DELETE FROM heartbeats WHERE run = ?", (number,))
+    for table in ("tasks", "deadlines", "heartbeats"):
+        _delete(db, table, number)
+    _count_open(db, domain, -1)
 
 
-def refresh_rows(db: sqlite3.Connection, number: int, changes: Changes, lease: str) -> None:
-    """Write the rows that moved; a task that was handed out is held by ``lease``."""
+def forget_run(db: sqlite3.Connection, number: int) -> None:
+    """Remove a closed run and all that is left of it."""
+    for table in ("deadlines", "events", "run_tags"):
+        _delete(db, table, number)
+    db.execute("DELETE FROM runs WHERE number = ?", (number,))
+
+
+def _delete(db: sqlite3.Connection, table: str, number: int) -> None:
+    db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))  # noqa: S608 - a name from the lines above
+
+
+def refresh_rows(
+    db: sqlite3.Connection, number: int, changes: Changes, leases: Mapping[TaskKind, str]
+) -> None:
+    """Write the rows that moved; a task that was handed out is held by the lease of its kind."""
     gone = [(number, event_id) for event_id in changes.dropped]
     _each(db, "DELETE FROM tasks WHERE run = ? AND event_id = ?", gone)
     _each(db, "DELETE FROM deadlines WHERE run = ? AND event_id = ?", gone)
     _each(db, "DELETE FROM heartbeats WHERE run = ? AND event_id = ?", gone)
-    _refresh_tasks(db, number, changes, lease)
+    _refresh_tasks(db, number, changes, leases)
     _refresh_deadlines(db, number, changes)
     _each(
         db,
@@ -87,7 +115,9 @@ def _each(db: sqlite3.Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> 
         db.executemany(sql, rows)
 
 
-def _refresh_tasks(db: sqlite3.Connection, number: int, changes: Changes, lease: str) -> None:
+def _refresh_tasks(
+    db: sqlite3.Connection, number: int, changes: Changes, leases: Mapping[TaskKind, str]
+) -> None:
     _each(
         db,
         "INSERT INTO tasks (run, event_id, domain, kind, task_list, priority, started, lease)"
@@ -102,7 +132,7 @@ def _refresh_tasks(db: sqlite3.Connection, number: int, changes: Changes, lease:
                 task.task_list,
                 task.priority,
                 task.started,
-                lease if task.started else None,
+                leases[task.kind] if task.started else None,
             )
             for event_id, task in changes.tasks
         ],

@@ -137,10 +137,12 @@ def continue_as_new(turn: Turn, decision: ContinueAsNewWorkflowExecution, comple
     """ContinueAsNewWorkflowExecution: what it leaves out comes from the type, not from this run."""
     old = turn.started
     type_ = evolve(old.workflow_type, version=decision.workflow_type_version or old.workflow_type.version)
-    defaults = turn.rules.workflow_defaults(type_)
-    if defaults is None:
+    registered = turn.rules.registered(type_)
+    if registered is None:
         return "WORKFLOW_TYPE_DOES_NOT_EXIST"
-    settings = run_settings(decision, defaults)
+    if registered.deprecated_at is not None:
+        return "WORKFLOW_TYPE_DEPRECATED"
+    settings = run_settings(decision, registered.defaults)
     lacking = missing(settings, RUN_NEEDS)
     if lacking is not None:
         return RUN_NEEDS[lacking]

@@ -133,6 +133,30 @@ class RecordActivityTaskHeartbeat:
 
 
 @frozen(kw_only=True)
+class StartLambdaFunction:
+    """Hand a scheduled Lambda function to its invoker."""
+
+    scheduled_event_id: int
+
+
+@frozen(kw_only=True)
+class RespondLambdaFunctionCompleted:
+    """What a Lambda function returned."""
+
+    token: Token
+    result: str | None = None
+
+
+@frozen(kw_only=True)
+class RespondLambdaFunctionFailed:
+    """How a Lambda function failed."""
+
+    token: Token
+    reason: str | None = None
+    details: str | None = None
+
+
+@frozen(kw_only=True)
 class Fire:
     """The deadline of what this event opened may have passed."""
 

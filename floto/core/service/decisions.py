@@ -52,12 +52,14 @@ def _fails_as(event: type, *fields: str) -> Refusal:
 
 
 def _schedule_activity(turn: Turn, decision: d.ScheduleActivityTask, completed: int) -> str | None:
-    defaults = turn.rules.activity_defaults(decision.activity_type)
-    if defaults is None:
+    registered = turn.rules.registered(decision.activity_type)
+    if registered is None:
         return "ACTIVITY_TYPE_DOES_NOT_EXIST"
+    if registered.deprecated_at is not None:
+        return "ACTIVITY_TYPE_DEPRECATED"
     if turn.item_in_use(Kind.ACTIVITY, decision.activity_id) is not None:
         return "ACTIVITY_ID_ALREADY_IN_USE"
-    settings = activity_settings(decision, defaults)
+    settings = activity_settings(decision, registered.defaults)
     lacking = missing(settings, ACTIVITY_NEEDS)
     if lacking is not None:
         return ACTIVITY_NEEDS[lacking]

@@ -87,12 +87,12 @@ _ACTIVITY_FIELDS = (*ACTIVITY_NEEDS, "task_priority")
 _RUN_FIELDS = (*RUN_NEEDS, "task_priority", "lambda_role")
 
 
-def activity_settings(given: Any, defaults: ActivityDefaults) -> dict[str, Any]:
+def activity_settings(given: Any, defaults: Any) -> dict[str, Any]:
     """The settings of one activity task: as given, else as registered, else None."""
     return {name: _first(given, defaults, name) for name in _ACTIVITY_FIELDS}
 
 
-def run_settings(given: Any, defaults: WorkflowDefaults) -> dict[str, Any]:
+def run_settings(given: Any, defaults: Any) -> dict[str, Any]:
     """The settings of one run: as given, else as registered, else None."""
     return {name: _first(given, defaults, name) for name in _RUN_FIELDS}
 

@@ -6,34 +6,30 @@ An engine keeps nothing: give it any ``Store``, and put each call in a transacti
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any, cast
 
-from attrs import define
+from attrs import define, frozen
 
+from floto.core import limits
 from floto.core.decisions import Decision
 from floto.core.errors import ServiceError
-from floto.core.events import ActivityTaskScheduled, Event
+from floto.core.events import Event
 from floto.core.ports import ActivityTask, DecisionTask, StartRequest
 from floto.core.service import commands as c
 from floto.core.service import faults
 from floto.core.service.changes import changes
-from floto.core.service.defaults import (
-    RUN_NEEDS,
-    ActivityDefaults,
-    WorkflowDefaults,
-    missing,
-    run_settings,
-    started_event,
-)
+from floto.core.service.defaults import RUN_NEEDS, missing, run_settings, started_event
+from floto.core.service.records import Place
+from floto.core.service.registration import Registration
 from floto.core.service.run import Message, Outcome, Rules, Run, ToChildren, ToNew, ToRun, ToWorkflow
 from floto.core.service.step import step
 from floto.core.service.store import Deadline, Ready, Store
-from floto.core.service.tokens import TaskKind, Token, read_token
+from floto.core.service.tokens import LAMBDA_LIST, TaskKind, Token, read_token
 from floto.core.service.turn import opening
 from floto.core.service.validation import check_command
-from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+from floto.core.shapes import TaskList, WorkflowExecution, WorkflowType
 from floto.core.wire import camel
 
 #: A task that was handed out again so often because its holders died is not handed out once more.
@@ -57,93 +53,61 @@ class Unsettled(ServiceError):
         return f"a deadline could not fire ({where}): {self.__cause__ or 'it is still there'}"
 
 
-class Engine:
-    """SWF over a store."""
+@frozen
+class LambdaTask:
+    """One Lambda function to invoke now."""
 
-    def __init__(self, store: Store, refuse: Callable[[Decision], str | None] = never) -> None:
+    token: str
+    execution: WorkflowExecution
+    name: str
+    input: str | None = None
+
+
+class Engine:
+    """SWF over a store; ``invokes_lambda`` promises that somebody polls for Lambda functions."""
+
+    def __init__(
+        self,
+        store: Store,
+        refuse: Callable[[Decision], str | None] = never,
+        *,
+        invokes_lambda: bool = False,
+    ) -> None:
         self._store = store
         self._refuse = refuse
+        self._invokes_lambda = invokes_lambda
+        self.registration = Registration(store)
 
-    def register_domain(self, domain: str) -> None:
-        """RegisterDomain."""
-        if self._store.has_domain(domain):
-            raise faults.domain_exists(domain)
-        self._store.add_domain(domain)
-
-    def need_domain(self, domain: str) -> None:
-        """Refuse a domain that nobody registered."""
-        if not self._store.has_domain(domain):
-            raise faults.unknown_domain(domain)
-
-    def register_activity_type(self, domain: str, type_: ActivityType, defaults: ActivityDefaults) -> None:
-        """RegisterActivityType."""
-        self.need_domain(domain)
-        if self._store.activity_defaults(domain, type_) is not None:
-            raise faults.type_exists(type_)
-        self._store.add_activity_type(domain, type_, defaults)
-
-    def register_workflow_type(self, domain: str, type_: WorkflowType, defaults: WorkflowDefaults) -> None:
-        """RegisterWorkflowType."""
-        self.need_domain(domain)
-        if self._store.workflow_defaults(domain, type_) is not None:
-            raise faults.type_exists(type_)
-        self._store.add_workflow_type(domain, type_, defaults)
-
-    def ensure(
-        self,
-        domain: str,
-        workflow_types: Mapping[WorkflowType, WorkflowDefaults],
-        activity_types: Mapping[ActivityType, ActivityDefaults],
-    ) -> None:
-        """Register what is not there yet, and leave alone what is."""
-        store = self._store
-        if not store.has_domain(domain):
-            store.add_domain(domain)
-        for workflow_type, run_defaults in workflow_types.items():
-            if store.workflow_defaults(domain, workflow_type) is None:
-                store.add_workflow_type(domain, workflow_type, run_defaults)
-        for activity_type, task_defaults in activity_types.items():
-            if store.activity_defaults(domain, activity_type) is None:
-                store.add_activity_type(domain, activity_type, task_defaults)
-
-    def start(self, domain: str, request: StartRequest, run_id: str, now: datetime) -> WorkflowExecution:
+    def start(
+        self, domain: str, command: c.StartWorkflowExecution, run_id: str, now: datetime
+    ) -> WorkflowExecution:
         """StartWorkflowExecution; a closed run of the same workflow id does not stand in the way."""
-        command = _start_command(request)
         check_command(command)
-        self.need_domain(domain)
-        defaults = self._store.workflow_defaults(domain, command.workflow_type)
-        if defaults is None:
-            raise faults.unknown_type(command.workflow_type)
-        settings = run_settings(command, defaults)
+        registered = self.registration.need_type(domain, command.workflow_type)
+        if registered.deprecated_at is not None:
+            raise faults.type_deprecated(command.workflow_type)
+        settings = run_settings(command, registered.defaults)
         lacking = missing(settings, RUN_NEEDS)
         if lacking is not None:
             raise faults.default_undefined(camel(lacking))
         if self._store.open_run(domain, command.workflow_id) is not None:
             raise faults.already_started()
+        if self._is_full(domain):
+            raise faults.limit_exceeded(limits.OPEN_RUN_LIMIT, "open runs in a domain")
         execution = WorkflowExecution(command.workflow_id, run_id)
         self._apply(Run.fresh(domain, execution), c.Begin(started=started_event(command, settings)), now)
         return execution
 
-    def signal(
-        self,
-        domain: str,
-        target: ToWorkflow,
-        name: str,
-        input: str | None,
-        now: datetime,
-    ) -> None:
-        """SignalWorkflowExecution."""
-        self._tell(domain, target, c.SignalWorkflowExecution(signal_name=name, input=input), now)
-
-    def request_cancel(self, domain: str, target: ToWorkflow, now: datetime) -> None:
-        """RequestCancelWorkflowExecution."""
-        self._tell(domain, target, c.RequestCancelWorkflowExecution(), now)
-
-    def terminate(
-        self, domain: str, target: ToWorkflow, command: c.TerminateWorkflowExecution, now: datetime
-    ) -> None:
-        """TerminateWorkflowExecution."""
-        self._tell(domain, target, command, now)
+    def tell(self, domain: str, target: ToWorkflow, command: Any, now: datetime) -> None:
+        """SignalWorkflowExecution, RequestCancelWorkflowExecution, TerminateWorkflowExecution."""
+        self.registration.need_domain(domain)
+        run = next((run for id in self._run_ids(domain, target) if (run := self._store.load(id))), None)
+        if run is not None:
+            self._apply(run, command, now)
+        elif target.run_id is not None:
+            raise faults.unknown_run(WorkflowExecution(target.workflow_id, target.run_id))
+        else:
+            raise faults.unknown_workflow(target.workflow_id)
 
     def poll_decision(self, domain: str, task_list: str, identity: str, now: datetime) -> DecisionTask | None:
         """PollForDecisionTask, answered at once; the task shows the history up to its own start."""
@@ -151,7 +115,7 @@ class Engine:
         def start(_event_id: int) -> c.StartDecisionTask:
             return c.StartDecisionTask(identity=identity)
 
-        taken = self._take(domain, TaskKind.DECISION, task_list, start, now)
+        taken = self._take(Place(domain, TaskKind.DECISION, task_list), start, now)
         if taken is None:
             return None
         run, token = taken
@@ -170,7 +134,7 @@ class Engine:
         def start(event_id: int) -> c.StartActivityTask:
             return c.StartActivityTask(scheduled_event_id=event_id, identity=identity)
 
-        taken = self._take(domain, TaskKind.ACTIVITY, task_list, start, now)
+        taken = self._take(Place(domain, TaskKind.ACTIVITY, task_list), start, now)
         if taken is None:
             return None
         run, token = taken
@@ -184,42 +148,28 @@ class Engine:
             input=scheduled.input,
         )
 
-    def respond_decision(
-        self,
-        token: str,
-        decisions: Sequence[Decision],
-        now: datetime,
-        execution_context: str | None = None,
-    ) -> None:
-        """RespondDecisionTaskCompleted."""
-        read = read_token(token, TaskKind.DECISION)
-        self._respond(
-            c.RespondDecisionTaskCompleted(
-                token=read, decisions=tuple(decisions), execution_context=execution_context
-            ),
-            now,
-        )
+    def poll_lambda(self, domain: str, now: datetime) -> LambdaTask | None:
+        """Take the next Lambda function to invoke; SWF does this by itself."""
 
-    def complete_activity(self, token: str, result: str | None, now: datetime) -> None:
-        """RespondActivityTaskCompleted."""
-        read = read_token(token, TaskKind.ACTIVITY)
-        self._respond(c.RespondActivityTaskCompleted(token=read, result=result), now)
+        def start(event_id: int) -> c.StartLambdaFunction:
+            return c.StartLambdaFunction(scheduled_event_id=event_id)
 
-    def fail_activity(self, token: str, reason: str | None, details: str | None, now: datetime) -> None:
-        """RespondActivityTaskFailed."""
-        read = read_token(token, TaskKind.ACTIVITY)
-        self._respond(c.RespondActivityTaskFailed(token=read, reason=reason, details=details), now)
+        taken = self._take(Place(domain, TaskKind.LAMBDA, LAMBDA_LIST), start, now)
+        if taken is None:
+            return None
+        run, token = taken
+        scheduled = _scheduled(run, token.scheduled_event_id)
+        return LambdaTask(str(token), run.execution, scheduled.name, scheduled.input)
 
-    def cancel_activity(self, token: str, details: str | None, now: datetime) -> None:
-        """RespondActivityTaskCanceled."""
-        read = read_token(token, TaskKind.ACTIVITY)
-        self._respond(c.RespondActivityTaskCanceled(token=read, details=details), now)
-
-    def heartbeat(self, token: str, details: str | None, now: datetime) -> bool:
-        """RecordActivityTaskHeartbeat: whether the activity was asked to stop."""
-        read = read_token(token, TaskKind.ACTIVITY)
-        asked: bool = self._respond(c.RecordActivityTaskHeartbeat(token=read, details=details), now)
-        return asked
+    def respond(self, answer: type, token: str, now: datetime, **fields: Any) -> Any:
+        """The Respond... operations and RecordActivityTaskHeartbeat: ``answer`` is the command's class."""
+        command = answer(token=read_token(token, _TOKENS[answer]), **fields)
+        run = self._store.load(command.token.run_id)
+        if run is None:
+            run_id = command.token.run_id
+            record = self._store.record(run_id)
+            raise faults.unknown_run(record.info.execution if record else WorkflowExecution("", run_id))
+        return self._apply(run, command, now)
 
     def settle(self, now: datetime, most: int | None = None) -> bool:
         """Fire what is due, the earliest first, each in sight of what the ones before it did.
@@ -242,39 +192,17 @@ class Engine:
             run = self._store.load(due.run_id)
             if run is not None:
                 self._apply(run, c.Fire(event_id=due.event_id), now)
+            else:
+                # Of what is closed only the end of its time is still to come.
+                self._store.forget(due.run_id)
         except Exception as error:
             raise Unsettled(due) from error
 
-    def _tell(self, domain: str, target: ToWorkflow, command: Any, now: datetime) -> None:
-        self.need_domain(domain)
-        run = next((run for id in self._run_ids(domain, target) if (run := self._store.load(id))), None)
-        if run is not None:
-            self._apply(run, command, now)
-        elif target.run_id is not None:
-            raise faults.unknown_run(WorkflowExecution(target.workflow_id, target.run_id))
-        else:
-            raise faults.unknown_workflow(target.workflow_id)
-
-    def _respond(self, command: Any, now: datetime) -> Any:
-        token: Token = command.token
-        run = self._store.load(token.run_id)
-        if run is None:
-            info = self._store.info(token.run_id)
-            raise faults.unknown_run(info.execution if info else WorkflowExecution("", token.run_id))
-        return self._apply(run, command, now)
-
-    def _take(
-        self,
-        domain: str,
-        kind: TaskKind,
-        task_list: str,
-        start: Callable[[int], Any],
-        now: datetime,
-    ) -> tuple[Run, Token] | None:
-        self.need_domain(domain)
+    def _take(self, place: Place, start: Callable[[int], Any], now: datetime) -> tuple[Run, Token] | None:
+        self.registration.need_domain(place.domain)
         before = None
-        while (ready := self._store.next_task(domain, kind, task_list)) is not None and ready != before:
-            taken = self._hand_out(ready, kind, start, now)
+        while (ready := self._store.next_task(place)) is not None and ready != before:
+            taken = self._hand_out(ready, place.kind, start, now)
             if taken is not None:
                 return taken
             before = ready
@@ -291,7 +219,7 @@ class Engine:
             self._apply(run, c.Lose(scheduled_event_id=ready.event_id), now)
             return None
         if ready.started:
-            self._store.take_over(ready)
+            self._store.take_over(ready, kind)
             return run, _token(run, kind, ready, ready.started)
         event = self._apply(run, start(ready.event_id), now)
         after = self._store.load(ready.run_id)
@@ -315,14 +243,27 @@ class Engine:
     def _step(self, run: Run, command: Any, now: datetime) -> Outcome:
         outcome = step(run, command, now, self._rules(run.domain))
         self._store.save(changes(run, outcome))
+        closed = outcome.run.state.closed
+        if closed is not None:
+            self._expire(run, closed.at)
         return outcome
+
+    def _expire(self, run: Run, closed_at: datetime) -> None:
+        domain = self._store.domain(run.domain)
+        if domain is not None and domain.retention is not None:
+            kept = timedelta(days=0 if domain.retention == "NONE" else int(domain.retention))
+            self._store.expire(run.execution.run_id, closed_at + kept)
+
+    def _is_full(self, domain: str) -> bool:
+        return self._store.count_open(domain) >= limits.OPEN_RUN_LIMIT
 
     def _rules(self, domain: str) -> Rules:
         store = self._store
         return Rules(
-            lambda type_: store.activity_defaults(domain, type_),
-            lambda type_: store.workflow_defaults(domain, type_),
-            self._refuse,
+            registered=lambda type_: store.registered(domain, type_),
+            is_full=lambda: self._is_full(domain),
+            invokes_lambda=self._invokes_lambda,
+            refuse=self._refuse,
         )
 
     def _find(self, domain: str, message: Message) -> Iterator[Run]:
@@ -347,7 +288,8 @@ class Engine:
                 return () if found is None or wanted not in (None, found) else (found,)
 
 
-def _start_command(request: StartRequest) -> c.StartWorkflowExecution:
+def start_command(request: StartRequest) -> c.StartWorkflowExecution:
+    """What the runtime asks for, as SWF's operation."""
     return c.StartWorkflowExecution(
         workflow_id=request.workflow_id,
         workflow_type=request.workflow_type,
@@ -370,7 +312,17 @@ def _workflow_type(run: Run) -> WorkflowType:
     return type_
 
 
-def _scheduled(run: Run, event_id: int) -> ActivityTaskScheduled:
-    item = run.state.items[run.state.opened[event_id]]
-    data: ActivityTaskScheduled = opening(item).data
-    return data
+def _scheduled(run: Run, event_id: int) -> Any:
+    return opening(run.state.items[run.state.opened[event_id]]).data
+
+
+#: Whose token an answer carries.
+_TOKENS: Mapping[type, TaskKind] = {
+    c.RespondDecisionTaskCompleted: TaskKind.DECISION,
+    c.RespondActivityTaskCompleted: TaskKind.ACTIVITY,
+    c.RespondActivityTaskFailed: TaskKind.ACTIVITY,
+    c.RespondActivityTaskCanceled: TaskKind.ACTIVITY,
+    c.RecordActivityTaskHeartbeat: TaskKind.ACTIVITY,
+    c.RespondLambdaFunctionCompleted: TaskKind.LAMBDA,
+    c.RespondLambdaFunctionFailed: TaskKind.LAMBDA,
+}

@@ -34,15 +34,19 @@ def _answer(turn: Turn, data: Any) -> Message:
 
 def start_child(turn: Turn, decision: d.StartChildWorkflowExecution, completed: int) -> str | None:
     """StartChildWorkflowExecution; the child begins after this batch."""
-    defaults = turn.rules.workflow_defaults(decision.workflow_type)
-    if defaults is None:
+    registered = turn.rules.registered(decision.workflow_type)
+    if registered is None:
         return "WORKFLOW_TYPE_DOES_NOT_EXIST"
-    settings = run_settings(decision, defaults)
+    if registered.deprecated_at is not None:
+        return "WORKFLOW_TYPE_DEPRECATED"
+    settings = run_settings(decision, registered.defaults)
     lacking = missing(settings, RUN_NEEDS)
     if lacking is not None:
         return RUN_NEEDS[lacking]
     if turn.draft.count(Kind.CHILD) >= OPEN_LIMIT:
         return "OPEN_CHILDREN_LIMIT_EXCEEDED"
+    if turn.rules.is_full():
+        return "OPEN_WORKFLOWS_LIMIT_EXCEEDED"
     initiated = turn.append(
         e.StartChildWorkflowExecutionInitiated(
             workflow_id=decision.workflow_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from floto.core import limits
 from floto.core.errors import ServiceFault, UnknownResource
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
@@ -52,6 +53,32 @@ def type_exists(type_: WorkflowType | ActivityType) -> ServiceFault:
 def domain_exists(domain: str) -> ServiceFault:
     """The domain is registered."""
     return ServiceFault("DomainAlreadyExistsFault", domain)
+
+
+def type_deprecated(type_: WorkflowType | ActivityType) -> ServiceFault:
+    """The type takes no new tasks or runs."""
+    return ServiceFault("TypeDeprecatedFault", describe_type(type_))
+
+
+def type_not_deprecated() -> ServiceFault:
+    """Only a deprecated type can be deleted."""
+    message = "The type is currently registered and cannot be deleted in its current state"
+    return ServiceFault("TypeNotDeprecatedFault", message)
+
+
+def domain_deprecated(domain: str) -> ServiceFault:
+    """The domain takes nothing new."""
+    return ServiceFault("DomainDeprecatedFault", domain)
+
+
+def too_many_tags() -> ServiceFault:
+    """A domain has no room for so many tags."""
+    return ServiceFault("TooManyTagsFault", f"at most {limits.TAG_LIMIT} tags per resource")
+
+
+def limit_exceeded(most: int, of: str) -> ServiceFault:
+    """SWF gives nobody more of something."""
+    return ServiceFault("LimitExceededFault", f"at most {most} {of}")
 
 
 def already_started() -> ServiceFault:

@@ -11,7 +11,7 @@ from rpds import HashTrieMap
 
 from floto.core.decisions import Decision
 from floto.core.events import Event
-from floto.core.service.defaults import ActivityDefaults, WorkflowDefaults
+from floto.core.service.registry import Registered
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 from floto.core.state import Key, State
 
@@ -90,8 +90,11 @@ class Message:
 class Rules:
     """What a step looks up beside its run: registered types, and refusals that are asked for."""
 
-    activity_defaults: Callable[[ActivityType], ActivityDefaults | None]
-    workflow_defaults: Callable[[WorkflowType], WorkflowDefaults | None]
+    registered: Callable[[ActivityType | WorkflowType], Registered | None]
+    #: Whether the domain has as many open runs as SWF allows.
+    is_full: Callable[[], bool]
+    #: Whether there is somebody who invokes Lambda functions.
+    invokes_lambda: bool
     #: A cause makes SWF's ...Failed event out of a decision: how tests meet rates and limits.
     refuse: Callable[[Decision], str | None]
 

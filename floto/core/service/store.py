@@ -9,9 +9,9 @@ from typing import Protocol
 from attrs import frozen
 
 from floto.core.events import Event
-from floto.core.ports import ExecutionInfo
 from floto.core.service.changes import Changes
-from floto.core.service.defaults import ActivityDefaults, WorkflowDefaults
+from floto.core.service.records import Listing, Place, Position, Record
+from floto.core.service.registry import Domain, Registered
 from floto.core.service.run import Run
 from floto.core.service.tokens import TaskKind
 from floto.core.shapes import ActivityType, WorkflowType
@@ -30,33 +30,42 @@ class Ready:
 
 @frozen
 class Deadline:
-    """The next thing that ends by itself."""
+    """The next thing that ends by itself; event 0 is the end of a closed run's time in the store."""
 
     at: datetime
     run_id: str
     event_id: int
 
 
+#: Of equal moments, the end of a closed run's time comes last.
+EXPIRY_RANK = 9
+
+
 class Store(Protocol):
-    """Keeps registered types, open runs, histories, and what waits for a poll or for its time."""
+    """Keeps domains and types, runs and histories, and what waits for a poll or for its time."""
 
-    def has_domain(self, domain: str) -> bool:
-        """Whether a domain is registered."""
+    def domain(self, name: str) -> Domain | None:
+        """A registered domain."""
 
-    def add_domain(self, domain: str) -> None:
-        """Register a domain."""
+    def put_domain(self, domain: Domain) -> None:
+        """Register a domain, or change what is known of it."""
 
-    def activity_defaults(self, domain: str, type_: ActivityType) -> ActivityDefaults | None:
-        """The defaults of a registered activity type."""
+    def domains(self) -> Sequence[Domain]:
+        """All domains, by name."""
 
-    def workflow_defaults(self, domain: str, type_: WorkflowType) -> WorkflowDefaults | None:
-        """The defaults of a registered workflow type."""
+    def registered(self, domain: str, type_: ActivityType | WorkflowType) -> Registered | None:
+        """A registered type."""
 
-    def add_activity_type(self, domain: str, type_: ActivityType, defaults: ActivityDefaults) -> None:
-        """Register an activity type."""
+    def put_type(self, domain: str, registered: Registered) -> None:
+        """Register a type, or change what is known of it."""
 
-    def add_workflow_type(self, domain: str, type_: WorkflowType, defaults: WorkflowDefaults) -> None:
-        """Register a workflow type."""
+    def drop_type(self, domain: str, type_: ActivityType | WorkflowType) -> None:
+        """Forget a type."""
+
+    def types(
+        self, domain: str, kind: type[ActivityType | WorkflowType], name: str | None = None
+    ) -> Sequence[Registered]:
+        """The types of a kind, or those of one name, by name and version."""
 
     def load(self, run_id: str) -> Run | None:
         """An open run."""
@@ -67,22 +76,40 @@ class Store(Protocol):
     def open_children(self, run_id: str) -> Sequence[str]:
         """The ids of the open runs whose parent is this run, in the order they began."""
 
-    def latest(self, domain: str, workflow_id: str) -> ExecutionInfo | None:
+    def count_open(self, domain: str) -> int:
+        """How many runs of a domain are open."""
+
+    def latest(self, domain: str, workflow_id: str) -> Record | None:
         """The run of a workflow id that began last."""
 
-    def info(self, run_id: str) -> ExecutionInfo | None:
+    def record(self, run_id: str) -> Record | None:
         """One run, open or closed."""
 
-    def history(self, run_id: str, after: int = 0) -> tuple[Event, ...]:
-        """The events of a run with an id above ``after``."""
+    def listed(self, listing: Listing, most: int, after: Position | None = None) -> Sequence[Record]:
+        """The runs of a listing, in its order, behind a position."""
+
+    def count_listed(self, listing: Listing) -> int:
+        """How many runs a listing has."""
+
+    def history(self, run_id: str, after: int = 0, most: int | None = None) -> tuple[Event, ...]:
+        """The events of a run with an id above ``after``, and no more than ``most``."""
 
     def save(self, changes: Changes) -> None:
         """Write down what a step did."""
 
-    def next_task(self, domain: str, kind: TaskKind, task_list: str) -> Ready | None:
+    def expire(self, run_id: str, at: datetime) -> None:
+        """Note when a closed run is to be forgotten."""
+
+    def forget(self, run_id: str) -> None:
+        """Remove a closed run and its history."""
+
+    def next_task(self, place: Place) -> Ready | None:
         """The task to hand out next: highest priority first, then oldest."""
 
-    def take_over(self, ready: Ready) -> None:
+    def count_tasks(self, place: Place) -> int:
+        """How many tasks wait to be handed out."""
+
+    def take_over(self, ready: Ready, kind: TaskKind) -> None:
         """Note that a task whose holder died has a new one."""
 
     def next_deadline(self) -> Deadline | None:

@@ -19,6 +19,11 @@ class TaskKind(StrEnum):
 
     DECISION = "decision"
     ACTIVITY = "activity"
+    LAMBDA = "lambda"
+
+
+#: Lambda functions wait on one list in each domain: SWF invokes them, and nobody chooses.
+LAMBDA_LIST = "lambda"
 
 
 @frozen
@@ -33,37 +38,45 @@ class Token:
 
     def __str__(self) -> str:
         """The opaque text that deciders and workers send back."""
-        body = json.dumps(
-            [self.domain, self.run_id, self.kind, self.scheduled_event_id, self.started_event_id],
-            ensure_ascii=False,
-            separators=(",", ":"),
-        ).encode()
-        return base64.urlsafe_b64encode(_check(body) + body).decode()
+        return seal_text(
+            [self.domain, self.run_id, self.kind, self.scheduled_event_id, self.started_event_id]
+        )
 
 
 _CHECK_BYTES = 6
+
+
+def seal_text(said: Any) -> str:
+    """JSON as opaque text that shows when it was damaged; no secret, and no proof of who wrote it."""
+    body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(_check(body) + body).decode()
 
 
 def _check(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()[:_CHECK_BYTES]
 
 
-def read_token(text: str, kind: TaskKind) -> Token:
-    """The token that ``text`` says; SWF's ValidationException if it says none of this kind."""
+def open_text(text: str) -> Any:
+    """What ``seal_text`` was given; SWF's ValidationException for anything else."""
     try:
         raw = base64.b64decode(text, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError, TypeError):
-        raise _invalid() from None
+        raise invalid_token() from None
     body = raw[_CHECK_BYTES:]
     if not body or _check(body) != raw[:_CHECK_BYTES]:
-        raise _invalid()
+        raise invalid_token()
     try:
-        said = json.loads(body)
+        return json.loads(body)
     except (ValueError, RecursionError):
-        raise _invalid() from None
+        raise invalid_token() from None
+
+
+def read_token(text: str, kind: TaskKind) -> Token:
+    """The token that ``text`` says; SWF's ValidationException if it says none of this kind."""
+    said = open_text(text)
     # Anybody can compute a checksum.
     if not isinstance(said, list) or [type(item) for item in said] != _BODY or said[2] != kind:
-        raise _invalid()
+        raise invalid_token()
     domain, run_id, _, scheduled, started = said
     return Token(domain, run_id, kind, scheduled, started)
 
@@ -71,7 +84,8 @@ def read_token(text: str, kind: TaskKind) -> Token:
 _BODY = [str, str, str, int, int]
 
 
-def _invalid() -> ServiceFault:
+def invalid_token() -> ServiceFault:
+    """The token says nothing, or nothing that this call can use."""
     return ServiceFault("ValidationException", "Invalid token")
 
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from floto.core.decisions import Decision
 from floto.core.history import History
 from floto.core.ports import ActivityTask, DecisionTask, ExecutionInfo, StartRequest
+from floto.core.service import commands as c
 from floto.core.service import faults
 from floto.core.service.changes import Task
-from floto.core.service.commands import TerminateWorkflowExecution
 from floto.core.service.defaults import ActivityDefaults, WorkflowDefaults, usual_activity, usual_workflow
-from floto.core.service.engine import Engine, never
+from floto.core.service.engine import Engine, never, start_command
 from floto.core.service.memory import MemoryStore
+from floto.core.service.registry import Domain, Registered
 from floto.core.service.run import ToWorkflow
 from floto.core.service.store import Ready
 from floto.core.service.tokens import derive_run_id
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
+
+#: When the types of a world were registered; nothing there asks.
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class World:
@@ -32,32 +36,38 @@ class World:
         self.domain = domain
         self._store = MemoryStore()
         self._engine = Engine(self._store, refuse or never)
-        self._engine.register_domain(domain)
+        self._registration = self._engine.registration
+        self._registration.register_domain(Domain(name=domain))
         self._started = 0
 
     def prepare(
         self, workflow_types: Sequence[WorkflowType] = (), activity_types: Sequence[ActivityType] = ()
     ) -> None:
         """Register types with the defaults that floto uses."""
-        self._engine.ensure(
-            self.domain,
-            {type_: usual_workflow() for type_ in workflow_types},
-            {type_: usual_activity() for type_ in activity_types},
-        )
+        types: dict[ActivityType | WorkflowType, ActivityDefaults | WorkflowDefaults] = {}
+        types.update((type_, usual_workflow()) for type_ in workflow_types)
+        types.update((type_, usual_activity()) for type_ in activity_types)
+        self._registration.ensure(self.domain, types, BEGINNING)
 
     def register_workflow_type(self, type_: WorkflowType, **defaults: Any) -> None:
         """Register a type with these ``WorkflowDefaults`` and no others."""
-        self._engine.register_workflow_type(self.domain, type_, WorkflowDefaults(**defaults))
+        self._register(type_, WorkflowDefaults(**defaults))
 
     def register_activity_type(self, type_: ActivityType, **defaults: Any) -> None:
         """Register a type with these ``ActivityDefaults`` and no others."""
-        self._engine.register_activity_type(self.domain, type_, ActivityDefaults(**defaults))
+        self._register(type_, ActivityDefaults(**defaults))
+
+    def _register(
+        self, type_: ActivityType | WorkflowType, defaults: ActivityDefaults | WorkflowDefaults
+    ) -> None:
+        registered = Registered(type=type_, defaults=defaults, created_at=BEGINNING)
+        self._registration.register_type(self.domain, registered)
 
     def start(self, request: StartRequest, now: datetime, run_id: str | None = None) -> WorkflowExecution:
         """Open a run; its id is made from how many were opened before, unless it is given."""
         self._engine.settle(now)
         chosen = run_id or derive_run_id(self.domain, self._started)
-        execution = self._engine.start(self.domain, request, chosen, now)
+        execution = self._engine.start(self.domain, start_command(request), chosen, now)
         self._started += 1
         return execution
 
@@ -71,7 +81,13 @@ class World:
     ) -> None:
         """Answer a decision task."""
         self._engine.settle(now)
-        self._engine.respond_decision(token, decisions, now, execution_context)
+        self._engine.respond(
+            c.RespondDecisionTaskCompleted,
+            token,
+            now,
+            decisions=tuple(decisions),
+            execution_context=execution_context,
+        )
 
     def poll_activity(self, task_list: str, now: datetime, identity: str = "") -> ActivityTask | None:
         """Take the next activity task."""
@@ -81,34 +97,36 @@ class World:
     def complete_activity(self, token: str, result: str | None, now: datetime) -> None:
         """Report a result."""
         self._engine.settle(now)
-        self._engine.complete_activity(token, result, now)
+        self._engine.respond(c.RespondActivityTaskCompleted, token, now, result=result)
 
     def fail_activity(self, token: str, reason: str | None, details: str | None, now: datetime) -> None:
         """Report a failure."""
         self._engine.settle(now)
-        self._engine.fail_activity(token, reason, details, now)
+        self._engine.respond(c.RespondActivityTaskFailed, token, now, reason=reason, details=details)
 
     def cancel_activity(self, token: str, details: str | None, now: datetime) -> None:
         """Report that an activity stopped because it was asked to."""
         self._engine.settle(now)
-        self._engine.cancel_activity(token, details, now)
+        self._engine.respond(c.RespondActivityTaskCanceled, token, now, details=details)
 
     def heartbeat(self, token: str, details: str | None, now: datetime) -> bool:
         """Say that an activity is alive; True if it was asked to stop."""
         self._engine.settle(now)
-        return self._engine.heartbeat(token, details, now)
+        return bool(self._engine.respond(c.RecordActivityTaskHeartbeat, token, now, details=details))
 
     def signal(
         self, workflow_id: str, name: str, input: str | None, now: datetime, run_id: str | None = None
     ) -> None:
         """Send a signal to an open run."""
         self._engine.settle(now)
-        self._engine.signal(self.domain, ToWorkflow(workflow_id, run_id), name, input, now)
+        command = c.SignalWorkflowExecution(signal_name=name, input=input)
+        self._engine.tell(self.domain, ToWorkflow(workflow_id, run_id), command, now)
 
     def request_cancel(self, workflow_id: str, now: datetime, run_id: str | None = None) -> None:
         """Ask an open run to stop."""
         self._engine.settle(now)
-        self._engine.request_cancel(self.domain, ToWorkflow(workflow_id, run_id), now)
+        command = c.RequestCancelWorkflowExecution()
+        self._engine.tell(self.domain, ToWorkflow(workflow_id, run_id), command, now)
 
     def terminate(
         self,
@@ -120,8 +138,8 @@ class World:
     ) -> None:
         """Close an open run by force."""
         self._engine.settle(now)
-        command = TerminateWorkflowExecution(reason=reason, details=details, child_policy=child_policy)
-        self._engine.terminate(self.domain, ToWorkflow(workflow_id), command, now)
+        command = c.TerminateWorkflowExecution(reason=reason, details=details, child_policy=child_policy)
+        self._engine.tell(self.domain, ToWorkflow(workflow_id), command, now)
 
     def next_deadline(self) -> datetime | None:
         """When the next thing happens by itself."""
@@ -134,17 +152,18 @@ class World:
 
     def history(self, execution: WorkflowExecution) -> History:
         """The history of a run."""
-        if self._store.info(execution.run_id) is None:
+        if self._store.record(execution.run_id) is None:
             raise faults.unknown_run(execution)
         return History(self._store.history(execution.run_id), execution)
 
     def executions(self) -> list[ExecutionInfo]:
         """Every run, in the order they began."""
-        return self._store.infos()
+        return [record.info for record in self._store.records()]
 
     def latest(self, workflow_id: str) -> ExecutionInfo | None:
         """The run of a workflow id that began last."""
-        return self._store.latest(self.domain, workflow_id)
+        record = self._store.latest(self.domain, workflow_id)
+        return None if record is None else record.info
 
     def open_tasks(self) -> list[tuple[Ready, Task]]:
         """Every task that waits for a poll, and where."""

@@ -1,0 +1,143 @@
+"""The operations on runs: start, tell, describe, read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from floto.core.events import Event, WorkflowExecutionStarted
+from floto.core.service import commands as c
+from floto.core.service import faults
+from floto.core.service.api.call import Call, Handler, Response, execution, given
+from floto.core.service.api.pages import page_size, read_token, write_token
+from floto.core.service.records import Record
+from floto.core.service.run import ToWorkflow
+from floto.core.state import Kind, State
+from floto.core.wire import camel, event_to_swf, read, write
+
+
+def start(call: Call) -> Response:
+    """StartWorkflowExecution."""
+    command = read(c.StartWorkflowExecution, call.request)
+    return {"runId": call.engine.start(call.domain, command, call.new_run_id(), call.now).run_id}
+
+
+def _tell(cls: type) -> Handler:
+    """An operation that tells one open run something."""
+
+    def handle(call: Call) -> Response:
+        target = ToWorkflow(call.request["workflowId"], call.request.get("runId"))
+        call.engine.tell(call.domain, target, read(cls, call.request), call.now)
+        return {}
+
+    return handle
+
+
+def known(call: Call) -> Record:
+    """The run that a call names by both ids; a fault if the domain has no such run."""
+    wanted = execution(call.request["execution"])
+    record = call.store.record(wanted.run_id)
+    if record is None or (record.domain, record.info.execution) != (call.known_domain(), wanted):
+        raise faults.unknown_run(wanted)
+    return record
+
+
+def describe(call: Call) -> Response:
+    """DescribeWorkflowExecution."""
+    record = known(call)
+    run_id = record.info.execution.run_id
+    run = call.store.load(run_id)
+    started = call.store.history(run_id, most=1)[0].data if run is None else run.state.start
+    return given(
+        executionInfo=execution_info(record),
+        executionConfiguration=_configuration(started),
+        openCounts=_open_counts(None if run is None else run.state),
+        latestActivityTaskTimestamp=record.activity_at,
+        latestExecutionContext=record.execution_context,
+    )
+
+
+_CONFIGURATION = (
+    "task_start_to_close_timeout",
+    "execution_start_to_close_timeout",
+    "task_list",
+    "task_priority",
+    "child_policy",
+    "lambda_role",
+)
+
+
+def _configuration(started: WorkflowExecutionStarted) -> Response:
+    """How a run was configured, every default resolved."""
+    values = write(started)
+    return {camel(name): values[camel(name)] for name in _CONFIGURATION if camel(name) in values}
+
+
+_COUNTED = {
+    "openActivityTasks": Kind.ACTIVITY,
+    "openTimers": Kind.TIMER,
+    "openChildWorkflowExecutions": Kind.CHILD,
+    "openLambdaFunctions": Kind.LAMBDA,
+}
+
+
+def _open_counts(state: State | None) -> Response:
+    if state is None:
+        return dict.fromkeys([*_COUNTED, "openDecisionTasks"], 0)
+    counts = {name: state.open_count.get(kind, 0) for name, kind in _COUNTED.items()}
+    tasks = state.decision_tasks
+    # Modelled as 1 at most, though one may be scheduled behind a started one.
+    return {**counts, "openDecisionTasks": int(tasks.scheduled is not None or tasks.started is not None)}
+
+
+def execution_info(record: Record) -> Response:
+    """A run as listings show it."""
+    info = record.info
+    return given(
+        execution=write(info.execution),
+        workflowType=write(info.workflow_type),
+        startTimestamp=info.started_at,
+        closeTimestamp=info.closed_at,
+        executionStatus="OPEN" if info.close_status is None else "CLOSED",
+        closeStatus=info.close_status,
+        parent=None if record.parent is None else write(record.parent),
+        tagList=list(record.tags) or None,
+        cancelRequested=record.cancel_requested,
+    )
+
+
+def history(call: Call) -> Response:
+    """GetWorkflowExecutionHistory: pages of the history as it was when the first was asked for."""
+    run_id = known(call).info.execution.run_id
+    position = read_token(call, int, int)
+    low, high = (0, _last_id(call, run_id)) if position is None else position
+    events, rest = window(call, run_id, low, high)
+    response: Response = {"events": [event_to_swf(event) for event in events]}
+    if rest is not None:
+        response["nextPageToken"] = write_token(call, rest)
+    return response
+
+
+def _last_id(call: Call, run_id: str) -> int:
+    run = call.store.load(run_id)
+    return len(call.store.history(run_id)) if run is None else run.state.last_event_id
+
+
+def window(call: Call, run_id: str, low: int, high: int) -> tuple[tuple[Event, ...], tuple[int, int] | None]:
+    """One page of the events with ids above ``low`` up to ``high``, and the bounds of what is left."""
+    size = page_size(call.request)
+    if call.request.get("reverseOrder"):
+        cut = max(low, high - size)
+        events = call.store.history(run_id, cut, high - cut)[::-1]
+        return events, (low, cut) if cut > low else None
+    cut = min(high, low + size)
+    return call.store.history(run_id, low, cut - low), (cut, high) if cut < high else None
+
+
+OPERATIONS: Mapping[str, Handler] = {
+    "StartWorkflowExecution": start,
+    "SignalWorkflowExecution": _tell(c.SignalWorkflowExecution),
+    "RequestCancelWorkflowExecution": _tell(c.RequestCancelWorkflowExecution),
+    "TerminateWorkflowExecution": _tell(c.TerminateWorkflowExecution),
+    "DescribeWorkflowExecution": describe,
+    "GetWorkflowExecutionHistory": history,
+}
