@@ -13,7 +13,8 @@ from floto.core.draft import Draft
 from floto.core.errors import HistoryError
 from floto.core.events import Event
 from floto.core.rules import Asks, Moves, MovesChild, Opens, Refuses, Rule, Sets
-from floto.core.state import EMPTY, TASK_CONTROL, DecisionTasks, Item, Key, Kind, State, Status
+from floto.core.shapes import TaskList
+from floto.core.state import EMPTY, TASK_CONTROL, DecisionTasks, Item, Key, Kind, Override, State, Status
 from floto.core.wire import type_name
 
 
@@ -97,7 +98,9 @@ def _marked(draft: Draft, event: Event) -> None:
 
 def _decision_scheduled(draft: Draft, event: Event) -> None:
     tasks: DecisionTasks = draft.get("decision_tasks")
-    draft.values["decision_tasks"] = DecisionTasks(event, tasks.started, tasks.previous_started)
+    draft.values["decision_tasks"] = DecisionTasks(
+        event, tasks.started, tasks.previous_started, tasks.ended_at
+    )
 
 
 def _decision_started(draft: Draft, event: Event) -> None:
@@ -105,22 +108,32 @@ def _decision_started(draft: Draft, event: Event) -> None:
     waiting = tasks.scheduled
     if waiting is not None and waiting.id == event.data.scheduled_event_id:
         waiting = None
-    draft.values["decision_tasks"] = DecisionTasks(waiting, event, tasks.previous_started)
+    draft.values["decision_tasks"] = DecisionTasks(waiting, event, tasks.previous_started, tasks.ended_at)
 
 
 def _decision_completed(draft: Draft, event: Event) -> None:
-    tasks: DecisionTasks = draft.get("decision_tasks")
-    draft.values["decision_tasks"] = DecisionTasks(tasks.scheduled, None, event.data.started_event_id)
-    if event.data.task_list is not None:
-        draft.values["task_list"] = event.data.task_list
+    tasks, data = draft.get("decision_tasks"), event.data
+    draft.values["decision_tasks"] = DecisionTasks(tasks.scheduled, None, data.started_event_id, event.at)
+    if data.task_list is not None:
+        _choose_list(draft, data.task_list, data.task_list_schedule_to_start_timeout)
+
+
+def _choose_list(draft: Draft, task_list: TaskList, timeout: str | None) -> None:
+    # Undocumented: what NONE means here (no time-out, so for good) and a time-out without a list (nothing).
+    if timeout in (None, "NONE"):
+        draft.values.update(task_list=task_list, override=None)
+    else:
+        draft.values["override"] = Override(task_list, timeout)
 
 
 def _decision_timed_out(draft: Draft, event: Event) -> None:
     tasks: DecisionTasks = draft.get("decision_tasks")
     if event.data.started_event_id:
-        draft.values["decision_tasks"] = DecisionTasks(tasks.scheduled, None, tasks.previous_started)
+        tasks = DecisionTasks(tasks.scheduled, None, tasks.previous_started, event.at)
     else:
-        draft.values["decision_tasks"] = DecisionTasks(None, tasks.started, tasks.previous_started)
+        tasks = DecisionTasks(None, tasks.started, tasks.previous_started, tasks.ended_at)
+    # Undocumented for a task that was scheduled before the other list was chosen.
+    draft.values.update(decision_tasks=tasks, override=None)
 
 
 def _child_refused(draft: Draft, event: Event) -> None:
@@ -187,7 +200,7 @@ RULES: dict[type, Rule] = {
     e.ActivityTaskTimedOut: Moves(Kind.ACTIVITY, "scheduled_event_id", Status.TIMED_OUT),
     e.ActivityTaskCanceled: Moves(Kind.ACTIVITY, "scheduled_event_id", Status.CANCELED),
     e.ActivityTaskCancelRequested: Asks(_by("activity_id")),
-    e.RequestCancelActivityTaskFailed: Asks(_by("activity_id")),
+    e.RequestCancelActivityTaskFailed: Asks(_by("activity_id"), is_granted=False),
     e.MarkerRecorded: Sets(_marked),
     e.RecordMarkerFailed: _NOTHING,
     e.TimerStarted: Opens(Kind.TIMER, _by("timer_id")),

@@ -11,6 +11,10 @@ EVENT_LIMIT = 25_000
 OPEN_LIMIT = 1_000
 #: Characters of an input, result, details or control field.
 DATA_LIMIT = 32_768
+#: Seconds that a Lambda function may take, and takes at most if nothing is said.
+LAMBDA_LIMIT = 900
+#: Days that closed runs are kept.
+RETENTION_LIMIT = 90
 #: Domains of an account, deprecated ones included.
 DOMAIN_LIMIT = 100
 #: Activity types and workflow types of a domain, of each, deprecated ones included.

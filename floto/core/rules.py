@@ -123,11 +123,12 @@ class Asks:
     """The decider asked an open activity to stop, whether the service agreed or not."""
 
     id_of: Callable[[Event], str]
+    is_granted: bool = True
 
     def apply(self, draft: Draft, event: Event) -> None:
-        """Note the request on the item."""
+        """Note the request on the item; a refusal takes back none that was granted."""
         item = draft.item((Kind.ACTIVITY, self.id_of(event)))
-        if item is not None and item.is_open:
+        if item is not None and item.is_open and (self.is_granted or item.cancel is None):
             draft.put(evolve(item, cancel=event))
 
 

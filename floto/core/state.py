@@ -6,6 +6,7 @@ The decider, the model of SWF, replay and the progress display all read the same
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 from attrs import frozen
@@ -66,7 +67,7 @@ class Item:
     closed: Event | None = None
     #: The closing events of all attempts that failed or were refused, the latest last.
     failures: tuple[Event, ...] = ()
-    #: The latest request to stop this attempt, granted or refused.
+    #: The latest request to stop this attempt that was granted, or the first refused while none was.
     cancel: Event | None = None
 
     @property
@@ -83,6 +84,16 @@ class DecisionTasks:
     started: Event | None = None
     #: The id of the DecisionTaskStarted that a decider last answered; 0 before that.
     previous_started: int = 0
+    #: When the last started one ended: before that, one scheduled behind it could not be handed out.
+    ended_at: datetime | None = None
+
+
+@frozen
+class Override:
+    """A task list that a decider chose on trial: the first decision task that times out ends it."""
+
+    task_list: TaskList
+    schedule_to_start_timeout: str
 
 
 _NO_KEYS: HashTrieMap[int, Key] = HashTrieMap()
@@ -107,7 +118,9 @@ class State:
     markers: HashTrieMap[str, Event] = HashTrieMap()
     cancel_requested: Event | None = None
     decision_tasks: DecisionTasks = DecisionTasks()
+    #: Where decision tasks are scheduled, unless there is an override.
     task_list: TaskList | None = None
+    override: Override | None = None
     last: Event | None = None
 
     @property

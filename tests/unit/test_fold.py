@@ -9,7 +9,7 @@ from floto.core import events as e
 from floto.core.events import Event
 from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from floto.core.specs import DeciderSpec
-from floto.core.state import Kind, Status
+from floto.core.state import Kind, Override, Status
 from tests.property.simulator import BEGINNING
 
 START = e.WorkflowExecutionStarted(
@@ -70,6 +70,46 @@ def test_what_cannot_have_happened_is_named(data: list[object], says: str) -> No
 def test_a_history_that_is_cut_off_is_one_that_goes_on() -> None:
     assert decide(DeciderSpec(), History([])) == []
     assert fold(history(START, SCHEDULED)).items[Kind.ACTIVITY, "a"].status is Status.SCHEDULED
+
+
+def test_a_refused_request_takes_back_none_that_was_granted() -> None:
+    granted = e.ActivityTaskCancelRequested(decision_task_completed_event_id=1, activity_id="a")
+    refused = e.RequestCancelActivityTaskFailed(
+        decision_task_completed_event_id=1, activity_id="a", cause="OPERATION_NOT_PERMITTED"
+    )
+    for data, kept in [((refused,), 3), ((granted, refused), 3), ((refused, granted), 4)]:
+        cancel = fold(history(START, SCHEDULED, *data)).items[Kind.ACTIVITY, "a"].cancel
+        assert cancel is not None
+        assert cancel.id == kept
+
+
+@pytest.mark.parametrize(
+    ("timeout", "for_good", "override"),
+    [
+        (None, "other", None),
+        ("5", "decide", Override(TaskList("other"), "5")),
+    ],
+)
+def test_a_decider_may_choose_another_list(
+    timeout: str | None, for_good: str, override: Override | None
+) -> None:
+    chosen = e.DecisionTaskCompleted(
+        scheduled_event_id=2,
+        started_event_id=3,
+        task_list=TaskList("other"),
+        task_list_schedule_to_start_timeout=timeout,
+    )
+    asked = (
+        e.DecisionTaskScheduled(task_list=TaskList("decide")),
+        e.DecisionTaskStarted(scheduled_event_id=2),
+    )
+    state = fold(history(START, *asked, chosen))
+    assert (state.task_list, state.override) == (TaskList(for_good), override)
+    late = e.DecisionTaskTimedOut(timeout_type="SCHEDULE_TO_START", scheduled_event_id=5, started_event_id=0)
+    again = e.DecisionTaskScheduled(task_list=TaskList("other"), schedule_to_start_timeout=timeout)
+    state = fold(history(START, *asked, chosen, again, late))
+    assert (state.task_list, state.override) == (TaskList(for_good), None)
+    assert state.decision_tasks.scheduled is None
 
 
 def test_an_id_may_be_used_again() -> None:

@@ -254,6 +254,15 @@ def test_a_run_ends_at_the_limit_of_events(stage_of: StageOf, monkeypatch: pytes
     assert stage.events(run)[-1].data.cause == "EVENT_LIMIT_EXCEEDED"
 
 
+def test_a_full_run_asks_its_decider_no_more(stage_of: StageOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "MAX_EVENTS", 5)
+    stage = stage_of()
+    run = stage.start()
+    stage.decide()
+    stage.signal()
+    assert stage.names(run, 4) == "WorkflowExecutionSignaled WorkflowExecutionTerminated"
+
+
 def test_a_poll_that_fills_a_run_takes_the_next_task(
     stage_of: StageOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,12 +6,15 @@ import pytest
 
 from floto.core import events as e
 from floto.core.decisions import (
+    CancelTimer,
     CompleteWorkflowExecution,
+    ContinueAsNewWorkflowExecution,
     RecordMarker,
     ScheduleActivityTask,
     StartTimer,
 )
 from floto.core.errors import ServiceFault, UnknownResource
+from floto.core.shapes import TaskList
 from tests.unit.test_service_helpers import ACTIVITY, StageOf, on_both
 
 pytestmark = on_both
@@ -211,6 +214,168 @@ def test_19_an_execution_context_is_recorded(stage_of: StageOf) -> None:
     run = stage.start()
     stage.world.respond_decision(stage.task().token, [], stage.now, execution_context="")
     assert stage.last(run, e.DecisionTaskCompleted).execution_context == ""
+
+
+def test_20_a_list_without_a_time_out_is_for_good(stage_of: StageOf) -> None:
+    stage = stage_of()
+    run = stage.start()
+    stage.override(stage.task(), "other")
+    completed = stage.last(run, e.DecisionTaskCompleted)
+    assert (completed.task_list, completed.task_list_schedule_to_start_timeout) == (TaskList("other"), None)
+    stage.signal()
+    scheduled = stage.last(run, e.DecisionTaskScheduled)
+    assert (scheduled.task_list, scheduled.schedule_to_start_timeout) == (TaskList("other"), "NONE")
+    assert stage.idle()
+    stage.task("other")
+    stage.wait(60)
+    assert stage.names(run, 6) == "DTSt DTTO DTS"
+    assert stage.last(run, e.DecisionTaskScheduled).task_list == TaskList("other")
+
+
+def test_20_what_the_answer_itself_wakes_goes_to_the_new_list(stage_of: StageOf) -> None:
+    stage = stage_of()
+    run = stage.start()
+    stage.override(stage.task(), "other", None, CancelTimer(timer_id="none"))
+    assert stage.names(run, 3) == "DTC CancelTimerFailed DTS"
+    assert stage.last(run, e.DecisionTaskScheduled).task_list == TaskList("other")
+
+
+def test_20_a_task_behind_the_answered_one_stays_where_it_was(stage_of: StageOf) -> None:
+    stage = stage_of()
+    run = stage.start()
+    task = stage.task()
+    stage.signal()
+    stage.override(task, "other", "5")
+    stage.wait(3000)
+    assert stage.idle_at("other")
+    assert stage.names(run, 3) == "WorkflowExecutionSignaled DTS DTC"
+    stage.decide()
+    stage.signal()
+    assert not stage.idle_at("other")
+
+
+def test_21_a_provisional_list_that_nobody_polls_is_given_up(stage_of: StageOf) -> None:
+    stage = stage_of()
+    run = stage.start()
+    stage.override(stage.task(), "other", "5")
+    stage.signal()
+    assert stage.last(run, e.DecisionTaskScheduled) == e.DecisionTaskScheduled(
+        task_list=TaskList("other"), start_to_close_timeout="60", schedule_to_start_timeout="5"
+    )
+    stage.wait(4.9)
+    assert stage.names(run, 3) == "DTC WorkflowExecutionSignaled DTS"
+    stage.wait(0.1)
+    assert stage.names(run, 6) == "DTTO DTS"
+    timed_out, scheduled = stage.events(run, 6)
+    assert timed_out.data == e.DecisionTaskTimedOut(
+        timeout_type="SCHEDULE_TO_START", scheduled_event_id=6, started_event_id=0
+    )
+    assert scheduled.data.task_list == TaskList("decide")
+    assert scheduled.data.schedule_to_start_timeout == "NONE"
+    assert timed_out.at == scheduled.at == stage.now
+    assert stage.idle_at("other")
+    assert stage.task().previous_started_event_id == 3
+
+
+def test_22_a_provisional_list_where_nobody_answers_is_given_up(stage_of: StageOf) -> None:
+    stage = stage_of()
+    run = stage.start()
+    stage.override(stage.task(), "other", "5")
+    stage.signal()
+    stage.wait(4)
+    task = stage.task("other")
+    stage.wait(59)
+    assert stage.names(run, 6) == "DTSt"
+    stage.wait(1)
+    assert stage.names(run, 7) == "DTTO DTS"
+    assert stage.last(run, e.DecisionTaskTimedOut) == e.DecisionTaskTimedOut(
+        timeout_type="START_TO_CLOSE", scheduled_event_id=6, started_event_id=7
+    )
+    assert stage.last(run, e.DecisionTaskScheduled).task_list == TaskList("decide")
+    with pytest.raises(UnknownResource, match="Unknown decision task, scheduledEventId = 6"):
+        stage.respond(task)
+    stage.task()
+
+
+def test_22_a_provisional_list_lasts_while_its_tasks_are_in_time(stage_of: StageOf) -> None:
+    stage = stage_of()
+    run = stage.start()
+    stage.override(stage.task(), "other", "5")
+    for _ in range(3):
+        stage.signal()
+        stage.wait(4)
+        stage.respond(stage.task("other"))
+    stage.signal()
+    assert stage.last(run, e.DecisionTaskScheduled).task_list == TaskList("other")
+    stage.wait(5)
+    assert stage.last(run, e.DecisionTaskScheduled).task_list == TaskList("decide")
+
+
+def test_22_what_is_given_up_for_is_the_list_that_was_for_good(stage_of: StageOf) -> None:
+    stage = stage_of()
+    run = stage.start()
+    for task_list, timeout, chosen in [("b", None, "decide"), ("c", "5", "b"), ("d", "5", "c")]:
+        stage.override(stage.task(chosen), task_list, timeout)
+        stage.signal()
+    stage.wait(5)
+    assert stage.last(run, e.DecisionTaskScheduled).task_list == TaskList("b")
+
+
+def test_22_a_task_that_nobody_could_take_yet_is_not_late(stage_of: StageOf) -> None:
+    stage = stage_of()
+    run = stage.start()
+    stage.override(stage.task(), "other", "5")
+    stage.signal()
+    task = stage.task("other")
+    stage.signal()
+    stage.wait(30)
+    stage.respond(task)
+    stage.wait(4.9)
+    assert stage.names(run, 7) == "WorkflowExecutionSignaled DTS DTC"
+    stage.wait(0.1)
+    assert stage.names(run, 10) == "DTTO DTS"
+
+
+def test_22_the_end_of_the_run_is_the_end_of_the_wait(stage_of: StageOf) -> None:
+    stage = stage_of()
+    run = stage.start()
+    stage.override(stage.task(), "other", "5")
+    stage.signal()
+    stage.world.terminate("wf", None, None, stage.now)
+    stage.wait(5)
+    assert stage.names(run, 6) == "WorkflowExecutionTerminated"
+
+
+def test_a_time_out_without_a_list_is_written_down_and_changes_nothing(stage_of: StageOf) -> None:
+    stage = stage_of()
+    run = stage.start()
+    stage.override(stage.task(), None, "5")
+    assert stage.last(run, e.DecisionTaskCompleted).task_list_schedule_to_start_timeout == "5"
+    stage.signal()
+    assert stage.last(run, e.DecisionTaskScheduled).schedule_to_start_timeout == "NONE"
+
+
+@pytest.mark.parametrize(("task_list", "timeout"), [("a/b", None), ("", None), ("other", "soon")])
+def test_a_malformed_list_refuses_the_whole_call(
+    stage_of: StageOf, task_list: str, timeout: str | None
+) -> None:
+    stage = stage_of()
+    run = stage.start()
+    task = stage.task()
+    with pytest.raises(ServiceFault, match=r"ValidationException: 1 validation error detected: .*taskList"):
+        stage.override(task, task_list, timeout)
+    assert stage.names(run) == "WES DTS DTSt"
+    stage.respond(task)
+
+
+def test_a_new_run_does_not_inherit_the_list(stage_of: StageOf) -> None:
+    stage = stage_of()
+    run = stage.start()
+    stage.override(stage.task(), "other")
+    stage.signal()
+    stage.respond(stage.task("other"), ContinueAsNewWorkflowExecution())
+    assert stage.names(run).endswith("WorkflowExecutionContinuedAsNew")
+    assert stage.task().execution.run_id != run.run_id
 
 
 def test_23_higher_priority_first_then_oldest(stage_of: StageOf) -> None:

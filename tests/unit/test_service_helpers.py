@@ -15,13 +15,13 @@ from floto.core.history import History
 from floto.core.ports import ActivityTask, DecisionTask, StartRequest
 from floto.core.service import commands as c
 from floto.core.service.defaults import ActivityDefaults, WorkflowDefaults
-from floto.core.service.engine import start_command
+from floto.core.service.engine import Engine, LambdaTask, start_command
 from floto.core.service.records import Place
 from floto.core.service.registry import Domain, Registered
 from floto.core.service.run import ToWorkflow
-from floto.core.service.tokens import TaskKind, derive_run_id
+from floto.core.service.tokens import LAMBDA_LIST, TaskKind, derive_run_id
 from floto.core.service.world import World
-from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
+from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 WORKFLOW = WorkflowType("work", "1")
@@ -41,7 +41,28 @@ SHORT = {
     "ActivityTaskTimedOut": "ATTO",
     "ActivityTaskCanceled": "ATX",
     "ActivityTaskCancelRequested": "ATCR",
+    "LambdaFunctionScheduled": "LFS",
+    "LambdaFunctionStarted": "LFSt",
+    "LambdaFunctionCompleted": "LFC",
+    "LambdaFunctionFailed": "LFF",
+    "LambdaFunctionTimedOut": "LFTO",
 }
+
+
+class MemoryWorld(World):
+    """``World``, and what only scenarios ask of it: any answer, and Lambda functions."""
+
+    def __init__(self, *, invokes_lambda: bool = False) -> None:
+        super().__init__()
+        self._engine = Engine(self._store, invokes_lambda=invokes_lambda)
+
+    def respond(self, answer: type, token: str, now: datetime, **fields: Any) -> Any:
+        self._engine.settle(now)
+        return self._engine.respond(answer, token, now, **fields)
+
+    def poll_lambda(self, now: datetime) -> LambdaTask | None:
+        self._engine.settle(now)
+        return self._engine.poll_lambda(self.domain, now)
 
 
 class Hands:
@@ -53,10 +74,10 @@ class Hands:
 class SqliteWorld:
     """``World``'s methods on the SQLite store, each call in a transaction of its own."""
 
-    def __init__(self, domain: str = "d", path: str = ":memory:") -> None:
+    def __init__(self, domain: str = "d", path: str = ":memory:", *, invokes_lambda: bool = False) -> None:
         self.domain = domain
         self._hands = hands = Hands()
-        self._host = Host(path, lambda: hands.now)
+        self._host = Host(path, lambda: hands.now, invokes_lambda=invokes_lambda)
         self._engine, self._store = self._host.engine, self._host.store
         self._registration = self._engine.registration
         self._host.write(lambda _now: self._registration.register_domain(Domain(name=domain)))
@@ -110,25 +131,30 @@ class SqliteWorld:
             0,
         )
 
+    def poll_lambda(self, now: datetime) -> LambdaTask | None:
+        self._hands.now = now
+        place = Place(self.domain, TaskKind.LAMBDA, LAMBDA_LIST)
+        return self._host.attempt(place, lambda now: self._engine.poll_lambda(self.domain, now))
+
     def respond_decision(
         self, token: str, decisions: Sequence[Decision], now: datetime, execution_context: str | None = None
     ) -> None:
         answer = c.RespondDecisionTaskCompleted
-        self._respond(answer, token, now, decisions=tuple(decisions), execution_context=execution_context)
+        self.respond(answer, token, now, decisions=tuple(decisions), execution_context=execution_context)
 
     def complete_activity(self, token: str, result: str | None, now: datetime) -> None:
-        self._respond(c.RespondActivityTaskCompleted, token, now, result=result)
+        self.respond(c.RespondActivityTaskCompleted, token, now, result=result)
 
     def fail_activity(self, token: str, reason: str | None, details: str | None, now: datetime) -> None:
-        self._respond(c.RespondActivityTaskFailed, token, now, reason=reason, details=details)
+        self.respond(c.RespondActivityTaskFailed, token, now, reason=reason, details=details)
 
     def cancel_activity(self, token: str, details: str | None, now: datetime) -> None:
-        self._respond(c.RespondActivityTaskCanceled, token, now, details=details)
+        self.respond(c.RespondActivityTaskCanceled, token, now, details=details)
 
     def heartbeat(self, token: str, details: str | None, now: datetime) -> bool:
-        return bool(self._respond(c.RecordActivityTaskHeartbeat, token, now, details=details))
+        return bool(self.respond(c.RecordActivityTaskHeartbeat, token, now, details=details))
 
-    def _respond(self, answer: type, token: str, now: datetime, **fields: Any) -> Any:
+    def respond(self, answer: type, token: str, now: datetime, **fields: Any) -> Any:
         return self._do(now, lambda now: self._engine.respond(answer, token, now, **fields))
 
     def signal(
@@ -190,6 +216,12 @@ class Stage:
             heartbeat_timeout="NONE",
         )
 
+    @property
+    def service(self) -> MemoryWorld | SqliteWorld:
+        """The world of a stage that ``in_memory`` or ``in_sqlite`` made: it can do more."""
+        assert isinstance(self.world, MemoryWorld | SqliteWorld)
+        return self.world
+
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
         self.world.advance(self.now)
@@ -205,13 +237,30 @@ class Stage:
 
     def idle(self) -> bool:
         """Whether no decider is asked; only sure to change nothing where that is so."""
-        return self.world.poll_decision("decide", self.now) is None
+        return self.idle_at("decide")
 
     def decide(self, *decisions: Decision) -> None:
         self.respond(self.task(), *decisions)
 
     def respond(self, task: DecisionTask, *decisions: Decision) -> None:
         self.world.respond_decision(task.token, decisions, self.now)
+
+    def override(
+        self, task: DecisionTask, task_list: str | None, timeout: str | None = None, *decisions: Decision
+    ) -> None:
+        """Answer with another list for the decision tasks to come."""
+        self.service.respond(
+            c.RespondDecisionTaskCompleted,
+            task.token,
+            self.now,
+            decisions=decisions,
+            task_list=None if task_list is None else TaskList(task_list),
+            task_list_schedule_to_start_timeout=timeout,
+        )
+
+    def idle_at(self, task_list: str) -> bool:
+        """Whether no decider is asked at a list."""
+        return self.world.poll_decision(task_list, self.now) is None
 
     def work(self, task_list: str = "work") -> ActivityTask:
         task = self.world.poll_activity(task_list, self.now)
@@ -237,15 +286,15 @@ class Stage:
         return next(e.data for e in reversed(self.events(execution)) if type(e.data) is type_)
 
 
-def in_memory() -> Stage:
-    return Stage(World())
+def in_memory(*, invokes_lambda: bool = False) -> Stage:
+    return Stage(MemoryWorld(invokes_lambda=invokes_lambda))
 
 
-def in_sqlite() -> Stage:
-    return Stage(SqliteWorld())
+def in_sqlite(*, invokes_lambda: bool = False) -> Stage:
+    return Stage(SqliteWorld(invokes_lambda=invokes_lambda))
 
 
 #: Every scenario holds on both stores.
 on_both = pytest.mark.parametrize("stage_of", [in_memory, in_sqlite], ids=["memory", "sqlite"])
 
-StageOf = Callable[[], Stage]
+StageOf = Callable[..., Stage]

@@ -20,6 +20,7 @@ from tests.unit.test_service_helpers import ACTIVITY, WORKFLOW, Stage, in_memory
 SETTINGS = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 IDS = st.sampled_from(["a", "b", "c"])
+LISTS = ["decide", "other"]
 SECONDS = st.sampled_from(["0", "1", "5", "30"])
 TIMEOUTS = st.none() | SECONDS
 CHILD_CONTROL = st.sampled_from([None, "floto.task:t"])
@@ -72,6 +73,7 @@ STEPS = st.one_of(
     st.tuples(st.just("decide"), BATCHES),
     st.tuples(st.just("poll_decision")),
     st.tuples(st.just("respond"), WHICH, BATCHES),
+    st.tuples(st.just("move"), st.sampled_from(LISTS), TIMEOUTS, BATCHES),
     st.tuples(st.just("poll_activity")),
     st.tuples(st.just("poll_activity")),
     st.tuples(st.just("answer"), WHICH, st.sampled_from(["complete", "fail", "cancel", "heartbeat"])),
@@ -113,7 +115,8 @@ class Player:
         return self.stage.world.next_deadline()
 
     def poll_decision(self) -> Any:
-        task = self.stage.world.poll_decision("decide", self.stage.now)
+        polled = (self.stage.world.poll_decision(name, self.stage.now) for name in LISTS)
+        task = next((task for task in polled if task is not None), None)
         if task is not None:
             self._decisions.append(task.token)
             self.runs[task.execution] = None
@@ -126,6 +129,11 @@ class Player:
     def respond(self, which: int, batch: list[d.Decision]) -> None:
         if len(self._decisions) >= abs(which or 1):
             self.stage.world.respond_decision(self._decisions[which], batch, self.stage.now)
+
+    def move(self, task_list: str, timeout: str | None, batch: list[d.Decision]) -> None:
+        task = self.poll_decision()
+        if task is not None:
+            self.stage.override(task, task_list, timeout, *batch)
 
     def poll_activity(self) -> Any:
         task = self.stage.world.poll_activity("work", self.stage.now)
@@ -187,6 +195,8 @@ def check_decision_tasks(events: list[Event]) -> None:
                 scheduled, started = scheduled - 1, started + 1
             case e.DecisionTaskCompleted():
                 started -= 1
+            case e.DecisionTaskTimedOut(started_event_id=0):
+                scheduled -= 1
             case e.DecisionTaskTimedOut():
                 started -= 1
             case _:

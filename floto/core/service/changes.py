@@ -10,7 +10,7 @@ from floto.core.events import Event
 from floto.core.service import deadlines
 from floto.core.service.deadlines import Due
 from floto.core.service.run import Heartbeat, Outcome, Run
-from floto.core.service.tokens import TaskKind
+from floto.core.service.tokens import LAMBDA_LIST, TaskKind
 from floto.core.service.turn import opening
 from floto.core.state import Item, Kind, Status
 
@@ -99,8 +99,15 @@ def _entries(run: Run, outcome: Outcome) -> Iterator[Entry]:
 
 def _activity(item: Item) -> Task:
     data = opening(item).data
-    started = 0 if item.status is Status.SCHEDULED or item.started is None else item.started.id
-    return Task(TaskKind.ACTIVITY, data.task_list.name, int(data.task_priority or 0), started)
+    return Task(TaskKind.ACTIVITY, data.task_list.name, int(data.task_priority or 0), _started(item))
+
+
+def _lambda(item: Item) -> Task:
+    return Task(TaskKind.LAMBDA, LAMBDA_LIST, 0, _started(item))
+
+
+def _started(item: Item) -> int:
+    return 0 if item.status is Status.SCHEDULED or item.started is None else item.started.id
 
 
 def _no_task(_item: Item) -> None:
@@ -108,7 +115,11 @@ def _no_task(_item: Item) -> None:
 
 
 #: The items that wait for a worker or for their time, and what there is to poll of them.
-_ITEM_TASKS: Mapping[Kind, Callable[[Item], Task | None]] = {Kind.ACTIVITY: _activity, Kind.TIMER: _no_task}
+_ITEM_TASKS: Mapping[Kind, Callable[[Item], Task | None]] = {
+    Kind.ACTIVITY: _activity,
+    Kind.LAMBDA: _lambda,
+    Kind.TIMER: _no_task,
+}
 
 
 def _decision_entry(run: Run) -> Entry | None:
@@ -121,5 +132,5 @@ def _decision_entry(run: Run) -> Entry | None:
     if tasks.scheduled is not None:
         data = tasks.scheduled.data
         task = Task(TaskKind.DECISION, data.task_list.name, int(data.task_priority or 0))
-        return Entry(tasks.scheduled.id, task)
+        return Entry(tasks.scheduled.id, task, deadlines.of_decision_task(run.state))
     return None

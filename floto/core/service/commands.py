@@ -64,6 +64,10 @@ class RequestCancelWorkflowExecution:
     cause: str | None = None
 
 
+#: The API reference and emulators disagree on whether an operator's call names a cause.
+OPERATOR = "OPERATOR_INITIATED"
+
+
 @frozen(kw_only=True)
 class TerminateWorkflowExecution:
     """Close a run without asking its decider."""
@@ -71,8 +75,7 @@ class TerminateWorkflowExecution:
     reason: str | None = None
     details: str | None = None
     child_policy: str | None = None
-    # The API reference and emulators disagree on whether an operator's call names a cause.
-    cause: str = "OPERATOR_INITIATED"
+    cause: str = OPERATOR
 
 
 @frozen(kw_only=True)
@@ -89,6 +92,8 @@ class RespondDecisionTaskCompleted:
     token: Token
     decisions: tuple[Decision, ...] = ()
     execution_context: str | None = None
+    task_list: TaskList | None = None
+    task_list_schedule_to_start_timeout: str | None = None
 
 
 @frozen(kw_only=True)
@@ -172,7 +177,7 @@ class Lose:
 
 @frozen(kw_only=True)
 class Answer:
-    """Write down what became of a child, signal or cancel request that this run sent."""
+    """Write down what became of what this run asked for: a child, a signal, a cancel request, a Lambda."""
 
     data: Any
 

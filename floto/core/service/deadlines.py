@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from attrs import frozen
 
+from floto.core.events import Event
+from floto.core.limits import LAMBDA_LIMIT
 from floto.core.service.run import Run
 from floto.core.service.turn import opening
 from floto.core.state import Item, Kind, State, Status
@@ -39,23 +41,54 @@ def of_run(state: State) -> Due | None:
 
 
 def of_decision_task(state: State) -> Due | None:
-    """When the started decision task times out."""
-    started = state.decision_tasks.started
-    if started is None or state.started is None:
-        return None
-    span = _duration(state.started.data.task_start_to_close_timeout)
-    return None if span is None else Due(started.at + span, DECISION_RANK, "START_TO_CLOSE")
+    """When the decision task times out that is started, or else the one that waits for a decider."""
+    tasks = state.decision_tasks
+    if tasks.started is not None:
+        return _decision_due(tasks.started, state.start.task_start_to_close_timeout, "START_TO_CLOSE")
+    if tasks.scheduled is not None:
+        return _waiting_due(tasks.scheduled, tasks.ended_at)
+    return None
+
+
+def _waiting_due(scheduled: Event, ended_at: datetime | None) -> Due | None:
+    # Undocumented for one scheduled behind another: its time begins when it can be handed out.
+    since = scheduled.at if ended_at is None else max(scheduled.at, ended_at)
+    return _decision_due(scheduled, scheduled.data.schedule_to_start_timeout, "SCHEDULE_TO_START", since)
+
+
+def _decision_due(event: Event, timeout: str | None, what: str, since: datetime | None = None) -> Due | None:
+    span = _duration(timeout)
+    return None if span is None else Due((since or event.at) + span, DECISION_RANK, what)
 
 
 def of_item(run: Run, item: Item) -> Due | None:
-    """When an open timer fires or an open activity times out."""
-    if item.key[0] is Kind.TIMER:
-        start = opening(item)
-        return Due(start.at + _seconds(start.data.start_to_fire_timeout), ITEM_RANK, FIRE)
-    if item.key[0] is Kind.ACTIVITY:
-        # min keeps the first of equal moments, so the order of the clocks decides ties.
-        return min(_clocks(run, item), key=lambda due: due.at, default=None)
-    return None
+    """When an open timer fires, or an open activity or Lambda function times out."""
+    clock = _ITEM_DUES.get(item.key[0])
+    return None if clock is None else clock(run, item)
+
+
+def _timer(_run: Run, item: Item) -> Due:
+    start = opening(item)
+    return Due(start.at + _seconds(start.data.start_to_fire_timeout), ITEM_RANK, FIRE)
+
+
+def _activity(run: Run, item: Item) -> Due | None:
+    # min keeps the first of equal moments, so the order of the clocks decides ties.
+    return min(_clocks(run, item), key=lambda due: due.at, default=None)
+
+
+def _lambda(_run: Run, item: Item) -> Due | None:
+    if item.started is None:
+        return None
+    lasts = opening(item).data.start_to_close_timeout or str(LAMBDA_LIMIT)
+    return Due(item.started.at + _seconds(lasts), ITEM_RANK, "START_TO_CLOSE")
+
+
+_ITEM_DUES: Mapping[Kind, Callable[[Run, Item], Due | None]] = {
+    Kind.TIMER: _timer,
+    Kind.ACTIVITY: _activity,
+    Kind.LAMBDA: _lambda,
+}
 
 
 def _clocks(run: Run, item: Item) -> Iterator[Due]:

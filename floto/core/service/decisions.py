@@ -17,7 +17,9 @@ from floto.core import decisions as d
 from floto.core import events as e
 from floto.core.limits import OPEN_LIMIT
 from floto.core.service import closing, externals
+from floto.core.service.commands import Answer
 from floto.core.service.defaults import ACTIVITY_NEEDS, activity_settings, missing
+from floto.core.service.run import Message, ToRun
 from floto.core.service.turn import Turn, opening
 from floto.core.state import Kind, Status
 
@@ -139,8 +141,35 @@ def _record_marker(turn: Turn, decision: d.RecordMarker, completed: int) -> str 
     return None
 
 
-def _no_lambda(_turn: Turn, _decision: d.ScheduleLambdaFunction, _completed: int) -> str | None:
-    return "LAMBDA_SERVICE_NOT_AVAILABLE_IN_REGION"
+def _schedule_lambda(turn: Turn, decision: d.ScheduleLambdaFunction, completed: int) -> str | None:
+    if not turn.rules.invokes_lambda:
+        return "LAMBDA_SERVICE_NOT_AVAILABLE_IN_REGION"
+    # As the API reference has it; the service was once seen to take an id that was in use.
+    if turn.item_in_use(Kind.LAMBDA, decision.id) is not None:
+        return "ID_ALREADY_IN_USE"
+    # There is no figure for this limit on SWF's page of quotas.
+    if turn.draft.count(Kind.LAMBDA) >= OPEN_LIMIT:
+        return "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED"
+    scheduled = turn.append(
+        e.LambdaFunctionScheduled(
+            id=decision.id,
+            name=decision.name,
+            control=decision.control,
+            input=decision.input,
+            start_to_close_timeout=decision.start_to_close_timeout,
+            decision_task_completed_event_id=completed,
+        )
+    )
+    if turn.started.lambda_role is None:
+        # So it was seen; the API reference speaks of ScheduleLambdaFunctionFailed.
+        refused = e.StartLambdaFunctionFailed(
+            scheduled_event_id=scheduled.id,
+            cause="ASSUME_ROLE_FAILED",
+            message="The workflow execution has no lambdaRole",
+        )
+        # It is started after the batch, as a child is.
+        turn.send(Message(ToRun(turn.run.execution.run_id), Answer(data=refused)))
+    return None
 
 
 RULINGS: Mapping[type, Ruling] = {
@@ -156,7 +185,9 @@ RULINGS: Mapping[type, Ruling] = {
     d.StartChildWorkflowExecution: Ruling(externals.start_child, externals.refuse_child),
     d.SignalExternalWorkflowExecution: Ruling(externals.signal, externals.refuse_signal),
     d.RequestCancelExternalWorkflowExecution: Ruling(externals.request_cancel, externals.refuse_cancel),
-    d.ScheduleLambdaFunction: Ruling(_no_lambda, _fails_as(e.ScheduleLambdaFunctionFailed, "id", "name")),
+    d.ScheduleLambdaFunction: Ruling(
+        _schedule_lambda, _fails_as(e.ScheduleLambdaFunctionFailed, "id", "name")
+    ),
     d.CompleteWorkflowExecution: Ruling(closing.complete, _fails_as(e.CompleteWorkflowExecutionFailed)),
     d.FailWorkflowExecution: Ruling(closing.fail, _fails_as(e.FailWorkflowExecutionFailed)),
     d.CancelWorkflowExecution: Ruling(closing.cancel, _fails_as(e.CancelWorkflowExecutionFailed)),

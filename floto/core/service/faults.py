@@ -40,6 +40,11 @@ def unknown_activity(scheduled_event_id: int) -> UnknownResource:
     return UnknownResource(_UNKNOWN, f"Unknown activity, scheduledEventId = {scheduled_event_id}")
 
 
+def unknown_lambda(scheduled_event_id: int) -> UnknownResource:
+    """The Lambda function is over, or was never invoked."""
+    return UnknownResource(_UNKNOWN, f"Unknown Lambda function, scheduledEventId = {scheduled_event_id}")
+
+
 def unknown_decision_task(scheduled_event_id: int) -> UnknownResource:
     """The decision task was answered or timed out."""
     return UnknownResource(_UNKNOWN, f"Unknown decision task, scheduledEventId = {scheduled_event_id}")

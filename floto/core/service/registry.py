@@ -7,13 +7,14 @@ from datetime import datetime
 
 from attrs import Factory, frozen
 
+from floto.core.limits import RETENTION_LIMIT
 from floto.core.service.defaults import ActivityDefaults, WorkflowDefaults
 from floto.core.shapes import ActivityType, WorkflowType
 
 REGISTERED, DEPRECATED = "REGISTERED", "DEPRECATED"
 
 #: As long as SWF keeps closed runs at most, in days: what floto asks for.
-LONGEST_RETENTION = "90"
+LONGEST_RETENTION = str(RETENTION_LIMIT)
 
 
 @frozen(kw_only=True)

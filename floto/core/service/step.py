@@ -87,6 +87,8 @@ def _respond_decision_task(turn: Turn, command: c.RespondDecisionTaskCompleted) 
                 scheduled_event_id=scheduled_id,
                 started_event_id=started.id,
                 execution_context=command.execution_context,
+                task_list=command.task_list,
+                task_list_schedule_to_start_timeout=command.task_list_schedule_to_start_timeout,
             )
         )
         turn.note_context(command.execution_context)
@@ -107,10 +109,33 @@ def _start_activity_task(turn: Turn, command: c.StartActivityTask) -> e.Event:
 
 
 def _running(turn: Turn, scheduled_event_id: int) -> Item:
-    item = turn.started_activity(scheduled_event_id)
+    item = turn.started_item(scheduled_event_id, Kind.ACTIVITY)
     if item is None:
         raise faults.unknown_activity(scheduled_event_id)
     return item
+
+
+def _start_lambda(turn: Turn, command: c.StartLambdaFunction) -> e.Event:
+    if turn.open_item(command.scheduled_event_id, Kind.LAMBDA) is None:
+        raise faults.unknown_lambda(command.scheduled_event_id)
+    return turn.append(e.LambdaFunctionStarted(scheduled_event_id=command.scheduled_event_id))
+
+
+def _invoked(turn: Turn, scheduled_event_id: int) -> dict[str, int]:
+    item = turn.started_item(scheduled_event_id, Kind.LAMBDA)
+    if item is None:
+        raise faults.unknown_lambda(scheduled_event_id)
+    return _references(item)
+
+
+def _complete_lambda(turn: Turn, command: c.RespondLambdaFunctionCompleted) -> None:
+    references = _invoked(turn, command.token.scheduled_event_id)
+    turn.append(e.LambdaFunctionCompleted(**references, result=command.result))
+
+
+def _fail_lambda(turn: Turn, command: c.RespondLambdaFunctionFailed) -> None:
+    references = _invoked(turn, command.token.scheduled_event_id)
+    turn.append(e.LambdaFunctionFailed(**references, reason=command.reason, details=command.details))
 
 
 def _references(item: Item) -> dict[str, int]:
@@ -171,22 +196,23 @@ def _fire(turn: Turn, command: c.Fire) -> None:
 
 
 def _time_out_decision_task(turn: Turn, scheduled_event_id: int) -> None:
-    started = turn.decision_tasks.started
     due = deadlines.of_decision_task(turn.run.state)
-    if started is None or due is None or due.at > turn.at:
-        return
-    if started.data.scheduled_event_id == scheduled_event_id:
-        _end_decision_task(turn, started, due.what)
+    if due is not None and due.at <= turn.at:
+        _end_decision_task(turn, scheduled_event_id, due.what)
 
 
-def _end_decision_task(turn: Turn, started: e.Event, what: str) -> None:
-    turn.append(
-        e.DecisionTaskTimedOut(
-            timeout_type=what,
-            scheduled_event_id=started.data.scheduled_event_id,
-            started_event_id=started.id,
+def _end_decision_task(turn: Turn, scheduled_event_id: int, what: str) -> None:
+    """Time out the decision task that this event scheduled, if it is the one that is out or waits."""
+    scheduled, started = turn.decision_tasks.scheduled, turn.decision_tasks.started
+    if started is not None:
+        open_id, started_id = started.data.scheduled_event_id, started.id
+    else:
+        open_id, started_id = 0 if scheduled is None else scheduled.id, 0
+    if open_id == scheduled_event_id:
+        data = e.DecisionTaskTimedOut(
+            timeout_type=what, scheduled_event_id=open_id, started_event_id=started_id
         )
-    )
+        turn.append(data)
 
 
 def _fire_timer(turn: Turn, item: Item, _what: str) -> None:
@@ -199,25 +225,39 @@ def _time_out_activity(turn: Turn, item: Item, what: str) -> None:
     turn.append(e.ActivityTaskTimedOut(timeout_type=what, details=details, **_references(item)))
 
 
+def _time_out_lambda(turn: Turn, item: Item, what: str) -> None:
+    turn.append(e.LambdaFunctionTimedOut(timeout_type=what, **_references(item)))
+
+
 _EXPIRIES: Mapping[Kind, Callable[[Turn, Item, str], None]] = {
     Kind.TIMER: _fire_timer,
     Kind.ACTIVITY: _time_out_activity,
+    Kind.LAMBDA: _time_out_lambda,
 }
+#: How a task ends of whose holder nothing is heard any more.
+_LOSSES: Mapping[Kind, str] = {Kind.ACTIVITY: "HEARTBEAT", Kind.LAMBDA: "START_TO_CLOSE"}
 
 
 def _lose(turn: Turn, command: c.Lose) -> None:
     """End a task as SWF does when it hears no more of who has it, whatever the time-outs are."""
-    item = turn.started_activity(command.scheduled_event_id)
-    started = turn.decision_tasks.started
+    key = turn.draft.key_of(command.scheduled_event_id)
+    if key is None:
+        if turn.decision_tasks.started is not None:
+            _end_decision_task(turn, command.scheduled_event_id, "START_TO_CLOSE")
+        return
+    item = turn.started_item(command.scheduled_event_id, key[0])
     if item is not None:
-        _time_out_activity(turn, item, "HEARTBEAT")
-    elif started is not None and started.data.scheduled_event_id == command.scheduled_event_id:
-        _end_decision_task(turn, started, "START_TO_CLOSE")
+        _EXPIRIES[key[0]](turn, item, _LOSSES[key[0]])
 
 
 def _answer(turn: Turn, command: c.Answer) -> None:
-    if turn.draft.key_of(command.data.initiated_event_id) is not None:
+    asked = getattr(command.data, _ASKED_BY.get(type(command.data), "initiated_event_id"))
+    if turn.draft.key_of(asked) is not None:
         turn.append(command.data)
+
+
+#: The field in which an answer names the event that asked, where it is not the usual one.
+_ASKED_BY: Mapping[type, str] = {e.StartLambdaFunctionFailed: "scheduled_event_id"}
 
 
 #: A child's closing event: what the parent's history calls it, and what it repeats.
@@ -259,6 +299,9 @@ HANDLERS: Mapping[type, Callable[[Turn, Any], Any]] = {
     c.RespondActivityTaskFailed: _fail_activity,
     c.RespondActivityTaskCanceled: _cancel_activity,
     c.RecordActivityTaskHeartbeat: _heartbeat,
+    c.StartLambdaFunction: _start_lambda,
+    c.RespondLambdaFunctionCompleted: _complete_lambda,
+    c.RespondLambdaFunctionFailed: _fail_lambda,
     c.Fire: _fire,
     c.Lose: _lose,
     c.Answer: _answer,

@@ -15,7 +15,7 @@ from floto.core.events import Event
 from floto.core.fold import add
 from floto.core.limits import EVENT_LIMIT
 from floto.core.service.run import Heartbeat, Message, Outcome, Rules, Run
-from floto.core.state import DecisionTasks, Item, Kind, Status
+from floto.core.state import DecisionTasks, Item, Kind, Override, Status
 
 #: At so many events SWF closes a run by force. Undocumented: whether the closing event is counted.
 MAX_EVENTS = EVENT_LIMIT
@@ -120,9 +120,9 @@ class Turn:
         item = self.draft.item((kind, id))
         return item if item is not None and item.is_open else None
 
-    def started_activity(self, scheduled_event_id: int) -> Item | None:
-        """The activity that this event scheduled, while a worker has it."""
-        item = self.open_item(scheduled_event_id, Kind.ACTIVITY)
+    def started_item(self, scheduled_event_id: int, kind: Kind) -> Item | None:
+        """The activity or Lambda function that this event scheduled, while somebody has it."""
+        item = self.open_item(scheduled_event_id, kind)
         return item if item is not None and item.status is Status.STARTED else None
 
     def append(self, data: Any) -> Event:
@@ -151,13 +151,14 @@ class Turn:
     def _wake(self) -> None:
         if self._batching:
             self._woken = True
-        elif self.is_open and self.decision_tasks.scheduled is None:
+        elif self.is_open and not self.is_full and self.decision_tasks.scheduled is None:
+            override: Override | None = self.draft.get("override")
             self.append(
                 e.DecisionTaskScheduled(
-                    task_list=self.draft.get("task_list"),
+                    task_list=self.draft.get("task_list") if override is None else override.task_list,
                     task_priority=self.started.task_priority,
                     start_to_close_timeout=self.started.task_start_to_close_timeout,
-                    schedule_to_start_timeout="NONE",
+                    schedule_to_start_timeout=override.schedule_to_start_timeout if override else "NONE",
                 )
             )
 

@@ -6,84 +6,40 @@ is refused as a whole, with every problem in one message.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import attrs
 
-from floto.core.decisions import CLOSE_DECISIONS, DECISION_TYPES, Decision
-from floto.core.identifiers import FORBIDDEN_IN_IDS, FORBIDDEN_IN_NAMES, FORBIDDEN_WORD
+from floto.core.decisions import CLOSE_DECISIONS, Decision, ScheduleLambdaFunction
 from floto.core.limits import DATA_LIMIT
 from floto.core.service import commands as c
 from floto.core.service.faults import invalid
+from floto.core.service.texts import (
+    ID,
+    NAME,
+    SECONDS,
+    TIMEOUT,
+    VERSION,
+    Check,
+    lambda_seconds,
+    longest,
+    policy,
+    priority,
+)
 from floto.core.shapes import ActivityType, TaskList, WorkflowType
 from floto.core.wire import camel, lower_first
-
-Check = Callable[[Any], str | None]
-
-_POLICIES = ("TERMINATE", "REQUEST_CANCEL", "ABANDON")
-
-
-def _longest(size: int, least: int = 0) -> Check:
-    def check(value: Any) -> str | None:
-        if not isinstance(value, str):
-            return "Member must be text"
-        if len(value) < least:
-            return f"Member must have length greater than or equal to {least}"
-        return f"Member must have length less than or equal to {size}" if len(value) > size else None
-
-    return check
-
-
-def _identifier(size: int, forbidden: re.Pattern[str]) -> Check:
-    length = _longest(size, least=1)
-
-    def check(value: Any) -> str | None:
-        problem = length(value)
-        if problem is None and (value == FORBIDDEN_WORD or forbidden.search(value)):
-            problem = f"Member must not be 'arn' and must not match {forbidden.pattern}"
-        return problem
-
-    return check
-
-
-def _whole(pattern: str) -> Check:
-    compiled = re.compile(pattern, re.ASCII)
-
-    def check(value: Any) -> str | None:
-        fits = isinstance(value, str) and compiled.fullmatch(value)
-        return None if fits else f"Member must satisfy regular expression pattern: {pattern}"
-
-    return check
-
-
-def _policy(value: Any) -> str | None:
-    if value in _POLICIES:
-        return None
-    return f"Member must satisfy enum value set: [{', '.join(_POLICIES)}]"
-
-
-def _priority(value: Any) -> str | None:
-    problem = _whole(r"-?\d{1,10}")(value)
-    if problem is None and not -(2**31) <= int(value) < 2**31:
-        problem = "Member must be a 32-bit number"
-    return problem
 
 
 def _tags(value: Any) -> str | None:
     if len(value) > _MOST_TAGS:
         return f"Member must have length less than or equal to {_MOST_TAGS}"
-    return next((problem for tag in value if (problem := _longest(256)(tag))), None)
+    return next((problem for tag in value if (problem := longest(256)(tag))), None)
 
 
 _MOST_TAGS = 5
-_DATA = _longest(DATA_LIMIT)
-_ID = _identifier(256, FORBIDDEN_IN_IDS)
-_NAME = _identifier(256, FORBIDDEN_IN_NAMES)
-_SECONDS = r"\d{1,8}"
-_TIMEOUT = _whole(rf"{_SECONDS}|NONE")
+_DATA = longest(DATA_LIMIT)
 
 CHECKS: Mapping[str, Check] = {
     "input": _DATA,
@@ -91,40 +47,43 @@ CHECKS: Mapping[str, Check] = {
     "details": _DATA,
     "control": _DATA,
     "execution_context": _DATA,
-    "reason": _longest(256),
-    "identity": _longest(256),
-    "marker_name": _longest(256, least=1),
-    "signal_name": _longest(256, least=1),
-    "id": _longest(256, least=1),
-    "run_id": _longest(64),
-    "workflow_type_version": _identifier(64, FORBIDDEN_IN_NAMES),
-    "activity_id": _ID,
-    "timer_id": _ID,
-    "workflow_id": _ID,
-    "child_policy": _policy,
-    "task_priority": _priority,
+    "reason": longest(256),
+    "identity": longest(256),
+    "marker_name": longest(256, least=1),
+    "signal_name": longest(256, least=1),
+    "id": longest(256, least=1),
+    "run_id": longest(64),
+    "workflow_type_version": VERSION,
+    "activity_id": ID,
+    "timer_id": ID,
+    "workflow_id": ID,
+    "child_policy": policy,
+    "task_priority": priority,
+    "lambda_role": longest(1_600, least=1),
     "tag_list": _tags,
-    "start_to_fire_timeout": _whole(_SECONDS),
-    "schedule_to_start_timeout": _TIMEOUT,
-    "schedule_to_close_timeout": _TIMEOUT,
-    "start_to_close_timeout": _TIMEOUT,
-    "heartbeat_timeout": _TIMEOUT,
-    "execution_start_to_close_timeout": _TIMEOUT,
-    "task_start_to_close_timeout": _TIMEOUT,
+    "start_to_fire_timeout": SECONDS,
+    "schedule_to_start_timeout": TIMEOUT,
+    "schedule_to_close_timeout": TIMEOUT,
+    "start_to_close_timeout": TIMEOUT,
+    "heartbeat_timeout": TIMEOUT,
+    "execution_start_to_close_timeout": TIMEOUT,
+    "task_start_to_close_timeout": TIMEOUT,
+    "task_list_schedule_to_start_timeout": TIMEOUT,
 }
 
 #: The shapes inside a decision or command.
 _NESTED: Mapping[type, Mapping[str, Check]] = {
-    TaskList: {"name": _NAME},
-    ActivityType: {"name": _NAME, "version": _identifier(64, FORBIDDEN_IN_NAMES)},
-    WorkflowType: {"name": _NAME, "version": _identifier(64, FORBIDDEN_IN_NAMES)},
+    TaskList: {"name": NAME},
+    ActivityType: {"name": NAME, "version": VERSION},
+    WorkflowType: {"name": NAME, "version": VERSION},
 }
 
 #: Fields that may hold less here than elsewhere.
 _STRICTER: Mapping[tuple[type, str], Check] = {
-    (c.StartWorkflowExecution, "execution_start_to_close_timeout"): _whole(_SECONDS),
-    (c.RecordActivityTaskHeartbeat, "details"): _longest(2_048),
-    (DECISION_TYPES["ScheduleLambdaFunction"], "name"): _longest(64, least=1),
+    (c.StartWorkflowExecution, "execution_start_to_close_timeout"): SECONDS,
+    (c.RecordActivityTaskHeartbeat, "details"): longest(2_048),
+    (ScheduleLambdaFunction, "name"): longest(64, least=1),
+    (ScheduleLambdaFunction, "start_to_close_timeout"): lambda_seconds,
 }
 
 
@@ -175,6 +134,8 @@ _FROM_OUTSIDE = (
     c.RespondActivityTaskFailed,
     c.RespondActivityTaskCanceled,
     c.RecordActivityTaskHeartbeat,
+    c.RespondLambdaFunctionCompleted,
+    c.RespondLambdaFunctionFailed,
 )
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+from attrs import evolve
 
 from floto.core.events import Event, WorkflowExecutionStarted
 from floto.core.service import commands as c
@@ -21,12 +24,13 @@ def start(call: Call) -> Response:
     return {"runId": call.engine.start(call.domain, command, call.new_run_id(), call.now).run_id}
 
 
-def _tell(cls: type) -> Handler:
-    """An operation that tells one open run something."""
+def _tell(cls: Any, **settled: str) -> Handler:
+    """An operation that tells one open run something; ``settled`` is what callers cannot say."""
 
     def handle(call: Call) -> Response:
         target = ToWorkflow(call.request["workflowId"], call.request.get("runId"))
-        call.engine.tell(call.domain, target, read(cls, call.request), call.now)
+        command = evolve(read(cls, call.request), **settled)
+        call.engine.tell(call.domain, target, command, call.now)
         return {}
 
     return handle
@@ -137,7 +141,7 @@ OPERATIONS: Mapping[str, Handler] = {
     "StartWorkflowExecution": start,
     "SignalWorkflowExecution": _tell(c.SignalWorkflowExecution),
     "RequestCancelWorkflowExecution": _tell(c.RequestCancelWorkflowExecution),
-    "TerminateWorkflowExecution": _tell(c.TerminateWorkflowExecution),
+    "TerminateWorkflowExecution": _tell(c.TerminateWorkflowExecution, cause=c.OPERATOR),
     "DescribeWorkflowExecution": describe,
     "GetWorkflowExecutionHistory": history,
 }
