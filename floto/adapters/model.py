@@ -1,0 +1,343 @@
+"""Amazon's own model of SWF, as botocore ships it: what requests may hold, and how JSON has responses.
+
+The model says what is required, types, lengths, enums and ranges; what only SWF's prose says of texts
+(characters of names, numbers in time-outs) is in ``floto.core.service.texts``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any, cast
+
+from botocore.loaders import Loader
+from botocore.model import ListShape, ServiceModel, Shape, StringShape, StructureShape
+
+from floto.core import wire
+from floto.core.errors import ServiceFault
+from floto.core.identifiers import shown
+from floto.core.service.faults import invalid
+from floto.core.service.texts import PROSE, Check
+
+#: The models that botocore brings, whatever else there is in the user's home.
+LOADER = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+API_VERSION = "2012-01-25"
+MODEL = ServiceModel(LOADER.load_service_model("swf", "service-2", API_VERSION), "swf")
+#: SWF's own names of its operations.
+OPERATIONS: tuple[str, ...] = tuple(MODEL.operation_names)
+
+#: How SWF quotes an enum where that is not the order of its model.
+ENUM_ORDER: Mapping[str, tuple[str, ...]] = {
+    "DecisionType": (
+        "CompleteWorkflowExecution",
+        "StartTimer",
+        "RequestCancelExternalWorkflowExecution",
+        "SignalExternalWorkflowExecution",
+        "CancelTimer",
+        "RecordMarker",
+        "ScheduleActivityTask",
+        "ContinueAsNewWorkflowExecution",
+        "ScheduleLambdaFunction",
+        "FailWorkflowExecution",
+        "RequestCancelActivityTask",
+        "StartChildWorkflowExecution",
+        "CancelWorkflowExecution",
+    ),
+}
+
+#: Once so many problems were found, the rest of a list is not looked at: no answer is much longer than its
+#: request, however the request was made up.
+_MOST_PROBLEMS = 10
+_QUOTED = 80
+_INT32 = range(-(2**31), 2**31)
+
+#: Takes a value, the place where it stands, and the list that problems are added to.
+_Reader = Callable[[Any, str, list[str]], Any]
+_Writer = Callable[[Any], Any]
+
+
+def check(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the members of a request that the model knows, without nulls, its times as datetimes in UTC.
+
+    Raises ``ServiceFault``: ``SerializationException`` for a value of the wrong JSON type,
+    ``ValidationException`` for everything else, in SWF's words. A list may be as long as the request: whoever
+    reads requests from outside must limit their size (SWF's own limit is 1 MB).
+    """
+    found: list[str] = []
+    checked: dict[str, Any] = _request_reader(operation)(request, "", found)
+    if found:
+        noun = "error" if len(found) == 1 else "errors"
+        message = f"{len(found)} validation {noun} detected: {'; '.join(found)}"
+        raise invalid(message)
+    return checked
+
+
+def to_wire(operation: str, response: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a response as JSON has it: times are epoch seconds, to the millisecond."""
+    written: dict[str, Any] = _response_writer(operation)(response)
+    return written
+
+
+@cache
+def faults_of(operation: str) -> frozenset[str]:
+    """The codes of the faults that an operation is modelled with; any may also have codes common to all."""
+    return frozenset(shape.name for shape in MODEL.operation_model(operation).error_shapes)
+
+
+@cache
+def has_output(operation: str) -> bool:
+    """Whether an operation answers anything; one that does not sends an empty body."""
+    return MODEL.operation_model(operation).output_shape is not None
+
+
+def input_shape(operation: str) -> StructureShape:
+    """What an operation takes; there is none that takes nothing."""
+    return cast("StructureShape", MODEL.operation_model(operation).input_shape)
+
+
+@cache
+def _request_reader(operation: str) -> _Reader:
+    if operation not in OPERATIONS:
+        msg = f"SWF has no operation {operation:.{_QUOTED}}"
+        raise ServiceFault(code="UnknownOperationException", message=msg)
+    return _reader(input_shape(operation))
+
+
+def _reader(shape: Any, member: str = "") -> _Reader:
+    """Compile a shape, once, to what reads its values where it is this member of another."""
+    special = _SPECIAL.get(shape.name)
+    reader = _READERS[shape.type_name](shape) if special is None else special(shape)
+    prose = PROSE.get(member) or PROSE.get(shape.name)
+    return reader if prose is None else _strict(reader, prose)
+
+
+def _strict(reader: _Reader, prose: Check) -> _Reader:
+    def read(value: Any, at: str, found: list[str]) -> Any:
+        before = len(found)
+        text = reader(value, at, found)
+        if len(found) == before and (constraint := prose(text)):
+            found.append(_problem(text, at, constraint))
+        return text
+
+    return read
+
+
+def _structure(shape: StructureShape) -> _Reader:
+    rows = [
+        (name, name in shape.required_members, _reader(member, f"{shape.name}.{name}"))
+        for name, member in shape.members.items()
+    ]
+
+    def read(value: Any, at: str, found: list[str]) -> dict[str, Any]:
+        if type(value) is not dict and not isinstance(value, Mapping):
+            raise _unreadable(at, "an object", value)
+        prefix = f"{at}." if at else ""
+        given = value.get
+        members = {}
+        for name, required, read_member in rows:
+            item = given(name)
+            if item is not None:
+                members[name] = read_member(item, prefix + name, found)
+            elif required:
+                found.append(_null(prefix + name))
+        return members
+
+    return read
+
+
+def _list(shape: ListShape) -> _Reader:
+    read_item, broken = _reader(shape.member), _bounds(shape, "length")
+
+    def read(value: Any, at: str, found: list[str]) -> list[Any]:
+        if not isinstance(value, list | tuple):
+            raise _unreadable(at, "a list", value)
+        items: list[Any] = []
+        for number, item in enumerate(value, start=1):
+            if len(found) >= _MOST_PROBLEMS:
+                break
+            place = f"{at}.{number}.member"
+            if item is None:
+                found.append(_null(place))
+            else:
+                items.append(read_item(item, place, found))
+        if constraint := broken(len(value)):
+            found.append(_problem(f"[{', '.join(map(str, items))}]", at, constraint))
+        return items
+
+    return read
+
+
+def _text(value: Any, at: str) -> str:
+    """Text that can be written down: a half of a surrogate pair cannot."""
+    if not isinstance(value, str):
+        raise _unreadable(at, "text", value)
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise _unreadable(at, "text", value) from None
+    # An enum's member, say, is text as well, but not all that text is.
+    return str.__str__(value)
+
+
+def _string(shape: StringShape) -> _Reader:
+    if shape.enum:
+        return _enum(shape)
+    broken = _bounds(shape, "length")
+
+    def read(value: Any, at: str, found: list[str]) -> str:
+        text = _text(value, at)
+        if constraint := broken(len(text)):
+            found.append(_problem(text, at, constraint))
+        return text
+
+    return read
+
+
+def _enum(shape: StringShape) -> _Reader:
+    allowed = frozenset(shape.enum)
+    quoted = ", ".join(ENUM_ORDER.get(shape.name, shape.enum))
+
+    def read(value: Any, at: str, found: list[str]) -> str:
+        text = _text(value, at)
+        if text not in allowed:
+            found.append(_problem(text, at, f"Member must satisfy enum value set: [{quoted}]"))
+        return text
+
+    return read
+
+
+def _integer(shape: Shape) -> _Reader:
+    broken = _bounds(shape, "value")
+
+    def read(value: Any, at: str, found: list[str]) -> int:
+        if type(value) is not int or value not in _INT32:
+            raise _unreadable(at, "a whole number of 32 bits", value)
+        if constraint := broken(value):
+            found.append(_problem(str(value), at, constraint))
+        return value
+
+    return read
+
+
+def _boolean(_shape: Shape) -> _Reader:
+    def read(value: Any, at: str, _found: list[str]) -> bool:
+        if type(value) is not bool:
+            raise _unreadable(at, "true or false", value)
+        return value
+
+    return read
+
+
+def _timestamp(_shape: Shape) -> _Reader:
+    def read(value: Any, at: str, _found: list[str]) -> datetime:
+        try:
+            return wire.moment(value)
+        except wire.WireError:
+            raise _unreadable(at, "a time of the years 1 to 9999 in epoch seconds", value) from None
+
+    return read
+
+
+def _decision(shape: StructureShape) -> _Reader:
+    """Read a decision: it needs the attributes of its own type; those of other types are checked too."""
+    read_members = _structure(shape)
+    needs = _attributes_needed(shape)
+
+    def read(value: Any, at: str, found: list[str]) -> dict[str, Any]:
+        decision: dict[str, Any] = read_members(value, at, found)
+        attributes, required = needs.get(decision.get("decisionType", ""), ("", ()))
+        if attributes not in decision:
+            # All that is required is missing then, as moto has it. In 2012 the service was seen to say
+            # "StartTimerDecisionAttributes must be specified for decision of type StartTimer".
+            found.extend(_null(f"{at}.{attributes}.{name}") for name in required)
+        return decision
+
+    return read
+
+
+def _attributes_needed(decision: StructureShape) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """By type of decision: the member with its attributes, and what is required of those."""
+    keys = {kind: f"{wire.lower_first(kind)}DecisionAttributes" for kind in ENUM_ORDER["DecisionType"]}
+    members: Mapping[str, Any] = decision.members
+    return {kind: (key, tuple(members[key].required_members)) for kind, key in keys.items()}
+
+
+_READERS: Mapping[str, Callable[[Any], _Reader]] = {
+    "structure": _structure,
+    "list": _list,
+    "string": _string,
+    "integer": _integer,
+    "boolean": _boolean,
+    "timestamp": _timestamp,
+}
+#: Shapes that need more than their type says.
+_SPECIAL: Mapping[str, Callable[[Any], _Reader]] = {"Decision": _decision}
+
+
+def _bounds(shape: Shape, measure: str) -> Callable[[int], str | None]:
+    """What a size is held against; lengths are in characters or items."""
+    least, most = shape.metadata.get("min", 0), shape.metadata.get("max")
+
+    def broken(size: int) -> str | None:
+        if most is not None and size > most:
+            return f"Member must have {measure} less than or equal to {most}"
+        if size < least:
+            return f"Member must have {measure} greater than or equal to {least}"
+        return None
+
+    return broken
+
+
+def _null(at: str) -> str:
+    return f"Value null at '{at}' failed to satisfy constraint: Member must not be null"
+
+
+def _problem(value: str, at: str, constraint: str) -> str:
+    return f"Value '{value:.{_QUOTED}}' at '{at}' failed to satisfy constraint: {constraint}"
+
+
+def _unreadable(at: str, due: str, value: Any) -> ServiceFault:
+    where = f"Value at '{at}'" if at else "The request"
+    return ServiceFault("SerializationException", f"{where} must be {due}, not {shown(value)}")
+
+
+@cache
+def _response_writer(operation: str) -> _Writer:
+    shape = MODEL.operation_model(operation).output_shape
+    return (None if shape is None else _writer(shape)) or dict
+
+
+def _writer(shape: Any) -> _Writer | None:
+    """Compile a shape, once, to what writes its values; None if JSON has them as they are."""
+    make = _WRITERS.get(shape.type_name)
+    return None if make is None else make(shape)
+
+
+def _write_structure(shape: StructureShape) -> _Writer | None:
+    writers = {
+        name: writer for name, member in shape.members.items() if (writer := _writer(member)) is not None
+    }
+
+    def write(value: Mapping[str, Any]) -> dict[str, Any]:
+        changed = {name: writer(value[name]) for name, writer in writers.items() if name in value}
+        return {**value, **changed}
+
+    return write if writers else None
+
+
+def _write_list(shape: ListShape) -> _Writer | None:
+    writer = _writer(shape.member)
+    return None if writer is None else lambda values: [writer(value) for value in values]
+
+
+def _write_timestamp(_shape: Shape) -> _Writer:
+    return lambda at: round(at.timestamp(), 3)
+
+
+_WRITERS: Mapping[str, Callable[[Any], _Writer | None]] = {
+    "structure": _write_structure,
+    "list": _write_list,
+    "timestamp": _write_timestamp,
+}

@@ -1,0 +1,124 @@
+"""Who invokes Lambda functions: Python functions of this process, by name."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from attrs import define
+
+from floto.adapters.sqlite.host import Host
+from floto.core.errors import ServiceError, UnknownResource
+from floto.core.limits import DATA_LIMIT
+from floto.core.service import commands as c
+from floto.core.service.engine import LambdaTask
+from floto.core.service.records import Place
+from floto.core.service.tokens import LAMBDA_LIST, TaskKind
+
+log = logging.getLogger("floto")
+
+#: Takes its input, read from JSON, and returns what JSON can hold.
+Function = Callable[[Any], Any]
+
+_AT_ONCE = 16
+_LOOK_SECONDS = 0.05
+_LONGEST_REASON = 256
+#: Lambda's own words for what is wrong with an invocation.
+_UNKNOWN, _NO_JSON = "ResourceNotFoundException", "InvalidRequestContentException"
+_TOO_LARGE = "Function.ResponseSizeTooLarge"
+
+
+@define
+class Failure(Exception):
+    """What Lambda says of an invocation that returned nothing."""
+
+    reason: str
+    details: str
+
+
+class Invoker:
+    """Takes Lambda tasks of every domain of a host and reports what their functions returned."""
+
+    def __init__(self, host: Host, functions: Mapping[str, Function]) -> None:
+        self._host = host
+        self._functions = dict(functions)
+        self._news = threading.Event()
+        self._closed = False
+        self._slots = threading.Semaphore(_AT_ONCE)
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="floto-lambda")
+        host.listen(self._news.set)
+        self._thread = threading.Thread(target=self._run, name="floto-lambda", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more; what runs is not waited for, and invoked again by whoever opens the file next."""
+        self._closed = True
+        self._news.set()
+        self._thread.join()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._slots.acquire()
+            self._news.clear()
+            task = self._next()
+            if task is None:
+                self._slots.release()
+                self._news.wait(_LOOK_SECONDS)
+            else:
+                self._pool.submit(self._work, task)
+
+    def _next(self) -> LambdaTask | None:
+        engine = self._host.engine
+        try:
+            self._host.look()
+            for domain in self._host.read(lambda _now: self._host.store.domains()):
+                name = domain.name
+                place = Place(name, TaskKind.LAMBDA, LAMBDA_LIST)
+                task = self._host.attempt(place, lambda now, name=name: engine.poll_lambda(name, now))  # type: ignore[misc]
+                if task is not None:
+                    return task
+        except ServiceError:
+            if not self._closed:
+                log.exception("no Lambda functions are invoked for a moment")
+        return None
+
+    def _work(self, task: LambdaTask) -> None:
+        try:
+            self._report(c.RespondLambdaFunctionCompleted, task, result=self._result(task))
+        except Failure as failure:
+            self._report(c.RespondLambdaFunctionFailed, task, reason=failure.reason, details=failure.details)
+        finally:
+            self._slots.release()
+
+    def _result(self, task: LambdaTask) -> str:
+        function = self._functions.get(task.name)
+        if function is None:
+            raise Failure(_UNKNOWN, f"Function not found: {task.name}")
+        try:
+            # A function that gets no input gets an empty one.
+            given = json.loads(task.input or "{}")
+        except (ValueError, RecursionError) as error:
+            raise Failure(_NO_JSON, f"the input is no JSON: {error}") from error
+        try:
+            result = json.dumps(function(given))
+        except Exception as error:
+            log.info("Lambda function %s failed", task.name, exc_info=True)
+            details = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)})
+            raise Failure(type(error).__name__[:_LONGEST_REASON], details[:DATA_LIMIT]) from error
+        if len(result) > DATA_LIMIT:
+            raise Failure(_TOO_LARGE, f"the result has {len(result)} characters; SWF takes {DATA_LIMIT}")
+        return result
+
+    def _report(self, answer: type, task: LambdaTask, **fields: Any) -> None:
+        try:
+            self._host.write(lambda now: self._host.engine.respond(answer, task.token, now, **fields))
+        except UnknownResource as fault:
+            log.info("Lambda function %s: its result came too late (%s)", task.name, fault)
+        except ServiceError:
+            if not self._closed:
+                log.exception("Lambda function %s: its result could not be recorded", task.name)

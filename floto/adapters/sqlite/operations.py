@@ -1,0 +1,120 @@
+"""SWF's 39 operations on one SQLite file: requests and responses as boto3 has them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from floto.adapters import model
+from floto.adapters.sqlite.host import Host
+from floto.adapters.sqlite.invoker import Function, Invoker
+from floto.adapters.sqlite.schema import Durability
+from floto.adapters.sqlite.service import utc_now
+from floto.core.ports import Clock
+from floto.core.service.api import Api
+from floto.core.service.api.call import Request, Response
+from floto.core.service.api.tasks import IDLE
+from floto.core.service.records import Place
+from floto.core.service.tokens import TaskKind, run_id_from
+
+#: As long as SWF holds a poll.
+POLL_SECONDS = 60.0
+
+_POLLS = {"PollForDecisionTask": TaskKind.DECISION, "PollForActivityTask": TaskKind.ACTIVITY}
+#: How the operations that change nothing begin.
+_READS = ("Count", "Describe", "Get", "List")
+
+
+def new_run_id() -> str:
+    """A run id that was never used before."""
+    return run_id_from(secrets.token_bytes(32))
+
+
+class SqliteOperations:
+    """SWF on a file that any number of threads and processes may share.
+
+    ``functions`` are the Lambda functions by name, each called with its input read from JSON;
+    without any, SWF's answer is that there is no Lambda here. ``poll_seconds`` is how long an
+    idle poll is held.
+    """
+
+    def __init__(  # noqa: PLR0913 - all but the path are optional and named
+        self,
+        path: str | Path,
+        *,
+        clock: Clock = utc_now,
+        durability: Durability = "full",
+        functions: Mapping[str, Function] | None = None,
+        poll_seconds: float = POLL_SECONDS,
+        run_ids: Callable[[], str] = new_run_id,
+    ) -> None:
+        self._host = Host(path, clock, durability, for_clients=True, invokes_lambda=functions is not None)
+        self._api = Api(self._host.engine, self._host.store, run_ids)
+        self._poll_seconds = poll_seconds
+        self._invoker = None if functions is None else Invoker(self._host, functions)
+
+    def call(self, operation: str, request: Request) -> Response:
+        """Carry out an operation; a poll waits for its task.
+
+        Raises ``ServiceFault`` with SWF's code and message, ``ServiceUnavailable`` where the same
+        call may succeed later, and ``ServiceError`` once this is closed.
+        """
+        checked = model.check(operation, request)
+        place = self.place(operation, checked)
+        if place is None:
+            return self._once(operation, checked)
+        task = self._host.poll(place, self._take(operation, checked), self._poll_seconds)
+        return dict(IDLE[operation]) if task is None else task
+
+    def attempt(self, operation: str, request: Request) -> Response | None:
+        """Carry out an operation; a poll that finds no task returns None at once."""
+        checked = model.check(operation, request)
+        place = self.place(operation, checked)
+        if place is None:
+            return self._once(operation, checked)
+        return self._host.attempt(place, self._take(operation, checked))
+
+    def place(self, operation: str, request: Request) -> Place | None:
+        """Where the task waits that a request polls for; None if it does not poll for a new one."""
+        kind = _POLLS.get(operation)
+        if kind is None or request.get("nextPageToken") is not None:
+            return None
+        return Place(request["domain"], kind, request["taskList"]["name"])
+
+    def has_work(self, place: Place) -> bool:
+        """Whether a task waits at a place."""
+        return self._host.has_work(place)
+
+    def listen(self, told: Callable[[], None]) -> None:
+        """Have ``told`` called, in whatever thread, when there may be work for polls."""
+        self._host.listen(told)
+
+    def look(self) -> bool:
+        """Whether another process may have made work, or something is due; listeners are told then.
+
+        To be asked every few hundredths of a second by whoever holds polls of their own.
+        """
+        return self._host.look()
+
+    def close(self) -> None:
+        """Let go of the file; polls end, and tasks that are out stay with the clients that have them."""
+        if self._invoker is not None:
+            self._invoker.close()
+        self._host.close()
+
+    def _once(self, operation: str, request: Request) -> Response:
+        carry_out = partial(self._api.call, operation, request)
+        if operation.startswith(_READS) or operation in _POLLS:
+            return self._host.read(carry_out)
+        return self._host.write(carry_out)
+
+    def _take(self, operation: str, request: Request) -> Callable[[datetime], dict[str, Any] | None]:
+        def take(now: datetime) -> Response | None:
+            response = self._api.call(operation, request, now)
+            return response if response["taskToken"] else None
+
+        return take

@@ -1,0 +1,422 @@
+"""The embedded engine as a client like boto3's."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from threading import Thread
+from typing import Any, get_type_hints
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError, OperationNotPageableError, ParamValidationError
+
+from floto.adapters import model
+from floto.adapters.local import LocalClient, LocalSwf, Method
+from floto.adapters.swf import SwfService
+from floto.core.decisions import CompleteWorkflowExecution, ScheduleActivityTask
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
+from floto.core.ports import StartRequest
+from floto.core.shapes import ActivityType, WorkflowType
+
+#: Long enough for a thread to get to its poll, and never waited for in full.
+PATIENCE = 60.0
+ORDER = {"name": "order", "version": "v1"}
+TASKS = {"name": "orders"}
+TYPE_DEFAULTS = {
+    "defaultTaskList": TASKS,
+    "defaultChildPolicy": "TERMINATE",
+    "defaultTaskStartToCloseTimeout": "60",
+    "defaultExecutionStartToCloseTimeout": "3600",
+}
+
+
+class Scripted:
+    """Operations that do what the test says."""
+
+    def __init__(self, answer: Callable[[], dict[str, Any]] = dict) -> None:
+        self.answer = answer
+        self.calls: list[tuple[str, Mapping[str, Any]]] = []
+        self.closed = 0
+
+    def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        self.calls.append((operation, request))
+        return self.answer()
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def raising(error: Exception) -> LocalClient:
+    def answer() -> dict[str, Any]:
+        raise error
+
+    return LocalClient(Scripted(answer))
+
+
+@cache
+def boto3_client() -> Any:
+    return boto3.client("swf", region_name="us-east-1", config=Config(signature_version=UNSIGNED))
+
+
+@pytest.fixture
+def swf(tmp_path: Path) -> Iterator[LocalSwf]:
+    with LocalSwf(tmp_path / "swf.db", durability="normal", poll_seconds=0.05) as client:
+        client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="30")
+        client.register_workflow_type(domain="shop", **ORDER, **TYPE_DEFAULTS)
+        yield client
+
+
+def start(swf: LocalSwf, workflow_id: str = "order-1") -> dict[str, str]:
+    reply = swf.start_workflow_execution(domain="shop", workflowId=workflow_id, workflowType=ORDER)
+    return {"workflowId": workflow_id, "runId": reply["runId"]}
+
+
+def next_decision(swf: LocalSwf) -> dict[str, Any]:
+    return swf.poll_for_decision_task(domain="shop", taskList=TASKS)
+
+
+# What it has in common with boto3's.
+
+
+def test_the_methods_are_those_of_boto3() -> None:
+    theirs = boto3_client()
+    assert LocalClient.meta.method_to_api_mapping == theirs.meta.method_to_api_mapping
+    methods = theirs.meta.method_to_api_mapping.keys()
+    assert len(methods) == 39
+    assert methods < set(dir(LocalClient))
+    typed = {name for name, hint in get_type_hints(LocalClient).items() if hint == Method}
+    assert typed == methods
+
+
+def test_a_method_says_what_it_is() -> None:
+    method = LocalClient.start_workflow_execution
+    assert inspect.isfunction(method)
+    assert method.__qualname__ == "LocalClient.start_workflow_execution"
+    assert method.__doc__ == (
+        "Starts an execution of the workflow type in the specified domain using the provided "
+        "workflowId and input data."
+    )
+    for name in LocalClient.meta.method_to_api_mapping:
+        said = getattr(LocalClient, name).__doc__
+        assert said
+        assert not {"<", ">", "\n"} & set(said)
+
+
+def test_a_method_calls_its_operation() -> None:
+    scripted = Scripted(lambda: {"taskToken": ""})
+    reply = LocalClient(scripted).poll_for_activity_task(domain="shop", taskList=TASKS)
+    assert scripted.calls == [("PollForActivityTask", {"domain": "shop", "taskList": TASKS})]
+    metadata = reply.pop("ResponseMetadata")
+    assert reply == {"taskToken": ""}
+    assert metadata.pop("RequestId")
+    assert metadata == {"HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0}
+
+
+def test_requests_have_ids_of_their_own() -> None:
+    client = LocalClient(Scripted())
+    ids = {client.describe_domain(name="shop")["ResponseMetadata"]["RequestId"] for _ in range(9)}
+    assert len(ids) == 9
+
+
+@pytest.mark.parametrize("client", [LocalClient(Scripted()), None], ids=["floto", "boto3"])
+def test_arguments_must_be_named_and_known(client: Any) -> None:
+    client = client or boto3_client()
+    with pytest.raises(TypeError, match=r"^describe_domain\(\) only accepts keyword arguments\.$"):
+        client.describe_domain("shop")
+    with pytest.raises(ParamValidationError, match='Unknown parameter in input: "nam", must be one of: name'):
+        client.describe_domain(name="shop", nam="shop")
+
+
+def test_it_says_what_it_is() -> None:
+    client = LocalClient(Scripted())
+    assert client.meta.service_model is model.MODEL
+    assert client.meta.region_name == "local"
+    assert client.meta.endpoint_url is None
+    assert client.waiter_names == boto3_client().waiter_names == []
+    with pytest.raises(ValueError, match="Waiter does not exist: run_closed"):
+        client.get_waiter("run_closed")
+
+
+def test_it_closes_what_it_was_given() -> None:
+    scripted = Scripted()
+    with LocalClient(scripted) as client:
+        assert scripted.closed == 0
+    assert scripted.closed == 1
+    client.close()
+    assert scripted.closed == 2
+
+
+# Errors.
+
+
+@pytest.mark.parametrize("code", sorted(shape.name for shape in model.MODEL.error_shapes))
+def test_modelled_faults_have_classes(code: str) -> None:
+    client = raising(ServiceFault(code, "why"))
+    with pytest.raises(getattr(client.exceptions, code)) as raised:
+        client.describe_domain(name="shop")
+    error = raised.value
+    assert isinstance(error, ClientError)
+    assert error.operation_name == "DescribeDomain"
+    assert error.response["Error"] == {"Code": code, "Message": "why"}
+    assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    assert str(error) == f"An error occurred ({code}) when calling the DescribeDomain operation: why"
+
+
+def test_other_faults_are_client_errors() -> None:
+    client = raising(ServiceFault("ValidationException", "Invalid token"))
+    with pytest.raises(ClientError) as raised:
+        client.respond_activity_task_completed(taskToken="?")
+    assert type(raised.value) is ClientError
+    assert client.exceptions.ClientError is ClientError
+    assert raised.value.response["Error"] == {"Code": "ValidationException", "Message": "Invalid token"}
+
+
+def test_what_may_pass_later_looks_like_it() -> None:
+    client = raising(ServiceUnavailable("the file is locked"))
+    with pytest.raises(ClientError) as raised:
+        client.describe_domain(name="shop")
+    assert raised.value.response["Error"] == {"Code": "ServiceUnavailable", "Message": "the file is locked"}
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    with pytest.raises(ServiceUnavailable):
+        SwfService(client, "shop").signal_workflow_execution("order-1", "paid")
+
+
+def test_trouble_of_other_kinds_stays_what_it_is() -> None:
+    with pytest.raises(ServiceError, match="closed"):
+        raising(ServiceError("closed")).describe_domain(name="shop")
+
+
+# Paginators.
+
+
+def test_what_can_be_paged_is_what_boto3_pages() -> None:
+    client, theirs = LocalClient(Scripted()), boto3_client()
+    methods = client.meta.method_to_api_mapping
+    paged = {name for name in methods if client.can_paginate(name)}
+    assert paged == {name for name in methods if theirs.can_paginate(name)}
+    assert len(paged) == 7
+    assert not client.can_paginate("make_coffee")
+    with pytest.raises(OperationNotPageableError):
+        client.get_paginator("describe_domain")
+
+
+def test_a_paginator_repeats_the_call_with_its_tokens() -> None:
+    replies: Iterator[dict[str, Any]] = iter(
+        [{"domainInfos": [{"name": "a"}], "nextPageToken": "more"}, {"domainInfos": []}]
+    )
+    scripted = Scripted(lambda: next(replies))
+    pages = (
+        LocalClient(scripted)
+        .get_paginator("list_domains")
+        .paginate(registrationStatus="REGISTERED", PaginationConfig={"PageSize": 1})
+    )
+    assert pages.build_full_result() == {"domainInfos": [{"name": "a"}]}
+    first = {"registrationStatus": "REGISTERED", "maximumPageSize": 1}
+    assert [dict(request) for _, request in scripted.calls][1] == {**first, "nextPageToken": "more"}
+
+
+_SINCE = {"startTimeFilter": {"oldestDate": datetime(1970, 1, 2, tzinfo=UTC)}}
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "request_"),
+    [
+        ("list_domains", "domainInfos", {"registrationStatus": "DEPRECATED"}),
+        ("list_activity_types", "typeInfos", {"domain": "shop", "registrationStatus": "REGISTERED"}),
+        ("list_workflow_types", "typeInfos", {"domain": "shop", "registrationStatus": "DEPRECATED"}),
+        ("list_open_workflow_executions", "executionInfos", {"domain": "shop", **_SINCE}),
+        ("list_closed_workflow_executions", "executionInfos", {"domain": "shop", **_SINCE}),
+    ],
+)
+def test_lists_are_paged(swf: LocalSwf, method: str, key: str, request_: dict[str, Any]) -> None:
+    """Five of everything, two on a page."""
+    for number in map(str, range(5)):
+        swf.register_domain(name=number, workflowExecutionRetentionPeriodInDays="1")
+        swf.deprecate_domain(name=number)
+        swf.register_activity_type(domain="shop", name="pack", version=number)
+        swf.register_workflow_type(domain="shop", name="send", version=number)
+        swf.deprecate_workflow_type(domain="shop", workflowType={"name": "send", "version": number})
+        start(swf, f"open-{number}")
+        start(swf, f"closed-{number}")
+        swf.terminate_workflow_execution(domain="shop", workflowId=f"closed-{number}")
+    pages = list(swf.get_paginator(method).paginate(**request_, PaginationConfig={"PageSize": 2}))
+    assert [len(page[key]) for page in pages] == [2, 2, 1]
+    assert [info for page in pages for info in page[key]] == getattr(swf, method)(**request_)[key]
+
+
+def test_a_history_is_paged_and_taken_up_again(swf: LocalSwf) -> None:
+    run = start(swf)
+    for number in range(7):
+        swf.signal_workflow_execution(domain="shop", workflowId="order-1", signalName=f"s{number}")
+    whole = swf.get_workflow_execution_history(domain="shop", execution=run)["events"]
+    assert [event["eventId"] for event in whole] == list(range(1, 10))
+    assert all(event["eventTimestamp"].tzinfo is not None for event in whole)
+
+    paginator = swf.get_paginator("get_workflow_execution_history")
+    pages = list(paginator.paginate(domain="shop", execution=run, PaginationConfig={"PageSize": 4}))
+    assert [len(page["events"]) for page in pages] == [4, 4, 1]
+    assert [event for page in pages for event in page["events"]] == whole
+
+    some = paginator.paginate(
+        domain="shop", execution=run, PaginationConfig={"PageSize": 4, "MaxItems": 6}
+    ).build_full_result()
+    rest = paginator.paginate(
+        domain="shop",
+        execution=run,
+        PaginationConfig={"PageSize": 4, "StartingToken": some["NextToken"]},
+    ).build_full_result()
+    assert some["events"] + rest["events"] == whole
+    assert len(some["events"]) == 6
+
+
+def test_a_decision_task_is_paged(swf: LocalSwf) -> None:
+    start(swf)
+    result = (
+        swf.get_paginator("poll_for_decision_task")
+        .paginate(domain="shop", taskList=TASKS, PaginationConfig={"PageSize": 2})
+        .build_full_result()
+    )
+    assert [event["eventType"] for event in result["events"]] == [
+        "WorkflowExecutionStarted",
+        "DecisionTaskScheduled",
+        "DecisionTaskStarted",
+    ]
+    assert result["startedEventId"] == 3
+    swf.respond_decision_task_completed(taskToken=result["taskToken"], decisions=[])
+
+
+# A run from end to end, and what is refused on the way.
+
+
+def test_a_run_from_start_to_end(swf: LocalSwf) -> None:
+    swf.register_activity_type(domain="shop", name="pack", version="v1")
+    run = start(swf)
+    with pytest.raises(swf.exceptions.WorkflowExecutionAlreadyStartedFault):
+        start(swf)
+    task = next_decision(swf)
+    assert task["workflowExecution"] == run
+    pack = {
+        "activityType": {"name": "pack", "version": "v1"},
+        "activityId": "pack-1",
+        "taskList": {"name": "packers"},
+        "scheduleToStartTimeout": "NONE",
+        "scheduleToCloseTimeout": "NONE",
+        "startToCloseTimeout": "60",
+        "heartbeatTimeout": "NONE",
+    }
+    swf.respond_decision_task_completed(
+        taskToken=task["taskToken"],
+        decisions=[{"decisionType": "ScheduleActivityTask", "scheduleActivityTaskDecisionAttributes": pack}],
+    )
+    work = swf.poll_for_activity_task(domain="shop", taskList={"name": "packers"}, identity="me")
+    assert work["activityId"] == "pack-1"
+    assert swf.record_activity_task_heartbeat(taskToken=work["taskToken"])["cancelRequested"] is False
+    swf.respond_activity_task_completed(taskToken=work["taskToken"], result="packed")
+    with pytest.raises(swf.exceptions.UnknownResourceFault, match="Unknown activity, scheduledEventId = 5"):
+        swf.respond_activity_task_completed(taskToken=work["taskToken"])
+    swf.respond_decision_task_completed(
+        taskToken=next_decision(swf)["taskToken"], decisions=[{"decisionType": "CompleteWorkflowExecution"}]
+    )
+    described = swf.describe_workflow_execution(domain="shop", execution=run)
+    assert described["executionInfo"]["closeStatus"] == "COMPLETED"
+    assert next_decision(swf)["taskToken"] == ""
+
+
+def test_the_service_says_what_is_wrong_in_a_request(swf: LocalSwf) -> None:
+    with pytest.raises(ClientError) as raised:
+        swf.start_workflow_execution(domain="shop", workflowType=ORDER)
+    assert raised.value.response["Error"] == {
+        "Code": "ValidationException",
+        "Message": "1 validation error detected: Value null at 'workflowId' failed to satisfy constraint: "
+        "Member must not be null",
+    }
+
+
+def test_a_held_poll_gets_a_task_that_another_thread_makes(tmp_path: Path) -> None:
+    tasks: list[dict[str, Any]] = []
+    with LocalSwf(tmp_path / "swf.db", durability="normal") as swf:
+        swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="30")
+        swf.register_workflow_type(domain="shop", **ORDER, **TYPE_DEFAULTS)
+        poller = Thread(target=lambda: tasks.append(next_decision(swf)))
+        poller.start()
+        run = start(swf)
+        poller.join(PATIENCE)
+        assert [task["workflowExecution"] for task in tasks] == [run]
+
+
+def test_the_file_outlives_the_client(tmp_path: Path) -> None:
+    with LocalSwf(tmp_path / "swf.db") as swf:
+        swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="30")
+        swf.register_workflow_type(domain="shop", **ORDER, **TYPE_DEFAULTS)
+        start(swf)
+        token = next_decision(swf)["taskToken"]
+    with pytest.raises(ServiceError):
+        swf.describe_domain(name="shop")
+    with LocalSwf(str(tmp_path / "swf.db")) as again:
+        again.respond_decision_task_completed(
+            taskToken=token, decisions=[{"decisionType": "CompleteWorkflowExecution"}]
+        )
+
+
+def test_lambda_functions_are_called_by_name(tmp_path: Path) -> None:
+    """The functions that the client was made with are those that runs get."""
+    run_lambda = {"id": "l1", "name": "double", "input": "21"}
+    with LocalSwf(tmp_path / "swf.db", durability="normal", functions={"double": lambda x: x * 2}) as swf:
+        swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="30")
+        swf.register_workflow_type(
+            domain="shop", **ORDER, **TYPE_DEFAULTS, defaultLambdaRole="arn:aws:iam::0:role/any"
+        )
+        start(swf)
+        swf.respond_decision_task_completed(
+            taskToken=next_decision(swf)["taskToken"],
+            decisions=[
+                {
+                    "decisionType": "ScheduleLambdaFunction",
+                    "scheduleLambdaFunctionDecisionAttributes": run_lambda,
+                }
+            ],
+        )
+        events = next_decision(swf)["events"]
+    completed = next(event for event in events if event["eventType"] == "LambdaFunctionCompleted")
+    assert completed["lambdaFunctionCompletedEventAttributes"]["result"] == "42"
+
+
+def test_the_runtime_takes_it_for_swf(swf: LocalSwf) -> None:
+    """``SwfService`` needs nothing of a client that this one does not have."""
+    order, pack = WorkflowType("order", "v2"), ActivityType("pack", "v2")
+    service = SwfService(swf, "shop")
+    service.prepare([order], [pack])
+    service.prepare([order], [pack])
+    run_id = service.start_workflow_execution(
+        StartRequest(workflow_id="order-9", workflow_type=order, task_list="orders", tags=("a",))
+    )
+    service.signal_workflow_execution("order-9", "paid", "now")
+    info = service.latest_execution("order-9")
+    assert info is not None
+    assert (info.execution.run_id, info.close_status) == (run_id, None)
+
+    task = service.poll_for_decision_task("orders", "me", 0)
+    assert task is not None
+    schedule = ScheduleActivityTask(activity_type=pack, activity_id="pack")
+    service.respond_decision_task_completed(task.token, [schedule])
+    work = service.poll_for_activity_task("floto", "me", 0)
+    assert work is not None
+    assert not service.record_activity_task_heartbeat(work.token, "half")
+    service.respond_activity_task_completed(work.token, "done")
+    with pytest.raises(UnknownResource):
+        service.respond_activity_task_failed(work.token, "late", None)
+    task = service.poll_for_decision_task("orders", "me", 0)
+    assert task is not None
+    service.respond_decision_task_completed(task.token, [CompleteWorkflowExecution(result="ok")])
+
+    info = service.latest_execution("order-9")
+    assert info is not None
+    assert info.close_status == "COMPLETED"
+    assert next(event.id for event in service.history(info.execution, after=5)) == 6
+    assert service.poll_for_decision_task("orders", "me", 0) is None
