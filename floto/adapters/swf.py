@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -72,17 +73,33 @@ _ACTIVITY_DEFAULTS: dict[str, Any] = {
 }
 
 
-def make_client(region: str | None = None, endpoint_url: str | None = None) -> Any:
+def make_client(
+    region: str | None = None, endpoint_url: str | None = None, *, on_this_machine: bool = False
+) -> Any:
     """Make a boto3 client fit for long polls; raises ``ServiceFault`` where AWS is not configured.
 
-    Its own retries are off: floto's deciders and workers retry, and can be stopped meanwhile.
+    Its own retries are off: floto's deciders and workers retry, and can be stopped meanwhile. A service
+    ``on_this_machine`` needs no configuration, is asked directly, and with any keys where there are none.
     """
     config = Config(
         read_timeout=_READ_SECONDS,
         retries={"total_max_attempts": 1},
         max_pool_connections=_CONNECTIONS,
+        proxies={} if on_this_machine else None,
     )
-    return _call(boto3.client, "swf", region_name=region, endpoint_url=endpoint_url, config=config)
+    session = _call(_local_session) if on_this_machine else boto3
+    return _call(session.client, "swf", region_name=region, endpoint_url=endpoint_url, config=config)
+
+
+def _local_session() -> Any:
+    session = botocore.session.Session()
+    # The metadata service of a cloud would keep everybody waiting who is not in one.
+    session.get_component("credential_provider").remove("iam-role")
+    if session.get_credentials() is None:
+        session.set_credentials("local", "local")
+    if session.get_config_variable("region") is None:
+        session.set_config_variable("region", "us-east-1")
+    return boto3.Session(botocore_session=session)
 
 
 class SwfService:

@@ -1,4 +1,4 @@
-"""The command ``floto``: run a spec, or check one."""
+"""The command ``floto``: run a spec, check one, or be SWF for others."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from floto.core.limits import EVENT_LIMIT
 from floto.core.specs import ActivityTask, DeciderSpec
 from floto.core.state import State
 from floto.runtime.activities import DEFAULT
+from floto.runtime.cli_server import server_command
 from floto.runtime.loading import load_json, load_module, load_spec
 from floto.runtime.progress import shown
 from floto.runtime.run import Listener, new_workflow_id, run
@@ -57,6 +58,9 @@ def _exit_code() -> int:
 @click.version_option(floto.__version__, prog_name="floto")
 def cli() -> None:
     """Run workflows for Amazon SWF, on SWF itself or on one file."""
+
+
+cli.add_command(server_command)
 
 
 @cli.command("run")

@@ -7,7 +7,9 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from attrs import define
 
@@ -39,8 +41,9 @@ def connect(url: str, domain: str | None = None) -> Service:
 
     ``sqlite:///relative.db`` and ``sqlite:////absolute.db`` are files of the embedded
     engine, ``memory:`` is one that is gone with the process; ``aws`` and ``aws:REGION``
-    are Amazon SWF, and ``http://host:port`` is anything that speaks its protocol. Raises
-    ``UnknownService``, or ``ServiceFault`` where AWS is not configured.
+    are Amazon SWF, and ``http://host:port`` is anything that speaks its protocol; on
+    loopback it needs no configuration of AWS. Raises ``UnknownService``, or ``ServiceFault``
+    where AWS is not configured.
     """
     domain = domain or DEFAULT_DOMAIN
     if url == "memory:":
@@ -76,7 +79,16 @@ def _sqlite(path: str, domain: str) -> Service:
 def _swf(region: str | None, endpoint_url: str | None, domain: str) -> Service:
     from floto.adapters.swf import SwfService, make_client  # noqa: PLC0415
 
-    return SwfService(make_client(region, endpoint_url), domain)
+    client = make_client(region, endpoint_url, on_this_machine=_is_loopback(endpoint_url))
+    return SwfService(client, domain)
+
+
+def _is_loopback(url: str | None) -> bool:
+    try:
+        host = urlsplit(url or "").hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def service_for(service: Service | str | None, domain: str | None) -> Service:

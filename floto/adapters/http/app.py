@@ -1,0 +1,220 @@
+"""SWF's JSON protocol as an ASGI application: one route for all operations, and one for health checks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from attrs import frozen
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from floto.adapters import model
+from floto.adapters.http.errors import refusal, unknown_operation
+from floto.adapters.http.ports import Operations
+from floto.adapters.http.requests import Hosts, need_json, operation_of, parse, read_body
+from floto.adapters.http.signatures import Keys, verify
+from floto.adapters.http.waiting import Attempt, Polls
+from floto.core.ports import Clock
+from floto.core.service.api.tasks import IDLE
+from floto.core.service.records import Place
+
+log = logging.getLogger("floto")
+
+T = TypeVar("T")
+
+#: As long as SWF holds a poll.
+POLL_SECONDS = 60.0
+#: Calls at a time; the file lets one write in any case.
+_THREADS = 16
+_MEDIA_TYPE = "application/x-amz-json-1.0"
+_OK, _UNAVAILABLE = 200, 503
+#: What a health check asks of the file.
+_CHECK = {"registrationStatus": "REGISTERED", "maximumPageSize": 1}
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@frozen
+class _Held:
+    """A poll that no task was asked for yet."""
+
+    place: Place
+    attempt: Attempt
+
+
+class Endpoint:
+    """SWF's operations behind ``POST /``.
+
+    With ``keys``, requests must be signed with them; without, they must be meant for this machine or one
+    of the names in ``hosts``. ``poll_seconds`` is how long an idle poll is held.
+    """
+
+    def __init__(
+        self,
+        operations: Operations,
+        *,
+        keys: Keys | None = None,
+        hosts: Collection[str] = (),
+        poll_seconds: float = POLL_SECONDS,
+        clock: Clock = _utc_now,
+    ) -> None:
+        self._operations = operations
+        self._keys, self._hosts, self._clock = keys, Hosts(hosts), clock
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="floto-http")
+        self._polls = Polls(operations, self._pool, poll_seconds)
+        self.application = Starlette(
+            routes=[
+                Route("/", self._post, methods=["POST"]),
+                Route("/health", self._health, methods=["GET"]),
+            ],
+            exception_handlers={HTTPException: _no_route},
+            lifespan=self._lifespan,
+        )
+        self.application.router.redirect_slashes = False
+
+    def stop(self) -> None:
+        """Let every poll that is held end; to be called in the event loop, when the server begins to stop."""
+        self._polls.stop()
+
+    @asynccontextmanager
+    async def _lifespan(self, _application: Starlette) -> AsyncIterator[None]:
+        with self._pool:
+            async with self._polls.running():
+                yield
+
+    async def _post(self, request: Request) -> Response:
+        return await self._guarded(request, self._carry_out)
+
+    async def _health(self, request: Request) -> Response:
+        return await self._guarded(request, self._check)
+
+    async def _guarded(
+        self, request: Request, handle: Callable[[Request], Coroutine[Any, Any, Response]]
+    ) -> Response:
+        request_id = str(uuid4())
+        try:
+            if self._keys is None:
+                self._hosts.admit(request.headers)
+            response = await handle(request)
+        except ClientDisconnect:
+            response = Response()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            refused = refusal(error, request_id)
+            response = _json(refused.body(), refused.status)
+        response.headers["x-amzn-RequestId"] = request_id
+        return response
+
+    async def _check(self, _request: Request) -> Response:
+        """Whether the file can be read, and nothing else."""
+        try:
+            await self._in_thread(partial(self._operations.call, "ListDomains", _CHECK))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the server is not well
+            log.warning("a health check failed: %r", error)
+            return JSONResponse({"status": "unavailable"}, _UNAVAILABLE)
+        return JSONResponse({"status": "ok"})
+
+    async def _carry_out(self, request: Request) -> Response:
+        operation = operation_of(request.headers)
+        outcome = await self._begun(operation, request)
+        if isinstance(outcome, _Held):
+            wait = partial(self._polls.poll, outcome.place, outcome.attempt)
+            polled = await _while_connected(request, wait)
+            outcome = _written(operation, dict(IDLE[operation])) if polled is None else polled
+        return Response(outcome, _OK, media_type=_MEDIA_TYPE)
+
+    async def _begun(self, operation: str, request: Request) -> bytes | _Held:
+        """The response, or the poll that begins: that keeps nothing of what the client sent with it."""
+        need_json(request.headers)
+        body = await read_body(request)
+        if self._keys is not None:
+            verify(self._keys, request.headers, _query(request), body, self._clock())
+        return await self._in_thread(partial(self._begin, operation, body))
+
+    def _begin(self, operation: str, body: bytes) -> bytes | _Held:
+        """Read a request, and carry it out unless it polls for a task."""
+        request = parse(body)
+        if operation in IDLE:
+            request = model.check(operation, request)
+            place = self._operations.place(operation, request)
+            if place is not None:
+                return _Held(place, partial(self._attempt, operation, request))
+        return _written(operation, self._operations.call(operation, request))
+
+    def _attempt(self, operation: str, request: dict[str, Any]) -> bytes | None:
+        found = self._operations.attempt(operation, request)
+        return None if found is None else _written(operation, found)
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+
+def application(operations: Operations, **options: Any) -> Starlette:
+    """Make the ASGI application of an ``Endpoint``, whose options these are."""
+    return Endpoint(operations, **options).application
+
+
+async def _while_connected(request: Request, wait: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Wait for something as long as the client does; raises ``ClientDisconnect`` when it went away."""
+    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(_disconnected(request))]
+    try:
+        # Who is gone already is not waited for at all.
+        await asyncio.sleep(0)
+        if tasks[0].done():
+            raise ClientDisconnect
+        waiting = asyncio.create_task(wait())
+        tasks.append(waiting)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            raise ClientDisconnect
+        return waiting.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _written(operation: str, response: dict[str, Any]) -> bytes:
+    """A response as SWF sends it: that of an operation without output has no body at all."""
+    return _dumped(model.to_wire(operation, response)) if model.has_output(operation) else b""
+
+
+def _dumped(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _json(value: Any, status: int) -> Response:
+    return Response(_dumped(value), status, media_type=_MEDIA_TYPE)
+
+
+def _query(request: Request) -> str:
+    # Starlette's URL is made of the Host header as well, and that may be anything.
+    text: bytes = request.scope["query_string"]
+    return text.decode("latin-1")
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """Whatever is not ``POST /`` or ``GET /health``."""
+    status = error.status_code if isinstance(error, HTTPException) else _UNAVAILABLE
+    message = f"there is no {request.method} of this path; SWF's operations are all POST /"
+    response = _json(unknown_operation(message).body(), status)
+    response.headers["x-amzn-RequestId"] = str(uuid4())
+    return response

@@ -1,0 +1,34 @@
+"""What the application asks of whatever carries SWF's operations out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from floto.core.service.api.call import Request, Response
+from floto.core.service.records import Place
+
+
+class Operations(Protocol):
+    """SWF's operations by its own names, for many threads; a poll is one attempt, and waited for elsewhere.
+
+    Every method may raise ``ServiceFault``, ``ServiceUnavailable`` and ``ServiceError``.
+    """
+
+    def call(self, operation: str, request: Request) -> Response:
+        """Carry out an operation that does not wait."""
+
+    def attempt(self, operation: str, request: Request) -> Response | None:
+        """Carry out a poll; None at once if there is no task."""
+
+    def place(self, operation: str, request: Request) -> Place | None:
+        """Where the task waits that a checked request polls for; None if it does not poll for a new one."""
+
+    def has_work(self, place: Place) -> bool:
+        """Whether a task waits at a place; nothing is written."""
+
+    def listen(self, told: Callable[[], None]) -> None:
+        """Have ``told`` called, in whatever thread, when there may be work."""
+
+    def look(self) -> bool:
+        """Whether another process may have made work, or something is due that an attempt would settle."""

@@ -1,0 +1,115 @@
+"""The command ``floto server``."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from floto.runtime.loading import LoadError, load_module
+
+#: What the extra ``server`` installs.
+_EXTRA = frozenset({"starlette", "uvicorn"})
+
+
+@click.command("server")
+@click.option(
+    "--db",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="floto.db",
+    show_default=True,
+    help="The file that everything is recorded in.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8044, show_default=True, help="0: any that is free."
+)
+@click.option(
+    "--durability",
+    type=click.Choice(["full", "normal"]),
+    default="full",
+    show_default=True,
+    help="normal: a power cut may take the last calls.",
+)
+@click.option(
+    "--access-key", envvar="FLOTO_ACCESS_KEY", show_envvar=True, help="What requests are signed with."
+)
+@click.option(
+    "--secret-key",
+    envvar="FLOTO_SECRET_KEY",
+    show_envvar=True,
+    help="Others see it if it is not an environment variable.",
+)
+@click.option("--allowed-host", multiple=True, metavar="NAME", help="Another name that clients ask for.")
+@click.option("--functions", metavar="FILE.py:NAME|MODULE:NAME", help="A dict of Lambda functions by name.")
+def server_command(  # noqa: PLR0913 - click passes each option as an argument
+    *,
+    db: Path,
+    host: str,
+    port: int,
+    durability: Any,
+    access_key: str | None,
+    secret_key: str | None,
+    allowed_host: tuple[str, ...],
+    functions: str | None,
+) -> None:
+    """Be Amazon SWF for boto3, the AWS CLI and whatever else speaks its protocol, on one file.
+
+    With keys, every request must be signed with them. Without, it listens on loopback only.
+    """
+    server = _server()
+    settings = server.Settings(
+        db=db,
+        host=host,
+        port=port,
+        durability=durability,
+        keys=_keys(access_key, secret_key),
+        allowed_hosts=allowed_host,
+        functions=None if functions is None else _functions(functions),
+    )
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    server.serve(settings, lambda url: _say_where(url, db, access_key))
+
+
+def _server() -> Any:
+    try:
+        from floto.runtime import server  # noqa: PLC0415 - only this command needs what the extra installs
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        msg = "this takes more than floto brings: pip install 'floto[server]'"
+        raise click.UsageError(msg) from None
+    return server
+
+
+def _keys(access: str | None, secret: str | None) -> tuple[str, str] | None:
+    if bool(access) != bool(secret):
+        msg = "--access-key and --secret-key go together"
+        raise click.UsageError(msg)
+    return (access, secret) if access and secret else None
+
+
+def _functions(source: str) -> Mapping[str, Callable[[Any], Any]]:
+    module_name, _, name = source.rpartition(":")
+    if not module_name or not name:
+        raise LoadError(source, "functions are named FILE.py:NAME or MODULE:NAME")
+    functions = getattr(load_module(module_name), name, None)
+    if not isinstance(functions, Mapping) or not all(
+        isinstance(key, str) and callable(value) for key, value in functions.items()
+    ):
+        raise LoadError(source, f"{name!r} is no dict of functions by name")
+    return functions
+
+
+def _say_where(url: str, db: Path, access_key: str | None) -> None:
+    keys = ["AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local"]
+    if access_key:
+        keys = [f"AWS_ACCESS_KEY_ID={shlex.quote(access_key)}"]
+    click.echo(f"floto server on {url}, writing {db}")
+    click.echo(f"export AWS_ENDPOINT_URL_SWF={url} AWS_DEFAULT_REGION=us-east-1 {' '.join(keys)}")
+    if access_key:
+        click.echo("and AWS_SECRET_ACCESS_KEY, which is the server's secret key")

@@ -1,0 +1,152 @@
+"""``floto server``: the embedded engine behind SWF's wire protocol, as long as the process lives."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import socket
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from attrs import define, field, frozen
+
+from floto.adapters.http import Endpoint, Keys
+from floto.adapters.sqlite.invoker import Function
+from floto.adapters.sqlite.operations import SqliteOperations
+from floto.adapters.sqlite.schema import Durability
+from floto.core.errors import FlotoError
+
+#: A connection without a request stays open so long: longer than a worker is likely to be busy with a task,
+#: because a call on a connection that is just being closed fails.
+_KEEP_ALIVE_SECONDS = 300
+#: A stopping server waits so long for requests that are being carried out.
+_STOP_SECONDS = 5
+_BACKLOG = 2048
+_MOST_FILES = 65_536
+
+
+@define
+class CannotListen(FlotoError):
+    """An address that a server cannot or must not listen on."""
+
+    host: str
+    port: int
+    problem: str
+
+    def __str__(self) -> str:
+        """Which address, and what stands in the way."""
+        return f"cannot listen on {self.host}:{self.port}: {self.problem}"
+
+
+@frozen
+class Settings:
+    """What ``floto server`` was told."""
+
+    db: Path
+    host: str
+    port: int
+    durability: Durability
+    #: The access key and the secret key, if requests must be signed.
+    keys: tuple[str, str] | None = field(default=None, repr=False)
+    allowed_hosts: Collection[str] = ()
+    functions: Mapping[str, Function] | None = None
+
+
+def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; ``ready`` is told the URL once it can be asked.
+
+    Without keys only on loopback: raises ``CannotListen``, or ``ServiceError`` where the file cannot be used.
+    """
+    _allow_many_connections()
+    with (
+        listening(settings.host, settings.port, anywhere=settings.keys is not None) as listener,
+        closing(_operations(settings)) as operations,
+    ):
+        url = _url(settings.host, listener)
+        hosts = {settings.host, *settings.allowed_hosts}
+        endpoint = Endpoint(operations, keys=settings.keys and Keys(*settings.keys), hosts=hosts)
+        _Server(endpoint, lambda: ready(url)).run(sockets=[listener])
+
+
+def listening(host: str, port: int, *, anywhere: bool) -> socket.socket:
+    """Make a socket that listens, on port 0 wherever there is room; ``anywhere``: others may reach it too."""
+    try:
+        family, *_, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        if not anywhere and not ip_address(address[0]).is_loopback:
+            problem = "other machines reach it there, so it needs --access-key and --secret-key"
+            raise CannotListen(host, port, problem)
+        listener = socket.create_server(address, family=family, backlog=_BACKLOG)
+        # For its connections: the body of an answer must not wait for the head to be acknowledged, 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError as error:
+        raise CannotListen(host, port, error.strerror or str(error)) from None
+    return listener
+
+
+def _operations(settings: Settings) -> SqliteOperations:
+    return SqliteOperations(settings.db, durability=settings.durability, functions=settings.functions)
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    port: int = listener.getsockname()[1]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _allow_many_connections() -> None:
+    """Every held poll is an open file, and the usual limit of a shell is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn; held polls end before it waits for requests to end, and a signal is a normal end."""
+
+    def __init__(self, endpoint: Endpoint, ready: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                endpoint.application,
+                # The other parser that uvicorn may find sets no limit to the size of headers.
+                http="h11",
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                backlog=_BACKLOG,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=_STOP_SECONDS,
+            )
+        )
+        self._endpoint, self._ready = endpoint, ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say so when requests are answered."""
+        await super().startup(sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the polls first, which are requests too."""
+        self._endpoint.stop()
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at a signal; uvicorn would send it to itself once more when it has stopped."""
+        kept: dict[int, Any] = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in kept.items():
+                signal.signal(number, handler)

@@ -1,0 +1,591 @@
+"""``floto server`` as a real process behind a real socket: asked by boto3, and by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from attrs import define, field
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+from floto.adapters.swf import SwfService
+from floto.core.decisions import CompleteWorkflowExecution
+from floto.core.ports import StartRequest
+from floto.core.shapes import WorkflowType
+from floto.runtime.connect import connect
+
+ROOT = Path(__file__).parents[2]
+#: No test waits longer for what must happen.
+PATIENCE = 60.0
+ACCESS, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+ANYWHERE = "0.0.0.0"  # noqa: S104 - that is what is tested
+AMZ_JSON = "application/x-amz-json-1.0"
+POLLED = {"domain": "shop", "taskList": {"name": "orders"}}
+NO_LIMIT = {
+    "defaultTaskList": {"name": "orders"},
+    "defaultExecutionStartToCloseTimeout": "3600",
+    "defaultTaskStartToCloseTimeout": "NONE",
+    "defaultChildPolicy": "TERMINATE",
+}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "floto", "server", *arguments]
+
+
+def environment(**more: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FLOTO_"))}
+    return {**inherited, "PYTHONPATH": str(ROOT), **more}
+
+
+@define
+class Server:
+    """A server process, and where it listens."""
+
+    process: subprocess.Popen[str]
+    said: list[str]
+    url: str = field(init=False)
+    address: tuple[str, int] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.url = self.said[0].split()[3].rstrip(",")
+        parts = urlsplit(self.url)
+        self.address = (str(parts.hostname), int(parts.port or 0))
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def serving(db: Path, *arguments: str, **env: str) -> Iterator[Server]:
+    """A server on a free port."""
+    process = subprocess.Popen(
+        command("--db", str(db), "--port", "0", *arguments),
+        env=environment(**env),
+        cwd=db.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            lines = 3 if "--access-key" in arguments or "FLOTO_ACCESS_KEY" in env else 2
+            said = [process.stdout.readline().rstrip("\n") for _ in range(lines)]
+            assert said[0], process.communicate()
+            yield Server(process, said)
+        finally:
+            process.kill()
+
+
+@contextmanager
+def client(server: Server, access: str = "local", secret: str = "local") -> Iterator[Any]:  # noqa: S107
+    made: Any = boto3.Session(access, secret, region_name="us-east-1").client(
+        "swf",
+        endpoint_url=server.url,
+        config=Config(
+            retries={"total_max_attempts": 1}, read_timeout=70, proxies={}, max_pool_connections=20
+        ),
+    )
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("server") / "swf.db") as server, client(server) as swf:
+        register(swf)
+        yield server
+
+
+@pytest.fixture
+def swf(server: Server) -> Iterator[Any]:
+    with client(server) as swf:
+        yield swf
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    db = tmp_path_factory.mktemp("locked") / "swf.db"
+    with serving(db, FLOTO_ACCESS_KEY=ACCESS, FLOTO_SECRET_KEY=SECRET) as server:
+        yield server
+
+
+def register(swf: Any) -> None:
+    swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
+    swf.register_workflow_type(domain="shop", name="order", version="1", **NO_LIMIT)
+
+
+def start(swf: Any, workflow_id: str, task_list: str = "orders") -> str:
+    run_id: str = swf.start_workflow_execution(
+        domain="shop",
+        workflowId=workflow_id,
+        workflowType={"name": "order", "version": "1"},
+        taskList={"name": task_list},
+    )["runId"]
+    return run_id
+
+
+def history(swf: Any, workflow_id: str, run_id: str) -> list[str]:
+    execution = {"workflowId": workflow_id, "runId": run_id}
+    events = swf.get_workflow_execution_history(domain="shop", execution=execution)["events"]
+    return [event["eventType"] for event in events]
+
+
+@define
+class Reply:
+    """An answer as it came through the socket."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def code(self) -> str:
+        return str(json.loads(self.body)["__type"]).partition("#")[2]
+
+
+def ask(
+    server: Server,
+    operation: str = "ListDomains",
+    body: bytes = b'{"registrationStatus": "REGISTERED"}',
+    method: str = "POST",
+    path: str = "/",
+    **headers: str,
+) -> Reply:
+    """Send a request by hand; underscores in the names of headers are hyphens."""
+    given = {"Content-Type": AMZ_JSON, "X-Amz-Target": f"SimpleWorkflowService.{operation}"}
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    connection = HTTPConnection(*server.address, timeout=PATIENCE)
+    try:
+        connection.request(method, path, body, given)
+        answer = connection.getresponse()
+        return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+    finally:
+        connection.close()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def send_poll(server: Server, task_list: str = "orders") -> socket.socket:
+    """Begin a poll for decision tasks, and leave it."""
+    body = json.dumps({"domain": "shop", "taskList": {"name": task_list}}).encode()
+    head = (
+        f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: {AMZ_JSON}\r\nContent-Length: {len(body)}\r\n"
+        "X-Amz-Target: SimpleWorkflowService.PollForDecisionTask\r\n\r\n"
+    )
+    poll = socket.create_connection(server.address, timeout=PATIENCE)
+    poll.sendall(head.encode() + body)
+    return poll
+
+
+@contextmanager
+def held_poll(server: Server, task_list: str) -> Iterator[socket.socket]:
+    """A poll that has reached the server."""
+    before = connections(server.process)
+    with send_poll(server, task_list) as poll:
+        until(lambda: connections(server.process) > before)
+        yield poll
+
+
+def answer_to(poll: socket.socket) -> Any:
+    with HTTPResponse(poll) as answer:
+        answer.begin()
+        return json.loads(answer.read())
+
+
+def read_all(held: socket.socket) -> bytes:
+    """What comes until the server closes the connection."""
+    return b"".join(iter(lambda: held.recv(65_536), b""))
+
+
+def threads(process: subprocess.Popen[str]) -> int:
+    return len(list(Path(f"/proc/{process.pid}/task").iterdir()))
+
+
+def connections(process: subprocess.Popen[str]) -> int:
+    count = 0
+    for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+        try:
+            count += str(descriptor.readlink()).startswith("socket:")
+        except FileNotFoundError:
+            continue
+    return count
+
+
+def test_it_says_what_to_paste(server: Server) -> None:
+    assert server.said[0].startswith("floto server on http://127.0.0.1:")
+    assert server.said[0].endswith("swf.db")
+    assert server.said[1] == (
+        f"export AWS_ENDPOINT_URL_SWF={server.url} AWS_DEFAULT_REGION=us-east-1 "
+        "AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local"
+    )
+
+
+def test_the_line_to_paste_is_all_that_boto3_needs(server: Server) -> None:
+    script = "import boto3; print(boto3.client('swf').list_domains(registrationStatus='REGISTERED'))"
+    pasted = f'{server.said[1]}; exec "$0" -c "$1"'
+    done = subprocess.run(
+        ["sh", "-c", pasted, sys.executable, script],
+        env=environment(NO_PROXY="*"),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert "'name': 'shop'" in done.stdout, done.stderr
+
+
+def test_a_run_from_its_start_to_its_end(swf: Any) -> None:
+    run_id = start(swf, "order-1", "whole")
+    polled = {"domain": "shop", "taskList": {"name": "whole"}}
+    task = swf.poll_for_decision_task(**polled, identity="me")
+    assert task["workflowExecution"] == {"workflowId": "order-1", "runId": run_id}
+    assert task["events"][0]["eventTimestamp"].tzinfo is not None
+    attributes = {"result": "done"}
+    decisions = [
+        {
+            "decisionType": "CompleteWorkflowExecution",
+            "completeWorkflowExecutionDecisionAttributes": attributes,
+        }
+    ]
+    swf.respond_decision_task_completed(taskToken=task["taskToken"], decisions=decisions)
+    assert history(swf, "order-1", run_id) == [
+        "WorkflowExecutionStarted",
+        "DecisionTaskScheduled",
+        "DecisionTaskStarted",
+        "DecisionTaskCompleted",
+        "WorkflowExecutionCompleted",
+    ]
+
+
+def test_faults_are_boto3s_own_classes(swf: Any) -> None:
+    with pytest.raises(swf.exceptions.UnknownResourceFault) as raised:
+        swf.describe_domain(name="nowhere")
+    assert raised.value.response["Error"]["Message"] == "Unknown domain: nowhere"
+    assert raised.value.response["ResponseMetadata"]["RequestId"]
+    with pytest.raises(swf.exceptions.DomainAlreadyExistsFault):
+        swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
+
+
+def test_operations_without_output_answer_with_an_empty_body(server: Server) -> None:
+    body = json.dumps({"name": "empty", "workflowExecutionRetentionPeriodInDays": "1"}).encode()
+    answer = ask(server, "RegisterDomain", body)
+    assert (answer.status, answer.headers["content-length"], answer.body) == (200, "0", b"")
+    assert answer.headers["x-amzn-requestid"]
+
+
+def test_old_clients_send_a_longer_target(server: Server) -> None:
+    target = "com.amazonaws.swf.service.model.SimpleWorkflowService.ListDomains"
+    answer = ask(server, X_Amz_Target=target)
+    assert answer.status == 200
+    domain = next(info for info in json.loads(answer.body)["domainInfos"] if info["name"] == "shop")
+    assert domain["arn"].endswith(":/domain/shop")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        ({"operation": "Nonsense"}, 400, "UnknownOperationException"),
+        ({"body": b"{"}, 400, "SerializationException"),
+        ({"body": b"[" * 500_000}, 400, "SerializationException"),
+        ({"body": b"{}"}, 400, "ValidationException"),
+        ({"body": b" " * 3_000_000}, 413, "SerializationException"),
+        ({"Host": "evil.example"}, 403, "AccessDeniedException"),
+        ({"Content_Type": "text/plain"}, 415, "SerializationException"),
+        ({"method": "GET"}, 405, "UnknownOperationException"),
+        ({"path": "/other"}, 404, "UnknownOperationException"),
+    ],
+)
+def test_what_is_no_request_of_swf_is_refused(
+    server: Server, request_: dict[str, Any], status: int, code: str
+) -> None:
+    answer = ask(server, **request_)
+    assert (answer.status, answer.code) == (status, code)
+    assert answer.headers["x-amzn-requestid"]
+
+
+def test_garbage_on_the_socket_does_no_harm(server: Server) -> None:
+    for garbage in (
+        b"\0" * 1000,
+        b"GET",
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"A: b\r\n" * 50_000,
+    ):
+        with socket.create_connection(server.address, timeout=PATIENCE) as connection:
+            try:
+                connection.sendall(garbage)
+                connection.shutdown(socket.SHUT_WR)
+                answer = read_all(connection)
+            except (ConnectionResetError, BrokenPipeError, OSError):
+                continue
+            assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+    assert ask(server).status == 200
+
+
+def test_health_needs_nothing(server: Server, locked: Server) -> None:
+    for each in (server, locked):
+        answer = ask(each, method="GET", path="/health", body=b"")
+        assert (answer.status, json.loads(answer.body)) == (200, {"status": "ok"})
+
+
+def test_a_held_poll_is_answered_when_a_task_comes(server: Server, swf: Any) -> None:
+    # Other lists are waited for as well.
+    with held_poll(server, "idle"), held_poll(server, "held") as poll:
+        began = time.monotonic()
+        run_id = start(swf, "order-held", "held")
+        assert answer_to(poll)["workflowExecution"]["runId"] == run_id
+        assert time.monotonic() - began < 20
+
+
+def test_a_held_poll_sees_what_another_server_on_the_file_does(tmp_path: Path) -> None:
+    db = tmp_path / "swf.db"
+    with serving(db) as here, serving(db) as there, client(there) as swf:
+        register(swf)
+        with held_poll(here, "held") as poll:
+            began = time.monotonic()
+            run_id = start(swf, "order-1", "held")
+            assert answer_to(poll)["workflowExecution"]["runId"] == run_id
+            assert time.monotonic() - began < 20
+
+
+def test_a_timer_fires_for_a_held_poll(swf: Any) -> None:
+    start(swf, "order-timer", "timer")
+    polled = {"domain": "shop", "taskList": {"name": "timer"}}
+    attributes = {"timerId": "soon", "startToFireTimeout": "1"}
+    decisions = [{"decisionType": "StartTimer", "startTimerDecisionAttributes": attributes}]
+    token = swf.poll_for_decision_task(**polled)["taskToken"]
+    swf.respond_decision_task_completed(taskToken=token, decisions=decisions)
+    began = time.monotonic()
+    events = swf.poll_for_decision_task(**polled)["events"]
+    assert "TimerFired" in {event["eventType"] for event in events}
+    assert time.monotonic() - began < 20
+
+
+def test_who_went_away_takes_no_task(tmp_path: Path) -> None:
+    with serving(tmp_path / "swf.db") as server, client(server) as swf:
+        register(swf)
+        before = connections(server.process)
+        held = [send_poll(server) for _ in range(5)]
+        until(lambda: connections(server.process) >= before + 5)
+        for poll in held:
+            poll.close()
+        until(lambda: connections(server.process) <= before)
+        start(swf, "order-1")
+        assert swf.poll_for_decision_task(**POLLED)["startedEventId"] == 3
+
+
+def test_hundreds_of_held_polls_take_few_threads_and_end_with_the_server(tmp_path: Path) -> None:
+    with serving(tmp_path / "swf.db") as server, client(server) as swf, ExitStack() as stack:
+        register(swf)
+        before = connections(server.process)
+        polls = [stack.enter_context(send_poll(server)) for _ in range(300)]
+        until(lambda: connections(server.process) >= before + 300)
+        # They are being held, and others are answered meanwhile.
+        assert ask(server).status == 200
+        assert threads(server.process) < 25
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        answers = [read_all(poll) for poll in polls]
+        assert server.process.wait(PATIENCE) == 0
+        assert time.monotonic() - began < 30
+        assert all(b'"taskToken":""' in answer for answer in answers)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_when_asked_and_says_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    with serving(tmp_path / "swf.db") as server, client(server) as swf:
+        register(swf)
+        assert server.end(number) == 0
+        assert server.process.stderr is not None
+        assert server.process.stderr.read() == ""
+
+
+def test_killed_and_started_again_it_has_everything_and_tokens_still_hold(tmp_path: Path) -> None:
+    db = tmp_path / "swf.db"
+    with serving(db) as server, client(server) as swf:
+        register(swf)
+        run_id = start(swf, "order-1")
+        token = swf.poll_for_decision_task(**POLLED)["taskToken"]
+        assert server.end(signal.SIGKILL) == -signal.SIGKILL
+    with serving(db) as server, client(server) as swf:
+        assert history(swf, "order-1", run_id)[-1] == "DecisionTaskStarted"
+        swf.respond_decision_task_completed(taskToken=token, decisions=[])
+        assert history(swf, "order-1", run_id)[-1] == "DecisionTaskCompleted"
+
+
+def signed(server: Server, secret: str = SECRET, body: bytes = b"{}") -> dict[str, str]:
+    """Headers of a request that is signed by hand."""
+    headers = {"Content-Type": AMZ_JSON, "X-Amz-Target": "SimpleWorkflowService.ListDomains"}
+    headers["Host"] = "{}:{}".format(*server.address)
+    request: Any = AWSRequest("POST", url=f"{server.url}/", data=body, headers=headers)
+    SigV4Auth(Credentials(ACCESS, secret), "swf", "us-east-1").add_auth(request)
+    return dict(request.headers.items())
+
+
+def test_the_secret_key_is_not_said(locked: Server) -> None:
+    assert not any(SECRET in line for line in locked.said)
+    assert f"AWS_ACCESS_KEY_ID={ACCESS}" in locked.said[1]
+
+
+def test_boto3_with_the_keys_is_answered(locked: Server) -> None:
+    with client(locked, ACCESS, SECRET) as swf:
+        swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
+        assert swf.describe_domain(name="shop")["domainInfo"]["status"] == "REGISTERED"
+
+
+def test_other_keys_are_not(locked: Server) -> None:
+    codes = {
+        ("AKIDOTHER", SECRET): "UnrecognizedClientException",
+        (ACCESS, "no"): "InvalidSignatureException",
+    }
+    for keys, code in codes.items():
+        with client(locked, *keys) as swf, pytest.raises(ClientError) as raised:
+            swf.list_domains(registrationStatus="REGISTERED")
+        assert raised.value.response["Error"]["Code"] == code
+
+
+def test_neither_are_requests_that_are_unsigned_old_or_changed(
+    locked: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = b'{"registrationStatus": "REGISTERED"}'
+    headers = signed(locked, body=body)
+    assert ask(locked, body=body, **headers).status == 200
+    assert ask(locked, body=body).code == "MissingAuthenticationTokenException"
+    assert ask(locked, body=body + b" ", **headers).code == "InvalidSignatureException"
+    assert (
+        ask(locked, body=body, **{**headers, "X-Amz-Target": "SimpleWorkflowService.ListOpen"}).status == 400
+    )
+    monkeypatch.setattr("botocore.auth.get_current_datetime", _long_ago)
+    answer = ask(locked, body=body, **signed(locked, body=body))
+    assert answer.code == "InvalidSignatureException"
+    assert b"Signature expired" in answer.body
+
+
+def _long_ago() -> datetime:
+    return datetime.now(UTC) - timedelta(minutes=6)
+
+
+def refused(*arguments: str, **env: str) -> str:
+    """What the command says when it does not start."""
+    done = subprocess.run(
+        command(*arguments), env=environment(**env), capture_output=True, encoding="utf-8", check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_others_are_let_in_with_keys_only(tmp_path: Path) -> None:
+    db = str(tmp_path / "swf.db")
+    assert "--access-key" in refused("--host", ANYWHERE, "--port", "0", "--db", db)
+    assert "go together" in refused("--access-key", "key", "--db", db)
+    assert not Path(db).exists()
+    with serving(Path(db), "--host", ANYWHERE, FLOTO_ACCESS_KEY=ACCESS, FLOTO_SECRET_KEY=SECRET) as server:
+        assert ask(server).code == "MissingAuthenticationTokenException"
+
+
+def test_a_name_that_is_allowed_is_answered(tmp_path: Path) -> None:
+    with serving(tmp_path / "swf.db", "--allowed-host", "swf.internal") as server:
+        assert ask(server, Host="swf.internal:80").status == 200
+        assert ask(server, Host="other.internal").status == 403
+
+
+def test_what_cannot_be_done_is_said_in_a_line(server: Server, tmp_path: Path) -> None:
+    port = str(server.address[1])
+    assert "cannot listen on" in refused("--port", port, "--db", str(tmp_path / "swf.db"))
+    assert "unable to open" in refused("--port", "0", "--db", str(tmp_path / "none" / "swf.db"))
+    (tmp_path / "functions.py").write_text("functions = {'double': 2}\n")
+    for source, problem in {"functions.py:functions": "no dict", "functions.py": "FILE.py:NAME"}.items():
+        assert problem in refused("--functions", str(tmp_path / source), "--db", str(tmp_path / "swf.db"))
+
+
+def test_without_the_extra_it_says_how_to_get_it_and_the_rest_works() -> None:
+    missing = "import sys; sys.modules['uvicorn'] = sys.modules['starlette'] = None"
+    script = f"{missing}; from floto.runtime.cli import main; main()"
+    for arguments, code, says in [
+        (["server"], 2, "pip install 'floto[server]'"),
+        (["--version"], 0, "floto"),
+    ]:
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments],
+            env=environment(),
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert done.returncode == code
+        assert says in done.stdout + done.stderr
+
+
+def test_lambda_functions_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "lambdas.py").write_text("functions = {'double': lambda given: given * 2}\n")
+    attributes = {"id": "1", "name": "double", "input": "21"}
+    decisions = [
+        {"decisionType": "ScheduleLambdaFunction", "scheduleLambdaFunctionDecisionAttributes": attributes}
+    ]
+    source = f"{tmp_path / 'lambdas.py'}:functions"
+    with serving(tmp_path / "swf.db", "--functions", source) as server, client(server) as swf:
+        register(swf)
+        swf.start_workflow_execution(
+            domain="shop",
+            workflowId="order-1",
+            workflowType={"name": "order", "version": "1"},
+            lambdaRole="arn:aws:iam::123456789012:role/any",
+        )
+        token = swf.poll_for_decision_task(**POLLED)["taskToken"]
+        swf.respond_decision_task_completed(taskToken=token, decisions=decisions)
+        events = swf.poll_for_decision_task(**POLLED)["events"]
+        completed = [event for event in events if event["eventType"] == "LambdaFunctionCompleted"]
+        assert completed[0]["lambdaFunctionCompletedEventAttributes"]["result"] == "42"
+
+
+def test_floto_connects_to_a_server_here_without_any_configuration(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    # A proxy, if there is one, is for elsewhere.
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    service = connect(server.url, "own")
+    try:
+        assert isinstance(service, SwfService)
+        kind = WorkflowType("order", "1")
+        service.prepare([kind], [])
+        service.start_workflow_execution(
+            StartRequest(workflow_id="order-1", workflow_type=kind, task_list="floto")
+        )
+        task = service.poll_for_decision_task("floto", "me", 1)
+        assert task is not None
+        service.respond_decision_task_completed(task.token, [CompleteWorkflowExecution(result="1")])
+        info = service.latest_execution("order-1")
+        assert info is not None
+        assert info.close_status == "COMPLETED"
+    finally:
+        service.close()

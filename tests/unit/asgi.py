@@ -1,0 +1,138 @@
+"""What tests of the HTTP application share: a service of lists, and requests without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Any
+
+from attrs import frozen
+from starlette.applications import Starlette
+
+from floto.core.service.records import Place
+from floto.core.service.tokens import TaskKind
+
+#: No test waits longer for what must happen.
+PATIENCE = 60.0
+AMZ_JSON = "application/x-amz-json-1.0"
+LIST = Place("shop", TaskKind.ACTIVITY, "orders")
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds():  # noqa: ASYNC110 - what is waited for is seen from outside only
+            await asyncio.sleep(0.005)
+
+
+class FakeOperations:
+    """Hands out tasks that a test puts into it, and answers calls as a test says."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[Place, list[dict[str, Any]]] = defaultdict(list)
+        #: Tasks of another process, which nobody is told of.
+        self.unseen: list[tuple[Place, dict[str, Any]]] = []
+        self.answer: Callable[[str, Mapping[str, Any]], dict[str, Any]] = lambda *_: {}
+        self.attempts: list[str] = []
+        self.looks = 0
+        self._listeners: list[Callable[[], None]] = []
+        self._lock = Lock()
+
+    def put(self, place: Place, *tasks: dict[str, Any]) -> None:
+        self.tasks[place].extend(tasks)
+        for told in self._listeners:
+            told()
+
+    def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        return self.answer(operation, request)
+
+    def attempt(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        place = self.place(operation, request)
+        assert place is not None
+        with self._lock:
+            self.attempts.append(request.get("identity", ""))
+            return self.take(place)
+
+    def take(self, place: Place) -> dict[str, Any] | None:
+        return self.tasks[place].pop(0) if self.tasks[place] else None
+
+    def place(self, operation: str, request: Mapping[str, Any]) -> Place | None:
+        if operation != "PollForActivityTask":
+            return None
+        return Place(request["domain"], TaskKind.ACTIVITY, request["taskList"]["name"])
+
+    def has_work(self, place: Place) -> bool:
+        return bool(self.tasks[place])
+
+    def listen(self, told: Callable[[], None]) -> None:
+        self._listeners.append(told)
+
+    def look(self) -> bool:
+        self.looks += 1
+        found, self.unseen = self.unseen, []
+        for place, task in found:
+            self.put(place, task)
+        return bool(found)
+
+
+@frozen
+class Reply:
+    """What the application answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Connection:
+    """A client that sends one request, and may go away."""
+
+    def __init__(self, body: bytes, chunk: int = 65_536) -> None:
+        self._chunks = [body[at : at + chunk] for at in range(0, len(body), chunk)] or [b""]
+        self.gone = asyncio.Event()
+        self.sent: list[dict[str, Any]] = []
+
+    async def receive(self) -> dict[str, Any]:
+        if self._chunks:
+            chunk = self._chunks.pop(0)
+            return {"type": "http.request", "body": chunk, "more_body": bool(self._chunks)}
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+
+    def reply(self) -> Reply:
+        start = self.sent[0]
+        headers = {name.decode(): value.decode() for name, value in start["headers"]}
+        body = b"".join(message.get("body", b"") for message in self.sent[1:])
+        return Reply(start["status"], headers, body)
+
+
+async def ask(  # noqa: PLR0913 - a request has that many parts
+    application: Starlette,
+    headers: Mapping[str, str],
+    body: bytes = b"{}",
+    *,
+    method: str = "POST",
+    path: str = "/",
+    connection: Connection | None = None,
+) -> Reply:
+    """Send one request, and wait for its answer."""
+    connection = Connection(body) if connection is None else connection
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()],
+    }
+    await application(scope, connection.receive, connection.send)
+    return connection.reply()

@@ -1,0 +1,332 @@
+"""SWF's protocol, request by request, over a service that answers what the test says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+
+from floto.adapters.http import Endpoint, application
+from floto.adapters.http.requests import BODY_LIMIT
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
+from floto.core.service import faults
+from tests.unit.asgi import AMZ_JSON, LIST, PATIENCE, Connection, FakeOperations, Reply, ask, until
+
+HEADERS = {
+    "Host": "localhost:8044",
+    "Content-Type": AMZ_JSON,
+    "X-Amz-Target": "SimpleWorkflowService.ListDomains",
+}
+POLL = json.dumps({"domain": "shop", "taskList": {"name": "orders"}, "identity": "me"}).encode()
+TASK = {"taskToken": "token", "startedEventId": 7, "activityId": "pay"}
+
+
+def to(operation: str, **headers: str) -> dict[str, str]:
+    return {**HEADERS, "X-Amz-Target": f"SimpleWorkflowService.{operation}", **headers}
+
+
+def within(operations: FakeOperations, play: Callable[[Starlette], Awaitable[Any]], **options: Any) -> Any:
+    """Play a scene against a running application."""
+
+    async def run() -> Any:
+        running = application(operations, **options)
+        async with running.router.lifespan_context(running):
+            return await play(running)
+
+    return asyncio.run(asyncio.wait_for(run(), 2 * PATIENCE))
+
+
+def reply(
+    headers: Mapping[str, str],
+    body: bytes = b"{}",
+    *,
+    answer: Callable[..., Any] = lambda *_: {},
+    method: str = "POST",
+    path: str = "/",
+    **options: Any,
+) -> Reply:
+    operations = FakeOperations()
+    operations.answer = answer
+    answered: Reply = within(
+        operations, lambda app: ask(app, headers, body, method=method, path=path), **options
+    )
+    return answered
+
+
+def error(answered: Reply) -> tuple[int, str]:
+    """The status and the full code of an error."""
+    shape = json.loads(answered.body)
+    assert set(shape) == {"__type", "message"}
+    assert len(answered.headers["x-amzn-requestid"]) == 36
+    return answered.status, shape["__type"]
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def answer(*_: Any) -> Any:
+        raise error
+
+    return answer
+
+
+@pytest.mark.parametrize("prefix", ["", "com.amazonaws.swf.service.model."])
+def test_a_response_is_json_with_times_in_epoch_seconds(prefix: str) -> None:
+    created = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+    asked: list[Any] = []
+
+    def answer(*request: Any) -> dict[str, Any]:
+        asked.append(request)
+        return {"typeInfo": {"creationDate": created}, "configuration": {}}
+
+    target = f"{prefix}SimpleWorkflowService.DescribeActivityType"
+    answered = reply({**HEADERS, "X-Amz-Target": target}, b'{"domain": "shop"}', answer=answer)
+    assert asked == [("DescribeActivityType", {"domain": "shop"})]
+    assert answered.status == 200
+    assert answered.headers["content-type"] == AMZ_JSON
+    assert answered.headers["x-amzn-requestid"]
+    assert json.loads(answered.body) == {
+        "typeInfo": {"creationDate": created.timestamp()},
+        "configuration": {},
+    }
+
+
+def test_an_operation_without_output_answers_with_an_empty_body() -> None:
+    answered = reply(to("RegisterDomain"))
+    assert (answered.status, answered.headers["content-length"], answered.body) == (200, "0", b"")
+
+
+def test_an_empty_output_is_still_an_object() -> None:
+    assert reply(to("ListTagsForResource")).body == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "code"),
+    [
+        (faults.unknown_domain("shop"), 400, "com.amazonaws.swf.base.model#UnknownResourceFault"),
+        (faults.invalid("no"), 400, "com.amazon.coral.validate#ValidationException"),
+        (ServiceFault("SerializationException", ""), 400, "com.amazon.coral.service#SerializationException"),
+        (ServiceUnavailable("secret"), 503, "com.amazon.coral.service#ServiceUnavailableException"),
+        (ServiceError("secret"), 500, "com.amazon.coral.service#InternalFailure"),
+        (ZeroDivisionError("secret"), 500, "com.amazon.coral.service#InternalFailure"),
+    ],
+)
+def test_errors_have_their_namespace_and_status(
+    raised: Exception, status: int, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        answered = reply(HEADERS, answer=raising(raised))
+    assert error(answered) == (status, code)
+    assert b"secret" not in answered.body
+    # What the client is not told is in the log, under the id that the client has.
+    assert ("secret" in caplog.text) == (status >= 500)
+    assert (answered.headers["x-amzn-requestid"] in caplog.text) == (status >= 500)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "SimpleWorkflowService.Nonsense",
+        "SimpleWorkflowService.",
+        "ListDomains",
+        "",
+        "DynamoDB_20120810.ListDomains",
+    ],
+)
+def test_an_unknown_target_is_an_unknown_operation(target: str) -> None:
+    answered = reply({**HEADERS, "X-Amz-Target": target})
+    assert error(answered) == (400, "com.amazon.coral.service#UnknownOperationException")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"a": ' + b"9" * 10_000 + b"}",
+        b"\xef\xbb\xbf{}",
+    ],
+    ids=lambda body: body[:10],
+)
+def test_what_is_no_json_object_is_refused(body: bytes) -> None:
+    assert error(reply(HEADERS, body)) == (400, "com.amazon.coral.service#SerializationException")
+
+
+def test_a_body_may_be_as_large_as_swf_takes_and_no_larger() -> None:
+    fits = b"{}" + b" " * (BODY_LIMIT - 2)
+    assert reply(HEADERS, fits).status == 200
+    assert error(reply(HEADERS, fits + b" ")) == (413, "com.amazon.coral.service#SerializationException")
+
+
+def test_a_body_without_an_end_is_not_read_to_its_end() -> None:
+    async def play(app: Starlette) -> tuple[Reply, int]:
+        connection, read = Connection(b""), [0]
+
+        async def receive() -> dict[str, Any]:
+            read[0] += 1
+            return {"type": "http.request", "body": bytes(BODY_LIMIT), "more_body": True}
+
+        connection.receive = receive  # type: ignore[method-assign]
+        return await ask(app, HEADERS, connection=connection), read[0]
+
+    answered, chunks = within(FakeOperations(), play)
+    assert answered.status == 413
+    assert chunks <= 17
+
+
+def test_a_client_that_goes_away_while_it_sends_does_no_harm() -> None:
+    async def play(app: Starlette) -> None:
+        connection = Connection(b"{}", chunk=1)
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.disconnect"}
+
+        connection.receive = receive  # type: ignore[method-assign]
+        await ask(app, HEADERS, connection=connection)
+        assert (await ask(app, HEADERS)).status == 200
+
+    within(FakeOperations(), play)
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", None]
+)
+def test_what_a_web_page_can_send_unasked_is_refused(content_type: str | None) -> None:
+    headers = {name: value for name, value in HEADERS.items() if name != "Content-Type"}
+    if content_type is not None:
+        headers["Content-Type"] = content_type
+    answered = reply(headers)
+    assert error(answered) == (415, "com.amazon.coral.service#SerializationException")
+    assert not any(name.startswith("access-control") for name in answered.headers)
+
+
+@pytest.mark.parametrize("content_type", ["application/x-amz-json-1.1", "Application/JSON; charset=utf-8"])
+def test_other_names_of_json_are_taken(content_type: str) -> None:
+    assert reply({**HEADERS, "Content-Type": content_type}).status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "127.0.0.1:8044", "127.8.9.1", "[::1]:8044", "swf.internal:80"]
+)
+def test_this_machine_and_the_names_allowed_are_answered(host: str) -> None:
+    assert reply({**HEADERS, "Host": host}, hosts=["SWF.internal"]).status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "10.0.0.1:8044", "", "[", "[::2]", "é"]
+)
+@pytest.mark.parametrize(("method", "path"), [("POST", "/"), ("GET", "/health")])
+def test_other_hosts_are_not_answered(host: str, method: str, path: str) -> None:
+    answered = reply({**HEADERS, "Host": host}, method=method, path=path)
+    assert error(answered) == (403, "com.amazon.coral.service#AccessDeniedException")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 405),
+        ("OPTIONS", "/", 405),
+        ("POST", "/health", 405),
+        ("POST", "/x", 404),
+        ("GET", "/health/", 404),
+    ],
+)
+def test_nothing_else_is_served(method: str, path: str, status: int) -> None:
+    answered = reply(HEADERS, method=method, path=path)
+    assert error(answered)[0] == status
+
+
+def test_health_asks_the_service() -> None:
+    asked: list[str] = []
+
+    def answer(operation: str, _request: Any) -> dict[str, Any]:
+        asked.append(operation)
+        return {}
+
+    answered = reply({"Host": "localhost"}, method="GET", path="/health", answer=answer)
+    assert (answered.status, json.loads(answered.body)) == (200, {"status": "ok"})
+    assert asked == ["ListDomains"]
+    broken = reply(
+        {"Host": "localhost"}, method="GET", path="/health", answer=raising(ServiceError("secret"))
+    )
+    assert (broken.status, json.loads(broken.body)) == (503, {"status": "unavailable"})
+
+
+def test_an_idle_poll_answers_without_a_task_when_its_time_is_over() -> None:
+    answered = reply(to("PollForActivityTask"), POLL, poll_seconds=0.05)
+    assert json.loads(answered.body) == {"taskToken": "", "startedEventId": 0}
+
+
+def test_a_held_poll_is_answered_when_a_task_comes() -> None:
+    operations = FakeOperations()
+
+    async def play(app: Starlette) -> Reply:
+        poll = asyncio.create_task(ask(app, to("PollForActivityTask"), POLL))
+        await until(lambda: operations.looks > 0)
+        operations.put(LIST, TASK)
+        return await poll
+
+    assert json.loads(within(operations, play).body) == TASK
+
+
+def test_a_poll_is_checked_before_it_waits() -> None:
+    answered = reply(to("PollForActivityTask"), b'{"domain": "shop"}')
+    assert error(answered) == (400, "com.amazon.coral.validate#ValidationException")
+
+
+def test_a_client_that_went_away_takes_no_task(caplog: pytest.LogCaptureFixture) -> None:
+    operations = FakeOperations()
+
+    async def play(app: Starlette) -> Reply:
+        connection = Connection(POLL.replace(b'"me"', b'"gone"'))
+        gone = asyncio.create_task(ask(app, to("PollForActivityTask"), connection=connection))
+        await until(lambda: operations.looks > 0)
+        connection.gone.set()
+        await gone
+        operations.put(LIST, TASK)
+        return await ask(app, to("PollForActivityTask"), POLL)
+
+    assert json.loads(within(operations, play).body) == TASK
+    assert operations.attempts == ["gone", "me"]
+    assert caplog.text == ""
+
+
+def test_a_client_that_was_gone_before_its_poll_began_takes_none_either() -> None:
+    operations = FakeOperations()
+    operations.put(LIST, TASK)
+
+    async def play(app: Starlette) -> None:
+        connection = Connection(POLL)
+        connection.gone.set()
+        await ask(app, to("PollForActivityTask"), connection=connection)
+
+    within(operations, play)
+    assert operations.attempts == []
+
+
+def test_stopping_ends_the_polls_that_are_held() -> None:
+    operations = FakeOperations()
+
+    async def run() -> list[Reply]:
+        endpoint = Endpoint(operations)
+        app = endpoint.application
+        async with app.router.lifespan_context(app):
+            polls = [asyncio.create_task(ask(app, to("PollForActivityTask"), POLL)) for _ in range(50)]
+            await until(lambda: operations.looks > 0)
+            endpoint.stop()
+            return await asyncio.gather(*polls)
+
+    answers = asyncio.run(asyncio.wait_for(run(), PATIENCE / 2))
+    assert {json.loads(answered.body)["taskToken"] for answered in answers} == {""}

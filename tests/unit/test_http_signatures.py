@@ -1,0 +1,168 @@
+"""Signature Version 4: what botocore signed is accepted, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from botocore import auth
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from starlette.datastructures import Headers
+
+from floto.adapters.http.errors import Refusal
+from floto.adapters.http.signatures import SKEW, Keys, verify
+
+KEYS = Keys("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+BODY = b'{"registrationStatus":"REGISTERED"}'
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "get_current_datetime", lambda: NOW)
+
+
+def signed(
+    keys: Keys = KEYS,
+    more: Mapping[str, str] = MappingProxyType({}),
+    *,
+    body: bytes = BODY,
+    scope: tuple[str, str] = ("swf", "eu-west-1"),
+    query: str = "",
+) -> dict[str, str]:
+    """The headers of a request as botocore signs it."""
+    headers = {"Host": "localhost:8044", "Content-Type": "application/x-amz-json-1.0", **more}
+    request: Any = AWSRequest("POST", url=f"http://localhost:8044/?{query}", data=body, headers=headers)
+    SigV4Auth(Credentials(keys.access, keys.secret), *scope).add_auth(request)
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+def check(headers: dict[str, str], body: bytes = BODY, query: str = "", now: datetime = NOW) -> None:
+    verify(KEYS, Headers(headers), query, body, now)
+
+
+def code(headers: dict[str, str], **request: Any) -> str:
+    with pytest.raises(Refusal) as raised:
+        check(headers, **request)
+    assert raised.value.status == 400
+    assert KEYS.secret not in raised.value.message
+    return raised.value.code
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "local"])
+def test_what_botocore_signed_is_accepted_in_any_region(region: str) -> None:
+    check(signed(scope=("swf", region)))
+
+
+def test_parts_of_a_request_that_are_signed_too_may_be_odd() -> None:
+    check(signed(query="b=2&a=1", body=b""), body=b"", query="b=2&a=1")
+    check(signed(more={"X-Amz-Meta": "  two   spaces "}))
+    check(signed(more={"X-Amz-Content-SHA256": sha256(BODY).hexdigest()}))
+
+
+def test_headers_on_the_way_that_are_not_signed_do_not_matter() -> None:
+    check({**signed(), "via": "proxy", "user-agent": "somebody", "x-amz-unsigned": "1"})
+
+
+def test_a_request_without_a_signature_has_no_token() -> None:
+    assert code({"host": "localhost"}) == "MissingAuthenticationTokenException"
+
+
+def test_other_keys_are_not_known() -> None:
+    assert code(signed(Keys("AKIDOTHER", KEYS.secret))) == "UnrecognizedClientException"
+    assert code(signed(Keys("é", KEYS.secret))) == "UnrecognizedClientException"
+
+
+def test_another_secret_gives_another_signature() -> None:
+    assert code(signed(Keys(KEYS.access, "guess"))) == "InvalidSignatureException"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"host": "localhost:8045"},
+        {"content-type": "application/json"},
+        {"x-amz-date": "20260102T030406Z"},
+        {"x-amz-target": "SimpleWorkflowService.TerminateWorkflowExecution"},
+    ],
+)
+def test_what_was_signed_must_not_change(change: dict[str, str]) -> None:
+    headers = signed(more={"X-Amz-Target": "SimpleWorkflowService.ListDomains"})
+    assert code({**headers, **change}) == "InvalidSignatureException"
+
+
+def test_the_body_and_the_query_must_not_change() -> None:
+    assert code(signed(), body=BODY + b" ") == "InvalidSignatureException"
+    assert code(signed(), query="a=1") == "InvalidSignatureException"
+
+
+@pytest.mark.parametrize(
+    "hash_", ["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", sha256(b"").hexdigest(), ""]
+)
+def test_the_body_is_what_counts_and_not_the_hash_that_a_header_names(hash_: str) -> None:
+    assert code(signed(more={"X-Amz-Content-SHA256": hash_})) == "InvalidSignatureException"
+
+
+def test_a_hash_that_was_not_signed_is_not_believed_either() -> None:
+    headers = {**signed(), "x-amz-content-sha256": sha256(BODY + b" ").hexdigest()}
+    assert code(headers, body=BODY + b" ") == "InvalidSignatureException"
+
+
+def test_a_signature_holds_for_five_minutes_before_and_after() -> None:
+    for off in (SKEW, -SKEW):
+        check(signed(), now=NOW + off)
+        assert code(signed(), now=NOW + off * 1.01) == "InvalidSignatureException"
+    with pytest.raises(Refusal, match="Signature expired"):
+        check(signed(), now=NOW + timedelta(hours=1))
+
+
+def test_a_signature_is_for_swf_and_for_the_day_it_names() -> None:
+    assert code(signed(scope=("dynamodb", "eu-west-1"))) == "InvalidSignatureException"
+    headers = signed()
+    headers["authorization"] = headers["authorization"].replace("/20260102/", "/20260101/")
+    assert code(headers) == "InvalidSignatureException"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"),
+        ("AWS4-HMAC-SHA256 ", "AWS4-HMAC-SHA256"),
+        ("aws4_request", "aws5_request"),
+        ("Signature=", "Sign="),
+        ("Credential=", "Cred="),
+        ("SignedHeaders=", "Headers="),
+        ("host;", ""),
+        (";x-amz-date", ""),
+        ("content-type;", "content-type;x-not-there;"),
+        ("content-type;", ";"),
+        ("content-type;host", ";".join(["host"] * 200)),
+    ],
+)
+def test_half_a_signature_is_none(old: str, new: str) -> None:
+    headers = signed()
+    assert old in headers["authorization"]
+    headers["authorization"] = headers["authorization"].replace(old, new)
+    assert code(headers) == "IncompleteSignatureException"
+
+
+@pytest.mark.parametrize("given", ["", " ", "AWS4-HMAC-SHA256", "Basic dXNlcjpwYXNz", "=,=,=", "\xff" * 100])
+def test_garbage_is_no_signature(given: str) -> None:
+    assert code({**signed(), "authorization": given}) == "IncompleteSignatureException"
+
+
+@pytest.mark.parametrize(
+    "given", ["", "now", "20260102T030405", "2026-01-02T03:04:05Z", "20260102T030405Z\x85"]
+)
+def test_a_date_that_is_none_is_refused(given: str) -> None:
+    assert code({**signed(), "x-amz-date": given}) == "IncompleteSignatureException"
+
+
+def test_the_secret_is_not_shown() -> None:
+    assert KEYS.secret not in repr(KEYS)

@@ -1,0 +1,306 @@
+"""Polls that wait: who gets a task, who gives up, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+
+from floto.adapters.http.waiting import Polls
+from floto.core import limits
+from floto.core.errors import ServiceFault, ServiceUnavailable
+from floto.core.service import faults
+from floto.core.service.records import Place
+from floto.core.service.tokens import TaskKind
+from tests.unit.asgi import LIST, PATIENCE, FakeOperations, until
+
+TASK, OTHER = {"taskToken": "one"}, {"taskToken": "two"}
+
+
+class Stage:
+    """Polls over a service of lists, and who has been answered."""
+
+    def __init__(self, operations: FakeOperations, polls: Polls) -> None:
+        self.operations, self.polls = operations, polls
+        self.waiting = 0
+
+    async def poll(self, name: str, place: Place = LIST) -> asyncio.Task[bytes | None]:
+        """Start a poll, and return when it waits: its first attempt is over."""
+        task = asyncio.create_task(self.polls.poll(place, partial(self.attempt, name, place)))
+        await until(lambda: self.polls.held(place) > self.waiting or task.done())
+        self.waiting = self.polls.held(place)
+        return task
+
+    def attempt(self, name: str, place: Place) -> bytes | None:
+        self.operations.attempts.append(name)
+        task = self.operations.take(place)
+        return None if task is None else f"{name} got {task['taskToken']}".encode()
+
+
+@asynccontextmanager
+async def stage(seconds: float = PATIENCE) -> AsyncIterator[Stage]:
+    operations = FakeOperations()
+    with ThreadPoolExecutor(4) as pool:
+        polls = Polls(operations, pool, seconds)
+        async with polls.running():
+            yield Stage(operations, polls)
+
+
+def plays(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """A test in an event loop of its own."""
+
+    def run() -> None:
+        asyncio.run(asyncio.wait_for(test(), 2 * PATIENCE))
+
+    run.__name__ = test.__name__
+    return run
+
+
+@plays
+async def test_a_task_that_is_there_is_given_at_once() -> None:
+    async with stage() as on:
+        on.operations.put(LIST, TASK)
+        assert await (await on.poll("a")) == b"a got one"
+        assert on.polls.held(LIST) == 0
+
+
+@plays
+async def test_of_two_polls_the_first_gets_the_task_and_the_second_the_next() -> None:
+    async with stage() as on:
+        first, second = await on.poll("a"), await on.poll("b")
+        on.operations.put(LIST, TASK)
+        assert await first == b"a got one"
+        assert not second.done()
+        on.operations.put(LIST, OTHER)
+        assert await second == b"b got two"
+
+
+@plays
+async def test_one_word_of_many_tasks_wakes_as_many_polls() -> None:
+    async with stage() as on:
+        polls = [await on.poll(name) for name in "abc"]
+        on.operations.put(LIST, TASK, OTHER)
+        assert await asyncio.gather(*polls[:2]) == [b"a got one", b"b got two"]
+        assert not polls[2].done()
+
+
+@plays
+async def test_a_poll_that_waits_is_not_overtaken_by_a_new_one() -> None:
+    async with stage() as on:
+        first = await on.poll("a")
+        # Nobody is told of it yet.
+        on.operations.tasks[LIST].append(TASK)
+        second = await on.poll("b")
+        on.operations.put(LIST)
+        assert await first == b"a got one"
+        assert not second.done()
+
+
+@plays
+async def test_who_went_away_is_out_of_the_line_and_takes_nothing() -> None:
+    async with stage() as on:
+        first, second = await on.poll("a"), await on.poll("b")
+        first.cancel()
+        await until(lambda: on.polls.held(LIST) == 1)
+        on.operations.put(LIST, TASK)
+        assert await second == b"b got one"
+        assert on.operations.attempts.count("a") == 1
+
+
+@plays
+async def test_without_a_task_a_poll_ends_when_its_time_is_over() -> None:
+    async with stage(seconds=0.05) as on:
+        assert await (await on.poll("a")) is None
+        assert on.polls.held(LIST) == 0
+
+
+@plays
+async def test_a_task_that_is_being_taken_when_time_is_over_is_not_lost() -> None:
+    async with stage(seconds=0.05) as on:
+        taking, take = threading.Event(), threading.Event()
+
+        def attempt() -> bytes | None:
+            if not on.operations.take(LIST):
+                return None
+            taking.set()
+            take.wait(PATIENCE)
+            return b"late"
+
+        poll = asyncio.create_task(on.polls.poll(LIST, attempt))
+        await until(lambda: on.polls.held(LIST) == 1)
+        on.operations.put(LIST, TASK)
+        await until(taking.is_set)
+        # Its time is over: it is in no line any more.
+        await until(lambda: on.polls.held(LIST) == 0)
+        take.set()
+        assert await poll == b"late"
+
+
+@plays
+async def test_what_other_processes_do_is_seen_while_somebody_waits() -> None:
+    async with stage() as on:
+        poll = await on.poll("a")
+        on.operations.unseen.append((LIST, TASK))
+        assert await poll == b"a got one"
+
+
+@plays
+async def test_nobody_looks_while_nobody_waits() -> None:
+    async with stage() as on:
+        poll = await on.poll("a")
+        await until(lambda: on.operations.looks > 0)
+        on.operations.put(LIST, TASK)
+        await poll
+        assert on.polls.held(LIST) == 0
+        # One look may be under way.
+        before = on.operations.looks
+        await asyncio.sleep(0.1)
+        assert on.operations.looks <= before + 1
+
+
+@plays
+async def test_what_is_due_is_brought_about_by_an_attempt() -> None:
+    async with stage() as on:
+        poll = await on.poll("a")
+        due = [True]
+        on.operations.look = lambda: due[0]  # type: ignore[method-assign]
+        original = on.operations.take
+
+        def take(place: Place) -> dict[str, Any] | None:
+            due[0] = False
+            on.operations.tasks[place].append(TASK)
+            return original(place)
+
+        on.operations.take = take  # type: ignore[method-assign]
+        assert await poll == b"a got one"
+
+
+@plays
+async def test_places_do_not_disturb_one_another() -> None:
+    other = Place("shop", TaskKind.DECISION, "orders")
+    async with stage() as on:
+        here = await on.poll("a")
+        there = asyncio.create_task(on.polls.poll(other, lambda: on.attempt("b", other)))
+        await until(lambda: on.polls.held(other) == 1)
+        on.operations.put(other, TASK)
+        assert await there == b"b got one"
+        assert not here.done()
+
+
+@plays
+async def test_more_polls_than_swf_allows_are_refused() -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(limits, "POLLER_LIMIT", 2)
+        async with stage() as on:
+            first, _second = await on.poll("a"), await on.poll("b")
+            with pytest.raises(ServiceFault) as raised:
+                await on.polls.poll(LIST, lambda: b"")
+            assert raised.value.code == "LimitExceededFault"
+            first.cancel()
+            await until(lambda: on.polls.held(LIST) == 1)
+            on.waiting = 1
+            assert not (await on.poll("c")).done()
+
+
+@plays
+async def test_a_fault_is_only_for_the_poll_that_caused_it() -> None:
+    async with stage() as on:
+        refused = asyncio.create_task(on.polls.poll(LIST, _answering(None, faults.unknown_domain("shop"))))
+        await until(lambda: on.polls.held(LIST) == 1)
+        on.waiting = 1
+        second = await on.poll("b")
+        on.operations.put(LIST, TASK)
+        with pytest.raises(ServiceFault):
+            await refused
+        assert await second == b"b got one"
+
+
+@plays
+async def test_trouble_is_told_to_one_poll_and_the_others_go_on_waiting() -> None:
+    async with stage() as on:
+        trouble = ServiceUnavailable("locked")
+        polls = []
+        # Who finds others waiting makes no attempt before it is its turn.
+        for number, answers in enumerate([(None, trouble), (trouble,)], start=1):
+            polls.append(asyncio.create_task(on.polls.poll(LIST, _answering(*answers))))
+            await until(lambda number=number: on.polls.held(LIST) == number)  # type: ignore[misc]
+        on.operations.put(LIST, TASK)
+        with pytest.raises(ServiceUnavailable):
+            await polls[0]
+        looks = on.operations.looks
+        await until(lambda: on.operations.looks > looks + 1)
+        assert not polls[1].done()
+        on.operations.put(LIST)
+        with pytest.raises(ServiceUnavailable):
+            await polls[1]
+
+
+def _answering(*answers: Exception | None) -> Callable[[], bytes | None]:
+    """Attempts that find nothing, or raise what is given for them."""
+    left = list(answers)
+
+    def attempt() -> bytes | None:
+        answer = left.pop(0)
+        if answer is not None:
+            raise answer
+        return None
+
+    return attempt
+
+
+@plays
+async def test_when_looking_fails_polls_are_served_all_the_same_later() -> None:
+    async with stage() as on:
+        failures = [RuntimeError("broken"), ServiceUnavailable("locked")]
+        look = on.operations.look
+
+        def failing() -> bool:
+            if failures:
+                raise failures.pop()
+            return look()
+
+        on.operations.look = failing  # type: ignore[method-assign]
+        poll = await on.poll("a")
+        await until(lambda: not failures)
+        on.operations.put(LIST, TASK)
+        assert await poll == b"a got one"
+
+
+@plays
+async def test_stopping_answers_every_poll_and_every_later_one() -> None:
+    async with stage() as on:
+        polls = [await on.poll(str(number)) for number in range(20)]
+        on.polls.stop()
+        async with asyncio.timeout(PATIENCE / 2):
+            assert await asyncio.gather(*polls) == [None] * 20
+            on.operations.put(LIST, TASK)
+            assert await on.polls.poll(LIST, lambda: b"never") is None
+        # No task was taken by a poll that nobody would read.
+        assert on.operations.tasks[LIST] == [TASK]
+
+
+@plays
+async def test_a_poll_that_is_being_looked_after_when_all_stops_ends_as_well() -> None:
+    async with stage() as on:
+        trying, go_on = threading.Event(), threading.Event()
+
+        def attempt() -> bytes | None:
+            if on.operations.tasks[LIST]:
+                trying.set()
+                go_on.wait(PATIENCE)
+            return None
+
+        poll = asyncio.create_task(on.polls.poll(LIST, attempt))
+        await until(lambda: on.polls.held(LIST) == 1)
+        on.operations.put(LIST, TASK)
+        await until(trying.is_set)
+        on.polls.stop()
+        go_on.set()
+        async with asyncio.timeout(PATIENCE / 2):
+            assert await poll is None
