@@ -32,6 +32,7 @@ from floto.core.state import State
 from floto.core.tasks import NO_RESULT, Given, Task
 
 if TYPE_CHECKING:
+    from floto.adapters.local import LocalSwf
     from floto.runtime.activities import Activities, ActivityError, Canceled, activity, current, generator
     from floto.runtime.connect import UnknownService, connect
     from floto.runtime.decider import Decider
@@ -42,19 +43,20 @@ __version__ = "1.0.0.dev0"
 
 #: Names that bring threads, sockets and files with them: loaded when they are first used, so
 #: that deciding offline needs none of it.
-_RUNTIME = {
-    "Activities": "activities",
-    "ActivityError": "activities",
-    "ActivityWorker": "worker",
-    "Canceled": "activities",
-    "Decider": "decider",
-    "UnknownService": "connect",
-    "WrongWorkflow": "run",
-    "activity": "activities",
-    "connect": "connect",
-    "current": "activities",
-    "generator": "activities",
-    "run": "run",
+_LAZY = {
+    "Activities": "runtime.activities",
+    "ActivityError": "runtime.activities",
+    "ActivityWorker": "runtime.worker",
+    "Canceled": "runtime.activities",
+    "Decider": "runtime.decider",
+    "LocalSwf": "adapters.local",
+    "UnknownService": "runtime.connect",
+    "WrongWorkflow": "runtime.run",
+    "activity": "runtime.activities",
+    "connect": "runtime.connect",
+    "current": "runtime.activities",
+    "generator": "runtime.activities",
+    "run": "runtime.run",
 }
 
 __all__ = [
@@ -79,6 +81,7 @@ __all__ = [
     "History",
     "HistoryError",
     "InstantRetry",
+    "LocalSwf",
     "PayloadError",
     "Retry",
     "RetryStrategy",
@@ -112,8 +115,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    module = _RUNTIME.get(name)
+    module = _LAZY.get(name)
     if module is None:
         msg = f"module 'floto' has no attribute {name!r}"
         raise AttributeError(msg)
-    return getattr(import_module(f"floto.runtime.{module}"), name)
+    return getattr(import_module(f"floto.{module}"), name)
