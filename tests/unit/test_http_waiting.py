@@ -194,6 +194,35 @@ async def test_places_do_not_disturb_one_another() -> None:
 
 
 @plays
+async def test_a_place_where_work_never_ends_does_not_keep_others_waiting() -> None:
+    other = Place("shop", TaskKind.DECISION, "orders")
+    async with stage() as on:
+        loop, busy, ended = asyncio.get_running_loop(), set(), threading.Event()
+
+        def again() -> None:
+            busy.add(asyncio.create_task(on.polls.poll(LIST, attempt)))
+
+        def attempt() -> bytes | None:
+            if not on.operations.tasks[LIST]:
+                return None
+            if not ended.is_set():
+                loop.call_soon_threadsafe(again)
+            return b"busy"
+
+        again()
+        again()
+        await until(lambda: on.polls.held(LIST) == 2)
+        there = await on.poll("b", other)
+        on.operations.tasks[other].append(TASK)
+        on.operations.put(LIST, TASK)
+        try:
+            async with asyncio.timeout(PATIENCE / 2):
+                assert await there == b"b got one"
+        finally:
+            ended.set()
+
+
+@plays
 async def test_more_polls_than_swf_allows_are_refused() -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(limits, "POLLER_LIMIT", 2)

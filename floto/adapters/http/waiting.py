@@ -175,12 +175,15 @@ class Polls:
             await self._serve(place)
 
     async def _serve(self, place: Place) -> None:
-        """Give one task after another to those who wait longest, until there is none."""
-        while line := self._lines.get(place):
-            poll = next(iter(line))
-            if not await self._give(poll):
-                return
-            self._remove(place, poll)
+        """Give one task after another to those who wait now, the longest first, until there is none."""
+        for poll in tuple(self._lines.get(place, ())):
+            # Some may have left meanwhile.
+            if poll in self._lines.get(place, {}):
+                if not await self._give(poll):
+                    return
+                self._remove(place, poll)
+        # Who came meanwhile is served after the other places, or those might wait for ever.
+        self._news.set()
 
     async def _give(self, poll: _Poll) -> bool:
         """Make the attempt of a poll; False if there is nothing for others either."""
