@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,11 +16,17 @@ from pathlib import Path
 
 import pytest
 
+from floto.core.errors import UnknownResource
+from floto.core.events import ActivityTaskCompleted, Event
+from floto.core.ports import Service
 from floto.runtime.connect import connect
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
+[SERVER] = re.findall(r"^floto (server .*)$", README, re.MULTILINE)
+[RUN] = re.findall(r"^floto (run .* --service .*)$", README, re.MULTILINE)
+SERVED = "http://127.0.0.1:8044"
 RESULT = {"report": "Monday: 30"}
 
 
@@ -29,15 +37,15 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def command(directory: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def command(directory: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
     return subprocess.Popen(
         [sys.executable, *arguments], cwd=directory, env=environment, stdout=subprocess.PIPE, text=True
     )
 
 
-def output(directory: Path, *arguments: str) -> str:
-    with command(directory, *arguments) as process:
+def output(directory: Path, *arguments: str, **environment: str) -> str:
+    with command(directory, *arguments, **environment) as process:
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     return out
@@ -55,11 +63,11 @@ def running(directory: Path, name: str) -> Iterator[None]:
 
 
 def test_every_python_block_is_a_file() -> None:
-    assert len(FILES) == README.count("```python\n") == 8
+    assert len(FILES) == README.count("```python\n") == 9
 
 
 def test_the_tour_runs_on_the_command_line(directory: Path) -> None:
-    [line] = re.findall(r"^floto run (flow.*)$", README, re.MULTILINE)
+    [line] = re.findall(r"^floto run (flow.*monday)$", README, re.MULTILINE)
     assert '"report": "Monday: 30"' in output(directory, "-m", "floto", "run", *line.split())
     assert "3 tasks" in output(directory, "-m", "floto", "check", "flow.py:spec")
 
@@ -86,6 +94,51 @@ def test_the_tour_runs_in_several_processes(directory: Path) -> None:
     lines = output(directory, "why.py").splitlines()
     assert lines[0] == "[]"
     assert {"activity report completed 0", "timer settle completed 0"} <= set(lines)
+
+
+def serving(directory: Path, port: str) -> tuple[subprocess.Popen[str], dict[str, str]]:
+    """The README's server on a port, and what its export line says."""
+    process = command(directory, "-m", "floto", *shlex.split(SERVER), "--port", port)
+    assert process.stdout is not None
+    assert "writing swf.db" in process.stdout.readline()
+    exported = process.stdout.readline().split()
+    assert exported[0] == "export"
+    return process, dict(pair.split("=", 1) for pair in exported[1:])
+
+
+def test_the_server_is_killed_and_the_run_goes_on(directory: Path) -> None:
+    flow = directory / "flow.py"
+    flow.write_text(flow.read_text().replace("delay_in_seconds=1", "delay_in_seconds=8"))
+    server, environment = serving(directory, "0")
+    url = environment["AWS_ENDPOINT_URL_SWF"]
+    with command(directory, "-m", "floto", *shlex.split(RUN.replace(SERVED, url))) as run:
+        service = connect(url)
+        end = time.monotonic() + 60
+        # While it waits for its timer. A task in the hands of a server that dies may be lost, as with SWF.
+        while sum(isinstance(event.data, ActivityTaskCompleted) for event in thursday(service)) < 4:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        server.kill()
+        server.communicate()
+        server, again = serving(directory, url.rsplit(":", 1)[1])
+        assert again == environment
+        out, _ = run.communicate(timeout=90)
+        service.close()
+    assert run.returncode == 0
+    assert json.loads(out) == RESULT
+    asked = output(directory, "ask.py", **environment)
+    assert re.fullmatch(r"thursday COMPLETED \d+ events\n", asked)
+    server.send_signal(signal.SIGINT)
+    server.communicate(timeout=60)
+    assert server.returncode == 0
+
+
+def thursday(service: Service) -> tuple[Event, ...]:
+    try:
+        info = service.latest_execution("thursday")
+    except UnknownResource:
+        return ()  # the domain is registered by the run
+    return () if info is None else service.history(info.execution)
 
 
 def test_there_are_exactly_two_commands_and_each_sets_itself_up() -> None:
