@@ -86,7 +86,8 @@ class Host:
         with self._news, self._usable():
             now = self._clock()
             self._settle(now)
-            return call(now)
+            with self.store.snapshot():
+                return call(now)
 
     def write(self, call: Callable[[datetime], T]) -> T:
         """Carry out a call, told what time it is, wholly or not at all."""

@@ -6,7 +6,6 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from attrs import define
@@ -49,7 +48,6 @@ class Invoker:
         self._news = threading.Event()
         self._closed = False
         self._slots = threading.Semaphore(_AT_ONCE)
-        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="floto-lambda")
         host.listen(self._news.set)
         self._thread = threading.Thread(target=self._run, name="floto-lambda", daemon=True)
         self._thread.start()
@@ -59,18 +57,20 @@ class Invoker:
         self._closed = True
         self._news.set()
         self._thread.join()
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(self) -> None:
         while not self._closed:
-            self._slots.acquire()
+            if not self._slots.acquire(timeout=_LOOK_SECONDS):
+                continue
             self._news.clear()
             task = self._next()
             if task is None:
                 self._slots.release()
                 self._news.wait(_LOOK_SECONDS)
             else:
-                self._pool.submit(self._work, task)
+                # A daemon: a process that ends does not wait for it.
+                name = f"floto-lambda-{task.name}"
+                threading.Thread(target=self._work, args=(task,), name=name, daemon=True).start()
 
     def _next(self) -> LambdaTask | None:
         engine = self._host.engine
@@ -106,7 +106,7 @@ class Invoker:
             raise Failure(_NO_JSON, f"the input is no JSON: {error}") from error
         try:
             result = json.dumps(function(given))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.info("Lambda function %s failed", task.name, exc_info=True)
             details = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)})
             raise Failure(type(error).__name__[:_LONGEST_REASON], details[:DATA_LIMIT]) from error

@@ -99,6 +99,16 @@ class SqliteStore:
         finally:
             self._staged.clear()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything that is read in here is of one moment, whatever other processes do."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
+
     def _keep(self) -> None:
         for run_id, staged in self._staged.items():
             if staged.run.state.closed is None:

@@ -38,9 +38,9 @@ def _tell(cls: Any, **settled: str) -> Handler:
 
 def known(call: Call) -> Record:
     """The run that a call names by both ids; a fault if the domain has no such run."""
-    wanted = execution(call.request["execution"])
+    domain, wanted = call.known_domain(), execution(call.request["execution"])
     record = call.store.record(wanted.run_id)
-    if record is None or (record.domain, record.info.execution) != (call.known_domain(), wanted):
+    if record is None or (record.domain, record.info.execution) != (domain, wanted):
         raise faults.unknown_run(wanted)
     return record
 
