@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial, wraps
 from typing import ParamSpec, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
@@ -36,7 +37,7 @@ def persist(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwa
 
     Raises ``ServiceUnavailable`` only when stopped, and every other error at once.
     """
-    return _retrying(stop, _in_passing, lambda _state: stop.is_set())(call, *args, **kwargs)
+    return _made(partial(call, *args, **kwargs), stop, _in_passing, lambda _state: stop.is_set())
 
 
 def reach(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -45,7 +46,7 @@ def reach(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwarg
     def is_over(state: RetryCallState) -> bool:
         return stop.is_set() or (state.seconds_since_start or 0) >= _REACH_SECONDS
 
-    return _retrying(stop, _in_passing, is_over)(call, *args, **kwargs)
+    return _made(partial(call, *args, **kwargs), stop, _in_passing, is_over)
 
 
 def poll(stop: StopFlag, call: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> T | None:
@@ -56,7 +57,9 @@ def poll(stop: StopFlag, call: Callable[P, T | None], *args: P.args, **kwargs: P
     """
     began = time.monotonic()
     try:
-        task = _retrying(stop, _any, lambda state: stop.is_set() or _is_last(state))(call, *args, **kwargs)
+        task = _made(
+            partial(call, *args, **kwargs), stop, _any, lambda state: stop.is_set() or _is_last(state)
+        )
     except ServiceError:
         if stop.is_set():
             return None
@@ -76,7 +79,7 @@ def report(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     def is_over(state: RetryCallState) -> bool:
         return (state.seconds_since_start or 0) >= _REPORT_SECONDS or _is_last(state)
 
-    return _retrying(StopFlag(), _may_be_told_later, is_over)(call, *args, **kwargs)
+    return _made(partial(call, *args, **kwargs), StopFlag(), _may_be_told_later, is_over)
 
 
 def final(error: BaseException | None) -> bool:
@@ -103,10 +106,25 @@ def _is_last(state: RetryCallState) -> bool:
     return final(error) and state.attempt_number >= _LAST_ATTEMPTS
 
 
-def _retrying(
-    stop: StopFlag, again: Callable[[BaseException], bool], is_over: Callable[[RetryCallState], bool]
-) -> Retrying:
-    return Retrying(
+def _made(
+    call: partial[T],
+    stop: StopFlag,
+    again: Callable[[BaseException], bool],
+    is_over: Callable[[RetryCallState], bool],
+) -> T:
+    try:
+        return call()
+    except ServiceError as error:
+        failed = [error]
+
+    # What retries takes longer to set up than most calls take: only those that failed pay for it.
+    @wraps(call.func)
+    def repeated() -> T:
+        if failed:
+            raise failed.pop()
+        return call()
+
+    retrying = Retrying(
         retry=retry_if_exception(again),
         wait=wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT),
         stop=is_over,
@@ -114,6 +132,7 @@ def _retrying(
         before_sleep=_warn,
         reraise=True,
     )
+    return retrying(repeated)
 
 
 def _sleep(stop: StopFlag, seconds: float) -> None:
