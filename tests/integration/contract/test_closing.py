@@ -1,0 +1,181 @@
+"""The end of a run, by its own decision (scenarios 27-35)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.contract.backends import everywhere
+from tests.integration.contract.stage import (
+    CANCEL,
+    COMPLETE,
+    CONTINUE,
+    FAIL,
+    Stage,
+    activity,
+    child,
+    decision,
+    marker,
+    timer,
+)
+
+
+def assert_closed(stage: Stage, run: Any, status: str) -> None:
+    info = stage.describe(run)["executionInfo"]
+    assert (info["executionStatus"], info["closeStatus"]) == ("CLOSED", status)
+    assert info["closeTimestamp"] == stage.history(run)[-1]["eventTimestamp"]
+
+
+@everywhere
+def test_27_a_run_completes(stage: Stage) -> None:
+    run = stage.start()
+    stage.wait(2)
+    stage.decide(decision("CompleteWorkflowExecution", result="out"))
+    assert stage.names(run, 3) == "DTC WorkflowExecutionCompleted"
+    assert stage.said(run, 5) == {"decisionTaskCompletedEventId": 4, "result": "out"}
+    assert_closed(stage, run, "COMPLETED")
+
+
+@everywhere
+def test_27_a_result_may_be_missing(stage: Stage) -> None:
+    run = stage.start()
+    stage.decide({"decisionType": "CompleteWorkflowExecution"})
+    assert stage.said(run, 5) == {"decisionTaskCompletedEventId": 4}
+
+
+@everywhere
+def test_28_a_run_fails(stage: Stage) -> None:
+    run = stage.start()
+    stage.decide(decision("FailWorkflowExecution", reason="r", details="d"))
+    assert stage.names(run, 3) == "DTC WorkflowExecutionFailed"
+    assert stage.said(run, 5) == {"decisionTaskCompletedEventId": 4, "reason": "r", "details": "d"}
+    assert_closed(stage, run, "FAILED")
+
+
+@everywhere
+def test_29_a_run_cancels_itself_unasked(stage: Stage) -> None:
+    run = stage.start()
+    stage.decide(decision("CancelWorkflowExecution", details="d"))
+    assert stage.names(run, 3) == "DTC WorkflowExecutionCanceled"
+    assert stage.said(run, 5) == {"decisionTaskCompletedEventId": 4, "details": "d"}
+    assert_closed(stage, run, "CANCELED")
+
+
+def interrupted(stage: Stage) -> tuple[Any, Any]:
+    """A run, and its decision task during which an activity completed."""
+    run = stage.start()
+    stage.decide(activity())
+    work = stage.work()
+    stage.signal()
+    task = stage.task()
+    stage.finish(work)
+    assert stage.names(run, 9) == "ATC DTS"
+    return run, task
+
+
+@everywhere
+def test_30_activity_completes_while_the_decider_runs_and_the_run_stays_open(stage: Stage) -> None:
+    run, task = interrupted(stage)
+    stage.respond(task, COMPLETE)
+    assert stage.names(run, 9) == "ATC DTS DTC CompleteWorkflowExecutionFailed"
+    assert stage.said(run, 13) == {"cause": "UNHANDLED_DECISION", "decisionTaskCompletedEventId": 12}
+    again = stage.task()
+    assert (again["previousStartedEventId"], again["startedEventId"]) == (9, 14)
+    assert stage.said(run, 14)["scheduledEventId"] == 11
+    stage.respond(again, COMPLETE)
+    assert_closed(stage, run, "COMPLETED")
+
+
+@everywhere
+def test_31_a_cancel_fails_over_news(stage: Stage) -> None:
+    run, task = interrupted(stage)
+    stage.respond(task, CANCEL)
+    assert stage.names(run, 9) == "ATC DTS DTC CancelWorkflowExecutionFailed"
+    assert stage.said(run, 13) == {"cause": "UNHANDLED_DECISION", "decisionTaskCompletedEventId": 12}
+    stage.respond(stage.task(), CANCEL)
+    assert_closed(stage, run, "CANCELED")
+
+
+@everywhere
+def test_32_what_came_before_a_failed_close_stays(stage: Stage) -> None:
+    run, task = interrupted(stage)
+    stage.respond(task, marker(), FAIL)
+    assert stage.names(run, 11) == "DTC MarkerRecorded FailWorkflowExecutionFailed"
+    assert stage.said(run, 14) == {"cause": "UNHANDLED_DECISION", "decisionTaskCompletedEventId": 12}
+
+
+def test_33_no_new_run_begins_over_news(stage: Stage) -> None:
+    run, task = interrupted(stage)
+    stage.respond(task, CONTINUE)
+    assert stage.names(run, 11) == "DTC ContinueAsNewWorkflowExecutionFailed"
+    assert stage.said(run, 13) == {"cause": "UNHANDLED_DECISION", "decisionTaskCompletedEventId": 12}
+    found = stage.client.list_open_workflow_executions(domain=stage.domain, startTimeFilter={"oldestDate": 0})
+    assert [info["execution"] for info in found["executionInfos"]] == [run]
+
+
+def test_34_open_work_does_not_hold_up_the_end(stage: Stage) -> None:
+    run = stage.start()
+    stage.decide(activity(), timer(), child())
+    work = stage.work()
+    stage.decide(COMPLETE)
+    assert stage.names(run).endswith("DTC WorkflowExecutionCompleted")
+    length = len(stage.history(run))
+    for answer in (stage.finish, stage.fail, stage.cancel, stage.beat):
+        with stage.unknown_run(run):
+            answer(work)
+    stage.wait(20)
+    other = stage.task("children")
+    assert stage.names(other["workflowExecution"]) == "WES DTS DTSt"
+    stage.respond(other, COMPLETE)
+    assert len(stage.history(run)) == length
+
+
+@everywhere
+def test_34_an_open_activity_does_not_hold_up_a_cancel(stage: Stage) -> None:
+    run = stage.start()
+    stage.decide(activity())
+    work = stage.work()
+    stage.signal()
+    stage.decide(CANCEL)
+    assert stage.names(run).endswith("DTC WorkflowExecutionCanceled")
+    with stage.unknown_run(run):
+        stage.finish(work)
+
+
+@everywhere
+def test_34_a_timer_of_a_closed_run_does_not_fire(stage: Stage) -> None:
+    run = stage.start()
+    stage.decide(timer(), COMPLETE)
+    stage.wait(20)
+    assert stage.names(run).endswith("WorkflowExecutionCompleted")
+
+
+@everywhere
+@pytest.mark.parametrize("call", ["signal", "terminate"])
+@pytest.mark.parametrize("end", [COMPLETE, FAIL, CANCEL], ids=["completed", "failed", "canceled"])
+def test_35_a_closed_run_is_left_alone(stage: Stage, call: str, end: Any) -> None:
+    run = stage.start()
+    stage.decide(end)
+    length = len(stage.history(run))
+    with stage.refused("UnknownResourceFault", "Unknown execution, workflowId = wf"):
+        getattr(stage, call)()
+    with stage.unknown_run(run):
+        getattr(stage, call)(runId=run["runId"])
+    assert len(stage.history(run)) == length
+
+
+@pytest.mark.parametrize("how", ["terminated", "timed out"])
+def test_35_a_run_closed_by_force_is_not_canceled_either(stage: Stage, how: str) -> None:
+    run = stage.start()
+    if how == "terminated":
+        stage.terminate()
+    else:
+        stage.wait(3600)
+    length = len(stage.history(run))
+    for call in (stage.request_cancel, stage.signal, stage.terminate):
+        with stage.refused("UnknownResourceFault", "Unknown execution, workflowId = wf"):
+            call()
+        with stage.unknown_run(run):
+            call(runId=run["runId"])
+    assert len(stage.history(run)) == length
