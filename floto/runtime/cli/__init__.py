@@ -1,0 +1,49 @@
+"""The command ``floto``: one module for each group of commands."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import click
+
+import floto
+from floto.core.errors import FlotoError, WorkflowError
+from floto.runtime.cli.check import check_command
+from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED, USAGE
+from floto.runtime.cli.run import run_command
+from floto.runtime.cli.server import server_command
+
+log = logging.getLogger("floto")
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 usage, 130 interrupted."""
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    try:
+        return cli.main(prog_name="floto", standalone_mode=False) or DONE
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except FlotoError as error:
+        click.echo(f"floto: {error}", err=True)
+        return FAILED if isinstance(error, WorkflowError) else USAGE
+    except Exception as error:
+        log.info("unexpected", exc_info=True)
+        click.echo(f"floto: {type(error).__name__}: {error} (--verbose shows more)", err=True)
+        return FAILED
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(floto.__version__, prog_name="floto")
+def cli() -> None:
+    """Run workflows for Amazon SWF, on SWF itself or on one file."""
+
+
+for command in (run_command, check_command, server_command):
+    cli.add_command(command)

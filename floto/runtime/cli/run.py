@@ -1,0 +1,111 @@
+"""The command ``floto run``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+
+from floto.core.specs import ActivityTask, DeciderSpec
+from floto.core.state import State
+from floto.runtime.activities import DEFAULT
+from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.output import log_to, readable, stdout_for_the_result
+from floto.runtime.loading import load_json, load_module, load_spec
+from floto.runtime.progress import shown
+from floto.runtime.run import Listener, new_workflow_id, run
+
+
+@click.command("run")
+@click.argument("spec")
+@click.option(
+    "--activities", multiple=True, metavar="FILE.py|MODULE", help="Where the activities are defined."
+)
+@click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")
+@click.option("--service", default="sqlite:///floto.db", show_default=True, help="Where the run is recorded.")
+@click.option("--workflow-id", help="Go on with this run, or start one of this name.")
+@click.option(
+    "--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Activities at once."
+)
+@click.option("--domain", help="The SWF domain; default: the spec's, else floto.")
+@click.option("--verbose", is_flag=True, help="Log more, with tracebacks.")
+def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
+    spec: str,
+    activities: tuple[str, ...],
+    input_text: str | None,
+    service: str,
+    workflow_id: str | None,
+    concurrency: int,
+    domain: str | None,
+    *,
+    verbose: bool,
+) -> int:
+    """Run SPEC (FILE.json, FILE.py:name or module:name) to its end and print its result as JSON.
+
+    Interrupted or killed, it goes on where it was with the same --workflow-id.
+    """
+    console = Console(stderr=True)
+    log_to(console, verbose=verbose)
+    with stdout_for_the_result():
+        loaded = _load(spec, activities)
+        workflow_input = None if input_text is None else load_json("--input", input_text)
+        settings = {"service": service, "domain": domain, "concurrency": concurrency}
+        result = _run(
+            console,
+            loaded,
+            workflow_input,
+            new_workflow_id() if workflow_id is None else workflow_id,
+            settings,
+        )
+    click.echo(readable(result))
+    return DONE
+
+
+def _run(
+    console: Console, spec: DeciderSpec, workflow_input: Any, workflow_id: str, settings: dict[str, Any]
+) -> Any:
+    service = settings["service"]
+    console.print(f"workflow {workflow_id} on {service}", markup=False, highlight=False, soft_wrap=True)
+    try:
+        with shown(spec, console) as show:
+            listener = _telling(console, show)
+            return run(spec, workflow_input, workflow_id=workflow_id, listener=listener, **settings)
+    except KeyboardInterrupt:
+        _say_how_to_go_on(service, workflow_id)
+        raise
+
+
+def _load(spec: str, activities: tuple[str, ...]) -> DeciderSpec:
+    loaded = load_spec(spec)
+    for source in activities:
+        load_module(source)
+    if not DEFAULT.types and any(isinstance(task, ActivityTask) for task in loaded.activity_tasks):
+        msg = "no activity is registered; name the file or module that defines them with --activities"
+        raise click.UsageError(msg)
+    return loaded
+
+
+def _telling(console: Console, show: Listener) -> Listener:
+    began = datetime.now(UTC)
+
+    def listener(state: State) -> None:
+        if state.closed is not None and state.closed.at < began:
+            console.print("it had ended before, so nothing was run; another --workflow-id starts anew")
+        else:
+            show(state)
+
+    return listener
+
+
+def _say_how_to_go_on(service: str, workflow_id: str) -> None:
+    if service == "memory:":
+        click.echo("interrupted; a run in memory: cannot be gone on with", err=True)
+        return
+    arguments = sys.argv[1:]
+    if not any(argument.split("=")[0] == "--workflow-id" for argument in arguments):
+        arguments = [*arguments, "--workflow-id", workflow_id]
+    click.echo(f"interrupted; to go on:\n  {shlex.join(['floto', *arguments])}", err=True)
