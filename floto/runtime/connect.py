@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import define
+from attrs import define, frozen
 
 from floto.core.errors import ServiceError
 from floto.core.ports import Service
 
 DEFAULT_DOMAIN = "floto"
+#: The environment variable that names the service where a program does not.
+SERVICE_VARIABLE = "FLOTO_SERVICE"
 #: Where deciders and workers poll that were told of no task list; registered types default to it too.
 DEFAULT_TASK_LIST = "floto"
 
@@ -45,15 +48,40 @@ def connect(url: str, domain: str | None = None) -> Service:
     loopback it needs no configuration of AWS. Raises ``UnknownService``, or ``ServiceFault``
     where AWS is not configured.
     """
-    domain = domain or DEFAULT_DOMAIN
+    service: Service = _opened(url, _Faces(_sqlite_service, _swf_service), domain or DEFAULT_DOMAIN)
+    return service
+
+
+def client(url: str | None = None) -> Any:
+    """Make an SWF client, boto3's own or one with its methods, for a URL as ``connect`` takes it.
+
+    Without one, for what ``FLOTO_SERVICE`` says, else Amazon SWF. Raises what ``connect`` raises.
+    """
+    return _opened(url or default_service(), _Faces(_local_client, _swf_client), "")
+
+
+def default_service() -> str:
+    """The URL of the service where none is named: ``FLOTO_SERVICE``, else Amazon SWF."""
+    return os.environ.get(SERVICE_VARIABLE) or "aws"
+
+
+@frozen
+class _Faces:
+    """What opens a file of the embedded engine, and SWF in a region or at a URL, each for a domain."""
+
+    file: Callable[[str, str], Any]
+    swf: Callable[[str | None, str | None, str], Any]
+
+
+def _opened(url: str, faces: _Faces, domain: str) -> Any:
     if url == "memory:":
-        return _sqlite(":memory:", domain)
+        return faces.file(":memory:", domain)
     if url.startswith("sqlite:"):
-        return _sqlite(_file(url), domain)
+        return faces.file(_file(url), domain)
     if match := re.fullmatch(r"aws(?::([a-z0-9-]+))?", url):
-        return _swf(match[1], None, domain)
+        return faces.swf(match[1], None, domain)
     if re.fullmatch(r"https?://[^/\s]+\S*", url):
-        return _swf(None, url, domain)
+        return faces.swf(None, url, domain)
     raise UnknownService(url, "is not a service floto knows")
 
 
@@ -69,18 +97,29 @@ def _file(url: str) -> str:
 # The adapters are imported where they are used: who works on a file need not load boto3.
 
 
-def _sqlite(path: str, domain: str) -> Service:
+def _sqlite_service(path: str, domain: str) -> Service:
     from floto.adapters.sqlite import SqliteService  # noqa: PLC0415
 
     service: Service = SqliteService(path, domain=domain)
     return service
 
 
-def _swf(region: str | None, endpoint_url: str | None, domain: str) -> Service:
-    from floto.adapters.swf import SwfService, make_client  # noqa: PLC0415
+def _local_client(path: str, _domain: str) -> Any:
+    from floto.adapters.local import LocalSwf  # noqa: PLC0415
 
-    client = make_client(region, endpoint_url, on_this_machine=_is_loopback(endpoint_url))
-    return SwfService(client, domain)
+    return LocalSwf(path)
+
+
+def _swf_service(region: str | None, endpoint_url: str | None, domain: str) -> Service:
+    from floto.adapters.swf import SwfService  # noqa: PLC0415
+
+    return SwfService(_swf_client(region, endpoint_url, domain), domain)
+
+
+def _swf_client(region: str | None, endpoint_url: str | None, _domain: str) -> Any:
+    from floto.adapters.swf import make_client  # noqa: PLC0415
+
+    return make_client(region, endpoint_url, on_this_machine=_is_loopback(endpoint_url))
 
 
 def _is_loopback(url: str | None) -> bool:
@@ -92,9 +131,9 @@ def _is_loopback(url: str | None) -> bool:
 
 
 def service_for(service: Service | str | None, domain: str | None) -> Service:
-    """The service a decider or worker was given: itself, its URL, or nothing for Amazon SWF."""
+    """The service a decider or worker was given: itself, its URL, or nothing for the default."""
     if service is None or isinstance(service, str):
-        return connect(service or "aws", domain)
+        return connect(service or default_service(), domain)
     return service
 
 

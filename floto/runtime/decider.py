@@ -54,7 +54,7 @@ class Decider:
 
     A run that carries a spec in its input is decided by that, else by the spec of its
     workflow type in ``specs``, else by ``spec`` (a ``DeciderSpec`` or its JSON).
-    ``service`` is a ``Service`` or a URL for ``floto.connect`` (default: Amazon SWF).
+    ``service`` is a ``Service`` or a URL for ``floto.connect`` (default: ``FLOTO_SERVICE``, else Amazon SWF).
     Raises ``SpecError``.
     """
 

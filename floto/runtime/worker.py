@@ -28,7 +28,7 @@ _SLOT_SECONDS = 0.5
 class ActivityWorker:
     """Runs activities from one task list, up to ``concurrency`` at a time.
 
-    ``service`` is a ``Service`` or a URL for ``floto.connect`` (default: Amazon SWF);
+    ``service`` is a ``Service`` or a URL for ``floto.connect`` (default: ``FLOTO_SERVICE``, else Amazon SWF);
     ``activities`` defaults to everything decorated with ``@floto.activity``. A heartbeat
     is sent every ``task_heartbeat_in_seconds``, none at all for 0. ``codec`` writes the tasks
     that generators return.

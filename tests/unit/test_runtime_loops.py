@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
 from floto.runtime import resilient
 from floto.runtime.activities import RunningActivity
-from floto.runtime.connect import UnknownService, connect
+from floto.runtime.connect import UnknownService, client, connect, service_for
 from floto.runtime.heartbeats import Heartbeats
 from floto.runtime.resilient import persist, poll, report
 from floto.runtime.stopping import StopFlag, stop_on_signals
@@ -103,6 +104,27 @@ def test_a_url_that_says_nothing_is_told_what_would(url: str) -> None:
 def test_a_file_in_no_directory_says_so() -> None:
     with pytest.raises(UnknownService, match="directory that does not exist"):
         connect("sqlite:////no/such/place/floto.db")
+
+
+def test_a_client_speaks_to_the_same_file_as_a_service(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/one.db"
+    with contextlib.closing(connect(url, "mine")) as service:
+        service.prepare([], [])
+    swf = client(url)
+    assert swf.describe_domain(name="mine")["domainInfo"]["status"] == "REGISTERED"
+    swf.close()
+
+
+def test_the_environment_names_the_service_where_a_program_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLOTO_SERVICE", f"sqlite:///{tmp_path}/two.db")
+    with contextlib.closing(service_for(None, None)) as service:
+        service.prepare([], [])
+    assert client().list_domains(registrationStatus="REGISTERED")["domainInfos"]
+    monkeypatch.setenv("FLOTO_SERVICE", "nonsense")
+    with pytest.raises(UnknownService, match="'nonsense'"):
+        client()
 
 
 def test_files_are_relative_or_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from floto.core.specs import ActivityTask, DeciderSpec
 from floto.core.state import State
 from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.options import service_option
 from floto.runtime.cli.output import log_to, readable, stdout_for_the_result
 from floto.runtime.loading import load_json, load_module, load_spec
 from floto.runtime.progress import shown
@@ -26,7 +27,7 @@ from floto.runtime.run import Listener, new_workflow_id, run
     "--activities", multiple=True, metavar="FILE.py|MODULE", help="Where the activities are defined."
 )
 @click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")
-@click.option("--service", default="sqlite:///floto.db", show_default=True, help="Where the run is recorded.")
+@service_option
 @click.option("--workflow-id", help="Go on with this run, or start one of this name.")
 @click.option(
     "--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Activities at once."
