@@ -28,8 +28,9 @@ from floto.core.decisions import Decision, ScheduleActivityTask
 from floto.core.events import DecisionTaskStarted, Event
 from floto.core.fold import fold
 from floto.core.history import History
+from floto.core.kinds import ActivityTask
 from floto.core.progress import Progress, begin, observe
-from floto.core.specs import ActivityTask, DeciderSpec
+from floto.core.specs import DeciderSpec
 from floto.core.state import EMPTY, State
 from floto.core.wire import event_from_swf, write
 

@@ -24,10 +24,11 @@ from floto.core.expand import expand
 from floto.core.failures import Failure
 from floto.core.fold import fold
 from floto.core.history import History
+from floto.core.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.ports import Service, StartRequest
 from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
-from floto.core.specs import CODEC, ActivityTask, ChildWorkflow, DeciderSpec, Generator, Timer
+from floto.core.specs import CODEC, ChildWorkflow, DeciderSpec
 from floto.core.state import State
 from floto.core.tasks import NO_RESULT, Given, Task
 
@@ -89,6 +90,7 @@ __all__ = [
     "ServiceError",
     "ServiceFault",
     "ServiceUnavailable",
+    "Signal",
     "SpecError",
     "StartRequest",
     "State",

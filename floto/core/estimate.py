@@ -10,7 +10,12 @@ _DECISION = 3
 # WorkflowExecutionStarted, the first decision task and the closing event.
 _RUN = 1 + _DECISION + 1
 # The events of one attempt, and the decision task that its end causes; a child causes two.
-_ATTEMPT = {Kind.ACTIVITY: 3 + _DECISION, Kind.TIMER: 2 + _DECISION, Kind.CHILD: 3 + 2 * _DECISION}
+_ATTEMPT = {
+    Kind.ACTIVITY: 3 + _DECISION,
+    Kind.TIMER: 2 + _DECISION,
+    Kind.CHILD: 3 + 2 * _DECISION,
+    Kind.SIGNAL: 1 + _DECISION,
+}
 
 
 def expected_events(spec: DeciderSpec) -> tuple[int, int]:

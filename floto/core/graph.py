@@ -11,7 +11,7 @@ from attrs import frozen
 from rpds import HashTrieMap
 
 from floto.core.identifiers import id_problems, shown
-from floto.core.state import Key
+from floto.core.state import Key, Kind
 from floto.core.tasks import Task, expands, is_checked, is_task
 
 #: SWF takes ids of 256 characters; the rest is for the ids of timers that wait for a retry.
@@ -20,6 +20,10 @@ ID_LIMIT = 220
 RESERVED_PREFIX = "floto."
 #: Names that stand beside the ids of tasks in a context, or in the details of a failure.
 RESERVED_IDS = frozenset({"workflow", "activity_task", "child_workflow_task", "decider_spec", "..."})
+_STARTED_TWICE = "{} {!r} is started by several tasks"
+_SHARED = {
+    Kind.SIGNAL: "{} {!r} is awaited by several tasks: let one wait for it, and the others require that one"
+}
 #: More circles than this are not told; finding all of them takes long.
 _CIRCLES = 10
 
@@ -87,7 +91,9 @@ def _graph_problems(tasks: Sequence[Task], known: Collection[str]) -> list[str]:
     ]
     keys = Counter(task.key for task in tasks if ids[task.id_] == 1)
     found += [
-        f"{kind} {id_!r} is started by several tasks" for (kind, id_), times in keys.items() if times > 1
+        _SHARED.get(kind, _STARTED_TWICE).format(kind, id_)
+        for (kind, id_), times in keys.items()
+        if times > 1
     ]
     for task in tasks:
         found += [

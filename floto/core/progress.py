@@ -160,7 +160,10 @@ def _look_again(progress: Progress, state: State, positions: Iterable[int]) -> P
     while todo:
         position = todo.pop()
         look = looks[position] = look_at(plan.tasks[position], state, seed)
-        if look is not Rest.DONE or position in done or position in progress.done:
+        held = waiting[position] if position in waiting else progress.waiting.get(position, 0)
+        # What comes by itself, as a signal does, may come before what its task requires: the last of
+        # that looks at the task again.
+        if look is not Rest.DONE or held or position in done or position in progress.done:
             continue
         done[position] = None
         for dependent in plan.dependents[position]:

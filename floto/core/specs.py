@@ -2,195 +2,52 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
-from hashlib import sha1
 from typing import Any
 
 from attrs import evolve, field, frozen
 
 from floto.core import graph, payload
 from floto.core.codec import Codec, Timeout
-from floto.core.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution, StartTimer
-from floto.core.errors import HistoryError, PayloadError, SpecError
+from floto.core.decisions import Decision, StartChildWorkflowExecution
+from floto.core.errors import HistoryError, SpecError
+from floto.core.fields import (
+    default_id,
+    ids,
+    input_problems,
+    list_named,
+    priority_problems,
+    strategy_problems,
+    timeout_problems,
+    wire,
+)
 from floto.core.identifiers import id_problems, name_problems, shown
+from floto.core.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
-from floto.core.shapes import ActivityType, TaskList, WorkflowType
+from floto.core.shapes import WorkflowType
 from floto.core.state import TASK_CONTROL, Item, Key, Kind
-from floto.core.tasks import NO_RESULT, Given, Task, TaskCodec, is_checked
+from floto.core.tasks import Given, Task
+
+__all__ = [
+    "CODEC",
+    "SPEC_KEY",
+    "ActivityTask",
+    "ChildWorkflow",
+    "DeciderSpec",
+    "Generator",
+    "Signal",
+    "Timer",
+]
 
 #: Where a run's input carries the spec that it is decided by.
 SPEC_KEY = "decider_spec"
-_SECONDS_LIMIT = 99_999_999
-_PRIORITY_LIMIT = 2**31
-
-
-def _ids(requires: Any) -> tuple[str, ...]:
-    if isinstance(requires, str) or not isinstance(requires, Iterable):
-        requires = (requires,)
-    return tuple(getattr(task, "id_", task) for task in requires)
 
 
 def _tasks(tasks: Any) -> tuple[Task, ...]:
     if isinstance(tasks, str) or not isinstance(tasks, Iterable):
         raise SpecError((f"activity_tasks must be a list of tasks, not {shown(tasks)}",))
     return tuple(tasks)
-
-
-def _default_id(name: str, version: str, input: Any) -> str:
-    digest = sha1(json.dumps(input, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
-    return f"{name}:{version}:{digest[:10]}"
-
-
-def _timeout_problems(task: Any, names: Sequence[str]) -> Iterable[str]:
-    for name in names:
-        value = getattr(task, name)
-        whole = type(value) is int and 0 <= value <= _SECONDS_LIMIT
-        if not (whole or value is None or value == "NONE"):
-            yield f'{name} must be whole seconds, "NONE" or None, not {shown(value)}'
-
-
-def _priority_problems(priority: Any) -> Iterable[str]:
-    if priority is not None and not (
-        type(priority) is int and -_PRIORITY_LIMIT <= priority < _PRIORITY_LIMIT
-    ):
-        yield f"task_priority must be a whole number of 32 bits, not {shown(priority)}"
-
-
-def _input_problems(input: Any) -> Iterable[str]:
-    try:
-        payload.dumps(input, "its input")
-    except PayloadError as error:
-        yield str(error)
-
-
-def _strategy_problems(strategy: Any) -> Iterable[str]:
-    if strategy is None:
-        return
-    if isinstance(strategy, type) or not callable(getattr(strategy, "delay", None)):
-        yield f"retry_strategy must have a method delay(retry), as InstantRetry(3) has, not {shown(strategy)}"
-    elif is_checked(strategy):
-        yield from (f"retry_strategy: {problem}" for problem in strategy.problems())
-
-
-def _wire(value: Timeout) -> str | None:
-    return None if value is None else str(value)
-
-
-def _list(name: str | None) -> TaskList | None:
-    return None if name is None else TaskList(name)
-
-
-_ACTIVITY_TIMEOUTS = (
-    "schedule_to_start_timeout",
-    "schedule_to_close_timeout",
-    "start_to_close_timeout",
-    "heartbeat_timeout",
-)
-
-
-@frozen(kw_only=True)
-class ActivityTask(Task):
-    """One run of an activity by a worker.
-
-    ``id_`` defaults to ``<name>:<version>:<hash of input>``; ``requires`` takes tasks or
-    ids. Time-outs are in seconds, ``"NONE"`` for never; what is None is taken from the
-    registered activity type.
-    """
-
-    name: str
-    version: str
-    input: Any = field(default=None, converter=payload.freeze)
-    id_: str = field()
-    requires: tuple[str, ...] = field(default=(), converter=_ids)
-    retry_strategy: RetryStrategy | None = None
-    task_list: str | None = None
-    task_priority: int | None = None
-    schedule_to_start_timeout: Timeout = None
-    schedule_to_close_timeout: Timeout = None
-    start_to_close_timeout: Timeout = None
-    heartbeat_timeout: Timeout = None
-
-    @id_.default
-    def _default_id(self) -> str:
-        return _default_id(self.name, self.version, self.input)
-
-    @property
-    def key(self) -> Key:
-        """The activity of the same id."""
-        return (Kind.ACTIVITY, self.id_)
-
-    def start(self, given: Given) -> Decision:
-        """Schedule the activity with its context."""
-        context = given.context if self.input is None else {**given.context, "activity_task": self.input}
-        return ScheduleActivityTask(
-            activity_type=ActivityType(self.name, self.version),
-            activity_id=self.id_,
-            input=payload.dumps_plain(context, f"the input of task {self.id_!r}") if context else None,
-            task_list=_list(self.task_list or given.activity_task_list),
-            task_priority=_wire(self.task_priority),
-            schedule_to_start_timeout=_wire(self.schedule_to_start_timeout),
-            schedule_to_close_timeout=_wire(self.schedule_to_close_timeout),
-            start_to_close_timeout=_wire(self.start_to_close_timeout),
-            heartbeat_timeout=_wire(self.heartbeat_timeout),
-        )
-
-    def result(self, item: Item) -> Any:
-        """What the activity returned."""
-        return None if item.closed is None else payload.loads(item.closed.data.result)
-
-    def problems(self) -> Iterable[str]:
-        """What SWF would refuse."""
-        yield from name_problems("name", self.name)
-        yield from name_problems("version", self.version, 64)
-        if self.task_list is not None:
-            yield from name_problems("task_list", self.task_list)
-        yield from _timeout_problems(self, _ACTIVITY_TIMEOUTS)
-        yield from _priority_problems(self.task_priority)
-        yield from _strategy_problems(self.retry_strategy)
-        yield from _input_problems(self.input)
-
-
-@frozen(kw_only=True)
-class Generator(ActivityTask):
-    """An activity that returns tasks; they join the spec, and who requires it requires them too."""
-
-    def generated(self, item: Item, codec: TaskCodec) -> Sequence[Task]:
-        """The tasks that the activity returned."""
-        return codec.tasks(super().result(item))
-
-
-@frozen(kw_only=True)
-class Timer(Task):
-    """A wait of ``delay_in_seconds``, between tasks or beside them."""
-
-    id_: str
-    delay_in_seconds: int
-    requires: tuple[str, ...] = field(default=(), converter=_ids)
-
-    @property
-    def retry_strategy(self) -> None:
-        """A timer does not fail by itself."""
-
-    @property
-    def key(self) -> Key:
-        """The timer of the same id."""
-        return (Kind.TIMER, self.id_)
-
-    def start(self, given: Given) -> Decision:  # noqa: ARG002 - a timer takes no input
-        """Start the timer."""
-        return StartTimer(timer_id=self.id_, start_to_fire_timeout=str(self.delay_in_seconds))
-
-    def result(self, item: Item) -> Any:  # noqa: ARG002 - there is none
-        """Nothing: time has passed."""
-        return NO_RESULT
-
-    def problems(self) -> Iterable[str]:
-        """What SWF would refuse."""
-        delay = self.delay_in_seconds
-        if type(delay) is not int or not 0 <= delay <= _SECONDS_LIMIT:
-            yield f"delay_in_seconds must be a whole number from 0 to {_SECONDS_LIMIT:,}, not {shown(delay)}"
 
 
 @frozen(kw_only=True)
@@ -207,7 +64,7 @@ class ChildWorkflow(Task):
     input: Any = field(default=None, converter=payload.freeze)
     id_: str = field()
     workflow_id: str | None = None
-    requires: tuple[str, ...] = field(default=(), converter=_ids)
+    requires: tuple[str, ...] = field(default=(), converter=ids)
     retry_strategy: RetryStrategy | None = None
     task_list: str | None = None
     task_priority: int | None = None
@@ -218,7 +75,7 @@ class ChildWorkflow(Task):
 
     @id_.default
     def _default_id(self) -> str:
-        return _default_id(self.workflow_type_name, self.workflow_type_version, self.input)
+        return default_id(self.workflow_type_name, self.workflow_type_version, self.input)
 
     @property
     def key(self) -> Key:
@@ -237,12 +94,12 @@ class ChildWorkflow(Task):
             workflow_id=self._workflow_id(given),
             control=TASK_CONTROL + self.id_,
             input=payload.dumps_plain(context, f"the input of task {self.id_!r}") if context else None,
-            task_list=_list(
+            task_list=list_named(
                 self.task_list or (self.spec and self.spec.task_list) or given.decision_task_list
             ),
-            task_priority=_wire(self.task_priority),
-            execution_start_to_close_timeout=_wire(self.execution_start_to_close_timeout),
-            task_start_to_close_timeout=_wire(self.task_start_to_close_timeout),
+            task_priority=wire(self.task_priority),
+            execution_start_to_close_timeout=wire(self.execution_start_to_close_timeout),
+            task_start_to_close_timeout=wire(self.task_start_to_close_timeout),
             child_policy=self.child_policy,
         )
 
@@ -275,12 +132,10 @@ class ChildWorkflow(Task):
             if getattr(self, name) is not None:
                 check = id_problems if name == "workflow_id" else name_problems
                 yield from check(name, getattr(self, name))
-        yield from _timeout_problems(
-            self, ("execution_start_to_close_timeout", "task_start_to_close_timeout")
-        )
-        yield from _priority_problems(self.task_priority)
-        yield from _strategy_problems(self.retry_strategy)
-        yield from _input_problems(self.input)
+        yield from timeout_problems(self, ("execution_start_to_close_timeout", "task_start_to_close_timeout"))
+        yield from priority_problems(self.task_priority)
+        yield from strategy_problems(self.retry_strategy)
+        yield from input_problems(self.input)
         if self.child_policy not in (None, "TERMINATE", "REQUEST_CANCEL", "ABANDON"):
             yield f"child_policy must be TERMINATE, REQUEST_CANCEL or ABANDON, not {shown(self.child_policy)}"
         if self.spec is not None and not isinstance(self.spec, DeciderSpec):
@@ -367,6 +222,7 @@ CODEC = Codec(
         "floto.specs.task.ActivityTask": ActivityTask,
         "floto.specs.task.Generator": Generator,
         "floto.specs.task.Timer": Timer,
+        "floto.specs.task.Signal": Signal,
         "floto.specs.task.ChildWorkflow": ChildWorkflow,
         "floto.specs.retry_strategy.InstantRetry": InstantRetry,
         "floto.specs.retry_strategy.FixedDelay": FixedDelay,

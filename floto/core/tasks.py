@@ -1,6 +1,6 @@
 """What a task is to the decider: three answers, and two more for tasks that need them.
 
-The shipped kinds (``floto.core.specs``) and a user's own kinds use these protocols alike;
+The shipped kinds (``floto.core.kinds``) and a user's own kinds use these protocols alike;
 ``decide`` knows none of them by name.
 """
 

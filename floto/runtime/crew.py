@@ -13,8 +13,9 @@ from typing import TypeVar
 from attrs import evolve, frozen
 
 from floto.core.identifiers import FORBIDDEN_IN_NAMES
+from floto.core.kinds import ActivityTask
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
-from floto.core.specs import ActivityTask, ChildWorkflow, DeciderSpec
+from floto.core.specs import ChildWorkflow, DeciderSpec
 from floto.runtime.decider import Decider
 from floto.runtime.worker import ActivityWorker
 

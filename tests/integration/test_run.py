@@ -16,7 +16,7 @@ from floto.core import events as e
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.ports import StartRequest
 from floto.core.shapes import WorkflowType
-from floto.core.state import State
+from floto.core.state import Kind, State
 from floto.runtime.activities import Activities
 from floto.runtime.crew import with_lists
 from floto.runtime.run import WORKFLOW_TYPE, run
@@ -36,6 +36,25 @@ def test_the_result_is_that_of_the_tasks_nothing_depends_on(activities: Activiti
 
 def test_a_spec_may_be_its_json(activities: Activities) -> None:
     assert run(spec(task("echo")).to_json(), 1, activities=activities) == {"echo": {"workflow": 1}}
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_run_goes_on_when_somebody_approves(
+    service: SqliteService, activities: Activities, *, early: bool
+) -> None:
+    """The word may come while the run still works, or when it has long been waiting for it."""
+    approved = floto.Signal(id_="approved", signal_name="approve", requires=["nap"])
+    flow = spec(task("nap", input=0.1), approved, task("echo", requires=[approved]))
+    sent = threading.Event()
+
+    def listener(state: State) -> None:
+        done = state.is_completed((Kind.ACTIVITY, "nap"))
+        if done is not early and not sent.is_set():
+            sent.set()
+            service.signal_workflow_execution("w", "approve", '{"by": "Ada"}')
+
+    result = run(flow, service=service, activities=activities, workflow_id="w", listener=listener, timeout=30)
+    assert result == {"echo": {"approved": {"by": "Ada"}}}
 
 
 def test_a_failure_names_the_task_and_its_message(activities: Activities) -> None:

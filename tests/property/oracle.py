@@ -13,6 +13,8 @@ from floto.core.decisions import Decision
 from floto.core.events import Event
 
 CONTROL = "floto.task:"
+#: The name of the signal that a task waits for, before its id, in random specs.
+SIGNAL = "signal for "
 _OPENS = {
     "ActivityTaskScheduled": "activity_id",
     "TimerStarted": "timer_id",
@@ -36,7 +38,12 @@ _ENDS = {
     "ChildWorkflowExecutionCanceled": "initiated_event_id",
     "ChildWorkflowExecutionTerminated": "initiated_event_id",
 }
-_GOOD = ("ActivityTaskCompleted", "TimerFired", "ChildWorkflowExecutionCompleted")
+_GOOD = (
+    "ActivityTaskCompleted",
+    "TimerFired",
+    "ChildWorkflowExecutionCompleted",
+    "WorkflowExecutionSignaled",
+)
 CLOSES = (
     "CompleteWorkflowExecution",
     "FailWorkflowExecution",
@@ -84,7 +91,10 @@ class Account:
 
     def result(self, id_: str) -> str | None:
         ended = [a.end for a in self.attempts[id_] if a.completed and a.end is not None]
-        result: str | None = getattr(ended[-1].data, "result", None)
+        data = ended[-1].data
+        result: str | None = getattr(
+            data, "input" if name(data) == "WorkflowExecutionSignaled" else "result", None
+        )
         return result
 
 
@@ -97,6 +107,10 @@ def account(history: Iterable[Event]) -> Account:
         if kind in _OPENS:
             attempt = by_event[event.id] = Attempt(event)
             read.attempts[_id(getattr(event.data, _OPENS[kind]))].append(attempt)
+        elif kind == "WorkflowExecutionSignaled" and event.data.signal_name.startswith(SIGNAL):
+            # The first arrival is the only one that counts.
+            id_ = event.data.signal_name.removeprefix(SIGNAL)
+            read.attempts[id_] = read.attempts.get(id_) or [Attempt(event, event)]
         elif kind in _ENDS:
             by_event[getattr(event.data, _ENDS[kind])].end = event
         elif kind in _REFUSES:
@@ -142,6 +156,19 @@ def closing(decisions: Iterable[Decision]) -> list[Decision]:
 def tasks(spec: DeciderSpec) -> dict[str, Task]:
     """Tasks by id."""
     return {task.id_: task for task in spec.activity_tasks}
+
+
+def settled(read: Account, known: dict[str, Task], id_: str) -> bool:
+    """Whether a task has completed, and all that it requires before it; a signal may be early."""
+    waiting, seen = [id_], {id_}
+    while waiting:
+        each = waiting.pop()
+        if not read.completed(each):
+            return False
+        new = set(known[each].requires) - seen
+        seen |= new
+        waiting += new
+    return True
 
 
 def close_status(history: History) -> str:

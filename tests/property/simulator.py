@@ -16,7 +16,18 @@ from typing import Any
 
 from attrs import field, frozen
 
-from floto import CODEC, ActivityTask, ChildWorkflow, DeciderSpec, Generator, History, decide
+from floto import (
+    CODEC,
+    ActivityTask,
+    ChildWorkflow,
+    DeciderSpec,
+    Generator,
+    History,
+    Signal,
+    decide,
+    expand,
+    fold,
+)
 from floto.core import payload, ports
 from floto.core.decide import spec_of
 from floto.core.decisions import (
@@ -65,6 +76,8 @@ class Plot:
     script: tuple[int, ...] = ()
     refusals: int = 0
     cancel_at: int | None = None
+    #: How many of the awaited signals arrive before anything is decided.
+    early: int = 0
     input: Any = None
 
 
@@ -145,6 +158,8 @@ class Simulator:
     def run(self) -> Simulation:
         """Move until nothing is left to move."""
         moves = 0
+        for _ in range(self.plot.early):
+            self.approve()
         while self.move():
             moves += 1
             if moves == self.plot.cancel_at:
@@ -178,10 +193,11 @@ class Simulator:
             self.pass_time,
             self.signal,
             self.lose,
+            self.approve,
         ]
         number = self.script.pop() if self.script else 0
         first = moves[number % len(moves)]
-        in_turn = (self.decide, self.answer, self.poll_activity, self.work, self.pass_time)
+        in_turn = (self.decide, self.answer, self.poll_activity, self.work, self.pass_time, self.approve)
         self.stuck = not (first() or any(move() for move in in_turn))
         return not self.stuck
 
@@ -218,6 +234,28 @@ class Simulator:
         except UnknownResource:
             return False
         return True
+
+    def approve(self) -> bool:
+        """Somebody sends a signal that a task waits for, or will wait for one day, early or late."""
+        missing = [
+            (info.execution.workflow_id, name)
+            for info in self.world.executions()
+            if not info.close_status
+            for name in self.missing_signals(info.execution)
+        ]
+        if not missing:
+            return False
+        workflow_id, name = missing[(self.script[-1] if self.script else 0) % len(missing)]
+        self.world.signal(workflow_id, name, json.dumps({"to": workflow_id, "said": name}), self.now)
+        return True
+
+    def missing_signals(self, run: WorkflowExecution) -> list[str]:
+        """The signals that a run has tasks for, and has not been sent."""
+        history = self.world.history(run)
+        state = fold(history)
+        spec = spec_of(state.start.input) or self.spec
+        names = [task.signal_name for task in expand(spec, state).activity_tasks if isinstance(task, Signal)]
+        return [name for name in names if name not in state.signals]
 
     def poll_activity(self) -> bool:
         """A worker takes an activity."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+import attrs
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -17,9 +18,11 @@ from floto import (
     Generator,
     InstantRetry,
     RetryStrategy,
+    Signal,
     Task,
     Timer,
 )
+from tests.property.oracle import SIGNAL
 from tests.property.simulator import Plot
 
 SETTINGS = settings(
@@ -73,10 +76,12 @@ def _activity(kind: type[ActivityTask], **fixed: Any) -> st.SearchStrategy[Activ
 @st.composite
 def _task(draw: st.DrawFn, id_: str, before: list[str], depth: int) -> Task:
     requires = draw(st.lists(st.sampled_from(before), unique=True, max_size=3)) if before else []
-    kinds = ["activity", "activity", "timer", "child", "generator"] if depth else ["activity", "timer"]
+    kinds = ["activity", "activity", "timer", "signal", *(["child", "generator"] if depth else [])]
     kind = draw(st.sampled_from(kinds))
     if kind == "timer":
         return Timer(id_=id_, delay_in_seconds=draw(st.integers(0, 5)), requires=requires)
+    if kind == "signal":
+        return Signal(id_=id_, signal_name=SIGNAL + id_, requires=requires)
     if kind == "child":
         return ChildWorkflow(
             workflow_type_name="child",
@@ -98,11 +103,20 @@ def _task(draw: st.DrawFn, id_: str, before: list[str], depth: int) -> Task:
 
 
 @st.composite
+def _gated(draw: st.DrawFn, task: Task) -> list[Task]:
+    """A task, or a signal that waits for all the task requires, and the task behind that."""
+    if draw(st.integers(0, 2)) != 2:
+        return [task]
+    gate = Signal(id_=f"{task.id_}!", signal_name=f"{SIGNAL}{task.id_}!", requires=task.requires)
+    return [gate, attrs.evolve(cast("Any", task), requires=[gate])]
+
+
+@st.composite
 def specs(draw: st.DrawFn, depth: int = 2, most: int = 6, prefix: str = "t") -> DeciderSpec:
     """A valid spec: a graph of activities, timers, children and generators."""
     tasks: list[Task] = []
     for number in range(draw(st.integers(0, most))):
-        tasks.append(draw(_task(f"{prefix}{number}", [task.id_ for task in tasks], depth)))
+        tasks += draw(_gated(draw(_task(f"{prefix}{number}", [task.id_ for task in tasks], depth))))
     return DeciderSpec(task_list="decide", activity_task_list="work", activity_tasks=tasks)
 
 
@@ -114,5 +128,6 @@ def plots(draw: st.DrawFn, *, refusals: bool = False, cancels: bool = False) -> 
         script=tuple(draw(st.lists(st.integers(0, 40), max_size=60))),
         refusals=draw(st.integers(0, 2**20)) if refusals else 0,
         cancel_at=draw(st.none() | st.integers(0, 30)) if cancels else None,
+        early=draw(st.integers(0, 5)),
         input=draw(_small),
     )

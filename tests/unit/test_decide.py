@@ -13,6 +13,7 @@ from floto import (
     FixedDelay,
     HistoryError,
     InstantRetry,
+    Signal,
     Timer,
     decide,
     expand,
@@ -285,6 +286,30 @@ def test_retries_of_one_task_are_its_own() -> None:
     found = decide(spec(task("a", retry_strategy=InstantRetry(1)), task("b")), recorder.history)
     assert [type(decision) for decision in found] == [FailWorkflowExecution]
     assert list(payload.loads(getattr(found[0], "details", None))) == ["b"]
+
+
+APPROVED = spec(task("a"), Signal(id_="ok", signal_name="go", requires=["a"]), task("b", ["ok"]))
+
+
+def test_a_signal_that_comes_before_its_turn_holds_back_what_requires_it() -> None:
+    recorder = Recorder()
+    recorder.add(e.WorkflowExecutionSignaled(signal_name="go", input='"early"'))
+    assert list(starts(decide(APPROVED, recorder.history))) == ["a"]
+    recorder.complete("a")
+    [scheduled] = decide(APPROVED, recorder.history)
+    assert payload.loads(getattr(scheduled, "input", None)) == {"ok": "early"}
+
+
+def test_a_run_waits_for_a_signal_and_passes_on_what_the_first_one_carried() -> None:
+    recorder = Recorder()
+    recorder.complete("a")
+    assert decide(APPROVED, recorder.history) == []
+    recorder.add(e.WorkflowExecutionSignaled(signal_name="gone", input='"another name"'))
+    assert decide(APPROVED, recorder.history) == []
+    for text in ('{"by": "Ada"}', '{"by": "Bob"}'):
+        recorder.add(e.WorkflowExecutionSignaled(signal_name="go", input=text))
+        [scheduled] = decide(APPROVED, recorder.history)
+        assert payload.loads(getattr(scheduled, "input", None)) == {"ok": {"by": "Ada"}}
 
 
 def test_a_child_whose_id_is_still_in_use_waits() -> None:

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from floto import ActivityTask, ChildWorkflow, DeciderSpec, Generator, InstantRetry, SpecError, Timer
+from floto import (
+    ActivityTask,
+    ChildWorkflow,
+    DeciderSpec,
+    Generator,
+    InstantRetry,
+    Signal,
+    SpecError,
+    Timer,
+)
 from floto.core.estimate import expected_events
 
 SEED_JSON = """{
@@ -98,6 +107,11 @@ def test_an_input_inside_a_spec_cannot_change() -> None:
         ([Timer(id_="t", delay_in_seconds=1.5)], "delay_in_seconds must be a whole number"),  # type: ignore[arg-type]
         ([ActivityTask(name="", version="v1", id_="a")], "name must be text of at least one character"),
         ([ActivityTask(name="a", version="v" * 65, id_="a")], "is 65 characters long; at most 64 fit"),
+        ([Signal(id_="s", signal_name="")], "task 's': signal_name must be text of 1 to 256 characters"),
+        (
+            [Signal(id_="s", signal_name="go"), Signal(id_="t", signal_name="go")],
+            "signal 'go' is awaited by several tasks: let one wait for it, and the others require that one",
+        ),
         (
             [ChildWorkflow(workflow_type_name="c", workflow_type_version="1", child_policy="ADOPT")],
             "child_policy must be TERMINATE, REQUEST_CANCEL or ABANDON, not 'ADOPT'",
@@ -218,4 +232,5 @@ def test_expected_events_are_six_for_an_activity() -> None:
     assert expected_events(DeciderSpec(activity_tasks=[task("a")])) == (11, 11)
     least, most = expected_events(DeciderSpec(activity_tasks=[task("a", retry_strategy=InstantRetry(2))]))
     assert (least, most) == (11, 33)
+    assert expected_events(DeciderSpec(activity_tasks=[Signal(id_="s", signal_name="go")])) == (9, 9)
     assert re.match(r"\d+", str(most))

@@ -10,7 +10,8 @@ from typing import Any
 import click
 from rich.console import Console
 
-from floto.core.specs import ActivityTask, DeciderSpec
+from floto.core.kinds import ActivityTask
+from floto.core.specs import DeciderSpec
 from floto.core.state import State
 from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE

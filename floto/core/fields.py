@@ -1,0 +1,77 @@
+"""What the fields of tasks may hold, and how SWF writes them: shared by the kinds of task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from hashlib import sha1
+from typing import Any
+
+from floto.core import payload
+from floto.core.codec import Timeout
+from floto.core.errors import PayloadError
+from floto.core.identifiers import shown
+from floto.core.shapes import TaskList
+from floto.core.tasks import is_checked
+
+#: The longest time-out and the longest timer that SWF takes, in seconds.
+SECONDS_LIMIT = 99_999_999
+_PRIORITY_LIMIT = 2**31
+
+
+def ids(requires: Any) -> tuple[str, ...]:
+    """The ids of what a task requires, given as tasks, ids or one of either."""
+    if isinstance(requires, str) or not isinstance(requires, Iterable):
+        requires = (requires,)
+    return tuple(getattr(task, "id_", task) for task in requires)
+
+
+def default_id(name: str, version: str, input: Any) -> str:
+    """The id of a task that was given none: the same input, the same id."""
+    digest = sha1(json.dumps(input, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
+    return f"{name}:{version}:{digest[:10]}"
+
+
+def timeout_problems(task: Any, names: Sequence[str]) -> Iterable[str]:
+    """What is wrong with the time-outs of a task."""
+    for name in names:
+        value = getattr(task, name)
+        whole = type(value) is int and 0 <= value <= SECONDS_LIMIT
+        if not (whole or value is None or value == "NONE"):
+            yield f'{name} must be whole seconds, "NONE" or None, not {shown(value)}'
+
+
+def priority_problems(priority: Any) -> Iterable[str]:
+    """What is wrong with a task priority."""
+    if priority is not None and not (
+        type(priority) is int and -_PRIORITY_LIMIT <= priority < _PRIORITY_LIMIT
+    ):
+        yield f"task_priority must be a whole number of 32 bits, not {shown(priority)}"
+
+
+def input_problems(input: Any) -> Iterable[str]:
+    """Why an input cannot travel through SWF."""
+    try:
+        payload.dumps(input, "its input")
+    except PayloadError as error:
+        yield str(error)
+
+
+def strategy_problems(strategy: Any) -> Iterable[str]:
+    """What is wrong with a retry strategy."""
+    if strategy is None:
+        return
+    if isinstance(strategy, type) or not callable(getattr(strategy, "delay", None)):
+        yield f"retry_strategy must have a method delay(retry), as InstantRetry(3) has, not {shown(strategy)}"
+    elif is_checked(strategy):
+        yield from (f"retry_strategy: {problem}" for problem in strategy.problems())
+
+
+def wire(value: Timeout) -> str | None:
+    """A time-out or priority as SWF writes it."""
+    return None if value is None else str(value)
+
+
+def list_named(name: str | None) -> TaskList | None:
+    """The task list of a name, if there is one."""
+    return None if name is None else TaskList(name)
