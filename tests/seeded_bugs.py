@@ -31,8 +31,9 @@ class Change:
 
 
 FOLD, PROGRESS, DECIDE = "floto/core/fold.py", "floto/core/progress.py", "floto/core/decide.py"
+STARTING, CLOSING = "floto/core/starting.py", "floto/core/closing.py"
 IN_FLIGHT = "    if item.is_open:\n        return Rest.IN_FLIGHT\n"
-DECIDED = "            decision = _decision(task, position, step, progress, workflow_input)\n"
+DECIDED = "            decision = _decision(task, position, step, progress, given)\n"
 WAITED = 'return _wait(f"{_RETRY_PREFIX}{id_}:{len(failures)}", seconds, state) if seconds else START'
 
 BUGS: dict[str, tuple[Change, ...]] = {
@@ -75,7 +76,7 @@ BUGS: dict[str, tuple[Change, ...]] = {
     "retry delay ignored": (Change(PROGRESS, WAITED, "return START"),),
     "timer never started": (
         Change(
-            DECIDE,
+            STARTING,
             DECIDED,
             "            if task.key[0] is Kind.TIMER:\n                continue\n" + DECIDED,
         ),
@@ -101,6 +102,22 @@ BUGS: dict[str, tuple[Change, ...]] = {
             "    if delay is None:\n        return Exhausted(last.message)\n",
             "    if delay is None:\n        return Rest.DONE\n",
         ),
+    ),
+    "an early signal releases what requires it": (
+        Change(PROGRESS, "        if _held(position, progress, waiting):\n            continue\n", ""),
+    ),
+    "clean-up beside what still runs": (
+        Change(CLOSING, "    if awaited:\n", "    if awaited and not own.steps:\n"),
+    ),
+    "what was asked to stop becomes a cause": (
+        Change(
+            DECIDE,
+            "return _fitting(fail(progress, noted))",
+            "return _fitting(fail(progress, progress.failures))",
+        ),
+    ),
+    "clean-up not finished": (
+        Change(CLOSING, "if len(over) == len(own.plan.tasks) else None", "if not found else None"),
     ),
     "result of a non-leaf reported": (
         Change(

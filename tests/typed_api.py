@@ -7,7 +7,7 @@ from typing import Any
 from attrs import frozen
 
 import floto
-from floto import ActivityTask, ChildWorkflow, DeciderSpec, FixedDelay, Generator, InstantRetry, Timer
+from floto import ActivityTask, ChildWorkflow, DeciderSpec, FixedDelay, Generator, InstantRetry, Signal, Timer
 
 
 @frozen
@@ -25,12 +25,16 @@ tasks = [
     first,
     second,
     Timer(id_="t", delay_in_seconds=30, requires=[first]),
+    Signal(id_="s", signal_name="approve", requires=[first]),
     Generator(name="g", version="v1", heartbeat_timeout=30, start_to_close_timeout="NONE"),
     ChildWorkflow(
         workflow_type_name="c", workflow_type_version="v1", spec=DeciderSpec(activity_tasks=[first])
     ),
 ]
 spec = DeciderSpec(domain="d", task_list="decide", activity_task_list="work", activity_tasks=tasks)
+cleaning = DeciderSpec(
+    activity_tasks=tasks, on_failure=[second], on_cancel=(Timer(id_="x", delay_in_seconds=1),)
+)
 again: DeciderSpec = DeciderSpec.from_json(spec.to_json())
 
 

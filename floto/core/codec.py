@@ -198,7 +198,7 @@ def _task_list(value: Any, by_tag: Mapping[str, _Reader]) -> tuple[Task, ...]:
             if isinstance(id_, str):
                 unread.add(id_)
     if found:
-        raise SpecError((*found, *graph.problems(tasks, unread)))
+        raise SpecError((*found, *graph.problems(tasks, known=unread)))
     return tuple(tasks)
 
 

@@ -66,8 +66,12 @@ def plan(tasks: Sequence[Task]) -> Plan:
     )
 
 
-def problems(tasks: Sequence[Task], known: Collection[str] = ()) -> list[str]:
-    """Everything that is wrong with a graph of tasks; ``known`` are further ids they may require."""
+def problems(*graphs: Sequence[Task], known: Collection[str] = ()) -> list[str]:
+    """Everything that is wrong with graphs of tasks; ``known`` are further ids they may require.
+
+    They share their ids, but tasks require only others of their own graph.
+    """
+    tasks = [task for each in graphs for task in each]
     strange = [
         f"{shown(task)} is no task: it must be a frozen attrs class like ActivityTask"
         for task in tasks
@@ -79,10 +83,15 @@ def problems(tasks: Sequence[Task], known: Collection[str] = ()) -> list[str]:
     if not all(isinstance(id_, str) for task in tasks for id_ in (task.id_, *task.requires)):
         # Without ids there is no graph to look at.
         return found
-    return found + _graph_problems(tasks, known)
+    found += _shared_problems(tasks)
+    ids = {task.id_ for task in tasks}
+    for each in graphs:
+        found += _require_problems(each, ids, known)
+    circles = islice(_circles(tasks), _CIRCLES)
+    return found + [f"tasks require one another in a circle: {' -> '.join(circle)}" for circle in circles]
 
 
-def _graph_problems(tasks: Sequence[Task], known: Collection[str]) -> list[str]:
+def _shared_problems(tasks: Sequence[Task]) -> list[str]:
     ids = Counter(task.id_ for task in tasks)
     found = [
         f"task {id_!r} is there {times} times: an id must be unique, set id_"
@@ -95,14 +104,17 @@ def _graph_problems(tasks: Sequence[Task], known: Collection[str]) -> list[str]:
         for (kind, id_), times in keys.items()
         if times > 1
     ]
+    return found
+
+
+def _require_problems(tasks: Sequence[Task], ids: Collection[str], known: Collection[str]) -> Iterable[str]:
+    own = {task.id_ for task in tasks}
     for task in tasks:
-        found += [
-            f"task {task.id_!r} requires {id_!r}, which is not in the spec"
-            for id_ in dict.fromkeys(task.requires)
-            if id_ not in ids and id_ not in known
-        ]
-    circles = islice(_circles(tasks), _CIRCLES)
-    return found + [f"tasks require one another in a circle: {' -> '.join(circle)}" for circle in circles]
+        for id_ in dict.fromkeys(task.requires):
+            if id_ in ids and id_ not in own:
+                yield f"task {task.id_!r} requires {id_!r}, but tasks that clean up require only one another"
+            elif id_ not in own and id_ not in known:
+                yield f"task {task.id_!r} requires {id_!r}, which is not in the spec"
 
 
 def _own_problems(task: Task) -> Iterable[str]:

@@ -84,6 +84,11 @@ class Progress:
     #: Differs from run to run; jitter is made from it.
     seed: str = ""
 
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why each exhausted task failed, by its id."""
+        return {self.plan.tasks[position].id_: message for position, message in self.exhausted.items()}
+
 
 def begin(spec: DeciderSpec, state: State, codec: TaskCodec = CODEC) -> Progress:
     """How far a spec has come in a state, looking at every task."""
@@ -160,10 +165,11 @@ def _look_again(progress: Progress, state: State, positions: Iterable[int]) -> P
     while todo:
         position = todo.pop()
         look = looks[position] = look_at(plan.tasks[position], state, seed)
-        held = waiting[position] if position in waiting else progress.waiting.get(position, 0)
-        # What comes by itself, as a signal does, may come before what its task requires: the last of
+        if look is not Rest.DONE or position in done or position in progress.done:
+            continue
+        # What comes by itself, as a signal does, may come before what its task requires; the last of
         # that looks at the task again.
-        if look is not Rest.DONE or held or position in done or position in progress.done:
+        if _held(position, progress, waiting):
             continue
         done[position] = None
         for dependent in plan.dependents[position]:
@@ -185,13 +191,17 @@ def _look_again(progress: Progress, state: State, positions: Iterable[int]) -> P
     )
 
 
+def _held(position: int, progress: Progress, waiting: Mapping[int, int]) -> int:
+    """How many requirements a task still waits for."""
+    return waiting[position] if position in waiting else progress.waiting.get(position, 0)
+
+
 def _steps(
     progress: Progress, looks: Mapping[int, Look], waiting: Mapping[int, int]
 ) -> HashTrieMap[int, Step]:
     steps = progress.steps
     for position, look in looks.items():
-        held = waiting[position] if position in waiting else progress.waiting.get(position, 0)
-        if isinstance(look, Step) and not held:
+        if isinstance(look, Step) and not _held(position, progress, waiting):
             steps = steps.insert(position, look)
         elif position in steps:
             steps = steps.remove(position)

@@ -27,7 +27,7 @@ from floto.core.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
 from floto.core.shapes import WorkflowType
 from floto.core.state import TASK_CONTROL, Item, Key, Kind
-from floto.core.tasks import Given, Task
+from floto.core.tasks import Given, Task, expands, is_task
 
 __all__ = [
     "CODEC",
@@ -42,11 +42,13 @@ __all__ = [
 
 #: Where a run's input carries the spec that it is decided by.
 SPEC_KEY = "decider_spec"
+#: Where a task that cleans up finds what failed, in its context.
+FAILURES_KEY = "failures"
 
 
-def _tasks(tasks: Any) -> tuple[Task, ...]:
+def _tasks(tasks: Any, name: str) -> tuple[Task, ...]:
     if isinstance(tasks, str) or not isinstance(tasks, Iterable):
-        raise SpecError((f"activity_tasks must be a list of tasks, not {shown(tasks)}",))
+        raise SpecError((f"{name} must be a list of tasks, not {shown(tasks)}",))
     return tuple(tasks)
 
 
@@ -142,15 +144,31 @@ class ChildWorkflow(Task):
             yield f"spec must be a DeciderSpec, not {shown(self.spec)}"
 
 
+def _cleanup_problems(tasks: Iterable[Task]) -> Iterable[str]:
+    for task in filter(is_task, tasks):
+        if expands(task):
+            yield f"task {shown(task.id_)} returns tasks, which only activity_tasks can take"
+        if task.id_ == FAILURES_KEY:
+            yield f"task {shown(task.id_)}: what failed is given under this name; set another id_"
+
+
 @frozen(kw_only=True, init=False)
 class DeciderSpec:
     """A whole workflow: its tasks, and where their deciders and workers poll.
+
+    When a task has failed for good, nothing new is started, what is open is asked to stop,
+    and when it has, the tasks of ``on_failure`` clean up: a graph of its own, each given
+    what failed under ``failures``. Then the run fails. ``on_cancel`` is the same before a
+    run is canceled; a cancel request that finds a run cleaning up after a failure changes
+    nothing.
 
     ``activity_task_list`` is another name for ``default_activity_task_list``. Raises
     ``SpecError`` with every problem of the tasks and their graph.
     """
 
-    activity_tasks: tuple[Task, ...] = field(converter=_tasks)
+    activity_tasks: tuple[Task, ...]
+    on_failure: tuple[Task, ...] = ()
+    on_cancel: tuple[Task, ...] = ()
     domain: str | None = None
     task_list: str | None = None
     default_activity_task_list: str | None = None
@@ -161,6 +179,8 @@ class DeciderSpec:
         self,
         *,
         activity_tasks: Iterable[Task] = (),
+        on_failure: Iterable[Task] = (),
+        on_cancel: Iterable[Task] = (),
         domain: str | None = None,
         task_list: str | None = None,
         default_activity_task_list: str | None = None,
@@ -169,14 +189,16 @@ class DeciderSpec:
         terminate_decider_after_completion: bool = False,
     ) -> None:
         self.__attrs_init__(
-            activity_tasks=activity_tasks,
+            activity_tasks=_tasks(activity_tasks, "activity_tasks"),
+            on_failure=_tasks(on_failure, "on_failure"),
+            on_cancel=_tasks(on_cancel, "on_cancel"),
             domain=domain,
             task_list=task_list,
             default_activity_task_list=default_activity_task_list or activity_task_list,
             repeat_workflow=repeat_workflow,
             terminate_decider_after_completion=terminate_decider_after_completion,
         )
-        found = [*self._own_problems(), *graph.problems(self.activity_tasks)]
+        found = [*self._own_problems(), *graph.problems(self.activity_tasks, self.on_failure, self.on_cancel)]
         if activity_task_list not in (None, self.default_activity_task_list):
             found.append(
                 "default_activity_task_list and activity_task_list are the same thing; give one of them"
@@ -193,11 +215,31 @@ class DeciderSpec:
                 yield f"{name} must be True or False, not {shown(getattr(self, name))}"
         if self.repeat_workflow and not self.activity_tasks:
             yield "repeat_workflow: without tasks, it would repeat without end or pause"
+        for name in ("on_failure", "on_cancel"):
+            yield from (f"{name}: {problem}" for problem in _cleanup_problems(getattr(self, name)))
 
     @cached_property
     def plan(self) -> graph.Plan:
         """The tasks, arranged for walking."""
         return graph.plan(self.activity_tasks)
+
+    @property
+    def all_tasks(self) -> tuple[Task, ...]:
+        """Every task there is, those that clean up too."""
+        return (*self.activity_tasks, *self.on_failure, *self.on_cancel)
+
+    @cached_property
+    def after_failure(self) -> DeciderSpec:
+        """The tasks of ``on_failure`` as a spec of their own."""
+        return self._only(self.on_failure)
+
+    @cached_property
+    def after_cancel(self) -> DeciderSpec:
+        """The tasks of ``on_cancel`` as a spec of their own."""
+        return self._only(self.on_cancel)
+
+    def _only(self, tasks: tuple[Task, ...]) -> DeciderSpec:
+        return evolve(self, activity_tasks=tasks, on_failure=(), on_cancel=(), repeat_workflow=False)
 
     def to_json(self, codec: Codec | None = None) -> str:
         """This spec as JSON, with a type tag on each object; ``codec`` knows your own kinds.

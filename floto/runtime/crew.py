@@ -64,7 +64,7 @@ def _list_name(text: str) -> str:
 def needs(spec: DeciderSpec) -> Needs:
     """What must be there before a spec ``with_lists`` can run."""
     nested = tuple(_nested(spec))
-    tasks = [task for inner in nested for task in inner.activity_tasks]
+    tasks = [task for inner in nested for task in inner.all_tasks]
     activities = [task for task in tasks if isinstance(task, ActivityTask)]
     children = [task for task in tasks if isinstance(task, ChildWorkflow)]
     return Needs(
@@ -80,7 +80,7 @@ def needs(spec: DeciderSpec) -> Needs:
 
 def _nested(spec: DeciderSpec) -> Iterator[DeciderSpec]:
     yield spec
-    for task in spec.activity_tasks:
+    for task in spec.all_tasks:
         if isinstance(task, ChildWorkflow) and task.spec is not None:
             yield from _nested(
                 evolve(

@@ -61,7 +61,7 @@ def rows(tasks: Iterable[Task], state: State) -> list[Row]:
 
 
 class Tasks:
-    """The tasks of a spec, with those of its generators once they have finished."""
+    """The tasks of a spec, with those of finished generators, and those that clean up once they do."""
 
     def __init__(self, spec: DeciderSpec) -> None:
         self._spec = spec
@@ -76,7 +76,8 @@ class Tasks:
             self._finished = finished
             with contextlib.suppress(SpecError):  # the decider fails the run, and says why
                 self._tasks = expand(self._spec, state).activity_tasks
-        return self._tasks
+        begun = (task for task in (*self._spec.on_failure, *self._spec.on_cancel) if task.key in state.items)
+        return (*self._tasks, *begun)
 
 
 def _is_completed(task: Task, state: State) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from floto.adapters.sqlite import SqliteService
 from floto.core import events as e
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.ports import StartRequest
-from floto.core.shapes import WorkflowType
+from floto.core.shapes import WorkflowExecution, WorkflowType
 from floto.core.state import Kind, State
 from floto.runtime.activities import Activities
 from floto.runtime.crew import with_lists
@@ -62,6 +63,53 @@ def test_a_failure_names_the_task_and_its_message(activities: Activities) -> Non
         run(spec(task("fail"), task("echo")), activities=activities, workflow_id="w")
     assert raised.value.failures == {"fail": "ValueError: on purpose"}
     assert raised.value.workflow_id == "w"
+
+
+def test_a_failed_run_stops_what_it_does_and_cleans_up_before_it_fails(
+    service: SqliteService, activities: Activities
+) -> None:
+    """Clean-up has a task list of its own, which is served too."""
+    seen: dict[str, Any] = {}
+
+    @activities.activity(name="wait", version="1")
+    def wait() -> None:
+        while not floto.current().heartbeat():
+            time.sleep(0.05)
+        raise floto.Canceled
+
+    @activities.activity(name="undo", version="1")
+    def undo(context: dict[str, Any]) -> None:
+        seen.update(context)
+
+    flow = spec(
+        task("fail", requires=[task("nap", input=0.2)]),
+        task("nap", input=0.2),
+        task("wait"),
+        on_failure=[task("undo", task_list="undoing"), task("echo", requires=["undo"])],
+    )
+    with pytest.raises(floto.WorkflowFailed) as raised:
+        run(flow, 7, service=service, activities=activities, workflow_id="w", timeout=60)
+    assert raised.value.failures == {"fail": "ValueError: on purpose"}
+    assert seen == {"workflow": 7, "failures": {"fail": "ValueError: on purpose"}}
+    history = service.history(WorkflowExecution("w", raised.value.run_id))
+    at = {type(event.data): event.id for event in history}
+    assert at[e.MarkerRecorded] < at[e.ActivityTaskCanceled] < at[e.WorkflowExecutionFailed]
+
+
+def test_a_canceled_run_cleans_up_before_it_ends(service: SqliteService, activities: Activities) -> None:
+    asked = threading.Event()
+    approval = floto.Signal(id_="approval", signal_name="approve")
+    flow = spec(approval, task("nap", input=0.2), on_cancel=[task("echo"), task("fail", requires=["echo"])])
+
+    def listener(state: State) -> None:
+        if state.is_completed((Kind.ACTIVITY, "nap")) and not asked.is_set():
+            asked.set()
+            service.request_cancel_workflow_execution("w")
+
+    with pytest.raises(floto.WorkflowEnded) as raised:
+        run(flow, service=service, activities=activities, workflow_id="w", listener=listener, timeout=60)
+    assert raised.value.how == "CANCELED"
+    assert "ValueError: on purpose" in raised.value.details
 
 
 def test_what_a_generator_returns_joins_the_run(activities: Activities) -> None:

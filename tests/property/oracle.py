@@ -13,8 +13,11 @@ from floto.core.decisions import Decision
 from floto.core.events import Event
 
 CONTROL = "floto.task:"
+#: The marker with which a clean-up after a failure begins.
+FAILURES = "floto.failures"
 #: The name of the signal that a task waits for, before its id, in random specs.
 SIGNAL = "signal for "
+_RETRY = "floto.retry:"
 _OPENS = {
     "ActivityTaskScheduled": "activity_id",
     "TimerStarted": "timer_id",
@@ -44,6 +47,8 @@ _GOOD = (
     "ChildWorkflowExecutionCompleted",
     "WorkflowExecutionSignaled",
 )
+#: What a clean-up waits for.
+AWAITED = ("ActivityTaskScheduled", "StartChildWorkflowExecutionInitiated")
 CLOSES = (
     "CompleteWorkflowExecution",
     "FailWorkflowExecution",
@@ -143,6 +148,16 @@ def starts(decisions: Iterable[Decision]) -> dict[str, Decision]:
     return found
 
 
+def work(decisions: Iterable[Decision]) -> set[str]:
+    """The ids of the tasks that are started, or whose retries are."""
+    found = set(starts(decisions))
+    for decision in decisions:
+        timer_id = getattr(decision, "timer_id", "")
+        if timer_id.startswith(_RETRY):
+            found.add(timer_id.removeprefix(_RETRY).rpartition(":")[0])
+    return found
+
+
 def is_work(decision: Decision) -> bool:
     """Whether a decision starts something."""
     return name(decision) in ("ScheduleActivityTask", "StartTimer", "StartChildWorkflowExecution")
@@ -154,8 +169,32 @@ def closing(decisions: Iterable[Decision]) -> list[Decision]:
 
 
 def tasks(spec: DeciderSpec) -> dict[str, Task]:
-    """Tasks by id."""
-    return {task.id_: task for task in spec.activity_tasks}
+    """Tasks by id, those that clean up too."""
+    return {task.id_: task for task in spec.all_tasks}
+
+
+def noted(history: Iterable[Event], decisions: Iterable[Decision] = ()) -> str | None:
+    """Why a run fails, as it noted when its clean-up began, in the past or just now."""
+    data = [event.data for event in history if name(event.data) == "MarkerRecorded"]
+    data += [decision for decision in decisions if name(decision) == "RecordMarker"]
+    details = [each.details for each in data if each.marker_name == FAILURES]
+    return details[-1] if details else None
+
+
+def cleans_up(history: Iterable[Event]) -> str | None:
+    """Which tasks clean up, as a history stands: none of them, those after a failure or after a cancel."""
+    history = list(history)
+    if noted(history) is not None:
+        return "on_failure"
+    return "on_cancel" if account(history).canceled else None
+
+
+def in_turn(
+    spec: DeciderSpec, history: Iterable[Event], decisions: Iterable[Decision] = ()
+) -> dict[str, Task]:
+    """The tasks that may be started, as things stand, by id."""
+    part = "on_failure" if noted((), decisions) else cleans_up(history)
+    return {task.id_: task for task in getattr(spec, part or "activity_tasks")}
 
 
 def settled(read: Account, known: dict[str, Task], id_: str) -> bool:

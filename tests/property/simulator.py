@@ -254,7 +254,7 @@ class Simulator:
         history = self.world.history(run)
         state = fold(history)
         spec = spec_of(state.start.input) or self.spec
-        names = [task.signal_name for task in expand(spec, state).activity_tasks if isinstance(task, Signal)]
+        names = [task.signal_name for task in expand(spec, state).all_tasks if isinstance(task, Signal)]
         return [name for name in names if name not in state.signals]
 
     def poll_activity(self) -> bool:
@@ -321,7 +321,7 @@ def result_of(activity_id: str, text: str | None) -> str:
 def _types(spec: DeciderSpec) -> tuple[list[WorkflowType], list[ActivityType]]:
     workflows = {WorkflowType("child", "v1"): None}
     activities = {ActivityType("work", "v1"): None, ActivityType("gen", "v1"): None}
-    for task in spec.activity_tasks:
+    for task in spec.all_tasks:
         if isinstance(task, ActivityTask | Generator):
             activities[ActivityType(task.name, task.version)] = None
         if isinstance(task, ChildWorkflow):

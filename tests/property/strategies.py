@@ -74,9 +74,10 @@ def _activity(kind: type[ActivityTask], **fixed: Any) -> st.SearchStrategy[Activ
 
 
 @st.composite
-def _task(draw: st.DrawFn, id_: str, before: list[str], depth: int) -> Task:
+def _task(draw: st.DrawFn, id_: str, before: list[str], depth: int, *, generators: bool = True) -> Task:
     requires = draw(st.lists(st.sampled_from(before), unique=True, max_size=3)) if before else []
-    kinds = ["activity", "activity", "timer", "signal", *(["child", "generator"] if depth else [])]
+    kinds = ["activity", "activity", "timer", "signal", *(["child"] if depth else [])]
+    kinds += ["generator"] if depth and generators else []
     kind = draw(st.sampled_from(kinds))
     if kind == "timer":
         return Timer(id_=id_, delay_in_seconds=draw(st.integers(0, 5)), requires=requires)
@@ -112,12 +113,28 @@ def _gated(draw: st.DrawFn, task: Task) -> list[Task]:
 
 
 @st.composite
+def _clean_up(draw: st.DrawFn, prefix: str, depth: int) -> list[Task]:
+    """A few tasks that require only one another; often none."""
+    tasks: list[Task] = []
+    for number in range(max(draw(st.integers(-2, 3)), 0)):
+        before = [task.id_ for task in tasks]
+        tasks.append(draw(_task(f"{prefix}{number}", before, max(depth - 1, 0), generators=False)))
+    return tasks
+
+
+@st.composite
 def specs(draw: st.DrawFn, depth: int = 2, most: int = 6, prefix: str = "t") -> DeciderSpec:
-    """A valid spec: a graph of activities, timers, children and generators."""
+    """A valid spec: a graph of activities, timers, signals, children and generators, and clean-up."""
     tasks: list[Task] = []
     for number in range(draw(st.integers(0, most))):
         tasks += draw(_gated(draw(_task(f"{prefix}{number}", [task.id_ for task in tasks], depth))))
-    return DeciderSpec(task_list="decide", activity_task_list="work", activity_tasks=tasks)
+    return DeciderSpec(
+        task_list="decide",
+        activity_task_list="work",
+        activity_tasks=tasks,
+        on_failure=draw(_clean_up(f"{prefix}f", depth)),
+        on_cancel=draw(_clean_up(f"{prefix}x", depth)),
+    )
 
 
 @st.composite

@@ -19,7 +19,7 @@ def test_14_expansion_is_what_was_recorded(spec: DeciderSpec, plot: Plot) -> Non
     """The spec of a run is the declared one and what its finished generators returned, no more, no less."""
     for step in simulate(spec, plot).steps:
         read, grown = account(step.history), oracle.tasks(expand(step.spec, fold(step.history)))
-        expected = [task.id_ for task in step.spec.activity_tasks]
+        expected = [task.id_ for task in step.spec.all_tasks]
         for task in grown.values():
             if isinstance(task, Generator) and read.completed(task.id_):
                 expected += [each["id_"] for each in json.loads(read.result(task.id_) or "null")]
@@ -44,7 +44,7 @@ def _as_declared(step: Step, read: oracle.Account) -> tuple[dict[str, Task], dic
     """Every task with the requirements it was declared or returned with, and who returned whom."""
     known: dict[str, Task] = {}
     returned: dict[str, list[str]] = {}
-    waiting = list(step.spec.activity_tasks)
+    waiting = list(step.spec.all_tasks)
     while waiting:
         task = waiting.pop()
         known[task.id_] = task

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from floto import DeciderSpec
 from floto.core import payload
-from floto.core.decide import RESULT_MARKER
+from floto.core.closing import RESULT_MARKER
 from tests.property import oracle
 from tests.property.simulator import WORKFLOW_ID, Plot, simulate
 from tests.property.strategies import SETTINGS, plots, specs

@@ -21,7 +21,7 @@ from floto import (
 )
 from floto.core import events as e
 from floto.core import payload
-from floto.core.decide import RESULT_MARKER
+from floto.core.closing import RESULT_MARKER
 from floto.core.decisions import (
     CancelWorkflowExecution,
     ContinueAsNewWorkflowExecution,

@@ -15,7 +15,7 @@ from floto.core.events import Event
 from floto.core.fold import fold
 from floto.core.shapes import ActivityType, TaskList, WorkflowType
 from floto.core.state import State
-from floto.runtime.progress import Lines, LiveTable, Row, counts, fitting, rows, shown
+from floto.runtime.progress import Lines, LiveTable, Row, Tasks, counts, fitting, rows, shown
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 A = floto.ActivityTask(id_="a", name="n", version="1", retry_strategy=floto.FixedDelay(9, 1))
@@ -50,6 +50,15 @@ COMPLETED = e.ActivityTaskCompleted(scheduled_event_id=5, started_event_id=6)
 WAITING = e.TimerStarted(
     timer_id="floto.retry:1:a", start_to_fire_timeout="9", decision_task_completed_event_id=4, control="a"
 )
+
+
+def test_a_task_that_cleans_up_is_seen_once_it_does() -> None:
+    approval = floto.Signal(id_="ok", signal_name="approve")
+    tasks = Tasks(floto.DeciderSpec(activity_tasks=[approval], on_failure=[A]))
+    assert rows(tasks.at(history()), history()) == [Row("ok", "waiting")]
+    state = history(SCHEDULED, STARTED, e.WorkflowExecutionSignaled(signal_name="approve"))
+    seen = [(row.task, row.state) for row in rows(tasks.at(state), state)]
+    assert seen == [("ok", "completed"), ("a", "running")]
 
 
 @pytest.mark.parametrize(

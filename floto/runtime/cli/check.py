@@ -25,7 +25,7 @@ def check_command(spec: str) -> int:
     least, most = expected_events(loaded)
     expected = f"{least:,}" if least == most else f"{least:,} to {most:,}"
     click.echo(
-        f"{len(loaded.activity_tasks)} tasks, {expected} events expected; SWF ends a run at {EVENT_LIMIT:,}"
+        f"{len(loaded.all_tasks)} tasks, {expected} events expected; SWF ends a run at {EVENT_LIMIT:,}"
     )
     if least > EVENT_LIMIT:
         click.echo("a run of this cannot end before SWF ends it: split it into child workflows")

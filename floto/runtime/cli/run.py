@@ -85,7 +85,7 @@ def _load(spec: str, activities: tuple[str, ...]) -> DeciderSpec:
     loaded = load_spec(spec)
     for source in activities:
         load_module(source)
-    if not DEFAULT.types and any(isinstance(task, ActivityTask) for task in loaded.activity_tasks):
+    if not DEFAULT.types and any(isinstance(task, ActivityTask) for task in loaded.all_tasks):
         msg = "no activity is registered; name the file or module that defines them with --activities"
         raise click.UsageError(msg)
     return loaded

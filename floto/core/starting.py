@@ -1,0 +1,95 @@
+"""What starts the tasks that are ready, with what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from floto.core import payload
+from floto.core.decisions import Decision, StartTimer
+from floto.core.errors import PayloadError, SpecError
+from floto.core.limits import OPEN_LIMIT
+from floto.core.progress import Progress, Start, Wait, unreadable
+from floto.core.specs import SPEC_KEY
+from floto.core.state import Kind, State
+from floto.core.tasks import NO_RESULT, Given, Task
+
+
+def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision], dict[str, str]]:
+    """Start what is ready, in spec order, as far as SWF's limits allow; and why some tasks cannot be.
+
+    ``given`` is what every task finds in its context.
+    """
+    state = progress.state
+    room: dict[Kind, int] = {}
+    found: list[Decision] = []
+    failures: dict[str, str] = {}
+    for position in sorted(progress.steps):
+        task, step = progress.plan.tasks[position], progress.steps[position]
+        kind = Kind.TIMER if isinstance(step, Wait) else task.key[0]
+        left = room[kind] if kind in room else OPEN_LIMIT - state.open_count.get(kind, 0)
+        if left <= 0:
+            continue
+        room[kind] = left - 1
+        try:
+            decision = _decision(task, position, step, progress, given)
+        except (PayloadError, SpecError) as error:
+            failures[task.id_] = unreadable(error)
+        else:
+            found += [] if decision is None else [decision]
+    return found, failures
+
+
+def _decision(
+    task: Task, position: int, step: Start | Wait, progress: Progress, given: Mapping[str, Any]
+) -> Decision | None:
+    if isinstance(step, Wait):
+        return StartTimer(timer_id=step.timer_id, start_to_fire_timeout=str(step.seconds), control=task.id_)
+    context = {**given}
+    for needed in progress.plan.requires[position]:
+        result = result_of(needed, progress)
+        if result is not NO_RESULT:
+            context[progress.plan.tasks[needed].id_] = result
+    inputs = Given(
+        context=context,
+        execution=progress.state.execution,
+        decision_task_list=progress.spec.task_list or progress.state.start.task_list.name,
+        activity_task_list=progress.spec.default_activity_task_list,
+        codec=progress.codec,
+    )
+    return _checked(task.start(inputs), task)
+
+
+def _checked(decision: Decision | None, task: Task) -> Decision | None:
+    """What a task of any kind decides, if SWF will take it."""
+    for field in ("input", "control"):
+        length = len(getattr(decision, field, None) or "")
+        if length > payload.LIMIT:
+            what = f"the {field} of task {task.id_!r}"
+            raise PayloadError(what, f"is {length:,} characters long; SWF takes {payload.LIMIT:,}")
+    return decision
+
+
+def result_of(position: int, progress: Progress) -> Any:
+    """What a task passes on; a generator, the ids of its tasks."""
+    task = progress.plan.tasks[position]
+    if position in progress.plan.generators:
+        return [other.id_ for other in progress.offspring.get(task.id_, ())]
+    return task.result(progress.state.items[task.key])
+
+
+def workflow_context(state: State) -> dict[str, Any]:
+    """What every task of a run is given: the workflow's input. Raises ``PayloadError``."""
+    workflow_input = _workflow_input(state.start.input)
+    return {} if workflow_input is None else {"workflow": workflow_input}
+
+
+@lru_cache(maxsize=64)
+def _workflow_input(text: str | None) -> Any:
+    """What a workflow was given, frozen: one value for all tasks and decisions."""
+    value = payload.loads(text)
+    if isinstance(value, dict) and SPEC_KEY in value:
+        # The spec is for the decider; tasks would only carry it along.
+        value = {key: item for key, item in value.items() if key != SPEC_KEY} or None
+    return payload.frozen(value)

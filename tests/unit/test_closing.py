@@ -1,0 +1,284 @@
+"""Clean-up after a failure or a cancel request, step by step."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from floto import ChildWorkflow, DeciderSpec, InstantRetry, Signal, SpecError, decide
+from floto.core import events as e
+from floto.core import payload
+from floto.core.closing import FAILURES_MARKER
+from floto.core.decisions import (
+    CancelWorkflowExecution,
+    Decision,
+    FailWorkflowExecution,
+    RecordMarker,
+    RequestCancelActivityTask,
+    RequestCancelExternalWorkflowExecution,
+    ScheduleActivityTask,
+    StartTimer,
+)
+from floto.core.estimate import expected_events
+from floto.runtime.crew import needs
+from tests.property.oracle import starts
+from tests.unit.recorder import Recorder, generator, spec, task
+
+CLEANING = spec(
+    task("a"),
+    task("b"),
+    task("later", ["b"]),
+    on_failure=[task("undo"), task("tell", ["undo"])],
+    on_cancel=[task("tidy")],
+)
+NOTED = RecordMarker(marker_name=FAILURES_MARKER, details='{"a":"Error: boom"}')
+
+
+def given(decision: Decision) -> Any:
+    assert isinstance(decision, ScheduleActivityTask)
+    return payload.loads(decision.input)
+
+
+def note(recorder: Recorder) -> None:
+    recorder.add(
+        e.MarkerRecorded(
+            marker_name=NOTED.marker_name, details=NOTED.details, decision_task_completed_event_id=1
+        )
+    )
+
+
+def stopped(recorder: Recorder, scheduled: int, started: int) -> None:
+    """The activity b was asked to stop, and has."""
+    asked = recorder.add(e.ActivityTaskCancelRequested(activity_id="b", decision_task_completed_event_id=1))
+    recorder.add(
+        e.ActivityTaskCanceled(
+            scheduled_event_id=scheduled, started_event_id=started, latest_cancel_requested_event_id=asked
+        )
+    )
+
+
+def failing() -> Recorder:
+    """A run that has noted why it fails, and where nothing is open any more."""
+    recorder = Recorder(input={"n": 1})
+    scheduled, started = recorder.start("b")
+    recorder.fail("a")
+    note(recorder)
+    stopped(recorder, scheduled, started)
+    return recorder
+
+
+def test_a_run_that_fails_notes_why_and_stops_before_it_cleans_up() -> None:
+    recorder = Recorder(input={"n": 1})
+    scheduled, started = recorder.start("b")
+    recorder.fail("a")
+    assert decide(CLEANING, recorder.history) == [NOTED, RequestCancelActivityTask(activity_id="b")]
+    note(recorder)
+    recorder.add(e.ActivityTaskCancelRequested(activity_id="b", decision_task_completed_event_id=1))
+    assert decide(CLEANING, recorder.history) == []
+    # It was asked to stop, and completed all the same: what requires it is not started any more.
+    recorder.add(e.ActivityTaskCompleted(scheduled_event_id=scheduled, started_event_id=started))
+    [undo] = decide(CLEANING, recorder.history)
+    assert given(undo) == {"workflow": {"n": 1}, "failures": {"a": "Error: boom"}}
+
+
+def test_clean_up_is_a_graph_of_its_own_and_then_the_run_fails_with_what_failed_first() -> None:
+    recorder = failing()
+    assert list(starts(decide(CLEANING, recorder.history))) == ["undo"]
+    recorder.complete("undo", "undone")
+    [tell] = decide(CLEANING, recorder.history)
+    assert given(tell) == {
+        "workflow": {"n": 1},
+        "failures": {"a": "Error: boom"},
+        "undo": "undone",
+    }
+    recorder.complete("tell")
+    assert decide(CLEANING, recorder.history) == [
+        FailWorkflowExecution(reason="failed: a", details='{"a":"Error: boom"}')
+    ]
+
+
+def test_clean_up_is_tried_again_and_what_failed_of_it_is_told_too() -> None:
+    again = spec(
+        task("a"),
+        task("b"),
+        on_failure=[task("undo", retry_strategy=InstantRetry(1)), task("tell", ["undo"]), task("free")],
+    )
+    recorder = failing()
+    assert list(starts(decide(again, recorder.history))) == ["undo", "free"]
+    recorder.fail("undo")
+    scheduled, started = recorder.start("free")
+    assert list(starts(decide(again, recorder.history))) == ["undo"]
+    recorder.fail("undo", "still")
+    # The other one still runs.
+    assert decide(again, recorder.history) == []
+    recorder.add(e.ActivityTaskFailed(scheduled_event_id=scheduled, started_event_id=started))
+    [failed] = decide(again, recorder.history)
+    assert isinstance(failed, FailWorkflowExecution)
+    assert failed.reason == "failed: a, free, undo"
+    assert json.loads(failed.details or "")["undo"] == "Error: still"
+
+
+def test_a_cancel_request_while_a_failed_run_cleans_up_changes_nothing() -> None:
+    recorder = failing()
+    recorder.start("undo")
+    recorder.cancel()
+    assert decide(CLEANING, recorder.history) == []
+
+
+def test_a_cancel_request_before_the_failure_was_noted_is_followed() -> None:
+    recorder = Recorder()
+    recorder.fail("a")
+    recorder.cancel()
+    assert list(starts(decide(CLEANING, recorder.history))) == ["tidy"]
+
+
+def test_a_canceled_run_cleans_up_when_everything_has_closed() -> None:
+    recorder = Recorder()
+    scheduled, started = recorder.start("b")
+    recorder.cancel()
+    assert decide(CLEANING, recorder.history) == [RequestCancelActivityTask(activity_id="b")]
+    stopped(recorder, scheduled, started)
+    [tidy] = decide(CLEANING, recorder.history)
+    assert isinstance(tidy, ScheduleActivityTask)
+    assert (tidy.activity_id, tidy.input) == ("tidy", None)
+    recorder.start("tidy")
+    assert decide(CLEANING, recorder.history) == []
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_canceled_run_says_what_of_its_clean_up_failed(*, fails: bool) -> None:
+    recorder = Recorder()
+    recorder.cancel()
+    end = recorder.fail if fails else recorder.complete
+    end("tidy")
+    details = '{"tidy":"Error: boom"}' if fails else None
+    assert decide(CLEANING, recorder.history) == [CancelWorkflowExecution(details=details)]
+
+
+def test_children_are_asked_to_stop_before_a_failed_run_cleans_up() -> None:
+    child = ChildWorkflow(workflow_type_name="w", workflow_type_version="v", id_="c")
+    recorder = Recorder()
+    recorder.child()
+    recorder.fail("a")
+    found = decide(spec(task("a"), child, on_failure=[task("undo")]), recorder.history)
+    assert found == [NOTED, RequestCancelExternalWorkflowExecution(workflow_id="w:c")]
+
+
+def test_a_marker_that_cannot_be_recorded_keeps_nothing_from_being_cleaned_up() -> None:
+    recorder = Recorder()
+    recorder.fail("a")
+    for _ in range(2):
+        noted, undo = decide(CLEANING, recorder.history)
+        assert noted == NOTED
+        assert list(starts([undo])) == ["undo"]
+        recorder.add(
+            e.RecordMarkerFailed(
+                marker_name=FAILURES_MARKER,
+                cause="OPERATION_NOT_PERMITTED",
+                decision_task_completed_event_id=1,
+            )
+        )
+    recorder.complete("undo")
+    recorder.complete("tell")
+    assert isinstance(decide(CLEANING, recorder.history)[-1], FailWorkflowExecution)
+
+
+@pytest.mark.parametrize("details", [None, "no JSON", "[]", '{"a": 1}', "floto:zlib:AAAA"])
+def test_a_marker_that_floto_did_not_write_is_not_read(details: str | None) -> None:
+    recorder = Recorder()
+    recorder.add(
+        e.MarkerRecorded(marker_name=FAILURES_MARKER, details=details, decision_task_completed_event_id=1)
+    )
+    assert list(starts(decide(CLEANING, recorder.history))) == ["a", "b"]
+
+
+def test_a_result_that_cannot_be_recorded_is_cleaned_up_after_too() -> None:
+    both = spec(task("a"), task("b"), on_failure=[task("undo")])
+    recorder = Recorder()
+    for id_, digits in (("a", "0123456789abcdef"), ("b", "fedcba9876543210")):
+        recorder.complete(id_, [f"{number * 7919 % 65_521}{digits}" for number in range(4_000)])
+    # Each on its own would have been too long to report, so nobody can have: it is the run that cannot.
+    noted, undo = decide(both, recorder.history)
+    assert isinstance(noted, RecordMarker)
+    assert "the result of the workflow" in given(undo)["failures"]["result"]
+
+
+def test_a_clean_up_may_wait_for_a_person_and_for_time() -> None:
+    waiting = spec(task("a"), on_failure=[Signal(id_="seen", signal_name="seen"), task("undo", ["seen"])])
+    recorder = Recorder()
+    recorder.fail("a")
+    note(recorder)
+    assert decide(waiting, recorder.history) == []
+    recorder.add(e.WorkflowExecutionSignaled(signal_name="seen", input='"ok"'))
+    [undo] = decide(waiting, recorder.history)
+    assert given(undo)["seen"] == "ok"
+
+
+def test_many_failures_leave_room_for_the_input() -> None:
+    wide = spec(*(task(f"t{number}") for number in range(40)), on_failure=[task("undo")])
+    recorder = Recorder(input="x" * 20_000)
+    for number in range(40):
+        recorder.fail(f"t{number}", "y" * 1_900)
+    noted, undo = decide(wide, recorder.history)
+    assert isinstance(noted, RecordMarker)
+    assert isinstance(undo, ScheduleActivityTask)
+    assert len(noted.details or "") <= payload.LIMIT
+    assert len(undo.input or "") <= payload.LIMIT
+    assert "more" in given(undo)["failures"]["..."]
+
+
+def test_without_clean_up_a_run_fails_at_once() -> None:
+    recorder = Recorder()
+    recorder.start("b")
+    recorder.fail("a")
+    assert decide(spec(task("a"), task("b")), recorder.history) == [
+        FailWorkflowExecution(reason="failed: a", details='{"a":"Error: boom"}')
+    ]
+    assert not any(isinstance(each, StartTimer) for each in decide(CLEANING, recorder.history))
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ({"on_failure": [task("a")]}, "task 'a' is there 2 times"),
+        ({"on_failure": [task("undo", ["a"])]}, "task 'undo' requires 'a', but tasks that clean up require"),
+        ({"on_cancel": [task("undo", ["no"])]}, "task 'undo' requires 'no', which is not in the spec"),
+        ({"on_cancel": [task("x", ["y"]), task("y", ["x"])]}, "in a circle"),
+        ({"on_cancel": [generator("g")]}, "on_cancel: task 'g' returns tasks, which only activity_tasks can"),
+        (
+            {"on_failure": [task("failures")]},
+            "on_failure: task 'failures': what failed is given under this name",
+        ),
+        ({"on_failure": "undo"}, "on_failure must be a list of tasks, not 'undo'"),
+        ({"on_failure": [3]}, "3 is no task"),
+        (
+            {
+                "on_failure": [Signal(id_="s", signal_name="go")],
+                "on_cancel": [Signal(id_="t", signal_name="go")],
+            },
+            "signal 'go' is awaited by several tasks",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_clean_up_is_said(parts: dict[str, Any], says: str) -> None:
+    with pytest.raises(SpecError) as raised:
+        spec(task("a"), **parts)
+    assert says in str(raised.value)
+
+
+def test_clean_up_is_written_and_read_as_json_and_left_out_where_there_is_none() -> None:
+    text = CLEANING.to_json()
+    assert [each["id_"] for each in json.loads(text)["on_failure"]] == ["undo", "tell"]
+    assert DeciderSpec.from_json(text) == CLEANING
+    assert not {"on_failure", "on_cancel"} & set(json.loads(spec(task("a")).to_json()))
+    with pytest.raises(SpecError, match=r"\$.on_cancel\[0\]: must be an object, not 3"):
+        DeciderSpec.from_json('{"type": "floto.specs.DeciderSpec", "on_cancel": [3]}')
+
+
+def test_clean_up_is_counted_and_prepared_for() -> None:
+    cleaned = spec(task("a"), on_failure=[task("undo", task_list="undoing"), task("tell")])
+    assert expected_events(cleaned) == (11, 11 + 1 + 2 * 6)
+    assert expected_events(spec(task("a"), on_cancel=[task("tidy")])) == (11, 11 + 4 + 6)
+    assert needs(cleaned).activity_lists == ("undoing", "work")
