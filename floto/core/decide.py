@@ -70,15 +70,15 @@ def decisions(progress: Progress) -> list[Decision]:
     if state.started is None or state.closed is not None or (more is not None and more.is_open):
         return []
     if state.cancel_requested is not None:
-        return _fitting(_cancel(state))
+        return fitting(_cancel(state))
     if progress.exhausted:
         failures = {
             progress.plan.tasks[position].id_: message for position, message in progress.exhausted.items()
         }
-        return _fitting(_fail(state, failures))
+        return fitting(_fail(state, failures))
     if len(progress.done) == len(progress.plan.tasks):
         return _close(progress)
-    return _fitting(_go_on(progress))
+    return fitting(_go_on(progress))
 
 
 def spec_of(input: str | None, codec: TaskCodec = CODEC) -> DeciderSpec | None:
@@ -176,7 +176,7 @@ def _workflow_input(text: str | None) -> Any:
     return payload.frozen(value)
 
 
-def _fitting(found: list[Decision]) -> list[Decision]:
+def fitting(found: list[Decision]) -> list[Decision]:
     """As many decisions as one response holds, and a timer that asks for the rest."""
     if sum(map(_most, found)) <= RESPONSE_LIMIT:
         return found
@@ -221,10 +221,11 @@ def _repeat(progress: Progress, result: str) -> list[Decision]:
         return [*noted, _failed("the workflow cannot be repeated", {"repeat_workflow": look.message})]
     if isinstance(look, Wait):
         return [StartTimer(timer_id=look.timer_id, start_to_fire_timeout=str(look.seconds))]
-    return [*noted, _as_new(state)] if isinstance(look, Start) else []
+    return [*noted, as_new(state)] if isinstance(look, Start) else []
 
 
-def _as_new(state: State) -> Decision:
+def as_new(state: State) -> ContinueAsNewWorkflowExecution:
+    """Continue a run as new, with everything it was started with."""
     # SWF takes what is missing here from the registered type, not from this run.
     start = state.start
     return ContinueAsNewWorkflowExecution(
