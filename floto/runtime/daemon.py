@@ -126,7 +126,14 @@ class Daemon:
         if len(self._deciders) > MOST_LISTS:
             log.warning("task list %r is one too many for this daemon; run a Decider for it", task_list)
             return
-        decider = Decider(
+        decider = self._decider_of(task_list)
+        # A daemon: a second Ctrl-C does not wait for its poll.
+        thread = threading.Thread(target=self._guarded, args=(decider,), daemon=True)
+        self._deciders[task_list] = decider, thread
+        thread.start()
+
+    def _decider_of(self, task_list: str) -> Decider:
+        return Decider(
             rules={DAEMON_TYPE: self._decide},
             service=self._service,
             task_list=task_list,
@@ -135,10 +142,6 @@ class Daemon:
             listener=self._learn,
             poll_seconds=self._poll_seconds,
         )
-        # A daemon: a second Ctrl-C does not wait for its poll.
-        thread = threading.Thread(target=self._guarded, args=(decider,), daemon=True)
-        self._deciders[task_list] = decider, thread
-        thread.start()
 
     def _guarded(self, decider: Decider) -> None:
         try:

@@ -189,6 +189,17 @@ def test_no_more_children_are_started_than_swf_lets_be_open(monkeypatch: pytest.
     assert len(stage.child_ids) == 5
 
 
+def test_an_answer_too_large_for_swf_is_given_in_parts() -> None:
+    stage = Stage()
+    for number in range(40):
+        stage.signal(asking(input={"n": number, "long": "x" * 30_000}))
+    first = started(stage)
+    assert 20 < len(first) < 40
+    assert decide_daemon(stage.state) == []
+    stage.settle()
+    assert list(stage.child_ids.values()) == [1] * 40
+
+
 def test_a_daemon_begins_afresh_before_its_history_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon, "RENEW_EVENTS", 20)
     stage = Stage()
