@@ -253,7 +253,7 @@ def _close(state: State, codec: TaskCodec) -> list[Decision]:
     if state.cancel_requested is not None:
         return [CancelWorkflowExecution()]
     children = state.open_count.get(Kind.CHILD, 0)
-    if state.last_event_id < RENEW_EVENTS and children < RENEW_CHILDREN:
+    if not (state.last_event_id >= RENEW_EVENTS or children >= RENEW_CHILDREN or _is_old(state)):
         return []
     refused = state.items.get((Kind.CONTINUE_AS_NEW, ""))
     look = START if refused is None else next_attempt(refused, _RENEWAL, None, state, _run_id(state))
@@ -261,6 +261,14 @@ def _close(state: State, codec: TaskCodec) -> list[Decision]:
         return [StartTimer(timer_id=look.timer_id, start_to_fire_timeout=str(look.seconds))]
     # Where SWF refuses for good, the daemon goes on as it is.
     return [_renewed(state, codec)] if isinstance(look, Start) else []
+
+
+def _is_old(state: State) -> bool:
+    """Whether half of the time is over that SWF gives this run: a daemon goes on without end."""
+    limit = state.start.execution_start_to_close_timeout or ""
+    if state.started is None or state.last is None or not limit.isdecimal():
+        return False
+    return 0 < int(limit) <= 2 * (state.last.at - state.started.at).total_seconds()
 
 
 def _renewed(state: State, codec: TaskCodec) -> Decision:

@@ -229,6 +229,19 @@ def test_a_daemon_with_many_children_begins_afresh_and_leaves_them_running(
     assert [info.close_status for info in still] == [None, None]
 
 
+def test_a_daemon_begins_afresh_before_its_time_is_over() -> None:
+    stage = Stage()
+    stage.tick(150 * 86_400)
+    stage.signal(asking())
+    stage.settle()
+    assert len(stage.runs) == 1
+    stage.tick(40 * 86_400)
+    stage.signal(asking())
+    stage.settle()
+    assert len(stage.runs) == 2
+    assert list(stage.child_ids.values()) == [1, 1]
+
+
 def test_what_swf_refuses_is_given_up_when_the_history_is_nearly_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
