@@ -53,6 +53,7 @@ MOST_LISTS = 100
 _RENEWAL = "floto.renewal"
 _CANCELED = "the daemon was canceled before it started this child"
 _PROBLEM_LIMIT = 2_000
+_VALUES_LIMIT = 200_000
 _ID_LIMIT, _DIGITS = 200, 10
 
 
@@ -209,12 +210,28 @@ _FIELDS = frozenset({SPEC_KEY, "workflow_type", "workflow_id", "input", "tag_lis
 
 
 def _spec(value: Any, domain: str | None, codec: TaskCodec) -> DeciderSpec:
-    spec = codec.structure(payload.loads(value) if isinstance(value, str) else value)
+    plain = payload.loads(value) if isinstance(value, str) else value
+    if _is_huge(plain):
+        raise SpecError(
+            (f"{SPEC_KEY} holds more than {_VALUES_LIMIT:,} values; no run gets through so many",)
+        )
+    spec = codec.structure(plain)
     if not isinstance(spec, DeciderSpec):
         raise SpecError((f"{SPEC_KEY} must be a DeciderSpec, not a {type(spec).__name__}",))
     if domain is not None and spec.domain not in (None, domain):
         raise SpecError((f"its spec is for domain {spec.domain!r}, and this daemon is in {domain!r}",))
     return spec
+
+
+def _is_huge(value: Any) -> bool:
+    """Whether it would take long to read: a packed signal may hold a million tasks."""
+    todo, count = [value], 0
+    while todo and count <= _VALUES_LIMIT:
+        item = todo.pop()
+        inner = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        count += len(inner)
+        todo += inner if count <= _VALUES_LIMIT else ()
+    return count > _VALUES_LIMIT
 
 
 def _workflow_type(value: Any) -> WorkflowType:

@@ -52,36 +52,39 @@ def test_the_signal_says_what_the_child_is() -> None:
     assert stage.child_ids == {"order-1": 1}
 
 
-@pytest.mark.parametrize(
-    ("input", "said"),
-    [
-        (None, "must be a JSON object with a decider_spec"),
-        ("hello", "must be a JSON object"),
-        ('{"decider": 1}', "must be a JSON object with a decider_spec"),
-        ("floto:zlib:nonsense", "cannot be unpacked"),
-        (asking(3), "must be an object"),
-        (asking({"type": "os.system"}), "os.system"),
-        (asking("not json"), "must be an object"),
-        (
-            asking({"type": "floto.specs.task.Timer", "id_": "t", "delay_in_seconds": 1}),
-            "must be a DeciderSpec",
-        ),
-        (asking(DeciderSpec(domain="shop")), "for domain 'shop', and this daemon is in 'd'"),
-        (asking(wrkflow_id="x"), "unknown fields: ['wrkflow_id']"),
-        (asking(workflow_id="a|b"), "workflow_id"),
-        (asking(workflow_id=3), "workflow_id"),
-        (asking(workflow_type="other"), "object with name and version"),
-        (asking(workflow_type={"name": "a:b", "version": "1"}), "workflow_type_name"),
-        (asking(workflow_type={"name": 1, "version": "1"}), "workflow_type_name"),
-        (asking(input=[1]), "input must be a JSON object"),
-        (asking(input={"decider_spec": 1}), "without decider_spec"),
-        (asking(tag_list="a"), "list of texts"),
-        (asking(tag_list=["\ud800"]), "list of texts"),
-        (asking(tag_list=list("abcdef")), "tagList"),
-        (asking(tag_list=["x" * 257]), "tagList"),
-        ("[" * 9_000, "must be a JSON object"),
-    ],
-)
+#: Inputs of signals that start no child, and what is said of them.
+BAD: list[tuple[str | None, str]] = [
+    (None, "must be a JSON object with a decider_spec"),
+    ("hello", "must be a JSON object"),
+    ('{"decider": 1}', "must be a JSON object with a decider_spec"),
+    ("floto:zlib:nonsense", "cannot be unpacked"),
+    (asking(3), "must be an object"),
+    (asking({"type": "os.system"}), "os.system"),
+    (asking("not json"), "must be an object"),
+    (
+        asking({"type": "floto.specs.task.Timer", "id_": "t", "delay_in_seconds": 1}),
+        "must be a DeciderSpec",
+    ),
+    (asking(DeciderSpec(domain="shop")), "for domain 'shop', and this daemon is in 'd'"),
+    (asking(wrkflow_id="x"), "unknown fields: ['wrkflow_id']"),
+    (asking(workflow_id="a|b"), "workflow_id"),
+    (asking(workflow_id=3), "workflow_id"),
+    (asking(workflow_type="other"), "object with name and version"),
+    (asking(workflow_type={"name": "a:b", "version": "1"}), "workflow_type_name"),
+    (asking(workflow_type={"name": 1, "version": "1"}), "workflow_type_name"),
+    (asking(input=[1]), "input must be a JSON object"),
+    (asking(input={"decider_spec": 1}), "without decider_spec"),
+    (asking(tag_list="a"), "list of texts"),
+    (asking(tag_list=["\ud800"]), "list of texts"),
+    (asking(tag_list=list("abcdef")), "tagList"),
+    (asking(tag_list=["x" * 257]), "tagList"),
+    ("[" * 9_000, "must be a JSON object"),
+    (payload.pack(asking([[]] * 300_000), "it"), "holds more than 200,000 values"),
+    (payload.pack(asking(json.dumps([{"a": [0] * 300_000}])), "it"), "holds more than 200,000 values"),
+]
+
+
+@pytest.mark.parametrize(("input", "said"), BAD, ids=[said for _, said in BAD])
 def test_a_signal_that_cannot_be_followed_is_noted_and_costs_the_others_nothing(
     input: str | None, said: str
 ) -> None:
