@@ -71,10 +71,11 @@ def _repeat(progress: Progress, result: str) -> list[Decision]:
         return [*noted, *fail(progress, failures, "the workflow cannot be repeated")]
     if isinstance(look, Wait):
         return [StartTimer(timer_id=look.timer_id, start_to_fire_timeout=str(look.seconds))]
-    return [*noted, _as_new(state)] if isinstance(look, Start) else []
+    return [*noted, as_new(state)] if isinstance(look, Start) else []
 
 
-def _as_new(state: State) -> Decision:
+def as_new(state: State) -> ContinueAsNewWorkflowExecution:
+    """Continue a run as new, with everything it was started with."""
     # SWF takes what is missing here from the registered type, not from this run.
     start = state.start
     return ContinueAsNewWorkflowExecution(

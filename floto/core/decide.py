@@ -53,14 +53,14 @@ def decisions(progress: Progress) -> list[Decision]:
     noted = noted_failures(state)
     if noted is not None:
         # A clean-up that has begun is finished, whatever is asked for meanwhile.
-        return _fitting(fail(progress, noted))
+        return fitting(fail(progress, noted))
     if state.cancel_requested is not None:
-        return _fitting(cancel(progress))
+        return fitting(cancel(progress))
     if progress.exhausted:
-        return _fitting(fail(progress, progress.failures))
+        return fitting(fail(progress, progress.failures))
     if len(progress.done) == len(progress.plan.tasks):
-        return _fitting(complete(progress))
-    return _fitting(_go_on(progress))
+        return fitting(complete(progress))
+    return fitting(_go_on(progress))
 
 
 def spec_of(input: str | None, codec: TaskCodec = CODEC) -> DeciderSpec | None:
@@ -93,7 +93,7 @@ def _go_on(progress: Progress) -> list[Decision]:
     return fail(progress, failures) if failures else found
 
 
-def _fitting(found: list[Decision]) -> list[Decision]:
+def fitting(found: list[Decision]) -> list[Decision]:
     """As many decisions as one response holds, and a timer that asks for the rest."""
     if sum(map(_most, found)) <= RESPONSE_LIMIT:
         return found

@@ -202,7 +202,7 @@ RULES: dict[type, Rule] = {
     e.ActivityTaskCancelRequested: Asks(_by("activity_id")),
     e.RequestCancelActivityTaskFailed: Asks(_by("activity_id"), is_granted=False),
     e.MarkerRecorded: Sets(_marked),
-    e.RecordMarkerFailed: _NOTHING,
+    e.RecordMarkerFailed: Refuses(Kind.MARKER, _by("marker_name")),
     e.TimerStarted: Opens(Kind.TIMER, _by("timer_id")),
     e.StartTimerFailed: Refuses(Kind.TIMER, _by("timer_id")),
     e.TimerFired: Moves(Kind.TIMER, "started_event_id", Status.COMPLETED),

@@ -31,6 +31,8 @@ class Kind(StrEnum):
     CONTINUE_AS_NEW = "continue as new"
     #: A signal that arrived here, completed by its first arrival; its id is the signal's name.
     SIGNAL = "signal"
+    #: A marker that SWF refused to record; its id is the marker's name.
+    MARKER = "marker"
 
 
 class Status(StrEnum):

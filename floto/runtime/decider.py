@@ -26,7 +26,7 @@ from floto.core.ports import DecisionTask, Service
 from floto.core.progress import Progress, begin, observe
 from floto.core.shapes import WorkflowType
 from floto.core.specs import CODEC, DeciderSpec
-from floto.core.state import EMPTY
+from floto.core.state import EMPTY, State
 from floto.core.wire import WireError
 from floto.runtime.connect import DEFAULT_TASK_LIST, closing, default_identity, service_for
 from floto.runtime.outcomes import cut
@@ -47,13 +47,17 @@ _LAG_SECONDS, _ASK_SECONDS = 10.0, 1.0
 
 #: Told after each decision task: what was decided, and what went wrong, if anything.
 Listener = Callable[[Sequence[Decision], Exception | None], None]
+#: Decides for runs of a type of its own, for which there is no spec.
+Rule = Callable[[State], Sequence[Decision]]
+_NO_TASKS = DeciderSpec()
 
 
 class Decider:
     """Decides for the runs of one task list.
 
     A run that carries a spec in its input is decided by that, else by the spec of its
-    workflow type in ``specs``, else by ``spec`` (a ``DeciderSpec`` or its JSON).
+    workflow type in ``specs``, else by ``spec`` (a ``DeciderSpec`` or its JSON). For runs of
+    a type in ``rules`` there is no spec: that function of their state decides.
     ``service`` is a ``Service`` or a URL for ``floto.connect`` (default: ``FLOTO_SERVICE``, else Amazon SWF).
     Raises ``SpecError``.
     """
@@ -64,6 +68,7 @@ class Decider:
         *,
         decider_spec: DeciderSpec | str | None = None,
         specs: Mapping[WorkflowType, DeciderSpec] | None = None,
+        rules: Mapping[WorkflowType, Rule] | None = None,
         service: Service | str | None = None,
         domain: str | None = None,
         task_list: str | None = None,
@@ -74,7 +79,7 @@ class Decider:
     ) -> None:
         self._codec = codec
         self._spec = read_spec(decider_spec if spec is None else spec, codec)
-        self._specs = dict(specs or {})
+        self._specs, self._rules = dict(specs or {}), dict(rules or {})
         own = self._spec
         self._given = service
         self._service = service_for(service, domain or (own and own.domain) or None)
@@ -132,9 +137,10 @@ class Decider:
     def decide(self, task: DecisionTask) -> Sequence[Decision]:
         """What is next for a run; one that has no readable spec fails, and says why."""
         self._warn_if_long(task)
+        rule = self._rules.get(task.workflow_type)
         try:
-            spec = self._spec_for(task)
-            return self._memory.decide(task, spec, self._codec)
+            spec = _NO_TASKS if rule else self._spec_for(task)
+            return self._memory.decide(task, spec, self._codec, rule)
         except SpecError as error:
             # No traceback: what is wrong is in the spec.
             log.error("run %s fails: %s", task.execution, error)  # noqa: TRY400
@@ -195,14 +201,16 @@ class Memory:
         self._size = size
         self._runs: OrderedDict[str, Progress] = OrderedDict()
 
-    def decide(self, task: DecisionTask, spec: DeciderSpec, codec: Codec) -> Sequence[Decision]:
+    def decide(
+        self, task: DecisionTask, spec: DeciderSpec, codec: Codec, rule: Rule | None = None
+    ) -> Sequence[Decision]:
         """Bring a run up to date and decide for it. Raises ``HistoryError`` or ``SpecError``."""
         run_id = task.execution.run_id
         known = self._runs.pop(run_id, None)
         current = None if known is None else _continued(known, task)
         if current is None:
             current = begin(spec, fold(task.events, evolve(EMPTY, execution=task.execution)), codec)
-        found = decisions(current)
+        found = decisions(current) if rule is None else rule(current.state)
         if not closes(found):
             self._remember(run_id, current)
         return found
