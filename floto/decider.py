@@ -1,0 +1,8 @@
+"""Who decides what is next."""
+
+from __future__ import annotations
+
+from floto.runtime.decider import Decider
+from floto.runtime.dynamic import DynamicDecider
+
+__all__ = ["Decider", "DynamicDecider"]
