@@ -87,11 +87,24 @@ _started: list[Popen[bytes]] = []
 def start(order: Order) -> Popen[bytes]:
     """Start the process; raises ``CannotSeparate``."""
     line = order.to_json().encode()
+    _forget_ended()
     process = Popen([sys.executable, "-m", ENTRY], stdin=PIPE)  # noqa: S603 - this very program
-    assert process.stdin is not None  # noqa: S101 - it is a pipe
+    _started.append(process)
+    _say(process, line + b"\n")
+    return process
+
+
+def _say(process: Popen[bytes], line: bytes) -> None:
     # If it could not even begin, it has said why.
     with suppress(BrokenPipeError):
-        process.stdin.write(line + b"\n")
-        process.stdin.flush()
-    _started[:] = [*(old for old in _started if old.poll() is None), process]
-    return process
+        if process.stdin is not None:
+            process.stdin.write(line)
+            process.stdin.flush()
+
+
+def _forget_ended() -> None:
+    for process in [old for old in _started if old.poll() is not None]:
+        _started.remove(process)
+        if process.stdin is not None:
+            with suppress(BrokenPipeError):
+                process.stdin.close()
