@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -81,6 +82,44 @@ def failures(played: Played) -> dict[str, str]:
 def test_an_activity_sees_its_context_and_one_without_does_not(stage: Stage, known: Activities) -> None:
     played = stage.play(task("echo", input=[1]), task("plain"), activities=known, input={"order": 7})
     assert result(played) == {"echo": {"workflow": {"order": 7}, "activity_task": [1]}, "plain": "done"}
+
+
+def test_falsy_results_are_results(stage: Stage) -> None:
+    known, values = Activities(), [0, "", [], {}, False, None]
+
+    @known.activity(name="give", version="v1")
+    def give(context: dict[str, Any]) -> Any:
+        return values[context["activity_task"]]
+
+    tasks = [task("give", f"give {number}", input=number) for number in range(len(values))]
+    played = stage.play(*tasks, activities=known)
+    assert list(result(played).values()) == values
+
+
+def test_an_activity_that_nobody_registered_fails_at_once(stage: Stage, known: Activities) -> None:
+    @known.activity(name="other", version="v1")
+    def other() -> None: ...
+
+    name = stage.name()
+    spec = DeciderSpec(activity_tasks=[task("other")], task_list=name, activity_task_list=name)
+    stage.decider(spec)
+    stage.worker(stage.name(), known)
+    # This worker has never heard of it.
+    stage.worker(name, Activities())
+    message = failures(stage.ended(stage.start(name)))["other"]
+    assert message.startswith("UnknownActivity: no activity 'other' version 'v1' is registered")
+
+
+def test_a_result_that_is_too_long_fails_and_says_what_to_do(stage: Stage) -> None:
+    known = Activities()
+
+    @known.activity(name="long", version="v1")
+    def long() -> str:
+        return Random(1).randbytes(40_000).hex()
+
+    message = failures(stage.play(task("long"), activities=known))["long"]
+    assert message.startswith("PayloadError: the result of activity 'long' version 'v1' is 80,002 characters")
+    assert message.endswith("Store the data elsewhere and pass on where it is")
 
 
 def test_two_run_in_parallel(stage: Stage) -> None:
