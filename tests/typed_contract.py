@@ -56,6 +56,8 @@ worker = floto.ActivityWorker(
     domain="floto_test", task_list="your_activity_task_list", task_heartbeat_in_seconds=20
 )
 
+floto.decider.Daemon(domain="floto_test", task_list="floto_daemon").run()
+
 floto.api.Swf().start_workflow_execution(
     domain="floto_test",
     workflow_type_name="floto_daemon_type",
