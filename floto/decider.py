@@ -5,5 +5,6 @@ from __future__ import annotations
 from floto.runtime.daemon import Daemon
 from floto.runtime.decider import Decider
 from floto.runtime.dynamic import DynamicDecider
+from floto.runtime.separate import CannotSeparate
 
-__all__ = ["Daemon", "Decider", "DynamicDecider"]
+__all__ = ["CannotSeparate", "Daemon", "Decider", "DynamicDecider"]

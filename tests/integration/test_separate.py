@@ -17,8 +17,7 @@ import pytest
 import floto
 from floto.core import events as e
 from floto.core.shapes import WorkflowType
-from floto.decider import Decider, DynamicDecider
-from floto.runtime.separate import CannotSeparate
+from floto.decider import CannotSeparate, Decider, DynamicDecider
 from tests.integration.playing import DOMAIN, PATIENCE, TYPE, Played, Stage, eventually, playing
 
 ROOT = Path(__file__).parents[2]
