@@ -23,7 +23,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from floto.core import wire
+from floto.core import registrations, wire
 from floto.core.decisions import Decision
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
 from floto.core.events import Event
@@ -57,20 +57,6 @@ _PASSING = frozenset(
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 _EXISTS = frozenset({"DomainAlreadyExistsFault", "TypeAlreadyExistsFault"})
 _FORBIDDEN = frozenset({"AccessDeniedException", "OperationNotPermittedFault"})
-
-_WORKFLOW_DEFAULTS: dict[str, Any] = {
-    "defaultTaskList": {"name": "floto"},
-    "defaultExecutionStartToCloseTimeout": "31536000",
-    "defaultTaskStartToCloseTimeout": "60",
-    "defaultChildPolicy": "TERMINATE",
-}
-_ACTIVITY_DEFAULTS: dict[str, Any] = {
-    "defaultTaskList": {"name": "floto"},
-    "defaultTaskScheduleToStartTimeout": "NONE",
-    "defaultTaskScheduleToCloseTimeout": "NONE",
-    "defaultTaskStartToCloseTimeout": "NONE",
-    "defaultTaskHeartbeatTimeout": "600",
-}
 
 
 def make_client(
@@ -112,28 +98,45 @@ class SwfService:
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
         """Register the domain and the types that are not there yet, with defaults for everything."""
-        self._register(
-            self._client.register_domain, name=self._domain, workflowExecutionRetentionPeriodInDays="30"
-        )
-        for workflow in workflow_types:
-            self._register_type(self._client.register_workflow_type, workflow, _WORKFLOW_DEFAULTS)
-        for activity in activity_types:
-            self._register_type(self._client.register_activity_type, activity, _ACTIVITY_DEFAULTS)
+        self._allowed(self._domain, self.register_domain)
+        for kinds, registration in (
+            (workflow_types, registrations.WorkflowType),
+            (activity_types, registrations.ActivityType),
+        ):
+            for kind in kinds:
+                full = registration(domain=self._domain, name=kind.name, version=kind.version)
+                self._allowed(kind.name, self.register, full)
 
-    def _register_type(
-        self, call: Callable[..., Any], kind: WorkflowType | ActivityType, defaults: dict[str, Any]
-    ) -> None:
-        self._register(call, domain=self._domain, name=kind.name, version=kind.version, **defaults)
+    def register_domain(self, retention_days: int = 30, description: str | None = None) -> None:
+        """Register the domain; one that exists stays as it is."""
+        self._register(
+            self._client.register_domain,
+            name=self._domain,
+            workflowExecutionRetentionPeriodInDays=str(retention_days),
+            description=description,
+        )
+
+    def register(self, kind: registrations.WorkflowType | registrations.ActivityType) -> None:
+        """Register a type; one that exists stays as it is."""
+        is_workflow = isinstance(kind, registrations.WorkflowType)
+        call = self._client.register_workflow_type if is_workflow else self._client.register_activity_type
+        self._register(call, **wire.write(kind))
 
     def _register(self, call: Callable[..., Any], **arguments: Any) -> None:
         try:
             self._call(call, **arguments)
         except ServiceFault as fault:
-            if fault.code in _FORBIDDEN:
-                # Whoever may not register can still run what others registered.
-                log.warning("%r is not registered from here (%s)", arguments["name"], fault)
-            elif fault.code not in _EXISTS:
+            if fault.code not in _EXISTS:
                 raise
+
+    def _allowed(self, name: str, register: Callable[..., None], *kind: Any) -> None:
+        try:
+            register(*kind)
+        except ServiceFault as fault:
+            if fault.code not in _FORBIDDEN:
+                raise
+            # Whoever may not register can still run what others registered.
+            log.warning("%r is not registered from here (%s)", name, fault)
 
     def start_workflow_execution(self, request: StartRequest) -> str:
         """Open a run and return its run id."""

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from attrs import define, frozen
 
 from floto.core.errors import ServiceError
 from floto.core.ports import Service
+
+if TYPE_CHECKING:
+    from floto.adapters.swf import SwfService
 
 DEFAULT_DOMAIN = "floto"
 #: The environment variable that names the service where a program does not.
@@ -58,6 +61,13 @@ def client(url: str | None = None) -> Any:
     Without one, for what ``FLOTO_SERVICE`` says, else Amazon SWF. Raises what ``connect`` raises.
     """
     return _opened(url or default_service(), _Faces(_local_client, _swf_client), "")
+
+
+def domain_of(client: Any, domain: str) -> SwfService:
+    """One domain of what an SWF client reaches; the client stays the caller's."""
+    from floto.adapters.swf import SwfService  # noqa: PLC0415 - as below
+
+    return SwfService(client, domain)
 
 
 def default_service() -> str:

@@ -6,6 +6,8 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from subprocess import Popen
+from typing import Literal, overload
 
 from attrs import evolve
 
@@ -31,6 +33,7 @@ from floto.core.wire import WireError
 from floto.runtime.connect import DEFAULT_TASK_LIST, closing, default_identity, service_for
 from floto.runtime.outcomes import cut
 from floto.runtime.resilient import persist, poll
+from floto.runtime.separate import Order, start
 from floto.runtime.stopping import StopFlag, stop_on_signals
 from floto.runtime.worker import POLL_SECONDS
 
@@ -89,12 +92,41 @@ class Decider:
         self._poll_seconds = poll_seconds
         self._stop = StopFlag()
         self._memory = Memory(_REMEMBERED)
+        self._order = Order(
+            spec=own,
+            specs=self._specs,
+            service=service,
+            domain=domain,
+            task_list=task_list,
+            identity=identity,
+            codec=codec,
+            listener=listener,
+            poll_seconds=poll_seconds,
+        )
 
-    def run(self) -> None:
+    @overload
+    def run(self, *, separate_process: Literal[False] = False) -> None: ...
+
+    @overload
+    def run(self, *, separate_process: Literal[True]) -> Popen[bytes]: ...
+
+    def run(self, *, separate_process: bool = False) -> Popen[bytes] | None:
         """Decide until stopped, by ``stop()`` or (in the main thread) SIGINT or SIGTERM.
+
+        With ``separate_process``, another process does, which is returned at once: it stops when told to
+        (``terminate()``) and when this process has ended. Raises ``CannotSeparate`` where the decider has
+        what another process cannot have.
 
         A service that was given as a URL is closed then; one closed before is a ``ServiceError``.
         """
+        if separate_process:
+            process = start(self._order)
+            with closing(self._service, self._given):
+                return process
+        self._run()
+        return None
+
+    def _run(self) -> None:
         log.info("deciding for task list %r as %s", self._task_list, self._identity)
         with closing(self._service, self._given), stop_on_signals(self.stop):
             while not self._stop.is_set():

@@ -40,6 +40,19 @@ def test_a_fresh_interpreter_loads_no_io_with_the_core() -> None:
     assert not set(FORBIDDEN) & (loaded - brought)
 
 
+@pytest.mark.parametrize(
+    ("name", "kept_out"),
+    [
+        ("floto.specs", FORBIDDEN),
+        ("floto.specs.task, floto.specs.retry_strategy", FORBIDDEN),
+        ("floto.decider", ("boto3", "botocore", "sqlite3", "rich", "click")),
+        ("floto.api", ("boto3", "botocore", "sqlite3", "rich", "click")),
+    ],
+)
+def test_the_import_paths_bring_no_more_than_they_need(name: str, kept_out: tuple[str, ...]) -> None:
+    assert not set(kept_out) & (modules_after(f"import {name}") - modules_after("import attrs"))
+
+
 def test_the_public_names_are_all_there() -> None:
     import floto  # noqa: PLC0415 - the test is about this import
 

@@ -1,0 +1,8 @@
+"""SWF's simple API: register, start, signal and end."""
+
+from __future__ import annotations
+
+from floto.core.registrations import ActivityType, WorkflowType
+from floto.runtime.api import Domains, Swf
+
+__all__ = ["ActivityType", "Domains", "Swf", "WorkflowType"]

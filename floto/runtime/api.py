@@ -1,0 +1,192 @@
+"""SWF's simple API: register, start, signal and end, over any client that has SWF's methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from attrs import frozen
+
+from floto.core import payload
+from floto.core.codec import Codec, Timeout
+from floto.core.errors import PayloadError, ServiceFault
+from floto.core.ports import ExecutionInfo, StartRequest
+from floto.core.registrations import ActivityType, WorkflowType
+from floto.core.shapes import WorkflowExecution
+from floto.core.shapes import WorkflowType as TypeName
+from floto.core.specs import CODEC
+from floto.runtime.connect import client as connected
+from floto.runtime.connect import domain_of
+from floto.runtime.run import new_workflow_id
+
+_FIRST_THE_DOMAIN = "register the domain first: swf.domains.register_domain(name)"
+_RETRY_LATER = "SWF's limits are per account; wait, or ask AWS to raise them"
+_NO_OPEN_RUN = "only an open run can be told anything: is the workflow id right, and the domain?"
+
+#: What to do about a refusal, by what was asked for and SWF's code.
+_REGISTERING = {
+    "UnknownResourceFault": _FIRST_THE_DOMAIN,
+    "DomainDeprecatedFault": "undeprecate the domain, or use another",
+    "LimitExceededFault": _RETRY_LATER,
+}
+_STARTING = {
+    "UnknownResourceFault": f"{_FIRST_THE_DOMAIN}, and the type: swf.register_workflow_type(...)",
+    "TypeDeprecatedFault": "undeprecate the workflow type, or register another version",
+    "DomainDeprecatedFault": "undeprecate the domain, or use another",
+    "WorkflowExecutionAlreadyStartedFault": "this workflow id is in use by an open run; give another",
+    "DefaultUndefinedFault": "the workflow type has no default for it; say it when you start the workflow",
+    "LimitExceededFault": _RETRY_LATER,
+}
+_TELLING = {"UnknownResourceFault": _NO_OPEN_RUN}
+_ASKING = {"UnknownResourceFault": _FIRST_THE_DOMAIN}
+
+
+@frozen
+class Domains:
+    """The domains of the account."""
+
+    client: Any
+
+    def register_domain(self, name: str, *, retention_days: int = 30, description: str | None = None) -> None:
+        """Register a domain, which keeps closed runs for so many days; one that exists stays as it is."""
+        with _advice(_REGISTERING):
+            domain_of(self.client, name).register_domain(retention_days, description)
+
+
+class Swf:
+    """Amazon SWF, a server that speaks its protocol, or a file of the embedded engine, for everyday use.
+
+    ``service`` is a URL for ``floto.connect`` (default: ``FLOTO_SERVICE``, else Amazon SWF);
+    ``client``, any client with boto3's methods in its place. Each call is one request and is not
+    made again: ``ServiceUnavailable`` says that the same call may succeed later, ``ServiceFault`` why
+    it was refused and what to do, ``PayloadError`` or ``SpecError`` what is wrong with an input.
+    """
+
+    def __init__(self, service: str | None = None, *, client: Any = None, codec: Codec = CODEC) -> None:
+        if service is not None and client is not None:
+            msg = "give a service or a client, not both"
+            raise TypeError(msg)
+        #: All of SWF's operations, as boto3 has them.
+        self.client: Any = connected(service) if client is None else client
+        self.domains = Domains(self.client)
+        self._codec = codec
+
+    def register_workflow_type(self, workflow_type: WorkflowType) -> None:
+        """Register a workflow type with its defaults; one that exists stays as it is."""
+        with _advice(_REGISTERING):
+            domain_of(self.client, workflow_type.domain).register(workflow_type)
+
+    def register_activity_type(self, activity_type: ActivityType) -> None:
+        """Register an activity type with its defaults; one that exists stays as it is."""
+        with _advice(_REGISTERING):
+            domain_of(self.client, activity_type.domain).register(activity_type)
+
+    def start_workflow_execution(  # noqa: PLR0913 - they are SWF's, and named
+        self,
+        *,
+        domain: str,
+        workflow_type_name: str,
+        workflow_type_version: str,
+        task_list: str | None = None,
+        workflow_id: str | None = None,
+        input: Any = None,
+        execution_start_to_close_timeout: Timeout = None,
+        task_start_to_close_timeout: Timeout = None,
+        child_policy: str | None = None,
+        task_priority: int | None = None,
+        tags: Sequence[str] = (),
+    ) -> WorkflowExecution:
+        """Start a workflow, under a new workflow id if none is given, and say which run it is.
+
+        ``input`` is anything that JSON can say; a ``DeciderSpec`` in it is written as its JSON. What is
+        None is taken from the registered workflow type.
+        """
+        request = StartRequest(
+            workflow_id=new_workflow_id() if workflow_id is None else workflow_id,
+            workflow_type=TypeName(workflow_type_name, workflow_type_version),
+            task_list=task_list,
+            input=self._written(input, "the workflow's input"),
+            execution_timeout=_text(execution_start_to_close_timeout),
+            decision_timeout=_text(task_start_to_close_timeout),
+            child_policy=child_policy,
+            tags=tuple(tags),
+            priority=_text(task_priority),
+        )
+        with _advice(_STARTING):
+            run_id = domain_of(self.client, domain).start_workflow_execution(request)
+        return WorkflowExecution(request.workflow_id, run_id)
+
+    def signal_workflow_execution(
+        self, *, domain: str, workflow_id: str, signal_name: str, input: Any = None
+    ) -> None:
+        """Send a signal to the open run of a workflow id; ``input`` as in ``start_workflow_execution``."""
+        text = self._written(input, f"the input of signal {signal_name!r}")
+        with _advice(_TELLING):
+            domain_of(self.client, domain).signal_workflow_execution(workflow_id, signal_name, text)
+
+    def request_cancel_workflow_execution(self, *, domain: str, workflow_id: str) -> None:
+        """Ask the decider of an open run to stop it."""
+        with _advice(_TELLING):
+            domain_of(self.client, domain).request_cancel_workflow_execution(workflow_id)
+
+    def terminate_workflow_execution(
+        self, *, domain: str, workflow_id: str, reason: str = "", details: str = ""
+    ) -> None:
+        """Close an open run by force."""
+        with _advice(_TELLING):
+            domain_of(self.client, domain).terminate_workflow_execution(workflow_id, reason, details)
+
+    def latest_execution(self, *, domain: str, workflow_id: str) -> ExecutionInfo | None:
+        """The open run of a workflow id, else the one closed last, else None."""
+        with _advice(_ASKING):
+            return domain_of(self.client, domain).latest_execution(workflow_id)
+
+    def close(self) -> None:
+        """Let go of the client."""
+        self.client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _written(self, value: Any, what: str) -> str | None:
+        if value is None:
+            return None
+        try:
+            return payload.dumps(_tagged(value, self._codec), what)
+        except RecursionError as error:
+            raise PayloadError(what, "is nested too deeply to be written as JSON") from error
+
+
+def _tagged(value: Any, codec: Codec) -> Any:
+    """The value with every spec, task and strategy in it in its JSON form."""
+    if type(value) in codec.types.values():
+        return codec.unstructure(value)
+    if isinstance(value, Mapping):
+        return {key: _tagged(item, codec) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_tagged(item, codec) for item in value]
+    return value
+
+
+def _text(value: Timeout) -> str | None:
+    return None if value is None else str(value)
+
+
+@contextmanager
+def _advice(by_code: Mapping[str, str]) -> Iterator[None]:
+    """Say with a refusal what to do about it."""
+    try:
+        yield
+    except ServiceFault as fault:
+        what_to_do = by_code.get(fault.code)
+        if what_to_do is None:
+            raise
+        parts = [part for part in (fault.message, what_to_do) if part]
+        raise type(fault)(fault.code, "; ".join(parts)) from fault

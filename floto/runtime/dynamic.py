@@ -1,0 +1,37 @@
+"""A decider that is given no spec: every run brings its own."""
+
+from __future__ import annotations
+
+from floto.core.codec import Codec
+from floto.core.ports import Service
+from floto.core.specs import CODEC
+from floto.runtime.decider import Decider, Listener
+from floto.runtime.worker import POLL_SECONDS
+
+
+class DynamicDecider(Decider):
+    """Decides for the runs of one task list, each by the spec in its input, under ``decider_spec``.
+
+    A run that carries none fails and says so. Otherwise this is a ``Decider``.
+    """
+
+    def __init__(  # noqa: PLR0913 - all of them are optional
+        self,
+        domain: str | None = None,
+        task_list: str | None = None,
+        *,
+        service: Service | str | None = None,
+        identity: str | None = None,
+        codec: Codec = CODEC,
+        listener: Listener | None = None,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        super().__init__(
+            domain=domain,
+            task_list=task_list,
+            service=service,
+            identity=identity,
+            codec=codec,
+            listener=listener,
+            poll_seconds=poll_seconds,
+        )

@@ -1,0 +1,7 @@
+"""When a task that failed is tried again."""
+
+from __future__ import annotations
+
+from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
+
+__all__ = ["ExponentialBackoff", "FixedDelay", "InstantRetry", "Retry", "RetryStrategy"]

@@ -1,0 +1,325 @@
+"""Workflows as people build them, on ``floto server`` through boto3 and on the embedded engine."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import pytest
+
+import floto
+from floto.core import events as e
+from floto.core.decisions import Decision
+from floto.core.ports import DecisionTask
+from floto.decider import DynamicDecider
+from floto.runtime.activities import Activities
+from floto.specs import ActivityTask, ChildWorkflow, DeciderSpec, Generator, InstantRetry, Timer
+from tests.integration.playing import TYPE, Played, Stage, eventually, playing
+
+
+@pytest.fixture(scope="module", params=["embedded", "server"])
+def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with playing(request.param, tmp_path_factory.mktemp("stage")) as stage:
+        yield stage
+
+
+@pytest.fixture
+def known() -> Activities:
+    """``echo`` returns its context, ``plain`` takes none, ``shaky`` and ``nap`` behave better in time."""
+    known = Activities()
+    attempts: list[None] = []
+
+    @known.activity(name="echo", version="v1")
+    def echo(context: dict[str, Any]) -> dict[str, Any]:
+        return context
+
+    @known.activity(name="plain", version="v1")
+    def plain() -> str:
+        return "done"
+
+    @known.activity(name="shaky", version="v1")
+    def shaky(context: dict[str, Any]) -> int:
+        attempts.append(None)
+        if len(attempts) <= context["activity_task"]:
+            msg = f"no luck, {len(attempts)}"
+            raise ValueError(msg)
+        return len(attempts)
+
+    @known.activity(name="nap", version="v1")
+    def nap(context: dict[str, Any]) -> str:
+        attempts.append(None)
+        time.sleep(context["activity_task"] if len(attempts) == 1 else 0)
+        return "woke up"
+
+    return known
+
+
+def task(name: str, id_: str | None = None, **more: Any) -> ActivityTask:
+    return ActivityTask(id_=id_ or name, name=name, version="v1", **more)
+
+
+def child(id_: str, *tasks: Any, **more: Any) -> ChildWorkflow:
+    spec = DeciderSpec(activity_tasks=tasks)
+    return ChildWorkflow(id_=id_, workflow_type_name=TYPE, workflow_type_version="v1", spec=spec, **more)
+
+
+def result(played: Played) -> Any:
+    assert isinstance(played.end, e.WorkflowExecutionCompleted), played.end
+    return json.loads(played.end.result or "null")
+
+
+def failures(played: Played) -> dict[str, str]:
+    assert isinstance(played.end, e.WorkflowExecutionFailed), played.end
+    details: dict[str, str] = json.loads(played.end.details or "null")
+    return details
+
+
+def test_an_activity_sees_its_context_and_one_without_does_not(stage: Stage, known: Activities) -> None:
+    played = stage.play(task("echo", input=[1]), task("plain"), activities=known, input={"order": 7})
+    assert result(played) == {"echo": {"workflow": {"order": 7}, "activity_task": [1]}, "plain": "done"}
+
+
+def test_falsy_results_are_results(stage: Stage) -> None:
+    known, values = Activities(), [0, "", [], {}, False, None]
+
+    @known.activity(name="give", version="v1")
+    def give(context: dict[str, Any]) -> Any:
+        return values[context["activity_task"]]
+
+    tasks = [task("give", f"give {number}", input=number) for number in range(len(values))]
+    played = stage.play(*tasks, activities=known)
+    assert list(result(played).values()) == values
+
+
+def test_an_activity_that_nobody_registered_fails_at_once(stage: Stage, known: Activities) -> None:
+    @known.activity(name="other", version="v1")
+    def other() -> None: ...
+
+    name = stage.name()
+    spec = DeciderSpec(activity_tasks=[task("other")], task_list=name, activity_task_list=name)
+    stage.decider(spec)
+    stage.worker(stage.name(), known)
+    # This worker has never heard of it.
+    stage.worker(name, Activities())
+    message = failures(stage.ended(stage.start(name)))["other"]
+    assert message.startswith("UnknownActivity: no activity 'other' version 'v1' is registered")
+
+
+def test_a_result_that_is_too_long_fails_and_says_what_to_do(stage: Stage) -> None:
+    known = Activities()
+
+    @known.activity(name="long", version="v1")
+    def long() -> str:
+        return Random(1).randbytes(40_000).hex()
+
+    message = failures(stage.play(task("long"), activities=known))["long"]
+    assert message.startswith("PayloadError: the result of activity 'long' version 'v1' is 80,002 characters")
+    assert message.endswith("Store the data elsewhere and pass on where it is")
+
+
+def test_two_run_in_parallel(stage: Stage) -> None:
+    both, known = threading.Barrier(2), Activities()
+
+    @known.activity(name="meet", version="v1")
+    def meet() -> bool:
+        # One that ran after the other would wait in vain.
+        both.wait(30)
+        return True
+
+    played = stage.play(task("meet", "a"), task("meet", "b"), activities=known, concurrency=2)
+    assert result(played) == {"a": True, "b": True}
+
+
+def test_a_chain_passes_results_on(stage: Stage, known: Activities) -> None:
+    first = task("plain", "first")
+    second = task("echo", "second", requires=[first])
+    third = task("echo", "third", requires=[second])
+    played = stage.play(first, second, third, activities=known)
+    assert result(played) == {"third": {"second": {"first": "done"}}}
+    order = [event.activity_id for event in played.of(e.ActivityTaskScheduled)]
+    assert order == ["first", "second", "third"]
+
+
+def test_an_activity_fails_three_times_and_then_succeeds(stage: Stage, known: Activities) -> None:
+    played = stage.play(task("shaky", input=3, retry_strategy=InstantRetry(retries=3)), activities=known)
+    assert result(played) == {"shaky": 4}
+    assert [(event.reason, event.details) for event in played.of(e.ActivityTaskFailed)] == [
+        ("ValueError", f"no luck, {number}") for number in (1, 2, 3)
+    ]
+
+
+def test_an_activity_fails_past_its_retries(stage: Stage, known: Activities) -> None:
+    shaky = task("shaky", input=9, retry_strategy=InstantRetry(retries=2))
+    after = task("plain", requires=[shaky])
+    played = stage.play(shaky, after, activities=known)
+    assert failures(played) == {"shaky": "ValueError: no luck, 3"}
+    assert len(played.of(e.ActivityTaskScheduled)) == 3
+
+
+def test_a_timer_inside_the_graph_and_one_beside_it(stage: Stage, known: Activities) -> None:
+    first = task("plain", "first")
+    inside = Timer(id_="inside", delay_in_seconds=1, requires=[first])
+    last = task("plain", "last", requires=[inside])
+    beside = Timer(id_="beside", delay_in_seconds=2)
+    played = stage.play(first, inside, last, beside, activities=known)
+    assert result(played) == {"last": "done"}
+    assert played.place(e.TimerFired, "inside") < played.place(e.ActivityTaskScheduled, "last")
+    assert played.place(e.TimerStarted, "beside") < played.place(e.ActivityTaskScheduled, "last")
+    # Nothing but the timer beside the graph kept the run open.
+    assert played.place(e.TimerFired, "beside") > played.place(e.ActivityTaskScheduled, "last")
+
+
+def test_a_workflow_repeats_with_a_retried_activity_and_a_timer(stage: Stage, known: Activities) -> None:
+    name = stage.name()
+    tasks = [task("shaky", input=1, retry_strategy=InstantRetry(2)), Timer(id_="pause", delay_in_seconds=1)]
+    stage.decider(
+        DeciderSpec(activity_tasks=tasks, activity_task_list=name, repeat_workflow=True), task_list=name
+    )
+    stage.worker(name, known)
+    first = stage.start(name, {"n": 1})
+    runs = [first]
+    for _ in range(2):
+        played = stage.ended(runs[-1])
+        assert isinstance(played.end, e.WorkflowExecutionContinuedAsNew)
+        assert played.events[-1].at - played.events[0].at >= timedelta(seconds=1)
+        runs.append(floto.WorkflowExecution(first.workflow_id, played.end.new_execution_run_id))
+    stage.service.terminate_workflow_execution(first.workflow_id)
+    last = stage.ended(runs[-1])
+    assert json.loads(last.events[0].data.input) == {"n": 1}
+    assert len(stage.ended(first).of(e.ActivityTaskFailed)) == 1
+
+
+def test_an_activity_longer_than_its_heartbeat_lives_by_heartbeats(stage: Stage, known: Activities) -> None:
+    nap = task("nap", input=2.5, heartbeat_timeout=1)
+    played = stage.play(nap, activities=known, task_heartbeat_in_seconds=0.3)
+    assert result(played) == {"nap": "woke up"}
+    assert not played.of(e.ActivityTaskTimedOut)
+
+
+def test_an_activity_longer_than_its_heartbeat_times_out_without(stage: Stage, known: Activities) -> None:
+    nap = task("nap", input=2.5, heartbeat_timeout=1, retry_strategy=InstantRetry(1))
+    played = stage.play(nap, activities=known, task_heartbeat_in_seconds=0, concurrency=2)
+    assert result(played) == {"nap": "woke up"}
+    assert [event.timeout_type for event in played.of(e.ActivityTaskTimedOut)] == ["HEARTBEAT"]
+
+
+class Slow(floto.Decider):
+    """Takes longer than it may, the first time or always."""
+
+    times: int | None = None
+    slept = 0
+
+    def decide(self, task: DecisionTask) -> Sequence[Decision]:
+        if self.times is None or self.slept < self.times:
+            self.slept += 1
+            time.sleep(1.6)
+        return super().decide(task)
+
+
+class SlowAtFirst(Slow):
+    times = 1
+
+
+def test_a_decider_slower_than_its_time_out_gets_the_task_again(stage: Stage, known: Activities) -> None:
+    name = stage.name()
+    spec = DeciderSpec(activity_tasks=[task("plain")], task_list=name, activity_task_list=name)
+    stage.decider(spec, kind=SlowAtFirst)
+    stage.worker(name, known)
+    played = stage.ended(stage.start(name, task_start_to_close_timeout=1))
+    assert result(played) == {"plain": "done"}
+    assert len(played.of(e.DecisionTaskTimedOut)) == 1
+    assert len(played.of(e.ActivityTaskScheduled)) == 1
+
+
+def test_one_of_two_deciders_always_times_out(stage: Stage, known: Activities) -> None:
+    name = stage.name()
+    first = task("plain", "first")
+    spec = DeciderSpec(
+        activity_tasks=[first, task("echo", "last", requires=[first])],
+        task_list=name,
+        activity_task_list=name,
+    )
+    stage.decider(spec, kind=Slow, identity="slow")
+    stage.worker(name, known)
+    execution = stage.start(name, task_start_to_close_timeout=1)
+    # Before there is another, so that the slow one has at least this one.
+    eventually(
+        lambda: (
+            any(isinstance(event.data, e.DecisionTaskStarted) for event in history(stage, execution)) or None
+        )
+    )
+    stage.decider(spec, identity="quick")
+    played = stage.ended(execution)
+    assert result(played) == {"last": {"first": "done"}}
+    assert played.of(e.DecisionTaskTimedOut)
+    assert [event.activity_id for event in played.of(e.ActivityTaskScheduled)] == ["first", "last"]
+    started = {
+        event.id: event.data.identity
+        for event in played.events
+        if isinstance(event.data, e.DecisionTaskStarted)
+    }
+    assert {started[event.started_event_id] for event in played.of(e.DecisionTaskCompleted)} == {"quick"}
+
+
+def history(stage: Stage, execution: floto.WorkflowExecution) -> tuple[Any, ...]:
+    return stage.service.history(execution)
+
+
+def test_a_child_workflow(stage: Stage, known: Activities) -> None:
+    played = stage.play(child("child", task("echo", input=1), input=2), activities=known, input={"n": 3})
+    [inner] = result(played)["child"].values()
+    assert inner["activity_task"] == 1
+    assert inner["workflow"]["workflow"] == {"n": 3}
+    assert inner["workflow"]["child_workflow_task"] == 2
+    [started] = played.of(e.ChildWorkflowExecutionStarted)
+    assert started.workflow_execution.workflow_id == f"{played.execution.workflow_id}:child"
+
+
+def test_a_child_after_an_activity_has_its_result(stage: Stage, known: Activities) -> None:
+    first = task("plain", "first")
+    played = stage.play(first, child("child", task("echo"), requires=[first]), activities=known)
+    assert result(played)["child"]["echo"]["workflow"]["first"] == "done"
+
+
+def test_a_child_that_fails_is_tried_again(stage: Stage, known: Activities) -> None:
+    shaky = child("child", task("shaky", input=1), retry_strategy=InstantRetry(retries=1))
+    played = stage.play(shaky, activities=known)
+    assert result(played) == {"child": {"shaky": 2}}
+    [failed] = played.of(e.ChildWorkflowExecutionFailed)
+    assert json.loads(failed.details) == {"shaky": "ValueError: no luck, 1"}
+
+
+def test_a_generator_and_one_that_waits_for_what_it_generates(stage: Stage, known: Activities) -> None:
+    @known.generator(name="split", version="v1")
+    def split() -> list[ActivityTask]:
+        return [task("echo", "one", input=1), task("echo", "two", input=2)]
+
+    parts = Generator(id_="parts", name="split", version="v1")
+    played = stage.play(parts, task("echo", "all", requires=[parts]), activities=known)
+    seen = result(played)["all"]
+    assert (seen["one"], seen["two"]) == ({"activity_task": 1}, {"activity_task": 2})
+
+
+def test_a_dynamic_decider_with_a_child_that_is_dynamic_too(stage: Stage, known: Activities) -> None:
+    name = stage.name()
+    stage.decider(kind=DynamicDecider, task_list=name)
+    stage.worker(name, known)
+    inner = child("child", task("echo", input="inner"))
+    spec = DeciderSpec(activity_tasks=[inner, task("plain", requires=[inner])], activity_task_list=name)
+    played = stage.ended(stage.start(name, {"decider_spec": spec, "n": 1}))
+    assert result(played) == {"plain": "done"}
+    [closed] = played.of(e.ChildWorkflowExecutionCompleted)
+    assert json.loads(closed.result)["echo"]["activity_task"] == "inner"
+
+
+def test_a_dynamic_decider_fails_a_run_that_brings_no_spec(stage: Stage) -> None:
+    name = stage.name()
+    stage.decider(kind=DynamicDecider, task_list=name)
+    played = stage.ended(stage.start(name, {"n": 1}))
+    assert played.end.reason == "SpecError"
+    assert "the run carries none" in played.end.details

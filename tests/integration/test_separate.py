@@ -1,0 +1,133 @@
+"""Deciders in processes of their own, and several side by side."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import floto
+from floto.core import events as e
+from floto.core.shapes import WorkflowType
+from floto.decider import CannotSeparate, Decider, DynamicDecider
+from tests.integration.playing import DOMAIN, PATIENCE, TYPE, Played, Stage, eventually, playing
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with playing("embedded", tmp_path) as stage:
+        yield stage
+
+
+def nap(seconds: int = 0, **more: Any) -> floto.DeciderSpec:
+    timer = floto.Timer(id_="nap", delay_in_seconds=seconds)
+    return floto.DeciderSpec(activity_tasks=[timer], domain=DOMAIN, **more)
+
+
+def deciders(played: Played) -> set[str]:
+    return {event.identity for event in played.of(e.DecisionTaskStarted)}
+
+
+def test_a_decider_runs_in_a_process_of_its_own_until_told_to_stop(stage: Stage) -> None:
+    began = time.monotonic()
+    with Decider(decider_spec=nap(task_list="own"), service=stage.url).run(separate_process=True) as process:
+        assert time.monotonic() - began < 5
+        played = stage.ended(stage.start("own"))
+        assert isinstance(played.end, e.WorkflowExecutionCompleted)
+        # Who decided is that process, not this one.
+        assert {identity.rpartition(":")[2] for identity in deciders(played)} == {str(process.pid)}
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
+def test_all_it_was_made_with_goes_along(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOTO_SERVICE", stage.url)
+    text = nap(task_list="elsewhere", terminate_decider_after_completion=True).to_json()
+    made = Decider(text, task_list="here", identity="me", poll_seconds=0.1)
+    with made.run(separate_process=True) as process:
+        played = stage.ended(stage.start("here"))
+        assert isinstance(played.end, e.WorkflowExecutionCompleted)
+        assert deciders(played) == {"me"}
+        # As the spec says.
+        assert process.wait(PATIENCE) == 0
+
+
+def test_specs_by_type_go_along(stage: Stage) -> None:
+    made = Decider(
+        specs={WorkflowType(TYPE, "v1"): nap()}, service=stage.url, domain=DOMAIN, task_list="typed"
+    )
+    with made.run(separate_process=True) as process:
+        assert isinstance(stage.ended(stage.start("typed")).end, e.WorkflowExecutionCompleted)
+    assert process.returncode == 0
+
+
+def test_a_dynamic_decider_runs_in_a_process_of_its_own(stage: Stage) -> None:
+    with DynamicDecider(DOMAIN, "dynamic", service=stage.url).run(separate_process=True) as process:
+        played = stage.ended(stage.start("dynamic", {"decider_spec": nap()}))
+        assert isinstance(played.end, e.WorkflowExecutionCompleted)
+    assert process.returncode == 0
+
+
+def test_several_decide_side_by_side(stage: Stage) -> None:
+    spec = nap(1, task_list="shared")
+    processes = [
+        Decider(spec, service=stage.url, identity=f"decider {number}").run(separate_process=True)
+        for number in range(2)
+    ]
+    seen: set[str] = set()
+    end = time.monotonic() + PATIENCE
+    while len(seen) < 2:
+        assert time.monotonic() < end
+        for played in [stage.ended(execution) for execution in [stage.start("shared") for _ in range(6)]]:
+            assert isinstance(played.end, e.WorkflowExecutionCompleted)
+            assert len(played.of(e.TimerStarted)) == 1
+            seen |= deciders(played)
+    assert seen == {"decider 0", "decider 1"}
+    for process in processes:
+        with process:
+            process.terminate()
+        assert process.returncode == 0
+
+
+PARENT = """
+import time
+from floto import Decider, DeciderSpec, Timer
+spec = DeciderSpec(activity_tasks=[Timer(id_='t', delay_in_seconds=0)], task_list='orphan')
+print(Decider(spec).run(separate_process=True).pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_it_ends_with_the_process_that_started_it(stage: Stage) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "FLOTO_SERVICE": stage.url}
+    command = [sys.executable, "-c", PARENT]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        assert child.is_running()
+        # Nobody can tell anybody anything any more.
+        parent.send_signal(signal.SIGKILL)
+        eventually(lambda: True if not child.is_running() or child.status() == "zombie" else None)
+
+
+def test_what_another_process_cannot_have_is_refused(stage: Stage) -> None:
+    def refused(match: str, **more: Any) -> None:
+        decider = Decider(nap(), **{"service": stage.url, **more})
+        with pytest.raises(CannotSeparate, match=match):
+            decider.run(separate_process=True)
+
+    refused("a service given as an object", service=stage.service)
+    refused("service 'memory:'", service="memory:")
+    refused("a listener", listener=lambda *_: None)
+    refused("a codec of its own", codec=floto.CODEC.with_type("mine.Timer", type(nap())))

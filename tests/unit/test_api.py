@@ -1,0 +1,295 @@
+"""SWF's simple API: what it sends, what it gives back, and what its errors say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import floto
+import floto.api
+from floto import LocalSwf
+from floto.adapters.model import input_shape
+from floto.api import ActivityType, Swf, WorkflowType
+from floto.core import payload, wire
+from floto.runtime.api import _tagged
+from tests.property.strategies import SETTINGS, json_values, specs
+
+DOMAIN = "shop"
+FLOW = WorkflowType(domain=DOMAIN, name="flow", version="v1")
+
+
+@pytest.fixture
+def swf() -> Iterator[Swf]:
+    with Swf(client=LocalSwf(":memory:")) as swf:
+        yield swf
+
+
+@pytest.fixture
+def ready(swf: Swf) -> Swf:
+    swf.domains.register_domain(DOMAIN)
+    swf.register_workflow_type(FLOW)
+    return swf
+
+
+def start(swf: Swf, **more: Any) -> floto.WorkflowExecution:
+    settings = {"domain": DOMAIN, "workflow_type_name": "flow", "workflow_type_version": "v1", **more}
+    return swf.start_workflow_execution(**settings)
+
+
+def started(swf: Swf, execution: floto.WorkflowExecution) -> dict[str, Any]:
+    """What the run was started with, as its history has it."""
+    history = swf.client.get_workflow_execution_history(domain=DOMAIN, execution=wire.write(execution))
+    attributes: dict[str, Any] = history["events"][0]["workflowExecutionStartedEventAttributes"]
+    return attributes
+
+
+@pytest.mark.parametrize("kind", [WorkflowType, ActivityType])
+def test_a_type_has_exactly_what_swf_registers(kind: type) -> None:
+    operation = f"Register{kind.__name__}"
+    assert {field.wire for field in wire.fields_of(kind)} == set(input_shape(operation).members)
+
+
+def test_a_type_is_registered_with_its_defaults_and_registered_again_stays(ready: Swf) -> None:
+    ready.register_workflow_type(attrs.evolve(FLOW, default_task_list="elsewhere"))
+    kind = {"name": "flow", "version": "v1"}
+    described = ready.client.describe_workflow_type(domain=DOMAIN, workflowType=kind)["configuration"]
+    assert described == {
+        "defaultTaskList": {"name": "floto"},
+        "defaultExecutionStartToCloseTimeout": "31536000",
+        "defaultTaskStartToCloseTimeout": "60",
+        "defaultChildPolicy": "TERMINATE",
+    }
+
+
+def test_what_is_none_is_left_to_each_task(ready: Swf) -> None:
+    ready.register_activity_type(
+        ActivityType(
+            domain=DOMAIN,
+            name="pay",
+            version="v1",
+            description="takes money",
+            default_task_list=None,
+            default_task_heartbeat_timeout=None,
+            default_task_start_to_close_timeout=30,
+            default_task_priority=7,
+        )
+    )
+    kind = {"name": "pay", "version": "v1"}
+    described = ready.client.describe_activity_type(domain=DOMAIN, activityType=kind)
+    assert described["typeInfo"]["description"] == "takes money"
+    assert described["configuration"] == {
+        "defaultTaskScheduleToStartTimeout": "NONE",
+        "defaultTaskScheduleToCloseTimeout": "NONE",
+        "defaultTaskStartToCloseTimeout": "30",
+        "defaultTaskPriority": "7",
+    }
+
+
+def test_a_domain_that_exists_stays(swf: Swf) -> None:
+    swf.domains.register_domain(DOMAIN, retention_days=3, description="ours")
+    swf.domains.register_domain(DOMAIN, retention_days=9)
+    described = swf.client.describe_domain(name=DOMAIN)
+    assert described["configuration"] == {"workflowExecutionRetentionPeriodInDays": "3"}
+    assert described["domainInfo"]["description"] == "ours"
+
+
+def test_a_run_is_started_as_asked(ready: Swf) -> None:
+    execution = start(
+        ready,
+        workflow_id="w",
+        task_list="decide",
+        input=[1, "ä"],
+        execution_start_to_close_timeout=60,
+        task_start_to_close_timeout="NONE",
+        child_policy="ABANDON",
+        task_priority=3,
+        tags=["a", "b"],
+    )
+    assert execution.workflow_id == "w"
+    assert started(ready, execution) == {
+        "workflowType": {"name": "flow", "version": "v1"},
+        "taskList": {"name": "decide"},
+        "input": '[1,"ä"]',
+        "executionStartToCloseTimeout": "60",
+        "taskStartToCloseTimeout": "NONE",
+        "childPolicy": "ABANDON",
+        "taskPriority": "3",
+        "tagList": ["a", "b"],
+        "parentInitiatedEventId": 0,
+    }
+
+
+def test_what_is_not_said_comes_from_the_type_and_no_input_is_none(ready: Swf) -> None:
+    first, second = start(ready), start(ready)
+    assert first.workflow_id != second.workflow_id
+    said = started(ready, first)
+    assert (said["taskList"], said["taskStartToCloseTimeout"]) == ({"name": "floto"}, "60")
+    assert "input" not in said
+
+
+@pytest.mark.parametrize("value", [0, "", [], {}, False])
+def test_a_falsy_input_is_an_input(ready: Swf, value: Any) -> None:
+    assert json.loads(started(ready, start(ready, input=value))["input"]) == value
+
+
+_with_specs = st.recursive(
+    specs() | json_values,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+def _same(read: Any, given: Any) -> bool:
+    if isinstance(given, floto.DeciderSpec):
+        return bool(floto.CODEC.structure(read) == given)
+    if isinstance(given, dict):
+        return read.keys() == given.keys() and all(_same(read[key], item) for key, item in given.items())
+    if isinstance(given, list):
+        return len(read) == len(given) and all(map(_same, read, given))
+    return bool(read == given)
+
+
+@SETTINGS
+@given(_with_specs)
+def test_specs_anywhere_in_an_input_are_read_back_equal(value: Any) -> None:
+    """Whatever is around it, a spec arrives as the codec's JSON, and the rest as it is."""
+    assert _same(payload.loads(payload.encode(_tagged(value, floto.CODEC), "it")), value)
+
+
+def test_a_signal_carries_a_spec(ready: Swf) -> None:
+    spec = floto.DeciderSpec(activity_tasks=[floto.ActivityTask(name="pay", version="v1")])
+    execution = start(ready, workflow_id="w")
+    ready.signal_workflow_execution(
+        domain=DOMAIN, workflow_id="w", signal_name="go", input={"decider_spec": spec, "n": (1,)}
+    )
+    history = ready.client.get_workflow_execution_history(domain=DOMAIN, execution=wire.write(execution))
+    [signal] = [
+        event["workflowExecutionSignaledEventAttributes"]
+        for event in history["events"]
+        if event["eventType"] == "WorkflowExecutionSignaled"
+    ]
+    said = json.loads(signal["input"])
+    assert said["n"] == [1]
+    assert said["decider_spec"]["type"] == "floto.specs.DeciderSpec"
+    assert floto.CODEC.structure(said["decider_spec"]) == spec
+
+
+def test_a_run_is_canceled_and_ended(ready: Swf) -> None:
+    start(ready, workflow_id="w")
+    ready.request_cancel_workflow_execution(domain=DOMAIN, workflow_id="w")
+    info = ready.latest_execution(domain=DOMAIN, workflow_id="w")
+    assert info is not None
+    assert ready.client.describe_workflow_execution(domain=DOMAIN, execution=wire.write(info.execution))[
+        "executionInfo"
+    ]["cancelRequested"]
+    ready.terminate_workflow_execution(domain=DOMAIN, workflow_id="w", reason="enough")
+    info = ready.latest_execution(domain=DOMAIN, workflow_id="w")
+    assert info is not None
+    assert info.close_status == "TERMINATED"
+
+
+def deprecated(swf: Swf) -> None:
+    swf.client.deprecate_workflow_type(domain=DOMAIN, workflowType={"name": "flow", "version": "v1"})
+    start(swf)
+
+
+def twice(swf: Swf) -> None:
+    start(swf, workflow_id="w")
+    start(swf, workflow_id="w")
+
+
+def bare(swf: Swf) -> None:
+    kind = WorkflowType(domain=DOMAIN, name="bare", version="v1", default_child_policy=None)
+    swf.register_workflow_type(kind)
+    start(swf, workflow_type_name="bare")
+
+
+MISTAKES: dict[str, tuple[Callable[[Swf], Any], type[Exception], str]] = {
+    "no domain to register in": (
+        lambda swf: swf.register_workflow_type(attrs.evolve(FLOW, domain="none")),
+        floto.UnknownResource,
+        r"none.*swf\.domains\.register_domain",
+    ),
+    "no domain to start in": (
+        lambda swf: start(swf, domain="none"),
+        floto.UnknownResource,
+        r"none.*swf\.domains\.register_domain",
+    ),
+    "no type": (
+        lambda swf: start(swf, workflow_type_name="none"),
+        floto.UnknownResource,
+        r"none.*swf\.register_workflow_type",
+    ),
+    "deprecated": (deprecated, floto.ServiceFault, "TypeDeprecatedFault.*register another version"),
+    "open": (twice, floto.ServiceFault, "WorkflowExecutionAlreadyStartedFault.*give another"),
+    "no default": (bare, floto.ServiceFault, "DefaultUndefinedFault.*say it when you start"),
+    "no run to signal": (
+        lambda swf: swf.signal_workflow_execution(domain=DOMAIN, workflow_id="none", signal_name="go"),
+        floto.UnknownResource,
+        "none.*is the workflow id right",
+    ),
+    "no run to end": (
+        lambda swf: swf.terminate_workflow_execution(domain=DOMAIN, workflow_id="none"),
+        floto.UnknownResource,
+        "none.*is the workflow id right",
+    ),
+    "no domain to ask": (
+        lambda swf: swf.latest_execution(domain="none", workflow_id="w"),
+        floto.UnknownResource,
+        "none.*register_domain",
+    ),
+    "a name that is none": (
+        lambda swf: swf.domains.register_domain("a:b"),
+        floto.ServiceFault,
+        "ValidationException",
+    ),
+    "no JSON": (
+        lambda swf: start(swf, input={"when": b"now"}),
+        floto.PayloadError,
+        "the workflow's input cannot be written as JSON: bytes is no text",
+    ),
+    "too long": (
+        lambda swf: swf.signal_workflow_execution(
+            domain=DOMAIN, workflow_id="w", signal_name="go", input=Random(1).randbytes(40_000).hex()
+        ),
+        floto.PayloadError,
+        "the input of signal 'go' is .* characters long",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_says_what_to_do(ready: Swf, mistake: str) -> None:
+    call, error, message = MISTAKES[mistake]
+    with pytest.raises(error, match=message):
+        call(ready)
+
+
+def test_an_input_that_holds_itself_is_refused(ready: Swf) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(floto.PayloadError, match="nested too deeply"):
+        start(ready, input=endless)
+
+
+def test_the_service_is_the_one_named_or_the_environments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    with Swf(url) as named:
+        named.domains.register_domain(DOMAIN)
+    monkeypatch.setenv("FLOTO_SERVICE", url)
+    with Swf() as default:
+        assert default.client.describe_domain(name=DOMAIN)["domainInfo"]["name"] == DOMAIN
+    with pytest.raises(floto.UnknownService, match="is not a service floto knows"):
+        Swf("ftp://somewhere")
+    with pytest.raises(TypeError, match="not both"):
+        Swf(url, client=named.client)
