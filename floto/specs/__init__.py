@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from floto.core.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
-from floto.core.specs import ActivityTask, ChildWorkflow, DeciderSpec, Generator, Timer
+from floto.core.specs import ChildWorkflow, DeciderSpec
 from floto.core.tasks import Task
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "InstantRetry",
     "Retry",
     "RetryStrategy",
+    "Signal",
     "Task",
     "Timer",
 ]
