@@ -191,6 +191,15 @@ class SwfService:
         infos = reply["executionInfos"]
         return _info(infos[0]) if infos else None
 
+    def open_executions(self, workflow_type: WorkflowType) -> tuple[ExecutionInfo, ...]:
+        """All open runs of a workflow type, the newest first; SWF's listing lags a little behind its runs."""
+        pages = self._pages(
+            self._client.list_open_workflow_executions,
+            startTimeFilter={"oldestDate": _BEGINNING},
+            typeFilter=wire.write(workflow_type),
+        )
+        return tuple(_info(raw) for page in pages for raw in page["executionInfos"])
+
     def _described(self, listed: ExecutionInfo) -> ExecutionInfo:
         """What the run itself says: listings show runs as open for a while after they are closed."""
         execution = wire.write(listed.execution)

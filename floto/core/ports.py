@@ -95,6 +95,9 @@ class Service(Protocol):
     def latest_execution(self, workflow_id: str) -> ExecutionInfo | None:
         """The open run of a workflow id, else the one closed last, else None."""
 
+    def open_executions(self, workflow_type: WorkflowType) -> tuple[ExecutionInfo, ...]:
+        """All open runs of a workflow type, the newest first; SWF's listing lags a little behind its runs."""
+
     def history(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
         """The events of a run with an id above ``after``, all pages of them."""
 

@@ -181,6 +181,22 @@ def test_latest_execution_and_history(tmp_path: Path) -> None:
             service.history(WorkflowExecution("other", second.run_id))
 
 
+def test_open_runs_are_listed_by_type_the_newest_first(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service, SqliteService(tmp_path / "db", "other") as other:
+        assert service.open_executions(WORKFLOW) == ()
+        runs = [start(service, f"wf-{number}") for number in range(3)]
+        start(other)
+        service.start_workflow_execution(
+            StartRequest(
+                workflow_id="odd", workflow_type=WorkflowType(WORKFLOW.name, "v0"), task_list="floto"
+            )
+        )
+        service.terminate_workflow_execution("wf-1")
+        infos = service.open_executions(WORKFLOW)
+        assert [info.execution for info in infos] == [runs[2], runs[0]]
+        assert {(info.workflow_type, info.close_status) for info in infos} == {(WORKFLOW, None)}
+
+
 def test_domains_do_not_see_one_another(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db", "one") as one, SqliteService(tmp_path / "db", "two") as two:
         start(one)

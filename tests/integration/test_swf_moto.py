@@ -84,6 +84,15 @@ def test_the_latest_execution_is_the_open_one_else_the_closed_one(service: SwfSe
     assert info.close_status == "TERMINATED"
 
 
+def test_open_runs_are_listed_by_type(service: SwfService) -> None:
+    service.prepare([WORKFLOW], [])
+    assert service.open_executions(WORKFLOW) == ()
+    execution = started(service)
+    assert [info.execution for info in service.open_executions(WORKFLOW)] == [execution]
+    service.terminate_workflow_execution("order-1", "enough")
+    assert service.open_executions(WORKFLOW) == ()
+
+
 def test_a_decision_task_brings_the_history_and_is_answered_once(service: SwfService) -> None:
     execution = started(service)
     task = service.poll_for_decision_task("orders", "me", 0)

@@ -14,7 +14,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     TokenRetrievalError,
 )
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 
 from floto.adapters import swf
 from floto.adapters.swf import SwfService, make_client
@@ -260,3 +260,23 @@ def test_a_run_that_is_still_listed_as_open_is_asked_itself(stub: Stubber, servi
     info = service.latest_execution("order-1")
     assert info is not None
     assert info.close_status is None
+
+
+def test_open_runs_of_a_type_are_listed_from_every_page(stub: Stubber, service: SwfService) -> None:
+    order = {"name": "order", "version": "v1"}
+    asked = {
+        "domain": "shop",
+        "startTimeFilter": {"oldestDate": ANY},
+        "typeFilter": order,
+        "maximumPageSize": 1000,
+    }
+    older = listed(execution={"workflowId": "order-0", "runId": "run-0"})
+    stub.add_response(
+        "list_open_workflow_executions", {"executionInfos": [listed()], "nextPageToken": "second"}, asked
+    )
+    stub.add_client_error("list_open_workflow_executions", "ThrottlingException", "slow down", 400)
+    stub.add_response(
+        "list_open_workflow_executions", {"executionInfos": [older]}, {**asked, "nextPageToken": "second"}
+    )
+    infos = service.open_executions(WorkflowType("order", "v1"))
+    assert [info.execution.run_id for info in infos] == ["run-1", "run-0"]

@@ -13,16 +13,19 @@ from floto.adapters.sqlite.registrar import Registrar
 from floto.adapters.sqlite.schema import Durability
 from floto.core.decisions import Decision
 from floto.core.events import Event
+from floto.core.limits import OPEN_RUN_LIMIT
 from floto.core.ports import ActivityTask, Clock, DecisionTask, ExecutionInfo, StartRequest
 from floto.core.service import commands as c
 from floto.core.service import faults
 from floto.core.service.engine import start_command
-from floto.core.service.records import Place
+from floto.core.service.records import Listing, Place
 from floto.core.service.run import ToWorkflow
 from floto.core.service.tokens import TaskKind, run_id_from
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 T = TypeVar("T")
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def utc_now() -> datetime:
@@ -90,6 +93,18 @@ class SqliteService:
         """The open run of a workflow id, else the one closed last, else None."""
         record = self._host.read(lambda _now: self._store.latest(self._domain, workflow_id))
         return None if record is None else record.info
+
+    def open_executions(self, workflow_type: WorkflowType) -> tuple[ExecutionInfo, ...]:
+        """All open runs of a workflow type, the newest first."""
+        listing = Listing(
+            domain=self._domain,
+            is_closed=False,
+            oldest=_BEGINNING,
+            type_name=workflow_type.name,
+            type_version=workflow_type.version,
+        )
+        records = self._host.read(lambda _now: self._store.listed(listing, OPEN_RUN_LIMIT))
+        return tuple(record.info for record in records)
 
     def history(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
         """The events of a run with an id above ``after``."""
