@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from floto.core import wire
 from floto.core.decisions import Decision
-from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, Throttled, UnknownResource
 from floto.core.events import Event
 from floto.core.ports import ActivityTask, DecisionTask, ExecutionInfo, StartRequest
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
@@ -46,14 +46,13 @@ _PASSING = frozenset(
         "InternalFailure",
         "InternalServerError",
         "RequestExpired",
-        "RequestLimitExceeded",
         "RequestTimeTooSkewed",
         "RequestTimeout",
         "ServiceUnavailable",
         "ServiceUnavailableException",
-        "TooManyRequestsException",
     }
 )
+_BUSY = frozenset({"RequestLimitExceeded", "TooManyRequestsException"})
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 _EXISTS = frozenset({"DomainAlreadyExistsFault", "TypeAlreadyExistsFault"})
 _FORBIDDEN = frozenset({"AccessDeniedException", "OperationNotPermittedFault"})
@@ -109,6 +108,8 @@ class SwfService:
         self._client = client
         self._domain = domain
         self._answered = False
+        #: What is done of ``prepare``: when throttled, the next attempt goes on from there.
+        self._registered: set[tuple[Any, ...]] = set()
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
         """Register the domain and the types that are not there yet, with defaults for everything."""
@@ -119,6 +120,7 @@ class SwfService:
             self._register_type(self._client.register_workflow_type, workflow, _WORKFLOW_DEFAULTS)
         for activity in activity_types:
             self._register_type(self._client.register_activity_type, activity, _ACTIVITY_DEFAULTS)
+        self._registered.clear()
 
     def _register_type(
         self, call: Callable[..., Any], kind: WorkflowType | ActivityType, defaults: dict[str, Any]
@@ -126,6 +128,9 @@ class SwfService:
         self._register(call, domain=self._domain, name=kind.name, version=kind.version, **defaults)
 
     def _register(self, call: Callable[..., Any], **arguments: Any) -> None:
+        what = (call.__name__, arguments["name"], arguments.get("version"))
+        if what in self._registered:
+            return
         try:
             self._call(call, **arguments)
         except ServiceFault as fault:
@@ -134,6 +139,7 @@ class SwfService:
                 log.warning("%r is not registered from here (%s)", arguments["name"], fault)
             elif fault.code not in _EXISTS:
                 raise
+        self._registered.add(what)
 
     def start_workflow_execution(self, request: StartRequest) -> str:
         """Open a run and return its run id."""
@@ -222,20 +228,22 @@ class SwfService:
         return tuple(wire.events_from_swf(new))[::-1]
 
     def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> DecisionTask | None:
-        """Take the next decision task, with its whole history."""
+        """Take the next decision task, with what its decider has not seen yet."""
         pages = self._pages(
-            self._client.poll_for_decision_task, taskList={"name": task_list}, identity=identity
+            self._client.poll_for_decision_task,
+            taskList={"name": task_list},
+            identity=identity,
+            startAtPreviousStartedEvent=True,
         )
         first = next(pages)
         if not first.get("taskToken"):
             _idle(wait)
             return None
-        rest = itertools.chain.from_iterable(page.get("events", ()) for page in pages)
         return DecisionTask(
             token=first["taskToken"],
             execution=wire.read(WorkflowExecution, first["workflowExecution"]),
             workflow_type=wire.read(WorkflowType, first["workflowType"]),
-            events=tuple(wire.events_from_swf([*first["events"], *rest])),
+            events=tuple(wire.events_from_swf(_all_events(first, pages))),
             started_event_id=first["startedEventId"],
             previous_started_event_id=first.get("previousStartedEventId", 0),
         )
@@ -332,9 +340,22 @@ def _translated(error: ClientError) -> ServiceError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "UnknownResourceFault":
         return UnknownResource(code, message)
-    if code in _PASSING or "Throttl" in code or status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR:
+    if code in _BUSY or "Throttl" in code or status == _TOO_MANY_REQUESTS:
+        return Throttled(f"{code}: {message}")
+    if code in _PASSING or status >= _SERVER_ERROR:
         return ServiceUnavailable(f"{code}: {message}")
     return ServiceFault(code, message)
+
+
+def _all_events(first: dict[str, Any], rest: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events of all pages of a task that is taken; none if one of them is not to be had."""
+    try:
+        return [event for page in (first, *rest) for event in page.get("events", ())]
+    except ServiceError as error:
+        # Tokens of pages expire after a minute. The task is ours all the same, and histories can be read.
+        run = first["workflowExecution"]["runId"]
+        log.warning("run %s: the pages of its decision task end early (%s)", run, error)
+        return []
 
 
 def _idle(wait: float) -> None:

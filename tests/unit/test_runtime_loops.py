@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, Throttled, UnknownResource
 from floto.runtime import resilient
 from floto.runtime.activities import RunningActivity
 from floto.runtime.connect import UnknownService, client, connect, service_for
 from floto.runtime.heartbeats import Heartbeats
-from floto.runtime.resilient import persist, poll, report
+from floto.runtime.resilient import conclude, persist, poll, reach, report
 from floto.runtime.stopping import StopFlag, stop_on_signals
 
 LATER = ServiceUnavailable("later")
@@ -78,6 +78,24 @@ def test_a_stop_ends_the_attempts() -> None:
     threading.Timer(0.05, stop.set).start()
     with pytest.raises(ServiceUnavailable):
         persist(stop, failing(*[ServiceUnavailable("later")] * 100_000))
+
+
+def test_what_is_left_of_a_task_is_tried_some_seconds_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = StopFlag()
+    stop.set()
+    assert conclude(stop, failing(LATER, LATER, LATER), 1) == (1,)
+    monkeypatch.setattr(resilient, "_LAST_SECONDS", 0.05)
+    with pytest.raises(ServiceUnavailable):
+        conclude(stop, failing(*[LATER] * 100_000))
+
+
+def test_the_first_call_waits_long_for_a_busy_service_and_not_for_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resilient, "_REACH_SECONDS", 0)
+    assert reach(StopFlag(), failing(*[Throttled("slow down")] * 3), 1) == (1,)
+    with pytest.raises(ServiceUnavailable):
+        reach(StopFlag(), failing(LATER, LATER))
 
 
 def test_a_poll_survives_refusals_too() -> None:
