@@ -108,13 +108,13 @@ class SwfService:
         self._client = client
         self._domain = domain
         self._answered = False
-        #: What is done of ``prepare``: when throttled, the next attempt goes on from there.
-        self._registered: set[tuple[Any, ...]] = set()
+        #: What is done of ``prepare`` (None: the domain); throttled, the next attempt goes on from there.
+        self._registered: set[WorkflowType | ActivityType | None] = set()
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
         """Register the domain and the types that are not there yet, with defaults for everything."""
         self._register(
-            self._client.register_domain, name=self._domain, workflowExecutionRetentionPeriodInDays="30"
+            None, self._client.register_domain, name=self._domain, workflowExecutionRetentionPeriodInDays="30"
         )
         for workflow in workflow_types:
             self._register_type(self._client.register_workflow_type, workflow, _WORKFLOW_DEFAULTS)
@@ -125,10 +125,11 @@ class SwfService:
     def _register_type(
         self, call: Callable[..., Any], kind: WorkflowType | ActivityType, defaults: dict[str, Any]
     ) -> None:
-        self._register(call, domain=self._domain, name=kind.name, version=kind.version, **defaults)
+        self._register(kind, call, domain=self._domain, name=kind.name, version=kind.version, **defaults)
 
-    def _register(self, call: Callable[..., Any], **arguments: Any) -> None:
-        what = (call.__name__, arguments["name"], arguments.get("version"))
+    def _register(
+        self, what: WorkflowType | ActivityType | None, call: Callable[..., Any], **arguments: Any
+    ) -> None:
         if what in self._registered:
             return
         try:
