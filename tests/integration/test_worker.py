@@ -21,7 +21,6 @@ from floto.core.decisions import Decision, RequestCancelActivityTask, ScheduleAc
 from floto.core.errors import ServiceError, ServiceUnavailable
 from floto.core.ports import StartRequest
 from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
-from floto.core.wire import WireError
 from floto.runtime.activities import Activities
 from floto.runtime.worker import ActivityWorker
 
@@ -360,23 +359,6 @@ def test_a_thread_that_does_not_start_costs_no_slot(
     with working(service, lambda: None):
         wait_until(lambda: ended(service, execution))
     assert "no thread to run it" in caplog.text
-
-
-def test_a_task_that_cannot_be_read_costs_nobody_else_the_worker(
-    service: SqliteService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    poll, unreadable = service.poll_for_activity_task, [WireError("activityId must be text")]
-
-    def odd(*arguments: Any) -> Any:
-        if unreadable:
-            raise unreadable.pop()
-        return poll(*arguments)
-
-    monkeypatch.setattr(service, "poll_for_activity_task", odd)
-    execution = scheduled(service, "a")
-    with working(service, lambda: None):
-        wait_until(lambda: ended(service, execution))
-    assert "activityId must be text" in caplog.text
 
 
 def test_a_service_from_a_url_is_closed_with_the_worker(tmp_path: Path) -> None:

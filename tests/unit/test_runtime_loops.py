@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, Throttled, UnknownResource
+from floto.core.wire import WireError
 from floto.runtime import resilient
 from floto.runtime.activities import RunningActivity
 from floto.runtime.connect import UnknownService, client, connect, service_for
 from floto.runtime.heartbeats import Heartbeats
 from floto.runtime.resilient import conclude, persist, poll, reach, report
 from floto.runtime.stopping import StopFlag, stop_on_signals
+from floto.runtime.worker import ActivityWorker
 
 LATER = ServiceUnavailable("later")
 
@@ -102,6 +104,22 @@ def test_a_poll_survives_refusals_too() -> None:
     assert poll(StopFlag(), failing(ServiceFault("LimitExceededFault", ""), ServiceUnavailable("")), 1) == (
         1,
     )
+
+
+def test_a_worker_outlives_a_task_that_it_cannot_read(caplog: pytest.LogCaptureFixture) -> None:
+    polls: list[Exception] = [WireError("activityId must be text")]
+
+    class Odd:
+        def poll_for_activity_task(self, *_: Any) -> None:
+            if polls:
+                raise polls.pop()
+            worker.stop()
+
+    odd: Any = Odd()
+    worker = ActivityWorker(service=odd)
+    worker.run()
+    assert polls == []
+    assert "activityId must be text" in caplog.text
 
 
 def test_a_stopped_poll_is_none() -> None:
