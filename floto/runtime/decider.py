@@ -196,7 +196,7 @@ class Decider:
             state = fold(persist(self._stop, self._service.history, task.execution))
             if state.started is not None and not self._is_own(state.start):
                 return False
-            if state.decision_tasks.previous_started >= task.started_event_id or state.closed is not None:
+            if state.closed is not None or _is_over(task, state):
                 return state.closed is not None
             self._stop.wait(_ASK_SECONDS)
         return False
@@ -206,6 +206,14 @@ class Decider:
             return self._spec_for(start) is self._spec
         except SpecError:
             return False
+
+
+def _is_over(task: DecisionTask, state: State) -> bool:
+    """Whether a decision task was answered, or timed out, by the time of a state."""
+    started = state.decision_tasks.started
+    return state.last_event_id > task.started_event_id and (
+        started is None or started.id != task.started_event_id
+    )
 
 
 def closes(found: Sequence[Decision]) -> bool:

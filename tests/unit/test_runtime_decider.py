@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from floto.core.specs import CODEC
 from floto.runtime import decider as module
 from floto.runtime import memory, resilient
 from floto.runtime.decider import Decider
+from tests.integration.contract.clock import Clock
 
 ORDER = WorkflowType("order", "v1")
 
@@ -194,6 +196,21 @@ def test_a_decider_ends_with_its_workflow_even_if_the_last_answer_seems_lost(ser
     service.respond_decision_task_completed(task.token, decider.decide(task))
     decider._handle(task)  # noqa: SLF001
     assert decider._stop.is_set()  # noqa: SLF001
+
+
+def test_a_decider_whose_last_answer_was_too_late_goes_on_at_once(tmp_path: Path) -> None:
+    clock = Clock()
+    own = floto.DeciderSpec(activity_tasks=[], terminate_decider_after_completion=True)
+    with SqliteService(tmp_path / "db", clock=clock) as service:
+        decider = Decider(own, service=service)
+        task = decision_task(service)
+        clock.advance(61)
+        began = time.monotonic()
+        decider._handle(task)  # noqa: SLF001
+        assert time.monotonic() - began < module._LAG_SECONDS  # noqa: SLF001
+        assert not decider._stop.is_set()  # noqa: SLF001
+        decider._handle(next_task(service))  # noqa: SLF001
+        assert decider._stop.is_set()  # noqa: SLF001
 
 
 def test_a_decider_outlives_workflows_that_are_not_of_its_own_spec(service: SqliteService) -> None:
