@@ -126,6 +126,20 @@ BUGS: dict[str, tuple[Change, ...]] = {
             "enumerate(self.dependents) if len(dependents) < 2]",
         ),
     ),
+    "what is new to a decider not folded": (
+        Change(
+            "floto/runtime/memory.py",
+            "observe(known, self._after(known.state.last_event_id, task))",
+            "known",
+        ),
+    ),
+    "result reported once, heard or not": (
+        Change(
+            "floto/runtime/resilient.py",
+            "return _made(partial(call, *args, **kwargs), StopFlag(), _may_be_told_later, is_over)",
+            "return call(*args, **kwargs)",
+        ),
+    ),
 }
 
 

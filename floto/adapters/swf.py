@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,12 +25,14 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from floto.core import registrations, wire
 from floto.core.decisions import Decision
-from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, Throttled, UnknownResource
 from floto.core.events import Event
 from floto.core.ports import ActivityTask, DecisionTask, ExecutionInfo, StartRequest
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 log = logging.getLogger("floto")
+
+_Registration = registrations.WorkflowType | registrations.ActivityType
 
 #: SWF holds a poll for 60 seconds.
 _READ_SECONDS = 70
@@ -46,14 +48,13 @@ _PASSING = frozenset(
         "InternalFailure",
         "InternalServerError",
         "RequestExpired",
-        "RequestLimitExceeded",
         "RequestTimeTooSkewed",
         "RequestTimeout",
         "ServiceUnavailable",
         "ServiceUnavailableException",
-        "TooManyRequestsException",
     }
 )
+_BUSY = frozenset({"RequestLimitExceeded", "TooManyRequestsException"})
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 _EXISTS = frozenset({"DomainAlreadyExistsFault", "TypeAlreadyExistsFault"})
 _FORBIDDEN = frozenset({"AccessDeniedException", "OperationNotPermittedFault"})
@@ -95,17 +96,20 @@ class SwfService:
         self._client = client
         self._domain = domain
         self._answered = False
+        #: What is done of ``prepare`` (None: the domain); throttled, the next attempt goes on from there.
+        self._registered: set[_Registration | None] = set()
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
         """Register the domain and the types that are not there yet, with defaults for everything."""
-        self._allowed(self._domain, self.register_domain)
+        self._prepare(None, self._domain, self.register_domain)
         for kinds, registration in (
             (workflow_types, registrations.WorkflowType),
             (activity_types, registrations.ActivityType),
         ):
             for kind in kinds:
                 full = registration(domain=self._domain, name=kind.name, version=kind.version)
-                self._allowed(kind.name, self.register, full)
+                self._prepare(full, kind.name, self.register, full)
+        self._registered.clear()
 
     def register_domain(self, retention_days: int = 30, description: str | None = None) -> None:
         """Register the domain; one that exists stays as it is."""
@@ -116,7 +120,7 @@ class SwfService:
             description=description,
         )
 
-    def register(self, kind: registrations.WorkflowType | registrations.ActivityType) -> None:
+    def register(self, kind: _Registration) -> None:
         """Register a type; one that exists stays as it is."""
         is_workflow = isinstance(kind, registrations.WorkflowType)
         call = self._client.register_workflow_type if is_workflow else self._client.register_activity_type
@@ -129,7 +133,11 @@ class SwfService:
             if fault.code not in _EXISTS:
                 raise
 
-    def _allowed(self, name: str, register: Callable[..., None], *kind: Any) -> None:
+    def _prepare(
+        self, what: _Registration | None, name: str, register: Callable[..., None], *kind: Any
+    ) -> None:
+        if what in self._registered:
+            return
         try:
             register(*kind)
         except ServiceFault as fault:
@@ -137,6 +145,7 @@ class SwfService:
                 raise
             # Whoever may not register can still run what others registered.
             log.warning("%r is not registered from here (%s)", name, fault)
+        self._registered.add(what)
 
     def start_workflow_execution(self, request: StartRequest) -> str:
         """Open a run and return its run id."""
@@ -225,20 +234,22 @@ class SwfService:
         return tuple(wire.events_from_swf(new))[::-1]
 
     def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> DecisionTask | None:
-        """Take the next decision task, with its whole history."""
+        """Take the next decision task, with what its decider has not seen yet."""
         pages = self._pages(
-            self._client.poll_for_decision_task, taskList={"name": task_list}, identity=identity
+            self._client.poll_for_decision_task,
+            taskList={"name": task_list},
+            identity=identity,
+            startAtPreviousStartedEvent=True,
         )
         first = next(pages)
         if not first.get("taskToken"):
             _idle(wait)
             return None
-        rest = itertools.chain.from_iterable(page.get("events", ()) for page in pages)
         return DecisionTask(
             token=first["taskToken"],
             execution=wire.read(WorkflowExecution, first["workflowExecution"]),
             workflow_type=wire.read(WorkflowType, first["workflowType"]),
-            events=tuple(wire.events_from_swf([*first["events"], *rest])),
+            events=tuple(wire.events_from_swf(_all_events(first, pages))),
             started_event_id=first["startedEventId"],
             previous_started_event_id=first.get("previousStartedEventId", 0),
         )
@@ -335,9 +346,22 @@ def _translated(error: ClientError) -> ServiceError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "UnknownResourceFault":
         return UnknownResource(code, message)
-    if code in _PASSING or "Throttl" in code or status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR:
+    if code in _BUSY or "Throttl" in code or status == _TOO_MANY_REQUESTS:
+        return Throttled(f"{code}: {message}")
+    if code in _PASSING or status >= _SERVER_ERROR:
         return ServiceUnavailable(f"{code}: {message}")
     return ServiceFault(code, message)
+
+
+def _all_events(first: dict[str, Any], rest: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events of all pages of a task that is taken; none if one of them is not to be had."""
+    try:
+        return [event for page in (first, *rest) for event in page.get("events", ())]
+    except ServiceError as error:
+        # Tokens of pages expire after a minute. The task is ours all the same, and histories can be read.
+        run = first["workflowExecution"]["runId"]
+        log.warning("run %s: the pages of its decision task end early (%s)", run, error)
+        return []
 
 
 def _idle(wait: float) -> None:

@@ -87,6 +87,10 @@ class ServiceUnavailable(ServiceError):
         return self.problem
 
 
+class Throttled(ServiceUnavailable):
+    """The service is there, and asks to be asked less."""
+
+
 class WorkflowError(FlotoError):
     """A run ended without a result."""
 

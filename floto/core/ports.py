@@ -19,11 +19,13 @@ from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 @frozen(kw_only=True)
 class DecisionTask:
-    """The question 'what next?' for one run, with the run's whole history."""
+    """The question 'what next?' for one run."""
 
     token: str
     execution: WorkflowExecution
     workflow_type: WorkflowType
+    #: The end of the history up to this task's start, at least from the start of the task answered before;
+    #: empty where that could not be read.
     events: tuple[Event, ...]
     started_event_id: int
     previous_started_event_id: int = 0

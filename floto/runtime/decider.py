@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from subprocess import Popen
 from typing import Literal, overload
-
-from attrs import evolve
 
 from floto.core import events as e
 from floto.core.codec import Codec
@@ -20,19 +17,21 @@ from floto.core.decisions import (
     Decision,
     FailWorkflowExecution,
 )
-from floto.core.errors import HistoryError, SpecError, UnknownResource
+from floto.core.errors import HistoryError, ServiceUnavailable, SpecError, UnknownResource
+from floto.core.events import Event
 from floto.core.fold import fold
 from floto.core.limits import EVENT_LIMIT
 from floto.core.payload import LIMIT
 from floto.core.ports import DecisionTask, Service
-from floto.core.progress import Progress, begin, observe
-from floto.core.shapes import WorkflowType
+from floto.core.progress import Progress, begin
+from floto.core.shapes import WorkflowExecution, WorkflowType
 from floto.core.specs import CODEC, DeciderSpec
-from floto.core.state import EMPTY, State
+from floto.core.state import State
 from floto.core.wire import WireError
 from floto.runtime.connect import DEFAULT_TASK_LIST, closing, default_identity, service_for
+from floto.runtime.memory import Memory
 from floto.runtime.outcomes import cut
-from floto.runtime.resilient import persist, poll
+from floto.runtime.resilient import conclude, persist, poll
 from floto.runtime.separate import Order, start
 from floto.runtime.stopping import StopFlag, stop_on_signals
 from floto.runtime.worker import POLL_SECONDS
@@ -91,7 +90,7 @@ class Decider:
         self._listener = listener
         self._poll_seconds = poll_seconds
         self._stop = StopFlag()
-        self._memory = Memory(_REMEMBERED)
+        self._memory = Memory(_REMEMBERED, self._read, self._begin)
         self._order = Order(
             spec=own,
             specs=self._specs,
@@ -171,12 +170,32 @@ class Decider:
         self._warn_if_long(task)
         rule = self._rules.get(task.workflow_type)
         try:
-            spec = _NO_TASKS if rule else self._spec_for(task)
-            return self._memory.decide(task, spec, self._codec, rule)
+            progress = self._memory.follow(task)
+            found = decisions(progress) if rule is None else rule(progress.state)
         except SpecError as error:
             # No traceback: what is wrong is in the spec.
             log.error("run %s fails: %s", task.execution, error)  # noqa: TRY400
-            return [FailWorkflowExecution(reason="SpecError", details=cut(str(error), LIMIT))]
+            found = [FailWorkflowExecution(reason="SpecError", details=cut(str(error), LIMIT))]
+        if closes(found):
+            self._memory.forget(task.execution)
+        return found
+
+    def _begin(self, state: State) -> Progress:
+        spec = _NO_TASKS if state.start.workflow_type in self._rules else self._spec_for(state.start)
+        return begin(spec, state, self._codec)
+
+    def _read(self, execution: WorkflowExecution, after: int, until: int) -> Sequence[Event]:
+        """Events that are known to be there, as soon as the service shows them all."""
+        end = time.monotonic() + _LAG_SECONDS
+        while True:
+            found = conclude(self._stop, self._service.history, execution, after)[: until - after]
+            if len(found) == until - after:
+                return found
+            if time.monotonic() >= end:
+                problem = f"the history shows events up to {after + len(found)}, of {until} there must be"
+                raise ServiceUnavailable(problem)
+            # Also when stopped: the task is in hand.
+            time.sleep(_ASK_SECONDS)
 
     def _warn_if_long(self, task: DecisionTask) -> None:
         # Asked at each decision, told when the line is crossed.
@@ -185,83 +204,56 @@ class Decider:
                 "run %s: more than %d events; SWF ends a run at %d", task.execution, _LONG, EVENT_LIMIT
             )
 
-    def _spec_for(self, task: DecisionTask) -> DeciderSpec:
-        started = task.events[0].data
-        spec = spec_of(started.input, self._codec) or self._specs.get(task.workflow_type) or self._spec
+    def _spec_for(self, start: e.WorkflowExecutionStarted) -> DeciderSpec:
+        kind = start.workflow_type
+        spec = spec_of(start.input, self._codec) or self._specs.get(kind) or self._spec
         if spec is None:
-            kind = f"{task.workflow_type.name!r} version {task.workflow_type.version!r}"
-            raise SpecError((f"this decider has no spec for workflow type {kind}, and the run carries none",))
+            name = f"{kind.name!r} version {kind.version!r}"
+            raise SpecError((f"this decider has no spec for workflow type {name}, and the run carries none",))
         return spec
 
     def _answer(self, task: DecisionTask, found: Sequence[Decision]) -> None:
         try:
-            persist(self._stop, self._service.respond_decision_task_completed, task.token, found)
+            conclude(self._stop, self._service.respond_decision_task_completed, task.token, found)
         except UnknownResource as fault:
+            # Or it was taken, and only the service's word on that was lost.
             log.info("run %s: the decision came too late (%s)", task.execution, fault)
-            return
-        if closes(found) and self._was_last(task, found[-1]):
+        if closes(found) and not self._stop.is_set() and self._was_last(task, found[-1]):
             self.stop()
 
     def _was_last(self, task: DecisionTask, decision: Decision) -> bool:
         own = self._spec
-        if own is None or not own.terminate_decider_after_completion or self._spec_for(task) is not own:
+        if own is None or not own.terminate_decider_after_completion:
             return False
         if isinstance(decision, ContinueAsNewWorkflowExecution):
             return False
         return self._was_closed(task)
 
     def _was_closed(self, task: DecisionTask) -> bool:
-        """Whether the answer closed the run: SWF may refuse that when something happened meanwhile."""
+        """Whether the answer closed a run of the decider's own spec: SWF may refuse that."""
         end = time.monotonic() + _LAG_SECONDS
         while time.monotonic() < end and not self._stop.is_set():
-            new = persist(self._stop, self._service.history, task.execution, task.events[-1].id)
-            for event in new:
-                data = event.data
-                if (
-                    isinstance(data, e.DecisionTaskCompleted)
-                    and data.started_event_id == task.started_event_id
-                ):
-                    return fold((*task.events, *new)).closed is not None
+            state = fold(persist(self._stop, self._service.history, task.execution))
+            if state.started is not None and not self._is_own(state.start):
+                return False
+            if state.closed is not None or _is_over(task, state):
+                return state.closed is not None
             self._stop.wait(_ASK_SECONDS)
         return False
 
-
-class Memory:
-    """The progress of the latest runs, so that a decision costs what is new and not what is old."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._runs: OrderedDict[str, Progress] = OrderedDict()
-
-    def decide(
-        self, task: DecisionTask, spec: DeciderSpec, codec: Codec, rule: Rule | None = None
-    ) -> Sequence[Decision]:
-        """Bring a run up to date and decide for it. Raises ``HistoryError`` or ``SpecError``."""
-        run_id = task.execution.run_id
-        known = self._runs.pop(run_id, None)
-        current = None if known is None else _continued(known, task)
-        if current is None:
-            current = begin(spec, fold(task.events, evolve(EMPTY, execution=task.execution)), codec)
-        found = decisions(current) if rule is None else rule(current.state)
-        if not closes(found):
-            self._remember(run_id, current)
-        return found
-
-    def _remember(self, run_id: str, current: Progress) -> None:
-        self._runs[run_id] = current
-        while len(self._runs) > self._size:
-            self._runs.popitem(last=False)
+    def _is_own(self, start: e.WorkflowExecutionStarted) -> bool:
+        try:
+            return self._spec_for(start) is self._spec
+        except SpecError:
+            return False
 
 
-def _continued(known: Progress, task: DecisionTask) -> Progress | None:
-    """What is known, brought up to date; None if the history is not the one it was known from."""
-    seen = known.state.last_event_id
-    if not seen or len(task.events) < seen or task.events[seen - 1] != known.state.last:
-        return None
-    try:
-        return observe(known, task.events[seen:])
-    except HistoryError:
-        return None
+def _is_over(task: DecisionTask, state: State) -> bool:
+    """Whether a decision task was answered, or timed out, by the time of a state."""
+    started = state.decision_tasks.started
+    return state.last_event_id > task.started_event_id and (
+        started is None or started.id != task.started_event_id
+    )
 
 
 def closes(found: Sequence[Decision]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from floto.runtime.stopping import StopFlag
 
 log = logging.getLogger("floto")
 
-#: A beat that failed is sent again after this many seconds.
+#: A beat that failed is sent again within this many seconds: at random, or a busy service gets all at once.
 _AGAIN = 5.0
 
 
@@ -68,7 +69,7 @@ class Heartbeats:
         wait = self._interval
         try:
             if not activity.beat():
-                wait = min(wait, _AGAIN)
+                wait = min(wait, random.uniform(0, _AGAIN))  # noqa: S311 - nothing secret
         except Exception:
             log.exception("activity %s: heartbeat failed", activity.id)
         if activity.gone:

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, Throttled, UnknownResource
 from floto.runtime.stopping import StopFlag
 
 P = ParamSpec("P")
@@ -22,6 +22,8 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.2, 30.0
 #: A service that was never reached is tried for so long: its address may be wrong.
 _REACH_SECONDS = 20.0
 _LONGEST_MESSAGE = 200
+#: When stopped, what is left of a task is tried for so long.
+_LAST_SECONDS = 5.0
 #: A service that is closed is asked so many times before its callers give up.
 _LAST_ATTEMPTS = 5
 #: A report is tried for so long: what took a day to work out is worth an hour.
@@ -40,11 +42,24 @@ def persist(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwa
     return _made(partial(call, *args, **kwargs), stop, _in_passing, lambda _state: stop.is_set())
 
 
+def conclude(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """``persist`` for a task in hand: when stopped, it is worth some seconds more."""
+    try:
+        return persist(stop, call, *args, **kwargs)
+    except ServiceUnavailable:
+
+        def is_over(state: RetryCallState) -> bool:
+            return (state.seconds_since_start or 0) >= _LAST_SECONDS
+
+        return _made(partial(call, *args, **kwargs), StopFlag(), _in_passing, is_over)
+
+
 def reach(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """``persist`` for the first call of all; raises ``ServiceUnavailable`` if nobody answers for a while."""
 
     def is_over(state: RetryCallState) -> bool:
-        return stop.is_set() or (state.seconds_since_start or 0) >= _REACH_SECONDS
+        is_there = isinstance(state.outcome and state.outcome.exception(), Throttled)
+        return stop.is_set() or (not is_there and (state.seconds_since_start or 0) >= _REACH_SECONDS)
 
     return _made(partial(call, *args, **kwargs), stop, _in_passing, is_over)
 

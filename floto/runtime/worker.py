@@ -10,6 +10,7 @@ from floto.core.errors import ServiceError, UnknownResource
 from floto.core.ports import ActivityTask, Service
 from floto.core.shapes import WorkflowExecution
 from floto.core.specs import CODEC
+from floto.core.wire import WireError
 from floto.runtime import activities, outcomes
 from floto.runtime.activities import Activities, RunningActivity
 from floto.runtime.connect import DEFAULT_TASK_LIST, closing, default_identity, service_for
@@ -97,17 +98,26 @@ class ActivityWorker:
 
     def _take_tasks(self) -> None:
         while self._free_slot():
-            task = poll(
+            task = self._next_task()
+            if task is None:
+                self._slots.release()
+            else:
+                self._start(task)
+
+    def _next_task(self) -> ActivityTask | None:
+        try:
+            return poll(
                 self._stop,
                 self._service.poll_for_activity_task,
                 self._task_list,
                 self._identity,
                 self._poll_seconds,
             )
-            if task is None:
-                self._slots.release()
-            else:
-                self._start(task)
+        except WireError:
+            # One task that nobody can read must not end the others: it times out.
+            log.exception("task list %s: an activity task that cannot be read is left", self._task_list)
+            self._stop.wait(_SLOT_SECONDS)
+            return None
 
     def _free_slot(self) -> bool:
         """Wait until a task could run at once: polled earlier, its clocks would run while it waits here."""

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 import floto
 from floto.adapters.sqlite import SqliteService
 from floto.core import payload, progress
 from floto.core.decisions import CompleteWorkflowExecution, FailWorkflowExecution, ScheduleActivityTask
-from floto.core.errors import HistoryError, ServiceError
+from floto.core.errors import HistoryError, ServiceError, ServiceUnavailable
 from floto.core.ports import DecisionTask, StartRequest
 from floto.core.shapes import WorkflowType
 from floto.core.specs import CODEC
 from floto.runtime import decider as module
-from floto.runtime import resilient
+from floto.runtime import memory, resilient
 from floto.runtime.decider import Decider
+from tests.integration.contract.clock import Clock
 
 ORDER = WorkflowType("order", "v1")
 
@@ -92,7 +95,7 @@ def test_only_new_events_are_folded(service: SqliteService, monkeypatch: pytest.
         folded.append(len(events))
         return progress.observe(known, events)
 
-    monkeypatch.setattr(module, "observe", observe)
+    monkeypatch.setattr(memory, "observe", observe)
     decider = Decider(spec("a"), service=service)
     task = decision_task(service)
     service.respond_decision_task_completed(task.token, decider.decide(task))
@@ -103,6 +106,24 @@ def test_only_new_events_are_folded(service: SqliteService, monkeypatch: pytest.
     (complete,) = decider.decide(again)
     assert isinstance(complete, CompleteWorkflowExecution)
     assert folded == [len(again.events) - len(task.events)]
+
+
+def test_what_a_task_does_not_show_is_read_when_the_service_has_it(
+    service: SqliteService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ASK_SECONDS", 0)
+    task = decision_task(service)
+    hidden = evolve(task, events=())
+    # Histories lag: at first less is there than must be.
+    odd: Any = Odd(service, "history", [task.events[:2], ()])
+    assert scheduled(Decider(spec("a"), service=odd).decide(hidden)) == ["a"]
+    # What came later is not looked at.
+    service.signal_workflow_execution("w", "later")
+    assert scheduled(Decider(spec("a"), service=service).decide(hidden)) == ["a"]
+    monkeypatch.setattr(module, "_LAG_SECONDS", 0)
+    odd = Odd(service, "history", [task.events[:2]])
+    with pytest.raises(ServiceUnavailable, match="up to 2, of 3"):
+        Decider(spec("a"), service=odd).decide(hidden)
 
 
 def test_a_history_that_does_not_go_on_is_read_anew(service: SqliteService) -> None:
@@ -166,6 +187,41 @@ def test_a_bug_leaves_the_task_unanswered_and_the_decider_running(
     info = service.latest_execution("bad")
     assert info is not None
     assert info.close_status is None
+
+
+def test_a_decider_ends_with_its_workflow_even_if_the_last_answer_seems_lost(service: SqliteService) -> None:
+    own = floto.DeciderSpec(activity_tasks=[], terminate_decider_after_completion=True)
+    decider = Decider(own, service=service)
+    task = decision_task(service)
+    service.respond_decision_task_completed(task.token, decider.decide(task))
+    decider._handle(task)  # noqa: SLF001
+    assert decider._stop.is_set()  # noqa: SLF001
+
+
+def test_a_decider_whose_last_answer_was_too_late_goes_on_at_once(tmp_path: Path) -> None:
+    clock = Clock()
+    own = floto.DeciderSpec(activity_tasks=[], terminate_decider_after_completion=True)
+    with SqliteService(tmp_path / "db", clock=clock) as service:
+        decider = Decider(own, service=service)
+        task = decision_task(service)
+        clock.advance(61)
+        began = time.monotonic()
+        decider._handle(task)  # noqa: SLF001
+        assert time.monotonic() - began < module._LAG_SECONDS  # noqa: SLF001
+        assert not decider._stop.is_set()  # noqa: SLF001
+        decider._handle(next_task(service))  # noqa: SLF001
+        assert decider._stop.is_set()  # noqa: SLF001
+
+
+def test_a_decider_outlives_workflows_that_are_not_of_its_own_spec(service: SqliteService) -> None:
+    own = floto.DeciderSpec(activity_tasks=[], terminate_decider_after_completion=True)
+    decider = Decider(own, service=service)
+    for input in (carrying(floto.DeciderSpec(activity_tasks=[])), '{"decider_spec": 3}'):
+        decider._handle(decision_task(service, input))  # noqa: SLF001
+        info = service.latest_execution("w")
+        assert info is not None
+        assert info.close_status is not None
+        assert not decider._stop.is_set()  # noqa: SLF001
 
 
 def test_a_decider_ends_with_its_workflow_if_it_is_told_to(service: SqliteService) -> None:

@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, Throttled, UnknownResource
+from floto.core.wire import WireError
 from floto.runtime import resilient
 from floto.runtime.activities import RunningActivity
 from floto.runtime.connect import UnknownService, client, connect, service_for
 from floto.runtime.heartbeats import Heartbeats
-from floto.runtime.resilient import persist, poll, report
+from floto.runtime.resilient import conclude, persist, poll, reach, report
 from floto.runtime.stopping import StopFlag, stop_on_signals
+from floto.runtime.worker import ActivityWorker
 
 LATER = ServiceUnavailable("later")
 
@@ -80,10 +82,44 @@ def test_a_stop_ends_the_attempts() -> None:
         persist(stop, failing(*[ServiceUnavailable("later")] * 100_000))
 
 
+def test_what_is_left_of_a_task_is_tried_some_seconds_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = StopFlag()
+    stop.set()
+    assert conclude(stop, failing(LATER, LATER, LATER), 1) == (1,)
+    monkeypatch.setattr(resilient, "_LAST_SECONDS", 0.05)
+    with pytest.raises(ServiceUnavailable):
+        conclude(stop, failing(*[LATER] * 100_000))
+
+
+def test_the_first_call_waits_long_for_a_busy_service_and_not_for_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resilient, "_REACH_SECONDS", 0)
+    assert reach(StopFlag(), failing(*[Throttled("slow down")] * 3), 1) == (1,)
+    with pytest.raises(ServiceUnavailable):
+        reach(StopFlag(), failing(LATER, LATER))
+
+
 def test_a_poll_survives_refusals_too() -> None:
     assert poll(StopFlag(), failing(ServiceFault("LimitExceededFault", ""), ServiceUnavailable("")), 1) == (
         1,
     )
+
+
+def test_a_worker_outlives_a_task_that_it_cannot_read(caplog: pytest.LogCaptureFixture) -> None:
+    polls: list[Exception] = [WireError("activityId must be text")]
+
+    class Odd:
+        def poll_for_activity_task(self, *_: Any) -> None:
+            if polls:
+                raise polls.pop()
+            worker.stop()
+
+    odd: Any = Odd()
+    worker = ActivityWorker(service=odd)
+    worker.run()
+    assert polls == []
+    assert "activityId must be text" in caplog.text
 
 
 def test_a_stopped_poll_is_none() -> None:

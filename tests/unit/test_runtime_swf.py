@@ -18,7 +18,7 @@ from botocore.stub import ANY, Stubber
 
 from floto.adapters import swf
 from floto.adapters.swf import SwfService, make_client
-from floto.core.errors import ServiceFault, ServiceUnavailable, UnknownResource
+from floto.core.errors import ServiceFault, ServiceUnavailable, Throttled, UnknownResource
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -79,6 +79,32 @@ def test_a_page_that_is_throttled_does_not_lose_the_task(stub: Stubber, service:
     assert [item.id for item in task.events] == [1, 2]
 
 
+def test_only_what_is_new_to_the_decider_is_asked_for(stub: Stubber, service: SwfService) -> None:
+    asked = {
+        "domain": "shop",
+        "taskList": {"name": "orders"},
+        "identity": "me",
+        "startAtPreviousStartedEvent": True,
+        "maximumPageSize": 1000,
+    }
+    stub.add_response("poll_for_decision_task", page(3, more="second"), asked)
+    stub.add_response("poll_for_decision_task", page(4), {**asked, "nextPageToken": "second"})
+    task = service.poll_for_decision_task("orders", "me", 60)
+    assert task is not None
+    assert [item.id for item in task.events] == [3, 4]
+
+
+def test_pages_that_are_not_to_be_had_do_not_lose_the_task(
+    stub: Stubber, service: SwfService, caplog: pytest.LogCaptureFixture
+) -> None:
+    stub.add_response("poll_for_decision_task", page(1, more="second"))
+    stub.add_client_error("poll_for_decision_task", "ValidationException", "Invalid token", 400)
+    task = service.poll_for_decision_task("orders", "me", 60)
+    assert task is not None
+    assert (task.token, task.events, task.started_event_id) == ("token", (), 9)
+    assert "run-1: the pages of its decision task end early" in caplog.text
+
+
 @pytest.mark.parametrize("operation", ["poll_for_decision_task", "poll_for_activity_task"])
 @pytest.mark.parametrize("token", [{}, {"taskToken": ""}])
 def test_an_idle_poll_has_no_token_or_an_empty_one(
@@ -120,12 +146,12 @@ def test_a_history_is_read_from_its_end_to_what_is_known(stub: Stubber, service:
     ("code", "status", "error"),
     [
         ("UnknownResourceFault", 400, UnknownResource),
-        ("ThrottlingException", 400, ServiceUnavailable),
+        ("ThrottlingException", 400, Throttled),
         ("InternalFailure", 500, ServiceUnavailable),
         ("SomethingNew", 503, ServiceUnavailable),
-        ("SomethingNew", 429, ServiceUnavailable),
-        ("RequestThrottled", 400, ServiceUnavailable),
-        ("RequestLimitExceeded", 400, ServiceUnavailable),
+        ("SomethingNew", 429, Throttled),
+        ("RequestThrottled", 400, Throttled),
+        ("RequestLimitExceeded", 400, Throttled),
         ("ExpiredTokenException", 400, ServiceUnavailable),
         ("RequestExpired", 400, ServiceUnavailable),
         ("RequestTimeTooSkewed", 400, ServiceUnavailable),
@@ -179,6 +205,17 @@ def test_only_what_is_there_already_may_refuse_to_be_registered(stub: Stubber, s
     stub.add_client_error("register_domain", "LimitExceededFault", "too many", 400)
     with pytest.raises(ServiceFault, match="too many"):
         service.prepare([], [])
+
+
+def test_registering_goes_on_where_it_was_throttled(stub: Stubber, service: SwfService) -> None:
+    types = [ActivityType(name, "v1") for name in ("pay", "ship")]
+    stub.add_client_error("register_domain", "DomainAlreadyExistsFault", "", 400)
+    stub.add_response("register_activity_type", {})
+    stub.add_client_error("register_activity_type", "ThrottlingException", "slow down", 400)
+    with pytest.raises(Throttled):
+        service.prepare([], types)
+    stub.add_response("register_activity_type", {})
+    service.prepare([], types)
 
 
 @pytest.mark.parametrize(

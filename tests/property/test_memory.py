@@ -1,0 +1,120 @@
+"""What a decider remembers, brought up to date by a part, must equal the whole history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floto import CODEC, DeciderSpec, History, decide, fold
+from floto.core.decide import decisions, spec_of
+from floto.core.errors import HistoryError
+from floto.core.events import Event
+from floto.core.ports import DecisionTask
+from floto.core.progress import Progress, begin
+from floto.core.shapes import WorkflowExecution
+from floto.core.state import EMPTY, State
+from floto.runtime.memory import Memory
+from tests.property.simulator import WORKFLOW, Plot, Step, simulate
+from tests.property.strategies import SETTINGS, plots, specs
+
+
+class Stage:
+    """Deciders of one task list, each with a memory, and a service that shows histories as they are later."""
+
+    def __init__(self, spec: DeciderSpec, deciders: int, size: int) -> None:
+        self._spec = spec
+        self._later: dict[WorkflowExecution, History] = {}
+        self.reads = 0
+        self.memories = [Memory(size, self._read, self._begin) for _ in range(deciders)]
+
+    def _begin(self, state: State) -> Progress:
+        return begin(spec_of(state.start.input) or self._spec, state, CODEC)
+
+    def _read(self, execution: WorkflowExecution, after: int, until: int) -> Sequence[Event]:
+        self.reads += 1
+        return self._later[execution].events[after:until]
+
+    def ask(self, memory: Memory, step: Step, part: Sequence[Event]) -> Progress:
+        """What a decider makes of a part of a step's history."""
+        execution = step.history.execution
+        assert execution is not None
+        self._later[execution] = step.after
+        task = DecisionTask(
+            token="",
+            execution=execution,
+            workflow_type=WORKFLOW,
+            events=tuple(part),
+            started_event_id=len(step.history),
+        )
+        return memory.follow(task)
+
+
+def previous(history: History) -> int:
+    """The start of the decision task that was answered last; 0 if none was."""
+    return fold(history).decision_tasks.previous_started
+
+
+def part_of(history: History, cut: int) -> Sequence[Event]:
+    """The end of a history: the whole, what is new and its overlap (SWF), a bit of that, or nothing."""
+    starts = (
+        0,
+        max(previous(history) - 1, 0),
+        max(previous(history) - 1, 0),
+        len(history) - cut,
+        len(history),
+    )
+    return history.events[max(starts[cut % len(starts)], 0) :]
+
+
+@SETTINGS
+@given(
+    specs(),
+    plots(refusals=True, cancels=True),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 60), st.booleans()), max_size=40),
+)
+def test_a_part_on_what_is_known_equals_the_whole_history(
+    spec: DeciderSpec, plot: Plot, deciders: int, size: int, moves: list[tuple[int, int, bool]]
+) -> None:
+    """Whoever is asked, however much is shown, and whatever was forgotten before."""
+    stage = Stage(spec, deciders, size)
+    script = [*moves, *[(0, 1, False)] * 1_500]
+    for step, (who, cut, forgets) in zip(simulate(spec, plot).steps, script, strict=False):
+        memory = stage.memories[who % deciders]
+        if forgets and step.history.execution is not None:
+            memory.forget(step.history.execution)
+        current = stage.ask(memory, step, part_of(step.history, cut))
+        scratch = begin(step.spec, fold(step.history, evolve(EMPTY, execution=step.history.execution)))
+        assert current == scratch
+        assert decisions(current) == list(step.decisions) == decide(step.spec, step.history)
+
+
+@SETTINGS
+@given(specs(), plots(refusals=True))
+def test_who_decides_alone_never_reads_a_history(spec: DeciderSpec, plot: Plot) -> None:
+    """What SWF shows from the start of the task answered before is enough, if no task was lost."""
+    stage = Stage(spec, 1, 1_000)
+    for step in simulate(spec, plot).steps:
+        part = step.history.events[max(previous(step.history) - 1, 0) :]
+        stage.ask(stage.memories[0], step, part)
+    assert stage.reads == 0
+
+
+def test_a_part_behind_a_gap_that_cannot_be_filled_is_refused() -> None:
+    step = simulate(DeciderSpec(task_list="decide", activity_tasks=[])).steps[0]
+    memory = Memory(1, lambda *_: (), lambda state: begin(step.spec, state, CODEC))
+    assert step.history.execution is not None
+    task = DecisionTask(
+        token="",
+        execution=step.history.execution,
+        workflow_type=WORKFLOW,
+        events=step.history.events[1:],
+        started_event_id=len(step.history),
+    )
+    with pytest.raises(HistoryError, match="follows event 0"):
+        memory.follow(task)
