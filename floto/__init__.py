@@ -33,6 +33,7 @@ from floto.core.tasks import NO_RESULT, Given, Task
 
 if TYPE_CHECKING:
     from floto.adapters.local import LocalSwf
+    from floto.core.replay import Replay, replay
     from floto.runtime.activities import Activities, ActivityError, Canceled, activity, current, generator
     from floto.runtime.connect import UnknownService, connect
     from floto.runtime.decider import Decider
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 
 __version__ = "1.0.0.dev0"
 
-#: Names that bring threads, sockets and files with them: loaded when they are first used, so
-#: that deciding offline needs none of it.
+#: Names that bring threads, sockets and files with them, or that a decider never needs: loaded
+#: when they are first used, so that deciding offline needs none of it.
 _LAZY = {
     "Activities": "runtime.activities",
     "ActivityError": "runtime.activities",
@@ -50,12 +51,14 @@ _LAZY = {
     "Canceled": "runtime.activities",
     "Decider": "runtime.decider",
     "LocalSwf": "adapters.local",
+    "Replay": "core.replay",
     "UnknownService": "runtime.connect",
     "WrongWorkflow": "runtime.run",
     "activity": "runtime.activities",
     "connect": "runtime.connect",
     "current": "runtime.activities",
     "generator": "runtime.activities",
+    "replay": "core.replay",
     "run": "runtime.run",
 }
 
@@ -83,6 +86,7 @@ __all__ = [
     "InstantRetry",
     "LocalSwf",
     "PayloadError",
+    "Replay",
     "Retry",
     "RetryStrategy",
     "Service",
@@ -110,6 +114,7 @@ __all__ = [
     "expand",
     "fold",
     "generator",
+    "replay",
     "run",
 ]
 
