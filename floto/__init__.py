@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from floto.adapters import histories
 from floto.core.codec import Codec
 from floto.core.decide import decide
 from floto.core.errors import (
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from floto.runtime.run import WrongWorkflow, run
     from floto.runtime.worker import ActivityWorker
 
+History.files = histories
 __version__ = "1.0.0.dev0"
 
 #: Names that bring threads, sockets and files with them, or that a decider never needs: loaded

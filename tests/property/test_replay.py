@@ -121,7 +121,7 @@ def test_a_change_in_the_history_is_found_where_it_is(
 @SETTINGS
 @given(specs(), specs(), plots(refusals=True))
 def test_any_history_can_be_replayed_with_any_spec(spec: DeciderSpec, other: DeciderSpec, plot: Plot) -> None:
-    """A spec that had nothing to do with it is held against it, never a crash; decided is what decide says."""
+    """A spec that had nothing to do with it is held against it; what is decided is what decide says."""
     history = simulate(spec, plot).main
     done = replay(other, history)
     for step in done.steps:
