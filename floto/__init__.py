@@ -34,6 +34,7 @@ from floto.core.tasks import NO_RESULT, Given, Task
 
 if TYPE_CHECKING:
     from floto.adapters.local import LocalSwf
+    from floto.core.explain import Explanation, explain
     from floto.core.replay import Replay, replay
     from floto.runtime.activities import Activities, ActivityError, Canceled, activity, current, generator
     from floto.runtime.connect import UnknownService, connect
@@ -52,6 +53,7 @@ _LAZY = {
     "ActivityWorker": "runtime.worker",
     "Canceled": "runtime.activities",
     "Decider": "runtime.decider",
+    "Explanation": "core.explain",
     "LocalSwf": "adapters.local",
     "Replay": "core.replay",
     "UnknownService": "runtime.connect",
@@ -59,6 +61,7 @@ _LAZY = {
     "activity": "runtime.activities",
     "connect": "runtime.connect",
     "current": "runtime.activities",
+    "explain": "core.explain",
     "generator": "runtime.activities",
     "replay": "core.replay",
     "run": "runtime.run",
@@ -77,6 +80,7 @@ __all__ = [
     "Codec",
     "Decider",
     "DeciderSpec",
+    "Explanation",
     "ExponentialBackoff",
     "Failure",
     "FixedDelay",
@@ -114,6 +118,7 @@ __all__ = [
     "current",
     "decide",
     "expand",
+    "explain",
     "fold",
     "generator",
     "replay",
