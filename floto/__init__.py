@@ -34,6 +34,7 @@ from floto.core.tasks import NO_RESULT, Given, Task
 
 if TYPE_CHECKING:
     from floto.adapters.local import LocalSwf
+    from floto.core.compare import Comparison, compare
     from floto.core.explain import Explanation, explain
     from floto.core.replay import Replay, replay
     from floto.runtime.activities import Activities, ActivityError, Canceled, activity, current, generator
@@ -52,6 +53,7 @@ _LAZY = {
     "ActivityError": "runtime.activities",
     "ActivityWorker": "runtime.worker",
     "Canceled": "runtime.activities",
+    "Comparison": "core.compare",
     "Decider": "runtime.decider",
     "Explanation": "core.explain",
     "LocalSwf": "adapters.local",
@@ -59,6 +61,7 @@ _LAZY = {
     "UnknownService": "runtime.connect",
     "WrongWorkflow": "runtime.run",
     "activity": "runtime.activities",
+    "compare": "core.compare",
     "connect": "runtime.connect",
     "current": "runtime.activities",
     "explain": "core.explain",
@@ -78,6 +81,7 @@ __all__ = [
     "Canceled",
     "ChildWorkflow",
     "Codec",
+    "Comparison",
     "Decider",
     "DeciderSpec",
     "Explanation",
@@ -114,6 +118,7 @@ __all__ = [
     "WrongWorkflow",
     "__version__",
     "activity",
+    "compare",
     "connect",
     "current",
     "decide",

@@ -106,7 +106,7 @@ def difference(
     for place in range(max(len(recorded), len(decided))):
         old = recorded[place] if place < len(recorded) else None
         new = decided[place] if place < len(decided) else None
-        if old is None or new is None or _identity(old.decision) != _identity(new):
+        if old is None or new is None or identity(old.decision) != identity(new):
             return _apart(None if old is None else old.decision, new, recorded, decided)
         field = _field(old, new, exact=exact)
         if field is not None:
@@ -155,15 +155,15 @@ def _apart(
     """The difference where one place holds two decisions, or one."""
     gone, come = old, new
     if old is not None and new is not None:
-        lost = _identity(old) not in set(map(_identity, decided))
-        added = _identity(new) not in {_identity(each.decision) for each in recorded}
+        lost = identity(old) not in set(map(identity, decided))
+        added = identity(new) not in {identity(each.decision) for each in recorded}
         if not lost and not added:
             return Difference(ORDER, name_of(old), old, new)
         gone, come = old if lost else None, new if added else None
     return Difference(DECISION, " and ".join(name_of(each) for each in (gone, come) if each), gone, come)
 
 
-def _identity(decision: Decision) -> Hashable:
+def identity(decision: Decision) -> Hashable:
     """What tells a decision from the others of an answer."""
     named_by = _NAMED_BY.get(type(decision))
     return type(decision), named_by and named_by(decision)

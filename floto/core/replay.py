@@ -124,9 +124,6 @@ def replay(spec: DeciderSpec, history: History, codec: TaskCodec = CODEC) -> Rep
 
 
 def _step(number: int, question: Question, events: tuple[Event, ...], decided: tuple[Decision, ...]) -> Step:
-    answered = question.outcome is Outcome.ANSWERED
-    # At SWF's limit of events the rest of an answer is dropped.
-    fitting = decided[: len(question.left)] if question.is_cut else decided
     return Step(
         number=number,
         scheduled=question.scheduled,
@@ -136,7 +133,7 @@ def _step(number: int, question: Question, events: tuple[Event, ...], decided: t
         events=events,
         recorded=tuple(question.left),
         decided=decided,
-        difference=difference(question.left, fitting) if answered else None,
+        difference=question.against(decided),
     )
 
 
@@ -151,6 +148,12 @@ class Question:
     left: list[Recorded] = field(factory=list)
     #: Whether SWF closed the run for its length before all of the answer was carried out.
     is_cut: bool = False
+
+    def against(self, decided: Sequence[Decision]) -> Difference | None:
+        """How what the answer left differs from what is decided; nothing where there is no answer."""
+        if self.outcome is not Outcome.ANSWERED:
+            return None
+        return difference(self.left, decided[: len(self.left)] if self.is_cut else decided)
 
 
 def questions(events: Sequence[Event]) -> list[Question]:

@@ -71,10 +71,10 @@ def _activity(kind: type[ActivityTask], **fixed: Any) -> st.SearchStrategy[Activ
 
 
 @st.composite
-def _task(draw: st.DrawFn, id_: str, before: list[str], depth: int) -> Task:
+def _task(draw: st.DrawFn, id_: str, before: list[str], depth: int, kind: str | None = None) -> Task:
     requires = draw(st.lists(st.sampled_from(before), unique=True, max_size=3)) if before else []
     kinds = ["activity", "activity", "timer", "child", "generator"] if depth else ["activity", "timer"]
-    kind = draw(st.sampled_from(kinds))
+    kind = kind or draw(st.sampled_from(kinds))
     if kind == "timer":
         return Timer(id_=id_, delay_in_seconds=draw(st.integers(0, 5)), requires=requires)
     if kind == "child":
@@ -104,6 +104,18 @@ def specs(draw: st.DrawFn, depth: int = 2, most: int = 6, prefix: str = "t") -> 
     for number in range(draw(st.integers(0, most))):
         tasks.append(draw(_task(f"{prefix}{number}", [task.id_ for task in tasks], depth)))
     return DeciderSpec(task_list="decide", activity_task_list="work", activity_tasks=tasks)
+
+
+@st.composite
+def specs_of_all_kinds(draw: st.DrawFn) -> DeciderSpec:
+    """A valid spec with something of every kind in it, and something that is required."""
+    tasks: list[Task] = []
+    for number, kind in enumerate(
+        draw(st.permutations(["activity", "activity", "timer", "child", "generator"]))
+    ):
+        tasks.append(draw(_task(f"t{number}", [task.id_ for task in tasks], 1, kind)))
+    last = ActivityTask(name="work", version="v1", id_="last", requires=[draw(st.sampled_from(tasks)).id_])
+    return DeciderSpec(task_list="decide", activity_task_list="work", activity_tasks=[*tasks, last])
 
 
 @st.composite
