@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from floto.adapters import histories
 from floto.core.codec import Codec
 from floto.core.decide import decide
 from floto.core.errors import (
@@ -34,29 +35,39 @@ from floto.core.tasks import NO_RESULT, Given, Task
 
 if TYPE_CHECKING:
     from floto.adapters.local import LocalSwf
+    from floto.core.compare import Comparison, compare
+    from floto.core.explain import Explanation, explain
+    from floto.core.replay import Replay, replay
     from floto.runtime.activities import Activities, ActivityError, Canceled, activity, current, generator
     from floto.runtime.connect import UnknownService, connect
     from floto.runtime.decider import Decider
     from floto.runtime.run import WrongWorkflow, run
     from floto.runtime.worker import ActivityWorker
 
+History.files = histories
 __version__ = "1.0.0.dev0"
 
-#: Names that bring threads, sockets and files with them: loaded when they are first used, so
-#: that deciding offline needs none of it.
+#: Names that bring threads, sockets and files with them, or that a decider never needs: loaded
+#: when they are first used, so that deciding offline needs none of it.
 _LAZY = {
     "Activities": "runtime.activities",
     "ActivityError": "runtime.activities",
     "ActivityWorker": "runtime.worker",
     "Canceled": "runtime.activities",
+    "Comparison": "core.compare",
     "Decider": "runtime.decider",
+    "Explanation": "core.explain",
     "LocalSwf": "adapters.local",
+    "Replay": "core.replay",
     "UnknownService": "runtime.connect",
     "WrongWorkflow": "runtime.run",
     "activity": "runtime.activities",
+    "compare": "core.compare",
     "connect": "runtime.connect",
     "current": "runtime.activities",
+    "explain": "core.explain",
     "generator": "runtime.activities",
+    "replay": "core.replay",
     "run": "runtime.run",
 }
 
@@ -71,8 +82,10 @@ __all__ = [
     "Canceled",
     "ChildWorkflow",
     "Codec",
+    "Comparison",
     "Decider",
     "DeciderSpec",
+    "Explanation",
     "ExponentialBackoff",
     "Failure",
     "FixedDelay",
@@ -84,6 +97,7 @@ __all__ = [
     "InstantRetry",
     "LocalSwf",
     "PayloadError",
+    "Replay",
     "Retry",
     "RetryStrategy",
     "Service",
@@ -106,12 +120,15 @@ __all__ = [
     "WrongWorkflow",
     "__version__",
     "activity",
+    "compare",
     "connect",
     "current",
     "decide",
     "expand",
+    "explain",
     "fold",
     "generator",
+    "replay",
     "run",
 ]
 

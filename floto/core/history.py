@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from attrs import field, frozen
 
@@ -18,6 +18,23 @@ def _events(events: Iterable[Event]) -> tuple[Event, ...]:
     return tuple(events)
 
 
+class PathLike(Protocol):
+    """What names a file, such as a ``pathlib.Path``."""
+
+    def __fspath__(self) -> str:
+        """The name as text."""
+
+
+class Files(Protocol):
+    """Reads and writes saved histories; the core itself does no I/O."""
+
+    def load(self, *paths: str | PathLike) -> History:
+        """The history that these files hold. Raises ``HistoryError``."""
+
+    def save(self, history: History, path: str | PathLike) -> None:
+        """Write a history to a file."""
+
+
 @frozen
 class History:
     """The events of one run from the first, in order; raises ``HistoryError`` if one is missing.
@@ -28,6 +45,10 @@ class History:
 
     events: tuple[Event, ...] = field(converter=_events, repr=lambda events: f"<{len(events)} events>")
     execution: WorkflowExecution | None = None
+    #: Where it was read from a file that is cut off: what is missing. Empty for a whole one.
+    cut: str = field(default="", eq=False)
+    #: How files are read and written; the package gives it to the core.
+    files: ClassVar[Files]
 
     def __attrs_post_init__(self) -> None:
         for expected, event in enumerate(self.events, start=1):
@@ -45,6 +66,21 @@ class History:
             )
         read = wire.events_from_swf(events)
         return cls(sorted(read, key=lambda event: event.id), execution)
+
+    @classmethod
+    def load(cls, *paths: str | PathLike) -> History:
+        """Read a saved history: what boto3 or the AWS CLI answered, or ``save`` wrote.
+
+        A list of events, a page, one event or page a line, in any order, plain or gzip;
+        the pages of a run may be in several files. Where a file is cut off, it is read
+        to the last whole decision, and ``cut`` says so. Raises ``HistoryError`` naming
+        the place.
+        """
+        return cls.files.load(*paths)
+
+    def save(self, path: str | PathLike) -> None:
+        """Write this history to a file that ``load`` reads; packed where its name ends in ``.gz``."""
+        self.files.save(self, path)
 
     def to_swf(self) -> list[dict[str, Any]]:
         """SWF's event dicts, as boto3 gives them."""

@@ -74,11 +74,19 @@ def _activity(kind: type[ActivityTask], **fixed: Any) -> st.SearchStrategy[Activ
 
 
 @st.composite
-def _task(draw: st.DrawFn, id_: str, before: list[str], depth: int, *, generators: bool = True) -> Task:
+def _task(
+    draw: st.DrawFn,
+    id_: str,
+    before: list[str],
+    depth: int,
+    kind: str | None = None,
+    *,
+    generators: bool = True,
+) -> Task:
     requires = draw(st.lists(st.sampled_from(before), unique=True, max_size=3)) if before else []
     kinds = ["activity", "activity", "timer", "signal", *(["child"] if depth else [])]
     kinds += ["generator"] if depth and generators else []
-    kind = draw(st.sampled_from(kinds))
+    kind = kind or draw(st.sampled_from(kinds))
     if kind == "timer":
         return Timer(id_=id_, delay_in_seconds=draw(st.integers(0, 5)), requires=requires)
     if kind == "signal":
@@ -135,6 +143,18 @@ def specs(draw: st.DrawFn, depth: int = 2, most: int = 6, prefix: str = "t") -> 
         on_failure=draw(_clean_up(f"{prefix}f", depth)),
         on_cancel=draw(_clean_up(f"{prefix}x", depth)),
     )
+
+
+@st.composite
+def specs_of_all_kinds(draw: st.DrawFn) -> DeciderSpec:
+    """A valid spec with something of every kind in it, and something that is required."""
+    tasks: list[Task] = []
+    for number, kind in enumerate(
+        draw(st.permutations(["activity", "activity", "timer", "signal", "child", "generator"]))
+    ):
+        tasks.append(draw(_task(f"t{number}", [task.id_ for task in tasks], 1, kind)))
+    last = ActivityTask(name="work", version="v1", id_="last", requires=[draw(st.sampled_from(tasks)).id_])
+    return DeciderSpec(task_list="decide", activity_task_list="work", activity_tasks=[*tasks, last])
 
 
 @st.composite

@@ -1,0 +1,226 @@
+"""The events in JSON text that comes in pieces, one at a time, however they are wrapped.
+
+Lists, lists of pages, pages and single events may follow one another, on lines or not.
+Only one value of an object is decoded at a time and what no history has is dropped or
+refused, so memory is bounded by the limits here and not by the file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from attrs import frozen
+
+from floto.adapters.histories.text import Cut
+from floto.core.errors import HistoryError
+from floto.core.identifiers import shown
+
+#: Characters of one value inside an event; SWF's texts have 32,768, and an event few of them.
+VALUE_LIMIT = 1 << 20
+#: Characters of a spec beside the events.
+SPEC_LIMIT = 1 << 23
+#: Fields of one object; events and pages have four.
+FIELDS_LIMIT = 16
+#: Objects and lists of one file.
+VALUES_LIMIT = 1_000_000
+#: Lists in lists: a file holds pages, a page its events.
+DEPTH_LIMIT = 4
+_SPACES = re.compile(r"[ \t\r\n]*")
+_EVENTS, _SPEC, _ATTRIBUTES = "events", "spec", "EventAttributes"
+_KEPT = frozenset({"eventId", "eventTimestamp", "eventType", "execution", "domain", _SPEC})
+
+
+@frozen
+class Found:
+    """An object, where it stands, and how many characters it takes."""
+
+    value: dict[str, Any]
+    place: str
+    size: int
+
+
+def _refuse(name: str) -> NoReturn:
+    msg = f"{name} is not JSON"
+    raise ValueError(msg)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+def objects(pieces: Iterator[str], where: str) -> Iterator[Found]:
+    """Every object of a text that is not inside another, but for the events of pages.
+
+    A page is found after its events, without them. Raises ``HistoryError`` for what is
+    not JSON, and ``Cut`` where the text ends too early.
+    """
+    text = _Text(pieces, where)
+    while text.peek():
+        yield from _value(text, 0)
+        if text.peek() == ",":
+            text.take(",")
+
+
+def _value(text: _Text, depth: int) -> Iterator[Found]:
+    first = text.peek()
+    text.count_value()
+    if depth > DEPTH_LIMIT:
+        text.fail(f"lists in lists, {depth} deep, are no history")
+    if first == "[":
+        text.take("[")
+        yield from _items(text, depth)
+    elif first == "{":
+        yield from _object(text, depth)
+    elif not first:
+        raise Cut(text.cut)
+    else:
+        text.fail(f"here stands no event: {text.glimpse()}")
+
+
+def _items(text: _Text, depth: int) -> Iterator[Found]:
+    if text.peek() == "]":
+        text.take("]")
+        return
+    while True:
+        yield from _value(text, depth + 1)
+        if text.take(",]") == "]":
+            return
+
+
+def _object(text: _Text, depth: int) -> Iterator[Found]:
+    place, began = text.place, text.offset
+    value: dict[str, Any] = {}
+    text.take("{")
+    fields = 0
+    while fields or text.peek() != "}":
+        fields += 1
+        if fields > FIELDS_LIMIT:
+            text.fail(f"an object of more than {FIELDS_LIMIT} fields is no event and no page of a history")
+        key = text.decode()
+        text.take(":")
+        if key == _EVENTS and text.peek() == "[":
+            text.take("[")
+            yield from _items(text, depth + 1)
+        else:
+            found = text.decode(SPEC_LIMIT if key == _SPEC else VALUE_LIMIT)
+            if key in _KEPT or (isinstance(key, str) and key.endswith(_ATTRIBUTES)):
+                value[key] = found
+        if text.take(",}") == "}":
+            break
+    else:
+        text.take("}")
+    yield Found(value, place, text.offset - began)
+
+
+class _Text:
+    """A window on text that comes in pieces."""
+
+    def __init__(self, pieces: Iterator[str], where: str) -> None:
+        self._pieces, self._where = pieces, where
+        self._window, self._at = "", 0
+        #: Lines begun, characters read and lists and objects seen before the window.
+        self._lines, self._dropped, self._values = 1, 0, 0
+        self._is_over = False
+
+    @property
+    def offset(self) -> int:
+        """How many characters were read."""
+        return self._dropped + self._at
+
+    @property
+    def place(self) -> str:
+        """Where reading stands."""
+        line = self._lines + self._window.count("\n", 0, self._at)
+        return f"{self._where}, line {line}"
+
+    @property
+    def cut(self) -> str:
+        """That there should be more."""
+        line = self._lines + self._window.count("\n")
+        return f"it is cut off in line {line}"
+
+    def count_value(self) -> None:
+        """Note another list or object; a file full of empty ones would never come to an end."""
+        self._values += 1
+        if self._values > VALUES_LIMIT:
+            self.fail(f"more than {VALUES_LIMIT:,} lists and objects are no history")
+
+    def fail(self, problem: str) -> NoReturn:
+        """Raise for what stands here."""
+        raise HistoryError(None, f"{self.place}: {problem}")
+
+    def glimpse(self) -> str:
+        """The next few characters."""
+        return shown(self._window[self._at : self._at + 40])
+
+    def peek(self) -> str:
+        """The next character that is no space; empty at the end."""
+        while True:
+            # There is always a match, if an empty one.
+            self._at = _SPACES.match(self._window, self._at).end()  # type: ignore[union-attr]
+            if self._at < len(self._window):
+                return self._window[self._at]
+            if not self._more(VALUE_LIMIT):
+                return ""
+
+    def take(self, expected: str) -> str:
+        """Step over the next character, which must be one of those expected."""
+        found = self.peek()
+        if not found:
+            raise Cut(self.cut)
+        if found not in expected:
+            self.fail(f"expected {' or '.join(expected)}, not {self.glimpse()}")
+        self._at += 1
+        return found
+
+    def decode(self, limit: int = VALUE_LIMIT) -> Any:
+        """The value that stands here, of so many characters at most."""
+        self.peek()
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._window, self._at)
+            except RecursionError:
+                self.fail("values are nested too deep")
+            except ValueError as error:
+                if self._more(limit):
+                    continue
+                self._explain(error)
+            # A number may go on in the next piece.
+            if end < len(self._window) or not self._more(limit):
+                self._at = end
+                return value
+
+    def _explain(self, error: ValueError) -> NoReturn:
+        """Nothing more comes: the text was cut off, or never was JSON."""
+        if isinstance(error, json.JSONDecodeError):
+            rest = self._window[error.pos :].strip()
+            half = _HALF.fullmatch(rest) or any(word.startswith(rest) for word in _WORDS)
+            if (
+                half
+                or error.msg.startswith("Unterminated")
+                or ("escape" in error.msg and len(rest) < _ESCAPE)
+            ):
+                raise Cut(self.cut) from None
+        problem = getattr(error, "msg", None) or str(error)
+        self.fail(f"this is not JSON ({problem}): {self.glimpse()}")
+
+    def _more(self, limit: int) -> bool:
+        """Read on; False at the end."""
+        if self._is_over:
+            return False
+        if len(self._window) - self._at > limit:
+            self.fail(f"a value of more than {limit:,} characters; SWF has none")
+        piece = next(self._pieces, None)
+        if piece is None:
+            self._is_over = True
+            return False
+        self._lines += self._window.count("\n", 0, self._at)
+        self._dropped += self._at
+        self._window, self._at = self._window[self._at :] + piece, 0
+        return True
+
+
+#: What can be left of a value where a text ends too early.
+_HALF, _WORDS, _ESCAPE = re.compile(r"[-+.eE0-9,]*"), ("true", "false", "null"), len("\\uffff")

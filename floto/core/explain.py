@@ -1,0 +1,288 @@
+"""Why each task stands where it stands, at any moment of a saved history.
+
+A condition says what has to happen for a task to move on; where a condition is another
+task, that task's own conditions are behind it, which makes a small tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from floto.core.attempts import Attempt, attempts, moment_of
+from floto.core.errors import HistoryError
+from floto.core.failures import failure_of
+from floto.core.fold import fold
+from floto.core.history import History
+from floto.core.identifiers import shown
+from floto.core.limits import OPEN_LIMIT
+from floto.core.progress import Exhausted, Progress, Rest, begin, look_at
+from floto.core.specs import CODEC, DeciderSpec
+from floto.core.state import EMPTY, Item, Kind, State, Status
+from floto.core.tasks import NO_RESULT, Task, TaskCodec
+from floto.core.wire import type_name
+
+
+class Standing(StrEnum):
+    """Where a task stands."""
+
+    DONE = "done"
+    RUNNING = "running"
+    #: SWF has it, and no worker yet.
+    QUEUED = "queued"
+    RETRYING = "waiting for its retry"
+    WAITING = "waiting"
+    #: The next decision starts it.
+    DUE = "due"
+    FAILED = "failed"
+    #: The run ends, or has ended, without it.
+    DROPPED = "not to be run"
+
+
+class Cause(StrEnum):
+    """What a condition is about, as the sentence that says it."""
+
+    REQUIRES = "{task} has to complete"
+    GENERATOR = "generator {task} has to return its tasks"
+    BLOCKED = "blocked by the failure of {task}: {detail}"
+    RETRY = "{detail} is due at {at}"
+    WORKER = "it has to be taken up; SWF has had it since {at}{detail}"
+    WORK = "it has to end; it runs since {at}{detail}"
+    TIMER = "its time has to pass, at {at}"
+    DECIDER = "a decider has to answer the decision task of event {detail}"
+    ROOM = "something has to end first: SWF lets {detail} be open"
+    CANCEL_REQUESTED = "the run was asked to cancel at {at}, so nothing more is started"
+    FAILING = "the run fails because {task} failed: {detail}"
+    CLOSED = "the run closed at {at} ({detail})"
+
+
+@frozen
+class Condition:
+    """One thing that keeps a task from moving on."""
+
+    cause: Cause
+    #: The other task it is about, if it is about one.
+    task: str = ""
+    at: datetime | None = None
+    detail: str = ""
+
+    def __str__(self) -> str:
+        """One sentence."""
+        at = "" if self.at is None else f"{self.at:%Y-%m-%d %H:%M:%S}"
+        return self.cause.value.format(task=self.task, at=at, detail=self.detail)
+
+
+@frozen
+class Explained:
+    """One task at one moment."""
+
+    task: str
+    standing: Standing
+    attempts: tuple[Attempt, ...]
+    #: All of them have to come true for the task to move on; none where it is done or has failed.
+    conditions: tuple[Condition, ...] = ()
+    #: What a task that is done passes on, or the message of one that has failed.
+    result: Any = None
+
+    def __str__(self) -> str:
+        """One line, without the conditions."""
+        tries = f", attempt {len(self.attempts)}" if len(self.attempts) > 1 else ""
+        told = self.standing in (Standing.DONE, Standing.FAILED) and self.result is not NO_RESULT
+        return f"{self.task}: {self.standing}{tries}{f': {shown(self.result)}' if told else ''}"
+
+
+@frozen
+class Explanation:
+    """Every task of a run at one moment, those that generators had returned among them."""
+
+    #: The last event that had happened.
+    event_id: int
+    tasks: Mapping[str, Explained]
+
+    def __getitem__(self, id_: str) -> Explained:
+        """One task; raises ``HistoryError`` where there was none of that id."""
+        if id_ in self.tasks:
+            return self.tasks[id_]
+        known = shown(", ".join(self.tasks))
+        raise HistoryError(None, f"at event {self.event_id} there was no task {id_!r}; there were: {known}")
+
+    def roots(self, id_: str) -> tuple[Explained, ...]:
+        """The tasks at which a waiting task's waiting begins: they do not wait for others themselves."""
+        found: dict[str, Explained] = {}
+        seen = {id_}
+        todo = [id_]
+        while todo:
+            task = self[todo.pop()]
+            others = [condition.task for condition in task.conditions if condition.cause in _OF_TASKS]
+            if not others and task.task != id_:
+                found[task.task] = task
+            todo += [other for other in reversed(others) if other not in seen]
+            seen.update(others)
+        return tuple(found.values())
+
+    def why(self, id_: str) -> str:
+        """Text for a person: the task, its attempts and its conditions, each down to its root."""
+        return "\n".join(self._lines(self[id_]))
+
+    def __str__(self) -> str:
+        """A line for each task, and one for each of its conditions."""
+        lines = [f"after event {self.event_id}, times in UTC:"]
+        for task in self.tasks.values():
+            lines += [str(task), *(f"  {condition}" for condition in task.conditions)]
+        return "\n".join(lines)
+
+    def _lines(self, task: Explained) -> Iterator[str]:
+        yield str(task)
+        yield from (f"  {attempt}" for attempt in task.attempts)
+        for condition in task.conditions:
+            yield f"  {condition}"
+            if condition.cause in _OF_TASKS:
+                yield from (f"    {line}" for line in self._behind(condition.task))
+
+    def _behind(self, id_: str) -> Iterator[str]:
+        task = self[id_]
+        yield str(task)
+        roots = self.roots(id_)
+        yield from (f"  {line}" for line in map(str, () if roots else task.conditions))
+        for root in roots[:_SHOWN]:
+            yield f"  in the end, {root}"
+            yield from (f"    {condition}" for condition in root.conditions)
+        if len(roots) > _SHOWN:
+            yield f"  and {len(roots) - _SHOWN} more"
+
+
+_OF_TASKS = (Cause.REQUIRES, Cause.GENERATOR)
+_SHOWN = 5
+
+
+def explain(
+    spec: DeciderSpec, history: History, at: int | None = None, codec: TaskCodec = CODEC
+) -> Explanation:
+    """Where every task stood after the event ``at`` (by default the last), and why.
+
+    Raises ``HistoryError`` for a history that cannot have happened, and ``SpecError``
+    where a retry strategy answers what is no delay.
+    """
+    event_id = len(history) if at is None else at
+    if not 1 <= event_id <= len(history):
+        raise HistoryError(None, f"there is no event {event_id}; this history has {len(history):,}")
+    state = fold(history.events[:event_id], evolve(EMPTY, execution=history.execution))
+    moment = _Moment(begin(spec, state, codec), history, _retry_timers(state))
+    tasks = moment.progress.plan.tasks
+    found = [moment.explained(position, task) for position, task in enumerate(tasks)]
+    return Explanation(event_id, {each.task: each for each in found})
+
+
+def _retry_timers(state: State) -> dict[str, Item]:
+    """The timer that each task waits for before its retry."""
+    timers = [state.items[key] for key in state.opened.values() if key[0] is Kind.TIMER]
+    # A task's own timer carries no control.
+    return {item.opened.data.control: item for item in timers if item.opened and item.opened.data.control}
+
+
+@frozen
+class _Moment:
+    """What all tasks are explained from."""
+
+    progress: Progress
+    history: History
+    timers: dict[str, Item] = field(repr=False)
+
+    def explained(self, position: int, task: Task) -> Explained:
+        """One task."""
+        state = self.progress.state
+        item = state.items.get(task.key)
+        told = attempts(item, self.history.events)
+        look = look_at(task, state, self.progress.seed)
+        if isinstance(look, Exhausted) or position in self.progress.exhausted:
+            # A generator may have worked, and its result be no use.
+            message = look.message if isinstance(look, Exhausted) else self.progress.exhausted[position]
+            return Explained(task.id_, Standing.FAILED, told, result=message)
+        if look is Rest.DONE and item is not None:
+            return Explained(task.id_, Standing.DONE, told, result=task.result(item))
+        if look is Rest.IN_FLIGHT and item is not None:
+            standing, conditions = self._in_flight(task, item)
+        else:
+            standing, conditions = self._not_started(position, task)
+        return Explained(task.id_, standing, told, tuple(conditions))
+
+    def _in_flight(self, task: Task, item: Item) -> _Why:
+        if self.progress.state.closed is not None:
+            return Standing.DROPPED, self._ending()
+        if not item.is_open:
+            timer = self.timers.get(task.id_)
+            due = [] if timer is None else [_retry(task, item, timer)]
+            return (Standing.DROPPED if self._ending() else Standing.RETRYING), [*due, *self._ending()]
+        if item.key[0] is Kind.TIMER:
+            return Standing.RUNNING, [Condition(Cause.TIMER, at=_due(item))]
+        if item.status is Status.SCHEDULED:
+            task_list = getattr(item.opened.data, "task_list", None) if item.opened else None
+            detail = "" if task_list is None else f", on task list {task_list.name}"
+            return Standing.QUEUED, [Condition(Cause.WORKER, at=moment_of(item.opened), detail=detail)]
+        identity = getattr(item.started.data, "identity", None) if item.started else None
+        detail = f", with worker {identity}" if identity else ""
+        return Standing.RUNNING, [Condition(Cause.WORK, at=moment_of(item.started), detail=detail)]
+
+    def _not_started(self, position: int, task: Task) -> _Why:
+        needed = [self._required(other) for other in self.progress.plan.requires[position]]
+        conditions = [condition for condition in needed if condition is not None]
+        ending = self._ending(besides={condition.task for condition in conditions})
+        if ending or any(condition.cause is Cause.BLOCKED for condition in conditions):
+            return Standing.DROPPED, [*conditions, *ending]
+        if conditions:
+            return Standing.WAITING, conditions
+        return Standing.DUE, [*self._room(task), *self._decider()]
+
+    def _required(self, position: int) -> Condition | None:
+        """What a requirement still lacks."""
+        progress = self.progress
+        id_ = progress.plan.tasks[position].id_
+        if position in progress.exhausted:
+            return Condition(Cause.BLOCKED, id_, detail=progress.exhausted[position])
+        if position in progress.done:
+            return None
+        return Condition(Cause.GENERATOR if position in progress.plan.generators else Cause.REQUIRES, id_)
+
+    def _ending(self, besides: Collection[str] = ()) -> list[Condition]:
+        """Why nothing more is started, if so; ``besides`` are tasks that were named already."""
+        state, progress = self.progress.state, self.progress
+        if state.closed is not None:
+            return [Condition(Cause.CLOSED, at=state.closed.at, detail=type_name(state.closed.data))]
+        if state.cancel_requested is not None:
+            return [Condition(Cause.CANCEL_REQUESTED, at=state.cancel_requested.at)]
+        failed = [(progress.plan.tasks[position].id_, text) for position, text in progress.exhausted.items()]
+        return [Condition(Cause.FAILING, id_, detail=text) for id_, text in failed if id_ not in besides]
+
+    def _room(self, task: Task) -> Iterator[Condition]:
+        kind = task.key[0]
+        if self.progress.state.open_count.get(kind, 0) >= OPEN_LIMIT:
+            yield Condition(Cause.ROOM, detail=f"{OPEN_LIMIT:,} of its kind ({kind})")
+
+    def _decider(self) -> Iterator[Condition]:
+        asked = self.progress.state.decision_tasks
+        event = asked.started or asked.scheduled
+        if event is not None:
+            yield Condition(Cause.DECIDER, detail=str(event.id))
+
+
+_Why = tuple[Standing, list[Condition]]
+
+
+def _retry(task: Task, item: Item, timer: Item) -> Condition:
+    most = getattr(task.retry_strategy, "retries", None)
+    last = failure_of(item.failures[-1])
+    number = sum(failure_of(event).status is not Status.REFUSED for event in item.failures)
+    detail = f"retry {number}" if most is None else f"retry {number} of {most}"
+    if last.status is Status.REFUSED:
+        detail = f"another try after SWF refused it ({last.reason})"
+    return Condition(Cause.RETRY, at=_due(timer), detail=detail)
+
+
+def _due(timer: Item) -> datetime | None:
+    if timer.opened is None:
+        return None
+    return timer.opened.at + timedelta(seconds=int(timer.opened.data.start_to_fire_timeout))

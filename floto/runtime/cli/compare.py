@@ -1,0 +1,61 @@
+"""The command ``floto compare``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from floto.core.compare import Compared, Verdict, compare
+from floto.core.history import History
+from floto.runtime.cli.saved import (
+    difference_as_json,
+    divergence_as_json,
+    echo_json,
+    histories_argument,
+    json_option,
+    read_each,
+)
+from floto.runtime.loading import load_spec
+
+
+@click.command("compare")
+@click.argument("old")
+@click.argument("new")
+@histories_argument
+@json_option
+def compare_command(old: str, new: str, histories: tuple[str, ...], *, as_json: bool) -> int:
+    """Say what the spec NEW would have decided otherwise than OLD in saved histories.
+
+    For runs in flight, also whether NEW may be deployed. Exits with 0 if nothing changes,
+    1 if something does, 2 if a history cannot be read.
+    """
+    before, after = load_spec(old), load_spec(new)
+    totals: Counter[Verdict] = Counter()
+
+    def read(path: Path, history: History) -> bool:
+        found = compare(before, after, [history]).histories[0]
+        totals[found.verdict] += 1
+        if as_json:
+            echo_json({"file": str(path), **_plain(found)})
+        else:
+            click.echo("\n  ".join(f"{path}: {found}".splitlines()))
+        return found.verdict is Verdict.SAME and found.is_safe
+
+    code = read_each(histories, read)
+    if not as_json:
+        told = [f"{count} {verdict}" for verdict in Verdict if (count := totals[verdict])]
+        click.echo(f"{totals.total()} histories: {', '.join(told) or 'none could be read'}")
+    return code
+
+
+def _plain(found: Compared) -> dict[str, object]:
+    return {
+        "verdict": str(found.verdict),
+        "divergence": divergence_as_json(found.divergence),
+        "stranger": divergence_as_json(found.stranger),
+        "in_flight": found.is_open,
+        "safe": found.is_safe,
+        "next": difference_as_json(found.next),
+    }

@@ -1,0 +1,111 @@
+"""The command ``floto replay``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from floto.core.decisions import Decision
+from floto.core.difference import name_of
+from floto.core.history import History
+from floto.core.recorded import Recorded
+from floto.core.replay import Outcome, Replay, Step, replay
+from floto.core.specs import DeciderSpec
+from floto.core.wire import type_name
+from floto.runtime.cli.codes import DONE, FAILED
+from floto.runtime.cli.saved import (
+    divergence_as_json,
+    echo_json,
+    histories_argument,
+    json_option,
+    read_each,
+    read_one,
+)
+from floto.runtime.loading import load_spec
+
+
+@click.command("replay")
+@click.argument("spec")
+@histories_argument
+@json_option
+@click.option("--step", "walks", is_flag=True, help="Walk through the decisions of one history.")
+def replay_command(spec: str, histories: tuple[str, ...], *, as_json: bool, walks: bool) -> int:
+    """Decide saved histories again by SPEC, and say where they first differ.
+
+    HISTORY is a file, or a directory of them: what boto3 or the AWS CLI answers, or what
+    was saved with floto. Exits with 0 if all agree, 1 if one differs, 2 if one cannot be read.
+    """
+    loaded = load_spec(spec)
+    if walks:
+        return _walk(loaded, histories)
+
+    def read(path: Path, history: History) -> bool:
+        done = replay(loaded, history)
+        if as_json:
+            found = divergence_as_json(done.divergence)
+            cut = history.cut or None
+            echo_json({"file": str(path), "steps": len(done.steps), "divergence": found, "cut": cut})
+        else:
+            click.echo(f"{path}: {done.divergence or f'agrees in {len(done.steps)} steps'}")
+        return done.divergence is None
+
+    return read_each(histories, read)
+
+
+def _walk(spec: DeciderSpec, histories: Sequence[str]) -> int:
+    if len(histories) != 1:
+        msg = "--step walks through one history at a time"
+        raise click.UsageError(msg)
+    done = replay(spec, read_one(histories[0]))
+    if done.steps:
+        _show_steps(done)
+    click.echo(str(done.divergence or "the history agrees with the spec"))
+    return DONE if done.divergence is None else FAILED
+
+
+_KEYS = "Enter: next, b: back, d: the first difference, a number: that step, q: quit"
+
+
+def _show_steps(done: Replay) -> None:
+    number = 1
+    while True:
+        click.echo("\n".join(_lines(done.steps[number - 1], len(done.steps))))
+        key = click.prompt(_KEYS, default="", show_default=False, prompt_suffix=" > ", err=True).strip()
+        if key == "q" or (not key and number == len(done.steps)):
+            return
+        number = min(max(_step(key, number, done), 1), len(done.steps))
+
+
+def _step(key: str, number: int, done: Replay) -> int:
+    """The step that a key leads to; where it leads nowhere, the same."""
+    if key.isdecimal():
+        return int(key[:9])
+    first = done.divergence.step if done.divergence else number
+    return {"": number + 1, "b": number - 1, "d": first}.get(key, number)
+
+
+def _lines(step: Step, steps: int) -> Iterator[str]:
+    yield ""
+    yield f"step {step.number} of {steps}, {_when(step)}"
+    yield from (f"  new     {event.id:>6} {type_name(event.data)}" for event in step.events)
+    yield from (f"  decided {each.event_id:>6} {_recorded(each)}" for each in step.recorded)
+    if step.outcome is not Outcome.ANSWERED or step.difference is not None:
+        yield from (f"  now            {_sentence(decision)}" for decision in step.decided or (None,))
+    if step.outcome is Outcome.ANSWERED:
+        yield f"  {step.difference or 'the same would be decided now'}"
+
+
+def _when(step: Step) -> str:
+    if step.outcome is Outcome.OPEN:
+        return f"asked by event {step.started} and not answered"
+    return f"{step.outcome} by event {step.ended}"
+
+
+def _recorded(each: Recorded) -> str:
+    return name_of(each.decision) + (f", refused by SWF: {each.cause}" if each.cause else "")
+
+
+def _sentence(decision: Decision | None) -> str:
+    return "nothing" if decision is None else name_of(decision)

@@ -1,0 +1,103 @@
+"""Saved histories that a command names: files and directories of them, read one after another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+from rich.console import Console
+from rich.progress import track
+
+from floto.core.decisions import DECISION_TYPES
+from floto.core.difference import Difference
+from floto.core.errors import HistoryError
+from floto.core.history import History
+from floto.core.replay import Divergence
+from floto.core.wire import decision_to_swf, write
+from floto.runtime.cli.codes import DONE, FAILED, USAGE
+
+#: What the files of a directory are called that are read as histories.
+_ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+
+#: The argument of every command that reads saved histories.
+histories_argument = click.argument("histories", nargs=-1, required=True, metavar="HISTORY...")
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+
+
+def read_each(names: Sequence[str], read: Callable[[Path, History], bool], *, quiet: bool = False) -> int:
+    """Hand each history to ``read``, which says whether all is well; the exit code of the command.
+
+    A file that cannot be read is told on stderr, and the others are read all the same.
+    """
+    console = Console(stderr=True)
+    files = list(_files(names))
+    worst = DONE
+    bar = track(files, "histories", console=console, transient=True, disable=quiet or not console.is_terminal)
+    for path in bar:
+        try:
+            history = History.load(path)
+            warn_if_cut(history)
+            worst = max(worst, DONE if read(path, history) else FAILED)
+        except HistoryError as error:
+            click.echo(f"floto: {_named(path, error)}", err=True)
+            worst = USAGE
+    return worst
+
+
+def read_one(name: str) -> History:
+    """One saved history. Raises ``HistoryError``."""
+    history = History.load(name)
+    warn_if_cut(history)
+    return history
+
+
+def warn_if_cut(history: History) -> None:
+    """Say what is missing of a file that is cut off."""
+    if history.cut:
+        click.echo(f"floto: {history.cut}", err=True)
+
+
+def _named(path: Path, error: HistoryError) -> str:
+    return str(error) if str(path) in str(error) else f"{path}: {error}"
+
+
+def _files(names: Sequence[str]) -> Iterator[Path]:
+    for path in map(Path, names):
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(each for each in path.iterdir() if each.is_file() and each.name.endswith(_ENDINGS))
+        if not found:
+            raise HistoryError(None, f"{path}: no file in it ends like a history ({', '.join(_ENDINGS)})")
+        yield from found
+
+
+def echo_json(value: Any) -> None:
+    """Print one line of JSON."""
+    click.echo(json.dumps(value))
+
+
+def difference_as_json(found: Difference | None) -> dict[str, Any] | None:
+    """A difference for programs."""
+    if found is None:
+        return None
+    values = {"recorded": plain(found.recorded), "decided": plain(found.decided)}
+    return {"field": found.field, "decision": found.what, **values, "text": str(found)}
+
+
+def divergence_as_json(found: Divergence | None) -> dict[str, Any] | None:
+    """A divergence for programs."""
+    if found is None:
+        return None
+    return {"step": found.step, "event": found.event_id, **(difference_as_json(found.difference) or {})}
+
+
+def plain(value: Any) -> Any:
+    """A value of a decision as JSON has it, a decision as SWF does."""
+    if type(value).__name__ in DECISION_TYPES:
+        return decision_to_swf(value)
+    return write(value) if attrs.has(type(value)) else value

@@ -1,0 +1,205 @@
+"""The commands that read saved histories, as real processes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from floto import ActivityTask, DeciderSpec, FixedDelay, History
+from tests.property.simulator import Plot, simulate
+
+ROOT = Path(__file__).parents[2]
+FIRST = ActivityTask(id_="first", name="work", version="v1", retry_strategy=FixedDelay(5, 3))
+SECOND = ActivityTask(id_="second", name="work", version="v1", requires=["first"])
+SPEC = DeciderSpec(activity_tasks=[FIRST, SECOND], activity_task_list="work")
+OTHER = evolve(SPEC, activity_tasks=[FIRST, evolve(SECOND, input={"title": "Monday"})])
+
+
+def failing_once() -> History:
+    runs = (simulate(SPEC, Plot(outcomes=number)).main for number in range(1, 999))
+    return next(run for run in runs if _names(run).count("ActivityTaskFailed") == 1)
+
+
+def _names(history: History) -> list[str]:
+    return [type(event.data).__name__ for event in history]
+
+
+HISTORY = failing_once()
+FAILED_AT = _names(HISTORY).index("ActivityTaskFailed") + 1
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path) -> None:
+    (tmp_path / "spec.json").write_text(SPEC.to_json())
+    (tmp_path / "other.json").write_text(OTHER.to_json())
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    HISTORY.save(runs / "a.json")
+    simulate(SPEC).main.save(runs / "b.json.gz")
+    (runs / "notes.txt").write_text("no history")
+
+
+def command(cwd: Path, *arguments: str, keys: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "floto", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        input=keys,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def test_replay_says_that_all_agree(tmp_path: Path) -> None:
+    done = command(tmp_path, "replay", "spec.json", "runs")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = done.stdout.splitlines()
+    assert first.startswith("runs/a.json: agrees in ")
+    assert second == "runs/b.json.gz: agrees in 3 steps"
+
+
+def test_replay_says_where_they_differ_as_text_and_as_json(tmp_path: Path) -> None:
+    done = command(tmp_path, "replay", "other.json", "runs/b.json.gz")
+    assert done.returncode == 1
+    assert "runs/b.json.gz: step 2 (event 10): ScheduleActivityTask 'second': input was " in done.stdout
+    done = command(tmp_path, "replay", "other.json", "runs", "--json")
+    assert done.returncode == 1
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["file"] for each in told] == ["runs/a.json", "runs/b.json.gz"]
+    found = told[1]["divergence"]
+    assert (found["step"], found["event"], found["field"]) == (2, 10, "input")
+    assert json.loads(found["decided"])["activity_task"] == {"title": "Monday"}
+    done = command(tmp_path, "replay", "spec.json", "runs/a.json", "--json")
+    assert json.loads(done.stdout)["divergence"] is None
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "c.json").write_text("[" * 10**6)
+    done = command(tmp_path, "replay", "other.json", "runs", "nowhere.json")
+    assert done.returncode == 2
+    assert len(done.stdout.splitlines()) == 2
+    assert "runs/c.json, line 1: lists in lists" in done.stderr
+    assert "nowhere.json: No such file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    data = gzip.decompress((tmp_path / "runs" / "b.json.gz").read_bytes())
+    (tmp_path / "cut.json").write_bytes(data[: len(data) * 2 // 3])
+    done = command(tmp_path, "replay", "spec.json", "cut.json")
+    assert done.returncode == 0
+    assert "cut.json: agrees in " in done.stdout
+    assert "it is cut off in line " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("replay", "spec.json"), "Missing argument 'HISTORY...'"),
+        (("replay", "nowhere.json", "runs"), "No such file"),
+        (("replay", "spec.json", "runs", "runs", "--step"), "one history at a time"),
+        (("replay", "spec.json", "empty"), "no file in it"),
+        (
+            ("why", "third", "runs/a.json", "--spec", "spec.json"),
+            "no task 'third'; there were: 'first, second'",
+        ),
+        (("why", "first", "runs/a.json"), "--spec"),
+        (("why", "first", "runs/a.json", "--spec", "spec.json", "--at", "9999"), "there is no event 9999"),
+        (("why", "first", "runs/a.json", "--spec", "spec.json", "--at", "0"), "x>=1"),
+        (("compare", "spec.json", "nowhere.json", "runs"), "No such file"),
+    ],
+)
+def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = command(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_step_walks_forward_and_back(tmp_path: Path) -> None:
+    done = command(tmp_path, "replay", "other.json", "runs/b.json.gz", "--step", keys="\nb\n3\nd\nwhat\nq\n")
+    shown = [line.split(",")[0] for line in done.stdout.splitlines() if line.startswith("step ")]
+    assert [line for line in shown if " of " in line] == [f"step {n} of 3" for n in (1, 2, 1, 3, 2, 2)]
+    assert "ActivityTaskCompleted" in done.stdout
+    assert "ScheduleActivityTask 'second': input was " in done.stdout
+    assert done.returncode == 1
+
+
+def test_step_on_a_terminal(tmp_path: Path) -> None:
+    """What is typed on a terminal is followed; Ctrl-D leaves."""
+    outer, inner = pty.openpty()
+    arguments = [sys.executable, "-m", "floto", "replay", "spec.json", "runs/a.json", "--step"]
+    with subprocess.Popen(
+        arguments,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+    ) as process:
+        os.close(inner)
+        os.write(outer, b"\nb\n\x04")
+        text = b""
+        try:
+            while piece := os.read(outer, 4096):
+                text += piece
+        except OSError:  # the terminal is gone with its process
+            pass
+        assert process.wait(20) == 130
+    os.close(outer)
+    assert text.count(b"step 1 of ") == 2
+    assert text.count(b"step 2 of ") == 1
+
+
+def test_why_tells_what_a_task_waits_for(tmp_path: Path) -> None:
+    asked = ("why", "second", "runs/a.json", "--spec", "spec.json", "--at")
+    done = command(tmp_path, *asked, str(FAILED_AT))
+    assert done.returncode == 0, done.stderr
+    assert "second: waiting\n  first has to complete\n    first: due" in done.stdout
+    started = _names(HISTORY).index("TimerStarted") + 1
+    done = command(tmp_path, *asked, str(started))
+    due = HISTORY.events[started - 1].at.replace(microsecond=0).second + 5
+    assert "    first: waiting for its retry" in done.stdout
+    assert f"retry 1 of 3 is due at 2026-01-01 00:00:{due:02}" in done.stdout
+    done = command(tmp_path, "why", "first", "runs/a.json", "--spec", "spec.json")
+    assert "first: done, attempt 2: {'by': 'first'}\n  attempt 1: failed at " in done.stdout
+
+
+def test_why_takes_the_spec_that_a_run_carries(tmp_path: Path) -> None:
+    value = json.loads(SPEC.to_json())
+    simulate(DeciderSpec(), Plot(input={"decider_spec": value})).main.save(tmp_path / "own.json")
+    done = command(tmp_path, "why", "second", "own.json")
+    assert "second: done" in done.stdout, done.stderr
+
+
+def test_compare_says_what_changes(tmp_path: Path) -> None:
+    done = command(tmp_path, "compare", "spec.json", "spec.json", "runs")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "2 histories: 2 same")
+    done = command(tmp_path, "compare", "spec.json", "other.json", "runs")
+    assert done.returncode == 1
+    assert "different input: step 2 (event 10): ScheduleActivityTask 'second': input was " in done.stdout
+    assert done.stdout.splitlines()[-1] == "2 histories: 2 different input"
+
+
+def test_compare_says_whether_a_run_in_flight_is_safe(tmp_path: Path) -> None:
+    History(HISTORY.events[:FAILED_AT], HISTORY.execution).save(tmp_path / "flying.json")
+    done = command(tmp_path, "compare", "spec.json", "other.json", "flying.json", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["verdict"], told["in_flight"], told["safe"]) == (0, "same", True, True)
+    patient = evolve(SPEC, activity_tasks=[evolve(FIRST, retry_strategy=FixedDelay(60, 3)), SECOND])
+    (tmp_path / "other.json").write_text(patient.to_json())
+    done = command(tmp_path, "compare", "spec.json", "other.json", "flying.json")
+    assert done.returncode == 1
+    assert (
+        "in flight: at once, StartTimer 'floto.retry:first:1': start_to_fire_timeout was '5'" in done.stdout
+    )

@@ -1,0 +1,193 @@
+"""An edit of a spec that changes a decision is found where it does, and no other is."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import pytest
+from attrs import asdict, evolve, frozen
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from floto import ActivityTask, DeciderSpec, History, InstantRetry, SpecError, Task, compare, decide, replay
+from floto.core.compare import Verdict
+from floto.core.decisions import Decision, FailWorkflowExecution
+from floto.core.difference import FILLED_IN
+from floto.core.events import ActivityTaskFailed
+from floto.core.replay import Divergence, Outcome
+from tests.property.edits import EDITS
+from tests.property.simulator import Plot, Simulation, Step, simulate
+from tests.property.strategies import SETTINGS, specs_of_all_kinds
+
+_IDS = ("activity_id", "timer_id", "marker_name", "id", "control", "workflow_id")
+
+
+@frozen
+class Parting:
+    """Where two answers first differ, found the slow and obvious way."""
+
+    started: int
+    fields: frozenset[str]
+
+
+def parting(spec: DeciderSpec, steps: Sequence[Step], *, lenient: bool) -> Parting | None:
+    """The first answer of a run that a spec, asked from scratch, answers differently."""
+    for step in steps:
+        fields = differing(step.decisions, decided(spec, step.history), lenient=lenient)
+        if fields:
+            return Parting(len(step.history), fields)
+    return None
+
+
+@lru_cache(maxsize=256)
+def decided(spec: DeciderSpec, history: History) -> list[Decision]:
+    try:
+        return decide(spec, history)
+    except SpecError as error:
+        return [FailWorkflowExecution(reason="SpecError", details=str(error))]
+
+
+def differing(old: Sequence[Decision], new: Sequence[Decision], *, lenient: bool) -> frozenset[str]:
+    """The names by which the first difference may be called; none where there is none."""
+    for one, other in zip(old, new, strict=False):
+        if type(one) is not type(other):
+            return _APART
+        left, right = (asdict(each, recurse=False) for each in (one, other))
+        fields = {
+            name
+            for name in left
+            if left[name] != right[name] and not (lenient and right[name] is None and name in FILLED_IN)
+        }
+        if fields & set(_IDS) and fields != {"workflow_id"} and not _same_task(left, right):
+            return _APART
+        if fields:
+            return frozenset(fields)
+    return _APART if len(old) != len(new) else frozenset()
+
+
+_APART = frozenset({"decision", "order"})
+
+
+def _same_task(left: dict[str, Any], right: dict[str, Any]) -> bool:
+    return bool(left.get("control")) and left["control"] == right["control"]
+
+
+def agrees(found: Divergence | None, expected: Parting | None, started: dict[int, int]) -> None:
+    """Assert that what was found is what is there."""
+    if expected is None:
+        assert found is None
+        return
+    assert found is not None
+    assert started[found.event_id] == expected.started
+    assert found.field in expected.fields
+
+
+def hold(name: str, new: DeciderSpec, simulation: Simulation) -> bool:
+    """Assert that an edit is found; True if it changed a decision."""
+    history = simulation.main
+    steps = [step for step in simulation.steps if step.history.execution == history.execution]
+    strict, lenient = (parting(new, steps, lenient=lenient) for lenient in (False, True))
+    old = replay(simulation.spec, history)
+    started = {step.ended: step.started for step in old.steps if step.outcome is Outcome.ANSWERED}
+    compared = compare(simulation.spec, new, [history]).histories[0]
+    agrees(compared.divergence, strict, started)
+    assert (compared.verdict is Verdict.SAME) is (strict is None), name
+    assert (compared.stranger, compared.next, compared.is_safe) == (None, None, True)
+    agrees(replay(new, history).divergence, lenient, started)
+    return strict is not None
+
+
+#: Edits that change no decision of any run.
+_IDLE = {"nothing but JSON", "requires said twice"}
+
+
+def test_an_edit_is_found_where_it_changes_a_decision() -> None:
+    """By comparing with the old spec, and by replaying what it recorded; at the right step and field."""
+    tried: Counter[str] = Counter()
+    changed: Counter[str] = Counter()
+
+    @settings(SETTINGS, max_examples=60, derandomize=True, phases=(Phase.generate,))
+    @given(specs_of_all_kinds(), eventful, st.integers())
+    def edited(spec: DeciderSpec, plot: Plot, number: int) -> None:
+        simulation = simulate(spec, plot)
+        for name, edit in EDITS.items():
+            new = edit(spec, random.Random(number))
+            if new is not None:
+                tried[name] += 1
+                changed[name] += hold(name, new, simulation)
+
+    edited()
+    assert min(tried[name] for name in EDITS) >= 50
+    assert {name for name in EDITS if not changed[name]} == _IDLE
+
+
+#: Runs in which something fails.
+eventful = st.builds(
+    Plot, outcomes=st.integers(1, 2**20), script=st.lists(st.integers(0, 40), max_size=40).map(tuple)
+)
+
+
+def test_there_are_enough_classes_of_edits() -> None:
+    assert len(EDITS) >= 20
+
+
+FIRST = ActivityTask(name="work", version="v1", id_="a")
+OLD = DeciderSpec(activity_tasks=[FIRST], activity_task_list="work")
+
+
+def flow(*tasks: Task) -> DeciderSpec:
+    return DeciderSpec(activity_tasks=tasks, activity_task_list="work")
+
+
+SECOND = ActivityTask(name="work", version="v1", id_="b")
+AFTER = evolve(SECOND, requires=["a"])
+VERDICTS = {
+    "more": (OLD, flow(FIRST, SECOND), Verdict.MORE, "would be decided now"),
+    "more at the end": (OLD, flow(FIRST, AFTER), Verdict.MORE, "ScheduleActivityTask 'b' would be now"),
+    "less": (flow(FIRST, SECOND), OLD, Verdict.LESS, "ScheduleActivityTask 'b' was decided and would not"),
+    "input": (OLD, flow(evolve(FIRST, input=1)), Verdict.INPUT, "input was None and would now be"),
+    "otherwise": (OLD, flow(evolve(FIRST, heartbeat_timeout=9)), Verdict.OTHER, "heartbeat_timeout was None"),
+    "order": (flow(FIRST, SECOND), flow(SECOND, FIRST), Verdict.OTHER, "the order differs"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "verdict", "said"), VERDICTS.values(), ids=VERDICTS.keys())
+def test_verdicts(old: DeciderSpec, new: DeciderSpec, verdict: Verdict, said: str) -> None:
+    history = simulate(old).main
+    found = compare(old, new, [history, history])
+    assert found.totals == {each: 2 * (each is verdict) for each in Verdict}
+    assert said in str(found.histories[0])
+    assert compare(old, old, [history]).totals[Verdict.SAME] == 1
+
+
+def test_without_its_retries_a_run_would_fail() -> None:
+    retried = flow(evolve(FIRST, retry_strategy=InstantRetry(9)))
+    runs = (simulate(retried, Plot(outcomes=number)).main for number in range(1, 99))
+    history = next(run for run in runs if any(isinstance(event.data, ActivityTaskFailed) for event in run))
+    found = compare(retried, OLD, [history]).histories[0]
+    assert found.verdict is Verdict.FAILS
+    assert "ScheduleActivityTask 'a' was decided and FailWorkflowExecution would be now" in str(found)
+
+
+def test_in_flight_what_is_next_decides_whether_it_is_safe() -> None:
+    """A change in what has completed is none to a run in flight; one that starts something is."""
+    spec = flow(FIRST, AFTER)
+    whole = simulate(spec).main
+    end = next(event.id for event in whole if type(event.data).__name__ == "ActivityTaskCompleted")
+    history = History(whole.events[: end + 1], whole.execution)
+    past, other = flow(evolve(FIRST, heartbeat_timeout=9), AFTER), flow(FIRST, AFTER, evolve(SECOND, id_="c"))
+    safe, unsafe = (compare(spec, new, [history]) for new in (past, other))
+    assert (safe.is_safe, safe.histories[0].verdict) == (True, Verdict.OTHER)
+    assert "in flight: safe to deploy" in str(safe.histories[0])
+    assert not unsafe.is_safe
+    assert "in flight: at once, ScheduleActivityTask 'c' would be decided now" in str(unsafe.histories[0])
+
+
+def test_a_history_that_the_old_spec_did_not_decide_is_said_to_be_so() -> None:
+    found = compare(flow(SECOND), OLD, [simulate(OLD).main]).histories[0]
+    assert found.stranger is not None
+    assert "the old spec does not decide this either: step 1 (event 4)" in str(found)

@@ -1,0 +1,178 @@
+"""What is said to keep a task waiting is what keeps it waiting."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from floto import DeciderSpec, Generator, History, Task, decide, expand, explain, fold
+from floto.core import events as e
+from floto.core.decisions import StartTimer
+from floto.core.explain import Cause, Condition, Explanation, Standing
+from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+from floto.core.state import Kind, Status
+from tests.property.oracle import account, starts
+from tests.property.simulator import Plot, simulate
+from tests.property.strategies import SETTINGS, plots, specs
+from tests.replay_many import spec_for
+
+LIST = TaskList("l")
+TYPE = WorkflowType("child", "v1")
+RUN = WorkflowExecution("c", "r")
+
+
+class Writer:
+    """Goes on with a history by hand."""
+
+    def __init__(self, history: History, end: int) -> None:
+        self.events = list(history.events[:end])
+        self.execution = history.execution
+
+    @property
+    def history(self) -> History:
+        return History(self.events, self.execution)
+
+    def add(self, data: Any) -> int:
+        at = self.events[-1].at + timedelta(milliseconds=1)
+        self.events.append(e.Event(len(self.events) + 1, at, data))
+        return len(self.events)
+
+    def complete(self, task: Task) -> None:
+        """Let an attempt of a task run to its end, begun or not."""
+        item = fold(self.events).items.get(task.key)
+        opened = self.open(task) if item is None or not item.is_open else item.opened.id  # type: ignore[union-attr]
+        taken = item is not None and item.status is Status.STARTED
+        kind, id_ = task.key
+        if kind is Kind.TIMER:
+            self.add(e.TimerFired(timer_id=id_, started_event_id=opened))
+        elif kind is Kind.ACTIVITY:
+            began = 1 if taken else self.add(e.ActivityTaskStarted(scheduled_event_id=opened))
+            result = "[]" if isinstance(task, Generator) else "1"
+            self.add(
+                e.ActivityTaskCompleted(scheduled_event_id=opened, started_event_id=began, result=result)
+            )
+        else:
+            who: dict[str, Any] = {
+                "workflow_execution": RUN,
+                "workflow_type": TYPE,
+                "initiated_event_id": opened,
+            }
+            began = 1 if taken else self.add(e.ChildWorkflowExecutionStarted(**who))
+            self.add(e.ChildWorkflowExecutionCompleted(**who, started_event_id=began))
+
+    def open(self, task: Task) -> int:
+        kind, id_ = task.key
+        own: dict[str, Any] = {"decision_task_completed_event_id": 1, "task_list": LIST}
+        if kind is Kind.TIMER:
+            del own["task_list"]
+            return self.add(e.TimerStarted(timer_id=id_, start_to_fire_timeout="1", **own))
+        if kind is Kind.ACTIVITY:
+            work = ActivityType("work", "v1")
+            return self.add(e.ActivityTaskScheduled(activity_type=work, activity_id=id_, **own))
+        control = f"floto.task:{id_}"
+        return self.add(
+            e.StartChildWorkflowExecutionInitiated(
+                workflow_id="c", workflow_type=TYPE, control=control, child_policy="TERMINATE", **own
+            )
+        )
+
+    def fire(self, id_: str) -> None:
+        """Let the time until the retry of a task pass."""
+        for key, item in fold(self.events).items.items():
+            if key[0] is Kind.TIMER and item.is_open and item.opened and item.opened.data.control == id_:
+                self.add(e.TimerFired(timer_id=key[1], started_event_id=item.opened.id))
+
+
+def started(spec: DeciderSpec, history: History) -> set[str]:
+    """The tasks for which the next decision starts an attempt, or the wait for one."""
+    found = decide(spec, history)
+    waits = {each.control for each in found if isinstance(each, StartTimer) and each.control}
+    return waits | starts(found).keys()
+
+
+def moment(spec: DeciderSpec, plot: Plot, data: st.DataObject) -> tuple[DeciderSpec, History, Explanation]:
+    histories = simulate(spec, plot).histories
+    history = data.draw(st.sampled_from(histories))
+    own = spec_for(spec, history)
+    end = data.draw(st.integers(1, len(history)))
+    return own, History(history.events[:end], history.execution), explain(own, history, end)
+
+
+@SETTINGS
+@given(specs(), plots(refusals=True, cancels=True), st.data())
+def test_due_is_what_the_next_decision_starts(spec: DeciderSpec, plot: Plot, data: st.DataObject) -> None:
+    """Those tasks and no others; and what is done, open or retried is what the history says."""
+    own, history, found = moment(spec, plot, data)
+    due = {task.task for task in found.tasks.values() if task.standing is Standing.DUE}
+    assert due == started(own, history)
+    read = account(history)
+    closed = fold(history).closed is not None
+    for task in found.tasks.values():
+        if task.standing is not Standing.FAILED:  # a generator may have completed with what is no use
+            assert (task.standing is Standing.DONE) is read.completed(task.task)
+        if task.standing in (Standing.RUNNING, Standing.QUEUED):
+            assert read.in_flight(task.task)
+        assert bool(task.conditions) or task.standing in (Standing.DONE, Standing.FAILED, Standing.DUE)
+        assert not closed or task.standing in (Standing.DONE, Standing.FAILED, Standing.DROPPED)
+        assert len(task.attempts) == len(read.attempts[task.task]) + len(read.refusals[task.task])
+
+
+@SETTINGS
+@given(specs(), plots(refusals=True), st.data())
+def test_a_task_starts_when_its_conditions_come_true_and_not_before(
+    spec: DeciderSpec, plot: Plot, data: st.DataObject
+) -> None:
+    """Every condition is needed, and together they are enough."""
+    own, history, found = moment(spec, plot, data)
+    waiting = [t for t in found.tasks.values() if t.standing in (Standing.WAITING, Standing.RETRYING)]
+    assume(waiting)
+    task = data.draw(st.sampled_from(waiting))
+    tasks = {each.id_: each for each in expand(own, fold(history)).activity_tasks}
+    conditions = data.draw(st.permutations(task.conditions))
+    writer = Writer(history, len(history))
+    for condition in conditions:
+        assert task.task not in started(own, writer.history)
+        make_true(condition, task.task, tasks, writer)
+    assert task.task in started(own, writer.history)
+
+
+def make_true(condition: Condition, id_: str, tasks: dict[str, Task], writer: Writer) -> None:
+    if condition.cause is Cause.RETRY:
+        writer.fire(id_)
+    else:
+        assert condition.cause in (Cause.REQUIRES, Cause.GENERATOR)
+        writer.complete(tasks[condition.task])
+
+
+@SETTINGS
+@given(specs(), plots(refusals=True, cancels=True), st.data())
+def test_what_is_dropped_is_not_started_whatever_completes(
+    spec: DeciderSpec, plot: Plot, data: st.DataObject
+) -> None:
+    """A task that is blocked, or whose run ends, stays so when all that it requires completes."""
+    own, history, found = moment(spec, plot, data)
+    dropped = [task for task in found.tasks.values() if task.standing is Standing.DROPPED]
+    assume(dropped and fold(history).closed is None)
+    task = data.draw(st.sampled_from(dropped))
+    writer = Writer(history, len(history))
+    for each in expand(own, fold(history)).activity_tasks:
+        if found[each.id_].standing in (Standing.RUNNING, Standing.QUEUED, Standing.WAITING, Standing.DUE):
+            writer.complete(each)
+    assert task.task not in started(own, writer.history)
+
+
+@SETTINGS
+@given(specs(), plots(refusals=True), st.data())
+def test_the_roots_do_not_wait_for_others(spec: DeciderSpec, plot: Plot, data: st.DataObject) -> None:
+    """Waiting leads down to tasks that are under way, due or failed; the text names the first of them."""
+    _, _, found = moment(spec, plot, data)
+    for task in found.tasks.values():
+        roots = found.roots(task.task)
+        assert bool(roots) is any(each.cause in (Cause.REQUIRES, Cause.GENERATOR) for each in task.conditions)
+        text = found.why(task.task)
+        assert text.startswith(f"{task.task}: ")
+        assert all(str(root) in text for root in roots[:1])
+        assert str(task) in str(found)

@@ -1,0 +1,130 @@
+"""A history that floto decided is decided alike again, and what was changed in it is found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from floto import DeciderSpec, History, decide, fold, replay
+from floto.core.decisions import CLOSE_DECISIONS
+from floto.core.difference import FILLED_IN
+from floto.core.events import ActivityTaskScheduled, Event, StartChildWorkflowExecutionInitiated, TimerStarted
+from floto.core.replay import Outcome, Replay
+from floto.core.state import EMPTY
+from tests.property.simulator import Plot, simulate
+from tests.property.strategies import SETTINGS, plots, specs
+from tests.replay_many import spec_for
+
+
+def replays(spec: DeciderSpec, plot: Plot) -> list[Replay]:
+    return [replay(spec_for(spec, history), history) for history in simulate(spec, plot).histories]
+
+
+@SETTINGS
+@given(specs(), plots(refusals=True, cancels=True))
+def test_what_floto_decided_it_decides_again(spec: DeciderSpec, plot: Plot) -> None:
+    """No history of a run diverges, and the steps' events are the history up to the last question."""
+    for done in replays(spec, plot):
+        assert done.divergence is None
+        assert all(step.difference is None for step in done.steps)
+        seen = [event for step in done.steps for event in step.events]
+        assert seen == list(done.history.events[: len(seen)])
+        assert done.next == ()
+
+
+@SETTINGS
+@given(specs(), plots(refusals=True, cancels=True))
+def test_the_steps_are_the_questions_and_answers_of_the_run(spec: DeciderSpec, plot: Plot) -> None:
+    """Each answer of the simulation is a step with its very decisions, as typed decisions."""
+    simulation = simulate(spec, plot)
+    for history in simulation.histories:
+        steps = [step for step in simulation.steps if step.history.execution == history.execution]
+        done = replay(spec_for(spec, history), history)
+        answered = [step for step in done.steps if step.outcome is Outcome.ANSWERED]
+        assert [step.decided for step in answered] == [step.decisions for step in steps]
+        for mine, theirs in zip(answered, steps, strict=True):
+            assert mine.started == len(theirs.history)
+            assert [type(each.decision) for each in mine.recorded] == [type(d) for d in theirs.decisions]
+            for record, decision in zip(mine.recorded, theirs.decisions, strict=True):
+                for name in set(record.known) - FILLED_IN:
+                    assert getattr(record.decision, name) == getattr(decision, name)
+
+
+@SETTINGS
+@given(specs(), plots(refusals=True))
+def test_lost_decision_tasks_and_refused_closes_are_steps(spec: DeciderSpec, plot: Plot) -> None:
+    """Every decision task that was taken is a step, however it ended; refusals keep SWF's cause."""
+    for done in replays(spec, plot):
+        names = [type(event.data).__name__ for event in done.history]
+        count = {outcome: sum(step.outcome is outcome for step in done.steps) for outcome in Outcome}
+        assert count[Outcome.ANSWERED] == names.count("DecisionTaskCompleted")
+        assert count[Outcome.TIMED_OUT] == names.count("DecisionTaskTimedOut")
+        refused = [each for step in done.steps for each in step.recorded if each.cause]
+        caused = [event for event in done.history if getattr(event.data, "cause", None)]
+        # A child that was refused after its start was initiated is one decision with two events.
+        assert len(refused) == len([e for e in caused if hasattr(e.data, "decision_task_completed_event_id")])
+        for each in refused:
+            assert not (isinstance(each.decision, CLOSE_DECISIONS) and each.known)
+
+
+@SETTINGS
+@given(specs(), plots(refusals=True), st.data())
+def test_it_ends_where_the_history_ends(spec: DeciderSpec, plot: Plot, data: st.DataObject) -> None:
+    """Of any beginning of a history, the steps agree, and what is next is what decide says."""
+    history = simulate(spec, plot).main
+    own = spec_for(spec, history)
+    end = data.draw(st.integers(1, len(history)))
+    # A batch that is cut in two is no history of a service.
+    batch = {getattr(event.data, "decision_task_completed_event_id", 0) for event in history.events[end:]}
+    assume(not batch & {event.id for event in history.events[:end]})
+    cut = History(history.events[:end], history.execution)
+    done = replay(own, cut)
+    assert done.divergence is None
+    assert list(done.next) == decide(own, cut)
+
+
+_CHANGES: dict[type, dict[str, Any]] = {
+    ActivityTaskScheduled: {"input": '{"other":1}', "activity_id": "other"},
+    TimerStarted: {"start_to_fire_timeout": "77", "control": "other"},
+    StartChildWorkflowExecutionInitiated: {"input": '{"other":1}', "workflow_id": "other"},
+}
+
+
+@SETTINGS
+@given(specs(), plots(), st.data())
+def test_a_change_in_the_history_is_found_where_it_is(
+    spec: DeciderSpec, plot: Plot, data: st.DataObject
+) -> None:
+    """A recorded field that was changed is the divergence: its step, its field and its values."""
+    history = simulate(spec, plot).main
+    own = spec_for(spec, history)
+    openings = [event for event in history if type(event.data) in _CHANGES]
+    assume(openings)
+    event = data.draw(st.sampled_from(openings))
+    name = data.draw(st.sampled_from(sorted(_CHANGES[type(event.data)])))
+    changed = evolve(event.data, **{name: _CHANGES[type(event.data)][name]})
+    events = [Event(each.id, each.at, changed) if each is event else each for each in history]
+    found = replay(own, History(events, history.execution)).divergence
+    assert found is not None
+    assert found.event_id == event.data.decision_task_completed_event_id
+    if name == "activity_id":
+        assert found.field == "decision"
+    else:
+        assert (found.field, found.recorded) == (name, _CHANGES[type(event.data)][name])
+        assert found.decided == getattr(event.data, name)
+    assert str(found).startswith(f"step {found.step} (event {found.event_id}): ")
+
+
+@SETTINGS
+@given(specs(), specs(), plots(refusals=True))
+def test_any_history_can_be_replayed_with_any_spec(spec: DeciderSpec, other: DeciderSpec, plot: Plot) -> None:
+    """A spec that had nothing to do with it is held against it; what is decided is what decide says."""
+    history = simulate(spec, plot).main
+    done = replay(other, history)
+    for step in done.steps:
+        if step.started:
+            state = fold(history.events[: step.started], evolve(EMPTY, execution=history.execution))
+            assert list(step.decided) == decide(other, state)
