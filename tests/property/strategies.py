@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import attrs
@@ -73,20 +74,14 @@ def _activity(kind: type[ActivityTask], **fixed: Any) -> st.SearchStrategy[Activ
     )
 
 
+_NESTED = ("child", "generator")
+_KINDS = ("activity", "activity", "timer", "signal", *_NESTED)
+
+
 @st.composite
-def _task(
-    draw: st.DrawFn,
-    id_: str,
-    before: list[str],
-    depth: int,
-    kind: str | None = None,
-    *,
-    generators: bool = True,
-) -> Task:
+def _task(draw: st.DrawFn, id_: str, before: list[str], depth: int, kinds: Sequence[str] = _KINDS) -> Task:
     requires = draw(st.lists(st.sampled_from(before), unique=True, max_size=3)) if before else []
-    kinds = ["activity", "activity", "timer", "signal", *(["child"] if depth else [])]
-    kinds += ["generator"] if depth and generators else []
-    kind = kind or draw(st.sampled_from(kinds))
+    kind = draw(st.sampled_from([kind for kind in kinds if depth or kind not in _NESTED]))
     if kind == "timer":
         return Timer(id_=id_, delay_in_seconds=draw(st.integers(0, 5)), requires=requires)
     if kind == "signal":
@@ -126,7 +121,7 @@ def _clean_up(draw: st.DrawFn, prefix: str, depth: int) -> list[Task]:
     tasks: list[Task] = []
     for number in range(max(draw(st.integers(-2, 3)), 0)):
         before = [task.id_ for task in tasks]
-        tasks.append(draw(_task(f"{prefix}{number}", before, max(depth - 1, 0), generators=False)))
+        tasks.append(draw(_task(f"{prefix}{number}", before, max(depth - 1, 0), _KINDS[:-1])))
     return tasks
 
 
@@ -149,10 +144,8 @@ def specs(draw: st.DrawFn, depth: int = 2, most: int = 6, prefix: str = "t") -> 
 def specs_of_all_kinds(draw: st.DrawFn) -> DeciderSpec:
     """A valid spec with something of every kind in it, and something that is required."""
     tasks: list[Task] = []
-    for number, kind in enumerate(
-        draw(st.permutations(["activity", "activity", "timer", "signal", "child", "generator"]))
-    ):
-        tasks.append(draw(_task(f"t{number}", [task.id_ for task in tasks], 1, kind)))
+    for number, kind in enumerate(draw(st.permutations([*_KINDS]))):
+        tasks.append(draw(_task(f"t{number}", [task.id_ for task in tasks], 1, (kind,))))
     last = ActivityTask(name="work", version="v1", id_="last", requires=[draw(st.sampled_from(tasks)).id_])
     return DeciderSpec(task_list="decide", activity_task_list="work", activity_tasks=[*tasks, last])
 

@@ -12,6 +12,7 @@ from floto.core.errors import FlotoError, WorkflowError
 from floto.runtime.cli.check import check_command
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED, USAGE
 from floto.runtime.cli.compare import compare_command
+from floto.runtime.cli.pictures import graph_command, timeline_command
 from floto.runtime.cli.replay import replay_command
 from floto.runtime.cli.run import run_command
 from floto.runtime.cli.server import server_command
@@ -48,5 +49,8 @@ def cli() -> None:
     """Run workflows for Amazon SWF, on SWF itself or on one file."""
 
 
-for command in (run_command, check_command, server_command, replay_command, why_command, compare_command):
+for command in (
+    *(run_command, check_command, server_command),
+    *(replay_command, why_command, compare_command, timeline_command, graph_command),
+):
     cli.add_command(command)

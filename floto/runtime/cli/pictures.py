@@ -1,0 +1,95 @@
+"""The commands ``floto timeline`` and ``floto graph``: what a person looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from rich.console import Console
+
+from floto.core.fold import fold
+from floto.core.history import History
+from floto.core.timeline import Timeline, timeline
+from floto.runtime.cli.codes import DONE
+from floto.runtime.loading import load_spec
+from floto.runtime.pictures import dag, dot, gantt, listing, terminal
+from floto.runtime.pictures.graph import Graph, graph
+from floto.runtime.pictures.svg import Drawing
+
+Shown = TypeVar("Shown")
+
+
+def _svg(drawing: Drawing, width: float, height: float) -> str:
+    return drawing.svg(width, height)
+
+
+def _html(drawing: Drawing, width: float, height: float) -> str:
+    return drawing.html(width, height)
+
+
+#: How a picture is written into a file, by how its name ends.
+_TIMELINES: Mapping[str, Callable[[Timeline, str], str]] = {
+    ".svg": lambda shown, title: _svg(*gantt.draw(shown, title)),
+    ".html": lambda shown, title: _html(*gantt.draw(shown, title)),
+}
+_GRAPHS: Mapping[str, Callable[[Graph, str], str]] = {
+    ".svg": lambda shown, title: _svg(*dag.draw(shown, title)),
+    ".html": lambda shown, title: _html(*dag.draw(shown, title)),
+    ".mmd": lambda shown, _title: dot.mermaid(shown),
+    ".dot": lambda shown, _title: dot.dot(shown),
+}
+
+
+@click.command("timeline")
+@click.argument("history", nargs=-1, required=True, metavar="HISTORY...")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="FILE.svg or FILE.html."
+)
+def timeline_command(history: tuple[str, ...], output: Path | None) -> int:
+    """Show when everything in HISTORY (a file, or the files of its pages) happened, a lane for each task."""
+    saved = History.load(*history)
+    shown, title = timeline(saved), _title(saved, history[0])
+    if output is None:
+        terminal.show(shown, title, Console())
+    else:
+        _write(output, _TIMELINES, shown, title)
+    return DONE
+
+
+@click.command("graph")
+@click.argument("spec")
+@click.option(
+    "--history", multiple=True, metavar="FILE", help="A run to take states and generated tasks from."
+)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="FILE.svg, .html, .mmd or .dot."
+)
+def graph_command(spec: str, history: tuple[str, ...], output: Path | None) -> int:
+    """Show the tasks of SPEC (FILE.json, FILE.py:name or module:name), and what requires what."""
+    loaded = load_spec(spec)
+    saved = History.load(*history) if history else None
+    shown = graph(loaded, None if saved is None else fold(saved))
+    if output is None:
+        listing.show(shown, Console())
+    else:
+        _write(output, _GRAPHS, shown, spec if saved is None else _title(saved, spec))
+    return DONE
+
+
+def _title(history: History, source: str) -> str:
+    return source if history.execution is None else history.execution.workflow_id
+
+
+def _write(output: Path, forms: Mapping[str, Callable[[Shown, str], str]], shown: Shown, title: str) -> None:
+    form = forms.get(output.suffix)
+    if form is None:
+        msg = f"{output}: the name of a picture ends in {', '.join(forms)}"
+        raise click.UsageError(msg)
+    try:
+        output.write_text(form(shown, title), encoding="utf-8")
+    except OSError as error:
+        msg = f"{output}: {error.strerror or error}"
+        raise click.UsageError(msg) from None
+    click.echo(f"wrote {output}", err=True)

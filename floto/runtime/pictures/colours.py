@@ -1,0 +1,44 @@
+"""One colour for each thing that a picture tells, on paper and on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from floto.core.timeline import Phase
+
+
+@frozen
+class Look:
+    """How something is drawn: on paper, on a terminal in colour, and in plain characters."""
+
+    fill: str
+    style: str
+    character: str
+
+
+PHASES: Mapping[Phase, Look] = {
+    Phase.QUEUED: Look("#cbd2d9", "bright_black", "░"),
+    Phase.RUNNING: Look("#3e8e5a", "green", "█"),
+    Phase.FAILED: Look("#d64545", "red", "▓"),
+    Phase.RETRY_WAIT: Look("#f0b429", "yellow", "┈"),
+}
+
+#: The states of a task in ``runtime.progress``: paper and border.
+STATES: Mapping[str, tuple[str, str]] = {
+    "waiting": ("#f5f7fa", "#9aa5b1"),
+    "queued": ("#e0e8f9", "#5a7bd8"),
+    "running": ("#dbeafe", "#2563eb"),
+    "retrying": ("#fdf0c8", "#d99a0b"),
+    "completed": ("#d8f0df", "#3e8e5a"),
+}
+#: Everything else is a way to fail.
+BROKEN = ("#fadcd9", "#d64545")
+#: Without a history, nothing is in any state.
+PLAIN = ("#f5f7fa", "#616e7c")
+
+
+def of_state(state: str | None) -> tuple[str, str]:
+    """The paper and the border of a task in a state."""
+    return PLAIN if state is None else STATES.get(state, BROKEN)

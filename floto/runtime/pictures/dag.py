@@ -1,0 +1,71 @@
+"""A graph of tasks as a picture: layers from left to right, coloured by state."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from floto.runtime.pictures.colours import of_state
+from floto.runtime.pictures.dot import describe
+from floto.runtime.pictures.graph import Graph, Node
+from floto.runtime.pictures.layout import Point, lay_out
+from floto.runtime.pictures.svg import CHARACTER, Drawing, hint, shortened
+
+_HEIGHT, _ROW, _GAP = 38.0, 50.0, 56.0
+_EDGE, _TOP = 16.0, 56.0
+_LONGEST_LABEL = 30
+_NARROWEST = 110.0
+_ARROW = "#9aa5b1"
+#: The side of the triangle at the end of an arrow.
+_TIP = 5.0
+
+
+def draw(graph: Graph, title: str) -> tuple[Drawing, float, float]:
+    """A picture of a graph, its width and its height; raises ``NoLayout``."""
+    layout = lay_out(graph)
+    labels = [shortened(node.id, _LONGEST_LABEL) for node in graph.nodes]
+    notes = [describe(node) for node in graph.nodes]
+    width = max([_NARROWEST, *(CHARACTER * len(text) + 20 for text in (*labels, *notes))])
+    drawing = Drawing(title)
+    drawing.text(_EDGE, 22, shortened(title, 120), class_="strong")
+    drawing.text(_EDGE, 40, _counts(graph.nodes), class_="small")
+
+    def place(point: Point) -> Point:
+        return _EDGE + point[0] * (width + _GAP), _TOP + point[1] * _ROW
+
+    for arrow, way in zip(graph.arrows, layout.ways, strict=True):
+        _draw_way(drawing, [place(point) for point in way], width, dashed=arrow.generated)
+    for node, label, point in zip(graph.nodes, labels, layout.nodes, strict=True):
+        _draw_node(drawing, node, label, place(point), width)
+    right, bottom = place(layout.size)
+    return drawing, right + width + _EDGE, bottom + _HEIGHT + _EDGE
+
+
+def _counts(nodes: Sequence[Node]) -> str:
+    states = Counter(node.state for node in nodes if node.state)
+    return ", ".join([f"{len(nodes)} tasks", *(f"{count} {state}" for state, count in states.items())])
+
+
+def _draw_node(drawing: Drawing, node: Node, label: str, place: Point, width: float) -> None:
+    x, y = place
+    fill, border = of_state(node.state)
+    box = drawing.box(x, y, width, _HEIGHT, rx=6, fill=fill, stroke=border)
+    hint(box, f"{node.id}\n{describe(node)}")
+    drawing.text(x + 10, y + 16, label)
+    drawing.text(x + 10, y + 30, describe(node), class_="small")
+
+
+def _draw_way(drawing: Drawing, way: Sequence[Point], width: float, *, dashed: bool) -> None:
+    """From the right side of a box to the left of another, straight through the layers between them."""
+    middle = [(x, y + _HEIGHT / 2) for x, y in way]
+    x, y = middle[0][0] + width, middle[0][1]
+    parts = [f"M{x:.1f} {y:.1f}"]
+    for end_x, end_y in middle[1:]:
+        bend = (x + end_x) / 2
+        parts.append(f"C{bend:.1f} {y:.1f} {bend:.1f} {end_y:.1f} {end_x:.1f} {end_y:.1f}")
+        parts.append(f"H{end_x + width:.1f}")
+        x, y = end_x + width, end_y
+    # It ends where the last box begins.
+    parts[-1] = f"m-{_TIP} -{_TIP / 2} l{_TIP} {_TIP / 2} l-{_TIP} {_TIP / 2}"
+    look = {"stroke_dasharray": "4 3"} if dashed else {}
+    drawing.path(" ".join(parts), stroke=_ARROW, stroke_width=1.2, **look)

@@ -1,0 +1,63 @@
+"""A graph in the languages of Graphviz and Mermaid, for whoever draws with those."""
+
+from __future__ import annotations
+
+from floto.runtime.pictures.colours import of_state
+from floto.runtime.pictures.graph import Graph, Node
+
+#: Besides letters and digits.
+_AS_THEY_ARE = frozenset(" ._-:/()")
+
+
+def dot(graph: Graph) -> str:
+    """A graph in Graphviz's DOT."""
+    lines = [
+        "digraph floto {",
+        "  rankdir=LR;",
+        '  node [shape=box, style="rounded,filled", fontname="sans-serif"];',
+    ]
+    for number, node in enumerate(graph.nodes):
+        fill, border = of_state(node.state)
+        label = _quoted("\n".join(_lines(node)))
+        lines.append(f'  n{number} [label={label}, fillcolor="{fill}", color="{border}"];')
+    for arrow in graph.arrows:
+        style = " [style=dashed]" if arrow.generated else ""
+        lines.append(f"  n{arrow.start} -> n{arrow.end}{style};")
+    return "\n".join([*lines, "}", ""])
+
+
+def mermaid(graph: Graph) -> str:
+    """A graph as a Mermaid flowchart."""
+    lines = ["flowchart LR"]
+    for number, node in enumerate(graph.nodes):
+        lines.append(f'  n{number}["{"<br/>".join(map(_entities, _lines(node)))}"]')
+    lines += [
+        f"  n{arrow.start} {'-.->' if arrow.generated else '-->'} n{arrow.end}" for arrow in graph.arrows
+    ]
+    for number, node in enumerate(graph.nodes):
+        fill, border = of_state(node.state)
+        lines.append(f"  style n{number} fill:{fill},stroke:{border},color:#1f2933")
+    return "\n".join([*lines, ""])
+
+
+def _lines(node: Node) -> tuple[str, str]:
+    return node.id, describe(node)
+
+
+def describe(node: Node) -> str:
+    """What kind of task a node is, and how it stands."""
+    tries = f" (attempt {node.attempt})" if node.attempt > 1 else ""
+    return node.kind if node.state is None else f"{node.kind}: {node.state}{tries}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _entities(text: str) -> str:
+    # Mermaid takes any character by its number, and many others as its own.
+    return "".join(
+        character if character.isalnum() or character in _AS_THEY_ARE else f"#{ord(character)};"
+        for character in text
+    )

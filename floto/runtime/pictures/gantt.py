@@ -1,0 +1,112 @@
+"""A timeline as a picture: a lane for each task, decisions as ticks above them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import frozen
+
+from floto.core.timeline import Lane, Phase, Span, Timeline
+from floto.runtime.pictures.colours import PHASES
+from floto.runtime.pictures.scale import Scale, shown_seconds, ticks
+from floto.runtime.pictures.svg import CHARACTER, Drawing, hint, shortened
+
+_LANE, _BAR = 22.0, 14.0
+_TOP, _BOTTOM, _EDGE = 74.0, 40.0, 16.0
+_CHART = 900.0
+_LONGEST_LABEL = 44
+#: A span that took no time must still be seen.
+_NARROWEST = 1.5
+#: What is waited for is thinner than what is done.
+_THIN = (Phase.RETRY_WAIT, Phase.QUEUED)
+_GRID, _TICK = "#e4e7eb", "#7b8794"
+
+
+@frozen
+class _Chart:
+    timeline: Timeline
+    drawing: Drawing
+    left: float
+    scale: Scale
+
+    @property
+    def bottom(self) -> float:
+        return _TOP + _LANE * len(self.timeline.lanes)
+
+    def x(self, moment: datetime) -> float:
+        return self.left + self.scale.place(moment)
+
+
+def draw(timeline: Timeline, title: str) -> tuple[Drawing, float, float]:
+    """A picture of a timeline, its width and its height."""
+    labels = [shortened(lane.name, _LONGEST_LABEL) for lane in timeline.lanes]
+    left = _EDGE + CHARACTER * max(map(len, labels), default=0) + 12
+    chart = _Chart(timeline, Drawing(title), left, Scale(timeline.start, timeline.end, _CHART))
+    _write_head(chart, title)
+    _draw_axis(chart)
+    for number, (lane, label) in enumerate(zip(timeline.lanes, labels, strict=True)):
+        _draw_lane(chart, lane, label, _TOP + _LANE * number)
+    _draw_legend(chart)
+    return chart.drawing, left + _CHART + 90, chart.bottom + _BOTTOM
+
+
+def _write_head(chart: _Chart, title: str) -> None:
+    timeline = chart.timeline
+    how = timeline.closed or "open"
+    chart.drawing.text(_EDGE, 22, shortened(title, 120), class_="strong")
+    started = f"started {timeline.start:%Y-%m-%d %H:%M:%S %Z}".rstrip()
+    chart.drawing.text(_EDGE, 40, f"{how} · {started} · {shown_seconds(timeline.seconds)}", class_="small")
+
+
+def _draw_axis(chart: _Chart) -> None:
+    drawing, timeline = chart.drawing, chart.timeline
+    for seconds in ticks(timeline.seconds):
+        x = chart.left + chart.scale.of_seconds(seconds)
+        drawing.line(x, _TOP - 6, x, chart.bottom, stroke=_GRID)
+        drawing.text(x, _TOP - 20, shown_seconds(seconds), class_="small", text_anchor="middle")
+    for moment in timeline.decisions:
+        x = chart.x(moment)
+        tick = drawing.line(x, _TOP - 14, x, _TOP - 7, stroke=_TICK, stroke_width=1)
+        hint(tick, f"decision at {moment:%H:%M:%S.%f}")
+
+
+def _draw_lane(chart: _Chart, lane: Lane, label: str, y: float) -> None:
+    base = y + _LANE / 2 + 4
+    name = chart.drawing.text(chart.left - 8, base, label, text_anchor="end")
+    hint(name, f"{lane.key[0]} {lane.name}: {lane.status}")
+    # What is done lies over what is waited for: a failure that took no time must still be seen.
+    for span in sorted(lane.spans, key=lambda span: span.phase not in _THIN):
+        _draw_span(chart, lane, span, y + (_LANE - _BAR) / 2)
+    if lane.spans:
+        end = max(chart.x(span.end) for span in lane.spans)
+        chart.drawing.text(end + 6, base, _note(lane), class_="small")
+
+
+def _draw_span(chart: _Chart, lane: Lane, span: Span, y: float) -> None:
+    x, end = chart.x(span.start), chart.x(span.end)
+    height = _BAR / 2 if span.phase in _THIN else _BAR
+    box = chart.drawing.box(
+        x, y + (_BAR - height) / 2, max(end - x, _NARROWEST), height, rx=2, fill=PHASES[span.phase].fill
+    )
+    took = shown_seconds((span.end - span.start).total_seconds())
+    hint(box, f"{lane.name}: {span.phase}, {took}, from {span.start:%H:%M:%S.%f}")
+
+
+def _note(lane: Lane) -> str:
+    spent = sum(
+        (span.end - span.start).total_seconds()
+        for span in lane.spans
+        if span.phase in (Phase.RUNNING, Phase.FAILED)
+    )
+    count = f" · {len(lane.attempts)} attempts" if len(lane.attempts) > 1 else ""
+    return f"{shown_seconds(spent)}{count}"
+
+
+def _draw_legend(chart: _Chart) -> None:
+    x, y = chart.left, chart.bottom + 24
+    for phase, look in PHASES.items():
+        chart.drawing.box(x, y - 9, 14, 9, rx=2, fill=look.fill)
+        chart.drawing.text(x + 19, y, str(phase), class_="small")
+        x += 100
+    chart.drawing.line(x + 7, y - 9, x + 7, y, stroke=_TICK)
+    chart.drawing.text(x + 19, y, "decision", class_="small")

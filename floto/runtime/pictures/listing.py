@@ -1,0 +1,52 @@
+"""A graph as lines of text: who waits for whom, and how each stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from floto.runtime.pictures.dot import describe
+from floto.runtime.pictures.graph import Graph, Node
+
+#: The colours of ``floto run``.
+_STYLES: Mapping[str | None, str] = {
+    None: "",
+    "waiting": "dim",
+    "queued": "blue",
+    "running": "cyan",
+    "retrying": "yellow",
+    "completed": "green",
+}
+#: Names of so many tasks are told where one waits for more.
+_MOST_NAMES = 6
+
+
+def show(graph: Graph, console: Console) -> None:
+    """Print a graph on a console, a task a line."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("task", "is", "after"):
+        table.add_column(name, overflow="fold")
+    before: dict[int, list[str]] = {}
+    for arrow in graph.arrows:
+        before.setdefault(arrow.end, []).append(graph.nodes[arrow.start].id)
+    for number, node in enumerate(graph.nodes):
+        names = ", ".join(_few(before.get(number, [])))
+        table.add_row(_indented(node), Text(describe(node), style=_style(node)), Text(names, style="dim"))
+    console.print(table)
+
+
+def _indented(node: Node) -> Text:
+    return Text(f"  {node.id}" if node.parent else node.id)
+
+
+def _style(node: Node) -> str:
+    return _STYLES.get(node.state, "red")
+
+
+def _few(names: list[str]) -> Iterator[str]:
+    yield from names[:_MOST_NAMES]
+    if len(names) > _MOST_NAMES:
+        yield f"and {len(names) - _MOST_NAMES} more"

@@ -1,0 +1,98 @@
+"""A timeline in characters, as wide as the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from floto.core.timeline import Lane, Phase, Timeline
+from floto.runtime.pictures.colours import PHASES
+from floto.runtime.pictures.scale import Scale, shown_seconds, ticks
+from floto.runtime.pictures.svg import shortened
+
+_LONGEST_LABEL = 32
+_NARROWEST = 20
+#: What is left of a line for names, the time and the space between.
+_BESIDE = 30
+#: Where several things fall on one character, the one that matters most shows.
+_WEIGHT: Mapping[Phase, int] = {Phase.FAILED: 3, Phase.RUNNING: 2, Phase.RETRY_WAIT: 1, Phase.QUEUED: 0}
+
+
+def show(timeline: Timeline, title: str, console: Console) -> None:
+    """Print a timeline on a console."""
+    labels = [shortened(lane.name, _LONGEST_LABEL) for lane in timeline.lanes]
+    width = max(console.width - max(map(len, labels), default=0) - _BESIDE, _NARROWEST)
+    scale = Scale(timeline.start, timeline.end, width - 1)
+    console.print(_head(timeline, title), soft_wrap=True)
+    console.print(_chart(timeline, labels, scale))
+    console.print(_legend())
+
+
+def _head(timeline: Timeline, title: str) -> Text:
+    how = timeline.closed or "open"
+    started = f"{timeline.start:%Y-%m-%d %H:%M:%S %Z}".rstrip()
+    return Text.assemble((title, "bold"), f"  {how}, started {started}, {shown_seconds(timeline.seconds)}")
+
+
+def _chart(timeline: Timeline, labels: Iterable[str], scale: Scale) -> RenderableType:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_row("", _axis(timeline, scale), "")
+    table.add_row(Text("decisions", style="dim"), _decisions(timeline, scale), str(len(timeline.decisions)))
+    for lane, label in zip(timeline.lanes, labels, strict=True):
+        table.add_row(Text(label), _bar(lane, scale), _note(lane))
+    return table
+
+
+def _axis(timeline: Timeline, scale: Scale) -> Text:
+    line = " " * (int(scale.length) + 1)
+    for seconds in ticks(timeline.seconds):
+        place, text = int(scale.of_seconds(seconds)), f"|{shown_seconds(seconds)}"
+        # One that does not fit whole would say something else.
+        if place + len(text) <= len(line) and not line[place:].strip():
+            line = line[:place] + text + line[place + len(text) :]
+    return Text(line, style="dim")
+
+
+def _decisions(timeline: Timeline, scale: Scale) -> Text:
+    marks = {_cell(moment, scale) for moment in timeline.decisions}
+    return Text(
+        "".join("╷" if place in marks else " " for place in range(int(scale.length) + 1)), style="dim"
+    )
+
+
+def _bar(lane: Lane, scale: Scale) -> Text:
+    cells: dict[int, Phase] = {}
+    for span in sorted(lane.spans, key=lambda span: _WEIGHT[span.phase]):
+        first, last = _cell(span.start, scale), _cell(span.end, scale)
+        # Its last character belongs to what follows, unless it has no other.
+        cells |= dict.fromkeys(range(first, max(last, first + 1)), span.phase)
+    text = Text()
+    for place in range(max(cells, default=-1) + 1):
+        look = PHASES.get(cells[place]) if place in cells else None
+        text.append(look.character if look else " ", style=look.style if look else "")
+    return text
+
+
+def _note(lane: Lane) -> Text:
+    start = min((span.start for span in lane.spans), default=None)
+    end = max((span.end for span in lane.spans), default=None)
+    took = shown_seconds((end - start).total_seconds()) if start and end else ""
+    tries = f", {len(lane.attempts)} attempts" if len(lane.attempts) > 1 else ""
+    broken = any(span.phase is Phase.FAILED for span in lane.spans[-1:])
+    return Text(f"{took}{tries}{f' {lane.status}' if broken else ''}", style="red" if broken else "dim")
+
+
+def _cell(moment: datetime, scale: Scale) -> int:
+    return int(scale.place(moment))
+
+
+def _legend() -> Text:
+    parts = [(f"{look.character} {phase}   ", look.style) for phase, look in PHASES.items()]
+    return Text.assemble(*parts, ("╷ decision", "dim"))

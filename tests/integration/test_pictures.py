@@ -1,0 +1,110 @@
+"""The commands that draw, as real processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+import floto
+from floto.adapters.sqlite import SqliteService
+
+ROOT = Path(__file__).parents[2]
+FLOW = """
+import floto
+parts = floto.Generator(id_="parts", name="parts", version="1")
+wait = floto.Timer(id_="wait", delay_in_seconds=0, requires=[parts])
+again = floto.InstantRetry(1)
+shaky = floto.ActivityTask(id_="shaky", name="shaky", version="1", requires=[wait], retry_strategy=again)
+spec = floto.DeciderSpec(activity_tasks=[parts, wait, shaky])
+"""
+
+
+def command(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "floto", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A spec, and the history of a run of it in which a generated task fails and a retry helps."""
+    (tmp_path / "flow.py").write_text(FLOW)
+    scope: dict[str, floto.DeciderSpec] = {}
+    exec(FLOW, scope)  # noqa: S102 - the test's own text
+    activities, tries = floto.Activities(), iter((ZeroDivisionError, None))
+
+    @activities.generator(name="parts", version="1")
+    def parts() -> list[floto.Task]:
+        return [floto.ActivityTask(id_="one <part>", name="part", version="1")]
+
+    @activities.activity(name="part", version="1")
+    def part() -> int:
+        return 1
+
+    @activities.activity(name="shaky", version="1")
+    def shaky() -> int:
+        if (error := next(tries)) is not None:
+            raise error
+        return 2
+
+    with SqliteService(":memory:") as service:
+        floto.run(scope["spec"], service=service, workflow_id="wf", activities=activities)
+        info = service.latest_execution("wf")
+        assert info is not None
+        floto.History(service.history(info.execution), info.execution).save(tmp_path / "run.json")
+    return tmp_path
+
+
+def test_a_timeline_on_a_terminal(files: Path) -> None:
+    done = command(files, "timeline", "run.json")
+    assert done.returncode == 0, done.stderr
+    assert "wf  WorkflowExecutionCompleted" in done.stdout
+    for name in ("parts", "one <part>", "wait"):
+        assert name in done.stdout
+    (shaky,) = [line for line in done.stdout.splitlines() if "shaky" in line]
+    assert "2 attempts" in shaky
+
+
+def test_pictures_in_files(files: Path) -> None:
+    for name in ("a.svg", "a.html"):
+        assert command(files, "timeline", "run.json", "-o", name).returncode == 0
+        assert "shaky" in (files / name).read_text()
+    for name in ("g.svg", "g.html", "g.mmd", "g.dot"):
+        done = command(files, "graph", "flow:spec", "--history", "run.json", "-o", name)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", f"wrote {name}\n")
+        assert "one" in (files / name).read_text()
+    for name in ("a.svg", "g.svg"):
+        ET.parse(files / name)  # noqa: S314 - our own picture
+
+
+def test_a_graph_on_a_terminal(files: Path) -> None:
+    assert "ActivityTask" in command(files, "graph", "flow:spec").stdout
+    lines = command(files, "graph", "flow:spec", "--history", "run.json").stdout.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["task", "parts", "", "wait", "shaky"]
+    assert "completed (attempt 2)" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("timeline", "run.json", "-o", "x.pdf"), "the name of a picture ends in .svg, .html"),
+        (("timeline", "none.json"), "none.json"),
+        (("graph", "flow:spec", "-o", "no/where.svg"), "no/where.svg"),
+        (("graph", "flow:spec", "--history", "flow.py"), "flow.py"),
+    ],
+)
+def test_what_cannot_be_drawn(files: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = command(files, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

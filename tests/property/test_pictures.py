@@ -1,0 +1,102 @@
+"""Pictures show what is in a history and a spec, whatever is in them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from xml.etree import ElementTree as ET
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floto import ActivityTask, DeciderSpec, fold
+from floto.core.state import Kind, Status
+from floto.core.timeline import Phase, timeline
+from floto.runtime.pictures import dag, dot, gantt
+from floto.runtime.pictures.graph import graph
+from floto.runtime.pictures.layout import lay_out
+from floto.runtime.pictures.svg import Drawing
+from tests.property.simulator import Plot, simulate
+from tests.property.strategies import SETTINGS, plots, specs
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@SETTINGS
+@given(specs(), plots(refusals=True, cancels=True))
+def test_a_timeline_holds_every_attempt_in_its_place(spec: DeciderSpec, plot: Plot) -> None:
+    """One lane for each item, one span at a time, none before the run or after its last event."""
+    for history in simulate(spec, plot).histories:
+        shown, state = timeline(history), fold(history)
+        for lane in shown.lanes:
+            item = state.items[lane.key]
+            ended = len(item.failures) + (item.status is Status.COMPLETED)
+            assert len(lane.attempts) == ended + item.is_open
+            assert sum(span.phase is Phase.FAILED for span in lane.spans) == len(item.failures)
+            assert all(shown.start <= span.start <= span.end <= shown.end for span in lane.spans)
+            assert all(before.end <= after.start for before, after in pairwise(lane.spans))
+        awaited = {
+            key for key, item in state.items.items() if item.opened is not None and key[0] is Kind.ACTIVITY
+        }
+        assert awaited <= {lane.key for lane in shown.lanes}
+
+
+@SETTINGS
+@given(specs(), plots(refusals=True, cancels=True))
+def test_pictures_of_any_run_are_xml_and_name_every_task(spec: DeciderSpec, plot: Plot) -> None:
+    """Every lane has its bars, every task its box, and every arrow goes from box to box."""
+    history = simulate(spec, plot).main
+    shown = timeline(history)
+    lanes = ET.fromstring(_svg(gantt.draw(shown, "run")))  # noqa: S314 - our own picture
+    assert len(lanes.findall(f"{SVG}rect")) >= 1 + sum(len(lane.spans) for lane in shown.lanes)
+    tasks = graph(spec, fold(history))
+    boxes = ET.fromstring(_svg(dag.draw(tasks, "run")))  # noqa: S314 - our own picture
+    assert len(boxes.findall(f"{SVG}rect")) == 1 + len(tasks.nodes)
+    assert len(boxes.findall(f"{SVG}path")) == len(tasks.arrows)
+
+
+def _svg(drawn: tuple[Drawing, float, float]) -> str:
+    drawing, width, height = drawn
+    return drawing.svg(width, height)
+
+
+@SETTINGS
+@given(st.data())
+def test_a_layout_keeps_boxes_apart_and_arrows_going_right(data: st.DataObject) -> None:
+    """No two boxes in one place, and every arrow leads to a later layer."""
+    count = data.draw(st.integers(1, 40))
+    tasks = [
+        ActivityTask(
+            name="a",
+            version="1",
+            id_=str(number),
+            requires=[
+                str(other) for other in data.draw(st.sets(st.integers(0, max(number - 1, 0)), max_size=3))
+            ]
+            if number
+            else [],
+        )
+        for number in range(count)
+    ]
+    drawn = graph(DeciderSpec(activity_tasks=tasks))
+    layout = lay_out(drawn)
+    by_layer: dict[float, list[float]] = {}
+    for x, y in layout.nodes:
+        by_layer.setdefault(x, []).append(y)
+    for rows in by_layer.values():
+        assert all(after - before > 0.999 for before, after in pairwise(sorted(rows)))
+    for arrow, way in zip(drawn.arrows, layout.ways, strict=True):
+        assert (way[0], way[-1]) == (layout.nodes[arrow.start], layout.nodes[arrow.end])
+        assert all(before[0] < after[0] for before, after in pairwise(way))
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=30))
+def test_no_name_breaks_out_of_its_quotes(text: str) -> None:
+    """What a task is called is never taken for the language of the picture."""
+    drawn = graph(DeciderSpec(activity_tasks=[ActivityTask(name="a", version="1", id_="a")]))
+    named = type(drawn)((type(drawn.nodes[0])(text, "ActivityTask"),), ())
+    assert len(dot.dot(named).strip().split("\n")) == 5
+    box = dot.mermaid(named).split("\n")[1]
+    assert box.startswith('  n0["')
+    assert box.count('"') == 2
+    root = ET.fromstring(_svg(dag.draw(named, text)))  # noqa: S314 - our own picture
+    assert root.find(f"{SVG}title") is not None
