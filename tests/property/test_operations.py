@@ -190,6 +190,8 @@ class Programs(RuleBasedStateMachine):
     def change_a_domain(self, changes: list[str]) -> None:
         for verb in changes:
             self._call(f"{verb}Domain", {"name": "e"})
+            self._call("DescribeDomain", {"name": "e"})
+            self._call("ListDomains", {"registrationStatus": "DEPRECATED"})
         arn = {"resourceArn": "arn:aws:swf:us-east-1:000000000000:/domain/e"}
         self._call("TagResource", {**arn, "tags": [{"key": "1", "value": "2"}]})
         self._call("ListTagsForResource", arn)
@@ -200,9 +202,11 @@ class Programs(RuleBasedStateMachine):
         """Deprecated, brought back, deleted and registered again: it is another type of the same name."""
         full = FULL_ACTIVITY if kind == "Activity" else FULL_WORKFLOW
         named = {"name": full["name"], "version": full["version"]}
-        for verb in ("Deprecate", "Undeprecate", "Deprecate", "Delete"):
+        for verb in ("Deprecate", "Describe", "Undeprecate", "Deprecate", "Delete"):
             self._call(f"{verb}{kind}Type", {"domain": domain, f"{kind.lower()}Type": named})
         self._call(f"Register{kind}Type", {"domain": domain, **full})
+        self._call(f"Describe{kind}Type", {"domain": domain, f"{kind.lower()}Type": named})
+        self._call(f"List{kind}Types", {"domain": domain, "registrationStatus": "REGISTERED"})
 
     @rule(
         workflow=st.sampled_from(["w", "x"]),
