@@ -111,18 +111,28 @@ def dumps_plain(value: Any, what: str) -> str:
 
 def pack(text: str, what: str) -> str:
     """Compress JSON text that is too long for SWF; raises ``PayloadError`` if it still is."""
+    fitting = packed(text)
+    if fitting is None:
+        problem = (
+            f"is {len(text):,} characters long; SWF takes {LIMIT:,}, and compressed it does not fit either. "
+            "Keep what is large in a store and pass on references: payloads=DirectoryStore(PATH) or "
+            "S3Store(BUCKET) of floto.payloads for floto.run and every ActivityWorker keeps long results by "
+            "itself (--payloads on the command line), store.put(value) keeps the rest"
+        )
+        raise PayloadError(what, problem)
+    return fitting
+
+
+def packed(text: str) -> str | None:
+    """JSON text as it travels, compressed if it must be; None if it is too long for SWF even so."""
     if len(text) <= LIMIT:
         return text
     data = text.encode()
+    if len(data) > UNPACKED_LIMIT:
+        return None
     # 9, so that as much as possible fits.
-    packed = _PREFIX + b64encode(zlib.compress(data, 9)).decode()
-    if len(packed) > LIMIT or len(data) > UNPACKED_LIMIT:
-        problem = (
-            f"is {len(text):,} characters long ({len(packed):,} compressed); SWF takes {LIMIT:,}. "
-            "Store the data elsewhere and pass on where it is"
-        )
-        raise PayloadError(what, problem)
-    return packed
+    compressed = _PREFIX + b64encode(zlib.compress(data, 9)).decode()
+    return compressed if len(compressed) <= LIMIT else None
 
 
 def loads(text: str | None) -> Any:

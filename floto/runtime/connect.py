@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 from attrs import define, frozen
 
-from floto.core.errors import ServiceError
+from floto.core.errors import FlotoError, ServiceError
 from floto.core.ports import Service
+from floto.core.reference import Store
 
 if TYPE_CHECKING:
     from floto.adapters.swf import SwfService
@@ -40,6 +41,17 @@ class UnknownService(ServiceError, ValueError):
             f"service {self.url!r} {self.problem}; use sqlite:///relative.db, sqlite:////absolute.db, "
             "memory:, aws, aws:REGION or http://host:port"
         )
+
+
+@define
+class UnknownStore(FlotoError, ValueError):
+    """What a store for payloads was called, which floto cannot open."""
+
+    source: str
+
+    def __str__(self) -> str:
+        """What would be right."""
+        return f"{self.source!r} is no store for payloads; name a directory or s3://bucket/prefix"
 
 
 def connect(url: str, domain: str | None = None) -> Service:
@@ -68,6 +80,18 @@ def domain_of(client: Any, domain: str) -> SwfService:
     from floto.adapters.swf import SwfService  # noqa: PLC0415 - as below
 
     return SwfService(client, domain)
+
+
+def payload_store(source: str) -> Store:
+    """The store that a directory or ``s3://bucket/prefix`` names. Raises ``UnknownStore``."""
+    from floto.adapters.payloads import DirectoryStore, S3Store  # noqa: PLC0415 - as the adapters below
+
+    if "://" not in source:
+        return DirectoryStore(source)
+    url = urlsplit(source)
+    if url.scheme != "s3" or not url.netloc:
+        raise UnknownStore(source)
+    return S3Store(url.netloc, url.path)
 
 
 def default_service() -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 from attrs import frozen
 
-from floto.core import payload
+from floto.core import payload, reference
 from floto.core.ports import ActivityTask, Service
+from floto.core.reference import Store
 from floto.core.specs import CODEC
 from floto.core.tasks import TaskCodec
 from floto.runtime.activities import Activities, Canceled, Registered, RunningActivity, running
@@ -57,24 +58,35 @@ class Stopped:
 Outcome = Completed | Failed | Stopped
 
 
-def perform(activities: Activities, current: RunningActivity, codec: TaskCodec = CODEC) -> Outcome:
+def perform(
+    activities: Activities, current: RunningActivity, codec: TaskCodec = CODEC, payloads: Store | None = None
+) -> Outcome:
     """Run an activity task; whatever happens in it becomes its outcome."""
     found = activities.find(current.task.activity_type)
     if found is None:
         return _unknown(activities, current.task)
     try:
         with running(current):
-            context = payload.loads(current.task.input)
-            value = found({} if context is None else context)
-            return Completed(_encoded(found, value, codec))
+            value = found(_context(current.task, payloads))
+            return Completed(_encoded(found, value, codec, payloads))
     except BaseException as error:  # noqa: BLE001 - sys.exit() in an activity is a failure like any other
         return _raised(current, error)
 
 
-def _encoded(found: Registered, value: Any, codec: TaskCodec) -> str:
+def _context(task: ActivityTask, payloads: Store | None) -> Any:
+    context = payload.loads(task.input)
+    if context is None:
+        return {}
+    # Before the activity begins: it gets plain values, to copy and to write, and what is missing or
+    # damaged fails the task by name instead of raising wherever the activity first looks at it.
+    return context if payloads is None else reference.resolved(context, payloads.get)
+
+
+def _encoded(found: Registered, value: Any, codec: TaskCodec, payloads: Store | None) -> str:
     what = f"the result of activity {found.type.name!r} version {found.type.version!r}"
     if not found.generates:
-        return payload.dumps(value, what)
+        return reference.dumps(value, what, payloads)
+    # Not into the store: deciders read what generators return, and they read nothing but histories.
     if not isinstance(value, Iterable):
         msg = f"a generator returns a list of tasks, not {value!r:.80}"
         raise TypeError(msg)

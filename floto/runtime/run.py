@@ -13,7 +13,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from floto.core import events as e
-from floto.core import payload
+from floto.core import payload, reference
 from floto.core.codec import Codec
 from floto.core.decide import spec_of
 from floto.core.decisions import Decision
@@ -29,6 +29,7 @@ from floto.core.events import Event
 from floto.core.fold import fold
 from floto.core.identifiers import id_problems, shown
 from floto.core.ports import ExecutionInfo, Service, StartRequest
+from floto.core.reference import Store
 from floto.core.shapes import WorkflowExecution, WorkflowType
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import EMPTY, State
@@ -71,6 +72,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     concurrency: int = 4,
     timeout: float | None = None,
     codec: Codec = CODEC,
+    payloads: Store | None = None,
     listener: Listener | None = None,
 ) -> Any:
     """Run a spec (or its JSON) to its end and return its result: ``{task id: result}``.
@@ -80,7 +82,8 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     anew. Each task list of the spec and of what it generates gets a worker with
     ``concurrency`` slots (a list that only a child generates needs one elsewhere); a spec that
     names none gets its own. ``repeat_workflow`` is followed from run to run until interrupted.
-    ``codec`` knows task kinds and strategies of your own that children and generators bring.
+    ``codec`` knows task kinds and strategies of your own that children and generators bring;
+    ``payloads`` keeps the input and results that are too long for SWF.
 
     Raises ``WorkflowFailed``, ``WorkflowEnded``, ``WrongWorkflow``, ``TimeoutError`` after ``timeout``
     seconds (the run stays open), or what kept the decider from deciding; what still runs gets some
@@ -92,11 +95,12 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     if problems:
         raise SpecError(problems)
     own = with_lists(_readable(spec, codec), workflow_id)
-    text = None if input is None else payload.dumps(input, "the workflow's input")
+    text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
     deadline = None if timeout is None else time.monotonic() + timeout
-    job = _Job(own, workflow_id, text, activities, concurrency, deadline, codec, listener)
+    job = _Job(own, workflow_id, text, activities, concurrency, deadline, codec, payloads, listener)
     with _opened(service, domain or own.domain) as opened:
-        return _run(job, opened)
+        result = _run(job, opened)
+    return result if payloads is None else reference.resolved(result, payloads.get)
 
 
 def new_workflow_id() -> str:
@@ -113,6 +117,7 @@ class _Job:
     concurrency: int
     deadline: float | None
     codec: Codec
+    payloads: Store | None
     listener: Listener | None
 
 
@@ -254,6 +259,7 @@ def _worker(job: _Job, service: Service, task_list: str) -> ActivityWorker:
         concurrency=job.concurrency,
         task_heartbeat_in_seconds=_HEARTBEAT_SECONDS,
         codec=job.codec,
+        payloads=job.payloads,
         poll_seconds=_LOOK_SECONDS,
     )
 

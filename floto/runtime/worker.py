@@ -8,6 +8,7 @@ import threading
 from floto.core.codec import Codec
 from floto.core.errors import ServiceError, UnknownResource
 from floto.core.ports import ActivityTask, Service
+from floto.core.reference import Store
 from floto.core.shapes import WorkflowExecution
 from floto.core.specs import CODEC
 from floto.core.wire import WireError
@@ -32,7 +33,7 @@ class ActivityWorker:
     ``service`` is a ``Service`` or a URL for ``floto.connect`` (default: ``FLOTO_SERVICE``, else Amazon SWF);
     ``activities`` defaults to everything decorated with ``@floto.activity``. A heartbeat
     is sent every ``task_heartbeat_in_seconds``, none at all for 0. ``codec`` writes the tasks
-    that generators return.
+    that generators return; ``payloads`` keeps results that are too long for SWF.
     """
 
     def __init__(  # noqa: PLR0913 - all of them are optional and named
@@ -46,6 +47,7 @@ class ActivityWorker:
         concurrency: int = 1,
         task_heartbeat_in_seconds: float = 120,
         codec: Codec = CODEC,
+        payloads: Store | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         if concurrency < 1:
@@ -56,6 +58,7 @@ class ActivityWorker:
         self._task_list = task_list
         self._registry = activities
         self._codec = codec
+        self._payloads = payloads
         self._identity = identity or default_identity()
         self._poll_seconds = poll_seconds
         self._heartbeats = Heartbeats(task_heartbeat_in_seconds)
@@ -145,7 +148,7 @@ class ActivityWorker:
         log.debug("activity %s begins", current.id)
         try:
             with self._heartbeats.watching(current):
-                outcome = outcomes.perform(self._registry, current, self._codec)
+                outcome = outcomes.perform(self._registry, current, self._codec, self._payloads)
                 if current.gone:
                     log.warning("activity %s: %s dropped", current.id, type(outcome).__name__)
                 else:

@@ -1,0 +1,164 @@
+"""Stores for values that are too long for SWF: a directory, or a bucket of S3.
+
+Both keep the JSON of a value under its own hash. So a value is written once however often a task is
+tried again, nothing is ever changed, and what is read is known to be what was written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from attrs import field, frozen
+
+from floto.core import reference
+from floto.core.errors import PayloadError
+from floto.core.reference import STORE_LIMIT, Reference
+
+
+@frozen
+class DirectoryStore:
+    """Values as files of one directory, which any number of processes and machines may share.
+
+    A value takes up to ``limit`` bytes as JSON. Whatever was returned by ``put`` survives a power cut.
+    """
+
+    path: Path = field(converter=Path)
+    limit: int = field(default=STORE_LIMIT, kw_only=True)
+
+    def put(self, value: Any) -> dict[str, Any]:
+        """Keep a value; its reference. Raises ``PayloadError``."""
+        kept, data = reference.written(value, self.limit)
+        try:
+            self._keep(kept, data)
+        except OSError as error:
+            raise PayloadError(str(kept), f"cannot be written to {self.path}: {error}") from error
+        return kept.to_json()
+
+    def get(self, reference_: Any) -> Any:
+        """The value of a reference. Raises ``PayloadError`` if it is not there, or not what was written."""
+        wanted = reference.read(reference_, self.limit)
+        try:
+            return wanted.value(self._read(wanted))
+        except FileNotFoundError:
+            raise PayloadError(str(wanted), f"is not in {self.path}") from None
+        except OSError as error:
+            raise PayloadError(str(wanted), f"cannot be read from {self.path}: {error}") from error
+
+    def _file(self, kept: Reference) -> Path:
+        # Some file systems and most people do not like a million files in one directory.
+        return self.path / kept.digest[:2] / kept.digest
+
+    def _keep(self, kept: Reference, data: bytes) -> None:
+        target = self._file(kept)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not self._holds(kept):
+            _write(target, data)
+        # In any case: who wrote it may have been killed before.
+        for directory in (target.parent, self.path):
+            _sync(directory)
+
+    def _holds(self, kept: Reference) -> bool:
+        """Whether the value is there, and whole: a damaged one is written again."""
+        try:
+            return reference.digest_of(self._read(kept)) == kept.digest
+        except FileNotFoundError:
+            return False
+
+    def _read(self, kept: Reference) -> bytes:
+        with self._file(kept).open("rb") as file:
+            # One more, so that a file that grew is noticed and never read whole.
+            return file.read(kept.size + 1)
+
+
+def _write(target: Path, data: bytes) -> None:
+    """All or nothing: under the name of its own hash, nobody must find half a value."""
+    new = target.with_name(f".{target.name}.{uuid4().hex}")
+    try:
+        with new.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(target)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _sync(directory: Path) -> None:
+    opened = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _s3() -> Any:
+    # Imported where it is used: who keeps values in a directory need not load boto3.
+    import boto3  # noqa: PLC0415
+
+    return boto3.client("s3")
+
+
+@frozen
+class S3Store:
+    """Values as objects of a bucket, their keys beginning with ``prefix``.
+
+    ``client`` is boto3's for S3, by default one that AWS's usual configuration makes. A value takes up
+    to ``limit`` bytes as JSON; S3 checks the hash of what it is sent.
+    """
+
+    bucket: str
+    prefix: str = ""
+    client: Any = field(factory=_s3, repr=False)
+    limit: int = field(default=STORE_LIMIT, kw_only=True)
+
+    def put(self, value: Any) -> dict[str, Any]:
+        """Keep a value; its reference. Raises ``PayloadError``."""
+        kept, data = reference.written(value, self.limit)
+        checksum = b64encode(bytes.fromhex(kept.digest)).decode()
+        with self._told(kept, "cannot be written to"):
+            if not self._holds(kept, checksum):
+                self.client.put_object(**self._object(kept), Body=data, ChecksumSHA256=checksum)
+        return kept.to_json()
+
+    def get(self, reference_: Any) -> Any:
+        """The value of a reference. Raises ``PayloadError`` if it is not there, or not what was written."""
+        wanted = reference.read(reference_, self.limit)
+        with (
+            self._told(wanted, "cannot be read from"),
+            contextlib.closing(self.client.get_object(**self._object(wanted))["Body"]) as body,
+        ):
+            # One more, so that an object that grew is noticed and never read whole.
+            data: bytes = body.read(wanted.size + 1)
+        return wanted.value(data)
+
+    def _key(self, kept: Reference) -> str:
+        return "/".join(part for part in (self.prefix.strip("/"), kept.digest) if part)
+
+    def _object(self, kept: Reference) -> dict[str, str]:
+        return {"Bucket": self.bucket, "Key": self._key(kept)}
+
+    def _holds(self, kept: Reference, checksum: str) -> bool:
+        """Whether the value is there, and whole; where S3 will not say, it is written again."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - as boto3 above
+
+        try:
+            head = self.client.head_object(**self._object(kept), ChecksumMode="ENABLED")
+        except ClientError:
+            return False
+        return bool(head.get("ChecksumSHA256") == checksum)
+
+    @contextlib.contextmanager
+    def _told(self, kept: Reference, problem: str) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as boto3 above
+
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            where = f"s3://{self.bucket}/{self._key(kept)}"
+            raise PayloadError(str(kept), f"{problem} {where}: {error}") from error

@@ -1,0 +1,125 @@
+"""References to values that are kept in a store, because they are too long to travel through SWF.
+
+A reference is a small JSON object that travels as any value does. It names what it stands for by its
+hash, so it never goes stale and whoever follows it can tell whether they got the right thing; where
+the store is, only the reader says, never the data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from floto.core import payload
+from floto.core.errors import PayloadError
+from floto.core.identifiers import shown
+
+KEY, SIZE_KEY = "floto.payload", "size"
+#: Bytes of JSON that a store keeps as one value, unless it is told otherwise.
+STORE_LIMIT = 256 * 2**20
+_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+
+
+class Store(Protocol):
+    """Keeps values of any length, and gives them back for their references."""
+
+    def put(self, value: Any) -> dict[str, Any]:
+        """Keep a value; its reference. Raises ``PayloadError``."""
+
+    def get(self, reference: Any) -> Any:
+        """The value, in its JSON form, of a reference. Raises ``PayloadError``."""
+
+
+@frozen
+class Reference:
+    """What a reference says: the SHA-256 of a value's JSON in hexadecimal, and its length in bytes."""
+
+    digest: str
+    size: int
+
+    def __str__(self) -> str:
+        """How messages name it."""
+        return f"payload sha256:{self.digest}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The reference as it travels."""
+        return {KEY: f"sha256:{self.digest}", SIZE_KEY: self.size}
+
+    def value(self, data: bytes) -> Any:
+        """What these bytes say; raises ``PayloadError`` if they are not those the reference is to."""
+        if len(data) != self.size:
+            more = "at least " if len(data) > self.size else ""
+            raise PayloadError(str(self), f"is damaged: {more}{len(data):,} bytes instead of {self.size:,}")
+        found = digest_of(data)
+        if found != self.digest:
+            raise PayloadError(str(self), f"is damaged: what is stored has the hash {found}")
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise PayloadError(str(self), f"is no JSON: {error}") from error
+
+
+def digest_of(data: bytes) -> str:
+    """The name of these bytes in every store."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def written(value: Any, limit: int) -> tuple[Reference, bytes]:
+    """A value's reference, and the bytes to keep; equal values have the same."""
+    data = payload.encode(value, "a value to be stored").encode()
+    reference = Reference(digest_of(data), len(data))
+    _check_size(reference, limit)
+    return reference, data
+
+
+def is_reference(value: Any) -> bool:
+    """Whether a value is meant to be a reference, sound or not."""
+    return isinstance(value, dict) and value.keys() == {KEY, SIZE_KEY}
+
+
+def read(value: Any, limit: int) -> Reference:
+    """Check a reference that came with data; raises ``PayloadError``."""
+    what = f"reference {shown(value)}"
+    if not is_reference(value):
+        raise PayloadError(what, f"is none: it must be an object of {KEY!r} and {SIZE_KEY!r}")
+    match = _DIGEST.fullmatch(value[KEY]) if isinstance(value[KEY], str) else None
+    if match is None:
+        raise PayloadError(what, f"names no hash: {KEY!r} must be sha256: and 64 hexadecimal digits")
+    if type(value[SIZE_KEY]) is not int or value[SIZE_KEY] < 0:
+        raise PayloadError(what, f"has no length: {SIZE_KEY!r} must be a whole number of bytes")
+    reference = Reference(match[1], value[SIZE_KEY])
+    _check_size(reference, limit)
+    return reference
+
+
+def _check_size(reference: Reference, limit: int) -> None:
+    if reference.size > limit:
+        raise PayloadError(str(reference), f"has {reference.size:,} bytes; this store takes {limit:,}")
+
+
+def resolved(value: Any, get: Callable[[Any], Any]) -> Any:
+    """A value with what its references stand for, wherever they are in it.
+
+    What a reference stands for is taken as it is: one that is in there is followed by who wants to.
+    """
+    if is_reference(value):
+        return get(value)
+    if isinstance(value, dict):
+        return {key: resolved(item, get) for key, item in value.items()}
+    if isinstance(value, list):
+        return [resolved(item, get) for item in value]
+    return value
+
+
+def dumps(value: Any, what: str, store: Store | None) -> str:
+    """A value as JSON text that fits SWF: the text of a reference if there is a store and it must be."""
+    text = payload.encode(value, what)
+    packed = payload.packed(text)
+    if packed is None and store is not None:
+        return payload.encode(store.put(value), what)
+    return payload.pack(text, what) if packed is None else packed

@@ -1,0 +1,200 @@
+"""A store gives back what it was given, or says that it cannot: a directory and a bucket alike."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from attrs import frozen
+from hypothesis import given
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from floto.core import reference
+from floto.payloads import DirectoryStore, PayloadError, S3Store, Store
+from tests.property.strategies import SETTINGS, json_values
+
+
+@frozen
+class Kept:
+    """A store, and its content from behind its back."""
+
+    store: Store
+    read: Callable[[str], bytes]
+    write: Callable[[str, bytes], object]
+    names: Callable[[], list[str]]
+
+
+def directory(path: Path) -> Kept:
+    def file(digest: str) -> Path:
+        return path / digest[:2] / digest
+
+    return Kept(
+        DirectoryStore(path),
+        lambda digest: file(digest).read_bytes(),
+        lambda digest, data: file(digest).write_bytes(data),
+        lambda: sorted(found.name for found in path.glob("*/*")),
+    )
+
+
+def bucket(s3: Any, prefix: str) -> Kept:
+    def names() -> list[str]:
+        listed = s3.list_objects_v2(Bucket="payloads", Prefix=prefix).get("Contents", [])
+        return sorted(found["Key"].removeprefix(prefix) for found in listed)
+
+    return Kept(
+        S3Store("payloads", f"/{prefix}", s3),
+        lambda digest: s3.get_object(Bucket="payloads", Key=prefix + digest)["Body"].read(),
+        lambda digest, data: s3.put_object(Bucket="payloads", Key=prefix + digest, Body=data),
+        names,
+    )
+
+
+Opened = Callable[[], Kept]
+
+
+@pytest.fixture(scope="module", params=["directory", "bucket"])
+def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+    """Opens another empty store each time."""
+    numbers = itertools.count()
+    if request.param == "directory":
+        base = tmp_path_factory.mktemp("payloads")
+        yield lambda: directory(base / str(next(numbers)))
+        return
+    session = boto3.Session("key", "secret", region_name="us-east-1")
+    with mock_aws(), contextlib.closing(session.client("s3")) as s3:
+        s3.create_bucket(Bucket="payloads")
+        yield lambda: bucket(s3, f"some/{next(numbers)}/")
+
+
+@SETTINGS
+@given(values=st.lists(json_values, max_size=4))
+def test_what_was_put_comes_back_under_its_hash_and_once(opened: Opened, values: list[Any]) -> None:
+    kept = opened()
+    references = [kept.store.put(value) for value in values]
+    assert [kept.store.get(made) for made in references] == values
+    assert [kept.store.put(value) for value in values] == references
+    digests = {made["floto.payload"].removeprefix("sha256:") for made in references}
+    assert kept.names() == sorted(digests)
+    assert all(reference.digest_of(kept.read(digest)) == digest for digest in digests)
+
+
+@SETTINGS
+@given(value=json_values, data=st.data())
+def test_damage_is_noticed_and_mended_by_the_next_put(
+    opened: Opened, value: Any, data: st.DataObject
+) -> None:
+    kept = opened()
+    made = kept.store.put(value)
+    digest = made["floto.payload"].removeprefix("sha256:")
+    sound = kept.read(digest)
+    kept.write(digest, data.draw(damaged(sound)))
+    with pytest.raises(PayloadError, match="is damaged"):
+        kept.store.get(made)
+    assert kept.store.put(value) == made
+    assert kept.store.get(made) == value
+
+
+@st.composite
+def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
+    at = draw(st.integers(0, len(sound) - 1))
+    other = bytes([sound[at] ^ draw(st.integers(1, 255))])
+    return draw(
+        st.sampled_from([sound[:at], sound + other, sound[:at] + other + sound[at + 1 :], other * 1000])
+    )
+
+
+@SETTINGS
+@given(value=json_values)
+def test_a_reference_is_data_and_never_a_path(opened: Opened, value: Any) -> None:
+    """Whatever stands in a reference, the store reads the file of a hash or nothing."""
+    kept = opened()
+    made = kept.store.put(1)
+    for wrong in (value, {**made, "floto.payload": value}, {**made, "size": value}, {**made, "x": value}):
+        if wrong != made:
+            with pytest.raises(PayloadError):
+                kept.store.get(wrong)
+
+
+WRONG = [
+    ("../../etc/passwd", 1, "names no hash"),
+    (f"sha256:{'a' * 63}/", 1, "names no hash"),
+    (f"sha256:{'A' * 64}", 1, "names no hash"),
+    (f"md5:{'a' * 64}", 1, "names no hash"),
+    (f"sha256:{'a' * 64}\n", 1, "names no hash"),
+    (f"sha256:{'a' * 64}", True, "has no length"),
+    (f"sha256:{'a' * 64}", -1, "has no length"),
+    (f"sha256:{'a' * 64}", 2**60, "this store takes"),
+    (f"sha256:{'a' * 64}", 1, "is not in|NoSuchKey"),
+]
+
+
+@pytest.mark.parametrize(("digest", "size", "says"), WRONG)
+def test_what_is_wrong_with_a_reference_is_said(opened: Opened, digest: str, size: int, says: str) -> None:
+    kept = opened()
+    with pytest.raises(PayloadError, match=says):
+        kept.store.get({"floto.payload": digest, "size": size})
+
+
+def test_a_value_past_the_limit_is_refused_before_it_is_kept(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "kept", limit=10)
+    assert store.get(store.put("12345678")) == "12345678"
+    with pytest.raises(PayloadError, match="has 11 bytes; this store takes 10"):
+        store.put("123456789")
+
+
+def test_what_is_there_is_not_written_again(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    store.put("same")
+    [file] = tmp_path.glob("*/*")
+    before = file.stat()
+    store.put("same")
+    assert file.stat() == before
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PayloadError, match=r"cannot be written to .*file"):
+        DirectoryStore(tmp_path / "file").put(1)
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(PayloadError, match="No space left"):
+            DirectoryStore(tmp_path).put(1)
+    assert not [*tmp_path.glob("*/*")]
+
+
+@SETTINGS
+@given(value=json_values, big=json_values)
+def test_references_are_followed_wherever_they_stand_and_once(value: Any, big: Any) -> None:
+    made, _ = reference.written(big, 2**20)
+    inner = {"deep": [made.to_json(), value], "top": made.to_json()}
+    asked: list[Any] = []
+
+    def get(wanted: Any) -> Any:
+        asked.append(wanted)
+        return made.to_json()
+
+    assert reference.resolved(inner, get) == inner
+    assert asked == [made.to_json(), made.to_json()]
+
+
+@SETTINGS
+@given(value=json_values)
+def test_what_holds_no_reference_stays_as_it_is(value: Any) -> None:
+    def get(wanted: Any) -> Any:
+        pytest.fail(f"nobody asked for {json.dumps(wanted)}")
+
+    assert reference.resolved(value, get) == value
