@@ -340,6 +340,10 @@ def _call(call: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
         raise ServiceFault(type(error).__name__, str(error)) from error
 
 
+#: How others ask a client: floto's errors instead of boto3's, whoever made it.
+ask = _call
+
+
 def _translated(error: ClientError) -> ServiceError:
     code = error.response.get("Error", {}).get("Code", "")
     message = error.response.get("Error", {}).get("Message", "")

@@ -82,6 +82,18 @@ def domain_of(client: Any, domain: str) -> SwfService:
     return SwfService(client, domain)
 
 
+def ask(call: Callable[..., Any], **arguments: Any) -> Any:
+    """Call a method of such a client, without the arguments that are None. Raises ``ServiceError``."""
+    from floto.adapters import swf  # noqa: PLC0415
+
+    return swf.ask(call, **arguments)
+
+
+def file_of(url: str) -> Path | None:
+    """The file a URL names; None if it names something else. Raises ``UnknownService``."""
+    return Path(_file(url)) if url.startswith("sqlite:") else None
+
+
 def payload_store(source: str) -> Store:
     """The store that a directory or ``s3://bucket/prefix`` names. Raises ``UnknownStore``."""
     from floto.adapters.payloads import DirectoryStore, S3Store  # noqa: PLC0415 - as the adapters below

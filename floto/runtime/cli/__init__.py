@@ -12,10 +12,16 @@ from floto.core.errors import FlotoError, WorkflowError
 from floto.runtime.cli.check import check_command
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED, USAGE
 from floto.runtime.cli.compare import compare_command
+from floto.runtime.cli.executions import cancel_command, signal_command, terminate_command
+from floto.runtime.cli.listing import list_command
+from floto.runtime.cli.loops import decider_command, worker_command
 from floto.runtime.cli.pictures import graph_command, timeline_command
+from floto.runtime.cli.register import register_group
 from floto.runtime.cli.replay import replay_command
 from floto.runtime.cli.run import run_command
 from floto.runtime.cli.server import server_command
+from floto.runtime.cli.show import history_command, show_command
+from floto.runtime.cli.start import start_command
 from floto.runtime.cli.why import why_command
 
 log = logging.getLogger("floto")
@@ -52,5 +58,8 @@ def cli() -> None:
 for command in (
     *(run_command, check_command, server_command),
     *(replay_command, why_command, compare_command, timeline_command, graph_command),
+    *(register_group, start_command, signal_command, cancel_command, terminate_command),
+    *(list_command, show_command, history_command),
+    *(decider_command, worker_command),
 ):
     cli.add_command(command)

@@ -11,11 +11,18 @@ import click
 from rich.console import Console
 
 from floto.core.kinds import ActivityTask
+from floto.core.reference import Store
 from floto.core.specs import DeciderSpec
 from floto.core.state import State
 from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE
-from floto.runtime.cli.options import service_option
+from floto.runtime.cli.options import (
+    activities_option,
+    domain_option,
+    payloads_option,
+    service_option,
+    verbose_option,
+)
 from floto.runtime.cli.output import log_to, readable, stdout_for_the_result
 from floto.runtime.loading import load_json, load_module, load_spec
 from floto.runtime.progress import shown
@@ -24,17 +31,16 @@ from floto.runtime.run import Listener, new_workflow_id, run
 
 @click.command("run")
 @click.argument("spec")
-@click.option(
-    "--activities", multiple=True, metavar="FILE.py|MODULE", help="Where the activities are defined."
-)
+@activities_option
 @click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")
 @service_option
 @click.option("--workflow-id", help="Go on with this run, or start one of this name.")
 @click.option(
     "--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Activities at once."
 )
-@click.option("--domain", help="The SWF domain; default: the spec's, else floto.")
-@click.option("--verbose", is_flag=True, help="Log more, with tracebacks.")
+@domain_option
+@payloads_option
+@verbose_option
 def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     spec: str,
     activities: tuple[str, ...],
@@ -43,6 +49,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
     workflow_id: str | None,
     concurrency: int,
     domain: str | None,
+    payloads: Store | None,
     *,
     verbose: bool,
 ) -> int:
@@ -55,7 +62,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
     with stdout_for_the_result():
         loaded = _load(spec, activities)
         workflow_input = None if input_text is None else load_json("--input", input_text)
-        settings = {"service": service, "domain": domain, "concurrency": concurrency}
+        settings = {"service": service, "domain": domain, "concurrency": concurrency, "payloads": payloads}
         result = _run(
             console,
             loaded,

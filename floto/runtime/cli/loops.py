@@ -1,0 +1,217 @@
+"""The commands that run until they are stopped: ``floto decider`` and ``floto worker``."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+import click
+
+from floto.core.ports import Service
+from floto.core.reference import Store
+from floto.core.specs import DeciderSpec
+from floto.runtime.activities import DEFAULT
+from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.options import (
+    activities_option,
+    domain_option,
+    payloads_option,
+    service_option,
+    verbose_option,
+)
+from floto.runtime.cli.target import check
+from floto.runtime.connect import DEFAULT_TASK_LIST, connect
+from floto.runtime.crew import needs
+from floto.runtime.decider import Decider
+from floto.runtime.loading import load_module, load_spec
+from floto.runtime.resilient import reach
+from floto.runtime.run import WORKFLOW_TYPE
+from floto.runtime.stopping import StopFlag, stop_on_signals
+from floto.runtime.worker import ActivityWorker
+
+log = logging.getLogger("floto")
+
+_LOOK_SECONDS = 0.2
+
+identity_option = click.option(
+    "--identity", help="How histories name who it was; default: machine and process."
+)
+
+
+class Loop(Protocol):
+    """What runs until it is stopped."""
+
+    def run(self) -> None:
+        """Run until stopped."""
+
+    def stop(self) -> None:
+        """Make ``run`` return when what it does is done."""
+
+
+@click.command("decider")
+@click.argument("specs", nargs=-1, metavar="[SPEC]...")
+@click.option("--task-list", help="Where to poll; default: what the spec says, else floto.")
+@service_option
+@domain_option
+@identity_option
+@verbose_option
+def decider_command(
+    specs: tuple[str, ...], task_list: str | None, identity: str | None, *, verbose: bool, **where: Any
+) -> int:
+    """Decide for runs until stopped: by the spec that a run carries, else by the SPEC of its task list.
+
+    With several SPECs, each has a task list of its own. SIGTERM or Ctrl-C: finish and exit; twice: at once.
+    """
+    by_list = _by_list([(source, load_spec(source)) for source in specs], task_list)
+    with _working(where, _domain(by_list, where["domain"]), verbose=verbose) as service:
+        _prepare(service, [spec for spec in by_list.values() if spec is not None])
+        members = [
+            Decider(spec, service=service, task_list=name, identity=identity)
+            for name, spec in by_list.items()
+        ]
+        _run(members)
+    return DONE
+
+
+@click.command("worker")
+@activities_option
+@click.option("--task-list", multiple=True, help="Where to poll; may be repeated.  [default: floto]")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="Activities at once, of each task list.",
+)
+@click.option(
+    "--heartbeat",
+    type=click.FloatRange(min=0),
+    default=120,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often to tell SWF that an activity is alive; 0: never.",
+)
+@payloads_option
+@service_option
+@domain_option
+@identity_option
+@verbose_option
+def worker_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
+    activities: tuple[str, ...],
+    task_list: tuple[str, ...],
+    concurrency: int,
+    heartbeat: float,
+    payloads: Store | None,
+    identity: str | None,
+    *,
+    verbose: bool,
+    **where: Any,
+) -> int:
+    """Run the activities of FILE.py or MODULE until stopped.
+
+    SIGTERM or Ctrl-C: finish what runs, report it and exit; twice: at once.
+    """
+    for source in activities:
+        load_module(source)
+    if not DEFAULT.types:
+        msg = "no activity is registered; name the file or module that defines them with --activities"
+        raise click.UsageError(msg)
+    with _working(where, where["domain"], verbose=verbose) as service:
+        reach(StopFlag(), service.prepare, (), DEFAULT.types)
+        members = [
+            ActivityWorker(
+                task_list=name,
+                service=service,
+                concurrency=concurrency,
+                task_heartbeat_in_seconds=heartbeat,
+                identity=identity,
+                payloads=payloads,
+            )
+            for name in dict.fromkeys(task_list or (DEFAULT_TASK_LIST,))
+        ]
+        _run(members)
+    return DONE
+
+
+def _by_list(
+    specs: Sequence[tuple[str, DeciderSpec]], task_list: str | None
+) -> dict[str, DeciderSpec | None]:
+    """Which spec each task list is decided by; that of a child is decided by what its runs carry."""
+    if task_list is not None and len(specs) > 1:
+        msg = "--task-list is for one SPEC; several have task lists of their own"
+        raise click.UsageError(msg)
+    own: dict[str, tuple[str, DeciderSpec]] = {}
+    for source, spec in specs:
+        name = task_list or spec.task_list or DEFAULT_TASK_LIST
+        if name in own:
+            msg = f"{own[name][0]} and {source} have one task list, {name!r}; give each its own task_list"
+            raise click.UsageError(msg)
+        own[name] = source, spec
+    found: dict[str, DeciderSpec | None] = {name: spec for name, (_, spec) in own.items()}
+    for _, spec in specs:
+        for name in needs(spec).decider_lists:
+            found.setdefault(name, None)
+    return found or {task_list or DEFAULT_TASK_LIST: None}
+
+
+def _domain(by_list: dict[str, DeciderSpec | None], domain: str | None) -> str | None:
+    named = {spec.domain for spec in by_list.values() if spec is not None and spec.domain}
+    if domain is None and len(named) > 1:
+        msg = f"the specs name several domains ({', '.join(sorted(named))}); say which with --domain"
+        raise click.UsageError(msg)
+    return domain or next(iter(named), None)
+
+
+def _prepare(service: Service, specs: Sequence[DeciderSpec]) -> None:
+    """Register what is missing, as ``floto.run`` does: a poll of an unknown domain would wait for nothing."""
+    needed = [needs(spec) for spec in specs]
+    workflows = [kind for each in needed for kind in each.workflow_types]
+    activities = [kind for each in needed for kind in each.activity_types]
+    reach(StopFlag(), service.prepare, (WORKFLOW_TYPE, *workflows), activities)
+
+
+@contextlib.contextmanager
+def _working(where: dict[str, Any], domain: str | None, *, verbose: bool) -> Iterator[Service]:
+    """The service, and a log on stderr that one may keep."""
+    check(where["service"], new=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG if verbose else logging.INFO)
+    service = connect(where["service"], domain)
+    try:
+        yield service
+    finally:
+        service.close()
+
+
+def _run(members: Sequence[Loop]) -> None:
+    """Run each in a thread of its own until all have ended, or a signal has ended them."""
+    stop, errors = StopFlag(), SimpleQueue[Exception]()
+    # Daemons: the second signal must not wait for them.
+    threads = [threading.Thread(target=_guarded, args=(member, errors), daemon=True) for member in members]
+    with stop_on_signals(stop.set):
+        for thread in threads:
+            thread.start()
+        while errors.empty() and any(thread.is_alive() for thread in threads):
+            if stop.wait(_LOOK_SECONDS):
+                log.info("stopping when what is under way is done, polls too; once more to stop at once")
+                break
+        for member in members:
+            member.stop()
+        for thread in threads:
+            thread.join()
+    with contextlib.suppress(Empty):
+        raise errors.get_nowait()
+
+
+def _guarded(member: Loop, errors: SimpleQueue[Exception]) -> None:
+    try:
+        member.run()
+    except Exception as error:  # noqa: BLE001 - it is raised again where the command ends
+        errors.put(error)

@@ -1,0 +1,186 @@
+"""The commands ``floto register ...``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import click
+
+from floto.core import registrations, wire
+from floto.core.errors import ServiceFault
+from floto.core.limits import RETENTION_LIMIT
+from floto.core.shapes import ActivityType, WorkflowType
+from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.options import (
+    child_policy_option,
+    domain_option,
+    json_option,
+    service_option,
+    timeout_option,
+)
+from floto.runtime.cli.output import print_rows, readable
+from floto.runtime.cli.target import Target, target
+from floto.runtime.connect import DEFAULT_DOMAIN
+from floto.runtime.crew import needs
+from floto.runtime.loading import load_spec
+from floto.runtime.run import WORKFLOW_TYPE
+
+_EXISTS = frozenset({"DomainAlreadyExistsFault", "TypeAlreadyExistsFault"})
+_RETENTION = 30
+
+Registration = registrations.WorkflowType | registrations.ActivityType
+Row = dict[str, Any]
+
+
+@click.group("register")
+def register_group() -> None:
+    """Register domains and types. What is there already stays as it is, and is said to be there."""
+
+
+@register_group.command("domain")
+@click.argument("name")
+@click.option(
+    "--retention",
+    type=click.IntRange(0, RETENTION_LIMIT),
+    default=_RETENTION,
+    show_default=True,
+    metavar="DAYS",
+    help="How long closed runs are kept.",
+)
+@click.option("--description")
+@service_option
+@json_option
+def register_domain(
+    name: str, retention: int, description: str | None, service: str, *, as_json: bool
+) -> int:
+    """Register the domain NAME."""
+    with target(service, name, new=True) as there:
+        return _said([_domain(there, retention, description)], as_json=as_json)
+
+
+def _type_command(function: Callable[..., int]) -> Callable[..., int]:
+    """The arguments and options that both kinds of type take."""
+    for option in (
+        json_option,
+        domain_option,
+        service_option,
+        click.option("--description"),
+        click.option("--priority", type=int, help="The default priority of its tasks."),
+        click.option("--task-list", help="The default task list.  [default: floto]"),
+        click.argument("version"),
+        click.argument("name"),
+    ):
+        function = option(function)
+    return function
+
+
+@register_group.command("workflow")
+@_type_command
+@timeout_option("--execution-timeout", "How long a run may take.  [default: a year]")
+@timeout_option("--decision-timeout", "How long a decision may take.  [default: 60]")
+@child_policy_option
+def register_workflow(name: str, version: str, **options: Any) -> int:
+    """Register the workflow type NAME VERSION; the options are defaults of its runs."""
+    given = {
+        "default_execution_start_to_close_timeout": options["execution_timeout"],
+        "default_task_start_to_close_timeout": options["decision_timeout"],
+        "default_child_policy": options["child_policy"],
+    }
+    return _register_one(registrations.WorkflowType, name, version, given, options)
+
+
+@register_group.command("activity")
+@_type_command
+@timeout_option("--schedule-to-start", "How long a task may wait.  [default: NONE]")
+@timeout_option("--schedule-to-close", "How long it may wait and run.  [default: NONE]")
+@timeout_option("--start-to-close", "How long it may run.  [default: NONE]")
+@timeout_option("--heartbeat", "How long it may be silent.  [default: 600]")
+def register_activity(name: str, version: str, **options: Any) -> int:
+    """Register the activity type NAME VERSION; the options are defaults of its tasks."""
+    given = {
+        "default_task_schedule_to_start_timeout": options["schedule_to_start"],
+        "default_task_schedule_to_close_timeout": options["schedule_to_close"],
+        "default_task_start_to_close_timeout": options["start_to_close"],
+        "default_task_heartbeat_timeout": options["heartbeat"],
+    }
+    return _register_one(registrations.ActivityType, name, version, given, options)
+
+
+@register_group.command("spec")
+@click.argument("spec")
+@service_option
+@domain_option
+@json_option
+def register_spec(spec: str, service: str, domain: str | None, *, as_json: bool) -> int:
+    """Register all that SPEC (FILE.json, FILE.py:name or module:name) names: its domain and its types."""
+    loaded = load_spec(spec)
+    needed = needs(loaded)
+    with target(service, domain or loaded.domain or DEFAULT_DOMAIN, new=True) as there:
+        rows = [
+            _domain(there, _RETENTION, None),
+            *_types(there, registrations.WorkflowType, (WORKFLOW_TYPE, *needed.workflow_types)),
+            *_types(there, registrations.ActivityType, needed.activity_types),
+        ]
+    return _said(rows, as_json=as_json)
+
+
+def _register_one(
+    registration: type[Registration], name: str, version: str, given: dict[str, Any], options: dict[str, Any]
+) -> int:
+    own = {
+        "default_task_list": options["task_list"],
+        "default_task_priority": options["priority"],
+        "description": options["description"],
+        **given,
+    }
+    said = {name: value for name, value in own.items() if value is not None}
+    with target(options["service"], options["domain"], new=True) as there:
+        full = registration(domain=there.domain, name=name, version=version, **said)
+        return _said([_type(there, full)], as_json=options["as_json"])
+
+
+def _types(
+    there: Target, registration: type[Registration], kinds: Iterable[WorkflowType | ActivityType]
+) -> Iterator[Row]:
+    for kind in kinds:
+        yield _type(there, registration(domain=there.domain, name=kind.name, version=kind.version))
+
+
+def _domain(there: Target, retention: int, description: str | None) -> Row:
+    request = {
+        "name": there.domain,
+        "workflowExecutionRetentionPeriodInDays": str(retention),
+        "description": description,
+    }
+    new = _is_new(lambda: there.service_wide("register_domain", **request))
+    return {"kind": "domain", "name": there.domain, "registered": new}
+
+
+def _type(there: Target, full: Registration) -> Row:
+    what = "workflow" if isinstance(full, registrations.WorkflowType) else "activity"
+    new = _is_new(lambda: there.write(f"register_{what}_type", **wire.write(full)))
+    return {"kind": what, "name": full.name, "version": full.version, "registered": new}
+
+
+def _is_new(register: Callable[[], Any]) -> bool:
+    try:
+        register()
+    except ServiceFault as fault:
+        if fault.code not in _EXISTS:
+            raise
+        return False
+    return True
+
+
+def _said(rows: Iterable[Row], *, as_json: bool) -> int:
+    rows = list(rows)
+    if as_json:
+        click.echo(readable(rows))
+        return DONE
+    words = {True: "registered", False: "existed"}
+    print_rows(
+        ("kind", "name", "version", ""),
+        ((row["kind"], row["name"], row.get("version", ""), words[row["registered"]]) for row in rows),
+    )
+    return DONE

@@ -1,0 +1,149 @@
+"""The commands that read a run's history: ``floto show`` and ``floto history``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+from uuid import uuid4
+
+import click
+from attrs import evolve
+
+from floto.core import wire
+from floto.core.fold import fold
+from floto.core.shapes import WorkflowExecution
+from floto.core.state import EMPTY
+from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.executions import run_command
+from floto.runtime.cli.options import json_option
+from floto.runtime.cli.output import local, one_line, print_rows, readable, utc
+from floto.runtime.cli.summary import Summary, summary
+from floto.runtime.cli.target import Target, target
+from floto.runtime.loading import LoadError
+
+_PAGE = 1000
+#: Characters of a value that a person is shown.
+_LONGEST = 1000
+
+
+@click.command("show")
+@run_command
+@json_option
+def show_command(run: str, *, as_json: bool, **where: Any) -> int:
+    """Say what RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID) is doing, and how it ended."""
+    with target(where["service"], where["domain"]) as there:
+        described = there.find(run, where["run_id"])
+        execution = described["executionInfo"]["execution"]
+        events = map(wire.event_from_swf, _events(there, execution))
+        state = fold(events, evolve(EMPTY, execution=wire.read(WorkflowExecution, execution)))
+    found = summary(described, state)
+    if as_json:
+        click.echo(readable(found))
+    else:
+        _print(found)
+    return DONE
+
+
+@click.command("history")
+@run_command
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file to write, instead of stdout.",
+)
+def history_command(run: str, output: Path | None, **where: Any) -> int:
+    """Write the history of RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID) as JSON, its events in SWF's own shape."""
+    with target(where["service"], where["domain"]) as there:
+        execution = there.find(run, where["run_id"])["executionInfo"]["execution"]
+        with contextlib.nullcontext(sys.stdout) if output is None else _whole(output) as file:
+            count = _write(there, execution, file)
+    click.echo(f"{count:,} events", err=True)
+    return DONE
+
+
+def _events(there: Target, execution: dict[str, str]) -> Iterator[dict[str, Any]]:
+    return there.pages("get_workflow_execution_history", "events", execution=execution, maximumPageSize=_PAGE)
+
+
+def _write(there: Target, execution: dict[str, str], file: TextIO) -> int:
+    """Event by event: no more than a page of a history is in memory."""
+    head = json.dumps({"domain": there.domain, "execution": execution})
+    file.write(f'{head[:-1]}, "events": [')
+    count = 0
+    for count, event in enumerate(_events(there, execution), start=1):
+        file.write(f"{',' if count > 1 else ''}\n{json.dumps(event, default=utc)}")
+    file.write("\n]}\n")
+    file.flush()
+    return count
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[TextIO]:
+    """A file that takes its name when it is written to its end: half a history is worse than none."""
+    new = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with new.open("x", encoding="utf-8") as file:
+            yield file
+        new.replace(path)
+    except OSError as error:
+        raise LoadError(str(path), str(error.strerror or error)) from None
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _print(found: Summary) -> None:
+    execution, kind, now = found["execution"], found["workflowType"], datetime.now(UTC)
+    lines = {
+        "workflow": execution["workflowId"],
+        "run": execution["runId"],
+        "type": f"{kind['name']} {kind['version']}",
+        **{name: found[name] for name in _LINES if name in found},
+        "counts": _counted(found["counts"]),
+    }
+    print_rows(("", ""), ((name, _shown(value)) for name, value in lines.items()))
+    if items := found.get("open"):
+        click.echo()
+        print_rows(
+            ("open", "id", "status", "attempt", "since", "for", ""), (_row(item, now) for item in items)
+        )
+
+
+_LINES = (
+    *("status", "started", "closed", "parent", "taskList", "tags", "input", "result", "cause", "reason"),
+    *("details", "continuedAs", "cancelRequested"),
+)
+
+
+def _shown(value: Any) -> str:
+    text = local(value) if isinstance(value, datetime) else one_line(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... (--json shows all)"
+
+
+def _row(item: Summary, now: datetime) -> tuple[str, ...]:
+    note = f"retries {item['retries']}" if item.get("retries") else item.get("problem", "")
+    return (
+        item["kind"],
+        item["id"],
+        item["status"],
+        str(item.get("attempt", "")),
+        local(item["since"]),
+        f"{max((now - item['since']).total_seconds(), 0):.0f}s",
+        note,
+    )
+
+
+def _counted(counts: Summary) -> str:
+    """``9 events, activities: 2 completed, 1 started``."""
+    parts = [
+        f"{kind}: {', '.join(f'{count} {status}' for status, count in value.items())}"
+        if isinstance(value, dict)
+        else f"{value} {kind}"
+        for kind, value in counts.items()
+    ]
+    return "; ".join(parts)

@@ -1,0 +1,108 @@
+"""The command ``floto start``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from floto.core import payload
+from floto.core.errors import UnknownResource
+from floto.core.specs import CODEC, SPEC_KEY, DeciderSpec
+from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.options import (
+    child_policy_option,
+    domain_option,
+    json_option,
+    service_option,
+    timeout_option,
+)
+from floto.runtime.cli.output import readable
+from floto.runtime.cli.target import target
+from floto.runtime.connect import connect
+from floto.runtime.crew import needs
+from floto.runtime.loading import load_json, load_spec
+from floto.runtime.resilient import reach
+from floto.runtime.run import WORKFLOW_TYPE, new_workflow_id
+from floto.runtime.stopping import StopFlag
+
+
+@click.command("start")
+@click.option("--spec", metavar="SPEC", help="FILE.json, FILE.py:name or module:name; the run carries it.")
+@click.option("--type", "kind", nargs=2, metavar="NAME VERSION", help="The workflow type, if it is another.")
+@click.option("--workflow-id", help="What to call the run; default: a new name.")
+@click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")
+@click.option("--task-list", help="Where deciders poll for it; default: what the spec, else its type says.")
+@click.option("--tag", "tags", multiple=True, help="A tag to find it by; up to five.")
+@timeout_option("--execution-timeout", "How long the run may take.")
+@timeout_option("--decision-timeout", "How long a decision may take.")
+@child_policy_option
+@click.option("--priority", type=int, help="The priority of its decision tasks.")
+@service_option
+@domain_option
+@json_option
+def start_command(spec: str | None, kind: tuple[str, str] | None, **options: Any) -> int:
+    """Start a run, for deciders and workers elsewhere, and print its run id.
+
+    With --spec, the run carries the spec, so that any floto decider can decide for it, and what the spec
+    names is registered first. Without, --type names a workflow type whose deciders know what to do.
+    """
+    if spec is None and not kind:
+        msg = "say what to start: --spec SPEC or --type NAME VERSION"
+        raise click.UsageError(msg)
+    loaded = None if spec is None else load_spec(spec)
+    workflow_id = options["workflow_id"] or new_workflow_id()
+    domain = options["domain"] or (loaded and loaded.domain) or None
+    request = _request(workflow_id, loaded, kind or (WORKFLOW_TYPE.name, WORKFLOW_TYPE.version), options)
+    with target(options["service"], domain, new=True) as there:
+        if loaded is not None:
+            _prepare(options["service"], domain, loaded)
+        try:
+            run_id = there.write("start_workflow_execution", **request)["runId"]
+        except UnknownResource as fault:
+            raise _explained(fault, request) from fault
+    click.echo(f"started {workflow_id}", err=True)
+    click.echo(readable({"workflowId": workflow_id, "runId": run_id}) if options["as_json"] else run_id)
+    return DONE
+
+
+def _request(
+    workflow_id: str, spec: DeciderSpec | None, kind: tuple[str, str], options: dict[str, Any]
+) -> dict[str, Any]:
+    task_list = options["task_list"] or (spec and spec.task_list)
+    return {
+        "workflowId": workflow_id,
+        "workflowType": {"name": kind[0], "version": kind[1]},
+        "taskList": task_list and {"name": task_list},
+        "input": _input(spec, options["input_text"]),
+        "tagList": list(options["tags"]) or None,
+        "executionStartToCloseTimeout": options["execution_timeout"],
+        "taskStartToCloseTimeout": options["decision_timeout"],
+        "childPolicy": options["child_policy"],
+        "taskPriority": None if options["priority"] is None else str(options["priority"]),
+    }
+
+
+def _input(spec: DeciderSpec | None, text: str | None) -> str | None:
+    value = None if text is None else load_json("--input", text)
+    if spec is None:
+        return None if text is None else payload.dumps(value, "--input")
+    if value is not None and not isinstance(value, dict):
+        msg = "with --spec, --input must be an object: the spec travels in it beside what is yours"
+        raise click.UsageError(msg)
+    return payload.dumps({**(value or {}), SPEC_KEY: CODEC.unstructure(spec)}, "the input with the spec")
+
+
+def _prepare(url: str, domain: str | None, spec: DeciderSpec) -> None:
+    needed = needs(spec)
+    service = connect(url, domain)
+    try:
+        reach(StopFlag(), service.prepare, (WORKFLOW_TYPE, *needed.workflow_types), needed.activity_types)
+    finally:
+        service.close()
+
+
+def _explained(fault: UnknownResource, request: dict[str, Any]) -> click.UsageError:
+    kind = request["workflowType"]
+    name = f"{kind['name']} {kind['version']}"
+    return click.UsageError(f"{fault}; if the type is missing: floto register workflow {name}")

@@ -1,0 +1,127 @@
+"""What a run is doing, read off its history by the same fold that decides."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from floto.core import events as e
+from floto.core import payload
+from floto.core.errors import PayloadError
+from floto.core.events import Event
+from floto.core.failures import failure_of
+from floto.core.graph import RESERVED_PREFIX
+from floto.core.specs import SPEC_KEY
+from floto.core.state import Item, Kind, State
+
+Summary = dict[str, Any]
+
+#: Items that take time; a signal or a cancel request to another run is there or not.
+_WORK = (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD, Kind.LAMBDA)
+
+
+def summary(described: dict[str, Any], state: State) -> Summary:
+    """What there is to say of a run; times are datetimes."""
+    info = described["executionInfo"]
+    started = state.start
+    parts = {
+        "execution": info["execution"],
+        "workflowType": info["workflowType"],
+        "status": info.get("closeStatus", info["executionStatus"]),
+        "started": info["startTimestamp"],
+        "closed": info.get("closeTimestamp"),
+        "taskList": started.task_list.name,
+        "tags": list(started.tag_list or ()),
+        "parent": info.get("parent"),
+        "input": _input(started.input),
+        **({} if state.closed is None else _end(state.closed)),
+        "cancelRequested": None if state.cancel_requested is None else state.cancel_requested.at,
+        "open": [*_decision(state), *_open(state)],
+        "counts": _counts(state),
+    }
+    return {name: value for name, value in parts.items() if value not in (None, [], {})}
+
+
+def value_of(text: str | None) -> Any:
+    """What a payload says; one that cannot be read is shown as it is."""
+    try:
+        return payload.loads(text)
+    except PayloadError:
+        return text
+
+
+def _input(text: str | None) -> Any:
+    value = value_of(text)
+    if isinstance(value, dict) and SPEC_KEY in value:
+        # Longer than all else, and the same for every run.
+        return {**value, SPEC_KEY: "..."}
+    return value
+
+
+def _end(closed: Event) -> Summary:
+    data = closed.data
+    found = _ENDS.get(type(data), lambda _data: {})(data)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+_ENDS: dict[type, Callable[[Any], Summary]] = {
+    e.WorkflowExecutionCompleted: lambda data: {"result": value_of(data.result)},
+    e.WorkflowExecutionFailed: lambda data: {"reason": data.reason, "details": value_of(data.details)},
+    e.WorkflowExecutionCanceled: lambda data: {"details": value_of(data.details)},
+    e.WorkflowExecutionTerminated: lambda data: {
+        "cause": data.cause,
+        "reason": data.reason,
+        "details": value_of(data.details),
+    },
+    e.WorkflowExecutionTimedOut: lambda data: {"reason": data.timeout_type},
+    e.WorkflowExecutionContinuedAsNew: lambda data: {"continuedAs": data.new_execution_run_id},
+}
+
+
+def _decision(state: State) -> Iterator[Summary]:
+    """The decision task, if there is one: a run that nobody decides for does nothing else."""
+    tasks = state.decision_tasks
+    event = tasks.started or tasks.scheduled
+    if event is not None and state.closed is None:
+        status = "scheduled" if tasks.started is None else "started"
+        yield {"kind": "decision", "id": "", "status": status, "since": event.at}
+
+
+def _open(state: State) -> Iterator[Summary]:
+    # What was open when the run closed is nobody's business any more.
+    for _, key in sorted(state.opened.items()) if state.closed is None else ():
+        item = state.items[key]
+        event = item.started or item.opened
+        if key[0] in _WORK and event is not None:
+            yield _item(item, event)
+
+
+def _item(item: Item, event: Event) -> Summary:
+    kind, id_ = item.key
+    found = {"kind": str(kind), "id": id_, "status": str(item.status), "since": event.at}
+    if kind is Kind.TIMER and id_.startswith(RESERVED_PREFIX) and item.opened is not None:
+        return {**found, "retries": item.opened.data.control}
+    if kind is not Kind.TIMER:
+        found["attempt"] = len(item.failures) + 1
+    if item.failures:
+        found["problem"] = failure_of(item.failures[-1]).message
+    return found
+
+
+def _counts(state: State) -> Summary:
+    counts = Counter(
+        (str(key[0]), str(item.status))
+        for key, item in state.items.items()
+        if key[0] in _WORK and not key[1].startswith(RESERVED_PREFIX)
+    )
+    found: Summary = {"events": state.last_event_id}
+    for (kind, status), count in sorted(counts.items()):
+        found.setdefault(kind, {})[status] = count
+    failures = sum(len(item.failures) for key, item in state.items.items() if key[0] in _WORK)
+    extra = {
+        "failed attempts": failures,
+        "signals": sum(map(len, state.signals.values())),
+        "markers": len(state.markers),
+    }
+    return {**found, **{name: count for name, count in extra.items() if count}}

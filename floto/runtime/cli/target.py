@@ -1,0 +1,177 @@
+"""The service and domain that a command works on, and the runs there."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import click
+from attrs import define, frozen
+
+from floto.core.errors import FlotoError, UnknownResource
+from floto.runtime.connect import DEFAULT_DOMAIN, ask, client, file_of
+from floto.runtime.resilient import reach
+from floto.runtime.stopping import StopFlag
+
+#: Runs whose ids are looked through for the one that was meant.
+_NEAR = 200
+BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
+
+
+@define
+class UnknownDomain(FlotoError):
+    """A domain that is not registered, and where."""
+
+    domain: str
+    url: str
+
+    def __str__(self) -> str:
+        """What is missing, and what to do."""
+        return (
+            f"there is no domain {self.domain!r} on {self.url}; name another with --domain, "
+            f"or register it: floto register domain {self.domain}"
+        )
+
+
+@define
+class UnknownRun(FlotoError):
+    """A run that is not there, and the ids of those that are called much the same."""
+
+    run: str
+    domain: str
+    near: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """What is missing, and what may have been meant."""
+        text = f"there is no run {self.run!r} in domain {self.domain!r}"
+        return f"{text}; there is {', '.join(map(repr, self.near))}" if self.near else text
+
+
+@frozen
+class Target:
+    """A domain of a service, behind a client as boto3's."""
+
+    client: Any
+    domain: str
+    url: str
+
+    def read(self, method: str, **arguments: Any) -> Any:
+        """Call a method that changes nothing, again if it must be. Raises ``ServiceError``."""
+        return self._known(partial(reach, StopFlag(), _named(method)), method, arguments)
+
+    def write(self, method: str, **arguments: Any) -> Any:
+        """Call a method once: what failed may have taken effect, and twice is not once. Raises alike."""
+        return self._known(lambda call, **request: call(**request), method, arguments)
+
+    def service_wide(self, method: str, **arguments: Any) -> Any:
+        """``write`` for what belongs to no domain."""
+        return ask(getattr(self.client, method), **arguments)
+
+    def _known(self, through: Callable[..., Any], method: str, arguments: dict[str, Any]) -> Any:
+        call = partial(ask, getattr(self.client, method), domain=self.domain)
+        try:
+            return through(call, **arguments)
+        except UnknownResource as fault:
+            if "unknown domain" in fault.message.lower():
+                raise UnknownDomain(self.domain, self.url) from fault
+            raise
+
+    def pages(self, method: str, key: str, **arguments: Any) -> Iterator[Any]:
+        """What is in all pages of a listing or a history, read as far as it is asked for."""
+        token = None
+        while True:
+            page = self.read(method, nextPageToken=token, **arguments)
+            yield from page[key]
+            token = page.get("nextPageToken")
+            if not token:
+                return
+
+    def open_runs(self, **filters: Any) -> Iterator[Any]:
+        """Open runs, the newest first."""
+        return self._runs("list_open_workflow_executions", filters)
+
+    def closed_runs(self, **filters: Any) -> Iterator[Any]:
+        """Closed runs, the one that was started last first."""
+        return self._runs("list_closed_workflow_executions", filters)
+
+    def _runs(self, method: str, filters: dict[str, Any]) -> Iterator[Any]:
+        request = {"startTimeFilter": {"oldestDate": BEGINNING}, **filters}
+        return self.pages(method, "executionInfos", **request)
+
+    def find(self, run: str, run_id: str | None) -> dict[str, Any]:
+        """The description of the run that a person calls so. Raises ``UnknownRun``."""
+        for workflow_id, exact in readings(run, run_id):
+            execution = self._latest(workflow_id) if exact is None else _execution(workflow_id, exact)
+            with contextlib.suppress(UnknownResource):
+                if execution is not None:
+                    found: dict[str, Any] = self.read("describe_workflow_execution", execution=execution)
+                    return found
+        raise UnknownRun(run if run_id is None else f"{run}@{run_id}", self.domain, self.near(run))
+
+    def _latest(self, workflow_id: str) -> Any:
+        wanted = {"executionFilter": {"workflowId": workflow_id}, "maximumPageSize": 1}
+        for runs in (self.open_runs, self.closed_runs):
+            for info in runs(**wanted):
+                return info["execution"]
+        return None
+
+    def near(self, run: str) -> tuple[str, ...]:
+        """The workflow ids that a person may have meant."""
+        return tuple(difflib.get_close_matches(run.partition("@")[0], self.workflow_ids(_NEAR), cutoff=0.5))
+
+    def workflow_ids(self, most: int) -> list[str]:
+        """The workflow ids of the newest runs, of open ones first."""
+        infos = [
+            info
+            for runs in (self.open_runs, self.closed_runs)
+            for info, _ in zip(runs(maximumPageSize=most), range(most), strict=False)
+        ]
+        return list(dict.fromkeys(info["execution"]["workflowId"] for info in infos))
+
+
+def _execution(workflow_id: str, run_id: str) -> dict[str, str]:
+    return {"workflowId": workflow_id, "runId": run_id}
+
+
+def readings(run: str, run_id: str | None) -> list[tuple[str, str | None]]:
+    """The workflow id and run id that ``WORKFLOW_ID`` or ``WORKFLOW_ID@RUN_ID`` may mean, first the likelier.
+
+    A workflow id may have an @ in it.
+    """
+    whole, (workflow_id, _, after) = (run, run_id), run.rpartition("@")
+    return [whole] if run_id is not None or not workflow_id or not after else [whole, (workflow_id, after)]
+
+
+def _named(method: str) -> Callable[..., Any]:
+    # Under the method's name: warnings of calls that are made again tell which it was.
+    def called(call: Callable[..., Any], **request: Any) -> Any:
+        return call(**request)
+
+    called.__name__ = method
+    return called
+
+
+@contextlib.contextmanager
+def target(url: str, domain: str | None, *, new: bool = False) -> Iterator[Target]:
+    """Open what a command works on; ``new`` if it may make the file. Raises what ``connect`` raises."""
+    check(url, new=new)
+    opened = client(url)
+    try:
+        yield Target(opened, domain or DEFAULT_DOMAIN, url)
+    finally:
+        opened.close()
+
+
+def check(url: str, *, new: bool) -> None:
+    """Whether a service outlives the command, and is there unless it may be ``new``."""
+    file = file_of(url)
+    if url == "memory:":
+        msg = "memory: is gone when this command ends; name another --service"
+        raise click.UsageError(msg)
+    if file is not None and not new and not file.exists():
+        msg = f"there is no file {file}; name another --service (floto start and floto register make one)"
+        raise click.UsageError(msg)

@@ -1,0 +1,121 @@
+"""Deciders, workers and daemons as commands: they work, stop when asked to, and at once when told twice."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.commands import PATIENCE, Shell, wait_for, write_files
+from tests.integration.test_server import serving
+
+WORKER = ("worker", "--activities", "acts.py", "--identity", "the worker")
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    write_files(tmp_path)
+    return Shell(tmp_path)
+
+
+@pytest.fixture(params=["file", "server"])
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
+    write_files(tmp_path)
+    if request.param == "file":
+        yield Shell(tmp_path)
+        return
+    with serving(tmp_path / "swf.db") as server:
+        yield Shell(tmp_path, server.url)
+
+
+def ended(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:
+    process.send_signal(number)
+    _, said = process.communicate(timeout=PATIENCE)
+    assert "Traceback" not in said
+    return process.returncode, said
+
+
+def test_a_decider_without_a_spec_and_a_worker_run_what_was_started(anywhere: Shell) -> None:
+    with anywhere.loop("decider", "--identity", "the decider") as decider, anywhere.loop(*WORKER) as worker:
+        anywhere("start", "--spec", "flow.py:spec", "--workflow-id", "w", "--input", '{"who": "me"}')
+        found = anywhere.until("w", "COMPLETED")
+        assert found["result"] == {"tell": ["me", 1]}
+        assert found["counts"]["activity"] == {"completed": 2}
+        for process in (decider, worker):
+            process.send_signal(signal.SIGTERM)
+        if anywhere.service.startswith("http"):
+            # Their polls take another minute, and what those bring is not lost.
+            anywhere("start", "--spec", "flow.py:spec", "--workflow-id", "last")
+        for process in (decider, worker):
+            _, said = process.communicate(timeout=PATIENCE)
+            assert process.returncode == 0
+            assert "task list 'floto' as the" in said
+            assert "once more to stop at once" in said
+    if anywhere.service.startswith("http"):
+        assert anywhere.data("show", "last")["counts"]["activity"] == {"completed": 1}
+    history = anywhere("history", "w").stdout
+    assert '"identity": "the decider"' in history
+    assert '"identity": "the worker"' in history
+
+
+def test_a_decider_decides_for_several_specs_each_on_its_list(shell: Shell) -> None:
+    types = ("--type", "floto.run", "1")
+    with shell.loop("decider", "flow.py:spec", "flow.py:other") as decider, shell.loop(*WORKER):
+        wait_for((shell.cwd / "floto.db").exists)
+        shell.here("register", "spec", "flow.py:spec")
+        results = {"others": {"ask": {"n": 1, "big": "x" * 10}}, "floto": {"tell": ["me", 1]}}
+        for name, expected in results.items():
+            more = ("--workflow-id", name, "--task-list", name, "--input", '{"who": "me"}')
+            shell.here("start", *types, *more)
+            assert shell.until(name, "COMPLETED")["result"] == expected
+        assert ended(decider, signal.SIGINT)[0] == 0
+
+
+def test_a_worker_that_is_asked_to_stop_finishes_what_it_runs(shell: Shell) -> None:
+    (shell.cwd / "slow").touch()
+    shell.here("start", "--spec", "flow.py:other", "--workflow-id", "w", "--task-list", "floto")
+    with shell.loop("decider"), shell.loop(*WORKER) as worker:
+        wait_for((shell.cwd / "begun").exists)
+        assert ended(worker, signal.SIGTERM)[0] == 0
+        assert shell.until("w", "COMPLETED")["counts"]["activity"] == {"completed": 1}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_stops_at_once(shell: Shell, number: signal.Signals) -> None:
+    (shell.cwd / "acts.py").write_text(
+        "import floto, time\nfrom pathlib import Path\n"
+        "@floto.activity(name='ask', version='1')\n"
+        "def ask():\n    Path('begun').touch()\n    time.sleep(120)\n"
+    )
+    shell.here("start", "--spec", "flow.py:other", "--workflow-id", "w", "--task-list", "floto")
+    with shell.loop("decider"), shell.loop(*WORKER) as worker:
+        wait_for((shell.cwd / "begun").exists)
+        worker.send_signal(number)
+        assert worker.stderr is not None
+        assert any("once more to stop at once" in line for line in iter(worker.stderr.readline, ""))
+        began = time.monotonic()
+        assert ended(worker, number)[0] == 130
+        assert time.monotonic() - began < 60
+
+
+def test_long_results_go_into_the_store_that_worker_and_run_share(shell: Shell) -> None:
+    (shell.cwd / "acts.py").write_text(
+        "import floto, random\n"
+        "@floto.activity(name='ask', version='1')\n"
+        "def ask():\n    return ''.join(random.Random(1).choices('abcdefghijklmnop', k=200_000))\n"
+        "@floto.activity(name='tell', version='1')\n"
+        "def tell(context):\n    return len(context['ask'])\n"
+    )
+    arguments = ("flow.py:spec", "--activities", "acts.py", "--workflow-id", "w", "--payloads", "kept")
+    assert '"tell": 200000' in shell("run", *arguments).stdout
+    assert len([*(shell.cwd / "kept").glob("*/*")]) == 1
+    failed = shell("run", *arguments[:-2], "--service", "memory:", code=1)
+    assert "--payloads" in failed.stderr
+    shell.here("start", "--spec", "flow.py:spec", "--workflow-id", "again")
+    with shell.loop("decider"), shell.loop(*WORKER, "--payloads", "kept"):
+        assert shell.until("again", "COMPLETED")["result"] == {"tell": 200_000}
+    assert len([*(shell.cwd / "kept").glob("*/*")]) == 1

@@ -1,0 +1,293 @@
+"""Registering, starting, listing, showing and stopping runs from the command line, on a file and a server."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import floto
+from floto.core.state import Kind
+from tests.integration.commands import Shell, wait_for, write_files
+from tests.integration.test_server import serving
+
+ON_FILE = "sqlite:///floto.db"
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    write_files(tmp_path)
+    return Shell(tmp_path)
+
+
+@pytest.fixture(params=["file", "server"])
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
+    write_files(tmp_path)
+    if request.param == "file":
+        yield Shell(tmp_path)
+        return
+    with serving(tmp_path / "swf.db") as server:
+        yield Shell(tmp_path, server.url)
+
+
+def started(shell: Shell, workflow_id: str, *more: str) -> str:
+    run_id, said = shell.here("start", "--type", "flow", "1", "--workflow-id", workflow_id, *more)
+    assert said == f"started {workflow_id}\n"
+    return run_id.strip()
+
+
+def registered(shell: Shell) -> None:
+    shell.here("register", "domain", "floto")
+    options = ("--task-list", "deciders", "--decision-timeout", "NONE")
+    shell.here("register", "workflow", "flow", "1", *options)
+
+
+def test_a_run_from_its_registration_to_its_end(anywhere: Shell) -> None:
+    registered(anywhere)
+    run_id = started(anywhere, "w", "--input", '{"n": 1}', "--tag", "blue", "--tag", "red")
+    [info] = anywhere.data("list")
+    assert info["execution"] == {"workflowId": "w", "runId": run_id}
+    assert datetime.fromisoformat(info["startTimestamp"]).tzinfo == UTC
+    line = anywhere("list").stdout.rstrip("\n").split("\t")
+    assert (line[:5], line[6:]) == (["w", run_id, "flow", "1", "OPEN"], ["", "blue, red"])
+
+    assert anywhere("signal", "w", "go", "--input", "[1]").stderr == "sent go to w\n"
+    assert anywhere("cancel", "w").stdout == ""
+    shown = anywhere.data("show", "w")
+    assert shown["taskList"] == "deciders"
+    assert shown["input"] == {"n": 1}
+    assert shown["counts"] == {"events": 4, "signals": 1}
+    assert shown["cancelRequested"] >= shown["started"]
+    assert [(item["kind"], item["status"]) for item in shown["open"]] == [("decision", "scheduled")]
+
+    anywhere("terminate", f"w@{run_id}", "--reason", "enough", "--details", "of it")
+    shown = anywhere.data("show", f"w@{run_id}")
+    assert (shown["status"], shown["reason"], shown["details"]) == ("TERMINATED", "enough", "of it")
+    assert "open" not in shown
+    assert "TERMINATED" in anywhere("signal", "w", "go", code=2).stderr
+
+
+def test_a_history_is_written_as_swf_has_it(anywhere: Shell) -> None:
+    registered(anywhere)
+    run_id = started(anywhere, "w", "--input", '"hé"')
+    anywhere("terminate", "w")
+    done = anywhere("history", "w")
+    saved = json.loads(done.stdout)
+    assert done.stderr == "3 events\n"
+    assert (saved["domain"], saved["execution"]) == ("floto", {"workflowId": "w", "runId": run_id})
+    assert saved["events"][0]["eventTimestamp"].endswith("+00:00")
+    history = floto.History.from_swf(saved["events"])
+    assert history.events[0].data.input == '"hé"'
+    anywhere("history", "w", "-o", "run.json")
+    assert (anywhere.cwd / "run.json").read_text() == done.stdout
+
+
+def test_a_long_history_is_written_whole(shell: Shell) -> None:
+    registered(shell)
+    started(shell, "w")
+    client = floto.LocalSwf(shell.cwd / "floto.db")
+    for number in range(2_500):
+        client.signal_workflow_execution(domain="floto", workflowId="w", signalName=f"s{number}")
+    client.close()
+    events = json.loads(shell("history", "w").stdout)["events"]
+    assert [event["eventId"] for event in events] == list(range(1, 2_503))
+    assert shell.data("show", "w")["counts"] == {"events": 2_502, "signals": 2_500}
+
+
+def test_what_exists_is_said_and_kept(anywhere: Shell) -> None:
+    first = anywhere.data("register", "spec", "flow.py:spec")
+    kinds = ["domain", "workflow", "activity", "activity"]
+    assert [row["kind"] for row in first] == kinds
+    assert all(row["registered"] for row in first)
+    assert not any(row["registered"] for row in anywhere.data("register", "spec", "flow.py:spec"))
+    again = anywhere("register", "domain", "floto", "--retention", "5")
+    assert again.stdout == "domain\tfloto\t\texisted\n"
+    options = ("--heartbeat", "7", "--task-list", "mine", "--description", "what it does", "--priority", "3")
+    assert anywhere("register", "activity", "new", "2", *options).stdout.endswith("registered\n")
+
+
+def test_defaults_are_what_the_options_say_else_the_usual(shell: Shell) -> None:
+    registered(shell)
+    shell("register", "activity", "new", "2", "--heartbeat", "7", "--priority", "3")
+    client = floto.LocalSwf(shell.cwd / "floto.db")
+    kind = {"name": "new", "version": "2"}
+    found = client.describe_activity_type(domain="floto", activityType=kind)["configuration"]
+    kind = {"name": "flow", "version": "1"}
+    flow = client.describe_workflow_type(domain="floto", workflowType=kind)["configuration"]
+    client.close()
+    assert (found["defaultTaskHeartbeatTimeout"], found["defaultTaskPriority"]) == ("7", "3")
+    assert (found["defaultTaskStartToCloseTimeout"], found["defaultTaskList"]) == ("NONE", {"name": "floto"})
+    assert (flow["defaultTaskStartToCloseTimeout"], flow["defaultChildPolicy"]) == ("NONE", "TERMINATE")
+
+
+LISTED = [
+    ((), ["d", "c", "b", "a"]),
+    (("--open",), ["d", "b"]),
+    (("--closed",), ["c", "a"]),
+    (("--status", "terminated"), ["c", "a"]),
+    (("--status", "FAILED"), []),
+    (("--tag", "red"), ["c", "b"]),
+    (("--tag", "red", "--open"), ["b"]),
+    (("--tag", "red", "--status", "TERMINATED"), ["c"]),
+    (("--type", "other"), ["d"]),
+    (("--type", "flow", "--tag", "red", "--workflow-id", "b"), ["b"]),
+    (("--workflow-id", "a", "--open"), []),
+    (("--since", "1h"), ["d", "c", "b", "a"]),
+    (("--since", "2099-01-01"), []),
+    (("--limit", "2"), ["d", "c"]),
+]
+
+
+def test_lists_are_filtered_and_the_newest_comes_first(anywhere: Shell) -> None:
+    anywhere.here("register", "domain", "floto")
+    anywhere.here("register", "workflow", "flow", "1", "--task-list", "deciders")
+    anywhere.here("register", "workflow", "other", "1")
+    tags = {"a": (), "b": ("--tag", "red"), "c": ("--tag", "blue", "--tag", "red"), "d": ()}
+    for workflow_id, more in tags.items():
+        kind = "other" if workflow_id == "d" else "flow"
+        anywhere.here("start", "--type", kind, "1", "--workflow-id", workflow_id, *more)
+    for workflow_id in "ac":
+        anywhere.here("terminate", workflow_id)
+    for options, expected in LISTED:
+        found = json.loads(anywhere.here("list", "--json", *options)[0])
+        assert [info["execution"]["workflowId"] for info in found] == expected, options
+    assert "--limit shows more than 2" in anywhere.here("list", "--limit", "2")[1]
+    assert anywhere.here("list", "--limit", "4")[1] == ""
+
+
+def test_a_run_may_be_named_by_its_run_id(shell: Shell) -> None:
+    registered(shell)
+    first = started(shell, "w@home")
+    shell.here("terminate", "w@home")
+    second = started(shell, "w@home")
+    for arguments, expected in (
+        (("w@home",), second),
+        ((f"w@home@{first}",), first),
+        (("w@home", "--run-id", first), first),
+    ):
+        assert json.loads(shell.here("show", *arguments, "--json")[0])["execution"]["runId"] == expected
+    assert "TERMINATED" in shell.here("signal", "w@home", "s", "--run-id", first, code=2)[1]
+    shell.here("terminate", f"w@home@{second}")
+    assert second in shell.here("show", "w@home")[0]
+
+
+WRONG = [
+    (("show", "nothing"), "there is no run 'nothing' in domain 'floto'"),
+    (("show", "wednesdy"), "there is no run 'wednesdy' in domain 'floto'; there is 'wednesday'"),
+    (("history", "wednesday@nothing"), "there is 'wednesday'"),
+    (("signal", "wednesdy", "s"), "there is 'wednesday'"),
+    (("show", "wednesday", "--domain", "nowhere"), "floto register domain nowhere"),
+    (("start", "--type", "nothing", "1"), "floto register workflow nothing 1"),
+    (("start", "--type", "flow", "1", "--workflow-id", "wednesday"), "WorkflowExecutionAlreadyStartedFault"),
+    (("start", "--type", "flow", "1", "--input", "{"), "not JSON"),
+    (("start", "--type", "flow", "1", "--execution-timeout", "soon"), "SECONDS|NONE|'soon' is not a whole"),
+    (("start", "--spec", "flow.py:spec", "--input", "1"), "--input must be an object"),
+    (("start",), "--spec SPEC or --type NAME VERSION"),
+    (("list", "--since", "yesterday"), "say 30s, 15m, 2h, 7d or 2026-12-31T23:59"),
+    (("list", "--open", "--status", "FAILED"), "--status is about closed runs"),
+    (("list", "--service", "sqlite:///nowhere.db"), "there is no file nowhere.db"),
+    (("list", "--service", "memory:"), "memory: is gone"),
+    (("history", "wednesday", "-o", "no/such/file"), "No such file or directory"),
+    (("register", "spec", "nowhere.json"), "No such file"),
+    (("decider", "flow.py:spec", "flow.py:spec"), "have one task list, 'floto'"),
+    (("decider", "flow.py:spec", "flow.py:other", "--task-list", "x"), "--task-list is for one SPEC"),
+    (("worker",), "--activities"),
+    (
+        ("worker", "--activities", "acts.py", "--payloads", "ftp://x"),
+        "name a directory or s3://bucket/prefix",
+    ),
+]
+
+
+def test_what_the_user_got_wrong_is_one_clear_message(shell: Shell) -> None:
+    registered(shell)
+    started(shell, "wednesday")
+    for arguments, said in WRONG:
+        out, err = shell.here(*arguments, code=2)
+        assert any(text in err for text in said.split("|")), err
+        assert out == ""
+    assert not (shell.cwd / "nowhere.db").exists()
+
+
+def test_show_tells_what_is_open_and_why_it_waits(shell: Shell) -> None:
+    (shell.cwd / "broken").touch()
+    shell("start", "--spec", "flow.py:spec", "--workflow-id", "w", "--input", '{"who": "me"}')
+    with shell.loop("decider"), shell.loop("worker", "--activities", "acts.py"):
+        found = _until_waiting(shell)
+    assert found["counts"]["activity"] == {"completed": 1, "failed": 1}
+    assert found["counts"]["failed attempts"] == 1
+    assert found["input"] == {"who": "me", "decider_spec": "..."}
+    [wait] = found["open"]
+    assert (wait["kind"], wait["retries"]) == ("timer", "tell")
+    # The same, from the history alone.
+    client = floto.LocalSwf(shell.cwd / "floto.db")
+    events = client.get_workflow_execution_history(domain="floto", execution=found["execution"])["events"]
+    client.close()
+    state = floto.fold(floto.History.from_swf(events))
+    assert [key[0] for key in state.opened.values()] == [Kind.TIMER]
+    assert "retries tell" in shell("show", "w").stdout
+
+
+def _until_waiting(shell: Shell) -> Any:
+    def look() -> Any:
+        found = json.loads(shell.here("show", "w", "--json")[0])
+        waits = [item for item in found.get("open", ()) if "retries" in item]
+        return found if waits and len(found["open"]) == 1 else None
+
+    return wait_for(look)
+
+
+def test_on_a_terminal_there_is_a_table(shell: Shell) -> None:
+    registered(shell)
+    started(shell, "w", "--tag", "a\x1b[31mb")
+    ours, theirs = pty.openpty()
+    subprocess.run(
+        [sys.executable, "-m", "floto", "list"],
+        cwd=shell.cwd,
+        env={**shell.environment, "COLUMNS": "300", "TERM": "xterm"},
+        stdout=theirs,
+        check=True,
+    )
+    os.close(theirs)
+    text = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            text += chunk
+    except OSError:  # Linux's way to say that the other end is closed
+        pass
+    os.close(ours)
+    assert b"workflow" in text
+    assert b"\t" not in text
+    assert b"a [31mb" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [("floto show mon", ["monday"]), ("floto cancel ", ["monday", "tuesday"]), ("floto reg", ["register"])],
+)
+def test_the_shell_completes_commands_and_workflow_ids(shell: Shell, words: str, offered: list[str]) -> None:
+    registered(shell)
+    for workflow_id in ("tuesday", "monday"):
+        started(shell, workflow_id)
+    done = shell(_FLOTO_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(len(words.split(" ")) - 1))
+    assert done.stdout.split() == [f"plain,{found}" for found in offered]
+
+
+def test_completing_asks_no_network_and_makes_no_file(shell: Shell) -> None:
+    for service in (ON_FILE, "http://127.0.0.1:1", "nonsense:"):
+        done = shell(
+            _FLOTO_COMPLETE="bash_complete",
+            COMP_WORDS="floto show ",
+            COMP_CWORD="2",
+            FLOTO_SERVICE=service,
+        )
+        assert (done.stdout, done.stderr) == ("\n", "")
+    assert not (shell.cwd / "floto.db").exists()
