@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,3 +121,41 @@ def test_long_results_go_into_the_store_that_worker_and_run_share(shell: Shell) 
     with shell.loop("decider"), shell.loop(*WORKER, "--payloads", "kept"):
         assert shell.until("again", "COMPLETED")["result"] == {"tell": 200_000}
     assert len([*(shell.cwd / "kept").glob("*/*")]) == 1
+
+
+def test_a_daemon_runs_what_it_is_signalled(anywhere: Shell) -> None:
+    (anywhere.cwd / "more.py").write_text(
+        "import json\nfrom flow import other\n"
+        "print(json.dumps({'decider_spec': json.loads(other.to_json())}))\n"
+    )
+    written = subprocess.run(
+        [sys.executable, "more.py"],
+        cwd=anywhere.cwd,
+        env=anywhere.environment,
+        capture_output=True,
+        check=True,
+    )
+    (anywhere.cwd / "signal.json").write_bytes(written.stdout)
+    anywhere.here("register", "domain", "floto")
+    anywhere.here("register", "workflow", "floto_daemon_type", "v1", "--task-list", "floto_daemon")
+    anywhere("start", "--type", "floto_daemon_type", "v1", "--workflow-id", "floto_daemon")
+    with (
+        anywhere.loop("daemon", "--identity", "the daemon") as daemon,
+        anywhere.loop(*WORKER),
+    ):
+        for _ in range(2):
+            anywhere("signal", "floto_daemon", "startChildWorkflowExecution", "--input", "@signal.json")
+
+        def completed() -> list[str]:
+            said, _ = anywhere.here("list", "--status", "COMPLETED", "--json")
+            return [info["execution"]["workflowId"] for info in json.loads(said)]
+
+        children = wait_for(lambda: found if len(found := completed()) == 2 else None)
+        [open_run] = json.loads(anywhere.here("list", "--open", "--json")[0])
+        assert open_run["execution"]["workflowId"] == "floto_daemon"
+        assert json.loads(anywhere.here("show", children[0], "--json")[0])["result"] == {
+            "ask": {"n": 1, "big": "x" * 10}
+        }
+        assert '"identity": "the daemon"' in anywhere.here("history", children[1])[0]
+        if anywhere.service.startswith("sqlite"):
+            assert ended(daemon, signal.SIGTERM)[0] == 0

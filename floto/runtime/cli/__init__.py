@@ -14,7 +14,7 @@ from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED, USAGE
 from floto.runtime.cli.compare import compare_command
 from floto.runtime.cli.executions import cancel_command, signal_command, terminate_command
 from floto.runtime.cli.listing import list_command
-from floto.runtime.cli.loops import decider_command, worker_command
+from floto.runtime.cli.loops import daemon_command, decider_command, worker_command
 from floto.runtime.cli.pictures import graph_command, timeline_command
 from floto.runtime.cli.register import register_group
 from floto.runtime.cli.replay import replay_command
@@ -60,6 +60,6 @@ for command in (
     *(replay_command, why_command, compare_command, timeline_command, graph_command),
     *(register_group, start_command, signal_command, cancel_command, terminate_command),
     *(list_command, show_command, history_command),
-    *(decider_command, worker_command),
+    *(decider_command, worker_command, daemon_command),
 ):
     cli.add_command(command)

@@ -1,4 +1,4 @@
-"""The commands that run until they are stopped: ``floto decider`` and ``floto worker``."""
+"""The commands that run until they are stopped: ``floto decider``, ``floto worker`` and ``floto daemon``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from floto.runtime.cli.options import (
     verbose_option,
 )
 from floto.runtime.cli.target import check
-from floto.runtime.connect import DEFAULT_TASK_LIST, connect
+from floto.runtime.connect import DEFAULT_DOMAIN, DEFAULT_TASK_LIST, connect
 from floto.runtime.crew import needs
 from floto.runtime.decider import Decider
 from floto.runtime.loading import load_module, load_spec
@@ -135,6 +135,26 @@ def worker_command(  # noqa: PLR0913, PLR0917 - click passes each option as an a
             for name in dict.fromkeys(task_list or (DEFAULT_TASK_LIST,))
         ]
         _run(members)
+    return DONE
+
+
+@click.command("daemon")
+@click.option("--task-list", default="floto_daemon", show_default=True, help="Where to poll.")
+@service_option
+@domain_option
+@identity_option
+@verbose_option
+def daemon_command(task_list: str, identity: str | None, *, verbose: bool, **where: Any) -> int:
+    """Start a child workflow for each signal that asks for one, and decide for the children, until stopped.
+
+    Start the workflow that takes the signals once, of type floto_daemon_type v1 and on the same task list.
+    SIGTERM or Ctrl-C: finish and exit; twice: at once.
+    """
+    from floto.runtime.daemon import Daemon  # noqa: PLC0415 - only this command needs it
+
+    domain = where["domain"] or DEFAULT_DOMAIN
+    with _working(where, domain, verbose=verbose) as service:
+        _run([Daemon(domain, task_list, service=service, identity=identity)])
     return DONE
 
 
