@@ -8,6 +8,7 @@ from attrs import frozen
 
 import floto
 from floto import ActivityTask, ChildWorkflow, DeciderSpec, FixedDelay, Generator, InstantRetry, Signal, Timer
+from floto.payloads import DirectoryStore, S3Store, Store
 
 
 @frozen
@@ -59,3 +60,10 @@ def decide(events: list[dict[str, Any]]) -> int:
     return (
         len(floto.decide(spec, history)) + len(floto.decide(spec, state)) + len(history) + activity({})["n"]
     )
+
+
+def keep(path: str, bucket: str) -> Any:
+    stores: list[Store] = [DirectoryStore(path), S3Store(bucket, "prefix"), S3Store(bucket, limit=2**20)]
+    reference: dict[str, Any] = stores[0].put({"large": [1, 2, 3]})
+    floto.ActivityWorker(task_list="work", service="memory:", payloads=stores[1])
+    return [stores[0].get(reference), floto.run(spec, payloads=stores[0])]

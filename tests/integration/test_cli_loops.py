@@ -123,39 +123,36 @@ def test_long_results_go_into_the_store_that_worker_and_run_share(shell: Shell) 
     assert len([*(shell.cwd / "kept").glob("*/*")]) == 1
 
 
-def test_a_daemon_runs_what_it_is_signalled(anywhere: Shell) -> None:
-    (anywhere.cwd / "more.py").write_text(
+def prepare_daemon(shell: Shell) -> None:
+    """A daemon workflow, and a file with what its signals carry."""
+    (shell.cwd / "more.py").write_text(
         "import json\nfrom flow import other\n"
         "print(json.dumps({'decider_spec': json.loads(other.to_json())}))\n"
     )
     written = subprocess.run(
-        [sys.executable, "more.py"],
-        cwd=anywhere.cwd,
-        env=anywhere.environment,
-        capture_output=True,
-        check=True,
+        [sys.executable, "more.py"], cwd=shell.cwd, env=shell.environment, capture_output=True, check=True
     )
-    (anywhere.cwd / "signal.json").write_bytes(written.stdout)
-    anywhere.here("register", "domain", "floto")
-    anywhere.here("register", "workflow", "floto_daemon_type", "v1", "--task-list", "floto_daemon")
-    anywhere("start", "--type", "floto_daemon_type", "v1", "--workflow-id", "floto_daemon")
-    with (
-        anywhere.loop("daemon", "--identity", "the daemon") as daemon,
-        anywhere.loop(*WORKER),
-    ):
+    (shell.cwd / "signal.json").write_bytes(written.stdout)
+    shell.here("register", "domain", "floto")
+    shell.here("register", "workflow", "floto_daemon_type", "v1", "--task-list", "floto_daemon")
+    shell.here("start", "--type", "floto_daemon_type", "v1", "--workflow-id", "floto_daemon")
+
+
+def completed(shell: Shell) -> list[str]:
+    said, _ = shell.here("list", "--status", "COMPLETED", "--json")
+    return [info["execution"]["workflowId"] for info in json.loads(said)]
+
+
+def test_a_daemon_runs_what_it_is_signalled(anywhere: Shell) -> None:
+    prepare_daemon(anywhere)
+    with anywhere.loop("daemon", "--identity", "the daemon") as daemon, anywhere.loop(*WORKER):
         for _ in range(2):
             anywhere("signal", "floto_daemon", "startChildWorkflowExecution", "--input", "@signal.json")
-
-        def completed() -> list[str]:
-            said, _ = anywhere.here("list", "--status", "COMPLETED", "--json")
-            return [info["execution"]["workflowId"] for info in json.loads(said)]
-
-        children = wait_for(lambda: found if len(found := completed()) == 2 else None)
+        children = wait_for(lambda: found if len(found := completed(anywhere)) == 2 else None)
         [open_run] = json.loads(anywhere.here("list", "--open", "--json")[0])
         assert open_run["execution"]["workflowId"] == "floto_daemon"
-        assert json.loads(anywhere.here("show", children[0], "--json")[0])["result"] == {
-            "ask": {"n": 1, "big": "x" * 10}
-        }
+        shown = json.loads(anywhere.here("show", children[0], "--json")[0])
+        assert shown["result"] == {"ask": {"n": 1, "big": "x" * 10}}
         assert '"identity": "the daemon"' in anywhere.here("history", children[1])[0]
         if anywhere.service.startswith("sqlite"):
             assert ended(daemon, signal.SIGTERM)[0] == 0

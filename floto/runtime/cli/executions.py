@@ -28,7 +28,7 @@ def run_command(function: Callable[..., int]) -> Callable[..., int]:
     return function
 
 
-@click.command("signal")
+@click.command("signal", short_help="Send a signal to an open run.")
 @run_command
 @click.argument("name")
 @click.option("--input", "input_text", metavar="JSON|@FILE", help="What the signal carries.")
@@ -39,14 +39,14 @@ def signal_command(run: str, name: str, input_text: str | None, **where: Any) ->
     return _tell("signal_workflow_execution", run, request, where, f"sent {name} to")
 
 
-@click.command("cancel")
+@click.command("cancel", short_help="Ask the decider of an open run to stop it.")
 @run_command
 def cancel_command(run: str, **where: Any) -> int:
     """Ask the decider of the open RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID) to stop it."""
     return _tell("request_cancel_workflow_execution", run, {}, where, "asked for the end of")
 
 
-@click.command("terminate")
+@click.command("terminate", short_help="Close an open run by force.")
 @run_command
 @click.option("--reason", help="Why, in a few words.")
 @click.option("--details", help="Why, in more.")

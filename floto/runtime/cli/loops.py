@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import click
 
 from floto.core.ports import Service
-from floto.core.reference import Store
 from floto.core.specs import DeciderSpec
 from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE
@@ -53,7 +52,7 @@ class Loop(Protocol):
         """Make ``run`` return when what it does is done."""
 
 
-@click.command("decider")
+@click.command("decider", short_help="Decide for runs until stopped.")
 @click.argument("specs", nargs=-1, metavar="[SPEC]...")
 @click.option("--task-list", help="Where to poll; default: what the spec says, else floto.")
 @service_option
@@ -78,7 +77,7 @@ def decider_command(
     return DONE
 
 
-@click.command("worker")
+@click.command("worker", short_help="Run activities until stopped.")
 @activities_option
 @click.option("--task-list", multiple=True, help="Where to poll; may be repeated.  [default: floto]")
 @click.option(
@@ -101,17 +100,7 @@ def decider_command(
 @domain_option
 @identity_option
 @verbose_option
-def worker_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
-    activities: tuple[str, ...],
-    task_list: tuple[str, ...],
-    concurrency: int,
-    heartbeat: float,
-    payloads: Store | None,
-    identity: str | None,
-    *,
-    verbose: bool,
-    **where: Any,
-) -> int:
+def worker_command(activities: tuple[str, ...], *, verbose: bool, **options: Any) -> int:
     """Run the activities of FILE.py or MODULE until stopped.
 
     SIGTERM or Ctrl-C: finish what runs, report it and exit; twice: at once.
@@ -121,24 +110,25 @@ def worker_command(  # noqa: PLR0913, PLR0917 - click passes each option as an a
     if not DEFAULT.types:
         msg = "no activity is registered; name the file or module that defines them with --activities"
         raise click.UsageError(msg)
-    with _working(where, where["domain"], verbose=verbose) as service:
+    with _working(options, options["domain"], verbose=verbose) as service:
         reach(StopFlag(), service.prepare, (), DEFAULT.types)
-        members = [
-            ActivityWorker(
-                task_list=name,
-                service=service,
-                concurrency=concurrency,
-                task_heartbeat_in_seconds=heartbeat,
-                identity=identity,
-                payloads=payloads,
-            )
-            for name in dict.fromkeys(task_list or (DEFAULT_TASK_LIST,))
-        ]
-        _run(members)
+        lists = dict.fromkeys(options["task_list"] or (DEFAULT_TASK_LIST,))
+        _run([_worker(name, service, options) for name in lists])
     return DONE
 
 
-@click.command("daemon")
+def _worker(task_list: str, service: Service, options: dict[str, Any]) -> ActivityWorker:
+    return ActivityWorker(
+        task_list=task_list,
+        service=service,
+        concurrency=options["concurrency"],
+        task_heartbeat_in_seconds=options["heartbeat"],
+        identity=options["identity"],
+        payloads=options["payloads"],
+    )
+
+
+@click.command("daemon", short_help="Start a child workflow for each signal, until stopped.")
 @click.option("--task-list", default="floto_daemon", show_default=True, help="Where to poll.")
 @service_option
 @domain_option

@@ -38,7 +38,7 @@ def register_group() -> None:
     """Register domains and types. What is there already stays as it is, and is said to be there."""
 
 
-@register_group.command("domain")
+@register_group.command("domain", short_help="Register a domain.")
 @click.argument("name")
 @click.option(
     "--retention",
@@ -75,7 +75,7 @@ def _type_command(function: Callable[..., int]) -> Callable[..., int]:
     return function
 
 
-@register_group.command("workflow")
+@register_group.command("workflow", short_help="Register a workflow type.")
 @_type_command
 @timeout_option("--execution-timeout", "How long a run may take.  [default: a year]")
 @timeout_option("--decision-timeout", "How long a decision may take.  [default: 60]")
@@ -90,7 +90,7 @@ def register_workflow(name: str, version: str, **options: Any) -> int:
     return _register_one(registrations.WorkflowType, name, version, given, options)
 
 
-@register_group.command("activity")
+@register_group.command("activity", short_help="Register an activity type.")
 @_type_command
 @timeout_option("--schedule-to-start", "How long a task may wait.  [default: NONE]")
 @timeout_option("--schedule-to-close", "How long it may wait and run.  [default: NONE]")
@@ -107,7 +107,7 @@ def register_activity(name: str, version: str, **options: Any) -> int:
     return _register_one(registrations.ActivityType, name, version, given, options)
 
 
-@register_group.command("spec")
+@register_group.command("spec", short_help="Register all that a spec names.")
 @click.argument("spec")
 @service_option
 @domain_option

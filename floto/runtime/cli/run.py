@@ -63,13 +63,8 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
         loaded = _load(spec, activities)
         workflow_input = None if input_text is None else load_json("--input", input_text)
         settings = {"service": service, "domain": domain, "concurrency": concurrency, "payloads": payloads}
-        result = _run(
-            console,
-            loaded,
-            workflow_input,
-            new_workflow_id() if workflow_id is None else workflow_id,
-            settings,
-        )
+        name = new_workflow_id() if workflow_id is None else workflow_id
+        result = _run(console, loaded, workflow_input, name, settings)
     click.echo(readable(result))
     return DONE
 

@@ -31,7 +31,7 @@ _PAGE = 1000
 _LONGEST = 1000
 
 
-@click.command("show")
+@click.command("show", short_help="Say what a run is doing, and how it ended.")
 @run_command
 @json_option
 def show_command(run: str, *, as_json: bool, **where: Any) -> int:
@@ -49,7 +49,7 @@ def show_command(run: str, *, as_json: bool, **where: Any) -> int:
     return DONE
 
 
-@click.command("history")
+@click.command("history", short_help="Write the history of a run as JSON.")
 @run_command
 @click.option(
     "-o",

@@ -27,7 +27,7 @@ from floto.runtime.run import WORKFLOW_TYPE, new_workflow_id
 from floto.runtime.stopping import StopFlag
 
 
-@click.command("start")
+@click.command("start", short_help="Start a run and print its run id.")
 @click.option("--spec", metavar="SPEC", help="FILE.json, FILE.py:name or module:name; the run carries it.")
 @click.option("--type", "kind", nargs=2, metavar="NAME VERSION", help="The workflow type, if it is another.")
 @click.option("--workflow-id", help="What to call the run; default: a new name.")
