@@ -59,3 +59,11 @@ def decide(events: list[dict[str, Any]]) -> int:
     return (
         len(floto.decide(spec, history)) + len(floto.decide(spec, state)) + len(history) + activity({})["n"]
     )
+
+
+def look_back(path: str) -> bool:
+    history = floto.History.load(path)
+    history.save(f"{path}.gz")
+    found = floto.replay(spec, history).divergence
+    told = floto.explain(spec, history, at=1)["a"].conditions
+    return found is None and not told and floto.compare(spec, again, [history]).is_safe
