@@ -67,3 +67,11 @@ def keep(path: str, bucket: str) -> Any:
     reference: dict[str, Any] = stores[0].put({"large": [1, 2, 3]})
     floto.ActivityWorker(task_list="work", service="memory:", payloads=stores[1])
     return [stores[0].get(reference), floto.run(spec, payloads=stores[0])]
+
+
+def look_back(path: str) -> bool:
+    history = floto.History.load(path)
+    history.save(f"{path}.gz")
+    found = floto.replay(spec, history).divergence
+    told = floto.explain(spec, history, at=1)["a"].conditions
+    return found is None and not told and floto.compare(spec, again, [history]).is_safe

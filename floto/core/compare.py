@@ -11,7 +11,8 @@ from attrs import field, frozen
 from floto.core.decisions import CLOSE_DECISIONS, Decision, FailWorkflowExecution
 from floto.core.difference import Difference, exact_difference, identity
 from floto.core.history import History
-from floto.core.replay import Divergence, Outcome, decided_at, questions
+from floto.core.questions import Outcome, questions
+from floto.core.replay import Divergence, decided_at
 from floto.core.service.closing import CLOSE_STATUS
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.tasks import TaskCodec

@@ -6,35 +6,26 @@ that the answer left, so this works on histories that floto did not decide, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from enum import StrEnum
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from floto.core import events as e
 from floto.core.decide import decisions
 from floto.core.decisions import Decision, FailWorkflowExecution
-from floto.core.difference import Difference, difference
-from floto.core.errors import HistoryError, SpecError
+from floto.core.difference import Difference
+from floto.core.errors import SpecError
 from floto.core.events import Event
 from floto.core.history import History
 from floto.core.limits import DATA_LIMIT
 from floto.core.progress import begin, observe
-from floto.core.recorded import Recorded, recorded, refuses
+from floto.core.questions import Outcome, Question, questions
+from floto.core.recorded import Recorded
 from floto.core.shapes import WorkflowExecution
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import EMPTY, TASK_CONTROL
 from floto.core.tasks import TaskCodec
-
-
-class Outcome(StrEnum):
-    """What became of a decision task."""
-
-    ANSWERED = "answered"
-    TIMED_OUT = "timed out"
-    #: The history ends while a decider has it.
-    OPEN = "open"
 
 
 @frozen(kw_only=True)
@@ -135,76 +126,6 @@ def _step(number: int, question: Question, events: tuple[Event, ...], decided: t
         decided=decided,
         difference=question.against(decided),
     )
-
-
-@define
-class Question:
-    """One decision task of a history, and what its answer left there."""
-
-    scheduled: int
-    started: int = 0
-    ended: int = 0
-    outcome: Outcome = Outcome.OPEN
-    left: list[Recorded] = field(factory=list)
-    #: Whether SWF closed the run for its length before all of the answer was carried out.
-    is_cut: bool = False
-
-    def against(self, decided: Sequence[Decision]) -> Difference | None:
-        """How what the answer left differs from what is decided; nothing where there is no answer."""
-        if self.outcome is not Outcome.ANSWERED:
-            return None
-        return difference(self.left, decided[: len(self.left)] if self.is_cut else decided)
-
-
-def questions(events: Sequence[Event]) -> list[Question]:
-    """The decision tasks of a history that a decider took or let pass, in order."""
-    found: list[Question] = []
-    answered: dict[int, Question] = {}
-    for event in events:
-        data = event.data
-        if isinstance(data, e.DecisionTaskStarted):
-            found.append(Question(data.scheduled_event_id, event.id))
-        elif isinstance(data, e.DecisionTaskCompleted):
-            answered[event.id] = _end(found, event, Outcome.ANSWERED)
-        elif isinstance(data, e.DecisionTaskTimedOut):
-            _end(found, event, Outcome.TIMED_OUT)
-        else:
-            _note(answered, event)
-    return found
-
-
-def _end(found: list[Question], event: Event, outcome: Outcome) -> Question:
-    started = event.data.started_event_id
-    if not started and outcome is Outcome.TIMED_OUT:
-        found.append(Question(event.data.scheduled_event_id))
-    elif not found or found[-1].started != started or found[-1].ended:
-        raise HistoryError(event.id, f"ends a decision task that event {started} did not start")
-    found[-1].ended, found[-1].outcome = event.id, outcome
-    return found[-1]
-
-
-def _note(answered: dict[int, Question], event: Event) -> None:
-    """Add what an event tells of an answer to the question."""
-    if getattr(event.data, "cause", None) == _FULL and answered:
-        last = next(reversed(answered.values()))
-        last.is_cut = event.id == 1 + max([last.ended, *(each.event_id for each in last.left)])
-    completed = getattr(event.data, "decision_task_completed_event_id", None)
-    if completed is None:
-        return
-    if completed not in answered:
-        raise HistoryError(event.id, f"decisionTaskCompletedEventId is {completed}, which is no such event")
-    left, initiated, own = answered[completed].left, refuses(event), recorded(event)
-    if own is not None:
-        left.append(own)
-    elif initiated:
-        left[:] = [_refused(each, event) if each.event_id == initiated else each for each in left]
-
-
-def _refused(record: Recorded, event: Event) -> Recorded:
-    return evolve(record, cause=event.data.cause)
-
-
-_FULL = "EVENT_LIMIT_EXCEEDED"
 
 
 def decided_at(

@@ -18,7 +18,8 @@ from floto.core.compare import Verdict
 from floto.core.decisions import Decision, FailWorkflowExecution
 from floto.core.difference import FILLED_IN
 from floto.core.events import ActivityTaskFailed
-from floto.core.replay import Divergence, Outcome
+from floto.core.questions import Outcome
+from floto.core.replay import Divergence
 from tests.property.edits import EDITS
 from tests.property.simulator import Plot, Simulation, Step, simulate
 from tests.property.strategies import SETTINGS, specs_of_all_kinds

@@ -12,7 +12,8 @@ from floto import DeciderSpec, History, decide, fold, replay
 from floto.core.decisions import CLOSE_DECISIONS
 from floto.core.difference import FILLED_IN
 from floto.core.events import ActivityTaskScheduled, Event, StartChildWorkflowExecutionInitiated, TimerStarted
-from floto.core.replay import Outcome, Replay
+from floto.core.questions import Outcome
+from floto.core.replay import Replay
 from floto.core.state import EMPTY
 from tests.property.simulator import Plot, simulate
 from tests.property.strategies import SETTINGS, plots, specs

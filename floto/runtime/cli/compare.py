@@ -46,7 +46,8 @@ def compare_command(old: str, new: str, histories: tuple[str, ...], *, as_json: 
     code = read_each(histories, read)
     if not as_json:
         told = [f"{count} {verdict}" for verdict in Verdict if (count := totals[verdict])]
-        click.echo(f"{totals.total()} histories: {', '.join(told) or 'none could be read'}")
+        all_of_them = "1 history" if totals.total() == 1 else f"{totals.total()} histories"
+        click.echo(f"{all_of_them}: {', '.join(told) or 'none could be read'}")
     return code
 
 

@@ -10,8 +10,9 @@ import click
 from floto.core.decisions import Decision
 from floto.core.difference import name_of
 from floto.core.history import History
+from floto.core.questions import Outcome
 from floto.core.recorded import Recorded
-from floto.core.replay import Outcome, Replay, Step, replay
+from floto.core.replay import Replay, Step, replay
 from floto.core.specs import DeciderSpec
 from floto.core.wire import type_name
 from floto.runtime.cli.codes import DONE, FAILED

@@ -1,0 +1,51 @@
+"""The walk of docs/debugging.md, as it is written there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs" / "debugging.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
+#: What differs from run to run: dates, times and how long something took.
+PASSING = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\b\d+\.\d+ ?s\b")
+
+
+def masked(text: str) -> list[str]:
+    """The lines of a text without what passes; those of tasks that run side by side may change places."""
+    lines = [PASSING.sub("*", line).rstrip() for line in text.splitlines()]
+    return sorted(lines) if lines and lines[0].startswith("workflow ") else lines
+
+
+def run(line: str, cwd: Path, keys: str) -> str:
+    command, *arguments = line.split()
+    start = [sys.executable, "-m", "floto"] if command == "floto" else [sys.executable]
+    done = subprocess.run(
+        [*start, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        input=keys,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done.stdout + ("" if "--step" in line else done.stderr)
+
+
+def test_the_document_says_what_happens(tmp_path: Path) -> None:
+    for _, text in (block for block in BLOCKS if block[0] == "python"):
+        (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text, encoding="utf-8")
+    walks = [text for kind, text in BLOCKS if kind == "console"]
+    assert len(walks) == 9
+    for text in walks:
+        line, _, expected = text.removeprefix("$ ").partition("\n")
+        printed = run(line, tmp_path, "3\nq\n")
+        if "--step" in line:
+            assert expected in printed
+        else:
+            assert masked(printed) == masked(expected), line

@@ -1,0 +1,159 @@
+"""The small print of replaying and explaining."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from attrs import evolve, fields
+
+from floto import ActivityTask, ChildWorkflow, DeciderSpec, History, HistoryError, explain, replay
+from floto.core import events as e
+from floto.core.decisions import DECISION_TYPES, FailWorkflowExecution, StartTimer
+from floto.core.difference import exact_difference
+from floto.core.events import EVENT_TYPES, Event
+from floto.core.questions import Outcome
+from floto.core.recorded import LEFT_BY
+from floto.core.retry import Retry
+from floto.core.shapes import TaskList
+from tests.property.simulator import BEGINNING, Plot, simulate
+
+LIST = TaskList("decide")
+TASK = ActivityTask(name="work", version="v1", id_="a")
+SPEC = DeciderSpec(activity_tasks=[TASK], activity_task_list="work")
+
+
+def spec(*tasks: Any) -> DeciderSpec:
+    return DeciderSpec(activity_tasks=tasks, activity_task_list="work", task_list="decide")
+
+
+def history_of(*more: Any) -> History:
+    """A run up to its first question, and more."""
+    begun = simulate(SPEC).main.events[:3]
+    return History(
+        [*begun, *(Event(number, BEGINNING, data) for number, data in enumerate(more, start=4))], None
+    )
+
+
+def test_every_event_that_an_answer_leaves_is_known() -> None:
+    named = {
+        cls
+        for cls in EVENT_TYPES.values()
+        if any(each.name == "decision_task_completed_event_id" for each in fields(cls))
+    }
+    assert named == set(LEFT_BY)
+    assert set(LEFT_BY.values()) == set(DECISION_TYPES.values())
+
+
+def test_a_decision_task_that_nobody_took_is_a_step_at_which_nothing_was_decided() -> None:
+    waiting = e.DecisionTaskScheduled(task_list=LIST)
+    late = e.DecisionTaskTimedOut(timeout_type="SCHEDULE_TO_START", scheduled_event_id=4, started_event_id=0)
+    done = e.DecisionTaskCompleted(scheduled_event_id=2, started_event_id=3)
+    first, second = replay(SPEC, history_of(waiting, late, done)).steps
+    assert (first.started, first.ended, first.outcome) == (3, 6, Outcome.ANSWERED)
+    assert (second.started, second.ended, second.decided, second.difference) == (0, 5, (), None)
+
+
+def test_a_history_that_ends_with_a_question_says_what_is_next() -> None:
+    done = replay(SPEC, history_of())
+    assert [step.outcome for step in done.steps] == [Outcome.OPEN]
+    assert done.steps[0].decided == done.next != ()
+    assert done.divergence is None
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (e.DecisionTaskCompleted(scheduled_event_id=2, started_event_id=1), "event 4: ends a decision task"),
+        (
+            e.MarkerRecorded(marker_name="m", decision_task_completed_event_id=3),
+            "event 4: decisionTaskCompletedEventId is 3, which is no such event",
+        ),
+    ],
+)
+def test_an_answer_to_no_question_is_no_history(data: Any, said: str) -> None:
+    with pytest.raises(HistoryError, match=said):
+        replay(SPEC, history_of(data))
+
+
+def test_what_swf_filled_in_agrees_with_what_was_left_out() -> None:
+    recorded = replay(SPEC, simulate(SPEC).main).steps[0].recorded[0]
+    assert recorded.decision.heartbeat_timeout == "NONE"  # type: ignore[union-attr]
+    found = replay(spec(evolve(TASK, heartbeat_timeout=5)), simulate(SPEC).main).divergence
+    assert found is not None
+    assert (found.step, found.field, found.recorded, found.decided) == (1, "heartbeat_timeout", "NONE", "5")
+
+
+def test_json_that_is_written_otherwise_is_the_same() -> None:
+    asked = spec(evolve(TASK, input={"b": [1, 2], "a": "ä"}))
+    events = list(simulate(asked).main.events)
+    place = next(n for n, event in enumerate(events) if isinstance(event.data, e.ActivityTaskScheduled))
+    for text, same in (
+        ('{"activity_task": {"a": "\\u00e4", "b": [1,  2]}}', True),
+        ('{"activity_task": {"a": "\\u00e4", "b": [true, 2]}}', False),
+    ):
+        events[place] = evolve(events[place], data=evolve(events[place].data, input=text))
+        assert (replay(asked, History(events)).divergence is None) is same
+
+
+def test_without_its_execution_the_names_of_children_tell_the_parent() -> None:
+    child = ChildWorkflow(workflow_type_name="child", workflow_type_version="v1", id_="c", spec=SPEC)
+    history = simulate(spec(child)).main
+    assert replay(spec(child), History(history.events)).divergence is None
+    with pytest.raises(HistoryError, match="does not say of which execution it is"):
+        replay(spec(child), History(simulate(SPEC).main.events))
+
+
+def test_a_strategy_that_answers_nonsense_fails_the_run_as_a_decider_would() -> None:
+    class Mad:
+        def delay(self, retry: Retry) -> float:
+            return -float(retry.number)
+
+    failing = (simulate(SPEC, Plot(outcomes=number)).main for number in range(1, 99))
+    history = next(run for run in failing if any(isinstance(each.data, e.ActivityTaskFailed) for each in run))
+    done = replay(spec(evolve(TASK, retry_strategy=Mad())), history)
+    (decided,) = done.steps[-1].decided
+    assert isinstance(decided, FailWorkflowExecution)
+    assert decided.reason == "SpecError"
+    assert "'a': its retry strategy answered -1.0" in str(decided.details)
+
+
+def test_the_sentence_of_a_difference() -> None:
+    one, two = (StartTimer(timer_id=id_, start_to_fire_timeout="1") for id_ in "ab")
+    said = {
+        "StartTimer 'a' was decided and would not be now": ([one], []),
+        "StartTimer 'a' would be decided now and was not": ([], [one]),
+        "StartTimer 'a' was decided and StartTimer 'b' would be now": ([one], [two]),
+        "StartTimer 'a' was decided where now StartTimer 'b' would be: the order differs": (
+            [one, two],
+            [two, one],
+        ),
+        "StartTimer 'a': start_to_fire_timeout was '1' and would now be '2'": (
+            [one],
+            [evolve(one, start_to_fire_timeout="2")],
+        ),
+    }
+    assert {str(exact_difference(old, new)) for old, new in said.values()} == said.keys()
+
+
+def test_explaining_what_is_not_there() -> None:
+    history = simulate(SPEC).main
+    for at in (0, len(history) + 1):
+        with pytest.raises(HistoryError, match=f"there is no event {at}; this history has "):
+            explain(SPEC, history, at)
+    with pytest.raises(HistoryError, match="at event 1 there was no task 'b'; there were: 'a'"):
+        _ = explain(SPEC, history, 1)["b"]
+
+
+def test_the_text_of_an_explanation() -> None:
+    second = ActivityTask(name="work", version="v1", id_="b", requires=["a"])
+    third = ActivityTask(name="work", version="v1", id_="c", requires=["b"])
+    history = simulate(spec(TASK, second, third)).main
+    started = next(each.id for each in history if isinstance(each.data, e.ActivityTaskStarted))
+    assert explain(spec(TASK, second, third), history, started).why("c") == (
+        "c: waiting\n"
+        "  b has to complete\n"
+        "    b: waiting\n"
+        "      in the end, a: running\n"
+        "        it has to end; it runs since 2026-01-01 00:00:00"
+    )
