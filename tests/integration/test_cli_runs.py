@@ -90,6 +90,20 @@ def test_a_history_is_written_as_swf_has_it(anywhere: Shell) -> None:
     assert (anywhere.cwd / "run.json").read_text() == done.stdout
 
 
+def test_a_history_has_the_spec_beside_it_where_it_is_known(shell: Shell) -> None:
+    """The one the run carries, or the one that is named; files that have it are read as any other."""
+    shell.here("start", "--spec", "flow.py:spec", "--workflow-id", "w")
+    carried = json.loads(shell("history", "w").stdout)["spec"]
+    assert [task["id_"] for task in carried["activity_tasks"]] == ["ask", "rest", "tell"]
+    shell("history", "w", "--spec", "flow.py:other", "-o", "run.json")
+    saved = json.loads((shell.cwd / "run.json").read_text())
+    assert saved["spec"]["task_list"] == "others"
+    assert len(floto.History.load(shell.cwd / "run.json")) == len(saved["events"])
+    registered(shell)
+    started(shell, "plain")
+    assert "spec" not in json.loads(shell("history", "plain").stdout)
+
+
 def test_a_long_history_is_written_whole(shell: Shell) -> None:
     registered(shell)
     started(shell, "w")

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 from uuid import uuid4
@@ -15,8 +16,11 @@ import click
 from attrs import evolve
 
 from floto.core import wire
+from floto.core.decide import spec_of
+from floto.core.errors import SpecError
 from floto.core.fold import fold
 from floto.core.shapes import WorkflowExecution
+from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import EMPTY
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.executions import run_command
@@ -24,7 +28,7 @@ from floto.runtime.cli.options import json_option
 from floto.runtime.cli.output import local, one_line, print_rows, readable, utc
 from floto.runtime.cli.summary import Summary, summary
 from floto.runtime.cli.target import Target, target
-from floto.runtime.loading import LoadError
+from floto.runtime.loading import LoadError, load_spec
 
 _PAGE = 1000
 #: Characters of a value that a person is shown.
@@ -57,12 +61,14 @@ def show_command(run: str, *, as_json: bool, **where: Any) -> int:
     type=click.Path(dir_okay=False, path_type=Path),
     help="A file to write, instead of stdout.",
 )
-def history_command(run: str, output: Path | None, **where: Any) -> int:
+@click.option("--spec", help="A spec to write beside it; default: the one that the run carries, if any.")
+def history_command(run: str, output: Path | None, spec: str | None, **where: Any) -> int:
     """Write the history of RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID) as JSON, its events in SWF's own shape."""
+    given = None if spec is None else load_spec(spec)
     with target(where["service"], where["domain"]) as there:
         execution = there.find(run, where["run_id"])["executionInfo"]["execution"]
         with contextlib.nullcontext(sys.stdout) if output is None else _whole(output) as file:
-            count = _write(there, execution, file)
+            count = _write(there, execution, file, given)
     click.echo(f"{count:,} events", err=True)
     return DONE
 
@@ -71,16 +77,28 @@ def _events(there: Target, execution: dict[str, str]) -> Iterator[dict[str, Any]
     return there.pages("get_workflow_execution_history", "events", execution=execution, maximumPageSize=_PAGE)
 
 
-def _write(there: Target, execution: dict[str, str], file: TextIO) -> int:
+def _write(there: Target, execution: dict[str, str], file: TextIO, spec: DeciderSpec | None) -> int:
     """Event by event: no more than a page of a history is in memory."""
-    head = json.dumps({"domain": there.domain, "execution": execution})
-    file.write(f'{head[:-1]}, "events": [')
+    events = _events(there, execution)
+    first = next(events)
+    head = {"domain": there.domain, "execution": execution}
+    carried = spec or _carried(first)
+    if carried is not None:
+        head["spec"] = CODEC.unstructure(carried)
+    file.write(f'{json.dumps(head)[:-1]}, "events": [')
     count = 0
-    for count, event in enumerate(_events(there, execution), start=1):
+    for count, event in enumerate(chain([first], events), start=1):
         file.write(f"{',' if count > 1 else ''}\n{json.dumps(event, default=utc)}")
     file.write("\n]}\n")
     file.flush()
     return count
+
+
+def _carried(first: dict[str, Any]) -> DeciderSpec | None:
+    # One that floto cannot read here is in the history all the same.
+    with contextlib.suppress(SpecError):
+        return spec_of(first.get("workflowExecutionStartedEventAttributes", {}).get("input"))
+    return None
 
 
 @contextlib.contextmanager
