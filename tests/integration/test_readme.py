@@ -63,7 +63,7 @@ def running(directory: Path, name: str) -> Iterator[None]:
 
 
 def test_every_python_block_is_a_file() -> None:
-    assert len(FILES) == README.count("```python\n") == 9
+    assert len(FILES) == README.count("```python\n") == 10
 
 
 def test_the_tour_runs_on_the_command_line(directory: Path) -> None:
@@ -93,7 +93,55 @@ def test_the_tour_runs_in_several_processes(directory: Path) -> None:
             service.close()
     lines = output(directory, "why.py").splitlines()
     assert lines[0] == "[]"
-    assert {"activity report completed 0", "timer settle completed 0"} <= set(lines)
+    assert {"activity report completed 0", "timer settle completed 0", "None"} <= set(lines)
+    assert "report: waiting" in lines
+
+
+def test_the_simple_api_starts_and_ends_a_run(directory: Path) -> None:
+    assert output(directory, "simple.py") == "None\n"
+
+
+def test_the_command_line_starts_a_run_and_answers_for_its_history(directory: Path) -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    [runs] = [text for text in blocks if "floto decider" in text]
+    [asks] = [text for text in blocks if "floto replay" in text]
+    until = "until floto show friday | grep -q COMPLETED; do sleep 0.2; done\n"
+    runs = runs.replace("floto show friday", f"{until}floto show friday")
+    asks = asks.replace("floto compare", "cp friday.json histories/\nfloto compare")
+    out = shell(directory, f"{runs}{asks}kill %1 %2\nwait\n")
+    for said in ("friday.json: agrees in", "report: done: 'Monday: 30'", "1 same", "ActivityTask: completed"):
+        assert said in out
+    assert (directory / "friday.svg").read_text().startswith("<svg")
+
+
+def shell(directory: Path, script: str) -> str:
+    """What a script prints that uses ``floto``, and the files the tour speaks of."""
+    floto = directory / "bin" / "floto"
+    floto.parent.mkdir()
+    floto.write_text(f'#!/bin/sh\nexec {sys.executable} -m floto "$@"\n')
+    floto.chmod(0o755)
+    (directory / "new.py").write_text("from flow import spec\n")
+    (directory / "histories").mkdir()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PATH": f"{floto.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    with subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=directory,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, _ = process.communicate(timeout=150)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    assert process.returncode == 0
+    return out
 
 
 def serving(directory: Path, port: str) -> tuple[subprocess.Popen[str], dict[str, str]]:
