@@ -6,7 +6,7 @@ task, that task's own conditions are behind it, which makes a small tree.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from floto.core.attempts import Attempt, attempts, moment_of
+from floto.core.closing import noted_failures
 from floto.core.errors import HistoryError
 from floto.core.failures import failure_of
 from floto.core.fold import fold
@@ -39,6 +40,8 @@ class Standing(StrEnum):
     #: The next decision starts it.
     DUE = "due"
     FAILED = "failed"
+    #: It cleans up, should the run fail or be canceled.
+    KEPT = "kept for clean-up"
     #: The run ends, or has ended, without it.
     DROPPED = "not to be run"
 
@@ -52,9 +55,12 @@ class Cause(StrEnum):
     RETRY = "{detail} is due at {at}"
     WORKER = "it has to be taken up; SWF has had it since {at}{detail}"
     WORK = "it has to end; it runs since {at}{detail}"
+    SIGNAL = "signal {detail} has to arrive"
     TIMER = "its time has to pass, at {at}"
     DECIDER = "a decider has to answer the decision task of event {detail}"
     ROOM = "something has to end first: SWF lets {detail} be open"
+    STOPPING = "{task} has to end, which is asked to stop"
+    CLEANS_UP = "it runs only if the run {detail}"
     CANCEL_REQUESTED = "the run was asked to cancel at {at}, so nothing more is started"
     FAILING = "the run fails because {task} failed: {detail}"
     CLOSED = "the run closed at {at} ({detail})"
@@ -171,10 +177,56 @@ def explain(
     if not 1 <= event_id <= len(history):
         raise HistoryError(None, f"there is no event {event_id}; this history has {len(history):,}")
     state = fold(history.events[:event_id], evolve(EMPTY, execution=history.execution))
-    moment = _Moment(begin(spec, state, codec), history, _retry_timers(state))
-    tasks = moment.progress.plan.tasks
-    found = [moment.explained(position, task) for position, task in enumerate(tasks)]
+    found = [
+        graph.explained(position, task)
+        for graph in _graphs(begin(spec, state, codec), history)
+        for position, task in enumerate(graph.progress.plan.tasks)
+    ]
     return Explanation(event_id, {each.task: each for each in found})
+
+
+def _graphs(main: Progress, history: History) -> Iterator[_Graph]:
+    """The tasks of a run, and those that clean up after a failure or a cancel request."""
+    state, spec = main.state, main.spec
+    noted = noted_failures(state)
+    failures = main.failures if noted is None else noted
+    # A clean-up that has begun is finished, whatever is asked for meanwhile.
+    cancels = noted is None and state.cancel_requested is not None
+    timers = _retry_timers(state)
+    yield _Graph(main, history, timers, _ending(state, {} if cancels else failures))
+    after = (
+        (spec.after_failure, failures and not cancels, "fails"),
+        (spec.after_cancel, cancels, "is canceled"),
+    )
+    for clean_up, is_due, what in after:
+        own = begin(clean_up, state, main.codec)
+        kept = [] if is_due else [Condition(Cause.CLEANS_UP, detail=what)]
+        yield _Graph(own, history, timers, _closed(state), tuple(kept or _stopping(own)))
+
+
+def _closed(state: State) -> tuple[Condition, ...]:
+    if state.closed is None:
+        return ()
+    return (Condition(Cause.CLOSED, at=state.closed.at, detail=type_name(state.closed.data)),)
+
+
+def _ending(state: State, failures: Mapping[str, str]) -> tuple[Condition, ...]:
+    """Why a run starts nothing more but its clean-up, if so."""
+    if state.closed is None and state.cancel_requested is not None and not failures:
+        return (Condition(Cause.CANCEL_REQUESTED, at=state.cancel_requested.at),)
+    failing = (Condition(Cause.FAILING, id_, detail=message) for id_, message in failures.items())
+    return _closed(state) or tuple(failing)
+
+
+def _stopping(clean_up: Progress) -> Iterator[Condition]:
+    """What has to end before a clean-up begins."""
+    for key in clean_up.state.opened.values():
+        if key[0] in _STOPPED and key not in clean_up.plan.by_key:
+            yield Condition(Cause.STOPPING, key[1])
+
+
+#: What a clean-up waits for; timers end with the run.
+_STOPPED = (Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA)
 
 
 def _retry_timers(state: State) -> dict[str, Item]:
@@ -185,12 +237,33 @@ def _retry_timers(state: State) -> dict[str, Item]:
 
 
 @frozen
-class _Moment:
-    """What all tasks are explained from."""
+class _Graph:
+    """Tasks that require one another, at one moment."""
 
     progress: Progress
     history: History
-    timers: dict[str, Item] = field(repr=False)
+    timers: dict[str, Item]
+    #: Why none of them is started any more, if so.
+    ending: tuple[Condition, ...]
+    #: What has to happen before the first of them is started.
+    before: tuple[Condition, ...] = ()
+    #: The failure that each task which requires what failed, however far behind, is blocked by.
+    blocked: dict[int, Condition] = field(init=False)
+
+    @blocked.default
+    def _blocked(self) -> dict[int, Condition]:
+        plan, failed = self.progress.plan, self.progress.exhausted
+        found = {
+            position: Condition(Cause.BLOCKED, plan.tasks[position].id_, detail=message)
+            for position, message in failed.items()
+        }
+        todo = list(found)
+        while todo:
+            position = todo.pop()
+            new = [other for other in plan.dependents[position] if other not in found]
+            found.update(dict.fromkeys(new, found[position]))
+            todo += new
+        return found
 
     def explained(self, position: int, task: Task) -> Explained:
         """One task."""
@@ -202,7 +275,7 @@ class _Moment:
             # A generator may have worked, and its result be no use.
             message = look.message if isinstance(look, Exhausted) else self.progress.exhausted[position]
             return Explained(task.id_, Standing.FAILED, told, result=message)
-        if look is Rest.DONE and item is not None:
+        if item is not None and position in self.progress.done:
             return Explained(task.id_, Standing.DONE, told, result=task.result(item))
         if look is Rest.IN_FLIGHT and item is not None:
             standing, conditions = self._in_flight(task, item)
@@ -212,11 +285,11 @@ class _Moment:
 
     def _in_flight(self, task: Task, item: Item) -> _Why:
         if self.progress.state.closed is not None:
-            return Standing.DROPPED, self._ending()
+            return Standing.DROPPED, self.ending
         if not item.is_open:
             timer = self.timers.get(task.id_)
             due = [] if timer is None else [_retry(task, item, timer)]
-            return (Standing.DROPPED if self._ending() else Standing.RETRYING), [*due, *self._ending()]
+            return (Standing.DROPPED if self.ending else Standing.RETRYING), [*due, *self.ending]
         if item.key[0] is Kind.TIMER:
             return Standing.RUNNING, [Condition(Cause.TIMER, at=_due(item))]
         if item.status is Status.SCHEDULED:
@@ -228,34 +301,25 @@ class _Moment:
         return Standing.RUNNING, [Condition(Cause.WORK, at=moment_of(item.started), detail=detail)]
 
     def _not_started(self, position: int, task: Task) -> _Why:
-        needed = [self._required(other) for other in self.progress.plan.requires[position]]
-        conditions = [condition for condition in needed if condition is not None]
-        ending = self._ending(besides={condition.task for condition in conditions})
-        if ending or any(condition.cause is Cause.BLOCKED for condition in conditions):
-            return Standing.DROPPED, [*conditions, *ending]
+        plan = self.progress.plan
+        needed = [other for other in plan.requires[position] if other not in self.progress.done]
+        blocked = list(dict.fromkeys(self.blocked[other] for other in needed if other in self.blocked))
+        if blocked or self.ending:
+            told = {condition.task for condition in blocked}
+            return Standing.DROPPED, [*blocked, *(each for each in self.ending if each.task not in told)]
+        if any(condition.cause is Cause.CLEANS_UP for condition in self.before):
+            return Standing.KEPT, self.before
+        conditions = [*self.before, *map(self._required, needed)]
+        if not conditions and task.key[0] is Kind.SIGNAL:
+            conditions = [Condition(Cause.SIGNAL, detail=repr(task.key[1]))]
         if conditions:
             return Standing.WAITING, conditions
         return Standing.DUE, [*self._room(task), *self._decider()]
 
-    def _required(self, position: int) -> Condition | None:
-        """What a requirement still lacks."""
-        progress = self.progress
-        id_ = progress.plan.tasks[position].id_
-        if position in progress.exhausted:
-            return Condition(Cause.BLOCKED, id_, detail=progress.exhausted[position])
-        if position in progress.done:
-            return None
-        return Condition(Cause.GENERATOR if position in progress.plan.generators else Cause.REQUIRES, id_)
-
-    def _ending(self, besides: Collection[str] = ()) -> list[Condition]:
-        """Why nothing more is started, if so; ``besides`` are tasks that were named already."""
-        state, progress = self.progress.state, self.progress
-        if state.closed is not None:
-            return [Condition(Cause.CLOSED, at=state.closed.at, detail=type_name(state.closed.data))]
-        if state.cancel_requested is not None:
-            return [Condition(Cause.CANCEL_REQUESTED, at=state.cancel_requested.at)]
-        failed = [(progress.plan.tasks[position].id_, text) for position, text in progress.exhausted.items()]
-        return [Condition(Cause.FAILING, id_, detail=text) for id_, text in failed if id_ not in besides]
+    def _required(self, position: int) -> Condition:
+        plan = self.progress.plan
+        cause = Cause.GENERATOR if position in plan.generators else Cause.REQUIRES
+        return Condition(cause, plan.tasks[position].id_)
 
     def _room(self, task: Task) -> Iterator[Condition]:
         kind = task.key[0]
@@ -269,7 +333,7 @@ class _Moment:
             yield Condition(Cause.DECIDER, detail=str(event.id))
 
 
-_Why = tuple[Standing, list[Condition]]
+_Why = tuple[Standing, Sequence[Condition]]
 
 
 def _retry(task: Task, item: Item, timer: Item) -> Condition:

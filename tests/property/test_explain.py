@@ -27,9 +27,11 @@ RUN = WorkflowExecution("c", "r")
 class Writer:
     """Goes on with a history by hand."""
 
-    def __init__(self, history: History, end: int) -> None:
-        self.events = list(history.events[:end])
+    def __init__(self, history: History, spec: DeciderSpec) -> None:
+        self.events = list(history.events)
         self.execution = history.execution
+        self.tasks = {each.id_: each for each in expand(spec, fold(history)).all_tasks}
+        self.over: set[str] = set()
 
     @property
     def history(self) -> History:
@@ -40,12 +42,27 @@ class Writer:
         self.events.append(e.Event(len(self.events) + 1, at, data))
         return len(self.events)
 
-    def complete(self, task: Task) -> None:
-        """Let an attempt of a task run to its end, begun or not."""
+    def complete(self, id_: str) -> None:
+        """Let a task complete, and before it all that it requires, begun or not."""
+        if id_ in self.over or id_ not in self.tasks:
+            return
+        self.over.add(id_)
+        task = self.tasks[id_]
+        # A signal may have come before what its task requires.
+        for needed in task.requires:
+            self.complete(needed)
+        if not fold(self.events).is_completed(task.key):
+            self.end(task)
+
+    def end(self, task: Task) -> None:
+        """Let an attempt run to its end."""
+        kind, id_ = task.key
+        if kind is Kind.SIGNAL:
+            self.add(e.WorkflowExecutionSignaled(signal_name=id_))
+            return
         item = fold(self.events).items.get(task.key)
         opened = self.open(task) if item is None or not item.is_open else item.opened.id  # type: ignore[union-attr]
         taken = item is not None and item.status is Status.STARTED
-        kind, id_ = task.key
         if kind is Kind.TIMER:
             self.add(e.TimerFired(timer_id=id_, started_event_id=opened))
         elif kind is Kind.ACTIVITY:
@@ -110,41 +127,55 @@ def test_due_is_what_the_next_decision_starts(spec: DeciderSpec, plot: Plot, dat
     assert due == started(own, history)
     read = account(history)
     closed = fold(history).closed is not None
+    signals = {task.id_ for task in own.all_tasks if task.key[0] is Kind.SIGNAL}
     for task in found.tasks.values():
-        if task.standing is not Standing.FAILED:  # a generator may have completed with what is no use
-            assert (task.standing is Standing.DONE) is read.completed(task.task)
+        if task.standing is Standing.DONE:
+            assert read.completed(task.task)
+        # A generator may have completed with what is no use, and a signal have come early.
+        elif task.standing is not Standing.FAILED and task.task not in signals:
+            assert not read.completed(task.task)
         if task.standing in (Standing.RUNNING, Standing.QUEUED):
             assert read.in_flight(task.task)
         assert bool(task.conditions) or task.standing in (Standing.DONE, Standing.FAILED, Standing.DUE)
         assert not closed or task.standing in (Standing.DONE, Standing.FAILED, Standing.DROPPED)
-        assert len(task.attempts) == len(read.attempts[task.task]) + len(read.refusals[task.task])
+        if task.task not in signals:
+            assert len(task.attempts) == len(read.attempts[task.task]) + len(read.refusals[task.task])
 
 
 @SETTINGS
-@given(specs(), plots(refusals=True), st.data())
+@given(specs(), plots(refusals=True, cancels=True), st.data())
 def test_a_task_starts_when_its_conditions_come_true_and_not_before(
     spec: DeciderSpec, plot: Plot, data: st.DataObject
 ) -> None:
-    """Every condition is needed, and together they are enough."""
+    """Every condition is needed, and together they are enough; a signal is then all that is missing."""
     own, history, found = moment(spec, plot, data)
     waiting = [t for t in found.tasks.values() if t.standing in (Standing.WAITING, Standing.RETRYING)]
     assume(waiting)
     task = data.draw(st.sampled_from(waiting))
-    tasks = {each.id_: each for each in expand(own, fold(history)).activity_tasks}
-    conditions = data.draw(st.permutations(task.conditions))
-    writer = Writer(history, len(history))
-    for condition in conditions:
-        assert task.task not in started(own, writer.history)
-        make_true(condition, task.task, tasks, writer)
-    assert task.task in started(own, writer.history)
+    writer = Writer(history, own)
+    for condition in data.draw(st.permutations(task.conditions)):
+        # What one condition takes may have made another one true.
+        if condition in explain(own, writer.history)[task.task].conditions:
+            assert task.task not in started(own, writer.history)
+            make_true(condition, task.task, writer)
+    if writer.tasks[task.task].key[0] is not Kind.SIGNAL:
+        assert task.task in started(own, writer.history)
+        return
+    after = explain(own, writer.history)[task.task]
+    missing = [condition.cause for condition in after.conditions]
+    assert missing == [Cause.SIGNAL] or after.standing is Standing.DONE
 
 
-def make_true(condition: Condition, id_: str, tasks: dict[str, Task], writer: Writer) -> None:
+def make_true(condition: Condition, id_: str, writer: Writer) -> None:
     if condition.cause is Cause.RETRY:
         writer.fire(id_)
+    elif condition.cause is Cause.SIGNAL:
+        writer.complete(id_)
+    elif condition.cause is Cause.STOPPING:
+        writer.end(writer.tasks[condition.task])
     else:
         assert condition.cause in (Cause.REQUIRES, Cause.GENERATOR)
-        writer.complete(tasks[condition.task])
+        writer.complete(condition.task)
 
 
 @SETTINGS
@@ -157,10 +188,10 @@ def test_what_is_dropped_is_not_started_whatever_completes(
     dropped = [task for task in found.tasks.values() if task.standing is Standing.DROPPED]
     assume(dropped and fold(history).closed is None)
     task = data.draw(st.sampled_from(dropped))
-    writer = Writer(history, len(history))
-    for each in expand(own, fold(history)).activity_tasks:
-        if found[each.id_].standing in (Standing.RUNNING, Standing.QUEUED, Standing.WAITING, Standing.DUE):
-            writer.complete(each)
+    writer = Writer(history, own)
+    for each in found.tasks.values():
+        if each.standing in (Standing.RUNNING, Standing.QUEUED, Standing.WAITING, Standing.DUE):
+            writer.complete(each.task)
     assert task.task not in started(own, writer.history)
 
 

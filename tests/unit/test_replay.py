@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from attrs import evolve, fields
 
-from floto import ActivityTask, ChildWorkflow, DeciderSpec, History, HistoryError, explain, replay
+from floto import ActivityTask, ChildWorkflow, DeciderSpec, History, HistoryError, Signal, explain, replay
 from floto.core import events as e
 from floto.core.decisions import DECISION_TYPES, FailWorkflowExecution, StartTimer
 from floto.core.difference import exact_difference
 from floto.core.events import EVENT_TYPES, Event
+from floto.core.explain import Cause
 from floto.core.questions import Outcome
 from floto.core.recorded import LEFT_BY
 from floto.core.retry import Retry
@@ -157,3 +158,25 @@ def test_the_text_of_an_explanation() -> None:
         "      in the end, a: running\n"
         "        it has to end; it runs since 2026-01-01 00:00:00"
     )
+
+
+def test_clean_up_and_signals_are_explained() -> None:
+    gate = Signal(id_="approval", signal_name="approved", requires=["a"])
+    tidy = ActivityTask(name="work", version="v1", id_="tidy")
+    mop = ActivityTask(name="work", version="v1", id_="mop", requires=["tidy"])
+    own = evolve(spec(TASK, gate), on_failure=[tidy, mop], on_cancel=[evolve(tidy, id_="undo")])
+    failing = (simulate(own, Plot(outcomes=number)).main for number in range(1, 99))
+    history = next(run for run in failing if any(isinstance(each.data, e.ActivityTaskFailed) for each in run))
+    failed = next(each.id for each in history if isinstance(each.data, e.ActivityTaskFailed))
+    found = explain(own, history, failed)
+    assert {id_: str(task.standing) for id_, task in found.tasks.items()} == {
+        "a": "failed",
+        "approval": "not to be run",
+        "tidy": "due",
+        "mop": "waiting",
+        "undo": "kept for clean-up",
+    }
+    assert found["undo"].conditions[0].cause is Cause.CLEANS_UP
+    waiting = explain(own, simulate(own, Plot(script=(9,) * 99)).main, 4)
+    assert str(waiting["approval"].conditions[0]) == "a has to complete"
+    assert str(waiting["tidy"].conditions[0]) == "it runs only if the run fails"
