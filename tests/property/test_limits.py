@@ -14,6 +14,7 @@ from floto import ActivityTask, DeciderSpec, History, Task, Timer, decide
 from floto.core import payload, wire
 from floto.core.decide import MORE_TIMER
 from floto.core.decisions import Decision, FailWorkflowExecution, ScheduleActivityTask, StartTimer
+from floto.core.estimate import expected_events
 from floto.core.events import Event
 from floto.core.limits import OPEN_LIMIT
 from tests.property import oracle
@@ -97,6 +98,36 @@ def test_15_failure_details_fit(count: int, seed: int) -> None:
     )
     assert failed
     assert set(failed) <= {task.id_ for task in tasks} | {"..."}
+
+
+@SETTINGS
+@given(specs(), plots())
+def test_15_no_run_completes_with_less_than_the_least(spec: DeciderSpec, plot: Plot) -> None:
+    """However completions fall together, ``floto check`` never expects more events than a run can do with."""
+    simulation = simulate(spec, plot)
+    if oracle.close_status(simulation.main) == "WorkflowExecutionCompleted":
+        assert len(simulation.main) >= expected_events(spec)[0]
+
+
+@SETTINGS
+@given(st.integers(1, 6), st.integers(1, 6))
+def test_15_the_least_is_what_a_run_writes_whose_completions_fall_together(wide: int, deep: int) -> None:
+    """Rows of tasks, each row waiting for the one before, all of a row done before the next decision."""
+    tasks: list[Task] = []
+    for row in range(deep):
+        before = tasks[-wide:]
+        tasks += [
+            ActivityTask(name="work", version="v1", id_=f"{row}.{n}", requires=before) for n in range(wide)
+        ]
+    spec = DeciderSpec(activity_tasks=tasks, activity_task_list="work")
+    simulator = Simulator(spec, Plot())
+    while simulator.decide():
+        while simulator.poll_activity():
+            simulator.work()
+    history = simulator.world.history(simulator.world.executions()[0].execution)
+    assert oracle.close_status(history) == "WorkflowExecutionCompleted"
+    least, most = expected_events(spec)
+    assert len(history) == least == most - 3 * (wide - 1) * deep
 
 
 def started(input: str) -> History:
