@@ -10,10 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floto import ActivityTask, DeciderSpec, History, Task, Timer, decide
+from floto import ActivityTask, ChildWorkflow, DeciderSpec, History, SpecError, Task, Timer, decide
 from floto.core import payload, wire
 from floto.core.decide import MORE_TIMER
-from floto.core.decisions import Decision, FailWorkflowExecution, ScheduleActivityTask, StartTimer
+from floto.core.decisions import (
+    Decision,
+    FailWorkflowExecution,
+    ScheduleActivityTask,
+    StartChildWorkflowExecution,
+    StartTimer,
+)
 from floto.core.estimate import expected_events
 from floto.core.events import Event
 from floto.core.limits import OPEN_LIMIT
@@ -79,6 +85,37 @@ def test_15_what_cannot_fit_fails_by_name(length: int, seed: int) -> None:
     assert "collect" in (failed.details or "")
     assert "32,768" in (failed.details or "")
     check_sizes(decisions)
+
+
+@SETTINGS
+@given(st.integers(20_000, 60_000), st.integers(0, 99))
+def test_15_a_childs_spec_is_refused_exactly_when_no_child_could_start_with_it(
+    length: int, seed: int
+) -> None:
+    """It travels in the child's input, which must not be found too long by the run that starts the child."""
+    work = ActivityTask(name="work", version="v1", id_="a", input=noise(seed, length))
+    try:
+        inner = DeciderSpec(activity_tasks=[work], activity_task_list="work")
+        part = ChildWorkflow(
+            workflow_type_name="c", workflow_type_version="1", workflow_id="c", id_="part", spec=inner
+        )
+        spec = DeciderSpec(activity_tasks=[part])
+    except SpecError as error:
+        assert length > 30_000
+        assert "32,768" in str(error)
+    else:
+        [start] = decide(spec, started("null"))
+        assert isinstance(start, StartChildWorkflowExecution)
+
+
+def test_15_a_childs_spec_of_many_tasks_is_refused_by_the_name_of_the_child() -> None:
+    """Each of its tasks would fit."""
+    tasks = [ActivityTask(name="work", version="v1", id_=noise(n, 60)) for n in range(1_000)]
+    part = ChildWorkflow(
+        workflow_type_name="c", workflow_type_version="1", id_="part", spec=DeciderSpec(activity_tasks=tasks)
+    )
+    with pytest.raises(SpecError, match=r"task 'part': .*spec.*split it into more children"):
+        DeciderSpec(activity_tasks=[part])
 
 
 @SETTINGS
