@@ -148,6 +148,18 @@ def test_two_circles_are_both_told() -> None:
     assert len(caught.value.problems) == 2
 
 
+@pytest.mark.parametrize("again", [["b"], []])
+def test_a_circle_through_an_id_that_is_there_twice_is_told_too(again: list[str]) -> None:
+    tasks = [task("a", ["b"] if not again else []), task("b", ["a"]), task("a", again)]
+    with pytest.raises(SpecError) as caught:
+        DeciderSpec(activity_tasks=tasks)
+    assert [problem[:5] for problem in caught.value.problems] == ["task ", "tasks"]
+    # What cleans up is a graph of its own.
+    with pytest.raises(SpecError) as caught:
+        DeciderSpec(activity_tasks=[task("a"), task("b", ["a"])], on_failure=[task("b"), task("a", ["b"])])
+    assert "circle" not in str(caught.value)
+
+
 SPEC = "floto.specs.DeciderSpec"
 TASK = {"type": "floto.specs.task.ActivityTask", "name": "n", "version": "v"}
 
