@@ -23,7 +23,7 @@ from floto.core.fields import (
     timeout_problems,
     wire,
 )
-from floto.core.identifiers import id_problems, name_problems, shown
+from floto.core.identifiers import id_problems, list_problems, name_problems, shown
 from floto.core.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
 from floto.core.shapes import WorkflowType
@@ -133,7 +133,7 @@ class ChildWorkflow(Task):
         yield from name_problems("workflow_type_version", self.workflow_type_version, 64)
         for name in ("workflow_id", "task_list"):
             if getattr(self, name) is not None:
-                check = id_problems if name == "workflow_id" else name_problems
+                check = id_problems if name == "workflow_id" else list_problems
                 yield from check(name, getattr(self, name))
         yield from timeout_problems(self, ("execution_start_to_close_timeout", "task_start_to_close_timeout"))
         yield from priority_problems(self.task_priority)
@@ -222,7 +222,7 @@ class DeciderSpec:
     def _own_problems(self) -> Iterable[str]:
         for name in ("domain", "task_list", "default_activity_task_list"):
             if getattr(self, name) is not None:
-                yield from name_problems(name, getattr(self, name))
+                yield from list_problems(name, getattr(self, name))
         for name in ("repeat_workflow", "terminate_decider_after_completion"):
             if type(getattr(self, name)) is not bool:
                 yield f"{name} must be True or False, not {shown(getattr(self, name))}"

@@ -326,7 +326,7 @@ def test_generated_tasks_may_name_task_lists_of_their_own() -> None:
     assert floto.run(spec, activities=activities, timeout=20)["part"] == "done"
 
 
-@pytest.mark.parametrize("workflow_id", ["order:42", "o" * 256, ":" * 256])
+@pytest.mark.parametrize("workflow_id", ["order:42", "o" * 256, ":" * 256, " order  "])
 def test_every_workflow_id_has_task_lists(
     service: SqliteService, activities: Activities, workflow_id: str
 ) -> None:

@@ -108,6 +108,7 @@ def test_an_input_inside_a_spec_cannot_change() -> None:
         ([task("a", task_priority=2**40)], "task_priority must be a whole number of 32 bits"),
         ([task("a", retry_strategy=3)], "retry_strategy must have a method delay(retry)"),
         ([task("a", [3])], "requires must hold tasks or ids, not 3"),
+        ([task("a", task_list=" work")], "task_list: SWF takes no ':', '/', '|', white space at the ends"),
         ([Timer(id_="t", delay_in_seconds=1.5)], "delay_in_seconds must be a whole number"),  # type: ignore[arg-type]
         ([ActivityTask(name="", version="v1", id_="a")], "name must be text of at least one character"),
         ([ActivityTask(name="a", version="v" * 65, id_="a")], "is 65 characters long; at most 64 fit"),
