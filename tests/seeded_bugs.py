@@ -112,8 +112,8 @@ BUGS: dict[str, tuple[Change, ...]] = {
     "what was asked to stop becomes a cause": (
         Change(
             DECIDE,
-            "return _fitting(fail(progress, noted))",
-            "return _fitting(fail(progress, progress.failures))",
+            "return fitting(fail(progress, noted))",
+            "return fitting(fail(progress, progress.failures))",
         ),
     ),
     "clean-up not finished": (

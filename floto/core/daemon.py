@@ -28,7 +28,7 @@ from floto.core.decisions import (
 from floto.core.errors import HistoryError, PayloadError, SpecError
 from floto.core.events import Event
 from floto.core.failures import failure_of
-from floto.core.identifiers import name_problems, shown
+from floto.core.identifiers import list_problems, shown
 from floto.core.limits import EVENT_LIMIT, OPEN_LIMIT
 from floto.core.progress import START, Exhausted, Look, Rest, Start, Wait, next_attempt, unreadable
 from floto.core.service import validation
@@ -315,7 +315,7 @@ def _object(input: str | None) -> dict[str, Any] | None:
 def _carried(input: str | None) -> Iterator[str]:
     lists = (_object(input) or {}).get(LISTS_KEY)
     for name in lists if isinstance(lists, list) else ():
-        if not list(name_problems(LISTS_KEY, name)):
+        if not list(list_problems(LISTS_KEY, name)):
             yield name
 
 

@@ -17,6 +17,7 @@ from floto.core.closing import cancel, complete, fail, failed, noted_failures
 from floto.core.decisions import Decision, StartTimer
 from floto.core.errors import PayloadError, SpecError
 from floto.core.events import Event
+from floto.core.expand import check_spec
 from floto.core.fold import fold
 from floto.core.history import History
 from floto.core.progress import Progress, begin
@@ -41,6 +42,7 @@ def decide(
     Raises ``HistoryError`` for a history that cannot have happened, and ``SpecError``
     where a retry strategy answers what is no delay.
     """
+    check_spec(spec)
     return decisions(begin(spec, _state(history), codec))
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 from attrs import define, evolve, frozen
 
 from floto.core.errors import PayloadError, SpecError
+from floto.core.identifiers import shown
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import State
 from floto.core.tasks import Task, TaskCodec, expands
@@ -30,12 +31,20 @@ class Expansion:
     offspring: _Offspring
 
 
+def check_spec(spec: object) -> None:
+    """Raise ``SpecError`` for what is no spec, such as its JSON."""
+    if not isinstance(spec, DeciderSpec):
+        problem = f"the spec must be a DeciderSpec, not {shown(spec)}"
+        raise SpecError((f"{problem}; read JSON with DeciderSpec.from_json(text)",))
+
+
 def expand(spec: DeciderSpec, state: State, codec: TaskCodec = CODEC) -> DeciderSpec:
     """Add what finished generators returned, right behind each, generators among it too.
 
     What requires a generator also requires the tasks it returned. Raises ``SpecError``
     where they cannot be read, or do not fit the rest of the spec.
     """
+    check_spec(spec)
     return expansion(spec, state, codec).spec
 
 

@@ -12,7 +12,8 @@ from floto.core import events as e
 from floto.core.draft import Draft
 from floto.core.errors import HistoryError
 from floto.core.events import Event
-from floto.core.rules import Asks, Moves, MovesChild, Opens, Refuses, Rule, Sets
+from floto.core.history import check_event, check_events
+from floto.core.rules import Asks, Moves, MovesChild, Opens, Refuses, Rule, Sets, lost
 from floto.core.shapes import TaskList
 from floto.core.state import EMPTY, TASK_CONTROL, DecisionTasks, Item, Key, Kind, Override, State, Status
 from floto.core.wire import type_name
@@ -28,8 +29,10 @@ def fold(events: Iterable[Event], state: State = EMPTY) -> State:
 
 def trace(events: Iterable[Event], state: State = EMPTY) -> tuple[State, frozenset[Key]]:
     """``fold``, and the keys of the items that moved on the way."""
+    check_events(events)
     draft = Draft(state)
     for event in events:
+        check_event(event)
         add(draft, event)
     return draft.state(), frozenset(draft.touched)
 
@@ -96,6 +99,12 @@ def _marked(draft: Draft, event: Event) -> None:
     draft.values["markers"] = draft.get("markers").insert(event.data.marker_name, event)
 
 
+def _check_decision(event: Event, ref: str, expected: Event | None) -> None:
+    given = getattr(event.data, ref)
+    if expected is None or expected.id != given:
+        raise lost(event, ref, given, "decision task")
+
+
 def _decision_scheduled(draft: Draft, event: Event) -> None:
     tasks: DecisionTasks = draft.get("decision_tasks")
     draft.values["decision_tasks"] = DecisionTasks(
@@ -106,13 +115,16 @@ def _decision_scheduled(draft: Draft, event: Event) -> None:
 def _decision_started(draft: Draft, event: Event) -> None:
     tasks: DecisionTasks = draft.get("decision_tasks")
     waiting = tasks.scheduled
-    if waiting is not None and waiting.id == event.data.scheduled_event_id:
+    # SWF schedules none beside one that waits. moto does, and hands out the oldest: the last goes on waiting.
+    if waiting is None or event.data.scheduled_event_id >= waiting.id:
+        _check_decision(event, "scheduled_event_id", waiting)
         waiting = None
     draft.values["decision_tasks"] = DecisionTasks(waiting, event, tasks.previous_started, tasks.ended_at)
 
 
 def _decision_completed(draft: Draft, event: Event) -> None:
     tasks, data = draft.get("decision_tasks"), event.data
+    _check_decision(event, "started_event_id", tasks.started)
     draft.values["decision_tasks"] = DecisionTasks(tasks.scheduled, None, data.started_event_id, event.at)
     if data.task_list is not None:
         _choose_list(draft, data.task_list, data.task_list_schedule_to_start_timeout)
@@ -129,8 +141,10 @@ def _choose_list(draft: Draft, task_list: TaskList, timeout: str | None) -> None
 def _decision_timed_out(draft: Draft, event: Event) -> None:
     tasks: DecisionTasks = draft.get("decision_tasks")
     if event.data.started_event_id:
+        _check_decision(event, "started_event_id", tasks.started)
         tasks = DecisionTasks(tasks.scheduled, None, tasks.previous_started, event.at)
     else:
+        _check_decision(event, "scheduled_event_id", tasks.scheduled)
         tasks = DecisionTasks(None, tasks.started, tasks.previous_started, tasks.ended_at)
     # Undocumented for a task that was scheduled before the other list was chosen.
     draft.values.update(decision_tasks=tasks, override=None)

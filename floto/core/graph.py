@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from itertools import islice
+from itertools import chain, islice
 
 from attrs import frozen
 from rpds import HashTrieMap
@@ -87,7 +87,7 @@ def problems(*graphs: Sequence[Task], known: Collection[str] = ()) -> list[str]:
     ids = {task.id_ for task in tasks}
     for each in graphs:
         found += _require_problems(each, ids, known)
-    circles = islice(_circles(tasks), _CIRCLES)
+    circles = islice(chain.from_iterable(map(_circles, graphs)), _CIRCLES)
     return found + [f"tasks require one another in a circle: {' -> '.join(circle)}" for circle in circles]
 
 
@@ -130,7 +130,10 @@ def _own_problems(task: Task) -> Iterable[str]:
 
 
 def _circles(tasks: Sequence[Task]) -> Iterable[list[str]]:
-    needs = {task.id_: dict.fromkeys(task.requires) for task in tasks}
+    needs: dict[str, dict[str, None]] = {}
+    for task in tasks:
+        # Of tasks with one id, each may be part of a circle.
+        needs.setdefault(task.id_, {}).update(dict.fromkeys(task.requires))
     while True:
         try:
             TopologicalSorter(needs).prepare()

@@ -14,7 +14,21 @@ from floto.core.identifiers import shown
 from floto.core.shapes import WorkflowExecution
 
 
+def check_event(value: object) -> None:
+    """Raise ``HistoryError`` for what is no event of floto's, such as one of SWF's dicts."""
+    if not isinstance(value, Event):
+        problem = f"a history is made of floto's events, not of {shown(value)}"
+        raise HistoryError(None, f"{problem}; read those of SWF with floto.History.from_swf(...)")
+
+
+def check_events(value: object) -> None:
+    """Raise ``HistoryError`` for what cannot be gone through event by event."""
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        raise HistoryError(None, f"give a list of events, such as response['events'], not {shown(value)}")
+
+
 def _events(events: Iterable[Event]) -> tuple[Event, ...]:
+    check_events(events)
     return tuple(events)
 
 
@@ -52,6 +66,7 @@ class History:
 
     def __attrs_post_init__(self) -> None:
         for expected, event in enumerate(self.events, start=1):
+            check_event(event)
             if event.id != expected:
                 raise HistoryError(event.id, f"follows event {expected - 1}; a history counts 1, 2, 3, ...")
 
@@ -60,10 +75,7 @@ class History:
         cls, events: Iterable[Mapping[str, Any]], execution: WorkflowExecution | None = None
     ) -> History:
         """Read SWF's event dicts, in any order; times as datetimes, epoch seconds or ISO text."""
-        if isinstance(events, Mapping) or not isinstance(events, Iterable):
-            raise HistoryError(
-                None, f"give a list of events, such as response['events'], not {shown(events)}"
-            )
+        check_events(events)
         read = wire.events_from_swf(events)
         return cls(sorted(read, key=lambda event: event.id), execution)
 

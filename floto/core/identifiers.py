@@ -15,6 +15,8 @@ from typing import Any
 #: Halves of a surrogate pair are no text to begin with.
 FORBIDDEN_IN_IDS = re.compile(r"[/|\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 FORBIDDEN_IN_NAMES = re.compile(r"[:/|\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+#: Of the names of task lists and domains, SWF's prose also says that white space must not be at their ends.
+FORBIDDEN_IN_LISTS = re.compile(rf"{FORBIDDEN_IN_NAMES.pattern}|^\s|\s\Z")
 FORBIDDEN_WORD = "arn"
 
 
@@ -24,8 +26,13 @@ def id_problems(what: str, value: Any, limit: int = 256) -> Iterable[str]:
 
 
 def name_problems(what: str, value: Any, limit: int = 256) -> Iterable[str]:
-    """What SWF would not take in the name of a type, a task list or a domain, or in a version."""
+    """What SWF would not take in the name of a type, or in a version."""
     return _problems(what, value, limit, FORBIDDEN_IN_NAMES, "':', '/', '|'")
+
+
+def list_problems(what: str, value: Any, limit: int = 256) -> Iterable[str]:
+    """What SWF would not take in the name of a task list or a domain."""
+    return _problems(what, value, limit, FORBIDDEN_IN_LISTS, "':', '/', '|', white space at the ends")
 
 
 def _problems(

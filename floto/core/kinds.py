@@ -21,7 +21,7 @@ from floto.core.fields import (
     timeout_problems,
     wire,
 )
-from floto.core.identifiers import name_problems, shown
+from floto.core.identifiers import list_problems, name_problems, shown
 from floto.core.retry import RetryStrategy
 from floto.core.shapes import ActivityType
 from floto.core.state import Item, Key, Kind
@@ -92,7 +92,7 @@ class ActivityTask(Task):
         yield from name_problems("name", self.name)
         yield from name_problems("version", self.version, 64)
         if self.task_list is not None:
-            yield from name_problems("task_list", self.task_list)
+            yield from list_problems("task_list", self.task_list)
         yield from timeout_problems(self, _ACTIVITY_TIMEOUTS)
         yield from priority_problems(self.task_priority)
         yield from strategy_problems(self.retry_strategy)

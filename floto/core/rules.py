@@ -21,7 +21,8 @@ class Rule(Protocol):
         """Change the draft."""
 
 
-def _lost(event: Event, field: str, event_id: int, kind: Kind) -> HistoryError:
+def lost(event: Event, field: str, event_id: int, kind: str) -> HistoryError:
+    """An event names what is not there, or not any more."""
     return HistoryError(
         event.id, f"{type_name(event.data)}.{camel(field)} is {event_id}, which is no open {kind} of this run"
     )
@@ -63,7 +64,7 @@ class Moves:
         opening = getattr(event.data, self.ref)
         key = draft.key_of(opening)
         if key is None or key[0] is not self.kind:
-            raise _lost(event, self.ref, opening, self.kind)
+            raise lost(event, self.ref, opening, self.kind)
         item = draft.item(key)
         if self.to not in OPEN:
             draft.close(opening, key)

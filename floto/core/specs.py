@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +12,7 @@ from attrs import evolve, field, frozen
 from floto.core import graph, payload
 from floto.core.codec import Codec, Timeout
 from floto.core.decisions import Decision, StartChildWorkflowExecution
-from floto.core.errors import HistoryError, SpecError
+from floto.core.errors import HistoryError, PayloadError, SpecError
 from floto.core.fields import (
     default_id,
     ids,
@@ -22,7 +23,7 @@ from floto.core.fields import (
     timeout_problems,
     wire,
 )
-from floto.core.identifiers import id_problems, name_problems, shown
+from floto.core.identifiers import id_problems, list_problems, name_problems, shown
 from floto.core.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
 from floto.core.shapes import WorkflowType
@@ -132,7 +133,7 @@ class ChildWorkflow(Task):
         yield from name_problems("workflow_type_version", self.workflow_type_version, 64)
         for name in ("workflow_id", "task_list"):
             if getattr(self, name) is not None:
-                check = id_problems if name == "workflow_id" else name_problems
+                check = id_problems if name == "workflow_id" else list_problems
                 yield from check(name, getattr(self, name))
         yield from timeout_problems(self, ("execution_start_to_close_timeout", "task_start_to_close_timeout"))
         yield from priority_problems(self.task_priority)
@@ -140,8 +141,20 @@ class ChildWorkflow(Task):
         yield from input_problems(self.input)
         if self.child_policy not in (None, "TERMINATE", "REQUEST_CANCEL", "ABANDON"):
             yield f"child_policy must be TERMINATE, REQUEST_CANCEL or ABANDON, not {shown(self.child_policy)}"
-        if self.spec is not None and not isinstance(self.spec, DeciderSpec):
+        if isinstance(self.spec, DeciderSpec):
+            yield from self._spec_problems(self.spec)
+        elif self.spec is not None:
             yield f"spec must be a DeciderSpec, not {shown(self.spec)}"
+
+    def _spec_problems(self, spec: DeciderSpec) -> Iterable[str]:
+        # Kinds of the user's own can only be written with their codec, which the decider has.
+        with suppress(SpecError):
+            try:
+                payload.dumps_plain(
+                    {SPEC_KEY: CODEC.unstructure(spec)}, "the spec, which is part of the input,"
+                )
+            except PayloadError as error:
+                yield f"{error}, or split it into more children"
 
 
 def _cleanup_problems(tasks: Iterable[Task]) -> Iterable[str]:
@@ -209,7 +222,7 @@ class DeciderSpec:
     def _own_problems(self) -> Iterable[str]:
         for name in ("domain", "task_list", "default_activity_task_list"):
             if getattr(self, name) is not None:
-                yield from name_problems(name, getattr(self, name))
+                yield from list_problems(name, getattr(self, name))
         for name in ("repeat_workflow", "terminate_decider_after_completion"):
             if type(getattr(self, name)) is not bool:
                 yield f"{name} must be True or False, not {shown(getattr(self, name))}"

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from attrs import evolve, frozen
 
-from floto.core.identifiers import FORBIDDEN_IN_NAMES
+from floto.core.identifiers import FORBIDDEN_IN_LISTS
 from floto.core.kinds import ActivityTask
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 from floto.core.specs import ChildWorkflow, DeciderSpec
@@ -54,7 +54,7 @@ def with_lists(spec: DeciderSpec, workflow_id: str) -> DeciderSpec:
 
 def _list_name(text: str) -> str:
     """The text itself where it can name a task list, else a name that no other text gets."""
-    legal = FORBIDDEN_IN_NAMES.sub("-", text)
+    legal = FORBIDDEN_IN_LISTS.sub("-", text)
     if legal == text and len(text) <= _LONGEST_NAME:
         return text
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_HASH_DIGITS]

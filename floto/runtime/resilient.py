@@ -141,13 +141,19 @@ def _made(
 
     retrying = Retrying(
         retry=retry_if_exception(again),
-        wait=wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT),
+        wait=_wait,
         stop=is_over,
         sleep=lambda seconds: _sleep(stop, seconds),
         before_sleep=_warn,
         reraise=True,
     )
     return retrying(repeated)
+
+
+def _wait(state: RetryCallState) -> float:
+    """Full jitter, and never longer than it has failed already: a second without a service costs no more."""
+    longest = min(max(state.seconds_since_start or 0, _FIRST_WAIT), _LONGEST_WAIT)
+    return wait_random_exponential(multiplier=_FIRST_WAIT, max=longest)(state)
 
 
 def _sleep(stop: StopFlag, seconds: float) -> None:

@@ -22,6 +22,7 @@ from floto.core.errors import (
     ServiceFault,
     ServiceUnavailable,
     SpecError,
+    UnknownResource,
     WorkflowEnded,
     WorkflowFailed,
 )
@@ -38,6 +39,7 @@ from floto.runtime.activities import Activities
 from floto.runtime.connect import closing, service_for
 from floto.runtime.crew import Crew, needs, with_lists
 from floto.runtime.decider import Decider, closes, read_spec
+from floto.runtime.fingerprint import CHANGED_SIGNAL, fingerprint, recorded, tags
 from floto.runtime.resilient import persist, reach
 from floto.runtime.stopping import StopFlag, stop_on_signals
 from floto.runtime.worker import ActivityWorker
@@ -58,7 +60,7 @@ Listener = Callable[[State], None]
 
 
 class WrongWorkflow(FlotoError, ValueError):
-    """The workflow id belongs to an open run that ``run`` did not start and cannot go on with."""
+    """The workflow id belongs to an open run that ``run`` did not start, or to the result of another spec."""
 
 
 def run(  # noqa: PLR0913 - all but the spec are optional and named
@@ -77,9 +79,9 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
 ) -> Any:
     """Run a spec (or its JSON) to its end and return its result: ``{task id: result}``.
 
-    With the ``workflow_id`` of an open run, this goes on with it and its input; of a
-    completed one, returns its result and runs nothing; of one that ended otherwise, starts
-    anew. Each task list of the spec and of what it generates gets a worker with
+    With the ``workflow_id`` of an open run, this goes on with it and its input, and warns if it
+    was begun with another spec; of a completed one, returns its result and runs nothing; of one
+    that ended otherwise, starts anew. Each task list of the spec and of what it generates gets a worker with
     ``concurrency`` slots (a list that only a child generates needs one elsewhere); a spec that
     names none gets its own. ``repeat_workflow`` is followed from run to run until interrupted.
     ``codec`` knows task kinds and strategies of your own that children and generators bring;
@@ -90,10 +92,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     seconds before. After SIGINT or SIGTERM, it finishes the activities that run and raises
     ``KeyboardInterrupt``; after another, at once.
     """
-    workflow_id = new_workflow_id() if workflow_id is None else workflow_id
-    problems = tuple(id_problems("workflow_id", workflow_id))
-    if problems:
-        raise SpecError(problems)
+    workflow_id = _usable(workflow_id)
     own = with_lists(_readable(spec, codec), workflow_id)
     text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
     deadline = None if timeout is None else time.monotonic() + timeout
@@ -106,6 +105,15 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
 def new_workflow_id() -> str:
     """A workflow id that was never used before."""
     return f"floto-{uuid.uuid4().hex[:12]}"
+
+
+def _usable(workflow_id: str | None) -> str:
+    if workflow_id is None:
+        return new_workflow_id()
+    problems = tuple(id_problems("workflow_id", workflow_id))
+    if problems:
+        raise SpecError(problems)
+    return workflow_id
 
 
 @frozen
@@ -165,9 +173,31 @@ def _find_or_start(job: _Job, service: Service, stop: StopFlag) -> tuple[Workflo
     info = persist(stop, service.latest_execution, job.workflow_id)
     if info is None or info.close_status not in (None, "COMPLETED"):
         return _start(job, service, stop, info), True
-    if info.close_status is None:
-        _check_type(info)
+    _check(info, job, service, stop)
     return info.execution, info.close_status is None
+
+
+def _check(info: ExecutionInfo, job: _Job, service: Service, stop: StopFlag) -> None:
+    """Look at whose run is found under the workflow id, and of which spec."""
+    is_open = info.close_status is None
+    if is_open:
+        _check_type(info)
+    own = fingerprint(job.spec, job.codec)
+    known = recorded(fold(persist(stop, service.history, info.execution)))
+    if own is None or known in (None, own):
+        return
+    if not is_open:
+        msg = (
+            f"workflow {job.workflow_id!r} has completed with another spec, whose result this is; "
+            "to run this spec, give another workflow_id"
+        )
+        raise WrongWorkflow(msg)
+    log.warning(
+        "workflow %r was begun with another spec; what is left of it goes on with this one", job.workflow_id
+    )
+    # It may have closed a moment ago.
+    with contextlib.suppress(UnknownResource):
+        persist(stop, service.signal_workflow_execution, job.workflow_id, CHANGED_SIGNAL, own)
 
 
 def _check_type(info: ExecutionInfo) -> None:
@@ -192,6 +222,7 @@ def _start(job: _Job, service: Service, stop: StopFlag, before: ExecutionInfo | 
         workflow_type=WORKFLOW_TYPE,
         task_list=job.spec.task_list,
         input=job.input,
+        tags=tags(fingerprint(job.spec, job.codec)),
     )
     try:
         run_id = persist(stop, service.start_workflow_execution, request)
@@ -200,7 +231,7 @@ def _start(job: _Job, service: Service, stop: StopFlag, before: ExecutionInfo | 
         info = _listed(job, service, stop, before) if fault.code == _ALREADY_STARTED else None
         if info is None:
             raise
-        _check_type(info)
+        _check(info, job, service, stop)
         return info.execution
     return WorkflowExecution(job.workflow_id, run_id)
 

@@ -19,6 +19,7 @@ from floto.adapters.sqlite.invoker import Function
 from floto.adapters.sqlite.operations import SqliteOperations
 from floto.adapters.sqlite.schema import Durability
 from floto.core.errors import FlotoError
+from floto.runtime.connections import Connection
 
 #: A connection without a request stays open so long: longer than a worker is likely to be busy with a task,
 #: because a call on a connection that is just being closed fails.
@@ -113,8 +114,8 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 endpoint.application,
-                # The other parser that uvicorn may find sets no limit to the size of headers.
-                http="h11",
+                # By h11: the other parser that uvicorn may find sets no limit to the size of headers.
+                http=Connection,
                 ws="none",
                 lifespan="on",
                 log_config=None,

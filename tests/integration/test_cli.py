@@ -167,12 +167,36 @@ def test_check_lists_every_problem_at_once(tmp_path: Path) -> None:
     assert "a -> b -> a" in done.stdout or "b -> a -> b" in done.stdout
 
 
+def check_tasks(directory: Path, *, child: bool = False, many: int) -> subprocess.CompletedProcess[str]:
+    tasks = [floto.ActivityTask(id_=f"t{number}", name="n", version="1") for number in range(many)]
+    spec = floto.DeciderSpec(activity_tasks=tasks)
+    if child:
+        carries = floto.ChildWorkflow(
+            id_="part", workflow_type_name="c", workflow_type_version="1", spec=spec
+        )
+        spec = floto.DeciderSpec(activity_tasks=[carries])
+    (directory / "spec.json").write_text(spec.to_json())
+    return command(directory, "check", "spec.json")
+
+
 def test_a_spec_that_can_never_end_is_a_problem(tmp_path: Path) -> None:
-    tasks = [floto.ActivityTask(id_=f"t{number}", name="n", version="1") for number in range(5000)]
-    (tmp_path / "spec.json").write_text(floto.DeciderSpec(activity_tasks=tasks).to_json())
-    done = command(tmp_path, "check", "spec.json")
+    done = check_tasks(tmp_path, many=8_400)
     assert done.returncode == 1
     assert "split it into child workflows" in done.stdout
+
+
+def test_a_spec_that_only_a_decision_for_each_completion_would_end_is_none(tmp_path: Path) -> None:
+    done = check_tasks(tmp_path, many=4_200)
+    assert done.returncode == 0, done.stdout
+    assert "4,200 tasks, 12,608 to 25,205 events expected" in done.stdout
+    assert "move some tasks into child workflows" in done.stdout
+
+
+def test_a_child_that_can_never_end_is_a_problem(tmp_path: Path) -> None:
+    done = check_tasks(tmp_path, child=True, many=8_400)
+    assert done.returncode == 1
+    assert done.stdout.startswith("1 task, 11 to 14 events expected")
+    assert "the spec of child 'part' writes 25,208 events at least" in done.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -14,17 +14,17 @@ import pytest
 import floto
 from floto.adapters.sqlite import SqliteService
 from floto.core import events as e
-from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
-from floto.core.ports import StartRequest
-from floto.core.shapes import WorkflowExecution, WorkflowType
+from floto.core.errors import ServiceError, ServiceUnavailable
+from floto.core.fold import fold
+from floto.core.shapes import WorkflowExecution
 from floto.core.state import Kind, State
 from floto.runtime.activities import Activities
 from floto.runtime.crew import with_lists
+from floto.runtime.fingerprint import fingerprint, recorded
 from floto.runtime.run import WORKFLOW_TYPE, run
 from tests.runs import spec, task
 
 DOWN = ServiceUnavailable("down")
-ALREADY_STARTED = ServiceFault("WorkflowExecutionAlreadyStartedFault", "")
 
 
 def test_the_result_is_that_of_the_tasks_nothing_depends_on(activities: Activities) -> None:
@@ -160,32 +160,6 @@ def test_runs_of_different_specs_in_one_service_do_not_meet(
     }
 
 
-def test_a_completed_run_gives_its_result_and_runs_nothing(
-    service: SqliteService, activities: Activities
-) -> None:
-    first = run(spec(task("echo")), 1, service=service, activities=activities, workflow_id="w")
-    assert run(spec(task("fail")), 2, service=service, activities=Activities(), workflow_id="w") == first
-
-
-def test_a_failed_run_is_started_anew(service: SqliteService, activities: Activities) -> None:
-    with pytest.raises(floto.WorkflowFailed):
-        run(spec(task("fail")), service=service, activities=activities, workflow_id="w")
-    assert run(spec(task("echo")), service=service, activities=activities, workflow_id="w") == {"echo": {}}
-
-
-def test_an_open_run_goes_on_with_its_first_input(
-    tmp_path: Path, activities: Activities, caplog: pytest.LogCaptureFixture
-) -> None:
-    url = f"sqlite:///{tmp_path / 'f.db'}"
-    linger = task("linger")
-    tasks = spec(linger, task("echo", requires=[linger]))
-    with pytest.raises(TimeoutError, match="go on with the same workflow_id"):
-        run(tasks, 1, service=url, activities=activities, workflow_id="w", timeout=0.1)
-    result = run(tasks, 2, service=url, activities=activities, workflow_id="w")
-    assert result["echo"]["workflow"] == 1
-    assert "the input it was started with" in caplog.text
-
-
 def test_a_terminated_run_says_how_it_ended(service: SqliteService, activities: Activities) -> None:
     def terminate(state: State) -> None:
         if state.closed is None:
@@ -243,6 +217,12 @@ def test_a_repeating_workflow_is_followed_from_run_to_run(
             timeout=60,
         )
     assert len(runs) >= 3
+    changed = spec(task("nap", input=0.2), repeat_workflow=True)
+    assert (
+        {recorded(fold(service.history(WorkflowExecution("w", each)))) for each in runs}
+        == {fingerprint(spec(task("nap", input=0.1), repeat_workflow=True), floto.CODEC)}
+        != {fingerprint(changed, floto.CODEC)}
+    )
 
 
 def test_what_keeps_the_decider_from_deciding_reaches_the_caller(
@@ -258,19 +238,6 @@ def test_what_keeps_the_decider_from_deciding_reaches_the_caller(
     info = service.latest_execution("w")
     assert info is not None
     assert info.close_status is None, "a bug must not fail the run"
-
-
-def test_a_run_started_by_somebody_else_in_between_is_gone_on_with(
-    service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    start = service.start_workflow_execution
-
-    def late(request: StartRequest) -> str:
-        start(request)
-        raise ALREADY_STARTED
-
-    monkeypatch.setattr(service, "start_workflow_execution", late)
-    assert run(spec(task("echo")), service=service, activities=activities) == {"echo": {}}
 
 
 def test_an_interrupt_finishes_what_runs_and_leaves_the_run_open(
@@ -359,50 +326,7 @@ def test_generated_tasks_may_name_task_lists_of_their_own() -> None:
     assert floto.run(spec, activities=activities, timeout=20)["part"] == "done"
 
 
-def left_open(tasks: floto.DeciderSpec, service: SqliteService, activities: Activities) -> None:
-    with pytest.raises(TimeoutError):
-        run(tasks, service=service, activities=activities, workflow_id="w", timeout=0.3)
-
-
-@pytest.mark.parametrize("before", [{}, {"task_list": "old", "default_activity_task_list": "old work"}])
-def test_an_open_run_goes_on_though_the_spec_names_other_lists(
-    service: SqliteService, activities: Activities, before: dict[str, str]
-) -> None:
-    tasks = [task("linger"), task("echo", "last", requires=["linger"])]
-    left_open(spec(*tasks, **before), service, activities)
-    changed = spec(*tasks, task_list="new", default_activity_task_list="new work")
-    assert "last" in run(changed, service=service, activities=activities, workflow_id="w", timeout=60)
-
-
-def test_a_child_of_an_open_run_goes_on_though_the_spec_names_other_lists(
-    service: SqliteService, activities: Activities
-) -> None:
-    def family(which: str) -> floto.DeciderSpec:
-        inner = spec(
-            floto.Timer(id_="t", delay_in_seconds=2),
-            task("echo", requires=["t"]),
-            task_list=f"{which} decisions",
-            default_activity_task_list=f"{which} work",
-        )
-        child = floto.ChildWorkflow(
-            id_="child", workflow_type_name="child", workflow_type_version="1", spec=inner
-        )
-        return spec(child)
-
-    left_open(family("old"), service, activities)
-    result = run(family("new"), service=service, activities=activities, workflow_id="w", timeout=60)
-    assert result == {"child": {"echo": {}}}
-
-
-def test_the_open_run_of_somebody_else_is_refused(service: SqliteService, activities: Activities) -> None:
-    service.start_workflow_execution(
-        StartRequest(workflow_id="w", workflow_type=WorkflowType("order", "v1"), task_list="theirs")
-    )
-    with pytest.raises(ValueError, match="workflow 'w' is open with workflow type 'order' version 'v1'"):
-        run(spec(task("echo")), service=service, activities=activities, workflow_id="w", timeout=5)
-
-
-@pytest.mark.parametrize("workflow_id", ["order:42", "o" * 256, ":" * 256])
+@pytest.mark.parametrize("workflow_id", ["order:42", "o" * 256, ":" * 256, " order  "])
 def test_every_workflow_id_has_task_lists(
     service: SqliteService, activities: Activities, workflow_id: str
 ) -> None:
@@ -424,26 +348,3 @@ def test_a_service_that_is_closed_meanwhile_ends_the_run(
     timer = floto.Timer(id_="t", delay_in_seconds=60)
     with pytest.raises(ServiceError, match="closed"):
         run(spec(timer), service=service, activities=activities, timeout=30)
-
-
-def test_a_run_that_is_not_listed_yet_is_looked_for_again(
-    service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    start, latest = service.start_workflow_execution, service.latest_execution
-    with pytest.raises(floto.WorkflowFailed):
-        run(spec(task("fail")), service=service, activities=activities, workflow_id="w")
-    old = latest("w")
-    answers = [old, old, old]
-
-    def late(request: StartRequest) -> str:
-        start(request)
-        raise ALREADY_STARTED
-
-    def lagging(workflow_id: str) -> Any:
-        return answers.pop() if answers else latest(workflow_id)
-
-    monkeypatch.setattr("floto.runtime.run._ASK_SECONDS", 0.01)
-    monkeypatch.setattr(service, "start_workflow_execution", late)
-    monkeypatch.setattr(service, "latest_execution", lagging)
-    result = run(spec(task("echo")), service=service, activities=activities, workflow_id="w", timeout=60)
-    assert result == {"echo": {}}

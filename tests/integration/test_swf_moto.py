@@ -105,6 +105,20 @@ def test_a_decision_task_brings_the_history_and_is_answered_once(service: SwfSer
         service.respond_decision_task_completed(task.token, [])
 
 
+def test_a_run_that_moto_schedules_several_decision_tasks_for_is_read(service: SwfService) -> None:
+    execution = started(service)
+    for name in ("first", "second"):
+        service.signal_workflow_execution("order-1", name, "1")
+    for _ in range(3):
+        task = service.poll_for_decision_task("orders", "me", 0)
+        assert task is not None
+        assert floto.fold(task.events).decision_tasks.started is not None
+        service.respond_decision_task_completed(task.token, [])
+    state = floto.fold(service.history(execution))
+    assert {*state.signals} == {"first", "second"}
+    assert (state.decision_tasks.scheduled, state.decision_tasks.started) == (None, None)
+
+
 def test_an_idle_poll_is_none(service: SwfService) -> None:
     service.prepare([WORKFLOW], [])
     assert service.poll_for_decision_task("orders", "me", 0) is None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floto import CODEC, DeciderSpec, decide, fold
+from floto import CODEC, DeciderSpec, HistoryError, decide, fold
 from floto.core.decide import decisions
+from floto.core.events import DecisionTaskCompleted, DecisionTaskStarted, DecisionTaskTimedOut
 from floto.core.progress import begin, observe
 from floto.core.state import EMPTY
 from tests.property.simulator import Plot, simulate
@@ -41,3 +43,31 @@ def test_fold_in_parts_equals_fold_at_once(spec: DeciderSpec, plot: Plot, cuts: 
         for cut in [*sorted(min(cut, len(history)) for cut in cuts), len(history)]:
             state, at = fold(history.events[at:cut], state), cut
         assert state == fold(history)
+
+
+@SETTINGS
+@given(specs(), plots(cancels=True), st.data())
+def test_a_decision_task_that_nobody_waits_for_is_impossible(
+    spec: DeciderSpec, plot: Plot, data: st.DataObject
+) -> None:
+    """One that is taken, answered or timed out must be there: another id, or a second time, cannot happen."""
+    events = list(simulate(spec, plot).main)
+    places = [place for place, event in enumerate(events) if type(event.data) in _REFERENCES]
+    place = data.draw(st.sampled_from(places))
+    event = events[place]
+    ref = _REFERENCES[type(event.data)]
+    wrong = data.draw(st.integers(event.id, 2**31))
+    strange = evolve(event, data=evolve(event.data, **{ref: wrong}))
+    with pytest.raises(
+        HistoryError, match=f"event {event.id}: .* is {wrong}, which is no open decision task"
+    ):
+        fold([*events[:place], strange])
+    with pytest.raises(HistoryError, match="which is no open decision task"):
+        fold([*events[: place + 1], evolve(event, id=event.id + 1)])
+
+
+_REFERENCES = {
+    DecisionTaskStarted: "scheduled_event_id",
+    DecisionTaskCompleted: "started_event_id",
+    DecisionTaskTimedOut: "started_event_id",
+}

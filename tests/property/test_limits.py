@@ -10,10 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floto import ActivityTask, DeciderSpec, History, Task, Timer, decide
+from floto import ActivityTask, ChildWorkflow, DeciderSpec, History, SpecError, Task, Timer, decide
 from floto.core import payload, wire
 from floto.core.decide import MORE_TIMER
-from floto.core.decisions import Decision, FailWorkflowExecution, ScheduleActivityTask, StartTimer
+from floto.core.decisions import (
+    Decision,
+    FailWorkflowExecution,
+    ScheduleActivityTask,
+    StartChildWorkflowExecution,
+    StartTimer,
+)
+from floto.core.estimate import expected_events
 from floto.core.events import Event
 from floto.core.limits import OPEN_LIMIT
 from tests.property import oracle
@@ -81,6 +88,37 @@ def test_15_what_cannot_fit_fails_by_name(length: int, seed: int) -> None:
 
 
 @SETTINGS
+@given(st.integers(20_000, 60_000), st.integers(0, 99))
+def test_15_a_childs_spec_is_refused_exactly_when_no_child_could_start_with_it(
+    length: int, seed: int
+) -> None:
+    """It travels in the child's input, which must not be found too long by the run that starts the child."""
+    work = ActivityTask(name="work", version="v1", id_="a", input=noise(seed, length))
+    try:
+        inner = DeciderSpec(activity_tasks=[work], activity_task_list="work")
+        part = ChildWorkflow(
+            workflow_type_name="c", workflow_type_version="1", workflow_id="c", id_="part", spec=inner
+        )
+        spec = DeciderSpec(activity_tasks=[part])
+    except SpecError as error:
+        assert length > 30_000
+        assert "32,768" in str(error)
+    else:
+        [start] = decide(spec, started("null"))
+        assert isinstance(start, StartChildWorkflowExecution)
+
+
+def test_15_a_childs_spec_of_many_tasks_is_refused_by_the_name_of_the_child() -> None:
+    """Each of its tasks would fit."""
+    tasks = [ActivityTask(name="work", version="v1", id_=noise(n, 60)) for n in range(1_000)]
+    part = ChildWorkflow(
+        workflow_type_name="c", workflow_type_version="1", id_="part", spec=DeciderSpec(activity_tasks=tasks)
+    )
+    with pytest.raises(SpecError, match=r"task 'part': .*spec.*split it into more children"):
+        DeciderSpec(activity_tasks=[part])
+
+
+@SETTINGS
 @given(st.integers(1, 40), st.integers(0, 2**20))
 def test_15_failure_details_fit(count: int, seed: int) -> None:
     """However many tasks fail with however much to say, the run fails with details that fit."""
@@ -97,6 +135,36 @@ def test_15_failure_details_fit(count: int, seed: int) -> None:
     )
     assert failed
     assert set(failed) <= {task.id_ for task in tasks} | {"..."}
+
+
+@SETTINGS
+@given(specs(), plots())
+def test_15_no_run_completes_with_less_than_the_least(spec: DeciderSpec, plot: Plot) -> None:
+    """However completions fall together, ``floto check`` never expects more events than a run can do with."""
+    simulation = simulate(spec, plot)
+    if oracle.close_status(simulation.main) == "WorkflowExecutionCompleted":
+        assert len(simulation.main) >= expected_events(spec)[0]
+
+
+@SETTINGS
+@given(st.integers(1, 6), st.integers(1, 6))
+def test_15_the_least_is_what_a_run_writes_whose_completions_fall_together(wide: int, deep: int) -> None:
+    """Rows of tasks, each row waiting for the one before, all of a row done before the next decision."""
+    tasks: list[Task] = []
+    for row in range(deep):
+        before = tasks[-wide:]
+        tasks += [
+            ActivityTask(name="work", version="v1", id_=f"{row}.{n}", requires=before) for n in range(wide)
+        ]
+    spec = DeciderSpec(activity_tasks=tasks, activity_task_list="work")
+    simulator = Simulator(spec, Plot())
+    while simulator.decide():
+        while simulator.poll_activity():
+            simulator.work()
+    history = simulator.world.history(simulator.world.executions()[0].execution)
+    assert oracle.close_status(history) == "WorkflowExecutionCompleted"
+    least, most = expected_events(spec)
+    assert len(history) == least == most - 3 * (wide - 1) * deep
 
 
 def started(input: str) -> History:

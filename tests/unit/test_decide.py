@@ -11,9 +11,11 @@ from floto import (
     CODEC,
     ChildWorkflow,
     FixedDelay,
+    History,
     HistoryError,
     InstantRetry,
     Signal,
+    SpecError,
     Timer,
     decide,
     expand,
@@ -35,6 +37,22 @@ from floto.core.decisions import (
 from floto.core.shapes import TaskList
 from tests.property.oracle import starts
 from tests.unit.recorder import CHILD, TYPE, Recorder, generator, spec, task
+
+
+@pytest.mark.parametrize(
+    "events", [Recorder().history.to_swf(), {"events": []}, "history", 3, None, [None], {"eventId": 1}]
+)
+def test_what_is_no_history_is_said_with_what_to_do(events: Any) -> None:
+    for reader in (lambda given: decide(spec(task("a")), given), fold, History):
+        with pytest.raises(HistoryError, match=r"History.from_swf|give a list of events"):
+            reader(events)
+
+
+@pytest.mark.parametrize("given", [None, 3, "{}", task("a"), [task("a")]])
+def test_what_is_no_spec_is_said_with_what_to_do(given: Any) -> None:
+    for use in (lambda: decide(given, []), lambda: expand(given, fold([]))):
+        with pytest.raises(SpecError, match=r"must be a DeciderSpec, .*DeciderSpec.from_json"):
+            use()
 
 
 def test_a_timer_inside_the_graph_holds_back_what_requires_it() -> None:

@@ -22,7 +22,21 @@ SCHEDULED = e.ActivityTaskScheduled(
     decision_task_completed_event_id=1,
 )
 TIMER = e.TimerStarted(timer_id="t", start_to_fire_timeout="1", decision_task_completed_event_id=1)
+DECIDE = e.DecisionTaskScheduled(task_list=TaskList("decide"))
+DECIDING = e.DecisionTaskStarted(scheduled_event_id=2)
+DECIDED = e.DecisionTaskCompleted(scheduled_event_id=2, started_event_id=3)
+LATE = e.DecisionTaskTimedOut(scheduled_event_id=2, started_event_id=3, timeout_type="START_TO_CLOSE")
 COMPLETED = e.WorkflowExecutionCompleted(decision_task_completed_event_id=1)
+
+
+def test_moto_schedules_a_decision_task_for_each_event_and_they_are_taken_in_turn() -> None:
+    second = e.DecisionTaskStarted(scheduled_event_id=3)
+    read = [START, DECIDE, DECIDE, DECIDING]
+    assert fold(history(*read)).decision_tasks.scheduled is not None
+    done = e.DecisionTaskCompleted(scheduled_event_id=2, started_event_id=4)
+    tasks = fold(history(*read, done, second)).decision_tasks
+    assert tasks.scheduled is None
+    assert tasks.started is not None
 
 
 def child(control: str | None = None) -> e.StartChildWorkflowExecutionInitiated:
@@ -50,6 +64,22 @@ def history(*data: object) -> History:
         (
             [START, e.TimerFired(timer_id="t", started_event_id=7)],
             "event 2: TimerFired.startedEventId is 7, which is no open timer of this run",
+        ),
+        (
+            [START, DECIDE, e.DecisionTaskStarted(scheduled_event_id=77)],
+            "event 3: DecisionTaskStarted.scheduledEventId is 77, which is no open decision task of this run",
+        ),
+        (
+            [START, DECIDE, DECIDING, DECIDED, DECIDED],
+            "event 5: DecisionTaskCompleted.startedEventId is 3, which is no open decision task of this run",
+        ),
+        (
+            [START, DECIDE, DECIDING, DECIDED, e.DecisionTaskStarted(scheduled_event_id=2)],
+            "event 5: DecisionTaskStarted.scheduledEventId is 2, which is no open decision task of this run",
+        ),
+        (
+            [START, DECIDE, DECIDING, DECIDED, LATE],
+            "event 5: DecisionTaskTimedOut.startedEventId is 3, which is no open decision task of this run",
         ),
         (
             [START, TIMER, e.ActivityTaskStarted(scheduled_event_id=2)],

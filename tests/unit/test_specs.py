@@ -19,7 +19,7 @@ from floto import (
     SpecError,
     Timer,
 )
-from floto.core.estimate import expected_events
+from floto.core.estimate import estimates, expected_events
 
 SEED_JSON = """{
     "activity_tasks": [
@@ -41,6 +41,10 @@ SEED_JSON = """{
 
 def task(id_: str, requires: Sequence[Any] = (), **fields: Any) -> ActivityTask:
     return ActivityTask(name="work", version="v1", id_=id_, requires=requires, **fields)
+
+
+def child(id_: str, spec: DeciderSpec) -> ChildWorkflow:
+    return ChildWorkflow(workflow_type_name="c", workflow_type_version="1", id_=id_, spec=spec)
 
 
 def test_json_is_read_and_written_as_documented() -> None:
@@ -104,6 +108,7 @@ def test_an_input_inside_a_spec_cannot_change() -> None:
         ([task("a", task_priority=2**40)], "task_priority must be a whole number of 32 bits"),
         ([task("a", retry_strategy=3)], "retry_strategy must have a method delay(retry)"),
         ([task("a", [3])], "requires must hold tasks or ids, not 3"),
+        ([task("a", task_list=" work")], "task_list: SWF takes no ':', '/', '|', white space at the ends"),
         ([Timer(id_="t", delay_in_seconds=1.5)], "delay_in_seconds must be a whole number"),  # type: ignore[arg-type]
         ([ActivityTask(name="", version="v1", id_="a")], "name must be text of at least one character"),
         ([ActivityTask(name="a", version="v" * 65, id_="a")], "is 65 characters long; at most 64 fit"),
@@ -142,6 +147,18 @@ def test_two_circles_are_both_told() -> None:
     with pytest.raises(SpecError) as caught:
         DeciderSpec(activity_tasks=tasks)
     assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize("again", [["b"], []])
+def test_a_circle_through_an_id_that_is_there_twice_is_told_too(again: list[str]) -> None:
+    tasks = [task("a", ["b"] if not again else []), task("b", ["a"]), task("a", again)]
+    with pytest.raises(SpecError) as caught:
+        DeciderSpec(activity_tasks=tasks)
+    assert [problem[:5] for problem in caught.value.problems] == ["task ", "tasks"]
+    # What cleans up is a graph of its own.
+    with pytest.raises(SpecError) as caught:
+        DeciderSpec(activity_tasks=[task("a"), task("b", ["a"])], on_failure=[task("b"), task("a", ["b"])])
+    assert "circle" not in str(caught.value)
 
 
 SPEC = "floto.specs.DeciderSpec"
@@ -232,5 +249,25 @@ def test_expected_events_are_six_for_an_activity() -> None:
     assert expected_events(DeciderSpec(activity_tasks=[task("a")])) == (11, 11)
     least, most = expected_events(DeciderSpec(activity_tasks=[task("a", retry_strategy=InstantRetry(2))]))
     assert (least, most) == (11, 33)
-    assert expected_events(DeciderSpec(activity_tasks=[Signal(id_="s", signal_name="go")])) == (9, 9)
     assert re.match(r"\d+", str(most))
+
+
+def test_one_decision_task_may_answer_for_all_that_do_not_wait_for_one_another() -> None:
+    assert expected_events(DeciderSpec(activity_tasks=[task(f"t{n}") for n in range(10)])) == (38, 65)
+    chained = [task("a"), task("b", ["a"]), task("c", ["b"]), task("d", ["a"])]
+    assert expected_events(DeciderSpec(activity_tasks=chained)) == (5 + 4 * 3 + 3 * 3, 29)
+    # A signal may be there before its turn.
+    assert expected_events(DeciderSpec(activity_tasks=[Signal(id_="s", signal_name="go")])) == (6, 9)
+    assert expected_events(DeciderSpec(activity_tasks=[child("c", DeciderSpec())])) == (11, 14)
+
+
+def test_each_spec_that_a_child_carries_is_estimated_by_itself() -> None:
+    inner = DeciderSpec(activity_tasks=[child("d", DeciderSpec(activity_tasks=[task("a"), task("b")]))])
+    found = list(estimates(DeciderSpec(activity_tasks=[child("c", inner)], on_failure=[child("e", inner)])))
+    assert [(each.path, each.least) for each in found] == [
+        ((), 11),
+        (("c",), 11),
+        (("c", "d"), 14),
+        (("e",), 11),
+        (("e", "d"), 14),
+    ]

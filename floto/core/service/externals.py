@@ -19,6 +19,7 @@ from floto.core.service.commands import (
     SignalWorkflowExecution,
 )
 from floto.core.service.defaults import RUN_NEEDS, missing, run_settings, started_event
+from floto.core.service.registry import Registered
 from floto.core.service.run import Message, ToNew, ToRun, ToWorkflow
 from floto.core.service.tokens import derive_run_id
 from floto.core.service.turn import Turn
@@ -35,18 +36,10 @@ def _answer(turn: Turn, data: Any) -> Message:
 def start_child(turn: Turn, decision: d.StartChildWorkflowExecution, completed: int) -> str | None:
     """StartChildWorkflowExecution; the child begins after this batch."""
     registered = turn.rules.registered(decision.workflow_type)
-    if registered is None:
-        return "WORKFLOW_TYPE_DOES_NOT_EXIST"
-    if registered.deprecated_at is not None:
-        return "WORKFLOW_TYPE_DEPRECATED"
-    settings = run_settings(decision, registered.defaults)
-    lacking = missing(settings, RUN_NEEDS)
-    if lacking is not None:
-        return RUN_NEEDS[lacking]
-    if turn.draft.count(Kind.CHILD) >= OPEN_LIMIT:
-        return "OPEN_CHILDREN_LIMIT_EXCEEDED"
-    if turn.rules.is_full():
-        return "OPEN_WORKFLOWS_LIMIT_EXCEEDED"
+    settings = {} if registered is None else run_settings(decision, registered.defaults)
+    refusal = _refusal(turn, registered, settings)
+    if refusal is not None:
+        return refusal
     initiated = turn.append(
         e.StartChildWorkflowExecutionInitiated(
             workflow_id=decision.workflow_id,
@@ -59,10 +52,25 @@ def start_child(turn: Turn, decision: d.StartChildWorkflowExecution, completed: 
         )
     )
     child = WorkflowExecution(decision.workflow_id, derive_run_id(_run_id(turn), initiated.id))
-    taken = _child_failed(decision, "WORKFLOW_ALREADY_RUNNING", completed, initiated.id)
-    begin = _begin(turn, decision, settings, initiated.id)
-    turn.send(Message(ToNew(child), begin, otherwise=_answer(turn, taken)))
+    taken = _answer(turn, _child_failed(decision, "WORKFLOW_ALREADY_RUNNING", completed, initiated.id))
+    begin = Message(ToNew(child), _begin(turn, decision, settings, initiated.id), otherwise=taken)
+    # Undocumented where the parent closes in the same response: it was open when it decided.
+    is_own = decision.workflow_id == turn.run.execution.workflow_id
+    turn.send(taken if is_own else begin)
     return None
+
+
+def _refusal(turn: Turn, registered: Registered | None, settings: dict[str, Any]) -> str | None:
+    if registered is None:
+        return "WORKFLOW_TYPE_DOES_NOT_EXIST"
+    if registered.deprecated_at is not None:
+        return "WORKFLOW_TYPE_DEPRECATED"
+    lacking = missing(settings, RUN_NEEDS)
+    if lacking is not None:
+        return RUN_NEEDS[lacking]
+    if turn.draft.count(Kind.CHILD) >= OPEN_LIMIT:
+        return "OPEN_CHILDREN_LIMIT_EXCEEDED"
+    return "OPEN_WORKFLOWS_LIMIT_EXCEEDED" if turn.rules.is_full() else None
 
 
 def _run_id(turn: Turn) -> str:

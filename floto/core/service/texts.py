@@ -10,7 +10,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from floto.core.identifiers import FORBIDDEN_IN_IDS, FORBIDDEN_IN_NAMES, FORBIDDEN_WORD
+from floto.core.identifiers import (
+    FORBIDDEN_IN_IDS,
+    FORBIDDEN_IN_LISTS,
+    FORBIDDEN_IN_NAMES,
+    FORBIDDEN_WORD,
+)
 from floto.core.limits import LAMBDA_LIMIT, RETENTION_LIMIT
 
 #: Says what is wrong with a value, if anything is.
@@ -65,6 +70,7 @@ def policy(value: Any) -> str | None:
 
 ID = identifier(256, FORBIDDEN_IN_IDS)
 NAME = identifier(256, FORBIDDEN_IN_NAMES)
+LIST = identifier(256, FORBIDDEN_IN_LISTS)
 VERSION = identifier(64, FORBIDDEN_IN_NAMES)
 SECONDS = whole(r"\d{1,8}")
 TIMEOUT = whole(r"\d{1,8}|NONE")
@@ -98,6 +104,8 @@ _TAG = whole(r"[\w\s.:/=+@-]*", re.UNICODE)
 #: By SWF's name of a shape, or of a member of one that is stricter than its shape.
 PROSE: Mapping[str, Check] = {
     "DomainName": NAME,
+    "RegisterDomainInput.name": LIST,
+    "TaskList.name": LIST,
     "Name": NAME,
     "Version": VERSION,
     "WorkflowId": ID,

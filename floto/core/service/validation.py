@@ -18,6 +18,7 @@ from floto.core.service import commands as c
 from floto.core.service.faults import invalid
 from floto.core.service.texts import (
     ID,
+    LIST,
     NAME,
     SECONDS,
     TIMEOUT,
@@ -73,7 +74,7 @@ CHECKS: Mapping[str, Check] = {
 
 #: The shapes inside a decision or command.
 _NESTED: Mapping[type, Mapping[str, Check]] = {
-    TaskList: {"name": NAME},
+    TaskList: {"name": LIST},
     ActivityType: {"name": NAME, "version": VERSION},
     WorkflowType: {"name": NAME, "version": VERSION},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from floto.core.errors import SpecError
-from floto.core.estimate import expected_events
+from floto.core.estimate import Estimate, estimates
 from floto.core.limits import EVENT_LIMIT
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.loading import load_spec
@@ -20,16 +20,30 @@ def check_command(spec: str) -> int:
     except SpecError as error:
         for problem in error.problems:
             click.echo(problem)
-        click.echo(f"{spec}: {len(error.problems)} problem{'s'[: len(error.problems) != 1]}", err=True)
+        click.echo(f"{spec}: {_count(len(error.problems), 'problem')}", err=True)
         return FAILED
-    least, most = expected_events(loaded)
-    expected = f"{least:,}" if least == most else f"{least:,} to {most:,}"
-    click.echo(
-        f"{len(loaded.all_tasks)} tasks, {expected} events expected; SWF ends a run at {EVENT_LIMIT:,}"
-    )
-    if least > EVENT_LIMIT:
-        click.echo("a run of this cannot end before SWF ends it: split it into child workflows")
-        return FAILED
-    if most > EVENT_LIMIT:
-        click.echo("retries could take it past that: move some tasks into child workflows")
-    return DONE
+    whole, *children = estimates(loaded)
+    expected = f"{whole.least:,}" if whole.least == whole.most else f"{whole.least:,} to {whole.most:,}"
+    tasks = _count(len(loaded.all_tasks), "task")
+    click.echo(f"{tasks}, {expected} events expected; SWF ends a run at {EVENT_LIMIT:,}")
+    for estimate in (whole, *children):
+        _judge(estimate)
+    return FAILED if any(estimate.least > EVENT_LIMIT for estimate in (whole, *children)) else DONE
+
+
+def _judge(estimate: Estimate) -> None:
+    of = f"the spec of child {' > '.join(estimate.path)!r}" if estimate.path else "this"
+    if estimate.least > EVENT_LIMIT:
+        click.echo(
+            f"a run of {of} writes {estimate.least:,} events at least and cannot end before SWF ends it: "
+            "split it into child workflows"
+        )
+    elif estimate.most > EVENT_LIMIT:
+        click.echo(
+            f"a run of {of} would write {estimate.most:,} events with a decision task for each completion "
+            "and every retry used, which is past that: move some tasks into child workflows"
+        )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s'[: number != 1]}"

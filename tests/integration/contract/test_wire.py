@@ -90,6 +90,23 @@ def test_93_ids_and_names_are_of_some_characters(stage: Stage, text: str) -> Non
     stage.respond(task, activity("fine"))
 
 
+@pytest.mark.parametrize("text", [" a", "a ", "\u00a0a", "a\u2003", " "])
+def test_93_white_space_is_not_at_the_ends_of_lists_and_domains(stage: Stage, text: str) -> None:
+    stage.start(" decides ")
+    task = stage.task()
+    uses: list[Any] = [
+        lambda: stage.poll(text),
+        lambda: stage.work_poll(text),
+        lambda: stage.start("other", taskList={"name": text}),
+        lambda: stage.client.register_domain(name=text, workflowExecutionRetentionPeriodInDays="1"),
+        lambda: stage.respond(task, child("c", taskList={"name": text})),
+    ]
+    for use in uses:
+        with stage.invalid():
+            use()
+    stage.respond(task, child("c", taskList={"name": "a b"}))
+
+
 def test_93_a_colon_is_for_ids_only(stage: Stage) -> None:
     stage.start("a:b")
     stage.decide(activity("name:v1:2be88ca424"), timer("t:1"))

@@ -51,12 +51,16 @@ def _listing(call: Call, *, is_closed: bool) -> Listing:
 
 
 def _wanted(request: Request, given: list[str]) -> dict[str, Any]:
-    return {
-        field: request[name][member] or None
+    wanted = {
+        field: request[name][member]
         for name in given
         for member, field in _FILTERS[name].items()
         if member in request[name]
     }
+    # No type has an empty version, and SWF's model lets the filter say so; a tag may be empty.
+    if wanted.get("type_version") == "":
+        del wanted["type_version"]
+    return wanted
 
 
 def _list(*, is_closed: bool) -> Handler:

@@ -1,0 +1,44 @@
+"""A server that is away for a moment: everybody who waits for it is back soon after."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from pathlib import Path
+
+from floto.runtime.connect import connect
+from floto.runtime.resilient import persist
+from floto.runtime.stopping import StopFlag
+from tests.integration.test_server import PATIENCE, client, register, serving
+
+CALLERS = 12
+
+
+def test_after_a_second_without_a_server_all_callers_are_answered_within_seconds(tmp_path: Path) -> None:
+    db = tmp_path / "swf.db"
+    with serving(db) as server:
+        with client(server) as swf:
+            register(swf)
+        assert server.end(signal.SIGKILL) == -signal.SIGKILL
+        away = time.monotonic()
+    port, url = str(server.address[1]), server.url
+    answered: list[float] = []
+
+    def call() -> None:
+        service = connect(url, "shop")
+        persist(StopFlag(), service.latest_execution, "nobody")
+        answered.append(time.monotonic())
+        service.close()
+
+    callers = [threading.Thread(target=call, daemon=True) for _ in range(CALLERS)]
+    for caller in callers:
+        caller.start()
+    time.sleep(1)
+    with serving(db, "--port", port):
+        back = time.monotonic()
+        for caller in callers:
+            caller.join(PATIENCE)
+    assert len(answered) == CALLERS
+    # As long again as it was away, and some for a machine that is busy.
+    assert max(answered) - back < (back - away) + 3

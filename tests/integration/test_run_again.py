@@ -1,0 +1,162 @@
+"""``floto.run`` with a workflow id that was used before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import floto
+from floto.adapters.sqlite import SqliteService
+from floto.core.errors import ServiceFault
+from floto.core.ports import StartRequest
+from floto.core.shapes import WorkflowType
+from floto.runtime.activities import Activities
+from floto.runtime.run import run
+from tests.runs import spec, task
+
+ALREADY_STARTED = ServiceFault("WorkflowExecutionAlreadyStartedFault", "")
+
+
+def left_open(tasks: floto.DeciderSpec, service: SqliteService, activities: Activities) -> None:
+    with pytest.raises(TimeoutError):
+        run(tasks, service=service, activities=activities, workflow_id="w", timeout=0.3)
+
+
+def test_a_completed_run_gives_its_result_and_runs_nothing(
+    service: SqliteService, activities: Activities
+) -> None:
+    first = run(spec(task("echo")), 1, service=service, activities=activities, workflow_id="w")
+    elsewhere = spec(task("echo"), task_list="elsewhere")
+    assert run(elsewhere, 2, service=service, activities=Activities(), workflow_id="w") == first
+
+
+def test_the_result_of_another_spec_is_not_given_for_this_one(
+    service: SqliteService, activities: Activities
+) -> None:
+    run(spec(task("echo")), service=service, activities=activities, workflow_id="w")
+    with pytest.raises(floto.WrongWorkflow, match="'w' has completed with another spec"):
+        run(spec(task("echo", input=1)), service=service, activities=activities, workflow_id="w")
+
+
+def test_an_open_run_goes_on_with_a_changed_spec_and_says_so_once(
+    service: SqliteService, activities: Activities, caplog: pytest.LogCaptureFixture
+) -> None:
+    linger = task("linger")
+    left_open(spec(linger), service, activities)
+    changed = spec(linger, task("echo", requires=[linger]))
+    result = run(changed, service=service, activities=activities, workflow_id="w", timeout=60)
+    assert "echo" in result
+    assert caplog.text.count("was begun with another spec") == 1
+    # It is the changed spec's result now, and no longer the first one's.
+    assert run(changed, service=service, activities=activities, workflow_id="w") == result
+    assert caplog.text.count("was begun with another spec") == 1
+    with pytest.raises(floto.WrongWorkflow):
+        run(spec(linger), service=service, activities=activities, workflow_id="w")
+
+
+def test_a_run_that_does_not_say_of_which_spec_it_is_goes_on_as_before(
+    service: SqliteService,
+    activities: Activities,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr("floto.runtime.run.tags", lambda _digest: ())
+        first = run(spec(task("echo")), service=service, activities=activities, workflow_id="w")
+    assert run(spec(task("fail")), service=service, activities=activities, workflow_id="w") == first
+    assert "another spec" not in caplog.text
+
+
+def test_a_failed_run_is_started_anew(service: SqliteService, activities: Activities) -> None:
+    with pytest.raises(floto.WorkflowFailed):
+        run(spec(task("fail")), service=service, activities=activities, workflow_id="w")
+    assert run(spec(task("echo")), service=service, activities=activities, workflow_id="w") == {"echo": {}}
+
+
+def test_an_open_run_goes_on_with_its_first_input(
+    tmp_path: Path, activities: Activities, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"sqlite:///{tmp_path / 'f.db'}"
+    linger = task("linger")
+    tasks = spec(linger, task("echo", requires=[linger]))
+    with pytest.raises(TimeoutError, match="go on with the same workflow_id"):
+        run(tasks, 1, service=url, activities=activities, workflow_id="w", timeout=0.1)
+    result = run(tasks, 2, service=url, activities=activities, workflow_id="w")
+    assert result["echo"]["workflow"] == 1
+    assert "the input it was started with" in caplog.text
+
+
+def test_a_run_started_by_somebody_else_in_between_is_gone_on_with(
+    service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = service.start_workflow_execution
+
+    def late(request: StartRequest) -> str:
+        start(request)
+        raise ALREADY_STARTED
+
+    monkeypatch.setattr(service, "start_workflow_execution", late)
+    assert run(spec(task("echo")), service=service, activities=activities) == {"echo": {}}
+
+
+@pytest.mark.parametrize("before", [{}, {"task_list": "old", "default_activity_task_list": "old work"}])
+def test_an_open_run_goes_on_though_the_spec_names_other_lists(
+    service: SqliteService, activities: Activities, before: dict[str, str]
+) -> None:
+    tasks = [task("linger"), task("echo", "last", requires=["linger"])]
+    left_open(spec(*tasks, **before), service, activities)
+    changed = spec(*tasks, task_list="new", default_activity_task_list="new work")
+    assert "last" in run(changed, service=service, activities=activities, workflow_id="w", timeout=60)
+
+
+def test_a_child_of_an_open_run_goes_on_though_the_spec_names_other_lists(
+    service: SqliteService, activities: Activities
+) -> None:
+    def family(which: str) -> floto.DeciderSpec:
+        inner = spec(
+            floto.Timer(id_="t", delay_in_seconds=2),
+            task("echo", requires=["t"]),
+            task_list=f"{which} decisions",
+            default_activity_task_list=f"{which} work",
+        )
+        child = floto.ChildWorkflow(
+            id_="child", workflow_type_name="child", workflow_type_version="1", spec=inner
+        )
+        return spec(child)
+
+    left_open(family("old"), service, activities)
+    result = run(family("new"), service=service, activities=activities, workflow_id="w", timeout=60)
+    assert result == {"child": {"echo": {}}}
+
+
+def test_the_open_run_of_somebody_else_is_refused(service: SqliteService, activities: Activities) -> None:
+    service.start_workflow_execution(
+        StartRequest(workflow_id="w", workflow_type=WorkflowType("order", "v1"), task_list="theirs")
+    )
+    with pytest.raises(ValueError, match="workflow 'w' is open with workflow type 'order' version 'v1'"):
+        run(spec(task("echo")), service=service, activities=activities, workflow_id="w", timeout=5)
+
+
+def test_a_run_that_is_not_listed_yet_is_looked_for_again(
+    service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, latest = service.start_workflow_execution, service.latest_execution
+    with pytest.raises(floto.WorkflowFailed):
+        run(spec(task("fail")), service=service, activities=activities, workflow_id="w")
+    old = latest("w")
+    answers = [old, old, old]
+
+    def late(request: StartRequest) -> str:
+        start(request)
+        raise ALREADY_STARTED
+
+    def lagging(workflow_id: str) -> Any:
+        return answers.pop() if answers else latest(workflow_id)
+
+    monkeypatch.setattr("floto.runtime.run._ASK_SECONDS", 0.01)
+    monkeypatch.setattr(service, "start_workflow_execution", late)
+    monkeypatch.setattr(service, "latest_execution", lagging)
+    result = run(spec(task("echo")), service=service, activities=activities, workflow_id="w", timeout=60)
+    assert result == {"echo": {}}

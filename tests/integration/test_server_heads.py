@@ -1,0 +1,113 @@
+"""Connections that never say a whole request head, on a real socket: closed in time, and no others are."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+import pytest
+
+HEAD_SECONDS = 1.0
+PATIENCE = 30.0
+#: The server, which waits less for a head than it otherwise does.
+SERVER = f"""
+import sys
+from pathlib import Path
+from floto.runtime import connections, server
+connections.HEAD_SECONDS = {HEAD_SECONDS}
+settings = server.Settings(db=Path(sys.argv[1]), host="127.0.0.1", port=0, durability="full")
+server.serve(settings, lambda url: print(url, flush=True))
+"""
+Address = tuple[str, int]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+    db = tmp_path_factory.mktemp("heads") / "swf.db"
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(db)], stdout=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        try:
+            assert process.stdout is not None
+            parts = urlsplit(process.stdout.readline().strip())
+            yield str(parts.hostname), int(parts.port or 0)
+        finally:
+            process.kill()
+
+
+def closed_after(connection: socket.socket, drip: bytes = b"") -> float:
+    """The seconds until the other side closes, while something comes in byte by byte."""
+    began = time.monotonic()
+    connection.settimeout(0.1)
+    while time.monotonic() - began < PATIENCE:
+        try:
+            if drip:
+                connection.sendall(drip[:1])
+            if connection.recv(1_000) == b"":
+                return time.monotonic() - began
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            return time.monotonic() - began
+    pytest.fail("still open")
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST / HT", b"POST / HTTP/1.1\r\nHost: localhost\r\nX-A: "])
+def test_a_connection_without_a_whole_head_is_closed(address: Address, sent: bytes) -> None:
+    with socket.create_connection(address) as connection:
+        connection.sendall(sent)
+        assert closed_after(connection) >= HEAD_SECONDS / 2
+
+
+def test_a_head_that_comes_byte_by_byte_has_no_more_time(address: Address) -> None:
+    with socket.create_connection(address) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX-A: ")
+        assert closed_after(connection, b"a") < 10 * HEAD_SECONDS
+
+
+def asked(connection: HTTPConnection) -> int:
+    connection.request("GET", "/health")
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+
+def test_an_idle_connection_is_kept_but_not_with_half_a_second_head(address: Address) -> None:
+    connection = HTTPConnection(*address, timeout=PATIENCE)
+    assert asked(connection) == 200
+    time.sleep(2 * HEAD_SECONDS)
+    used = connection.sock
+    assert asked(connection) == 200
+    assert connection.sock is used
+    assert used is not None
+    used.sendall(b"GET /hea")
+    assert closed_after(used) >= HEAD_SECONDS / 2
+    connection.close()
+
+
+def test_a_held_poll_is_let_be(address: Address) -> None:
+    connection = HTTPConnection(*address, timeout=2 * HEAD_SECONDS)
+    for operation, body in (
+        ("RegisterDomain", {"name": "d", "workflowExecutionRetentionPeriodInDays": "1"}),
+        ("PollForDecisionTask", {"domain": "d", "taskList": {"name": "l"}}),
+    ):
+        connection.request(
+            "POST",
+            "/",
+            json.dumps(body),
+            {
+                "Content-Type": "application/x-amz-json-1.0",
+                "X-Amz-Target": f"SimpleWorkflowService.{operation}",
+            },
+        )
+        if operation == "RegisterDomain":
+            assert connection.getresponse().read() == b""
+    with pytest.raises(TimeoutError):
+        connection.getresponse()
+    connection.close()

@@ -1,0 +1,43 @@
+"""How long a call that failed in passing waits before it is made again."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from attrs import define
+from hypothesis import given
+from hypothesis import strategies as st
+from tenacity import RetryCallState
+
+from floto.runtime.resilient import _FIRST_WAIT, _LONGEST_WAIT, _wait
+
+
+@define
+class Call:
+    """What the wait looks at."""
+
+    attempt_number: int = 1
+    seconds_since_start: float = 0.0
+
+    def wait(self) -> float:
+        return _wait(cast("RetryCallState", self))
+
+
+@given(st.floats(0, 7_200), st.floats(0, 10))
+def test_who_was_away_is_found_back_after_no_longer_than_that(away: float, answers: float) -> None:
+    """Each attempt takes some time to fail; the first after the service is back is not long after."""
+    call = Call()
+    while call.seconds_since_start < away:
+        wait = call.wait()
+        assert 0 <= wait <= min(_LONGEST_WAIT, max(_FIRST_WAIT, call.seconds_since_start))
+        found = call.seconds_since_start + wait
+        call = Call(call.attempt_number + 1, found + answers / 1_000)
+        assert found <= away + max(_FIRST_WAIT, away)
+    # A long outage is not asked about all the time.
+    assert call.attempt_number < 40 + away
+
+
+def test_waits_are_spread_over_all_of_their_time() -> None:
+    waits = [Call(12, 20.0).wait() for _ in range(500)]
+    assert min(waits) < 5
+    assert max(waits) > 15
