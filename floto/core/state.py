@@ -32,6 +32,9 @@ class Kind(StrEnum):
     #: A signal that arrived here, completed by its first arrival; its id is the signal's name.
     SIGNAL = "signal"
 
+    # That of an enum is written in Python, and each look at an item asks for it.
+    __hash__ = str.__hash__
+
 
 class Status(StrEnum):
     """Where the latest attempt of an ``Item`` stands."""
