@@ -75,16 +75,16 @@ class Batches:
         polls = [job for job in batch if isinstance(job, Poll)]
         writes = [job for job in batch if isinstance(job, Write)]
         reads = [job for job in batch if isinstance(job, Read)]
+        if reads:
+            with self._store.snapshot():
+                for job in reads:
+                    job.attempt(partial(job.call, now))
         self._line.add(polls)
         asked = {poll.place for poll in polls}
         if writes or self._with_work(asked):
             self._together(now, writes, asked)
         for poll in polls:
             self._let_wait(poll)
-        if reads:
-            with self._store.snapshot():
-                for job in reads:
-                    job.attempt(partial(job.call, now))
         if self._store.offered:
             self._store.offered.clear()
             for told in self.listeners:
