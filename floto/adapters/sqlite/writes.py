@@ -67,14 +67,17 @@ class Pending:
         self._heartbeats: dict[_Key, _Row] = {}
         self._gone: dict[_Key, None] = {}
         self._not_due: dict[_Key, None] = {}
-        self._closed: list[tuple[int, str]] = []
+        #: Rows of ``runs`` that end, and their domains.
+        self._closed: list[tuple[_Row, str]] = []
 
     def add(self, number: int, changes: Changes, revision: int) -> None:
         """Take in what a step did to the run of a number."""
         self._events.extend([event_row(number, event) for event in changes.events])
         self._add_run(number, changes, revision)
-        if changes.is_closed:
-            self._closed.append((number, changes.run.domain))
+        closed = changes.run.state.closed
+        if closed is not None:
+            row = (to_ms(closed.at), CLOSE_STATUS[type(closed.data)], number)
+            self._closed.append((row, changes.run.domain))
             return
         for event_id in changes.dropped:
             self._drop((number, event_id))
@@ -87,16 +90,14 @@ class Pending:
             self._heartbeats[key] = (*key, to_ms(beat.at), to_text(beat.details))
 
     def _add_run(self, number: int, changes: Changes, revision: int) -> None:
-        """Note what listings show of a run, and whether it is closed."""
+        """Note what listings show of a run."""
         run, known = changes.run, self._runs.get(number)
-        closed, activity_at = run.state.closed, last_scheduled(changes.events)
+        activity_at = last_scheduled(changes.events)
         self._runs[number] = (
             revision,
             to_text(run.execution_context),
             run.state.cancel_requested is not None,
             to_ms(activity_at) if activity_at is not None else known and known[3],
-            None if closed is None else to_ms(closed.at),
-            None if closed is None else CLOSE_STATUS[type(closed.data)],
             number,
         )
 
@@ -125,15 +126,16 @@ class Pending:
             return
         _each(db, _EVENTS, self._events)
         _each(db, _RUNS, self._runs.values())
-        for table in _OF_OPEN_RUNS:
-            _each(db, f"DELETE FROM {table} WHERE run = ? AND event_id = ?", self._gone)  # noqa: S608 - a name of ours
-        _each(db, "DELETE FROM deadlines WHERE run = ? AND event_id = ?", self._not_due)
+        for statement in _DROPS:
+            _each(db, statement, self._gone)
+        _each(db, _NOT_DUE, self._not_due)
         _each(db, _TASKS, self._tasks.values())
         _each(db, _DEADLINES, self._dues.values())
         _each(db, _HEARTBEATS, self._heartbeats.values())
-        for number, domain in self._closed:
+        for row, domain in self._closed:
+            db.execute(_CLOSE, row)
             for table in _OF_OPEN_RUNS:
-                _delete(db, table, number)
+                _delete(db, table, row[-1])
             _count_open(db, domain, -1)
         self.clear()
 
@@ -141,11 +143,20 @@ class Pending:
 #: What waits on a run that is open.
 _OF_OPEN_RUNS = ("tasks", "deadlines", "heartbeats")
 
+_NOT_DUE = "DELETE FROM deadlines WHERE run = ? AND event_id = ?"
+_DROPS = (
+    "DELETE FROM tasks WHERE run = ? AND event_id = ?",
+    _NOT_DUE,
+    "DELETE FROM heartbeats WHERE run = ? AND event_id = ?",
+)
+
 _EVENTS = "INSERT INTO events (run, id, at, type, attributes) VALUES (?, ?, ?, ?, ?)"
 _RUNS = (
     "UPDATE runs SET revision = ?, execution_context = ?, cancel_requested = ?,"
-    " activity_at = coalesce(?, activity_at), closed_at = ?, close_status = ? WHERE number = ?"
+    " activity_at = coalesce(?, activity_at) WHERE number = ?"
 )
+# By itself: to set these, whatever to, is to look at most indices of the table.
+_CLOSE = "UPDATE runs SET closed_at = ?, close_status = ? WHERE number = ?"
 _TASKS = (
     "INSERT INTO tasks (run, event_id, domain, kind, task_list, priority, started, lease)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, event_id)"
