@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from floto.adapters.sqlite.leases import Leases
 from floto.adapters.sqlite.polls import Line, Poll
-from floto.adapters.sqlite.store import SqliteStore, UnreadableRun
+from floto.adapters.sqlite.rows import UnreadableRun
+from floto.adapters.sqlite.store import SqliteStore
 from floto.adapters.sqlite.turns import Job, Read, Write
 from floto.core.errors import ServiceError, ServiceFault
 from floto.core.ports import Clock

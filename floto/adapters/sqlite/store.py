@@ -12,19 +12,18 @@ from typing import Any
 from attrs import define, evolve, field
 from rpds import HashTrieMap
 
-from floto.adapters.sqlite import catalogue, listings, writes
+from floto.adapters.sqlite import agenda, catalogue, listings, writes
 from floto.adapters.sqlite.cache import Cache, Entry
 from floto.adapters.sqlite.queues import Queues
-from floto.adapters.sqlite.rows import from_ms, from_text, row_event, to_ms
+from floto.adapters.sqlite.rows import from_ms, from_text, reading, row_event, to_ms
 from floto.adapters.sqlite.writes import Pending
-from floto.core.errors import HistoryError, ServiceError
 from floto.core.events import Event
 from floto.core.fold import fold
 from floto.core.service.changes import Changes
 from floto.core.service.records import Listing, Place, Position, Record
 from floto.core.service.registry import Domain, Registered
 from floto.core.service.run import Heartbeat, Run
-from floto.core.service.store import EXPIRY_RANK, Deadline, Ready
+from floto.core.service.store import Deadline, Ready
 from floto.core.service.tokens import TaskKind
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
@@ -34,29 +33,6 @@ _CLIENTS = "clients"
 _ASIDE = "aside"
 #: More than any event id.
 _ALL = 2**62
-
-
-@define
-class UnreadableRun(ServiceError):
-    """The rows of a run say what floto cannot make sense of."""
-
-    run_id: str
-    problem: str
-
-    def __str__(self) -> str:
-        """Name the run and what is wrong with it."""
-        return f"run {self.run_id} cannot be read: {self.problem}"
-
-
-@contextmanager
-def _reading(run_id: str) -> Iterator[None]:
-    try:
-        yield
-    except UnicodeEncodeError:
-        # What was asked for is no text; nothing has been read.
-        raise
-    except (HistoryError, KeyError, TypeError, ValueError) as error:
-        raise UnreadableRun(run_id, f"{type(error).__name__}: {error}") from error
 
 
 @define
@@ -213,7 +189,7 @@ class SqliteStore:
         staged = self._staged.get(run_id)
         if staged is not None:
             return staged.run if staged.run.state.closed is None else None
-        with _reading(run_id):
+        with reading(run_id):
             entry = self._entry(run_id)
         return None if entry is None else entry.run
 
@@ -307,45 +283,25 @@ class SqliteStore:
         entry = self._cache.get(run_id)
         if entry is not None and entry.revision == row[1]:
             return tuple(entry.events[after:end])
-        with _reading(run_id):
+        with reading(run_id):
             return tuple(self._events(row[0], after, end))
 
     def next_task(self, place: Place) -> Ready | None:
         """The task to hand out next: highest priority first, then oldest."""
         if self._queues.knows(place):
             return self._queues.first(place)
-        row = self._one(
-            "SELECT run_id, event_id, started, releases FROM tasks JOIN runs ON number = run"
-            " WHERE tasks.domain = ? AND kind = ? AND task_list = ? AND lease IS NULL"
-            " ORDER BY priority DESC, arrival LIMIT 1",
-            place.domain,
-            str(place.kind),
-            place.task_list,
-        )
-        if row is None:
+        found = agenda.next_task(self._written(), place)
+        if found is None:
             self._queues.begin(place)
-        return None if row is None else Ready(*row)
+        return found
 
     def count_tasks(self, place: Place) -> int:
         """How many tasks wait to be handed out."""
-        row = self._one(
-            "SELECT count(*) FROM tasks WHERE domain = ? AND kind = ? AND task_list = ?"
-            " AND lease IS NULL AND started = 0",
-            place.domain,
-            str(place.kind),
-            place.task_list,
-        )
-        return int(row[0])
+        return agenda.count_tasks(self._written(), place)
 
     def take_over(self, ready: Ready, kind: TaskKind) -> None:
         """Note that a task whose holder died has a new one."""
-        self._execute(
-            "UPDATE tasks SET lease = ? WHERE event_id = ?"
-            " AND run = (SELECT number FROM runs WHERE run_id = ?)",
-            self._leases[kind],
-            ready.event_id,
-            ready.run_id,
-        )
+        agenda.take_over(self._written(), ready, self._leases[kind])
 
     def is_due(self, now: datetime) -> bool:
         """Whether a deadline has passed, told without a look into the file as long as none can have."""
@@ -356,46 +312,26 @@ class SqliteStore:
 
     def next_deadline(self) -> Deadline | None:
         """The earliest deadline of all runs."""
-        row = self._one(
-            "SELECT at, run_id, event_id FROM deadlines JOIN runs ON number = run"
-            " ORDER BY at, rank, run, event_id LIMIT 1"
-        )
-        return None if row is None else Deadline(from_ms(row[0]), row[1], row[2])
+        return agenda.next_deadline(self._written())
 
     def put_off(self, deadline: Deadline, until: datetime) -> None:
         """Move a deadline that cannot fire out of the way of the others."""
-        self._execute(
-            "UPDATE deadlines SET at = ? WHERE event_id = ?"
-            " AND run = (SELECT number FROM runs WHERE run_id = ?)",
-            to_ms(until),
-            deadline.event_id,
-            deadline.run_id,
-        )
+        agenda.put_off(self._written(), deadline, until)
 
     def holders(self) -> list[str]:
         """The leases under which tasks are out."""
-        rows = self._execute("SELECT DISTINCT lease FROM tasks WHERE lease IS NOT NULL")
-        return [row[0] for row in rows if row[0] not in (_ASIDE, _CLIENTS)]
+        return [lease for lease in agenda.holders(self._written()) if lease not in (_ASIDE, _CLIENTS)]
 
     def release(self, lease: str, deaths: int = 0) -> None:
         """Let the tasks of a lease be polled again, by the tokens they had; ``deaths`` count against them."""
-        changed = self._execute(
-            "UPDATE tasks SET lease = NULL, releases = releases + ? WHERE lease = ?", deaths, lease
-        )
-        if changed.rowcount > 0:
+        if agenda.release(self._written(), lease, deaths):
             self._queues.forget()
             self.offered.add(None)
 
     def set_aside(self, run_id: str) -> bool:
         """Keep the tasks of a run from polls until some process begins; False if there were none."""
         self._queues.forget()
-        changed = self._execute(
-            "UPDATE tasks SET lease = ? WHERE lease IS NULL"
-            " AND run = (SELECT number FROM runs WHERE run_id = ?)",
-            _ASIDE,
-            run_id,
-        )
-        return changed.rowcount > 0
+        return agenda.hold(self._written(), run_id, _ASIDE)
 
     def restore(self) -> None:
         """Let tasks that were set aside be polled; another version may read their runs."""
@@ -421,13 +357,7 @@ class SqliteStore:
     def expire(self, run_id: str, at: datetime) -> None:
         """Note when a closed run is to be forgotten."""
         self._quiet_until = min(self._quiet_until, to_ms(at))
-        self._execute(
-            "INSERT INTO deadlines (run, event_id, at, rank)"
-            " SELECT number, 0, ?, ? FROM runs WHERE run_id = ?",
-            to_ms(at),
-            EXPIRY_RANK,
-            run_id,
-        )
+        agenda.expire(self._written(), run_id, at)
 
     def forget(self, run_id: str) -> None:
         """Remove a closed run and its history."""
