@@ -37,6 +37,8 @@ STEPS = 10
 FLOW, STEP = floto.WorkflowType("flow", "1"), floto.ActivityType("step", "1")
 LEVELS: tuple[Durability, ...] = ("full", "normal")
 AT_ONCE = 64
+#: A decider decides for one run at a time.
+DECIDERS = 4
 #: What PRAGMA synchronous says.
 SYNCHRONOUS = {"full": 2, "normal": 1}
 
@@ -91,7 +93,10 @@ def deciders(directory: Path, durability: Durability, executions: int, at_once: 
     with SqliteService(directory / "floto.db", durability=durability) as service:
         service.prepare([FLOW], [STEP])
         crew: list[Any] = [
-            floto.Decider(spec, service=service, task_list="decide", listener=told),
+            *(
+                floto.Decider(spec, service=service, task_list="decide", listener=told)
+                for _ in range(min(at_once, DECIDERS))
+            ),
             floto.ActivityWorker(
                 task_list="work", service=service, activities=activities, concurrency=at_once
             ),

@@ -34,6 +34,9 @@ class Kind(StrEnum):
     #: A marker that SWF refused to record; its id is the marker's name.
     MARKER = "marker"
 
+    # That of an enum is written in Python, and each look at an item asks for it.
+    __hash__ = str.__hash__
+
 
 class Status(StrEnum):
     """Where the latest attempt of an ``Item`` stands."""

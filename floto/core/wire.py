@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
@@ -126,11 +127,24 @@ def _row(cls: Any, field: _Field) -> tuple[str, Callable[[Any, Any], None], type
 def write(value: Any) -> dict[str, Any]:
     """SWF's dict of an event's, decision's or shape's fields; what is None is left out."""
     out: dict[str, Any] = {}
-    for field in fields_of(value.__class__):
-        item = getattr(value, field.name)
+    for wire, get, convert in _columns(value.__class__):
+        item = get(value)
         if item is not None:
-            out[field.wire] = write(item) if field.nested else list(item) if field.kind is tuple else item
+            out[wire] = item if convert is None else convert(item)
     return out
+
+
+@cache
+def _columns(cls: Any) -> tuple[tuple[str, Callable[[Any], Any], Callable[[Any], Any] | None], ...]:
+    """How each field is called on the wire, where it is, and what it becomes there."""
+    return tuple(
+        (
+            field.wire,
+            attrgetter(field.name),
+            write if field.nested else list if field.kind is tuple else None,
+        )
+        for field in fields_of(cls)
+    )
 
 
 def type_name(data: Any) -> str:

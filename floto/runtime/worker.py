@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from queue import SimpleQueue
 
 from floto.core.codec import Codec
 from floto.core.errors import ServiceError, UnknownResource
@@ -64,7 +65,11 @@ class ActivityWorker:
         self._heartbeats = Heartbeats(task_heartbeat_in_seconds)
         self._stop = StopFlag()
         self._slots = threading.Semaphore(concurrency)
-        self._running: dict[threading.Thread, RunningActivity] = {}
+        self._running: dict[RunningActivity, None] = {}
+        self._threads: list[threading.Thread] = []
+        #: How many of the threads wait for a task that is put into the queue.
+        self._idle = threading.Semaphore(0)
+        self._tasks: SimpleQueue[RunningActivity | None] = SimpleQueue()
 
     def run(self) -> None:
         """Work until ``stop()`` or (in the main thread) SIGINT or SIGTERM; then finish what runs.
@@ -91,7 +96,7 @@ class ActivityWorker:
     @property
     def running(self) -> tuple[RunningActivity, ...]:
         """The activities that run now."""
-        return tuple(self._running.values())
+        return tuple(self._running)
 
     def drop(self, execution: WorkflowExecution) -> None:
         """Ask the activities of a run that is closed to stop: nobody waits for them."""
@@ -131,33 +136,47 @@ class ActivityWorker:
 
     def _start(self, task: ActivityTask) -> None:
         current = RunningActivity(task, self._service.record_activity_task_heartbeat)
+        self._running[current] = None
+        if self._idle.acquire(blocking=False):
+            self._tasks.put(current)
+            return
         # A daemon: the second signal must not wait for it.
         thread = threading.Thread(
-            target=self._work, args=(current,), name=f"floto-{task.activity_id}", daemon=True
+            target=self._work_on, args=(current,), name=f"floto-{task.activity_id}", daemon=True
         )
-        self._running[thread] = current
         try:
             thread.start()
         except RuntimeError:
             # Not the task's fault: it times out and is tried again.
             log.exception("activity %s: no thread to run it", task.activity_id)
-            self._leave(thread)
+            self._leave(current)
             self._stop.wait(_SLOT_SECONDS)
+        else:
+            self._threads.append(thread)
+
+    def _work_on(self, current: RunningActivity | None) -> None:
+        """Run one activity after the other: most take less time than a new thread does."""
+        while current is not None:
+            threading.current_thread().name = f"floto-{current.id}"
+            try:
+                self._work(current)
+                # Before its slot is free, so that the next task finds this thread and not a new one.
+                self._idle.release()
+            finally:
+                self._leave(current)
+            current = self._tasks.get()
 
     def _work(self, current: RunningActivity) -> None:
         log.debug("activity %s begins", current.id)
-        try:
-            with self._heartbeats.watching(current):
-                outcome = outcomes.perform(self._registry, current, self._codec, self._payloads)
-                if current.gone:
-                    log.warning("activity %s: %s dropped", current.id, type(outcome).__name__)
-                else:
-                    self._report(current, outcome)
-        finally:
-            self._leave(threading.current_thread())
+        with self._heartbeats.watching(current):
+            outcome = outcomes.perform(self._registry, current, self._codec, self._payloads)
+            if current.gone:
+                log.warning("activity %s: %s dropped", current.id, type(outcome).__name__)
+            else:
+                self._report(current, outcome)
 
-    def _leave(self, thread: threading.Thread) -> None:
-        del self._running[thread]
+    def _leave(self, current: RunningActivity) -> None:
+        del self._running[current]
         self._slots.release()
 
     def _report(self, current: RunningActivity, outcome: Outcome) -> None:
@@ -171,5 +190,7 @@ class ActivityWorker:
             log.exception("activity %s: the service does not take its result", current.id)
 
     def _finish(self) -> None:
-        for thread in tuple(self._running):
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
             thread.join()

@@ -14,10 +14,12 @@ import attrs
 import pytest
 from filelock import FileLock
 
-from floto.adapters.sqlite import SqliteService, host, schema
+from floto.adapters.sqlite import SqliteService, batches, schema
 from floto.adapters.sqlite.cache import Cache, Entry
 from floto.adapters.sqlite.leases import Leases
+from floto.adapters.sqlite.polls import Poll
 from floto.adapters.sqlite.store import SqliteStore
+from floto.adapters.sqlite.turns import Job
 from floto.core.decisions import RecordMarker, ScheduleActivityTask, StartChildWorkflowExecution, StartTimer
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.ports import StartRequest
@@ -67,7 +69,7 @@ def test_a_link_to_the_file_leads_to_the_same_leases(tmp_path: Path) -> None:
 
 
 def test_leases_stay_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "_RECOVER_SECONDS", 0.05)
+    monkeypatch.setattr(batches, "_RECOVER_SECONDS", 0.05)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     with SqliteService("db") as one, SqliteService("db") as two:
@@ -305,14 +307,14 @@ def test_a_file_without_a_write_ahead_log(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_poll_in_memory_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked = []
-    attempt = host.Host._attempt  # noqa: SLF001
+    looked: list[Job] = []
+    attempt = batches.Batches.carry_out
 
-    def counted(self: host.Host, *given: Any) -> Any:
-        looked.append(given)
-        return attempt(self, *given)
+    def counted(self: batches.Batches, given: list[Job]) -> None:
+        looked.extend(job for job in given if isinstance(job, Poll))
+        attempt(self, given)
 
-    monkeypatch.setattr(host.Host, "_attempt", counted)
+    monkeypatch.setattr(batches.Batches, "carry_out", counted)
     with SqliteService(":memory:") as service:
         assert service.poll_for_decision_task("floto", "", 0.3) is None
     assert len(looked) == 1

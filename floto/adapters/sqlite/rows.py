@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from attrs import define
+
+from floto.core.errors import HistoryError, ServiceError
 from floto.core.events import EVENT_TYPES, Event
 from floto.core.wire import read, type_name, write
 
@@ -55,3 +60,27 @@ def from_text(text: str | None) -> str | None:
 def from_json(cls: type, text: str) -> Any:
     """The value that ``to_json`` wrote."""
     return read(cls, json.loads(text))
+
+
+@define
+class UnreadableRun(ServiceError):
+    """The rows of a run say what floto cannot make sense of."""
+
+    run_id: str
+    problem: str
+
+    def __str__(self) -> str:
+        """Name the run and what is wrong with it."""
+        return f"run {self.run_id} cannot be read: {self.problem}"
+
+
+@contextmanager
+def reading(run_id: str) -> Iterator[None]:
+    """Say of which run it is that cannot be read what is read in here."""
+    try:
+        yield
+    except UnicodeEncodeError:
+        # What was asked for is no text; nothing has been read.
+        raise
+    except (HistoryError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableRun(run_id, f"{type(error).__name__}: {error}") from error

@@ -6,22 +6,24 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from math import inf
 from typing import Any
 
 from attrs import define, evolve, field
 from rpds import HashTrieMap
 
-from floto.adapters.sqlite import catalogue, listings, writes
+from floto.adapters.sqlite import agenda, catalogue, listings, writes
 from floto.adapters.sqlite.cache import Cache, Entry
-from floto.adapters.sqlite.rows import from_ms, from_text, row_event, to_ms
-from floto.core.errors import HistoryError, ServiceError
+from floto.adapters.sqlite.queues import Queues
+from floto.adapters.sqlite.rows import from_ms, from_text, reading, row_event, to_ms
+from floto.adapters.sqlite.writes import Pending
 from floto.core.events import Event
 from floto.core.fold import fold
 from floto.core.service.changes import Changes
 from floto.core.service.records import Listing, Place, Position, Record
 from floto.core.service.registry import Domain, Registered
 from floto.core.service.run import Heartbeat, Run
-from floto.core.service.store import EXPIRY_RANK, Deadline, Ready
+from floto.core.service.store import Deadline, Ready
 from floto.core.service.tokens import TaskKind
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
@@ -31,29 +33,6 @@ _CLIENTS = "clients"
 _ASIDE = "aside"
 #: More than any event id.
 _ALL = 2**62
-
-
-@define
-class UnreadableRun(ServiceError):
-    """The rows of a run say what floto cannot make sense of."""
-
-    run_id: str
-    problem: str
-
-    def __str__(self) -> str:
-        """Name the run and what is wrong with it."""
-        return f"run {self.run_id} cannot be read: {self.problem}"
-
-
-@contextmanager
-def _reading(run_id: str) -> Iterator[None]:
-    try:
-        yield
-    except UnicodeEncodeError:
-        # What was asked for is no text; nothing has been read.
-        raise
-    except (HistoryError, KeyError, TypeError, ValueError) as error:
-        raise UnreadableRun(run_id, f"{type(error).__name__}: {error}") from error
 
 
 @define
@@ -79,35 +58,68 @@ class SqliteStore:
         self._leases[TaskKind.LAMBDA] = lease
         self._cache = Cache()
         self._staged: dict[str, _Staged] = {}
-        #: Whether the last transaction made work available.
-        self.offered = False
+        self._pending = Pending(self._leases)
+        self._at_once = False
+        self._version = -1
+        # What follows is true until somebody else commits.
+        self._current: set[str] = set()
+        self._domains: dict[str, Domain] = {}
+        self._types: dict[tuple[str, ActivityType | WorkflowType], Registered] = {}
+        self._queues = Queues()
+        #: Nothing is due before, in milliseconds.
+        self._quiet_until: float = -inf
+        #: Where there may be work that was not there before; None is a place that nobody can tell.
+        self.offered: set[Place | None] = set()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing; what was read stays true until the end."""
-        self.offered = False
+    def transaction(self, *, at_once: bool = False) -> Iterator[None]:
+        """All or nothing; what was read stays true until the end.
+
+        With ``at_once``, what cannot be written is an error of the step that it comes from.
+        """
+        self._at_once = at_once
         try:
             # In here: an interrupt may come while this waits, and is raised when it has the lock.
             self._db.execute("BEGIN IMMEDIATE")
+            self.refresh()
             yield
+            self._pending.write(self._db)
             self._db.execute("COMMIT")
             self._keep()
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+            self._forget()
             raise
         finally:
             self._staged.clear()
+            self._pending.clear()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Everything that is read in here is of one moment, whatever other processes do."""
         self._db.execute("BEGIN")
         try:
+            self.refresh()
             yield
         finally:
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
+
+    def refresh(self) -> None:
+        """Forget what may have changed if somebody else committed; anything may be offered then."""
+        version = self._db.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self._version = version
+            self._forget()
+            self.offered.add(None)
+
+    def _forget(self) -> None:
+        self._current.clear()
+        self._domains.clear()
+        self._types.clear()
+        self._queues.forget()
+        self._quiet_until = -inf
 
     def _keep(self) -> None:
         for run_id, staged in self._staged.items():
@@ -115,21 +127,28 @@ class SqliteStore:
                 self._grow(run_id, staged.entry, staged.revision, staged.run, staged.events)
             else:
                 self._cache.drop(run_id)
+                self._current.discard(run_id)
 
     def _grow(self, run_id: str, entry: Entry, revision: int, run: Run, events: list[Event]) -> Entry:
         # Dropped first: an interrupt must not leave a revision in the cache that its events do not match.
+        self._current.discard(run_id)
         self._cache.drop(run_id)
         entry.events.extend(events)
         grown = Entry(entry.number, revision, run, entry.events)
         self._cache.put(run_id, grown)
+        self._current.add(run_id)
         return grown
 
     def domain(self, name: str) -> Domain | None:
         """A registered domain."""
-        return next(catalogue.domains(self._db, "WHERE name = ?", name), None)
+        found = self._domains.get(name) or next(catalogue.domains(self._db, "WHERE name = ?", name), None)
+        if found is not None:
+            self._domains[name] = found
+        return found
 
     def put_domain(self, domain: Domain) -> None:
         """Register a domain, or change what is known of it."""
+        self._domains.pop(domain.name, None)
         catalogue.put_domain(self._db, domain)
 
     def domains(self) -> Sequence[Domain]:
@@ -138,16 +157,23 @@ class SqliteStore:
 
     def registered(self, domain: str, type_: ActivityType | WorkflowType) -> Registered | None:
         """A registered type."""
-        which = "AND name = ? AND version = ?"
-        found = catalogue.types(self._db, domain, type(type_), which, type_.name, type_.version)
-        return next(found, None)
+        found = self._types.get((domain, type_))
+        if found is None:
+            which = "AND name = ? AND version = ?"
+            rows = catalogue.types(self._db, domain, type(type_), which, type_.name, type_.version)
+            found = next(rows, None)
+            if found is not None:
+                self._types[domain, type_] = found
+        return found
 
     def put_type(self, domain: str, registered: Registered) -> None:
         """Register a type, or change what is known of it."""
+        self._types.pop((domain, registered.type), None)
         catalogue.put_type(self._db, domain, registered)
 
     def drop_type(self, domain: str, type_: ActivityType | WorkflowType) -> None:
         """Forget a type."""
+        self._types.pop((domain, type_), None)
         catalogue.drop_type(self._db, domain, type_)
 
     def types(
@@ -163,12 +189,16 @@ class SqliteStore:
         staged = self._staged.get(run_id)
         if staged is not None:
             return staged.run if staged.run.state.closed is None else None
-        with _reading(run_id):
+        with reading(run_id):
             entry = self._entry(run_id)
         return None if entry is None else entry.run
 
     def _entry(self, run_id: str) -> Entry | None:
         """An open run as of now: from the cache, with the events that others added since."""
+        known = self._cache.get(run_id) if run_id in self._current else None
+        return known or self._read(run_id)
+
+    def _read(self, run_id: str) -> Entry | None:
         row = self._one(
             "SELECT number, revision, domain, workflow_id, execution_context"
             " FROM runs WHERE run_id = ? AND closed_at IS NULL",
@@ -189,6 +219,7 @@ class SqliteStore:
                 execution_context=from_text(context),
             )
             entry = self._grow(run_id, entry, revision, run, new)
+        self._current.add(run_id)
         return entry
 
     def _heartbeats(self, number: int) -> HashTrieMap[int, Heartbeat]:
@@ -213,9 +244,8 @@ class SqliteStore:
 
     def open_children(self, run_id: str) -> Sequence[str]:
         """The ids of the open runs whose parent is this run, in the order they began."""
-        rows = self._db.execute(
-            "SELECT run_id FROM runs WHERE parent_run_id = ? AND closed_at IS NULL ORDER BY number",
-            (run_id,),
+        rows = self._execute(
+            "SELECT run_id FROM runs WHERE parent_run_id = ? AND closed_at IS NULL ORDER BY number", run_id
         )
         return [row[0] for row in rows]
 
@@ -227,19 +257,19 @@ class SqliteStore:
     def latest(self, domain: str, workflow_id: str) -> Record | None:
         """The run of a workflow id that began last."""
         which = "WHERE domain = ? AND workflow_id = ? ORDER BY number DESC LIMIT 1"
-        return next(listings.records(self._db, which, domain, workflow_id), None)
+        return next(listings.records(self._written(), which, domain, workflow_id), None)
 
     def record(self, run_id: str) -> Record | None:
         """One run, open or closed."""
-        return next(listings.records(self._db, "WHERE run_id = ?", run_id), None)
+        return next(listings.records(self._written(), "WHERE run_id = ?", run_id), None)
 
     def listed(self, listing: Listing, most: int, after: Position | None = None) -> Sequence[Record]:
         """The runs of a listing, in its order, behind a position."""
-        return listings.listed(self._db, listing, most, after)
+        return listings.listed(self._written(), listing, most, after)
 
     def count_listed(self, listing: Listing) -> int:
         """How many runs a listing has."""
-        return listings.count(self._db, listing)
+        return listings.count(self._written(), listing)
 
     def history(self, run_id: str, after: int = 0, most: int | None = None) -> tuple[Event, ...]:
         """The events of a run with an id above ``after``, and no more than ``most``."""
@@ -253,85 +283,59 @@ class SqliteStore:
         entry = self._cache.get(run_id)
         if entry is not None and entry.revision == row[1]:
             return tuple(entry.events[after:end])
-        with _reading(run_id):
+        with reading(run_id):
             return tuple(self._events(row[0], after, end))
 
     def next_task(self, place: Place) -> Ready | None:
         """The task to hand out next: highest priority first, then oldest."""
-        row = self._one(
-            "SELECT run_id, event_id, started, releases FROM tasks JOIN runs ON number = run"
-            " WHERE tasks.domain = ? AND kind = ? AND task_list = ? AND lease IS NULL"
-            " ORDER BY priority DESC, arrival LIMIT 1",
-            place.domain,
-            str(place.kind),
-            place.task_list,
-        )
-        return None if row is None else Ready(*row)
+        if self._queues.knows(place):
+            return self._queues.first(place)
+        found = agenda.next_task(self._written(), place)
+        if found is None:
+            self._queues.begin(place)
+        return found
 
     def count_tasks(self, place: Place) -> int:
         """How many tasks wait to be handed out."""
-        row = self._one(
-            "SELECT count(*) FROM tasks WHERE domain = ? AND kind = ? AND task_list = ?"
-            " AND lease IS NULL AND started = 0",
-            place.domain,
-            str(place.kind),
-            place.task_list,
-        )
-        return int(row[0])
+        return agenda.count_tasks(self._written(), place)
 
     def take_over(self, ready: Ready, kind: TaskKind) -> None:
         """Note that a task whose holder died has a new one."""
-        self._db.execute(
-            "UPDATE tasks SET lease = ? WHERE event_id = ?"
-            " AND run = (SELECT number FROM runs WHERE run_id = ?)",
-            (self._leases[kind], ready.event_id, ready.run_id),
-        )
+        agenda.take_over(self._written(), ready, self._leases[kind])
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether a deadline has passed, told without a look into the file as long as none can have."""
+        if to_ms(now) >= self._quiet_until:
+            due = self.next_deadline()
+            self._quiet_until = inf if due is None else to_ms(due.at)
+        return to_ms(now) >= self._quiet_until
 
     def next_deadline(self) -> Deadline | None:
         """The earliest deadline of all runs."""
-        row = self._one(
-            "SELECT at, run_id, event_id FROM deadlines JOIN runs ON number = run"
-            " ORDER BY at, rank, run, event_id LIMIT 1"
-        )
-        return None if row is None else Deadline(from_ms(row[0]), row[1], row[2])
+        return agenda.next_deadline(self._written())
 
     def put_off(self, deadline: Deadline, until: datetime) -> None:
         """Move a deadline that cannot fire out of the way of the others."""
-        self._db.execute(
-            "UPDATE deadlines SET at = ? WHERE event_id = ?"
-            " AND run = (SELECT number FROM runs WHERE run_id = ?)",
-            (to_ms(until), deadline.event_id, deadline.run_id),
-        )
+        agenda.put_off(self._written(), deadline, until)
 
     def holders(self) -> list[str]:
         """The leases under which tasks are out."""
-        rows = self._db.execute("SELECT DISTINCT lease FROM tasks WHERE lease IS NOT NULL")
-        return [row[0] for row in rows if row[0] not in (_ASIDE, _CLIENTS)]
+        return [lease for lease in agenda.holders(self._written()) if lease not in (_ASIDE, _CLIENTS)]
 
     def release(self, lease: str, deaths: int = 0) -> None:
         """Let the tasks of a lease be polled again, by the tokens they had; ``deaths`` count against them."""
-        changed = self._db.execute(
-            "UPDATE tasks SET lease = NULL, releases = releases + ? WHERE lease = ?", (deaths, lease)
-        )
-        self.offered = self.offered or changed.rowcount > 0
+        if agenda.release(self._written(), lease, deaths):
+            self._queues.forget()
+            self.offered.add(None)
 
     def set_aside(self, run_id: str) -> bool:
         """Keep the tasks of a run from polls until some process begins; False if there were none."""
-        changed = self._db.execute(
-            "UPDATE tasks SET lease = ? WHERE lease IS NULL"
-            " AND run = (SELECT number FROM runs WHERE run_id = ?)",
-            (_ASIDE, run_id),
-        )
-        return changed.rowcount > 0
+        self._queues.forget()
+        return agenda.hold(self._written(), run_id, _ASIDE)
 
     def restore(self) -> None:
         """Let tasks that were set aside be polled; another version may read their runs."""
         self.release(_ASIDE)
-
-    def data_version(self) -> int:
-        """A number that changes when somebody else commits."""
-        row = self._one("PRAGMA data_version")
-        return -1 if row is None else int(row[0])
 
     def save(self, changes: Changes) -> None:
         """Write down what a step did."""
@@ -339,21 +343,21 @@ class SqliteStore:
         staged.run = changes.run
         staged.revision += 1
         staged.events.extend(changes.events)
-        writes.append_events(self._db, staged.entry.number, changes.events)
-        writes.update_run(self._db, staged.entry.number, changes, staged.revision)
-        if changes.is_closed:
-            writes.close_run(self._db, staged.entry.number, changes.run.domain)
-        else:
-            writes.refresh_rows(self._db, staged.entry.number, changes, self._leases)
-        self.offered = self.offered or any(not task.started for _, task in changes.tasks)
+        self._pending.add(staged.entry.number, changes, staged.revision)
+        self._queues.follow(changes)
+        for _, task in changes.tasks:
+            if not task.started:
+                self.offered.add(Place(changes.run.domain, task.kind, task.task_list))
+        for _, due in changes.dues:
+            if due is not None:
+                self._quiet_until = min(self._quiet_until, to_ms(due.at))
+        if self._at_once:
+            self._written()
 
     def expire(self, run_id: str, at: datetime) -> None:
         """Note when a closed run is to be forgotten."""
-        self._db.execute(
-            "INSERT INTO deadlines (run, event_id, at, rank)"
-            " SELECT number, 0, ?, ? FROM runs WHERE run_id = ?",
-            (to_ms(at), EXPIRY_RANK, run_id),
-        )
+        self._quiet_until = min(self._quiet_until, to_ms(at))
+        agenda.expire(self._written(), run_id, at)
 
     def forget(self, run_id: str) -> None:
         """Remove a closed run and its history."""
@@ -372,4 +376,12 @@ class SqliteStore:
         return staged
 
     def _one(self, sql: str, *values: Any) -> Any:
-        return self._db.execute(sql, values).fetchone()
+        return self._execute(sql, *values).fetchone()
+
+    def _execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        return self._written().execute(sql, values)
+
+    def _written(self) -> sqlite3.Connection:
+        """The connection, with everything written that the transaction under way has changed."""
+        self._pending.write(self._db)
+        return self._db

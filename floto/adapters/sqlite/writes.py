@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from floto.adapters.sqlite.rows import event_row, to_ms, to_text
-from floto.core.events import Event
-from floto.core.service.changes import Changes
+from floto.core.service.changes import Changes, Task
 from floto.core.service.closing import CLOSE_STATUS
+from floto.core.service.deadlines import Due
 from floto.core.service.records import last_scheduled
 from floto.core.service.tokens import TaskKind
+
+_Row = tuple[Any, ...]
+#: The number of a run, and the id of the event that opened what the row is about.
+_Key = tuple[int, int]
 
 
 def insert_run(db: sqlite3.Connection, changes: Changes) -> int:
@@ -45,39 +49,127 @@ def _count_open(db: sqlite3.Connection, domain: str, change: int) -> None:
     db.execute("UPDATE domains SET open_runs = open_runs + ? WHERE name = ?", (change, domain))
 
 
-def append_events(db: sqlite3.Connection, number: int, events: Iterable[Event]) -> None:
-    """Add events to a history."""
-    _each(
-        db,
-        "INSERT INTO events (run, id, at, type, attributes) VALUES (?, ?, ?, ?, ?)",
-        [event_row(number, event) for event in events],
-    )
+class Pending:
+    """The rows that a transaction has still to write: it is cheaper to write a table at once."""
 
+    def __init__(self, leases: Mapping[TaskKind, str]) -> None:
+        #: A task that was handed out is held by the lease of its kind.
+        self._leases = leases
+        self.clear()
 
-def update_run(db: sqlite3.Connection, number: int, changes: Changes, revision: int) -> None:
-    """Note what listings show of a run that changed, and whether it is closed."""
-    run = changes.run
-    closed, activity_at = run.state.closed, last_scheduled(changes.events)
-    db.execute(
-        "UPDATE runs SET revision = ?, execution_context = ?, cancel_requested = ?,"
-        " activity_at = coalesce(?, activity_at), closed_at = ?, close_status = ? WHERE number = ?",
-        (
+    def clear(self) -> None:
+        """Forget them."""
+        self._events: list[_Row] = []
+        #: The others by their keys: a row that changes twice is written once.
+        self._runs: dict[int, _Row] = {}
+        self._tasks: dict[_Key, _Row] = {}
+        self._dues: dict[_Key, _Row] = {}
+        self._heartbeats: dict[_Key, _Row] = {}
+        self._gone: dict[_Key, None] = {}
+        self._not_due: dict[_Key, None] = {}
+        #: Rows of ``runs`` that end, and their domains.
+        self._closed: list[tuple[_Row, str]] = []
+
+    def add(self, number: int, changes: Changes, revision: int) -> None:
+        """Take in what a step did to the run of a number."""
+        self._events.extend([event_row(number, event) for event in changes.events])
+        self._add_run(number, changes, revision)
+        closed = changes.run.state.closed
+        if closed is not None:
+            row = (to_ms(closed.at), CLOSE_STATUS[type(closed.data)], number)
+            self._closed.append((row, changes.run.domain))
+            return
+        for event_id in changes.dropped:
+            self._drop((number, event_id))
+        for event_id, task in changes.tasks:
+            self._tasks[number, event_id] = self._task_row((number, event_id), changes.run.domain, task)
+        for event_id, due in changes.dues:
+            self._add_due((number, event_id), due)
+        for event_id, beat in changes.heartbeats:
+            key = (number, event_id)
+            self._heartbeats[key] = (*key, to_ms(beat.at), to_text(beat.details))
+
+    def _add_run(self, number: int, changes: Changes, revision: int) -> None:
+        """Note what listings show of a run."""
+        run, known = changes.run, self._runs.get(number)
+        activity_at = last_scheduled(changes.events)
+        self._runs[number] = (
             revision,
             to_text(run.execution_context),
             run.state.cancel_requested is not None,
-            None if activity_at is None else to_ms(activity_at),
-            None if closed is None else to_ms(closed.at),
-            None if closed is None else CLOSE_STATUS[type(closed.data)],
+            to_ms(activity_at) if activity_at is not None else known and known[3],
             number,
-        ),
-    )
+        )
+
+    def _drop(self, key: _Key) -> None:
+        for rows in (self._tasks, self._dues, self._heartbeats):
+            rows.pop(key, None)
+        self._gone[key] = None
+
+    def _task_row(self, key: _Key, domain: str, task: Task) -> _Row:
+        lease = self._leases[task.kind] if task.started else None
+        # As in SQL: where a task was put first, it stays.
+        first = self._tasks.get(key) or (*key, domain, str(task.kind), task.task_list, task.priority)
+        return (*first[:6], task.started, lease)
+
+    def _add_due(self, key: _Key, due: Due | None) -> None:
+        if due is None:
+            self._dues.pop(key, None)
+            self._not_due[key] = None
+        else:
+            self._not_due.pop(key, None)
+            self._dues[key] = (*key, to_ms(due.at), due.rank)
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Write them down."""
+        if not self._runs:
+            return
+        _each(db, _EVENTS, self._events)
+        _each(db, _RUNS, self._runs.values())
+        for statement in _DROPS:
+            _each(db, statement, self._gone)
+        _each(db, _NOT_DUE, self._not_due)
+        _each(db, _TASKS, self._tasks.values())
+        _each(db, _DEADLINES, self._dues.values())
+        _each(db, _HEARTBEATS, self._heartbeats.values())
+        for row, domain in self._closed:
+            db.execute(_CLOSE, row)
+            for table in _OF_OPEN_RUNS:
+                _delete(db, table, row[-1])
+            _count_open(db, domain, -1)
+        self.clear()
 
 
-def close_run(db: sqlite3.Connection, number: int, domain: str) -> None:
-    """Remove everything that waits on a run; it is closed."""
-    for table in ("tasks", "deadlines", "heartbeats"):
-        _delete(db, table, number)
-    _count_open(db, domain, -1)
+#: What waits on a run that is open.
+_OF_OPEN_RUNS = ("tasks", "deadlines", "heartbeats")
+
+_NOT_DUE = "DELETE FROM deadlines WHERE run = ? AND event_id = ?"
+_DROPS = (
+    "DELETE FROM tasks WHERE run = ? AND event_id = ?",
+    _NOT_DUE,
+    "DELETE FROM heartbeats WHERE run = ? AND event_id = ?",
+)
+
+_EVENTS = "INSERT INTO events (run, id, at, type, attributes) VALUES (?, ?, ?, ?, ?)"
+_RUNS = (
+    "UPDATE runs SET revision = ?, execution_context = ?, cancel_requested = ?,"
+    " activity_at = coalesce(?, activity_at) WHERE number = ?"
+)
+# By itself: to set these, whatever to, is to look at most indices of the table.
+_CLOSE = "UPDATE runs SET closed_at = ?, close_status = ? WHERE number = ?"
+_TASKS = (
+    "INSERT INTO tasks (run, event_id, domain, kind, task_list, priority, started, lease)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, event_id)"
+    " DO UPDATE SET started = excluded.started, lease = excluded.lease"
+)
+_DEADLINES = (
+    "INSERT INTO deadlines (run, event_id, at, rank) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (run, event_id) DO UPDATE SET at = excluded.at, rank = excluded.rank"
+)
+_HEARTBEATS = (
+    "INSERT INTO heartbeats (run, event_id, at, details) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (run, event_id) DO UPDATE SET at = excluded.at, details = excluded.details"
+)
 
 
 def forget_run(db: sqlite3.Connection, number: int) -> None:
@@ -91,63 +183,7 @@ def _delete(db: sqlite3.Connection, table: str, number: int) -> None:
     db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))  # noqa: S608 - a name from the lines above
 
 
-def refresh_rows(
-    db: sqlite3.Connection, number: int, changes: Changes, leases: Mapping[TaskKind, str]
-) -> None:
-    """Write the rows that moved; a task that was handed out is held by the lease of its kind."""
-    gone = [(number, event_id) for event_id in changes.dropped]
-    _each(db, "DELETE FROM tasks WHERE run = ? AND event_id = ?", gone)
-    _each(db, "DELETE FROM deadlines WHERE run = ? AND event_id = ?", gone)
-    _each(db, "DELETE FROM heartbeats WHERE run = ? AND event_id = ?", gone)
-    _refresh_tasks(db, number, changes, leases)
-    _refresh_deadlines(db, number, changes)
-    _each(
-        db,
-        "INSERT INTO heartbeats (run, event_id, at, details) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (run, event_id) DO UPDATE SET at = excluded.at, details = excluded.details",
-        [(number, event_id, to_ms(beat.at), to_text(beat.details)) for event_id, beat in changes.heartbeats],
-    )
-
-
-def _each(db: sqlite3.Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+def _each(db: sqlite3.Connection, sql: str, rows: Collection[tuple[Any, ...]]) -> None:
     # Most steps touch few of the tables, and even nothing takes a while to execute.
     if rows:
         db.executemany(sql, rows)
-
-
-def _refresh_tasks(
-    db: sqlite3.Connection, number: int, changes: Changes, leases: Mapping[TaskKind, str]
-) -> None:
-    _each(
-        db,
-        "INSERT INTO tasks (run, event_id, domain, kind, task_list, priority, started, lease)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, event_id)"
-        " DO UPDATE SET started = excluded.started, lease = excluded.lease",
-        [
-            (
-                number,
-                event_id,
-                changes.run.domain,
-                str(task.kind),
-                task.task_list,
-                task.priority,
-                task.started,
-                leases[task.kind] if task.started else None,
-            )
-            for event_id, task in changes.tasks
-        ],
-    )
-
-
-def _refresh_deadlines(db: sqlite3.Connection, number: int, changes: Changes) -> None:
-    _each(
-        db,
-        "DELETE FROM deadlines WHERE run = ? AND event_id = ?",
-        [(number, event_id) for event_id, due in changes.dues if due is None],
-    )
-    _each(
-        db,
-        "INSERT INTO deadlines (run, event_id, at, rank) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (run, event_id) DO UPDATE SET at = excluded.at, rank = excluded.rank",
-        [(number, event_id, to_ms(due.at), due.rank) for event_id, due in changes.dues if due is not None],
-    )

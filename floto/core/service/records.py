@@ -85,7 +85,7 @@ class Position:
     number: int
 
 
-@frozen
+@frozen(cache_hash=True)
 class Place:
     """Where tasks wait for whom."""
 

@@ -21,6 +21,9 @@ class TaskKind(StrEnum):
     ACTIVITY = "activity"
     LAMBDA = "lambda"
 
+    # That of an enum is written in Python, and each look at a place asks for it.
+    __hash__ = str.__hash__
+
 
 #: Lambda functions wait on one list in each domain: SWF invokes them, and nobody chooses.
 LAMBDA_LIST = "lambda"

@@ -178,8 +178,9 @@ class Turn:
 
     def outcome(self, reply: Any) -> Outcome:
         """What the step comes to."""
-        state, heartbeats = self.draft.state(), self.run.heartbeats
-        for event in self.events:
-            heartbeats = heartbeats.discard(getattr(event.data, "scheduled_event_id", 0) or 0)
-        run = evolve(self.run, state=state, heartbeats=heartbeats)
-        return Outcome(run, tuple(self.events), tuple(self.messages), reply, frozenset(self.draft.touched))
+        run, heartbeats = self.run, self.run.heartbeats
+        if heartbeats:
+            for event in self.events:
+                heartbeats = heartbeats.discard(getattr(event.data, "scheduled_event_id", 0) or 0)
+        after = Run(run.domain, run.execution, self.draft.state(), heartbeats, run.execution_context)
+        return Outcome(after, tuple(self.events), tuple(self.messages), reply, frozenset(self.draft.touched))

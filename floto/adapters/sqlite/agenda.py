@@ -1,0 +1,80 @@
+"""What waits for a poll or for its time, in SQL."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+
+from floto.adapters.sqlite.rows import from_ms, to_ms
+from floto.core.service.records import Place
+from floto.core.service.store import EXPIRY_RANK, Deadline, Ready
+
+_OF_RUN = "run = (SELECT number FROM runs WHERE run_id = ?)"
+
+
+def next_task(db: sqlite3.Connection, place: Place) -> Ready | None:
+    """The task to hand out next: highest priority first, then oldest."""
+    sql = (
+        "SELECT run_id, event_id, started, releases FROM tasks JOIN runs ON number = run"
+        " WHERE tasks.domain = ? AND kind = ? AND task_list = ? AND lease IS NULL"
+        " ORDER BY priority DESC, arrival LIMIT 1"
+    )
+    row = db.execute(sql, (place.domain, str(place.kind), place.task_list)).fetchone()
+    return None if row is None else Ready(*row)
+
+
+def count_tasks(db: sqlite3.Connection, place: Place) -> int:
+    """How many tasks wait to be handed out."""
+    sql = (
+        "SELECT count(*) FROM tasks"
+        " WHERE domain = ? AND kind = ? AND task_list = ? AND lease IS NULL AND started = 0"
+    )
+    row = db.execute(sql, (place.domain, str(place.kind), place.task_list)).fetchone()
+    return int(row[0])
+
+
+def take_over(db: sqlite3.Connection, ready: Ready, lease: str) -> None:
+    """Give a task to a new holder."""
+    sql = f"UPDATE tasks SET lease = ? WHERE event_id = ? AND {_OF_RUN}"  # noqa: S608 - SQL of ours
+    db.execute(sql, (lease, ready.event_id, ready.run_id))
+
+
+def hold(db: sqlite3.Connection, run_id: str, lease: str) -> bool:
+    """Give whatever waits of a run to a holder; False if nothing did."""
+    sql = f"UPDATE tasks SET lease = ? WHERE lease IS NULL AND {_OF_RUN}"  # noqa: S608 - SQL of ours
+    return db.execute(sql, (lease, run_id)).rowcount > 0
+
+
+def holders(db: sqlite3.Connection) -> list[str]:
+    """The leases under which tasks are out."""
+    rows = db.execute("SELECT DISTINCT lease FROM tasks WHERE lease IS NOT NULL")
+    return [row[0] for row in rows]
+
+
+def release(db: sqlite3.Connection, lease: str, deaths: int) -> bool:
+    """Let the tasks of a lease be polled again; False if it held none."""
+    sql = "UPDATE tasks SET lease = NULL, releases = releases + ? WHERE lease = ?"
+    return db.execute(sql, (deaths, lease)).rowcount > 0
+
+
+def next_deadline(db: sqlite3.Connection) -> Deadline | None:
+    """The earliest deadline of all runs."""
+    row = db.execute(
+        "SELECT at, run_id, event_id FROM deadlines JOIN runs ON number = run"
+        " ORDER BY at, rank, run, event_id LIMIT 1"
+    ).fetchone()
+    return None if row is None else Deadline(from_ms(row[0]), row[1], row[2])
+
+
+def put_off(db: sqlite3.Connection, deadline: Deadline, until: datetime) -> None:
+    """Let a deadline pass later."""
+    sql = f"UPDATE deadlines SET at = ? WHERE event_id = ? AND {_OF_RUN}"  # noqa: S608 - SQL of ours
+    db.execute(sql, (to_ms(until), deadline.event_id, deadline.run_id))
+
+
+def expire(db: sqlite3.Connection, run_id: str, at: datetime) -> None:
+    """Note when a closed run is to be forgotten."""
+    db.execute(
+        "INSERT INTO deadlines (run, event_id, at, rank) SELECT number, 0, ?, ? FROM runs WHERE run_id = ?",
+        (to_ms(at), EXPIRY_RANK, run_id),
+    )

@@ -1,0 +1,217 @@
+"""What one thread carries out for all: calls, deadlines, tasks for polls, with as few commits as it can."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from math import inf
+from time import monotonic
+from typing import Any, TypeVar
+
+from floto.adapters.sqlite.leases import Leases
+from floto.adapters.sqlite.polls import Line, Poll
+from floto.adapters.sqlite.rows import UnreadableRun
+from floto.adapters.sqlite.store import SqliteStore
+from floto.adapters.sqlite.turns import Job, Read, Write
+from floto.core.errors import ServiceError, ServiceFault
+from floto.core.ports import Clock
+from floto.core.service.engine import Engine, Unsettled
+from floto.core.service.records import Place
+
+log = logging.getLogger("floto")
+
+T = TypeVar("T")
+
+#: How often somebody looks for tasks whose process died.
+_RECOVER_SECONDS = 2.0
+#: So many deadlines fire in one transaction.
+_DEADLINES_AT_ONCE = 100
+#: A deadline that cannot fire is tried again so much later.
+_PUT_OFF = timedelta(hours=1)
+#: What says that a statement cannot be carried out, and nothing against the database or its state.
+_OF_ONE_RUN = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+#: What no statement could be carried out with.
+_OF_ALL = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+
+
+class Batches:
+    """Carries out what was asked for at the same time; to be used by one thread at a time."""
+
+    def __init__(
+        self, store: SqliteStore, engine: Engine, line: Line, leases: Leases | None, clock: Clock
+    ) -> None:
+        self._store, self._engine, self._line = store, engine, line
+        self._leases, self._clock = leases, clock
+        #: Called when there may be work for polls.
+        self.listeners: list[Callable[[], None]] = []
+        #: When the last batch was carried out.
+        self.looked_at = monotonic()
+        self._recover_at = monotonic() if leases else inf
+        self._warned: set[str] = set()
+
+    def begin(self) -> None:
+        """Take up what other processes left."""
+        self._commit(self._store.restore)
+        self._recover()
+
+    def carry_out(self, batch: list[Job]) -> None:
+        """Carry out jobs: each is done then, or a poll that waits in line."""
+        try:
+            now = self._clock()
+            self._store.refresh()
+            self._recover()
+            self._settle(now)
+            self._carry_out_at(now, batch)
+        except Exception as error:  # noqa: BLE001 - it is for those who asked
+            for job in batch:
+                if not job.is_done and (not isinstance(job, Poll) or self._line.remove(job)):
+                    job.fail(error)
+        finally:
+            self.looked_at = monotonic()
+
+    def _carry_out_at(self, now: datetime, batch: list[Job]) -> None:
+        polls = [job for job in batch if isinstance(job, Poll)]
+        writes = [job for job in batch if isinstance(job, Write)]
+        reads = [job for job in batch if isinstance(job, Read)]
+        if reads:
+            with self._store.snapshot():
+                for job in reads:
+                    job.attempt(partial(job.call, now))
+        self._line.add(polls)
+        asked = {poll.place for poll in polls}
+        if writes or self._with_work(asked):
+            self._together(now, writes, asked)
+        for poll in polls:
+            self._let_wait(poll)
+        if self._store.offered:
+            self._store.offered.clear()
+            for told in self.listeners:
+                told()
+
+    def _let_wait(self, poll: Poll) -> None:
+        """Decide what becomes of a poll that found no task."""
+        try:
+            if not poll.is_done:
+                self._engine.registration.need_domain(poll.place.domain)
+                if not poll.waits and self._line.remove(poll):
+                    poll.finish(None)
+        except ServiceFault as fault:
+            if self._line.remove(poll):
+                poll.fail(fault)
+
+    def _with_work(self, asked: set[Place]) -> list[Place]:
+        """Where polls wait and tasks do: of the places asked for, and those where something is new."""
+        places = self._line.places(asked | self._store.offered)
+        return [place for place in places if self._store.next_task(place) is not None]
+
+    def _together(self, now: datetime, writes: list[Write], asked: set[Place]) -> None:
+        """Carry out calls, and hand out what they make to polls that wait, with one commit."""
+        results: list[Any] = []
+        served: list[tuple[Poll, Any]] = []
+        try:
+            with self._store.transaction():
+                results.extend([job.call(now) for job in writes])
+                for place in self._with_work(asked):
+                    self._serve(now, place, served)
+        except Exception as error:
+            self._line.put_back(poll for poll, _ in reversed(served))
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_ALL:
+                raise
+            if len(writes) == 1 and not results:
+                # Refused, as it would be again.
+                writes.pop().fail(error)
+            self._apart(now, writes, asked)
+            return
+        for job, result in [*zip(writes, results, strict=True), *served]:
+            job.finish(result)
+        for poll, _ in served:
+            poll.wake()
+
+    def _serve(self, now: datetime, place: Place, served: list[tuple[Poll, Any]]) -> None:
+        """Give tasks to the polls of a place; ``served`` has each that was taken out of the line."""
+        while self._store.next_task(place) is not None and (poll := self._line.take(place)) is not None:
+            served.append((poll, None))
+            task = poll.call(now)
+            served.pop()
+            if task is None:
+                self._line.put_back([poll])
+                return
+            served.append((poll, task))
+
+    def _apart(self, now: datetime, writes: list[Write], asked: set[Place]) -> None:
+        """Carry out each for itself: something is wrong with one, and the others need not suffer from it."""
+        for job in writes:
+            job.attempt(partial(self._commit, partial(job.call, now)))
+        for place in self._with_work(asked):
+            while (poll := self._line.take(place)) is not None:
+                if not self._give(poll, now):
+                    self._line.put_back([poll])
+                    break
+
+    def _commit(self, call: Callable[[], T], *, at_once: bool = False) -> T:
+        with self._store.transaction(at_once=at_once):
+            return call()
+
+    def _give(self, poll: Poll, now: datetime) -> bool:
+        """Give a task, or what is wrong, to a poll; False if there is neither."""
+        try:
+            task = self._take(poll, now)
+        except Exception as error:  # noqa: BLE001 - it is for whoever asked
+            poll.fail(error)
+        else:
+            if task is None:
+                return False
+            poll.finish(task)
+        poll.wake()
+        return True
+
+    def _take(self, poll: Poll, now: datetime) -> Any:
+        """Take a task, passing by those of runs that nobody can read."""
+        while self._store.next_task(poll.place) is not None:
+            try:
+                return self._commit(partial(poll.call, now))
+            except UnreadableRun as error:
+                self._warn(error.run_id, error)
+                if not self._commit(partial(self._store.set_aside, error.run_id)):
+                    # The task is of another run, which had to tell this one something.
+                    raise
+        return None
+
+    def _settle(self, now: datetime) -> None:
+        """Fire what is due, in transactions of its own: a call refused later undoes none of it."""
+        if self._store.is_due(now):
+            while self._settle_some(now):
+                pass
+
+    def _settle_some(self, now: datetime) -> bool:
+        """Fire deadlines; what cannot fire is rolled back with all before it, and out of the way then."""
+        try:
+            return self._commit(lambda: self._engine.settle(now, _DEADLINES_AT_ONCE), at_once=True)
+        except Unsettled as error:
+            cause = error.__cause__
+            if isinstance(cause, MemoryError) or (
+                isinstance(cause, sqlite3.Error) and not isinstance(cause, _OF_ONE_RUN)
+            ):
+                raise cause from None
+            self._warn(error.deadline.run_id, error)
+            self._commit(partial(self._store.put_off, error.deadline, now + _PUT_OFF))
+            return True
+
+    def _warn(self, run_id: str, error: ServiceError) -> None:
+        if run_id not in self._warned:
+            self._warned.add(run_id)
+            log.error("%s", error, exc_info=error)
+
+    def _recover(self) -> None:
+        """Let the tasks of dead processes be polled again, by the tokens they had."""
+        if self._leases is None or monotonic() < self._recover_at:
+            return
+        self._recover_at = monotonic() + _RECOVER_SECONDS
+        holders = self._store.holders()
+        dead = self._leases.dead(holders)
+        for lease in dead:
+            self._commit(partial(self._store.release, lease, deaths=1))
+        self._leases.clean(set(holders) - dead)

@@ -1,0 +1,203 @@
+"""Threads that share a commit: new work goes with it, refusals stay alone, what was answered is there."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from floto.adapters.sqlite import SqliteService
+from floto.core.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask
+from floto.core.errors import ServiceError, UnknownResource
+from floto.core.events import ActivityTaskCompleted
+from tests.integration.test_sqlite_helpers import (
+    ACTIVITY,
+    activity,
+    decision,
+    hear,
+    names,
+    process,
+    start,
+)
+
+
+@contextmanager
+def writing(service: SqliteService) -> Iterator[list[str]]:
+    """The transactions that write meanwhile."""
+    begun: list[str] = []
+
+    def traced(statement: str) -> None:
+        if statement == "BEGIN IMMEDIATE":
+            begun.append(statement)
+
+    db = service._host._db  # noqa: SLF001
+    db.set_trace_callback(traced)
+    yield begun
+    db.set_trace_callback(None)
+
+
+def waiting(threads: ThreadPoolExecutor, poll: Callable[[SqliteService], Any], service: SqliteService) -> Any:
+    """A poll of another thread that found nothing so far."""
+    found = threads.submit(poll, service)
+    time.sleep(0.2)
+    assert not found.done()
+    return found
+
+
+def at_once(service: SqliteService, calls: Sequence[Callable[[], Any]]) -> list[Future[Any]]:
+    """Make calls at the same time: none is carried out before all are asked for."""
+    with ThreadPoolExecutor(len(calls)) as threads, service._host._using:  # noqa: SLF001
+        results = [threads.submit(call) for call in calls]
+        time.sleep(0.3)
+        assert not any(result.done() for result in results)
+    return results
+
+
+def test_new_work_goes_to_a_waiting_poll_with_the_commit_that_makes_it(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor() as threads:
+        decider = waiting(threads, decision, service)
+        with writing(service) as begun:
+            start(service)
+            token = decider.result().token
+        assert len(begun) == 1
+        worker = waiting(threads, activity, service)
+        with writing(service) as begun:
+            chosen = ScheduleActivityTask(activity_type=ACTIVITY, activity_id="a")
+            service.respond_decision_task_completed(token, [chosen])
+            assert worker.result().activity_id == "a"
+        assert len(begun) == 1
+
+
+def test_what_was_handed_out_at_once_is_handed_out_again_on_its_list(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as other:
+        with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor() as threads:
+            taken = waiting(threads, decision, service)
+            run = start(service)
+            assert taken.result().execution == run
+        assert decision(other).token == taken.result().token
+
+
+def test_work_goes_by_priority_to_the_poll_that_waited_longest(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor() as threads:
+        start(service)
+        token = decision(service).token
+        polls = [waiting(threads, activity, service) for _ in range(3)]
+        chosen = [
+            ScheduleActivityTask(activity_type=ACTIVITY, activity_id=id, task_priority=priority)
+            for id, priority in (("low", "0"), ("high", "2"), ("mid", "1"), ("rest", "-1"))
+        ]
+        service.respond_decision_task_completed(token, chosen)
+        assert [poll.result().activity_id for poll in polls] == ["high", "mid", "low"]
+        assert activity(service).activity_id == "rest"
+
+
+def test_calls_made_at_once_share_a_commit(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        runs = [start(service, f"w{number}") for number in range(20)]
+        calls = [partial(service.signal_workflow_execution, run.workflow_id, "s") for run in runs]
+        with writing(service) as begun:
+            for result in at_once(service, calls):
+                result.result()
+        # The first one had its turn before the others came.
+        assert len(begun) == 2
+        assert all(names(service, run).count("WorkflowExecutionSignaled") == 1 for run in runs)
+
+
+def test_a_refused_call_takes_no_other_with_it(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        runs = [start(service, f"w{number}") for number in range(9)]
+        ids = [*(run.workflow_id for run in runs[:5]), "nobody", *(run.workflow_id for run in runs[5:])]
+        calls = [partial(service.signal_workflow_execution, id, "s") for id in ids]
+        results = at_once(service, calls)
+        with pytest.raises(UnknownResource):
+            results.pop(5).result()
+        for result in results:
+            result.result()
+        assert all(names(service, run).count("WorkflowExecutionSignaled") == 1 for run in runs)
+
+
+def test_a_disk_that_fails_is_told_to_all_and_nothing_is_half_done(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        runs = [start(service, f"w{number}") for number in range(5)]
+        service._host._db.execute("PRAGMA max_page_count = 1")  # noqa: SLF001
+        text = "x" * 30_000
+        calls = [
+            lambda run=run: service.signal_workflow_execution(run.workflow_id, "s", text) for run in runs
+        ]
+        for result in at_once(service, calls * 4):
+            with pytest.raises(ServiceError, match="full"):
+                result.result()
+        service._host._db.execute("PRAGMA max_page_count = 1000000")  # noqa: SLF001
+        assert not any("WorkflowExecutionSignaled" in names(service, run) for run in runs)
+        service.signal_workflow_execution("w0", "s", text)
+        assert "WorkflowExecutionSignaled" in names(service, runs[0])
+
+
+def test_whatever_was_answered_to_many_threads_survives_a_kill(tmp_path: Path) -> None:
+    script = """
+from concurrent.futures import ThreadPoolExecutor
+def work(thread):
+    for number in range(1000):
+        sys.stdout.write(start(service, f"{thread}-{number}").run_id + "\\n")
+        sys.stdout.flush()
+with ThreadPoolExecutor(8) as threads:
+    list(threads.map(work, range(8)))
+"""
+    with process(tmp_path / "db", script) as child:
+        answered = [hear(child) for _ in range(200)]
+        child.kill()
+        answered += (child.communicate()[0] or "").splitlines()
+    with closing(sqlite3.connect(tmp_path / "db")) as db:
+        there = {run_id for (run_id,) in db.execute("SELECT run_id FROM runs")}
+        histories = "SELECT count(*) FROM runs WHERE (SELECT count(*) FROM events WHERE run = number) != 2"
+        assert db.execute(histories).fetchone() == (0,)
+    # The last line may be half of one.
+    assert set(answered[:-1]) <= there
+
+
+def test_every_run_ends_whoever_works_on_it(tmp_path: Path) -> None:
+    path, runs = tmp_path / "db", 40
+    with SqliteService(path) as one, SqliteService(path) as two, ThreadPoolExecutor(16) as threads:
+        services = (one, two)
+        started = [start(services[number % 2], f"w{number}") for number in range(runs)]
+        ended = [threads.submit(decide, service) for service in services * 2]
+        worked = [threads.submit(work, service, ended) for service in services * 3]
+        assert sum(end.result() for end in ended) == runs
+        assert sum(done.result() for done in worked) == runs * 3
+        for run in started:
+            assert names(one, run)[-1] == "WorkflowExecutionCompleted"
+
+
+def decide(service: SqliteService) -> int:
+    """Decide until every run has ended; how many were ended here."""
+    closed = 0
+    while service._host.read(lambda _now: service._store.count_open("floto")):  # noqa: SLF001
+        task = service.poll_for_decision_task("floto", "", random.choice((0, 0.01, 0.2)))
+        if task is not None:
+            step = sum(isinstance(event.data, ActivityTaskCompleted) for event in task.events)
+            is_last = step == 3
+            answer: Decision = CompleteWorkflowExecution()
+            if not is_last:
+                answer = ScheduleActivityTask(activity_type=ACTIVITY, activity_id=str(step))
+            service.respond_decision_task_completed(task.token, [answer])
+            closed += is_last
+    return closed
+
+
+def work(service: SqliteService, ended: list[Future[int]]) -> int:
+    """Work until all deciders have gone; how many activities."""
+    done = 0
+    while not all(end.done() for end in ended):
+        task = service.poll_for_activity_task("floto", "", random.choice((0, 0.01, 0.2)))
+        if task is not None:
+            service.respond_activity_task_completed(task.token, None)
+            done += 1
+    return done
