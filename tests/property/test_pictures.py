@@ -49,6 +49,7 @@ def test_pictures_of_any_run_are_xml_and_name_every_task(spec: DeciderSpec, plot
     lanes = ET.fromstring(_svg(gantt.draw(shown, "run")))  # noqa: S314 - our own picture
     assert len(lanes.findall(f"{SVG}rect")) >= 1 + sum(len(lane.spans) for lane in shown.lanes)
     tasks = graph(spec, fold(history))
+    assert {task.id_ for task in spec.all_tasks} <= {node.id for node in tasks.nodes}
     boxes = ET.fromstring(_svg(dag.draw(tasks, "run")))  # noqa: S314 - our own picture
     assert len(boxes.findall(f"{SVG}rect")) == 1 + len(tasks.nodes)
     assert len(boxes.findall(f"{SVG}path")) == len(tasks.arrows)

@@ -47,7 +47,8 @@ def _lines(node: Node) -> tuple[str, str]:
 def describe(node: Node) -> str:
     """What kind of task a node is, and how it stands."""
     tries = f" (attempt {node.attempt})" if node.attempt > 1 else ""
-    return node.kind if node.state is None else f"{node.kind}: {node.state}{tries}"
+    kind = f"{node.kind} {node.role}".rstrip()
+    return kind if node.state is None else f"{kind}: {node.state}{tries}"
 
 
 def _quoted(text: str) -> str:

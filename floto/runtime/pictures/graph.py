@@ -24,6 +24,8 @@ class Node:
     attempt: int = 0
     #: The generator that returned it, if any.
     parent: str | None = None
+    #: What it cleans up after: ``on failure`` or ``on cancel``.
+    role: str = ""
 
 
 @frozen
@@ -46,7 +48,9 @@ class Graph:
 def graph(spec: DeciderSpec, state: State | None = None, codec: TaskCodec = CODEC) -> Graph:
     """The graph of a spec, with generated tasks and states where there is a run to take them from."""
     grown = expansion(spec, EMPTY if state is None else state, codec)
-    tasks = grown.spec.activity_tasks
+    tasks = grown.spec.all_tasks
+    roles = {task.id_: "on failure" for task in spec.on_failure}
+    roles |= {task.id_: "on cancel" for task in spec.on_cancel}
     parents = {task.id_: generator for generator, found in grown.offspring.items() for task in found}
     standing = rows(tasks, state or EMPTY)
     nodes = tuple(
@@ -56,6 +60,7 @@ def graph(spec: DeciderSpec, state: State | None = None, codec: TaskCodec = CODE
             None if state is None else row.state,
             row.attempt,
             parents.get(task.id_),
+            roles.get(task.id_, ""),
         )
         for task, row in zip(tasks, standing, strict=True)
     )
