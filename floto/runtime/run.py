@@ -188,8 +188,8 @@ def _check(info: ExecutionInfo, job: _Job, service: Service, stop: StopFlag) -> 
         return
     if not is_open:
         msg = (
-            f"workflow {job.workflow_id!r} has completed with another spec, whose result this is; "
-            "to run this spec, give another workflow_id"
+            f"workflow {job.workflow_id!r} has completed with another spec, and its result is that spec's; "
+            "to run this one, give another workflow_id"
         )
         raise WrongWorkflow(msg)
     log.warning(

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.integration.contract.clock import T0
 from tests.integration.contract.stage import (
     COMPLETE,
     CONTINUE,
@@ -177,18 +176,6 @@ def test_76_a_child_whose_workflow_id_is_taken(stage: Stage) -> None:
         "decisionTaskCompletedEventId": 4,
         "control": "c",
     }
-
-
-@pytest.mark.parametrize("end", [COMPLETE, decision("FailWorkflowExecution"), CONTINUE])
-def test_76_a_run_that_closes_does_not_leave_its_own_id_to_its_child(stage: Stage, end: Any) -> None:
-    run = stage.start()
-    stage.decide(child("wf"), end)
-    closed = end["decisionType"].removesuffix("WorkflowExecution")
-    word = {"Complete": "Completed", "Fail": "Failed"}.get(closed, "ContinuedAsNew")
-    assert stage.names(run, 3) == f"DTC {INITIATED} WorkflowExecution{word}"
-    since = {"startTimeFilter": {"oldestDate": T0}}
-    opened = stage.client.list_open_workflow_executions(domain=stage.domain, **since)["executionInfos"]
-    assert [info.get("parent") for info in opened] == [None] * (end == CONTINUE)
 
 
 POLICIES = pytest.mark.parametrize(

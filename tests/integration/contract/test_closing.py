@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.contract.backends import everywhere
+from tests.integration.contract.clock import T0
 from tests.integration.contract.stage import (
     CANCEL,
     COMPLETE,
@@ -179,3 +180,15 @@ def test_35_a_run_closed_by_force_is_not_canceled_either(stage: Stage, how: str)
         with stage.unknown_run(run):
             call(runId=run["runId"])
     assert len(stage.history(run)) == length
+
+
+@pytest.mark.parametrize("end", [COMPLETE, FAIL, CONTINUE])
+def test_76_a_run_that_closes_does_not_leave_its_own_id_to_its_child(stage: Stage, end: Any) -> None:
+    run = stage.start()
+    stage.decide(child("wf"), end)
+    closed = end["decisionType"].removesuffix("WorkflowExecution")
+    word = {"Complete": "Completed", "Fail": "Failed"}.get(closed, "ContinuedAsNew")
+    assert stage.names(run, 3) == f"DTC StartChildWorkflowExecutionInitiated WorkflowExecution{word}"
+    since = {"startTimeFilter": {"oldestDate": T0}}
+    opened = stage.client.list_open_workflow_executions(domain=stage.domain, **since)["executionInfos"]
+    assert [info.get("parent") for info in opened] == [None] * (end == CONTINUE)
