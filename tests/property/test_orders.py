@@ -44,6 +44,9 @@ def _scheduled(simulation: Simulation) -> list[tuple[str, str, int, str | None]]
         assert history.execution is not None
         for id_, attempts in account(history).attempts.items():
             for number, attempt in enumerate(attempts):
+                if isinstance(attempt.opened.data, e.WorkflowExecutionSignaled):
+                    # Who sends signals may send them for nothing; what comes of one shows in other inputs.
+                    continue
                 given_input = getattr(attempt.opened.data, "input", None)
                 rows.append((history.execution.workflow_id, id_, number, given_input))
     return sorted(rows, key=repr)
