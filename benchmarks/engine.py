@@ -37,7 +37,7 @@ STEPS = 10
 FLOW, STEP = floto.WorkflowType("flow", "1"), floto.ActivityType("step", "1")
 LEVELS: tuple[Durability, ...] = ("full", "normal")
 AT_ONCE = 64
-#: A decider decides for one run at a time.
+#: A decider decides for one run at a time, and DBOS has a thread for each.
 DECIDERS = 4
 #: What PRAGMA synchronous says.
 SYNCHRONOUS = {"full": 2, "normal": 1}
@@ -75,7 +75,7 @@ def _decide(service: SqliteService, decision: Decision) -> None:
 
 
 def deciders(directory: Path, durability: Durability, executions: int, at_once: int) -> float:
-    """A decider and a worker, as in production; so many runs are open at a time."""
+    """Deciders and a worker, as in production; so many runs are open at a time."""
     activities = floto.Activities()
     activities.activity(name="step", version="1")(lambda: 1)
     tasks = [
@@ -180,7 +180,10 @@ def _pragmas(connection: Any) -> tuple[str, int]:
 
 
 def wake(directory: Path, *, other_process: bool) -> float:
-    """Milliseconds from the commit of work to the return of a poll that waited for it."""
+    """Milliseconds from the commit of work to the return of a poll that waited for it.
+
+    In one process the commit hands the work out, so the poll may return before the call that made it.
+    """
     path, taken = directory / "floto.db", []
     with SqliteService(path) as service, ThreadPoolExecutor(1) as threads:
         service.prepare([FLOW], [STEP])
