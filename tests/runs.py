@@ -64,7 +64,7 @@ def activities(leaving: threading.Event) -> Activities:
 
     @known.activity(name="linger", version="1")
     def linger() -> bool:
-        return leaving.wait(60)
+        return leaving.wait(10)
 
     return known
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,9 +16,12 @@ from typing import Any
 import pytest
 
 from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite.polls import Line, Poll
 from floto.core.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask
 from floto.core.errors import ServiceError, UnknownResource
 from floto.core.events import ActivityTaskCompleted
+from floto.core.service.records import Place
+from floto.core.service.tokens import TaskKind
 from tests.integration.test_sqlite_helpers import (
     ACTIVITY,
     activity,
@@ -201,3 +205,18 @@ def work(service: SqliteService, ended: list[Future[int]]) -> int:
             service.respond_activity_task_completed(task.token, None)
             done += 1
     return done
+
+
+def test_a_poll_that_goes_back_into_the_line_is_watched_over_again() -> None:
+    """Else nobody looks for timers and other processes until the next poll comes."""
+    line, place = Line(), Place("d", TaskKind.DECISION, "l")
+    line.add([Poll(place, lambda _now: None, waits=True)])
+    poll = line.take(place)
+    assert poll is not None
+    watcher = threading.Thread(target=line.wait_for_anyone, daemon=True)
+    watcher.start()
+    watcher.join(0.05)
+    assert watcher.is_alive()
+    line.put_back([poll])
+    watcher.join(10)
+    assert not watcher.is_alive()

@@ -41,6 +41,8 @@ class Line:
         with self._lock:
             for poll in polls:
                 self._polls[poll.place] = {poll: None, **self._polls.get(poll.place, {})}
+                if poll.waits:
+                    self._anyone.set()
 
     def take(self, place: Place) -> Poll | None:
         """Take the first poll of a place out of the line."""
