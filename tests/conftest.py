@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import Phase, settings
 
 from tests.runs import activities, leaving, service
@@ -10,3 +12,8 @@ __all__ = ["activities", "leaving", "service"]
 
 #: For ``tests/seeded_bugs.py``: a counterexample need not be small.
 settings.register_profile("no-shrink", phases=(Phase.explicit, Phase.generate))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Twice as many workers as processors: half of the tests wait, for timers, polls and processes."""
+    return 2 * (os.cpu_count() or 1)
