@@ -14,7 +14,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL
 #: What differs from run to run: dates, times, how long something took, and the bars that show it.
 PASSING = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\b[\d.]+ ?m?s\b|[░█▓┈╷ ]{3,}")
 #: Lines that are there only if somebody looked just then, and the axis of a timeline.
-CHANCE = re.compile(r"^\* \w+ running$|^\*\|")
+CHANCE = re.compile(r"^\* \w+ running( \(attempt \d\))?$|^\*\|")
 
 
 def masked(text: str) -> list[str]:
