@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from xml.etree import ElementTree as ET
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floto import ActivityTask, DeciderSpec, fold
@@ -60,7 +60,7 @@ def _svg(drawn: tuple[Drawing, float, float]) -> str:
     return drawing.svg(width, height)
 
 
-@SETTINGS
+@settings(SETTINGS, max_examples=300)
 @given(st.data())
 def test_a_layout_keeps_boxes_apart_and_arrows_going_right(data: st.DataObject) -> None:
     """No two boxes in one place, and every arrow leads to a later layer."""

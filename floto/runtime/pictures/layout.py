@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any
 
 from attrs import define, frozen
 
 from floto.core.errors import FlotoError
-from floto.runtime.pictures.graph import Graph
+from floto.runtime.pictures.graph import Arrow, Graph
 
 #: How far apart the layouter puts things; ours to scale.
 _SPACING = 100
@@ -64,14 +63,14 @@ def lay_out(graph: Graph) -> Layout:
     places: dict[int, Point] = {}
     ways: dict[tuple[int, int], tuple[Point, ...]] = {}
     top = 0.0
-    for component in _components(graph):
+    for nodes, arrows in _connected(graph):
+        component = _component(nodes, arrows)
         for number, node in component.nodes.items():
-            if number in component.places:
-                places[node] = _below(component.places[number], top)
-                ways |= {
-                    (node, end): tuple(_below(place, top) for place in way)
-                    for end, way in _ways(component, number)
-                }
+            places[node] = _below(component.places[number], top)
+            ways |= {
+                (node, end): tuple(_below(place, top) for place in way)
+                for end, way in _ways(component, number)
+            }
         top += max(y for _, y in component.places.values()) + 1
     loose = [number for number in range(len(graph.nodes)) if number not in places]
     for count, number in enumerate(loose):
@@ -86,25 +85,45 @@ def _below(place: Point, top: float) -> Point:
     return place[0], place[1] + top
 
 
-def _components(graph: Graph) -> Iterator[_Component]:
-    connected = sorted({end for arrow in graph.arrows for end in (arrow.start, arrow.end)})
-    if not connected:
-        return
+def _connected(graph: Graph) -> Iterator[tuple[list[int], list[Arrow]]]:
+    """The nodes and arrows of each part that nothing connects with the others."""
+    beside: dict[int, list[Arrow]] = {}
+    for arrow in graph.arrows:
+        beside.setdefault(arrow.start, []).append(arrow)
+        beside.setdefault(arrow.end, []).append(arrow)
+    seen: set[int] = set()
+    for first in beside:
+        if first in seen:
+            continue
+        nodes, arrows, todo = [first], dict[Arrow, None](), [first]
+        seen.add(first)
+        while todo:
+            for arrow in beside[todo.pop()]:
+                arrows[arrow] = None
+                new = {arrow.start, arrow.end} - seen
+                seen |= new
+                nodes += new
+                todo += new
+        yield sorted(nodes), list(arrows)
+
+
+def _component(nodes: Sequence[int], arrows: Sequence[Arrow]) -> _Component:
     try:
         from fast_sugiyama import from_edges  # noqa: PLC0415 - only the extra brings it
     except ModuleNotFoundError:
         raise NoLayout from None
-    # It numbers the bends from behind the last node on: the nodes must have the numbers before that.
-    number = {node: count for count, node in enumerate(connected)}
-    edges = [(number[arrow.start], number[arrow.end]) for arrow in graph.arrows]
-    found: Any = from_edges(
+    # It numbers the bends from behind the last node of a part on, and takes all nodes for one series.
+    # So each part is laid out alone, and its nodes have the first numbers.
+    number = {node: count for count, node in enumerate(nodes)}
+    edges = [(number[arrow.start], number[arrow.end]) for arrow in arrows]
+    [(positions, _width, _height, bent)] = from_edges(
         edges, vertex_spacing=_SPACING, dummy_vertices=True, ranking_type="up", check_layout=False
     )
-    for positions, _width, _height, bent in found:
-        steps: dict[int, list[int]] = {}
-        for start, end in bent:
-            steps.setdefault(start, []).append(end)
-        yield _Component(_compact(_turned(positions), len(connected)), steps, dict(enumerate(connected)))
+    steps: dict[int, list[int]] = {}
+    for start, end in bent or ():
+        steps.setdefault(int(start), []).append(int(end))
+    places = _compact(_turned([(int(name), place) for name, place in positions]), len(nodes))
+    return _Component(places, steps, dict(enumerate(nodes)))
 
 
 def _turned(positions: Sequence[tuple[int, Point]]) -> Mapping[int, Point]:
