@@ -58,9 +58,10 @@ def _answers(pair: Pair) -> list[int]:
 
 
 def _until(pair: Pair, ends: Sequence[int]) -> Iterator[Pair]:
-    before = [end for end in _answers(pair) if end < ends[0]]
-    if ends[-1] == len(pair.history) and before:
-        yield evolve(pair, history=until(pair.history, before[-1]))
+    if ends[-1] == len(pair.history):
+        before = [end for end in _answers(pair) if end < ends[0]]
+        if before:
+            yield evolve(pair, history=until(pair.history, before[-1]))
 
 
 def _task_ids(pair: Pair) -> list[str]:
@@ -225,14 +226,15 @@ def _unsaid(pair: Pair, said: Sequence[tuple[int, str]]) -> Iterator[Pair]:
     yield evolve(pair, history=History(events, pair.history.execution))
 
 
-def _dated(pair: Pair) -> list[int]:
-    return [event.id for event in pair.history if event.at != _EPOCH]
+def _dated(pair: Pair) -> list[datetime]:
+    return sorted({event.at for event in pair.history} - {_EPOCH})
 
 
-def _undated(pair: Pair, ids: Sequence[int]) -> Iterator[Pair]:
-    gone = set(ids)
-    events = [Event(each.id, _EPOCH if each.id in gone else each.at, each.data) for each in pair.history]
-    yield evolve(pair, history=History(events, pair.history.execution))
+def _undated(pair: Pair, times: Sequence[datetime]) -> Iterator[Pair]:
+    """All at once, or the order would suffer; what is made by chance from the start may need its time."""
+    for moment in (_EPOCH, times[0]):
+        events = [Event(each.id, moment, each.data) for each in pair.history]
+        yield evolve(pair, history=History(events, pair.history.execution))
 
 
 def _names_of_run(pair: Pair) -> list[str]:

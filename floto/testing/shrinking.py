@@ -94,19 +94,18 @@ class _Search:
 
     def reduce(self, reduction: Reduction) -> None:
         """Take out half of the parts, a quarter, ..., and each by itself, from the end on."""
-        at_once = len(reduction.parts(self.pair))
+        parts = reduction.parts(self.pair)
+        at_once = len(parts)
         while at_once and self.left:
-            place = len(reduction.parts(self.pair))
+            place = len(parts)
             while place > 0 and self.left:
-                chunk = reduction.parts(self.pair)[max(place - at_once, 0) : place]
-                self.take_out(reduction, chunk)
-                place = min(place - at_once, len(reduction.parts(self.pair)))
+                if self.take_out(reduction, parts[max(place - at_once, 0) : place]):
+                    parts = reduction.parts(self.pair)
+                place = min(place - at_once, len(parts))
             at_once //= 2
 
     def take_out(self, reduction: Reduction, chunk: Sequence[Any]) -> bool:
         """Go on with the first of the pairs without these parts that will do."""
-        if not chunk:
-            return False
         try:
             for found in reduction.without(self.pair, chunk):
                 if self.will_do(found):
