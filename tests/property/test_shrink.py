@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import statistics
 import subprocess
@@ -72,10 +73,11 @@ def test_what_is_left_is_small_and_shows_the_same(
     assert len(replay(found.spec, found.history).steps) == found.divergence.step
     shows = diverges_like(before, CODEC)
     for task in found.spec.all_tasks:
-        assert not any(shows(*pair) for pair in pairs_without(found, task))
+        with contextlib.suppress(SpecError):
+            assert not shows(*pair_without(found, task))
 
 
-def pairs_without(found: Counterexample, task: Task) -> list[tuple[DeciderSpec, History]]:
+def pair_without(found: Counterexample, task: Task) -> tuple[DeciderSpec, History]:
     """A task taken out, with its events."""
     rest = [
         [evolve(each, requires=[id_ for id_ in each.requires if id_ != task.id_]) for each in tasks]
@@ -86,7 +88,7 @@ def pairs_without(found: Counterexample, task: Task) -> list[tuple[DeciderSpec, 
     ]
     spec = evolve(found.spec, activity_tasks=rest[0], on_failure=rest[1], on_cancel=rest[2])
     gone = Gone(frozenset({task.id_}), frozenset({task.key}))
-    return [(spec, without(found.history, about(found.history, gone)))]
+    return spec, without(found.history, about(found.history, gone))
 
 
 def test_most_counterexamples_are_tiny() -> None:
