@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+
 from attrs import field, frozen
 
 from floto.core.codec import Codec
+from floto.core.errors import SpecError
 from floto.core.history import History
 from floto.core.replay import Divergence
 from floto.core.specs import CODEC, DeciderSpec
@@ -51,6 +54,15 @@ class Counterexample:
         Task kinds and strategies of your own are imported from where they are declared.
         Raises ``SpecError`` for a class that cannot be imported, such as one in a function.
         """
+        try:
+            text = self._as_pytest()
+            # Python takes some 200 brackets within one another.
+            ast.parse(text)
+        except (MemoryError, RecursionError, SyntaxError):
+            raise SpecError(("the spec or the history is nested too deeply to be written",)) from None
+        return text
+
+    def _as_pytest(self) -> str:
         source = Source()
         for name in ("History", "replay"):
             source.name("floto", name)
@@ -59,7 +71,8 @@ class Counterexample:
         return _TEST.format(
             imports=source.imports(),
             codec=codec,
-            sentence=self.divergence or "the two agree",
+            # Of one line, whatever is in it: what follows a line end would be code.
+            sentence=" ".join(str(self.divergence or "the two agree").split()),
             spec=spec,
             events=events_source(self.history),
             execution=execution,
