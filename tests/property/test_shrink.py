@@ -27,7 +27,7 @@ from floto import (
     fold,
     replay,
 )
-from floto.core.events import TimerFired
+from floto.core.events import ActivityTaskScheduled, TimerFired
 from floto.testing import Counterexample, NothingToShrink, diverges, shrink
 from floto.testing.likeness import diverges_like
 from floto.testing.surgery import Gone, about, without
@@ -167,6 +167,32 @@ def with_second(**changes: object) -> DeciderSpec:
     tasks = SPEC.activity_tasks
     changed: Task = evolve(tasks[1], **changes)  # type: ignore[misc]
     return evolve(SPEC, activity_tasks=[tasks[0], changed, tasks[2]])
+
+
+def test_what_else_was_recorded_agrees_with_what_is_left() -> None:
+    """The input had the results of tasks that are gone; only the field that differs still does."""
+    third = evolve(SPEC.activity_tasks[2], version="v2", input={"n": 1}, heartbeat_timeout=9)  # type: ignore[misc]
+    found = shrink(evolve(SPEC, activity_tasks=[*SPEC.activity_tasks[:2], third]), HISTORY)
+    scheduled = found.history.events[-1].data
+    assert isinstance(scheduled, ActivityTaskScheduled)
+    assert (scheduled.activity_id, scheduled.activity_type.version, scheduled.input) == ("b", "v1", None)
+    assert (len(found.spec.activity_tasks), len(found.history)) == (1, 5)
+    assert not found.spec.activity_tasks[0].requires
+
+
+def test_decisions_move_to_where_they_would_be_decided_now() -> None:
+    """Something else has to keep the run open when a task is missed; both are decided at once."""
+    beside = evolve(FIRST, id_="beside")
+    # A worker takes ``beside`` and goes on with others.
+    plot = Plot(
+        script=(3, 2, 5, 7, 1, 0, 7, 4, 3, 3, 7, 7, 6, 2, 3, 2, 6, 0, 1, 2, 0, 4, 0, 4, 7, 6, 6, 6, 7, 2)
+    )
+    history = simulate(evolve(SPEC, activity_tasks=[beside, *SPEC.activity_tasks]), plot).main
+    found = shrink(evolve(SPEC, activity_tasks=[beside, *SPEC.activity_tasks[:2]]), history)
+    assert str(found.divergence) == (
+        "step 1 (event 4): ScheduleActivityTask 'b' was decided and would not be now"
+    )
+    assert ([task.id_ for task in found.spec.activity_tasks], len(found.history)) == (["beside"], 6)
 
 
 def test_the_printed_file_passes_when_the_edit_is_taken_back(tmp_path: Path) -> None:
