@@ -26,7 +26,8 @@ from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import Item, Key, Kind, State, Status
 from floto.core.tasks import Task, TaskCodec
 
-_RETRY_PREFIX = "floto.retry:"
+#: The id of a timer that waits for a retry: this, the id of the task, and how many attempts have failed.
+RETRY_PREFIX = "floto.retry:"
 #: SWF runs end after a year; no wait needs to be longer.
 _YEAR = 31_536_000
 
@@ -149,8 +150,8 @@ def _positions(key: Key, plan: graph.Plan) -> Iterable[int]:
     position = plan.by_key.get(key)
     if position is not None:
         yield position
-    if key[0] is Kind.TIMER and key[1].startswith(_RETRY_PREFIX):
-        waiting_for = plan.index.get(key[1].removeprefix(_RETRY_PREFIX).rpartition(":")[0])
+    if key[0] is Kind.TIMER and key[1].startswith(RETRY_PREFIX):
+        waiting_for = plan.index.get(key[1].removeprefix(RETRY_PREFIX).rpartition(":")[0])
         if waiting_for is not None:
             yield waiting_for
 
@@ -242,7 +243,7 @@ def next_attempt(item: Item, id_: str, strategy: RetryStrategy | None, state: St
     if delay is None:
         return Exhausted(last.message)
     seconds = _seconds(delay, id_, asked)
-    return _wait(f"{_RETRY_PREFIX}{id_}:{len(failures)}", seconds, state) if seconds else START
+    return _wait(f"{RETRY_PREFIX}{id_}:{len(failures)}", seconds, state) if seconds else START
 
 
 def _trailing_refusals(failures: Sequence[Failure]) -> tuple[Failure, ...]:

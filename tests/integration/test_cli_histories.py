@@ -82,6 +82,28 @@ def test_replay_says_where_they_differ_as_text_and_as_json(tmp_path: Path) -> No
     assert json.loads(done.stdout)["divergence"] is None
 
 
+def test_replay_writes_the_first_that_differs_as_a_small_test(tmp_path: Path) -> None:
+    done = command(tmp_path, "replay", "other.json", "runs", "--shrink", "test_it.py")
+    assert (done.returncode, done.stderr) == (1, "test_it.py: 1 task and 5 events\n")
+    assert len(done.stdout.splitlines()) == 2
+    text = (tmp_path / "test_it.py").read_text()
+    assert "# step 1 (event 4): ScheduleActivityTask 'second': input was None" in text
+    walked = command(
+        tmp_path, "replay", "other.json", "runs/a.json", "--step", "--shrink", "it.py", keys="q\n"
+    )
+    assert "it.py: 1 task and 5 events\n" in walked.stderr
+    assert (tmp_path / "it.py").read_text() == text
+    assert not command(tmp_path, "replay", "spec.json", "runs", "--shrink", "no.py").returncode
+    assert not (tmp_path / "no.py").exists()
+
+
+def test_a_test_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    done = command(tmp_path, "replay", "other.json", "runs", "--shrink", "nowhere/test_it.py")
+    assert done.returncode == 2
+    assert "nowhere/test_it.py: No such file or directory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_what_cannot_be_read_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
     (tmp_path / "runs" / "c.json").write_text("[" * 10**6)
     done = command(tmp_path, "replay", "other.json", "runs", "nowhere.json")

@@ -26,7 +26,7 @@ def masked(text: str) -> list[str]:
 
 def run(line: str, cwd: Path, keys: str) -> str:
     command, *arguments = line.split()
-    start = [sys.executable, "-m", "floto"] if command == "floto" else [sys.executable]
+    start = {"floto": [sys.executable, "-m", "floto"], "python": [sys.executable]}.get(command, [command])
     done = subprocess.run(
         [*start, *arguments],
         cwd=cwd,
@@ -44,7 +44,7 @@ def test_the_document_says_what_happens(tmp_path: Path) -> None:
     for _, text in (block for block in BLOCKS if block[0] == "python"):
         (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text, encoding="utf-8")
     walks = [text for kind, text in BLOCKS if kind == "console"]
-    assert len(walks) == 11
+    assert len(walks) == 13
     for text in walks:
         line, _, expected = text.removeprefix("$ ").partition("\n")
         printed = run(line, tmp_path, "3\nq\n")

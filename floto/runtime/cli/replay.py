@@ -25,6 +25,7 @@ from floto.runtime.cli.saved import (
     read_one,
 )
 from floto.runtime.loading import load_spec
+from floto.testing import shrink
 
 
 @click.command("replay")
@@ -32,7 +33,16 @@ from floto.runtime.loading import load_spec
 @histories_argument
 @json_option
 @click.option("--step", "walks", is_flag=True, help="Walk through the decisions of one history.")
-def replay_command(spec: str, histories: tuple[str, ...], *, as_json: bool, walks: bool) -> int:
+@click.option(
+    "--shrink",
+    "test",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.py",
+    help="Write a test for pytest: the smallest spec and history that differ as the first that does.",
+)
+def replay_command(
+    spec: str, histories: tuple[str, ...], *, as_json: bool, walks: bool, test: Path | None
+) -> int:
     """Decide saved histories again by SPEC, and say where they first differ.
 
     HISTORY is a file, or a directory of them: what boto3 or the AWS CLI answers, or what
@@ -40,7 +50,8 @@ def replay_command(spec: str, histories: tuple[str, ...], *, as_json: bool, walk
     """
     loaded = load_spec(spec)
     if walks:
-        return _walk(loaded, histories)
+        return _walk(loaded, histories, test)
+    tests = [] if test is None else [test]
 
     def read(path: Path, history: History) -> bool:
         done = replay(loaded, history)
@@ -50,12 +61,26 @@ def replay_command(spec: str, histories: tuple[str, ...], *, as_json: bool, walk
             echo_json({"file": str(path), "steps": len(done.steps), "divergence": found, "cut": cut})
         else:
             click.echo(f"{path}: {done.divergence or f'agrees in {len(done.steps)} steps'}")
+        if done.divergence is not None and tests:
+            _shrink(loaded, history, tests.pop())
         return done.divergence is None
 
     return read_each(histories, read)
 
 
-def _walk(spec: DeciderSpec, histories: Sequence[str]) -> int:
+def _shrink(spec: DeciderSpec, history: History, test: Path) -> None:
+    found = shrink(spec, history)
+    try:
+        test.write_text(found.as_pytest(), encoding="utf-8")
+    except OSError as error:
+        msg = f"{test}: {error.strerror or error}"
+        raise click.UsageError(msg) from None
+    counts = ((len(found.spec.all_tasks), "task"), (len(found.history), "event"))
+    told = " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)
+    click.echo(f"{test}: {told}", err=True)
+
+
+def _walk(spec: DeciderSpec, histories: Sequence[str], test: Path | None) -> int:
     if len(histories) != 1:
         msg = "--step walks through one history at a time"
         raise click.UsageError(msg)
@@ -63,6 +88,8 @@ def _walk(spec: DeciderSpec, histories: Sequence[str]) -> int:
     if done.steps:
         _show_steps(done)
     click.echo(str(done.divergence or "the history agrees with the spec"))
+    if done.divergence is not None and test is not None:
+        _shrink(spec, done.history, test)
     return DONE if done.divergence is None else FAILED
 
 

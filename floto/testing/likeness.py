@@ -1,0 +1,113 @@
+"""When two divergences are the same, and a history made to agree in everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import evolve, fields_dict
+
+from floto.core import payload
+from floto.core.decisions import Decision
+from floto.core.difference import DECISION, FILLED_IN, ORDER, Difference, identity, name_of
+from floto.core.errors import PayloadError
+from floto.core.events import Event
+from floto.core.history import History
+from floto.core.recorded import Recorded
+from floto.core.replay import Divergence, Replay, replay
+from floto.core.specs import CODEC, DeciderSpec
+from floto.core.tasks import TaskCodec
+
+Predicate = Callable[[DeciderSpec, History], bool]
+_MISSING = object()
+
+
+def diverges(spec: DeciderSpec, history: History, codec: TaskCodec = CODEC) -> bool:
+    """Whether a spec decides anything but what the history recorded."""
+    return replay(spec, history, codec).divergence is not None
+
+
+def diverges_like(replayed: Replay, codec: TaskCodec) -> Predicate:
+    """Whether a pair shows the divergence of a replay: the same decisions, field and values, at any step."""
+    wanted = _likeness(replayed)
+
+    def is_alike(spec: DeciderSpec, history: History) -> bool:
+        return _likeness(replay(spec, history, codec)) == wanted
+
+    return is_alike
+
+
+def _likeness(replayed: Replay) -> tuple[Any, ...]:
+    """What stays the same of a divergence while spec and history get smaller."""
+    divergence = replayed.divergence
+    if divergence is None:
+        return ()
+    found = divergence.difference
+    if found.field in (DECISION, ORDER):
+        earlier = {
+            identity(each.decision)
+            for step in replayed.steps[: divergence.step - 1]
+            for each in step.recorded
+        }
+        # A second attempt is another thing than a first.
+        sides = (found.recorded, found.decided)
+        return found.field, *(each and (name_of(each), identity(each) in earlier) for each in sides)
+    apart = _apart(found.recorded, found.decided)
+    return found.field, found.what, (found.recorded, found.decided) if apart is None else apart
+
+
+def _apart(recorded: Any, decided: Any) -> Mapping[str, tuple[Any, Any]] | None:
+    """Where two JSON objects differ, by key; None where they are no such texts."""
+    old, new = _object(recorded), _object(decided)
+    if old is None or new is None:
+        return None
+    pairs = {key: (old.get(key, _MISSING), new.get(key, _MISSING)) for key in old | new}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _object(text: Any) -> dict[str, Any] | None:
+    if text is None:
+        return {}
+    try:
+        value = payload.loads(text) if isinstance(text, str) else None
+    except PayloadError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def agreeing(spec: DeciderSpec, history: History, divergence: Divergence | None, codec: TaskCodec) -> History:
+    """A history as the spec would have had it recorded, but for the field in which the two diverge.
+
+    Whoever takes out a task changes the inputs of those that required it.
+    """
+    events = list(history.events)
+    kept = None if divergence is None else divergence.difference
+    for step in replay(spec, history, codec).steps:
+        decided = {identity(decision): decision for decision in step.decided}
+        for each in step.recorded:
+            now = decided.get(identity(each.decision))
+            if now is not None:
+                place = each.event_id - 1
+                events[place] = _agreeing(events[place], each, now, kept)
+    return History(events, history.execution)
+
+
+def _agreeing(event: Event, each: Recorded, now: Decision, kept: Difference | None) -> Event:
+    changes: dict[str, Any] = {}
+    for name in each.known:
+        was, is_ = getattr(each.decision, name), getattr(now, name)
+        if was == is_ or (is_ is None and name in FILLED_IN) or name not in fields_dict(type(event.data)):
+            continue
+        is_kept = kept is not None and (kept.field, kept.what) == (name, name_of(now))
+        changes[name] = _merged(was, is_, kept) if kept is not None and is_kept else is_
+    return Event(event.id, event.at, evolve(event.data, **changes)) if changes else event
+
+
+def _merged(was: Any, is_: Any, kept: Difference) -> Any:
+    """What was recorded, agreeing in all keys but those in which it is to differ."""
+    apart, old, new = _apart(kept.recorded, kept.decided), _object(was), _object(is_)
+    if apart is None or old is None or new is None:
+        return was
+    rest = {key: value for key, value in new.items() if key not in apart}
+    merged = rest | {key: old[key] for key in apart if key in old}
+    return payload.encode(merged, kept.field) if merged else None

@@ -1,0 +1,129 @@
+"""Events taken out of a history, such that what is left can have happened."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+from attrs import evolve, fields, frozen
+
+from floto.core.events import Event
+from floto.core.fold import trace
+from floto.core.history import History
+from floto.core.progress import RETRY_PREFIX
+from floto.core.questions import Outcome, Question, questions
+from floto.core.state import EMPTY, Key, Kind
+
+#: What event ids are called that are those of another run.
+_ELSEWHERE = frozenset({"parent_initiated_event_id", "external_initiated_event_id"})
+#: The field in which an event that a decision left names the answer.
+_ANSWERED = "decision_task_completed_event_id"
+#: Fields by which an event names what it is about, where it may have come too late to change it.
+_NAMED_BY: Mapping[str, Kind] = {"activity_id": Kind.ACTIVITY, "timer_id": Kind.TIMER}
+
+
+@frozen
+class Gone:
+    """What is taken out: tasks by their ids, and the keys of their items."""
+
+    ids: frozenset[str]
+    keys: frozenset[Key]
+
+    def has(self, key: Key) -> bool:
+        """Whether an item is one of them, or a timer that waits for a retry of one."""
+        kind, name = key
+        waits = kind is Kind.TIMER and name.startswith(RETRY_PREFIX)
+        return key in self.keys or (waits and name.removeprefix(RETRY_PREFIX).rpartition(":")[0] in self.ids)
+
+
+@cache
+def _references(cls: Any) -> tuple[str, ...]:
+    """The fields of an event that are ids of earlier events of its run."""
+    names = (field.name for field in fields(cls))
+    return tuple(name for name in names if name.endswith("_event_id") and name not in _ELSEWHERE)
+
+
+def without(history: History, gone: Collection[int]) -> History:
+    """A history without these events, and without those that refer to them; counted anew."""
+    # A reference to nothing is 0, or is left out.
+    ids: dict[int | None, int | None] = {0: 0, None: None}
+    kept: list[Event] = []
+    for event in history:
+        old = {name: getattr(event.data, name) for name in _references(event.data.__class__)}
+        if event.id in gone or any(reference not in ids for reference in old.values()):
+            continue
+        new = {name: ids[reference] for name, reference in old.items()}
+        kept.append(Event(len(kept) + 1, event.at, event.data if new == old else evolve(event.data, **new)))
+        ids[event.id] = len(kept)
+    return History(kept, history.execution)
+
+
+def until(history: History, end: int) -> History:
+    """The first events of a history."""
+    return History(history.events[:end], history.execution)
+
+
+def about(history: History, gone: Gone) -> set[int]:
+    """The ids of all events that are about what is taken out."""
+    found = {
+        event.id
+        for event, touched in zip(history, _touched(history), strict=True)
+        if any(map(gone.has, (*touched, *_named(event))))
+    }
+    children = {getattr(history.events[id_ - 1].data, "workflow_id", None) for id_ in found} - {None}
+    asked = {(Kind.EXTERNAL_CANCEL, workflow_id) for workflow_id in children}
+    stops = zip(history, _touched(history), strict=True) if asked else ()
+    return found | {event.id for event, touched in stops if asked & touched}
+
+
+def _touched(history: History) -> Iterator[frozenset[Key]]:
+    """Which items each event moved."""
+    state = evolve(EMPTY, execution=history.execution)
+    for event in history:
+        state, touched = trace((event,), state)
+        yield touched
+
+
+def _named(event: Event) -> Iterator[Key]:
+    for name, kind in _NAMED_BY.items():
+        id_ = getattr(event.data, name, None)
+        if id_ is not None:
+            yield kind, id_
+
+
+def of_question(question: Question) -> set[int]:
+    """The ids of a decision task's own events."""
+    return {question.scheduled, question.started, question.ended} - {0}
+
+
+def end_of(question: Question) -> int:
+    """Where a history ends that ends with the answer to this question."""
+    return max([question.ended, *(each.event_id for each in question.left)])
+
+
+def settled(history: History) -> History:
+    """A quiet history, in which what was decided with nothing new was decided with what was before it."""
+    history = quiet(history)
+    asked = [each for each in questions(history.events) if each.outcome is Outcome.ANSWERED]
+    earlier: dict[int, int] = {}
+    gone: set[int] = set()
+    for before, question in pairwise(asked):
+        own = of_question(question)
+        if not set(range(end_of(before) + 1, question.ended)) - own:
+            earlier[question.ended] = earlier.get(before.ended, before.ended)
+            gone |= own
+    moved = [
+        Event(event.id, event.at, evolve(event.data, **{_ANSWERED: earlier[getattr(event.data, _ANSWERED)]}))
+        if getattr(event.data, _ANSWERED, 0) in earlier
+        else event
+        for event in history
+    ]
+    return without(History(moved, history.execution), gone) if gone else history
+
+
+def quiet(history: History) -> History:
+    """A history without the decision tasks for which nothing was decided, but for the last."""
+    idle = [each for each in questions(history.events)[:-1] if not each.left]
+    return without(history, {id_ for each in idle for id_ in of_question(each)})

@@ -1,0 +1,256 @@
+"""A counterexample is small, shows what it was made from, and runs as it stands."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from hypothesis import Phase, assume, given, settings
+from hypothesis import strategies as st
+
+from floto import (
+    CODEC,
+    ActivityTask,
+    DeciderSpec,
+    History,
+    HistoryError,
+    InstantRetry,
+    SpecError,
+    Task,
+    Timer,
+    fold,
+    replay,
+)
+from floto.core.events import ActivityTaskScheduled, TimerFired
+from floto.testing import Counterexample, NothingToShrink, diverges, shrink
+from floto.testing.likeness import diverges_like
+from floto.testing.surgery import Gone, about, without
+from tests.property.edits import EDITS
+from tests.property.history_law import check_history
+from tests.property.simulator import Plot, simulate
+from tests.property.strategies import SETTINGS, specs, specs_of_all_kinds
+from tests.property.test_compare import eventful
+
+ROOT = Path(__file__).parents[2]
+
+
+def edited(spec: DeciderSpec, name: str, number: int) -> DeciderSpec:
+    new = EDITS[name](spec, random.Random(number))
+    assume(new is not None)
+    assert new is not None
+    return new
+
+
+names = st.sampled_from(sorted(EDITS))
+
+
+@SETTINGS
+@given(specs() | specs_of_all_kinds(), eventful, names, st.integers())
+def test_what_is_left_is_small_and_shows_the_same(
+    spec: DeciderSpec, plot: Plot, name: str, number: int
+) -> None:
+    """The same decisions and field differ, in a history that SWF could have written, and none can go."""
+    new, history = edited(spec, name, number), simulate(spec, plot).main
+    before = replay(new, history)
+    assume(before.divergence is not None)
+    assert before.divergence is not None
+    found = shrink(new, history)
+    assert found == shrink(new, history)
+    assert found.divergence is not None
+    assert found.divergence.difference.what == before.divergence.difference.what
+    assert found.divergence.field == before.divergence.field
+    assert found.is_smallest
+    assert len(found.spec.all_tasks) <= len(new.all_tasks)
+    assert len(found.history) <= len(history)
+    check_history(found.history.to_swf())
+    assert fold(found.history).last_event_id == len(found.history)
+    assert len(replay(found.spec, found.history).steps) == found.divergence.step
+    shows = diverges_like(before, CODEC)
+    for task in found.spec.all_tasks:
+        with contextlib.suppress(SpecError):
+            assert not shows(*pair_without(found, task))
+
+
+def pair_without(found: Counterexample, task: Task) -> tuple[DeciderSpec, History]:
+    """A task taken out, with its events."""
+    rest = [
+        [evolve(each, requires=[id_ for id_ in each.requires if id_ != task.id_]) for each in tasks]
+        for tasks in (
+            [each for each in getattr(found.spec, name) if each is not task]
+            for name in ("activity_tasks", "on_failure", "on_cancel")
+        )
+    ]
+    spec = evolve(found.spec, activity_tasks=rest[0], on_failure=rest[1], on_cancel=rest[2])
+    gone = Gone(frozenset({task.id_}), frozenset({task.key}))
+    return spec, without(found.history, about(found.history, gone))
+
+
+def test_most_counterexamples_are_tiny() -> None:
+    """Of random runs of seven tasks, some 40 events each, with one edit."""
+    sizes: list[tuple[int, int]] = []
+
+    @settings(SETTINGS, max_examples=60, derandomize=True, phases=(Phase.generate,))
+    @given(specs_of_all_kinds(), eventful, names, st.integers())
+    def measure(spec: DeciderSpec, plot: Plot, name: str, number: int) -> None:
+        new, history = edited(spec, name, number), simulate(spec, plot).main
+        assume(diverges(new, history))
+        found = shrink(new, history)
+        sizes.append((len(found.spec.all_tasks), len(found.history)))
+
+    measure()
+    tasks, events = zip(*sizes, strict=True)
+    assert len(sizes) >= 40
+    assert (statistics.median(tasks), statistics.median(events)) == (1, 5)
+    assert max(tasks) <= 4
+    assert max(events) <= 20
+
+
+def run_pytest(cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=cwd,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def test_the_printed_files_fail_with_the_divergence(tmp_path: Path) -> None:
+    """Some twenty of them, in an empty directory; a formatter finds nothing to change."""
+    found: list[Counterexample] = []
+
+    @settings(SETTINGS, max_examples=25, derandomize=True, phases=(Phase.generate,))
+    @given(specs_of_all_kinds(), eventful, names, st.integers())
+    def write(spec: DeciderSpec, plot: Plot, name: str, number: int) -> None:
+        new, history = edited(spec, name, number), simulate(spec, plot).main
+        assume(diverges(new, history))
+        found.append(shrink(new, history))
+        path = tmp_path / f"test_{len(found)}.py"
+        path.write_text(found[-1].as_pytest(), encoding="utf-8")
+
+    write()
+    done = run_pytest(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"{len(found)} failed in " in done.stdout
+    for each in found:
+        assert f"AssertionError: {each.divergence}" in done.stdout
+    formatted = subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "--isolated", "--check", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert formatted.returncode == 0, formatted.stdout
+
+
+FIRST = ActivityTask(id_="a", name="work", version="v1")
+SPEC = DeciderSpec(
+    activity_task_list="work",
+    activity_tasks=[
+        FIRST,
+        Timer(id_="t", delay_in_seconds=3, requires=["a"]),
+        ActivityTask(id_="b", name="work", version="v1", requires=["a", "t"], retry_strategy=InstantRetry(2)),
+    ],
+)
+HISTORY = simulate(SPEC).main
+
+
+def with_second(**changes: object) -> DeciderSpec:
+    tasks = SPEC.activity_tasks
+    changed: Task = evolve(tasks[1], **changes)  # type: ignore[misc]
+    return evolve(SPEC, activity_tasks=[tasks[0], changed, tasks[2]])
+
+
+def test_what_else_was_recorded_agrees_with_what_is_left() -> None:
+    """The input had the results of tasks that are gone; only the field that differs still does."""
+    third = evolve(SPEC.activity_tasks[2], version="v2", input={"n": 1}, heartbeat_timeout=9)  # type: ignore[misc]
+    found = shrink(evolve(SPEC, activity_tasks=[*SPEC.activity_tasks[:2], third]), HISTORY)
+    scheduled = found.history.events[-1].data
+    assert isinstance(scheduled, ActivityTaskScheduled)
+    assert (scheduled.activity_id, scheduled.activity_type.version, scheduled.input) == ("b", "v1", None)
+    assert (len(found.spec.activity_tasks), len(found.history)) == (1, 5)
+    assert not found.spec.activity_tasks[0].requires
+
+
+def test_decisions_move_to_where_they_would_be_decided_now() -> None:
+    """Something else has to keep the run open when a task is missed; both are decided at once."""
+    beside = evolve(FIRST, id_="beside")
+    # A worker takes ``beside`` and goes on with others.
+    plot = Plot(
+        script=(3, 2, 5, 7, 1, 0, 7, 4, 3, 3, 7, 7, 6, 2, 3, 2, 6, 0, 1, 2, 0, 4, 0, 4, 7, 6, 6, 6, 7, 2)
+    )
+    history = simulate(evolve(SPEC, activity_tasks=[beside, *SPEC.activity_tasks]), plot).main
+    found = shrink(evolve(SPEC, activity_tasks=[beside, *SPEC.activity_tasks[:2]]), history)
+    assert str(found.divergence) == (
+        "step 1 (event 4): ScheduleActivityTask 'b' was decided and would not be now"
+    )
+    assert ([task.id_ for task in found.spec.activity_tasks], len(found.history)) == (["beside"], 6)
+
+
+def test_the_printed_file_passes_when_the_edit_is_taken_back(tmp_path: Path) -> None:
+    text = shrink(with_second(delay_in_seconds=77), HISTORY).as_pytest()
+    assert 'activity_tasks=[Timer(id_="t", delay_in_seconds=77)]' in text
+    path = tmp_path / "test_it.py"
+    path.write_text(text)
+    assert run_pytest(tmp_path).returncode == 1
+    path.write_text(text.replace("delay_in_seconds=77", "delay_in_seconds=3"))
+    done = run_pytest(tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_agrees_cannot_be_shrunk() -> None:
+    with pytest.raises(NothingToShrink, match="the history agrees with the spec in 4 steps"):
+        shrink(SPEC, HISTORY)
+    with pytest.raises(NothingToShrink, match="the predicate does not hold"):
+        shrink(SPEC, HISTORY, diverges)
+
+
+def test_a_predicate_says_what_is_looked_for() -> None:
+    """Everything may go but what it asks for; the errors of impossible pairs mean no."""
+
+    def has_fired(spec: DeciderSpec, history: History) -> bool:
+        if not spec.activity_tasks:
+            raise SpecError(("there must be a task",))
+        if len(history) < 5:
+            raise HistoryError(None, "there must be events")
+        return any(isinstance(event.data, TimerFired) for event in history)
+
+    found = shrink(SPEC, HISTORY, has_fired)
+    assert len(found.spec.activity_tasks) == 1
+    # The start, a timer that fires, and the decision tasks before and behind it.
+    assert len(found.history) == 9
+    assert has_fired(found.spec, found.history)
+
+
+def test_other_errors_of_a_predicate_are_passed_on() -> None:
+    asked: list[int] = []
+
+    def broken(spec: DeciderSpec, history: History) -> bool:
+        asked.append(len(history) + len(spec.activity_tasks))
+        return len(asked) == 1 or 1 // 0 == 1
+
+    with pytest.raises(ZeroDivisionError):
+        shrink(SPEC, HISTORY, broken)
+
+
+@pytest.mark.parametrize("budget", [0, 1, 7])
+def test_a_budget_is_kept(budget: int) -> None:
+    asked: list[DeciderSpec] = []
+
+    def holds(spec: DeciderSpec, history: History) -> bool:
+        asked.append(spec)
+        return diverges(spec, history)
+
+    found = shrink(with_second(delay_in_seconds=77), HISTORY, holds, budget=budget)
+    # One more, for the pair that was given.
+    assert len(asked) == budget + 1
+    assert not found.is_smallest
+    assert found.divergence is not None
