@@ -34,7 +34,7 @@ FOLD, PROGRESS, DECIDE = "floto/core/fold.py", "floto/core/progress.py", "floto/
 STARTING, CLOSING = "floto/core/starting.py", "floto/core/closing.py"
 IN_FLIGHT = "    if item.is_open:\n        return Rest.IN_FLIGHT\n"
 DECIDED = "            decision = _decision(task, position, step, progress, given)\n"
-WAITED = 'return _wait(f"{_RETRY_PREFIX}{id_}:{len(failures)}", seconds, state) if seconds else START'
+WAITED = 'return _wait(f"{RETRY_PREFIX}{id_}:{len(failures)}", seconds, state) if seconds else START'
 
 BUGS: dict[str, tuple[Change, ...]] = {
     "schedule before a require completed": (
