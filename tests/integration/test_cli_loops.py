@@ -133,7 +133,8 @@ def prepare_daemon(shell: Shell) -> None:
         [sys.executable, "more.py"], cwd=shell.cwd, env=shell.environment, capture_output=True, check=True
     )
     (shell.cwd / "signal.json").write_bytes(written.stdout)
-    shell.here("register", "domain", "floto")
+    # The types too: a worker that begins registers them, but a signal may come before it has.
+    shell.here("register", "spec", "flow.py:spec")
     shell.here("register", "workflow", "floto_daemon_type", "v1", "--task-list", "floto_daemon")
     shell.here("start", "--type", "floto_daemon_type", "v1", "--workflow-id", "floto_daemon")
 
