@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import floto
@@ -81,6 +81,7 @@ SAVED = json.dumps({"execution": {"workflowId": "w", "runId": "r"}, "events": IS
 
 @SETTINGS
 @given(end=st.integers(0, len(SAVED.encode()) - 3), packed=st.booleans())
+@example(end=7, packed=True)  # one byte of gzip
 def test_cut_off_anywhere_it_is_read_as_far_as_decisions_are_whole(
     tmp_path_factory: pytest.TempPathFactory, end: int, *, packed: bool
 ) -> None:

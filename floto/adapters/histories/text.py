@@ -13,7 +13,8 @@ from floto.core.errors import HistoryError
 PIECE = 1 << 18
 #: Bytes that files may hold, unpacked: SWF's longest histories are far below it.
 BYTES_LIMIT = 1 << 28
-_GZIP, _GZIP_WINDOW = b"\x1f\x8b", 31
+#: No text begins with the first byte of gzip, so one byte tells, even where there is no second.
+_GZIP, _GZIP_WINDOW = b"\x1f", 31
 #: The AWS CLI writes UTF-16 where its shell does.
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
