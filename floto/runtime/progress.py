@@ -23,7 +23,7 @@ from floto.core.tasks import Task, expands
 
 _TASKS = (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD, Kind.LAMBDA)
 _RETRYING, _WAITING = "retrying", "waiting"
-_COLOURS = {
+_STYLES = {
     "running": "cyan",
     "queued": "blue",
     _RETRYING: "yellow",
@@ -203,11 +203,16 @@ class LiveTable:
         return line
 
 
+def style_of(state: str) -> str:
+    """How a state is shown on a terminal; what is none of the usual ones is a way to fail."""
+    return _STYLES.get(state, "red")
+
+
 def _cells(row: Row, now: datetime) -> tuple[Text, ...]:
     seconds = row.seconds(now)
     return (
         Text(row.task),
-        Text(row.state, style=_COLOURS.get(row.state, "red")),
+        Text(row.state, style=style_of(row.state)),
         Text(str(row.attempt) if row.attempt else ""),
         Text("" if seconds is None else _clock(seconds)),
         Text(row.problem.partition("\n")[0], style="dim"),

@@ -7,31 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.integration.commands import PATIENCE, Shell, wait_for, write_files
-from tests.integration.test_server import serving
+from tests.integration.commands import PATIENCE, Shell, wait_for
 
 WORKER = ("worker", "--activities", "acts.py", "--identity", "the worker")
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    write_files(tmp_path)
-    return Shell(tmp_path)
-
-
-@pytest.fixture(params=["file", "server"])
-def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
-    write_files(tmp_path)
-    if request.param == "file":
-        yield Shell(tmp_path)
-        return
-    with serving(tmp_path / "swf.db") as server:
-        yield Shell(tmp_path, server.url)
 
 
 def ended(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:

@@ -7,35 +7,16 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import floto
 from floto.core.state import Kind
-from tests.integration.commands import Shell, wait_for, write_files
-from tests.integration.test_server import serving
+from tests.integration.commands import Shell, wait_for
 
 ON_FILE = "sqlite:///floto.db"
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    write_files(tmp_path)
-    return Shell(tmp_path)
-
-
-@pytest.fixture(params=["file", "server"])
-def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
-    write_files(tmp_path)
-    if request.param == "file":
-        yield Shell(tmp_path)
-        return
-    with serving(tmp_path / "swf.db") as server:
-        yield Shell(tmp_path, server.url)
 
 
 def started(shell: Shell, workflow_id: str, *more: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
@@ -10,16 +10,8 @@ from rich.text import Text
 
 from floto.runtime.pictures.dot import describe
 from floto.runtime.pictures.graph import Graph, Node
+from floto.runtime.progress import style_of
 
-#: The colours of ``floto run``.
-_STYLES: Mapping[str | None, str] = {
-    None: "",
-    "waiting": "dim",
-    "queued": "blue",
-    "running": "cyan",
-    "retrying": "yellow",
-    "completed": "green",
-}
 #: Names of so many tasks are told where one waits for more.
 _MOST_NAMES = 6
 
@@ -34,16 +26,16 @@ def show(graph: Graph, console: Console) -> None:
         before.setdefault(arrow.end, []).append(graph.nodes[arrow.start].id)
     for number, node in enumerate(graph.nodes):
         names = ", ".join(_few(before.get(number, [])))
-        table.add_row(_indented(node), Text(describe(node), style=_style(node)), Text(names, style="dim"))
+        table.add_row(
+            _indented(node),
+            Text(describe(node), style=style_of(node.state) if node.state else ""),
+            Text(names, style="dim"),
+        )
     console.print(table)
 
 
 def _indented(node: Node) -> Text:
     return Text(f"  {node.id}" if node.parent else node.id)
-
-
-def _style(node: Node) -> str:
-    return _STYLES.get(node.state, "red")
 
 
 def _few(names: list[str]) -> Iterator[str]:
