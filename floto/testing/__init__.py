@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from floto.testing.attempts import NoSuchTimeout
 from floto.testing.choices import Choices, Taken
 from floto.testing.counterexample import Counterexample
+from floto.testing.endings import ActivitiesError
 from floto.testing.faults import NONE, Faults
 from floto.testing.likeness import diverges
 from floto.testing.outcomes import Ending, How, Outcome, fails, returns, takes, times_out
 from floto.testing.shrinking import NothingToShrink, shrink
 from floto.testing.simulation import AttemptKey, Failure, Simulation, Step
-from floto.testing.simulator import Move, Simulator, simulate
-from floto.testing.work import ActivitiesError
+from floto.testing.simulator import Simulator, simulate
+from floto.testing.stage import Move
+from floto.testing.timeouts import NoSuchTimeout
 
 __all__ = [
     "NONE",

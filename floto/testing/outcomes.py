@@ -42,6 +42,8 @@ class Ending:
     #: Which time-out; None for the one that comes first.
     timeout_type: str | None = None
     seconds: float = 0
+    #: It times out because heartbeats got lost, and is answered all the same, too late.
+    is_late: bool = False
 
 
 @frozen(repr=False)

@@ -131,9 +131,9 @@ class Engine:
     def poll_activity(
         self, domain: str, task_list: str, identity: str, now: datetime, chosen: Ready | None = None
     ) -> ActivityTask | None:
-        """PollForActivityTask, answered at once; ``chosen`` is the task that somebody is to get, if it is there.
+        """PollForActivityTask, answered at once.
 
-        SWF promises no order, so whoever plays a world that is not in order may choose.
+        ``chosen`` is the task to hand out, if it is there: SWF promises no order, so tests may choose one.
         """
 
         def start(event_id: int) -> c.StartActivityTask:

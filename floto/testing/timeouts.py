@@ -1,18 +1,15 @@
-"""The attempts at activities: who takes each, for how long, and what comes of it."""
+"""The ways in which an activity may time out, and what workers do that brings each about."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
 from attrs import define
 
 from floto.core.errors import FlotoError
-from floto.core.events import ActivityTaskScheduled, Event
-from floto.core.shapes import WorkflowExecution
-from floto.testing.outcomes import Ending
-from floto.testing.simulation import AttemptKey
+from floto.core.events import ActivityTaskScheduled
+from floto.testing.outcomes import Ending, How
 
 
 @define
@@ -30,51 +27,18 @@ class NoSuchTimeout(FlotoError):
         return f"task {self.task_id!r} cannot time out {what} (it can {ways}); set its time-outs accordingly"
 
 
-#: A moment that does not come.
-NEVER = datetime.max.replace(tzinfo=UTC)
-
-
 class Manner(Enum):
     """What the workers do about an attempt."""
 
     ANSWER = auto()
+    #: One takes it, its heartbeats get lost, and it answers when that was noticed.
+    ANSWER_LATE = auto()
     #: Nobody takes it.
     STAY_AWAY = auto()
     #: One takes it, sends heartbeats, and never answers.
     HANG = auto()
     #: One takes it, and is never heard of again.
     DIE = auto()
-
-
-@define(eq=False)
-class Attempt:
-    """One attempt at an activity, from when it was scheduled."""
-
-    key: AttemptKey
-    execution: WorkflowExecution
-    event: Event
-    #: How it ends; None where a function that is still to be called decides that.
-    ending: Ending | None
-    manner: Manner
-    #: Its worker sends heartbeats that get lost, and answers too late.
-    is_late: bool = False
-    token: str = ""
-    #: When its worker answers.
-    ends_at: datetime | None = None
-    #: When its worker must have sent a heartbeat.
-    beats_by: datetime = NEVER
-
-    @property
-    def scheduled(self) -> ActivityTaskScheduled:
-        """How it was scheduled."""
-        data: ActivityTaskScheduled = self.event.data
-        return data
-
-    def beat(self, now: datetime) -> None:
-        """Note when the next heartbeat must be sent, after one just now."""
-        span = seconds(self.scheduled.heartbeat_timeout)
-        if span is not None and self.manner in (Manner.ANSWER, Manner.HANG):
-            self.beats_by = now + timedelta(seconds=span)
 
 
 def seconds(text: str | None) -> int | None:
@@ -120,16 +84,16 @@ def _span(way: tuple[str, tuple[float, Manner]]) -> float:
 
 def manner_of(ending: Ending, data: ActivityTaskScheduled) -> Manner:
     """What the workers do so that an attempt ends so; raises ``NoSuchTimeout`` where nothing does."""
-    if ending.how is not ending.how.TIMES_OUT:
+    if ending.how is not How.TIMES_OUT:
         return Manner.ANSWER
     possible = ways(data)
     wanted = ending.timeout_type or next(iter(possible), None)
     if wanted not in possible:
         raise NoSuchTimeout(data.activity_id, ending.timeout_type, tuple(possible))
-    return possible[wanted]
+    return Manner.ANSWER_LATE if ending.is_late else possible[wanted]
 
 
-def heard_of(possible: Mapping[str, Manner]) -> str | None:
+def noticed_by(possible: Mapping[str, Manner]) -> str | None:
     """By which time-out it is noticed that a worker has died with a task, if by any."""
-    taken = [name for name, manner in possible.items() if manner is not Manner.STAY_AWAY]
-    return next(iter(taken), None)
+    taken = (name for name, manner in possible.items() if manner is not Manner.STAY_AWAY)
+    return next(taken, None)
