@@ -15,7 +15,7 @@ from rich.progress import track
 from floto.core.decisions import DECISION_TYPES
 from floto.core.difference import Difference
 from floto.core.errors import HistoryError
-from floto.core.history import History
+from floto.core.history import History, Saved
 from floto.core.replay import Divergence
 from floto.core.wire import decision_to_swf, write
 from floto.runtime.cli.codes import DONE, FAILED, USAGE
@@ -50,9 +50,14 @@ def read_each(names: Sequence[str], read: Callable[[Path, History], bool], *, qu
 
 def read_one(name: str) -> History:
     """One saved history. Raises ``HistoryError``."""
-    history = History.load(name)
-    warn_if_cut(history)
-    return history
+    return read_saved(name).history
+
+
+def read_saved(name: str) -> Saved:
+    """One saved history, and what the file says beside it. Raises ``HistoryError``."""
+    saved = History.files.load_saved(name)
+    warn_if_cut(saved.history)
+    return saved
 
 
 def warn_if_cut(history: History) -> None:
