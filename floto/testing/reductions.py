@@ -19,6 +19,7 @@ from floto.core.questions import Outcome, questions
 from floto.core.specs import DeciderSpec
 from floto.core.state import Item
 from floto.core.tasks import Task, TaskCodec
+from floto.testing.search import Reduction
 from floto.testing.surgery import Gone, about, end_of, of_question, quiet, settled, until, without
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,14 +34,6 @@ class Pair:
     spec: DeciderSpec
     history: History
     codec: TaskCodec
-
-
-@frozen
-class Reduction:
-    """What can go of a pair, and, tried in this order, the pairs without a few of it."""
-
-    parts: Callable[[Pair], Sequence[Any]]
-    without: Callable[[Pair, Sequence[Any]], Iterator[Pair]]
 
 
 def _told(pair: Pair, history: History) -> Iterator[Pair]:
@@ -258,7 +251,7 @@ def size(pair: Pair) -> tuple[int, ...]:
 
 
 #: What takes most away comes first.
-REDUCTIONS = (
+REDUCTIONS: tuple[Reduction[Pair], ...] = (
     Reduction(_answers, _until),
     Reduction(_task_ids, _without_tasks),
     Reduction(_generated, _without_generated),
