@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         _SPECS,
         type="linelist",
         default=[],
-        help="The specs of workflow types, a line each: NAME:VERSION = FILE.py:name, module:name or FILE.json",
+        help="The specs of workflow types, by lines: NAME:VERSION = FILE.py:name, module:name or FILE.json",
     )
 
 
