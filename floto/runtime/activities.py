@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from floto.core import ports
+from floto.core.calling import caller
 from floto.core.errors import FlotoError, ServiceError, UnknownResource
 from floto.core.shapes import ActivityType, WorkflowExecution
 from floto.runtime.resilient import final
@@ -120,24 +121,12 @@ def _same_definition(old: Callable[..., Any], new: Callable[..., Any]) -> bool:
 
 
 def _caller(activity_type: ActivityType, function: Callable[..., Any]) -> Callable[[Any], Any]:
-    signature = inspect.signature(function)
-    if "context" in signature.parameters and _binds(signature, context=None):
-        return lambda context: function(context=context)
-    if _binds(signature):
-        return lambda _context: function()
-    if _binds(signature, None):
-        return function
-    name = getattr(function, "__name__", repr(function))
-    msg = f"{_name(activity_type)}: an activity takes 'context' or nothing, but this is {name}{signature}"
-    raise ActivityError(msg)
-
-
-def _binds(signature: inspect.Signature, *args: Any, **kwargs: Any) -> bool:
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError:
-        return False
-    return True
+    call = caller(function)
+    if call is None:
+        name = f"{getattr(function, '__name__', repr(function))}{inspect.signature(function)}"
+        msg = f"{_name(activity_type)}: an activity takes 'context' or nothing, but this is {name}"
+        raise ActivityError(msg)
+    return call
 
 
 #: Where ``@floto.activity`` and ``@floto.generator`` register, and workers look by default.

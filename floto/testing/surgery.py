@@ -39,7 +39,7 @@ class Gone:
 
 
 @cache
-def _references(cls: Any) -> tuple[str, ...]:
+def references(cls: Any) -> tuple[str, ...]:
     """The fields of an event that are ids of earlier events of its run."""
     names = (field.name for field in fields(cls))
     return tuple(name for name in names if name.endswith("_event_id") and name not in _ELSEWHERE)
@@ -51,7 +51,7 @@ def without(history: History, gone: Collection[int]) -> History:
     ids: dict[int | None, int | None] = {0: 0, None: None}
     kept: list[Event] = []
     for event in history:
-        old = {name: getattr(event.data, name) for name in _references(event.data.__class__)}
+        old = {name: getattr(event.data, name) for name in references(event.data.__class__)}
         if event.id in gone or any(reference not in ids for reference in old.values()):
             continue
         new = {name: ids[reference] for name, reference in old.items()}

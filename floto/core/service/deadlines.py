@@ -14,7 +14,7 @@ from floto.core.service.turn import opening
 from floto.core.state import Item, Kind, State, Status
 
 #: No run of SWF outlives a year, whatever its time-out says; NONE is read as a year too.
-_LONGEST_RUN = timedelta(seconds=31_536_000)
+LONGEST_RUN = timedelta(seconds=31_536_000)
 
 
 @frozen
@@ -28,6 +28,9 @@ class Due:
 
 RUN_RANK, DECISION_RANK, ITEM_RANK = range(3)
 
+#: The event whose deadline is the end of its run.
+RUN_EVENT = 1
+
 FIRE = "FIRE"
 
 
@@ -36,7 +39,7 @@ def of_run(state: State) -> Due | None:
     if state.started is None:
         return None
     lasts = _duration(state.started.data.execution_start_to_close_timeout)
-    span = _LONGEST_RUN if lasts is None else min(lasts, _LONGEST_RUN)
+    span = LONGEST_RUN if lasts is None else min(lasts, LONGEST_RUN)
     return Due(state.started.at + span, RUN_RANK, "START_TO_CLOSE")
 
 

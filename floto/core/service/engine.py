@@ -128,13 +128,19 @@ class Engine:
             previous_started_event_id=run.state.decision_tasks.previous_started,
         )
 
-    def poll_activity(self, domain: str, task_list: str, identity: str, now: datetime) -> ActivityTask | None:
-        """PollForActivityTask, answered at once."""
+    def poll_activity(
+        self, domain: str, task_list: str, identity: str, now: datetime, chosen: Ready | None = None
+    ) -> ActivityTask | None:
+        """PollForActivityTask, answered at once.
+
+        ``chosen`` is the task to hand out, if it is there: SWF promises no order, so tests may choose one.
+        """
 
         def start(event_id: int) -> c.StartActivityTask:
             return c.StartActivityTask(scheduled_event_id=event_id, identity=identity)
 
-        taken = self._take(Place(domain, TaskKind.ACTIVITY, task_list), start, now)
+        place = Place(domain, TaskKind.ACTIVITY, task_list)
+        taken = self._hand_out(chosen, place.kind, start, now) if chosen else self._take(place, start, now)
         if taken is None:
             return None
         run, token = taken

@@ -222,12 +222,17 @@ class MemoryStore:
         queue = self._queues.get(place)
         while queue:
             _, _, run_id, event_id = queue[0]
-            entry = self._entries.get(run_id)
-            task = None if entry is None else entry.tasks.get(event_id)
-            if task is not None and not task.started:
-                return Ready(run_id, event_id)
+            ready = Ready(run_id, event_id)
+            if self.is_waiting(ready):
+                return ready
             heapq.heappop(queue)
         return None
+
+    def is_waiting(self, ready: Ready) -> bool:
+        """Whether this task waits for a poll."""
+        entry = self._entries.get(ready.run_id)
+        task = None if entry is None else entry.tasks.get(ready.event_id)
+        return task is not None and not task.started
 
     def count_tasks(self, place: Place) -> int:
         """How many tasks wait to be handed out."""
@@ -239,6 +244,15 @@ class MemoryStore:
 
     def take_over(self, ready: Ready, kind: TaskKind) -> None:
         """Nobody who holds a task of a store in memory can die without it."""
+
+    def deadlines(self) -> list[Deadline]:
+        """Every deadline of all runs, the earliest first."""
+        rows = [
+            (due.at, due.rank, entry.record.number, event_id, run_id)
+            for run_id, entry in self._entries.items()
+            for event_id, due in entry.dues.items()
+        ]
+        return [Deadline(at, run_id, event_id) for at, _, _, event_id, run_id in sorted(rows)]
 
     def next_deadline(self) -> Deadline | None:
         """The earliest deadline of all runs."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from floto.core.decisions import Decision
+from floto.core.events import Event
 from floto.core.history import History
 from floto.core.ports import ActivityTask, DecisionTask, ExecutionInfo, StartRequest
 from floto.core.service import commands as c
@@ -15,10 +16,11 @@ from floto.core.service.changes import Task
 from floto.core.service.defaults import ActivityDefaults, WorkflowDefaults, usual_activity, usual_workflow
 from floto.core.service.engine import Engine, never, start_command
 from floto.core.service.memory import MemoryStore
+from floto.core.service.records import Place
 from floto.core.service.registry import Domain, Registered
 from floto.core.service.run import ToWorkflow
-from floto.core.service.store import Ready
-from floto.core.service.tokens import derive_run_id
+from floto.core.service.store import Deadline, Ready
+from floto.core.service.tokens import TaskKind, derive_run_id
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 #: When the types of a world were registered; nothing there asks.
@@ -94,6 +96,22 @@ class World:
         self._engine.settle(now)
         return self._engine.poll_activity(self.domain, task_list, identity, now)
 
+    def take_activity(
+        self, execution: WorkflowExecution, scheduled_event_id: int, now: datetime, identity: str = ""
+    ) -> ActivityTask | None:
+        """Take this very activity task, whoever waits before it; None if it is over or taken."""
+        self._engine.settle(now)
+        chosen = Ready(execution.run_id, scheduled_event_id)
+        return self._engine.poll_activity(self.domain, "", identity, now, chosen)
+
+    def is_waiting(self, execution: WorkflowExecution, scheduled_event_id: int) -> bool:
+        """Whether a task is there to be taken."""
+        return self._store.is_waiting(Ready(execution.run_id, scheduled_event_id))
+
+    def has_decision(self, task_list: str) -> bool:
+        """Whether a decision task waits on a list."""
+        return self._store.next_task(Place(self.domain, TaskKind.DECISION, task_list)) is not None
+
     def complete_activity(self, token: str, result: str | None, now: datetime) -> None:
         """Report a result."""
         self._engine.settle(now)
@@ -143,8 +161,16 @@ class World:
 
     def next_deadline(self) -> datetime | None:
         """When the next thing happens by itself."""
-        due = self._store.next_deadline()
+        due = self.next_due()
         return None if due is None else due.at
+
+    def next_due(self) -> Deadline | None:
+        """The next thing that happens by itself."""
+        return self._store.next_deadline()
+
+    def deadlines(self) -> list[Deadline]:
+        """Everything that will happen by itself, the earliest first."""
+        return self._store.deadlines()
 
     def advance(self, now: datetime) -> None:
         """Fire everything that is due, the earliest first."""
@@ -155,6 +181,14 @@ class World:
         if self._store.record(execution.run_id) is None:
             raise faults.unknown_run(execution)
         return History(self._store.history(execution.run_id), execution)
+
+    def events(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
+        """The events of a run with an id above ``after``."""
+        return self._store.history(execution.run_id, after)
+
+    def is_open(self, execution: WorkflowExecution) -> bool:
+        """Whether a run is still open."""
+        return self._store.load(execution.run_id) is not None
 
     def executions(self) -> list[ExecutionInfo]:
         """Every run, in the order they began."""

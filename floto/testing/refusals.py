@@ -1,0 +1,71 @@
+"""The causes for which SWF may refuse a decision, whatever the run's own state.
+
+Those that only a run's own state can bring about come of it here as they do on SWF, and are not among
+them: UNHANDLED_DECISION, an id that is unknown or in use, a child that is running already.
+
+Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_HistoryEvent.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from floto.core import decisions as d
+from floto.core.service.defaults import ACTIVITY_NEEDS, RUN_NEEDS
+
+
+@frozen
+class Causes:
+    """Why SWF may refuse decisions of a type: what passes by itself, and what does not."""
+
+    passing: tuple[str, ...] = ()
+    final: tuple[str, ...] = ("OPERATION_NOT_PERMITTED",)
+
+
+_FORBIDDEN = Causes()
+CAUSES: Mapping[type, Causes] = {
+    d.ScheduleActivityTask: Causes(
+        ("ACTIVITY_CREATION_RATE_EXCEEDED", "OPEN_ACTIVITIES_LIMIT_EXCEEDED"),
+        (
+            "OPERATION_NOT_PERMITTED",
+            "ACTIVITY_TYPE_DOES_NOT_EXIST",
+            "ACTIVITY_TYPE_DEPRECATED",
+            *ACTIVITY_NEEDS.values(),
+        ),
+    ),
+    d.RequestCancelActivityTask: _FORBIDDEN,
+    d.StartTimer: Causes(("TIMER_CREATION_RATE_EXCEEDED", "OPEN_TIMERS_LIMIT_EXCEEDED")),
+    d.CancelTimer: _FORBIDDEN,
+    d.RecordMarker: _FORBIDDEN,
+    d.StartChildWorkflowExecution: Causes(
+        ("CHILD_CREATION_RATE_EXCEEDED", "OPEN_CHILDREN_LIMIT_EXCEEDED", "OPEN_WORKFLOWS_LIMIT_EXCEEDED"),
+        (
+            "OPERATION_NOT_PERMITTED",
+            "WORKFLOW_TYPE_DOES_NOT_EXIST",
+            "WORKFLOW_TYPE_DEPRECATED",
+            *RUN_NEEDS.values(),
+        ),
+    ),
+    d.SignalExternalWorkflowExecution: Causes(("SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_RATE_EXCEEDED",)),
+    d.RequestCancelExternalWorkflowExecution: Causes(
+        ("REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_RATE_EXCEEDED",)
+    ),
+    d.ScheduleLambdaFunction: Causes(
+        ("LAMBDA_FUNCTION_CREATION_RATE_EXCEEDED", "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED"),
+        ("LAMBDA_SERVICE_NOT_AVAILABLE_IN_REGION",),
+    ),
+    d.CompleteWorkflowExecution: _FORBIDDEN,
+    d.FailWorkflowExecution: _FORBIDDEN,
+    d.CancelWorkflowExecution: _FORBIDDEN,
+    d.ContinueAsNewWorkflowExecution: Causes(
+        ("CONTINUE_AS_NEW_WORKFLOW_EXECUTION_RATE_EXCEEDED",),
+        (
+            "OPERATION_NOT_PERMITTED",
+            "WORKFLOW_TYPE_DOES_NOT_EXIST",
+            "WORKFLOW_TYPE_DEPRECATED",
+            *RUN_NEEDS.values(),
+        ),
+    ),
+}
