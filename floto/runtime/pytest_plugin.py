@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from floto.core.history import Saved
     from floto.core.ports import Service
     from floto.core.specs import DeciderSpec
-    from floto.testing.simulator import Simulation
+    from floto.testing import Simulation
 
 _DIRECTORIES, _SPECS = "--floto-histories", "floto_specs"
 
@@ -150,7 +150,7 @@ def floto_service(tmp_path: Path) -> Iterator[Service]:
     service.close()
 
 
-_SIMULATIONS = pytest.StashKey[list["Simulation"]]()
+_SIMULATIONS: pytest.StashKey[list[Simulation]] = pytest.StashKey()
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def floto_simulator(request: pytest.FixtureRequest) -> Callable[..., Simulation]
     """``floto.testing.simulate``, whose timelines are shown where the test fails."""
     from floto.testing import simulate
 
-    made = request.node.stash.setdefault(_SIMULATIONS, [])
+    made: list[Simulation] = request.node.stash.setdefault(_SIMULATIONS, [])
 
     def simulated(*args: Any, **kwargs: Any) -> Simulation:
         made.append(simulate(*args, **kwargs))
@@ -172,9 +172,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Add the timelines of what a failed test has simulated."""
     report = yield
     if report.when == "call" and report.failed:
+        simulations: list[Simulation] = item.stash.setdefault(_SIMULATIONS, [])
         report.sections += [
-            (f"floto simulation {number}", _timelines(made))
-            for number, made in enumerate(item.stash.setdefault(_SIMULATIONS, []), start=1)
+            (f"floto simulation {number}", _timelines(made)) for number, made in enumerate(simulations, 1)
         ]
     return report
 
