@@ -21,7 +21,7 @@ from floto.core.wire import decision_to_swf, write
 from floto.runtime.cli.codes import DONE, FAILED, USAGE
 
 #: What the files of a directory are called that are read as histories.
-_ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 
 #: The argument of every command that reads saved histories.
 histories_argument = click.argument("histories", nargs=-1, required=True, metavar="HISTORY...")
@@ -75,9 +75,9 @@ def _files(names: Sequence[str]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        found = sorted(each for each in path.iterdir() if each.is_file() and each.name.endswith(_ENDINGS))
+        found = sorted(each for each in path.iterdir() if each.is_file() and each.name.endswith(ENDINGS))
         if not found:
-            raise HistoryError(None, f"{path}: no file in it ends like a history ({', '.join(_ENDINGS)})")
+            raise HistoryError(None, f"{path}: no file in it ends like a history ({', '.join(ENDINGS)})")
         yield from found
 
 
