@@ -43,7 +43,7 @@ def explore(run: Callable[[Script], Sequence[Taken]], most: int) -> Explored:
     ``run`` runs a script and tells which choices were made. A round of runs with one departure more is
     begun only where it can be finished, so that what is left of ``most`` can be spent better.
     """
-    made = [((), run(()))]
+    made: list[tuple[Script, Sequence[Taken]]] = [((), run(()))]
     runs, departures = 1, 0
     while True:
         more = sum(_count(script, taken) for script, taken in made)

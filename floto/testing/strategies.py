@@ -21,7 +21,8 @@ from floto.core.specs import CODEC, ChildWorkflow, DeciderSpec
 from floto.core.tasks import Task
 from floto.testing.faults import Faults
 from floto.testing.outcomes import Activity
-from floto.testing.simulator import Simulation, simulate
+from floto.testing.simulation import Simulation
+from floto.testing.simulator import simulate
 
 #: Gives tasks of one kind, by their id and the ids of what they require.
 Maker = Callable[[str, tuple[str, ...]], st.SearchStrategy[Task]]
