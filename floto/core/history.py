@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from attrs import field, frozen
 
@@ -12,6 +12,9 @@ from floto.core.errors import HistoryError
 from floto.core.events import Event
 from floto.core.identifiers import shown
 from floto.core.shapes import WorkflowExecution
+
+if TYPE_CHECKING:
+    from floto.core.specs import DeciderSpec
 
 
 def check_event(value: object) -> None:
@@ -42,8 +45,8 @@ class PathLike(Protocol):
 class Files(Protocol):
     """Reads and writes saved histories; the core itself does no I/O."""
 
-    def load(self, *paths: str | PathLike) -> History:
-        """The history that these files hold. Raises ``HistoryError``."""
+    def load_saved(self, *paths: str | PathLike) -> Saved:
+        """The history that these files hold, and what they say beside it. Raises ``HistoryError``."""
 
     def save(self, history: History, path: str | PathLike) -> None:
         """Write a history to a file."""
@@ -88,7 +91,7 @@ class History:
         to the last whole decision, and ``cut`` says so. Raises ``HistoryError`` naming
         the place.
         """
-        return cls.files.load(*paths)
+        return cls.files.load_saved(*paths).history
 
     def save(self, path: str | PathLike) -> None:
         """Write this history to a file that ``load`` reads; packed where its name ends in ``.gz``."""
@@ -103,3 +106,13 @@ class History:
 
     def __len__(self) -> int:
         return len(self.events)
+
+
+@frozen(kw_only=True)
+class Saved:
+    """A history, and what a file says beside it."""
+
+    history: History
+    domain: str | None = None
+    #: The spec that the run was decided by, where it was saved with it.
+    spec: DeciderSpec | None = None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from attrs import frozen
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -20,44 +19,12 @@ from floto.core.graph import RESERVED_PREFIX
 from floto.core.specs import DeciderSpec
 from floto.core.state import Item, Kind, State, Status
 from floto.core.tasks import Task, expands
+from floto.pictures.standing import RETRYING, Row, row_of, rows, style_of
 
 _TASKS = (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD, Kind.LAMBDA)
-_RETRYING, _WAITING = "retrying", "waiting"
-_STYLES = {
-    "running": "cyan",
-    "queued": "blue",
-    _RETRYING: "yellow",
-    "completed": "green",
-    _WAITING: "dim",
-}
 #: Lines around the table: its head, the bar and the counts.
 _FRAME_LINES = 4
 _MINUTE = 60
-
-
-@frozen
-class Row:
-    """One task as it stands."""
-
-    task: str
-    state: str
-    attempt: int = 0
-    began: datetime | None = None
-    ended: datetime | None = None
-    problem: str = ""
-
-    def seconds(self, now: datetime) -> float | None:
-        """How long the latest attempt has been running, or ran; None if it has not begun."""
-        return None if self.began is None else max(((self.ended or now) - self.began).total_seconds(), 0)
-
-
-def rows(tasks: Iterable[Task], state: State) -> list[Row]:
-    """Every task as it stands, in the order given."""
-    waits = {
-        item.opened.data.control for item in state.items.values() if _is_retry_wait(item) and item.opened
-    }
-    items = [(task.id_, state.items.get(task.key)) for task in tasks]
-    return [Row(id_, _WAITING) if item is None else _row(id_, item, waits) for id_, item in items]
 
 
 class Tasks:
@@ -83,32 +50,6 @@ class Tasks:
 def _is_completed(task: Task, state: State) -> bool:
     item = state.items.get(task.key)
     return item is not None and item.status is Status.COMPLETED
-
-
-def _is_retry_wait(item: Item) -> bool:
-    return item.key[0] is Kind.TIMER and item.key[1].startswith(RESERVED_PREFIX) and item.is_open
-
-
-def _row(id_: str, item: Item, waits: Iterable[str | None]) -> Row:
-    begun = item.started or item.opened
-    return Row(
-        id_,
-        _RETRYING if id_ in waits else _word(item),
-        len(item.failures) + (item.is_open or item.status is Status.COMPLETED),
-        None
-        if begun is None or (item.status is Status.SCHEDULED and item.key[0] is not Kind.TIMER)
-        else begun.at,
-        None if item.closed is None else item.closed.at,
-        failure_of(item.failures[-1]).message
-        if item.failures and item.status is not Status.COMPLETED
-        else "",
-    )
-
-
-def _word(item: Item) -> str:
-    if item.status is Status.STARTED or (item.is_open and item.key[0] is Kind.TIMER):
-        return "running"
-    return "queued" if item.is_open else str(item.status)
 
 
 @contextlib.contextmanager
@@ -139,7 +80,7 @@ class Lines:
         self._last = state
 
     def _show(self, item: Item, before: Item | None) -> None:
-        row = _row(item.key[1], item, ())
+        row = row_of(item.key[1], item)
         seen = 0 if before is None else len(before.failures)
         for number, event in enumerate(item.failures[seen:], start=seen + 1):
             self._line(event.at, row.task, f"attempt {number} failed: {failure_of(event).message}")
@@ -203,11 +144,6 @@ class LiveTable:
         return line
 
 
-def style_of(state: str) -> str:
-    """How a state is shown on a terminal; what is none of the usual ones is a way to fail."""
-    return _STYLES.get(state, "red")
-
-
 def _cells(row: Row, now: datetime) -> tuple[Text, ...]:
     seconds = row.seconds(now)
     return (
@@ -256,7 +192,7 @@ _ORDER = (
     "canceled",
     "refused",
     "running",
-    _RETRYING,
+    RETRYING,
     "queued",
     "completed",
 )

@@ -14,6 +14,7 @@ import pytest
 from attrs import evolve
 
 from floto import ActivityTask, DeciderSpec, FixedDelay, History
+from floto.adapters.histories import save
 from tests.property.simulator import Plot, simulate
 
 ROOT = Path(__file__).parents[2]
@@ -202,6 +203,15 @@ def test_why_takes_the_spec_that_a_run_carries(tmp_path: Path) -> None:
     simulate(DeciderSpec(), Plot(input={"decider_spec": value})).main.save(tmp_path / "own.json")
     done = command(tmp_path, "why", "second", "own.json")
     assert "second: done" in done.stdout, done.stderr
+
+
+def test_why_takes_the_spec_that_was_saved_with_a_history(tmp_path: Path) -> None:
+    save(HISTORY, tmp_path / "with.json", spec=SPEC)
+    done = command(tmp_path, "why", "second", "with.json")
+    assert "second: done" in done.stdout, done.stderr
+    (tmp_path / "first.json").write_text(evolve(SPEC, activity_tasks=[FIRST]).to_json())
+    done = command(tmp_path, "why", "second", "with.json", "--spec", "first.json")
+    assert done.returncode, "the spec that is named counts, and there is no such task in it"
 
 
 def test_compare_says_what_changes(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from floto import ActivityTask, DeciderSpec, fold
 from floto.core.state import Kind, Status
 from floto.core.timeline import Phase, timeline
-from floto.runtime.pictures import dag, dot, gantt
-from floto.runtime.pictures.graph import graph
-from floto.runtime.pictures.layout import lay_out
-from floto.runtime.pictures.svg import Drawing
+from floto.pictures import dag, dot, gantt
+from floto.pictures.graph import graph
+from floto.pictures.layout import lay_out
+from floto.pictures.svg import Drawing
 from tests.property.simulator import Plot, simulate
 from tests.property.strategies import SETTINGS, plots, specs
 

@@ -15,7 +15,8 @@ from floto.core.events import Event
 from floto.core.fold import fold
 from floto.core.shapes import ActivityType, TaskList, WorkflowType
 from floto.core.state import State
-from floto.runtime.progress import Lines, LiveTable, Row, Tasks, counts, fitting, rows, shown
+from floto.pictures.standing import Row, rows
+from floto.runtime.progress import Lines, LiveTable, Tasks, counts, fitting, shown
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 A = floto.ActivityTask(id_="a", name="n", version="1", retry_strategy=floto.FixedDelay(9, 1))

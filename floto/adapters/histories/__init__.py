@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from zlib import compressobj
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from floto.adapters.histories.json_stream import Found, objects
 from floto.adapters.histories.text import Cut, characters
@@ -22,7 +22,7 @@ from floto.core import wire
 from floto.core.codec import Codec
 from floto.core.errors import HistoryError, SpecError
 from floto.core.events import DecisionTaskCompleted, Event, OtherEvent
-from floto.core.history import History, PathLike
+from floto.core.history import History, PathLike, Saved
 from floto.core.identifiers import shown
 from floto.core.shapes import WorkflowExecution
 from floto.core.specs import CODEC, DeciderSpec
@@ -33,23 +33,11 @@ EVENTS_LIMIT = 200_000
 UNKNOWN_LIMIT = 1 << 24
 
 
-@frozen(kw_only=True)
-class Saved:
-    """A history, and what a file says beside it."""
-
-    history: History
-    domain: str | None = None
-    #: The spec that the run was decided by, where it was saved with it.
-    spec: DeciderSpec | None = None
-
-
-def load(*paths: str | PathLike) -> History:
-    """The history in a file, or in files that each hold some of its pages."""
-    return load_saved(*paths).history
-
-
 def load_saved(*paths: str | PathLike, codec: Codec = CODEC) -> Saved:
-    """``load``, with what else the files say. Raises ``HistoryError`` naming file and place."""
+    """The history in a file, or in files that each hold some of its pages, and what else they say.
+
+    Raises ``HistoryError`` naming file and place.
+    """
     if not paths:
         raise HistoryError(None, "name a file that holds a history")
     gathered = _Gathered(codec)

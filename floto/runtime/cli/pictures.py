@@ -12,11 +12,11 @@ from rich.console import Console
 from floto.core.fold import fold
 from floto.core.history import History
 from floto.core.timeline import Timeline, timeline
+from floto.pictures import dag, dot, gantt, listing, terminal
+from floto.pictures.graph import Graph, graph
+from floto.pictures.svg import Drawing
 from floto.runtime.cli.codes import DONE
 from floto.runtime.loading import load_spec
-from floto.runtime.pictures import dag, dot, gantt, listing, terminal
-from floto.runtime.pictures.graph import Graph, graph
-from floto.runtime.pictures.svg import Drawing
 
 Shown = TypeVar("Shown")
 

@@ -15,13 +15,13 @@ from rich.progress import track
 from floto.core.decisions import DECISION_TYPES
 from floto.core.difference import Difference
 from floto.core.errors import HistoryError
-from floto.core.history import History
+from floto.core.history import History, Saved
 from floto.core.replay import Divergence
 from floto.core.wire import decision_to_swf, write
 from floto.runtime.cli.codes import DONE, FAILED, USAGE
 
 #: What the files of a directory are called that are read as histories.
-_ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 
 #: The argument of every command that reads saved histories.
 histories_argument = click.argument("histories", nargs=-1, required=True, metavar="HISTORY...")
@@ -50,9 +50,14 @@ def read_each(names: Sequence[str], read: Callable[[Path, History], bool], *, qu
 
 def read_one(name: str) -> History:
     """One saved history. Raises ``HistoryError``."""
-    history = History.load(name)
-    warn_if_cut(history)
-    return history
+    return read_saved(name).history
+
+
+def read_saved(name: str) -> Saved:
+    """One saved history, and what the file says beside it. Raises ``HistoryError``."""
+    saved = History.files.load_saved(name)
+    warn_if_cut(saved.history)
+    return saved
 
 
 def warn_if_cut(history: History) -> None:
@@ -70,9 +75,9 @@ def _files(names: Sequence[str]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        found = sorted(each for each in path.iterdir() if each.is_file() and each.name.endswith(_ENDINGS))
+        found = sorted(each for each in path.iterdir() if each.is_file() and each.name.endswith(ENDINGS))
         if not found:
-            raise HistoryError(None, f"{path}: no file in it ends like a history ({', '.join(_ENDINGS)})")
+            raise HistoryError(None, f"{path}: no file in it ends like a history ({', '.join(ENDINGS)})")
         yield from found
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from io import StringIO
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from floto.core.timeline import Lane, Phase, Timeline
-from floto.runtime.pictures.colours import PHASES
-from floto.runtime.pictures.scale import Scale, shown_seconds, ticks
-from floto.runtime.pictures.svg import shortened
+from floto.pictures.colours import PHASES
+from floto.pictures.scale import Scale, shown_seconds, ticks
+from floto.pictures.svg import shortened
 
 _LONGEST_LABEL = 32
 _NARROWEST = 20
@@ -30,6 +31,14 @@ def show(timeline: Timeline, title: str, console: Console) -> None:
     console.print(_head(timeline, title), soft_wrap=True)
     console.print(_chart(timeline, labels, scale))
     console.print(_legend())
+
+
+def text(timeline: Timeline, title: str, width: int = 100) -> str:
+    """A timeline in plain characters, for messages."""
+    console = Console(file=StringIO(), width=width, color_system=None, legacy_windows=False)
+    with console.capture() as capture:
+        show(timeline, title, console)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
 def _head(timeline: Timeline, title: str) -> Text:

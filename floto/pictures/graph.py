@@ -10,7 +10,7 @@ from floto.core.expand import expansion
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import EMPTY, State
 from floto.core.tasks import Task, TaskCodec
-from floto.runtime.progress import rows
+from floto.pictures.standing import rows
 
 
 @frozen

@@ -7,9 +7,9 @@ from datetime import datetime
 from attrs import frozen
 
 from floto.core.timeline import Lane, Phase, Span, Timeline
-from floto.runtime.pictures.colours import PHASES
-from floto.runtime.pictures.scale import Scale, shown_seconds, ticks
-from floto.runtime.pictures.svg import CHARACTER, Drawing, hint, shortened
+from floto.pictures.colours import PHASES
+from floto.pictures.scale import Scale, shown_seconds, ticks
+from floto.pictures.svg import CHARACTER, Drawing, hint, shortened
 
 _LANE, _BAR = 22.0, 14.0
 _TOP, _BOTTOM, _EDGE = 74.0, 40.0, 16.0

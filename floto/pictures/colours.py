@@ -25,7 +25,7 @@ PHASES: Mapping[Phase, Look] = {
     Phase.RETRY_WAIT: Look("#f0b429", "yellow", "┈"),
 }
 
-#: The states of a task in ``runtime.progress``: paper and border.
+#: The states of a task in ``pictures.standing``: paper and border.
 STATES: Mapping[str, tuple[str, str]] = {
     "waiting": ("#f5f7fa", "#9aa5b1"),
     "queued": ("#e0e8f9", "#5a7bd8"),

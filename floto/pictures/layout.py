@@ -12,7 +12,7 @@ from itertools import groupby
 from attrs import define, frozen
 
 from floto.core.errors import FlotoError
-from floto.runtime.pictures.graph import Arrow, Graph
+from floto.pictures.graph import Arrow, Graph
 
 #: How far apart the layouter puts things; ours to scale.
 _SPACING = 100

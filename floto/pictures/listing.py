@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from floto.runtime.pictures.dot import describe
-from floto.runtime.pictures.graph import Graph, Node
-from floto.runtime.progress import style_of
+from floto.pictures.dot import describe
+from floto.pictures.graph import Graph, Node
+from floto.pictures.standing import style_of
 
 #: Names of so many tasks are told where one waits for more.
 _MOST_NAMES = 6

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from floto.runtime.pictures.colours import of_state
-from floto.runtime.pictures.graph import Graph, Node
+from floto.pictures.colours import of_state
+from floto.pictures.graph import Graph, Node
 
 #: Besides letters and digits.
 _AS_THEY_ARE = frozenset(" ._-:/()")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from floto.runtime.pictures.colours import of_state
-from floto.runtime.pictures.dot import describe
-from floto.runtime.pictures.graph import Graph, Node
-from floto.runtime.pictures.layout import Point, lay_out
-from floto.runtime.pictures.svg import CHARACTER, Drawing, hint, shortened
+from floto.pictures.colours import of_state
+from floto.pictures.dot import describe
+from floto.pictures.graph import Graph, Node
+from floto.pictures.layout import Point, lay_out
+from floto.pictures.svg import CHARACTER, Drawing, hint, shortened
 
 _HEIGHT, _ROW, _GAP = 38.0, 50.0, 56.0
 _EDGE, _TOP = 16.0, 56.0

@@ -1,0 +1,130 @@
+"""What floto brings to pytest, in real pytest runs of a project of somebody else's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from floto import ActivityTask, DeciderSpec
+from floto.adapters.histories import save
+from floto.testing import simulate
+
+ROOT = Path(__file__).parents[2]
+SPEC = DeciderSpec(
+    activity_tasks=[
+        ActivityTask(id_="first", name="work", version="v1"),
+        ActivityTask(id_="second", name="work", version="v1", requires=["first"]),
+    ]
+)
+FLOW = """
+from floto import ActivityTask, DeciderSpec
+
+first = ActivityTask(id_="first", name="work", version="v1", task_priority={priority})
+spec = DeciderSpec(activity_tasks=[
+    first, ActivityTask(id_="second", name="work", version="v1", requires=[first])
+])
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A directory with two saved histories, one of them with its spec."""
+    (tmp_path / "histories").mkdir()
+    history = simulate(SPEC).main
+    save(history, tmp_path / "histories" / "bare.json")
+    save(history, tmp_path / "histories" / "whole.json.gz", spec=SPEC)
+    (tmp_path / "histories" / "notes.txt").write_text("no history")
+    type_ = history.events[0].data.workflow_type
+    (tmp_path / "pytest.ini").write_text(
+        f"[pytest]\nfloto_specs = {type_.name}:{type_.version} = flow.py:spec\n"
+    )
+    (tmp_path / "flow.py").write_text(FLOW.format(priority=None))
+    return tmp_path
+
+
+def run_pytest(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def test_saved_histories_are_tests(project: Path) -> None:
+    done = run_pytest(project, "-v", "--floto-histories", "histories")
+    assert done.returncode == 0, done.stdout
+    assert "histories/bare.json::replay PASSED" in done.stdout
+    assert "histories/whole.json.gz::replay PASSED" in done.stdout
+    assert "notes.txt" not in done.stdout
+
+
+def test_each_is_one_test_whatever_else_is_asked_for(project: Path) -> None:
+    (project / "test_own.py").write_text("def test_own(): pass\n")
+    for more in ((".",), ("histories", "test_own.py"), ("-n2",), ()):
+        done = run_pytest(project, *more, "--floto-histories", "histories")
+        assert "3 passed" in done.stdout, done.stdout
+
+
+def test_a_history_that_differs_fails_and_says_where(project: Path) -> None:
+    (project / "flow.py").write_text(FLOW.format(priority=3))
+    done = run_pytest(project, "--floto-histories", "histories")
+    assert done.returncode == 1
+    assert "bare.json differs from flow.py:spec" in done.stdout
+    assert "step 1 (event 4): ScheduleActivityTask 'first': task_priority was None" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_history_is_held_against_the_spec_that_was_saved_with_it(project: Path) -> None:
+    (project / "pytest.ini").write_text("[pytest]\n")
+    done = run_pytest(project, "--floto-histories", "histories")
+    assert "1 failed, 1 passed" in done.stdout
+    assert "no spec is known for" in done.stdout
+    assert "floto_specs" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("ini", "arguments", "said"),
+    [
+        ("floto_specs = flow.py:spec", ("--floto-histories", "histories"), "must be NAME:VERSION = FILE.py"),
+        ("", ("--floto-histories", "nowhere"), "nowhere is no directory"),
+    ],
+)
+def test_what_is_wrong_with_the_configuration_is_said(
+    project: Path, ini: str, arguments: tuple[str, ...], said: str
+) -> None:
+    (project / "pytest.ini").write_text(f"[pytest]\n{ini}\n")
+    done = run_pytest(project, *arguments)
+    assert done.returncode
+    assert said in done.stdout + done.stderr
+
+
+def test_what_is_no_history_fails_by_name(project: Path) -> None:
+    (project / "histories" / "broken.json").write_text("[[[")
+    done = run_pytest(project, "--floto-histories", "histories")
+    assert "1 failed, 2 passed" in done.stdout
+    assert "broken.json" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_an_engine_on_a_fresh_file_and_a_simulator_are_fixtures(project: Path) -> None:
+    (project / "test_own.py").write_text(
+        "import floto\n"
+        "from flow import spec\n"
+        "@floto.activity(name='work', version='v1')\n"
+        "def work(): return 5\n"
+        "def test_engine(floto_service):\n"
+        "    assert floto.run(spec, service=floto_service) == {'second': 5}\n"
+        "def test_simulator(floto_simulator):\n"
+        "    assert floto_simulator(spec, {'work': lambda context: 5}).result == {'second': 6}\n"
+    )
+    done = run_pytest(project, "test_own.py")
+    assert "1 failed, 1 passed" in done.stdout, done.stdout
+    assert "floto simulation 1" in done.stdout
+    assert "WorkflowExecutionCompleted" in done.stdout
