@@ -22,11 +22,19 @@ from floto.core.identifiers import shown
 from floto.core.specs import CODEC
 from floto.testing.outcomes import Outcome
 
+#: What a codec is called that knows more than floto's.
+OWN_CODEC = "OWN_CODEC"
 _WIDTH = 88
 _INDENT = "    "
 _BRACKETS = ("[", "]")
 #: What makes an outcome.
 _CALLED = re.compile(r"\b(returns|fails|times_out|takes)\(")
+
+
+class Name(str):
+    """A name that the source gives to something, to be written as it is."""
+
+    __slots__ = ()
 
 
 @frozen
@@ -84,19 +92,25 @@ class Source:
         opening = f"{name} = "
         return opening + (node if isinstance(node, str) else node.laid_out("", len(opening)))
 
+    def called(self, opening: str, name: str, arguments: Iterable[tuple[str, Any]]) -> str:
+        """``opening`` and a call of floto.testing with these arguments, at the indentation of a test."""
+        items = tuple((prefix, self._node(value)) for prefix, value in arguments)
+        call = _Group(f"{self.name('floto.testing', name)}(", items, ")")
+        return opening + call.laid_out(_INDENT, len(opening))
+
     def argument(self, value: Any) -> str:
         """A value on one line."""
         node = self._node(value)
         return node if isinstance(node, str) else node.flat()
 
-    def codec(self, name: str, codec: Codec) -> str:
-        """A codec that knows more kinds than floto's; nothing where it does not."""
+    def codec(self, codec: Codec) -> str:
+        """A codec that knows more kinds than floto's, under the name ``OWN_CODEC``; else nothing."""
         own = {tag: cls for tag, cls in codec.types.items() if tag not in CODEC.types}
         if not own:
             return ""
         rows = [(f"{text(tag)}: ", self.declared(cls)) for tag, cls in own.items()]
         table = _Group("{", (("", f"**{self.name('floto', 'CODEC')}.types"), *rows), "}")
-        opening = f"{name} = "
+        opening = f"{OWN_CODEC} = "
         call = _Group(f"{self.name('floto', 'Codec')}(", (("", table),), ")")
         return f"{opening}{call.laid_out('', len(opening))}\n"
 
@@ -114,18 +128,21 @@ class Source:
         return self.name(_public(module), name)
 
     def _node(self, value: Any, *, tuples: tuple[str, str] = _BRACKETS) -> _Group | str:
-        if isinstance(value, Enum):
-            return f"{self.declared(type(value))}.{value.name}"
-        if isinstance(value, Outcome):
-            return self._outcome(value)
-        if attrs.has(type(value)):
-            return self._call(value)
         if isinstance(value, Mapping):
             pairs = ((f"{text(key)}: ", self._node(item, tuples=tuples)) for key, item in value.items())
             return _Group("{", tuple(pairs), "}")
         if isinstance(value, list | tuple):
             opening, closing = _BRACKETS if isinstance(value, list) else tuples
             return _Group(opening, tuple(("", self._node(item, tuples=tuples)) for item in value), closing)
+        if isinstance(value, Outcome):
+            return self._outcome(value)
+        if attrs.has(type(value)):
+            return self._call(value)
+        return self._plain(value)
+
+    def _plain(self, value: Any) -> str:
+        if isinstance(value, Enum):
+            return f"{self.declared(type(value))}.{value.name}"
         write = _PLAIN.get(type(value))
         return self.declared(value) if write is None else write(value)
 
@@ -172,6 +189,7 @@ _PLAIN: Mapping[type, Callable[[Any], str]] = {
     int: repr,
     bool: repr,
     type(None): repr,
+    Name: str,
 }
 
 
