@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from base64 import b64encode
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -65,7 +66,7 @@ def bulky() -> st.SearchStrategy[Arguments]:
 
 def failing() -> st.SearchStrategy[Arguments]:
     """Tasks that fail with a lot to say, and too many of them to report them all."""
-    some = _wide(_named, st.integers(1, 250), on_failure=_CLEAN_UP)
+    some = _wide(_named, st.integers(1, 250))
     late = times_out(None, "SCHEDULE_TO_START")
     loud = fails(None, "Final", noise(5_000, 3))
     inputs = st.none() | st.just(noise(20_000, 4))
@@ -82,7 +83,7 @@ def wide() -> st.SearchStrategy[Arguments]:
 
 def long() -> st.SearchStrategy[Arguments]:
     """More to decide than one response takes."""
-    return _runs(_wide(_large, st.integers(26, 60), on_cancel=_CLEAN_UP), briefly=True)
+    return _runs(_wide(_large, st.integers(26, 60)), briefly=True)
 
 
 def _runs(
@@ -99,10 +100,14 @@ def _again(spec: DeciderSpec) -> DeciderSpec:
 
 
 @st.composite
-def _wide(draw: st.DrawFn, make: Any, sizes: st.SearchStrategy[int], **parts: Any) -> DeciderSpec:
-    tasks = [make(number) for number in range(draw(sizes))]
-    chosen = {name: some if draw(st.booleans()) else () for name, some in parts.items()}
-    return DeciderSpec(task_list="decide", activity_task_list="work", activity_tasks=tasks, **chosen)
+def _wide(draw: st.DrawFn, make: Callable[[int], Task], sizes: st.SearchStrategy[int]) -> DeciderSpec:
+    return DeciderSpec(
+        task_list="decide",
+        activity_task_list="work",
+        activity_tasks=[make(number) for number in range(draw(sizes))],
+        on_failure=_clean_up("f") if draw(st.booleans()) else (),
+        on_cancel=_clean_up("c") if draw(st.booleans()) else (),
+    )
 
 
 def _activity(number: int, **given: Any) -> Task:
@@ -126,11 +131,13 @@ def _named(number: int) -> Task:
     return _activity(number, id_=f"{'t' * 150}{number}", input=noise(20_000, 5), schedule_to_start_timeout=5)
 
 
+def _clean_up(prefix: str) -> list[Task]:
+    return [_activity(number, name="tidy", id_=f"{prefix}{number}") for number in range(2)]
+
+
 def _timer(number: int) -> Task:
     return Timer(id_=f"t{number}", delay_in_seconds=number % 3)
 
-
-_CLEAN_UP = tuple(_activity(number, name="tidy", id_=f"c{number}") for number in range(2))
 
 #: How often each is tried.
 SITUATIONS = st.one_of(*[usual()] * 12, repeating(), refused(), bulky(), failing(), wide(), long())
