@@ -9,9 +9,8 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from floto.testing import simulate
-from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, check_moment, check_run
+from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS
 from floto.testing.moment import Moment
-from floto.testing.violation import Violation
 from tests.mutation.situations import SITUATIONS, Arguments
 
 #: Seconds that one run and its checks may take.
@@ -67,17 +66,20 @@ def _hang(*_: Any) -> None:
 
 
 def _check(arguments: Arguments) -> None:
-    by = "crash"
+    name = ""
     try:
         simulation = simulate(**arguments)
-        by = "invariant"
         for step in simulation.steps:
-            check_moment(Moment(step.spec, step.history, step.decisions), _INVARIANTS)
-        if "patience" not in arguments:
-            check_run(simulation, RUN_INVARIANTS)
-    except Violation as error:
-        what = f"{error.invariant.name}: {error.sentence}"
+            moment = Moment(step.spec, step.history, step.decisions)
+            for invariant in _INVARIANTS:
+                name = invariant.name
+                invariant.holds(moment)
+        for run_invariant in RUN_INVARIANTS if "patience" not in arguments else ():
+            name = run_invariant.name
+            run_invariant.holds(simulation)
+    except AssertionError as error:
+        by, what = "invariant", f"{name}: {error}"
         raise OverError(by, what) from None
     except Exception as error:  # noqa: BLE001 - whatever a mutant makes of floto
-        what = f"{type(error).__name__}: {error}"
-        raise OverError("crash", what) from None  # noqa: EM101 - one of the words of a verdict
+        by, what = "crash", f"{name}: {type(error).__name__}: {error}"
+        raise OverError(by, what) from None
