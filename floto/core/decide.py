@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import cache
+from typing import Any
 
-from attrs import evolve
+from attrs import evolve, fields
 
 from floto.core import payload
 from floto.core.closing import cancel, complete, fail, failed, noted_failures
@@ -110,7 +112,12 @@ def fitting(found: list[Decision]) -> list[Decision]:
     return found
 
 
-def _most(decision: Decision) -> int:
+def _most(decision: Any) -> int:
     """The most characters a decision can take: JSON writes some as a pair of six."""
-    texts = (getattr(decision, name, None) for name in ("input", "result", "details"))
+    texts = [getattr(decision, name) for name in _long_fields(decision.__class__)]
     return _DECISION_SIZE + 12 * sum(len(text) for text in texts if text)
+
+
+@cache
+def _long_fields(decision: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(decision) if field.name in ("input", "result", "details"))

@@ -127,8 +127,9 @@ def _written(decision: Any) -> Recorded:
 
 def _field(old: Recorded, new: Decision, *, exact: bool) -> str | None:
     """The first field that the two have differently."""
-    values = _getter(old.known)
-    for name, was, now in zip(old.known, values(old.decision), values(new), strict=True):
+    before = old.decision
+    for name in old.known:
+        was, now = getattr(before, name), getattr(new, name)
         if (
             was != now
             and not (now is None and name in FILLED_IN and not exact)
@@ -136,14 +137,6 @@ def _field(old: Recorded, new: Decision, *, exact: bool) -> str | None:
         ):
             return name
     return None
-
-
-@cache
-def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
-    """Reads these fields all at once; that of one name alone would make no tuple."""
-    if len(names) > 1:
-        return attrgetter(*names)
-    return lambda decision: tuple(getattr(decision, name) for name in names)
 
 
 def _alike(name: str, was: Any, now: Any) -> bool:
