@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
@@ -85,6 +86,10 @@ class Moment:
         """Whether a limit of SWF may hold back some of what is ready."""
         asks = any(oracle.opens(decision) == (Kind.TIMER, oracle.MORE) for decision in self.decisions)
         return asks or len(self.account.under_way()) + len(self.in_turn.due) > OPEN_LIMIT
+
+    def is_one_in(self, number: int) -> bool:
+        """Whether this is one of so many moments, always the same ones: for what costs a lot to look at."""
+        return zlib.crc32(str(len(self.history)).encode()) % number == 0
 
     @cached_property
     def started(self) -> dict[str, Decision]:

@@ -81,12 +81,14 @@ def applied(history: History, decisions: Iterable[Decision]) -> History | None:
         cls = _LEAVES.get(name(decision))
         if cls is None:
             return None
-        data.append(_left(cls, decision, answer))
+        data.append(left(cls, decision, answer))
     return appended(history, data)
 
 
-def _left(cls: type, decision: Decision, answer: int) -> Any:
-    values: dict[str, Any] = {"decision_task_completed_event_id": answer}
+def left(cls: type, decision: Decision, answer: int, **more: Any) -> Any:
+    """The event that a decision of an answer leaves; ``more`` is what it says besides, where it has room."""
+    said_besides = {"decision_task_completed_event_id": answer, **more}
+    values = {each: value for each, value in said_besides.items() if each in fields_dict(cls)}
     for each in fields_dict(cls):
         said = getattr(decision, each, None)
         if said is None:

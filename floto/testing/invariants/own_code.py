@@ -37,7 +37,7 @@ def is_own(value: object) -> bool:
 def strategies_answer_seconds(moment: Moment) -> None:
     """A retry strategy answers seconds or None, the same whenever it is asked, and looks at no clock."""
     for id_, strategy in _strategies(moment):
-        problem = _problem(strategy)
+        problem = _problem(strategy) if is_own(strategy) else None
         if problem:
             broken(f"task {id_!r}: its retry strategy {shown(strategy)} {problem}")
 
@@ -71,7 +71,7 @@ def _problem(strategy: RetryStrategy) -> str | None:
             (first, looked), second = impure(lambda: strategy.delay(asked)), strategy.delay(asked)  # noqa: B023
         except Exception as error:  # noqa: BLE001 - whatever a user's strategy raises is what is wrong with it
             return f"raised {type(error).__name__}: {error}; it must answer seconds, or None to give up"
-        if looked is not None and is_own(strategy):
+        if looked is not None:
             return f"looks at {looked}: make its answer from the Retry it is given alone, or replays differ"
         if first != second and not (first != first and second != second):  # noqa: PLR0124 - NaN
             return f"answered {shown(first)} and then {shown(second)} to the same question: it must be pure"
