@@ -108,6 +108,11 @@ class Moment:
         return self.reading.given_to(self.in_turn, id_, self.given)
 
     @property
+    def is_open(self) -> bool:
+        """Whether there is anything to decide about: a run that has begun and has not been closed."""
+        return self.account.began is not None and self.account.closed is None
+
+    @property
     def is_waiting(self) -> bool:
         """Whether nothing may be started before other things have stopped, or the rest was asked for."""
         awaited = (Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA)

@@ -55,6 +55,8 @@ _LARGE = f'"{_noise(40_000)}"'
 
 def strange(history: History, decisions: Sequence[Decision], number: int) -> History | None:
     """One of the histories in which something rare happened, by a number; None where it has no occasion."""
+    if not history.events:
+        return None
     edit = _EDITS[number % len(_EDITS)]
     return edit(history, decisions, number // len(_EDITS))
 

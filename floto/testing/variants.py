@@ -41,8 +41,8 @@ def _moved(data: Any, before: int, by: int) -> Any:
 
 def asked_again(history: History) -> History | None:
     """The same question once more, after its decision task has timed out; None where none is open."""
-    asked = history.events[-1]
-    if not isinstance(asked.data, e.DecisionTaskStarted):
+    asked = history.events[-1] if history.events else None
+    if asked is None or not isinstance(asked.data, e.DecisionTaskStarted):
         return None
     scheduled = history.events[asked.data.scheduled_event_id - 1].data
     timed_out = e.DecisionTaskTimedOut(
@@ -70,8 +70,8 @@ _FILLED_IN: Mapping[str, Any] = {"task_list": TaskList("default"), "child_policy
 
 def applied(history: History, decisions: Iterable[Decision]) -> History | None:
     """The history just after decisions took effect; None where they close the run."""
-    asked = history.events[-1]
-    if not isinstance(asked.data, e.DecisionTaskStarted):
+    asked = history.events[-1] if history.events else None
+    if asked is None or not isinstance(asked.data, e.DecisionTaskStarted):
         return None
     answer = asked.id + 1
     data: list[Any] = [

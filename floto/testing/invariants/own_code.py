@@ -103,7 +103,7 @@ def _questions(moment: Moment, id_: str, task: Task) -> Iterator[tuple[str, Call
         item = moment.account.item(task.key)
         yield "result", lambda task: task.result(item)
     graph = moment.in_turn
-    if id_ in graph.due and not graph.due[id_].timer_id:
+    if moment.is_open and id_ in graph.due and not graph.due[id_].timer_id:
         yield "start", lambda task: task.start(moment.given_to(id_))
 
 
@@ -136,7 +136,7 @@ def _answer(ask: Callable[[Task], Any], task: Task) -> Any:
 def kinds_start_what_they_wait_for(moment: Moment) -> None:
     """What a task starts is the very item that it then waits for."""
     graph = moment.in_turn
-    for id_, due in graph.due.items():
+    for id_, due in graph.due.items() if moment.is_open else ():
         task = graph.tasks[id_]
         if due.timer_id or not is_own(task):
             continue
