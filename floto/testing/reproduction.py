@@ -8,12 +8,14 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from floto.core.codec import Codec
+from floto.core.errors import SpecError
 from floto.core.history import History
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.timeline import timeline
 from floto.pictures.terminal import text
 from floto.testing.cases import Case
 from floto.testing.faults import NONE
+from floto.testing.invariants import DECIDES
 from floto.testing.printed import comment, events_given, history_made, parsed, printed
 from floto.testing.simulation import Simulation
 from floto.testing.source import OWN_CODEC, Name, Source
@@ -48,8 +50,7 @@ class Reproduction(Protocol):
 class BrokenMoment:
     """A spec and a history after which something is decided that must not be."""
 
-    #: None where deciding itself raises.
-    invariant: Invariant | None
+    invariant: Invariant
     sentence: str
     spec: DeciderSpec
     history: History
@@ -66,7 +67,7 @@ class BrokenMoment:
 
     def _as_pytest(self) -> str:
         source = Source()
-        codec = source.codec(self.codec)
+        codec = source.codec(_needed(self.codec, self.spec, self.history))
         return printed(
             source,
             title=_TITLE,
@@ -76,7 +77,7 @@ class BrokenMoment:
                 source.assigned("SPEC", self.spec),
                 events_given(self.history),
             ],
-            name="test_the_spec_can_be_decided" if self.invariant is None else "test_the_invariant_holds",
+            name="test_the_invariant_holds",
             test=[
                 history_made(source, self.history),
                 self._asked(source, f", codec={OWN_CODEC}" if codec else ""),
@@ -84,22 +85,30 @@ class BrokenMoment:
         )
 
     def _asked(self, source: Source, codec: str) -> str:
-        if self.invariant is None:
-            source.name("floto", "decide")
-            return f"decide(SPEC, history{codec})"
         source.name("floto.testing", "verify")
-        return f"verify(SPEC, history, [{_named(source, self.invariant, 'INVARIANTS')}]{codec})"
+        return f"verify(SPEC, history, {_chosen(source, self.invariant)}{codec})"
+
+
+def _needed(codec: Codec, spec: DeciderSpec, history: History) -> Codec:
+    """A codec that knows floto's own types, and those that a spec and a history name."""
+    try:
+        said = repr((codec.unstructure(spec), history.to_swf()))
+    except SpecError:
+        return codec
+    return Codec({tag: cls for tag, cls in codec.types.items() if tag in CODEC.types or tag in said})
 
 
 @frozen(kw_only=True)
 class BrokenRun:
     """A run that, as a whole, is not as runs must be."""
 
-    #: None where simulating itself raises.
-    invariant: RunInvariant | None
+    invariant: Invariant | RunInvariant
     sentence: str
     case: Case
-    simulation: Simulation = field(repr=False)
+    #: None where it cannot be simulated, for deciding raises.
+    simulation: Simulation | None = field(repr=False)
+    #: Up to the question whose answer is wrong; of the main run where it is the whole that is.
+    history: History
     is_smallest: bool
 
     @property
@@ -107,13 +116,10 @@ class BrokenRun:
         """The smallest spec."""
         return self.case.spec
 
-    @property
-    def history(self) -> History:
-        """The history of the main run."""
-        return self.simulation.main
-
     def timeline(self) -> str:
         """What happened when in each execution, in plain characters."""
+        if self.simulation is None or isinstance(self.invariant, Invariant):
+            return text(timeline(self.history), "the history")
         named = zip(self.simulation.histories, self.simulation.infos, strict=True)
         return "\n\n".join(text(timeline(each), info.execution.workflow_id) for each, info in named)
 
@@ -124,18 +130,18 @@ class BrokenRun:
     def _as_pytest(self) -> str:
         source = Source()
         codec = source.codec(self.case.codec)
+        source.name("floto.testing", "verify_run")
         arguments = _arguments(self.case, Name(OWN_CODEC) if codec else None)
-        call = source.called("" if self.invariant is None else "simulation = ", "simulate", arguments)
-        test = [call]
-        if self.invariant is not None:
-            test.append(f"rule = {_named(source, self.invariant, 'RUN_INVARIANTS', bare=True)}")
-            test.append("rule.holds(simulation)")
+        rules = _chosen(source, self.invariant)
         return printed(
             source,
             title=_TITLE,
             given=[codec, comment(self.sentence), source.assigned("SPEC", self.spec)],
             name="test_the_run_is_as_runs_must_be",
-            test=test,
+            test=[
+                source.called("simulation = ", "simulate", arguments),
+                f"verify_run(simulation, {rules})",
+            ],
         )
 
 
@@ -153,18 +159,21 @@ def _arguments(case: Case, codec: Name | None) -> list[tuple[str, Any]]:
     return [("", Name("SPEC")), *((name, value) for name, value, usual in given if value != usual)]
 
 
-def _named(source: Source, invariant: Invariant | RunInvariant, table: str, *, bare: bool = False) -> str:
+def _chosen(source: Source, invariant: Invariant | RunInvariant) -> str:
     """How a test gets at an invariant: by its name in floto's table, or from where a user declared it."""
-    if invariant.number is None and not _is_flotos(invariant):
-        function = invariant.holds
-        name = source.declared(function)
-        kept = getattr(sys.modules.get(function.__module__), name, None)
-        if isinstance(kept, Invariant | RunInvariant):
-            return name
-        return f"{source.name('floto.testing', 'invariant')}({name})"
-    source.name("floto.testing", table)
-    chosen = f'each for each in {table} if each.name == "{invariant.name}"'
-    return f"next({chosen})" if bare else chosen
+    if invariant == DECIDES:
+        # That something is decided at all is looked at first, whatever else is.
+        return "[]"
+    if _is_flotos(invariant):
+        table = "INVARIANTS" if isinstance(invariant, Invariant) else "RUN_INVARIANTS"
+        source.name("floto.testing", table)
+        return f'[each for each in {table} if each.name == "{invariant.name}"]'
+    function = invariant.holds
+    name = source.declared(function)
+    kept = getattr(sys.modules.get(function.__module__), name, None)
+    if isinstance(kept, Invariant | RunInvariant):
+        return f"[{name}]"
+    return f"[{source.name('floto.testing', 'invariant')}({name})]"
 
 
 def _is_flotos(invariant: Invariant | RunInvariant) -> bool:
