@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import time
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 
 from floto.testing import simulate
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS
@@ -35,29 +37,42 @@ class OverError(BaseException):
 
 
 def examine(seconds: float) -> dict[str, Any]:
-    """What breaks first, and after how many runs."""
-    runs = 0
+    """What breaks first, and after how many runs; every situation has its turn, again and again."""
     end = time.monotonic() + seconds
     signal.signal(signal.SIGALRM, _hang)
+    runs = 0
+    turns = ((number, *turn) for number in itertools.count() for turn in SITUATIONS)
+    for number, situation, share in turns:
+        until = min(end, time.monotonic() + share)
+        over, more = _turn(situation, number, until)
+        runs += more
+        if over.by is not None or time.monotonic() >= end:
+            break
+    return {"by": over.by, "what": over.what, "runs": runs}
 
-    @seed(0)
+
+def _turn(situation: st.SearchStrategy[Arguments], number: int, until: float) -> tuple[OverError, int]:
+    runs = 0
+
+    @seed(number)
     @_SETTINGS
-    @given(SITUATIONS)
+    @given(situation)
     def look(arguments: Arguments) -> None:
         nonlocal runs
-        if time.monotonic() > end:
+        if time.monotonic() > until:
             raise OverError
         runs += 1
         signal.alarm(PATIENCE)
         _check(arguments)
         signal.alarm(0)
 
-    over = OverError()
     try:
         look()
-    except OverError as error:
-        over = error
-    return {"by": over.by, "what": over.what, "runs": runs}
+    except OverError as over:
+        return over, runs
+    finally:
+        signal.alarm(0)
+    return OverError(), runs
 
 
 def _hang(*_: Any) -> None:

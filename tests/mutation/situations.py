@@ -66,12 +66,12 @@ def bulky() -> st.SearchStrategy[Arguments]:
 
 def failing() -> st.SearchStrategy[Arguments]:
     """Tasks that fail with a lot to say, and too many of them to report them all."""
-    some = _wide(_named, st.integers(1, 250))
     late = times_out(None, "SCHEDULE_TO_START")
     loud = fails(None, "Final", noise(5_000, 3))
-    inputs = st.none() | st.just(noise(20_000, 4))
-    return _runs(
-        some, activities=st.sampled_from([{"work": late}, {"work": loud}]), input=inputs, briefly=True
+    return st.one_of(
+        _runs(_wide(_named, st.integers(30, 250)), activities=st.just({"work": late}), briefly=True),
+        _runs(_wide(_small, st.integers(1, 5)), activities=st.just({"work": loud}), briefly=True),
+        _runs(_wide(_large, st.integers(2, 80)), input=st.just(noise(20_000, 4)), briefly=True),
     )
 
 
@@ -128,7 +128,7 @@ def _large(number: int) -> Task:
 
 
 def _named(number: int) -> Task:
-    return _activity(number, id_=f"{'t' * 150}{number}", input=noise(20_000, 5), schedule_to_start_timeout=5)
+    return _activity(number, id_=f"{'t' * 150}{number}", schedule_to_start_timeout=5)
 
 
 def _clean_up(prefix: str) -> list[Task]:
@@ -139,5 +139,13 @@ def _timer(number: int) -> Task:
     return Timer(id_=f"t{number}", delay_in_seconds=number % 3)
 
 
-#: How often each is tried.
-SITUATIONS = st.one_of(*[usual()] * 12, repeating(), refused(), bulky(), failing(), wide(), long())
+#: Each with the seconds that are given to it, again and again, while time is left.
+SITUATIONS = (
+    (usual(), 5.0),
+    (repeating(), 1.5),
+    (refused(), 2.0),
+    (bulky(), 1.0),
+    (failing(), 2.5),
+    (wide(), 2.5),
+    (long(), 1.5),
+)

@@ -22,11 +22,13 @@ from floto.testing.invariants import (
     determinism,
     exact,
     generators,
+    inputs,
     law,
     limits,
     noise,
     order,
     own_code,
+    reading,
     retries,
     runs,
 )
@@ -53,6 +55,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (14, generators.expansion_is_what_was_recorded),
     (14, generators.dependants_of_a_generator_are_held_back),
     (14, generators.child_ids_are_reproducible),
+    (14, inputs.specs_of_children_are_read_back),
     (3, order.dependency_order),
     (3, order.recorded_dependency_order),
     (4, attempts.exactly_once),
@@ -71,6 +74,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (6, closes.no_stuck_run),
     (5, order.promptness),
     (10, data.data_flow),
+    (15, inputs.unreadable_input_ends_the_run),
     (2, determinism.recorded_decisions_are_made_again),
     (1, determinism.nothing_outside_is_looked_at),
     (4, attempts.idempotent),
@@ -82,6 +86,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (11, noise.order_does_not_matter),
     (10, data.results_of_strangers_do_not_matter),
     (13, exact.rare_things_are_followed_by_what_is_called_for),
+    (16, reading.state_is_what_the_history_says),
     (16, cost.carried_forward_equals_from_scratch),
 )
 #: What must hold of every decision; the numbers are those of the list in the documentation.

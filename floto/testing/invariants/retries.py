@@ -48,10 +48,21 @@ _SENSE: dict[str, tuple[Any, ...]] = {
     "non_retryable": ((), ("Final",)),
 }
 _SHIPPED = (InstantRetry, FixedDelay, ExponentialBackoff)
+#: What is not said of a strategy is so; one reason may stand by itself.
+_DEFAULT = (
+    (
+        ExponentialBackoff(retries=1),
+        {"initial": 1, "factor": 2, "cap": 300, "jitter": 0, "non_retryable": ()},
+    ),
+    (ExponentialBackoff(retries=1, non_retryable="Final"), {"non_retryable": ("Final",)}),
+)
 
 
 def waits_are_as_promised(moment: Moment) -> None:
     """Floto's own strategies wait as long as they say, and give up when they say."""
+    odd = _default_problem()
+    if odd:
+        broken(odd)
     for id_, task in moment.known.items():
         strategy: Any = task.retry_strategy
         problem = _problem(strategy) if type(strategy) in _SHIPPED else None
@@ -70,6 +81,14 @@ def _problem(strategy: Any) -> str | None:
             if said != expected:
                 return f"answers {said} to failure {asked.number}, and should answer {expected}"
     return _nonsense(strategy)
+
+
+def _default_problem() -> str | None:
+    for strategy, fields in _DEFAULT:
+        for name, expected in fields.items():
+            if getattr(strategy, name) != expected:
+                return f"{shown(strategy)} has {name}={getattr(strategy, name)!r}, not {expected!r}"
+    return None
 
 
 def _nonsense(strategy: Any) -> str | None:
