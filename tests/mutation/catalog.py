@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-import random
 import tomllib
+import zlib
 from collections import Counter
 from itertools import zip_longest
 from pathlib import Path
@@ -32,10 +32,9 @@ def sample(count: int = SAMPLE, seed: int = _SEED) -> list[Mutant]:
 
 
 def _shuffled(module: str, seed: int) -> list[Mutant]:
-    found, taken = every(module), Counter[int]()
-    random.Random(f"{seed} {module}").shuffle(found)
-    kept = []
-    for mutant in found:
+    taken, kept = Counter[int](), []
+    # By their texts, so that what is new in a module does not choose others in all of it.
+    for mutant in sorted(every(module), key=lambda mutant: zlib.crc32(f"{seed} {mutant.text}".encode())):
         taken[id(mutant.place.statement)] += 1
         if taken[id(mutant.place.statement)] <= _PER_STATEMENT:
             kept.append(mutant)
