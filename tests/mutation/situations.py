@@ -8,10 +8,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 from hypothesis import strategies as st
 
-from floto import ActivityTask, DeciderSpec, InstantRetry, Task, Timer
+from floto import NO_RESULT, ActivityTask, ActivityType, DeciderSpec, FixedDelay, Given, Task, Timer
+from floto.core.decisions import Decision, ScheduleActivityTask, StartTimer
+from floto.core.state import Item, Key, Kind
 from floto.testing import NONE, Faults, fails, returns, times_out
 from floto.testing.strategies import json_values, small_values, specs
 
@@ -32,6 +34,51 @@ _BRIEFLY = 40
 def noise(size: int, seed: int) -> str:
     """Text that does not get shorter by compressing it."""
     return b64encode(random.Random(seed).randbytes(size))[:size].decode()
+
+
+@frozen(kw_only=True)
+class Bulk(Task):
+    """Starts an activity with an input of so many characters."""
+
+    id_: str
+    requires: tuple[str, ...]
+    size: int
+    retry_strategy: None = None
+
+    @property
+    def key(self) -> Key:
+        return (Kind.ACTIVITY, self.id_)
+
+    def start(self, given: Given) -> Decision:  # noqa: ARG002 - it takes up all there is
+        return ScheduleActivityTask(
+            activity_type=ActivityType("work", "v1"), activity_id=self.id_, input=noise(self.size, 5)
+        )
+
+    def result(self, item: Item) -> Any:  # noqa: ARG002 - of no interest
+        return NO_RESULT
+
+
+@frozen(kw_only=True)
+class Label(Task):
+    """Starts a timer with a control of so many characters."""
+
+    id_: str
+    requires: tuple[str, ...]
+    size: int
+    retry_strategy: None = None
+
+    @property
+    def key(self) -> Key:
+        return (Kind.TIMER, self.id_)
+
+    def start(self, given: Given) -> Decision:  # noqa: ARG002 - a timer takes no input
+        return StartTimer(timer_id=self.id_, start_to_fire_timeout="1", control=noise(self.size, 6))
+
+    def result(self, item: Item) -> Any:  # noqa: ARG002 - there is none
+        return NO_RESULT
+
+
+_SIZES = st.sampled_from([10, 32_768, 32_769])
 
 
 def usual() -> st.SearchStrategy[Arguments]:
@@ -78,7 +125,11 @@ def failing() -> st.SearchStrategy[Arguments]:
 def wide() -> st.SearchStrategy[Arguments]:
     """More tasks than SWF lets be open of a kind."""
     sizes = st.integers(995, 1_010)
-    return _runs(_wide(_small, sizes) | _wide(_timer, sizes) | _wide(_retried, sizes), briefly=True)
+    late = st.just({"work": times_out(1, "SCHEDULE_TO_START")})
+    return st.one_of(
+        _runs(_wide(_small, sizes) | _wide(_timer, sizes), briefly=True),
+        _runs(_wide(_retried, sizes), activities=late, briefly=True),
+    )
 
 
 def long() -> st.SearchStrategy[Arguments]:
@@ -86,10 +137,25 @@ def long() -> st.SearchStrategy[Arguments]:
     return _runs(_wide(_large, st.integers(26, 60)), briefly=True)
 
 
+def own() -> st.SearchStrategy[Arguments]:
+    """Kinds of a user's own that ask for more than SWF takes."""
+    kinds: list[Callable[[str, tuple[str, ...]], st.SearchStrategy[Task]]] = [
+        lambda id_, requires: st.builds(Bulk, id_=st.just(id_), requires=st.just(requires), size=_SIZES),
+        lambda id_, requires: st.builds(Label, id_=st.just(id_), requires=st.just(requires), size=_SIZES),
+    ]
+    return _runs(specs(most=3, depth=0, kinds=kinds))
+
+
+def patient() -> st.SearchStrategy[Arguments]:
+    """Waits that are longer than any run."""
+    waits = st.builds(FixedDelay, st.sampled_from([0.5, 31_535_999.5, 31_536_001, 10**9]), st.just(2))
+    return _runs(specs(most=3, retry_strategies=waits), faults=_FAULTS, briefly=True)
+
+
 def _runs(
     some: st.SearchStrategy[DeciderSpec], *, briefly: bool = False, **given: Any
 ) -> st.SearchStrategy[Arguments]:
-    given["faults"] = _FEW_FAULTS if briefly else _FAULTS | _FEW_FAULTS
+    given.setdefault("faults", _FEW_FAULTS if briefly else _FAULTS | _FEW_FAULTS)
     if briefly:
         given["patience"] = st.just(_BRIEFLY)
     return st.fixed_dictionaries({"spec": some, "seed": _SEEDS, **given})
@@ -120,7 +186,7 @@ def _small(number: int) -> Task:
 
 
 def _retried(number: int) -> Task:
-    return _activity(number, retry_strategy=InstantRetry(2), schedule_to_start_timeout=5)
+    return _activity(number, retry_strategy=FixedDelay(1 + number % 3, 2), schedule_to_start_timeout=5)
 
 
 def _large(number: int) -> Task:
@@ -148,4 +214,6 @@ SITUATIONS = (
     (failing(), 2.5),
     (wide(), 2.5),
     (long(), 1.5),
+    (own(), 1.0),
+    (patient(), 1.0),
 )

@@ -52,6 +52,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (8, retries.waits_are_as_promised),
     (8, retries.refusals_are_asked_again_as_promised),
     (8, retries.retries_were_due),
+    (8, retries.nonsense_is_no_wait),
     (14, generators.expansion_is_what_was_recorded),
     (14, generators.dependants_of_a_generator_are_held_back),
     (14, generators.child_ids_are_reproducible),
@@ -86,6 +87,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (11, noise.order_does_not_matter),
     (10, data.results_of_strangers_do_not_matter),
     (13, exact.rare_things_are_followed_by_what_is_called_for),
+    (9, reading.nothing_is_decided_outside_a_run),
     (16, reading.state_is_what_the_history_says),
     (16, cost.carried_forward_equals_from_scratch),
 )

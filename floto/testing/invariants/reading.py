@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from floto.core.decide import decide
 from floto.core.errors import HistoryError
+from floto.core.events import WorkflowExecutionTerminated
 from floto.core.fold import fold
 from floto.core.state import EMPTY, State
 from floto.testing.moment import Moment
+from floto.testing.oracle import name
+from floto.testing.variants import appended
 from floto.testing.violation import broken
 
 
@@ -33,3 +37,12 @@ def _has_start(state: State) -> bool:
         return False
     except AttributeError:
         return True
+
+
+def nothing_is_decided_outside_a_run(moment: Moment) -> None:
+    """Nothing is decided before a run has begun, and nothing after its end."""
+    history = appended(moment.history, (WorkflowExecutionTerminated(child_policy="TERMINATE"),))
+    for when, events in (("before the run began", ()), ("after the run was terminated", history)):
+        decisions = decide(moment.spec, events, codec=moment.codec)
+        if decisions:
+            broken(f"{when}, {name(decisions[0])} is decided")

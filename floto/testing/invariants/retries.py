@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
-from attrs import evolve
+from attrs import evolve, frozen
 
+from floto.core.decide import decide
+from floto.core.errors import SpecError
 from floto.core.failures import failure_of
 from floto.core.identifiers import shown
 from floto.core.retry import (
@@ -18,9 +20,11 @@ from floto.core.retry import (
     Retry,
     RetryStrategy,
 )
+from floto.core.specs import DeciderSpec
+from floto.core.state import Status
 from floto.testing import waits
 from floto.testing.identity import once
-from floto.testing.invariants.own_code import retry
+from floto.testing.invariants.own_code import is_own, retry
 from floto.testing.moment import Moment
 from floto.testing.standing import Due, after, wish_of
 from floto.testing.violation import broken
@@ -137,3 +141,46 @@ def retries_were_due(moment: Moment) -> None:
             look = after(failures, wish_of(task), read, seed)
             if look != Due():
                 broken(f"task {id_!r} was tried again after {failure_of(failures[-1]).message!r}: {look}")
+
+
+_NO_WAITS = (-0.5, -1, float("nan"), float("inf"), True, "1")
+#: A copy of a spec with many tasks costs more than it tells.
+_FEW = 30
+
+
+@frozen
+class _Odd(RetryStrategy):
+    """Answers what is no wait."""
+
+    answer: Any
+
+    def delay(self, retry: Retry) -> Any:  # noqa: ARG002 - it is always the same
+        return self.answer
+
+
+def nonsense_is_no_wait(moment: Moment) -> None:
+    """What a strategy may not answer is refused with an error that names the task."""
+    if moment.cleaning is not None or len(moment.spec.activity_tasks) > _FEW:
+        return
+    answer = _NO_WAITS[len(moment.history) % len(_NO_WAITS)]
+    for number, task in enumerate(moment.spec.activity_tasks):
+        failures = moment.account.failures.get(task.key, [])
+        is_over = moment.account.completed(task.key) or moment.account.in_flight(task.key)
+        if is_over or not failures or failure_of(failures[-1]).status is Status.REFUSED or is_own(task):
+            continue
+        other: Any = evolve(cast("Any", task), retry_strategy=_Odd(answer))
+        tasks = (*moment.spec.activity_tasks[:number], other, *moment.spec.activity_tasks[number + 1 :])
+        _check_refused(moment, evolve(moment.spec, activity_tasks=tasks), task.id_, answer)
+        return
+
+
+def _check_refused(moment: Moment, spec: DeciderSpec, id_: str, answer: Any) -> None:
+    try:
+        decisions = decide(spec, moment.history, codec=moment.codec)
+    except SpecError as error:
+        if id_ not in str(error):
+            broken(
+                f"the strategy of task {id_!r} answers {answer!r}, and the error does not say whose: {error}"
+            )
+        return
+    broken(f"the strategy of task {id_!r} answers {answer!r}, and {decisions!r:.200} is decided")
