@@ -18,6 +18,7 @@ from floto.testing.invariants import (
     cleanup,
     closes,
     cost,
+    crowds,
     data,
     determinism,
     exact,
@@ -89,6 +90,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (13, exact.rare_things_are_followed_by_what_is_called_for),
     (9, reading.nothing_is_decided_outside_a_run),
     (16, reading.state_is_what_the_history_says),
+    (15, crowds.limits_are_kept_in_a_crowd),
     (16, cost.carried_forward_equals_from_scratch),
 )
 #: What must hold of every decision; the numbers are those of the list in the documentation.
