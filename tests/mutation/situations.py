@@ -8,12 +8,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 from hypothesis import strategies as st
 
-from floto import NO_RESULT, ActivityTask, ActivityType, DeciderSpec, FixedDelay, Given, Task, Timer
-from floto.core.decisions import Decision, ScheduleActivityTask, StartTimer
-from floto.core.state import Item, Key, Kind
+from floto import ActivityTask, DeciderSpec, FixedDelay, Task
 from floto.testing import NONE, Faults, fails, returns, times_out
 from floto.testing.strategies import json_values, small_values, specs
 
@@ -34,51 +32,6 @@ _BRIEFLY = 40
 def noise(size: int, seed: int) -> str:
     """Text that does not get shorter by compressing it."""
     return b64encode(random.Random(seed).randbytes(size))[:size].decode()
-
-
-@frozen(kw_only=True)
-class Bulk(Task):
-    """Starts an activity with an input of so many characters."""
-
-    id_: str
-    requires: tuple[str, ...]
-    size: int
-    retry_strategy: None = None
-
-    @property
-    def key(self) -> Key:
-        return (Kind.ACTIVITY, self.id_)
-
-    def start(self, given: Given) -> Decision:  # noqa: ARG002 - it takes up all there is
-        return ScheduleActivityTask(
-            activity_type=ActivityType("work", "v1"), activity_id=self.id_, input=noise(self.size, 5)
-        )
-
-    def result(self, item: Item) -> Any:  # noqa: ARG002 - of no interest
-        return NO_RESULT
-
-
-@frozen(kw_only=True)
-class Label(Task):
-    """Starts a timer with a control of so many characters."""
-
-    id_: str
-    requires: tuple[str, ...]
-    size: int
-    retry_strategy: None = None
-
-    @property
-    def key(self) -> Key:
-        return (Kind.TIMER, self.id_)
-
-    def start(self, given: Given) -> Decision:  # noqa: ARG002 - a timer takes no input
-        return StartTimer(timer_id=self.id_, start_to_fire_timeout="1", control=noise(self.size, 6))
-
-    def result(self, item: Item) -> Any:  # noqa: ARG002 - there is none
-        return NO_RESULT
-
-
-_SIZES = st.sampled_from([10, 32_768, 32_769])
 
 
 def usual() -> st.SearchStrategy[Arguments]:
@@ -122,30 +75,6 @@ def failing() -> st.SearchStrategy[Arguments]:
     )
 
 
-def wide() -> st.SearchStrategy[Arguments]:
-    """More tasks than SWF lets be open of a kind."""
-    sizes = st.integers(995, 1_010)
-    late = st.just({"work": times_out(1, "SCHEDULE_TO_START")})
-    return st.one_of(
-        _runs(_wide(_small, sizes) | _wide(_timer, sizes), briefly=True),
-        _runs(_wide(_retried, sizes), activities=late, briefly=True),
-    )
-
-
-def long() -> st.SearchStrategy[Arguments]:
-    """More to decide than one response takes."""
-    return _runs(_wide(_large, st.integers(26, 60)), briefly=True)
-
-
-def own() -> st.SearchStrategy[Arguments]:
-    """Kinds of a user's own that ask for more than SWF takes."""
-    kinds: list[Callable[[str, tuple[str, ...]], st.SearchStrategy[Task]]] = [
-        lambda id_, requires: st.builds(Bulk, id_=st.just(id_), requires=st.just(requires), size=_SIZES),
-        lambda id_, requires: st.builds(Label, id_=st.just(id_), requires=st.just(requires), size=_SIZES),
-    ]
-    return _runs(specs(most=3, depth=0, kinds=kinds))
-
-
 def patient() -> st.SearchStrategy[Arguments]:
     """Waits that are longer than any run."""
     waits = st.builds(FixedDelay, st.sampled_from([0.5, 31_535_999.5, 31_536_001, 10**9]), st.just(2))
@@ -185,10 +114,6 @@ def _small(number: int) -> Task:
     return _activity(number)
 
 
-def _retried(number: int) -> Task:
-    return _activity(number, retry_strategy=FixedDelay(1 + number % 3, 2), schedule_to_start_timeout=5)
-
-
 def _large(number: int) -> Task:
     return _activity(number, input=noise(30_000, number))
 
@@ -201,10 +126,6 @@ def _clean_up(prefix: str) -> list[Task]:
     return [_activity(number, name="tidy", id_=f"{prefix}{number}") for number in range(2)]
 
 
-def _timer(number: int) -> Task:
-    return Timer(id_=f"t{number}", delay_in_seconds=number % 3)
-
-
 #: Each with the seconds that are given to it, again and again, while time is left.
 SITUATIONS = (
     (usual(), 5.0),
@@ -212,8 +133,5 @@ SITUATIONS = (
     (refused(), 2.0),
     (bulky(), 1.0),
     (failing(), 2.5),
-    (wide(), 2.5),
-    (long(), 1.5),
-    (own(), 1.0),
     (patient(), 1.0),
 )
