@@ -77,6 +77,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (6, closes.no_stuck_run),
     (5, order.promptness),
     (10, data.data_flow),
+    (10, inputs.all_is_passed_on),
     (15, inputs.unreadable_input_ends_the_run),
     (2, determinism.recorded_decisions_are_made_again),
     (1, determinism.nothing_outside_is_looked_at),

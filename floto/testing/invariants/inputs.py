@@ -22,6 +22,14 @@ _UNREADABLE = "floto:zlib:?"
 _BAD = (_UNREADABLE, json.dumps({SPEC_KEY: CODEC.unstructure(Timer(id_="t", delay_in_seconds=0))}))
 #: Inputs that carry no spec.
 _NONE = (None, "", "7", '"text"', "[]", "{}", '{"a":1}')
+#: What runs may be started with, and those of simulations are not.
+_RARELY_SAID = {
+    "task_priority": "7",
+    "tag_list": ("tag",),
+    "lambda_role": "role",
+    "child_policy": "ABANDON",
+    "task_start_to_close_timeout": "77",
+}
 
 
 def unreadable_input_ends_the_run(moment: Moment) -> None:
@@ -31,6 +39,17 @@ def unreadable_input_ends_the_run(moment: Moment) -> None:
     first, *rest = moment.history.events
     unreadable: Any = evolve(first.data, input=_UNREADABLE)
     history = History((evolve(first, data=unreadable), *rest), moment.history.execution)
+    decisions = decide(moment.spec, history, codec=moment.codec)
+    exactly_what_is_called_for(Moment(moment.spec, history, decisions, moment.codec))
+
+
+def all_is_passed_on(moment: Moment) -> None:
+    """A run that repeats itself begins again with everything that it was started with."""
+    if moment.account.began is None or not moment.spec.repeat_workflow or not moment.closing:
+        return
+    first, *rest = moment.history.events
+    begun: Any = evolve(first.data, **_RARELY_SAID)
+    history = History((evolve(first, data=begun), *rest), moment.history.execution)
     decisions = decide(moment.spec, history, codec=moment.codec)
     exactly_what_is_called_for(Moment(moment.spec, history, decisions, moment.codec))
 
