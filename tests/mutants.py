@@ -1,6 +1,7 @@
 """Changes floto's decisions in one place at a time, and shows which changes the kit's invariants see.
 
-    python -m tests.mutants [--only MODULE[:LINE]] [--seconds N] [--count N] [--all] [--list]
+    python -m tests.mutants [--only MODULE[:LINE]] [--seconds N] [--count N] [--seed N]
+                           [--all] [--list]
 
 Every mutant runs in a process of its own, two at a time, until an invariant breaks or the seconds
 are over. Exits with 1 if fewer than 95 in 100 of those that change something are seen. Not collected
@@ -22,7 +23,7 @@ from typing import Any
 
 from attrs import frozen
 
-from tests.mutation.catalog import MODULES, ROOT, SAMPLE, equivalents, every, sample
+from tests.mutation.catalog import MODULES, ROOT, SAMPLE, SEED, equivalents, every, sample
 from tests.mutation.operators import Mutant
 
 ENOUGH = 0.95
@@ -114,7 +115,7 @@ def chosen(arguments: argparse.Namespace) -> list[Mutant]:
     module, _, line = (arguments.only or "").removeprefix("floto/core/").partition(":")
     module = module.removesuffix(".py")
     if not arguments.only and not arguments.all:
-        return sample(arguments.count)
+        return sample(arguments.count, arguments.seed)
     found = [mutant for name in MODULES if not module or name == module for mutant in every(name)]
     return [mutant for mutant in found if not line or mutant.line == int(line)]
 
@@ -126,6 +127,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", metavar="MODULE[:LINE]", help="every mutant of a module, or of one line")
     parser.add_argument("--seconds", type=float, default=60, help="for each mutant (60)")
     parser.add_argument("--count", type=int, default=SAMPLE, help=f"how many to try ({SAMPLE})")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"which to try ({SEED})")
     parser.add_argument("--all", action="store_true", help="every mutant there is, in place of a sample")
     parser.add_argument("--list", action="store_true", help="show them, and try none")
     return parser.parse_args()

@@ -16,7 +16,7 @@ CORE = ROOT / "floto" / "core"
 #: Where a decision is made: every module that ``decide`` is spread over.
 MODULES = ("decide", "closing", "starting", "progress", "state", "retry")
 SAMPLE = 150
-_SEED = 6
+SEED = 6
 _PER_STATEMENT = 2
 
 
@@ -25,7 +25,7 @@ def every(module: str) -> list[Mutant]:
     return mutants(module, ast.parse((CORE / f"{module}.py").read_text()))
 
 
-def sample(count: int = SAMPLE, seed: int = _SEED) -> list[Mutant]:
+def sample(count: int = SAMPLE, seed: int = SEED) -> list[Mutant]:
     """So many mutants, evenly over the modules and their statements, the same each time."""
     turns = zip_longest(*(_shuffled(module, seed) for module in MODULES))
     return [mutant for turn in turns for mutant in turn if mutant is not None][:count]
