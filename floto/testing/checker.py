@@ -34,6 +34,8 @@ class Checker:
     #: Whether it is time to stop.
     is_over: Callable[[], bool]
     shrink_budget: int
+    #: Called after each run.
+    on_run: Callable[[], None]
     coverage: Coverage = field(factory=Coverage)
     runs: int = 0
     _unseen: Unseen = field(factory=Unseen)
@@ -67,6 +69,7 @@ class Checker:
         except Violation as violation:
             found = evolve(case, script=choices.script)
             raise found_in(found, violation, self.shrink_budget, self.is_over) from violation
+        self.on_run()
         return choices.taken
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ from floto.testing.verifying import Rule, sorted_rules
 
 #: How often something smaller is tried when something was found.
 SHRINK_BUDGET = 2_000
+#: What comes after so many runs one by one is better left to chance.
+_EXPLORED_AT_MOST = 2_000
+_UNEXPLORED = Explored(runs=0, departures=0, is_complete=False)
 
 
 @frozen(kw_only=True)
@@ -69,6 +72,7 @@ def check(  # noqa: PLR0913 - all but the spec are optional
     save: str | Path | None = None,
     codec: Codec = CODEC,
     shrink_budget: int = SHRINK_BUDGET,
+    on_progress: Callable[[Report], None] | None = None,
 ) -> Report:
     """Simulate runs of a spec and check what must hold of every decision and of every run.
 
@@ -76,7 +80,8 @@ def check(  # noqa: PLR0913 - all but the spec are optional
     enough for that, then random ones. ``properties`` are checked beside floto's own invariants: functions
     of spec, history and decisions that assert. ``faults`` are all there are, unless given. ``codec`` knows
     kinds and strategies of your own. What else is given is as ``simulate`` takes it. The same arguments
-    check the same runs, in any process, unless ``max_seconds`` ends them early.
+    check the same runs, in any process, unless ``max_seconds`` ends them early. ``on_progress`` is called
+    after each run.
 
     Raises ``Violation`` for the first that is broken, cut down to the smallest spec and history that were
     found in ``shrink_budget`` tries, with a file for pytest, which is written to ``save`` if given.
@@ -92,22 +97,32 @@ def check(  # noqa: PLR0913 - all but the spec are optional
     )
     moments, runs = sorted_rules(properties)
     deadline = Deadline.after(max_seconds)
+    explored, notes = _UNEXPLORED, tuple(_notes(case))
+
+    def report() -> Report:
+        return Report(
+            runs=checker.runs,
+            moments=checker.moments,
+            explored=explored,
+            coverage=checker.coverage,
+            notes=notes,
+        )
+
     checker = Checker(
-        case, (*INVARIANTS, *moments), (*RUN_INVARIANTS, *runs), lambda: deadline.is_over, shrink_budget
+        case,
+        (*INVARIANTS, *moments),
+        (*RUN_INVARIANTS, *runs),
+        lambda: deadline.is_over,
+        shrink_budget,
+        (lambda: None) if on_progress is None else (lambda: on_progress(report())),
     )
     try:
-        explored = checker.explore(max_examples)
+        explored = checker.explore(min(max_examples, _EXPLORED_AT_MOST))
         checker.sample(seed, max_examples - explored.runs)
     except Found as found:
         found.save(save)
         raise
-    return Report(
-        runs=checker.runs,
-        moments=checker.moments,
-        explored=explored,
-        coverage=checker.coverage,
-        notes=tuple(_notes(case)),
-    )
+    return report()
 
 
 def _notes(case: Case) -> Iterator[str]:
