@@ -45,9 +45,9 @@ class Checker:
         """At how many different decisions the invariants were checked."""
         return self._unseen.count
 
-    def explore(self, most: int) -> Explored:
+    def explore(self, most: int, is_enough: Callable[[], bool]) -> Explored:
         """Look at the runs that depart least from the usual."""
-        return explore(lambda script: self.look(Choices(script), self.case), most, self.is_over)
+        return explore(lambda script: self.look(Choices(script), self.case), most, is_enough)
 
     def sample(self, seed: int, count: int) -> None:
         """Look at random runs, each with some of the faults only."""

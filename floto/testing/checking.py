@@ -76,8 +76,8 @@ def check(  # noqa: PLR0913 - all but the spec are optional
 ) -> Report:
     """Simulate runs of a spec and check what must hold of every decision and of every run.
 
-    First all runs with one choice unlike the usual (a fault, another order), if ``max_examples`` runs are
-    enough for that, then random ones. ``properties`` are checked beside floto's own invariants: functions
+    First all runs with one choice unlike the usual (a fault, another order), if ``max_examples`` runs and
+    half of ``max_seconds`` are enough for that, then random ones. ``properties`` are checked beside floto's own invariants: functions
     of spec, history and decisions that assert. ``faults`` are all there are, unless given. ``codec`` knows
     kinds and strategies of your own. What else is given is as ``simulate`` takes it. The same arguments
     check the same runs, in any process, unless ``max_seconds`` ends them early. ``on_progress`` is called
@@ -117,7 +117,8 @@ def check(  # noqa: PLR0913 - all but the spec are optional
         (lambda: None) if on_progress is None else (lambda: on_progress(report())),
     )
     try:
-        explored = checker.explore(min(max_examples, _EXPLORED_AT_MOST))
+        half = Deadline.after(None if max_seconds is None else max_seconds / 2)
+        explored = checker.explore(min(max_examples, _EXPLORED_AT_MOST), lambda: half.is_over)
         checker.sample(seed, max_examples - explored.runs)
     except Found as found:
         found.save(save)
