@@ -41,7 +41,7 @@ def history_law(moment: Moment) -> None:
 
 
 def check_history(history: History) -> None:
-    """Raise ``AssertionError`` for what SWF would not write."""
+    """Assert that SWF can have written a history, whoever decided it."""
     events = history.events
     names = [name(event.data) for event in events]
     if names and names[0] != "WorkflowExecutionStarted":
