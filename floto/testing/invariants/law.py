@@ -41,7 +41,7 @@ def history_law(moment: Moment) -> None:
 
 
 def check_history(history: History) -> None:
-    """Assert that SWF can have written a history, whoever decided it."""
+    """Raise ``AssertionError`` for what SWF would not write."""
     events = history.events
     names = [name(event.data) for event in events]
     if names and names[0] != "WorkflowExecutionStarted":
