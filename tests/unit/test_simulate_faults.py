@@ -140,10 +140,11 @@ def test_no_more_befalls_than_may() -> None:
 
 
 def test_a_run_is_asked_to_stop_once() -> None:
-    simulation = simulate(PLAIN, faults=Faults(cancels=1))
-    assert simulation.befell == {"cancels": 1}
+    simulation = simulate(RICH, SLOW, faults=Faults(cancels=1))
     asked = [event for event in simulation.main if type(event.data) is e.WorkflowExecutionCancelRequested]
     assert len(asked) == 1
+    assert simulation.befell == {"cancels": 1}
+    assert len(simulation.steps) > 1
 
 
 def test_a_worker_whose_death_nobody_notices_counts_as_a_failure() -> None:
