@@ -46,6 +46,8 @@ _STOP_REFUSED = ("REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_RATE_EXCEEDED", "OP
 #: What is in a marker of floto's name, and was not written by floto.
 _FOREIGN = (None, '["a"]', '{"a":1}', "floto:zlib:?", "text")
 _UNREADABLE = "floto:zlib:?"
+#: A task that generators return, and all of them the same.
+_TWIN = '{"type":"floto.specs.task.ActivityTask","name":"work","version":"v1","id_":"twin"}'
 
 
 def _noise(size: int) -> str:
@@ -140,7 +142,7 @@ def _input(history: History, _: Sequence[Decision], number: int) -> History | No
 
 def _results(history: History, _: Sequence[Decision], number: int) -> History | None:
     """What attempts returned cannot be read, is large, or is nothing."""
-    texts = (_UNREADABLE, _LARGE, None, "text", '{"a":[]}')
+    texts = (_UNREADABLE, _LARGE, None, f"[{_TWIN}]", "text", f"[{_TWIN},{_TWIN}]")
     return _each_result(history, texts[number % len(texts)])
 
 
