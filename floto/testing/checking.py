@@ -52,10 +52,8 @@ class Report:
     def __str__(self) -> str:
         """What was done, and a table of what it reached."""
         sound = f"{self.runs:,} runs, {self.moments:,} different decisions: every invariant held"
-        rest = self.runs - self.explored.runs
-        return "\n".join(
-            [sound, f"{self.explored}; {rest:,} more at random", *self.notes, str(self.coverage)]
-        )
+        rest = self.runs - self.explored.whole
+        return "\n".join([sound, f"{self.explored}; {rest:,} others", *self.notes, str(self.coverage)])
 
 
 def check(  # noqa: PLR0913 - all but the spec are optional

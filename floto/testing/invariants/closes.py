@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from floto.core import payload
+from floto.core.decide import decide
 from floto.core.decisions import (
     CancelWorkflowExecution,
     CompleteWorkflowExecution,
@@ -10,6 +11,7 @@ from floto.core.decisions import (
     Decision,
     FailWorkflowExecution,
 )
+from floto.core.history import History
 from floto.core.state import Kind
 from floto.core.tasks import NO_RESULT
 from floto.testing import oracle
@@ -69,6 +71,13 @@ def _check_failed(moment: Moment, close: FailWorkflowExecution) -> None:
             broken(f"the run fails because of task {id_!r}, which has not failed")
 
 
+def nothing_is_decided_before_the_start(moment: Moment) -> None:
+    """Of a run that has not begun, there is nothing to decide."""
+    found = decide(moment.spec, History([], moment.history.execution), codec=moment.codec)
+    if found:
+        broken(f"{oracle.name(found[0])} is decided before the run has begun")
+
+
 def failures_are_not_swallowed(moment: Moment) -> None:
     """What failed or was refused is tried again until it completes, or the run does not complete."""
     done = (CompleteWorkflowExecution, ContinueAsNewWorkflowExecution)
@@ -83,7 +92,7 @@ def failures_are_not_swallowed(moment: Moment) -> None:
 def no_stuck_run(moment: Moment) -> None:
     """A run that is open with nothing under way gets work or an end."""
     read = moment.account
-    if moment.decisions or read.began is None or read.closed is not None or read.under_way():
+    if moment.decisions or not moment.is_open or read.under_way():
         return
     graph = moment.in_turn
     awaited = [id_ for id_ in graph.due if graph.tasks[id_].key[0] is Kind.SIGNAL]
