@@ -45,7 +45,11 @@ class Crowd:
             noise = [Word(execution, _NOISE) for execution in self._stage.open_executions()]
             words = [*noise, *self._awaited()]
             self._send(words[luck.choices.pick(len(words))])
-        if not self._has_canceled and luck.befalls("cancels"):
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Somebody may ask the main run to stop."""
+        if not self._has_canceled and self._stage.luck.befalls("cancels"):
             self.cancel()
 
     def keep_busy(self, execution: WorkflowExecution) -> None:

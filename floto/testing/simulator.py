@@ -28,6 +28,7 @@ from floto.testing.workers import Workers
 
 #: Where runs wait whose spec names no list.
 _USUAL_LIST = "floto"
+_TAKE = "take"
 #: How long before its time-out an attempt is not kept waiting any more: moves take time, too.
 _LEEWAY = timedelta(seconds=2)
 #: Moves that every simulation may have, and more for each task of its spec.
@@ -123,6 +124,9 @@ class Simulator:
         self._moved += 1
         self._stage.now += MOMENT
         move.act(move.of)
+        if move.name == _TAKE:
+            # Most runs that are asked to stop are at work just then.
+            self._crowd.interrupt()
 
     def cancel(self) -> None:
         """Ask the main run to stop, if it is open."""
