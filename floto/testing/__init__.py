@@ -2,42 +2,115 @@
 
 from __future__ import annotations
 
-from floto.testing.choices import Choices, Taken
-from floto.testing.counterexample import Counterexample
-from floto.testing.endings import ActivitiesError
-from floto.testing.faults import NONE, Faults
-from floto.testing.likeness import diverges
-from floto.testing.outcomes import USUAL, Ending, How, Outcome, fails, returns, takes, times_out
-from floto.testing.shrinking import NothingToShrink, shrink
-from floto.testing.simulation import AttemptKey, Failure, Simulation, Step
-from floto.testing.simulator import Simulator, simulate
-from floto.testing.stage import Move
-from floto.testing.timeouts import NoSuchTimeout
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from floto.testing.printing.counterexample import Counterexample
+from floto.testing.shrinking.likeness import diverges
+from floto.testing.shrinking.shrinking import NothingToShrink, shrink
+from floto.testing.simulation.choices import Choices, Taken
+from floto.testing.simulation.endings import ActivitiesError
+from floto.testing.simulation.faults import NONE, Faults
+from floto.testing.simulation.outcomes import USUAL, Ending, How, Outcome, fails, returns, takes, times_out
+from floto.testing.simulation.simulation import AttemptKey, Failure, Simulation, Step
+from floto.testing.simulation.simulator import Simulator, simulate
+from floto.testing.simulation.stage import Move
+from floto.testing.simulation.timeouts import NoSuchTimeout
+
+if TYPE_CHECKING:
+    from floto.testing.checking.checking import Report, check
+    from floto.testing.checking.coverage import Coverage
+    from floto.testing.checking.found import Found
+    from floto.testing.checking.verifying import verify_run
+    from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, verify
+    from floto.testing.invariants.violation import Invariant, RunInvariant, Violation, invariant
+    from floto.testing.reading.moment import Moment
+    from floto.testing.stateful import machine
+    from floto.testing.strategies import histories, json_values, retry_strategies, runs, specs
+
+#: Names that bring all invariants with them: loaded when they are first used.
+_LAZY = {
+    "Coverage": "checking.coverage",
+    "Found": "checking.found",
+    "INVARIANTS": "invariants",
+    "Invariant": "invariants.violation",
+    "Moment": "reading.moment",
+    "RUN_INVARIANTS": "invariants",
+    "Report": "checking.checking",
+    "RunInvariant": "invariants.violation",
+    "Violation": "invariants.violation",
+    "check": "checking.checking",
+    "invariant": "invariants.violation",
+    "verify": "invariants",
+    "verify_run": "checking.verifying",
+}
+#: Names that need hypothesis, which the extra ``testing`` installs.
+_BY_HYPOTHESIS = {
+    "histories": "strategies",
+    "json_values": "strategies",
+    "machine": "stateful",
+    "retry_strategies": "strategies",
+    "runs": "strategies",
+    "specs": "strategies",
+}
 
 __all__ = [
+    "INVARIANTS",
     "NONE",
+    "RUN_INVARIANTS",
     "USUAL",
     "ActivitiesError",
     "AttemptKey",
     "Choices",
     "Counterexample",
+    "Coverage",
     "Ending",
     "Failure",
     "Faults",
+    "Found",
     "How",
+    "Invariant",
+    "Moment",
     "Move",
     "NoSuchTimeout",
     "NothingToShrink",
     "Outcome",
+    "Report",
+    "RunInvariant",
     "Simulation",
     "Simulator",
     "Step",
     "Taken",
+    "Violation",
+    "check",
     "diverges",
     "fails",
+    "histories",
+    "invariant",
+    "json_values",
+    "machine",
+    "retry_strategies",
     "returns",
+    "runs",
     "shrink",
     "simulate",
+    "specs",
     "takes",
     "times_out",
+    "verify",
+    "verify_run",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name) or _BY_HYPOTHESIS.get(name)
+    if module is None:
+        msg = f"module 'floto.testing' has no attribute {name!r}"
+        raise AttributeError(msg)
+    try:
+        return getattr(import_module(f"floto.testing.{module}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "hypothesis":
+            raise
+        msg = f"floto.testing.{name} needs hypothesis: pip install 'floto[testing]'"
+        raise ImportError(msg, name="hypothesis") from None

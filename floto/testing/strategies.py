@@ -19,10 +19,10 @@ from floto.core.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
 from floto.core.specs import CODEC, ChildWorkflow, DeciderSpec
 from floto.core.tasks import Task
-from floto.testing.faults import Faults
-from floto.testing.outcomes import Activity
-from floto.testing.simulation import Simulation
-from floto.testing.simulator import simulate
+from floto.testing.simulation.faults import Faults
+from floto.testing.simulation.outcomes import Activity
+from floto.testing.simulation.simulation import Simulation
+from floto.testing.simulation.simulator import simulate
 
 #: Gives tasks of one kind, by their id and the ids of what they require.
 Maker = Callable[[str, tuple[str, ...]], st.SearchStrategy[Task]]
@@ -117,11 +117,11 @@ def runs(  # noqa: PLR0913 - they are those of simulate
     )
 
 
-def scripts() -> st.SearchStrategy[tuple[int, ...]]:
-    """Scripts of simulations, long enough for runs of some ten tasks."""
+def scripts(most: int = 320) -> st.SearchStrategy[tuple[int, ...]]:
+    """Scripts of simulations, of so many numbers at most: enough for runs of some ten tasks."""
     # Hypothesis makes lists of some five items; of single numbers that would be short.
     chunks = st.binary(min_size=_NUMBERS_AT_ONCE, max_size=_NUMBERS_AT_ONCE)
-    return st.lists(chunks, max_size=40).map(lambda parts: tuple(b"".join(parts)))
+    return st.lists(chunks, max_size=most // _NUMBERS_AT_ONCE).map(lambda parts: tuple(b"".join(parts)))
 
 
 @st.composite

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from floto.testing import simulate
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS
-from floto.testing.moment import Moment
+from floto.testing.reading.moment import Moment
 from tests.mutation.situations import SITUATIONS, Arguments
 
 #: Seconds that one run and its checks may take.

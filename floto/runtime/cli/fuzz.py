@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
@@ -12,14 +13,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from floto.core.kinds import ActivityTask
 from floto.core.shapes import ActivityType
-from floto.core.specs import DeciderSpec
+from floto.core.specs import CODEC, DeciderSpec
 from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.cli.options import activities_option
-from floto.runtime.loading import load_json, load_module, load_spec
-
-if TYPE_CHECKING:
-    from floto.testing.checking import Report
+from floto.runtime.loading import load_codec, load_json, load_module, load_spec
+from floto.testing import Report, Violation, check
 
 #: More than any machine simulates in the time that is given.
 _NO_END = 1_000_000_000
@@ -32,6 +31,7 @@ _NO_END = 1_000_000_000
 )
 @activities_option
 @click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")
+@click.option("--codec", help="The Codec that knows task kinds and strategies of your own: FILE.py:name.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Where chance begins.")
 @click.option(
     "-o",
@@ -46,6 +46,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     seconds: float,
     activities: tuple[str, ...],
     input_text: str | None,
+    codec: str | None,
     seed: int,
     output: Path,
 ) -> int:
@@ -57,10 +58,6 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     Exits with 0 where every decision was as it must be, and with 1 where one was not: the smallest spec
     and history that show it are printed, and written as a test.
     """
-    try:
-        from floto.testing import Violation, check  # noqa: PLC0415 - the extra brings what it needs
-    except ImportError as error:
-        raise click.UsageError(str(error)) from None
     loaded = load_spec(spec)
     for module in activities:
         load_module(module)
@@ -75,6 +72,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
                 max_examples=_NO_END,
                 max_seconds=seconds,
                 seed=seed,
+                codec=CODEC if codec is None else load_codec(codec),
                 save=output,
                 on_progress=_follow(bar, seconds),
             )
@@ -88,18 +86,11 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
 
 def registered(spec: DeciderSpec) -> dict[str, Callable[..., Any]]:
     """The functions of the activities that were loaded: by task where the spec has it, and by name."""
-    found = {type_.name: _function(type_) for type_ in DEFAULT.types}
-    for task in spec.all_tasks:
-        type_ = ActivityType(task.name, task.version) if isinstance(task, ActivityTask) else None
-        if type_ is not None and DEFAULT.find(type_) is not None:
-            found[task.id_] = _function(type_)
-    return found
-
-
-def _function(type_: ActivityType) -> Callable[..., Any]:
-    activity = DEFAULT.find(type_)
-    assert activity is not None
-    return activity.function
+    loaded = {type_: each.function for type_ in DEFAULT.types if (each := DEFAULT.find(type_))}
+    named = {type_.name: function for type_, function in loaded.items()}
+    activities = [task for task in spec.all_tasks if isinstance(task, ActivityTask)]
+    own = {task.id_: loaded.get(ActivityType(task.name, task.version)) for task in activities}
+    return named | {id_: function for id_, function in own.items() if function is not None}
 
 
 def _bar(console: Console) -> Progress:
@@ -107,10 +98,14 @@ def _bar(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _follow(bar: Progress, seconds: float) -> Callable[[Report, float], None]:
-    task = bar.add_task("runs", total=seconds)
+def _follow(bar: Progress, seconds: float) -> Callable[[Report], None]:
+    task, began = bar.add_task("runs", total=seconds), time.monotonic()
 
-    def follow(report: Report, passed: float) -> None:
-        bar.update(task, completed=passed, description=f"{report.runs:,} runs, {report.moments:,} decisions")
+    def follow(report: Report) -> None:
+        bar.update(
+            task,
+            completed=time.monotonic() - began,
+            description=f"{report.runs:,} runs, {report.moments:,} decisions",
+        )
 
     return follow

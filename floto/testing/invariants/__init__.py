@@ -29,12 +29,12 @@ from floto.testing.invariants import (
     noise,
     order,
     own_code,
-    reading,
     retries,
     runs,
+    states,
 )
-from floto.testing.moment import Moment
-from floto.testing.violation import Invariant, RunInvariant, Violation, first_line, invariant
+from floto.testing.invariants.violation import Invariant, RunInvariant, Violation, first_line, invariant
+from floto.testing.reading.moment import Moment
 
 __all__ = ["DECIDES", "INVARIANTS", "RUN_INVARIANTS", "check_moment", "invariant", "verify"]
 
@@ -72,7 +72,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (13, cleanup.failures_are_those_of_the_beginning),
     (9, closes.one_close_last),
     (9, closes.the_right_close),
-    (9, reading.nothing_is_decided_outside_a_run),
+    (9, states.nothing_is_decided_outside_a_run),
     (13, closes.failures_are_not_swallowed),
     (6, closes.no_stuck_run),
     (5, order.promptness),
@@ -90,7 +90,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (11, noise.order_does_not_matter),
     (10, data.results_of_strangers_do_not_matter),
     (13, exact.rare_things_are_followed_by_what_is_called_for),
-    (16, reading.state_is_what_the_history_says),
+    (16, states.state_is_what_the_history_says),
     (15, crowds.limits_are_kept_in_a_crowd),
     (16, cost.carried_forward_equals_from_scratch),
 )

@@ -13,8 +13,8 @@ from floto.core.errors import SpecError
 from floto.core.history import History
 from floto.core.specs import CODEC, SPEC_KEY, ChildWorkflow, Timer
 from floto.testing.invariants.exact import exactly_what_is_called_for
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading.moment import Moment
 
 #: Text that says it is compressed, and is not.
 _UNREADABLE = "floto:zlib:?"

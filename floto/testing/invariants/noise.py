@@ -8,10 +8,10 @@ from floto.core import events as e
 from floto.core.decide import decide
 from floto.core.history import History
 from floto.core.state import Kind
-from floto.testing import variants
+from floto.testing.invariants import variants
 from floto.testing.invariants.sameness import difference
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading.moment import Moment
 
 _MARKER = e.MarkerRecorded(marker_name="noise", decision_task_completed_event_id=1)
 _NEWER = e.OtherEvent(type="WorkflowExecutionAdmired", attributes={"by": "everybody"})
