@@ -12,8 +12,8 @@ from floto.core.errors import SpecError
 from floto.core.events import ActivityTaskScheduled, StartChildWorkflowExecutionInitiated
 from floto.core.history import History
 from floto.core.specs import DeciderSpec
+from floto.testing.checking import cases
 from floto.testing.checking.cases import Case
-from floto.testing.checking.checking import cases
 from floto.testing.checking.found import Found
 from floto.testing.checking.verifying import played, verify_run
 from floto.testing.invariants import DECIDES, verify
@@ -24,9 +24,9 @@ from floto.testing.reading.moment import Moment
 from floto.testing.shrinking.likeness import agrees
 from floto.testing.shrinking.reductions import REDUCTIONS, Pair, size
 from floto.testing.shrinking.search import Search
-from floto.testing.shrinking.shrinking import mended
+from floto.testing.shrinking.shrink import mended
 from floto.testing.simulation.known_runs import task_id_of
-from floto.testing.simulation.simulation import Simulation
+from floto.testing.simulation.result import Simulation
 
 #: Moves after which a run of a few tasks is seen to go on for ever.
 _FEW_MOVES = 500
