@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+import floto.specs
+import floto.testing
 from floto import (
     ActivityTask,
     ChildWorkflow,
@@ -173,6 +177,7 @@ def test_without_a_type_the_first_time_out_comes() -> None:
         (None, {}),
         ("HEARTBEAT", {"start_to_close_timeout": 5}),
         ("START_TO_CLOSE", {**ALL_FOUR, "schedule_to_close_timeout": 30}),
+        ("SCHEDULE_TO_START", {**ALL_FOUR, "schedule_to_close_timeout": 5}),
     ],
 )
 def test_a_time_out_that_cannot_come_is_named(timeout_type: str | None, settings: dict[str, Any]) -> None:
@@ -184,6 +189,19 @@ def test_heartbeats_keep_a_long_activity_alive() -> None:
     simulation = simulate(spec(work("a", heartbeat_timeout=30)), {"a": takes(hours=1)})
     assert simulation.status == "COMPLETED"
     assert simulation.duration > timedelta(hours=1)
+
+
+@pytest.mark.parametrize("heartbeat", [None, 30])
+def test_an_activity_that_is_asked_to_stop_does(heartbeat: int | None) -> None:
+    simulator = Simulator(spec(work("a", heartbeat_timeout=heartbeat)), {"a": takes(hours=1)})
+    while not any(move.name == "wait" for move in simulator.moves()):
+        simulator.make(simulator.moves()[0])
+    simulator.cancel()
+    simulation = simulator.run()
+    assert "ActivityTaskCanceled" in types(simulation)
+    assert simulation.status == "CANCELED"
+    # With heartbeats it hears of that at once.
+    assert (simulation.duration < timedelta(minutes=1)) == (heartbeat is not None)
 
 
 def test_an_activity_that_takes_longer_than_it_may_times_out() -> None:
@@ -381,9 +399,11 @@ def test_faults_must_be_rates() -> None:
 
 def test_a_simulation_prints_as_the_call_that_makes_it_again() -> None:
     simulation = simulate(spec(work("a")), {"a": fails(1)}, faults=Faults(refuses=0.5), seed=3)
-    assert repr(simulation).startswith("simulate(DeciderSpec(activity_tasks=(ActivityTask(")
-    assert "activities={'a': fails(1)}" in repr(simulation)
-    assert f"script={simulation.script!r})" in repr(simulation)
+    assert "activities={'a': fails(1)}, faults=Faults(refuses=0.5)" in repr(simulation)
+    again = eval(repr(simulation), {**vars(floto.specs), **vars(floto.testing)})  # noqa: S307 - it prints as code
+    assert again.histories == simulation.histories
+    other = simulate(spec(work("a")), outcomes=simulation.outcomes)
+    assert eval(repr(other), {**vars(floto.specs), **vars(floto.testing)}).outcomes == other.outcomes  # noqa: S307
 
 
 def test_activities_are_handed_out_by_priority() -> None:
@@ -394,3 +414,11 @@ def test_activities_are_handed_out_by_priority() -> None:
     started = [e_.data.scheduled_event_id for e_ in simulation.main if type(e_.data) is e.ActivityTaskStarted]
     assert [scheduled[id_] for id_ in started] == ["b", "c", "a"]
     assert ScheduleActivityTask in map(type, simulation.decisions)
+
+
+def test_neither_hypothesis_nor_pytest_is_needed_to_simulate() -> None:
+    call = (
+        "import sys; sys.modules['hypothesis'] = sys.modules['pytest'] = None\n"
+        "import floto.testing; assert floto.testing.simulate"
+    )
+    subprocess.run([sys.executable, "-c", call], check=True)

@@ -139,6 +139,14 @@ def test_no_more_befalls_than_may() -> None:
     assert sum(simulation.befell.values()) == 3
 
 
+def test_a_run_is_asked_to_stop_once() -> None:
+    simulation = simulate(RICH, SLOW, faults=Faults(cancels=1))
+    asked = [event for event in simulation.main if type(event.data) is e.WorkflowExecutionCancelRequested]
+    assert len(asked) == 1
+    assert simulation.befell == {"cancels": 1}
+    assert len(simulation.steps) > 1
+
+
 def test_a_worker_whose_death_nobody_notices_counts_as_a_failure() -> None:
     spec = DeciderSpec(activity_tasks=[ActivityTask(name="work", version="v1", id_="a")])
     simulation = simulate(spec, faults=Faults(loses_worker=1))
@@ -342,5 +350,8 @@ def test_a_child_may_be_running_already() -> None:
         ChildWorkflow(workflow_type_name="kind", workflow_type_version="v1", id_=id_, workflow_id="same")
         for id_ in ("a", "b")
     ]
-    found = counted(NONE, DeciderSpec(activity_tasks=kids), activities={"kind": takes(seconds=5)})
-    assert found["StartChildWorkflowExecutionFailed: WORKFLOW_ALREADY_RUNNING"]
+    simulation = simulate(DeciderSpec(activity_tasks=kids), {"kind": takes(seconds=5)})
+    causes = {getattr(event.data, "cause", None) for event in simulation.main}
+    assert "WORKFLOW_ALREADY_RUNNING" in causes
+    assert simulation.status == "COMPLETED"
+    assert simulation.attempts == {"a": 1, "b": 1}
