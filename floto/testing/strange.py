@@ -9,10 +9,10 @@ from typing import Any
 from attrs import evolve
 
 from floto.core import events as e
-from floto.core.decisions import Decision
+from floto.core.decisions import CLOSE_DECISIONS, Decision
 from floto.core.events import Event
 from floto.core.history import History
-from floto.testing.oracle import FAILURES, name
+from floto.testing.oracle import FAILURES, RETRY, name
 from floto.testing.variants import appended, left
 
 #: Just before and behind where floto gives up asking again.
@@ -57,8 +57,8 @@ def strange(history: History, decisions: Sequence[Decision], number: int) -> His
     """One of the histories in which something rare happened, by a number; None where it has no occasion."""
     if not history.events:
         return None
-    edit = _EDITS[number % len(_EDITS)]
-    return edit(history, decisions, number // len(_EDITS))
+    edits = _AT_THE_END if any(type(each) in CLOSE_DECISIONS for each in decisions) else _EDITS
+    return edits[number % len(edits)](history, decisions, number // len(edits))
 
 
 def _refused(history: History, decisions: Sequence[Decision], number: int) -> History | None:
@@ -66,7 +66,10 @@ def _refused(history: History, decisions: Sequence[Decision], number: int) -> Hi
     refusable = [each for each in decisions if name(each) in _REFUSED]
     if not refusable:
         return None
-    decision = refusable[number % len(refusable)]
+    waits = [each for each in refusable if getattr(each, "timer_id", "").startswith(RETRY)]
+    # Only where a retry is due can the wait for it be refused.
+    among = waits or refusable
+    decision = among[number % len(among)]
     cls, causes = _REFUSED[name(decision)]
     times = _TIMES[number // 8 % len(_TIMES)]
     last = causes[number % len(causes)]
@@ -165,3 +168,5 @@ _EDITS: tuple[_Edit, ...] = (
     _input,
     _refused,
 )
+#: Where the run is about to be closed, most of that has no occasion.
+_AT_THE_END: tuple[_Edit, ...] = (_results, _refused, _failed, _results, _canceled, _input)

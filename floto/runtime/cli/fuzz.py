@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
@@ -13,14 +13,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from floto.core.kinds import ActivityTask
 from floto.core.shapes import ActivityType
-from floto.core.specs import DeciderSpec
+from floto.core.specs import CODEC, DeciderSpec
 from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.cli.options import activities_option
-from floto.runtime.loading import load_json, load_module, load_spec
-
-if TYPE_CHECKING:
-    from floto.testing.checking import Report
+from floto.runtime.loading import load_codec, load_json, load_module, load_spec
+from floto.testing import Report, Violation, check
 
 #: More than any machine simulates in the time that is given.
 _NO_END = 1_000_000_000
@@ -33,6 +31,7 @@ _NO_END = 1_000_000_000
 )
 @activities_option
 @click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")
+@click.option("--codec", help="The Codec that knows task kinds and strategies of your own: FILE.py:name.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Where chance begins.")
 @click.option(
     "-o",
@@ -47,6 +46,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     seconds: float,
     activities: tuple[str, ...],
     input_text: str | None,
+    codec: str | None,
     seed: int,
     output: Path,
 ) -> int:
@@ -58,11 +58,6 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     Exits with 0 where every decision was as it must be, and with 1 where one was not: the smallest spec
     and history that show it are printed, and written as a test.
     """
-    try:
-        from floto.testing.checking import check  # noqa: PLC0415 - the extra brings what it needs
-        from floto.testing.violation import Violation  # noqa: PLC0415
-    except ImportError as error:
-        raise click.UsageError(str(error)) from None
     loaded = load_spec(spec)
     for module in activities:
         load_module(module)
@@ -77,6 +72,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
                 max_examples=_NO_END,
                 max_seconds=seconds,
                 seed=seed,
+                codec=CODEC if codec is None else load_codec(codec),
                 save=output,
                 on_progress=_follow(bar, seconds),
             )
