@@ -39,5 +39,5 @@ def test_the_invariants_hold(name: str) -> None:
 
 def test_the_invariants_are_those_of_the_list() -> None:
     """Each of the 16 of decisions has a function of that number, and so has the law of histories."""
-    numbers = {each.number for each in (*INVARIANTS, *RUN_INVARIANTS)}
+    numbers = {each.number for each in INVARIANTS} | {each.number for each in RUN_INVARIANTS}
     assert numbers == set(range(1, 18))
