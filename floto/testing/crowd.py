@@ -15,7 +15,7 @@ from floto.core.fold import fold
 from floto.core.shapes import WorkflowExecution
 from floto.core.state import Kind
 from floto.testing.endings import Endings
-from floto.testing.runs import Specs
+from floto.testing.known_runs import Specs
 from floto.testing.stage import WORKFLOW_ID, Move, Stage
 
 #: A signal that no task waits for.
@@ -45,7 +45,11 @@ class Crowd:
             noise = [Word(execution, _NOISE) for execution in self._stage.open_executions()]
             words = [*noise, *self._awaited()]
             self._send(words[luck.choices.pick(len(words))])
-        if not self._has_canceled and luck.befalls("cancels"):
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Somebody may ask the main run to stop."""
+        if not self._has_canceled and self._stage.luck.befalls("cancels"):
             self.cancel()
 
     def keep_busy(self, execution: WorkflowExecution) -> None:

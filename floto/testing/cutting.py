@@ -17,11 +17,11 @@ from floto.testing.cases import Case
 from floto.testing.found import Found
 from floto.testing.invariants import DECIDES, verify
 from floto.testing.invariants.law import history_law
+from floto.testing.known_runs import task_id_of
 from floto.testing.likeness import agrees
 from floto.testing.moment import Moment
 from floto.testing.reductions import REDUCTIONS, Pair, size
 from floto.testing.reproduction import BrokenMoment, BrokenRun
-from floto.testing.runs import task_id_of
 from floto.testing.search import Search
 from floto.testing.shrinking import mended
 from floto.testing.simulation import Simulation
@@ -157,8 +157,13 @@ def _found_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) 
     """The smallest case found whose run breaks the same invariant."""
     invariant = violation.invariant
 
+    said = _shape(violation.sentence)
+
     def holds(found: Case) -> bool:
-        return _broken_run(invariant, found) is not None
+        broken = _broken_run(invariant, found)
+        # What is wrong with a whole run differs with the run.
+        is_whole = isinstance(invariant, RunInvariant)
+        return broken is not None and (is_whole or _shape(broken[1].sentence) == said)
 
     search = Search(
         best=_impatient(case, holds),

@@ -35,6 +35,8 @@ class Attempt:
     #: How it ends; None where a function that is still to be called decides that.
     ending: Ending | None
     manner: Manner
+    #: Whether its result is more tasks.
+    grows: bool
     token: str = ""
     #: When its worker answers.
     ends_at: datetime = _NEVER
@@ -53,12 +55,12 @@ class Workers:
         self._waiting: list[Attempt] = []
         self._held: list[Attempt] = []
 
-    def schedule(self, key: AttemptKey, execution: WorkflowExecution, event: Event) -> None:
+    def schedule(self, key: AttemptKey, execution: WorkflowExecution, event: Event, *, grows: bool) -> None:
         """Note that an activity was scheduled; how this attempt ends is settled here."""
         data: ActivityTaskScheduled = event.data
         ending = self._endings.of_activity(key, data)
         manner = Manner.ANSWER if ending is None else manner_of(ending, data)
-        attempt = Attempt(key, execution, event.id, data, ending, manner)
+        attempt = Attempt(key, execution, event.id, data, ending, manner, grows)
         if manner is not Manner.STAY_AWAY:
             insort(self._waiting, attempt, key=_urgency)
 
@@ -80,10 +82,13 @@ class Workers:
             if attempt.ends_at <= now:
                 yield Move("end", attempt, self._end)
 
-    def will_answer(self, run_id: str, scheduled_id: int) -> bool:
-        """Whether an attempt will be answered, in time if nobody dawdles."""
-        attempts = (each for each in (*self._waiting, *self._held) if each.scheduled_id == scheduled_id)
-        return any(each.execution.run_id == run_id and each.manner is Manner.ANSWER for each in attempts)
+    def to_answer(self) -> set[tuple[str, int]]:
+        """The attempts that will be answered, in time if nobody dawdles: by run and scheduling event."""
+        return {
+            (each.execution.run_id, each.scheduled_id)
+            for each in (*self._waiting, *self._held)
+            if each.manner is Manner.ANSWER
+        }
 
     def next_end(self) -> datetime | None:
         """When the next answer comes that does not come now."""
@@ -125,7 +130,9 @@ class Workers:
             reason, details = ending.reason[:_REASON_LIMIT], ending.details[: payload.LIMIT]
             world.fail_activity(token, reason, details, now)
         else:
-            text = self._endings.text(ending, attempt.key.task_id, attempt.scheduled.input)
+            text = self._endings.text(
+                ending, attempt.key.task_id, attempt.scheduled.input, grows=attempt.grows
+            )
             world.complete_activity(token, text, now)
 
     def beat_until(self, until: datetime) -> None:

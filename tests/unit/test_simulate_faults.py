@@ -337,7 +337,7 @@ def test_every_kind_of_decision_is_refused_in_runs() -> None:
         ),
         (
             "RequestCancelExternalWorkflowExecutionFailed: UNKNOWN_EXTERNAL_WORKFLOW_EXECUTION",
-            Faults(delays_answer=0.5, reorders=0.5, cancels=0.1, most=60),
+            Faults(delays_answer=0.8, reorders=0.5, cancels=0.03, most=60),
         ),
     ],
 )

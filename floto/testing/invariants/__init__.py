@@ -68,6 +68,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (13, cleanup.failures_are_those_of_the_beginning),
     (9, closes.one_close_last),
     (9, closes.the_right_close),
+    (9, closes.nothing_is_decided_before_the_start),
     (13, closes.failures_are_not_swallowed),
     (6, closes.no_stuck_run),
     (5, order.promptness),
