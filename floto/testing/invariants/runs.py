@@ -104,10 +104,9 @@ def order_makes_no_difference(simulation: Simulation) -> None:
 
 
 def _has_its_own_end(simulation: Simulation) -> bool:
-    """Whether nothing but the outcomes of attempts can have brought about the end."""
-    befell = simulation.befell
-    failed = simulation.status == "FAILED" and not befell.get("cancels") and not befell.get("refuses")
-    return failed or simulation.status == "COMPLETED"
+    """Whether nothing but the outcomes of attempts, which stay the same, can have brought about the end."""
+    is_spoilt = simulation.befell.get("cancels") or simulation.befell.get("refuses")
+    return not is_spoilt and simulation.status in ("COMPLETED", "FAILED")
 
 
 def _check_attempts(simulation: Simulation, other: Simulation) -> None:
