@@ -75,6 +75,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (10, data.data_flow),
     (2, determinism.recorded_decisions_are_made_again),
     (1, determinism.nothing_outside_is_looked_at),
+    (1, determinism.the_history_is_left_as_it_was),
     (4, attempts.idempotent),
     (9, exact.exactly_what_is_called_for),
     (1, determinism.json_keeps_the_spec),
