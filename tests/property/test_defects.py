@@ -1,0 +1,71 @@
+"""The kit finds what is wrong with specs, strategies and kinds of task that are not floto's own.
+
+Each module of ``defects`` is one that a user could have written, with one thing wrong in it. Mended,
+by the one change that is told here, nothing is found.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module, invalidate_caches
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from attrs import frozen
+
+from floto import CODEC
+from floto.testing import check
+from floto.testing.violation import Violation
+
+_MODULES = Path(__file__).parent / "defects"
+#: A counterexample is to be read: it holds no more than this.
+_EVENTS, _TASKS = 12, 4
+
+
+@frozen
+class Defect:
+    """What is wrong in a module, what would be right, and words by which a person will know it again."""
+
+    module: str
+    wrong: str
+    right: str
+    told: str
+
+    @property
+    def source(self) -> str:
+        return (_MODULES / f"{self.module}.py").read_text()
+
+    @property
+    def mended(self) -> str:
+        assert self.source.count(self.wrong) == 1
+        return self.source.replace(self.wrong, self.right)
+
+
+DEFECTS = (
+    Defect("impatient_poll", "return self.seconds", "return self.seconds if retry.number < 20 else None", "given up"),
+    Defect("office_hours", "datetime.now(UTC).hour", "retry.failure.at.hour", "the clock"),
+    Defect("jitter", "random.uniform(0, most)", "random.Random(f'{retry}').uniform(0, most)", "chance"),
+    Defect("spent_budget", "return self.first - self.step", "return self.first - 0.1 * self.step", "answered -100"),
+    Defect("last_two_failures", "retry.failures[-2]", "retry.failures[-2:][0]", "IndexError"),
+    Defect("numbered_jobs", "{self.id_}-{next(_NUMBERS)}", "{self.id_}", "start"),
+    Defect("round_robin", "len(self.printed) %", "sum(self.id_.encode()) %", "start"),
+    Defect("shards", "hash(self.document)", "sum(self.document.encode())", "hash()"),
+    Defect("region", 'os.environ.get("AWS_REGION", self.region)', "self.region", "environment"),
+    Defect("receipts", "item.closed.id", "item.closed.data.result", "receipt"),
+    Defect("quotes", 'return quote["amount"]', 'return quote and quote["amount"]', "TypeError"),
+    Defect("mirrors", "copy of {self.source} to", "copy to", "256"),
+    Defect("webhook", 'address: str | None = None', 'address: str = "https://example.org"', "never begins"),
+    Defect("rest_of_the_week", "datetime.now(UTC).isoweekday()", "1", "the clock"),
+    Defect("crawler", '"news": ("home",)', '"news": ()', "task 'read-home' is there 2 times"),
+    Defect("chapters", ', requires=["bind"]', "", "in a circle"),
+    Defect("two_shops", 'f"order-{number}"', 'f"{shop}-{number}"', "task 'order-1' is there 2 times"),
+    Defect("approvals", 'f"approved by {role}"', 'f"approved by {role} of {team}"', "awaited by several"),
+    Defect("snowball", "{**before, task", "{task", "32,768"),
+    Defect("warranty", "2 * 365 * _DAY", "30 * _DAY", "warranty"),
+    Defect("tasting", "12 * _HOUR", "_HOUR", "rise"),
+    Defect("twins", 'workflow_id="close-account"', 'workflow_id=f"close-{account}"', "close-account"),
+)
