@@ -17,6 +17,8 @@ class Taken:
 
     number: int
     options: int
+    #: What was to happen or not, where that was asked.
+    of: str = ""
 
 
 class Choices:
@@ -47,12 +49,12 @@ class Choices:
         self.taken.append(Taken(number, options))
         return number
 
-    def happens(self, rate: float) -> bool:
+    def happens(self, rate: float, of: str = "") -> bool:
         """Whether something happens that does so at a rate of 0 to 1; no number is taken for 0 and 1."""
         if rate <= 0 or rate >= 1:
             return rate >= 1
         happens = next(self._numbers, 0) % _SIDES >= _SIDES * (1 - rate)
-        self.taken.append(Taken(_SIDES - 1 if happens else 0, 2))
+        self.taken.append(Taken(_SIDES - 1 if happens else 0, 2, of))
         return happens
 
 

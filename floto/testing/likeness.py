@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from attrs import evolve, fields_dict
@@ -13,8 +13,9 @@ from floto.core.difference import DECISION, FILLED_IN, ORDER, Difference, identi
 from floto.core.errors import PayloadError
 from floto.core.events import Event
 from floto.core.history import History
+from floto.core.questions import Outcome, Question, questions
 from floto.core.recorded import Recorded
-from floto.core.replay import Divergence, Replay, replay
+from floto.core.replay import Divergence, Replay, decided_at, replay
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.tasks import TaskCodec
 
@@ -82,14 +83,31 @@ def agreeing(spec: DeciderSpec, history: History, divergence: Divergence | None,
     """
     events = list(history.events)
     kept = None if divergence is None else divergence.difference
-    for step in replay(spec, history, codec).steps:
-        decided = {identity(decision): decision for decision in step.decided}
-        for each in step.recorded:
-            now = decided.get(identity(each.decision))
-            if now is not None:
+    for question, decided in answered(spec, history, codec):
+        now = {identity(decision): decision for decision in decided}
+        for each in question.left:
+            decision = now.get(identity(each.decision))
+            if decision is not None:
                 place = each.event_id - 1
-                events[place] = _agreeing(events[place], each, now, kept)
+                events[place] = _agreeing(events[place], each, decision, kept)
     return History(events, history.execution)
+
+
+def answered(
+    spec: DeciderSpec, history: History, codec: TaskCodec
+) -> Iterator[tuple[Question, tuple[Decision, ...]]]:
+    """Each question of a history that was answered, and what the spec decides there.
+
+    What a history ends with is not decided, so a spec may raise there.
+    """
+    asked = [each for each in questions(history.events) if each.outcome is Outcome.ANSWERED]
+    decided = decided_at(spec, history, [each.started for each in asked], codec)
+    return zip(asked, decided, strict=True)
+
+
+def agrees(spec: DeciderSpec, history: History, codec: TaskCodec) -> bool:
+    """Whether the spec decides all that a history recorded, and so could have made it."""
+    return all(question.against(decided) is None for question, decided in answered(spec, history, codec))
 
 
 def _agreeing(event: Event, each: Recorded, now: Decision, kept: Difference | None) -> Event:

@@ -22,7 +22,7 @@ class Luck:
     def befalls(self, name: str) -> bool:
         """Whether a fault befalls now."""
         rate: float = getattr(self.faults, name)
-        if not rate or not self._left or not self.choices.happens(rate):
+        if not rate or not self._left or not self.choices.happens(rate, name):
             return False
         self.befell[name] += 1
         self._left -= 1

@@ -19,6 +19,7 @@ from floto.core.questions import Outcome, questions
 from floto.core.specs import DeciderSpec
 from floto.core.state import Item
 from floto.core.tasks import Task, TaskCodec
+from floto.testing.search import Reduction
 from floto.testing.surgery import Gone, about, end_of, of_question, quiet, settled, until, without
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,14 +34,6 @@ class Pair:
     spec: DeciderSpec
     history: History
     codec: TaskCodec
-
-
-@frozen
-class Reduction:
-    """What can go of a pair, and, tried in this order, the pairs without a few of it."""
-
-    parts: Callable[[Pair], Sequence[Any]]
-    without: Callable[[Pair, Sequence[Any]], Iterator[Pair]]
 
 
 def _told(pair: Pair, history: History) -> Iterator[Pair]:
@@ -71,7 +64,7 @@ def _task_ids(pair: Pair) -> list[str]:
 def _without_tasks(pair: Pair, ids: Sequence[str]) -> Iterator[Pair]:
     history = without(pair.history, about(pair.history, _gone(pair, frozenset(ids))))
     for bridged in (True, False):
-        spec = _with_graphs(pair.spec, partial(_fewer, ids=ids, bridged=bridged))
+        spec = with_graphs(pair.spec, partial(fewer, ids=ids, bridged=bridged))
         yield from _told(evolve(pair, spec=spec), history)
 
 
@@ -86,12 +79,13 @@ def _gone(pair: Pair, ids: frozenset[str]) -> Gone:
     return Gone(frozenset(found), frozenset(task.key for task in grown.spec.all_tasks if task.id_ in found))
 
 
-def _with_graphs(spec: DeciderSpec, change: Callable[[Sequence[Task]], Sequence[Task]]) -> DeciderSpec:
+def with_graphs(spec: DeciderSpec, change: Callable[[Sequence[Task]], Sequence[Task]]) -> DeciderSpec:
+    """A spec in which each graph of tasks is changed."""
     changed: dict[str, Any] = {name: change(getattr(spec, name)) for name in _GRAPHS}
     return evolve(spec, **changed)
 
 
-def _fewer(tasks: Sequence[Task], ids: Sequence[str], *, bridged: bool) -> list[Task]:
+def fewer(tasks: Sequence[Task], ids: Sequence[str], *, bridged: bool) -> list[Task]:
     """Tasks without some; bridged: those that required one now require what it required."""
     needs = {task.id_: task.requires if bridged else () for task in tasks if task.id_ in ids}
     return [_requiring(task, _bridged(task.requires, needs)) for task in tasks if task.id_ not in ids]
@@ -128,7 +122,7 @@ def _without_generated(pair: Pair, ids: Sequence[str]) -> Iterator[Pair]:
     for task in grown.spec.activity_tasks:
         item, offspring = state.items.get(task.key), grown.offspring.get(task.id_, ())
         if offspring and item is not None:
-            _put_result(events, item, pair.codec.unstructure(_fewer(offspring, ids, bridged=True)))
+            _put_result(events, item, pair.codec.unstructure(fewer(offspring, ids, bridged=True)))
     history = History(events, pair.history.execution)
     history = without(history, about(pair.history, _gone(pair, frozenset(ids))))
     yield from _told(pair, history)
@@ -168,17 +162,25 @@ def _requirements(pair: Pair) -> list[tuple[str, str]]:
 
 
 def _without_requirements(pair: Pair, gone: Sequence[tuple[str, str]]) -> Iterator[Pair]:
-    spec = _with_graphs(
-        pair.spec,
+    yield from _told(evolve(pair, spec=without_requirements(pair.spec, gone)), pair.history)
+
+
+def without_requirements(spec: DeciderSpec, gone: Sequence[tuple[str, str]]) -> DeciderSpec:
+    """A spec in which some tasks, each first of its pair, do not require what is second there."""
+    return with_graphs(
+        spec,
         lambda tasks: [_requiring(t, [id_ for id_ in t.requires if (t.id_, id_) not in gone]) for t in tasks],
     )
-    yield from _told(evolve(pair, spec=spec), pair.history)
 
 
 def _settings(pair: Pair) -> list[tuple[str | None, str]]:
+    return settings_of_spec(pair.spec)
+
+
+def settings_of_spec(spec: DeciderSpec) -> list[tuple[str | None, str]]:
     """Each field that is not what it is by default: of the spec (None) and of tasks, by their ids."""
-    own: list[tuple[str | None, str]] = [(None, name) for name in _settings_of(pair.spec)]
-    return own + [(task.id_, name) for task in pair.spec.all_tasks for name in _settings_of(task)]
+    own: list[tuple[str | None, str]] = [(None, name) for name in _settings_of(spec)]
+    return own + [(task.id_, name) for task in spec.all_tasks for name in _settings_of(task)]
 
 
 def _settings_of(value: Any) -> list[str]:
@@ -195,14 +197,19 @@ def _settings_of(value: Any) -> list[str]:
 
 
 def _by_default(pair: Pair, settings: Sequence[tuple[str | None, str]]) -> Iterator[Pair]:
+    yield evolve(pair, spec=by_default(pair.spec, settings))
+
+
+def by_default(spec: DeciderSpec, settings: Sequence[tuple[str | None, str]]) -> DeciderSpec:
+    """A spec in which some settings are what they are by default."""
+
     def plain(value: Any, id_: str | None) -> Any:
         known = {field.name: field for field in attrs.fields(type(value))}
         names = [name for owner, name in settings if owner == id_]
         changes = {known[name].alias: known[name].default for name in names}
         return evolve(value, **changes) if changes else value
 
-    spec = _with_graphs(plain(pair.spec, None), lambda tasks: [plain(task, task.id_) for task in tasks])
-    yield evolve(pair, spec=spec)
+    return with_graphs(plain(spec, None), lambda tasks: [plain(task, task.id_) for task in tasks])
 
 
 def _said(pair: Pair) -> list[tuple[int, str]]:
@@ -258,7 +265,7 @@ def size(pair: Pair) -> tuple[int, ...]:
 
 
 #: What takes most away comes first.
-REDUCTIONS = (
+REDUCTIONS: tuple[Reduction[Pair], ...] = (
     Reduction(_answers, _until),
     Reduction(_task_ids, _without_tasks),
     Reduction(_generated, _without_generated),

@@ -98,7 +98,7 @@ class Specs:
     codec: TaskCodec
 
     def of(self, execution: WorkflowExecution, start: WorkflowExecutionStarted) -> DeciderSpec | None:
-        """The spec of a run, None for a child that nobody has one for; a ``SpecError`` if it cannot be read."""
+        """The spec of a run, None for a child that nobody has one for; may raise ``SpecError``."""
         if execution.workflow_id == WORKFLOW_ID:
             return self.spec
         return spec_of(start.input, self.codec) or self.children.get(start.workflow_type.name)

@@ -1,16 +1,8 @@
-"""A spec and a history cut to the smallest pair that still shows what was wrong.
-
-Greedy delta debugging (A. Zeller and R. Hildebrandt, "Simplifying and isolating
-failure-inducing input", 2002): halves, quarters, ... and single parts are taken out for as
-long as that works. No chance is in it, so the same pair always ends the same.
-"""
+"""A spec and a history cut to the smallest pair that still shows what was wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from attrs import define, evolve, frozen
+from attrs import evolve, frozen
 
 from floto.core.codec import Codec
 from floto.core.errors import FlotoError, HistoryError, PayloadError, SpecError
@@ -19,10 +11,13 @@ from floto.core.replay import Divergence, replay
 from floto.core.specs import CODEC, DeciderSpec
 from floto.testing.counterexample import Counterexample
 from floto.testing.likeness import Predicate, agreeing, diverges_like
-from floto.testing.reductions import REDUCTIONS, Pair, Reduction, size
+from floto.testing.reductions import REDUCTIONS, Pair, size
+from floto.testing.search import Search
 
 #: How often a pair is held against the predicate, unless shrink is told otherwise.
 BUDGET = 5_000
+#: Errors of pairs that no spec or service could have made.
+IMPOSSIBLE = (HistoryError, SpecError, PayloadError)
 
 
 @frozen
@@ -63,9 +58,8 @@ def shrink(
     if not holds(spec, history):
         problem = "the predicate does not hold for this spec and history"
         raise NothingToShrink(problem)
-    search = _Search(Pair(spec, history, codec), holds, divergence, budget)
-    search.run()
-    pair = search.pair
+    search = search_for(Pair(spec, history, codec), holds, divergence, budget=budget, impossible=IMPOSSIBLE)
+    pair = search.best
     return Counterexample(
         spec=pair.spec,
         history=pair.history,
@@ -75,56 +69,21 @@ def shrink(
     )
 
 
-@define
-class _Search:
-    """The smallest pair so far, and how often the predicate may still be asked."""
+def search_for(
+    pair: Pair,
+    holds: Predicate,
+    divergence: Divergence | None,
+    *,
+    budget: int,
+    impossible: tuple[type[Exception], ...],
+) -> Search[Pair]:
+    """The search for the smallest pair, at its end."""
 
-    pair: Pair
-    holds: Predicate
-    divergence: Divergence | None
-    left: int
+    def mended(found: Pair) -> Pair:
+        return evolve(found, history=agreeing(found.spec, found.history, divergence, found.codec))
 
-    def run(self) -> None:
-        """Reduce in every way until none works any more."""
-        before = None
-        while before != self.pair and self.left:
-            before = self.pair
-            for reduction in REDUCTIONS:
-                self.reduce(reduction)
-
-    def reduce(self, reduction: Reduction) -> None:
-        """Take out half of the parts, a quarter, ..., and each by itself, from the end on."""
-        parts = reduction.parts(self.pair)
-        at_once = len(parts)
-        while at_once and self.left:
-            place = len(parts)
-            while place > 0 and self.left:
-                if self.take_out(reduction, parts[max(place - at_once, 0) : place]):
-                    parts = reduction.parts(self.pair)
-                place = min(place - at_once, len(parts))
-            at_once //= 2
-
-    def take_out(self, reduction: Reduction, chunk: Sequence[Any]) -> bool:
-        """Go on with the first of the pairs without these parts that will do."""
-        try:
-            for found in reduction.without(self.pair, chunk):
-                if self.will_do(found):
-                    return True
-        except (HistoryError, SpecError, PayloadError):
-            # Nothing that a spec or a service could have made.
-            return False
-        return False
-
-    def will_do(self, found: Pair) -> bool:
-        """Whether a pair is smaller and still shows it; it is the smallest so far, then."""
-        try:
-            history = agreeing(found.spec, found.history, self.divergence, found.codec)
-            if not self.left or size(evolve(found, history=history)) >= size(self.pair):
-                return False
-            self.left -= 1
-            if not self.holds(found.spec, history):
-                return False
-        except (HistoryError, SpecError, PayloadError):
-            return False
-        self.pair = evolve(found, history=history)
-        return True
+    search = Search(
+        pair, REDUCTIONS, mended, size, lambda found: holds(found.spec, found.history), impossible, budget
+    )
+    search.run()
+    return search

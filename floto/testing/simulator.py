@@ -144,7 +144,7 @@ class Simulator:
             yield Move("wait", due, self._wait)
 
     def _at_last(self) -> Iterator[Move]:
-        """What happens when nothing else does: awaited signals, or else the end of a run that is to end soon."""
+        """What happens when nothing else does: awaited signals, else the end of a run that is to end soon."""
         awaited = list(self._crowd.moves())
         yield from awaited
         expiry = None if awaited else self._expiry()

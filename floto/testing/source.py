@@ -6,6 +6,7 @@ Nothing here is evaluated: what is written is for a person to read and for pytes
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import Enum
@@ -19,10 +20,21 @@ from floto.core.errors import SpecError
 from floto.core.history import History
 from floto.core.identifiers import shown
 from floto.core.specs import CODEC
+from floto.testing.outcomes import Outcome
 
+#: What a codec is called that knows more than floto's.
+OWN_CODEC = "OWN_CODEC"
 _WIDTH = 88
 _INDENT = "    "
 _BRACKETS = ("[", "]")
+#: What makes an outcome.
+_CALLED = re.compile(r"\b(returns|fails|times_out|takes)\(")
+
+
+class Name(str):
+    """A name that the source gives to something, to be written as it is."""
+
+    __slots__ = ()
 
 
 @frozen
@@ -70,10 +82,9 @@ class Source:
         for name in sorted(self._modules, key=_isorted):
             modules.setdefault(self._modules[name], []).append(name)
         # What is the user's own stands behind what is installed.
-        parts = [modules.pop("floto", []), *(modules[module] for module in sorted(modules))]
-        names = ["floto", *sorted(modules)]
-        lines = [_import(module, members) for module, members in zip(names, parts, strict=True) if members]
-        return "\n".join([*lines[:1], *([""] if len(lines) > 1 else []), *lines[1:]])
+        blocks = (sorted(filter(_is_floto, modules)), sorted(name for name in modules if not _is_floto(name)))
+        lines = ("\n".join(_import(name, modules[name]) for name in block) for block in blocks if block)
+        return "\n\n".join(lines)
 
     def assigned(self, name: str, value: Any) -> str:
         """``name = value``."""
@@ -81,44 +92,64 @@ class Source:
         opening = f"{name} = "
         return opening + (node if isinstance(node, str) else node.laid_out("", len(opening)))
 
+    def called(self, opening: str, name: str, arguments: Iterable[tuple[str, Any]]) -> str:
+        """``opening`` and a call of floto.testing with these arguments, at the indentation of a test."""
+        items = tuple((prefix, self._node(value)) for prefix, value in arguments)
+        call = _Group(f"{self.name('floto.testing', name)}(", items, ")")
+        return opening + call.laid_out(_INDENT, len(opening))
+
     def argument(self, value: Any) -> str:
         """A value on one line."""
         node = self._node(value)
         return node if isinstance(node, str) else node.flat()
 
-    def codec(self, name: str, codec: Codec) -> str:
-        """A codec that knows more kinds than floto's; nothing where it does not."""
+    def codec(self, codec: Codec) -> str:
+        """A codec that knows more kinds than floto's, under the name ``OWN_CODEC``; else nothing."""
         own = {tag: cls for tag, cls in codec.types.items() if tag not in CODEC.types}
         if not own:
             return ""
-        rows = [(f"{text(tag)}: ", self._cls(cls)) for tag, cls in own.items()]
+        rows = [(f"{text(tag)}: ", self.declared(cls)) for tag, cls in own.items()]
         table = _Group("{", (("", f"**{self.name('floto', 'CODEC')}.types"), *rows), "}")
-        opening = f"{name} = "
+        opening = f"{OWN_CODEC} = "
         call = _Group(f"{self.name('floto', 'Codec')}(", (("", table),), ")")
         return f"{opening}{call.laid_out('', len(opening))}\n"
 
-    def _cls(self, cls: type) -> str:
-        if "." in cls.__qualname__ or cls.__module__ == "__main__":
+    def declared(self, thing: Any) -> str:
+        """The name of a class, a function or something like one, imported from where it is declared.
+
+        Raises ``SpecError`` for what cannot be imported, such as what is declared in a function.
+        """
+        module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise SpecError((f"{shown(thing)} cannot be written as source",))
+        if "." in name or "<" in name or module == "__main__":
             problem = "is not declared at the top of a module, so no other file can import it"
-            raise SpecError((f"{cls.__qualname__} {problem}",))
-        module = "floto" if cls.__module__.startswith("floto.") else cls.__module__
-        return self.name(module, cls.__name__)
+            raise SpecError((f"{name} {problem}",))
+        return self.name(_public(module), name)
 
     def _node(self, value: Any, *, tuples: tuple[str, str] = _BRACKETS) -> _Group | str:
-        if isinstance(value, Enum):
-            return f"{self._cls(type(value))}.{value.name}"
-        if attrs.has(type(value)):
-            return self._call(value)
         if isinstance(value, Mapping):
             pairs = ((f"{text(key)}: ", self._node(item, tuples=tuples)) for key, item in value.items())
             return _Group("{", tuple(pairs), "}")
         if isinstance(value, list | tuple):
             opening, closing = _BRACKETS if isinstance(value, list) else tuples
             return _Group(opening, tuple(("", self._node(item, tuples=tuples)) for item in value), closing)
+        if isinstance(value, Outcome):
+            return self._outcome(value)
+        if attrs.has(type(value)):
+            return self._call(value)
+        return self._plain(value)
+
+    def _plain(self, value: Any) -> str:
+        if isinstance(value, Enum):
+            return f"{self.declared(type(value))}.{value.name}"
         write = _PLAIN.get(type(value))
-        if write is None:
-            raise SpecError((f"{shown(value)} cannot be written as source",))
-        return write(value)
+        return self.declared(value) if write is None else write(value)
+
+    def _outcome(self, outcome: Outcome) -> str:
+        for called in _CALLED.findall(outcome.code):
+            self.name("floto.testing", called)
+        return outcome.code
 
     def _call(self, value: Any) -> _Group:
         # floto's own classes take lists where they keep tuples; other classes may not.
@@ -128,7 +159,18 @@ class Source:
             for each in attrs.fields(type(value))
             if each.init and getattr(value, each.name) != each.default
         )
-        return _Group(f"{self._cls(type(value))}(", items, ")")
+        return _Group(f"{self.declared(type(value))}(", items, ")")
+
+
+def _is_floto(module: str) -> bool:
+    return module.partition(".")[0] == "floto"
+
+
+def _public(module: str) -> str:
+    """Where the name of a module is to be imported from."""
+    if not _is_floto(module):
+        return module
+    return "floto.testing" if module.startswith("floto.testing") else "floto"
 
 
 def text(value: str) -> str:
@@ -147,6 +189,7 @@ _PLAIN: Mapping[type, Callable[[Any], str]] = {
     int: repr,
     bool: repr,
     type(None): repr,
+    Name: str,
 }
 
 

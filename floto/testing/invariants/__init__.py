@@ -1,0 +1,124 @@
+"""What must hold of every decision, for any spec: one table, and the two functions that use it.
+
+Those of the user's own code come first: where it is unsound, they say it best. Then what a
+single decision shows, then what other histories show that must be decided alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from floto.core.codec import Codec
+from floto.core.decide import decide
+from floto.core.errors import HistoryError
+from floto.core.history import History
+from floto.core.specs import CODEC, DeciderSpec
+from floto.testing.invariants import (
+    attempts,
+    cleanup,
+    closes,
+    cost,
+    data,
+    determinism,
+    exact,
+    generators,
+    law,
+    limits,
+    noise,
+    order,
+    own_code,
+    retries,
+)
+from floto.testing.moment import Moment
+from floto.testing.violation import Invariant, Violation, first_line, invariant
+
+__all__ = ["DECIDES", "INVARIANTS", "check_moment", "invariant", "verify"]
+
+_Holds = Callable[[Moment], None]
+_TABLE: tuple[tuple[int, _Holds], ...] = (
+    (17, law.history_law),
+    (1, own_code.strategies_answer_seconds),
+    (7, own_code.strategies_give_up),
+    (1, own_code.kinds_are_functions),
+    (4, own_code.kinds_start_what_they_wait_for),
+    (14, generators.generators_fit),
+    (15, limits.payloads_fit),
+    (15, limits.waits_end_before_the_run),
+    (15, limits.decisions_fit),
+    (15, limits.no_more_is_open_than_swf_allows),
+    (8, retries.waits_are_as_promised),
+    (8, retries.refusals_are_asked_again_as_promised),
+    (8, retries.retries_were_due),
+    (14, generators.expansion_is_what_was_recorded),
+    (14, generators.dependants_of_a_generator_are_held_back),
+    (14, generators.child_ids_are_reproducible),
+    (3, order.dependency_order),
+    (3, order.recorded_dependency_order),
+    (4, attempts.exactly_once),
+    (4, attempts.recorded_exactly_once),
+    (4, attempts.no_id_is_taken),
+    (13, cleanup.cancel_and_failure_stop_new_work),
+    (13, cleanup.open_work_is_asked_to_stop_once),
+    (13, cleanup.children_are_not_left_behind),
+    (13, cleanup.clean_up_begins_when_all_else_has_ended),
+    (13, cleanup.only_what_is_called_for_is_cleaned_up),
+    (13, cleanup.clean_up_is_finished),
+    (13, cleanup.failures_are_those_of_the_beginning),
+    (9, closes.one_close_last),
+    (9, closes.the_right_close),
+    (13, closes.failures_are_not_swallowed),
+    (6, closes.no_stuck_run),
+    (5, order.promptness),
+    (10, data.data_flow),
+    (2, determinism.recorded_decisions_are_made_again),
+    (1, determinism.nothing_outside_is_looked_at),
+    (4, attempts.idempotent),
+    (9, exact.exactly_what_is_called_for),
+    (1, determinism.json_keeps_the_spec),
+    (12, determinism.pages_come_in_any_order),
+    (12, noise.noise_does_not_matter),
+    (12, noise.lost_decision_tasks_do_not_matter),
+    (11, noise.order_does_not_matter),
+    (10, data.results_of_strangers_do_not_matter),
+    (16, cost.carried_forward_equals_from_scratch),
+)
+#: What must hold of every decision; the numbers are those of the list in the documentation.
+INVARIANTS: tuple[Invariant, ...] = tuple(
+    Invariant(number, holds.__name__, first_line(holds), holds) for number, holds in _TABLE
+)
+#: What is broken where deciding itself raises an error.
+DECIDES = Invariant(
+    1, "decides", "For every history that can have happened, something is decided.", lambda _: None
+)
+
+
+def verify(
+    spec: DeciderSpec,
+    history: History,
+    properties: Iterable[Invariant] = INVARIANTS,
+    codec: Codec = CODEC,
+) -> None:
+    """Decide, and check that all invariants hold of that; raises ``Violation`` for the first that does not.
+
+    Raises ``HistoryError`` for a history that cannot have happened.
+    """
+    try:
+        decisions = decide(spec, history, codec=codec)
+    except HistoryError:
+        raise
+    except Exception as error:
+        sentence = f"deciding raised {type(error).__name__}: {error}"
+        raise Violation(DECIDES, sentence, spec, history, codec=codec) from error
+    check_moment(Moment(spec, history, decisions, codec), properties)
+
+
+def check_moment(moment: Moment, properties: Iterable[Invariant] = INVARIANTS) -> None:
+    """Check that all invariants hold of what was decided; raises ``Violation`` for the first that fails."""
+    for each in properties:
+        try:
+            each.holds(moment)
+        except Exception as error:
+            sentence = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+            raise Violation(
+                each, sentence or each.says, moment.spec, moment.history, moment.decisions, moment.codec
+            ) from error

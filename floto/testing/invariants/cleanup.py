@@ -1,0 +1,145 @@
+"""What happens after a cancel request or a failure: nothing new, what runs is stopped, then the clean-up."""
+
+from __future__ import annotations
+
+from floto.core import payload
+from floto.core.decisions import (
+    FailWorkflowExecution,
+    RequestCancelActivityTask,
+    RequestCancelExternalWorkflowExecution,
+    StartTimer,
+)
+from floto.core.state import Kind
+from floto.testing import oracle
+from floto.testing.moment import Moment
+from floto.testing.violation import broken
+
+_AWAITED = (Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA)
+
+
+def cancel_and_failure_stop_new_work(moment: Moment) -> None:
+    """After a cancel request or a failure nothing but clean-up is started."""
+    graph = moment.in_turn
+    is_failing = bool(moment.reading.main.lost) and moment.cleaning is None
+    for id_ in _worked_on(moment):
+        if is_failing:
+            broken(f"task {id_!r} is started although the run has failed")
+        if id_ not in graph.tasks:
+            broken(f"task {id_!r} is started, which is no task of {moment.cleaning or 'activity_tasks'}")
+
+
+def _worked_on(moment: Moment) -> list[str]:
+    """The tasks that are started, or whose retries are waited for."""
+    found = list(moment.started)
+    for decision in moment.decisions:
+        if isinstance(decision, StartTimer) and decision.timer_id.startswith(oracle.RETRY):
+            id_ = decision.timer_id.removeprefix(oracle.RETRY).rpartition(":")[0]
+            found += [id_] if id_ in moment.known else []
+    return found
+
+
+def open_work_is_asked_to_stop_once(moment: Moment) -> None:
+    """When a run stops, each open activity is asked to stop once, at the first decision that finds out."""
+    asked = [each.activity_id for each in moment.decisions if isinstance(each, RequestCancelActivityTask)]
+    own = {task.key for task in moment.in_turn.tasks.values()}
+    expected = [
+        attempt.key[1]
+        for attempt in moment.account.under_way()
+        if attempt.key[0] is Kind.ACTIVITY and attempt.asked_to_stop is None and attempt.key not in own
+    ]
+    if moment.cleaning is None:
+        expected = []
+    more = oracle.MORE in {getattr(each, "timer_id", None) for each in moment.decisions}
+    if asked != expected and moment.account.closed is None and not more and not _has_asked_for_more(moment):
+        broken(f"activities {asked} are asked to stop, where it should be {expected}")
+
+
+def _has_asked_for_more(moment: Moment) -> bool:
+    return moment.account.in_flight((Kind.TIMER, oracle.MORE))
+
+
+def children_are_not_left_behind(moment: Moment) -> None:
+    """A run that fails has asked its open children to stop; one that goes on asks none."""
+    asked_now = {
+        each.workflow_id
+        for each in moment.decisions
+        if isinstance(each, RequestCancelExternalWorkflowExecution)
+    }
+    read = moment.account
+    children = {
+        attempt.opened.data.workflow_id: attempt
+        for attempt in read.under_way()
+        if attempt.key[0] is Kind.CHILD
+    }
+    for workflow_id in sorted(asked_now - set(children)):
+        if not _sent_by_a_task(workflow_id, moment):
+            broken(f"{workflow_id!r} is asked to stop, and is no child that is running")
+    if any(isinstance(close, FailWorkflowExecution) for close in moment.closing):
+        for workflow_id, attempt in children.items():
+            key = (Kind.EXTERNAL_CANCEL, workflow_id)
+            asked_before = read.touched(key)
+            if workflow_id not in asked_now and not asked_before:
+                broken(f"the run fails and leaves child {attempt.key[1]!r} behind, which runs on")
+
+
+def _sent_by_a_task(workflow_id: str, moment: Moment) -> bool:
+    return any(task.key == (Kind.EXTERNAL_CANCEL, workflow_id) for task in moment.known.values())
+
+
+def clean_up_begins_when_all_else_has_ended(moment: Moment) -> None:
+    """No clean-up task is started beside the run's own work, and none of that afterwards."""
+    own = {task.id_ for task in (*moment.spec.on_failure, *moment.spec.on_cancel)}
+    read, started = moment.account, set(moment.started)
+    if started & own:
+        keys = {moment.known[id_].key for id_ in own}
+        for attempt in read.under_way():
+            if attempt.key[0] in _AWAITED and attempt.key not in keys:
+                broken(f"task {min(started & own)!r} cleans up beside {attempt.key[1]!r}, which still runs")
+    has_begun = any(
+        read.touched(moment.known[id_].key) for id_ in own if moment.known[id_].key[0] is not Kind.SIGNAL
+    )
+    if (started & own or has_begun) and not started <= own:
+        broken(f"task {min(started - own)!r} is started although the clean-up has begun")
+
+
+def only_what_is_called_for_is_cleaned_up(moment: Moment) -> None:
+    """The tasks of on_failure run after a failure, those of on_cancel after a cancel request."""
+    for part in ("on_failure", "on_cancel"):
+        for task in getattr(moment.spec, part):
+            if task.id_ in moment.started and moment.cleaning != part:
+                broken(f"task {task.id_!r} of {part} is started, and that is not called for")
+
+
+def clean_up_is_finished(moment: Moment) -> None:
+    """A run that cleans up ends when each task of that has completed, or it or one it requires has failed."""
+    if not moment.closing or moment.cleaning is None:
+        return
+    graph = moment.in_turn
+    if graph.due and set(graph.due) - set(moment.demand.faults) and not _has_no_input(moment):
+        broken(f"the run ends before task {min(graph.due)!r} has cleaned up")
+    for id_, task in graph.tasks.items():
+        if moment.account.in_flight(task.key):
+            broken(f"the run ends while task {id_!r} cleans up")
+
+
+def _has_no_input(moment: Moment) -> bool:
+    """Whether no task can ever have run, so that there is nothing to clean up."""
+    try:
+        return moment.given is None
+    except Exception:  # noqa: BLE001 - the input cannot be read, whatever the reason
+        return True
+
+
+def failures_are_those_of_the_beginning(moment: Moment) -> None:
+    """What was asked to stop is no cause: a run fails for what it noted, and for failed clean-up."""
+    noted = moment.noted
+    for close in moment.closing:
+        if noted is None:
+            continue
+        if not isinstance(close, FailWorkflowExecution):
+            broken("the run was failing, and ends otherwise")
+        failures = payload.loads(close.details)
+        cleaning = {task.id_ for task in moment.spec.on_failure}
+        said = {id_: message for id_, message in failures.items() if id_ not in cleaning}
+        if said != noted and "..." not in failures:
+            broken(f"the run failed because of {sorted(noted)}, and says that it was {sorted(said)}")

@@ -1,0 +1,92 @@
+"""How a run ends: once, as the last that is decided, and as its tasks have ended."""
+
+from __future__ import annotations
+
+from floto.core import payload
+from floto.core.decisions import (
+    CancelWorkflowExecution,
+    CompleteWorkflowExecution,
+    ContinueAsNewWorkflowExecution,
+    Decision,
+    FailWorkflowExecution,
+)
+from floto.core.state import Kind
+from floto.core.tasks import NO_RESULT
+from floto.testing import oracle
+from floto.testing.moment import Moment
+from floto.testing.violation import broken
+
+
+def one_close_last(moment: Moment) -> None:
+    """At most one decision closes the run; it is the last, and no work is started beside it."""
+    closes = moment.closing
+    if len(closes) > 1:
+        broken(f"the run is closed {len(closes)} times at once")
+    if closes and moment.decisions[-1] is not closes[0]:
+        broken(f"{oracle.name(closes[0])} is not the last decision")
+    if closes and any(map(oracle.is_work, moment.decisions)):
+        broken(f"work is started beside {oracle.name(closes[0])}")
+
+
+def the_right_close(moment: Moment) -> None:
+    """A run completes when all has completed, fails for what failed, and is canceled when that is asked."""
+    for close in moment.closing:
+        if isinstance(close, CompleteWorkflowExecution | ContinueAsNewWorkflowExecution):
+            _check_complete(moment, close)
+        elif isinstance(close, FailWorkflowExecution):
+            _check_failed(moment, close)
+        elif isinstance(close, CancelWorkflowExecution) and moment.account.cancel_requested is None:
+            broken("the run is canceled, and nobody asked for that")
+
+
+def _check_complete(moment: Moment, close: Decision) -> None:
+    graph = moment.reading.main
+    undone = sorted(set(graph.tasks) - graph.settled)
+    if undone:
+        broken(f"the run completes, and task {undone[0]!r} has not")
+    if moment.cleaning is not None:
+        broken("the run completes, although it was failing or asked to stop")
+    if isinstance(close, ContinueAsNewWorkflowExecution) is not moment.spec.repeat_workflow:
+        broken(
+            f"the run ends with {oracle.name(close)}, and repeat_workflow is {moment.spec.repeat_workflow}"
+        )
+    if isinstance(close, CompleteWorkflowExecution):
+        results = {id_: moment.reading.result(graph, id_) for id_ in graph.leaves}
+        expected = {id_: result for id_, result in results.items() if result is not NO_RESULT}
+        if payload.loads(close.result) != expected:
+            broken("the run completes with other results than those of the tasks that nothing depends on")
+
+
+def _check_failed(moment: Moment, close: FailWorkflowExecution) -> None:
+    failed = payload.loads(close.details)
+    if not isinstance(failed, dict) or not failed:
+        broken("the run fails, and does not say which task did")
+    for id_ in failed:
+        task = moment.known.get(id_)
+        if task is None or id_ in moment.reading.growth.broken:
+            continue
+        if moment.account.completed(task.key) or moment.account.in_flight(task.key):
+            broken(f"the run fails because of task {id_!r}, which has not failed")
+
+
+def failures_are_not_swallowed(moment: Moment) -> None:
+    """What failed or was refused is tried again until it completes, or the run does not complete."""
+    done = (CompleteWorkflowExecution, ContinueAsNewWorkflowExecution)
+    if not any(isinstance(close, done) for close in moment.closing):
+        return
+    read = moment.account
+    for id_, task in moment.reading.main.tasks.items():
+        if read.failures.get(task.key) and not read.completed(task.key):
+            broken(f"the run completes, and task {id_!r} failed")
+
+
+def no_stuck_run(moment: Moment) -> None:
+    """A run that is open with nothing under way gets work or an end."""
+    read = moment.account
+    if moment.decisions or read.began is None or read.closed is not None or read.under_way():
+        return
+    graph = moment.in_turn
+    awaited = [id_ for id_ in graph.due if graph.tasks[id_].key[0] is Kind.SIGNAL]
+    if not awaited:
+        waiting = sorted(set(graph.tasks) - graph.settled)
+        broken(f"the run is stuck: nothing is under way and nothing is decided; {waiting} wait for ever")

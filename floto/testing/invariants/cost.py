@@ -1,0 +1,42 @@
+"""What is carried forward from decision to decision equals what is worked out from scratch."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from floto.core.decide import decisions
+from floto.core.events import DecisionTaskStarted
+from floto.core.fold import fold
+from floto.core.history import History
+from floto.core.progress import begin, observe
+from floto.core.state import EMPTY
+from floto.testing.invariants.sameness import difference
+from floto.testing.moment import Moment
+from floto.testing.violation import broken
+
+
+def carried_forward_equals_from_scratch(moment: Moment) -> None:
+    """State, progress and decisions are the same whether followed from the last decision or begun anew."""
+    history = moment.history
+    empty = evolve(EMPTY, execution=history.execution)
+    cut = _last_question(history)
+    middle = (cut + len(history)) // 2
+    carried = begin(moment.spec, fold(history.events[:cut], empty), moment.codec)
+    carried = observe(carried, history.events[cut:middle])
+    carried = observe(carried, history.events[middle:])
+    scratch = begin(moment.spec, fold(history, empty), moment.codec)
+    if carried.state != scratch.state:
+        broken(f"the state carried forward from event {cut} is not that of the whole history")
+    if carried != scratch:
+        broken(f"the progress carried forward from event {cut} is not that of the whole history")
+    said = difference(moment.decisions, decisions(carried))
+    if said:
+        broken(f"followed from event {cut} on, {said}")
+
+
+def _last_question(history: History) -> int:
+    """Where a decider last stood before; 0 where this is the first question."""
+    asked = (
+        event.id for event in reversed(history.events[:-1]) if isinstance(event.data, DecisionTaskStarted)
+    )
+    return next(asked, 0)

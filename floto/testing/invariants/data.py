@@ -1,0 +1,163 @@
+"""What a task is given depends on the workflow's input, on what it requires and on itself alone."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from floto.core import payload
+from floto.core.decide import decide
+from floto.core.decisions import (
+    Decision,
+    FailWorkflowExecution,
+    ScheduleActivityTask,
+    StartChildWorkflowExecution,
+    StartTimer,
+)
+from floto.core.errors import FlotoError
+from floto.core.events import ActivityTaskCompleted, ChildWorkflowExecutionCompleted, Event
+from floto.core.identifiers import shown
+from floto.core.shapes import ActivityType, TaskList, WorkflowType
+from floto.core.specs import SPEC_KEY, ActivityTask, ChildWorkflow, Generator, Timer
+from floto.core.tasks import Given, Task, expands
+from floto.testing import oracle, variants
+from floto.testing.moment import Moment
+from floto.testing.violation import broken
+
+_Row = Callable[[Any, Given, dict[str, Any]], Decision]
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _list(name: str | None) -> TaskList | None:
+    return TaskList(name) if name else None
+
+
+def _input(context: Mapping[str, Any]) -> str | None:
+    return payload.dumps_plain(dict(context), "the input") if context else None
+
+
+def _activity(task: ActivityTask, given: Given, context: dict[str, Any]) -> Decision:
+    own = {} if task.input is None else {"activity_task": task.input}
+    return ScheduleActivityTask(
+        activity_type=ActivityType(task.name, task.version),
+        activity_id=task.id_,
+        input=_input({**context, **own}),
+        task_list=_list(task.task_list or given.activity_task_list),
+        task_priority=_text(task.task_priority),
+        schedule_to_start_timeout=_text(task.schedule_to_start_timeout),
+        schedule_to_close_timeout=_text(task.schedule_to_close_timeout),
+        start_to_close_timeout=_text(task.start_to_close_timeout),
+        heartbeat_timeout=_text(task.heartbeat_timeout),
+    )
+
+
+def _timer(task: Timer, _given: Given, _context: dict[str, Any]) -> Decision:
+    return StartTimer(timer_id=task.id_, start_to_fire_timeout=str(task.delay_in_seconds))
+
+
+def _child(task: ChildWorkflow, given: Given, context: dict[str, Any]) -> Decision:
+    own = {} if task.input is None else {"child_workflow_task": task.input}
+    if task.spec is not None:
+        said = given.codec.unstructure(task.spec)
+        # The child's activities wait where the parent's do, unless its spec says otherwise.
+        lists = task.spec.default_activity_task_list or given.activity_task_list
+        own[SPEC_KEY] = said if lists is None else {**said, "default_activity_task_list": lists}
+    parent = "" if given.execution is None else f"{given.execution.workflow_id}:{task.id_}"
+    inherited = task.spec.task_list if task.spec is not None else None
+    return StartChildWorkflowExecution(
+        workflow_type=WorkflowType(task.workflow_type_name, task.workflow_type_version),
+        workflow_id=task.workflow_id or parent,
+        control=f"floto.task:{task.id_}",
+        input=_input({**context, **own}),
+        task_list=_list(task.task_list or inherited or given.decision_task_list),
+        task_priority=_text(task.task_priority),
+        execution_start_to_close_timeout=_text(task.execution_start_to_close_timeout),
+        task_start_to_close_timeout=_text(task.task_start_to_close_timeout),
+        child_policy=task.child_policy,
+    )
+
+
+#: What floto's own kinds decide; kinds of the user's own are asked.
+_ROWS: Mapping[type, _Row] = {
+    ActivityTask: _activity,
+    Generator: _activity,
+    Timer: _timer,
+    ChildWorkflow: _child,
+}
+
+
+def data_flow(moment: Moment) -> None:
+    """A task is given the workflow's input, what it requires returned and its own settings; no more."""
+    for id_, decision in moment.started.items():
+        task = moment.known[id_]
+        row = _ROWS.get(type(task))
+        if row is None or id_ not in moment.in_turn.tasks:
+            continue
+        given = moment.given_to(id_)
+        expected = row(task, given, given.context)
+        if decision != expected:
+            names = [
+                each for each in vars_of(expected) if getattr(decision, each, None) != getattr(expected, each)
+            ]
+            wrong = ", ".join(
+                f"{each} {shown(getattr(decision, each, None))}, not {shown(getattr(expected, each))}"
+                for each in names
+            )
+            broken(f"task {id_!r} is started with {wrong}")
+
+
+def vars_of(decision: Decision) -> tuple[str, ...]:
+    """The fields of a decision."""
+    return tuple(type(decision).__annotations__)
+
+
+def results_of_strangers_do_not_matter(moment: Moment) -> None:
+    """Another result of a task that a task does not depend on changes nothing for it."""
+    changed = _to_change(moment)
+    if changed is None:
+        return
+    id_, event = changed
+    other = variants.with_result(moment.history, event, json.dumps({"another": "result"}))
+    try:
+        decisions = decide(moment.spec, other, codec=moment.codec)
+    except FlotoError:
+        return
+    if any(isinstance(each, FailWorkflowExecution) for each in decisions):
+        # A kind of the user's own may not be able to read it.
+        return
+    started = {oracle.opens(each): each for each in decisions}
+    for one, decision in moment.started.items():
+        if id_ not in _ancestors(one, moment.known) and started.get(moment.known[one].key) != decision:
+            broken(
+                f"what task {one!r} is given changes with the result of {id_!r}, which it does not require"
+            )
+
+
+def _to_change(moment: Moment) -> tuple[str, Event] | None:
+    """A task that has completed, another one at each moment, and the event that says so."""
+    ends = [
+        (id_, attempt.end)
+        for id_, task in moment.known.items()
+        if not expands(task)
+        for attempt in moment.account.attempts.get(task.key, ())
+        if attempt.completed and attempt.end is not None
+        if isinstance(attempt.end.data, ActivityTaskCompleted | ChildWorkflowExecutionCompleted)
+    ]
+    return (
+        ends[zlib.crc32(str(len(moment.history)).encode()) % len(ends)] if ends and moment.started else None
+    )
+
+
+def _ancestors(id_: str, known: Mapping[str, Task]) -> set[str]:
+    found: set[str] = set()
+    waiting = [id_]
+    while waiting:
+        new = set(known[waiting.pop()].requires) - found
+        found |= new
+        waiting += new
+    return found

@@ -1,0 +1,84 @@
+"""The same spec and history give the same decisions, wherever and however often they are asked for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from floto.core.codec import Codec
+from floto.core.decide import decide
+from floto.core.errors import SpecError
+from floto.core.history import History
+from floto.core.specs import DeciderSpec
+from floto.testing.identity import once
+from floto.testing.invariants.own_code import is_own
+from floto.testing.invariants.sameness import difference
+from floto.testing.moment import Moment
+from floto.testing.violation import broken
+from floto.testing.watch import impure
+
+
+def recorded_decisions_are_made_again(moment: Moment) -> None:
+    """Deciding on the same history once more gives what was decided."""
+    said = difference(moment.decisions, decide(moment.spec, moment.history, codec=moment.codec))
+    if said:
+        broken(f"decided once more, {said}")
+
+
+def nothing_outside_is_looked_at(moment: Moment) -> None:
+    """Deciding reads no clock, rolls no dice, opens no file, and changes nothing."""
+    before = repr(moment.spec)
+    if _has_own(moment.spec):
+        _, looked = impure(lambda: decide(moment.spec, moment.history, codec=moment.codec))
+        if looked is not None:
+            broken(f"deciding looks at {looked}, so that it cannot be done again")
+    if repr(moment.spec) != before or before != _first_seen(moment.spec):
+        broken("deciding changed the spec: tasks and strategies must be frozen")
+
+
+@once
+def _has_own(spec: DeciderSpec) -> bool:
+    return any(map(is_own, (*spec.all_tasks, *(task.retry_strategy for task in spec.all_tasks))))
+
+
+@once
+def _first_seen(spec: DeciderSpec) -> str:
+    return repr(spec)
+
+
+def json_keeps_the_spec(moment: Moment) -> None:
+    """A spec that went through JSON, its keys in any order, equals itself and decides the same."""
+    for again in _rewritten(moment.spec, moment.codec):
+        if again != moment.spec:
+            broken(f"the spec is another after a trip through JSON: {again}")
+        said = difference(moment.decisions, decide(again, moment.history, codec=moment.codec))
+        if said:
+            broken(f"after a trip of the spec through JSON, {said}")
+
+
+@once
+def _rewritten(spec: DeciderSpec, codec: Codec) -> tuple[DeciderSpec, ...]:
+    """The spec written and read; nothing where the codec does not know all that is in it."""
+    try:
+        text = spec.to_json(codec)
+    except SpecError:
+        return ()
+    return (DeciderSpec.from_json(json.dumps(_backwards(json.loads(text))), codec),)
+
+
+def _backwards(value: Any) -> Any:
+    """The same JSON with the keys of every object in the opposite order."""
+    if isinstance(value, dict):
+        return {key: _backwards(value[key]) for key in reversed(value)}
+    return [_backwards(item) for item in value] if isinstance(value, list) else value
+
+
+def pages_come_in_any_order(moment: Moment) -> None:
+    """A history that was written as SWF's events and read the wrong way round is decided the same."""
+    raw = moment.history.to_swf()
+    again = History.from_swf(reversed(raw), moment.history.execution)
+    if again != moment.history:
+        broken("the history is another after it was written as SWF's events and read again")
+    said = difference(moment.decisions, decide(moment.spec, again, codec=moment.codec))
+    if said:
+        broken(f"with the history's pages the other way round, {said}")

@@ -1,0 +1,69 @@
+"""What generators return joins the spec, once, as it was recorded; who requires one waits for that too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from floto.core.errors import SpecError
+from floto.core.expand import expand
+from floto.core.fold import fold
+from floto.core.state import Kind
+from floto.core.tasks import Task
+from floto.testing.growth import descendants
+from floto.testing.moment import Moment
+from floto.testing.violation import broken
+
+
+def generators_fit(moment: Moment) -> None:
+    """What a generator returns can be read, and fits the rest of the spec."""
+    for id_, text in moment.growth.broken.items():
+        broken(
+            f"task {id_!r} {text}; what a generator returns needs ids of its own, and may not require "
+            "what waits for the generator"
+        )
+
+
+def expansion_is_what_was_recorded(moment: Moment) -> None:
+    """The spec of a run is the declared one and what its finished generators returned: no more, no less."""
+    try:
+        grown = expand(moment.spec, fold(moment.history), moment.codec).all_tasks
+    except SpecError:
+        if not moment.growth.broken:
+            raise
+        return
+    found, expected = [task.id_ for task in grown], list(moment.known)
+    if found != expected:
+        broken(f"the tasks of the run should be {expected}, and are {found}")
+
+
+def dependants_of_a_generator_are_held_back(moment: Moment) -> None:
+    """What requires a generator is started only after all it returned has completed."""
+    returned = moment.growth.returned
+    declared = _declared(moment)
+    read = moment.account
+    for id_ in moment.started:
+        for needed in declared[id_].requires:
+            offspring = descendants(needed, returned)
+            missing = [each for each in offspring if not read.completed(declared[each].key)]
+            if missing and id_ not in offspring:
+                broken(f"task {id_!r} is started before {missing[0]!r}, which its {needed!r} returned")
+
+
+def _declared(moment: Moment) -> Mapping[str, Task]:
+    """Every task with the requirements it was declared or returned with."""
+    found = {task.id_: task for task in moment.spec.all_tasks}
+    for offspring in moment.growth.returned.values():
+        found |= {task.id_: task for task in offspring}
+    return found
+
+
+def child_ids_are_reproducible(moment: Moment) -> None:
+    """A child's workflow id is what its task says, or its parent's and the task's: no two collide."""
+    execution = moment.history.execution
+    for id_, decision in moment.started.items():
+        task = moment.known[id_]
+        if task.key[0] is Kind.CHILD and execution is not None and hasattr(task, "workflow_id"):
+            expected = task.workflow_id or f"{execution.workflow_id}:{id_}"
+            found = getattr(decision, "workflow_id", None)
+            if found != expected:
+                broken(f"the child of task {id_!r} is started as {found!r}, not {expected!r}")

@@ -1,0 +1,48 @@
+"""A task is started when all that it requires has completed: never before, and at once."""
+
+from __future__ import annotations
+
+from floto.core.state import Kind
+from floto.testing import oracle
+from floto.testing.moment import Moment
+from floto.testing.standing import Due
+from floto.testing.violation import broken
+
+
+def dependency_order(moment: Moment) -> None:
+    """A task is started only after all it requires, however indirectly, has completed."""
+    for id_ in moment.started:
+        for graph in (moment.reading.main, moment.reading.on_failure, moment.reading.on_cancel):
+            if id_ in graph.tasks and not graph.is_ready(id_):
+                missing = sorted(set(graph.tasks[id_].requires) - graph.settled)
+                broken(f"task {id_!r} is started before {', '.join(map(repr, missing))}, which it requires")
+
+
+def recorded_dependency_order(moment: Moment) -> None:
+    """In the history, no task was started before all it requires had completed."""
+    read = moment.account
+    for id_, task in moment.known.items():
+        attempts = read.attempts.get(task.key)
+        if not attempts or task.key[0] is Kind.SIGNAL:
+            continue
+        for needed in task.requires:
+            ends = [
+                each.end.id
+                for each in read.attempts.get(moment.known[needed].key, ())
+                if each.completed and each.end
+            ]
+            if not ends or min(ends) > attempts[0].opened.id:
+                broken(f"task {id_!r} was started before {needed!r}, which it requires, had completed")
+
+
+def promptness(moment: Moment) -> None:
+    """Every task that is ready is started at once, unless the run closes or a limit forbids it."""
+    if moment.closing or moment.is_waiting or moment.is_full:
+        return
+    graph = moment.in_turn
+    started = {key for key in map(oracle.opens, moment.decisions) if key is not None}
+    for id_, due in graph.due.items():
+        key = (Kind.TIMER, due.timer_id) if due.timer_id else graph.tasks[id_].key
+        if key not in started and key[0] is not Kind.SIGNAL and not graph.lost:
+            what = "the wait for its retry" if due != Due() else "it"
+            broken(f"task {id_!r} is ready, and {what} is not started")

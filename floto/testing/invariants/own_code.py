@@ -1,0 +1,166 @@
+"""What must hold of strategies and kinds of task that users write: floto can only be as sound as they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from attrs import evolve, frozen
+
+from floto.core.errors import PayloadError, SpecError
+from floto.core.failures import Failure
+from floto.core.identifiers import shown
+from floto.core.retry import Retry, RetryStrategy
+from floto.core.state import Kind, Status
+from floto.core.tasks import Task
+from floto.testing import oracle
+from floto.testing.identity import once
+from floto.testing.moment import Moment
+from floto.testing.violation import broken
+from floto.testing.watch import impure
+
+#: Attempts that fit into the 25,000 events of a history, at six events each.
+ATTEMPTS = 4_200
+#: After so many failures a strategy is asked.
+_NUMBERS = (1, 2, 3, 5, 10, 100, ATTEMPTS)
+_REASONS = ("Failure", "")
+_AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def is_own(value: object) -> bool:
+    """Whether a task or a strategy is of a class of the user's own."""
+    return value is not None and not type(value).__module__.startswith("floto.core.")
+
+
+def strategies_answer_seconds(moment: Moment) -> None:
+    """A retry strategy answers seconds or None, the same whenever it is asked, and looks at no clock."""
+    for id_, strategy in _strategies(moment):
+        problem = _problem(strategy)
+        if problem:
+            broken(f"task {id_!r}: its retry strategy {shown(strategy)} {problem}")
+
+
+def strategies_give_up(moment: Moment) -> None:
+    """A retry strategy gives up before the history is full."""
+    for id_, strategy in _strategies(moment):
+        if not _gives_up(strategy):
+            broken(
+                f"task {id_!r}: its retry strategy {shown(strategy)} has not given up after {ATTEMPTS:,} "
+                "failures, and SWF ends the run by force at 25,000 events: answer None some day"
+            )
+
+
+def _strategies(moment: Moment) -> Iterator[tuple[str, RetryStrategy]]:
+    for id_, task in moment.known.items():
+        if task.retry_strategy is not None:
+            yield id_, task.retry_strategy
+
+
+def retry(number: int, reason: str = "Failure", seed: str = "seed") -> Retry:
+    """The question after so many failures."""
+    failure = Failure(status=Status.FAILED, at=_AT, event_id=7, reason=reason, details="")
+    return Retry(task_id="task", seed=seed, failures=(failure,) * number)
+
+
+@once
+def _problem(strategy: RetryStrategy) -> str | None:
+    for asked in (retry(number, reason) for number in _NUMBERS for reason in _REASONS):
+        try:
+            (first, looked), second = impure(lambda: strategy.delay(asked)), strategy.delay(asked)  # noqa: B023
+        except Exception as error:  # noqa: BLE001 - whatever a user's strategy raises is what is wrong with it
+            return f"raised {type(error).__name__}: {error}; it must answer seconds, or None to give up"
+        if looked is not None and is_own(strategy):
+            return f"looks at {looked}: make its answer from the Retry it is given alone, or replays differ"
+        if first != second and not (first != first and second != second):  # noqa: PLR0124 - NaN
+            return f"answered {shown(first)} and then {shown(second)} to the same question: it must be pure"
+        if first is not None and not _is_wait(first):
+            return f"answered {shown(first)} after {asked.number} failures: say 0 or more seconds, or None"
+    return None
+
+
+def _is_wait(answer: Any) -> bool:
+    return type(answer) in (int, float) and 0 <= answer < math.inf
+
+
+@once
+def _gives_up(strategy: RetryStrategy) -> bool:
+    return all(strategy.delay(retry(ATTEMPTS, reason)) is None for reason in _REASONS)
+
+
+def kinds_are_functions(moment: Moment) -> None:
+    """A task answers the same whenever it is asked: its key, what starts it, and its result."""
+    for id_, task in moment.known.items():
+        if is_own(task):
+            for what, ask in _questions(moment, id_, task):
+                _check_pure(id_, task, what, ask)
+
+
+def _questions(moment: Moment, id_: str, task: Task) -> Iterator[tuple[str, Callable[[Task], Any]]]:
+    yield "key", lambda task: task.key
+    if moment.account.completed(task.key):
+        item = moment.account.item(task.key)
+        yield "result", lambda task: task.result(item)
+    graph = moment.in_turn
+    if id_ in graph.due and not graph.due[id_].timer_id:
+        yield "start", lambda task: task.start(moment.given_to(id_))
+
+
+def _check_pure(id_: str, task: Task, what: str, ask: Callable[[Task], Any]) -> None:
+    copy: Any = evolve(cast("Any", task))
+    first, looked = impure(lambda: _answer(ask, task))
+    if looked is not None:
+        broken(f"task {id_!r}: {what} of {oracle.name(task)} looks at {looked}; use what it is given alone")
+    for again in (_answer(ask, task), _answer(ask, copy)):
+        if again != first:
+            broken(
+                f"task {id_!r}: {what} of {oracle.name(task)} answered {shown(first)} and then "
+                f"{shown(again)} to the same question: make it from the task's fields and from what it is given alone"
+            )
+
+
+@frozen
+class _Raised:
+    message: str
+
+
+def _answer(ask: Callable[[Task], Any], task: Task) -> Any:
+    """What a task answers, an error that it may raise included."""
+    try:
+        return ask(task)
+    except (PayloadError, SpecError) as error:
+        return _Raised(str(error))
+
+
+def kinds_start_what_they_wait_for(moment: Moment) -> None:
+    """What a task starts is the very item that it then waits for."""
+    graph = moment.in_turn
+    for id_, due in graph.due.items():
+        task = graph.tasks[id_]
+        if due.timer_id or not is_own(task):
+            continue
+        decision = _answer(lambda task: task.start(moment.given_to(id_)), task)  # noqa: B023
+        if isinstance(decision, _Raised):
+            continue
+        if decision is None:
+            if task.key[0] is not Kind.SIGNAL:
+                broken(
+                    f"task {id_!r}: start of {oracle.name(task)} decides nothing, so its {task.key[0]} "
+                    f"{task.key[1]!r} never begins: return the decision that starts it"
+                )
+        elif oracle.opens(decision) != task.key:
+            broken(
+                f"task {id_!r}: start of {oracle.name(task)} answers {_named(decision)}, but its key is "
+                f"{_key(task.key)}: floto would never see that it has started, and start it again and again; "
+                "let both name the same"
+            )
+
+
+def _named(decision: Any) -> str:
+    opened = oracle.opens(decision)
+    return f"a {oracle.name(decision)}" + ("" if opened is None else f" of {_key(opened)}")
+
+
+def _key(key: tuple[Kind, str]) -> str:
+    return f"{key[0]} {key[1]!r}"

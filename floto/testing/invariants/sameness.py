@@ -1,0 +1,40 @@
+"""Where two lists of decisions part, in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any
+
+from attrs import fields
+
+from floto.core.decisions import Decision
+from floto.core.identifiers import shown
+from floto.testing.oracle import name, opens
+
+
+def difference(expected: Sequence[Decision], found: Sequence[Decision]) -> str | None:
+    """What is found in place of what is expected; None where they are equal."""
+    for place, (one, other) in enumerate(zip_longest(expected, found), start=1):
+        if one != other or type(one) is not type(other):
+            return f"decision {place} is {_told(other, one)}, and should be {_told(one, other)}"
+    return None
+
+
+def _told(decision: Decision | None, beside: Decision | None) -> str:
+    if decision is None:
+        return "missing"
+    opened = opens(decision)
+    what = name(decision) if opened is None else f"{name(decision)} of {opened[0]} {opened[1]!r}"
+    if type(decision) is not type(beside):
+        return what
+    differing = {
+        each.name: getattr(decision, each.name)
+        for each in fields(type(decision))
+        if getattr(decision, each.name) != getattr(beside, each.name)
+    }
+    return f"{what} with {', '.join(f'{each}={_value(value)}' for each, value in differing.items())}"
+
+
+def _value(value: Any) -> str:
+    return shown(value)

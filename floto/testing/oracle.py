@@ -1,0 +1,260 @@
+"""Reads a history the slow and obvious way, sharing nothing with floto's fold.
+
+What an invariant says of a history must not rest on the code that it is to test: here is a
+second, plain reading of what happened, event by event, without any state to carry on.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from attrs import define, field
+
+from floto.core.decisions import CLOSE_DECISIONS, Decision
+from floto.core.events import Event
+from floto.core.state import TASK_CONTROL, Item, Key, Kind, Status
+
+#: The markers in which a run notes why it fails before it cleans up, and its result before it repeats.
+FAILURES, RESULT = "floto.failures", "floto.result"
+#: The timer that waits for the retry of a task, before its id, and how many attempts have failed.
+RETRY = "floto.retry:"
+#: The timer that asks for another decision, where one response cannot hold everything.
+MORE = "floto.more"
+
+_Name = Callable[[Any, int], str]
+
+
+def _by(name: str) -> _Name:
+    return lambda data, _: str(getattr(data, name))
+
+
+def named(data: Any, otherwise: str) -> str:
+    """The task that floto named in ``control``, or something else where it did not."""
+    control = data.control or ""
+    return control.removeprefix(TASK_CONTROL) if control.startswith(TASK_CONTROL) else otherwise
+
+
+#: What each event opens, and under which id.
+_OPENS: dict[str, tuple[Kind, _Name]] = {
+    "ActivityTaskScheduled": (Kind.ACTIVITY, _by("activity_id")),
+    "TimerStarted": (Kind.TIMER, _by("timer_id")),
+    "StartChildWorkflowExecutionInitiated": (Kind.CHILD, lambda data, _: named(data, data.workflow_id)),
+    "LambdaFunctionScheduled": (Kind.LAMBDA, _by("id")),
+    "SignalExternalWorkflowExecutionInitiated": (
+        Kind.EXTERNAL_SIGNAL,
+        lambda data, event_id: named(data, str(event_id)),
+    ),
+    "RequestCancelExternalWorkflowExecutionInitiated": (Kind.EXTERNAL_CANCEL, _by("workflow_id")),
+}
+#: What SWF refuses to open, and under which id.
+_REFUSES: dict[str, tuple[Kind, _Name]] = {
+    "ScheduleActivityTaskFailed": _OPENS["ActivityTaskScheduled"],
+    "StartTimerFailed": _OPENS["TimerStarted"],
+    "StartChildWorkflowExecutionFailed": _OPENS["StartChildWorkflowExecutionInitiated"],
+    "ScheduleLambdaFunctionFailed": _OPENS["LambdaFunctionScheduled"],
+    "ContinueAsNewWorkflowExecutionFailed": (Kind.CONTINUE_AS_NEW, lambda *_: ""),
+}
+#: The field in which an event that moves an attempt on names what opened it.
+_BEGINS = {
+    "ActivityTaskStarted": "scheduled_event_id",
+    "LambdaFunctionStarted": "scheduled_event_id",
+    "ChildWorkflowExecutionStarted": "initiated_event_id",
+}
+#: The same of an event that ends one.
+ENDS = {
+    **{f"ActivityTask{how}": "scheduled_event_id" for how in ("Completed", "Failed", "TimedOut", "Canceled")},
+    **{f"LambdaFunction{how}": "scheduled_event_id" for how in ("Completed", "Failed", "TimedOut")},
+    "StartLambdaFunctionFailed": "scheduled_event_id",
+    "TimerFired": "started_event_id",
+    "TimerCanceled": "started_event_id",
+    **{
+        f"ChildWorkflowExecution{how}": "initiated_event_id"
+        for how in ("Completed", "Failed", "TimedOut", "Canceled", "Terminated")
+    },
+    "StartChildWorkflowExecutionFailed": "initiated_event_id",
+    "ExternalWorkflowExecutionSignaled": "initiated_event_id",
+    "SignalExternalWorkflowExecutionFailed": "initiated_event_id",
+    "ExternalWorkflowExecutionCancelRequested": "initiated_event_id",
+    "RequestCancelExternalWorkflowExecutionFailed": "initiated_event_id",
+}
+#: The ends that are what was hoped for.
+GOOD = frozenset(
+    {
+        "ActivityTaskCompleted",
+        "LambdaFunctionCompleted",
+        "TimerFired",
+        "ChildWorkflowExecutionCompleted",
+        "ExternalWorkflowExecutionSignaled",
+        "ExternalWorkflowExecutionCancelRequested",
+        "WorkflowExecutionSignaled",
+    }
+)
+#: The ends that say that SWF did not do what was asked, rather than that it went wrong.
+REFUSALS = frozenset(
+    {
+        *_REFUSES,
+        "StartLambdaFunctionFailed",
+        "SignalExternalWorkflowExecutionFailed",
+        "RequestCancelExternalWorkflowExecutionFailed",
+    }
+)
+_STOPS = ("ActivityTaskCancelRequested", "RequestCancelActivityTaskFailed")
+_CLOSES = tuple(
+    f"WorkflowExecution{how}"
+    for how in ("Completed", "Failed", "Canceled", "ContinuedAsNew", "TimedOut", "Terminated")
+)
+
+
+def name(thing: Any) -> str:
+    """SWF's name for an event's data, a decision or a class of task."""
+    return type(thing).__name__
+
+
+@define
+class Attempt:
+    """One attempt that SWF accepted, or the first signal of a name."""
+
+    key: Key
+    opened: Event
+    started: Event | None = None
+    end: Event | None = None
+    #: The first request that it should stop.
+    asked_to_stop: Event | None = None
+
+    @property
+    def completed(self) -> bool:
+        """Whether it ended as was hoped."""
+        return self.end is not None and name(self.end.data) in GOOD
+
+
+@define
+class Account:
+    """What a history says of each activity, timer, child, signal, ...: their attempts and what went wrong."""
+
+    attempts: dict[Key, list[Attempt]] = field(factory=lambda: defaultdict(list))
+    #: What ended badly or was refused, the latest last.
+    failures: dict[Key, list[Event]] = field(factory=lambda: defaultdict(list))
+    #: The latest marker of each name.
+    markers: dict[str, Event] = field(factory=dict)
+    began: Event | None = None
+    closed: Event | None = None
+    cancel_requested: Event | None = None
+
+    @property
+    def start(self) -> Any:
+        """How the run began."""
+        return None if self.began is None else self.began.data
+
+    def completed(self, key: Key) -> bool:
+        """Whether an attempt has ended as was hoped."""
+        return any(attempt.completed for attempt in self.attempts.get(key, ()))
+
+    def in_flight(self, key: Key) -> bool:
+        """Whether an attempt has not ended."""
+        return any(attempt.end is None for attempt in self.attempts.get(key, ()))
+
+    def touched(self, key: Key) -> bool:
+        """Whether anything has ever come of it, if only a refusal."""
+        return bool(self.attempts.get(key)) or bool(self.failures.get(key))
+
+    def under_way(self) -> list[Attempt]:
+        """All that has not ended, in the order in which it was opened."""
+        found = [each for attempts in self.attempts.values() for each in attempts if each.end is None]
+        return sorted(found, key=lambda attempt: attempt.opened.id)
+
+    def item(self, key: Key) -> Item:
+        """What a completed task is shown of itself."""
+        attempt = next(each for each in self.attempts[key] if each.completed)
+        opened = None if attempt.opened is attempt.end else attempt.opened
+        failures = tuple(self.failures.get(key, ()))
+        stop = attempt.asked_to_stop
+        return Item(key, Status.COMPLETED, opened, attempt.started, attempt.end, failures, stop)
+
+
+def account(history: Iterable[Event]) -> Account:
+    """Read a history."""
+    read = Account()
+    by_event: dict[int, Attempt] = {}
+    for event in history:
+        what = name(event.data)
+        if what in ENDS and getattr(event.data, ENDS[what]):
+            _end(read, by_event[getattr(event.data, ENDS[what])], event)
+        elif what in _REFUSES:
+            _refuse(read, event)
+        elif what in _OPENS:
+            kind, id_of = _OPENS[what]
+            attempt = by_event[event.id] = Attempt((kind, id_of(event.data, event.id)), event)
+            read.attempts[attempt.key].append(attempt)
+        elif what in _BEGINS:
+            by_event[getattr(event.data, _BEGINS[what])].started = event
+        else:
+            _note(read, event)
+    return read
+
+
+def _end(read: Account, attempt: Attempt, event: Event) -> None:
+    attempt.end = event
+    if not attempt.completed:
+        read.failures[attempt.key].append(event)
+    if name(event.data) in REFUSALS:
+        # Taken on, and refused all the same: no attempt came of it.
+        read.attempts[attempt.key].remove(attempt)
+
+
+def _refuse(read: Account, event: Event) -> None:
+    kind, id_of = _REFUSES[name(event.data)]
+    key = (kind, id_of(event.data, event.id))
+    # SWF had no time to look at the end of a run; that only asks for another decision.
+    if event.data.cause != "UNHANDLED_DECISION" and not read.in_flight(key):
+        read.failures[key].append(event)
+
+
+def _note(read: Account, event: Event) -> None:
+    what = name(event.data)
+    if what == "WorkflowExecutionStarted":
+        read.began = event
+    elif what == "WorkflowExecutionCancelRequested":
+        read.cancel_requested = event
+    elif what == "MarkerRecorded":
+        read.markers[event.data.marker_name] = event
+    elif what == "WorkflowExecutionSignaled":
+        key = (Kind.SIGNAL, event.data.signal_name)
+        # The first of a name is the only one that counts.
+        read.attempts[key] = read.attempts.get(key) or [Attempt(key, event, end=event)]
+    elif what in _STOPS:
+        for attempt in read.attempts.get((Kind.ACTIVITY, event.data.activity_id), ()):
+            if attempt.end is None:
+                attempt.asked_to_stop = attempt.asked_to_stop or event
+    elif what in _CLOSES:
+        read.closed = event
+
+
+#: What each decision opens, and under which id; the others open nothing that a task could wait for.
+_STARTS: dict[str, tuple[Kind, _Name]] = {
+    "ScheduleActivityTask": _OPENS["ActivityTaskScheduled"],
+    "StartTimer": _OPENS["TimerStarted"],
+    "StartChildWorkflowExecution": _OPENS["StartChildWorkflowExecutionInitiated"],
+    "ScheduleLambdaFunction": _OPENS["LambdaFunctionScheduled"],
+    "SignalExternalWorkflowExecution": _OPENS["SignalExternalWorkflowExecutionInitiated"],
+    "RequestCancelExternalWorkflowExecution": _OPENS["RequestCancelExternalWorkflowExecutionInitiated"],
+}
+#: The decisions that begin work, and no mere request that something should stop.
+_WORK = frozenset(_STARTS) - {"RequestCancelExternalWorkflowExecution"}
+
+
+def opens(decision: Decision) -> Key | None:
+    """What a decision opens."""
+    kind, id_of = _STARTS.get(name(decision), (None, None))
+    return None if kind is None or id_of is None else (kind, id_of(decision, 0))
+
+
+def is_work(decision: Decision) -> bool:
+    """Whether a decision begins something."""
+    return name(decision) in _WORK
+
+
+def closing(decisions: Iterable[Decision]) -> list[Decision]:
+    """The decisions that close the run."""
+    return [decision for decision in decisions if type(decision) in CLOSE_DECISIONS]

@@ -1,0 +1,172 @@
+"""The smallest that was found to break an invariant: one moment of a run, or a whole run."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from floto.core.codec import Codec
+from floto.core.history import History
+from floto.core.specs import CODEC, DeciderSpec
+from floto.core.timeline import timeline
+from floto.pictures.terminal import text
+from floto.testing.cases import Case
+from floto.testing.faults import NONE
+from floto.testing.printed import comment, events_given, history_made, parsed, printed
+from floto.testing.simulation import Simulation
+from floto.testing.source import OWN_CODEC, Name, Source
+from floto.testing.violation import Invariant, RunInvariant
+
+_TITLE = "A spec that breaks an invariant, cut down by floto.testing.check."
+
+
+class Reproduction(Protocol):
+    """What was found, as a person reads it and as pytest runs it."""
+
+    @property
+    def spec(self) -> DeciderSpec:
+        """The smallest spec."""
+
+    @property
+    def history(self) -> History:
+        """The smallest history: up to the question, or of the main run."""
+
+    @property
+    def is_smallest(self) -> bool:
+        """False where the budget was used up before there was nothing left to take out."""
+
+    def timeline(self) -> str:
+        """What happened when, in plain characters."""
+
+    def as_pytest(self) -> str:
+        """A file for pytest, which fails for as long as the invariant is broken; may raise ``SpecError``."""
+
+
+@frozen(kw_only=True)
+class BrokenMoment:
+    """A spec and a history after which something is decided that must not be."""
+
+    #: None where deciding itself raises.
+    invariant: Invariant | None
+    sentence: str
+    spec: DeciderSpec
+    history: History
+    is_smallest: bool
+    codec: Codec = field(default=CODEC, repr=False)
+
+    def timeline(self) -> str:
+        """What happened when, in plain characters."""
+        return text(timeline(self.history), "the history")
+
+    def as_pytest(self) -> str:
+        """A file for pytest; raises ``SpecError`` for what no other file can import."""
+        return parsed(self._as_pytest)
+
+    def _as_pytest(self) -> str:
+        source = Source()
+        codec = source.codec(self.codec)
+        return printed(
+            source,
+            title=_TITLE,
+            given=[
+                codec,
+                comment(self.sentence),
+                source.assigned("SPEC", self.spec),
+                events_given(self.history),
+            ],
+            name="test_the_spec_can_be_decided" if self.invariant is None else "test_the_invariant_holds",
+            test=[
+                history_made(source, self.history),
+                self._asked(source, f", codec={OWN_CODEC}" if codec else ""),
+            ],
+        )
+
+    def _asked(self, source: Source, codec: str) -> str:
+        if self.invariant is None:
+            source.name("floto", "decide")
+            return f"decide(SPEC, history{codec})"
+        source.name("floto.testing", "verify")
+        return f"verify(SPEC, history, [{_named(source, self.invariant, 'INVARIANTS')}]{codec})"
+
+
+@frozen(kw_only=True)
+class BrokenRun:
+    """A run that, as a whole, is not as runs must be."""
+
+    #: None where simulating itself raises.
+    invariant: RunInvariant | None
+    sentence: str
+    case: Case
+    simulation: Simulation = field(repr=False)
+    is_smallest: bool
+
+    @property
+    def spec(self) -> DeciderSpec:
+        """The smallest spec."""
+        return self.case.spec
+
+    @property
+    def history(self) -> History:
+        """The history of the main run."""
+        return self.simulation.main
+
+    def timeline(self) -> str:
+        """What happened when in each execution, in plain characters."""
+        named = zip(self.simulation.histories, self.simulation.infos, strict=True)
+        return "\n\n".join(text(timeline(each), info.execution.workflow_id) for each, info in named)
+
+    def as_pytest(self) -> str:
+        """A file for pytest; raises ``SpecError`` for what no other file can import."""
+        return parsed(self._as_pytest)
+
+    def _as_pytest(self) -> str:
+        source = Source()
+        codec = source.codec(self.case.codec)
+        arguments = _arguments(self.case, Name(OWN_CODEC) if codec else None)
+        call = source.called("" if self.invariant is None else "simulation = ", "simulate", arguments)
+        test = [call]
+        if self.invariant is not None:
+            test.append(f"rule = {_named(source, self.invariant, 'RUN_INVARIANTS', bare=True)}")
+            test.append("rule.holds(simulation)")
+        return printed(
+            source,
+            title=_TITLE,
+            given=[codec, comment(self.sentence), source.assigned("SPEC", self.spec)],
+            name="test_the_run_is_as_runs_must_be",
+            test=test,
+        )
+
+
+def _arguments(case: Case, codec: Name | None) -> list[tuple[str, Any]]:
+    """What ``simulate`` is called with, what is as usual left out."""
+    given: list[tuple[str, Any, Any]] = [
+        ("activities=", case.activities, {}),
+        ("input=", case.input, None),
+        ("faults=", case.faults, NONE),
+        ("script=", list(case.script), None),
+        ("children=", case.children, {}),
+        ("codec=", codec, None),
+        ("patience=", case.patience, None),
+    ]
+    return [("", Name("SPEC")), *((name, value) for name, value, usual in given if value != usual)]
+
+
+def _named(source: Source, invariant: Invariant | RunInvariant, table: str, *, bare: bool = False) -> str:
+    """How a test gets at an invariant: by its name in floto's table, or from where a user declared it."""
+    if invariant.number is None and not _is_flotos(invariant):
+        function = invariant.holds
+        name = source.declared(function)
+        kept = getattr(sys.modules.get(function.__module__), name, None)
+        if isinstance(kept, Invariant | RunInvariant):
+            return name
+        return f"{source.name('floto.testing', 'invariant')}({name})"
+    source.name("floto.testing", table)
+    chosen = f'each for each in {table} if each.name == "{invariant.name}"'
+    return f"next({chosen})" if bare else chosen
+
+
+def _is_flotos(invariant: Invariant | RunInvariant) -> bool:
+    module: str = invariant.holds.__module__
+    return module.startswith("floto.testing.")
