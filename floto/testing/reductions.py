@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Any, cast
 
 import attrs
@@ -12,7 +13,7 @@ from attrs import NOTHING, evolve, frozen
 
 from floto.core import payload
 from floto.core.events import ActivityTaskCompleted, Event
-from floto.core.expand import expansion
+from floto.core.expand import returned
 from floto.core.fold import fold
 from floto.core.history import History
 from floto.core.questions import Outcome, questions
@@ -70,13 +71,15 @@ def _without_tasks(pair: Pair, ids: Sequence[str]) -> Iterator[Pair]:
 
 def _gone(pair: Pair, ids: frozenset[str]) -> Gone:
     """Tasks, and what those of them that are generators returned."""
-    grown = expansion(pair.spec, fold(pair.history), pair.codec)
+    # What does not fit the spec may be the very thing that is to be shown.
+    offspring = returned(pair.spec, fold(pair.history), pair.codec)
     todo, found = list(ids), set(ids)
     while todo:
-        offspring = {task.id_ for task in grown.offspring.get(todo.pop(), ())} - found
-        found |= offspring
-        todo += offspring
-    return Gone(frozenset(found), frozenset(task.key for task in grown.spec.all_tasks if task.id_ in found))
+        more = {task.id_ for task in offspring.get(todo.pop(), ())} - found
+        found |= more
+        todo += more
+    tasks = chain(pair.spec.all_tasks, *offspring.values())
+    return Gone(frozenset(found), frozenset(task.key for task in tasks if task.id_ in found))
 
 
 def with_graphs(spec: DeciderSpec, change: Callable[[Sequence[Task]], Sequence[Task]]) -> DeciderSpec:
@@ -110,19 +113,19 @@ def _requiring(task: Task, requires: Sequence[str]) -> Task:
 
 
 def _generated(pair: Pair) -> list[str]:
-    grown = expansion(pair.spec, fold(pair.history), pair.codec)
-    return [task.id_ for tasks in grown.offspring.values() for task in tasks]
+    offspring = returned(pair.spec, fold(pair.history), pair.codec)
+    return [task.id_ for tasks in offspring.values() for task in tasks]
 
 
 def _without_generated(pair: Pair, ids: Sequence[str]) -> Iterator[Pair]:
     """The pair as if the generators had returned fewer tasks."""
     state = fold(pair.history)
-    grown = expansion(pair.spec, state, pair.codec)
+    offspring = returned(pair.spec, state, pair.codec)
     events = list(pair.history.events)
-    for task in grown.spec.activity_tasks:
-        item, offspring = state.items.get(task.key), grown.offspring.get(task.id_, ())
-        if offspring and item is not None:
-            _put_result(events, item, pair.codec.unstructure(fewer(offspring, ids, bridged=True)))
+    for task in chain(pair.spec.activity_tasks, *offspring.values()):
+        item, tasks = state.items.get(task.key), offspring.get(task.id_, ())
+        if tasks and item is not None:
+            _put_result(events, item, pair.codec.unstructure(fewer(tasks, ids, bridged=True)))
     history = History(events, pair.history.execution)
     history = without(history, about(pair.history, _gone(pair, frozenset(ids))))
     yield from _told(pair, history)

@@ -46,10 +46,25 @@ class Defect:
 
 
 DEFECTS = (
-    Defect("impatient_poll", "return self.seconds", "return self.seconds if retry.number < 20 else None", "given up"),
+    Defect(
+        "impatient_poll",
+        "            return self.seconds",
+        "            return self.seconds if retry.number < 99 else None",
+        "given up",
+    ),
     Defect("office_hours", "datetime.now(UTC).hour", "retry.failure.at.hour", "the clock"),
-    Defect("jitter", "random.uniform(0, most)", "random.Random(f'{retry}').uniform(0, most)", "chance"),
-    Defect("spent_budget", "return self.first - self.step", "return self.first - 0.1 * self.step", "answered -100"),
+    Defect(
+        "jitter",
+        "random.uniform(0, most)",
+        "random.Random(f'{retry.seed} {retry.task_id} {retry.number}').uniform(0, most)",
+        "chance",
+    ),
+    Defect(
+        "spent_budget",
+        "return self.first - self.step",
+        "return self.first - 0.1 * self.step",
+        "answered -100",
+    ),
     Defect("last_two_failures", "retry.failures[-2]", "retry.failures[-2:][0]", "IndexError"),
     Defect("numbered_jobs", "{self.id_}-{next(_NUMBERS)}", "{self.id_}", "start"),
     Defect("round_robin", "len(self.printed) %", "sum(self.id_.encode()) %", "start"),
@@ -58,7 +73,7 @@ DEFECTS = (
     Defect("receipts", "item.closed.id", "item.closed.data.result", "receipt"),
     Defect("quotes", 'return quote["amount"]', 'return quote and quote["amount"]', "TypeError"),
     Defect("mirrors", "copy of {self.source} to", "copy to", "256"),
-    Defect("webhook", 'address: str | None = None', 'address: str = "https://example.org"', "never begins"),
+    Defect("webhook", "address: str | None = None", 'address: str = "https://example.org"', "never begins"),
     Defect("rest_of_the_week", "datetime.now(UTC).isoweekday()", "1", "the clock"),
     Defect("crawler", '"news": ("home",)', '"news": ()', "task 'read-home' is there 2 times"),
     Defect("chapters", ', requires=["bind"]', "", "in a circle"),

@@ -51,6 +51,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (8, retries.retries_were_due),
     (14, generators.expansion_is_what_was_recorded),
     (14, generators.dependants_of_a_generator_are_held_back),
+    (14, generators.children_have_ids_of_their_own),
     (14, generators.child_ids_are_reproducible),
     (3, order.dependency_order),
     (3, order.recorded_dependency_order),

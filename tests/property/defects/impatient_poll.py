@@ -3,6 +3,7 @@
 from attrs import frozen
 
 from floto import CODEC, ActivityTask, DeciderSpec, InstantRetry, Retry
+from floto.testing import fails
 
 
 @frozen
@@ -12,11 +13,13 @@ class UntilReady:
     seconds: float
 
     def delay(self, retry: Retry) -> float | None:
-        if retry.failure.reason == "NoSuchSupplier":
-            return None
-        return self.seconds
+        if retry.failure.reason == "NotReady":
+            return self.seconds
+        return self.seconds if retry.number <= 3 else None
 
 
+#: What may become of the question.
+activities = {"prices": fails(1, reason="NotReady")}
 codec = CODEC.with_type("shop.UntilReady", UntilReady)
 
 login = ActivityTask(name="login", version="1", id_="login", retry_strategy=InstantRetry(2))
