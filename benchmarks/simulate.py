@@ -25,10 +25,15 @@ CASES = {"no faults": NONE, "Faults.all(0.05)": Faults.all(0.05)}
 
 
 def activity(id_: str, *requires: str) -> ActivityTask:
-    retries = ExponentialBackoff(retries=5, initial=1, jitter=0.5)
-    timeouts = {"start_to_close_timeout": 300, "heartbeat_timeout": 30}
+    """One that is tried again, and noticed when its worker dies."""
     return ActivityTask(
-        name="work", version="v1", id_=id_, requires=requires, retry_strategy=retries, **timeouts
+        name="work",
+        version="v1",
+        id_=id_,
+        requires=requires,
+        retry_strategy=ExponentialBackoff(retries=5, initial=1, jitter=0.5),
+        start_to_close_timeout=300,
+        heartbeat_timeout=30,
     )
 
 

@@ -24,9 +24,11 @@ def wait(strategy: RetryStrategy | None, retry: Retry) -> float | None:
     """Seconds before the retry, or None; a strategy of the user's own is asked."""
     if strategy is None:
         return None
-    known = _WAITS.get(type(strategy), type(strategy).delay)
-    found: float | None = strategy.delay(retry) if known is None else known(strategy, retry)
-    return found
+    known = _WAITS.get(type(strategy))
+    if known is not None:
+        return known(strategy, retry)
+    answer: float | None = strategy.delay(retry)
+    return answer
 
 
 def refused_wait(failures: Sequence[Failure], task_id: str, seed: str, *, is_timer: bool) -> float | None:

@@ -129,7 +129,7 @@ def _check_pure(id_: str, task: Task, what: str, ask: Callable[[Task], Any]) -> 
         if again != first:
             broken(
                 f"task {id_!r}: {what} of {oracle.name(task)} answered {shown(first)} and then "
-                f"{shown(again)} to the same question: make it from the task's fields and from what it is given alone"
+                f"{shown(again)} to the same question: use the task's fields and what it is given alone"
             )
 
 

@@ -1,0 +1,178 @@
+"""The commands of a simulation, noted as they are given, and played again on the embedded engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Self, cast
+from unittest.mock import patch
+
+from attrs import frozen
+
+from floto.adapters.sqlite import SqliteService
+from floto.core.decisions import Decision
+from floto.core.errors import ServiceFault
+from floto.core.events import Event
+from floto.core.ports import ActivityTask, StartRequest
+from floto.core.service.engine import Engine
+from floto.core.service.store import Ready
+from floto.core.service.world import World
+from floto.core.shapes import WorkflowExecution
+from floto.testing import Simulator
+from floto.testing.luck import Luck
+from tests.integration.contract.clock import Clock
+
+#: What a simulation asks of its world that changes something there.
+COMMANDS = frozenset(
+    {
+        "prepare",
+        "start",
+        "poll_decision",
+        "respond_decision",
+        "take_activity",
+        "complete_activity",
+        "fail_activity",
+        "cancel_activity",
+        "heartbeat",
+        "signal",
+        "request_cancel",
+        "advance",
+    }
+)
+DOMAIN = "d"
+
+
+@frozen
+class Command:
+    """One call, when it was made (None: whenever), and what was answered or why it was refused."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    now: datetime | None
+    answer: Any
+
+
+def answer_of(call: Callable[[], Any]) -> Any:
+    """What a call answers, or how it is refused."""
+    try:
+        return call()
+    except ServiceFault as fault:
+        return fault.code, fault.message
+
+
+class Noting:
+    """A world that notes every command, and why it refused each decision."""
+
+    def __init__(self, luck: Luck) -> None:
+        self._luck = luck
+        self._world = World(DOMAIN, refuse=self._refuse)
+        self.commands: list[Command] = []
+        self.causes: list[str | None] = []
+
+    def _refuse(self, decision: Decision) -> str | None:
+        self.causes.append(self._luck.refuse(decision))
+        return self.causes[-1]
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._world, name)
+        return partial(self._noted, name, method) if name in COMMANDS else method
+
+    def _noted(self, name: str, method: Callable[..., Any], *arguments: Any) -> Any:
+        now = next((each for each in arguments if isinstance(each, datetime)), None)
+        given = tuple(each for each in arguments if each is not now)
+        try:
+            answer = method(*arguments)
+        except ServiceFault as fault:
+            self.commands.append(Command(name, given, now, (fault.code, fault.message)))
+            raise
+        self.commands.append(Command(name, given, now, answer))
+        return answer
+
+
+class NotingSimulator(Simulator):
+    """A simulator whose world notes the commands."""
+
+    noting: Noting
+
+    def make_world(self, luck: Luck) -> World:
+        self.noting = Noting(luck)
+        return cast("World", self.noting)
+
+
+class Played:
+    """The embedded engine on a file, told what a noting world was told, at the same times."""
+
+    def __init__(self, path: Path, causes: Iterable[str | None]) -> None:
+        self._clock, self._causes = Clock(), iter(causes)
+        #: What the next run is to be called, and the task that is to be taken.
+        self.run_id, self.chosen = "", Ready("", 0)
+        with patch("floto.adapters.sqlite.host.Engine", self._engine):
+            self._service = SqliteService(
+                path, DOMAIN, clock=self._clock, durability="normal", auto_register=False
+            )
+
+    def _engine(self, store: Any, **options: Any) -> Engine:
+        player = self
+
+        class Chosen(Engine):
+            """Names runs and hands out tasks as the world did, where the service leaves that to chance."""
+
+            def start(self, domain: str, command: Any, _run_id: str, now: datetime) -> WorkflowExecution:
+                return super().start(domain, command, player.run_id, now)
+
+            def poll_activity(
+                self, domain: str, task_list: str, identity: str, now: datetime, _chosen: Ready | None = None
+            ) -> ActivityTask | None:
+                return super().poll_activity(domain, task_list, identity, now, player.chosen)
+
+        return Chosen(store, lambda _decision: next(self._causes), **options)
+
+    def play(self, command: Command) -> Any:
+        """Give a command; the answer, or how it is refused."""
+        self._clock.now = command.now or self._clock.now
+        if isinstance(command.answer, WorkflowExecution):
+            self.run_id = command.answer.run_id
+        own = getattr(self, f"_{command.name}", None)
+        call = own or getattr(self._service, _NAMES[command.name])
+        return answer_of(lambda: call(*command.arguments))
+
+    def history(self, execution: WorkflowExecution) -> tuple[Event, ...]:
+        """A whole history."""
+        return self._service.history(execution)
+
+    def _prepare(self, workflow_types: Any, activity_types: Any = ()) -> None:
+        self._service.prepare(workflow_types, activity_types)
+
+    def _start(self, request: StartRequest) -> WorkflowExecution:
+        self._service.start_workflow_execution(request)
+        return WorkflowExecution(request.workflow_id, self.run_id)
+
+    def _poll_decision(self, task_list: str) -> Any:
+        return self._service.poll_for_decision_task(task_list, "", 0)
+
+    def _take_activity(self, execution: WorkflowExecution, scheduled_event_id: int) -> Any:
+        self.chosen = Ready(execution.run_id, scheduled_event_id)
+        scheduled = self._service.history(execution)[scheduled_event_id - 1].data
+        return self._service.poll_for_activity_task(scheduled.task_list.name, "", 0)
+
+    def _advance(self) -> None:
+        self._service.latest_execution("")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._service.close()
+
+
+_NAMES = {
+    "respond_decision": "respond_decision_task_completed",
+    "complete_activity": "respond_activity_task_completed",
+    "fail_activity": "respond_activity_task_failed",
+    "cancel_activity": "respond_activity_task_canceled",
+    "heartbeat": "record_activity_task_heartbeat",
+    "signal": "signal_workflow_execution",
+    "request_cancel": "request_cancel_workflow_execution",
+}
