@@ -52,27 +52,13 @@ def expansion(
     spec: DeciderSpec, state: State, codec: TaskCodec, known: _Offspring | None = None
 ) -> Expansion:
     """``expand``, keeping apart what was generated; ``known`` saves reading results again."""
-    tasks, offspring = _read(spec, state, codec, known or {})
+    offspring: dict[str, tuple[Task, ...]] = {}
+    tasks = list(_in_order(spec.activity_tasks, state, codec, known or {}, offspring))
     if not any(offspring.values()):
         return Expansion(spec, offspring)
     awaited = {id_ for task in tasks for id_ in task.requires if id_ in offspring}
     descendants = {id_: _descendants(id_, offspring) for id_ in awaited}
     return Expansion(evolve(spec, activity_tasks=[_held(task, descendants) for task in tasks]), offspring)
-
-
-def returned(spec: DeciderSpec, state: State, codec: TaskCodec) -> _Offspring:
-    """Which generator returned which tasks, whether they fit the spec or not.
-
-    Raises ``SpecError`` where they cannot be read.
-    """
-    return _read(spec, state, codec, {})[1]
-
-
-def _read(
-    spec: DeciderSpec, state: State, codec: TaskCodec, known: _Offspring
-) -> tuple[list[Task], dict[str, tuple[Task, ...]]]:
-    offspring: dict[str, tuple[Task, ...]] = {}
-    return list(_in_order(spec.activity_tasks, state, codec, known, offspring)), offspring
 
 
 def _in_order(

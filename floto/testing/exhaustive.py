@@ -37,11 +37,14 @@ class Explored:
         return f"explored exhaustively: all {self.runs:,} runs with at most {unlike} unlike the usual"
 
 
-def explore(run: Callable[[Script], Sequence[Taken]], most: int) -> Explored:
+def explore(
+    run: Callable[[Script], Sequence[Taken]], most: int, is_over: Callable[[], bool] = lambda: False
+) -> Explored:
     """Make all runs with no departure from the usual, with one, with two, ..., ``most`` runs in all.
 
     ``run`` runs a script and tells which choices were made. A round of runs with one departure more is
-    begun only where it can be finished, so that what is left of ``most`` can be spent better.
+    begun only where it can be finished, so that what is left of ``most`` can be spent better; ``is_over``
+    ends it nevertheless.
     """
     made: list[tuple[Script, Sequence[Taken]]] = [((), run(()))]
     runs, departures = 1, 0
@@ -49,8 +52,14 @@ def explore(run: Callable[[Script], Sequence[Taken]], most: int) -> Explored:
         more = sum(_count(script, taken) for script, taken in made)
         if not more or runs + more > most:
             return Explored(runs, departures, is_complete=not more)
-        made = [(script, run(script)) for script in chain.from_iterable(_departing(*each) for each in made)]
-        runs, departures = runs + more, departures + 1
+        scripts = list(chain.from_iterable(_departing(*each) for each in made))
+        made = []
+        for script in scripts:
+            if is_over():
+                return Explored(runs, departures, is_complete=False)
+            made.append((script, run(script)))
+            runs += 1
+        departures += 1
 
 
 def _count(script: Script, taken: Sequence[Taken]) -> int:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain
 from typing import Any, cast
 
 import attrs
 from attrs import NOTHING, evolve, frozen
 
 from floto.core import payload
+from floto.core.errors import PayloadError, SpecError
 from floto.core.events import ActivityTaskCompleted, Event
-from floto.core.expand import returned
 from floto.core.fold import fold
 from floto.core.history import History
 from floto.core.questions import Outcome, questions
 from floto.core.specs import DeciderSpec
-from floto.core.state import Item
-from floto.core.tasks import Task, TaskCodec
+from floto.core.state import Item, State
+from floto.core.tasks import Task, TaskCodec, expands
 from floto.testing.search import Reduction
 from floto.testing.surgery import Gone, about, end_of, of_question, quiet, settled, until, without
 
@@ -71,15 +71,27 @@ def _without_tasks(pair: Pair, ids: Sequence[str]) -> Iterator[Pair]:
 
 def _gone(pair: Pair, ids: frozenset[str]) -> Gone:
     """Tasks, and what those of them that are generators returned."""
-    # What does not fit the spec may be the very thing that is to be shown.
-    offspring = returned(pair.spec, fold(pair.history), pair.codec)
+    offspring = _offspring(pair, fold(pair.history))
     todo, found = list(ids), set(ids)
     while todo:
-        more = {task.id_ for task in offspring.get(todo.pop(), ())} - found
-        found |= more
-        todo += more
-    tasks = chain(pair.spec.all_tasks, *offspring.values())
-    return Gone(frozenset(found), frozenset(task.key for task in tasks if task.id_ in found))
+        returned = {task.id_ for task in offspring.get(todo.pop(), ())} - found
+        found |= returned
+        todo += returned
+    known = (*pair.spec.all_tasks, *(task for tasks in offspring.values() for task in tasks))
+    return Gone(frozenset(found), frozenset(task.key for task in known if task.id_ in found))
+
+
+def _offspring(pair: Pair, state: State) -> dict[str, tuple[Task, ...]]:
+    """What each finished generator returned, whether that fits the spec or not."""
+    found: dict[str, tuple[Task, ...]] = {}
+    todo = list(pair.spec.activity_tasks)
+    while todo:
+        task = todo.pop(0)
+        if expands(task) and task.id_ not in found and state.is_completed(task.key):
+            with suppress(PayloadError, SpecError):
+                found[task.id_] = tuple(task.generated(state.items[task.key], pair.codec))
+                todo += found[task.id_]
+    return found
 
 
 def with_graphs(spec: DeciderSpec, change: Callable[[Sequence[Task]], Sequence[Task]]) -> DeciderSpec:
@@ -113,21 +125,20 @@ def _requiring(task: Task, requires: Sequence[str]) -> Task:
 
 
 def _generated(pair: Pair) -> list[str]:
-    offspring = returned(pair.spec, fold(pair.history), pair.codec)
-    return [task.id_ for tasks in offspring.values() for task in tasks]
+    return [task.id_ for tasks in _offspring(pair, fold(pair.history)).values() for task in tasks]
 
 
 def _without_generated(pair: Pair, ids: Sequence[str]) -> Iterator[Pair]:
     """The pair as if the generators had returned fewer tasks."""
     state = fold(pair.history)
-    offspring = returned(pair.spec, state, pair.codec)
+    offspring = _offspring(pair, state)
     events = list(pair.history.events)
-    for task in chain(pair.spec.activity_tasks, *offspring.values()):
-        item, tasks = state.items.get(task.key), offspring.get(task.id_, ())
-        if tasks and item is not None:
-            _put_result(events, item, pair.codec.unstructure(fewer(tasks, ids, bridged=True)))
+    for task in (*pair.spec.activity_tasks, *(each for tasks in offspring.values() for each in tasks)):
+        item, returned = state.items.get(task.key), offspring.get(task.id_, ())
+        if returned and item is not None:
+            _put_result(events, item, pair.codec.unstructure(fewer(returned, ids, bridged=True)))
     history = History(events, pair.history.execution)
-    history = without(history, about(pair.history, _gone(pair, frozenset(ids))))
+    history = without(history, about(history, _gone(pair, frozenset(ids))))
     yield from _told(pair, history)
 
 

@@ -14,6 +14,7 @@ from floto.core.timeline import timeline
 from floto.pictures.terminal import text
 from floto.testing.cases import Case
 from floto.testing.faults import NONE
+from floto.testing.invariants import DECIDES
 from floto.testing.printed import comment, events_given, history_made, parsed, printed
 from floto.testing.simulation import Simulation
 from floto.testing.source import OWN_CODEC, Name, Source
@@ -48,8 +49,7 @@ class Reproduction(Protocol):
 class BrokenMoment:
     """A spec and a history after which something is decided that must not be."""
 
-    #: None where deciding itself raises.
-    invariant: Invariant | None
+    invariant: Invariant
     sentence: str
     spec: DeciderSpec
     history: History
@@ -76,7 +76,7 @@ class BrokenMoment:
                 source.assigned("SPEC", self.spec),
                 events_given(self.history),
             ],
-            name="test_the_spec_can_be_decided" if self.invariant is None else "test_the_invariant_holds",
+            name="test_the_invariant_holds",
             test=[
                 history_made(source, self.history),
                 self._asked(source, f", codec={OWN_CODEC}" if codec else ""),
@@ -84,19 +84,17 @@ class BrokenMoment:
         )
 
     def _asked(self, source: Source, codec: str) -> str:
-        if self.invariant is None:
-            source.name("floto", "decide")
-            return f"decide(SPEC, history{codec})"
         source.name("floto.testing", "verify")
-        return f"verify(SPEC, history, [{_named(source, self.invariant, 'INVARIANTS')}]{codec})"
+        # That something is decided at all is looked at first, whatever else is.
+        rules = "[]" if self.invariant == DECIDES else _rules(source, self.invariant, "INVARIANTS")
+        return f"verify(SPEC, history, {rules}{codec})"
 
 
 @frozen(kw_only=True)
 class BrokenRun:
     """A run that, as a whole, is not as runs must be."""
 
-    #: None where simulating itself raises.
-    invariant: RunInvariant | None
+    invariant: RunInvariant
     sentence: str
     case: Case
     simulation: Simulation = field(repr=False)
@@ -124,18 +122,18 @@ class BrokenRun:
     def _as_pytest(self) -> str:
         source = Source()
         codec = source.codec(self.case.codec)
+        source.name("floto.testing", "verify_run")
         arguments = _arguments(self.case, Name(OWN_CODEC) if codec else None)
-        call = source.called("" if self.invariant is None else "simulation = ", "simulate", arguments)
-        test = [call]
-        if self.invariant is not None:
-            test.append(f"rule = {_named(source, self.invariant, 'RUN_INVARIANTS', bare=True)}")
-            test.append("rule.holds(simulation)")
+        rules = _rules(source, self.invariant, "RUN_INVARIANTS")
         return printed(
             source,
             title=_TITLE,
             given=[codec, comment(self.sentence), source.assigned("SPEC", self.spec)],
             name="test_the_run_is_as_runs_must_be",
-            test=test,
+            test=[
+                source.called("simulation = ", "simulate", arguments),
+                f"verify_run(simulation, {rules})",
+            ],
         )
 
 
@@ -153,18 +151,17 @@ def _arguments(case: Case, codec: Name | None) -> list[tuple[str, Any]]:
     return [("", Name("SPEC")), *((name, value) for name, value, usual in given if value != usual)]
 
 
-def _named(source: Source, invariant: Invariant | RunInvariant, table: str, *, bare: bool = False) -> str:
+def _rules(source: Source, invariant: Invariant | RunInvariant, table: str) -> str:
     """How a test gets at an invariant: by its name in floto's table, or from where a user declared it."""
-    if invariant.number is None and not _is_flotos(invariant):
-        function = invariant.holds
-        name = source.declared(function)
-        kept = getattr(sys.modules.get(function.__module__), name, None)
-        if isinstance(kept, Invariant | RunInvariant):
-            return name
-        return f"{source.name('floto.testing', 'invariant')}({name})"
-    source.name("floto.testing", table)
-    chosen = f'each for each in {table} if each.name == "{invariant.name}"'
-    return f"next({chosen})" if bare else chosen
+    if _is_flotos(invariant):
+        source.name("floto.testing", table)
+        return f'[each for each in {table} if each.name == "{invariant.name}"]'
+    function = invariant.holds
+    name = source.declared(function)
+    kept = getattr(sys.modules.get(function.__module__), name, None)
+    if isinstance(kept, Invariant | RunInvariant):
+        return f"[{name}]"
+    return f"[{source.name('floto.testing', 'invariant')}({name})]"
 
 
 def _is_flotos(invariant: Invariant | RunInvariant) -> bool:

@@ -23,7 +23,7 @@ class Reduction(Generic[T]):
     without: Callable[[T, Sequence[Any]], Iterator[T]]
 
 
-@define
+@define(kw_only=True)
 class Search(Generic[T]):
     """The smallest thing so far, and how often it may still be asked whether one will do."""
 
@@ -36,14 +36,17 @@ class Search(Generic[T]):
     #: Errors of what nobody could have made; they mean no.
     impossible: tuple[type[Exception], ...]
     left: int
+    #: Whether it is time to stop with what there is.
+    is_over: Callable[[], bool] = lambda: False
 
-    def run(self) -> None:
-        """Reduce in every way until none works any more."""
+    def run(self) -> T:
+        """Reduce in every way until none works any more; the smallest thing there is, then."""
         before = None
         while before != self.best and self.left:
             before = self.best
             for reduction in self.reductions:
                 self.reduce(reduction)
+        return self.best
 
     def reduce(self, reduction: Reduction[T]) -> None:
         """Take out half of the parts, a quarter, ..., and each by itself, from the end on."""
@@ -70,7 +73,7 @@ class Search(Generic[T]):
             found = self.mended(found)
             if not self.left or self.size(found) >= self.size(self.best):
                 return False
-            self.left -= 1
+            self.left = 0 if self.is_over() else self.left - 1
             if not self.holds(found):
                 return False
         except self.impossible:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import evolve, frozen
 
 from floto.core.codec import Codec
@@ -58,8 +60,16 @@ def shrink(
     if not holds(spec, history):
         problem = "the predicate does not hold for this spec and history"
         raise NothingToShrink(problem)
-    search = search_for(Pair(spec, history, codec), holds, divergence, budget=budget, impossible=IMPOSSIBLE)
-    pair = search.best
+    search = Search(
+        best=Pair(spec, history, codec),
+        reductions=REDUCTIONS,
+        mended=mended(divergence),
+        size=size,
+        holds=lambda pair: holds(pair.spec, pair.history),
+        impossible=IMPOSSIBLE,
+        left=budget,
+    )
+    pair = search.run()
     return Counterexample(
         spec=pair.spec,
         history=pair.history,
@@ -69,21 +79,10 @@ def shrink(
     )
 
 
-def search_for(
-    pair: Pair,
-    holds: Predicate,
-    divergence: Divergence | None,
-    *,
-    budget: int,
-    impossible: tuple[type[Exception], ...],
-) -> Search[Pair]:
-    """The search for the smallest pair, at its end."""
+def mended(divergence: Divergence | None) -> Callable[[Pair], Pair]:
+    """Makes pairs agree in everything but a divergence, if there is to be one."""
 
-    def mended(found: Pair) -> Pair:
-        return evolve(found, history=agreeing(found.spec, found.history, divergence, found.codec))
+    def mend(pair: Pair) -> Pair:
+        return evolve(pair, history=agreeing(pair.spec, pair.history, divergence, pair.codec))
 
-    search = Search(
-        pair, REDUCTIONS, mended, size, lambda found: holds(found.spec, found.history), impossible, budget
-    )
-    search.run()
-    return search
+    return mend

@@ -1,0 +1,149 @@
+"""``check``: what must hold of every decision and every run, over the runs that a spec can have."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from floto.core.codec import Codec
+from floto.core.errors import SpecError
+from floto.core.expand import check_spec
+from floto.core.specs import CODEC, DeciderSpec
+from floto.testing.cases import Case
+from floto.testing.checker import Checker
+from floto.testing.coverage import Coverage
+from floto.testing.exhaustive import Explored
+from floto.testing.faults import Faults
+from floto.testing.found import Found
+from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS
+from floto.testing.outcomes import Activity
+from floto.testing.violation import Invariant, Property, RunInvariant, invariant
+
+#: How often something smaller is tried when something was found.
+SHRINK_BUDGET = 2_000
+
+
+@frozen(kw_only=True)
+class Report:
+    """What ``check`` has looked at, and found sound."""
+
+    #: How many runs were simulated.
+    runs: int
+    #: At how many different decisions the invariants were checked.
+    moments: int
+    #: How far the runs were explored one by one; the others were random.
+    explored: Explored
+    coverage: Coverage = field(repr=False)
+    #: What was not checked, and why.
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_exhaustive(self) -> bool:
+        """Whether all runs were made that have at most one choice unlike the usual."""
+        return self.explored.is_complete or self.explored.departures > 0
+
+    def __str__(self) -> str:
+        """What was done, and a table of what it reached."""
+        sound = f"{self.runs:,} runs, {self.moments:,} different decisions: every invariant held"
+        rest = self.runs - self.explored.runs
+        return "\n".join(
+            [sound, f"{self.explored}; {rest:,} more at random", *self.notes, str(self.coverage)]
+        )
+
+
+def check(  # noqa: PLR0913 - all but the spec are optional
+    spec: DeciderSpec,
+    *,
+    activities: Mapping[str, Activity] | None = None,
+    input: Any = None,
+    properties: Iterable[Invariant | RunInvariant | Property] = (),
+    faults: Faults | None = None,
+    children: Mapping[str, DeciderSpec] | None = None,
+    max_examples: int = 100,
+    max_seconds: float | None = None,
+    seed: int = 0,
+    save: str | Path | None = None,
+    codec: Codec = CODEC,
+    shrink_budget: int = SHRINK_BUDGET,
+) -> Report:
+    """Simulate runs of a spec and check what must hold of every decision and of every run.
+
+    First all runs with one choice unlike the usual (a fault, another order), if ``max_examples`` runs are
+    enough for that, then random ones. ``properties`` are checked beside floto's own invariants: functions
+    of spec, history and decisions that assert. ``faults`` are all there are, unless given. ``codec`` knows
+    kinds and strategies of your own. What else is given is as ``simulate`` takes it. The same arguments
+    check the same runs, in any process, unless ``max_seconds`` ends them early.
+
+    Raises ``Violation`` for the first that is broken, cut down to the smallest spec and history that were
+    found in ``shrink_budget`` tries, with a file for pytest, which is written to ``save`` if given.
+    """
+    check_spec(spec)
+    case = Case(
+        spec=spec,
+        activities=dict(activities or {}),
+        input=input,
+        faults=Faults.all() if faults is None else faults,
+        children=dict(children or {}),
+        codec=codec,
+    )
+    moments, runs = _sorted(properties)
+    deadline = Deadline.after(max_seconds)
+    checker = Checker(
+        case, (*INVARIANTS, *moments), (*RUN_INVARIANTS, *runs), lambda: deadline.is_over, shrink_budget
+    )
+    try:
+        explored = checker.explore(max_examples)
+        checker.sample(seed, max_examples - explored.runs)
+    except Found as found:
+        found.save(save)
+        raise
+    return Report(
+        runs=checker.runs,
+        moments=checker.moments,
+        explored=explored,
+        coverage=checker.coverage,
+        notes=tuple(_notes(case)),
+    )
+
+
+def _notes(case: Case) -> Iterator[str]:
+    """What cannot be checked as things are."""
+    try:
+        case.codec.unstructure(case.spec)
+    except SpecError as error:
+        what = f"not checked: that the spec stays the same when it is written as JSON. {error}"
+        yield f"{what}, and pass that codec as codec="
+
+
+def _sorted(
+    properties: Iterable[Invariant | RunInvariant | Property],
+) -> tuple[list[Invariant], list[RunInvariant]]:
+    moments: list[Invariant] = []
+    runs: list[RunInvariant] = []
+    for each in properties:
+        if isinstance(each, RunInvariant):
+            runs.append(each)
+        else:
+            moments.append(each if isinstance(each, Invariant) else invariant(each))
+    return moments, runs
+
+
+@frozen
+class Deadline:
+    """When to stop; None for never."""
+
+    at: float | None
+
+    @classmethod
+    def after(cls, seconds: float | None) -> Deadline:
+        """In so many seconds."""
+        return cls(None if seconds is None else time.monotonic() + seconds)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is time."""
+        return self.at is not None and time.monotonic() >= self.at
