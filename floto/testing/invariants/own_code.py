@@ -18,6 +18,7 @@ from floto.core.state import Kind, Status
 from floto.core.tasks import Expands, Task, expands
 from floto.testing import oracle
 from floto.testing.identity import once
+from floto.testing.invariants.sameness import apart
 from floto.testing.moment import Moment
 from floto.testing.violation import broken
 from floto.testing.watch import impure
@@ -127,9 +128,10 @@ def _check_pure(id_: str, task: Task, what: str, ask: Callable[[Task], Any]) -> 
         broken(f"task {id_!r}: {what} of {oracle.name(task)} looks at {looked}; use what it is given alone")
     for again in (_answer(ask, task), _answer(ask, copy)):
         if again != first:
+            one, other = apart(first, again)
             broken(
-                f"task {id_!r}: {what} of {oracle.name(task)} answered {shown(first)} and then "
-                f"{shown(again)} to the same question: use the task's fields and what it is given alone"
+                f"task {id_!r}: {what} of {oracle.name(task)} answered {one} and then {other} to the same "
+                "question: use the task's fields and what it is given alone"
             )
 
 
