@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from importlib import import_module, invalidate_caches
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from attrs import frozen
 
-from floto import CODEC
 from floto.testing import check
-from floto.testing.violation import Violation
+from floto.testing.found import Found
 
 _MODULES = Path(__file__).parent / "defects"
 #: A counterexample is to be read: it holds no more than this.
@@ -84,3 +83,71 @@ DEFECTS = (
     Defect("tasting", "12 * _HOUR", "_HOUR", "rise"),
     Defect("twins", 'workflow_id="close-account"', 'workflow_id=f"close-{account}"', "close-account"),
 )
+
+
+@pytest.fixture(params=DEFECTS, ids=[defect.module for defect in DEFECTS])
+def defect(request: pytest.FixtureRequest) -> Defect:
+    found: Defect = request.param
+    return found
+
+
+@pytest.fixture
+def mended(defect: Defect, tmp_path: Path) -> Path:
+    """A folder with the module as it should be."""
+    folder = tmp_path / "mended"
+    folder.mkdir()
+    (folder / f"{defect.module}.py").write_text(defect.mended)
+    return folder
+
+
+def test_it_is_found_and_cut_down(
+    defect: Defect, mended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    saved = empty / "test_counterexample.py"
+    with pytest.raises(Found) as raised:
+        check(**_given(_imported(defect.module, _MODULES, monkeypatch)), save=saved)
+    found = raised.value
+    assert defect.told in found.sentence
+    assert len(found.reproduction.history) <= _EVENTS
+    assert len(found.reproduction.spec.all_tasks) <= _TASKS
+    again = _pytest(saved, _MODULES)
+    assert again.returncode == pytest.ExitCode.TESTS_FAILED, again.stdout
+    assert defect.told in again.stdout
+    if f"from {defect.module} import" in saved.read_text():
+        gone = _pytest(saved, mended)
+        assert gone.returncode == pytest.ExitCode.OK, gone.stdout
+
+
+def test_nothing_is_found_where_it_is_mended(
+    defect: Defect, mended: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = check(**_given(_imported(defect.module, mended, monkeypatch)))
+    assert report.runs == 100
+
+
+def _imported(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    return import_module(name)
+
+
+def _given(module: ModuleType) -> dict[str, Any]:
+    """What a user would pass on to ``check``."""
+    return {
+        name: vars(module)[name] for name in ("spec", "activities", "input", "codec") if name in vars(module)
+    }
+
+
+def _pytest(file: Path, modules: Path) -> subprocess.CompletedProcess[str]:
+    """What pytest says of a file, by itself where it is, if these modules can be imported."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider", file.name],
+        cwd=file.parent,
+        env={**os.environ, "PYTHONPATH": str(modules), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
