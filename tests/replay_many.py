@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from floto import DeciderSpec, History, replay
 from floto.core.decide import spec_of
-from tests.property.simulator import Plot, simulate
-from tests.property.strategies import plots, specs
+from floto.testing import Faults, Simulation
+from floto.testing.strategies import runs, specs
 
 #: Specs for which Hypothesis is asked at a time: it remembers all that it has tried.
 _BATCH = 250
@@ -45,12 +45,12 @@ def spec_for(spec: DeciderSpec, history: History) -> DeciderSpec:
     return spec_of(history.events[0].data.input) or spec
 
 
-def replay_all(spec: DeciderSpec, plot: Plot, seen: Counter[str]) -> None:
+def replay_all(run: Simulation, seen: Counter[str]) -> None:
     """Replay every history of one simulation, and count what was in it."""
-    for history in simulate(spec, plot).histories:
-        done = replay(spec_for(spec, history), history)
+    for history in run.histories:
+        done = replay(spec_for(run.spec, history), history)
         if done.divergence is not None:
-            msg = f"{done.divergence}\n{spec.to_json()}\n{plot!r}"
+            msg = f"{done.divergence}\n{run!r}"
             raise Diverged(msg)
         seen["histories"] += 1
         seen["decision tasks"] += len(done.steps)
@@ -75,9 +75,9 @@ def main(number: int) -> int:
             phases=(Phase.generate,),
             suppress_health_check=list(HealthCheck),
         )
-        @given(specs(), plots(refusals=True, cancels=True))
-        def replays(spec: DeciderSpec, plot: Plot) -> None:
-            replay_all(spec, plot, seen)
+        @given(runs(specs(), faults=Faults.all()))
+        def replays(run: Simulation) -> None:
+            replay_all(run, seen)
 
         try:
             replays()

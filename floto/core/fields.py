@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from hashlib import sha1
 from typing import Any
 
@@ -11,7 +12,7 @@ from floto.core import payload
 from floto.core.codec import Timeout
 from floto.core.errors import PayloadError
 from floto.core.identifiers import shown
-from floto.core.shapes import TaskList
+from floto.core.shapes import ActivityType, TaskList
 from floto.core.tasks import is_checked
 
 #: The longest time-out and the longest timer that SWF takes, in seconds.
@@ -72,6 +73,16 @@ def wire(value: Timeout) -> str | None:
     return None if value is None else str(value)
 
 
+# Every decision names a type and a list, and most name the same: equal ones are one object.
+
+
+@lru_cache(maxsize=1_024)
 def list_named(name: str | None) -> TaskList | None:
     """The task list of a name, if there is one."""
     return None if name is None else TaskList(name)
+
+
+@lru_cache(maxsize=1_024)
+def type_named(name: str, version: str) -> ActivityType:
+    """The activity type of a name and a version."""
+    return ActivityType(name, version)

@@ -19,11 +19,11 @@ from floto.core.fields import (
     priority_problems,
     strategy_problems,
     timeout_problems,
+    type_named,
     wire,
 )
 from floto.core.identifiers import list_problems, name_problems, shown
 from floto.core.retry import RetryStrategy
-from floto.core.shapes import ActivityType
 from floto.core.state import Item, Key, Kind
 from floto.core.tasks import NO_RESULT, Given, Task, TaskCodec
 
@@ -72,7 +72,7 @@ class ActivityTask(Task):
         """Schedule the activity with its context."""
         context = given.context if self.input is None else {**given.context, "activity_task": self.input}
         return ScheduleActivityTask(
-            activity_type=ActivityType(self.name, self.version),
+            activity_type=type_named(self.name, self.version),
             activity_id=self.id_,
             input=payload.dumps_plain(context, f"the input of task {self.id_!r}") if context else None,
             task_list=list_named(self.task_list or given.activity_task_list),

@@ -116,7 +116,8 @@ def _begin(
         exhausted=broken,
         seed=_seed(state),
     )
-    return _look_again(fresh, state, range(len(plan.tasks)))
+    # Before its start a run wants nothing; what follows begins it.
+    return fresh if state.started is None else _look_again(fresh, state, range(len(plan.tasks)))
 
 
 def observe(progress: Progress, events: Iterable[Event]) -> Progress:

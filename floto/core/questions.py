@@ -100,14 +100,14 @@ def _left(reading: _Reading, event: Event) -> None:
     question = reading.answered.get(completed)
     if question is None:
         raise HistoryError(event.id, f"decisionTaskCompletedEventId is {completed}, which is no such event")
-    initiated, own = refuses(event), recorded(event)
+    own = recorded(event)
     if own is not None:
         question.left.append(own)
-    elif initiated:
-        cause = event.data.cause
-        question.left = [
-            evolve(each, cause=cause) if each.event_id == initiated else each for each in question.left
-        ]
+        return
+    initiated, cause = refuses(event), event.data.cause
+    question.left = [
+        evolve(each, cause=cause) if each.event_id == initiated else each for each in question.left
+    ]
 
 
 def _closed(reading: _Reading, event: Event) -> None:

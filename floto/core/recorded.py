@@ -81,10 +81,13 @@ def recorded(event: Event) -> Recorded | None:
 
 def refuses(event: Event) -> int:
     """The id of the event that initiated what this event refuses; 0 where it refuses nothing initiated."""
-    is_refusal = hasattr(event.data, "cause") and hasattr(event.data, "decision_task_completed_event_id")
-    return (getattr(event.data, "initiated_event_id", 0) or 0) if is_refusal else 0
+    return event.data.initiated_event_id or 0 if type(event.data) in _REFUSES_INITIATED else 0
 
 
+#: The refusals that may come after an event that initiated what is refused.
+_REFUSES_INITIATED = frozenset(
+    cls for cls in LEFT_BY if {"cause", "initiated_event_id"} <= {field.name for field in fields(cls)}
+)
 _VERSION = "workflow_type_version"
 
 

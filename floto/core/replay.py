@@ -6,6 +6,7 @@ that the answer left, so this works on histories that floto did not decide, too.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -101,12 +102,14 @@ def replay(spec: DeciderSpec, history: History, codec: TaskCodec = CODEC) -> Rep
 
     Raises ``HistoryError`` for a history that cannot have happened.
     """
-    asked = questions(history.events)
+    asked = deque(questions(history.events))
     taken = [question.started for question in asked if question.started]
     answers = decided_at(spec, history, [*taken, len(history)], codec)
     steps: list[Step] = []
     seen = 0
-    for question in asked:
+    # A question goes when its step has come: the garbage collector looks at all that stays.
+    while asked:
+        question = asked.popleft()
         decided = next(answers) if question.started else ()
         until = question.started or question.ended
         steps.append(_step(len(steps) + 1, question, history.events[seen:until], decided))

@@ -25,8 +25,8 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
     room: dict[Kind, int] = {}
     found: list[Decision] = []
     failures: dict[str, str] = {}
-    for position in sorted(progress.steps):
-        task, step = progress.plan.tasks[position], progress.steps[position]
+    for position, step in sorted(progress.steps.items()):
+        task = progress.plan.tasks[position]
         kind = Kind.TIMER if isinstance(step, Wait) else task.key[0]
         left = room[kind] if kind in room else OPEN_LIMIT - state.open_count.get(kind, 0)
         if left <= 0:

@@ -21,7 +21,7 @@ from floto.testing.faults import Faults
 from floto.testing.found import Found
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS
 from floto.testing.outcomes import Activity
-from floto.testing.violation import Invariant, Property, RunInvariant, invariant
+from floto.testing.verifying import Rule, sorted_rules
 
 #: How often something smaller is tried when something was found.
 SHRINK_BUDGET = 2_000
@@ -60,7 +60,7 @@ def check(  # noqa: PLR0913 - all but the spec are optional
     *,
     activities: Mapping[str, Activity] | None = None,
     input: Any = None,
-    properties: Iterable[Invariant | RunInvariant | Property] = (),
+    properties: Iterable[Rule] = (),
     faults: Faults | None = None,
     children: Mapping[str, DeciderSpec] | None = None,
     max_examples: int = 100,
@@ -90,7 +90,7 @@ def check(  # noqa: PLR0913 - all but the spec are optional
         children=dict(children or {}),
         codec=codec,
     )
-    moments, runs = _sorted(properties)
+    moments, runs = sorted_rules(properties)
     deadline = Deadline.after(max_seconds)
     checker = Checker(
         case, (*INVARIANTS, *moments), (*RUN_INVARIANTS, *runs), lambda: deadline.is_over, shrink_budget
@@ -117,19 +117,6 @@ def _notes(case: Case) -> Iterator[str]:
     except SpecError as error:
         what = f"not checked: that the spec stays the same when it is written as JSON. {error}"
         yield f"{what}, and pass that codec as codec="
-
-
-def _sorted(
-    properties: Iterable[Invariant | RunInvariant | Property],
-) -> tuple[list[Invariant], list[RunInvariant]]:
-    moments: list[Invariant] = []
-    runs: list[RunInvariant] = []
-    for each in properties:
-        if isinstance(each, RunInvariant):
-            runs.append(each)
-        else:
-            moments.append(each if isinstance(each, Invariant) else invariant(each))
-    return moments, runs
 
 
 @frozen

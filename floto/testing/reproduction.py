@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from floto.core.codec import Codec
+from floto.core.errors import SpecError
 from floto.core.history import History
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.timeline import timeline
@@ -66,7 +67,7 @@ class BrokenMoment:
 
     def _as_pytest(self) -> str:
         source = Source()
-        codec = source.codec(self.codec)
+        codec = source.codec(_needed(self.codec, self.spec, self.history))
         return printed(
             source,
             title=_TITLE,
@@ -85,19 +86,29 @@ class BrokenMoment:
 
     def _asked(self, source: Source, codec: str) -> str:
         source.name("floto.testing", "verify")
-        # That something is decided at all is looked at first, whatever else is.
-        rules = "[]" if self.invariant == DECIDES else _rules(source, self.invariant, "INVARIANTS")
-        return f"verify(SPEC, history, {rules}{codec})"
+        return f"verify(SPEC, history, {_chosen(source, self.invariant)}{codec})"
+
+
+def _needed(codec: Codec, spec: DeciderSpec, history: History) -> Codec:
+    """A codec that knows floto's own types, and those that a spec and a history name."""
+    try:
+        said = repr((codec.unstructure(spec), history.to_swf()))
+    except SpecError:
+        return codec
+    return Codec({tag: cls for tag, cls in codec.types.items() if tag in CODEC.types or tag in said})
 
 
 @frozen(kw_only=True)
 class BrokenRun:
     """A run that, as a whole, is not as runs must be."""
 
-    invariant: RunInvariant
+    invariant: Invariant | RunInvariant
     sentence: str
     case: Case
-    simulation: Simulation = field(repr=False)
+    #: None where it cannot be simulated, for deciding raises.
+    simulation: Simulation | None = field(repr=False)
+    #: Up to the question whose answer is wrong; of the main run where it is the whole that is.
+    history: History
     is_smallest: bool
 
     @property
@@ -105,13 +116,10 @@ class BrokenRun:
         """The smallest spec."""
         return self.case.spec
 
-    @property
-    def history(self) -> History:
-        """The history of the main run."""
-        return self.simulation.main
-
     def timeline(self) -> str:
         """What happened when in each execution, in plain characters."""
+        if self.simulation is None or isinstance(self.invariant, Invariant):
+            return text(timeline(self.history), "the history")
         named = zip(self.simulation.histories, self.simulation.infos, strict=True)
         return "\n\n".join(text(timeline(each), info.execution.workflow_id) for each, info in named)
 
@@ -124,7 +132,7 @@ class BrokenRun:
         codec = source.codec(self.case.codec)
         source.name("floto.testing", "verify_run")
         arguments = _arguments(self.case, Name(OWN_CODEC) if codec else None)
-        rules = _rules(source, self.invariant, "RUN_INVARIANTS")
+        rules = _chosen(source, self.invariant)
         return printed(
             source,
             title=_TITLE,
@@ -151,9 +159,13 @@ def _arguments(case: Case, codec: Name | None) -> list[tuple[str, Any]]:
     return [("", Name("SPEC")), *((name, value) for name, value, usual in given if value != usual)]
 
 
-def _rules(source: Source, invariant: Invariant | RunInvariant, table: str) -> str:
+def _chosen(source: Source, invariant: Invariant | RunInvariant) -> str:
     """How a test gets at an invariant: by its name in floto's table, or from where a user declared it."""
+    if invariant == DECIDES:
+        # That something is decided at all is looked at first, whatever else is.
+        return "[]"
     if _is_flotos(invariant):
+        table = "INVARIANTS" if isinstance(invariant, Invariant) else "RUN_INVARIANTS"
         source.name("floto.testing", table)
         return f'[each for each in {table} if each.name == "{invariant.name}"]'
     function = invariant.holds

@@ -22,7 +22,7 @@ from floto.testing.faults import NONE, Faults
 from floto.testing.luck import Luck
 from floto.testing.outcomes import Activity, Ending
 from floto.testing.runs import Decider, Runs, Specs
-from floto.testing.simulation import AttemptKey, Simulation
+from floto.testing.simulation import AttemptKey, Simulation, Step
 from floto.testing.stage import MOMENT, WORKFLOW, WORKFLOW_ID, Move, Stage
 from floto.testing.workers import Workers
 
@@ -64,7 +64,7 @@ class Simulator:
         self._crowd = Crowd(self._stage, specs, self._endings)
         self._workers = Workers(self._stage, self._endings)
         self._deciders = Deciders(self._stage, self._runs, self._workers, self._crowd)
-        self._patience = patience or _PATIENCE + _PATIENCE_PER_TASK * _count(spec)
+        self._patience = _PATIENCE + _PATIENCE_PER_TASK * _count(spec) if patience is None else patience
         self._moved = 0
         self._given = {"activities": activities, "input": input, "children": children, "outcomes": outcomes}
         self._given |= {"decider": decider, "patience": patience}
@@ -92,6 +92,11 @@ class Simulator:
     def now(self) -> datetime:
         """What time it is."""
         return self._stage.now
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The questions that were answered by now."""
+        return tuple(self._deciders.steps)
 
     def run(self) -> Simulation:
         """Move until nothing moves any more, or for longer than any run would."""
@@ -136,12 +141,23 @@ class Simulator:
             yield from self._at_last()
 
     def _in_turn(self) -> Iterator[Move]:
+        is_busy = False
+        for move in self._at_once():
+            is_busy = True
+            yield move
+        due = self._due()
+        if due is not None and not (is_busy and self._would_spoil(due)):
+            yield Move("wait", due, self._wait)
+
+    def _at_once(self) -> Iterator[Move]:
         yield from self._deciders.moves()
         yield from self._workers.moves()
         yield from self._deciders.answers()
-        due = self._due()
-        if due is not None:
-            yield Move("wait", due, self._wait)
+
+    def _would_spoil(self, moment: datetime) -> bool:
+        """Whether an attempt would time out that is to end otherwise: that is for other faults to say."""
+        due = self.world.next_due()
+        return due is not None and due.at <= moment and self._workers.will_answer(due.run_id, due.event_id)
 
     def _at_last(self) -> Iterator[Move]:
         """What happens when nothing else does: awaited signals, else the end of a run that is to end soon."""
@@ -181,7 +197,7 @@ class Simulator:
         return Simulation(
             spec=self.spec,
             input=self.input,
-            steps=tuple(self._deciders.steps),
+            steps=self.steps,
             histories=tuple(run.shown.history() for run in runs),
             infos=infos,
             script=self.choices.script,
@@ -221,6 +237,9 @@ def simulate(  # noqa: PLR0913 - all but the spec are optional
     numbers in place of those of ``seed``. ``children`` are specs by workflow type name, for children that
     carry none. ``outcomes`` are those of another simulation: the same attempts end the same.
     ``decider`` decides in place of floto. ``patience`` is after how many moves to give up.
+
+    What a retry strategy, a task kind or a decider raises is raised here. So is the ``ServiceFault`` with
+    which SWF would refuse a whole answer, and ``NoSuchTimeout`` for a task that was to time out and cannot.
     """
     choices = Choices.seeded(seed) if script is None else Choices(script)
     return Simulator(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any, NoReturn
 
 from attrs import define, field, frozen
@@ -49,6 +50,7 @@ def invariant(function: Property) -> Invariant:
     """Make a function of spec, history and decisions something that ``check`` checks at every decision."""
     says = first_line(function)
 
+    @wraps(function)
     def holds(moment: Moment) -> None:
         if function(moment.spec, moment.history, moment.decisions) is False:
             broken(says)

@@ -38,7 +38,7 @@ def refused_wait(failures: Sequence[Failure], task_id: str, seed: str, *, is_tim
         return 0 if number <= _REFUSED_TIMER else None
     if number > _REFUSED:
         return None
-    return min(300, 2 ** (number - 1)) * (1 - 0.5 * share(seed, task_id, number))
+    return min(300.0, 2.0 ** (number - 1)) * (1 - 0.5 * share(seed, task_id, number))
 
 
 def _exponential(strategy: Any, retry: Retry) -> float | None:

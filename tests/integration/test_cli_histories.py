@@ -15,7 +15,7 @@ from attrs import evolve
 
 from floto import ActivityTask, DeciderSpec, FixedDelay, History
 from floto.adapters.histories import save
-from tests.property.simulator import Plot, simulate
+from floto.testing import fails, simulate
 
 ROOT = Path(__file__).parents[2]
 FIRST = ActivityTask(id_="first", name="work", version="v1", retry_strategy=FixedDelay(5, 3))
@@ -24,16 +24,11 @@ SPEC = DeciderSpec(activity_tasks=[FIRST, SECOND], activity_task_list="work")
 OTHER = evolve(SPEC, activity_tasks=[FIRST, evolve(SECOND, input={"title": "Monday"})])
 
 
-def failing_once() -> History:
-    runs = (simulate(SPEC, Plot(outcomes=number)).main for number in range(1, 999))
-    return next(run for run in runs if _names(run).count("ActivityTaskFailed") == 1)
-
-
 def _names(history: History) -> list[str]:
     return [type(event.data).__name__ for event in history]
 
 
-HISTORY = failing_once()
+HISTORY = simulate(SPEC, {"first": fails(1)}).main
 FAILED_AT = _names(HISTORY).index("ActivityTaskFailed") + 1
 
 
@@ -200,7 +195,7 @@ def test_why_tells_what_a_task_waits_for(tmp_path: Path) -> None:
 
 def test_why_takes_the_spec_that_a_run_carries(tmp_path: Path) -> None:
     value = json.loads(SPEC.to_json())
-    simulate(DeciderSpec(), Plot(input={"decider_spec": value})).main.save(tmp_path / "own.json")
+    simulate(DeciderSpec(), input={"decider_spec": value}).main.save(tmp_path / "own.json")
     done = command(tmp_path, "why", "second", "own.json")
     assert "second: done" in done.stdout, done.stderr
 

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 import floto
 from floto import ActivityTask, DeciderSpec, History, HistoryError, InstantRetry, Timer
 from floto.adapters import histories
-from tests.property.simulator import Plot, simulate
-from tests.property.strategies import SETTINGS
+from floto.testing import fails, simulate
+from tests.property.setup import SETTINGS
 
 FIRST = ActivityTask(id_="a", name="work", version="v1", retry_strategy=InstantRetry(9), input={"ä": "𝄞\n"})
 SPEC = DeciderSpec(activity_tasks=[FIRST, Timer(id_="t", delay_in_seconds=1)], activity_task_list="work")
-HISTORY = simulate(SPEC, Plot(outcomes=9)).main
+HISTORY = simulate(SPEC, {"a": fails(2)}).main
 RAW = HISTORY.to_swf()
 
 

@@ -17,12 +17,12 @@ from floto import ActivityTask, DeciderSpec, History, InstantRetry, SpecError, T
 from floto.core.compare import Verdict
 from floto.core.decisions import Decision, FailWorkflowExecution
 from floto.core.difference import FILLED_IN
-from floto.core.events import ActivityTaskFailed
 from floto.core.questions import Outcome
 from floto.core.replay import Divergence
+from floto.testing import Simulation, Step, fails, simulate
+from floto.testing.strategies import runs, specs
 from tests.property.edits import EDITS
-from tests.property.simulator import Plot, Simulation, Step, simulate
-from tests.property.strategies import SETTINGS, specs_of_all_kinds
+from tests.property.setup import SETTINGS, TROUBLE
 
 _IDS = ("activity_id", "timer_id", "marker_name", "id", "control", "workflow_id")
 
@@ -106,17 +106,20 @@ def hold(name: str, new: DeciderSpec, simulation: Simulation) -> bool:
 _IDLE = {"nothing but JSON", "requires said twice"}
 
 
+#: Runs of specs with something of every kind in them, in which something fails.
+eventful = runs(specs(all_kinds=True), faults=TROUBLE)
+
+
 def test_an_edit_is_found_where_it_changes_a_decision() -> None:
     """By comparing with the old spec, and by replaying what it recorded; at the right step and field."""
     tried: Counter[str] = Counter()
     changed: Counter[str] = Counter()
 
     @settings(SETTINGS, max_examples=60, derandomize=True, phases=(Phase.generate,))
-    @given(specs_of_all_kinds(), eventful, st.integers())
-    def edited(spec: DeciderSpec, plot: Plot, number: int) -> None:
-        simulation = simulate(spec, plot)
+    @given(eventful, st.integers())
+    def edited(simulation: Simulation, number: int) -> None:
         for name, edit in EDITS.items():
-            new = edit(spec, random.Random(number))
+            new = edit(simulation.spec, random.Random(number))
             if new is not None:
                 tried[name] += 1
                 changed[name] += hold(name, new, simulation)
@@ -124,12 +127,6 @@ def test_an_edit_is_found_where_it_changes_a_decision() -> None:
     edited()
     assert min(tried[name] for name in EDITS) >= 50
     assert {name for name in EDITS if not changed[name]} == _IDLE
-
-
-#: Runs in which something fails.
-eventful = st.builds(
-    Plot, outcomes=st.integers(1, 2**20), script=st.lists(st.integers(0, 40), max_size=40).map(tuple)
-)
 
 
 def test_there_are_enough_classes_of_edits() -> None:
@@ -167,8 +164,7 @@ def test_verdicts(old: DeciderSpec, new: DeciderSpec, verdict: Verdict, said: st
 
 def test_without_its_retries_a_run_would_fail() -> None:
     retried = flow(evolve(FIRST, retry_strategy=InstantRetry(9)))
-    runs = (simulate(retried, Plot(outcomes=number)).main for number in range(1, 99))
-    history = next(run for run in runs if any(isinstance(event.data, ActivityTaskFailed) for event in run))
+    history = simulate(retried, {"a": fails(1)}).main
     found = compare(retried, OLD, [history]).histories[0]
     assert found.verdict is Verdict.FAILS
     assert "ScheduleActivityTask 'a' was decided and FailWorkflowExecution would be now" in str(found)

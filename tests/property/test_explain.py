@@ -14,9 +14,10 @@ from floto.core.decisions import StartTimer
 from floto.core.explain import Cause, Condition, Explanation, Standing
 from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from floto.core.state import Kind, Status
-from tests.property.oracle import account, starts
-from tests.property.simulator import Plot, simulate
-from tests.property.strategies import SETTINGS, plots, specs
+from floto.testing import Simulation
+from floto.testing.moment import Moment
+from floto.testing.strategies import runs, specs
+from tests.property.setup import SETTINGS
 from tests.replay_many import spec_for
 
 LIST = TaskList("l")
@@ -107,48 +108,49 @@ def started(spec: DeciderSpec, history: History) -> set[str]:
     """The tasks for which the next decision starts an attempt, or the wait for one."""
     found = decide(spec, history)
     waits = {each.control for each in found if isinstance(each, StartTimer) and each.control}
-    return waits | starts(found).keys()
+    return waits | Moment(spec, history, found).started.keys()
 
 
-def moment(spec: DeciderSpec, plot: Plot, data: st.DataObject) -> tuple[DeciderSpec, History, Explanation]:
-    histories = simulate(spec, plot).histories
-    history = data.draw(st.sampled_from(histories))
-    own = spec_for(spec, history)
+def moment(run: Simulation, data: st.DataObject) -> tuple[DeciderSpec, History, Explanation]:
+    history = data.draw(st.sampled_from(run.histories))
+    own = spec_for(run.spec, history)
     end = data.draw(st.integers(1, len(history)))
     return own, History(history.events[:end], history.execution), explain(own, history, end)
 
 
 @SETTINGS
-@given(specs(), plots(refusals=True, cancels=True), st.data())
-def test_due_is_what_the_next_decision_starts(spec: DeciderSpec, plot: Plot, data: st.DataObject) -> None:
+@given(runs(specs()), st.data())
+def test_due_is_what_the_next_decision_starts(run: Simulation, data: st.DataObject) -> None:
     """Those tasks and no others; and what is done, open or retried is what the history says."""
-    own, history, found = moment(spec, plot, data)
+    own, history, found = moment(run, data)
     due = {task.task for task in found.tasks.values() if task.standing is Standing.DUE}
     assert due == started(own, history)
-    read = account(history)
+    asked = Moment(own, history, ())
+    read, keys = asked.account, {id_: task.key for id_, task in asked.known.items()}
     closed = fold(history).closed is not None
     signals = {task.id_ for task in own.all_tasks if task.key[0] is Kind.SIGNAL}
     for task in found.tasks.values():
         if task.standing is Standing.DONE:
-            assert read.completed(task.task)
+            assert read.completed(keys[task.task])
         # A generator may have completed with what is no use, and a signal have come early.
         elif task.standing is not Standing.FAILED and task.task not in signals:
-            assert not read.completed(task.task)
+            assert not read.completed(keys[task.task])
         if task.standing in (Standing.RUNNING, Standing.QUEUED):
-            assert read.in_flight(task.task)
+            assert read.in_flight(keys[task.task])
         assert bool(task.conditions) or task.standing in (Standing.DONE, Standing.FAILED, Standing.DUE)
         assert not closed or task.standing in (Standing.DONE, Standing.FAILED, Standing.DROPPED)
         if task.task not in signals:
-            assert len(task.attempts) == len(read.attempts[task.task]) + len(read.refusals[task.task])
+            refused = [each for each in read.failures[keys[task.task]] if hasattr(each.data, "cause")]
+            assert len(task.attempts) == len(read.attempts[keys[task.task]]) + len(refused)
 
 
 @SETTINGS
-@given(specs(), plots(refusals=True, cancels=True), st.data())
+@given(runs(specs()), st.data())
 def test_a_task_starts_when_its_conditions_come_true_and_not_before(
-    spec: DeciderSpec, plot: Plot, data: st.DataObject
+    run: Simulation, data: st.DataObject
 ) -> None:
     """Every condition is needed, and together they are enough; a signal is then all that is missing."""
-    own, history, found = moment(spec, plot, data)
+    own, history, found = moment(run, data)
     waiting = [t for t in found.tasks.values() if t.standing in (Standing.WAITING, Standing.RETRYING)]
     assume(waiting)
     task = data.draw(st.sampled_from(waiting))
@@ -179,12 +181,10 @@ def make_true(condition: Condition, id_: str, writer: Writer) -> None:
 
 
 @SETTINGS
-@given(specs(), plots(refusals=True, cancels=True), st.data())
-def test_what_is_dropped_is_not_started_whatever_completes(
-    spec: DeciderSpec, plot: Plot, data: st.DataObject
-) -> None:
+@given(runs(specs()), st.data())
+def test_what_is_dropped_is_not_started_whatever_completes(run: Simulation, data: st.DataObject) -> None:
     """A task that is blocked, or whose run ends, stays so when all that it requires completes."""
-    own, history, found = moment(spec, plot, data)
+    own, history, found = moment(run, data)
     dropped = [task for task in found.tasks.values() if task.standing is Standing.DROPPED]
     assume(dropped and fold(history).closed is None)
     task = data.draw(st.sampled_from(dropped))
@@ -196,10 +196,10 @@ def test_what_is_dropped_is_not_started_whatever_completes(
 
 
 @SETTINGS
-@given(specs(), plots(refusals=True), st.data())
-def test_the_roots_do_not_wait_for_others(spec: DeciderSpec, plot: Plot, data: st.DataObject) -> None:
+@given(runs(specs()), st.data())
+def test_the_roots_do_not_wait_for_others(run: Simulation, data: st.DataObject) -> None:
     """Waiting leads down to tasks that are under way, due or failed; the text names the first of them."""
-    _, _, found = moment(spec, plot, data)
+    _, _, found = moment(run, data)
     for task in found.tasks.values():
         roots = found.roots(task.task)
         assert bool(roots) is any(each.cause in (Cause.REQUIRES, Cause.GENERATOR) for each in task.conditions)

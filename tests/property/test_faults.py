@@ -23,7 +23,7 @@ from floto.runtime.activities import Activities
 from floto.runtime.run import WORKFLOW_TYPE
 from tests.integration.contract.clock import Clock
 from tests.property.faults import Faulty, Script, scripts
-from tests.property.strategies import SETTINGS
+from tests.property.setup import SETTINGS
 
 #: What is lost counts as a failure, and no script loses so many.
 RETRIES = st.sampled_from([floto.InstantRetry(50), floto.FixedDelay(7, 50)])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floto import ActivityTask, ChildWorkflow, DeciderSpec, History, SpecError, Task, Timer, decide
-from floto.core import payload, wire
+from floto.core import wire
 from floto.core.decide import MORE_TIMER
 from floto.core.decisions import (
     Decision,
@@ -21,11 +21,11 @@ from floto.core.decisions import (
     StartTimer,
 )
 from floto.core.estimate import expected_events
-from floto.core.events import Event
+from floto.core.events import ActivityTaskScheduled, Event
 from floto.core.limits import OPEN_LIMIT
-from tests.property import oracle
-from tests.property.simulator import Plot, Simulator, simulate
-from tests.property.strategies import SETTINGS, plots, specs
+from floto.testing import Simulation, Simulator, fails, simulate
+from floto.testing.strategies import runs, specs
+from tests.property.setup import SETTINGS, TROUBLE
 
 #: Bytes of one request to SWF.
 REQUEST_LIMIT = 1_000_000
@@ -36,6 +36,15 @@ def noise(seed: int, length: int) -> str:
     return "".join(
         Random(seed).choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-", k=length)
     )
+
+
+def in_batches(simulator: Simulator) -> Simulation:
+    """A run in which everything that can happen does, before anything is decided."""
+    while moves := simulator.moves():
+        # Timers fire in a batch, too.
+        ready = [move for move in moves if move.name != "decide" and (move.name != "wait" or len(moves) == 1)]
+        simulator.make(ready[0] if ready else moves[0])
+    return simulator.simulation()
 
 
 def check_sizes(decisions: tuple[Decision, ...] | list[Decision]) -> None:
@@ -49,14 +58,6 @@ def check_sizes(decisions: tuple[Decision, ...] | list[Decision]) -> None:
 
 
 @SETTINGS
-@given(specs(), plots(refusals=True, cancels=True))
-def test_15_no_field_is_too_long(spec: DeciderSpec, plot: Plot) -> None:
-    """Every decision fits SWF's limits."""
-    for step in simulate(spec, plot).steps:
-        check_sizes(step.decisions)
-
-
-@SETTINGS
 @given(st.lists(st.integers(1, 32_000), min_size=1, max_size=60), st.integers(0, 9))
 def test_15_large_inputs_are_sent_in_parts(sizes: list[int], seed: int) -> None:
     """Inputs that exceed 1 MB together go out in several responses, all of them in the end."""
@@ -67,9 +68,13 @@ def test_15_large_inputs_are_sent_in_parts(sizes: list[int], seed: int) -> None:
     simulation = simulate(DeciderSpec(activity_tasks=tasks, activity_task_list="work"))
     for step in simulation.steps:
         check_sizes(step.decisions)
-    assert oracle.close_status(simulation.main) == "WorkflowExecutionCompleted"
-    read = oracle.account(simulation.main)
-    assert [id_ for id_ in read.attempts if id_ != MORE_TIMER] == [task.id_ for task in tasks]
+    assert simulation.status == "COMPLETED"
+    scheduled = [event.data.activity_id for event in simulation.main if _is_scheduled(event)]
+    assert scheduled == [task.id_ for task in tasks]
+
+
+def _is_scheduled(event: Event) -> bool:
+    return isinstance(event.data, ActivityTaskScheduled)
 
 
 @SETTINGS
@@ -123,27 +128,20 @@ def test_15_a_childs_spec_of_many_tasks_is_refused_by_the_name_of_the_child() ->
 def test_15_failure_details_fit(count: int, seed: int) -> None:
     """However many tasks fail with however much to say, the run fails with details that fit."""
     tasks = [ActivityTask(name="work", version="v1", id_=f"task {n}") for n in range(count)]
-    simulator = Simulator(DeciderSpec(activity_tasks=tasks, activity_task_list="work"), Plot(outcomes=0))
-    simulator.decide()
-    while simulator.poll_activity():
-        task = simulator.working.pop()
-        simulator.world.fail_activity(task.token, "Loud", noise(seed, 32_000), simulator.now)
-    simulator.decide()
-    check_sizes(simulator.steps[-1].decisions)
-    failed = payload.loads(
-        simulator.world.history(simulator.world.executions()[0].execution).events[-1].data.details
-    )
-    assert failed
-    assert set(failed) <= {task.id_ for task in tasks} | {"..."}
+    spec = DeciderSpec(activity_tasks=tasks, activity_task_list="work")
+    run = in_batches(Simulator(spec, {"work": fails(1, "Loud", noise(seed, 32_000))}))
+    check_sizes(run.steps[-1].decisions)
+    assert run.failure is not None
+    assert run.failure.details
+    assert set(run.failure.details) <= {task.id_ for task in tasks} | {"..."}
 
 
 @SETTINGS
-@given(specs(), plots())
-def test_15_no_run_completes_with_less_than_the_least(spec: DeciderSpec, plot: Plot) -> None:
+@given(runs(specs(), faults=TROUBLE))
+def test_15_no_run_completes_with_less_than_the_least(run: Simulation) -> None:
     """However completions fall together, ``floto check`` never expects more events than a run can do with."""
-    simulation = simulate(spec, plot)
-    if oracle.close_status(simulation.main) == "WorkflowExecutionCompleted":
-        assert len(simulation.main) >= expected_events(spec)[0]
+    if run.status == "COMPLETED":
+        assert len(run.main) >= expected_events(run.spec)[0]
 
 
 @SETTINGS
@@ -157,14 +155,10 @@ def test_15_the_least_is_what_a_run_writes_whose_completions_fall_together(wide:
             ActivityTask(name="work", version="v1", id_=f"{row}.{n}", requires=before) for n in range(wide)
         ]
     spec = DeciderSpec(activity_tasks=tasks, activity_task_list="work")
-    simulator = Simulator(spec, Plot())
-    while simulator.decide():
-        while simulator.poll_activity():
-            simulator.work()
-    history = simulator.world.history(simulator.world.executions()[0].execution)
-    assert oracle.close_status(history) == "WorkflowExecutionCompleted"
+    run = in_batches(Simulator(spec))
+    assert run.status == "COMPLETED"
     least, most = expected_events(spec)
-    assert len(history) == least == most - 3 * (wide - 1) * deep
+    assert len(run.main) == least == most - 3 * (wide - 1) * deep
 
 
 def started(input: str) -> History:
@@ -192,25 +186,22 @@ def test_15_no_more_than_swf_lets_be_open(kind: str) -> None:
         else Timer(id_=f"t{n}", delay_in_seconds=5)
         for n in range(1_200)
     ]
-    simulator = Simulator(DeciderSpec(activity_tasks=tasks, activity_task_list="work"), Plot())
-    while simulator.decide() or simulator.pass_time():
-        while simulator.poll_activity():
-            simulator.work()
-    assert [len(step.decisions) for step in simulator.steps] == [OPEN_LIMIT, 200, 1]
-    history = simulator.world.history(simulator.world.executions()[0].execution)
-    assert oracle.close_status(history) == "WorkflowExecutionCompleted"
-    assert not oracle.account(history).refusals
+    run = in_batches(Simulator(DeciderSpec(activity_tasks=tasks, activity_task_list="work")))
+    assert [len(step.decisions) for step in run.steps] == [OPEN_LIMIT, 200, 1]
+    assert run.status == "COMPLETED"
+    assert not any(getattr(event.data, "cause", None) for event in run.main)
 
 
 def test_15_a_decision_is_forced_by_a_timer_of_no_seconds() -> None:
     """Where one response cannot hold everything, a timer asks for the rest, and nothing is decided before."""
     tasks = [ActivityTask(name="work", version="v1", id_=f"t{n}", input=noise(n, 24_000)) for n in range(60)]
     spec = DeciderSpec(activity_tasks=tasks, activity_task_list="work")
-    simulator = Simulator(spec, Plot())
-    simulator.decide()
-    *scheduled, last = simulator.steps[0].decisions
+    simulator = Simulator(spec)
+    simulator.make(simulator.moves()[0])
+    [step] = simulator.simulation().steps
+    *scheduled, last = step.decisions
     assert last == StartTimer(timer_id=MORE_TIMER, start_to_fire_timeout="0")
     assert 0 < len(scheduled) < len(tasks)
     assert all(isinstance(decision, ScheduleActivityTask) for decision in scheduled)
-    assert decide(spec, simulator.steps[0].after) == []
-    assert isinstance(simulator.steps[0].after.events[-1], Event)
+    assert decide(spec, step.after) == []
+    assert isinstance(step.after.events[-1], Event)

@@ -18,8 +18,10 @@ from floto.core.progress import Progress, begin
 from floto.core.shapes import WorkflowExecution
 from floto.core.state import EMPTY, State
 from floto.runtime.memory import Memory
-from tests.property.simulator import WORKFLOW, Plot, Step, simulate
-from tests.property.strategies import SETTINGS, plots, specs
+from floto.testing import Faults, Simulation, Step, simulate
+from floto.testing.stage import WORKFLOW
+from floto.testing.strategies import runs, specs
+from tests.property.setup import SETTINGS
 
 
 class Stage:
@@ -72,19 +74,18 @@ def part_of(history: History, cut: int) -> Sequence[Event]:
 
 @SETTINGS
 @given(
-    specs(),
-    plots(refusals=True, cancels=True),
+    runs(specs()),
     st.integers(1, 3),
     st.integers(1, 3),
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 60), st.booleans()), max_size=40),
 )
 def test_a_part_on_what_is_known_equals_the_whole_history(
-    spec: DeciderSpec, plot: Plot, deciders: int, size: int, moves: list[tuple[int, int, bool]]
+    run: Simulation, deciders: int, size: int, moves: list[tuple[int, int, bool]]
 ) -> None:
     """Whoever is asked, however much is shown, and whatever was forgotten before."""
-    stage = Stage(spec, deciders, size)
+    stage = Stage(run.spec, deciders, size)
     script = [*moves, *[(0, 1, False)] * 1_500]
-    for step, (who, cut, forgets) in zip(simulate(spec, plot).steps, script, strict=False):
+    for step, (who, cut, forgets) in zip(run.steps, script, strict=False):
         memory = stage.memories[who % deciders]
         if forgets and step.history.execution is not None:
             memory.forget(step.history.execution)
@@ -95,11 +96,11 @@ def test_a_part_on_what_is_known_equals_the_whole_history(
 
 
 @SETTINGS
-@given(specs(), plots(refusals=True))
-def test_who_decides_alone_never_reads_a_history(spec: DeciderSpec, plot: Plot) -> None:
+@given(runs(specs(), faults=evolve(Faults.all(), loses_decision=0)))
+def test_who_decides_alone_never_reads_a_history(run: Simulation) -> None:
     """What SWF shows from the start of the task answered before is enough, if no task was lost."""
-    stage = Stage(spec, 1, 1_000)
-    for step in simulate(spec, plot).steps:
+    stage = Stage(run.spec, 1, 1_000)
+    for step in run.steps:
         part = step.history.events[max(previous(step.history) - 1, 0) :]
         stage.ask(stage.memories[0], step, part)
     assert stage.reads == 0

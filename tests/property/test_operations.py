@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from floto import History
 from floto.adapters import model
 from floto.adapters.sqlite.operations import SqliteOperations
 from floto.core.errors import ServiceFault
@@ -22,8 +23,8 @@ from floto.core.service.api import Api
 from floto.core.service.api.tasks import IDLE
 from floto.core.service.engine import Engine
 from floto.core.service.memory import MemoryStore
+from floto.testing.invariants.law import check_history
 from tests.property.api_requests import DOMAINS, FULL_ACTIVITY, FULL_WORKFLOW, REQUESTS, decisions
-from tests.property.history_law import check_history
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -154,7 +155,7 @@ class Programs(RuleBasedStateMachine):
         if isinstance(answer, tuple):
             assert answer[0] == "UnknownResourceFault", "a history may only be forgotten"
             return
-        check_history(answer["events"])
+        check_history(History.from_swf(answer["events"]))
         before = self._seen.get(run_id, [])
         assert answer["events"][: len(before)] == before, "what was written has changed"
         self._seen[run_id] = answer["events"]

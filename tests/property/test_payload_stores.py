@@ -19,7 +19,8 @@ from moto import mock_aws
 
 from floto.core import reference
 from floto.payloads import DirectoryStore, PayloadError, S3Store, Store
-from tests.property.strategies import SETTINGS, json_values
+from floto.testing.strategies import json_values
+from tests.property.setup import SETTINGS
 
 
 @frozen
@@ -75,7 +76,7 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @SETTINGS
-@given(values=st.lists(json_values, max_size=4))
+@given(values=st.lists(json_values(), max_size=4))
 def test_what_was_put_comes_back_under_its_hash_and_once(opened: Opened, values: list[Any]) -> None:
     kept = opened()
     references = [kept.store.put(value) for value in values]
@@ -87,7 +88,7 @@ def test_what_was_put_comes_back_under_its_hash_and_once(opened: Opened, values:
 
 
 @SETTINGS
-@given(value=json_values, data=st.data())
+@given(value=json_values(), data=st.data())
 def test_damage_is_noticed_and_mended_by_the_next_put(
     opened: Opened, value: Any, data: st.DataObject
 ) -> None:
@@ -112,7 +113,7 @@ def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
 
 
 @SETTINGS
-@given(value=json_values)
+@given(value=json_values())
 def test_a_reference_is_data_and_never_a_path(opened: Opened, value: Any) -> None:
     """Whatever stands in a reference, the store reads the file of a hash or nothing."""
     kept = opened()
@@ -177,7 +178,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
 
 
 @SETTINGS
-@given(value=json_values, big=json_values)
+@given(value=json_values(), big=json_values())
 def test_references_are_followed_wherever_they_stand_and_once(value: Any, big: Any) -> None:
     made, _ = reference.written(big, 2**20)
     inner = {"deep": [made.to_json(), value], "top": made.to_json()}
@@ -192,7 +193,7 @@ def test_references_are_followed_wherever_they_stand_and_once(value: Any, big: A
 
 
 @SETTINGS
-@given(value=json_values)
+@given(value=json_values())
 def test_what_holds_no_reference_stays_as_it_is(value: Any) -> None:
     def get(wanted: Any) -> Any:
         pytest.fail(f"nobody asked for {json.dumps(wanted)}")

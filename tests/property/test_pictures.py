@@ -15,17 +15,18 @@ from floto.pictures import dag, dot, gantt
 from floto.pictures.graph import graph
 from floto.pictures.layout import lay_out
 from floto.pictures.svg import Drawing
-from tests.property.simulator import Plot, simulate
-from tests.property.strategies import SETTINGS, plots, specs
+from floto.testing import Simulation
+from floto.testing.strategies import runs, specs
+from tests.property.setup import SETTINGS
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @SETTINGS
-@given(specs(), plots(refusals=True, cancels=True))
-def test_a_timeline_holds_every_attempt_in_its_place(spec: DeciderSpec, plot: Plot) -> None:
+@given(runs(specs()))
+def test_a_timeline_holds_every_attempt_in_its_place(run: Simulation) -> None:
     """One lane for each item, one span at a time, none before the run or after its last event."""
-    for history in simulate(spec, plot).histories:
+    for history in run.histories:
         shown, state = timeline(history), fold(history)
         for lane in shown.lanes:
             item = state.items[lane.key]
@@ -41,10 +42,10 @@ def test_a_timeline_holds_every_attempt_in_its_place(spec: DeciderSpec, plot: Pl
 
 
 @SETTINGS
-@given(specs(), plots(refusals=True, cancels=True))
-def test_pictures_of_any_run_are_xml_and_name_every_task(spec: DeciderSpec, plot: Plot) -> None:
+@given(runs(specs()))
+def test_pictures_of_any_run_are_xml_and_name_every_task(run: Simulation) -> None:
     """Every lane has its bars, every task its box, and every arrow goes from box to box."""
-    history = simulate(spec, plot).main
+    spec, history = run.spec, run.main
     shown = timeline(history)
     lanes = ET.fromstring(_svg(gantt.draw(shown, "run")))  # noqa: S314 - our own picture
     assert len(lanes.findall(f"{SVG}rect")) >= 1 + sum(len(lane.spans) for lane in shown.lanes)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 from attrs import evolve
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import given
 
-from floto import DeciderSpec
 from floto.core import payload
 from floto.core.closing import RESULT_MARKER
-from tests.property import oracle
-from tests.property.simulator import WORKFLOW_ID, Plot, simulate
-from tests.property.strategies import SETTINGS, plots, specs
+from floto.testing import Faults, Simulation
+from floto.testing.oracle import name
+from floto.testing.stage import WORKFLOW_ID
+from floto.testing.strategies import runs, specs
+from tests.property.setup import SETTINGS
 
 #: Fields of a run that SWF does not pass on by itself.
 PASSED_ON = (
@@ -26,25 +27,23 @@ PASSED_ON = (
 )
 
 
+repeated = specs(most=4).filter(lambda spec: spec.activity_tasks).map(partial(evolve, repeat_workflow=True))
+
+
 @SETTINGS
-@given(specs(most=4), plots(refusals=True), st.integers(10, 60))
-def test_a_repeated_run_passes_everything_on_and_loses_no_result(
-    spec: DeciderSpec, plot: Plot, cancel_at: int
-) -> None:
+@given(runs(repeated, faults=evolve(Faults.all(), cancels=0.02, adds_events=0)))
+def test_a_repeated_run_passes_everything_on_and_loses_no_result(run: Simulation) -> None:
     """Each run that is done leaves its result in a marker; the next has the same input and settings."""
-    assume(spec.activity_tasks)
-    simulation = simulate(evolve(spec, repeat_workflow=True), evolve(plot, cancel_at=cancel_at))
-    runs = [
-        each for each in simulation.histories if each.execution and each.execution.workflow_id == WORKFLOW_ID
-    ]
-    assert oracle.close_status(runs[-1]) in ("WorkflowExecutionCanceled", "WorkflowExecutionFailed")
-    for before, after in pairwise(runs):
-        assert oracle.close_status(before) == "WorkflowExecutionContinuedAsNew"
+    spec = run.spec
+    rounds = [each for each in run.histories if each.execution and each.execution.workflow_id == WORKFLOW_ID]
+    assert name(rounds[-1].events[-1].data) in ("WorkflowExecutionCanceled", "WorkflowExecutionFailed")
+    for before, after in pairwise(rounds):
+        assert name(before.events[-1].data) == "WorkflowExecutionContinuedAsNew"
         first, second = before.events[0].data, after.events[0].data
         assert all(getattr(first, name) == getattr(second, name) for name in PASSED_ON)
-        markers = [event.data for event in before if oracle.name(event.data) == "MarkerRecorded"]
+        markers = [event.data for event in before if name(event.data) == "MarkerRecorded"]
         assert [marker.marker_name for marker in markers] == [RESULT_MARKER] * len(markers)
-        noted = len(markers) == 1 or any(oracle.name(event.data) == "RecordMarkerFailed" for event in before)
+        noted = len(markers) == 1 or any(name(event.data) == "RecordMarkerFailed" for event in before)
         assert noted
         if markers:
             needed = {id_ for task in spec.activity_tasks for id_ in task.requires}

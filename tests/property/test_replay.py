@@ -15,20 +15,21 @@ from floto.core.events import ActivityTaskScheduled, Event, StartChildWorkflowEx
 from floto.core.questions import Outcome
 from floto.core.replay import Replay
 from floto.core.state import EMPTY
-from tests.property.simulator import Plot, simulate
-from tests.property.strategies import SETTINGS, plots, specs
+from floto.testing import Simulation
+from floto.testing.strategies import runs, specs
+from tests.property.setup import SETTINGS, TROUBLE
 from tests.replay_many import spec_for
 
 
-def replays(spec: DeciderSpec, plot: Plot) -> list[Replay]:
-    return [replay(spec_for(spec, history), history) for history in simulate(spec, plot).histories]
+def replays(run: Simulation) -> list[Replay]:
+    return [replay(spec_for(run.spec, history), history) for history in run.histories]
 
 
 @SETTINGS
-@given(specs(), plots(refusals=True, cancels=True))
-def test_what_floto_decided_it_decides_again(spec: DeciderSpec, plot: Plot) -> None:
+@given(runs(specs()))
+def test_what_floto_decided_it_decides_again(run: Simulation) -> None:
     """No history of a run diverges, and the steps' events are the history up to the last question."""
-    for done in replays(spec, plot):
+    for done in replays(run):
         assert done.divergence is None
         assert all(step.difference is None for step in done.steps)
         seen = [event for step in done.steps for event in step.events]
@@ -37,13 +38,12 @@ def test_what_floto_decided_it_decides_again(spec: DeciderSpec, plot: Plot) -> N
 
 
 @SETTINGS
-@given(specs(), plots(refusals=True, cancels=True))
-def test_the_steps_are_the_questions_and_answers_of_the_run(spec: DeciderSpec, plot: Plot) -> None:
+@given(runs(specs()))
+def test_the_steps_are_the_questions_and_answers_of_the_run(run: Simulation) -> None:
     """Each answer of the simulation is a step with its very decisions, as typed decisions."""
-    simulation = simulate(spec, plot)
-    for history in simulation.histories:
-        steps = [step for step in simulation.steps if step.history.execution == history.execution]
-        done = replay(spec_for(spec, history), history)
+    for history in run.histories:
+        steps = [step for step in run.steps if step.history.execution == history.execution]
+        done = replay(spec_for(run.spec, history), history)
         answered = [step for step in done.steps if step.outcome is Outcome.ANSWERED]
         assert [step.decided for step in answered] == [step.decisions for step in steps]
         for mine, theirs in zip(answered, steps, strict=True):
@@ -55,10 +55,10 @@ def test_the_steps_are_the_questions_and_answers_of_the_run(spec: DeciderSpec, p
 
 
 @SETTINGS
-@given(specs(), plots(refusals=True))
-def test_lost_decision_tasks_and_refused_closes_are_steps(spec: DeciderSpec, plot: Plot) -> None:
+@given(runs(specs()))
+def test_lost_decision_tasks_and_refused_closes_are_steps(run: Simulation) -> None:
     """Every decision task that was taken is a step, however it ended; refusals keep SWF's cause."""
-    for done in replays(spec, plot):
+    for done in replays(run):
         names = [type(event.data).__name__ for event in done.history]
         count = {outcome: sum(step.outcome is outcome for step in done.steps) for outcome in Outcome}
         assert count[Outcome.ANSWERED] == names.count("DecisionTaskCompleted")
@@ -72,11 +72,11 @@ def test_lost_decision_tasks_and_refused_closes_are_steps(spec: DeciderSpec, plo
 
 
 @SETTINGS
-@given(specs(), plots(refusals=True), st.data())
-def test_it_ends_where_the_history_ends(spec: DeciderSpec, plot: Plot, data: st.DataObject) -> None:
+@given(runs(specs()), st.data())
+def test_it_ends_where_the_history_ends(run: Simulation, data: st.DataObject) -> None:
     """Of any beginning of a history, the steps agree, and what is next is what decide says."""
-    history = simulate(spec, plot).main
-    own = spec_for(spec, history)
+    history = run.main
+    own = spec_for(run.spec, history)
     end = data.draw(st.integers(1, len(history)))
     # A batch that is cut in two is no history of a service.
     batch = {getattr(event.data, "decision_task_completed_event_id", 0) for event in history.events[end:]}
@@ -95,13 +95,11 @@ _CHANGES: dict[type, dict[str, Any]] = {
 
 
 @SETTINGS
-@given(specs(), plots(), st.data())
-def test_a_change_in_the_history_is_found_where_it_is(
-    spec: DeciderSpec, plot: Plot, data: st.DataObject
-) -> None:
+@given(runs(specs(), faults=TROUBLE), st.data())
+def test_a_change_in_the_history_is_found_where_it_is(run: Simulation, data: st.DataObject) -> None:
     """A recorded field that was changed is the divergence: its step, its field and its values."""
-    history = simulate(spec, plot).main
-    own = spec_for(spec, history)
+    history = run.main
+    own = spec_for(run.spec, history)
     openings = [event for event in history if type(event.data) in _CHANGES]
     assume(openings)
     event = data.draw(st.sampled_from(openings))
@@ -120,10 +118,10 @@ def test_a_change_in_the_history_is_found_where_it_is(
 
 
 @SETTINGS
-@given(specs(), specs(), plots(refusals=True))
-def test_any_history_can_be_replayed_with_any_spec(spec: DeciderSpec, other: DeciderSpec, plot: Plot) -> None:
+@given(runs(specs()), specs())
+def test_any_history_can_be_replayed_with_any_spec(run: Simulation, other: DeciderSpec) -> None:
     """A spec that had nothing to do with it is held against it; what is decided is what decide says."""
-    history = simulate(spec, plot).main
+    history = run.main
     done = replay(other, history)
     for step in done.steps:
         if step.started:

@@ -15,8 +15,10 @@ from floto import DeciderSpec, History, PayloadError
 from floto.core import payload, wire
 from floto.core.decisions import DECISION_TYPES
 from floto.core.events import EVENT_TYPES, Event
-from tests.property.simulator import BEGINNING, Plot, simulate
-from tests.property.strategies import SETTINGS, json_values, plots, specs
+from floto.testing import Simulation
+from floto.testing.stage import BEGINNING
+from floto.testing.strategies import json_values, runs, specs
+from tests.property.setup import SETTINGS
 
 _texts = st.text(max_size=20)
 
@@ -61,10 +63,10 @@ def test_decisions_round_trip(decision: Any) -> None:
 
 
 @SETTINGS
-@given(specs(), plots(refusals=True, cancels=True), st.randoms(use_true_random=False))
-def test_histories_round_trip(spec: DeciderSpec, plot: Plot, random: Any) -> None:
+@given(runs(specs()), st.randoms(use_true_random=False))
+def test_histories_round_trip(run: Simulation, random: Any) -> None:
     """A history reads back equal from SWF's dicts in any order."""
-    for history in simulate(spec, plot).histories:
+    for history in run.histories:
         raw = history.to_swf()
         random.shuffle(raw)
         assert History.from_swf(raw, history.execution) == history
@@ -81,7 +83,7 @@ def test_specs_round_trip(spec: DeciderSpec) -> None:
 
 
 @SETTINGS
-@given(json_values)
+@given(json_values())
 def test_payloads_round_trip(value: Any) -> None:
     """What is returned comes back equal."""
     assert payload.loads(payload.dumps(value, "it")) == value

@@ -28,13 +28,13 @@ from floto import (
     replay,
 )
 from floto.core.events import ActivityTaskScheduled, TimerFired
-from floto.testing import Counterexample, NothingToShrink, diverges, shrink
+from floto.testing import Counterexample, NothingToShrink, Simulation, diverges, shrink, simulate, takes
+from floto.testing.invariants.law import check_history
 from floto.testing.likeness import diverges_like
+from floto.testing.strategies import runs, specs
 from floto.testing.surgery import Gone, about, without
 from tests.property.edits import EDITS
-from tests.property.history_law import check_history
-from tests.property.simulator import Plot, simulate
-from tests.property.strategies import SETTINGS, specs, specs_of_all_kinds
+from tests.property.setup import SETTINGS, TROUBLE
 from tests.property.test_compare import eventful
 
 ROOT = Path(__file__).parents[2]
@@ -51,12 +51,10 @@ names = st.sampled_from(sorted(EDITS))
 
 
 @SETTINGS
-@given(specs() | specs_of_all_kinds(), eventful, names, st.integers())
-def test_what_is_left_is_small_and_shows_the_same(
-    spec: DeciderSpec, plot: Plot, name: str, number: int
-) -> None:
+@given(eventful | runs(specs(), faults=TROUBLE), names, st.integers())
+def test_what_is_left_is_small_and_shows_the_same(run: Simulation, name: str, number: int) -> None:
     """The same decisions and field differ, in a history that SWF could have written, and none can go."""
-    new, history = edited(spec, name, number), simulate(spec, plot).main
+    new, history = edited(run.spec, name, number), run.main
     before = replay(new, history)
     assume(before.divergence is not None)
     assert before.divergence is not None
@@ -68,7 +66,7 @@ def test_what_is_left_is_small_and_shows_the_same(
     assert found.is_smallest
     assert len(found.spec.all_tasks) <= len(new.all_tasks)
     assert len(found.history) <= len(history)
-    check_history(found.history.to_swf())
+    check_history(found.history)
     assert fold(found.history).last_event_id == len(found.history)
     assert len(replay(found.spec, found.history).steps) == found.divergence.step
     shows = diverges_like(before, CODEC)
@@ -96,9 +94,9 @@ def test_most_counterexamples_are_tiny() -> None:
     sizes: list[tuple[int, int]] = []
 
     @settings(SETTINGS, max_examples=60, derandomize=True, phases=(Phase.generate,))
-    @given(specs_of_all_kinds(), eventful, names, st.integers())
-    def measure(spec: DeciderSpec, plot: Plot, name: str, number: int) -> None:
-        new, history = edited(spec, name, number), simulate(spec, plot).main
+    @given(eventful, names, st.integers())
+    def measure(run: Simulation, name: str, number: int) -> None:
+        new, history = edited(run.spec, name, number), run.main
         assume(diverges(new, history))
         found = shrink(new, history)
         sizes.append((len(found.spec.all_tasks), len(found.history)))
@@ -127,9 +125,9 @@ def test_the_printed_files_fail_with_the_divergence(tmp_path: Path) -> None:
     found: list[Counterexample] = []
 
     @settings(SETTINGS, max_examples=25, derandomize=True, phases=(Phase.generate,))
-    @given(specs_of_all_kinds(), eventful, names, st.integers())
-    def write(spec: DeciderSpec, plot: Plot, name: str, number: int) -> None:
-        new, history = edited(spec, name, number), simulate(spec, plot).main
+    @given(eventful, names, st.integers())
+    def write(run: Simulation, name: str, number: int) -> None:
+        new, history = edited(run.spec, name, number), run.main
         assume(diverges(new, history))
         found.append(shrink(new, history))
         path = tmp_path / f"test_{len(found)}.py"
@@ -183,11 +181,8 @@ def test_what_else_was_recorded_agrees_with_what_is_left() -> None:
 def test_decisions_move_to_where_they_would_be_decided_now() -> None:
     """Something else has to keep the run open when a task is missed; both are decided at once."""
     beside = evolve(FIRST, id_="beside")
-    # A worker takes ``beside`` and goes on with others.
-    plot = Plot(
-        script=(3, 2, 5, 7, 1, 0, 7, 4, 3, 3, 7, 7, 6, 2, 3, 2, 6, 0, 1, 2, 0, 4, 0, 4, 7, 6, 6, 6, 7, 2)
-    )
-    history = simulate(evolve(SPEC, activity_tasks=[beside, *SPEC.activity_tasks]), plot).main
+    declared = evolve(SPEC, activity_tasks=[beside, *SPEC.activity_tasks])
+    history = simulate(declared, {"beside": takes(hours=1)}).main
     found = shrink(evolve(SPEC, activity_tasks=[beside, *SPEC.activity_tasks[:2]]), history)
     assert str(found.divergence) == (
         "step 1 (event 4): ScheduleActivityTask 'b' was decided and would not be now"

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from floto import DeciderSpec
 from floto.testing import Choices, Faults
+from floto.testing.strategies import specs
 from tests.property.played import NotingSimulator, Played
-from tests.property.strategies import SETTINGS, specs
+from tests.property.setup import SETTINGS
 
 RATES = st.sampled_from([0.05, 0.2, 1.0])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from floto import (
@@ -13,13 +14,18 @@ from floto import (
     Task,
 )
 from floto.core import events as e
+from floto.core.decisions import Decision
 from floto.core.events import Event
+from floto.core.graph import RESERVED_PREFIX
 from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
-from tests.property.simulator import BEGINNING
+from floto.core.state import Kind
+from floto.testing.oracle import opens
+from floto.testing.stage import BEGINNING
 
 RUN = WorkflowExecution("w", "r")
 CHILD = WorkflowExecution("w:c", "rc")
 TYPE = WorkflowType("w", "v")
+_TASKS = (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD)
 
 
 class Recorder:
@@ -108,3 +114,13 @@ def spec(*tasks: Task, **fields: Any) -> DeciderSpec:
 
 def generator(id_: str, requires: Any = ()) -> Generator:
     return Generator(name="g", version="v", id_=id_, requires=requires)
+
+
+def starts(decisions: Iterable[Decision]) -> dict[str, Decision]:
+    """The decisions that start tasks, by the id of the task; waits for retries are not among them."""
+    opened = ((opens(decision), decision) for decision in decisions)
+    return {
+        key[1]: decision
+        for key, decision in opened
+        if key is not None and key[0] in _TASKS and not key[1].startswith(RESERVED_PREFIX)
+    }

@@ -20,7 +20,8 @@ from floto.adapters.model import input_shape
 from floto.api import ActivityType, Swf, WorkflowType
 from floto.core import payload, wire
 from floto.runtime.api import _tagged
-from tests.property.strategies import SETTINGS, json_values, specs
+from floto.testing.strategies import json_values, specs
+from tests.property.setup import SETTINGS
 
 DOMAIN = "shop"
 FLOW = WorkflowType(domain=DOMAIN, name="flow", version="v1")
@@ -141,7 +142,7 @@ def test_a_falsy_input_is_an_input(ready: Swf, value: Any) -> None:
 
 
 _with_specs = st.recursive(
-    specs() | json_values,
+    specs() | json_values(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=4,
 )

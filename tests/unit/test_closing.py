@@ -23,8 +23,7 @@ from floto.core.decisions import (
 )
 from floto.core.estimate import expected_events
 from floto.runtime.crew import needs
-from tests.property.oracle import starts
-from tests.unit.recorder import Recorder, generator, spec, task
+from tests.unit.recorder import Recorder, generator, spec, starts, task
 
 CLEANING = spec(
     task("a"),

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from floto import ActivityTask, DeciderSpec, ExponentialBackoff, History, Task, Timer
-from tests.property.simulator import Plot, simulate
+from floto.testing import fails, simulate
 
 FORBIDDEN = (
     "boto3",
@@ -95,7 +95,7 @@ def test_01_the_same_bytes_in_every_process() -> None:
     ]
     spec = DeciderSpec(activity_tasks=tasks, activity_task_list="work")
     spec_text = json.dumps(json.loads(spec.to_json()))
-    simulation = simulate(spec, Plot(outcomes=9, input={"ä": ["ß", 1.5]}))
+    simulation = simulate(spec, {"a": fails(2)}, {"ä": ["ß", 1.5]})
     lines = []
     for step in simulation.steps:
         raw = [

@@ -28,8 +28,7 @@ from floto import (
 )
 from floto.core import events as e
 from floto.core import payload
-from floto.testing import Counterexample, shrink
-from tests.property.simulator import simulate
+from floto.testing import Counterexample, shrink, simulate
 from tests.unit.recorder import spec, task
 from tests.unit.test_own_kinds import OWN, Approval, TwiceOnErrors
 

@@ -35,8 +35,7 @@ from floto.core.decisions import (
     StartTimer,
 )
 from floto.core.shapes import TaskList
-from tests.property.oracle import starts
-from tests.unit.recorder import CHILD, TYPE, Recorder, generator, spec, task
+from tests.unit.recorder import CHILD, TYPE, Recorder, generator, spec, starts, task
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from floto.core.questions import Outcome
 from floto.core.recorded import LEFT_BY
 from floto.core.retry import Retry
 from floto.core.shapes import TaskList
-from tests.property.simulator import BEGINNING, Plot, simulate
+from floto.testing import fails, simulate
+from floto.testing.stage import BEGINNING
 
 LIST = TaskList("decide")
 TASK = ActivityTask(name="work", version="v1", id_="a")
@@ -110,8 +111,7 @@ def test_a_strategy_that_answers_nonsense_fails_the_run_as_a_decider_would() -> 
         def delay(self, retry: Retry) -> float:
             return -float(retry.number)
 
-    failing = (simulate(SPEC, Plot(outcomes=number)).main for number in range(1, 99))
-    history = next(run for run in failing if any(isinstance(each.data, e.ActivityTaskFailed) for each in run))
+    history = simulate(SPEC, {"a": fails()}).main
     done = replay(spec(evolve(TASK, retry_strategy=Mad())), history)
     (decided,) = done.steps[-1].decided
     assert isinstance(decided, FailWorkflowExecution)
@@ -165,8 +165,7 @@ def test_clean_up_and_signals_are_explained() -> None:
     tidy = ActivityTask(name="work", version="v1", id_="tidy")
     mop = ActivityTask(name="work", version="v1", id_="mop", requires=["tidy"])
     own = evolve(spec(TASK, gate), on_failure=[tidy, mop], on_cancel=[evolve(tidy, id_="undo")])
-    failing = (simulate(own, Plot(outcomes=number)).main for number in range(1, 99))
-    history = next(run for run in failing if any(isinstance(each.data, e.ActivityTaskFailed) for each in run))
+    history = simulate(own, {"a": fails()}).main
     failed = next(each.id for each in history if isinstance(each.data, e.ActivityTaskFailed))
     found = explain(own, history, failed)
     assert {id_: str(task.standing) for id_, task in found.tasks.items()} == {
@@ -177,6 +176,6 @@ def test_clean_up_and_signals_are_explained() -> None:
         "undo": "kept for clean-up",
     }
     assert found["undo"].conditions[0].cause is Cause.CLEANS_UP
-    waiting = explain(own, simulate(own, Plot(script=(9,) * 99)).main, 4)
+    waiting = explain(own, simulate(own).main, 4)
     assert str(waiting["approval"].conditions[0]) == "a has to complete"
     assert str(waiting["tidy"].conditions[0]) == "it runs only if the run fails"

@@ -13,6 +13,7 @@ from floto.runtime.cli.check import check_command
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED, USAGE
 from floto.runtime.cli.compare import compare_command
 from floto.runtime.cli.executions import cancel_command, signal_command, terminate_command
+from floto.runtime.cli.fuzz import fuzz_command
 from floto.runtime.cli.listing import list_command
 from floto.runtime.cli.loops import daemon_command, decider_command, worker_command
 from floto.runtime.cli.pictures import graph_command, timeline_command
@@ -56,7 +57,7 @@ def cli() -> None:
 
 
 for command in (
-    *(run_command, check_command, server_command),
+    *(run_command, check_command, fuzz_command, server_command),
     *(replay_command, why_command, compare_command, timeline_command, graph_command),
     *(register_group, start_command, signal_command, cancel_command, terminate_command),
     *(list_command, show_command, history_command),

@@ -28,11 +28,12 @@ from floto.testing.invariants import (
     order,
     own_code,
     retries,
+    runs,
 )
 from floto.testing.moment import Moment
-from floto.testing.violation import Invariant, Violation, first_line, invariant
+from floto.testing.violation import Invariant, RunInvariant, Violation, first_line, invariant
 
-__all__ = ["DECIDES", "INVARIANTS", "check_moment", "invariant", "verify"]
+__all__ = ["DECIDES", "INVARIANTS", "RUN_INVARIANTS", "check_moment", "invariant", "verify"]
 
 _Holds = Callable[[Moment], None]
 _TABLE: tuple[tuple[int, _Holds], ...] = (
@@ -86,6 +87,17 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
 #: What must hold of every decision; the numbers are those of the list in the documentation.
 INVARIANTS: tuple[Invariant, ...] = tuple(
     Invariant(number, holds.__name__, first_line(holds), holds) for number, holds in _TABLE
+)
+#: What must hold of a whole simulation.
+RUN_INVARIANTS: tuple[RunInvariant, ...] = tuple(
+    RunInvariant(number, holds.__name__, first_line(holds), holds)
+    for number, holds in (
+        (6, runs.every_run_ends),
+        (7, runs.no_run_goes_on_for_ever),
+        (17, runs.histories_obey_the_law),
+        (14, runs.script_plays_the_same_again),
+        (11, runs.order_makes_no_difference),
+    )
 )
 #: What is broken where deciding itself raises an error.
 DECIDES = Invariant(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from floto.core.events import Event
+from floto.core.history import History
 from floto.testing.moment import Moment
 from floto.testing.oracle import ENDS, name
 from floto.testing.violation import broken
@@ -36,7 +37,12 @@ _CLOSING = frozenset(
 
 def history_law(moment: Moment) -> None:
     """Ids count up, times do not go back, references point back, and what began ends once."""
-    events = moment.history.events
+    check_history(moment.history)
+
+
+def check_history(history: History) -> None:
+    """Raise ``AssertionError`` for what SWF would not write."""
+    events = history.events
     names = [name(event.data) for event in events]
     if names and names[0] != "WorkflowExecutionStarted":
         broken(f"the history begins with {names[0]}")

@@ -1,0 +1,116 @@
+"""The command ``floto fuzz``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from floto.core.kinds import ActivityTask
+from floto.core.shapes import ActivityType
+from floto.core.specs import DeciderSpec
+from floto.runtime.activities import DEFAULT
+from floto.runtime.cli.codes import DONE, FAILED
+from floto.runtime.cli.options import activities_option
+from floto.runtime.loading import load_json, load_module, load_spec
+
+if TYPE_CHECKING:
+    from floto.testing.checking import Report
+
+#: More than any machine simulates in the time that is given.
+_NO_END = 1_000_000_000
+
+
+@click.command("fuzz")
+@click.argument("spec")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0.1), default=10, show_default=True, help="How long to look."
+)
+@activities_option
+@click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Where chance begins.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="test_counterexample.py",
+    show_default=True,
+    help="Where a test for pytest is written if something is found.",
+)
+def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
+    spec: str,
+    seconds: float,
+    activities: tuple[str, ...],
+    input_text: str | None,
+    seed: int,
+    output: Path,
+) -> int:
+    """Simulate runs of SPEC in which everything goes wrong that can, and look for what must not be.
+
+    Nothing is started, and virtual time costs none. What --activities names is called very often, so it must
+    be free of side effects; without it activities succeed, with made-up results.
+
+    Exits with 0 where every decision was as it must be, and with 1 where one was not: the smallest spec
+    and history that show it are printed, and written as a test.
+    """
+    try:
+        from floto.testing import Violation, check  # noqa: PLC0415 - the extra brings what it needs
+    except ImportError as error:
+        raise click.UsageError(str(error)) from None
+    loaded = load_spec(spec)
+    for module in activities:
+        load_module(module)
+    given = None if input_text is None else load_json("--input", input_text)
+    console = Console(stderr=True)
+    with _bar(console) as bar:
+        try:
+            report = check(
+                loaded,
+                activities=registered(loaded),
+                input=given,
+                max_examples=_NO_END,
+                max_seconds=seconds,
+                seed=seed,
+                save=output,
+                on_progress=_follow(bar, seconds),
+            )
+        except Violation as violation:
+            bar.stop()
+            click.echo(str(violation))
+            return FAILED
+    click.echo(str(report))
+    return DONE
+
+
+def registered(spec: DeciderSpec) -> dict[str, Callable[..., Any]]:
+    """The functions of the activities that were loaded: by task where the spec has it, and by name."""
+    found = {type_.name: _function(type_) for type_ in DEFAULT.types}
+    for task in spec.all_tasks:
+        type_ = ActivityType(task.name, task.version) if isinstance(task, ActivityTask) else None
+        if type_ is not None and DEFAULT.find(type_) is not None:
+            found[task.id_] = _function(type_)
+    return found
+
+
+def _function(type_: ActivityType) -> Callable[..., Any]:
+    activity = DEFAULT.find(type_)
+    assert activity is not None
+    return activity.function
+
+
+def _bar(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _follow(bar: Progress, seconds: float) -> Callable[[Report, float], None]:
+    task = bar.add_task("runs", total=seconds)
+
+    def follow(report: Report, passed: float) -> None:
+        bar.update(task, completed=passed, description=f"{report.runs:,} runs, {report.moments:,} decisions")
+
+    return follow

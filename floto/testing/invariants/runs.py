@@ -1,0 +1,136 @@
+"""What must hold of whole runs, and shows in no single decision."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from floto.core.events import ActivityTaskTimedOut
+from floto.core.history import History
+from floto.core.specs import DeciderSpec
+from floto.core.state import Key, Kind
+from floto.testing.faults import Faults
+from floto.testing.invariants.law import check_history
+from floto.testing.moment import Moment
+from floto.testing.oracle import account
+from floto.testing.simulation import Simulation
+from floto.testing.simulator import simulate
+from floto.testing.violation import broken
+
+_ANY_ORDER = Faults(reorders=0.5, most=100)
+
+
+def every_run_ends(simulation: Simulation) -> None:
+    """No run is stuck: one that is open has something under way, or gets work or an end."""
+    if simulation.is_stuck:
+        broken(f"the run is stuck: nothing will ever happen again, and {_waiting(simulation)} wait for ever")
+
+
+def no_run_goes_on_for_ever(simulation: Simulation) -> None:
+    """Every run of a spec ends, unless the spec says that it repeats."""
+    if simulation.is_endless and not _repeats(simulation):
+        broken(f"the run goes on and on, with {_waiting(simulation)} not done; who decides the same again?")
+
+
+def _repeats(simulation: Simulation) -> bool:
+    return any(spec.repeat_workflow for spec in _last_specs(simulation).values())
+
+
+def _last_specs(simulation: Simulation) -> dict[Any, DeciderSpec]:
+    return {simulation.main.execution: simulation.spec} | {
+        step.execution: step.spec for step in simulation.steps
+    }
+
+
+def _waiting(simulation: Simulation) -> str:
+    """The tasks of the open runs that have not completed."""
+    specs = _last_specs(simulation)
+    ids = [
+        id_
+        for history, info in zip(simulation.histories, simulation.infos, strict=True)
+        if info.close_status is None and history.execution in specs
+        for id_ in _unsettled(specs[history.execution], history)
+    ]
+    return f"tasks {', '.join(map(repr, ids))}" if ids else "all tasks"
+
+
+def _unsettled(spec: DeciderSpec, history: History) -> list[str]:
+    graph = Moment(spec, history, ()).in_turn
+    return [id_ for id_ in graph.tasks if id_ not in graph.settled]
+
+
+def histories_obey_the_law(simulation: Simulation) -> None:
+    """The histories of all executions are such as SWF writes, to their ends."""
+    for history in simulation.histories:
+        check_history(history)
+
+
+def script_plays_the_same_again(simulation: Simulation) -> None:
+    """Played again, a simulation writes the same histories: ids, of children too, and inputs."""
+    if len(simulation.script) % _SELDOM == 0:
+        again = simulate(
+            simulation.spec,
+            script=simulation.script,
+            **{"outcomes": None, **simulation.arguments},
+        )
+        if again.histories != simulation.histories:
+            broken("played again with the same script, the run goes otherwise: something depends on chance")
+
+
+#: Playing a run once more costs as much as the run; one in so many tells enough.
+_SELDOM = 4
+
+
+def order_makes_no_difference(simulation: Simulation) -> None:
+    """The same outcomes in another order give the same attempts with the same inputs, and the same end."""
+    if len(simulation.script) % 2 or simulation.status != "COMPLETED" or _repeats(simulation):
+        return
+    given = {**simulation.arguments, "faults": _ANY_ORDER, "outcomes": simulation.outcomes}
+    other = simulate(simulation.spec, seed=len(simulation.script), **given)
+    # A time-out is an outcome that another order may bring about.
+    if _timed_out(simulation) or _timed_out(other) or other.is_endless:
+        return
+    if other.status != simulation.status or other.result != simulation.result:
+        broken(
+            f"in another order the run ends otherwise: {other.status} with {other.result!r:.200}, "
+            f"not {simulation.status} with {simulation.result!r:.200}"
+        )
+    ours, theirs = dict(_scheduled(simulation)), dict(_scheduled(other))
+    for row in sorted(ours.keys() | theirs.keys()):
+        if ours.get(row, _NOT_MADE) != theirs.get(row, _NOT_MADE):
+            _, _, (kind, id_), number = row
+            broken(
+                f"in another order, attempt {number} at {kind} {id_!r} is given something else, or not made"
+            )
+
+
+#: The workflow id, which of its runs, what is attempted, and for which time.
+_Row = tuple[str, int, Key, int]
+_NOT_MADE = "not made"
+
+
+def _timed_out(simulation: Simulation) -> bool:
+    return any(
+        isinstance(event.data, ActivityTaskTimedOut) for each in simulation.histories for event in each
+    )
+
+
+def _scheduled(simulation: Simulation) -> Iterator[tuple[_Row, str | None]]:
+    """Every attempt of the runs that completed, with what it was given."""
+    numbers: Counter[str] = Counter()
+    for history, info in zip(simulation.histories, simulation.infos, strict=True):
+        workflow_id = info.execution.workflow_id
+        numbers[workflow_id] += 1
+        if info.close_status == "COMPLETED":
+            for key, number, given in _attempts(history):
+                yield (workflow_id, numbers[workflow_id], key, number), given
+
+
+def _attempts(history: History) -> Iterator[tuple[Key, int, str | None]]:
+    for key, attempts in account(history).attempts.items():
+        # Who sends signals may send them for nothing; what comes of one shows in other inputs. Waits for
+        # what SWF refused are no part of the work.
+        if key[0] is not Kind.SIGNAL and not key[1].startswith("floto."):
+            for number, attempt in enumerate(attempts, start=1):
+                yield key, number, getattr(attempt.opened.data, "input", None)

@@ -1,0 +1,15 @@
+"""What the property tests have in common: how hard Hypothesis tries, and what befalls their runs."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+from floto.testing import Faults
+
+SETTINGS = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+#: Attempts that come to nothing, in any order.
+TROUBLE = Faults(fails=0.2, fails_for_good=0.1, times_out=0.1, reorders=0.3, delays_answer=0.1, signals=0.1)
