@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from floto.testing.choices import Choices, Taken
 from floto.testing.counterexample import Counterexample
 from floto.testing.endings import ActivitiesError
@@ -14,29 +17,99 @@ from floto.testing.simulator import Simulator, simulate
 from floto.testing.stage import Move
 from floto.testing.timeouts import NoSuchTimeout
 
+if TYPE_CHECKING:
+    from floto.testing.checking import Report, check
+    from floto.testing.coverage import Coverage
+    from floto.testing.found import Found
+    from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, verify
+    from floto.testing.machine import machine
+    from floto.testing.moment import Moment
+    from floto.testing.strategies import histories, json_values, retry_strategies, runs, specs
+    from floto.testing.verifying import verify_run
+    from floto.testing.violation import Invariant, RunInvariant, Violation, invariant
+
+#: Names that bring all invariants with them: loaded when they are first used.
+_LAZY = {
+    "Coverage": "coverage",
+    "Found": "found",
+    "INVARIANTS": "invariants",
+    "Invariant": "violation",
+    "Moment": "moment",
+    "RUN_INVARIANTS": "invariants",
+    "Report": "checking",
+    "RunInvariant": "violation",
+    "Violation": "violation",
+    "check": "checking",
+    "invariant": "violation",
+    "verify": "invariants",
+    "verify_run": "verifying",
+}
+#: Names that need hypothesis, which the extra ``testing`` installs.
+_BY_HYPOTHESIS = {
+    "histories": "strategies",
+    "json_values": "strategies",
+    "machine": "machine",
+    "retry_strategies": "strategies",
+    "runs": "strategies",
+    "specs": "strategies",
+}
+
 __all__ = [
+    "INVARIANTS",
     "NONE",
+    "RUN_INVARIANTS",
     "ActivitiesError",
     "AttemptKey",
     "Choices",
     "Counterexample",
+    "Coverage",
     "Ending",
     "Failure",
     "Faults",
+    "Found",
     "How",
+    "Invariant",
+    "Moment",
     "Move",
     "NoSuchTimeout",
     "NothingToShrink",
     "Outcome",
+    "Report",
+    "RunInvariant",
     "Simulation",
     "Simulator",
     "Step",
     "Taken",
+    "Violation",
+    "check",
     "diverges",
     "fails",
+    "histories",
+    "invariant",
+    "json_values",
+    "machine",
+    "retry_strategies",
     "returns",
+    "runs",
     "shrink",
     "simulate",
+    "specs",
     "takes",
     "times_out",
+    "verify",
+    "verify_run",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name) or _BY_HYPOTHESIS.get(name)
+    if module is None:
+        msg = f"module 'floto.testing' has no attribute {name!r}"
+        raise AttributeError(msg)
+    try:
+        return getattr(import_module(f"floto.testing.{module}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "hypothesis":
+            raise
+        msg = f"floto.testing.{name} needs hypothesis: pip install 'floto[testing]'"
+        raise ImportError(msg, name="hypothesis") from None

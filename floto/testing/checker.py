@@ -18,13 +18,14 @@ from floto.testing.moment import Moment
 from floto.testing.verifying import Unseen, check_whole, played
 from floto.testing.violation import Invariant, RunInvariant, Violation
 
+NOTHING_EXPLORED = Explored(runs=0, departures=0, is_complete=False)
 #: Keeps the seeds of the runs of one check apart from those of the next.
 _SEEDS = 1_000_003
 #: The share of the faults that a random run goes without.
 _LEFT_OUT = 0.5
 
 
-@define(eq=False)
+@define(eq=False, kw_only=True)
 class Checker:
     """Simulates runs of a case, and raises ``Found`` for the first thing that must not be."""
 
@@ -34,8 +35,12 @@ class Checker:
     #: Whether it is time to stop.
     is_over: Callable[[], bool]
     shrink_budget: int
+    #: Called after each run.
+    on_run: Callable[[], None] | None = None
     coverage: Coverage = field(factory=Coverage)
     runs: int = 0
+    #: How far the runs were explored one by one.
+    explored: Explored = NOTHING_EXPLORED
     _unseen: Unseen = field(factory=Unseen)
 
     @property
@@ -43,9 +48,9 @@ class Checker:
         """At how many different decisions the invariants were checked."""
         return self._unseen.count
 
-    def explore(self, most: int) -> Explored:
+    def explore(self, most: int, is_over: Callable[[], bool]) -> None:
         """Look at the runs that depart least from the usual."""
-        return explore(lambda script: self.look(Choices(script), self.case), most, self.is_over)
+        self.explored = explore(lambda script: self.look(Choices(script), self.case), most, is_over)
 
     def sample(self, seed: int, count: int) -> None:
         """Look at random runs, each with some of the faults only."""
@@ -67,6 +72,8 @@ class Checker:
         except Violation as violation:
             found = evolve(case, script=choices.script)
             raise found_in(found, violation, self.shrink_budget, self.is_over) from violation
+        if self.on_run is not None:
+            self.on_run()
         return choices.taken
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from floto.testing.verifying import Rule, sorted_rules
 
 #: How often something smaller is tried when something was found.
 SHRINK_BUDGET = 2_000
+#: So many runs are explored one by one; more are better made at random.
+MOST_EXPLORED = 1_000
 
 
 @frozen(kw_only=True)
@@ -69,14 +72,16 @@ def check(  # noqa: PLR0913 - all but the spec are optional
     save: str | Path | None = None,
     codec: Codec = CODEC,
     shrink_budget: int = SHRINK_BUDGET,
+    on_progress: Callable[[Report], None] | None = None,
 ) -> Report:
     """Simulate runs of a spec and check what must hold of every decision and of every run.
 
-    First all runs with one choice unlike the usual (a fault, another order), if ``max_examples`` runs are
-    enough for that, then random ones. ``properties`` are checked beside floto's own invariants: functions
-    of spec, history and decisions that assert. ``faults`` are all there are, unless given. ``codec`` knows
-    kinds and strategies of your own. What else is given is as ``simulate`` takes it. The same arguments
-    check the same runs, in any process, unless ``max_seconds`` ends them early.
+    First all runs with one choice unlike the usual (a fault, another order), if ``max_examples`` runs and
+    half of ``max_seconds`` are enough for that, then random ones. ``properties`` are checked beside floto's
+    own invariants: functions of spec, history and decisions that assert. ``faults`` are all there are, unless
+    given. ``codec`` knows kinds and strategies of your own. What else is given is as ``simulate`` takes it.
+    The same arguments check the same runs, in any process, unless ``max_seconds`` ends them early.
+    ``on_progress`` is told after each run what was done so far.
 
     Raises ``Violation`` for the first that is broken, cut down to the smallest spec and history that were
     found in ``shrink_budget`` tries, with a file for pytest, which is written to ``save`` if given.
@@ -91,22 +96,32 @@ def check(  # noqa: PLR0913 - all but the spec are optional
         codec=codec,
     )
     moments, runs = sorted_rules(properties)
-    deadline = Deadline.after(max_seconds)
+    watch = Watch(max_seconds)
     checker = Checker(
-        case, (*INVARIANTS, *moments), (*RUN_INVARIANTS, *runs), lambda: deadline.is_over, shrink_budget
+        case=case,
+        invariants=(*INVARIANTS, *moments),
+        run_invariants=(*RUN_INVARIANTS, *runs),
+        is_over=lambda: watch.is_over,
+        shrink_budget=shrink_budget,
+        on_run=None if on_progress is None else lambda: on_progress(_report(checker)),
     )
     try:
-        explored = checker.explore(max_examples)
-        checker.sample(seed, max_examples - explored.runs)
+        checker.explore(min(max_examples, MOST_EXPLORED), lambda: watch.is_half_over)
+        if not checker.explored.is_complete:
+            checker.sample(seed, max_examples - checker.runs)
     except Found as found:
         found.save(save)
         raise
+    return _report(checker, tuple(_notes(case)))
+
+
+def _report(checker: Checker, notes: tuple[str, ...] = ()) -> Report:
     return Report(
         runs=checker.runs,
         moments=checker.moments,
-        explored=explored,
+        explored=checker.explored,
         coverage=checker.coverage,
-        notes=tuple(_notes(case)),
+        notes=notes,
     )
 
 
@@ -119,18 +134,24 @@ def _notes(case: Case) -> Iterator[str]:
         yield f"{what}, and pass that codec as codec="
 
 
-@frozen
-class Deadline:
-    """When to stop; None for never."""
+class Watch:
+    """How much of so many seconds is over; None for no end."""
 
-    at: float | None
+    def __init__(self, limit: float | None) -> None:
+        self._limit = math.inf if limit is None else limit
+        self._began = time.monotonic()
 
-    @classmethod
-    def after(cls, seconds: float | None) -> Deadline:
-        """In so many seconds."""
-        return cls(None if seconds is None else time.monotonic() + seconds)
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self._began
 
     @property
     def is_over(self) -> bool:
-        """Whether it is time."""
-        return self.at is not None and time.monotonic() >= self.at
+        """Whether it is time to stop."""
+        return self.seconds >= self._limit
+
+    @property
+    def is_half_over(self) -> bool:
+        """Whether it is time for something else."""
+        return self.seconds >= self._limit / 2

@@ -56,7 +56,7 @@ def found_in(case: Case, violation: Violation, budget: int, is_over: _IsOver) ->
         again.as_pytest()
     except SpecError:
         return found
-    return again
+    return evolve(found, reproduction=again.reproduction)
 
 
 def _calls_functions(case: Case, history: History) -> bool:

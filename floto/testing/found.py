@@ -40,6 +40,10 @@ class Found(Violation):
         """
         return self.reproduction.as_pytest()
 
+    def timeline(self) -> str:
+        """What happened when, in plain characters: up to the decision, or in every execution."""
+        return self.reproduction.timeline()
+
     def save(self, path: str | Path | None) -> None:
         """Write that file, if there is a path for it and it can be written."""
         if path is None:
@@ -53,7 +57,7 @@ class Found(Violation):
 
     def __str__(self) -> str:
         """What is wrong, when what happened, and how to see it again."""
-        parts = [super().__str__(), self.reproduction.timeline(), self._again()]
+        parts = [super().__str__(), self.timeline(), self._again()]
         if not self.reproduction.is_smallest:
             parts.append("There may be something smaller: the tries were used up (shrink_budget).")
         return "\n\n".join(parts)

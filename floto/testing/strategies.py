@@ -117,11 +117,11 @@ def runs(  # noqa: PLR0913 - they are those of simulate
     )
 
 
-def scripts() -> st.SearchStrategy[tuple[int, ...]]:
-    """Scripts of simulations, long enough for runs of some ten tasks."""
+def scripts(most: int = 320) -> st.SearchStrategy[tuple[int, ...]]:
+    """Scripts of simulations, of so many numbers at most: enough for runs of some ten tasks."""
     # Hypothesis makes lists of some five items; of single numbers that would be short.
     chunks = st.binary(min_size=_NUMBERS_AT_ONCE, max_size=_NUMBERS_AT_ONCE)
-    return st.lists(chunks, max_size=40).map(lambda parts: tuple(b"".join(parts)))
+    return st.lists(chunks, max_size=most // _NUMBERS_AT_ONCE).map(lambda parts: tuple(b"".join(parts)))
 
 
 @st.composite

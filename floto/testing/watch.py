@@ -20,6 +20,10 @@ _DICE = frozenset({"urandom", "getrandom"})
 
 def impure(function: Callable[[], _Answer]) -> tuple[_Answer, str | None]:
     """What a function answers, and what it looked at that is not its own business, if anything."""
+    before = sys.getprofile()
+    if before is not None:
+        # A profiler is at work, and there can be but one; cProfile could not be put back.
+        return function(), None
     seen: list[str] = []
 
     def look(frame: FrameType, event: str, called: Any) -> None:
@@ -34,7 +38,7 @@ def impure(function: Callable[[], _Answer]) -> tuple[_Answer, str | None]:
     try:
         answer = function()
     finally:
-        sys.setprofile(before)
+        sys.setprofile(None)
         if collects:
             gc.enable()
     return answer, seen[0] if seen else None

@@ -5,18 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 
 from floto.testing import Faults, Simulation
-from floto.testing.invariants import check_moment, check_run
-from floto.testing.moment import Moment
 from floto.testing.strategies import runs, specs
+from floto.testing.verifying import verify_run
 from tests.property.setup import SETTINGS, TROUBLE
 
 
 def check(run: Simulation) -> None:
     """Every invariant holds of every decision and of the run; a failure names the one that does not."""
     assert all(info.close_status for info in run.infos)
-    for step in run.steps:
-        check_moment(Moment(step.spec, step.history, step.decisions))
-    check_run(run)
+    verify_run(run)
 
 
 @SETTINGS

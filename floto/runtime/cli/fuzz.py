@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,8 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     and history that show it are printed, and written as a test.
     """
     try:
-        from floto.testing import Violation, check  # noqa: PLC0415 - the extra brings what it needs
+        from floto.testing.checking import check  # noqa: PLC0415 - the extra brings what it needs
+        from floto.testing.violation import Violation  # noqa: PLC0415
     except ImportError as error:
         raise click.UsageError(str(error)) from None
     loaded = load_spec(spec)
@@ -88,18 +90,11 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
 
 def registered(spec: DeciderSpec) -> dict[str, Callable[..., Any]]:
     """The functions of the activities that were loaded: by task where the spec has it, and by name."""
-    found = {type_.name: _function(type_) for type_ in DEFAULT.types}
-    for task in spec.all_tasks:
-        type_ = ActivityType(task.name, task.version) if isinstance(task, ActivityTask) else None
-        if type_ is not None and DEFAULT.find(type_) is not None:
-            found[task.id_] = _function(type_)
-    return found
-
-
-def _function(type_: ActivityType) -> Callable[..., Any]:
-    activity = DEFAULT.find(type_)
-    assert activity is not None
-    return activity.function
+    loaded = {type_: each.function for type_ in DEFAULT.types if (each := DEFAULT.find(type_))}
+    named = {type_.name: function for type_, function in loaded.items()}
+    activities = [task for task in spec.all_tasks if isinstance(task, ActivityTask)]
+    own = {task.id_: loaded.get(ActivityType(task.name, task.version)) for task in activities}
+    return named | {id_: function for id_, function in own.items() if function is not None}
 
 
 def _bar(console: Console) -> Progress:
@@ -107,10 +102,14 @@ def _bar(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _follow(bar: Progress, seconds: float) -> Callable[[Report, float], None]:
-    task = bar.add_task("runs", total=seconds)
+def _follow(bar: Progress, seconds: float) -> Callable[[Report], None]:
+    task, began = bar.add_task("runs", total=seconds), time.monotonic()
 
-    def follow(report: Report, passed: float) -> None:
-        bar.update(task, completed=passed, description=f"{report.runs:,} runs, {report.moments:,} decisions")
+    def follow(report: Report) -> None:
+        bar.update(
+            task,
+            completed=time.monotonic() - began,
+            description=f"{report.runs:,} runs, {report.moments:,} decisions",
+        )
 
     return follow

@@ -1,0 +1,129 @@
+"""A state machine for hypothesis, whose rules are what can happen in a simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from floto.core.codec import Codec
+from floto.core.specs import CODEC, DeciderSpec
+from floto.testing.choices import Choices
+from floto.testing.faults import Faults
+from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, check_moment
+from floto.testing.invariants import runs as whole
+from floto.testing.moment import Moment
+from floto.testing.outcomes import Activity
+from floto.testing.simulation import Simulation
+from floto.testing.simulator import Simulator
+from floto.testing.strategies import scripts
+from floto.testing.verifying import Rule, check_whole, sorted_rules
+from floto.testing.violation import Invariant, RunInvariant
+
+#: What a simulation shows by itself. Others simulate it again, which nobody can who made each move by hand.
+_OF_ITSELF = (whole.every_run_ends, whole.no_run_goes_on_for_ever, whole.histories_obey_the_law)
+
+
+class SpecMachine(RuleBasedStateMachine):
+    """Moves one simulation on; subclasses, made by ``machine``, say of what.
+
+    ``simulator`` is the simulation. After each move the invariants are checked for what was decided
+    since; at the end, when all goes well from there on, for the whole of it.
+    """
+
+    spec: DeciderSpec
+    arguments: Mapping[str, Any]
+    properties: tuple[Invariant, ...]
+    run_properties: tuple[RunInvariant, ...]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.choices = Scripted()
+        self.simulator = Simulator(self.spec, choices=self.choices, **self.arguments)
+        self._seen = 0
+
+    @property
+    def simulation(self) -> Simulation:
+        """What has happened so far."""
+        return self.simulator.simulation()
+
+    @precondition(lambda self: bool(self.simulator.moves()))
+    @rule(number=st.integers(0, 20), script=scripts(most=16))
+    def move(self, number: int, script: tuple[int, ...]) -> None:
+        """One of the things that can happen now happens; ``script`` says what goes wrong meanwhile."""
+        self.choices.extend(script)
+        moves = self.simulator.moves()
+        self.simulator.make(moves[number % len(moves)])
+        self.check_new_decisions()
+
+    @rule(name=st.sampled_from(["hello", "news"]), input=st.none() | st.integers(0, 9))
+    def signal(self, name: str, input: Any) -> None:
+        """Somebody sends a signal that no task waits for."""
+        self.simulator.signal(name, input)
+
+    def check_new_decisions(self) -> None:
+        """Check the invariants for what was decided since the last move; raises ``Violation``."""
+        steps = self.simulation.steps
+        codec = self.arguments["codec"]
+        for step in steps[self._seen :]:
+            check_moment(Moment(step.spec, step.history, step.decisions, codec), self.properties)
+        self._seen = len(steps)
+
+    def teardown(self) -> None:
+        """All goes well from here on; the whole of it must be as runs must be."""
+        self.choices.extend(())
+        simulation = self.simulator.run()
+        self.check_new_decisions()
+        check_whole(simulation, self.run_properties)
+
+
+class Scripted(Choices):
+    """Choices whose script is written while it is read."""
+
+    def __init__(self) -> None:
+        self._waiting: list[int] = []
+        super().__init__(iter(self._next, None))
+
+    def _next(self) -> int:
+        return self._waiting.pop(0) if self._waiting else 0
+
+    def extend(self, numbers: Iterable[int]) -> None:
+        """What comes next, in place of what is left of the last."""
+        self._waiting[:] = numbers
+
+
+def machine(  # noqa: PLR0913 - all but the spec are optional
+    spec: DeciderSpec,
+    *,
+    activities: Mapping[str, Activity] | None = None,
+    input: Any = None,
+    properties: Iterable[Rule] = (),
+    faults: Faults | None = None,
+    children: Mapping[str, DeciderSpec] | None = None,
+    codec: Codec = CODEC,
+) -> type[SpecMachine]:
+    """A ``RuleBasedStateMachine`` of a spec: a class to extend with rules and invariants of your own.
+
+    Its rules are what can happen: whatever moves next, and signals. Takes what ``check`` takes.
+    ``.TestCase`` of it, or of a subclass, is a test.
+    """
+    moments, runs = sorted_rules(properties)
+    arguments = {
+        "activities": activities,
+        "input": input,
+        "faults": Faults.all() if faults is None else faults,
+        "children": children,
+        "codec": codec,
+    }
+    return type(
+        "Machine",
+        (SpecMachine,),
+        {
+            "spec": spec,
+            "arguments": arguments,
+            "properties": (*INVARIANTS, *moments),
+            "run_properties": (*(each for each in RUN_INVARIANTS if each.holds in _OF_ITSELF), *runs),
+        },
+    )
