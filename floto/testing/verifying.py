@@ -61,7 +61,7 @@ def check_whole(simulation: Simulation, properties: Sequence[RunInvariant]) -> N
 
 
 def played(case: Case, choices: Choices | None = None) -> Simulation:
-    """Simulate a case; raises ``Violation`` where deciding raises, and other errors as they are."""
+    """Simulate a case; raises ``Violation`` where deciding raises or SWF takes no answer."""
     simulator = case.simulator(choices)
     try:
         return simulator.run()
@@ -75,13 +75,14 @@ def played(case: Case, choices: Choices | None = None) -> Simulation:
 
 
 def _undecided(simulator: Simulator, case: Case) -> Violation | None:
-    """The question whose answer raises, when a simulation has raised."""
+    """The question whose answer is wrong, when a simulation has raised."""
     for history in simulator.simulation().histories:
         spec = _spec_of(history, case)
         if spec is None or not isinstance(history.events[-1].data, DecisionTaskStarted):
             continue
         try:
-            verify(spec, history, (), case.codec)
+            # What SWF does not take at all is refused as a whole, and seen here alone.
+            verify(spec, history, INVARIANTS, case.codec)
         except HistoryError:
             continue
         except Violation as violation:

@@ -74,7 +74,7 @@ DEFECTS = (
     Defect("mirrors", "copy of {self.source} to", "copy to", "256"),
     Defect("webhook", "address: str | None = None", 'address: str = "https://example.org"', "never begins"),
     Defect("rest_of_the_week", "datetime.now(UTC).isoweekday()", "1", "the clock"),
-    Defect("crawler", '"news": ("home",)', '"news": ()', "task 'read-home' is there 2 times"),
+    Defect("crawler", '"home", "shop"', '"shop"', "task 'read-home' is there 2 times"),
     Defect("chapters", ', requires=["bind"]', "", "in a circle"),
     Defect("two_shops", 'f"order-{number}"', 'f"{shop}-{number}"', "task 'order-1' is there 2 times"),
     Defect("approvals", 'f"approved by {role}"', 'f"approved by {role} of {team}"', "awaited by several"),
@@ -110,8 +110,8 @@ def test_it_is_found_and_cut_down(
         check(**_given(_imported(defect.module, _MODULES, monkeypatch)), save=saved)
     found = raised.value
     assert defect.told in found.sentence
-    assert len(found.reproduction.history) <= _EVENTS
-    assert len(found.reproduction.spec.all_tasks) <= _TASKS
+    assert len(found.history) <= _EVENTS
+    assert len(found.spec.all_tasks) <= _TASKS
     again = _pytest(saved, _MODULES)
     assert again.returncode == pytest.ExitCode.TESTS_FAILED, again.stdout
     assert defect.told in again.stdout

@@ -1,10 +1,10 @@
-"""A site whose pages are found by following links, and some pages link back."""
+"""A site whose pages are found by following links, and some pages link to themselves."""
 
 from typing import Any
 
 from floto import ActivityTask, DeciderSpec, FixedDelay, Generator, Task
 
-_LINKS = {"home": ("news", "shop"), "news": ("home",), "shop": ()}
+_LINKS = {"home": ("news", "home", "shop"), "news": (), "shop": ()}
 
 
 def _page(name: str) -> Task:
