@@ -10,7 +10,7 @@ from floto.testing.counterexample import Counterexample
 from floto.testing.endings import ActivitiesError
 from floto.testing.faults import NONE, Faults
 from floto.testing.likeness import diverges
-from floto.testing.outcomes import Ending, How, Outcome, fails, returns, takes, times_out
+from floto.testing.outcomes import USUAL, Ending, How, Outcome, fails, returns, takes, times_out
 from floto.testing.shrinking import NothingToShrink, shrink
 from floto.testing.simulation import AttemptKey, Failure, Simulation, Step
 from floto.testing.simulator import Simulator, simulate
@@ -58,6 +58,7 @@ __all__ = [
     "INVARIANTS",
     "NONE",
     "RUN_INVARIANTS",
+    "USUAL",
     "ActivitiesError",
     "AttemptKey",
     "Choices",

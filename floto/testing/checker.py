@@ -18,7 +18,7 @@ from floto.testing.moment import Moment
 from floto.testing.verifying import Unseen, check_whole, played
 from floto.testing.violation import Invariant, RunInvariant, Violation
 
-NOTHING_EXPLORED = Explored(runs=0, departures=0, is_complete=False)
+NOTHING_EXPLORED = Explored(runs=0, whole=0, departures=0, is_complete=False)
 #: Keeps the seeds of the runs of one check apart from those of the next.
 _SEEDS = 1_000_003
 #: The share of the faults that a random run goes without.

@@ -22,6 +22,8 @@ class Explored:
 
     #: How many runs were made.
     runs: int
+    #: How many of them, from the first on, are all that depart so far from the usual.
+    whole: int
     #: Every run with at most so many choices unlike the usual was made.
     departures: int
     #: Whether there are no others.
@@ -30,11 +32,11 @@ class Explored:
     def __str__(self) -> str:
         """One sentence."""
         if self.is_complete:
-            return f"explored exhaustively: all {self.runs:,} runs there are"
+            return f"explored exhaustively: all {self.whole:,} runs there are"
         if not self.departures:
             return "not explored exhaustively: it has more runs than that"
         unlike = "one choice" if self.departures == 1 else f"{self.departures} choices"
-        return f"explored exhaustively: all {self.runs:,} runs with at most {unlike} unlike the usual"
+        return f"explored exhaustively: all {self.whole:,} runs with at most {unlike} unlike the usual"
 
 
 def explore(
@@ -51,12 +53,12 @@ def explore(
     while True:
         more = sum(_count(script, taken) for script, taken in made)
         if not more or runs + more > most:
-            return Explored(runs, departures, is_complete=not more)
+            return Explored(runs, runs, departures, is_complete=not more)
         scripts = list(chain.from_iterable(_departing(*each) for each in made))
-        made = []
+        made, whole = [], runs
         for script in scripts:
             if is_over():
-                return Explored(runs, departures, is_complete=False)
+                return Explored(runs, whole, departures, is_complete=False)
             made.append((script, run(script)))
             runs += 1
         departures += 1

@@ -24,7 +24,7 @@ def _at() -> float:
     return rate
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Faults:
     """How often each thing goes wrong, of the occasions it has: 0 never, 1 always.
 
@@ -62,6 +62,12 @@ class Faults:
     cancels: float = _at()
     #: How many of these may befall one simulation, all together: after them, all goes well.
     most: int = field(default=20, validator=_count)
+
+    def __repr__(self) -> str:
+        given = {each.name: getattr(self, each.name) for each in fields(Faults)}
+        usual = {each.name: each.default for each in fields(Faults)}
+        shown = [f"{name}={value!r}" for name, value in given.items() if value != usual[name]]
+        return f"Faults({', '.join(shown)})"
 
     @classmethod
     def all(cls, rate: float = 0.1, *, most: int = 20) -> Faults:

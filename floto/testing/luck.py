@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from floto.core.decisions import Decision
 from floto.testing.choices import Choices
 from floto.testing.faults import Faults
 from floto.testing.refusals import CAUSES
+
+#: How many refusals do not pass by themselves, of decisions that can be refused either way.
+_FINAL = 0.25
 
 
 class Luck:
@@ -38,6 +42,8 @@ class Luck:
         causes = CAUSES.get(type(decision))
         if causes is None or not self.befalls("refuses"):
             return None
-        kinds = [kind for kind in (causes.passing, causes.final) if kind]
-        kind = kinds[self.choices.pick(len(kinds))]
-        return kind[self.choices.pick(len(kind))]
+        is_final = not causes.passing or self.choices.happens(_FINAL)
+        return self._one_of(causes.final if is_final else causes.passing)
+
+    def _one_of(self, causes: Sequence[str]) -> str:
+        return causes[self.choices.pick(len(causes))]

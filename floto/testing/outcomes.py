@@ -19,6 +19,9 @@ class How(StrEnum):
     FAILS = "fails"
     TIMES_OUT = "times out"
 
+    def __repr__(self) -> str:
+        return f"How.{self.name}"
+
 
 class Usual:
     """The type of ``USUAL``."""

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from floto import ActivityTask, ChildWorkflow, DeciderSpec, Generator, InstantRetry, Signal, Timer
 from floto.testing import AttemptKey, Choices, Ending, Faults, Simulation, Simulator, simulate
-from tests.property.history_law import check_history
-from tests.property.strategies import SETTINGS, specs
+from floto.testing.invariants.law import check_history
+from floto.testing.strategies import specs
+from tests.property.setup import SETTINGS
 
 seeds = st.integers(0, 2**32)
 rates = st.sampled_from([0.02, 0.1, 0.3, 1])

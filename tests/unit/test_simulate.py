@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+import floto.specs
+import floto.testing
 from floto import (
     ActivityTask,
     ChildWorkflow,
@@ -381,9 +385,11 @@ def test_faults_must_be_rates() -> None:
 
 def test_a_simulation_prints_as_the_call_that_makes_it_again() -> None:
     simulation = simulate(spec(work("a")), {"a": fails(1)}, faults=Faults(refuses=0.5), seed=3)
-    assert repr(simulation).startswith("simulate(DeciderSpec(activity_tasks=(ActivityTask(")
-    assert "activities={'a': fails(1)}" in repr(simulation)
-    assert f"script={simulation.script!r})" in repr(simulation)
+    assert "activities={'a': fails(1)}, faults=Faults(refuses=0.5)" in repr(simulation)
+    again = eval(repr(simulation), {**vars(floto.specs), **vars(floto.testing)})  # noqa: S307 - it prints as code
+    assert again.histories == simulation.histories
+    other = simulate(spec(work("a")), outcomes=simulation.outcomes)
+    assert eval(repr(other), {**vars(floto.specs), **vars(floto.testing)}).outcomes == other.outcomes  # noqa: S307
 
 
 def test_activities_are_handed_out_by_priority() -> None:
@@ -394,3 +400,11 @@ def test_activities_are_handed_out_by_priority() -> None:
     started = [e_.data.scheduled_event_id for e_ in simulation.main if type(e_.data) is e.ActivityTaskStarted]
     assert [scheduled[id_] for id_ in started] == ["b", "c", "a"]
     assert ScheduleActivityTask in map(type, simulation.decisions)
+
+
+def test_neither_hypothesis_nor_pytest_is_needed_to_simulate() -> None:
+    call = (
+        "import sys; sys.modules['hypothesis'] = sys.modules['pytest'] = None\n"
+        "import floto.testing; assert floto.testing.simulate"
+    )
+    subprocess.run([sys.executable, "-c", call], check=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
@@ -18,9 +17,7 @@ from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.cli.options import activities_option
 from floto.runtime.loading import load_json, load_module, load_spec
-
-if TYPE_CHECKING:
-    from floto.testing.checking import Report
+from floto.testing import Report, Violation, check
 
 #: More than any machine simulates in the time that is given.
 _NO_END = 1_000_000_000
@@ -58,11 +55,6 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     Exits with 0 where every decision was as it must be, and with 1 where one was not: the smallest spec
     and history that show it are printed, and written as a test.
     """
-    try:
-        from floto.testing.checking import check  # noqa: PLC0415 - the extra brings what it needs
-        from floto.testing.violation import Violation  # noqa: PLC0415
-    except ImportError as error:
-        raise click.UsageError(str(error)) from None
     loaded = load_spec(spec)
     for module in activities:
         load_module(module)
@@ -102,13 +94,13 @@ def _bar(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _follow(bar: Progress, seconds: float) -> Callable[[Report], None]:
-    task, began = bar.add_task("runs", total=seconds), time.monotonic()
+def _follow(bar: Progress, seconds: float) -> Callable[[Report, float], None]:
+    task = bar.add_task("runs", total=seconds)
 
-    def follow(report: Report) -> None:
+    def follow(report: Report, passed: float) -> None:
         bar.update(
             task,
-            completed=time.monotonic() - began,
+            completed=passed,
             description=f"{report.runs:,} runs, {report.moments:,} decisions",
         )
 
