@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
@@ -86,6 +87,10 @@ class Moment:
         asks = any(oracle.opens(decision) == (Kind.TIMER, oracle.MORE) for decision in self.decisions)
         return asks or len(self.account.under_way()) + len(self.in_turn.due) > OPEN_LIMIT
 
+    def is_one_in(self, number: int) -> bool:
+        """Whether this is one of so many moments, always the same ones: for what costs a lot to look at."""
+        return zlib.crc32(str(len(self.history)).encode()) % number == 0
+
     @cached_property
     def started(self) -> dict[str, Decision]:
         """The decisions that start tasks, by the id of the task; waits for retries are not among them."""
@@ -101,6 +106,11 @@ class Moment:
     def given_to(self, id_: str) -> Given:
         """What a task that may be started is given."""
         return self.reading.given_to(self.in_turn, id_, self.given)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is anything to decide about: a run that has begun and has not been closed."""
+        return self.account.began is not None and self.account.closed is None
 
     @property
     def is_waiting(self) -> bool:

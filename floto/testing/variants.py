@@ -41,8 +41,8 @@ def _moved(data: Any, before: int, by: int) -> Any:
 
 def asked_again(history: History) -> History | None:
     """The same question once more, after its decision task has timed out; None where none is open."""
-    asked = history.events[-1]
-    if not isinstance(asked.data, e.DecisionTaskStarted):
+    asked = history.events[-1] if history.events else None
+    if asked is None or not isinstance(asked.data, e.DecisionTaskStarted):
         return None
     scheduled = history.events[asked.data.scheduled_event_id - 1].data
     timed_out = e.DecisionTaskTimedOut(
@@ -70,8 +70,8 @@ _FILLED_IN: Mapping[str, Any] = {"task_list": TaskList("default"), "child_policy
 
 def applied(history: History, decisions: Iterable[Decision]) -> History | None:
     """The history just after decisions took effect; None where they close the run."""
-    asked = history.events[-1]
-    if not isinstance(asked.data, e.DecisionTaskStarted):
+    asked = history.events[-1] if history.events else None
+    if asked is None or not isinstance(asked.data, e.DecisionTaskStarted):
         return None
     answer = asked.id + 1
     data: list[Any] = [
@@ -81,12 +81,14 @@ def applied(history: History, decisions: Iterable[Decision]) -> History | None:
         cls = _LEAVES.get(name(decision))
         if cls is None:
             return None
-        data.append(_left(cls, decision, answer))
+        data.append(left(cls, decision, answer))
     return appended(history, data)
 
 
-def _left(cls: type, decision: Decision, answer: int) -> Any:
-    values: dict[str, Any] = {"decision_task_completed_event_id": answer}
+def left(cls: type, decision: Decision, answer: int, **more: Any) -> Any:
+    """The event that a decision of an answer leaves; ``more`` is what it says besides, where it has room."""
+    said_besides = {"decision_task_completed_event_id": answer, **more}
+    values = {each: value for each, value in said_besides.items() if each in fields_dict(cls)}
     for each in fields_dict(cls):
         said = getattr(decision, each, None)
         if said is None:

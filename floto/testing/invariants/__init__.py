@@ -84,6 +84,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (12, noise.lost_decision_tasks_do_not_matter),
     (11, noise.order_does_not_matter),
     (10, data.results_of_strangers_do_not_matter),
+    (13, exact.rare_things_are_followed_by_what_is_called_for),
     (16, cost.carried_forward_equals_from_scratch),
 )
 #: What must hold of every decision; the numbers are those of the list in the documentation.

@@ -50,7 +50,7 @@ def open_work_is_asked_to_stop_once(moment: Moment) -> None:
     if moment.cleaning is None:
         expected = []
     more = oracle.MORE in {getattr(each, "timer_id", None) for each in moment.decisions}
-    if asked != expected and moment.account.closed is None and not more and not _has_asked_for_more(moment):
+    if asked != expected and moment.is_open and not more and not _has_asked_for_more(moment):
         broken(f"activities {asked} are asked to stop, where it should be {expected}")
 
 

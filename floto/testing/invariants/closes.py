@@ -83,7 +83,7 @@ def failures_are_not_swallowed(moment: Moment) -> None:
 def no_stuck_run(moment: Moment) -> None:
     """A run that is open with nothing under way gets work or an end."""
     read = moment.account
-    if moment.decisions or read.began is None or read.closed is not None or read.under_way():
+    if moment.decisions or not moment.is_open or read.under_way():
         return
     graph = moment.in_turn
     awaited = [id_ for id_ in graph.due if graph.tasks[id_].key[0] is Kind.SIGNAL]

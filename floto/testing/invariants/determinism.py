@@ -17,6 +17,9 @@ from floto.testing.moment import Moment
 from floto.testing.violation import broken
 from floto.testing.watch import impure
 
+#: Writing and reading costs more than deciding; one moment in so many tells enough.
+_SELDOM = 4
+
 
 def recorded_decisions_are_made_again(moment: Moment) -> None:
     """Deciding on the same history once more gives what was decided."""
@@ -48,7 +51,7 @@ def _first_seen(spec: DeciderSpec) -> str:
 
 def json_keeps_the_spec(moment: Moment) -> None:
     """A spec that went through JSON, its keys in any order, equals itself and decides the same."""
-    for again in _rewritten(moment.spec, moment.codec):
+    for again in _rewritten(moment.spec, moment.codec) if moment.is_one_in(_SELDOM) else ():
         if again != moment.spec:
             broken(f"the spec is another after a trip through JSON: {again}")
         said = difference(moment.decisions, decide(again, moment.history, codec=moment.codec))
@@ -75,6 +78,8 @@ def _backwards(value: Any) -> Any:
 
 def pages_come_in_any_order(moment: Moment) -> None:
     """A history that was written as SWF's events and read the wrong way round is decided the same."""
+    if not moment.is_one_in(_SELDOM):
+        return
     raw = moment.history.to_swf()
     again = History.from_swf(reversed(raw), moment.history.execution)
     if again != moment.history:

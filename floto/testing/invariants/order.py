@@ -37,7 +37,7 @@ def recorded_dependency_order(moment: Moment) -> None:
 
 def promptness(moment: Moment) -> None:
     """Every task that is ready is started at once, unless the run closes or a limit forbids it."""
-    if moment.closing or moment.is_waiting or moment.is_full:
+    if not moment.is_open or moment.closing or moment.is_waiting or moment.is_full:
         return
     graph = moment.in_turn
     started = {key for key in map(oracle.opens, moment.decisions) if key is not None}

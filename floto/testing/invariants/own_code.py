@@ -39,7 +39,7 @@ def is_own(value: object) -> bool:
 def strategies_answer_seconds(moment: Moment) -> None:
     """A retry strategy answers seconds or None, the same whenever it is asked, and looks at no clock."""
     for id_, strategy in _strategies(moment):
-        problem = _problem(strategy)
+        problem = _problem(strategy) if is_own(strategy) else None
         if problem:
             broken(f"task {id_!r}: its retry strategy {shown(strategy)} {problem}")
 
@@ -75,7 +75,7 @@ def _problem(strategy: RetryStrategy) -> str | None:
             (first, looked), second = impure(lambda: strategy.delay(asked)), strategy.delay(asked)  # noqa: B023
         except Exception as error:  # noqa: BLE001 - whatever a user's strategy raises is what is wrong with it
             return f"raised {type(error).__name__}: {error}; it must answer seconds, or None to give up"
-        if looked is not None and is_own(strategy):
+        if looked is not None:
             return f"looks at {looked}: make its answer from the Retry it is given alone, or replays differ"
         if first != second and not (first != first and second != second):  # noqa: PLR0124 - NaN
             return f"answered {shown(first)} and then {shown(second)} to the same question: it must be pure"
@@ -117,7 +117,7 @@ def _questions(moment: Moment, id_: str, task: Task) -> Iterator[tuple[str, Call
         if expands(task):
             yield "generated", lambda task: tuple(cast("Expands", task).generated(item, moment.codec))
     graph = moment.in_turn
-    if id_ in graph.due and not graph.due[id_].timer_id:
+    if moment.is_open and id_ in graph.due and not graph.due[id_].timer_id:
         yield "start", lambda task: task.start(moment.given_to(id_))
 
 
@@ -151,7 +151,7 @@ def _answer(ask: Callable[[Task], Any], task: Task) -> Any:
 def kinds_start_what_they_wait_for(moment: Moment) -> None:
     """What a task starts is the very item that it then waits for."""
     graph = moment.in_turn
-    for id_, due in graph.due.items():
+    for id_, due in graph.due.items() if moment.is_open else ():
         task = graph.tasks[id_]
         if due.timer_id or not is_own(task):
             continue

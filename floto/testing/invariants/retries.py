@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from attrs import evolve
@@ -52,12 +53,13 @@ _SHIPPED = (InstantRetry, FixedDelay, ExponentialBackoff)
 def waits_are_as_promised(moment: Moment) -> None:
     """Floto's own strategies wait as long as they say, and give up when they say."""
     for id_, task in moment.known.items():
-        problem = _problem(task.retry_strategy) if type(task.retry_strategy) in _SHIPPED else None
+        strategy: Any = task.retry_strategy
+        problem = _problem(strategy) if type(strategy) in _SHIPPED else None
         if problem:
-            broken(f"task {id_!r}: {shown(task.retry_strategy)} {problem}")
+            broken(f"task {id_!r}: {shown(strategy)} {problem}")
 
 
-@once
+@lru_cache(maxsize=1024)
 def _problem(strategy: Any) -> str | None:
     steep = [evolve(strategy, retries=5, jitter=0)] if isinstance(strategy, ExponentialBackoff) else []
     finals = getattr(strategy, "non_retryable", ())
