@@ -118,6 +118,11 @@ def _faults(case: Case) -> list[str]:
     return [name for name in FAULT_NAMES if getattr(case.faults, name)]
 
 
+def _as_usual(case: Case, _: Sequence[str]) -> Iterator[Case]:
+    """The case in which all goes well, and in turn."""
+    yield evolve(case, faults=NONE, script=())
+
+
 def _without_faults(case: Case, names: Sequence[str]) -> Iterator[Case]:
     """The case without faults that never befell it, and without the numbers that said so."""
     simulator = case.simulator()
@@ -148,6 +153,7 @@ _BY_REQUIREMENTS = Reduction(_requirements, _without_requirements)
 _BY_SETTINGS: Reduction[Case] = Reduction(lambda case: settings_of_spec(case.spec), _by_default)
 #: What takes most away comes first.
 REDUCTIONS: tuple[Reduction[Case], ...] = (
+    Reduction(lambda case: ["all"] if _faults(case) else [], _as_usual),
     Reduction(_task_ids, _without_tasks),
     Reduction(_places, _without_places),
     Reduction(_unusual, _usual),

@@ -15,7 +15,7 @@ from floto.testing.exhaustive import Explored, explore
 from floto.testing.faults import FAULT_NAMES, Faults
 from floto.testing.invariants import check_moment
 from floto.testing.moment import Moment
-from floto.testing.verifying import Unseen, check_whole, played
+from floto.testing.verifying import Unseen, answered, check_whole
 from floto.testing.violation import Invariant, RunInvariant, Violation
 
 NOTHING_EXPLORED = Explored(runs=0, whole=0, departures=0, is_complete=False)
@@ -63,11 +63,13 @@ class Checker:
     def look(self, choices: Choices, case: Case) -> Sequence[Taken]:
         """Look at one run; which choices were made there."""
         try:
-            simulation = played(case, choices)
+            simulator = case.simulator(choices)
+            # At once: what starts something again and again would do so for long.
+            for step in self._unseen.of(answered(simulator, case)):
+                check_moment(Moment(step.spec, step.history, step.decisions, case.codec), self.invariants)
+            simulation = simulator.simulation()
             self.runs += 1
             self.coverage.add(simulation)
-            for step in self._unseen.of(simulation):
-                check_moment(Moment(step.spec, step.history, step.decisions, case.codec), self.invariants)
             check_whole(simulation, self.run_invariants)
         except Violation as violation:
             found = evolve(case, script=choices.script)

@@ -186,19 +186,20 @@ def _found_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) 
         run = _broken_run(invariant, found)
         return None if run is None else run[1]
 
-    alike = _alike(broken, violation)
+    # What is wrong with a whole run differs with the run.
+    is_whole = isinstance(invariant, RunInvariant)
+    holds = (lambda found: broken(found) is not None) if is_whole else _alike(broken, violation)
     search = Search(
-        best=_impatient(case, alike),
+        best=_impatient(case, holds),
         reductions=cases.REDUCTIONS,
         mended=lambda found: found,
         size=cases.size,
-        holds=alike,
+        holds=holds,
         impossible=_IMPOSSIBLE,
         left=budget,
         is_over=is_over,
     )
-    # Of a decision, a spec and a history have been cut down already to the smallest that shows it.
-    smallest = _cut(search, broken) if isinstance(invariant, RunInvariant) else search.run()
+    smallest = search.run()
     simulation, last = _broken_run(invariant, smallest) or (None, violation)
     reproduction = BrokenRun(
         invariant=invariant,

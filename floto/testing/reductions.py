@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -176,7 +176,17 @@ def _requirements(pair: Pair) -> list[tuple[str, str]]:
 
 
 def _without_requirements(pair: Pair, gone: Sequence[tuple[str, str]]) -> Iterator[Pair]:
-    yield from _told(evolve(pair, spec=without_requirements(pair.spec, gone)), pair.history)
+    fewer_required = evolve(pair, spec=without_requirements(pair.spec, gone))
+    for history in (_unfinished(pair, {id_ for _, id_ in gone}), pair.history):
+        yield from _told(fewer_required, history)
+
+
+def _unfinished(pair: Pair, ids: Collection[str]) -> History:
+    """A history in which some tasks were begun, and that is all."""
+    items = fold(pair.history).items
+    found = [items.get(task.key) for task in pair.spec.all_tasks if task.id_ in ids]
+    events = [event for item in found if item is not None for event in (item.started, item.closed)]
+    return without(pair.history, {event.id for event in events if event is not None})
 
 
 def without_requirements(spec: DeciderSpec, gone: Sequence[tuple[str, str]]) -> DeciderSpec:

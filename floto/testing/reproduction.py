@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from attrs import field, frozen
@@ -67,7 +68,7 @@ class BrokenMoment:
 
     def _as_pytest(self) -> str:
         source = Source()
-        codec = source.codec(_needed(self.codec, self.spec, self.history))
+        codec = source.codec(_needed(self.codec, self.spec, [self.history]))
         return printed(
             source,
             title=_TITLE,
@@ -89,10 +90,10 @@ class BrokenMoment:
         return f"verify(SPEC, history, {_chosen(source, self.invariant)}{codec})"
 
 
-def _needed(codec: Codec, spec: DeciderSpec, history: History) -> Codec:
-    """A codec that knows floto's own types, and those that a spec and a history name."""
+def _needed(codec: Codec, spec: DeciderSpec, histories: Iterable[History]) -> Codec:
+    """A codec that knows floto's own types, and those that a spec and histories name."""
     try:
-        said = repr((codec.unstructure(spec), history.to_swf()))
+        said = repr((codec.unstructure(spec), *(history.to_swf() for history in histories)))
     except SpecError:
         return codec
     return Codec({tag: cls for tag, cls in codec.types.items() if tag in CODEC.types or tag in said})
@@ -129,7 +130,8 @@ class BrokenRun:
 
     def _as_pytest(self) -> str:
         source = Source()
-        codec = source.codec(self.case.codec)
+        histories = [self.history] if self.simulation is None else self.simulation.histories
+        codec = source.codec(_needed(self.case.codec, self.spec, histories))
         source.name("floto.testing", "verify_run")
         arguments = _arguments(self.case, Name(OWN_CODEC) if codec else None)
         rules = _chosen(source, self.invariant)
@@ -151,7 +153,7 @@ def _arguments(case: Case, codec: Name | None) -> list[tuple[str, Any]]:
         ("activities=", case.activities, {}),
         ("input=", case.input, None),
         ("faults=", case.faults, NONE),
-        ("script=", list(case.script), None),
+        ("script=", list(case.script), [] if case.faults == NONE else None),
         ("children=", case.children, {}),
         ("codec=", codec, None),
         ("patience=", case.patience, None),

@@ -144,7 +144,18 @@ class Source:
         if isinstance(value, Enum):
             return f"{self.declared(type(value))}.{value.name}"
         write = _PLAIN.get(type(value))
-        return self.declared(value) if write is None else write(value)
+        if write is not None:
+            return write(value)
+        return self.declared(value) if hasattr(value, "__qualname__") else self._made(value)
+
+    def _made(self, value: Any) -> str:
+        """What its class makes of nothing; an object that holds anything says nowhere how it was made."""
+        name = self.declared(type(value))
+        if getattr(value, "__dict__", None) or getattr(type(value), "__slots__", None):
+            raise SpecError(
+                (f"{shown(value)} cannot be written as source; make {name} a frozen attrs class",)
+            )
+        return f"{name}()"
 
     def _outcome(self, outcome: Outcome) -> str:
         for called in _CALLED.findall(outcome.code):

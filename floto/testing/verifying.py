@@ -63,8 +63,15 @@ def check_whole(simulation: Simulation, properties: Sequence[RunInvariant]) -> N
 def played(case: Case, choices: Choices | None = None) -> Simulation:
     """Simulate a case; raises ``Violation`` where deciding raises or SWF takes no answer."""
     simulator = case.simulator(choices)
+    for _ in answered(simulator, case):
+        pass
+    return simulator.simulation()
+
+
+def answered(simulator: Simulator, case: Case) -> Iterator[Step]:
+    """Each question of a simulation, as soon as it is answered; raises as ``played`` does."""
     try:
-        return simulator.run()
+        yield from simulator.play()
     except _MISUSE:
         raise
     except Exception as error:
@@ -104,10 +111,10 @@ class Unseen:
     count: int = 0
     _seen: set[int] = field(factory=set)
 
-    def of(self, simulation: Simulation) -> Iterator[Step]:
+    def of(self, steps: Iterable[Step]) -> Iterator[Step]:
         """Those of one simulation."""
         marks = _Marks()
-        for step in simulation.steps:
+        for step in steps:
             mark = marks.of(step.history)
             if mark not in self._seen:
                 self._seen.add(mark)

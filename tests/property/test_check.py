@@ -1,0 +1,256 @@
+"""``check`` finds what is wrong with code that users write, and shows it small and as it can be run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from floto import DeciderSpec, FixedDelay, InstantRetry, Signal, Task
+from floto.testing import (
+    NONE,
+    RUN_INVARIANTS,
+    Faults,
+    Found,
+    NoSuchTimeout,
+    Report,
+    RunInvariant,
+    Simulation,
+    Violation,
+    check,
+    returns,
+    simulate,
+    takes,
+    times_out,
+    verify_run,
+)
+from floto.testing.strategies import specs
+from tests.property import own_code
+from tests.property.own_code import DEFECTS, OWN, Patient, Pause, spec, work
+from tests.property.setup import SETTINGS
+
+ROOT = Path(__file__).parents[2]
+SMALL = DeciderSpec(activity_tasks=[work("a", retry_strategy=InstantRetry(1))])
+
+
+def found_by(**arguments: object) -> Found:
+    with pytest.raises(Found) as caught:
+        check(**arguments)  # type: ignore[arg-type]
+    return caught.value
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_defects_of_own_code_are_found_and_cut_down(name: str) -> None:
+    """To what a person takes in at a glance, whatever the size of the spec."""
+    found = found_by(codec=OWN, **DEFECTS[name])
+    assert len(found.spec.all_tasks) <= 4
+    assert len(found.history) <= 12
+    assert found.reproduction.is_smallest
+    assert found.sentence in str(found)
+    assert "decisions" in found.timeline()
+    assert found.as_pytest() in str(found)
+
+
+def run_pytest(cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+        cwd=cwd,
+        env={"PYTHONPATH": f"{ROOT}:{cwd}"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+#: What mends each defect of ``own_code``, in the order in which the file has them.
+MENDED = {
+    "return min(retry.number, 60)": "return None",
+    "return (None, 1, 2, 3)[retry.number]": "return None",
+    'timer_id=f"{self.id_}-1"': "timer_id=self.id_",
+    'given.context["workflow"]["wait"]': '"1"',
+    '[work("x", requires=["y"]), work("y", requires=["x"])]': "[]",
+    'return [work("a")]': 'return [work("fresh")]',
+    "return next(_numbers)": "return 7",
+    "<= 1": "<= 9",
+}
+
+
+def test_the_files_fail_until_the_defect_is_mended(tmp_path: Path) -> None:
+    """In an empty directory with the user's module in it, whose classes they import."""
+    text = Path(own_code.__file__).read_text(encoding="utf-8")
+    module = tmp_path / "mine.py"
+    for number, name in enumerate(DEFECTS):
+        written = found_by(codec=OWN, **DEFECTS[name]).as_pytest()
+        assert "from tests.property.own_code import" in written
+        (tmp_path / f"test_{number}.py").write_text(
+            written.replace("tests.property.own_code", "mine"), encoding="utf-8"
+        )
+    module.write_text(text, encoding="utf-8")
+    broken = run_pytest(tmp_path)
+    assert f"{len(DEFECTS)} failed in " in broken.stdout, broken.stdout + broken.stderr
+    assert "error" not in broken.stdout.splitlines()[-1]
+    for wrong, right in MENDED.items():
+        assert text.count(wrong) == 1, wrong
+        text = text.replace(wrong, right)
+    module.write_text(text, encoding="utf-8")
+    mended = run_pytest(tmp_path)
+    assert f"{len(DEFECTS)} passed in " in mended.stdout, mended.stdout + mended.stderr
+
+
+@settings(SETTINGS, max_examples=15)
+@given(specs(most=4, depth=1))
+def test_specs_of_flotos_own_kinds_are_sound(spec: DeciderSpec) -> None:
+    report = check(spec, max_examples=10)
+    assert 1 <= report.runs <= 10
+    assert report.moments >= 1
+
+
+def test_sound_code_of_a_user_is_sound() -> None:
+    report = check(spec(Pause(id_="z"), work("y", retry_strategy=Patient())), codec=OWN, max_examples=40)
+    assert (report.runs, report.notes) == (40, ())
+
+
+def test_the_same_arguments_check_the_same_runs_in_any_process() -> None:
+    code = (
+        "from tests.property.own_code import *; from floto.testing import check, Violation\n"
+        "print(check(spec(), codec=OWN, seed=3))\n"
+        "try: check(codec=OWN, **DEFECTS['generates an id that is taken'])\n"
+        "except Violation as found: print(found)"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": seed},
+            capture_output=True,
+            encoding="utf-8",
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert said[0] == said[1]
+    assert "every invariant held" in said[0]
+    assert "def test_" in said[0]
+
+
+def test_small_specs_are_explored_to_a_bound_and_the_report_says_so() -> None:
+    report = check(SMALL, faults=Faults(fails=0.5, most=1))
+    assert report.explored.is_complete
+    assert report.is_exhaustive
+    # All goes well, or one of the two attempts fails.
+    assert report.runs == 2
+    assert "explored exhaustively: all 2 runs there are" in str(report)
+    report = check(SMALL, faults=Faults.all(), max_examples=100)
+    assert not report.explored.is_complete
+    assert report.explored.departures == 1
+    assert report.runs == 100 > report.explored.runs
+    assert "with at most one choice unlike the usual" in str(report)
+    large = check(spec(), codec=OWN, max_examples=3)
+    assert not large.is_exhaustive
+    assert "not explored exhaustively" in str(large)
+
+
+def test_a_check_ends_in_time_and_tells_how_far_it_is() -> None:
+    told: list[Report] = []
+    report = check(spec(), codec=OWN, max_examples=10**9, max_seconds=0.5, on_progress=told.append)
+    assert [each.runs for each in told] == list(range(1, report.runs + 1))
+    assert told[-1].moments == report.moments
+    assert report.runs < 10_000
+
+
+@pytest.mark.parametrize("budget", [0, 3])
+def test_a_budget_for_cutting_down_is_kept(budget: int) -> None:
+    found = found_by(codec=OWN, shrink_budget=budget, **DEFECTS["waits for another timer"])
+    assert not found.reproduction.is_smallest
+    assert "shrink_budget" in str(found)
+    assert "def test_" in found.as_pytest()
+
+
+def test_what_is_found_is_saved(tmp_path: Path) -> None:
+    path = tmp_path / "test_found.py"
+    found = found_by(codec=OWN, save=path, **DEFECTS["never gives up"])
+    assert path.read_text(encoding="utf-8") == found.as_pytest()
+    assert f"pytest {path}" in str(found)
+
+
+def test_what_no_file_can_import_is_found_all_the_same(tmp_path: Path) -> None:
+    class Local:
+        def delay(self, _: object) -> float | None:
+            return 1
+
+    path = tmp_path / "test_found.py"
+    found = found_by(spec=spec(work("z", retry_strategy=Local())), codec=OWN, save=path)
+    assert found.invariant.name == "strategies_give_up"
+    assert "cannot be written as a file for pytest: " in str(found)
+    assert "Local" in str(found)
+    assert not path.exists()
+
+
+def test_a_function_that_no_file_can_import_leaves_what_it_returned() -> None:
+    """The history has that; the test cannot tell when the function is mended."""
+
+    def circular(_: object) -> list[Task]:
+        return own_code.circular(None)
+
+    arguments = {**DEFECTS["generates a circle"], "activities": {"grow": circular}}
+    found = found_by(codec=OWN, **arguments)
+    assert "EVENTS = [" in found.as_pytest()
+
+
+def test_what_the_codec_does_not_know_is_said() -> None:
+    report = check(spec(Pause(id_="z")), max_examples=2)
+    [note] = report.notes
+    assert "not checked: that the spec stays the same when it is written as JSON" in note
+    assert "is not registered; give it a tag with Codec.with_type" in note
+    assert note in str(report)
+
+
+def test_a_whole_run_is_cut_down_by_simulating_less() -> None:
+    def is_quick(simulation: Simulation) -> None:
+        assert simulation.duration.total_seconds() < 60, f"it took {simulation.duration}"
+
+    rule = RunInvariant(None, "is_quick", "A run takes less than a minute.", is_quick)
+    slow = spec(
+        work("z", retry_strategy=FixedDelay(4_000, 2)), Signal(id_="s", signal_name="go", requires=["e"])
+    )
+    found = found_by(spec=slow, codec=OWN, properties=[rule])
+    # One attempt that failed, or took its time, and the next.
+    assert [task.id_ for task in found.spec.all_tasks] == ["z"]
+    case = found.reproduction.case  # type: ignore[attr-defined]
+    assert sum(map(bool, case.script)) == 1
+    with pytest.raises(Violation, match="it took"):
+        verify_run(found.reproduction.simulation, [rule])  # type: ignore[attr-defined]
+
+
+def test_a_run_without_end_is_found_and_cut_down() -> None:
+    """A decider that never tires would start the same again for ever."""
+    stuck = spec(work("z", ["d"]))
+    simulation = simulate(stuck, patience=10)
+    with pytest.raises(Violation, match="goes on and on"):
+        verify_run(simulation, RUN_INVARIANTS)
+
+
+def test_arguments_that_make_no_sense_are_no_defects() -> None:
+    with pytest.raises(NoSuchTimeout, match="cannot time out"):
+        check(SMALL, activities={"a": times_out()})
+
+
+def test_outcomes_and_inputs_are_those_of_simulate() -> None:
+    report = check(
+        SMALL,
+        activities={"a": takes(minutes=5, then=returns(3))},
+        input={"n": 1},
+        faults=NONE,
+        max_examples=5,
+    )
+    assert report.runs == 1
+    assert report.coverage.closed == {"COMPLETED": 1}
+
+
+def test_a_simulation_is_printed_with_what_it_needs_and_no_more() -> None:
+    text = found_by(codec=OWN, **DEFECTS["another result each time"]).as_pytest()
+    assert 'simulate(SPEC, activities={"z": counting})' in text
+    assert "OWN_CODEC" not in text
