@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from attrs import define
 
+from floto.core.codec import Codec
 from floto.core.errors import FlotoError, SpecError
 from floto.core.identifiers import shown
 from floto.core.specs import DeciderSpec
@@ -40,20 +41,31 @@ def load_spec(source: str) -> DeciderSpec:
     """
     if source.endswith(".json"):
         return DeciderSpec.from_json(_text(source))
+    return _named(source, DeciderSpec, "a spec is named FILE.json, FILE.py:name or module:name")
+
+
+def load_codec(source: str) -> Codec:
+    """The codec that ``FILE.py:name`` or ``module:name`` stands for. Raises ``LoadError``."""
+    return _named(source, Codec, "a codec is named FILE.py:name or module:name")
+
+
+def _named(source: str, cls: type[T], usage: str) -> T:
     module_name, colon, name = source.rpartition(":")
     if not colon or not module_name or not name:
-        raise LoadError(source, "a spec is named FILE.json, FILE.py:name or module:name")
+        raise LoadError(source, usage)
     module = load_module(module_name)
-    spec = getattr(module, name, None)
-    if not isinstance(spec, DeciderSpec):
-        raise LoadError(source, _no_spec(module, name))
-    return spec
+    found = getattr(module, name, None)
+    if not isinstance(found, cls):
+        raise LoadError(source, _not_there(module, name, cls))
+    return found
 
 
-def _no_spec(module: ModuleType, name: str) -> str:
-    specs = [key for key, value in vars(module).items() if isinstance(value, DeciderSpec)]
+def _not_there(module: ModuleType, name: str, cls: type) -> str:
+    names = [key for key, value in vars(module).items() if isinstance(value, cls)]
     there = (
-        f"the DeciderSpecs there are called {', '.join(specs)}" if specs else "there is no DeciderSpec in it"
+        f"the {cls.__name__}s there are called {', '.join(names)}"
+        if names
+        else f"there is no {cls.__name__} in it"
     )
     what = (
         f"{name!r} is a {type(getattr(module, name)).__name__}" if hasattr(module, name) else f"no {name!r}"

@@ -52,10 +52,8 @@ class Report:
     def __str__(self) -> str:
         """What was done, and a table of what it reached."""
         sound = f"{self.runs:,} runs, {self.moments:,} different decisions: every invariant held"
-        rest = self.runs - self.explored.runs
-        return "\n".join(
-            [sound, f"{self.explored}; {rest:,} more at random", *self.notes, str(self.coverage)]
-        )
+        rest = self.runs - self.explored.whole
+        return "\n".join([sound, f"{self.explored}; {rest:,} others", *self.notes, str(self.coverage)])
 
 
 def check(  # noqa: PLR0913 - all but the spec are optional
@@ -72,17 +70,16 @@ def check(  # noqa: PLR0913 - all but the spec are optional
     save: str | Path | None = None,
     codec: Codec = CODEC,
     shrink_budget: int = SHRINK_BUDGET,
-    on_progress: Callable[[Report, float], None] | None = None,
+    on_progress: Callable[[Report], None] | None = None,
 ) -> Report:
     """Simulate runs of a spec and check what must hold of every decision and of every run.
 
-    First all runs with one choice unlike the usual (a fault, another order), if ``max_examples`` runs are
-    enough for that, then random ones. ``properties`` are checked beside floto's own invariants: functions
-    of spec, history and decisions that assert. ``faults`` are all there are, unless given. ``codec`` knows
-    kinds and strategies of your own. What else is given is as ``simulate`` takes it. The same arguments
-    check the same runs, in any process, unless ``max_seconds`` ends them early.
-
-    ``on_progress`` is told after each run what was done, and in how many seconds.
+    First all runs with one choice unlike the usual (a fault, another order), if ``max_examples`` runs and
+    half of ``max_seconds`` are enough for that, then random ones. ``properties`` are checked beside floto's
+    own invariants: functions of spec, history and decisions that assert. ``faults`` are all there are, unless
+    given. ``codec`` knows kinds and strategies of your own. What else is given is as ``simulate`` takes it.
+    The same arguments check the same runs, in any process, unless ``max_seconds`` ends them early.
+    ``on_progress`` is told after each run what was done so far.
 
     Raises ``Violation`` for the first that is broken, cut down to the smallest spec and history that were
     found in ``shrink_budget`` tries, with a file for pytest, which is written to ``save`` if given.
@@ -104,7 +101,7 @@ def check(  # noqa: PLR0913 - all but the spec are optional
         run_invariants=(*RUN_INVARIANTS, *runs),
         is_over=lambda: watch.is_over,
         shrink_budget=shrink_budget,
-        on_run=None if on_progress is None else lambda: on_progress(_report(checker), watch.seconds),
+        on_run=None if on_progress is None else lambda: on_progress(_report(checker)),
     )
     try:
         checker.explore(min(max_examples, MOST_EXPLORED), lambda: watch.is_half_over)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from floto.core import payload
@@ -28,6 +28,8 @@ from floto.testing.workers import Workers
 
 #: Where runs wait whose spec names no list.
 _USUAL_LIST = "floto"
+#: How long before its time-out an attempt is not kept waiting any more: moves take time, too.
+_LEEWAY = timedelta(seconds=2)
 #: Moves that every simulation may have, and more for each task of its spec.
 _PATIENCE, _PATIENCE_PER_TASK = 5_000, 50
 
@@ -164,8 +166,11 @@ class Simulator:
 
     def _would_spoil(self, moment: datetime) -> bool:
         """Whether an attempt would time out that is to end otherwise: that is for other faults to say."""
-        due = self.world.next_due()
-        return due is not None and due.at <= moment and self._workers.will_answer(due.run_id, due.event_id)
+        awaited = self._workers.to_answer()
+        late = moment + _LEEWAY
+        return bool(awaited) and any(
+            due.at <= late and (due.run_id, due.event_id) in awaited for due in self.world.deadlines()
+        )
 
     def _at_last(self) -> Iterator[Move]:
         """What happens when nothing else does: awaited signals, else the end of a run that is to end soon."""

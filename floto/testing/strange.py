@@ -9,14 +9,19 @@ from typing import Any
 from attrs import evolve
 
 from floto.core import events as e
-from floto.core.decisions import Decision
+from floto.core.decisions import (
+    CLOSE_DECISIONS,
+    Decision,
+    RequestCancelExternalWorkflowExecution,
+    StartTimer,
+)
 from floto.core.events import Event
 from floto.core.history import History
-from floto.testing.oracle import FAILURES, name
+from floto.testing.oracle import FAILURES, RETRY, name
 from floto.testing.variants import appended, left
 
 #: Just before and behind where floto gives up asking again.
-_TIMES = (1, 2, 19, 20, 21, 99, 100, 101)
+_TIMES = (1, 2, 20, 1, 21, 2, 100, 101)
 #: A cause that passes, and one that does not, by the decision that is refused.
 _REFUSED: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "ScheduleActivityTask": (
@@ -57,8 +62,22 @@ def strange(history: History, decisions: Sequence[Decision], number: int) -> His
     """One of the histories in which something rare happened, by a number; None where it has no occasion."""
     if not history.events:
         return None
-    edit = _EDITS[number % len(_EDITS)]
-    return edit(history, decisions, number // len(_EDITS))
+    edits = _that_fit(decisions)
+    return edits[number % len(edits)](history, decisions, number // len(edits))
+
+
+def _that_fit(decisions: Sequence[Decision]) -> tuple[_Edit, ...]:
+    """The edits that have an occasion where these decisions are made; what is rare first of all."""
+    if any(isinstance(each, RequestCancelExternalWorkflowExecution) for each in decisions):
+        return _WHILE_STOPPING
+    if any(map(_waits, decisions)):
+        return _BEFORE_A_RETRY
+    return _AT_THE_END if any(type(each) in CLOSE_DECISIONS for each in decisions) else _EDITS
+
+
+def _waits(decision: Decision) -> bool:
+    """Whether a decision starts the wait for a retry."""
+    return isinstance(decision, StartTimer) and decision.timer_id.startswith(RETRY)
 
 
 def _refused(history: History, decisions: Sequence[Decision], number: int) -> History | None:
@@ -66,7 +85,10 @@ def _refused(history: History, decisions: Sequence[Decision], number: int) -> Hi
     refusable = [each for each in decisions if name(each) in _REFUSED]
     if not refusable:
         return None
-    decision = refusable[number % len(refusable)]
+    waits = list(filter(_waits, refusable))
+    # Only where a retry is due can the wait for it be refused.
+    among = waits or refusable
+    decision = among[number % len(among)]
     cls, causes = _REFUSED[name(decision)]
     times = _TIMES[number // 8 % len(_TIMES)]
     last = causes[number % len(causes)]
@@ -80,7 +102,7 @@ def _stop_refused(history: History, decisions: Sequence[Decision], number: int) 
     if not asked:
         return None
     decision = asked[number % len(asked)]
-    row = [_STOP_REFUSED[0]] * (_TIMES[number % 5] - 1) + [_STOP_REFUSED[number % 2]]
+    row = [_STOP_REFUSED[0]] * (_TIMES[number // 2 % 5] - 1) + [_STOP_REFUSED[number % 2]]
     return appended(history, _refused_stops(decision, row, len(history)))
 
 
@@ -165,3 +187,7 @@ _EDITS: tuple[_Edit, ...] = (
     _input,
     _refused,
 )
+_WHILE_STOPPING: tuple[_Edit, ...] = (_stop_refused, _stop_refused, _failed, _canceled)
+_BEFORE_A_RETRY: tuple[_Edit, ...] = (_refused, _refused, _results, _canceled, _foreign_marker)
+#: Where the run is about to be closed, most of that has no occasion.
+_AT_THE_END: tuple[_Edit, ...] = (_results, _refused, _failed, _results, _canceled, _input)

@@ -12,7 +12,7 @@ from floto.core import events as e
 from floto.core.decisions import Decision
 from floto.core.events import Event
 from floto.core.history import History
-from floto.core.shapes import TaskList
+from floto.core.shapes import TaskList, WorkflowType
 from floto.testing.oracle import name
 from floto.testing.surgery import references
 
@@ -63,13 +63,22 @@ _LEAVES: Mapping[str, type] = {
     "RequestCancelExternalWorkflowExecution": e.RequestCancelExternalWorkflowExecutionInitiated,
     "RequestCancelActivityTask": e.ActivityTaskCancelRequested,
     "RecordMarker": e.MarkerRecorded,
+    "CompleteWorkflowExecution": e.WorkflowExecutionCompleted,
+    "FailWorkflowExecution": e.WorkflowExecutionFailed,
+    "CancelWorkflowExecution": e.WorkflowExecutionCanceled,
+    "ContinueAsNewWorkflowExecution": e.WorkflowExecutionContinuedAsNew,
 }
 #: What SWF fills in where a decision says nothing.
-_FILLED_IN: Mapping[str, Any] = {"task_list": TaskList("default"), "child_policy": "TERMINATE"}
+_FILLED_IN: Mapping[str, Any] = {
+    "task_list": TaskList("default"),
+    "child_policy": "TERMINATE",
+    "workflow_type": WorkflowType("flow", "v1"),
+    "new_execution_run_id": "next",
+}
 
 
 def applied(history: History, decisions: Iterable[Decision]) -> History | None:
-    """The history just after decisions took effect; None where they close the run."""
+    """The history just after decisions took effect; None where there was no question."""
     asked = history.events[-1] if history.events else None
     if asked is None or not isinstance(asked.data, e.DecisionTaskStarted):
         return None

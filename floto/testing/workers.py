@@ -80,10 +80,13 @@ class Workers:
             if attempt.ends_at <= now:
                 yield Move("end", attempt, self._end)
 
-    def will_answer(self, run_id: str, scheduled_id: int) -> bool:
-        """Whether an attempt will be answered, in time if nobody dawdles."""
-        attempts = (each for each in (*self._waiting, *self._held) if each.scheduled_id == scheduled_id)
-        return any(each.execution.run_id == run_id and each.manner is Manner.ANSWER for each in attempts)
+    def to_answer(self) -> set[tuple[str, int]]:
+        """The attempts that will be answered, in time if nobody dawdles: by run and scheduling event."""
+        return {
+            (each.execution.run_id, each.scheduled_id)
+            for each in (*self._waiting, *self._held)
+            if each.manner is Manner.ANSWER
+        }
 
     def next_end(self) -> datetime | None:
         """When the next answer comes that does not come now."""

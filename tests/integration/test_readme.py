@@ -63,7 +63,7 @@ def running(directory: Path, name: str) -> Iterator[None]:
 
 
 def test_every_python_block_is_a_file() -> None:
-    assert len(FILES) == README.count("```python\n") == 10
+    assert len(FILES) == README.count("```python\n") == 11
 
 
 def test_the_tour_runs_on_the_command_line(directory: Path) -> None:
@@ -76,6 +76,10 @@ def test_the_tour_runs_from_python(directory: Path) -> None:
     assert output(directory, "once.py") == f"{RESULT}\n"
     assert f"# {RESULT}\n" in FILES["once.py"]
     output(directory, "mine.py")
+
+
+def test_the_tour_is_tested(directory: Path) -> None:
+    output(directory, "-m", "pytest", "-q", "test_flow.py")
 
 
 def test_the_tour_runs_in_several_processes(directory: Path) -> None:

@@ -65,7 +65,7 @@ def test_17_every_history_is_one_that_swf_writes(spec: DeciderSpec, seed: int, r
     """Invariant 17, of what SWF wrote; what a newer SWF added aside."""
     simulator = Simulator(spec, choices=Choices.seeded(seed), faults=Faults.all(rate))
     for info in simulator.run().infos:
-        check_history(simulator.world.history(info.execution).to_swf())
+        check_history(simulator.world.history(info.execution))
 
 
 @SETTINGS

@@ -177,6 +177,7 @@ def test_without_a_type_the_first_time_out_comes() -> None:
         (None, {}),
         ("HEARTBEAT", {"start_to_close_timeout": 5}),
         ("START_TO_CLOSE", {**ALL_FOUR, "schedule_to_close_timeout": 30}),
+        ("SCHEDULE_TO_START", {**ALL_FOUR, "schedule_to_close_timeout": 5}),
     ],
 )
 def test_a_time_out_that_cannot_come_is_named(timeout_type: str | None, settings: dict[str, Any]) -> None:
@@ -188,6 +189,19 @@ def test_heartbeats_keep_a_long_activity_alive() -> None:
     simulation = simulate(spec(work("a", heartbeat_timeout=30)), {"a": takes(hours=1)})
     assert simulation.status == "COMPLETED"
     assert simulation.duration > timedelta(hours=1)
+
+
+@pytest.mark.parametrize("heartbeat", [None, 30])
+def test_an_activity_that_is_asked_to_stop_does(heartbeat: int | None) -> None:
+    simulator = Simulator(spec(work("a", heartbeat_timeout=heartbeat)), {"a": takes(hours=1)})
+    while not any(move.name == "wait" for move in simulator.moves()):
+        simulator.make(simulator.moves()[0])
+    simulator.cancel()
+    simulation = simulator.run()
+    assert "ActivityTaskCanceled" in types(simulation)
+    assert simulation.status == "CANCELED"
+    # With heartbeats it hears of that at once.
+    assert (simulation.duration < timedelta(minutes=1)) == (heartbeat is not None)
 
 
 def test_an_activity_that_takes_longer_than_it_may_times_out() -> None:

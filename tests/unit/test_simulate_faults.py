@@ -139,6 +139,14 @@ def test_no_more_befalls_than_may() -> None:
     assert sum(simulation.befell.values()) == 3
 
 
+def test_a_run_is_asked_to_stop_once() -> None:
+    simulation = simulate(RICH, SLOW, faults=Faults(cancels=1))
+    asked = [event for event in simulation.main if type(event.data) is e.WorkflowExecutionCancelRequested]
+    assert len(asked) == 1
+    assert simulation.befell == {"cancels": 1}
+    assert len(simulation.steps) > 1
+
+
 def test_a_worker_whose_death_nobody_notices_counts_as_a_failure() -> None:
     spec = DeciderSpec(activity_tasks=[ActivityTask(name="work", version="v1", id_="a")])
     simulation = simulate(spec, faults=Faults(loses_worker=1))

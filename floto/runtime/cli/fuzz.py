@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from floto.core.kinds import ActivityTask
 from floto.core.shapes import ActivityType
-from floto.core.specs import DeciderSpec
+from floto.core.specs import CODEC, DeciderSpec
 from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.cli.options import activities_option
-from floto.runtime.loading import load_json, load_module, load_spec
+from floto.runtime.loading import load_codec, load_json, load_module, load_spec
 from floto.testing import Report, Violation, check
 
 #: More than any machine simulates in the time that is given.
@@ -30,6 +31,7 @@ _NO_END = 1_000_000_000
 )
 @activities_option
 @click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")
+@click.option("--codec", help="The Codec that knows task kinds and strategies of your own: FILE.py:name.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Where chance begins.")
 @click.option(
     "-o",
@@ -44,6 +46,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     seconds: float,
     activities: tuple[str, ...],
     input_text: str | None,
+    codec: str | None,
     seed: int,
     output: Path,
 ) -> int:
@@ -69,6 +72,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
                 max_examples=_NO_END,
                 max_seconds=seconds,
                 seed=seed,
+                codec=CODEC if codec is None else load_codec(codec),
                 save=output,
                 on_progress=_follow(bar, seconds),
             )
@@ -94,13 +98,13 @@ def _bar(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _follow(bar: Progress, seconds: float) -> Callable[[Report, float], None]:
-    task = bar.add_task("runs", total=seconds)
+def _follow(bar: Progress, seconds: float) -> Callable[[Report], None]:
+    task, began = bar.add_task("runs", total=seconds), time.monotonic()
 
-    def follow(report: Report, passed: float) -> None:
+    def follow(report: Report) -> None:
         bar.update(
             task,
-            completed=passed,
+            completed=time.monotonic() - began,
             description=f"{report.runs:,} runs, {report.moments:,} decisions",
         )
 

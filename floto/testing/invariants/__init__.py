@@ -20,6 +20,7 @@ from floto.testing.invariants import (
     cleanup,
     closes,
     cost,
+    crowds,
     data,
     determinism,
     exact,
@@ -70,6 +71,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (13, cleanup.failures_are_those_of_the_beginning),
     (9, closes.one_close_last),
     (9, closes.the_right_close),
+    (9, closes.nothing_is_decided_before_the_start),
     (13, closes.failures_are_not_swallowed),
     (6, closes.no_stuck_run),
     (5, order.promptness),
@@ -85,6 +87,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (11, noise.order_does_not_matter),
     (10, data.results_of_strangers_do_not_matter),
     (13, exact.rare_things_are_followed_by_what_is_called_for),
+    (15, crowds.limits_are_kept_in_a_crowd),
     (16, cost.carried_forward_equals_from_scratch),
 )
 #: What must hold of every decision; the numbers are those of the list in the documentation.

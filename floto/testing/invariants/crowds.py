@@ -1,0 +1,147 @@
+"""What floto does where there is more to start than SWF takes at a time: hardly a random run gets there."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from attrs import evolve, frozen
+
+from floto.core import events as e
+from floto.core.decide import decide
+from floto.core.decisions import Decision, ScheduleActivityTask
+from floto.core.events import DecisionTaskStarted
+from floto.core.history import History
+from floto.core.limits import DATA_LIMIT, OPEN_LIMIT
+from floto.core.shapes import ActivityType, TaskList, WorkflowType
+from floto.core.specs import DeciderSpec, Timer
+from floto.core.state import Item, Key, Kind
+from floto.core.tasks import NO_RESULT, Given, Task
+from floto.core.wire import decision_to_swf
+from floto.testing import variants
+from floto.testing.demanded import RESPONSE
+from floto.testing.invariants.sameness import difference
+from floto.testing.moment import Moment
+from floto.testing.violation import broken
+
+#: One moment in so many is held against a crowd: it takes some milliseconds.
+_SELDOM = 61
+_TYPE, _LIST = ActivityType("work", "v1"), TaskList("work")
+
+
+@frozen(kw_only=True)
+class Padded:
+    """A kind of task as a user may write it, with an input and a control of any length."""
+
+    id_: str
+    input: int = 0
+    control: int = 0
+    requires: tuple[str, ...] = ()
+    retry_strategy: None = None
+
+    @property
+    def key(self) -> Key:
+        """The activity of the same id."""
+        return (Kind.ACTIVITY, self.id_)
+
+    def start(self, given: Given) -> Decision:  # noqa: ARG002 - it is as long as it is
+        """Schedule an activity."""
+        return self.decision
+
+    @property
+    def decision(self) -> Decision:
+        """What starts it."""
+        return ScheduleActivityTask(
+            activity_type=_TYPE,
+            activity_id=self.id_,
+            task_list=_LIST,
+            input="x" * self.input or None,
+            control="x" * self.control or None,
+        )
+
+    def result(self, item: Item) -> Any:  # noqa: ARG002 - it has none
+        """Nothing."""
+        return NO_RESULT
+
+
+def limits_are_kept_in_a_crowd(moment: Moment) -> None:
+    """Where more is ready than SWF takes at a time, floto starts as much as fits, and asks for the rest."""
+    number = zlib.crc32(repr((len(moment.history), len(moment.known), len(moment.decisions))).encode())
+    asked = moment.history.events and isinstance(moment.history.events[-1].data, DecisionTaskStarted)
+    if number % _SELDOM or not asked:
+        return
+    number //= _SELDOM
+    spec, history = _CROWDS[number % len(_CROWDS)](moment, number // len(_CROWDS))
+    found = decide(spec, history, codec=moment.codec)
+    said = difference(Moment(spec, history, found, moment.codec).demand.decisions, found)
+    if said:
+        broken(f"in a crowd, {said}")
+
+
+def _too_long(moment: Moment, number: int) -> tuple[DeciderSpec, History]:
+    """One task whose input or control is just too long, or just not."""
+    size = DATA_LIMIT + number // 2 % 2
+    task = Padded(id_="padded", input=size) if number % 2 else Padded(id_="padded", control=size)
+    return DeciderSpec(activity_tasks=[task]), _beginning(moment)
+
+
+def _too_much(moment: Moment, number: int) -> tuple[DeciderSpec, History]:
+    """Decisions that just fit into one response, or just do not."""
+    tasks = [Padded(id_=f"padded {place}", input=30_000) for place in range(29)]
+    left = RESPONSE - sum(map(_size, tasks)) - _size(Padded(id_="last", input=1)) + 1
+    last = Padded(id_="last", input=left + number % 3 - 1)
+    more = [Padded(id_="more")] if number // 3 % 2 else []
+    return DeciderSpec(activity_tasks=[*tasks, last, *more]), _beginning(moment)
+
+
+def _size(task: Padded) -> int:
+    return len(json.dumps(decision_to_swf(task.decision))) + 2
+
+
+def _too_many(moment: Moment, number: int) -> tuple[DeciderSpec, History]:
+    """A few more tasks than may be open, beside what is open already."""
+    open_ = _OPEN[number % len(_OPEN)]
+    count = OPEN_LIMIT - number // len(_OPEN) % 3
+    history = variants.appended(moment.history, (open_(place) for place in range(count)))
+    own: Iterable[Task] = (*moment.spec.activity_tasks, *map(_extra, range(6)))
+    return evolve(moment.spec, activity_tasks=own), history
+
+
+def _extra(place: int) -> Task:
+    id_ = f"floated {place}"
+    return Timer(id_=id_, delay_in_seconds=place) if place % 2 else Padded(id_=id_)
+
+
+def _beginning(moment: Moment) -> History:
+    """The history up to its first question."""
+    events = moment.history.events
+    first = next(event.id for event in events if isinstance(event.data, DecisionTaskStarted))
+    return evolve(moment.history, events=events[:first])
+
+
+def _activity(place: int) -> Any:
+    return e.ActivityTaskScheduled(
+        activity_type=_TYPE, activity_id=f"open {place}", task_list=_LIST, decision_task_completed_event_id=1
+    )
+
+
+def _timer(place: int) -> Any:
+    return e.TimerStarted(
+        timer_id=f"open {place}", start_to_fire_timeout="60", decision_task_completed_event_id=1
+    )
+
+
+def _child(place: int) -> Any:
+    return e.StartChildWorkflowExecutionInitiated(
+        workflow_id=f"open {place}",
+        workflow_type=WorkflowType("child", "v1"),
+        task_list=_LIST,
+        child_policy="TERMINATE",
+        decision_task_completed_event_id=1,
+    )
+
+
+_OPEN: tuple[Callable[[int], Any], ...] = (_activity, _timer, _child)
+_CROWDS: tuple[Callable[[Moment, int], tuple[DeciderSpec, History]], ...] = (_too_long, _too_much, _too_many)
