@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from floto.testing.coverage import Coverage
     from floto.testing.found import Found
     from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, verify
-    from floto.testing.machine import machine
     from floto.testing.moment import Moment
+    from floto.testing.stateful import machine
     from floto.testing.strategies import histories, json_values, retry_strategies, runs, specs
     from floto.testing.verifying import verify_run
     from floto.testing.violation import Invariant, RunInvariant, Violation, invariant
@@ -48,7 +48,7 @@ _LAZY = {
 _BY_HYPOTHESIS = {
     "histories": "strategies",
     "json_values": "strategies",
-    "machine": "machine",
+    "machine": "stateful",
     "retry_strategies": "strategies",
     "runs": "strategies",
     "specs": "strategies",

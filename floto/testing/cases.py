@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 
 from floto.core.codec import Codec
 from floto.core.specs import CODEC, DeciderSpec
-from floto.testing.choices import Choices
+from floto.testing.choices import Choices, Taken
 from floto.testing.exhaustive import Script
 from floto.testing.faults import FAULT_NAMES, NONE, Faults
 from floto.testing.outcomes import Activity
@@ -73,10 +73,27 @@ def _task_ids(case: Case) -> list[str]:
 
 def _without_tasks(case: Case, ids: Sequence[str]) -> Iterator[Case]:
     for bridged in (True, False):
-        yield from _with_spec(
-            lambda spec: with_graphs(spec, partial(fewer, ids=ids, bridged=bridged)),  # noqa: B023 - used at once
-            case,
-        )
+        spec = with_graphs(case.spec, partial(fewer, ids=ids, bridged=bridged))
+        yield evolve(case, spec=spec)
+        yield from _moved(case, spec)
+
+
+def _moved(case: Case, spec: DeciderSpec) -> Iterator[Case]:
+    """Another spec, where the one thing that goes wrong in a case goes wrong wherever it can."""
+    unusual = _unusual(case)
+    if len(unusual) != 1:
+        return
+    number, wrong = case.script[unusual[0]], _taken(case)[unusual[0]]
+    other = evolve(case, spec=spec, script=())
+    for place, taken in enumerate(_taken(other)):
+        if (taken.of, taken.options) == (wrong.of, wrong.options):
+            yield evolve(other, script=(*(0,) * place, number))
+
+
+def _taken(case: Case) -> Sequence[Taken]:
+    simulator = case.simulator()
+    simulator.run()
+    return simulator.choices.taken
 
 
 def _requirements(case: Case) -> list[tuple[str, str]]:

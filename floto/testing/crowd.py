@@ -15,7 +15,7 @@ from floto.core.fold import fold
 from floto.core.shapes import WorkflowExecution
 from floto.core.state import Kind
 from floto.testing.endings import Endings
-from floto.testing.runs import Specs
+from floto.testing.known_runs import Specs
 from floto.testing.stage import WORKFLOW_ID, Move, Stage
 
 #: A signal that no task waits for.

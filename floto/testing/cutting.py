@@ -18,11 +18,11 @@ from floto.testing.cases import Case
 from floto.testing.found import Found
 from floto.testing.invariants import DECIDES, verify
 from floto.testing.invariants.law import history_law
+from floto.testing.known_runs import task_id_of
 from floto.testing.likeness import agrees
 from floto.testing.moment import Moment
 from floto.testing.reductions import REDUCTIONS, Pair, size
 from floto.testing.reproduction import BrokenMoment, BrokenRun
-from floto.testing.runs import task_id_of
 from floto.testing.search import Search
 from floto.testing.shrinking import mended
 from floto.testing.simulation import Simulation

@@ -18,7 +18,7 @@ from floto.core.events import (
 )
 from floto.core.ports import DecisionTask
 from floto.testing.crowd import Crowd
-from floto.testing.runs import Run, Runs, task_id_of
+from floto.testing.known_runs import Run, Runs, task_id_of
 from floto.testing.simulation import Step
 from floto.testing.stage import Move, Stage
 from floto.testing.workers import Workers

@@ -19,9 +19,9 @@ from floto.testing.crowd import Crowd
 from floto.testing.deciders import Deciders
 from floto.testing.endings import Endings
 from floto.testing.faults import NONE, Faults
+from floto.testing.known_runs import Decider, Runs, Specs
 from floto.testing.luck import Luck
 from floto.testing.outcomes import Activity, Ending
-from floto.testing.runs import Decider, Runs, Specs
 from floto.testing.simulation import AttemptKey, Simulation, Step
 from floto.testing.stage import MOMENT, WORKFLOW, WORKFLOW_ID, Move, Stage
 from floto.testing.workers import Workers

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 
 from floto import DeciderSpec, FixedDelay, InstantRetry, Signal, Task
 from floto.testing import (
@@ -100,7 +100,8 @@ def test_the_files_fail_until_the_defect_is_mended(tmp_path: Path) -> None:
     assert f"{len(DEFECTS)} passed in " in mended.stdout, mended.stdout + mended.stderr
 
 
-@settings(SETTINGS, max_examples=15)
+# What check finds is cut down already.
+@settings(SETTINGS, max_examples=15, phases=(Phase.explicit, Phase.generate))
 @given(specs(most=4, depth=1))
 def test_specs_of_flotos_own_kinds_are_sound(spec: DeciderSpec) -> None:
     report = check(spec, max_examples=10)
@@ -210,9 +211,9 @@ def test_what_the_codec_does_not_know_is_said() -> None:
 
 def test_a_whole_run_is_cut_down_by_simulating_less() -> None:
     def is_quick(simulation: Simulation) -> None:
-        assert simulation.duration.total_seconds() < 60, f"it took {simulation.duration}"
+        assert simulation.duration.total_seconds() < 3_600, f"it took {simulation.duration}"
 
-    rule = RunInvariant(None, "is_quick", "A run takes less than a minute.", is_quick)
+    rule = RunInvariant(None, "is_quick", "A run takes less than an hour.", is_quick)
     slow = spec(
         work("z", retry_strategy=FixedDelay(4_000, 2)), Signal(id_="s", signal_name="go", requires=["e"])
     )
@@ -225,8 +226,7 @@ def test_a_whole_run_is_cut_down_by_simulating_less() -> None:
         verify_run(found.reproduction.simulation, [rule])  # type: ignore[attr-defined]
 
 
-def test_a_run_without_end_is_found_and_cut_down() -> None:
-    """A decider that never tires would start the same again for ever."""
+def test_a_run_without_end_is_a_violation() -> None:
     stuck = spec(work("z", ["d"]))
     simulation = simulate(stuck, patience=10)
     with pytest.raises(Violation, match="goes on and on"):
