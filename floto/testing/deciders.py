@@ -137,7 +137,8 @@ class Deciders:
 
     def _scheduled(self, run: Run, event: Event) -> None:
         task_id = event.data.activity_id
-        self._workers.schedule(run.key(task_id, run.count(task_id)), run.execution, event)
+        key = run.key(task_id, run.count(task_id))
+        self._workers.schedule(key, run.execution, event, grows=run.grows(task_id))
 
     def _asked_to_stop(self, run: Run, event: Event) -> None:
         self._workers.ask_to_stop(run.execution, event.data.activity_id)

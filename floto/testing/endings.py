@@ -71,9 +71,9 @@ class Endings:
         self._note(key, ending)
         return ending
 
-    def text(self, ending: Ending, task_id: str, input: str | None = None) -> str:
+    def text(self, ending: Ending, task_id: str, input: str | None = None, *, grows: bool = False) -> str:
         """The result of an attempt as JSON text; raises ``PayloadError``."""
-        value = _usual(task_id, input) if ending.value is USUAL else self._plain(ending.value)
+        value = _usual(task_id, input, grows=grows) if ending.value is USUAL else self._plain(ending.value)
         return payload.dumps(value, f"the result of task {task_id!r}")
 
     def _note(self, key: AttemptKey, ending: Ending | None) -> Ending | None:
@@ -143,11 +143,13 @@ async def _awaited(value: Any) -> Any:
     return await value
 
 
-def _usual(task_id: str, input: str | None) -> Any:
-    """Something that names the task; of one that was given tasks, as a generator may be, those tasks."""
+def _usual(task_id: str, input: str | None, *, grows: bool) -> Any:
+    """Something that names the task; of a generator the tasks that it was given as its input, or none."""
     context = payload.loads(input)
     given = context.get("activity_task") if isinstance(context, dict) else None
-    return given["tasks"] if isinstance(given, dict) and "tasks" in given else {"by": task_id}
+    if isinstance(given, dict) and "tasks" in given:
+        return given["tasks"]
+    return [] if grows else {"by": task_id}
 
 
 def _message(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, evolve, field, frozen
@@ -27,7 +27,7 @@ from floto.core.progress import Progress, begin, observe
 from floto.core.shapes import WorkflowExecution
 from floto.core.specs import DeciderSpec
 from floto.core.state import EMPTY, TASK_CONTROL, Kind, Status
-from floto.core.tasks import TaskCodec
+from floto.core.tasks import Task, TaskCodec, expands
 from floto.testing.endings import Endings
 from floto.testing.outcomes import Ending, How
 from floto.testing.shown import Shown
@@ -68,6 +68,13 @@ class Run:
     def is_continued(self) -> bool:
         """Whether another run continued as this one."""
         return self.start.continued_execution_run_id is not None
+
+    def grows(self, task_id: str) -> bool:
+        """Whether the result of a task is more tasks."""
+        tasks: Iterable[Task] = () if self.spec is None else self.spec.all_tasks
+        if self.progress is not None:
+            tasks = (*tasks, *self.progress.plan.tasks)
+        return any(task.id_ == task_id and expands(task) for task in tasks)
 
     def count(self, task_id: str) -> int:
         """Note one more attempt at a task; which one it is."""

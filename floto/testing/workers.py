@@ -35,6 +35,8 @@ class Attempt:
     #: How it ends; None where a function that is still to be called decides that.
     ending: Ending | None
     manner: Manner
+    #: Whether its result is more tasks.
+    grows: bool
     token: str = ""
     #: When its worker answers.
     ends_at: datetime = _NEVER
@@ -53,12 +55,12 @@ class Workers:
         self._waiting: list[Attempt] = []
         self._held: list[Attempt] = []
 
-    def schedule(self, key: AttemptKey, execution: WorkflowExecution, event: Event) -> None:
+    def schedule(self, key: AttemptKey, execution: WorkflowExecution, event: Event, *, grows: bool) -> None:
         """Note that an activity was scheduled; how this attempt ends is settled here."""
         data: ActivityTaskScheduled = event.data
         ending = self._endings.of_activity(key, data)
         manner = Manner.ANSWER if ending is None else manner_of(ending, data)
-        attempt = Attempt(key, execution, event.id, data, ending, manner)
+        attempt = Attempt(key, execution, event.id, data, ending, manner, grows)
         if manner is not Manner.STAY_AWAY:
             insort(self._waiting, attempt, key=_urgency)
 
@@ -128,7 +130,9 @@ class Workers:
             reason, details = ending.reason[:_REASON_LIMIT], ending.details[: payload.LIMIT]
             world.fail_activity(token, reason, details, now)
         else:
-            text = self._endings.text(ending, attempt.key.task_id, attempt.scheduled.input)
+            text = self._endings.text(
+                ending, attempt.key.task_id, attempt.scheduled.input, grows=attempt.grows
+            )
             world.complete_activity(token, text, now)
 
     def beat_until(self, until: datetime) -> None:

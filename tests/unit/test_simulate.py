@@ -232,6 +232,11 @@ def test_a_result_that_cannot_be_sent_is_a_failure() -> None:
     assert simulation.failure.details["a"].startswith("PayloadError")
 
 
+def test_a_generator_of_which_nothing_is_said_returns_no_tasks() -> None:
+    simulation = simulate(spec(Generator(name="gen", version="v1", id_="g"), work("last", "g")))
+    assert (simulation.status, simulation.result) == ("COMPLETED", {"last": {"by": "last"}})
+
+
 def test_generators_return_tasks() -> None:
     def tasks() -> Iterator[ActivityTask]:
         yield work("x")
