@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from floto.testing import check
-from floto.testing.found import Found
+from floto.testing import Found, check
 
 _MODULES = Path(__file__).parent / "defects"
 #: A counterexample is to be read: it holds no more than this.

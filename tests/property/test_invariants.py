@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 
 from floto.testing import Faults, Simulation
+from floto.testing.checking.verifying import verify_run
 from floto.testing.strategies import runs, specs
-from floto.testing.verifying import verify_run
 from tests.property.setup import SETTINGS, TROUBLE
 
 

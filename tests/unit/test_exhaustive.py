@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from floto.testing import Choices, Taken
-from floto.testing.exhaustive import Explored, explore
+from floto.testing.checking.exhaustive import Explored, explore
 
 
 class Tree:
@@ -27,7 +27,7 @@ class Tree:
 
 def test_every_run_is_made_once() -> None:
     tree = Tree()
-    assert explore(tree.run, 1_000) == Explored(30, 4, is_complete=True)
+    assert explore(tree.run, 1_000) == Explored(30, 30, 4, is_complete=True)
     assert len(set(tree.runs)) == len(tree.runs) == 3 * 2 + 3 * 2 * 4
     departures = [sum(map(bool, run)) for run in tree.runs]
     assert departures == sorted(departures)
@@ -45,5 +45,5 @@ def test_a_round_is_begun_where_it_can_be_finished(most: int, runs: int, departu
 def test_time_may_end_it() -> None:
     tree = Tree()
     explored = explore(tree.run, 1_000, lambda: len(tree.runs) >= 3)
-    assert explored == Explored(3, 0, is_complete=False)
+    assert explored == Explored(3, 1, 0, is_complete=False)
     assert str(explored).startswith("not explored exhaustively")

@@ -24,9 +24,9 @@ from floto.core.errors import UnknownResource
 from floto.core.failures import PASSING
 from floto.core.service.world import World
 from floto.testing import NONE, Choices, Faults, Simulation, Simulator, simulate, takes
-from floto.testing.faults import FAULT_NAMES
-from floto.testing.luck import Luck
-from floto.testing.refusals import CAUSES
+from floto.testing.simulation.faults import FAULT_NAMES
+from floto.testing.simulation.luck import Luck
+from floto.testing.simulation.refusals import CAUSES
 
 SEEDS = range(30)
 PLAIN = DeciderSpec(
@@ -337,7 +337,7 @@ def test_every_kind_of_decision_is_refused_in_runs() -> None:
         ),
         (
             "RequestCancelExternalWorkflowExecutionFailed: UNKNOWN_EXTERNAL_WORKFLOW_EXECUTION",
-            Faults(delays_answer=0.5, reorders=0.5, cancels=0.1, most=60),
+            Faults(delays_answer=0.8, reorders=0.5, cancels=0.03, most=60),
         ),
     ],
 )

@@ -33,8 +33,8 @@ from floto.testing.invariants import (
     retries,
     runs,
 )
-from floto.testing.moment import Moment
-from floto.testing.violation import Invariant, RunInvariant, Violation, first_line, invariant
+from floto.testing.invariants.violation import Invariant, RunInvariant, Violation, first_line, invariant
+from floto.testing.reading.moment import Moment
 
 __all__ = ["DECIDES", "INVARIANTS", "RUN_INVARIANTS", "check_moment", "invariant", "verify"]
 

@@ -14,9 +14,9 @@ from floto.core.decisions import (
 from floto.core.history import History
 from floto.core.state import Kind
 from floto.core.tasks import NO_RESULT
-from floto.testing import oracle
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading import oracle
+from floto.testing.reading.moment import Moment
 
 
 def one_close_last(moment: Moment) -> None:

@@ -20,11 +20,11 @@ from floto.core.specs import DeciderSpec, Timer
 from floto.core.state import Item, Key, Kind
 from floto.core.tasks import NO_RESULT, Given, Task
 from floto.core.wire import decision_to_swf
-from floto.testing import variants
-from floto.testing.demanded import RESPONSE
+from floto.testing.invariants import variants
 from floto.testing.invariants.sameness import difference
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading.demanded import RESPONSE
+from floto.testing.reading.moment import Moment
 
 #: One moment in so many is held against a crowd: it takes some milliseconds.
 _SELDOM = 61

@@ -22,10 +22,11 @@ from floto.core.identifiers import shown
 from floto.core.shapes import ActivityType, TaskList, WorkflowType
 from floto.core.specs import SPEC_KEY, ActivityTask, ChildWorkflow, Generator, Timer
 from floto.core.tasks import Given, Task, expands
-from floto.testing import oracle, variants
+from floto.testing.invariants import variants
 from floto.testing.invariants.own_code import is_own
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading import oracle
+from floto.testing.reading.moment import Moment
 
 _Row = Callable[[Any, Given, dict[str, Any]], Decision]
 

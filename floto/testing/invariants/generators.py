@@ -10,9 +10,9 @@ from floto.core.expand import expand
 from floto.core.fold import fold
 from floto.core.state import Kind
 from floto.core.tasks import Task
-from floto.testing.growth import descendants
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading.growth import descendants
+from floto.testing.reading.moment import Moment
 
 
 def generators_fit(moment: Moment) -> None:

@@ -16,12 +16,12 @@ from floto.core.identifiers import shown
 from floto.core.retry import Retry, RetryStrategy
 from floto.core.state import Kind, Status
 from floto.core.tasks import Expands, Task, expands
-from floto.testing import oracle
-from floto.testing.identity import once
 from floto.testing.invariants.sameness import apart
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
-from floto.testing.watch import impure
+from floto.testing.invariants.violation import broken
+from floto.testing.invariants.watch import impure
+from floto.testing.reading import oracle
+from floto.testing.reading.identity import once
+from floto.testing.reading.moment import Moment
 
 #: Attempts that fit into the 25,000 events of a history, at six events each.
 ATTEMPTS = 4_200

@@ -18,12 +18,12 @@ from floto.core.retry import (
     Retry,
     RetryStrategy,
 )
-from floto.testing import waits
-from floto.testing.identity import once
+from floto.testing.invariants import waits
 from floto.testing.invariants.own_code import retry
-from floto.testing.moment import Moment
-from floto.testing.standing import Due, after, wish_of
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading.identity import once
+from floto.testing.reading.moment import Moment
+from floto.testing.reading.standing import Due, after, wish_of
 
 #: More than enough to see where each of floto's own strategies gives up.
 _MOST = 12

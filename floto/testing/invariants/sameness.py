@@ -10,7 +10,7 @@ from attrs import fields
 
 from floto.core.decisions import Decision
 from floto.core.identifiers import shown
-from floto.testing.oracle import name, opens
+from floto.testing.reading.oracle import name, opens
 
 
 def difference(expected: Sequence[Decision], found: Sequence[Decision]) -> str | None:
