@@ -18,7 +18,7 @@ from floto.testing.reading.moment import Moment
 from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.faults import Faults
 from floto.testing.simulation.outcomes import Activity
-from floto.testing.simulation.simulation import Simulation
+from floto.testing.simulation.result import Simulation
 from floto.testing.simulation.simulator import Simulator
 from floto.testing.strategies import scripts
 

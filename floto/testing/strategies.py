@@ -21,7 +21,7 @@ from floto.core.specs import CODEC, ChildWorkflow, DeciderSpec
 from floto.core.tasks import Task
 from floto.testing.simulation.faults import Faults
 from floto.testing.simulation.outcomes import Activity
-from floto.testing.simulation.simulation import Simulation
+from floto.testing.simulation.result import Simulation
 from floto.testing.simulation.simulator import simulate
 
 #: Gives tasks of one kind, by their id and the ids of what they require.

@@ -18,7 +18,7 @@ from floto.core.state import Kind, Status
 from floto.core.tasks import Task
 from floto.core.wire import type_name
 from floto.testing.simulation.refusals import CAUSES
-from floto.testing.simulation.simulation import Simulation
+from floto.testing.simulation.result import Simulation
 from floto.testing.simulation.timeouts import ways
 
 #: What may be decided about the items of a kind.

@@ -17,7 +17,7 @@ from floto.testing.invariants.violation import Invariant, Property, RunInvariant
 from floto.testing.reading.moment import Moment
 from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.endings import ActivitiesError
-from floto.testing.simulation.simulation import Simulation, Step
+from floto.testing.simulation.result import Simulation, Step
 from floto.testing.simulation.simulator import Simulator
 from floto.testing.simulation.stage import WORKFLOW_ID
 from floto.testing.simulation.timeouts import NoSuchTimeout

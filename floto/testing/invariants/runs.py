@@ -15,7 +15,7 @@ from floto.testing.invariants.violation import broken
 from floto.testing.reading.moment import Moment
 from floto.testing.reading.oracle import account
 from floto.testing.simulation.faults import Faults
-from floto.testing.simulation.simulation import Simulation
+from floto.testing.simulation.result import Simulation
 from floto.testing.simulation.simulator import simulate
 
 _ANY_ORDER = Faults(reorders=0.5, most=100)

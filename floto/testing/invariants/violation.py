@@ -13,7 +13,7 @@ from floto.core.decisions import Decision
 from floto.core.history import History
 from floto.core.specs import CODEC, DeciderSpec
 from floto.testing.reading.moment import Moment, as_decisions
-from floto.testing.simulation.simulation import Simulation
+from floto.testing.simulation.result import Simulation
 
 #: A property of a user's own: it asserts, or answers False where it does not hold.
 Property = Callable[[DeciderSpec, History, Sequence[Decision]], Any]

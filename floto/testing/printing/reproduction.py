@@ -20,7 +20,7 @@ from floto.testing.invariants.violation import Invariant, RunInvariant
 from floto.testing.printing.printed import comment, events_given, history_made, parsed, printed
 from floto.testing.printing.source import OWN_CODEC, Name, Source
 from floto.testing.simulation.faults import NONE
-from floto.testing.simulation.simulation import Simulation
+from floto.testing.simulation.result import Simulation
 
 _TITLE = "A spec that breaks an invariant, cut down by floto.testing.check."
 

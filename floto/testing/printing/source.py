@@ -150,6 +150,8 @@ class Source:
 
     def _made(self, value: Any) -> str:
         """What its class makes of nothing; an object that holds anything says nowhere how it was made."""
+        if type(value).__module__ == "builtins":
+            raise SpecError((f"{shown(value)} cannot be written as source",))
         name = self.declared(type(value))
         if getattr(value, "__dict__", None) or getattr(type(value), "__slots__", None):
             raise SpecError(

@@ -25,9 +25,9 @@ from floto.testing.reading.moment import Moment
 from floto.testing.shrinking.likeness import agrees
 from floto.testing.shrinking.reductions import REDUCTIONS, Pair, size
 from floto.testing.shrinking.search import Search
-from floto.testing.shrinking.shrinking import mended
+from floto.testing.shrinking.shrink import mended
 from floto.testing.simulation.known_runs import task_id_of
-from floto.testing.simulation.simulation import Simulation
+from floto.testing.simulation.result import Simulation
 
 #: Moves after which a run of a few tasks is seen to go on for ever.
 _FEW_MOVES = 500

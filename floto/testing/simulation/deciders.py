@@ -19,7 +19,7 @@ from floto.core.events import (
 from floto.core.ports import DecisionTask
 from floto.testing.simulation.crowd import Crowd
 from floto.testing.simulation.known_runs import Run, Runs, task_id_of
-from floto.testing.simulation.simulation import Step
+from floto.testing.simulation.result import Step
 from floto.testing.simulation.stage import Move, Stage
 from floto.testing.simulation.workers import Workers
 

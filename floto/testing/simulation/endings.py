@@ -15,7 +15,7 @@ from floto.core.service.deadlines import LONGEST_RUN
 from floto.core.tasks import TaskCodec, is_task
 from floto.testing.simulation.luck import Luck
 from floto.testing.simulation.outcomes import SUCCESS, USUAL, Activity, Ending, How, Outcome
-from floto.testing.simulation.simulation import AttemptKey
+from floto.testing.simulation.result import AttemptKey
 from floto.testing.simulation.timeouts import NoSuchTimeout, noticed_by, seconds, ways
 
 

@@ -30,8 +30,8 @@ from floto.core.state import EMPTY, TASK_CONTROL, Kind, Status
 from floto.core.tasks import Task, TaskCodec, expands
 from floto.testing.simulation.endings import Endings
 from floto.testing.simulation.outcomes import Ending, How
+from floto.testing.simulation.result import AttemptKey
 from floto.testing.simulation.shown import Shown
-from floto.testing.simulation.simulation import AttemptKey
 from floto.testing.simulation.stage import WORKFLOW_ID, Stage
 
 #: Decides in place of floto.

@@ -22,7 +22,7 @@ from floto.testing.simulation.faults import NONE, Faults
 from floto.testing.simulation.known_runs import Decider, Runs, Specs
 from floto.testing.simulation.luck import Luck
 from floto.testing.simulation.outcomes import Activity, Ending
-from floto.testing.simulation.simulation import AttemptKey, Simulation, Step
+from floto.testing.simulation.result import AttemptKey, Simulation, Step
 from floto.testing.simulation.stage import MOMENT, WORKFLOW, WORKFLOW_ID, Move, Stage
 from floto.testing.simulation.workers import Workers
 

@@ -15,7 +15,7 @@ from floto.core.events import ActivityTaskScheduled, Event
 from floto.core.shapes import WorkflowExecution
 from floto.testing.simulation.endings import Endings
 from floto.testing.simulation.outcomes import SUCCESS, Ending, How
-from floto.testing.simulation.simulation import AttemptKey
+from floto.testing.simulation.result import AttemptKey
 from floto.testing.simulation.stage import MOMENT, Move, Stage
 from floto.testing.simulation.timeouts import Manner, manner_of, seconds
 
