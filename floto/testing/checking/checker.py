@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 from floto.testing.checking.cases import Case
 from floto.testing.checking.coverage import Coverage
 from floto.testing.checking.exhaustive import Explored, explore
-from floto.testing.checking.verifying import Unseen, check_whole, played
+from floto.testing.checking.verifying import Unseen, answered, check_whole
 from floto.testing.invariants import check_moment
 from floto.testing.invariants.violation import Invariant, RunInvariant, Violation
 from floto.testing.reading.moment import Moment
@@ -63,11 +63,13 @@ class Checker:
     def look(self, choices: Choices, case: Case) -> Sequence[Taken]:
         """Look at one run; which choices were made there."""
         try:
-            simulation = played(case, choices)
+            simulator = case.simulator(choices)
+            # At once: what starts something again and again would do so for long.
+            for step in self._unseen.of(answered(simulator, case)):
+                check_moment(Moment(step.spec, step.history, step.decisions, case.codec), self.invariants)
+            simulation = simulator.simulation()
             self.runs += 1
             self.coverage.add(simulation)
-            for step in self._unseen.of(simulation):
-                check_moment(Moment(step.spec, step.history, step.decisions, case.codec), self.invariants)
             check_whole(simulation, self.run_invariants)
         except Violation as violation:
             found = evolve(case, script=choices.script)

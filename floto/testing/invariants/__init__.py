@@ -7,6 +7,8 @@ single decision shows, then what other histories show that must be decided alike
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import PurePath
+from traceback import extract_tb
 
 from floto.core.codec import Codec
 from floto.core.decide import decide
@@ -53,6 +55,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (8, retries.retries_were_due),
     (14, generators.expansion_is_what_was_recorded),
     (14, generators.dependants_of_a_generator_are_held_back),
+    (14, generators.children_have_ids_of_their_own),
     (14, generators.child_ids_are_reproducible),
     (3, order.dependency_order),
     (3, order.recorded_dependency_order),
@@ -124,9 +127,15 @@ def verify(
     except HistoryError:
         raise
     except Exception as error:
-        sentence = f"deciding raised {type(error).__name__}: {error}"
+        sentence = f"deciding raised {type(error).__name__}: {error}{_where(error)}"
         raise Violation(DECIDES, sentence, spec, history, codec=codec) from error
     check_moment(Moment(spec, history, decisions, codec), properties)
+
+
+def _where(error: Exception) -> str:
+    """Where an error was raised, in words."""
+    last = extract_tb(error.__traceback__)[-1]
+    return f" (in {last.name}, line {last.lineno} of {PurePath(last.filename).name})"
 
 
 def check_moment(moment: Moment, properties: Iterable[Invariant] = INVARIANTS) -> None:

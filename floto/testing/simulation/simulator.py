@@ -103,9 +103,17 @@ class Simulator:
 
     def run(self) -> Simulation:
         """Move until nothing moves any more, or for longer than any run would."""
+        for _ in self.play():
+            pass
+        return self.simulation()
+
+    def play(self) -> Iterator[Step]:
+        """The same; each question with its answer, as soon as there is one."""
+        given = 0
         while self._moved < self._patience and (move := self._next()) is not None:
             self.make(move)
-        return self.simulation()
+            yield from self._deciders.steps[given:]
+            given = len(self._deciders.steps)
 
     def _next(self) -> Move | None:
         if not self._luck.may_reorder:
