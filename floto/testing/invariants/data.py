@@ -121,7 +121,8 @@ def vars_of(decision: Decision) -> tuple[str, ...]:
 def results_of_strangers_do_not_matter(moment: Moment) -> None:
     """Another result of a task that a task does not depend on changes nothing for it."""
     changed = _to_change(moment)
-    if changed is None:
+    # How long a result is shows in the failure of what it is too long for.
+    if changed is None or moment.demand.faults:
         return
     id_, event = changed
     other = variants.with_result(moment.history, event, json.dumps({"another": "result"}))

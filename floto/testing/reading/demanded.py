@@ -264,8 +264,11 @@ def _fail(
         if all(child.started is not None for child in children):
             found.append(_failed(reason or _reason(failures), failures))
         return Demand(tuple(found), faults)
-    noted = RecordMarker(marker_name=FAILURES, details=written(failures))
-    first = () if reading.noted is not None else (noted,)
+    first: tuple[Decision, ...] = ()
+    if reading.noted is None:
+        # What a marker cannot hold is left out at once, and not only by those who read the marker.
+        text = written(failures)
+        first, failures = (RecordMarker(marker_name=FAILURES, details=text),), payload.loads(text)
     found, own, more = _clean_up(reading, reading.on_failure, given_failures(failures))
     faults |= more
     if own is None:
@@ -337,7 +340,8 @@ def written(failures: Mapping[str, str], limit: int = DATA_LIMIT) -> str:
     rows = [(id_, _cut(failures[id_], _MESSAGE)) for id_ in sorted(failures)]
     while len(text := payload.encode(dict(rows), "the failures")) > limit:
         rows = rows[: max(1, len(rows) // 2 - 1)]
-        rows.append(("...", f"and {len(failures) - len(rows)} more"))
+        # There may be such a row already, of failures that were cut before.
+        rows = list({**dict(rows), "...": f"and {len(failures) - len(rows)} more"}.items())
     return text
 
 
