@@ -105,7 +105,10 @@ def fail(progress: Progress, failures: Mapping[str, str], reason: str | None = N
         return _fail(progress.state, failures, reason or _reason(failures))
     noted: list[Decision] = []
     if noted_failures(progress.state) is None:
-        noted.append(RecordMarker(marker_name=FAILURES_MARKER, details=_written(failures)))
+        text = _written(failures)
+        noted.append(RecordMarker(marker_name=FAILURES_MARKER, details=text))
+        # As later decisions will read them: what is too much for a marker is left out from the beginning.
+        failures = payload.loads(text)
     given = {FAILURES_KEY: payload.loads(_written(failures, _GIVEN_LIMIT))}
     found, own = _clean_up(progress, progress.spec.after_failure, given)
     if own is None:

@@ -5,44 +5,44 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from floto.testing.choices import Choices, Taken
-from floto.testing.counterexample import Counterexample
-from floto.testing.endings import ActivitiesError
-from floto.testing.faults import NONE, Faults
-from floto.testing.likeness import diverges
-from floto.testing.outcomes import USUAL, Ending, How, Outcome, fails, returns, takes, times_out
-from floto.testing.shrinking import NothingToShrink, shrink
-from floto.testing.simulation import AttemptKey, Failure, Simulation, Step
-from floto.testing.simulator import Simulator, simulate
-from floto.testing.stage import Move
-from floto.testing.timeouts import NoSuchTimeout
+from floto.testing.printing.counterexample import Counterexample
+from floto.testing.shrinking.likeness import diverges
+from floto.testing.shrinking.shrink import NothingToShrink, shrink
+from floto.testing.simulation.choices import Choices, Taken
+from floto.testing.simulation.endings import ActivitiesError
+from floto.testing.simulation.faults import NONE, Faults
+from floto.testing.simulation.outcomes import USUAL, Ending, How, Outcome, fails, returns, takes, times_out
+from floto.testing.simulation.result import AttemptKey, Failure, Simulation, Step
+from floto.testing.simulation.simulator import Simulator, simulate
+from floto.testing.simulation.stage import Move
+from floto.testing.simulation.timeouts import NoSuchTimeout
 
 if TYPE_CHECKING:
-    from floto.testing.checking import Report, check
-    from floto.testing.coverage import Coverage
-    from floto.testing.found import Found
+    from floto.testing.checking.check import Report, check
+    from floto.testing.checking.coverage import Coverage
+    from floto.testing.checking.found import Found
+    from floto.testing.checking.verifying import verify_run
     from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, verify
-    from floto.testing.moment import Moment
+    from floto.testing.invariants.violation import Invariant, RunInvariant, Violation, invariant
+    from floto.testing.reading.moment import Moment
     from floto.testing.stateful import machine
     from floto.testing.strategies import histories, json_values, retry_strategies, runs, specs
-    from floto.testing.verifying import verify_run
-    from floto.testing.violation import Invariant, RunInvariant, Violation, invariant
 
 #: Names that bring all invariants with them: loaded when they are first used.
 _LAZY = {
-    "Coverage": "coverage",
-    "Found": "found",
+    "Coverage": "checking.coverage",
+    "Found": "checking.found",
     "INVARIANTS": "invariants",
-    "Invariant": "violation",
-    "Moment": "moment",
+    "Invariant": "invariants.violation",
+    "Moment": "reading.moment",
     "RUN_INVARIANTS": "invariants",
-    "Report": "checking",
-    "RunInvariant": "violation",
-    "Violation": "violation",
-    "check": "checking",
-    "invariant": "violation",
+    "Report": "checking.check",
+    "RunInvariant": "invariants.violation",
+    "Violation": "invariants.violation",
+    "check": "checking.check",
+    "invariant": "invariants.violation",
     "verify": "invariants",
-    "verify_run": "verifying",
+    "verify_run": "checking.verifying",
 }
 #: Names that need hypothesis, which the extra ``testing`` installs.
 _BY_HYPOTHESIS = {

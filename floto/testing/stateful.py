@@ -10,17 +10,17 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from floto.core.codec import Codec
 from floto.core.specs import CODEC, DeciderSpec
-from floto.testing.choices import Choices
-from floto.testing.faults import Faults
+from floto.testing.checking.verifying import Rule, check_whole, sorted_rules
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, check_moment
 from floto.testing.invariants import runs as whole
-from floto.testing.moment import Moment
-from floto.testing.outcomes import Activity
-from floto.testing.simulation import Simulation
-from floto.testing.simulator import Simulator
+from floto.testing.invariants.violation import Invariant, RunInvariant
+from floto.testing.reading.moment import Moment
+from floto.testing.simulation.choices import Choices
+from floto.testing.simulation.faults import Faults
+from floto.testing.simulation.outcomes import Activity
+from floto.testing.simulation.result import Simulation
+from floto.testing.simulation.simulator import Simulator
 from floto.testing.strategies import scripts
-from floto.testing.verifying import Rule, check_whole, sorted_rules
-from floto.testing.violation import Invariant, RunInvariant
 
 #: What a simulation shows by itself. Others simulate it again, which nobody can who made each move by hand.
 _OF_ITSELF = (whole.every_run_ends, whole.no_run_goes_on_for_ever, whole.histories_obey_the_law)

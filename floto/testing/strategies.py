@@ -19,10 +19,10 @@ from floto.core.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
 from floto.core.specs import CODEC, ChildWorkflow, DeciderSpec
 from floto.core.tasks import Task
-from floto.testing.faults import Faults
-from floto.testing.outcomes import Activity
-from floto.testing.simulation import Simulation
-from floto.testing.simulator import simulate
+from floto.testing.simulation.faults import Faults
+from floto.testing.simulation.outcomes import Activity
+from floto.testing.simulation.result import Simulation
+from floto.testing.simulation.simulator import simulate
 
 #: Gives tasks of one kind, by their id and the ids of what they require.
 Maker = Callable[[str, tuple[str, ...]], st.SearchStrategy[Task]]

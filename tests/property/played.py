@@ -21,7 +21,7 @@ from floto.core.service.store import Ready
 from floto.core.service.world import World
 from floto.core.shapes import WorkflowExecution
 from floto.testing import Simulator
-from floto.testing.luck import Luck
+from floto.testing.simulation.luck import Luck
 from tests.integration.contract.clock import Clock
 
 #: What a simulation asks of its world that changes something there.

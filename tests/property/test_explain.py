@@ -16,7 +16,7 @@ from floto.core.explain import Cause, Condition, Explanation, Standing
 from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from floto.core.state import Kind, Status
 from floto.testing import Faults, Simulation
-from floto.testing.moment import Moment
+from floto.testing.reading.moment import Moment
 from floto.testing.strategies import runs, specs
 from tests.property.setup import SETTINGS
 from tests.replay_many import spec_for

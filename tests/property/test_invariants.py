@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 
 from floto.testing import INVARIANTS, RUN_INVARIANTS, Faults, Simulation
+from floto.testing.checking.verifying import verify_run
 from floto.testing.strategies import runs, small_values, specs
-from floto.testing.verifying import verify_run
 from tests.property.setup import SETTINGS, TROUBLE
 
 #: What befalls the runs. Many faults of one sort lead further than a few of each.

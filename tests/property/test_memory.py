@@ -19,7 +19,7 @@ from floto.core.shapes import WorkflowExecution
 from floto.core.state import EMPTY, State
 from floto.runtime.memory import Memory
 from floto.testing import Faults, Simulation, Step, simulate
-from floto.testing.stage import WORKFLOW
+from floto.testing.simulation.stage import WORKFLOW
 from floto.testing.strategies import runs, specs
 from tests.property.setup import SETTINGS
 

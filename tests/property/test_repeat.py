@@ -11,8 +11,8 @@ from hypothesis import given
 from floto.core import payload
 from floto.core.closing import RESULT_MARKER
 from floto.testing import Faults, Simulation
-from floto.testing.oracle import name
-from floto.testing.stage import WORKFLOW_ID
+from floto.testing.reading.oracle import name
+from floto.testing.simulation.stage import WORKFLOW_ID
 from floto.testing.strategies import runs, specs
 from tests.property.setup import SETTINGS
 

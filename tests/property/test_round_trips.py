@@ -16,7 +16,7 @@ from floto.core import payload, wire
 from floto.core.decisions import DECISION_TYPES
 from floto.core.events import EVENT_TYPES, Event
 from floto.testing import Simulation
-from floto.testing.stage import BEGINNING
+from floto.testing.simulation.stage import BEGINNING
 from floto.testing.strategies import json_values, runs, specs
 from tests.property.setup import SETTINGS
 

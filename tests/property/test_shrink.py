@@ -30,9 +30,9 @@ from floto import (
 from floto.core.events import ActivityTaskScheduled, TimerFired
 from floto.testing import Counterexample, NothingToShrink, Simulation, diverges, shrink, simulate, takes
 from floto.testing.invariants.law import check_history
-from floto.testing.likeness import diverges_like
+from floto.testing.shrinking.likeness import diverges_like
+from floto.testing.shrinking.surgery import Gone, about, without
 from floto.testing.strategies import runs, specs
-from floto.testing.surgery import Gone, about, without
 from tests.property.edits import EDITS
 from tests.property.setup import SETTINGS, TROUBLE
 from tests.property.test_compare import eventful

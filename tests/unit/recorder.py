@@ -19,8 +19,8 @@ from floto.core.events import Event
 from floto.core.graph import RESERVED_PREFIX
 from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from floto.core.state import Kind
-from floto.testing.oracle import opens
-from floto.testing.stage import BEGINNING
+from floto.testing.reading.oracle import opens
+from floto.testing.simulation.stage import BEGINNING
 
 RUN = WorkflowExecution("w", "r")
 CHILD = WorkflowExecution("w:c", "rc")

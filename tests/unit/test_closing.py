@@ -23,6 +23,7 @@ from floto.core.decisions import (
 )
 from floto.core.estimate import expected_events
 from floto.runtime.crew import needs
+from floto.testing import fails, simulate, times_out
 from tests.unit.recorder import Recorder, generator, spec, starts, task
 
 CLEANING = spec(
@@ -281,3 +282,13 @@ def test_clean_up_is_counted_and_prepared_for() -> None:
     assert expected_events(cleaned) == (11, 11 + 1 + 2 * 6)
     assert expected_events(spec(task("a"), on_cancel=[task("tidy")])) == (11, 11 + 4 + 6)
     assert needs(cleaned).activity_lists == ("undoing", "work")
+
+
+def test_a_retry_of_clean_up_is_given_the_failures_that_the_first_attempt_was_given() -> None:
+    late = [task(f"{'t' * 150}{number}", schedule_to_start_timeout=5) for number in range(250)]
+    cleaned = spec(*late, on_failure=[task("undo", retry_strategy=InstantRetry(1))])
+    outcomes = {"undo": fails(1), "a": times_out(None)}
+    decided = simulate(cleaned, outcomes).decisions
+    first, second = (given(each) for each in decided if getattr(each, "activity_id", "") == "undo")
+    assert first == second
+    assert first["failures"]["..."].startswith("and ")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from floto.testing import Choices, Taken
-from floto.testing.exhaustive import Explored, explore
+from floto.testing.checking.exhaustive import Explored, explore
 
 
 class Tree:

@@ -10,7 +10,7 @@ from floto.core.events import Event
 from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from floto.core.specs import DeciderSpec
 from floto.core.state import Kind, Override, Status
-from floto.testing.stage import BEGINNING
+from floto.testing.simulation.stage import BEGINNING
 
 START = e.WorkflowExecutionStarted(
     child_policy="TERMINATE", task_list=TaskList("decide"), workflow_type=WorkflowType("w", "v")

@@ -43,8 +43,8 @@ from floto.core.shapes import ActivityType, TaskList
 from floto.core.state import Item, Key, Kind
 from floto.testing import Faults, Simulation, fails, returns, simulate
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, check_moment, verify
-from floto.testing.moment import Moment
-from floto.testing.violation import Invariant, RunInvariant, Violation, invariant
+from floto.testing.invariants.violation import Invariant, RunInvariant, Violation, invariant
+from floto.testing.reading.moment import Moment
 
 
 def work(id_: str, requires: Sequence[str] = (), **given: Any) -> ActivityTask:

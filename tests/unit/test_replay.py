@@ -18,7 +18,7 @@ from floto.core.recorded import LEFT_BY
 from floto.core.retry import Retry
 from floto.core.shapes import TaskList
 from floto.testing import fails, simulate
-from floto.testing.stage import BEGINNING
+from floto.testing.simulation.stage import BEGINNING
 
 LIST = TaskList("decide")
 TASK = ActivityTask(name="work", version="v1", id_="a")

@@ -6,7 +6,7 @@ import pytest
 
 from floto import ExponentialBackoff, Failure, FixedDelay, InstantRetry, Retry, RetryStrategy
 from floto.core.state import Status
-from floto.testing.stage import BEGINNING
+from floto.testing.simulation.stage import BEGINNING
 
 
 def retry(number: int, reason: str = "", task_id: str = "t", seed: str = "s") -> Retry:

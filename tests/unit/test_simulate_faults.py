@@ -24,9 +24,9 @@ from floto.core.errors import UnknownResource
 from floto.core.failures import PASSING
 from floto.core.service.world import World
 from floto.testing import NONE, Choices, Faults, Simulation, Simulator, simulate, takes
-from floto.testing.faults import FAULT_NAMES
-from floto.testing.luck import Luck
-from floto.testing.refusals import CAUSES
+from floto.testing.simulation.faults import FAULT_NAMES
+from floto.testing.simulation.luck import Luck
+from floto.testing.simulation.refusals import CAUSES
 
 SEEDS = range(30)
 PLAIN = DeciderSpec(

@@ -7,6 +7,8 @@ single decision shows, then what other histories show that must be decided alike
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import PurePath
+from traceback import extract_tb
 
 from floto.core.codec import Codec
 from floto.core.decide import decide
@@ -23,6 +25,7 @@ from floto.testing.invariants import (
     determinism,
     exact,
     generators,
+    inputs,
     law,
     limits,
     noise,
@@ -30,9 +33,10 @@ from floto.testing.invariants import (
     own_code,
     retries,
     runs,
+    states,
 )
-from floto.testing.moment import Moment
-from floto.testing.violation import Invariant, RunInvariant, Violation, first_line, invariant
+from floto.testing.invariants.violation import Invariant, RunInvariant, Violation, first_line, invariant
+from floto.testing.reading.moment import Moment
 
 __all__ = ["DECIDES", "INVARIANTS", "RUN_INVARIANTS", "check_moment", "invariant", "verify"]
 
@@ -51,9 +55,12 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (8, retries.waits_are_as_promised),
     (8, retries.refusals_are_asked_again_as_promised),
     (8, retries.retries_were_due),
+    (8, retries.nonsense_is_no_wait),
     (14, generators.expansion_is_what_was_recorded),
     (14, generators.dependants_of_a_generator_are_held_back),
+    (14, generators.children_have_ids_of_their_own),
     (14, generators.child_ids_are_reproducible),
+    (14, inputs.specs_of_children_are_read_back),
     (3, order.dependency_order),
     (3, order.recorded_dependency_order),
     (4, attempts.exactly_once),
@@ -68,11 +75,13 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (13, cleanup.failures_are_those_of_the_beginning),
     (9, closes.one_close_last),
     (9, closes.the_right_close),
-    (9, closes.nothing_is_decided_before_the_start),
+    (9, states.nothing_is_decided_outside_a_run),
     (13, closes.failures_are_not_swallowed),
     (6, closes.no_stuck_run),
     (5, order.promptness),
     (10, data.data_flow),
+    (10, inputs.all_is_passed_on),
+    (15, inputs.unreadable_input_ends_the_run),
     (2, determinism.recorded_decisions_are_made_again),
     (1, determinism.nothing_outside_is_looked_at),
     (1, determinism.the_history_is_left_as_it_was),
@@ -85,6 +94,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (11, noise.order_does_not_matter),
     (10, data.results_of_strangers_do_not_matter),
     (13, exact.rare_things_are_followed_by_what_is_called_for),
+    (16, states.state_is_what_the_history_says),
     (15, crowds.limits_are_kept_in_a_crowd),
     (16, cost.carried_forward_equals_from_scratch),
 )
@@ -124,9 +134,15 @@ def verify(
     except HistoryError:
         raise
     except Exception as error:
-        sentence = f"deciding raised {type(error).__name__}: {error}"
+        sentence = f"deciding raised {type(error).__name__}: {error}{_where(error)}"
         raise Violation(DECIDES, sentence, spec, history, codec=codec) from error
     check_moment(Moment(spec, history, decisions, codec), properties)
+
+
+def _where(error: Exception) -> str:
+    """Where an error was raised, in words."""
+    last = extract_tb(error.__traceback__)[-1]
+    return f" (in {last.name}, line {last.lineno} of {PurePath(last.filename).name})"
 
 
 def check_moment(moment: Moment, properties: Iterable[Invariant] = INVARIANTS) -> None:

@@ -6,10 +6,11 @@ from collections import Counter
 from itertools import pairwise
 
 from floto.core.decide import decide
-from floto.testing import oracle, variants
+from floto.testing.invariants import variants
 from floto.testing.invariants.sameness import difference
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading import oracle
+from floto.testing.reading.moment import Moment
 
 
 def exactly_once(moment: Moment) -> None:

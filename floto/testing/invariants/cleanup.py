@@ -10,9 +10,9 @@ from floto.core.decisions import (
     StartTimer,
 )
 from floto.core.state import Kind
-from floto.testing import oracle
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading import oracle
+from floto.testing.reading.moment import Moment
 
 _AWAITED = (Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA)
 

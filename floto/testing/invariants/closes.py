@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from floto.core import payload
-from floto.core.decide import decide
 from floto.core.decisions import (
     CancelWorkflowExecution,
     CompleteWorkflowExecution,
@@ -11,12 +10,11 @@ from floto.core.decisions import (
     Decision,
     FailWorkflowExecution,
 )
-from floto.core.history import History
 from floto.core.state import Kind
 from floto.core.tasks import NO_RESULT
-from floto.testing import oracle
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading import oracle
+from floto.testing.reading.moment import Moment
 
 
 def one_close_last(moment: Moment) -> None:
@@ -69,13 +67,6 @@ def _check_failed(moment: Moment, close: FailWorkflowExecution) -> None:
             continue
         if moment.account.completed(task.key) or moment.account.in_flight(task.key):
             broken(f"the run fails because of task {id_!r}, which has not failed")
-
-
-def nothing_is_decided_before_the_start(moment: Moment) -> None:
-    """Of a run that has not begun, there is nothing to decide."""
-    found = decide(moment.spec, History([], moment.history.execution), codec=moment.codec)
-    if found:
-        broken(f"{oracle.name(found[0])} is decided before the run has begun")
 
 
 def failures_are_not_swallowed(moment: Moment) -> None:

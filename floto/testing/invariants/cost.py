@@ -11,8 +11,8 @@ from floto.core.history import History
 from floto.core.progress import begin, observe
 from floto.core.state import EMPTY
 from floto.testing.invariants.sameness import difference
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading.moment import Moment
 
 
 def carried_forward_equals_from_scratch(moment: Moment) -> None:

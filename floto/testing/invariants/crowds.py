@@ -20,14 +20,17 @@ from floto.core.specs import DeciderSpec, Timer
 from floto.core.state import Item, Key, Kind
 from floto.core.tasks import NO_RESULT, Given, Task
 from floto.core.wire import decision_to_swf
-from floto.testing import variants
-from floto.testing.demanded import RESPONSE
+from floto.testing.invariants import variants
 from floto.testing.invariants.sameness import difference
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading.demanded import RESPONSE
+from floto.testing.reading.moment import Moment
+from floto.testing.reading.oracle import RETRY
 
 #: One moment in so many is held against a crowd: it takes some milliseconds.
 _SELDOM = 61
+#: Where a retry waits, one in so many.
+_SELDOM_WAITING = 11
 _TYPE, _LIST = ActivityType("work", "v1"), TaskList("work")
 
 
@@ -69,22 +72,29 @@ class Padded:
 def limits_are_kept_in_a_crowd(moment: Moment) -> None:
     """Where more is ready than SWF takes at a time, floto starts as much as fits, and asks for the rest."""
     number = zlib.crc32(repr((len(moment.history), len(moment.known), len(moment.decisions))).encode())
+    crowds, seldom = (_CROWDS, _SELDOM) if not _waits(moment) else ((_too_many,), _SELDOM_WAITING)
     asked = moment.history.events and isinstance(moment.history.events[-1].data, DecisionTaskStarted)
-    if number % _SELDOM or not asked:
+    if number % seldom or not asked:
         return
-    number //= _SELDOM
-    spec, history = _CROWDS[number % len(_CROWDS)](moment, number // len(_CROWDS))
+    number //= seldom
+    spec, history = crowds[number % len(crowds)](moment, number // len(crowds))
     found = decide(spec, history, codec=moment.codec)
     said = difference(Moment(spec, history, found, moment.codec).demand.decisions, found)
     if said:
         broken(f"in a crowd, {said}")
 
 
-def _too_long(moment: Moment, number: int) -> tuple[DeciderSpec, History]:
-    """One task whose input or control is just too long, or just not."""
-    size = DATA_LIMIT + number // 2 % 2
-    task = Padded(id_="padded", input=size) if number % 2 else Padded(id_="padded", control=size)
-    return DeciderSpec(activity_tasks=[task]), _beginning(moment)
+def _waits(moment: Moment) -> bool:
+    """Whether a wait for a retry begins here: it takes up the room of timers."""
+    return any(getattr(each, "timer_id", "").startswith(RETRY) for each in moment.decisions)
+
+
+def _too_long(moment: Moment, _number: int) -> tuple[DeciderSpec, History]:
+    """Tasks whose input or control is just too long, or just not."""
+    sizes = (DATA_LIMIT, DATA_LIMIT + 1)
+    inputs = [Padded(id_=f"input of {size}", input=size) for size in sizes]
+    controls = [Padded(id_=f"control of {size}", control=size) for size in sizes]
+    return DeciderSpec(activity_tasks=[*inputs, *controls]), _beginning(moment)
 
 
 def _too_much(moment: Moment, number: int) -> tuple[DeciderSpec, History]:

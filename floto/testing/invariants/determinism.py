@@ -10,12 +10,12 @@ from floto.core.decide import decide
 from floto.core.errors import SpecError
 from floto.core.history import History
 from floto.core.specs import DeciderSpec
-from floto.testing.identity import once
 from floto.testing.invariants.own_code import is_own
 from floto.testing.invariants.sameness import difference
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
-from floto.testing.watch import impure
+from floto.testing.invariants.violation import broken
+from floto.testing.invariants.watch import impure
+from floto.testing.reading.identity import once
+from floto.testing.reading.moment import Moment
 
 #: Writing and reading costs more than deciding; one moment in so many tells enough.
 _SELDOM = 4

@@ -5,11 +5,11 @@ from __future__ import annotations
 import zlib
 
 from floto.core.decide import decide
-from floto.testing import strange
+from floto.testing.invariants import strange
 from floto.testing.invariants.own_code import is_own
 from floto.testing.invariants.sameness import difference
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading.moment import Moment
 
 
 def exactly_what_is_called_for(moment: Moment) -> None:

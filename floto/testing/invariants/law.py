@@ -7,9 +7,9 @@ from itertools import pairwise
 
 from floto.core.events import Event
 from floto.core.history import History
-from floto.testing.moment import Moment
-from floto.testing.oracle import ENDS, name
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading.moment import Moment
+from floto.testing.reading.oracle import ENDS, name
 
 #: What each reference of an event must point at; a 0 points at nothing.
 _REFERENCES: Mapping[str, tuple[str, ...]] = {

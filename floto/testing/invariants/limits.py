@@ -10,9 +10,9 @@ from floto.core import wire
 from floto.core.decisions import Decision, StartTimer
 from floto.core.limits import DATA_LIMIT, OPEN_LIMIT
 from floto.core.state import Kind
-from floto.testing import oracle
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading import oracle
+from floto.testing.reading.moment import Moment
 
 #: Bytes of one request to SWF.
 _REQUEST = 1_000_000

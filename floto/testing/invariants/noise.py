@@ -8,10 +8,10 @@ from floto.core import events as e
 from floto.core.decide import decide
 from floto.core.history import History
 from floto.core.state import Kind
-from floto.testing import variants
+from floto.testing.invariants import variants
 from floto.testing.invariants.sameness import difference
-from floto.testing.moment import Moment
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading.moment import Moment
 
 _MARKER = e.MarkerRecorded(marker_name="noise", decision_task_completed_event_id=1)
 _NEWER = e.OtherEvent(type="WorkflowExecutionAdmired", attributes={"by": "everybody"})
@@ -27,7 +27,8 @@ def noise_does_not_matter(moment: Moment) -> None:
         name += "!"
     noise = (_MARKER, _NEWER, e.WorkflowExecutionSignaled(signal_name=name))
     before = 2 + zlib.crc32(str(length).encode()) % (length - 1)
-    _check(moment, variants.with_noise(moment.history, before, noise), f"with noise before event {before}")
+    when = f"with events before event {before} that mean nothing, so that the ids of later ones are others"
+    _check(moment, variants.with_noise(moment.history, before, noise), when)
 
 
 def lost_decision_tasks_do_not_matter(moment: Moment) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from floto.core.state import Kind
-from floto.testing import oracle
-from floto.testing.moment import Moment
-from floto.testing.standing import Due
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading import oracle
+from floto.testing.reading.moment import Moment
+from floto.testing.reading.standing import Due
 
 
 def dependency_order(moment: Moment) -> None:

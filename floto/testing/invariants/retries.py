@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
-from attrs import evolve
+from attrs import evolve, frozen
 
+from floto.core.decide import decide
+from floto.core.errors import SpecError
 from floto.core.events import Event
 from floto.core.failures import failure_of
 from floto.core.identifiers import shown
@@ -22,13 +24,15 @@ from floto.core.retry import (
     Retry,
     RetryStrategy,
 )
+from floto.core.specs import DeciderSpec
+from floto.core.state import Status
 from floto.core.tasks import Task
-from floto.testing import waits
-from floto.testing.identity import once
-from floto.testing.invariants.own_code import retry
-from floto.testing.moment import Moment
-from floto.testing.standing import Due, after, delay_after, wish_of
-from floto.testing.violation import broken
+from floto.testing.invariants import waits
+from floto.testing.invariants.own_code import is_own, retry
+from floto.testing.invariants.violation import broken
+from floto.testing.reading.identity import once
+from floto.testing.reading.moment import Moment
+from floto.testing.reading.standing import Due, after, delay_after, wish_of
 
 #: More than enough to see where each of floto's own strategies gives up.
 _MOST = 12
@@ -53,10 +57,21 @@ _SENSE: dict[str, tuple[Any, ...]] = {
     "non_retryable": ((), ("Final",)),
 }
 _SHIPPED = (InstantRetry, FixedDelay, ExponentialBackoff)
+#: What is not said of a strategy is so; one reason may stand by itself.
+_DEFAULT = (
+    (
+        ExponentialBackoff(retries=1),
+        {"initial": 1, "factor": 2, "cap": 300, "jitter": 0, "non_retryable": ()},
+    ),
+    (ExponentialBackoff(retries=1, non_retryable="Final"), {"non_retryable": ("Final",)}),
+)
 
 
 def waits_are_as_promised(moment: Moment) -> None:
     """Floto's own strategies wait as long as they say, and give up when they say."""
+    odd = _default_problem()
+    if odd:
+        broken(odd)
     for id_, task in moment.known.items():
         strategy: Any = task.retry_strategy
         problem = _problem(strategy) if type(strategy) in _SHIPPED else None
@@ -75,6 +90,14 @@ def _problem(strategy: Any) -> str | None:
             if said != expected:
                 return f"answers {said} to failure {asked.number}, and should answer {expected}"
     return _nonsense(strategy)
+
+
+def _default_problem() -> str | None:
+    for strategy, fields in _DEFAULT:
+        for name, expected in fields.items():
+            if getattr(strategy, name) != expected:
+                return f"{shown(strategy)} has {name}={getattr(strategy, name)!r}, not {expected!r}"
+    return None
 
 
 def _nonsense(strategy: Any) -> str | None:
@@ -129,3 +152,46 @@ def _check_due(moment: Moment, task: Task, failures: Sequence[Event], opened: Ev
     delay, waited = delay_after(failures, wish_of(task), seed) or 0, opened.at - last.at
     if waited < timedelta(seconds=delay):
         broken(f"task {task.id_!r} was tried again {waited} after event {last.id}, and should wait {delay} s")
+
+
+_NO_WAITS = (-0.5, -1, float("nan"), float("inf"), True, "1")
+#: A copy of a spec with many tasks costs more than it tells.
+_FEW = 30
+
+
+@frozen
+class _Odd(RetryStrategy):
+    """Answers what is no wait."""
+
+    answer: Any
+
+    def delay(self, retry: Retry) -> Any:  # noqa: ARG002 - it is always the same
+        return self.answer
+
+
+def nonsense_is_no_wait(moment: Moment) -> None:
+    """What a strategy may not answer is refused with an error that names the task."""
+    if moment.cleaning is not None or len(moment.spec.activity_tasks) > _FEW:
+        return
+    answer = _NO_WAITS[len(moment.history) % len(_NO_WAITS)]
+    for number, task in enumerate(moment.spec.activity_tasks):
+        failures = moment.account.failures.get(task.key, [])
+        is_over = moment.account.completed(task.key) or moment.account.in_flight(task.key)
+        if is_over or not failures or failure_of(failures[-1]).status is Status.REFUSED or is_own(task):
+            continue
+        other: Any = evolve(cast("Any", task), retry_strategy=_Odd(answer))
+        tasks = (*moment.spec.activity_tasks[:number], other, *moment.spec.activity_tasks[number + 1 :])
+        _check_refused(moment, evolve(moment.spec, activity_tasks=tasks), task.id_, answer)
+        return
+
+
+def _check_refused(moment: Moment, spec: DeciderSpec, id_: str, answer: Any) -> None:
+    try:
+        decisions = decide(spec, moment.history, codec=moment.codec)
+    except SpecError as error:
+        if id_ not in str(error):
+            broken(
+                f"the strategy of task {id_!r} answers {answer!r}, and the error does not say whose: {error}"
+            )
+        return
+    broken(f"the strategy of task {id_!r} answers {answer!r}, and {decisions!r:.200} is decided")

@@ -10,13 +10,13 @@ from floto.core.events import ActivityTaskTimedOut
 from floto.core.history import History
 from floto.core.specs import DeciderSpec
 from floto.core.state import Key, Kind
-from floto.testing.faults import Faults
 from floto.testing.invariants.law import check_history
-from floto.testing.moment import Moment
-from floto.testing.oracle import account
-from floto.testing.simulation import Simulation
-from floto.testing.simulator import simulate
-from floto.testing.violation import broken
+from floto.testing.invariants.violation import broken
+from floto.testing.reading.moment import Moment
+from floto.testing.reading.oracle import account
+from floto.testing.simulation.faults import Faults
+from floto.testing.simulation.result import Simulation
+from floto.testing.simulation.simulator import simulate
 
 _ANY_ORDER = Faults(reorders=0.5, most=100)
 

@@ -10,7 +10,7 @@ from attrs import fields
 
 from floto.core.decisions import Decision
 from floto.core.identifiers import shown
-from floto.testing.oracle import name, opens
+from floto.testing.reading.oracle import name, opens
 
 
 def difference(expected: Sequence[Decision], found: Sequence[Decision]) -> str | None:
@@ -19,6 +19,13 @@ def difference(expected: Sequence[Decision], found: Sequence[Decision]) -> str |
         if one != other or type(one) is not type(other):
             return f"decision {place} is {_told(other, one)}, and should be {_told(one, other)}"
     return None
+
+
+def apart(one: Any, other: Any) -> tuple[str, str]:
+    """Two answers that are not the same, so that a person sees where."""
+    if isinstance(one, Decision) and isinstance(other, Decision):
+        return _told(one, other), _told(other, one)
+    return shown(one), shown(other)
 
 
 def _told(decision: Decision | None, beside: Decision | None) -> str:

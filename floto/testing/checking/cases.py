@@ -1,0 +1,189 @@
+"""What a simulation is made from, and ways to make that smaller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from attrs import evolve, field, frozen
+
+from floto.core.codec import Codec
+from floto.core.specs import CODEC, DeciderSpec
+from floto.testing.checking.exhaustive import Script
+from floto.testing.shrinking.reductions import (
+    by_default,
+    fewer,
+    settings_of_spec,
+    with_graphs,
+    without_requirements,
+)
+from floto.testing.shrinking.search import Reduction
+from floto.testing.simulation.choices import Choices, Taken
+from floto.testing.simulation.faults import FAULT_NAMES, NONE, Faults
+from floto.testing.simulation.outcomes import Activity
+from floto.testing.simulation.simulator import Simulator
+
+_Key = TypeVar("_Key")
+
+
+@frozen(kw_only=True)
+class Case:
+    """The arguments of ``simulate``: with a script, they say all that happens."""
+
+    spec: DeciderSpec
+    script: Script = ()
+    activities: Mapping[str, Activity] = field(factory=dict)
+    input: Any = None
+    faults: Faults = NONE
+    children: Mapping[str, DeciderSpec] = field(factory=dict)
+    codec: Codec = CODEC
+    patience: int | None = None
+
+    def simulator(self, choices: Choices | None = None) -> Simulator:
+        """A simulator of the case, or of the same with other choices."""
+        return Simulator(
+            self.spec,
+            self.activities or None,
+            self.input,
+            choices=choices or Choices(self.script),
+            faults=self.faults,
+            children=self.children or None,
+            codec=self.codec,
+            patience=self.patience,
+        )
+
+
+def size(case: Case) -> tuple[int, ...]:
+    """What makes one case smaller than another: tasks, what goes wrong, and what is said."""
+    tasks = len(case.spec.all_tasks) + sum(len(spec.all_tasks) for spec in case.children.values())
+    unusual = [number for number in case.script if number]
+    return (
+        tasks,
+        len(unusual),
+        len(_faults(case)),
+        len(case.script),
+        sum(len(ways.parts(case)) for ways in (_BY_REQUIREMENTS, _BY_SETTINGS)),
+        len(case.activities) + len(case.children) + (case.input is not None),
+        sum(unusual),
+    )
+
+
+def _with_spec(change: Callable[[DeciderSpec], DeciderSpec], case: Case) -> Iterator[Case]:
+    yield evolve(case, spec=change(case.spec))
+
+
+def _task_ids(case: Case) -> list[str]:
+    return [task.id_ for task in case.spec.all_tasks]
+
+
+def _without_tasks(case: Case, ids: Sequence[str]) -> Iterator[Case]:
+    for bridged in (True, False):
+        spec = with_graphs(case.spec, partial(fewer, ids=ids, bridged=bridged))
+        yield evolve(case, spec=spec)
+        yield from _moved(case, spec)
+
+
+def _moved(case: Case, spec: DeciderSpec) -> Iterator[Case]:
+    """Another spec, where the one thing that goes wrong in a case goes wrong wherever it can."""
+    unusual = _unusual(case)
+    if len(unusual) != 1:
+        return
+    number, wrong = case.script[unusual[0]], _taken(case)[unusual[0]]
+    other = evolve(case, spec=spec, script=())
+    for place, taken in enumerate(_taken(other)):
+        if (taken.of, taken.options) == (wrong.of, wrong.options):
+            yield evolve(other, script=(*(0,) * place, number))
+
+
+def _taken(case: Case) -> Sequence[Taken]:
+    simulator = case.simulator()
+    simulator.run()
+    return simulator.choices.taken
+
+
+def _requirements(case: Case) -> list[tuple[str, str]]:
+    return [(task.id_, id_) for task in case.spec.all_tasks for id_ in task.requires]
+
+
+def _without_requirements(case: Case, gone: Sequence[tuple[str, str]]) -> Iterator[Case]:
+    yield from _with_spec(lambda spec: without_requirements(spec, gone), case)
+
+
+def _by_default(case: Case, settings: Sequence[tuple[str | None, str]]) -> Iterator[Case]:
+    yield from _with_spec(lambda spec: by_default(spec, settings), case)
+
+
+def _places(case: Case) -> list[int]:
+    return list(range(len(case.script)))
+
+
+def _unusual(case: Case) -> list[int]:
+    return [place for place, number in enumerate(case.script) if number]
+
+
+def _without_places(case: Case, places: Sequence[int]) -> Iterator[Case]:
+    gone = set(places)
+    yield _scripted(case, [number for place, number in enumerate(case.script) if place not in gone])
+
+
+def _usual(case: Case, places: Sequence[int]) -> Iterator[Case]:
+    gone = set(places)
+    yield _scripted(case, [0 if place in gone else number for place, number in enumerate(case.script)])
+
+
+def _scripted(case: Case, numbers: Sequence[int]) -> Case:
+    last = max((place for place, number in enumerate(numbers) if number), default=-1)
+    return evolve(case, script=tuple(numbers[: last + 1]))
+
+
+def _faults(case: Case) -> list[str]:
+    return [name for name in FAULT_NAMES if getattr(case.faults, name)]
+
+
+def _as_usual(case: Case, _: Sequence[str]) -> Iterator[Case]:
+    """The case in which all goes well, and in turn."""
+    yield evolve(case, faults=NONE, script=())
+
+
+def _without_faults(case: Case, names: Sequence[str]) -> Iterator[Case]:
+    """The case without faults that never befell it, and without the numbers that said so."""
+    simulator = case.simulator()
+    befell = simulator.run().befell
+    gone = [name for name in names if not befell.get(name)]
+    numbers = [taken.number for taken in simulator.choices.taken if taken.of not in gone]
+    rest = evolve(case.faults, **dict.fromkeys(gone, 0))
+    yield _scripted(evolve(case, faults=rest if len(gone) < len(_faults(case)) else NONE), numbers)
+
+
+def _without(mapping: Mapping[_Key, Any], keys: Sequence[_Key]) -> dict[_Key, Any]:
+    return {key: value for key, value in mapping.items() if key not in keys}
+
+
+def _without_activities(case: Case, names: Sequence[str]) -> Iterator[Case]:
+    yield evolve(case, activities=_without(case.activities, names))
+
+
+def _without_children(case: Case, names: Sequence[str]) -> Iterator[Case]:
+    yield evolve(case, children=_without(case.children, names))
+
+
+def _without_input(case: Case, _: Sequence[str]) -> Iterator[Case]:
+    yield evolve(case, input=None)
+
+
+_BY_REQUIREMENTS = Reduction(_requirements, _without_requirements)
+_BY_SETTINGS: Reduction[Case] = Reduction(lambda case: settings_of_spec(case.spec), _by_default)
+#: What takes most away comes first.
+REDUCTIONS: tuple[Reduction[Case], ...] = (
+    Reduction(lambda case: ["all"] if _faults(case) else [], _as_usual),
+    Reduction(_task_ids, _without_tasks),
+    Reduction(_places, _without_places),
+    Reduction(_unusual, _usual),
+    Reduction(_faults, _without_faults),
+    _BY_REQUIREMENTS,
+    _BY_SETTINGS,
+    Reduction(lambda case: sorted(case.activities), _without_activities),
+    Reduction(lambda case: sorted(case.children), _without_children),
+    Reduction(lambda case: [] if case.input is None else ["input"], _without_input),
+)

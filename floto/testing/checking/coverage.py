@@ -1,0 +1,256 @@
+"""What the runs of a spec have reached, and what they could have reached and never did."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from attrs import define, field
+
+from floto.core import decisions as d
+from floto.core import events as e
+from floto.core.fold import RULES
+from floto.core.history import History
+from floto.core.rules import Moves, MovesChild, Opens, Refuses, Rule
+from floto.core.specs import ChildWorkflow, DeciderSpec
+from floto.core.state import Kind, Status
+from floto.core.tasks import Task
+from floto.core.wire import type_name
+from floto.testing.simulation.refusals import CAUSES
+from floto.testing.simulation.result import Simulation
+from floto.testing.simulation.timeouts import ways
+
+#: What may be decided about the items of a kind.
+_DECIDED: Mapping[Kind, tuple[type, ...]] = {
+    Kind.ACTIVITY: (d.ScheduleActivityTask, d.RequestCancelActivityTask),
+    Kind.TIMER: (d.StartTimer,),
+    Kind.CHILD: (d.StartChildWorkflowExecution, d.RequestCancelExternalWorkflowExecution),
+    Kind.LAMBDA: (d.ScheduleLambdaFunction,),
+    Kind.EXTERNAL_SIGNAL: (d.SignalExternalWorkflowExecution,),
+}
+#: What SWF may write about the items of a kind, where nobody uses force.
+_WRITTEN: Mapping[Kind, tuple[type, ...]] = {
+    Kind.ACTIVITY: (
+        e.ActivityTaskScheduled,
+        e.ActivityTaskStarted,
+        e.ActivityTaskCompleted,
+        e.ActivityTaskFailed,
+        e.ActivityTaskCancelRequested,
+        e.ActivityTaskCanceled,
+    ),
+    Kind.TIMER: (e.TimerStarted, e.TimerFired),
+    Kind.CHILD: (
+        e.StartChildWorkflowExecutionInitiated,
+        e.ChildWorkflowExecutionStarted,
+        e.ChildWorkflowExecutionCompleted,
+        e.ChildWorkflowExecutionFailed,
+        e.ChildWorkflowExecutionCanceled,
+        e.RequestCancelExternalWorkflowExecutionInitiated,
+        e.ExternalWorkflowExecutionCancelRequested,
+    ),
+    Kind.LAMBDA: (e.LambdaFunctionScheduled, e.LambdaFunctionStarted, e.LambdaFunctionCompleted),
+    Kind.EXTERNAL_SIGNAL: (e.SignalExternalWorkflowExecutionInitiated, e.ExternalWorkflowExecutionSignaled),
+}
+_EVERY_RUN: tuple[type, ...] = (
+    e.WorkflowExecutionStarted,
+    e.DecisionTaskScheduled,
+    e.DecisionTaskStarted,
+    e.DecisionTaskCompleted,
+    e.DecisionTaskTimedOut,
+    e.WorkflowExecutionSignaled,
+    e.WorkflowExecutionCancelRequested,
+    e.WorkflowExecutionCompleted,
+    e.WorkflowExecutionCanceled,
+)
+_CLOSES: tuple[type, ...] = (d.CompleteWorkflowExecution, d.CancelWorkflowExecution)
+#: Kinds of which an item can fail, and be tried again after a timer.
+_CAN_FAIL = frozenset({Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA, Kind.EXTERNAL_SIGNAL})
+#: Why a close is refused when something has happened meanwhile.
+_UNHANDLED = "UNHANDLED_DECISION"
+_WIDTH = 100
+
+
+def _kind_of(rule: Rule) -> tuple[Kind, Status] | None:
+    """Of which kind an item is that a rule moves, and what becomes of it."""
+    if isinstance(rule, MovesChild):
+        rule = rule.moves
+    if isinstance(rule, Moves):
+        return rule.kind, rule.to
+    if isinstance(rule, Opens | Refuses):
+        return rule.kind, Status.SCHEDULED if isinstance(rule, Opens) else Status.REFUSED
+    return None
+
+
+_MOVED = {cls.__name__: found for cls, rule in RULES.items() if (found := _kind_of(rule)) is not None} | {
+    "WorkflowExecutionSignaled": (Kind.SIGNAL, Status.COMPLETED),
+    "StartChildWorkflowExecutionFailed": (Kind.CHILD, Status.REFUSED),
+}
+
+
+@define
+class Coverage:
+    """How often simulations reached what; ``str`` is a table of it."""
+
+    #: Events by their types.
+    events: Counter[str] = field(factory=Counter)
+    #: Refusals by the decision's name and SWF's cause.
+    refusals: Counter[tuple[str, str]] = field(factory=Counter)
+    #: Activities that timed out, by the type of time-out.
+    timeouts: Counter[str] = field(factory=Counter)
+    #: The types of time-out that the activities had.
+    ways: set[str] = field(factory=set)
+    #: Tasks of main runs by how often they were attempted.
+    attempts: Counter[int] = field(factory=Counter)
+    #: Runs by how they were closed; None for those that were not.
+    closed: Counter[str | None] = field(factory=Counter)
+    _kinds: set[Kind] = field(factory=set)
+    _specs: dict[int, DeciderSpec] = field(factory=dict)
+
+    def add(self, simulation: Simulation) -> None:
+        """Count what a simulation has reached."""
+        for history in simulation.histories:
+            self._read(history)
+        self.attempts.update(simulation.attempts.values())
+        self.closed.update(info.close_status for info in simulation.infos)
+        self._know(simulation.spec)
+        for step in simulation.steps:
+            self._know(step.spec)
+
+    def _know(self, spec: DeciderSpec) -> None:
+        if id(spec) not in self._specs:
+            # Kept, so that no other spec gets its id.
+            self._specs[id(spec)] = spec
+            self._kinds |= {task.key[0] for task in _all_tasks(spec)}
+
+    def _read(self, history: History) -> None:
+        for event in history:
+            name = type_name(event.data)
+            self.events[name] += 1
+            cause = getattr(event.data, "cause", None)
+            if name.endswith("Failed") and cause:
+                self.refusals[name.removesuffix("Failed"), cause] += 1
+            if isinstance(event.data, e.ActivityTaskTimedOut):
+                self.timeouts[event.data.timeout_type] += 1
+            elif isinstance(event.data, e.ActivityTaskScheduled):
+                self.ways |= ways(event.data).keys()
+
+    @property
+    def statuses(self) -> Mapping[Kind, Counter[Status]]:
+        """How often items of each kind came to each status."""
+        found: dict[Kind, Counter[Status]] = {}
+        for name, count in self.events.items():
+            if name in _MOVED:
+                kind, status = _MOVED[name]
+                found.setdefault(kind, Counter())[status] += count
+        return found
+
+    @property
+    def never(self) -> Mapping[str, tuple[str, ...]]:
+        """What the specs could have reached and never did: events, refusals, timeouts and attempts."""
+        refusals = [each for each in self._possible_refusals() if not self.refusals[each]]
+        can_retry = bool(self._all_kinds() & _CAN_FAIL)
+        found = {
+            "events": tuple(name for name in self._possible_events() if not self.events[name]),
+            "refusals": tuple(f"{name}: {cause}" for name, cause in refusals),
+            "timeouts": tuple(name for name in sorted(self.ways) if not self.timeouts[name]),
+            "attempts": ("a second attempt",) if can_retry and max(self.attempts, default=0) < 2 else (),  # noqa: PLR2004
+        }
+        return {what: names for what, names in found.items() if names}
+
+    def _all_kinds(self) -> set[Kind]:
+        """The kinds of the specs, of what came of them, and timers where something may be tried again."""
+        kinds = self._kinds | {kind for kind, _ in (_MOVED[name] for name in self.events if name in _MOVED)}
+        return kinds | {Kind.TIMER} if kinds & _CAN_FAIL else kinds
+
+    def _decided(self) -> Iterator[type]:
+        for kind in Kind:
+            if kind in self._all_kinds():
+                yield from _DECIDED.get(kind, ())
+        yield from _CLOSES
+        if self._all_kinds() & _CAN_FAIL:
+            yield d.FailWorkflowExecution
+        if any(spec.on_failure for spec in self._specs.values()):
+            yield d.RecordMarker
+        if any(spec.repeat_workflow for spec in self._specs.values()):
+            yield d.ContinueAsNewWorkflowExecution
+
+    def _possible_events(self) -> Iterable[str]:
+        classes = [*_EVERY_RUN]
+        for kind in Kind:
+            if kind in self._all_kinds():
+                classes += _WRITTEN.get(kind, ())
+        names = [cls.__name__ for cls in classes]
+        decided = set(self._decided())
+        if d.FailWorkflowExecution in decided:
+            names.append("WorkflowExecutionFailed")
+        if self.ways:
+            names.append("ActivityTaskTimedOut")
+        if d.RecordMarker in decided:
+            names.append("MarkerRecorded")
+        if d.ContinueAsNewWorkflowExecution in decided:
+            names.append("WorkflowExecutionContinuedAsNew")
+        return names
+
+    def _possible_refusals(self) -> Iterator[tuple[str, str]]:
+        for cls in self._decided():
+            causes = CAUSES[cls]
+            closes = (_UNHANDLED,) if cls.__name__.endswith("WorkflowExecution") and cls in _CLOSING else ()
+            for cause in (*causes.passing, *causes.final, *closes):
+                yield cls.__name__, cause
+
+    def __str__(self) -> str:
+        """A table of what was reached, and a list of what never was."""
+        rows = [(str(kind), _counted(statuses)) for kind, statuses in self.statuses.items()]
+        rows.append(("attempts", _counted(self.attempts)))
+        rows.append(("time-outs", _counted(self.timeouts)))
+        rows.append(("refusals", _grouped({key: f" {count:,}" for key, count in self.refusals.items()})))
+        rows.append(("runs", _counted(Counter({how or "OPEN": n for how, n in self.closed.items()}))))
+        rows.append(("events", f"{sum(self.events.values()):,} of {len(self.events)} types"))
+        rows += [(f"never: {what}", _shown(names)) for what, names in self.never.items()]
+        return "\n".join(_row(name, what) for name, what in rows if what)
+
+
+_CLOSING = frozenset(
+    {
+        d.CompleteWorkflowExecution,
+        d.CancelWorkflowExecution,
+        d.FailWorkflowExecution,
+        d.ContinueAsNewWorkflowExecution,
+    }
+)
+
+
+def _all_tasks(spec: DeciderSpec) -> Iterator[Task]:
+    for task in spec.all_tasks:
+        yield task
+        if isinstance(task, ChildWorkflow) and task.spec is not None:
+            yield from _all_tasks(task.spec)
+
+
+def _counted(counter: Counter[str] | Counter[int] | Counter[Status]) -> str:
+    return ", ".join(
+        f"{name} {count:,}" for name, count in sorted(counter.items(), key=lambda each: str(each[0]))
+    )
+
+
+def _grouped(causes: Mapping[tuple[str, str], str]) -> str:
+    """Causes behind the decision that was refused."""
+    found: dict[str, list[str]] = {}
+    for (name, cause), note in sorted(causes.items()):
+        found.setdefault(name, []).append(cause + note)
+    return "; ".join(f"{name}: {', '.join(each)}" for name, each in found.items())
+
+
+def _shown(names: tuple[str, ...]) -> str:
+    pairs = [name.partition(": ") for name in names]
+    if all(cause for _, _, cause in pairs):
+        return _grouped({(name, cause): "" for name, _, cause in pairs})
+    return ", ".join(names)
+
+
+def _row(name: str, what: str) -> str:
+    start = f"{name:<18}"
+    return textwrap.fill(
+        what, _WIDTH, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False
+    )

@@ -1,0 +1,74 @@
+"""What ``check`` found: a violation, with the smallest case that still shows it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from attrs import define, field
+
+from floto.core.errors import SpecError
+from floto.testing.invariants.violation import Violation
+from floto.testing.printing.reproduction import Reproduction
+
+
+@define(eq=False)
+class Found(Violation):
+    """A violation that ``check`` found and cut down; ``str`` has all that a person needs."""
+
+    reproduction: Reproduction = field(kw_only=True)
+    #: Where the file for pytest is.
+    saved: Path | None = field(default=None, kw_only=True)
+
+    @classmethod
+    def of(cls, violation: Violation, reproduction: Reproduction) -> Found:
+        """A violation as its smallest case shows it."""
+        return cls(
+            violation.invariant,
+            violation.sentence,
+            violation.spec,
+            violation.history,
+            violation.decisions,
+            violation.codec,
+            reproduction=reproduction,
+        )
+
+    def as_pytest(self) -> str:
+        """A file for pytest, which fails for as long as the invariant is broken.
+
+        Kinds, strategies, activities and properties of your own are imported from where they are
+        declared. Raises ``SpecError`` for one that cannot be, such as one in a function.
+        """
+        return self.reproduction.as_pytest()
+
+    def timeline(self) -> str:
+        """What happened when, in plain characters: up to the decision, or in every execution."""
+        return self.reproduction.timeline()
+
+    def save(self, path: str | Path | None) -> None:
+        """Write that file, if there is a path for it and it can be written."""
+        if path is None:
+            return
+        try:
+            text = self.as_pytest()
+        except SpecError:
+            return
+        # What was found is worth more than the file, which is printed where it cannot be written.
+        with suppress(OSError):
+            Path(path).write_text(text, encoding="utf-8")
+            self.saved = Path(path)
+
+    def __str__(self) -> str:
+        """What is wrong, when what happened, and how to see it again."""
+        parts = [super().__str__(), self.timeline(), self._again()]
+        if not self.reproduction.is_smallest:
+            parts.append("There may be something smaller: the tries were used up (shrink_budget).")
+        return "\n\n".join(parts)
+
+    def _again(self) -> str:
+        if self.saved is not None:
+            return f"To see it again: pytest {self.saved}"
+        try:
+            return f"To see it again, as a file for pytest:\n\n{self.as_pytest()}"
+        except SpecError as error:
+            return f"It cannot be written as a file for pytest: {error}"

@@ -1,0 +1,137 @@
+"""What must hold of every decision and of the whole, held against a simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from attrs import define, field
+
+from floto.core.decide import spec_of
+from floto.core.errors import HistoryError
+from floto.core.events import DecisionTaskStarted
+from floto.core.history import History
+from floto.core.specs import CODEC, DeciderSpec
+from floto.testing.checking.cases import Case
+from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, check_moment, verify
+from floto.testing.invariants.violation import Invariant, Property, RunInvariant, Violation, invariant
+from floto.testing.reading.moment import Moment
+from floto.testing.simulation.choices import Choices
+from floto.testing.simulation.endings import ActivitiesError
+from floto.testing.simulation.result import Simulation, Step
+from floto.testing.simulation.simulator import Simulator
+from floto.testing.simulation.stage import WORKFLOW_ID
+from floto.testing.simulation.timeouts import NoSuchTimeout
+
+#: Something that must hold.
+Rule = Invariant | RunInvariant | Property
+#: What a user's arguments are to blame for, and not the code under test.
+_MISUSE = (ActivitiesError, NoSuchTimeout)
+
+
+def sorted_rules(rules: Iterable[Rule]) -> tuple[list[Invariant], list[RunInvariant]]:
+    """Those of single decisions, and those of whole runs."""
+    moments: list[Invariant] = []
+    runs: list[RunInvariant] = []
+    for each in rules:
+        if isinstance(each, RunInvariant):
+            runs.append(each)
+        else:
+            moments.append(each if isinstance(each, Invariant) else invariant(each))
+    return moments, runs
+
+
+def verify_run(simulation: Simulation, properties: Iterable[Rule] = (*INVARIANTS, *RUN_INVARIANTS)) -> None:
+    """Check every decision of a simulation, then the whole of it; raises ``Violation``."""
+    moments, runs = sorted_rules(properties)
+    codec = simulation.arguments.get("codec", CODEC)
+    for step in simulation.steps:
+        check_moment(Moment(step.spec, step.history, step.decisions, codec), moments)
+    check_whole(simulation, runs)
+
+
+def check_whole(simulation: Simulation, properties: Sequence[RunInvariant]) -> None:
+    """Check a simulation as a whole; raises ``Violation``."""
+    for each in properties:
+        try:
+            each.holds(simulation)
+        except Exception as error:
+            said = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+            sentence = said or each.says
+            raise Violation(each, sentence, simulation.spec, simulation.main) from error
+
+
+def played(case: Case, choices: Choices | None = None) -> Simulation:
+    """Simulate a case; raises ``Violation`` where deciding raises or SWF takes no answer."""
+    simulator = case.simulator(choices)
+    for _ in answered(simulator, case):
+        pass
+    return simulator.simulation()
+
+
+def answered(simulator: Simulator, case: Case) -> Iterator[Step]:
+    """Each question of a simulation, as soon as it is answered; raises as ``played`` does."""
+    try:
+        yield from simulator.play()
+    except _MISUSE:
+        raise
+    except Exception as error:
+        violation = _undecided(simulator, case)
+        if violation is None:
+            raise
+        raise violation from error
+
+
+def _undecided(simulator: Simulator, case: Case) -> Violation | None:
+    """The question whose answer is wrong, when a simulation has raised."""
+    for history in simulator.simulation().histories:
+        spec = _spec_of(history, case)
+        if spec is None or not isinstance(history.events[-1].data, DecisionTaskStarted):
+            continue
+        try:
+            # What SWF does not take at all is refused as a whole, and seen here alone.
+            verify(spec, history, INVARIANTS, case.codec)
+        except HistoryError:
+            continue
+        except Violation as violation:
+            return violation
+    return None
+
+
+def _spec_of(history: History, case: Case) -> DeciderSpec | None:
+    start = history.events[0].data
+    if history.execution is not None and history.execution.workflow_id == WORKFLOW_ID:
+        return case.spec
+    return spec_of(start.input, case.codec) or case.children.get(start.workflow_type.name)
+
+
+@define(eq=False)
+class Unseen:
+    """Tells which questions of simulations were not asked before, with the same history."""
+
+    count: int = 0
+    _seen: set[int] = field(factory=set)
+
+    def of(self, steps: Iterable[Step]) -> Iterator[Step]:
+        """Those of one simulation."""
+        marks = _Marks()
+        for step in steps:
+            mark = marks.of(step.history)
+            if mark not in self._seen:
+                self._seen.add(mark)
+                self.count += 1
+                yield step
+
+
+@define(eq=False)
+class _Marks:
+    """Numbers that tell histories apart; each event of a run is looked at once."""
+
+    _marks: dict[str, list[int]] = field(factory=dict)
+
+    def of(self, history: History) -> int:
+        """The same for the same events of a run."""
+        name = str(history.execution)
+        marks = self._marks.setdefault(name, [hash(name)])
+        for event in history.events[len(marks) - 1 :]:
+            marks.append(hash((marks[-1], repr(event))))
+        return marks[len(history)]

@@ -1,0 +1,81 @@
+"""What a run is begun with: its input, and the spec of a child in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from attrs import evolve
+
+from floto.core.codec import Codec
+from floto.core.decide import decide, spec_of
+from floto.core.errors import SpecError
+from floto.core.history import History
+from floto.core.specs import CODEC, SPEC_KEY, ChildWorkflow, Timer
+from floto.testing.invariants.exact import exactly_what_is_called_for
+from floto.testing.invariants.violation import broken
+from floto.testing.reading.moment import Moment
+
+#: Text that says it is compressed, and is not.
+_UNREADABLE = "floto:zlib:?"
+#: Inputs that no decider can take a spec from.
+_BAD = (_UNREADABLE, json.dumps({SPEC_KEY: CODEC.unstructure(Timer(id_="t", delay_in_seconds=0))}))
+#: Inputs that carry no spec.
+_NONE = (None, "", "7", '"text"', "[]", "{}", '{"a":1}')
+#: What runs may be started with, and those of simulations are not.
+_RARELY_SAID = {
+    "task_priority": "7",
+    "tag_list": ("tag",),
+    "lambda_role": "role",
+    "child_policy": "ABANDON",
+    "task_start_to_close_timeout": "77",
+}
+
+
+def unreadable_input_ends_the_run(moment: Moment) -> None:
+    """A run whose input cannot be read fails at once and says so."""
+    if moment.account.attempts or moment.account.began is None:
+        return
+    first, *rest = moment.history.events
+    unreadable: Any = evolve(first.data, input=_UNREADABLE)
+    history = History((evolve(first, data=unreadable), *rest), moment.history.execution)
+    decisions = decide(moment.spec, history, codec=moment.codec)
+    exactly_what_is_called_for(Moment(moment.spec, history, decisions, moment.codec))
+
+
+def all_is_passed_on(moment: Moment) -> None:
+    """A run that repeats itself begins again with everything that it was started with."""
+    if moment.account.began is None or not moment.spec.repeat_workflow or not moment.closing:
+        return
+    first, *rest = moment.history.events
+    begun: Any = evolve(first.data, **_RARELY_SAID)
+    history = History((evolve(first, data=begun), *rest), moment.history.execution)
+    decisions = decide(moment.spec, history, codec=moment.codec)
+    exactly_what_is_called_for(Moment(moment.spec, history, decisions, moment.codec))
+
+
+def specs_of_children_are_read_back(moment: Moment) -> None:
+    """A child is given its spec such that its decider reads it as it was, and nothing else for one."""
+    for id_, decision in moment.started.items():
+        task = moment.known[id_]
+        if not isinstance(task, ChildWorkflow):
+            continue
+        expected, found = task.spec, spec_of(getattr(decision, "input", None), moment.codec)
+        if found is not None and expected is not None:
+            # Its activities wait where those of its parent do, unless it says otherwise.
+            found = evolve(found, default_activity_task_list=expected.default_activity_task_list)
+        if found != expected:
+            broken(f"task {id_!r} is given a spec that reads as {found!r:.200}, not {expected!r:.200}")
+    _check_others(moment.codec)
+
+
+def _check_others(codec: Codec) -> None:
+    for text in _NONE:
+        if spec_of(text, codec) is not None:
+            broken(f"input {text} carries no spec, and is read as one")
+    for text in _BAD:
+        try:
+            found = spec_of(text, codec)
+        except SpecError:
+            continue
+        broken(f"input {text} carries no spec that could be read, and is read as {found!r:.200}")

@@ -1,0 +1,53 @@
+"""What a history adds up to is what it says, read a second time."""
+
+from __future__ import annotations
+
+from floto.core.decide import decide
+from floto.core.errors import HistoryError
+from floto.core.events import WorkflowExecutionTerminated
+from floto.core.fold import fold
+from floto.core.state import EMPTY, State
+from floto.testing.invariants.variants import appended
+from floto.testing.invariants.violation import broken
+from floto.testing.reading.moment import Moment
+from floto.testing.reading.oracle import name
+
+
+def state_is_what_the_history_says(moment: Moment) -> None:
+    """The state of a run has its last event and its start, and each item is open or completed as it is."""
+    state, read = fold(moment.history), moment.account
+    events = moment.history.events
+    if state.last_event_id != len(events):
+        broken(f"the last event is {len(events)}, and the state says {state.last_event_id}")
+    if events and state.start != events[0].data:
+        broken(f"the run began with {events[0].data!r:.200}, and the state says {state.start!r:.200}")
+    for key in read.attempts:
+        item = state.items.get(key)
+        is_open = item is not None and item.is_open
+        if is_open is not read.in_flight(key) or state.is_completed(key) is not read.completed(key):
+            broken(f"{key[0]} {key[1]!r} is read as {item and item.status}, which the history does not say")
+    if EMPTY.last_event_id != 0 or _has_start(EMPTY):
+        broken("an empty history is read as a run that has begun")
+
+
+def _has_start(state: State) -> bool:
+    try:
+        return state.start is not None
+    except HistoryError:
+        return False
+    except AttributeError:
+        return True
+
+
+def nothing_is_decided_outside_a_run(moment: Moment) -> None:
+    """Nothing is decided before a run has begun, and nothing after its end."""
+    spec, codec = moment.spec, moment.codec
+    before = decide(spec, (), codec=codec)
+    if before:
+        broken(f"before the run has begun, {name(before[0])} is decided")
+    if moment.account.began is None or moment.account.closed is not None:
+        return
+    ended = appended(moment.history, (WorkflowExecutionTerminated(child_policy="TERMINATE"),))
+    after = decide(spec, ended, codec=codec)
+    if after:
+        broken(f"after the run was terminated, {name(after[0])} is decided")

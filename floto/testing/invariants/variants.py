@@ -1,0 +1,145 @@
+"""Other histories that must be decided alike: with noise in them, asked again, in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import evolve, fields_dict
+
+from floto.core import events as e
+from floto.core.decisions import Decision
+from floto.core.events import Event
+from floto.core.history import History
+from floto.core.shapes import TaskList, WorkflowType
+from floto.testing.reading.oracle import name
+from floto.testing.shrinking.surgery import references
+
+
+def appended(history: History, data: Iterable[Any]) -> History:
+    """A history and more events, all of them at the moment at which it ends."""
+    last = history.events[-1]
+    more = (Event(last.id + number, last.at, each) for number, each in enumerate(data, start=1))
+    return evolve(history, events=(*history.events, *more))
+
+
+def with_noise(history: History, before: int, noise: tuple[Any, ...]) -> History:
+    """A history with more events before one of its own; every reference is moved along."""
+    early, late = history.events[: before - 1], history.events[before - 1 :]
+    at: datetime = late[0].at if late else early[-1].at
+    new = (Event(before + number, at, each) for number, each in enumerate(noise))
+    moved = (Event(each.id + len(noise), each.at, _moved(each.data, before, len(noise))) for each in late)
+    return evolve(history, events=(*early, *new, *moved))
+
+
+def _moved(data: Any, before: int, by: int) -> Any:
+    old = {each: getattr(data, each) for each in references(data.__class__)}
+    changes = {each: value + by for each, value in old.items() if value is not None and value >= before}
+    return evolve(data, **changes) if changes else data
+
+
+def asked_again(history: History) -> History | None:
+    """The same question once more, after its decision task has timed out; None where none is open."""
+    asked = history.events[-1] if history.events else None
+    if asked is None or not isinstance(asked.data, e.DecisionTaskStarted):
+        return None
+    scheduled = history.events[asked.data.scheduled_event_id - 1].data
+    timed_out = e.DecisionTaskTimedOut(
+        timeout_type="START_TO_CLOSE",
+        scheduled_event_id=asked.data.scheduled_event_id,
+        started_event_id=asked.id,
+    )
+    return appended(history, (timed_out, scheduled, e.DecisionTaskStarted(scheduled_event_id=asked.id + 2)))
+
+
+#: The event that each decision leaves where SWF does as it is told.
+_LEAVES: Mapping[str, type] = {
+    "ScheduleActivityTask": e.ActivityTaskScheduled,
+    "StartTimer": e.TimerStarted,
+    "StartChildWorkflowExecution": e.StartChildWorkflowExecutionInitiated,
+    "ScheduleLambdaFunction": e.LambdaFunctionScheduled,
+    "SignalExternalWorkflowExecution": e.SignalExternalWorkflowExecutionInitiated,
+    "RequestCancelExternalWorkflowExecution": e.RequestCancelExternalWorkflowExecutionInitiated,
+    "RequestCancelActivityTask": e.ActivityTaskCancelRequested,
+    "RecordMarker": e.MarkerRecorded,
+    "CompleteWorkflowExecution": e.WorkflowExecutionCompleted,
+    "FailWorkflowExecution": e.WorkflowExecutionFailed,
+    "CancelWorkflowExecution": e.WorkflowExecutionCanceled,
+    "ContinueAsNewWorkflowExecution": e.WorkflowExecutionContinuedAsNew,
+}
+#: What SWF fills in where a decision says nothing.
+_FILLED_IN: Mapping[str, Any] = {
+    "task_list": TaskList("default"),
+    "child_policy": "TERMINATE",
+    "workflow_type": WorkflowType("flow", "v1"),
+    "new_execution_run_id": "next",
+}
+
+
+def applied(history: History, decisions: Iterable[Decision]) -> History | None:
+    """The history just after decisions took effect; None where there was no question."""
+    asked = history.events[-1] if history.events else None
+    if asked is None or not isinstance(asked.data, e.DecisionTaskStarted):
+        return None
+    answer = asked.id + 1
+    data: list[Any] = [
+        e.DecisionTaskCompleted(scheduled_event_id=asked.data.scheduled_event_id, started_event_id=asked.id)
+    ]
+    for decision in decisions:
+        cls = _LEAVES.get(name(decision))
+        if cls is None:
+            return None
+        data.append(left(cls, decision, answer))
+    return appended(history, data)
+
+
+def left(cls: type, decision: Decision, answer: int, **more: Any) -> Any:
+    """The event that a decision of an answer leaves; ``more`` is what it says besides, where it has room."""
+    said_besides = {"decision_task_completed_event_id": answer, **more}
+    values = {each: value for each, value in said_besides.items() if each in fields_dict(cls)}
+    for each in fields_dict(cls):
+        said = getattr(decision, each, None)
+        if said is None:
+            said = _FILLED_IN.get(each)
+        if said is not None:
+            values[each] = said
+    return cls(**values)
+
+
+def swapped(history: History) -> History | None:
+    """The last two things that went well one after the other, the other way round; None without any."""
+    events = history.events
+    for first, second in zip(reversed(events[:-1]), reversed(events[1:]), strict=True):
+        if isinstance(second.data, e.DecisionTaskCompleted):
+            break
+        if _may_swap(first) and _may_swap(second) and _sender(first) != _sender(second):
+            turned = (Event(first.id, first.at, second.data), Event(second.id, second.at, first.data))
+            return evolve(history, events=(*events[: first.id - 1], *turned, *events[second.id :]))
+    return None
+
+
+#: What may come in any order without a difference.
+_WENT_WELL = (
+    e.ActivityTaskCompleted,
+    e.TimerFired,
+    e.ChildWorkflowExecutionCompleted,
+    e.LambdaFunctionCompleted,
+    e.WorkflowExecutionSignaled,
+)
+
+
+def _may_swap(event: Event) -> bool:
+    return isinstance(event.data, _WENT_WELL)
+
+
+def _sender(event: Event) -> str | None:
+    """Of two signals of one name the first counts."""
+    return getattr(event.data, "signal_name", str(event.id))
+
+
+def with_result(history: History, event: Event, result: str) -> History:
+    """A history in which an attempt returned something else."""
+    data = evolve(event.data, result=result)
+    events = (*history.events[: event.id - 1], evolve(event, data=data), *history.events[event.id :])
+    return evolve(history, events=events)

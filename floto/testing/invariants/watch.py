@@ -1,0 +1,70 @@
+"""Sees a function read a clock, a file or the environment, or roll dice: what it was not given."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, TypeVar
+
+_Answer = TypeVar("_Answer")
+
+_CLOCKS = frozenset({"now", "utcnow", "today"})
+#: Needs no clock, however it is called.
+_HARMLESS_TIME = frozenset({"sleep", "strptime", "mktime", "get_clock_info"})
+_DICE = frozenset({"urandom", "getrandom"})
+
+
+def impure(function: Callable[[], _Answer]) -> tuple[_Answer, str | None]:
+    """What a function answers, and what it looked at that is not its own business, if anything."""
+    before = sys.getprofile()
+    if before is not None:
+        # A profiler is at work, and there can be but one; cProfile could not be put back.
+        return function(), None
+    seen: list[str] = []
+
+    def look(frame: FrameType, event: str, called: Any) -> None:
+        found = _found(called, frame) if event == "c_call" else _looked_up(frame, event)
+        if found:
+            seen.append(found)
+
+    # Whoever watches the collector may look at a clock, at any moment.
+    before, collects = sys.getprofile(), gc.isenabled()
+    gc.disable()
+    sys.setprofile(look)
+    try:
+        answer = function()
+    finally:
+        sys.setprofile(None)
+        if collects:
+            gc.enable()
+    return answer, seen[0] if seen else None
+
+
+def _found(called: Any, frame: FrameType) -> str | None:
+    name, owner = getattr(called, "__name__", ""), getattr(called, "__self__", None)
+    module = getattr(called, "__module__", None) or getattr(owner, "__name__", "")
+    if module == "time" and name not in _HARMLESS_TIME:
+        return f"the clock (time.{name})"
+    if name in _CLOCKS and isinstance(owner, type) and owner.__name__ in ("datetime", "date"):
+        return f"the clock ({owner.__name__}.{name})"
+    if name in _DICE or owner is _SHARED_DICE:
+        return f"chance (random.{name})" if owner is _SHARED_DICE else f"chance (os.{name})"
+    if name == "open" and module in ("io", "_io"):
+        return "a file (open)"
+    if module == "builtins" and name in ("hash", "id") and not frame.f_code.co_filename.startswith("<attrs"):
+        return f"what differs from process to process ({name}())"
+    return None
+
+
+def _looked_up(frame: FrameType, event: str) -> str | None:
+    return "the environment (os.environ)" if event == "call" and frame.f_code in _ENVIRONMENT else None
+
+
+_ENVIRON = type(os.environ)
+_ENVIRONMENT = frozenset({_ENVIRON.__getitem__.__code__, _ENVIRON.__iter__.__code__})
+#: What the functions of the module ``random`` share; a generator of one's own, with a seed, is no chance.
+_SHARED_DICE = getattr(random.random, "__self__", None)

@@ -1,0 +1,3 @@
+"""Specs, histories and what was found, as tests that run."""
+
+from __future__ import annotations

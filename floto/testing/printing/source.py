@@ -1,0 +1,237 @@
+"""Specs and histories as Python source, laid out as formatters do.
+
+Nothing here is evaluated: what is written is for a person to read and for pytest to import.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+import attrs
+from attrs import define, field, frozen
+
+from floto.core.codec import Codec
+from floto.core.errors import SpecError
+from floto.core.history import History
+from floto.core.identifiers import shown
+from floto.core.specs import CODEC
+from floto.testing.simulation.outcomes import Outcome
+
+#: What a codec is called that knows more than floto's.
+OWN_CODEC = "OWN_CODEC"
+_WIDTH = 88
+_INDENT = "    "
+_BRACKETS = ("[", "]")
+#: What makes an outcome.
+_CALLED = re.compile(r"\b(returns|fails|times_out|takes)\(")
+
+
+class Name(str):
+    """A name that the source gives to something, to be written as it is."""
+
+    __slots__ = ()
+
+
+@frozen
+class _Group:
+    """Items between brackets, on one line or on one each; an item is a name and what it is set to."""
+
+    opening: str
+    items: tuple[tuple[str, _Group | str], ...]
+    closing: str
+
+    def flat(self) -> str:
+        """All on one line."""
+        texts = [name + (item if isinstance(item, str) else item.flat()) for name, item in self.items]
+        last = "," if self.opening == "(" and len(texts) == 1 else ""
+        return f"{self.opening}{', '.join(texts)}{last}{self.closing}"
+
+    def laid_out(self, indent: str, taken: int) -> str:
+        """At this indentation, behind so many characters (and with one behind it)."""
+        flat = self.flat()
+        if len(indent) + taken + len(flat) <= _WIDTH or not self.items:
+            return flat
+        inner = indent + _INDENT
+        lines = [
+            f"{inner}{name}{item if isinstance(item, str) else item.laid_out(inner, len(name) + 1)},\n"
+            for name, item in self.items
+        ]
+        return f"{self.opening}\n{''.join(lines)}{indent}{self.closing}"
+
+
+@define
+class Source:
+    """Writes values, and knows what has to be imported for them."""
+
+    _modules: dict[str, str] = field(factory=dict)
+
+    def name(self, module: str, name: str) -> str:
+        """A name that the source imports. Raises ``SpecError`` where two have the same."""
+        if self._modules.setdefault(name, module) != module:
+            raise SpecError((f"both {module} and {self._modules[name]} have a {name}; rename one of them",))
+        return name
+
+    def imports(self) -> str:
+        """The lines that import the names, as isort sorts them."""
+        modules: dict[str, list[str]] = {}
+        for name in sorted(self._modules, key=_isorted):
+            modules.setdefault(self._modules[name], []).append(name)
+        # What is the user's own stands behind what is installed.
+        blocks = (sorted(filter(_is_floto, modules)), sorted(name for name in modules if not _is_floto(name)))
+        lines = ("\n".join(_import(name, modules[name]) for name in block) for block in blocks if block)
+        return "\n\n".join(lines)
+
+    def assigned(self, name: str, value: Any) -> str:
+        """``name = value``."""
+        node = self._node(value)
+        opening = f"{name} = "
+        return opening + (node if isinstance(node, str) else node.laid_out("", len(opening)))
+
+    def called(self, opening: str, name: str, arguments: Iterable[tuple[str, Any]]) -> str:
+        """``opening`` and a call of floto.testing with these arguments, at the indentation of a test."""
+        items = tuple((prefix, self._node(value)) for prefix, value in arguments)
+        call = _Group(f"{self.name('floto.testing', name)}(", items, ")")
+        return opening + call.laid_out(_INDENT, len(opening))
+
+    def argument(self, value: Any) -> str:
+        """A value on one line."""
+        node = self._node(value)
+        return node if isinstance(node, str) else node.flat()
+
+    def codec(self, codec: Codec) -> str:
+        """A codec that knows more kinds than floto's, under the name ``OWN_CODEC``; else nothing."""
+        own = {tag: cls for tag, cls in codec.types.items() if tag not in CODEC.types}
+        if not own:
+            return ""
+        rows = [(f"{text(tag)}: ", self.declared(cls)) for tag, cls in own.items()]
+        table = _Group("{", (("", f"**{self.name('floto', 'CODEC')}.types"), *rows), "}")
+        opening = f"{OWN_CODEC} = "
+        call = _Group(f"{self.name('floto', 'Codec')}(", (("", table),), ")")
+        return f"{opening}{call.laid_out('', len(opening))}\n"
+
+    def declared(self, thing: Any) -> str:
+        """The name of a class, a function or something like one, imported from where it is declared.
+
+        Raises ``SpecError`` for what cannot be imported, such as what is declared in a function.
+        """
+        module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise SpecError((f"{shown(thing)} cannot be written as source",))
+        if "." in name or "<" in name or module == "__main__":
+            problem = "is not declared at the top of a module, so no other file can import it"
+            raise SpecError((f"{name} {problem}",))
+        return self.name(_public(module), name)
+
+    def _node(self, value: Any, *, tuples: tuple[str, str] = _BRACKETS) -> _Group | str:
+        if isinstance(value, Mapping):
+            pairs = ((f"{text(key)}: ", self._node(item, tuples=tuples)) for key, item in value.items())
+            return _Group("{", tuple(pairs), "}")
+        if isinstance(value, list | tuple):
+            opening, closing = _BRACKETS if isinstance(value, list) else tuples
+            return _Group(opening, tuple(("", self._node(item, tuples=tuples)) for item in value), closing)
+        if isinstance(value, Outcome):
+            return self._outcome(value)
+        if attrs.has(type(value)):
+            return self._call(value)
+        return self._plain(value)
+
+    def _plain(self, value: Any) -> str:
+        if isinstance(value, Enum):
+            return f"{self.declared(type(value))}.{value.name}"
+        write = _PLAIN.get(type(value))
+        if write is not None:
+            return write(value)
+        return self.declared(value) if hasattr(value, "__qualname__") else self._made(value)
+
+    def _made(self, value: Any) -> str:
+        """What its class makes of nothing; an object that holds anything says nowhere how it was made."""
+        if type(value).__module__ == "builtins":
+            raise SpecError((f"{shown(value)} cannot be written as source",))
+        name = self.declared(type(value))
+        if getattr(value, "__dict__", None) or getattr(type(value), "__slots__", None):
+            raise SpecError(
+                (f"{shown(value)} cannot be written as source; make {name} a frozen attrs class",)
+            )
+        return f"{name}()"
+
+    def _outcome(self, outcome: Outcome) -> str:
+        for called in _CALLED.findall(outcome.code):
+            self.name("floto.testing", called)
+        return outcome.code
+
+    def _call(self, value: Any) -> _Group:
+        # floto's own classes take lists where they keep tuples; other classes may not.
+        tuples = _BRACKETS if type(value).__module__.startswith("floto.") else ("(", ")")
+        items = tuple(
+            (f"{each.alias}=", self._node(getattr(value, each.name), tuples=tuples))
+            for each in attrs.fields(type(value))
+            if each.init and getattr(value, each.name) != each.default
+        )
+        return _Group(f"{self.declared(type(value))}(", items, ")")
+
+
+def _is_floto(module: str) -> bool:
+    return module.partition(".")[0] == "floto"
+
+
+def _public(module: str) -> str:
+    """Where the name of a module is to be imported from."""
+    if not _is_floto(module):
+        return module
+    return "floto.testing" if module.startswith("floto.testing") else "floto"
+
+
+def text(value: str) -> str:
+    """A string in double quotes, unless there are some in it."""
+    written = repr(value)
+    return f'"{written[1:-1]}"' if written.startswith("'") and '"' not in written else written
+
+
+def _number(value: float) -> str:
+    return repr(value) if math.isfinite(value) else f'float("{value}")'
+
+
+_PLAIN: Mapping[type, Callable[[Any], str]] = {
+    str: text,
+    float: _number,
+    int: repr,
+    bool: repr,
+    type(None): repr,
+    Name: str,
+}
+
+
+def _isorted(name: str) -> tuple[int, str]:
+    """Constants, classes, and what else there is."""
+    return (0 if name.isupper() else 1 if name[:1].isupper() else 2), name
+
+
+def _import(module: str, names: Iterable[str]) -> str:
+    node = _Group("", tuple(("", name) for name in names), "")
+    start = f"from {module} import "
+    if len(start) + len(node.flat()) <= _WIDTH:
+        return start + node.flat()
+    return start + _Group("(", node.items, ")").laid_out("", _WIDTH)
+
+
+def events_source(history: History) -> str:
+    """SWF's dicts, one event a line."""
+    source = Source()
+    lines = (source.argument(_plain(event)) for event in history.to_swf())
+    return "\n".join(f"{_INDENT}{line}," for line in lines)
+
+
+def _plain(value: Any) -> Any:
+    """What ``History.from_swf`` reads again; a time is text, or 0 where it tells nothing."""
+    if isinstance(value, datetime):
+        return value.isoformat() if value.timestamp() else 0
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if type(value) in _PLAIN else str(value)

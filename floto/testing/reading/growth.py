@@ -1,0 +1,90 @@
+"""The spec as it stands in a run: a second reading of what generators returned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
+
+from attrs import evolve, frozen
+
+from floto.core.errors import PayloadError, SpecError
+from floto.core.specs import DeciderSpec
+from floto.core.tasks import Task, TaskCodec, expands
+from floto.testing.reading.oracle import Account
+
+
+@frozen
+class Growth:
+    """A spec with generated tasks in it."""
+
+    spec: DeciderSpec
+    #: What each finished generator returned.
+    returned: Mapping[str, tuple[Task, ...]]
+    #: Why generators cannot be followed, by their ids; the spec is the declared one, then.
+    broken: Mapping[str, str]
+
+
+@frozen
+class _UnreadableError(Exception):
+    task_id: str
+    problems: tuple[str, ...]
+
+
+def grow(spec: DeciderSpec, read: Account, codec: TaskCodec) -> Growth:
+    """Add the tasks that finished generators returned, each right behind its generator."""
+    returned: dict[str, tuple[Task, ...]] = {}
+    try:
+        tasks = list(_with_offspring(spec.activity_tasks, read, codec, returned))
+        grown = evolve(spec, activity_tasks=[_held(task, returned) for task in tasks])
+    except _UnreadableError as error:
+        text = str(SpecError(tuple(f"task {error.task_id!r}: {each}" for each in error.problems)))
+        return _broken(spec, read, text, error.task_id)
+    except SpecError as error:
+        return _broken(spec, read, str(error), None)
+    return Growth(grown if any(returned.values()) else spec, returned, {})
+
+
+def _with_offspring(
+    tasks: Iterable[Task], read: Account, codec: TaskCodec, returned: dict[str, tuple[Task, ...]]
+) -> Iterator[Task]:
+    for task in tasks:
+        yield task
+        if expands(task) and task.id_ not in returned and read.completed(task.key):
+            try:
+                returned[task.id_] = tuple(task.generated(read.item(task.key), codec))
+            except (PayloadError, SpecError) as error:
+                problems = error.problems if isinstance(error, SpecError) else (str(error),)
+                raise _UnreadableError(task.id_, problems) from error
+            yield from _with_offspring(returned[task.id_], read, codec, returned)
+
+
+def _held(task: Task, returned: Mapping[str, tuple[Task, ...]]) -> Task:
+    """A task that requires a generator also requires all that came of it, unless it did so itself."""
+    requires = dict.fromkeys(task.requires)
+    for id_ in task.requires:
+        offspring = descendants(id_, returned)
+        if task.id_ not in offspring:
+            requires |= dict.fromkeys(offspring)
+    if len(requires) == len(dict.fromkeys(task.requires)):
+        return task
+    return cast("Task", evolve(cast("Any", task), requires=tuple(requires)))
+
+
+def descendants(id_: str, returned: Mapping[str, tuple[Task, ...]]) -> list[str]:
+    """The ids of all that came of a generator, of generators that it returned too."""
+    found: dict[str, None] = {}
+    waiting = [id_]
+    while waiting:
+        for task in returned.get(waiting.pop(), ()):
+            if task.id_ not in found:
+                found[task.id_] = None
+                waiting.append(task.id_)
+    return list(found)
+
+
+def _broken(spec: DeciderSpec, read: Account, text: str, task_id: str | None) -> Growth:
+    finished = [task.id_ for task in spec.activity_tasks if expands(task) and read.completed(task.key)]
+    blamed = (
+        [task_id] if task_id is not None and task_id in {t.id_ for t in spec.activity_tasks} else finished
+    )
+    return Growth(spec, {}, dict.fromkeys(blamed, f"returned tasks that do not fit the spec: {text}"))

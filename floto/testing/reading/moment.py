@@ -1,0 +1,127 @@
+"""One question to a decider and its answer, with what several invariants want to know of it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+from attrs import field, frozen
+
+from floto.core.codec import Codec
+from floto.core.decisions import Decision, RecordMarker
+from floto.core.history import History
+from floto.core.limits import OPEN_LIMIT
+from floto.core.specs import CODEC, DeciderSpec
+from floto.core.state import Kind
+from floto.core.tasks import Given, Task
+from floto.testing.reading import oracle
+from floto.testing.reading.demanded import Demand, Reading, given_failures, read_failures
+from floto.testing.reading.growth import Growth
+from floto.testing.reading.oracle import Account
+from floto.testing.reading.standing import Graph
+
+
+def as_decisions(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
+    """Decisions that can no longer change."""
+    return tuple(decisions)
+
+
+@frozen(eq=False)
+class Moment:
+    """A spec, a history up to a question, and what was decided; what is read off it is read once."""
+
+    spec: DeciderSpec
+    history: History
+    decisions: tuple[Decision, ...] = field(converter=as_decisions)
+    codec: Codec = CODEC
+
+    @cached_property
+    def reading(self) -> Reading:
+        """The second, naive reading of spec and history."""
+        return Reading(self.spec, self.account, self.history.execution, self.codec)
+
+    @cached_property
+    def account(self) -> Account:
+        """What the history says of each task."""
+        return oracle.account(self.history)
+
+    @property
+    def growth(self) -> Growth:
+        """The spec with what its generators returned."""
+        return self.reading.growth
+
+    @property
+    def demand(self) -> Demand:
+        """What is to be decided, by that reading."""
+        return self.reading.demand
+
+    @cached_property
+    def known(self) -> dict[str, Task]:
+        """Every task by its id, those that clean up and those that were generated too."""
+        return {task.id_: task for task in self.growth.spec.all_tasks}
+
+    @cached_property
+    def noted(self) -> dict[str, str] | None:
+        """Why the run fails, where its clean-up has begun, with these decisions at the latest."""
+        notes = [each for each in self.decisions if isinstance(each, RecordMarker)]
+        details = [each.details for each in notes if each.marker_name == oracle.FAILURES]
+        return read_failures(details[-1]) if details else self.reading.noted
+
+    @property
+    def cleaning(self) -> str | None:
+        """Which tasks clean up, as things stand after the decisions; None while none do."""
+        if self.noted is not None:
+            return "on_failure"
+        return "on_cancel" if self.account.cancel_requested is not None else None
+
+    @property
+    def in_turn(self) -> Graph:
+        """The tasks that may be started, as things stand."""
+        return getattr(self.reading, self.cleaning or "main")  # type: ignore[no-any-return]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a limit of SWF may hold back some of what is ready."""
+        asks = any(oracle.opens(decision) == (Kind.TIMER, oracle.MORE) for decision in self.decisions)
+        return asks or len(self.account.under_way()) + len(self.in_turn.due) > OPEN_LIMIT
+
+    def is_one_in(self, number: int) -> bool:
+        """Whether this is one of so many moments, always the same ones: for what costs a lot to look at."""
+        return zlib.crc32(str(len(self.history)).encode()) % number == 0
+
+    @cached_property
+    def started(self) -> dict[str, Decision]:
+        """The decisions that start tasks, by the id of the task; waits for retries are not among them."""
+        by_key = {task.key: task.id_ for task in self.known.values()}
+        keys = [(oracle.opens(decision), decision) for decision in self.decisions]
+        return {by_key[key]: decision for key, decision in keys if key in by_key}
+
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """What every task that may be started is given; raises ``PayloadError``."""
+        return {**self.reading.given, **({} if self.noted is None else given_failures(self.noted))}
+
+    def given_to(self, id_: str) -> Given:
+        """What a task that may be started is given."""
+        return self.reading.given_to(self.in_turn, id_, self.given)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is anything to decide about: a run that has begun and has not been closed."""
+        return self.account.began is not None and self.account.closed is None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing may be started before other things have stopped, or the rest was asked for."""
+        awaited = (Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA)
+        own = {task.key for task in self.in_turn.tasks.values()}
+        open_ = [each.key for each in self.account.under_way()]
+        stopping = self.cleaning and any(key[0] in awaited and key not in own for key in open_)
+        return bool(stopping) or (Kind.TIMER, oracle.MORE) in open_
+
+    @cached_property
+    def closing(self) -> list[Decision]:
+        """The decisions that close the run."""
+        return oracle.closing(self.decisions)

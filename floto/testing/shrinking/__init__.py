@@ -1,0 +1,3 @@
+"""Specs and histories cut to what matters."""
+
+from __future__ import annotations

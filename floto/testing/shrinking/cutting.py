@@ -1,0 +1,234 @@
+"""A violation cut down: to a spec and a history, or to a simulation where those would not show it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from attrs import evolve
+
+from floto.core.codec import Codec
+from floto.core.errors import SpecError
+from floto.core.events import ActivityTaskScheduled, StartChildWorkflowExecutionInitiated
+from floto.core.history import History
+from floto.core.specs import DeciderSpec
+from floto.testing.checking import cases
+from floto.testing.checking.cases import Case
+from floto.testing.checking.found import Found
+from floto.testing.checking.verifying import played, verify_run
+from floto.testing.invariants import DECIDES, verify
+from floto.testing.invariants.law import history_law
+from floto.testing.invariants.violation import Invariant, RunInvariant, Violation
+from floto.testing.printing.reproduction import BrokenMoment, BrokenRun
+from floto.testing.reading.moment import Moment
+from floto.testing.shrinking.likeness import agrees
+from floto.testing.shrinking.reductions import REDUCTIONS, Pair, size
+from floto.testing.shrinking.search import Search
+from floto.testing.shrinking.shrink import mended
+from floto.testing.simulation.known_runs import task_id_of
+from floto.testing.simulation.result import Simulation
+
+#: Moves after which a run of a few tasks is seen to go on for ever.
+_FEW_MOVES = 500
+#: What a person takes in at a glance.
+_FEW_TASKS, _FEW_EVENTS = 4, 12
+_VARIES = re.compile(r"'[^']*'|\"[^\"]*\"|\d[\d,.:]*")
+#: Whatever code of a user raises over what nobody could have made.
+_IMPOSSIBLE = (Exception,)
+
+_IsOver = Callable[[], bool]
+T = TypeVar("T")
+
+
+def found_in(case: Case, violation: Violation, budget: int, is_over: _IsOver) -> Found:
+    """The smallest that shows a violation that a case has led to, found in so many tries.
+
+    A spec and a history say most, and are quickest to look at. Where what a user's function
+    returned is part of the history, that would go on failing when the function is mended: then it is a
+    simulation that calls the function.
+    """
+    if isinstance(violation.invariant, RunInvariant):
+        return _found_run(violation, case, budget, is_over)
+    found = _found_moment(violation, violation.invariant, budget, is_over)
+    if not _calls_functions(case, found.history):
+        return found
+    again = _found_run(violation, case, budget, is_over)
+    try:
+        again.as_pytest()
+    except SpecError:
+        return found
+    return evolve(found, reproduction=again.reproduction)
+
+
+def _calls_functions(case: Case, history: History) -> bool:
+    """Whether functions of the user's had a part in a history."""
+    functions = {name for name, activity in case.activities.items() if callable(activity)}
+    return any(functions & _names(event.data) for event in history)
+
+
+def _names(data: object) -> set[str]:
+    """By which names somebody may have said how a task ends."""
+    if isinstance(data, ActivityTaskScheduled):
+        return {data.activity_id, data.activity_type.name}
+    if isinstance(data, StartChildWorkflowExecutionInitiated):
+        return {task_id_of(data), data.workflow_type.name}
+    return set()
+
+
+def _found_moment(violation: Violation, invariant: Invariant, budget: int, is_over: _IsOver) -> Found:
+    """The smallest spec and history found after which the same invariant is broken.
+
+    The history stays one that the spec itself could have made, if it is one to begin with.
+    """
+    could_be = _could_be(violation, invariant)
+
+    def broken(pair: Pair) -> Violation | None:
+        if not could_be(pair):
+            return None
+        return _broken(invariant, pair.spec, pair.history, violation.codec)
+
+    search = Search(
+        best=Pair(violation.spec, violation.history, violation.codec),
+        reductions=REDUCTIONS,
+        mended=mended(None),
+        size=size,
+        holds=_alike(broken, violation),
+        impossible=_IMPOSSIBLE,
+        left=budget,
+        is_over=is_over,
+    )
+    pair = _cut(search, broken)
+    smallest = _broken(invariant, pair.spec, pair.history, violation.codec) or violation
+    reproduction = BrokenMoment(
+        invariant=invariant,
+        sentence=smallest.sentence,
+        spec=pair.spec,
+        history=pair.history,
+        is_smallest=search.left > 0,
+        codec=violation.codec,
+    )
+    return Found.of(smallest, reproduction)
+
+
+def _alike(broken: Callable[[T], Violation | None], violation: Violation) -> Callable[[T], bool]:
+    """Whether the same is said of a thing."""
+    said = _shape(violation.sentence)
+
+    def alike(thing: T) -> bool:
+        found = broken(thing)
+        return found is not None and _shape(found.sentence) == said
+
+    return alike
+
+
+def _cut(search: Search[T], broken: Callable[[T], Violation | None]) -> T:
+    """The smallest of which the same is said; where that is not small, another that breaks the invariant.
+
+    What is said may differ from case to case; but it may be another problem as well.
+    """
+    best = search.run()
+    if not search.left or _is_small(broken(best)):
+        return best
+    search.holds = lambda thing: broken(thing) is not None
+    other = search.run()
+    return other if _is_small(broken(other)) else best
+
+
+def _is_small(violation: Violation | None) -> bool:
+    if violation is None:
+        return False
+    return len(violation.spec.all_tasks) <= _FEW_TASKS and len(violation.history) <= _FEW_EVENTS
+
+
+def _could_be(violation: Violation, invariant: Invariant) -> Callable[[Pair], bool]:
+    """Whether SWF could have written a history, and the spec could have made it."""
+    must_agree = _agrees(violation.spec, violation.history, violation.codec)
+    must_be_lawful = invariant.holds is not history_law
+
+    def could_be(pair: Pair) -> bool:
+        try:
+            if must_be_lawful:
+                history_law(Moment(pair.spec, pair.history, ()))
+            return not must_agree or agrees(pair.spec, pair.history, pair.codec)
+        except _IMPOSSIBLE:
+            return False
+
+    return could_be
+
+
+def _shape(sentence: str) -> str:
+    """A sentence without what differs from case to case: what it quotes, and numbers."""
+    return _VARIES.sub("", sentence)
+
+
+def _agrees(spec: DeciderSpec, history: History, codec: Codec) -> bool:
+    try:
+        return agrees(spec, history, codec)
+    except _IMPOSSIBLE:
+        return False
+
+
+def _broken(invariant: Invariant, spec: DeciderSpec, history: History, codec: Codec) -> Violation | None:
+    """The violation of this very invariant; another is none."""
+    try:
+        verify(spec, history, [invariant], codec)
+    except Violation as violation:
+        return violation if violation.invariant == invariant else None
+    return None
+
+
+def _found_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) -> Found:
+    """The smallest case found whose run breaks the same invariant."""
+    invariant = violation.invariant
+
+    def broken(found: Case) -> Violation | None:
+        run = _broken_run(invariant, found)
+        return None if run is None else run[1]
+
+    # What is wrong with a whole run differs with the run.
+    is_whole = isinstance(invariant, RunInvariant)
+    holds = (lambda found: broken(found) is not None) if is_whole else _alike(broken, violation)
+    search = Search(
+        best=_impatient(case, holds),
+        reductions=cases.REDUCTIONS,
+        mended=lambda found: found,
+        size=cases.size,
+        holds=holds,
+        impossible=_IMPOSSIBLE,
+        left=budget,
+        is_over=is_over,
+    )
+    smallest = search.run()
+    simulation, last = _broken_run(invariant, smallest) or (None, violation)
+    reproduction = BrokenRun(
+        invariant=invariant,
+        sentence=last.sentence,
+        case=smallest,
+        simulation=simulation,
+        history=last.history,
+        is_smallest=search.left > 0,
+    )
+    return Found.of(last, reproduction)
+
+
+def _impatient(case: Case, holds: Callable[[Case], bool]) -> Case:
+    """A case that goes on for ever is seen to do so much sooner."""
+    quicker = evolve(case, patience=_FEW_MOVES)
+    try:
+        return quicker if played(case).is_endless and holds(quicker) else case
+    except Violation:
+        return case
+
+
+def _broken_run(
+    invariant: Invariant | RunInvariant, case: Case
+) -> tuple[Simulation | None, Violation] | None:
+    """The simulation of a case, if there is one, and how it breaks an invariant; else nothing."""
+    simulation = None
+    try:
+        simulation = played(case)
+        verify_run(simulation, [invariant])
+    except Violation as violation:
+        return (simulation, violation) if violation.invariant in (invariant, DECIDES) else None
+    return None

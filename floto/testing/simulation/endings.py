@@ -1,0 +1,156 @@
+"""How each attempt ends: as somebody says, by task id or type, else well; unless a fault befalls it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from floto.core import payload
+from floto.core.calling import caller
+from floto.core.errors import FlotoError
+from floto.core.events import ActivityTaskScheduled, WorkflowExecutionStarted
+from floto.core.service.deadlines import LONGEST_RUN
+from floto.core.tasks import TaskCodec, is_task
+from floto.testing.simulation.luck import Luck
+from floto.testing.simulation.outcomes import SUCCESS, USUAL, Activity, Ending, How, Outcome
+from floto.testing.simulation.result import AttemptKey
+from floto.testing.simulation.timeouts import NoSuchTimeout, noticed_by, seconds, ways
+
+
+class ActivitiesError(FlotoError, TypeError):
+    """What was given as an activity is neither a function nor an outcome."""
+
+
+class Endings:
+    """How attempts end, with a note of how each did.
+
+    ``activities`` is what somebody says of tasks, by id or else by the name of the type; ``given`` are the
+    notes of another simulation.
+    """
+
+    def __init__(
+        self,
+        activities: Mapping[str, Activity],
+        given: Mapping[AttemptKey, Ending],
+        codec: TaskCodec,
+        luck: Luck,
+    ) -> None:
+        for name, activity in activities.items():
+            _check(name, activity)
+        self._activities, self._given, self._codec, self._luck = activities, given, codec, luck
+        self.noted: dict[AttemptKey, Ending] = {}
+
+    def of_activity(self, key: AttemptKey, data: ActivityTaskScheduled) -> Ending | None:
+        """How an attempt ends; None where a function is to be called."""
+        ending = self._given.get(key) or self._timed_out(data) or self._failed(key)
+        return self._note(key, ending or self._said(key, data.activity_type.name))
+
+    def of_child(self, key: AttemptKey, start: WorkflowExecutionStarted) -> Ending:
+        """How a child ends that nobody has a spec for; raises ``NoSuchTimeout`` where it cannot end so."""
+        type_name = start.workflow_type.name
+        ending = self._given.get(key) or self._failed(key) or self._said(key, type_name)
+        if ending is None:
+            return self.called(key, type_name, start.input)
+        lasts = seconds(start.execution_start_to_close_timeout)
+        if ending.how is How.TIMES_OUT and (lasts is None or lasts >= LONGEST_RUN.total_seconds()):
+            raise NoSuchTimeout(key.task_id, ending.timeout_type, ())
+        self._note(key, ending)
+        return ending
+
+    def said(self, task_id: str, signal_name: str) -> Any:
+        """What a signal carries that a task waits for."""
+        given = self._find(task_id, signal_name)
+        value = given.last.value if isinstance(given, Outcome) else USUAL
+        return {"said": signal_name} if value is USUAL else value
+
+    def called(self, key: AttemptKey, type_name: str, input: str | None) -> Ending:
+        """What comes of calling the function of a task with its context."""
+        ending = self._call(key.task_id, type_name, input)
+        self._note(key, ending)
+        return ending
+
+    def text(self, ending: Ending, task_id: str, input: str | None = None, *, grows: bool = False) -> str:
+        """The result of an attempt as JSON text; raises ``PayloadError``."""
+        value = _usual(task_id, input, grows=grows) if ending.value is USUAL else self._plain(ending.value)
+        return payload.dumps(value, f"the result of task {task_id!r}")
+
+    def _note(self, key: AttemptKey, ending: Ending | None) -> Ending | None:
+        if ending is not None:
+            self.noted[key] = ending
+        return ending
+
+    def _timed_out(self, data: ActivityTaskScheduled) -> Ending | None:
+        possible = ways(data)
+        if possible and self._luck.befalls("times_out"):
+            names = tuple(possible)
+            return Ending(how=How.TIMES_OUT, timeout_type=names[self._luck.choices.pick(len(names))])
+        if "HEARTBEAT" in possible and self._luck.befalls("loses_heartbeat"):
+            return Ending(how=How.TIMES_OUT, timeout_type="HEARTBEAT", is_late=True)
+        if self._luck.befalls("loses_worker"):
+            noticed = noticed_by(possible)
+            if noticed is None:
+                return Ending(how=How.FAILS, reason="Lost", details="its worker died")
+            return Ending(how=How.TIMES_OUT, timeout_type=noticed)
+        return None
+
+    def _failed(self, key: AttemptKey) -> Ending | None:
+        for fault, reason in (("fails", "Passing"), ("fails_for_good", "Final")):
+            if self._luck.befalls(fault):
+                return Ending(how=How.FAILS, reason=reason, details=f"attempt {key.attempt}")
+        return None
+
+    def _said(self, key: AttemptKey, type_name: str) -> Ending | None:
+        given = self._find(key.task_id, type_name)
+        if given is None:
+            return SUCCESS
+        return given.ending(key.attempt) if isinstance(given, Outcome) else None
+
+    def _find(self, task_id: str, type_name: str) -> Activity | None:
+        named = self._activities.get(task_id)
+        return self._activities.get(type_name) if named is None else named
+
+    def _call(self, task_id: str, type_name: str, input: str | None) -> Ending:
+        function = self._find(task_id, type_name)
+        call = caller(function) if callable(function) else None
+        if call is None:
+            return SUCCESS
+        try:
+            value = call(payload.loads(input) or {})
+            value = asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value
+            ending = Ending(value=self._plain(value))
+            self.text(ending, task_id)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is its failure
+            return Ending(how=How.FAILS, reason=type(error).__name__, details=_message(error))
+        return ending
+
+    def _plain(self, value: Any) -> Any:
+        """What a function returned, with the tasks in it as JSON."""
+        if not isinstance(value, list | tuple | Iterator):
+            return value
+        return [self._codec.unstructure(each) if is_task(each) else each for each in value]
+
+
+def _check(name: str, activity: Any) -> None:
+    if not isinstance(activity, Outcome) and (not callable(activity) or caller(activity) is None):
+        problem = "must be an outcome such as fails(2), or a function that takes 'context' or nothing"
+        msg = f"activities[{name!r}] {problem}, not {activity!r:.80}"
+        raise ActivitiesError(msg)
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
+
+
+def _usual(task_id: str, input: str | None, *, grows: bool) -> Any:
+    """Something that names the task; of a generator the tasks that it was given as its input, or none."""
+    context = payload.loads(input)
+    given = context.get("activity_task") if isinstance(context, dict) else None
+    if isinstance(given, dict) and "tasks" in given:
+        return given["tasks"]
+    return [] if grows else {"by": task_id}
+
+
+def _message(error: BaseException) -> str:
+    return str(error).encode(errors="replace").decode()

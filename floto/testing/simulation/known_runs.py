@@ -1,0 +1,190 @@
+"""The runs of a simulation as their deciders know them: which spec, how far, and what was tried."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+
+from floto.core import payload
+from floto.core.decide import decisions as decisions_of
+from floto.core.decide import spec_of
+from floto.core.decisions import (
+    CancelWorkflowExecution,
+    CompleteWorkflowExecution,
+    Decision,
+    FailWorkflowExecution,
+    StartTimer,
+)
+from floto.core.errors import SpecError
+from floto.core.events import WorkflowExecutionStarted
+from floto.core.fold import fold
+from floto.core.history import History
+from floto.core.progress import Progress, begin, observe
+from floto.core.shapes import WorkflowExecution
+from floto.core.specs import DeciderSpec
+from floto.core.state import EMPTY, TASK_CONTROL, Kind, Status
+from floto.core.tasks import Task, TaskCodec, expands
+from floto.testing.simulation.endings import Endings
+from floto.testing.simulation.outcomes import Ending, How
+from floto.testing.simulation.result import AttemptKey
+from floto.testing.simulation.shown import Shown
+from floto.testing.simulation.stage import WORKFLOW_ID, Stage
+
+#: Decides in place of floto.
+Decider = Callable[[DeciderSpec, History], Sequence[Decision]]
+
+#: How long a child without a spec is at work.
+_WORK_TIMER = "work"
+
+
+@define(eq=False)
+class Run:
+    """One run, with what its decider remembers of it."""
+
+    execution: WorkflowExecution
+    #: Which run of its workflow id it is, from 1.
+    number: int
+    shown: Shown
+    spec: DeciderSpec | None = None
+    progress: Progress | None = None
+    #: How many events the progress has seen.
+    followed: int = 0
+    #: How it ends, of a child that nobody has a spec for.
+    ending: Ending | None = None
+    is_new: bool = True
+    attempts: Counter[str] = field(factory=Counter)
+
+    @property
+    def start(self) -> WorkflowExecutionStarted:
+        """How it began."""
+        data: WorkflowExecutionStarted = self.shown.events[0].data
+        return data
+
+    @property
+    def is_continued(self) -> bool:
+        """Whether another run continued as this one."""
+        return self.start.continued_execution_run_id is not None
+
+    def grows(self, task_id: str) -> bool:
+        """Whether the result of a task is more tasks."""
+        tasks: Iterable[Task] = () if self.spec is None else self.spec.all_tasks
+        if self.progress is not None:
+            tasks = (*tasks, *self.progress.plan.tasks)
+        return any(task.id_ == task_id and expands(task) for task in tasks)
+
+    def count(self, task_id: str) -> int:
+        """Note one more attempt at a task; which one it is."""
+        self.attempts[task_id] += 1
+        return self.attempts[task_id]
+
+    def uncount(self, task_id: str) -> None:
+        """Note that an attempt was none."""
+        self.attempts[task_id] -= 1
+
+    def key(self, task_id: str, attempt: int) -> AttemptKey:
+        """The name of an attempt."""
+        return AttemptKey(self.execution.workflow_id, self.number, task_id, attempt)
+
+
+def task_id_of(data: Any) -> str:
+    """The task that an event about a child belongs to, as floto names it in ``control``."""
+    control = data.control or ""
+    return control.removeprefix(TASK_CONTROL) if control.startswith(TASK_CONTROL) else data.workflow_id
+
+
+@frozen
+class Specs:
+    """Which spec each run is decided by; ``children`` are those of children that carry none, by type name."""
+
+    spec: DeciderSpec
+    children: Mapping[str, DeciderSpec]
+    codec: TaskCodec
+
+    def of(self, execution: WorkflowExecution, start: WorkflowExecutionStarted) -> DeciderSpec | None:
+        """The spec of a run, None for a child that nobody has one for; may raise ``SpecError``."""
+        if execution.workflow_id == WORKFLOW_ID:
+            return self.spec
+        return spec_of(start.input, self.codec) or self.children.get(start.workflow_type.name)
+
+
+class Runs:
+    """All runs of a simulation, and what is next for each; ``decider`` decides in place of floto."""
+
+    def __init__(self, stage: Stage, endings: Endings, specs: Specs, decider: Decider | None) -> None:
+        self._stage, self._endings, self.specs, self._decider = stage, endings, specs, decider
+        self._known: dict[str, Run] = {}
+        #: The attempts that started children, by the run of the parent and the event in it.
+        self._started: dict[tuple[str, int], AttemptKey] = {}
+
+    def of(self, execution: WorkflowExecution) -> Run:
+        """What is known of a run."""
+        run = self._known.get(execution.run_id)
+        if run is None:
+            begun = (info.execution for info in self._stage.world.executions())
+            same = [each.run_id for each in begun if each.workflow_id == execution.workflow_id]
+            run = Run(execution, 1 + same.index(execution.run_id), Shown(execution))
+            self._known[execution.run_id] = run
+        return run
+
+    def all(self) -> list[Run]:
+        """Every run in the order they began, as SWF has it now."""
+        found = [self.of(info.execution) for info in self._stage.world.executions()]
+        for run in found:
+            run.shown.extend(self._stage.world.events(run.execution, run.shown.written))
+        return found
+
+    def note_child(self, run: Run, initiated_event_id: int, key: AttemptKey) -> None:
+        """Note which attempt a child is."""
+        self._started[run.execution.run_id, initiated_event_id] = key
+
+    def decisions(self, run: Run) -> tuple[Decision, ...]:
+        """What is next for a run; one whose spec cannot be used fails, as with floto's decider."""
+        try:
+            if run.followed == 0:
+                run.spec = self.specs.of(run.execution, run.start)
+            if run.spec is not None:
+                return tuple(self._by_spec(run, run.spec))
+        except SpecError as error:
+            return (FailWorkflowExecution(reason="SpecError", details=str(error)[: payload.LIMIT]),)
+        if run.ending is None:
+            run.ending = self._endings.of_child(self._key_of_child(run), run.start)
+        run.followed = len(run.shown.events)
+        return tuple(self._by_ending(run, run.ending))
+
+    def _by_spec(self, run: Run, spec: DeciderSpec) -> Sequence[Decision]:
+        events = run.shown.events
+        if self._decider is not None:
+            run.followed = len(events)
+            return self._decider(spec, run.shown.history())
+        if run.progress is None:
+            state = fold(events, evolve(EMPTY, execution=run.execution))
+            run.progress = begin(spec, state, self.specs.codec)
+        else:
+            run.progress = observe(run.progress, events[run.followed :])
+        run.followed = len(events)
+        return decisions_of(run.progress)
+
+    def _key_of_child(self, run: Run) -> AttemptKey:
+        """Which attempt of its parent's a child is."""
+        parent, initiated = run.start.parent_workflow_execution, run.start.parent_initiated_event_id
+        key = None if parent is None else self._started.get((parent.run_id, initiated or 0))
+        return key or AttemptKey(run.execution.workflow_id, run.number, run.execution.workflow_id, 1)
+
+    def _by_ending(self, run: Run, ending: Ending) -> list[Decision]:
+        """What a child decides that nobody has a spec for: it works as long as it is to, and ends."""
+        state = fold(run.shown.events)
+        if state.cancel_requested is not None:
+            return [CancelWorkflowExecution(details="as asked")]
+        work = state.items.get((Kind.TIMER, _WORK_TIMER))
+        if ending.how is How.TIMES_OUT or (work is not None and work.is_open):
+            return []
+        if ending.seconds and (work is None or work.status is not Status.COMPLETED):
+            lasts = str(math.ceil(ending.seconds))
+            return [StartTimer(timer_id=_WORK_TIMER, start_to_fire_timeout=lasts)]
+        if ending.how is How.FAILS:
+            return [FailWorkflowExecution(reason=ending.reason, details=ending.details)]
+        return [CompleteWorkflowExecution(result=self._endings.text(ending, self._key_of_child(run).task_id))]

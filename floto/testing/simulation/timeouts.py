@@ -1,0 +1,99 @@
+"""The ways in which an activity may time out, and what workers do that brings each about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, auto
+
+from attrs import define
+
+from floto.core.errors import FlotoError
+from floto.core.events import ActivityTaskScheduled
+from floto.testing.simulation.outcomes import Ending, How
+
+
+@define
+class NoSuchTimeout(FlotoError):
+    """A task was to time out in a way that it never can; ``possible`` are the ways it has."""
+
+    task_id: str
+    timeout_type: str | None
+    possible: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Name the task, and what to do."""
+        what = f"by {self.timeout_type}" if self.timeout_type else "at all"
+        ways = " or ".join(self.possible) or "in no way"
+        return f"task {self.task_id!r} cannot time out {what} (it can {ways}); set its time-outs accordingly"
+
+
+class Manner(Enum):
+    """What the workers do about an attempt."""
+
+    ANSWER = auto()
+    #: One takes it, its heartbeats get lost, and it answers when that was noticed.
+    ANSWER_LATE = auto()
+    #: Nobody takes it.
+    STAY_AWAY = auto()
+    #: One takes it, sends heartbeats, and never answers.
+    HANG = auto()
+    #: One takes it, and is never heard of again.
+    DIE = auto()
+
+
+def seconds(text: str | None) -> int | None:
+    """A time-out; None for never."""
+    return None if text is None or text == "NONE" else int(text)
+
+
+_FOREVER = float("inf")
+
+
+def ways(data: ActivityTaskScheduled) -> dict[str, Manner]:
+    """The ways in which an activity may time out, the shortest first, and what brings each about.
+
+    Of equal times, SWF names the earlier of: SCHEDULE_TO_START, SCHEDULE_TO_CLOSE, START_TO_CLOSE, HEARTBEAT.
+    """
+    to_start, to_close, work, beat = (
+        _FOREVER if span is None else span
+        for span in map(
+            seconds,
+            (
+                data.schedule_to_start_timeout,
+                data.schedule_to_close_timeout,
+                data.start_to_close_timeout,
+                data.heartbeat_timeout,
+            ),
+        )
+    )
+    found: dict[str, tuple[float, Manner]] = {}
+    if to_start <= to_close and to_start < _FOREVER:
+        found["SCHEDULE_TO_START"] = to_start, Manner.STAY_AWAY
+    if to_close < _FOREVER and (to_close <= work or to_close < to_start):
+        found["SCHEDULE_TO_CLOSE"] = to_close, Manner.HANG if to_close <= work else Manner.STAY_AWAY
+    if work < to_close:
+        found["START_TO_CLOSE"] = work, Manner.HANG
+    if beat < min(work, to_close):
+        found["HEARTBEAT"] = beat, Manner.DIE
+    return {name: manner for name, (_, manner) in sorted(found.items(), key=_span)}
+
+
+def _span(way: tuple[str, tuple[float, Manner]]) -> float:
+    return way[1][0]
+
+
+def manner_of(ending: Ending, data: ActivityTaskScheduled) -> Manner:
+    """What the workers do so that an attempt ends so; raises ``NoSuchTimeout`` where nothing does."""
+    if ending.how is not How.TIMES_OUT:
+        return Manner.ANSWER
+    possible = ways(data)
+    wanted = ending.timeout_type or next(iter(possible), None)
+    if wanted not in possible:
+        raise NoSuchTimeout(data.activity_id, ending.timeout_type, tuple(possible))
+    return Manner.ANSWER_LATE if ending.is_late else possible[wanted]
+
+
+def noticed_by(possible: Mapping[str, Manner]) -> str | None:
+    """By which time-out it is noticed that a worker has died with a task, if by any."""
+    taken = (name for name, manner in possible.items() if manner is not Manner.STAY_AWAY)
+    return next(taken, None)

@@ -1,0 +1,100 @@
+"""Runs of every situation, and the invariants of the kit after each, until one breaks or time is up."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import time
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from floto.testing import simulate
+from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS
+from floto.testing.reading.moment import Moment
+from tests.mutation.situations import SITUATIONS, Arguments
+
+#: Seconds that one run and its checks may take.
+PATIENCE = 20
+#: Finds fault with specs, and those at the limits are at fault on purpose.
+_OF_THE_SPEC = {"payloads_fit", "waits_end_before_the_run"}
+_INVARIANTS = tuple(each for each in INVARIANTS if each.name not in _OF_THE_SPEC)
+_SETTINGS = settings(
+    max_examples=10**6,
+    database=None,
+    phases=[Phase.generate],
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class OverError(BaseException):
+    """Enough is known; nothing that is for errors may catch it."""
+
+    def __init__(self, by: str | None = None, what: str = "") -> None:
+        self.by, self.what = by, what
+
+
+def examine(seconds: float) -> dict[str, Any]:
+    """What breaks first, and after how many runs; every situation has its turn, again and again."""
+    end = time.monotonic() + seconds
+    signal.signal(signal.SIGALRM, _hang)
+    runs = 0
+    turns = ((number, *turn) for number in itertools.count() for turn in SITUATIONS)
+    for number, situation, share in turns:
+        until = min(end, time.monotonic() + share)
+        over, more = _turn(situation, number, until)
+        runs += more
+        if over.by is not None or time.monotonic() >= end:
+            break
+    return {"by": over.by, "what": over.what, "runs": runs}
+
+
+def _turn(situation: st.SearchStrategy[Arguments], number: int, until: float) -> tuple[OverError, int]:
+    runs = 0
+
+    @seed(number)
+    @_SETTINGS
+    @given(situation)
+    def look(arguments: Arguments) -> None:
+        nonlocal runs
+        if time.monotonic() > until:
+            raise OverError
+        runs += 1
+        signal.alarm(PATIENCE)
+        _check(arguments)
+        signal.alarm(0)
+
+    try:
+        look()
+    except OverError as over:
+        return over, runs
+    finally:
+        signal.alarm(0)
+    return OverError(), runs
+
+
+def _hang(*_: Any) -> None:
+    by, what = "hang", f"no end after {PATIENCE} seconds"
+    raise OverError(by, what)
+
+
+def _check(arguments: Arguments) -> None:
+    name = ""
+    try:
+        simulation = simulate(**arguments)
+        for step in simulation.steps:
+            moment = Moment(step.spec, step.history, step.decisions)
+            for invariant in _INVARIANTS:
+                name = invariant.name
+                invariant.holds(moment)
+        for run_invariant in RUN_INVARIANTS if "patience" not in arguments else ():
+            name = run_invariant.name
+            run_invariant.holds(simulation)
+    except AssertionError as error:
+        by, what = "invariant", f"{name}: {error}"
+        raise OverError(by, what) from None
+    except Exception as error:  # noqa: BLE001 - whatever a mutant makes of floto
+        by, what = "crash", f"{name}: {type(error).__name__}: {error}"
+        raise OverError(by, what) from None

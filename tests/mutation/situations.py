@@ -1,0 +1,137 @@
+"""What a mutant is put through: random runs, and runs at the limits, which random ones hardly reach."""
+
+from __future__ import annotations
+
+import random
+from base64 import b64encode
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from attrs import evolve
+from hypothesis import strategies as st
+
+from floto import ActivityTask, DeciderSpec, FixedDelay, Task
+from floto.testing import NONE, Faults, fails, returns, times_out
+from floto.testing.strategies import json_values, small_values, specs
+
+#: What ``simulate`` is given.
+Arguments = dict[str, Any]
+
+_FAULTS = st.sampled_from([Faults.all(rate) for rate in (0.02, 0.1, 0.3)])
+#: What does not end a run of a thousand tasks at once.
+_FEW_FAULTS = st.sampled_from(
+    [NONE, NONE, Faults(reorders=0.3, delays_answer=0.3, loses_decision=0.2, cancels=0.1, adds_events=0.2)]
+)
+_SEEDS = st.integers(0, 2**32)
+#: A few moves show how a run of a thousand tasks begins.
+_BRIEFLY = 40
+
+
+@lru_cache
+def noise(size: int, seed: int) -> str:
+    """Text that does not get shorter by compressing it."""
+    return b64encode(random.Random(seed).randbytes(size))[:size].decode()
+
+
+def usual() -> st.SearchStrategy[Arguments]:
+    """All kinds of tasks, faults and orders."""
+    return _runs(specs(), input=small_values() | json_values())
+
+
+def repeating() -> st.SearchStrategy[Arguments]:
+    """Specs that begin again when they are done."""
+    some = specs(most=3, depth=1).filter(lambda spec: bool(spec.activity_tasks))
+    return _runs(some.map(lambda spec: evolve(spec, repeat_workflow=True)), input=small_values())
+
+
+def refused() -> st.SearchStrategy[Arguments]:
+    """SWF refuses everything, a hundred times and more, for the same cause again and again."""
+    some = specs(most=2, depth=1)
+    return st.fixed_dictionaries(
+        {
+            "spec": some | some.filter(lambda spec: bool(spec.activity_tasks)).map(_again),
+            "script": st.integers(0, 255).map(lambda number: (number,) * 2_000),
+            "faults": st.sampled_from([Faults(refuses=1, most=most) for most in (20, 21, 22, 100, 101, 102)]),
+        }
+    )
+
+
+def bulky() -> st.SearchStrategy[Arguments]:
+    """Results that fit one by one, and not together."""
+    some = specs(most=4, depth=1)
+    results = st.integers(12_000, 30_000).map(lambda size: {"work": returns(noise(size, 1))})
+    return _runs(some, activities=results, input=st.none() | st.just(noise(9_000, 2)))
+
+
+def failing() -> st.SearchStrategy[Arguments]:
+    """Tasks that fail with a lot to say, and too many of them to report them all."""
+    late = times_out(None, "SCHEDULE_TO_START")
+    loud = fails(None, "Final", noise(5_000, 3))
+    return st.one_of(
+        _runs(_wide(_named, st.integers(30, 250)), activities=st.just({"work": late}), briefly=True),
+        _runs(_wide(_small, st.integers(1, 5)), activities=st.just({"work": loud}), briefly=True),
+        _runs(_wide(_large, st.integers(2, 80)), input=st.just(noise(20_000, 4)), briefly=True),
+    )
+
+
+def patient() -> st.SearchStrategy[Arguments]:
+    """Waits that are longer than any run."""
+    waits = st.builds(FixedDelay, st.sampled_from([0.5, 31_535_999.5, 31_536_001, 10**9]), st.just(2))
+    return _runs(specs(most=3, retry_strategies=waits), faults=_FAULTS, briefly=True)
+
+
+def _runs(
+    some: st.SearchStrategy[DeciderSpec], *, briefly: bool = False, **given: Any
+) -> st.SearchStrategy[Arguments]:
+    given.setdefault("faults", _FEW_FAULTS if briefly else _FAULTS | _FEW_FAULTS)
+    if briefly:
+        given["patience"] = st.just(_BRIEFLY)
+    return st.fixed_dictionaries({"spec": some, "seed": _SEEDS, **given})
+
+
+def _again(spec: DeciderSpec) -> DeciderSpec:
+    return evolve(spec, repeat_workflow=True)
+
+
+@st.composite
+def _wide(draw: st.DrawFn, make: Callable[[int], Task], sizes: st.SearchStrategy[int]) -> DeciderSpec:
+    return DeciderSpec(
+        task_list="decide",
+        activity_task_list="work",
+        activity_tasks=[make(number) for number in range(draw(sizes))],
+        on_failure=_clean_up("f") if draw(st.booleans()) else (),
+        on_cancel=_clean_up("c") if draw(st.booleans()) else (),
+    )
+
+
+def _activity(number: int, **given: Any) -> Task:
+    given = {"name": "work", "id_": f"t{number}", **given}
+    return ActivityTask(version="v1", **given)
+
+
+def _small(number: int) -> Task:
+    return _activity(number)
+
+
+def _large(number: int) -> Task:
+    return _activity(number, input=noise(30_000, number))
+
+
+def _named(number: int) -> Task:
+    return _activity(number, id_=f"{'t' * 150}{number}", schedule_to_start_timeout=5)
+
+
+def _clean_up(prefix: str) -> list[Task]:
+    return [_activity(number, name="tidy", id_=f"{prefix}{number}") for number in range(2)]
+
+
+#: Each with the seconds that are given to it, again and again, while time is left.
+SITUATIONS = (
+    (usual(), 5.0),
+    (repeating(), 1.5),
+    (refused(), 2.0),
+    (bulky(), 1.0),
+    (failing(), 2.5),
+    (patient(), 1.0),
+)
