@@ -67,6 +67,9 @@ class Checker:
             # At once: what starts something again and again would do so for long.
             for step in self._unseen.of(answered(simulator, case)):
                 check_moment(Moment(step.spec, step.history, step.decisions, case.codec), self.invariants)
+                if self.is_over():
+                    # A run that goes on and on must not outlast the time that was given.
+                    return choices.taken
             simulation = simulator.simulation()
             self.runs += 1
             self.coverage.add(simulation)
