@@ -50,7 +50,8 @@ class Checker:
 
     def explore(self, most: int, is_over: Callable[[], bool]) -> None:
         """Look at the runs that depart least from the usual."""
-        self.explored = explore(lambda script: self.look(Choices(script), self.case), most, is_over)
+        explored = explore(lambda script: self.look(Choices(script), self.case), most, is_over)
+        self.explored = explored if self.runs else NOTHING_EXPLORED
 
     def sample(self, seed: int, count: int) -> None:
         """Look at random runs, each with some of the faults only."""
