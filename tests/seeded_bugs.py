@@ -1,4 +1,4 @@
-"""Puts known bugs into a copy of floto, one at a time, and shows which properties see them.
+"""Puts known bugs into a copy of floto, one at a time, and shows which invariants and tests see them.
 
     python tests/seeded_bugs.py [NAME ...]
 
@@ -154,7 +154,7 @@ def seed(folder: Path, change: Change) -> None:
 
 
 def failing(changes: tuple[Change, ...]) -> list[str]:
-    """The names of the first tests that fail with a bug in place."""
+    """The invariants that do not hold with a bug in place, and the names of the first tests that fail."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in ("floto", "tests"):
@@ -170,14 +170,18 @@ def failing(changes: tuple[Change, ...]) -> list[str]:
             "-q",
             "-p",
             "no:cacheprovider",
-            "--tb=no",
+            "--tb=short",
         ]
         command += ["--hypothesis-profile=no-shrink", "-n2", "--maxfail=3"]
         environment = {**os.environ, "PYTHONPATH": name, "HYPOTHESIS_STORAGE_DIRECTORY": f"{name}/examples"}
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
-    return sorted(set(re.findall(r"^(?:FAILED|ERROR) \S+::(\w+)", done.stdout, re.MULTILINE)))
+    return [
+        found
+        for pattern in (r"the invariant \((\d+, \w+)\)", r"^(?:FAILED|ERROR) \S+::(\w+)")
+        for found in sorted(set(re.findall(pattern, done.stdout, re.MULTILINE)))
+    ]
 
 
 def main(names: list[str]) -> int:

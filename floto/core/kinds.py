@@ -68,7 +68,7 @@ class ActivityTask(Task):
         """The activity of the same id."""
         return (Kind.ACTIVITY, self.id_)
 
-    def start(self, given: Given) -> Decision:
+    def start(self, given: Given) -> ScheduleActivityTask:
         """Schedule the activity with its context."""
         context = given.context if self.input is None else {**given.context, "activity_task": self.input}
         return ScheduleActivityTask(

@@ -103,13 +103,13 @@ def runs(  # noqa: PLR0913 - they are those of simulate
 ) -> st.SearchStrategy[Simulation]:
     """Simulations of a spec, or of specs: in every order, and with every fault unless told otherwise.
 
-    Takes what ``simulate`` takes.
+    Takes what ``simulate`` takes; ``input`` may be a strategy of inputs, too.
     """
     return st.builds(
         simulate,
         st.just(specs) if isinstance(specs, DeciderSpec) else specs,
         activities=st.just(activities),
-        input=st.just(input),
+        input=input if isinstance(input, st.SearchStrategy) else st.just(input),
         faults=st.just(Faults.all() if faults is None else faults),
         children=st.just(children),
         codec=st.just(codec),

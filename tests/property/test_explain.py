@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from attrs import evolve
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from floto.core.decisions import StartTimer
 from floto.core.explain import Cause, Condition, Explanation, Standing
 from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from floto.core.state import Kind, Status
-from floto.testing import Simulation
+from floto.testing import Faults, Simulation
 from floto.testing.reading.moment import Moment
 from floto.testing.strategies import runs, specs
 from tests.property.setup import SETTINGS
@@ -180,8 +181,12 @@ def make_true(condition: Condition, id_: str, writer: Writer) -> None:
         writer.complete(condition.task)
 
 
+#: Runs of which something is dropped more often than not.
+_FATAL = evolve(Faults.all(), fails_for_good=0.5, cancels=0.2)
+
+
 @SETTINGS
-@given(runs(specs()), st.data())
+@given(runs(specs(), faults=_FATAL), st.data())
 def test_what_is_dropped_is_not_started_whatever_completes(run: Simulation, data: st.DataObject) -> None:
     """A task that is blocked, or whose run ends, stays so when all that it requires completes."""
     own, history, found = moment(run, data)

@@ -1,51 +1,43 @@
-"""What must hold of every decision, over random specs and random runs of them."""
+"""What must hold of every decision and of every run, over random specs and random runs of them.
+
+The invariants themselves are the kit's, which users hold against their own specs, too.
+"""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 
-from floto.testing import Faults, Simulation
+from floto.testing import INVARIANTS, RUN_INVARIANTS, Faults, Simulation
 from floto.testing.checking.verifying import verify_run
-from floto.testing.strategies import runs, specs
+from floto.testing.strategies import runs, small_values, specs
 from tests.property.setup import SETTINGS, TROUBLE
 
-
-def check(run: Simulation) -> None:
-    """Every invariant holds of every decision and of the run; a failure names the one that does not."""
-    assert all(info.close_status for info in run.infos)
-    verify_run(run)
-
-
-@SETTINGS
-@given(runs(specs(), faults=Faults()))
-def test_the_invariants_hold_where_all_goes_well(run: Simulation) -> None:
-    """In turn, with every attempt a success."""
-    check(run)
+#: What befalls the runs. Many faults of one sort lead further than a few of each.
+FAULTS = {
+    "nothing": Faults(),
+    "attempts that come to nothing": TROUBLE,
+    "every fault": Faults.all(0.1),
+    "refusals": Faults(refuses=0.3, fails=0.1, reorders=0.2),
+    "failures for good": Faults(fails=0.2, fails_for_good=0.2, reorders=0.2, refuses=0.1),
+    "cancel requests": Faults(cancels=0.3, fails=0.2, fails_for_good=0.1, reorders=0.2, refuses=0.1),
+}
 
 
-@SETTINGS
-@given(runs(specs(), faults=TROUBLE))
-def test_the_invariants_hold_whatever_becomes_of_attempts(run: Simulation) -> None:
-    """In any order, with failures and time-outs."""
-    check(run)
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_invariants_hold(name: str) -> None:
+    """Every invariant, of every decision and of the whole; a failure names the one that does not."""
+
+    @SETTINGS
+    @given(runs(specs(), input=small_values(), faults=FAULTS[name]))
+    def check(run: Simulation) -> None:
+        verify_run(run)
+        assert all(info.close_status for info in run.infos)
+
+    check()
 
 
-@SETTINGS
-@given(runs(specs(), faults=Faults.all(0.1)))
-def test_the_invariants_hold_whatever_happens(run: Simulation) -> None:
-    """With every fault there is."""
-    check(run)
-
-
-@SETTINGS
-@given(runs(specs(), faults=Faults(refuses=0.3, fails=0.1, reorders=0.2)))
-def test_the_invariants_hold_whatever_swf_refuses(run: Simulation) -> None:
-    """With many refusals."""
-    check(run)
-
-
-@SETTINGS
-@given(runs(specs(), faults=Faults(cancels=0.3, fails=0.2, fails_for_good=0.2, reorders=0.2, refuses=0.1)))
-def test_the_invariants_hold_while_runs_are_wound_up(run: Simulation) -> None:
-    """With cancel requests, and failures for good."""
-    check(run)
+def test_the_invariants_are_those_of_the_list() -> None:
+    """Each of the 16 of decisions has a function of that number, and so has the law of histories."""
+    numbers = {each.number for each in INVARIANTS} | {each.number for each in RUN_INVARIANTS}
+    assert numbers == set(range(1, 18))

@@ -58,6 +58,9 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     Exits with 0 where every decision was as it must be, and with 1 where one was not: the smallest spec
     and history that show it are printed, and written as a test.
     """
+    if not output.parent.is_dir():
+        msg = f"there is no directory {output.parent}"
+        raise click.BadParameter(msg, param_hint="--output")
     loaded = load_spec(spec)
     for module in activities:
         load_module(module)

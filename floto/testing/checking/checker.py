@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 from floto.testing.checking.cases import Case
 from floto.testing.checking.coverage import Coverage
 from floto.testing.checking.exhaustive import Explored, explore
-from floto.testing.checking.verifying import Unseen, check_whole, played
+from floto.testing.checking.verifying import Unseen, answered, check_whole
 from floto.testing.invariants import check_moment
 from floto.testing.invariants.violation import Invariant, RunInvariant, Violation
 from floto.testing.reading.moment import Moment
@@ -50,7 +50,8 @@ class Checker:
 
     def explore(self, most: int, is_over: Callable[[], bool]) -> None:
         """Look at the runs that depart least from the usual."""
-        self.explored = explore(lambda script: self.look(Choices(script), self.case), most, is_over)
+        explored = explore(lambda script: self.look(Choices(script), self.case), most, is_over)
+        self.explored = explored if self.runs else NOTHING_EXPLORED
 
     def sample(self, seed: int, count: int) -> None:
         """Look at random runs, each with some of the faults only."""
@@ -63,11 +64,16 @@ class Checker:
     def look(self, choices: Choices, case: Case) -> Sequence[Taken]:
         """Look at one run; which choices were made there."""
         try:
-            simulation = played(case, choices)
+            simulator = case.simulator(choices)
+            # At once: what starts something again and again would do so for long.
+            for step in self._unseen.of(answered(simulator, case)):
+                check_moment(Moment(step.spec, step.history, step.decisions, case.codec), self.invariants)
+                if self.is_over():
+                    # A run that goes on and on must not outlast the time that was given.
+                    return choices.taken
+            simulation = simulator.simulation()
             self.runs += 1
             self.coverage.add(simulation)
-            for step in self._unseen.of(simulation):
-                check_moment(Moment(step.spec, step.history, step.decisions, case.codec), self.invariants)
             check_whole(simulation, self.run_invariants)
         except Violation as violation:
             found = evolve(case, script=choices.script)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import define, field
@@ -52,8 +53,10 @@ class Found(Violation):
             text = self.as_pytest()
         except SpecError:
             return
-        self.saved = Path(path)
-        self.saved.write_text(text, encoding="utf-8")
+        # What was found is worth more than the file, which is printed where it cannot be written.
+        with suppress(OSError):
+            Path(path).write_text(text, encoding="utf-8")
+            self.saved = Path(path)
 
     def __str__(self) -> str:
         """What is wrong, when what happened, and how to see it again."""

@@ -61,10 +61,17 @@ def check_whole(simulation: Simulation, properties: Sequence[RunInvariant]) -> N
 
 
 def played(case: Case, choices: Choices | None = None) -> Simulation:
-    """Simulate a case; raises ``Violation`` where deciding raises, and other errors as they are."""
+    """Simulate a case; raises ``Violation`` where deciding raises or SWF takes no answer."""
     simulator = case.simulator(choices)
+    for _ in answered(simulator, case):
+        pass
+    return simulator.simulation()
+
+
+def answered(simulator: Simulator, case: Case) -> Iterator[Step]:
+    """Each question of a simulation, as soon as it is answered; raises as ``played`` does."""
     try:
-        return simulator.run()
+        yield from simulator.play()
     except _MISUSE:
         raise
     except Exception as error:
@@ -75,13 +82,14 @@ def played(case: Case, choices: Choices | None = None) -> Simulation:
 
 
 def _undecided(simulator: Simulator, case: Case) -> Violation | None:
-    """The question whose answer raises, when a simulation has raised."""
+    """The question whose answer is wrong, when a simulation has raised."""
     for history in simulator.simulation().histories:
         spec = _spec_of(history, case)
         if spec is None or not isinstance(history.events[-1].data, DecisionTaskStarted):
             continue
         try:
-            verify(spec, history, (), case.codec)
+            # What SWF does not take at all is refused as a whole, and seen here alone.
+            verify(spec, history, INVARIANTS, case.codec)
         except HistoryError:
             continue
         except Violation as violation:
@@ -103,10 +111,10 @@ class Unseen:
     count: int = 0
     _seen: set[int] = field(factory=set)
 
-    def of(self, simulation: Simulation) -> Iterator[Step]:
+    def of(self, steps: Iterable[Step]) -> Iterator[Step]:
         """Those of one simulation."""
         marks = _Marks()
-        for step in simulation.steps:
+        for step in steps:
             mark = marks.of(step.history)
             if mark not in self._seen:
                 self._seen.add(mark)

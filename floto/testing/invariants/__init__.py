@@ -7,6 +7,8 @@ single decision shows, then what other histories show that must be decided alike
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import PurePath
+from traceback import extract_tb
 
 from floto.core.codec import Codec
 from floto.core.decide import decide
@@ -56,6 +58,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (8, retries.nonsense_is_no_wait),
     (14, generators.expansion_is_what_was_recorded),
     (14, generators.dependants_of_a_generator_are_held_back),
+    (14, generators.children_have_ids_of_their_own),
     (14, generators.child_ids_are_reproducible),
     (15, inputs.what_is_no_spec_is_refused),
     (14, inputs.specs_of_children_are_read_back),
@@ -82,6 +85,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (15, inputs.unreadable_input_ends_the_run),
     (2, determinism.recorded_decisions_are_made_again),
     (1, determinism.nothing_outside_is_looked_at),
+    (1, determinism.the_history_is_left_as_it_was),
     (4, attempts.idempotent),
     (9, exact.exactly_what_is_called_for),
     (1, determinism.json_keeps_the_spec),
@@ -131,9 +135,15 @@ def verify(
     except HistoryError:
         raise
     except Exception as error:
-        sentence = f"deciding raised {type(error).__name__}: {error}"
+        sentence = f"deciding raised {type(error).__name__}: {error}{_where(error)}"
         raise Violation(DECIDES, sentence, spec, history, codec=codec) from error
     check_moment(Moment(spec, history, decisions, codec), properties)
+
+
+def _where(error: Exception) -> str:
+    """Where an error was raised, in words."""
+    last = extract_tb(error.__traceback__)[-1]
+    return f" (in {last.name}, line {last.lineno} of {PurePath(last.filename).name})"
 
 
 def check_moment(moment: Moment, properties: Iterable[Invariant] = INVARIANTS) -> None:

@@ -39,6 +39,15 @@ def nothing_outside_is_looked_at(moment: Moment) -> None:
         broken("deciding changed the spec: tasks and strategies must be frozen")
 
 
+def the_history_is_left_as_it_was(moment: Moment) -> None:
+    """Deciding changes nothing in the history."""
+    if moment.is_one_in(_SELDOM):
+        before = repr(moment.history)
+        decide(moment.spec, moment.history, codec=moment.codec)
+        if repr(moment.history) != before:
+            broken("deciding changed the history: events must be left as they are")
+
+
 @once
 def _has_own(spec: DeciderSpec) -> bool:
     return any(map(is_own, (*spec.all_tasks, *(task.retry_strategy for task in spec.all_tasks))))

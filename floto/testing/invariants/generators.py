@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from floto.core.decisions import StartChildWorkflowExecution
 from floto.core.errors import SpecError
 from floto.core.expand import expand
 from floto.core.fold import fold
@@ -55,6 +56,22 @@ def _declared(moment: Moment) -> Mapping[str, Task]:
     for offspring in moment.growth.returned.values():
         found |= {task.id_: task for task in offspring}
     return found
+
+
+def children_have_ids_of_their_own(moment: Moment) -> None:
+    """No two tasks have children under one workflow id at the same time: SWF refuses the second."""
+    under_way = [each for each in moment.account.under_way() if each.key[0] is Kind.CHILD]
+    taken = {each.opened.data.workflow_id: each.key[1] for each in under_way}
+    for id_, decision in moment.started.items():
+        if isinstance(decision, StartChildWorkflowExecution):
+            workflow_id = decision.workflow_id
+            other = taken.setdefault(workflow_id, id_)
+            if other != id_:
+                broken(
+                    f"tasks {other!r} and {id_!r} both have a child of workflow id {workflow_id!r}, and SWF "
+                    "refuses the second while the first is open: set another workflow_id, or let one task "
+                    "require the other"
+                )
 
 
 def child_ids_are_reproducible(moment: Moment) -> None:

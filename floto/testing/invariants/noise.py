@@ -27,7 +27,8 @@ def noise_does_not_matter(moment: Moment) -> None:
         name += "!"
     noise = (_MARKER, _NEWER, e.WorkflowExecutionSignaled(signal_name=name))
     before = 2 + zlib.crc32(str(length).encode()) % (length - 1)
-    _check(moment, variants.with_noise(moment.history, before, noise), f"with noise before event {before}")
+    when = f"with events before event {before} that mean nothing, so that the ids of later ones are others"
+    _check(moment, variants.with_noise(moment.history, before, noise), when)
 
 
 def lost_decision_tasks_do_not_matter(moment: Moment) -> None:

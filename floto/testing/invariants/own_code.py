@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from sys import intern
 from typing import Any, cast
 
 from attrs import evolve, frozen
 
 from floto.core.errors import PayloadError, SpecError
-from floto.core.failures import Failure
+from floto.core.failures import Failure, failure_of
 from floto.core.identifiers import shown
 from floto.core.retry import Retry, RetryStrategy
 from floto.core.state import Kind, Status
-from floto.core.tasks import Task
+from floto.core.tasks import Expands, Task, expands
+from floto.testing.invariants.sameness import apart
 from floto.testing.invariants.violation import broken
 from floto.testing.invariants.watch import impure
 from floto.testing.reading import oracle
@@ -45,11 +47,13 @@ def strategies_answer_seconds(moment: Moment) -> None:
 def strategies_give_up(moment: Moment) -> None:
     """A retry strategy gives up before the history is full."""
     for id_, strategy in _strategies(moment):
-        if not _gives_up(strategy):
-            broken(
-                f"task {id_!r}: its retry strategy {shown(strategy)} has not given up after {ATTEMPTS:,} "
-                "failures, and SWF ends the run by force at 25,000 events: answer None some day"
-            )
+        for reason in sorted({*_REASONS, *_reasons(moment, id_)}):
+            if not _gives_up(strategy, intern(reason)):
+                broken(
+                    f"task {id_!r}: its retry strategy {shown(strategy)} has not given up after {ATTEMPTS:,} "
+                    f"failures{f' of {reason!r}' if reason else ''}, and SWF ends the run by force at 25,000 "
+                    "events: answer None some day"
+                )
 
 
 def _strategies(moment: Moment) -> Iterator[tuple[str, RetryStrategy]]:
@@ -84,9 +88,17 @@ def _is_wait(answer: Any) -> bool:
     return type(answer) in (int, float) and 0 <= answer < math.inf
 
 
+def _reasons(moment: Moment, id_: str) -> Iterator[str]:
+    """For what a task has failed; a refusal is no matter of its strategy."""
+    for event in moment.account.failures.get(moment.known[id_].key, ()):
+        failure = failure_of(event)
+        if failure.status is not Status.REFUSED:
+            yield failure.reason
+
+
 @once
-def _gives_up(strategy: RetryStrategy) -> bool:
-    return all(strategy.delay(retry(ATTEMPTS, reason)) is None for reason in _REASONS)
+def _gives_up(strategy: RetryStrategy, reason: str) -> bool:
+    return strategy.delay(retry(ATTEMPTS, reason)) is None
 
 
 def kinds_are_functions(moment: Moment) -> None:
@@ -102,6 +114,8 @@ def _questions(moment: Moment, id_: str, task: Task) -> Iterator[tuple[str, Call
     if moment.account.completed(task.key):
         item = moment.account.item(task.key)
         yield "result", lambda task: task.result(item)
+        if expands(task):
+            yield "generated", lambda task: tuple(cast("Expands", task).generated(item, moment.codec))
     graph = moment.in_turn
     if moment.is_open and id_ in graph.due and not graph.due[id_].timer_id:
         yield "start", lambda task: task.start(moment.given_to(id_))
@@ -114,9 +128,10 @@ def _check_pure(id_: str, task: Task, what: str, ask: Callable[[Task], Any]) -> 
         broken(f"task {id_!r}: {what} of {oracle.name(task)} looks at {looked}; use what it is given alone")
     for again in (_answer(ask, task), _answer(ask, copy)):
         if again != first:
+            one, other = apart(first, again)
             broken(
-                f"task {id_!r}: {what} of {oracle.name(task)} answered {shown(first)} and then "
-                f"{shown(again)} to the same question: use the task's fields and what it is given alone"
+                f"task {id_!r}: {what} of {oracle.name(task)} answered {one} and then {other} to the same "
+                "question: use the task's fields and what it is given alone"
             )
 
 

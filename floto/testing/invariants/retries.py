@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, cast
 
 from attrs import evolve, frozen
 
 from floto.core.decide import decide
 from floto.core.errors import SpecError
+from floto.core.events import Event
 from floto.core.failures import failure_of
 from floto.core.identifiers import shown
 from floto.core.retry import (
@@ -22,12 +26,13 @@ from floto.core.retry import (
 )
 from floto.core.specs import DeciderSpec
 from floto.core.state import Status
+from floto.core.tasks import Task
 from floto.testing.invariants import waits
 from floto.testing.invariants.own_code import is_own, retry
 from floto.testing.invariants.violation import broken
 from floto.testing.reading.identity import once
 from floto.testing.reading.moment import Moment
-from floto.testing.reading.standing import Due, after, wish_of
+from floto.testing.reading.standing import Due, after, delay_after, wish_of
 
 #: More than enough to see where each of floto's own strategies gives up.
 _MOST = 12
@@ -133,17 +138,23 @@ def _refused_problem(refused: RetryStrategy, refused_timer: RetryStrategy) -> st
 
 def retries_were_due(moment: Moment) -> None:
     """Every retry in the history was due: one more than the strategy allows, or too early, is wrong."""
-    read, seed = moment.account, moment.reading.seed
-    for id_, task in moment.known.items():
-        for before, attempt in zip(
-            read.attempts.get(task.key, ()), read.attempts.get(task.key, ())[1:], strict=False
-        ):
+    read = moment.account
+    for task in moment.known.values():
+        for before, attempt in pairwise(read.attempts.get(task.key, ())):
             failures = [each for each in read.failures[task.key] if each.id < attempt.opened.id]
             if before.completed or not failures:
-                broken(f"task {id_!r} was started once more after it had completed")
-            look = after(failures, wish_of(task), read, seed)
-            if look != Due():
-                broken(f"task {id_!r} was tried again after {failure_of(failures[-1]).message!r}: {look}")
+                broken(f"task {task.id_!r} was started once more after it had completed")
+            _check_due(moment, task, failures, attempt.opened)
+
+
+def _check_due(moment: Moment, task: Task, failures: Sequence[Event], opened: Event) -> None:
+    seed, last = moment.reading.seed, failures[-1]
+    look = after(failures, wish_of(task), moment.account, seed)
+    if look != Due():
+        broken(f"task {task.id_!r} was tried again after {failure_of(last).message!r}: {look}")
+    delay, waited = delay_after(failures, wish_of(task), seed) or 0, opened.at - last.at
+    if waited < timedelta(seconds=delay):
+        broken(f"task {task.id_!r} was tried again {waited} after event {last.id}, and should wait {delay} s")
 
 
 #: What is no number of seconds; one of them is tried at each moment.

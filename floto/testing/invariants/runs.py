@@ -83,8 +83,11 @@ _SELDOM = 4
 
 
 def order_makes_no_difference(simulation: Simulation) -> None:
-    """The same outcomes in another order give the same attempts with the same inputs, and the same end."""
-    if len(simulation.script) % 2 or simulation.status != "COMPLETED" or _repeats(simulation):
+    """The same outcomes in another order give the same end, and the same attempts with the same inputs.
+
+    Of a run that failed, the end alone: what had begun when it failed is a matter of order.
+    """
+    if len(simulation.script) % 2 or not _has_its_own_end(simulation) or _repeats(simulation):
         return
     given = {**simulation.arguments, "faults": _ANY_ORDER, "outcomes": simulation.outcomes}
     other = simulate(simulation.spec, seed=len(simulation.script), **given)
@@ -96,6 +99,17 @@ def order_makes_no_difference(simulation: Simulation) -> None:
             f"in another order the run ends otherwise: {other.status} with {other.result!r:.200}, "
             f"not {simulation.status} with {simulation.result!r:.200}"
         )
+    if simulation.status == "COMPLETED":
+        _check_attempts(simulation, other)
+
+
+def _has_its_own_end(simulation: Simulation) -> bool:
+    """Whether nothing but the outcomes of attempts, which stay the same, can have brought about the end."""
+    is_spoilt = simulation.befell.get("cancels") or simulation.befell.get("refuses")
+    return not is_spoilt and simulation.status in ("COMPLETED", "FAILED")
+
+
+def _check_attempts(simulation: Simulation, other: Simulation) -> None:
     ours, theirs = dict(_scheduled(simulation)), dict(_scheduled(other))
     for row in sorted(ours.keys() | theirs.keys()):
         if ours.get(row, _NOT_MADE) != theirs.get(row, _NOT_MADE):

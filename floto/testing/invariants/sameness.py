@@ -21,6 +21,13 @@ def difference(expected: Sequence[Decision], found: Sequence[Decision]) -> str |
     return None
 
 
+def apart(one: Any, other: Any) -> tuple[str, str]:
+    """Two answers that are not the same, so that a person sees where."""
+    if isinstance(one, Decision) and isinstance(other, Decision):
+        return _told(one, other), _told(other, one)
+    return shown(one), shown(other)
+
+
 def _told(decision: Decision | None, beside: Decision | None) -> str:
     if decision is None:
         return "missing"

@@ -1,8 +1,9 @@
-"""Sees a function read a clock, roll dice or open a file, and so depend on more than it is given."""
+"""Sees a function read a clock, a file or the environment, or roll dice: what it was not given."""
 
 from __future__ import annotations
 
 import gc
+import os
 import random
 import sys
 from collections.abc import Callable
@@ -26,10 +27,9 @@ def impure(function: Callable[[], _Answer]) -> tuple[_Answer, str | None]:
     seen: list[str] = []
 
     def look(frame: FrameType, event: str, called: Any) -> None:
-        if event == "c_call":
-            found = _found(called, frame)
-            if found:
-                seen.append(found)
+        found = _found(called, frame) if event == "c_call" else _looked_up(frame, event)
+        if found:
+            seen.append(found)
 
     # Whoever watches the collector may look at a clock, at any moment.
     before, collects = sys.getprofile(), gc.isenabled()
@@ -60,5 +60,11 @@ def _found(called: Any, frame: FrameType) -> str | None:
     return None
 
 
+def _looked_up(frame: FrameType, event: str) -> str | None:
+    return "the environment (os.environ)" if event == "call" and frame.f_code in _ENVIRONMENT else None
+
+
+_ENVIRON = type(os.environ)
+_ENVIRONMENT = frozenset({_ENVIRON.__getitem__.__code__, _ENVIRON.__iter__.__code__})
 #: What the functions of the module ``random`` share; a generator of one's own, with a seed, is no chance.
 _SHARED_DICE = getattr(random.random, "__self__", None)

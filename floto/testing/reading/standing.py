@@ -69,19 +69,24 @@ def wish_of(task: Task) -> Wish:
 
 def after(ended: Sequence[Event], wish: Wish, read: Account, seed: str) -> Stand:
     """What follows when these are the attempts that did not work, refused ones among them."""
-    failures = [failure_of(event) for event in ended]
-    last = failures[-1]
-    if last.status is Status.REFUSED:
-        row = _last_refusals(failures)
-        is_timer = wish.key[0] is Kind.TIMER
-        delay = waits.refused_wait(row, wish.id_, seed, is_timer=is_timer) if last.passes else None
-    else:
-        delay = waits.wait(wish.strategy, retry_of(failures, wish.id_, seed))
+    delay = delay_after(ended, wish, seed)
     if delay is None:
-        return Lost(last.message)
+        return Lost(failure_of(ended[-1]).message)
     if not waits.seconds(delay):
         return _NOW
-    return _timer(Due(f"{RETRY}{wish.id_}:{len(failures)}", waits.seconds(delay)), read)
+    return _timer(Due(f"{RETRY}{wish.id_}:{len(ended)}", waits.seconds(delay)), read)
+
+
+def delay_after(ended: Sequence[Event], wish: Wish, seed: str) -> float | None:
+    """Seconds to wait before the next attempt; None where there is none."""
+    failures = [failure_of(event) for event in ended]
+    last = failures[-1]
+    if last.status is not Status.REFUSED:
+        return waits.wait(wish.strategy, retry_of(failures, wish.id_, seed))
+    if not last.passes:
+        return None
+    is_timer = wish.key[0] is Kind.TIMER
+    return waits.refused_wait(_last_refusals(failures), wish.id_, seed, is_timer=is_timer)
 
 
 def retry_of(failures: Sequence[Failure], id_: str, seed: str) -> Retry:

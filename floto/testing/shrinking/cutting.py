@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TypeVar
 
 from attrs import evolve
 
@@ -37,6 +38,7 @@ _VARIES = re.compile(r"'[^']*'|\"[^\"]*\"|\d[\d,.:]*")
 _IMPOSSIBLE = (Exception,)
 
 _IsOver = Callable[[], bool]
+T = TypeVar("T")
 
 
 def found_in(case: Case, violation: Violation, budget: int, is_over: _IsOver) -> Found:
@@ -79,57 +81,80 @@ def _found_moment(violation: Violation, invariant: Invariant, budget: int, is_ov
 
     The history stays one that the spec itself could have made, if it is one to begin with.
     """
-    pair = Pair(violation.spec, violation.history, violation.codec)
-    alike = _search(pair, _shows(violation, invariant, alike=True), budget, is_over)
-    pair, left = alike.run(), alike.left
-    if left and not _is_small(pair):
-        # What is said differs with the case, perhaps: whatever breaks the invariant will do.
-        any_other = _search(pair, _shows(violation, invariant, alike=False), left, is_over)
-        pair, left = any_other.run(), any_other.left
+    could_be = _could_be(violation, invariant)
+
+    def broken(pair: Pair) -> Violation | None:
+        if not could_be(pair):
+            return None
+        return _broken(invariant, pair.spec, pair.history, violation.codec)
+
+    search = Search(
+        best=Pair(violation.spec, violation.history, violation.codec),
+        reductions=REDUCTIONS,
+        mended=mended(None),
+        size=size,
+        holds=_alike(broken, violation),
+        impossible=_IMPOSSIBLE,
+        left=budget,
+        is_over=is_over,
+    )
+    pair = _cut(search, broken)
     smallest = _broken(invariant, pair.spec, pair.history, violation.codec) or violation
     reproduction = BrokenMoment(
         invariant=invariant,
         sentence=smallest.sentence,
         spec=pair.spec,
         history=pair.history,
-        is_smallest=left > 0,
+        is_smallest=search.left > 0,
         codec=violation.codec,
     )
     return Found.of(smallest, reproduction)
 
 
-def _search(pair: Pair, holds: Callable[[Pair], bool], budget: int, is_over: _IsOver) -> Search[Pair]:
-    return Search(
-        best=pair,
-        reductions=REDUCTIONS,
-        mended=mended(None),
-        size=size,
-        holds=holds,
-        impossible=_IMPOSSIBLE,
-        left=budget,
-        is_over=is_over,
-    )
-
-
-def _is_small(pair: Pair) -> bool:
-    return len(pair.spec.all_tasks) <= _FEW_TASKS and len(pair.history) <= _FEW_EVENTS
-
-
-def _shows(violation: Violation, invariant: Invariant, *, alike: bool) -> Callable[[Pair], bool]:
-    """Whether a pair breaks the same invariant, in a history that its spec could have made."""
-    must_agree = _agrees(violation.spec, violation.history, violation.codec)
-    must_be_lawful = invariant.holds is not history_law
+def _alike(broken: Callable[[T], Violation | None], violation: Violation) -> Callable[[T], bool]:
+    """Whether the same is said of a thing."""
     said = _shape(violation.sentence)
 
-    def shows(pair: Pair) -> bool:
-        if must_be_lawful:
-            history_law(Moment(pair.spec, pair.history, ()))
-        if must_agree and not agrees(pair.spec, pair.history, pair.codec):
-            return False
-        found = _broken(invariant, pair.spec, pair.history, violation.codec)
-        return found is not None and (not alike or _shape(found.sentence) == said)
+    def alike(thing: T) -> bool:
+        found = broken(thing)
+        return found is not None and _shape(found.sentence) == said
 
-    return shows
+    return alike
+
+
+def _cut(search: Search[T], broken: Callable[[T], Violation | None]) -> T:
+    """The smallest of which the same is said; where that is not small, another that breaks the invariant.
+
+    What is said may differ from case to case; but it may be another problem as well.
+    """
+    best = search.run()
+    if not search.left or _is_small(broken(best)):
+        return best
+    search.holds = lambda thing: broken(thing) is not None
+    other = search.run()
+    return other if _is_small(broken(other)) else best
+
+
+def _is_small(violation: Violation | None) -> bool:
+    if violation is None:
+        return False
+    return len(violation.spec.all_tasks) <= _FEW_TASKS and len(violation.history) <= _FEW_EVENTS
+
+
+def _could_be(violation: Violation, invariant: Invariant) -> Callable[[Pair], bool]:
+    """Whether SWF could have written a history, and the spec could have made it."""
+    must_agree = _agrees(violation.spec, violation.history, violation.codec)
+    must_be_lawful = invariant.holds is not history_law
+
+    def could_be(pair: Pair) -> bool:
+        try:
+            if must_be_lawful:
+                history_law(Moment(pair.spec, pair.history, ()))
+            return not must_agree or agrees(pair.spec, pair.history, pair.codec)
+        except _IMPOSSIBLE:
+            return False
+
+    return could_be
 
 
 def _shape(sentence: str) -> str:
@@ -157,14 +182,13 @@ def _found_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) 
     """The smallest case found whose run breaks the same invariant."""
     invariant = violation.invariant
 
-    said = _shape(violation.sentence)
+    def broken(found: Case) -> Violation | None:
+        run = _broken_run(invariant, found)
+        return None if run is None else run[1]
 
-    def holds(found: Case) -> bool:
-        broken = _broken_run(invariant, found)
-        # What is wrong with a whole run differs with the run.
-        is_whole = isinstance(invariant, RunInvariant)
-        return broken is not None and (is_whole or _shape(broken[1].sentence) == said)
-
+    # What is wrong with a whole run differs with the run.
+    is_whole = isinstance(invariant, RunInvariant)
+    holds = (lambda found: broken(found) is not None) if is_whole else _alike(broken, violation)
     search = Search(
         best=_impatient(case, holds),
         reductions=cases.REDUCTIONS,
@@ -176,16 +200,16 @@ def _found_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) 
         is_over=is_over,
     )
     smallest = search.run()
-    simulation, broken = _broken_run(invariant, smallest) or (None, violation)
+    simulation, last = _broken_run(invariant, smallest) or (None, violation)
     reproduction = BrokenRun(
         invariant=invariant,
-        sentence=broken.sentence,
+        sentence=last.sentence,
         case=smallest,
         simulation=simulation,
-        history=broken.history,
+        history=last.history,
         is_smallest=search.left > 0,
     )
-    return Found.of(broken, reproduction)
+    return Found.of(last, reproduction)
 
 
 def _impatient(case: Case, holds: Callable[[Case], bool]) -> Case:

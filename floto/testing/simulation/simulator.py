@@ -32,7 +32,7 @@ _TAKE = "take"
 #: How long before its time-out an attempt is not kept waiting any more: moves take time, too.
 _LEEWAY = timedelta(seconds=2)
 #: Moves that every simulation may have, and more for each task of its spec.
-_PATIENCE, _PATIENCE_PER_TASK = 5_000, 50
+_PATIENCE, _PATIENCE_PER_TASK = 2_000, 50
 
 
 class Simulator:
@@ -103,9 +103,17 @@ class Simulator:
 
     def run(self) -> Simulation:
         """Move until nothing moves any more, or for longer than any run would."""
+        for _ in self.play():
+            pass
+        return self.simulation()
+
+    def play(self) -> Iterator[Step]:
+        """The same; each question with its answer, as soon as there is one."""
+        given = 0
         while self._moved < self._patience and (move := self._next()) is not None:
             self.make(move)
-        return self.simulation()
+            yield from self._deciders.steps[given:]
+            given = len(self._deciders.steps)
 
     def _next(self) -> Move | None:
         if not self._luck.may_reorder:
