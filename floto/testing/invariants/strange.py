@@ -19,7 +19,7 @@ from floto.core.events import Event
 from floto.core.history import History
 from floto.core.shapes import TaskList, WorkflowType
 from floto.testing.invariants.variants import appended, left
-from floto.testing.reading.oracle import FAILURES, RETRY, name
+from floto.testing.reading.oracle import FAILURES, MORE, RETRY, name
 
 #: Just before and behind where floto gives up asking again.
 _TIMES = (1, 2, 20, 1, 21, 2, 100, 101)
@@ -140,6 +140,19 @@ def _child_begins(history: History, _: Sequence[Decision], __: int) -> History |
     return appended(history, [child])
 
 
+def _more_was_asked_for(history: History, _: Sequence[Decision], number: int) -> History | None:
+    """One response could not hold all; the timer that asks for the rest runs, or has fired."""
+    begun = e.TimerStarted(timer_id=MORE, start_to_fire_timeout="0", decision_task_completed_event_id=1)
+    fired = e.TimerFired(timer_id=MORE, started_event_id=len(history) + 1)
+    return appended(history, (begun, fired)[: 1 + number % 2])
+
+
+def _function_runs(history: History, _: Sequence[Decision], __: int) -> History | None:
+    """Somebody asks the run to stop while a Lambda function is at work, which nothing stops."""
+    function = e.LambdaFunctionScheduled(id="strange", name="strange", decision_task_completed_event_id=1)
+    return appended(history, [function, e.WorkflowExecutionCancelRequested()])
+
+
 def _canceled(history: History, _: Sequence[Decision], __: int) -> History | None:
     """Somebody asks the run to stop."""
     return appended(history, [e.WorkflowExecutionCancelRequested()])
@@ -197,8 +210,10 @@ _EDITS: tuple[_Edit, ...] = (
     _refused,
     _stop_refused,
     _foreign_marker,
+    _more_was_asked_for,
     _refused,
     _canceled,
+    _function_runs,
     _input,
     _refused,
 )
