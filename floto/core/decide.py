@@ -120,4 +120,5 @@ def _most(decision: Any) -> int:
 
 @cache
 def _long_fields(decision: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(decision) if field.name in ("input", "result", "details"))
+    long = ("input", "result", "details", "control")
+    return tuple(field.name for field in fields(decision) if field.name in long)

@@ -162,3 +162,18 @@ def test_a_strategy_that_answers_no_delay_is_named(answer: Any) -> None:
     else:
         with pytest.raises(SpecError, match="retry strategy answered"):
             decide(with_odd, recorder.history)
+
+
+@frozen(kw_only=True)
+class Labelled(Announce):
+    """A user's own kind that notes a lot beside what it sends."""
+
+    def start(self, given: Given) -> Decision:  # noqa: ARG002 - it says the same each time
+        return SignalExternalWorkflowExecution(workflow_id=self.to, signal_name="news", control="x" * 32_768)
+
+
+def test_what_a_kind_notes_counts_for_what_one_response_holds() -> None:
+    tasks = [Labelled(id_=f"t{number}", to="w") for number in range(40)]
+    decisions = decide(DeciderSpec(activity_tasks=tasks), Recorder().history)
+    assert len(decisions) == 28
+    assert decisions[-1] == StartTimer(timer_id="floto.more", start_to_fire_timeout="0")

@@ -98,12 +98,28 @@ def _too_long(moment: Moment, _number: int) -> tuple[DeciderSpec, History]:
 
 
 def _too_much(moment: Moment, number: int) -> tuple[DeciderSpec, History]:
-    """Decisions that just fit into one response, or just do not."""
-    tasks = [Padded(id_=f"padded {place}", input=30_000) for place in range(29)]
-    left = RESPONSE - sum(map(_size, tasks)) - _size(Padded(id_="last", input=1)) + 1
-    last = Padded(id_="last", input=left + number % 3 - 1)
+    """Decisions that just fit into one response, or just do not, for what they are given or called."""
+    make = (_of_input, _of_control)[number // 6 % 2]
+    tasks = [make(f"padded {place}", 30_000) for place in range(29)]
+    left = RESPONSE - sum(map(_size, tasks)) - _size(make("last", 1)) + 1
     more = [Padded(id_="more")] if number // 3 % 2 else []
-    return DeciderSpec(activity_tasks=[*tasks, last, *more]), _beginning(moment)
+    return DeciderSpec(activity_tasks=[*tasks, make("last", left + number % 3 - 1), *more]), _beginning(
+        moment
+    )
+
+
+def _of_input(id_: str, size: int) -> Padded:
+    return Padded(id_=id_, input=size)
+
+
+def _of_control(id_: str, size: int) -> Padded:
+    return Padded(id_=id_, control=size)
+
+
+def _long_names(moment: Moment, _number: int) -> tuple[DeciderSpec, History]:
+    """Ids that take twelve characters of JSON for each of their own."""
+    ids = (f"{chr(0x1D11E) * 210}{place}" for place in range(440))
+    return DeciderSpec(activity_tasks=[Padded(id_=id_) for id_ in ids]), _beginning(moment)
 
 
 def _size(task: Padded) -> int:
@@ -155,4 +171,5 @@ _CROWDS: tuple[Callable[[Moment, int], tuple[DeciderSpec, History]], ...] = (
     _too_much,
     _too_many,
     _from_nothing,
+    _long_names,
 )
