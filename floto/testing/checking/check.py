@@ -51,6 +51,8 @@ class Report:
 
     def __str__(self) -> str:
         """What was done, and a table of what it reached."""
+        if not self.runs:
+            return f"the time was over before one run was: {self.moments:,} decisions, every invariant held"
         sound = f"{self.runs:,} runs, {self.moments:,} different decisions: every invariant held"
         rest = self.runs - self.explored.whole
         return "\n".join([sound, f"{self.explored}; {rest:,} others", *self.notes, str(self.coverage)])

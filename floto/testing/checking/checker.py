@@ -50,7 +50,8 @@ class Checker:
 
     def explore(self, most: int, is_over: Callable[[], bool]) -> None:
         """Look at the runs that depart least from the usual."""
-        self.explored = explore(lambda script: self.look(Choices(script), self.case), most, is_over)
+        explored = explore(lambda script: self.look(Choices(script), self.case), most, is_over)
+        self.explored = explored if self.runs else NOTHING_EXPLORED
 
     def sample(self, seed: int, count: int) -> None:
         """Look at random runs, each with some of the faults only."""
@@ -67,6 +68,9 @@ class Checker:
             # At once: what starts something again and again would do so for long.
             for step in self._unseen.of(answered(simulator, case)):
                 check_moment(Moment(step.spec, step.history, step.decisions, case.codec), self.invariants)
+                if self.is_over():
+                    # A run that goes on and on must not outlast the time that was given.
+                    return choices.taken
             simulation = simulator.simulation()
             self.runs += 1
             self.coverage.add(simulation)

@@ -15,7 +15,7 @@ from floto.core.decisions import Decision, ScheduleActivityTask
 from floto.core.events import DecisionTaskStarted
 from floto.core.history import History
 from floto.core.limits import DATA_LIMIT, OPEN_LIMIT
-from floto.core.shapes import ActivityType, TaskList, WorkflowType
+from floto.core.shapes import ActivityType, TaskList
 from floto.core.specs import DeciderSpec, Timer
 from floto.core.state import Item, Key, Kind
 from floto.core.tasks import NO_RESULT, Given, Task
@@ -28,7 +28,7 @@ from floto.testing.reading.moment import Moment
 from floto.testing.reading.oracle import RETRY
 
 #: One moment in so many is held against a crowd: it takes some milliseconds.
-_SELDOM = 61
+_SELDOM = 41
 #: Where a retry waits, one in so many.
 _SELDOM_WAITING = 11
 _TYPE, _LIST = ActivityType("work", "v1"), TaskList("work")
@@ -112,9 +112,9 @@ def _size(task: Padded) -> int:
 
 def _too_many(moment: Moment, number: int) -> tuple[DeciderSpec, History]:
     """A few more tasks than may be open, beside what is open already."""
-    open_ = _OPEN[number % len(_OPEN)]
-    count = OPEN_LIMIT - number // len(_OPEN) % 3
-    history = variants.appended(moment.history, (open_(place) for place in range(count)))
+    counts = (OPEN_LIMIT - number % 3, OPEN_LIMIT - number // 3 % 3)
+    open_ = (opened(place) for opened, count in zip(_OPEN, counts, strict=True) for place in range(count))
+    history = variants.appended(moment.history, open_)
     own: Iterable[Task] = (*moment.spec.activity_tasks, *map(_extra, range(6)))
     return evolve(moment.spec, activity_tasks=own), history
 
@@ -143,15 +143,5 @@ def _timer(place: int) -> Any:
     )
 
 
-def _child(place: int) -> Any:
-    return e.StartChildWorkflowExecutionInitiated(
-        workflow_id=f"open {place}",
-        workflow_type=WorkflowType("child", "v1"),
-        task_list=_LIST,
-        child_policy="TERMINATE",
-        decision_task_completed_event_id=1,
-    )
-
-
-_OPEN: tuple[Callable[[int], Any], ...] = (_activity, _timer, _child)
+_OPEN: tuple[Callable[[int], Any], ...] = (_activity, _timer)
 _CROWDS: tuple[Callable[[Moment, int], tuple[DeciderSpec, History]], ...] = (_too_long, _too_much, _too_many)

@@ -32,7 +32,7 @@ _TAKE = "take"
 #: How long before its time-out an attempt is not kept waiting any more: moves take time, too.
 _LEEWAY = timedelta(seconds=2)
 #: Moves that every simulation may have, and more for each task of its spec.
-_PATIENCE, _PATIENCE_PER_TASK = 5_000, 50
+_PATIENCE, _PATIENCE_PER_TASK = 2_000, 50
 
 
 class Simulator:
