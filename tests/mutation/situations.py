@@ -19,12 +19,12 @@ from floto.testing.strategies import json_values, small_values, specs
 Arguments = dict[str, Any]
 
 _FAULTS = st.sampled_from([Faults.all(rate) for rate in (0.02, 0.1, 0.3)])
-#: What does not end a run of a thousand tasks at once.
+#: What does not end a run of many tasks at once.
 _FEW_FAULTS = st.sampled_from(
     [NONE, NONE, Faults(reorders=0.3, delays_answer=0.3, loses_decision=0.2, cancels=0.1, adds_events=0.2)]
 )
 _SEEDS = st.integers(0, 2**32)
-#: A few moves show how a run of a thousand tasks begins.
+#: A few moves show how a run of many tasks begins.
 _BRIEFLY = 40
 
 

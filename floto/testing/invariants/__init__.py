@@ -60,6 +60,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (14, generators.dependants_of_a_generator_are_held_back),
     (14, generators.children_have_ids_of_their_own),
     (14, generators.child_ids_are_reproducible),
+    (15, inputs.what_is_no_spec_is_refused),
     (14, inputs.specs_of_children_are_read_back),
     (3, order.dependency_order),
     (3, order.recorded_dependency_order),

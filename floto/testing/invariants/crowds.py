@@ -119,6 +119,12 @@ def _too_many(moment: Moment, number: int) -> tuple[DeciderSpec, History]:
     return evolve(moment.spec, activity_tasks=own), history
 
 
+def _from_nothing(moment: Moment, number: int) -> tuple[DeciderSpec, History]:
+    """A few more tasks of one kind than may be open, where nothing is open yet."""
+    tasks = (_extra(2 * place + number % 2) for place in range(OPEN_LIMIT + 2))
+    return DeciderSpec(activity_tasks=tasks), _beginning(moment)
+
+
 def _extra(place: int) -> Task:
     id_ = f"floated {place}"
     return Timer(id_=id_, delay_in_seconds=place) if place % 2 else Padded(id_=id_)
@@ -144,4 +150,9 @@ def _timer(place: int) -> Any:
 
 
 _OPEN: tuple[Callable[[int], Any], ...] = (_activity, _timer)
-_CROWDS: tuple[Callable[[Moment, int], tuple[DeciderSpec, History]], ...] = (_too_long, _too_much, _too_many)
+_CROWDS: tuple[Callable[[Moment, int], tuple[DeciderSpec, History]], ...] = (
+    _too_long,
+    _too_much,
+    _too_many,
+    _from_nothing,
+)

@@ -54,6 +54,16 @@ def all_is_passed_on(moment: Moment) -> None:
     exactly_what_is_called_for(Moment(moment.spec, history, decisions, moment.codec))
 
 
+def what_is_no_spec_is_refused(moment: Moment) -> None:
+    """The JSON of a spec, or anything else that is none, is refused with an error that says so."""
+    text: Any = "{}"
+    try:
+        decisions = decide(text, moment.history, codec=moment.codec)
+    except SpecError:
+        return
+    broken(f"{text!r} is no spec, and {decisions!r:.200} is decided")
+
+
 def specs_of_children_are_read_back(moment: Moment) -> None:
     """A child is given its spec such that its decider reads it as it was, and nothing else for one."""
     for id_, decision in moment.started.items():

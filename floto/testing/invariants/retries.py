@@ -81,7 +81,10 @@ def waits_are_as_promised(moment: Moment) -> None:
 
 @lru_cache(maxsize=1024)
 def _problem(strategy: Any) -> str | None:
-    steep = [evolve(strategy, retries=5, jitter=0)] if isinstance(strategy, ExponentialBackoff) else []
+    steep: list[Any] = []
+    if isinstance(strategy, ExponentialBackoff):
+        # The last of these waits is more than a float can hold.
+        steep = [evolve(strategy, retries=5, jitter=0), evolve(strategy, retries=2_000, factor=2.5, jitter=0)]
     finals = getattr(strategy, "non_retryable", ())
     for each in (strategy, *steep):
         numbers = sorted({*range(1, _MOST), each.retries or 1, each.retries + 1})
@@ -154,6 +157,7 @@ def _check_due(moment: Moment, task: Task, failures: Sequence[Event], opened: Ev
         broken(f"task {task.id_!r} was tried again {waited} after event {last.id}, and should wait {delay} s")
 
 
+#: What is no number of seconds; one of them is tried at each moment.
 _NO_WAITS = (-0.5, -1, float("nan"), float("inf"), True, "1")
 #: A copy of a spec with many tasks costs more than it tells.
 _FEW = 30

@@ -17,6 +17,7 @@ from floto.core.decisions import (
 )
 from floto.core.events import Event
 from floto.core.history import History
+from floto.core.shapes import TaskList, WorkflowType
 from floto.testing.invariants.variants import appended, left
 from floto.testing.reading.oracle import FAILURES, RETRY, name
 
@@ -127,6 +128,18 @@ def _foreign_marker(history: History, _: Sequence[Decision], number: int) -> His
     return appended(history, [marker])
 
 
+def _child_begins(history: History, _: Sequence[Decision], __: int) -> History | None:
+    """A child has not started yet, and cannot be asked to stop."""
+    child = e.StartChildWorkflowExecutionInitiated(
+        workflow_id="strange",
+        workflow_type=WorkflowType("strange", "v1"),
+        task_list=TaskList("strange"),
+        child_policy="TERMINATE",
+        decision_task_completed_event_id=1,
+    )
+    return appended(history, [child])
+
+
 def _canceled(history: History, _: Sequence[Decision], __: int) -> History | None:
     """Somebody asks the run to stop."""
     return appended(history, [e.WorkflowExecutionCancelRequested()])
@@ -192,4 +205,4 @@ _EDITS: tuple[_Edit, ...] = (
 _WHILE_STOPPING: tuple[_Edit, ...] = (_stop_refused, _stop_refused, _failed, _canceled)
 _BEFORE_A_RETRY: tuple[_Edit, ...] = (_refused, _refused, _results, _canceled, _foreign_marker)
 #: Where the run is about to be closed, most of that has no occasion.
-_AT_THE_END: tuple[_Edit, ...] = (_results, _refused, _failed, _results, _canceled, _input)
+_AT_THE_END: tuple[_Edit, ...] = (_results, _child_begins, _refused, _failed, _results, _canceled, _input)
