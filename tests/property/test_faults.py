@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import floto
 from floto.adapters.sqlite import SqliteService
@@ -33,10 +34,9 @@ ENDS = (e.ActivityTaskCompleted, e.ActivityTaskFailed, e.ActivityTaskTimedOut, e
 
 
 def at_work(spec: floto.DeciderSpec) -> floto.DeciderSpec:
-    """The same graph, of activities that the workshop has, and of nothing that somebody else would have to do."""
-    return evolve(
-        spec, activity_tasks=[own(task) for task in spec.activity_tasks], on_failure=[], on_cancel=[]
-    )
+    """The same graph, of what the workshop can do by itself."""
+    tasks = [own(task) for task in spec.activity_tasks]
+    return evolve(spec, activity_tasks=tasks, on_failure=[], on_cancel=[])
 
 
 def own(task: Any) -> Task:
