@@ -178,7 +178,7 @@ def failing(changes: tuple[Change, ...]) -> list[str]:
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
     return [
-        found
+        found.replace(",", "")
         for pattern in (r"the invariant \((\d+, \w+)\)", r"^(?:FAILED|ERROR) \S+::(\w+)")
         for found in sorted(set(re.findall(pattern, done.stdout, re.MULTILINE)))
     ]

@@ -195,7 +195,7 @@ def test_why_tells_what_a_task_waits_for(tmp_path: Path) -> None:
 
 def test_why_takes_the_spec_that_a_run_carries(tmp_path: Path) -> None:
     value = json.loads(SPEC.to_json())
-    simulate(DeciderSpec(), input={"decider_spec": value}).main.save(tmp_path / "own.json")
+    simulate(SPEC, input={"decider_spec": value}).main.save(tmp_path / "own.json")
     done = command(tmp_path, "why", "second", "own.json")
     assert "second: done" in done.stdout, done.stderr
 

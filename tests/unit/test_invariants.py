@@ -340,3 +340,32 @@ def test_every_invariant_has_a_name_and_a_sentence_of_its_own() -> None:
     assert len({each.name for each in every}) == len(every)
     assert len({each.says for each in every}) == len(every)
     assert {each.number for each in every} == set(range(1, 18))
+
+
+def test_a_retry_before_its_delay_has_passed_is_named() -> None:
+    """Where the timer fired, and the time has not passed."""
+    step = simulate(spec(work("a", retry_strategy=FixedDelay(60, 1))), {"a": fails(1)}).steps[-1]
+    verify(step.spec, step.history)
+    began = step.history.events[0].at
+    hurried = [evolve(event, at=began) for event in step.history]
+    with pytest.raises(Violation, match="and should wait 60") as caught:
+        verify(step.spec, evolve(step.history, events=hurried))
+    assert caught.value.invariant.name == "retries_were_due"
+
+
+def test_a_run_that_fails_in_one_order_and_not_in_another_is_named() -> None:
+    def decider(flow: DeciderSpec, history: History) -> list[Decision]:
+        found = decide(flow, history)
+        names = [type(event.data).__name__ for event in history]
+        swallows = (
+            "ActivityTaskCompleted" in names[: (*names, "ActivityTaskFailed").index("ActivityTaskFailed")]
+        )
+        fail = any(isinstance(each, FailWorkflowExecution) for each in found)
+        return [CompleteWorkflowExecution(result="{}")] if swallows and fail else found
+
+    tasks = [work(id_) for id_ in "abcdef"]
+    run = simulate(spec(*tasks), {"a": fails(1)}, decider=decider)
+    assert run.status == "FAILED"
+    [rule] = [each for each in RUN_INVARIANTS if each.name == "order_makes_no_difference"]
+    with pytest.raises(AssertionError, match="in another order the run ends otherwise: COMPLETED"):
+        rule.holds(run)

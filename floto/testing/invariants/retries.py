@@ -27,9 +27,9 @@ from floto.core.retry import (
 from floto.core.specs import DeciderSpec
 from floto.core.state import Status
 from floto.core.tasks import Task
-from floto.testing.invariants import waits
 from floto.testing.invariants.own_code import is_own, retry
 from floto.testing.invariants.violation import broken
+from floto.testing.reading import waits
 from floto.testing.reading.identity import once
 from floto.testing.reading.moment import Moment
 from floto.testing.reading.standing import Due, after, delay_after, wish_of

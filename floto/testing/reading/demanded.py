@@ -33,7 +33,7 @@ from floto.core.specs import FAILURES_KEY, SPEC_KEY, DeciderSpec
 from floto.core.state import Key, Kind, Status
 from floto.core.tasks import NO_RESULT, Given, Task, TaskCodec
 from floto.core.wire import decision_to_swf
-from floto.testing.invariants import waits
+from floto.testing.reading import waits
 from floto.testing.reading.growth import Growth, grow
 from floto.testing.reading.oracle import FAILURES, MORE, RESULT, Account, Attempt
 from floto.testing.reading.standing import Due, Graph, Lost, Resting, Wish, after

@@ -13,7 +13,7 @@ from floto.core.failures import Failure, failure_of
 from floto.core.retry import Retry, RetryStrategy
 from floto.core.state import Key, Kind, Status
 from floto.core.tasks import Task
-from floto.testing.invariants import waits
+from floto.testing.reading import waits
 from floto.testing.reading.oracle import RETRY, Account
 
 
