@@ -6,6 +6,7 @@ pytest loads this where floto is installed. Nothing else of floto is imported be
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         _SPECS,
         type="linelist",
         default=[],
-        help="The specs of workflow types, by lines: NAME:VERSION = FILE.py:name, module:name or FILE.json",
+        help="The specs of histories, by lines: NAME:VERSION = FILE.py:name, or PATTERN.json = FILE.py:name",
     )
 
 
@@ -97,12 +98,16 @@ class HistoryItem(pytest.Item):
 
         start: Any = saved.history.events[0].data
         type_ = f"{start.workflow_type.name}:{start.workflow_type.version}"
-        source = specs_by_type(self.config.getini(_SPECS)).get(type_)
+        named = named_specs(self.config.getini(_SPECS))
+        source = next((named[each] for each in named if fnmatch(self.path.name, each)), named.get(type_))
         if source is not None:
             return source, load_spec(_located(source, self.config.rootpath))
         found = saved.spec or spec_of(start.input)
         if found is None:
-            msg = f"no spec is known for {type_}: add a line '{type_} = FILE.py:name' to floto_specs"
+            msg = (
+                f"no spec is known for {type_}: add a line '{type_} = FILE.py:name' to floto_specs, "
+                "or save the history with its spec (floto history --spec)"
+            )
             raise pytest.UsageError(msg)
         return "the spec that it names", found
 
@@ -119,16 +124,19 @@ class HistoryItem(pytest.Item):
         return self.path, 0, f"replay of {self.path.name}"
 
 
-def specs_by_type(lines: Iterable[str]) -> dict[str, str]:
-    """The specs that the configuration names, by ``NAME:VERSION`` of the workflow type.
+def named_specs(lines: Iterable[str]) -> dict[str, str]:
+    """The specs that the configuration names, by ``NAME:VERSION`` of the workflow type or by names of files.
 
     Raises ``pytest.UsageError`` for a line that says something else.
     """
     found: dict[str, str] = {}
     for line in lines:
         type_, equals, source = (part.strip() for part in line.partition("="))
-        if not equals or not source or ":" not in type_:
-            msg = f"{_SPECS}: {line!r} must be NAME:VERSION = FILE.py:name, module:name or FILE.json"
+        if not equals or not source or not any(each in type_ for each in (":", ".json")):
+            msg = (
+                f"{_SPECS}: {line!r} must be NAME:VERSION = SPEC or PATTERN.json = SPEC, "
+                "where SPEC is FILE.py:name, module:name or FILE.json"
+            )
             raise pytest.UsageError(msg)
         found[type_] = source
     return found

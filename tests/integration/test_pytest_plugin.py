@@ -81,6 +81,16 @@ def test_a_history_that_differs_fails_and_says_where(project: Path) -> None:
     assert "Traceback" not in done.stdout
 
 
+def test_a_spec_may_be_said_for_files_of_a_name(project: Path) -> None:
+    """Runs of several workflows may have one type, as those of ``floto run`` do."""
+    (project / "other.py").write_text(FLOW.format(priority=3))
+    ini = (project / "pytest.ini").read_text()
+    (project / "pytest.ini").write_text(f"{ini}    bare*.json = other.py:spec\n")
+    done = run_pytest(project, "--floto-histories", "histories")
+    assert "1 failed, 1 passed" in done.stdout
+    assert "bare.json differs from other.py:spec" in done.stdout
+
+
 def test_a_history_is_held_against_the_spec_that_was_saved_with_it(project: Path) -> None:
     (project / "pytest.ini").write_text("[pytest]\n")
     done = run_pytest(project, "--floto-histories", "histories")
@@ -92,7 +102,11 @@ def test_a_history_is_held_against_the_spec_that_was_saved_with_it(project: Path
 @pytest.mark.parametrize(
     ("ini", "arguments", "said"),
     [
-        ("floto_specs = flow.py:spec", ("--floto-histories", "histories"), "must be NAME:VERSION = FILE.py"),
+        (
+            "floto_specs = flow = flow.py:spec",
+            ("--floto-histories", "histories"),
+            "must be NAME:VERSION = SPEC or PATTERN.json = SPEC",
+        ),
         ("", ("--floto-histories", "nowhere"), "nowhere is no directory"),
     ],
 )

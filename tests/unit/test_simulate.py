@@ -248,6 +248,19 @@ def test_generators_return_tasks() -> None:
     assert simulation.result == {"last": {"by": "last"}}
 
 
+def test_a_name_that_no_task_has_is_a_slip() -> None:
+    with pytest.raises(ActivitiesError, match=r"activities\['flrst'\] is of no task.*did you mean 'first'"):
+        simulate(spec(work("first")), {"flrst": fails()})
+    with pytest.raises(ActivitiesError, match="is of a timer"):
+        simulate(spec(Timer(id_="wait", delay_in_seconds=1)), {"wait": fails()})
+
+
+def test_what_a_run_did_not_come_to_is_no_slip() -> None:
+    """A run that fails never gets to what is generated later."""
+    given = {"g": fails(None), "later": returns(1)}
+    assert simulate(spec(Generator(name="gen", version="v1", id_="g")), given).status == "FAILED"
+
+
 @pytest.mark.parametrize("given", [3, "work", lambda _a, _b: None])
 def test_what_is_no_activity_is_refused(given: Any) -> None:
     with pytest.raises(ActivitiesError, match=r"activities\['a'\] must be an outcome"):

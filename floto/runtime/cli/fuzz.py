@@ -22,6 +22,7 @@ from floto.testing import Report, Violation, check
 
 #: More than any machine simulates in the time that is given.
 _NO_END = 1_000_000_000
+_FILE = "test_counterexample.py"
 
 
 @click.command("fuzz")
@@ -37,9 +38,7 @@ _NO_END = 1_000_000_000
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    default="test_counterexample.py",
-    show_default=True,
-    help="Where a test for pytest is written if something is found.",
+    help="Where a test is written if something is found; default: test_counterexample.py beside SPEC.",
 )
 def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     spec: str,
@@ -48,7 +47,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     input_text: str | None,
     codec: str | None,
     seed: int,
-    output: Path,
+    output: Path | None,
 ) -> int:
     """Simulate runs of SPEC in which everything goes wrong that can, and look for what must not be.
 
@@ -58,8 +57,9 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     Exits with 0 where every decision was as it must be, and with 1 where one was not: the smallest spec
     and history that show it are printed, and written as a test.
     """
-    if not output.parent.is_dir():
-        msg = f"there is no directory {output.parent}"
+    target = output or _beside(spec)
+    if not target.parent.is_dir():
+        msg = f"there is no directory {target.parent}"
         raise click.BadParameter(msg, param_hint="--output")
     loaded = load_spec(spec)
     for module in activities:
@@ -76,7 +76,7 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
                 max_seconds=seconds,
                 seed=seed,
                 codec=CODEC if codec is None else load_codec(codec),
-                save=output,
+                save=target,
                 on_progress=_follow(bar, seconds),
             )
         except Violation as violation:
@@ -85,6 +85,12 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
             return FAILED
     click.echo(str(report))
     return DONE
+
+
+def _beside(spec: str) -> Path:
+    """A file that can import what the spec is made of."""
+    module, _, _ = spec.rpartition(":")
+    return Path(module).parent / _FILE if module.endswith(".py") else Path(_FILE)
 
 
 def registered(spec: DeciderSpec) -> dict[str, Callable[..., Any]]:

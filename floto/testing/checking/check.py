@@ -23,6 +23,7 @@ from floto.testing.checking.verifying import Rule, sorted_rules
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS
 from floto.testing.simulation.faults import Faults
 from floto.testing.simulation.outcomes import Activity
+from floto.testing.simulation.simulator import check_names
 
 #: How often something smaller is tried when something was found.
 SHRINK_BUDGET = 2_000
@@ -81,7 +82,7 @@ def check(  # noqa: PLR0913 - all but the spec are optional
     own invariants: functions of spec, history and decisions that assert. ``faults`` are all there are, unless
     given. ``codec`` knows kinds and strategies of your own. What else is given is as ``simulate`` takes it.
     The same arguments check the same runs, in any process, unless ``max_seconds`` ends them early.
-    ``on_progress`` is told after each run what was done so far.
+    ``on_progress`` is told after each run what was done so far, and when the time is over within one.
 
     Raises ``Violation`` for the first that is broken, cut down to the smallest spec and history that were
     found in ``shrink_budget`` tries, with a file for pytest, which is written to ``save`` if given.
@@ -112,6 +113,7 @@ def check(  # noqa: PLR0913 - all but the spec are optional
     except Found as found:
         found.save(save)
         raise
+    check_names(checker.unknown or (), checker.names)
     return _report(checker, tuple(_notes(case)))
 
 

@@ -17,12 +17,15 @@ from floto.testing.reading.moment import Moment
 from floto.testing.shrinking.cutting import found_in
 from floto.testing.simulation.choices import Choices, Taken
 from floto.testing.simulation.faults import FAULT_NAMES, Faults
+from floto.testing.simulation.result import Simulation
+from floto.testing.simulation.simulator import Simulator
 
 NOTHING_EXPLORED = Explored(runs=0, whole=0, departures=0, is_complete=False)
 #: Keeps the seeds of the runs of one check apart from those of the next.
 _SEEDS = 1_000_003
 #: The share of the faults that a random run goes without.
 _LEFT_OUT = 0.5
+_COMPLETED = "COMPLETED"
 
 
 @define(eq=False, kw_only=True)
@@ -39,6 +42,9 @@ class Checker:
     on_run: Callable[[], None] | None = None
     coverage: Coverage = field(factory=Coverage)
     runs: int = 0
+    #: What ``activities`` names and no task of any run has had so far; None before one has completed.
+    unknown: set[str] | None = None
+    names: set[str] = field(factory=set)
     #: How far the runs were explored one by one.
     explored: Explored = NOTHING_EXPLORED
     _unseen: Unseen = field(factory=Unseen)
@@ -63,24 +69,38 @@ class Checker:
 
     def look(self, choices: Choices, case: Case) -> Sequence[Taken]:
         """Look at one run; which choices were made there."""
+        __tracebackhide__ = True
+        simulator = case.simulator(choices)
         try:
-            simulator = case.simulator(choices)
-            # At once: what starts something again and again would do so for long.
-            for step in self._unseen.of(answered(simulator, case)):
-                check_moment(Moment(step.spec, step.history, step.decisions, case.codec), self.invariants)
-                if self.is_over():
-                    # A run that goes on and on must not outlast the time that was given.
-                    return choices.taken
-            simulation = simulator.simulation()
-            self.runs += 1
-            self.coverage.add(simulation)
-            check_whole(simulation, self.run_invariants)
+            if self._check_decisions(simulator, case):
+                simulation = simulator.simulation()
+                self.runs += 1
+                self._note(simulator, simulation)
+                check_whole(simulation, self.run_invariants)
         except Violation as violation:
             found = evolve(case, script=choices.script)
-            raise found_in(found, violation, self.shrink_budget, self.is_over) from violation
+            raise found_in(found, violation, self.shrink_budget, self.is_over) from violation.__cause__
         if self.on_run is not None:
             self.on_run()
         return choices.taken
+
+    def _check_decisions(self, simulator: Simulator, case: Case) -> bool:
+        """Check each decision at once, for what starts something again and again would do so for long.
+
+        False if the time was over before the run was: one that goes on and on must not outlast it.
+        """
+        for step in self._unseen.of(answered(simulator, case)):
+            check_moment(Moment(step.spec, step.history, step.decisions, case.codec), self.invariants)
+            if self.is_over():
+                return False
+        return True
+
+    def _note(self, simulator: Simulator, simulation: Simulation) -> None:
+        self.coverage.add(simulation)
+        if simulation.status == _COMPLETED:
+            found = simulator.unknown()
+            self.unknown = found if self.unknown is None else self.unknown & found
+        self.names |= simulator.names()
 
 
 def _some(faults: Faults, seed: int) -> Faults:

@@ -69,6 +69,7 @@ _CAN_FAIL = frozenset({Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA, Kind.EXTERNAL_SIG
 #: Why a close is refused when something has happened meanwhile.
 _UNHANDLED = "UNHANDLED_DECISION"
 _WIDTH = 100
+_REFUSALS = "refusals"
 
 
 def _kind_of(rule: Rule) -> tuple[Kind, Status] | None:
@@ -152,7 +153,7 @@ class Coverage:
         can_retry = bool(self._all_kinds() & _CAN_FAIL)
         found = {
             "events": tuple(name for name in self._possible_events() if not self.events[name]),
-            "refusals": tuple(f"{name}: {cause}" for name, cause in refusals),
+            _REFUSALS: tuple(f"{name}: {cause}" for name, cause in refusals),
             "timeouts": tuple(name for name in sorted(self.ways) if not self.timeouts[name]),
             "attempts": ("a second attempt",) if can_retry and max(self.attempts, default=0) < 2 else (),  # noqa: PLR2004
         }
@@ -207,8 +208,14 @@ class Coverage:
         rows.append(("refusals", _grouped({key: f" {count:,}" for key, count in self.refusals.items()})))
         rows.append(("runs", _counted(Counter({how or "OPEN": n for how, n in self.closed.items()}))))
         rows.append(("events", f"{sum(self.events.values()):,} of {len(self.events)} types"))
-        rows += [(f"never: {what}", _shown(names)) for what, names in self.never.items()]
+        rows += [(f"never: {what}", self._never(what, names)) for what, names in self.never.items()]
         return "\n".join(_row(name, what) for name, what in rows if what)
+
+    def _never(self, what: str, names: tuple[str, ...]) -> str:
+        """What was never reached; of the many causes of refusals, how many were not."""
+        if what != _REFUSALS:
+            return ", ".join(names)
+        return f"{len(names)} of {len(names) + len(self.refusals)} causes (coverage.never names them)"
 
 
 _CLOSING = frozenset(

@@ -10,6 +10,7 @@ from attrs import define, field
 from floto.core.errors import SpecError
 from floto.testing.invariants.violation import Violation
 from floto.testing.printing.reproduction import Reproduction
+from floto.testing.printing.source import Source
 
 
 @define(eq=False)
@@ -60,10 +61,18 @@ class Found(Violation):
 
     def __str__(self) -> str:
         """What is wrong, when what happened, and how to see it again."""
-        parts = [super().__str__(), self.timeline(), self._again()]
+        parts = [super().__str__(), self._spec(), self.timeline(), self._again()]
+        if self.reproduction.note:
+            parts.append(self.reproduction.note)
         if not self.reproduction.is_smallest:
             parts.append("There may be something smaller: the tries were used up (shrink_budget).")
-        return "\n\n".join(parts)
+        return "\n\n".join(part for part in parts if part)
+
+    def _spec(self) -> str:
+        """The smallest spec as code; nothing where it cannot be written, or is written below."""
+        with suppress(SpecError):
+            return Source().assigned("spec", self.reproduction.spec) if self.saved else ""
+        return ""
 
     def _again(self) -> str:
         if self.saved is not None:

@@ -109,6 +109,7 @@ RUN_INVARIANTS: tuple[RunInvariant, ...] = tuple(
     for number, holds in (
         (6, runs.every_run_ends),
         (7, runs.no_run_goes_on_for_ever),
+        (15, runs.results_fit),
         (17, runs.histories_obey_the_law),
         (14, runs.script_plays_the_same_again),
         (11, runs.order_makes_no_difference),
@@ -130,6 +131,7 @@ def verify(
 
     Raises ``HistoryError`` for a history that cannot have happened.
     """
+    __tracebackhide__ = True
     try:
         decisions = decide(spec, history, codec=codec)
     except HistoryError:
@@ -148,6 +150,7 @@ def _where(error: Exception) -> str:
 
 def check_moment(moment: Moment, properties: Iterable[Invariant] = INVARIANTS) -> None:
     """Check that all invariants hold of what was decided; raises ``Violation`` for the first that fails."""
+    __tracebackhide__ = True
     for each in properties:
         try:
             each.holds(moment)

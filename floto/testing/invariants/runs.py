@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from floto.core.errors import PayloadError
 from floto.core.events import ActivityTaskTimedOut
 from floto.core.history import History
 from floto.core.specs import DeciderSpec
@@ -14,9 +15,19 @@ from floto.testing.invariants.law import check_history
 from floto.testing.invariants.violation import broken
 from floto.testing.reading.moment import Moment
 from floto.testing.reading.oracle import account
+from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.faults import Faults
+from floto.testing.simulation.outcomes import How
 from floto.testing.simulation.result import Simulation
-from floto.testing.simulation.simulator import simulate
+from floto.testing.simulation.simulator import Simulator
+
+
+def results_fit(simulation: Simulation) -> None:
+    """What a function of yours returns can be sent: it is JSON, and no longer than SWF takes."""
+    for key, ending in simulation.outcomes.items():
+        if ending.how is How.FAILS and ending.reason == PayloadError.__name__:
+            broken(f"task {key.task_id!r}: {ending.details}")
+
 
 _ANY_ORDER = Faults(reorders=0.5, most=100)
 
@@ -69,17 +80,17 @@ def histories_obey_the_law(simulation: Simulation) -> None:
 def script_plays_the_same_again(simulation: Simulation) -> None:
     """Played again, a simulation writes the same histories: ids, of children too, and inputs."""
     if len(simulation.script) % _SELDOM == 0:
-        again = simulate(
-            simulation.spec,
-            script=simulation.script,
-            **{"outcomes": None, **simulation.arguments},
-        )
+        again = _simulated(simulation, Choices(simulation.script), {})
         if again.histories != simulation.histories:
             broken("played again with the same script, the run goes otherwise: something depends on chance")
 
 
 #: Playing a run once more costs as much as the run; one in so many tells enough.
 _SELDOM = 4
+
+
+def _simulated(like: Simulation, choices: Choices, changed: Mapping[str, Any]) -> Simulation:
+    return Simulator(like.spec, choices=choices, **{**like.arguments, **changed}).run()
 
 
 def order_makes_no_difference(simulation: Simulation) -> None:
@@ -89,8 +100,8 @@ def order_makes_no_difference(simulation: Simulation) -> None:
     """
     if len(simulation.script) % 2 or not _has_its_own_end(simulation) or _repeats(simulation):
         return
-    given = {**simulation.arguments, "faults": _ANY_ORDER, "outcomes": simulation.outcomes}
-    other = simulate(simulation.spec, seed=len(simulation.script), **given)
+    changed = {"faults": _ANY_ORDER, "outcomes": simulation.outcomes}
+    other = _simulated(simulation, Choices.seeded(len(simulation.script)), changed)
     # A time-out is an outcome that another order may bring about.
     if _timed_out(simulation) or _timed_out(other) or other.is_endless:
         return

@@ -40,6 +40,10 @@ class Reproduction(Protocol):
     def is_smallest(self) -> bool:
         """False where the budget was used up before there was nothing left to take out."""
 
+    @property
+    def note(self) -> str:
+        """What a person has to know before the file is of use; mostly nothing."""
+
     def timeline(self) -> str:
         """What happened when, in plain characters."""
 
@@ -57,10 +61,12 @@ class BrokenMoment:
     history: History
     is_smallest: bool
     codec: Codec = field(default=CODEC, repr=False)
+    #: What a person has to know before the file is of use.
+    note: str = ""
 
     def timeline(self) -> str:
         """What happened when, in plain characters."""
-        return text(timeline(self.history), "the history")
+        return _drawn(self.history, "the history")
 
     def as_pytest(self) -> str:
         """A file for pytest; raises ``SpecError`` for what no other file can import."""
@@ -75,6 +81,7 @@ class BrokenMoment:
             given=[
                 codec,
                 comment(self.sentence),
+                comment(self.note) if self.note else "",
                 source.assigned("SPEC", self.spec),
                 events_given(self.history),
             ],
@@ -88,6 +95,12 @@ class BrokenMoment:
     def _asked(self, source: Source, codec: str) -> str:
         source.name("floto.testing", "verify")
         return f"verify(SPEC, history, {_chosen(source, self.invariant)}{codec})"
+
+
+def _drawn(history: History, title: str) -> str:
+    """A timeline, if there is anything to draw."""
+    shown = timeline(history)
+    return text(shown, title) if shown.lanes else f"{title} is at its beginning: nothing has been started yet"
 
 
 def _needed(codec: Codec, spec: DeciderSpec, histories: Iterable[History]) -> Codec:
@@ -120,9 +133,14 @@ class BrokenRun:
     def timeline(self) -> str:
         """What happened when in each execution, in plain characters."""
         if self.simulation is None or isinstance(self.invariant, Invariant):
-            return text(timeline(self.history), "the history")
+            return _drawn(self.history, "the history")
         named = zip(self.simulation.histories, self.simulation.infos, strict=True)
-        return "\n\n".join(text(timeline(each), info.execution.workflow_id) for each, info in named)
+        return "\n\n".join(_drawn(each, info.execution.workflow_id) for each, info in named)
+
+    @property
+    def note(self) -> str:
+        """Nothing: it runs as it stands."""
+        return ""
 
     def as_pytest(self) -> str:
         """A file for pytest; raises ``SpecError`` for what no other file can import."""

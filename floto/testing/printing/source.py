@@ -122,7 +122,12 @@ class Source:
         module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
         if not isinstance(module, str) or not isinstance(name, str):
             raise SpecError((f"{shown(thing)} cannot be written as source",))
-        if "." in name or "<" in name or module == "__main__":
+        if module == "__main__":
+            problem = (
+                "is declared in the script that runs, which no other file can import; move it to a module"
+            )
+            raise SpecError((f"{name} {problem}",))
+        if "." in name or "<" in name:
             problem = "is not declared at the top of a module, so no other file can import it"
             raise SpecError((f"{name} {problem}",))
         return self.name(_public(module), name)

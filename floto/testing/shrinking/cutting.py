@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from attrs import evolve
 
@@ -56,8 +56,10 @@ def found_in(case: Case, violation: Violation, budget: int, is_over: _IsOver) ->
     again = _found_run(violation, case, budget, is_over)
     try:
         again.as_pytest()
-    except SpecError:
-        return found
+    except SpecError as error:
+        note = f"What a function returned is recorded in the history, and the test does not call it: {error}"
+        told: Any = found.reproduction
+        return evolve(found, reproduction=evolve(told, note=note))
     return evolve(found, reproduction=again.reproduction)
 
 

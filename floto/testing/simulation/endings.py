@@ -20,7 +20,7 @@ from floto.testing.simulation.timeouts import NoSuchTimeout, noticed_by, seconds
 
 
 class ActivitiesError(FlotoError, TypeError):
-    """What was given as an activity is neither a function nor an outcome."""
+    """What was given as an activity is neither a function nor an outcome, or is of no task."""
 
 
 class Endings:
@@ -41,6 +41,8 @@ class Endings:
             _check(name, activity)
         self._activities, self._given, self._codec, self._luck = activities, given, codec, luck
         self.noted: dict[AttemptKey, Ending] = {}
+        #: The ids and types of tasks that were looked up.
+        self.asked: set[str] = set()
 
     def of_activity(self, key: AttemptKey, data: ActivityTaskScheduled) -> Ending | None:
         """How an attempt ends; None where a function is to be called."""
@@ -108,6 +110,7 @@ class Endings:
         return given.ending(key.attempt) if isinstance(given, Outcome) else None
 
     def _find(self, task_id: str, type_name: str) -> Activity | None:
+        self.asked |= {task_id, type_name}
         named = self._activities.get(task_id)
         return self._activities.get(type_name) if named is None else named
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import Any
 
 from floto.core import payload
@@ -13,11 +14,12 @@ from floto.core.service.deadlines import LONGEST_RUN, RUN_EVENT
 from floto.core.service.world import World
 from floto.core.shapes import WorkflowExecution
 from floto.core.specs import CODEC, ChildWorkflow, DeciderSpec
+from floto.core.state import Kind
 from floto.core.tasks import TaskCodec
 from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.crowd import Crowd
 from floto.testing.simulation.deciders import Deciders
-from floto.testing.simulation.endings import Endings
+from floto.testing.simulation.endings import ActivitiesError, Endings
 from floto.testing.simulation.faults import NONE, Faults
 from floto.testing.simulation.known_runs import Decider, Runs, Specs
 from floto.testing.simulation.luck import Luck
@@ -69,6 +71,7 @@ class Simulator:
         self._deciders = Deciders(self._stage, self._runs, self._workers, self._crowd)
         self._patience = _PATIENCE + _PATIENCE_PER_TASK * _count(spec) if patience is None else patience
         self._moved = 0
+        self._check_timers(activities or {})
         self._given = {"activities": activities, "input": input, "children": children, "outcomes": outcomes}
         self._given |= {"decider": decider, "patience": patience}
         self._given |= {
@@ -76,6 +79,22 @@ class Simulator:
             "codec": None if codec == CODEC else codec,
         }
         self._start()
+
+    def _check_timers(self, activities: Mapping[str, Activity]) -> None:
+        timers = [task.id_ for task in self.spec.all_tasks if task.key[0] is Kind.TIMER]
+        for name in activities.keys() & set(timers):
+            msg = f"activities[{name!r}] is of a timer: its time passes, and nothing else can be said of it"
+            raise ActivitiesError(msg)
+
+    def unknown(self) -> set[str]:
+        """What ``activities`` names and no task had, of a run that has completed: mostly a slip."""
+        given = set(self._given["activities"] or ())
+        is_whole = all(info.close_status == "COMPLETED" for info in self.world.executions())
+        return given - self.names() if is_whole else set()
+
+    def names(self) -> set[str]:
+        """What ``activities`` could have named."""
+        return self._endings.asked | {task.id_ for task in self.spec.all_tasks}
 
     def make_world(self, luck: Luck) -> World:
         """The service that the simulation plays on; its refusals are a matter of luck."""
@@ -233,6 +252,15 @@ def _count(spec: DeciderSpec) -> int:
     return len(spec.all_tasks) + sum(map(_count, inner))
 
 
+def check_names(unknown: Collection[str], names: Iterable[str]) -> None:
+    """Raise ``ActivitiesError`` for names of activities that no task had."""
+    for name in sorted(unknown):
+        close = get_close_matches(name, sorted(names), 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        msg = f"activities[{name!r}] is of no task: nothing has that id, or a type of that name{hint}"
+        raise ActivitiesError(msg)
+
+
 def simulate(  # noqa: PLR0913 - all but the spec are optional
     spec: DeciderSpec,
     activities: Mapping[str, Activity] | None = None,
@@ -259,7 +287,7 @@ def simulate(  # noqa: PLR0913 - all but the spec are optional
     which SWF would refuse a whole answer, and ``NoSuchTimeout`` for a task that was to time out and cannot.
     """
     choices = Choices.seeded(seed) if script is None else Choices(script)
-    return Simulator(
+    simulator = Simulator(
         spec,
         activities,
         input,
@@ -270,4 +298,7 @@ def simulate(  # noqa: PLR0913 - all but the spec are optional
         codec=codec,
         decider=decider,
         patience=patience,
-    ).run()
+    )
+    simulation = simulator.run()
+    check_names(simulator.unknown(), simulator.names())
+    return simulation

@@ -23,8 +23,9 @@ class NoSuchTimeout(FlotoError):
     def __str__(self) -> str:
         """Name the task, and what to do."""
         what = f"by {self.timeout_type}" if self.timeout_type else "at all"
-        ways = " or ".join(self.possible) or "in no way"
-        return f"task {self.task_id!r} cannot time out {what} (it can {ways}); set its time-outs accordingly"
+        field = f"{(self.timeout_type or 'START_TO_CLOSE').lower()}_timeout"
+        ways = f"it can by {' or '.join(self.possible)}" if self.possible else "it has no time-out"
+        return f"task {self.task_id!r} cannot time out {what}, for {ways}; set its {field}"
 
 
 class Manner(Enum):
