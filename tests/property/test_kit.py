@@ -46,7 +46,7 @@ def test_random_specs_are_valid_and_take_own_kinds(spec: DeciderSpec) -> None:
 def test_own_kinds_are_drawn_often() -> None:
     drawn: list[type] = []
 
-    @settings(FEW, derandomize=True, phases=(Phase.generate,), max_examples=50)
+    @settings(FEW, derandomize=True, phases=(Phase.generate,), max_examples=400)
     @given(own_specs)
     def draw(spec: DeciderSpec) -> None:
         drawn.extend(type(task) for task in spec.activity_tasks)
