@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 from attrs import define
 
 from floto.core.codec import Codec
+from floto.core.decide import spec_of
 from floto.core.errors import FlotoError, SpecError
+from floto.core.history import Saved
 from floto.core.identifiers import shown
 from floto.core.specs import DeciderSpec
 
@@ -42,6 +44,11 @@ def load_spec(source: str) -> DeciderSpec:
     if source.endswith(".json"):
         return DeciderSpec.from_json(_text(source))
     return _named(source, DeciderSpec, "a spec is named FILE.json, FILE.py:name or module:name")
+
+
+def spec_with(saved: Saved) -> DeciderSpec | None:
+    """The spec that was saved with a history, else the one that the run carries, if any."""
+    return saved.spec or spec_of(saved.history.events[0].data.input)
 
 
 def load_codec(source: str) -> Codec:

@@ -93,8 +93,7 @@ class HistoryItem(pytest.Item):
 
     def _spec(self, saved: Saved) -> tuple[str, DeciderSpec]:
         """What the configuration says of the workflow type, else what was saved with it, or within."""
-        from floto.core.decide import spec_of
-        from floto.runtime.loading import load_spec
+        from floto.runtime.loading import load_spec, spec_with
 
         start: Any = saved.history.events[0].data
         type_ = f"{start.workflow_type.name}:{start.workflow_type.version}"
@@ -102,7 +101,7 @@ class HistoryItem(pytest.Item):
         source = next((named[each] for each in named if fnmatch(self.path.name, each)), named.get(type_))
         if source is not None:
             return source, load_spec(_located(source, self.config.rootpath))
-        found = saved.spec or spec_of(start.input)
+        found = spec_with(saved)
         if found is None:
             msg = (
                 f"no spec is known for {type_}: add a line '{type_} = FILE.py:name' to floto_specs, "

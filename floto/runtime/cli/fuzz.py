@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -18,7 +18,9 @@ from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.cli.options import activities_option
 from floto.runtime.loading import load_codec, load_json, load_module, load_spec
-from floto.testing import Report, Violation, check
+
+if TYPE_CHECKING:
+    from floto.testing import Report
 
 #: More than any machine simulates in the time that is given.
 _NO_END = 1_000_000_000
@@ -57,6 +59,9 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     Exits with 0 where every decision was as it must be, and with 1 where one was not: the smallest spec
     and history that show it are printed, and written as a test.
     """
+    # No other command needs all of it.
+    from floto.testing import Violation, check  # noqa: PLC0415
+
     target = output or _beside(spec)
     if not target.parent.is_dir():
         msg = f"there is no directory {target.parent}"

@@ -25,7 +25,6 @@ from floto.runtime.cli.saved import (
     read_one,
 )
 from floto.runtime.loading import load_spec
-from floto.testing import shrink
 
 
 @click.command("replay")
@@ -69,6 +68,9 @@ def replay_command(
 
 
 def _shrink(spec: DeciderSpec, history: History, test: Path) -> None:
+    # Few replays end here, and simulations come with it.
+    from floto.testing import shrink  # noqa: PLC0415
+
     found = shrink(spec, history)
     try:
         test.write_text(found.as_pytest(), encoding="utf-8")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import click
 
-from floto.core.decide import spec_of
 from floto.core.explain import explain
 from floto.core.history import Saved
 from floto.core.specs import DeciderSpec
 from floto.runtime.cli.saved import read_saved
-from floto.runtime.loading import load_spec
+from floto.runtime.loading import load_spec, spec_with
 
 
 @click.command("why")
@@ -33,7 +32,7 @@ def _spec(source: str | None, saved: Saved) -> DeciderSpec:
     """The spec that is named, else the one beside the history, else the one that the run carries."""
     if source:
         return load_spec(source)
-    found = saved.spec or spec_of(saved.history.events[0].data.input)
+    found = spec_with(saved)
     if found is None:
         msg = "there is no spec in this history; name the one that decided the run with --spec"
         raise click.UsageError(msg)
