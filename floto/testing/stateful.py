@@ -65,7 +65,7 @@ class SpecMachine(RuleBasedStateMachine):
 
     def check_new_decisions(self) -> None:
         """Check the invariants for what was decided since the last move; raises ``Violation``."""
-        steps = self.simulation.steps
+        steps = self.simulator.steps
         codec = self.arguments["codec"]
         for step in steps[self._seen :]:
             check_moment(Moment(step.spec, step.history, step.decisions, codec), self.properties)

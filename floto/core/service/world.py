@@ -186,10 +186,6 @@ class World:
         """The events of a run with an id above ``after``."""
         return self._store.history(execution.run_id, after)
 
-    def is_open(self, execution: WorkflowExecution) -> bool:
-        """Whether a run is still open."""
-        return self._store.load(execution.run_id) is not None
-
     def executions(self) -> list[ExecutionInfo]:
         """Every run, in the order they began."""
         return [record.info for record in self._store.records()]

@@ -249,13 +249,6 @@ def _grouped(causes: Mapping[tuple[str, str], str]) -> str:
     return "; ".join(f"{name}: {', '.join(each)}" for name, each in found.items())
 
 
-def _shown(names: tuple[str, ...]) -> str:
-    pairs = [name.partition(": ") for name in names]
-    if all(cause for _, _, cause in pairs):
-        return _grouped({(name, cause): "" for name, _, cause in pairs})
-    return ", ".join(names)
-
-
 def _row(name: str, what: str) -> str:
     start = f"{name:<18}"
     return textwrap.fill(

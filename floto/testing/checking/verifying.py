@@ -13,7 +13,14 @@ from floto.core.history import History
 from floto.core.specs import CODEC, DeciderSpec
 from floto.testing.checking.cases import Case
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, check_moment, verify
-from floto.testing.invariants.violation import Invariant, Property, RunInvariant, Violation, invariant
+from floto.testing.invariants.violation import (
+    Invariant,
+    Property,
+    RunInvariant,
+    Violation,
+    invariant,
+    sentence_of,
+)
 from floto.testing.reading.moment import Moment
 from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.endings import ActivitiesError
@@ -55,9 +62,7 @@ def check_whole(simulation: Simulation, properties: Sequence[RunInvariant]) -> N
         try:
             each.holds(simulation)
         except Exception as error:
-            said = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
-            sentence = said or each.says
-            raise Violation(each, sentence, simulation.spec, simulation.main) from error
+            raise Violation(each, sentence_of(error, each), simulation.spec, simulation.main) from error
 
 
 def played(case: Case, choices: Choices | None = None) -> Simulation:

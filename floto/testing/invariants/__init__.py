@@ -35,7 +35,14 @@ from floto.testing.invariants import (
     runs,
     states,
 )
-from floto.testing.invariants.violation import Invariant, RunInvariant, Violation, first_line, invariant
+from floto.testing.invariants.violation import (
+    Invariant,
+    RunInvariant,
+    Violation,
+    first_line,
+    invariant,
+    sentence_of,
+)
 from floto.testing.reading.moment import Moment
 
 __all__ = ["DECIDES", "INVARIANTS", "RUN_INVARIANTS", "check_moment", "invariant", "verify"]
@@ -155,7 +162,7 @@ def check_moment(moment: Moment, properties: Iterable[Invariant] = INVARIANTS) -
         try:
             each.holds(moment)
         except Exception as error:
-            sentence = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+            sentence = sentence_of(error, each)
             raise Violation(
-                each, sentence or each.says, moment.spec, moment.history, moment.decisions, moment.codec
+                each, sentence, moment.spec, moment.history, moment.decisions, moment.codec
             ) from error

@@ -46,6 +46,12 @@ def broken(sentence: str) -> NoReturn:
     raise AssertionError(sentence)
 
 
+def sentence_of(error: Exception, invariant: Invariant | RunInvariant) -> str:
+    """What an invariant said when it did not hold; an error of another kind is named."""
+    said = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+    return said or invariant.says
+
+
 def invariant(function: Property) -> Invariant:
     """Make a function of spec, history and decisions something that ``check`` checks at every decision."""
     says = first_line(function)

@@ -71,9 +71,10 @@ class Run:
 
     def grows(self, task_id: str) -> bool:
         """Whether the result of a task is more tasks."""
+        plan = None if self.progress is None else self.progress.plan
+        if plan is not None and task_id in plan.index:
+            return expands(plan.tasks[plan.index[task_id]])
         tasks: Iterable[Task] = () if self.spec is None else self.spec.all_tasks
-        if self.progress is not None:
-            tasks = (*tasks, *self.progress.plan.tasks)
         return any(task.id_ == task_id and expands(task) for task in tasks)
 
     def count(self, task_id: str) -> int:
