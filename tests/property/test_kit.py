@@ -18,7 +18,19 @@ import floto.testing
 from floto import DeciderSpec, FixedDelay, History, InstantRetry, SpecError, Task
 from floto.core.graph import problems
 from floto.core.state import Kind, Status
-from floto.testing import Coverage, Faults, Simulation, Violation, histories, machine, runs, simulate, specs
+from floto.testing import (
+    NONE,
+    Coverage,
+    Faults,
+    Simulation,
+    Violation,
+    fails,
+    histories,
+    machine,
+    runs,
+    simulate,
+    specs,
+)
 from floto.testing.invariants.law import check_history
 from tests.property import own_code
 from tests.property.own_code import OWN, Patient, Pause, work
@@ -176,3 +188,10 @@ def test_without_hypothesis_the_rest_works() -> None:
         "3",
         "floto.testing.specs needs hypothesis: pip install 'floto[testing]'",
     ], said.stderr
+
+
+@settings(FEW)
+@given(runs(specs(most=3), activities={"work": fails(1)}, faults=NONE))
+def test_random_specs_need_not_have_what_the_activities_are_given_for(run: Simulation) -> None:
+    """A name is a slip where it is said of one spec, and none where it is said of many."""
+    assert run.arguments["activities"] == {"work": fails(1)}

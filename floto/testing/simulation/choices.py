@@ -36,6 +36,11 @@ class Choices:
         """Random answers without end, the same for a seed in any process."""
         return cls(_random(seed))
 
+    @classmethod
+    def of(cls, seed: int, script: Iterable[int] | None) -> Choices:
+        """Those of a script, or of a seed where there is none."""
+        return cls.seeded(seed) if script is None else cls(script)
+
     @property
     def script(self) -> tuple[int, ...]:
         """The numbers that give these answers again."""

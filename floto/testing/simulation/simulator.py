@@ -286,12 +286,11 @@ def simulate(  # noqa: PLR0913 - all but the spec are optional
     What a retry strategy, a task kind or a decider raises is raised here. So is the ``ServiceFault`` with
     which SWF would refuse a whole answer, and ``NoSuchTimeout`` for a task that was to time out and cannot.
     """
-    choices = Choices.seeded(seed) if script is None else Choices(script)
     simulator = Simulator(
         spec,
         activities,
         input,
-        choices=choices,
+        choices=Choices.of(seed, script),
         faults=faults,
         children=children,
         outcomes=outcomes,
