@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from floto.runtime.activities import Activities, ActivityError, Canceled, activity, current, generator
     from floto.runtime.connect import UnknownService, connect
     from floto.runtime.decider import Decider
+    from floto.runtime.fingerprint import spec_tags
     from floto.runtime.run import WrongWorkflow, run
     from floto.runtime.worker import ActivityWorker
 
@@ -69,6 +70,7 @@ _LAZY = {
     "generator": "runtime.activities",
     "replay": "core.replay",
     "run": "runtime.run",
+    "spec_tags": "runtime.fingerprint",
 }
 
 __all__ = [
@@ -130,6 +132,7 @@ __all__ = [
     "generator",
     "replay",
     "run",
+    "spec_tags",
 ]
 
 

@@ -35,6 +35,7 @@ from floto.core.service import validation
 from floto.core.shapes import WorkflowType
 from floto.core.specs import CODEC, SPEC_KEY, ChildWorkflow, DeciderSpec
 from floto.core.state import Key, Kind, State, Status
+from floto.core.task_lists import nested
 from floto.core.tasks import Given, TaskCodec
 
 DAEMON_TYPE = WorkflowType("floto_daemon_type", "v1")
@@ -104,7 +105,7 @@ def child_lists(input: str | None, task_list: str, codec: TaskCodec = CODEC) -> 
     except SpecError:
         return ()
     # One that carries no spec is somebody else's to decide.
-    return () if spec is None else dict.fromkeys(_nested(spec, task_list))
+    return () if spec is None else dict.fromkeys(name for _, name in nested(spec, task_list) if name)
 
 
 def note_of(decision: Decision) -> str | None:
@@ -317,11 +318,3 @@ def _carried(input: str | None) -> Iterator[str]:
     for name in lists if isinstance(lists, list) else ():
         if not list(list_problems(LISTS_KEY, name)):
             yield name
-
-
-def _nested(spec: DeciderSpec, task_list: str) -> Iterator[str]:
-    yield task_list
-    for task in spec.activity_tasks:
-        if isinstance(task, ChildWorkflow) and task.spec is not None:
-            own = task.task_list or task.spec.task_list or spec.task_list or task_list
-            yield from _nested(task.spec, own)

@@ -18,6 +18,8 @@ FORBIDDEN_IN_NAMES = re.compile(r"[:/|\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 #: Of the names of task lists and domains, SWF's prose also says that white space must not be at their ends.
 FORBIDDEN_IN_LISTS = re.compile(rf"{FORBIDDEN_IN_NAMES.pattern}|^\s|\s\Z")
 FORBIDDEN_WORD = "arn"
+#: Prefix of the task list that a run of ``floto.run`` has to itself; no spec may name such a list.
+OWN_LIST_PREFIX = "floto.run."
 
 
 def id_problems(what: str, value: Any, limit: int = 256) -> Iterable[str]:
@@ -33,6 +35,13 @@ def name_problems(what: str, value: Any, limit: int = 256) -> Iterable[str]:
 def list_problems(what: str, value: Any, limit: int = 256) -> Iterable[str]:
     """What SWF would not take in the name of a task list or a domain."""
     return _problems(what, value, limit, FORBIDDEN_IN_LISTS, "':', '/', '|', white space at the ends")
+
+
+def task_list_problems(what: str, value: Any) -> Iterable[str]:
+    """Yield what SWF would not take in the name of a task list, and the names that floto keeps for itself."""
+    yield from list_problems(what, value)
+    if isinstance(value, str) and value.startswith(OWN_LIST_PREFIX):
+        yield f"{what}: {OWN_LIST_PREFIX!r} begins the task lists of floto.run; choose another name"
 
 
 def _problems(

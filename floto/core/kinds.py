@@ -22,7 +22,7 @@ from floto.core.fields import (
     type_named,
     wire,
 )
-from floto.core.identifiers import list_problems, name_problems, shown
+from floto.core.identifiers import name_problems, shown, task_list_problems
 from floto.core.retry import RetryStrategy
 from floto.core.state import Item, Key, Kind
 from floto.core.tasks import NO_RESULT, Given, Task, TaskCodec
@@ -92,7 +92,7 @@ class ActivityTask(Task):
         yield from name_problems("name", self.name)
         yield from name_problems("version", self.version, 64)
         if self.task_list is not None:
-            yield from list_problems("task_list", self.task_list)
+            yield from task_list_problems("task_list", self.task_list)
         yield from timeout_problems(self, _ACTIVITY_TIMEOUTS)
         yield from priority_problems(self.task_priority)
         yield from strategy_problems(self.retry_strategy)

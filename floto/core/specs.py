@@ -23,7 +23,7 @@ from floto.core.fields import (
     timeout_problems,
     wire,
 )
-from floto.core.identifiers import id_problems, list_problems, name_problems, shown
+from floto.core.identifiers import id_problems, list_problems, name_problems, shown, task_list_problems
 from floto.core.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
 from floto.core.shapes import WorkflowType
@@ -97,14 +97,16 @@ class ChildWorkflow(Task):
             workflow_id=self._workflow_id(given),
             control=TASK_CONTROL + self.id_,
             input=payload.dumps_plain(context, f"the input of task {self.id_!r}") if context else None,
-            task_list=list_named(
-                self.task_list or (self.spec and self.spec.task_list) or given.decision_task_list
-            ),
+            task_list=list_named(self.decided_on(given.decision_task_list)),
             task_priority=wire(self.task_priority),
             execution_start_to_close_timeout=wire(self.execution_start_to_close_timeout),
             task_start_to_close_timeout=wire(self.task_start_to_close_timeout),
             child_policy=self.child_policy,
         )
+
+    def decided_on(self, default: str | None) -> str | None:
+        """Return the task list of the child's decision tasks: ``default`` unless task or spec names one."""
+        return self.task_list or (self.spec and self.spec.task_list) or default
 
     @staticmethod
     def _inherited(spec: DeciderSpec, given: Given) -> DeciderSpec:
@@ -133,7 +135,7 @@ class ChildWorkflow(Task):
         yield from name_problems("workflow_type_version", self.workflow_type_version, 64)
         for name in ("workflow_id", "task_list"):
             if getattr(self, name) is not None:
-                check = id_problems if name == "workflow_id" else list_problems
+                check = id_problems if name == "workflow_id" else task_list_problems
                 yield from check(name, getattr(self, name))
         yield from timeout_problems(self, ("execution_start_to_close_timeout", "task_start_to_close_timeout"))
         yield from priority_problems(self.task_priority)
@@ -222,7 +224,8 @@ class DeciderSpec:
     def _own_problems(self) -> Iterable[str]:
         for name in ("domain", "task_list", "default_activity_task_list"):
             if getattr(self, name) is not None:
-                yield from list_problems(name, getattr(self, name))
+                check = list_problems if name == "domain" else task_list_problems
+                yield from check(name, getattr(self, name))
         for name in ("repeat_workflow", "terminate_decider_after_completion"):
             if type(getattr(self, name)) is not bool:
                 yield f"{name} must be True or False, not {shown(getattr(self, name))}"

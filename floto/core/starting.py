@@ -13,6 +13,7 @@ from floto.core.limits import OPEN_LIMIT
 from floto.core.progress import Progress, Start, Wait, unreadable
 from floto.core.specs import SPEC_KEY
 from floto.core.state import Kind, State
+from floto.core.task_lists import decision_list, routed
 from floto.core.tasks import NO_RESULT, Given, Task
 
 
@@ -54,11 +55,11 @@ def _decision(
     inputs = Given(
         context=context,
         execution=progress.state.execution,
-        decision_task_list=progress.spec.task_list or progress.state.start.task_list.name,
+        decision_task_list=decision_list(progress.spec, progress.state.start),
         activity_task_list=progress.spec.default_activity_task_list,
         codec=progress.codec,
     )
-    return _checked(task.start(inputs), task)
+    return routed(_checked(task.start(inputs), task), progress.state.start)
 
 
 def _checked(decision: Decision | None, task: Task) -> Decision | None:
@@ -81,13 +82,13 @@ def result_of(position: int, progress: Progress) -> Any:
 
 def workflow_context(state: State) -> dict[str, Any]:
     """What every task of a run is given: the workflow's input. Raises ``PayloadError``."""
-    workflow_input = _workflow_input(state.start.input)
-    return {} if workflow_input is None else {"workflow": workflow_input}
+    given = workflow_input(state.start.input)
+    return {} if given is None else {"workflow": given}
 
 
 @lru_cache(maxsize=64)
-def _workflow_input(text: str | None) -> Any:
-    """What a workflow was given, frozen: one value for all tasks and decisions."""
+def workflow_input(text: str | None) -> Any:
+    """Return a workflow's input, frozen: one value for all tasks. Raises ``PayloadError``."""
     value = payload.loads(text)
     if isinstance(value, dict) and SPEC_KEY in value:
         # The spec is for the decider; tasks would only carry it along.

@@ -5,19 +5,25 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from subprocess import Popen
 from typing import Literal, overload
 
-from floto.core import events as e
 from floto.core.codec import Codec
-from floto.core.decide import decisions, spec_of
+from floto.core.decide import decisions
 from floto.core.decisions import (
     CLOSE_DECISIONS,
     ContinueAsNewWorkflowExecution,
     Decision,
     FailWorkflowExecution,
 )
-from floto.core.errors import HistoryError, ServiceUnavailable, SpecError, UnknownResource
+from floto.core.errors import (
+    HistoryError,
+    ServiceFault,
+    ServiceUnavailable,
+    SpecError,
+    UnknownResource,
+)
 from floto.core.events import Event
 from floto.core.fold import fold
 from floto.core.limits import EVENT_LIMIT
@@ -29,10 +35,13 @@ from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import State
 from floto.core.wire import WireError
 from floto.runtime.connect import DEFAULT_TASK_LIST, closing, default_identity, service_for
+from floto.runtime.fingerprint import CHANGED_SIGNAL, fingerprint
 from floto.runtime.memory import Memory
 from floto.runtime.outcomes import cut
-from floto.runtime.resilient import conclude, persist, poll
+from floto.runtime.reminders import Reminders
+from floto.runtime.resilient import MALFORMED, conclude, persist, poll
 from floto.runtime.separate import Order, start
+from floto.runtime.spec_choice import NoSpec, OtherSpec, Specs
 from floto.runtime.stopping import StopFlag, stop_on_signals
 from floto.runtime.worker import POLL_SECONDS
 
@@ -44,6 +53,8 @@ _REMEMBERED = 256
 _LONG = EVENT_LIMIT * 4 // 5
 #: After a history that cannot be read.
 _PAUSE_SECONDS = 1.0
+#: Characters of SWF's refusal that the failure of a run quotes: well below any limit of SWF.
+_REFUSAL_LIMIT = 4_000
 #: SWF's histories lag behind what was answered, by seconds at most; they are read now and again.
 _LAG_SECONDS, _ASK_SECONDS = 10.0, 1.0
 
@@ -52,16 +63,36 @@ Listener = Callable[[Sequence[Decision], Exception | None], None]
 #: Decides for runs of a type of its own, for which there is no spec.
 Rule = Callable[[State], Sequence[Decision]]
 _NO_TASKS = DeciderSpec()
+#: Reason of a run that fails because SWF refuses what was decided for it.
+REFUSED_REASON = "DecisionRefused"
 
 
 class Decider:
     """Decides for the runs of one task list.
 
-    A run that carries a spec in its input is decided by that, else by the spec of its
-    workflow type in ``specs``, else by ``spec`` (a ``DeciderSpec`` or its JSON). For runs of
-    a type in ``rules`` there is no spec: that function of their state decides.
-    ``service`` is a ``Service`` or a URL for ``floto.connect`` (default: ``FLOTO_SERVICE``, else Amazon SWF).
-    Raises ``SpecError``.
+    A run that carries a spec in its input is decided by that. A run that records which spec it is of
+    (``floto.spec_tags``; ``floto.run`` always does) is decided by whichever spec of this decider it is;
+    every other run by the spec of its workflow type in ``specs``, else by ``spec``. A run that this decider
+    has no spec for is left alone: its decision task is not answered, times out, and comes again, for this
+    decider or another. The log says so.
+
+    Args:
+        spec: The spec, or its JSON.
+        decider_spec: Another name for ``spec``.
+        specs: Specs by workflow type.
+        rules: Functions of a run's state that decide the runs of a workflow type, for which there is no spec.
+        service: A ``Service``, or a URL for ``floto.connect``; default: ``FLOTO_SERVICE``, else Amazon SWF.
+        domain: SWF's domain; default: that of the spec, else ``floto``.
+        task_list: Where to poll for decision tasks; default: that of the spec, else ``floto``.
+        identity: What histories record of this decider; default: host and process id.
+        codec: Knows task kinds and retry strategies of your own.
+        listener: Called after each decision task, in the thread of ``run()``.
+        poll_seconds: How long one poll waits where the service lets the caller choose.
+        take_over: Decide runs that record another spec by this decider's own from now on, and record that.
+        sole: No other decider polls this task list: a run that there is no spec for fails.
+
+    Raises:
+        SpecError: if the spec cannot be read.
     """
 
     def __init__(  # noqa: PLR0913 - all but the spec are optional and named
@@ -78,11 +109,16 @@ class Decider:
         codec: Codec = CODEC,
         listener: Listener | None = None,
         poll_seconds: float = POLL_SECONDS,
+        take_over: bool = False,
+        sole: bool = False,
     ) -> None:
         self._codec = codec
-        self._spec = read_spec(decider_spec if spec is None else spec, codec)
-        self._specs, self._rules = dict(specs or {}), dict(rules or {})
-        own = self._spec
+        self._spec = own = read_spec(decider_spec if spec is None else spec, codec)
+        self._specs, self._rules = Specs(own, dict(specs or {}), codec), dict(rules or {})
+        self._take_over, self._sole = take_over, sole
+        #: Ids of the runs that were taken over lately, in that order.
+        self._taken_over: dict[str, None] = {}
+        self._reminders = Reminders()
         self._given = service
         self._service = service_for(service, domain or (own and own.domain) or None)
         self._task_list = task_list or (own and own.task_list) or DEFAULT_TASK_LIST
@@ -90,10 +126,10 @@ class Decider:
         self._listener = listener
         self._poll_seconds = poll_seconds
         self._stop = StopFlag()
-        self._memory = Memory(_REMEMBERED, self._read, self._begin)
+        self._memory = Memory(_REMEMBERED, self._read, self._begin, self._is_current)
         self._order = Order(
             spec=own,
-            specs=self._specs,
+            specs=self._specs.by_type,
             service=service,
             domain=domain,
             task_list=task_list,
@@ -101,6 +137,7 @@ class Decider:
             codec=codec,
             listener=listener,
             poll_seconds=poll_seconds,
+            take_over=take_over,
         )
 
     @overload
@@ -158,6 +195,9 @@ class Decider:
         try:
             found = self.decide(task)
             self._answer(task, found)
+        except NoSpec as missing:
+            self._leave(task, missing)
+            error = missing
         except Exception as raised:
             # Unanswered, the task times out and comes again: a bug here must not fail the run.
             log.exception("run %s: no decision; the decision task will come again", task.execution)
@@ -165,8 +205,24 @@ class Decider:
         if self._listener is not None:
             self._listener(found, error)
 
+    def _leave(self, task: DecisionTask, missing: NoSpec) -> None:
+        """Log that a decision task is left to another decider."""
+        times = self._reminders.count(task.execution.run_id)
+        if times:
+            log.error(
+                "run %s is left alone (%d times so far): %s; start a decider with that spec, "
+                "or take the run over: Decider(take_over=True), floto decider --take-over",
+                task.execution,
+                times,
+                missing,
+            )
+
     def decide(self, task: DecisionTask) -> Sequence[Decision]:
-        """What is next for a run; one that has no readable spec fails, and says why."""
+        """Return the decisions for a run; one whose spec cannot be read fails with the reason.
+
+        Raises:
+            NoSpec: if this decider has no spec for the run.
+        """
         self._warn_if_long(task)
         rule = self._rules.get(task.workflow_type)
         try:
@@ -181,8 +237,49 @@ class Decider:
         return found
 
     def _begin(self, state: State) -> Progress:
-        spec = _NO_TASKS if state.start.workflow_type in self._rules else self._spec_for(state.start)
+        spec = _NO_TASKS if state.start.workflow_type in self._rules else self._spec_for(state)
         return begin(spec, state, self._codec)
+
+    def _is_current(self, progress: Progress) -> bool:
+        return progress.spec is _NO_TASKS or self._specs.is_current(progress.spec, progress.state)
+
+    def _spec_for(self, state: State) -> DeciderSpec:
+        try:
+            return self._specs.choose(state)
+        except OtherSpec as other:
+            if not self._may_take_over(state):
+                raise
+            self._record_take_over(state, other.own)
+            return other.own
+        except NoSpec as missing:
+            if self._sole:
+                raise SpecError((str(missing),)) from None
+            raise
+
+    def _may_take_over(self, state: State) -> bool:
+        """Return True once for each run: two deciders that take over from one another would never end."""
+        run_id = state.execution.run_id if state.execution else ""
+        if not self._take_over or run_id in self._taken_over:
+            return False
+        self._taken_over[run_id] = None
+        while len(self._taken_over) > _REMEMBERED:
+            del self._taken_over[next(iter(self._taken_over))]
+        return True
+
+    def _record_take_over(self, state: State, own: DeciderSpec) -> None:
+        digest, execution = fingerprint(own, self._codec), state.execution
+        if execution is None or digest is None:
+            return
+        log.warning("run %s was begun with another spec; it goes on with this decider's", execution)
+        # It may have closed a moment ago.
+        with suppress(UnknownResource):
+            persist(
+                self._stop,
+                self._service.signal_workflow_execution,
+                execution.workflow_id,
+                CHANGED_SIGNAL,
+                digest,
+            )
 
     def _read(self, execution: WorkflowExecution, after: int, until: int) -> Sequence[Event]:
         """Events that are known to be there, as soon as the service shows them all."""
@@ -204,22 +301,32 @@ class Decider:
                 "run %s: more than %d events; SWF ends a run at %d", task.execution, _LONG, EVENT_LIMIT
             )
 
-    def _spec_for(self, start: e.WorkflowExecutionStarted) -> DeciderSpec:
-        kind = start.workflow_type
-        spec = spec_of(start.input, self._codec) or self._specs.get(kind) or self._spec
-        if spec is None:
-            name = f"{kind.name!r} version {kind.version!r}"
-            raise SpecError((f"this decider has no spec for workflow type {name}, and the run carries none",))
-        return spec
-
     def _answer(self, task: DecisionTask, found: Sequence[Decision]) -> None:
         try:
-            conclude(self._stop, self._service.respond_decision_task_completed, task.token, found)
+            self._respond(task, found)
         except UnknownResource as fault:
-            # Or it was taken, and only the service's word on that was lost.
+            # Or it was accepted, and only the service's confirmation was lost.
             log.info("run %s: the decision came too late (%s)", task.execution, fault)
         if closes(found) and not self._stop.is_set() and self._was_last(task, found[-1]):
             self.stop()
+
+    def _respond(self, task: DecisionTask, found: Sequence[Decision]) -> None:
+        respond = self._service.respond_decision_task_completed
+        try:
+            conclude(self._stop, respond, task.token, found)
+        except ServiceFault as fault:
+            if fault.code not in MALFORMED:
+                raise
+            # The same would be decided, and refused, each time that the decision task comes again.
+            log.error("run %s fails: SWF refuses the decisions: %s", task.execution, fault)  # noqa: TRY400
+            self._memory.forget(task.execution)
+            details = cut(str(fault).encode("ascii", "backslashreplace").decode(), _REFUSAL_LIMIT)
+            conclude(
+                self._stop,
+                respond,
+                task.token,
+                [FailWorkflowExecution(reason=REFUSED_REASON, details=details)],
+            )
 
     def _was_last(self, task: DecisionTask, decision: Decision) -> bool:
         own = self._spec
@@ -234,17 +341,17 @@ class Decider:
         end = time.monotonic() + _LAG_SECONDS
         while time.monotonic() < end and not self._stop.is_set():
             state = fold(persist(self._stop, self._service.history, task.execution))
-            if state.started is not None and not self._is_own(state.start):
+            if state.started is not None and not self._is_own(state):
                 return False
             if state.closed is not None or _is_over(task, state):
                 return state.closed is not None
             self._stop.wait(_ASK_SECONDS)
         return False
 
-    def _is_own(self, start: e.WorkflowExecutionStarted) -> bool:
+    def _is_own(self, state: State) -> bool:
         try:
-            return self._spec_for(start) is self._spec
-        except SpecError:
+            return self._specs.choose(state) is self._spec
+        except (NoSpec, SpecError):
             return False
 
 

@@ -12,7 +12,7 @@ from floto.runtime.worker import POLL_SECONDS
 class DynamicDecider(Decider):
     """Decides for the runs of one task list, each by the spec in its input, under ``decider_spec``.
 
-    A run that carries none fails and says so. Otherwise this is a ``Decider``.
+    A run that carries none is left to another decider. Otherwise this is a ``Decider``.
     """
 
     def __init__(  # noqa: PLR0913 - all of them are optional

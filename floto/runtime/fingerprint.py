@@ -1,4 +1,8 @@
-"""Which spec a run is of: a digest in a tag of the run, which continue-as-new passes on."""
+"""The digest of the spec that a run is decided by, and where a run records it.
+
+A run that is started for a spec records the digest in a tag, which continue-as-new passes on. Where another
+spec takes over an open run, a signal records that spec's digest; the latest signal counts.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,17 @@ from attrs import evolve
 
 from floto.core.codec import Codec
 from floto.core.errors import SpecError
-from floto.core.specs import DeciderSpec
+from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import State
 
 _TAG = "floto.spec:"
-#: Tells an open run which spec it goes on with from here.
+#: Name of the signal that records the digest of the spec which takes over an open run.
 CHANGED_SIGNAL = "floto.spec"
 _DIGITS = 16
 
 
-def fingerprint(spec: DeciderSpec, codec: Codec) -> str | None:
-    """A digest of what a spec does, not of where; None for kinds that the codec cannot write."""
+def fingerprint(spec: DeciderSpec, codec: Codec = CODEC) -> str | None:
+    """Return the digest of a spec, its task lists aside; None for kinds that the codec cannot write."""
     what = evolve(
         spec,
         domain=None,
@@ -32,16 +36,29 @@ def fingerprint(spec: DeciderSpec, codec: Codec) -> str | None:
         return None
 
 
-def tags(digest: str | None) -> tuple[str, ...]:
-    """The tags of a run that is started with a spec."""
+def spec_tags(spec: DeciderSpec, codec: Codec = CODEC) -> tuple[str, ...]:
+    """Return the tags that record in a run which spec it is of, for ``StartRequest(tags=...)``.
+
+    A decider that has another spec then leaves the run alone instead of deciding it by the wrong one. There
+    is no tag for a spec that holds kinds which ``codec`` does not know.
+    """
+    digest = fingerprint(spec, codec)
     return () if digest is None else (_TAG + digest,)
 
 
 def recorded(state: State) -> str | None:
-    """The digest of the spec that a run was last decided by; None where none was recorded."""
-    changes = state.signals.get(CHANGED_SIGNAL)
-    if changes:
-        changed: str | None = changes[-1].data.input
+    """Return the digest of the spec that a run was last decided by; None where none was recorded."""
+    changed = taken_over(state)
+    if changed is not None:
         return changed
     found = (tag.removeprefix(_TAG) for tag in state.start.tag_list or () if tag.startswith(_TAG))
     return next(found, None)
+
+
+def taken_over(state: State) -> str | None:
+    """Return the digest of the spec that last took over a run; None if none did."""
+    changes = state.signals.get(CHANGED_SIGNAL)
+    if not changes:
+        return None
+    digest: str | None = changes[-1].data.input
+    return digest

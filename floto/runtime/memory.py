@@ -24,10 +24,20 @@ Read = Callable[[WorkflowExecution, int, int], Sequence[Event]]
 
 
 class Memory:
-    """The progress of the latest ``size`` runs; ``begin`` is asked for that of runs seen first."""
+    """The progress of the latest ``size`` runs.
 
-    def __init__(self, size: int, read: Read, begin: Callable[[State], Progress]) -> None:
-        self._size, self._read, self._begin = size, read, begin
+    ``begin`` makes the progress of a run that is seen first, and of one whose progress is no longer
+    ``is_current``.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        read: Read,
+        begin: Callable[[State], Progress],
+        is_current: Callable[[Progress], bool] = lambda _progress: True,
+    ) -> None:
+        self._size, self._read, self._begin, self._is_current = size, read, begin, is_current
         self._runs: OrderedDict[str, Progress] = OrderedDict()
 
     def follow(self, task: DecisionTask) -> Progress:
@@ -38,6 +48,8 @@ class Memory:
         if current is None:
             whole = self._after(0, task)
             current = self._begin(fold(whole, evolve(EMPTY, execution=task.execution)))
+        elif not self._is_current(current):
+            current = self._begin(current.state)
         self._runs[run_id] = current
         while len(self._runs) > self._size:
             self._runs.popitem(last=False)

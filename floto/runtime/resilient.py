@@ -30,8 +30,8 @@ _LAST_ATTEMPTS = 5
 _REPORT_SECONDS = 3600.0
 #: An empty poll that took less than this is not made again before.
 _IDLE_SECONDS = 0.1
-#: Refusals of what the report says, which another attempt does not change.
-_MALFORMED = frozenset({"ValidationException", "ParamValidationError"})
+#: Codes of refusals of what a request says, which another attempt does not change.
+MALFORMED = frozenset({"ValidationException", "ParamValidationError"})
 
 
 def persist(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -112,7 +112,7 @@ def _any(error: BaseException) -> bool:
 
 def _may_be_told_later(error: BaseException) -> bool:
     if isinstance(error, ServiceFault):
-        return not isinstance(error, UnknownResource) and error.code not in _MALFORMED
+        return not isinstance(error, UnknownResource) and error.code not in MALFORMED
     return isinstance(error, ServiceError)
 
 

@@ -15,7 +15,6 @@ from attrs import evolve, frozen
 from floto.core import events as e
 from floto.core import payload, reference
 from floto.core.codec import Codec
-from floto.core.decide import spec_of
 from floto.core.decisions import Decision
 from floto.core.errors import (
     FlotoError,
@@ -33,14 +32,17 @@ from floto.core.ports import ExecutionInfo, Service, StartRequest
 from floto.core.reference import Store
 from floto.core.shapes import WorkflowExecution, WorkflowType
 from floto.core.specs import CODEC, DeciderSpec
+from floto.core.starting import workflow_input
 from floto.core.state import EMPTY, State
-from floto.runtime import activities, decider
+from floto.core.task_lists import is_confined, own_list
+from floto.runtime import activities
 from floto.runtime.activities import Activities
 from floto.runtime.connect import closing, service_for
-from floto.runtime.crew import Crew, needs, with_lists
+from floto.runtime.crew import Crew, needs
 from floto.runtime.decider import Decider, closes, read_spec
-from floto.runtime.fingerprint import CHANGED_SIGNAL, fingerprint, recorded, tags
+from floto.runtime.fingerprint import CHANGED_SIGNAL, fingerprint, recorded, spec_tags
 from floto.runtime.resilient import persist, reach
+from floto.runtime.spec_choice import NoSpec
 from floto.runtime.stopping import StopFlag, stop_on_signals
 from floto.runtime.worker import ActivityWorker
 
@@ -60,7 +62,7 @@ Listener = Callable[[State], None]
 
 
 class WrongWorkflow(FlotoError, ValueError):
-    """The workflow id belongs to an open run that ``run`` did not start, or to the result of another spec."""
+    """The workflow id belongs to a run of another type, spec or input than the one that was asked for."""
 
 
 def run(  # noqa: PLR0913 - all but the spec are optional and named
@@ -76,28 +78,54 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     codec: Codec = CODEC,
     payloads: Store | None = None,
     listener: Listener | None = None,
+    take_over: bool = False,
 ) -> Any:
-    """Run a spec (or its JSON) to its end and return its result: ``{task id: result}``.
+    """Run a spec to its end and return its result: ``{task id: result}``.
 
-    With the ``workflow_id`` of an open run, this goes on with it and its input, and warns if it
-    was begun with another spec; of a completed one, returns its result and runs nothing; of one
-    that ended otherwise, starts anew. Each task list of the spec and of what it generates gets a worker with
-    ``concurrency`` slots (a list that only a child generates needs one elsewhere); a spec that
-    names none gets its own. ``repeat_workflow`` is followed from run to run until interrupted.
-    ``codec`` knows task kinds and strategies of your own that children and generators bring;
-    ``payloads`` keeps the input and results that are too long for SWF.
+    This process alone decides and works for the run and its descendants: they have a task list of their own,
+    whatever task lists the spec names (``floto.core.task_lists``). A child that carries no spec is decided
+    elsewhere. ``repeat_workflow`` is followed from run to run until interrupted.
 
-    Raises ``WorkflowFailed``, ``WorkflowEnded``, ``WrongWorkflow``, ``TimeoutError`` after ``timeout``
-    seconds (the run stays open), or what kept the decider from deciding; what still runs gets some
-    seconds before. After SIGINT or SIGTERM, it finishes the activities that run and raises
-    ``KeyboardInterrupt``; after another, at once.
+    With the ``workflow_id`` of an open run, this resumes it; of a completed one, it returns the result and
+    runs nothing; of one that ended otherwise, it starts a new run.
+
+    Args:
+        spec: The spec, or its JSON.
+        input: The workflow's input, any JSON value. A run that is resumed keeps its own: None takes it as
+        it is. service: A ``Service``, or a URL for ``floto.connect``.
+        domain: SWF's domain; default: that of the spec, else ``floto``.
+        workflow_id: Default: an id that was never used before.
+        activities: What the worker can run; default: everything decorated with ``@floto.activity``.
+        concurrency: How many activities run at a time.
+        timeout: Seconds after which this stops waiting; the run stays open.
+        codec: Knows task kinds and retry strategies of your own that children and generators bring.
+        payloads: Keeps the input and results that are too long for SWF.
+        listener: Called in this thread with the run's ``State`` after each change that was seen.
+        take_over: Resume an open run of another spec with this one.
+
+    Raises:
+        WorkflowFailed: if the run failed.
+        WorkflowEnded: if it was canceled or terminated, or timed out.
+        WrongWorkflow: if the workflow id is that of a run of another type, spec or input.
+        TimeoutError: after ``timeout`` seconds.
+        KeyboardInterrupt: after SIGINT or SIGTERM, when the activities that run are finished; after a second
+            signal, at once.
     """
     workflow_id = _usable(workflow_id)
-    own = with_lists(_readable(spec, codec), workflow_id)
     text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
-    deadline = None if timeout is None else time.monotonic() + timeout
-    job = _Job(own, workflow_id, text, activities, concurrency, deadline, codec, payloads, listener)
-    with _opened(service, domain or own.domain) as opened:
+    job = _Job(
+        spec=_readable(spec, codec),
+        workflow_id=workflow_id,
+        input=text,
+        activities=activities,
+        concurrency=concurrency,
+        deadline=None if timeout is None else time.monotonic() + timeout,
+        codec=codec,
+        payloads=payloads,
+        listener=listener,
+        take_over=take_over,
+    )
+    with _opened(service, domain or job.spec.domain) as opened:
         result = _run(job, opened)
     return result if payloads is None else reference.resolved(result, payloads.get)
 
@@ -116,7 +144,7 @@ def _usable(workflow_id: str | None) -> str:
     return workflow_id
 
 
-@frozen
+@frozen(kw_only=True)
 class _Job:
     spec: DeciderSpec
     workflow_id: str
@@ -127,6 +155,12 @@ class _Job:
     codec: Codec
     payloads: Store | None
     listener: Listener | None
+    take_over: bool
+
+    @property
+    def task_list(self) -> str:
+        """The task list that this run and its descendants have to themselves."""
+        return own_list(self.workflow_id)
 
 
 def _readable(spec: DeciderSpec | str, codec: Codec) -> DeciderSpec:
@@ -178,26 +212,66 @@ def _find_or_start(job: _Job, service: Service, stop: StopFlag) -> tuple[Workflo
 
 
 def _check(info: ExecutionInfo, job: _Job, service: Service, stop: StopFlag) -> None:
-    """Look at whose run is found under the workflow id, and of which spec."""
+    """Raise ``WrongWorkflow`` unless the run under the workflow id is of this spec and this input."""
     is_open = info.close_status is None
     if is_open:
         _check_type(info)
-    own = fingerprint(job.spec, job.codec)
-    known = recorded(fold(persist(stop, service.history, info.execution)))
-    if own is None or known in (None, own):
+    state = fold(persist(stop, service.history, info.execution))
+    if is_open:
+        _check_list(job, state)
+    _check_spec(job, state, service, stop, is_open=is_open)
+    _check_input(job, state, is_open=is_open)
+
+
+def _check_list(job: _Job, state: State) -> None:
+    name = state.start.task_list.name
+    if not is_confined(state.start):
+        msg = (
+            f"workflow {job.workflow_id!r} is open on task list {name!r}, which others may use too; "
+            f"finish it with 'floto decider SPEC --task-list {name}' and 'floto worker', "
+            "or give another workflow_id"
+        )
+        raise WrongWorkflow(msg)
+
+
+def _check_spec(job: _Job, state: State, service: Service, stop: StopFlag, *, is_open: bool) -> None:
+    own, known = fingerprint(job.spec, job.codec), recorded(state)
+    if known in (None, own):
         return
+    specs = f"another spec (recorded: {known}, this one: {own})"
     if not is_open:
         msg = (
-            f"workflow {job.workflow_id!r} has completed with another spec, and its result is that spec's; "
+            f"workflow {job.workflow_id!r} has completed with {specs}, and its result is that spec's; "
             "to run this one, give another workflow_id"
         )
         raise WrongWorkflow(msg)
-    log.warning(
-        "workflow %r was begun with another spec; what is left of it goes on with this one", job.workflow_id
-    )
+    if not job.take_over or own is None:
+        msg = (
+            f"workflow {job.workflow_id!r} was begun with {specs}; resume it with that spec, "
+            "let this one take over (take_over=True, --take-over), or give another workflow_id"
+        )
+        raise WrongWorkflow(msg)
+    log.warning("workflow %r was begun with another spec; it goes on with this one", job.workflow_id)
     # It may have closed a moment ago.
     with contextlib.suppress(UnknownResource):
         persist(stop, service.signal_workflow_execution, job.workflow_id, CHANGED_SIGNAL, own)
+
+
+def _check_input(job: _Job, state: State, *, is_open: bool) -> None:
+    if job.input is None:
+        return
+    known, given = workflow_input(state.start.input), workflow_input(job.input)
+    if known != given and _resolved(job, known) != _resolved(job, given):
+        how = "was begun" if is_open else "has completed"
+        msg = (
+            f"workflow {job.workflow_id!r} {how} with another input ({shown(known)}, not {shown(given)}); "
+            "give that input or none, or another workflow_id"
+        )
+        raise WrongWorkflow(msg)
+
+
+def _resolved(job: _Job, value: Any) -> Any:
+    return value if job.payloads is None else payload.frozen(reference.resolved(value, job.payloads.get))
 
 
 def _check_type(info: ExecutionInfo) -> None:
@@ -220,9 +294,9 @@ def _start(job: _Job, service: Service, stop: StopFlag, before: ExecutionInfo | 
     request = StartRequest(
         workflow_id=job.workflow_id,
         workflow_type=WORKFLOW_TYPE,
-        task_list=job.spec.task_list,
+        task_list=job.task_list,
         input=job.input,
-        tags=tags(fingerprint(job.spec, job.codec)),
+        tags=spec_tags(job.spec, job.codec),
     )
     try:
         run_id = persist(stop, service.start_workflow_execution, request)
@@ -251,40 +325,28 @@ def _listed(
 
 
 def _crew(job: _Job, service: Service, woken: threading.Event) -> Crew:
-    def told(found: Sequence[Decision], error: Exception | None) -> None:
+    def decided(found: Sequence[Decision], error: Exception | None) -> None:
+        if isinstance(error, NoSpec):
+            error = WrongWorkflow(f"workflow {job.workflow_id!r} was taken over by another spec: {error}")
         if error is not None:
             crew.fail(error)
         # Not for every decision: each look costs as much as the run has tasks.
         if error is not None or closes(found):
             woken.set()
 
-    needed = needs(job.spec)
-    crew = Crew(
-        lambda task_list: _worker(job, service, task_list),
-        lambda task_list: _decider(job, service, task_list, told),
-    )
-    for task_list in needed.decider_lists:
-        crew.decide(task_list)
-    for task_list in needed.activity_lists:
-        crew.serve(task_list)
-    return crew
-
-
-def _decider(job: _Job, service: Service, task_list: str, listener: decider.Listener) -> Decider:
-    # By type, so that a child without a spec of its own is not decided by its parent's, for ever.
-    return Decider(
+    decider = Decider(
+        # By type, so that a child without a spec of its own is not decided by its parent's, for ever.
         specs={WORKFLOW_TYPE: job.spec},
         service=service,
-        task_list=task_list,
+        task_list=job.task_list,
         codec=job.codec,
-        listener=listener,
+        listener=decided,
         poll_seconds=_LOOK_SECONDS,
+        take_over=job.take_over,
+        sole=True,
     )
-
-
-def _worker(job: _Job, service: Service, task_list: str) -> ActivityWorker:
-    return ActivityWorker(
-        task_list=task_list,
+    worker = ActivityWorker(
+        task_list=job.task_list,
         service=service,
         activities=job.activities,
         concurrency=job.concurrency,
@@ -292,7 +354,10 @@ def _worker(job: _Job, service: Service, task_list: str) -> ActivityWorker:
         codec=job.codec,
         payloads=job.payloads,
         poll_seconds=_LOOK_SECONDS,
+        sole=True,
     )
+    crew = Crew([decider, worker])
+    return crew
 
 
 @frozen
@@ -316,34 +381,9 @@ class _Watch:
         """The state of a run with what is new."""
         new = persist(self.stop, self.service.history, execution, state.last_event_id)
         moved = fold(new, state)
-        for event in new:
-            self._staff(event)
-        if state.started is None and self.job.input not in (None, moved.start.input):
-            log.warning("workflow %r goes on with the input it was started with", self.job.workflow_id)
         if new and self.job.listener is not None:
             self.job.listener(moved)
         return moved
-
-    def _staff(self, event: Event) -> None:
-        """Serve lists the spec does not name: generated ones, and those the run was started with."""
-        data = event.data
-        if isinstance(data, e.ActivityTaskScheduled):
-            self.crew.serve(data.task_list.name)
-        elif isinstance(data, e.WorkflowExecutionStarted):
-            self.crew.decide(data.task_list.name)
-        elif isinstance(data, e.StartChildWorkflowExecutionInitiated):
-            self._staff_child(data)
-
-    def _staff_child(self, data: e.StartChildWorkflowExecutionInitiated) -> None:
-        with contextlib.suppress(SpecError):
-            carried = spec_of(data.input)
-            # One that carries no spec is somebody else's to decide.
-            if carried is not None:
-                needed = needs(evolve(carried, task_list=data.task_list.name))
-                for task_list in needed.decider_lists:
-                    self.crew.decide(task_list)
-                for task_list in needed.activity_lists:
-                    self.crew.serve(task_list)
 
 
 def _follow(watch: _Watch, execution: WorkflowExecution) -> tuple[WorkflowExecution, Event] | None:

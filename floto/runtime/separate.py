@@ -50,6 +50,7 @@ class Order:
     codec: Codec
     listener: Callable[..., None] | None
     poll_seconds: float
+    take_over: bool = False
 
     def to_json(self) -> str:
         """One line that another process can make an equal decider from. Raises ``CannotSeparate``."""
@@ -66,6 +67,7 @@ class Order:
             "task_list": self.task_list,
             "identity": self.identity,
             "poll_seconds": self.poll_seconds,
+            "take_over": self.take_over,
             "log_level": log.getEffectiveLevel(),
         }
         return json.dumps(said)

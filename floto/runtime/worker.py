@@ -50,6 +50,7 @@ class ActivityWorker:
         codec: Codec = CODEC,
         payloads: Store | None = None,
         poll_seconds: float = POLL_SECONDS,
+        sole: bool = False,
     ) -> None:
         if concurrency < 1:
             msg = f"concurrency must be at least 1, not {concurrency}"
@@ -62,6 +63,7 @@ class ActivityWorker:
         self._payloads = payloads
         self._identity = identity or default_identity()
         self._poll_seconds = poll_seconds
+        self._sole = sole
         self._heartbeats = Heartbeats(task_heartbeat_in_seconds)
         self._stop = StopFlag()
         self._slots = threading.Semaphore(concurrency)

@@ -12,6 +12,7 @@ from floto.adapters.sqlite import SqliteService
 from floto.core.errors import ServiceFault
 from floto.core.ports import StartRequest
 from floto.core.shapes import WorkflowType
+from floto.payloads import DirectoryStore
 from floto.runtime.activities import Activities
 from floto.runtime.run import run
 from tests.runs import spec, task
@@ -29,7 +30,48 @@ def test_a_completed_run_gives_its_result_and_runs_nothing(
 ) -> None:
     first = run(spec(task("echo")), 1, service=service, activities=activities, workflow_id="w")
     elsewhere = spec(task("echo"), task_list="elsewhere")
-    assert run(elsewhere, 2, service=service, activities=Activities(), workflow_id="w") == first
+    assert run(elsewhere, 1, service=service, activities=Activities(), workflow_id="w") == first
+    assert run(elsewhere, service=service, activities=Activities(), workflow_id="w") == first
+
+
+def test_result_of_another_input_is_not_given_for_this_one(
+    service: SqliteService, activities: Activities
+) -> None:
+    run(spec(task("echo")), {"n": 1}, service=service, activities=activities, workflow_id="w")
+    with pytest.raises(
+        floto.WrongWorkflow, match=r"completed with another input.*'n': 1.*not.*'n': 2"
+    ) as raised:
+        run(spec(task("echo")), {"n": 2}, service=service, activities=activities, workflow_id="w")
+    assert "another workflow_id" in str(raised.value)
+
+
+def test_equal_input_written_differently_is_the_same_input(
+    service: SqliteService, activities: Activities
+) -> None:
+    first = run(
+        spec(task("echo")), {"a": 1, "b": [2]}, service=service, activities=activities, workflow_id="w"
+    )
+    again = run(
+        spec(task("echo")), {"b": (2,), "a": 1}, service=service, activities=activities, workflow_id="w"
+    )
+    assert again == first
+
+
+def test_input_kept_in_a_store_is_compared_by_its_value(
+    service: SqliteService, activities: Activities, tmp_path: Path
+) -> None:
+    store = DirectoryStore(tmp_path / "payloads")
+    options: dict[str, Any] = {
+        "service": service,
+        "activities": activities,
+        "workflow_id": "w",
+        "payloads": store,
+    }
+    long = {"text": [str(number) for number in range(60_000)]}
+    run(spec(floto.Timer(id_="t", delay_in_seconds=0)), long, **options)
+    assert run(spec(floto.Timer(id_="t", delay_in_seconds=0)), long, **options) == {}
+    with pytest.raises(floto.WrongWorkflow, match="another input"):
+        run(spec(floto.Timer(id_="t", delay_in_seconds=0)), {"text": []}, **options)
 
 
 def test_the_result_of_another_spec_is_not_given_for_this_one(
@@ -40,13 +82,17 @@ def test_the_result_of_another_spec_is_not_given_for_this_one(
         run(spec(task("echo", input=1)), service=service, activities=activities, workflow_id="w")
 
 
-def test_an_open_run_goes_on_with_a_changed_spec_and_says_so_once(
+def test_open_run_of_another_spec_is_refused_unless_this_one_takes_over(
     service: SqliteService, activities: Activities, caplog: pytest.LogCaptureFixture
 ) -> None:
     linger = task("linger")
     left_open(spec(linger), service, activities)
     changed = spec(linger, task("echo", requires=[linger]))
-    result = run(changed, service=service, activities=activities, workflow_id="w", timeout=60)
+    with pytest.raises(floto.WrongWorkflow, match="begun with another spec") as raised:
+        run(changed, service=service, activities=activities, workflow_id="w", timeout=60)
+    digests = [floto.spec_tags(each)[0].rpartition(":")[2] for each in (spec(linger), changed)]
+    assert all(digest in str(raised.value) for digest in digests)
+    result = run(changed, service=service, activities=activities, workflow_id="w", timeout=60, take_over=True)
     assert "echo" in result
     assert caplog.text.count("was begun with another spec") == 1
     # It is the changed spec's result now, and no longer the first one's.
@@ -63,7 +109,7 @@ def test_a_run_that_does_not_say_of_which_spec_it_is_goes_on_as_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as before:
-        before.setattr("floto.runtime.run.tags", lambda _digest: ())
+        before.setattr("floto.runtime.run.spec_tags", lambda _spec, _codec: ())
         first = run(spec(task("echo")), service=service, activities=activities, workflow_id="w")
     assert run(spec(task("fail")), service=service, activities=activities, workflow_id="w") == first
     assert "another spec" not in caplog.text
@@ -75,17 +121,39 @@ def test_a_failed_run_is_started_anew(service: SqliteService, activities: Activi
     assert run(spec(task("echo")), service=service, activities=activities, workflow_id="w") == {"echo": {}}
 
 
-def test_an_open_run_goes_on_with_its_first_input(
-    tmp_path: Path, activities: Activities, caplog: pytest.LogCaptureFixture
+def test_open_run_of_another_input_is_refused_and_goes_on_without_one(
+    tmp_path: Path, activities: Activities
 ) -> None:
     url = f"sqlite:///{tmp_path / 'f.db'}"
     linger = task("linger")
     tasks = spec(linger, task("echo", requires=[linger]))
     with pytest.raises(TimeoutError, match="go on with the same workflow_id"):
         run(tasks, 1, service=url, activities=activities, workflow_id="w", timeout=0.1)
-    result = run(tasks, 2, service=url, activities=activities, workflow_id="w")
+    with pytest.raises(floto.WrongWorkflow, match=r"begun with another input \(1, not 2\)"):
+        run(tasks, 2, service=url, activities=activities, workflow_id="w")
+    result = run(tasks, service=url, activities=activities, workflow_id="w")
     assert result["echo"]["workflow"] == 1
-    assert "the input it was started with" in caplog.text
+
+
+@pytest.mark.parametrize("other", [{"spec": spec(task("fail"))}, {"input": 7}])
+def test_run_started_by_another_process_in_between_is_checked_too(
+    service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch, other: dict[str, Any]
+) -> None:
+    own: dict[str, Any] = {"spec": spec(task("echo")), "input": 1}
+    start = service.start_workflow_execution
+
+    def late(_request: StartRequest) -> str:
+        monkeypatch.setattr(service, "start_workflow_execution", start)
+        left_open_as(**{**own, **other})
+        raise ALREADY_STARTED
+
+    def left_open_as(spec: floto.DeciderSpec, input: Any) -> None:
+        with pytest.raises(TimeoutError):
+            run(spec, input, service=service, activities=activities, workflow_id="w", timeout=0)
+
+    monkeypatch.setattr(service, "start_workflow_execution", late)
+    with pytest.raises(floto.WrongWorkflow, match="another"):
+        run(**own, service=service, activities=activities, workflow_id="w")
 
 
 def test_a_run_started_by_somebody_else_in_between_is_gone_on_with(
@@ -127,7 +195,9 @@ def test_a_child_of_an_open_run_goes_on_though_the_spec_names_other_lists(
         return spec(child)
 
     left_open(family("old"), service, activities)
-    result = run(family("new"), service=service, activities=activities, workflow_id="w", timeout=60)
+    result = run(
+        family("new"), service=service, activities=activities, workflow_id="w", timeout=60, take_over=True
+    )
     assert result == {"child": {"echo": {}}}
 
 

@@ -16,13 +16,14 @@ import floto
 from floto.adapters.sqlite import SqliteService
 from floto.core import payload, progress
 from floto.core.decisions import CompleteWorkflowExecution, FailWorkflowExecution, ScheduleActivityTask
-from floto.core.errors import HistoryError, ServiceError, ServiceUnavailable
+from floto.core.errors import HistoryError, ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.ports import DecisionTask, StartRequest
 from floto.core.shapes import WorkflowType
 from floto.core.specs import CODEC
 from floto.runtime import decider as module
 from floto.runtime import memory, resilient
 from floto.runtime.decider import Decider
+from floto.runtime.spec_choice import NoSpec
 from tests.integration.contract.clock import Clock
 
 ORDER = WorkflowType("order", "v1")
@@ -74,18 +75,129 @@ def test_a_spec_in_the_input_comes_before_that_of_the_type_and_the_decider_s_own
 @pytest.mark.parametrize(
     ("input", "said"),
     [
-        (None, "no spec for workflow type 'order' version 'v1'"),
         ('{"decider_spec": 3}', "must be an object"),
         ('{"decider_spec": {"type": "os.system"}}', "os.system"),
     ],
 )
 def test_a_run_without_a_readable_spec_fails_and_says_why(
-    service: SqliteService, input: str | None, said: str
+    service: SqliteService, input: str, said: str
 ) -> None:
     (failed,) = Decider(service=service).decide(decision_task(service, input))
     assert isinstance(failed, FailWorkflowExecution)
     assert failed.reason == "SpecError"
     assert said in str(failed.details)
+
+
+def test_run_without_a_spec_fails_where_no_other_decider_can_come(service: SqliteService) -> None:
+    (failed,) = Decider(service=service, sole=True).decide(decision_task(service))
+    assert isinstance(failed, FailWorkflowExecution)
+    assert "no spec for workflow type 'order' version 'v1'" in str(failed.details)
+
+
+def serve_until_idle(decider: Decider, seconds: float = 0.5) -> None:
+    threading.Timer(seconds, decider.stop).start()
+    decider.run()
+
+
+def started_with(spec: floto.DeciderSpec, service: SqliteService, workflow_id: str = "w") -> None:
+    service.start_workflow_execution(
+        StartRequest(
+            workflow_id=workflow_id, workflow_type=ORDER, task_list="floto", tags=floto.spec_tags(spec)
+        )
+    )
+
+
+def event_names(service: SqliteService, workflow_id: str = "w") -> list[str]:
+    info = service.latest_execution(workflow_id)
+    assert info is not None
+    return [type(event.data).__name__ for event in service.history(info.execution)]
+
+
+@pytest.mark.parametrize("own", [None, spec("own")])
+def test_run_of_another_spec_is_left_alone_and_logged_once(
+    service: SqliteService, caplog: pytest.LogCaptureFixture, own: floto.DeciderSpec | None
+) -> None:
+    recorded = spec("recorded")
+    started_with(recorded, service)
+    serve_until_idle(Decider(own, service=service, poll_seconds=0.1))
+    assert event_names(service)[-1] == "DecisionTaskStarted"
+    (line,) = [each for each in caplog.messages if "left alone" in each]
+    assert floto.spec_tags(recorded)[0].rpartition(":")[2] in line
+    assert "--take-over" in line
+
+
+def test_run_of_no_recorded_spec_is_left_alone_by_a_decider_without_specs(
+    service: SqliteService, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.start_workflow_execution(StartRequest(workflow_id="w", workflow_type=ORDER, task_list="floto"))
+    serve_until_idle(Decider(service=service, poll_seconds=0.1))
+    assert event_names(service)[-1] == "DecisionTaskStarted"
+    assert "no spec for workflow type 'order' version 'v1'" in caplog.text
+
+
+def test_run_is_decided_by_whichever_spec_of_the_decider_it_records(service: SqliteService) -> None:
+    specs = {ORDER: spec("type"), WorkflowType("other", "1"): spec("other")}
+    decider = Decider(spec("own"), specs=specs, service=service)
+    for number, name in enumerate(["own", "other", "type"]):
+        started_with(spec(name), service, f"w{number}")
+        assert scheduled(decider.decide(next_task(service))) == [name]
+
+
+def test_take_over_decides_by_own_spec_and_records_it(
+    service: SqliteService, caplog: pytest.LogCaptureFixture
+) -> None:
+    started_with(spec("recorded"), service)
+    serve_until_idle(Decider(spec("own"), service=service, poll_seconds=0.1, take_over=True))
+    assert "ActivityTaskScheduled" in event_names(service)
+    assert "begun with another spec" in caplog.text
+    # Recorded: the first spec's decider leaves the run alone from now on.
+    service.signal_workflow_execution("w", "wake")
+    with pytest.raises(NoSpec, match="records spec"):
+        Decider(spec("recorded"), service=service).decide(next_task(service))
+
+
+def test_two_deciders_that_take_over_from_one_another_do_so_once_each(service: SqliteService) -> None:
+    started_with(spec("recorded"), service)
+    both = [Decider(spec(name), service=service, poll_seconds=0.05, take_over=True) for name in ("a", "b")]
+    threads = [threading.Thread(target=serve_until_idle, args=(each, 1.5)) for each in both]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert event_names(service).count("WorkflowExecutionSignaled") <= 2
+
+
+def test_decider_that_remembers_a_run_notices_that_another_spec_took_it_over(service: SqliteService) -> None:
+    started_with(spec("own"), service)
+    decider = Decider(spec("own"), service=service)
+    task = next_task(service)
+    service.respond_decision_task_completed(task.token, decider.decide(task))
+    other = floto.spec_tags(spec("own", "more"))[0].rpartition(":")[2]
+    service.signal_workflow_execution("w", "floto.spec", other)
+    with pytest.raises(NoSpec):
+        decider.decide(next_task(service))
+
+
+def test_refused_decisions_fail_the_run_with_the_words_of_the_service(
+    service: SqliteService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    respond = service.respond_decision_task_completed
+
+    def refuse(token: str, decisions: Any) -> None:
+        if not isinstance(decisions[-1], FailWorkflowExecution):
+            code, message = "ValidationException", "Value at 'decisions' is too long \N{SNOWMAN}"
+            raise ServiceFault(code, message)
+        respond(token, decisions)
+
+    monkeypatch.setattr(service, "respond_decision_task_completed", refuse)
+    started_with(spec("own"), service)
+    serve_until_idle(Decider(spec("own"), service=service, poll_seconds=0.1))
+    info = service.latest_execution("w")
+    assert info is not None
+    assert info.close_status == "FAILED"
+    last = service.history(info.execution)[-1].data
+    assert last.reason == "DecisionRefused"
+    assert "Value at 'decisions' is too long" in last.details
 
 
 def test_only_new_events_are_folded(service: SqliteService, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,12 +55,19 @@ class Loop(Protocol):
 @click.command("decider", short_help="Decide for runs until stopped.")
 @click.argument("specs", nargs=-1, metavar="[SPEC]...")
 @click.option("--task-list", help="Where to poll; default: what the spec says, else floto.")
+@click.option("--take-over", is_flag=True, help="Decide runs that record another spec by SPEC from now on.")
 @service_option
 @domain_option
 @identity_option
 @verbose_option
 def decider_command(
-    specs: tuple[str, ...], task_list: str | None, identity: str | None, *, verbose: bool, **where: Any
+    specs: tuple[str, ...],
+    task_list: str | None,
+    identity: str | None,
+    *,
+    take_over: bool,
+    verbose: bool,
+    **where: Any,
 ) -> int:
     """Decide for runs until stopped: by the spec that a run carries, else by the SPEC of its task list.
 
@@ -70,7 +77,7 @@ def decider_command(
     with _working(where, _domain(by_list, where["domain"]), verbose=verbose) as service:
         _prepare(service, [spec for spec in by_list.values() if spec is not None])
         members = [
-            Decider(spec, service=service, task_list=name, identity=identity)
+            Decider(spec, service=service, task_list=name, identity=identity, take_over=take_over)
             for name, spec in by_list.items()
         ]
         _run(members)

@@ -38,6 +38,7 @@ from floto.runtime.run import Listener, new_workflow_id, run
 @click.option(
     "--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Activities at once."
 )
+@click.option("--take-over", is_flag=True, help="Resume an open run of another spec with this one.")
 @domain_option
 @payloads_option
 @verbose_option
@@ -51,6 +52,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
     domain: str | None,
     payloads: Store | None,
     *,
+    take_over: bool,
     verbose: bool,
 ) -> int:
     """Run SPEC (FILE.json, FILE.py:name or module:name) to its end and print its result as JSON.
@@ -62,7 +64,13 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
     with stdout_for_the_result():
         loaded = _load(spec, activities)
         workflow_input = None if input_text is None else load_json("--input", input_text)
-        settings = {"service": service, "domain": domain, "concurrency": concurrency, "payloads": payloads}
+        settings = {
+            "service": service,
+            "domain": domain,
+            "concurrency": concurrency,
+            "payloads": payloads,
+            "take_over": take_over,
+        }
         name = new_workflow_id() if workflow_id is None else workflow_id
         result = _run(console, loaded, workflow_input, name, settings)
     click.echo(readable(result))

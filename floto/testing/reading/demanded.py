@@ -154,10 +154,15 @@ class Reading:
         return Given(
             context=self.context(graph, id_, given),
             execution=self.execution,
-            decision_task_list=self.spec.task_list or self.read.start.task_list.name,
+            decision_task_list=self._decision_list(),
             activity_task_list=self.spec.default_activity_task_list,
             codec=self.codec,
         )
+
+    def _decision_list(self) -> str:
+        """Return the list of a child that names none: in a run of ``floto.run``, the run's own."""
+        own = self.read.start.task_list.name
+        return own if own.startswith("floto.run.") else self.spec.task_list or own
 
 
 def _starts(

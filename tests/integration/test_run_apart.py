@@ -1,0 +1,215 @@
+"""``floto.run`` beside other runs, deciders and workers that use the same task-list names in one file."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import floto
+from floto.adapters.sqlite import SqliteService
+from floto.core import events as e
+from floto.core.history import History
+from floto.core.ports import StartRequest
+from floto.core.shapes import WorkflowType
+from floto.runtime.activities import Activities
+from floto.runtime.decider import Decider
+from floto.runtime.run import WORKFLOW_TYPE, WrongWorkflow, run
+from floto.runtime.worker import ActivityWorker
+from tests.runs import task
+
+LISTS = {"task_list": "decide", "activity_task_list": "work"}
+
+
+def flow(*tasks: Any, **more: Any) -> floto.DeciderSpec:
+    return floto.DeciderSpec(activity_tasks=tasks, **{**LISTS, **more})
+
+
+def left_open(spec: floto.DeciderSpec, service: SqliteService, activities: Activities, name: str) -> None:
+    with pytest.raises(TimeoutError):
+        run(spec, service=service, activities=activities, workflow_id=name, timeout=0.3)
+
+
+def scheduled_lists(service: SqliteService, workflow_id: str) -> set[str]:
+    info = service.latest_execution(workflow_id)
+    assert info is not None
+    data = [event.data for event in service.history(info.execution)]
+    return {each.task_list.name for each in data if isinstance(each, e.ActivityTaskScheduled)}
+
+
+def started_timers(service: SqliteService, workflow_id: str) -> set[str]:
+    info = service.latest_execution(workflow_id)
+    assert info is not None
+    data = [event.data for event in service.history(info.execution)]
+    return {each.timer_id for each in data if isinstance(each, e.TimerStarted)}
+
+
+@contextmanager
+def at_work(*members: Decider | ActivityWorker) -> Iterator[None]:
+    threads = [threading.Thread(target=member.run, daemon=True) for member in members]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for member in members:
+            member.stop()
+        for thread in threads:
+            thread.join(10)
+
+
+def told(name: str) -> Activities:
+    """``say`` of each flow returns whose activities ran it."""
+    known = Activities()
+    known.activity(name="say", version="1")(lambda: name)
+    known.generator(name="make", version="1")(lambda: [task("say", "made", task_list="work")])
+    known.activity(name="linger", version="1")(lambda: threading.Event().wait(0.5))
+    return known
+
+
+FAMILIES: dict[str, list[Any]] = {
+    "activity": [task("say", requires=["wait"])],
+    "generator": [floto.Generator(id_="make", name="make", version="1", requires=["wait"])],
+    "child": [
+        floto.ChildWorkflow(
+            id_="child",
+            workflow_type_name="child",
+            workflow_type_version="1",
+            spec=flow(task("say", task_list="work")),
+            requires=["wait"],
+        )
+    ],
+}
+
+EXPECTED: dict[str, dict[str, Any]] = {
+    "activity": {"say": "first"},
+    "generator": {"made": "first"},
+    "child": {"child": {"say": "first"}},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_open_run_is_left_alone_by_run_of_another_flow_with_equal_task_lists(
+    service: SqliteService, family: str
+) -> None:
+    wait = floto.Timer(id_="wait", delay_in_seconds=1)
+    first = flow(wait, *FAMILIES[family])
+    left_open(first, service, told("first"), "a")
+    other = flow(floto.Timer(id_="while", delay_in_seconds=2), task("say", "other", requires=["while"]))
+    result = run(other, service=service, activities=told("other"), workflow_id="b", timeout=30)
+    assert result == {"other": "other"}
+    # A spec that decided another flow's run would have started its own timer there.
+    assert started_timers(service, "a") == {"wait"}
+    result = run(first, service=service, activities=told("first"), workflow_id="a", timeout=30)
+    assert result.items() >= EXPECTED[family].items()
+
+
+def test_run_that_repeats_itself_is_left_alone_by_another_flow(service: SqliteService) -> None:
+    repeating = flow(floto.Timer(id_="wait", delay_in_seconds=1), repeat_workflow=True)
+    left_open(repeating, service, told("first"), "a")
+    result = run(
+        flow(floto.Timer(id_="while", delay_in_seconds=2)),
+        service=service,
+        activities=told("other"),
+        workflow_id="b",
+        timeout=30,
+    )
+    assert result == {}
+    assert started_timers(service, "a") == {"wait"}
+
+
+def test_decider_and_worker_on_the_named_lists_get_no_task_of_floto_run(service: SqliteService) -> None:
+    others = told("somebody else")
+    decider = Decider(flow(task("say", "wrong")), service=service, poll_seconds=0.1)
+    worker = ActivityWorker(task_list="work", service=service, activities=others, poll_seconds=0.1)
+    with at_work(decider, worker):
+        spec = flow(*(task("say", f"say {number}", task_list="work") for number in range(10)))
+        result = run(spec, service=service, activities=told("own"), workflow_id="w", timeout=30)
+    assert set(result.values()) == {"own"}
+    assert scheduled_lists(service, "w") == {"floto.run.w"}
+
+
+def test_saved_history_of_floto_run_replays_with_the_spec_as_it_is(service: SqliteService) -> None:
+    inner = flow(task("say", task_list="elsewhere"))
+    child = floto.ChildWorkflow(
+        id_="child", workflow_type_name="child", workflow_type_version="1", spec=inner, task_list="children"
+    )
+    spec = flow(task("say", task_list="more work"), child)
+    run(spec, service=service, activities=told("own"), workflow_id="w", timeout=30)
+    for workflow_id, replayed in (("w", spec), ("w:child", inner)):
+        info = service.latest_execution(workflow_id)
+        assert info is not None
+        history = History(service.history(info.execution), info.execution)
+        assert floto.replay(replayed, history).divergence is None
+
+
+def test_child_without_a_spec_is_decided_on_the_list_that_its_task_names(service: SqliteService) -> None:
+    theirs = WorkflowType("theirs", "1")
+    child = floto.ChildWorkflow(
+        id_="child", workflow_type_name="theirs", workflow_type_version="1", task_list="theirs"
+    )
+    decider = Decider(
+        specs={theirs: flow(floto.Timer(id_="t", delay_in_seconds=0))},
+        service=service,
+        task_list="theirs",
+        poll_seconds=0.1,
+    )
+    with at_work(decider):
+        result = run(flow(child), service=service, activities=told("own"), workflow_id="w", timeout=30)
+    assert result == {"child": {}}
+
+
+def test_spec_may_not_name_a_task_list_of_floto_run() -> None:
+    with pytest.raises(floto.SpecError, match="begins the task lists of floto"):
+        flow(task("say"), task_list="floto.run.w")
+    with pytest.raises(floto.SpecError, match="begins the task lists of floto"):
+        flow(task("say"), activity_task_list="floto.run.w")
+    with pytest.raises(floto.SpecError, match="begins the task lists of floto"):
+        floto.DeciderSpec(activity_tasks=[task("say", task_list="floto.run.w")])
+
+
+def test_open_run_on_a_shared_list_is_refused_with_the_commands_that_finish_it(
+    service: SqliteService,
+) -> None:
+    service.prepare([WORKFLOW_TYPE], [])
+    service.start_workflow_execution(
+        StartRequest(workflow_id="w", workflow_type=WORKFLOW_TYPE, task_list="decide")
+    )
+    with pytest.raises(WrongWorkflow, match="floto decider SPEC --task-list decide"):
+        run(flow(task("say")), service=service, activities=told("own"), workflow_id="w", timeout=5)
+
+
+def test_run_ends_where_another_spec_takes_over_its_workflow(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'f.db'}"
+    wait = floto.Timer(id_="wait", delay_in_seconds=2)
+    errors: list[BaseException] = []
+
+    def first() -> None:
+        try:
+            run(
+                flow(wait, task("say", "old", requires=["wait"])),
+                service=url,
+                activities=told("1"),
+                workflow_id="w",
+            )
+        except WrongWorkflow as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    with SqliteService(tmp_path / "f.db") as service:
+        while service.latest_execution("w") is None:
+            pass
+        changed = flow(wait, task("say", "new", requires=["wait"]))
+        with pytest.raises(WrongWorkflow, match="take_over=True"):
+            run(changed, service=service, activities=told("2"), workflow_id="w", timeout=5)
+        result = run(
+            changed, service=service, activities=told("2"), workflow_id="w", timeout=60, take_over=True
+        )
+    thread.join(30)
+    assert list(result) == ["new"]
+    assert "taken over by another spec" in str(errors[0])
