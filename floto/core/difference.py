@@ -16,6 +16,7 @@ from floto.core.errors import PayloadError
 from floto.core.identifiers import shown
 from floto.core.recorded import Recorded
 from floto.core.state import TASK_CONTROL
+from floto.core.timeouts import TIMEOUTS_KEY, without_timeouts
 
 #: What SWF takes from the registered type, or from the run, where a decision says nothing. A
 #: history shows what was taken, so it cannot tell that nothing was said.
@@ -141,10 +142,14 @@ def _field(old: Recorded, new: Decision, *, exact: bool) -> str | None:
 
 def _alike(name: str, was: Any, now: Any) -> bool:
     """Whether two texts say the same JSON: other deciders and other compressors write it otherwise."""
-    if name not in _JSON or was is None or now is None:
+    if name not in _JSON or now is None or (was is None and name != "input"):
         return False
     try:
-        return payload.encode(payload.loads(was), name) == payload.encode(payload.loads(now), name)
+        before, after = payload.loads(was), payload.loads(now)
+        if not (isinstance(before, dict) and TIMEOUTS_KEY in before):
+            # Recorded before time-outs were written into inputs, or by another decider.
+            after = without_timeouts(after) or None
+        return payload.encode(before, name) == payload.encode(after, name)
     except PayloadError:
         return False
 

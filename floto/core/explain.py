@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 from floto.core.attempts import Attempt, attempts, moment_of
 from floto.core.closing import noted_failures
 from floto.core.errors import HistoryError
-from floto.core.failures import failure_of
+from floto.core.failures import NOT_SERVED, failure_of
 from floto.core.fold import fold
 from floto.core.history import History
 from floto.core.identifiers import shown
@@ -341,7 +341,10 @@ def _retry(task: Task, item: Item, timer: Item) -> Condition:
     last = failure_of(item.failures[-1])
     number = sum(failure_of(event).status is not Status.REFUSED for event in item.failures)
     detail = f"retry {number}" if most is None else f"retry {number} of {most}"
-    if last.status is Status.REFUSED:
+    if last.reason == NOT_SERVED:
+        times = sum(failure_of(event).reason == NOT_SERVED for event in item.failures)
+        detail = f"another try, after it was given back {times} times: {last.details};"
+    elif last.status is Status.REFUSED:
         detail = f"another try after SWF refused it ({last.reason})"
     return Condition(Cause.RETRY, at=_due(timer), detail=detail)
 

@@ -14,11 +14,16 @@ from floto.core.errors import PayloadError
 from floto.core.events import Event
 from floto.core.state import Status
 
+#: Reason with which a worker gives back an activity that it has no function for. SWF cannot take back a
+#: task, so the worker reports a failure; it is one of the deployment, not of the activity, and counts as a
+#: refusal.
+NOT_SERVED = "floto.NotServed"
 #: Refusals that pass by themselves: limits, rates, and ids that are still in use (a child that
 #: is tried again may find its own children of the last attempt winding down). The others mean
 #: that something is missing or wrong, and trying again would not help.
 PASSING = frozenset(
     {
+        NOT_SERVED,
         "OPEN_ACTIVITIES_LIMIT_EXCEEDED",
         "ACTIVITY_CREATION_RATE_EXCEEDED",
         "ACTIVITY_ID_ALREADY_IN_USE",
@@ -43,8 +48,10 @@ PASSING = frozenset(
 class Failure:
     """One attempt that did not work.
 
-    ``reason`` is the exception's type where an activity raised, the kind of time-out
-    (``HEARTBEAT``, ...) where it timed out, and SWF's cause where it was refused.
+    ``status`` is ``REFUSED`` where SWF did not start the attempt, or a worker gave it back; neither counts
+    for a retry strategy. ``reason`` is the exception's type where an activity raised, the kind of time-out
+    (``HEARTBEAT``, ...) where it timed out, SWF's cause where it was refused, and ``floto.NotServed`` where
+    it was given back.
     """
 
     status: Status
@@ -55,12 +62,14 @@ class Failure:
 
     @property
     def passes(self) -> bool:
-        """Whether this is a refusal that goes away by itself."""
+        """Return True for a refusal that goes away by itself."""
         return self.status is Status.REFUSED and self.reason in PASSING
 
     @property
     def message(self) -> str:
         """One line for a person."""
+        if self.reason == NOT_SERVED:
+            return f"given back: {self.details}"
         before = _BEFORE.get(self.status, "")
         return ": ".join(part for part in (before, self.reason, self.details) if part) or str(self.status)
 
@@ -83,6 +92,10 @@ def _failed(data: Any) -> tuple[Status, str | None, str | None]:
     return Status.FAILED, data.reason, data.details
 
 
+def _activity_failed(data: Any) -> tuple[Status, str | None, str | None]:
+    return (Status.REFUSED if data.reason == NOT_SERVED else Status.FAILED), data.reason, data.details
+
+
 def _timed_out(data: Any) -> tuple[Status, str | None, str | None]:
     return Status.TIMED_OUT, data.timeout_type, getattr(data, "details", None)
 
@@ -96,7 +109,7 @@ def _terminated(_: Any) -> tuple[Status, str | None, str | None]:
 
 
 _READ: dict[type, _Read] = {
-    e.ActivityTaskFailed: _failed,
+    e.ActivityTaskFailed: _activity_failed,
     e.ActivityTaskTimedOut: _timed_out,
     e.ActivityTaskCanceled: _canceled,
     e.ScheduleActivityTaskFailed: _refused,

@@ -18,10 +18,10 @@ from floto.core import graph
 from floto.core.errors import PayloadError, SpecError
 from floto.core.events import Event
 from floto.core.expand import Expansion, GeneratorError, expansion
-from floto.core.failures import Failure, failure_of
+from floto.core.failures import NOT_SERVED, Failure, failure_of
 from floto.core.fold import trace
 from floto.core.identifiers import shown
-from floto.core.retry import REFUSED, REFUSED_TIMER, Retry, RetryStrategy
+from floto.core.retry import NOT_SERVED_BACKOFF, REFUSED, REFUSED_TIMER, Retry, RetryStrategy
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import Item, Key, Kind, State, Status
 from floto.core.tasks import Task, TaskCodec
@@ -237,7 +237,7 @@ def next_attempt(item: Item, id_: str, strategy: RetryStrategy | None, state: St
             tuple(failure for failure in failures if failure.status is not Status.REFUSED),
         )
     elif last.passes:
-        asked, counted = REFUSED_TIMER if item.key[0] is Kind.TIMER else REFUSED, _trailing_refusals(failures)
+        asked, counted = _backoff(item.key[0], last), _trailing_refusals(failures)
     else:
         return Exhausted(last.message)
     delay = None if asked is None else asked.delay(Retry(task_id=id_, seed=seed, failures=counted))
@@ -245,6 +245,13 @@ def next_attempt(item: Item, id_: str, strategy: RetryStrategy | None, state: St
         return Exhausted(last.message)
     seconds = _seconds(delay, id_, asked)
     return _wait(f"{RETRY_PREFIX}{id_}:{len(failures)}", seconds, state) if seconds else START
+
+
+def _backoff(kind: Kind, refusal: Failure) -> RetryStrategy:
+    """Return the waits after refusals that pass."""
+    if kind is Kind.TIMER:
+        return REFUSED_TIMER
+    return NOT_SERVED_BACKOFF if refusal.reason == NOT_SERVED else REFUSED
 
 
 def _trailing_refusals(failures: Sequence[Failure]) -> tuple[Failure, ...]:

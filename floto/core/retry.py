@@ -148,5 +148,9 @@ def _share(retry: Retry) -> float:
 
 #: How often and when to ask again for what SWF refused because of a limit or a rate.
 REFUSED = ExponentialBackoff(retries=100, initial=1, factor=2, cap=300, jitter=0.5)
+#: How often and when to offer an activity again that a worker gave back. At ten minutes each, a worker that
+#: has the activity may come within a week; by then the task alone has filled less than half of the events
+#: that SWF allows.
+NOT_SERVED_BACKOFF = ExponentialBackoff(retries=1000, initial=1, factor=2, cap=600, jitter=0.5)
 #: How often to ask again, at once, for what cannot wait for a timer: timers themselves.
 REFUSED_TIMER = InstantRetry(retries=20)

@@ -15,6 +15,7 @@ from floto.core.specs import SPEC_KEY
 from floto.core.state import Kind, State
 from floto.core.task_lists import decision_list, routed
 from floto.core.tasks import NO_RESULT, Given, Task
+from floto.core.timeouts import with_timeouts
 
 
 def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision], dict[str, str]]:
@@ -59,7 +60,7 @@ def _decision(
         activity_task_list=progress.spec.default_activity_task_list,
         codec=progress.codec,
     )
-    return routed(_checked(task.start(inputs), task), progress.state.start)
+    return routed(_checked(with_timeouts(task.start(inputs)), task), progress.state.start)
 
 
 def _checked(decision: Decision | None, task: Task) -> Decision | None:

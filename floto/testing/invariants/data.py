@@ -7,8 +7,6 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import evolve
-
 from floto.core import payload
 from floto.core.decide import decide
 from floto.core.decisions import (
@@ -28,6 +26,7 @@ from floto.testing.invariants import variants
 from floto.testing.invariants.own_code import is_own
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
+from floto.testing.reading.added import added
 from floto.testing.reading.moment import Moment
 
 _Row = Callable[[Any, Given, dict[str, Any]], Decision]
@@ -103,8 +102,8 @@ def data_flow(moment: Moment) -> None:
         if row is None or id_ not in moment.in_turn.tasks:
             continue
         given = moment.given_to(id_)
-        expected = _kept_apart(row(task, given, given.context), task, moment)
-        if decision != expected:
+        expected = added(row(task, given, given.context), moment.account.start)
+        if expected is not None and decision != expected:
             names = [
                 each for each in vars_of(expected) if getattr(decision, each, None) != getattr(expected, each)
             ]
@@ -113,13 +112,6 @@ def data_flow(moment: Moment) -> None:
                 for each in names
             )
             broken(f"task {id_!r} is started with {wrong}")
-
-
-def _kept_apart(expected: Decision, task: Task, moment: Moment) -> Decision:
-    """Return what a task starts in a run of ``floto.run``: children without a spec leave its list."""
-    own = moment.account.start.task_list
-    stays = isinstance(task, ActivityTask) or (isinstance(task, ChildWorkflow) and task.spec is not None)
-    return evolve(expected, task_list=own) if stays and own.name.startswith("floto.run.") else expected
 
 
 def vars_of(decision: Decision) -> tuple[str, ...]:

@@ -13,9 +13,10 @@ from attrs import evolve, frozen
 from floto.core.decide import decide
 from floto.core.errors import SpecError
 from floto.core.events import Event
-from floto.core.failures import failure_of
+from floto.core.failures import NOT_SERVED, failure_of
 from floto.core.identifiers import shown
 from floto.core.retry import (
+    NOT_SERVED_BACKOFF,
     REFUSED,
     REFUSED_TIMER,
     ExponentialBackoff,
@@ -119,16 +120,19 @@ def _nonsense(strategy: Any) -> str | None:
 
 def refusals_are_asked_again_as_promised(moment: Moment) -> None:  # noqa: ARG001 - it is so at every moment
     """What SWF refuses for now is asked for again, for so long and so often."""
-    problem = _refused_problem(REFUSED, REFUSED_TIMER)
+    problem = _refused_problem(REFUSED, REFUSED_TIMER, NOT_SERVED_BACKOFF)
     if problem:
         broken(problem)
 
 
 @once
-def _refused_problem(refused: RetryStrategy, refused_timer: RetryStrategy) -> str | None:
-    for strategy, is_timer in ((refused, False), (refused_timer, True)):
-        for number in (*range(1, 25), 99, 100, 101):
-            asked: Retry = retry(number)
+def _refused_problem(
+    refused: RetryStrategy, refused_timer: RetryStrategy, not_served: RetryStrategy
+) -> str | None:
+    cases = ((refused, False, "Failure"), (refused_timer, True, "Failure"), (not_served, False, NOT_SERVED))
+    for strategy, is_timer, reason in cases:
+        for number in (*range(1, 25), 99, 100, 101, 999, 1000, 1001):
+            asked: Retry = retry(number, reason)
             expected = waits.refused_wait(asked.failures, asked.task_id, asked.seed, is_timer=is_timer)
             found = strategy.delay(asked)
             if found != expected:

@@ -34,6 +34,7 @@ from floto.core.state import Key, Kind, Status
 from floto.core.tasks import NO_RESULT, Given, Task, TaskCodec
 from floto.core.wire import decision_to_swf
 from floto.testing.reading import waits
+from floto.testing.reading.added import added
 from floto.testing.reading.growth import Growth, grow
 from floto.testing.reading.oracle import FAILURES, MORE, RESULT, Account, Attempt
 from floto.testing.reading.standing import Due, Graph, Lost, Resting, Wish, after
@@ -189,7 +190,7 @@ def _starts(
 def _begun(reading: Reading, graph: Graph, id_: str, due: Due, given: Mapping[str, Any]) -> Decision | None:
     if due.timer_id:
         return StartTimer(timer_id=due.timer_id, start_to_fire_timeout=str(due.seconds), control=id_)
-    decision = graph.tasks[id_].start(reading.given_to(graph, id_, given))
+    decision = added(graph.tasks[id_].start(reading.given_to(graph, id_, given)), reading.read.start)
     for name in ("input", "control"):
         length = len(getattr(decision, name, None) or "")
         if length > DATA_LIMIT:

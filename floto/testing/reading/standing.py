@@ -101,7 +101,7 @@ def _last_refusals(failures: Sequence[Failure]) -> list[Failure]:
         if failure.status is not Status.REFUSED:
             break
         row.append(failure)
-    return row
+    return row[::-1]
 
 
 def _timer(due: Due, read: Account) -> Stand:

@@ -18,6 +18,8 @@ from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry
 _YEAR = 365 * 24 * 60 * 60
 #: How often something is tried again that SWF refused for now; timers cannot wait for a timer.
 _REFUSED, _REFUSED_TIMER = 100, 20
+#: The same of what a worker gave back, and the longest wait, in seconds.
+_NOT_SERVED, _NOT_SERVED_WAIT = 1000, 600.0
 
 
 def wait(strategy: RetryStrategy | None, retry: Retry) -> float | None:
@@ -36,9 +38,11 @@ def refused_wait(failures: Sequence[Failure], task_id: str, seed: str, *, is_tim
     number = len(failures)
     if is_timer:
         return 0 if number <= _REFUSED_TIMER else None
-    if number > _REFUSED:
+    given_back = failures[-1].reason == "floto.NotServed"
+    most, longest = (_NOT_SERVED, _NOT_SERVED_WAIT) if given_back else (_REFUSED, 300.0)
+    if number > most:
         return None
-    return min(300.0, 2.0 ** (number - 1)) * (1 - 0.5 * share(seed, task_id, number))
+    return min(longest, 2.0 ** (number - 1)) * (1 - 0.5 * share(seed, task_id, number))
 
 
 def _exponential(strategy: Any, retry: Retry) -> float | None:

@@ -11,8 +11,10 @@ from floto.core import payload
 from floto.core.calling import caller
 from floto.core.errors import FlotoError
 from floto.core.events import ActivityTaskScheduled, WorkflowExecutionStarted
+from floto.core.failures import NOT_SERVED
 from floto.core.service.deadlines import LONGEST_RUN
 from floto.core.tasks import TaskCodec, is_task
+from floto.core.timeouts import without_timeouts
 from floto.testing.simulation.luck import Luck
 from floto.testing.simulation.outcomes import SUCCESS, USUAL, Activity, Ending, How, Outcome
 from floto.testing.simulation.result import AttemptKey
@@ -46,7 +48,7 @@ class Endings:
 
     def of_activity(self, key: AttemptKey, data: ActivityTaskScheduled) -> Ending | None:
         """How an attempt ends; None where a function is to be called."""
-        ending = self._given.get(key) or self._timed_out(data) or self._failed(key)
+        ending = self._given.get(key) or self._given_back() or self._timed_out(data) or self._failed(key)
         return self._note(key, ending or self._said(key, data.activity_type.name))
 
     def of_child(self, key: AttemptKey, start: WorkflowExecutionStarted) -> Ending:
@@ -82,6 +84,11 @@ class Endings:
         if ending is not None:
             self.noted[key] = ending
         return ending
+
+    def _given_back(self) -> Ending | None:
+        if self._luck.befalls("gives_back"):
+            return Ending(how=How.FAILS, reason=NOT_SERVED, details="a worker of another version")
+        return None
 
     def _timed_out(self, data: ActivityTaskScheduled) -> Ending | None:
         possible = ways(data)
@@ -120,7 +127,7 @@ class Endings:
         if call is None:
             return SUCCESS
         try:
-            value = call(payload.loads(input) or {})
+            value = call(without_timeouts(payload.loads(input)) or {})
             value = asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value
             ending = Ending(value=self._plain(value))
             self.text(ending, task_id)

@@ -35,6 +35,8 @@ class Faults:
     fails: float = _at()
     #: The same for the reason "Final", which a retry strategy may give up on.
     fails_for_good: float = _at()
+    #: A worker that has no function for an activity gives it back: no attempt that counts.
+    gives_back: float = _at()
     #: An activity times out, in any of the ways that its time-outs allow.
     times_out: float = _at()
     #: A worker lives on, and its heartbeats are lost: its answer comes too late.

@@ -1,0 +1,77 @@
+"""The time-outs of an activity, where its worker can read them.
+
+SWF hands out an activity without its time-outs, so a worker cannot know how often it must send a heartbeat,
+or when nobody waits for the result any more. The decider writes the time-outs that a task sets itself into
+the input, under a key of floto's own, which the worker takes out before the activity sees its context. A
+default of the registered activity type is not among them: the decider does not know it either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import evolve, frozen
+
+from floto.core import payload
+from floto.core.decisions import Decision, ScheduleActivityTask
+from floto.core.errors import PayloadError
+
+#: The key in the context of an activity: an object of ``heartbeat`` and ``start_to_close``, in seconds.
+TIMEOUTS_KEY = "floto.timeouts"
+
+
+@frozen
+class Timeouts:
+    """What a worker knows of the time-outs of one attempt, in seconds; None: no such time-out is known."""
+
+    heartbeat: float | None = None
+    start_to_close: float | None = None
+
+
+def with_timeouts(decision: Decision | None) -> Decision | None:
+    """Return a decision whose input says the time-outs that it sets, if it schedules an activity.
+
+    An input that is not a JSON object is left as it is: its worker is not floto's, or cannot know.
+
+    Raises:
+        PayloadError: if the input is then longer than SWF takes.
+    """
+    if not isinstance(decision, ScheduleActivityTask):
+        return decision
+    given = {"heartbeat": decision.heartbeat_timeout, "start_to_close": decision.start_to_close_timeout}
+    known = {name: int(value) for name, value in given.items() if value is not None and value.isdecimal()}
+    context = _object(decision.input) if known else None
+    if context is None:
+        return decision
+    what = f"the input of task {decision.activity_id!r}"
+    return evolve(decision, input=payload.dumps_plain({**context, TIMEOUTS_KEY: known}, what))
+
+
+def split(context: Any) -> tuple[Any, Timeouts]:
+    """Return the context as the activity sees it, and what it said of time-outs."""
+    if not isinstance(context, Mapping) or TIMEOUTS_KEY not in context:
+        return context, Timeouts()
+    return without_timeouts(context), _read(context[TIMEOUTS_KEY])
+
+
+def without_timeouts(context: Any) -> Any:
+    """Return the context of an activity without floto's key."""
+    if not isinstance(context, Mapping):
+        return context
+    return {name: value for name, value in context.items() if name != TIMEOUTS_KEY}
+
+
+def _read(said: Any) -> Timeouts:
+    # Another decider may write what it likes.
+    values = said if isinstance(said, Mapping) else {}
+    found = {name: values.get(name) for name in ("heartbeat", "start_to_close")}
+    return Timeouts(**{name: value for name, value in found.items() if type(value) is int and value > 0})
+
+
+def _object(input: str | None) -> dict[str, Any] | None:
+    try:
+        value = payload.loads(input)
+    except PayloadError:
+        return None
+    return {} if value is None else value if isinstance(value, dict) else None
