@@ -8,7 +8,7 @@ default of the registered activity type is not among them: the decider does not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import evolve, frozen
@@ -16,6 +16,8 @@ from attrs import evolve, frozen
 from floto.core import payload
 from floto.core.decisions import Decision, ScheduleActivityTask
 from floto.core.errors import PayloadError
+from floto.core.identifiers import shown
+from floto.core.kinds import ActivityTask
 
 #: The key in the context of an activity: an object of ``heartbeat`` and ``start_to_close``, in seconds.
 TIMEOUTS_KEY = "floto.timeouts"
@@ -40,12 +42,35 @@ def with_timeouts(decision: Decision | None) -> Decision | None:
     if not isinstance(decision, ScheduleActivityTask):
         return decision
     given = {"heartbeat": decision.heartbeat_timeout, "start_to_close": decision.start_to_close_timeout}
-    known = {name: int(value) for name, value in given.items() if value is not None and value.isdecimal()}
+    known = {name: seconds for name, value in given.items() if (seconds := _seconds(value)) is not None}
     context = _object(decision.input) if known else None
     if context is None:
         return decision
     what = f"the input of task {decision.activity_id!r}"
     return evolve(decision, input=payload.dumps_plain({**context, TIMEOUTS_KEY: known}, what))
+
+
+def timeout_warnings(task: Any) -> Iterable[str]:
+    """Yield what is doubtful about the heartbeat time-out of a task: that it cannot help, or not be kept."""
+    heartbeat, limit = (
+        _seconds(getattr(task, name, None)) for name in ("heartbeat_timeout", "start_to_close_timeout")
+    )
+    if heartbeat is None:
+        return
+    if limit is not None and heartbeat >= limit:
+        yield (
+            f"task {shown(task.id_)}: its heartbeat_timeout of {heartbeat} s is no shorter than its "
+            f"start_to_close_timeout of {limit} s, which ends it first"
+        )
+    if not isinstance(task, ActivityTask):
+        yield (
+            f"task {shown(task.id_)}: the worker learns its heartbeat_timeout of {heartbeat} s only if the "
+            "input of the activity is a JSON object; else it sends a heartbeat every 120 s"
+        )
+
+
+def _seconds(value: Any) -> int | None:
+    return int(value) if value is not None and str(value).isdecimal() else None
 
 
 def split(context: Any) -> tuple[Any, Timeouts]:

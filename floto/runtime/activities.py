@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,7 +17,8 @@ from floto.core import ports
 from floto.core.calling import caller
 from floto.core.errors import FlotoError, ServiceError, UnknownResource
 from floto.core.shapes import ActivityType, WorkflowExecution
-from floto.runtime.resilient import final
+from floto.core.timeouts import Timeouts
+from floto.runtime.resilient import final, is_malformed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -137,10 +139,20 @@ generator = DEFAULT.generator
 
 
 class RunningActivity:
-    """The activity task that the calling code works on."""
+    """The activity task that the calling code works on.
 
-    def __init__(self, task: ports.ActivityTask, record: Callable[[str, str | None], bool]) -> None:
-        self._record = record
+    ``record`` sends a heartbeat; ``on_lost`` is called once, in whatever thread, when the service has
+    closed the task or its time is over, so that nobody waits for its result.
+    """
+
+    def __init__(
+        self,
+        task: ports.ActivityTask,
+        record: Callable[[str, str | None], bool],
+        on_lost: Callable[[RunningActivity], None] = lambda _activity: None,
+    ) -> None:
+        self._record, self._on_lost = record, on_lost
+        self._began = time.monotonic()
         self._details: str | None = None
         self._broken = 0
         self.task = task
@@ -150,6 +162,10 @@ class RunningActivity:
         self.gone = False
         #: Whether the result is on its way: a beat that is refused from now on says nothing.
         self.reporting = False
+        #: Whether the service has closed the task while it ran.
+        self.lost_to_service = False
+        #: What the worker knows of the task's time-outs.
+        self.timeouts = Timeouts()
 
     @property
     def id(self) -> str:
@@ -174,12 +190,17 @@ class RunningActivity:
         try:
             asked = self._record(self.task.token, self._details)
         except UnknownResource:
-            self._lose("the service has closed it")
+            self.lost_to_service = not self.reporting
+            self.lose("the service has closed it")
             return True
         except ServiceError as error:
+            if self._details is not None and is_malformed(error):
+                log.warning("activity %s: the service refuses the note of a heartbeat (%s)", self.id, error)
+                self._details = None
+                return self.beat()
             self._broken = self._broken + 1 if final(error) else 0
             if self._broken >= _LAST_BEATS:
-                self._lose(str(error))
+                self.lose(str(error))
                 return True
             log.warning("activity %s: heartbeat failed (%s)", self.id, error)
             return False
@@ -192,10 +213,19 @@ class RunningActivity:
         """Ask the activity to stop: nobody waits for its result any more."""
         self.gone = self.cancel_requested = True
 
-    def _lose(self, why: str) -> None:
-        if not self.reporting and not self.gone:
-            log.warning("activity %s: %s; its result will be dropped", self.id, why)
+    @property
+    def is_over(self) -> bool:
+        """Return True if the start-to-close time-out that the worker knows is over."""
+        limit = self.timeouts.start_to_close
+        return limit is not None and time.monotonic() - self._began > limit
+
+    def lose(self, why: str) -> None:
+        """Give the task up: the service does not take its result any more."""
+        was_gone, is_reporting = self.gone, self.reporting
         self.drop()
+        if not is_reporting and not was_gone:
+            log.warning("activity %s: %s; its result will be dropped", self.id, why)
+            self._on_lost(self)
 
 
 _CURRENT: ContextVar[RunningActivity] = ContextVar("floto_running_activity")

@@ -26,6 +26,8 @@ DEFAULT_DOMAIN = "floto"
 SERVICE_VARIABLE = "FLOTO_SERVICE"
 #: Where deciders and workers poll that were told of no task list; registered types default to it too.
 DEFAULT_TASK_LIST = "floto"
+#: Characters that SWF takes as the identity of a decider or worker.
+_IDENTITY_LIMIT = 256
 
 
 @define
@@ -193,6 +195,14 @@ def closing(service: Service, given: Service | str | None) -> Iterator[None]:
             service.close()
 
 
+def checked_identity(identity: str | None) -> str:
+    """Return an identity that SWF takes: the given one, else the default. Raises ``ValueError``."""
+    if identity is not None and len(identity) > _IDENTITY_LIMIT:
+        msg = f"identity is {len(identity)} characters long; SWF takes {_IDENTITY_LIMIT}"
+        raise ValueError(msg)
+    return identity or default_identity()
+
+
 def default_identity() -> str:
     """Who polls, as histories record it: the machine and the process."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return f"{socket.gethostname()}:{os.getpid()}"[-_IDENTITY_LIMIT:]

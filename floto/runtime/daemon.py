@@ -27,7 +27,7 @@ from floto.core.ports import ExecutionInfo, Service
 from floto.core.specs import CODEC
 from floto.core.state import EMPTY, State
 from floto.core.wire import WireError
-from floto.runtime.connect import DEFAULT_DOMAIN, closing, default_identity, service_for
+from floto.runtime.connect import DEFAULT_DOMAIN, checked_identity, closing, service_for
 from floto.runtime.decider import Decider
 from floto.runtime.resilient import persist, reach
 from floto.runtime.stopping import StopFlag, stop_on_signals
@@ -64,7 +64,7 @@ class Daemon:
         self._task_list = task_list
         self._given = service
         self._service = service_for(service, domain)
-        self._identity = identity or default_identity()
+        self._identity = checked_identity(identity)
         self._codec = codec
         self._poll_seconds = poll_seconds
         self._stop = StopFlag()

@@ -34,12 +34,12 @@ from floto.core.shapes import WorkflowExecution, WorkflowType
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import State
 from floto.core.wire import WireError
-from floto.runtime.connect import DEFAULT_TASK_LIST, closing, default_identity, service_for
+from floto.runtime.connect import DEFAULT_TASK_LIST, checked_identity, closing, service_for
 from floto.runtime.fingerprint import CHANGED_SIGNAL, fingerprint
 from floto.runtime.memory import Memory
 from floto.runtime.outcomes import cut
 from floto.runtime.reminders import Reminders
-from floto.runtime.resilient import MALFORMED, conclude, persist, poll
+from floto.runtime.resilient import conclude, is_malformed, persist, poll
 from floto.runtime.separate import Order, start
 from floto.runtime.spec_choice import NoSpec, OtherSpec, Specs
 from floto.runtime.stopping import StopFlag, stop_on_signals
@@ -122,7 +122,7 @@ class Decider:
         self._given = service
         self._service = service_for(service, domain or (own and own.domain) or None)
         self._task_list = task_list or (own and own.task_list) or DEFAULT_TASK_LIST
-        self._identity = identity or default_identity()
+        self._identity = checked_identity(identity)
         self._listener = listener
         self._poll_seconds = poll_seconds
         self._stop = StopFlag()
@@ -315,7 +315,7 @@ class Decider:
         try:
             conclude(self._stop, respond, task.token, found)
         except ServiceFault as fault:
-            if fault.code not in MALFORMED:
+            if not is_malformed(fault):
                 raise
             # The same would be decided, and refused, each time that the decision task comes again.
             log.error("run %s fails: SWF refuses the decisions: %s", task.execution, fault)  # noqa: TRY400

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from attrs import frozen
 
 from floto.core import payload, reference
+from floto.core.errors import ServiceFault
+from floto.core.failures import NOT_SERVED
 from floto.core.ports import ActivityTask, Service
 from floto.core.reference import Store
 from floto.core.specs import CODEC
 from floto.core.tasks import TaskCodec
+from floto.core.timeouts import Timeouts, split
 from floto.runtime.activities import Activities, Canceled, Registered, RunningActivity, running
 
 log = logging.getLogger("floto.activity")
 
 #: Characters SWF takes in the reason of a failure.
 REASON_LIMIT = 256
+#: Characters of a refusal that a failure quotes: well below any limit of SWF, however it counts.
+_REFUSAL_LIMIT = 4_000
+#: Characters that say why a task was given back; that may happen often, and histories are read whole.
+_GIVEN_BACK_LIMIT = 500
 
 
 @frozen
@@ -58,16 +65,23 @@ class Stopped:
 Outcome = Completed | Failed | Stopped
 
 
+#: Called with the time-outs of an activity, as soon as they are read.
+Learn = Callable[[Timeouts], None]
+
+
 def perform(
-    activities: Activities, current: RunningActivity, codec: TaskCodec = CODEC, payloads: Store | None = None
+    found: Registered,
+    current: RunningActivity,
+    codec: TaskCodec = CODEC,
+    payloads: Store | None = None,
+    learn: Learn = lambda _timeouts: None,
 ) -> Outcome:
-    """Run an activity task; whatever happens in it becomes its outcome."""
-    found = activities.find(current.task.activity_type)
-    if found is None:
-        return _unknown(activities, current.task)
+    """Run an activity task; return what came of it, whatever that is."""
     try:
         with running(current):
-            value = found(_context(current.task, payloads))
+            context, timeouts = split(_context(current.task, payloads))
+            learn(timeouts)
+            value = found(context)
             return Completed(_encoded(found, value, codec, payloads))
     except BaseException as error:  # noqa: BLE001 - sys.exit() in an activity is a failure like any other
         return _raised(current, error)
@@ -93,12 +107,24 @@ def _encoded(found: Registered, value: Any, codec: TaskCodec, payloads: Store | 
     return payload.dumps([codec.unstructure(task) for task in value], what)
 
 
-def _unknown(activities: Activities, task: ActivityTask) -> Failed:
+def unknown(activities: Activities, task: ActivityTask, identity: str, *, sole: bool) -> Failed:
+    """Return the outcome of a task that this worker has no function for.
+
+    Another worker may have it, so the task is given back: an attempt that is not counted. Where this is the
+    ``sole`` worker, no other will come, and the task has failed.
+    """
+    kind = task.activity_type
     known = ", ".join(f"{known.name} {known.version}" for known in activities.types) or "none"
-    name, version = task.activity_type.name, task.activity_type.version
-    log.error("task %s: no activity %r version %r is registered", task.activity_id, name, version)
-    details = f"no activity {name!r} version {version!r} is registered with this worker; registered: {known}"
-    return Failed("UnknownActivity", cut(details, payload.LIMIT))
+    problem = f"no activity {kind.name!r} version {kind.version!r} is registered with this worker"
+    if sole:
+        return Failed("UnknownActivity", cut(f"{problem}; registered: {known}", payload.LIMIT))
+    return Failed(NOT_SERVED, cut(f"{problem} ({identity}); registered: {known}", _GIVEN_BACK_LIMIT))
+
+
+def refused(error: ServiceFault) -> Failed:
+    """Return the outcome of an activity whose report the service refuses for what it says."""
+    message = str(error).encode("ascii", "backslashreplace").decode()
+    return Failed("ReportRefused", cut(message, _REFUSAL_LIMIT))
 
 
 def _raised(current: RunningActivity, error: BaseException) -> Outcome:

@@ -102,6 +102,11 @@ def final(error: BaseException | None) -> bool:
     return isinstance(error, ServiceError) and not isinstance(error, (ServiceFault, ServiceUnavailable))
 
 
+def is_malformed(error: BaseException | None) -> bool:
+    """Return True if the service refused what a request says: it would refuse it again."""
+    return isinstance(error, ServiceFault) and error.code in MALFORMED
+
+
 def _in_passing(error: BaseException) -> bool:
     return isinstance(error, ServiceUnavailable)
 
@@ -112,7 +117,7 @@ def _any(error: BaseException) -> bool:
 
 def _may_be_told_later(error: BaseException) -> bool:
     if isinstance(error, ServiceFault):
-        return not isinstance(error, UnknownResource) and error.code not in MALFORMED
+        return not isinstance(error, UnknownResource) and not is_malformed(error)
     return isinstance(error, ServiceError)
 
 

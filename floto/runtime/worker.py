@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from queue import SimpleQueue
 
 from floto.core.codec import Codec
-from floto.core.errors import ServiceError, UnknownResource
+from floto.core.errors import ServiceError, ServiceFault, UnknownResource
 from floto.core.ports import ActivityTask, Service
 from floto.core.reference import Store
 from floto.core.shapes import WorkflowExecution
@@ -15,10 +16,11 @@ from floto.core.specs import CODEC
 from floto.core.wire import WireError
 from floto.runtime import activities, outcomes
 from floto.runtime.activities import Activities, RunningActivity
-from floto.runtime.connect import DEFAULT_TASK_LIST, closing, default_identity, service_for
+from floto.runtime.connect import DEFAULT_TASK_LIST, checked_identity, closing, service_for
 from floto.runtime.heartbeats import Heartbeats
 from floto.runtime.outcomes import Outcome
-from floto.runtime.resilient import poll, report
+from floto.runtime.reminders import Reminders
+from floto.runtime.resilient import is_malformed, poll, report
 from floto.runtime.stopping import StopFlag, stop_on_signals
 
 log = logging.getLogger("floto")
@@ -26,15 +28,37 @@ log = logging.getLogger("floto")
 #: Seconds a poll waits where the service lets the caller choose; a stop takes as long.
 POLL_SECONDS = 1.0
 _SLOT_SECONDS = 0.5
+#: Seconds between looks at whether a thread that is waited for was abandoned meanwhile.
+_JOIN_SECONDS = 0.1
+#: Abandoned activities that a worker lives with at least; it takes no more tasks while there are as many,
+#: or four times as many as it has slots.
+_LEAST_ABANDONED = 16
 
 
 class ActivityWorker:
-    """Runs activities from one task list, up to ``concurrency`` at a time.
+    """Runs activities from one task list.
 
-    ``service`` is a ``Service`` or a URL for ``floto.connect`` (default: ``FLOTO_SERVICE``, else Amazon SWF);
-    ``activities`` defaults to everything decorated with ``@floto.activity``. A heartbeat
-    is sent every ``task_heartbeat_in_seconds``, none at all for 0. ``codec`` writes the tasks
-    that generators return; ``payloads`` keeps results that are too long for SWF.
+    A task that this worker has no function for is given back: that counts as no attempt, and the task is
+    offered again after growing waits. A task that the service has closed, or whose start-to-close time-out
+    is over, frees its slot at once, even where its function hangs; what that returns is dropped.
+
+    Args:
+        task_list: Where to poll for activity tasks.
+        service: A ``Service``, or a URL for ``floto.connect``; default: ``FLOTO_SERVICE``, else Amazon SWF.
+        domain: SWF's domain; default: ``floto``.
+        activities: What the worker can run; default: everything decorated with ``@floto.activity``.
+        identity: What histories record of this worker, at most 256 characters; default: host and process id.
+        concurrency: How many activities run at a time.
+        task_heartbeat_in_seconds: Seconds between the heartbeats of a task. A task that sets a
+            ``heartbeat_timeout`` gets at least three in that time. 0: no heartbeats. A cancel request
+            reaches the activity with the next heartbeat.
+        codec: Writes the tasks that generators return.
+        payloads: Keeps results that are too long for SWF.
+        poll_seconds: How long one poll waits where the service lets the caller choose.
+        sole: No other worker polls this task list: a task that there is no function for fails.
+
+    Raises:
+        ValueError: if ``concurrency`` is below 1, or ``identity`` longer than SWF takes.
     """
 
     def __init__(  # noqa: PLR0913 - all of them are optional and named
@@ -61,14 +85,21 @@ class ActivityWorker:
         self._registry = activities
         self._codec = codec
         self._payloads = payloads
-        self._identity = identity or default_identity()
+        self._identity = checked_identity(identity)
         self._poll_seconds = poll_seconds
         self._sole = sole
         self._heartbeats = Heartbeats(task_heartbeat_in_seconds)
         self._stop = StopFlag()
         self._slots = threading.Semaphore(concurrency)
+        self._most_abandoned = max(_LEAST_ABANDONED, 4 * concurrency)
+        #: Guards what follows.
+        self._lock = threading.Lock()
         self._running: dict[RunningActivity, None] = {}
-        self._threads: list[threading.Thread] = []
+        #: Activities whose slots are free again, though their functions still run.
+        self._abandoned: dict[RunningActivity, None] = {}
+        #: What each thread works on; None while it waits for a task.
+        self._threads: dict[threading.Thread, RunningActivity | None] = {}
+        self._reminders = Reminders()
         #: How many of the threads wait for a task that is put into the queue.
         self._idle = threading.Semaphore(0)
         self._tasks: SimpleQueue[RunningActivity | None] = SimpleQueue()
@@ -132,13 +163,25 @@ class ActivityWorker:
     def _free_slot(self) -> bool:
         """Wait until a task could run at once: polled earlier, its clocks would run while it waits here."""
         while not self._stop.is_set():
-            if self._slots.acquire(timeout=_SLOT_SECONDS):
+            if not self._slots.acquire(timeout=_SLOT_SECONDS):
+                continue
+            if not self._is_crowded():
                 return not self._stop.is_set()
+            self._slots.release()
+            self._stop.wait(_SLOT_SECONDS)
         return False
 
+    def _is_crowded(self) -> bool:
+        """Return True while so many functions hang that another task might be one thread too many."""
+        count = len(self._abandoned)
+        if count >= self._most_abandoned and self._reminders.count("abandoned"):
+            log.error("%d activities whose tasks are closed still run; taking no more tasks", count)
+        return count >= self._most_abandoned
+
     def _start(self, task: ActivityTask) -> None:
-        current = RunningActivity(task, self._service.record_activity_task_heartbeat)
-        self._running[current] = None
+        current = RunningActivity(task, self._service.record_activity_task_heartbeat, self._abandon)
+        with self._lock:
+            self._running[current] = None
         if self._idle.acquire(blocking=False):
             self._tasks.put(current)
             return
@@ -154,15 +197,17 @@ class ActivityWorker:
             self._leave(current)
             self._stop.wait(_SLOT_SECONDS)
         else:
-            self._threads.append(thread)
+            self._threads.setdefault(thread, current)
 
     def _work_on(self, current: RunningActivity | None) -> None:
         """Run one activity after the other: most take less time than a new thread does."""
+        thread = threading.current_thread()
         while current is not None:
-            threading.current_thread().name = f"floto-{current.id}"
+            thread.name, self._threads[thread] = f"floto-{current.id}", current
             try:
                 self._work(current)
                 # Before its slot is free, so that the next task finds this thread and not a new one.
+                self._threads[thread] = None
                 self._idle.release()
             finally:
                 self._leave(current)
@@ -171,28 +216,73 @@ class ActivityWorker:
     def _work(self, current: RunningActivity) -> None:
         log.debug("activity %s begins", current.id)
         with self._heartbeats.watching(current):
-            outcome = outcomes.perform(self._registry, current, self._codec, self._payloads)
+            outcome = self._outcome(current)
             if current.gone:
                 log.warning("activity %s: %s dropped", current.id, type(outcome).__name__)
             else:
                 self._report(current, outcome)
 
-    def _leave(self, current: RunningActivity) -> None:
-        del self._running[current]
+    def _outcome(self, current: RunningActivity) -> Outcome:
+        kind = current.task.activity_type
+        found = self._registry.find(kind)
+        if found is None:
+            if times := self._reminders.count(kind):
+                log.error(
+                    "task %s of %s: no activity %r version %r is registered (%d times so far)",
+                    current.id,
+                    current.execution,
+                    kind.name,
+                    kind.version,
+                    times,
+                )
+            return outcomes.unknown(self._registry, current.task, self._identity, sole=self._sole)
+        learn = partial(self._heartbeats.expect, current)
+        return outcomes.perform(found, current, self._codec, self._payloads, learn)
+
+    def _abandon(self, current: RunningActivity) -> None:
+        """Free the slot of an activity that the service has closed; its thread goes on."""
+        with self._lock:
+            if current not in self._running:
+                return
+            del self._running[current]
+            self._abandoned[current] = None
         self._slots.release()
+
+    def _leave(self, current: RunningActivity) -> None:
+        with self._lock:
+            held_slot = current in self._running
+            self._running.pop(current, None)
+            self._abandoned.pop(current, None)
+        if held_slot:
+            self._slots.release()
 
     def _report(self, current: RunningActivity, outcome: Outcome) -> None:
         """Tell the service, for as long as it takes: that a report failed says nothing about the task."""
         current.reporting = True
         try:
-            report(outcome.report, self._service, current.task.token)
+            self._tell(current, outcome)
         except UnknownResource as fault:
             log.warning("activity %s: its result came too late (%s)", current.id, fault)
         except ServiceError:
             log.exception("activity %s: the service does not take its result", current.id)
 
+    def _tell(self, current: RunningActivity, outcome: Outcome) -> None:
+        try:
+            report(outcome.report, self._service, current.task.token)
+        except ServiceFault as fault:
+            if not is_malformed(fault):
+                raise
+            # Unreported, the task would stay open until it times out, or for ever.
+            log.error("activity %s: the service refuses its result: %s", current.id, fault)  # noqa: TRY400
+            report(outcomes.refused(fault).report, self._service, current.task.token)
+
     def _finish(self) -> None:
+        """Wait until every thread has finished what it works on, except for abandoned activities."""
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
-            thread.join()
+            while thread.is_alive() and self._threads[thread] not in self._abandoned:
+                thread.join(_JOIN_SECONDS)
+        if self._abandoned:
+            names = ", ".join(activity.id for activity in self._abandoned)
+            log.warning("not waiting for activities whose tasks are closed: %s", names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import threading
@@ -18,7 +19,7 @@ import floto
 from floto.adapters.sqlite import SqliteService
 from floto.core import events as e
 from floto.core.decisions import Decision, RequestCancelActivityTask, ScheduleActivityTask
-from floto.core.errors import ServiceError, ServiceUnavailable
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.ports import StartRequest
 from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from floto.runtime.activities import Activities
@@ -168,20 +169,270 @@ def test_a_result_that_is_too_long_is_a_failure_that_says_so(service: SqliteServ
     assert "the result of activity 'work' version 'v1'" in failed.details
 
 
-def test_an_unknown_activity_fails_at_once_and_names_what_there_is(service: SqliteService) -> None:
-    execution = scheduled(service, "a")
+def worked(service: SqliteService, execution: WorkflowExecution, **settings: Any) -> list[Any]:
+    """Have a worker that knows another version work until something has ended."""
     activities = Activities()
-    activities.activity(name="other", version="v2")(lambda: None)
-    worker = ActivityWorker(task_list="work", service=service, activities=activities, poll_seconds=0.05)
+    activities.activity(name="work", version="v2")(lambda: None)
+    worker = ActivityWorker(
+        task_list="work", service=service, activities=activities, poll_seconds=0.05, **settings
+    )
     thread = threading.Thread(target=worker.run)
     thread.start()
     wait_until(lambda: ended(service, execution))
     worker.stop()
     thread.join()
-    (failed,) = ended(service, execution)
+    return ended(service, execution)
+
+
+def test_unknown_activity_version_is_given_back_and_logged_once(
+    service: SqliteService, caplog: pytest.LogCaptureFixture
+) -> None:
+    execution = scheduled(service, "a", "b", "c")
+    (failed, *_) = worked(service, execution, identity="host:7")
+    assert failed.reason == "floto.NotServed"
+    assert "no activity 'work' version 'v1'" in failed.details
+    assert "host:7" in failed.details
+    assert "work v2" in failed.details
+    assert sum("no activity 'work' version 'v1'" in each for each in caplog.messages) == 1
+
+
+def test_unknown_activity_fails_where_no_other_worker_can_come(service: SqliteService) -> None:
+    (failed,) = worked(service, scheduled(service, "a"), sole=True)
     assert failed.reason == "UnknownActivity"
     assert "no activity 'work' version 'v1'" in failed.details
-    assert "other v2" in failed.details
+    assert "work v2" in failed.details
+
+
+def test_run_completes_when_the_right_worker_comes_after_give_backs(service: SqliteService) -> None:
+    """A give-back is no attempt: a task without a retry strategy is offered again."""
+    spec = floto.DeciderSpec(
+        task_list="orders",
+        activity_task_list="work",
+        activity_tasks=[floto.ActivityTask(id_="a", name="work", version="v1")],
+    )
+    service.start_workflow_execution(
+        StartRequest(workflow_id="order-1", workflow_type=WORKFLOW, task_list="orders")
+    )
+    decider = floto.Decider(spec, service=service, poll_seconds=0.05)
+    thread = threading.Thread(target=decider.run)
+    thread.start()
+    info = service.latest_execution("order-1")
+    assert info is not None
+    worked(service, info.execution)
+    with working(service, lambda: "served"):
+        wait_until(lambda: _close_status(service))
+    decider.stop()
+    thread.join()
+    assert _close_status(service) == "COMPLETED"
+
+
+def _close_status(service: SqliteService) -> str | None:
+    info = service.latest_execution("order-1")
+    assert info is not None
+    return info.close_status
+
+
+def with_timeouts(**seconds: int) -> dict[str, str]:
+    """Time-outs of a task, as a decider sets them and tells them to the worker."""
+    told = {"floto.timeouts": {name.removesuffix("_timeout"): value for name, value in seconds.items()}}
+    return {"input": json.dumps(told), **{name: str(value) for name, value in seconds.items()}}
+
+
+def test_worker_keeps_the_heartbeat_timeout_of_a_task_whatever_its_own_interval(
+    service: SqliteService,
+) -> None:
+    execution = scheduled(service, "a", **with_timeouts(heartbeat_timeout=1))
+    with working(service, lambda: time.sleep(2.5)):
+        wait_until(lambda: ended(service, execution))
+    assert isinstance(ended(service, execution)[0], e.ActivityTaskCompleted)
+
+
+def test_cancel_request_reaches_an_activity_within_its_heartbeat_timeout(service: SqliteService) -> None:
+    began, seen = threading.Event(), []
+
+    def work() -> None:
+        began.set()
+        wait_until(lambda: floto.current().cancel_requested)
+        seen.append(time.monotonic())
+        raise HALF_DONE
+
+    scheduled(service, "a", **with_timeouts(heartbeat_timeout=2))
+    with working(service, work):
+        began.wait()
+        service.request_cancel_workflow_execution("order-1")
+        decide(service, RequestCancelActivityTask(activity_id="a"))
+        asked = time.monotonic()
+        wait_until(lambda: seen)
+    assert seen[0] - asked < 2
+
+
+def test_beat_that_hangs_does_not_delay_those_of_other_activities(
+    service: SqliteService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, hanging = service.record_activity_task_heartbeat, threading.Event()
+    first: list[str] = []
+
+    def slow(token: str, details: str | None = None) -> bool:
+        if not first:
+            first.append(token)
+            hanging.wait(5)
+        return record(token, details)
+
+    monkeypatch.setattr(service, "record_activity_task_heartbeat", slow)
+    execution = scheduled(service, "a", "b", **with_timeouts(heartbeat_timeout=2))
+    with working(service, lambda: time.sleep(3), concurrency=2):
+        wait_until(lambda: len(ended(service, execution)) == 2)
+        hanging.set()
+    names = sorted(type(each).__name__ for each in ended(service, execution))
+    assert names == ["ActivityTaskCompleted", "ActivityTaskTimedOut"]
+
+
+def test_timeouts_are_not_part_of_the_context(service: SqliteService) -> None:
+    seen: list[Any] = []
+    execution = scheduled(service, "a", **with_timeouts(heartbeat_timeout=30))
+    with working(service, seen.append):
+        wait_until(lambda: ended(service, execution))
+    assert seen == [{}]
+
+
+def test_worker_without_heartbeats_warns_of_a_task_that_needs_them(
+    service: SqliteService, caplog: pytest.LogCaptureFixture
+) -> None:
+    execution = scheduled(service, "a", "b", **with_timeouts(heartbeat_timeout=30))
+    with working(service, lambda: None, task_heartbeat_in_seconds=0):
+        wait_until(lambda: len(ended(service, execution)) == 2)
+    assert sum("sends no heartbeats" in each for each in caplog.messages) == 1
+
+
+def test_worker_names_its_interval_where_an_unknown_timeout_may_have_closed_a_task(
+    service: SqliteService, caplog: pytest.LogCaptureFixture
+) -> None:
+    execution = scheduled(service, "a", heartbeat_timeout="1")
+    with working(service, lambda: time.sleep(2.2), task_heartbeat_in_seconds=1.5):
+        wait_until(lambda: "1.5 s between the heartbeats" in caplog.text)
+    assert isinstance(ended(service, execution)[0], e.ActivityTaskTimedOut)
+
+
+@pytest.mark.parametrize("how", ["beat", "start_to_close"])
+def test_hung_attempt_frees_its_slot_and_is_not_waited_for(
+    service: SqliteService, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    hang, began = threading.Event(), []
+    timeouts = {
+        "beat": {"start_to_close_timeout": "1"},
+        "start_to_close": with_timeouts(start_to_close_timeout=1),
+    }
+    execution = scheduled(service, "a", **timeouts[how])
+
+    def work() -> None:
+        began.append(floto.current().id)
+        if len(began) == 1:
+            hang.wait(60)
+
+    worker_seconds = 0.2 if how == "beat" else 0
+    started = time.monotonic()
+    with working(service, work, task_heartbeat_in_seconds=worker_seconds):
+        wait_until(lambda: ended(service, execution))
+        decide(
+            service,
+            ScheduleActivityTask(
+                activity_type=ActivityType("work", "v1"), activity_id="b", task_list=TaskList("work")
+            ),
+        )
+        wait_until(lambda: len(ended(service, execution)) == 2)
+    # The block has stopped the worker, and the first attempt still hangs.
+    assert time.monotonic() - started < 20
+    assert not hang.is_set()
+    hang.set()
+    assert began == ["a", "b"]
+    assert "not waiting for activities whose tasks are closed: a" in caplog.text
+
+
+def test_worker_takes_no_more_tasks_while_too_many_hang(
+    service: SqliteService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("floto.runtime.worker._LEAST_ABANDONED", 4)
+    hang, began = threading.Event(), []
+
+    def work() -> None:
+        began.append(floto.current().id)
+        hang.wait(60)
+
+    ids = [str(number) for number in range(6)]
+    execution = scheduled(service, *ids, start_to_close_timeout="1")
+    with working(service, work, task_heartbeat_in_seconds=0.2) as worker:
+        wait_until(lambda: "taking no more tasks" in caplog.text)
+        assert len(began) == 4
+        hang.set()
+        wait_until(lambda: len(began) == 6)
+        wait_until(lambda: not worker.running)
+    assert len(ended(service, execution)) == 6
+
+
+REFUSAL = ServiceFault("ValidationException", "Value at 'result' failed: \N{SNOWMAN} is too long")
+
+
+@pytest.mark.parametrize("outcome", ["completed", "failed", "canceled"])
+def test_report_that_the_service_refuses_becomes_a_failure_with_its_words(
+    service: SqliteService, monkeypatch: pytest.MonkeyPatch, outcome: str
+) -> None:
+    fail, asked = service.respond_activity_task_failed, threading.Event()
+
+    def refuse(*_: Any) -> None:
+        raise REFUSAL
+
+    def refuse_first(token: str, reason: str | None, details: str | None) -> None:
+        if reason != "ReportRefused":
+            raise REFUSAL
+        fail(token, reason, details)
+
+    def work() -> None:
+        if outcome == "canceled":
+            asked.set()
+            wait_until(lambda: floto.current().heartbeat())
+            raise HALF_DONE
+        if outcome == "failed":
+            raise ValueError(outcome)
+
+    monkeypatch.setattr(service, "respond_activity_task_completed", refuse)
+    monkeypatch.setattr(service, "respond_activity_task_canceled", refuse)
+    monkeypatch.setattr(service, "respond_activity_task_failed", refuse_first)
+    execution = scheduled(service, "a")
+    with working(service, work):
+        if outcome == "canceled":
+            asked.wait()
+            service.request_cancel_workflow_execution("order-1")
+            decide(service, RequestCancelActivityTask(activity_id="a"))
+        wait_until(lambda: ended(service, execution))
+    (failed,) = ended(service, execution)
+    assert failed.reason == "ReportRefused"
+    assert "Value at 'result' failed" in failed.details
+
+
+def test_heartbeat_whose_note_is_refused_is_sent_without_it(service: SqliteService) -> None:
+    record, sent = service.record_activity_task_heartbeat, []
+
+    class Picky:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(service, name)
+
+        def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
+            sent.append(details)
+            if details is not None:
+                raise REFUSAL
+            return record(token, details)
+
+    execution = scheduled(service, "a")
+    with working(Picky(), lambda: floto.current().heartbeat("a note")):
+        wait_until(lambda: ended(service, execution))
+    assert isinstance(ended(service, execution)[0], e.ActivityTaskCompleted)
+    assert sent == ["a note", None]
+
+
+def test_identity_that_the_service_would_refuse_is_refused_at_once(service: SqliteService) -> None:
+    for kind in (ActivityWorker, floto.Decider):
+        with pytest.raises(ValueError, match="identity is 257 characters long"):
+            kind(service=service, identity="x" * 257)
 
 
 def test_heartbeats_keep_a_long_activity_alive(service: SqliteService) -> None:

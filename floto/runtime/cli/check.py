@@ -7,6 +7,8 @@ import click
 from floto.core.errors import SpecError
 from floto.core.estimate import Estimate, estimates
 from floto.core.limits import EVENT_LIMIT
+from floto.core.task_lists import nested
+from floto.core.timeouts import timeout_warnings
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.loading import load_spec
 
@@ -28,6 +30,10 @@ def check_command(spec: str) -> int:
     click.echo(f"{tasks}, {expected} events expected; SWF ends a run at {EVENT_LIMIT:,}")
     for estimate in (whole, *children):
         _judge(estimate)
+    for each, _ in nested(loaded, None):
+        for task in each.all_tasks:
+            for warning in timeout_warnings(task):
+                click.echo(warning)
     return FAILED if any(estimate.least > EVENT_LIMIT for estimate in (whole, *children)) else DONE
 
 

@@ -17,9 +17,11 @@ def added(decision: Decision | None, start: WorkflowExecutionStarted) -> Decisio
     """Return the decision as it is sent: its input says the time-outs; ``floto.run`` has a list."""
     if isinstance(decision, ScheduleActivityTask):
         decision = evolve(decision, input=_with_timeouts(decision))
-    is_own = start.task_list.name.startswith("floto.run.")
-    child = isinstance(decision, StartChildWorkflowExecution) and SPEC_KEY in (_object(decision.input) or {})
-    if decision is not None and is_own and (child or isinstance(decision, ScheduleActivityTask)):
+    if not start.task_list.name.startswith("floto.run."):
+        return decision
+    if isinstance(decision, StartChildWorkflowExecution) and SPEC_KEY not in (_object(decision.input) or {}):
+        return decision
+    if isinstance(decision, StartChildWorkflowExecution | ScheduleActivityTask):
         return evolve(decision, task_list=start.task_list)
     return decision
 

@@ -1,0 +1,110 @@
+"""The time-outs of an activity in its input."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from attrs import evolve, frozen
+
+import floto
+from floto.core import events as e
+from floto.core import payload
+from floto.core.decisions import ScheduleActivityTask
+from floto.core.history import History
+from floto.core.shapes import ActivityType, TaskList
+from floto.core.timeouts import Timeouts, split, timeout_warnings, with_timeouts
+from floto.testing import simulate
+
+
+def activity(**more: Any) -> floto.ActivityTask:
+    return floto.ActivityTask(id_="a", name="a", version="1", **more)
+
+
+def inputs(spec: floto.DeciderSpec, codec: floto.Codec = floto.CODEC) -> list[str | None]:
+    run = simulate(spec, codec=codec)
+    return [each.input for each in run.decisions if isinstance(each, ScheduleActivityTask)]
+
+
+def test_task_without_timeouts_of_its_own_keeps_its_input_as_it_was() -> None:
+    tasks = [
+        activity(),
+        floto.ActivityTask(id_="b", name="b", version="1", heartbeat_timeout="NONE", input=3),
+    ]
+    assert inputs(floto.DeciderSpec(activity_tasks=tasks)) == [None, '{"activity_task":3}']
+
+
+def test_input_says_the_timeouts_that_a_task_sets() -> None:
+    spec = floto.DeciderSpec(
+        activity_tasks=[activity(heartbeat_timeout=30, start_to_close_timeout=600, input=3)]
+    )
+    (text,) = inputs(spec)
+    assert split(payload.loads(text)) == ({"activity_task": 3}, Timeouts(30, 600))
+
+
+def test_input_of_a_kind_of_ones_own_says_them_too() -> None:
+    @frozen
+    class Query:
+        id_: str
+        requires: tuple[str, ...] = ()
+        retry_strategy: None = None
+
+        @property
+        def key(self) -> Any:
+            return ("activity", self.id_)
+
+        def start(self, given: floto.Given) -> ScheduleActivityTask:
+            del given
+            return ScheduleActivityTask(
+                activity_type=ActivityType("query", "1"),
+                activity_id=self.id_,
+                input='{"sql": "SELECT 1"}',
+                task_list=TaskList("work"),
+                heartbeat_timeout="15",
+            )
+
+        def result(self, item: Any) -> Any:
+            return payload.loads(item.closed.data.result)
+
+    spec = floto.DeciderSpec(activity_tasks=[Query("q")])
+    (text,) = inputs(spec, floto.CODEC.with_type("test.Query", Query))
+    assert json.loads(text or "") == {"sql": "SELECT 1", "floto.timeouts": {"heartbeat": 15}}
+
+
+def test_input_that_is_not_an_object_is_left_as_it_is() -> None:
+    decision = ScheduleActivityTask(
+        activity_type=ActivityType("a", "1"), activity_id="a", input="[1]", heartbeat_timeout="15"
+    )
+    assert with_timeouts(decision) is decision
+
+
+@pytest.mark.parametrize("said", [None, 3, [], {"heartbeat": "x", "start_to_close": -1}, {"heartbeat": True}])
+def test_nonsense_of_another_decider_is_no_timeout(said: Any) -> None:
+    assert split({"a": 1, "floto.timeouts": said}) == ({"a": 1}, Timeouts())
+
+
+@pytest.mark.parametrize("settings", [{}, {"input": {"n": 1}}])
+def test_history_of_an_input_without_timeouts_replays_without_a_difference(settings: dict[str, Any]) -> None:
+    """Histories that were recorded before time-outs were written into inputs stay as good as they were."""
+    spec = floto.DeciderSpec(activity_tasks=[activity(heartbeat_timeout=30, **settings)])
+    (history,) = simulate(spec).histories
+    events = []
+    for event in history:
+        if isinstance(event.data, e.ActivityTaskScheduled):
+            context, _ = split(payload.loads(event.data.input))
+            text = json.dumps(context) if context else None
+            event = evolve(event, data=evolve(event.data, input=text))  # noqa: PLW2901
+        events.append(event)
+    old = History(events, history.execution)
+    assert floto.replay(spec, old).divergence is None
+    assert floto.replay(spec, history).divergence is None
+    other = floto.DeciderSpec(activity_tasks=[activity(heartbeat_timeout=31, **settings)])
+    assert floto.replay(other, history).divergence is not None
+
+
+def test_check_warns_of_a_heartbeat_timeout_that_cannot_help() -> None:
+    (warning,) = timeout_warnings(activity(heartbeat_timeout=60, start_to_close_timeout=60))
+    assert "no shorter than its start_to_close_timeout" in warning
+    assert not list(timeout_warnings(activity(heartbeat_timeout=30, start_to_close_timeout=60)))
+    assert not list(timeout_warnings(activity(heartbeat_timeout="NONE", start_to_close_timeout=60)))
