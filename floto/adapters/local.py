@@ -21,7 +21,6 @@ from floto.adapters.model import API_VERSION, LOADER, MODEL, OPERATIONS, input_s
 from floto.adapters.sqlite.invoker import Function
 from floto.adapters.sqlite.operations import POLL_SECONDS, SqliteOperations
 from floto.adapters.sqlite.schema import Durability
-from floto.adapters.sqlite.service import utc_now
 from floto.core.errors import ServiceFault, ServiceUnavailable
 from floto.core.ports import Clock
 
@@ -179,7 +178,7 @@ class LocalSwf(LocalClient):
         self,
         path: str | Path,
         *,
-        clock: Clock = utc_now,
+        clock: Clock | None = None,
         durability: Durability = "full",
         functions: Mapping[str, Function] | None = None,
         poll_seconds: float = POLL_SECONDS,

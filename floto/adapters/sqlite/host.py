@@ -52,6 +52,7 @@ class Host:
     ) -> None:
         # Whatever links lead to a file, and wherever the process goes later: one file, one place for leases.
         where = _MEMORY if str(path) == _MEMORY else str(Path(path).resolve())
+        self.clock = clock
         self._db = connect(where, durability)
         self._leases = None if where == _MEMORY else Leases(Path(f"{where}.leases"))
         self._lease = self._leases.name if self._leases else _MEMORY

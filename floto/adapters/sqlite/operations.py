@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from floto.adapters import model
+from floto.adapters.sqlite.clock import SteadyClock
 from floto.adapters.sqlite.host import Host
 from floto.adapters.sqlite.invoker import Function, Invoker
 from floto.adapters.sqlite.schema import Durability
-from floto.adapters.sqlite.service import utc_now
 from floto.core.ports import Clock
 from floto.core.service.api import Api
 from floto.core.service.api.call import Request, Response
@@ -46,13 +46,15 @@ class SqliteOperations:
         self,
         path: str | Path,
         *,
-        clock: Clock = utc_now,
+        clock: Clock | None = None,
         durability: Durability = "full",
         functions: Mapping[str, Function] | None = None,
         poll_seconds: float = POLL_SECONDS,
         run_ids: Callable[[], str] = new_run_id,
     ) -> None:
-        self._host = Host(path, clock, durability, for_clients=True, invokes_lambda=functions is not None)
+        self._host = Host(
+            path, clock or SteadyClock(), durability, for_clients=True, invokes_lambda=functions is not None
+        )
         self._api = Api(self._host.engine, self._host.store, run_ids)
         self._poll_seconds = poll_seconds
         self._invoker = None if functions is None else Invoker(self._host, functions)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from floto.adapters.sqlite.clock import SteadyClock
 from floto.adapters.sqlite.host import Host
 from floto.adapters.sqlite.registrar import Registrar
 from floto.adapters.sqlite.schema import Durability
@@ -28,11 +29,6 @@ T = TypeVar("T")
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def utc_now() -> datetime:
-    """The time of this machine."""
-    return datetime.now(UTC)
-
-
 class SqliteService:
     """A ``floto.core.ports.Service`` on a file that any number of threads and processes may share.
 
@@ -46,12 +42,12 @@ class SqliteService:
         path: str | Path,
         domain: str = "floto",
         *,
-        clock: Clock = utc_now,
+        clock: Clock | None = None,
         durability: Durability = "full",
         auto_register: bool = True,
     ) -> None:
         self._domain = domain
-        self._host = Host(path, clock, durability)
+        self._host = Host(path, clock or SteadyClock(), durability)
         self._store, self._engine = self._host.store, self._host.engine
         self._registrar = Registrar(self._engine.registration, self._store, domain)
         self._auto_register = auto_register

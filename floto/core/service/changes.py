@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 
 from attrs import frozen
 
@@ -57,22 +58,30 @@ class Changes:
         return self.run.state.closed is not None
 
 
-def changes(before: Run, outcome: Outcome) -> Changes:
-    """Compare a run before and after a step, looking only at what moved."""
+def changes(before: Run, outcome: Outcome, now: datetime) -> Changes:
+    """Compare a run before and after a step at ``now``, looking only at what moved."""
     after = outcome.run
     if after.state.closed is not None:
         return Changes(after, outcome.events)
-    old = {entry.event_id: entry for entry in _entries(before, outcome)}
-    new = {entry.event_id: entry for entry in _entries(after, outcome)}
+    old = {entry.event_id: entry for entry in _entries(before, outcome, now)}
+    new = {entry.event_id: entry for entry in _entries(after, outcome, now)}
+    beats = dict(_beats(before, after, new))
     moved = [(entry, old.get(id, Entry(id))) for id, entry in sorted(new.items())]
     return Changes(
         after,
         outcome.events,
-        tasks=tuple((now.event_id, now.task) for now, was in moved if now.task and now.task != was.task),
-        dues=tuple((now.event_id, now.due) for now, was in moved if now.due != was.due),
-        heartbeats=tuple(_beats(before, after, new)),
+        tasks=tuple((is_.event_id, is_.task) for is_, was in moved if is_.task and is_.task != was.task),
+        dues=tuple(
+            (is_.event_id, is_.due) for is_, was in moved if is_.due != was.due or _put_off(is_, beats)
+        ),
+        heartbeats=tuple(beats.items()),
         dropped=tuple(id for id in old if id not in new),
     )
+
+
+def _put_off(entry: Entry, beats: Mapping[int, Heartbeat]) -> bool:
+    """Return True if a heartbeat puts off a time-out, also where the run is ahead of the clock."""
+    return entry.event_id in beats and entry.due is not None and entry.due.what == "HEARTBEAT"
 
 
 def _beats(before: Run, after: Run, ids: Iterable[int]) -> Iterator[tuple[int, Heartbeat]]:
@@ -82,19 +91,19 @@ def _beats(before: Run, after: Run, ids: Iterable[int]) -> Iterator[tuple[int, H
             yield id, beat
 
 
-def _entries(run: Run, outcome: Outcome) -> Iterator[Entry]:
+def _entries(run: Run, outcome: Outcome, now: datetime) -> Iterator[Entry]:
     """The entries of a run that the step may have changed."""
     if run.state.started is None:
         return
     if outcome.events and outcome.events[0].id == 1:
-        yield Entry(1, due=deadlines.of_run(run.state))
-    decision = _decision_entry(run)
+        yield Entry(1, due=deadlines.of_run(run.state, now))
+    decision = _decision_entry(run, now)
     if decision is not None:
         yield decision
     for key in outcome.touched:
         item = run.state.items.get(key)
         if item is not None and item.is_open and key[0] in _ITEM_TASKS:
-            yield Entry(opening(item).id, _ITEM_TASKS[key[0]](item), deadlines.of_item(run, item))
+            yield Entry(opening(item).id, _ITEM_TASKS[key[0]](item), deadlines.of_item(run, item, now))
 
 
 def _activity(item: Item) -> Task:
@@ -122,15 +131,15 @@ _ITEM_TASKS: Mapping[Kind, Callable[[Item], Task | None]] = {
 }
 
 
-def _decision_entry(run: Run) -> Entry | None:
+def _decision_entry(run: Run, now: datetime) -> Entry | None:
     tasks = run.state.decision_tasks
     if tasks.started is not None and run.state.started is not None:
         id = tasks.started.data.scheduled_event_id
         # Where it was queued no longer matters: it has been handed out.
         task = Task(TaskKind.DECISION, "", 0, tasks.started.id)
-        return Entry(id, task, deadlines.of_decision_task(run.state))
+        return Entry(id, task, deadlines.of_decision_task(run.state, now))
     if tasks.scheduled is not None:
         data = tasks.scheduled.data
         task = Task(TaskKind.DECISION, data.task_list.name, int(data.task_priority or 0))
-        return Entry(tasks.scheduled.id, task, deadlines.of_decision_task(run.state))
+        return Entry(tasks.scheduled.id, task, deadlines.of_decision_task(run.state, now))
     return None

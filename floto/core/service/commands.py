@@ -5,6 +5,7 @@ Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_Operations
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from attrs import frozen
@@ -163,9 +164,10 @@ class RespondLambdaFunctionFailed:
 
 @frozen(kw_only=True)
 class Fire:
-    """The deadline of what this event opened may have passed."""
+    """The deadline of what this event opened may have passed; ``at``: when, by the clock."""
 
     event_id: int
+    at: datetime | None = None
 
 
 @frozen(kw_only=True)

@@ -197,7 +197,7 @@ class Engine:
         try:
             run = self._store.load(due.run_id)
             if run is not None:
-                self._apply(run, c.Fire(event_id=due.event_id), now)
+                self._apply(run, c.Fire(event_id=due.event_id, at=due.at), now)
             else:
                 # Of what is closed only the end of its time is still to come.
                 self._store.forget(due.run_id)
@@ -248,7 +248,7 @@ class Engine:
 
     def _step(self, run: Run, command: Any, now: datetime) -> Outcome:
         outcome = step(run, command, now, self._rules(run.domain))
-        self._store.save(changes(run, outcome))
+        self._store.save(changes(run, outcome, now))
         closed = outcome.run.state.closed
         if closed is not None:
             self._expire(run, closed.at)

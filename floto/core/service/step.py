@@ -9,6 +9,7 @@ from typing import Any
 from floto.core import events as e
 from floto.core.service import closing, deadlines, decisions, faults
 from floto.core.service import commands as c
+from floto.core.service.deadlines import Due
 from floto.core.service.run import Message, Outcome, Rules, Run, ToRun
 from floto.core.service.turn import Turn, opening
 from floto.core.service.validation import check_command, check_decisions
@@ -181,24 +182,34 @@ def _heartbeat(turn: Turn, command: c.RecordActivityTaskHeartbeat) -> bool:
 def _fire(turn: Turn, command: c.Fire) -> None:
     """End what is due by now; nothing happens if it ended or was put off in the meantime."""
     if command.event_id == 1:
-        due = deadlines.of_run(turn.run.state)
-        if due is not None and due.at <= turn.at:
+        if _is_due(turn, deadlines.of_run(turn.run.state), command):
             closing.time_out(turn)
         return
     key = turn.draft.key_of(command.event_id)
     if key is None:
-        _time_out_decision_task(turn, command.event_id)
+        _time_out_decision_task(turn, command)
         return
     item = turn.open_item(command.event_id, key[0])
     due = None if item is None else deadlines.of_item(turn.run, item)
-    if item is not None and due is not None and due.at <= turn.at:
+    if item is not None and due is not None and _is_due(turn, due, command):
         _EXPIRIES[key[0]](turn, item, due.what)
 
 
-def _time_out_decision_task(turn: Turn, scheduled_event_id: int) -> None:
+def _is_due(turn: Turn, due: Due | None, command: c.Fire) -> bool:
+    """Return True for a deadline that has passed, by the run's time or, where that is ahead, by the clock.
+
+    What ends then has the time at which it was due, as the history of the run tells it.
+    """
+    if due is None or (due.at > turn.at and (command.at is None or command.at > turn.now)):
+        return False
+    turn.at = max(turn.at, due.at)
+    return True
+
+
+def _time_out_decision_task(turn: Turn, command: c.Fire) -> None:
     due = deadlines.of_decision_task(turn.run.state)
-    if due is not None and due.at <= turn.at:
-        _end_decision_task(turn, scheduled_event_id, due.what)
+    if due is not None and _is_due(turn, due, command):
+        _end_decision_task(turn, command.event_id, due.what)
 
 
 def _end_decision_task(turn: Turn, scheduled_event_id: int, what: str) -> None:

@@ -77,7 +77,9 @@ class Turn:
 
     def __init__(self, run: Run, now: datetime, rules: Rules) -> None:
         last = run.state.last
-        self.at = to_millisecond(now) if last is None else max(to_millisecond(now), last.at)
+        #: The time of the clock; the events of the run may be ahead of it.
+        self.now = to_millisecond(now)
+        self.at = self.now if last is None else max(self.now, last.at)
         self.run = run
         self.rules = rules
         self.draft = Draft(run.state)
