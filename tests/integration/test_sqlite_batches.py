@@ -42,7 +42,7 @@ def writing(service: SqliteService) -> Iterator[list[str]]:
         if statement == "BEGIN IMMEDIATE":
             begun.append(statement)
 
-    db = service._host._db  # noqa: SLF001
+    db = service._host.store._db  # noqa: SLF001
     db.set_trace_callback(traced)
     yield begun
     db.set_trace_callback(None)
@@ -131,7 +131,7 @@ def test_a_refused_call_takes_no_other_with_it(tmp_path: Path) -> None:
 def test_a_disk_that_fails_is_told_to_all_and_nothing_is_half_done(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         runs = [start(service, f"w{number}") for number in range(5)]
-        service._host._db.execute("PRAGMA max_page_count = 1")  # noqa: SLF001
+        service._host.store._db.execute("PRAGMA max_page_count = 1")  # noqa: SLF001
         text = "x" * 30_000
         calls = [
             lambda run=run: service.signal_workflow_execution(run.workflow_id, "s", text) for run in runs
@@ -139,7 +139,7 @@ def test_a_disk_that_fails_is_told_to_all_and_nothing_is_half_done(tmp_path: Pat
         for result in at_once(service, calls * 4):
             with pytest.raises(ServiceError, match="full"):
                 result.result()
-        service._host._db.execute("PRAGMA max_page_count = 1000000")  # noqa: SLF001
+        service._host.store._db.execute("PRAGMA max_page_count = 1000000")  # noqa: SLF001
         assert not any("WorkflowExecutionSignaled" in names(service, run) for run in runs)
         service.signal_workflow_execution("w0", "s", text)
         assert "WorkflowExecutionSignaled" in names(service, runs[0])
@@ -183,7 +183,7 @@ def test_every_run_ends_whoever_works_on_it(tmp_path: Path) -> None:
 def decide(service: SqliteService) -> int:
     """Decide until every run has ended; how many were ended here."""
     closed = 0
-    while service._host.read(lambda _now: service._store.count_open("floto")):  # noqa: SLF001
+    while service._host.read(lambda _now: service._host.store.count_open("floto")):  # noqa: SLF001
         task = service.poll_for_decision_task("floto", "", random.choice((0, 0.01, 0.2)))
         if task is not None:
             step = sum(isinstance(event.data, ActivityTaskCompleted) for event in task.events)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pytest
 
-from floto.adapters.sqlite import SqliteService, schema
+from floto.adapters.sqlite import SqliteService, schema, store
 from floto.adapters.sqlite.cache import Cache, Entry
 from floto.core.decisions import (
     CompleteWorkflowExecution,
@@ -249,7 +249,10 @@ def test_a_file_of_a_newer_floto(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "db")
     db.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     db.close()
-    with pytest.raises(ServiceError, match="has version 2 of floto's tables; this floto knows version 1"):
+    with pytest.raises(
+        ServiceError,
+        match=f"has version {schema.VERSION + 1} of floto's tables.*versions up to {schema.VERSION}",
+    ):
         SqliteService(tmp_path / "db")
 
 
@@ -270,7 +273,7 @@ def test_no_database_at_all(tmp_path: Path) -> None:
 
 
 def test_a_locked_file_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(store, "_LOCK_SECONDS", 0.05)
     with SqliteService(tmp_path / "db") as service:
         start(service)
         db = sqlite3.connect(tmp_path / "db", isolation_level=None)

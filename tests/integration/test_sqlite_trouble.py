@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -12,10 +13,10 @@ from uuid import uuid4
 
 import attrs
 import pytest
-from filelock import FileLock
 
 from floto.adapters.sqlite import SqliteService, batches, schema
 from floto.adapters.sqlite.cache import Cache, Entry
+from floto.adapters.sqlite.database import Database
 from floto.adapters.sqlite.leases import Leases
 from floto.adapters.sqlite.polls import Poll
 from floto.adapters.sqlite.store import SqliteStore
@@ -90,7 +91,8 @@ def test_without_a_directory_of_leases_nobody_is_dead(tmp_path: Path) -> None:
 
 def test_only_names_of_leases_become_paths(tmp_path: Path) -> None:
     leases = Leases(tmp_path / "leases")
-    with FileLock(tmp_path / "x.lock"):
+    with Path(tmp_path / "x.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         assert leases.dead(["../x"]) == {"../x"}
     (tmp_path / "leases" / "notes.lock").touch()
     leases.clean([])
@@ -273,8 +275,10 @@ class Interrupted:
 
 
 def test_an_interrupt_lets_go_of_the_lock(tmp_path: Path) -> None:
-    db = schema.connect(str(tmp_path / "db"), "full")
-    store = SqliteStore(Interrupted(db), "lease")  # type: ignore[arg-type]
+    database = Database(str(tmp_path / "db"), "full")
+    db = database.need_writing()
+    database.writing = Interrupted(db)  # type: ignore[assignment]
+    store = SqliteStore(database)
     with pytest.raises(KeyboardInterrupt), store.transaction():
         raise AssertionError
     assert not db.in_transaction
@@ -299,7 +303,7 @@ def test_an_interrupt_leaves_no_half_truth(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_file_without_a_write_ahead_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(schema, "_OPEN_SECONDS", 0.05)
     with pytest.raises(ServiceError, match="cannot use a write-ahead log on"):
         schema.connect("", "full")
     with pytest.raises(ServiceError, match="cannot open"):

@@ -11,12 +11,13 @@ from math import inf
 from time import monotonic
 from typing import Any, TypeVar
 
-from floto.adapters.sqlite.leases import Leases
+from floto.adapters.sqlite.database import Database
 from floto.adapters.sqlite.polls import Line, Poll
+from floto.adapters.sqlite.problems import OF_ALL, DatabaseGone, code_of
 from floto.adapters.sqlite.rows import UnreadableRun
 from floto.adapters.sqlite.store import SqliteStore
 from floto.adapters.sqlite.turns import Job, Read, Write
-from floto.core.errors import ServiceError, ServiceFault
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.ports import Clock
 from floto.core.service.engine import Engine, Unsettled
 from floto.core.service.records import Place
@@ -33,23 +34,22 @@ _DEADLINES_AT_ONCE = 100
 _PUT_OFF = timedelta(hours=1)
 #: What says that a statement cannot be carried out, and nothing against the database or its state.
 _OF_ONE_RUN = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
-#: What no statement could be carried out with.
-_OF_ALL = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
 
 
 class Batches:
     """Carries out what was asked for at the same time; to be used by one thread at a time."""
 
     def __init__(
-        self, store: SqliteStore, engine: Engine, line: Line, leases: Leases | None, clock: Clock
+        self, store: SqliteStore, engine: Engine, line: Line, database: Database, clock: Clock
     ) -> None:
         self._store, self._engine, self._line = store, engine, line
-        self._leases, self._clock = leases, clock
+        self._database, self._clock = database, clock
+        self._leases = database.leases
         #: Called when there may be work for polls.
         self.listeners: list[Callable[[], None]] = []
         #: When the last batch was carried out.
         self.looked_at = monotonic()
-        self._recover_at = monotonic() if leases else inf
+        self._recover_at = monotonic() if self._leases else inf
         self._warned: set[str] = set()
 
     def begin(self) -> None:
@@ -58,19 +58,34 @@ class Batches:
         self._recover()
 
     def carry_out(self, batch: list[Job]) -> None:
-        """Carry out jobs: each is done then, or a poll that waits in line."""
+        """Carry out jobs: whatever raises, each is done then, or a poll that waits in line."""
+        error: BaseException | None = None
         try:
+            self._database.check()
             now = self._clock()
             self._store.refresh()
             self._recover()
             self._settle(now)
             self._carry_out_at(now, batch)
-        except Exception as error:  # noqa: BLE001 - it is for those who asked
-            for job in batch:
-                if not job.is_done and (not isinstance(job, Poll) or self._line.remove(job)):
-                    job.fail(error)
+        except BaseException as raised:
+            error = raised
+            if isinstance(raised, DatabaseGone):
+                self._line.fail(raised)
+            if not isinstance(raised, Exception):
+                raise
         finally:
+            if error is not None:
+                self._abandon(batch, error)
             self.looked_at = monotonic()
+
+    def _abandon(self, batch: list[Job], error: BaseException) -> None:
+        """Fail every job of a batch that is not done, also those in line: none must wait for ever."""
+        told = error if isinstance(error, Exception) else ServiceUnavailable("interrupted")
+        for job in batch:
+            if not job.is_done:
+                if isinstance(job, Poll):
+                    self._line.remove(job)
+                job.fail(told)
 
     def _carry_out_at(self, now: datetime, batch: list[Job]) -> None:
         polls = [job for job in batch if isinstance(job, Poll)]
@@ -116,9 +131,10 @@ class Batches:
                 results.extend([job.call(now) for job in writes])
                 for place in self._with_work(asked):
                     self._serve(now, place, served)
-        except Exception as error:
+        except BaseException as error:
             self._line.put_back(poll for poll, _ in reversed(served))
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_ALL:
+            is_of_all = isinstance(error, DatabaseGone) or code_of(error) in OF_ALL
+            if is_of_all or not isinstance(error, Exception):
                 raise
             if len(writes) == 1 and not results:
                 # Refused, as it would be again.
@@ -161,6 +177,9 @@ class Batches:
             task = self._take(poll, now)
         except Exception as error:  # noqa: BLE001 - it is for whoever asked
             poll.fail(error)
+        except BaseException:
+            self._line.put_back([poll])
+            raise
         else:
             if task is None:
                 return False
@@ -192,7 +211,7 @@ class Batches:
             return self._commit(lambda: self._engine.settle(now, _DEADLINES_AT_ONCE), at_once=True)
         except Unsettled as error:
             cause = error.__cause__
-            if isinstance(cause, MemoryError) or (
+            if isinstance(cause, MemoryError | OSError) or (
                 isinstance(cause, sqlite3.Error) and not isinstance(cause, _OF_ONE_RUN)
             ):
                 raise cause from None
@@ -215,3 +234,4 @@ class Batches:
         for lease in dead:
             self._commit(partial(self._store.release, lease, deaths=1))
         self._leases.clean(set(holders) - dead)
+        self._database.cut_log()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,10 +13,12 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any, TypeVar
 
+from floto import forks
 from floto.adapters.sqlite.batches import Batches
-from floto.adapters.sqlite.leases import Leases
+from floto.adapters.sqlite.database import MEMORY, Database
 from floto.adapters.sqlite.polls import Line, Poll
-from floto.adapters.sqlite.schema import Durability, connect
+from floto.adapters.sqlite.problems import translated
+from floto.adapters.sqlite.schema import Durability
 from floto.adapters.sqlite.store import SqliteStore
 from floto.adapters.sqlite.turns import Job, Read, Turns, Write
 from floto.core import limits
@@ -27,18 +30,23 @@ from floto.core.service.records import Place
 
 T = TypeVar("T")
 
-_MEMORY = ":memory:"
+log = logging.getLogger("floto")
 
-#: How often somebody looks whether another process has committed something, while polls wait.
+#: Seconds between looks at whether another process has committed something, while polls wait.
 _WATCH_SECONDS = 0.02
+#: Seconds that a query waits for what is due to fire first; without the lock it reads what there is.
+_FIRE_SECONDS = 0.5
+#: The databases that forked children have from their parents: SQLite must never close those.
+_OF_PARENTS: list[Database] = []
 
 
 class Host:
     """An engine on a file that any number of threads and processes may share.
 
-    What threads ask for at the same time shares a commit, and nobody is answered before it.
-    Deadlines fire with the next call or waiting poll, whosever it is. Tasks that this process
-    holds are handed out again when it dies, unless it holds them ``for_clients``.
+    What threads ask for at the same time shares a commit, and none is answered before it. Queries have a
+    connection of their own: they wait for no writer, and no writer waits for them. Deadlines fire with the
+    next call or waiting poll, whosever it is. Tasks that this process owns are redelivered when it dies,
+    unless it holds them ``for_clients``. A forked child that uses its parent's host opens the file anew.
     """
 
     def __init__(
@@ -51,29 +59,91 @@ class Host:
         invokes_lambda: bool = False,
     ) -> None:
         # Whatever links lead to a file, and wherever the process goes later: one file, one place for leases.
-        where = _MEMORY if str(path) == _MEMORY else str(Path(path).resolve())
-        self.clock = clock
-        self._db = connect(where, durability)
-        self._leases = None if where == _MEMORY else Leases(Path(f"{where}.leases"))
-        self._lease = self._leases.name if self._leases else _MEMORY
-        self.store = SqliteStore(self._db, self._lease, for_clients=for_clients)
-        self.engine = Engine(self.store, invokes_lambda=invokes_lambda)
-        self._line = Line()
-        self._batches = Batches(self.store, self.engine, self._line, self._leases, clock)
-        self._turns = Turns(self._carry_out)
-        #: Held by whoever uses the connection.
-        self._using = Lock()
+        self._path = MEMORY if str(path) == MEMORY else str(Path(path).resolve())
+        self.clock, self._durability = clock, durability
         self._closed = Event()
+        self._database = Database(self._path, durability)
+        self.store = SqliteStore(self._database, for_clients=for_clients, is_given_up=self._is_closed)
+        #: What queries read; for a database in memory, there is only one connection.
+        self.view = self.store if self._database.reading is None else SqliteStore.reading(self._database)
+        self.engine = Engine(self.store, invokes_lambda=invokes_lambda)
+        self._is_of_parent = False
+        self._listeners: list[Callable[[], None]] = []
+        self._arrange()
+        forks.let_go_in_children(self)
+        if self._database.writing is not None:
+            with self._usable():
+                self._batches.begin()
+
+    def _arrange(self) -> None:
+        """Make everything that belongs to the threads of one process."""
+        self._line = Line()
+        self._batches = Batches(self.store, self.engine, self._line, self._database, self.clock)
+        self._batches.listeners = self._listeners
+        self._turns = Turns(self._carry_out)
+        #: Held by the thread that uses the connection for writing, and the one for reading.
+        self._using, self._querying = Lock(), Lock()
         #: Guards what follows.
         self._lock = Lock()
-        #: How many polls wait where.
+        #: How many polls wait at each place.
         self._waiting: Counter[Place] = Counter()
         self._watcher: Thread | None = None
+
+    def after_fork(self) -> None:
+        """Note, in a forked child, that connections and lease belong to the parent."""
+        _OF_PARENTS.append(self._database)
+        self._is_of_parent = not self._closed.is_set()
+        self._reopening = Lock()
+
+    def _reopen(self) -> None:
+        """Open the file anew, in a child of the process that opened it."""
+        with self._reopening:
+            if not self._is_of_parent:
+                return
+            if not self._database.is_file:
+                message = "a database in memory cannot be used in a forked child; use a file"
+                raise ServiceError(message)
+            self._closed = Event()
+            self._database = Database(self._path, self._durability)
+            self.store.rebind(self._database)
+            self.view.rebind(self._database)
+            self._arrange()
+            self._is_of_parent = False
         with self._usable():
             self._batches.begin()
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the file can only be read: every call that would change it raises ``ServiceError``."""
+        return self._database.writing is None
+
+    def _is_closed(self) -> bool:
+        return self._closed.is_set()
+
+    def query(self, call: Callable[[SqliteStore, datetime], T]) -> T:
+        """Look something up in the store of queries, after what is due by now if that need not wait."""
+        with self._usable():
+            if self.view is self.store:
+                return self.read(lambda now: call(self.store, now))
+            if self._closed.is_set():
+                message = "the service is closed"
+                raise ServiceError(message)
+            self._database.check()
+            now = self.clock()
+            with self._querying:
+                is_due = self._database.writing is not None and self.view.is_due(now)
+            if is_due:
+                self._fire(now)
+            with self._querying, self.view.snapshot():
+                return call(self.view, now)
+
+    def _fire(self, now: datetime) -> None:
+        nothing = Write(lambda _now: now)
+        with suppress(ServiceUnavailable, sqlite3.Error, TimeoutError):
+            self._turns.wait_for(nothing, _FIRE_SECONDS)
+
     def read(self, call: Callable[[datetime], T]) -> T:
-        """Look something up, told what time it is, after whatever is due by now."""
+        """Look something up between two batches, told what time it is, after whatever is due by now."""
         found: T = self._outcome(Read(call))
         return found
 
@@ -89,6 +159,7 @@ class Host:
 
     def _outcome(self, job: Job) -> Any:
         with self._usable():
+            self._database.need_writing()
             return self._turns.wait_for(job)
 
     def poll(self, place: Place, take: Callable[[datetime], T | None], wait: float) -> T | None:
@@ -98,6 +169,7 @@ class Host:
         """
         poll, end = Poll(place, take, waits=True), monotonic() + wait
         with self._usable(), self._counted(place):
+            self._database.need_writing()
             try:
                 self._turns.ask(poll)
                 self._await(poll, end)
@@ -136,13 +208,20 @@ class Host:
 
     def _watch(self) -> None:
         """While polls wait, look out for other processes and for what becomes due."""
+        is_in_trouble = False
         while not self._closed.wait(_WATCH_SECONDS):
             self._line.wait_for_anyone()
-            # Whoever carries out something looks too.
+            # Every batch looks too.
             if monotonic() - self._batches.looked_at >= _WATCH_SECONDS:
-                # What is wrong is told to those who ask for something.
-                with suppress(ServiceError):
+                try:
                     self.look()
+                    is_in_trouble = False
+                except Exception as error:
+                    # The polls hear of what does not pass; the watcher goes on, or no poll would ever be
+                    # served.
+                    if not is_in_trouble and not isinstance(error, ServiceError):
+                        log.exception("%s: looking for new tasks failed; trying again", self._path)
+                    is_in_trouble = True
 
     def has_work(self, place: Place) -> bool:
         """Whether a task waits at a place."""
@@ -150,7 +229,7 @@ class Host:
 
     def listen(self, told: Callable[[], None]) -> None:
         """Have ``told`` called, in whatever thread, when there may be work for polls."""
-        self._batches.listeners.append(told)
+        self._listeners.append(told)
 
     def look(self) -> bool:
         """Whether there may be work that nobody was told of: of other processes, or due by now.
@@ -160,17 +239,24 @@ class Host:
         return self.read(lambda _now: bool(self.store.offered))
 
     def close(self) -> None:
-        """Let go of the file; tasks that this process holds can be polled by others, and polls end."""
+        """Close the file; tasks that this process owns can be polled by others, and polls end.
+
+        In a forked child that has not used it, this closes nothing of the parent's.
+        """
+        if self._is_of_parent:
+            self._closed.set()
+            self._is_of_parent = False
+            return
         with self._lock:
             if self._closed.is_set():
                 return
             self._closed.set()
-        with self._using:
-            with suppress(sqlite3.Error), self.store.transaction():
-                self.store.release(self._lease)
-            self._db.close()
-            if self._leases:
-                self._leases.close()
+        with self._using, self._querying:
+            if self._database.writing is not None:
+                # What fails here is recovered by others, from the lease that ends now.
+                with suppress(sqlite3.Error, ServiceError), self.store.transaction():
+                    self.store.release(self._database.lease)
+            self._database.close()
         self._line.dismiss()
         if self._watcher is not None:
             self._watcher.join()
@@ -185,13 +271,13 @@ class Host:
 
     @contextmanager
     def _usable(self) -> Iterator[None]:
-        """Say in the port's words what SQLite says in its own."""
+        """Open the file anew in a forked child, and translate errors of SQLite to those of the port."""
         try:
+            if self._is_of_parent:
+                self._reopen()
             yield
-        except UnicodeEncodeError as error:
-            message = f"Value {error.object!a} failed to satisfy constraint: Member must be Unicode text"
-            raise faults.invalid(message) from error
-        except sqlite3.OperationalError as error:
-            raise ServiceUnavailable(str(error)) from error
-        except sqlite3.DatabaseError as error:
-            raise ServiceError(str(error)) from error
+        except (sqlite3.Error, UnicodeEncodeError, OSError) as error:
+            known = translated(error, self._path)
+            if known is None:
+                raise
+            raise known from error

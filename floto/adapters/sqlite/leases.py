@@ -1,40 +1,59 @@
-"""Who of the processes on one database is alive, by locks that the kernel drops with the process."""
+"""Which of the processes on one database are alive, by locks that the kernel drops with the process.
+
+``flock`` and not ``lockf``: a process may hold several leases, and must see its own as held. Such a lock
+belongs to the open file, which a forked child shares, so the child closes it at once (``floto.forks``).
+File descriptors are not inherited by other programs.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
+from floto import forks
 
 _NAME = re.compile("[0-9a-f]{32}")
+#: A lease is locked by its owner only; other users may open it if the database lets them.
+_OWNER, _OTHERS = 0o600, 0o066
 
 
 class Leases:
-    """A lock file of one's own, and a way to see whose lock is free."""
+    """A lock file of one's own, and a way to see whose lock is free.
 
-    def __init__(self, directory: Path) -> None:
+    ``mode`` is that of the database: whoever may not open it may not open a lease either, or could hold the
+    lock of a dead process, which would look alive for ever.
+    """
+
+    def __init__(self, directory: Path, mode: int = 0) -> None:
         self._directory = directory
-        directory.mkdir(parents=True, exist_ok=True)
-        while True:
+        self._mode = _OWNER | (mode & _OTHERS)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700 | (mode & 0o077) | (mode & 0o044) >> 2)
+        self._held: int | None = None
+        while self._held is None:
             self.name = uuid4().hex
-            self._lock = self._file(self.name)
-            # Somebody who cleans up may take the new file for a dead one.
-            with suppress(Timeout):
-                self._lock.acquire(timeout=0)
-                if self._path(self.name).exists():
-                    return
-                self._lock.release()
+            self._held = self._acquire(self.name)
+            # A process that cleans up may take the new file for a dead one.
+            if self._held is not None and not self._path(self.name).exists():
+                self.after_fork()
+        forks.let_go_in_children(self)
+
+    def after_fork(self) -> None:
+        """Close the file without giving up the lock, which belongs to the parent."""
+        held, self._held = self._held, None
+        if held is not None:
+            os.close(held)
 
     def dead(self, held: Iterable[str]) -> frozenset[str]:
-        """Which of the leases that hold tasks nobody keeps any more."""
+        """Return which of the leases that own tasks no process holds any more."""
         return frozenset(name for name in held if name != self.name and self._is_free(name))
 
     def clean(self, held: Iterable[str]) -> None:
-        """Remove the files that dead processes left, except of leases that still hold tasks."""
+        """Remove the files that dead processes left, except of leases that still own tasks."""
         keep = {self.name, *held}
         for path in self._directory.glob("*.lock"):
             if path.stem not in keep and _NAME.fullmatch(path.stem):
@@ -44,36 +63,48 @@ class Leases:
 
     def close(self) -> None:
         """Give up one's own lease."""
-        with suppress(OSError):
-            self._path(self.name).unlink(missing_ok=True)
-        self._lock.release()
+        if self._held is not None:
+            with suppress(OSError):
+                self._path(self.name).unlink(missing_ok=True)
+            os.close(self._held)
+            self._held = None
 
     def _is_free(self, name: str) -> bool:
         # Whatever else the database says was never a lease, and must not become a path.
         if not _NAME.fullmatch(name):
             return True
         if not self._path(name).exists():
-            # Where one's own file is gone too, the directory is, and nobody need be dead.
+            # If our own lock file is missing too, the whole directory was deleted: assume the owners are
+            # alive.
             return self._path(self.name).exists()
         with self._take(name) as taken:
             return taken
 
     @contextmanager
     def _take(self, name: str) -> Iterator[bool]:
-        lock = self._file(name)
+        lock = self._acquire(name)
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
+            yield lock is not None
         finally:
-            lock.release()
+            if lock is not None:
+                os.close(lock)
+
+    def _acquire(self, name: str) -> int | None:
+        """Return a descriptor that holds the lock of a lease; None if another process holds it."""
+        try:
+            opened = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, self._mode)
+        except PermissionError:
+            # Another user's: only they can say that its process is dead.
+            return None
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(opened)
+            return None
+        except BaseException:
+            os.close(opened)
+            raise
+        return opened
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.lock"
-
-    def _file(self, name: str) -> FileLock:
-        # Polling threads come and go; the lease belongs to all of them.
-        return FileLock(self._path(name), thread_local=False)

@@ -18,6 +18,7 @@ from floto.core.ports import Clock
 from floto.core.service.api import Api
 from floto.core.service.api.call import Request, Response
 from floto.core.service.api.tasks import IDLE
+from floto.core.service.engine import Engine
 from floto.core.service.records import Place
 from floto.core.service.tokens import TaskKind, run_id_from
 
@@ -56,6 +57,7 @@ class SqliteOperations:
             path, clock or SteadyClock(), durability, for_clients=True, invokes_lambda=functions is not None
         )
         self._api = Api(self._host.engine, self._host.store, run_ids)
+        self._queries = Api(Engine(self._host.view), self._host.view, run_ids)
         self._poll_seconds = poll_seconds
         self._invoker = None if functions is None else Invoker(self._host, functions)
 
@@ -109,10 +111,10 @@ class SqliteOperations:
         self._host.close()
 
     def _once(self, operation: str, request: Request) -> Response:
+        if operation.startswith(_READS):
+            return self._host.query(lambda _store, now: self._queries.call(operation, request, now))
         carry_out = partial(self._api.call, operation, request)
-        if operation.startswith(_READS) or operation in _POLLS:
-            return self._host.read(carry_out)
-        return self._host.write(carry_out)
+        return self._host.read(carry_out) if operation in _POLLS else self._host.write(carry_out)
 
     def _take(self, operation: str, request: Request) -> Callable[[datetime], dict[str, Any] | None]:
         def take(now: datetime) -> Response | None:

@@ -73,6 +73,15 @@ class Line:
         with self._lock:
             return [place for place in self._polls if None in among or place in among]
 
+    def fail(self, error: Exception) -> None:
+        """Fail every poll that waits."""
+        with self._lock:
+            polls = [poll for line in self._polls.values() for poll in line]
+            self._polls.clear()
+        for poll in polls:
+            poll.fail(error)
+            poll.wake()
+
     def dismiss(self) -> None:
         """Send everybody away without a task."""
         with self._lock:

@@ -12,6 +12,7 @@ from floto.adapters.sqlite.clock import SteadyClock
 from floto.adapters.sqlite.host import Host
 from floto.adapters.sqlite.registrar import Registrar
 from floto.adapters.sqlite.schema import Durability
+from floto.adapters.sqlite.store import SqliteStore
 from floto.core.decisions import Decision
 from floto.core.events import Event
 from floto.core.limits import OPEN_RUN_LIMIT
@@ -48,10 +49,10 @@ class SqliteService:
     ) -> None:
         self._domain = domain
         self._host = Host(path, clock or SteadyClock(), durability)
-        self._store, self._engine = self._host.store, self._host.engine
-        self._registrar = Registrar(self._engine.registration, self._store, domain)
+        self._engine = self._host.engine
+        self._registrar = Registrar(self._engine.registration, self._host.store, domain)
         self._auto_register = auto_register
-        if auto_register:
+        if auto_register and not self._host.is_read_only:
             self.prepare((), ())
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
@@ -87,7 +88,7 @@ class SqliteService:
 
     def latest_execution(self, workflow_id: str) -> ExecutionInfo | None:
         """The open run of a workflow id, else the one closed last, else None."""
-        record = self._host.read(lambda _now: self._store.latest(self._domain, workflow_id))
+        record = self._host.query(lambda store, _now: store.latest(self._domain, workflow_id))
         return None if record is None else record.info
 
     def open_executions(self, workflow_type: WorkflowType) -> tuple[ExecutionInfo, ...]:
@@ -99,18 +100,12 @@ class SqliteService:
             type_name=workflow_type.name,
             type_version=workflow_type.version,
         )
-        records = self._host.read(lambda _now: self._store.listed(listing, OPEN_RUN_LIMIT))
+        records = self._host.query(lambda store, _now: store.listed(listing, OPEN_RUN_LIMIT))
         return tuple(record.info for record in records)
 
     def history(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
         """The events of a run with an id above ``after``."""
-        return self._host.read(lambda _now: self._history(execution, after))
-
-    def _history(self, execution: WorkflowExecution, after: int) -> tuple[Event, ...]:
-        record = self._store.record(execution.run_id)
-        if record is None or record.info.execution != execution:
-            raise faults.unknown_run(execution)
-        return self._store.history(execution.run_id, after)
+        return self._host.query(lambda store, _now: _history(store, execution, after))
 
     def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> DecisionTask | None:
         """Take the next decision task, waiting up to ``wait`` seconds for one."""
@@ -175,3 +170,10 @@ class SqliteService:
         self, kind: TaskKind, task_list: str, take: Callable[[datetime], T | None], wait: float
     ) -> T | None:
         return self._host.poll(Place(self._domain, kind, task_list), take, wait)
+
+
+def _history(store: SqliteStore, execution: WorkflowExecution, after: int) -> tuple[Event, ...]:
+    record = store.record(execution.run_id)
+    if record is None or record.info.execution != execution:
+        raise faults.unknown_run(execution)
+    return store.history(execution.run_id, after)

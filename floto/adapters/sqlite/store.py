@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from math import inf
-from typing import Any
+from typing import Any, Self
 
 from attrs import define, evolve, field
 from rpds import HashTrieMap
 
 from floto.adapters.sqlite import agenda, catalogue, listings, writes
 from floto.adapters.sqlite.cache import Cache, Entry
+from floto.adapters.sqlite.database import Database
 from floto.adapters.sqlite.queues import Queues
 from floto.adapters.sqlite.rows import from_ms, from_text, reading, row_event, to_ms
+from floto.adapters.sqlite.schema import begin, leave
 from floto.adapters.sqlite.writes import Pending
 from floto.core.events import Event
 from floto.core.fold import fold
@@ -31,6 +33,8 @@ from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 _CLIENTS = "clients"
 #: The lease of tasks whose run cannot be read; nobody holds it.
 _ASIDE = "aside"
+#: Seconds that a transaction waits for another process that has the lock.
+_LOCK_SECONDS = 5.0
 #: More than any event id.
 _ALL = 2**62
 
@@ -46,16 +50,44 @@ class _Staged:
 
 
 class SqliteStore:
-    """A ``Store`` on one connection; ``lease`` marks the tasks that are handed out to this process.
+    """A ``Store`` on one connection of a database.
 
-    With ``for_clients``, deciders and workers are clients that live on when this process dies.
+    The tasks that it dispatches are owned by the database's lease. With ``for_clients``, deciders and
+    workers are clients that live on when this process dies. ``is_given_up`` ends the wait for a lock.
     """
 
-    def __init__(self, db: sqlite3.Connection, lease: str, *, for_clients: bool = False) -> None:
-        self._db = db
-        self._leases = dict.fromkeys(TaskKind, _CLIENTS if for_clients else lease)
-        # Lambda functions are invoked in here in any case.
-        self._leases[TaskKind.LAMBDA] = lease
+    def __init__(
+        self,
+        database: Database,
+        *,
+        for_clients: bool = False,
+        is_given_up: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._for_clients, self._is_given_up = for_clients, is_given_up
+        self._is_reading = False
+        self._bind(database)
+
+    @classmethod
+    def reading(cls, database: Database) -> Self:
+        """Make the store of queries, on the connection that cannot write."""
+        store = cls(database)
+        store._is_reading = True
+        store._bind(database)
+        return store
+
+    def rebind(self, database: Database) -> None:
+        """Go on with another connection, and nothing of what is known."""
+        self._bind(database)
+
+    def _bind(self, database: Database) -> None:
+        self._database = database
+        db = database.reading if self._is_reading or database.writing is None else database.writing
+        assert db is not None  # noqa: S101 - a database has one of them
+        self._db: sqlite3.Connection = db
+        owner = _CLIENTS if self._for_clients else database.lease
+        self._leases = dict.fromkeys(TaskKind, owner)
+        # Lambda functions are invoked in this process in any case.
+        self._leases[TaskKind.LAMBDA] = database.lease
         self._cache = Cache()
         self._staged: dict[str, _Staged] = {}
         self._pending = Pending(self._leases)
@@ -80,15 +112,16 @@ class SqliteStore:
         self._at_once = at_once
         try:
             # In here: an interrupt may come while this waits, and is raised when it has the lock.
-            self._db.execute("BEGIN IMMEDIATE")
+            begin(self._db, _LOCK_SECONDS, self._is_given_up)
             self.refresh()
             yield
             self._pending.write(self._db)
             self._db.execute("COMMIT")
+            # A commit to a file that was deleted or replaced is not acknowledged.
+            self._database.check()
             self._keep()
         except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            leave(self._db)
             self._forget()
             raise
         finally:
@@ -98,13 +131,14 @@ class SqliteStore:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Everything that is read in here is of one moment, whatever other processes do."""
+        leave(self._db)
         self._db.execute("BEGIN")
         try:
             self.refresh()
             yield
         finally:
-            if self._db.in_transaction:
-                self._db.execute("COMMIT")
+            # Nothing was written.
+            leave(self._db)
 
     def refresh(self) -> None:
         """Forget what may have changed if somebody else committed; anything may be offered then."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 Call = Callable[[datetime], Any]
@@ -77,13 +78,20 @@ class Turns:
         self._queue: list[Job] = []
         self._lock = threading.Lock()
 
-    def wait_for(self, job: Job) -> Any:
-        """Have a job carried out by whoever has the turn, and give what came of it."""
+    def wait_for(self, job: Job, seconds: float | None = None) -> Any:
+        """Have a job carried out by the thread that has the turn, and return its result.
+
+        Raises:
+            TimeoutError: if no thread has begun it within ``seconds``.
+        """
+        end = None if seconds is None else monotonic() + seconds
         try:
             self.ask(job)
             while not job.is_done:
-                job.wait()
+                job.wait(-1 if end is None else max(end - monotonic(), 0))
                 self.lead(job)
+                if not job.is_done and _is_past(end) and self.withdraw(job):
+                    job.fail(TimeoutError())
         except BaseException:
             self.withdraw(job)
             raise
@@ -111,15 +119,16 @@ class Turns:
                 if other.is_done and other is not job:
                     other.wake()
 
-    def withdraw(self, job: Job) -> None:
-        """Take back a job, if nobody has begun to carry it out."""
+    def withdraw(self, job: Job) -> bool:
+        """Take back a job; return False if a thread has begun to carry it out."""
         with self._lock:
             if job not in self._queue:
-                return
+                return False
             self._queue.remove(job)
             led, job.leads = job.leads, False
         if led:
             self._pass_on()
+        return True
 
     def _batch(self, job: Job) -> list[Job]:
         with self._lock:
@@ -138,3 +147,7 @@ class Turns:
                 heir.leads = True
         if heir is not None:
             heir.wake()
+
+
+def _is_past(end: float | None) -> bool:
+    return end is not None and monotonic() >= end
