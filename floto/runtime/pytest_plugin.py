@@ -113,9 +113,10 @@ class HistoryItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """What a person needs, and no trace of floto's own code."""
         from floto.core.errors import FlotoError
+        from floto.core.visible import visible_lines
 
         if isinstance(excinfo.value, Diverged | FlotoError | pytest.UsageError):
-            return str(excinfo.value)
+            return visible_lines(str(excinfo.value))
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:

@@ -12,10 +12,12 @@ from rich.console import Console
 from floto.core.fold import fold
 from floto.core.history import History
 from floto.core.timeline import Timeline, timeline
+from floto.core.visible import visible
 from floto.pictures import dag, dot, gantt, listing, terminal
 from floto.pictures.graph import Graph, graph
 from floto.pictures.svg import Drawing
 from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.output import say
 from floto.runtime.loading import load_spec
 
 Shown = TypeVar("Shown")
@@ -92,4 +94,4 @@ def _write(output: Path, forms: Mapping[str, Callable[[Shown, str], str]], shown
     except OSError as error:
         msg = f"{output}: {error.strerror or error}"
         raise click.UsageError(msg) from None
-    click.echo(f"wrote {output}", err=True)
+    say(visible(f"wrote {output}"), err=True)
