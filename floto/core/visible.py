@@ -49,12 +49,12 @@ def shell_command(*words: str, arguments: Sequence[str] = ()) -> str:
     return " ".join(map(shell_word, [*words, *dashes, *arguments]))
 
 
-#: A word that no shell changes: no metacharacter, no ``~``, no ``=`` in front, which zsh expands.
-_PLAIN_WORD = re.compile(r"[\w@%+:,./-][\w@%+=:,./-]*", re.ASCII)
+#: A word that no shell changes: letters, digits and no metacharacter; zsh expands ``=`` in front.
+_PLAIN_WORD = re.compile(r"[\w@%+:,./-][\w@%+=:,./-]*")
 
 
 def is_plain_word(text: str) -> bool:
-    """Return True if every shell takes text as it is, and no command takes it for an option."""
+    """Return True if every shell reads text as this one word, and no command reads it as an option."""
     return _PLAIN_WORD.fullmatch(text) is not None and not text.startswith("-")
 
 
