@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from floto import History, HistoryError
+from floto.adapters.histories.text import PIECE
 
 #: Seconds of processor time for any file; the largest take about three.
 MOST_SECONDS = 15
@@ -57,6 +58,16 @@ def test_file_that_unpacks_to_more_than_the_limit_is_refused(tmp_path: Path) -> 
         opened.write(packer.flush())
     with pytest.raises(HistoryError, match="bytes are not read"):
         History.load(tmp_path / "run.json.gz")
+
+
+@pytest.mark.parametrize("number", ["12.5", "1.25e1", "125E-1"])
+def test_number_is_read_whole_wherever_a_piece_ends(number: str, tmp_path: Path) -> None:
+    for place in range(len(number) + 1):
+        head = '[{"eventId":1,"eventType":"Foo","eventTimestamp":'
+        blanks = " " * (PIECE - len(head) - place)
+        (tmp_path / "run.json").write_text(f"{blanks}{head}{number}}}]")
+        (event,) = History.load(tmp_path / "run.json")
+        assert event.at.timestamp() == 12.5
 
 
 def test_value_of_several_pieces_is_read(tmp_path: Path) -> None:

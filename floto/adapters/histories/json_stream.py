@@ -207,8 +207,8 @@ class _Text:
                 if self._double(limit):
                     continue
                 self._explain(error)
-            # A number may go on in the next piece.
-            if end < len(self._window) or not self._more(limit):
+            # A number may go on in the next piece, with a fraction or an exponent.
+            if end + _UNDECIDED < len(self._window) or not self._more(limit):
                 self._at = end
                 self._count_parts(value)
                 return value
@@ -252,5 +252,7 @@ class _Text:
         return True
 
 
+#: Characters behind a number that may belong to it if more follows, such as ``e+``.
+_UNDECIDED = 2
 #: What can be left of a value where a text ends too early.
 _HALF, _WORDS, _ESCAPE = re.compile(r"[-+.eE0-9,]*"), ("true", "false", "null"), len("\\uffff")
