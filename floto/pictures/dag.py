@@ -22,7 +22,7 @@ _TIP = 5.0
 
 
 def draw(graph: Graph, title: str) -> tuple[Drawing, float, float]:
-    """A picture of a graph, its width and its height; raises ``NoLayout``."""
+    """A picture of a graph, its width and its height; raises ``NoLayout`` and ``TooLarge``."""
     layout = lay_out(graph)
     labels = [shortened(visible(node.id), _LONGEST_LABEL) for node in graph.nodes]
     notes = [describe(node) for node in graph.nodes]
