@@ -16,6 +16,7 @@ from floto.core.replay import Replay, Step, replay
 from floto.core.specs import DeciderSpec
 from floto.core.visible import visible
 from floto.core.wire import type_name
+from floto.files import write_file
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.cli.output import say
 from floto.runtime.cli.saved import (
@@ -75,7 +76,7 @@ def _shrink(spec: DeciderSpec, history: History, test: Path) -> None:
 
     found = shrink(spec, history)
     try:
-        test.write_text(found.as_pytest(), encoding="utf-8")
+        write_file(test, found.as_pytest().encode())
     except OSError as error:
         msg = f"{test}: {error.strerror or error}"
         raise click.UsageError(msg) from None

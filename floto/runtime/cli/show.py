@@ -6,10 +6,10 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
-from uuid import uuid4
 
 import click
 from attrs import evolve
@@ -21,6 +21,7 @@ from floto.core.fold import fold
 from floto.core.shapes import WorkflowExecution
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import EMPTY
+from floto.files import whole_file
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.executions import run_command
 from floto.runtime.cli.options import json_option
@@ -102,16 +103,14 @@ def _carried(first: dict[str, Any]) -> DeciderSpec | None:
 
 @contextlib.contextmanager
 def _whole(path: Path) -> Iterator[TextIO]:
-    """A file that takes its name when it is written to its end: half a history is worse than none."""
-    new = path.with_name(f".{path.name}.{uuid4().hex}")
+    """Open a text file that gets its name when it is written to its end."""
     try:
-        with new.open("x", encoding="utf-8") as file:
-            yield file
-        new.replace(path)
+        with whole_file(path) as file:
+            text = TextIOWrapper(file, "utf-8")
+            yield text
+            text.detach()  # writes what is left, and leaves the file open
     except OSError as error:
         raise LoadError(str(path), str(error.strerror or error)) from None
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def _print(found: Summary) -> None:

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from floto.core.errors import SpecError
 from floto.core.visible import shell_command
+from floto.files import write_file
 from floto.testing.invariants.violation import Violation
 from floto.testing.printing.reproduction import Reproduction
 from floto.testing.printing.source import Source
@@ -57,7 +58,7 @@ class Found(Violation):
             return
         # What was found is worth more than the file, which is printed where it cannot be written.
         with suppress(OSError):
-            Path(path).write_text(text, encoding="utf-8")
+            write_file(Path(path), text.encode())
             self.saved = Path(path)
 
     def __str__(self) -> str:
