@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import time
 import zlib
@@ -58,6 +59,15 @@ def test_file_that_unpacks_to_more_than_the_limit_is_refused(tmp_path: Path) -> 
         opened.write(packer.flush())
     with pytest.raises(HistoryError, match="bytes are not read"):
         History.load(tmp_path / "run.json.gz")
+
+
+def test_file_of_very_many_empty_members_is_refused_within_seconds(tmp_path: Path) -> None:
+    """Members that unpack to nothing never reach the limit of bytes."""
+    (tmp_path / "run.json.gz").write_bytes(gzip.compress(b"") * 1_000_000)
+    began = time.process_time()
+    with pytest.raises(HistoryError, match="packed files"):
+        History.load(tmp_path / "run.json.gz")
+    assert time.process_time() - began < MOST_SECONDS
 
 
 @pytest.mark.parametrize("number", ["12.5", "1.25e1", "125E-1"])
