@@ -24,8 +24,8 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file that gets its name when the block ends without an error; it survives a power cut then.
 
-    A file that is replaced passes on its permissions; a new one has the usual ones. Raises ``OSError``, also
-    where something that is not a regular file, such as a device, has the name.
+    A file of one's own that is replaced passes on its permissions; otherwise they are the usual ones. Raises
+    ``OSError``, also where something that is not a regular file, such as a device, has the name.
     """
     mode = _mode_of(path)
     new = path.with_name(f".floto-{os.urandom(16).hex()}")
@@ -65,11 +65,12 @@ def sync_directory(directory: Path) -> None:
 
 
 def _mode_of(path: Path) -> int | None:
-    """Return the permissions of the file that is replaced; None if there is none, or a link has its name."""
+    """Return the permissions of the file that is replaced; None for a link, another user's or no file."""
     with suppress(FileNotFoundError):
         _check_regular(path, path.stat().st_mode)
-        mode = path.lstat().st_mode
-        return stat.S_IMODE(mode) if stat.S_ISREG(mode) else None
+        found = path.lstat()
+        if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+            return stat.S_IMODE(found.st_mode)
     return None
 
 

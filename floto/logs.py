@@ -25,9 +25,8 @@ class OneLine(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Change a record where it needs it; every record passes."""
-        with contextlib.suppress(
-            Exception
-        ):  # a record of other code whose arguments do not fit; its handler says so
+        # Arguments in other code's records may not fit their template; the handler reports that.
+        with contextlib.suppress(Exception):
             message = record.getMessage()
             shown = visible(message)
             if shown != message:

@@ -145,6 +145,15 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> No
     assert not list(tmp_path.glob(".floto-*"))
 
 
+def test_planted_file_passes_on_no_permissions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"1")
+    (tmp_path / "file").chmod(0o666)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    write_file(tmp_path / "file", b"2")
+    (tmp_path / "usual").write_bytes(b"1")
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
 def test_new_file_has_the_usual_mode_and_an_old_one_keeps_its_own(tmp_path: Path) -> None:
     write_file(tmp_path / "new", b"1")
     (tmp_path / "usual").write_bytes(b"1")
