@@ -7,18 +7,17 @@ tried again, nothing is ever changed, and what is read is known to be what was w
 from __future__ import annotations
 
 import contextlib
-import os
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from attrs import field, frozen
 
 from floto.core import reference
 from floto.core.errors import PayloadError
 from floto.core.reference import STORE_LIMIT, Reference
+from floto.files import read_regular, sync_directory, write_file
 
 
 @frozen
@@ -58,10 +57,10 @@ class DirectoryStore:
         target = self._file(kept)
         target.parent.mkdir(parents=True, exist_ok=True)
         if not self._holds(kept):
-            _write(target, data)
+            write_file(target, data)
         # In any case: who wrote it may have been killed before.
         for directory in (target.parent, self.path):
-            _sync(directory)
+            sync_directory(directory)
 
     def _holds(self, kept: Reference) -> bool:
         """Whether the value is there, and whole: a damaged one is written again."""
@@ -71,30 +70,8 @@ class DirectoryStore:
             return False
 
     def _read(self, kept: Reference) -> bytes:
-        with self._file(kept).open("rb") as file:
-            # One more, so that a file that grew is noticed and never read whole.
-            return file.read(kept.size + 1)
-
-
-def _write(target: Path, data: bytes) -> None:
-    """All or nothing: under the name of its own hash, nobody must find half a value."""
-    new = target.with_name(f".{target.name}.{uuid4().hex}")
-    try:
-        with new.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(target)
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def _sync(directory: Path) -> None:
-    opened = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+        # One more byte, so that a file that grew is noticed and never read whole.
+        return read_regular(self._file(kept), kept.size + 1)
 
 
 def _s3() -> Any:

@@ -11,6 +11,7 @@ from attrs import frozen
 from floto.core.events import Event
 from floto.core.failures import failure_of
 from floto.core.state import Item, Status
+from floto.core.visible import visible
 
 #: The fields in which an event names what it ends, and when that began to be worked on. A
 #: timer is named as what was started.
@@ -31,14 +32,14 @@ class Attempt:
     message: str = ""
 
     def __str__(self) -> str:
-        """One line."""
+        """Return one line."""
         parts = [f"attempt {self.number}: {self.status}"]
         last = self.ended or self.started or self.opened
         if last is not None:
             parts.append(f"at {last:%Y-%m-%d %H:%M:%S}")
         if self.ended is not None and self.started is not None:
             parts.append(f"after {(self.ended - self.started).total_seconds():.3f} s")
-        return " ".join(parts) + (f": {self.message}" if self.message else "")
+        return " ".join(parts) + (f": {visible(self.message)}" if self.message else "")
 
 
 def attempts(item: Item | None, events: Sequence[Event]) -> tuple[Attempt, ...]:

@@ -17,6 +17,7 @@ from floto.core.identifiers import shown
 from floto.core.recorded import Recorded
 from floto.core.state import TASK_CONTROL
 from floto.core.timeouts import TIMEOUTS_KEY, without_timeouts
+from floto.core.visible import visible
 
 #: What SWF takes from the registered type, or from the run, where a decision says nothing. A
 #: history shows what was taken, so it cannot tell that nothing was said.
@@ -77,7 +78,10 @@ class Difference:
     decided: Any
 
     def __str__(self) -> str:
-        """One sentence."""
+        """Return one line."""
+        return visible(self._sentence())
+
+    def _sentence(self) -> str:
         recorded, decided = _shown(self.recorded), _shown(self.decided)
         if self.field == ORDER:
             return f"{recorded} was decided where now {decided} would be: the order differs"

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 from attrs import define, field
 
+from floto.core.visible import visible
+
 
 def _texts(problems: Iterable[str]) -> tuple[str, ...]:
     return tuple(problems)
@@ -27,8 +29,8 @@ class SpecError(FlotoError):
     problems: tuple[str, ...] = field(converter=_texts)
 
     def __str__(self) -> str:
-        """One problem per line."""
-        return "\n".join(self.problems)
+        """Return one problem per line."""
+        return "\n".join(map(visible, self.problems))
 
 
 @define
@@ -40,7 +42,8 @@ class HistoryError(FlotoError):
 
     def __str__(self) -> str:
         """Name the event, where there is one, and what is wrong with it."""
-        return self.problem if self.event_id is None else f"event {self.event_id}: {self.problem}"
+        problem = visible(self.problem)
+        return problem if self.event_id is None else f"event {self.event_id}: {problem}"
 
 
 @define
@@ -52,7 +55,7 @@ class PayloadError(FlotoError):
 
     def __str__(self) -> str:
         """Name the value and what is wrong with it."""
-        return f"{self.what} {self.problem}"
+        return visible(f"{self.what} {self.problem}")
 
 
 class ServiceError(FlotoError):
@@ -68,7 +71,7 @@ class ServiceFault(ServiceError):
 
     def __str__(self) -> str:
         """SWF's code and message."""
-        return f"{self.code}: {self.message}" if self.message else self.code
+        return visible(f"{self.code}: {self.message}" if self.message else self.code)
 
 
 @define
@@ -83,8 +86,8 @@ class ServiceUnavailable(ServiceError):
     problem: str
 
     def __str__(self) -> str:
-        """What stood in the way."""
-        return self.problem
+        """Return what stood in the way."""
+        return visible(self.problem)
 
 
 class Throttled(ServiceUnavailable):
@@ -107,8 +110,8 @@ class WorkflowFailed(WorkflowError):
     def __str__(self) -> str:
         """One failed task per line, or the reason where no task is to blame."""
         if not self.failures:
-            return f"workflow {self.workflow_id!r} failed: {self.reason or 'no reason was given'}"
-        lines = [f"  {task}: {message}" for task, message in self.failures.items()]
+            return visible(f"workflow {self.workflow_id!r} failed: {self.reason or 'no reason was given'}")
+        lines = [f"  {visible(task)}: {visible(message)}" for task, message in self.failures.items()]
         return "\n".join([f"workflow {self.workflow_id!r} failed:", *lines])
 
 
@@ -124,4 +127,4 @@ class WorkflowEnded(WorkflowError):
     def __str__(self) -> str:
         """How the run ended, and the details where there are any."""
         text = f"workflow {self.workflow_id!r} ended {self.how}"
-        return f"{text}: {self.details}" if self.details else text
+        return visible(f"{text}: {self.details}") if self.details else text

@@ -25,6 +25,7 @@ from floto.core.progress import Exhausted, Progress, Rest, begin, look_at
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import EMPTY, Item, Kind, State, Status
 from floto.core.tasks import NO_RESULT, Task, TaskCodec
+from floto.core.visible import visible
 from floto.core.wire import type_name
 
 
@@ -77,9 +78,9 @@ class Condition:
     detail: str = ""
 
     def __str__(self) -> str:
-        """One sentence."""
+        """Return one line."""
         at = "" if self.at is None else f"{self.at:%Y-%m-%d %H:%M:%S}"
-        return self.cause.value.format(task=self.task, at=at, detail=self.detail)
+        return visible(self.cause.value.format(task=self.task, at=at, detail=self.detail))
 
 
 @frozen
@@ -95,10 +96,10 @@ class Explained:
     result: Any = None
 
     def __str__(self) -> str:
-        """One line, without the conditions."""
+        """Return one line, without the conditions."""
         tries = f", attempt {len(self.attempts)}" if len(self.attempts) > 1 else ""
         told = self.standing in (Standing.DONE, Standing.FAILED) and self.result is not NO_RESULT
-        return f"{self.task}: {self.standing}{tries}{f': {shown(self.result)}' if told else ''}"
+        return f"{visible(self.task)}: {self.standing}{tries}{f': {shown(self.result)}' if told else ''}"
 
 
 @frozen

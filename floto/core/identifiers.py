@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from floto.core.visible import visible
+
 #: What SWF's prose forbids in ids and names. It also forbids ``:``, which the service is known to accept
 #: in the ids of activities, timers and workflows; of the others floto takes the prose at its word.
 #: Halves of a surrogate pair are no text to begin with.
@@ -56,9 +58,9 @@ def _problems(
 
 
 def shown(value: Any) -> str:
-    """A value as messages show it: never too long, whatever it is."""
+    """Return a value as messages show it: one line, never too long, whatever the value is."""
     try:
-        text = repr(value)
+        text = visible(repr(value))
     except Exception:  # noqa: BLE001 - a message about a value must not fail on it
         text = f"a {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

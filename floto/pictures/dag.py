@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from floto.core.visible import visible
 from floto.pictures.colours import of_state
 from floto.pictures.dot import describe
 from floto.pictures.graph import Graph, Node
@@ -21,13 +22,13 @@ _TIP = 5.0
 
 
 def draw(graph: Graph, title: str) -> tuple[Drawing, float, float]:
-    """A picture of a graph, its width and its height; raises ``NoLayout``."""
+    """A picture of a graph, its width and its height; raises ``NoLayout`` and ``TooLarge``."""
     layout = lay_out(graph)
-    labels = [shortened(node.id, _LONGEST_LABEL) for node in graph.nodes]
+    labels = [shortened(visible(node.id), _LONGEST_LABEL) for node in graph.nodes]
     notes = [describe(node) for node in graph.nodes]
     width = max([_NARROWEST, *(CHARACTER * len(text) + 20 for text in (*labels, *notes))])
     drawing = Drawing(title)
-    drawing.text(_EDGE, 22, shortened(title, 120), class_="strong")
+    drawing.text(_EDGE, 22, shortened(visible(title), 120), class_="strong")
     drawing.text(_EDGE, 40, _counts(graph.nodes), class_="small")
 
     def place(point: Point) -> Point:
@@ -50,7 +51,7 @@ def _draw_node(drawing: Drawing, node: Node, label: str, place: Point, width: fl
     x, y = place
     fill, border = of_state(node.state)
     box = drawing.box(x, y, width, _HEIGHT, rx=6, fill=fill, stroke=border)
-    hint(box, f"{node.id}\n{describe(node)}")
+    hint(box, f"{visible(node.id)}\n{describe(node)}")
     drawing.text(x + 10, y + 16, label)
     drawing.text(x + 10, y + 30, describe(node), class_="small")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from floto.core.visible import visible
 from floto.pictures.colours import of_state
 from floto.pictures.graph import Graph, Node
 
@@ -41,7 +42,7 @@ def mermaid(graph: Graph) -> str:
 
 
 def _lines(node: Node) -> tuple[str, str]:
-    return node.id, describe(node)
+    return visible(node.id), describe(node)
 
 
 def describe(node: Node) -> str:
@@ -52,7 +53,8 @@ def describe(node: Node) -> str:
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    # Graphviz reads entities in labels.
+    escaped = text.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from attrs import frozen
 
 from floto.core.timeline import Lane, Phase, Span, Timeline
+from floto.core.visible import visible
 from floto.pictures.colours import PHASES
 from floto.pictures.scale import Scale, shown_seconds, ticks
 from floto.pictures.svg import CHARACTER, Drawing, hint, shortened
@@ -39,7 +40,7 @@ class _Chart:
 
 def draw(timeline: Timeline, title: str) -> tuple[Drawing, float, float]:
     """A picture of a timeline, its width and its height."""
-    labels = [shortened(lane.name, _LONGEST_LABEL) for lane in timeline.lanes]
+    labels = [shortened(visible(lane.name), _LONGEST_LABEL) for lane in timeline.lanes]
     left = _EDGE + CHARACTER * max(map(len, labels), default=0) + 12
     chart = _Chart(timeline, Drawing(title), left, Scale(timeline.start, timeline.end, _CHART))
     _write_head(chart, title)
@@ -53,7 +54,7 @@ def draw(timeline: Timeline, title: str) -> tuple[Drawing, float, float]:
 def _write_head(chart: _Chart, title: str) -> None:
     timeline = chart.timeline
     how = timeline.closed or "open"
-    chart.drawing.text(_EDGE, 22, shortened(title, 120), class_="strong")
+    chart.drawing.text(_EDGE, 22, shortened(visible(title), 120), class_="strong")
     started = f"started {timeline.start:%Y-%m-%d %H:%M:%S %Z}".rstrip()
     chart.drawing.text(_EDGE, 40, f"{how} · {started} · {shown_seconds(timeline.seconds)}", class_="small")
 
@@ -73,7 +74,7 @@ def _draw_axis(chart: _Chart) -> None:
 def _draw_lane(chart: _Chart, lane: Lane, label: str, y: float) -> None:
     base = y + _LANE / 2 + 4
     name = chart.drawing.text(chart.left - 8, base, label, text_anchor="end")
-    hint(name, f"{lane.key[0]} {lane.name}: {lane.status}")
+    hint(name, visible(f"{lane.key[0]} {lane.name}: {lane.status}"))
     # What is done lies over what is waited for: a failure that took no time must still be seen.
     for span in sorted(lane.spans, key=lambda span: span.phase not in _THIN):
         _draw_span(chart, lane, span, y + (_LANE - _BAR) / 2)
@@ -89,7 +90,7 @@ def _draw_span(chart: _Chart, lane: Lane, span: Span, y: float) -> None:
         x, y + (_BAR - height) / 2, max(end - x, _NARROWEST), height, rx=2, fill=PHASES[span.phase].fill
     )
     took = shown_seconds((span.end - span.start).total_seconds())
-    hint(box, f"{lane.name}: {span.phase}, {took}, from {span.start:%H:%M:%S.%f}")
+    hint(box, f"{visible(lane.name)}: {span.phase}, {took}, from {span.start:%H:%M:%S.%f}")
 
 
 def _note(lane: Lane) -> str:

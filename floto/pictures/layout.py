@@ -21,6 +21,10 @@ _BEND = 0.6
 #: Tasks that nothing is connected with stand in rows of so many.
 _LOOSE_IN_A_ROW = 6
 
+#: Arrows of a graph, and tasks and bends together, that are laid out: some four seconds' work. The time grows
+#: faster than their number, and nobody can read more in a picture.
+MOST_ARROWS, MOST_POINTS = 20_000, 40_000
+
 Point = tuple[float, float]
 
 
@@ -31,6 +35,24 @@ class NoLayout(FlotoError):
     def __str__(self) -> str:
         """What to do."""
         return "pictures of graphs take more than floto brings: pip install 'floto[pictures]'"
+
+
+@define
+class TooLarge(FlotoError):
+    """A graph that is too large to be laid out as a picture."""
+
+    tasks: int
+    arrows: int
+    #: Places where arrows pass layers between their ends.
+    bends: int
+
+    def __str__(self) -> str:
+        """Return how large the graph is, what the limit is and what to do."""
+        return (
+            f"a graph of {self.tasks:,} tasks, {self.arrows:,} arrows and {self.bends:,} bends is too large "
+            f"for a picture; at most {MOST_ARROWS:,} arrows, and {MOST_POINTS:,} tasks and bends, are drawn: "
+            "write it for Graphviz (-o FILE.dot), or list it (leave out -o)"
+        )
 
 
 @frozen
@@ -59,7 +81,12 @@ class _Component:
 
 
 def lay_out(graph: Graph) -> Layout:
-    """Place a graph's nodes; raises ``NoLayout`` where the extra is not installed."""
+    """Place a graph's nodes.
+
+    Raises ``TooLarge`` before a layout that would take too long, and ``NoLayout`` where the extra is not
+    installed.
+    """
+    _check_size(graph)
     places: dict[int, Point] = {}
     ways: dict[tuple[int, int], tuple[Point, ...]] = {}
     top = 0.0
@@ -79,6 +106,32 @@ def lay_out(graph: Graph) -> Layout:
         tuple(places[number] for number in range(len(graph.nodes))),
         tuple(ways[arrow.start, arrow.end] for arrow in graph.arrows),
     )
+
+
+def _check_size(graph: Graph) -> None:
+    tasks, arrows = len(graph.nodes), len(graph.arrows)
+    layer = _layers(graph)
+    bends = sum(max(layer[arrow.end] - layer[arrow.start] - 1, 0) for arrow in graph.arrows)
+    if arrows > MOST_ARROWS or tasks + bends > MOST_POINTS:
+        raise TooLarge(tasks, arrows, bends)
+
+
+def _layers(graph: Graph) -> list[int]:
+    """Return the layer of each node: one behind the last of those that lead to it."""
+    layer, missing = [0] * len(graph.nodes), [0] * len(graph.nodes)
+    after: list[list[int]] = [[] for _ in graph.nodes]
+    for arrow in graph.arrows:
+        after[arrow.start].append(arrow.end)
+        missing[arrow.end] += 1
+    todo = [number for number, count in enumerate(missing) if not count]
+    while todo:
+        number = todo.pop()
+        for end in after[number]:
+            layer[end] = max(layer[end], layer[number] + 1)
+            missing[end] -= 1
+            if not missing[end]:
+                todo.append(end)
+    return layer
 
 
 def _below(place: Point, top: float) -> Point:

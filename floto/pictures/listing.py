@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from floto.core.visible import visible
 from floto.pictures.dot import describe
 from floto.pictures.graph import Graph, Node
 from floto.pictures.standing import style_of
@@ -25,7 +26,7 @@ def show(graph: Graph, console: Console) -> None:
     for arrow in graph.arrows:
         before.setdefault(arrow.end, []).append(graph.nodes[arrow.start].id)
     for number, node in enumerate(graph.nodes):
-        names = ", ".join(_few(before.get(number, [])))
+        names = ", ".join(map(visible, _few(before.get(number, []))))
         table.add_row(
             _indented(node),
             Text(describe(node), style=style_of(node.state) if node.state else ""),
@@ -35,7 +36,7 @@ def show(graph: Graph, console: Console) -> None:
 
 
 def _indented(node: Node) -> Text:
-    return Text(f"  {node.id}" if node.parent else node.id)
+    return Text(f"  {visible(node.id)}" if node.parent else visible(node.id))
 
 
 def _few(names: list[str]) -> Iterator[str]:

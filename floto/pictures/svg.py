@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from floto.core.visible import visible_lines
+
 _STYLE = (
     "text{font:12px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#1f2933}"
     ".small{font-size:10.5px;fill:#52606d}.strong{font-weight:600}"
@@ -87,7 +89,5 @@ def _number(value: float) -> str:
 
 
 def _printable(text: str) -> str:
-    # XML has no way to write most control characters, nor half of a surrogate pair.
-    return "".join(
-        character if character.isprintable() or character in "\n\t" else "\ufffd" for character in text
-    )
+    # XML cannot contain most control characters, nor unpaired surrogates.
+    return visible_lines(text)

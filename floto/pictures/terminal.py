@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from floto.core.timeline import Lane, Phase, Timeline
+from floto.core.visible import visible
 from floto.pictures.colours import PHASES
 from floto.pictures.scale import Scale, shown_seconds, ticks
 from floto.pictures.svg import shortened
@@ -25,7 +26,7 @@ _WEIGHT: Mapping[Phase, int] = {Phase.FAILED: 3, Phase.RUNNING: 2, Phase.RETRY_W
 
 def show(timeline: Timeline, title: str, console: Console) -> None:
     """Print a timeline on a console."""
-    labels = [shortened(lane.name, _LONGEST_LABEL) for lane in timeline.lanes]
+    labels = [shortened(visible(lane.name), _LONGEST_LABEL) for lane in timeline.lanes]
     width = max(console.width - max(map(len, labels), default=0) - _BESIDE, _NARROWEST)
     scale = Scale(timeline.start, timeline.end, width - 1)
     console.print(_head(timeline, title), soft_wrap=True)
@@ -44,7 +45,9 @@ def text(timeline: Timeline, title: str, width: int = 100) -> str:
 def _head(timeline: Timeline, title: str) -> Text:
     how = timeline.closed or "open"
     started = f"{timeline.start:%Y-%m-%d %H:%M:%S %Z}".rstrip()
-    return Text.assemble((title, "bold"), f"  {how}, started {started}, {shown_seconds(timeline.seconds)}")
+    return Text.assemble(
+        (visible(title), "bold"), f"  {how}, started {started}, {shown_seconds(timeline.seconds)}"
+    )
 
 
 def _chart(timeline: Timeline, labels: Iterable[str], scale: Scale) -> RenderableType:

@@ -19,6 +19,7 @@ from floto.core.graph import RESERVED_PREFIX
 from floto.core.specs import DeciderSpec
 from floto.core.state import Item, Kind, State, Status
 from floto.core.tasks import Task, expands
+from floto.core.visible import visible
 from floto.pictures.standing import RETRYING, Row, row_of, rows, style_of
 
 _TASKS = (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD, Kind.LAMBDA)
@@ -91,7 +92,7 @@ class Lines:
 
     def _line(self, at: datetime | None, task: str, text: str) -> None:
         time = "" if at is None else at.astimezone().strftime("%H:%M:%S ")
-        self._console.print(f"{time}{task} {text}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(Text(visible(f"{time}{task} {text}")), highlight=False, soft_wrap=True)
 
 
 def _latest(item: Item) -> int:
@@ -147,11 +148,11 @@ class LiveTable:
 def _cells(row: Row, now: datetime) -> tuple[Text, ...]:
     seconds = row.seconds(now)
     return (
-        Text(row.task),
+        Text(visible(row.task)),
         Text(row.state, style=style_of(row.state)),
         Text(str(row.attempt) if row.attempt else ""),
         Text("" if seconds is None else _clock(seconds)),
-        Text(row.problem.partition("\n")[0], style="dim"),
+        Text(visible(row.problem), style="dim"),
     )
 
 

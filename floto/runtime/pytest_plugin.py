@@ -83,16 +83,18 @@ class HistoryItem(pytest.Item):
         """Replay it."""
         from floto.core.history import History
         from floto.core.replay import replay
+        from floto.core.visible import visible
 
         saved = History.files.load_saved(self.path)
         source, spec = self._spec(saved)
         divergence = replay(spec, saved.history).divergence
         if divergence is not None:
-            msg = f"{self.path.name} differs from {source}\n{divergence}"
+            msg = f"{visible(self.path.name)} differs from {visible(source)}\n{divergence}"
             raise Diverged(msg)
 
     def _spec(self, saved: Saved) -> tuple[str, DeciderSpec]:
         """What the configuration says of the workflow type, else what was saved with it, or within."""
+        from floto.core.visible import visible
         from floto.runtime.loading import load_spec, spec_with
 
         start: Any = saved.history.events[0].data
@@ -104,7 +106,8 @@ class HistoryItem(pytest.Item):
         found = spec_with(saved)
         if found is None:
             msg = (
-                f"no spec is known for {type_}: add a line '{type_} = FILE.py:name' to floto_specs, "
+                f"no spec is known for {visible(type_)}: "
+                f"add a line '{visible(type_)} = FILE.py:name' to floto_specs, "
                 "or save the history with its spec (floto history --spec)"
             )
             raise pytest.UsageError(msg)
@@ -113,9 +116,10 @@ class HistoryItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """What a person needs, and no trace of floto's own code."""
         from floto.core.errors import FlotoError
+        from floto.core.visible import visible_lines
 
         if isinstance(excinfo.value, Diverged | FlotoError | pytest.UsageError):
-            return str(excinfo.value)
+            return visible_lines(str(excinfo.value))
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:

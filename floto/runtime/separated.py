@@ -13,6 +13,8 @@ from typing import Any
 from floto.core.errors import FlotoError
 from floto.core.shapes import WorkflowType
 from floto.core.specs import CODEC
+from floto.core.visible import visible
+from floto.logs import ONE_LINE
 from floto.runtime.decider import Decider
 
 _WRONG = 2
@@ -22,12 +24,14 @@ def main() -> int:
     """Decide as the first line of standard input says, until told to stop or standard input ends."""
     said = json.loads(sys.stdin.buffer.readline())
     logging.basicConfig(level=said.pop("log_level"), format="%(asctime)s %(levelname)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(ONE_LINE)
     try:
         decider = _decider(**said)
         threading.Thread(target=_follow, args=(sys.stdin.fileno(), decider.stop), daemon=True).start()
         decider.run()
     except FlotoError as error:
-        sys.stderr.write(f"floto decider: {error}\n")
+        sys.stderr.write(f"floto decider: {visible(str(error))}\n")
         return _WRONG
     return 0
 

@@ -264,7 +264,7 @@ def test_on_a_terminal_there_is_a_table(shell: Shell) -> None:
     os.close(ours)
     assert b"workflow" in text
     assert b"\t" not in text
-    assert b"a [31mb" in text
+    assert rb"a\x1b[31mb" in text
 
 
 @pytest.mark.parametrize(

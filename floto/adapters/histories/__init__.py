@@ -7,7 +7,6 @@ holding more than one at a time, and here they become histories.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from floto.core.history import History, PathLike, Saved
 from floto.core.identifiers import shown
 from floto.core.shapes import WorkflowExecution
 from floto.core.specs import CODEC, DeciderSpec
+from floto.files import write_file
 
 #: SWF ends a run at 25,000 events; who has more than this has something else.
 EVENTS_LIMIT = 200_000
@@ -52,19 +52,16 @@ def load_saved(*paths: str | PathLike, codec: Codec = CODEC) -> Saved:
 def save(
     history: History, path: str | PathLike, *, domain: str | None = None, spec: DeciderSpec | None = None
 ) -> None:
-    """Write a history with what is known beside it, one event a line; packed where the name ends in .gz."""
+    """Write a history with what is known beside it, one event a line; packed where the name ends in .gz.
+
+    The file is written whole or not at all. Raises ``OSError``.
+    """
     target = Path(path)
     text = "".join(_lines(history, domain, spec)).encode()
     if target.suffix == ".gz":
         packer = compressobj(wbits=_GZIP)
         text = packer.compress(text) + packer.flush()
-    # Beside it and then in its place: a crash leaves the old file or the new one.
-    unfinished = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        unfinished.write_bytes(text)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_file(target, text)
 
 
 _GZIP = 31

@@ -2,7 +2,8 @@
 
 Lists, lists of pages, pages and single events may follow one another, on lines or not.
 Only one value of an object is decoded at a time and what no history has is dropped or
-refused, so memory is bounded by the limits here and not by the file.
+refused, so memory and time are bounded by the limits here and not by the file: a small
+packed file can hold hundreds of megabytes of brackets.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ VALUE_LIMIT = 1 << 20
 SPEC_LIMIT = 1 << 23
 #: Fields of one object; events and pages have four.
 FIELDS_LIMIT = 16
-#: Objects and lists of one file.
+#: Objects, lists and fields of one file down to the fields of its events; an event takes five.
 VALUES_LIMIT = 1_000_000
+#: Values within the values of those fields; attributes of an event hold some ten, a spec some for each task.
+PARTS_LIMIT = 4_000_000
 #: Lists in lists: a file holds pages, a page its events.
 DEPTH_LIMIT = 4
 _SPACES = re.compile(r"[ \t\r\n]*")
@@ -98,6 +101,7 @@ def _object(text: _Text, depth: int) -> Iterator[Found]:
         fields += 1
         if fields > FIELDS_LIMIT:
             text.fail(f"an object of more than {FIELDS_LIMIT} fields is no event and no page of a history")
+        text.count_value()
         key = text.decode()
         text.take(":")
         if key == _EVENTS and text.peek() == "[":
@@ -120,8 +124,9 @@ class _Text:
     def __init__(self, pieces: Iterator[str], where: str) -> None:
         self._pieces, self._where = pieces, where
         self._window, self._at = "", 0
-        #: Lines begun, characters read and lists and objects seen before the window.
-        self._lines, self._dropped, self._values = 1, 0, 0
+        #: Lines begun up to ``_counted`` in the window, and characters read before the window.
+        self._lines, self._counted, self._dropped = 1, 0, 0
+        self._values, self._parts = 0, 0
         self._is_over = False
 
     @property
@@ -131,21 +136,36 @@ class _Text:
 
     @property
     def place(self) -> str:
-        """Where reading stands."""
-        line = self._lines + self._window.count("\n", 0, self._at)
-        return f"{self._where}, line {line}"
+        """The file and line that is being read."""
+        self._count_lines()
+        return f"{self._where}, line {self._lines}"
 
     @property
     def cut(self) -> str:
-        """That there should be more."""
-        line = self._lines + self._window.count("\n")
+        """The message that there should be more text."""
+        line = self._lines + self._window.count("\n", self._counted)
         return f"it is cut off in line {line}"
 
+    def _count_lines(self) -> None:
+        self._lines += self._window.count("\n", self._counted, self._at)
+        self._counted = self._at
+
     def count_value(self) -> None:
-        """Note another list or object; a file full of empty ones would never come to an end."""
+        """Count another list, object or field, so that a file full of empty ones comes to an end."""
         self._values += 1
         if self._values > VALUES_LIMIT:
-            self.fail(f"more than {VALUES_LIMIT:,} lists and objects are no history")
+            self.fail(f"more than {VALUES_LIMIT:,} lists, objects and fields are no history")
+
+    def _count_parts(self, value: Any) -> None:
+        """Count what is in a decoded value, so that many large ones come to an end."""
+        todo = [value]
+        while todo:
+            found = todo.pop()
+            if isinstance(found, dict | list):
+                self._parts += len(found)
+                if self._parts > PARTS_LIMIT:
+                    self.fail(f"more than {PARTS_LIMIT:,} values in values are no history")
+                todo += found.values() if isinstance(found, dict) else found
 
     def fail(self, problem: str) -> NoReturn:
         """Raise for what stands here."""
@@ -176,7 +196,7 @@ class _Text:
         return found
 
     def decode(self, limit: int = VALUE_LIMIT) -> Any:
-        """The value that stands here, of so many characters at most."""
+        """Decode the next value, of at most ``limit`` characters."""
         self.peek()
         while True:
             try:
@@ -184,13 +204,23 @@ class _Text:
             except RecursionError:
                 self.fail("values are nested too deep")
             except ValueError as error:
-                if self._more(limit):
+                if self._double(limit):
                     continue
                 self._explain(error)
-            # A number may go on in the next piece.
-            if end < len(self._window) or not self._more(limit):
+            # A number may go on in the next piece, with a fraction or an exponent.
+            if end + _UNDECIDED < len(self._window) or not self._more(limit):
                 self._at = end
+                self._count_parts(value)
                 return value
+
+    def _double(self, limit: int) -> bool:
+        """Read on until the window is twice as long: decoding once a piece would take quadratic time."""
+        wanted = min(2 * (len(self._window) - self._at), limit)
+        if not self._more(limit):
+            return False
+        while len(self._window) - self._at < wanted and self._more(limit):
+            pass
+        return True
 
     def _explain(self, error: ValueError) -> NoReturn:
         """Nothing more comes: the text was cut off, or never was JSON."""
@@ -207,7 +237,7 @@ class _Text:
         self.fail(f"this is not JSON ({problem}): {self.glimpse()}")
 
     def _more(self, limit: int) -> bool:
-        """Read on; False at the end."""
+        """Read another piece; return False at the end."""
         if self._is_over:
             return False
         if len(self._window) - self._at > limit:
@@ -216,11 +246,13 @@ class _Text:
         if piece is None:
             self._is_over = True
             return False
-        self._lines += self._window.count("\n", 0, self._at)
+        self._count_lines()
         self._dropped += self._at
-        self._window, self._at = self._window[self._at :] + piece, 0
+        self._window, self._at, self._counted = self._window[self._at :] + piece, 0, 0
         return True
 
 
+#: Characters behind a number that may belong to it if more follows, such as ``e+``.
+_UNDECIDED = 2
 #: What can be left of a value where a text ends too early.
 _HALF, _WORDS, _ESCAPE = re.compile(r"[-+.eE0-9,]*"), ("true", "false", "null"), len("\\uffff")

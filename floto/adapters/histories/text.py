@@ -13,6 +13,8 @@ from floto.core.errors import HistoryError
 PIECE = 1 << 18
 #: Bytes that files may hold, unpacked: SWF's longest histories are far below it.
 BYTES_LIMIT = 1 << 28
+#: Packed files one behind the other in one file; each costs time, even where it unpacks to nothing.
+MEMBERS_LIMIT = 10_000
 #: No text begins with the first byte of gzip, so one byte tells, even where there is no second.
 _GZIP, _GZIP_WINDOW = b"\x1f", 31
 #: The AWS CLI writes UTF-16 where its shell does.
@@ -56,14 +58,16 @@ def _unpacked(path: Path) -> Iterator[bytes]:
 
 
 def _gunzipped(raw: Iterator[bytes], path: Path) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj(wbits=_GZIP_WINDOW)
+    unpacker, members = zlib.decompressobj(wbits=_GZIP_WINDOW), 1
     for data in raw:
         rest = data
         try:
             while rest:
                 if unpacker.eof:
                     # Packed files may stand one behind the other.
-                    unpacker = zlib.decompressobj(wbits=_GZIP_WINDOW)
+                    unpacker, members = zlib.decompressobj(wbits=_GZIP_WINDOW), members + 1
+                    if members > MEMBERS_LIMIT:
+                        raise HistoryError(None, f"{path}: more than {MEMBERS_LIMIT:,} packed files in one")
                 # No more than a piece at a time: a small file may unpack to a huge one.
                 yield unpacker.decompress(rest, PIECE)
                 rest = unpacker.unconsumed_tail or unpacker.unused_data

@@ -3,5 +3,8 @@
 from __future__ import annotations
 
 from floto.adapters.sqlite.service import SqliteService
+from floto.logs import guard_logs
 
 __all__ = ["SqliteService"]
+
+guard_logs()

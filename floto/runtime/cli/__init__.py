@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 
@@ -9,6 +10,7 @@ import click
 
 import floto
 from floto.core.errors import FlotoError, WorkflowError
+from floto.core.visible import visible
 from floto.runtime.cli.check import check_command
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED, USAGE
 from floto.runtime.cli.compare import compare_command
@@ -16,6 +18,7 @@ from floto.runtime.cli.executions import cancel_command, signal_command, termina
 from floto.runtime.cli.fuzz import fuzz_command
 from floto.runtime.cli.listing import list_command
 from floto.runtime.cli.loops import daemon_command, decider_command, worker_command
+from floto.runtime.cli.output import error_text, say
 from floto.runtime.cli.pictures import graph_command, timeline_command
 from floto.runtime.cli.register import register_group
 from floto.runtime.cli.replay import replay_command
@@ -37,17 +40,24 @@ def _exit_code() -> int:
     try:
         return cli.main(prog_name="floto", standalone_mode=False) or DONE
     except click.ClickException as error:
-        error.show()
+        say(_usage(error), err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except FlotoError as error:
-        click.echo(f"floto: {error}", err=True)
+        say(f"floto: {error_text(error)}", err=True)
         return FAILED if isinstance(error, WorkflowError) else USAGE
     except Exception as error:
         log.info("unexpected", exc_info=True)
-        click.echo(f"floto: {type(error).__name__}: {error} (--verbose shows more)", err=True)
+        say(f"floto: {type(error).__name__}: {error_text(error)} (--verbose shows more)", err=True)
         return FAILED
+
+
+def _usage(error: click.ClickException) -> str:
+    """Return what click shows of an error, its message as one line."""
+    shown, message = io.StringIO(), error.format_message()
+    error.show(shown)
+    return shown.getvalue().rstrip("\n").replace(message, visible(message))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

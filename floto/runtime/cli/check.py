@@ -9,7 +9,9 @@ from floto.core.estimate import Estimate, estimates
 from floto.core.limits import EVENT_LIMIT
 from floto.core.task_lists import nested
 from floto.core.timeouts import timeout_warnings
+from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE, FAILED
+from floto.runtime.cli.output import say
 from floto.runtime.loading import load_spec
 
 
@@ -21,31 +23,31 @@ def check_command(spec: str) -> int:
         loaded = load_spec(spec)
     except SpecError as error:
         for problem in error.problems:
-            click.echo(problem)
-        click.echo(f"{spec}: {_count(len(error.problems), 'problem')}", err=True)
+            say(visible(problem))
+        say(f"{visible(spec)}: {_count(len(error.problems), 'problem')}", err=True)
         return FAILED
     whole, *children = estimates(loaded)
     expected = f"{whole.least:,}" if whole.least == whole.most else f"{whole.least:,} to {whole.most:,}"
     tasks = _count(len(loaded.all_tasks), "task")
-    click.echo(f"{tasks}, {expected} events expected; SWF ends a run at {EVENT_LIMIT:,}")
+    say(f"{tasks}, {expected} events expected; SWF ends a run at {EVENT_LIMIT:,}")
     for estimate in (whole, *children):
         _judge(estimate)
     for each, _ in nested(loaded, None):
         for task in each.all_tasks:
             for warning in timeout_warnings(task):
-                click.echo(warning)
+                say(warning)
     return FAILED if any(estimate.least > EVENT_LIMIT for estimate in (whole, *children)) else DONE
 
 
 def _judge(estimate: Estimate) -> None:
     of = f"the spec of child {' > '.join(estimate.path)!r}" if estimate.path else "this"
     if estimate.least > EVENT_LIMIT:
-        click.echo(
+        say(
             f"a run of {of} writes {estimate.least:,} events at least and cannot end before SWF ends it: "
             "split it into child workflows"
         )
     elif estimate.most > EVENT_LIMIT:
-        click.echo(
+        say(
             f"a run of {of} would write {estimate.most:,} events with a decision task for each completion "
             "and every retry used, which is past that: move some tasks into child workflows"
         )

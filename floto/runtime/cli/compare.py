@@ -9,6 +9,8 @@ import click
 
 from floto.core.compare import Compared, Verdict, compare
 from floto.core.history import History
+from floto.core.visible import visible
+from floto.runtime.cli.output import say
 from floto.runtime.cli.saved import (
     difference_as_json,
     divergence_as_json,
@@ -40,14 +42,14 @@ def compare_command(old: str, new: str, histories: tuple[str, ...], *, as_json: 
         if as_json:
             echo_json({"file": str(path), **_plain(found)})
         else:
-            click.echo("\n  ".join(f"{path}: {found}".splitlines()))
+            say("\n  ".join(f"{visible(str(path))}: {found}".split("\n")))
         return found.verdict is Verdict.SAME and found.is_safe
 
     code = read_each(histories, read)
     if not as_json:
         told = [f"{count} {verdict}" for verdict in Verdict if (count := totals[verdict])]
         all_of_them = "1 history" if totals.total() == 1 else f"{totals.total()} histories"
-        click.echo(f"{all_of_them}: {', '.join(told) or 'none could be read'}")
+        say(f"{all_of_them}: {', '.join(told) or 'none could be read'}")
     return code
 
 

@@ -1,6 +1,8 @@
-"""What the shell offers when a run is to be named.
+"""Completion of workflow ids in a shell: ``eval "$(_FLOTO_COMPLETE=bash_source floto)"``.
 
-eval "$(_FLOTO_COMPLETE=bash_source floto)"
+Shells insert what a program offers as it is, and the next Enter executes it, so only ids that no shell
+changes are offered. Quoting the others would not do: bash splits what is offered at blanks and expands
+patterns in it, while zsh and fish quote on their own.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import Any
 import click
 
 from floto.core.errors import FlotoError
+from floto.core.visible import is_plain_word
 from floto.runtime.cli.target import target
 from floto.runtime.connect import SERVICE_VARIABLE, file_of
 
@@ -18,7 +21,7 @@ _MOST = 100
 
 
 def complete_run(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Workflow ids of a file that is there: a key pressed must not ask a network, nor make a file."""
+    """Return workflow ids of an existing file: a key press must not call a network or create a file."""
     try:
         return _matching(context.params, incomplete)
     except (FlotoError, click.ClickException, OSError):
@@ -30,4 +33,5 @@ def _matching(params: dict[str, Any], incomplete: str) -> list[str]:
     if file_of(url) is None:
         return []
     with target(url, params.get("domain")) as there:
-        return [found for found in there.workflow_ids(_MOST) if found.startswith(incomplete)]
+        found = filter(is_plain_word, there.workflow_ids(_MOST))
+        return [workflow_id for workflow_id in found if workflow_id.startswith(incomplete)]

@@ -9,9 +9,11 @@ import click
 
 from floto.core import payload
 from floto.core.errors import UnknownResource
+from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.completion import complete_run
 from floto.runtime.cli.options import child_policy_option, domain_option, service_option
+from floto.runtime.cli.output import say
 from floto.runtime.cli.target import Target, readings, target
 from floto.runtime.loading import load_json
 
@@ -67,7 +69,7 @@ def _tell(method: str, run: str, request: dict[str, Any], where: dict[str, Any],
                 there.write(method, workflowId=workflow_id, runId=run_id, **request)
             except UnknownResource:
                 continue
-            click.echo(f"{done} {workflow_id}", err=True)
+            say(visible(f"{done} {workflow_id}"), err=True)
             return DONE
         raise _not_open(there, run, where["run_id"])
 

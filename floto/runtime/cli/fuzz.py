@@ -17,6 +17,7 @@ from floto.core.specs import CODEC, DeciderSpec
 from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.cli.options import activities_option
+from floto.runtime.cli.output import say
 from floto.runtime.loading import load_codec, load_json, load_module, load_spec
 
 if TYPE_CHECKING:
@@ -86,9 +87,9 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
             )
         except Violation as violation:
             bar.stop()
-            click.echo(str(violation))
+            say(str(violation))
             return FAILED
-    click.echo(str(report))
+    say(str(report))
     return DONE
 
 

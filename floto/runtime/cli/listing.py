@@ -12,7 +12,7 @@ import click
 
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import domain_option, json_option, moment, service_option
-from floto.runtime.cli.output import local, print_rows, readable
+from floto.runtime.cli.output import local, print_rows, readable, say
 from floto.runtime.cli.target import BEGINNING, Target, target
 
 STATUSES = ("COMPLETED", "FAILED", "CANCELED", "TERMINATED", "CONTINUED_AS_NEW", "TIMED_OUT")
@@ -58,7 +58,7 @@ def list_command(  # noqa: PLR0913 - click passes each option as an argument
         infos = list(itertools.islice(found, limit + 1))
     _print(infos[:limit], as_json=as_json)
     if len(infos) > limit:
-        click.echo(f"and more; --limit shows more than {limit}, the other options less", err=True)
+        say(f"and more; --limit shows more than {limit}, the other options less", err=True)
     return DONE
 
 
@@ -94,7 +94,7 @@ def _request(wanted: Mapping[str, str]) -> dict[str, Any]:
 
 def _print(infos: list[Info], *, as_json: bool) -> None:
     if as_json:
-        click.echo(readable(infos))
+        say(readable(infos))
         return
     print_rows(
         ("workflow", "run", "type", "version", "status", "started", "closed", "tags"), map(_row, infos)

@@ -14,6 +14,7 @@ import click
 
 from floto.core.ports import Service
 from floto.core.specs import DeciderSpec
+from floto.logs import ONE_LINE
 from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import (
@@ -198,6 +199,7 @@ def _working(where: dict[str, Any], domain: str | None, *, verbose: bool) -> Ite
     check(where["service"], new=True)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.addFilter(ONE_LINE)
     log.addHandler(handler)
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
     service = connect(where["service"], domain)

@@ -1,4 +1,8 @@
-"""What the commands print: data on stdout, everything else on stderr."""
+"""What the commands print: data on stdout, everything else on stderr.
+
+Every command prints through this module, so that no text of others commands a terminal: ``visible`` makes
+a value one line where it is put into a sentence, and ``say`` escapes what is left in the whole text.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ import contextlib
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -17,19 +20,45 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from floto.core.errors import SpecError, WorkflowFailed
+from floto.core.visible import visible, visible_json, visible_lines
+from floto.logs import ONE_LINE
+
 log = logging.getLogger("floto")
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+#: Errors that say several things, a line for each.
+_SEVERAL_LINES = (SpecError, WorkflowFailed)
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Print lines of text on stdout, or on stderr if ``err``; their values must be ``visible`` already."""
+    click.echo(visible_lines(text), err=err)
+
+
+def say_on(console: Console, text: str) -> None:
+    """Print one line on a console, such as the one that progress is shown on."""
+    console.print(Text(visible(text)), highlight=False, soft_wrap=True)
+
+
+def error_text(error: Exception) -> str:
+    """Return what an error says, as one line unless it has several things to say."""
+    text = str(error)
+    return visible_lines(text) if isinstance(error, _SEVERAL_LINES) else visible(text)
 
 
 def readable(result: Any) -> str:
-    """A value as JSON for people, in characters that stdout can show; times are ISO 8601 in UTC."""
-    text = json.dumps(result, indent=2, ensure_ascii=False, default=utc)
+    """Return a value as JSON for people, in characters that stdout can show; times are ISO 8601 in UTC."""
+    text = visible_json(json.dumps(result, indent=2, ensure_ascii=False, default=utc))
     try:
         text.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:  # half of a surrogate pair, or a terminal that shows no such character
-        return json.dumps(result, indent=2, default=utc)
+    except UnicodeEncodeError:  # a terminal that shows no such character
+        return visible_json(json.dumps(result, indent=2, default=utc))
     return text
+
+
+def json_line(value: Any) -> str:
+    """Return a value as one line of JSON in ASCII; times are ISO 8601 in UTC."""
+    return visible_json(json.dumps(value, default=utc))
 
 
 def utc(at: datetime) -> str:
@@ -45,17 +74,16 @@ def local(at: datetime | None) -> str:
 
 
 def one_line(value: Any) -> str:
-    """A value in one line, without characters that move the cursor or command a terminal."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=utc)
-    return _CONTROL.sub(" ", text).encode(errors="replace").decode()
+    """Return a value as one line of printable characters: text as it is, all else as JSON."""
+    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=utc))
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Rows as a table on a terminal; elsewhere without the head, with tabs between."""
+    """Print rows as a table on a terminal; elsewhere without the head, with tabs between the values."""
     lines = [[one_line(value) for value in row] for row in rows]
     if not sys.stdout.isatty():
         for line in lines:
-            click.echo("\t".join(line))
+            click.echo("\t".join(line))  # each value is one line already
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
@@ -72,6 +100,7 @@ class _LogHandler(logging.Handler):
         super().__init__()
         self._console = console
         self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        self.addFilter(ONE_LINE)
 
     def emit(self, record: logging.LogRecord) -> None:
         self._console.print(self.format(record), markup=False, highlight=False, soft_wrap=True)

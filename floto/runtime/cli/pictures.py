@@ -12,10 +12,13 @@ from rich.console import Console
 from floto.core.fold import fold
 from floto.core.history import History
 from floto.core.timeline import Timeline, timeline
+from floto.core.visible import visible
+from floto.files import write_file
 from floto.pictures import dag, dot, gantt, listing, terminal
 from floto.pictures.graph import Graph, graph
 from floto.pictures.svg import Drawing
 from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.output import say
 from floto.runtime.loading import load_spec
 
 Shown = TypeVar("Shown")
@@ -88,8 +91,8 @@ def _write(output: Path, forms: Mapping[str, Callable[[Shown, str], str]], shown
         msg = f"{output}: the name of a picture ends in {', '.join(forms)}"
         raise click.UsageError(msg)
     try:
-        output.write_text(form(shown, title), encoding="utf-8")
+        write_file(output, form(shown, title).encode())
     except OSError as error:
         msg = f"{output}: {error.strerror or error}"
         raise click.UsageError(msg) from None
-    click.echo(f"wrote {output}", err=True)
+    say(visible(f"wrote {output}"), err=True)

@@ -19,7 +19,7 @@ from floto.runtime.cli.options import (
     service_option,
     timeout_option,
 )
-from floto.runtime.cli.output import print_rows, readable
+from floto.runtime.cli.output import print_rows, readable, say
 from floto.runtime.cli.target import Target, target
 from floto.runtime.connect import DEFAULT_DOMAIN
 from floto.runtime.crew import needs
@@ -176,7 +176,7 @@ def _is_new(register: Callable[[], Any]) -> bool:
 def _said(rows: Iterable[Row], *, as_json: bool) -> int:
     rows = list(rows)
     if as_json:
-        click.echo(readable(rows))
+        say(readable(rows))
         return DONE
     words = {True: "registered", False: "existed"}
     print_rows(

@@ -14,8 +14,11 @@ from floto.core.questions import Outcome
 from floto.core.recorded import Recorded
 from floto.core.replay import Replay, Step, replay
 from floto.core.specs import DeciderSpec
+from floto.core.visible import visible
 from floto.core.wire import type_name
+from floto.files import write_file
 from floto.runtime.cli.codes import DONE, FAILED
+from floto.runtime.cli.output import say
 from floto.runtime.cli.saved import (
     divergence_as_json,
     echo_json,
@@ -59,7 +62,7 @@ def replay_command(
             cut = history.cut or None
             echo_json({"file": str(path), "steps": len(done.steps), "divergence": found, "cut": cut})
         else:
-            click.echo(f"{path}: {done.divergence or f'agrees in {len(done.steps)} steps'}")
+            say(visible(f"{path}: {done.divergence or f'agrees in {len(done.steps)} steps'}"))
         if done.divergence is not None and tests:
             _shrink(loaded, history, tests.pop())
         return done.divergence is None
@@ -73,13 +76,13 @@ def _shrink(spec: DeciderSpec, history: History, test: Path) -> None:
 
     found = shrink(spec, history)
     try:
-        test.write_text(found.as_pytest(), encoding="utf-8")
+        write_file(test, found.as_pytest().encode())
     except OSError as error:
         msg = f"{test}: {error.strerror or error}"
         raise click.UsageError(msg) from None
     counts = ((len(found.spec.all_tasks), "task"), (len(found.history), "event"))
     told = " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)
-    click.echo(f"{test}: {told}", err=True)
+    say(visible(f"{test}: {told}"), err=True)
 
 
 def _walk(spec: DeciderSpec, histories: Sequence[str], test: Path | None) -> int:
@@ -89,7 +92,7 @@ def _walk(spec: DeciderSpec, histories: Sequence[str], test: Path | None) -> int
     done = replay(spec, read_one(histories[0]))
     if done.steps:
         _show_steps(done)
-    click.echo(str(done.divergence or "the history agrees with the spec"))
+    say(str(done.divergence or "the history agrees with the spec"))
     if done.divergence is not None and test is not None:
         _shrink(spec, done.history, test)
     return DONE if done.divergence is None else FAILED
@@ -101,7 +104,7 @@ _KEYS = "Enter: next, b: back, d: the first difference, a number: that step, q: 
 def _show_steps(done: Replay) -> None:
     number = 1
     while True:
-        click.echo("\n".join(_lines(done.steps[number - 1], len(done.steps))))
+        say("\n".join(map(visible, _lines(done.steps[number - 1], len(done.steps)))))
         key = click.prompt(_KEYS, default="", show_default=False, prompt_suffix=" > ", err=True).strip()
         if key == "q" or (not key and number == len(done.steps)):
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +13,7 @@ from floto.core.kinds import ActivityTask
 from floto.core.reference import Store
 from floto.core.specs import DeciderSpec
 from floto.core.state import State
+from floto.core.visible import shell_command
 from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import (
@@ -23,7 +23,7 @@ from floto.runtime.cli.options import (
     service_option,
     verbose_option,
 )
-from floto.runtime.cli.output import log_to, readable, stdout_for_the_result
+from floto.runtime.cli.output import log_to, readable, say, say_on, stdout_for_the_result
 from floto.runtime.loading import load_json, load_module, load_spec
 from floto.runtime.progress import shown
 from floto.runtime.run import Listener, new_workflow_id, run
@@ -73,7 +73,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
         }
         name = new_workflow_id() if workflow_id is None else workflow_id
         result = _run(console, loaded, workflow_input, name, settings)
-    click.echo(readable(result))
+    say(readable(result))
     return DONE
 
 
@@ -81,7 +81,7 @@ def _run(
     console: Console, spec: DeciderSpec, workflow_input: Any, workflow_id: str, settings: dict[str, Any]
 ) -> Any:
     service = settings["service"]
-    console.print(f"workflow {workflow_id} on {service}", markup=False, highlight=False, soft_wrap=True)
+    say_on(console, f"workflow {workflow_id} on {service}")
     try:
         with shown(spec, console) as show:
             listener = _telling(console, show)
@@ -106,7 +106,7 @@ def _telling(console: Console, show: Listener) -> Listener:
 
     def listener(state: State) -> None:
         if state.closed is not None and state.closed.at < began:
-            console.print("it had ended before, so nothing was run; another --workflow-id starts anew")
+            say_on(console, "it had ended before, so nothing was run; another --workflow-id starts anew")
         else:
             show(state)
 
@@ -115,9 +115,9 @@ def _telling(console: Console, show: Listener) -> Listener:
 
 def _say_how_to_go_on(service: str, workflow_id: str) -> None:
     if service == "memory:":
-        click.echo("interrupted; a run in memory: cannot be gone on with", err=True)
+        say("interrupted; a run in memory: cannot be gone on with", err=True)
         return
     arguments = sys.argv[1:]
     if not any(argument.split("=")[0] == "--workflow-id" for argument in arguments):
         arguments = [*arguments, "--workflow-id", workflow_id]
-    click.echo(f"interrupted; to go on:\n  {shlex.join(['floto', *arguments])}", err=True)
+    say(f"interrupted; to go on:\n  {shell_command('floto', *arguments)}", err=True)

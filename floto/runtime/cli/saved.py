@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,10 @@ from floto.core.difference import Difference
 from floto.core.errors import HistoryError
 from floto.core.history import History, Saved
 from floto.core.replay import Divergence
+from floto.core.visible import visible
 from floto.core.wire import decision_to_swf, write
 from floto.runtime.cli.codes import DONE, FAILED, USAGE
+from floto.runtime.cli.output import json_line, say
 
 #: What the files of a directory are called that are read as histories.
 ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
@@ -43,7 +44,7 @@ def read_each(names: Sequence[str], read: Callable[[Path, History], bool], *, qu
             warn_if_cut(history)
             worst = max(worst, DONE if read(path, history) else FAILED)
         except HistoryError as error:
-            click.echo(f"floto: {_named(path, error)}", err=True)
+            say(visible(f"floto: {_named(path, error)}"), err=True)
             worst = USAGE
     return worst
 
@@ -63,7 +64,7 @@ def read_saved(name: str) -> Saved:
 def warn_if_cut(history: History) -> None:
     """Say what is missing of a file that is cut off."""
     if history.cut:
-        click.echo(f"floto: {history.cut}", err=True)
+        say(visible(f"floto: {history.cut}"), err=True)
 
 
 def _named(path: Path, error: HistoryError) -> str:
@@ -83,7 +84,7 @@ def _files(names: Sequence[str]) -> Iterator[Path]:
 
 def echo_json(value: Any) -> None:
     """Print one line of JSON."""
-    click.echo(json.dumps(value))
+    say(json_line(value))
 
 
 def difference_as_json(found: Difference | None) -> dict[str, Any] | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from floto.core.visible import shell_word, visible
+from floto.logs import ONE_LINE
+from floto.runtime.cli.output import say
 from floto.runtime.loading import LoadError, load_module
 
 #: What the extra ``server`` installs.
@@ -72,6 +74,8 @@ def server_command(  # noqa: PLR0913 - click passes each option as an argument
         functions=None if functions is None else _functions(functions),
     )
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(ONE_LINE)  # uvicorn's records too
     server.serve(settings, lambda url: _say_where(url, db, access_key))
 
 
@@ -108,8 +112,8 @@ def _functions(source: str) -> Mapping[str, Callable[[Any], Any]]:
 def _say_where(url: str, db: Path, access_key: str | None) -> None:
     keys = ["AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local"]
     if access_key:
-        keys = [f"AWS_ACCESS_KEY_ID={shlex.quote(access_key)}"]
-    click.echo(f"floto server on {url}, writing {db}")
-    click.echo(f"export AWS_ENDPOINT_URL_SWF={url} AWS_DEFAULT_REGION=us-east-1 {' '.join(keys)}")
+        keys = [f"AWS_ACCESS_KEY_ID={shell_word(access_key)}"]
+    say(visible(f"floto server on {url}, writing {db}"))
+    say(f"export AWS_ENDPOINT_URL_SWF={shell_word(url)} AWS_DEFAULT_REGION=us-east-1 {' '.join(keys)}")
     if access_key:
-        click.echo("and AWS_SECRET_ACCESS_KEY, which is the server's secret key")
+        say("and AWS_SECRET_ACCESS_KEY, which is the server's secret key")

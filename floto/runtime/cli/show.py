@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
-from uuid import uuid4
 
 import click
 from attrs import evolve
@@ -22,10 +21,11 @@ from floto.core.fold import fold
 from floto.core.shapes import WorkflowExecution
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import EMPTY
+from floto.files import whole_file
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.executions import run_command
 from floto.runtime.cli.options import json_option
-from floto.runtime.cli.output import local, one_line, print_rows, readable, utc
+from floto.runtime.cli.output import json_line, local, one_line, print_rows, readable, say
 from floto.runtime.cli.summary import Summary, summary
 from floto.runtime.cli.target import Target, target
 from floto.runtime.loading import LoadError, load_spec
@@ -47,7 +47,7 @@ def show_command(run: str, *, as_json: bool, **where: Any) -> int:
         state = fold(events, evolve(EMPTY, execution=wire.read(WorkflowExecution, execution)))
     found = summary(described, state)
     if as_json:
-        click.echo(readable(found))
+        say(readable(found))
     else:
         _print(found)
     return DONE
@@ -69,7 +69,7 @@ def history_command(run: str, output: Path | None, spec: str | None, **where: An
         execution = there.find(run, where["run_id"])["executionInfo"]["execution"]
         with contextlib.nullcontext(sys.stdout) if output is None else _whole(output) as file:
             count = _write(there, execution, file, given)
-    click.echo(f"{count:,} events", err=True)
+    say(f"{count:,} events", err=True)
     return DONE
 
 
@@ -85,10 +85,10 @@ def _write(there: Target, execution: dict[str, str], file: TextIO, spec: Decider
     carried = spec or _carried(first)
     if carried is not None:
         head["spec"] = CODEC.unstructure(carried)
-    file.write(f'{json.dumps(head)[:-1]}, "events": [')
+    file.write(f'{json_line(head)[:-1]}, "events": [')
     count = 0
     for count, event in enumerate(chain([first], events), start=1):
-        file.write(f"{',' if count > 1 else ''}\n{json.dumps(event, default=utc)}")
+        file.write(f"{',' if count > 1 else ''}\n{json_line(event)}")
     file.write("\n]}\n")
     file.flush()
     return count
@@ -103,16 +103,14 @@ def _carried(first: dict[str, Any]) -> DeciderSpec | None:
 
 @contextlib.contextmanager
 def _whole(path: Path) -> Iterator[TextIO]:
-    """A file that takes its name when it is written to its end: half a history is worse than none."""
-    new = path.with_name(f".{path.name}.{uuid4().hex}")
+    """Open a text file that gets its name when it is written to its end."""
     try:
-        with new.open("x", encoding="utf-8") as file:
-            yield file
-        new.replace(path)
+        with whole_file(path) as file:
+            text = TextIOWrapper(file, "utf-8")
+            yield text
+            text.detach()  # writes what is left, and leaves the file open
     except OSError as error:
         raise LoadError(str(path), str(error.strerror or error)) from None
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def _print(found: Summary) -> None:
@@ -126,7 +124,7 @@ def _print(found: Summary) -> None:
     }
     print_rows(("", ""), ((name, _shown(value)) for name, value in lines.items()))
     if items := found.get("open"):
-        click.echo()
+        say()
         print_rows(
             ("open", "id", "status", "attempt", "since", "for", ""), (_row(item, now) for item in items)
         )

@@ -9,6 +9,7 @@ import click
 from floto.core import payload
 from floto.core.errors import UnknownResource
 from floto.core.specs import CODEC, SPEC_KEY, DeciderSpec
+from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import (
     child_policy_option,
@@ -17,7 +18,7 @@ from floto.runtime.cli.options import (
     service_option,
     timeout_option,
 )
-from floto.runtime.cli.output import readable
+from floto.runtime.cli.output import readable, say
 from floto.runtime.cli.target import target
 from floto.runtime.connect import connect
 from floto.runtime.crew import needs
@@ -61,8 +62,8 @@ def start_command(spec: str | None, kind: tuple[str, str] | None, **options: Any
             run_id = there.write("start_workflow_execution", **request)["runId"]
         except UnknownResource as fault:
             raise _explained(fault, request) from fault
-    click.echo(f"started {workflow_id}", err=True)
-    click.echo(readable({"workflowId": workflow_id, "runId": run_id}) if options["as_json"] else run_id)
+    say(visible(f"started {workflow_id}"), err=True)
+    say(readable({"workflowId": workflow_id, "runId": run_id}) if options["as_json"] else run_id)
     return DONE
 
 
@@ -104,5 +105,5 @@ def _prepare(url: str, domain: str | None, spec: DeciderSpec) -> None:
 
 def _explained(fault: UnknownResource, request: dict[str, Any]) -> click.UsageError:
     kind = request["workflowType"]
-    name = f"{kind['name']} {kind['version']}"
-    return click.UsageError(f"{fault}; if the type is missing: floto register workflow {name}")
+    hint = shell_command("floto", "register", "workflow", arguments=[kind["name"], kind["version"]])
+    return click.UsageError(f"{fault}; if the type is missing: {hint}")

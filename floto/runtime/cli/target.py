@@ -13,6 +13,7 @@ import click
 from attrs import define, frozen
 
 from floto.core.errors import FlotoError, UnknownResource
+from floto.core.visible import shell_command
 from floto.runtime.connect import DEFAULT_DOMAIN, ask, client, file_of
 from floto.runtime.resilient import reach
 from floto.runtime.stopping import StopFlag
@@ -33,7 +34,7 @@ class UnknownDomain(FlotoError):
         """What is missing, and what to do."""
         return (
             f"there is no domain {self.domain!r} on {self.url}; name another with --domain, "
-            f"or register it: floto register domain {self.domain}"
+            f"or register it: {shell_command('floto', 'register', 'domain', arguments=[self.domain])}"
         )
 
 

@@ -7,6 +7,7 @@ import click
 from floto.core.explain import explain
 from floto.core.history import Saved
 from floto.core.specs import DeciderSpec
+from floto.runtime.cli.output import say
 from floto.runtime.cli.saved import read_saved
 from floto.runtime.loading import load_spec, spec_with
 
@@ -24,8 +25,8 @@ def why_command(task: str, history: str, *, spec: str | None, at: int | None) ->
     saved = read_saved(history)
     events = saved.history.events
     found = explain(_spec(spec, saved), saved.history, at)
-    click.echo(f"after event {found.event_id} ({events[found.event_id - 1].at:%Y-%m-%d %H:%M:%S} UTC)")
-    click.echo(found.why(task))
+    say(f"after event {found.event_id} ({events[found.event_id - 1].at:%Y-%m-%d %H:%M:%S} UTC)")
+    say(found.why(task))
 
 
 def _spec(source: str | None, saved: Saved) -> DeciderSpec:

@@ -8,6 +8,8 @@ from pathlib import Path
 from attrs import define, field
 
 from floto.core.errors import SpecError
+from floto.core.visible import shell_command
+from floto.files import write_file
 from floto.testing.invariants.violation import Violation
 from floto.testing.printing.reproduction import Reproduction
 from floto.testing.printing.source import Source
@@ -56,7 +58,7 @@ class Found(Violation):
             return
         # What was found is worth more than the file, which is printed where it cannot be written.
         with suppress(OSError):
-            Path(path).write_text(text, encoding="utf-8")
+            write_file(Path(path), text.encode())
             self.saved = Path(path)
 
     def __str__(self) -> str:
@@ -76,7 +78,7 @@ class Found(Violation):
 
     def _again(self) -> str:
         if self.saved is not None:
-            return f"To see it again: pytest {self.saved}"
+            return f"To see it again: {shell_command('pytest', arguments=[str(self.saved)])}"
         try:
             return f"To see it again, as a file for pytest:\n\n{self.as_pytest()}"
         except SpecError as error:

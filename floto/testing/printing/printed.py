@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from floto.core.errors import SpecError
 from floto.core.history import History
+from floto.core.visible import visible
 from floto.testing.printing.source import Source, events_source
 
 _FILE = '''\
@@ -40,8 +41,8 @@ def printed(source: Source, *, title: str, given: Sequence[str], name: str, test
 
 
 def comment(sentence: str) -> str:
-    """A sentence as a comment: of one line, whatever is in it, for what follows a line end would be code."""
-    return f"# {' '.join(sentence.split())}"
+    """Return a sentence as a comment of one line: what follows a line end would be code."""
+    return f"# {visible(' '.join(sentence.split()))}"
 
 
 def events_given(history: History) -> str:

@@ -1,0 +1,80 @@
+"""Text of others made safe to show: one value is one line, and nothing in it commands a terminal.
+
+Ids, inputs, results, reasons and messages come from those who start runs, write activities or save
+histories. Control characters (a terminal obeys them, a line end forges a line), bidirectional controls
+(they reverse text), zero-width characters, odd spaces and unpaired surrogates (they are invisible) are
+replaced by the escapes that ``repr`` has for them. These are the characters that ``str.isprintable`` denies.
+
+``visible`` of visible text changes nothing, so text may pass through more than once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+
+def visible(text: str) -> str:
+    r"""Return a value as one line of printable characters: ``\x1b``, ``\n`` and the like for all others."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else _escaped(each) for each in text)
+
+
+def visible_lines(text: str) -> str:
+    """Return text of several lines with each of them ``visible``; only line feeds stay."""
+    return text if text.isprintable() else "\n".join(map(visible, text.split("\n")))
+
+
+def visible_json(text: str) -> str:
+    r"""Return the same JSON with every unprintable character inside its strings as ``\uXXXX``."""
+    return "\n".join(
+        line if line.isprintable() else "".join(map(_in_json, line)) for line in text.split("\n")
+    )
+
+
+def shell_word(text: str) -> str:
+    r"""Return text as one word of a POSIX shell that is also safe to print.
+
+    Unprintable characters are written as bash, zsh and POSIX.1-2024 read them: ``$'\033'``.
+    """
+    if not text.isprintable():
+        return f"$'{''.join(map(_in_shell, text))}'"
+    return text if _PLAIN_WORD.fullmatch(text) else "'" + text.replace("'", "'\"'\"'") + "'"
+
+
+def shell_command(*words: str, arguments: Sequence[str] = ()) -> str:
+    """Return a command line to copy and paste; no argument in it is read as an option."""
+    dashes = ["--"] if any(each.startswith("-") for each in arguments) else []
+    return " ".join(map(shell_word, [*words, *dashes, *arguments]))
+
+
+#: A word that no shell changes: letters, digits and no metacharacter; zsh expands ``=`` in front.
+_PLAIN_WORD = re.compile(r"[\w@%+:,./-][\w@%+=:,./-]*")
+
+
+def is_plain_word(text: str) -> bool:
+    """Return True if every shell reads text as this one word, and no command reads it as an option."""
+    return _PLAIN_WORD.fullmatch(text) is not None and not text.startswith("-")
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def _in_json(character: str) -> str:
+    if character.isprintable():
+        return character
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
+
+
+def _in_shell(character: str) -> str:
+    if character in "'\\":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    # Python reads a byte of a file name that is not UTF-8 as one of these surrogates.
+    errors = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
+    # Octal, because hexadecimal escapes have no fixed length in every shell.
+    return "".join(f"\\{byte:03o}" for byte in character.encode("utf-8", errors))
