@@ -23,8 +23,8 @@ from starlette.routing import Route
 from floto.adapters import model
 from floto.adapters.http.errors import refusal, unknown_operation
 from floto.adapters.http.ports import Operations
-from floto.adapters.http.requests import Hosts, need_json, operation_of, parse, read_body
-from floto.adapters.http.signatures import Keys, verify
+from floto.adapters.http.requests import Bodies, Hosts, need_json, need_unambiguous, operation_of, parse
+from floto.adapters.http.signatures import Keys, claimed, verify
 from floto.adapters.http.waiting import Attempt, Polls
 from floto.core.ports import Clock
 from floto.core.service.api.tasks import IDLE
@@ -74,6 +74,7 @@ class Endpoint:
     ) -> None:
         self._operations = operations
         self._keys, self._hosts, self._clock = keys, Hosts(hosts), clock
+        self._bodies = Bodies()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="floto-http")
         self._polls = Polls(operations, self._pool, poll_seconds)
         self.application = Starlette(
@@ -107,6 +108,7 @@ class Endpoint:
     ) -> Response:
         request_id = str(uuid4())
         try:
+            need_unambiguous(request.headers)
             if self._keys is None:
                 self._hosts.admit(request.headers)
             response = await handle(request)
@@ -137,12 +139,19 @@ class Endpoint:
         return Response(outcome, _OK, media_type=_MEDIA_TYPE)
 
     async def _begun(self, operation: str, request: Request) -> bytes | _Held:
-        """The response, or the poll that begins: that keeps nothing of what the client sent with it."""
+        """Return the response, or a poll to be held, which keeps nothing of what the client sent."""
         need_json(request.headers)
-        body = await read_body(request)
-        if self._keys is not None:
-            verify(self._keys, request.headers, _query(request), body, self._clock())
+        body = await self._body(request)
         return await self._in_thread(partial(self._begin, operation, body))
+
+    async def _body(self, request: Request) -> bytes:
+        """Return the body of a request; with keys, one whose signature is not theirs is refused."""
+        if self._keys is None:
+            return await self._bodies.read(request)
+        claim = claimed(self._keys, request.headers, self._clock())
+        body = await self._bodies.read(request)
+        verify(self._keys, claim, request.headers, _query(request), body)
+        return body
 
     def _begin(self, operation: str, body: bytes) -> bytes | _Held:
         """Read a request, and carry it out unless it polls for a task."""
