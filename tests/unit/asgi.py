@@ -36,6 +36,7 @@ class FakeOperations:
         self.unseen: list[tuple[Place, dict[str, Any]]] = []
         self.answer: Callable[[str, Mapping[str, Any]], dict[str, Any]] = lambda *_: {}
         self.attempts: list[str] = []
+        self.given_back: list[str] = []
         self.looks = 0
         self._listeners: list[Callable[[], None]] = []
         self._lock = Lock()
@@ -62,6 +63,9 @@ class FakeOperations:
         if operation != "PollForActivityTask":
             return None
         return Place(request["domain"], TaskKind.ACTIVITY, request["taskList"]["name"])
+
+    def give_back(self, token: str) -> None:
+        self.given_back.append(token)
 
     def has_work(self, place: Place) -> bool:
         return bool(self.tasks[place])

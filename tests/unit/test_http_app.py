@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,7 @@ from floto.adapters.http import Endpoint, Keys, application
 from floto.adapters.http.requests import BODY_LIMIT, DECIDING, UNPROVEN_LIMIT
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.service import faults
+from floto.core.service.records import Place
 from tests.unit.asgi import AMZ_JSON, LIST, PATIENCE, Connection, FakeOperations, Reply, ask, until
 
 HEADERS = {
@@ -409,6 +411,53 @@ def test_a_client_that_was_gone_before_its_poll_began_takes_none_either() -> Non
 
     within(operations, play)
     assert operations.attempts == []
+
+
+class Leaving(FakeOperations):
+    """Operations whose client leaves while its task is claimed, or a moment later."""
+
+    def __init__(self, connection: Connection, *, later: bool) -> None:
+        super().__init__()
+        self.connection, self.later = connection, later
+        self.loop = asyncio.get_running_loop()
+
+    def take(self, place: Place) -> dict[str, Any] | None:
+        found = super().take(place)
+        if found is not None:
+            self.loop.call_soon_threadsafe(self._leave)
+            if not self.later:
+                time.sleep(0.05)
+        return found
+
+    def _leave(self) -> None:
+        if self.later:
+            self.loop.call_soon(self.connection.gone.set)
+        else:
+            self.connection.gone.set()
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("is_held", [False, True])
+def test_the_task_of_a_client_that_left_while_it_was_claimed_is_given_back(
+    *, later: bool, is_held: bool
+) -> None:
+    async def run() -> Leaving:
+        connection = Connection(POLL)
+        operations = Leaving(connection, later=later)
+        app = application(operations)
+        async with app.router.lifespan_context(app):
+            if not is_held:
+                operations.put(LIST, TASK)
+            poll = asyncio.create_task(ask(app, to("PollForActivityTask"), connection=connection))
+            if is_held:
+                await until(lambda: operations.looks > 0)
+                operations.put(LIST, TASK)
+            await poll
+            await until(lambda: operations.given_back != [])
+        return operations
+
+    operations = asyncio.run(asyncio.wait_for(run(), PATIENCE))
+    assert operations.given_back == ["token"]
 
 
 def test_stopping_ends_the_polls_that_are_held() -> None:

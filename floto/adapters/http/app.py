@@ -40,6 +40,9 @@ POLL_SECONDS = 60.0
 _THREADS = 16
 _MEDIA_TYPE = "application/x-amz-json-1.0"
 _OK, _UNAVAILABLE = 200, 503
+#: Turns of the event loop from the end of a connection, which waits in the socket, to the task that watches
+#: for it: uvicorn reads it, closes the transport, is told so, wakes ``receive``, and that returns.
+_NOTICE_TURNS = 6
 #: What a health check asks of the file.
 _CHECK = {"registrationStatus": "REGISTERED", "maximumPageSize": 1}
 
@@ -49,11 +52,19 @@ def _utc_now() -> datetime:
 
 
 @frozen
+class _Claimed:
+    """A task that was claimed for a client, and the response that hands it over."""
+
+    token: str
+    response: bytes
+
+
+@frozen
 class _Held:
-    """A poll that no task was asked for yet."""
+    """A poll that no task was claimed for yet."""
 
     place: Place
-    attempt: Attempt
+    attempt: Attempt[_Claimed]
 
 
 class Endpoint:
@@ -76,7 +87,9 @@ class Endpoint:
         self._keys, self._hosts, self._clock = keys, Hosts(hosts), clock
         self._bodies = Bodies()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="floto-http")
-        self._polls = Polls(operations, self._pool, poll_seconds)
+        self._polls = Polls[_Claimed](
+            operations, self._pool, poll_seconds, lambda claimed: operations.give_back(claimed.token)
+        )
         self.application = Starlette(
             routes=[
                 Route("/", self._post, methods=["POST"]),
@@ -133,10 +146,33 @@ class Endpoint:
         operation = operation_of(request.headers)
         outcome = await self._begun(operation, request)
         if isinstance(outcome, _Held):
-            wait = partial(self._polls.poll, outcome.place, outcome.attempt)
-            polled = await _while_connected(request, wait)
-            outcome = _written(operation, dict(IDLE[operation])) if polled is None else polled
+            claimed = await self._polled(request, outcome)
+            outcome = _written(operation, dict(IDLE[operation])) if claimed is None else claimed.response
         return Response(outcome, _OK, media_type=_MEDIA_TYPE)
+
+    async def _polled(self, request: Request, held: _Held) -> _Claimed | None:
+        """Return the task of a poll whose client is still there; send it without another await.
+
+        Raises ``ClientDisconnect`` when the client went away; a task that was claimed for it is given back.
+        """
+        gone = asyncio.create_task(_disconnected(request))
+        try:
+            # No task is claimed for a client that is gone already.
+            await asyncio.sleep(0)
+            _need(gone)
+            polling = asyncio.create_task(self._polls.poll(held.place, held.attempt))
+            try:
+                await asyncio.wait((gone, polling), return_when=asyncio.FIRST_COMPLETED)
+                for _ in range(_NOTICE_TURNS):
+                    await asyncio.sleep(0)
+                _need(gone)
+                return polling.result()
+            except BaseException:
+                polling.cancel()
+                self._polls.give_back_result(polling)
+                raise
+        finally:
+            gone.cancel()
 
     async def _begun(self, operation: str, request: Request) -> bytes | _Held:
         """Return the response, or a poll to be held, which keeps nothing of what the client sent."""
@@ -163,9 +199,9 @@ class Endpoint:
                 return _Held(place, partial(self._attempt, operation, request))
         return _written(operation, self._operations.call(operation, request))
 
-    def _attempt(self, operation: str, request: dict[str, Any]) -> bytes | None:
+    def _attempt(self, operation: str, request: dict[str, Any]) -> _Claimed | None:
         found = self._operations.attempt(operation, request)
-        return None if found is None else _written(operation, found)
+        return None if found is None else _Claimed(found["taskToken"], _written(operation, found))
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
@@ -176,24 +212,9 @@ def application(operations: Operations, **options: Any) -> Starlette:
     return Endpoint(operations, **options).application
 
 
-async def _while_connected(request: Request, wait: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Wait for something as long as the client does; raises ``ClientDisconnect`` when it went away."""
-    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(_disconnected(request))]
-    try:
-        # Who is gone already is not waited for at all.
-        await asyncio.sleep(0)
-        if tasks[0].done():
-            raise ClientDisconnect
-        waiting = asyncio.create_task(wait())
-        tasks.append(waiting)
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if not waiting.done():
-            raise ClientDisconnect
-        return waiting.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+def _need(gone: asyncio.Task[None]) -> None:
+    if gone.done():
+        raise ClientDisconnect
 
 
 async def _disconnected(request: Request) -> None:

@@ -24,6 +24,7 @@ from floto.core.ports import Clock
 from floto.core.service import faults
 from floto.core.service.engine import Engine
 from floto.core.service.records import Place
+from floto.core.service.tokens import any_token
 
 T = TypeVar("T")
 
@@ -31,6 +32,8 @@ _MEMORY = ":memory:"
 
 #: How often somebody looks whether another process has committed something, while polls wait.
 _WATCH_SECONDS = 0.02
+#: Seconds that an interrupted poll waits for the thread that is claiming a task for it.
+_WITHDRAW_SECONDS = 1.0
 
 
 class Host:
@@ -90,9 +93,23 @@ class Host:
         with self._usable():
             return self._turns.wait_for(job)
 
-    def poll(self, place: Place, take: Callable[[datetime], T | None], wait: float) -> T | None:
-        """Take the next task of a place, waiting up to ``wait`` seconds for one.
+    def give_back(self, token: str) -> None:
+        """Let a task be polled again by the same token: its client was gone before it got the task.
 
+        That does not count as an attempt or a redelivery. Nothing happens to a task that is not out any more.
+        """
+        self.write(lambda _now: self.store.give_back(any_token(token)))
+
+    def poll(
+        self,
+        place: Place,
+        take: Callable[[datetime], T | None],
+        wait: float,
+        token_of: Callable[[T], str],
+    ) -> T | None:
+        """Claim the next task of a place, waiting up to ``wait`` seconds for one.
+
+        A task that was claimed for a poll that is interrupted (``KeyboardInterrupt``) is given back.
         Raises a ``ServiceFault`` where as many polls wait as SWF allows.
         """
         poll, end = Poll(place, take, waits=True), monotonic() + wait
@@ -100,12 +117,23 @@ class Host:
             try:
                 self._turns.ask(poll)
                 self._await(poll, end)
+                task: T | None = poll.outcome()
             except BaseException:
-                self._turns.withdraw(poll)
-                self._line.remove(poll)
+                self._withdraw(poll, token_of)
                 raise
-            task: T | None = poll.outcome()
             return task
+
+    def _withdraw(self, poll: Poll, token_of: Callable[[T], str]) -> None:
+        """End a poll that was interrupted; a task that was claimed for it by then is given back."""
+        self._turns.withdraw(poll)
+        end = monotonic() + _WITHDRAW_SECONDS
+        # While it is neither done nor in the line, another thread is claiming a task for it.
+        while not poll.is_done and not self._line.remove(poll) and monotonic() < end:
+            poll.wait(_WATCH_SECONDS)
+        if poll.task is not None:
+            # Should this fail, the task times out as that of a client that is never heard of again.
+            with suppress(ServiceError, sqlite3.Error):
+                self.give_back(token_of(poll.task))
 
     def _await(self, poll: Poll, end: float) -> None:
         while not poll.is_done:

@@ -24,7 +24,7 @@ from floto.core.service.records import Listing, Place, Position, Record
 from floto.core.service.registry import Domain, Registered
 from floto.core.service.run import Heartbeat, Run
 from floto.core.service.store import Deadline, Ready
-from floto.core.service.tokens import TaskKind
+from floto.core.service.tokens import TaskKind, Token
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 #: The lease of tasks that clients hold: they are theirs until a time-out ends them, as in SWF.
@@ -325,6 +325,12 @@ class SqliteStore:
     def release(self, lease: str, deaths: int = 0) -> None:
         """Let the tasks of a lease be polled again, by the tokens they had; ``deaths`` count against them."""
         if agenda.release(self._written(), lease, deaths):
+            self._queues.forget()
+            self.offered.add(None)
+
+    def give_back(self, token: Token) -> None:
+        """Let a started task be polled again by the same token, uncounted; ignore one that has ended."""
+        if agenda.give_back(self._written(), token):
             self._queues.forget()
             self.offered.add(None)
 
