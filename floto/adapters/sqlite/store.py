@@ -276,7 +276,11 @@ class SqliteStore:
         end = None if most is None else after + most
         staged = self._staged.get(run_id)
         if staged is not None:
-            return (*staged.entry.events, *staged.events)[after:end]
+            old, new = staged.entry.events, staged.events
+            return (
+                *old[after:end],
+                *new[max(after - len(old), 0) : None if end is None else max(end - len(old), 0)],
+            )
         row = self._one("SELECT number, revision FROM runs WHERE run_id = ?", run_id)
         if row is None:
             return ()
@@ -285,6 +289,15 @@ class SqliteStore:
             return tuple(entry.events[after:end])
         with reading(run_id):
             return tuple(self._events(row[0], after, end))
+
+    def last_event_id(self, run_id: str) -> int:
+        """Return the id of the last event of a run, open or closed; 0 if it is not known."""
+        staged = self._staged.get(run_id)
+        if staged is not None:
+            return staged.run.state.last_event_id
+        which = "WHERE run = (SELECT number FROM runs WHERE run_id = ?)"
+        last = self._one(f"SELECT max(id) FROM events {which}", run_id)[0]  # noqa: S608 - SQL of ours
+        return 0 if last is None else int(last)
 
     def next_task(self, place: Place) -> Ready | None:
         """The task to hand out next: highest priority first, then oldest."""
