@@ -17,6 +17,7 @@ from floto.core.calling import caller
 from floto.core.errors import FlotoError, ServiceError, UnknownResource
 from floto.core.shapes import ActivityType, WorkflowExecution
 from floto.runtime.resilient import final
+from floto.trouble_log import trouble_log_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -181,9 +182,12 @@ class RunningActivity:
             if self._broken >= _LAST_BEATS:
                 self._lose(str(error))
                 return True
-            log.warning("activity %s: heartbeat failed (%s)", self.id, error)
+            trouble_log_of(self._record).failed(
+                "heartbeats", "activity %s: heartbeat failed (%s)", self.id, error
+            )
             return False
         self._broken = 0
+        trouble_log_of(self._record).over("heartbeats")
         if asked:
             self.cancel_requested = True
         return True

@@ -35,6 +35,7 @@ from floto.runtime.resilient import conclude, persist, poll
 from floto.runtime.separate import Order, start
 from floto.runtime.stopping import StopFlag, stop_on_signals
 from floto.runtime.worker import POLL_SECONDS
+from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
@@ -80,6 +81,7 @@ class Decider:
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._codec = codec
+        self._troubles = TroubleLog(log)
         self._spec = read_spec(decider_spec if spec is None else spec, codec)
         self._specs, self._rules = dict(specs or {}), dict(rules or {})
         own = self._spec
@@ -142,9 +144,10 @@ class Decider:
                 self._identity,
                 self._poll_seconds,
             )
-        except (HistoryError, WireError):
+        except (HistoryError, WireError) as error:
             # One run that nobody can read must not end the others: its task times out.
-            log.exception("task list %s: a decision task that cannot be read is left", self._task_list)
+            message = "task list %s: a decision task that cannot be read is left"
+            self._troubles.failed(str(error), message, self._task_list, level=logging.ERROR, error=error)
             self._stop.wait(_PAUSE_SECONDS)
             return None
 
@@ -158,10 +161,13 @@ class Decider:
         try:
             found = self.decide(task)
             self._answer(task, found)
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001 - logged, and the other runs go on
             # Unanswered, the task times out and comes again: a bug here must not fail the run.
-            log.exception("run %s: no decision; the decision task will come again", task.execution)
+            message = "run %s: no decision; the decision task will come again"
+            self._troubles.failed(task.execution, message, task.execution, level=logging.ERROR, error=raised)
             error = raised
+        else:
+            self._troubles.over(task.execution)
         if self._listener is not None:
             self._listener(found, error)
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from floto.runtime.activities import RunningActivity
 from floto.runtime.stopping import StopFlag
+from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
@@ -23,6 +24,7 @@ class Heartbeats:
     """Sends a heartbeat every ``interval`` seconds for each activity being watched; never, if it is 0."""
 
     def __init__(self, interval: float) -> None:
+        self._troubles = TroubleLog(log)
         self._interval = interval
         self._due: dict[RunningActivity, float] = {}
         self._lock = threading.Lock()
@@ -70,8 +72,9 @@ class Heartbeats:
         try:
             if not activity.beat():
                 wait = min(wait, random.uniform(0, _AGAIN))  # noqa: S311 - nothing secret
-        except Exception:
-            log.exception("activity %s: heartbeat failed", activity.id)
+        except Exception as error:  # noqa: BLE001 - the beats of other activities go on
+            message = "activity %s: heartbeat failed"
+            self._troubles.failed(activity.id, message, activity.id, level=logging.ERROR, error=error)
         if activity.gone:
             wait = math.inf
         with self._lock:

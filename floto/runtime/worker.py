@@ -20,6 +20,7 @@ from floto.runtime.heartbeats import Heartbeats
 from floto.runtime.outcomes import Outcome
 from floto.runtime.resilient import poll, report
 from floto.runtime.stopping import StopFlag, stop_on_signals
+from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
@@ -64,6 +65,7 @@ class ActivityWorker:
         self._poll_seconds = poll_seconds
         self._heartbeats = Heartbeats(task_heartbeat_in_seconds)
         self._stop = StopFlag()
+        self._troubles = TroubleLog(log)
         self._slots = threading.Semaphore(concurrency)
         self._running: dict[RunningActivity, None] = {}
         self._threads: list[threading.Thread] = []
@@ -121,9 +123,10 @@ class ActivityWorker:
                 self._identity,
                 self._poll_seconds,
             )
-        except WireError:
+        except WireError as error:
             # One task that nobody can read must not end the others: it times out.
-            log.exception("task list %s: an activity task that cannot be read is left", self._task_list)
+            message = "task list %s: an activity task that cannot be read is left"
+            self._troubles.failed("unreadable", message, self._task_list, level=logging.ERROR, error=error)
             self._stop.wait(_SLOT_SECONDS)
             return None
 
@@ -146,12 +149,14 @@ class ActivityWorker:
         )
         try:
             thread.start()
-        except RuntimeError:
+        except RuntimeError as error:
             # Not the task's fault: it times out and is tried again.
-            log.exception("activity %s: no thread to run it", task.activity_id)
+            message = "activity %s: no thread to run it"
+            self._troubles.failed("threads", message, task.activity_id, level=logging.ERROR, error=error)
             self._leave(current)
             self._stop.wait(_SLOT_SECONDS)
         else:
+            self._troubles.over("threads")
             self._threads.append(thread)
 
     def _work_on(self, current: RunningActivity | None) -> None:
@@ -186,8 +191,11 @@ class ActivityWorker:
             report(outcome.report, self._service, current.task.token)
         except UnknownResource as fault:
             log.warning("activity %s: its result came too late (%s)", current.id, fault)
-        except ServiceError:
-            log.exception("activity %s: the service does not take its result", current.id)
+        except ServiceError as error:
+            message = "activity %s: the service does not take its result"
+            self._troubles.failed("results", message, current.id, level=logging.ERROR, error=error)
+        else:
+            self._troubles.over("results")
 
     def _finish(self) -> None:
         for _ in self._threads:

@@ -26,9 +26,11 @@ from floto.adapters.http.ports import Operations
 from floto.adapters.http.requests import Bodies, Hosts, need_json, need_unambiguous, operation_of, parse
 from floto.adapters.http.signatures import Keys, claimed, verify
 from floto.adapters.http.waiting import Attempt, Polls
+from floto.core.errors import ServiceUnavailable
 from floto.core.ports import Clock
 from floto.core.service.api.tasks import IDLE
 from floto.core.service.records import Place
+from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
@@ -39,7 +41,9 @@ POLL_SECONDS = 60.0
 #: Calls at a time; the file lets one write in any case.
 _THREADS = 16
 _MEDIA_TYPE = "application/x-amz-json-1.0"
-_OK, _UNAVAILABLE = 200, 503
+_OK, _INTERNAL, _UNAVAILABLE = 200, 500, 503
+#: Characters of a name or an error in a line of the log.
+_QUOTED = 200
 #: Turns of the event loop from the end of a connection, which waits in the socket, to the task that watches
 #: for it: uvicorn reads it, closes the transport, is told so, wakes ``receive``, and that returns.
 _NOTICE_TURNS = 6
@@ -86,6 +90,7 @@ class Endpoint:
         self._operations = operations
         self._keys, self._hosts, self._clock = keys, Hosts(hosts), clock
         self._bodies = Bodies()
+        self._troubles = TroubleLog(log)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="floto-http")
         self._polls = Polls[_Claimed](
             operations, self._pool, poll_seconds, lambda claimed: operations.give_back(claimed.token)
@@ -128,18 +133,32 @@ class Endpoint:
         except ClientDisconnect:
             response = Response()
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            refused = refusal(error, request_id)
+            refused = refusal(error)
+            if refused.status >= _INTERNAL:
+                self._log(error, request_id, request)
             response = _json(refused.body(), refused.status)
         response.headers["x-amzn-RequestId"] = request_id
         return response
+
+    def _log(self, error: Exception, request_id: str, request: Request) -> None:
+        """Log an error that is not the client's; of many about one thing only some (see ``TroubleLog``)."""
+        if isinstance(error, ServiceUnavailable):
+            what = request.headers.get("x-amz-target", "").rpartition(".")[2][:_QUOTED]
+            self._troubles.failed(what, "request %s was put off: %s", request_id, error)
+        else:
+            # What cannot be read is named in the error: other requests may well succeed.
+            what = repr(error)[:_QUOTED]
+            message = "request %s failed: %s"
+            self._troubles.failed(what, message, request_id, what, level=logging.ERROR, error=error)
 
     async def _check(self, _request: Request) -> Response:
         """Whether the file can be read, and nothing else."""
         try:
             await self._in_thread(partial(self._operations.call, "ListDomains", _CHECK))
         except Exception as error:  # noqa: BLE001 - whatever it is, the server is not well
-            log.warning("a health check failed: %r", error)
+            self._troubles.failed("health check", "a health check failed: %r", error)
             return JSONResponse({"status": "unavailable"}, _UNAVAILABLE)
+        self._troubles.over("health check")
         return JSONResponse({"status": "ok"})
 
     async def _carry_out(self, request: Request) -> Response:
@@ -148,6 +167,7 @@ class Endpoint:
         if isinstance(outcome, _Held):
             claimed = await self._polled(request, outcome)
             outcome = _written(operation, dict(IDLE[operation])) if claimed is None else claimed.response
+        self._troubles.over(operation)
         return Response(outcome, _OK, media_type=_MEDIA_TYPE)
 
     async def _polled(self, request: Request, held: _Held) -> _Claimed | None:

@@ -18,6 +18,7 @@ from floto.core import limits
 from floto.core.errors import ServiceFault, ServiceUnavailable
 from floto.core.service import faults
 from floto.core.service.records import Place
+from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
@@ -63,6 +64,7 @@ class Polls(Generic[T]):
         self._counts: Counter[Place] = Counter()
         self._anyone, self._news = asyncio.Event(), asyncio.Event()
         self._told = 0
+        self._troubles = TroubleLog(log)
         self._stopped = False
 
     @asynccontextmanager
@@ -137,7 +139,10 @@ class Polls(Generic[T]):
         try:
             await self._in_thread(partial(self._give_back, found))
         except Exception as error:  # noqa: BLE001 - nobody waits for it
-            log.warning("the task of a client that is gone was not given back and will time out: %r", error)
+            message = "the task of a client that is gone was not given back and will time out: %r"
+            self._troubles.failed("giving tasks back", message, error)
+        else:
+            self._troubles.over("giving tasks back")
 
     async def _claimed(self, attempt: Attempt[T]) -> T | None:
         """Make an attempt; one that is under way when this is cancelled gives its task back."""
@@ -182,20 +187,17 @@ class Polls(Generic[T]):
         self._news.set()
 
     async def _dispatch(self) -> None:
-        """Hand out work for good; trouble with the file is the callers' to hear of, and passes."""
-        troubled = False
+        """Dispatch work until cancelled; after an error, wait a moment and go on."""
+        troubles = self._troubles
         while True:
             await self._anyone.wait()
             try:
                 await self._hand_out()
-                troubled = False
-            except ServiceUnavailable:
-                await asyncio.sleep(_TROUBLE_SECONDS)
-            except Exception:
-                # Without this task no poll would be answered any more.
-                if not troubled:
-                    log.exception("no poll is given a task for a moment")
-                troubled = True
+                troubles.over("dispatching tasks to polls")
+            except Exception as error:  # noqa: BLE001 - without this task no poll would be answered any more
+                message = "no poll is given a task for a moment: %r"
+                level = logging.WARNING if isinstance(error, ServiceUnavailable) else logging.ERROR
+                troubles.failed("dispatching tasks to polls", message, error, level=level, error=error)
                 await asyncio.sleep(_TROUBLE_SECONDS)
 
     async def _hand_out(self) -> None:

@@ -1,0 +1,161 @@
+"""A trouble that lasts is logged once, then at growing intervals with its count, then as over."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from floto.core.errors import ServiceUnavailable
+from floto.runtime.resilient import persist
+from floto.runtime.stopping import StopFlag
+from floto.trouble_log import TroubleLog, trouble_log_of
+from tests.unit.asgi import FakeOperations, ask
+from tests.unit.test_http_app import to, within
+
+KEY = "disk"
+
+
+class Clock:
+    """Seconds, set by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lines(clock: Clock, caplog: pytest.LogCaptureFixture) -> Callable[..., list[str]]:
+    """Play failures (numbers: seconds) and successes (negative numbers); returns what was logged."""
+    log = TroubleLog(clock=clock)
+
+    def play(*moments: float) -> list[str]:
+        before = len(caplog.messages)
+        for moment in moments:
+            clock.now = abs(moment)
+            if moment < 0:
+                log.over(KEY)
+            else:
+                log.failed(KEY, "no room on %s", "sda")
+        return caplog.messages[before:]
+
+    return play
+
+
+def test_the_first_failure_is_logged_at_once_and_the_next_are_counted(
+    lines: Callable[..., list[str]],
+) -> None:
+    assert lines(1, 2, 3) == ["no room on sda"]
+    assert lines(*range(4, 71)) == [
+        "no room on sda (11 failures in 10.0 s)",
+    ]
+    assert lines(71, 72, 670, 671, 672) == [
+        "no room on sda (71 failures in 70.0 s)",
+        "no room on sda (74 failures in 670.0 s)",
+    ]
+
+
+def test_a_success_logs_that_it_is_over_once(lines: Callable[..., list[str]]) -> None:
+    assert lines(-1) == []
+    assert lines(1, 2, -5, -6) == ["no room on sda", "disk: over after 2 failures in 4.0 s"]
+
+
+def test_a_trouble_that_comes_and_goes_writes_few_lines(lines: Callable[..., list[str]]) -> None:
+    moments = [sign * second / 10 for second in range(10, 600) for sign in (1, -1)]
+    assert len(lines(*moments)) <= 2 * 6
+
+
+def test_hours_of_failures_write_a_line_in_ten_minutes(lines: Callable[..., list[str]]) -> None:
+    assert len(lines(*(1 + second / 2 for second in range(2 * 7200)))) <= 3 + 12
+
+
+def test_keys_are_troubles_of_their_own_and_their_number_is_bounded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log = TroubleLog()
+    for number in range(10_000):
+        log.failed(number, "%d", number)
+    assert len(caplog.messages) == 10_000
+    assert len(log._troubles) < 1_000  # noqa: SLF001
+
+
+def test_many_threads_count_together(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    log = TroubleLog(clock=clock)
+
+    def fail() -> None:
+        for _ in range(1_000):
+            log.failed(KEY, "no")
+
+    threads = [threading.Thread(target=fail) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.over(KEY)
+    assert caplog.messages == ["no", "disk: over after 8000 failures in 0.0 s"]
+
+
+class Away:
+    """A service that is away for a number of calls."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+
+    def call(self) -> str:
+        self.left -= 1
+        if self.left >= 0:
+            problem = "connection refused"
+            raise ServiceUnavailable(problem)
+        return "ok"
+
+
+def test_the_calls_of_one_service_share_a_log() -> None:
+    service, other = Away(0), Away(0)
+    assert trouble_log_of(service.call) is trouble_log_of(service.call)
+    assert trouble_log_of(service.call) is not trouble_log_of(other.call)
+
+
+def test_a_service_that_is_away_is_logged_once_and_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("floto.runtime.resilient._sleep", lambda _stop, _seconds: None)
+    assert persist(StopFlag(), Away(500).call) == "ok"
+    first, over = caplog.messages
+    assert first.startswith("call failed (connection refused); attempt 2 in ")
+    assert over.startswith("call: over after 500 failures in ")
+
+
+def test_requests_to_a_full_disk_are_logged_once_for_each_operation(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    operations = FakeOperations()
+    full = [True]
+
+    def answer(*_: object) -> dict[str, object]:
+        if full[0]:
+            problem = "database or disk is full"
+            raise ServiceUnavailable(problem)
+        return {}
+
+    operations.answer = answer
+
+    async def play(app: object) -> None:
+        for _ in range(300):
+            assert (await ask(app, to("SignalWorkflowExecution"))).status == 503  # type: ignore[arg-type]
+            health = await ask(app, {"Host": "localhost"}, method="GET", path="/health")  # type: ignore[arg-type]
+            assert health.status == 503
+        full[0] = False
+        assert (await ask(app, to("SignalWorkflowExecution"))).status == 200  # type: ignore[arg-type]
+
+    with caplog.at_level(logging.WARNING, "floto"):
+        within(operations, play)
+    assert len(caplog.messages) == 3
+    assert caplog.messages[-1].startswith("SignalWorkflowExecution: over after 300 failures in ")
