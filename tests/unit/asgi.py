@@ -64,6 +64,9 @@ class FakeOperations:
             return None
         return Place(request["domain"], TaskKind.ACTIVITY, request["taskList"]["name"])
 
+    def check(self) -> None:
+        pass
+
     def give_back(self, token: str) -> None:
         self.given_back.append(token)
 

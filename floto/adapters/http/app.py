@@ -47,6 +47,8 @@ _QUOTED = 200
 #: Turns of the event loop from the end of a connection, which waits in the socket, to the task that watches
 #: for it: uvicorn reads it, closes the transport, is told so, wakes ``receive``, and that returns.
 _NOTICE_TURNS = 6
+#: Seconds that a health check may take.
+_CHECK_SECONDS = 5.0
 #: What a health check asks of the file.
 _CHECK = {"registrationStatus": "REGISTERED", "maximumPageSize": 1}
 
@@ -92,6 +94,8 @@ class Endpoint:
         self._bodies = Bodies()
         self._troubles = TroubleLog(log)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="floto-http")
+        #: A thread of its own: health is asked for when all others hang.
+        self._check_pool = ThreadPoolExecutor(1, thread_name_prefix="floto-health")
         self._polls = Polls[_Claimed](
             operations, self._pool, poll_seconds, lambda claimed: operations.give_back(claimed.token)
         )
@@ -111,9 +115,13 @@ class Endpoint:
 
     @asynccontextmanager
     async def _lifespan(self, _application: Starlette) -> AsyncIterator[None]:
-        with self._pool:
+        try:
             async with self._polls.running():
                 yield
+        finally:
+            # A thread that hangs in the database must not keep the server from ending.
+            for pool in (self._pool, self._check_pool):
+                pool.shutdown(wait=False, cancel_futures=True)
 
     async def _post(self, request: Request) -> Response:
         return await self._guarded(request, self._carry_out)
@@ -132,6 +140,10 @@ class Endpoint:
             response = await handle(request)
         except ClientDisconnect:
             response = Response()
+        except asyncio.CancelledError:
+            # The server is stopping and has waited for this request long enough.
+            refused = refusal(ServiceUnavailable("the server is stopping"))
+            response = _json(refused.body(), refused.status)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             refused = refusal(error)
             if refused.status >= _INTERNAL:
@@ -152,14 +164,19 @@ class Endpoint:
             self._troubles.failed(what, message, request_id, what, level=logging.ERROR, error=error)
 
     async def _check(self, _request: Request) -> Response:
-        """Whether the file can be read, and nothing else."""
+        """Return 200 if the operations answer and the database can be read, within some seconds; else 503."""
         try:
-            await self._in_thread(partial(self._operations.call, "ListDomains", _CHECK))
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await asyncio.get_running_loop().run_in_executor(self._check_pool, self._look)
         except Exception as error:  # noqa: BLE001 - whatever it is, the server is not well
             self._troubles.failed("health check", "a health check failed: %r", error)
             return JSONResponse({"status": "unavailable"}, _UNAVAILABLE)
         self._troubles.over("health check")
         return JSONResponse({"status": "ok"})
+
+    def _look(self) -> None:
+        self._operations.call("ListDomains", _CHECK)
+        self._operations.check()
 
     async def _carry_out(self, request: Request) -> Response:
         operation = operation_of(request.headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -55,6 +55,7 @@ class Host:
     ) -> None:
         # Whatever links lead to a file, and wherever the process goes later: one file, one place for leases.
         where = _MEMORY if str(path) == _MEMORY else str(Path(path).resolve())
+        self._where = where
         self._db = connect(where, durability)
         self._leases = None if where == _MEMORY else Leases(Path(f"{where}.leases"))
         self._lease = self._leases.name if self._leases else _MEMORY
@@ -92,6 +93,23 @@ class Host:
     def _outcome(self, job: Job) -> Any:
         with self._usable():
             return self._turns.wait_for(job)
+
+    def check(self) -> None:
+        """Read a row of every table from the file itself, past the caches of this process.
+
+        Raises ``ServiceUnavailable`` or ``ServiceError`` where that cannot be done. Calls of this process
+        need not be waited for: a connection of its own reads.
+        """
+        if self._where == _MEMORY:
+            self.read(lambda _now: self.store.domains())
+            return
+        with (
+            self._usable(),
+            closing(sqlite3.connect(f"{Path(self._where).as_uri()}?mode=ro", uri=True)) as db,
+        ):
+            tables = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+            for (table,) in tables:
+                db.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608 - names of our tables
 
     def give_back(self, token: str) -> None:
         """Let a task be polled again by the same token: its client was gone before it got the task.

@@ -80,6 +80,10 @@ class SqliteOperations:
             return self._once(operation, checked)
         return self._host.attempt(place, self._take(operation, checked))
 
+    def check(self) -> None:
+        """Read from the file itself, past every cache; raises an error if it cannot be read."""
+        self._host.check()
+
     def give_back(self, token: str) -> None:
         """Let a task be polled again by the same token: its client was gone before it got the task."""
         self._host.give_back(token)
