@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from floto.adapters.http import waiting
+from floto.adapters.http.waiting import Polls
 from floto.core.errors import ServiceUnavailable
+from floto.core.ports import ActivityTask
+from floto.core.shapes import ActivityType, WorkflowExecution
+from floto.runtime.activities import RunningActivity
 from floto.runtime.resilient import persist
 from floto.runtime.stopping import StopFlag
 from floto.trouble_log import TroubleLog, trouble_log_of
-from tests.unit.asgi import FakeOperations, ask
+from tests.unit.asgi import LIST, PATIENCE, FakeOperations, ask, until
 from tests.unit.test_http_app import to, within
+from tests.unit.test_http_waiting import plays
 
 KEY = "disk"
 
@@ -159,3 +167,58 @@ def test_requests_to_a_full_disk_are_logged_once_for_each_operation(
         within(operations, play)
     assert len(caplog.messages) == 3
     assert caplog.messages[-1].startswith("SignalWorkflowExecution: over after 300 failures in ")
+
+
+def test_failed_heartbeats_of_all_activities_are_logged_together(caplog: pytest.LogCaptureFixture) -> None:
+    class Service:
+        def record(self, _token: str, _details: str | None = None) -> bool:
+            problem = "connection refused"
+            raise ServiceUnavailable(problem)
+
+    record = Service().record
+    execution, kind = WorkflowExecution("w", "r"), ActivityType("pay", "1")
+    for number in range(100):
+        task = ActivityTask(
+            token=str(number),
+            execution=execution,
+            activity_id=str(number),
+            activity_type=kind,
+            started_event_id=3,
+        )
+        assert not RunningActivity(task, record).beat()
+    assert caplog.messages == ["activity 0: heartbeat failed (connection refused)"]
+
+
+@plays
+async def test_a_dispatcher_that_cannot_look_is_logged_once_and_when_it_is_over() -> None:
+    operations = FakeOperations()
+    failures = [ServiceUnavailable("full")] * 20
+    looks = operations.look
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr(waiting, "_TROUBLE_SECONDS", 0.001)
+
+    def look() -> bool:
+        if failures:
+            raise failures.pop()
+        return looks()
+
+    operations.look = look  # type: ignore[method-assign]
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    log = logging.getLogger("floto")
+    log.addHandler(handler)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            polls: Polls[bytes] = Polls(operations, pool, PATIENCE, lambda _: None)
+            async with polls.running():
+                poll = asyncio.create_task(polls.poll(LIST, lambda: None))
+                await until(lambda: operations.looks > 1)
+                polls.stop()
+                await poll
+    finally:
+        monkeypatch.undo()
+        log.removeHandler(handler)
+    assert len(lines) == 2
+    assert lines[0].startswith("no poll is given a task for a moment: ServiceUnavailable")
+    assert lines[1].startswith("dispatching tasks to polls: over after 20 failures in ")
