@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,28 @@ def test_an_interrupted_poll_of_a_service_gives_its_task_back(
             service.poll_for_decision_task("floto", "me", 1)
         end()
         assert service.poll_for_decision_task("floto", "me", 1) is not None
+
+
+@pytest.mark.parametrize("first", [[], [ZeroDivisionError]], ids=["together", "one by one"])
+def test_an_interrupted_call_leaves_the_polls_of_other_threads_in_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: list[type[BaseException]]
+) -> None:
+    """The interrupt comes while the main thread claims the task that its call made for another thread."""
+    errors: list[type[BaseException]] = [KeyboardInterrupt, *first]
+    with closing(SqliteService(tmp_path / "swf.db")) as service, ThreadPoolExecutor(1) as threads:
+        polled = threads.submit(service.poll_for_decision_task, "floto", "me", 20)
+        while not service._host._line._polls:  # noqa: SLF001
+            time.sleep(0.01)
+
+        def interrupt(*_: object, **__: object) -> None:
+            raise errors.pop()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(service._engine, "poll_decision", interrupt)  # noqa: SLF001
+            with pytest.raises(KeyboardInterrupt):
+                start_run(service, "interrupted")
+        start_run(service, "next")
+        assert polled.result(10) is not None
 
 
 def test_polls_that_are_abandoned_while_tasks_arrive_lose_none(tmp_path: Path) -> None:

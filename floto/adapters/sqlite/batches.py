@@ -116,9 +116,10 @@ class Batches:
                 results.extend([job.call(now) for job in writes])
                 for place in self._with_work(asked):
                     self._serve(now, place, served)
-        except Exception as error:
+        except BaseException as error:
+            # After an interrupt too: the polls of other threads would wait for ever.
             self._line.put_back(poll for poll, _ in reversed(served))
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_ALL:
+            if not isinstance(error, Exception) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_ALL:
                 raise
             if len(writes) == 1 and not results:
                 # Refused, as it would be again.
@@ -161,6 +162,9 @@ class Batches:
             task = self._take(poll, now)
         except Exception as error:  # noqa: BLE001 - it is for whoever asked
             poll.fail(error)
+        except BaseException:
+            self._line.put_back([poll])
+            raise
         else:
             if task is None:
                 return False
