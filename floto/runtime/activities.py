@@ -19,6 +19,7 @@ from floto.core.errors import FlotoError, ServiceError, UnknownResource
 from floto.core.shapes import ActivityType, WorkflowExecution
 from floto.core.timeouts import Timeouts
 from floto.runtime.resilient import final, is_malformed
+from floto.trouble_log import trouble_log_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -202,9 +203,12 @@ class RunningActivity:
             if self._broken >= _LAST_BEATS:
                 self.lose(str(error))
                 return True
-            log.warning("activity %s: heartbeat failed (%s)", self.id, error)
+            trouble_log_of(self._record).failed(
+                "heartbeats", "activity %s: heartbeat failed (%s)", self.id, error
+            )
             return False
         self._broken = 0
+        trouble_log_of(self._record).over("heartbeats")
         if asked:
             self.cancel_requested = True
         return True

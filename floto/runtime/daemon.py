@@ -32,6 +32,7 @@ from floto.runtime.decider import Decider
 from floto.runtime.resilient import persist, reach
 from floto.runtime.stopping import StopFlag, stop_on_signals
 from floto.runtime.worker import POLL_SECONDS
+from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
@@ -68,6 +69,7 @@ class Daemon:
         self._codec = codec
         self._poll_seconds = poll_seconds
         self._stop = StopFlag()
+        self._troubles = TroubleLog(log)
         #: The deciders of each task list, and what went wrong in them.
         self._deciders: dict[str, tuple[Decider, threading.Thread]] = {}
         #: Task lists to serve, errors that end a decider, None to look up: the way into ``run()``.
@@ -168,9 +170,11 @@ class Daemon:
         try:
             opened = persist(self._stop, self._service.open_executions, DAEMON_TYPE)
             self._runs = {info.execution.run_id: self._followed(info) for info in opened}
+            self._troubles.over("looking at the open daemons")
         except (HistoryError, ServiceError, WireError) as error:
             if not self._stop.is_set():
-                log.warning("cannot look at the open daemons (%s); looking again later", error)
+                message = "cannot look at the open daemons (%s); looking again later"
+                self._troubles.failed("looking at the open daemons", message, error)
         for state in self._runs.values():
             # Those on other lists have daemons of their own.
             if state.started is not None and state.start.task_list.name == self._task_list:

@@ -38,12 +38,12 @@ from floto.runtime.connect import DEFAULT_TASK_LIST, checked_identity, closing, 
 from floto.runtime.fingerprint import CHANGED_SIGNAL, fingerprint
 from floto.runtime.memory import Memory
 from floto.runtime.outcomes import cut
-from floto.runtime.reminders import Reminders
 from floto.runtime.resilient import conclude, is_malformed, persist, poll
 from floto.runtime.separate import Order, start
 from floto.runtime.spec_choice import NoSpec, OtherSpec, Specs
 from floto.runtime.stopping import StopFlag, stop_on_signals
 from floto.runtime.worker import POLL_SECONDS
+from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
@@ -113,12 +113,12 @@ class Decider:
         sole: bool = False,
     ) -> None:
         self._codec = codec
+        self._troubles = TroubleLog(log)
         self._spec = own = read_spec(decider_spec if spec is None else spec, codec)
         self._specs, self._rules = Specs(own, dict(specs or {}), codec), dict(rules or {})
         self._take_over, self._sole = take_over, sole
         #: Ids of the runs that were taken over lately, in that order.
         self._taken_over: dict[str, None] = {}
-        self._reminders = Reminders()
         self._given = service
         self._service = service_for(service, domain or (own and own.domain) or None)
         self._task_list = task_list or (own and own.task_list) or DEFAULT_TASK_LIST
@@ -179,9 +179,10 @@ class Decider:
                 self._identity,
                 self._poll_seconds,
             )
-        except (HistoryError, WireError):
+        except (HistoryError, WireError) as error:
             # One run that nobody can read must not end the others: its task times out.
-            log.exception("task list %s: a decision task that cannot be read is left", self._task_list)
+            message = "task list %s: a decision task that cannot be read is left"
+            self._troubles.failed(str(error), message, self._task_list, level=logging.ERROR, error=error)
             self._stop.wait(_PAUSE_SECONDS)
             return None
 
@@ -198,24 +199,23 @@ class Decider:
         except NoSpec as missing:
             self._leave(task, missing)
             error = missing
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001 - logged, and the other runs go on
             # Unanswered, the task times out and comes again: a bug here must not fail the run.
-            log.exception("run %s: no decision; the decision task will come again", task.execution)
+            message = "run %s: no decision; the decision task will come again"
+            self._troubles.failed(task.execution, message, task.execution, level=logging.ERROR, error=raised)
             error = raised
+        else:
+            self._troubles.over(task.execution)
         if self._listener is not None:
             self._listener(found, error)
 
     def _leave(self, task: DecisionTask, missing: NoSpec) -> None:
         """Log that a decision task is left to another decider."""
-        times = self._reminders.count(task.execution.run_id)
-        if times:
-            log.error(
-                "run %s is left alone (%d times so far): %s; start a decider with that spec, "
-                "or take the run over: Decider(take_over=True), floto decider --take-over",
-                task.execution,
-                times,
-                missing,
-            )
+        message = (
+            "run %s is left alone: %s; start a decider with that spec, "
+            "or take the run over: Decider(take_over=True), floto decider --take-over"
+        )
+        self._troubles.failed(task.execution, message, task.execution, missing, level=logging.ERROR)
 
     def decide(self, task: DecisionTask) -> Sequence[Decision]:
         """Return the decisions for a run; one whose spec cannot be read fails with the reason.

@@ -19,7 +19,7 @@ from attrs import define
 
 from floto.core.timeouts import Timeouts
 from floto.runtime.activities import RunningActivity
-from floto.runtime.reminders import Reminders
+from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
@@ -53,6 +53,7 @@ class Heartbeats:
     """
 
     def __init__(self, interval: float) -> None:
+        self._troubles = TroubleLog(log)
         self._interval = interval
         self._plans: dict[RunningActivity, _Plan] = {}
         self._changed = threading.Condition()
@@ -60,7 +61,6 @@ class Heartbeats:
         self._to_send: SimpleQueue[RunningActivity | None] = SimpleQueue()
         #: How many senders wait for an activity that is put into the queue, and how many there are.
         self._idle, self._senders = threading.Semaphore(0), 0
-        self._reminders = Reminders()
 
     @contextmanager
     def sending(self) -> Iterator[None]:
@@ -101,15 +101,11 @@ class Heartbeats:
 
     def _warn_of_silence(self, activity: RunningActivity, timeout: float) -> None:
         kind = activity.task.activity_type
-        if self._reminders.count(kind):
-            log.warning(
-                "activity %s (%s %s) has a heartbeat time-out of %d s, and this worker sends no heartbeats; "
-                "set task_heartbeat_in_seconds, or let the activity call floto.current().heartbeat()",
-                activity.id,
-                kind.name,
-                kind.version,
-                timeout,
-            )
+        message = (
+            "activity %s (%s %s) has a heartbeat time-out of %d s, and this worker sends no heartbeats; "
+            "set task_heartbeat_in_seconds, or let the activity call floto.current().heartbeat()"
+        )
+        self._troubles.failed(("silent", kind), message, activity.id, kind.name, kind.version, timeout)
 
     def _put(self, activity: RunningActivity, plan: _Plan) -> None:
         with self._changed:
@@ -162,8 +158,9 @@ class Heartbeats:
             try:
                 if not activity.beat():
                     wait = min(wait, random.uniform(0, _AGAIN))  # noqa: S311 - nothing secret
-            except Exception:
-                log.exception("activity %s: heartbeat failed", activity.id)
+            except Exception as error:  # noqa: BLE001 - the beats of other activities go on
+                message = "activity %s: heartbeat failed"
+                self._troubles.failed(activity.id, message, activity.id, level=logging.ERROR, error=error)
         self._say_if_too_rare(activity, wait)
         with self._changed:
             plan = self._plans.get(activity)
@@ -178,12 +175,10 @@ class Heartbeats:
 
     def _say_if_too_rare(self, activity: RunningActivity, interval: float) -> None:
         """Name the likely cause where the service closed a task whose time-outs the worker does not know."""
-        is_told = activity.lost_to_service and activity.timeouts.heartbeat is None
-        if is_told and interval < math.inf and self._reminders.count(activity.task.activity_type):
-            log.warning(
+        if activity.lost_to_service and activity.timeouts.heartbeat is None and interval < math.inf:
+            message = (
                 "activity %s: a heartbeat time-out shorter than the %g s between the heartbeats of this "
                 "worker may have closed it; set heartbeat_timeout on the task, or lower "
-                "task_heartbeat_in_seconds",
-                activity.id,
-                interval,
+                "task_heartbeat_in_seconds"
             )
+            self._troubles.failed(("rare", activity.task.activity_type), message, activity.id, interval)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, Throttled, UnknownResource
 from floto.runtime.stopping import StopFlag
+from floto.trouble_log import trouble_log_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-log = logging.getLogger("floto")
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 30.0
 #: A service that was never reached is tried for so long: its address may be wrong.
@@ -152,7 +150,9 @@ def _made(
         before_sleep=_warn,
         reraise=True,
     )
-    return retrying(repeated)
+    result = retrying(repeated)
+    trouble_log_of(call.func).over(_name(call.func))
+    return result
 
 
 def _wait(state: RetryCallState) -> float:
@@ -166,10 +166,15 @@ def _sleep(stop: StopFlag, seconds: float) -> None:
 
 
 def _warn(state: RetryCallState) -> None:
+    """Log a failed attempt; of many, of all threads that use the service, only some (see ``TroubleLog``)."""
     error = state.outcome.exception() if state.outcome else None
-    name = getattr(state.fn, "__name__", "call")
+    call: Any = getattr(state.fn, "__wrapped__", state.fn)
     # One line: some answers are whole pages.
     what = " ".join(str(error).split())[:_LONGEST_MESSAGE]
-    log.warning(
-        "%s failed (%s); attempt %d in %.1f s", name, what, state.attempt_number + 1, state.upcoming_sleep
-    )
+    message = "%s failed (%s); attempt %d in %.1f s"
+    number, wait = state.attempt_number + 1, state.upcoming_sleep
+    trouble_log_of(call).failed(_name(call), message, _name(call), what, number, wait)
+
+
+def _name(call: Callable[..., object]) -> str:
+    return getattr(call, "__name__", "call")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import uvicorn
@@ -21,11 +25,15 @@ from floto.adapters.sqlite.schema import Durability
 from floto.core.errors import FlotoError
 from floto.runtime.connections import Connection
 
+log = logging.getLogger("floto")
+
 #: A connection without a request stays open so long: longer than a worker is likely to be busy with a task,
 #: because a call on a connection that is just being closed fails.
 _KEEP_ALIVE_SECONDS = 300
 #: A stopping server waits so long for requests that are being carried out.
 _STOP_SECONDS = 5
+#: Seconds that a stopping server waits for the database to close.
+_CLOSE_SECONDS = 5
 _BACKLOG = 2048
 _MOST_FILES = 65_536
 
@@ -65,7 +73,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     _allow_many_connections()
     with (
         listening(settings.host, settings.port, anywhere=settings.keys is not None) as listener,
-        closing(_operations(settings)) as operations,
+        _opened(settings) as operations,
     ):
         url = _url(settings.host, listener)
         hosts = {settings.host, *settings.allowed_hosts}
@@ -92,6 +100,38 @@ def listening(host: str, port: int, *, anywhere: bool) -> socket.socket:
 
 def _operations(settings: Settings) -> SqliteOperations:
     return SqliteOperations(settings.db, durability=settings.durability, functions=settings.functions)
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[SqliteOperations]:
+    operations = _operations(settings)
+    try:
+        yield operations
+    finally:
+        _close(operations)
+
+
+def _close(operations: SqliteOperations) -> None:
+    """Close the database; end the process if that hangs, as a database does that another process has locked.
+
+    Nothing that was acknowledged is lost by that: it is in the file, as after a crash.
+    """
+    closing = Thread(target=_closed, args=(operations,), name="floto-close", daemon=True)
+    closing.start()
+    closing.join(_CLOSE_SECONDS)
+    if closing.is_alive():
+        log.error("the database did not close within %d s; ending without", _CLOSE_SECONDS)
+        logging.shutdown()
+        sys.stdout.flush()
+        # Python itself would wait for the threads that hang in the database.
+        os._exit(0)
+
+
+def _closed(operations: SqliteOperations) -> None:
+    try:
+        operations.close()
+    except Exception as error:  # noqa: BLE001 - the process ends in any case
+        log.warning("the database could not be closed: %r", error)
 
 
 def _url(host: str, listener: socket.socket) -> str:

@@ -19,9 +19,9 @@ from floto.runtime.activities import Activities, RunningActivity
 from floto.runtime.connect import DEFAULT_TASK_LIST, checked_identity, closing, service_for
 from floto.runtime.heartbeats import Heartbeats
 from floto.runtime.outcomes import Outcome
-from floto.runtime.reminders import Reminders
 from floto.runtime.resilient import is_malformed, poll, report
 from floto.runtime.stopping import StopFlag, stop_on_signals
+from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
@@ -90,6 +90,7 @@ class ActivityWorker:
         self._sole = sole
         self._heartbeats = Heartbeats(task_heartbeat_in_seconds)
         self._stop = StopFlag()
+        self._troubles = TroubleLog(log)
         self._slots = threading.Semaphore(concurrency)
         self._most_abandoned = max(_LEAST_ABANDONED, 4 * concurrency)
         #: Guards what follows.
@@ -99,7 +100,6 @@ class ActivityWorker:
         self._abandoned: dict[RunningActivity, None] = {}
         #: What each thread works on; None while it waits for a task.
         self._threads: dict[threading.Thread, RunningActivity | None] = {}
-        self._reminders = Reminders()
         #: How many of the threads wait for a task that is put into the queue.
         self._idle = threading.Semaphore(0)
         self._tasks: SimpleQueue[RunningActivity | None] = SimpleQueue()
@@ -154,9 +154,10 @@ class ActivityWorker:
                 self._identity,
                 self._poll_seconds,
             )
-        except WireError:
+        except WireError as error:
             # One task that nobody can read must not end the others: it times out.
-            log.exception("task list %s: an activity task that cannot be read is left", self._task_list)
+            message = "task list %s: an activity task that cannot be read is left"
+            self._troubles.failed("unreadable", message, self._task_list, level=logging.ERROR, error=error)
             self._stop.wait(_SLOT_SECONDS)
             return None
 
@@ -174,9 +175,11 @@ class ActivityWorker:
     def _is_crowded(self) -> bool:
         """Return True while so many functions hang that another task might be one thread too many."""
         count = len(self._abandoned)
-        if count >= self._most_abandoned and self._reminders.count("abandoned"):
-            log.error("%d activities whose tasks are closed still run; taking no more tasks", count)
-        return count >= self._most_abandoned
+        if count < self._most_abandoned:
+            return False
+        message = "%d activities whose tasks are closed still run; taking no more tasks"
+        self._troubles.failed("abandoned", message, count, level=logging.ERROR)
+        return True
 
     def _start(self, task: ActivityTask) -> None:
         current = RunningActivity(task, self._service.record_activity_task_heartbeat, self._abandon)
@@ -191,12 +194,14 @@ class ActivityWorker:
         )
         try:
             thread.start()
-        except RuntimeError:
+        except RuntimeError as error:
             # Not the task's fault: it times out and is tried again.
-            log.exception("activity %s: no thread to run it", task.activity_id)
+            message = "activity %s: no thread to run it"
+            self._troubles.failed("threads", message, task.activity_id, level=logging.ERROR, error=error)
             self._leave(current)
             self._stop.wait(_SLOT_SECONDS)
         else:
+            self._troubles.over("threads")
             self._threads.setdefault(thread, current)
 
     def _work_on(self, current: RunningActivity | None) -> None:
@@ -226,15 +231,9 @@ class ActivityWorker:
         kind = current.task.activity_type
         found = self._registry.find(kind)
         if found is None:
-            if times := self._reminders.count(kind):
-                log.error(
-                    "task %s of %s: no activity %r version %r is registered (%d times so far)",
-                    current.id,
-                    current.execution,
-                    kind.name,
-                    kind.version,
-                    times,
-                )
+            message = "task %s of %s: no activity %r version %r is registered"
+            named = (current.id, current.execution, kind.name, kind.version)
+            self._troubles.failed(kind, message, *named, level=logging.ERROR)
             return outcomes.unknown(self._registry, current.task, self._identity, sole=self._sole)
         learn = partial(self._heartbeats.expect, current)
         return outcomes.perform(found, current, self._codec, self._payloads, learn)
@@ -263,8 +262,11 @@ class ActivityWorker:
             self._tell(current, outcome)
         except UnknownResource as fault:
             log.warning("activity %s: its result came too late (%s)", current.id, fault)
-        except ServiceError:
-            log.exception("activity %s: the service does not take its result", current.id)
+        except ServiceError as error:
+            message = "activity %s: the service does not take its result"
+            self._troubles.failed("results", message, current.id, level=logging.ERROR, error=error)
+        else:
+            self._troubles.over("results")
 
     def _tell(self, current: RunningActivity, outcome: Outcome) -> None:
         try:

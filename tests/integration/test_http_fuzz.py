@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from pathlib import Path
 
 import psutil
 import pytest
@@ -14,7 +15,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from floto.adapters import model
-from tests.integration.test_server import AMZ_JSON, Server, ask, client, register, serving, start
+from tests.integration.test_server import (
+    ACCESS,
+    AMZ_JSON,
+    SECRET,
+    Server,
+    ask,
+    client,
+    register,
+    serving,
+    start,
+)
 from tests.property.test_fuzz import dump
 
 #: A server that wants more bytes says nothing: that is waited for so long.
@@ -136,6 +147,49 @@ def test_what_is_large_is_not_kept(server: Server) -> None:
         assert_refused(statuses(server, HEAD[:-2] + b"X: " + LARGE + b"\r\n\r\n"))
         assert_refused(statuses(server, b"GET /" + LARGE + b" HTTP/1.1\r\n\r\n"))
     assert process.memory_info().rss - before < 2 * len(LARGE)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"Content-Type: {AMZ_JSON}",
+        "Content-Type: text/plain",
+        "X-Amz-Target: SimpleWorkflowService.SignalWorkflowExecution",
+        "X-Amz-Target: SimpleWorkflowService.ListDomains",
+        "Host: localhost",
+        "Transfer-Encoding: chunked",
+        "Content-Length: 1",
+        "X-Amz-Date: 20260102T030405Z\r\nX-Amz-Date: 20260102T030405Z",
+        "Authorization: a\r\nauthorization: a",
+        "X-Amz-Content-Sha256: a\r\nX-Amz-Content-SHA256: b",
+        "X-Amz-Security-Token: a\r\nX-Amz-Security-Token: a",
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_repeated_deciding_header_is_refused_on_the_socket(
+    server: Server, line: str, *, is_first: bool
+) -> None:
+    first, rest = HEAD.split(b"\r\n", 1)
+    added = f"{line}\r\n".encode()
+    head = first + b"\r\n" + added + rest if is_first else HEAD[:-2] + added + b"\r\n"
+    assert statuses(server, head + BODY)[:1] == [400]
+
+
+def test_unsigned_bodies_take_no_memory(tmp_path: Path) -> None:
+    head = re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % 2**20, HEAD)
+    with serving(tmp_path / "swf.db", FLOTO_ACCESS_KEY=ACCESS, FLOTO_SECRET_KEY=SECRET) as server:
+        process = psutil.Process(server.process.pid)
+        before = process.memory_info().rss
+        connections = [socket.create_connection(server.address, timeout=5) for _ in range(100)]
+        try:
+            for connection in connections:
+                # The last byte is kept back: the server cannot have done with it.
+                connection.sendall(head + b"x" * (2**20 - 1))
+            assert all(connection.recv(65_536).startswith(b"HTTP/1.1 400") for connection in connections)
+            assert process.memory_info().rss - before < 2**24
+        finally:
+            for connection in connections:
+                connection.close()
 
 
 def test_connections_that_say_nothing_are_cheap_and_harmless(server: Server) -> None:

@@ -111,3 +111,26 @@ def test_a_held_poll_is_let_be(address: Address) -> None:
     with pytest.raises(TimeoutError):
         connection.getresponse()
     connection.close()
+
+
+def test_a_body_that_goes_on_after_its_refusal_is_cut_off_in_time(address: Address) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 100000\r\n\r\n"
+    with socket.create_connection(address) as connection:
+        connection.sendall(head + b"x" * 50_000)
+        connection.settimeout(PATIENCE)
+        assert connection.recv(1_000).startswith(b"HTTP/1.1 400")
+        assert closed_after(connection, drip=b"x") < 5 * HEAD_SECONDS
+
+
+def test_a_connection_is_kept_after_a_refused_body_was_received(address: Address) -> None:
+    connection = HTTPConnection(*address, timeout=PATIENCE)
+    try:
+        for _ in range(2):
+            connection.request("POST", "/", b"x" * 300_000, {"Content-Type": "text/plain"})
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 400
+            time.sleep(1.5 * HEAD_SECONDS)
+        assert connection.sock is not None
+    finally:
+        connection.close()

@@ -144,7 +144,8 @@ def test_poll_ends_in_time_where_looking_for_deadlines_fails_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with SqliteService(tmp_path / "db") as service:
-        is_due, failed = service._host.store.is_due, []  # noqa: SLF001 - the moment before polls are in line
+        failed: list[Any] = []
+        is_due = service._host.store.is_due  # noqa: SLF001 - the moment before polls are in line
 
         def failing(now: Any) -> bool:
             if not failed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from typing import Any
 
@@ -36,6 +36,7 @@ class FakeOperations:
         self.unseen: list[tuple[Place, dict[str, Any]]] = []
         self.answer: Callable[[str, Mapping[str, Any]], dict[str, Any]] = lambda *_: {}
         self.attempts: list[str] = []
+        self.given_back: list[str] = []
         self.looks = 0
         self._listeners: list[Callable[[], None]] = []
         self._lock = Lock()
@@ -62,6 +63,12 @@ class FakeOperations:
         if operation != "PollForActivityTask":
             return None
         return Place(request["domain"], TaskKind.ACTIVITY, request["taskList"]["name"])
+
+    def check(self) -> None:
+        pass
+
+    def give_back(self, token: str) -> None:
+        self.given_back.append(token)
 
     def has_work(self, place: Place) -> bool:
         return bool(self.tasks[place])
@@ -113,7 +120,7 @@ class Connection:
 
 async def ask(  # noqa: PLR0913 - a request has that many parts
     application: Starlette,
-    headers: Mapping[str, str],
+    headers: Mapping[str, str] | Iterable[tuple[str, str]],
     body: bytes = b"{}",
     *,
     method: str = "POST",
@@ -121,6 +128,7 @@ async def ask(  # noqa: PLR0913 - a request has that many parts
     connection: Connection | None = None,
 ) -> Reply:
     """Send one request, and wait for its answer."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
     connection = Connection(body) if connection is None else connection
     scope = {
         "type": "http",
@@ -132,7 +140,7 @@ async def ask(  # noqa: PLR0913 - a request has that many parts
         "raw_path": path.encode(),
         "query_string": b"",
         "root_path": "",
-        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()],
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in pairs],
     }
     await application(scope, connection.receive, connection.send)
     return connection.reply()

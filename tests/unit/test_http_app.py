@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
-from floto.adapters.http import Endpoint, application
-from floto.adapters.http.requests import BODY_LIMIT
+from floto.adapters.http import Endpoint, Keys, application
+from floto.adapters.http.requests import BODY_LIMIT, DECIDING, UNPROVEN_LIMIT
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.service import faults
+from floto.core.service.records import Place
 from tests.unit.asgi import AMZ_JSON, LIST, PATIENCE, Connection, FakeOperations, Reply, ask, until
 
 HEADERS = {
@@ -24,11 +26,34 @@ HEADERS = {
     "X-Amz-Target": "SimpleWorkflowService.ListDomains",
 }
 POLL = json.dumps({"domain": "shop", "taskList": {"name": "orders"}, "identity": "me"}).encode()
+KEYS, NOW = Keys("AKIDEXAMPLE", "secret"), datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+CLAIM = (
+    "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260102/eu-west-1/swf/aws4_request, "
+    "SignedHeaders=content-type;host;x-amz-date;x-amz-target, Signature=0"
+)
 TASK = {"taskToken": "token", "startedEventId": 7, "activityId": "pay"}
 
 
 def to(operation: str, **headers: str) -> dict[str, str]:
     return {**HEADERS, "X-Amz-Target": f"SimpleWorkflowService.{operation}", **headers}
+
+
+async def never_read() -> dict[str, Any]:
+    pytest.fail("the body was read")
+
+
+class Unfinished(Connection):
+    """A client that sends some bytes of a body and then nothing."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(b"x" * size)
+        self.has_sent = False
+
+    async def receive(self) -> dict[str, Any]:
+        if len(self._chunks) > 0:
+            return {**await super().receive(), "more_body": True}
+        self.has_sent = True
+        return await super().receive()
 
 
 def within(operations: FakeOperations, play: Callable[[Starlette], Awaitable[Any]], **options: Any) -> Any:
@@ -248,6 +273,78 @@ def test_nothing_else_is_served(method: str, path: str, status: int) -> None:
     assert error(answered)[0] == status
 
 
+@pytest.mark.parametrize("name", sorted(DECIDING))
+@pytest.mark.parametrize("value", ["", "same"])
+def test_a_repeated_deciding_header_is_refused(name: str, value: str) -> None:
+    headers = {name.lower(): value for name, value in HEADERS.items()}
+    first = headers.setdefault(name, "1")
+    repeated = [*headers.items(), (name.upper(), first if value else "other")]
+
+    answered = within(FakeOperations(), lambda app: ask(app, repeated))
+
+    assert error(answered) == (400, "com.amazon.coral.service#SerializationException")
+    assert name in json.loads(answered.body)["message"]
+
+
+def test_a_content_length_beside_a_transfer_encoding_is_refused() -> None:
+    answered = reply({**HEADERS, "Content-Length": "2", "Transfer-Encoding": "chunked"})
+    assert error(answered) == (400, "com.amazon.coral.service#SerializationException")
+
+
+def test_other_headers_may_be_repeated() -> None:
+    repeated = [*HEADERS.items(), ("Accept", "a"), ("Accept", "b"), ("Via", "a"), ("Via", "b")]
+    assert within(FakeOperations(), lambda app: ask(app, repeated)).status == 200
+
+
+UNSIGNED = [
+    ({}, "MissingAuthenticationTokenException"),
+    ({"Authorization": "Basic dXNlcjpwYXNz"}, "IncompleteSignatureException"),
+    ({"Authorization": CLAIM.replace("AKIDEXAMPLE", "AKIDOTHER")}, "UnrecognizedClientException"),
+    ({"Authorization": CLAIM.replace("/swf/", "/s3/")}, "InvalidSignatureException"),
+    ({"Authorization": CLAIM, "X-Amz-Date": "20260102T020000Z"}, "InvalidSignatureException"),
+    ({"Authorization": CLAIM.replace(";x-amz-target", "")}, "IncompleteSignatureException"),
+]
+
+
+@pytest.mark.parametrize(("headers", "code"), UNSIGNED)
+def test_a_head_that_cannot_be_signed_is_refused_before_the_body_is_read(
+    headers: dict[str, str], code: str
+) -> None:
+    async def play(app: Starlette) -> Reply:
+        connection = Connection(b"")
+        connection.receive = never_read  # type: ignore[method-assign]
+        return await ask(app, {"X-Amz-Date": "20260102T030405Z", **HEADERS, **headers}, connection=connection)
+
+    answered = within(FakeOperations(), play, keys=KEYS, clock=lambda: NOW)
+
+    assert error(answered) == (400, f"com.amazon.coral.service#{code}")
+
+
+def test_bodies_of_unproven_senders_have_a_limit_in_total() -> None:
+    """Each sends most of a body and waits; one more is put off until one of them is gone."""
+    most = BODY_LIMIT - 1
+    headers = {"X-Amz-Date": "20260102T030405Z", **HEADERS, "Authorization": CLAIM}
+
+    async def play(app: Starlette) -> tuple[Reply, Reply]:
+        senders = [Unfinished(most) for _ in range(UNPROVEN_LIMIT // most)]
+        waiting = [asyncio.create_task(ask(app, headers, connection=sender)) for sender in senders]
+        await until(lambda: all(sender.has_sent for sender in senders))
+        refused = await ask(app, headers, b"x" * BODY_LIMIT)
+        senders[0].gone.set()
+        await waiting[0]
+        later = await ask(app, headers, b"x" * BODY_LIMIT)
+        for sender in senders:
+            sender.gone.set()
+        await asyncio.gather(*waiting)
+        return refused, later
+
+    refused, later = within(FakeOperations(), play, keys=KEYS, clock=lambda: NOW)
+
+    assert error(refused) == (503, "com.amazon.coral.service#ServiceUnavailableException")
+    # Now it is read and its signature found wrong.
+    assert error(later) == (400, "com.amazon.coral.service#InvalidSignatureException")
+
+
 def test_health_asks_the_service() -> None:
     asked: list[str] = []
 
@@ -314,6 +411,53 @@ def test_a_client_that_was_gone_before_its_poll_began_takes_none_either() -> Non
 
     within(operations, play)
     assert operations.attempts == []
+
+
+class Leaving(FakeOperations):
+    """Operations whose client leaves while its task is claimed, or a moment later."""
+
+    def __init__(self, connection: Connection, *, later: bool) -> None:
+        super().__init__()
+        self.connection, self.later = connection, later
+        self.loop = asyncio.get_running_loop()
+
+    def take(self, place: Place) -> dict[str, Any] | None:
+        found = super().take(place)
+        if found is not None:
+            self.loop.call_soon_threadsafe(self._leave)
+            if not self.later:
+                time.sleep(0.05)
+        return found
+
+    def _leave(self) -> None:
+        if self.later:
+            self.loop.call_soon(self.connection.gone.set)
+        else:
+            self.connection.gone.set()
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("is_held", [False, True])
+def test_the_task_of_a_client_that_left_while_it_was_claimed_is_given_back(
+    *, later: bool, is_held: bool
+) -> None:
+    async def run() -> Leaving:
+        connection = Connection(POLL)
+        operations = Leaving(connection, later=later)
+        app = application(operations)
+        async with app.router.lifespan_context(app):
+            if not is_held:
+                operations.put(LIST, TASK)
+            poll = asyncio.create_task(ask(app, to("PollForActivityTask"), connection=connection))
+            if is_held:
+                await until(lambda: operations.looks > 0)
+                operations.put(LIST, TASK)
+            await poll
+            await until(lambda: operations.given_back != [])
+        return operations
+
+    operations = asyncio.run(asyncio.wait_for(run(), PATIENCE))
+    assert operations.given_back == ["token"]
 
 
 def test_stopping_ends_the_polls_that_are_held() -> None:

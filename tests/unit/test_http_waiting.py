@@ -26,9 +26,10 @@ TASK, OTHER = {"taskToken": "one"}, {"taskToken": "two"}
 class Stage:
     """Polls over a service of lists, and who has been answered."""
 
-    def __init__(self, operations: FakeOperations, polls: Polls) -> None:
+    def __init__(self, operations: FakeOperations, polls: Polls[bytes]) -> None:
         self.operations, self.polls = operations, polls
         self.waiting = 0
+        self.given_back: list[bytes] = []
 
     async def poll(self, name: str, place: Place = LIST) -> asyncio.Task[bytes | None]:
         """Start a poll, and return when it waits: its first attempt is over."""
@@ -47,9 +48,12 @@ class Stage:
 async def stage(seconds: float = PATIENCE) -> AsyncIterator[Stage]:
     operations = FakeOperations()
     with ThreadPoolExecutor(4) as pool:
-        polls = Polls(operations, pool, seconds)
+        given_back: list[bytes] = []
+        polls = Polls(operations, pool, seconds, given_back.append)
+        on = Stage(operations, polls)
+        on.given_back = given_back
         async with polls.running():
-            yield Stage(operations, polls)
+            yield on
 
 
 def plays(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
@@ -333,3 +337,95 @@ async def test_a_poll_that_is_being_looked_after_when_all_stops_ends_as_well() -
         go_on.set()
         async with asyncio.timeout(PATIENCE / 2):
             assert await poll is None
+
+
+class Claim:
+    """An attempt that finds a task when it is told to."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self) -> bytes | None:
+        self.begun.set()
+        assert self.go_on.wait(PATIENCE)
+        return b"claimed"
+
+
+@plays
+async def test_a_task_claimed_by_the_first_attempt_of_a_cancelled_poll_is_given_back() -> None:
+    async with stage() as on:
+        claim = Claim()
+        poll = asyncio.create_task(on.polls.poll(LIST, claim))
+        await until(claim.begun.is_set)
+        poll.cancel()
+        await asyncio.wait((poll,))
+        claim.go_on.set()
+        await until(lambda: on.given_back == [b"claimed"])
+
+
+@plays
+async def test_a_task_dispatched_to_a_cancelled_poll_is_given_back() -> None:
+    async with stage() as on:
+        claim = Claim()
+        poll = asyncio.create_task(
+            on.polls.poll(LIST, lambda: claim() if on.operations.tasks[LIST] else None)
+        )
+        await until(lambda: on.polls.held(LIST) == 1)
+        on.operations.put(LIST, TASK)
+        await until(claim.begun.is_set)
+        poll.cancel()
+        await asyncio.wait((poll,))
+        claim.go_on.set()
+        await until(lambda: on.given_back == [b"claimed"])
+
+
+@plays
+async def test_an_attempt_that_has_not_begun_is_not_made_for_a_cancelled_poll() -> None:
+    async with stage() as on:
+        claims = [Claim() for _ in range(5)]
+        polls = [asyncio.create_task(on.polls.poll(LIST, claim)) for claim in claims]
+        await until(lambda: sum(claim.begun.is_set() for claim in claims) == 4)
+        polls[4].cancel()
+        await asyncio.wait(polls[4:])
+        for claim in claims:
+            claim.go_on.set()
+        assert await asyncio.gather(*polls[:4]) == [b"claimed"] * 4
+        assert not claims[4].begun.is_set()
+
+
+@plays
+async def test_every_task_is_returned_or_given_back_whenever_its_poll_is_cancelled() -> None:
+    async with stage() as on:
+        got: list[bytes] = []
+        for turn in range(60):
+            on.operations.put(LIST, {"taskToken": str(turn)})
+            poll = asyncio.create_task(on.polls.poll(LIST, partial(on.attempt, "a", LIST)))
+            for _ in range(turn // 4):
+                await asyncio.sleep(0.0002 * (turn % 4))
+            poll.cancel()
+            done, _ = await asyncio.wait((poll,))
+            got += [task.result() or b"" for task in done if not task.cancelled()]
+            made = turn + 1
+            await until(lambda: len(got) + len(on.given_back) + len(on.operations.tasks[LIST]) == made)  # noqa: B023
+        assert len({*got, *on.given_back}) + len(on.operations.tasks[LIST]) == 60
+
+
+@plays
+async def test_a_task_that_cannot_be_given_back_harms_no_other_poll() -> None:
+    operations = FakeOperations()
+
+    def fails(_found: bytes) -> None:
+        msg = "no disk"
+        raise ServiceUnavailable(msg)
+
+    with ThreadPoolExecutor(4) as pool:
+        polls = Polls(operations, pool, PATIENCE, fails)
+        async with polls.running():
+            claim = Claim()
+            poll = asyncio.create_task(polls.poll(LIST, claim))
+            await until(claim.begun.is_set)
+            poll.cancel()
+            await asyncio.wait((poll,))
+            claim.go_on.set()
+            operations.put(LIST, TASK)
+            assert await polls.poll(LIST, lambda: b"next") == b"next"

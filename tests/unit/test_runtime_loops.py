@@ -68,7 +68,8 @@ def test_a_call_is_made_until_it_is_answered(caplog: pytest.LogCaptureFixture) -
     unavailable = ServiceUnavailable("later")
     with caplog.at_level(logging.WARNING, "floto"):
         assert persist(StopFlag(), failing(unavailable, unavailable), 1, 2) == (1, 2)
-    assert "call failed (later); attempt 3" in caplog.text
+    assert "call failed (later); attempt 2" in caplog.text
+    assert "call: over after 2 failures" in caplog.text
 
 
 def test_a_refusal_is_final_for_a_call() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -121,6 +122,7 @@ class SqliteWorld:
             Place(self.domain, TaskKind.DECISION, task_list),
             lambda now: self._engine.poll_decision(self.domain, task_list, identity, now),
             0,
+            attrgetter("token"),
         )
 
     def poll_activity(self, task_list: str, now: datetime, identity: str = "") -> ActivityTask | None:
@@ -129,6 +131,7 @@ class SqliteWorld:
             Place(self.domain, TaskKind.ACTIVITY, task_list),
             lambda now: self._engine.poll_activity(self.domain, task_list, identity, now),
             0,
+            attrgetter("token"),
         )
 
     def poll_lambda(self, now: datetime) -> LambdaTask | None:

@@ -23,12 +23,14 @@ from starlette.routing import Route
 from floto.adapters import model
 from floto.adapters.http.errors import refusal, unknown_operation
 from floto.adapters.http.ports import Operations
-from floto.adapters.http.requests import Hosts, need_json, operation_of, parse, read_body
-from floto.adapters.http.signatures import Keys, verify
+from floto.adapters.http.requests import Bodies, Hosts, need_json, need_unambiguous, operation_of, parse
+from floto.adapters.http.signatures import Keys, claimed, verify
 from floto.adapters.http.waiting import Attempt, Polls
+from floto.core.errors import ServiceUnavailable
 from floto.core.ports import Clock
 from floto.core.service.api.tasks import IDLE
 from floto.core.service.records import Place
+from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
@@ -39,7 +41,14 @@ POLL_SECONDS = 60.0
 #: Calls at a time; the file lets one write in any case.
 _THREADS = 16
 _MEDIA_TYPE = "application/x-amz-json-1.0"
-_OK, _UNAVAILABLE = 200, 503
+_OK, _INTERNAL, _UNAVAILABLE = 200, 500, 503
+#: Characters of a name or an error in a line of the log.
+_QUOTED = 200
+#: Turns of the event loop from the end of a connection, which waits in the socket, to the task that watches
+#: for it: uvicorn reads it, closes the transport, is told so, wakes ``receive``, and that returns.
+_NOTICE_TURNS = 6
+#: Seconds that a health check may take.
+_CHECK_SECONDS = 5.0
 #: What a health check asks of the file.
 _CHECK = {"registrationStatus": "REGISTERED", "maximumPageSize": 1}
 
@@ -49,11 +58,19 @@ def _utc_now() -> datetime:
 
 
 @frozen
+class _Claimed:
+    """A task that was claimed for a client, and the response that hands it over."""
+
+    token: str
+    response: bytes
+
+
+@frozen
 class _Held:
-    """A poll that no task was asked for yet."""
+    """A poll that no task was claimed for yet."""
 
     place: Place
-    attempt: Attempt
+    attempt: Attempt[_Claimed]
 
 
 class Endpoint:
@@ -74,8 +91,14 @@ class Endpoint:
     ) -> None:
         self._operations = operations
         self._keys, self._hosts, self._clock = keys, Hosts(hosts), clock
+        self._bodies = Bodies()
+        self._troubles = TroubleLog(log)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="floto-http")
-        self._polls = Polls(operations, self._pool, poll_seconds)
+        #: A thread of its own: health is asked for when all others hang.
+        self._check_pool = ThreadPoolExecutor(1, thread_name_prefix="floto-health")
+        self._polls = Polls[_Claimed](
+            operations, self._pool, poll_seconds, lambda claimed: operations.give_back(claimed.token)
+        )
         self.application = Starlette(
             routes=[
                 Route("/", self._post, methods=["POST"]),
@@ -92,9 +115,13 @@ class Endpoint:
 
     @asynccontextmanager
     async def _lifespan(self, _application: Starlette) -> AsyncIterator[None]:
-        with self._pool:
+        try:
             async with self._polls.running():
                 yield
+        finally:
+            # A thread that hangs in the database must not keep the server from ending.
+            for pool in (self._pool, self._check_pool):
+                pool.shutdown(wait=False, cancel_futures=True)
 
     async def _post(self, request: Request) -> Response:
         return await self._guarded(request, self._carry_out)
@@ -107,42 +134,97 @@ class Endpoint:
     ) -> Response:
         request_id = str(uuid4())
         try:
+            need_unambiguous(request.headers)
             if self._keys is None:
                 self._hosts.admit(request.headers)
             response = await handle(request)
         except ClientDisconnect:
             response = Response()
+        except asyncio.CancelledError:
+            # The server is stopping and has waited for this request long enough.
+            refused = refusal(ServiceUnavailable("the server is stopping"))
+            response = _json(refused.body(), refused.status)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            refused = refusal(error, request_id)
+            refused = refusal(error)
+            if refused.status >= _INTERNAL:
+                self._log(error, request_id, request)
             response = _json(refused.body(), refused.status)
         response.headers["x-amzn-RequestId"] = request_id
         return response
 
+    def _log(self, error: Exception, request_id: str, request: Request) -> None:
+        """Log an error that is not the client's; of many about one thing only some (see ``TroubleLog``)."""
+        if isinstance(error, ServiceUnavailable):
+            what = request.headers.get("x-amz-target", "").rpartition(".")[2][:_QUOTED]
+            self._troubles.failed(what, "request %s was put off: %s", request_id, error)
+        else:
+            # What cannot be read is named in the error: other requests may well succeed.
+            what = repr(error)[:_QUOTED]
+            message = "request %s failed: %s"
+            self._troubles.failed(what, message, request_id, what, level=logging.ERROR, error=error)
+
     async def _check(self, _request: Request) -> Response:
-        """Whether the file can be read, and nothing else."""
+        """Return 200 if the operations answer and the database can be read, within some seconds; else 503."""
         try:
-            await self._in_thread(partial(self._operations.call, "ListDomains", _CHECK))
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await asyncio.get_running_loop().run_in_executor(self._check_pool, self._look)
         except Exception as error:  # noqa: BLE001 - whatever it is, the server is not well
-            log.warning("a health check failed: %r", error)
+            self._troubles.failed("health check", "a health check failed: %r", error)
             return JSONResponse({"status": "unavailable"}, _UNAVAILABLE)
+        self._troubles.over("health check")
         return JSONResponse({"status": "ok"})
+
+    def _look(self) -> None:
+        self._operations.call("ListDomains", _CHECK)
+        self._operations.check()
 
     async def _carry_out(self, request: Request) -> Response:
         operation = operation_of(request.headers)
         outcome = await self._begun(operation, request)
         if isinstance(outcome, _Held):
-            wait = partial(self._polls.poll, outcome.place, outcome.attempt)
-            polled = await _while_connected(request, wait)
-            outcome = _written(operation, dict(IDLE[operation])) if polled is None else polled
+            claimed = await self._polled(request, outcome)
+            outcome = _written(operation, dict(IDLE[operation])) if claimed is None else claimed.response
+        self._troubles.over(operation)
         return Response(outcome, _OK, media_type=_MEDIA_TYPE)
 
+    async def _polled(self, request: Request, held: _Held) -> _Claimed | None:
+        """Return the task of a poll whose client is still there; send it without another await.
+
+        Raises ``ClientDisconnect`` when the client went away; a task that was claimed for it is given back.
+        """
+        gone = asyncio.create_task(_disconnected(request))
+        try:
+            # No task is claimed for a client that is gone already.
+            await asyncio.sleep(0)
+            _need(gone)
+            polling = asyncio.create_task(self._polls.poll(held.place, held.attempt))
+            try:
+                await asyncio.wait((gone, polling), return_when=asyncio.FIRST_COMPLETED)
+                for _ in range(_NOTICE_TURNS):
+                    await asyncio.sleep(0)
+                _need(gone)
+                return polling.result()
+            except BaseException:
+                polling.cancel()
+                self._polls.give_back_result(polling)
+                raise
+        finally:
+            gone.cancel()
+
     async def _begun(self, operation: str, request: Request) -> bytes | _Held:
-        """The response, or the poll that begins: that keeps nothing of what the client sent with it."""
+        """Return the response, or a poll to be held, which keeps nothing of what the client sent."""
         need_json(request.headers)
-        body = await read_body(request)
-        if self._keys is not None:
-            verify(self._keys, request.headers, _query(request), body, self._clock())
+        body = await self._body(request)
         return await self._in_thread(partial(self._begin, operation, body))
+
+    async def _body(self, request: Request) -> bytes:
+        """Return the body of a request; with keys, one whose signature is not theirs is refused."""
+        if self._keys is None:
+            return await self._bodies.read(request)
+        claim = claimed(self._keys, request.headers, self._clock())
+        body = await self._bodies.read(request)
+        verify(self._keys, claim, request.headers, _query(request), body)
+        return body
 
     def _begin(self, operation: str, body: bytes) -> bytes | _Held:
         """Read a request, and carry it out unless it polls for a task."""
@@ -154,9 +236,9 @@ class Endpoint:
                 return _Held(place, partial(self._attempt, operation, request))
         return _written(operation, self._operations.call(operation, request))
 
-    def _attempt(self, operation: str, request: dict[str, Any]) -> bytes | None:
+    def _attempt(self, operation: str, request: dict[str, Any]) -> _Claimed | None:
         found = self._operations.attempt(operation, request)
-        return None if found is None else _written(operation, found)
+        return None if found is None else _Claimed(found["taskToken"], _written(operation, found))
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
@@ -167,24 +249,9 @@ def application(operations: Operations, **options: Any) -> Starlette:
     return Endpoint(operations, **options).application
 
 
-async def _while_connected(request: Request, wait: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Wait for something as long as the client does; raises ``ClientDisconnect`` when it went away."""
-    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(_disconnected(request))]
-    try:
-        # Who is gone already is not waited for at all.
-        await asyncio.sleep(0)
-        if tasks[0].done():
-            raise ClientDisconnect
-        waiting = asyncio.create_task(wait())
-        tasks.append(waiting)
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if not waiting.done():
-            raise ClientDisconnect
-        return waiting.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+def _need(gone: asyncio.Task[None]) -> None:
+    if gone.done():
+        raise ClientDisconnect
 
 
 async def _disconnected(request: Request) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 
 from attrs import define
 
 from floto.core.errors import ServiceFault, ServiceUnavailable
-
-log = logging.getLogger("floto")
 
 _MODELLED, _SERVICE = "com.amazonaws.swf.base.model", "com.amazon.coral.service"
 #: Where codes are at home that are neither SWF's own faults nor common to all of Amazon's services.
@@ -73,16 +70,14 @@ def wrong_signature(message: str) -> Refusal:
     return Refusal("InvalidSignatureException", message)
 
 
-def refusal(error: Exception, request_id: str) -> Refusal:
-    """What a client is told of an error; of those that no client can have caused, nothing but that."""
+def refusal(error: Exception) -> Refusal:
+    """Return what a client is told of an error; of those that no client can have caused, nothing but that."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, ServiceFault):
         return Refusal(error.code, error.message)
     if isinstance(error, ServiceUnavailable):
-        log.warning("request %s was put off: %s", request_id, error)
         return Refusal(
             "ServiceUnavailableException", "The service cannot answer now; try again", _UNAVAILABLE
         )
-    log.error("request %s failed", request_id, exc_info=error)
     return Refusal("InternalFailure", "The request could not be processed", _INTERNAL)

@@ -21,6 +21,12 @@ class Operations(Protocol):
     def attempt(self, operation: str, request: Request) -> Response | None:
         """Carry out a poll; None at once if there is no task."""
 
+    def check(self) -> None:
+        """Read from the database itself, past every cache; raises an error if it cannot be read."""
+
+    def give_back(self, token: str) -> None:
+        """Let a task be polled again by the same token, uncounted: its client left before it got the task."""
+
     def place(self, operation: str, request: Request) -> Place | None:
         """Where the task waits that a checked request polls for; None if it does not poll for a new one."""
 

@@ -20,6 +20,7 @@ from starlette.requests import Request
 
 from floto.adapters.http.errors import MEDIA_TYPE, TOO_LARGE, late, unknown_operation, unreadable, wrong_host
 from floto.adapters.model import OPERATIONS
+from floto.core.errors import ServiceUnavailable
 
 #: What SWF takes as one request.
 BODY_LIMIT = 1024 * 1024
@@ -27,6 +28,24 @@ BODY_LIMIT = 1024 * 1024
 #: while it sends does not read why.
 _READ_LIMIT = 16 * BODY_LIMIT
 _BODY_SECONDS = 30.0
+#: Bytes of bodies whose sender has not proven its signature yet, of all connections together.
+UNPROVEN_LIMIT = 32 * BODY_LIMIT
+#: Headers that decide what a request is, where it ends, or who sent it. Of two, one reader takes the first
+#: and another the last: a proxy, or the verifier of the signature, could see another request than the server.
+DECIDING = frozenset(
+    {
+        "authorization",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "host",
+        "transfer-encoding",
+        "x-amz-content-sha256",
+        "x-amz-date",
+        "x-amz-security-token",
+        "x-amz-target",
+    }
+)
 
 _CONTENT_TYPES = frozenset({"application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json"})
 #: New clients send this before the operation; old ones send more before it.
@@ -70,6 +89,17 @@ def _without_port(host: str) -> str:
     return host.partition(":")[0]
 
 
+def need_unambiguous(headers: Headers) -> None:
+    """Refuse a request that has a deciding header twice, or two ways to tell where its body ends."""
+    for name in sorted(DECIDING):
+        if len(headers.getlist(name)) > 1:
+            message = f"the request has more than one {name} header; send it once"
+            raise unreadable(message)
+    if "content-length" in headers and "transfer-encoding" in headers:
+        message = "the request has both content-length and transfer-encoding; send one of them"
+        raise unreadable(message)
+
+
 def need_json(headers: Headers) -> None:
     """Refuse what a web page could send without asking: text, forms, and no content type at all."""
     given = headers.get("content-type", "")
@@ -88,25 +118,44 @@ def operation_of(headers: Headers) -> str:
     return operation
 
 
-async def read_body(request: Request) -> bytes:
-    """The body of a request, which has half a minute to arrive and must not be larger than SWF's limit."""
-    body, size = bytearray(), 0
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > _READ_LIMIT:
-                    break
-                if size <= BODY_LIMIT:
-                    body += chunk
-    except TimeoutError:
-        message = f"the request was not complete after {_BODY_SECONDS:.0f} seconds"
-        raise late(message) from None
-    if size > BODY_LIMIT:
-        # SWF's own answer is not documented.
-        message = f"the request is larger than {BODY_LIMIT} bytes"
-        raise unreadable(message, TOO_LARGE)
-    return bytes(body)
+class Bodies:
+    """Reads request bodies, and bounds the memory of those that are still being read, all together."""
+
+    def __init__(self, most: int = UNPROVEN_LIMIT) -> None:
+        self._left = most
+
+    async def read(self, request: Request) -> bytes:
+        """Return the body of a request.
+
+        It has half a minute to arrive and must not be larger than SWF's limit. Raises
+        ``ServiceUnavailable`` where the bodies being read leave no room for it.
+        """
+        body, size = bytearray(), 0
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size > _READ_LIMIT:
+                        break
+                    if size <= BODY_LIMIT:
+                        self._take(len(chunk))
+                        body += chunk
+        except TimeoutError:
+            message = f"the request was not complete after {_BODY_SECONDS:.0f} seconds"
+            raise late(message) from None
+        finally:
+            self._left += len(body)
+        if size > BODY_LIMIT:
+            # SWF's own answer is not documented.
+            message = f"the request is larger than {BODY_LIMIT} bytes"
+            raise unreadable(message, TOO_LARGE)
+        return bytes(body)
+
+    def _take(self, size: int) -> None:
+        if size > self._left:
+            message = f"the requests that are being read have more than {UNPROVEN_LIMIT} bytes together"
+            raise ServiceUnavailable(message)
+        self._left -= size
 
 
 def parse(body: bytes) -> dict[str, Any]:

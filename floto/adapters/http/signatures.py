@@ -26,7 +26,8 @@ SKEW = timedelta(minutes=5)
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _SWF = "swf"
-_NEEDED = frozenset({"host", "x-amz-date"})
+#: Headers that must be signed: an unsigned one could be changed on the way, as the operation in X-Amz-Target.
+_NEEDED = frozenset({"host", "content-type", "x-amz-date", "x-amz-target"})
 _BODY_HASH = "x-amz-content-sha256"
 _SCOPE = re.compile(r"(.+)/([0-9]{8})/([A-Za-z0-9-]+)/([a-z0-9-]+)/aws4_request")
 _MOST_HEADERS = 100
@@ -52,12 +53,20 @@ class Signature:
     value: str
 
 
-def verify(keys: Keys, headers: Headers, query: str, body: bytes, now: datetime) -> None:
-    """Refuse a ``POST /`` that was not signed with these keys, within five minutes of now."""
+def claimed(keys: Keys, headers: Headers, now: datetime) -> Signature:
+    """Return the signature that a request claims to have, as far as its head can tell.
+
+    Refuses, before the body is read, what no body can make right: no signature, one that does not cover
+    the headers that decide, another access key or service, and a time more than five minutes from ``now``.
+    """
     claim = _read(headers)
-    timestamp = headers.get("x-amz-date", "")
     _need_keys_of_ours(keys, claim)
-    _need_now(timestamp, claim.date, now)
+    _need_now(headers.get("x-amz-date", ""), claim.date, now)
+    return claim
+
+
+def verify(keys: Keys, claim: Signature, headers: Headers, query: str, body: bytes) -> None:
+    """Refuse a ``POST /`` whose claim was not made with these keys, or was made of another request."""
     if not _same(_expected(keys, claim, headers, query, body), claim.value) or not _covers(headers, body):
         message = (
             "The request signature we calculated does not match the signature you provided. Check your "
@@ -78,7 +87,7 @@ def _read(headers: Headers) -> Signature:
         message = f"Authorization must be {_ALGORITHM} with Credential, SignedHeaders and Signature"
         raise half_signed(message)
     if not set(names) >= _NEEDED or len(names) > _MOST_HEADERS or any(name not in headers for name in names):
-        message = "SignedHeaders must list Host, X-Amz-Date and only headers that are there"
+        message = f"SignedHeaders must list {', '.join(sorted(_NEEDED))} and only headers that are there"
         raise half_signed(message)
     access, date, region, service = scope.groups()
     return Signature(access, date, region, service, names, parts["Signature"])

@@ -8,6 +8,7 @@ from datetime import datetime
 from floto.adapters.sqlite.rows import from_ms, to_ms
 from floto.core.service.records import Place
 from floto.core.service.store import EXPIRY_RANK, Deadline, Ready
+from floto.core.service.tokens import Token
 
 _OF_RUN = "run = (SELECT number FROM runs WHERE run_id = ?)"
 
@@ -55,6 +56,13 @@ def release(db: sqlite3.Connection, lease: str, deaths: int) -> bool:
     """Let the tasks of a lease be polled again; False if it held none."""
     sql = "UPDATE tasks SET lease = NULL, releases = releases + ? WHERE lease = ?"
     return db.execute(sql, (deaths, lease)).rowcount > 0
+
+
+def give_back(db: sqlite3.Connection, token: Token) -> bool:
+    """Let one started task be polled again; False if it is not out any more."""
+    which = f"event_id = ? AND started = ? AND lease IS NOT NULL AND {_OF_RUN}"
+    sql = f"UPDATE tasks SET lease = NULL WHERE {which}"  # noqa: S608 - SQL of ours
+    return db.execute(sql, (token.scheduled_event_id, token.started_event_id, token.run_id)).rowcount > 0
 
 
 def next_deadline(db: sqlite3.Connection) -> Deadline | None:

@@ -132,6 +132,7 @@ class Batches:
                 for place in self._with_work(asked):
                     self._serve(now, place, served)
         except BaseException as error:
+            # After an interrupt too: the polls of other threads would wait for ever.
             self._line.put_back(poll for poll, _ in reversed(served))
             is_of_all = isinstance(error, DatabaseGone) or code_of(error) in OF_ALL
             if is_of_all or not isinstance(error, Exception):

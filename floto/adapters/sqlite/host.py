@@ -6,7 +6,7 @@ import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -18,7 +18,7 @@ from floto.adapters.sqlite.batches import Batches
 from floto.adapters.sqlite.database import MEMORY, Database
 from floto.adapters.sqlite.polls import Line, Poll
 from floto.adapters.sqlite.problems import translated
-from floto.adapters.sqlite.schema import Durability
+from floto.adapters.sqlite.schema import Durability, connect_reading
 from floto.adapters.sqlite.store import SqliteStore
 from floto.adapters.sqlite.turns import Job, Read, Turns, Write
 from floto.core import limits
@@ -27,6 +27,7 @@ from floto.core.ports import Clock
 from floto.core.service import faults
 from floto.core.service.engine import Engine
 from floto.core.service.records import Place
+from floto.core.service.tokens import any_token
 
 T = TypeVar("T")
 
@@ -38,6 +39,8 @@ _WATCH_SECONDS = 0.02
 _FIRE_SECONDS = 0.5
 #: The databases that forked children have from their parents: SQLite must never close those.
 _OF_PARENTS: list[Database] = []
+#: Seconds that an interrupted poll waits for the thread that is claiming a task for it.
+_WITHDRAW_SECONDS = 1.0
 
 
 class Host:
@@ -162,9 +165,41 @@ class Host:
             self._database.need_writing()
             return self._turns.wait_for(job)
 
-    def poll(self, place: Place, take: Callable[[datetime], T | None], wait: float) -> T | None:
-        """Take the next task of a place, waiting up to ``wait`` seconds for one.
+    def check(self) -> None:
+        """Read a row of every table from the file itself, past the caches of this process.
 
+        Calls of this process need not be waited for: a connection of its own reads.
+
+        Raises:
+            ServiceUnavailable: if that cannot be done now.
+            ServiceError: if the file is damaged, or another one than was opened.
+        """
+        if not self._database.is_file:
+            self.read(lambda _now: self.store.domains())
+            return
+        with self._usable(), closing(connect_reading(self._path)) as db:
+            self._database.check()
+            tables = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+            for (table,) in tables:
+                db.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608 - names of our tables
+
+    def give_back(self, token: str) -> None:
+        """Let a task be polled again by the same token: its client was gone before it got the task.
+
+        That does not count as an attempt or a redelivery. Nothing happens to a task that is not out any more.
+        """
+        self.write(lambda _now: self.store.give_back(any_token(token)))
+
+    def poll(
+        self,
+        place: Place,
+        take: Callable[[datetime], T | None],
+        wait: float,
+        token_of: Callable[[T], str],
+    ) -> T | None:
+        """Claim the next task of a place, waiting up to ``wait`` seconds for one.
+
+        A task that was claimed for a poll that is interrupted (``KeyboardInterrupt``) is given back.
         Raises a ``ServiceFault`` where as many polls wait as SWF allows.
         """
         poll, end = Poll(place, take, waits=True), monotonic() + wait
@@ -173,12 +208,23 @@ class Host:
             try:
                 self._turns.ask(poll)
                 self._await(poll, end)
+                task: T | None = poll.outcome()
             except BaseException:
-                self._turns.withdraw(poll)
-                self._line.remove(poll)
+                self._withdraw(poll, token_of)
                 raise
-            task: T | None = poll.outcome()
             return task
+
+    def _withdraw(self, poll: Poll, token_of: Callable[[T], str]) -> None:
+        """End a poll that was interrupted; a task that was claimed for it by then is given back."""
+        self._turns.withdraw(poll)
+        end = monotonic() + _WITHDRAW_SECONDS
+        # While it is neither done nor in the line, another thread is claiming a task for it.
+        while not poll.is_done and not self._line.remove(poll) and monotonic() < end:
+            poll.wait(_WATCH_SECONDS)
+        if poll.task is not None:
+            # Should this fail, the task times out as that of a client that is never heard of again.
+            with suppress(ServiceError, sqlite3.Error):
+                self.give_back(token_of(poll.task))
 
     def _await(self, poll: Poll, end: float) -> None:
         while not poll.is_done:

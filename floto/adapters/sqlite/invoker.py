@@ -17,6 +17,7 @@ from floto.core.service import commands as c
 from floto.core.service.engine import LambdaTask
 from floto.core.service.records import Place
 from floto.core.service.tokens import LAMBDA_LIST, TaskKind
+from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
@@ -47,6 +48,7 @@ class Invoker:
         self._functions = dict(functions)
         self._news = threading.Event()
         self._closed = False
+        self._troubles = TroubleLog(log)
         self._slots = threading.Semaphore(_AT_ONCE)
         host.listen(self._news.set)
         self._thread = threading.Thread(target=self._run, name="floto-lambda", daemon=True)
@@ -82,9 +84,13 @@ class Invoker:
                 task = self._host.attempt(place, lambda now, name=name: engine.poll_lambda(name, now))  # type: ignore[misc]
                 if task is not None:
                     return task
-        except ServiceError:
+            self._troubles.over("invoking Lambda functions")
+        except ServiceError as error:
             if not self._closed:
-                log.exception("no Lambda functions are invoked for a moment")
+                message = "no Lambda functions are invoked for a moment: %s"
+                self._troubles.failed(
+                    "invoking Lambda functions", message, error, level=logging.ERROR, error=error
+                )
         return None
 
     def _work(self, task: LambdaTask) -> None:
@@ -119,6 +125,9 @@ class Invoker:
             self._host.write(lambda now: self._host.engine.respond(answer, task.token, now, **fields))
         except UnknownResource as fault:
             log.info("Lambda function %s: its result came too late (%s)", task.name, fault)
-        except ServiceError:
+        except ServiceError as error:
             if not self._closed:
-                log.exception("Lambda function %s: its result could not be recorded", task.name)
+                message = "Lambda function %s: its result could not be recorded"
+                self._troubles.failed("results", message, task.name, level=logging.ERROR, error=error)
+        else:
+            self._troubles.over("results")

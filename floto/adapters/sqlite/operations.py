@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from floto.core.service.tokens import TaskKind, run_id_from
 POLL_SECONDS = 60.0
 
 _POLLS = {"PollForDecisionTask": TaskKind.DECISION, "PollForActivityTask": TaskKind.ACTIVITY}
+_token_of = itemgetter("taskToken")
 #: How the operations that change nothing begin.
 _READS = ("Count", "Describe", "Get", "List")
 
@@ -71,7 +73,7 @@ class SqliteOperations:
         place = self.place(operation, checked)
         if place is None:
             return self._once(operation, checked)
-        task = self._host.poll(place, self._take(operation, checked), self._poll_seconds)
+        task = self._host.poll(place, self._take(operation, checked), self._poll_seconds, _token_of)
         return dict(IDLE[operation]) if task is None else task
 
     def attempt(self, operation: str, request: Request) -> Response | None:
@@ -81,6 +83,14 @@ class SqliteOperations:
         if place is None:
             return self._once(operation, checked)
         return self._host.attempt(place, self._take(operation, checked))
+
+    def check(self) -> None:
+        """Read from the file itself, past every cache; raises an error if it cannot be read."""
+        self._host.check()
+
+    def give_back(self, token: str) -> None:
+        """Let a task be polled again by the same token: its client was gone before it got the task."""
+        self._host.give_back(token)
 
     def place(self, operation: str, request: Request) -> Place | None:
         """Where the task waits that a request polls for; None if it does not poll for a new one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from floto.adapters.sqlite.turns import Call, Job
 from floto.core.service.records import Place
@@ -17,6 +18,11 @@ class Poll(Job):
         self.place = place
         #: Whether it stays when there is no task.
         self.waits = waits
+
+    @property
+    def task(self) -> Any:
+        """The task that was claimed for this poll; None if there is none so far, or none to claim."""
+        return self._result
 
 
 class Line:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -169,7 +170,7 @@ class SqliteService:
     def _poll(
         self, kind: TaskKind, task_list: str, take: Callable[[datetime], T | None], wait: float
     ) -> T | None:
-        return self._host.poll(Place(self._domain, kind, task_list), take, wait)
+        return self._host.poll(Place(self._domain, kind, task_list), take, wait, attrgetter("token"))
 
 
 def _history(store: SqliteStore, execution: WorkflowExecution, after: int) -> tuple[Event, ...]:

@@ -26,7 +26,7 @@ from floto.core.service.records import Listing, Place, Position, Record
 from floto.core.service.registry import Domain, Registered
 from floto.core.service.run import Heartbeat, Run
 from floto.core.service.store import Deadline, Ready
-from floto.core.service.tokens import TaskKind
+from floto.core.service.tokens import TaskKind, Token
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 #: The lease of tasks that clients hold: they are theirs until a time-out ends them, as in SWF.
@@ -310,7 +310,11 @@ class SqliteStore:
         end = None if most is None else after + most
         staged = self._staged.get(run_id)
         if staged is not None:
-            return (*staged.entry.events, *staged.events)[after:end]
+            old, new = staged.entry.events, staged.events
+            return (
+                *old[after:end],
+                *new[max(after - len(old), 0) : None if end is None else max(end - len(old), 0)],
+            )
         row = self._one("SELECT number, revision FROM runs WHERE run_id = ?", run_id)
         if row is None:
             return ()
@@ -319,6 +323,15 @@ class SqliteStore:
             return tuple(entry.events[after:end])
         with reading(run_id):
             return tuple(self._events(row[0], after, end))
+
+    def last_event_id(self, run_id: str) -> int:
+        """Return the id of the last event of a run, open or closed; 0 if it is not known."""
+        staged = self._staged.get(run_id)
+        if staged is not None:
+            return staged.run.state.last_event_id
+        which = "WHERE run = (SELECT number FROM runs WHERE run_id = ?)"
+        last = self._one(f"SELECT max(id) FROM events {which}", run_id)[0]  # noqa: S608 - SQL of ours
+        return 0 if last is None else int(last)
 
     def next_task(self, place: Place) -> Ready | None:
         """The task to hand out next: highest priority first, then oldest."""
@@ -359,6 +372,12 @@ class SqliteStore:
     def release(self, lease: str, deaths: int = 0) -> None:
         """Let the tasks of a lease be polled again, by the tokens they had; ``deaths`` count against them."""
         if agenda.release(self._written(), lease, deaths):
+            self._queues.forget()
+            self.offered.add(None)
+
+    def give_back(self, token: Token) -> None:
+        """Let a started task be polled again by the same token, uncounted; ignore one that has ended."""
+        if agenda.give_back(self._written(), token):
             self._queues.forget()
             self.offered.add(None)
 

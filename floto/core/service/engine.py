@@ -109,8 +109,13 @@ class Engine:
         else:
             raise faults.unknown_workflow(target.workflow_id)
 
-    def poll_decision(self, domain: str, task_list: str, identity: str, now: datetime) -> DecisionTask | None:
-        """PollForDecisionTask, answered at once; the task shows the history up to its own start."""
+    def poll_decision(
+        self, domain: str, task_list: str, identity: str, now: datetime, *, with_events: bool = True
+    ) -> DecisionTask | None:
+        """PollForDecisionTask, answered at once; the task has the history up to its own start.
+
+        Without events for a caller that reads them in pages: the store has up to ``started_event_id``.
+        """
 
         def start(_event_id: int) -> c.StartDecisionTask:
             return c.StartDecisionTask(identity=identity)
@@ -119,11 +124,12 @@ class Engine:
         if taken is None:
             return None
         run, token = taken
+        most = token.started_event_id if with_events else 0
         return DecisionTask(
             token=str(token),
             execution=run.execution,
             workflow_type=_workflow_type(run),
-            events=self._store.history(run.execution.run_id)[: token.started_event_id],
+            events=self._store.history(run.execution.run_id, most=most),
             started_event_id=token.started_event_id,
             previous_started_event_id=run.state.decision_tasks.previous_started,
         )

@@ -138,6 +138,11 @@ class MemoryStore:
         entry = self._entries.get(run_id)
         return () if entry is None else tuple(entry.events[after : None if most is None else after + most])
 
+    def last_event_id(self, run_id: str) -> int:
+        """Return the id of the last event of a run, open or closed; 0 if it is not known."""
+        entry = self._entries.get(run_id)
+        return 0 if entry is None else len(entry.events)
+
     def pollable(self) -> list[tuple[Ready, Task]]:
         """Every task that waits for a poll."""
         return [

@@ -94,6 +94,9 @@ class Store(Protocol):
     def history(self, run_id: str, after: int = 0, most: int | None = None) -> tuple[Event, ...]:
         """The events of a run with an id above ``after``, and no more than ``most``."""
 
+    def last_event_id(self, run_id: str) -> int:
+        """Return the id of the last event of a run, open or closed; 0 if it is not known."""
+
     def save(self, changes: Changes) -> None:
         """Write down what a step did."""
 

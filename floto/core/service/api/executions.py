@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from attrs import evolve
 
-from floto.core.events import Event, WorkflowExecutionStarted
+from floto.core.events import WorkflowExecutionStarted
 from floto.core.service import commands as c
 from floto.core.service import faults
 from floto.core.service.api.call import Call, Handler, Response, execution, given
-from floto.core.service.api.pages import page_size, read_token, write_token
+from floto.core.service.api.pages import fitting, page_size, read_token, write_token
 from floto.core.service.records import Record
 from floto.core.service.run import ToWorkflow
 from floto.core.state import Kind, State
 from floto.core.wire import camel, event_to_swf, read, write
+
+#: Events that are read from the store at once.
+_CHUNK = 32
 
 
 def start(call: Call) -> Response:
@@ -113,28 +117,28 @@ def history(call: Call) -> Response:
     """GetWorkflowExecutionHistory: pages of the history as it was when the first was asked for."""
     run_id = known(call).info.execution.run_id
     position = read_token(call, int, int)
-    low, high = (0, _last_id(call, run_id)) if position is None else position
+    low, high = (0, call.store.last_event_id(run_id)) if position is None else position
     events, rest = window(call, run_id, low, high)
-    response: Response = {"events": [event_to_swf(event) for event in events]}
+    response: Response = {"events": events}
     if rest is not None:
         response["nextPageToken"] = write_token(call, rest)
     return response
 
 
-def _last_id(call: Call, run_id: str) -> int:
-    run = call.store.load(run_id)
-    return len(call.store.history(run_id)) if run is None else run.state.last_event_id
+def window(call: Call, run_id: str, low: int, high: int) -> tuple[list[Any], tuple[int, int] | None]:
+    """Return one page of the events with ids above ``low`` up to ``high``, and the bounds of what is left."""
+    reverse = bool(call.request.get("reverseOrder"))
+    events = fitting(islice(_events(call, run_id, low, high, reverse=reverse), page_size(call.request)))
+    low, high = (low, high - len(events)) if reverse else (low + len(events), high)
+    return events, (low, high) if low < high else None
 
 
-def window(call: Call, run_id: str, low: int, high: int) -> tuple[tuple[Event, ...], tuple[int, int] | None]:
-    """One page of the events with ids above ``low`` up to ``high``, and the bounds of what is left."""
-    size = page_size(call.request)
-    if call.request.get("reverseOrder"):
-        cut = max(low, high - size)
-        events = call.store.history(run_id, cut, high - cut)[::-1]
-        return events, (low, cut) if cut > low else None
-    cut = min(high, low + size)
-    return call.store.history(run_id, low, cut - low), (cut, high) if cut < high else None
+def _events(call: Call, run_id: str, low: int, high: int, *, reverse: bool) -> Iterator[dict[str, Any]]:
+    """Read events in small chunks: those of a run with large payloads need not all be in memory at once."""
+    for start in range(0, high - low, _CHUNK):
+        size = min(_CHUNK, high - low - start)
+        events = call.store.history(run_id, high - start - size if reverse else low + start, size)
+        yield from map(event_to_swf, reversed(events) if reverse else events)
 
 
 OPERATIONS: Mapping[str, Handler] = {

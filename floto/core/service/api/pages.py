@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -18,6 +18,13 @@ from floto.core.service.api.call import Call, Request, Response
 from floto.core.service.tokens import invalid_token, open_text, seal_text
 
 T = TypeVar("T")
+
+#: Most bytes of JSON in the items of one page, unless a single item has more. SWF bounds its pages too and
+#: does not document by how much: ``maximumPageSize`` "is an upper limit only; the actual number of results
+#: returned per call may be fewer".
+PAGE_BYTES = 1024 * 1024
+#: Made once: ``json.dumps`` makes an encoder for each call. A time is sent as a number.
+_encode = json.JSONEncoder(default=datetime.timestamp).encode
 
 _LIFE = timedelta(hours=24)
 #: More than any id or number, and no later than a datetime can say in milliseconds.
@@ -73,9 +80,21 @@ def _digest(request: Request) -> str:
 def page(
     call: Call, key: str, rows: Sequence[T], position: Callable[[T], Sequence[Any]], shape: Callable[[T], Any]
 ) -> Response:
-    """The answer with one page: ``rows`` holds one more than fits if there is more to come."""
-    size = page_size(call.request)
-    response: Response = {key: [shape(row) for row in rows[:size]]}
-    if len(rows) > size:
-        response["nextPageToken"] = write_token(call, position(rows[size - 1]))
+    """Return the response with one page; ``rows`` has one more than the page size if more is to come."""
+    shapes = fitting(shape(row) for row in rows[: page_size(call.request)])
+    response: Response = {key: shapes}
+    if len(rows) > len(shapes):
+        response["nextPageToken"] = write_token(call, position(rows[len(shapes) - 1]))
     return response
+
+
+def fitting(shapes: Iterable[T]) -> list[T]:
+    """Return the first shapes whose JSON fits into one page, at least one; no more than needed are made."""
+    kept: list[T] = []
+    left = PAGE_BYTES
+    for shape in shapes:
+        left -= len(_encode(shape))
+        if left < 0 and kept:
+            break
+        kept.append(shape)
+    return kept

@@ -13,7 +13,7 @@ from floto.core.service.records import Place
 from floto.core.service.tokens import TaskKind, invalid_token
 from floto.core.service.tokens import read_token as read_task_token
 from floto.core.shapes import TaskList
-from floto.core.wire import decision_from_swf, event_to_swf, write
+from floto.core.wire import decision_from_swf, write
 
 #: What an idle poll answers. Recordings differ on whether the token is empty or absent.
 IDLE: Mapping[str, Mapping[str, Any]] = {
@@ -29,7 +29,7 @@ def poll_decision(call: Call) -> Response:
         return _page(call, *position)
     request = call.request
     task = call.engine.poll_decision(
-        call.domain, request["taskList"]["name"], request.get("identity", ""), call.now
+        call.domain, request["taskList"]["name"], request.get("identity", ""), call.now, with_events=False
     )
     if task is None:
         return dict(IDLE[call.operation])
@@ -51,7 +51,7 @@ def _page(call: Call, token: str, previous: int, low: int, high: int) -> Respons
         previousStartedEventId=previous,
         workflowExecution=write(record.info.execution),
         workflowType=write(record.info.workflow_type),
-        events=[event_to_swf(event) for event in events],
+        events=events,
         nextPageToken=None if rest is None else write_token(call, [token, previous, *rest]),
     )
 

@@ -1,0 +1,119 @@
+"""A server in trouble: a damaged or locked database, requests without an end. It logs that and stops."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_server import (
+    AMZ_JSON,
+    Server,
+    ask,
+    client,
+    register,
+    send_poll,
+    serving,
+    start,
+)
+
+#: Seconds in which a server in trouble must answer a health check, or end.
+BOUND = 20.0
+
+
+def health(server: Server) -> int:
+    began = time.monotonic()
+    status = ask(server, method="GET", path="/health").status
+    assert time.monotonic() - began < BOUND
+    return status
+
+
+def said_at_the_end(server: Server) -> str:
+    """Stop the server; returns its log."""
+    began = time.monotonic()
+    assert server.end(signal.SIGTERM) == 0
+    assert time.monotonic() - began < BOUND
+    assert server.process.stderr is not None
+    return server.process.stderr.read()
+
+
+def damage(db: Path) -> None:
+    """Overwrite the file, and what is in its write-ahead log."""
+    for path in (db, db.with_name(f"{db.name}-wal")):
+        path.write_bytes(b"x" * max(path.stat().st_size, 4096))
+
+
+@pytest.mark.parametrize("harm", [damage, Path.unlink])
+def test_health_is_503_where_the_file_cannot_be_read_and_is_logged_once(
+    tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    with serving(tmp_path / "swf.db") as server, client(server) as swf:
+        register(swf)
+        assert health(server) == 200
+        harm(tmp_path / "swf.db")
+        assert [health(server) for _ in range(20)] == [503] * 20
+        assert said_at_the_end(server).count("a health check failed") == 1
+
+
+def test_a_run_that_cannot_be_read_is_named_once_in_the_log(tmp_path: Path) -> None:
+    with serving(tmp_path / "swf.db") as server, client(server) as swf:
+        register(swf)
+        run_id = start(swf, "bad")
+        swf.terminate_workflow_execution(domain="shop", workflowId="bad")
+        with closing(sqlite3.connect(tmp_path / "swf.db")) as db, db:
+            db.execute("UPDATE events SET attributes = '{' WHERE id = 1")
+        request = json.dumps({"domain": "shop", "execution": {"workflowId": "bad", "runId": run_id}}).encode()
+        answers = [ask(server, "GetWorkflowExecutionHistory", request) for _ in range(10)]
+        assert [answer.status for answer in answers] == [500] * 10
+        log = said_at_the_end(server)
+    lines = [line for line in log.splitlines() if "ERROR" in line]
+    assert [run_id in line for line in lines] == [True]
+
+
+def test_a_locked_database_makes_health_503_in_time_and_does_not_keep_the_server_from_ending(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path / "swf.db") as server, client(server) as swf:
+        register(swf)
+        with closing(sqlite3.connect(tmp_path / "swf.db", isolation_level=None)) as db:
+            db.execute("BEGIN EXCLUSIVE")
+            waiting = [writing(server) for _ in range(20)]
+            time.sleep(0.5)
+            assert health(server) == 503
+            said_at_the_end(server)
+            for connection in waiting:
+                connection.close()
+
+
+def writing(server: Server) -> HTTPConnection:
+    """A request that has to write, sent and not waited for."""
+    body = json.dumps({"name": "other", "workflowExecutionRetentionPeriodInDays": "1"})
+    connection = HTTPConnection(*server.address)
+    head = {"Content-Type": AMZ_JSON, "X-Amz-Target": "SimpleWorkflowService.RegisterDomain"}
+    connection.request("POST", "/", body, head)
+    return connection
+
+
+def test_slow_bodies_and_held_polls_do_not_keep_the_server_from_ending(tmp_path: Path) -> None:
+    with serving(tmp_path / "swf.db") as server, client(server) as swf, ExitStack() as stack:
+        register(swf)
+        held = [stack.enter_context(send_poll(server)) for _ in range(20)]
+        slow = [stack.enter_context(closing(HTTPConnection(*server.address))) for _ in range(20)]
+        for connection in slow:
+            connection.putrequest("POST", "/")
+            connection.putheader("Content-Type", AMZ_JSON)
+            connection.putheader("X-Amz-Target", "SimpleWorkflowService.ListDomains")
+            connection.putheader("Content-Length", "1000")
+            connection.endheaders(b"{")
+        time.sleep(0.5)
+        log = said_at_the_end(server)
+        assert "Traceback" not in log
+        assert all(poll.recv(65_536).startswith(b"HTTP/1.1 200") for poll in held)
+        assert {connection.getresponse().status for connection in slow} == {503}

@@ -1,0 +1,224 @@
+"""A trouble that lasts is logged once, then at growing intervals with its count, then as over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from floto.adapters.http import waiting
+from floto.adapters.http.waiting import Polls
+from floto.core.errors import ServiceUnavailable
+from floto.core.ports import ActivityTask
+from floto.core.shapes import ActivityType, WorkflowExecution
+from floto.runtime.activities import RunningActivity
+from floto.runtime.resilient import persist
+from floto.runtime.stopping import StopFlag
+from floto.trouble_log import TroubleLog, trouble_log_of
+from tests.unit.asgi import LIST, PATIENCE, FakeOperations, ask, until
+from tests.unit.test_http_app import to, within
+from tests.unit.test_http_waiting import plays
+
+KEY = "disk"
+
+
+class Clock:
+    """Seconds, set by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lines(clock: Clock, caplog: pytest.LogCaptureFixture) -> Callable[..., list[str]]:
+    """Play failures (numbers: seconds) and successes (negative numbers); returns what was logged."""
+    log = TroubleLog(clock=clock)
+
+    def play(*moments: float) -> list[str]:
+        before = len(caplog.messages)
+        for moment in moments:
+            clock.now = abs(moment)
+            if moment < 0:
+                log.over(KEY)
+            else:
+                log.failed(KEY, "no room on %s", "sda")
+        return caplog.messages[before:]
+
+    return play
+
+
+def test_the_first_failure_is_logged_at_once_and_the_next_are_counted(
+    lines: Callable[..., list[str]],
+) -> None:
+    assert lines(1, 2, 3) == ["no room on sda"]
+    assert lines(*range(4, 71)) == [
+        "no room on sda (11 failures in 10.0 s)",
+    ]
+    assert lines(71, 72, 670, 671, 672) == [
+        "no room on sda (71 failures in 70.0 s)",
+        "no room on sda (74 failures in 670.0 s)",
+    ]
+
+
+def test_a_success_logs_that_it_is_over_once(lines: Callable[..., list[str]]) -> None:
+    assert lines(-1) == []
+    assert lines(1, 2, -5, -6) == ["no room on sda", "disk: over after 2 failures in 4.0 s"]
+
+
+def test_a_trouble_that_comes_and_goes_writes_few_lines(lines: Callable[..., list[str]]) -> None:
+    moments = [sign * second / 10 for second in range(10, 600) for sign in (1, -1)]
+    assert len(lines(*moments)) <= 2 * 6
+
+
+def test_hours_of_failures_write_a_line_in_ten_minutes(lines: Callable[..., list[str]]) -> None:
+    assert len(lines(*(1 + second / 2 for second in range(2 * 7200)))) <= 3 + 12
+
+
+def test_keys_are_troubles_of_their_own_and_their_number_is_bounded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log = TroubleLog()
+    for number in range(10_000):
+        log.failed(number, "%d", number)
+    assert len(caplog.messages) == 10_000
+    assert len(log._troubles) < 1_000  # noqa: SLF001
+
+
+def test_many_threads_count_together(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    log = TroubleLog(clock=clock)
+
+    def fail() -> None:
+        for _ in range(1_000):
+            log.failed(KEY, "no")
+
+    threads = [threading.Thread(target=fail) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.over(KEY)
+    assert caplog.messages == ["no", "disk: over after 8000 failures in 0.0 s"]
+
+
+class Away:
+    """A service that is away for a number of calls."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+
+    def call(self) -> str:
+        self.left -= 1
+        if self.left >= 0:
+            problem = "connection refused"
+            raise ServiceUnavailable(problem)
+        return "ok"
+
+
+def test_the_calls_of_one_service_share_a_log() -> None:
+    service, other = Away(0), Away(0)
+    assert trouble_log_of(service.call) is trouble_log_of(service.call)
+    assert trouble_log_of(service.call) is not trouble_log_of(other.call)
+
+
+def test_a_service_that_is_away_is_logged_once_and_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("floto.runtime.resilient._sleep", lambda _stop, _seconds: None)
+    assert persist(StopFlag(), Away(500).call) == "ok"
+    first, over = caplog.messages
+    assert first.startswith("call failed (connection refused); attempt 2 in ")
+    assert over.startswith("call: over after 500 failures in ")
+
+
+def test_requests_to_a_full_disk_are_logged_once_for_each_operation(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    operations = FakeOperations()
+    full = [True]
+
+    def answer(*_: object) -> dict[str, object]:
+        if full[0]:
+            problem = "database or disk is full"
+            raise ServiceUnavailable(problem)
+        return {}
+
+    operations.answer = answer
+
+    async def play(app: object) -> None:
+        for _ in range(300):
+            assert (await ask(app, to("SignalWorkflowExecution"))).status == 503  # type: ignore[arg-type]
+            health = await ask(app, {"Host": "localhost"}, method="GET", path="/health")  # type: ignore[arg-type]
+            assert health.status == 503
+        full[0] = False
+        assert (await ask(app, to("SignalWorkflowExecution"))).status == 200  # type: ignore[arg-type]
+
+    with caplog.at_level(logging.WARNING, "floto"):
+        within(operations, play)
+    assert len(caplog.messages) == 3
+    assert caplog.messages[-1].startswith("SignalWorkflowExecution: over after 300 failures in ")
+
+
+def test_failed_heartbeats_of_all_activities_are_logged_together(caplog: pytest.LogCaptureFixture) -> None:
+    class Service:
+        def record(self, _token: str, _details: str | None = None) -> bool:
+            problem = "connection refused"
+            raise ServiceUnavailable(problem)
+
+    record = Service().record
+    execution, kind = WorkflowExecution("w", "r"), ActivityType("pay", "1")
+    for number in range(100):
+        task = ActivityTask(
+            token=str(number),
+            execution=execution,
+            activity_id=str(number),
+            activity_type=kind,
+            started_event_id=3,
+        )
+        assert not RunningActivity(task, record).beat()
+    assert caplog.messages == ["activity 0: heartbeat failed (connection refused)"]
+
+
+@plays
+async def test_a_dispatcher_that_cannot_look_is_logged_once_and_when_it_is_over() -> None:
+    operations = FakeOperations()
+    failures = [ServiceUnavailable("full")] * 20
+    looks = operations.look
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr(waiting, "_TROUBLE_SECONDS", 0.001)
+
+    def look() -> bool:
+        if failures:
+            raise failures.pop()
+        return looks()
+
+    operations.look = look  # type: ignore[method-assign]
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    log = logging.getLogger("floto")
+    log.addHandler(handler)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            polls: Polls[bytes] = Polls(operations, pool, PATIENCE, lambda _: None)
+            async with polls.running():
+                poll = asyncio.create_task(polls.poll(LIST, lambda: None))
+                await until(lambda: operations.looks > 1)
+                polls.stop()
+                await poll
+    finally:
+        monkeypatch.undo()
+        log.removeHandler(handler)
+    assert len(lines) == 2
+    assert lines[0].startswith("no poll is given a task for a moment: ServiceUnavailable")
+    assert lines[1].startswith("dispatching tasks to polls: over after 20 failures in ")
