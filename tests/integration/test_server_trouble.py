@@ -77,7 +77,7 @@ def test_a_run_that_cannot_be_read_is_named_once_in_the_log(tmp_path: Path) -> N
     assert [run_id in line for line in lines] == [True]
 
 
-def test_a_locked_database_makes_health_503_in_time_and_does_not_keep_the_server_from_ending(
+def test_health_reads_a_locked_database_in_time_and_the_server_ends_all_the_same(
     tmp_path: Path,
 ) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf:
@@ -86,7 +86,10 @@ def test_a_locked_database_makes_health_503_in_time_and_does_not_keep_the_server
             db.execute("BEGIN EXCLUSIVE")
             waiting = [writing(server) for _ in range(20)]
             time.sleep(0.5)
-            assert health(server) == 503
+            began = time.monotonic()
+            # Whoever holds the lock keeps nobody from reading.
+            assert health(server) == 200
+            assert time.monotonic() - began < 5
             said_at_the_end(server)
             for connection in waiting:
                 connection.close()
@@ -112,7 +115,7 @@ def test_slow_bodies_and_held_polls_do_not_keep_the_server_from_ending(tmp_path:
             connection.putheader("X-Amz-Target", "SimpleWorkflowService.ListDomains")
             connection.putheader("Content-Length", "1000")
             connection.endheaders(b"{")
-        time.sleep(0.5)
+        time.sleep(2)
         log = said_at_the_end(server)
         assert "Traceback" not in log
         assert all(poll.recv(65_536).startswith(b"HTTP/1.1 200") for poll in held)
