@@ -96,7 +96,7 @@ class ChildWorkflow(Task):
             workflow_type=WorkflowType(self.workflow_type_name, self.workflow_type_version),
             workflow_id=self._workflow_id(given),
             control=TASK_CONTROL + self.id_,
-            input=payload.dumps_plain(context, f"the input of task {self.id_!r}") if context else None,
+            input=given.dumps(context, f"the input of task {self.id_!r}") if context else None,
             task_list=list_named(
                 self.task_list or (self.spec and self.spec.task_list) or given.decision_task_list
             ),

@@ -6,14 +6,13 @@ import hashlib
 
 from attrs import evolve
 
+from floto.core.carried_signals import CHANGED_SIGNAL
 from floto.core.codec import Codec
 from floto.core.errors import SpecError
 from floto.core.specs import DeciderSpec
 from floto.core.state import State
 
 _TAG = "floto.spec:"
-#: Tells an open run which spec it goes on with from here.
-CHANGED_SIGNAL = "floto.spec"
 _DIGITS = 16
 
 
