@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import define, frozen
@@ -20,6 +20,8 @@ from floto.core.reference import Store
 
 if TYPE_CHECKING:
     from floto.adapters.swf import SwfService
+
+T = TypeVar("T")
 
 DEFAULT_DOMAIN = "floto"
 #: The environment variable that names the service where a program does not.
@@ -94,6 +96,20 @@ def file_of(url: str) -> Path | None:
     return Path(_file(url)) if url.startswith("sqlite:") else None
 
 
+def absolute_service(service: T | str | None) -> T | str:
+    """Return a URL, by default that of the default service, that means the same in any directory.
+
+    What is not a URL is returned as it is. Raises ``UnknownService``.
+    """
+    url = default_service() if service is None else service
+    return f"sqlite:///{_file(url)}" if isinstance(url, str) and url.startswith("sqlite:") else url
+
+
+def absolute_store(source: str) -> str:
+    """Return the name of a store that means the same in any directory."""
+    return source if "://" in source else str(Path(source).absolute())
+
+
 def payload_store(source: str) -> Store:
     """The store that a directory or ``s3://bucket/prefix`` names. Raises ``UnknownStore``."""
     from floto.adapters.payloads import DirectoryStore, S3Store  # noqa: PLC0415 - as the adapters below
@@ -135,9 +151,11 @@ def _file(url: str) -> str:
     path = url.removeprefix("sqlite:///")
     if path == url or not path:
         raise UnknownService(url, "does not name a file")
-    if not Path(path).absolute().parent.is_dir():
+    # Kept and used later, it must go on meaning the same file: a program may change its directory.
+    whole = Path(path).absolute()
+    if not whole.parent.is_dir():
         raise UnknownService(url, f"is in a directory that does not exist ({Path(path).parent})")
-    return path
+    return str(whole)
 
 
 # The adapters are imported where they are used: who works on a file need not load boto3.

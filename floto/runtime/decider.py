@@ -24,16 +24,26 @@ from floto.core.limits import EVENT_LIMIT
 from floto.core.payload import LIMIT
 from floto.core.ports import DecisionTask, Service
 from floto.core.progress import Progress, begin
+from floto.core.reference import Store
 from floto.core.shapes import WorkflowExecution, WorkflowType
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import State
 from floto.core.wire import WireError
-from floto.runtime.connect import DEFAULT_TASK_LIST, closing, default_identity, service_for
+from floto.runtime.connect import (
+    DEFAULT_TASK_LIST,
+    absolute_service,
+    absolute_store,
+    closing,
+    default_identity,
+    payload_store,
+    service_for,
+)
 from floto.runtime.memory import Memory
 from floto.runtime.outcomes import cut
-from floto.runtime.resilient import conclude, persist, poll
+from floto.runtime.resilient import conclude, outlast, persist, poll
 from floto.runtime.separate import Order, start
 from floto.runtime.stopping import StopFlag, stop_on_signals
+from floto.runtime.storing import keep
 from floto.runtime.worker import POLL_SECONDS
 
 log = logging.getLogger("floto")
@@ -61,7 +71,8 @@ class Decider:
     workflow type in ``specs``, else by ``spec`` (a ``DeciderSpec`` or its JSON). For runs of
     a type in ``rules`` there is no spec: that function of their state decides.
     ``service`` is a ``Service`` or a URL for ``floto.connect`` (default: ``FLOTO_SERVICE``, else Amazon SWF).
-    Raises ``SpecError``.
+    ``payloads`` is a store for inputs and results that are too long for SWF, or its name: a directory or
+    ``s3://bucket/prefix``. Raises ``SpecError`` and ``UnknownStore``.
     """
 
     def __init__(  # noqa: PLR0913 - all but the spec are optional and named
@@ -76,10 +87,12 @@ class Decider:
         task_list: str | None = None,
         identity: str | None = None,
         codec: Codec = CODEC,
+        payloads: Store | str | None = None,
         listener: Listener | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        self._codec = codec
+        self._payloads = payload_store(payloads) if isinstance(payloads, str) else payloads
+        self._codec = codec.with_payloads(self._payloads)
         self._spec = read_spec(decider_spec if spec is None else spec, codec)
         self._specs, self._rules = dict(specs or {}), dict(rules or {})
         own = self._spec
@@ -94,11 +107,12 @@ class Decider:
         self._order = Order(
             spec=own,
             specs=self._specs,
-            service=service,
+            service=absolute_service(service),
             domain=domain,
             task_list=task_list,
             identity=identity,
             codec=codec,
+            payloads=absolute_store(payloads) if isinstance(payloads, str) else payloads,
             listener=listener,
             poll_seconds=poll_seconds,
         )
@@ -156,7 +170,7 @@ class Decider:
         found: Sequence[Decision] = ()
         error: Exception | None = None
         try:
-            found = self.decide(task)
+            found = outlast(self._stop, self._decided, task)
             self._answer(task, found)
         except Exception as raised:
             # Unanswered, the task times out and comes again: a bug here must not fail the run.
@@ -164,6 +178,11 @@ class Decider:
             error = raised
         if self._listener is not None:
             self._listener(found, error)
+
+    def _decided(self, task: DecisionTask) -> Sequence[Decision]:
+        """Decide, and store what the decisions refer to."""
+        found = self.decide(task)
+        return found if self._payloads is None else keep(found, self._payloads)
 
     def decide(self, task: DecisionTask) -> Sequence[Decision]:
         """What is next for a run; one that has no readable spec fails, and says why."""

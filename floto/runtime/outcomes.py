@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from floto.core import payload, reference
+from floto.core.errors import PayloadsNeeded
 from floto.core.ports import ActivityTask, Service
 from floto.core.reference import Store
 from floto.core.specs import CODEC
@@ -79,18 +81,25 @@ def _context(task: ActivityTask, payloads: Store | None) -> Any:
         return {}
     # Before the activity begins: it gets plain values, to copy and to write, and what is missing or
     # damaged fails the task by name instead of raising wherever the activity first looks at it.
-    return context if payloads is None else reference.resolved(context, payloads.get)
+    if payloads is not None:
+        limit = getattr(payloads, "limit", reference.STORE_LIMIT)
+        budget = reference.Budget(f"the input of task {task.activity_id!r}", size=limit)
+        return reference.resolved(context, payloads.get, budget)
+    wanted = next(reference.stored(context), None)
+    if wanted is not None:
+        what = f"the input of task {task.activity_id!r}"
+        raise PayloadsNeeded(what, json.dumps(wanted))
+    return context
 
 
 def _encoded(found: Registered, value: Any, codec: TaskCodec, payloads: Store | None) -> str:
     what = f"the result of activity {found.type.name!r} version {found.type.version!r}"
     if not found.generates:
         return reference.dumps(value, what, payloads)
-    # Not into the store: deciders read what generators return, and they read nothing but histories.
     if not isinstance(value, Iterable):
         msg = f"a generator returns a list of tasks, not {value!r:.80}"
         raise TypeError(msg)
-    return payload.dumps([codec.unstructure(task) for task in value], what)
+    return reference.dumps([codec.unstructure(task) for task in value], what, payloads)
 
 
 def _unknown(activities: Activities, task: ActivityTask) -> Failed:

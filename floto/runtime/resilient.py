@@ -10,7 +10,14 @@ from typing import ParamSpec, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, Throttled, UnknownResource
+from floto.core.errors import (
+    PayloadsUnavailable,
+    ServiceError,
+    ServiceFault,
+    ServiceUnavailable,
+    Throttled,
+    UnknownResource,
+)
 from floto.runtime.stopping import StopFlag
 
 P = ParamSpec("P")
@@ -21,6 +28,8 @@ log = logging.getLogger("floto")
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 30.0
 #: A service that was never reached is tried for so long: its address may be wrong.
 _REACH_SECONDS = 20.0
+#: Seconds for which a store is tried again before a decision task is left to time out and come again.
+_STORE_SECONDS = 10.0
 _LONGEST_MESSAGE = 200
 #: When stopped, what is left of a task is tried for so long.
 _LAST_SECONDS = 5.0
@@ -64,6 +73,18 @@ def reach(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwarg
     return _made(partial(call, *args, **kwargs), stop, _in_passing, is_over)
 
 
+def outlast(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Make a call again while a store of payloads cannot be reached, for some seconds at most.
+
+    Raises ``PayloadsUnavailable`` after that, and every other error at once.
+    """
+
+    def is_over(state: RetryCallState) -> bool:
+        return stop.is_set() or (state.seconds_since_start or 0) >= _STORE_SECONDS
+
+    return _made(partial(call, *args, **kwargs), stop, _is_away, is_over)
+
+
 def poll(stop: StopFlag, call: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> T | None:
     """Poll until the service answers; None when stopped.
 
@@ -104,6 +125,10 @@ def final(error: BaseException | None) -> bool:
 
 def _in_passing(error: BaseException) -> bool:
     return isinstance(error, ServiceUnavailable)
+
+
+def _is_away(error: BaseException) -> bool:
+    return isinstance(error, PayloadsUnavailable)
 
 
 def _any(error: BaseException) -> bool:

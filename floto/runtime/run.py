@@ -14,11 +14,15 @@ from attrs import evolve, frozen
 
 from floto.core import events as e
 from floto.core import payload, reference
+from floto.core.carried_signals import CHANGED_SIGNAL, own_input
 from floto.core.codec import Codec
 from floto.core.decide import spec_of
 from floto.core.decisions import Decision
 from floto.core.errors import (
     FlotoError,
+    PayloadError,
+    PayloadsNeeded,
+    PayloadsUnavailable,
     ServiceFault,
     ServiceUnavailable,
     SpecError,
@@ -39,7 +43,7 @@ from floto.runtime.activities import Activities
 from floto.runtime.connect import closing, service_for
 from floto.runtime.crew import Crew, needs, with_lists
 from floto.runtime.decider import Decider, closes, read_spec
-from floto.runtime.fingerprint import CHANGED_SIGNAL, fingerprint, recorded, tags
+from floto.runtime.fingerprint import fingerprint, recorded, tags
 from floto.runtime.resilient import persist, reach
 from floto.runtime.stopping import StopFlag, stop_on_signals
 from floto.runtime.worker import ActivityWorker
@@ -85,7 +89,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     ``concurrency`` slots (a list that only a child generates needs one elsewhere); a spec that
     names none gets its own. ``repeat_workflow`` is followed from run to run until interrupted.
     ``codec`` knows task kinds and strategies of your own that children and generators bring;
-    ``payloads`` keeps the input and results that are too long for SWF.
+    ``payloads`` stores every input and result that is too long for SWF.
 
     Raises ``WorkflowFailed``, ``WorkflowEnded``, ``WrongWorkflow``, ``TimeoutError`` after ``timeout``
     seconds (the run stays open), or what kept the decider from deciding; what still runs gets some
@@ -96,6 +100,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     own = with_lists(_readable(spec, codec), workflow_id)
     text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
     deadline = None if timeout is None else time.monotonic() + timeout
+    codec = codec.with_payloads(payloads)
     job = _Job(own, workflow_id, text, activities, concurrency, deadline, codec, payloads, listener)
     with _opened(service, domain or own.domain) as opened:
         result = _run(job, opened)
@@ -252,7 +257,8 @@ def _listed(
 
 def _crew(job: _Job, service: Service, woken: threading.Event) -> Crew:
     def told(found: Sequence[Decision], error: Exception | None) -> None:
-        if error is not None:
+        # A store that cannot be reached ends nothing: the decision task comes again.
+        if error is not None and not isinstance(error, PayloadsUnavailable):
             crew.fail(error)
         # Not for every decision: each look costs as much as the run has tasks.
         if error is not None or closes(found):
@@ -277,6 +283,7 @@ def _decider(job: _Job, service: Service, task_list: str, listener: decider.List
         service=service,
         task_list=task_list,
         codec=job.codec,
+        payloads=job.payloads,
         listener=listener,
         poll_seconds=_LOOK_SECONDS,
     )
@@ -318,11 +325,19 @@ class _Watch:
         moved = fold(new, state)
         for event in new:
             self._staff(event)
-        if state.started is None and self.job.input not in (None, moved.start.input):
+        if state.started is None and not self._has_own_input(moved.start):
             log.warning("workflow %r goes on with the input it was started with", self.job.workflow_id)
         if new and self.job.listener is not None:
             self.job.listener(moved)
         return moved
+
+    def _has_own_input(self, start: e.WorkflowExecutionStarted) -> bool:
+        """Return True if a run has the input that was given, or none was given."""
+        try:
+            own = own_input(start.input, is_continued=start.continued_execution_run_id is not None)
+        except PayloadError:
+            return False
+        return self.job.input is None or own == payload.loads(self.job.input)
 
     def _staff(self, event: Event) -> None:
         """Serve lists the spec does not name: generated ones, and those the run was started with."""
@@ -335,8 +350,9 @@ class _Watch:
             self._staff_child(data)
 
     def _staff_child(self, data: e.StartChildWorkflowExecutionInitiated) -> None:
-        with contextlib.suppress(SpecError):
-            carried = spec_of(data.input)
+        # A decider that cannot read the spec either says so and fails the child.
+        with contextlib.suppress(SpecError, PayloadsNeeded):
+            carried = persist(self.stop, spec_of, data.input, self.job.codec)
             # One that carries no spec is somebody else's to decide.
             if carried is not None:
                 needed = needs(evolve(carried, task_list=data.task_list.name))
