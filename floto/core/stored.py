@@ -12,14 +12,16 @@ Deciding stays pure: a reference is the hash of its value, so no store is asked 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from attrs import frozen
 
 from floto.core import payload, reference
 from floto.core.errors import PayloadError, PayloadsNeeded, PayloadsUnavailable, StoreUnavailable
 from floto.core.reference import STORE_LIMIT, STORED_KEY, Store, is_reference, is_stored
+
+T = TypeVar("T")
 
 
 class StoredText(str):
@@ -45,8 +47,7 @@ class Payloads:
     @property
     def limit(self) -> int:
         """The most bytes of JSON that the store keeps as one value."""
-        limit: int = getattr(self.store, "limit", STORE_LIMIT)
-        return limit
+        return limit_of(self.store)
 
     def get(self, wanted: Any, what: str) -> Any:
         """Return the value of a reference.
@@ -55,12 +56,26 @@ class Payloads:
         ``PayloadsUnavailable`` while the store cannot be reached.
         """
         try:
-            return self.store.get(wanted)
-        except StoreUnavailable as error:
-            # Not an error of the payload: a run must not fail because its store is away for a moment.
-            raise PayloadsUnavailable(str(error)) from error
+            return reached(self.store.get, wanted)
         except PayloadError as error:
             raise PayloadError(what, f"cannot be read: {error}") from error
+
+
+def limit_of(store: Store) -> int:
+    """Return the most bytes of JSON that a store keeps as one value."""
+    limit: int = getattr(store, "limit", STORE_LIMIT)
+    return limit
+
+
+def reached(call: Callable[[Any], T], argument: Any) -> T:
+    """Call a store, and raise ``PayloadsUnavailable`` where it cannot be reached.
+
+    That is no ``PayloadError``: a run must not fail because its store is away for a moment.
+    """
+    try:
+        return call(argument)
+    except StoreUnavailable as error:
+        raise PayloadsUnavailable(str(error)) from error
 
 
 def marked(text: str, payloads: Payloads) -> dict[str, Any]:

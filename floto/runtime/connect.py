@@ -102,7 +102,9 @@ def absolute_service(service: T | str | None) -> T | str:
     What is not a URL is returned as it is. Raises ``UnknownService``.
     """
     url = default_service() if service is None else service
-    return f"sqlite:///{_file(url)}" if isinstance(url, str) and url.startswith("sqlite:") else url
+    if not isinstance(url, str) or not url.startswith("sqlite:"):
+        return url
+    return f"sqlite:///{Path(_file(url)).absolute()}"
 
 
 def absolute_store(source: str) -> str:
@@ -151,11 +153,9 @@ def _file(url: str) -> str:
     path = url.removeprefix("sqlite:///")
     if path == url or not path:
         raise UnknownService(url, "does not name a file")
-    # Kept and used later, it must go on meaning the same file: a program may change its directory.
-    whole = Path(path).absolute()
-    if not whole.parent.is_dir():
+    if not Path(path).absolute().parent.is_dir():
         raise UnknownService(url, f"is in a directory that does not exist ({Path(path).parent})")
-    return str(whole)
+    return path
 
 
 # The adapters are imported where they are used: who works on a file need not load boto3.

@@ -56,6 +56,8 @@ _LONG = EVENT_LIMIT * 4 // 5
 _PAUSE_SECONDS = 1.0
 #: SWF's histories lag behind what was answered, by seconds at most; they are read now and again.
 _LAG_SECONDS, _ASK_SECONDS = 10.0, 1.0
+#: Seconds for which a store is tried again before a decision task is left to time out and come again.
+_STORE_SECONDS = 10.0
 
 #: Told after each decision task: what was decided, and what went wrong, if anything.
 Listener = Callable[[Sequence[Decision], Exception | None], None]
@@ -170,7 +172,7 @@ class Decider:
         found: Sequence[Decision] = ()
         error: Exception | None = None
         try:
-            found = outlast(self._stop, self._decided, task)
+            found = outlast(self._stop, _STORE_SECONDS, self._decided, task)
             self._answer(task, found)
         except Exception as raised:
             # Unanswered, the task times out and comes again: a bug here must not fail the run.

@@ -14,6 +14,7 @@ from floto.core.errors import PayloadsNeeded
 from floto.core.ports import ActivityTask, Service
 from floto.core.reference import Store
 from floto.core.specs import CODEC
+from floto.core.stored import limit_of
 from floto.core.tasks import TaskCodec
 from floto.runtime.activities import Activities, Canceled, Registered, RunningActivity, running
 
@@ -82,8 +83,7 @@ def _context(task: ActivityTask, payloads: Store | None) -> Any:
     # Before the activity begins: it gets plain values, to copy and to write, and what is missing or
     # damaged fails the task by name instead of raising wherever the activity first looks at it.
     if payloads is not None:
-        limit = getattr(payloads, "limit", reference.STORE_LIMIT)
-        budget = reference.Budget(f"the input of task {task.activity_id!r}", size=limit)
+        budget = reference.Budget(f"the input of task {task.activity_id!r}", size=limit_of(payloads))
         return reference.resolved(context, payloads.get, budget)
     wanted = next(reference.stored(context), None)
     if wanted is not None:

@@ -28,8 +28,6 @@ log = logging.getLogger("floto")
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 30.0
 #: A service that was never reached is tried for so long: its address may be wrong.
 _REACH_SECONDS = 20.0
-#: Seconds for which a store is tried again before a decision task is left to time out and come again.
-_STORE_SECONDS = 10.0
 _LONGEST_MESSAGE = 200
 #: When stopped, what is left of a task is tried for so long.
 _LAST_SECONDS = 5.0
@@ -73,14 +71,14 @@ def reach(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwarg
     return _made(partial(call, *args, **kwargs), stop, _in_passing, is_over)
 
 
-def outlast(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Make a call again while a store of payloads cannot be reached, for some seconds at most.
+def outlast(stop: StopFlag, seconds: float, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Make a call again while a store of payloads cannot be reached, for so many seconds or until stopped.
 
     Raises ``PayloadsUnavailable`` after that, and every other error at once.
     """
 
     def is_over(state: RetryCallState) -> bool:
-        return stop.is_set() or (state.seconds_since_start or 0) >= _STORE_SECONDS
+        return stop.is_set() or (state.seconds_since_start or 0) >= seconds
 
     return _made(partial(call, *args, **kwargs), stop, _is_away, is_over)
 

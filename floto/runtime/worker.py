@@ -20,6 +20,7 @@ from floto.runtime.heartbeats import Heartbeats
 from floto.runtime.outcomes import Outcome
 from floto.runtime.resilient import poll, report
 from floto.runtime.stopping import StopFlag, stop_on_signals
+from floto.runtime.storing import PatientStore
 
 log = logging.getLogger("floto")
 
@@ -59,7 +60,7 @@ class ActivityWorker:
         self._task_list = task_list
         self._registry = activities
         self._codec = codec
-        self._payloads = payloads
+        self._payloads = None if payloads is None else PatientStore(payloads)
         self._identity = identity or default_identity()
         self._poll_seconds = poll_seconds
         self._heartbeats = Heartbeats(task_heartbeat_in_seconds)

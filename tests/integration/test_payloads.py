@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import floto
 from floto.core.errors import PayloadsNeeded, StoreUnavailable
@@ -22,6 +23,8 @@ from floto.core.shapes import WorkflowExecution, WorkflowType
 from floto.core.state import Kind
 from floto.payloads import DirectoryStore, PayloadError
 from floto.runtime.activities import Activities
+from floto.runtime.cli import cli
+from floto.runtime.crew import with_lists
 from floto.runtime.separate import CannotSeparate
 from tests.runs import leaving, service, spec, task
 
@@ -199,7 +202,7 @@ def test_a_decider_and_a_worker_share_a_store(tmp_path: Path) -> None:
         finally:
             worker.stop()
             process.terminate()
-            process.wait(30)
+            process.communicate(timeout=30)
             thread.join()
     assert closed.data.result == '{"sum":80000}'
 
@@ -236,6 +239,55 @@ def test_a_decider_without_payloads_leaves_a_run_that_needs_them(service: Any, t
     assert info.close_status is None
 
 
+def test_commands_read_saved_histories_with_payloads(service: Any, tmp_path: Path) -> None:
+    """``replay``, ``why``, ``compare`` and ``graph`` need the store of a history that refers to values."""
+    plan = floto.Generator(id_="plan", name="plan", version="1")
+    flow, store = with_lists(spec(plan), "w"), DirectoryStore(tmp_path / "payloads")
+    run = {"service": service, "activities": known_with_many(400, 10), "workflow_id": "w", "timeout": 60}
+    floto.run(flow, **run, payloads=store)
+    info = service.latest_execution("w")
+    floto.History(service.history(info.execution), info.execution).save(tmp_path / "history.json")
+    (tmp_path / "spec.json").write_text(flow.to_json())
+    for arguments in (
+        ["replay", "spec.json", "history.json"],
+        ["compare", "spec.json", "spec.json", "history.json"],
+        ["why", "plan", "history.json", "--spec", "spec.json"],
+        ["graph", "spec.json", "--history", "history.json"],
+    ):
+        named = [str(tmp_path / each) if "." in each else each for each in arguments]
+        without = CliRunner().invoke(cli, named)
+        assert isinstance(without.exception, PayloadsNeeded), without.output
+        assert "--payloads" in str(without.exception)
+        told = CliRunner().invoke(cli, [*named, "--payloads", str(store.path)])
+        assert told.exit_code == 0, told.output
+
+
+def test_a_worker_waits_for_a_store_that_is_away(service: Any, tmp_path: Path) -> None:
+    class Shaky(DirectoryStore):
+        """Every other call finds it away."""
+
+        def _check(self) -> None:
+            tries.append(1)
+            if len(tries) % 2:
+                what, problem = "the store", "is away"
+                raise StoreUnavailable(what, problem)
+
+        def put(self, value: Any) -> dict[str, Any]:
+            self._check()
+            return super().put(value)
+
+        def get(self, reference_: Any) -> Any:
+            self._check()
+            return super().get(reference_)
+
+    tries: list[int] = []
+    parts = [task("part", f"p{number}", input=number) for number in range(2)]
+    flow = spec(*parts, task("sum", requires=parts))
+    known = known_with_many(2, 40_000)
+    result = floto.run(flow, service=service, activities=known, payloads=Shaky(tmp_path), timeout=60)
+    assert result == {"sum": 80_000}
+
+
 def test_an_object_as_payloads_cannot_go_to_a_separate_process(tmp_path: Path) -> None:
     decider = floto.Decider(
         spec(), service=f"sqlite:///{tmp_path / 'x.db'}", payloads=DirectoryStore(tmp_path)
@@ -262,7 +314,7 @@ def test_relative_paths_stay_when_the_program_changes_its_directory(
             _closed(opened, WorkflowExecution("w", _started(opened, "floto")))
     finally:
         process.terminate()
-        process.wait(30)
+        process.communicate(timeout=30)
     assert not list((tmp_path / "elsewhere").iterdir())
 
 

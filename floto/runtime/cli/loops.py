@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import click
 
 from floto.core.ports import Service
+from floto.core.reference import Store
 from floto.core.specs import DeciderSpec
 from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE
@@ -55,12 +56,19 @@ class Loop(Protocol):
 @click.command("decider", short_help="Decide for runs until stopped.")
 @click.argument("specs", nargs=-1, metavar="[SPEC]...")
 @click.option("--task-list", help="Where to poll; default: what the spec says, else floto.")
+@payloads_option
 @service_option
 @domain_option
 @identity_option
 @verbose_option
 def decider_command(
-    specs: tuple[str, ...], task_list: str | None, identity: str | None, *, verbose: bool, **where: Any
+    specs: tuple[str, ...],
+    task_list: str | None,
+    identity: str | None,
+    payloads: Store | None,
+    *,
+    verbose: bool,
+    **where: Any,
 ) -> int:
     """Decide for runs until stopped: by the spec that a run carries, else by the SPEC of its task list.
 
@@ -70,7 +78,7 @@ def decider_command(
     with _working(where, _domain(by_list, where["domain"]), verbose=verbose) as service:
         _prepare(service, [spec for spec in by_list.values() if spec is not None])
         members = [
-            Decider(spec, service=service, task_list=name, identity=identity)
+            Decider(spec, service=service, task_list=name, identity=identity, payloads=payloads)
             for name, spec in by_list.items()
         ]
         _run(members)
@@ -130,11 +138,14 @@ def _worker(task_list: str, service: Service, options: dict[str, Any]) -> Activi
 
 @click.command("daemon", short_help="Start a child workflow for each signal, until stopped.")
 @click.option("--task-list", default="floto_daemon", show_default=True, help="Where to poll.")
+@payloads_option
 @service_option
 @domain_option
 @identity_option
 @verbose_option
-def daemon_command(task_list: str, identity: str | None, *, verbose: bool, **where: Any) -> int:
+def daemon_command(
+    task_list: str, identity: str | None, payloads: Store | None, *, verbose: bool, **where: Any
+) -> int:
     """Start a child workflow for each signal that asks for one, and decide for the children, until stopped.
 
     Start the workflow that takes the signals once, of type floto_daemon_type v1 and on the same task list.
@@ -144,7 +155,7 @@ def daemon_command(task_list: str, identity: str | None, *, verbose: bool, **whe
 
     domain = where["domain"] or DEFAULT_DOMAIN
     with _working(where, domain, verbose=verbose) as service:
-        _run([Daemon(domain, task_list, service=service, identity=identity)])
+        _run([Daemon(domain, task_list, service=service, identity=identity, payloads=payloads)])
     return DONE
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from floto.core.kinds import ActivityTask
 from floto.core.reference import Store
-from floto.core.specs import DeciderSpec
+from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import State
 from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE
@@ -75,7 +75,7 @@ def _run(
     service = settings["service"]
     console.print(f"workflow {workflow_id} on {service}", markup=False, highlight=False, soft_wrap=True)
     try:
-        with shown(spec, console) as show:
+        with shown(spec, console, CODEC.with_payloads(settings["payloads"])) as show:
             listener = _telling(console, show)
             return run(spec, workflow_input, workflow_id=workflow_id, listener=listener, **settings)
     except KeyboardInterrupt:

@@ -97,7 +97,7 @@ def check(  # noqa: PLR0913 - all but the spec are optional
         codec=codec,
     )
     # What is simulated may change the directory.
-    target = None if save is None else Path(save).absolute()
+    directory = Path.cwd()
     moments, runs = sorted_rules(properties)
     watch = Watch(max_seconds)
     checker = Checker(
@@ -113,7 +113,7 @@ def check(  # noqa: PLR0913 - all but the spec are optional
         if not checker.explored.is_complete:
             checker.sample(seed, max_examples - checker.runs)
     except Found as found:
-        found.save(target)
+        found.save(save, directory)
         raise
     check_names(checker.unknown or (), checker.names)
     return _report(checker, tuple(_notes(case)))
