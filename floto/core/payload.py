@@ -120,14 +120,18 @@ def pack(text: str, what: str) -> str:
     fitting = packed(text)
     if fitting is None:
         problem = (
-            f"is {len(text):,} characters long; SWF takes {LIMIT:,}, and compressed it does not fit either. "
-            "Keep what is large in a store of floto.payloads: payloads=DirectoryStore(PATH) or "
-            "S3Store(BUCKET), given to floto.run or to every Decider and ActivityWorker, stores long inputs "
-            "and results "
-            "(--payloads on the command line); store.put(value) stores a value that a spec holds"
+            f"is {too_long(text)}. Keep what is large in a store of floto.payloads: "
+            "payloads=DirectoryStore(PATH) or S3Store(BUCKET), given to floto.run or to every Decider and "
+            "ActivityWorker, stores long inputs and results (--payloads on the command line); "
+            "store.put(value) stores a value that a spec holds"
         )
         raise PayloadError(what, problem)
     return fitting
+
+
+def too_long(text: str) -> str:
+    """Return what is wrong with JSON text that is too long for SWF."""
+    return f"{len(text):,} characters long; SWF takes {LIMIT:,}, and compressed it does not fit either"
 
 
 def packed(text: str) -> str | None:

@@ -150,11 +150,15 @@ class ChildWorkflow(Task):
         # Kinds of the user's own can only be written with their codec, which the decider has.
         with suppress(SpecError):
             try:
-                payload.dumps_plain(
-                    {SPEC_KEY: CODEC.unstructure(spec)}, "the spec, which is part of the input,"
-                )
+                text = payload.plain_text({SPEC_KEY: CODEC.unstructure(spec)}, "the spec")
             except PayloadError as error:
-                yield f"{error}, or split it into more children"
+                yield str(error)
+                return
+            if payload.packed(text) is None:
+                yield (
+                    f"the spec, which is part of the input, is {payload.too_long(text)}; "
+                    "split it into more children"
+                )
 
 
 def _cleanup_problems(tasks: Iterable[Task]) -> Iterable[str]:
