@@ -33,10 +33,16 @@ class Store(Protocol):
     """Keeps values of any length, and gives them back for their references."""
 
     def put(self, value: Any) -> dict[str, Any]:
-        """Keep a value; its reference. Raises ``PayloadError``."""
+        """Keep a value; return its reference.
+
+        Raises ``PayloadError``, and ``StoreUnavailable`` where the same call may succeed later.
+        """
 
     def get(self, reference: Any) -> Any:
-        """The value, in its JSON form, of a reference. Raises ``PayloadError``."""
+        """Return the value, in its JSON form, of a reference.
+
+        Raises ``PayloadError``, and ``StoreUnavailable`` where the same call may succeed later.
+        """
 
 
 @frozen

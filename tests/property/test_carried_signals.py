@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -14,22 +13,25 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floto import ActivityTask, DeciderSpec, History, Signal, decide, replay
-from floto.core import carried_signals
+from floto import CODEC, ActivityTask, DeciderSpec, History, Signal, decide, replay
+from floto.core import carried_signals, payload
 from floto.core import events as e
 from floto.core.carried_signals import CHANGED_SIGNAL, INPUT_KEY, SIGNALS_KEY, joined, split
 from floto.core.decisions import ContinueAsNewWorkflowExecution, Decision, FailWorkflowExecution
 from floto.core.events import WorkflowExecutionSignaled
 from floto.core.fold import fold
 from floto.core.ports import StartRequest
+from floto.core.reference import resolved
 from floto.core.service.world import World
 from floto.core.shapes import ActivityType, WorkflowType
-from floto.core.state import EMPTY
+from floto.core.state import EMPTY, State
 from floto.runtime.fingerprint import recorded
+from floto.runtime.storing import keep
 from floto.testing import Faults, simulate
 from floto.testing.invariants.runs import no_signal_is_lost
 from floto.testing.strategies import json_values
 from tests.property.setup import SETTINGS
+from tests.property.test_decider_payloads import MemoryStore, noise
 
 ID, LIST, TYPE = "w", "floto", WorkflowType("w", "1")
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,17 +60,20 @@ class Chain:
         self.now += timedelta(seconds=1)
         self.world.signal(ID, name, input, self.now)
 
+    def decide(self, state: State) -> list[Decision]:
+        return decide(SPEC, state)
+
     def move(self) -> bool:
         """Answer one decision task or complete one activity; False if there is nothing to do."""
         self.now += timedelta(seconds=1)
         task = self.world.poll_decision(LIST, self.now)
         if task is not None:
             state = fold(task.events, evolve(EMPTY, execution=task.execution))
-            self.world.respond_decision(task.token, decide(SPEC, state), self.now)
+            self.world.respond_decision(task.token, self.decide(state), self.now)
             return True
         work = self.world.poll_activity(LIST, self.now)
         if work is not None:
-            self.given.append(json.loads(work.input or "{}"))
+            self.given.append(payload.loads(work.input) or {})
             self.world.complete_activity(work.token, "1", self.now)
         return work is not None
 
@@ -178,10 +183,6 @@ def test_of_the_signals_that_change_the_spec_only_the_last_is_carried() -> None:
     assert len(state.signals[CHANGED_SIGNAL]) == 1
 
 
-def noise(seed: int, length: int) -> str:
-    return "".join(random.Random(seed).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=length))
-
-
 def test_many_signals_are_compressed_like_any_long_payload() -> None:
     chain = Chain('{"x":1}')
     for _ in range(20):
@@ -258,3 +259,40 @@ def test_a_decider_that_forgets_signals_breaks_the_invariant_of_whole_runs() -> 
     no_signal_is_lost(kept)
     with pytest.raises(AssertionError, match="were not used, and the next run begins with"):
         no_signal_is_lost(lost)
+
+
+class StoringChain(Chain):
+    """Runs whose decider has a store for what is too long."""
+
+    def __init__(self, input: str | None = None) -> None:
+        self.store = MemoryStore()
+        super().__init__(input)
+
+    def decide(self, state: State) -> list[Decision]:
+        return keep(decide(SPEC, state, codec=CODEC.with_payloads(self.store)), self.store)
+
+
+@SETTINGS
+@given(
+    st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from([1, 200, 20_000, 32_766])), max_size=9),
+    st.sampled_from([1, 32_766]),
+)
+def test_with_payloads_signals_of_any_length_are_carried(
+    script: list[tuple[str, int]], input_length: int
+) -> None:
+    own = noise(99, input_length)
+    chain, sent = StoringChain(json.dumps(own)), defaultdict[str, list[str]](list)
+    for number, (name, length) in enumerate(script):
+        sent[name].append(noise(number, length))
+        chain.signal(name, json.dumps(sent[name][-1]))
+    while chain.move():
+        pass
+    given = [resolved(each, chain.store.get) for each in chain.given]
+    used = [(each["one"], each["two"]) for each in given]
+    assert used == [*zip(sent["first"], sent["second"], strict=False)]
+    assert [each["workflow"] for each in given] == [own] * len(given)
+    left = fold(chain.runs[-1]).signals.get("unheard", ())
+    found = [resolved(json.loads(event.data.input), chain.store.get) for event in left]
+    assert found == sent["unheard"]
+    for history in chain.runs:
+        assert replay(SPEC, history, CODEC.with_payloads(chain.store)).divergence is None
