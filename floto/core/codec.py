@@ -60,6 +60,11 @@ class Codec:
             raise SpecError((f"the tag {tag!r} is taken by {self.types[tag].__qualname__}",))
         return evolve(self, types={**self.types, tag: cls})
 
+    @property
+    def store(self) -> Store | None:
+        """The store that ``with_payloads`` was given."""
+        return None if self.payloads is None else self.payloads.store
+
     def unstructure(self, value: Any) -> Any:
         """The JSON form of a spec, a task, a strategy or a list of them; raises ``SpecError``."""
         try:

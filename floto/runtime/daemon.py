@@ -68,8 +68,8 @@ class Daemon:
         self._given = service
         self._service = service_for(service, domain)
         self._identity = identity or default_identity()
-        self._payloads = payloads
-        self._codec = codec.with_payloads(payloads)
+        self._payloads = codec.store if payloads is None else payloads
+        self._codec = codec.with_payloads(self._payloads)
         self._poll_seconds = poll_seconds
         self._stop = StopFlag()
         #: The deciders of each task list, and what went wrong in them.

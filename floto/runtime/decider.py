@@ -93,7 +93,8 @@ class Decider:
         listener: Listener | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        self._payloads = payload_store(payloads) if isinstance(payloads, str) else payloads
+        given = codec.store if payloads is None else payloads
+        self._payloads = payload_store(given) if isinstance(given, str) else given
         self._codec = codec.with_payloads(self._payloads)
         self._spec = read_spec(decider_spec if spec is None else spec, codec)
         self._specs, self._rules = dict(specs or {}), dict(rules or {})
@@ -114,7 +115,7 @@ class Decider:
             task_list=task_list,
             identity=identity,
             codec=codec,
-            payloads=absolute_store(payloads) if isinstance(payloads, str) else payloads,
+            payloads=absolute_store(given) if isinstance(given, str) else given,
             listener=listener,
             poll_seconds=poll_seconds,
         )

@@ -97,6 +97,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     ``KeyboardInterrupt``; after another, at once.
     """
     workflow_id = _usable(workflow_id)
+    payloads = codec.store if payloads is None else payloads
     own = with_lists(_readable(spec, codec), workflow_id)
     text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
     deadline = None if timeout is None else time.monotonic() + timeout

@@ -296,6 +296,17 @@ def test_an_object_as_payloads_cannot_go_to_a_separate_process(tmp_path: Path) -
         decider.run(separate_process=True)
 
 
+def test_the_store_of_a_codec_is_used_like_one_that_is_given(service: Any, tmp_path: Path) -> None:
+    parts = [task("part", f"p{number}", input=number) for number in range(4)]
+    flow = spec(*parts, task("sum", requires=parts))
+    codec = floto.CODEC.with_payloads(DirectoryStore(tmp_path))
+    known = known_with_many(4, 20_000)
+    assert floto.run(flow, service=service, activities=known, codec=codec, timeout=60) == {"sum": 80_000}
+    decider = floto.Decider(flow, service=f"sqlite:///{tmp_path / 'x.db'}", codec=codec)
+    with pytest.raises(CannotSeparate, match="payloads given as an object"):
+        decider.run(separate_process=True)
+
+
 def test_relative_paths_stay_when_the_program_changes_its_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
