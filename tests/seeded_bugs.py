@@ -74,6 +74,13 @@ BUGS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "retry delay ignored": (Change(PROGRESS, WAITED, "return START"),),
+    "signals lost when a run repeats itself": (
+        Change(
+            CLOSING,
+            "given = continued_input(progress.state, awaited, progress.codec.payloads)",
+            "given = progress.state.start.input",
+        ),
+    ),
     "timer never started": (
         Change(
             STARTING,

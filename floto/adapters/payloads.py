@@ -15,9 +15,13 @@ from typing import Any
 from attrs import field, frozen
 
 from floto.core import reference
-from floto.core.errors import PayloadError
+from floto.core.errors import PayloadError, StoreUnavailable
 from floto.core.reference import STORE_LIMIT, Reference
 from floto.files import read_regular, sync_directory, write_file
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(path).absolute()
 
 
 @frozen
@@ -27,7 +31,8 @@ class DirectoryStore:
     A value takes up to ``limit`` bytes as JSON. Whatever was returned by ``put`` survives a power cut.
     """
 
-    path: Path = field(converter=Path)
+    # Absolute, so that it goes on meaning the same directory when the program changes its own.
+    path: Path = field(converter=_absolute)
     limit: int = field(default=STORE_LIMIT, kw_only=True)
 
     def put(self, value: Any) -> dict[str, Any]:
@@ -36,7 +41,7 @@ class DirectoryStore:
         try:
             self._keep(kept, data)
         except OSError as error:
-            raise PayloadError(str(kept), f"cannot be written to {self.path}: {error}") from error
+            raise StoreUnavailable(str(kept), f"cannot be written to {self.path}: {error}") from error
         return kept.to_json()
 
     def get(self, reference_: Any) -> Any:
@@ -45,9 +50,13 @@ class DirectoryStore:
         try:
             return wanted.value(self._read(wanted))
         except FileNotFoundError:
-            raise PayloadError(str(wanted), f"is not in {self.path}") from None
+            problem = f"is not in {self.path}"
+            if self.path.is_dir():
+                raise PayloadError(str(wanted), problem) from None
+            # A file system that is not mounted, or a slip in the name: no value is known to be lost.
+            raise StoreUnavailable(str(wanted), f"{problem}, which is not a directory") from None
         except OSError as error:
-            raise PayloadError(str(wanted), f"cannot be read from {self.path}: {error}") from error
+            raise StoreUnavailable(str(wanted), f"cannot be read from {self.path}: {error}") from error
 
     def _file(self, kept: Reference) -> Path:
         # Some file systems and most people do not like a million files in one directory.
@@ -138,4 +147,7 @@ class S3Store:
             yield
         except (ClientError, BotoCoreError) as error:
             where = f"s3://{self.bucket}/{self._key(kept)}"
-            raise PayloadError(str(kept), f"{problem} {where}: {error}") from error
+            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+            # Only a key that is not there is lost; the rest (access, bucket, network) may be mended.
+            raised = PayloadError if code == "NoSuchKey" else StoreUnavailable
+            raise raised(str(kept), f"{problem} {where}: {error}") from error

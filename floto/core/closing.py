@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from floto.core import payload
+from floto.core.carried_signals import continued_input
 from floto.core.decisions import (
     CancelWorkflowExecution,
     CompleteWorkflowExecution,
@@ -29,6 +30,7 @@ from floto.core.retry import REFUSED_TIMER, Retry
 from floto.core.specs import FAILURES_KEY, DeciderSpec
 from floto.core.starting import result_of, starts, workflow_context
 from floto.core.state import Item, Key, Kind, State, Status
+from floto.core.stored import dumps_plain
 from floto.core.tasks import NO_RESULT
 
 #: The marker that holds the result of a run which repeats itself.
@@ -49,7 +51,7 @@ def complete(progress: Progress) -> list[Decision]:
     try:
         results = {plan.tasks[leaf].id_: result_of(leaf, progress) for leaf in plan.leaves}
         results = {id_: result for id_, result in results.items() if result is not NO_RESULT}
-        result = payload.dumps_plain(results, "the result of the workflow")
+        result = dumps_plain(results, "the result of the workflow", progress.codec.payloads)
     except (PayloadError, SpecError) as error:
         return fail(progress, {"result": unreadable(error)}, "the result cannot be recorded")
     if progress.spec.repeat_workflow:
@@ -71,15 +73,26 @@ def _repeat(progress: Progress, result: str) -> list[Decision]:
         return [*noted, *fail(progress, failures, "the workflow cannot be repeated")]
     if isinstance(look, Wait):
         return [StartTimer(timer_id=look.timer_id, start_to_fire_timeout=str(look.seconds))]
-    return [*noted, as_new(state)] if isinstance(look, Start) else []
+    return [*noted, *_next_run(progress)] if isinstance(look, Start) else []
 
 
-def as_new(state: State) -> ContinueAsNewWorkflowExecution:
-    """Continue a run as new, with everything it was started with."""
+def _next_run(progress: Progress) -> list[Decision]:
+    """Continue as new with the signals that no task of this run has used; fail if they do not fit."""
+    awaited = {task.key[1] for task in progress.plan.tasks if task.key[0] is Kind.SIGNAL}
+    try:
+        given = continued_input(progress.state, awaited, progress.codec.payloads)
+    except PayloadError as error:
+        failures = {"repeat_workflow": unreadable(error)}
+        return fail(progress, failures, "the workflow cannot be repeated")
+    return [as_new(progress.state, given)]
+
+
+def as_new(state: State, input: str | None) -> ContinueAsNewWorkflowExecution:
+    """Continue a run as new, with everything it was started with but for the input."""
     # SWF takes what is missing here from the registered type, not from this run.
     start = state.start
     return ContinueAsNewWorkflowExecution(
-        input=start.input,
+        input=input,
         execution_start_to_close_timeout=start.execution_start_to_close_timeout,
         task_list=start.task_list,
         task_priority=start.task_priority,
@@ -145,7 +158,7 @@ def _clean_up(
     if awaited:
         return [decision for key in awaited for decision in _ASKS[key[0]](state.items[key], state)], None
     try:
-        context = {**workflow_context(state), **given}
+        context = {**workflow_context(state, progress.codec), **given}
     except PayloadError:
         # No task can have run without it, so there is nothing to clean up.
         return [], {}

@@ -13,7 +13,7 @@ from types import NoneType
 from typing import Any, NoReturn
 
 import attrs
-from attrs import frozen
+from attrs import evolve, field, frozen
 from cattrs import (
     AttributeValidationNote,
     ClassValidationError,
@@ -26,7 +26,9 @@ from cattrs.preconf.json import JsonConverter, make_converter
 from floto.core import graph
 from floto.core.errors import SpecError
 from floto.core.identifiers import shown
+from floto.core.reference import Store
 from floto.core.retry import RetryStrategy
+from floto.core.stored import Payloads, read_result
 from floto.core.tasks import Task, is_task
 
 #: A time-out in seconds, "NONE" for never, None for what the registered type says.
@@ -40,6 +42,15 @@ class Codec:
     """Writes and reads specs by a table of tags; immutable, ``with_type`` gives a larger one."""
 
     types: Mapping[str, type]
+    #: Where deciders read stored values from, and whether they store what is too long for SWF.
+    payloads: Payloads | None = field(default=None, eq=False)
+
+    def with_payloads(self, store: Store | None) -> Codec:
+        """Return this codec with a store for what is too long for SWF; None is no store.
+
+        ``decide``, ``expand``, ``replay``, ``compare`` and ``explain`` read stored values through it.
+        """
+        return evolve(self, payloads=None if store is None else Payloads(store))
 
     def with_type(self, tag: str, cls: type) -> Codec:
         """This codec, and one more frozen attrs class (a task kind, a strategy), under ``tag`` in JSON."""
@@ -47,7 +58,12 @@ class Codec:
             raise SpecError((f"{cls.__qualname__} must be a frozen attrs class to be read and written",))
         if tag in self.types:
             raise SpecError((f"the tag {tag!r} is taken by {self.types[tag].__qualname__}",))
-        return Codec({**self.types, tag: cls})
+        return evolve(self, types={**self.types, tag: cls})
+
+    @property
+    def store(self) -> Store | None:
+        """The store that ``with_payloads`` was given."""
+        return None if self.payloads is None else self.payloads.store
 
     def unstructure(self, value: Any) -> Any:
         """The JSON form of a spec, a task, a strategy or a list of them; raises ``SpecError``."""
@@ -57,8 +73,13 @@ class Codec:
             raise SpecError(("specs of children are nested too deeply to be written",)) from None
 
     def tasks(self, value: Any) -> tuple[Task, ...]:
-        """The tasks of a JSON list; raises ``SpecError`` with every problem."""
-        tasks: tuple[Task, ...] = self._read(tuple[Task, ...], value)
+        """Return the tasks of a JSON list, or of the list that a reference stands for.
+
+        Raises ``SpecError`` with every problem, and what ``floto.core.stored.read`` raises.
+        """
+        tasks: tuple[Task, ...] = self._read(
+            tuple[Task, ...], read_result(value, "the list of tasks", self.payloads)
+        )
         return tasks
 
     def structure(self, value: Any) -> Any:

@@ -25,7 +25,7 @@ from floto.core.decisions import (
     StartChildWorkflowExecution,
     StartTimer,
 )
-from floto.core.errors import HistoryError, PayloadError, SpecError
+from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, PayloadsUnavailable, SpecError
 from floto.core.events import Event
 from floto.core.failures import failure_of
 from floto.core.identifiers import list_problems, shown
@@ -102,7 +102,7 @@ def child_lists(input: str | None, task_list: str, codec: TaskCodec = CODEC) -> 
     """The task lists of a child that carries a spec, and of the children in that spec."""
     try:
         spec = spec_of(input, codec)
-    except SpecError:
+    except (PayloadsNeeded, PayloadsUnavailable, SpecError):
         return ()
     # One that carries no spec is somebody else's to decide.
     return () if spec is None else dict.fromkeys(name for _, name in nested(spec, task_list) if name)
@@ -292,7 +292,7 @@ def _is_old(state: State) -> bool:
 
 def _renewed(state: State, codec: TaskCodec) -> Decision:
     """The next run, which is told where the children of this one are decided."""
-    decision, lists = as_new(state), task_lists(state, codec)
+    decision, lists = as_new(state, state.start.input), task_lists(state, codec)
     given = _object(state.start.input)
     if not lists or given is None:
         return decision

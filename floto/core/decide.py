@@ -15,6 +15,7 @@ from typing import Any
 from attrs import evolve, fields
 
 from floto.core import payload
+from floto.core.carried_signals import split
 from floto.core.closing import cancel, complete, fail, failed, noted_failures
 from floto.core.decisions import Decision, StartTimer
 from floto.core.errors import PayloadError, SpecError
@@ -26,6 +27,7 @@ from floto.core.progress import Progress, begin
 from floto.core.specs import CODEC, SPEC_KEY, DeciderSpec
 from floto.core.starting import starts, workflow_context
 from floto.core.state import EMPTY, Kind, State
+from floto.core.stored import read
 from floto.core.tasks import TaskCodec
 from floto.core.wire import decision_to_swf
 
@@ -68,9 +70,14 @@ def decisions(progress: Progress) -> list[Decision]:
 
 
 def spec_of(input: str | None, codec: TaskCodec = CODEC) -> DeciderSpec | None:
-    """The spec that a run carries in its input, if any; raises ``SpecError`` where it cannot be read."""
+    """Return the spec that a run carries in its input, None if it carries none.
+
+    Raises ``SpecError`` where it cannot be read, ``PayloadsNeeded`` where it is stored and ``codec`` has no
+    store, and ``PayloadsUnavailable`` while the store cannot be reached.
+    """
     try:
-        value = payload.loads(input)
+        value, _ = split(payload.loads(input))
+        value = read(value, "the workflow's input", codec.payloads)
     except PayloadError as error:
         raise SpecError((str(error),)) from error
     if not isinstance(value, dict) or SPEC_KEY not in value:
@@ -90,7 +97,7 @@ def _state(history: History | Iterable[Event] | State) -> State:
 
 def _go_on(progress: Progress) -> list[Decision]:
     try:
-        given = workflow_context(progress.state)
+        given = workflow_context(progress.state, progress.codec)
     except PayloadError as error:
         return [failed("the workflow's input cannot be read", {"workflow": str(error)})]
     found, failures = starts(progress, given)

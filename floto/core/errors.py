@@ -58,6 +58,26 @@ class PayloadError(FlotoError):
         return visible(f"{self.what} {self.problem}")
 
 
+class StoreUnavailable(PayloadError):
+    """A store of payloads cannot be reached now; the same call may succeed later."""
+
+
+@define
+class PayloadsNeeded(FlotoError):
+    """A history refers to a stored value, and no store was given to read it from."""
+
+    what: str
+    reference: str
+
+    def __str__(self) -> str:
+        """Name what refers to a stored value, and say how to give the store."""
+        return (
+            f"{self.what} refers to a stored value, {self.reference}; give the store that holds it: "
+            "payloads=DirectoryStore(PATH) or S3Store(BUCKET), --payloads on the command line, or "
+            "codec=CODEC.with_payloads(store)"
+        )
+
+
 class ServiceError(FlotoError):
     """The service refused a call, or could not be reached."""
 
@@ -88,6 +108,10 @@ class ServiceUnavailable(ServiceError):
     def __str__(self) -> str:
         """Return what stood in the way."""
         return visible(self.problem)
+
+
+class PayloadsUnavailable(ServiceUnavailable):
+    """A decision needs a stored value, and the store cannot be reached now."""
 
 
 class Throttled(ServiceUnavailable):

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from attrs import define, evolve, frozen
 
-from floto.core.errors import PayloadError, SpecError
+from floto.core.errors import PayloadError, PayloadsNeeded, SpecError
 from floto.core.identifiers import shown
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import State
@@ -86,6 +86,9 @@ def _generated(task: Task, state: State, codec: TaskCodec) -> tuple[Task, ...]:
         return ()
     try:
         return tuple(task.generated(state.items[task.key], codec))
+    except PayloadsNeeded as needed:
+        what = f"the result of task {task.id_!r}"
+        raise PayloadsNeeded(what, needed.reference) from None
     except (PayloadError, SpecError) as error:
         problems = error.problems if isinstance(error, SpecError) else (str(error),)
         raise GeneratorError(tuple(f"task {task.id_!r}: {each}" for each in problems), task.id_) from error

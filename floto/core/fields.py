@@ -51,11 +51,15 @@ def priority_problems(priority: Any) -> Iterable[str]:
 
 
 def input_problems(input: Any) -> Iterable[str]:
-    """Why an input cannot travel through SWF."""
+    """Yield why an input in a spec cannot travel through SWF."""
     try:
-        payload.dumps(input, "its input")
+        text = payload.encode(input, "its input")
     except PayloadError as error:
         yield str(error)
+        return
+    if payload.packed(text) is None:
+        advice = "store it and give the reference, input=store.put(value) with a store of floto.payloads"
+        yield f"its input is {payload.too_long(text)}; {advice}"
 
 
 def strategy_problems(strategy: Any) -> Iterable[str]:

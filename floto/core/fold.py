@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from floto.core import events as e
+from floto.core.carried_signals import carried
 from floto.core.draft import Draft
 from floto.core.errors import HistoryError
 from floto.core.events import Event
@@ -77,6 +78,8 @@ def _child_id(event: Event) -> str:
 
 def _started(draft: Draft, event: Event) -> None:
     draft.values.update(started=event, task_list=event.data.task_list)
+    for signal in carried(event):
+        _signaled(draft, signal)
 
 
 def _closed(draft: Draft, event: Event) -> None:

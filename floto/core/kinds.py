@@ -74,7 +74,7 @@ class ActivityTask(Task):
         return ScheduleActivityTask(
             activity_type=type_named(self.name, self.version),
             activity_id=self.id_,
-            input=payload.dumps_plain(context, f"the input of task {self.id_!r}") if context else None,
+            input=given.dumps(context, f"the input of task {self.id_!r}") if context else None,
             task_list=list_named(self.task_list or given.activity_task_list),
             task_priority=wire(self.task_priority),
             schedule_to_start_timeout=wire(self.schedule_to_start_timeout),

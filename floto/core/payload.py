@@ -47,9 +47,10 @@ def _converter() -> JsonConverter:
 
 
 _CONVERTER = _converter()
-_STYLE: dict[str, Any] = {"allow_nan": False, "sort_keys": True, "separators": (",", ":")}
-_ENCODER = json.JSONEncoder(ensure_ascii=False, **_STYLE)
-_ASCII_ENCODER = json.JSONEncoder(ensure_ascii=True, **_STYLE)
+#: How floto writes JSON: equal values are equal texts.
+STYLE: dict[str, Any] = {"allow_nan": False, "sort_keys": True, "separators": (",", ":")}
+_ENCODER = json.JSONEncoder(ensure_ascii=False, **STYLE)
+_ASCII_ENCODER = json.JSONEncoder(ensure_ascii=True, **STYLE)
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -103,8 +104,13 @@ def dumps(value: Any, what: str) -> str:
 
 def dumps_plain(value: Any, what: str) -> str:
     """``dumps`` for what is JSON already, such as a context made of results."""
+    return pack(plain_text(value, what), what)
+
+
+def plain_text(value: Any, what: str) -> str:
+    """Return what is JSON already as JSON text of any length; raises ``PayloadError`` naming ``what``."""
     try:
-        return pack(_text(value), what)
+        return _text(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise PayloadError(what, f"cannot be written as JSON: {error}") from error
 
@@ -114,13 +120,18 @@ def pack(text: str, what: str) -> str:
     fitting = packed(text)
     if fitting is None:
         problem = (
-            f"is {len(text):,} characters long; SWF takes {LIMIT:,}, and compressed it does not fit either. "
-            "Keep what is large in a store and pass on references: payloads=DirectoryStore(PATH) or "
-            "S3Store(BUCKET) of floto.payloads for floto.run and every ActivityWorker keeps long results by "
-            "itself (--payloads on the command line), store.put(value) keeps the rest"
+            f"is {too_long(text)}. Keep what is large in a store of floto.payloads: "
+            "payloads=DirectoryStore(PATH) or S3Store(BUCKET), given to floto.run or to every Decider and "
+            "ActivityWorker, stores long inputs and results (--payloads on the command line); "
+            "store.put(value) stores a value that a spec holds"
         )
         raise PayloadError(what, problem)
     return fitting
+
+
+def too_long(text: str) -> str:
+    """Return what is wrong with JSON text that is too long for SWF."""
+    return f"{len(text):,} characters long; SWF takes {LIMIT:,}, and compressed it does not fit either"
 
 
 def packed(text: str) -> str | None:

@@ -10,18 +10,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import define, frozen
 
 from floto.core import payload
 from floto.core.errors import PayloadError
 from floto.core.identifiers import shown
 
 KEY, SIZE_KEY = "floto.payload", "size"
+#: The one key of an object that stands for what a decider stored: ``floto.core.stored`` says how it is read.
+STORED_KEY = "floto.stored"
 #: Bytes of JSON that a store keeps as one value, unless it is told otherwise.
 STORE_LIMIT = 256 * 2**20
+#: References that one context may hold: each is a read of the store.
+COUNT_LIMIT = 10_000
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
 
@@ -29,10 +33,16 @@ class Store(Protocol):
     """Keeps values of any length, and gives them back for their references."""
 
     def put(self, value: Any) -> dict[str, Any]:
-        """Keep a value; its reference. Raises ``PayloadError``."""
+        """Keep a value; return its reference.
+
+        Raises ``PayloadError``, and ``StoreUnavailable`` where the same call may succeed later.
+        """
 
     def get(self, reference: Any) -> Any:
-        """The value, in its JSON form, of a reference. Raises ``PayloadError``."""
+        """Return the value, in its JSON form, of a reference.
+
+        Raises ``PayloadError``, and ``StoreUnavailable`` where the same call may succeed later.
+        """
 
 
 @frozen
@@ -71,7 +81,12 @@ def digest_of(data: bytes) -> str:
 
 def written(value: Any, limit: int) -> tuple[Reference, bytes]:
     """A value's reference, and the bytes to keep; equal values have the same."""
-    data = payload.encode(value, "a value to be stored").encode()
+    return written_text(payload.encode(value, "a value to be stored"), limit)
+
+
+def written_text(text: str, limit: int) -> tuple[Reference, bytes]:
+    """Return the reference of a value by its JSON text, and the bytes to keep. Raises ``PayloadError``."""
+    data = text.encode()
     reference = Reference(digest_of(data), len(data))
     _check_size(reference, limit)
     return reference, data
@@ -102,17 +117,79 @@ def _check_size(reference: Reference, limit: int) -> None:
         raise PayloadError(str(reference), f"has {reference.size:,} bytes; this store takes {limit:,}")
 
 
-def resolved(value: Any, get: Callable[[Any], Any]) -> Any:
-    """A value with what its references stand for, wherever they are in it.
+def is_stored(value: Any) -> bool:
+    """Return True if a value stands for what a decider stored."""
+    return isinstance(value, dict) and value.keys() == {STORED_KEY} and is_reference(value[STORED_KEY])
 
-    What a reference stands for is taken as it is: one that is in there is followed by who wants to.
+
+def stored(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield the references in a JSON value that stand for what a decider stored."""
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        if is_stored(item):
+            yield item[STORED_KEY]
+        elif isinstance(item, dict | list):
+            todo += item.values() if isinstance(item, dict) else item
+
+
+def references(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every reference in a JSON value, of both forms."""
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        if is_reference(item):
+            yield item
+        elif isinstance(item, dict):
+            todo += item.values()
+        elif isinstance(item, list):
+            todo += item
+
+
+@define
+class Budget:
+    """How many bytes and references may still be read from a store for one value."""
+
+    what: str
+    size: int = STORE_LIMIT
+    count: int = COUNT_LIMIT
+    used_size: int = 0
+    used_count: int = 0
+
+    def spend(self, value: Any) -> None:
+        """Count the references in a value before any is read. Raises ``PayloadError`` if it is too much."""
+        sizes = [each[SIZE_KEY] for each in references(value)]
+        self.used_count += len(sizes)
+        self.used_size += sum(size for size in sizes if type(size) is int)
+        if self.used_size > self.size or self.used_count > self.count:
+            problem = (
+                f"refers to {self.used_count:,} stored values of {self.used_size:,} bytes together; at most "
+                f"{self.count:,} values of {self.size:,} bytes are read for one activity: let a task combine "
+                "fewer results, or give the store a higher limit"
+            )
+            raise PayloadError(self.what, problem)
+
+
+def resolved(value: Any, get: Callable[[Any], Any], budget: Budget | None = None) -> Any:
+    """Return a value with what its references stand for, wherever they are in it.
+
+    What a plain reference stands for is taken as it is: whoever wants to follows the references in it. What
+    a decider stored is read as if it stood here. ``budget`` bounds what is read; None is no bound.
     """
+    if budget is not None:
+        budget.spend(value)
+    return _followed(value, get, budget)
+
+
+def _followed(value: Any, get: Callable[[Any], Any], budget: Budget | None) -> Any:
     if is_reference(value):
         return get(value)
+    if is_stored(value):
+        return resolved(get(value[STORED_KEY]), get, budget)
     if isinstance(value, dict):
-        return {key: resolved(item, get) for key, item in value.items()}
+        return {key: _followed(item, get, budget) for key, item in value.items()}
     if isinstance(value, list):
-        return [resolved(item, get) for item in value]
+        return [_followed(item, get, budget) for item in value]
     return value
 
 

@@ -96,7 +96,7 @@ class ChildWorkflow(Task):
             workflow_type=WorkflowType(self.workflow_type_name, self.workflow_type_version),
             workflow_id=self._workflow_id(given),
             control=TASK_CONTROL + self.id_,
-            input=payload.dumps_plain(context, f"the input of task {self.id_!r}") if context else None,
+            input=given.dumps(context, f"the input of task {self.id_!r}") if context else None,
             task_list=list_named(self.decided_on(given.decision_task_list)),
             task_priority=wire(self.task_priority),
             execution_start_to_close_timeout=wire(self.execution_start_to_close_timeout),
@@ -152,11 +152,15 @@ class ChildWorkflow(Task):
         # Kinds of the user's own can only be written with their codec, which the decider has.
         with suppress(SpecError):
             try:
-                payload.dumps_plain(
-                    {SPEC_KEY: CODEC.unstructure(spec)}, "the spec, which is part of the input,"
-                )
+                text = payload.plain_text({SPEC_KEY: CODEC.unstructure(spec)}, "the spec")
             except PayloadError as error:
-                yield f"{error}, or split it into more children"
+                yield str(error)
+                return
+            if payload.packed(text) is None:
+                yield (
+                    f"the spec, which is part of the input, is {payload.too_long(text)}; "
+                    "split it into more children"
+                )
 
 
 def _cleanup_problems(tasks: Iterable[Task]) -> Iterable[str]:

@@ -7,14 +7,17 @@ from functools import lru_cache
 from typing import Any
 
 from floto.core import payload
+from floto.core.carried_signals import own_input
 from floto.core.decisions import Decision, StartTimer
 from floto.core.errors import PayloadError, SpecError
 from floto.core.limits import OPEN_LIMIT
 from floto.core.progress import Progress, Start, Wait, unreadable
+from floto.core.reference import STORED_KEY, is_stored
 from floto.core.specs import SPEC_KEY
 from floto.core.state import Kind, State
+from floto.core.stored import Payloads, read
 from floto.core.task_lists import decision_list, routed
-from floto.core.tasks import NO_RESULT, Given, Task
+from floto.core.tasks import NO_RESULT, Given, Task, TaskCodec
 from floto.core.timeouts import with_timeouts
 
 
@@ -60,7 +63,8 @@ def _decision(
         activity_task_list=progress.spec.default_activity_task_list,
         codec=progress.codec,
     )
-    return routed(_checked(with_timeouts(task.start(inputs)), task), progress.state.start)
+    decision = with_timeouts(task.start(inputs), progress.codec.payloads)
+    return routed(_checked(decision, task), progress.state.start)
 
 
 def _checked(decision: Decision | None, task: Task) -> Decision | None:
@@ -81,17 +85,31 @@ def result_of(position: int, progress: Progress) -> Any:
     return task.result(progress.state.items[task.key])
 
 
-def workflow_context(state: State) -> dict[str, Any]:
-    """What every task of a run is given: the workflow's input. Raises ``PayloadError``."""
-    given = workflow_input(state.start.input)
-    return {} if given is None else {"workflow": given}
+def workflow_context(state: State, codec: TaskCodec) -> dict[str, Any]:
+    """Return what every task of a run is given: the workflow's input.
+
+    Raises ``PayloadError``, and what ``floto.core.stored.read`` raises.
+    """
+    start = state.start
+    value = _own_input(start.input, start.continued_execution_run_id is not None)
+    if is_stored(value):
+        value = _stored_input(value[STORED_KEY], codec.payloads)
+    return {} if value is None else {"workflow": value}
 
 
 @lru_cache(maxsize=64)
-def workflow_input(text: str | None) -> Any:
-    """Return a workflow's input, frozen: one value for all tasks. Raises ``PayloadError``."""
-    value = payload.loads(text)
+def _own_input(text: str | None, is_continued: bool) -> Any:  # noqa: FBT001 - a cached function takes no names
+    """Return what a workflow was given, frozen: one value for all tasks and decisions."""
+    return without_spec(payload.frozen(own_input(text, is_continued=is_continued)))
+
+
+@lru_cache(maxsize=4)
+def _stored_input(wanted: Any, payloads: Payloads | None) -> Any:
+    return without_spec(payload.frozen(read({STORED_KEY: wanted}, "the workflow's input", payloads)))
+
+
+def without_spec(value: Any) -> Any:
+    """Return an input without its spec, which is for the decider; tasks would only carry it along."""
     if isinstance(value, dict) and SPEC_KEY in value:
-        # The spec is for the decider; tasks would only carry it along.
-        value = {key: item for key, item in value.items() if key != SPEC_KEY} or None
-    return payload.frozen(value)
+        return payload.frozen({key: item for key, item in value.items() if key != SPEC_KEY}) or None
+    return value

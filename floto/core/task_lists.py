@@ -26,6 +26,7 @@ from floto.core.errors import PayloadError
 from floto.core.events import WorkflowExecutionStarted
 from floto.core.identifiers import FORBIDDEN_IN_LISTS, OWN_LIST_PREFIX
 from floto.core.specs import SPEC_KEY, ChildWorkflow, DeciderSpec
+from floto.core.stored import StoredText
 
 _NAME_LIMIT, _HASH_DIGITS = 256, 8
 
@@ -70,10 +71,12 @@ def routed(decision: Decision | None, start: WorkflowExecutionStarted) -> Decisi
 
 def _carries_spec(input: str | None) -> bool:
     try:
-        value: Any = payload.loads(input)
+        # What is stored is read from the decision, which has it with it.
+        texts = input.parts if isinstance(input, StoredText) else (input,)
+        values: list[Any] = [payload.loads(text) for text in texts]
     except PayloadError:
         return False
-    return isinstance(value, dict) and SPEC_KEY in value
+    return any(isinstance(value, dict) and SPEC_KEY in value for value in values)
 
 
 def nested(spec: DeciderSpec, task_list: str | None) -> Iterator[tuple[DeciderSpec, str | None]]:

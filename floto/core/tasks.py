@@ -16,6 +16,7 @@ from floto.core.decisions import Decision
 from floto.core.retry import RetryStrategy
 from floto.core.shapes import WorkflowExecution
 from floto.core.state import Item, Key
+from floto.core.stored import Payloads, dumps_plain
 
 
 class NoResult(Enum):
@@ -30,6 +31,10 @@ NO_RESULT = NoResult.NO_RESULT
 
 class TaskCodec(Protocol):
     """Writes and reads tasks and specs as JSON values."""
+
+    @property
+    def payloads(self) -> Payloads | None:
+        """Where values are stored that are too long for SWF; None if they are not."""
 
     def unstructure(self, value: Any) -> Any:
         """The JSON form of a task, a list of tasks or a spec."""
@@ -54,6 +59,13 @@ class Given:
     decision_task_list: str | None
     activity_task_list: str | None
     codec: TaskCodec
+
+    def dumps(self, context: dict[str, Any], what: str) -> str:
+        """Return a context as the input of a decision, by reference if it is too long and a store is in use.
+
+        Raises ``PayloadError`` naming ``what`` if it does not fit.
+        """
+        return dumps_plain(context, what, self.codec.payloads)
 
 
 class Task(Protocol):

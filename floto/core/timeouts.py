@@ -18,6 +18,7 @@ from floto.core.decisions import Decision, ScheduleActivityTask
 from floto.core.errors import PayloadError
 from floto.core.identifiers import shown
 from floto.core.kinds import ActivityTask
+from floto.core.stored import Payloads, StoredText, dumps_plain
 
 #: The key in the context of an activity: an object of ``heartbeat`` and ``start_to_close``, in seconds.
 TIMEOUTS_KEY = "floto.timeouts"
@@ -31,7 +32,7 @@ class Timeouts:
     start_to_close: float | None = None
 
 
-def with_timeouts(decision: Decision | None) -> Decision | None:
+def with_timeouts(decision: Decision | None, payloads: Payloads | None = None) -> Decision | None:
     """Return a decision whose input says the time-outs that it sets, if it schedules an activity.
 
     An input that is not a JSON object is left as it is: its worker is not floto's, or cannot know.
@@ -47,7 +48,11 @@ def with_timeouts(decision: Decision | None) -> Decision | None:
     if context is None:
         return decision
     what = f"the input of task {decision.activity_id!r}"
-    return evolve(decision, input=payload.dumps_plain({**context, TIMEOUTS_KEY: known}, what))
+    text = dumps_plain({**context, TIMEOUTS_KEY: known}, what, payloads)
+    if isinstance(decision.input, StoredText):
+        # Beside the reference, so that the worker knows them before it has read the store.
+        text = StoredText.of(text, decision.input.parts)
+    return evolve(decision, input=text)
 
 
 def timeout_warnings(task: Any) -> Iterable[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import define, frozen
@@ -20,6 +20,8 @@ from floto.core.reference import Store
 
 if TYPE_CHECKING:
     from floto.adapters.swf import SwfService
+
+T = TypeVar("T")
 
 DEFAULT_DOMAIN = "floto"
 #: The environment variable that names the service where a program does not.
@@ -94,6 +96,22 @@ def ask(call: Callable[..., Any], **arguments: Any) -> Any:
 def file_of(url: str) -> Path | None:
     """The file a URL names; None if it names something else. Raises ``UnknownService``."""
     return Path(_file(url)) if url.startswith("sqlite:") else None
+
+
+def absolute_service(service: T | str | None) -> T | str:
+    """Return a URL, by default that of the default service, that means the same in any directory.
+
+    What is not a URL is returned as it is. Raises ``UnknownService``.
+    """
+    url = default_service() if service is None else service
+    if not isinstance(url, str) or not url.startswith("sqlite:"):
+        return url
+    return f"sqlite:///{Path(_file(url)).absolute()}"
+
+
+def absolute_store(source: str) -> str:
+    """Return the name of a store that means the same in any directory."""
+    return source if "://" in source else str(Path(source).absolute())
 
 
 def payload_store(source: str) -> Store:

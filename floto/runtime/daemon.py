@@ -24,6 +24,7 @@ from floto.core.decisions import Decision, StartChildWorkflowExecution
 from floto.core.errors import HistoryError, ServiceError, ServiceUnavailable
 from floto.core.fold import fold
 from floto.core.ports import ExecutionInfo, Service
+from floto.core.reference import Store
 from floto.core.specs import CODEC
 from floto.core.state import EMPTY, State
 from floto.core.wire import WireError
@@ -47,7 +48,8 @@ class Daemon:
     ``startChildWorkflowExecution`` with ``{"decider_spec": ...}``. The spec travels in the child's
     input, so any daemon decides for any child: run as many as you like, and kill them at will.
     ``service`` is a ``Service`` or a URL for ``floto.connect`` (default: ``FLOTO_SERVICE``, else
-    Amazon SWF); ``codec`` knows task kinds and strategies of your own that specs bring.
+    Amazon SWF); ``codec`` knows task kinds and strategies of your own that specs bring; ``payloads``
+    stores inputs and results that are too long for SWF.
     """
 
     def __init__(  # noqa: PLR0913 - all of them are optional and named
@@ -58,6 +60,7 @@ class Daemon:
         service: Service | str | None = None,
         identity: str | None = None,
         codec: Codec = CODEC,
+        payloads: Store | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         # Whoever gives a service of their own knows its domain; nothing says which it is.
@@ -66,7 +69,8 @@ class Daemon:
         self._given = service
         self._service = service_for(service, domain)
         self._identity = checked_identity(identity)
-        self._codec = codec
+        self._payloads = codec.store if payloads is None else payloads
+        self._codec = codec.with_payloads(self._payloads)
         self._poll_seconds = poll_seconds
         self._stop = StopFlag()
         self._troubles = TroubleLog(log)
@@ -141,6 +145,7 @@ class Daemon:
             task_list=task_list,
             identity=self._identity,
             codec=self._codec,
+            payloads=self._payloads,
             listener=self._learn,
             poll_seconds=self._poll_seconds,
         )

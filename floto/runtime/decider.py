@@ -9,6 +9,7 @@ from contextlib import suppress
 from subprocess import Popen
 from typing import Literal, overload
 
+from floto.core.carried_signals import CHANGED_SIGNAL
 from floto.core.codec import Codec
 from floto.core.decide import decisions
 from floto.core.decisions import (
@@ -30,18 +31,28 @@ from floto.core.limits import EVENT_LIMIT
 from floto.core.payload import LIMIT
 from floto.core.ports import DecisionTask, Service
 from floto.core.progress import Progress, begin
+from floto.core.reference import Store
 from floto.core.shapes import WorkflowExecution, WorkflowType
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import State
 from floto.core.wire import WireError
-from floto.runtime.connect import DEFAULT_TASK_LIST, checked_identity, closing, service_for
-from floto.runtime.fingerprint import CHANGED_SIGNAL, fingerprint
+from floto.runtime.connect import (
+    DEFAULT_TASK_LIST,
+    absolute_service,
+    absolute_store,
+    checked_identity,
+    closing,
+    payload_store,
+    service_for,
+)
+from floto.runtime.fingerprint import fingerprint
 from floto.runtime.memory import Memory
 from floto.runtime.outcomes import cut
-from floto.runtime.resilient import conclude, is_malformed, persist, poll
+from floto.runtime.resilient import conclude, is_malformed, outlast, persist, poll
 from floto.runtime.separate import Order, start
 from floto.runtime.spec_choice import NoSpec, OtherSpec, Specs
 from floto.runtime.stopping import StopFlag, stop_on_signals
+from floto.runtime.storing import keep
 from floto.runtime.worker import POLL_SECONDS
 from floto.trouble_log import TroubleLog
 
@@ -57,6 +68,8 @@ _PAUSE_SECONDS = 1.0
 _REFUSAL_LIMIT = 4_000
 #: SWF's histories lag behind what was answered, by seconds at most; they are read now and again.
 _LAG_SECONDS, _ASK_SECONDS = 10.0, 1.0
+#: Seconds for which a store is tried again before a decision task is left to time out and come again.
+_STORE_SECONDS = 10.0
 
 #: Told after each decision task: what was decided, and what went wrong, if anything.
 Listener = Callable[[Sequence[Decision], Exception | None], None]
@@ -86,6 +99,8 @@ class Decider:
         task_list: Where to poll for decision tasks; default: that of the spec, else ``floto``.
         identity: What histories record of this decider; default: host and process id.
         codec: Knows task kinds and retry strategies of your own.
+        payloads: A store for inputs and results that are too long for SWF, or its name: a directory or
+            ``s3://bucket/prefix``.
         listener: Called after each decision task, in the thread of ``run()``.
         poll_seconds: How long one poll waits where the service lets the caller choose.
         take_over: Decide runs that record another spec by this decider's own from now on, and record that.
@@ -93,6 +108,7 @@ class Decider:
 
     Raises:
         SpecError: if the spec cannot be read.
+        UnknownStore: if ``payloads`` names no store.
     """
 
     def __init__(  # noqa: PLR0913 - all but the spec are optional and named
@@ -107,12 +123,15 @@ class Decider:
         task_list: str | None = None,
         identity: str | None = None,
         codec: Codec = CODEC,
+        payloads: Store | str | None = None,
         listener: Listener | None = None,
         poll_seconds: float = POLL_SECONDS,
         take_over: bool = False,
         sole: bool = False,
     ) -> None:
-        self._codec = codec
+        given = codec.store if payloads is None else payloads
+        self._payloads = payload_store(given) if isinstance(given, str) else given
+        self._codec = codec = codec.with_payloads(self._payloads)
         self._troubles = TroubleLog(log)
         self._spec = own = read_spec(decider_spec if spec is None else spec, codec)
         self._specs, self._rules = Specs(own, dict(specs or {}), codec), dict(rules or {})
@@ -130,11 +149,12 @@ class Decider:
         self._order = Order(
             spec=own,
             specs=self._specs.by_type,
-            service=service,
+            service=absolute_service(service),
             domain=domain,
             task_list=task_list,
             identity=identity,
             codec=codec,
+            payloads=absolute_store(given) if isinstance(given, str) else given,
             listener=listener,
             poll_seconds=poll_seconds,
             take_over=take_over,
@@ -194,7 +214,7 @@ class Decider:
         found: Sequence[Decision] = ()
         error: Exception | None = None
         try:
-            found = self.decide(task)
+            found = outlast(self._stop, _STORE_SECONDS, self._decided, task)
             self._answer(task, found)
         except NoSpec as missing:
             self._leave(task, missing)
@@ -216,6 +236,11 @@ class Decider:
             "or take the run over: Decider(take_over=True), floto decider --take-over"
         )
         self._troubles.failed(task.execution, message, task.execution, missing, level=logging.ERROR)
+
+    def _decided(self, task: DecisionTask) -> Sequence[Decision]:
+        """Decide, and store what the decisions refer to."""
+        found = self.decide(task)
+        return found if self._payloads is None else keep(found, self._payloads)
 
     def decide(self, task: DecisionTask) -> Sequence[Decision]:
         """Return the decisions for a run; one whose spec cannot be read fails with the reason.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from floto.core.codec import Codec
 from floto.core.ports import Service
+from floto.core.reference import Store
 from floto.core.specs import CODEC
 from floto.runtime.decider import Decider, Listener
 from floto.runtime.worker import POLL_SECONDS
@@ -23,6 +24,7 @@ class DynamicDecider(Decider):
         service: Service | str | None = None,
         identity: str | None = None,
         codec: Codec = CODEC,
+        payloads: Store | str | None = None,
         listener: Listener | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
@@ -32,6 +34,7 @@ class DynamicDecider(Decider):
             service=service,
             identity=identity,
             codec=codec,
+            payloads=payloads,
             listener=listener,
             poll_seconds=poll_seconds,
         )

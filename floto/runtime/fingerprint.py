@@ -10,14 +10,13 @@ import hashlib
 
 from attrs import evolve
 
+from floto.core.carried_signals import CHANGED_SIGNAL
 from floto.core.codec import Codec
 from floto.core.errors import SpecError
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import State
 
 _TAG = "floto.spec:"
-#: Name of the signal that records the digest of the spec which takes over an open run.
-CHANGED_SIGNAL = "floto.spec"
 _DIGITS = 16
 
 

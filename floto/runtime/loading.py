@@ -19,7 +19,7 @@ from floto.core.decide import spec_of
 from floto.core.errors import FlotoError, SpecError
 from floto.core.history import Saved
 from floto.core.identifiers import shown
-from floto.core.specs import DeciderSpec
+from floto.core.specs import CODEC, DeciderSpec
 
 T = TypeVar("T")
 
@@ -46,9 +46,9 @@ def load_spec(source: str) -> DeciderSpec:
     return _named(source, DeciderSpec, "a spec is named FILE.json, FILE.py:name or module:name")
 
 
-def spec_with(saved: Saved) -> DeciderSpec | None:
-    """The spec that was saved with a history, else the one that the run carries, if any."""
-    return saved.spec or spec_of(saved.history.events[0].data.input)
+def spec_with(saved: Saved, codec: Codec = CODEC) -> DeciderSpec | None:
+    """Return the spec that was saved with a history, else the one that the run carries, if any."""
+    return saved.spec or spec_of(saved.history.events[0].data.input, codec)
 
 
 def load_codec(source: str) -> Codec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 from attrs import frozen
 
 from floto.core import payload, reference
-from floto.core.errors import ServiceFault
+from floto.core.errors import PayloadsNeeded, ServiceFault
 from floto.core.failures import NOT_SERVED
 from floto.core.ports import ActivityTask, Service
 from floto.core.reference import Store
 from floto.core.specs import CODEC
+from floto.core.stored import limit_of
 from floto.core.tasks import TaskCodec
 from floto.core.timeouts import Timeouts, split
 from floto.runtime.activities import Activities, Canceled, Registered, RunningActivity, running
@@ -79,32 +81,48 @@ def perform(
     """Run an activity task; return what came of it, whatever that is."""
     try:
         with running(current):
-            context, timeouts = split(_context(current.task, payloads))
-            learn(timeouts)
-            value = found(context)
+            value = found(_context(current.task, payloads, learn))
             return Completed(_encoded(found, value, codec, payloads))
     except BaseException as error:  # noqa: BLE001 - sys.exit() in an activity is a failure like any other
         return _raised(current, error)
 
 
-def _context(task: ActivityTask, payloads: Store | None) -> Any:
-    context = payload.loads(task.input)
+def _context(task: ActivityTask, payloads: Store | None, learn: Learn) -> Any:
+    """Return what an activity is given, and tell what its input says of time-outs as soon as it is read."""
+    context, timeouts = split(payload.loads(task.input))
+    learn(timeouts)
     if context is None:
         return {}
+    if not reference.is_stored(context):
+        return _resolved(context, task, payloads)
+    # Where the whole context is stored, the time-outs may be in it.
+    context, stored = split(_resolved(context, task, payloads))
+    if stored != Timeouts():
+        learn(stored)
+    return context
+
+
+def _resolved(context: Any, task: ActivityTask, payloads: Store | None) -> Any:
     # Before the activity begins: it gets plain values, to copy and to write, and what is missing or
     # damaged fails the task by name instead of raising wherever the activity first looks at it.
-    return context if payloads is None else reference.resolved(context, payloads.get)
+    if payloads is not None:
+        budget = reference.Budget(f"the input of task {task.activity_id!r}", size=limit_of(payloads))
+        return reference.resolved(context, payloads.get, budget)
+    wanted = next(reference.stored(context), None)
+    if wanted is not None:
+        what = f"the input of task {task.activity_id!r}"
+        raise PayloadsNeeded(what, json.dumps(wanted))
+    return context
 
 
 def _encoded(found: Registered, value: Any, codec: TaskCodec, payloads: Store | None) -> str:
     what = f"the result of activity {found.type.name!r} version {found.type.version!r}"
     if not found.generates:
         return reference.dumps(value, what, payloads)
-    # Not into the store: deciders read what generators return, and they read nothing but histories.
     if not isinstance(value, Iterable):
         msg = f"a generator returns a list of tasks, not {value!r:.80}"
         raise TypeError(msg)
-    return payload.dumps([codec.unstructure(task) for task in value], what)
+    return reference.dumps([codec.unstructure(task) for task in value], what, payloads)
 
 
 def unknown(activities: Activities, task: ActivityTask, identity: str, *, sole: bool) -> Failed:

@@ -12,11 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from floto.core.errors import SpecError
+from floto.core.codec import Codec
+from floto.core.errors import PayloadsNeeded, ServiceUnavailable, SpecError
 from floto.core.expand import expand
 from floto.core.failures import failure_of
 from floto.core.graph import RESERVED_PREFIX
-from floto.core.specs import DeciderSpec
+from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import Item, Kind, State, Status
 from floto.core.tasks import Task, expands
 from floto.core.visible import visible
@@ -31,8 +32,8 @@ _MINUTE = 60
 class Tasks:
     """The tasks of a spec, with those of finished generators, and those that clean up once they do."""
 
-    def __init__(self, spec: DeciderSpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: DeciderSpec, codec: Codec = CODEC) -> None:
+        self._spec, self._codec = spec, codec
         self._tasks = spec.activity_tasks
         self._finished: list[str] = []
 
@@ -42,8 +43,9 @@ class Tasks:
         # Reading what generators returned takes too long to do it for every refresh.
         if finished != self._finished:
             self._finished = finished
-            with contextlib.suppress(SpecError):  # the decider fails the run, and says why
-                self._tasks = expand(self._spec, state).activity_tasks
+            # The decider needs the tasks too, and says why they cannot be read.
+            with contextlib.suppress(PayloadsNeeded, ServiceUnavailable, SpecError):
+                self._tasks = expand(self._spec, state, self._codec).activity_tasks
         begun = (task for task in (*self._spec.on_failure, *self._spec.on_cancel) if task.key in state.items)
         return (*self._tasks, *begun)
 
@@ -54,12 +56,12 @@ def _is_completed(task: Task, state: State) -> bool:
 
 
 @contextlib.contextmanager
-def shown(spec: DeciderSpec, console: Console) -> Iterator[Callable[[State], None]]:
+def shown(spec: DeciderSpec, console: Console, codec: Codec = CODEC) -> Iterator[Callable[[State], None]]:
     """Show a run on a console while the block runs; the block passes the states on."""
     if not console.is_terminal:
         yield Lines(console).show
         return
-    table = LiveTable(spec, console)
+    table = LiveTable(spec, console, codec)
     with Live(get_renderable=table.render, console=console, refresh_per_second=5, vertical_overflow="crop"):
         yield table.show
 
@@ -108,8 +110,8 @@ def _times(row: Row) -> str:
 class LiveTable:
     """A table of tasks that fits the terminal, over a bar and counts."""
 
-    def __init__(self, spec: DeciderSpec, console: Console) -> None:
-        self._tasks = Tasks(spec)
+    def __init__(self, spec: DeciderSpec, console: Console, codec: Codec = CODEC) -> None:
+        self._tasks = Tasks(spec, codec)
         self._console = console
         self._began = datetime.now(UTC)
         self._state = State()

@@ -9,7 +9,14 @@ from typing import Any, ParamSpec, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, Throttled, UnknownResource
+from floto.core.errors import (
+    PayloadsUnavailable,
+    ServiceError,
+    ServiceFault,
+    ServiceUnavailable,
+    Throttled,
+    UnknownResource,
+)
 from floto.runtime.stopping import StopFlag
 from floto.trouble_log import trouble_log_of
 
@@ -62,6 +69,18 @@ def reach(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwarg
     return _made(partial(call, *args, **kwargs), stop, _in_passing, is_over)
 
 
+def outlast(stop: StopFlag, seconds: float, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Make a call again while a store of payloads cannot be reached, for so many seconds or until stopped.
+
+    Raises ``PayloadsUnavailable`` after that, and every other error at once.
+    """
+
+    def is_over(state: RetryCallState) -> bool:
+        return stop.is_set() or (state.seconds_since_start or 0) >= seconds
+
+    return _made(partial(call, *args, **kwargs), stop, _is_away, is_over)
+
+
 def poll(stop: StopFlag, call: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> T | None:
     """Poll until the service answers; None when stopped.
 
@@ -107,6 +126,10 @@ def is_malformed(error: BaseException | None) -> bool:
 
 def _in_passing(error: BaseException) -> bool:
     return isinstance(error, ServiceUnavailable)
+
+
+def _is_away(error: BaseException) -> bool:
+    return isinstance(error, PayloadsUnavailable)
 
 
 def _any(error: BaseException) -> bool:

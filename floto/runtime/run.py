@@ -14,10 +14,12 @@ from attrs import evolve, frozen
 
 from floto.core import events as e
 from floto.core import payload, reference
+from floto.core.carried_signals import CHANGED_SIGNAL
 from floto.core.codec import Codec
 from floto.core.decisions import Decision
 from floto.core.errors import (
     FlotoError,
+    PayloadsUnavailable,
     ServiceFault,
     ServiceUnavailable,
     SpecError,
@@ -32,7 +34,7 @@ from floto.core.ports import ExecutionInfo, Service, StartRequest
 from floto.core.reference import Store
 from floto.core.shapes import WorkflowExecution, WorkflowType
 from floto.core.specs import CODEC, DeciderSpec
-from floto.core.starting import workflow_input
+from floto.core.starting import without_spec, workflow_context
 from floto.core.state import EMPTY, State
 from floto.core.task_lists import is_confined, own_list
 from floto.runtime import activities
@@ -40,7 +42,7 @@ from floto.runtime.activities import Activities
 from floto.runtime.connect import closing, service_for
 from floto.runtime.crew import Crew, needs
 from floto.runtime.decider import Decider, closes, read_spec
-from floto.runtime.fingerprint import CHANGED_SIGNAL, fingerprint, recorded, spec_tags
+from floto.runtime.fingerprint import fingerprint, recorded, spec_tags
 from floto.runtime.resilient import persist, reach
 from floto.runtime.spec_choice import NoSpec
 from floto.runtime.stopping import StopFlag, stop_on_signals
@@ -91,15 +93,15 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
 
     Args:
         spec: The spec, or its JSON.
-        input: The workflow's input, any JSON value. A run that is resumed keeps its own: None takes it as
-        it is. service: A ``Service``, or a URL for ``floto.connect``.
+        input: The workflow's input, any JSON value. None resumes a run with whatever input it has.
+        service: A ``Service``, or a URL for ``floto.connect``.
         domain: SWF's domain; default: that of the spec, else ``floto``.
         workflow_id: Default: an id that was never used before.
         activities: What the worker can run; default: everything decorated with ``@floto.activity``.
         concurrency: How many activities run at a time.
         timeout: Seconds after which this stops waiting; the run stays open.
         codec: Knows task kinds and retry strategies of your own that children and generators bring.
-        payloads: Keeps the input and results that are too long for SWF.
+        payloads: Stores every input and result that is too long for SWF.
         listener: Called in this thread with the run's ``State`` after each change that was seen.
         take_over: Resume an open run of another spec with this one.
 
@@ -112,6 +114,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
             signal, at once.
     """
     workflow_id = _usable(workflow_id)
+    payloads = codec.store if payloads is None else payloads
     text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
     job = _Job(
         spec=_readable(spec, codec),
@@ -120,7 +123,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
         activities=activities,
         concurrency=concurrency,
         deadline=None if timeout is None else time.monotonic() + timeout,
-        codec=codec,
+        codec=codec.with_payloads(payloads),
         payloads=payloads,
         listener=listener,
         take_over=take_over,
@@ -219,8 +222,9 @@ def _check(info: ExecutionInfo, job: _Job, service: Service, stop: StopFlag) -> 
     state = fold(persist(stop, service.history, info.execution))
     if is_open:
         _check_list(job, state)
-    _check_spec(job, state, service, stop, is_open=is_open)
+    # Before another spec takes over: a run that is refused stays as it is.
     _check_input(job, state, is_open=is_open)
+    _check_spec(job, state, service, stop, is_open=is_open)
 
 
 def _check_list(job: _Job, state: State) -> None:
@@ -228,8 +232,8 @@ def _check_list(job: _Job, state: State) -> None:
     if not is_confined(state.start):
         msg = (
             f"workflow {job.workflow_id!r} is open on task list {name!r}, which others may use too; "
-            f"finish it with 'floto decider SPEC --task-list {name}' and 'floto worker', "
-            "or give another workflow_id"
+            f"finish it with 'floto decider SPEC --task-list {name}' and 'floto worker' on the lists of the "
+            "spec, or give another workflow_id"
         )
         raise WrongWorkflow(msg)
 
@@ -260,8 +264,10 @@ def _check_spec(job: _Job, state: State, service: Service, stop: StopFlag, *, is
 def _check_input(job: _Job, state: State, *, is_open: bool) -> None:
     if job.input is None:
         return
-    known, given = workflow_input(state.start.input), workflow_input(job.input)
-    if known != given and _resolved(job, known) != _resolved(job, given):
+    known = workflow_context(state, job.codec).get("workflow")
+    given = without_spec(payload.frozen(payload.loads(job.input)))
+    # As JSON: to Python, true and 1 are equal.
+    if _as_json(job, known) != _as_json(job, given):
         how = "was begun" if is_open else "has completed"
         msg = (
             f"workflow {job.workflow_id!r} {how} with another input ({shown(known)}, not {shown(given)}); "
@@ -270,8 +276,9 @@ def _check_input(job: _Job, state: State, *, is_open: bool) -> None:
         raise WrongWorkflow(msg)
 
 
-def _resolved(job: _Job, value: Any) -> Any:
-    return value if job.payloads is None else payload.frozen(reference.resolved(value, job.payloads.get))
+def _as_json(job: _Job, value: Any) -> str:
+    resolved = value if job.payloads is None else reference.resolved(value, job.payloads.get)
+    return payload.encode(resolved, "the workflow's input")
 
 
 def _check_type(info: ExecutionInfo) -> None:
@@ -328,7 +335,8 @@ def _crew(job: _Job, service: Service, woken: threading.Event) -> Crew:
     def decided(found: Sequence[Decision], error: Exception | None) -> None:
         if isinstance(error, NoSpec):
             error = WrongWorkflow(f"workflow {job.workflow_id!r} was taken over by another spec: {error}")
-        if error is not None:
+        # A store that cannot be reached ends nothing: the decision task comes again.
+        if error is not None and not isinstance(error, PayloadsUnavailable):
             crew.fail(error)
         # Not for every decision: each look costs as much as the run has tasks.
         if error is not None or closes(found):
@@ -340,6 +348,7 @@ def _crew(job: _Job, service: Service, woken: threading.Event) -> Crew:
         service=service,
         task_list=job.task_list,
         codec=job.codec,
+        payloads=job.payloads,
         listener=decided,
         poll_seconds=_LOOK_SECONDS,
         take_over=job.take_over,

@@ -15,9 +15,9 @@ from attrs import define, frozen
 from floto.core.codec import Codec
 from floto.core.errors import FlotoError
 from floto.core.ports import Service
+from floto.core.reference import Store
 from floto.core.shapes import WorkflowType
 from floto.core.specs import CODEC, DeciderSpec
-from floto.runtime.connect import default_service
 
 log = logging.getLogger("floto")
 
@@ -43,11 +43,12 @@ class Order:
 
     spec: DeciderSpec | None
     specs: Mapping[WorkflowType, DeciderSpec]
-    service: Service | str | None
+    service: Service | str
     domain: str | None
     task_list: str | None
     identity: str | None
     codec: Codec
+    payloads: Store | str | None
     listener: Callable[..., None] | None
     poll_seconds: float
     take_over: bool = False
@@ -66,6 +67,7 @@ class Order:
             "domain": self.domain,
             "task_list": self.task_list,
             "identity": self.identity,
+            "payloads": self.payloads,
             "poll_seconds": self.poll_seconds,
             "take_over": self.take_over,
             "log_level": log.getEffectiveLevel(),
@@ -73,11 +75,15 @@ class Order:
         return json.dumps(said)
 
     def _obstacles(self) -> tuple[tuple[bool, str], ...]:
-        service = default_service() if self.service is None else self.service
+        service = self.service
         return (
             (not isinstance(service, str), "a service given as an object (give its URL)"),
             (service == "memory:", "service 'memory:', which no other process sees (use a file)"),
             (self.codec != CODEC, "a codec of its own (run it in a program that has the codec)"),
+            (
+                not isinstance(self.payloads, str | None),
+                "payloads given as an object (give its directory or s3://bucket/prefix)",
+            ),
             (self.listener is not None, "a listener"),
         )
 

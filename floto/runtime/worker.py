@@ -21,6 +21,7 @@ from floto.runtime.heartbeats import Heartbeats
 from floto.runtime.outcomes import Outcome
 from floto.runtime.resilient import is_malformed, poll, report
 from floto.runtime.stopping import StopFlag, stop_on_signals
+from floto.runtime.storing import PatientStore
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
@@ -84,7 +85,7 @@ class ActivityWorker:
         self._task_list = task_list
         self._registry = activities
         self._codec = codec
-        self._payloads = payloads
+        self._payloads = None if payloads is None else PatientStore(payloads)
         self._identity = checked_identity(identity)
         self._poll_seconds = poll_seconds
         self._sole = sole

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import floto
+from floto.core.errors import PayloadsNeeded, StoreUnavailable
+from floto.core.ports import StartRequest
+from floto.core.shapes import WorkflowExecution, WorkflowType
 from floto.core.state import Kind
 from floto.payloads import DirectoryStore, PayloadError
 from floto.runtime.activities import Activities
+from floto.runtime.cli import cli
+from floto.runtime.separate import CannotSeparate
 from tests.runs import leaving, service, spec, task
 
 __all__ = ["leaving", "service"]
@@ -81,6 +90,242 @@ def test_children_pass_large_results_on(service: Any, activities: Activities, tm
     store = DirectoryStore(tmp_path)
     result = floto.run(spec(child), service=service, activities=activities, payloads=store, timeout=60)
     assert result == {"child": {"a": {"text": noise(1)}}}
+
+
+def known_with_many(count: int, length: int) -> Activities:
+    """``part`` returns one of many texts, ``plan`` a task for each, ``sum`` their whole length."""
+    known = Activities()
+
+    @known.activity(name="part", version="1")
+    def part(context: dict[str, Any]) -> str:
+        return noise(context["activity_task"], length)
+
+    @known.generator(name="plan", version="1")
+    def plan() -> list[floto.ActivityTask]:
+        # Ids that no compression makes short.
+        return [task("part", noise(number, 100), input=number) for number in range(count)]
+
+    @known.activity(name="sum", version="1")
+    def sum_(context: dict[str, Any]) -> int:
+        texts = [value for id_, value in context.items() if id_ != "plan"]
+        return sum(len(text) for text in texts)
+
+    return known
+
+
+def test_fan_in_of_short_results_past_the_limit_together(service: Any, tmp_path: Path) -> None:
+    parts = [task("part", f"p{number}", input=number) for number in range(300)]
+    flow = spec(*parts, task("sum", requires=[part.id_ for part in parts]))
+    known, store = known_with_many(300, 500), DirectoryStore(tmp_path)
+    result = floto.run(flow, service=service, activities=known, payloads=store, timeout=60)
+    assert result == {"sum": 300 * 500}
+
+
+def test_a_generator_returns_more_tasks_than_fit_into_a_result(service: Any, tmp_path: Path) -> None:
+    plan = floto.Generator(id_="plan", name="plan", version="1")
+    flow = spec(plan, task("sum", requires=[plan]))
+    known, store = known_with_many(400, 10), DirectoryStore(tmp_path)
+    result = floto.run(flow, service=service, activities=known, payloads=store, timeout=60)
+    assert result == {"sum": 400 * 10}
+
+
+def test_a_result_of_a_run_past_the_limit_comes_out_whole(service: Any, tmp_path: Path) -> None:
+    flow = spec(*(task("part", f"p{number}", input=number) for number in range(4)))
+    known, store = known_with_many(4, 20_000), DirectoryStore(tmp_path)
+    run = {"service": service, "activities": known, "payloads": store, "workflow_id": "w", "timeout": 60}
+    expected = {f"p{number}": noise(number, 20_000) for number in range(4)}
+    assert floto.run(flow, **run) == expected
+    # Again, from its history.
+    assert floto.run(flow, **run) == expected
+
+
+def test_a_childs_input_and_result_past_the_limit(service: Any, tmp_path: Path) -> None:
+    parts = [task("part", f"p{number}", input=number) for number in range(4)]
+    more = [task("part", f"c{number}", input=number) for number in range(4)]
+    child = floto.ChildWorkflow(
+        id_="child",
+        workflow_type_name="c",
+        workflow_type_version="1",
+        requires=parts,
+        spec=spec(*more, task("keys")),
+    )
+    known, store = known_with_many(4, 20_000), DirectoryStore(tmp_path)
+
+    @known.activity(name="keys", version="1")
+    def keys(context: dict[str, Any]) -> list[str]:
+        return [f"{id_} {len(text)}" for id_, text in context["workflow"].items()]
+
+    flow = spec(*parts, child)
+    result = floto.run(flow, service=service, activities=known, payloads=store, timeout=60)
+    assert result["child"]["keys"] == [f"p{number} 20000" for number in range(4)]
+    assert [len(result["child"][f"c{number}"]) for number in range(4)] == [20_000] * 4
+
+
+def test_a_store_that_is_away_for_a_moment_costs_no_run(service: Any, tmp_path: Path) -> None:
+    class Shaky(DirectoryStore):
+        """Its directory cannot be reached at first."""
+
+        def put(self, value: Any) -> dict[str, Any]:
+            tries.append(1)
+            if len(tries) < 3:
+                raise StoreUnavailable("the store", "is away")  # noqa: EM101, TRY003
+            return super().put(value)
+
+    tries: list[int] = []
+    flow = spec(*(task("part", f"p{number}", input=number) for number in range(4)))
+    store = Shaky(tmp_path)
+    result = floto.run(
+        flow, service=service, activities=known_with_many(4, 20_000), payloads=store, timeout=60
+    )
+    assert len(result) == 4
+    assert len(tries) == 3
+
+
+def test_a_decider_and_a_worker_share_a_store(tmp_path: Path) -> None:
+    """In three processes: a worker, a decider of its own process, and this one, which asks for the result."""
+    known, url = known_with_many(40, 2_000), f"sqlite:///{tmp_path / 'floto.db'}"
+    parts = [task("part", f"p{number}", input=number) for number in range(40)]
+    flow = spec(*parts, task("sum", requires=[part.id_ for part in parts]), task_list="flow")
+    payloads = str(tmp_path / "payloads")
+    with contextlib.closing(floto.connect(url)) as opened:
+        opened.prepare((), known.types)
+        run_id = _started(opened, "flow")
+        process = floto.Decider(flow, service=url, payloads=payloads).run(separate_process=True)
+        worker = floto.ActivityWorker(
+            service=opened, activities=known, payloads=DirectoryStore(payloads), concurrency=4
+        )
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        try:
+            closed = _closed(opened, WorkflowExecution("w", run_id))
+        finally:
+            worker.stop()
+            process.terminate()
+            process.communicate(timeout=30)
+            thread.join()
+    assert closed.data.result == '{"sum":80000}'
+
+
+def _started(opened: Any, task_list: str) -> str:
+    kind = WorkflowType("flow", "1")
+    opened.prepare([kind], ())
+    request = StartRequest(workflow_id="w", workflow_type=kind, task_list=task_list)
+    run_id: str = opened.start_workflow_execution(request)
+    return run_id
+
+
+def _closed(opened: Any, execution: WorkflowExecution) -> Any:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        closed = floto.fold(opened.history(execution)).closed
+        if closed is not None:
+            return closed
+        time.sleep(0.1)
+    pytest.fail("the run does not end")
+
+
+def test_a_decider_without_payloads_leaves_a_run_that_needs_them(service: Any, tmp_path: Path) -> None:
+    known, store = Activities(), DirectoryStore(tmp_path)
+    tasks = [floto.CODEC.unstructure(task("part", f"p{number}", input=number)) for number in range(2)]
+    known.activity(name="part", version="1")(lambda context: context["activity_task"])
+    known.activity(name="plan", version="1")(lambda: store.put(tasks))
+    flow = spec(floto.Generator(id_="plan", name="plan", version="1"))
+    run = {"service": service, "activities": known, "workflow_id": "w", "timeout": 60}
+    with pytest.raises(PayloadsNeeded, match="payloads="):
+        floto.run(flow, **run)
+    info = service.latest_execution("w")
+    # The decision task comes again when it has timed out, to a decider that has the store.
+    assert info.close_status is None
+
+
+def test_commands_read_saved_histories_with_payloads(service: Any, tmp_path: Path) -> None:
+    """``replay``, ``why``, ``compare`` and ``graph`` need the store of a history that refers to values."""
+    plan = floto.Generator(id_="plan", name="plan", version="1")
+    flow, store = spec(plan), DirectoryStore(tmp_path / "payloads")
+    run = {"service": service, "activities": known_with_many(400, 10), "workflow_id": "w", "timeout": 60}
+    floto.run(flow, **run, payloads=store)
+    info = service.latest_execution("w")
+    floto.History(service.history(info.execution), info.execution).save(tmp_path / "history.json")
+    (tmp_path / "spec.json").write_text(flow.to_json())
+    for arguments in (
+        ["replay", "spec.json", "history.json"],
+        ["compare", "spec.json", "spec.json", "history.json"],
+        ["why", "plan", "history.json", "--spec", "spec.json"],
+        ["graph", "spec.json", "--history", "history.json"],
+    ):
+        named = [str(tmp_path / each) if "." in each else each for each in arguments]
+        without = CliRunner().invoke(cli, named)
+        assert isinstance(without.exception, PayloadsNeeded), without.output
+        assert "--payloads" in str(without.exception)
+        told = CliRunner().invoke(cli, [*named, "--payloads", str(store.path)])
+        assert told.exit_code == 0, told.output
+
+
+def test_a_worker_waits_for_a_store_that_is_away(service: Any, tmp_path: Path) -> None:
+    class Shaky(DirectoryStore):
+        """Every other call finds it away."""
+
+        def _check(self) -> None:
+            tries.append(1)
+            if len(tries) % 2:
+                what, problem = "the store", "is away"
+                raise StoreUnavailable(what, problem)
+
+        def put(self, value: Any) -> dict[str, Any]:
+            self._check()
+            return super().put(value)
+
+        def get(self, reference_: Any) -> Any:
+            self._check()
+            return super().get(reference_)
+
+    tries: list[int] = []
+    parts = [task("part", f"p{number}", input=number) for number in range(2)]
+    flow = spec(*parts, task("sum", requires=parts))
+    known = known_with_many(2, 40_000)
+    result = floto.run(flow, service=service, activities=known, payloads=Shaky(tmp_path), timeout=60)
+    assert result == {"sum": 80_000}
+
+
+def test_an_object_as_payloads_cannot_go_to_a_separate_process(tmp_path: Path) -> None:
+    decider = floto.Decider(
+        spec(), service=f"sqlite:///{tmp_path / 'x.db'}", payloads=DirectoryStore(tmp_path)
+    )
+    with pytest.raises(CannotSeparate, match="payloads given as an object"):
+        decider.run(separate_process=True)
+
+
+def test_the_store_of_a_codec_is_used_like_one_that_is_given(service: Any, tmp_path: Path) -> None:
+    parts = [task("part", f"p{number}", input=number) for number in range(4)]
+    flow = spec(*parts, task("sum", requires=parts))
+    codec = floto.CODEC.with_payloads(DirectoryStore(tmp_path))
+    known = known_with_many(4, 20_000)
+    assert floto.run(flow, service=service, activities=known, codec=codec, timeout=60) == {"sum": 80_000}
+    decider = floto.Decider(flow, service=f"sqlite:///{tmp_path / 'x.db'}", codec=codec)
+    with pytest.raises(CannotSeparate, match="payloads given as an object"):
+        decider.run(separate_process=True)
+
+
+def test_relative_paths_stay_when_the_program_changes_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    store = DirectoryStore("payloads")
+    decider = floto.Decider(spec(), service="sqlite:///floto.db", payloads="payloads")
+    made = store.put("kept")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert store.get(made) == "kept"
+    assert store.put("kept") == made
+    assert not (tmp_path / "elsewhere" / "payloads").exists()
+    process = decider.run(separate_process=True)
+    try:
+        with contextlib.closing(floto.connect(f"sqlite:///{tmp_path / 'floto.db'}")) as opened:
+            _closed(opened, WorkflowExecution("w", _started(opened, "floto")))
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_an_activity_may_keep_and_read_values_itself(service: Any, tmp_path: Path) -> None:

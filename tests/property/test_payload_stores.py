@@ -13,11 +13,13 @@ from typing import Any
 import boto3
 import pytest
 from attrs import frozen
+from botocore.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
 from floto.core import reference
+from floto.core.errors import StoreUnavailable
 from floto.payloads import DirectoryStore, PayloadError, S3Store, Store
 from floto.testing.strategies import json_values
 from tests.property.setup import SETTINGS
@@ -199,3 +201,43 @@ def test_what_holds_no_reference_stays_as_it_is(value: Any) -> None:
         pytest.fail(f"nobody asked for {json.dumps(wanted)}")
 
     assert reference.resolved(value, get) == value
+
+
+def test_a_missing_value_is_lost_and_a_missing_directory_is_away(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "kept")
+    made = store.put(1)
+    (tmp_path / "kept").rename(tmp_path / "unmounted")
+    with pytest.raises(StoreUnavailable, match="which is not a directory"):
+        store.get(made)
+    (tmp_path / "unmounted").rename(tmp_path / "kept")
+    assert store.get(made) == 1
+    for file in tmp_path.glob("kept/*/*"):
+        file.unlink()
+    with pytest.raises(PayloadError, match="is not in") as caught:
+        store.get(made)
+    assert not isinstance(caught.value, StoreUnavailable)
+
+
+def test_a_bucket_that_cannot_be_reached_is_away_and_a_missing_key_is_lost() -> None:
+    session = boto3.Session("key", "secret", region_name="us-east-1")
+    made, _ = reference.written(1, 100)
+    once = Config(retries={"max_attempts": 0}, connect_timeout=1)
+    nobody = session.client("s3", endpoint_url="http://127.0.0.1:9", config=once)
+    with contextlib.closing(nobody), pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1"):
+        S3Store("payloads", client=nobody).get(made.to_json())
+    with mock_aws(), contextlib.closing(session.client("s3")) as s3:
+        s3.create_bucket(Bucket="payloads")
+        with pytest.raises(PayloadError, match="NoSuchKey") as caught:
+            S3Store("payloads", client=s3).get(made.to_json())
+    assert not isinstance(caught.value, StoreUnavailable)
+
+
+def test_a_relative_directory_stays_when_the_program_changes_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = DirectoryStore("kept")
+    made = store.put(1)
+    monkeypatch.chdir("/")
+    assert store.get(made) == 1
+    assert store.path == tmp_path / "kept"

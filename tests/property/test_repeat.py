@@ -11,6 +11,7 @@ from hypothesis import given
 from floto.core import payload
 from floto.core.closing import RESULT_MARKER
 from floto.testing import Faults, Simulation
+from floto.testing.reading.carried import own_input
 from floto.testing.reading.oracle import name
 from floto.testing.simulation.stage import WORKFLOW_ID
 from floto.testing.strategies import runs, specs
@@ -18,7 +19,6 @@ from tests.property.setup import SETTINGS
 
 #: Fields of a run that SWF does not pass on by itself.
 PASSED_ON = (
-    "input",
     "workflow_type",
     "task_list",
     "child_policy",
@@ -41,6 +41,7 @@ def test_a_repeated_run_passes_everything_on_and_loses_no_result(run: Simulation
         assert name(before.events[-1].data) == "WorkflowExecutionContinuedAsNew"
         first, second = before.events[0].data, after.events[0].data
         assert all(getattr(first, name) == getattr(second, name) for name in PASSED_ON)
+        assert own_input(second) == own_input(first)
         markers = [event.data for event in before if name(event.data) == "MarkerRecorded"]
         assert [marker.marker_name for marker in markers] == [RESULT_MARKER] * len(markers)
         noted = len(markers) == 1 or any(name(event.data) == "RecordMarkerFailed" for event in before)

@@ -9,7 +9,10 @@ import click
 
 from floto.core.compare import Compared, Verdict, compare
 from floto.core.history import History
+from floto.core.reference import Store
+from floto.core.specs import CODEC
 from floto.core.visible import visible
+from floto.runtime.cli.options import payloads_option
 from floto.runtime.cli.output import say
 from floto.runtime.cli.saved import (
     difference_as_json,
@@ -27,17 +30,21 @@ from floto.runtime.loading import load_spec
 @click.argument("new")
 @histories_argument
 @json_option
-def compare_command(old: str, new: str, histories: tuple[str, ...], *, as_json: bool) -> int:
+@payloads_option
+def compare_command(
+    old: str, new: str, histories: tuple[str, ...], *, as_json: bool, payloads: Store | None
+) -> int:
     """Say what the spec NEW would have decided otherwise than OLD in saved histories.
 
     For runs in flight, also whether NEW may be deployed. Exits with 0 if nothing changes,
     1 if something does, 2 if a history cannot be read.
     """
     before, after = load_spec(old), load_spec(new)
+    codec = CODEC.with_payloads(payloads)
     totals: Counter[Verdict] = Counter()
 
     def read(path: Path, history: History) -> bool:
-        found = compare(before, after, [history]).histories[0]
+        found = compare(before, after, [history], codec).histories[0]
         totals[found.verdict] += 1
         if as_json:
             echo_json({"file": str(path), **_plain(found)})

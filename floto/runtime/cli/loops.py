@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import click
 
 from floto.core.ports import Service
+from floto.core.reference import Store
 from floto.core.specs import DeciderSpec
 from floto.logs import ONE_LINE
 from floto.runtime.activities import DEFAULT
@@ -57,14 +58,16 @@ class Loop(Protocol):
 @click.argument("specs", nargs=-1, metavar="[SPEC]...")
 @click.option("--task-list", help="Where to poll; default: what the spec says, else floto.")
 @click.option("--take-over", is_flag=True, help="Decide runs that record another spec by SPEC from now on.")
+@payloads_option
 @service_option
 @domain_option
 @identity_option
 @verbose_option
-def decider_command(
+def decider_command(  # noqa: PLR0913 - click passes each option as an argument
     specs: tuple[str, ...],
     task_list: str | None,
     identity: str | None,
+    payloads: Store | None,
     *,
     take_over: bool,
     verbose: bool,
@@ -78,7 +81,14 @@ def decider_command(
     with _working(where, _domain(by_list, where["domain"]), verbose=verbose) as service:
         _prepare(service, [spec for spec in by_list.values() if spec is not None])
         members = [
-            Decider(spec, service=service, task_list=name, identity=identity, take_over=take_over)
+            Decider(
+                spec,
+                service=service,
+                task_list=name,
+                identity=identity,
+                payloads=payloads,
+                take_over=take_over,
+            )
             for name, spec in by_list.items()
         ]
         _run(members)
@@ -138,11 +148,14 @@ def _worker(task_list: str, service: Service, options: dict[str, Any]) -> Activi
 
 @click.command("daemon", short_help="Start a child workflow for each signal, until stopped.")
 @click.option("--task-list", default="floto_daemon", show_default=True, help="Where to poll.")
+@payloads_option
 @service_option
 @domain_option
 @identity_option
 @verbose_option
-def daemon_command(task_list: str, identity: str | None, *, verbose: bool, **where: Any) -> int:
+def daemon_command(
+    task_list: str, identity: str | None, payloads: Store | None, *, verbose: bool, **where: Any
+) -> int:
     """Start a child workflow for each signal that asks for one, and decide for the children, until stopped.
 
     Start the workflow that takes the signals once, of type floto_daemon_type v1 and on the same task list.
@@ -152,7 +165,7 @@ def daemon_command(task_list: str, identity: str | None, *, verbose: bool, **whe
 
     domain = where["domain"] or DEFAULT_DOMAIN
     with _working(where, domain, verbose=verbose) as service:
-        _run([Daemon(domain, task_list, service=service, identity=identity)])
+        _run([Daemon(domain, task_list, service=service, identity=identity, payloads=payloads)])
     return DONE
 
 

@@ -11,6 +11,8 @@ from rich.console import Console
 
 from floto.core.fold import fold
 from floto.core.history import History
+from floto.core.reference import Store
+from floto.core.specs import CODEC
 from floto.core.timeline import Timeline, timeline
 from floto.core.visible import visible
 from floto.files import write_file
@@ -18,6 +20,7 @@ from floto.pictures import dag, dot, gantt, listing, terminal
 from floto.pictures.graph import Graph, graph
 from floto.pictures.svg import Drawing
 from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.options import payloads_option
 from floto.runtime.cli.output import say
 from floto.runtime.loading import load_spec
 
@@ -69,11 +72,12 @@ def timeline_command(history: tuple[str, ...], output: Path | None) -> int:
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="FILE.svg, .html, .mmd or .dot."
 )
-def graph_command(spec: str, history: tuple[str, ...], output: Path | None) -> int:
+@payloads_option
+def graph_command(spec: str, history: tuple[str, ...], output: Path | None, payloads: Store | None) -> int:
     """Show the tasks of SPEC (FILE.json, FILE.py:name or module:name), and what requires what."""
     loaded = load_spec(spec)
     saved = History.load(*history) if history else None
-    shown = graph(loaded, None if saved is None else fold(saved))
+    shown = graph(loaded, None if saved is None else fold(saved), CODEC.with_payloads(payloads))
     if output is None:
         listing.show(shown, Console())
     else:

@@ -7,17 +7,20 @@ from pathlib import Path
 
 import click
 
+from floto.core.codec import Codec
 from floto.core.decisions import Decision
 from floto.core.difference import name_of
 from floto.core.history import History
 from floto.core.questions import Outcome
 from floto.core.recorded import Recorded
+from floto.core.reference import Store
 from floto.core.replay import Replay, Step, replay
-from floto.core.specs import DeciderSpec
+from floto.core.specs import CODEC, DeciderSpec
 from floto.core.visible import visible
 from floto.core.wire import type_name
 from floto.files import write_file
 from floto.runtime.cli.codes import DONE, FAILED
+from floto.runtime.cli.options import payloads_option
 from floto.runtime.cli.output import say
 from floto.runtime.cli.saved import (
     divergence_as_json,
@@ -42,21 +45,28 @@ from floto.runtime.loading import load_spec
     metavar="FILE.py",
     help="Write a test for pytest: the smallest spec and history that differ as the first that does.",
 )
-def replay_command(
-    spec: str, histories: tuple[str, ...], *, as_json: bool, walks: bool, test: Path | None
+@payloads_option
+def replay_command(  # noqa: PLR0913 - click passes each option as an argument
+    spec: str,
+    histories: tuple[str, ...],
+    *,
+    as_json: bool,
+    walks: bool,
+    test: Path | None,
+    payloads: Store | None,
 ) -> int:
     """Decide saved histories again by SPEC, and say where they first differ.
 
     HISTORY is a file, or a directory of them: what boto3 or the AWS CLI answers, or what
     was saved with floto. Exits with 0 if all agree, 1 if one differs, 2 if one cannot be read.
     """
-    loaded = load_spec(spec)
+    loaded, codec = load_spec(spec), CODEC.with_payloads(payloads)
     if walks:
-        return _walk(loaded, histories, test)
+        return _walk(loaded, histories, test, codec)
     tests = [] if test is None else [test]
 
     def read(path: Path, history: History) -> bool:
-        done = replay(loaded, history)
+        done = replay(loaded, history, codec)
         if as_json:
             found = divergence_as_json(done.divergence)
             cut = history.cut or None
@@ -64,17 +74,17 @@ def replay_command(
         else:
             say(visible(f"{path}: {done.divergence or f'agrees in {len(done.steps)} steps'}"))
         if done.divergence is not None and tests:
-            _shrink(loaded, history, tests.pop())
+            _shrink(loaded, history, tests.pop(), codec)
         return done.divergence is None
 
     return read_each(histories, read)
 
 
-def _shrink(spec: DeciderSpec, history: History, test: Path) -> None:
+def _shrink(spec: DeciderSpec, history: History, test: Path, codec: Codec) -> None:
     # Few replays end here, and simulations come with it.
     from floto.testing import shrink  # noqa: PLC0415
 
-    found = shrink(spec, history)
+    found = shrink(spec, history, codec=codec)
     try:
         write_file(test, found.as_pytest().encode())
     except OSError as error:
@@ -85,16 +95,16 @@ def _shrink(spec: DeciderSpec, history: History, test: Path) -> None:
     say(visible(f"{test}: {told}"), err=True)
 
 
-def _walk(spec: DeciderSpec, histories: Sequence[str], test: Path | None) -> int:
+def _walk(spec: DeciderSpec, histories: Sequence[str], test: Path | None, codec: Codec) -> int:
     if len(histories) != 1:
         msg = "--step walks through one history at a time"
         raise click.UsageError(msg)
-    done = replay(spec, read_one(histories[0]))
+    done = replay(spec, read_one(histories[0]), codec)
     if done.steps:
         _show_steps(done)
     say(str(done.divergence or "the history agrees with the spec"))
     if done.divergence is not None and test is not None:
-        _shrink(spec, done.history, test)
+        _shrink(spec, done.history, test, codec)
     return DONE if done.divergence is None else FAILED
 
 

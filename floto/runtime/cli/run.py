@@ -11,7 +11,7 @@ from rich.console import Console
 
 from floto.core.kinds import ActivityTask
 from floto.core.reference import Store
-from floto.core.specs import DeciderSpec
+from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import State
 from floto.core.visible import shell_command
 from floto.runtime.activities import DEFAULT
@@ -83,7 +83,7 @@ def _run(
     service = settings["service"]
     say_on(console, f"workflow {workflow_id} on {service}")
     try:
-        with shown(spec, console) as show:
+        with shown(spec, console, CODEC.with_payloads(settings["payloads"])) as show:
             listener = _telling(console, show)
             return run(spec, workflow_input, workflow_id=workflow_id, listener=listener, **settings)
     except KeyboardInterrupt:

@@ -16,7 +16,7 @@ from attrs import evolve
 
 from floto.core import wire
 from floto.core.decide import spec_of
-from floto.core.errors import SpecError
+from floto.core.errors import PayloadsNeeded, SpecError
 from floto.core.fold import fold
 from floto.core.shapes import WorkflowExecution
 from floto.core.specs import CODEC, DeciderSpec
@@ -96,7 +96,7 @@ def _write(there: Target, execution: dict[str, str], file: TextIO, spec: Decider
 
 def _carried(first: dict[str, Any]) -> DeciderSpec | None:
     # One that floto cannot read here is in the history all the same.
-    with contextlib.suppress(SpecError):
+    with contextlib.suppress(PayloadsNeeded, SpecError):
         return spec_of(first.get("workflowExecutionStartedEventAttributes", {}).get("input"))
     return None
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from floto.core import events as e
 from floto.core import payload
+from floto.core.carried_signals import own_input
 from floto.core.errors import PayloadError
 from floto.core.events import Event
 from floto.core.failures import failure_of
@@ -34,7 +35,7 @@ def summary(described: dict[str, Any], state: State) -> Summary:
         "taskList": started.task_list.name,
         "tags": list(started.tag_list or ()),
         "parent": info.get("parent"),
-        "input": _input(started.input),
+        "input": _input(started),
         **({} if state.closed is None else _end(state.closed)),
         "cancelRequested": None if state.cancel_requested is None else state.cancel_requested.at,
         "open": [*_decision(state), *_open(state)],
@@ -51,8 +52,11 @@ def value_of(text: str | None) -> Any:
         return text
 
 
-def _input(text: str | None) -> Any:
-    value = value_of(text)
+def _input(started: e.WorkflowExecutionStarted) -> Any:
+    try:
+        value = own_input(started.input, is_continued=started.continued_execution_run_id is not None)
+    except PayloadError:
+        return started.input
     if isinstance(value, dict) and SPEC_KEY in value:
         # Longer than all else, and the same for every run.
         return {**value, SPEC_KEY: "..."}

@@ -96,6 +96,8 @@ def check(  # noqa: PLR0913 - all but the spec are optional
         children=dict(children or {}),
         codec=codec,
     )
+    # What is simulated may change the directory.
+    directory = Path.cwd()
     moments, runs = sorted_rules(properties)
     watch = Watch(max_seconds)
     checker = Checker(
@@ -111,7 +113,7 @@ def check(  # noqa: PLR0913 - all but the spec are optional
         if not checker.explored.is_complete:
             checker.sample(seed, max_examples - checker.runs)
     except Found as found:
-        found.save(save)
+        found.save(save, directory)
         raise
     check_names(checker.unknown or (), checker.names)
     return _report(checker, tuple(_notes(case)))

@@ -48,8 +48,8 @@ class Found(Violation):
         """What happened when, in plain characters: up to the decision, or in every execution."""
         return self.reproduction.timeline()
 
-    def save(self, path: str | Path | None) -> None:
-        """Write that file, if there is a path for it and it can be written."""
+    def save(self, path: str | Path | None, directory: Path) -> None:
+        """Write that file, if there is a path for it, which may be relative to ``directory``."""
         if path is None:
             return
         try:
@@ -58,7 +58,7 @@ class Found(Violation):
             return
         # What was found is worth more than the file, which is printed where it cannot be written.
         with suppress(OSError):
-            write_file(Path(path), text.encode())
+            write_file(directory / path, text.encode())
             self.saved = Path(path)
 
     def __str__(self) -> str:

@@ -118,6 +118,7 @@ RUN_INVARIANTS: tuple[RunInvariant, ...] = tuple(
         (7, runs.no_run_goes_on_for_ever),
         (15, runs.results_fit),
         (17, runs.histories_obey_the_law),
+        (10, runs.no_signal_is_lost),
         (14, runs.script_plays_the_same_again),
         (11, runs.order_makes_no_difference),
     )

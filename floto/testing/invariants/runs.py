@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from floto.core.errors import PayloadError
-from floto.core.events import ActivityTaskTimedOut
+from floto.core.events import ActivityTaskTimedOut, WorkflowExecutionContinuedAsNew
 from floto.core.history import History
 from floto.core.specs import DeciderSpec
 from floto.core.state import Key, Kind
 from floto.testing.invariants.law import check_history
 from floto.testing.invariants.violation import broken
+from floto.testing.reading.carried import left_over, signals_of
 from floto.testing.reading.moment import Moment
 from floto.testing.reading.oracle import account
 from floto.testing.simulation.choices import Choices
@@ -83,6 +84,23 @@ def script_plays_the_same_again(simulation: Simulation) -> None:
         again = _simulated(simulation, Choices(simulation.script), {})
         if again.histories != simulation.histories:
             broken("played again with the same script, the run goes otherwise: something depends on chance")
+
+
+def no_signal_is_lost(simulation: Simulation) -> None:
+    """A signal that no task of a run has used is there in the run that continues it, once and in order."""
+    specs = _last_specs(simulation)
+    by_run = {history.execution.run_id: history for history in simulation.histories if history.execution}
+    for history in simulation.histories:
+        closed = history.events[-1].data if history.events else None
+        if not isinstance(closed, WorkflowExecutionContinuedAsNew) or history.execution not in specs:
+            continue
+        spec, read = specs[history.execution], account(history)
+        tasks = Moment(spec, history, ()).growth.spec.activity_tasks
+        left = left_over(read.signals, {task.key[1] for task in tasks if task.key[0] is Kind.SIGNAL})
+        found = account(by_run[closed.new_execution_run_id]).signals[: len(left)]
+        begun = signals_of(by_run[closed.new_execution_run_id].events[0].data)
+        if found != left or begun != left:
+            broken(f"signals {left!r:.200} were not used, and the next run begins with {begun!r:.200}")
 
 
 #: Playing a run once more costs as much as the run; one in so many tells enough.

@@ -11,6 +11,7 @@ from floto.core.decisions import Decision, ScheduleActivityTask, StartChildWorkf
 from floto.core.errors import PayloadError
 from floto.core.events import WorkflowExecutionStarted
 from floto.core.specs import SPEC_KEY
+from floto.core.stored import StoredText
 
 
 def added(decision: Decision | None, start: WorkflowExecutionStarted) -> Decision | None:
@@ -19,21 +20,27 @@ def added(decision: Decision | None, start: WorkflowExecutionStarted) -> Decisio
         decision = evolve(decision, input=_with_timeouts(decision))
     if not start.task_list.name.startswith("floto.run."):
         return decision
-    if isinstance(decision, StartChildWorkflowExecution) and SPEC_KEY not in (_object(decision.input) or {}):
+    if isinstance(decision, StartChildWorkflowExecution) and not _carries_spec(decision.input):
         return decision
     if isinstance(decision, StartChildWorkflowExecution | ScheduleActivityTask):
         return evolve(decision, task_list=start.task_list)
     return decision
 
 
+def _carries_spec(text: str | None) -> bool:
+    behind = getattr(text, "parts", ())
+    return any(SPEC_KEY in (_object(each) or {}) for each in (text, *behind))
+
+
 def _with_timeouts(decision: ScheduleActivityTask) -> str | None:
     limits = {"heartbeat": decision.heartbeat_timeout, "start_to_close": decision.start_to_close_timeout}
     told = {name: int(value) for name, value in limits.items() if value not in (None, "NONE")}
-    context = _object(decision.input)
+    context, behind = _object(decision.input), getattr(decision.input, "parts", None)
     if not told or context is None:
         return decision.input
     what = f"the input of task {decision.activity_id!r}"
-    return payload.dumps_plain({**context, "floto.timeouts": told}, what)
+    text = payload.dumps_plain({**context, "floto.timeouts": told}, what)
+    return text if behind is None else StoredText.of(text, behind)
 
 
 def _object(text: str | None) -> dict[str, Any] | None:

@@ -33,7 +33,7 @@ from floto.core.specs import FAILURES_KEY, SPEC_KEY, DeciderSpec
 from floto.core.state import Key, Kind, Status
 from floto.core.tasks import NO_RESULT, Given, Task, TaskCodec
 from floto.core.wire import decision_to_swf
-from floto.testing.reading import waits
+from floto.testing.reading import carried, waits
 from floto.testing.reading.added import added
 from floto.testing.reading.growth import Growth, grow
 from floto.testing.reading.oracle import FAILURES, MORE, RESULT, Account, Attempt
@@ -129,7 +129,7 @@ class Reading:
     @cached_property
     def given(self) -> dict[str, Any]:
         """What every task of the run is given; raises ``PayloadError``."""
-        value = payload.loads(self.read.start.input)
+        value = carried.own_input(self.read.start)
         if isinstance(value, dict) and SPEC_KEY in value:
             value = {key: item for key, item in value.items() if key != SPEC_KEY} or None
         return {} if value is None else {"workflow": value}
@@ -228,13 +228,23 @@ def _repeat(reading: Reading, text: str) -> Demand:
         return Demand()
     if look.timer_id:
         return Demand((StartTimer(timer_id=look.timer_id, start_to_fire_timeout=str(look.seconds)),))
-    return Demand((*noted, _as_new(read)))
+    try:
+        given = carried.next_input(read.start, carried.left_over(read.signals, _awaited(reading)))
+    except PayloadError as error:
+        failures = {"repeat_workflow": _one_line(error)}
+        failed = _fail(reading, failures, "the workflow cannot be repeated", faults=failures)
+        return Demand((*noted, *failed.decisions), failed.faults)
+    return Demand((*noted, _as_new(read, given)))
 
 
-def _as_new(read: Account) -> ContinueAsNewWorkflowExecution:
+def _awaited(reading: Reading) -> set[str]:
+    """The names of the signals that tasks of the run waited for."""
+    return {task.key[1] for task in reading.main.tasks.values() if task.key[0] is Kind.SIGNAL}
+
+
+def _as_new(read: Account, given: str | None) -> ContinueAsNewWorkflowExecution:
     start = read.start
     passed_on = (
-        "input",
         "execution_start_to_close_timeout",
         "task_list",
         "task_priority",
@@ -244,6 +254,7 @@ def _as_new(read: Account) -> ContinueAsNewWorkflowExecution:
         "lambda_role",
     )
     return ContinueAsNewWorkflowExecution(
+        input=given,
         workflow_type_version=start.workflow_type.version,
         **{name: getattr(start, name) for name in passed_on},
     )

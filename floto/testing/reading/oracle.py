@@ -10,11 +10,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from floto.core.decisions import CLOSE_DECISIONS, Decision
-from floto.core.events import Event
+from floto.core.events import Event, WorkflowExecutionSignaled
 from floto.core.state import TASK_CONTROL, Item, Key, Kind, Status
+from floto.testing.reading import carried
 
 #: The markers in which a run notes why it fails before it cleans up, and its result before it repeats.
 FAILURES, RESULT = "floto.failures", "floto.result"
@@ -138,6 +139,8 @@ class Account:
     failures: dict[Key, list[Event]] = field(factory=lambda: defaultdict(list))
     #: The latest marker of each name.
     markers: dict[str, Event] = field(factory=dict)
+    #: The name and the input of every signal, those that the run was started with first.
+    signals: list[tuple[str, str | None]] = field(factory=list)
     began: Event | None = None
     closed: Event | None = None
     cancel_requested: Event | None = None
@@ -215,12 +218,16 @@ def _note(read: Account, event: Event) -> None:
     what = name(event.data)
     if what == "WorkflowExecutionStarted":
         read.began = event
+        for name_, given in carried.signals_of(event.data):
+            signal = evolve(event, data=WorkflowExecutionSignaled(signal_name=name_, input=given))
+            _note(read, signal)
     elif what == "WorkflowExecutionCancelRequested":
         read.cancel_requested = event
     elif what == "MarkerRecorded":
         read.markers[event.data.marker_name] = event
     elif what == "WorkflowExecutionSignaled":
         key = (Kind.SIGNAL, event.data.signal_name)
+        read.signals.append((event.data.signal_name, event.data.input))
         # The first of a name is the only one that counts.
         read.attempts[key] = read.attempts.get(key) or [Attempt(key, event, end=event)]
     elif what in _STOPS:

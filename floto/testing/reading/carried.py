@@ -1,0 +1,73 @@
+"""Signals that one run hands to the next in its input: a second, naive reading of that input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from floto.core import payload
+from floto.core.errors import PayloadError
+
+#: Where a run's input holds the signals of the run before, and the user's input that is not an object.
+SIGNALS, INPUT = "floto.signals", "floto.input"
+#: Of the signals of this name, only the last one counts.
+_LAST = "floto.spec"
+
+#: A signal: its name and what it carries.
+Signal = tuple[str, str | None]
+
+
+def signals_of(start: Any) -> list[Signal]:
+    """Return the signals that a run was started with, in order of arrival."""
+    if start is None or start.continued_execution_run_id is None:
+        return []
+    try:
+        value = payload.loads(start.input)
+    except PayloadError:
+        return []
+    written = value.get(SIGNALS) if isinstance(value, dict) else None
+    try:
+        found = [(each.pop("name"), each.pop("input"), each) for each in written or ()]
+    except (AttributeError, KeyError, TypeError):
+        return []
+    is_ours = isinstance(written, list) and all(
+        isinstance(name, str) and isinstance(given, str | None) and not more for name, given, more in found
+    )
+    return [(name, given) for name, given, _ in found] if is_ours else []
+
+
+def own_input(start: Any) -> Any:
+    """Return the input of the user. Raises ``PayloadError``."""
+    value = payload.loads(start.input)
+    if start.continued_execution_run_id is None or not isinstance(value, dict) or SIGNALS not in value:
+        return value
+    if not signals_of(start) and value[SIGNALS] != []:
+        return value
+    rest = {key: item for key, item in value.items() if key != SIGNALS}
+    return rest[INPUT] if rest.keys() == {INPUT} else rest
+
+
+def left_over(arrived: list[Signal], awaited: set[str]) -> list[Signal]:
+    """Return the signals that no task used: a task uses the first of its name."""
+    left, to_use = [], set(awaited)
+    for signal in arrived:
+        if signal[0] in to_use:
+            to_use.remove(signal[0])
+        else:
+            left.append(signal)
+    latest = max((at for at, signal in enumerate(left) if signal[0] == _LAST), default=-1)
+    return [signal for at, signal in enumerate(left) if signal[0] != _LAST or at == latest]
+
+
+def next_input(start: Any, left: list[Signal]) -> str | None:
+    """Return the input of the next run, with the signals that were left over. Raises ``PayloadError``."""
+    before, own = payload.loads(start.input), own_input(start)
+    value = own
+    if left or _looks_like_ours(own):
+        signals = [{"name": name, "input": given} for name, given in left]
+        is_plain = isinstance(own, dict) and not own.keys() & {SIGNALS, INPUT, "floto.payload"}
+        value = {**own, SIGNALS: signals} if is_plain else {INPUT: own, SIGNALS: signals}
+    return start.input if value == before else payload.dumps_plain(value, "the input of the next run")
+
+
+def _looks_like_ours(own: Any) -> bool:
+    return isinstance(own, dict) and SIGNALS in own
