@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite.store import SqliteStore
 from floto.core.decisions import ScheduleActivityTask, StartTimer
 from floto.core.errors import ServiceError
 from floto.core.events import WorkflowExecutionSignaled
@@ -234,3 +235,56 @@ def test_long_log_is_cut_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         for number in range(300):
             service.signal_workflow_execution("w", f"s{number}", "x" * 5_000)
         assert Path(f"{tmp_path / 'db'}-wal").stat().st_size < 1_000_000
+
+
+def test_error_after_a_commit_does_not_carry_out_its_calls_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        start(service, "w")
+        failed: list[int] = []
+        keep = SqliteStore._keep  # noqa: SLF001 - what follows the commit
+
+        def failing(store: SqliteStore) -> None:
+            if not failed:
+                failed.append(1)
+                raise MemoryError
+            keep(store)
+
+        monkeypatch.setattr(SqliteStore, "_keep", failing)
+        tried(lambda: service.signal_workflow_execution("w", "once"))
+        info = service.latest_execution("w")
+        assert info is not None
+        signals = [
+            e for e in service.history(info.execution) if isinstance(e.data, WorkflowExecutionSignaled)
+        ]
+        assert len(signals) == 1
+
+
+def test_file_is_opened_and_read_while_another_process_holds_the_lock(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        start(service, "w")
+    db = sqlite3.connect(tmp_path / "db", isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    with SqliteService(tmp_path / "db") as service:
+        assert service.latest_execution("w") is not None
+        assert service.poll_for_decision_task("decide", "test", 0.5) is None
+        assert time.monotonic() - began < 4
+        db.execute("ROLLBACK")
+        assert service.poll_for_decision_task("decide", "test", 5) is not None
+    db.close()
+
+
+def test_first_query_after_a_timer_is_due_shows_that_it_fired(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        start(service, "w")
+        task = service.poll_for_decision_task("decide", "test", 5)
+        assert task is not None
+        service.respond_decision_task_completed(
+            task.token, [StartTimer(timer_id="t", start_to_fire_timeout="1")]
+        )
+        service.history(task.execution)
+        time.sleep(1.2)
+        names = [type(event.data).__name__ for event in service.history(task.execution)]
+        assert "TimerFired" in names

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pytest
 
-from floto.adapters.sqlite import SqliteService, schema, store
+from floto.adapters.sqlite import SqliteService, batches, schema
 from floto.adapters.sqlite.cache import Cache, Entry
 from floto.core.decisions import (
     CompleteWorkflowExecution,
@@ -273,7 +273,7 @@ def test_no_database_at_all(tmp_path: Path) -> None:
 
 
 def test_a_locked_file_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(batches, "LOCK_SECONDS", 0.05)
     with SqliteService(tmp_path / "db") as service:
         start(service)
         db = sqlite3.connect(tmp_path / "db", isolation_level=None)

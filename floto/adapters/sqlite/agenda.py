@@ -80,6 +80,22 @@ def put_off(db: sqlite3.Connection, deadline: Deadline, until: datetime) -> None
     db.execute(sql, (to_ms(until), deadline.event_id, deadline.run_id))
 
 
+def ahead(db: sqlite3.Connection, now: datetime) -> list[str]:
+    """Return the open runs whose last event is later than the clock says."""
+    rows = db.execute(
+        "SELECT run_id FROM runs WHERE closed_at IS NULL"
+        " AND (SELECT at FROM events WHERE run = number ORDER BY id DESC LIMIT 1) > ?",
+        (to_ms(now),),
+    )
+    return [row[0] for row in rows]
+
+
+def bring_forward(db: sqlite3.Connection, run_id: str, event_id: int, at: datetime) -> None:
+    """Let a deadline pass no later than ``at``."""
+    sql = f"UPDATE deadlines SET at = min(at, ?) WHERE event_id = ? AND {_OF_RUN}"  # noqa: S608 - SQL of ours
+    db.execute(sql, (to_ms(at), event_id, run_id))
+
+
 def expire(db: sqlite3.Connection, run_id: str, at: datetime) -> None:
     """Note when a closed run is to be forgotten."""
     db.execute(

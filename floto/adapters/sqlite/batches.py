@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from math import inf
 from time import monotonic
 from typing import Any, TypeVar
 
+from floto.adapters.sqlite.clock import ClockWatch
 from floto.adapters.sqlite.database import Database
 from floto.adapters.sqlite.polls import Line, Poll
-from floto.adapters.sqlite.problems import OF_ALL, DatabaseGone, code_of
+from floto.adapters.sqlite.problems import OF_ALL, DatabaseGone, code_of, is_busy
 from floto.adapters.sqlite.rows import UnreadableRun
-from floto.adapters.sqlite.store import SqliteStore
+from floto.adapters.sqlite.schema import SLICE_SECONDS
+from floto.adapters.sqlite.store import LOCK_SECONDS, SqliteStore
 from floto.adapters.sqlite.turns import Job, Read, Write
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.ports import Clock
@@ -51,10 +54,21 @@ class Batches:
         self.looked_at = monotonic()
         self._recover_at = monotonic() if self._leases else inf
         self._warned: set[str] = set()
+        self._watch = ClockWatch()
+        self._is_open = False
 
     def begin(self) -> None:
-        """Take up what other processes left."""
+        """Take over what other processes left, now or with the first batch that gets the lock."""
+        self._store.patience = SLICE_SECONDS
+        with suppress(sqlite3.OperationalError):
+            self._open()
+
+    def _open(self) -> None:
+        if self._is_open:
+            return
         self._commit(self._store.restore)
+        self._commit(partial(self._store.follow_clock_back, self._clock()))
+        self._is_open = True
         self._recover()
 
     def carry_out(self, batch: list[Job]) -> None:
@@ -64,7 +78,13 @@ class Batches:
             self._database.check()
             now = self._clock()
             self._store.refresh()
+            # Polls can wait in line for the lock; calls are made by threads that wait.
+            is_write = any(isinstance(job, Write) for job in batch)
+            self._store.patience = LOCK_SECONDS if is_write else SLICE_SECONDS
+            self._open()
             self._recover()
+            if self._watch.went_back(now):
+                self._commit(partial(self._store.follow_clock_back, now))
             self._settle(now)
             self._carry_out_at(now, batch)
         except BaseException as raised:
@@ -79,13 +99,18 @@ class Batches:
             self.looked_at = monotonic()
 
     def _abandon(self, batch: list[Job], error: BaseException) -> None:
-        """Fail every job of a batch that is not done, also those in line: none must wait for ever."""
+        """Let polls wait in line for a lock, and fail every other job that is not done."""
         told = error if isinstance(error, Exception) else ServiceUnavailable("interrupted")
         for job in batch:
-            if not job.is_done:
-                if isinstance(job, Poll):
-                    self._line.remove(job)
-                job.fail(told)
+            if job.is_done:
+                continue
+            if isinstance(job, Poll):
+                self._line.remove(job)
+                if job.waits and is_busy(error):
+                    self._line.add([job])
+                    self._store.offered.add(job.place)
+                    continue
+            job.fail(told)
 
     def _carry_out_at(self, now: datetime, batch: list[Job]) -> None:
         polls = [job for job in batch if isinstance(job, Poll)]
@@ -104,7 +129,10 @@ class Batches:
         if self._store.offered:
             self._store.offered.clear()
             for told in self.listeners:
-                told()
+                try:
+                    told()
+                except Exception:
+                    log.exception("a listener of new tasks failed")
 
     def _let_wait(self, poll: Poll) -> None:
         """Decide what becomes of a poll that found no task."""

@@ -1,18 +1,23 @@
-"""The clock of the embedded engine: the machine's, made one that never goes back.
+"""The clock of the machine, which may be set, and how the embedded engine lives with that.
 
-A clock that is set forward is followed at once, as after the machine slept: everything that is due by
-then fires. One that is set back is not followed: this clock goes on from where it was, at the speed of
-time, until the other has caught up or the process ends. So a timer of two seconds fires after two seconds.
-The times of a history are never taken back either: the next events of a run have at least the time of its
-last one, and their time-outs count from the clock (``floto.core.service.deadlines``).
+Every process on a file goes by the clock of the machine. What is promised:
+
+- The times of a history never go back: the next event of a run has at least the time of its last one.
+- Time-outs and timers count from the clock, also where a run is ahead of it
+(``floto.core.service.deadlines``). - A clock that is set forward makes due what it passes, as after the
+machine slept. - After a clock that was set back, what was started while it was ahead is due no later than
+if it was started now.
+  A process notices this by comparing the clock with the time that has passed, or when it opens the file.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+
+#: Seconds by which the clock of a machine may differ from elapsed time without having been set.
+_SLACK = timedelta(seconds=1)
 
 
 def utc_now() -> datetime:
@@ -20,23 +25,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class SteadyClock:
-    """Tells the time in UTC, and never an earlier one than before. Any thread may ask.
+class ClockWatch:
+    """Notices that a clock was set back; ``elapsed`` tells seconds that nobody can set."""
 
-    ``wall`` is the clock of the machine, ``elapsed`` tells seconds that nobody can set.
-    """
+    def __init__(self, elapsed: Callable[[], float] = time.monotonic) -> None:
+        self._elapsed = elapsed
+        self._last: tuple[datetime, float] | None = None
 
-    def __init__(
-        self, wall: Callable[[], datetime] = utc_now, elapsed: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._wall, self._elapsed = wall, elapsed
-        self._lock = threading.Lock()
-        self._told, self._at = wall(), elapsed()
-
-    def __call__(self) -> datetime:
-        """Return the time now."""
-        with self._lock:
-            at = self._elapsed()
-            steady = self._told + timedelta(seconds=at - self._at)
-            self._told, self._at = max(self._wall(), steady), at
-            return self._told
+    def went_back(self, now: datetime) -> bool:
+        """Return True if the clock, which says ``now``, was set back since this was asked before."""
+        last, self._last = self._last, (now, self._elapsed())
+        if last is None:
+            return False
+        return now - last[0] < timedelta(seconds=self._last[1] - last[1]) - _SLACK

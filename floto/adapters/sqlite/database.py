@@ -87,6 +87,6 @@ def _is_read_only(path: str) -> bool:
 def _identity(path: Path) -> _Identity | None:
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return found.st_dev, found.st_ino

@@ -134,6 +134,7 @@ class Host:
             self._database.check()
             now = self.clock()
             with self._querying:
+                self.view.refresh()
                 is_due = self._database.writing is not None and self.view.is_due(now)
             if is_due:
                 self._fire(now)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from floto.adapters import model
-from floto.adapters.sqlite.clock import SteadyClock
+from floto.adapters.sqlite.clock import utc_now
 from floto.adapters.sqlite.host import Host
 from floto.adapters.sqlite.invoker import Function, Invoker
 from floto.adapters.sqlite.schema import Durability
@@ -56,7 +56,7 @@ class SqliteOperations:
         run_ids: Callable[[], str] = new_run_id,
     ) -> None:
         self._host = Host(
-            path, clock or SteadyClock(), durability, for_clients=True, invokes_lambda=functions is not None
+            path, clock or utc_now, durability, for_clients=True, invokes_lambda=functions is not None
         )
         self._api = Api(self._host.engine, self._host.store, run_ids)
         self._queries = Api(Engine(self._host.view), self._host.view, run_ids)

@@ -160,7 +160,7 @@ MIGRATIONS: dict[int, Sequence[str]] = {
 _OPEN_SECONDS = 30.0
 #: Seconds that SQLite itself waits for a lock; longer waits are made of such slices, so that they can be
 #: ended.
-_SLICE_SECONDS = 0.2
+SLICE_SECONDS = 0.2
 #: Bytes of the write-ahead log that are kept between checkpoints.
 _LOG_BYTES = 16 * 2**20
 _OWNER_ONLY = 0o600
@@ -203,7 +203,7 @@ def _opened(name: str, prepare: Callable[[sqlite3.Connection], None], path: str)
     try:
         db = sqlite3.connect(
             name,
-            timeout=_SLICE_SECONDS,
+            timeout=SLICE_SECONDS,
             isolation_level=None,
             check_same_thread=False,
             uri=name.startswith("file:"),
@@ -241,11 +241,14 @@ def _check_reading(db: sqlite3.Connection, path: str) -> None:
 def _prepare(db: sqlite3.Connection, path: str, durability: Durability) -> None:
     # In a transaction, or another process may make the tables between two looks.
     db.execute("BEGIN")
-    _check(db, path)
+    version = _check(db, path)
     db.execute("COMMIT")
     _write_ahead(db, path)
     db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
     db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
+    if version == VERSION:
+        # To open a file need not wait for whoever writes to it.
+        return
     begin(db, _OPEN_SECONDS)
     # Again, in the transaction: another process may have been faster. An error rolls back with the close.
     version = _check(db, path)

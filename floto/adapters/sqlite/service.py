@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from floto.adapters.sqlite.clock import SteadyClock
+from floto.adapters.sqlite.clock import utc_now
 from floto.adapters.sqlite.host import Host
 from floto.adapters.sqlite.registrar import Registrar
 from floto.adapters.sqlite.schema import Durability
@@ -49,11 +49,12 @@ class SqliteService:
         auto_register: bool = True,
     ) -> None:
         self._domain = domain
-        self._host = Host(path, clock or SteadyClock(), durability)
+        self._host = Host(path, clock or utc_now, durability)
         self._engine = self._host.engine
         self._registrar = Registrar(self._engine.registration, self._host.store, domain)
         self._auto_register = auto_register
-        if auto_register and not self._host.is_read_only:
+        # Opening a file that has the domain need not wait for whoever writes.
+        if auto_register and self._host.query(lambda store, _now: store.domain(domain)) is None:
             self.prepare((), ())
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from floto.adapters.sqlite.schema import begin, leave
 from floto.adapters.sqlite.writes import Pending
 from floto.core.events import Event
 from floto.core.fold import fold
-from floto.core.service.changes import Changes
+from floto.core.service.changes import Changes, all_dues
 from floto.core.service.records import Listing, Place, Position, Record
 from floto.core.service.registry import Domain, Registered
 from floto.core.service.run import Heartbeat, Run
@@ -29,12 +30,14 @@ from floto.core.service.store import Deadline, Ready
 from floto.core.service.tokens import TaskKind, Token
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
+log = logging.getLogger("floto")
+
 #: The lease of tasks that clients hold: they are theirs until a time-out ends them, as in SWF.
 _CLIENTS = "clients"
 #: The lease of tasks whose run cannot be read; nobody holds it.
 _ASIDE = "aside"
 #: Seconds that a transaction waits for another process that has the lock.
-_LOCK_SECONDS = 5.0
+LOCK_SECONDS = 5.0
 #: More than any event id.
 _ALL = 2**62
 
@@ -64,6 +67,8 @@ class SqliteStore:
         is_given_up: Callable[[], bool] = lambda: False,
     ) -> None:
         self._for_clients, self._is_given_up = for_clients, is_given_up
+        #: Seconds that a transaction waits for another process that has the lock.
+        self.patience = LOCK_SECONDS
         self._is_reading = False
         self._bind(database)
 
@@ -112,21 +117,31 @@ class SqliteStore:
         self._at_once = at_once
         try:
             # In here: an interrupt may come while this waits, and is raised when it has the lock.
-            begin(self._db, _LOCK_SECONDS, self._is_given_up)
+            begin(self._db, self.patience, self._is_given_up)
             self.refresh()
             yield
             self._pending.write(self._db)
             self._db.execute("COMMIT")
-            # A commit to a file that was deleted or replaced is not acknowledged.
-            self._database.check()
-            self._keep()
         except BaseException:
             leave(self._db)
             self._forget()
             raise
+        else:
+            self._keep_all()
+            # A commit to a file that was deleted or replaced is not acknowledged.
+            self._database.check()
         finally:
             self._staged.clear()
             self._pending.clear()
+
+    def _keep_all(self) -> None:
+        """Remember what was committed; what fails here has happened all the same, and is read again."""
+        try:
+            self._keep()
+        except Exception:
+            log.exception("what a commit changed is read again")
+            self._cache = Cache()
+            self._forget()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -360,6 +375,14 @@ class SqliteStore:
     def next_deadline(self) -> Deadline | None:
         """The earliest deadline of all runs."""
         return agenda.next_deadline(self._written())
+
+    def follow_clock_back(self, now: datetime) -> None:
+        """Bring forward what was started while the clock was ahead, as if it was started now."""
+        for run_id in agenda.ahead(self._written(), now):
+            run = self.load(run_id)
+            for event_id, due in () if run is None else all_dues(run, now):
+                agenda.bring_forward(self._db, run_id, event_id, due.at)
+        self._quiet_until = -inf
 
     def put_off(self, deadline: Deadline, until: datetime) -> None:
         """Move a deadline that cannot fire out of the way of the others."""

@@ -79,6 +79,21 @@ def changes(before: Run, outcome: Outcome, now: datetime) -> Changes:
     )
 
 
+def all_dues(run: Run, now: datetime) -> Iterator[tuple[int, Due]]:
+    """Yield every deadline of an open run by the clock, with the id of the event that it belongs to."""
+    of_run = deadlines.of_run(run.state, now)
+    if of_run is not None:
+        yield deadlines.RUN_EVENT, of_run
+    decision = _decision_entry(run, now)
+    if decision is not None and decision.due is not None:
+        yield decision.event_id, decision.due
+    for key in run.state.opened.values():
+        item = run.state.items[key]
+        due = deadlines.of_item(run, item, now)
+        if due is not None:
+            yield opening(item).id, due
+
+
 def _put_off(entry: Entry, beats: Mapping[int, Heartbeat]) -> bool:
     """Return True if a heartbeat puts off a time-out, also where the run is ahead of the clock."""
     return entry.event_id in beats and entry.due is not None and entry.due.what == "HEARTBEAT"
