@@ -12,20 +12,26 @@ from typing import Any
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    NoCredentialsError,
-    TokenRetrievalError,
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
 )
-from botocore.exceptions import ConnectionError as BotoConnectionError
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from floto import forks
+from floto.adapters.aws_errors import RAISED, translated
 from floto.core import registrations, wire
 from floto.core.decisions import Decision
-from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, Throttled, UnknownResource
+from floto.core.errors import (
+    ServiceError,
+    ServiceFault,
+    ServiceUnavailable,
+    Throttled,
+    Unauthenticated,
+    UnknownResource,
+)
 from floto.core.events import Event
 from floto.core.ports import ActivityTask, DecisionTask, ExecutionInfo, StartRequest
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
@@ -42,20 +48,8 @@ _PAGE = 1000
 #: Some services answer an idle poll at once; asking again as fast would only burn their time.
 _IDLE_SECONDS = 0.1
 _BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
-_PASSING = frozenset(
-    {
-        "ExpiredTokenException",
-        "InternalFailure",
-        "InternalServerError",
-        "RequestExpired",
-        "RequestTimeTooSkewed",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-    }
-)
-_BUSY = frozenset({"RequestLimitExceeded", "TooManyRequestsException"})
-_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+#: Seconds for which a call is made again that was throttled, where no loop does so.
+_PATIENCE_SECONDS = 20.0
 _EXISTS = frozenset({"DomainAlreadyExistsFault", "TypeAlreadyExistsFault"})
 _FORBIDDEN = frozenset({"AccessDeniedException", "OperationNotPermittedFault"})
 
@@ -78,6 +72,29 @@ def make_client(
     return _call(session.client, "swf", region_name=region, endpoint_url=endpoint_url, config=config)
 
 
+class ClientOfProcess:
+    """A client of boto3 of one's own in every process: a forked child must not use its parent's."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._client: Any = make()
+        forks.let_go_in_children(self)
+
+    def after_fork(self) -> None:
+        """Make another client at the next call; the parent's stays open, for the parent."""
+        _OF_PARENTS.append(self._client)
+        self._client = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._client is None:
+            self._client = self._make()
+        return getattr(self._client, name)
+
+
+#: Clients that forked children have from their parents.
+_OF_PARENTS: list[Any] = []
+
+
 def _local_session() -> Any:
     session = botocore.session.Session()
     # The metadata service of a cloud would keep everybody waiting who is not in one.
@@ -90,10 +107,14 @@ def _local_session() -> Any:
 
 
 class SwfService:
-    """One domain of SWF behind the ``Service`` port. ``wait`` of a poll is SWF's: up to 60 seconds."""
+    """One domain of SWF behind the ``Service`` port. ``wait`` of a poll is SWF's: up to 60 seconds.
 
-    def __init__(self, client: Any, domain: str) -> None:
+    ``is_patient``: calls that are throttled are made again for some seconds. Loops do that by themselves.
+    """
+
+    def __init__(self, client: Any, domain: str, *, is_patient: bool = False) -> None:
         self._client = client
+        self._make = ask if is_patient else _call
         self._domain = domain
         self._answered = False
         #: What is done of ``prepare`` (None: the domain); throttled, the next attempt goes on from there.
@@ -302,11 +323,12 @@ class SwfService:
 
     def _call(self, call: Callable[..., Any], **arguments: Any) -> Any:
         try:
-            reply = _call(call, **arguments)
-        except ServiceFault as fault:
-            # Credentials that were there a while ago will come back; who never had any waits in vain.
-            if self._answered and fault.code == NoCredentialsError.__name__:
-                raise ServiceUnavailable(fault.message) from fault
+            reply = self._make(call, **arguments)
+        except Unauthenticated as fault:
+            # Credentials that were right a while ago will be again; a program that never had any waits in
+            # vain.
+            if self._answered:
+                raise ServiceUnavailable(str(fault)) from fault
             raise
         self._answered = True
         return reply
@@ -332,29 +354,24 @@ def _call(call: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
     """Call boto3 without the arguments that are None, and raise floto's errors."""
     try:
         return call(*args, **{name: value for name, value in arguments.items() if value is not None})
-    except ClientError as error:
-        raise _translated(error) from error
-    except (BotoConnectionError, HTTPClientError, CredentialRetrievalError, TokenRetrievalError) as error:
-        raise ServiceUnavailable(str(error)) from error
-    except BotoCoreError as error:
-        raise ServiceFault(type(error).__name__, str(error)) from error
+    except RAISED as error:
+        raise translated(error) from error
 
 
-#: How others ask a client: floto's errors instead of boto3's, whoever made it.
-ask = _call
+def ask(call: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
+    """Call boto3 for a caller who asks once: a call that was throttled, so not carried out, is made again.
+
+    Raises ``ServiceError``; after 20 seconds, ``Throttled``.
+    """
+    return _IF_THROTTLED(_call, call, *args, **arguments)
 
 
-def _translated(error: ClientError) -> ServiceError:
-    code = error.response.get("Error", {}).get("Code", "")
-    message = error.response.get("Error", {}).get("Message", "")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code == "UnknownResourceFault":
-        return UnknownResource(code, message)
-    if code in _BUSY or "Throttl" in code or status == _TOO_MANY_REQUESTS:
-        return Throttled(f"{code}: {message}")
-    if code in _PASSING or status >= _SERVER_ERROR:
-        return ServiceUnavailable(f"{code}: {message}")
-    return ServiceFault(code, message)
+_IF_THROTTLED = Retrying(
+    retry=retry_if_exception_type(Throttled),
+    wait=wait_random_exponential(multiplier=0.2, max=5),
+    stop=stop_after_delay(_PATIENCE_SECONDS),
+    reraise=True,
+)
 
 
 def _all_events(first: dict[str, Any], rest: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

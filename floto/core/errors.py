@@ -115,7 +115,18 @@ class PayloadsUnavailable(ServiceUnavailable):
 
 
 class Throttled(ServiceUnavailable):
-    """The service is there, and asks to be asked less."""
+    """The service is there, and asks to be asked less; the call was not carried out."""
+
+
+class Unreachable(ServiceUnavailable):
+    """No connection could be made, so the call was not carried out."""
+
+
+class Unauthenticated(ServiceFault):
+    """The credentials of a call are missing, expired or wrong, or the clock is.
+
+    At the first call that is a mistake; later it passes, when tokens are refreshed or a person logs in again.
+    """
 
 
 class WorkflowError(FlotoError):

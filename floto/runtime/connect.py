@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -64,10 +65,21 @@ def connect(url: str, domain: str | None = None) -> Service:
     ``sqlite:///relative.db`` and ``sqlite:////absolute.db`` are files of the embedded
     engine, ``memory:`` is one that is gone with the process; ``aws`` and ``aws:REGION``
     are Amazon SWF, and ``http://host:port`` is anything that speaks its protocol; on
-    loopback it needs no configuration of AWS. Raises ``UnknownService``, or ``ServiceFault``
+    loopback it needs no configuration of AWS. A call that is throttled is made again, for up to 20
+    seconds. Raises ``UnknownService``, or ``ServiceFault``
     where AWS is not configured.
     """
-    service: Service = _opened(url, _Faces(_sqlite_service, _swf_service), domain or DEFAULT_DOMAIN)
+    return _connected(url, domain, is_patient=True)
+
+
+def connect_loop(url: str, domain: str | None = None) -> Service:
+    """``connect`` for a loop, which makes calls again itself, and can be stopped meanwhile."""
+    return _connected(url, domain, is_patient=False)
+
+
+def _connected(url: str, domain: str | None, *, is_patient: bool) -> Service:
+    swf = partial(_swf_service, is_patient=is_patient)
+    service: Service = _opened(url, _Faces(_sqlite_service, swf), domain or DEFAULT_DOMAIN)
     return service
 
 
@@ -83,7 +95,7 @@ def domain_of(client: Any, domain: str) -> SwfService:
     """One domain of what an SWF client reaches; the client stays the caller's."""
     from floto.adapters.swf import SwfService  # noqa: PLC0415 - as below
 
-    return SwfService(client, domain)
+    return SwfService(client, domain, is_patient=True)
 
 
 def ask(call: Callable[..., Any], **arguments: Any) -> Any:
@@ -176,16 +188,17 @@ def _local_client(path: str, _domain: str) -> Any:
     return LocalSwf(path)
 
 
-def _swf_service(region: str | None, endpoint_url: str | None, domain: str) -> Service:
+def _swf_service(region: str | None, endpoint_url: str | None, domain: str, *, is_patient: bool) -> Service:
     from floto.adapters.swf import SwfService  # noqa: PLC0415
 
-    return SwfService(_swf_client(region, endpoint_url, domain), domain)
+    return SwfService(_swf_client(region, endpoint_url, domain), domain, is_patient=is_patient)
 
 
 def _swf_client(region: str | None, endpoint_url: str | None, _domain: str) -> Any:
-    from floto.adapters.swf import make_client  # noqa: PLC0415
+    from floto.adapters.swf import ClientOfProcess, make_client  # noqa: PLC0415
 
-    return make_client(region, endpoint_url, on_this_machine=_is_loopback(endpoint_url))
+    is_here = _is_loopback(endpoint_url)
+    return ClientOfProcess(partial(make_client, region, endpoint_url, on_this_machine=is_here))
 
 
 def _is_loopback(url: str | None) -> bool:
@@ -199,7 +212,7 @@ def _is_loopback(url: str | None) -> bool:
 def service_for(service: Service | str | None, domain: str | None) -> Service:
     """The service a decider or worker was given: itself, its URL, or nothing for the default."""
     if service is None or isinstance(service, str):
-        return connect(service or default_service(), domain)
+        return connect_loop(service or default_service(), domain)
     return service
 
 

@@ -16,6 +16,7 @@ from floto.core.errors import (
     ServiceUnavailable,
     Throttled,
     UnknownResource,
+    Unreachable,
 )
 from floto.runtime.stopping import StopFlag
 from floto.trouble_log import trouble_log_of
@@ -23,7 +24,9 @@ from floto.trouble_log import trouble_log_of
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_FIRST_WAIT, _LONGEST_WAIT = 0.2, 30.0
+#: Seconds between attempts: the first wait, and the longest, of a service that is busy or of one that is
+#: away. What comes back is used again soon; a service that asks to be asked less is.
+_FIRST_WAIT, _LONGEST_WAIT, _LONGEST_AWAY = 0.2, 30.0, 4.0
 #: A service that was never reached is tried for so long: its address may be wrong.
 _REACH_SECONDS = 20.0
 _LONGEST_MESSAGE = 200
@@ -67,6 +70,20 @@ def reach(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwarg
         return stop.is_set() or (not is_there and (state.seconds_since_start or 0) >= _REACH_SECONDS)
 
     return _made(partial(call, *args, **kwargs), stop, _in_passing, is_over)
+
+
+def inquire(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Make a call that changes nothing, or the same again, for a command that a person waits for.
+
+    It is made again for up to 20 seconds while the service is busy. Raises ``Unreachable`` at once where no
+    connection can be made, and ``ServiceUnavailable`` after that time.
+    """
+
+    def is_over(state: RetryCallState) -> bool:
+        is_nobody = isinstance(state.outcome and state.outcome.exception(), Unreachable)
+        return is_nobody or (state.seconds_since_start or 0) >= _REACH_SECONDS
+
+    return _made(partial(call, *args, **kwargs), StopFlag(), _in_passing, is_over)
 
 
 def outlast(stop: StopFlag, seconds: float, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -180,7 +197,9 @@ def _made(
 
 def _wait(state: RetryCallState) -> float:
     """Full jitter, and never longer than it has failed already: a second without a service costs no more."""
-    longest = min(max(state.seconds_since_start or 0, _FIRST_WAIT), _LONGEST_WAIT)
+    is_busy = isinstance(state.outcome and state.outcome.exception(), Throttled)
+    most = _LONGEST_WAIT if is_busy else min(_LONGEST_AWAY, _LONGEST_WAIT)
+    longest = min(max(state.seconds_since_start or 0, _FIRST_WAIT), most)
     return wait_random_exponential(multiplier=_FIRST_WAIT, max=longest)(state)
 
 

@@ -19,6 +19,7 @@ from floto.adapters.sqlite import SqliteService
 from floto.core import events as e
 from floto.core.events import Event
 from floto.core.tasks import Task
+from floto.core.timeouts import without_timeouts
 from floto.runtime import decider, resilient, run
 from floto.runtime.activities import Activities
 from floto.runtime.run import WORKFLOW_TYPE
@@ -152,7 +153,9 @@ def check(events: tuple[Event, ...]) -> None:
         task = scheduled[id_]
         outcomes[task.activity_id, type(end).__name__] += 1
         if isinstance(end, e.ActivityTaskCompleted) and task.activity_type.name != "generator":
-            assert json.loads(end.result or "") == result_of(task.activity_id, json.loads(task.input or "{}"))
+            assert json.loads(end.result or "") == result_of(
+                task.activity_id, without_timeouts(json.loads(task.input or "{}"))
+            )
     names = {task.activity_id: task.activity_type.name for task in scheduled.values()}
     for activity_id, name in names.items():
         assert outcomes[activity_id, "ActivityTaskCompleted"] == 1

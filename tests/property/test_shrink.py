@@ -173,7 +173,7 @@ def test_what_else_was_recorded_agrees_with_what_is_left() -> None:
     found = shrink(evolve(SPEC, activity_tasks=[*SPEC.activity_tasks[:2], third]), HISTORY)
     scheduled = found.history.events[-1].data
     assert isinstance(scheduled, ActivityTaskScheduled)
-    assert (scheduled.activity_id, scheduled.input) == ("b", None)
+    assert (scheduled.activity_id, scheduled.input) == ("b", '{"floto.timeouts":{"heartbeat":9}}')
     assert (len(found.spec.activity_tasks), len(found.history)) == (1, 5)
     assert not found.spec.activity_tasks[0].requires
 

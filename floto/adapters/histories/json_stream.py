@@ -28,7 +28,7 @@ FIELDS_LIMIT = 16
 #: Objects, lists and fields of one file down to the fields of its events; an event takes five.
 VALUES_LIMIT = 1_000_000
 #: Values within the values of those fields; attributes of an event hold some ten, a spec some for each task.
-PARTS_LIMIT = 4_000_000
+PARTS_LIMIT = 2_000_000
 #: Lists in lists: a file holds pages, a page its events.
 DEPTH_LIMIT = 4
 _SPACES = re.compile(r"[ \t\r\n]*")

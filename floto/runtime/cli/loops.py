@@ -26,7 +26,7 @@ from floto.runtime.cli.options import (
     verbose_option,
 )
 from floto.runtime.cli.target import check
-from floto.runtime.connect import DEFAULT_DOMAIN, DEFAULT_TASK_LIST, connect
+from floto.runtime.connect import DEFAULT_DOMAIN, DEFAULT_TASK_LIST, connect_loop
 from floto.runtime.crew import needs
 from floto.runtime.decider import Decider
 from floto.runtime.loading import load_module, load_spec
@@ -215,7 +215,7 @@ def _working(where: dict[str, Any], domain: str | None, *, verbose: bool) -> Ite
     handler.addFilter(ONE_LINE)
     log.addHandler(handler)
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
-    service = connect(where["service"], domain)
+    service = connect_loop(where["service"], domain)
     try:
         yield service
     finally:

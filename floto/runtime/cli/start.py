@@ -23,9 +23,8 @@ from floto.runtime.cli.target import target
 from floto.runtime.connect import connect
 from floto.runtime.crew import needs
 from floto.runtime.loading import load_json, load_spec
-from floto.runtime.resilient import reach
+from floto.runtime.resilient import inquire
 from floto.runtime.run import WORKFLOW_TYPE, new_workflow_id
-from floto.runtime.stopping import StopFlag
 
 
 @click.command("start", short_help="Start a run and print its run id.")
@@ -98,7 +97,7 @@ def _prepare(url: str, domain: str | None, spec: DeciderSpec) -> None:
     needed = needs(spec)
     service = connect(url, domain)
     try:
-        reach(StopFlag(), service.prepare, (WORKFLOW_TYPE, *needed.workflow_types), needed.activity_types)
+        inquire(service.prepare, (WORKFLOW_TYPE, *needed.workflow_types), needed.activity_types)
     finally:
         service.close()
 

@@ -12,11 +12,10 @@ from typing import Any
 import click
 from attrs import define, frozen
 
-from floto.core.errors import FlotoError, UnknownResource
+from floto.core.errors import FlotoError, UnknownResource, Unreachable
 from floto.core.visible import shell_command
 from floto.runtime.connect import DEFAULT_DOMAIN, ask, client, file_of
-from floto.runtime.resilient import reach
-from floto.runtime.stopping import StopFlag
+from floto.runtime.resilient import inquire
 
 #: Runs whose ids are looked through for the one that was meant.
 _NEAR = 200
@@ -62,7 +61,7 @@ class Target:
 
     def read(self, method: str, **arguments: Any) -> Any:
         """Call a method that changes nothing, again if it must be. Raises ``ServiceError``."""
-        return self._known(partial(reach, StopFlag(), _named(method)), method, arguments)
+        return self._known(partial(inquire, _named(method)), method, arguments)
 
     def write(self, method: str, **arguments: Any) -> Any:
         """Call a method once: what failed may have taken effect, and twice is not once. Raises alike."""
@@ -76,6 +75,9 @@ class Target:
         call = partial(ask, getattr(self.client, method), domain=self.domain)
         try:
             return through(call, **arguments)
+        except Unreachable as error:
+            message = f"cannot connect to {self.url}; is 'floto server' running there? ({error})"
+            raise Unreachable(message) from error
         except UnknownResource as fault:
             if "unknown domain" in fault.message.lower():
                 raise UnknownDomain(self.domain, self.url) from fault
