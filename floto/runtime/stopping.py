@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from floto import forks
+
 
 class StopFlag:
     """A flag that loops sleep on and that a signal handler may set.
@@ -40,24 +42,42 @@ class StopFlag:
         return self._is_set
 
 
+class _Handlers:
+    """Handlers of SIGINT and SIGTERM that stop a loop, and what was there before them."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop, self._asked = stop, False
+        self._before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        forks.let_go_in_children(self)
+
+    def restore(self) -> None:
+        """Put back what was there before."""
+        for number, handler in self._before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def after_fork(self) -> None:
+        """Put it back in a forked child, which has no loop to stop and must end when it is told to."""
+        if signal.getsignal(signal.SIGTERM) == self._handle:
+            self.restore()
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        self._stop()
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
 @contextlib.contextmanager
 def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
     """In the main thread: the first SIGINT or SIGTERM calls ``stop``, the second raises KeyboardInterrupt."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    asked = False
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        stop()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = _Handlers(stop)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        handlers.restore()
