@@ -158,6 +158,7 @@ class Decider:
             listener=listener,
             poll_seconds=poll_seconds,
             take_over=take_over,
+            sole=sole,
         )
 
     @overload
@@ -272,39 +273,31 @@ class Decider:
         try:
             return self._specs.choose(state)
         except OtherSpec as other:
-            if not self._may_take_over(state):
+            if not self._takes_over(state, other.own):
                 raise
-            self._record_take_over(state, other.own)
             return other.own
         except NoSpec as missing:
             if self._sole:
                 raise SpecError((str(missing),)) from None
             raise
 
-    def _may_take_over(self, state: State) -> bool:
-        """Return True once for each run: two deciders that take over from one another would never end."""
-        run_id = state.execution.run_id if state.execution else ""
-        if not self._take_over or run_id in self._taken_over:
+    def _takes_over(self, state: State, own: DeciderSpec) -> bool:
+        """Record that a run goes on with another spec; once, or two deciders would take it from one another.
+
+        A spec that holds kinds which the codec does not know has no digest to record, and takes over nothing.
+        """
+        digest, execution = fingerprint(own, self._codec), state.execution
+        if not self._take_over or digest is None or execution is None or execution.run_id in self._taken_over:
             return False
-        self._taken_over[run_id] = None
+        log.warning("run %s was begun with another spec; it goes on with this decider's", execution)
+        signal = self._service.signal_workflow_execution
+        # It may have closed a moment ago.
+        with suppress(UnknownResource):
+            persist(self._stop, signal, execution.workflow_id, CHANGED_SIGNAL, digest)
+        self._taken_over[execution.run_id] = None
         while len(self._taken_over) > _REMEMBERED:
             del self._taken_over[next(iter(self._taken_over))]
         return True
-
-    def _record_take_over(self, state: State, own: DeciderSpec) -> None:
-        digest, execution = fingerprint(own, self._codec), state.execution
-        if execution is None or digest is None:
-            return
-        log.warning("run %s was begun with another spec; it goes on with this decider's", execution)
-        # It may have closed a moment ago.
-        with suppress(UnknownResource):
-            persist(
-                self._stop,
-                self._service.signal_workflow_execution,
-                execution.workflow_id,
-                CHANGED_SIGNAL,
-                digest,
-            )
 
     def _read(self, execution: WorkflowExecution, after: int, until: int) -> Sequence[Event]:
         """Events that are known to be there, as soon as the service shows them all."""

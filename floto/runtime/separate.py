@@ -52,6 +52,7 @@ class Order:
     listener: Callable[..., None] | None
     poll_seconds: float
     take_over: bool = False
+    sole: bool = False
 
     def to_json(self) -> str:
         """One line that another process can make an equal decider from. Raises ``CannotSeparate``."""
@@ -70,6 +71,7 @@ class Order:
             "payloads": self.payloads,
             "poll_seconds": self.poll_seconds,
             "take_over": self.take_over,
+            "sole": self.sole,
             "log_level": log.getEffectiveLevel(),
         }
         return json.dumps(said)

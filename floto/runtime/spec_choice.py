@@ -67,6 +67,8 @@ class Specs:
             if own is None:
                 raise NoSpec(_no_spec(state.start))
             return own
+        if own is not None and fingerprint(own, self.codec) == digest:
+            return own
         if digest in self._by_digest:
             return self._by_digest[digest]
         if own is None:
@@ -78,7 +80,7 @@ class Specs:
     def is_current(self, spec: DeciderSpec, state: State) -> bool:
         """Return True unless another spec has taken over a run that was decided by ``spec``."""
         changed = taken_over(state)
-        return changed is None or self._by_digest.get(changed) is spec
+        return changed is None or fingerprint(spec, self.codec) == changed
 
     def _of_type(self, start: WorkflowExecutionStarted) -> DeciderSpec | None:
         return self.by_type.get(start.workflow_type) or self.default

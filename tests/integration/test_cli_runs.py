@@ -7,12 +7,15 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import floto
+from floto.adapters.sqlite import SqliteService
 from floto.core.state import Kind
 from tests.integration.commands import Shell, wait_for
 
@@ -289,3 +292,30 @@ def test_completing_asks_no_network_and_makes_no_file(shell: Shell) -> None:
         )
         assert (done.stdout, done.stderr) == ("\n", "")
     assert not (shell.cwd / "floto.db").exists()
+
+
+def test_show_says_who_left_the_decision_tasks_of_a_run_and_which_spec_it_records(tmp_path: Path) -> None:
+    spec = floto.DeciderSpec(activity_tasks=[floto.Timer(id_="t", delay_in_seconds=0)])
+    other = floto.DeciderSpec(activity_tasks=[floto.Timer(id_="t", delay_in_seconds=1)])
+    with SqliteService(tmp_path / "floto.db") as service:
+        flow = floto.WorkflowType("flow", "v1")
+        service.prepare([flow], [])
+        service.start_workflow_execution(
+            floto.StartRequest(
+                workflow_id="w",
+                workflow_type=flow,
+                task_list="decide",
+                decision_timeout="1",
+                tags=floto.spec_tags(spec),
+            )
+        )
+        decider = floto.Decider(
+            other, service=service, task_list="decide", identity="host:7", poll_seconds=0.2
+        )
+        threading.Timer(2.5, decider.stop).start()
+        decider.run()
+    shell = Shell(tmp_path)
+    (digest,) = floto.spec_tags(spec)
+    assert shell.data("show", "w")["spec"] == digest.rpartition(":")[2]
+    shown = shell("show", "w").stdout
+    assert "by host:7; see its log" in shown

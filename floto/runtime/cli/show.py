@@ -26,7 +26,7 @@ from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.executions import run_command
 from floto.runtime.cli.options import json_option
 from floto.runtime.cli.output import json_line, local, one_line, print_rows, readable, say
-from floto.runtime.cli.summary import Summary, summary
+from floto.runtime.cli.summary import Summary, left_decisions, summary
 from floto.runtime.cli.target import Target, target
 from floto.runtime.loading import LoadError, load_spec
 
@@ -43,9 +43,9 @@ def show_command(run: str, *, as_json: bool, **where: Any) -> int:
     with target(where["service"], where["domain"]) as there:
         described = there.find(run, where["run_id"])
         execution = described["executionInfo"]["execution"]
-        events = map(wire.event_from_swf, _events(there, execution))
+        events = tuple(map(wire.event_from_swf, _events(there, execution)))
         state = fold(events, evolve(EMPTY, execution=wire.read(WorkflowExecution, execution)))
-    found = summary(described, state)
+    found = summary(described, state, left_decisions(events))
     if as_json:
         say(readable(found))
     else:
@@ -132,7 +132,7 @@ def _print(found: Summary) -> None:
 
 _LINES = (
     *("status", "started", "closed", "parent", "taskList", "tags", "input", "result", "cause", "reason"),
-    *("details", "continuedAs", "cancelRequested"),
+    *("details", "continuedAs", "cancelRequested", "spec"),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from floto.core import events as e
@@ -15,6 +15,7 @@ from floto.core.failures import failure_of
 from floto.core.graph import RESERVED_PREFIX
 from floto.core.specs import SPEC_KEY
 from floto.core.state import Item, Kind, State
+from floto.runtime.fingerprint import recorded
 
 Summary = dict[str, Any]
 
@@ -22,8 +23,22 @@ Summary = dict[str, Any]
 _WORK = (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD, Kind.LAMBDA)
 
 
-def summary(described: dict[str, Any], state: State) -> Summary:
-    """What there is to say of a run; times are datetimes."""
+def left_decisions(events: Iterable[Event]) -> list[str | None]:
+    """Return who had the decision tasks that timed out since the last one was answered, the latest last."""
+    left: list[str | None] = []
+    had: str | None = None
+    for event in events:
+        if isinstance(event.data, e.DecisionTaskStarted):
+            had = event.data.identity
+        elif isinstance(event.data, e.DecisionTaskTimedOut):
+            left.append(had)
+        elif isinstance(event.data, e.DecisionTaskCompleted):
+            left.clear()
+    return left
+
+
+def summary(described: dict[str, Any], state: State, left: Sequence[str | None] = ()) -> Summary:
+    """Return what there is to say of a run; times are datetimes, ``left`` is who left its decision tasks."""
     info = described["executionInfo"]
     started = state.start
     parts = {
@@ -38,7 +53,8 @@ def summary(described: dict[str, Any], state: State) -> Summary:
         "input": _input(started),
         **({} if state.closed is None else _end(state.closed)),
         "cancelRequested": None if state.cancel_requested is None else state.cancel_requested.at,
-        "open": [*_decision(state), *_open(state)],
+        "spec": recorded(state),
+        "open": [*_decision(state, left), *_open(state)],
         "counts": _counts(state),
     }
     return {name: value for name, value in parts.items() if value not in (None, [], {})}
@@ -83,13 +99,21 @@ _ENDS: dict[type, Callable[[Any], Summary]] = {
 }
 
 
-def _decision(state: State) -> Iterator[Summary]:
+def _decision(state: State, left: Sequence[str | None]) -> Iterator[Summary]:
     """The decision task, if there is one: a run that nobody decides for does nothing else."""
     tasks = state.decision_tasks
     event = tasks.started or tasks.scheduled
     if event is not None and state.closed is None:
         status = "scheduled" if tasks.started is None else "started"
-        yield {"kind": "decision", "id": "", "status": status, "since": event.at}
+        found: Summary = {"kind": "decision", "id": "", "status": status, "since": event.at}
+        identity = getattr(event.data, "identity", None)
+        if identity:
+            found["problem"] = f"with {identity}"
+        if left:
+            times = f"{len(left)} {'time' if len(left) == 1 else 'times'}"
+            deciders = ", ".join(dict.fromkeys(each or "a decider" for each in left))
+            found["problem"] = f"left {times} by {deciders}; see its log"
+        yield found
 
 
 def _open(state: State) -> Iterator[Summary]:
