@@ -126,6 +126,13 @@ def absolute_store(source: str) -> str:
     return source if "://" in source else str(Path(source).absolute())
 
 
+def back_up(source: Path, target: Path, *, replace: bool) -> int:
+    """Copy a database of the embedded engine; return the size of the copy. Raises ``ServiceError``."""
+    from floto.adapters.sqlite.backup import back_up as copy  # noqa: PLC0415 - as the adapters below
+
+    return copy(str(source), target, replace=replace)
+
+
 def payload_store(source: str) -> Store:
     """The store that a directory or ``s3://bucket/prefix`` names. Raises ``UnknownStore``."""
     from floto.adapters.payloads import DirectoryStore, S3Store  # noqa: PLC0415 - as the adapters below

@@ -11,6 +11,7 @@ import click
 import floto
 from floto.core.errors import FlotoError, WorkflowError
 from floto.core.visible import visible
+from floto.runtime.cli.backup import backup_command
 from floto.runtime.cli.check import check_command
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED, USAGE
 from floto.runtime.cli.compare import compare_command
@@ -70,7 +71,7 @@ for command in (
     *(run_command, check_command, fuzz_command, server_command),
     *(replay_command, why_command, compare_command, timeline_command, graph_command),
     *(register_group, start_command, signal_command, cancel_command, terminate_command),
-    *(list_command, show_command, history_command),
+    *(list_command, show_command, history_command, backup_command),
     *(decider_command, worker_command, daemon_command),
 ):
     cli.add_command(command)

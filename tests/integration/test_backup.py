@@ -1,0 +1,83 @@
+"""Copies of a database that is in use."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite.backup import back_up
+from floto.core.errors import ServiceError
+from floto.core.events import WorkflowExecutionSignaled
+from tests.integration.commands import Shell
+from tests.integration.test_sqlite_helpers import activity, schedule, start
+
+
+def signals(path: Path) -> set[str]:
+    with SqliteService(path) as service:
+        info = service.latest_execution("wf")
+        assert info is not None
+        data = [event.data for event in service.history(info.execution)]
+    return {each.signal_name for each in data if isinstance(each, WorkflowExecutionSignaled)}
+
+
+def test_every_backup_under_load_holds_what_was_acknowledged_before_it(tmp_path: Path) -> None:
+    acknowledged: list[str] = []
+    stop = threading.Event()
+    with SqliteService(tmp_path / "db", durability="normal") as service:
+        start(service)
+
+        def write() -> None:
+            while not stop.is_set():
+                name = f"s{len(acknowledged)}"
+                service.signal_workflow_execution("wf", name)
+                acknowledged.append(name)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        before: list[set[str]] = []
+        for number in range(8):
+            while len(acknowledged) < 20 * number:
+                stop.wait(0.01)
+            before.append(set(acknowledged))
+            back_up(str(tmp_path / "db"), tmp_path / f"copy{number}")
+        stop.set()
+        writer.join()
+    for number, expected in enumerate(before):
+        assert expected <= signals(tmp_path / f"copy{number}")
+
+
+def test_restored_backup_goes_on_with_tasks_that_processes_owned(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "db") as service:
+        start(service)
+        schedule(service, "a")
+        activity(service)
+        back_up(str(tmp_path / "db"), tmp_path / "copy")
+        with SqliteService(tmp_path / "copy") as copy:
+            task = activity(copy)
+            copy.respond_activity_task_completed(task.token, "1")
+    assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o600
+
+
+def test_backup_replaces_nothing_unless_it_is_told_to(tmp_path: Path) -> None:
+    with SqliteService(tmp_path / "floto.db") as service:
+        start(service)
+    (tmp_path / "copy").write_text("precious")
+    with pytest.raises(ServiceError, match="--force"):
+        back_up(str(tmp_path / "floto.db"), tmp_path / "copy")
+    shell = Shell(tmp_path)
+    assert "--force" in shell("backup", "copy", code=2).stderr
+    assert (tmp_path / "copy").read_text() == "precious"
+    assert "copied floto.db to copy" in shell("backup", "copy", "--force").stderr
+    assert signals(tmp_path / "copy") == set()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+def test_file_that_is_no_database_cannot_be_backed_up(tmp_path: Path) -> None:
+    (tmp_path / "floto.db").write_text("no database, but text that is long enough to look at")
+    with pytest.raises(ServiceError):
+        back_up(str(tmp_path / "floto.db"), tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
