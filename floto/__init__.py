@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from floto.runtime.connect import UnknownService, connect
     from floto.runtime.decider import Decider
     from floto.runtime.fingerprint import spec_tags
-    from floto.runtime.run import WrongWorkflow, run
+    from floto.runtime.job import WrongWorkflow
+    from floto.runtime.run import run
     from floto.runtime.worker import ActivityWorker
 
 History.files = histories
@@ -61,7 +62,7 @@ _LAZY = {
     "LocalSwf": "adapters.local",
     "Replay": "core.replay",
     "UnknownService": "runtime.connect",
-    "WrongWorkflow": "runtime.run",
+    "WrongWorkflow": "runtime.job",
     "activity": "runtime.activities",
     "compare": "core.compare",
     "connect": "runtime.connect",

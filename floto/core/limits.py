@@ -7,6 +7,8 @@ from __future__ import annotations
 
 #: Events of a history; SWF closes a run by force when it holds so many.
 EVENT_LIMIT = 25_000
+#: Events from which on a run has little room left: floto warns, and offers no task again that was given back.
+LATE_EVENTS = EVENT_LIMIT * 4 // 5
 #: Activities, timers and children of a run that may be open at a time, of each.
 OPEN_LIMIT = 1_000
 #: Characters of an input, result, details or control field.

@@ -21,7 +21,8 @@ from floto.core.expand import Expansion, GeneratorError, expansion
 from floto.core.failures import NOT_SERVED, Failure, failure_of
 from floto.core.fold import trace
 from floto.core.identifiers import shown
-from floto.core.retry import NOT_SERVED_BACKOFF, REFUSED, REFUSED_TIMER, Retry, RetryStrategy
+from floto.core.limits import LATE_EVENTS
+from floto.core.retry import NO_RETRY, NOT_SERVED_BACKOFF, REFUSED, REFUSED_TIMER, Retry, RetryStrategy
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import Item, Key, Kind, State, Status
 from floto.core.tasks import Task, TaskCodec
@@ -251,7 +252,10 @@ def _backoff(kind: Kind, refusal: Failure) -> RetryStrategy:
     """Return the waits after refusals that pass."""
     if kind is Kind.TIMER:
         return REFUSED_TIMER
-    return NOT_SERVED_BACKOFF if refusal.reason == NOT_SERVED else REFUSED
+    if refusal.reason != NOT_SERVED:
+        return REFUSED
+    # Many tasks that are given back fill a history sooner than one: better to fail than to be ended by SWF.
+    return NOT_SERVED_BACKOFF if refusal.event_id < LATE_EVENTS else NO_RETRY
 
 
 def _trailing_refusals(failures: Sequence[Failure]) -> tuple[Failure, ...]:

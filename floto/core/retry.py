@@ -152,5 +152,7 @@ REFUSED = ExponentialBackoff(retries=100, initial=1, factor=2, cap=300, jitter=0
 #: has the activity may come within a week; by then the task alone has filled less than half of the events
 #: that SWF allows.
 NOT_SERVED_BACKOFF = ExponentialBackoff(retries=1000, initial=1, factor=2, cap=600, jitter=0.5)
+#: No further attempt.
+NO_RETRY = InstantRetry(retries=0)
 #: How often to ask again, at once, for what cannot wait for a timer: timers themselves.
 REFUSED_TIMER = InstantRetry(retries=20)

@@ -27,7 +27,7 @@ from floto.core.errors import (
 )
 from floto.core.events import Event
 from floto.core.fold import fold
-from floto.core.limits import EVENT_LIMIT
+from floto.core.limits import EVENT_LIMIT, LATE_EVENTS
 from floto.core.payload import LIMIT
 from floto.core.ports import DecisionTask, Service
 from floto.core.progress import Progress, begin
@@ -61,7 +61,7 @@ log = logging.getLogger("floto")
 #: Runs whose progress a decider remembers between decisions; others are folded anew.
 _REMEMBERED = 256
 #: Events at which a run gets close to SWF's limit.
-_LONG = EVENT_LIMIT * 4 // 5
+_LONG = LATE_EVENTS
 #: After a history that cannot be read.
 _PAUSE_SECONDS = 1.0
 #: Characters of SWF's refusal that the failure of a run quotes: well below any limit of SWF.

@@ -7,14 +7,13 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
 
 from floto.core import events as e
 from floto.core import payload, reference
-from floto.core.carried_signals import CHANGED_SIGNAL
 from floto.core.codec import Codec
 from floto.core.decisions import Decision
 from floto.core.errors import (
@@ -23,7 +22,6 @@ from floto.core.errors import (
     ServiceFault,
     ServiceUnavailable,
     SpecError,
-    UnknownResource,
     WorkflowEnded,
     WorkflowFailed,
 )
@@ -32,17 +30,16 @@ from floto.core.fold import fold
 from floto.core.identifiers import id_problems, shown
 from floto.core.ports import ExecutionInfo, Service, StartRequest
 from floto.core.reference import Store
-from floto.core.shapes import WorkflowExecution, WorkflowType
+from floto.core.shapes import WorkflowExecution
 from floto.core.specs import CODEC, DeciderSpec
-from floto.core.starting import without_spec, workflow_context
 from floto.core.state import EMPTY, State
-from floto.core.task_lists import is_confined, own_list
 from floto.runtime import activities
 from floto.runtime.activities import Activities
 from floto.runtime.connect import closing, service_for
 from floto.runtime.crew import Crew, needs
 from floto.runtime.decider import Decider, closes, read_spec
-from floto.runtime.fingerprint import fingerprint, recorded, spec_tags
+from floto.runtime.fingerprint import spec_tags
+from floto.runtime.job import WORKFLOW_TYPE, Job, Listener, WrongWorkflow, check
 from floto.runtime.resilient import persist, reach
 from floto.runtime.spec_choice import NoSpec
 from floto.runtime.stopping import StopFlag, stop_on_signals
@@ -50,21 +47,12 @@ from floto.runtime.worker import ActivityWorker
 
 log = logging.getLogger("floto")
 
-#: The type under which ``run`` starts its workflows.
-WORKFLOW_TYPE = WorkflowType("floto.run", "1")
 #: Often enough for every heartbeat time-out a spec may set: SWF counts whole seconds.
 _HEARTBEAT_SECONDS = 0.7
 _LOOK_SECONDS = 0.2
 #: SWF's listings lag behind what was started, by seconds at most; they are asked now and again.
 _LAG_SECONDS, _ASK_SECONDS = 10.0, 1.0
 _ALREADY_STARTED = "WorkflowExecutionAlreadyStartedFault"
-
-#: Told of the run's state whenever it has moved.
-Listener = Callable[[State], None]
-
-
-class WrongWorkflow(FlotoError, ValueError):
-    """The workflow id belongs to a run of another type, spec or input than the one that was asked for."""
 
 
 def run(  # noqa: PLR0913 - all but the spec are optional and named
@@ -116,7 +104,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     workflow_id = _usable(workflow_id)
     payloads = codec.store if payloads is None else payloads
     text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
-    job = _Job(
+    job = Job(
         spec=_readable(spec, codec),
         workflow_id=workflow_id,
         input=text,
@@ -147,25 +135,6 @@ def _usable(workflow_id: str | None) -> str:
     return workflow_id
 
 
-@frozen(kw_only=True)
-class _Job:
-    spec: DeciderSpec
-    workflow_id: str
-    input: str | None
-    activities: Activities
-    concurrency: int
-    deadline: float | None
-    codec: Codec
-    payloads: Store | None
-    listener: Listener | None
-    take_over: bool
-
-    @property
-    def task_list(self) -> str:
-        """The task list that this run and its descendants have to themselves."""
-        return own_list(self.workflow_id)
-
-
 def _readable(spec: DeciderSpec | str, codec: Codec) -> DeciderSpec:
     read = read_spec(spec, codec)
     if not isinstance(read, DeciderSpec):
@@ -180,7 +149,7 @@ def _opened(service: Service | str, domain: str | None) -> Iterator[Service]:
         yield opened
 
 
-def _run(job: _Job, service: Service) -> Any:
+def _run(job: Job, service: Service) -> Any:
     stop, woken = StopFlag(), threading.Event()
     with stop_on_signals(stop.set):
         try:
@@ -205,99 +174,22 @@ def _run(job: _Job, service: Service) -> Any:
     return _result(*end)
 
 
-def _find_or_start(job: _Job, service: Service, stop: StopFlag) -> tuple[WorkflowExecution, bool]:
+def _find_or_start(job: Job, service: Service, stop: StopFlag) -> tuple[WorkflowExecution, bool]:
     """The run to follow, and whether it is open."""
     info = persist(stop, service.latest_execution, job.workflow_id)
     if info is None or info.close_status not in (None, "COMPLETED"):
         return _start(job, service, stop, info), True
-    _check(info, job, service, stop)
+    check(info, job, service, stop)
     return info.execution, info.close_status is None
 
 
-def _check(info: ExecutionInfo, job: _Job, service: Service, stop: StopFlag) -> None:
-    """Raise ``WrongWorkflow`` unless the run under the workflow id is of this spec and this input."""
-    is_open = info.close_status is None
-    if is_open:
-        _check_type(info)
-    state = fold(persist(stop, service.history, info.execution))
-    if is_open:
-        _check_list(job, state)
-    # Before another spec takes over: a run that is refused stays as it is.
-    _check_input(job, state, is_open=is_open)
-    _check_spec(job, state, service, stop, is_open=is_open)
-
-
-def _check_list(job: _Job, state: State) -> None:
-    name = state.start.task_list.name
-    if not is_confined(state.start):
-        msg = (
-            f"workflow {job.workflow_id!r} is open on task list {name!r}, which others may use too; "
-            f"finish it with 'floto decider SPEC --task-list {name}' and 'floto worker' on the lists of the "
-            "spec, or give another workflow_id"
-        )
-        raise WrongWorkflow(msg)
-
-
-def _check_spec(job: _Job, state: State, service: Service, stop: StopFlag, *, is_open: bool) -> None:
-    own, known = fingerprint(job.spec, job.codec), recorded(state)
-    if known in (None, own):
-        return
-    specs = f"another spec (recorded: {known}, this one: {own})"
-    if not is_open:
-        msg = (
-            f"workflow {job.workflow_id!r} has completed with {specs}, and its result is that spec's; "
-            "to run this one, give another workflow_id"
-        )
-        raise WrongWorkflow(msg)
-    if not job.take_over or own is None:
-        msg = (
-            f"workflow {job.workflow_id!r} was begun with {specs}; resume it with that spec, "
-            "let this one take over (take_over=True, --take-over), or give another workflow_id"
-        )
-        raise WrongWorkflow(msg)
-    log.warning("workflow %r was begun with another spec; it goes on with this one", job.workflow_id)
-    # It may have closed a moment ago.
-    with contextlib.suppress(UnknownResource):
-        persist(stop, service.signal_workflow_execution, job.workflow_id, CHANGED_SIGNAL, own)
-
-
-def _check_input(job: _Job, state: State, *, is_open: bool) -> None:
-    if job.input is None:
-        return
-    known = workflow_context(state, job.codec).get("workflow")
-    given = without_spec(payload.frozen(payload.loads(job.input)))
-    # As JSON: to Python, true and 1 are equal.
-    if _as_json(job, known) != _as_json(job, given):
-        how = "was begun" if is_open else "has completed"
-        msg = (
-            f"workflow {job.workflow_id!r} {how} with another input ({shown(known)}, not {shown(given)}); "
-            "give that input or none, or another workflow_id"
-        )
-        raise WrongWorkflow(msg)
-
-
-def _as_json(job: _Job, value: Any) -> str:
-    resolved = value if job.payloads is None else reference.resolved(value, job.payloads.get)
-    return payload.encode(resolved, "the workflow's input")
-
-
-def _check_type(info: ExecutionInfo) -> None:
-    if info.workflow_type != WORKFLOW_TYPE:
-        name, version = info.workflow_type.name, info.workflow_type.version
-        msg = (
-            f"workflow {info.execution.workflow_id!r} is open with workflow type {name!r} version "
-            f"{version!r}, but floto.run goes on only with what it started; give another workflow_id"
-        )
-        raise WrongWorkflow(msg)
-
-
-def _prepare(job: _Job, service: Service, stop: StopFlag) -> None:
+def _prepare(job: Job, service: Service, stop: StopFlag) -> None:
     needed = needs(job.spec)
     types = dict.fromkeys((*needed.activity_types, *job.activities.types))
     reach(stop, service.prepare, (WORKFLOW_TYPE, *needed.workflow_types), tuple(types))
 
 
-def _start(job: _Job, service: Service, stop: StopFlag, before: ExecutionInfo | None) -> WorkflowExecution:
+def _start(job: Job, service: Service, stop: StopFlag, before: ExecutionInfo | None) -> WorkflowExecution:
     request = StartRequest(
         workflow_id=job.workflow_id,
         workflow_type=WORKFLOW_TYPE,
@@ -312,14 +204,12 @@ def _start(job: _Job, service: Service, stop: StopFlag, before: ExecutionInfo | 
         info = _listed(job, service, stop, before) if fault.code == _ALREADY_STARTED else None
         if info is None:
             raise
-        _check(info, job, service, stop)
+        check(info, job, service, stop)
         return info.execution
     return WorkflowExecution(job.workflow_id, run_id)
 
 
-def _listed(
-    job: _Job, service: Service, stop: StopFlag, before: ExecutionInfo | None
-) -> ExecutionInfo | None:
+def _listed(job: Job, service: Service, stop: StopFlag, before: ExecutionInfo | None) -> ExecutionInfo | None:
     """The latest run of the workflow id, as soon as it is another one than before."""
     end = time.monotonic() + _LAG_SECONDS
     while time.monotonic() < end:
@@ -331,7 +221,7 @@ def _listed(
     return None
 
 
-def _crew(job: _Job, service: Service, woken: threading.Event) -> Crew:
+def _crew(job: Job, service: Service, woken: threading.Event) -> Crew:
     def decided(found: Sequence[Decision], error: Exception | None) -> None:
         if isinstance(error, NoSpec):
             error = WrongWorkflow(f"workflow {job.workflow_id!r} was taken over by another spec: {error}")
@@ -371,7 +261,7 @@ def _crew(job: _Job, service: Service, woken: threading.Event) -> Crew:
 
 @frozen
 class _Watch:
-    job: _Job
+    job: Job
     service: Service
     stop: StopFlag
     woken: threading.Event

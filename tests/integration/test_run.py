@@ -21,7 +21,8 @@ from floto.core.state import Kind, State
 from floto.core.task_lists import own_list
 from floto.runtime.activities import Activities
 from floto.runtime.fingerprint import fingerprint, recorded
-from floto.runtime.run import WORKFLOW_TYPE, run
+from floto.runtime.job import WORKFLOW_TYPE
+from floto.runtime.run import run
 from tests.runs import spec, task
 
 DOWN = ServiceUnavailable("down")

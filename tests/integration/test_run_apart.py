@@ -18,7 +18,8 @@ from floto.core.ports import StartRequest
 from floto.core.shapes import WorkflowType
 from floto.runtime.activities import Activities
 from floto.runtime.decider import Decider
-from floto.runtime.run import WORKFLOW_TYPE, WrongWorkflow, run
+from floto.runtime.job import WORKFLOW_TYPE, WrongWorkflow
+from floto.runtime.run import run
 from floto.runtime.worker import ActivityWorker
 from tests.runs import task
 

@@ -22,7 +22,7 @@ from floto.core.tasks import Task
 from floto.core.timeouts import without_timeouts
 from floto.runtime import decider, resilient, run
 from floto.runtime.activities import Activities
-from floto.runtime.run import WORKFLOW_TYPE
+from floto.runtime.job import WORKFLOW_TYPE
 from floto.testing import specs
 from tests.integration.contract.clock import Clock
 from tests.property.faults import Faulty, Script, scripts

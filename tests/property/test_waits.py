@@ -18,6 +18,7 @@ class Call:
 
     attempt_number: int = 1
     seconds_since_start: float = 0.0
+    outcome: None = None
 
     def wait(self) -> float:
         return _wait(cast("RetryCallState", self))

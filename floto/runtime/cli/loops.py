@@ -29,9 +29,9 @@ from floto.runtime.cli.target import check
 from floto.runtime.connect import DEFAULT_DOMAIN, DEFAULT_TASK_LIST, connect_loop
 from floto.runtime.crew import needs
 from floto.runtime.decider import Decider
+from floto.runtime.job import WORKFLOW_TYPE
 from floto.runtime.loading import load_module, load_spec
 from floto.runtime.resilient import reach
-from floto.runtime.run import WORKFLOW_TYPE
 from floto.runtime.stopping import StopFlag, stop_on_signals
 from floto.runtime.worker import ActivityWorker
 

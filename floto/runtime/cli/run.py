@@ -24,9 +24,10 @@ from floto.runtime.cli.options import (
     verbose_option,
 )
 from floto.runtime.cli.output import log_to, readable, say, say_on, stdout_for_the_result
+from floto.runtime.job import Listener
 from floto.runtime.loading import load_json, load_module, load_spec
 from floto.runtime.progress import shown
-from floto.runtime.run import Listener, new_workflow_id, run
+from floto.runtime.run import new_workflow_id, run
 
 
 @click.command("run")

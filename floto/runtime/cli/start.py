@@ -22,9 +22,10 @@ from floto.runtime.cli.output import readable, say
 from floto.runtime.cli.target import target
 from floto.runtime.connect import connect
 from floto.runtime.crew import needs
+from floto.runtime.job import WORKFLOW_TYPE
 from floto.runtime.loading import load_json, load_spec
 from floto.runtime.resilient import inquire
-from floto.runtime.run import WORKFLOW_TYPE, new_workflow_id
+from floto.runtime.run import new_workflow_id
 
 
 @click.command("start", short_help="Start a run and print its run id.")

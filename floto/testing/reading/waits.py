@@ -20,6 +20,8 @@ _YEAR = 365 * 24 * 60 * 60
 _REFUSED, _REFUSED_TIMER = 100, 20
 #: The same of what a worker gave back, and the longest wait, in seconds.
 _NOT_SERVED, _NOT_SERVED_WAIT = 1000, 600.0
+#: The event from which on nothing that was given back is offered again.
+_FULL = 20_000
 
 
 def wait(strategy: RetryStrategy | None, retry: Retry) -> float | None:
@@ -40,7 +42,7 @@ def refused_wait(failures: Sequence[Failure], task_id: str, seed: str, *, is_tim
         return 0 if number <= _REFUSED_TIMER else None
     given_back = failures[-1].reason == "floto.NotServed"
     most, longest = (_NOT_SERVED, _NOT_SERVED_WAIT) if given_back else (_REFUSED, 300.0)
-    if number > most:
+    if number > most or (given_back and failures[-1].event_id >= _FULL):
         return None
     return min(longest, 2.0 ** (number - 1)) * (1 - 0.5 * share(seed, task_id, number))
 
