@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tenacity import RetryCallState
 
-from floto.runtime.resilient import _FIRST_WAIT, _LONGEST_WAIT, _wait
+from floto.core.errors import Throttled
+from floto.runtime.resilient import _FIRST_WAIT, _LONGEST_AWAY, _LONGEST_WAIT, _wait
+
+
+class Failed:
+    """What came of a call that the service asked to be made later."""
+
+    def exception(self) -> Throttled:
+        return Throttled("slow down")
 
 
 @define
@@ -18,7 +26,7 @@ class Call:
 
     attempt_number: int = 1
     seconds_since_start: float = 0.0
-    outcome: None = None
+    outcome: Failed | None = None
 
     def wait(self) -> float:
         return _wait(cast("RetryCallState", self))
@@ -38,7 +46,14 @@ def test_who_was_away_is_found_back_after_no_longer_than_that(away: float, answe
     assert call.attempt_number < 40 + away
 
 
-def test_waits_are_spread_over_all_of_their_time() -> None:
-    waits = [Call(12, 20.0).wait() for _ in range(500)]
+def test_waits_of_a_busy_service_are_spread_over_all_of_their_time() -> None:
+    waits = [Call(12, 20.0, Failed()).wait() for _ in range(500)]
     assert min(waits) < 5
     assert max(waits) > 15
+
+
+def test_waits_for_a_service_that_is_away_are_spread_over_a_few_seconds() -> None:
+    """What was locked or away is used again within five seconds after it is back."""
+    waits = [Call(12, 3600.0).wait() for _ in range(500)]
+    assert min(waits) < 1
+    assert 3 < max(waits) <= _LONGEST_AWAY
