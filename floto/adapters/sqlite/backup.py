@@ -27,16 +27,20 @@ def back_up(source: str, target: Path, *, replace: bool = False) -> int:
     Raises:
         ServiceError: if the source cannot be read, or the copy not be written.
     """
-    if target.exists() and not replace:
-        message = f"{target} exists; choose another name, or replace it with --force"
-        raise ServiceError(message)
     new = target.with_name(f".{target.name}.{uuid4().hex}")
     try:
         os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
         _copy(source, new)
-        new.replace(target)
+        if replace:
+            new.replace(target)
+        else:
+            # Unlike a look before, this leaves alone what was made meanwhile.
+            os.link(new, target)
         sync_directory(target.parent)
         return target.stat().st_size
+    except FileExistsError as error:
+        message = f"{target} exists; choose another name, or replace it with --force"
+        raise ServiceError(message) from error
     except (sqlite3.Error, OSError) as error:
         known = translated(error, str(target))
         raise (known or ServiceError(str(error))) from error
