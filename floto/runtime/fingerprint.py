@@ -7,6 +7,8 @@ spec takes over an open run, a signal records that spec's digest; the latest sig
 from __future__ import annotations
 
 import hashlib
+import itertools
+from collections.abc import Sequence
 
 from attrs import evolve
 
@@ -47,17 +49,19 @@ def spec_tags(spec: DeciderSpec, codec: Codec = CODEC) -> tuple[str, ...]:
 
 def recorded(state: State) -> str | None:
     """Return the digest of the spec that a run was last decided by; None where none was recorded."""
-    changed = taken_over(state)
-    if changed is not None:
-        return changed
-    found = (tag.removeprefix(_TAG) for tag in state.start.tag_list or () if tag.startswith(_TAG))
-    return next(found, None)
+    return next(reversed(all_recorded(state)), None)
+
+
+def all_recorded(state: State) -> Sequence[str | None]:
+    """Return the digests of the specs of a run, from the one it was started with to the last to take over."""
+    tags = (tag.removeprefix(_TAG) for tag in state.start.tag_list or () if tag.startswith(_TAG))
+    return [*itertools.islice(tags, 1), *_changes(state)]
 
 
 def taken_over(state: State) -> str | None:
     """Return the digest of the spec that last took over a run; None if none did."""
-    changes = state.signals.get(CHANGED_SIGNAL)
-    if not changes:
-        return None
-    digest: str | None = changes[-1].data.input
-    return digest
+    return next(reversed(_changes(state)), None)
+
+
+def _changes(state: State) -> Sequence[str | None]:
+    return [each.data.input for each in state.signals.get(CHANGED_SIGNAL, ())]

@@ -23,7 +23,7 @@ from floto.core.starting import without_spec, workflow_context
 from floto.core.state import State
 from floto.core.task_lists import is_confined, own_list
 from floto.runtime.activities import Activities
-from floto.runtime.fingerprint import fingerprint, recorded
+from floto.runtime.fingerprint import all_recorded, fingerprint, recorded, taken_over
 from floto.runtime.resilient import persist
 from floto.runtime.stopping import StopFlag
 
@@ -71,6 +71,21 @@ def check(info: ExecutionInfo, job: Job, service: Service, stop: StopFlag) -> No
     # Before another spec takes over: a run that is refused stays as it is.
     _check_input(job, state, is_open=is_open)
     _check_spec(job, state, service, stop, is_open=is_open)
+
+
+def check_kept(job: Job, state: State) -> None:
+    """Raise ``WrongWorkflow`` if another spec has taken over the run since ``check``."""
+    changed = taken_over(state)
+    if changed is None:
+        return
+    own = fingerprint(job.spec, job.codec)
+    # Where this spec took over itself, the history may not have that yet.
+    if changed != own and (own in all_recorded(state) or not job.take_over):
+        msg = (
+            f"workflow {job.workflow_id!r} was taken over by another spec "
+            f"(recorded: {changed}, this one: {own}), and its result is that spec's"
+        )
+        raise WrongWorkflow(msg)
 
 
 def _check_list(job: Job, state: State) -> None:

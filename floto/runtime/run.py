@@ -39,7 +39,7 @@ from floto.runtime.connect import closing, service_for
 from floto.runtime.crew import Crew, needs
 from floto.runtime.decider import Decider, closes, read_spec
 from floto.runtime.fingerprint import spec_tags
-from floto.runtime.job import WORKFLOW_TYPE, Job, Listener, WrongWorkflow, check
+from floto.runtime.job import WORKFLOW_TYPE, Job, Listener, WrongWorkflow, check, check_kept
 from floto.runtime.resilient import persist, reach
 from floto.runtime.spec_choice import NoSpec
 from floto.runtime.stopping import StopFlag, stop_on_signals
@@ -280,6 +280,8 @@ class _Watch:
         """The state of a run with what is new."""
         new = persist(self.stop, self.service.history, execution, state.last_event_id)
         moved = fold(new, state)
+        if new:
+            check_kept(self.job, moved)
         if new and self.job.listener is not None:
             self.job.listener(moved)
         return moved

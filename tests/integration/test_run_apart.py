@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -184,15 +186,23 @@ def test_open_run_on_a_shared_list_is_refused_with_the_commands_that_finish_it(
         run(flow(task("say")), service=service, activities=told("own"), workflow_id="w", timeout=5)
 
 
+def has_changed(service: SqliteService, workflow_id: str) -> bool:
+    """Whether another spec has taken over the latest run of a workflow."""
+    info = service.latest_execution(workflow_id)
+    assert info is not None
+    data = [event.data for event in service.history(info.execution)]
+    return any(isinstance(each, e.WorkflowExecutionSignaled) and each.signal_name != "go" for each in data)
+
+
 def test_run_ends_where_another_spec_takes_over_its_workflow(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'f.db'}"
-    wait = floto.Timer(id_="wait", delay_in_seconds=2)
+    go = floto.Signal(id_="go", signal_name="go")
     errors: list[BaseException] = []
 
     def first() -> None:
         try:
             run(
-                flow(wait, task("say", "old", requires=["wait"])),
+                flow(go, task("say", "old", requires=["go"])),
                 service=url,
                 activities=told("1"),
                 workflow_id="w",
@@ -202,15 +212,24 @@ def test_run_ends_where_another_spec_takes_over_its_workflow(tmp_path: Path) -> 
 
     thread = threading.Thread(target=first)
     thread.start()
-    with SqliteService(tmp_path / "f.db") as service:
+    with SqliteService(tmp_path / "f.db") as service, ThreadPoolExecutor(1) as pool:
         while service.latest_execution("w") is None:
-            pass
-        changed = flow(wait, task("say", "new", requires=["wait"]))
+            time.sleep(0.01)
+        changed = flow(go, task("say", "new", requires=["go"]))
         with pytest.raises(WrongWorkflow, match="take_over=True"):
             run(changed, service=service, activities=told("2"), workflow_id="w", timeout=5)
-        result = run(
-            changed, service=service, activities=told("2"), workflow_id="w", timeout=60, take_over=True
+        taken_over = pool.submit(
+            run,
+            changed,
+            service=service,
+            activities=told("2"),
+            workflow_id="w",
+            timeout=60,
+            take_over=True,
         )
+        while not has_changed(service, "w"):
+            time.sleep(0.01)
+        service.signal_workflow_execution("w", "go")
+        assert list(taken_over.result()) == ["new"]
     thread.join(30)
-    assert list(result) == ["new"]
     assert "taken over by another spec" in str(errors[0])
