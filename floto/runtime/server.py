@@ -21,6 +21,7 @@ from attrs import define, field, frozen
 from floto.adapters.http import Endpoint, Keys
 from floto.adapters.sqlite.invoker import Function
 from floto.adapters.sqlite.operations import SqliteOperations
+from floto.adapters.sqlite.problems import DatabaseGone
 from floto.adapters.sqlite.schema import Durability
 from floto.core.errors import FlotoError
 from floto.runtime.connections import Connection
@@ -35,6 +36,8 @@ _STOP_SECONDS = 5
 #: Seconds that a stopping server waits for the database to close.
 _CLOSE_SECONDS = 5
 _BACKLOG = 2048
+#: As often uvicorn looks whether it is to end.
+_TICKS_PER_SECOND = 10
 _MOST_FILES = 65_536
 
 
@@ -68,7 +71,9 @@ class Settings:
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; ``ready`` is told the URL once it can be asked.
 
-    Without keys only on loopback: raises ``CannotListen``, or ``ServiceError`` where the file cannot be used.
+    Raises:
+        CannotListen: if the address is taken, or reaches beyond loopback without keys.
+        ServiceError: if the file cannot be used, or ``DatabaseGone`` once it was deleted or replaced.
     """
     _allow_many_connections()
     with (
@@ -78,7 +83,10 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         url = _url(settings.host, listener)
         hosts = {settings.host, *settings.allowed_hosts}
         endpoint = Endpoint(operations, keys=settings.keys and Keys(*settings.keys), hosts=hosts)
-        _Server(endpoint, lambda: ready(url)).run(sockets=[listener])
+        server = _Server(endpoint, lambda: ready(url), operations.check_file)
+        server.run(sockets=[listener])
+        if server.gone is not None:
+            raise server.gone
 
 
 def listening(host: str, port: int, *, anywhere: bool) -> socket.socket:
@@ -148,9 +156,12 @@ def _allow_many_connections() -> None:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn; held polls end before it waits for requests to end, and a signal is a normal end."""
+    """Uvicorn; held polls end before it waits for requests to end, and a signal is a normal end.
 
-    def __init__(self, endpoint: Endpoint, ready: Callable[[], None]) -> None:
+    It also ends when ``check_file`` finds that the database is ``gone``.
+    """
+
+    def __init__(self, endpoint: Endpoint, ready: Callable[[], None], check_file: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 endpoint.application,
@@ -168,12 +179,23 @@ class _Server(uvicorn.Server):
                 timeout_graceful_shutdown=_STOP_SECONDS,
             )
         )
-        self._endpoint, self._ready = endpoint, ready
+        self._endpoint, self._ready, self._check_file = endpoint, ready, check_file
+        self.gone: DatabaseGone | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Say so when requests are answered."""
         await super().startup(sockets)
         self._ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at the file once a second; return True when the server is to end."""
+        if counter % _TICKS_PER_SECOND == 0:
+            try:
+                self._check_file()
+            except DatabaseGone as error:
+                self.gone = error
+                return True
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the polls first, which are requests too."""

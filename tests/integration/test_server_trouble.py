@@ -50,16 +50,34 @@ def damage(db: Path) -> None:
         path.write_bytes(b"x" * max(path.stat().st_size, 4096))
 
 
-@pytest.mark.parametrize("harm", [damage, Path.unlink])
-def test_health_is_503_where_the_file_cannot_be_read_and_is_logged_once(
-    tmp_path: Path, harm: Callable[[Path], None]
-) -> None:
+def test_health_is_503_where_the_file_cannot_be_read_and_is_logged_once(tmp_path: Path) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf:
         register(swf)
         assert health(server) == 200
-        harm(tmp_path / "swf.db")
+        damage(tmp_path / "swf.db")
         assert [health(server) for _ in range(20)] == [503] * 20
         assert said_at_the_end(server).count("a health check failed") == 1
+
+
+def delete_index(db: Path) -> None:
+    db.with_name(f"{db.name}-shm").unlink()
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, delete_index])
+def test_server_ends_with_an_error_when_its_file_is_deleted(
+    tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    with serving(tmp_path / "swf.db") as server, client(server) as swf, ExitStack() as stack:
+        register(swf)
+        poll = stack.enter_context(send_poll(server))
+        time.sleep(0.5)
+        harm(tmp_path / "swf.db")
+        assert server.process.wait(BOUND) == 2
+        assert server.process.stderr is not None
+        log = server.process.stderr.read()
+        assert log.splitlines()[-1].startswith(f"floto: {tmp_path / 'swf.db'} was deleted or replaced")
+        assert "Traceback" not in log
+        assert poll.recv(65_536).startswith(b"HTTP/1.1 ")
 
 
 def test_a_run_that_cannot_be_read_is_named_once_in_the_log(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from attrs import Factory, frozen
 
 from floto.adapters.http.ports import Operations
 from floto.core import limits
-from floto.core.errors import ServiceFault, ServiceUnavailable
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.service import faults
 from floto.core.service.records import Place
 from floto.trouble_log import TroubleLog
@@ -197,7 +197,9 @@ class Polls(Generic[T]):
             except Exception as error:  # noqa: BLE001 - without this task no poll would be answered any more
                 message = "no poll is given a task for a moment: %r"
                 level = logging.WARNING if isinstance(error, ServiceUnavailable) else logging.ERROR
-                troubles.failed("dispatching tasks to polls", message, error, level=level, error=error)
+                # Where an error that is known was raised says nothing more.
+                unknown = None if isinstance(error, ServiceError) else error
+                troubles.failed("dispatching tasks to polls", message, error, level=level, error=unknown)
                 await asyncio.sleep(_TROUBLE_SECONDS)
 
     async def _hand_out(self) -> None:

@@ -184,6 +184,11 @@ class Host:
             for (table,) in tables:
                 db.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608 - names of our tables
 
+    def check_file(self) -> None:
+        """Raise ``DatabaseGone`` if the file is another one than was opened; nothing is read."""
+        with self._usable():
+            self._database.check()
+
     def give_back(self, token: str) -> None:
         """Let a task be polled again by the same token: its client was gone before it got the task.
 

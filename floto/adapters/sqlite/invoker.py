@@ -88,9 +88,7 @@ class Invoker:
         except ServiceError as error:
             if not self._closed:
                 message = "no Lambda functions are invoked for a moment: %s"
-                self._troubles.failed(
-                    "invoking Lambda functions", message, error, level=logging.ERROR, error=error
-                )
+                self._troubles.failed("invoking Lambda functions", message, error, level=logging.ERROR)
         return None
 
     def _work(self, task: LambdaTask) -> None:

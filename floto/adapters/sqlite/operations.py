@@ -88,6 +88,10 @@ class SqliteOperations:
         """Read from the file itself, past every cache; raises an error if it cannot be read."""
         self._host.check()
 
+    def check_file(self) -> None:
+        """Raise ``DatabaseGone`` if the file is another one than was opened; nothing is read."""
+        self._host.check_file()
+
     def give_back(self, token: str) -> None:
         """Let a task be polled again by the same token: its client was gone before it got the task."""
         self._host.give_back(token)
