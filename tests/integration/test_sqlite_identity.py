@@ -38,7 +38,11 @@ def delete_log(path: Path) -> None:
     Path(f"{path}-wal").unlink()
 
 
-@pytest.mark.parametrize("how", [delete, replace, delete_log])
+def delete_index(path: Path) -> None:
+    Path(f"{path}-shm").unlink()
+
+
+@pytest.mark.parametrize("how", [delete, replace, delete_log, delete_index])
 def test_nothing_is_acknowledged_once_the_file_is_gone(tmp_path: Path, how: Callable[[Path], None]) -> None:
     path = tmp_path / "db"
     service = SqliteService(path)
@@ -160,6 +164,15 @@ def test_leases_of_a_database_that_lets_a_group_in_let_it_in_too(tmp_path: Path)
         leases.close()
     finally:
         os.umask(old)
+
+
+def test_leases_are_only_for_those_who_may_write_to_the_database(tmp_path: Path) -> None:
+    # As an earlier floto left them: to be read by everybody.
+    (tmp_path / "leases").mkdir(mode=0o755)
+    leases = Leases(tmp_path / "leases", 0o100644)
+    assert mode(tmp_path / "leases") == 0o700
+    assert {mode(path) for path in (tmp_path / "leases").iterdir()} == {0o600}
+    leases.close()
 
 
 LOCKER = """

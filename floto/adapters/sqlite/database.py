@@ -26,7 +26,7 @@ class Database:
 
     def __init__(self, path: str, durability: Durability) -> None:
         self.path = path
-        self._files = (Path(path), Path(f"{path}-wal"))
+        self._files = (Path(path), Path(f"{path}-wal"), Path(f"{path}-shm"))
         self.is_file = path != MEMORY
         self.leases: Leases | None = None
         self.writing: sqlite3.Connection | None = None
@@ -46,13 +46,17 @@ class Database:
         return self.leases.name if self.leases else MEMORY
 
     def check(self) -> None:
-        """Raise ``DatabaseGone`` if the file, or its write-ahead log, is another one than was opened."""
+        """Raise ``DatabaseGone`` if the file, its log or the index of the log is not the one that was opened.
+
+        Processes see one another's writes and locks by all three, so whoever has another one of them may
+        write over what was acknowledged.
+        """
         if not self.is_file or self.writing is None:
             return
         found = self._look()
         if found != self._known:
-            # The log may have been made only now; SQLite deletes it only with the last connection.
-            if None in found or found[0] != self._known[0] or self._known[1] is not None:
+            # What was missing may have been made; what is there is deleted only with the last connection.
+            if any(old not in {None, new} for old, new in zip(self._known, found, strict=True)):
                 raise DatabaseGone(self.path)
             self._known = found
 

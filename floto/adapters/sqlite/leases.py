@@ -18,21 +18,21 @@ from uuid import uuid4
 from floto import forks
 
 _NAME = re.compile("[0-9a-f]{32}")
-#: A lease is locked by its owner only; other users may open it if the database lets them.
-_OWNER, _OTHERS = 0o600, 0o066
+#: Permission to read and write: of the owner, and of the others that a database may let in.
+_OWNER, _OTHERS = 0o600, (0o060, 0o006)
 
 
 class Leases:
     """A lock file of one's own, and a way to see whose lock is free.
 
-    ``mode`` is that of the database: whoever may not open it may not open a lease either, or could hold the
-    lock of a dead process, which would look alive for ever.
+    ``mode`` is that of the database: whoever may not write to it may not open a lease either, or could hold
+    the lock of a dead process, which would look alive for ever.
     """
 
     def __init__(self, directory: Path, mode: int = 0) -> None:
         self._directory = directory
-        self._mode = _OWNER | (mode & _OTHERS)
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700 | (mode & 0o077) | (mode & 0o044) >> 2)
+        self._mode = _OWNER | sum(others for others in _OTHERS if mode & others == others)
+        _make(directory, self._mode | (self._mode & 0o444) >> 2)
         self._held: int | None = None
         while self._held is None:
             self.name = uuid4().hex
@@ -108,3 +108,30 @@ class Leases:
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.lock"
+
+
+def is_any_held(directory: Path) -> bool:
+    """Return True if a process is alive that has the database of these leases open."""
+    return any(_is_locked(path) for path in directory.glob("*.lock"))
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        opened = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(opened)
+    return False
+
+
+def _make(directory: Path, mode: int) -> None:
+    """Make a directory, or take the permission that ``mode`` does not give from one of our own."""
+    directory.mkdir(parents=True, exist_ok=True, mode=mode)
+    found = directory.stat()
+    if found.st_uid == os.geteuid() and found.st_mode & 0o777 & ~mode:
+        directory.chmod(found.st_mode & 0o7000 | found.st_mode & mode)
