@@ -76,6 +76,40 @@ def test_backup_replaces_nothing_unless_it_is_told_to(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 
+def test_copy_is_not_mixed_with_what_another_database_left(tmp_path: Path) -> None:
+    copy, log_file = tmp_path / "copy", tmp_path / "copy-wal"
+    with SqliteService(copy) as old:
+        start(old)
+        old.signal_workflow_execution("wf", "old")
+        left = log_file.read_bytes()
+    copy.unlink()
+    log_file.write_bytes(left)
+    with SqliteService(tmp_path / "db") as service:
+        start(service)
+        with pytest.raises(ServiceError, match="copy-wal holds commits of another database"):
+            back_up(str(tmp_path / "db"), copy)
+        assert not copy.exists()
+        log_file.unlink()
+        back_up(str(tmp_path / "db"), copy)
+    assert signals(copy) == set()
+
+
+@pytest.mark.parametrize("is_logged", [True, False])
+def test_neither_the_database_itself_nor_one_in_use_is_replaced(tmp_path: Path, *, is_logged: bool) -> None:
+    with SqliteService(tmp_path / "db") as service, SqliteService(tmp_path / "used") as used:
+        start(service)
+        start(used)
+        if not is_logged:
+            used._host._database.need_writing().execute("PRAGMA wal_checkpoint(TRUNCATE)")  # noqa: SLF001
+        (tmp_path / "link").symlink_to("db")
+        for name, problem in {"db": "database itself", "link": "database itself", "used": "in use"}.items():
+            with pytest.raises(ServiceError, match=problem):
+                back_up(str(tmp_path / "db"), tmp_path / name, replace=True)
+        for each in (service, used):
+            each.signal_workflow_execution("wf", "s")
+    assert signals(tmp_path / "db") == signals(tmp_path / "used") == {"s"}
+
+
 def test_file_that_is_no_database_cannot_be_backed_up(tmp_path: Path) -> None:
     (tmp_path / "floto.db").write_text("no database, but text that is long enough to look at")
     with pytest.raises(ServiceError):

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
+from floto.adapters.sqlite.leases import is_any_held
 from floto.adapters.sqlite.problems import translated
 from floto.adapters.sqlite.schema import connect_reading
 from floto.core.errors import ServiceError
@@ -21,16 +22,17 @@ def back_up(source: str, target: Path, *, replace: bool = False) -> int:
     """Copy a database to a file for its owner only; return the size of the copy in bytes.
 
     The copy has everything that was acknowledged before this was called. Nothing is overwritten unless
-    ``replace`` is set, and only by a copy that is whole and sound. Tasks that processes own can be polled
-    again in the copy.
+    ``replace`` is set, and only by a copy that is whole and sound; never the source, or a database that is in
+    use. Tasks that processes own can be polled again in the copy.
 
     Raises:
-        ServiceError: if the source cannot be read, or the copy not be written.
+        ServiceError: if the source cannot be read, or the copy not be written there.
     """
     new = target.with_name(f".{target.name}.{uuid4().hex}")
     try:
         os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
         _copy(source, new)
+        _check_free(source, target)
         if replace:
             new.replace(target)
         else:
@@ -47,6 +49,22 @@ def back_up(source: str, target: Path, *, replace: bool = False) -> int:
     finally:
         for suffix in ("", "-wal", "-shm"):
             Path(f"{new}{suffix}").unlink(missing_ok=True)
+
+
+def _check_free(source: str, target: Path) -> None:
+    """Raise ``ServiceError`` where a copy would be lost, or be mixed with what another database left."""
+    log_file = Path(f"{target}-wal")
+    if target.exists() and target.samefile(source):
+        message = f"{target} is the database itself"
+    elif is_any_held(Path(f"{target}.leases")):
+        message = f"{target} is in use; stop the processes that have it open, or choose another name"
+    elif log_file.exists() and log_file.stat().st_size:
+        message = (
+            f"{log_file} holds commits of another database, which would be read into the copy; delete it"
+        )
+    else:
+        return
+    raise ServiceError(message)
 
 
 def _copy(source: str, new: Path) -> None:
