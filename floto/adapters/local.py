@@ -22,6 +22,7 @@ from floto.adapters.sqlite.invoker import Function
 from floto.adapters.sqlite.operations import POLL_SECONDS, SqliteOperations
 from floto.adapters.sqlite.schema import Durability
 from floto.core.errors import ServiceFault, ServiceUnavailable
+from floto.core.live import Live
 from floto.core.ports import Clock
 
 _METHODS: Mapping[str, str] = {xform_name(operation): operation for operation in OPERATIONS}
@@ -183,11 +184,14 @@ class LocalSwf(LocalClient):
         functions: Mapping[str, Function] | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        super().__init__(
-            SqliteOperations(
-                path, clock=clock, durability=durability, functions=functions, poll_seconds=poll_seconds
-            )
+        self._file = SqliteOperations(
+            path, clock=clock, durability=durability, functions=functions, poll_seconds=poll_seconds
         )
+        super().__init__(self._file)
+
+    def live(self) -> Live:
+        """Return what waits on every task list, and who polls; not one of SWF's operations."""
+        return self._file.live()
 
 
 def _metadata(status: int) -> dict[str, Any]:

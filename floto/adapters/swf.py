@@ -22,6 +22,7 @@ from tenacity import (
 
 from floto import forks
 from floto.adapters.aws_errors import RAISED, translated
+from floto.adapters.floto_server import Announcements
 from floto.core import registrations, wire
 from floto.core.decisions import Decision
 from floto.core.errors import (
@@ -33,6 +34,7 @@ from floto.core.errors import (
     UnknownResource,
 )
 from floto.core.events import Event
+from floto.core.live import Polls
 from floto.core.ports import ActivityTask, DecisionTask, ExecutionInfo, StartRequest
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
@@ -117,6 +119,7 @@ class SwfService:
         self._make = ask if is_patient else _call
         self._domain = domain
         self._answered = False
+        self._announcements = Announcements()
         #: What is done of ``prepare`` (None: the domain); throttled, the next attempt goes on from there.
         self._registered: set[_Registration | None] = set()
 
@@ -313,6 +316,18 @@ class SwfService:
     def respond_activity_task_canceled(self, token: str, details: str | None) -> None:
         """Report that an activity stopped because it was asked to."""
         self._call(self._client.respond_activity_task_canceled, taskToken=token, details=details)
+
+    def announce(
+        self, kind: Polls, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
+    ) -> None:
+        """Say with the polls of a worker what it serves, which ``floto server`` wants to know."""
+        if kind is Polls.ACTIVITIES and serves is not None:
+            self._announcements.add(self._client, task_list, identity, serves)
+
+    def withdraw(self, kind: Polls, task_list: str, identity: str) -> None:
+        """Say it no more."""
+        if kind is Polls.ACTIVITIES:
+            self._announcements.remove(task_list, identity)
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -11,7 +11,7 @@ from attrs import frozen
 from floto.core.events import Event
 from floto.core.failures import failure_of
 from floto.core.state import Item, Status
-from floto.core.visible import visible
+from floto.core.visible import moment_text, visible
 
 #: The fields in which an event names what it ends, and when that began to be worked on. A
 #: timer is named as what was started.
@@ -36,7 +36,7 @@ class Attempt:
         parts = [f"attempt {self.number}: {self.status}"]
         last = self.ended or self.started or self.opened
         if last is not None:
-            parts.append(f"at {last:%Y-%m-%d %H:%M:%S}")
+            parts.append(f"at {moment_text(last)}")
         if self.ended is not None and self.started is not None:
             parts.append(f"after {(self.ended - self.started).total_seconds():.3f} s")
         return " ".join(parts) + (f": {visible(self.message)}" if self.message else "")

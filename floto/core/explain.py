@@ -7,16 +7,16 @@ task, that task's own conditions are behind it, which makes a small tree.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from attrs import evolve, field, frozen
 
-from floto.core.attempts import Attempt, attempts, moment_of
+from floto.core.attempts import Attempt, attempts
 from floto.core.closing import noted_failures
+from floto.core.conditions import OF_TASKS, Cause, Condition, due, queued, retry, working
 from floto.core.errors import HistoryError
-from floto.core.failures import NOT_SERVED, failure_of
+from floto.core.failures import failure_of
 from floto.core.fold import fold
 from floto.core.history import History
 from floto.core.identifiers import shown
@@ -45,42 +45,6 @@ class Standing(StrEnum):
     KEPT = "kept for clean-up"
     #: The run ends, or has ended, without it.
     DROPPED = "not to be run"
-
-
-class Cause(StrEnum):
-    """What a condition is about, as the sentence that says it."""
-
-    REQUIRES = "{task} has to complete"
-    GENERATOR = "generator {task} has to return its tasks"
-    BLOCKED = "blocked by the failure of {task}: {detail}"
-    RETRY = "{detail} is due at {at}"
-    WORKER = "it has to be taken up; SWF has had it since {at}{detail}"
-    WORK = "it has to end; it runs since {at}{detail}"
-    SIGNAL = "signal {detail} has to arrive"
-    TIMER = "its time has to pass, at {at}"
-    DECIDER = "a decider has to answer the decision task of event {detail}"
-    ROOM = "something has to end first: SWF lets {detail} be open"
-    STOPPING = "{task} has to end, which is asked to stop"
-    CLEANS_UP = "it runs only if the run {detail}"
-    CANCEL_REQUESTED = "the run was asked to cancel at {at}, so nothing more is started"
-    FAILING = "the run fails because {task} failed: {detail}"
-    CLOSED = "the run closed at {at} ({detail})"
-
-
-@frozen
-class Condition:
-    """One thing that keeps a task from moving on."""
-
-    cause: Cause
-    #: The other task it is about, if it is about one.
-    task: str = ""
-    at: datetime | None = None
-    detail: str = ""
-
-    def __str__(self) -> str:
-        """Return one line."""
-        at = "" if self.at is None else f"{self.at:%Y-%m-%d %H:%M:%S}"
-        return visible(self.cause.value.format(task=self.task, at=at, detail=self.detail))
 
 
 @frozen
@@ -124,7 +88,7 @@ class Explanation:
         todo = [id_]
         while todo:
             task = self[todo.pop()]
-            others = [condition.task for condition in task.conditions if condition.cause in _OF_TASKS]
+            others = [condition.task for condition in task.conditions if condition.cause in OF_TASKS]
             if not others and task.task != id_:
                 found[task.task] = task
             todo += [other for other in reversed(others) if other not in seen]
@@ -147,7 +111,7 @@ class Explanation:
         yield from (f"  {attempt}" for attempt in task.attempts)
         for condition in task.conditions:
             yield f"  {condition}"
-            if condition.cause in _OF_TASKS:
+            if condition.cause in OF_TASKS:
                 yield from (f"    {line}" for line in self._behind(condition.task))
 
     def _behind(self, id_: str) -> Iterator[str]:
@@ -162,7 +126,6 @@ class Explanation:
             yield f"  and {len(roots) - _SHOWN} more"
 
 
-_OF_TASKS = (Cause.REQUIRES, Cause.GENERATOR)
 _SHOWN = 5
 
 
@@ -184,6 +147,40 @@ def explain(
         for position, task in enumerate(graph.progress.plan.tasks)
     ]
     return Explanation(event_id, {each.task: each for each in found})
+
+
+def explain_begun(history: History) -> Explanation:
+    """Where everything stands that a run has begun, read off its history without its spec.
+
+    Raises ``HistoryError`` for a history that cannot have happened.
+    """
+    state = fold(history.events, evolve(EMPTY, execution=history.execution))
+    items = [item for key, item in state.items.items() if key[0] in (*_STOPPED, Kind.TIMER)]
+    found = (_begun(item, state, history) for item in items)
+    # The wait before an attempt of a task is named as the task, and tells more than its last failure.
+    return Explanation(len(history), {each.task: each for each in sorted(found, key=_is_retrying)})
+
+
+def _is_retrying(task: Explained) -> bool:
+    return task.standing is Standing.RETRYING
+
+
+def _begun(item: Item, state: State, history: History) -> Explained:
+    id_, tried = item.key[1], attempts(item, history.events)
+    if not item.is_open:
+        if item.status is Status.COMPLETED:
+            return Explained(id_, Standing.DONE, tried, result=NO_RESULT)
+        return Explained(id_, Standing.FAILED, tried, result=failure_of(item.failures[-1]).message)
+    if state.closed is not None:
+        return Explained(id_, Standing.DROPPED, tried, _closed(state))
+    if item.key[0] is not Kind.TIMER:
+        is_queued = item.status is Status.SCHEDULED
+        standing = Standing.QUEUED if is_queued else Standing.RUNNING
+        return Explained(id_, standing, tried, (queued(item) if is_queued else working(item),))
+    retried = item.opened and item.opened.data.control
+    cause, detail = (Cause.RETRY, "the next attempt") if retried else (Cause.TIMER, "")
+    standing = Standing.RETRYING if retried else Standing.RUNNING
+    return Explained(retried or id_, standing, tried, (Condition(cause, at=due(item), detail=detail),))
 
 
 def _graphs(main: Progress, history: History) -> Iterator[_Graph]:
@@ -289,17 +286,13 @@ class _Graph:
             return Standing.DROPPED, self.ending
         if not item.is_open:
             timer = self.timers.get(task.id_)
-            due = [] if timer is None else [_retry(task, item, timer)]
-            return (Standing.DROPPED if self.ending else Standing.RETRYING), [*due, *self.ending]
+            waits = [] if timer is None else [retry(task, item, timer)]
+            return (Standing.DROPPED if self.ending else Standing.RETRYING), [*waits, *self.ending]
         if item.key[0] is Kind.TIMER:
-            return Standing.RUNNING, [Condition(Cause.TIMER, at=_due(item))]
+            return Standing.RUNNING, [Condition(Cause.TIMER, at=due(item))]
         if item.status is Status.SCHEDULED:
-            task_list = getattr(item.opened.data, "task_list", None) if item.opened else None
-            detail = "" if task_list is None else f", on task list {task_list.name}"
-            return Standing.QUEUED, [Condition(Cause.WORKER, at=moment_of(item.opened), detail=detail)]
-        identity = getattr(item.started.data, "identity", None) if item.started else None
-        detail = f", with worker {identity}" if identity else ""
-        return Standing.RUNNING, [Condition(Cause.WORK, at=moment_of(item.started), detail=detail)]
+            return Standing.QUEUED, [queued(item)]
+        return Standing.RUNNING, [working(item)]
 
     def _not_started(self, position: int, task: Task) -> _Why:
         plan = self.progress.plan
@@ -312,7 +305,7 @@ class _Graph:
             return Standing.KEPT, self.before
         conditions = [*self.before, *map(self._required, needed)]
         if not conditions and task.key[0] is Kind.SIGNAL:
-            conditions = [Condition(Cause.SIGNAL, detail=repr(task.key[1]))]
+            conditions = [Condition(Cause.SIGNAL, detail=task.key[1])]
         if conditions:
             return Standing.WAITING, conditions
         return Standing.DUE, [*self._room(task), *self._decider()]
@@ -335,22 +328,3 @@ class _Graph:
 
 
 _Why = tuple[Standing, Sequence[Condition]]
-
-
-def _retry(task: Task, item: Item, timer: Item) -> Condition:
-    most = getattr(task.retry_strategy, "retries", None)
-    last = failure_of(item.failures[-1])
-    number = sum(failure_of(event).status is not Status.REFUSED for event in item.failures)
-    detail = f"retry {number}" if most is None else f"retry {number} of {most}"
-    if last.reason == NOT_SERVED:
-        times = sum(failure_of(event).reason == NOT_SERVED for event in item.failures)
-        detail = f"another try, after it was given back {times} times: {last.details};"
-    elif last.status is Status.REFUSED:
-        detail = f"another try after SWF refused it ({last.reason})"
-    return Condition(Cause.RETRY, at=_due(timer), detail=detail)
-
-
-def _due(timer: Item) -> datetime | None:
-    if timer.opened is None:
-        return None
-    return timer.opened.at + timedelta(seconds=int(timer.opened.data.start_to_fire_timeout))

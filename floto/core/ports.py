@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from attrs import frozen
 
 from floto.core.decisions import Decision
 from floto.core.events import Event
+from floto.core.live import Polls
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 
@@ -126,3 +127,16 @@ class Service(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections; polls under way return None."""
+
+
+@runtime_checkable
+class Announces(Protocol):
+    """A service that can say who polls, if deciders and workers tell it: Amazon SWF cannot."""
+
+    def announce(
+        self, kind: Polls, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
+    ) -> None:
+        """Show a decider or worker to whoever asks; ``serves``: the activities that a worker can run."""
+
+    def withdraw(self, kind: Polls, task_list: str, identity: str) -> None:
+        """Show it no more."""

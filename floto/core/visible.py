@@ -12,6 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
+
+
+def moment_text(at: datetime) -> str:
+    """Return a time for a person, to the second and in UTC: ``2026-11-28 08:03:10Z``."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
 def visible(text: str) -> str:

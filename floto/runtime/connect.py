@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from attrs import define, frozen
 
 from floto.core.errors import FlotoError, ServiceError
+from floto.core.live import Live
 from floto.core.ports import Service
 from floto.core.reference import Store
 
@@ -103,6 +104,24 @@ def ask(call: Callable[..., Any], **arguments: Any) -> Any:
     from floto.adapters import swf  # noqa: PLC0415
 
     return swf.ask(call, **arguments)
+
+
+def live_of(client: Any) -> Live | None:
+    """Return what the service behind a client knows of its task lists; None: it does not say who polls.
+
+    Raises:
+        ServiceError: if it cannot be asked.
+    """
+    from floto.adapters import floto_server  # noqa: PLC0415
+
+    # A file of the embedded engine; whatever else has boto3's methods may be floto's own server.
+    found: Live | None = client.live() if hasattr(client, "live") else floto_server.live(client)
+    return found
+
+
+def shown_service(url: str) -> str:
+    """Return a URL as people are shown it: that of a file with its whole path, whatever the directory."""
+    return str(absolute_service(url)) if url.startswith("sqlite:") else url
 
 
 def file_of(url: str) -> Path | None:

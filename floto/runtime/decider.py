@@ -28,6 +28,7 @@ from floto.core.errors import (
 from floto.core.events import Event
 from floto.core.fold import fold
 from floto.core.limits import EVENT_LIMIT, LATE_EVENTS
+from floto.core.live import Polls
 from floto.core.payload import LIMIT
 from floto.core.ports import DecisionTask, Service
 from floto.core.progress import Progress, begin
@@ -48,6 +49,7 @@ from floto.runtime.connect import (
 from floto.runtime.fingerprint import fingerprint
 from floto.runtime.memory import Memory
 from floto.runtime.outcomes import cut
+from floto.runtime.presence import announced
 from floto.runtime.resilient import conclude, is_malformed, outlast, persist, poll
 from floto.runtime.separate import Order, start
 from floto.runtime.spec_choice import NoSpec, OtherSpec, Specs
@@ -185,7 +187,11 @@ class Decider:
 
     def _run(self) -> None:
         log.info("deciding for task list %r as %s", self._task_list, self._identity)
-        with closing(self._service, self._given), stop_on_signals(self.stop):
+        with (
+            closing(self._service, self._given),
+            stop_on_signals(self.stop),
+            announced(self._service, Polls.DECISIONS, self._task_list, self._identity),
+        ):
             while not self._stop.is_set():
                 task = self._next_task()
                 if task is not None:

@@ -59,7 +59,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     path = file_path.resolve()
     if not any(path.is_relative_to(each) for each in _directories(parent.config)):
         return None
-    from floto.runtime.cli.saved import ENDINGS
+    from floto.runtime.cli.source import ENDINGS
 
     return HistoryFile.from_parent(parent, path=file_path) if path.name.endswith(ENDINGS) else None
 

@@ -9,6 +9,7 @@ from queue import SimpleQueue
 
 from floto.core.codec import Codec
 from floto.core.errors import ServiceError, ServiceFault, UnknownResource
+from floto.core.live import Polls
 from floto.core.ports import ActivityTask, Service
 from floto.core.reference import Store
 from floto.core.shapes import WorkflowExecution
@@ -19,6 +20,7 @@ from floto.runtime.activities import Activities, RunningActivity
 from floto.runtime.connect import DEFAULT_TASK_LIST, checked_identity, closing, service_for
 from floto.runtime.heartbeats import Heartbeats
 from floto.runtime.outcomes import Outcome
+from floto.runtime.presence import announced
 from floto.runtime.resilient import is_malformed, poll, report
 from floto.runtime.stopping import StopFlag, stop_on_signals
 from floto.runtime.storing import PatientStore
@@ -115,6 +117,7 @@ class ActivityWorker:
             closing(self._service, self._given),
             stop_on_signals(self.stop),
             self._heartbeats.sending(),
+            announced(self._service, Polls.ACTIVITIES, self._task_list, self._identity, self._registry.types),
         ):
             try:
                 self._take_tasks()

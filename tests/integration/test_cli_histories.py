@@ -127,12 +127,12 @@ def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> Non
         (("replay", "spec.json", "runs", "runs", "--step"), "one history at a time"),
         (("replay", "spec.json", "empty"), "no file in it"),
         (
-            ("why", "third", "runs/a.json", "--spec", "spec.json"),
+            ("why", "runs/a.json", "third", "--spec", "spec.json"),
             "no task 'third'; there were: 'first, second'",
         ),
-        (("why", "first", "runs/a.json"), "--spec"),
-        (("why", "first", "runs/a.json", "--spec", "spec.json", "--at", "9999"), "there is no event 9999"),
-        (("why", "first", "runs/a.json", "--spec", "spec.json", "--at", "0"), "x>=1"),
+        (("why", "runs/a.json", "first"), "--spec"),
+        (("why", "runs/a.json", "first", "--spec", "spec.json", "--at", "9999"), "there is no event 9999"),
+        (("why", "runs/a.json", "first", "--spec", "spec.json", "--at", "0"), "x>=1"),
         (("compare", "spec.json", "nowhere.json", "runs"), "No such file"),
     ],
 )
@@ -180,7 +180,7 @@ def test_step_on_a_terminal(tmp_path: Path) -> None:
 
 
 def test_why_tells_what_a_task_waits_for(tmp_path: Path) -> None:
-    asked = ("why", "second", "runs/a.json", "--spec", "spec.json", "--at")
+    asked = ("why", "runs/a.json", "second", "--spec", "spec.json", "--at")
     done = command(tmp_path, *asked, str(FAILED_AT))
     assert done.returncode == 0, done.stderr
     assert "second: waiting\n  first has to complete\n    first: due" in done.stdout
@@ -188,24 +188,25 @@ def test_why_tells_what_a_task_waits_for(tmp_path: Path) -> None:
     done = command(tmp_path, *asked, str(started))
     due = HISTORY.events[started - 1].at.replace(microsecond=0).second + 5
     assert "    first: waiting for its retry" in done.stdout
-    assert f"retry 1 of 3 is due at 2026-01-01 00:00:{due:02}" in done.stdout
-    done = command(tmp_path, "why", "first", "runs/a.json", "--spec", "spec.json")
+    assert "retry 1 of 3, after " in done.stdout
+    assert f"is due at 2026-01-01 00:00:{due:02}Z" in done.stdout
+    done = command(tmp_path, "why", "runs/a.json", "first", "--spec", "spec.json")
     assert "first: done, attempt 2: {'by': 'first'}\n  attempt 1: failed at " in done.stdout
 
 
 def test_why_takes_the_spec_that_a_run_carries(tmp_path: Path) -> None:
     value = json.loads(SPEC.to_json())
     simulate(SPEC, input={"decider_spec": value}).main.save(tmp_path / "own.json")
-    done = command(tmp_path, "why", "second", "own.json")
+    done = command(tmp_path, "why", "own.json", "second")
     assert "second: done" in done.stdout, done.stderr
 
 
 def test_why_takes_the_spec_that_was_saved_with_a_history(tmp_path: Path) -> None:
     save(HISTORY, tmp_path / "with.json", spec=SPEC)
-    done = command(tmp_path, "why", "second", "with.json")
+    done = command(tmp_path, "why", "with.json", "second")
     assert "second: done" in done.stdout, done.stderr
     (tmp_path / "first.json").write_text(evolve(SPEC, activity_tasks=[FIRST]).to_json())
-    done = command(tmp_path, "why", "second", "with.json", "--spec", "first.json")
+    done = command(tmp_path, "why", "with.json", "second", "--spec", "first.json")
     assert done.returncode, "the spec that is named counts, and there is no such task in it"
 
 

@@ -250,7 +250,7 @@ def test_commands_read_saved_histories_with_payloads(service: Any, tmp_path: Pat
     for arguments in (
         ["replay", "spec.json", "history.json"],
         ["compare", "spec.json", "spec.json", "history.json"],
-        ["why", "plan", "history.json", "--spec", "spec.json"],
+        ["why", "history.json", "plan", "--spec", "spec.json"],
         ["graph", "spec.json", "--history", "history.json"],
     ):
         named = [str(tmp_path / each) if "." in each else each for each in arguments]

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from floto import DeciderSpec, Generator, History, Task, decide, expand, explain, fold
 from floto.core import events as e
+from floto.core.conditions import Cause, Condition
 from floto.core.decisions import StartTimer
-from floto.core.explain import Cause, Condition, Explanation, Standing
+from floto.core.explain import Explanation, Standing
 from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from floto.core.state import Kind, Status
 from floto.testing import Faults, Simulation

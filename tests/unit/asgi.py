@@ -11,8 +11,10 @@ from typing import Any
 from attrs import frozen
 from starlette.applications import Starlette
 
+from floto.core.live import Live
 from floto.core.service.records import Place
 from floto.core.service.tokens import TaskKind
+from floto.core.shapes import ActivityType
 
 #: No test waits longer for what must happen.
 PATIENCE = 60.0
@@ -37,6 +39,7 @@ class FakeOperations:
         self.answer: Callable[[str, Mapping[str, Any]], dict[str, Any]] = lambda *_: {}
         self.attempts: list[str] = []
         self.given_back: list[str] = []
+        self.pollers: list[tuple[Place, str, tuple[ActivityType, ...] | None]] = []
         self.looks = 0
         self._listeners: list[Callable[[], None]] = []
         self._lock = Lock()
@@ -66,6 +69,12 @@ class FakeOperations:
 
     def check(self) -> None:
         pass
+
+    def saw(self, place: Place, identity: str, serves: tuple[ActivityType, ...] | None) -> None:
+        self.pollers.append((place, identity, serves))
+
+    def live(self) -> Live:
+        return Live()
 
     def give_back(self, token: str) -> None:
         self.given_back.append(token)

@@ -9,10 +9,10 @@ from attrs import evolve, fields
 
 from floto import ActivityTask, ChildWorkflow, DeciderSpec, History, HistoryError, Signal, explain, replay
 from floto.core import events as e
+from floto.core.conditions import Cause
 from floto.core.decisions import DECISION_TYPES, FailWorkflowExecution, StartTimer
 from floto.core.difference import exact_difference
 from floto.core.events import EVENT_TYPES, Event
-from floto.core.explain import Cause
 from floto.core.questions import Outcome
 from floto.core.recorded import LEFT_BY
 from floto.core.retry import Retry
@@ -156,7 +156,7 @@ def test_the_text_of_an_explanation() -> None:
         "  b has to complete\n"
         "    b: waiting\n"
         "      in the end, a: running\n"
-        "        it has to end; it runs since 2026-01-01 00:00:00"
+        "        it has to end; it has been running since 2026-01-01 00:00:00Z"
     )
 
 

@@ -51,8 +51,8 @@ _CUT = "the file is cut off"
 
 def _unpacked(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        packed = file.read(len(_GZIP)) == _GZIP
-        file.seek(0)
+        # Not read and rewound: a pipe cannot be.
+        packed = file.peek(len(_GZIP)).startswith(_GZIP)
         raw = iter(lambda: file.read(PIECE), b"")
         yield from _gunzipped(raw, path) if packed else raw
 

@@ -27,9 +27,11 @@ from floto.adapters.http.requests import Bodies, Hosts, need_json, need_unambigu
 from floto.adapters.http.signatures import Keys, claimed, verify
 from floto.adapters.http.waiting import Attempt, Polls
 from floto.core.errors import ServiceUnavailable
+from floto.core.live import OPERATION, SERVES_HEADER, as_json, serves_from
 from floto.core.ports import Clock
 from floto.core.service.api.tasks import IDLE
 from floto.core.service.records import Place
+from floto.core.shapes import ActivityType
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
@@ -215,7 +217,8 @@ class Endpoint:
         """Return the response, or a poll to be held, which keeps nothing of what the client sent."""
         need_json(request.headers)
         body = await self._body(request)
-        return await self._in_thread(partial(self._begin, operation, body))
+        serves = serves_from(request.headers.get(SERVES_HEADER))
+        return await self._in_thread(partial(self._begin, operation, body, serves))
 
     async def _body(self, request: Request) -> bytes:
         """Return the body of a request; with keys, one whose signature is not theirs is refused."""
@@ -226,13 +229,16 @@ class Endpoint:
         verify(self._keys, claim, request.headers, _query(request), body)
         return body
 
-    def _begin(self, operation: str, body: bytes) -> bytes | _Held:
+    def _begin(self, operation: str, body: bytes, serves: tuple[ActivityType, ...] | None) -> bytes | _Held:
         """Read a request, and carry it out unless it polls for a task."""
         request = parse(body)
+        if operation == OPERATION:
+            return _dumped(as_json(self._operations.live()))
         if operation in IDLE:
             request = model.check(operation, request)
             place = self._operations.place(operation, request)
             if place is not None:
+                self._operations.saw(place, request.get("identity", ""), serves)
                 return _Held(place, partial(self._attempt, operation, request))
         return _written(operation, self._operations.call(operation, request))
 

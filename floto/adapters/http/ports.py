@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from floto.core.live import Live
 from floto.core.service.api.call import Request, Response
 from floto.core.service.records import Place
+from floto.core.shapes import ActivityType
 
 
 class Operations(Protocol):
@@ -29,6 +31,12 @@ class Operations(Protocol):
 
     def place(self, operation: str, request: Request) -> Place | None:
         """Where the task waits that a checked request polls for; None if it does not poll for a new one."""
+
+    def saw(self, place: Place, identity: str, serves: tuple[ActivityType, ...] | None) -> None:
+        """Note who polls a place; ``serves`` is what it says it can run."""
+
+    def live(self) -> Live:
+        """What waits on every task list, and who polls."""
 
     def has_work(self, place: Place) -> bool:
         """Whether a task waits at a place; nothing is written."""

@@ -20,6 +20,7 @@ from starlette.requests import Request
 
 from floto.adapters.http.errors import MEDIA_TYPE, TOO_LARGE, late, unknown_operation, unreadable, wrong_host
 from floto.adapters.model import OPERATIONS
+from floto.core import live
 from floto.core.errors import ServiceUnavailable
 
 #: What SWF takes as one request.
@@ -109,8 +110,10 @@ def need_json(headers: Headers) -> None:
 
 
 def operation_of(headers: Headers) -> str:
-    """The operation that ``X-Amz-Target`` names."""
+    """The operation that ``X-Amz-Target`` names: one of SWF's, or the one of floto's own."""
     target = headers.get("x-amz-target", "")
+    if target == live.TARGET:
+        return live.OPERATION
     service, _, operation = target.rpartition(".")
     if service.rpartition(".")[2] != _SERVICE or operation not in OPERATIONS:
         message = f"X-Amz-Target {target[:_QUOTED]!r} is not one of SWF's operations"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from datetime import datetime
 
 from floto.adapters.sqlite.rows import from_ms, to_ms
+from floto.core.live import Backlog, Polls
 from floto.core.service.records import Place
 from floto.core.service.store import EXPIRY_RANK, Deadline, Ready
 from floto.core.service.tokens import Token
 
+#: Tasks of died processes that are listed.
+_MOST_REDELIVERIES = 1000
 _OF_RUN = "run = (SELECT number FROM runs WHERE run_id = ?)"
 
 
@@ -32,6 +36,38 @@ def count_tasks(db: sqlite3.Connection, place: Place) -> int:
     )
     row = db.execute(sql, (place.domain, str(place.kind), place.task_list)).fetchone()
     return int(row[0])
+
+
+def backlogs(db: sqlite3.Connection) -> Iterator[Backlog]:
+    """Yield how many tasks there are on every task list of every domain, and since when the oldest waits."""
+    rows = db.execute(
+        "SELECT found.domain, found.kind, found.task_list, waiting, taken, at FROM ("
+        " SELECT domain, kind, task_list, count(*) - count(lease) AS waiting, count(lease) AS taken,"
+        " min(CASE WHEN lease IS NULL THEN arrival END) AS first"
+        " FROM tasks WHERE kind IN (?, ?) GROUP BY domain, kind, task_list"
+        ") AS found LEFT JOIN tasks ON arrival = first"
+        " LEFT JOIN events ON events.run = tasks.run AND id = event_id ORDER BY 1, 2, 3",
+        tuple(Polls),
+    )
+    for domain, kind, task_list, waiting, taken, at in rows:
+        yield Backlog(
+            domain=domain,
+            kind=Polls(kind),
+            task_list=task_list,
+            waiting=waiting,
+            taken=taken,
+            oldest=None if at is None else from_ms(at),
+        )
+
+
+def redeliveries(db: sqlite3.Connection) -> list[tuple[str, int, str | None]]:
+    """Return the run, the event and the present lease of every task whose process died."""
+    rows = db.execute(
+        "SELECT run_id, event_id, lease FROM tasks JOIN runs ON number = run WHERE releases > 0"
+        " ORDER BY arrival LIMIT ?",
+        (_MOST_REDELIVERIES,),
+    )
+    return rows.fetchall()
 
 
 def take_over(db: sqlite3.Connection, ready: Ready, lease: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
-from floto.adapters.sqlite.leases import is_any_held
+from floto.adapters.sqlite.leases import is_any_held, lease_directory
 from floto.adapters.sqlite.problems import translated
 from floto.adapters.sqlite.schema import connect_reading
 from floto.core.errors import ServiceError
@@ -56,7 +56,7 @@ def _check_free(source: str, target: Path) -> None:
     log_file = Path(f"{target}-wal")
     if target.exists() and target.samefile(source):
         message = f"{target} is the database itself"
-    elif is_any_held(Path(f"{target}.leases")):
+    elif is_any_held(lease_directory(target)):
         message = f"{target} is in use; stop the processes that have it open, or choose another name"
     elif log_file.exists() and log_file.stat().st_size:
         message = (

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from floto.adapters.sqlite.leases import Leases
+from floto.adapters.sqlite.leases import Leases, lease_directory
 from floto.adapters.sqlite.problems import DatabaseGone
 from floto.adapters.sqlite.schema import Durability, connect, connect_reading
 from floto.core.errors import ServiceError
@@ -36,7 +36,7 @@ class Database:
         self.writing = connect(path, durability)
         self.reading = None
         if self.is_file:
-            self.leases = Leases(Path(f"{path}.leases"), self._files[0].stat().st_mode)
+            self.leases = Leases(lease_directory(path), self._files[0].stat().st_mode)
             self.reading = connect_reading(path)
         self._known = self._look()
 

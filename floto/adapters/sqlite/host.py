@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sqlite3
 from collections import Counter
@@ -16,13 +17,16 @@ from typing import Any, TypeVar
 from floto import forks
 from floto.adapters.sqlite.batches import Batches
 from floto.adapters.sqlite.database import MEMORY, Database
+from floto.adapters.sqlite.leases import lease_directory
 from floto.adapters.sqlite.polls import Line, Poll
-from floto.adapters.sqlite.problems import translated
+from floto.adapters.sqlite.presence import Presence, pollers, redeliveries
+from floto.adapters.sqlite.problems import standstill, translated
 from floto.adapters.sqlite.schema import Durability, connect_reading
 from floto.adapters.sqlite.store import SqliteStore
 from floto.adapters.sqlite.turns import Job, Read, Turns, Write
 from floto.core import limits
 from floto.core.errors import ServiceError, ServiceUnavailable
+from floto.core.live import Live
 from floto.core.ports import Clock
 from floto.core.service import faults
 from floto.core.service.engine import Engine
@@ -91,6 +95,8 @@ class Host:
         #: How many polls wait at each place.
         self._waiting: Counter[Place] = Counter()
         self._watcher: Thread | None = None
+        #: What ``floto status`` shows of this process.
+        self.presence = Presence(self._database.leases)
 
     def after_fork(self) -> None:
         """Note, in a forked child, that connections and lease belong to the parent."""
@@ -188,6 +194,19 @@ class Host:
         """Raise ``DatabaseGone`` if the file is another one than was opened; nothing is read."""
         with self._usable():
             self._database.check()
+
+    def live(self) -> Live:
+        """Return what waits on every task list, and who polls, in this process and in others."""
+        backlogs, again = self.query(lambda store, _now: (store.backlogs(), store.redeliveries()))
+        if not self._database.is_file:
+            return Live(backlogs=backlogs)
+        by_lease = pollers(lease_directory(self._path))
+        return Live(
+            backlogs=backlogs,
+            pollers=tuple(itertools.chain.from_iterable(by_lease.values())),
+            problem="" if self.is_read_only else standstill(self._path),
+            redeliveries=redeliveries(again, by_lease),
+        )
 
     def give_back(self, token: str) -> None:
         """Let a task be polled again by the same token: its client was gone before it got the task.

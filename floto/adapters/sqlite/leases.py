@@ -59,13 +59,28 @@ class Leases:
             if path.stem not in keep and _NAME.fullmatch(path.stem):
                 with self._take(path.stem) as taken:
                     if taken:
-                        path.unlink(missing_ok=True)
+                        _remove(path)
+
+    def write(self, suffix: str, data: bytes) -> None:
+        """Write a file beside one's own lease, as a whole; it goes with the lease. Raises ``OSError``."""
+        if self._held is None:
+            return
+        target = self._path(self.name).with_suffix(suffix)
+        new = target.with_suffix(".new")
+        opened = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, self._mode)
+        try:
+            with os.fdopen(opened, "wb") as file:
+                file.write(data)
+            new.replace(target)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
 
     def close(self) -> None:
         """Give up one's own lease."""
         if self._held is not None:
             with suppress(OSError):
-                self._path(self.name).unlink(missing_ok=True)
+                _remove(self._path(self.name))
             os.close(self._held)
             self._held = None
 
@@ -110,23 +125,38 @@ class Leases:
         return self._directory / f"{name}.lock"
 
 
+def lease_directory(path: str | Path) -> Path:
+    """Return where the leases of a database are."""
+    return Path(f"{path}.leases")
+
+
 def is_any_held(directory: Path) -> bool:
     """Return True if a process is alive that has the database of these leases open."""
-    return any(_is_locked(path) for path in directory.glob("*.lock"))
+    return any(is_held(path) for path in directory.glob("*.lock"))
 
 
-def _is_locked(path: Path) -> bool:
+def is_held(path: Path) -> bool:
+    """Return True if a process is alive that holds the lease of this file, or may be: it cannot be read."""
     try:
-        opened = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
+    except PermissionError:
+        return True
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Shared, so that two who look do not take each other for the owner.
+        fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:
         os.close(opened)
     return False
+
+
+def _remove(path: Path) -> None:
+    """Remove a lease, and what its process wrote beside it."""
+    for each in path.parent.glob(f"{path.stem}.*"):
+        each.unlink(missing_ok=True)
 
 
 def _make(directory: Path, mode: int) -> None:

@@ -15,6 +15,7 @@ from floto.adapters.sqlite.clock import utc_now
 from floto.adapters.sqlite.host import Host
 from floto.adapters.sqlite.invoker import Function, Invoker
 from floto.adapters.sqlite.schema import Durability
+from floto.core.live import Live, Poller, Polls
 from floto.core.ports import Clock
 from floto.core.service.api import Api
 from floto.core.service.api.call import Request, Response
@@ -22,6 +23,7 @@ from floto.core.service.api.tasks import IDLE
 from floto.core.service.engine import Engine
 from floto.core.service.records import Place
 from floto.core.service.tokens import TaskKind, run_id_from
+from floto.core.shapes import ActivityType
 
 #: As long as SWF holds a poll.
 POLL_SECONDS = 60.0
@@ -73,6 +75,7 @@ class SqliteOperations:
         place = self.place(operation, checked)
         if place is None:
             return self._once(operation, checked)
+        self.saw(place, checked.get("identity", ""))
         task = self._host.poll(place, self._take(operation, checked), self._poll_seconds, _token_of)
         return dict(IDLE[operation]) if task is None else task
 
@@ -95,6 +98,23 @@ class SqliteOperations:
     def give_back(self, token: str) -> None:
         """Let a task be polled again by the same token: its client was gone before it got the task."""
         self._host.give_back(token)
+
+    def saw(self, place: Place, identity: str, serves: tuple[ActivityType, ...] | None = None) -> None:
+        """Show a client that polls in ``floto status``; ``serves`` is what it says it can run."""
+        self._host.presence.saw(
+            Poller(
+                domain=place.domain,
+                kind=Polls(place.kind),
+                task_list=place.task_list,
+                identity=identity,
+                serves=serves,
+                seen=self._host.clock(),
+            )
+        )
+
+    def live(self) -> Live:
+        """Return what waits on every task list of every domain, and who polls."""
+        return self._host.live()
 
     def place(self, operation: str, request: Request) -> Place | None:
         """Where the task waits that a request polls for; None if it does not poll for a new one."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 from attrs import define
 
@@ -26,6 +29,10 @@ PASSING = frozenset(
 )
 #: The codes among them with which no statement of a transaction can be carried out, whichever it is.
 OF_ALL = PASSING | {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+#: Bytes of a disk that are too few for a write-ahead log to grow.
+_LITTLE_ROOM = 2**20
+#: Seconds that no process of floto has the lock for.
+_LOCK_SECONDS = 2.0
 
 
 @define
@@ -43,6 +50,24 @@ class DatabaseGone(ServiceError):
             f"{self.path} was deleted or replaced while it was open; nothing more is written to it: "
             "put the file back, with its -wal, and start again"
         )
+
+
+def standstill(path: str) -> str:
+    """Return what keeps a database from being written to now; empty if nothing is known to."""
+    if shutil.disk_usage(Path(path).parent).free < _LITTLE_ROOM:
+        return f"the disk of {path} is full"
+    with closing(sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)) as db:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if is_busy(error):
+                return (
+                    f"a process has been writing to {path} for more than {_LOCK_SECONDS:.0f} s without an "
+                    "end; it may have been stopped"
+                )
+            return f"{path} cannot be written to: {error}"
+        db.execute("ROLLBACK")
+    return ""
 
 
 def code_of(error: BaseException) -> int:

@@ -17,6 +17,7 @@ from floto.adapters.sqlite.store import SqliteStore
 from floto.core.decisions import Decision
 from floto.core.events import Event
 from floto.core.limits import OPEN_RUN_LIMIT
+from floto.core.live import Live, Poller, Polls
 from floto.core.ports import ActivityTask, Clock, DecisionTask, ExecutionInfo, StartRequest
 from floto.core.service import commands as c
 from floto.core.service import faults
@@ -157,6 +158,26 @@ class SqliteService:
 
     def _respond(self, answer: type, token: str, **fields: Any) -> Any:
         return self._host.write(lambda now: self._engine.respond(answer, token, now, **fields))
+
+    def announce(
+        self, kind: Polls, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
+    ) -> None:
+        """Show a decider or worker of this process in ``floto status``, until it is withdrawn."""
+        self._host.presence.saw(self._poller(kind, task_list, identity, serves))
+
+    def withdraw(self, kind: Polls, task_list: str, identity: str) -> None:
+        """Show it no more."""
+        self._host.presence.left(self._poller(kind, task_list, identity))
+
+    def _poller(
+        self, kind: Polls, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
+    ) -> Poller:
+        served = None if serves is None else tuple(serves)
+        return Poller(domain=self._domain, kind=kind, task_list=task_list, identity=identity, serves=served)
+
+    def live(self) -> Live:
+        """Return what waits on every task list of every domain, and who polls."""
+        return self._host.live()
 
     def close(self) -> None:
         """Let go of the file; tasks that this process holds can be polled by others, and polls end."""

@@ -22,6 +22,7 @@ from floto.adapters.sqlite.schema import begin, leave
 from floto.adapters.sqlite.writes import Pending
 from floto.core.events import Event
 from floto.core.fold import fold
+from floto.core.live import Backlog
 from floto.core.service.changes import Changes, all_dues
 from floto.core.service.records import Listing, Place, Position, Record
 from floto.core.service.registry import Domain, Registered
@@ -360,6 +361,14 @@ class SqliteStore:
     def count_tasks(self, place: Place) -> int:
         """How many tasks wait to be handed out."""
         return agenda.count_tasks(self._written(), place)
+
+    def backlogs(self) -> tuple[Backlog, ...]:
+        """Return what waits on every task list of every domain."""
+        return tuple(agenda.backlogs(self._written()))
+
+    def redeliveries(self) -> list[tuple[str, int, str | None]]:
+        """Return the run, the event and the present lease of every task whose process died."""
+        return agenda.redeliveries(self._written())
 
     def take_over(self, ready: Ready, kind: TaskKind) -> None:
         """Note that a task whose holder died has a new one."""

@@ -27,6 +27,7 @@ from floto.runtime.cli.run import run_command
 from floto.runtime.cli.server import server_command
 from floto.runtime.cli.show import history_command, show_command
 from floto.runtime.cli.start import start_command
+from floto.runtime.cli.status import status_command
 from floto.runtime.cli.why import why_command
 
 log = logging.getLogger("floto")
@@ -71,7 +72,7 @@ for command in (
     *(run_command, check_command, fuzz_command, server_command),
     *(replay_command, why_command, compare_command, timeline_command, graph_command),
     *(register_group, start_command, signal_command, cancel_command, terminate_command),
-    *(list_command, show_command, history_command, backup_command),
+    *(list_command, show_command, status_command, history_command, backup_command),
     *(decider_command, worker_command, daemon_command),
 ):
     cli.add_command(command)

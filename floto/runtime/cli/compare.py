@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,6 +22,7 @@ from floto.runtime.cli.saved import (
     json_option,
     read_each,
 )
+from floto.runtime.cli.source import Where
 from floto.runtime.loading import load_spec
 
 
@@ -32,9 +33,9 @@ from floto.runtime.loading import load_spec
 @json_option
 @payloads_option
 def compare_command(
-    old: str, new: str, histories: tuple[str, ...], *, as_json: bool, payloads: Store | None
+    old: str, new: str, histories: tuple[str, ...], *, as_json: bool, payloads: Store | None, **where: Any
 ) -> int:
-    """Say what the spec NEW would have decided otherwise than OLD in saved histories.
+    """Say what the spec NEW would have decided otherwise than OLD in histories, of runs or saved.
 
     For runs in flight, also whether NEW may be deployed. Exits with 0 if nothing changes,
     1 if something does, 2 if a history cannot be read.
@@ -43,16 +44,16 @@ def compare_command(
     codec = CODEC.with_payloads(payloads)
     totals: Counter[Verdict] = Counter()
 
-    def read(path: Path, history: History) -> bool:
+    def read(name: str, history: History) -> bool:
         found = compare(before, after, [history], codec).histories[0]
         totals[found.verdict] += 1
         if as_json:
-            echo_json({"file": str(path), **_plain(found)})
+            echo_json({"file": name, **_plain(found)})
         else:
-            say("\n  ".join(f"{visible(str(path))}: {found}".split("\n")))
+            say("\n  ".join(f"{visible(name)}: {found}".split("\n")))
         return found.verdict is Verdict.SAME and found.is_safe
 
-    code = read_each(histories, read)
+    code = read_each(histories, read, Where(**where))
     if not as_json:
         told = [f"{count} {verdict}" for verdict in Verdict if (count := totals[verdict])]
         all_of_them = "1 history" if totals.total() == 1 else f"{totals.total()} histories"

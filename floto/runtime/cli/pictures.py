@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -20,8 +20,9 @@ from floto.pictures import dag, dot, gantt, listing, terminal
 from floto.pictures.graph import Graph, graph
 from floto.pictures.svg import Drawing
 from floto.runtime.cli.codes import DONE
-from floto.runtime.cli.options import payloads_option
+from floto.runtime.cli.options import domain_option, payloads_option, service_option
 from floto.runtime.cli.output import say
+from floto.runtime.cli.source import Where, read_history
 from floto.runtime.loading import load_spec
 
 Shown = TypeVar("Shown")
@@ -49,13 +50,18 @@ _GRAPHS: Mapping[str, Callable[[Graph, str], str]] = {
 
 
 @click.command("timeline")
-@click.argument("history", nargs=-1, required=True, metavar="HISTORY...")
+@click.argument("history", nargs=-1, required=True, metavar="RUN|HISTORY...")
+@service_option
+@domain_option
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="FILE.svg or FILE.html."
 )
-def timeline_command(history: tuple[str, ...], output: Path | None) -> int:
-    """Show when everything in HISTORY (a file, or the files of its pages) happened, a lane for each task."""
-    saved = History.load(*history)
+def timeline_command(history: tuple[str, ...], output: Path | None, **where: Any) -> int:
+    """Show when everything in a RUN or a HISTORY happened, a lane for each task.
+
+    HISTORY is a file, or the files of its pages; - is standard input.
+    """
+    saved = _history(history, Where(**where))
     shown, title = timeline(saved), _title(saved, history[0])
     if output is None:
         terminal.show(shown, title, Console())
@@ -67,22 +73,31 @@ def timeline_command(history: tuple[str, ...], output: Path | None) -> int:
 @click.command("graph")
 @click.argument("spec")
 @click.option(
-    "--history", multiple=True, metavar="FILE", help="A run to take states and generated tasks from."
+    "--history", multiple=True, metavar="RUN|FILE", help="A run to take states and generated tasks from."
 )
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="FILE.svg, .html, .mmd or .dot."
 )
 @payloads_option
-def graph_command(spec: str, history: tuple[str, ...], output: Path | None, payloads: Store | None) -> int:
+@service_option
+@domain_option
+def graph_command(
+    spec: str, history: tuple[str, ...], output: Path | None, payloads: Store | None, **where: Any
+) -> int:
     """Show the tasks of SPEC (FILE.json, FILE.py:name or module:name), and what requires what."""
     loaded = load_spec(spec)
-    saved = History.load(*history) if history else None
+    saved = _history(history, Where(**where)) if history else None
     shown = graph(loaded, None if saved is None else fold(saved), CODEC.with_payloads(payloads))
     if output is None:
         listing.show(shown, Console())
     else:
         _write(output, _GRAPHS, shown, spec if saved is None else _title(saved, spec))
     return DONE
+
+
+def _history(names: Sequence[str], where: Where) -> History:
+    """Return the history of one run or file, or of several files that hold its pages."""
+    return read_history(names[0], where) if len(names) == 1 else History.load(*names)
 
 
 def _title(history: History, source: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,8 +29,8 @@ from floto.runtime.cli.saved import (
     histories_argument,
     json_option,
     read_each,
-    read_one,
 )
+from floto.runtime.cli.source import Where, read_history
 from floto.runtime.loading import load_spec
 
 
@@ -54,30 +55,32 @@ def replay_command(  # noqa: PLR0913 - click passes each option as an argument
     walks: bool,
     test: Path | None,
     payloads: Store | None,
+    **options: Any,
 ) -> int:
-    """Decide saved histories again by SPEC, and say where they first differ.
+    """Decide histories again by SPEC, and say where they first differ.
 
     HISTORY is a file, or a directory of them: what boto3 or the AWS CLI answers, or what
-    was saved with floto. Exits with 0 if all agree, 1 if one differs, 2 if one cannot be read.
+    was saved with floto; - is standard input. RUN is WORKFLOW_ID or WORKFLOW_ID@RUN_ID.
+    Exits with 0 if all agree, 1 if one differs, 2 if one cannot be read.
     """
-    loaded, codec = load_spec(spec), CODEC.with_payloads(payloads)
+    loaded, codec, where = load_spec(spec), CODEC.with_payloads(payloads), Where(**options)
     if walks:
-        return _walk(loaded, histories, test, codec)
+        return _walk(loaded, histories, test, codec, where)
     tests = [] if test is None else [test]
 
-    def read(path: Path, history: History) -> bool:
+    def read(name: str, history: History) -> bool:
         done = replay(loaded, history, codec)
         if as_json:
             found = divergence_as_json(done.divergence)
             cut = history.cut or None
-            echo_json({"file": str(path), "steps": len(done.steps), "divergence": found, "cut": cut})
+            echo_json({"file": name, "steps": len(done.steps), "divergence": found, "cut": cut})
         else:
-            say(visible(f"{path}: {done.divergence or f'agrees in {len(done.steps)} steps'}"))
+            say(visible(f"{name}: {done.divergence or f'agrees in {len(done.steps)} steps'}"))
         if done.divergence is not None and tests:
             _shrink(loaded, history, tests.pop(), codec)
         return done.divergence is None
 
-    return read_each(histories, read)
+    return read_each(histories, read, where)
 
 
 def _shrink(spec: DeciderSpec, history: History, test: Path, codec: Codec) -> None:
@@ -95,11 +98,11 @@ def _shrink(spec: DeciderSpec, history: History, test: Path, codec: Codec) -> No
     say(visible(f"{test}: {told}"), err=True)
 
 
-def _walk(spec: DeciderSpec, histories: Sequence[str], test: Path | None, codec: Codec) -> int:
+def _walk(spec: DeciderSpec, histories: Sequence[str], test: Path | None, codec: Codec, where: Where) -> int:
     if len(histories) != 1:
         msg = "--step walks through one history at a time"
         raise click.UsageError(msg)
-    done = replay(spec, read_one(histories[0]), codec)
+    done = replay(spec, read_history(histories[0], where), codec)
     if done.steps:
         _show_steps(done)
     say(str(done.divergence or "the history agrees with the spec"))

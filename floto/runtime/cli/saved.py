@@ -1,10 +1,10 @@
-"""Saved histories that a command names: files and directories of them, read one after another."""
+"""Histories that a command names: runs, files and directories of them, read one after another."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import click
@@ -14,22 +14,30 @@ from rich.progress import track
 from floto.core.decisions import DECISION_TYPES
 from floto.core.difference import Difference
 from floto.core.errors import HistoryError
-from floto.core.history import History, Saved
+from floto.core.history import History
 from floto.core.replay import Divergence
 from floto.core.visible import visible
 from floto.core.wire import decision_to_swf, write
 from floto.runtime.cli.codes import DONE, FAILED, USAGE
+from floto.runtime.cli.options import domain_option, service_option
 from floto.runtime.cli.output import json_line, say
+from floto.runtime.cli.source import ENDINGS, Where, read_history
 
-#: What the files of a directory are called that are read as histories.
-ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+_T = TypeVar("_T", bound=Callable[..., Any])
 
-#: The argument of every command that reads saved histories.
-histories_argument = click.argument("histories", nargs=-1, required=True, metavar="HISTORY...")
+
+def histories_argument(function: _T) -> _T:
+    """The argument, and its options, of every command that reads saved histories or those of runs."""
+    argument = click.argument("histories", nargs=-1, required=True, metavar="RUN|HISTORY...")
+    return argument(service_option(domain_option(function)))
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
 
 
-def read_each(names: Sequence[str], read: Callable[[Path, History], bool], *, quiet: bool = False) -> int:
+def read_each(
+    names: Sequence[str], read: Callable[[str, History], bool], where: Where, *, quiet: bool = False
+) -> int:
     """Hand each history to ``read``, which says whether all is well; the exit code of the command.
 
     A file that cannot be read is told on stderr, and the others are read all the same.
@@ -38,48 +46,30 @@ def read_each(names: Sequence[str], read: Callable[[Path, History], bool], *, qu
     files = list(_files(names))
     worst = DONE
     bar = track(files, "histories", console=console, transient=True, disable=quiet or not console.is_terminal)
-    for path in bar:
+    for name in bar:
         try:
-            history = History.load(path)
-            warn_if_cut(history)
-            worst = max(worst, DONE if read(path, history) else FAILED)
+            worst = max(worst, DONE if read(name, read_history(name, where)) else FAILED)
         except HistoryError as error:
-            say(visible(f"floto: {_named(path, error)}"), err=True)
+            say(visible(f"floto: {_named(name, error)}"), err=True)
             worst = USAGE
     return worst
 
 
-def read_one(name: str) -> History:
-    """One saved history. Raises ``HistoryError``."""
-    return read_saved(name).history
+def _named(name: str, error: HistoryError) -> str:
+    return str(error) if name in str(error) else f"{name}: {error}"
 
 
-def read_saved(name: str) -> Saved:
-    """One saved history, and what the file says beside it. Raises ``HistoryError``."""
-    saved = History.files.load_saved(name)
-    warn_if_cut(saved.history)
-    return saved
-
-
-def warn_if_cut(history: History) -> None:
-    """Say what is missing of a file that is cut off."""
-    if history.cut:
-        say(visible(f"floto: {history.cut}"), err=True)
-
-
-def _named(path: Path, error: HistoryError) -> str:
-    return str(error) if str(path) in str(error) else f"{path}: {error}"
-
-
-def _files(names: Sequence[str]) -> Iterator[Path]:
-    for path in map(Path, names):
+def _files(names: Sequence[str]) -> Iterator[str]:
+    """Yield the names of runs and files, and the files of directories."""
+    for name in names:
+        path = Path(name)
         if not path.is_dir():
-            yield path
+            yield name
             continue
         found = sorted(each for each in path.iterdir() if each.is_file() and each.name.endswith(ENDINGS))
         if not found:
             raise HistoryError(None, f"{path}: no file in it ends like a history ({', '.join(ENDINGS)})")
-        yield from found
+        yield from map(str, found)
 
 
 def echo_json(value: Any) -> None:

@@ -4,52 +4,66 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
-from attrs import evolve
+from attrs import asdict
 
-from floto.core import wire
 from floto.core.decide import spec_of
 from floto.core.errors import PayloadsNeeded, SpecError
-from floto.core.fold import fold
-from floto.core.shapes import WorkflowExecution
+from floto.core.explain import Explained, Standing, explain, explain_begun
+from floto.core.reference import Store
 from floto.core.specs import CODEC, DeciderSpec
-from floto.core.state import EMPTY
+from floto.core.stalls import stalls
 from floto.files import whole_file
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.executions import run_command
-from floto.runtime.cli.options import json_option
+from floto.runtime.cli.options import json_option, payloads_option
 from floto.runtime.cli.output import json_line, local, one_line, print_rows, readable, say
+from floto.runtime.cli.source import read_run, spec_of_run
 from floto.runtime.cli.summary import Summary, left_decisions, summary
 from floto.runtime.cli.target import Target, target
+from floto.runtime.cli.why import waits
 from floto.runtime.loading import LoadError, load_spec
 
 _PAGE = 1000
+#: Tasks of a closed run that are printed.
+_MOST_TASKS = 50
 #: Characters of a value that a person is shown.
 _LONGEST = 1000
 
 
 @click.command("show", short_help="Say what a run is doing, and how it ended.")
 @run_command
+@click.option("--spec", help="The spec that decided the run; default: the one that it carries.")
 @json_option
-def show_command(run: str, *, as_json: bool, **where: Any) -> int:
-    """Say what RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID) is doing, and how it ended."""
-    with target(where["service"], where["domain"]) as there:
-        described = there.find(run, where["run_id"])
-        execution = described["executionInfo"]["execution"]
-        events = tuple(map(wire.event_from_swf, _events(there, execution)))
-        state = fold(events, evolve(EMPTY, execution=wire.read(WorkflowExecution, execution)))
-    found = summary(described, state, left_decisions(events))
+@payloads_option
+def show_command(run: str, *, spec: str | None, as_json: bool, payloads: Store | None, **where: Any) -> int:
+    """Say what RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID) is doing, and how it ended.
+
+    Of an open run, what each task waits for that is not done; of a closed one, what became of its tasks.
+    """
+    found = read_run(run, **where)
+    codec = CODEC.with_payloads(payloads)
+    known = spec_of_run(spec, found, codec)
+    history = found.saved.history
+    explained = explain_begun(history) if known is None else explain(known, history, codec=codec)
+    told = summary(found.described or {}, found.state, left_decisions(history.events))
     if as_json:
-        say(readable(found))
+        say(readable({**told, "tasks": [_plain(each) for each in explained.tasks.values()]}))
+        return DONE
+    _print(told)
+    if found.state.closed is None:
+        say()
+        for line in waits(stalls(explained, found.context(known, codec)), found):
+            say(line)
     else:
-        _print(found)
+        _print_tasks(list(explained.tasks.values()))
     return DONE
 
 
@@ -114,7 +128,7 @@ def _whole(path: Path) -> Iterator[TextIO]:
 
 
 def _print(found: Summary) -> None:
-    execution, kind, now = found["execution"], found["workflowType"], datetime.now(UTC)
+    execution, kind = found["execution"], found["workflowType"]
     lines = {
         "workflow": execution["workflowId"],
         "run": execution["runId"],
@@ -123,11 +137,34 @@ def _print(found: Summary) -> None:
         "counts": _counted(found["counts"]),
     }
     print_rows(("", ""), ((name, _shown(value)) for name, value in lines.items()))
-    if items := found.get("open"):
+
+
+def _print_tasks(tasks: Sequence[Explained]) -> None:
+    """Print what became of each task of a closed run, those that failed first."""
+    rows = sorted(tasks, key=lambda each: each.standing is not Standing.FAILED)
+    if rows:
         say()
-        print_rows(
-            ("open", "id", "status", "attempt", "since", "for", ""), (_row(item, now) for item in items)
-        )
+        print_rows(("task", "status", "attempts", "took", "problem"), map(_task_row, rows[:_MOST_TASKS]))
+    if len(rows) > _MOST_TASKS:
+        say(f"and {len(rows) - _MOST_TASKS:,} more tasks: --json")
+
+
+def _task_row(task: Explained) -> tuple[str, ...]:
+    last = task.attempts[-1] if task.attempts else None
+    took = last and last.started and last.ended and (last.ended - last.started).total_seconds()
+    problem = next((each.message for each in reversed(task.attempts) if each.message), "")
+    attempts = str(len(task.attempts)) if task.attempts else ""
+    return task.task, str(task.standing), attempts, "" if took is None else f"{took:.3f} s", problem
+
+
+def _plain(task: Explained) -> Summary:
+    """One task for programs."""
+    return {
+        "task": task.task,
+        "status": task.standing,
+        "attempts": [asdict(each) for each in task.attempts],
+        "waits": [str(each) for each in task.conditions],
+    }
 
 
 _LINES = (
@@ -139,19 +176,6 @@ _LINES = (
 def _shown(value: Any) -> str:
     text = local(value) if isinstance(value, datetime) else one_line(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... (--json shows all)"
-
-
-def _row(item: Summary, now: datetime) -> tuple[str, ...]:
-    note = f"retries {item['retries']}" if item.get("retries") else item.get("problem", "")
-    return (
-        item["kind"],
-        item["id"],
-        item["status"],
-        str(item.get("attempt", "")),
-        local(item["since"]),
-        f"{max((now - item['since']).total_seconds(), 0):.0f}s",
-        note,
-    )
 
 
 def _counted(counts: Summary) -> str:

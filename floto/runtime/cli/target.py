@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -14,12 +15,23 @@ from attrs import define, frozen
 
 from floto.core.errors import FlotoError, UnknownResource, Unreachable
 from floto.core.visible import shell_command
-from floto.runtime.connect import DEFAULT_DOMAIN, ask, client, file_of
+from floto.runtime.connect import DEFAULT_DOMAIN, SERVICE_VARIABLE, ask, client, file_of, shown_service
 from floto.runtime.resilient import inquire
 
 #: Runs whose ids are looked through for the one that was meant.
 _NEAR = 200
 BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
+
+
+#: The service of commands where none is named.
+USUAL_SERVICE = "sqlite:///floto.db"
+
+
+def where_options(service: str, domain: str) -> tuple[str, ...]:
+    """Return the options by which another command works on the same service and domain."""
+    usual = os.environ.get(SERVICE_VARIABLE) or USUAL_SERVICE
+    found = () if service == usual else ("--service", service)
+    return found if domain == DEFAULT_DOMAIN else (*found, "--domain", domain)
 
 
 @define
@@ -43,11 +55,12 @@ class UnknownRun(FlotoError):
 
     run: str
     domain: str
+    url: str
     near: tuple[str, ...]
 
     def __str__(self) -> str:
         """What is missing, and what may have been meant."""
-        text = f"there is no run {self.run!r} in domain {self.domain!r}"
+        text = f"there is no run {self.run!r} in domain {self.domain!r} on {self.url}"
         return f"{text}; there is {', '.join(map(repr, self.near))}" if self.near else text
 
 
@@ -113,7 +126,8 @@ class Target:
                 if execution is not None:
                     found: dict[str, Any] = self.read("describe_workflow_execution", execution=execution)
                     return found
-        raise UnknownRun(run if run_id is None else f"{run}@{run_id}", self.domain, self.near(run))
+        name = run if run_id is None else f"{run}@{run_id}"
+        raise UnknownRun(name, self.domain, shown_service(self.url), self.near(run))
 
     def _latest(self, workflow_id: str) -> Any:
         wanted = {"executionFilter": {"workflowId": workflow_id}, "maximumPageSize": 1}

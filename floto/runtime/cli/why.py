@@ -2,44 +2,121 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import click
 
-from floto.core.codec import Codec
-from floto.core.explain import explain
-from floto.core.history import Saved
+from floto.core.explain import Explanation, Standing, explain, explain_begun
 from floto.core.reference import Store
-from floto.core.specs import CODEC, DeciderSpec
-from floto.runtime.cli.options import payloads_option
-from floto.runtime.cli.output import say
-from floto.runtime.cli.saved import read_saved
-from floto.runtime.loading import load_spec, spec_with
+from floto.core.specs import CODEC
+from floto.core.stalls import Stall, one, stalls
+from floto.core.visible import moment_text, visible
+from floto.core.wire import type_name
+from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.options import json_option, payloads_option
+from floto.runtime.cli.output import readable, say
+from floto.runtime.cli.source import Source, read_source, source_argument, spec_of_run
+
+#: Lines that are printed unless all are asked for: as many as one sees at a glance.
+_LINES = 10
 
 
-@click.command("why")
-@click.argument("task")
-@click.argument("history")
-@click.option("--spec", help="The spec that decided the run; default: the one in HISTORY.")
+@click.command("why", short_help="Say what a run waits for, and what helps.")
+@source_argument
+@click.argument("task", required=False)
+@click.option("--spec", help="The spec that decided the run; default: the one that it carries.")
 @click.option("--at", type=click.IntRange(min=1), metavar="EVENT", help="How it was after this event.")
+@click.option("--all", "shows_all", is_flag=True, help="Print every line, not the ten most urgent.")
+@json_option
 @payloads_option
-def why_command(task: str, history: str, *, spec: str | None, at: int | None, payloads: Store | None) -> None:
-    """Say where TASK stands in a saved HISTORY, and what keeps it there.
+def why_command(  # noqa: PLR0913 - click passes each option as an argument
+    source: str,
+    task: str | None,
+    *,
+    spec: str | None,
+    at: int | None,
+    shows_all: bool,
+    as_json: bool,
+    payloads: Store | None,
+    **where: Any,
+) -> int:
+    """Say what RUN waits for, or TASK of it, what stands in the way, and what helps.
 
-    Now, or with --at as it was after any event.
+    RUN is WORKFLOW_ID or WORKFLOW_ID@RUN_ID; instead, FILE is a saved history, - standard input. Now, or
+    with --at as it was after any event.
     """
-    saved = read_saved(history)
-    events = saved.history.events
+    found = read_source(source, **where)
     codec = CODEC.with_payloads(payloads)
-    found = explain(_spec(spec, saved, codec), saved.history, at, codec)
-    say(f"after event {found.event_id} ({events[found.event_id - 1].at:%Y-%m-%d %H:%M:%S} UTC)")
-    say(found.why(task))
-
-
-def _spec(source: str | None, saved: Saved, codec: Codec) -> DeciderSpec:
-    """The spec that is named, else the one beside the history, else the one that the run carries."""
-    if source:
-        return load_spec(source)
-    found = spec_with(saved, codec)
-    if found is None:
-        msg = "there is no spec in this history; name the one that decided the run with --spec"
+    known = spec_of_run(spec, found, codec)
+    if known is None and (task or at):
+        msg = "the run carries no spec; name the one that decided it with --spec"
         raise click.UsageError(msg)
-    return found
+    history = found.saved.history
+    explained = explain_begun(history) if known is None else explain(known, history, at, codec)
+    context = found.context(known, codec, at)
+    groups = [one(explained, task, context)] if task else stalls(explained, context)
+    if as_json:
+        say(readable({"event": explained.event_id, "waits": [_plain(each, found) for each in groups]}))
+        return DONE
+    say(_head(found, explained))
+    if task:
+        say(explained.why(task))
+        lines = _of_task(groups[0], found)
+    else:
+        lines = waits(groups, found)
+    _print(lines, most=None if shows_all or task else _LINES - 1)
+    if known is None:
+        say("tasks that have not begun are not known: name the spec with --spec", err=True)
+    return DONE
+
+
+def _head(found: Source, explained: Explanation) -> str:
+    """One line: which run, how it is, and how much of it is done."""
+    events = found.saved.history.events
+    last = events[explained.event_id - 1]
+    name = visible(found.state.execution.workflow_id) if found.state.execution else "the run"
+    closed = found.state.closed
+    if explained.event_id < len(events):
+        how = f"after event {explained.event_id} ({moment_text(last.at)})"
+    elif closed is not None:
+        how = f"closed at {moment_text(closed.at)} ({type_name(closed.data)})"
+    else:
+        how = f"open since {moment_text(events[0].at)}, last event {last.id} at {moment_text(last.at)}"
+    done = sum(each.standing is Standing.DONE for each in explained.tasks.values())
+    return f"{name}: {how}; {done} of {len(explained.tasks)} tasks done"
+
+
+def waits(groups: Sequence[Stall], found: Source) -> Iterator[str]:
+    """Yield a line for each group of tasks that wait alike, and one for each command that helps."""
+    for each in groups:
+        yield str(each)
+        yield from _commands(each, found)
+
+
+def _of_task(stall: Stall, found: Source) -> Iterator[str]:
+    """What the history does not say: who polls, and what helps."""
+    yield from (f"  {visible(each)}" for each in stall.notes)
+    yield from _commands(stall, found)
+
+
+def _commands(stall: Stall, found: Source) -> Iterator[str]:
+    return (f"    {found.command(words)}" for words in stall.commands)
+
+
+def _print(lines: Iterator[str], most: int | None) -> None:
+    shown = list(lines)
+    if most is not None and len(shown) > most:
+        shown[most - 1 :] = [f"and {len(shown) - most + 1} more lines: --all"]
+    for line in shown:
+        say(line)
+
+
+def _plain(stall: Stall, found: Source) -> dict[str, Any]:
+    """One group for programs."""
+    return {
+        "tasks": stall.tasks,
+        "status": stall.standing,
+        "reasons": (*stall.reasons, *stall.notes),
+        "commands": [found.command(words) for words in stall.commands],
+    }

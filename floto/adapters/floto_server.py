@@ -1,0 +1,79 @@
+"""What ``floto server`` takes and answers beside SWF's protocol, through a client of boto3.
+
+Every other service ignores the header, and refuses the operation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from floto.adapters.aws_errors import RAISED, translated
+from floto.core.errors import ServiceError, ServiceFault
+from floto.core.live import SERVES_HEADER, TARGET, Live, live_from_json, serves_text
+from floto.core.shapes import ActivityType
+
+#: Which of SWF's operations is sent under another name: botocore signs it and reads the answer as it is.
+_CARRIER = "CountPendingActivityTasks"
+_POLL = "PollForActivityTask"
+_AMAZON = ".amazonaws.com"
+
+
+class Announcements:
+    """Says with each poll of a client what the worker that polls has functions for."""
+
+    def __init__(self) -> None:
+        #: The header by task list and identity.
+        self._headers: dict[tuple[str, str], str] = {}
+
+    def add(self, client: Any, task_list: str, identity: str, serves: Sequence[ActivityType]) -> None:
+        """Say it from now on with polls of this client, unless it is Amazon's or knows no headers."""
+        url = client.meta.endpoint_url
+        text = serves_text(serves)
+        if isinstance(url, str) and _AMAZON not in url and text is not None:
+            self._headers[task_list, identity] = text
+            client.meta.events.register(f"before-call.swf.{_POLL}", self._add_header, unique_id=_POLL)
+
+    def remove(self, task_list: str, identity: str) -> None:
+        """Say it no more."""
+        self._headers.pop((task_list, identity), None)
+
+    def _add_header(self, params: dict[str, Any], **_context: Any) -> None:
+        request = json.loads(params["body"])
+        text = self._headers.get((request["taskList"]["name"], request.get("identity", "")))
+        if text is not None:
+            params["headers"][SERVES_HEADER] = text
+
+
+def live(client: Any) -> Live | None:
+    """Ask ``floto server`` what waits on its task lists, and who polls; None: it is another service.
+
+    Raises:
+        ServiceError: if it cannot be asked.
+    """
+    bodies: list[bytes] = []
+
+    def rename(params: dict[str, Any], **_context: Any) -> None:
+        params["headers"]["X-Amz-Target"] = TARGET
+
+    def keep(response_dict: dict[str, Any], **_context: Any) -> None:
+        bodies.append(response_dict["body"])
+
+    hooks: dict[str, Callable[..., None]] = {"before-call": rename, "response-received": keep}
+    for when, hook in hooks.items():
+        client.meta.events.register(f"{when}.swf.{_CARRIER}", hook)
+    try:
+        client.count_pending_activity_tasks(domain="floto", taskList={"name": "floto"})
+        return live_from_json(json.loads(bodies[-1]))
+    except RAISED as error:
+        found = translated(error)
+        if isinstance(found, ServiceFault):
+            return None
+        raise found from error
+    except (ValueError, IndexError) as error:
+        msg = "the server's answer is not what floto server says of its task lists"
+        raise ServiceError(msg) from error
+    finally:
+        for when, hook in hooks.items():
+            client.meta.events.unregister(f"{when}.swf.{_CARRIER}", hook)

@@ -1,0 +1,197 @@
+"""The run, or the saved history, that a command looks at: a name says which."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from attrs import evolve, frozen
+
+from floto.core import wire
+from floto.core.codec import Codec
+from floto.core.decide import spec_of
+from floto.core.errors import PayloadsNeeded, ServiceError, SpecError
+from floto.core.events import Event
+from floto.core.expand import expand
+from floto.core.fold import fold
+from floto.core.history import History, Saved
+from floto.core.live import Live
+from floto.core.shapes import WorkflowExecution
+from floto.core.specs import DeciderSpec
+from floto.core.stalls import RunContext, unused_signals
+from floto.core.state import EMPTY, Kind, State
+from floto.core.tasks import TaskCodec
+from floto.core.visible import shell_command, visible
+from floto.runtime.cli.completion import complete_run
+from floto.runtime.cli.options import domain_option, service_option
+from floto.runtime.cli.output import error_text, say
+from floto.runtime.cli.summary import left_decisions
+from floto.runtime.cli.target import Target, target, where_options
+from floto.runtime.connect import DEFAULT_DOMAIN, live_of
+from floto.runtime.loading import load_spec, spec_with
+
+_PAGE = 1000
+#: What the files of a directory are called that are read as histories.
+ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+#: What standard input is called.
+STDIN = "-"
+
+run_id_option = click.option("--run-id", help="Which run of the workflow id; default: the latest.")
+
+
+def source_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument and the options of a command on a run or a saved history."""
+    for option in (
+        domain_option,
+        service_option,
+        run_id_option,
+        click.argument("source", metavar="RUN|FILE", shell_complete=complete_run),
+    ):
+        function = option(function)
+    return function
+
+
+@frozen
+class Where:
+    """The service and domain that runs are looked for in."""
+
+    service: str
+    domain: str | None
+
+
+@frozen(kw_only=True)
+class Source:
+    """A history, and what is known of its run beside it."""
+
+    saved: Saved
+    state: State
+    #: Where the run is; None for a file.
+    service: str | None = None
+    domain: str = DEFAULT_DOMAIN
+    #: What the service knows of its task lists; None for a file.
+    live: Live | None = None
+    #: What the service says of the run, as boto3 gives it.
+    described: dict[str, Any] | None = None
+
+    def context(self, spec: DeciderSpec | None, codec: TaskCodec, at: int | None = None) -> RunContext:
+        """Return what is known of the run beside its history; nothing of now for a moment of the past."""
+        events = self.saved.history.events[:at]
+        state = self.state if at is None else fold(events, evolve(EMPTY, execution=self.state.execution))
+        keys = [] if spec is None else [task.key for task in expand(spec, state, codec).all_tasks]
+        waited = [name for kind, name in keys if kind is Kind.SIGNAL]
+        return RunContext(
+            workflow_id="" if state.execution is None else state.execution.workflow_id,
+            domain=self.domain,
+            state=state,
+            now=datetime.now(UTC) if at is None else events[-1].at,
+            live=self.live if at is None else None,
+            left=left_decisions(events),
+            carries_spec=_carries_spec(state),
+            unused_signals=unused_signals(state, waited) if spec is not None else (),
+        )
+
+    def command(self, words: tuple[str, ...]) -> str:
+        """Return a command line that works on the same service and domain."""
+        where = where_options(self.service, self.domain) if self.service is not None else ()
+        return shell_command(*words[:2], *where, arguments=words[2:]) if where else shell_command(*words)
+
+
+def read_source(
+    name: str, *, service: str, domain: str | None, run_id: str | None, asks_live: bool = True
+) -> Source:
+    """Read a history from a file, from standard input where the name is ``-``, or from a service.
+
+    Raises:
+        HistoryError: if a file cannot be read as a history.
+        UnknownRun: if there is neither a file nor a run of that name.
+        ServiceError: if the service cannot be asked.
+    """
+    if is_file(name) and run_id is None:
+        saved = read_saved(name)
+        state = fold(saved.history.events, evolve(EMPTY, execution=saved.history.execution))
+        return Source(saved=saved, state=state, domain=saved.domain or DEFAULT_DOMAIN)
+    try:
+        return read_run(name, service=service, domain=domain, run_id=run_id, asks_live=asks_live)
+    except click.UsageError as error:
+        msg = f"there is no file {name!r}, and runs cannot be looked for: {error.message}"
+        raise click.UsageError(msg) from None
+
+
+def read_history(name: str, where: Where) -> History:
+    """Read the history of a file or a run; a file that is cut off is read, and what is missing is said."""
+    found = read_source(name, service=where.service, domain=where.domain, run_id=None, asks_live=False)
+    return found.saved.history
+
+
+def read_saved(name: str) -> Saved:
+    """Return one saved history, and what the file says beside it. Raises ``HistoryError``."""
+    saved = History.files.load_saved("/dev/stdin" if name == STDIN else name)
+    warn_if_cut(saved.history)
+    return saved
+
+
+def warn_if_cut(history: History) -> None:
+    """Say what is missing of a file that is cut off."""
+    if history.cut:
+        say(visible(f"floto: {history.cut}"), err=True)
+
+
+def read_run(
+    name: str, *, service: str, domain: str | None, run_id: str | None, asks_live: bool = True
+) -> Source:
+    """Read the history of a run, and what its service knows beside it. Raises as ``read_source`` does.
+
+    What the service knows of its task lists is asked if the run is open, and if ``asks_live``.
+    """
+    with target(service, domain) as there:
+        described = there.find(name, run_id)
+        execution = wire.read(WorkflowExecution, described["executionInfo"]["execution"])
+        events = tuple(_events(there, execution))
+        is_open = described["executionInfo"]["executionStatus"] == "OPEN"
+        live = _live(there) if asks_live and is_open else None
+        domain = there.domain
+    return Source(
+        saved=Saved(history=History(events, execution), domain=domain),
+        state=fold(events, evolve(EMPTY, execution=execution)),
+        service=service,
+        domain=domain,
+        live=live,
+        described=described,
+    )
+
+
+def spec_of_run(named: str | None, found: Source, codec: Codec) -> DeciderSpec | None:
+    """Return the spec that is named, else the one beside the history, else the one that the run carries."""
+    return load_spec(named) if named else spec_with(found.saved, codec)
+
+
+def _carries_spec(state: State) -> bool:
+    # One that cannot be read here is carried all the same.
+    with contextlib.suppress(PayloadsNeeded, SpecError):
+        return spec_of(state.start.input) is not None
+    return True
+
+
+def is_file(name: str) -> bool:
+    """Return True if a name is that of a file rather than of a run: there is one, or it is written so."""
+    return name == STDIN or Path(name).is_file() or "/" in name or name.endswith(ENDINGS)
+
+
+def _events(there: Target, execution: WorkflowExecution) -> Iterator[Event]:
+    raws = there.pages(
+        "get_workflow_execution_history", "events", execution=wire.write(execution), maximumPageSize=_PAGE
+    )
+    return map(wire.event_from_swf, raws)
+
+
+def _live(there: Target) -> Live | None:
+    try:
+        return live_of(there.client)
+    except ServiceError as error:
+        # The run itself could be read, so that is said.
+        say(f"floto: who polls is not known: {error_text(error)}", err=True)
+        return None

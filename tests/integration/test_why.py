@@ -1,0 +1,285 @@
+"""``floto why`` and ``floto status`` name what keeps a run from moving on, whatever it is, and what helps."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import floto
+from floto.adapters.sqlite import SqliteService, problems
+from floto.runtime.cli.why import why_command
+from tests.integration.commands import Shell, wait_for
+
+FLOW = """
+import floto
+def act(id_, name="ask", **more):
+    return floto.ActivityTask(id_=id_, name=name, version="1", task_list="work", **more)
+ask = floto.DeciderSpec(activity_tasks=[act("ask")], task_list="decide")
+wait = floto.DeciderSpec(activity_tasks=[floto.Signal(id_="ok", signal_name="approved")], task_list="decide")
+slow = floto.DeciderSpec(activity_tasks=[act("slow", "slow", start_to_close_timeout=600)], task_list="decide")
+broken = floto.DeciderSpec(
+    activity_tasks=[act("b", "broken", retry_strategy=floto.FixedDelay(3600, 5)), act("c", requires=["b"])],
+    task_list="decide",
+)
+kid = floto.ChildWorkflow(
+    id_="child", workflow_type_name="kid", workflow_type_version="1", spec=wait, task_list="decide"
+)
+parent = floto.DeciderSpec(activity_tasks=[kid], task_list="decide")
+first = [act(f"m{i}") for i in range(500)]
+second = [act(f"n{i}", requires=[f"m{i}"]) for i in range(99)]
+many = floto.DeciderSpec(activity_tasks=[*first, *second], task_list="decide")
+"""
+ACTIVITIES = """
+import floto, time
+@floto.activity(name="ask", version="1")
+def ask(context): return 1
+@floto.activity(name="slow", version="1")
+def slow(context): time.sleep(600)
+@floto.activity(name="broken", version="1")
+def broken(context): raise ValueError("no such luck")
+"""
+OLD = """
+import floto
+@floto.activity(name="ask", version="0")
+def ask(context): return 1
+"""
+DECIDER = ("decider", "--task-list", "decide", "--identity", "the decider")
+WORKER = ("worker", "--task-list", "work", "--activities", "acts.py", "--identity", "the worker")
+#: What ``floto why`` prints at most.
+LINES = 10
+
+
+@pytest.fixture
+def run(anywhere: Shell) -> Callable[[str], None]:
+    """Start a run of one of the specs."""
+    for name, text in (("flow.py", FLOW), ("acts.py", ACTIVITIES), ("old.py", OLD)):
+        (anywhere.cwd / name).write_text(text)
+    return lambda spec: anywhere.here("start", "--spec", f"flow.py:{spec}", "--workflow-id", "w") and None
+
+
+def why(shell: Shell, *arguments: str) -> str:
+    said = shell.here("why", "w", *arguments)[0]
+    assert len(said.splitlines()) <= LINES, said
+    return said
+
+
+def told(shell: Shell, *parts: str) -> None:
+    """Wait until ``floto why`` says all of this."""
+    last = ""
+
+    def look() -> bool:
+        nonlocal last
+        last = why(shell)
+        return all(part in last for part in parts)
+
+    try:
+        wait_for(look)
+    except AssertionError:
+        pytest.fail(f"{parts} are not all in:\n{last}")
+
+
+def test_nobody_decides(anywhere: Shell, run: Callable[[str], None]) -> None:
+    run("ask")
+    said = why(anywhere)
+    assert "a decider has to take its decision task, on task list 'decide' since " in said
+    assert "no decider polls it\n    floto decider --task-list decide\n" in said
+    assert "nobody polls task list 'decide' for decisions: floto decider" in anywhere.here("status")[0]
+
+
+def test_decider_polls_another_task_list(anywhere: Shell, run: Callable[[str], None]) -> None:
+    run("ask")
+    with anywhere.loop("decider", "--task-list", "wrong"):
+        told(anywhere, "no decider polls it; others poll task list 'wrong'")
+
+
+def test_decider_polls_another_domain(anywhere: Shell, run: Callable[[str], None]) -> None:
+    run("ask")
+    anywhere.here("register", "domain", "there")
+    with anywhere.loop(*DECIDER, "--domain", "there"):
+        told(anywhere, "no decider polls it; others poll it in domain 'there'")
+
+
+def test_run_is_in_another_domain_or_file(anywhere: Shell, run: Callable[[str], None]) -> None:
+    run("ask")
+    anywhere.here("register", "domain", "there")
+    assert (
+        "there is no run 'w' in domain 'there' on "
+        in anywhere.here("why", "w", "--domain", "there", code=2)[1]
+    )
+    assert "there is no file" in anywhere.here("why", "w", "--service", "sqlite:///other.db", code=2)[1]
+
+
+def test_nobody_works(anywhere: Shell, run: Callable[[str], None]) -> None:
+    run("ask")
+    with anywhere.loop(*DECIDER):
+        told(
+            anywhere,
+            "ask: queued; a worker has to take it; it has been on task list 'work' since ",
+            "; no worker polls it\n    floto worker --task-list work --activities FILE.py\n",
+        )
+        found = anywhere.data("status")
+        (waiting,) = (each for each in found["backlogs"] if each["kind"] == "activity")
+        assert (waiting["task_list"], waiting["waiting"]) == ("work", 1)
+        assert [each["identity"] for each in found["pollers"]] == ["the decider"]
+
+
+def test_worker_has_another_version_of_the_activity(anywhere: Shell, run: Callable[[str], None]) -> None:
+    run("ask")
+    old = ("worker", "--task-list", "work", "--activities", "old.py", "--identity", "the worker")
+    with anywhere.loop(*DECIDER), anywhere.loop(*old):
+        told(
+            anywhere,
+            "ask: waiting for its retry; another try, after it was given back ",
+            "the worker polls it and has no function for ask 1 (it has ask 0)",
+            "floto worker --task-list work --activities FILE.py",
+        )
+        served = {each["identity"]: each.get("serves") for each in anywhere.data("status")["pollers"]}
+        assert served["the worker"] == [{"name": "ask", "version": "0"}]
+
+
+def test_signal_that_arrived_has_another_name(anywhere: Shell, run: Callable[[str], None]) -> None:
+    run("wait")
+    with anywhere.loop(*DECIDER):
+        anywhere.here("signal", "w", "aproved")
+        told(
+            anywhere,
+            "ok: waiting; signal 'approved' has to arrive; signal 'aproved' arrived, which no task waits for",
+            "    floto signal w approved\n",
+        )
+    assert "signal 'approved' has to arrive" in anywhere.here("show", "w")[0]
+
+
+def test_activity_hangs(anywhere: Shell, run: Callable[[str], None]) -> None:
+    run("slow")
+    with anywhere.loop(*DECIDER), anywhere.loop(*WORKER):
+        told(
+            anywhere,
+            "slow: running; it has to end; it has been running since ",
+            ", with the worker, and times out at ",
+        )
+
+
+def test_child_waits(anywhere: Shell, run: Callable[[str], None]) -> None:
+    run("parent")
+    with anywhere.loop(*DECIDER):
+        told(anywhere, "child: running; child workflow ")
+        (command,) = (
+            line.split() for line in why(anywhere).splitlines() if line.startswith("    floto why ")
+        )
+        said = anywhere.here(*command[1:])[0]
+        assert "signal 'approved' has to arrive" in said
+
+
+def test_retry_waits(anywhere: Shell, run: Callable[[str], None]) -> None:
+    run("broken")
+    with anywhere.loop(*DECIDER), anywhere.loop(*WORKER):
+        told(
+            anywhere,
+            "b: waiting for its retry; retry 1 of 5, after ValueError: no such luck, is due at ",
+            "c: waiting; b has to complete",
+        )
+
+
+def test_500_tasks_that_wait_alike_are_one_line(anywhere: Shell, run: Callable[[str], None]) -> None:
+    run("many")
+    with anywhere.loop(*DECIDER):
+        told(
+            anywhere,
+            "500 tasks (m0, m1, m2, ...): queued; a worker has to take it",
+            "99 tasks (n0, n1, n2, ...): waiting; m0 has to complete",
+        )
+    found = anywhere.data("why", "w")
+    assert sorted(len(each["tasks"]) for each in found["waits"] if each["tasks"]) == [99, 500]
+    assert "n7: waiting\n  m7 has to complete\n    m7: queued" in anywhere.here("why", "w", "n7")[0]
+
+
+def test_task_of_a_killed_worker_is_with_another_one(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    (tmp_path / "flow.py").write_text(FLOW)
+    (tmp_path / "acts.py").write_text(ACTIVITIES)
+    shell.here("start", "--spec", "flow.py:slow", "--workflow-id", "w")
+    with shell.loop(*DECIDER):
+        with shell.loop(*WORKER):
+            told(shell, "with the worker, and times out at ")
+        told(shell, "that worker is gone, and it waits for another; no worker polls it")
+        with shell.loop(*WORKER[:-1], "the heir"):
+            told(shell, "with the worker, and times out at ", "that worker is gone, and the heir has it now")
+
+
+def test_decider_does_not_answer(tmp_path: Path) -> None:
+    mine, other = (
+        floto.DeciderSpec(activity_tasks=[floto.Timer(id_=name, delay_in_seconds=1)]) for name in "ab"
+    )
+    with SqliteService(tmp_path / "floto.db") as service:
+        kind = floto.WorkflowType("flow", "v1")
+        service.prepare([kind], [])
+        service.start_workflow_execution(
+            floto.StartRequest(
+                workflow_id="w",
+                workflow_type=kind,
+                task_list="decide",
+                decision_timeout="1",
+                tags=floto.spec_tags(mine),
+            )
+        )
+        decider = floto.Decider(other, service=service, task_list="decide", identity="x:7", poll_seconds=0.2)
+        thread = threading.Thread(target=decider.run)
+        thread.start()
+        told(Shell(tmp_path), "and did not answer; see its log", "x:7 took it ")
+        decider.stop()
+        thread.join()
+
+
+def test_lock_that_is_not_released_and_a_full_disk_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = Shell(tmp_path)
+    shell.here("register", "domain", "floto")
+    path = tmp_path / "floto.db"
+    assert "without an end" not in shell.here("status")[0]
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert f"a process has been writing to {path} for more than 2 s without an end" in shell.here("status")[0]
+    other.close()
+    monkeypatch.setattr(problems, "_LITTLE_ROOM", 2**62)
+    assert f"the disk of {path} is full" in shell.here("status")[0]
+
+
+def test_status_shows_who_is_alive_and_nobody_who_is_not(anywhere: Shell, run: Callable[[str], None]) -> None:
+    run("slow")
+    with anywhere.loop(*WORKER) as worker, anywhere.loop(*DECIDER):
+        wait_for(lambda: len(anywhere.data("status")["pollers"]) == 2)
+        wait_for(lambda: [each.get("taken") for each in anywhere.data("status")["backlogs"]] == [1])
+        lines = anywhere.here("status")[0].splitlines()
+        assert any(
+            line.startswith("worker\tthe worker\twork\t") and "ask 1, broken 1" in line for line in lines
+        )
+        assert any(line.startswith("decider\tthe decider\tdecide\t") for line in lines)
+        if not anywhere.service.startswith("http"):
+            # A server cannot see clients die; it says when each polled last.
+            worker.kill()
+            worker.wait()
+            assert [each["kind"] for each in anywhere.data("status")["pollers"]] == ["decision"]
+
+
+def test_why_reads_a_file_a_pipe_and_a_moment_of_the_past(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    (tmp_path / "flow.py").write_text(FLOW)
+    shell.here("start", "--spec", "flow.py:wait", "--workflow-id", "w")
+    with shell.loop(*DECIDER):
+        told(shell, "ok: waiting")
+        shell.here("signal", "w", "approved", "--input", "1")
+        shell.until("w", "COMPLETED")
+    history = shell("history", "w").stdout
+    (tmp_path / "w.json").write_text(history)
+    assert "1 of 1 tasks done" in shell.here("why", "w.json")[0]
+    past = json.loads(shell.here("why", "w.json", "--at", "2", "--json")[0])
+    assert past["event"] == 2
+    assert [each["tasks"] for each in past["waits"]] == [[], ["ok"]]
+    assert "no decider polls" not in shell.here("why", "w.json", "--at", "2")[0]
+    assert why_command.name == "why"
