@@ -62,7 +62,9 @@ def at_work(*members: Decider | ActivityWorker) -> Iterator[None]:
         for member in members:
             member.stop()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
+        # One that goes on would find its service closed, and fail the test that runs by then.
+        assert not any(thread.is_alive() for thread in threads)
 
 
 def told(name: str) -> Activities:
