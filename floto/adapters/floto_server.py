@@ -28,10 +28,9 @@ class Announcements:
         self._headers: dict[tuple[str, str], str] = {}
 
     def add(self, client: Any, task_list: str, identity: str, serves: Sequence[ActivityType]) -> None:
-        """Say it from now on with polls of this client, unless it is Amazon's or knows no headers."""
-        url = client.meta.endpoint_url
+        """Say it from now on with polls of this client, unless it is Amazon's."""
         text = serves_text(serves)
-        if isinstance(url, str) and _AMAZON not in url and text is not None:
+        if not _is_amazon(client) and text is not None:
             self._headers[task_list, identity] = text
             client.meta.events.register(f"before-call.swf.{_POLL}", self._add_header, unique_id=_POLL)
 
@@ -46,12 +45,22 @@ class Announcements:
             params["headers"][SERVES_HEADER] = text
 
 
+def _is_amazon(client: Any) -> bool:
+    """Return True for Amazon's own endpoint, or a client that has none."""
+    url = client.meta.endpoint_url
+    return not isinstance(url, str) or _AMAZON in url
+
+
 def live(client: Any) -> Live | None:
     """Ask ``floto server`` what waits on its task lists, and who polls; None: it is another service.
+
+    Amazon SWF is not asked.
 
     Raises:
         ServiceError: if it cannot be asked.
     """
+    if _is_amazon(client):
+        return None
     bodies: list[bytes] = []
 
     def rename(params: dict[str, Any], **_context: Any) -> None:

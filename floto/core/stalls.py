@@ -16,13 +16,19 @@ from floto.core.shapes import ActivityType
 from floto.core.state import DecisionTasks, State
 from floto.core.visible import moment_text, visible
 
-#: A command line to copy, without the options that say where.
-Command = tuple[str, ...]
-
 #: Seconds for which a decider or worker that is there may leave a task before somebody should look at it.
 _SLOW = 20
 #: Names that a line lists before it counts.
 _NAMED = 3
+
+
+@frozen
+class Command:
+    """A command line to copy, without the options that say where."""
+
+    words: tuple[str, ...]
+    #: What follows the options; none of it is an option, whatever it begins with.
+    arguments: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -177,7 +183,7 @@ def _sentences(conditions: Iterable[Condition]) -> Iterator[str]:
 
 def _worker(condition: Condition, context: RunContext) -> _Note:
     task_list, kind = condition.task_list, condition.activity_type
-    command = ("floto", "worker", "--task-list", task_list, "--activities", "FILE.py")
+    command = Command(("floto", "worker", "--task-list", task_list, "--activities", "FILE.py"))
     pollers = context.polling(Polls.ACTIVITIES, task_list)
     if kind is None or pollers is None:
         return _Note("", command)
@@ -211,7 +217,7 @@ def _work(condition: Condition, context: RunContext) -> _Note:
 def _signal(condition: Condition, context: RunContext) -> _Note:
     others = [name for name in context.unused_signals if name != condition.detail]
     text = f"{_some(others, 'signal')} arrived, which no task waits for" if others else ""
-    return _Note(text, ("floto", "signal", context.workflow_id, condition.detail))
+    return _Note(text, Command(("floto", "signal"), (context.workflow_id, condition.detail)))
 
 
 def _retry(condition: Condition, context: RunContext) -> _Note:
@@ -219,7 +225,7 @@ def _retry(condition: Condition, context: RunContext) -> _Note:
 
 
 def _child(condition: Condition, _context: RunContext) -> _Note:
-    return _Note("", ("floto", "why", condition.detail))
+    return _Note("", Command(("floto", "why"), (condition.detail,)))
 
 
 _NOTES: Mapping[Cause, Callable[[Condition, RunContext], _Note]] = {
@@ -265,7 +271,8 @@ def _left(context: RunContext) -> Iterator[_Note]:
 
 
 def _decider(task_list: str, at: datetime, context: RunContext) -> _Note:
-    command = ("floto", "decider", "--task-list", task_list, *([] if context.carries_spec else ["SPEC"]))
+    spec = () if context.carries_spec else ("SPEC",)
+    command = Command(("floto", "decider", "--task-list", task_list), spec)
     pollers = context.polling(Polls.DECISIONS, task_list)
     if pollers is None:
         return _Note("", command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,7 @@ from floto.core.errors import ServiceFault, UnknownResource
 from floto.core.ports import StartRequest
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 from floto.runtime.activities import Activities
+from floto.runtime.cli import main
 
 WORKFLOW = WorkflowType("order", "v1")
 
@@ -131,3 +133,20 @@ def test_what_is_not_there_is_unknown(service: SwfService) -> None:
         service.signal_workflow_execution("no-such", "go", "now")
     with pytest.raises(ServiceFault, match="WorkflowExecutionAlreadyStarted"):
         started(service), started(service)
+
+
+def test_status_counts_where_the_service_does_not_say_who_polls(
+    service: SwfService, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started(service)
+    for name, said in (
+        ("status", "tasks\tdecisions\torders\t1"),
+        ("why", "    floto decider --task-list orders --service aws:us-east-1 --domain shop SPEC"),
+    ):
+        run = ["order-1"] if name == "why" else []
+        monkeypatch.setattr(
+            sys, "argv", ["floto", name, *run, "--service", "aws:us-east-1", "--domain", "shop"]
+        )
+        with pytest.raises(SystemExit):
+            main()
+        assert said in capsys.readouterr().out

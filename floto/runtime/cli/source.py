@@ -22,7 +22,7 @@ from floto.core.history import History, Saved
 from floto.core.live import Live
 from floto.core.shapes import WorkflowExecution
 from floto.core.specs import DeciderSpec
-from floto.core.stalls import RunContext, unused_signals
+from floto.core.stalls import Command, RunContext, unused_signals
 from floto.core.state import EMPTY, Kind, State
 from floto.core.tasks import TaskCodec
 from floto.core.visible import shell_command, visible
@@ -94,10 +94,10 @@ class Source:
             unused_signals=unused_signals(state, waited) if spec is not None else (),
         )
 
-    def command(self, words: tuple[str, ...]) -> str:
+    def command(self, command: Command) -> str:
         """Return a command line that works on the same service and domain."""
         where = where_options(self.service, self.domain) if self.service is not None else ()
-        return shell_command(*words[:2], *where, arguments=words[2:]) if where else shell_command(*words)
+        return shell_command(*command.words, *where, arguments=command.arguments)
 
 
 def read_source(
