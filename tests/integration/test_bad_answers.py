@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import boto3
 import pytest
 from botocore import xform_name
+from botocore.credentials import RefreshableCredentials
 
 from floto.adapters.aws_errors import called
+from floto.adapters.payloads import S3Store
 from floto.adapters.swf import SwfService, make_client
+from floto.core import reference
 from floto.core.errors import (
     NotCarriedOut,
     NotPermitted,
     ServiceFault,
     ServiceUnavailable,
+    StoreUnavailable,
     Throttled,
     Unauthenticated,
     UnknownResource,
@@ -189,3 +194,37 @@ def test_callers_own_client_of_boto3_is_guarded_too() -> None:
         with pytest.raises(ServiceUnavailable):
             SwfService(own, "d").respond_activity_task_completed("token", "result")
         own.close()
+
+
+@contextmanager
+def stored(*answers: Answer, **keys: Any) -> Iterator[S3Store]:
+    """A store of payloads whose S3 is a scripted server."""
+    given = {"aws_access_key_id": "a", "aws_secret_access_key": "b", **keys}
+    with scripted(*answers) as (url, _):
+        client = boto3.client("s3", region_name="us-east-1", endpoint_url=url, **given)
+        yield S3Store("bucket", client=client)
+        client.close()
+
+
+@pytest.mark.parametrize("answer", [LOGIN, Answer(), Answer(403, "text/html", PAGE)])
+def test_value_is_not_stored_where_a_proxy_answers(answer: Answer) -> None:
+    with stored(answer) as store, pytest.raises(StoreUnavailable):
+        store.put("value")
+
+
+@pytest.mark.parametrize("answer", [LOGIN, Answer(), Answer(404, "text/html", PAGE)])
+def test_value_is_not_lost_where_a_proxy_answers(answer: Answer) -> None:
+    kept, _ = reference.written("value", 1_000)
+    with stored(answer) as store, pytest.raises(StoreUnavailable):
+        store.get(kept.to_json())
+
+
+def test_store_whose_credentials_are_still_expired_is_unavailable() -> None:
+    expired = {"access_key": "a", "secret_key": "b", "token": "c", "expiry_time": "2020-01-01T00:00:00Z"}
+    with stored(Answer()) as store:
+        signer = store.client._request_signer  # noqa: SLF001
+        signer._credentials = RefreshableCredentials.create_from_metadata(  # noqa: SLF001
+            expired, lambda: expired, "test"
+        )
+        with pytest.raises(StoreUnavailable, match="still expired"):
+            store.put("value")
