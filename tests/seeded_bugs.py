@@ -143,7 +143,7 @@ BUGS: dict[str, tuple[Change, ...]] = {
     "result reported once, heard or not": (
         Change(
             "floto/runtime/resilient.py",
-            "return _made(partial(call, *args, **kwargs), StopFlag(), _may_be_told_later, is_over)",
+            "return _made(REPORT, StopFlag(), partial(call, *args, **kwargs))",
             "return call(*args, **kwargs)",
         ),
     ),

@@ -9,8 +9,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from floto.adapters.aws_errors import RAISED, translated
-from floto.core.errors import ServiceError, ServiceFault
+from floto.adapters.aws_errors import called
+from floto.core.errors import NotPermitted, ServiceError, ServiceFault, Unauthenticated
 from floto.core.live import SERVES_HEADER, TARGET, Live, live_from_json, serves_text
 from floto.core.shapes import ActivityType
 
@@ -73,13 +73,12 @@ def live(client: Any) -> Live | None:
     for when, hook in hooks.items():
         client.meta.events.register(f"{when}.swf.{_CARRIER}", hook)
     try:
-        client.count_pending_activity_tasks(domain="floto", taskList={"name": "floto"})
+        called(client.count_pending_activity_tasks, domain="floto", taskList={"name": "floto"})
         return live_from_json(json.loads(bodies[-1]))
-    except RAISED as error:
-        found = translated(error)
-        if isinstance(found, ServiceFault):
-            return None
-        raise found from error
+    except (Unauthenticated, NotPermitted):
+        raise
+    except ServiceFault:
+        return None
     except (ValueError, IndexError) as error:
         msg = "the server's answer is not what floto server says of its task lists"
         raise ServiceError(msg) from error

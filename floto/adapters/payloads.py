@@ -90,6 +90,13 @@ def _s3() -> Any:
     return boto3.client("s3")
 
 
+def _need_s3(reply: dict[str, Any]) -> None:
+    """Raise ``ValueError`` unless S3 itself answered: the page of a proxy has no ETag, and is not a value."""
+    if not reply.get("ETag"):
+        msg = "the answer is not one of S3"
+        raise ValueError(msg)
+
+
 @frozen
 class S3Store:
     """Values as objects of a bucket, their keys beginning with ``prefix``.
@@ -109,19 +116,23 @@ class S3Store:
         checksum = b64encode(bytes.fromhex(kept.digest)).decode()
         with self._told(kept, "cannot be written to"):
             if not self._holds(kept, checksum):
-                self.client.put_object(**self._object(kept), Body=data, ChecksumSHA256=checksum)
+                _need_s3(self.client.put_object(**self._object(kept), Body=data, ChecksumSHA256=checksum))
         return kept.to_json()
 
     def get(self, reference_: Any) -> Any:
         """The value of a reference. Raises ``PayloadError`` if it is not there, or not what was written."""
         wanted = reference.read(reference_, self.limit)
-        with (
-            self._told(wanted, "cannot be read from"),
-            contextlib.closing(self.client.get_object(**self._object(wanted))["Body"]) as body,
-        ):
+        with self._told(wanted, "cannot be read from"), self._opened(wanted) as body:
             # One more, so that an object that grew is noticed and never read whole.
             data: bytes = body.read(wanted.size + 1)
         return wanted.value(data)
+
+    @contextlib.contextmanager
+    def _opened(self, wanted: Reference) -> Iterator[Any]:
+        reply = self.client.get_object(**self._object(wanted))
+        with contextlib.closing(reply["Body"]) as body:
+            _need_s3(reply)
+            yield body
 
     def _key(self, kept: Reference) -> str:
         return "/".join(part for part in (self.prefix.strip("/"), kept.digest) if part)
@@ -141,11 +152,14 @@ class S3Store:
 
     @contextlib.contextmanager
     def _told(self, kept: Reference, problem: str) -> Iterator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as boto3 above
+        # As boto3 above.
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        from floto.adapters.aws_errors import RAISED  # noqa: PLC0415
 
         try:
             yield
-        except (ClientError, BotoCoreError) as error:
+        except RAISED as error:
             where = f"s3://{self.bucket}/{self._key(kept)}"
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
             # Only a key that is not there is lost; the rest (access, bucket, network) may be mended.

@@ -12,24 +12,21 @@ from typing import Any
 import boto3
 import botocore.session
 from botocore.config import Config
-from tenacity import (
-    Retrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    stop_after_delay,
-    wait_random_exponential,
-)
+from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from floto import forks
-from floto.adapters.aws_errors import RAISED, translated
+from floto.adapters.answers import guard
+from floto.adapters.aws_errors import called, translating
 from floto.adapters.floto_server import Announcements
 from floto.core import registrations, wire
 from floto.core.decisions import Decision
 from floto.core.errors import (
+    NotCarriedOut,
+    NotPermitted,
     ServiceError,
     ServiceFault,
     ServiceUnavailable,
-    Throttled,
     Unauthenticated,
     UnknownResource,
 )
@@ -50,10 +47,8 @@ _PAGE = 1000
 #: Some services answer an idle poll at once; asking again as fast would only burn their time.
 _IDLE_SECONDS = 0.1
 _BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
-#: Seconds for which a call is made again that was throttled, where no loop does so.
-_PATIENCE_SECONDS = 20.0
+_INVALID_ENDPOINT = "InvalidEndpoint"
 _EXISTS = frozenset({"DomainAlreadyExistsFault", "TypeAlreadyExistsFault"})
-_FORBIDDEN = frozenset({"AccessDeniedException", "OperationNotPermittedFault"})
 
 
 def make_client(
@@ -64,14 +59,18 @@ def make_client(
     Its own retries are off: floto's deciders and workers retry, and can be stopped meanwhile. A service
     ``on_this_machine`` needs no configuration, is asked directly, and with any keys where there are none.
     """
+    if endpoint_url and not (is_valid_endpoint_url(endpoint_url) or is_valid_ipv6_endpoint_url(endpoint_url)):
+        raise ServiceFault(_INVALID_ENDPOINT, f"{endpoint_url!r} does not name a host")
     config = Config(
         read_timeout=_READ_SECONDS,
         retries={"total_max_attempts": 1},
         max_pool_connections=_CONNECTIONS,
         proxies={} if on_this_machine else None,
     )
-    session = _call(_local_session) if on_this_machine else boto3
-    return _call(session.client, "swf", region_name=region, endpoint_url=endpoint_url, config=config)
+    session = called(_local_session) if on_this_machine else boto3
+    client = called(session.client, "swf", region_name=region, endpoint_url=endpoint_url, config=config)
+    guard(client)
+    return client
 
 
 class ClientOfProcess:
@@ -111,14 +110,19 @@ def _local_session() -> Any:
 class SwfService:
     """One domain of SWF behind the ``Service`` port. ``wait`` of a poll is SWF's: up to 60 seconds.
 
-    ``is_patient``: calls that are throttled are made again for some seconds. Loops do that by themselves.
+    ``repeat`` is given each call as a function and its arguments, makes it, and may repeat it; by default
+    each call is made once, as loops repeat calls themselves. Answers that are not SWF's are errors for all
+    users of ``client``.
     """
 
-    def __init__(self, client: Any, domain: str, *, is_patient: bool = False) -> None:
+    def __init__(self, client: Any, domain: str, *, repeat: Callable[..., Any] | None = None) -> None:
+        guard(client)
         self._client = client
-        self._make = ask if is_patient else _call
+        self._repeat = repeat
         self._domain = domain
-        self._answered = False
+        self._was_answered = False
+        #: The names of the operations that were answered, so permitted.
+        self._permitted: set[str] = set()
         self._announcements = Announcements()
         #: What is done of ``prepare`` (None: the domain); throttled, the next attempt goes on from there.
         self._registered: set[_Registration | None] = set()
@@ -152,7 +156,8 @@ class SwfService:
 
     def _register(self, call: Callable[..., Any], **arguments: Any) -> None:
         try:
-            self._call(call, **arguments)
+            # Permissions may be those of single types: one that was given says nothing about the next.
+            self._authenticated(call, **arguments)
         except ServiceFault as fault:
             if fault.code not in _EXISTS:
                 raise
@@ -164,9 +169,7 @@ class SwfService:
             return
         try:
             register(*kind)
-        except ServiceFault as fault:
-            if fault.code not in _FORBIDDEN:
-                raise
+        except NotPermitted as fault:
             # Whoever may not register can still run what others registered.
             log.warning("%r is not registered from here (%s)", name, fault)
         self._registered.add(what)
@@ -337,15 +340,28 @@ class SwfService:
         return self._call(call, domain=self._domain, **arguments)
 
     def _call(self, call: Callable[..., Any], **arguments: Any) -> Any:
+        """Call an operation; see ``aws_errors`` for the rules about what was answered before."""
+        operation = getattr(call, "__name__", "")
         try:
-            reply = self._make(call, **arguments)
-        except Unauthenticated as fault:
-            # Credentials that were right a while ago will be again; a program that never had any waits in
-            # vain.
-            if self._answered:
-                raise ServiceUnavailable(str(fault)) from fault
+            reply = self._authenticated(call, **arguments)
+        except NotPermitted as fault:
+            if operation in self._permitted:
+                raise NotCarriedOut(str(fault)) from fault
             raise
-        self._answered = True
+        self._permitted.add(operation)
+        return reply
+
+    def _authenticated(self, call: Callable[..., Any], **arguments: Any) -> Any:
+        try:
+            if self._repeat is None:
+                reply = called(call, **arguments)
+            else:
+                reply = self._repeat(translating(call), **arguments)
+        except Unauthenticated as fault:
+            if self._was_answered:
+                raise NotCarriedOut(str(fault)) from fault
+            raise
+        self._was_answered = True
         return reply
 
     def _pages(self, call: Callable[..., Any], **arguments: Any) -> Iterator[dict[str, Any]]:
@@ -361,30 +377,6 @@ _PATIENT = Retrying(
     retry=retry_if_exception_type(ServiceUnavailable),
     wait=wait_random_exponential(multiplier=0.1, max=5),
     stop=stop_after_attempt(8),
-    reraise=True,
-)
-
-
-def _call(call: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
-    """Call boto3 without the arguments that are None, and raise floto's errors."""
-    try:
-        return call(*args, **{name: value for name, value in arguments.items() if value is not None})
-    except RAISED as error:
-        raise translated(error) from error
-
-
-def ask(call: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
-    """Call boto3 for a caller who asks once: a call that was throttled, so not carried out, is made again.
-
-    Raises ``ServiceError``; after 20 seconds, ``Throttled``.
-    """
-    return _IF_THROTTLED(_call, call, *args, **arguments)
-
-
-_IF_THROTTLED = Retrying(
-    retry=retry_if_exception_type(Throttled),
-    wait=wait_random_exponential(multiplier=0.2, max=5),
-    stop=stop_after_delay(_PATIENCE_SECONDS),
     reraise=True,
 )
 

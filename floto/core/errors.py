@@ -114,18 +114,35 @@ class PayloadsUnavailable(ServiceUnavailable):
     """A decision needs a stored value, and the store cannot be reached now."""
 
 
-class Throttled(ServiceUnavailable):
-    """The service is there, and asks to be asked less; the call was not carried out."""
+class NotCarriedOut(ServiceUnavailable):
+    """The call was not sent, or the service refused it unread; the same call may succeed later."""
 
 
-class Unreachable(ServiceUnavailable):
-    """No connection could be made, so the call was not carried out."""
+class Throttled(NotCarriedOut):
+    """The service is there, and asks to be asked less."""
+
+
+class Unreachable(NotCarriedOut):
+    """No connection could be made."""
+
+
+class NotListening(Unreachable):
+    """No connection could be made to an address of this machine: no program listens there."""
 
 
 class Unauthenticated(ServiceFault):
-    """The credentials of a call are missing, expired or wrong, or the clock is.
+    """The credentials of a call are missing, expired or wrong.
 
-    At the first call that is a mistake; later it passes, when tokens are refreshed or a person logs in again.
+    At the first call that is a mistake; later it is transient, until they are refreshed or a person logs in
+    again.
+    """
+
+
+class NotPermitted(ServiceFault):
+    """The credentials of a call are right, and do not permit the operation.
+
+    At the first call of an operation that is a mistake; later it is transient, while a policy is being
+    changed.
     """
 
 

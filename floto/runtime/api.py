@@ -58,9 +58,9 @@ class Domains:
 class Swf:
     """Amazon SWF, a server that speaks its protocol, or a file of the embedded engine, for everyday use.
 
-    ``service`` is a URL for ``floto.connect`` (default: ``FLOTO_SERVICE``, else Amazon SWF);
-    ``client``, any client with boto3's methods in its place. Each call is one request and is not
-    made again: ``ServiceUnavailable`` says that the same call may succeed later, ``ServiceFault`` why
+    ``service`` is a URL for ``floto.connect`` (default: ``FLOTO_SERVICE``, else Amazon SWF); ``client``, any
+    client with boto3's methods in its place. A call is repeated only if it cannot have been carried out, for
+    up to 30 seconds: ``ServiceUnavailable`` says that the same call may succeed later, ``ServiceFault`` why
     it was refused and what to do, ``PayloadError`` or ``SpecError`` what is wrong with an input.
     """
 

@@ -8,7 +8,6 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -16,9 +15,11 @@ from urllib.parse import urlsplit
 from attrs import define, frozen
 
 from floto.core.errors import FlotoError, ServiceError
+from floto.core.hosts import is_loopback_url
 from floto.core.live import Live
 from floto.core.ports import Service
 from floto.core.reference import Store
+from floto.runtime.resilient import once
 
 if TYPE_CHECKING:
     from floto.adapters.swf import SwfService
@@ -63,23 +64,22 @@ class UnknownStore(FlotoError, ValueError):
 def connect(url: str, domain: str | None = None) -> Service:
     """Open the service a URL names, for one domain (default ``floto``).
 
-    ``sqlite:///relative.db`` and ``sqlite:////absolute.db`` are files of the embedded
-    engine, ``memory:`` is one that is gone with the process; ``aws`` and ``aws:REGION``
-    are Amazon SWF, and ``http://host:port`` is anything that speaks its protocol; on
-    loopback it needs no configuration of AWS. A call that is throttled is made again, for up to 20
-    seconds. Raises ``UnknownService``, or ``ServiceFault``
-    where AWS is not configured.
+    ``sqlite:///relative.db`` and ``sqlite:////absolute.db`` are files of the embedded engine, ``memory:`` is
+    one that is gone with the process; ``aws`` and ``aws:REGION`` are Amazon SWF, and ``http://host:port`` is
+    anything that speaks its protocol; on loopback it needs no configuration of AWS. A call that cannot have
+    been carried out (it was throttled, or no connection could be made to another machine) is repeated for up
+    to 30 seconds. Raises ``UnknownService``, or ``ServiceFault`` where AWS is not configured.
     """
-    return _connected(url, domain, is_patient=True)
+    return _connected(url, domain, once)
 
 
 def connect_loop(url: str, domain: str | None = None) -> Service:
-    """``connect`` for a loop, which makes calls again itself, and can be stopped meanwhile."""
-    return _connected(url, domain, is_patient=False)
+    """``connect`` for a loop, which repeats calls itself, and can be stopped meanwhile."""
+    return _connected(url, domain, None)
 
 
-def _connected(url: str, domain: str | None, *, is_patient: bool) -> Service:
-    swf = partial(_swf_service, is_patient=is_patient)
+def _connected(url: str, domain: str | None, repeat: Callable[..., Any] | None) -> Service:
+    swf = partial(_swf_service, repeat=repeat)
     service: Service = _opened(url, _Faces(_sqlite_service, swf), domain or DEFAULT_DOMAIN)
     return service
 
@@ -96,14 +96,14 @@ def domain_of(client: Any, domain: str) -> SwfService:
     """One domain of what an SWF client reaches; the client stays the caller's."""
     from floto.adapters.swf import SwfService  # noqa: PLC0415 - as below
 
-    return SwfService(client, domain, is_patient=True)
+    return SwfService(client, domain, repeat=once)
 
 
-def ask(call: Callable[..., Any], **arguments: Any) -> Any:
-    """Call a method of such a client, without the arguments that are None. Raises ``ServiceError``."""
-    from floto.adapters import swf  # noqa: PLC0415
+def translating(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a client's method, without arguments that are None, and with ``ServiceError`` for its errors."""
+    from floto.adapters import aws_errors  # noqa: PLC0415
 
-    return swf.ask(call, **arguments)
+    return aws_errors.translating(method)
 
 
 def live_of(client: Any) -> Live | None:
@@ -214,25 +214,19 @@ def _local_client(path: str, _domain: str) -> Any:
     return LocalSwf(path)
 
 
-def _swf_service(region: str | None, endpoint_url: str | None, domain: str, *, is_patient: bool) -> Service:
+def _swf_service(
+    region: str | None, endpoint_url: str | None, domain: str, *, repeat: Callable[..., Any] | None
+) -> Service:
     from floto.adapters.swf import SwfService  # noqa: PLC0415
 
-    return SwfService(_swf_client(region, endpoint_url, domain), domain, is_patient=is_patient)
+    return SwfService(_swf_client(region, endpoint_url, domain), domain, repeat=repeat)
 
 
 def _swf_client(region: str | None, endpoint_url: str | None, _domain: str) -> Any:
     from floto.adapters.swf import ClientOfProcess, make_client  # noqa: PLC0415
 
-    is_here = _is_loopback(endpoint_url)
+    is_here = is_loopback_url(endpoint_url)
     return ClientOfProcess(partial(make_client, region, endpoint_url, on_this_machine=is_here))
-
-
-def _is_loopback(url: str | None) -> bool:
-    try:
-        host = urlsplit(url or "").hostname or ""
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def service_for(service: Service | str | None, domain: str | None) -> Service:

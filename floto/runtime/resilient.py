@@ -1,22 +1,49 @@
-"""Service calls that fail in passing are made again, with full-jitter exponential backoff."""
+"""Repeating service calls that failed: one table of policies, with full-jitter exponential backoff.
+
+| policy | caller | repeats | until |
+|---|---|---|---|
+| ``LOOP`` | ``floto.run``, deciders, daemons | ``ServiceUnavailable`` | stopped |
+| ``LAST`` | those, with a task in hand, when stopped | ``ServiceUnavailable`` | 5 s |
+| ``FIRST`` | those, at their start | ``ServiceUnavailable`` | stopped; 30 s, unless ``Throttled`` |
+| ``POLL`` | polls of deciders and workers | every ``ServiceError`` | stopped |
+| ``REPORT`` | workers, with an outcome | all but "no such task" and "malformed" | 1 h |
+| ``READ`` | commands that change nothing | ``ServiceUnavailable``, not ``NotListening`` | 30 s |
+| ``WRITE`` | other commands, ``floto.connect`` | ``NotCarriedOut``, not ``NotListening`` | 30 s |
+| ``STORE`` | stores of payloads | ``PayloadsUnavailable`` | stopped; as the caller says |
+
+A service that is closed for good (a ``ServiceError`` of no subclass) is called five times at most. Which
+error is of which class is the business of the adapters; ``floto.adapters.aws_errors`` has the table for AWS.
+By it, credentials or permissions that are withdrawn after a good answer are transient, so all loops agree to
+survive them. At the first call they are a mistake: ``floto.run`` and commands end with it, and a person
+reads why. Polls and reports survive that, too, as ending would leave a task list to nobody, or lose what
+took a day to work out.
+
+The wait before the n-th repetition is random, up to 2^n times the first. A service that is away is asked at
+most 4 s later, and never longer than it has been away: what comes back is used again soon. Throttled calls
+wait up to 1 s at first and up to 30 s later: what asks to be asked less is. No wait is longer than the time
+that is left.
+"""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
+from attrs import evolve, frozen
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from floto.core.errors import (
+    NotCarriedOut,
+    NotListening,
     PayloadsUnavailable,
     ServiceError,
     ServiceFault,
     ServiceUnavailable,
     Throttled,
     UnknownResource,
-    Unreachable,
 )
 from floto.runtime.stopping import StopFlag
 from floto.trouble_log import trouble_log_of
@@ -24,22 +51,62 @@ from floto.trouble_log import trouble_log_of
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Seconds between attempts: the first wait, and the longest, of a service that is busy or of one that is
-#: away. What comes back is used again soon; a service that asks to be asked less is.
-_FIRST_WAIT, _LONGEST_WAIT, _LONGEST_AWAY = 0.2, 30.0, 4.0
-#: A service that was never reached is tried for so long: its address may be wrong.
-_REACH_SECONDS = 20.0
+#: Seconds: the most of the first and of any wait, for a service that is away and for one that is busy.
+_FIRST_WAIT, _LONGEST_AWAY = 0.2, 4.0
+_FIRST_BUSY, _LONGEST_WAIT = 1.0, 30.0
 _LONGEST_MESSAGE = 200
-#: When stopped, what is left of a task is tried for so long.
-_LAST_SECONDS = 5.0
-#: A service that is closed is asked so many times before its callers give up.
+#: Attempts at a service that is closed.
 _LAST_ATTEMPTS = 5
-#: A report is tried for so long: what took a day to work out is worth an hour.
-_REPORT_SECONDS = 3600.0
-#: An empty poll that took less than this is not made again before.
+#: Seconds: an empty poll that took less than this is not repeated before.
 _IDLE_SECONDS = 0.1
 #: Codes of refusals of what a request says, which another attempt does not change.
 MALFORMED = frozenset({"ValidationException", "ParamValidationError"})
+
+
+def final(error: BaseException | None) -> bool:
+    """Return True if the service neither refused this call nor was busy: it is closed, or broken."""
+    return isinstance(error, ServiceError) and not isinstance(error, (ServiceFault, ServiceUnavailable))
+
+
+def is_malformed(error: BaseException | None) -> bool:
+    """Return True if the service refused what a request says: it would refuse it again."""
+    return isinstance(error, ServiceFault) and error.code in MALFORMED
+
+
+@frozen
+class Policy:
+    """Which errors of a call are repeated, and for how long."""
+
+    errors: type[ServiceError]
+    excluded: type[ServiceError] | tuple[()] = ()
+    #: Seconds after which the last error is raised.
+    seconds: float = math.inf
+    #: Errors for which ``seconds`` do not count.
+    unlimited: type[ServiceError] | tuple[()] = ()
+    malformed: bool = True
+
+    def repeats(self, error: BaseException) -> bool:
+        """Return True if a call that failed so is made again while time is left."""
+        is_excluded = isinstance(error, self.excluded) or (is_malformed(error) and not self.malformed)
+        return isinstance(error, self.errors) and not is_excluded
+
+    def left(self, state: RetryCallState) -> float:
+        """Return the seconds that are left for another attempt."""
+        if final(_error(state)) and state.attempt_number >= _LAST_ATTEMPTS:
+            return 0
+        if isinstance(_error(state), self.unlimited):
+            return math.inf
+        return self.seconds - (state.seconds_since_start or 0)
+
+
+LOOP = Policy(ServiceUnavailable)
+LAST = Policy(ServiceUnavailable, seconds=5)
+FIRST = Policy(ServiceUnavailable, seconds=30, unlimited=Throttled)
+POLL = Policy(ServiceError)
+REPORT = Policy(ServiceError, excluded=UnknownResource, seconds=3600, malformed=False)
+READ = Policy(ServiceUnavailable, excluded=NotListening, seconds=30)
+WRITE = Policy(NotCarriedOut, excluded=NotListening, seconds=30)
+STORE = Policy(PayloadsUnavailable)
 
 
 def persist(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -47,43 +114,40 @@ def persist(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwa
 
     Raises ``ServiceUnavailable`` only when stopped, and every other error at once.
     """
-    return _made(partial(call, *args, **kwargs), stop, _in_passing, lambda _state: stop.is_set())
+    return _made(LOOP, stop, partial(call, *args, **kwargs))
 
 
 def conclude(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """``persist`` for a task in hand: when stopped, it is worth some seconds more."""
+    """``persist`` for a task in hand: when stopped, it is worth five seconds more."""
     try:
         return persist(stop, call, *args, **kwargs)
     except ServiceUnavailable:
-
-        def is_over(state: RetryCallState) -> bool:
-            return (state.seconds_since_start or 0) >= _LAST_SECONDS
-
-        return _made(partial(call, *args, **kwargs), StopFlag(), _in_passing, is_over)
+        return _made(LAST, StopFlag(), partial(call, *args, **kwargs))
 
 
 def reach(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """``persist`` for the first call of all; raises ``ServiceUnavailable`` if nobody answers for a while."""
+    """``persist`` for the first call of all, whose address may be wrong.
 
-    def is_over(state: RetryCallState) -> bool:
-        is_there = isinstance(state.outcome and state.outcome.exception(), Throttled)
-        return stop.is_set() or (not is_there and (state.seconds_since_start or 0) >= _REACH_SECONDS)
-
-    return _made(partial(call, *args, **kwargs), stop, _in_passing, is_over)
+    Raises ``ServiceUnavailable`` also after 30 seconds, unless the call is throttled.
+    """
+    return _made(FIRST, stop, partial(call, *args, **kwargs))
 
 
 def inquire(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Make a call that changes nothing, or the same again, for a command that a person waits for.
 
-    It is made again for up to 20 seconds while the service is busy. Raises ``Unreachable`` at once where no
-    connection can be made, and ``ServiceUnavailable`` after that time.
+    It is repeated for up to 30 seconds while the service is busy or away. Raises ``NotListening`` at once,
+    and ``ServiceUnavailable`` after that time.
     """
+    return _made(READ, StopFlag(), partial(call, *args, **kwargs))
 
-    def is_over(state: RetryCallState) -> bool:
-        is_nobody = isinstance(state.outcome and state.outcome.exception(), Unreachable)
-        return is_nobody or (state.seconds_since_start or 0) >= _REACH_SECONDS
 
-    return _made(partial(call, *args, **kwargs), StopFlag(), _in_passing, is_over)
+def once(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Make a call that must not be carried out twice; repeat it, for up to 30 seconds, only if it was not.
+
+    Raises ``NotListening``, and every ``ServiceError`` that is not ``NotCarriedOut``, at once.
+    """
+    return _made(WRITE, StopFlag(), partial(call, *args, **kwargs))
 
 
 def outlast(stop: StopFlag, seconds: float, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -91,24 +155,17 @@ def outlast(stop: StopFlag, seconds: float, call: Callable[P, T], *args: P.args,
 
     Raises ``PayloadsUnavailable`` after that, and every other error at once.
     """
-
-    def is_over(state: RetryCallState) -> bool:
-        return stop.is_set() or (state.seconds_since_start or 0) >= seconds
-
-    return _made(partial(call, *args, **kwargs), stop, _is_away, is_over)
+    return _made(evolve(STORE, seconds=seconds), stop, partial(call, *args, **kwargs))
 
 
 def poll(stop: StopFlag, call: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> T | None:
     """Poll until the service answers; None when stopped.
 
-    A poll that is refused is made again too: a poller that ends at the first fault leaves
-    its task list to nobody. Raises ``ServiceError`` when the service is closed for good.
+    Raises ``ServiceError`` when the service is closed for good.
     """
     began = time.monotonic()
     try:
-        task = _made(
-            partial(call, *args, **kwargs), stop, _any, lambda state: stop.is_set() or _is_last(state)
-        )
+        task = _made(POLL, stop, partial(call, *args, **kwargs))
     except ServiceError:
         if stop.is_set():
             return None
@@ -120,62 +177,20 @@ def poll(stop: StopFlag, call: Callable[P, T | None], *args: P.args, **kwargs: P
 
 
 def report(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Tell the service what came of a task: refusals that are not about the task itself may pass.
+    """Report the outcome of a task: refusals that are not about the task itself may be transient.
 
     Raises ``ServiceError`` when the task is gone, the report malformed or an hour over.
     """
-
-    def is_over(state: RetryCallState) -> bool:
-        return (state.seconds_since_start or 0) >= _REPORT_SECONDS or _is_last(state)
-
-    return _made(partial(call, *args, **kwargs), StopFlag(), _may_be_told_later, is_over)
+    return _made(REPORT, StopFlag(), partial(call, *args, **kwargs))
 
 
-def final(error: BaseException | None) -> bool:
-    """Whether the service neither refused this call nor was busy: it is closed, or broken."""
-    return isinstance(error, ServiceError) and not isinstance(error, (ServiceFault, ServiceUnavailable))
-
-
-def is_malformed(error: BaseException | None) -> bool:
-    """Return True if the service refused what a request says: it would refuse it again."""
-    return isinstance(error, ServiceFault) and error.code in MALFORMED
-
-
-def _in_passing(error: BaseException) -> bool:
-    return isinstance(error, ServiceUnavailable)
-
-
-def _is_away(error: BaseException) -> bool:
-    return isinstance(error, PayloadsUnavailable)
-
-
-def _any(error: BaseException) -> bool:
-    return isinstance(error, ServiceError)
-
-
-def _may_be_told_later(error: BaseException) -> bool:
-    if isinstance(error, ServiceFault):
-        return not isinstance(error, UnknownResource) and not is_malformed(error)
-    return isinstance(error, ServiceError)
-
-
-def _is_last(state: RetryCallState) -> bool:
-    error = state.outcome.exception() if state.outcome else None
-    return final(error) and state.attempt_number >= _LAST_ATTEMPTS
-
-
-def _made(
-    call: partial[T],
-    stop: StopFlag,
-    again: Callable[[BaseException], bool],
-    is_over: Callable[[RetryCallState], bool],
-) -> T:
+def _made(policy: Policy, stop: StopFlag, call: partial[T]) -> T:
     try:
         return call()
     except ServiceError as error:
         failed = [error]
 
-    # What retries takes longer to set up than most calls take: only those that failed pay for it.
+    # tenacity takes longer to set up than most calls take: only those that failed pay for it.
     @wraps(call.func)
     def repeated() -> T:
         if failed:
@@ -183,9 +198,9 @@ def _made(
         return call()
 
     retrying = Retrying(
-        retry=retry_if_exception(again),
-        wait=_wait,
-        stop=is_over,
+        retry=retry_if_exception(policy.repeats),
+        wait=lambda state: min(_wait(state), policy.left(state)),
+        stop=lambda state: stop.is_set() or policy.left(state) <= 0,
         sleep=lambda seconds: _sleep(stop, seconds),
         before_sleep=_warn,
         reraise=True,
@@ -196,10 +211,9 @@ def _made(
 
 
 def _wait(state: RetryCallState) -> float:
-    """Full jitter, and never longer than it has failed already: a second without a service costs no more."""
-    is_busy = isinstance(state.outcome and state.outcome.exception(), Throttled)
-    most = _LONGEST_WAIT if is_busy else min(_LONGEST_AWAY, _LONGEST_WAIT)
-    longest = min(max(state.seconds_since_start or 0, _FIRST_WAIT), most)
+    if isinstance(_error(state), Throttled):
+        return wait_random_exponential(multiplier=_FIRST_BUSY, max=_LONGEST_WAIT)(state)
+    longest = min(max(state.seconds_since_start or 0, _FIRST_WAIT), _LONGEST_AWAY, _LONGEST_WAIT)
     return wait_random_exponential(multiplier=_FIRST_WAIT, max=longest)(state)
 
 
@@ -209,10 +223,9 @@ def _sleep(stop: StopFlag, seconds: float) -> None:
 
 def _warn(state: RetryCallState) -> None:
     """Log a failed attempt; of many, of all threads that use the service, only some (see ``TroubleLog``)."""
-    error = state.outcome.exception() if state.outcome else None
     call: Any = getattr(state.fn, "__wrapped__", state.fn)
     # One line: some answers are whole pages.
-    what = " ".join(str(error).split())[:_LONGEST_MESSAGE]
+    what = " ".join(str(_error(state)).split())[:_LONGEST_MESSAGE]
     message = "%s failed (%s); attempt %d in %.1f s"
     number, wait = state.attempt_number + 1, state.upcoming_sleep
     trouble_log_of(call).failed(_name(call), message, _name(call), what, number, wait)
@@ -220,3 +233,7 @@ def _warn(state: RetryCallState) -> None:
 
 def _name(call: Callable[..., object]) -> str:
     return getattr(call, "__name__", "call")
+
+
+def _error(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None

@@ -1,28 +1,39 @@
-"""Errors of AWS and of the network: which pass, for loops and for calls that are made once."""
+"""Errors of AWS and of the network: which are transient, for loops and for calls that are made once."""
 
 from __future__ import annotations
 
-import json
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
 from typing import Any
 
+import boto3
+import botocore.session
 import pytest
+from attrs import evolve
 from botocore import exceptions as b
+from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ClientError
 
 import floto
 from floto.adapters.aws_errors import translated
-from floto.adapters.swf import SwfService
-from floto.core.errors import ServiceFault, ServiceUnavailable, Throttled, Unauthenticated, Unreachable
+from floto.adapters.swf import SwfService, make_client
+from floto.core.errors import (
+    NotCarriedOut,
+    NotListening,
+    NotPermitted,
+    ServiceFault,
+    ServiceUnavailable,
+    Throttled,
+    Unauthenticated,
+    Unreachable,
+)
 from floto.core.ports import StartRequest
 from floto.core.shapes import WorkflowType
-from floto.runtime.resilient import persist
+from floto.runtime import resilient
+from floto.runtime.resilient import inquire, once, persist, poll, reach, report
 from floto.runtime.stopping import StopFlag
 from tests.integration.commands import Shell
+from tests.integration.scripted import SLOW_DOWN, STARTED, Answer, connected, refusing, scripted
 
 
 def answered(code: str, status: int = 400) -> ClientError:
@@ -35,7 +46,6 @@ CREDENTIALS = [
     answered("InvalidSignatureException"),
     answered("UnrecognizedClientException", 403),
     answered("InvalidIdentityToken"),
-    answered("403", 403),
     b.NoCredentialsError(),
     b.PartialCredentialsError(provider="env", cred_var="secret"),
     b.SSOTokenLoadError(error_msg="expired"),
@@ -48,6 +58,7 @@ PASSING = [
     answered("ExpiredTokenException"),
     answered("RequestExpired"),
     answered("RequestTimeTooSkewed"),
+    answered("403", 403),
     b.EndpointConnectionError(endpoint_url="http://x"),
     b.ConnectTimeoutError(endpoint_url="http://x"),
     b.ReadTimeoutError(endpoint_url="http://x"),
@@ -58,6 +69,26 @@ PASSING = [
     b.TokenRetrievalError(provider="sso", error_msg="no"),
     b.MetadataRetrievalError(error_msg="no"),
     OSError("the token file of the web identity is being replaced"),
+    KeyError("AccessKeyId"),
+    ValueError("the answer of the credential process is not JSON"),
+]
+#: Nothing was sent, or the service refused it unread: a command may repeat it.
+NOT_CARRIED_OUT = [
+    answered("ExpiredToken"),
+    answered("RequestTimeTooSkewed"),
+    b.EndpointConnectionError(endpoint_url="http://x"),
+    b.ConnectTimeoutError(endpoint_url="http://x"),
+    b.ProxyConnectionError(proxy_url="http://x"),
+    b.CredentialRetrievalError(provider="sso", error_msg="no"),
+    RuntimeError("Credentials were refreshed, but the refreshed credentials are still expired."),
+]
+MAY_BE_CARRIED_OUT = [
+    answered("InternalFailure", 500),
+    answered("404", 404),
+    b.ReadTimeoutError(endpoint_url="http://x"),
+    b.ConnectionClosedError(endpoint_url="http://x"),
+    b.SSLError(endpoint_url="http://x", error=OSError("no")),
+    ValueError("Invalid timestamp"),
 ]
 THROTTLED = [answered("ThrottlingException"), answered("RequestLimitExceeded"), answered("x", 429)]
 FINAL = [answered("AccessDeniedException"), answered("ValidationException"), b.NoRegionError()]
@@ -103,69 +134,117 @@ def test_every_loop_survives_what_passes_once_it_has_been_answered(error: Except
     assert persist(StopFlag(), service.start_workflow_execution, REQUEST) == "run 3"
 
 
-def test_throttled_call_of_one_who_asks_once_is_made_again() -> None:
-    client = Client(*THROTTLED)
-    service = SwfService(client, "d", is_patient=True)
+@pytest.mark.parametrize("error", [*NOT_CARRIED_OUT, *THROTTLED], ids=repr)
+def test_call_that_was_not_carried_out_is_repeated_for_a_command(error: Exception) -> None:
+    client = Client(error)
+    service = SwfService(client, "d", repeat=once)
     service.start_workflow_execution(REQUEST)
-    assert service.start_workflow_execution(REQUEST) == "run 5"
+    assert service.start_workflow_execution(REQUEST) == "run 3"
 
 
-def test_call_that_may_have_been_carried_out_is_not_made_again_for_one_who_asks_once() -> None:
-    client = Client(b.ReadTimeoutError(endpoint_url="http://x"))
-    service = SwfService(client, "d", is_patient=True)
+@pytest.mark.parametrize("error", MAY_BE_CARRIED_OUT, ids=repr)
+def test_call_that_may_have_been_carried_out_is_not_repeated_for_a_command(error: Exception) -> None:
+    client = Client(error)
+    service = SwfService(client, "d", repeat=once)
     service.start_workflow_execution(REQUEST)
     with pytest.raises(ServiceUnavailable):
         service.start_workflow_execution(REQUEST)
     assert client.calls == 2
 
 
-@contextmanager
-def scripted(*answers: tuple[int, str, bytes]) -> Iterator[tuple[str, list[str]]]:
-    """A server on loopback that answers by script; the last answer repeats."""
-    seen: list[str] = []
-    left = list(answers)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            seen.append(self.headers["X-Amz-Target"].rpartition(".")[2])
-            status, kind, body = left.pop(0) if len(left) > 1 else left[0]
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", seen
-    finally:
-        server.shutdown()
-        server.server_close()
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_refused_connection_on_loopback_is_not_repeated_for_a_command(host: str) -> None:
+    client = Client(b.EndpointConnectionError(endpoint_url=f"http://{host}:9"))
+    service = SwfService(client, "d", repeat=once)
+    service.start_workflow_execution(REQUEST)
+    with pytest.raises(NotListening):
+        service.start_workflow_execution(REQUEST)
+    assert client.calls == 2
 
 
-JSON = "application/x-amz-json-1.0"
-SLOW_DOWN = (400, JSON, json.dumps({"__type": "ThrottlingException", "message": "slow down"}).encode())
+@pytest.mark.parametrize("repeat", [once, inquire])
+def test_command_gives_up_on_a_throttled_call_in_time(repeat: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("READ", "WRITE"):
+        monkeypatch.setattr(resilient, name, evolve(getattr(resilient, name), seconds=0.3))
+    began = time.monotonic()
+    service = SwfService(Client(*THROTTLED * 1000), "d", repeat=repeat)
+    service.start_workflow_execution(REQUEST)
+    with pytest.raises(Throttled):
+        service.start_workflow_execution(REQUEST)
+    assert 0.3 <= time.monotonic() - began < 10
 
 
-def test_throttled_start_over_a_real_socket_is_made_again() -> None:
-    with scripted(SLOW_DOWN, SLOW_DOWN, (200, JSON, b'{"runId": "r"}')) as (url, seen):
-        service = floto.connect(url)
+def test_throttled_start_over_a_real_socket_is_repeated() -> None:
+    with connected(SLOW_DOWN, SLOW_DOWN, STARTED, repeat=once) as (service, seen):
         assert service.start_workflow_execution(REQUEST) == "r"
         assert seen == ["StartWorkflowExecution"] * 3
-        service.close()
 
 
-def test_page_of_a_firewall_is_trouble_with_credentials() -> None:
-    with scripted((403, "text/html", b"<html>go away</html>")) as (url, _):
-        service = floto.connect(url)
-        with pytest.raises(Unauthenticated):
-            service.start_workflow_execution(REQUEST)
-        service.close()
+def test_credentials_that_are_refreshed_and_still_expired_are_transient() -> None:
+    expired = {"access_key": "a", "secret_key": "b", "token": "c", "expiry_time": "2020-01-01T00:00:00Z"}
+    session = botocore.session.Session()
+    refreshing = RefreshableCredentials.create_from_metadata(expired, lambda: expired, "test")
+    session._credentials = refreshing  # type: ignore[attr-defined]  # noqa: SLF001
+    with scripted(Answer()) as (url, seen):
+        client = session.create_client("swf", "us-east-1", endpoint_url=url)
+        with pytest.raises(NotCarriedOut, match="still expired"):
+            SwfService(client, "d").respond_activity_task_completed("token", "result")
+        client.close()
+    assert seen == []
+
+
+def test_credential_process_that_prints_nonsense_is_transient(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[default]\ncredential_process = /bin/echo nonsense\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    with pytest.raises(ServiceUnavailable, match="JSON"):
+        SwfService(make_client("us-east-1"), "d").latest_execution("w")
+
+
+def test_endpoint_that_is_not_a_host_is_refused() -> None:
+    with pytest.raises(ServiceFault, match=r"a\.\.b"):
+        floto.connect("http://a..b:80")
+
+
+def test_clock_that_is_set_right_in_time_fails_no_first_call() -> None:
+    skewed = refusing("InvalidSignatureException", "Signature expired: a is now earlier than b")
+    with connected(skewed, skewed, STARTED) as (service, seen):
+        assert reach(StopFlag(), service.start_workflow_execution, REQUEST) == "r"
+        assert len(seen) == 3
+
+
+DENIED = refusing("AccessDeniedException")
+
+
+@pytest.mark.parametrize(
+    "loop", [partial(persist, StopFlag()), partial(reach, StopFlag()), partial(poll, StopFlag()), report]
+)
+def test_permission_that_is_withdrawn_for_a_while_is_transient_in_all_loops(loop: Any) -> None:
+    with connected(STARTED, DENIED, DENIED, STARTED) as (service, seen):
+        service.start_workflow_execution(REQUEST)
+        assert loop(service.start_workflow_execution, REQUEST) == "r"
+        assert len(seen) == 4
+
+
+def test_permission_that_was_never_given_is_a_mistake() -> None:
+    with connected(STARTED, DENIED, STARTED) as (service, seen):
+        service.start_workflow_execution(REQUEST)
+        with pytest.raises(NotPermitted):
+            persist(StopFlag(), service.signal_workflow_execution, "w", "s")
+        assert len(seen) == 2
+
+
+def test_workflow_types_that_may_not_be_registered_are_skipped() -> None:
+    kinds = [WorkflowType(name, "1") for name in "abc"]
+    with connected(Answer(), Answer(), DENIED) as (service, seen):
+        service.prepare(kinds, [])
+        assert len(seen) == 4
 
 
 @pytest.mark.parametrize("command", [["list"], ["show", "w"], ["signal", "w", "s"], ["terminate", "w"]])
@@ -177,11 +256,29 @@ def test_command_ends_at_once_where_nobody_listens_on_loopback(tmp_path: Any, co
 
 
 def test_throttled_command_is_carried_out(tmp_path: Any) -> None:
-    with scripted(SLOW_DOWN, SLOW_DOWN, (200, JSON, b"")) as (url, seen):
+    with scripted(SLOW_DOWN, SLOW_DOWN, Answer()) as (url, seen):
         Shell(tmp_path, url)("signal", "w", "s")
         assert seen == ["SignalWorkflowExecution"] * 3
 
 
-def test_unreachable_is_told_from_what_may_have_happened() -> None:
-    assert isinstance(translated(b.EndpointConnectionError(endpoint_url="http://x")), Unreachable)
-    assert not isinstance(translated(b.ReadTimeoutError(endpoint_url="http://x")), Unreachable)
+@pytest.mark.parametrize("error", NOT_CARRIED_OUT, ids=repr)
+def test_what_was_not_carried_out_is_told_from_what_may_have_been(error: Exception) -> None:
+    assert isinstance(translated(error), NotCarriedOut)
+
+
+@pytest.mark.parametrize("error", MAY_BE_CARRIED_OUT, ids=repr)
+def test_what_may_have_been_carried_out_is_not_called_otherwise(error: Exception) -> None:
+    assert type(translated(error)) is ServiceUnavailable
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        b.EndpointConnectionError(endpoint_url="http://x"),
+        b.ConnectTimeoutError(endpoint_url="http://x"),
+        b.ProxyConnectionError(proxy_url="http://x"),
+    ],
+    ids=repr,
+)
+def test_connection_that_cannot_be_made_is_unreachable(error: Exception) -> None:
+    assert isinstance(translated(error), Unreachable)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tenacity import RetryCallState
 
 from floto.core.errors import Throttled
-from floto.runtime.resilient import _FIRST_WAIT, _LONGEST_AWAY, _LONGEST_WAIT, _wait
+from floto.runtime.resilient import _FIRST_BUSY, _FIRST_WAIT, _LONGEST_AWAY, _LONGEST_WAIT, _wait
 
 
 class Failed:
@@ -46,10 +46,12 @@ def test_who_was_away_is_found_back_after_no_longer_than_that(away: float, answe
     assert call.attempt_number < 40 + away
 
 
-def test_waits_of_a_busy_service_are_spread_over_all_of_their_time() -> None:
-    waits = [Call(12, 20.0, Failed()).wait() for _ in range(500)]
-    assert min(waits) < 5
-    assert max(waits) > 15
+@given(st.integers(1, 1_000), st.floats(0, 7_200))
+def test_waits_of_throttled_calls_are_spread_and_grow_from_1_to_30_seconds(attempt: int, away: float) -> None:
+    most = min(_LONGEST_WAIT, _FIRST_BUSY * 2.0 ** min(attempt - 1, 10))
+    waits = [Call(attempt, away, Failed()).wait() for _ in range(100)]
+    assert (_FIRST_BUSY, _LONGEST_WAIT) == (1, 30)
+    assert 0 <= min(waits) < most / 2 < max(waits) <= most
 
 
 def test_waits_for_a_service_that_is_away_are_spread_over_a_few_seconds() -> None:

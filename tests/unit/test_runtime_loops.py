@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, Throttled, UnknownResource
 from floto.core.timeouts import Timeouts
@@ -28,6 +29,7 @@ LATER = ServiceUnavailable("later")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resilient, "_FIRST_WAIT", 0.001)
+    monkeypatch.setattr(resilient, "_FIRST_BUSY", 0.001)
 
 
 def failing(*errors: Exception) -> Any:
@@ -88,7 +90,7 @@ def test_what_is_left_of_a_task_is_tried_some_seconds_longer(monkeypatch: pytest
     stop = StopFlag()
     stop.set()
     assert conclude(stop, failing(LATER, LATER, LATER), 1) == (1,)
-    monkeypatch.setattr(resilient, "_LAST_SECONDS", 0.05)
+    monkeypatch.setattr(resilient, "LAST", evolve(resilient.LAST, seconds=0.05))
     with pytest.raises(ServiceUnavailable):
         conclude(stop, failing(*[LATER] * 100_000))
 
@@ -96,7 +98,7 @@ def test_what_is_left_of_a_task_is_tried_some_seconds_longer(monkeypatch: pytest
 def test_the_first_call_waits_long_for_a_busy_service_and_not_for_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(resilient, "_REACH_SECONDS", 0)
+    monkeypatch.setattr(resilient, "FIRST", evolve(resilient.FIRST, seconds=0))
     assert reach(StopFlag(), failing(*[Throttled("slow down")] * 3), 1) == (1,)
     with pytest.raises(ServiceUnavailable):
         reach(StopFlag(), failing(LATER, LATER))
@@ -288,6 +290,6 @@ def test_a_report_that_can_never_be_taken_is_made_once(error: Exception) -> None
 @pytest.mark.parametrize("error", [CLOSED, LATER])
 def test_a_report_is_not_made_for_ever(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resilient, "_LONGEST_WAIT", 0.01)
-    monkeypatch.setattr(resilient, "_REPORT_SECONDS", 0.2)
+    monkeypatch.setattr(resilient, "REPORT", evolve(resilient.REPORT, seconds=0.2))
     with pytest.raises(type(error)):
         report(failing(*[error] * 100_000))

@@ -18,7 +18,14 @@ from botocore.stub import ANY, Stubber
 
 from floto.adapters import swf
 from floto.adapters.swf import SwfService, make_client
-from floto.core.errors import ServiceFault, ServiceUnavailable, Throttled, UnknownResource
+from floto.core.errors import (
+    NotCarriedOut,
+    NotPermitted,
+    ServiceFault,
+    ServiceUnavailable,
+    Throttled,
+    UnknownResource,
+)
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -152,10 +159,10 @@ def test_a_history_is_read_from_its_end_to_what_is_known(stub: Stubber, service:
         ("SomethingNew", 429, Throttled),
         ("RequestThrottled", 400, Throttled),
         ("RequestLimitExceeded", 400, Throttled),
-        ("ExpiredTokenException", 400, ServiceUnavailable),
-        ("RequestExpired", 400, ServiceUnavailable),
-        ("RequestTimeTooSkewed", 400, ServiceUnavailable),
-        ("OperationNotPermittedFault", 400, ServiceFault),
+        ("ExpiredTokenException", 400, NotCarriedOut),
+        ("RequestExpired", 400, NotCarriedOut),
+        ("RequestTimeTooSkewed", 400, NotCarriedOut),
+        ("OperationNotPermittedFault", 400, NotPermitted),
         ("ValidationException", 400, ServiceFault),
     ],
 )

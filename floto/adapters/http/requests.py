@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
-from ipaddress import ip_address
 from typing import Any
 
 from attrs import field, frozen
@@ -22,6 +21,7 @@ from floto.adapters.http.errors import MEDIA_TYPE, TOO_LARGE, late, unknown_oper
 from floto.adapters.model import OPERATIONS
 from floto.core import live
 from floto.core.errors import ServiceUnavailable
+from floto.core.hosts import is_loopback
 
 #: What SWF takes as one request.
 BODY_LIMIT = 1024 * 1024
@@ -74,14 +74,6 @@ class Hosts:
                 "start it with --allowed-host for every name that it has"
             )
             raise wrong_host(message)
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a host is this machine, by its name or address alone."""
-    try:
-        return name == "localhost" or ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _without_port(host: str) -> str:

@@ -20,7 +20,7 @@ from floto.runtime.cli.options import (
 )
 from floto.runtime.cli.output import readable, say
 from floto.runtime.cli.target import target
-from floto.runtime.connect import connect
+from floto.runtime.connect import connect_loop
 from floto.runtime.crew import needs
 from floto.runtime.job import WORKFLOW_TYPE
 from floto.runtime.loading import load_json, load_spec
@@ -96,7 +96,7 @@ def _input(spec: DeciderSpec | None, text: str | None) -> str | None:
 
 def _prepare(url: str, domain: str | None, spec: DeciderSpec) -> None:
     needed = needs(spec)
-    service = connect(url, domain)
+    service = connect_loop(url, domain)
     try:
         inquire(service.prepare, (WORKFLOW_TYPE, *needed.workflow_types), needed.activity_types)
     finally:

@@ -7,7 +7,6 @@ import difflib
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import click
@@ -15,8 +14,15 @@ from attrs import define, frozen
 
 from floto.core.errors import FlotoError, UnknownResource, Unreachable
 from floto.core.visible import shell_command
-from floto.runtime.connect import DEFAULT_DOMAIN, SERVICE_VARIABLE, ask, client, file_of, shown_service
-from floto.runtime.resilient import inquire
+from floto.runtime.connect import (
+    DEFAULT_DOMAIN,
+    SERVICE_VARIABLE,
+    client,
+    file_of,
+    shown_service,
+    translating,
+)
+from floto.runtime.resilient import inquire, once
 
 #: Runs whose ids are looked through for the one that was meant.
 _NEAR = 200
@@ -73,21 +79,20 @@ class Target:
     url: str
 
     def read(self, method: str, **arguments: Any) -> Any:
-        """Call a method that changes nothing, again if it must be. Raises ``ServiceError``."""
-        return self._known(partial(inquire, _named(method)), method, arguments)
+        """Call a method that changes nothing; repeat it while that may help. Raises ``ServiceError``."""
+        return self._known(inquire, method, arguments)
 
     def write(self, method: str, **arguments: Any) -> Any:
-        """Call a method once: what failed may have taken effect, and twice is not once. Raises alike."""
-        return self._known(lambda call, **request: call(**request), method, arguments)
+        """Call a method; repeat it only if it cannot have taken effect. Raises ``ServiceError``."""
+        return self._known(once, method, arguments)
 
     def service_wide(self, method: str, **arguments: Any) -> Any:
         """``write`` for what belongs to no domain."""
-        return ask(getattr(self.client, method), **arguments)
+        return once(translating(getattr(self.client, method)), **arguments)
 
-    def _known(self, through: Callable[..., Any], method: str, arguments: dict[str, Any]) -> Any:
-        call = partial(ask, getattr(self.client, method), domain=self.domain)
+    def _known(self, repeat: Callable[..., Any], method: str, arguments: dict[str, Any]) -> Any:
         try:
-            return through(call, **arguments)
+            return repeat(translating(getattr(self.client, method)), **{"domain": self.domain, **arguments})
         except Unreachable as error:
             message = f"cannot connect to {self.url}; is 'floto server' running there? ({error})"
             raise Unreachable(message) from error
@@ -161,15 +166,6 @@ def readings(run: str, run_id: str | None) -> list[tuple[str, str | None]]:
     """
     whole, (workflow_id, _, after) = (run, run_id), run.rpartition("@")
     return [whole] if run_id is not None or not workflow_id or not after else [whole, (workflow_id, after)]
-
-
-def _named(method: str) -> Callable[..., Any]:
-    # Under the method's name: warnings of calls that are made again tell which it was.
-    def called(call: Callable[..., Any], **request: Any) -> Any:
-        return call(**request)
-
-    called.__name__ = method
-    return called
 
 
 @contextlib.contextmanager

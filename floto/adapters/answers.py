@@ -1,0 +1,100 @@
+"""The check that an HTTP answer is one of SWF, made before botocore parses it.
+
+Between a client and SWF there are proxies, load balancers and captive portals with answers of their own.
+botocore reads a page with status 200 as an answer without members: for an operation without output, as
+success. The check hangs on botocore's event ``before-parse``, so it covers every operation of a client.
+
+What SWF answers, by operation:
+
+- 20 operations have no output: SWF's answer is empty (``{}`` is accepted, too), and its headers name a
+  request id or JSON. Of an empty answer nothing but the headers tells that SWF wrote it.
+- 19 have output: a JSON object with all members that the model requires. ``_NEEDED`` lists the exceptions:
+  an idle poll has ``startedEventId`` and no task token, and the model does not say that a started run has a
+  run id.
+- Refusals have a status from 300 and a JSON object whose ``__type`` ends with the code. The body of any
+  other is replaced, so that botocore takes the status as the code; ``aws_errors`` says what such a code
+  means.
+
+Only the types of an answer's own members are checked: a history is not walked twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from botocore.parsers import ResponseParserError
+
+_EXCERPT = 200
+_OK, _REFUSED = 200, 300
+_NEEDED: Mapping[str, Iterable[str]] = {
+    "PollForActivityTask": ("startedEventId",),
+    "PollForDecisionTask": ("startedEventId",),
+    "StartWorkflowExecution": ("runId",),
+}
+#: The Python type of JSON of each type of botocore's model that a member of an output of SWF has.
+_TYPES: Mapping[str, type] = {
+    "boolean": bool,
+    "integer": int,
+    "list": list,
+    "long": int,
+    "string": str,
+    "structure": dict,
+    "timestamp": (int, float),  # type: ignore[dict-item]  # isinstance takes both
+}
+
+
+def guard(client: Any) -> None:
+    """Make a boto3 client of SWF raise ``ResponseParserError`` for answers that are not SWF's.
+
+    Answers with a status from 300 are ``ClientError``, as ever. A client that is guarded already, or that is
+    not boto3's, stays as it is.
+    """
+    events = getattr(getattr(client, "meta", None), "events", None)
+    if events is not None:
+        events.register("before-parse.swf", _check, unique_id="floto-answers")
+
+
+def _check(response_dict: dict[str, Any], operation_model: Any, **_: Any) -> None:
+    status, body = response_dict["status_code"], response_dict["body"]
+    answer = _object(body)
+    if status < _REFUSED:
+        problem = _problem(response_dict, answer, operation_model)
+        if problem:
+            kind = response_dict["headers"].get("content-type", "no content type")
+            message = f"not an answer of SWF (HTTP {status}, {kind}): {problem}: {_excerpt(body)!r}"
+            raise ResponseParserError(message)
+    elif not isinstance((answer or {}).get("__type"), str):
+        response_dict["body"] = json.dumps({"message": _excerpt(body)}).encode()
+
+
+def _problem(response: dict[str, Any], answer: dict[str, Any] | None, operation: Any) -> str | None:
+    headers, body, shape = response["headers"], response["body"], operation.output_shape
+    if response["status_code"] != _OK:
+        return "the status is not 200"
+    if headers.get("content-length", str(len(body))) != str(len(body)):
+        return "the body is cut off"
+    if shape is None:
+        is_named = "x-amzn-requestid" in headers or "json" in headers.get("content-type", "")
+        return None if is_named and (not body or answer == {}) else "the operation has no output"
+    if answer is None:
+        return "the body is not a JSON object"
+    found = {name: value for name, value in answer.items() if value is not None and name in shape.members}
+    missing = set(_NEEDED.get(operation.name, shape.required_members)) - found.keys()
+    if missing or (answer and not found):
+        return f"members are missing: {', '.join(sorted(missing or shape.members))}"
+    odd = [n for n, value in found.items() if not isinstance(value, _TYPES[shape.members[n].type_name])]
+    return f"members of another type: {', '.join(odd)}" if odd else None
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        answer = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _excerpt(body: bytes) -> str:
+    return body[:_EXCERPT].decode(errors="replace")
