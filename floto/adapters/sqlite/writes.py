@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from floto.adapters.sqlite.cache import weight
 from floto.adapters.sqlite.rows import event_row, to_ms, to_text
 from floto.core.service.changes import Changes, Task
 from floto.core.service.closing import CLOSE_STATUS
@@ -70,10 +71,16 @@ class Pending:
         #: Rows of ``runs`` that end, and their domains.
         self._closed: list[tuple[_Row, str]] = []
 
-    def add(self, number: int, changes: Changes, revision: int) -> None:
-        """Take in what a step did to the run of a number."""
-        self._events.extend([event_row(number, event) for event in changes.events])
+    def add(self, number: int, changes: Changes, revision: int) -> int:
+        """Take in what a step did to the run of a number; return the estimated bytes of its events."""
+        rows = [event_row(number, event) for event in changes.events]
+        self._events.extend(rows)
         self._add_run(number, changes, revision)
+        self._add_waiting(number, changes)
+        return sum(map(weight, rows))
+
+    def _add_waiting(self, number: int, changes: Changes) -> None:
+        """Note what waits on the run; nothing does on one that is closed."""
         closed = changes.run.state.closed
         if closed is not None:
             row = (to_ms(closed.at), CLOSE_STATUS[type(closed.data)], number)
