@@ -41,7 +41,7 @@ def insert_run(db: sqlite3.Connection, changes: Changes) -> int:
         ),
     )
     number = cursor.lastrowid or 0
-    _each(db, "INSERT OR IGNORE INTO run_tags (run, tag) VALUES (?, ?)", [(number, tag) for tag in tags])
+    _each(db, _TAGS, [(number, tag, run.domain, to_ms(first.at)) for tag in tags])
     _count_open(db, run.domain, 1)
     return number
 
@@ -141,6 +141,7 @@ class Pending:
         _each(db, _HEARTBEATS, self._heartbeats.values())
         for row, domain in self._closed:
             db.execute(_CLOSE, row)
+            db.execute(_CLOSE_TAGS, (row[0], row[-1]))
             for table in _OF_OPEN_RUNS:
                 _delete(db, table, row[-1])
             _count_open(db, domain, -1)
@@ -164,6 +165,8 @@ _RUNS = (
 )
 # By itself: to set these, whatever to, is to look at most indices of the table.
 _CLOSE = "UPDATE runs SET closed_at = ?, close_status = ? WHERE number = ?"
+_CLOSE_TAGS = "UPDATE run_tags SET closed_at = ? WHERE run = ?"
+_TAGS = "INSERT OR IGNORE INTO run_tags (run, tag, domain, started_at) VALUES (?, ?, ?, ?)"
 _TASKS = (
     "INSERT INTO tasks (run, event_id, domain, kind, task_list, priority, started, lease)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, event_id)"
