@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from floto.adapters.sqlite import SqliteService, listings, schema
+from floto.adapters.sqlite.backup import back_up
 from floto.adapters.sqlite.leases import Leases
 from floto.adapters.sqlite.problems import DatabaseGone
 from floto.core.errors import ServiceError, ServiceUnavailable
@@ -272,20 +273,97 @@ def test_another_user_cannot_hold_the_lease_of_a_dead_worker() -> None:
             other.kill()
 
 
-def test_backup_that_can_only_be_read_is_listed_and_says_so_when_it_is_to_be_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+#: Opens a database as a user whom modes bind, and prints what can be done with it.
+READER = """
+import os, sys
+from floto.adapters.sqlite import SqliteService
+from floto.core.errors import ServiceError
+from floto.core.shapes import WorkflowExecution
+# What is loaded late may be in a place that another user may not enter.
+SqliteService(":memory:").close()
+path, run_id = sys.argv[1:]
+if os.getuid() == 0 and os.access(path, os.W_OK):
+    os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+try:
+    # That it cannot be written is a fact, and not what floto thinks.
+    with open(path, "r+b"), open(path + ".new", "xb"):
+        print("writable")
+except OSError:
+    print("read-only")
+with SqliteService(path) as backup:
+    print(backup.latest_execution("wf").close_status)
+    print(len(backup.history(WorkflowExecution("wf", run_id))))
+    try:
+        backup.signal_workflow_execution("wf", "s")
+        print("changed")
+    except ServiceError as error:
+        print(error)
+"""
+
+
+@pytest.fixture
+def backup() -> Iterator[tuple[Path, str]]:
+    """A copy of a database with a closed run, in a directory that every user may enter; the run's id."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name) / "place"
+        place.mkdir()
+        with SqliteService(Path(name) / "db") as service:
+            run = start(service)
+            service.terminate_workflow_execution("wf")
+        back_up(str(Path(name) / "db"), place / "backup")
+        Path(name).chmod(0o755)
+        yield place / "backup", run.run_id
+        place.chmod(0o700)
+
+
+def check_read_only(backup: tuple[Path, str], *before: str) -> None:
+    """Check what a process says that reads a backup, and that nothing of it has changed."""
+    path, run_id = backup
+    content = path.read_bytes()
+    command = [*before, sys.executable, "-c", READER, str(path), run_id]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    kind, status, events, error = done.stdout.splitlines()
+    assert (kind, status, events) == ("read-only", "TERMINATED", "3")
+    assert "can only be read" in error
+    assert path.read_bytes() == content
+    assert not Path(f"{path}.leases").exists()
+
+
+@pytest.mark.parametrize(
+    ("directory", "file"), [(0o555, 0o444), (0o555, 0o666), (0o777, 0o444)], ids=["both", "directory", "file"]
+)
+def test_backup_that_modes_protect_is_listed_and_says_so_when_it_is_to_be_changed(
+    backup: tuple[Path, str], directory: int, file: int
 ) -> None:
-    with SqliteService(tmp_path / "db") as service:
-        run = start(service)
-    shutil.copy(tmp_path / "db", tmp_path / "backup")
-    before = sorted(path.name for path in tmp_path.iterdir())
-    # Root may write everywhere, whatever the modes say.
-    monkeypatch.setattr("floto.adapters.sqlite.database._is_read_only", lambda _path: True)
-    monkeypatch.setattr("floto.adapters.sqlite.schema.os.access", lambda _path, _mode: False)
-    with SqliteService(tmp_path / "backup") as backup:
-        info = backup.latest_execution("wf")
-        assert info is not None
-        assert backup.history(run)
-        with pytest.raises(ServiceError, match="can only be read"):
-            backup.signal_workflow_execution("wf", "s")
-    assert not [name for name in before if name.startswith("backup-")]
+    path, _ = backup
+    path.chmod(file)
+    path.parent.chmod(directory)
+    check_read_only(backup)
+    if directory == 0o555:
+        assert [each.name for each in path.parent.iterdir()] == ["backup"]
+
+
+#: Runs a command in a mount namespace of its own, in which a directory can only be read, also by root.
+READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+
+
+def namespace() -> list[str]:
+    """The beginning of a command that may mount; root needs no user namespace for it."""
+    return ["unshare", "--mount", *([] if os.getuid() == 0 else ["--user", "--map-root-user"])]
+
+
+def can_mount() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    command = [*namespace(), "mount", "-t", "tmpfs", "tmpfs", "/tmp"]  # noqa: S108 - in its own namespace
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs a system on which this user may mount")
+def test_backup_on_a_read_only_disk_is_listed_and_says_so_when_it_is_to_be_changed(
+    backup: tuple[Path, str],
+) -> None:
+    path, _ = backup
+    check_read_only(backup, *namespace(), "sh", "-c", READ_ONLY, str(path.parent))
+    assert [each.name for each in path.parent.iterdir()] == ["backup"]
