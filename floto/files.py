@@ -17,7 +17,11 @@ from typing import BinaryIO
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Without O_NONBLOCK, opening a pipe waits for a writer.
-_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_OWNER_ONLY = 0o700
+#: What a directory passes on to those in it: its group, whose files may be removed, and who may do what.
+_SHARED = stat.S_ISGID | stat.S_ISVTX | 0o077
 
 
 @contextmanager
@@ -27,19 +31,29 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     A file of one's own that is replaced passes on its permissions; otherwise they are the usual ones. Raises
     ``OSError``, also where something that is not a regular file, such as a device, has the name.
     """
-    mode = _mode_of(path)
-    new = path.with_name(f".floto-{os.urandom(16).hex()}")
+    with open_directory(path.parent) as directory, whole_file_in(directory, path.name) as file:
+        yield file
+
+
+@contextmanager
+def whole_file_in(directory: int, name: str, mode: int | None = None) -> Iterator[BinaryIO]:
+    """Open a file of a directory as ``whole_file`` does; with ``mode``, it has these permissions."""
+    kept = _mode_of(directory, name)
+    if mode is None:
+        mode = kept
+    new = f".floto-{os.urandom(16).hex()}"
     try:
-        with os.fdopen(os.open(new, _NEW, 0o666), "wb") as file:
+        with os.fdopen(os.open(new, _NEW, 0o666 if mode is None else 0o600, dir_fd=directory), "wb") as file:
             if mode is not None:
                 os.fchmod(file.fileno(), mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        new.replace(path)
+        os.replace(new, name, src_dir_fd=directory, dst_dir_fd=directory)
     finally:
-        new.unlink(missing_ok=True)
-    sync_directory(path.parent)
+        with suppress(FileNotFoundError):
+            os.unlink(new, dir_fd=directory)
+    os.fsync(directory)
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -49,31 +63,72 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def read_regular(path: Path, most: int) -> bytes:
-    """Read at most so many bytes of a regular file; raises ``OSError`` for a pipe, which would never end."""
+    """Read at most so many bytes of a regular file, and through no link.
+
+    Raises ``OSError``, also for a pipe, which would never end.
+    """
     with os.fdopen(os.open(path, _READ), "rb") as file:
-        _check_regular(path, os.fstat(file.fileno()).st_mode)
+        _check_regular(str(path), os.fstat(file.fileno()).st_mode)
         return file.read(most)
 
 
-def sync_directory(directory: Path) -> None:
-    """Write the names in a directory to the disk."""
-    opened = os.open(directory, os.O_RDONLY)
+def make_private(directory: Path) -> None:
+    """Make a directory, and those above it that are missing, for their owner only."""
+    if not directory.is_dir():
+        make_private(directory.parent)
+        with suppress(FileExistsError):
+            directory.mkdir(_OWNER_ONLY)
+        sync_directory(directory.parent)
+
+
+@contextmanager
+def open_directory(path: str | Path, within: int | None = None) -> Iterator[int]:
+    """Open a directory by its path, or one of the directory ``within`` by its name, which may be no link."""
+    opened = os.open(path, _DIRECTORY if within is None else _DIRECTORY | os.O_NOFOLLOW, dir_fd=within)
     try:
-        os.fsync(opened)
+        yield opened
     finally:
         os.close(opened)
 
 
-def _mode_of(path: Path) -> int | None:
+@contextmanager
+def shared_directory(name: str, within: int) -> Iterator[int]:
+    """Open a directory of another one; if it is missing, make it for those whom that one lets in."""
+    made = False
+    with suppress(FileExistsError):
+        os.mkdir(name, _OWNER_ONLY, dir_fd=within)
+        made = True
+    with open_directory(name, within) as opened:
+        if made:
+            os.fchmod(opened, _OWNER_ONLY | os.fstat(within).st_mode & _SHARED)
+        yield opened
+
+
+def shared_mode(directory: int) -> int:
+    """Return the permissions of a file for those who may read and write what is in a directory.
+
+    In a sticky directory nobody may change the files of others.
+    """
+    mode = os.fstat(directory).st_mode
+    return 0o600 | mode & (0o044 if mode & stat.S_ISVTX else 0o066)
+
+
+def sync_directory(directory: Path) -> None:
+    """Write the names in a directory to the disk."""
+    with open_directory(directory) as opened:
+        os.fsync(opened)
+
+
+def _mode_of(directory: int, name: str) -> int | None:
     """Return the permissions of the file that is replaced; None for a link, another user's or no file."""
     with suppress(FileNotFoundError):
-        _check_regular(path, path.stat().st_mode)
-        found = path.lstat()
+        _check_regular(name, os.stat(name, dir_fd=directory).st_mode)
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
         if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
             return stat.S_IMODE(found.st_mode)
     return None
 
 
-def _check_regular(path: Path, mode: int) -> None:
+def _check_regular(path: str, mode: int) -> None:
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
+        raise OSError(errno.EINVAL, "not a regular file", path)

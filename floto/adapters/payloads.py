@@ -7,6 +7,8 @@ tried again, nothing is ever changed, and what is read is known to be what was w
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,14 @@ from attrs import field, frozen
 from floto.core import reference
 from floto.core.errors import PayloadError, StoreUnavailable
 from floto.core.reference import STORE_LIMIT, Reference
-from floto.files import read_regular, sync_directory, write_file
+from floto.files import (
+    make_private,
+    open_directory,
+    read_regular,
+    shared_directory,
+    shared_mode,
+    whole_file_in,
+)
 
 
 def _absolute(path: str | Path) -> Path:
@@ -28,7 +37,9 @@ def _absolute(path: str | Path) -> Path:
 class DirectoryStore:
     """Values as files of one directory, which any number of processes and machines may share.
 
-    A value takes up to ``limit`` bytes as JSON. Whatever was returned by ``put`` survives a power cut.
+    A value takes up to ``limit`` bytes as JSON. Whatever was returned by ``put`` survives a power cut. A
+    directory that is missing is made for its owner only; in one that exists, files can be read and written by
+    those who may read and write the directory. No link in the directory is followed.
     """
 
     # Absolute, so that it goes on meaning the same directory when the program changes its own.
@@ -63,20 +74,23 @@ class DirectoryStore:
         return self.path / kept.digest[:2] / kept.digest
 
     def _keep(self, kept: Reference, data: bytes) -> None:
-        target = self._file(kept)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not self._holds(kept):
-            write_file(target, data)
-        # In any case: who wrote it may have been killed before.
-        for directory in (target.parent, self.path):
-            sync_directory(directory)
+        make_private(self.path)
+        with open_directory(self.path) as store, shared_directory(kept.digest[:2], store) as shelf:
+            if not self._holds(kept):
+                with whole_file_in(shelf, kept.digest, shared_mode(store)) as file:
+                    file.write(data)
+            # In any case: who wrote it may have been killed before.
+            for directory in (shelf, store):
+                os.fsync(directory)
 
     def _holds(self, kept: Reference) -> bool:
-        """Whether the value is there, and whole: a damaged one is written again."""
+        """Whether the value is there, and whole: a damaged one, or a link, is written again."""
         try:
             return reference.digest_of(self._read(kept)) == kept.digest
-        except FileNotFoundError:
-            return False
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ELOOP}:
+                return False
+            raise
 
     def _read(self, kept: Reference) -> bytes:
         # One more byte, so that a file that grew is noticed and never read whole.

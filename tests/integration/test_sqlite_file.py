@@ -12,7 +12,6 @@ from typing import TypeVar
 import pytest
 
 from floto.adapters.sqlite import SqliteService, batches, schema
-from floto.adapters.sqlite.cache import Cache, Entry
 from floto.core.decisions import (
     CompleteWorkflowExecution,
     ContinueAsNewWorkflowExecution,
@@ -23,7 +22,6 @@ from floto.core.decisions import (
 )
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
 from floto.core.ports import Service, StartRequest
-from floto.core.service.run import Run
 from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from tests.integration.test_sqlite_helpers import (
     ACTIVITY,
@@ -324,22 +322,8 @@ def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
         service.close()
 
 
-def test_the_cache_forgets_what_was_not_used_for_longest() -> None:
-    cache = Cache(most_events=60)
-    entries = {
-        id: Entry(number, 0, Run.fresh("d", WorkflowExecution(id, id))) for number, id in enumerate("abcd")
-    }
-    for id in "abc":
-        cache.put(id, entries[id])
-    assert cache.get("a") is entries["a"]
-    cache.put("d", entries["d"])
-    assert [id for id in "abcd" if cache.get(id)] == ["a", "c", "d"]
-    cache.drop("a")
-    assert cache.get("a") is None
-
-
 def test_a_run_that_was_forgotten_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("floto.adapters.sqlite.cache._OVERHEAD", 10**6)
+    monkeypatch.setattr("floto.adapters.sqlite.cache._RUN_BYTES", 2**30)
     with SqliteService(tmp_path / "db") as service:
         runs = [start(service, workflow_id) for workflow_id in "abc"]
         for run in runs:

@@ -10,19 +10,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from floto.adapters.sqlite import SqliteService, schema
+from floto.adapters.sqlite import SqliteService, listings, schema
+from floto.adapters.sqlite.backup import back_up
 from floto.adapters.sqlite.leases import Leases
 from floto.adapters.sqlite.problems import DatabaseGone
 from floto.core.errors import ServiceError, ServiceUnavailable
+from floto.core.service.records import Listing
 from tests.integration.commands import Shell, wait_for, write_files
-from tests.integration.test_sqlite_helpers import activity, schedule, start
+from tests.integration.test_sqlite_helpers import WORKFLOW, activity, schedule, start
 
 DATA = Path(__file__).parents[1] / "data"
+EARLIER = [f"schema-{version}" for version in range(1, schema.VERSION)]
+
+
+#: When the timers and heartbeats of ``schema-3.sql`` are due, and no run or other timer is.
+SHORTLY_AFTER = datetime(2026, 12, 1, tzinfo=UTC)
 
 
 def delete(path: Path) -> None:
@@ -85,7 +94,7 @@ def restored(tmp_path: Path, name: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["schema-1", "schema-2"])
+@pytest.mark.parametrize("name", EARLIER)
 def test_file_of_an_earlier_version_is_migrated_and_its_runs_go_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
@@ -93,7 +102,7 @@ def test_file_of_an_earlier_version_is_migrated_and_its_runs_go_on(
     with pytest.raises(ServiceError, match="open it for writing once"):
         schema.connect_reading(str(path))
     caplog.set_level("INFO", "floto")
-    with SqliteService(path) as service:
+    with SqliteService(path, clock=lambda: SHORTLY_AFTER) as service:
         assert f"to version {schema.VERSION}" in caplog.text
         info = service.latest_execution("open")
         assert info is not None
@@ -103,10 +112,67 @@ def test_file_of_an_earlier_version_is_migrated_and_its_runs_go_on(
         closed = service.latest_execution("closed")
         assert closed is not None
         assert closed.close_status == "COMPLETED"
+        assert [info.execution.workflow_id for info in service.open_executions(WORKFLOW)][-1:] == ["open"]
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA user_version").fetchone()[0] == schema.VERSION
-    assert db.execute("SELECT open_runs FROM domains WHERE name = 'floto'").fetchone()[0] == 1
+    assert (
+        db.execute("SELECT open_runs FROM domains WHERE name = 'floto'").fetchone()
+        == db.execute("SELECT count(*) FROM runs WHERE closed_at IS NULL").fetchone()
+    )
     db.close()
+
+
+@pytest.mark.parametrize("name", EARLIER)
+def test_migrated_file_has_the_tables_and_indices_of_a_new_one(tmp_path: Path, name: str) -> None:
+    path = restored(tmp_path, name)
+    SqliteService(path).close()
+    SqliteService(tmp_path / "new").close()
+    assert shape(path) == shape(tmp_path / "new")
+
+
+def shape(path: Path) -> tuple[dict[str, set[str]], dict[str, str]]:
+    """The columns of each table, whose order a migration does not change, and the SQL of each index."""
+    with closing(sqlite3.connect(path)) as db:
+        rows = db.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+        columns = {
+            name: {row[1] for row in db.execute(f"PRAGMA table_info({name})")}
+            for kind, name, _ in rows
+            if kind == "table"
+        }
+        return columns, {name: " ".join(sql.split()) for kind, name, sql in rows if kind == "index"}
+
+
+def test_due_timer_fires_and_heartbeat_times_out_after_a_migration(tmp_path: Path) -> None:
+    path = restored(tmp_path, "schema-3")
+    with SqliteService(path, clock=lambda: SHORTLY_AFTER) as service:
+        task = service.poll_for_decision_task("floto", "decider", 0)
+        assert task is not None
+        assert task.execution.workflow_id == "due"
+        ended = [event for event in service.history(task.execution) if event.id > 7]
+        assert [type(event.data).__name__ for event in ended] == [
+            "TimerFired",
+            "DecisionTaskScheduled",
+            "ActivityTaskTimedOut",
+            "DecisionTaskStarted",
+        ]
+        assert ended[0].data.timer_id == "soon"
+        assert (ended[2].data.timeout_type, ended[2].data.details) == ("HEARTBEAT", "half")
+        timers = [event for event in service.history(task.execution) if event.id == 6]
+        assert [event.data.timer_id for event in timers] == ["soon"]
+
+
+@pytest.mark.parametrize("name", EARLIER)
+def test_runs_of_a_migrated_file_are_listed_by_tag(tmp_path: Path, name: str) -> None:
+    path = restored(tmp_path, name)
+    with SqliteService(path, clock=lambda: SHORTLY_AFTER) as service:
+        service.terminate_workflow_execution("open")
+    with closing(schema.connect_reading(str(path))) as db:
+        oldest = datetime(2026, 1, 1, tzinfo=UTC)
+        for tag, workflow_ids in (("open", {"open"}), ("old", {"closed"})):
+            listing = Listing(domain="floto", is_closed=True, oldest=oldest, tag=tag)
+            found = listings.listed(db, listing, 10, None)
+            assert {record.info.execution.workflow_id for record in found} == workflow_ids
+            assert listings.count(db, listing) == 1
 
 
 def test_migration_that_fails_in_the_middle_leaves_the_file_as_it_was(
@@ -207,36 +273,97 @@ def test_another_user_cannot_hold_the_lease_of_a_dead_worker() -> None:
             other.kill()
 
 
-def test_backup_that_can_only_be_read_is_listed_and_says_so_when_it_is_to_be_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with SqliteService(tmp_path / "db") as service:
-        run = start(service)
-    shutil.copy(tmp_path / "db", tmp_path / "backup")
-    before = sorted(path.name for path in tmp_path.iterdir())
-    # Root may write everywhere, whatever the modes say.
-    monkeypatch.setattr("floto.adapters.sqlite.database._is_read_only", lambda _path: True)
-    monkeypatch.setattr("floto.adapters.sqlite.schema.os.access", lambda _path, _mode: False)
-    with SqliteService(tmp_path / "backup") as backup:
-        info = backup.latest_execution("wf")
-        assert info is not None
-        assert backup.history(run)
-        with pytest.raises(ServiceError, match="can only be read"):
-            backup.signal_workflow_execution("wf", "s")
-    assert not [name for name in before if name.startswith("backup-")]
+#: Opens a database as a user whom modes bind, and prints what can be done with it.
+READER = """
+import os, sys
+from floto.adapters.sqlite import SqliteService
+from floto.core.errors import ServiceError
+from floto.core.shapes import WorkflowExecution
+# What is loaded late may be in a place that another user may not enter.
+SqliteService(":memory:").close()
+path, run_id = sys.argv[1:]
+if os.getuid() == 0 and os.access(path, os.W_OK):
+    os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+try:
+    # That it cannot be written is a fact, and not what floto thinks.
+    with open(path, "r+b"), open(path + ".new", "xb"):
+        print("writable")
+except OSError:
+    print("read-only")
+with SqliteService(path) as backup:
+    print(backup.latest_execution("wf").close_status)
+    print(len(backup.history(WorkflowExecution("wf", run_id))))
+    try:
+        backup.signal_workflow_execution("wf", "s")
+        print("changed")
+    except ServiceError as error:
+        print(error)
+"""
+
+
+@pytest.fixture
+def backup() -> Iterator[tuple[Path, str]]:
+    """A copy of a database with a closed run, in a directory that every user may enter; the run's id."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name) / "place"
+        place.mkdir()
+        with SqliteService(Path(name) / "db") as service:
+            run = start(service)
+            service.terminate_workflow_execution("wf")
+        back_up(str(Path(name) / "db"), place / "backup")
+        Path(name).chmod(0o755)
+        yield place / "backup", run.run_id
+        place.chmod(0o700)
+
+
+def check_read_only(backup: tuple[Path, str], *before: str) -> None:
+    """Check what a process says that reads a backup, and that nothing of it has changed."""
+    path, run_id = backup
+    content = path.read_bytes()
+    command = [*before, sys.executable, "-c", READER, str(path), run_id]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    kind, status, events, error = done.stdout.splitlines()
+    assert (kind, status, events) == ("read-only", "TERMINATED", "3")
+    assert "can only be read" in error
+    assert path.read_bytes() == content
+    assert not Path(f"{path}.leases").exists()
 
 
 @pytest.mark.parametrize(
-    ("condition", "index"),
-    [
-        ("workflow_id", "runs_by_workflow"),
-        ("close_status", "closed_by_status"),
-        ("type_name", "closed_by_type"),
-    ],
+    ("directory", "file"), [(0o555, 0o444), (0o555, 0o666), (0o777, 0o444)], ids=["both", "directory", "file"]
 )
-def test_filters_of_listings_have_indices(tmp_path: Path, condition: str, index: str) -> None:
-    db = schema.connect(str(tmp_path / "db"), "full")
-    sql = f"SELECT count(*) FROM runs INDEXED BY {index} WHERE domain = ? AND closed_at IS NOT NULL"  # noqa: S608
-    plan = str(db.execute(f"EXPLAIN QUERY PLAN {sql} AND {condition} = ?", ("d", "x")).fetchall())
-    assert f"{index} (domain=? AND {condition}=?)" in plan
-    db.close()
+def test_backup_that_modes_protect_is_listed_and_says_so_when_it_is_to_be_changed(
+    backup: tuple[Path, str], directory: int, file: int
+) -> None:
+    path, _ = backup
+    path.chmod(file)
+    path.parent.chmod(directory)
+    check_read_only(backup)
+    if directory == 0o555:
+        assert [each.name for each in path.parent.iterdir()] == ["backup"]
+
+
+#: Runs a command in a mount namespace of its own, in which a directory can only be read, also by root.
+READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+
+
+def namespace() -> list[str]:
+    """The beginning of a command that may mount; root needs no user namespace for it."""
+    return ["unshare", "--mount", *([] if os.getuid() == 0 else ["--user", "--map-root-user"])]
+
+
+def can_mount() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    command = [*namespace(), "mount", "-t", "tmpfs", "tmpfs", "/tmp"]  # noqa: S108 - in its own namespace
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs a system on which this user may mount")
+def test_backup_on_a_read_only_disk_is_listed_and_says_so_when_it_is_to_be_changed(
+    backup: tuple[Path, str],
+) -> None:
+    path, _ = backup
+    check_read_only(backup, *namespace(), "sh", "-c", READ_ONLY, str(path.parent))
+    assert [each.name for each in path.parent.iterdir()] == ["backup"]

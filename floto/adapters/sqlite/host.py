@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from floto import forks
 from floto.adapters.sqlite.batches import Batches
 from floto.adapters.sqlite.database import MEMORY, Database
+from floto.adapters.sqlite.fairness import Fairness
 from floto.adapters.sqlite.leases import lease_directory
 from floto.adapters.sqlite.polls import Line, Poll
 from floto.adapters.sqlite.presence import Presence, pollers, redeliveries
@@ -51,9 +52,10 @@ class Host:
     """An engine on a file that any number of threads and processes may share.
 
     What threads ask for at the same time shares a commit, and none is answered before it. Queries have a
-    connection of their own: they wait for no writer, and no writer waits for them. Deadlines fire with the
-    next call or waiting poll, whosever it is. Tasks that this process owns are redelivered when it dies,
-    unless it holds them ``for_clients``. A forked child that uses its parent's host opens the file anew.
+    connection of their own: they wait for no writer, and no writer waits for them, but beside writes they
+    rest as long as they work (``Fairness``). Deadlines fire with the next call or waiting poll, whosever it
+    is. Tasks that this process owns are redelivered when it dies, unless it holds them ``for_clients``. A
+    forked child that uses its parent's host opens the file anew.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Host:
         self._turns = Turns(self._carry_out)
         #: Held by the thread that uses the connection for writing, and the one for reading.
         self._using, self._querying = Lock(), Lock()
+        self._fairness = Fairness()
         #: Guards what follows.
         self._lock = Lock()
         #: How many polls wait at each place.
@@ -144,7 +147,7 @@ class Host:
                 is_due = self._database.writing is not None and self.view.is_due(now)
             if is_due:
                 self._fire(now)
-            with self._querying, self.view.snapshot():
+            with self._querying, self._fairness.query(), self.view.snapshot():
                 return call(self.view, now)
 
     def _fire(self, now: datetime) -> None:
@@ -159,6 +162,7 @@ class Host:
 
     def write(self, call: Callable[[datetime], T]) -> T:
         """Carry out a call, told what time it is, wholly or not at all."""
+        self._fairness.note_write()
         result: T = self._outcome(Write(call))
         return result
 

@@ -20,24 +20,24 @@ from time import monotonic, sleep
 from typing import Literal
 
 from floto.adapters.sqlite import problems
+from floto.adapters.sqlite.indices import LISTING_INDICES
 from floto.core.errors import ServiceError, ServiceUnavailable
 
 log = logging.getLogger("floto")
 
 Durability = Literal["full", "normal"]
 
-VERSION = 3
+VERSION = 4
 #: "flot", so that ``file`` and floto itself can tell.
 _APPLICATION = 0x666C6F74
 
-#: For the filters of listings that only few runs pass. Open runs are few enough.
-_LISTING_INDICES = (
-    "CREATE INDEX closed_by_type ON runs (domain, type_name, started_at, number) WHERE closed_at IS NOT NULL",
+#: ``domain``, ``started_at`` and ``closed_at`` are those of the run, for the indices of listings by tag.
+_RUN_TAGS = """
+    CREATE TABLE run_tags (
+        run INTEGER NOT NULL, tag TEXT NOT NULL, domain TEXT NOT NULL, started_at INTEGER NOT NULL,
+        closed_at INTEGER, PRIMARY KEY (run, tag)
+    ) WITHOUT ROWID
     """
-    CREATE INDEX closed_by_status ON runs (domain, close_status, started_at, number)
-    WHERE closed_at IS NOT NULL
-    """,
-)
 
 _TABLES = (
     # ``open_runs`` counts them: with many, counting would make every start dearer.
@@ -67,12 +67,8 @@ _TABLES = (
     """,
     "CREATE UNIQUE INDEX open_runs ON runs (domain, workflow_id) WHERE closed_at IS NULL",
     "CREATE INDEX runs_by_workflow ON runs (domain, workflow_id, number)",
-    "CREATE INDEX open_by_start ON runs (domain, started_at, number) WHERE closed_at IS NULL",
-    "CREATE INDEX closed_by_start ON runs (domain, started_at, number) WHERE closed_at IS NOT NULL",
-    "CREATE INDEX closed_by_close ON runs (domain, closed_at, number) WHERE closed_at IS NOT NULL",
-    *_LISTING_INDICES,
-    "CREATE TABLE run_tags (run INTEGER NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (run, tag)) WITHOUT ROWID",
-    "CREATE INDEX runs_by_tag ON run_tags (tag, run)",
+    _RUN_TAGS,
+    *LISTING_INDICES,
     """
     CREATE INDEX open_children ON runs (parent_run_id, number)
     WHERE closed_at IS NULL AND parent_run_id IS NOT NULL
@@ -153,7 +149,32 @@ MIGRATIONS: dict[int, Sequence[str]] = {
         "CREATE INDEX runs_by_tag ON run_tags (tag, run)",
         "INSERT OR IGNORE INTO run_tags (run, tag) SELECT number, value FROM runs, json_each(runs.tags)",
     ),
-    2: _LISTING_INDICES,
+    2: (
+        """
+        CREATE INDEX closed_by_type ON runs (domain, type_name, started_at, number)
+        WHERE closed_at IS NOT NULL
+        """,
+        """
+        CREATE INDEX closed_by_status ON runs (domain, close_status, started_at, number)
+        WHERE closed_at IS NOT NULL
+        """,
+    ),
+    3: (
+        "DROP INDEX open_by_start",
+        "DROP INDEX closed_by_start",
+        "DROP INDEX closed_by_close",
+        "DROP INDEX closed_by_type",
+        "DROP INDEX closed_by_status",
+        "DROP INDEX runs_by_tag",
+        "ALTER TABLE run_tags RENAME TO run_tags_3",
+        _RUN_TAGS,
+        """
+        INSERT INTO run_tags (run, tag, domain, started_at, closed_at)
+        SELECT run, tag, domain, started_at, closed_at FROM run_tags_3 JOIN runs ON number = run
+        """,
+        "DROP TABLE run_tags_3",
+        *LISTING_INDICES,
+    ),
 }
 
 #: Seconds that opening a file waits for another process that has the lock.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from attrs import define, evolve, field
 from rpds import HashTrieMap
 
 from floto.adapters.sqlite import agenda, catalogue, listings, writes
-from floto.adapters.sqlite.cache import Cache, Entry
+from floto.adapters.sqlite.cache import Cache, Entry, weight
 from floto.adapters.sqlite.database import Database
 from floto.adapters.sqlite.queues import Queues
 from floto.adapters.sqlite.rows import from_ms, from_text, reading, row_event, to_ms
@@ -41,6 +42,8 @@ _ASIDE = "aside"
 LOCK_SECONDS = 5.0
 #: More than any event id.
 _ALL = 2**62
+#: Runs in the cache that a refresh looks up after a commit of another process.
+CHECKED_AT_ONCE = 32
 
 
 @define
@@ -51,6 +54,8 @@ class _Staged:
     run: Run
     revision: int
     events: list[Event] = field(factory=list)
+    #: Estimated bytes of ``events``.
+    size: int = 0
 
 
 class SqliteStore:
@@ -162,7 +167,20 @@ class SqliteStore:
         if version != self._version:
             self._version = version
             self._forget()
+            self._cache.doubt()
             self.offered.add(None)
+        self._drop_closed()
+
+    def _drop_closed(self) -> None:
+        """Drop runs that other processes closed from the cache, a bounded number at each refresh."""
+        doubted = self._cache.next_doubted(CHECKED_AT_ONCE)
+        if not doubted:
+            return
+        sql = "SELECT run_id FROM runs WHERE closed_at IS NULL AND run_id IN (SELECT value FROM json_each(?))"
+        still_open = {row[0] for row in self._db.execute(sql, (json.dumps(doubted),))}
+        for run_id in doubted:
+            if run_id not in still_open:
+                self._cache.drop(run_id)
 
     def _forget(self) -> None:
         self._current.clear()
@@ -174,17 +192,18 @@ class SqliteStore:
     def _keep(self) -> None:
         for run_id, staged in self._staged.items():
             if staged.run.state.closed is None:
-                self._grow(run_id, staged.entry, staged.revision, staged.run, staged.events)
+                self._grow(run_id, staged)
             else:
                 self._cache.drop(run_id)
                 self._current.discard(run_id)
 
-    def _grow(self, run_id: str, entry: Entry, revision: int, run: Run, events: list[Event]) -> Entry:
+    def _grow(self, run_id: str, staged: _Staged) -> Entry:
         # Dropped first: an interrupt must not leave a revision in the cache that its events do not match.
         self._current.discard(run_id)
         self._cache.drop(run_id)
-        entry.events.extend(events)
-        grown = Entry(entry.number, revision, run, entry.events)
+        entry = staged.entry
+        entry.events.extend(staged.events)
+        grown = Entry(entry.number, staged.revision, staged.run, entry.events, entry.size + staged.size)
         self._cache.put(run_id, grown)
         self._current.add(run_id)
         return grown
@@ -261,14 +280,15 @@ class SqliteStore:
         if entry is None:
             entry = Entry(number, -1, Run.fresh(domain, WorkflowExecution(workflow_id, run_id)))
         if entry.revision != revision:
-            new = self._events(number, after=entry.run.state.last_event_id)
+            rows = self._event_rows(number, after=entry.run.state.last_event_id)
+            new = [row_event(row) for row in rows]
             run = evolve(
                 entry.run,
                 state=fold(new, entry.run.state),
                 heartbeats=self._heartbeats(number),
                 execution_context=from_text(context),
             )
-            entry = self._grow(run_id, entry, revision, run, new)
+            entry = self._grow(run_id, _Staged(entry, run, revision, new, sum(map(weight, rows))))
         self._current.add(run_id)
         return entry
 
@@ -277,11 +297,13 @@ class SqliteStore:
         return HashTrieMap({id: Heartbeat(from_ms(at), from_text(text)) for id, at, text in rows})
 
     def _events(self, number: int, after: int, end: int | None = None) -> list[Event]:
-        rows = self._db.execute(
+        return [row_event(row) for row in self._event_rows(number, after, end)]
+
+    def _event_rows(self, number: int, after: int, end: int | None = None) -> list[tuple[int, int, str, str]]:
+        return self._db.execute(
             "SELECT id, at, type, attributes FROM events WHERE run = ? AND id > ? AND id <= ? ORDER BY id",
             (number, after, _ALL if end is None else end),
-        )
-        return [row_event(row) for row in rows]
+        ).fetchall()
 
     def open_run(self, domain: str, workflow_id: str) -> str | None:
         """The id of the open run of a workflow id."""
@@ -428,7 +450,7 @@ class SqliteStore:
         staged.run = changes.run
         staged.revision += 1
         staged.events.extend(changes.events)
-        self._pending.add(staged.entry.number, changes, staged.revision)
+        staged.size += self._pending.add(staged.entry.number, changes, staged.revision)
         self._queues.follow(changes)
         for _, task in changes.tasks:
             if not task.started:

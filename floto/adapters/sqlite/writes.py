@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from floto.adapters.sqlite.cache import weight
 from floto.adapters.sqlite.rows import event_row, to_ms, to_text
 from floto.core.service.changes import Changes, Task
 from floto.core.service.closing import CLOSE_STATUS
@@ -40,7 +41,7 @@ def insert_run(db: sqlite3.Connection, changes: Changes) -> int:
         ),
     )
     number = cursor.lastrowid or 0
-    _each(db, "INSERT OR IGNORE INTO run_tags (run, tag) VALUES (?, ?)", [(number, tag) for tag in tags])
+    _each(db, _TAGS, [(number, tag, run.domain, to_ms(first.at)) for tag in tags])
     _count_open(db, run.domain, 1)
     return number
 
@@ -70,10 +71,16 @@ class Pending:
         #: Rows of ``runs`` that end, and their domains.
         self._closed: list[tuple[_Row, str]] = []
 
-    def add(self, number: int, changes: Changes, revision: int) -> None:
-        """Take in what a step did to the run of a number."""
-        self._events.extend([event_row(number, event) for event in changes.events])
+    def add(self, number: int, changes: Changes, revision: int) -> int:
+        """Take in what a step did to the run of a number; return the estimated bytes of its events."""
+        rows = [event_row(number, event) for event in changes.events]
+        self._events.extend(rows)
         self._add_run(number, changes, revision)
+        self._add_waiting(number, changes)
+        return sum(map(weight, rows))
+
+    def _add_waiting(self, number: int, changes: Changes) -> None:
+        """Note what waits on the run; nothing does on one that is closed."""
         closed = changes.run.state.closed
         if closed is not None:
             row = (to_ms(closed.at), CLOSE_STATUS[type(closed.data)], number)
@@ -134,6 +141,7 @@ class Pending:
         _each(db, _HEARTBEATS, self._heartbeats.values())
         for row, domain in self._closed:
             db.execute(_CLOSE, row)
+            db.execute(_CLOSE_TAGS, (row[0], row[-1]))
             for table in _OF_OPEN_RUNS:
                 _delete(db, table, row[-1])
             _count_open(db, domain, -1)
@@ -157,6 +165,8 @@ _RUNS = (
 )
 # By itself: to set these, whatever to, is to look at most indices of the table.
 _CLOSE = "UPDATE runs SET closed_at = ?, close_status = ? WHERE number = ?"
+_CLOSE_TAGS = "UPDATE run_tags SET closed_at = ? WHERE run = ?"
+_TAGS = "INSERT OR IGNORE INTO run_tags (run, tag, domain, started_at) VALUES (?, ?, ?, ?)"
 _TASKS = (
     "INSERT INTO tasks (run, event_id, domain, kind, task_list, priority, started, lease)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, event_id)"
