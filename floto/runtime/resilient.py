@@ -13,6 +13,7 @@ from floto.core.errors import (
     PayloadsUnavailable,
     ServiceError,
     ServiceFault,
+    ServiceGone,
     ServiceUnavailable,
     Throttled,
     UnknownResource,
@@ -102,7 +103,8 @@ def poll(stop: StopFlag, call: Callable[P, T | None], *args: P.args, **kwargs: P
     """Poll until the service answers; None when stopped.
 
     A poll that is refused is made again too: a poller that ends at the first fault leaves
-    its task list to nobody. Raises ``ServiceError`` when the service is closed for good.
+    its task list to nobody. Raises ``ServiceError`` when the service is closed for good, and ``ServiceGone``
+    at once.
     """
     began = time.monotonic()
     try:
@@ -122,7 +124,7 @@ def poll(stop: StopFlag, call: Callable[P, T | None], *args: P.args, **kwargs: P
 def report(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Tell the service what came of a task: refusals that are not about the task itself may pass.
 
-    Raises ``ServiceError`` when the task is gone, the report malformed or an hour over.
+    Raises ``ServiceError`` when the task or the service is gone, the report malformed or an hour over.
     """
 
     def is_over(state: RetryCallState) -> bool:
@@ -150,13 +152,13 @@ def _is_away(error: BaseException) -> bool:
 
 
 def _any(error: BaseException) -> bool:
-    return isinstance(error, ServiceError)
+    return isinstance(error, ServiceError) and not isinstance(error, ServiceGone)
 
 
 def _may_be_told_later(error: BaseException) -> bool:
     if isinstance(error, ServiceFault):
         return not isinstance(error, UnknownResource) and not is_malformed(error)
-    return isinstance(error, ServiceError)
+    return _any(error)
 
 
 def _is_last(state: RetryCallState) -> bool:

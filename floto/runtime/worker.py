@@ -8,7 +8,7 @@ from functools import partial
 from queue import SimpleQueue
 
 from floto.core.codec import Codec
-from floto.core.errors import ServiceError, ServiceFault, UnknownResource
+from floto.core.errors import ServiceError, ServiceFault, ServiceGone, UnknownResource
 from floto.core.ports import ActivityTask, Service
 from floto.core.reference import Store
 from floto.core.shapes import WorkflowExecution
@@ -263,6 +263,8 @@ class ActivityWorker:
             self._tell(current, outcome)
         except UnknownResource as fault:
             log.warning("activity %s: its result came too late (%s)", current.id, fault)
+        except ServiceGone:
+            log.warning("activity %s: the service is gone, and does not take its result", current.id)
         except ServiceError as error:
             message = "activity %s: the service does not take its result"
             self._troubles.failed("results", message, current.id, level=logging.ERROR, error=error)

@@ -9,8 +9,10 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,10 @@ from floto.adapters.sqlite import SqliteService, schema
 from floto.adapters.sqlite.leases import Leases
 from floto.adapters.sqlite.problems import DatabaseGone
 from floto.core.errors import ServiceError, ServiceUnavailable
+from floto.core.kinds import ActivityTask
+from floto.core.specs import DeciderSpec
+from floto.runtime.activities import Activities
+from floto.runtime.run import run
 from tests.integration.commands import Shell, wait_for, write_files
 from tests.integration.test_sqlite_helpers import activity, schedule, start
 
@@ -73,7 +79,72 @@ def test_loop_ends_with_an_error_when_the_file_is_deleted(tmp_path: Path, comman
         (tmp_path / "floto.db").unlink()
         assert process.wait(60) == 2
         assert process.stderr is not None
-        assert "was deleted or replaced" in process.stderr.read()
+        assert process.stderr.read().count("was deleted or replaced") == 1
+
+
+@pytest.mark.parametrize("is_working", [True, False], ids=["in an activity", "in a timer"])
+def test_run_ends_and_names_the_file_once_when_it_is_deleted(tmp_path: Path, is_working: bool) -> None:  # noqa: FBT001
+    write_files(tmp_path)
+    flow = tmp_path / "flow.py"
+    flow.write_text(flow.read_text().replace("delay_in_seconds=0", "delay_in_seconds=3600"))
+    if is_working:
+        (tmp_path / "slow").touch()
+    began = tmp_path / "floto.db-wal"
+    shell = Shell(tmp_path)
+    with shell.loop("run", "flow.py:spec", "--activities", "acts.py", "--workflow-id", "w") as process:
+        wait_for((tmp_path / "begun").exists if is_working else began.exists)
+        if not is_working:
+            wait_for(lambda: "TimerStarted" in event_types(tmp_path / "floto.db"))
+        (tmp_path / "floto.db").unlink()
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert said.count("floto.db was deleted or replaced") == 1, said
+        assert said.splitlines()[-1].startswith(f"floto: {tmp_path / 'floto.db'} was deleted")
+        assert "Traceback" not in said
+
+
+def event_types(path: Path) -> set[str]:
+    db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    try:
+        return {row[0] for row in db.execute("SELECT type FROM events")}
+    except sqlite3.OperationalError:
+        # The tables are being made.
+        return set()
+    finally:
+        db.close()
+
+
+@pytest.mark.parametrize("how", [delete, replace, delete_log, delete_index])
+def test_poll_that_waits_fails_at_once_when_the_file_is_gone(
+    tmp_path: Path, how: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "db"
+    with SqliteService(path) as service, ThreadPoolExecutor(2) as threads:
+        start(service)
+        polls = [
+            threads.submit(poll, "nothing here", "test", 300)
+            for poll in (service.poll_for_decision_task, service.poll_for_activity_task)
+        ]
+        wait_for(lambda: sum(service._host._waiting.values()) == 2)  # noqa: SLF001 - both wait by then
+        how(path)
+        for polled in polls:
+            with pytest.raises(DatabaseGone, match=str(path)):
+                polled.result(60)
+
+
+def test_run_in_this_process_raises_that_the_file_is_gone(tmp_path: Path) -> None:
+    path, begun = tmp_path / "db", threading.Event()
+    activities = Activities()
+
+    @activities.activity(name="work", version="1")
+    def work(_context: object) -> None:
+        path.unlink()
+        begun.set()
+
+    flow = DeciderSpec(activity_tasks=[ActivityTask(id_="work", name="work", version="1")])
+    with pytest.raises(DatabaseGone, match=str(path)):
+        run(flow, service=f"sqlite:///{path}", activities=activities, timeout=60)
+    assert begun.is_set()
 
 
 def restored(tmp_path: Path, name: str) -> Path:

@@ -6,7 +6,7 @@ import sqlite3
 
 from attrs import define
 
-from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
+from floto.core.errors import ServiceError, ServiceFault, ServiceGone, ServiceUnavailable
 from floto.core.service import faults
 
 #: Primary codes of what may work later: another process has the lock, the disk is full or fails for a moment,
@@ -29,7 +29,7 @@ OF_ALL = PASSING | {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT, sqlite3.SQL
 
 
 @define
-class DatabaseGone(ServiceError):
+class DatabaseGone(ServiceGone):
     """A database file, or its write-ahead log, that was deleted or replaced while it was open.
 
     What is written to it now is lost with the process, so nothing is acknowledged any more.
