@@ -30,18 +30,19 @@ OF_ALL = PASSING | {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT, sqlite3.SQL
 
 @define
 class DatabaseGone(ServiceGone):
-    """A database file, or its write-ahead log, that was deleted or replaced while it was open.
+    """A database file, or its write-ahead log, that was deleted, replaced or truncated while it was open.
 
     What is written to it now is lost with the process, so nothing is acknowledged any more.
     """
 
     path: str
+    how: str = "deleted or replaced"
 
     def __str__(self) -> str:
         """Name the file, and say what to do."""
         return (
-            f"{self.path} was deleted or replaced while it was open; nothing more is written to it: "
-            "put the file back, with its -wal, and start again"
+            f"{self.path} was {self.how} while it was open; nothing more is written to it: "
+            "put the database back, with its -wal, or restore a backup, and start again"
         )
 
 
