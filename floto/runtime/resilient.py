@@ -37,6 +37,8 @@ _LAST_SECONDS = 5.0
 _LAST_ATTEMPTS = 5
 #: A report is tried for so long: what took a day to work out is worth an hour.
 _REPORT_SECONDS = 3600.0
+#: A report that fails is tried for so many seconds after the stop, or after it began if that is later.
+_LAST_REPORT_SECONDS = 10.0
 #: An empty poll that took less than this is not made again before.
 _IDLE_SECONDS = 0.1
 #: Codes of refusals of what a request says, which another attempt does not change.
@@ -121,16 +123,26 @@ def poll(stop: StopFlag, call: Callable[P, T | None], *args: P.args, **kwargs: P
     return task
 
 
-def report(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def report(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Tell the service what came of a task: refusals that are not about the task itself may pass.
 
-    Raises ``ServiceError`` when the task or the service is gone, the report malformed or an hour over.
+    Raises ``ServiceError`` when the task or the service is gone, the report malformed or an hour over; when
+    stopped, 10 seconds.
     """
+    reporting, began = partial(call, *args, **kwargs), time.monotonic()
+
+    def is_interrupted(state: RetryCallState) -> bool:
+        return stop.is_set() or _is_last(state) or time.monotonic() - began >= _REPORT_SECONDS
 
     def is_over(state: RetryCallState) -> bool:
-        return (state.seconds_since_start or 0) >= _REPORT_SECONDS or _is_last(state)
+        return _is_last(state) or min(stop.age, time.monotonic() - began) >= _LAST_REPORT_SECONDS
 
-    return _made(partial(call, *args, **kwargs), StopFlag(), _may_be_told_later, is_over)
+    try:
+        return _made(reporting, stop, _may_be_told_later, is_interrupted)
+    except ServiceError as error:
+        if not stop.is_set() or not _may_be_told_later(error):
+            raise
+    return _made(reporting, StopFlag(), _may_be_told_later, is_over)
 
 
 def final(error: BaseException | None) -> bool:

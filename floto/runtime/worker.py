@@ -273,13 +273,13 @@ class ActivityWorker:
 
     def _tell(self, current: RunningActivity, outcome: Outcome) -> None:
         try:
-            report(outcome.report, self._service, current.task.token)
+            report(self._stop, outcome.report, self._service, current.task.token)
         except ServiceFault as fault:
             if not is_malformed(fault):
                 raise
             # Unreported, the task would stay open until it times out, or for ever.
             log.error("activity %s: the service refuses its result: %s", current.id, fault)  # noqa: TRY400
-            report(outcomes.refused(fault).report, self._service, current.task.token)
+            report(self._stop, outcomes.refused(fault).report, self._service, current.task.token)
 
     def _finish(self) -> None:
         """Wait until every thread has finished what it works on, except for abandoned activities."""
