@@ -82,6 +82,10 @@ class ServiceError(FlotoError):
     """The service refused a call, or could not be reached."""
 
 
+class ServiceGone(ServiceError):
+    """The service is gone for as long as this process lives: every later call fails as well."""
+
+
 @define
 class ServiceFault(ServiceError):
     """The service understood the call and refused it; ``code`` is SWF's own name for why."""

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from floto.core import ports
 from floto.core.calling import caller
-from floto.core.errors import FlotoError, ServiceError, UnknownResource
+from floto.core.errors import FlotoError, ServiceError, ServiceGone, UnknownResource
 from floto.core.shapes import ActivityType, WorkflowExecution
 from floto.core.timeouts import Timeouts
 from floto.runtime.resilient import final, is_malformed
@@ -193,6 +193,9 @@ class RunningActivity:
         except UnknownResource:
             self.lost_to_service = not self.reporting
             self.lose("the service has closed it")
+            return True
+        except ServiceGone:
+            self.lose("the service is gone")
             return True
         except ServiceError as error:
             if self._details is not None and is_malformed(error):

@@ -21,6 +21,7 @@ from floto.core.decisions import (
 from floto.core.errors import (
     HistoryError,
     ServiceFault,
+    ServiceGone,
     ServiceUnavailable,
     SpecError,
     UnknownResource,
@@ -226,6 +227,8 @@ class Decider:
         except NoSpec as missing:
             self._leave(task, missing)
             error = missing
+        except ServiceGone:
+            raise
         except Exception as raised:  # noqa: BLE001 - logged, and the other runs go on
             # Unanswered, the task times out and comes again: a bug here must not fail the run.
             message = "run %s: no decision; the decision task will come again"

@@ -5,8 +5,8 @@
 | ``LOOP`` | ``floto.run``, deciders, daemons | ``ServiceUnavailable`` | stopped |
 | ``LAST`` | those, with a task in hand, when stopped | ``ServiceUnavailable`` | 5 s |
 | ``FIRST`` | those, at their start | ``ServiceUnavailable`` | stopped; 30 s, unless ``Throttled`` |
-| ``POLL`` | polls of deciders and workers | every ``ServiceError`` | stopped |
-| ``REPORT`` | workers, with an outcome | all but "no such task" and "malformed" | 1 h |
+| ``POLL`` | polls of deciders and workers | all but ``ServiceGone`` | stopped |
+| ``REPORT`` | workers, with an outcome | all but that, "no such task", "malformed" | 1 h; 10 s if stopped |
 | ``READ`` | commands that change nothing | ``ServiceUnavailable``, not ``NotListening`` | 30 s |
 | ``WRITE`` | other commands, ``floto.connect`` | ``NotCarriedOut``, not ``NotListening`` | 30 s |
 | ``STORE`` | stores of payloads | ``PayloadsUnavailable`` | stopped; as the caller says |
@@ -41,6 +41,7 @@ from floto.core.errors import (
     PayloadsUnavailable,
     ServiceError,
     ServiceFault,
+    ServiceGone,
     ServiceUnavailable,
     Throttled,
     UnknownResource,
@@ -57,6 +58,8 @@ _FIRST_BUSY, _LONGEST_WAIT = 1.0, 30.0
 _LONGEST_MESSAGE = 200
 #: Attempts at a service that is closed.
 _LAST_ATTEMPTS = 5
+#: Seconds for which a report is repeated after a stop.
+_LAST_REPORT_SECONDS = 10.0
 #: Seconds: an empty poll that took less than this is not repeated before.
 _IDLE_SECONDS = 0.1
 #: Codes of refusals of what a request says, which another attempt does not change.
@@ -78,7 +81,7 @@ class Policy:
     """Which errors of a call are repeated, and for how long."""
 
     errors: type[ServiceError]
-    excluded: type[ServiceError] | tuple[()] = ()
+    excluded: tuple[type[ServiceError], ...] = ()
     #: Seconds after which the last error is raised.
     seconds: float = math.inf
     #: Errors for which ``seconds`` do not count.
@@ -102,10 +105,10 @@ class Policy:
 LOOP = Policy(ServiceUnavailable)
 LAST = Policy(ServiceUnavailable, seconds=5)
 FIRST = Policy(ServiceUnavailable, seconds=30, unlimited=Throttled)
-POLL = Policy(ServiceError)
-REPORT = Policy(ServiceError, excluded=UnknownResource, seconds=3600, malformed=False)
-READ = Policy(ServiceUnavailable, excluded=NotListening, seconds=30)
-WRITE = Policy(NotCarriedOut, excluded=NotListening, seconds=30)
+POLL = Policy(ServiceError, excluded=(ServiceGone,))
+REPORT = Policy(ServiceError, excluded=(UnknownResource, ServiceGone), seconds=3600, malformed=False)
+READ = Policy(ServiceUnavailable, excluded=(NotListening,), seconds=30)
+WRITE = Policy(NotCarriedOut, excluded=(NotListening,), seconds=30)
 STORE = Policy(PayloadsUnavailable)
 
 
@@ -161,7 +164,7 @@ def outlast(stop: StopFlag, seconds: float, call: Callable[P, T], *args: P.args,
 def poll(stop: StopFlag, call: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> T | None:
     """Poll until the service answers; None when stopped.
 
-    Raises ``ServiceError`` when the service is closed for good.
+    Raises ``ServiceError`` when the service is closed for good, and ``ServiceGone`` at once.
     """
     began = time.monotonic()
     try:
@@ -176,12 +179,20 @@ def poll(stop: StopFlag, call: Callable[P, T | None], *args: P.args, **kwargs: P
     return task
 
 
-def report(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def report(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Report the outcome of a task: refusals that are not about the task itself may be transient.
 
-    Raises ``ServiceError`` when the task is gone, the report malformed or an hour over.
+    Raises ``ServiceError`` when the task or the service is gone, the report malformed, or an hour over. When
+    stopped, it is repeated for ten seconds from the stop, or from the first attempt if that was later.
     """
-    return _made(REPORT, StopFlag(), partial(call, *args, **kwargs))
+    reporting, began = partial(call, *args, **kwargs), time.monotonic()
+    try:
+        return _made(REPORT, stop, reporting)
+    except ServiceError as error:
+        if not stop.is_set() or not REPORT.repeats(error):
+            raise
+    spent = min(stop.age, time.monotonic() - began)
+    return _made(evolve(REPORT, seconds=_LAST_REPORT_SECONDS - spent), StopFlag(), reporting)
 
 
 def _made(policy: Policy, stop: StopFlag, call: partial[T]) -> T:

@@ -6,6 +6,8 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from math import inf
+from time import monotonic
 from types import FrameType
 
 from floto import forks
@@ -22,10 +24,11 @@ class StopFlag:
         self._closed = threading.Lock()
         self._closed.acquire()
         self._first = threading.Lock()
-        self._is_set = False
+        self._is_set, self._set_at = False, inf
 
     def set(self) -> None:
         """Wake everybody who waits, now and later."""
+        self._set_at = min(self._set_at, monotonic())
         self._is_set = True
         # Released once: another release would free the lock while somebody in wait() holds it.
         if self._first.acquire(blocking=False):
@@ -34,6 +37,11 @@ class StopFlag:
     def is_set(self) -> bool:
         """Whether the flag was set."""
         return self._is_set
+
+    @property
+    def age(self) -> float:
+        """Seconds since the flag was set; 0 before."""
+        return max(monotonic() - self._set_at, 0)
 
     def wait(self, seconds: float) -> bool:
         """Sleep up to ``seconds``, or until the flag is set; whether it is set."""

@@ -8,7 +8,7 @@ from functools import partial
 from queue import SimpleQueue
 
 from floto.core.codec import Codec
-from floto.core.errors import ServiceError, ServiceFault, UnknownResource
+from floto.core.errors import ServiceError, ServiceFault, ServiceGone, UnknownResource
 from floto.core.live import Polls
 from floto.core.ports import ActivityTask, Service
 from floto.core.reference import Store
@@ -266,6 +266,8 @@ class ActivityWorker:
             self._tell(current, outcome)
         except UnknownResource as fault:
             log.warning("activity %s: its result came too late (%s)", current.id, fault)
+        except ServiceGone:
+            log.warning("activity %s: the service is gone, and does not take its result", current.id)
         except ServiceError as error:
             message = "activity %s: the service does not take its result"
             self._troubles.failed("results", message, current.id, level=logging.ERROR, error=error)
@@ -274,13 +276,13 @@ class ActivityWorker:
 
     def _tell(self, current: RunningActivity, outcome: Outcome) -> None:
         try:
-            report(outcome.report, self._service, current.task.token)
+            report(self._stop, outcome.report, self._service, current.task.token)
         except ServiceFault as fault:
             if not is_malformed(fault):
                 raise
             # Unreported, the task would stay open until it times out, or for ever.
             log.error("activity %s: the service refuses its result: %s", current.id, fault)  # noqa: TRY400
-            report(outcomes.refused(fault).report, self._service, current.task.token)
+            report(self._stop, outcomes.refused(fault).report, self._service, current.task.token)
 
     def _finish(self) -> None:
         """Wait until every thread has finished what it works on, except for abandoned activities."""

@@ -28,6 +28,7 @@ from floto.core.errors import (
 )
 from floto.core.shapes import WorkflowExecution
 from floto.runtime.resilient import report
+from floto.runtime.stopping import StopFlag
 from tests.integration.scripted import (
     IDLE,
     LOGIN,
@@ -44,7 +45,7 @@ from tests.integration.scripted import (
 
 def test_result_is_reported_again_after_a_login_page() -> None:
     with connected(LOGIN, Answer()) as (service, seen):
-        report(service.respond_activity_task_completed, "token", "result")
+        report(StopFlag(), service.respond_activity_task_completed, "token", "result")
         assert seen == ["RespondActivityTaskCompleted"] * 2
 
 

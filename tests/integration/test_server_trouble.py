@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import time
@@ -63,8 +64,12 @@ def delete_index(db: Path) -> None:
     db.with_name(f"{db.name}-shm").unlink()
 
 
-@pytest.mark.parametrize("harm", [Path.unlink, delete_index])
-def test_server_ends_with_an_error_when_its_file_is_deleted(
+def truncate_log(db: Path) -> None:
+    os.truncate(f"{db}-wal", 0)
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, delete_index, truncate_log])
+def test_server_ends_with_an_error_when_its_file_is_gone(
     tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf, ExitStack() as stack:
@@ -75,7 +80,9 @@ def test_server_ends_with_an_error_when_its_file_is_deleted(
         assert server.process.wait(BOUND) == 2
         assert server.process.stderr is not None
         log = server.process.stderr.read()
-        assert log.splitlines()[-1].startswith(f"floto: {tmp_path / 'swf.db'} was deleted or replaced")
+        last = log.splitlines()[-1]
+        assert last.startswith(f"floto: {tmp_path / 'swf.db'}"), log
+        assert "was deleted or replaced" in last or "-wal was truncated" in last
         assert "Traceback" not in log
         assert poll.recv(65_536).startswith(b"HTTP/1.1 ")
 

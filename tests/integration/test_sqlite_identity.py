@@ -9,10 +9,13 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,9 +25,13 @@ from floto.adapters.sqlite.backup import back_up
 from floto.adapters.sqlite.leases import Leases
 from floto.adapters.sqlite.problems import DatabaseGone
 from floto.core.errors import ServiceError, ServiceUnavailable
+from floto.core.kinds import ActivityTask
 from floto.core.service.records import Listing
+from floto.core.specs import DeciderSpec
+from floto.runtime.activities import Activities
+from floto.runtime.run import run
 from tests.integration.commands import Shell, wait_for, write_files
-from tests.integration.test_sqlite_helpers import WORKFLOW, activity, schedule, start
+from tests.integration.test_sqlite_helpers import WORKFLOW, activity, process, schedule, start
 
 DATA = Path(__file__).parents[1] / "data"
 EARLIER = [f"schema-{version}" for version in range(1, schema.VERSION)]
@@ -51,7 +58,18 @@ def delete_index(path: Path) -> None:
     Path(f"{path}-shm").unlink()
 
 
-@pytest.mark.parametrize("how", [delete, replace, delete_log, delete_index])
+def truncate_log(path: Path) -> None:
+    os.truncate(f"{path}-wal", 0)
+
+
+def truncate_half_of_the_log(path: Path) -> None:
+    os.truncate(f"{path}-wal", Path(f"{path}-wal").stat().st_size // 2)
+
+
+HARMS = [delete, replace, delete_log, delete_index, truncate_log, truncate_half_of_the_log]
+
+
+@pytest.mark.parametrize("how", HARMS)
 def test_nothing_is_acknowledged_once_the_file_is_gone(tmp_path: Path, how: Callable[[Path], None]) -> None:
     path = tmp_path / "db"
     service = SqliteService(path)
@@ -64,7 +82,7 @@ def test_nothing_is_acknowledged_once_the_file_is_gone(tmp_path: Path, how: Call
         lambda: service.poll_for_decision_task("floto", "test", 1),
     ]
     for call in calls:
-        with pytest.raises(DatabaseGone, match="was deleted or replaced") as raised:
+        with pytest.raises(DatabaseGone, match=r"was (deleted or replaced|truncated)") as raised:
             call()
         # To try again would be in vain.
         assert not isinstance(raised.value, ServiceUnavailable)
@@ -82,7 +100,115 @@ def test_loop_ends_with_an_error_when_the_file_is_deleted(tmp_path: Path, comman
         (tmp_path / "floto.db").unlink()
         assert process.wait(60) == 2
         assert process.stderr is not None
-        assert "was deleted or replaced" in process.stderr.read()
+        assert process.stderr.read().count("was deleted or replaced") == 1
+
+
+@pytest.mark.parametrize("is_working", [True, False], ids=["in an activity", "in a timer"])
+def test_run_ends_and_names_the_file_once_when_it_is_deleted(tmp_path: Path, *, is_working: bool) -> None:
+    write_files(tmp_path)
+    flow = tmp_path / "flow.py"
+    flow.write_text(flow.read_text().replace("delay_in_seconds=0", "delay_in_seconds=3600"))
+    if is_working:
+        (tmp_path / "slow").touch()
+    began = tmp_path / "floto.db-wal"
+    shell = Shell(tmp_path)
+    with shell.loop("run", "flow.py:spec", "--activities", "acts.py", "--workflow-id", "w") as process:
+        wait_for((tmp_path / "begun").exists if is_working else began.exists)
+        if not is_working:
+            wait_for(lambda: "TimerStarted" in event_types(tmp_path / "floto.db"))
+        (tmp_path / "floto.db").unlink()
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert said.count("floto.db was deleted or replaced") == 1, said
+        assert said.splitlines()[-1].startswith(f"floto: {tmp_path / 'floto.db'} was deleted")
+        assert "Traceback" not in said
+
+
+def event_types(path: Path) -> set[str]:
+    db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    try:
+        return {row[0] for row in db.execute("SELECT type FROM events")}
+    except sqlite3.OperationalError:
+        # The tables are being made.
+        return set()
+    finally:
+        db.close()
+
+
+@pytest.mark.parametrize("how", HARMS)
+def test_poll_that_waits_fails_at_once_when_the_file_is_gone(
+    tmp_path: Path, how: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "db"
+    with SqliteService(path) as service, ThreadPoolExecutor(2) as threads:
+        start(service)
+        polls = [
+            threads.submit(poll, "nothing here", "test", 300)
+            for poll in (service.poll_for_decision_task, service.poll_for_activity_task)
+        ]
+        wait_for(lambda: sum(service._host._waiting.values()) == 2)  # noqa: SLF001 - both wait by then
+        how(path)
+        for polled in polls:
+            with pytest.raises(DatabaseGone, match=str(path)):
+                polled.result(60)
+
+
+def test_run_in_this_process_raises_that_the_file_is_gone(tmp_path: Path) -> None:
+    path, begun = tmp_path / "db", threading.Event()
+    activities = Activities()
+
+    @activities.activity(name="work", version="1")
+    def work(_context: object) -> None:
+        path.unlink()
+        begun.set()
+
+    flow = DeciderSpec(activity_tasks=[ActivityTask(id_="work", name="work", version="1")])
+    with pytest.raises(DatabaseGone, match=str(path)):
+        run(flow, service=f"sqlite:///{path}", activities=activities, timeout=60)
+    assert begun.is_set()
+
+
+def test_truncated_log_that_grew_again_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    with SqliteService(path) as service:
+        start(service)
+        writing = service._host._database.need_writing()  # noqa: SLF001 - it has read what it needs
+        truncate_log(path)
+        # A commit between two looks at the log: SQLite appends where it believes the end to be.
+        writing.execute("INSERT INTO heartbeats VALUES (1, 1, 1, NULL)")
+        assert Path(f"{path}-wal").stat().st_size
+        with pytest.raises(DatabaseGone, match="db-wal was truncated"):
+            service.signal_workflow_execution("wf", "s")
+
+
+CHECKPOINTS = """
+import pathlib, sqlite3
+db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10)
+for number in range(100):
+    service.signal_workflow_execution("wf", f"theirs-{number}")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+pathlib.Path(sys.argv[1] + ".done").touch()
+hear()
+"""
+
+
+def test_log_that_sqlite_empties_itself_is_not_taken_for_truncated(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    with SqliteService(path, durability="normal") as service:
+        run = start(service)
+        log_file, sizes, done = Path(f"{path}-wal"), list[int](), Path(f"{path}.done")
+
+        def signal_and_look() -> bool:
+            service.signal_workflow_execution("wf", f"ours-{len(sizes)}")
+            sizes.append(log_file.stat().st_size)
+            return done.exists()
+
+        with process(path, CHECKPOINTS):
+            wait_for(signal_and_look)
+        names = {e.data.signal_name for e in service.history(run) if hasattr(e.data, "signal_name")}
+        assert len(names) == len(sizes) + 100
+        # It did become shorter.
+        assert any(after < before for before, after in pairwise(sizes))
 
 
 def restored(tmp_path: Path, name: str) -> Path:

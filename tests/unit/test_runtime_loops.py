@@ -276,7 +276,7 @@ def test_an_empty_poll_that_comes_at_once_is_not_made_again_at_once() -> None:
 
 @pytest.mark.parametrize("passing", [ServiceFault("OperationNotPermittedFault", ""), LATER, CLOSED])
 def test_a_report_is_made_again_after_refusals_that_may_pass(passing: Exception) -> None:
-    assert report(failing(passing, passing), 1) == (1,)
+    assert report(StopFlag(), failing(passing, passing), 1) == (1,)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_a_report_is_made_again_after_refusals_that_may_pass(passing: Exception)
 )
 def test_a_report_that_can_never_be_taken_is_made_once(error: Exception) -> None:
     with pytest.raises(ServiceFault):
-        report(failing(error))
+        report(StopFlag(), failing(error))
 
 
 @pytest.mark.parametrize("error", [CLOSED, LATER])
@@ -292,4 +292,21 @@ def test_a_report_is_not_made_for_ever(error: Exception, monkeypatch: pytest.Mon
     monkeypatch.setattr(resilient, "_LONGEST_WAIT", 0.01)
     monkeypatch.setattr(resilient, "REPORT", evolve(resilient.REPORT, seconds=0.2))
     with pytest.raises(type(error)):
-        report(failing(*[error] * 100_000))
+        report(StopFlag(), failing(*[error] * 100_000))
+
+
+def test_report_is_made_for_some_seconds_more_when_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = StopFlag()
+    stop.set()
+    assert report(stop, failing(LATER, LATER), 1) == (1,)
+    monkeypatch.setattr(resilient, "_LAST_REPORT_SECONDS", 0.2)
+    with pytest.raises(ServiceUnavailable):
+        report(stop, failing(*[LATER] * 100_000))
+
+
+def test_report_under_way_ends_when_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resilient, "_LAST_REPORT_SECONDS", 0.2)
+    stop = StopFlag()
+    threading.Timer(0.2, stop.set).start()
+    with pytest.raises(ServiceUnavailable):
+        report(stop, failing(*[LATER] * 100_000))

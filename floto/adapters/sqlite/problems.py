@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import define
 
-from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
+from floto.core.errors import ServiceError, ServiceFault, ServiceGone, ServiceUnavailable
 from floto.core.service import faults
 
 #: Primary codes of what may work later: another process has the lock, the disk is full or fails for a moment,
@@ -36,19 +36,20 @@ _LOCK_SECONDS = 2.0
 
 
 @define
-class DatabaseGone(ServiceError):
-    """A database file, or its write-ahead log, that was deleted or replaced while it was open.
+class DatabaseGone(ServiceGone):
+    """A database file, or its write-ahead log, that was deleted, replaced or truncated while it was open.
 
     What is written to it now is lost with the process, so nothing is acknowledged any more.
     """
 
     path: str
+    how: str = "deleted or replaced"
 
     def __str__(self) -> str:
         """Name the file, and say what to do."""
         return (
-            f"{self.path} was deleted or replaced while it was open; nothing more is written to it: "
-            "put the file back, with its -wal, and start again"
+            f"{self.path} was {self.how} while it was open; nothing more is written to it: "
+            "put the database back, with its -wal, or restore a backup, and start again"
         )
 
 
