@@ -222,9 +222,7 @@ def test_clock_that_is_set_right_in_time_fails_no_first_call() -> None:
 DENIED = refusing("AccessDeniedException")
 
 
-@pytest.mark.parametrize(
-    "loop", [partial(persist, StopFlag()), partial(reach, StopFlag()), partial(poll, StopFlag()), report]
-)
+@pytest.mark.parametrize("loop", [partial(each, StopFlag()) for each in (persist, reach, poll, report)])
 def test_permission_that_is_withdrawn_for_a_while_is_transient_in_all_loops(loop: Any) -> None:
     with connected(STARTED, DENIED, DENIED, STARTED) as (service, seen):
         service.start_workflow_execution(REQUEST)

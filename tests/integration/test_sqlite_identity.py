@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ from floto.core.specs import DeciderSpec
 from floto.runtime.activities import Activities
 from floto.runtime.run import run
 from tests.integration.commands import Shell, wait_for, write_files
-from tests.integration.test_sqlite_helpers import WORKFLOW, activity, process, schedule, start
+from tests.integration.test_sqlite_helpers import WORKFLOW, activity, schedule, start
 
 DATA = Path(__file__).parents[1] / "data"
 EARLIER = [f"schema-{version}" for version in range(1, schema.VERSION)]
@@ -58,15 +57,7 @@ def delete_index(path: Path) -> None:
     Path(f"{path}-shm").unlink()
 
 
-def truncate_log(path: Path) -> None:
-    os.truncate(f"{path}-wal", 0)
-
-
-def truncate_half_of_the_log(path: Path) -> None:
-    os.truncate(f"{path}-wal", Path(f"{path}-wal").stat().st_size // 2)
-
-
-HARMS = [delete, replace, delete_log, delete_index, truncate_log, truncate_half_of_the_log]
+HARMS = [delete, replace, delete_log, delete_index]
 
 
 @pytest.mark.parametrize("how", HARMS)
@@ -82,7 +73,7 @@ def test_nothing_is_acknowledged_once_the_file_is_gone(tmp_path: Path, how: Call
         lambda: service.poll_for_decision_task("floto", "test", 1),
     ]
     for call in calls:
-        with pytest.raises(DatabaseGone, match=r"was (deleted or replaced|truncated)") as raised:
+        with pytest.raises(DatabaseGone, match="was deleted or replaced") as raised:
             call()
         # To try again would be in vain.
         assert not isinstance(raised.value, ServiceUnavailable)
@@ -166,49 +157,6 @@ def test_run_in_this_process_raises_that_the_file_is_gone(tmp_path: Path) -> Non
     with pytest.raises(DatabaseGone, match=str(path)):
         run(flow, service=f"sqlite:///{path}", activities=activities, timeout=60)
     assert begun.is_set()
-
-
-def test_truncated_log_that_grew_again_is_noticed(tmp_path: Path) -> None:
-    path = tmp_path / "db"
-    with SqliteService(path) as service:
-        start(service)
-        writing = service._host._database.need_writing()  # noqa: SLF001 - it has read what it needs
-        truncate_log(path)
-        # A commit between two looks at the log: SQLite appends where it believes the end to be.
-        writing.execute("INSERT INTO heartbeats VALUES (1, 1, 1, NULL)")
-        assert Path(f"{path}-wal").stat().st_size
-        with pytest.raises(DatabaseGone, match="db-wal was truncated"):
-            service.signal_workflow_execution("wf", "s")
-
-
-CHECKPOINTS = """
-import pathlib, sqlite3
-db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10)
-for number in range(100):
-    service.signal_workflow_execution("wf", f"theirs-{number}")
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-pathlib.Path(sys.argv[1] + ".done").touch()
-hear()
-"""
-
-
-def test_log_that_sqlite_empties_itself_is_not_taken_for_truncated(tmp_path: Path) -> None:
-    path = tmp_path / "db"
-    with SqliteService(path, durability="normal") as service:
-        run = start(service)
-        log_file, sizes, done = Path(f"{path}-wal"), list[int](), Path(f"{path}.done")
-
-        def signal_and_look() -> bool:
-            service.signal_workflow_execution("wf", f"ours-{len(sizes)}")
-            sizes.append(log_file.stat().st_size)
-            return done.exists()
-
-        with process(path, CHECKPOINTS):
-            wait_for(signal_and_look)
-        names = {e.data.signal_name for e in service.history(run) if hasattr(e.data, "signal_name")}
-        assert len(names) == len(sizes) + 100
-        # It did become shorter.
-        assert any(after < before for before, after in pairwise(sizes))
 
 
 def restored(tmp_path: Path, name: str) -> Path:

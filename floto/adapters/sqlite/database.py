@@ -7,7 +7,6 @@ import sqlite3
 from pathlib import Path
 
 from floto.adapters.sqlite.leases import Leases, lease_directory
-from floto.adapters.sqlite.log_watch import LogWatch
 from floto.adapters.sqlite.problems import DatabaseGone
 from floto.adapters.sqlite.schema import Durability, connect, connect_reading
 from floto.core.errors import ServiceError
@@ -39,7 +38,7 @@ class Database:
         if self.is_file:
             self.leases = Leases(lease_directory(path), self._files[0].stat().st_mode)
             self.reading = connect_reading(path)
-        self._known, self._log = self._look(), LogWatch(path)
+        self._known = self._look()
 
     @property
     def lease(self) -> str:
@@ -48,8 +47,6 @@ class Database:
 
     def check(self) -> None:
         """Raise ``DatabaseGone`` if the file, its log or the index of the log is not the one that was opened.
-
-        So does a log that is the same file, and lacks what was written to it.
 
         Processes see one another's writes and locks by all three, so whoever has another one of them may
         write over what was acknowledged.
@@ -62,8 +59,6 @@ class Database:
             if any(old not in {None, new} for old, new in zip(self._known, found, strict=True)):
                 raise DatabaseGone(self.path)
             self._known = found
-        if self._log.is_truncated():
-            raise DatabaseGone(str(self._files[1]), "truncated")
 
     def need_writing(self) -> sqlite3.Connection:
         """Return the connection to write with; raise ``ServiceError`` if the file can only be read."""

@@ -37,18 +37,17 @@ _LOCK_SECONDS = 2.0
 
 @define
 class DatabaseGone(ServiceGone):
-    """A database file, or its write-ahead log, that was deleted, replaced or truncated while it was open.
+    """A database file, or its write-ahead log, that was deleted or replaced while it was open.
 
     What is written to it now is lost with the process, so nothing is acknowledged any more.
     """
 
     path: str
-    how: str = "deleted or replaced"
 
     def __str__(self) -> str:
         """Name the file, and say what to do."""
         return (
-            f"{self.path} was {self.how} while it was open; nothing more is written to it: "
+            f"{self.path} was deleted or replaced while it was open; nothing more is written to it: "
             "put the database back, with its -wal, or restore a backup, and start again"
         )
 
@@ -57,7 +56,9 @@ def standstill(path: str) -> str:
     """Return what keeps a database from being written to now; empty if nothing is known to."""
     if shutil.disk_usage(Path(path).parent).free < _LITTLE_ROOM:
         return f"the disk of {path} is full"
-    with closing(sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)) as db:
+    # Not to be made anew, should it be deleted just now.
+    name = f"{Path(path).as_uri()}?mode=rw"
+    with closing(sqlite3.connect(name, timeout=_LOCK_SECONDS, isolation_level=None, uri=True)) as db:
         try:
             db.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
