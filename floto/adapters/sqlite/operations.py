@@ -133,6 +133,6 @@ class SqliteOperations:
     def _take(self, operation: str, request: Request) -> Callable[[datetime], dict[str, Any] | None]:
         def take(now: datetime) -> Response | None:
             response = self._api.call(operation, request, now)
-            return response if response["taskToken"] else None
+            return response if "taskToken" in response else None
 
         return take

@@ -15,10 +15,12 @@ from floto.core.service.tokens import read_token as read_task_token
 from floto.core.shapes import TaskList
 from floto.core.wire import decision_from_swf, write
 
-#: What an idle poll answers. Recordings differ on whether the token is empty or absent.
+#: Responses to polls that found no task. SWF's prose says that the token is an empty string then, but the
+#: recorded responses have none, and programs test for that: ``"taskToken" in task`` with boto3, null in
+#: Amazon's Flow Framework for Java.
 IDLE: Mapping[str, Mapping[str, Any]] = {
-    "PollForActivityTask": {"taskToken": "", "startedEventId": 0},
-    "PollForDecisionTask": {"taskToken": "", "startedEventId": 0, "previousStartedEventId": 0},
+    "PollForActivityTask": {"startedEventId": 0},
+    "PollForDecisionTask": {"startedEventId": 0, "previousStartedEventId": 0},
 }
 
 
