@@ -34,6 +34,7 @@ from floto.core.errors import (
 )
 from floto.core.events import Event
 from floto.core.ports import ActivityTask, DecisionTask, ExecutionInfo, StartRequest
+from floto.core.service.regions import DEFAULT_REGION
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 log = logging.getLogger("floto")
@@ -102,7 +103,7 @@ def _local_session() -> Any:
     if session.get_credentials() is None:
         session.set_credentials("local", "local")
     if session.get_config_variable("region") is None:
-        session.set_config_variable("region", "us-east-1")
+        session.set_config_variable("region", DEFAULT_REGION)
     return boto3.Session(botocore_session=session)
 
 

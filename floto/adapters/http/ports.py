@@ -15,10 +15,10 @@ class Operations(Protocol):
     Every method may raise ``ServiceFault``, ``ServiceUnavailable`` and ``ServiceError``.
     """
 
-    def call(self, operation: str, request: Request) -> Response:
-        """Carry out an operation that does not wait."""
+    def call(self, operation: str, request: Request, region: str = ...) -> Response:
+        """Carry out an operation that does not wait, on the domains of a region."""
 
-    def attempt(self, operation: str, request: Request) -> Response | None:
+    def attempt(self, operation: str, request: Request, region: str = ...) -> Response | None:
         """Carry out a poll; None at once if there is no task."""
 
     def check(self) -> None:
@@ -27,7 +27,7 @@ class Operations(Protocol):
     def give_back(self, token: str) -> None:
         """Let a task be polled again by the same token, uncounted: its client left before it got the task."""
 
-    def place(self, operation: str, request: Request) -> Place | None:
+    def place(self, operation: str, request: Request, region: str = ...) -> Place | None:
         """Where the task waits that a checked request polls for; None if it does not poll for a new one."""
 
     def has_work(self, place: Place) -> bool:
