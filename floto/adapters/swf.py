@@ -25,6 +25,7 @@ from floto.adapters.aws_errors import RAISED, translated
 from floto.core import registrations, wire
 from floto.core.decisions import Decision
 from floto.core.errors import (
+    HistoryError,
     ServiceError,
     ServiceFault,
     ServiceUnavailable,
@@ -271,7 +272,7 @@ class SwfService:
             token=first["taskToken"],
             execution=wire.read(WorkflowExecution, first["workflowExecution"]),
             workflow_type=wire.read(WorkflowType, first["workflowType"]),
-            events=tuple(wire.events_from_swf(_all_events(first, pages))),
+            events=_all_events(first, pages),
             started_event_id=first["startedEventId"],
             previous_started_event_id=first.get("previousStartedEventId", 0),
         )
@@ -375,15 +376,21 @@ _IF_THROTTLED = Retrying(
 )
 
 
-def _all_events(first: dict[str, Any], rest: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The events of all pages of a task that is taken; none if one of them is not to be had."""
+def _all_events(first: dict[str, Any], rest: Iterable[dict[str, Any]]) -> tuple[Event, ...]:
+    """Return the events of all pages of a task that was claimed; none if a page is missing or unreadable.
+
+    The task is the caller's all the same, and the history can be read: that also says what is wrong with it.
+    """
+    run = first["workflowExecution"]["runId"]
     try:
-        return [event for page in (first, *rest) for event in page.get("events", ())]
+        raws = [event for page in (first, *rest) for event in page.get("events", ())]
+        return tuple(wire.events_from_swf(raws))
     except ServiceError as error:
-        # Tokens of pages expire after a minute. The task is ours all the same, and histories can be read.
-        run = first["workflowExecution"]["runId"]
+        # Tokens of pages expire after a minute.
         log.warning("run %s: the pages of its decision task end early (%s)", run, error)
-        return []
+    except HistoryError as error:
+        log.warning("run %s: the events of its decision task cannot be read (%s)", run, error)
+    return ()
 
 
 def _idle(wait: float) -> None:
