@@ -152,7 +152,7 @@ def test_run_whose_history_cannot_be_read_fails_and_says_why(
         failed = end_of(plain, execution)
     assert isinstance(failed, e.WorkflowExecutionFailed)
     assert failed.reason == "HistoryError"
-    assert problem in failed.details
+    assert problem in (failed.details or "")
     assert "DecisionTaskTimedOut" not in names(plain, execution)
     assert problem in caplog.text
 
