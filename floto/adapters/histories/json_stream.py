@@ -37,7 +37,7 @@ _EVENTS, _SPEC, _ATTRIBUTES = "events", "spec", "EventAttributes"
 #: Where programs keep the page of a history beside what they were asked.
 _HISTORY = "history"
 #: Members that are read piece by piece, with how their values begin.
-_PAGES = frozenset({(_EVENTS, "["), (_HISTORY, "{")})
+_PAGES = {_EVENTS: "[", _HISTORY: "{"}
 _KEPT = frozenset({"eventId", "eventTimestamp", "eventType", "execution", "domain", _SPEC})
 
 
@@ -117,7 +117,7 @@ def _object(text: _Text, depth: int) -> Iterator[Found]:
         text.take(":")
         names.append(name := swf_name(key) if isinstance(key, str) else "")
         is_renamed = is_renamed or name != key
-        if (name, text.peek()) in _PAGES:
+        if name in _PAGES and text.peek() == _PAGES[name]:
             yield from _value(text, depth + 1)
         else:
             found = text.decode(SPEC_LIMIT if name == _SPEC else VALUE_LIMIT)
