@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from floto.core import limits
 from tests.integration.contract.backends import CONFIG, everywhere, over_http
 from tests.integration.contract.clock import Clock
-from tests.integration.contract.stage import COMPLETE, Json, Stage
+from tests.integration.contract.stage import COMPLETE, Json, Stage, activity
 
 
 @define
@@ -189,3 +189,24 @@ def test_page_tokens_do_not_cross_regions(stage: Stage) -> None:
         there.list_domains(
             registrationStatus="REGISTERED", maximumPageSize=1, nextPageToken=first["nextPageToken"]
         )
+
+
+@over_http
+def test_task_tokens_do_not_cross_regions(stage: Stage) -> None:
+    run = stage.start()
+    stage.decide(activity())
+    work = stage.work()
+    stage.signal()
+    task = stage.task()
+    with closing(in_region(stage, "eu-west-1")) as there:
+        for call in (
+            there.respond_decision_task_completed,
+            there.respond_activity_task_completed,
+            there.record_activity_task_heartbeat,
+        ):
+            token = (task if call is there.respond_decision_task_completed else work)["taskToken"]
+            with pytest.raises(ClientError, match="Invalid token"):
+                call(taskToken=token)
+    stage.finish(work)
+    stage.respond(task)
+    assert "ActivityTaskCompleted" in {event["eventType"] for event in stage.history(run)}
