@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from floto import ActivityTask, ChildWorkflow, DeciderSpec, History, HistoryError, InstantRetry, Timer
 from floto.core.events import EVENT_TYPES
 from floto.core.wire import lower_first
 from floto.testing import fails, simulate
+from floto.testing.strategies import json_values
+from tests.property.setup import SETTINGS
 
 FIRST = ActivityTask(id_="a", name="work", version="v1", retry_strategy=InstantRetry(9), input={"ä_b": "𝄞\n"})
 CHILD = ChildWorkflow(
@@ -104,6 +108,46 @@ def test_history_of_another_program_is_read(form: str, tmp_path: Path) -> None:
     path = tmp_path / "history.json"
     path.write_text(json.dumps(FORMS[form]))
     assert History.load(path).events == HISTORY.events
+
+
+_odd_values = st.one_of(
+    json_values(),
+    st.floats(allow_nan=False),
+    st.sampled_from([253_402_300_799_999.9, 253_402_300_799_999, "253402300799999.9", "1e999", "9" * 400]),
+    st.sampled_from([{"Value": ["x"]}, {"Value": None}, {"value": 3}, [None], [[]], {"": None}]),
+)
+
+
+@SETTINGS
+@given(form=st.sampled_from(sorted(FORMS)), data=st.data())
+def test_odd_value_anywhere_is_read_or_a_typed_error(
+    tmp_path_factory: pytest.TempPathFactory, form: str, data: st.DataObject
+) -> None:
+    """Whatever stands in the place of one value, a file is read or refused with a ``HistoryError``."""
+    content = json.loads(json.dumps(FORMS[form]))
+    events = content if isinstance(content, list) else next(iter(content.values()))
+    place: Any = data.draw(st.sampled_from(events))
+    while True:
+        key = data.draw(st.sampled_from(sorted(place)))
+        if not isinstance(place[key], dict) or not place[key] or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = data.draw(_odd_values)
+    path = tmp_path_factory.mktemp("odd") / "history.json"
+    path.write_text(json.dumps(content))
+    try:
+        read = History.load(path)
+    except HistoryError as error:
+        assert str(path) in str(error)
+    else:
+        assert len(read) == len(HISTORY)
+
+
+@pytest.mark.parametrize("time", [253_402_300_799_999.9, "253402300799999.9", "1e999", "9" * 400])
+def test_time_that_is_too_late_is_a_typed_error(time: Any, tmp_path: Path) -> None:
+    (tmp_path / "history.json").write_text(json.dumps([{**ISO[0], "eventTimestamp": time}]))
+    with pytest.raises(HistoryError, match="event 1: eventTimestamp must be a time"):
+        History.load(tmp_path / "history.json")
 
 
 def test_execution_beside_the_events_is_read_in_other_cases_too(tmp_path: Path) -> None:

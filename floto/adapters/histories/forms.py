@@ -24,6 +24,8 @@ _NAME_LIMIT = 128
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Epoch seconds end with the year 9999: a larger number is one of milliseconds.
 _MOST_SECONDS = 253_402_300_800
+#: A millisecond less than there are, because numbers are rounded.
+_MOST_MILLISECONDS = _MOST_SECONDS * 1000 - 1
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _DIGITS = re.compile(r"[0-9]{1,18}")
 #: How SDKs call the text of an enum, which they have as an object.
@@ -111,7 +113,7 @@ def _moment(value: Any) -> Any:
     """Return a time as floto's reader takes it: milliseconds as a datetime, seconds as a number."""
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = float(value)
-    if type(value) in (int, float) and _MOST_SECONDS <= value < _MOST_SECONDS * 1000:
+    if type(value) in (int, float) and _MOST_SECONDS <= value < _MOST_MILLISECONDS:
         return _EPOCH + timedelta(milliseconds=round(value))
     if isinstance(value, str):
         # As Ruby writes them.
