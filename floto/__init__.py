@@ -27,6 +27,7 @@ from floto.core.fold import fold
 from floto.core.history import History
 from floto.core.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.ports import Service, StartRequest
+from floto.core.progress import Progress, begin
 from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 from floto.core.specs import CODEC, ChildWorkflow, DeciderSpec
@@ -100,6 +101,7 @@ __all__ = [
     "InstantRetry",
     "LocalSwf",
     "PayloadError",
+    "Progress",
     "Replay",
     "Retry",
     "RetryStrategy",
@@ -123,6 +125,7 @@ __all__ = [
     "WrongWorkflow",
     "__version__",
     "activity",
+    "begin",
     "compare",
     "connect",
     "current",

@@ -54,12 +54,16 @@ def generate() -> list[ActivityTask]:
     return [ActivityTask(name="a", version="v1")]
 
 
+def followed(history: floto.History) -> floto.Progress:
+    progress: floto.Progress = floto.begin(spec)
+    return progress.observe(history.events)
+
+
 def decide(events: list[dict[str, Any]]) -> int:
     history = floto.History.from_swf(events, floto.WorkflowExecution("w", "r"))
     state = floto.fold(history)
-    return (
-        len(floto.decide(spec, history)) + len(floto.decide(spec, state)) + len(history) + activity({})["n"]
-    )
+    found = [floto.decide(spec, history), floto.decide(spec, state), floto.decide(followed(history))]
+    return sum(map(len, found)) + len(history) + activity({})["n"]
 
 
 def keep(path: str, bucket: str) -> Any:

@@ -24,6 +24,7 @@ from floto.adapters.sqlite.schema import Durability
 from floto.core.errors import ServiceFault, ServiceUnavailable
 from floto.core.live import Live
 from floto.core.ports import Clock
+from floto.core.service.regions import DEFAULT_REGION
 
 _METHODS: Mapping[str, str] = {xform_name(operation): operation for operation in OPERATIONS}
 _MEMBERS: Mapping[str, frozenset[str]] = {
@@ -48,7 +49,7 @@ class Meta:
     """What boto3's clients say of themselves."""
 
     service_model: ServiceModel = MODEL
-    region_name: str = "local"
+    region_name: str = DEFAULT_REGION
     endpoint_url: str | None = None
     method_to_api_mapping: Mapping[str, str] = _METHODS
 
@@ -170,6 +171,8 @@ class LocalClient:
 
 class LocalSwf(LocalClient):
     """All of SWF on one file, which any number of threads and processes may share, as a client like boto3's.
+
+    Its domains are those of the region us-east-1.
 
     ``functions`` are the Lambda functions by name, each called with its input read from JSON.
     ``poll_seconds`` is how long an idle poll is held.

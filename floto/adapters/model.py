@@ -46,6 +46,14 @@ ENUM_ORDER: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
+#: Members whose problems SWF reports first, in this order, by shape: as seen of SWF itself in 2026
+#: (https://github.com/getmoto/moto/pull/10262). Of other shapes no order is known: theirs is the model's.
+MEMBER_ORDER: Mapping[str, tuple[str, ...]] = {
+    "DescribeWorkflowExecutionInput": ("execution", "domain"),
+    "GetWorkflowExecutionHistoryInput": ("execution", "domain"),
+    "WorkflowExecution": ("runId", "workflowId"),
+}
+
 #: Once so many problems were found, the rest of a list is not looked at: no answer is much longer than its
 #: request, however the request was made up.
 _MOST_PROBLEMS = 10
@@ -126,7 +134,7 @@ def _strict(reader: _Reader, prose: Check) -> _Reader:
 def _structure(shape: StructureShape) -> _Reader:
     rows = [
         (name, name in shape.required_members, _reader(member, f"{shape.name}.{name}"))
-        for name, member in shape.members.items()
+        for name, member in _ordered(shape)
     ]
 
     def read(value: Any, at: str, found: list[str]) -> dict[str, Any]:
@@ -144,6 +152,12 @@ def _structure(shape: StructureShape) -> _Reader:
         return members
 
     return read
+
+
+def _ordered(shape: StructureShape) -> list[tuple[str, Shape]]:
+    """Return the members of a shape by name, in the order in which SWF reports what is wrong with them."""
+    names = dict.fromkeys((*MEMBER_ORDER.get(shape.name, ()), *shape.members))
+    return [(name, shape.members[name]) for name in names]
 
 
 def _list(shape: ListShape) -> _Reader:

@@ -22,6 +22,7 @@ from floto.adapters.floto_server import Announcements
 from floto.core import registrations, wire
 from floto.core.decisions import Decision
 from floto.core.errors import (
+    HistoryError,
     NotCarriedOut,
     NotPermitted,
     ServiceError,
@@ -33,6 +34,7 @@ from floto.core.errors import (
 from floto.core.events import Event
 from floto.core.live import Polls
 from floto.core.ports import ActivityTask, DecisionTask, ExecutionInfo, StartRequest
+from floto.core.service.regions import DEFAULT_REGION
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 log = logging.getLogger("floto")
@@ -103,7 +105,7 @@ def _local_session() -> Any:
     if session.get_credentials() is None:
         session.set_credentials("local", "local")
     if session.get_config_variable("region") is None:
-        session.set_config_variable("region", "us-east-1")
+        session.set_config_variable("region", DEFAULT_REGION)
     return boto3.Session(botocore_session=session)
 
 
@@ -276,7 +278,7 @@ class SwfService:
             token=first["taskToken"],
             execution=wire.read(WorkflowExecution, first["workflowExecution"]),
             workflow_type=wire.read(WorkflowType, first["workflowType"]),
-            events=tuple(wire.events_from_swf(_all_events(first, pages))),
+            events=_all_events(first, pages),
             started_event_id=first["startedEventId"],
             previous_started_event_id=first.get("previousStartedEventId", 0),
         )
@@ -381,15 +383,21 @@ _PATIENT = Retrying(
 )
 
 
-def _all_events(first: dict[str, Any], rest: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The events of all pages of a task that is taken; none if one of them is not to be had."""
+def _all_events(first: dict[str, Any], rest: Iterable[dict[str, Any]]) -> tuple[Event, ...]:
+    """Return the events of all pages of a task that was claimed; none if a page is missing or unreadable.
+
+    The task is the caller's all the same, and the history can be read: that also says what is wrong with it.
+    """
+    run = first["workflowExecution"]["runId"]
     try:
-        return [event for page in (first, *rest) for event in page.get("events", ())]
+        raws = [event for page in (first, *rest) for event in page.get("events", ())]
+        return tuple(wire.events_from_swf(raws))
     except ServiceError as error:
-        # Tokens of pages expire after a minute. The task is ours all the same, and histories can be read.
-        run = first["workflowExecution"]["runId"]
+        # Tokens of pages expire after a minute.
         log.warning("run %s: the pages of its decision task end early (%s)", run, error)
-        return []
+    except HistoryError as error:
+        log.warning("run %s: the events of its decision task cannot be read (%s)", run, error)
+    return ()
 
 
 def _idle(wait: float) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import Any, overload
 
-from attrs import evolve, fields
+from attrs import fields
 
 from floto.core import payload
 from floto.core.carried_signals import split
@@ -20,13 +20,11 @@ from floto.core.closing import cancel, complete, fail, failed, noted_failures
 from floto.core.decisions import Decision, StartTimer
 from floto.core.errors import PayloadError, SpecError
 from floto.core.events import Event
-from floto.core.expand import check_spec
-from floto.core.fold import fold
 from floto.core.history import History
 from floto.core.progress import Progress, begin
 from floto.core.specs import CODEC, SPEC_KEY, DeciderSpec
 from floto.core.starting import starts, workflow_context
-from floto.core.state import EMPTY, Kind, State
+from floto.core.state import Kind, State
 from floto.core.stored import read
 from floto.core.tasks import TaskCodec
 from floto.core.wire import decision_to_swf
@@ -38,16 +36,33 @@ _DECISION_SIZE = 20_000
 MORE_TIMER = "floto.more"
 
 
+@overload
 def decide(
-    spec: DeciderSpec, history: History | Iterable[Event] | State, *, codec: TaskCodec = CODEC
-) -> list[Decision]:
-    """The decisions that a spec calls for after a history; none when nothing is to be decided.
+    spec: DeciderSpec, history: History | Iterable[Event] | State, *, codec: TaskCodec = ...
+) -> list[Decision]: ...
 
-    Raises ``HistoryError`` for a history that cannot have happened, and ``SpecError``
-    where a retry strategy answers what is no delay.
+
+@overload
+def decide(spec: Progress) -> list[Decision]: ...
+
+
+def decide(spec: DeciderSpec | Progress, history: Any = None, *, codec: TaskCodec = CODEC) -> list[Decision]:
+    """Return the decisions that a spec calls for after a history; none when nothing is to be decided.
+
+    A spec and a history (or its state) are looked at task by task, each time. Who follows a run gives the
+    ``Progress`` that ``floto.begin`` and ``Progress.observe`` carry forward, alone: then only the tasks whose
+    items moved since are looked at.
+
+    Raises:
+        HistoryError: for a history that cannot have happened.
+        SpecError: where a retry strategy answers what is no delay.
     """
-    check_spec(spec)
-    return decisions(begin(spec, _state(history), codec))
+    if isinstance(spec, Progress):
+        if history is not None:
+            msg = "a Progress has its history: add events with progress.observe(events)"
+            raise TypeError(msg)
+        return decisions(spec)
+    return decisions(begin(spec, history, codec))
 
 
 def decisions(progress: Progress) -> list[Decision]:
@@ -86,13 +101,6 @@ def spec_of(input: str | None, codec: TaskCodec = CODEC) -> DeciderSpec | None:
     if not isinstance(spec, DeciderSpec):
         raise SpecError((f"{SPEC_KEY} must be a DeciderSpec, not a {type(spec).__name__}",))
     return spec
-
-
-def _state(history: History | Iterable[Event] | State) -> State:
-    if isinstance(history, State):
-        return history
-    execution = history.execution if isinstance(history, History) else None
-    return fold(history, evolve(EMPTY, execution=execution))
 
 
 def _go_on(progress: Progress) -> list[Decision]:

@@ -11,7 +11,7 @@ from typing import Any
 from floto.core import payload
 from floto.core.codec import Timeout
 from floto.core.errors import PayloadError
-from floto.core.identifiers import shown
+from floto.core.identifiers import list_problems, shown
 from floto.core.shapes import ActivityType, TaskList
 from floto.core.tasks import is_checked
 
@@ -27,10 +27,27 @@ def ids(requires: Any) -> tuple[str, ...]:
     return tuple(getattr(task, "id_", task) for task in requires)
 
 
-def default_id(name: str, version: str, input: Any) -> str:
-    """The id of a task that was given none: the same input, the same id."""
-    digest = sha1(json.dumps(input, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
-    return f"{name}:{version}:{digest[:10]}"
+def default_id(
+    name: str, version: str, input: Any, domain: str | None = None, requires: Sequence[str] = ()
+) -> str:
+    """Return the id of a task that was given none: the same input, the same id.
+
+    With a domain, it is the id that floto 0.0.3 gave: what the task requires is part of the digest.
+    """
+    if domain is None:
+        return f"{name}:{version}:{_digest(json.dumps(input, sort_keys=True))}"
+    text = input if isinstance(input, str) else json.dumps(input, sort_keys=True)
+    return f"{name}:{version}:{domain}:{_digest(text + ''.join(map(str, requires)))}"
+
+
+def _digest(text: str) -> str:
+    data = text.encode(errors="backslashreplace")
+    return sha1(data, usedforsecurity=False).hexdigest()[:10]
+
+
+def domain_problems(domain: Any) -> Iterable[str]:
+    """Yield what SWF would not take as the domain of a task."""
+    return () if domain is None else list_problems("domain", domain)
 
 
 def timeout_problems(task: Any, names: Sequence[str]) -> Iterable[str]:

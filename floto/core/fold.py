@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from attrs import evolve
+
 from floto.core import events as e
 from floto.core.carried_signals import carried
 from floto.core.draft import Draft
 from floto.core.errors import HistoryError
 from floto.core.events import Event
-from floto.core.history import check_event, check_events
+from floto.core.history import History, check_event, check_events
 from floto.core.rules import Asks, Moves, MovesChild, Opens, Refuses, Rule, Sets, lost
 from floto.core.shapes import TaskList
 from floto.core.state import EMPTY, TASK_CONTROL, DecisionTasks, Item, Key, Kind, Override, State, Status
@@ -26,6 +28,14 @@ def fold(events: Iterable[Event], state: State = EMPTY) -> State:
     ``fold(b, fold(a))`` equals ``fold(a + b)``.
     """
     return trace(events, state)[0]
+
+
+def state_of(history: History | Iterable[Event] | State) -> State:
+    """Return the state after a history; a state is returned as it is. Raises ``HistoryError``."""
+    if isinstance(history, State):
+        return history
+    execution = history.execution if isinstance(history, History) else None
+    return fold(history, evolve(EMPTY, execution=execution))
 
 
 def trace(events: Iterable[Event], state: State = EMPTY) -> tuple[State, frozenset[Key]]:

@@ -86,10 +86,11 @@ class History:
     def load(cls, *paths: str | PathLike) -> History:
         """Read a saved history: what boto3 or the AWS CLI answered, or ``save`` wrote.
 
-        A list of events, a page, one event or page a line, in any order, plain or gzip;
-        the pages of a run may be in several files. Where a file is cut off, it is read
-        to the last whole decision, and ``cut`` says so. Raises ``HistoryError`` naming
-        the place.
+        A list of events, a page, one event or page a line, in any order, plain or gzip; the pages of a
+        run may be in several files, and overlap. Other programs' forms of SWF's events are read too: members
+        in PascalCase or snake_case, null attributes, ids as text, times in epoch milliseconds or as text.
+        Where a file is cut off, it is read to the last whole decision, and ``cut`` says so. Raises
+        ``HistoryError`` naming the place, and what a file looks like that holds no history of SWF.
         """
         return cls.files.load_saved(*paths).history
 

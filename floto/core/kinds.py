@@ -13,6 +13,7 @@ from floto.core.decisions import Decision, ScheduleActivityTask, StartTimer
 from floto.core.fields import (
     SECONDS_LIMIT,
     default_id,
+    domain_problems,
     ids,
     input_problems,
     list_named,
@@ -42,15 +43,17 @@ class ActivityTask(Task):
     """One run of an activity by a worker.
 
     ``id_`` defaults to ``<name>:<version>:<hash of input>``; ``requires`` takes tasks or
-    ids. Time-outs are in seconds, ``"NONE"`` for never; what is None is taken from the
-    registered activity type.
+    ids. With ``domain``, which floto 0.0.3 asked for, ``id_`` defaults to what it was there;
+    SWF schedules a task in the domain of its run in any case. Time-outs are in seconds,
+    ``"NONE"`` for never; what is None is taken from the registered activity type.
     """
 
     name: str
     version: str
     input: Any = field(default=None, converter=payload.freeze)
-    id_: str = field()
+    domain: str | None = None
     requires: tuple[str, ...] = field(default=(), converter=ids)
+    id_: str = field()
     retry_strategy: RetryStrategy | None = None
     task_list: str | None = None
     task_priority: int | None = None
@@ -61,7 +64,7 @@ class ActivityTask(Task):
 
     @id_.default
     def _default_id(self) -> str:
-        return default_id(self.name, self.version, self.input)
+        return default_id(self.name, self.version, self.input, self.domain, self.requires)
 
     @property
     def key(self) -> Key:
@@ -91,6 +94,7 @@ class ActivityTask(Task):
         """What SWF would refuse."""
         yield from name_problems("name", self.name)
         yield from name_problems("version", self.version, 64)
+        yield from domain_problems(self.domain)
         if self.task_list is not None:
             yield from task_list_problems("task_list", self.task_list)
         yield from timeout_problems(self, _ACTIVITY_TIMEOUTS)

@@ -17,14 +17,15 @@ from rpds import HashTrieMap, HashTrieSet
 from floto.core import graph
 from floto.core.errors import PayloadError, SpecError
 from floto.core.events import Event
-from floto.core.expand import Expansion, GeneratorError, expansion
+from floto.core.expand import Expansion, GeneratorError, check_spec, expansion
 from floto.core.failures import NOT_SERVED, Failure, failure_of
-from floto.core.fold import trace
+from floto.core.fold import state_of, trace
+from floto.core.history import History
 from floto.core.identifiers import shown
 from floto.core.limits import LATE_EVENTS
 from floto.core.retry import NO_RETRY, NOT_SERVED_BACKOFF, REFUSED, REFUSED_TIMER, Retry, RetryStrategy
 from floto.core.specs import CODEC, DeciderSpec
-from floto.core.state import Item, Key, Kind, State, Status
+from floto.core.state import EMPTY, Item, Key, Kind, State, Status
 from floto.core.tasks import Task, TaskCodec
 
 #: The id of a timer that waits for a retry: this, the id of the task, and how many attempts have failed.
@@ -68,7 +69,10 @@ _NONE: HashTrieMap[int, str] = HashTrieMap()
 
 @frozen
 class Progress:
-    """A spec and a state, with the tasks that want something decided; immutable."""
+    """How far a run of a spec has come: its state, and the tasks that want something decided; immutable.
+
+    ``floto.begin`` makes it, ``observe`` carries it forward by new events, and ``floto.decide`` takes it.
+    """
 
     spec: DeciderSpec
     codec: TaskCodec = field(eq=False)
@@ -91,10 +95,30 @@ class Progress:
         """Why each exhausted task failed, by its id."""
         return {self.plan.tasks[position].id_: message for position, message in self.exhausted.items()}
 
+    def observe(self, events: Iterable[Event]) -> Progress:
+        """Return the progress after the next events of the run; looks only at tasks whose items they moved.
 
-def begin(spec: DeciderSpec, state: State, codec: TaskCodec = CODEC) -> Progress:
-    """How far a spec has come in a state, looking at every task."""
-    return _begin(spec, state, codec, {})
+        Raises:
+            HistoryError: for events that do not follow, or that cannot have happened.
+            SpecError: where a retry strategy answers what is no delay.
+        """
+        return observe(self, events)
+
+
+def begin(
+    spec: DeciderSpec, history: History | Iterable[Event] | State = EMPTY, codec: TaskCodec = CODEC
+) -> Progress:
+    """Return how far a run of a spec has come in a history, by default an empty one; looks at every task.
+
+    Workflow ids of children are made from the execution that a ``History`` names: to follow a run with
+    children from its first event, begin with ``History([], execution)``.
+
+    Raises:
+        HistoryError: for a history that cannot have happened.
+        SpecError: for what is no spec, or where a retry strategy answers what is no delay.
+    """
+    check_spec(spec)
+    return _begin(spec, state_of(history), codec, {})
 
 
 def _begin(

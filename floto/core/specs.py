@@ -15,6 +15,7 @@ from floto.core.decisions import Decision, StartChildWorkflowExecution
 from floto.core.errors import HistoryError, PayloadError, SpecError
 from floto.core.fields import (
     default_id,
+    domain_problems,
     ids,
     input_problems,
     list_named,
@@ -59,15 +60,17 @@ class ChildWorkflow(Task):
 
     Its input is this task's context, with ``input`` under ``child_workflow_task``. With a
     ``spec`` the child carries it in its input, and any floto decider on the task list can
-    decide for it. ``workflow_id`` defaults to the parent's workflow id and the task id.
+    decide for it. ``workflow_id`` defaults to the parent's workflow id and the task id;
+    ``domain`` is as in ``ActivityTask``.
     """
 
     workflow_type_name: str
     workflow_type_version: str
     input: Any = field(default=None, converter=payload.freeze)
+    domain: str | None = None
+    requires: tuple[str, ...] = field(default=(), converter=ids)
     id_: str = field()
     workflow_id: str | None = None
-    requires: tuple[str, ...] = field(default=(), converter=ids)
     retry_strategy: RetryStrategy | None = None
     task_list: str | None = None
     task_priority: int | None = None
@@ -78,7 +81,8 @@ class ChildWorkflow(Task):
 
     @id_.default
     def _default_id(self) -> str:
-        return default_id(self.workflow_type_name, self.workflow_type_version, self.input)
+        name, version = self.workflow_type_name, self.workflow_type_version
+        return default_id(name, version, self.input, self.domain, self.requires)
 
     @property
     def key(self) -> Key:
@@ -133,6 +137,7 @@ class ChildWorkflow(Task):
         """What SWF would refuse."""
         yield from name_problems("workflow_type_name", self.workflow_type_name)
         yield from name_problems("workflow_type_version", self.workflow_type_version, 64)
+        yield from domain_problems(self.domain)
         for name in ("workflow_id", "task_list"):
             if getattr(self, name) is not None:
                 check = id_problems if name == "workflow_id" else task_list_problems

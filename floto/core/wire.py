@@ -45,12 +45,11 @@ class _Field:
     def read(self, value: Any) -> Any:
         if self.nested and isinstance(value, Mapping):
             return read(self.kind, value)
-        if (
-            self.kind is tuple
-            and isinstance(value, list | tuple)
-            and all(type(item) is str for item in value)
-        ):
-            return tuple(value)
+        if self.kind is tuple and isinstance(value, list | tuple):
+            # SWF was seen to send a list of tags that holds a null.
+            texts = tuple(item for item in value if item is not None)
+            if all(type(item) is str for item in texts):
+                return texts
         msg = f"{self.wire} must be {_ENGLISH.get(self.kind, 'an object')}, not {shown(value)}"
         raise WireError(msg)
 

@@ -63,41 +63,51 @@ class Activities:
     """Activities by name and version. The decorators return the function as it is."""
 
     def __init__(self) -> None:
-        self._known: dict[ActivityType, Registered] = {}
+        #: By type, then by domain.
+        self._known: dict[ActivityType, dict[str | None, Registered]] = {}
 
-    def activity(self, *, name: str, version: str) -> Callable[[F], F]:
-        """Register a function, taking ``context`` or nothing, as an activity. Raises ``ActivityError``."""
-        return self._decorator(ActivityType(name, version), generates=False)
+    def activity(self, *, name: str, version: str, domain: str | None = None) -> Callable[[F], F]:
+        """Register a function, taking ``context`` or nothing, as an activity.
 
-    def generator(self, *, name: str, version: str) -> Callable[[F], F]:
-        """Register a function that returns (or yields) tasks as a generator. Raises ``ActivityError``."""
-        return self._decorator(ActivityType(name, version), generates=True)
+        ``domain`` tells functions of one name and version apart, for the workers of each domain; a worker of
+        another domain, or of none, uses it where there is no other. Raises ``ActivityError``.
+        """
+        return self._decorator(ActivityType(name, version), domain, generates=False)
 
-    def find(self, activity_type: ActivityType) -> Registered | None:
-        """The activity of a type, or None."""
-        return self._known.get(activity_type)
+    def generator(self, *, name: str, version: str, domain: str | None = None) -> Callable[[F], F]:
+        """Register a function that returns (or yields) tasks as a generator, as ``activity`` does."""
+        return self._decorator(ActivityType(name, version), domain, generates=True)
+
+    def find(self, activity_type: ActivityType, domain: str | None = None) -> Registered | None:
+        """Return the activity of a type: that of a domain, else that of no domain, else any; or None."""
+        known = self._known.get(activity_type, {})
+        return known.get(domain) or known.get(None) or next(iter(known.values()), None)
 
     @property
     def types(self) -> tuple[ActivityType, ...]:
         """Every registered type, by name and version."""
         return tuple(sorted(self._known, key=lambda known: (known.name, known.version)))
 
-    def _decorator(self, activity_type: ActivityType, *, generates: bool) -> Callable[[F], F]:
+    def _decorator(
+        self, activity_type: ActivityType, domain: str | None, *, generates: bool
+    ) -> Callable[[F], F]:
         _check_type(activity_type)
 
         def register(function: F) -> F:
-            self._add(Registered(activity_type, function, _caller(activity_type, function), generates))
+            call = _caller(activity_type, function)
+            self._add(Registered(activity_type, function, call, generates), domain)
             return function
 
         return register
 
-    def _add(self, new: Registered) -> None:
-        old = self._known.get(new.type)
+    def _add(self, new: Registered, domain: str | None) -> None:
+        known = self._known.setdefault(new.type, {})
+        old = known.get(domain)
         if old is not None and not _same_definition(old.function, new.function):
             where = f"{_home(old.function)[0]}.{_home(old.function)[2]}"
             msg = f"{_name(new.type)} is registered already, as {where}; give one of them another version"
             raise ActivityError(msg)
-        self._known[new.type] = new
+        known[domain] = new
 
 
 def _name(activity_type: ActivityType) -> str:

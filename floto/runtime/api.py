@@ -19,7 +19,6 @@ from floto.core.shapes import WorkflowType as TypeName
 from floto.core.specs import CODEC
 from floto.runtime.connect import client as connected
 from floto.runtime.connect import domain_of
-from floto.runtime.run import new_workflow_id
 
 _FIRST_THE_DOMAIN = "register the domain first: swf.domains.register_domain(name)"
 _RETRY_LATER = "SWF's limits are per account; wait, or ask AWS to raise them"
@@ -41,6 +40,23 @@ _STARTING = {
 }
 _TELLING = {"UnknownResourceFault": _NO_OPEN_RUN}
 _ASKING = {"UnknownResourceFault": _FIRST_THE_DOMAIN}
+
+
+@frozen(eq=False)
+class Started(WorkflowExecution):
+    """A run that was started. ``["runId"]`` gives its run id, as in the response of boto3."""
+
+    def __getitem__(self, name: str) -> str:
+        """Return the run id. Raises ``KeyError`` for every other name than ``runId``."""
+        return {"runId": self.run_id}[name]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, WorkflowExecution) and (self.workflow_id, self.run_id) == (
+            other.workflow_id,
+            other.run_id,
+        )
+
+    __hash__ = WorkflowExecution.__hash__
 
 
 @frozen
@@ -97,14 +113,16 @@ class Swf:
         child_policy: str | None = None,
         task_priority: int | None = None,
         tags: Sequence[str] = (),
-    ) -> WorkflowExecution:
-        """Start a workflow, under a new workflow id if none is given, and say which run it is.
+    ) -> Started:
+        """Start a workflow and return which run it is; ``["runId"]`` of that is its run id, as with boto3.
 
-        ``input`` is anything that JSON can say; a ``DeciderSpec`` in it is written as its JSON. What is
-        None is taken from the registered workflow type.
+        ``workflow_id`` defaults to ``<workflow_type_name>_<workflow_type_version>``, so that a second run
+        does not start beside the first. ``input`` is anything that JSON can say; a ``DeciderSpec`` in it is
+        written as its JSON, and text is sent as it is. What else is None is taken from the registered
+        workflow type. Times are in seconds.
         """
         request = StartRequest(
-            workflow_id=new_workflow_id() if workflow_id is None else workflow_id,
+            workflow_id=workflow_id or f"{workflow_type_name}_{workflow_type_version}",
             workflow_type=TypeName(workflow_type_name, workflow_type_version),
             task_list=task_list,
             input=self._written(input, "the workflow's input"),
@@ -116,7 +134,7 @@ class Swf:
         )
         with _advice(_STARTING):
             run_id = domain_of(self.client, domain).start_workflow_execution(request)
-        return WorkflowExecution(request.workflow_id, run_id)
+        return Started(request.workflow_id, run_id)
 
     def signal_workflow_execution(
         self, *, domain: str, workflow_id: str, signal_name: str, input: Any = None
@@ -158,6 +176,10 @@ class Swf:
     def _written(self, value: Any, what: str) -> str | None:
         if value is None:
             return None
+        if isinstance(value, str):
+            if len(value) > payload.LIMIT:
+                raise PayloadError(what, f"is {len(value):,} characters long; SWF takes {payload.LIMIT:,}")
+            return value
         try:
             return payload.dumps(_tagged(value, self._codec), what)
         except RecursionError as error:

@@ -9,6 +9,8 @@ from contextlib import suppress
 from subprocess import Popen
 from typing import Literal, overload
 
+from attrs import evolve
+
 from floto.core.carried_signals import CHANGED_SIGNAL
 from floto.core.codec import Codec
 from floto.core.decide import decisions
@@ -81,6 +83,8 @@ Rule = Callable[[State], Sequence[Decision]]
 _NO_TASKS = DeciderSpec()
 #: Reason of a run that fails because SWF refuses what was decided for it.
 REFUSED_REASON = "DecisionRefused"
+#: Reason of a run that fails because its history cannot be read, as it would not be the next time.
+UNREADABLE_REASON = "HistoryError"
 
 
 class Decider:
@@ -90,7 +94,8 @@ class Decider:
     (``floto.spec_tags``; ``floto.run`` always does) is decided by whichever spec of this decider it is;
     every other run by the spec of its workflow type in ``specs``, else by ``spec``. A run that this decider
     has no spec for is left alone: its decision task is not answered, times out, and comes again, for this
-    decider or another. The log says so.
+    decider or another. The log says so. A run whose history cannot be read fails with the reason
+    ``HistoryError``.
 
     Args:
         spec: The spec, or its JSON.
@@ -253,7 +258,7 @@ class Decider:
         return found if self._payloads is None else keep(found, self._payloads)
 
     def decide(self, task: DecisionTask) -> Sequence[Decision]:
-        """Return the decisions for a run; one whose spec cannot be read fails with the reason.
+        """Return the decisions for a run; one whose spec or history cannot be read fails with the reason.
 
         Raises:
             NoSpec: if this decider has no spec for the run.
@@ -261,15 +266,31 @@ class Decider:
         self._warn_if_long(task)
         rule = self._rules.get(task.workflow_type)
         try:
-            progress = self._memory.follow(task)
+            progress = self._follow(task)
             found = decisions(progress) if rule is None else rule(progress.state)
         except SpecError as error:
             # No traceback: what is wrong is in the spec.
             log.error("run %s fails: %s", task.execution, error)  # noqa: TRY400
             found = [FailWorkflowExecution(reason="SpecError", details=cut(str(error), LIMIT))]
+        except HistoryError as error:
+            self._need_spec(task)
+            log.error("run %s fails: its history cannot be read: %s", task.execution, error)  # noqa: TRY400
+            found = [FailWorkflowExecution(reason=UNREADABLE_REASON, details=cut(str(error), LIMIT))]
         if closes(found):
             self._memory.forget(task.execution)
         return found
+
+    def _follow(self, task: DecisionTask) -> Progress:
+        try:
+            return self._memory.follow(task)
+        except HistoryError:
+            # What comes with a task may be at fault, and the history itself is whole.
+            return self._memory.follow(evolve(task, events=()))
+
+    def _need_spec(self, task: DecisionTask) -> None:
+        """Raise ``NoSpec`` for a run that is another decider's, as far as its type tells."""
+        if task.workflow_type not in self._rules:
+            self._specs.need_any(task.workflow_type)
 
     def _begin(self, state: State) -> Progress:
         spec = _NO_TASKS if state.start.workflow_type in self._rules else self._spec_for(state)

@@ -65,17 +65,22 @@ class Specs:
         own, digest = self._of_type(state.start), recorded(state)
         if digest is None:
             if own is None:
-                raise NoSpec(_no_spec(state.start))
+                raise NoSpec(_no_spec(state.start.workflow_type))
             return own
         if own is not None and fingerprint(own, self.codec) == digest:
             return own
         if digest in self._by_digest:
             return self._by_digest[digest]
         if own is None:
-            msg = f"{_no_spec(state.start)}, but records the digest {digest!r} of one"
+            msg = f"{_no_spec(state.start.workflow_type)}, but records the digest {digest!r} of one"
             raise NoSpec(msg)
         msg = f"the run records spec {digest!r}, and this decider has spec {fingerprint(own, self.codec)!r}"
         raise OtherSpec(msg, own)
+
+    def need_any(self, kind: WorkflowType) -> None:
+        """Raise ``NoSpec`` if this decider is given specs, and none that a run of a type could have."""
+        if self.by_type and self.default is None and kind not in self.by_type:
+            raise NoSpec(_no_spec(kind))
 
     def is_current(self, spec: DeciderSpec, state: State) -> bool:
         """Return True unless another spec has taken over a run that was decided by ``spec``."""
@@ -86,8 +91,7 @@ class Specs:
         return self.by_type.get(start.workflow_type) or self.default
 
 
-def _no_spec(start: WorkflowExecutionStarted) -> str:
-    kind = start.workflow_type
+def _no_spec(kind: WorkflowType) -> str:
     return (
         f"this decider has no spec for workflow type {kind.name!r} version {kind.version!r}, "
         "and the run carries none"

@@ -83,7 +83,7 @@ class ActivityWorker:
             msg = f"concurrency must be at least 1, not {concurrency}"
             raise ValueError(msg)
         self._given = service
-        self._service = service_for(service, domain)
+        self._service, self._domain = service_for(service, domain), domain
         self._task_list = task_list
         self._registry = activities
         self._codec = codec
@@ -233,7 +233,7 @@ class ActivityWorker:
 
     def _outcome(self, current: RunningActivity) -> Outcome:
         kind = current.task.activity_type
-        found = self._registry.find(kind)
+        found = self._registry.find(kind, self._domain)
         if found is None:
             message = "task %s of %s: no activity %r version %r is registered"
             named = (current.id, current.execution, kind.name, kind.version)

@@ -141,6 +141,7 @@ class Stage:
             domain=DOMAIN,
             workflow_type_name=TYPE,
             workflow_type_version="v1",
+            workflow_id=more.pop("workflow_id", None) or self.name(),
             task_list=task_list,
             input=input,
             **more,

@@ -19,4 +19,4 @@ def test_the_example_says_hello_as_often_as_it_is_run(tmp_path: Path) -> None:
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=90, check=False
         )
         assert (done.returncode, done.stderr) == (0, "")
-        assert re.fullmatch(r"Hello, world!\nfloto-\w+ COMPLETED\n", done.stdout)
+        assert re.fullmatch(r"Hello, world!\nhello_world_v1 COMPLETED\n", done.stdout)

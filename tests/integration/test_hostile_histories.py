@@ -13,7 +13,7 @@ import pytest
 from floto import History, HistoryError
 from floto.adapters.histories.text import PIECE
 
-#: Seconds of processor time for any file; the largest take about three.
+#: Seconds of processor time for any file; the largest take about five.
 MOST_SECONDS = 15
 MEGABYTES = 250
 

@@ -99,6 +99,7 @@ def test_the_tour_runs_in_several_processes(directory: Path) -> None:
     assert lines[0] == "[]"
     assert {"activity report completed 0", "timer settle completed 0", "None"} <= set(lines)
     assert "report: waiting" in lines
+    assert lines[-1] == "True"
 
 
 def test_the_simple_api_starts_and_ends_a_run(directory: Path) -> None:

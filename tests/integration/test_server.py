@@ -26,6 +26,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from floto.adapters.local import LocalSwf
 from floto.adapters.swf import SwfService
 from floto.core.decisions import CompleteWorkflowExecution
 from floto.core.ports import StartRequest
@@ -98,8 +99,13 @@ def serving(db: Path, *arguments: str, **env: str) -> Iterator[Server]:
 
 
 @contextmanager
-def client(server: Server, access: str = "local", secret: str = "local") -> Iterator[Any]:  # noqa: S107
-    made: Any = boto3.Session(access, secret, region_name="us-east-1").client(
+def client(
+    server: Server,
+    access: str = "local",
+    secret: str = "local",  # noqa: S107
+    region: str = "us-east-1",
+) -> Iterator[Any]:
+    made: Any = boto3.Session(access, secret, region_name=region).client(
         "swf",
         endpoint_url=server.url,
         config=Config(
@@ -284,6 +290,48 @@ def test_a_run_from_its_start_to_its_end(swf: Any) -> None:
     ]
 
 
+def listed(service: str, *more: str, **env: str) -> list[str]:
+    """What ``floto list --json`` says of open runs."""
+    said = subprocess.run(
+        [sys.executable, "-m", "floto", "list", "--json", "--service", service, *more],
+        env=environment(**env),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert said.returncode == 0, said.stderr
+    return [info["execution"]["workflowId"] for info in json.loads(said.stdout)]
+
+
+@pytest.mark.parametrize("keys", [{}, {"FLOTO_ACCESS_KEY": ACCESS, "FLOTO_SECRET_KEY": SECRET}])
+def test_two_clients_in_two_regions_have_domains_of_their_own(tmp_path: Path, keys: dict[str, str]) -> None:
+    signed = (ACCESS, SECRET) if keys else ("local", "local")
+    for _ in range(2):  # what is kept in the file is apart too
+        with (
+            serving(tmp_path / "swf.db", **keys) as server,
+            client(server, *signed) as here,
+            client(server, *signed, region="eu-west-1") as there,
+        ):
+            for swf, region in ((here, "us-east-1"), (there, "eu-west-1")):
+                found = swf.list_domains(registrationStatus="REGISTERED")["domainInfos"]
+                if not found:
+                    register(swf)
+                    start(swf, region)
+                assert swf.describe_domain(name="shop")["domainInfo"]["arn"].split(":")[3] == region
+                runs = swf.list_open_workflow_executions(domain="shop", startTimeFilter={"oldestDate": 0})
+                assert [run["execution"]["workflowId"] for run in runs["executionInfos"]] == [region]
+            if not keys:
+                of_shop = ("--domain", "shop")
+                assert listed(server.url, *of_shop) == ["us-east-1"]
+                assert listed(server.url, *of_shop, AWS_DEFAULT_REGION="eu-west-1") == ["eu-west-1"]
+    # Who works on the file itself sees what clients of us-east-1 see.
+    assert listed(f"sqlite:///{tmp_path / 'swf.db'}", "--domain", "shop") == ["us-east-1"]
+    with LocalSwf(tmp_path / "swf.db") as local:
+        [info] = local.list_domains(registrationStatus="REGISTERED")["domainInfos"]
+    assert info["arn"] == "arn:aws:swf:us-east-1:000000000000:/domain/shop"
+
+
 def test_faults_are_boto3s_own_classes(swf: Any) -> None:
     with pytest.raises(swf.exceptions.UnknownResourceFault) as raised:
         swf.describe_domain(name="nowhere")
@@ -414,7 +462,7 @@ def test_hundreds_of_held_polls_take_few_threads_and_end_with_the_server(tmp_pat
         answers = [read_all(poll) for poll in polls]
         assert server.process.wait(PATIENCE) == 0
         assert time.monotonic() - began < 30
-        assert all(b'"taskToken":""' in answer for answer in answers)
+        assert all(b'{"startedEventId":0,"previousStartedEventId":0}' in answer for answer in answers)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -49,11 +49,11 @@ class FakeOperations:
         for told in self._listeners:
             told()
 
-    def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    def call(self, operation: str, request: Mapping[str, Any], _region: str = "") -> dict[str, Any]:
         return self.answer(operation, request)
 
-    def attempt(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
-        place = self.place(operation, request)
+    def attempt(self, operation: str, request: Mapping[str, Any], region: str = "") -> dict[str, Any] | None:
+        place = self.place(operation, request, region)
         assert place is not None
         with self._lock:
             self.attempts.append(request.get("identity", ""))
@@ -62,7 +62,7 @@ class FakeOperations:
     def take(self, place: Place) -> dict[str, Any] | None:
         return self.tasks[place].pop(0) if self.tasks[place] else None
 
-    def place(self, operation: str, request: Mapping[str, Any]) -> Place | None:
+    def place(self, operation: str, request: Mapping[str, Any], _region: str = "") -> Place | None:
         if operation != "PollForActivityTask":
             return None
         return Place(request["domain"], TaskKind.ACTIVITY, request["taskList"]["name"])
@@ -73,7 +73,7 @@ class FakeOperations:
     def saw(self, place: Place, identity: str, serves: tuple[ActivityType, ...] | None) -> None:
         self.pollers.append((place, identity, serves))
 
-    def live(self) -> Live:
+    def live(self, region: str) -> Live:  # noqa: ARG002 - it knows of nobody, anywhere
         return Live()
 
     def give_back(self, token: str) -> None:

@@ -19,7 +19,7 @@ from floto import LocalSwf
 from floto.adapters.model import input_shape
 from floto.api import ActivityType, Swf, WorkflowType
 from floto.core import payload, wire
-from floto.runtime.api import _tagged
+from floto.runtime.api import Started, _tagged
 from floto.testing.strategies import json_values, specs
 from tests.property.setup import SETTINGS
 
@@ -40,7 +40,7 @@ def ready(swf: Swf) -> Swf:
     return swf
 
 
-def start(swf: Swf, **more: Any) -> floto.WorkflowExecution:
+def start(swf: Swf, **more: Any) -> Started:
     settings = {"domain": DOMAIN, "workflow_type_name": "flow", "workflow_type_version": "v1", **more}
     return swf.start_workflow_execution(**settings)
 
@@ -129,16 +129,53 @@ def test_a_run_is_started_as_asked(ready: Swf) -> None:
 
 
 def test_what_is_not_said_comes_from_the_type_and_no_input_is_none(ready: Swf) -> None:
-    first, second = start(ready), start(ready)
-    assert first.workflow_id != second.workflow_id
-    said = started(ready, first)
+    execution = start(ready)
+    assert execution.workflow_id == "flow_v1"
+    said = started(ready, execution)
     assert (said["taskList"], said["taskStartToCloseTimeout"]) == ({"name": "floto"}, "60")
     assert "input" not in said
 
 
-@pytest.mark.parametrize("value", [0, "", [], {}, False])
+def test_second_start_without_a_workflow_id_finds_the_first_open(ready: Swf) -> None:
+    start(ready)
+    with pytest.raises(floto.ServiceFault, match=r"AlreadyStarted.*in use by an open run"):
+        start(ready)
+    ready.terminate_workflow_execution(domain=DOMAIN, workflow_id="flow_v1")
+    assert start(ready).workflow_id == "flow_v1"
+
+
+def test_started_run_reads_as_the_response_of_boto3(ready: Swf) -> None:
+    response = start(ready, workflow_id="w")
+    assert response["runId"] == response.run_id
+    with pytest.raises(KeyError):
+        response["workflowId"]
+    same = floto.WorkflowExecution("w", response.run_id)
+    assert (response, hash(response)) == (same, hash(same))
+    assert same == response
+    assert response != floto.WorkflowExecution("w", "other")
+
+
+@pytest.mark.parametrize("value", [0, [], {}, False])
 def test_a_falsy_input_is_an_input(ready: Swf, value: Any) -> None:
     assert json.loads(started(ready, start(ready, input=value))["input"]) == value
+
+
+@pytest.mark.parametrize("text", ["", "plain", '{"a": 1}', "5"])
+def test_text_is_sent_as_it_is(ready: Swf, text: str) -> None:
+    execution = start(ready, input=text)
+    assert started(ready, execution)["input"] == text
+    ready.signal_workflow_execution(
+        domain=DOMAIN, workflow_id=execution.workflow_id, signal_name="go", input=text
+    )
+    history = ready.client.get_workflow_execution_history(domain=DOMAIN, execution=wire.write(execution))
+    [signal] = [event for event in history["events"] if event["eventType"] == "WorkflowExecutionSignaled"]
+    assert signal["workflowExecutionSignaledEventAttributes"]["input"] == text
+
+
+def test_text_that_is_too_long_is_refused_with_advice(ready: Swf) -> None:
+    with pytest.raises(floto.PayloadError, match=r"the workflow's input is 32,769 characters long"):
+        start(ready, input="x" * 32_769)
+    assert started(ready, start(ready, input="x" * 32_768))["input"] == "x" * 32_768
 
 
 _with_specs = st.recursive(

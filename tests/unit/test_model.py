@@ -98,6 +98,26 @@ def test_null_is_absent() -> None:
     assert model.check("StartWorkflowExecution", request) == START
 
 
+@pytest.mark.parametrize("operation", ["DescribeWorkflowExecution", "GetWorkflowExecutionHistory"])
+@pytest.mark.parametrize(
+    ("request_", "paths"),
+    [
+        ({}, ["execution", "domain"]),
+        ({"domain": None, "execution": None}, ["execution", "domain"]),
+        ({"domain": "d", "execution": {}}, ["execution.runId", "execution.workflowId"]),
+        (
+            {"execution": {"workflowId": None, "runId": None}},
+            ["execution.runId", "execution.workflowId", "domain"],
+        ),
+    ],
+)
+def test_several_null_members_are_reported_in_the_order_of_swf(
+    operation: str, request_: dict[str, Any], paths: list[str]
+) -> None:
+    problems = "; ".join(map(null_at, paths))
+    assert refusal(operation, request_) == f"{len(paths)} validation errors detected: {problems}"
+
+
 def test_texts_that_are_more_than_text_become_plain() -> None:
     class Policy(StrEnum):
         STOP = "TERMINATE"

@@ -101,6 +101,30 @@ def test_two_functions_of_one_name_and_version_are_refused() -> None:
     activities.activity(name="a", version="2")(with_default)
 
 
+def test_functions_of_one_type_are_told_apart_by_domain() -> None:
+    activities = Activities()
+    kind = ActivityType("a", "1")
+    activities.activity(domain="one", name="a", version="1")(lambda: "of one")
+    for domain in (None, "one", "two"):
+        # The only one there is.
+        assert found_in(activities, kind, domain) == "of one"
+    activities.activity(name="a", version="1")(lambda: "of any")
+    activities.generator(domain="two", name="a", version="1")(lambda: "of two")
+    assert [found_in(activities, kind, domain) for domain in ("one", "two", "three", None)] == [
+        "of one",
+        "of two",
+        "of any",
+        "of any",
+    ]
+    assert activities.types == (kind,)
+
+
+def found_in(activities: Activities, kind: ActivityType, domain: str | None) -> Any:
+    found = activities.find(kind, domain)
+    assert found is not None
+    return found({})
+
+
 def test_a_file_imported_again_replaces_what_it_registered() -> None:
     source = "@activity(name='a', version='1')\ndef f(): return {0}\n"
     activities = Activities()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from hashlib import sha1
 from typing import Any
 
 import pytest
@@ -67,6 +68,38 @@ def test_the_default_id_tells_inputs_apart() -> None:
         ActivityTask(name="a", version="v1", input={"a": 1, "b": 2}).id_
         == ActivityTask(name="a", version="v1", input={"b": 2, "a": 1}).id_
     )
+
+
+def test_task_with_a_domain_has_the_default_id_of_floto_003() -> None:
+    first = ActivityTask(domain="floto_test", name="demo_step1", version="v4")
+    assert first.id_ == "demo_step1:v4:floto_test:2be88ca424"
+    # What it requires is part of the digest, and so is text as it is.
+    assert [
+        ActivityTask(domain="floto_test", name=name, version="v4", input=input, requires=[first]).id_
+        for name, input in (("demo_step2", None), ("demo_step3", {"start_val": 5}))
+    ] == ["demo_step2:v4:floto_test:41c9c82a1d", "demo_step3:v4:floto_test:564cd1c8b8"]
+    text = sha1(b"plain", usedforsecurity=False).hexdigest()[:10]
+    assert Generator(domain="d", name="n", version="v", input="plain").id_ == f"n:v:d:{text}"
+    child = ChildWorkflow(domain="d", workflow_type_name="n", workflow_type_version="v")
+    assert child.id_ == "n:v:d:2be88ca424"
+
+
+def test_domain_of_a_task_is_in_its_json_and_read_from_it() -> None:
+    tasks = (
+        ActivityTask(domain="d", name="a", version="v"),
+        Generator(domain="d", name="g", version="v"),
+        ChildWorkflow(domain="d", workflow_type_name="n", workflow_type_version="v"),
+    )
+    spec = DeciderSpec(domain="d", activity_tasks=tasks)
+    assert [task["domain"] for task in json.loads(spec.to_json())["activity_tasks"]] == ["d"] * 3
+    assert DeciderSpec.from_json(spec.to_json()) == spec
+    assert "domain" not in json.loads(DeciderSpec(activity_tasks=[task("a")]).to_json())["activity_tasks"][0]
+
+
+@pytest.mark.parametrize("domain", ["a:b", "", 3])
+def test_domain_that_swf_would_refuse_is_a_problem_of_the_task(domain: Any) -> None:
+    with pytest.raises(SpecError, match="domain"):
+        DeciderSpec(activity_tasks=[ActivityTask(domain=domain, name="a", version="v", id_="a")])
 
 
 def test_requires_takes_tasks_or_ids() -> None:

@@ -1,13 +1,13 @@
 """Saved histories on disk: read in whatever form people have them, written in one.
 
 ``text.py`` reads files piece by piece, ``json_stream.py`` finds the events in them without
-holding more than one at a time, and here they become histories.
+holding more than one at a time, ``forms.py`` reads those of other programs, and here they become histories.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from zlib import compressobj
 
 from attrs import define, field
 
+from floto.adapters.histories.forms import event_from, shape_from
 from floto.adapters.histories.json_stream import Found, objects
+from floto.adapters.histories.strangers import described, likeness
 from floto.adapters.histories.text import Cut, characters
 from floto.core import wire
 from floto.core.codec import Codec
@@ -89,33 +91,42 @@ class _Gathered:
     beside: dict[str, Any] = field(factory=dict)
     cut: str = ""
     unknown: int = 0
+    #: Of the file that is being read: how many events it has, and the members of its first object.
+    found: int = 0
+    names: Collection[str] = ()
 
     def read(self, path: Path) -> None:
         """Add what one file holds."""
         cut: Cut | None = None
-        before = len(self.events)
+        self.found, self.names = 0, ()
         try:
             for found in objects(characters(path), str(path)):
                 self._add(found)
         except Cut as error:
             cut = error
-        if len(self.events) == before:
-            why = str(cut) if cut else "there are no events of SWF in it, as response['events'] holds them"
-            raise HistoryError(None, f"{path}: {why}")
+        if not self.found:
+            raise HistoryError(None, f"{path}: {cut or self._no_events()}")
         if cut is not None:
             self.cut = f"{path}: {cut}"
 
+    def _no_events(self) -> str:
+        problem = "there are no events of SWF in it, as response['events'] holds them"
+        if not self.names:
+            return problem
+        return f"{problem}; this looks like {likeness(self.names) or described(self.names)}"
+
     def _add(self, found: Found) -> None:
+        self.names = self.names or found.names
         if not _is_event(found.value):
             self._note(found)
             return
-        try:
-            event = wire.event_from_swf(found.value)
-        except HistoryError as error:
-            raise HistoryError(error.event_id, f"{error.problem} ({found.place})") from None
+        self.found += 1
+        event = _read(found)
         if event.id in self.events:
-            where = f"{self.places[event.id]} and {found.place}"
-            raise HistoryError(event.id, f"is there twice: {where}")
+            if event != self.events[event.id]:
+                where = f"{self.places[event.id]} and {found.place}"
+                raise HistoryError(event.id, f"is there twice: {where}, and they differ")
+            return
         self.unknown += found.size if isinstance(event.data, OtherEvent) else 0
         if len(self.events) >= EVENTS_LIMIT or self.unknown > UNKNOWN_LIMIT:
             raise HistoryError(None, f"{found.place}: no history of SWF is so long")
@@ -166,11 +177,20 @@ def _is_event(value: Mapping[str, Any]) -> bool:
     return "eventId" in value or "eventType" in value
 
 
+def _read(found: Found) -> Event:
+    try:
+        return event_from(found.value, is_renamed=found.is_renamed)
+    except HistoryError as error:
+        stranger = likeness(found.names)
+        hint = f"; this looks like {stranger}" if stranger else ""
+        raise HistoryError(error.event_id, f"{error.problem} ({found.place}){hint}") from None
+
+
 def _execution(value: Any) -> WorkflowExecution | None:
     if value is None:
         return None
     try:
-        execution: WorkflowExecution = wire.read(WorkflowExecution, value)
+        execution: WorkflowExecution = shape_from(WorkflowExecution, value)
     except (wire.WireError, AttributeError):
         raise HistoryError(None, f"execution must have workflowId and runId, not {shown(value)}") from None
     return execution

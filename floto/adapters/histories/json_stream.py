@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NoReturn
 
 from attrs import frozen
 
+from floto.adapters.histories.forms import swf_name
 from floto.adapters.histories.text import Cut
 from floto.core.errors import HistoryError
 from floto.core.identifiers import shown
@@ -23,26 +24,36 @@ from floto.core.identifiers import shown
 VALUE_LIMIT = 1 << 20
 #: Characters of a spec beside the events.
 SPEC_LIMIT = 1 << 23
-#: Fields of one object; events and pages have four.
-FIELDS_LIMIT = 16
-#: Objects, lists and fields of one file down to the fields of its events; an event takes five.
-VALUES_LIMIT = 1_000_000
+#: Fields of one object; events and pages have four, or one for each type of event, all but one of them null.
+FIELDS_LIMIT = 80
+#: Objects, lists and fields of one file down to the fields of its events; an event takes five, or some 60.
+VALUES_LIMIT = 1_600_000
 #: Values within the values of those fields; attributes of an event hold some ten, a spec some for each task.
 PARTS_LIMIT = 2_000_000
 #: Lists in lists: a file holds pages, a page its events.
 DEPTH_LIMIT = 4
 _SPACES = re.compile(r"[ \t\r\n]*")
 _EVENTS, _SPEC, _ATTRIBUTES = "events", "spec", "EventAttributes"
+#: Where programs keep the page of a history beside what they were asked.
+_HISTORY = "history"
+#: Members that are read piece by piece, with how their values begin.
+_PAGES = {_EVENTS: "[", _HISTORY: "{"}
 _KEPT = frozenset({"eventId", "eventTimestamp", "eventType", "execution", "domain", _SPEC})
 
 
 @frozen
 class Found:
-    """An object, where it stands, and how many characters it takes."""
+    """An object, where it stands, and how many characters it takes.
+
+    Members are called as SWF calls them; ``is_renamed`` says that some are called otherwise in the file.
+    ``value`` has those that a history may have; ``names`` tells all.
+    """
 
     value: dict[str, Any]
     place: str
     size: int
+    names: Collection[str]
+    is_renamed: bool
 
 
 def _refuse(name: str) -> NoReturn:
@@ -96,26 +107,28 @@ def _object(text: _Text, depth: int) -> Iterator[Found]:
     place, began = text.place, text.offset
     value: dict[str, Any] = {}
     text.take("{")
-    fields = 0
-    while fields or text.peek() != "}":
-        fields += 1
-        if fields > FIELDS_LIMIT:
+    names: list[str] = []
+    is_renamed = False
+    while names or text.peek() != "}":
+        if len(names) >= FIELDS_LIMIT:
             text.fail(f"an object of more than {FIELDS_LIMIT} fields is no event and no page of a history")
         text.count_value()
         key = text.decode()
         text.take(":")
-        if key == _EVENTS and text.peek() == "[":
-            text.take("[")
-            yield from _items(text, depth + 1)
+        names.append(name := swf_name(key) if isinstance(key, str) else "")
+        is_renamed = is_renamed or name != key
+        if name in _PAGES and text.peek() == _PAGES[name]:
+            yield from _value(text, depth + 1)
         else:
-            found = text.decode(SPEC_LIMIT if key == _SPEC else VALUE_LIMIT)
-            if key in _KEPT or (isinstance(key, str) and key.endswith(_ATTRIBUTES)):
-                value[key] = found
+            found = text.decode(SPEC_LIMIT if name == _SPEC else VALUE_LIMIT)
+            # SDKs write the attributes of every type there is, null but for those of the event's own.
+            if name in _KEPT or (name.endswith(_ATTRIBUTES) and found is not None):
+                value[name] = found
         if text.take(",}") == "}":
             break
     else:
         text.take("}")
-    yield Found(value, place, text.offset - began)
+    yield Found(value, place, text.offset - began, names, is_renamed)
 
 
 class _Text:

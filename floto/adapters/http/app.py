@@ -24,7 +24,7 @@ from floto.adapters import model
 from floto.adapters.http.errors import refusal, unknown_operation
 from floto.adapters.http.ports import Operations
 from floto.adapters.http.requests import Bodies, Hosts, need_json, need_unambiguous, operation_of, parse
-from floto.adapters.http.signatures import Keys, claimed, verify
+from floto.adapters.http.signatures import Keys, claimed, region_of, verify
 from floto.adapters.http.waiting import Attempt, Polls
 from floto.core.errors import ServiceUnavailable
 from floto.core.live import OPERATION, SERVES_HEADER, as_json, serves_from
@@ -217,8 +217,9 @@ class Endpoint:
         """Return the response, or a poll to be held, which keeps nothing of what the client sent."""
         need_json(request.headers)
         body = await self._body(request)
-        serves = serves_from(request.headers.get(SERVES_HEADER))
-        return await self._in_thread(partial(self._begin, operation, body, serves))
+        headers = request.headers
+        serves = serves_from(headers.get(SERVES_HEADER))
+        return await self._in_thread(partial(self._begin, operation, body, region_of(headers), serves))
 
     async def _body(self, request: Request) -> bytes:
         """Return the body of a request; with keys, one whose signature is not theirs is refused."""
@@ -229,23 +230,25 @@ class Endpoint:
         verify(self._keys, claim, request.headers, _query(request), body)
         return body
 
-    def _begin(self, operation: str, body: bytes, serves: tuple[ActivityType, ...] | None) -> bytes | _Held:
+    def _begin(
+        self, operation: str, body: bytes, region: str, serves: tuple[ActivityType, ...] | None
+    ) -> bytes | _Held:
         """Read a request, and carry it out unless it polls for a task."""
         request = parse(body)
         if operation == OPERATION:
-            found = self._operations.live()
+            found = self._operations.live(region)
             # Clients ask under the name of an operation that counts, and need its answer's member.
             return _dumped({"count": len(found.backlogs), **as_json(found)})
         if operation in IDLE:
             request = model.check(operation, request)
-            place = self._operations.place(operation, request)
+            place = self._operations.place(operation, request, region)
             if place is not None:
                 self._operations.saw(place, request.get("identity", ""), serves)
-                return _Held(place, partial(self._attempt, operation, request))
-        return _written(operation, self._operations.call(operation, request))
+                return _Held(place, partial(self._attempt, operation, request, region))
+        return _written(operation, self._operations.call(operation, request, region))
 
-    def _attempt(self, operation: str, request: dict[str, Any]) -> _Claimed | None:
-        found = self._operations.attempt(operation, request)
+    def _attempt(self, operation: str, request: dict[str, Any], region: str) -> _Claimed | None:
+        found = self._operations.attempt(operation, request, region)
         return None if found is None else _Claimed(found["taskToken"], _written(operation, found))
 
     async def _in_thread(self, call: Callable[[], T]) -> T:

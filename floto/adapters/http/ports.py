@@ -17,10 +17,10 @@ class Operations(Protocol):
     Every method may raise ``ServiceFault``, ``ServiceUnavailable`` and ``ServiceError``.
     """
 
-    def call(self, operation: str, request: Request) -> Response:
-        """Carry out an operation that does not wait."""
+    def call(self, operation: str, request: Request, region: str = ...) -> Response:
+        """Carry out an operation that does not wait, on the domains of a region."""
 
-    def attempt(self, operation: str, request: Request) -> Response | None:
+    def attempt(self, operation: str, request: Request, region: str = ...) -> Response | None:
         """Carry out a poll; None at once if there is no task."""
 
     def check(self) -> None:
@@ -29,14 +29,14 @@ class Operations(Protocol):
     def give_back(self, token: str) -> None:
         """Let a task be polled again by the same token, uncounted: its client left before it got the task."""
 
-    def place(self, operation: str, request: Request) -> Place | None:
+    def place(self, operation: str, request: Request, region: str = ...) -> Place | None:
         """Where the task waits that a checked request polls for; None if it does not poll for a new one."""
 
     def saw(self, place: Place, identity: str, serves: tuple[ActivityType, ...] | None) -> None:
         """Note who polls a place; ``serves`` is what it says it can run."""
 
-    def live(self) -> Live:
-        """What waits on every task list, and who polls."""
+    def live(self, region: str) -> Live:
+        """What waits on every task list of a region's domains, and who polls."""
 
     def has_work(self, place: Place) -> bool:
         """Whether a task waits at a place; nothing is written."""

@@ -20,6 +20,7 @@ from botocore.credentials import Credentials
 from starlette.datastructures import Headers
 
 from floto.adapters.http.errors import half_signed, unknown_key, unsigned, wrong_signature
+from floto.core.service.regions import DEFAULT_REGION
 
 #: How far the clock of a client may be off, and how long a request can be sent again by who saw it.
 SKEW = timedelta(minutes=5)
@@ -63,6 +64,13 @@ def claimed(keys: Keys, headers: Headers, now: datetime) -> Signature:
     _need_keys_of_ours(keys, claim)
     _need_now(headers.get("x-amz-date", ""), claim.date, now)
     return claim
+
+
+def region_of(headers: Headers) -> str:
+    """Return the region of a request's credential scope; that of an unsigned one is the default region."""
+    _, _, rest = headers.get("authorization", "").strip().partition(" ")
+    scope = _SCOPE.fullmatch(_parts(rest).get("Credential", ""))
+    return DEFAULT_REGION if scope is None else scope[3]
 
 
 def verify(keys: Keys, claim: Signature, headers: Headers, query: str, body: bytes) -> None:

@@ -22,6 +22,7 @@ from floto.core.service.api.call import Request, Response
 from floto.core.service.api.tasks import IDLE
 from floto.core.service.engine import Engine
 from floto.core.service.records import Place
+from floto.core.service.regions import DEFAULT_REGION, domain_key, of_region
 from floto.core.service.tokens import TaskKind, run_id_from
 from floto.core.shapes import ActivityType
 
@@ -65,27 +66,27 @@ class SqliteOperations:
         self._poll_seconds = poll_seconds
         self._invoker = None if functions is None else Invoker(self._host, functions)
 
-    def call(self, operation: str, request: Request) -> Response:
-        """Carry out an operation; a poll waits for its task.
+    def call(self, operation: str, request: Request, region: str = DEFAULT_REGION) -> Response:
+        """Carry out an operation on the domains of a region; a poll waits for its task.
 
         Raises ``ServiceFault`` with SWF's code and message, ``ServiceUnavailable`` where the same
         call may succeed later, and ``ServiceError`` once this is closed.
         """
         checked = model.check(operation, request)
-        place = self.place(operation, checked)
+        place = self.place(operation, checked, region)
         if place is None:
-            return self._once(operation, checked)
+            return self._once(operation, checked, region)
         self.saw(place, checked.get("identity", ""))
-        task = self._host.poll(place, self._take(operation, checked), self._poll_seconds, _token_of)
+        task = self._host.poll(place, self._take(operation, checked, region), self._poll_seconds, _token_of)
         return dict(IDLE[operation]) if task is None else task
 
-    def attempt(self, operation: str, request: Request) -> Response | None:
+    def attempt(self, operation: str, request: Request, region: str = DEFAULT_REGION) -> Response | None:
         """Carry out an operation; a poll that finds no task returns None at once."""
         checked = model.check(operation, request)
-        place = self.place(operation, checked)
+        place = self.place(operation, checked, region)
         if place is None:
-            return self._once(operation, checked)
-        return self._host.attempt(place, self._take(operation, checked))
+            return self._once(operation, checked, region)
+        return self._host.attempt(place, self._take(operation, checked, region))
 
     def check(self) -> None:
         """Read from the file itself, past every cache; raises an error if it cannot be read."""
@@ -112,16 +113,16 @@ class SqliteOperations:
             )
         )
 
-    def live(self) -> Live:
-        """Return what waits on every task list of every domain, and who polls."""
-        return self._host.live()
+    def live(self, region: str = DEFAULT_REGION) -> Live:
+        """Return what waits on every task list of the domains of a region, and who polls."""
+        return of_region(self._host.live(), region)
 
-    def place(self, operation: str, request: Request) -> Place | None:
+    def place(self, operation: str, request: Request, region: str = DEFAULT_REGION) -> Place | None:
         """Where the task waits that a request polls for; None if it does not poll for a new one."""
         kind = _POLLS.get(operation)
         if kind is None or request.get("nextPageToken") is not None:
             return None
-        return Place(request["domain"], kind, request["taskList"]["name"])
+        return Place(domain_key(region, request["domain"]), kind, request["taskList"]["name"])
 
     def has_work(self, place: Place) -> bool:
         """Whether a task waits at a place."""
@@ -144,15 +145,17 @@ class SqliteOperations:
             self._invoker.close()
         self._host.close()
 
-    def _once(self, operation: str, request: Request) -> Response:
+    def _once(self, operation: str, request: Request, region: str) -> Response:
         if operation.startswith(_READS):
-            return self._host.query(lambda _store, now: self._queries.call(operation, request, now))
-        carry_out = partial(self._api.call, operation, request)
+            return self._host.query(lambda _store, now: self._queries.call(operation, request, now, region))
+        carry_out = partial(self._api.call, operation, request, region=region)
         return self._host.read(carry_out) if operation in _POLLS else self._host.write(carry_out)
 
-    def _take(self, operation: str, request: Request) -> Callable[[datetime], dict[str, Any] | None]:
+    def _take(
+        self, operation: str, request: Request, region: str
+    ) -> Callable[[datetime], dict[str, Any] | None]:
         def take(now: datetime) -> Response | None:
-            response = self._api.call(operation, request, now)
-            return response if response["taskToken"] else None
+            response = self._api.call(operation, request, now, region)
+            return response if "taskToken" in response else None
 
         return take

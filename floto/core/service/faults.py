@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from floto.core import limits
 from floto.core.errors import ServiceFault, UnknownResource
+from floto.core.service.regions import name_of
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 _UNKNOWN = "UnknownResourceFault"
@@ -11,7 +12,7 @@ _UNKNOWN = "UnknownResourceFault"
 
 def unknown_domain(domain: str) -> UnknownResource:
     """Nobody registered this domain."""
-    return UnknownResource(_UNKNOWN, f"Unknown domain: {domain}")
+    return UnknownResource(_UNKNOWN, f"Unknown domain: {name_of(domain)}")
 
 
 def unknown_type(type_: WorkflowType | ActivityType) -> UnknownResource:
@@ -57,7 +58,7 @@ def type_exists(type_: WorkflowType | ActivityType) -> ServiceFault:
 
 def domain_exists(domain: str) -> ServiceFault:
     """The domain is registered."""
-    return ServiceFault("DomainAlreadyExistsFault", domain)
+    return ServiceFault("DomainAlreadyExistsFault", name_of(domain))
 
 
 def type_deprecated(type_: WorkflowType | ActivityType) -> ServiceFault:
@@ -73,7 +74,7 @@ def type_not_deprecated() -> ServiceFault:
 
 def domain_deprecated(domain: str) -> ServiceFault:
     """The domain takes nothing new."""
-    return ServiceFault("DomainDeprecatedFault", domain)
+    return ServiceFault("DomainDeprecatedFault", name_of(domain))
 
 
 def too_many_tags() -> ServiceFault:

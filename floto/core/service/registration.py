@@ -14,6 +14,7 @@ from attrs import evolve
 from floto.core import limits
 from floto.core.service import faults
 from floto.core.service.defaults import ActivityDefaults, WorkflowDefaults
+from floto.core.service.regions import region_of
 from floto.core.service.registry import LONGEST_RETENTION, Domain, Registered
 from floto.core.service.store import Store
 from floto.core.shapes import ActivityType, WorkflowType
@@ -40,7 +41,8 @@ class Registration:
             raise faults.domain_exists(domain.name)
         if len(domain.tags) > limits.TAG_LIMIT:
             raise faults.too_many_tags()
-        if len(self._store.domains()) >= limits.DOMAIN_LIMIT:
+        region = region_of(domain.name)
+        if sum(region_of(each.name) == region for each in self._store.domains()) >= limits.DOMAIN_LIMIT:
             raise faults.limit_exceeded(limits.DOMAIN_LIMIT, "domains")
         self._store.put_domain(domain)
 

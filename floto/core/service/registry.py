@@ -38,6 +38,7 @@ class Registered:
 class Domain:
     """A domain as it was registered; its status and tags change later."""
 
+    #: The key of ``regions.domain_key``: its region too, unless that is the default one.
     name: str
     #: How long closed runs are kept, in days, or NONE, which is not at all; None is for good, as no SWF does.
     retention: str | None = None

@@ -111,5 +111,6 @@ def _row(info: Info) -> tuple[Any, ...]:
         info.get("closeStatus") or info["executionStatus"],
         local(info["startTimestamp"]),
         local(info.get("closeTimestamp")),
-        ", ".join(info.get("tagList", ())),
+        # SWF was seen to send a null among them.
+        ", ".join(filter(None, info.get("tagList", ()))),
     )

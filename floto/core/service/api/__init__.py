@@ -11,6 +11,7 @@ from datetime import datetime
 from floto.core.service.api import executions, registration, tasks, visibility
 from floto.core.service.api.call import Call, Handler, Request, Response
 from floto.core.service.engine import Engine
+from floto.core.service.regions import DEFAULT_REGION
 from floto.core.service.store import Store
 
 #: Every operation, by SWF's name.
@@ -34,7 +35,10 @@ class Api:
         self._store = store
         self._new_run_id = new_run_id
 
-    def call(self, operation: str, request: Request, now: datetime) -> Response:
-        """Carry out one operation. Raises ``ServiceFault``, and nothing was written then."""
-        call = Call(self._engine, self._store, operation, request, now, self._new_run_id)
+    def call(self, operation: str, request: Request, now: datetime, region: str = DEFAULT_REGION) -> Response:
+        """Carry out one operation on the domains of a region.
+
+        Raises ``ServiceFault``, and nothing was written then.
+        """
+        call = Call(self._engine, self._store, operation, request, now, self._new_run_id, region)
         return OPERATIONS[operation](call)

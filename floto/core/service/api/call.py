@@ -9,6 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from floto.core.service.engine import Engine
+from floto.core.service.regions import DEFAULT_REGION, domain_key
 from floto.core.service.registration import Registration
 from floto.core.service.store import Store
 from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
@@ -27,6 +28,8 @@ class Call:
     request: Request
     now: datetime
     new_run_id: Callable[[], str]
+    #: Whose domains the call is about: names of SWF are scoped per region.
+    region: str = DEFAULT_REGION
 
     @property
     def registration(self) -> Registration:
@@ -35,12 +38,11 @@ class Call:
 
     @property
     def domain(self) -> str:
-        """The name of the domain that the call is about, registered or not."""
-        name: str = self.request["domain"]
-        return name
+        """The key of the domain that the call is about, registered or not."""
+        return domain_key(self.region, self.request["domain"])
 
     def known_domain(self) -> str:
-        """The name of the domain; a fault if nobody registered it."""
+        """The key of the domain; a fault if nobody registered it."""
         self.registration.need_domain(self.domain)
         return self.domain
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from floto.core import limits
 from floto.core.service import faults
 from floto.core.service.api.call import Call, Request, Response
+from floto.core.service.regions import DEFAULT_REGION
 from floto.core.service.tokens import invalid_token, open_text, seal_text
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ def page_size(request: Request) -> int:
 def write_token(call: Call, position: Sequence[Any]) -> str:
     """The token of the page that begins behind a position: texts and whole numbers."""
     issued = (call.now - _EPOCH) // timedelta(milliseconds=1)
-    return seal_text([call.operation, _digest(call.request), issued, list(position)])
+    return seal_text([call.operation, _digest(call), issued, list(position)])
 
 
 def read_token(call: Call, *kinds: type) -> list[Any] | None:
@@ -57,7 +58,7 @@ def read_token(call: Call, *kinds: type) -> list[Any] | None:
     if not isinstance(said, list) or not _has_types(said, [str, str, int, list]):
         raise invalid_token()
     operation, digest, issued, position = said
-    if (operation, digest) != (call.operation, _digest(call.request)) or not _has_types(position, kinds):
+    if (operation, digest) != (call.operation, _digest(call)) or not _has_types(position, kinds):
         raise invalid_token()
     if _EPOCH + timedelta(milliseconds=issued) + _LIFE < call.now:
         message = "Specified token has exceeded its maximum lifetime"
@@ -72,8 +73,11 @@ def _has_types(values: list[Any], kinds: Sequence[type]) -> bool:
     )
 
 
-def _digest(request: Request) -> str:
-    same = {name: value for name, value in request.items() if name not in _FREE}
+def _digest(call: Call) -> str:
+    same = {name: value for name, value in call.request.items() if name not in _FREE}
+    if call.region != DEFAULT_REGION:
+        # No member of a request has this name.
+        same["region"] = call.region
     return hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

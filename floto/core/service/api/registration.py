@@ -12,12 +12,13 @@ from floto.core.service import faults
 from floto.core.service.api.call import Call, Handler, Request, Response, activity_type, given, workflow_type
 from floto.core.service.api.pages import page, read_token
 from floto.core.service.defaults import ActivityDefaults, WorkflowDefaults
+from floto.core.service.regions import domain_key, name_of, region_of
 from floto.core.service.registry import Domain, Registered
 from floto.core.shapes import ActivityType, TaskList, WorkflowType
 from floto.core.wire import camel, write
 
-#: The account and region of SWF's ARNs; there is only one of each here.
-_ARN = "arn:aws:swf:us-east-1:000000000000:/domain/"
+#: ARN of a domain; there is only one account here.
+_ARN = "arn:aws:swf:{}:000000000000:/domain/{}"
 
 
 def register_domain(call: Call) -> Response:
@@ -25,7 +26,7 @@ def register_domain(call: Call) -> Response:
     request = call.request
     call.registration.register_domain(
         Domain(
-            name=request["name"],
+            name=_named(call),
             retention=request["workflowExecutionRetentionPeriodInDays"],
             description=request.get("description"),
             tags=_tags(request.get("tags", ())),
@@ -34,38 +35,44 @@ def register_domain(call: Call) -> Response:
     return {}
 
 
+def _named(call: Call) -> str:
+    """Return the key of the domain that the operations on domains call ``name``."""
+    return domain_key(call.region, call.request["name"])
+
+
 def _tags(shapes: Any) -> dict[str, str]:
     return {tag["key"]: tag.get("value", "") for tag in shapes}
 
 
 def deprecate_domain(call: Call) -> Response:
     """DeprecateDomain."""
-    call.registration.deprecate_domain(call.request["name"], call.now)
+    call.registration.deprecate_domain(_named(call), call.now)
     return {}
 
 
 def undeprecate_domain(call: Call) -> Response:
     """UndeprecateDomain."""
-    call.registration.undeprecate_domain(call.request["name"])
+    call.registration.undeprecate_domain(_named(call))
     return {}
 
 
 def describe_domain(call: Call) -> Response:
     """DescribeDomain."""
-    domain = call.registration.need_domain(call.request["name"])
+    domain = call.registration.need_domain(_named(call))
     configuration = {"workflowExecutionRetentionPeriodInDays": domain.retention or "NONE"}
     return {"domainInfo": _domain_info(domain), "configuration": configuration}
 
 
 def _domain_info(domain: Domain) -> Response:
-    return given(
-        name=domain.name, status=domain.status, description=domain.description, arn=f"{_ARN}{domain.name}"
-    )
+    name = name_of(domain.name)
+    arn = _ARN.format(region_of(domain.name), name)
+    return given(name=name, status=domain.status, description=domain.description, arn=arn)
 
 
 def list_domains(call: Call) -> Response:
     """ListDomains."""
-    return _list(call, "domainInfos", call.store.domains(), _domain_name, _domain_info)
+    own = [domain for domain in call.store.domains() if region_of(domain.name) == call.region]
+    return _list(call, "domainInfos", own, _domain_name, _domain_info)
 
 
 #: What a page token says of the last one shown: a domain's name, or a type's name and version.
@@ -73,7 +80,7 @@ _NAMES: Mapping[str, tuple[type, ...]] = {"domainInfos": (str,), "typeInfos": (s
 
 
 def _domain_name(domain: Domain) -> tuple[str]:
-    return (domain.name,)
+    return (name_of(domain.name),)
 
 
 def _list(
@@ -217,12 +224,15 @@ def _name_and_version(registered: Registered) -> tuple[str, str]:
 
 
 def _tagged(call: Call) -> str:
-    """The name of the domain that an ARN names; nothing else in SWF has tags."""
-    match = re.fullmatch(r"arn:[^:]*:swf:[^:]*:[^:]*:/domain/(.+)", call.request["resourceArn"], re.DOTALL)
+    """The key of the domain that an ARN names; nothing else in SWF has tags."""
+    match = re.fullmatch(r"arn:[^:]*:swf:([^:]*):[^:]*:/domain/([^/]+)", call.request["resourceArn"])
     if match is None:
         message = "Value at 'resourceArn' failed to satisfy constraint: Member must be the ARN of a domain"
         raise faults.invalid(message)
-    return match[1]
+    region, name = match.groups()
+    if region != call.region:
+        raise faults.unknown_domain(name)
+    return domain_key(region, name)
 
 
 def tag_resource(call: Call) -> Response:

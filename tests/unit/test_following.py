@@ -1,0 +1,117 @@
+"""A run that a program follows by hand: what it looks at for each decision, and that nothing else changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import floto
+from floto.core import progress as module
+from floto.core.events import DecisionTaskStarted, Event
+from floto.testing import fails, simulate
+
+LENGTH = 200
+CHAIN = floto.DeciderSpec(
+    activity_tasks=[
+        floto.ActivityTask(
+            id_=str(number),
+            name="n",
+            version="v",
+            requires=[str(number - 1)] if number else [],
+            retry_strategy=floto.InstantRetry(3),
+        )
+        for number in range(LENGTH)
+    ],
+    activity_task_list="work",
+)
+
+
+@pytest.fixture(scope="module")
+def history() -> floto.History:
+    return simulate(CHAIN, {"7": fails(2)}).main
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of the tasks that were looked at."""
+    looked: list[str] = []
+    look_at = module.look_at
+
+    def counted(task: Any, *more: Any) -> Any:
+        looked.append(task.id_)
+        return look_at(task, *more)
+
+    monkeypatch.setattr(module, "look_at", counted)
+    return looked
+
+
+def parts(history: floto.History) -> Iterator[tuple[Event, ...]]:
+    """The events of a history as a decider is shown them: up to the start of each decision task."""
+    begun = 0
+    for place, event in enumerate(history.events, start=1):
+        if isinstance(event.data, DecisionTaskStarted):
+            yield history.events[begun:place]
+            begun = place
+    yield history.events[begun:]
+
+
+def test_each_step_of_a_followed_run_looks_at_what_moved_only(
+    history: floto.History, looks: list[str]
+) -> None:
+    progress = floto.begin(CHAIN, floto.History([], history.execution))
+    counts = []
+    for part in parts(history):
+        before = len(looks)
+        progress = progress.observe(part)
+        floto.decide(progress)
+        counts.append(len(looks) - before)
+    assert len(counts) > LENGTH
+    # Once, when the run starts, every task; then the one that moved, and the one that requires it.
+    assert counts[0] == LENGTH
+    assert max(counts[1:]) <= 2
+
+
+def test_deciding_on_a_state_looks_at_every_task(history: floto.History, looks: list[str]) -> None:
+    floto.decide(CHAIN, floto.fold(history))
+    assert len(looks) >= LENGTH
+
+
+def test_decisions_are_the_same_followed_or_from_scratch(history: floto.History) -> None:
+    progress = floto.begin(CHAIN, floto.History([], history.execution))
+    empty, seen = progress.state, 0
+    for part in parts(history):
+        progress = progress.observe(part)
+        seen += len(part)
+        whole = floto.History(history.events[:seen], history.execution)
+        assert floto.decide(progress) == floto.decide(CHAIN, whole)
+        assert progress == floto.begin(CHAIN, whole)
+        assert progress.state == floto.fold(whole, empty)
+
+
+def test_progress_does_not_change(history: floto.History) -> None:
+    halfway = floto.begin(CHAIN, history.events[: len(history) // 2])
+    before = floto.decide(halfway)
+    halfway.observe(history.events[len(history) // 2 :])
+    assert floto.decide(halfway) == before
+
+
+def test_a_run_can_be_followed_from_its_first_event(history: floto.History) -> None:
+    progress = floto.begin(CHAIN)
+    assert floto.decide(progress) == []
+    for event in history:
+        progress = progress.observe([event])
+    assert progress.state.closed is not None
+
+
+def test_mistakes_are_typed_errors(history: floto.History) -> None:
+    progress = floto.begin(CHAIN, history)
+    with pytest.raises(floto.HistoryError, match="follows event"):
+        progress.observe(history.events[:1])
+    with pytest.raises(floto.SpecError, match="must be a DeciderSpec"):
+        floto.begin(CHAIN.to_json())  # type: ignore[arg-type]
+    with pytest.raises(floto.HistoryError, match="give a list of events"):
+        floto.decide(CHAIN)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="observe"):
+        floto.decide(progress, history)  # type: ignore[call-overload]
