@@ -22,6 +22,7 @@ from tenacity import (
 
 from floto import forks
 from floto.adapters.aws_errors import RAISED, translated
+from floto.adapters.held_polls import HeldPolls
 from floto.core import registrations, wire
 from floto.core.decisions import Decision
 from floto.core.errors import (
@@ -78,6 +79,7 @@ class ClientOfProcess:
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
         self._client: Any = make()
+        self._polls = HeldPolls(self._client)
         forks.let_go_in_children(self)
 
     def after_fork(self) -> None:
@@ -88,7 +90,15 @@ class ClientOfProcess:
     def __getattr__(self, name: str) -> Any:
         if self._client is None:
             self._client = self._make()
+            self._polls = HeldPolls(self._client)
         return getattr(self._client, name)
+
+    def close(self) -> None:
+        """Let go of the connections, and end the polls under way."""
+        # A forked child that has made no call of its own has its parent's, which go on.
+        if self._client is not None:
+            self._polls.end()
+            self._client.close()
 
 
 #: Clients that forked children have from their parents.
@@ -119,6 +129,16 @@ class SwfService:
         self._answered = False
         #: What is done of ``prepare`` (None: the domain); throttled, the next attempt goes on from there.
         self._registered: set[_Registration | None] = set()
+
+    @property
+    def domain(self) -> str:
+        """The domain that every call belongs to."""
+        return self._domain
+
+    @property
+    def url(self) -> str | None:
+        """Where SWF is; None if the client does not say."""
+        return getattr(getattr(self._client, "meta", None), "endpoint_url", None)
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
         """Register the domain and the types that are not there yet, with defaults for everything."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -12,10 +13,13 @@ from typing import Any
 import click
 from attrs import define, frozen
 
-from floto.core.errors import FlotoError, UnknownResource, Unreachable
+from floto.core.errors import FlotoError, ServiceFault, UnknownResource, Unreachable
 from floto.core.visible import shell_command
-from floto.runtime.connect import DEFAULT_DOMAIN, ask, client, file_of
-from floto.runtime.resilient import inquire
+from floto.runtime.connect import DEFAULT_DOMAIN, absolute_service, ask, client, file_of
+from floto.runtime.resilient import inquire, reach
+from floto.runtime.stopping import StopFlag
+
+log = logging.getLogger("floto")
 
 #: Runs whose ids are looked through for the one that was meant.
 _NEAR = 200
@@ -31,9 +35,10 @@ class UnknownDomain(FlotoError):
 
     def __str__(self) -> str:
         """What is missing, and what to do."""
+        command = shell_command("floto", "register", "domain", arguments=[self.domain])
         return (
-            f"there is no domain {self.domain!r} on {self.url}; name another with --domain, "
-            f"or register it: {shell_command('floto', 'register', 'domain', arguments=[self.domain])}"
+            f"there is no domain {self.domain!r} on {absolute_service(self.url)}; "
+            f"name another with --domain, or register it: {command}"
         )
 
 
@@ -176,5 +181,22 @@ def check(url: str, *, new: bool) -> None:
         msg = "memory: is gone when this command ends; name another --service"
         raise click.UsageError(msg)
     if file is not None and not new and not file.exists():
-        msg = f"there is no file {file}; name another --service (floto start and floto register make one)"
+        msg = (
+            f"there is no file {file.absolute()}; "
+            "name another --service (floto start and floto register make one)"
+        )
         raise click.UsageError(msg)
+
+
+def check_domain(url: str, domain: str | None) -> None:
+    """Raise ``UnknownDomain`` unless the domain is registered, as far as the service lets one look."""
+    name, opened = domain or DEFAULT_DOMAIN, client(url)
+    try:
+        reach(StopFlag(), partial(ask, opened.describe_domain), name=name)
+    except UnknownResource as fault:
+        raise UnknownDomain(name, url) from fault
+    except ServiceFault as fault:
+        # A loop may have no permission for more than it does.
+        log.info("cannot look whether domain %r is registered (%s)", name, fault)
+    finally:
+        opened.close()
