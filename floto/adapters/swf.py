@@ -20,7 +20,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from floto import forks
+from floto import forks, logs
 from floto.adapters.aws_errors import RAISED, translated
 from floto.adapters.held_polls import HeldPolls
 from floto.core import registrations, wire
@@ -400,8 +400,9 @@ def _all_events(first: dict[str, Any], rest: Iterable[dict[str, Any]]) -> list[d
         return [event for page in (first, *rest) for event in page.get("events", ())]
     except ServiceError as error:
         # Tokens of pages expire after a minute. The task is ours all the same, and histories can be read.
-        run = first["workflowExecution"]["runId"]
-        log.warning("run %s: the pages of its decision task end early (%s)", run, error)
+        run = first["workflowExecution"]
+        with logs.context(run["workflowId"], run["runId"]):
+            log.warning("run %s: the pages of its decision task end early (%s)", run["runId"], error)
         return []
 
 

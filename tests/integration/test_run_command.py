@@ -202,6 +202,16 @@ def test_stopped_loop_ends_with_0(shell: Shell, loop: tuple[str, ...], number: s
         assert process.returncode == 0
 
 
+@pytest.mark.parametrize("loop", [("worker", "--activities", "acts.py"), ("decider",), ("daemon",)])
+def test_loop_stopped_before_its_service_answers_ends_with_0(shell: Shell, loop: tuple[str, ...]) -> None:
+    with shell.loop(*loop, "--service", "http://127.0.0.1:1") as process:
+        assert process.stderr is not None
+        assert "describe_domain" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+
+
 def test_decider_with_a_task_list_polls_no_other(shell: Shell) -> None:
     (shell.cwd / "nested.py").write_text(
         "import floto\nfrom flow import other\n"

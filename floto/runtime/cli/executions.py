@@ -12,7 +12,7 @@ import click
 
 from floto.core import payload
 from floto.core.decide import spec_of
-from floto.core.errors import FlotoError, UnknownResource
+from floto.core.errors import UnknownResource
 from floto.core.specs import CODEC
 from floto.core.state import Kind
 from floto.core.visible import visible
@@ -103,7 +103,7 @@ def _not_open(there: Target, run: str, run_id: str | None) -> click.UsageError:
 def _warn(name: str, there: Target, workflow_id: str, run_id: str | None) -> None:
     """Warn of a signal that no task of the run's spec waits for, where the run carries its spec."""
     # The signal was sent: whatever keeps one from looking must not look like a failure.
-    with contextlib.suppress(FlotoError):
+    with contextlib.suppress(Exception):
         names = _awaited(there, there.find(workflow_id, run_id)["executionInfo"]["execution"])
         if names is None or name in names:
             return

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 import click
 
+from floto.core.errors import ServiceUnavailable
 from floto.core.ports import Service
 from floto.core.reference import Store
 from floto.core.specs import DeciderSpec
@@ -82,9 +83,10 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
     """
     log_loop(log_format, verbose=verbose)
     by_list = _by_list([(source, load_spec(source)) for source in specs], task_list)
-    with _working(where, _domain(by_list, where["domain"])) as service:
-        _prepare(service, [spec for spec in by_list.values() if spec is not None])
-        members = [
+
+    def members(service: Service, stop: StopFlag) -> Sequence[Loop]:
+        _prepare(service, [spec for spec in by_list.values() if spec is not None], stop)
+        return [
             Decider(
                 spec,
                 service=service,
@@ -95,8 +97,8 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
             )
             for name, spec in by_list.items()
         ]
-        _run(members)
-    return DONE
+
+    return _work(where["service"], _domain(by_list, where["domain"]), members)
 
 
 @click.command("worker", short_help="Run activities until stopped.")
@@ -134,11 +136,13 @@ def worker_command(activities: tuple[str, ...], log_format: str, *, verbose: boo
     if not DEFAULT.types:
         msg = "no activity is registered; name the file or module that defines them with --activities"
         raise click.UsageError(msg)
-    with _working(options, options["domain"]) as service:
-        reach(StopFlag(), service.prepare, (), DEFAULT.types)
-        lists = dict.fromkeys(options["task_list"] or (DEFAULT_TASK_LIST,))
-        _run([_worker(name, service, options) for name in lists])
-    return DONE
+    lists = dict.fromkeys(options["task_list"] or (DEFAULT_TASK_LIST,))
+
+    def members(service: Service, stop: StopFlag) -> Sequence[Loop]:
+        reach(stop, service.prepare, (), DEFAULT.types)
+        return [_worker(name, service, options) for name in lists]
+
+    return _work(options["service"], options["domain"], members)
 
 
 def _worker(task_list: str, service: Service, options: dict[str, Any]) -> ActivityWorker:
@@ -178,9 +182,11 @@ def daemon_command(
 
     log_loop(log_format, verbose=verbose)
     domain = where["domain"] or DEFAULT_DOMAIN
-    with _working(where, domain) as service:
-        _run([Daemon(domain, task_list, service=service, identity=identity, payloads=payloads)])
-    return DONE
+
+    def members(service: Service, _stop: StopFlag) -> Sequence[Loop]:
+        return [Daemon(domain, task_list, service=service, identity=identity, payloads=payloads)]
+
+    return _work(where["service"], domain, members)
 
 
 def _by_list(
@@ -212,42 +218,48 @@ def _domain(by_list: dict[str, DeciderSpec | None], domain: str | None) -> str |
     return domain or next(iter(named), None)
 
 
-def _prepare(service: Service, specs: Sequence[DeciderSpec]) -> None:
+def _prepare(service: Service, specs: Sequence[DeciderSpec], stop: StopFlag) -> None:
     """Register the types that are missing, as ``floto.run`` does."""
     needed = [needs(spec) for spec in specs]
     workflows = [kind for each in needed for kind in each.workflow_types]
     activities = [kind for each in needed for kind in each.activity_types]
-    reach(StopFlag(), service.prepare, (WORKFLOW_TYPE, *workflows), activities)
+    reach(stop, service.prepare, (WORKFLOW_TYPE, *workflows), activities)
 
 
-@contextlib.contextmanager
-def _working(where: dict[str, Any], domain: str | None) -> Iterator[Service]:
-    """Open the service, whose file and domain must be there: new ones would have nothing to do, ever."""
-    check(where["service"], new=False)
-    check_domain(where["service"], domain)
-    service = connect_loop(where["service"], domain)
-    try:
-        yield service
-    finally:
-        service.close()
+def _work(url: str, domain: str | None, members: Callable[[Service, StopFlag], Sequence[Loop]]) -> int:
+    """Run loops on a service until a signal stops them, which may come before the service has answered.
+
+    Its file and domain must be there: new ones would have nothing to do, ever.
+    """
+    check(url, new=False)
+    stop = StopFlag()
+    with stop_on_signals(stop.set):
+        try:
+            check_domain(url, domain, stop)
+            service = connect_loop(url, domain)
+            with contextlib.closing(service):
+                _run(members(service, stop), stop)
+        except ServiceUnavailable:
+            if not stop.is_set():
+                raise
+    return DONE
 
 
-def _run(members: Sequence[Loop]) -> None:
+def _run(members: Sequence[Loop], stop: StopFlag) -> None:
     """Run each in a thread of its own until all have ended, or a signal has ended them."""
-    stop, errors = StopFlag(), SimpleQueue[Exception]()
+    errors = SimpleQueue[Exception]()
     # Daemons: the second signal must not wait for them.
     threads = [threading.Thread(target=_guarded, args=(member, errors), daemon=True) for member in members]
-    with stop_on_signals(stop.set):
-        for thread in threads:
-            thread.start()
-        while errors.empty() and any(thread.is_alive() for thread in threads):
-            if stop.wait(_LOOK_SECONDS):
-                log.info("stopping when what is under way is done, polls too; once more to stop at once")
-                break
-        for member in members:
-            member.stop()
-        for thread in threads:
-            thread.join()
+    for thread in threads:
+        thread.start()
+    while errors.empty() and any(thread.is_alive() for thread in threads):
+        if stop.wait(_LOOK_SECONDS):
+            log.info("stopping when what is under way is done, polls too; once more to stop at once")
+            break
+    for member in members:
+        member.stop()
+    for thread in threads:
+        thread.join()
     with contextlib.suppress(Empty):
         raise errors.get_nowait()
 

@@ -188,11 +188,14 @@ def check(url: str, *, new: bool) -> None:
         raise click.UsageError(msg)
 
 
-def check_domain(url: str, domain: str | None) -> None:
-    """Raise ``UnknownDomain`` unless the domain is registered, as far as the service lets one look."""
+def check_domain(url: str, domain: str | None, stop: StopFlag) -> None:
+    """Raise ``UnknownDomain`` unless the domain is registered, as far as the service lets one look.
+
+    Raises ``ServiceUnavailable`` if the service does not answer for 20 seconds, or until ``stop`` is set.
+    """
     name, opened = domain or DEFAULT_DOMAIN, client(url)
     try:
-        reach(StopFlag(), partial(ask, opened.describe_domain), name=name)
+        reach(stop, _named("describe_domain"), partial(ask, opened.describe_domain), name=name)
     except UnknownResource as fault:
         raise UnknownDomain(name, url) from fault
     except ServiceFault as fault:
