@@ -93,6 +93,8 @@ def processes(place: Path) -> Iterator[tuple[dict[str, psutil.Process], str]]:
         server = start("server", "server", "--db", "soak.db", "--port", "0")
         assert server.stdout is not None
         url = server.stdout.readline().removeprefix("floto server on ").partition(",")[0]
+        start("register", "register", "domain", "floto", "--service", url).wait(PATIENCE)
+        del started["register"]
         start("decider", "decider", "spec.json", "--service", url)
         start("worker", "worker", "--activities", "activities.py", "--task-list", "work", "--service", url)
         yield {name: psutil.Process(each.pid) for name, each in started.items()}, url

@@ -15,10 +15,11 @@ from botocore.config import Config
 from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from floto import forks
+from floto import forks, logs
 from floto.adapters.answers import guard
 from floto.adapters.aws_errors import called, translating
 from floto.adapters.floto_server import Announcements
+from floto.adapters.held_polls import HeldPolls
 from floto.core import registrations, wire
 from floto.core.decisions import Decision
 from floto.core.errors import (
@@ -81,6 +82,7 @@ class ClientOfProcess:
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
         self._client: Any = make()
+        self._polls = HeldPolls(self._client)
         forks.let_go_in_children(self)
 
     def after_fork(self) -> None:
@@ -91,7 +93,15 @@ class ClientOfProcess:
     def __getattr__(self, name: str) -> Any:
         if self._client is None:
             self._client = self._make()
+            self._polls = HeldPolls(self._client)
         return getattr(self._client, name)
+
+    def close(self) -> None:
+        """Let go of the connections, and end the polls under way."""
+        # A forked child that has made no call of its own has its parent's, which go on.
+        if self._client is not None:
+            self._polls.end()
+            self._client.close()
 
 
 #: Clients that forked children have from their parents.
@@ -128,6 +138,16 @@ class SwfService:
         self._announcements = Announcements()
         #: What is done of ``prepare`` (None: the domain); throttled, the next attempt goes on from there.
         self._registered: set[_Registration | None] = set()
+
+    @property
+    def domain(self) -> str:
+        """The domain that every call belongs to."""
+        return self._domain
+
+    @property
+    def url(self) -> str | None:
+        """Where SWF is; None if the client does not say."""
+        return getattr(getattr(self._client, "meta", None), "endpoint_url", None)
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
         """Register the domain and the types that are not there yet, with defaults for everything."""
@@ -388,15 +408,17 @@ def _all_events(first: dict[str, Any], rest: Iterable[dict[str, Any]]) -> tuple[
 
     The task is the caller's all the same, and the history can be read: that also says what is wrong with it.
     """
-    run = first["workflowExecution"]["runId"]
+    run = first["workflowExecution"]
     try:
         raws = [event for page in (first, *rest) for event in page.get("events", ())]
         return tuple(wire.events_from_swf(raws))
     except ServiceError as error:
         # Tokens of pages expire after a minute.
-        log.warning("run %s: the pages of its decision task end early (%s)", run, error)
+        problem = f"the pages of its decision task end early ({error})"
     except HistoryError as error:
-        log.warning("run %s: the events of its decision task cannot be read (%s)", run, error)
+        problem = f"the events of its decision task cannot be read ({error})"
+    with logs.context(run["workflowId"], run["runId"]):
+        log.warning("run %s: %s", run["runId"], problem)
     return ()
 
 

@@ -16,7 +16,7 @@ from floto.core.errors import PayloadError
 from floto.core.identifiers import shown
 from floto.core.recorded import Recorded
 from floto.core.state import TASK_CONTROL
-from floto.core.timeouts import TIMEOUTS_KEY, without_timeouts
+from floto.core.timeouts import TIMEOUTS_KEY, split, without_attempt, without_timeouts
 from floto.core.visible import visible
 
 #: What SWF takes from the registered type, or from the run, where a decision says nothing. A
@@ -153,6 +153,9 @@ def _alike(name: str, was: Any, now: Any) -> bool:
         if not (isinstance(before, dict) and TIMEOUTS_KEY in before):
             # Recorded before time-outs were written into inputs, or by another decider.
             after = without_timeouts(after) or None
+        elif split(before)[1].attempt is None:
+            # Recorded before the attempt was.
+            after = without_attempt(after)
         return payload.encode(before, name) == payload.encode(after, name)
     except PayloadError:
         return False

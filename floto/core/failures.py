@@ -18,6 +18,9 @@ from floto.core.state import Status
 #: task, so the worker reports a failure; it is one of the deployment, not of the activity, and counts as a
 #: refusal.
 NOT_SERVED = "floto.NotServed"
+#: Between the message and the traceback in the details of a failed activity. The message is what retry
+#: strategies, clean-up tasks and people get; the traceback is for those who ask.
+TRACEBACK = "\n--- floto.traceback ---\n"
 #: Refusals that pass by themselves: limits, rates, and ids that are still in use (a child that
 #: is tried again may find its own children of the last attempt winding down). The others mean
 #: that something is missing or wrong, and trying again would not help.
@@ -59,6 +62,8 @@ class Failure:
     event_id: int
     reason: str = ""
     details: str = ""
+    #: The traceback of an activity's exception, as its worker reported it.
+    traceback: str = ""
 
     @property
     def passes(self) -> bool:
@@ -133,7 +138,26 @@ _READ: dict[type, _Read] = {
 def failure_of(event: Event) -> Failure:
     """The failure that a closing event reports."""
     status, reason, details = _READ[type(event.data)](event.data)
-    return Failure(status=status, at=event.at, event_id=event.id, reason=reason or "", details=_text(details))
+    details, traceback = without_traceback(details) if status is Status.FAILED else (details, "")
+    return Failure(
+        status=status,
+        at=event.at,
+        event_id=event.id,
+        reason=reason or "",
+        details=_text(details),
+        traceback=traceback,
+    )
+
+
+def with_traceback(message: str, traceback: str) -> str:
+    """Return the details of a failed activity: the exception's message, and its traceback after a line."""
+    return f"{message}{TRACEBACK}{traceback}" if traceback else message
+
+
+def without_traceback(details: str | None) -> tuple[str | None, str]:
+    """Return the message and the traceback in the details of a failed activity; no traceback: ''."""
+    message, mark, traceback = (details or "").partition(TRACEBACK)
+    return (message, traceback) if mark else (details, "")
 
 
 def _text(details: str | None) -> str:

@@ -10,6 +10,7 @@ from floto.core import payload
 from floto.core.carried_signals import own_input
 from floto.core.decisions import Decision, StartTimer
 from floto.core.errors import PayloadError, SpecError
+from floto.core.kinds import ActivityTask
 from floto.core.limits import OPEN_LIMIT
 from floto.core.progress import Progress, Start, Wait, unreadable
 from floto.core.reference import STORED_KEY, is_stored
@@ -63,8 +64,16 @@ def _decision(
         activity_task_list=progress.spec.default_activity_task_list,
         codec=progress.codec,
     )
-    decision = with_timeouts(task.start(inputs), progress.codec.payloads)
+    decision = with_timeouts(
+        task.start(inputs), progress.codec.payloads, attempt=_attempt(task, progress.state)
+    )
     return routed(_checked(decision, task), progress.state.start)
+
+
+def _attempt(task: Task, state: State) -> int:
+    """Return the number of a task's next attempt; of a user's own kind 1, whose worker may not be floto's."""
+    item = state.items.get(task.key) if isinstance(task, ActivityTask) else None
+    return 1 if item is None else len(item.failures) + 1
 
 
 def _checked(decision: Decision | None, task: Task) -> Decision | None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from attrs import frozen
 
+from floto import logs
 from floto.core import ports
 from floto.core.calling import caller
 from floto.core.errors import FlotoError, ServiceError, ServiceGone, UnknownResource
@@ -33,6 +35,10 @@ _LAST_BEATS = 3
 
 class Canceled(FlotoError):
     """Raised by an activity that stops because it was asked to; the text becomes the details."""
+
+
+class NoCurrentActivity(FlotoError, RuntimeError):
+    """``floto.current()`` was called in a thread that does not know which activity it works for."""
 
 
 class ActivityError(FlotoError, TypeError):
@@ -177,6 +183,8 @@ class RunningActivity:
         self.lost_to_service = False
         #: What the worker knows of the task's time-outs.
         self.timeouts = Timeouts()
+        #: 1 for the first attempt at the task; None until its input is read.
+        self.attempt: int | None = None
 
     @property
     def id(self) -> str:
@@ -187,6 +195,11 @@ class RunningActivity:
     def execution(self) -> WorkflowExecution:
         """The run this activity belongs to."""
         return self.task.execution
+
+    def logged(self) -> AbstractContextManager[None]:
+        """Give the records that are logged inside the block the fields of this attempt."""
+        run = self.execution
+        return logs.context(run.workflow_id, run.run_id, self.id, self.attempt)
 
     def heartbeat(self, details: str | None = None) -> bool:
         """Say that the work goes on, with a note of at most 2,048 characters; True if it should stop."""
@@ -249,12 +262,31 @@ _CURRENT: ContextVar[RunningActivity] = ContextVar("floto_running_activity")
 
 
 def current() -> RunningActivity:
-    """The activity task this code runs in.
+    """Return the activity task that this code runs in.
 
-    Outside of a worker, where an activity is a plain function to be tested, it is a
-    stand-in that is never asked to stop.
+    Outside of a worker, where an activity is a plain function to be tested, it is a stand-in that is never
+    asked to stop. A thread that an activity starts does not know the activity, because Python gives new
+    threads no context: pass it what ``current()`` returned, or start it with
+    ``contextvars.copy_context().run``, which also gives its log records their fields.
+
+    Raises:
+        NoCurrentActivity: in such a thread: heartbeats of a stand-in would reach nobody.
     """
-    return _CURRENT.get(None) or RunningActivity(_NO_TASK, lambda _token, _details: False)
+    found = _CURRENT.get(None)
+    if found is not None:
+        return found
+    if _under_way and threading.current_thread() is not threading.main_thread():
+        msg = (
+            f"thread {threading.current_thread().name!r} does not know which activity it works for; call "
+            "floto.current() in the activity and pass on what it returns, or start the thread with "
+            "contextvars.copy_context().run"
+        )
+        raise NoCurrentActivity(msg)
+    return RunningActivity(_NO_TASK, lambda _token, _details: False)
+
+
+#: The activities that run in this process.
+_under_way: dict[RunningActivity, None] = {}
 
 
 _NO_TASK = ports.ActivityTask(
@@ -270,7 +302,9 @@ _NO_TASK = ports.ActivityTask(
 def running(activity: RunningActivity) -> Iterator[None]:
     """Make ``current()`` answer with ``activity``."""
     mark = _CURRENT.set(activity)
+    _under_way[activity] = None
     try:
         yield
     finally:
+        del _under_way[activity]
         _CURRENT.reset(mark)

@@ -11,6 +11,7 @@ from typing import Literal, overload
 
 from attrs import evolve
 
+from floto import logs
 from floto.core.carried_signals import CHANGED_SIGNAL
 from floto.core.codec import Codec
 from floto.core.decide import decisions
@@ -51,7 +52,9 @@ from floto.runtime.connect import (
 )
 from floto.runtime.fingerprint import fingerprint
 from floto.runtime.memory import Memory
+from floto.runtime.needs import activity_types
 from floto.runtime.outcomes import cut
+from floto.runtime.place import names_of, place_of
 from floto.runtime.presence import announced
 from floto.runtime.resilient import conclude, is_malformed, outlast, persist, poll
 from floto.runtime.separate import Order, start
@@ -153,6 +156,7 @@ class Decider:
         self._listener = listener
         self._poll_seconds = poll_seconds
         self._stop = StopFlag()
+        self._is_busy = False
         self._memory = Memory(_REMEMBERED, self._read, self._begin, self._is_current)
         self._order = Order(
             spec=own,
@@ -192,7 +196,13 @@ class Decider:
         return None
 
     def _run(self) -> None:
-        log.info("deciding for task list %r as %s", self._task_list, self._identity)
+        log.info(
+            "deciding for task list %r as %s on %s; activities: %s",
+            self._task_list,
+            self._identity,
+            place_of(self._service),
+            names_of(activity_types(self._specs.all)),
+        )
         with (
             closing(self._service, self._given),
             stop_on_signals(self.stop),
@@ -223,7 +233,21 @@ class Decider:
         """Answer the decision in hand, then return from ``run()``."""
         self._stop.set()
 
+    @property
+    def is_busy(self) -> bool:
+        """True while a decision task is in hand."""
+        return self._is_busy
+
     def _handle(self, task: DecisionTask) -> None:
+        self._is_busy = True
+        run = task.execution
+        try:
+            with logs.context(run.workflow_id, run.run_id):
+                self._work_on(task)
+        finally:
+            self._is_busy = False
+
+    def _work_on(self, task: DecisionTask) -> None:
         found: Sequence[Decision] = ()
         error: Exception | None = None
         try:

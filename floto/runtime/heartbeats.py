@@ -138,7 +138,8 @@ class Heartbeats:
         try:
             thread.start()
         except RuntimeError:
-            log.exception("activity %s: no thread to send its heartbeat", activity.id)
+            with activity.logged():
+                log.exception("activity %s: no thread to send its heartbeat", activity.id)
             plan.beats_at = now + _AGAIN
         else:
             self._senders += 1
@@ -146,7 +147,8 @@ class Heartbeats:
     def _send(self, first: RunningActivity) -> None:
         activity: RunningActivity | None = first
         while activity is not None:
-            self._beat(activity)
+            with activity.logged():
+                self._beat(activity)
             self._idle.release()
             activity = self._to_send.get()
 

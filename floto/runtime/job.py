@@ -48,7 +48,6 @@ class Job:
     input: str | None
     activities: Activities
     concurrency: int
-    deadline: float | None
     codec: Codec
     payloads: Store | None
     listener: Listener | None

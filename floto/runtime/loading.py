@@ -116,6 +116,8 @@ def _import_file(path: Path) -> ModuleType:
     for module in list(sys.modules.values()):
         if getattr(module, "__file__", None) == str(path):
             return module
+    if (package := _package_of(path)) is not None:
+        return _import_from(*package, path)
     # As with `python FILE.py`, a file finds its neighbours.
     _search(path.parent)
     name = path.stem if path.stem not in sys.modules else f"floto_file_{abs(hash(path))}"
@@ -125,6 +127,33 @@ def _import_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
+    return module
+
+
+def _package_of(path: Path) -> tuple[Path, str] | None:
+    """Return the directory that holds the package of a file, and the file's module name; None: no package."""
+    root, names = path.parent, [] if path.stem == "__init__" else [path.stem]
+    while (root / "__init__.py").is_file() and root.name.isidentifier():
+        names.insert(0, root.name)
+        root = root.parent
+    return None if root == path.parent else (root, ".".join(names))
+
+
+def _import_from(root: Path, name: str, path: Path) -> ModuleType:
+    """Import a file of a package under its own name, so that its relative imports work."""
+    _search(root)
+    module: ModuleType | None
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if not name.startswith(str(error.name)):
+            raise
+        # A package of the same name was found first, and has no such module.
+        module = sys.modules.get(name.partition(".")[0])
+    found = getattr(module, "__file__", None)
+    if module is None or found is None or not path.samefile(found):
+        msg = f"its place makes it module {name!r}, but that is another file ({found}); rename the package"
+        raise LoadError(str(path), msg)
     return module
 
 

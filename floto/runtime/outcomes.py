@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from attrs import frozen
 
 from floto.core import payload, reference
 from floto.core.errors import PayloadsNeeded, ServiceFault
-from floto.core.failures import NOT_SERVED
+from floto.core.failures import NOT_SERVED, TRACEBACK, with_traceback
 from floto.core.ports import ActivityTask, Service
 from floto.core.reference import Store
 from floto.core.specs import CODEC
@@ -26,6 +29,12 @@ log = logging.getLogger("floto.activity")
 REASON_LIMIT = 256
 #: Characters of a refusal that a failure quotes: well below any limit of SWF, however it counts.
 _REFUSAL_LIMIT = 4_000
+#: Characters of a traceback in the details of a failure: the last frames say most, and histories are long.
+_TRACEBACK_LIMIT = 8_000
+#: A traceback that would be shorter than this is left out.
+_LEAST_TRACEBACK = 200
+#: Where floto's own frames are, which lead every traceback of an activity.
+_OWN_FILES = str(Path(__file__).parents[1])
 #: Characters that say why a task was given back; that may happen often, and histories are read whole.
 _GIVEN_BACK_LIMIT = 500
 
@@ -151,7 +160,41 @@ def _raised(current: RunningActivity, error: BaseException) -> Outcome:
         log.info("activity %s stopped: %s", current.id, message)
         return Stopped(message or None)
     log.warning("activity %s failed", current.id, exc_info=error)
-    return Failed(cut(type(error).__name__, REASON_LIMIT), message)
+    details = with_traceback(message, _traceback(error, payload.LIMIT - len(message) - len(TRACEBACK)))
+    return Failed(cut(type(error).__name__, REASON_LIMIT), details)
+
+
+def _traceback(error: BaseException, room: int) -> str:
+    """Return the last lines of an exception's traceback, from the first frame of the activity on.
+
+    A traceback has no values of variables, so it says nothing of the environment that the message does not.
+    """
+    limit = min(room, _TRACEBACK_LIMIT)
+    frames = _frames_of_activity(error.__traceback__)
+    if frames is None or limit < _LEAST_TRACEBACK:
+        return ""
+    try:
+        lines = traceback.format_exception(type(error), error, frames)
+    except Exception:  # noqa: BLE001 - an error that cannot be shown must not cost the task its report
+        return ""
+    text = "".join(lines).encode(errors="replace").decode()
+    message = _message(error)
+    if len(message) > _LEAST_TRACEBACK:
+        # It stands before the traceback already, and must not take the place of the frames.
+        text = text.replace(message, cut(message, _LEAST_TRACEBACK))
+    return text if len(text) <= limit else _last_lines(text, limit)
+
+
+def _last_lines(text: str, limit: int) -> str:
+    head = "... the frames before are left out ...\n"
+    rest = text[-(limit - len(head)) :]
+    return head + rest[rest.find("\n") + 1 :]
+
+
+def _frames_of_activity(frames: TracebackType | None) -> TracebackType | None:
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OWN_FILES):
+        frames = frames.tb_next
+    return frames
 
 
 def _message(error: BaseException) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from floto import logs
 from floto.core.codec import Codec
 from floto.core.errors import PayloadsNeeded, ServiceUnavailable, SpecError
 from floto.core.expand import expand
@@ -22,6 +25,8 @@ from floto.core.state import Item, Kind, State, Status
 from floto.core.tasks import Task, expands
 from floto.core.visible import visible
 from floto.pictures.standing import RETRYING, Row, row_of, rows, style_of
+
+log = logging.getLogger("floto.progress")
 
 _TASKS = (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD, Kind.LAMBDA)
 #: Lines around the table: its head, the bar and the counts.
@@ -56,25 +61,57 @@ def _is_completed(task: Task, state: State) -> bool:
 
 
 @contextlib.contextmanager
-def shown(spec: DeciderSpec, console: Console, codec: Codec = CODEC) -> Iterator[Callable[[State], None]]:
-    """Show a run on a console while the block runs; the block passes the states on."""
-    if not console.is_terminal:
-        yield Lines(console).show
+def shown(
+    spec: DeciderSpec, console: Console, codec: Codec = CODEC, *, log: bool = False
+) -> Iterator[Callable[[State], None]]:
+    """Show a run on a console while the block runs; the block passes the states on.
+
+    A terminal gets a table, which stays if the run has closed and else is erased, because it would soon be
+    wrong. With ``log``, changes are logged instead.
+    """
+    if log or not console.is_terminal:
+        yield Lines(spec, _logged if log else partial(printed, console), codec).show
         return
     table = LiveTable(spec, console, codec)
-    with Live(get_renderable=table.render, console=console, refresh_per_second=5, vertical_overflow="crop"):
-        yield table.show
+    with Live(
+        get_renderable=table.render, console=console, refresh_per_second=5, vertical_overflow="crop"
+    ) as live:
+        try:
+            yield table.show
+        finally:
+            live.transient = not table.is_final
+
+
+#: Called with when a task changed, its id, its attempt, and what it did; the id is None for the run itself.
+_Write = Callable[[datetime | None, str | None, int | None, str], None]
+
+
+def printed(console: Console, at: datetime | None, task: str | None, _attempt: int | None, text: str) -> None:
+    """Print a change of a task on a console."""
+    time = "" if at is None else at.astimezone().strftime("%H:%M:%S ")
+    line = f"{time}{'' if task is None else f'{task} '}{text}"
+    console.print(Text(visible(line)), highlight=False, soft_wrap=True)
+
+
+def _logged(_at: datetime | None, task: str | None, attempt: int | None, text: str) -> None:
+    with logs.task_context(task, attempt):
+        log.info("%s", text)
 
 
 class Lines:
     """A line for each change of a task."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, spec: DeciderSpec, write: _Write, codec: Codec = CODEC) -> None:
+        self._tasks, self._write = Tasks(spec, codec), write
         self._last = State()
+        self._is_first = True
 
     def show(self, state: State) -> None:
-        """Print what has changed since the last call."""
+        """Write what has changed since the last call; of a resumed run, first what was done before."""
+        is_first, self._is_first = self._is_first, False
+        if is_first and state.items:
+            self._resumed(state)
+            return
         # A continued run begins again with other items.
         known = self._last.items if self._last.execution == state.execution else State().items
         for key, item in sorted(state.items.items(), key=lambda pair: _latest(pair[1])):
@@ -82,19 +119,23 @@ class Lines:
                 self._show(item, known.get(key))
         self._last = state
 
+    def _resumed(self, state: State) -> None:
+        self._last = state
+        found = rows(self._tasks.at(state), state)
+        done = ", ".join(row.task for row in found if row.state == "completed")
+        text = f"resuming: {counts(found)}" + (f" (completed: {done})" if done else "")
+        self._write(datetime.now(UTC), None, None, text)
+
     def _show(self, item: Item, before: Item | None) -> None:
         row = row_of(item.key[1], item)
         seen = 0 if before is None else len(before.failures)
         for number, event in enumerate(item.failures[seen:], start=seen + 1):
-            self._line(event.at, row.task, f"attempt {number} failed: {failure_of(event).message}")
+            self._write(event.at, row.task, number, f"attempt {number} failed: {failure_of(event).message}")
         if row.state == "completed":
-            self._line(item.closed.at if item.closed else None, row.task, f"completed{_times(row)}")
+            at = item.closed.at if item.closed else None
+            self._write(at, row.task, row.attempt, f"completed{_times(row)}")
         elif item.is_open and row.began is not None:
-            self._line(row.began, row.task, f"running{_times(row)}")
-
-    def _line(self, at: datetime | None, task: str, text: str) -> None:
-        time = "" if at is None else at.astimezone().strftime("%H:%M:%S ")
-        self._console.print(Text(visible(f"{time}{task} {text}")), highlight=False, soft_wrap=True)
+            self._write(row.began, row.task, row.attempt, f"running{_times(row)}")
 
 
 def _latest(item: Item) -> int:
@@ -119,6 +160,11 @@ class LiveTable:
     def show(self, state: State) -> None:
         """Take a new state; the next refresh shows it."""
         self._state = state
+
+    @property
+    def is_final(self) -> bool:
+        """Return True if the run has closed: the table stays as it is."""
+        return self._state.closed is not None
 
     def render(self) -> RenderableType:
         """The table as it is now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 import uuid
@@ -12,6 +13,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from floto import logs
 from floto.core import events as e
 from floto.core import payload, reference
 from floto.core.codec import Codec
@@ -36,10 +38,11 @@ from floto.core.state import EMPTY, State
 from floto.runtime import activities
 from floto.runtime.activities import Activities
 from floto.runtime.connect import closing, service_for
-from floto.runtime.crew import Crew, needs
+from floto.runtime.crew import Crew
 from floto.runtime.decider import Decider, closes, read_spec
 from floto.runtime.fingerprint import spec_tags
 from floto.runtime.job import WORKFLOW_TYPE, Job, Listener, WrongWorkflow, check, check_kept
+from floto.runtime.needs import missing_activities, needs
 from floto.runtime.resilient import persist, reach
 from floto.runtime.spec_choice import NoSpec
 from floto.runtime.stopping import StopFlag, stop_on_signals
@@ -87,13 +90,17 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
         workflow_id: Default: an id that was never used before.
         activities: What the worker can run; default: everything decorated with ``@floto.activity``.
         concurrency: How many activities run at a time.
-        timeout: Seconds after which this stops waiting; the run stays open.
+        timeout: Seconds after which this stops waiting, for a service that does not answer too; the run stays
+            open. Activities that run then have ten seconds to end.
         codec: Knows task kinds and retry strategies of your own that children and generators bring.
         payloads: Stores every input and result that is too long for SWF.
-        listener: Called in this thread with the run's ``State`` after each change that was seen.
+        listener: Called in this thread with the run's ``State`` after each change that was seen; first with
+            the state before this process decides or runs anything.
         take_over: Resume an open run of another spec with this one.
 
     Raises:
+        SpecError: if the spec cannot work, or names activities that ``activities`` does not have.
+        ValueError: if ``timeout`` is negative or not a number.
         WorkflowFailed: if the run failed.
         WorkflowEnded: if it was canceled or terminated, or timed out.
         WrongWorkflow: if the workflow id is that of a run of another type, spec or input.
@@ -101,6 +108,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
         KeyboardInterrupt: after SIGINT or SIGTERM, when the activities that run are finished; after a second
             signal, at once.
     """
+    deadline = _Deadline.after(timeout)
     workflow_id = _usable(workflow_id)
     payloads = codec.store if payloads is None else payloads
     text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
@@ -110,14 +118,13 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
         input=text,
         activities=activities,
         concurrency=concurrency,
-        deadline=None if timeout is None else time.monotonic() + timeout,
         codec=codec.with_payloads(payloads),
         payloads=payloads,
         listener=listener,
         take_over=take_over,
     )
     with _opened(service, domain or job.spec.domain) as opened:
-        result = _run(job, opened)
+        result = _run(job, opened, deadline)
     return result if payloads is None else reference.resolved(result, payloads.get)
 
 
@@ -149,34 +156,88 @@ def _opened(service: Service | str, domain: str | None) -> Iterator[Service]:
         yield opened
 
 
-def _run(job: Job, service: Service) -> Any:
-    stop, woken = StopFlag(), threading.Event()
-    with stop_on_signals(stop.set):
+class _Deadline:
+    """The moment when a run is not waited for any longer: a flag is set then, which every wait looks at."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._at = None if seconds is None else time.monotonic() + seconds
+        self._interrupted = False
+        self.stop = StopFlag()
+
+    @staticmethod
+    def after(seconds: float | None) -> _Deadline:
+        """Return the deadline in so many seconds; None: never. Raises ``ValueError``."""
+        if seconds is not None and not seconds >= 0:
+            msg = f"timeout must be a number of seconds from 0 on, not {seconds!r}"
+            raise ValueError(msg)
+        return _Deadline(seconds)
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Set the flag when the time comes, while the block runs, and at SIGINT or SIGTERM."""
+        seconds = math.inf if self._at is None else self._at - time.monotonic()
+        timer = threading.Timer(seconds, self.stop.set) if seconds < threading.TIMEOUT_MAX else None
+        if timer is not None:
+            timer.daemon = True
+            timer.start()
+        try:
+            with stop_on_signals(self._interrupt):
+                yield
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _interrupt(self) -> None:
+        self._interrupted = True
+        self.stop.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Return True if the flag was set because the time is over."""
+        return self.stop.is_set() and not self._interrupted
+
+    def error(self, workflow_id: str) -> BaseException:
+        """Return what a stopped run raises."""
+        if not self.is_over:
+            return KeyboardInterrupt()
+        msg = f"timed out; workflow {workflow_id!r} is still open; go on with the same workflow_id"
+        return TimeoutError(msg)
+
+
+def _run(job: Job, service: Service, deadline: _Deadline) -> Any:
+    stop, woken = deadline.stop, threading.Event()
+    with deadline.kept(), logs.context(job.workflow_id):
         try:
             _prepare(job, service, stop)
             execution, is_open = _find_or_start(job, service, stop)
         except ServiceUnavailable:
             if not stop.is_set():
                 raise
-            raise KeyboardInterrupt from None
+            raise deadline.error(job.workflow_id) from None
         crew = _crew(job, service, woken)
         try:
-            if is_open:
-                crew.start()
-            end = _follow(_Watch(job, service, stop, woken, crew), execution)
+            end = _follow(_Watch(job, service, stop, woken, crew, starts=is_open), execution)
         except Exception:
             crew.leave()
             raise
-        if end is None:
+        if end is not None:
+            crew.leave(closed=end[0])
+        elif deadline.is_over:
+            crew.leave()
+        else:
             crew.finish()
-            raise KeyboardInterrupt
-        crew.leave(closed=end[0])
+    if end is None:
+        raise deadline.error(job.workflow_id)
     return _result(*end)
 
 
 def _find_or_start(job: Job, service: Service, stop: StopFlag) -> tuple[WorkflowExecution, bool]:
     """The run to follow, and whether it is open."""
     info = persist(stop, service.latest_execution, job.workflow_id)
+    is_closed = info is not None and info.close_status == "COMPLETED"
+    # The task list is this run's own: nobody else could run what this process cannot.
+    if not is_closed and (problems := missing_activities(job.spec, job.activities.types)):
+        raise SpecError(problems)
     if info is None or info.close_status not in (None, "COMPLETED"):
         return _start(job, service, stop, info), True
     check(info, job, service, stop)
@@ -184,9 +245,9 @@ def _find_or_start(job: Job, service: Service, stop: StopFlag) -> tuple[Workflow
 
 
 def _prepare(job: Job, service: Service, stop: StopFlag) -> None:
-    needed = needs(job.spec)
-    types = dict.fromkeys((*needed.activity_types, *job.activities.types))
-    reach(stop, service.prepare, (WORKFLOW_TYPE, *needed.workflow_types), tuple(types))
+    # Activity types that only the spec names may be misspelt, and SWF forgets no type.
+    kinds = (WORKFLOW_TYPE, *needs(job.spec).workflow_types)
+    reach(stop, service.prepare, kinds, job.activities.types)
 
 
 def _start(job: Job, service: Service, stop: StopFlag, before: ExecutionInfo | None) -> WorkflowExecution:
@@ -266,13 +327,12 @@ class _Watch:
     stop: StopFlag
     woken: threading.Event
     crew: Crew
+    #: True if the crew is to decide and work for the run.
+    starts: bool
 
     def pause(self) -> None:
         """Wait for the next decision, or a moment; raise what went wrong meanwhile."""
         self.crew.check()
-        if self.job.deadline is not None and time.monotonic() >= self.job.deadline:
-            msg = f"workflow {self.job.workflow_id!r} is still open; go on with the same workflow_id"
-            raise TimeoutError(msg)
         self.woken.wait(_LOOK_SECONDS)
         self.woken.clear()
 
@@ -283,18 +343,24 @@ class _Watch:
         if new:
             check_kept(self.job, moved)
         if new and self.job.listener is not None:
-            self.job.listener(moved)
+            with logs.context(execution.workflow_id, execution.run_id):
+                self.job.listener(moved)
         return moved
 
 
 def _follow(watch: _Watch, execution: WorkflowExecution) -> tuple[WorkflowExecution, Event] | None:
     """The last run and the event that closed it; None when stopped before."""
     state = evolve(EMPTY, execution=execution)
+    is_first = True
     while not watch.stop.is_set():
         try:
             state = watch.look(execution, state)
         except ServiceUnavailable:
             break  # only when stopped
+        if is_first and watch.starts:
+            # Not before: the listener learns first what was done before this process did anything.
+            watch.crew.start()
+        is_first = False
         closed = state.closed
         if closed is None:
             watch.pause()

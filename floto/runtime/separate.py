@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import define, frozen
 
+from floto import logs
 from floto.core.codec import Codec
 from floto.core.errors import FlotoError
 from floto.core.ports import Service
@@ -73,6 +74,7 @@ class Order:
             "take_over": self.take_over,
             "sole": self.sole,
             "log_level": log.getEffectiveLevel(),
+            "log_format": logs.current_format(),
         }
         return json.dumps(said)
 

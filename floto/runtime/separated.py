@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import threading
@@ -14,7 +13,7 @@ from floto.core.errors import FlotoError
 from floto.core.shapes import WorkflowType
 from floto.core.specs import CODEC
 from floto.core.visible import visible
-from floto.logs import ONE_LINE
+from floto.logs import configure
 from floto.runtime.decider import Decider
 
 _WRONG = 2
@@ -23,9 +22,7 @@ _WRONG = 2
 def main() -> int:
     """Decide as the first line of standard input says, until told to stop or standard input ends."""
     said = json.loads(sys.stdin.buffer.readline())
-    logging.basicConfig(level=said.pop("log_level"), format="%(asctime)s %(levelname)s %(message)s")
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(ONE_LINE)
+    configure(said.pop("log_level"), json=said.pop("log_format") == "json")
     try:
         decider = _decider(**said)
         threading.Thread(target=_follow, args=(sys.stdin.fileno(), decider.stop), daemon=True).start()

@@ -43,10 +43,14 @@ class Specs:
     codec: Codec = field(eq=False)
     _by_digest: Mapping[str | None, DeciderSpec] = field(init=False, eq=False, repr=False)
 
+    @property
+    def all(self) -> tuple[DeciderSpec, ...]:
+        """Every spec of the decider."""
+        return (*self.by_type.values(), *([] if self.default is None else [self.default]))
+
     @_by_digest.default
     def _digests(self) -> Mapping[str | None, DeciderSpec]:
-        known = [*self.by_type.values(), *([] if self.default is None else [self.default])]
-        return {fingerprint(spec, self.codec): spec for spec in known}
+        return {fingerprint(spec, self.codec): spec for spec in self.all}
 
     def choose(self, state: State) -> DeciderSpec:
         """Return the spec of a run.

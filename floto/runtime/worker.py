@@ -7,6 +7,7 @@ import threading
 from functools import partial
 from queue import SimpleQueue
 
+from floto import logs
 from floto.core.codec import Codec
 from floto.core.errors import ServiceError, ServiceFault, ServiceGone, UnknownResource
 from floto.core.live import Polls
@@ -14,12 +15,14 @@ from floto.core.ports import ActivityTask, Service
 from floto.core.reference import Store
 from floto.core.shapes import WorkflowExecution
 from floto.core.specs import CODEC
+from floto.core.timeouts import Timeouts
 from floto.core.wire import WireError
 from floto.runtime import activities, outcomes
 from floto.runtime.activities import Activities, RunningActivity
 from floto.runtime.connect import DEFAULT_TASK_LIST, checked_identity, closing, service_for
 from floto.runtime.heartbeats import Heartbeats
 from floto.runtime.outcomes import Outcome
+from floto.runtime.place import names_of, place_of
 from floto.runtime.presence import announced
 from floto.runtime.resilient import is_malformed, poll, report
 from floto.runtime.stopping import StopFlag, stop_on_signals
@@ -112,7 +115,13 @@ class ActivityWorker:
 
         A service that was given as a URL is closed then; one closed before is a ``ServiceError``.
         """
-        log.info("working on task list %r as %s", self._task_list, self._identity)
+        log.info(
+            "working on task list %r as %s on %s; activities: %s",
+            self._task_list,
+            self._identity,
+            place_of(self._service),
+            names_of(self._registry.types),
+        )
         with (
             closing(self._service, self._given),
             stop_on_signals(self.stop),
@@ -134,6 +143,11 @@ class ActivityWorker:
     def running(self) -> tuple[RunningActivity, ...]:
         """The activities that run now."""
         return tuple(self._running)
+
+    @property
+    def is_busy(self) -> bool:
+        """True while an activity runs whose result is waited for."""
+        return bool(self._running)
 
     def drop(self, execution: WorkflowExecution) -> None:
         """Ask the activities of a run that is closed to stop: nobody waits for them."""
@@ -201,7 +215,8 @@ class ActivityWorker:
         except RuntimeError as error:
             # Not the task's fault: it times out and is tried again.
             message = "activity %s: no thread to run it"
-            self._troubles.failed("threads", message, task.activity_id, level=logging.ERROR, error=error)
+            with current.logged():
+                self._troubles.failed("threads", message, task.activity_id, level=logging.ERROR, error=error)
             self._leave(current)
             self._stop.wait(_SLOT_SECONDS)
         else:
@@ -223,8 +238,8 @@ class ActivityWorker:
             current = self._tasks.get()
 
     def _work(self, current: RunningActivity) -> None:
-        log.debug("activity %s begins", current.id)
-        with self._heartbeats.watching(current):
+        with current.logged(), self._heartbeats.watching(current):
+            log.debug("activity %s begins", current.id)
             outcome = self._outcome(current)
             if current.gone:
                 log.warning("activity %s: %s dropped", current.id, type(outcome).__name__)
@@ -239,8 +254,14 @@ class ActivityWorker:
             named = (current.id, current.execution, kind.name, kind.version)
             self._troubles.failed(kind, message, *named, level=logging.ERROR)
             return outcomes.unknown(self._registry, current.task, self._identity, sole=self._sole)
-        learn = partial(self._heartbeats.expect, current)
+        learn = partial(self._learn, current)
         return outcomes.perform(found, current, self._codec, self._payloads, learn)
+
+    def _learn(self, current: RunningActivity, timeouts: Timeouts) -> None:
+        self._heartbeats.expect(current, timeouts)
+        # The decider names the attempt from the second on.
+        current.attempt = timeouts.attempt or 1
+        logs.set_attempt(current.attempt)
 
     def _abandon(self, current: RunningActivity) -> None:
         """Free the slot of an activity that the service has closed; its thread goes on."""

@@ -204,6 +204,7 @@ def test_a_second_signal_ends_the_command_at_once(tmp_path: Path, number: int) -
     (tmp_path / "slow.py").write_text(
         "import floto, time\n"
         "floto.activity(name='first', version='1')(lambda: (open('begun', 'w').close(), time.sleep(120)))\n"
+        "floto.activity(name='second', version='1')(lambda: None)\n"
     )
     with subprocess.Popen(
         [sys.executable, "-m", "floto", "run", "flow:spec", "--activities", "slow.py"],

@@ -23,6 +23,7 @@ def ended(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, 
 
 
 def test_a_decider_without_a_spec_and_a_worker_run_what_was_started(anywhere: Shell) -> None:
+    anywhere.here("register", "domain", "floto")
     with anywhere.loop("decider", "--identity", "the decider") as decider, anywhere.loop(*WORKER) as worker:
         anywhere("start", "--spec", "flow.py:spec", "--workflow-id", "w", "--input", '{"who": "me"}')
         found = anywhere.until("w", "COMPLETED")
@@ -47,9 +48,8 @@ def test_a_decider_without_a_spec_and_a_worker_run_what_was_started(anywhere: Sh
 
 def test_a_decider_decides_for_several_specs_each_on_its_list(shell: Shell) -> None:
     types = ("--type", "floto.run", "1")
+    shell.here("register", "spec", "flow.py:spec")
     with shell.loop("decider", "flow.py:spec", "flow.py:other") as decider, shell.loop(*WORKER):
-        wait_for((shell.cwd / "floto.db").exists)
-        shell.here("register", "spec", "flow.py:spec")
         results = {"others": {"ask": {"n": 1, "big": "x" * 10}}, "floto": {"tell": ["me", 1]}}
         for name, expected in results.items():
             more = ("--workflow-id", name, "--task-list", name, "--input", '{"who": "me"}')

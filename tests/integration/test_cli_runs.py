@@ -194,7 +194,7 @@ WRONG = [
     (("start",), "--spec SPEC or --type NAME VERSION"),
     (("list", "--since", "yesterday"), "say 30s, 15m, 2h, 7d or 2026-12-31T23:59"),
     (("list", "--open", "--status", "FAILED"), "--status is about closed runs"),
-    (("list", "--service", "sqlite:///nowhere.db"), "there is no file nowhere.db"),
+    (("list", "--service", "sqlite:///nowhere.db"), "/nowhere.db; name another --service"),
     (("list", "--service", "memory:"), "memory: is gone"),
     (("history", "wednesday", "-o", "no/such/file"), "No such file or directory"),
     (("register", "spec", "nowhere.json"), "No such file"),

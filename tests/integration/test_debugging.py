@@ -47,6 +47,8 @@ def test_the_document_says_what_happens(tmp_path: Path) -> None:
     assert len(walks) == 13
     for text in walks:
         line, _, expected = text.removeprefix("$ ").partition("\n")
+        # Where the reader of the document works.
+        expected = expected.replace("/home/you", str(tmp_path))
         printed = run(line, tmp_path, "3\nq\n")
         if "--step" in line:
             assert expected in printed

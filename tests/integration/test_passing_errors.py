@@ -256,7 +256,9 @@ def test_command_ends_at_once_where_nobody_listens_on_loopback(tmp_path: Any, co
 def test_throttled_command_is_carried_out(tmp_path: Any) -> None:
     with scripted(SLOW_DOWN, SLOW_DOWN, Answer()) as (url, seen):
         Shell(tmp_path, url)("signal", "w", "s")
-        assert seen == ["SignalWorkflowExecution"] * 3
+        # What follows looks up which signals the run waits for.
+        assert seen[:3] == ["SignalWorkflowExecution"] * 3
+        assert seen.count("SignalWorkflowExecution") == 3
 
 
 @pytest.mark.parametrize("error", NOT_CARRIED_OUT, ids=repr)

@@ -153,7 +153,7 @@ def serving(directory: Path, port: str) -> tuple[subprocess.Popen[str], dict[str
     """The README's server on a port, and what its export line says."""
     process = command(directory, "-m", "floto", *shlex.split(SERVER), "--port", port)
     assert process.stdout is not None
-    assert "writing swf.db" in process.stdout.readline()
+    assert f"writing {directory / 'swf.db'}" in process.stdout.readline()
     exported = process.stdout.readline().split()
     assert exported[0] == "export"
     return process, dict(pair.split("=", 1) for pair in exported[1:])

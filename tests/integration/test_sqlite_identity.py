@@ -85,6 +85,7 @@ def test_loop_ends_with_an_error_when_the_file_is_deleted(tmp_path: Path, comman
     write_files(tmp_path)
     shell = Shell(tmp_path)
     arguments = {"worker": ["worker", "--activities", "acts.py"], "decider": ["decider", "flow.py:spec"]}
+    shell.here("register", "domain", "floto")
     with shell.loop(*arguments[command]) as process:
         wait_for((tmp_path / "floto.db-wal").exists)
         time.sleep(1)

@@ -22,7 +22,7 @@ from floto.core.decisions import (
     StartTimer,
 )
 from floto.core.estimate import expected_events
-from floto.runtime.crew import needs
+from floto.runtime.needs import needs
 from floto.testing import fails, simulate, times_out
 from tests.unit.recorder import Recorder, generator, spec, starts, task
 

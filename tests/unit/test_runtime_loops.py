@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,9 @@ class Beats:
         self.bad, self.seen = bad, 0
         self.id, self.gone = "a", False
         self.timeouts, self.is_over, self.lost_to_service = Timeouts(), False, False
+
+    def logged(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def beat(self) -> bool:
         self.seen += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from rich.console import Console
@@ -16,7 +17,7 @@ from floto.core.fold import fold
 from floto.core.shapes import ActivityType, TaskList, WorkflowType
 from floto.core.state import State
 from floto.pictures.standing import Row, rows
-from floto.runtime.progress import Lines, LiveTable, Tasks, counts, fitting, shown
+from floto.runtime.progress import Lines, LiveTable, Tasks, counts, fitting, printed, shown
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 A = floto.ActivityTask(id_="a", name="n", version="1", retry_strategy=floto.FixedDelay(9, 1))
@@ -92,7 +93,7 @@ def test_a_waiting_timer_is_running() -> None:
 
 def test_lines_say_each_change_once() -> None:
     console = Console(file=io.StringIO(), width=80)
-    lines = Lines(console)
+    lines = Lines(SPEC, partial(printed, console))
     for count in range(5):
         lines.show(history(*(SCHEDULED, STARTED, FAILED, WAITING)[:count]))
     lines.show(history(SCHEDULED, STARTED, FAILED, WAITING))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from floto.core import events as e
 from floto.core import payload
 from floto.core.decisions import ScheduleActivityTask
 from floto.core.history import History
+from floto.core.payload import LIMIT
 from floto.core.shapes import ActivityType, TaskList
-from floto.core.timeouts import Timeouts, split, timeout_warnings, with_timeouts
-from floto.testing import simulate
+from floto.core.timeouts import Timeouts, split, timeout_warnings, with_timeouts, without_attempt
+from floto.testing import fails, simulate
 
 
 def activity(**more: Any) -> floto.ActivityTask:
@@ -108,3 +110,58 @@ def test_check_warns_of_a_heartbeat_timeout_that_cannot_help() -> None:
     assert "no shorter than its start_to_close_timeout" in warning
     assert not list(timeout_warnings(activity(heartbeat_timeout=30, start_to_close_timeout=60)))
     assert not list(timeout_warnings(activity(heartbeat_timeout="NONE", start_to_close_timeout=60)))
+
+
+FLAKY = {"a": fails(2)}
+
+
+def retried(**settings: Any) -> floto.DeciderSpec:
+    return floto.DeciderSpec(activity_tasks=[activity(retry_strategy=floto.InstantRetry(2), **settings)])
+
+
+def retries(spec: floto.DeciderSpec) -> list[str | None]:
+    run = simulate(spec, FLAKY)
+    return [each.input for each in run.decisions if isinstance(each, ScheduleActivityTask)]
+
+
+def test_input_says_the_attempt_from_the_second_on() -> None:
+    found = retries(retried(input=3, heartbeat_timeout=30))
+    said = [split(payload.loads(text)) for text in found]
+    assert said == [({"activity_task": 3}, Timeouts(30, None, attempt)) for attempt in (None, 2, 3)]
+
+
+def test_attempt_for_which_there_is_no_room_is_left_out() -> None:
+    room = LIMIT - len('{"activity_task":""}')
+    rng = random.Random(1)
+    # Text that compressing makes no shorter.
+    text = "".join(chr(rng.randrange(0x4E00, 0x9FA5)) for _ in range(room))
+    found = retries(retried(input=text))
+    assert found == [found[0]] * 3
+
+
+@pytest.mark.parametrize("settings", [{}, {"input": 3}, {"heartbeat_timeout": 30}])
+def test_history_without_attempts_replays_without_a_difference(settings: dict[str, Any]) -> None:
+    """Histories that were recorded before the attempt was written into inputs stay as good as they were."""
+    spec = retried(**settings)
+    (history,) = simulate(spec, FLAKY).histories
+    events = []
+    for event in history:
+        if isinstance(event.data, e.ActivityTaskScheduled):
+            context = without_attempt(payload.loads(event.data.input))
+            text = json.dumps(context) if context else None
+            event = evolve(event, data=evolve(event.data, input=text))  # noqa: PLW2901
+        events.append(event)
+    old = History(events, history.execution)
+    assert floto.replay(spec, old).divergence is None
+
+
+def test_wrong_attempt_in_a_history_is_a_difference() -> None:
+    spec = retried()
+    (history,) = simulate(spec, FLAKY).histories
+    events = [
+        evolve(event, data=evolve(event.data, input=event.data.input.replace("2", "7")))
+        if isinstance(event.data, e.ActivityTaskScheduled) and event.data.input
+        else event
+        for event in history
+    ]
+    assert floto.replay(spec, History(events, history.execution)).divergence is not None

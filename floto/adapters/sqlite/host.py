@@ -129,6 +129,11 @@ class Host:
         """Whether the file can only be read: every call that would change it raises ``ServiceError``."""
         return self._database.writing is None
 
+    @property
+    def path(self) -> str:
+        """The absolute path of the file, or ``:memory:``."""
+        return self._path
+
     def _is_closed(self) -> bool:
         return self._closed.is_set()
 

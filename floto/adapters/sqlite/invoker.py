@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import define
 
+from floto import logs
 from floto.adapters.sqlite.host import Host
 from floto.core.errors import ServiceError, UnknownResource
 from floto.core.limits import DATA_LIMIT
@@ -93,11 +94,16 @@ class Invoker:
 
     def _work(self, task: LambdaTask) -> None:
         try:
+            with logs.context(task.execution.workflow_id, task.execution.run_id):
+                self._answer(task)
+        finally:
+            self._slots.release()
+
+    def _answer(self, task: LambdaTask) -> None:
+        try:
             self._report(c.RespondLambdaFunctionCompleted, task, result=self._result(task))
         except Failure as failure:
             self._report(c.RespondLambdaFunctionFailed, task, reason=failure.reason, details=failure.details)
-        finally:
-            self._slots.release()
 
     def _result(self, task: LambdaTask) -> str:
         function = self._functions.get(task.name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from floto.adapters.sqlite.clock import utc_now
+from floto.adapters.sqlite.database import MEMORY
 from floto.adapters.sqlite.host import Host
 from floto.adapters.sqlite.registrar import Registrar
 from floto.adapters.sqlite.schema import Durability
@@ -57,6 +58,16 @@ class SqliteService:
         # Opening a file that has the domain need not wait for whoever writes.
         if auto_register and self._host.query(lambda store, _now: store.domain(domain)) is None:
             self.prepare((), ())
+
+    @property
+    def domain(self) -> str:
+        """The domain that every call belongs to."""
+        return self._domain
+
+    @property
+    def url(self) -> str:
+        """The URL of the file, for ``floto.connect``."""
+        return "memory:" if self._host.path == MEMORY else f"sqlite:///{self._host.path}"
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
         """Register the domain and these types; what is there already stays as it is."""

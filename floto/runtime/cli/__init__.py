@@ -9,6 +9,7 @@ import sys
 import click
 
 import floto
+from floto import logs
 from floto.core.errors import FlotoError, WorkflowError
 from floto.core.visible import visible
 from floto.runtime.cli.backup import backup_command
@@ -34,7 +35,7 @@ log = logging.getLogger("floto")
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 usage, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 failed, 2 usage, 124 timed out, 130 interrupted."""
     sys.exit(_exit_code())
 
 
@@ -53,6 +54,8 @@ def _exit_code() -> int:
         log.info("unexpected", exc_info=True)
         say(f"floto: {type(error).__name__}: {error_text(error)} (--verbose shows more)", err=True)
         return FAILED
+    finally:
+        logs.reset()
 
 
 def _usage(error: click.ClickException) -> str:

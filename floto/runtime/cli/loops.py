@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 import click
 
+from floto.core.errors import ServiceUnavailable
 from floto.core.ports import Service
 from floto.core.reference import Store
 from floto.core.specs import DeciderSpec
-from floto.logs import ONE_LINE
 from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import (
     activities_option,
     domain_option,
+    log_format_option,
     payloads_option,
     service_option,
     verbose_option,
 )
-from floto.runtime.cli.target import check
+from floto.runtime.cli.output import log_loop
+from floto.runtime.cli.target import check, check_domain
 from floto.runtime.connect import DEFAULT_DOMAIN, DEFAULT_TASK_LIST, connect_loop
-from floto.runtime.crew import needs
 from floto.runtime.decider import Decider
 from floto.runtime.job import WORKFLOW_TYPE
 from floto.runtime.loading import load_module, load_spec
+from floto.runtime.needs import needs
 from floto.runtime.resilient import reach
 from floto.runtime.stopping import StopFlag, stop_on_signals
 from floto.runtime.worker import ActivityWorker
@@ -62,12 +63,14 @@ class Loop(Protocol):
 @service_option
 @domain_option
 @identity_option
+@log_format_option
 @verbose_option
 def decider_command(  # noqa: PLR0913 - click passes each option as an argument
     specs: tuple[str, ...],
     task_list: str | None,
     identity: str | None,
     payloads: Store | None,
+    log_format: str,
     *,
     take_over: bool,
     verbose: bool,
@@ -75,12 +78,15 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
 ) -> int:
     """Decide for runs until stopped: by the spec that a run carries, else by the SPEC of its task list.
 
-    With several SPECs, each has a task list of its own. SIGTERM or Ctrl-C: finish and exit; twice: at once.
+    With several SPECs, each has a task list of its own. The task lists of their children are polled too; with
+    --task-list, that list alone. SIGTERM or Ctrl-C: finish and exit with 0; twice: at once.
     """
+    log_loop(log_format, verbose=verbose)
     by_list = _by_list([(source, load_spec(source)) for source in specs], task_list)
-    with _working(where, _domain(by_list, where["domain"]), verbose=verbose) as service:
-        _prepare(service, [spec for spec in by_list.values() if spec is not None])
-        members = [
+
+    def members(service: Service, stop: StopFlag) -> Sequence[Loop]:
+        _prepare(service, [spec for spec in by_list.values() if spec is not None], stop)
+        return [
             Decider(
                 spec,
                 service=service,
@@ -91,8 +97,8 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
             )
             for name, spec in by_list.items()
         ]
-        _run(members)
-    return DONE
+
+    return _work(where["service"], _domain(by_list, where["domain"]), members)
 
 
 @click.command("worker", short_help="Run activities until stopped.")
@@ -117,22 +123,26 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
 @service_option
 @domain_option
 @identity_option
+@log_format_option
 @verbose_option
-def worker_command(activities: tuple[str, ...], *, verbose: bool, **options: Any) -> int:
+def worker_command(activities: tuple[str, ...], log_format: str, *, verbose: bool, **options: Any) -> int:
     """Run the activities of FILE.py or MODULE until stopped.
 
-    SIGTERM or Ctrl-C: finish what runs, report it and exit; twice: at once.
+    SIGTERM or Ctrl-C: finish what runs, report it and exit with 0; twice: at once.
     """
+    log_loop(log_format, verbose=verbose)
     for source in activities:
         load_module(source)
     if not DEFAULT.types:
         msg = "no activity is registered; name the file or module that defines them with --activities"
         raise click.UsageError(msg)
-    with _working(options, options["domain"], verbose=verbose) as service:
-        reach(StopFlag(), service.prepare, (), DEFAULT.types)
-        lists = dict.fromkeys(options["task_list"] or (DEFAULT_TASK_LIST,))
-        _run([_worker(name, service, options) for name in lists])
-    return DONE
+    lists = dict.fromkeys(options["task_list"] or (DEFAULT_TASK_LIST,))
+
+    def members(service: Service, stop: StopFlag) -> Sequence[Loop]:
+        reach(stop, service.prepare, (), DEFAULT.types)
+        return [_worker(name, service, options) for name in lists]
+
+    return _work(options["service"], options["domain"], members)
 
 
 def _worker(task_list: str, service: Service, options: dict[str, Any]) -> ActivityWorker:
@@ -152,21 +162,31 @@ def _worker(task_list: str, service: Service, options: dict[str, Any]) -> Activi
 @service_option
 @domain_option
 @identity_option
+@log_format_option
 @verbose_option
 def daemon_command(
-    task_list: str, identity: str | None, payloads: Store | None, *, verbose: bool, **where: Any
+    task_list: str,
+    identity: str | None,
+    payloads: Store | None,
+    log_format: str,
+    *,
+    verbose: bool,
+    **where: Any,
 ) -> int:
     """Start a child workflow for each signal that asks for one, and decide for the children, until stopped.
 
     Start the workflow that takes the signals once, of type floto_daemon_type v1 and on the same task list.
-    SIGTERM or Ctrl-C: finish and exit; twice: at once.
+    SIGTERM or Ctrl-C: finish and exit with 0; twice: at once.
     """
     from floto.runtime.daemon import Daemon  # noqa: PLC0415 - only this command needs it
 
+    log_loop(log_format, verbose=verbose)
     domain = where["domain"] or DEFAULT_DOMAIN
-    with _working(where, domain, verbose=verbose) as service:
-        _run([Daemon(domain, task_list, service=service, identity=identity, payloads=payloads)])
-    return DONE
+
+    def members(service: Service, _stop: StopFlag) -> Sequence[Loop]:
+        return [Daemon(domain, task_list, service=service, identity=identity, payloads=payloads)]
+
+    return _work(where["service"], domain, members)
 
 
 def _by_list(
@@ -184,8 +204,8 @@ def _by_list(
             raise click.UsageError(msg)
         own[name] = source, spec
     found: dict[str, DeciderSpec | None] = {name: spec for name, (_, spec) in own.items()}
-    for _, spec in specs:
-        for name in needs(spec).decider_lists:
+    if task_list is None:
+        for name in (name for _, spec in specs for name in needs(spec).decider_lists):
             found.setdefault(name, None)
     return found or {task_list or DEFAULT_TASK_LIST: None}
 
@@ -198,46 +218,48 @@ def _domain(by_list: dict[str, DeciderSpec | None], domain: str | None) -> str |
     return domain or next(iter(named), None)
 
 
-def _prepare(service: Service, specs: Sequence[DeciderSpec]) -> None:
-    """Register what is missing, as ``floto.run`` does: a poll of an unknown domain would wait for nothing."""
+def _prepare(service: Service, specs: Sequence[DeciderSpec], stop: StopFlag) -> None:
+    """Register the types that are missing, as ``floto.run`` does."""
     needed = [needs(spec) for spec in specs]
     workflows = [kind for each in needed for kind in each.workflow_types]
     activities = [kind for each in needed for kind in each.activity_types]
-    reach(StopFlag(), service.prepare, (WORKFLOW_TYPE, *workflows), activities)
+    reach(stop, service.prepare, (WORKFLOW_TYPE, *workflows), activities)
 
 
-@contextlib.contextmanager
-def _working(where: dict[str, Any], domain: str | None, *, verbose: bool) -> Iterator[Service]:
-    """The service, and a log on stderr that one may keep."""
-    check(where["service"], new=True)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    handler.addFilter(ONE_LINE)
-    log.addHandler(handler)
-    log.setLevel(logging.DEBUG if verbose else logging.INFO)
-    service = connect_loop(where["service"], domain)
-    try:
-        yield service
-    finally:
-        service.close()
+def _work(url: str, domain: str | None, members: Callable[[Service, StopFlag], Sequence[Loop]]) -> int:
+    """Run loops on a service until a signal stops them, which may come before the service has answered.
+
+    Its file and domain must be there: new ones would have nothing to do, ever.
+    """
+    check(url, new=False)
+    stop = StopFlag()
+    with stop_on_signals(stop.set):
+        try:
+            check_domain(url, domain, stop)
+            service = connect_loop(url, domain)
+            with contextlib.closing(service):
+                _run(members(service, stop), stop)
+        except ServiceUnavailable:
+            if not stop.is_set():
+                raise
+    return DONE
 
 
-def _run(members: Sequence[Loop]) -> None:
+def _run(members: Sequence[Loop], stop: StopFlag) -> None:
     """Run each in a thread of its own until all have ended, or a signal has ended them."""
-    stop, errors = StopFlag(), SimpleQueue[Exception]()
+    errors = SimpleQueue[Exception]()
     # Daemons: the second signal must not wait for them.
     threads = [threading.Thread(target=_guarded, args=(member, errors), daemon=True) for member in members]
-    with stop_on_signals(stop.set):
-        for thread in threads:
-            thread.start()
-        while errors.empty() and any(thread.is_alive() for thread in threads):
-            if stop.wait(_LOOK_SECONDS):
-                log.info("stopping when what is under way is done, polls too; once more to stop at once")
-                break
-        for member in members:
-            member.stop()
-        for thread in threads:
-            thread.join()
+    for thread in threads:
+        thread.start()
+    while errors.empty() and any(thread.is_alive() for thread in threads):
+        if stop.wait(_LOOK_SECONDS):
+            log.info("stopping when what is under way is done, polls too; once more to stop at once")
+            break
+    for member in members:
+        member.stop()
+    for thread in threads:
+        thread.join()
     with contextlib.suppress(Empty):
         raise errors.get_nowait()
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from floto.logs import FORMATS
 from floto.runtime.connect import SERVICE_VARIABLE, payload_store
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,6 +31,9 @@ child_policy_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; times are ISO 8601 in UTC.")
 verbose_option = click.option("--verbose", is_flag=True, help="Log more, with tracebacks.")
+log_format_option = click.option(
+    "--log-format", type=click.Choice(FORMATS), default="text", show_default=True, help="Format of the log."
+)
 activities_option = click.option(
     "--activities", multiple=True, metavar="FILE.py|MODULE", help="Where the activities are defined."
 )

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from floto.core.errors import SpecError, WorkflowFailed
 from floto.core.visible import visible, visible_json, visible_lines
-from floto.logs import ONE_LINE
+from floto.logs import configure, formatter, install
 
 log = logging.getLogger("floto")
 
@@ -96,22 +96,31 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 class _LogHandler(logging.Handler):
     """Prints records where the progress is shown, so that neither spoils the other."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, format: str) -> None:
         super().__init__()
         self._console = console
-        self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-        self.addFilter(ONE_LINE)
+        self.setFormatter(formatter(format, "%H:%M:%S"))
 
     def emit(self, record: logging.LogRecord) -> None:
         self._console.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
 
 
-def log_to(console: Console, *, verbose: bool) -> None:
-    """Show what floto logs on the console; with ``verbose`` more of it, and tracebacks."""
-    log.addHandler(_LogHandler(console))
+def log_to(console: Console, format: str, *, verbose: bool) -> None:
+    """Show on the console what is logged, of floto's own only warnings.
+
+    With ``verbose`` also the rest, and the tracebacks of activities: without, progress has their messages.
+    """
+    install(_LogHandler(console, format), logging.INFO, format)
     log.setLevel(logging.INFO if verbose else logging.WARNING)
-    # The failure of an activity is shown with its task; its traceback is for who asks.
-    logging.getLogger("floto.activity").setLevel(logging.INFO if verbose else logging.ERROR)
+    is_full = verbose or format == "json"
+    logging.getLogger("floto.activity").setLevel(logging.INFO if is_full else logging.ERROR)
+    logging.getLogger("floto.progress").setLevel(logging.INFO)
+
+
+def log_loop(format: str, *, verbose: bool) -> None:
+    """Log on stderr what a loop and its activities log; with ``verbose`` also floto's details."""
+    configure(json=format == "json")
+    log.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
 @contextlib.contextmanager

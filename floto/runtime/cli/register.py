@@ -22,9 +22,9 @@ from floto.runtime.cli.options import (
 from floto.runtime.cli.output import print_rows, readable, say
 from floto.runtime.cli.target import Target, target
 from floto.runtime.connect import DEFAULT_DOMAIN
-from floto.runtime.crew import needs
 from floto.runtime.job import WORKFLOW_TYPE
 from floto.runtime.loading import load_spec
+from floto.runtime.needs import needs
 
 _EXISTS = frozenset({"DomainAlreadyExistsFault", "TypeAlreadyExistsFault"})
 _RETENTION = 30

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
 from rich.console import Console
 
+from floto import logs
 from floto.core.kinds import ActivityTask
 from floto.core.reference import Store
 from floto.core.specs import CODEC, DeciderSpec
 from floto.core.state import State
+from floto.core.task_lists import own_list
 from floto.core.visible import shell_command
 from floto.runtime.activities import DEFAULT
-from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.codes import DONE, TIMED_OUT
 from floto.runtime.cli.options import (
     activities_option,
     domain_option,
+    log_format_option,
     payloads_option,
     service_option,
     verbose_option,
 )
 from floto.runtime.cli.output import log_to, readable, say, say_on, stdout_for_the_result
+from floto.runtime.connect import DEFAULT_DOMAIN, absolute_service
 from floto.runtime.job import Listener
 from floto.runtime.loading import load_json, load_module, load_spec
+from floto.runtime.place import names_of
+from floto.runtime.progress import log as progress_log
 from floto.runtime.progress import shown
 from floto.runtime.run import new_workflow_id, run
 
@@ -39,9 +46,16 @@ from floto.runtime.run import new_workflow_id, run
 @click.option(
     "--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Activities at once."
 )
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="How long to wait for the result; the run stays open.",
+)
 @click.option("--take-over", is_flag=True, help="Resume an open run of another spec with this one.")
 @domain_option
 @payloads_option
+@log_format_option
 @verbose_option
 def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     spec: str,
@@ -52,16 +66,20 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
     concurrency: int,
     domain: str | None,
     payloads: Store | None,
+    timeout: float | None,
+    log_format: str,
     *,
     take_over: bool,
     verbose: bool,
 ) -> int:
     """Run SPEC (FILE.json, FILE.py:name or module:name) to its end and print its result as JSON.
 
-    Interrupted or killed, it goes on where it was with the same --workflow-id.
+    Interrupted, timed out or killed, it goes on where it was with the same --workflow-id.
+
+    Exit code: 0 completed, 1 failed, 2 a mistake in the call, 124 --timeout is over, 130 interrupted.
     """
     console = Console(stderr=True)
-    log_to(console, verbose=verbose)
+    log_to(console, log_format, verbose=verbose)
     with stdout_for_the_result():
         loaded = _load(spec, activities)
         workflow_input = None if input_text is None else load_json("--input", input_text)
@@ -71,25 +89,48 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
             "concurrency": concurrency,
             "payloads": payloads,
             "take_over": take_over,
+            "timeout": timeout,
         }
         name = new_workflow_id() if workflow_id is None else workflow_id
-        result = _run(console, loaded, workflow_input, name, settings)
+        try:
+            result = _run(_said_on(console, log_format), console, loaded, workflow_input, name, settings)
+        except KeyboardInterrupt:
+            _say_how_to_go_on("interrupted", service, name)
+            raise
+        except TimeoutError:
+            _say_how_to_go_on(f"timed out after {timeout:g} s, and the run is still open", service, name)
+            return TIMED_OUT
     say(readable(result))
     return DONE
 
 
-def _run(
-    console: Console, spec: DeciderSpec, workflow_input: Any, workflow_id: str, settings: dict[str, Any]
+def _said_on(console: Console, log_format: str) -> Callable[[str], None]:
+    """Return what says a line about the run: on the console, or as a record of a log that is JSON."""
+    return partial(say_on, console) if log_format == "text" else partial(progress_log.info, "%s")
+
+
+def _run(  # noqa: PLR0913, PLR0917 - what the command was given, once more
+    tell: Callable[[str], None],
+    console: Console,
+    spec: DeciderSpec,
+    workflow_input: Any,
+    workflow_id: str,
+    settings: dict[str, Any],
 ) -> Any:
-    service = settings["service"]
-    say_on(console, f"workflow {workflow_id} on {service}")
-    try:
-        with shown(spec, console, CODEC.with_payloads(settings["payloads"])) as show:
-            listener = _telling(console, show)
-            return run(spec, workflow_input, workflow_id=workflow_id, listener=listener, **settings)
-    except KeyboardInterrupt:
-        _say_how_to_go_on(service, workflow_id)
-        raise
+    with logs.context(workflow_id):
+        tell(_beginning(spec, workflow_id, settings))
+    codec = CODEC.with_payloads(settings["payloads"])
+    with shown(spec, console, codec, log=logs.current_format() == "json") as show:
+        listener = _telling(tell, show)
+        return run(spec, workflow_input, workflow_id=workflow_id, listener=listener, **settings)
+
+
+def _beginning(spec: DeciderSpec, workflow_id: str, settings: dict[str, Any]) -> str:
+    domain = settings["domain"] or spec.domain or DEFAULT_DOMAIN
+    return (
+        f"workflow {workflow_id} on {absolute_service(settings['service'])}, domain {domain!r}, "
+        f"task list {own_list(workflow_id)!r}; activities: {names_of(DEFAULT.types)}"
+    )
 
 
 def _load(spec: str, activities: tuple[str, ...]) -> DeciderSpec:
@@ -102,23 +143,26 @@ def _load(spec: str, activities: tuple[str, ...]) -> DeciderSpec:
     return loaded
 
 
-def _telling(console: Console, show: Listener) -> Listener:
-    began = datetime.now(UTC)
+def _telling(tell: Callable[[str], None], show: Listener) -> Listener:
+    seen = False
 
     def listener(state: State) -> None:
-        if state.closed is not None and state.closed.at < began:
-            say_on(console, "it had ended before, so nothing was run; another --workflow-id starts anew")
+        nonlocal seen
+        # The first state is that before this process did anything.
+        if state.closed is not None and not seen:
+            tell("it had ended before, so nothing was run; another --workflow-id starts anew")
         else:
             show(state)
+        seen = True
 
     return listener
 
 
-def _say_how_to_go_on(service: str, workflow_id: str) -> None:
+def _say_how_to_go_on(why: str, service: str, workflow_id: str) -> None:
     if service == "memory:":
-        say("interrupted; a run in memory: cannot be gone on with", err=True)
+        say(f"{why}; a run in memory: cannot be gone on with", err=True)
         return
     arguments = sys.argv[1:]
     if not any(argument.split("=")[0] == "--workflow-id" for argument in arguments):
         arguments = [*arguments, "--workflow-id", workflow_id]
-    say(f"interrupted; to go on:\n  {shell_command('floto', *arguments)}", err=True)
+    say(f"{why}; to go on:\n  {shell_command('floto', *arguments)}", err=True)

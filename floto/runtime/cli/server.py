@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import click
 
 from floto.core.visible import shell_word, visible
-from floto.logs import ONE_LINE
+from floto.logs import configure
+from floto.runtime.cli.options import log_format_option
 from floto.runtime.cli.output import say
 from floto.runtime.loading import LoadError, load_module
 
@@ -48,6 +48,7 @@ _EXTRA = frozenset({"starlette", "uvicorn"})
 )
 @click.option("--allowed-host", multiple=True, metavar="NAME", help="Another name that clients ask for.")
 @click.option("--functions", metavar="FILE.py:NAME|MODULE:NAME", help="A dict of Lambda functions by name.")
+@log_format_option
 def server_command(  # noqa: PLR0913 - click passes each option as an argument
     *,
     db: Path,
@@ -58,10 +59,12 @@ def server_command(  # noqa: PLR0913 - click passes each option as an argument
     secret_key: str | None,
     allowed_host: tuple[str, ...],
     functions: str | None,
+    log_format: str,
 ) -> None:
     """Be Amazon SWF for boto3, the AWS CLI and whatever else speaks its protocol, on one file.
 
     With keys, every request must be signed with them. Without, it listens on loopback only.
+    SIGTERM or Ctrl-C ends it with exit code 0.
     """
     server = _server()
     settings = server.Settings(
@@ -73,9 +76,7 @@ def server_command(  # noqa: PLR0913 - click passes each option as an argument
         allowed_hosts=allowed_host,
         functions=None if functions is None else _functions(functions),
     )
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(ONE_LINE)  # uvicorn's records too
+    configure(json=log_format == "json")  # uvicorn's records too
     server.serve(settings, lambda url: _say_where(url, db, access_key))
 
 
@@ -113,7 +114,7 @@ def _say_where(url: str, db: Path, access_key: str | None) -> None:
     keys = ["AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local"]
     if access_key:
         keys = [f"AWS_ACCESS_KEY_ID={shell_word(access_key)}"]
-    say(visible(f"floto server on {url}, writing {db}"))
+    say(visible(f"floto server on {url}, writing {db.absolute()}"))
     say(f"export AWS_ENDPOINT_URL_SWF={shell_word(url)} AWS_DEFAULT_REGION=us-east-1 {' '.join(keys)}")
     if access_key:
         say("and AWS_SECRET_ACCESS_KEY, which is the server's secret key")

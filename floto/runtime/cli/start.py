@@ -21,9 +21,9 @@ from floto.runtime.cli.options import (
 from floto.runtime.cli.output import readable, say
 from floto.runtime.cli.target import target
 from floto.runtime.connect import connect_loop
-from floto.runtime.crew import needs
 from floto.runtime.job import WORKFLOW_TYPE
 from floto.runtime.loading import load_json, load_spec
+from floto.runtime.needs import needs
 from floto.runtime.resilient import inquire
 from floto.runtime.run import new_workflow_id
 

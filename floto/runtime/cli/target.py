@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import logging
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import Any
 import click
 from attrs import define, frozen
 
-from floto.core.errors import FlotoError, UnknownResource, Unreachable
+from floto.core.errors import FlotoError, ServiceFault, UnknownResource, Unreachable
 from floto.core.visible import shell_command
 from floto.runtime.connect import (
     DEFAULT_DOMAIN,
@@ -22,7 +23,10 @@ from floto.runtime.connect import (
     shown_service,
     translating,
 )
-from floto.runtime.resilient import inquire, once
+from floto.runtime.resilient import inquire, once, reach
+from floto.runtime.stopping import StopFlag
+
+log = logging.getLogger("floto")
 
 #: Runs whose ids are looked through for the one that was meant.
 _NEAR = 200
@@ -49,9 +53,10 @@ class UnknownDomain(FlotoError):
 
     def __str__(self) -> str:
         """What is missing, and what to do."""
+        command = shell_command("floto", "register", "domain", arguments=[self.domain])
         return (
-            f"there is no domain {self.domain!r} on {self.url}; name another with --domain, "
-            f"or register it: {shell_command('floto', 'register', 'domain', arguments=[self.domain])}"
+            f"there is no domain {self.domain!r} on {shown_service(self.url)}; "
+            f"name another with --domain, or register it: {command}"
         )
 
 
@@ -186,5 +191,25 @@ def check(url: str, *, new: bool) -> None:
         msg = "memory: is gone when this command ends; name another --service"
         raise click.UsageError(msg)
     if file is not None and not new and not file.exists():
-        msg = f"there is no file {file}; name another --service (floto start and floto register make one)"
+        msg = (
+            f"there is no file {file.absolute()}; "
+            "name another --service (floto start and floto register make one)"
+        )
         raise click.UsageError(msg)
+
+
+def check_domain(url: str, domain: str | None, stop: StopFlag) -> None:
+    """Raise ``UnknownDomain`` unless the domain is registered, as far as the service lets one look.
+
+    Raises ``ServiceUnavailable`` if the service does not answer for 20 seconds, or until ``stop`` is set.
+    """
+    name, opened = domain or DEFAULT_DOMAIN, client(url)
+    try:
+        reach(stop, translating(opened.describe_domain), name=name)
+    except UnknownResource as fault:
+        raise UnknownDomain(name, url) from fault
+    except ServiceFault as fault:
+        # A loop may have no permission for more than it does.
+        log.info("cannot look whether domain %r is registered (%s)", name, fault)
+    finally:
+        opened.close()

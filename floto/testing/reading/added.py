@@ -9,15 +9,20 @@ from attrs import evolve
 from floto.core import payload
 from floto.core.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
 from floto.core.errors import PayloadError
-from floto.core.events import WorkflowExecutionStarted
+from floto.core.kinds import ActivityTask
 from floto.core.specs import SPEC_KEY
 from floto.core.stored import StoredText
+from floto.core.tasks import Task
+from floto.testing.reading.oracle import Account
 
 
-def added(decision: Decision | None, start: WorkflowExecutionStarted) -> Decision | None:
-    """Return the decision as it is sent: its input says the time-outs; ``floto.run`` has a list."""
+def added(decision: Decision | None, task: Task, read: Account) -> Decision | None:
+    """Return the decision as it is sent: its input says time-outs and attempt; ``floto.run`` has a list."""
+    start = read.start
+    # The worker of a kind of the user's own may not be floto's.
+    attempt = len(read.failures.get(task.key, ())) + 1 if isinstance(task, ActivityTask) else 1
     if isinstance(decision, ScheduleActivityTask):
-        decision = evolve(decision, input=_with_timeouts(decision))
+        decision = evolve(decision, input=_numbered(decision, attempt))
     if not start.task_list.name.startswith("floto.run."):
         return decision
     if isinstance(decision, StartChildWorkflowExecution) and not _carries_spec(decision.input):
@@ -32,9 +37,17 @@ def _carries_spec(text: str | None) -> bool:
     return any(SPEC_KEY in (_object(each) or {}) for each in (text, *behind))
 
 
-def _with_timeouts(decision: ScheduleActivityTask) -> str | None:
+def _numbered(decision: ScheduleActivityTask, attempt: int) -> str | None:
+    """Return the input with the attempt from the second on, where it fits."""
+    try:
+        return _with_timeouts(decision, {"attempt": attempt} if attempt > 1 else {})
+    except PayloadError:
+        return _with_timeouts(decision, {})
+
+
+def _with_timeouts(decision: ScheduleActivityTask, more: dict[str, int]) -> str | None:
     limits = {"heartbeat": decision.heartbeat_timeout, "start_to_close": decision.start_to_close_timeout}
-    told = {name: int(value) for name, value in limits.items() if value not in (None, "NONE")}
+    told = {name: int(value) for name, value in limits.items() if value not in (None, "NONE")} | more
     context, behind = _object(decision.input), getattr(decision.input, "parts", None)
     if not told or context is None:
         return decision.input

@@ -190,7 +190,8 @@ def _starts(
 def _begun(reading: Reading, graph: Graph, id_: str, due: Due, given: Mapping[str, Any]) -> Decision | None:
     if due.timer_id:
         return StartTimer(timer_id=due.timer_id, start_to_fire_timeout=str(due.seconds), control=id_)
-    decision = added(graph.tasks[id_].start(reading.given_to(graph, id_, given)), reading.read.start)
+    task = graph.tasks[id_]
+    decision = added(task.start(reading.given_to(graph, id_, given)), task, reading.read)
     for name in ("input", "control"):
         length = len(getattr(decision, name, None) or "")
         if length > DATA_LIMIT:
