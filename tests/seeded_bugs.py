@@ -143,7 +143,7 @@ BUGS: dict[str, tuple[Change, ...]] = {
     "result reported once, heard or not": (
         Change(
             "floto/runtime/resilient.py",
-            "return _made(REPORT, StopFlag(), partial(call, *args, **kwargs))",
+            "return _made(REPORT, stop, reporting)",
             "return call(*args, **kwargs)",
         ),
     ),
