@@ -23,16 +23,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from floto.core.decide import decide, decisions
-from floto.core.decisions import Decision, ScheduleActivityTask
-from floto.core.events import DecisionTaskStarted, Event
-from floto.core.fold import fold
-from floto.core.history import History
-from floto.core.kinds import ActivityTask
-from floto.core.progress import Progress, begin, observe
-from floto.core.specs import DeciderSpec
-from floto.core.state import EMPTY, State
-from floto.core.wire import event_from_swf, write
+from floto.core.decide.decide import decide, decisions
+from floto.core.decide.progress import Progress, begin, observe
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.kinds import ActivityTask
+from floto.core.state.fold import fold
+from floto.core.state.state import EMPTY, State
+from floto.core.swf.decisions import Decision, ScheduleActivityTask
+from floto.core.swf.events import DecisionTaskStarted, Event
+from floto.core.swf.history import History
+from floto.core.swf.wire import event_from_swf, write
 
 WIDTH = 4
 SIZES = (16, 168, 836, 1_668, 3_332)

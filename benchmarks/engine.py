@@ -29,9 +29,9 @@ import psutil
 
 import floto
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.schema import Durability
-from floto.core.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask
-from floto.runtime.decider import closes
+from floto.adapters.sqlite.file.schema import Durability
+from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask
+from floto.runtime.deciders.decider import closes
 
 STEPS = 10
 FLOW, STEP = floto.WorkflowType("flow", "1"), floto.ActivityType("step", "1")

@@ -14,10 +14,10 @@ import statistics
 import time
 from multiprocessing import Pool
 
-from floto.core.kinds import ActivityTask, Timer
-from floto.core.retry import ExponentialBackoff
-from floto.core.specs import DeciderSpec
-from floto.core.tasks import Task
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.kinds import ActivityTask, Timer
+from floto.core.spec.retry import ExponentialBackoff
+from floto.core.spec.tasks import Task
 from floto.testing import NONE, Faults, Simulation, fails, simulate
 
 BATCH, BATCHES, YEARS = 500, 5, 21

@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from floto.adapters import histories
-from floto.core.codec import Codec
-from floto.core.decide import decide
+from floto.adapters import history_files as histories
+from floto.core.decide.decide import decide
+from floto.core.decide.progress import Progress, begin
 from floto.core.errors import (
     FlotoError,
     HistoryError,
@@ -21,31 +21,38 @@ from floto.core.errors import (
     WorkflowError,
     WorkflowFailed,
 )
-from floto.core.expand import expand
-from floto.core.failures import Failure
-from floto.core.fold import fold
-from floto.core.history import History
-from floto.core.kinds import ActivityTask, Generator, Signal, Timer
-from floto.core.ports import Service, StartRequest
-from floto.core.progress import Progress, begin
-from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
-from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
-from floto.core.specs import CODEC, ChildWorkflow, DeciderSpec
-from floto.core.state import State
-from floto.core.tasks import NO_RESULT, Given, Task
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
+from floto.core.spec.expand import expand
+from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
+from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
+from floto.core.spec.tasks import NO_RESULT, Given, Task
+from floto.core.state.failures import Failure
+from floto.core.state.fold import fold
+from floto.core.state.state import State
+from floto.core.swf.history import History
+from floto.core.swf.service import Service, StartRequest
+from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 if TYPE_CHECKING:
     from floto.adapters.local import LocalSwf
-    from floto.core.compare import Comparison, compare
-    from floto.core.explain import Explanation, explain
-    from floto.core.replay import Replay, replay
-    from floto.runtime.activities import Activities, ActivityError, Canceled, activity, current, generator
+    from floto.core.replay.compare import Comparison, compare
+    from floto.core.replay.explain import Explanation, explain
+    from floto.core.replay.replay import Replay, replay
     from floto.runtime.connect import UnknownService, connect
-    from floto.runtime.decider import Decider
-    from floto.runtime.fingerprint import spec_tags
-    from floto.runtime.job import WrongWorkflow
-    from floto.runtime.run import run
-    from floto.runtime.worker import ActivityWorker
+    from floto.runtime.deciders.decider import Decider
+    from floto.runtime.deciders.fingerprint import spec_tags
+    from floto.runtime.runs.run import run
+    from floto.runtime.runs.run_request import WrongWorkflow
+    from floto.runtime.workers.activities import (
+        Activities,
+        ActivityError,
+        Canceled,
+        activity,
+        current,
+        generator,
+    )
+    from floto.runtime.workers.worker import ActivityWorker
 
 History.files = histories
 __version__ = "1.0.0.dev0"
@@ -53,26 +60,26 @@ __version__ = "1.0.0.dev0"
 #: Names that bring threads, sockets and files with them, or that a decider never needs: loaded
 #: when they are first used, so that deciding offline needs none of it.
 _LAZY = {
-    "Activities": "runtime.activities",
-    "ActivityError": "runtime.activities",
-    "ActivityWorker": "runtime.worker",
-    "Canceled": "runtime.activities",
-    "Comparison": "core.compare",
-    "Decider": "runtime.decider",
-    "Explanation": "core.explain",
-    "LocalSwf": "adapters.local",
-    "Replay": "core.replay",
-    "UnknownService": "runtime.connect",
-    "WrongWorkflow": "runtime.job",
-    "activity": "runtime.activities",
-    "compare": "core.compare",
-    "connect": "runtime.connect",
-    "current": "runtime.activities",
-    "explain": "core.explain",
-    "generator": "runtime.activities",
-    "replay": "core.replay",
-    "run": "runtime.run",
-    "spec_tags": "runtime.fingerprint",
+    "Activities": "floto.runtime.workers.activities",
+    "ActivityError": "floto.runtime.workers.activities",
+    "ActivityWorker": "floto.runtime.workers.worker",
+    "Canceled": "floto.runtime.workers.activities",
+    "Comparison": "floto.core.replay.compare",
+    "Decider": "floto.runtime.deciders.decider",
+    "Explanation": "floto.core.replay.explain",
+    "LocalSwf": "floto.adapters.local",
+    "Replay": "floto.core.replay.replay",
+    "UnknownService": "floto.runtime.connect",
+    "WrongWorkflow": "floto.runtime.runs.run_request",
+    "activity": "floto.runtime.workers.activities",
+    "compare": "floto.core.replay.compare",
+    "connect": "floto.runtime.connect",
+    "current": "floto.runtime.workers.activities",
+    "explain": "floto.core.replay.explain",
+    "generator": "floto.runtime.workers.activities",
+    "replay": "floto.core.replay.replay",
+    "run": "floto.runtime.runs.run",
+    "spec_tags": "floto.runtime.deciders.fingerprint",
 }
 
 __all__ = [
@@ -145,4 +152,8 @@ def __getattr__(name: str) -> Any:
     if module is None:
         msg = f"module 'floto' has no attribute {name!r}"
         raise AttributeError(msg)
-    return getattr(import_module(f"floto.{module}"), name)
+    return getattr(import_module(module), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from floto.runtime.daemon import Daemon
-from floto.runtime.decider import Decider
-from floto.runtime.dynamic import DynamicDecider
-from floto.runtime.separate import CannotSeparate
+from floto.runtime.deciders.daemon import Daemon
+from floto.runtime.deciders.decider import Decider
+from floto.runtime.deciders.decider_process import CannotSeparate
+from floto.runtime.deciders.dynamic import DynamicDecider
 
 __all__ = ["CannotSeparate", "Daemon", "Decider", "DynamicDecider"]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from floto.runtime.activities import activity, generator
+from floto.runtime.workers.activities import activity, generator
 
 __all__ = ["activity", "generator"]

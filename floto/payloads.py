@@ -11,6 +11,6 @@ from __future__ import annotations
 
 from floto.adapters.payloads import DirectoryStore, S3Store
 from floto.core.errors import PayloadError, PayloadsNeeded, StoreUnavailable
-from floto.core.reference import Store
+from floto.core.payloads.reference import Store
 
 __all__ = ["DirectoryStore", "PayloadError", "PayloadsNeeded", "S3Store", "Store", "StoreUnavailable"]

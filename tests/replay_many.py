@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from floto import DeciderSpec, History, replay
-from floto.core.decide import spec_of
+from floto.core.decide.decide import spec_of
 from floto.testing import Faults, Simulation
 from floto.testing.strategies import runs, specs
 

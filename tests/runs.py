@@ -12,7 +12,7 @@ import pytest
 
 import floto
 from floto.adapters.sqlite import SqliteService
-from floto.runtime.activities import Activities
+from floto.runtime.workers.activities import Activities
 
 
 @pytest.fixture

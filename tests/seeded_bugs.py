@@ -30,8 +30,12 @@ class Change:
     new: str
 
 
-FOLD, PROGRESS, DECIDE = "floto/core/fold.py", "floto/core/progress.py", "floto/core/decide.py"
-STARTING, CLOSING = "floto/core/starting.py", "floto/core/closing.py"
+FOLD, PROGRESS, DECIDE = (
+    "floto/core/state/fold.py",
+    "floto/core/decide/progress.py",
+    "floto/core/decide/decide.py",
+)
+STARTING, CLOSING = "floto/core/decide/starting.py", "floto/core/decide/closing.py"
 IN_FLIGHT = "    if item.is_open:\n        return Rest.IN_FLIGHT\n"
 DECIDED = "            decision = _decision(task, position, step, progress, given)\n"
 WAITED = 'return _wait(f"{RETRY_PREFIX}{id_}:{len(failures)}", seconds, state) if seconds else START'
@@ -98,7 +102,7 @@ BUGS: dict[str, tuple[Change, ...]] = {
     ),
     "generated task's dependants not held back": (
         Change(
-            "floto/core/expand.py",
+            "floto/core/spec/expand.py",
             "    if not added:\n        return task\n",
             "    if added is not None:\n        return task\n",
         ),
@@ -128,21 +132,21 @@ BUGS: dict[str, tuple[Change, ...]] = {
     ),
     "result of a non-leaf reported": (
         Change(
-            "floto/core/graph.py",
+            "floto/core/spec/graph.py",
             "enumerate(self.dependents) if not dependents]",
             "enumerate(self.dependents) if len(dependents) < 2]",
         ),
     ),
     "what is new to a decider not folded": (
         Change(
-            "floto/runtime/memory.py",
+            "floto/runtime/deciders/progress_cache.py",
             "observe(known, self._after(known.state.last_event_id, task))",
             "known",
         ),
     ),
     "result reported once, heard or not": (
         Change(
-            "floto/runtime/resilient.py",
+            "floto/runtime/retrying.py",
             "return _made(REPORT, stop, reporting)",
             "return call(*args, **kwargs)",
         ),

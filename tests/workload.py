@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.exceptions import HTTPClientError
 
-from floto.core.service.tokens import TaskKind, Token
+from floto.core.engine.tokens import TaskKind, Token
 
 SERVER = Path(__file__).with_name("mortal_server.py")
 ROOT = SERVER.parents[1]

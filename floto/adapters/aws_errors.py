@@ -1,6 +1,6 @@
 """What errors of boto3 and of AWS mean to floto: one table for every call of AWS.
 
-Each class says what happened and how long it lasts; ``floto.runtime.resilient`` says which caller repeats
+Each class says what happened and how long it lasts; ``floto.runtime.retrying`` says which caller repeats
 which.
 
 - ``ServiceUnavailable``: transient, and the call may have been carried out (time-out of a read, HTTP 500, a

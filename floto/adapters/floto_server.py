@@ -11,8 +11,8 @@ from typing import Any
 
 from floto.adapters.aws_errors import called
 from floto.core.errors import NotPermitted, ServiceError, ServiceFault, Unauthenticated
-from floto.core.live import SERVES_HEADER, TARGET, Live, live_from_json, serves_text
-from floto.core.shapes import ActivityType
+from floto.core.swf.pollers import SERVES_HEADER, TARGET, Live, live_from_json, serves_text
+from floto.core.swf.shapes import ActivityType
 
 #: Which of SWF's operations is sent under another name: botocore signs it and reads the answer as it is.
 _CARRIER = "CountPendingActivityTasks"

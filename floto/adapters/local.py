@@ -18,13 +18,13 @@ from botocore.model import ServiceModel
 from botocore.paginate import Paginator
 
 from floto.adapters.model import API_VERSION, LOADER, MODEL, OPERATIONS, input_shape
-from floto.adapters.sqlite.invoker import Function
+from floto.adapters.sqlite.file.schema import Durability
+from floto.adapters.sqlite.lambda_invoker import Function
 from floto.adapters.sqlite.operations import POLL_SECONDS, SqliteOperations
-from floto.adapters.sqlite.schema import Durability
+from floto.core.engine.registration.regions import DEFAULT_REGION
 from floto.core.errors import ServiceFault, ServiceUnavailable
-from floto.core.live import Live
-from floto.core.ports import Clock
-from floto.core.service.regions import DEFAULT_REGION
+from floto.core.swf.pollers import Live
+from floto.core.swf.service import Clock
 
 _METHODS: Mapping[str, str] = {xform_name(operation): operation for operation in OPERATIONS}
 _MEMBERS: Mapping[str, frozenset[str]] = {

@@ -1,7 +1,7 @@
 """Amazon's own model of SWF, as botocore ships it: what requests may hold, and how JSON has responses.
 
 The model says what is required, types, lengths, enums and ranges; what only SWF's prose says of texts
-(characters of names, numbers in time-outs) is in ``floto.core.service.texts``.
+(characters of names, numbers in time-outs) is in ``floto.core.engine.texts``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any, cast
 from botocore.loaders import Loader
 from botocore.model import ListShape, ServiceModel, Shape, StringShape, StructureShape
 
-from floto.core import wire
+from floto.core.engine.faults import invalid
+from floto.core.engine.texts import PROSE, Check
 from floto.core.errors import ServiceFault
-from floto.core.identifiers import shown
-from floto.core.service.faults import invalid
-from floto.core.service.texts import PROSE, Check
+from floto.core.swf import wire
+from floto.core.swf.identifiers import shown
 
 #: The models that botocore brings, whatever else there is in the user's home.
 LOADER = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)

@@ -16,9 +16,9 @@ from typing import Any
 
 from attrs import field, frozen
 
-from floto.core import reference
 from floto.core.errors import PayloadError, StoreUnavailable
-from floto.core.reference import STORE_LIMIT, Reference
+from floto.core.payloads import reference
+from floto.core.payloads.reference import STORE_LIMIT, Reference
 from floto.files import (
     make_private,
     open_directory,

@@ -20,8 +20,7 @@ from floto.adapters.answers import guard
 from floto.adapters.aws_errors import called, translating
 from floto.adapters.floto_server import Announcements
 from floto.adapters.held_polls import HeldPolls
-from floto.core import registrations, wire
-from floto.core.decisions import Decision
+from floto.core.engine.registration.regions import DEFAULT_REGION
 from floto.core.errors import (
     HistoryError,
     NotCarriedOut,
@@ -32,11 +31,13 @@ from floto.core.errors import (
     Unauthenticated,
     UnknownResource,
 )
-from floto.core.events import Event
-from floto.core.live import Polls
-from floto.core.ports import ActivityTask, DecisionTask, ExecutionInfo, StartRequest
-from floto.core.service.regions import DEFAULT_REGION
-from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
+from floto.core.spec import registration_defaults as registrations
+from floto.core.swf import wire
+from floto.core.swf.decisions import Decision
+from floto.core.swf.events import Event
+from floto.core.swf.pollers import Polls
+from floto.core.swf.service import ActivityTask, DecisionTask, ExecutionInfo, StartRequest
+from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 log = logging.getLogger("floto")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from floto.core.timeline import Phase
+from floto.core.replay.timeline import Phase
 
 
 @frozen

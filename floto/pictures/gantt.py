@@ -6,7 +6,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from floto.core.timeline import Lane, Phase, Span, Timeline
+from floto.core.replay.timeline import Lane, Phase, Span, Timeline
 from floto.core.visible import visible
 from floto.pictures.colours import PHASES
 from floto.pictures.scale import Scale, shown_seconds, ticks

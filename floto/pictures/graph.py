@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 
-from floto.core.expand import expansion
-from floto.core.specs import CODEC, DeciderSpec
-from floto.core.state import EMPTY, State
-from floto.core.tasks import Task, TaskCodec
-from floto.pictures.standing import rows
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.expand import expansion
+from floto.core.spec.tasks import Task, TaskCodec
+from floto.core.state.state import EMPTY, State
+from floto.pictures.task_status import rows
 
 
 @frozen

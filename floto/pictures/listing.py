@@ -11,7 +11,7 @@ from rich.text import Text
 from floto.core.visible import visible
 from floto.pictures.dot import describe
 from floto.pictures.graph import Graph, Node
-from floto.pictures.standing import style_of
+from floto.pictures.task_status import style_of
 
 #: Names of so many tasks are told where one waits for more.
 _MOST_NAMES = 6

@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from floto.core.timeline import Lane, Phase, Timeline
+from floto.core.replay.timeline import Lane, Phase, Timeline
 from floto.core.visible import visible
 from floto.pictures.colours import PHASES
 from floto.pictures.scale import Scale, shown_seconds, ticks

@@ -9,14 +9,14 @@ from typing import Any, Self
 
 from attrs import frozen
 
-from floto.core import payload
-from floto.core.codec import Codec, Timeout
 from floto.core.errors import PayloadError, ServiceFault
-from floto.core.ports import ExecutionInfo, StartRequest
-from floto.core.registrations import ActivityType, WorkflowType
-from floto.core.shapes import WorkflowExecution
-from floto.core.shapes import WorkflowType as TypeName
-from floto.core.specs import CODEC
+from floto.core.payloads import payload
+from floto.core.spec.codec import Codec, Timeout
+from floto.core.spec.decider_spec import CODEC
+from floto.core.spec.registration_defaults import ActivityType, WorkflowType
+from floto.core.swf.service import ExecutionInfo, StartRequest
+from floto.core.swf.shapes import WorkflowExecution
+from floto.core.swf.shapes import WorkflowType as TypeName
 from floto.runtime.connect import client as connected
 from floto.runtime.connect import domain_of
 

@@ -16,10 +16,12 @@ from attrs import define, frozen
 
 from floto.core.errors import FlotoError, ServiceError
 from floto.core.hosts import is_loopback_url
-from floto.core.live import Live
-from floto.core.ports import Service
-from floto.core.reference import Store
-from floto.runtime.resilient import once
+from floto.core.payloads.reference import Store
+from floto.core.spec.saved_history import Saved
+from floto.core.swf.history import PathLike
+from floto.core.swf.pollers import Live
+from floto.core.swf.service import Service
+from floto.runtime.retrying import once
 
 if TYPE_CHECKING:
     from floto.adapters.swf import SwfService
@@ -147,9 +149,16 @@ def absolute_store(source: str) -> str:
 
 def back_up(source: Path, target: Path, *, replace: bool) -> int:
     """Copy a database of the embedded engine; return the size of the copy. Raises ``ServiceError``."""
-    from floto.adapters.sqlite.backup import back_up as copy  # noqa: PLC0415 - as the adapters below
+    from floto.adapters.sqlite.file.backup import back_up as copy  # noqa: PLC0415 - as the adapters below
 
     return copy(str(source), target, replace=replace)
+
+
+def saved_history(*paths: str | PathLike) -> Saved:
+    """Return a saved history, and what the files say beside it. Raises ``HistoryError``."""
+    from floto.adapters.history_files import load_saved  # noqa: PLC0415 - as the adapters below
+
+    return load_saved(*paths)
 
 
 def payload_store(source: str) -> Store:

@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 
 from attrs import define
 
-from floto.core.codec import Codec
-from floto.core.decide import spec_of
+from floto.core.decide.decide import spec_of
 from floto.core.errors import FlotoError, SpecError
-from floto.core.history import Saved
-from floto.core.identifiers import shown
-from floto.core.specs import CODEC, DeciderSpec
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.saved_history import Saved
+from floto.core.swf.identifiers import shown
 
 T = TypeVar("T")
 

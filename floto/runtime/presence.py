@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from floto.core.errors import ServiceError
-from floto.core.live import Polls
-from floto.core.ports import Announces, Service
-from floto.core.shapes import ActivityType
+from floto.core.swf.pollers import Polls
+from floto.core.swf.service import Announces, Service
+from floto.core.swf.shapes import ActivityType
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from floto.core.history import Saved
-    from floto.core.ports import Service
-    from floto.core.specs import DeciderSpec
+    from floto.core.spec.decider_spec import DeciderSpec
+    from floto.core.spec.saved_history import Saved
+    from floto.core.swf.service import Service
     from floto.testing import Simulation
 
 _DIRECTORIES, _SPECS = "--floto-histories", "floto_specs"
@@ -81,11 +81,11 @@ class HistoryItem(pytest.Item):
 
     def runtest(self) -> None:
         """Replay it."""
-        from floto.core.history import History
-        from floto.core.replay import replay
+        from floto.core.replay.replay import replay
         from floto.core.visible import visible
+        from floto.runtime.connect import saved_history
 
-        saved = History.files.load_saved(self.path)
+        saved = saved_history(self.path)
         source, spec = self._spec(saved)
         divergence = replay(spec, saved.history).divergence
         if divergence is not None:
@@ -191,7 +191,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def _timelines(made: Simulation) -> str:
-    from floto.core.timeline import timeline
+    from floto.core.replay.timeline import timeline
     from floto.pictures.terminal import text
 
     return "\n\n".join(

@@ -19,12 +19,12 @@ import uvicorn
 from attrs import define, field, frozen
 
 from floto.adapters.http import Endpoint, Keys
-from floto.adapters.sqlite.invoker import Function
+from floto.adapters.sqlite.file.problems import DatabaseGone
+from floto.adapters.sqlite.file.schema import Durability
+from floto.adapters.sqlite.lambda_invoker import Function
 from floto.adapters.sqlite.operations import SqliteOperations
-from floto.adapters.sqlite.problems import DatabaseGone
-from floto.adapters.sqlite.schema import Durability
 from floto.core.errors import FlotoError
-from floto.runtime.connections import Connection
+from floto.runtime.http_connections import Connection
 
 log = logging.getLogger("floto")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from floto.core.kinds import ActivityTask, Generator, Signal, Timer
-from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
-from floto.core.specs import ChildWorkflow, DeciderSpec
-from floto.core.tasks import Task
+from floto.core.spec.decider_spec import ChildWorkflow, DeciderSpec
+from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
+from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
+from floto.core.spec.tasks import Task
 
 __all__ = [
     "ActivityTask",

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
+from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
 
 __all__ = ["ExponentialBackoff", "FixedDelay", "InstantRetry", "Retry", "RetryStrategy"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from floto.core.kinds import ActivityTask, Generator, Signal, Timer
-from floto.core.specs import ChildWorkflow
-from floto.core.tasks import Task
+from floto.core.spec.decider_spec import ChildWorkflow
+from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
+from floto.core.spec.tasks import Task
 
 __all__ = ["ActivityTask", "ChildWorkflow", "Generator", "Signal", "Task", "Timer"]

@@ -9,18 +9,18 @@ from floto.testing.printing.counterexample import Counterexample
 from floto.testing.shrinking.likeness import diverges
 from floto.testing.shrinking.shrink import NothingToShrink, shrink
 from floto.testing.simulation.choices import Choices, Taken
+from floto.testing.simulation.context import Move
 from floto.testing.simulation.endings import ActivitiesError
 from floto.testing.simulation.faults import NONE, Faults
 from floto.testing.simulation.outcomes import USUAL, Ending, How, Outcome, fails, returns, takes, times_out
 from floto.testing.simulation.result import AttemptKey, Failure, Simulation, Step
 from floto.testing.simulation.simulator import Simulator, simulate
-from floto.testing.simulation.stage import Move
 from floto.testing.simulation.timeouts import NoSuchTimeout
 
 if TYPE_CHECKING:
     from floto.testing.checking.check import Report, check
     from floto.testing.checking.coverage import Coverage
-    from floto.testing.checking.found import Found
+    from floto.testing.checking.minimized_violation import Found
     from floto.testing.checking.verifying import verify_run
     from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, verify
     from floto.testing.invariants.violation import Invariant, RunInvariant, Violation, invariant

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from floto.core.codec import Codec
-from floto.core.specs import CODEC, DeciderSpec
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.testing.checking.verifying import Rule, check_whole, sorted_rules
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, check_moment
 from floto.testing.invariants import runs as whole

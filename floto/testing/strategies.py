@@ -12,13 +12,13 @@ import attrs
 from attrs import frozen
 from hypothesis import strategies as st
 
-from floto.core.codec import Codec
 from floto.core.errors import SpecError
-from floto.core.history import History
-from floto.core.kinds import ActivityTask, Generator, Signal, Timer
-from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
-from floto.core.specs import CODEC, ChildWorkflow, DeciderSpec
-from floto.core.tasks import Task
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
+from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
+from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
+from floto.core.spec.tasks import Task
+from floto.core.swf.history import History
 from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.faults import Faults
 from floto.testing.simulation.outcomes import Activity

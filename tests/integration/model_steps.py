@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from floto.core import limits
-from floto.core.service import decisions, externals, turn
+from floto.core.engine import step_context as turn
+from floto.core.engine.decisions import decisions, externals
+from floto.core.swf import limits
 from tests.integration.contract.stage import (
     ACTIVITY,
     CANCEL,

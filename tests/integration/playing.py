@@ -16,9 +16,9 @@ from moto.server import ThreadedMotoServer
 
 import floto
 import floto.api
-from floto.core.events import Event
-from floto.core.ports import Service
-from floto.runtime.activities import Activities
+from floto.core.swf.events import Event
+from floto.core.swf.service import Service
+from floto.runtime.workers.activities import Activities
 from tests.integration.test_server import serving
 
 T = TypeVar("T")

@@ -15,7 +15,6 @@ from botocore.credentials import RefreshableCredentials
 from floto.adapters.aws_errors import called
 from floto.adapters.payloads import S3Store
 from floto.adapters.swf import SwfService, make_client
-from floto.core import reference
 from floto.core.errors import (
     NotCarriedOut,
     NotPermitted,
@@ -26,9 +25,10 @@ from floto.core.errors import (
     Unauthenticated,
     UnknownResource,
 )
-from floto.core.shapes import WorkflowExecution
-from floto.runtime.resilient import report
-from floto.runtime.stopping import StopFlag
+from floto.core.payloads import reference
+from floto.core.swf.shapes import WorkflowExecution
+from floto.runtime.retrying import report
+from floto.runtime.shutdown import StopFlag
 from tests.integration.scripted import (
     IDLE,
     LOGIN,

@@ -14,7 +14,7 @@ import pytest
 from attrs import evolve
 
 from floto import ActivityTask, DeciderSpec, FixedDelay, History
-from floto.adapters.histories import save
+from floto.adapters.history_files import save
 from floto.testing import fails, simulate
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ import pytest
 
 import floto
 from floto.adapters.sqlite import SqliteService
-from floto.core.state import Kind
+from floto.core.state.state import Kind
 from tests.integration.commands import Shell, wait_for
 
 ON_FILE = "sqlite:///floto.db"

@@ -20,17 +20,17 @@ from attrs import define, field
 
 import floto
 from floto import CODEC, ActivityTask, ActivityWorker, ChildWorkflow, DeciderSpec
-from floto.core import events as e
-from floto.core import payload
-from floto.core.daemon import CHILD_TYPE, DAEMON_TYPE, SIGNAL
-from floto.core.ports import Service
-from floto.runtime.activities import Activities
+from floto.core.decide.daemon import CHILD_TYPE, DAEMON_TYPE, SIGNAL
+from floto.core.payloads import payload
+from floto.core.swf import events as e
+from floto.core.swf.service import Service
 from floto.runtime.connect import client, connect
+from floto.runtime.workers.activities import Activities
 from tests.integration.test_server import ROOT, serving
 
 DOMAIN, LIST, ID = "floto_test", "floto_daemon", "floto_daemon"
 PATIENCE = 90.0
-RUN = f"from floto.runtime.daemon import Daemon; Daemon(domain={DOMAIN!r}, task_list={LIST!r}).run()"
+RUN = f"from floto.runtime.deciders.daemon import Daemon; Daemon(domain={DOMAIN!r}, task_list={LIST!r}).run()"
 
 
 def task(id_: str, **more: Any) -> ActivityTask:

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from floto.adapters.sqlite import SqliteService
-from floto.core.decisions import (
+from floto.core.errors import UnknownResource
+from floto.core.state.fold import fold
+from floto.core.swf.decisions import (
     CompleteWorkflowExecution,
     Decision,
     RequestCancelActivityTask,
     ScheduleActivityTask,
     StartTimer,
 )
-from floto.core.errors import UnknownResource
-from floto.core.events import ActivityTaskCompleted, ActivityTaskScheduled, WorkflowExecutionCompleted
-from floto.core.fold import fold
+from floto.core.swf.events import ActivityTaskCompleted, ActivityTaskScheduled, WorkflowExecutionCompleted
 from tests.integration.test_sqlite_helpers import (
     ACTIVITY,
     SOON,

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floto import ActivityTask, ChildWorkflow, DeciderSpec, History, HistoryError, InstantRetry, Timer
-from floto.core.events import EVENT_TYPES
-from floto.core.wire import lower_first
+from floto.core.swf.events import EVENT_TYPES
+from floto.core.swf.wire import lower_first
 from floto.testing import fails, simulate
 from floto.testing.strategies import json_values
 from tests.property.setup import SETTINGS

@@ -15,14 +15,14 @@ import pytest
 
 from floto.adapters.sqlite import SqliteService
 from floto.core.errors import ServiceError
-from floto.core.events import ActivityTaskCompleted
+from floto.core.swf.events import ActivityTaskCompleted
 from tests.integration.test_sqlite_helpers import SOON, activity, schedule, start
 
 PROGRAM = """
 import concurrent.futures, json, multiprocessing, os, subprocess, sys, time
 import floto
-from floto.core.ports import StartRequest
-from floto.core.shapes import WorkflowType
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import WorkflowType
 
 def square(number):
     return number * number

@@ -15,9 +15,9 @@ import pytest
 
 from floto.adapters.local import LocalClient
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.host import Host
 from floto.adapters.sqlite.operations import SqliteOperations
-from floto.core.service.engine import MOST_REDELIVERIES
+from floto.adapters.sqlite.sqlite_engine import Host
+from floto.core.engine.engine import MOST_REDELIVERIES
 from tests.integration.test_server import client, register, send_poll, serving, start
 from tests.integration.test_sqlite_helpers import start as start_run
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import floto
 from floto import ActivityTask, DeciderSpec, History, HistoryError, InstantRetry, Timer
-from floto.adapters import histories
+from floto.adapters import history_files as histories
 from floto.testing import fails, simulate
 from tests.property.setup import SETTINGS
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from floto.core import events as e
-from floto.core.ports import ExecutionInfo
+from floto.core.swf import events as e
+from floto.core.swf.service import ExecutionInfo
 from floto.runtime.connect import connect
 
 ROOT = Path(__file__).parents[2]

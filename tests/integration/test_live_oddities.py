@@ -14,12 +14,12 @@ from click.testing import CliRunner
 import floto
 from floto import LocalSwf
 from floto.adapters.swf import SwfService
-from floto.core import events as e
-from floto.core.ports import StartRequest
-from floto.core.shapes import WorkflowType
+from floto.core.swf import events as e
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import WorkflowType
 from floto.runtime.cli import listing
 from floto.runtime.cli.target import Target
-from floto.runtime.decider import Decider
+from floto.runtime.deciders.decider import Decider
 from tests.integration.playing import eventually
 
 FLOW, OTHER = WorkflowType("flow", "v1"), WorkflowType("other", "v1")

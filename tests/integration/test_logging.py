@@ -19,10 +19,10 @@ import pytest
 import floto
 from floto import logs
 from floto.adapters.sqlite import SqliteService
-from floto.core import events as e
-from floto.core.failures import failure_of
-from floto.core.payload import LIMIT
-from floto.runtime.activities import Activities
+from floto.core.payloads.payload import LIMIT
+from floto.core.state.failures import failure_of
+from floto.core.swf import events as e
+from floto.runtime.workers.activities import Activities
 from tests.integration.commands import PATIENCE, Shell
 from tests.runs import spec, task
 

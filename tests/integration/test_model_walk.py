@@ -11,8 +11,8 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from floto.adapters.model import OPERATIONS, faults_of, input_shape
-from floto.core import limits
-from floto.core.service.tokens import TaskKind, Token
+from floto.core.engine.tokens import TaskKind, Token
+from floto.core.swf import limits
 from tests.integration.contract.backends import Local
 from tests.integration.contract.clock import Clock
 from tests.integration.contract.stage import ACTIVITY, WORKFLOW, Stage

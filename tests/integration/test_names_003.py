@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import floto
-from floto.core import events as e
-from floto.core.shapes import WorkflowExecution
+from floto.core.swf import events as e
+from floto.core.swf.shapes import WorkflowExecution
 from tests.integration.playing import SERVICES
 from tests.integration.test_server import environment
 

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from floto.runtime.connect import connect
-from floto.runtime.resilient import persist
-from floto.runtime.stopping import StopFlag
+from floto.runtime.retrying import persist
+from floto.runtime.shutdown import StopFlag
 from tests.integration.test_server import PATIENCE, client, register, serving
 
 CALLERS = 12

@@ -12,9 +12,9 @@ import pytest
 
 import floto
 from floto.adapters.swf import SwfService, make_client
-from floto.core.ports import StartRequest
-from floto.core.shapes import WorkflowType
-from floto.runtime import decider
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import WorkflowType
+from floto.runtime.deciders import decider
 from tests.integration.contract.backends import Server
 from tests.integration.contract.clock import Clock
 

@@ -27,11 +27,11 @@ from floto.core.errors import (
     Unauthenticated,
     Unreachable,
 )
-from floto.core.ports import StartRequest
-from floto.core.shapes import WorkflowType
-from floto.runtime import resilient
-from floto.runtime.resilient import inquire, once, persist, poll, reach, report
-from floto.runtime.stopping import StopFlag
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import WorkflowType
+from floto.runtime import retrying as resilient
+from floto.runtime.retrying import inquire, once, persist, poll, reach, report
+from floto.runtime.shutdown import StopFlag
 from tests.integration.commands import Shell
 from tests.integration.scripted import SLOW_DOWN, STARTED, Answer, connected, refusing, scripted
 

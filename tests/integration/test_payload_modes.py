@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from floto import PayloadError
-from floto.core import reference
+from floto.core.payloads import reference
 from floto.payloads import DirectoryStore
 
 

@@ -18,13 +18,13 @@ from click.testing import CliRunner
 
 import floto
 from floto.core.errors import PayloadsNeeded, StoreUnavailable
-from floto.core.ports import StartRequest
-from floto.core.shapes import WorkflowExecution, WorkflowType
-from floto.core.state import Kind
+from floto.core.state.state import Kind
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import WorkflowExecution, WorkflowType
 from floto.payloads import DirectoryStore, PayloadError
-from floto.runtime.activities import Activities
 from floto.runtime.cli import cli
-from floto.runtime.separate import CannotSeparate
+from floto.runtime.deciders.decider_process import CannotSeparate
+from floto.runtime.workers.activities import Activities
 from tests.runs import leaving, service, spec, task
 
 __all__ = ["leaving", "service"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from floto import ActivityTask, DeciderSpec
-from floto.adapters.histories import save
+from floto.adapters.history_files import save
 from floto.testing import simulate
 
 ROOT = Path(__file__).parents[2]

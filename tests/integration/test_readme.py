@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from floto.core.errors import UnknownResource
-from floto.core.events import ActivityTaskCompleted, Event
-from floto.core.ports import Service
+from floto.core.swf.events import ActivityTaskCompleted, Event
+from floto.core.swf.service import Service
 from floto.runtime.connect import connect
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ import pytest
 import floto
 from floto.adapters.sqlite import SqliteService
 from floto.payloads import DirectoryStore
-from floto.runtime.activities import Activities
-from floto.runtime.run import run
+from floto.runtime.runs.run import run
+from floto.runtime.workers.activities import Activities
 from tests.integration.test_payloads import noise
 from tests.runs import leaving, service, spec, task
 

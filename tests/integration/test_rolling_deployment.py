@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 import floto
-from floto.core.events import ActivityTaskScheduled
-from floto.core.ports import Service
-from floto.runtime.activities import Activities
+from floto.core.swf.events import ActivityTaskScheduled
+from floto.core.swf.service import Service
+from floto.runtime.workers.activities import Activities
 from tests.integration.commands import ROOT
 
 FLOW = floto.WorkflowType("flow", "v1")

@@ -13,16 +13,16 @@ import pytest
 
 import floto
 from floto.adapters.sqlite import SqliteService
-from floto.core import events as e
 from floto.core.errors import ServiceError, ServiceUnavailable
-from floto.core.fold import fold
-from floto.core.shapes import WorkflowExecution
-from floto.core.state import Kind, State
-from floto.core.task_lists import own_list
-from floto.runtime.activities import Activities
-from floto.runtime.fingerprint import fingerprint, recorded
-from floto.runtime.job import WORKFLOW_TYPE
-from floto.runtime.run import run
+from floto.core.spec.task_lists import own_list
+from floto.core.state.fold import fold
+from floto.core.state.state import Kind, State
+from floto.core.swf import events as e
+from floto.core.swf.shapes import WorkflowExecution
+from floto.runtime.deciders.fingerprint import fingerprint, recorded
+from floto.runtime.runs.run import run
+from floto.runtime.runs.run_request import WORKFLOW_TYPE
+from floto.runtime.workers.activities import Activities
 from tests.runs import spec, task
 
 DOWN = ServiceUnavailable("down")
@@ -233,7 +233,7 @@ def test_what_keeps_the_decider_from_deciding_reaches_the_caller(
         msg = "a bug in the decider"
         raise ZeroDivisionError(msg)
 
-    monkeypatch.setattr("floto.runtime.decider.decisions", broken)
+    monkeypatch.setattr("floto.runtime.deciders.decider.decisions", broken)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         run(spec(task("echo")), service=service, activities=activities, workflow_id="w", timeout=30)
     info = service.latest_execution("w")

@@ -10,11 +10,11 @@ import pytest
 import floto
 from floto.adapters.sqlite import SqliteService
 from floto.core.errors import ServiceFault
-from floto.core.ports import StartRequest
-from floto.core.shapes import WorkflowType
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import WorkflowType
 from floto.payloads import DirectoryStore
-from floto.runtime.activities import Activities
-from floto.runtime.run import run
+from floto.runtime.runs.run import run
+from floto.runtime.workers.activities import Activities
 from tests.runs import spec, task
 
 ALREADY_STARTED = ServiceFault("WorkflowExecutionAlreadyStartedFault", "")
@@ -109,7 +109,7 @@ def test_a_run_that_does_not_say_of_which_spec_it_is_goes_on_as_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as before:
-        before.setattr("floto.runtime.run.spec_tags", lambda _spec, _codec: ())
+        before.setattr("floto.runtime.runs.run.spec_tags", lambda _spec, _codec: ())
         first = run(spec(task("echo")), service=service, activities=activities, workflow_id="w")
     assert run(spec(task("fail")), service=service, activities=activities, workflow_id="w") == first
     assert "another spec" not in caplog.text
@@ -225,7 +225,7 @@ def test_a_run_that_is_not_listed_yet_is_looked_for_again(
     def lagging(workflow_id: str) -> Any:
         return answers.pop() if answers else latest(workflow_id)
 
-    monkeypatch.setattr("floto.runtime.run._ASK_SECONDS", 0.01)
+    monkeypatch.setattr("floto.runtime.runs.run._ASK_SECONDS", 0.01)
     monkeypatch.setattr(service, "start_workflow_execution", late)
     monkeypatch.setattr(service, "latest_execution", lagging)
     result = run(spec(task("echo")), service=service, activities=activities, workflow_id="w", timeout=60)

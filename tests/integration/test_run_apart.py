@@ -14,15 +14,15 @@ import pytest
 
 import floto
 from floto.adapters.sqlite import SqliteService
-from floto.core import events as e
-from floto.core.history import History
-from floto.core.ports import StartRequest
-from floto.core.shapes import WorkflowType
-from floto.runtime.activities import Activities
-from floto.runtime.decider import Decider
-from floto.runtime.job import WORKFLOW_TYPE, WrongWorkflow
-from floto.runtime.run import run
-from floto.runtime.worker import ActivityWorker
+from floto.core.swf import events as e
+from floto.core.swf.history import History
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import WorkflowType
+from floto.runtime.deciders.decider import Decider
+from floto.runtime.runs.run import run
+from floto.runtime.runs.run_request import WORKFLOW_TYPE, WrongWorkflow
+from floto.runtime.workers.activities import Activities
+from floto.runtime.workers.worker import ActivityWorker
 from tests.runs import task
 
 LISTS = {"task_list": "decide", "activity_task_list": "work"}

@@ -18,7 +18,7 @@ import pytest
 
 import floto
 from floto.core.errors import ServiceUnavailable
-from floto.runtime.activities import Activities
+from floto.runtime.workers.activities import Activities
 from tests.integration.commands import PATIENCE, Shell, wait_for
 from tests.integration.test_server import serving
 from tests.runs import spec, task

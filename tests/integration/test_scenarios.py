@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 import floto
-from floto.core import events as e
-from floto.core.decisions import Decision
-from floto.core.failures import without_traceback
-from floto.core.ports import DecisionTask
+from floto.core.state.failures import without_traceback
+from floto.core.swf import events as e
+from floto.core.swf.decisions import Decision
+from floto.core.swf.service import DecisionTask
 from floto.decider import DynamicDecider
-from floto.runtime.activities import Activities
+from floto.runtime.workers.activities import Activities
 from floto.specs import ActivityTask, ChildWorkflow, DeciderSpec, Generator, InstantRetry, Timer
 from tests.integration.playing import TYPE, Played, Stage, eventually, playing
 

@@ -11,7 +11,7 @@ import pytest
 
 import floto
 import floto.api
-from floto.core import events as e
+from floto.core.swf import events as e
 from tests.integration.playing import DOMAIN, Stage, eventually, playing
 from tests.integration.seed import Program, block, run
 

@@ -17,8 +17,8 @@ import pytest
 import floto
 import floto.api
 import floto.specs
-from floto.core import events as e
-from floto.runtime.activities import Activities
+from floto.core.swf import events as e
+from floto.runtime.workers.activities import Activities
 from tests.integration.playing import DOMAIN, PATIENCE, SERVICES, Played, Stage, playing
 from tests.integration.seed import BLOCKS, Program, block, run
 

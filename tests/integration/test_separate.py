@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 import floto
-from floto.core import events as e
-from floto.core.shapes import WorkflowType
+from floto.core.swf import events as e
+from floto.core.swf.shapes import WorkflowType
 from floto.decider import CannotSeparate, Decider, DynamicDecider
 from tests.integration.playing import DOMAIN, PATIENCE, TYPE, Played, Stage, eventually, playing
 

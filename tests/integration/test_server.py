@@ -28,9 +28,9 @@ from botocore.exceptions import ClientError
 
 from floto.adapters.local import LocalSwf
 from floto.adapters.swf import SwfService
-from floto.core.decisions import CompleteWorkflowExecution
-from floto.core.ports import StartRequest
-from floto.core.shapes import WorkflowType
+from floto.core.swf.decisions import CompleteWorkflowExecution
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import WorkflowType
 from floto.runtime.connect import connect
 
 ROOT = Path(__file__).parents[2]

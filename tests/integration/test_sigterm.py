@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from floto.core import events as e
-from floto.core.decisions import ScheduleActivityTask
-from floto.core.events import Event
-from floto.core.ports import Service, StartRequest
-from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+from floto.core.swf import events as e
+from floto.core.swf.decisions import ScheduleActivityTask
+from floto.core.swf.events import Event
+from floto.core.swf.service import Service, StartRequest
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from floto.runtime.connect import connect
 from tests.integration.contract.backends import Server
 from tests.integration.contract.clock import Clock

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.polls import Line, Poll
-from floto.core.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask
+from floto.adapters.sqlite.wait_queue import Line, Poll
+from floto.core.engine.stores.records import Place
+from floto.core.engine.tokens import TaskKind
 from floto.core.errors import ServiceError, UnknownResource
-from floto.core.events import ActivityTaskCompleted
-from floto.core.service.records import Place
-from floto.core.service.tokens import TaskKind
+from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask
+from floto.core.swf.events import ActivityTaskCompleted
 from tests.integration.test_sqlite_helpers import (
     ACTIVITY,
     activity,

@@ -12,8 +12,8 @@ import pytest
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.cache import Cache, Entry
 from floto.adapters.sqlite.store import CHECKED_AT_ONCE
-from floto.core.service.run import Run
-from floto.core.shapes import WorkflowExecution
+from floto.core.engine.run import Run
+from floto.core.swf.shapes import WorkflowExecution
 from tests.integration.test_sqlite_helpers import activity, decision, hear, names, process, schedule, start
 
 MIB = 2**20

@@ -15,11 +15,11 @@ import pytest
 
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.store import SqliteStore
-from floto.core.decisions import ScheduleActivityTask, StartTimer
 from floto.core.errors import ServiceError
-from floto.core.events import WorkflowExecutionSignaled
-from floto.core.ports import StartRequest
-from floto.core.shapes import ActivityType, TaskList, WorkflowType
+from floto.core.swf.decisions import ScheduleActivityTask, StartTimer
+from floto.core.swf.events import WorkflowExecutionSignaled
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 
 WORKFLOW = WorkflowType("work", "1")
 
@@ -228,7 +228,7 @@ def test_waiting_for_the_lock_of_another_process_ends_when_the_service_is_closed
 
 
 def test_long_log_is_cut_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("floto.adapters.sqlite.database._LONG_LOG", 200_000)
+    monkeypatch.setattr("floto.adapters.sqlite.file.database._LONG_LOG", 200_000)
     monkeypatch.setattr("floto.adapters.sqlite.batches._RECOVER_SECONDS", 0.0)
     with SqliteService(tmp_path / "db", durability="normal") as service:
         start(service, "w")

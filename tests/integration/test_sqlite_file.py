@@ -11,8 +11,10 @@ from typing import TypeVar
 
 import pytest
 
-from floto.adapters.sqlite import SqliteService, batches, schema
-from floto.core.decisions import (
+from floto.adapters.sqlite import SqliteService, batches
+from floto.adapters.sqlite.file import schema
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
+from floto.core.swf.decisions import (
     CompleteWorkflowExecution,
     ContinueAsNewWorkflowExecution,
     RecordMarker,
@@ -20,9 +22,8 @@ from floto.core.decisions import (
     StartChildWorkflowExecution,
     StartTimer,
 )
-from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
-from floto.core.ports import Service, StartRequest
-from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+from floto.core.swf.service import Service, StartRequest
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from tests.integration.test_sqlite_helpers import (
     ACTIVITY,
     WORKFLOW,

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from floto.adapters.sqlite import SqliteService
-from floto.core.decisions import ScheduleActivityTask
-from floto.core.ports import ActivityTask, DecisionTask, StartRequest
-from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
+from floto.core.swf.decisions import ScheduleActivityTask
+from floto.core.swf.service import ActivityTask, DecisionTask, StartRequest
+from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 WORKFLOW = WorkflowType("work", "1")
 ACTIVITY = ActivityType("act", "1")

@@ -19,16 +19,18 @@ from pathlib import Path
 
 import pytest
 
-from floto.adapters.sqlite import SqliteService, listings, schema
-from floto.adapters.sqlite.backup import back_up
-from floto.adapters.sqlite.leases import Leases
-from floto.adapters.sqlite.problems import DatabaseGone
+from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite.file import schema
+from floto.adapters.sqlite.file.backup import back_up
+from floto.adapters.sqlite.file.leases import Leases
+from floto.adapters.sqlite.file.problems import DatabaseGone
+from floto.adapters.sqlite.sql import listings
+from floto.core.engine.stores.records import Listing
 from floto.core.errors import ServiceError, ServiceUnavailable
-from floto.core.kinds import ActivityTask
-from floto.core.service.records import Listing
-from floto.core.specs import DeciderSpec
-from floto.runtime.activities import Activities
-from floto.runtime.run import run
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.kinds import ActivityTask
+from floto.runtime.runs.run import run
+from floto.runtime.workers.activities import Activities
 from tests.integration.commands import Shell, wait_for, write_files
 from tests.integration.test_sqlite_helpers import WORKFLOW, activity, schedule, start
 
@@ -353,7 +355,7 @@ READER = """
 import os, sys
 from floto.adapters.sqlite import SqliteService
 from floto.core.errors import ServiceError
-from floto.core.shapes import WorkflowExecution
+from floto.core.swf.shapes import WorkflowExecution
 # What is loaded late may be in a place that another user may not enter.
 SqliteService(":memory:").close()
 path, run_id = sys.argv[1:]

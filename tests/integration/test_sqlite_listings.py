@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from floto.adapters.sqlite import SqliteService, listings, schema
-from floto.adapters.sqlite.rows import to_ms
-from floto.core.ports import StartRequest
-from floto.core.service.records import Listing, Position, Record
-from floto.core.shapes import WorkflowType
+from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite.file import schema
+from floto.adapters.sqlite.sql import listings
+from floto.adapters.sqlite.sql.rows import to_ms
+from floto.core.engine.stores.records import Listing, Position, Record
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import WorkflowType
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 #: Each filter of SWF, as fields of a listing, and the columns by which its index finds runs.

@@ -14,18 +14,24 @@ from uuid import uuid4
 import attrs
 import pytest
 
-from floto.adapters.sqlite import SqliteService, batches, schema
+from floto.adapters.sqlite import SqliteService, batches
 from floto.adapters.sqlite.cache import Cache, Entry
-from floto.adapters.sqlite.database import Database
-from floto.adapters.sqlite.leases import Leases
-from floto.adapters.sqlite.polls import Poll
+from floto.adapters.sqlite.file import schema
+from floto.adapters.sqlite.file.database import Database
+from floto.adapters.sqlite.file.leases import Leases
+from floto.adapters.sqlite.group_commit import Job
 from floto.adapters.sqlite.store import SqliteStore
-from floto.adapters.sqlite.turns import Job
-from floto.core.decisions import RecordMarker, ScheduleActivityTask, StartChildWorkflowExecution, StartTimer
+from floto.adapters.sqlite.wait_queue import Poll
+from floto.core.engine.run import Run
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
-from floto.core.ports import StartRequest
-from floto.core.service.run import Run
-from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+from floto.core.swf.decisions import (
+    RecordMarker,
+    ScheduleActivityTask,
+    StartChildWorkflowExecution,
+    StartTimer,
+)
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from tests.integration.test_sqlite_helpers import (
     WORKFLOW,
     activity,
@@ -184,7 +190,7 @@ def test_an_unreadable_parent_fails_the_poll_that_ends_its_child(
         service.respond_decision_task_completed(decision(service).token, [child])
     alter(tmp_path / "db", "UPDATE tasks SET lease = 'other' WHERE run = 1")
     alter(tmp_path / "db", "UPDATE events SET attributes = '{}' WHERE run = 1 AND id = 1")
-    monkeypatch.setattr("floto.core.service.turn.MAX_EVENTS", 3)
+    monkeypatch.setattr("floto.core.engine.step_context.MAX_EVENTS", 3)
     with SqliteService(tmp_path / "db") as service:
         alter(tmp_path / "db", "UPDATE tasks SET lease = 'other' WHERE run = 1")
         with pytest.raises(ServiceError, match=run.run_id):

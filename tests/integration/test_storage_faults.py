@@ -26,8 +26,8 @@ import pytest
 from attrs import define, field, frozen
 
 from floto.core.errors import ServiceError
-from floto.core.ports import Service, StartRequest
-from floto.core.shapes import WorkflowType
+from floto.core.swf.service import Service, StartRequest
+from floto.core.swf.shapes import WorkflowType
 from floto.runtime.connect import connect
 from tests.integration.test_server import PATIENCE, environment, serving, until
 

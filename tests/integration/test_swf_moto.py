@@ -10,12 +10,12 @@ from moto import mock_aws
 
 import floto
 from floto.adapters.swf import SwfService, make_client
-from floto.core.decisions import CompleteWorkflowExecution
 from floto.core.errors import ServiceFault, UnknownResource
-from floto.core.ports import StartRequest
-from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
-from floto.runtime.activities import Activities
+from floto.core.swf.decisions import CompleteWorkflowExecution
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 from floto.runtime.cli import main
+from floto.runtime.workers.activities import Activities
 
 WORKFLOW = WorkflowType("order", "v1")
 

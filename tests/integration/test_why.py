@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import floto
-from floto.adapters.sqlite import SqliteService, problems
+from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite.file import problems
 from floto.runtime.cli.why import why_command
 from tests.integration.commands import Shell, wait_for
 

@@ -17,14 +17,14 @@ import pytest
 
 import floto
 from floto.adapters.sqlite import SqliteService
-from floto.core import events as e
-from floto.core.decisions import Decision, RequestCancelActivityTask, ScheduleActivityTask
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
-from floto.core.failures import without_traceback
-from floto.core.ports import StartRequest
-from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
-from floto.runtime.activities import Activities
-from floto.runtime.worker import ActivityWorker
+from floto.core.state.failures import without_traceback
+from floto.core.swf import events as e
+from floto.core.swf.decisions import Decision, RequestCancelActivityTask, ScheduleActivityTask
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+from floto.runtime.workers.activities import Activities
+from floto.runtime.workers.worker import ActivityWorker
 
 WORKFLOW = WorkflowType("order", "v1")
 HALF_DONE = floto.Canceled("half done")
@@ -353,7 +353,7 @@ def test_hung_attempt_frees_its_slot_and_is_not_waited_for(
 def test_worker_takes_no_more_tasks_while_too_many_hang(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("floto.runtime.worker._LEAST_ABANDONED", 4)
+    monkeypatch.setattr("floto.runtime.workers.worker._LEAST_ABANDONED", 4)
     hang, began = threading.Event(), []
 
     def work() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from floto import ActivityTask, DeciderSpec, History, HistoryError, PayloadError
-from floto.core import reference
+from floto.core.payloads import reference
 from floto.files import whole_file, write_file
 from floto.payloads import DirectoryStore
 from floto.testing import simulate

@@ -13,8 +13,15 @@ from tests.mutation.operators import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CORE = ROOT / "floto" / "core"
-#: Where a decision is made: every module that ``decide`` is spread over.
-MODULES = ("decide", "closing", "starting", "progress", "state", "retry")
+#: Where a decision is made, each module under its folder.
+MODULES = {
+    "decide": "decide/decide.py",
+    "closing": "decide/closing.py",
+    "starting": "decide/starting.py",
+    "progress": "decide/progress.py",
+    "state": "state/state.py",
+    "retry": "spec/retry.py",
+}
 SAMPLE = 150
 SEED = 6
 _PER_STATEMENT = 2
@@ -22,7 +29,7 @@ _PER_STATEMENT = 2
 
 def every(module: str) -> list[Mutant]:
     """Every mutant of a module."""
-    return mutants(module, ast.parse((CORE / f"{module}.py").read_text()))
+    return mutants(module, ast.parse((CORE / MODULES[module]).read_text()))
 
 
 def sample(count: int = SAMPLE, seed: int = SEED) -> list[Mutant]:

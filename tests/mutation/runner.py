@@ -80,7 +80,7 @@ class Finder(MetaPathFinder):
 
 def put_in_place(module: str, text: str) -> None:
     """Load floto anew around a mutant, but for the model of SWF."""
-    importlib.import_module("floto.core.service.world")
+    importlib.import_module("floto.core.engine.world")
     for name in [name for name in sys.modules if name.partition(".")[0] == "floto" and not _is_kept(name)]:
         package, _, attribute = name.rpartition(".")
         vars(sys.modules.get(package, sys)).pop(attribute, None)

@@ -11,15 +11,15 @@ from typing import Any
 from attrs import evolve
 
 from floto import CODEC, ActivityTask, DeciderSpec
-from floto.core import events as e
-from floto.core.daemon import CHILD_TYPE, DAEMON_TYPE, SIGNAL, decide_daemon
-from floto.core.decisions import CompleteWorkflowExecution, Decision, FailWorkflowExecution
-from floto.core.fold import fold
-from floto.core.history import History
-from floto.core.ports import DecisionTask, StartRequest
-from floto.core.service.world import World
-from floto.core.shapes import WorkflowExecution, WorkflowType
-from floto.core.state import EMPTY, State
+from floto.core.decide.daemon import CHILD_TYPE, DAEMON_TYPE, SIGNAL, decide_daemon
+from floto.core.engine.world import World
+from floto.core.state.fold import fold
+from floto.core.state.state import EMPTY, State
+from floto.core.swf import events as e
+from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, FailWorkflowExecution
+from floto.core.swf.history import History
+from floto.core.swf.service import DecisionTask, StartRequest
+from floto.core.swf.shapes import WorkflowExecution, WorkflowType
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 ID, LIST, DOMAIN = "floto_daemon", "floto_daemon", "d"

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from floto.adapters.sqlite import SqliteService
 from floto.core.errors import ServiceFault, ServiceUnavailable, Throttled, UnknownResource
-from floto.core.ports import ActivityTask, DecisionTask
-from floto.core.shapes import WorkflowExecution
+from floto.core.swf.service import ActivityTask, DecisionTask
+from floto.core.swf.shapes import WorkflowExecution
 from tests.integration.contract.clock import Clock
 
 

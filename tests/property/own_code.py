@@ -9,8 +9,8 @@ from typing import Any
 from attrs import frozen
 
 from floto import CODEC, NO_RESULT, ActivityTask, DeciderSpec, Generator, Given, History, Retry, Task, Timer
-from floto.core.decisions import Decision, ScheduleActivityTask, StartTimer
-from floto.core.state import Item, Key, Kind
+from floto.core.state.state import Item, Key, Kind
+from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartTimer
 from floto.testing import invariant
 
 

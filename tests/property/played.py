@@ -12,16 +12,16 @@ from unittest.mock import patch
 from attrs import frozen
 
 from floto.adapters.sqlite import SqliteService
-from floto.core.decisions import Decision
+from floto.core.engine.engine import Engine
+from floto.core.engine.stores.store import Ready
+from floto.core.engine.world import World
 from floto.core.errors import ServiceFault
-from floto.core.events import Event
-from floto.core.ports import ActivityTask, StartRequest
-from floto.core.service.engine import Engine
-from floto.core.service.store import Ready
-from floto.core.service.world import World
-from floto.core.shapes import WorkflowExecution
+from floto.core.swf.decisions import Decision
+from floto.core.swf.events import Event
+from floto.core.swf.service import ActivityTask, StartRequest
+from floto.core.swf.shapes import WorkflowExecution
 from floto.testing import Simulator
-from floto.testing.simulation.luck import Luck
+from floto.testing.simulation.fault_injector import Luck
 from tests.integration.contract.clock import Clock
 
 #: What a simulation asks of its world that changes something there.
@@ -108,7 +108,7 @@ class Played:
         self._clock, self._causes = Clock(), iter(causes)
         #: What the next run is to be called, and the task that is to be taken.
         self.run_id, self.chosen = "", Ready("", 0)
-        with patch("floto.adapters.sqlite.host.Engine", self._engine):
+        with patch("floto.adapters.sqlite.sqlite_engine.Engine", self._engine):
             self._service = SqliteService(
                 path, DOMAIN, clock=self._clock, durability="normal", auto_register=False
             )

@@ -14,19 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floto import CODEC, ActivityTask, DeciderSpec, History, Signal, decide, replay
-from floto.core import carried_signals, payload
-from floto.core import events as e
-from floto.core.carried_signals import CHANGED_SIGNAL, INPUT_KEY, SIGNALS_KEY, joined, split
-from floto.core.decisions import ContinueAsNewWorkflowExecution, Decision, FailWorkflowExecution
-from floto.core.events import WorkflowExecutionSignaled
-from floto.core.fold import fold
-from floto.core.ports import StartRequest
-from floto.core.reference import resolved
-from floto.core.service.world import World
-from floto.core.shapes import ActivityType, WorkflowType
-from floto.core.state import EMPTY, State
-from floto.runtime.fingerprint import recorded
-from floto.runtime.storing import keep
+from floto.core.engine.world import World
+from floto.core.payloads import payload
+from floto.core.payloads.reference import resolved
+from floto.core.state import carried_signals
+from floto.core.state.carried_signals import CHANGED_SIGNAL, INPUT_KEY, SIGNALS_KEY, joined, split
+from floto.core.state.fold import fold
+from floto.core.state.state import EMPTY, State
+from floto.core.swf import events as e
+from floto.core.swf.decisions import ContinueAsNewWorkflowExecution, Decision, FailWorkflowExecution
+from floto.core.swf.events import WorkflowExecutionSignaled
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import ActivityType, WorkflowType
+from floto.runtime.deciders.fingerprint import recorded
+from floto.runtime.workers.storing import keep
 from floto.testing import Faults, simulate
 from floto.testing.invariants.runs import no_signal_is_lost
 from floto.testing.strategies import json_values

@@ -14,11 +14,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from floto import ActivityTask, DeciderSpec, History, InstantRetry, SpecError, Task, compare, decide, replay
-from floto.core.compare import Verdict
-from floto.core.decisions import Decision, FailWorkflowExecution
-from floto.core.difference import FILLED_IN
-from floto.core.questions import Outcome
-from floto.core.replay import Divergence
+from floto.core.replay.compare import Verdict
+from floto.core.replay.decision_diff import FILLED_IN
+from floto.core.replay.decision_tasks import Outcome
+from floto.core.replay.replay import Divergence
+from floto.core.swf.decisions import Decision, FailWorkflowExecution
 from floto.testing import Simulation, Step, fails, simulate
 from floto.testing.strategies import runs, specs
 from tests.property.edits import EDITS

@@ -13,17 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floto.core import daemon
-from floto.core import events as e
-from floto.core.daemon import SIGNAL, decide_daemon
-from floto.core.decisions import (
+from floto.core.decide import daemon
+from floto.core.decide.daemon import SIGNAL, decide_daemon
+from floto.core.swf import events as e
+from floto.core.swf.decisions import (
     ContinueAsNewWorkflowExecution,
     Decision,
     RecordMarker,
     StartChildWorkflowExecution,
     StartTimer,
 )
-from floto.core.limits import DATA_LIMIT
+from floto.core.swf.limits import DATA_LIMIT
 from floto.testing.strategies import json_values
 from tests.property.daemon_stage import DOMAIN, ID, Stage, asking
 from tests.property.setup import SETTINGS

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 import floto
 from floto import CODEC, ActivityTask, ChildWorkflow, DeciderSpec, Generator, History, Signal
 from floto.adapters.sqlite import SqliteService
-from floto.core import payload, reference
-from floto.core.decide import spec_of
-from floto.core.decisions import Decision, FailWorkflowExecution
+from floto.core.decide.decide import spec_of
 from floto.core.errors import PayloadsNeeded, PayloadsUnavailable, StoreUnavailable
-from floto.core.reference import Budget, Reference
-from floto.core.stored import StoredText
+from floto.core.payloads import payload, reference
+from floto.core.payloads.reference import Budget, Reference
+from floto.core.payloads.stored import StoredText
+from floto.core.swf.decisions import Decision, FailWorkflowExecution
 from floto.payloads import DirectoryStore, PayloadError
-from floto.runtime.activities import Activities
-from floto.runtime.storing import keep
+from floto.runtime.workers.activities import Activities
+from floto.runtime.workers.storing import keep
 from floto.testing import returns, simulate
 from tests.property.setup import SETTINGS
 

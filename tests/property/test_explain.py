@@ -10,12 +10,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from floto import DeciderSpec, Generator, History, Task, decide, expand, explain, fold
-from floto.core import events as e
-from floto.core.conditions import Cause, Condition
-from floto.core.decisions import StartTimer
-from floto.core.explain import Explanation, Standing
-from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
-from floto.core.state import Kind, Status
+from floto.core.replay.conditions import Cause, Condition
+from floto.core.replay.explain import Explanation, Standing
+from floto.core.state.state import Kind, Status
+from floto.core.swf import events as e
+from floto.core.swf.decisions import StartTimer
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from floto.testing import Faults, Simulation
 from floto.testing.reading.moment import Moment
 from floto.testing.strategies import runs, specs

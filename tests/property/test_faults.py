@@ -16,13 +16,15 @@ from hypothesis import strategies as st
 
 import floto
 from floto.adapters.sqlite import SqliteService
-from floto.core import events as e
-from floto.core.events import Event
-from floto.core.tasks import Task
-from floto.core.timeouts import without_timeouts
-from floto.runtime import decider, resilient, run
-from floto.runtime.activities import Activities
-from floto.runtime.job import WORKFLOW_TYPE
+from floto.core.spec.activity_timeouts import without_timeouts
+from floto.core.spec.tasks import Task
+from floto.core.swf import events as e
+from floto.core.swf.events import Event
+from floto.runtime import retrying as resilient
+from floto.runtime.deciders import decider
+from floto.runtime.runs import run
+from floto.runtime.runs.run_request import WORKFLOW_TYPE
+from floto.runtime.workers.activities import Activities
 from floto.testing import specs
 from tests.integration.contract.clock import Clock
 from tests.property.faults import Faulty, Script, scripts

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floto import HistoryError, fold
-from floto.core.events import DecisionTaskCompleted, DecisionTaskStarted, DecisionTaskTimedOut
-from floto.core.state import EMPTY
+from floto.core.state.state import EMPTY
+from floto.core.swf.events import DecisionTaskCompleted, DecisionTaskStarted, DecisionTaskTimedOut
 from floto.testing import Simulation
 from floto.testing.strategies import runs, specs
 from tests.property.setup import SETTINGS

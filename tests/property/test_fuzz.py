@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from floto.adapters import model
 from floto.adapters.sqlite.operations import SqliteOperations
+from floto.core.engine.tokens import seal_text
 from floto.core.errors import ServiceFault
-from floto.core.service.tokens import seal_text
 from tests.property.api_requests import FULL_ACTIVITY, FULL_WORKFLOW
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)

@@ -16,8 +16,8 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 import floto.testing
 from floto import DeciderSpec, FixedDelay, History, InstantRetry, SpecError, Task
-from floto.core.graph import problems
-from floto.core.state import Kind, Status
+from floto.core.spec.graph import problems
+from floto.core.state.state import Kind, Status
 from floto.testing import (
     NONE,
     Coverage,

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floto import CODEC, DeciderSpec, History, decide, fold
-from floto.core.decide import decisions, spec_of
+from floto.core.decide.decide import decisions, spec_of
+from floto.core.decide.progress import Progress, begin
 from floto.core.errors import HistoryError
-from floto.core.events import Event
-from floto.core.ports import DecisionTask
-from floto.core.progress import Progress, begin
-from floto.core.shapes import WorkflowExecution
-from floto.core.state import EMPTY, State
-from floto.runtime.memory import Memory
+from floto.core.state.state import EMPTY, State
+from floto.core.swf.events import Event
+from floto.core.swf.service import DecisionTask
+from floto.core.swf.shapes import WorkflowExecution
+from floto.runtime.deciders.progress_cache import Memory
 from floto.testing import Faults, Simulation, Step, simulate
-from floto.testing.simulation.stage import WORKFLOW
+from floto.testing.simulation.context import WORKFLOW
 from floto.testing.strategies import runs, specs
 from tests.property.setup import SETTINGS
 

@@ -18,11 +18,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from floto import History
 from floto.adapters import model
 from floto.adapters.sqlite.operations import SqliteOperations
+from floto.core.engine.api import Api
+from floto.core.engine.api.tasks import IDLE
+from floto.core.engine.engine import Engine
+from floto.core.engine.stores.memory_store import MemoryStore
 from floto.core.errors import ServiceFault
-from floto.core.service.api import Api
-from floto.core.service.api.tasks import IDLE
-from floto.core.service.engine import Engine
-from floto.core.service.memory import MemoryStore
 from floto.testing.invariants.law import check_history
 from tests.property.api_requests import DOMAINS, FULL_ACTIVITY, FULL_WORKFLOW, REQUESTS, decisions
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from floto.adapters.local import LocalClient
 from floto.adapters.sqlite.operations import SqliteOperations
-from floto.core.service.api.pages import PAGE_BYTES
+from floto.core.engine.api.pages import PAGE_BYTES
 from tests.integration.test_server import register, start
 from tests.property.test_operations import Clock, InMemory
 

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from floto.core import reference
 from floto.core.errors import StoreUnavailable
+from floto.core.payloads import reference
 from floto.payloads import DirectoryStore, PayloadError, S3Store, Store
 from floto.testing.strategies import json_values
 from tests.property.setup import SETTINGS

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floto import ActivityTask, DeciderSpec, fold
-from floto.core.state import Kind, Status
-from floto.core.timeline import Phase, timeline
+from floto.core.replay.timeline import Phase, timeline
+from floto.core.state.state import Kind, Status
 from floto.pictures import dag, dot, gantt
 from floto.pictures.graph import graph
 from floto.pictures.layout import lay_out

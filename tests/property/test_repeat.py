@@ -8,12 +8,12 @@ from itertools import pairwise
 from attrs import evolve
 from hypothesis import given
 
-from floto.core import payload
-from floto.core.closing import RESULT_MARKER
+from floto.core.decide.closing import RESULT_MARKER
+from floto.core.payloads import payload
 from floto.testing import Faults, Simulation
 from floto.testing.reading.carried import own_input
 from floto.testing.reading.oracle import name
-from floto.testing.simulation.stage import WORKFLOW_ID
+from floto.testing.simulation.context import WORKFLOW_ID
 from floto.testing.strategies import runs, specs
 from tests.property.setup import SETTINGS
 

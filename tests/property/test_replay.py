@@ -9,12 +9,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from floto import DeciderSpec, History, decide, fold, replay
-from floto.core.decisions import CLOSE_DECISIONS
-from floto.core.difference import FILLED_IN
-from floto.core.events import ActivityTaskScheduled, Event, StartChildWorkflowExecutionInitiated, TimerStarted
-from floto.core.questions import Outcome
-from floto.core.replay import Replay
-from floto.core.state import EMPTY
+from floto.core.replay.decision_diff import FILLED_IN
+from floto.core.replay.decision_tasks import Outcome
+from floto.core.replay.replay import Replay
+from floto.core.state.state import EMPTY
+from floto.core.swf.decisions import CLOSE_DECISIONS
+from floto.core.swf.events import (
+    ActivityTaskScheduled,
+    Event,
+    StartChildWorkflowExecutionInitiated,
+    TimerStarted,
+)
 from floto.testing import Simulation
 from floto.testing.strategies import runs, specs
 from tests.property.setup import SETTINGS, TROUBLE

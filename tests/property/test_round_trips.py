@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floto import DeciderSpec, History, PayloadError
-from floto.core import payload, wire
-from floto.core.decisions import DECISION_TYPES
-from floto.core.events import EVENT_TYPES, Event
+from floto.core.payloads import payload
+from floto.core.swf import wire
+from floto.core.swf.decisions import DECISION_TYPES
+from floto.core.swf.events import EVENT_TYPES, Event
 from floto.testing import Simulation
-from floto.testing.simulation.stage import BEGINNING
+from floto.testing.simulation.context import BEGINNING
 from floto.testing.strategies import json_values, runs, specs
 from tests.property.setup import SETTINGS
 

@@ -27,7 +27,7 @@ from floto import (
     fold,
     replay,
 )
-from floto.core.events import ActivityTaskScheduled, TimerFired
+from floto.core.swf.events import ActivityTaskScheduled, TimerFired
 from floto.testing import Counterexample, NothingToShrink, Simulation, diverges, shrink, simulate, takes
 from floto.testing.invariants.law import check_history
 from floto.testing.shrinking.likeness import diverges_like

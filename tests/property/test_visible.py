@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from floto import ActivityTask, DeciderSpec, History, HistoryError, SpecError, WorkflowFailed, fold
-from floto.core.timeline import timeline
+from floto.core.replay.timeline import timeline
 from floto.core.visible import visible, visible_json, visible_lines
 from floto.pictures import dag, dot, gantt, listing, terminal
 from floto.pictures.graph import Graph, Node
-from floto.runtime.progress import LiveTable
+from floto.runtime.runs.live_table import LiveTable
 from floto.testing.printing.counterexample import Counterexample
 from floto.testing.printing.printed import comment
 from tests.integration.hostile import HOSTILE, history

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tenacity import RetryCallState
 
 from floto.core.errors import Throttled
-from floto.runtime.resilient import _FIRST_BUSY, _FIRST_WAIT, _LONGEST_AWAY, _LONGEST_WAIT, _wait
+from floto.runtime.retrying import _FIRST_BUSY, _FIRST_WAIT, _LONGEST_AWAY, _LONGEST_WAIT, _wait
 
 
 class Failed:

@@ -11,10 +11,10 @@ from typing import Any
 from attrs import frozen
 from starlette.applications import Starlette
 
-from floto.core.live import Live
-from floto.core.service.records import Place
-from floto.core.service.tokens import TaskKind
-from floto.core.shapes import ActivityType
+from floto.core.engine.stores.records import Place
+from floto.core.engine.tokens import TaskKind
+from floto.core.swf.pollers import Live
+from floto.core.swf.shapes import ActivityType
 
 #: No test waits longer for what must happen.
 PATIENCE = 60.0

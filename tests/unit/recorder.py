@@ -13,14 +13,14 @@ from floto import (
     History,
     Task,
 )
-from floto.core import events as e
-from floto.core.decisions import Decision
-from floto.core.events import Event
-from floto.core.graph import RESERVED_PREFIX
-from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
-from floto.core.state import Kind
+from floto.core.spec.graph import RESERVED_PREFIX
+from floto.core.state.state import Kind
+from floto.core.swf import events as e
+from floto.core.swf.decisions import Decision
+from floto.core.swf.events import Event
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from floto.testing.reading.oracle import opens
-from floto.testing.simulation.stage import BEGINNING
+from floto.testing.simulation.context import BEGINNING
 
 RUN = WorkflowExecution("w", "r")
 CHILD = WorkflowExecution("w:c", "rc")

@@ -18,7 +18,8 @@ import floto.api
 from floto import LocalSwf
 from floto.adapters.model import input_shape
 from floto.api import ActivityType, Swf, WorkflowType
-from floto.core import payload, wire
+from floto.core.payloads import payload
+from floto.core.swf import wire
 from floto.runtime.api import Started, _tagged
 from floto.testing.strategies import json_values, specs
 from tests.property.setup import SETTINGS

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.clock import ClockWatch
-from floto.core.decisions import ScheduleActivityTask, StartTimer
-from floto.core.ports import StartRequest
-from floto.core.shapes import ActivityType, TaskList, WorkflowType
+from floto.adapters.sqlite.file.clock import ClockWatch
+from floto.core.swf.decisions import ScheduleActivityTask, StartTimer
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

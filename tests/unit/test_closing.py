@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from floto import ChildWorkflow, DeciderSpec, InstantRetry, Signal, SpecError, decide
-from floto.core import events as e
-from floto.core import payload
-from floto.core.closing import FAILURES_MARKER
-from floto.core.decisions import (
+from floto.core.decide.closing import FAILURES_MARKER
+from floto.core.payloads import payload
+from floto.core.spec.activity_timeouts import without_timeouts
+from floto.core.spec.estimate import expected_events
+from floto.core.swf import events as e
+from floto.core.swf.decisions import (
     CancelWorkflowExecution,
     Decision,
     FailWorkflowExecution,
@@ -21,9 +23,7 @@ from floto.core.decisions import (
     ScheduleActivityTask,
     StartTimer,
 )
-from floto.core.estimate import expected_events
-from floto.core.timeouts import without_timeouts
-from floto.runtime.needs import needs
+from floto.runtime.runs.needs import needs
 from floto.testing import fails, simulate, times_out
 from tests.unit.recorder import Recorder, generator, spec, starts, task
 

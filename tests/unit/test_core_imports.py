@@ -36,7 +36,7 @@ def test_a_fresh_interpreter_loads_no_io_with_the_core() -> None:
     # brings is not ours to keep out.
     brought = modules_after("import attrs")
     assert not set(FORBIDDEN) - {"threading"} & brought
-    loaded = modules_after("import floto.core, floto.core.decide, floto.core.service.world")
+    loaded = modules_after("import floto.core, floto.core.decide.decide, floto.core.engine.world")
     assert not set(FORBIDDEN) & (loaded - brought)
 
 
@@ -64,7 +64,7 @@ def test_the_public_names_are_all_there() -> None:
 PROGRAM = """
 import sys
 from floto import DeciderSpec, History, decide
-from floto.core import wire
+from floto.core.swf import wire
 import json
 lines = sys.stdin.read().splitlines()
 armed = False

@@ -26,8 +26,8 @@ from floto import (
     WorkflowExecution,
     replay,
 )
-from floto.core import events as e
-from floto.core import payload
+from floto.core.payloads import payload
+from floto.core.swf import events as e
 from floto.testing import Counterexample, shrink, simulate
 from tests.unit.recorder import spec, task
 from tests.unit.test_own_kinds import OWN, Approval, TwiceOnErrors

@@ -9,18 +9,19 @@ from zlib import crc32
 import pytest
 
 from floto import CODEC, ActivityTask, ChildWorkflow, DeciderSpec
-from floto.core import daemon, payload
-from floto.core import events as e
-from floto.core.daemon import CHILD_TYPE, NOTE_PREFIX, decide_daemon, task_lists
-from floto.core.decide import spec_of
-from floto.core.decisions import (
+from floto.core.decide import daemon
+from floto.core.decide.daemon import CHILD_TYPE, NOTE_PREFIX, decide_daemon, task_lists
+from floto.core.decide.decide import spec_of
+from floto.core.payloads import payload
+from floto.core.swf import events as e
+from floto.core.swf.decisions import (
     CancelWorkflowExecution,
     ContinueAsNewWorkflowExecution,
     RecordMarker,
     StartChildWorkflowExecution,
     StartTimer,
 )
-from floto.core.limits import DATA_LIMIT
+from floto.core.swf.limits import DATA_LIMIT
 from tests.property.daemon_stage import LIST, SPEC, Stage, asking
 
 

@@ -21,10 +21,10 @@ from floto import (
     expand,
     fold,
 )
-from floto.core import events as e
-from floto.core import payload
-from floto.core.closing import RESULT_MARKER
-from floto.core.decisions import (
+from floto.core.decide.closing import RESULT_MARKER
+from floto.core.payloads import payload
+from floto.core.swf import events as e
+from floto.core.swf.decisions import (
     CancelWorkflowExecution,
     ContinueAsNewWorkflowExecution,
     FailWorkflowExecution,
@@ -34,7 +34,7 @@ from floto.core.decisions import (
     ScheduleActivityTask,
     StartTimer,
 )
-from floto.core.shapes import TaskList
+from floto.core.swf.shapes import TaskList
 from tests.unit.recorder import CHILD, TYPE, Recorder, generator, spec, starts, task
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from floto import History, HistoryError, decide, fold
-from floto.core import events as e
-from floto.core.events import Event
-from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
-from floto.core.specs import DeciderSpec
-from floto.core.state import Kind, Override, Status
-from floto.testing.simulation.stage import BEGINNING
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.state.state import Kind, Override, Status
+from floto.core.swf import events as e
+from floto.core.swf.events import Event
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+from floto.testing.simulation.context import BEGINNING
 
 START = e.WorkflowExecutionStarted(
     child_policy="TERMINATE", task_list=TaskList("decide"), workflow_type=WorkflowType("w", "v")

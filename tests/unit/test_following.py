@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import floto
-from floto.core import progress as module
-from floto.core.events import DecisionTaskStarted, Event
+from floto.core.decide import progress as module
+from floto.core.swf.events import DecisionTaskStarted, Event
 from floto.testing import fails, simulate
 
 LENGTH = 200

@@ -15,9 +15,9 @@ from starlette.applications import Starlette
 
 from floto.adapters.http import Endpoint, Keys, application
 from floto.adapters.http.requests import BODY_LIMIT, DECIDING, UNPROVEN_LIMIT
+from floto.core.engine import faults
+from floto.core.engine.stores.records import Place
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
-from floto.core.service import faults
-from floto.core.service.records import Place
 from tests.unit.asgi import AMZ_JSON, LIST, PATIENCE, Connection, FakeOperations, Reply, ask, until
 
 HEADERS = {

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from floto.adapters.http.waiting import Polls
-from floto.core import limits
+from floto.core.engine import faults
+from floto.core.engine.stores.records import Place
+from floto.core.engine.tokens import TaskKind
 from floto.core.errors import ServiceFault, ServiceUnavailable
-from floto.core.service import faults
-from floto.core.service.records import Place
-from floto.core.service.tokens import TaskKind
+from floto.core.swf import limits
 from tests.unit.asgi import LIST, PATIENCE, FakeOperations, until
 
 TASK, OTHER = {"taskToken": "one"}, {"taskToken": "two"}

@@ -29,7 +29,8 @@ from floto import (
     Timer,
     decide,
 )
-from floto.core.decisions import (
+from floto.core.state.state import Item, Key, Kind
+from floto.core.swf.decisions import (
     CancelWorkflowExecution,
     CompleteWorkflowExecution,
     Decision,
@@ -38,9 +39,8 @@ from floto.core.decisions import (
     ScheduleActivityTask,
     StartTimer,
 )
-from floto.core.events import Event, TimerFired
-from floto.core.shapes import ActivityType, TaskList
-from floto.core.state import Item, Key, Kind
+from floto.core.swf.events import Event, TimerFired
+from floto.core.swf.shapes import ActivityType, TaskList
 from floto.testing import Faults, Simulation, fails, returns, simulate
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, check_moment, verify
 from floto.testing.invariants.violation import Invariant, RunInvariant, Violation, invariant

@@ -19,10 +19,10 @@ from botocore.exceptions import ClientError, OperationNotPageableError, ParamVal
 from floto.adapters import model
 from floto.adapters.local import LocalClient, LocalSwf, Method
 from floto.adapters.swf import SwfService
-from floto.core.decisions import CompleteWorkflowExecution, ScheduleActivityTask
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
-from floto.core.ports import StartRequest
-from floto.core.shapes import ActivityType, WorkflowType
+from floto.core.swf.decisions import CompleteWorkflowExecution, ScheduleActivityTask
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import ActivityType, WorkflowType
 
 #: Long enough for a thread to get to its poll, and never waited for in full.
 PATIENCE = 60.0

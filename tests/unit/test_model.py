@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floto.adapters import model
-from floto.core.decisions import DECISION_TYPES
+from floto.core.engine.api import OPERATIONS as HANDLERS
+from floto.core.engine.texts import PROSE
 from floto.core.errors import ServiceFault
-from floto.core.service.api import OPERATIONS as HANDLERS
-from floto.core.service.texts import PROSE
+from floto.core.swf.decisions import DECISION_TYPES
 
 START: Mapping[str, Any] = {
     "domain": "shop",

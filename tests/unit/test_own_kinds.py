@@ -18,15 +18,15 @@ from floto import (
     Task,
     decide,
 )
-from floto.core import events as e
-from floto.core import payload
-from floto.core.decisions import (
+from floto.core.payloads import payload
+from floto.core.state.state import Item, Key, Kind
+from floto.core.swf import events as e
+from floto.core.swf.decisions import (
     CompleteWorkflowExecution,
     Decision,
     SignalExternalWorkflowExecution,
     StartTimer,
 )
-from floto.core.state import Item, Key, Kind
 from tests.unit.recorder import CHILD, Recorder, generator, spec, task
 
 

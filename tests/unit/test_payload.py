@@ -15,7 +15,7 @@ import pytest
 from attrs import frozen
 
 from floto import PayloadError
-from floto.core import payload
+from floto.core.payloads import payload
 
 
 class Color(enum.Enum):

@@ -8,17 +8,17 @@ import pytest
 from attrs import evolve, fields
 
 from floto import ActivityTask, ChildWorkflow, DeciderSpec, History, HistoryError, Signal, explain, replay
-from floto.core import events as e
-from floto.core.conditions import Cause
-from floto.core.decisions import DECISION_TYPES, FailWorkflowExecution, StartTimer
-from floto.core.difference import exact_difference
-from floto.core.events import EVENT_TYPES, Event
-from floto.core.questions import Outcome
-from floto.core.recorded import LEFT_BY
-from floto.core.retry import Retry
-from floto.core.shapes import TaskList
+from floto.core.replay.conditions import Cause
+from floto.core.replay.decision_diff import exact_difference
+from floto.core.replay.decision_tasks import Outcome
+from floto.core.replay.recorded_decisions import LEFT_BY
+from floto.core.spec.retry import Retry
+from floto.core.swf import events as e
+from floto.core.swf.decisions import DECISION_TYPES, FailWorkflowExecution, StartTimer
+from floto.core.swf.events import EVENT_TYPES, Event
+from floto.core.swf.shapes import TaskList
 from floto.testing import fails, simulate
-from floto.testing.simulation.stage import BEGINNING
+from floto.testing.simulation.context import BEGINNING
 
 LIST = TaskList("decide")
 TASK = ActivityTask(name="work", version="v1", id_="a")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from floto import ExponentialBackoff, Failure, FixedDelay, InstantRetry, Retry, RetryStrategy
-from floto.core.state import Status
-from floto.testing.simulation.stage import BEGINNING
+from floto.core.state.state import Status
+from floto.testing.simulation.context import BEGINNING
 
 
 def retry(number: int, reason: str = "", task_id: str = "t", seed: str = "s") -> Retry:

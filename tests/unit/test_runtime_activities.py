@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 import floto
-from floto.core import ports
 from floto.core.errors import ServiceError, ServiceUnavailable, UnknownResource
-from floto.core.failures import without_traceback
-from floto.core.shapes import ActivityType, WorkflowExecution
-from floto.runtime.activities import Activities, ActivityError, RunningActivity, current, running
-from floto.runtime.outcomes import Completed, Failed, Stopped, cut, perform
+from floto.core.state.failures import without_traceback
+from floto.core.swf import service as ports
+from floto.core.swf.shapes import ActivityType, WorkflowExecution
+from floto.runtime.workers.activities import Activities, ActivityError, RunningActivity, current, running
+from floto.runtime.workers.execute_activity import Completed, Failed, Stopped, cut, perform
 
 LATER = ServiceUnavailable("later")
 SHUT = ServiceError("the service is closed")

@@ -15,13 +15,13 @@ import pytest
 
 from floto import CODEC, DeciderSpec, Timer
 from floto.adapters.sqlite import SqliteService
-from floto.core.daemon import CHILD_TYPE, DAEMON_TYPE, SIGNAL
-from floto.core.decisions import StartChildWorkflowExecution
+from floto.core.decide.daemon import CHILD_TYPE, DAEMON_TYPE, SIGNAL
 from floto.core.errors import ServiceError, ServiceUnavailable
-from floto.core.ports import StartRequest
-from floto.runtime import daemon as module
-from floto.runtime import resilient
-from floto.runtime.daemon import Daemon
+from floto.core.swf.decisions import StartChildWorkflowExecution
+from floto.core.swf.service import StartRequest
+from floto.runtime import retrying as resilient
+from floto.runtime.deciders import daemon as module
+from floto.runtime.deciders.daemon import Daemon
 from tests.unit.test_runtime_decider import Odd
 
 ID, LIST = "floto_daemon", "floto_daemon"

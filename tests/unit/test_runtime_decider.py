@@ -14,16 +14,18 @@ from attrs import evolve
 
 import floto
 from floto.adapters.sqlite import SqliteService
-from floto.core import payload, progress
-from floto.core.decisions import CompleteWorkflowExecution, FailWorkflowExecution, ScheduleActivityTask
+from floto.core.decide import progress
 from floto.core.errors import HistoryError, ServiceError, ServiceFault, ServiceUnavailable
-from floto.core.ports import DecisionTask, StartRequest
-from floto.core.shapes import WorkflowType
-from floto.core.specs import CODEC
-from floto.runtime import decider as module
-from floto.runtime import memory, resilient
-from floto.runtime.decider import Decider
-from floto.runtime.spec_choice import NoSpec
+from floto.core.payloads import payload
+from floto.core.spec.decider_spec import CODEC
+from floto.core.swf.decisions import CompleteWorkflowExecution, FailWorkflowExecution, ScheduleActivityTask
+from floto.core.swf.service import DecisionTask, StartRequest
+from floto.core.swf.shapes import WorkflowType
+from floto.runtime import retrying as resilient
+from floto.runtime.deciders import decider as module
+from floto.runtime.deciders import progress_cache as memory
+from floto.runtime.deciders.decider import Decider
+from floto.runtime.deciders.spec_choice import NoSpec
 from tests.integration.contract.clock import Clock
 
 ORDER = WorkflowType("order", "v1")

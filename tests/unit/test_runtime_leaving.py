@@ -10,10 +10,10 @@ import pytest
 
 import floto
 from floto.adapters.sqlite import SqliteService
-from floto.core import events as e
-from floto.runtime import crew
-from floto.runtime.activities import Activities
-from floto.runtime.run import run
+from floto.core.swf import events as e
+from floto.runtime.runs import supervisor as crew
+from floto.runtime.runs.run import run
+from floto.runtime.workers.activities import Activities
 from tests.runs import spec, task
 
 
@@ -78,7 +78,7 @@ def test_what_still_runs_is_told_when_the_service_is_closed(tmp_path: Path, acti
 def test_what_runs_is_asked_to_stop_when_its_run_is_closed(
     service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("floto.runtime.run._HEARTBEAT_SECONDS", 0)
+    monkeypatch.setattr("floto.runtime.runs.run._HEARTBEAT_SECONDS", 0)
 
     @activities.activity(name="long", version="1")
     def long() -> None:

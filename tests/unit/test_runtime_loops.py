@@ -14,15 +14,15 @@ import pytest
 from attrs import evolve
 
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, Throttled, UnknownResource
-from floto.core.timeouts import Timeouts
-from floto.core.wire import WireError
-from floto.runtime import resilient
-from floto.runtime.activities import RunningActivity
+from floto.core.spec.activity_timeouts import Timeouts
+from floto.core.swf.wire import WireError
+from floto.runtime import retrying as resilient
 from floto.runtime.connect import UnknownService, client, connect, service_for
-from floto.runtime.heartbeats import Heartbeats
-from floto.runtime.resilient import conclude, persist, poll, reach, report
-from floto.runtime.stopping import StopFlag, stop_on_signals
-from floto.runtime.worker import ActivityWorker
+from floto.runtime.retrying import conclude, persist, poll, reach, report
+from floto.runtime.shutdown import StopFlag, stop_on_signals
+from floto.runtime.workers.activities import RunningActivity
+from floto.runtime.workers.heartbeats import Heartbeats
+from floto.runtime.workers.worker import ActivityWorker
 
 LATER = ServiceUnavailable("later")
 

@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 import floto
-from floto.core import events as e
-from floto.core.events import Event
-from floto.core.fold import fold
-from floto.core.shapes import ActivityType, TaskList, WorkflowType
-from floto.core.state import State
-from floto.pictures.standing import Row, rows
-from floto.runtime.progress import Lines, LiveTable, Tasks, counts, fitting, printed, shown
+from floto.core.state.fold import fold
+from floto.core.state.state import State
+from floto.core.swf import events as e
+from floto.core.swf.events import Event
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
+from floto.pictures.task_status import Row, rows
+from floto.runtime.runs.live_table import Lines, LiveTable, Tasks, counts, fitting, printed, shown
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 A = floto.ActivityTask(id_="a", name="n", version="1", retry_strategy=floto.FixedDelay(9, 1))

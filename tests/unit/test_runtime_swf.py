@@ -26,7 +26,7 @@ from floto.core.errors import (
     Throttled,
     UnknownResource,
 )
-from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
+from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = {"workflowId": "order-1", "runId": "run-1"}

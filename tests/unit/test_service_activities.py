@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
-from floto.core import events as e
-from floto.core.decisions import (
+from floto.core.engine.decisions import decisions
+from floto.core.engine.registration.defaults import ACTIVITY_NEEDS
+from floto.core.errors import ServiceFault, UnknownResource
+from floto.core.swf import events as e
+from floto.core.swf.decisions import (
     CancelTimer,
     CompleteWorkflowExecution,
     RecordMarker,
@@ -16,10 +19,7 @@ from floto.core.decisions import (
     ScheduleLambdaFunction,
     StartTimer,
 )
-from floto.core.errors import ServiceFault, UnknownResource
-from floto.core.service import decisions
-from floto.core.service.defaults import ACTIVITY_NEEDS
-from floto.core.shapes import ActivityType, TaskList
+from floto.core.swf.shapes import ActivityType, TaskList
 from tests.unit.test_service_helpers import ACTIVITY, Stage, StageOf, on_both
 
 pytestmark = on_both

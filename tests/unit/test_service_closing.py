@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from floto.core import events as e
-from floto.core.decisions import (
+from floto.core.engine import step_context as turn
+from floto.core.errors import ServiceFault, UnknownResource
+from floto.core.swf import events as e
+from floto.core.swf.decisions import (
     CancelWorkflowExecution,
     CompleteWorkflowExecution,
     ContinueAsNewWorkflowExecution,
@@ -18,9 +20,7 @@ from floto.core.decisions import (
     StartChildWorkflowExecution,
     StartTimer,
 )
-from floto.core.errors import ServiceFault, UnknownResource
-from floto.core.service import turn
-from floto.core.shapes import TaskList, WorkflowType
+from floto.core.swf.shapes import TaskList, WorkflowType
 from tests.unit.test_service_helpers import ACTIVITY, WORKFLOW, StageOf, in_memory, on_both
 
 pytestmark = on_both

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from floto.core import events as e
-from floto.core.decisions import (
+from floto.core.errors import ServiceFault, UnknownResource
+from floto.core.swf import events as e
+from floto.core.swf.decisions import (
     CancelTimer,
     CompleteWorkflowExecution,
     ContinueAsNewWorkflowExecution,
@@ -13,8 +14,7 @@ from floto.core.decisions import (
     ScheduleActivityTask,
     StartTimer,
 )
-from floto.core.errors import ServiceFault, UnknownResource
-from floto.core.shapes import TaskList
+from floto.core.swf.shapes import TaskList
 from tests.unit.test_service_helpers import ACTIVITY, StageOf, on_both
 
 pytestmark = on_both

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from floto.core import decisions as d
-from floto.core import events as e
-from floto.core.decisions import Decision
-from floto.core.service import externals
-from floto.core.service.world import World
-from floto.core.shapes import TaskList, WorkflowExecution, WorkflowType
+from floto.core.engine.decisions import externals
+from floto.core.engine.world import World
+from floto.core.swf import decisions as d
+from floto.core.swf import events as e
+from floto.core.swf.decisions import Decision
+from floto.core.swf.shapes import TaskList, WorkflowExecution, WorkflowType
 from tests.unit.test_service_helpers import ACTIVITY, WORKFLOW, Stage, StageOf, on_both
 
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from floto.adapters.sqlite.host import Host
-from floto.core.decisions import Decision
-from floto.core.events import Event
-from floto.core.history import History
-from floto.core.ports import ActivityTask, DecisionTask, StartRequest
-from floto.core.service import commands as c
-from floto.core.service.defaults import ActivityDefaults, WorkflowDefaults
-from floto.core.service.engine import Engine, LambdaTask, start_command
-from floto.core.service.records import Place
-from floto.core.service.registry import Domain, Registered
-from floto.core.service.run import ToWorkflow
-from floto.core.service.tokens import LAMBDA_LIST, TaskKind, derive_run_id
-from floto.core.service.world import World
-from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+from floto.adapters.sqlite.sqlite_engine import Host
+from floto.core.engine import commands as c
+from floto.core.engine.engine import Engine, LambdaTask, start_command
+from floto.core.engine.registration.defaults import ActivityDefaults, WorkflowDefaults
+from floto.core.engine.registration.registered_types import Domain, Registered
+from floto.core.engine.run import ToWorkflow
+from floto.core.engine.stores.records import Place
+from floto.core.engine.tokens import LAMBDA_LIST, TaskKind, derive_run_id
+from floto.core.engine.world import World
+from floto.core.swf.decisions import Decision
+from floto.core.swf.events import Event
+from floto.core.swf.history import History
+from floto.core.swf.service import ActivityTask, DecisionTask, StartRequest
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 WORKFLOW = WorkflowType("work", "1")

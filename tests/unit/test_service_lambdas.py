@@ -6,22 +6,22 @@ from typing import Any
 
 import pytest
 
-from floto.core import events as e
-from floto.core.decisions import (
+from floto.core.engine import commands as c
+from floto.core.engine.decisions import decisions
+from floto.core.engine.engine import LambdaTask
+from floto.core.engine.run import Rules, Run
+from floto.core.engine.step import step
+from floto.core.engine.tokens import TaskKind, Token
+from floto.core.errors import ServiceFault, UnknownResource
+from floto.core.state.state import Kind, Status
+from floto.core.swf import events as e
+from floto.core.swf.decisions import (
     CompleteWorkflowExecution,
     RecordMarker,
     ScheduleLambdaFunction,
     StartChildWorkflowExecution,
 )
-from floto.core.errors import ServiceFault, UnknownResource
-from floto.core.service import commands as c
-from floto.core.service import decisions
-from floto.core.service.engine import LambdaTask
-from floto.core.service.run import Rules, Run
-from floto.core.service.step import step
-from floto.core.service.tokens import TaskKind, Token
-from floto.core.shapes import TaskList, WorkflowExecution, WorkflowType
-from floto.core.state import Kind, Status
+from floto.core.swf.shapes import TaskList, WorkflowExecution, WorkflowType
 from tests.unit.test_service_helpers import T0, Stage, StageOf, on_both
 
 WITH_ROLE = WorkflowType("with a role", "1")

@@ -8,13 +8,13 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from floto.core import decisions as d
-from floto.core import events as e
 from floto.core.errors import ServiceFault
-from floto.core.events import Event
-from floto.core.fold import fold
-from floto.core.history import History
-from floto.core.shapes import ActivityType, TaskList, WorkflowExecution
+from floto.core.state.fold import fold
+from floto.core.swf import decisions as d
+from floto.core.swf import events as e
+from floto.core.swf.events import Event
+from floto.core.swf.history import History
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution
 from tests.unit.test_service_helpers import ACTIVITY, WORKFLOW, Stage, in_memory, in_sqlite
 
 SETTINGS = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])

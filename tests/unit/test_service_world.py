@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from floto.core.decisions import (
+from floto.core.engine.engine import Engine
+from floto.core.engine.registration.registered_types import Domain
+from floto.core.engine.stores.memory_store import MemoryStore
+from floto.core.engine.stores.store import Ready
+from floto.core.engine.tokens import TaskKind, Token, read_token
+from floto.core.engine.world import World
+from floto.core.errors import ServiceFault, UnknownResource
+from floto.core.swf.decisions import (
     ContinueAsNewWorkflowExecution,
     Decision,
     RecordMarker,
@@ -18,15 +25,8 @@ from floto.core.decisions import (
     StartChildWorkflowExecution,
     StartTimer,
 )
-from floto.core.errors import ServiceFault, UnknownResource
-from floto.core.ports import StartRequest
-from floto.core.service.engine import Engine
-from floto.core.service.memory import MemoryStore
-from floto.core.service.registry import Domain
-from floto.core.service.store import Ready
-from floto.core.service.tokens import TaskKind, Token, read_token
-from floto.core.service.world import World
-from floto.core.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from tests.unit.test_service_helpers import ACTIVITY, T0, WORKFLOW, SqliteWorld, Stage, StageOf, on_both
 
 

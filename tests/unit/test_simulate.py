@@ -24,9 +24,9 @@ from floto import (
     Task,
     Timer,
 )
-from floto.core import events as e
-from floto.core.decisions import Decision, ScheduleActivityTask, StartTimer
 from floto.core.errors import ServiceFault, SpecError
+from floto.core.swf import events as e
+from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartTimer
 from floto.testing import (
     ActivitiesError,
     Faults,

@@ -18,14 +18,14 @@ from floto import (
     Timer,
 )
 from floto.adapters import model
-from floto.core import decisions as d
-from floto.core import events as e
+from floto.core.engine.world import World
 from floto.core.errors import UnknownResource
-from floto.core.failures import PASSING
-from floto.core.service.world import World
+from floto.core.state.failures import PASSING
+from floto.core.swf import decisions as d
+from floto.core.swf import events as e
 from floto.testing import NONE, Choices, Faults, Simulation, Simulator, simulate, takes
+from floto.testing.simulation.fault_injector import Luck
 from floto.testing.simulation.faults import FAULT_NAMES
-from floto.testing.simulation.luck import Luck
 from floto.testing.simulation.refusals import CAUSES
 
 SEEDS = range(30)

@@ -20,7 +20,7 @@ from floto import (
     SpecError,
     Timer,
 )
-from floto.core.estimate import estimates, expected_events
+from floto.core.spec.estimate import estimates, expected_events
 
 SEED_JSON = """{
     "activity_tasks": [

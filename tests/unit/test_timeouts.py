@@ -10,13 +10,19 @@ import pytest
 from attrs import evolve, frozen
 
 import floto
-from floto.core import events as e
-from floto.core import payload
-from floto.core.decisions import ScheduleActivityTask
-from floto.core.history import History
-from floto.core.payload import LIMIT
-from floto.core.shapes import ActivityType, TaskList
-from floto.core.timeouts import Timeouts, split, timeout_warnings, with_timeouts, without_attempt
+from floto.core.payloads import payload
+from floto.core.payloads.payload import LIMIT
+from floto.core.spec.activity_timeouts import (
+    Timeouts,
+    split,
+    timeout_warnings,
+    with_timeouts,
+    without_attempt,
+)
+from floto.core.swf import events as e
+from floto.core.swf.decisions import ScheduleActivityTask
+from floto.core.swf.history import History
+from floto.core.swf.shapes import ActivityType, TaskList
 from floto.testing import fails, simulate
 
 

@@ -13,11 +13,11 @@ import pytest
 from floto.adapters.http import waiting
 from floto.adapters.http.waiting import Polls
 from floto.core.errors import ServiceUnavailable
-from floto.core.ports import ActivityTask
-from floto.core.shapes import ActivityType, WorkflowExecution
-from floto.runtime.activities import RunningActivity
-from floto.runtime.resilient import persist
-from floto.runtime.stopping import StopFlag
+from floto.core.swf.service import ActivityTask
+from floto.core.swf.shapes import ActivityType, WorkflowExecution
+from floto.runtime.retrying import persist
+from floto.runtime.shutdown import StopFlag
+from floto.runtime.workers.activities import RunningActivity
 from floto.trouble_log import TroubleLog, trouble_log_of
 from tests.unit.asgi import LIST, PATIENCE, FakeOperations, ask, until
 from tests.unit.test_http_app import to, within
@@ -134,7 +134,7 @@ def test_the_calls_of_one_service_share_a_log() -> None:
 def test_a_service_that_is_away_is_logged_once_and_when_it_is_back(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("floto.runtime.resilient._sleep", lambda _stop, _seconds: None)
+    monkeypatch.setattr("floto.runtime.retrying._sleep", lambda _stop, _seconds: None)
     assert persist(StopFlag(), Away(500).call) == "ok"
     first, over = caplog.messages
     assert first.startswith("call failed (connection refused); attempt 2 in ")

@@ -11,10 +11,10 @@ import botocore.session
 import pytest
 
 from floto import History, HistoryError
-from floto.core import wire
-from floto.core.decisions import DECISION_TYPES
-from floto.core.events import EVENT_TYPES, OtherEvent
-from floto.core.fold import RULES
+from floto.core.state.fold import RULES
+from floto.core.swf import wire
+from floto.core.swf.decisions import DECISION_TYPES
+from floto.core.swf.events import EVENT_TYPES, OtherEvent
 
 MODEL = botocore.session.get_session().get_service_model("swf")
 #: In the list of types, and yet no service ever sent one: there is no shape for it.

@@ -26,12 +26,12 @@ from floto.adapters.http.ports import Operations
 from floto.adapters.http.requests import Bodies, Hosts, need_json, need_unambiguous, operation_of, parse
 from floto.adapters.http.signatures import Keys, claimed, region_of, verify
 from floto.adapters.http.waiting import Attempt, Polls
+from floto.core.engine.api.tasks import IDLE
+from floto.core.engine.stores.records import Place
 from floto.core.errors import ServiceUnavailable
-from floto.core.live import OPERATION, SERVES_HEADER, as_json, serves_from
-from floto.core.ports import Clock
-from floto.core.service.api.tasks import IDLE
-from floto.core.service.records import Place
-from floto.core.shapes import ActivityType
+from floto.core.swf.pollers import OPERATION, SERVES_HEADER, as_json, serves_from
+from floto.core.swf.service import Clock
+from floto.core.swf.shapes import ActivityType
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")

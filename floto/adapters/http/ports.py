@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from floto.core.live import Live
-from floto.core.service.api.call import Request, Response
-from floto.core.service.records import Place
-from floto.core.shapes import ActivityType
+from floto.core.engine.api.call import Request, Response
+from floto.core.engine.stores.records import Place
+from floto.core.swf.pollers import Live
+from floto.core.swf.shapes import ActivityType
 
 
 class Operations(Protocol):

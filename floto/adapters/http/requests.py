@@ -19,9 +19,9 @@ from starlette.requests import Request
 
 from floto.adapters.http.errors import MEDIA_TYPE, TOO_LARGE, late, unknown_operation, unreadable, wrong_host
 from floto.adapters.model import OPERATIONS
-from floto.core import live
 from floto.core.errors import ServiceUnavailable
 from floto.core.hosts import is_loopback
+from floto.core.swf import pollers as live
 
 #: What SWF takes as one request.
 BODY_LIMIT = 1024 * 1024

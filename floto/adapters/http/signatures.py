@@ -20,7 +20,7 @@ from botocore.credentials import Credentials
 from starlette.datastructures import Headers
 
 from floto.adapters.http.errors import half_signed, unknown_key, unsigned, wrong_signature
-from floto.core.service.regions import DEFAULT_REGION
+from floto.core.engine.registration.regions import DEFAULT_REGION
 
 #: How far the clock of a client may be off, and how long a request can be sent again by who saw it.
 SKEW = timedelta(minutes=5)

@@ -14,10 +14,10 @@ from typing import Generic, TypeVar
 from attrs import Factory, frozen
 
 from floto.adapters.http.ports import Operations
-from floto.core import limits
+from floto.core.engine import faults
+from floto.core.engine.stores.records import Place
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
-from floto.core.service import faults
-from floto.core.service.records import Place
+from floto.core.swf import limits
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")

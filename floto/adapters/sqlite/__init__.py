@@ -1,4 +1,4 @@
-"""SWF on one SQLite file: transactions around the pure model in ``floto.core.service``."""
+"""SWF on one SQLite file: transactions around the pure model in ``floto.core.engine``."""
 
 from __future__ import annotations
 

@@ -12,18 +12,18 @@ from math import inf
 from time import monotonic
 from typing import Any, TypeVar
 
-from floto.adapters.sqlite.clock import ClockWatch
-from floto.adapters.sqlite.database import Database
-from floto.adapters.sqlite.polls import Line, Poll
-from floto.adapters.sqlite.problems import OF_ALL, DatabaseGone, code_of, is_busy
-from floto.adapters.sqlite.rows import UnreadableRun
-from floto.adapters.sqlite.schema import SLICE_SECONDS
+from floto.adapters.sqlite.file.clock import ClockWatch
+from floto.adapters.sqlite.file.database import Database
+from floto.adapters.sqlite.file.problems import OF_ALL, DatabaseGone, code_of, is_busy
+from floto.adapters.sqlite.file.schema import SLICE_SECONDS
+from floto.adapters.sqlite.group_commit import Job, Read, Write
+from floto.adapters.sqlite.sql.rows import UnreadableRun
 from floto.adapters.sqlite.store import LOCK_SECONDS, SqliteStore
-from floto.adapters.sqlite.turns import Job, Read, Write
+from floto.adapters.sqlite.wait_queue import Line, Poll
+from floto.core.engine.engine import Engine, Unsettled
+from floto.core.engine.stores.records import Place
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
-from floto.core.ports import Clock
-from floto.core.service.engine import Engine, Unsettled
-from floto.core.service.records import Place
+from floto.core.swf.service import Clock
 
 log = logging.getLogger("floto")
 

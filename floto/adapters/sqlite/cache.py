@@ -14,8 +14,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from floto.core.events import Event
-from floto.core.service.run import Run
+from floto.core.engine.run import Run
+from floto.core.swf.events import Event
 
 #: Bytes of all runs in a cache; the one that was used last is kept even if it alone takes more.
 _MOST_BYTES = 64 * 2**20

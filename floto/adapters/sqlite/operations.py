@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from floto.adapters import model
-from floto.adapters.sqlite.clock import utc_now
-from floto.adapters.sqlite.host import Host
-from floto.adapters.sqlite.invoker import Function, Invoker
-from floto.adapters.sqlite.schema import Durability
-from floto.core.live import Live, Poller, Polls
-from floto.core.ports import Clock
-from floto.core.service.api import Api
-from floto.core.service.api.call import Request, Response
-from floto.core.service.api.tasks import IDLE
-from floto.core.service.engine import Engine
-from floto.core.service.records import Place
-from floto.core.service.regions import DEFAULT_REGION, domain_key, of_region
-from floto.core.service.tokens import TaskKind, run_id_from
-from floto.core.shapes import ActivityType
+from floto.adapters.sqlite.file.clock import utc_now
+from floto.adapters.sqlite.file.schema import Durability
+from floto.adapters.sqlite.lambda_invoker import Function, Invoker
+from floto.adapters.sqlite.sqlite_engine import Host
+from floto.core.engine.api import Api
+from floto.core.engine.api.call import Request, Response
+from floto.core.engine.api.tasks import IDLE
+from floto.core.engine.engine import Engine
+from floto.core.engine.registration.regions import DEFAULT_REGION, domain_key, of_region
+from floto.core.engine.stores.records import Place
+from floto.core.engine.tokens import TaskKind, run_id_from
+from floto.core.swf.pollers import Live, Poller, Polls
+from floto.core.swf.service import Clock
+from floto.core.swf.shapes import ActivityType
 
 #: As long as SWF holds a poll.
 POLL_SECONDS = 60.0

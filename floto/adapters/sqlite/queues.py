@@ -5,9 +5,9 @@ from __future__ import annotations
 import heapq
 from itertools import count
 
-from floto.core.service.changes import Changes
-from floto.core.service.records import Place
-from floto.core.service.store import Ready
+from floto.core.engine.stores.changes import Changes
+from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.store import Ready
 
 #: With more tasks than that, SQLite is asked.
 _MOST = 10_000

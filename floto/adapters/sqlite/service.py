@@ -9,24 +9,24 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from floto.adapters.sqlite.clock import utc_now
-from floto.adapters.sqlite.database import MEMORY
-from floto.adapters.sqlite.host import Host
-from floto.adapters.sqlite.registrar import Registrar
-from floto.adapters.sqlite.schema import Durability
+from floto.adapters.sqlite.auto_register import Registrar
+from floto.adapters.sqlite.file.clock import utc_now
+from floto.adapters.sqlite.file.database import MEMORY
+from floto.adapters.sqlite.file.schema import Durability
+from floto.adapters.sqlite.sqlite_engine import Host
 from floto.adapters.sqlite.store import SqliteStore
-from floto.core.decisions import Decision
-from floto.core.events import Event
-from floto.core.limits import OPEN_RUN_LIMIT
-from floto.core.live import Live, Poller, Polls
-from floto.core.ports import ActivityTask, Clock, DecisionTask, ExecutionInfo, StartRequest
-from floto.core.service import commands as c
-from floto.core.service import faults
-from floto.core.service.engine import start_command
-from floto.core.service.records import Listing, Place
-from floto.core.service.run import ToWorkflow
-from floto.core.service.tokens import TaskKind, run_id_from
-from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
+from floto.core.engine import commands as c
+from floto.core.engine import faults
+from floto.core.engine.engine import start_command
+from floto.core.engine.run import ToWorkflow
+from floto.core.engine.stores.records import Listing, Place
+from floto.core.engine.tokens import TaskKind, run_id_from
+from floto.core.swf.decisions import Decision
+from floto.core.swf.events import Event
+from floto.core.swf.limits import OPEN_RUN_LIMIT
+from floto.core.swf.pollers import Live, Poller, Polls
+from floto.core.swf.service import ActivityTask, Clock, DecisionTask, ExecutionInfo, StartRequest
+from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SqliteService:
-    """A ``floto.core.ports.Service`` on a file that any number of threads and processes may share.
+    """A ``floto.core.swf.service.Service`` on a file that any number of threads and processes may share.
 
     Deadlines fire with the next call or waiting poll, whosever it is. Tasks that a process
     held when it died are handed out again as they were, at no cost to the run; twice at most,

@@ -14,23 +14,25 @@ from typing import Any, Self
 from attrs import define, evolve, field
 from rpds import HashTrieMap
 
-from floto.adapters.sqlite import agenda, catalogue, listings, writes
 from floto.adapters.sqlite.cache import Cache, Entry, weight
-from floto.adapters.sqlite.database import Database
+from floto.adapters.sqlite.file.database import Database
+from floto.adapters.sqlite.file.schema import begin, leave
 from floto.adapters.sqlite.queues import Queues
-from floto.adapters.sqlite.rows import from_ms, from_text, reading, row_event, to_ms
-from floto.adapters.sqlite.schema import begin, leave
-from floto.adapters.sqlite.writes import Pending
-from floto.core.events import Event
-from floto.core.fold import fold
-from floto.core.live import Backlog
-from floto.core.service.changes import Changes, all_dues
-from floto.core.service.records import Listing, Place, Position, Record
-from floto.core.service.registry import Domain, Registered
-from floto.core.service.run import Heartbeat, Run
-from floto.core.service.store import Deadline, Ready
-from floto.core.service.tokens import TaskKind, Token
-from floto.core.shapes import ActivityType, WorkflowExecution, WorkflowType
+from floto.adapters.sqlite.sql import domains_and_types as catalogue
+from floto.adapters.sqlite.sql import listings, writes
+from floto.adapters.sqlite.sql import tasks_and_deadlines as agenda
+from floto.adapters.sqlite.sql.rows import from_ms, from_text, reading, row_event, to_ms
+from floto.adapters.sqlite.sql.writes import Pending
+from floto.core.engine.registration.registered_types import Domain, Registered
+from floto.core.engine.run import Heartbeat, Run
+from floto.core.engine.stores.changes import Changes, all_dues
+from floto.core.engine.stores.records import Listing, Place, Position, Record
+from floto.core.engine.stores.store import Deadline, Ready
+from floto.core.engine.tokens import TaskKind, Token
+from floto.core.state.fold import fold
+from floto.core.swf.events import Event
+from floto.core.swf.pollers import Backlog
+from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 log = logging.getLogger("floto")
 

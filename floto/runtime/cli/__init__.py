@@ -16,7 +16,6 @@ from floto.runtime.cli.backup import backup_command
 from floto.runtime.cli.check import check_command
 from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED, USAGE
 from floto.runtime.cli.compare import compare_command
-from floto.runtime.cli.executions import cancel_command, signal_command, terminate_command
 from floto.runtime.cli.fuzz import fuzz_command
 from floto.runtime.cli.listing import list_command
 from floto.runtime.cli.loops import daemon_command, decider_command, worker_command
@@ -27,6 +26,7 @@ from floto.runtime.cli.replay import replay_command
 from floto.runtime.cli.run import run_command
 from floto.runtime.cli.server import server_command
 from floto.runtime.cli.show import history_command, show_command
+from floto.runtime.cli.signal_cancel import cancel_command, signal_command, terminate_command
 from floto.runtime.cli.start import start_command
 from floto.runtime.cli.status import status_command
 from floto.runtime.cli.why import why_command

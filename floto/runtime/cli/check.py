@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from floto.core.errors import SpecError
-from floto.core.estimate import Estimate, estimates
-from floto.core.limits import EVENT_LIMIT
-from floto.core.task_lists import nested
-from floto.core.timeouts import timeout_warnings
+from floto.core.spec.activity_timeouts import timeout_warnings
+from floto.core.spec.estimate import Estimate, estimates
+from floto.core.spec.task_lists import nested
+from floto.core.swf.limits import EVENT_LIMIT
 from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.cli.output import say

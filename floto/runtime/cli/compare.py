@@ -7,14 +7,12 @@ from typing import Any
 
 import click
 
-from floto.core.compare import Compared, Verdict, compare
-from floto.core.history import History
-from floto.core.reference import Store
-from floto.core.specs import CODEC
+from floto.core.payloads.reference import Store
+from floto.core.replay.compare import Compared, Verdict, compare
+from floto.core.spec.decider_spec import CODEC
+from floto.core.swf.history import History
 from floto.core.visible import visible
-from floto.runtime.cli.options import payloads_option
-from floto.runtime.cli.output import say
-from floto.runtime.cli.saved import (
+from floto.runtime.cli.histories import (
     difference_as_json,
     divergence_as_json,
     echo_json,
@@ -22,6 +20,8 @@ from floto.runtime.cli.saved import (
     json_option,
     read_each,
 )
+from floto.runtime.cli.options import payloads_option
+from floto.runtime.cli.output import say
 from floto.runtime.cli.source import Where
 from floto.runtime.loading import load_spec
 

@@ -11,14 +11,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from floto.core.kinds import ActivityTask
-from floto.core.shapes import ActivityType
-from floto.core.specs import CODEC, DeciderSpec
-from floto.runtime.activities import DEFAULT
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.kinds import ActivityTask
+from floto.core.swf.shapes import ActivityType
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.cli.options import activities_option
 from floto.runtime.cli.output import say
 from floto.runtime.loading import load_codec, load_json, load_module, load_spec
+from floto.runtime.workers.activities import DEFAULT
 
 if TYPE_CHECKING:
     from floto.testing import Report

@@ -12,10 +12,9 @@ from typing import Any, Protocol
 import click
 
 from floto.core.errors import ServiceUnavailable
-from floto.core.ports import Service
-from floto.core.reference import Store
-from floto.core.specs import DeciderSpec
-from floto.runtime.activities import DEFAULT
+from floto.core.payloads.reference import Store
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.swf.service import Service
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import (
     activities_option,
@@ -28,13 +27,14 @@ from floto.runtime.cli.options import (
 from floto.runtime.cli.output import log_loop
 from floto.runtime.cli.target import check, check_domain
 from floto.runtime.connect import DEFAULT_DOMAIN, DEFAULT_TASK_LIST, connect_loop
-from floto.runtime.decider import Decider
-from floto.runtime.job import WORKFLOW_TYPE
+from floto.runtime.deciders.decider import Decider
 from floto.runtime.loading import load_module, load_spec
-from floto.runtime.needs import needs
-from floto.runtime.resilient import reach
-from floto.runtime.stopping import StopFlag, stop_on_signals
-from floto.runtime.worker import ActivityWorker
+from floto.runtime.retrying import reach
+from floto.runtime.runs.needs import needs
+from floto.runtime.runs.run_request import WORKFLOW_TYPE
+from floto.runtime.shutdown import StopFlag, stop_on_signals
+from floto.runtime.workers.activities import DEFAULT
+from floto.runtime.workers.worker import ActivityWorker
 
 log = logging.getLogger("floto")
 
@@ -178,7 +178,7 @@ def daemon_command(
     Start the workflow that takes the signals once, of type floto_daemon_type v1 and on the same task list.
     SIGTERM or Ctrl-C: finish and exit with 0; twice: at once.
     """
-    from floto.runtime.daemon import Daemon  # noqa: PLC0415 - only this command needs it
+    from floto.runtime.deciders.daemon import Daemon  # noqa: PLC0415 - only this command needs it
 
     log_loop(log_format, verbose=verbose)
     domain = where["domain"] or DEFAULT_DOMAIN

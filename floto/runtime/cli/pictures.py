@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
-from floto.core.fold import fold
-from floto.core.history import History
-from floto.core.reference import Store
-from floto.core.specs import CODEC
-from floto.core.timeline import Timeline, timeline
+from floto.core.payloads.reference import Store
+from floto.core.replay.timeline import Timeline, timeline
+from floto.core.spec.decider_spec import CODEC
+from floto.core.state.fold import fold
+from floto.core.swf.history import History
 from floto.core.visible import visible
 from floto.files import write_file
 from floto.pictures import dag, dot, gantt, listing, terminal

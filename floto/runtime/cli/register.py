@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from floto.core import registrations, wire
 from floto.core.errors import ServiceFault
-from floto.core.limits import RETENTION_LIMIT
-from floto.core.shapes import ActivityType, WorkflowType
+from floto.core.spec import registration_defaults as registrations
+from floto.core.swf import wire
+from floto.core.swf.limits import RETENTION_LIMIT
+from floto.core.swf.shapes import ActivityType, WorkflowType
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import (
     child_policy_option,
@@ -22,9 +23,9 @@ from floto.runtime.cli.options import (
 from floto.runtime.cli.output import print_rows, readable, say
 from floto.runtime.cli.target import Target, target
 from floto.runtime.connect import DEFAULT_DOMAIN
-from floto.runtime.job import WORKFLOW_TYPE
 from floto.runtime.loading import load_spec
-from floto.runtime.needs import needs
+from floto.runtime.runs.needs import needs
+from floto.runtime.runs.run_request import WORKFLOW_TYPE
 
 _EXISTS = frozenset({"DomainAlreadyExistsFault", "TypeAlreadyExistsFault"})
 _RETENTION = 30

@@ -8,28 +8,28 @@ from typing import Any
 
 import click
 
-from floto.core.codec import Codec
-from floto.core.decisions import Decision
-from floto.core.difference import name_of
-from floto.core.history import History
-from floto.core.questions import Outcome
-from floto.core.recorded import Recorded
-from floto.core.reference import Store
-from floto.core.replay import Replay, Step, replay
-from floto.core.specs import CODEC, DeciderSpec
+from floto.core.payloads.reference import Store
+from floto.core.replay.decision_diff import name_of
+from floto.core.replay.decision_tasks import Outcome
+from floto.core.replay.recorded_decisions import Recorded
+from floto.core.replay.replay import Replay, Step, replay
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.swf.decisions import Decision
+from floto.core.swf.history import History
+from floto.core.swf.wire import type_name
 from floto.core.visible import visible
-from floto.core.wire import type_name
 from floto.files import write_file
 from floto.runtime.cli.codes import DONE, FAILED
-from floto.runtime.cli.options import payloads_option
-from floto.runtime.cli.output import say
-from floto.runtime.cli.saved import (
+from floto.runtime.cli.histories import (
     divergence_as_json,
     echo_json,
     histories_argument,
     json_option,
     read_each,
 )
+from floto.runtime.cli.options import payloads_option
+from floto.runtime.cli.output import say
 from floto.runtime.cli.source import Where, read_history
 from floto.runtime.loading import load_spec
 

@@ -11,13 +11,12 @@ import click
 from rich.console import Console
 
 from floto import logs
-from floto.core.kinds import ActivityTask
-from floto.core.reference import Store
-from floto.core.specs import CODEC, DeciderSpec
-from floto.core.state import State
-from floto.core.task_lists import own_list
+from floto.core.payloads.reference import Store
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.kinds import ActivityTask
+from floto.core.spec.task_lists import own_list
+from floto.core.state.state import State
 from floto.core.visible import shell_command
-from floto.runtime.activities import DEFAULT
 from floto.runtime.cli.codes import DONE, TIMED_OUT
 from floto.runtime.cli.options import (
     activities_option,
@@ -29,12 +28,13 @@ from floto.runtime.cli.options import (
 )
 from floto.runtime.cli.output import log_to, readable, say, say_on, stdout_for_the_result
 from floto.runtime.connect import DEFAULT_DOMAIN, absolute_service
-from floto.runtime.job import Listener
 from floto.runtime.loading import load_json, load_module, load_spec
-from floto.runtime.place import names_of
-from floto.runtime.progress import log as progress_log
-from floto.runtime.progress import shown
-from floto.runtime.run import new_workflow_id, run
+from floto.runtime.runs.live_table import log as progress_log
+from floto.runtime.runs.live_table import shown
+from floto.runtime.runs.run import new_workflow_id, run
+from floto.runtime.runs.run_request import Listener
+from floto.runtime.start_lines import names_of
+from floto.runtime.workers.activities import DEFAULT
 
 
 @click.command("run")

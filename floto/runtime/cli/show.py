@@ -14,17 +14,17 @@ from typing import Any, TextIO
 import click
 from attrs import asdict
 
-from floto.core.decide import spec_of
+from floto.core.decide.decide import spec_of
 from floto.core.errors import PayloadsNeeded, SpecError
-from floto.core.explain import Explained, Standing, explain, explain_begun
-from floto.core.reference import Store
-from floto.core.specs import CODEC, DeciderSpec
-from floto.core.stalls import stalls
+from floto.core.payloads.reference import Store
+from floto.core.replay.explain import Explained, Standing, explain, explain_begun
+from floto.core.replay.stalls import stalls
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.files import whole_file
 from floto.runtime.cli.codes import DONE
-from floto.runtime.cli.executions import run_command
 from floto.runtime.cli.options import json_option, payloads_option
 from floto.runtime.cli.output import json_line, local, one_line, print_rows, readable, say
+from floto.runtime.cli.signal_cancel import run_command
 from floto.runtime.cli.source import read_run, spec_of_run
 from floto.runtime.cli.summary import Summary, left_decisions, summary
 from floto.runtime.cli.target import Target, target

@@ -11,27 +11,28 @@ from typing import Any
 import click
 from attrs import evolve, frozen
 
-from floto.core import wire
-from floto.core.codec import Codec
-from floto.core.decide import spec_of
+from floto.core.decide.decide import spec_of
 from floto.core.errors import PayloadsNeeded, ServiceError, SpecError
-from floto.core.events import Event
-from floto.core.expand import expand
-from floto.core.fold import fold
-from floto.core.history import History, Saved
-from floto.core.live import Live
-from floto.core.shapes import WorkflowExecution
-from floto.core.specs import DeciderSpec
-from floto.core.stalls import Command, RunContext, unused_signals
-from floto.core.state import EMPTY, Kind, State
-from floto.core.tasks import TaskCodec
+from floto.core.replay.stalls import Command, RunContext, unused_signals
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.expand import expand
+from floto.core.spec.saved_history import Saved
+from floto.core.spec.tasks import TaskCodec
+from floto.core.state.fold import fold
+from floto.core.state.state import EMPTY, Kind, State
+from floto.core.swf import wire
+from floto.core.swf.events import Event
+from floto.core.swf.history import History
+from floto.core.swf.pollers import Live
+from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.completion import complete_run
 from floto.runtime.cli.options import domain_option, service_option
 from floto.runtime.cli.output import error_text, say
 from floto.runtime.cli.summary import left_decisions
 from floto.runtime.cli.target import Target, target, where_options
-from floto.runtime.connect import DEFAULT_DOMAIN, live_of
+from floto.runtime.connect import DEFAULT_DOMAIN, live_of, saved_history
 from floto.runtime.loading import load_spec, spec_with
 
 _PAGE = 1000
@@ -129,7 +130,7 @@ def read_history(name: str, where: Where) -> History:
 
 def read_saved(name: str) -> Saved:
     """Return one saved history, and what the file says beside it. Raises ``HistoryError``."""
-    saved = History.files.load_saved("/dev/stdin" if name == STDIN else name)
+    saved = saved_history("/dev/stdin" if name == STDIN else name)
     warn_if_cut(saved.history)
     return saved
 

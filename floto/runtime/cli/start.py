@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from floto.core import payload
 from floto.core.errors import UnknownResource
-from floto.core.specs import CODEC, SPEC_KEY, DeciderSpec
+from floto.core.payloads import payload
+from floto.core.spec.decider_spec import CODEC, SPEC_KEY, DeciderSpec
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import (
@@ -21,11 +21,11 @@ from floto.runtime.cli.options import (
 from floto.runtime.cli.output import readable, say
 from floto.runtime.cli.target import target
 from floto.runtime.connect import connect_loop
-from floto.runtime.job import WORKFLOW_TYPE
 from floto.runtime.loading import load_json, load_spec
-from floto.runtime.needs import needs
-from floto.runtime.resilient import inquire
-from floto.runtime.run import new_workflow_id
+from floto.runtime.retrying import inquire
+from floto.runtime.runs.needs import needs
+from floto.runtime.runs.run import new_workflow_id
+from floto.runtime.runs.run_request import WORKFLOW_TYPE
 
 
 @click.command("start", short_help="Start a run and print its run id.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from floto.core.live import Backlog, Live, Poller, Polls, as_json
+from floto.core.swf.pollers import Backlog, Live, Poller, Polls, as_json
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import domain_option, json_option, service_option

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from floto.core import events as e
-from floto.core import payload
-from floto.core.carried_signals import own_input
 from floto.core.errors import PayloadError
-from floto.core.events import Event
-from floto.core.failures import failure_of
-from floto.core.graph import RESERVED_PREFIX
-from floto.core.specs import SPEC_KEY
-from floto.core.state import Item, Kind, State
-from floto.runtime.fingerprint import recorded
+from floto.core.payloads import payload
+from floto.core.spec.decider_spec import SPEC_KEY
+from floto.core.spec.graph import RESERVED_PREFIX
+from floto.core.state.carried_signals import own_input
+from floto.core.state.failures import failure_of
+from floto.core.state.state import Item, Kind, State
+from floto.core.swf import events as e
+from floto.core.swf.events import Event
+from floto.runtime.deciders.fingerprint import recorded
 
 Summary = dict[str, Any]
 

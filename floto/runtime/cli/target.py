@@ -23,8 +23,8 @@ from floto.runtime.connect import (
     shown_service,
     translating,
 )
-from floto.runtime.resilient import inquire, once, reach
-from floto.runtime.stopping import StopFlag
+from floto.runtime.retrying import inquire, once, reach
+from floto.runtime.shutdown import StopFlag
 
 log = logging.getLogger("floto")
 

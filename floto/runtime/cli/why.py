@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from floto.core.explain import Explanation, Standing, explain, explain_begun
-from floto.core.reference import Store
-from floto.core.specs import CODEC
-from floto.core.stalls import Stall, one, stalls
+from floto.core.payloads.reference import Store
+from floto.core.replay.explain import Explanation, Standing, explain, explain_begun
+from floto.core.replay.stalls import Stall, one, stalls
+from floto.core.spec.decider_spec import CODEC
+from floto.core.swf.wire import type_name
 from floto.core.visible import moment_text, visible
-from floto.core.wire import type_name
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option
 from floto.runtime.cli.output import readable, say

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from attrs import evolve, field, frozen
 
-from floto.core.codec import Codec
-from floto.core.specs import CODEC, DeciderSpec
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.testing.checking.exhaustive import Script
 from floto.testing.shrinking.reductions import (
     by_default,

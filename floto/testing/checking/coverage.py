@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import define, field
 
-from floto.core import decisions as d
-from floto.core import events as e
-from floto.core.fold import RULES
-from floto.core.history import History
-from floto.core.rules import Moves, MovesChild, Opens, Refuses, Rule
-from floto.core.specs import ChildWorkflow, DeciderSpec
-from floto.core.state import Kind, Status
-from floto.core.tasks import Task
-from floto.core.wire import type_name
+from floto.core.spec.decider_spec import ChildWorkflow, DeciderSpec
+from floto.core.spec.tasks import Task
+from floto.core.state.fold import RULES
+from floto.core.state.rules import Moves, MovesChild, Opens, Refuses, Rule
+from floto.core.state.state import Kind, Status
+from floto.core.swf import decisions as d
+from floto.core.swf import events as e
+from floto.core.swf.history import History
+from floto.core.swf.wire import type_name
 from floto.testing.simulation.refusals import CAUSES
 from floto.testing.simulation.result import Simulation
 from floto.testing.simulation.timeouts import ways

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import define, field
 
-from floto.core.decide import spec_of
+from floto.core.decide.decide import spec_of
 from floto.core.errors import HistoryError
-from floto.core.events import DecisionTaskStarted
-from floto.core.history import History
-from floto.core.specs import CODEC, DeciderSpec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.swf.events import DecisionTaskStarted
+from floto.core.swf.history import History
 from floto.testing.checking.cases import Case
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, check_moment, verify
 from floto.testing.invariants.violation import (
@@ -23,10 +23,10 @@ from floto.testing.invariants.violation import (
 )
 from floto.testing.reading.moment import Moment
 from floto.testing.simulation.choices import Choices
+from floto.testing.simulation.context import WORKFLOW_ID
 from floto.testing.simulation.endings import ActivitiesError
 from floto.testing.simulation.result import Simulation, Step
 from floto.testing.simulation.simulator import Simulator
-from floto.testing.simulation.stage import WORKFLOW_ID
 from floto.testing.simulation.timeouts import NoSuchTimeout
 
 #: Something that must hold.

@@ -10,31 +10,31 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from traceback import extract_tb
 
-from floto.core.codec import Codec
-from floto.core.decide import decide
+from floto.core.decide.decide import decide
 from floto.core.errors import HistoryError
-from floto.core.history import History
-from floto.core.specs import CODEC, DeciderSpec
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.swf.history import History
 from floto.testing.invariants import (
     attempts,
     cleanup,
     closes,
     cost,
-    crowds,
     data,
     determinism,
-    exact,
     generators,
     inputs,
     law,
     limits,
-    noise,
     order,
     own_code,
     retries,
     runs,
     states,
 )
+from floto.testing.invariants import exactness as exact
+from floto.testing.invariants import metamorphic as noise
+from floto.testing.invariants import saturation as crowds
 from floto.testing.invariants.violation import (
     Invariant,
     RunInvariant,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 
-from floto.core.decide import decide
+from floto.core.decide.decide import decide
 from floto.testing.invariants import variants
 from floto.testing.invariants.sameness import difference
 from floto.testing.invariants.violation import broken

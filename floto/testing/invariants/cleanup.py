@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from floto.core import payload
-from floto.core.decisions import (
+from floto.core.payloads import payload
+from floto.core.state.state import Kind
+from floto.core.swf.decisions import (
     FailWorkflowExecution,
     RequestCancelActivityTask,
     RequestCancelExternalWorkflowExecution,
     StartTimer,
 )
-from floto.core.state import Kind
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
 from floto.testing.reading.moment import Moment

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from floto.core import payload
-from floto.core.decisions import (
+from floto.core.payloads import payload
+from floto.core.spec.tasks import NO_RESULT
+from floto.core.state.state import Kind
+from floto.core.swf.decisions import (
     CancelWorkflowExecution,
     CompleteWorkflowExecution,
     ContinueAsNewWorkflowExecution,
     Decision,
     FailWorkflowExecution,
 )
-from floto.core.state import Kind
-from floto.core.tasks import NO_RESULT
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
 from floto.testing.reading.moment import Moment

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from floto.core.decide import decisions
-from floto.core.events import DecisionTaskStarted
-from floto.core.fold import fold
-from floto.core.history import History
-from floto.core.progress import begin, observe
-from floto.core.state import EMPTY
+from floto.core.decide.decide import decisions
+from floto.core.decide.progress import begin, observe
+from floto.core.state.fold import fold
+from floto.core.state.state import EMPTY
+from floto.core.swf.events import DecisionTaskStarted
+from floto.core.swf.history import History
 from floto.testing.invariants.sameness import difference
 from floto.testing.invariants.violation import broken
 from floto.testing.reading.moment import Moment

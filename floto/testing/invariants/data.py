@@ -7,21 +7,21 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from floto.core import payload
-from floto.core.decide import decide
-from floto.core.decisions import (
+from floto.core.decide.decide import decide
+from floto.core.errors import FlotoError
+from floto.core.payloads import payload
+from floto.core.spec.decider_spec import SPEC_KEY, ActivityTask, ChildWorkflow, Generator, Timer
+from floto.core.spec.tasks import Given, Task, expands
+from floto.core.swf.decisions import (
     Decision,
     FailWorkflowExecution,
     ScheduleActivityTask,
     StartChildWorkflowExecution,
     StartTimer,
 )
-from floto.core.errors import FlotoError
-from floto.core.events import ActivityTaskCompleted, ChildWorkflowExecutionCompleted, Event
-from floto.core.identifiers import shown
-from floto.core.shapes import ActivityType, TaskList, WorkflowType
-from floto.core.specs import SPEC_KEY, ActivityTask, ChildWorkflow, Generator, Timer
-from floto.core.tasks import Given, Task, expands
+from floto.core.swf.events import ActivityTaskCompleted, ChildWorkflowExecutionCompleted, Event
+from floto.core.swf.identifiers import shown
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 from floto.testing.invariants import variants
 from floto.testing.invariants.own_code import is_own
 from floto.testing.invariants.violation import broken

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from floto.core.codec import Codec
-from floto.core.decide import decide
+from floto.core.decide.decide import decide
 from floto.core.errors import SpecError
-from floto.core.history import History
-from floto.core.specs import DeciderSpec
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.swf.history import History
 from floto.testing.invariants.own_code import is_own
+from floto.testing.invariants.purity import impure
 from floto.testing.invariants.sameness import difference
 from floto.testing.invariants.violation import broken
-from floto.testing.invariants.watch import impure
 from floto.testing.reading.identity import once
 from floto.testing.reading.moment import Moment
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from floto.core.decisions import StartChildWorkflowExecution
 from floto.core.errors import SpecError
-from floto.core.expand import expand
-from floto.core.fold import fold
-from floto.core.state import Kind
-from floto.core.tasks import Task
+from floto.core.spec.expand import expand
+from floto.core.spec.tasks import Task
+from floto.core.state.fold import fold
+from floto.core.state.state import Kind
+from floto.core.swf.decisions import StartChildWorkflowExecution
 from floto.testing.invariants.violation import broken
 from floto.testing.reading.growth import descendants
 from floto.testing.reading.moment import Moment

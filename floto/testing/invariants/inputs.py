@@ -7,12 +7,12 @@ from typing import Any
 
 from attrs import evolve
 
-from floto.core.codec import Codec
-from floto.core.decide import decide, spec_of
+from floto.core.decide.decide import decide, spec_of
 from floto.core.errors import SpecError
-from floto.core.history import History
-from floto.core.specs import CODEC, SPEC_KEY, ChildWorkflow, Timer
-from floto.testing.invariants.exact import exactly_what_is_called_for
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, SPEC_KEY, ChildWorkflow, Timer
+from floto.core.swf.history import History
+from floto.testing.invariants.exactness import exactly_what_is_called_for
 from floto.testing.invariants.violation import broken
 from floto.testing.reading.moment import Moment
 

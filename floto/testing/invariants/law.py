@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from floto.core.events import Event
-from floto.core.history import History
+from floto.core.swf.events import Event
+from floto.core.swf.history import History
 from floto.testing.invariants.violation import broken
 from floto.testing.reading.moment import Moment
 from floto.testing.reading.oracle import ENDS, name

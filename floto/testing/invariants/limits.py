@@ -6,10 +6,10 @@ import json
 from collections import Counter
 from datetime import timedelta
 
-from floto.core import wire
-from floto.core.decisions import Decision, StartTimer
-from floto.core.limits import DATA_LIMIT, OPEN_LIMIT
-from floto.core.state import Kind
+from floto.core.state.state import Kind
+from floto.core.swf import wire
+from floto.core.swf.decisions import Decision, StartTimer
+from floto.core.swf.limits import DATA_LIMIT, OPEN_LIMIT
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
 from floto.testing.reading.moment import Moment

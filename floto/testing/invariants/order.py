@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from floto.core.state import Kind
+from floto.core.state.state import Kind
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
+from floto.testing.reading.expected_status import Due
 from floto.testing.reading.moment import Moment
-from floto.testing.reading.standing import Due
 
 
 def dependency_order(moment: Moment) -> None:

@@ -11,14 +11,14 @@ from typing import Any, cast
 from attrs import evolve, frozen
 
 from floto.core.errors import PayloadError, SpecError
-from floto.core.failures import Failure, failure_of
-from floto.core.identifiers import shown
-from floto.core.retry import Retry, RetryStrategy
-from floto.core.state import Kind, Status
-from floto.core.tasks import Expands, Task, expands
+from floto.core.spec.retry import Retry, RetryStrategy
+from floto.core.spec.tasks import Expands, Task, expands
+from floto.core.state.failures import Failure, failure_of
+from floto.core.state.state import Kind, Status
+from floto.core.swf.identifiers import shown
+from floto.testing.invariants.purity import impure
 from floto.testing.invariants.sameness import apart
 from floto.testing.invariants.violation import broken
-from floto.testing.invariants.watch import impure
 from floto.testing.reading import oracle
 from floto.testing.reading.identity import once
 from floto.testing.reading.moment import Moment

@@ -10,12 +10,10 @@ from typing import Any, cast
 
 from attrs import evolve, frozen
 
-from floto.core.decide import decide
+from floto.core.decide.decide import decide
 from floto.core.errors import SpecError
-from floto.core.events import Event
-from floto.core.failures import NOT_SERVED, failure_of
-from floto.core.identifiers import shown
-from floto.core.retry import (
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.retry import (
     NOT_SERVED_BACKOFF,
     REFUSED,
     REFUSED_TIMER,
@@ -25,15 +23,17 @@ from floto.core.retry import (
     Retry,
     RetryStrategy,
 )
-from floto.core.specs import DeciderSpec
-from floto.core.state import Status
-from floto.core.tasks import Task
+from floto.core.spec.tasks import Task
+from floto.core.state.failures import NOT_SERVED, failure_of
+from floto.core.state.state import Status
+from floto.core.swf.events import Event
+from floto.core.swf.identifiers import shown
 from floto.testing.invariants.own_code import is_own, retry
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import waits
+from floto.testing.reading.expected_status import Due, after, delay_after, wish_of
 from floto.testing.reading.identity import once
 from floto.testing.reading.moment import Moment
-from floto.testing.reading.standing import Due, after, delay_after, wish_of
 
 #: More than enough to see where each of floto's own strategies gives up.
 _MOST = 12

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from floto.core.errors import PayloadError
-from floto.core.events import ActivityTaskTimedOut, WorkflowExecutionContinuedAsNew
-from floto.core.history import History
-from floto.core.specs import DeciderSpec
-from floto.core.state import Key, Kind
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.state.state import Key, Kind
+from floto.core.swf.events import ActivityTaskTimedOut, WorkflowExecutionContinuedAsNew
+from floto.core.swf.history import History
 from floto.testing.invariants.law import check_history
 from floto.testing.invariants.violation import broken
 from floto.testing.reading.carried import left_over, signals_of

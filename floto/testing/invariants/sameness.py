@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import fields
 
-from floto.core.decisions import Decision
-from floto.core.identifiers import shown
+from floto.core.swf.decisions import Decision
+from floto.core.swf.identifiers import shown
 from floto.testing.reading.oracle import name, opens
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from floto.core.decide import decide
+from floto.core.decide.decide import decide
 from floto.core.errors import HistoryError
-from floto.core.events import WorkflowExecutionTerminated
-from floto.core.fold import fold
-from floto.core.state import EMPTY, State
+from floto.core.state.fold import fold
+from floto.core.state.state import EMPTY, State
+from floto.core.swf.events import WorkflowExecutionTerminated
 from floto.testing.invariants.variants import appended
 from floto.testing.invariants.violation import broken
 from floto.testing.reading.moment import Moment

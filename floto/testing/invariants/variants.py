@@ -8,11 +8,11 @@ from typing import Any
 
 from attrs import evolve, fields_dict
 
-from floto.core import events as e
-from floto.core.decisions import Decision
-from floto.core.events import Event
-from floto.core.history import History
-from floto.core.shapes import TaskList, WorkflowType
+from floto.core.swf import events as e
+from floto.core.swf.decisions import Decision
+from floto.core.swf.events import Event
+from floto.core.swf.history import History
+from floto.core.swf.shapes import TaskList, WorkflowType
 from floto.testing.reading.oracle import name
 from floto.testing.shrinking.surgery import references
 

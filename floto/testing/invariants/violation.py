@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 
 from attrs import define, field, frozen
 
-from floto.core.codec import Codec
-from floto.core.decisions import Decision
-from floto.core.history import History
-from floto.core.specs import CODEC, DeciderSpec
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.swf.decisions import Decision
+from floto.core.swf.history import History
 from floto.testing.reading.moment import Moment, as_decisions
 from floto.testing.simulation.result import Simulation
 

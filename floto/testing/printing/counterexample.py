@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from floto.core.codec import Codec
-from floto.core.history import History
-from floto.core.replay import Divergence
-from floto.core.specs import CODEC, DeciderSpec
+from floto.core.replay.replay import Divergence
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.swf.history import History
 from floto.testing.printing.printed import comment, events_given, history_made, parsed, printed
 from floto.testing.printing.source import OWN_CODEC, Source
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Sequence
 
 from floto.core.errors import SpecError
-from floto.core.history import History
+from floto.core.swf.history import History
 from floto.core.visible import visible
 from floto.testing.printing.source import Source, events_source
 

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from floto.core.codec import Codec
 from floto.core.errors import SpecError
-from floto.core.history import History
-from floto.core.specs import CODEC, DeciderSpec
-from floto.core.timeline import timeline
+from floto.core.replay.timeline import timeline
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.swf.history import History
 from floto.pictures.terminal import text
 from floto.testing.checking.cases import Case
 from floto.testing.invariants import DECIDES

@@ -15,11 +15,11 @@ from typing import Any
 import attrs
 from attrs import define, field, frozen
 
-from floto.core.codec import Codec
 from floto.core.errors import SpecError
-from floto.core.history import History
-from floto.core.identifiers import shown
-from floto.core.specs import CODEC
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC
+from floto.core.swf.history import History
+from floto.core.swf.identifiers import shown
 from floto.testing.simulation.outcomes import Outcome
 
 #: What a codec is called that knows more than floto's.

@@ -6,13 +6,13 @@ from typing import Any
 
 from attrs import evolve
 
-from floto.core import payload
-from floto.core.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
 from floto.core.errors import PayloadError
-from floto.core.kinds import ActivityTask
-from floto.core.specs import SPEC_KEY
-from floto.core.stored import StoredText
-from floto.core.tasks import Task
+from floto.core.payloads import payload
+from floto.core.payloads.stored import StoredText
+from floto.core.spec.decider_spec import SPEC_KEY
+from floto.core.spec.kinds import ActivityTask
+from floto.core.spec.tasks import Task
+from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
 from floto.testing.reading.oracle import Account
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from floto.core import payload
 from floto.core.errors import PayloadError
+from floto.core.payloads import payload
 
 #: Where a run's input holds the signals of the run before, and the user's input that is not an object.
 SIGNALS, INPUT = "floto.signals", "floto.input"

@@ -8,8 +8,8 @@ from typing import Any, cast
 from attrs import evolve, frozen
 
 from floto.core.errors import PayloadError, SpecError
-from floto.core.specs import DeciderSpec
-from floto.core.tasks import Task, TaskCodec, expands
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.tasks import Task, TaskCodec, expands
 from floto.testing.reading.oracle import Account
 
 

@@ -9,18 +9,18 @@ from typing import Any
 
 from attrs import field, frozen
 
-from floto.core.codec import Codec
-from floto.core.decisions import Decision, RecordMarker
-from floto.core.history import History
-from floto.core.limits import OPEN_LIMIT
-from floto.core.specs import CODEC, DeciderSpec
-from floto.core.state import Kind
-from floto.core.tasks import Given, Task
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.tasks import Given, Task
+from floto.core.state.state import Kind
+from floto.core.swf.decisions import Decision, RecordMarker
+from floto.core.swf.history import History
+from floto.core.swf.limits import OPEN_LIMIT
 from floto.testing.reading import oracle
-from floto.testing.reading.demanded import Demand, Reading, given_failures, read_failures
+from floto.testing.reading.expected_decisions import Demand, Reading, given_failures, read_failures
+from floto.testing.reading.expected_status import Graph
 from floto.testing.reading.growth import Growth
 from floto.testing.reading.oracle import Account
-from floto.testing.reading.standing import Graph
 
 
 def as_decisions(decisions: Iterable[Decision]) -> tuple[Decision, ...]:

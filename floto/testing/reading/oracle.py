@@ -12,9 +12,9 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from floto.core.decisions import CLOSE_DECISIONS, Decision
-from floto.core.events import Event, WorkflowExecutionSignaled
-from floto.core.state import TASK_CONTROL, Item, Key, Kind, Status
+from floto.core.state.state import TASK_CONTROL, Item, Key, Kind, Status
+from floto.core.swf.decisions import CLOSE_DECISIONS, Decision
+from floto.core.swf.events import Event, WorkflowExecutionSignaled
 from floto.testing.reading import carried
 
 #: The markers in which a run notes why it fails before it cleans up, and its result before it repeats.

@@ -11,9 +11,9 @@ from hashlib import sha1
 from math import ceil
 from typing import Any
 
-from floto.core.events import Event
-from floto.core.failures import Failure
-from floto.core.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
+from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
+from floto.core.state.failures import Failure
+from floto.core.swf.events import Event
 
 _YEAR = 365 * 24 * 60 * 60
 #: How often something is tried again that SWF refused for now; timers cannot wait for a timer.

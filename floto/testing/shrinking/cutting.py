@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 from attrs import evolve
 
-from floto.core.codec import Codec
 from floto.core.errors import SpecError
-from floto.core.events import ActivityTaskScheduled, StartChildWorkflowExecutionInitiated
-from floto.core.history import History
-from floto.core.specs import DeciderSpec
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.swf.events import ActivityTaskScheduled, StartChildWorkflowExecutionInitiated
+from floto.core.swf.history import History
 from floto.testing.checking import cases
 from floto.testing.checking.cases import Case
-from floto.testing.checking.found import Found
+from floto.testing.checking.minimized_violation import Found
 from floto.testing.checking.verifying import played, verify_run
 from floto.testing.invariants import DECIDES, verify
 from floto.testing.invariants.law import history_law

@@ -7,17 +7,17 @@ from typing import Any
 
 from attrs import evolve, fields_dict
 
-from floto.core import payload
-from floto.core.decisions import Decision
-from floto.core.difference import DECISION, FILLED_IN, ORDER, Difference, identity, name_of
 from floto.core.errors import PayloadError
-from floto.core.events import Event
-from floto.core.history import History
-from floto.core.questions import Outcome, Question, questions
-from floto.core.recorded import Recorded
-from floto.core.replay import Divergence, Replay, decided_at, replay
-from floto.core.specs import CODEC, DeciderSpec
-from floto.core.tasks import TaskCodec
+from floto.core.payloads import payload
+from floto.core.replay.decision_diff import DECISION, FILLED_IN, ORDER, Difference, identity, name_of
+from floto.core.replay.decision_tasks import Outcome, Question, questions
+from floto.core.replay.recorded_decisions import Recorded
+from floto.core.replay.replay import Divergence, Replay, decided_at, replay
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.tasks import TaskCodec
+from floto.core.swf.decisions import Decision
+from floto.core.swf.events import Event
+from floto.core.swf.history import History
 
 Predicate = Callable[[DeciderSpec, History], bool]
 _MISSING = object()

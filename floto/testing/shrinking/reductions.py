@@ -11,15 +11,15 @@ from typing import Any, cast
 import attrs
 from attrs import NOTHING, evolve, frozen
 
-from floto.core import payload
 from floto.core.errors import PayloadError, SpecError
-from floto.core.events import ActivityTaskCompleted, Event
-from floto.core.fold import fold
-from floto.core.history import History
-from floto.core.questions import Outcome, questions
-from floto.core.specs import DeciderSpec
-from floto.core.state import Item, State
-from floto.core.tasks import Task, TaskCodec, expands
+from floto.core.payloads import payload
+from floto.core.replay.decision_tasks import Outcome, questions
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.tasks import Task, TaskCodec, expands
+from floto.core.state.fold import fold
+from floto.core.state.state import Item, State
+from floto.core.swf.events import ActivityTaskCompleted, Event
+from floto.core.swf.history import History
 from floto.testing.shrinking.search import Reduction
 from floto.testing.shrinking.surgery import Gone, about, end_of, of_question, quiet, settled, until, without
 

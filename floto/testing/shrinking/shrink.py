@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from attrs import evolve, frozen
 
-from floto.core.codec import Codec
 from floto.core.errors import FlotoError, HistoryError, PayloadError, SpecError
-from floto.core.history import History
-from floto.core.replay import Divergence, replay
-from floto.core.specs import CODEC, DeciderSpec
+from floto.core.replay.replay import Divergence, replay
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.swf.history import History
 from floto.testing.printing.counterexample import Counterexample
 from floto.testing.shrinking.likeness import Predicate, agreeing, diverges_like
 from floto.testing.shrinking.reductions import REDUCTIONS, Pair, size

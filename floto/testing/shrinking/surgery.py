@@ -9,12 +9,12 @@ from typing import Any
 
 from attrs import evolve, fields, frozen
 
-from floto.core.events import Event
-from floto.core.fold import trace
-from floto.core.history import History
-from floto.core.progress import RETRY_PREFIX
-from floto.core.questions import Outcome, Question, questions
-from floto.core.state import EMPTY, Key, Kind
+from floto.core.decide.progress import RETRY_PREFIX
+from floto.core.replay.decision_tasks import Outcome, Question, questions
+from floto.core.state.fold import trace
+from floto.core.state.state import EMPTY, Key, Kind
+from floto.core.swf.events import Event
+from floto.core.swf.history import History
 
 #: What event ids are called that are those of another run.
 _ELSEWHERE = frozenset({"parent_initiated_event_id", "external_initiated_event_id"})

@@ -7,20 +7,20 @@ from contextlib import suppress
 
 from attrs import define
 
-from floto.core.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
 from floto.core.errors import UnknownResource
-from floto.core.events import (
+from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
+from floto.core.swf.events import (
     ActivityTaskCancelRequested,
     ActivityTaskScheduled,
     Event,
     StartChildWorkflowExecutionFailed,
     StartChildWorkflowExecutionInitiated,
 )
-from floto.core.ports import DecisionTask
-from floto.testing.simulation.crowd import Crowd
+from floto.core.swf.service import DecisionTask
+from floto.testing.simulation.context import Move, Stage
+from floto.testing.simulation.external_clients import Crowd
 from floto.testing.simulation.known_runs import Run, Runs, task_id_of
 from floto.testing.simulation.result import Step
-from floto.testing.simulation.stage import Move, Stage
 from floto.testing.simulation.workers import Workers
 
 #: A run that repeats itself is asked to stop when it has begun so often.

@@ -7,15 +7,15 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from floto.core import payload
-from floto.core.calling import caller
+from floto.core.engine.deadlines import LONGEST_RUN
 from floto.core.errors import FlotoError
-from floto.core.events import ActivityTaskScheduled, WorkflowExecutionStarted
-from floto.core.failures import NOT_SERVED
-from floto.core.service.deadlines import LONGEST_RUN
-from floto.core.tasks import TaskCodec, is_task
-from floto.core.timeouts import without_timeouts
-from floto.testing.simulation.luck import Luck
+from floto.core.payloads import payload
+from floto.core.spec.activity_timeouts import without_timeouts
+from floto.core.spec.calling import caller
+from floto.core.spec.tasks import TaskCodec, is_task
+from floto.core.state.failures import NOT_SERVED
+from floto.core.swf.events import ActivityTaskScheduled, WorkflowExecutionStarted
+from floto.testing.simulation.fault_injector import Luck
 from floto.testing.simulation.outcomes import SUCCESS, USUAL, Activity, Ending, How, Outcome
 from floto.testing.simulation.result import AttemptKey
 from floto.testing.simulation.timeouts import NoSuchTimeout, noticed_by, seconds, ways

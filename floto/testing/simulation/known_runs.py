@@ -9,30 +9,30 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from floto.core import payload
-from floto.core.decide import decisions as decisions_of
-from floto.core.decide import spec_of
-from floto.core.decisions import (
+from floto.core.decide.decide import decisions as decisions_of
+from floto.core.decide.decide import spec_of
+from floto.core.decide.progress import Progress, begin, observe
+from floto.core.errors import SpecError
+from floto.core.payloads import payload
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.tasks import Task, TaskCodec, expands
+from floto.core.state.fold import fold
+from floto.core.state.state import EMPTY, TASK_CONTROL, Kind, Status
+from floto.core.swf.decisions import (
     CancelWorkflowExecution,
     CompleteWorkflowExecution,
     Decision,
     FailWorkflowExecution,
     StartTimer,
 )
-from floto.core.errors import SpecError
-from floto.core.events import WorkflowExecutionStarted
-from floto.core.fold import fold
-from floto.core.history import History
-from floto.core.progress import Progress, begin, observe
-from floto.core.shapes import WorkflowExecution
-from floto.core.specs import DeciderSpec
-from floto.core.state import EMPTY, TASK_CONTROL, Kind, Status
-from floto.core.tasks import Task, TaskCodec, expands
+from floto.core.swf.events import WorkflowExecutionStarted
+from floto.core.swf.history import History
+from floto.core.swf.shapes import WorkflowExecution
+from floto.testing.simulation.context import WORKFLOW_ID, Stage
 from floto.testing.simulation.endings import Endings
 from floto.testing.simulation.outcomes import Ending, How
 from floto.testing.simulation.result import AttemptKey
 from floto.testing.simulation.shown import Shown
-from floto.testing.simulation.stage import WORKFLOW_ID, Stage
 
 #: Decides in place of floto.
 Decider = Callable[[DeciderSpec, History], Sequence[Decision]]

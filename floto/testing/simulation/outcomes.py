@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from floto.core.limits import EVENT_LIMIT
-from floto.core.service.deadlines import LONGEST_RUN
+from floto.core.engine.deadlines import LONGEST_RUN
+from floto.core.swf.limits import EVENT_LIMIT
 
 
 class How(StrEnum):

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from floto.core import decisions as d
-from floto.core.service.defaults import ACTIVITY_NEEDS, RUN_NEEDS
+from floto.core.engine.registration.defaults import ACTIVITY_NEEDS, RUN_NEEDS
+from floto.core.swf import decisions as d
 
 
 @frozen

@@ -9,13 +9,13 @@ from typing import Any
 
 from attrs import field, frozen
 
-from floto.core import payload
-from floto.core.decisions import Decision
-from floto.core.events import WorkflowExecutionCompleted, WorkflowExecutionFailed
-from floto.core.history import History
-from floto.core.ports import ExecutionInfo
-from floto.core.shapes import WorkflowExecution
-from floto.core.specs import DeciderSpec
+from floto.core.payloads import payload
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.swf.decisions import Decision
+from floto.core.swf.events import WorkflowExecutionCompleted, WorkflowExecutionFailed
+from floto.core.swf.history import History
+from floto.core.swf.service import ExecutionInfo
+from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.outcomes import Ending
 from floto.testing.simulation.shown import Shown
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
-from floto.core.events import Event, OtherEvent
-from floto.core.history import History
-from floto.core.shapes import WorkflowExecution
+from floto.core.swf.events import Event, OtherEvent
+from floto.core.swf.history import History
+from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.shrinking.surgery import references
 
 

@@ -7,25 +7,25 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
-from floto.core import payload
-from floto.core.expand import check_spec
-from floto.core.ports import StartRequest
-from floto.core.service.deadlines import LONGEST_RUN, RUN_EVENT
-from floto.core.service.world import World
-from floto.core.shapes import WorkflowExecution
-from floto.core.specs import CODEC, ChildWorkflow, DeciderSpec
-from floto.core.state import Kind
-from floto.core.tasks import TaskCodec
+from floto.core.engine.deadlines import LONGEST_RUN, RUN_EVENT
+from floto.core.engine.world import World
+from floto.core.payloads import payload
+from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
+from floto.core.spec.expand import check_spec
+from floto.core.spec.tasks import TaskCodec
+from floto.core.state.state import Kind
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.choices import Choices
-from floto.testing.simulation.crowd import Crowd
+from floto.testing.simulation.context import MOMENT, WORKFLOW, WORKFLOW_ID, Move, Stage
 from floto.testing.simulation.deciders import Deciders
 from floto.testing.simulation.endings import ActivitiesError, Endings
+from floto.testing.simulation.external_clients import Crowd
+from floto.testing.simulation.fault_injector import Luck
 from floto.testing.simulation.faults import NONE, Faults
 from floto.testing.simulation.known_runs import Decider, Runs, Specs
-from floto.testing.simulation.luck import Luck
 from floto.testing.simulation.outcomes import Activity, Ending
 from floto.testing.simulation.result import AttemptKey, Simulation, Step
-from floto.testing.simulation.stage import MOMENT, WORKFLOW, WORKFLOW_ID, Move, Stage
 from floto.testing.simulation.workers import Workers
 
 #: Where runs wait whose spec names no list.

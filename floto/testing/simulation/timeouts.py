@@ -8,7 +8,7 @@ from enum import Enum, auto
 from attrs import define
 
 from floto.core.errors import FlotoError
-from floto.core.events import ActivityTaskScheduled
+from floto.core.swf.events import ActivityTaskScheduled
 from floto.testing.simulation.outcomes import Ending, How
 
 

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 from attrs import define
 
-from floto.core import payload
 from floto.core.errors import UnknownResource
-from floto.core.events import ActivityTaskScheduled, Event
-from floto.core.shapes import WorkflowExecution
+from floto.core.payloads import payload
+from floto.core.swf.events import ActivityTaskScheduled, Event
+from floto.core.swf.shapes import WorkflowExecution
+from floto.testing.simulation.context import MOMENT, Move, Stage
 from floto.testing.simulation.endings import Endings
 from floto.testing.simulation.outcomes import SUCCESS, Ending, How
 from floto.testing.simulation.result import AttemptKey
-from floto.testing.simulation.stage import MOMENT, Move, Stage
 from floto.testing.simulation.timeouts import Manner, manner_of, seconds
 
 #: A moment that does not come.

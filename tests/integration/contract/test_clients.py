@@ -13,7 +13,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from floto.core import limits
+from floto.core.swf import limits
 from tests.integration.contract.backends import CONFIG, everywhere, over_http
 from tests.integration.contract.clock import Clock
 from tests.integration.contract.stage import COMPLETE, Json, Stage, activity

@@ -3,8 +3,8 @@
 from attrs import evolve, frozen
 
 from floto import CODEC, ActivityTask, DeciderSpec, FixedDelay, Given
-from floto.core.decisions import ScheduleActivityTask
-from floto.core.state import Key, Kind
+from floto.core.state.state import Key, Kind
+from floto.core.swf.decisions import ScheduleActivityTask
 
 
 @frozen(kw_only=True)

@@ -5,7 +5,7 @@ from itertools import count
 from attrs import evolve, frozen
 
 from floto import CODEC, ActivityTask, DeciderSpec, FixedDelay, Given
-from floto.core.decisions import ScheduleActivityTask
+from floto.core.swf.decisions import ScheduleActivityTask
 
 _NUMBERS = count(1)
 

@@ -5,7 +5,7 @@ from typing import Any
 from attrs import frozen
 
 from floto import CODEC, ActivityTask, DeciderSpec, FixedDelay
-from floto.core.state import Item
+from floto.core.state.state import Item
 
 
 @frozen(kw_only=True)

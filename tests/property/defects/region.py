@@ -5,8 +5,8 @@ import os
 from attrs import evolve, frozen
 
 from floto import CODEC, ActivityTask, DeciderSpec, FixedDelay, Given, Timer
-from floto.core.decisions import ScheduleActivityTask
-from floto.core.shapes import TaskList
+from floto.core.swf.decisions import ScheduleActivityTask
+from floto.core.swf.shapes import TaskList
 
 
 @frozen(kw_only=True)

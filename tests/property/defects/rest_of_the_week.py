@@ -7,8 +7,8 @@ from typing import Any
 from attrs import frozen
 
 from floto import CODEC, ActivityTask, DeciderSpec, Generator, Task
-from floto.core.state import Item
-from floto.core.tasks import TaskCodec
+from floto.core.spec.tasks import TaskCodec
+from floto.core.state.state import Item
 
 
 @frozen(kw_only=True)

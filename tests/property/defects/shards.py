@@ -3,8 +3,8 @@
 from attrs import evolve, frozen
 
 from floto import CODEC, ActivityTask, DeciderSpec, Given, InstantRetry
-from floto.core.decisions import ScheduleActivityTask
-from floto.core.shapes import TaskList
+from floto.core.swf.decisions import ScheduleActivityTask
+from floto.core.swf.shapes import TaskList
 
 
 @frozen(kw_only=True)

@@ -5,10 +5,10 @@ from typing import Any
 from attrs import frozen
 
 from floto import CODEC, ActivityTask, DeciderSpec, FixedDelay, Given, RetryStrategy, Task
-from floto.core import payload
-from floto.core.decisions import Decision, ScheduleActivityTask
-from floto.core.shapes import ActivityType
-from floto.core.state import Item, Key, Kind
+from floto.core.payloads import payload
+from floto.core.state.state import Item, Key, Kind
+from floto.core.swf.decisions import Decision, ScheduleActivityTask
+from floto.core.swf.shapes import ActivityType
 
 
 @frozen(kw_only=True)

@@ -1,0 +1,99 @@
+"""Registers what calls name, so that nobody has to register anything before using it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from attrs import evolve
+
+from floto.core.engine.registration.defaults import (
+    ActivityDefaults,
+    WorkflowDefaults,
+    usual_activity,
+    usual_workflow,
+)
+from floto.core.engine.registration.registration import Registration
+from floto.core.engine.stores.store import Store
+from floto.core.engine.tokens import TaskKind, read_token
+from floto.core.engine.validation import problems
+from floto.core.swf.decisions import (
+    ContinueAsNewWorkflowExecution,
+    Decision,
+    ScheduleActivityTask,
+    StartChildWorkflowExecution,
+)
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
+
+_Types = dict[ActivityType | WorkflowType, TaskList | None]
+
+
+class Registrar:
+    """Registers each type once, with floto's usual defaults, in the transaction of the call that names it."""
+
+    def __init__(self, registration: Registration, store: Store, domain: str) -> None:
+        self._registration = registration
+        self._store = store
+        self._domain = domain
+        self._known: set[ActivityType | WorkflowType] = set()
+
+    def types(
+        self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType], now: datetime
+    ) -> None:
+        """Register these types, and the domain in any case."""
+        self._ensure(dict.fromkeys([*workflow_types, *activity_types]), now)
+
+    def request(self, request: StartRequest, now: datetime) -> None:
+        """Register the type of a run to be started."""
+        task_list = None if request.task_list is None else TaskList(request.task_list)
+        self._ensure_unknown({request.workflow_type: task_list}, now)
+
+    def decisions(self, token: str, decisions: Sequence[Decision], now: datetime) -> None:
+        """Register the types that decisions name."""
+        named: _Types = {}
+        for decision in decisions:
+            match decision:
+                case ScheduleActivityTask():
+                    named.setdefault(decision.activity_type, decision.task_list)
+                case StartChildWorkflowExecution():
+                    named.setdefault(decision.workflow_type, decision.task_list)
+                case ContinueAsNewWorkflowExecution(workflow_type_version=str()):
+                    named.update(self._next_version(token, decision))
+                case _:
+                    pass
+        self._ensure_unknown(named, now)
+
+    def _next_version(self, token: str, decision: ContinueAsNewWorkflowExecution) -> _Types:
+        run = self._store.record(read_token(token, TaskKind.DECISION).run_id)
+        version = decision.workflow_type_version
+        if run is None or version is None:
+            return {}
+        return {evolve(run.info.workflow_type, version=version): decision.task_list}
+
+    def _ensure_unknown(self, types: _Types, now: datetime) -> None:
+        # What is malformed is left for the engine to refuse, with all else that is wrong with the call.
+        sound = {type_: where for type_, where in types.items() if _is_sound(type_)}
+        unknown = {type_: where for type_, where in sound.items() if not self._is_known(type_)}
+        if unknown:
+            self._ensure(unknown, now)
+
+    def _is_known(self, type_: ActivityType | WorkflowType) -> bool:
+        # Only what an earlier transaction registered: this one may still be rolled back.
+        if type_ not in self._known and self._store.registered(self._domain, type_) is not None:
+            self._known.add(type_)
+        return type_ in self._known
+
+    def _ensure(self, types: _Types, now: datetime) -> None:
+        usual = {type_: _usual(type_, where) for type_, where in types.items()}
+        self._registration.ensure(self._domain, usual, now)
+
+
+def _usual(
+    type_: ActivityType | WorkflowType, task_list: TaskList | None
+) -> ActivityDefaults | WorkflowDefaults:
+    return usual_activity(task_list) if isinstance(type_, ActivityType) else usual_workflow(task_list)
+
+
+def _is_sound(type_: ActivityType | WorkflowType) -> bool:
+    return isinstance(type_, ActivityType | WorkflowType) and not any(problems(type_, ""))

@@ -1,0 +1,1 @@
+"""One SQLite file: its tables, its identity, its owners and its backup."""

@@ -1,0 +1,80 @@
+"""A copy of a database that other processes write to meanwhile: SQLite's own backup, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+from floto.adapters.sqlite.file.leases import is_any_held, lease_directory
+from floto.adapters.sqlite.file.problems import translated
+from floto.adapters.sqlite.file.schema import connect_reading
+from floto.core.errors import ServiceError
+from floto.files import sync_directory
+
+#: The lease of tasks that clients of a server have: they are theirs until a time-out ends them.
+_CLIENTS = "clients"
+
+
+def back_up(source: str, target: Path, *, replace: bool = False) -> int:
+    """Copy a database to a file for its owner only; return the size of the copy in bytes.
+
+    The copy has everything that was acknowledged before this was called. Nothing is overwritten unless
+    ``replace`` is set, and only by a copy that is whole and sound; never the source, or a database that is in
+    use. Tasks that processes own can be polled again in the copy.
+
+    Raises:
+        ServiceError: if the source cannot be read, or the copy not be written there.
+    """
+    new = target.with_name(f".{target.name}.{uuid4().hex}")
+    try:
+        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
+        _copy(source, new)
+        _check_free(source, target)
+        if replace:
+            new.replace(target)
+        else:
+            # Unlike a look before, this leaves alone what was made meanwhile.
+            os.link(new, target)
+        sync_directory(target.parent)
+        return target.stat().st_size
+    except FileExistsError as error:
+        message = f"{target} exists; choose another name, or replace it with --force"
+        raise ServiceError(message) from error
+    except (sqlite3.Error, OSError) as error:
+        known = translated(error, str(target))
+        raise (known or ServiceError(str(error))) from error
+    finally:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{new}{suffix}").unlink(missing_ok=True)
+
+
+def _check_free(source: str, target: Path) -> None:
+    """Raise ``ServiceError`` where a copy would be lost, or be mixed with what another database left."""
+    log_file = Path(f"{target}-wal")
+    if target.exists() and target.samefile(source):
+        message = f"{target} is the database itself"
+    elif is_any_held(lease_directory(target)):
+        message = f"{target} is in use; stop the processes that have it open, or choose another name"
+    elif log_file.exists() and log_file.stat().st_size:
+        message = (
+            f"{log_file} holds commits of another database, which would be read into the copy; delete it"
+        )
+    else:
+        return
+    raise ServiceError(message)
+
+
+def _copy(source: str, new: Path) -> None:
+    with closing(connect_reading(source)) as old, closing(sqlite3.connect(new, isolation_level=None)) as copy:
+        old.backup(copy)
+        # The leases of this file's processes mean nothing beside another file.
+        copy.execute("UPDATE tasks SET lease = NULL WHERE lease IS NOT NULL AND lease != ?", (_CLIENTS,))
+        found = copy.execute("PRAGMA integrity_check").fetchone()[0]
+        if found != "ok":
+            message = f"the copy of {source} is damaged: {found}"
+            raise ServiceError(message)
+    with new.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,96 @@
+"""One database file as a process has it open: its connections, its lease, and its identity."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from floto.adapters.sqlite.file.leases import Leases, lease_directory
+from floto.adapters.sqlite.file.problems import DatabaseGone
+from floto.adapters.sqlite.file.schema import Durability, connect, connect_reading
+from floto.core.errors import ServiceError
+
+MEMORY = ":memory:"
+#: Bytes of a write-ahead log that is cut back, once it has been copied into the database.
+_LONG_LOG = 32 * 2**20
+
+_Identity = tuple[int, int]
+
+
+class Database:
+    """The connections of one process to one file; ``:memory:`` has one for everything, and no lease.
+
+    A file that can only be read has no connection to write with, and no lease.
+    """
+
+    def __init__(self, path: str, durability: Durability) -> None:
+        self.path = path
+        self._files = (Path(path), Path(f"{path}-wal"), Path(f"{path}-shm"))
+        self.is_file = path != MEMORY
+        self.leases: Leases | None = None
+        self.writing: sqlite3.Connection | None = None
+        if self.is_file and _is_read_only(path):
+            self.reading: sqlite3.Connection | None = connect_reading(path)
+            return
+        self.writing = connect(path, durability)
+        self.reading = None
+        if self.is_file:
+            self.leases = Leases(lease_directory(path), self._files[0].stat().st_mode)
+            self.reading = connect_reading(path)
+        self._known = self._look()
+
+    @property
+    def lease(self) -> str:
+        """The name of this process in the tasks that it owns."""
+        return self.leases.name if self.leases else MEMORY
+
+    def check(self) -> None:
+        """Raise ``DatabaseGone`` if the file, its log or the index of the log is not the one that was opened.
+
+        Processes see one another's writes and locks by all three, so whoever has another one of them may
+        write over what was acknowledged.
+        """
+        if not self.is_file or self.writing is None:
+            return
+        found = self._look()
+        if found != self._known:
+            # What was missing may have been made; what is there is deleted only with the last connection.
+            if any(old not in {None, new} for old, new in zip(self._known, found, strict=True)):
+                raise DatabaseGone(self.path)
+            self._known = found
+
+    def need_writing(self) -> sqlite3.Connection:
+        """Return the connection to write with; raise ``ServiceError`` if the file can only be read."""
+        if self.writing is None:
+            message = f"{self.path} can only be read: the file, or its directory, is not writable"
+            raise ServiceError(message)
+        return self.writing
+
+    def cut_log(self) -> None:
+        """Empty a long write-ahead log, if no process reads from it now."""
+        if self.is_file and self.writing is not None and self._files[1].stat().st_size > _LONG_LOG:
+            self.writing.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def close(self) -> None:
+        """Close everything."""
+        for connection in (self.reading, self.writing):
+            if connection is not None:
+                connection.close()
+        if self.leases is not None:
+            self.leases.close()
+
+    def _look(self) -> tuple[_Identity | None, ...]:
+        return tuple(map(_identity, self._files)) if self.is_file else ()
+
+
+def _is_read_only(path: str) -> bool:
+    return Path(path).exists() and not (os.access(path, os.W_OK) and os.access(Path(path).parent, os.W_OK))
+
+
+def _identity(path: Path) -> _Identity | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,137 @@
+"""Who invokes Lambda functions: Python functions of this process, by name."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import define
+
+from floto import logs
+from floto.adapters.sqlite.sqlite_engine import Host
+from floto.core.engine import commands as c
+from floto.core.engine.engine import LambdaTask
+from floto.core.engine.stores.records import Place
+from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
+from floto.core.errors import ServiceError, UnknownResource
+from floto.core.swf.limits import DATA_LIMIT
+from floto.trouble_log import TroubleLog
+
+log = logging.getLogger("floto")
+
+#: Takes its input, read from JSON, and returns what JSON can hold.
+Function = Callable[[Any], Any]
+
+_AT_ONCE = 16
+_LOOK_SECONDS = 0.05
+_LONGEST_REASON = 256
+#: Lambda's own words for what is wrong with an invocation.
+_UNKNOWN, _NO_JSON = "ResourceNotFoundException", "InvalidRequestContentException"
+_TOO_LARGE = "Function.ResponseSizeTooLarge"
+
+
+@define
+class Failure(Exception):
+    """What Lambda says of an invocation that returned nothing."""
+
+    reason: str
+    details: str
+
+
+class Invoker:
+    """Takes Lambda tasks of every domain of a host and reports what their functions returned."""
+
+    def __init__(self, host: Host, functions: Mapping[str, Function]) -> None:
+        self._host = host
+        self._functions = dict(functions)
+        self._news = threading.Event()
+        self._closed = False
+        self._troubles = TroubleLog(log)
+        self._slots = threading.Semaphore(_AT_ONCE)
+        host.listen(self._news.set)
+        self._thread = threading.Thread(target=self._run, name="floto-lambda", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more; what runs is not waited for, and invoked again by whoever opens the file next."""
+        self._closed = True
+        self._news.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closed:
+            if not self._slots.acquire(timeout=_LOOK_SECONDS):
+                continue
+            self._news.clear()
+            task = self._next()
+            if task is None:
+                self._slots.release()
+                self._news.wait(_LOOK_SECONDS)
+            else:
+                # A daemon: a process that ends does not wait for it.
+                name = f"floto-lambda-{task.name}"
+                threading.Thread(target=self._work, args=(task,), name=name, daemon=True).start()
+
+    def _next(self) -> LambdaTask | None:
+        engine = self._host.engine
+        try:
+            self._host.look()
+            for domain in self._host.read(lambda _now: self._host.store.domains()):
+                name = domain.name
+                place = Place(name, TaskKind.LAMBDA, LAMBDA_LIST)
+                task = self._host.attempt(place, lambda now, name=name: engine.poll_lambda(name, now))  # type: ignore[misc]
+                if task is not None:
+                    return task
+            self._troubles.over("invoking Lambda functions")
+        except ServiceError as error:
+            if not self._closed:
+                message = "no Lambda functions are invoked for a moment: %s"
+                self._troubles.failed("invoking Lambda functions", message, error, level=logging.ERROR)
+        return None
+
+    def _work(self, task: LambdaTask) -> None:
+        try:
+            with logs.context(task.execution.workflow_id, task.execution.run_id):
+                self._answer(task)
+        finally:
+            self._slots.release()
+
+    def _answer(self, task: LambdaTask) -> None:
+        try:
+            self._report(c.RespondLambdaFunctionCompleted, task, result=self._result(task))
+        except Failure as failure:
+            self._report(c.RespondLambdaFunctionFailed, task, reason=failure.reason, details=failure.details)
+
+    def _result(self, task: LambdaTask) -> str:
+        function = self._functions.get(task.name)
+        if function is None:
+            raise Failure(_UNKNOWN, f"Function not found: {task.name}")
+        try:
+            # A function that gets no input gets an empty one.
+            given = json.loads(task.input or "{}")
+        except (ValueError, RecursionError) as error:
+            raise Failure(_NO_JSON, f"the input is no JSON: {error}") from error
+        try:
+            result = json.dumps(function(given))
+        except (Exception, SystemExit) as error:
+            log.info("Lambda function %s failed", task.name, exc_info=True)
+            details = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)})
+            raise Failure(type(error).__name__[:_LONGEST_REASON], details[:DATA_LIMIT]) from error
+        if len(result) > DATA_LIMIT:
+            raise Failure(_TOO_LARGE, f"the result has {len(result)} characters; SWF takes {DATA_LIMIT}")
+        return result
+
+    def _report(self, answer: type, task: LambdaTask, **fields: Any) -> None:
+        try:
+            self._host.write(lambda now: self._host.engine.respond(answer, task.token, now, **fields))
+        except UnknownResource as fault:
+            log.info("Lambda function %s: its result came too late (%s)", task.name, fault)
+        except ServiceError as error:
+            if not self._closed:
+                message = "Lambda function %s: its result could not be recorded"
+                self._troubles.failed("results", message, task.name, level=logging.ERROR, error=error)
+        else:
+            self._troubles.over("results")

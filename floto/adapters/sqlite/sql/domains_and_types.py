@@ -1,0 +1,105 @@
+"""Domains and types in SQL."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+
+from floto.adapters.sqlite.sql.rows import from_json, from_ms, from_text, to_json, to_ms, to_text
+from floto.core.engine.registration.defaults import ActivityDefaults, WorkflowDefaults
+from floto.core.engine.registration.registered_types import Domain, Registered
+from floto.core.swf.shapes import ActivityType, WorkflowType
+
+
+def domains(db: sqlite3.Connection, which: str, *values: str) -> Iterator[Domain]:
+    """The domains that the rest of a SELECT names."""
+    columns = "name, retention, description, is_deprecated, tags"
+    for row in db.execute(f"SELECT {columns} FROM domains {which}", values):  # noqa: S608 - SQL of ours
+        yield _domain(row)
+
+
+def put_domain(db: sqlite3.Connection, domain: Domain) -> None:
+    """Enter a domain, or change its status and tags."""
+    db.execute(
+        "INSERT INTO domains (name, retention, description, is_deprecated, tags) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET is_deprecated = excluded.is_deprecated, tags = excluded.tags",
+        (
+            domain.name,
+            domain.retention,
+            to_text(domain.description),
+            domain.is_deprecated,
+            json.dumps(domain.tags),
+        ),
+    )
+
+
+def types(
+    db: sqlite3.Connection, domain: str, kind: type[ActivityType | WorkflowType], which: str, *values: str
+) -> Iterator[Registered]:
+    """The types of a kind that the rest of a SELECT names."""
+    columns = "name, version, defaults, description, created_at, deprecated_at"
+    sql = f"SELECT {columns} FROM types WHERE domain = ? AND kind = ? {which}"  # noqa: S608 - SQL of ours
+    for row in db.execute(sql, (domain, kind.__name__, *values)):
+        yield _type(kind, row)
+
+
+def put_type(db: sqlite3.Connection, domain: str, registered: Registered) -> None:
+    """Enter a type, or change its status."""
+    db.execute(
+        "INSERT INTO types (domain, kind, name, version, defaults, description, created_at, deprecated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET deprecated_at = excluded.deprecated_at",
+        (domain, *_type_row(registered)),
+    )
+
+
+def drop_type(db: sqlite3.Connection, domain: str, type_: ActivityType | WorkflowType) -> None:
+    """Remove a type."""
+    db.execute(
+        "DELETE FROM types WHERE domain = ? AND kind = ? AND name = ? AND version = ?",
+        (domain, type(type_).__name__, type_.name, type_.version),
+    )
+
+
+def _domain(row: tuple[str, str | None, str | None, int, str]) -> Domain:
+    """The domain of a row of ``domains``."""
+    name, retention, description, is_deprecated, tags = row
+    return Domain(
+        name=name,
+        retention=retention,
+        description=from_text(description),
+        is_deprecated=bool(is_deprecated),
+        tags=json.loads(tags),
+    )
+
+
+def _type_row(registered: Registered) -> tuple[str, str, str, str, str | None, int, int | None]:
+    """One row of ``types``, without its domain."""
+    type_, deprecated_at = registered.type, registered.deprecated_at
+    return (
+        type(type_).__name__,
+        type_.name,
+        type_.version,
+        to_json(registered.defaults),
+        to_text(registered.description),
+        to_ms(registered.created_at),
+        None if deprecated_at is None else to_ms(deprecated_at),
+    )
+
+
+def _type(
+    kind: type[ActivityType | WorkflowType], row: tuple[str, str, str, str | None, int, int | None]
+) -> Registered:
+    """The type of a row: name, version, defaults, description and times."""
+    name, version, defaults, description, created_at, deprecated_at = row
+    return Registered(
+        type=kind(name, version),
+        defaults=from_json(_DEFAULTS[kind], defaults),
+        description=from_text(description),
+        created_at=from_ms(created_at),
+        deprecated_at=None if deprecated_at is None else from_ms(deprecated_at),
+    )
+
+
+_DEFAULTS: Mapping[type, type] = {ActivityType: ActivityDefaults, WorkflowType: WorkflowDefaults}

@@ -1,0 +1,134 @@
+"""Runs as listings show them, in SQL: each restriction of a ``Listing`` is a condition."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from floto.adapters.sqlite.file.indices import name_of
+from floto.adapters.sqlite.sql.rows import from_ms, from_text, to_ms
+from floto.core.engine.stores.records import Listing, Position, Record
+from floto.core.swf.service import ExecutionInfo
+from floto.core.swf.shapes import WorkflowExecution, WorkflowType
+
+_COLUMNS = (
+    "runs.number, runs.domain, workflow_id, run_id, type_name, type_version, runs.started_at, runs.closed_at,"
+    " close_status, parent_workflow_id, parent_run_id, tags, cancel_requested, execution_context, activity_at"
+)
+
+#: Fields of a listing that have an index of their own and that a column of ``runs`` must equal; the first
+#: that is given chooses the index.
+_KEYS = ("workflow_id", "type_name", "close_status")
+#: All that a column of ``runs`` must equal.
+_EQUAL = (*_KEYS, "type_version")
+
+
+def records(db: sqlite3.Connection, which: str, *values: Any) -> Iterator[Record]:
+    """The runs that the rest of a SELECT names."""
+    return _records(db, f"FROM runs {which}", values)
+
+
+def listed(db: sqlite3.Connection, listing: Listing, most: int, after: Position | None) -> list[Record]:
+    """The first runs of a listing behind a position."""
+    found = _Source.of(listing)
+    conditions, values = found.where(listing, after)
+    way = "DESC" if listing.newest_first else "ASC"
+    order = f"ORDER BY {found.at} {way}, {found.number} {way} LIMIT ?"
+    rest = f"FROM {found.indexed} {found.joined} WHERE {conditions} {order}"
+    return list(_records(db, rest, (*values, most)))
+
+
+def count(db: sqlite3.Connection, listing: Listing) -> int:
+    """How many runs a listing has."""
+    found = _Source.of(listing)
+    conditions, values = found.where(listing)
+    joined = found.joined if any(getattr(listing, name) is not None for name in _EQUAL) else ""
+    sql = f"SELECT count(*) FROM {found.indexed} {joined} WHERE {conditions}"  # noqa: S608 - SQL of ours
+    return int(db.execute(sql, values).fetchone()[0])
+
+
+def _records(db: sqlite3.Connection, rest: str, values: Sequence[Any]) -> Iterator[Record]:
+    for row in db.execute(f"SELECT {_COLUMNS} {rest}", values):
+        yield _record(row)
+
+
+#: A condition, and the values of its placeholders.
+_Condition = tuple[str, Sequence[Any]]
+
+
+@frozen
+class _Source:
+    """The table whose index has a listing in order, with that index, and its columns."""
+
+    table: str
+    index: str
+    at: str
+    number: str
+
+    @classmethod
+    def of(cls, listing: Listing) -> _Source:
+        """Choose the table and the index by the filters of a listing."""
+        keys = [name for name in ("tag", *_KEYS) if getattr(listing, name) is not None]
+        # No open run has a close status, so that there is no index.
+        key = next((name for name in keys if listing.is_closed or name != "close_status"), None)
+        table, number = ("run_tags", "run") if key == "tag" else ("runs", "number")
+        index = name_of(key, listing.ordered_by, is_closed=listing.is_closed)
+        return cls(table, index, f"{table}.{listing.ordered_by}", f"{table}.{number}")
+
+    @property
+    def indexed(self) -> str:
+        """The table, for the beginning of FROM."""
+        return f"{self.table} INDEXED BY {self.index}"
+
+    @property
+    def joined(self) -> str:
+        """The rest of FROM; CROSS keeps SQLite from looking up tags of runs in place of runs of tags."""
+        return "" if self.table == "runs" else f"CROSS JOIN runs ON runs.number = {self.number}"
+
+    def where(self, listing: Listing, after: Position | None = None) -> tuple[str, list[Any]]:
+        """Return all conditions, and the values of their placeholders in the same order."""
+        conditions: list[_Condition] = [
+            (f"{self.table}.domain = ?", [listing.domain]),
+            (f"{self.table}.closed_at IS {'NOT ' if listing.is_closed else ''}NULL", []),
+            *((f"{name} = ?", [getattr(listing, name)]) for name in ("tag", *_EQUAL)),
+            *self._span(listing, after),
+        ]
+        given = [(text, values) for text, values in conditions if list(values) != [None]]
+        return " AND ".join(text for text, _ in given), [value for _, values in given for value in values]
+
+    def _span(self, listing: Listing, after: Position | None) -> Iterator[_Condition]:
+        """Yield the conditions on the time."""
+        # A position is the narrower end. A plus keeps SQLite from seeking to the wider one instead.
+        is_oldest_wider = after is not None and not listing.newest_first
+        is_latest_wider = after is not None and listing.newest_first
+        yield f"{'+' * is_oldest_wider}{self.at} >= ?", [to_ms(listing.oldest)]
+        if listing.latest is not None:
+            yield f"{'+' * is_latest_wider}{self.at} <= ?", [to_ms(listing.latest)]
+        if after is not None:
+            sign = "<" if listing.newest_first else ">"
+            yield f"({self.at}, {self.number}) {sign} (?, ?)", [to_ms(after.at), after.number]
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    number, domain, workflow_id, run_id, name, version, started_at, closed_at, close_status = row[:9]
+    parent_workflow_id, parent_run_id, tags, cancel_requested, context, activity_at = row[9:]
+    return Record(
+        number=number,
+        domain=domain,
+        info=ExecutionInfo(
+            execution=WorkflowExecution(workflow_id, run_id),
+            workflow_type=WorkflowType(name, version),
+            started_at=from_ms(started_at),
+            closed_at=None if closed_at is None else from_ms(closed_at),
+            close_status=close_status,
+        ),
+        parent=None if parent_run_id is None else WorkflowExecution(parent_workflow_id, parent_run_id),
+        tags=tuple(json.loads(tags)),
+        cancel_requested=bool(cancel_requested),
+        execution_context=from_text(context),
+        activity_at=None if activity_at is None else from_ms(activity_at),
+    )

@@ -1,0 +1,246 @@
+"""What ends a run: complete, begin again, cancel or fail, and the clean-up before the last two.
+
+A run that fails and has tasks for that notes why in a marker before it stops what is open.
+From then on the marker decides: what is asked to stop ends as canceled, and would otherwise
+look like a cause of the failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from floto.core.decide.progress import (
+    START,
+    Exhausted,
+    Progress,
+    Start,
+    Wait,
+    begin,
+    next_attempt,
+    unreadable,
+)
+from floto.core.decide.starting import result_of, starts, workflow_context
+from floto.core.errors import PayloadError, SpecError
+from floto.core.payloads import payload
+from floto.core.payloads.stored import dumps_plain
+from floto.core.spec.decider_spec import FAILURES_KEY, DeciderSpec
+from floto.core.spec.retry import REFUSED_TIMER, Retry
+from floto.core.spec.tasks import NO_RESULT
+from floto.core.state.carried_signals import continued_input
+from floto.core.state.failures import failure_of
+from floto.core.state.state import Item, Key, Kind, State, Status
+from floto.core.swf.decisions import (
+    CancelWorkflowExecution,
+    CompleteWorkflowExecution,
+    ContinueAsNewWorkflowExecution,
+    Decision,
+    FailWorkflowExecution,
+    RecordMarker,
+    RequestCancelActivityTask,
+    RequestCancelExternalWorkflowExecution,
+    StartTimer,
+)
+
+#: The marker that holds the result of a run which repeats itself.
+RESULT_MARKER = "floto.result"
+#: The marker that holds why a run fails, as of when its clean-up began.
+FAILURES_MARKER = "floto.failures"
+#: Names the wait before a run that may not be repeated yet is repeated; no task may be called so.
+_REPEAT = "floto.repeat"
+_REASON_LIMIT = 256
+_MESSAGE_LIMIT = 2_000
+#: Characters of failures that a clean-up task is given: they must not crowd out the workflow's input.
+_GIVEN_LIMIT = 8_000
+
+
+def complete(progress: Progress) -> list[Decision]:
+    """Complete with the results of the tasks that nothing depends on, or begin again."""
+    plan = progress.plan
+    try:
+        results = {plan.tasks[leaf].id_: result_of(leaf, progress) for leaf in plan.leaves}
+        results = {id_: result for id_, result in results.items() if result is not NO_RESULT}
+        result = dumps_plain(results, "the result of the workflow", progress.codec.payloads)
+    except (PayloadError, SpecError) as error:
+        return fail(progress, {"result": unreadable(error)}, "the result cannot be recorded")
+    if progress.spec.repeat_workflow:
+        return _repeat(progress, result)
+    return [CompleteWorkflowExecution(result=result)]
+
+
+def _repeat(progress: Progress, result: str) -> list[Decision]:
+    """Continue as new with everything passed on, after a marker that keeps the result."""
+    state = progress.state
+    marker = state.markers.get(RESULT_MARKER)
+    noted: list[Decision] = []
+    if marker is None or marker.data.details != result:
+        noted.append(RecordMarker(marker_name=RESULT_MARKER, details=result))
+    refused = state.items.get((Kind.CONTINUE_AS_NEW, ""))
+    look = START if refused is None else next_attempt(refused, _REPEAT, None, state, progress.seed)
+    if isinstance(look, Exhausted):
+        failures = {"repeat_workflow": look.message}
+        return [*noted, *fail(progress, failures, "the workflow cannot be repeated")]
+    if isinstance(look, Wait):
+        return [StartTimer(timer_id=look.timer_id, start_to_fire_timeout=str(look.seconds))]
+    return [*noted, *_next_run(progress)] if isinstance(look, Start) else []
+
+
+def _next_run(progress: Progress) -> list[Decision]:
+    """Continue as new with the signals that no task of this run has used; fail if they do not fit."""
+    awaited = {task.key[1] for task in progress.plan.tasks if task.key[0] is Kind.SIGNAL}
+    try:
+        given = continued_input(progress.state, awaited, progress.codec.payloads)
+    except PayloadError as error:
+        failures = {"repeat_workflow": unreadable(error)}
+        return fail(progress, failures, "the workflow cannot be repeated")
+    return [as_new(progress.state, given)]
+
+
+def as_new(state: State, input: str | None) -> ContinueAsNewWorkflowExecution:
+    """Continue a run as new, with everything it was started with but for the input."""
+    # SWF takes what is missing here from the registered type, not from this run.
+    start = state.start
+    return ContinueAsNewWorkflowExecution(
+        input=input,
+        execution_start_to_close_timeout=start.execution_start_to_close_timeout,
+        task_list=start.task_list,
+        task_priority=start.task_priority,
+        task_start_to_close_timeout=start.task_start_to_close_timeout,
+        child_policy=start.child_policy,
+        tag_list=start.tag_list,
+        workflow_type_version=start.workflow_type.version,
+        lambda_role=start.lambda_role,
+    )
+
+
+def cancel(progress: Progress) -> list[Decision]:
+    """Ask what is open to stop, clean up, and cancel the run; SWF drops timers with the run."""
+    found, failures = _clean_up(progress, progress.spec.after_cancel, {})
+    if failures is None:
+        return found
+    return [CancelWorkflowExecution(details=_written(failures) if failures else None)]
+
+
+def fail(progress: Progress, failures: Mapping[str, str], reason: str | None = None) -> list[Decision]:
+    """Fail the run, or clean up first, if there are tasks for that."""
+    if not progress.spec.on_failure:
+        return _fail(progress.state, failures, reason or _reason(failures))
+    noted: list[Decision] = []
+    if noted_failures(progress.state) is None:
+        text = _written(failures)
+        noted.append(RecordMarker(marker_name=FAILURES_MARKER, details=text))
+        # As later decisions will read them: what is too much for a marker is left out from the beginning.
+        failures = payload.loads(text)
+    given = {FAILURES_KEY: payload.loads(_written(failures, _GIVEN_LIMIT))}
+    found, own = _clean_up(progress, progress.spec.after_failure, given)
+    if own is None:
+        return [*noted, *found]
+    failures = {**failures, **own}
+    return [*noted, failed(_reason(failures), failures)]
+
+
+def noted_failures(state: State) -> dict[str, str] | None:
+    """Why a run fails, if its clean-up has begun."""
+    marker = state.markers.get(FAILURES_MARKER)
+    if marker is None:
+        return None
+    try:
+        noted = payload.loads(marker.data.details)
+    except PayloadError:
+        return None
+    # Anything else was not written by floto.
+    written = isinstance(noted, dict) and all(isinstance(each, str) for each in noted.values())
+    return noted if written else None
+
+
+def _reason(failures: Iterable[str]) -> str:
+    return f"failed: {', '.join(sorted(failures))}"
+
+
+def _clean_up(
+    progress: Progress, spec: DeciderSpec, given: Mapping[str, Any]
+) -> tuple[list[Decision], dict[str, str] | None]:
+    """Stop all but the tasks of a clean-up, then run these; when all is over, which of them failed."""
+    state = progress.state
+    own = begin(spec, state, progress.codec)
+    awaited = _awaited(state, own.plan.by_key)
+    if awaited:
+        return [decision for key in awaited for decision in _ASKS[key[0]](state.items[key], state)], None
+    try:
+        context = {**workflow_context(state, progress.codec), **given}
+    except PayloadError:
+        # No task can have run without it, so there is nothing to clean up.
+        return [], {}
+    found, failures = starts(own, context)
+    failures |= own.failures
+    held = {position for position in range(len(own.plan.tasks)) if own.waiting.get(position, 0)}
+    over = held | {*own.done} | {own.plan.index[id_] for id_ in failures}
+    return found, failures if len(over) == len(own.plan.tasks) else None
+
+
+def _awaited(state: State, but: Collection[Key]) -> dict[Key, None]:
+    """What is open and can be waited for, in the order in which it was opened."""
+    opened = (key for _, key in sorted(state.opened.items()))
+    return dict.fromkeys(key for key in opened if key[0] in _ASKS and key not in but)
+
+
+def _ask_activity(item: Item, _: State) -> Iterable[Decision]:
+    if item.cancel is None:
+        yield RequestCancelActivityTask(activity_id=item.key[1])
+
+
+def _ask_child(item: Item, state: State) -> Iterable[Decision]:
+    # A child that is still being started cannot be asked; its start wakes the decider.
+    if item.status is Status.STARTED and item.opened is not None:
+        workflow_id = item.opened.data.workflow_id
+        asked = state.items.get((Kind.EXTERNAL_CANCEL, workflow_id))
+        if asked is None or _may_ask_again(asked):
+            yield RequestCancelExternalWorkflowExecution(workflow_id=workflow_id)
+
+
+def _ask_nobody(_item: Item, _state: State) -> Iterable[Decision]:
+    """SWF has no way to stop a Lambda function."""
+    return ()
+
+
+#: What a run that is canceled waits for, and how each is asked to stop.
+_ASKS: dict[Kind, Callable[[Item, State], Iterable[Decision]]] = {
+    Kind.ACTIVITY: _ask_activity,
+    Kind.CHILD: _ask_child,
+    Kind.LAMBDA: _ask_nobody,
+}
+
+
+def _may_ask_again(asked: Item) -> bool:
+    if asked.status is not Status.REFUSED:
+        return False
+    failures = tuple(map(failure_of, asked.failures))
+    retry = Retry(task_id=asked.key[1], seed="", failures=failures)
+    return failures[-1].passes and REFUSED_TIMER.delay(retry) is not None
+
+
+def _fail(state: State, failures: Mapping[str, str], reason: str) -> list[Decision]:
+    """Fail the run; children would live on, so they are asked to stop first, each when it runs."""
+    children = [key for key in _awaited(state, ()) if key[0] is Kind.CHILD]
+    found = [decision for key in children for decision in _ask_child(state.items[key], state)]
+    if any(state.items[key].status is Status.SCHEDULED for key in children):
+        return found
+    return [*found, failed(reason, failures)]
+
+
+def failed(reason: str, failures: Mapping[str, str]) -> Decision:
+    """Fail the run at once."""
+    return FailWorkflowExecution(reason=_cut(reason, _REASON_LIMIT), details=_written(failures))
+
+
+def _written(failures: Mapping[str, str], limit: int = payload.LIMIT) -> str:
+    details = {id_: _cut(message, _MESSAGE_LIMIT) for id_, message in sorted(failures.items())}
+    while len(text := payload.encode(details, "the failures")) > limit:
+        # Messages past the limit: keep the first half of them, and say so.
+        kept = list(details.items())[: max(1, len(details) // 2 - 1)]
+        details = {**dict(kept), "...": f"and {len(failures) - len(kept)} more"}
+    return text
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

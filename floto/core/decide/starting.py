@@ -1,0 +1,125 @@
+"""What starts the tasks that are ready, with what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from floto.core.decide.progress import Progress, Start, Wait, unreadable
+from floto.core.errors import PayloadError, SpecError
+from floto.core.frozen import frozen
+from floto.core.payloads import payload
+from floto.core.payloads.reference import STORED_KEY, is_stored
+from floto.core.payloads.stored import Payloads, read
+from floto.core.spec.activity_timeouts import with_timeouts
+from floto.core.spec.decider_spec import SPEC_KEY
+from floto.core.spec.kinds import ActivityTask
+from floto.core.spec.task_lists import decision_list, routed
+from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
+from floto.core.state.carried_signals import own_input
+from floto.core.state.state import Kind, State
+from floto.core.swf.decisions import Decision, StartTimer
+from floto.core.swf.limits import OPEN_LIMIT
+
+
+def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision], dict[str, str]]:
+    """Start what is ready, in spec order, as far as SWF's limits allow; and why some tasks cannot be.
+
+    ``given`` is what every task finds in its context.
+    """
+    state = progress.state
+    room: dict[Kind, int] = {}
+    found: list[Decision] = []
+    failures: dict[str, str] = {}
+    for position, step in sorted(progress.steps.items()):
+        task = progress.plan.tasks[position]
+        kind = Kind.TIMER if isinstance(step, Wait) else task.key[0]
+        left = room[kind] if kind in room else OPEN_LIMIT - state.open_count.get(kind, 0)
+        if left <= 0:
+            continue
+        room[kind] = left - 1
+        try:
+            decision = _decision(task, position, step, progress, given)
+        except (PayloadError, SpecError) as error:
+            failures[task.id_] = unreadable(error)
+        else:
+            found += [] if decision is None else [decision]
+    return found, failures
+
+
+def _decision(
+    task: Task, position: int, step: Start | Wait, progress: Progress, given: Mapping[str, Any]
+) -> Decision | None:
+    if isinstance(step, Wait):
+        return StartTimer(timer_id=step.timer_id, start_to_fire_timeout=str(step.seconds), control=task.id_)
+    context = {**given}
+    for needed in progress.plan.requires[position]:
+        result = result_of(needed, progress)
+        if result is not NO_RESULT:
+            context[progress.plan.tasks[needed].id_] = result
+    inputs = Given(
+        context=context,
+        execution=progress.state.execution,
+        decision_task_list=decision_list(progress.spec, progress.state.start),
+        activity_task_list=progress.spec.default_activity_task_list,
+        codec=progress.codec,
+    )
+    decision = with_timeouts(
+        task.start(inputs), progress.codec.payloads, attempt=_attempt(task, progress.state)
+    )
+    return routed(_checked(decision, task), progress.state.start)
+
+
+def _attempt(task: Task, state: State) -> int:
+    """Return the number of a task's next attempt; of a user's own kind 1, whose worker may not be floto's."""
+    item = state.items.get(task.key) if isinstance(task, ActivityTask) else None
+    return 1 if item is None else len(item.failures) + 1
+
+
+def _checked(decision: Decision | None, task: Task) -> Decision | None:
+    """What a task of any kind decides, if SWF will take it."""
+    for field in ("input", "control"):
+        length = len(getattr(decision, field, None) or "")
+        if length > payload.LIMIT:
+            what = f"the {field} of task {task.id_!r}"
+            raise PayloadError(what, f"is {length:,} characters long; SWF takes {payload.LIMIT:,}")
+    return decision
+
+
+def result_of(position: int, progress: Progress) -> Any:
+    """What a task passes on; a generator, the ids of its tasks."""
+    task = progress.plan.tasks[position]
+    if position in progress.plan.generators:
+        return [other.id_ for other in progress.offspring.get(task.id_, ())]
+    return task.result(progress.state.items[task.key])
+
+
+def workflow_context(state: State, codec: TaskCodec) -> dict[str, Any]:
+    """Return what every task of a run is given: the workflow's input.
+
+    Raises ``PayloadError``, and what ``floto.core.payloads.stored.read`` raises.
+    """
+    start = state.start
+    value = _own_input(start.input, start.continued_execution_run_id is not None)
+    if is_stored(value):
+        value = _stored_input(value[STORED_KEY], codec.payloads)
+    return {} if value is None else {"workflow": value}
+
+
+@lru_cache(maxsize=64)
+def _own_input(text: str | None, is_continued: bool) -> Any:  # noqa: FBT001 - a cached function takes no names
+    """Return what a workflow was given, frozen: one value for all tasks and decisions."""
+    return without_spec(frozen(own_input(text, is_continued=is_continued)))
+
+
+@lru_cache(maxsize=4)
+def _stored_input(wanted: Any, payloads: Payloads | None) -> Any:
+    return without_spec(frozen(read({STORED_KEY: wanted}, "the workflow's input", payloads)))
+
+
+def without_spec(value: Any) -> Any:
+    """Return an input without its spec, which is for the decider; tasks would only carry it along."""
+    if isinstance(value, dict) and SPEC_KEY in value:
+        return frozen({key: item for key, item in value.items() if key != SPEC_KEY}) or None
+    return value

@@ -1,0 +1,104 @@
+"""Pages of long answers, and the opaque tokens that lead from one to the next.
+
+A token holds where the next page begins, so it outlives restarts. It is good for a day,
+and for the same call only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from floto.core.engine import faults
+from floto.core.engine.api.call import Call, Request, Response
+from floto.core.engine.registration.regions import DEFAULT_REGION
+from floto.core.engine.tokens import invalid_token, open_text, seal_text
+from floto.core.swf import limits
+
+T = TypeVar("T")
+
+#: Most bytes of JSON in the items of one page, unless a single item has more. SWF bounds its pages too and
+#: does not document by how much: ``maximumPageSize`` "is an upper limit only; the actual number of results
+#: returned per call may be fewer".
+PAGE_BYTES = 1024 * 1024
+#: Made once: ``json.dumps`` makes an encoder for each call. A time is sent as a number.
+_encode = json.JSONEncoder(default=datetime.timestamp).encode
+
+_LIFE = timedelta(hours=24)
+#: More than any id or number, and no later than a datetime can say in milliseconds.
+_HIGHEST = 2**47
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: What may differ from page to page.
+_FREE = frozenset({"nextPageToken", "maximumPageSize"})
+
+
+def page_size(request: Request) -> int:
+    """How much one page holds; 0 means as much as SWF gives."""
+    return request.get("maximumPageSize") or limits.PAGE_LIMIT
+
+
+def write_token(call: Call, position: Sequence[Any]) -> str:
+    """The token of the page that begins behind a position: texts and whole numbers."""
+    issued = (call.now - _EPOCH) // timedelta(milliseconds=1)
+    return seal_text([call.operation, _digest(call), issued, list(position)])
+
+
+def read_token(call: Call, *kinds: type) -> list[Any] | None:
+    """The position that the call's token says, None if it has none; values of these types, in this order.
+
+    A fault for a token that is damaged, too old, or of another call.
+    """
+    text = call.request.get("nextPageToken")
+    if text is None:
+        return None
+    said = open_text(text)
+    if not isinstance(said, list) or not _has_types(said, [str, str, int, list]):
+        raise invalid_token()
+    operation, digest, issued, position = said
+    if (operation, digest) != (call.operation, _digest(call)) or not _has_types(position, kinds):
+        raise invalid_token()
+    if _EPOCH + timedelta(milliseconds=issued) + _LIFE < call.now:
+        message = "Specified token has exceeded its maximum lifetime"
+        raise faults.invalid(message)
+    return list(position)
+
+
+def _has_types(values: list[Any], kinds: Sequence[type]) -> bool:
+    # Anybody can compute a checksum: what no page of ours says must do no harm.
+    return [type(value) for value in values] == list(kinds) and all(
+        0 <= value < _HIGHEST for value in values if type(value) is int
+    )
+
+
+def _digest(call: Call) -> str:
+    same = {name: value for name, value in call.request.items() if name not in _FREE}
+    if call.region != DEFAULT_REGION:
+        # No member of a request has this name.
+        same["region"] = call.region
+    return hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def page(
+    call: Call, key: str, rows: Sequence[T], position: Callable[[T], Sequence[Any]], shape: Callable[[T], Any]
+) -> Response:
+    """Return the response with one page; ``rows`` has one more than the page size if more is to come."""
+    shapes = fitting(shape(row) for row in rows[: page_size(call.request)])
+    response: Response = {key: shapes}
+    if len(rows) > len(shapes):
+        response["nextPageToken"] = write_token(call, position(rows[len(shapes) - 1]))
+    return response
+
+
+def fitting(shapes: Iterable[T]) -> list[T]:
+    """Return the first shapes whose JSON fits into one page, at least one; no more than needed are made."""
+    kept: list[T] = []
+    left = PAGE_BYTES
+    for shape in shapes:
+        left -= len(_encode(shape))
+        if left < 0 and kept:
+            break
+        kept.append(shape)
+    return kept

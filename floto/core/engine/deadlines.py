@@ -1,0 +1,130 @@
+"""When something open will end by itself: a function of the run, so nothing is lost on a restart.
+
+The times of a history never go back, so after a clock was set back, new events of a run have the time of
+its last event, ahead of the clock. A time-out counts from the clock all the same: each function takes the
+time of the clock as ``now``, and counts from that where an event is ahead of it. Without ``now`` it counts
+from the events alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from attrs import frozen
+
+from floto.core.engine.run import Run
+from floto.core.engine.step_context import opening
+from floto.core.state.state import Item, Kind, State, Status
+from floto.core.swf.events import Event
+from floto.core.swf.limits import LAMBDA_LIMIT
+
+#: No run of SWF outlives a year, whatever its time-out says; NONE is read as a year too.
+LONGEST_RUN = timedelta(seconds=31_536_000)
+
+
+@frozen
+class Due:
+    """A moment and what happens then; of equal moments the lower rank comes first."""
+
+    at: datetime
+    rank: int
+    what: str
+
+
+RUN_RANK, DECISION_RANK, ITEM_RANK = range(3)
+
+#: The event whose deadline is the end of its run.
+RUN_EVENT = 1
+
+FIRE = "FIRE"
+
+
+def of_run(state: State, now: datetime | None = None) -> Due | None:
+    """Return when the run as a whole times out."""
+    if state.started is None:
+        return None
+    lasts = _duration(state.started.data.execution_start_to_close_timeout)
+    span = LONGEST_RUN if lasts is None else min(lasts, LONGEST_RUN)
+    return Due(_since(state.started.at, now) + span, RUN_RANK, "START_TO_CLOSE")
+
+
+def of_decision_task(state: State, now: datetime | None = None) -> Due | None:
+    """Return when the decision task times out that is started, or else the one that waits for a decider."""
+    tasks = state.decision_tasks
+    if tasks.started is not None:
+        timeout = state.start.task_start_to_close_timeout
+        return _decision_due(timeout, "START_TO_CLOSE", _since(tasks.started.at, now))
+    if tasks.scheduled is not None:
+        return _waiting_due(tasks.scheduled, tasks.ended_at, now)
+    return None
+
+
+def _waiting_due(scheduled: Event, ended_at: datetime | None, now: datetime | None) -> Due | None:
+    # Undocumented for one scheduled behind another: its time begins when it can be handed out.
+    since = scheduled.at if ended_at is None else max(scheduled.at, ended_at)
+    return _decision_due(scheduled.data.schedule_to_start_timeout, "SCHEDULE_TO_START", _since(since, now))
+
+
+def _decision_due(timeout: str | None, what: str, since: datetime) -> Due | None:
+    span = _duration(timeout)
+    return None if span is None else Due(since + span, DECISION_RANK, what)
+
+
+def of_item(run: Run, item: Item, now: datetime | None = None) -> Due | None:
+    """Return when an open timer fires, or an open activity or Lambda function times out."""
+    clock = _ITEM_DUES.get(item.key[0])
+    return None if clock is None else clock(run, item, now)
+
+
+def _timer(_run: Run, item: Item, now: datetime | None) -> Due:
+    start = opening(item)
+    return Due(_since(start.at, now) + _seconds(start.data.start_to_fire_timeout), ITEM_RANK, FIRE)
+
+
+def _activity(run: Run, item: Item, now: datetime | None) -> Due | None:
+    # min keeps the first of equal moments, so the order of the clocks decides ties.
+    return min(_clocks(run, item, now), key=lambda due: due.at, default=None)
+
+
+def _lambda(_run: Run, item: Item, now: datetime | None) -> Due | None:
+    if item.started is None:
+        return None
+    lasts = opening(item).data.start_to_close_timeout or str(LAMBDA_LIMIT)
+    return Due(_since(item.started.at, now) + _seconds(lasts), ITEM_RANK, "START_TO_CLOSE")
+
+
+_ITEM_DUES: Mapping[Kind, Callable[[Run, Item, datetime | None], Due | None]] = {
+    Kind.TIMER: _timer,
+    Kind.ACTIVITY: _activity,
+    Kind.LAMBDA: _lambda,
+}
+
+
+def _clocks(run: Run, item: Item, now: datetime | None) -> Iterator[Due]:
+    scheduled = opening(item)
+    timeouts = scheduled.data
+    clocks = [("SCHEDULE_TO_CLOSE", scheduled.at, timeouts.schedule_to_close_timeout)]
+    if item.status is Status.SCHEDULED or item.started is None:
+        clocks.insert(0, ("SCHEDULE_TO_START", scheduled.at, timeouts.schedule_to_start_timeout))
+    else:
+        started = item.started.at
+        beat = run.heartbeats.get(scheduled.id)
+        clocks.append(("START_TO_CLOSE", started, timeouts.start_to_close_timeout))
+        clocks.append(("HEARTBEAT", beat.at if beat else started, timeouts.heartbeat_timeout))
+    for what, since, text in clocks:
+        span = _duration(text)
+        if span is not None:
+            yield Due(_since(since, now) + span, ITEM_RANK, what)
+
+
+def _since(at: datetime, now: datetime | None) -> datetime:
+    return at if now is None else min(at, now)
+
+
+def _duration(text: str | None) -> timedelta | None:
+    return None if text is None or text == "NONE" else _seconds(text)
+
+
+def _seconds(text: str) -> timedelta:
+    return timedelta(seconds=int(text))

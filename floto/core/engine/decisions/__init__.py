@@ -1,0 +1,1 @@
+"""How the engine carries out the decisions of a decider."""

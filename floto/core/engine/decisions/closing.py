@@ -1,0 +1,174 @@
+"""The end of a run: its last event, and who has to hear of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import evolve
+
+from floto.core.engine.commands import (
+    Begin,
+    ChildClosed,
+    RequestCancelWorkflowExecution,
+    TerminateWorkflowExecution,
+)
+from floto.core.engine.registration.defaults import RUN_NEEDS, missing, run_settings, started_event
+from floto.core.engine.run import Message, ToChildren, ToNew, ToRun
+from floto.core.engine.step_context import Turn
+from floto.core.engine.tokens import derive_run_id
+from floto.core.swf import events as e
+from floto.core.swf.decisions import (
+    CancelWorkflowExecution,
+    CompleteWorkflowExecution,
+    ContinueAsNewWorkflowExecution,
+    FailWorkflowExecution,
+)
+from floto.core.swf.shapes import WorkflowExecution
+
+_APPLIED = "CHILD_POLICY_APPLIED"
+
+#: What a parent's child policy asks of its children; ABANDON asks nothing.
+_POLICIES: Mapping[str, Any] = {
+    "TERMINATE": TerminateWorkflowExecution(cause=_APPLIED),
+    "REQUEST_CANCEL": RequestCancelWorkflowExecution(cause=_APPLIED),
+}
+
+#: What SWF calls each way to end.
+CLOSE_STATUS: Mapping[type, str] = {
+    e.WorkflowExecutionCompleted: "COMPLETED",
+    e.WorkflowExecutionFailed: "FAILED",
+    e.WorkflowExecutionCanceled: "CANCELED",
+    e.WorkflowExecutionContinuedAsNew: "CONTINUED_AS_NEW",
+    e.WorkflowExecutionTimedOut: "TIMED_OUT",
+    e.WorkflowExecutionTerminated: "TERMINATED",
+}
+
+
+def close(turn: Turn, data: Any) -> None:
+    """Write the closing event and tell the parent.
+
+    The child policy applies where the run had no say in its end: terminated or timed out.
+    https://docs.aws.amazon.com/amazonswf/latest/apireference/API_StartWorkflowExecution.html
+    """
+    turn.append(data)
+    started, run_id = turn.started, turn.run.execution.run_id
+    parent = started.parent_workflow_execution
+    if parent is not None and type(data) is not e.WorkflowExecutionContinuedAsNew:
+        initiated = started.parent_initiated_event_id or 0
+        news = ChildClosed(
+            initiated_event_id=initiated,
+            execution=turn.run.execution,
+            workflow_type=started.workflow_type,
+            closing=data,
+        )
+        turn.send(Message(ToRun(parent.run_id), news))
+    command = _POLICIES.get(getattr(data, "child_policy", "")) if type(data) in _BY_FORCE else None
+    if command is not None:
+        turn.send(Message(ToChildren(run_id), command))
+
+
+_BY_FORCE = (e.WorkflowExecutionTerminated, e.WorkflowExecutionTimedOut)
+
+
+def close_full(turn: Turn) -> None:
+    """Close by force a run whose history may not grow any more."""
+    policy = turn.started.child_policy
+    close(turn, e.WorkflowExecutionTerminated(child_policy=policy, cause="EVENT_LIMIT_EXCEEDED"))
+
+
+def terminate(turn: Turn, command: TerminateWorkflowExecution) -> None:
+    """TerminateWorkflowExecution, and what a child policy does."""
+    policy = command.child_policy or turn.started.child_policy
+    data = e.WorkflowExecutionTerminated(
+        child_policy=policy, reason=command.reason, details=command.details, cause=command.cause
+    )
+    close(turn, data)
+
+
+def time_out(turn: Turn) -> None:
+    """The run outlived its time-out."""
+    policy = turn.started.child_policy
+    close(turn, e.WorkflowExecutionTimedOut(timeout_type="START_TO_CLOSE", child_policy=policy))
+
+
+def _unless_news(closing: Callable[[Turn, Any, int], str | None]) -> Callable[[Turn, Any, int], str | None]:
+    def guarded(turn: Turn, decision: Any, completed: int) -> str | None:
+        # A decision task is scheduled behind: the decider has not seen everything.
+        if turn.decision_tasks.scheduled is not None:
+            return "UNHANDLED_DECISION"
+        return closing(turn, decision, completed)
+
+    return guarded
+
+
+@_unless_news
+def complete(turn: Turn, decision: CompleteWorkflowExecution, completed: int) -> str | None:
+    """CompleteWorkflowExecution."""
+    close(
+        turn,
+        e.WorkflowExecutionCompleted(decision_task_completed_event_id=completed, result=decision.result),
+    )
+    return None
+
+
+@_unless_news
+def fail(turn: Turn, decision: FailWorkflowExecution, completed: int) -> str | None:
+    """FailWorkflowExecution."""
+    data = e.WorkflowExecutionFailed(
+        decision_task_completed_event_id=completed, reason=decision.reason, details=decision.details
+    )
+    close(turn, data)
+    return None
+
+
+@_unless_news
+def cancel(turn: Turn, decision: CancelWorkflowExecution, completed: int) -> str | None:
+    """CancelWorkflowExecution; SWF asks for no request before it."""
+    close(
+        turn,
+        e.WorkflowExecutionCanceled(decision_task_completed_event_id=completed, details=decision.details),
+    )
+    return None
+
+
+@_unless_news
+def continue_as_new(turn: Turn, decision: ContinueAsNewWorkflowExecution, completed: int) -> str | None:
+    """ContinueAsNewWorkflowExecution: what it leaves out comes from the type, not from this run."""
+    old = turn.started
+    type_ = evolve(old.workflow_type, version=decision.workflow_type_version or old.workflow_type.version)
+    registered = turn.rules.registered(type_)
+    if registered is None:
+        return "WORKFLOW_TYPE_DOES_NOT_EXIST"
+    if registered.deprecated_at is not None:
+        return "WORKFLOW_TYPE_DEPRECATED"
+    settings = run_settings(decision, registered.defaults)
+    lacking = missing(settings, RUN_NEEDS)
+    if lacking is not None:
+        return RUN_NEEDS[lacking]
+    _continue(turn, decision, completed, {"workflow_type": type_, **settings})
+    return None
+
+
+def _continue(
+    turn: Turn, decision: ContinueAsNewWorkflowExecution, completed: int, settings: Mapping[str, Any]
+) -> None:
+    run, old = turn.run.execution, turn.started
+    new = WorkflowExecution(run.workflow_id, derive_run_id(run.run_id, turn.next_id))
+    started = started_event(
+        decision,
+        settings,
+        continued_execution_run_id=run.run_id,
+        parent_workflow_execution=old.parent_workflow_execution,
+        parent_initiated_event_id=old.parent_initiated_event_id,
+    )
+    closing = e.WorkflowExecutionContinuedAsNew(
+        decision_task_completed_event_id=completed,
+        new_execution_run_id=new.run_id,
+        input=decision.input,
+        tag_list=decision.tag_list or None,
+        **settings,
+    )
+    close(turn, closing)
+    # First of all messages: nobody may take the workflow id in between.
+    turn.messages.insert(0, Message(ToNew(new), Begin(started=started)))

@@ -1,0 +1,197 @@
+"""What each decision does to a run: one row for each class of decision.
+
+A handler writes its events and returns None, or writes nothing and returns SWF's cause;
+then the row's second function writes the ...Failed event.
+
+Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_Decision.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from floto.core.engine.commands import Answer
+from floto.core.engine.decisions import closing, externals
+from floto.core.engine.registration.defaults import ACTIVITY_NEEDS, activity_settings, missing
+from floto.core.engine.run import Message, ToRun
+from floto.core.engine.step_context import Turn, opening
+from floto.core.state.state import Kind, Status
+from floto.core.swf import decisions as d
+from floto.core.swf import events as e
+from floto.core.swf.limits import OPEN_LIMIT
+
+Handler = Callable[[Turn, Any, int], str | None]
+Refusal = Callable[[Turn, Any, str, int], None]
+
+
+@frozen
+class Ruling:
+    """How a decision is carried out, and how it is refused."""
+
+    carry_out: Handler
+    refuse: Refusal
+
+
+def apply(turn: Turn, decision: d.Decision, completed: int) -> None:
+    """Carry out one decision of the batch that ``completed`` began, or write why not."""
+    ruling = RULINGS[type(decision)]
+    cause = turn.rules.refuse(decision) or ruling.carry_out(turn, decision, completed)
+    if cause is not None:
+        ruling.refuse(turn, decision, cause, completed)
+
+
+def _fails_as(event: type, *fields: str) -> Refusal:
+    """Refuse with an event that repeats these fields of the decision."""
+
+    def refuse(turn: Turn, decision: Any, cause: str, completed: int) -> None:
+        repeated = {name: getattr(decision, name) for name in fields}
+        turn.append(event(**repeated, cause=cause, decision_task_completed_event_id=completed))
+
+    return refuse
+
+
+def _schedule_activity(turn: Turn, decision: d.ScheduleActivityTask, completed: int) -> str | None:
+    registered = turn.rules.registered(decision.activity_type)
+    if registered is None:
+        return "ACTIVITY_TYPE_DOES_NOT_EXIST"
+    if registered.deprecated_at is not None:
+        return "ACTIVITY_TYPE_DEPRECATED"
+    if turn.item_in_use(Kind.ACTIVITY, decision.activity_id) is not None:
+        return "ACTIVITY_ID_ALREADY_IN_USE"
+    settings = activity_settings(decision, registered.defaults)
+    lacking = missing(settings, ACTIVITY_NEEDS)
+    if lacking is not None:
+        return ACTIVITY_NEEDS[lacking]
+    if turn.draft.count(Kind.ACTIVITY) >= OPEN_LIMIT:
+        return "OPEN_ACTIVITIES_LIMIT_EXCEEDED"
+    turn.append(
+        e.ActivityTaskScheduled(
+            activity_type=decision.activity_type,
+            activity_id=decision.activity_id,
+            input=decision.input,
+            control=decision.control,
+            decision_task_completed_event_id=completed,
+            **settings,
+        )
+    )
+    return None
+
+
+def _cancel_activity(turn: Turn, decision: d.RequestCancelActivityTask, completed: int) -> str | None:
+    item = turn.item_in_use(Kind.ACTIVITY, decision.activity_id)
+    if item is None:
+        return "ACTIVITY_ID_UNKNOWN"
+    request = turn.append(
+        e.ActivityTaskCancelRequested(
+            decision_task_completed_event_id=completed, activity_id=decision.activity_id
+        )
+    )
+    if item.status is Status.SCHEDULED:
+        turn.append(
+            e.ActivityTaskCanceled(
+                scheduled_event_id=opening(item).id,
+                started_event_id=0,
+                latest_cancel_requested_event_id=request.id,
+            )
+        )
+    return None
+
+
+def _start_timer(turn: Turn, decision: d.StartTimer, completed: int) -> str | None:
+    if turn.item_in_use(Kind.TIMER, decision.timer_id) is not None:
+        return "TIMER_ID_ALREADY_IN_USE"
+    if turn.draft.count(Kind.TIMER) >= OPEN_LIMIT:
+        return "OPEN_TIMERS_LIMIT_EXCEEDED"
+    turn.append(
+        e.TimerStarted(
+            timer_id=decision.timer_id,
+            start_to_fire_timeout=decision.start_to_fire_timeout,
+            control=decision.control,
+            decision_task_completed_event_id=completed,
+        )
+    )
+    return None
+
+
+def _cancel_timer(turn: Turn, decision: d.CancelTimer, completed: int) -> str | None:
+    item = turn.item_in_use(Kind.TIMER, decision.timer_id)
+    if item is None:
+        return "TIMER_ID_UNKNOWN"
+    turn.append(
+        e.TimerCanceled(
+            timer_id=decision.timer_id,
+            started_event_id=opening(item).id,
+            decision_task_completed_event_id=completed,
+        )
+    )
+    return None
+
+
+def _record_marker(turn: Turn, decision: d.RecordMarker, completed: int) -> str | None:
+    turn.append(
+        e.MarkerRecorded(
+            marker_name=decision.marker_name,
+            details=decision.details,
+            decision_task_completed_event_id=completed,
+        )
+    )
+    return None
+
+
+def _schedule_lambda(turn: Turn, decision: d.ScheduleLambdaFunction, completed: int) -> str | None:
+    if not turn.rules.invokes_lambda:
+        return "LAMBDA_SERVICE_NOT_AVAILABLE_IN_REGION"
+    # As the API reference has it; the service was once seen to take an id that was in use.
+    if turn.item_in_use(Kind.LAMBDA, decision.id) is not None:
+        return "ID_ALREADY_IN_USE"
+    # There is no figure for this limit on SWF's page of quotas.
+    if turn.draft.count(Kind.LAMBDA) >= OPEN_LIMIT:
+        return "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED"
+    scheduled = turn.append(
+        e.LambdaFunctionScheduled(
+            id=decision.id,
+            name=decision.name,
+            control=decision.control,
+            input=decision.input,
+            start_to_close_timeout=decision.start_to_close_timeout,
+            decision_task_completed_event_id=completed,
+        )
+    )
+    if turn.started.lambda_role is None:
+        # So it was seen; the API reference speaks of ScheduleLambdaFunctionFailed.
+        refused = e.StartLambdaFunctionFailed(
+            scheduled_event_id=scheduled.id,
+            cause="ASSUME_ROLE_FAILED",
+            message="The workflow execution has no lambdaRole",
+        )
+        # It is started after the batch, as a child is.
+        turn.send(Message(ToRun(turn.run.execution.run_id), Answer(data=refused)))
+    return None
+
+
+RULINGS: Mapping[type, Ruling] = {
+    d.ScheduleActivityTask: Ruling(
+        _schedule_activity, _fails_as(e.ScheduleActivityTaskFailed, "activity_type", "activity_id")
+    ),
+    d.RequestCancelActivityTask: Ruling(
+        _cancel_activity, _fails_as(e.RequestCancelActivityTaskFailed, "activity_id")
+    ),
+    d.StartTimer: Ruling(_start_timer, _fails_as(e.StartTimerFailed, "timer_id")),
+    d.CancelTimer: Ruling(_cancel_timer, _fails_as(e.CancelTimerFailed, "timer_id")),
+    d.RecordMarker: Ruling(_record_marker, _fails_as(e.RecordMarkerFailed, "marker_name")),
+    d.StartChildWorkflowExecution: Ruling(externals.start_child, externals.refuse_child),
+    d.SignalExternalWorkflowExecution: Ruling(externals.signal, externals.refuse_signal),
+    d.RequestCancelExternalWorkflowExecution: Ruling(externals.request_cancel, externals.refuse_cancel),
+    d.ScheduleLambdaFunction: Ruling(
+        _schedule_lambda, _fails_as(e.ScheduleLambdaFunctionFailed, "id", "name")
+    ),
+    d.CompleteWorkflowExecution: Ruling(closing.complete, _fails_as(e.CompleteWorkflowExecutionFailed)),
+    d.FailWorkflowExecution: Ruling(closing.fail, _fails_as(e.FailWorkflowExecutionFailed)),
+    d.CancelWorkflowExecution: Ruling(closing.cancel, _fails_as(e.CancelWorkflowExecutionFailed)),
+    d.ContinueAsNewWorkflowExecution: Ruling(
+        closing.continue_as_new, _fails_as(e.ContinueAsNewWorkflowExecutionFailed)
+    ),
+}

@@ -1,0 +1,1 @@
+"""Domains and types: what is registered, with which defaults, in which region."""

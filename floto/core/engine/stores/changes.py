@@ -1,0 +1,160 @@
+"""What a step changed for those who wait: tasks to poll and deadlines, and nothing that stayed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+
+from attrs import frozen
+
+from floto.core.engine import deadlines
+from floto.core.engine.deadlines import Due
+from floto.core.engine.run import Heartbeat, Outcome, Run
+from floto.core.engine.step_context import opening
+from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
+from floto.core.state.state import Item, Kind, Status
+from floto.core.swf.events import Event
+
+
+@frozen
+class Task:
+    """An open task: to be polled while ``started`` is 0, else the id of its ...Started event."""
+
+    kind: TaskKind
+    task_list: str
+    priority: int
+    started: int = 0
+
+
+@frozen
+class Entry:
+    """What waits on one opening event of a run."""
+
+    event_id: int
+    task: Task | None = None
+    due: Due | None = None
+
+
+@frozen
+class Changes:
+    """All that a store has to write; rows belong to the event that opened them."""
+
+    run: Run
+    events: tuple[Event, ...]
+    tasks: tuple[tuple[int, Task], ...] = ()
+    dues: tuple[tuple[int, Due | None], ...] = ()
+    heartbeats: tuple[tuple[int, Heartbeat], ...] = ()
+    #: Whatever belonged to these events is over.
+    dropped: tuple[int, ...] = ()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the run was not there before."""
+        return bool(self.events) and self.events[0].id == 1
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the run is over, and with it everything that belonged to it."""
+        return self.run.state.closed is not None
+
+
+def changes(before: Run, outcome: Outcome, now: datetime) -> Changes:
+    """Compare a run before and after a step at ``now``, looking only at what moved."""
+    after = outcome.run
+    if after.state.closed is not None:
+        return Changes(after, outcome.events)
+    old = {entry.event_id: entry for entry in _entries(before, outcome, now)}
+    new = {entry.event_id: entry for entry in _entries(after, outcome, now)}
+    beats = dict(_beats(before, after, new))
+    moved = [(entry, old.get(id, Entry(id))) for id, entry in sorted(new.items())]
+    return Changes(
+        after,
+        outcome.events,
+        tasks=tuple((is_.event_id, is_.task) for is_, was in moved if is_.task and is_.task != was.task),
+        dues=tuple(
+            (is_.event_id, is_.due) for is_, was in moved if is_.due != was.due or _put_off(is_, beats)
+        ),
+        heartbeats=tuple(beats.items()),
+        dropped=tuple(id for id in old if id not in new),
+    )
+
+
+def all_dues(run: Run, now: datetime) -> Iterator[tuple[int, Due]]:
+    """Yield every deadline of an open run by the clock, with the id of the event that it belongs to."""
+    of_run = deadlines.of_run(run.state, now)
+    if of_run is not None:
+        yield deadlines.RUN_EVENT, of_run
+    decision = _decision_entry(run, now)
+    if decision is not None and decision.due is not None:
+        yield decision.event_id, decision.due
+    for key in run.state.opened.values():
+        item = run.state.items[key]
+        due = deadlines.of_item(run, item, now)
+        if due is not None:
+            yield opening(item).id, due
+
+
+def _put_off(entry: Entry, beats: Mapping[int, Heartbeat]) -> bool:
+    """Return True if a heartbeat puts off a time-out, also where the run is ahead of the clock."""
+    return entry.event_id in beats and entry.due is not None and entry.due.what == "HEARTBEAT"
+
+
+def _beats(before: Run, after: Run, ids: Iterable[int]) -> Iterator[tuple[int, Heartbeat]]:
+    for id in ids:
+        beat = after.heartbeats.get(id)
+        if beat is not None and beat != before.heartbeats.get(id):
+            yield id, beat
+
+
+def _entries(run: Run, outcome: Outcome, now: datetime) -> Iterator[Entry]:
+    """The entries of a run that the step may have changed."""
+    if run.state.started is None:
+        return
+    if outcome.events and outcome.events[0].id == 1:
+        yield Entry(1, due=deadlines.of_run(run.state, now))
+    decision = _decision_entry(run, now)
+    if decision is not None:
+        yield decision
+    for key in outcome.touched:
+        item = run.state.items.get(key)
+        if item is not None and item.is_open and key[0] in _ITEM_TASKS:
+            yield Entry(opening(item).id, _ITEM_TASKS[key[0]](item), deadlines.of_item(run, item, now))
+
+
+def _activity(item: Item) -> Task:
+    data = opening(item).data
+    return Task(TaskKind.ACTIVITY, data.task_list.name, int(data.task_priority or 0), _started(item))
+
+
+def _lambda(item: Item) -> Task:
+    return Task(TaskKind.LAMBDA, LAMBDA_LIST, 0, _started(item))
+
+
+def _started(item: Item) -> int:
+    return 0 if item.status is Status.SCHEDULED or item.started is None else item.started.id
+
+
+def _no_task(_item: Item) -> None:
+    return None
+
+
+#: The items that wait for a worker or for their time, and what there is to poll of them.
+_ITEM_TASKS: Mapping[Kind, Callable[[Item], Task | None]] = {
+    Kind.ACTIVITY: _activity,
+    Kind.LAMBDA: _lambda,
+    Kind.TIMER: _no_task,
+}
+
+
+def _decision_entry(run: Run, now: datetime) -> Entry | None:
+    tasks = run.state.decision_tasks
+    if tasks.started is not None and run.state.started is not None:
+        id = tasks.started.data.scheduled_event_id
+        # Where it was queued no longer matters: it has been handed out.
+        task = Task(TaskKind.DECISION, "", 0, tasks.started.id)
+        return Entry(id, task, deadlines.of_decision_task(run.state, now))
+    if tasks.scheduled is not None:
+        data = tasks.scheduled.data
+        task = Task(TaskKind.DECISION, data.task_list.name, int(data.task_priority or 0))
+        return Entry(tasks.scheduled.id, task, deadlines.of_decision_task(run.state, now))
+    return None

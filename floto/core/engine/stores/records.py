@@ -1,0 +1,94 @@
+"""Runs as listings show them, and what a listing asks for.
+
+Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_WorkflowExecutionInfo.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+from attrs import frozen
+
+from floto.core.engine.tokens import TaskKind
+from floto.core.swf.events import ActivityTaskScheduled, Event
+from floto.core.swf.service import ExecutionInfo
+from floto.core.swf.shapes import WorkflowExecution
+
+
+@frozen(kw_only=True)
+class Record:
+    """What is known of one run, open or closed, beside its history."""
+
+    #: Grows with each run that begins.
+    number: int
+    domain: str
+    info: ExecutionInfo
+    parent: WorkflowExecution | None = None
+    tags: tuple[str, ...] = ()
+    cancel_requested: bool = False
+    #: What the decider last attached to an answer.
+    execution_context: str | None = None
+    #: When its last activity was scheduled.
+    activity_at: datetime | None = None
+
+
+def last_scheduled(events: Iterable[Event]) -> datetime | None:
+    """When a step, whose events have one time, scheduled an activity; None if it did not."""
+    return next((event.at for event in events if type(event.data) is ActivityTaskScheduled), None)
+
+
+@frozen(kw_only=True)
+class Listing:
+    """Which runs of a domain, and in which order; None does not restrict."""
+
+    domain: str
+    is_closed: bool
+    #: Both ends belong to it.
+    oldest: datetime
+    latest: datetime | None = None
+    ordered_by: Literal["started_at", "closed_at"] = "started_at"
+    newest_first: bool = True
+    workflow_id: str | None = None
+    type_name: str | None = None
+    type_version: str | None = None
+    tag: str | None = None
+    close_status: str | None = None
+
+    def has(self, record: Record) -> bool:
+        """Whether a run belongs to the listing."""
+        info, at = record.info, self.moment(record)
+        return (
+            record.domain == self.domain
+            and (info.close_status is not None) == self.is_closed
+            and at is not None
+            and self.oldest <= at
+            and (self.latest is None or at <= self.latest)
+            and self.workflow_id in (None, info.execution.workflow_id)
+            and self.type_name in (None, info.workflow_type.name)
+            and self.type_version in (None, info.workflow_type.version)
+            and self.close_status in (None, info.close_status)
+            and (self.tag is None or self.tag in record.tags)
+        )
+
+    def moment(self, record: Record) -> datetime | None:
+        """The time of a run that the listing goes by."""
+        return record.info.started_at if self.ordered_by == "started_at" else record.info.closed_at
+
+
+@frozen
+class Position:
+    """A place in a listing: that of the run that was shown last."""
+
+    at: datetime
+    number: int
+
+
+@frozen(cache_hash=True)
+class Place:
+    """Where tasks wait for whom."""
+
+    domain: str
+    kind: TaskKind
+    task_list: str

@@ -1,0 +1,177 @@
+"""What travels through SWF's text fields: JSON, compressed when it is too long.
+
+SWF takes 32,768 characters per field. Longer JSON is compressed (zlib, base64, behind a
+prefix that no JSON text can have); what is still too long raises ``PayloadError``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from cattrs.preconf.json import JsonConverter, make_converter
+
+from floto.core.errors import PayloadError
+from floto.core.frozen import frozen
+from floto.core.swf.limits import DATA_LIMIT
+
+LIMIT = DATA_LIMIT
+#: Bytes a compressed payload may unpack to.
+UNPACKED_LIMIT = 16 * 2**20
+_PREFIX = "floto:zlib:"
+
+
+def _converter() -> JsonConverter:
+    converter = make_converter()
+
+    def in_order(values: Any) -> list[Any]:
+        # A set has no order that two processes would agree on.
+        return sorted(map(converter.unstructure, values), key=lambda value: json.dumps(value, sort_keys=True))
+
+    def refuse(value: Any) -> NoReturn:
+        msg = f"{type(value).__name__} is no text: decode it, or pass on where it is stored"
+        raise TypeError(msg)
+
+    hooks: dict[type, Callable[[Any], Any]] = {
+        set: in_order,
+        frozenset: in_order,
+        bytes: refuse,
+        bytearray: refuse,
+    }
+    for kind, hook in hooks.items():
+        converter.register_unstructure_hook(kind, hook)
+    return converter
+
+
+_CONVERTER = _converter()
+#: How floto writes JSON: equal values are equal texts.
+STYLE: dict[str, Any] = {"allow_nan": False, "sort_keys": True, "separators": (",", ":")}
+_ENCODER = json.JSONEncoder(ensure_ascii=False, **STYLE)
+_ASCII_ENCODER = json.JSONEncoder(ensure_ascii=True, **STYLE)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    msg = f"{name} is not JSON"
+    raise ValueError(msg)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_constant(text)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def freeze(value: Any) -> Any:
+    """The JSON form of a value (dates, enums, attrs classes and dataclasses through cattrs), frozen."""
+    return frozen(json.loads(encode(value, "the input of a task")))
+
+
+def dumps(value: Any, what: str) -> str:
+    """A value as JSON text that fits SWF; raises ``PayloadError`` naming ``what`` it was."""
+    return pack(encode(value, what), what)
+
+
+def dumps_plain(value: Any, what: str) -> str:
+    """``dumps`` for what is JSON already, such as a context made of results."""
+    return pack(plain_text(value, what), what)
+
+
+def plain_text(value: Any, what: str) -> str:
+    """Return what is JSON already as JSON text of any length; raises ``PayloadError`` naming ``what``."""
+    try:
+        return _text(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PayloadError(what, f"cannot be written as JSON: {error}") from error
+
+
+def pack(text: str, what: str) -> str:
+    """Compress JSON text that is too long for SWF; raises ``PayloadError`` if it still is."""
+    fitting = packed(text)
+    if fitting is None:
+        problem = (
+            f"is {too_long(text)}. Keep what is large in a store of floto.payloads: "
+            "payloads=DirectoryStore(PATH) or S3Store(BUCKET), given to floto.run or to every Decider and "
+            "ActivityWorker, stores long inputs and results (--payloads on the command line); "
+            "store.put(value) stores a value that a spec holds"
+        )
+        raise PayloadError(what, problem)
+    return fitting
+
+
+def too_long(text: str) -> str:
+    """Return what is wrong with JSON text that is too long for SWF."""
+    return f"{len(text):,} characters long; SWF takes {LIMIT:,}, and compressed it does not fit either"
+
+
+def packed(text: str) -> str | None:
+    """JSON text as it travels, compressed if it must be; None if it is too long for SWF even so."""
+    if len(text) <= LIMIT:
+        return text
+    data = text.encode()
+    if len(data) > UNPACKED_LIMIT:
+        return None
+    # 9, so that as much as possible fits.
+    compressed = _PREFIX + b64encode(zlib.compress(data, 9)).decode()
+    return compressed if len(compressed) <= LIMIT else None
+
+
+def loads(text: str | None) -> Any:
+    """What a payload says; text that is not JSON, from a worker in another language, is itself."""
+    if text is None:
+        return None
+    if text.startswith(_PREFIX):
+        text = _unpack(text)
+    try:
+        return _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def encode(value: Any, what: str) -> str:
+    """A value as JSON text of any length; raises ``PayloadError`` naming ``what`` it was."""
+    try:
+        return _text(_CONVERTER.unstructure(value))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PayloadError(what, f"cannot be written as JSON: {error}") from error
+
+
+def _text(simple: Any) -> str:
+    try:
+        text = _ENCODER.encode(simple)
+    except TypeError:
+        # Keys of several types do not sort until JSON has made texts of them.
+        simple = json.loads(json.dumps(simple, allow_nan=False), object_pairs_hook=_distinct)
+        text = _ENCODER.encode(simple)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, which only an escape can carry.
+        return _ASCII_ENCODER.encode(simple)
+    return text
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        msg = "two keys of an object are the same text"
+        raise ValueError(msg)
+    return found
+
+
+def _unpack(text: str) -> str:
+    try:
+        unpacker = zlib.decompressobj()
+        data = unpacker.decompress(b64decode(text[len(_PREFIX) :], validate=True), UNPACKED_LIMIT)
+        if unpacker.eof:
+            return data.decode()
+        problem = f"unpacks to more than {UNPACKED_LIMIT:,} bytes" if data else "is cut off"
+    except (ValueError, zlib.error) as error:
+        problem = f"cannot be unpacked: {error}"
+    what = "a compressed payload"
+    raise PayloadError(what, problem)

@@ -1,0 +1,1 @@
+"""Looking back at histories: what was decided, what would be, and why a task stands where it stands."""

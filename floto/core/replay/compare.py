@@ -1,0 +1,131 @@
+"""What a change of a spec would have done to recorded runs, and would do to those in flight."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from enum import StrEnum
+
+from attrs import field, frozen
+
+from floto.core.engine.decisions.closing import CLOSE_STATUS
+from floto.core.replay.decision_diff import Difference, exact_difference, identity
+from floto.core.replay.decision_tasks import Outcome, questions
+from floto.core.replay.replay import Divergence, decided_at
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.tasks import TaskCodec
+from floto.core.swf.decisions import CLOSE_DECISIONS, Decision, FailWorkflowExecution
+from floto.core.swf.history import History
+
+
+class Verdict(StrEnum):
+    """What the new spec does where it first differs from the old."""
+
+    SAME = "same"
+    MORE = "schedules more"
+    LESS = "schedules less"
+    INPUT = "different input"
+    #: Other settings, another order, other tasks, another result.
+    OTHER = "decides otherwise"
+    FAILS = "would fail"
+
+
+@frozen(kw_only=True)
+class Compared:
+    """One history, decided by both specs at every step that was answered."""
+
+    history: History = field(repr=lambda history: f"<{len(history)} events>")
+    verdict: Verdict
+    #: The first decision task that the new spec answers differently, the old answer as what was recorded.
+    divergence: Divergence | None
+    #: Where the old spec itself does not decide what was recorded.
+    stranger: Divergence | None
+    is_open: bool
+    #: For a run in flight: what is decided otherwise from the moment at which the history ends.
+    next: Difference | None
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether nothing changes for this run when the new spec is deployed now."""
+        return not self.is_open or self.next is None
+
+    def __str__(self) -> str:
+        """One line, and one for a run in flight."""
+        lines = [f"{self.verdict}{f': {self.divergence}' if self.divergence else ''}"]
+        if self.stranger is not None:
+            lines.append(f"the old spec does not decide this either: {self.stranger}")
+        if self.is_open:
+            lines.append("in flight: safe to deploy" if self.is_safe else f"in flight: at once, {self.next}")
+        return "\n".join(lines)
+
+
+@frozen
+class Comparison:
+    """What a change of a spec does to each of several histories."""
+
+    histories: tuple[Compared, ...]
+
+    @property
+    def totals(self) -> Mapping[Verdict, int]:
+        """How many histories there are of each verdict."""
+        counts = Counter(each.verdict for each in self.histories)
+        return {verdict: counts[verdict] for verdict in Verdict}
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether the new spec may be deployed without changing what is in flight."""
+        return all(each.is_safe for each in self.histories)
+
+
+def compare(
+    old_spec: DeciderSpec, new_spec: DeciderSpec, histories: Iterable[History], codec: TaskCodec = CODEC
+) -> Comparison:
+    """Decide histories by two specs, and say where and how the answers first differ.
+
+    Raises ``HistoryError`` for a history that cannot have happened.
+    """
+    return Comparison(tuple(_compared(old_spec, new_spec, history, codec) for history in histories))
+
+
+def _compared(old_spec: DeciderSpec, new_spec: DeciderSpec, history: History, codec: TaskCodec) -> Compared:
+    asked = list(enumerate(questions(history.events), start=1))
+    answered = [(number, each) for number, each in asked if each.outcome is Outcome.ANSWERED]
+    moments = [*(question.started for _, question in answered), len(history)]
+    olds, news = (decided_at(spec, history, moments, codec) for spec in (old_spec, new_spec))
+    verdict, first, stranger = Verdict.SAME, None, None
+    for (number, question), old, new in zip(answered, olds, news, strict=False):
+        apart = exact_difference(old, new) if first is None else None
+        if apart is not None:
+            verdict, first = _verdict(old, new, apart), Divergence(number, question.ended, apart)
+        strange = question.against(old) if stranger is None else None
+        if strange is not None:
+            stranger = Divergence(number, question.ended, strange)
+    is_open = not history.events or type(history.events[-1].data) not in CLOSE_STATUS
+    return Compared(
+        history=history,
+        verdict=verdict,
+        divergence=first,
+        stranger=stranger,
+        is_open=is_open,
+        next=exact_difference(next(olds), next(news)),
+    )
+
+
+def _verdict(old: Sequence[Decision], new: Sequence[Decision], apart: Difference) -> Verdict:
+    if _fails(new) and not _fails(old):
+        return Verdict.FAILS
+    before, after = _work(old), _work(new)
+    if before < after:
+        return Verdict.MORE
+    if after < before:
+        return Verdict.LESS
+    return Verdict.INPUT if apart.field == "input" else Verdict.OTHER
+
+
+def _fails(decided: Sequence[Decision]) -> bool:
+    return any(isinstance(decision, FailWorkflowExecution) for decision in decided)
+
+
+def _work(decided: Sequence[Decision]) -> set[Hashable]:
+    """What is to be done besides closing."""
+    return {identity(decision) for decision in decided if not isinstance(decision, CLOSE_DECISIONS)}

@@ -1,0 +1,330 @@
+"""Why each task stands where it stands, at any moment of a saved history.
+
+A condition says what has to happen for a task to move on; where a condition is another
+task, that task's own conditions are behind it, which makes a small tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from floto.core.decide.closing import noted_failures
+from floto.core.decide.progress import Exhausted, Progress, Rest, begin, look_at
+from floto.core.errors import HistoryError
+from floto.core.replay.conditions import OF_TASKS, Cause, Condition, due, queued, retry, working
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
+from floto.core.state.attempts import Attempt, attempts
+from floto.core.state.failures import failure_of
+from floto.core.state.fold import fold
+from floto.core.state.state import EMPTY, Item, Kind, State, Status
+from floto.core.swf.history import History
+from floto.core.swf.identifiers import shown
+from floto.core.swf.limits import OPEN_LIMIT
+from floto.core.swf.wire import type_name
+from floto.core.visible import visible
+
+
+class Standing(StrEnum):
+    """Where a task stands."""
+
+    DONE = "done"
+    RUNNING = "running"
+    #: SWF has it, and no worker yet.
+    QUEUED = "queued"
+    RETRYING = "waiting for its retry"
+    WAITING = "waiting"
+    #: The next decision starts it.
+    DUE = "due"
+    FAILED = "failed"
+    #: It cleans up, should the run fail or be canceled.
+    KEPT = "kept for clean-up"
+    #: The run ends, or has ended, without it.
+    DROPPED = "not to be run"
+
+
+@frozen
+class Explained:
+    """One task at one moment."""
+
+    task: str
+    standing: Standing
+    attempts: tuple[Attempt, ...]
+    #: All of them have to come true for the task to move on; none where it is done or has failed.
+    conditions: tuple[Condition, ...] = ()
+    #: What a task that is done passes on, or the message of one that has failed.
+    result: Any = None
+
+    def __str__(self) -> str:
+        """Return one line, without the conditions."""
+        tries = f", attempt {len(self.attempts)}" if len(self.attempts) > 1 else ""
+        told = self.standing in (Standing.DONE, Standing.FAILED) and self.result is not NO_RESULT
+        return f"{visible(self.task)}: {self.standing}{tries}{f': {shown(self.result)}' if told else ''}"
+
+
+@frozen
+class Explanation:
+    """Every task of a run at one moment, those that generators had returned among them."""
+
+    #: The last event that had happened.
+    event_id: int
+    tasks: Mapping[str, Explained]
+
+    def __getitem__(self, id_: str) -> Explained:
+        """One task; raises ``HistoryError`` where there was none of that id."""
+        if id_ in self.tasks:
+            return self.tasks[id_]
+        known = shown(", ".join(self.tasks))
+        raise HistoryError(None, f"at event {self.event_id} there was no task {id_!r}; there were: {known}")
+
+    def roots(self, id_: str) -> tuple[Explained, ...]:
+        """The tasks at which a waiting task's waiting begins: they do not wait for others themselves."""
+        found: dict[str, Explained] = {}
+        seen = {id_}
+        todo = [id_]
+        while todo:
+            task = self[todo.pop()]
+            others = [condition.task for condition in task.conditions if condition.cause in OF_TASKS]
+            if not others and task.task != id_:
+                found[task.task] = task
+            todo += [other for other in reversed(others) if other not in seen]
+            seen.update(others)
+        return tuple(found.values())
+
+    def why(self, id_: str) -> str:
+        """Text for a person: the task, its attempts and its conditions, each down to its root."""
+        return "\n".join(self._lines(self[id_]))
+
+    def __str__(self) -> str:
+        """A line for each task, and one for each of its conditions."""
+        lines = [f"after event {self.event_id}, times in UTC:"]
+        for task in self.tasks.values():
+            lines += [str(task), *(f"  {condition}" for condition in task.conditions)]
+        return "\n".join(lines)
+
+    def _lines(self, task: Explained) -> Iterator[str]:
+        yield str(task)
+        yield from (f"  {attempt}" for attempt in task.attempts)
+        for condition in task.conditions:
+            yield f"  {condition}"
+            if condition.cause in OF_TASKS:
+                yield from (f"    {line}" for line in self._behind(condition.task))
+
+    def _behind(self, id_: str) -> Iterator[str]:
+        task = self[id_]
+        yield str(task)
+        roots = self.roots(id_)
+        yield from (f"  {line}" for line in map(str, () if roots else task.conditions))
+        for root in roots[:_SHOWN]:
+            yield f"  in the end, {root}"
+            yield from (f"    {condition}" for condition in root.conditions)
+        if len(roots) > _SHOWN:
+            yield f"  and {len(roots) - _SHOWN} more"
+
+
+_SHOWN = 5
+
+
+def explain(
+    spec: DeciderSpec, history: History, at: int | None = None, codec: TaskCodec = CODEC
+) -> Explanation:
+    """Where every task stood after the event ``at`` (by default the last), and why.
+
+    Raises ``HistoryError`` for a history that cannot have happened, and ``SpecError``
+    where a retry strategy answers what is no delay.
+    """
+    event_id = len(history) if at is None else at
+    if not 1 <= event_id <= len(history):
+        raise HistoryError(None, f"there is no event {event_id}; this history has {len(history):,}")
+    state = fold(history.events[:event_id], evolve(EMPTY, execution=history.execution))
+    found = [
+        graph.explained(position, task)
+        for graph in _graphs(begin(spec, state, codec), history)
+        for position, task in enumerate(graph.progress.plan.tasks)
+    ]
+    return Explanation(event_id, {each.task: each for each in found})
+
+
+def explain_begun(history: History) -> Explanation:
+    """Where everything stands that a run has begun, read off its history without its spec.
+
+    Raises ``HistoryError`` for a history that cannot have happened.
+    """
+    state = fold(history.events, evolve(EMPTY, execution=history.execution))
+    items = [item for key, item in state.items.items() if key[0] in (*_STOPPED, Kind.TIMER)]
+    found = (_begun(item, state, history) for item in items)
+    # The wait before an attempt of a task is named as the task, and tells more than its last failure.
+    return Explanation(len(history), {each.task: each for each in sorted(found, key=_is_retrying)})
+
+
+def _is_retrying(task: Explained) -> bool:
+    return task.standing is Standing.RETRYING
+
+
+def _begun(item: Item, state: State, history: History) -> Explained:
+    id_, tried = item.key[1], attempts(item, history.events)
+    if not item.is_open:
+        if item.status is Status.COMPLETED:
+            return Explained(id_, Standing.DONE, tried, result=NO_RESULT)
+        return Explained(id_, Standing.FAILED, tried, result=failure_of(item.failures[-1]).message)
+    if state.closed is not None:
+        return Explained(id_, Standing.DROPPED, tried, _closed(state))
+    if item.key[0] is not Kind.TIMER:
+        is_queued = item.status is Status.SCHEDULED
+        standing = Standing.QUEUED if is_queued else Standing.RUNNING
+        return Explained(id_, standing, tried, (queued(item) if is_queued else working(item),))
+    retried = item.opened and item.opened.data.control
+    cause, detail = (Cause.RETRY, "the next attempt") if retried else (Cause.TIMER, "")
+    standing = Standing.RETRYING if retried else Standing.RUNNING
+    return Explained(retried or id_, standing, tried, (Condition(cause, at=due(item), detail=detail),))
+
+
+def _graphs(main: Progress, history: History) -> Iterator[_Graph]:
+    """The tasks of a run, and those that clean up after a failure or a cancel request."""
+    state, spec = main.state, main.spec
+    noted = noted_failures(state)
+    failures = main.failures if noted is None else noted
+    # A clean-up that has begun is finished, whatever is asked for meanwhile.
+    cancels = noted is None and state.cancel_requested is not None
+    timers = _retry_timers(state)
+    yield _Graph(main, history, timers, _ending(state, {} if cancels else failures))
+    after = (
+        (spec.after_failure, failures and not cancels, "fails"),
+        (spec.after_cancel, cancels, "is canceled"),
+    )
+    for clean_up, is_due, what in after:
+        own = begin(clean_up, state, main.codec)
+        kept = [] if is_due else [Condition(Cause.CLEANS_UP, detail=what)]
+        yield _Graph(own, history, timers, _closed(state), tuple(kept or _stopping(own)))
+
+
+def _closed(state: State) -> tuple[Condition, ...]:
+    if state.closed is None:
+        return ()
+    return (Condition(Cause.CLOSED, at=state.closed.at, detail=type_name(state.closed.data)),)
+
+
+def _ending(state: State, failures: Mapping[str, str]) -> tuple[Condition, ...]:
+    """Why a run starts nothing more but its clean-up, if so."""
+    if state.closed is None and state.cancel_requested is not None and not failures:
+        return (Condition(Cause.CANCEL_REQUESTED, at=state.cancel_requested.at),)
+    failing = (Condition(Cause.FAILING, id_, detail=message) for id_, message in failures.items())
+    return _closed(state) or tuple(failing)
+
+
+def _stopping(clean_up: Progress) -> Iterator[Condition]:
+    """What has to end before a clean-up begins."""
+    for key in clean_up.state.opened.values():
+        if key[0] in _STOPPED and key not in clean_up.plan.by_key:
+            yield Condition(Cause.STOPPING, key[1])
+
+
+#: What a clean-up waits for; timers end with the run.
+_STOPPED = (Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA)
+
+
+def _retry_timers(state: State) -> dict[str, Item]:
+    """The timer that each task waits for before its retry."""
+    timers = [state.items[key] for key in state.opened.values() if key[0] is Kind.TIMER]
+    # A task's own timer carries no control.
+    return {item.opened.data.control: item for item in timers if item.opened and item.opened.data.control}
+
+
+@frozen
+class _Graph:
+    """Tasks that require one another, at one moment."""
+
+    progress: Progress
+    history: History
+    timers: dict[str, Item]
+    #: Why none of them is started any more, if so.
+    ending: tuple[Condition, ...]
+    #: What has to happen before the first of them is started.
+    before: tuple[Condition, ...] = ()
+    #: The failure that each task which requires what failed, however far behind, is blocked by.
+    blocked: dict[int, Condition] = field(init=False)
+
+    @blocked.default
+    def _blocked(self) -> dict[int, Condition]:
+        plan, failed = self.progress.plan, self.progress.exhausted
+        found = {
+            position: Condition(Cause.BLOCKED, plan.tasks[position].id_, detail=message)
+            for position, message in failed.items()
+        }
+        todo = list(found)
+        while todo:
+            position = todo.pop()
+            new = [other for other in plan.dependents[position] if other not in found]
+            found.update(dict.fromkeys(new, found[position]))
+            todo += new
+        return found
+
+    def explained(self, position: int, task: Task) -> Explained:
+        """One task."""
+        state = self.progress.state
+        item = state.items.get(task.key)
+        told = attempts(item, self.history.events)
+        look = look_at(task, state, self.progress.seed)
+        if isinstance(look, Exhausted) or position in self.progress.exhausted:
+            # A generator may have worked, and its result be no use.
+            message = look.message if isinstance(look, Exhausted) else self.progress.exhausted[position]
+            return Explained(task.id_, Standing.FAILED, told, result=message)
+        if item is not None and position in self.progress.done:
+            return Explained(task.id_, Standing.DONE, told, result=task.result(item))
+        if look is Rest.IN_FLIGHT and item is not None:
+            standing, conditions = self._in_flight(task, item)
+        else:
+            standing, conditions = self._not_started(position, task)
+        return Explained(task.id_, standing, told, tuple(conditions))
+
+    def _in_flight(self, task: Task, item: Item) -> _Why:
+        if self.progress.state.closed is not None:
+            return Standing.DROPPED, self.ending
+        if not item.is_open:
+            timer = self.timers.get(task.id_)
+            waits = [] if timer is None else [retry(task, item, timer)]
+            return (Standing.DROPPED if self.ending else Standing.RETRYING), [*waits, *self.ending]
+        if item.key[0] is Kind.TIMER:
+            return Standing.RUNNING, [Condition(Cause.TIMER, at=due(item))]
+        if item.status is Status.SCHEDULED:
+            return Standing.QUEUED, [queued(item)]
+        return Standing.RUNNING, [working(item)]
+
+    def _not_started(self, position: int, task: Task) -> _Why:
+        plan = self.progress.plan
+        needed = [other for other in plan.requires[position] if other not in self.progress.done]
+        blocked = list(dict.fromkeys(self.blocked[other] for other in needed if other in self.blocked))
+        if blocked or self.ending:
+            told = {condition.task for condition in blocked}
+            return Standing.DROPPED, [*blocked, *(each for each in self.ending if each.task not in told)]
+        if any(condition.cause is Cause.CLEANS_UP for condition in self.before):
+            return Standing.KEPT, self.before
+        conditions = [*self.before, *map(self._required, needed)]
+        if not conditions and task.key[0] is Kind.SIGNAL:
+            conditions = [Condition(Cause.SIGNAL, detail=task.key[1])]
+        if conditions:
+            return Standing.WAITING, conditions
+        return Standing.DUE, [*self._room(task), *self._decider()]
+
+    def _required(self, position: int) -> Condition:
+        plan = self.progress.plan
+        cause = Cause.GENERATOR if position in plan.generators else Cause.REQUIRES
+        return Condition(cause, plan.tasks[position].id_)
+
+    def _room(self, task: Task) -> Iterator[Condition]:
+        kind = task.key[0]
+        if self.progress.state.open_count.get(kind, 0) >= OPEN_LIMIT:
+            yield Condition(Cause.ROOM, detail=f"{OPEN_LIMIT:,} of its kind ({kind})")
+
+    def _decider(self) -> Iterator[Condition]:
+        asked = self.progress.state.decision_tasks
+        event = asked.started or asked.scheduled
+        if event is not None:
+            yield Condition(Cause.DECIDER, detail=str(event.id))
+
+
+_Why = tuple[Standing, Sequence[Condition]]

@@ -1,0 +1,1 @@
+"""What a user declares: specs, tasks, retry strategies, and their JSON form."""

@@ -1,0 +1,299 @@
+"""What a user declares: tasks, what requires what, and how a run of them is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import cached_property
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from floto.core.errors import HistoryError, PayloadError, SpecError
+from floto.core.payloads import payload
+from floto.core.spec import graph
+from floto.core.spec.codec import Codec, Timeout
+from floto.core.spec.field_checks import (
+    default_id,
+    domain_problems,
+    ids,
+    input_problems,
+    list_named,
+    priority_problems,
+    strategy_problems,
+    timeout_problems,
+    wire,
+)
+from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
+from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
+from floto.core.spec.tasks import Given, Task, expands, is_task
+from floto.core.state.state import TASK_CONTROL, Item, Key, Kind
+from floto.core.swf.decisions import Decision, StartChildWorkflowExecution
+from floto.core.swf.identifiers import id_problems, list_problems, name_problems, shown, task_list_problems
+from floto.core.swf.shapes import WorkflowType
+
+__all__ = [
+    "CODEC",
+    "SPEC_KEY",
+    "ActivityTask",
+    "ChildWorkflow",
+    "DeciderSpec",
+    "Generator",
+    "Signal",
+    "Timer",
+]
+
+#: Where a run's input carries the spec that it is decided by.
+SPEC_KEY = "decider_spec"
+#: Where a task that cleans up finds what failed, in its context.
+FAILURES_KEY = "failures"
+
+
+def _tasks(tasks: Any, name: str) -> tuple[Task, ...]:
+    if isinstance(tasks, str) or not isinstance(tasks, Iterable):
+        raise SpecError((f"{name} must be a list of tasks, not {shown(tasks)}",))
+    return tuple(tasks)
+
+
+@frozen(kw_only=True)
+class ChildWorkflow(Task):
+    """Another workflow as a task of this one.
+
+    Its input is this task's context, with ``input`` under ``child_workflow_task``. With a
+    ``spec`` the child carries it in its input, and any floto decider on the task list can
+    decide for it. ``workflow_id`` defaults to the parent's workflow id and the task id;
+    ``domain`` is as in ``ActivityTask``.
+    """
+
+    workflow_type_name: str
+    workflow_type_version: str
+    input: Any = field(default=None, converter=payload.freeze)
+    domain: str | None = None
+    requires: tuple[str, ...] = field(default=(), converter=ids)
+    id_: str = field()
+    workflow_id: str | None = None
+    retry_strategy: RetryStrategy | None = None
+    task_list: str | None = None
+    task_priority: int | None = None
+    execution_start_to_close_timeout: Timeout = None
+    task_start_to_close_timeout: Timeout = None
+    child_policy: str | None = None
+    spec: DeciderSpec | None = None
+
+    @id_.default
+    def _default_id(self) -> str:
+        name, version = self.workflow_type_name, self.workflow_type_version
+        return default_id(name, version, self.input, self.domain, self.requires)
+
+    @property
+    def key(self) -> Key:
+        """The child whose ``control`` names this task."""
+        return (Kind.CHILD, self.id_)
+
+    def start(self, given: Given) -> Decision:
+        """Start the child with its context, and with its spec if it has one."""
+        context = (
+            given.context if self.input is None else {**given.context, "child_workflow_task": self.input}
+        )
+        if self.spec is not None:
+            context = {**context, SPEC_KEY: given.codec.unstructure(self._inherited(self.spec, given))}
+        return StartChildWorkflowExecution(
+            workflow_type=WorkflowType(self.workflow_type_name, self.workflow_type_version),
+            workflow_id=self._workflow_id(given),
+            control=TASK_CONTROL + self.id_,
+            input=given.dumps(context, f"the input of task {self.id_!r}") if context else None,
+            task_list=list_named(self.decided_on(given.decision_task_list)),
+            task_priority=wire(self.task_priority),
+            execution_start_to_close_timeout=wire(self.execution_start_to_close_timeout),
+            task_start_to_close_timeout=wire(self.task_start_to_close_timeout),
+            child_policy=self.child_policy,
+        )
+
+    def decided_on(self, default: str | None) -> str | None:
+        """Return the task list of the child's decision tasks: ``default`` unless task or spec names one."""
+        return self.task_list or (self.spec and self.spec.task_list) or default
+
+    @staticmethod
+    def _inherited(spec: DeciderSpec, given: Given) -> DeciderSpec:
+        lists = spec.default_activity_task_list or given.activity_task_list
+        return evolve(spec, default_activity_task_list=lists)
+
+    def _workflow_id(self, given: Given) -> str:
+        if self.workflow_id is not None:
+            return self.workflow_id
+        if given.execution is None:
+            problem = "does not say of which execution it is, and the id of child"
+            raise HistoryError(None, f"the history {problem} {self.id_!r} is made from that")
+        workflow_id = f"{given.execution.workflow_id}:{self.id_}"
+        problems = tuple(id_problems(f"task {self.id_!r}: workflow id {workflow_id!r}", workflow_id))
+        if problems:
+            raise SpecError((*problems, "set workflow_id"))
+        return workflow_id
+
+    def result(self, item: Item) -> Any:
+        """What the child completed with."""
+        return None if item.closed is None else payload.loads(item.closed.data.result)
+
+    def problems(self) -> Iterable[str]:
+        """What SWF would refuse."""
+        yield from name_problems("workflow_type_name", self.workflow_type_name)
+        yield from name_problems("workflow_type_version", self.workflow_type_version, 64)
+        yield from domain_problems(self.domain)
+        for name in ("workflow_id", "task_list"):
+            if getattr(self, name) is not None:
+                check = id_problems if name == "workflow_id" else task_list_problems
+                yield from check(name, getattr(self, name))
+        yield from timeout_problems(self, ("execution_start_to_close_timeout", "task_start_to_close_timeout"))
+        yield from priority_problems(self.task_priority)
+        yield from strategy_problems(self.retry_strategy)
+        yield from input_problems(self.input)
+        if self.child_policy not in (None, "TERMINATE", "REQUEST_CANCEL", "ABANDON"):
+            yield f"child_policy must be TERMINATE, REQUEST_CANCEL or ABANDON, not {shown(self.child_policy)}"
+        if isinstance(self.spec, DeciderSpec):
+            yield from self._spec_problems(self.spec)
+        elif self.spec is not None:
+            yield f"spec must be a DeciderSpec, not {shown(self.spec)}"
+
+    def _spec_problems(self, spec: DeciderSpec) -> Iterable[str]:
+        # Kinds of the user's own can only be written with their codec, which the decider has.
+        with suppress(SpecError):
+            try:
+                text = payload.plain_text({SPEC_KEY: CODEC.unstructure(spec)}, "the spec")
+            except PayloadError as error:
+                yield str(error)
+                return
+            if payload.packed(text) is None:
+                yield (
+                    f"the spec, which is part of the input, is {payload.too_long(text)}; "
+                    "split it into more children"
+                )
+
+
+def _cleanup_problems(tasks: Iterable[Task]) -> Iterable[str]:
+    for task in filter(is_task, tasks):
+        if expands(task):
+            yield f"task {shown(task.id_)} returns tasks, which only activity_tasks can take"
+        if task.id_ == FAILURES_KEY:
+            yield f"task {shown(task.id_)}: what failed is given under this name; set another id_"
+
+
+@frozen(kw_only=True, init=False)
+class DeciderSpec:
+    """A whole workflow: its tasks, and where their deciders and workers poll.
+
+    When a task has failed for good, nothing new is started, what is open is asked to stop,
+    and when it has, the tasks of ``on_failure`` clean up: a graph of its own, each given
+    what failed under ``failures``. Then the run fails. ``on_cancel`` is the same before a
+    run is canceled; a cancel request that finds a run cleaning up after a failure changes
+    nothing.
+
+    ``activity_task_list`` is another name for ``default_activity_task_list``. Raises
+    ``SpecError`` with every problem of the tasks and their graph.
+    """
+
+    activity_tasks: tuple[Task, ...]
+    on_failure: tuple[Task, ...] = ()
+    on_cancel: tuple[Task, ...] = ()
+    domain: str | None = None
+    task_list: str | None = None
+    default_activity_task_list: str | None = None
+    repeat_workflow: bool = False
+    terminate_decider_after_completion: bool = False
+
+    def __init__(  # noqa: PLR0913 - they are the fields
+        self,
+        *,
+        activity_tasks: Iterable[Task] = (),
+        on_failure: Iterable[Task] = (),
+        on_cancel: Iterable[Task] = (),
+        domain: str | None = None,
+        task_list: str | None = None,
+        default_activity_task_list: str | None = None,
+        activity_task_list: str | None = None,
+        repeat_workflow: bool = False,
+        terminate_decider_after_completion: bool = False,
+    ) -> None:
+        self.__attrs_init__(
+            activity_tasks=_tasks(activity_tasks, "activity_tasks"),
+            on_failure=_tasks(on_failure, "on_failure"),
+            on_cancel=_tasks(on_cancel, "on_cancel"),
+            domain=domain,
+            task_list=task_list,
+            default_activity_task_list=default_activity_task_list or activity_task_list,
+            repeat_workflow=repeat_workflow,
+            terminate_decider_after_completion=terminate_decider_after_completion,
+        )
+        found = [*self._own_problems(), *graph.problems(self.activity_tasks, self.on_failure, self.on_cancel)]
+        if activity_task_list not in (None, self.default_activity_task_list):
+            found.append(
+                "default_activity_task_list and activity_task_list are the same thing; give one of them"
+            )
+        if found:
+            raise SpecError(tuple(found))
+
+    def _own_problems(self) -> Iterable[str]:
+        for name in ("domain", "task_list", "default_activity_task_list"):
+            if getattr(self, name) is not None:
+                check = list_problems if name == "domain" else task_list_problems
+                yield from check(name, getattr(self, name))
+        for name in ("repeat_workflow", "terminate_decider_after_completion"):
+            if type(getattr(self, name)) is not bool:
+                yield f"{name} must be True or False, not {shown(getattr(self, name))}"
+        if self.repeat_workflow and not self.activity_tasks:
+            yield "repeat_workflow: without tasks, it would repeat without end or pause"
+        for name in ("on_failure", "on_cancel"):
+            yield from (f"{name}: {problem}" for problem in _cleanup_problems(getattr(self, name)))
+
+    @cached_property
+    def plan(self) -> graph.Plan:
+        """The tasks, arranged for walking."""
+        return graph.plan(self.activity_tasks)
+
+    @property
+    def all_tasks(self) -> tuple[Task, ...]:
+        """Every task there is, those that clean up too."""
+        return (*self.activity_tasks, *self.on_failure, *self.on_cancel)
+
+    @cached_property
+    def after_failure(self) -> DeciderSpec:
+        """The tasks of ``on_failure`` as a spec of their own."""
+        return self._only(self.on_failure)
+
+    @cached_property
+    def after_cancel(self) -> DeciderSpec:
+        """The tasks of ``on_cancel`` as a spec of their own."""
+        return self._only(self.on_cancel)
+
+    def _only(self, tasks: tuple[Task, ...]) -> DeciderSpec:
+        return evolve(self, activity_tasks=tasks, on_failure=(), on_cancel=(), repeat_workflow=False)
+
+    def to_json(self, codec: Codec | None = None) -> str:
+        """This spec as JSON, with a type tag on each object; ``codec`` knows your own kinds.
+
+        Raises ``SpecError`` for a class that the codec does not know.
+        """
+        return (codec or CODEC).dumps(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, codec: Codec | None = None) -> DeciderSpec:
+        """Read what ``to_json`` wrote; raises ``SpecError`` with every problem and its place."""
+        spec = (codec or CODEC).loads(text)
+        if not isinstance(spec, DeciderSpec):
+            raise SpecError((f"$: must be a floto.specs.DeciderSpec, not a {type(spec).__name__}",))
+        return spec
+
+
+#: Knows the kinds of task and the strategies that floto ships.
+CODEC = Codec(
+    {
+        "floto.specs.DeciderSpec": DeciderSpec,
+        "floto.specs.task.ActivityTask": ActivityTask,
+        "floto.specs.task.Generator": Generator,
+        "floto.specs.task.Timer": Timer,
+        "floto.specs.task.Signal": Signal,
+        "floto.specs.task.ChildWorkflow": ChildWorkflow,
+        "floto.specs.retry_strategy.InstantRetry": InstantRetry,
+        "floto.specs.retry_strategy.FixedDelay": FixedDelay,
+        "floto.specs.retry_strategy.ExponentialBackoff": ExponentialBackoff,
+    }
+)

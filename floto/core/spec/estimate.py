@@ -1,0 +1,99 @@
+"""How many events a run of a spec will write, against the 25,000 that SWF allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from graphlib import TopologicalSorter
+
+from attrs import frozen
+
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.graph import Plan
+from floto.core.spec.tasks import Task
+from floto.core.state.state import Kind
+
+_DECISION = 3
+# WorkflowExecutionStarted, the first decision task and the closing event.
+_RUN = 1 + _DECISION + 1
+# What a clean-up begins with: a marker, or a cancel request and the decision task that it causes.
+_MARKER = 1
+_CANCEL = 1 + _DECISION
+# The events of one attempt that completes.
+_OWN = {
+    Kind.ACTIVITY: 3,
+    Kind.TIMER: 2,
+    Kind.CHILD: 3,
+    Kind.LAMBDA: 3,
+    Kind.EXTERNAL_SIGNAL: 2,
+    Kind.EXTERNAL_CANCEL: 2,
+    Kind.SIGNAL: 1,
+}
+# The decision tasks that one attempt causes, if none answers for several.
+_WAKES = {Kind.CHILD: 2}
+
+
+@frozen
+class Estimate:
+    """The events of a run: no run that completes writes fewer than ``least``.
+
+    ``most`` is what they come to if each completion gets a decision task of its own, every
+    retry is used, and the larger clean-up runs. ``path`` leads to a child's spec by task ids.
+    """
+
+    least: int
+    most: int
+    path: tuple[str, ...] = ()
+
+
+def estimates(spec: DeciderSpec) -> Iterable[Estimate]:
+    """The estimate of a spec, and of every spec that a child in it carries: each is a run of its own."""
+    specs: list[tuple[tuple[str, ...], DeciderSpec]] = [((), spec)]
+    while specs:
+        path, each = specs.pop()
+        yield Estimate(*expected_events(each), path)
+        for task in reversed(each.all_tasks):
+            inner = getattr(task, "spec", None)
+            if isinstance(inner, DeciderSpec):
+                specs.append(((*path, task.id_), inner))
+
+
+def expected_events(spec: DeciderSpec) -> tuple[int, int]:
+    """The least and the most events that are expected of a run.
+
+    Tasks that generators will add are not known yet and not counted.
+    """
+    # One decision task can answer for many completions, but not for two of which one had to wait
+    # for the other.
+    least = sum(map(_own, spec.activity_tasks)) + _DECISION * _longest_chain(spec.plan)
+    most = sum(map(_attempts, spec.activity_tasks))
+    after_failure = _MARKER + sum(map(_attempts, spec.on_failure)) if spec.on_failure else 0
+    after_cancel = _CANCEL + sum(map(_attempts, spec.on_cancel)) if spec.on_cancel else 0
+    return _RUN + least, _RUN + most + max(after_failure, after_cancel)
+
+
+def _longest_chain(plan: Plan) -> int:
+    """How many tasks must end one after another; a signal may have arrived before its turn."""
+    steps: dict[int, int] = {}
+    for position in TopologicalSorter(dict(enumerate(plan.requires))).static_order():
+        before = max((steps[other] for other in plan.requires[position]), default=0)
+        steps[position] = before + (plan.tasks[position].key[0] is not Kind.SIGNAL)
+    return max(steps.values(), default=0)
+
+
+def _own(task: Task) -> int:
+    return _OWN.get(task.key[0], 1)
+
+
+def _attempt(kind: Kind) -> int:
+    return _OWN.get(kind, 1) + _DECISION * _WAKES.get(kind, 1)
+
+
+def _attempts(task: Task) -> int:
+    attempt = _attempt(task.key[0])
+    return attempt + _retries(task) * (attempt + _attempt(Kind.TIMER))
+
+
+def _retries(task: Task) -> int:
+    # A user's own strategy need not say how often it agrees.
+    retries = getattr(task.retry_strategy, "retries", 0)
+    return max(retries, 0) if isinstance(retries, int) else 0

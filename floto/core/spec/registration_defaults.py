@@ -1,0 +1,61 @@
+"""Types as they are registered with SWF: what holds for the runs and tasks of a type that say nothing.
+
+The fields are SWF's, most with floto's usual value. None leaves one to each run or task, which SWF refuses
+if that says nothing either. Times are in seconds, ``"NONE"`` for never.
+"""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from floto.core.spec.codec import Timeout
+from floto.core.swf.shapes import TaskList
+
+_A_YEAR, _TEN_MINUTES, _A_MINUTE = "31536000", "600", "60"
+
+
+def _text(value: Timeout) -> str | None:
+    return None if value is None else str(value)
+
+
+def _list(value: TaskList | str | None) -> TaskList | None:
+    return TaskList(value) if isinstance(value, str) else value
+
+
+#: Where tasks wait that name no task list.
+_USUAL = TaskList("floto")
+
+
+@frozen(kw_only=True)
+class WorkflowType:
+    """A workflow type of a domain, with what its runs default to."""
+
+    domain: str
+    name: str
+    version: str
+    description: str | None = None
+    default_task_list: TaskList | None = field(default=_USUAL, converter=_list)
+    default_task_priority: str | None = field(default=None, converter=_text)
+    default_execution_start_to_close_timeout: str | None = field(default=_A_YEAR, converter=_text)
+    default_task_start_to_close_timeout: str | None = field(default=_A_MINUTE, converter=_text)
+    default_child_policy: str | None = "TERMINATE"
+    default_lambda_role: str | None = None
+
+
+@frozen(kw_only=True)
+class ActivityType:
+    """An activity type of a domain, with what its tasks default to.
+
+    Workers send heartbeats by themselves, so a task whose worker died is noticed after ten minutes.
+    """
+
+    domain: str
+    name: str
+    version: str
+    description: str | None = None
+    default_task_list: TaskList | None = field(default=_USUAL, converter=_list)
+    default_task_priority: str | None = field(default=None, converter=_text)
+    default_task_schedule_to_start_timeout: str | None = field(default="NONE", converter=_text)
+    default_task_schedule_to_close_timeout: str | None = field(default="NONE", converter=_text)
+    default_task_start_to_close_timeout: str | None = field(default="NONE", converter=_text)
+    default_task_heartbeat_timeout: str | None = field(default=_TEN_MINUTES, converter=_text)

@@ -1,0 +1,87 @@
+"""The task lists of a run: where its decision tasks, its activities and its children wait to be polled.
+
+A spec names task lists, and whoever polls one of them gets the tasks of every run that uses it. That is what
+deciders and workers on many machines need. ``floto.run`` needs the opposite: one process serves one run and
+its descendants, and no other process may get a task of theirs. So it starts its run on a decision task list
+of the run's own, under a prefix that no spec may use, and *confines* the run to that list: every activity,
+and every child that carries its spec, waits there too. The rule is a function of the run's first event
+alone. It holds for every decider, on every service, in a replay, and in the child, whose first event names
+the same list.
+
+Alternatives considered: polls that name the runs they want (SWF has none), and giving back the tasks of other
+runs (SWF cannot take back a task; a decision task would be stuck until it times out).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from attrs import evolve
+
+from floto.core.errors import PayloadError
+from floto.core.payloads import payload
+from floto.core.payloads.stored import StoredText
+from floto.core.spec.decider_spec import SPEC_KEY, ChildWorkflow, DeciderSpec
+from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
+from floto.core.swf.events import WorkflowExecutionStarted
+from floto.core.swf.identifiers import FORBIDDEN_IN_LISTS, OWN_LIST_PREFIX
+
+_NAME_LIMIT, _HASH_DIGITS = 256, 8
+
+
+def own_list(workflow_id: str) -> str:
+    """Return the name of the task list that a run of ``floto.run`` has to itself.
+
+    Different workflow ids have different names: an id that SWF would not take in the name of a task list, or
+    that is too long for one, is made legal and told apart by a hash.
+    """
+    name = OWN_LIST_PREFIX + workflow_id
+    legal = FORBIDDEN_IN_LISTS.sub("-", name)
+    if legal == name and len(name) <= _NAME_LIMIT:
+        return name
+    digest = hashlib.sha256(workflow_id.encode(errors="surrogatepass")).hexdigest()[:_HASH_DIGITS]
+    return f"{legal[: _NAME_LIMIT - _HASH_DIGITS - 1]}-{digest}"
+
+
+def is_confined(start: WorkflowExecutionStarted) -> bool:
+    """Return True if all tasks of a run wait on the run's own list."""
+    return start.task_list.name.startswith(OWN_LIST_PREFIX)
+
+
+def decision_list(spec: DeciderSpec, start: WorkflowExecutionStarted) -> str:
+    """Return the task list of a child whose task and spec name none."""
+    return start.task_list.name if is_confined(start) else spec.task_list or start.task_list.name
+
+
+def routed(decision: Decision | None, start: WorkflowExecutionStarted) -> Decision | None:
+    """Return a decision of a run with the task list on which what it starts shall wait.
+
+    A child that carries no spec is decided by somebody else, on the list that its task names.
+    """
+    if not is_confined(start):
+        return decision
+    if isinstance(decision, ScheduleActivityTask) or (
+        isinstance(decision, StartChildWorkflowExecution) and _carries_spec(decision.input)
+    ):
+        return evolve(decision, task_list=start.task_list)
+    return decision
+
+
+def _carries_spec(input: str | None) -> bool:
+    try:
+        # What is stored is read from the decision, which has it with it.
+        texts = input.parts if isinstance(input, StoredText) else (input,)
+        values: list[Any] = [payload.loads(text) for text in texts]
+    except PayloadError:
+        return False
+    return any(isinstance(value, dict) and SPEC_KEY in value for value in values)
+
+
+def nested(spec: DeciderSpec, task_list: str | None) -> Iterator[tuple[DeciderSpec, str | None]]:
+    """Yield a spec and the specs of its descendants, each with the task list that it is decided on."""
+    yield spec, task_list
+    for task in spec.all_tasks:
+        if isinstance(task, ChildWorkflow) and task.spec is not None:
+            yield from nested(task.spec, task.decided_on(spec.task_list or task_list))

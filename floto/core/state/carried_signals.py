@@ -1,0 +1,175 @@
+"""Signals that a run carries over to the run that continues it.
+
+SWF gives a run that continues another an input, and nothing else of what was sent to the other. So the
+signals that no task has used yet travel in the input, beside what the user gave, under keys of floto's own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from attrs import evolve
+
+from floto.core.errors import PayloadError
+from floto.core.payloads import payload
+from floto.core.payloads.reference import is_reference, is_stored
+from floto.core.payloads.stored import Payloads, StoredText, marked
+from floto.core.state.state import State
+from floto.core.swf.events import Event, WorkflowExecutionSignaled
+
+#: Key of the list of carried signals, in order of arrival, each an object of ``name`` and ``input``.
+SIGNALS_KEY = "floto.signals"
+#: Key of the user's input, where it is not an object that the list of signals could stand in.
+INPUT_KEY = "floto.input"
+#: The signal that tells an open run which spec it goes on with; only the last one matters.
+CHANGED_SIGNAL = "floto.spec"
+_WHAT = "the input of the next run"
+#: Characters up to which text is shorter than a reference to its value, or hardly longer.
+_SHORT = 150
+
+
+def joined(value: Any, signals: Sequence[WorkflowExecutionSignaled]) -> Any:
+    """Return an input that carries signals beside the user's; the value itself if that carries none."""
+    if not signals and split(value) == (value, ()):
+        return value
+    carried = [{"name": each.signal_name, "input": each.input} for each in signals]
+    is_open = (
+        isinstance(value, dict) and not value.keys() & {SIGNALS_KEY, INPUT_KEY} and not is_reference(value)
+    )
+    return {**value, SIGNALS_KEY: carried} if is_open else {INPUT_KEY: value, SIGNALS_KEY: carried}
+
+
+def split(value: Any) -> tuple[Any, tuple[WorkflowExecutionSignaled, ...]]:
+    """Return the user's input and the carried signals: the inverse of ``joined``."""
+    if not isinstance(value, dict) or not _is_carrying(value.get(SIGNALS_KEY)):
+        return value, ()
+    signals = tuple(
+        WorkflowExecutionSignaled(signal_name=each["name"], input=each["input"])
+        for each in value[SIGNALS_KEY]
+    )
+    if value.keys() == {INPUT_KEY, SIGNALS_KEY}:
+        return value[INPUT_KEY], signals
+    return {key: item for key, item in value.items() if key != SIGNALS_KEY}, signals
+
+
+def _is_carrying(written: Any) -> bool:
+    """Return True if this is a list of signals; anything else was not written by floto."""
+    return isinstance(written, list) and all(
+        isinstance(each, dict)
+        and each.keys() == {"name", "input"}
+        and isinstance(each["name"], str)
+        and isinstance(each["input"], str | None)
+        for each in written
+    )
+
+
+def own_input(text: str | None, *, is_continued: bool) -> Any:
+    """Return the input of a run without the signals that it carries. Raises ``PayloadError``.
+
+    Only a run that continues another carries any; in the input of others, all is the user's.
+    """
+    value = payload.loads(text)
+    return split(value)[0] if is_continued else value
+
+
+def carried(started: Event) -> list[Event]:
+    """Return the signals that a run began with as events, with the id and the time of its start."""
+    if started.data.continued_execution_run_id is None:
+        return []
+    try:
+        _, signals = split(payload.loads(started.data.input))
+    except PayloadError:
+        # The decider reports an unreadable input where it uses it, and fails the run.
+        return []
+    return [Event(started.id, started.at, signal) for signal in signals]
+
+
+def unused(state: State, awaited: Collection[str]) -> list[WorkflowExecutionSignaled]:
+    """Return the signals of a run that no task has used, in order of arrival.
+
+    A task uses the first signal of the name that it waits for; ``awaited`` holds these names.
+    """
+    to_use = set(awaited)
+    left: list[WorkflowExecutionSignaled] = []
+    for signal in _arrived(state):
+        if signal.signal_name in to_use:
+            to_use.discard(signal.signal_name)
+        else:
+            left.append(signal)
+    changes = [each for each in left if each.signal_name == CHANGED_SIGNAL]
+    return [each for each in left if each.signal_name != CHANGED_SIGNAL or each is changes[-1]]
+
+
+def _arrived(state: State) -> Iterator[WorkflowExecutionSignaled]:
+    """Yield all signals of a run in order of arrival, those that it began with first."""
+    if state.started is None:
+        return
+    first = state.started.id
+    yield from (event.data for event in carried(state.started))
+    later = (event for events in state.signals.values() for event in events if event.id != first)
+    yield from (event.data for event in sorted(later, key=lambda event: event.id))
+
+
+def continued_input(state: State, awaited: Collection[str], payloads: Payloads | None) -> str | None:
+    """Return the input of the run that continues this one: the user's, and the signals not yet used.
+
+    What is too long is compressed, or else goes into the store. Raises ``PayloadError`` naming the signals
+    if they do not fit.
+    """
+    start, signals = state.start, unused(state, awaited)
+    own = own_input(start.input, is_continued=start.continued_execution_run_id is not None)
+    value = joined(own, signals)
+    if value == payload.loads(start.input):
+        return start.input
+    text = payload.plain_text(value, _WHAT)
+    fitting = payload.packed(text)
+    if fitting is None and payloads is not None:
+        fitting = _by_reference(own, signals, payloads)
+    if fitting is None:
+        raise PayloadError(_WHAT, _too_long(text, signals, payloads))
+    return fitting
+
+
+def _by_reference(
+    own: Any, signals: Sequence[WorkflowExecutionSignaled], payloads: Payloads
+) -> StoredText | None:
+    """Return the input with references in place of what is long; None if it is too long even so.
+
+    The list itself stays in the input, so that a history says by itself which signals there are.
+    """
+    parts: list[str] = []
+    texts = {text: _shortened(text, payloads, parts) for each in signals if (text := each.input) is not None}
+    short = [evolve(each, input=each.input and texts[each.input]) for each in signals]
+    for_own = list(parts)
+    own_text = payload.plain_text(own, _WHAT)
+    stored = own if is_stored(own) else payload.loads(_shortened(own_text, payloads, for_own))
+    for value, behind in ((own, parts), (stored, for_own)):
+        fitting = payload.packed(payload.plain_text(joined(value, short), _WHAT))
+        if fitting is not None:
+            return StoredText.of(fitting, behind)
+    return None
+
+
+def _shortened(text: str, payloads: Payloads, parts: list[str]) -> str:
+    """Return text, or a shorter one that refers to its value, whose JSON is added to ``parts``."""
+    if len(text) <= _SHORT:
+        return text
+    part = payload.plain_text(payload.loads(text), _WHAT)
+    parts.append(part)
+    return payload.plain_text(marked(part, payloads), _WHAT)
+
+
+def _too_long(text: str, signals: Sequence[WorkflowExecutionSignaled], payloads: Payloads | None) -> str:
+    counts = Counter(each.signal_name for each in signals)
+    names = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+    advice = (
+        "give the decider a store with payloads= (--payloads on the command line), or let tasks wait for them"
+        if payloads is None
+        else "references to their values do not fit either, so let tasks wait for them"
+    )
+    return (
+        f"would be {len(text):,} characters long with the signals that no task has waited for; "
+        f"SWF takes {payload.LIMIT:,}: {advice}. Signals: {names}"
+    )

@@ -1,0 +1,173 @@
+"""Why an attempt did not work, read off the event that ended it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from attrs import frozen
+
+from floto.core.errors import PayloadError
+from floto.core.payloads import payload
+from floto.core.state.state import Status
+from floto.core.swf import events as e
+from floto.core.swf.events import Event
+
+#: Reason with which a worker gives back an activity that it has no function for. SWF cannot take back a
+#: task, so the worker reports a failure; it is one of the deployment, not of the activity, and counts as a
+#: refusal.
+NOT_SERVED = "floto.NotServed"
+#: Between the message and the traceback in the details of a failed activity. The message is what retry
+#: strategies, clean-up tasks and people get; the traceback is for those who ask.
+TRACEBACK = "\n--- floto.traceback ---\n"
+#: Refusals that pass by themselves: limits, rates, and ids that are still in use (a child that
+#: is tried again may find its own children of the last attempt winding down). The others mean
+#: that something is missing or wrong, and trying again would not help.
+PASSING = frozenset(
+    {
+        NOT_SERVED,
+        "OPEN_ACTIVITIES_LIMIT_EXCEEDED",
+        "ACTIVITY_CREATION_RATE_EXCEEDED",
+        "ACTIVITY_ID_ALREADY_IN_USE",
+        "OPEN_TIMERS_LIMIT_EXCEEDED",
+        "TIMER_CREATION_RATE_EXCEEDED",
+        "TIMER_ID_ALREADY_IN_USE",
+        "OPEN_CHILDREN_LIMIT_EXCEEDED",
+        "OPEN_WORKFLOWS_LIMIT_EXCEEDED",
+        "CHILD_CREATION_RATE_EXCEEDED",
+        "WORKFLOW_ALREADY_RUNNING",
+        "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED",
+        "LAMBDA_FUNCTION_CREATION_RATE_EXCEEDED",
+        "ID_ALREADY_IN_USE",
+        "CONTINUE_AS_NEW_WORKFLOW_EXECUTION_RATE_EXCEEDED",
+        "REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_RATE_EXCEEDED",
+        "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_RATE_EXCEEDED",
+    }
+)
+
+
+@frozen(kw_only=True)
+class Failure:
+    """One attempt that did not work.
+
+    ``status`` is ``REFUSED`` where SWF did not start the attempt, or a worker gave it back; neither counts
+    for a retry strategy. ``reason`` is the exception's type where an activity raised, the kind of time-out
+    (``HEARTBEAT``, ...) where it timed out, SWF's cause where it was refused, and ``floto.NotServed`` where
+    it was given back.
+    """
+
+    status: Status
+    at: datetime
+    event_id: int
+    reason: str = ""
+    details: str = ""
+    #: The traceback of an activity's exception, as its worker reported it.
+    traceback: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """Return True for a refusal that goes away by itself."""
+        return self.status is Status.REFUSED and self.reason in PASSING
+
+    @property
+    def message(self) -> str:
+        """One line for a person."""
+        if self.reason == NOT_SERVED:
+            return f"given back: {self.details}"
+        before = _BEFORE.get(self.status, "")
+        return ": ".join(part for part in (before, self.reason, self.details) if part) or str(self.status)
+
+
+_BEFORE = {
+    Status.TIMED_OUT: "timed out",
+    Status.CANCELED: "canceled",
+    Status.TERMINATED: "terminated",
+    Status.REFUSED: "refused by SWF",
+}
+
+_Read = Callable[[Any], tuple[Status, str | None, str | None]]
+
+
+def _refused(data: Any) -> tuple[Status, str | None, str | None]:
+    return Status.REFUSED, data.cause, getattr(data, "message", None)
+
+
+def _failed(data: Any) -> tuple[Status, str | None, str | None]:
+    return Status.FAILED, data.reason, data.details
+
+
+def _activity_failed(data: Any) -> tuple[Status, str | None, str | None]:
+    return (Status.REFUSED if data.reason == NOT_SERVED else Status.FAILED), data.reason, data.details
+
+
+def _timed_out(data: Any) -> tuple[Status, str | None, str | None]:
+    return Status.TIMED_OUT, data.timeout_type, getattr(data, "details", None)
+
+
+def _canceled(data: Any) -> tuple[Status, str | None, str | None]:
+    return Status.CANCELED, None, getattr(data, "details", None)
+
+
+def _terminated(_: Any) -> tuple[Status, str | None, str | None]:
+    return Status.TERMINATED, None, None
+
+
+_READ: dict[type, _Read] = {
+    e.ActivityTaskFailed: _activity_failed,
+    e.ActivityTaskTimedOut: _timed_out,
+    e.ActivityTaskCanceled: _canceled,
+    e.ScheduleActivityTaskFailed: _refused,
+    e.TimerCanceled: _canceled,
+    e.StartTimerFailed: _refused,
+    e.ChildWorkflowExecutionFailed: _failed,
+    e.ChildWorkflowExecutionTimedOut: _timed_out,
+    e.ChildWorkflowExecutionCanceled: _canceled,
+    e.ChildWorkflowExecutionTerminated: _terminated,
+    e.StartChildWorkflowExecutionFailed: _refused,
+    e.LambdaFunctionFailed: _failed,
+    e.LambdaFunctionTimedOut: _timed_out,
+    e.ScheduleLambdaFunctionFailed: _refused,
+    e.StartLambdaFunctionFailed: _refused,
+    e.SignalExternalWorkflowExecutionFailed: _refused,
+    e.RequestCancelExternalWorkflowExecutionFailed: _refused,
+    e.ContinueAsNewWorkflowExecutionFailed: _refused,
+}
+
+
+def failure_of(event: Event) -> Failure:
+    """The failure that a closing event reports."""
+    status, reason, details = _READ[type(event.data)](event.data)
+    details, traceback = without_traceback(details) if status is Status.FAILED else (details, "")
+    return Failure(
+        status=status,
+        at=event.at,
+        event_id=event.id,
+        reason=reason or "",
+        details=_text(details),
+        traceback=traceback,
+    )
+
+
+def with_traceback(message: str, traceback: str) -> str:
+    """Return the details of a failed activity: the exception's message, and its traceback after a line."""
+    return f"{message}{TRACEBACK}{traceback}" if traceback else message
+
+
+def without_traceback(details: str | None) -> tuple[str | None, str]:
+    """Return the message and the traceback in the details of a failed activity; no traceback: ''."""
+    message, mark, traceback = (details or "").partition(TRACEBACK)
+    return (message, traceback) if mark else (details, "")
+
+
+def _text(details: str | None) -> str:
+    try:
+        value = payload.loads(details)
+    except PayloadError:
+        value = details
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict) and all(isinstance(message, str) for message in value.values()):
+        # The failures of a child: who, and why.
+        return "; ".join(f"{id_}: {message}" for id_, message in value.items())
+    return details or ""

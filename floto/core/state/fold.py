@@ -1,0 +1,277 @@
+"""What each event means: events are added up to a ``State``.
+
+Every event type has one row in ``RULES``, and that row is the whole meaning of the
+event. An event that cannot have happened raises ``HistoryError``, here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from attrs import evolve
+
+from floto.core.errors import HistoryError
+from floto.core.state.builder import Draft
+from floto.core.state.carried_signals import carried
+from floto.core.state.rules import Asks, Moves, MovesChild, Opens, Refuses, Rule, Sets, lost
+from floto.core.state.state import (
+    EMPTY,
+    TASK_CONTROL,
+    DecisionTasks,
+    Item,
+    Key,
+    Kind,
+    Override,
+    State,
+    Status,
+)
+from floto.core.swf import events as e
+from floto.core.swf.events import Event
+from floto.core.swf.history import History, check_event, check_events
+from floto.core.swf.shapes import TaskList
+from floto.core.swf.wire import type_name
+
+
+def fold(events: Iterable[Event], state: State = EMPTY) -> State:
+    """Add events to a state, all at once or in parts. Raises ``HistoryError``.
+
+    ``fold(b, fold(a))`` equals ``fold(a + b)``.
+    """
+    return trace(events, state)[0]
+
+
+def state_of(history: History | Iterable[Event] | State) -> State:
+    """Return the state after a history; a state is returned as it is. Raises ``HistoryError``."""
+    if isinstance(history, State):
+        return history
+    execution = history.execution if isinstance(history, History) else None
+    return fold(history, evolve(EMPTY, execution=execution))
+
+
+def trace(events: Iterable[Event], state: State = EMPTY) -> tuple[State, frozenset[Key]]:
+    """``fold``, and the keys of the items that moved on the way."""
+    check_events(events)
+    draft = Draft(state)
+    for event in events:
+        check_event(event)
+        add(draft, event)
+    return draft.state(), frozenset(draft.touched)
+
+
+def add(draft: Draft, event: Event) -> None:
+    """Apply one event by its rule; one of a type that floto does not know changes nothing."""
+    last_id = 0 if draft.last is None else draft.last.id
+    if event.id != last_id + 1:
+        raise HistoryError(event.id, f"follows event {last_id}; a history counts 1, 2, 3, ...")
+    if draft.closed is not None:
+        raise HistoryError(event.id, f"comes after event {draft.closed.id}, which closed the run")
+    if (last_id == 0) is not (type(event.data) is e.WorkflowExecutionStarted):
+        raise HistoryError(event.id, f"{type_name(event.data)}: a history has one start, and it is event 1")
+    rule = RULES.get(type(event.data))
+    if rule is not None:
+        rule.apply(draft, event)
+    draft.last = event
+
+
+def _by(field: str) -> Callable[[Event], str]:
+    def id_of(event: Event) -> str:
+        value: str = getattr(event.data, field)
+        return value
+
+    return id_of
+
+
+def _task_id(event: Event) -> str | None:
+    """The task that floto named in ``control``, where the event has such a field and floto wrote it."""
+    control = event.data.control or ""
+    return control[len(TASK_CONTROL) :] if control.startswith(TASK_CONTROL) else None
+
+
+def _signal_id(event: Event) -> str:
+    return _task_id(event) or str(event.id)
+
+
+def _child_id(event: Event) -> str:
+    workflow_id: str = event.data.workflow_id
+    return _task_id(event) or workflow_id
+
+
+def _started(draft: Draft, event: Event) -> None:
+    draft.values.update(started=event, task_list=event.data.task_list)
+    for signal in carried(event):
+        _signaled(draft, signal)
+
+
+def _closed(draft: Draft, event: Event) -> None:
+    draft.closed = event
+
+
+def _cancel_requested(draft: Draft, event: Event) -> None:
+    draft.values["cancel_requested"] = event
+
+
+def _signaled(draft: Draft, event: Event) -> None:
+    signals, name = draft.get("signals"), event.data.signal_name
+    draft.values["signals"] = signals.insert(name, (*signals.get(name, ()), event))
+    key = (Kind.SIGNAL, name)
+    if draft.item(key) is None:
+        draft.put(Item(key, Status.COMPLETED, None, closed=event))
+
+
+def _marked(draft: Draft, event: Event) -> None:
+    draft.values["markers"] = draft.get("markers").insert(event.data.marker_name, event)
+
+
+def _check_decision(event: Event, ref: str, expected: Event | None) -> None:
+    given = getattr(event.data, ref)
+    if expected is None or expected.id != given:
+        raise lost(event, ref, given, "decision task")
+
+
+def _decision_scheduled(draft: Draft, event: Event) -> None:
+    tasks: DecisionTasks = draft.get("decision_tasks")
+    draft.values["decision_tasks"] = DecisionTasks(
+        event, tasks.started, tasks.previous_started, tasks.ended_at
+    )
+
+
+def _decision_started(draft: Draft, event: Event) -> None:
+    tasks: DecisionTasks = draft.get("decision_tasks")
+    waiting = tasks.scheduled
+    # SWF schedules none beside one that waits. moto does, and hands out the oldest: the last goes on waiting.
+    if waiting is None or event.data.scheduled_event_id >= waiting.id:
+        _check_decision(event, "scheduled_event_id", waiting)
+        waiting = None
+    draft.values["decision_tasks"] = DecisionTasks(waiting, event, tasks.previous_started, tasks.ended_at)
+
+
+def _decision_completed(draft: Draft, event: Event) -> None:
+    tasks, data = draft.get("decision_tasks"), event.data
+    _check_decision(event, "started_event_id", tasks.started)
+    draft.values["decision_tasks"] = DecisionTasks(tasks.scheduled, None, data.started_event_id, event.at)
+    if data.task_list is not None:
+        _choose_list(draft, data.task_list, data.task_list_schedule_to_start_timeout)
+
+
+def _choose_list(draft: Draft, task_list: TaskList, timeout: str | None) -> None:
+    # Undocumented: what NONE means here (no time-out, so for good) and a time-out without a list (nothing).
+    if timeout in (None, "NONE"):
+        draft.values.update(task_list=task_list, override=None)
+    else:
+        draft.values["override"] = Override(task_list, timeout)
+
+
+def _decision_timed_out(draft: Draft, event: Event) -> None:
+    tasks: DecisionTasks = draft.get("decision_tasks")
+    if event.data.started_event_id:
+        _check_decision(event, "started_event_id", tasks.started)
+        tasks = DecisionTasks(tasks.scheduled, None, tasks.previous_started, event.at)
+    else:
+        _check_decision(event, "scheduled_event_id", tasks.scheduled)
+        tasks = DecisionTasks(None, tasks.started, tasks.previous_started, tasks.ended_at)
+    # Undocumented for a task that was scheduled before the other list was chosen.
+    draft.values.update(decision_tasks=tasks, override=None)
+
+
+def _child_refused(draft: Draft, event: Event) -> None:
+    # Refused after StartChildWorkflowExecutionInitiated, or (with a 0) before it.
+    rule: Rule = _CHILD_TAKEN if event.data.initiated_event_id else _CHILD_REFUSED
+    rule.apply(draft, event)
+
+
+def _not_continued(draft: Draft, event: Event) -> None:
+    # An unhandled decision only means: look again. Anything else is a refusal.
+    if event.data.cause != "UNHANDLED_DECISION":
+        _NOT_CONTINUED.apply(draft, event)
+
+
+def _lambda_not_started(draft: Draft, event: Event) -> None:
+    if event.data.scheduled_event_id:
+        _LAMBDA_NOT_STARTED.apply(draft, event)
+
+
+def _nothing(draft: Draft, event: Event) -> None:
+    """The event says nothing about what is under way."""
+
+
+_NOT_CONTINUED = Refuses(Kind.CONTINUE_AS_NEW, lambda _: "")
+_CHILD_TAKEN = Moves(Kind.CHILD, "initiated_event_id", Status.REFUSED)
+_CHILD_REFUSED = Refuses(Kind.CHILD, _child_id)
+_LAMBDA_NOT_STARTED = Moves(Kind.LAMBDA, "scheduled_event_id", Status.REFUSED)
+_CLOSES = Sets(_closed)
+_NOTHING = Sets(_nothing)
+_SCHEDULED, _STARTED = (Status.SCHEDULED,), (Status.STARTED,)
+
+
+def _ends(kind: Kind, ref: str, to: Status) -> Moves:
+    return Moves(kind, ref, to, _STARTED)
+
+
+def _child(to: Status, allowed_from: tuple[Status, ...] = _STARTED) -> MovesChild:
+    return MovesChild(Moves(Kind.CHILD, "initiated_event_id", to, allowed_from))
+
+
+RULES: dict[type, Rule] = {
+    e.WorkflowExecutionStarted: Sets(_started),
+    e.WorkflowExecutionCancelRequested: Sets(_cancel_requested),
+    e.WorkflowExecutionSignaled: Sets(_signaled),
+    e.WorkflowExecutionCompleted: _CLOSES,
+    e.WorkflowExecutionFailed: _CLOSES,
+    e.WorkflowExecutionCanceled: _CLOSES,
+    e.WorkflowExecutionContinuedAsNew: _CLOSES,
+    e.WorkflowExecutionTimedOut: _CLOSES,
+    e.WorkflowExecutionTerminated: _CLOSES,
+    e.CompleteWorkflowExecutionFailed: _NOTHING,
+    e.FailWorkflowExecutionFailed: _NOTHING,
+    e.CancelWorkflowExecutionFailed: _NOTHING,
+    e.ContinueAsNewWorkflowExecutionFailed: Sets(_not_continued),
+    e.DecisionTaskScheduled: Sets(_decision_scheduled),
+    e.DecisionTaskStarted: Sets(_decision_started),
+    e.DecisionTaskCompleted: Sets(_decision_completed),
+    e.DecisionTaskTimedOut: Sets(_decision_timed_out),
+    e.ActivityTaskScheduled: Opens(Kind.ACTIVITY, _by("activity_id")),
+    e.ScheduleActivityTaskFailed: Refuses(Kind.ACTIVITY, _by("activity_id")),
+    e.ActivityTaskStarted: Moves(Kind.ACTIVITY, "scheduled_event_id", Status.STARTED, _SCHEDULED),
+    e.ActivityTaskCompleted: _ends(Kind.ACTIVITY, "scheduled_event_id", Status.COMPLETED),
+    e.ActivityTaskFailed: _ends(Kind.ACTIVITY, "scheduled_event_id", Status.FAILED),
+    e.ActivityTaskTimedOut: Moves(Kind.ACTIVITY, "scheduled_event_id", Status.TIMED_OUT),
+    e.ActivityTaskCanceled: Moves(Kind.ACTIVITY, "scheduled_event_id", Status.CANCELED),
+    e.ActivityTaskCancelRequested: Asks(_by("activity_id")),
+    e.RequestCancelActivityTaskFailed: Asks(_by("activity_id"), is_granted=False),
+    e.MarkerRecorded: Sets(_marked),
+    e.RecordMarkerFailed: Refuses(Kind.MARKER, _by("marker_name")),
+    e.TimerStarted: Opens(Kind.TIMER, _by("timer_id")),
+    e.StartTimerFailed: Refuses(Kind.TIMER, _by("timer_id")),
+    e.TimerFired: Moves(Kind.TIMER, "started_event_id", Status.COMPLETED),
+    e.TimerCanceled: Moves(Kind.TIMER, "started_event_id", Status.CANCELED),
+    e.CancelTimerFailed: _NOTHING,
+    e.StartChildWorkflowExecutionInitiated: Opens(Kind.CHILD, _child_id, shared=True),
+    e.StartChildWorkflowExecutionFailed: Sets(_child_refused),
+    e.ChildWorkflowExecutionStarted: _child(Status.STARTED, _SCHEDULED),
+    e.ChildWorkflowExecutionCompleted: _child(Status.COMPLETED),
+    e.ChildWorkflowExecutionFailed: _child(Status.FAILED),
+    e.ChildWorkflowExecutionTimedOut: _child(Status.TIMED_OUT),
+    e.ChildWorkflowExecutionCanceled: _child(Status.CANCELED),
+    e.ChildWorkflowExecutionTerminated: _child(Status.TERMINATED),
+    e.SignalExternalWorkflowExecutionInitiated: Opens(Kind.EXTERNAL_SIGNAL, _signal_id),
+    e.SignalExternalWorkflowExecutionFailed: Moves(
+        Kind.EXTERNAL_SIGNAL, "initiated_event_id", Status.REFUSED
+    ),
+    e.ExternalWorkflowExecutionSignaled: Moves(Kind.EXTERNAL_SIGNAL, "initiated_event_id", Status.COMPLETED),
+    e.RequestCancelExternalWorkflowExecutionInitiated: Opens(
+        Kind.EXTERNAL_CANCEL, _by("workflow_id"), shared=True
+    ),
+    e.RequestCancelExternalWorkflowExecutionFailed: Moves(
+        Kind.EXTERNAL_CANCEL, "initiated_event_id", Status.REFUSED
+    ),
+    e.ExternalWorkflowExecutionCancelRequested: Moves(
+        Kind.EXTERNAL_CANCEL, "initiated_event_id", Status.COMPLETED
+    ),
+    e.LambdaFunctionScheduled: Opens(Kind.LAMBDA, _by("id"), shared=True),
+    e.ScheduleLambdaFunctionFailed: Refuses(Kind.LAMBDA, _by("id")),
+    e.LambdaFunctionStarted: Moves(Kind.LAMBDA, "scheduled_event_id", Status.STARTED, _SCHEDULED),
+    e.StartLambdaFunctionFailed: Sets(_lambda_not_started),
+    e.LambdaFunctionCompleted: _ends(Kind.LAMBDA, "scheduled_event_id", Status.COMPLETED),
+    e.LambdaFunctionFailed: _ends(Kind.LAMBDA, "scheduled_event_id", Status.FAILED),
+    e.LambdaFunctionTimedOut: _ends(Kind.LAMBDA, "scheduled_event_id", Status.TIMED_OUT),
+}

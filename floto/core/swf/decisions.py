@@ -1,0 +1,170 @@
+"""Every decision of SWF, one frozen class each: SWF's name, SWF's fields in snake_case.
+
+Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_Decision.html
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
+
+
+@frozen(kw_only=True)
+class ScheduleActivityTask:
+    """Ask a worker to run an activity."""
+
+    activity_type: ActivityType
+    activity_id: str
+    control: str | None = None
+    input: str | None = None
+    schedule_to_close_timeout: str | None = None
+    task_list: TaskList | None = None
+    task_priority: str | None = None
+    schedule_to_start_timeout: str | None = None
+    start_to_close_timeout: str | None = None
+    heartbeat_timeout: str | None = None
+
+
+@frozen(kw_only=True)
+class RequestCancelActivityTask:
+    """Ask a running activity to stop."""
+
+    activity_id: str
+
+
+@frozen(kw_only=True)
+class CompleteWorkflowExecution:
+    """Close the run: the work is done."""
+
+    result: str | None = None
+
+
+@frozen(kw_only=True)
+class FailWorkflowExecution:
+    """Close the run: the work cannot be done."""
+
+    reason: str | None = None
+    details: str | None = None
+
+
+@frozen(kw_only=True)
+class CancelWorkflowExecution:
+    """Close the run: a cancel request was followed."""
+
+    details: str | None = None
+
+
+@frozen(kw_only=True)
+class ContinueAsNewWorkflowExecution:
+    """Close the run and start a fresh one under the same workflow id."""
+
+    input: str | None = None
+    execution_start_to_close_timeout: str | None = None
+    task_list: TaskList | None = None
+    task_priority: str | None = None
+    task_start_to_close_timeout: str | None = None
+    child_policy: str | None = None
+    tag_list: tuple[str, ...] | None = None
+    workflow_type_version: str | None = None
+    lambda_role: str | None = None
+
+
+@frozen(kw_only=True)
+class RecordMarker:
+    """Note something in the history."""
+
+    marker_name: str
+    details: str | None = None
+
+
+@frozen(kw_only=True)
+class StartTimer:
+    """Wake the decider after a while."""
+
+    timer_id: str
+    start_to_fire_timeout: str
+    control: str | None = None
+
+
+@frozen(kw_only=True)
+class CancelTimer:
+    """Stop a timer."""
+
+    timer_id: str
+
+
+@frozen(kw_only=True)
+class SignalExternalWorkflowExecution:
+    """Send a signal to another execution."""
+
+    workflow_id: str
+    signal_name: str
+    run_id: str | None = None
+    input: str | None = None
+    control: str | None = None
+
+
+@frozen(kw_only=True)
+class RequestCancelExternalWorkflowExecution:
+    """Ask another execution to stop."""
+
+    workflow_id: str
+    run_id: str | None = None
+    control: str | None = None
+
+
+@frozen(kw_only=True)
+class StartChildWorkflowExecution:
+    """Start an execution of which this run is told the end."""
+
+    workflow_type: WorkflowType
+    workflow_id: str
+    control: str | None = None
+    input: str | None = None
+    execution_start_to_close_timeout: str | None = None
+    task_list: TaskList | None = None
+    task_priority: str | None = None
+    task_start_to_close_timeout: str | None = None
+    child_policy: str | None = None
+    tag_list: tuple[str, ...] | None = None
+    lambda_role: str | None = None
+
+
+@frozen(kw_only=True)
+class ScheduleLambdaFunction:
+    """Invoke a Lambda function."""
+
+    id: str
+    name: str
+    control: str | None = None
+    input: str | None = None
+    start_to_close_timeout: str | None = None
+
+
+Decision = (
+    ScheduleActivityTask
+    | RequestCancelActivityTask
+    | CompleteWorkflowExecution
+    | FailWorkflowExecution
+    | CancelWorkflowExecution
+    | ContinueAsNewWorkflowExecution
+    | RecordMarker
+    | StartTimer
+    | CancelTimer
+    | SignalExternalWorkflowExecution
+    | RequestCancelExternalWorkflowExecution
+    | StartChildWorkflowExecution
+    | ScheduleLambdaFunction
+)
+
+#: Every decision class by SWF's name for it.
+DECISION_TYPES: dict[str, type] = {cls.__name__: cls for cls in Decision.__args__}
+
+#: The decisions that close a run; SWF takes at most one, as the last of a list.
+CLOSE_DECISIONS: tuple[type, ...] = (
+    CompleteWorkflowExecution,
+    FailWorkflowExecution,
+    CancelWorkflowExecution,
+    ContinueAsNewWorkflowExecution,
+)

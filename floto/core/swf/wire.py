@@ -1,0 +1,262 @@
+"""SWF's dicts to events and decisions and back, by one naming rule.
+
+A class carries SWF's name and its fields are SWF's fields in snake_case, so one reader
+and one writer serve them all. Fields that floto does not know are ignored and event
+types that it does not know become ``OtherEvent``: SWF may grow.
+
+Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_HistoryEvent.html
+and API_Decision.html
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from operator import attrgetter
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin
+
+import attrs
+from attrs import frozen
+
+from floto.core.errors import HistoryError
+from floto.core.swf.decisions import DECISION_TYPES, Decision
+from floto.core.swf.events import EVENT_TYPES, Event, OtherEvent
+from floto.core.swf.identifiers import shown
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class WireError(ValueError):
+    """A dict that does not have the shape SWF gives it; the text names the field."""
+
+
+@frozen
+class _Field:
+    name: str
+    wire: str
+    required: bool
+    #: The type on this side, without its ``| None``.
+    kind: Any
+    nested: bool
+
+    def read(self, value: Any) -> Any:
+        if self.nested and isinstance(value, Mapping):
+            return read(self.kind, value)
+        if self.kind is tuple and isinstance(value, list | tuple):
+            # SWF was seen to send a list of tags that holds a null.
+            texts = tuple(item for item in value if item is not None)
+            if all(type(item) is str for item in texts):
+                return texts
+        msg = f"{self.wire} must be {_ENGLISH.get(self.kind, 'an object')}, not {shown(value)}"
+        raise WireError(msg)
+
+    def absent(self, cls: type) -> Any:
+        # SWF writes a literal 0 for a reference to nothing; some services leave it out.
+        if self.kind is int:
+            return 0
+        msg = f"{cls.__name__} needs {self.wire}"
+        raise WireError(msg)
+
+
+_ENGLISH: dict[type, str] = {str: "text", int: "a whole number", tuple: "a list of texts"}
+
+
+def camel(name: str) -> str:
+    """``task_list`` to ``taskList``."""
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+def lower_first(name: str) -> str:
+    """``TimerFired`` to ``timerFired``."""
+    return name[0].lower() + name[1:]
+
+
+@cache
+def fields_of(cls: Any) -> tuple[_Field, ...]:
+    """How each field of an event, decision or shape class is called and typed on the wire."""
+    return tuple(_field(attribute) for attribute in attrs.fields(attrs.resolve_types(cls)))
+
+
+def _field(attribute: attrs.Attribute[Any]) -> _Field:
+    annotation = attribute.type
+    if isinstance(annotation, UnionType):
+        annotation = next(arg for arg in get_args(annotation) if arg is not NoneType)
+    plain: Any = get_origin(annotation) or annotation
+    return _Field(
+        attribute.name, camel(attribute.name), attribute.default is attrs.NOTHING, plain, attrs.has(plain)
+    )
+
+
+def read(cls: type, data: Mapping[str, Any]) -> Any:
+    """Build ``cls`` from SWF's dict; raises ``WireError`` naming the field that is wrong."""
+    return _reader(cls)(data)
+
+
+@cache
+def _reader(cls: Any) -> Callable[[Mapping[str, Any]], Any]:
+    rows = [_row(cls, field) for field in fields_of(cls)]
+
+    # One closure per class, filling the slots of the frozen object one by one: a history of
+    # 20,000 events passes through here, and keyword arguments would cost half as much again.
+    def reader(data: Mapping[str, Any]) -> Any:
+        read_value = data.get
+        made = cls.__new__(cls)
+        for wire, put, expected, convert, field in rows:
+            value = read_value(wire)
+            if type(value) is expected:
+                put(made, value if convert is None else convert(value))
+            elif value is not None:
+                put(made, field.read(value))
+            else:
+                put(made, field.absent(cls) if field.required else None)
+        return made
+
+    return reader
+
+
+def _row(cls: Any, field: _Field) -> tuple[str, Callable[[Any, Any], None], type, Any, _Field]:
+    expected, convert = (dict, _reader(field.kind)) if field.nested else (field.kind, None)
+    return field.wire, getattr(cls, field.name).__set__, expected, convert, field
+
+
+def write(value: Any) -> dict[str, Any]:
+    """SWF's dict of an event's, decision's or shape's fields; what is None is left out."""
+    out: dict[str, Any] = {}
+    for wire, get, convert in _columns(value.__class__):
+        item = get(value)
+        if item is not None:
+            out[wire] = item if convert is None else convert(item)
+    return out
+
+
+@cache
+def _columns(cls: Any) -> tuple[tuple[str, Callable[[Any], Any], Callable[[Any], Any] | None], ...]:
+    """How each field is called on the wire, where it is, and what it becomes there."""
+    return tuple(
+        (
+            field.wire,
+            attrgetter(field.name),
+            write if field.nested else list if field.kind is tuple else None,
+        )
+        for field in fields_of(cls)
+    )
+
+
+def type_name(data: Any) -> str:
+    """SWF's name of an event's type, known or not."""
+    return data.type if isinstance(data, OtherEvent) else type(data).__name__
+
+
+def event_from_swf(raw: Mapping[str, Any]) -> Event:
+    """Read one event as boto3 gives it.
+
+    ``eventTimestamp`` may be a datetime, epoch seconds or ISO 8601 text. Raises
+    ``HistoryError`` naming the event and the field.
+    """
+    event_id = raw.get("eventId") if type(raw) is dict or isinstance(raw, Mapping) else None
+    if type(event_id) is not int or event_id < 1:
+        raise HistoryError(None, f"an event needs a whole eventId of 1 or more: {shown(raw)}")
+    try:
+        return Event(event_id, moment(raw.get("eventTimestamp")), _data(raw))
+    except WireError as error:
+        raise HistoryError(event_id, str(error)) from None
+
+
+def _data(raw: Mapping[str, Any]) -> Any:
+    name = raw.get("eventType")
+    known = _known(name) if type(name) is str else None
+    if known is None:
+        return _other(name, raw)
+    key, reader = known
+    attributes = raw.get(key)
+    return reader(attributes if type(attributes) is dict else _attributes(key, attributes))
+
+
+@cache
+def _known(name: str) -> tuple[str, Callable[[Mapping[str, Any]], Any]] | None:
+    cls = EVENT_TYPES.get(name)
+    return None if cls is None else (_attributes_key(name), _reader(cls))
+
+
+def _other(name: Any, raw: Mapping[str, Any]) -> OtherEvent:
+    if type(name) is not str or not name:
+        msg = f"eventType must be text, not {shown(name)}"
+        raise WireError(msg)
+    key = _attributes_key(name)
+    return OtherEvent(type=name, attributes=dict(_attributes(key, raw.get(key))))
+
+
+def _attributes(key: str, attributes: Any) -> Mapping[str, Any]:
+    if attributes is None:
+        return {}
+    if not isinstance(attributes, Mapping):
+        msg = f"{key} must be an object, not {shown(attributes)}"
+        raise WireError(msg)
+    return attributes
+
+
+def _attributes_key(name: str) -> str:
+    return f"{lower_first(name)}EventAttributes"
+
+
+def event_to_swf(event: Event) -> dict[str, Any]:
+    """Write one event as boto3 gives it."""
+    name = type_name(event.data)
+    attributes = event.data.attributes if isinstance(event.data, OtherEvent) else write(event.data)
+    return {
+        "eventId": event.id,
+        "eventTimestamp": event.at,
+        "eventType": name,
+        _attributes_key(name): attributes,
+    }
+
+
+def moment(value: Any) -> datetime:
+    """A timestamp in UTC, to the millisecond as SWF keeps them; naive ones are UTC already."""
+    try:
+        if isinstance(value, datetime):
+            return _milliseconds(value if value.tzinfo is UTC else _utc(value))
+        if isinstance(value, str):
+            return _milliseconds(_utc(datetime.fromisoformat(value)))
+        if type(value) in (int, float) and math.isfinite(value):
+            return _EPOCH + timedelta(milliseconds=round(value * 1000))
+    except (ValueError, OverflowError):
+        pass
+    msg = f"eventTimestamp must be a time, not {shown(value)}"
+    raise WireError(msg)
+
+
+def _utc(at: datetime) -> datetime:
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _milliseconds(at: datetime) -> datetime:
+    micro = at.microsecond
+    return at if micro % 1000 == 0 else at + timedelta(microseconds=round(micro, -3) - micro)
+
+
+def decision_to_swf(decision: Decision) -> dict[str, Any]:
+    """Write one decision as boto3 takes it."""
+    name = type(decision).__name__
+    return {"decisionType": name, f"{lower_first(name)}DecisionAttributes": write(decision)}
+
+
+def decision_from_swf(raw: Mapping[str, Any]) -> Decision:
+    """Read one decision as boto3 takes it; raises ``WireError``."""
+    name = raw.get("decisionType") if isinstance(raw, Mapping) else raw
+    cls = DECISION_TYPES.get(name) if isinstance(name, str) else None
+    if cls is None:
+        msg = f"decisionType must be one of SWF's, not {shown(name)}"
+        raise WireError(msg)
+    key = f"{lower_first(cls.__name__)}DecisionAttributes"
+    decision: Decision = read(cls, _attributes(key, raw.get(key)))
+    return decision
+
+
+def events_from_swf(raws: Iterable[Mapping[str, Any]]) -> list[Event]:
+    """Read events as boto3 gives them, in the order they come."""
+    return [event_from_swf(raw) for raw in raws]

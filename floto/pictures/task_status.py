@@ -1,0 +1,79 @@
+"""How each task of a run stands: its state in one word, its attempts, its times."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from attrs import frozen
+
+from floto.core.spec.graph import RESERVED_PREFIX
+from floto.core.spec.tasks import Task
+from floto.core.state.failures import failure_of
+from floto.core.state.state import Item, Kind, State, Status
+
+RETRYING, WAITING = "retrying", "waiting"
+_STYLES = {
+    "running": "cyan",
+    "queued": "blue",
+    RETRYING: "yellow",
+    "completed": "green",
+    WAITING: "dim",
+}
+
+
+@frozen
+class Row:
+    """One task as it stands."""
+
+    task: str
+    state: str
+    attempt: int = 0
+    began: datetime | None = None
+    ended: datetime | None = None
+    problem: str = ""
+
+    def seconds(self, now: datetime) -> float | None:
+        """How long the latest attempt has been running, or ran; None if it has not begun."""
+        return None if self.began is None else max(((self.ended or now) - self.began).total_seconds(), 0)
+
+
+def rows(tasks: Iterable[Task], state: State) -> list[Row]:
+    """Every task as it stands, in the order given."""
+    waits = {
+        item.opened.data.control for item in state.items.values() if _is_retry_wait(item) and item.opened
+    }
+    items = [(task.id_, state.items.get(task.key)) for task in tasks]
+    return [Row(id_, WAITING) if item is None else row_of(id_, item, waits) for id_, item in items]
+
+
+def _is_retry_wait(item: Item) -> bool:
+    return item.key[0] is Kind.TIMER and item.key[1].startswith(RESERVED_PREFIX) and item.is_open
+
+
+def row_of(id_: str, item: Item, waits: Collection[str | None] = ()) -> Row:
+    """One task as it stands; ``waits`` names those whose next attempt waits for a timer."""
+    begun = item.started or item.opened
+    return Row(
+        id_,
+        RETRYING if id_ in waits else _word(item),
+        len(item.failures) + (item.is_open or item.status is Status.COMPLETED),
+        None
+        if begun is None or (item.status is Status.SCHEDULED and item.key[0] is not Kind.TIMER)
+        else begun.at,
+        None if item.closed is None else item.closed.at,
+        failure_of(item.failures[-1]).message
+        if item.failures and item.status is not Status.COMPLETED
+        else "",
+    )
+
+
+def _word(item: Item) -> str:
+    if item.status is Status.STARTED or (item.is_open and item.key[0] is Kind.TIMER):
+        return "running"
+    return "queued" if item.is_open else str(item.status)
+
+
+def style_of(state: str) -> str:
+    """How a state is shown on a terminal; what is none of the usual ones is a way to fail."""
+    return _STYLES.get(state, "red")

@@ -1,0 +1,99 @@
+"""Histories that a command names: runs, files and directories of them, read one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+import click
+from rich.console import Console
+from rich.progress import track
+
+from floto.core.errors import HistoryError
+from floto.core.replay.decision_diff import Difference
+from floto.core.replay.replay import Divergence
+from floto.core.swf.decisions import DECISION_TYPES
+from floto.core.swf.history import History
+from floto.core.swf.wire import decision_to_swf, write
+from floto.core.visible import visible
+from floto.runtime.cli.codes import DONE, FAILED, USAGE
+from floto.runtime.cli.options import domain_option, service_option
+from floto.runtime.cli.output import json_line, say
+from floto.runtime.cli.source import ENDINGS, Where, read_history
+
+_T = TypeVar("_T", bound=Callable[..., Any])
+
+
+def histories_argument(function: _T) -> _T:
+    """The argument, and its options, of every command that reads saved histories or those of runs."""
+    argument = click.argument("histories", nargs=-1, required=True, metavar="RUN|HISTORY...")
+    return argument(service_option(domain_option(function)))
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+
+
+def read_each(
+    names: Sequence[str], read: Callable[[str, History], bool], where: Where, *, quiet: bool = False
+) -> int:
+    """Hand each history to ``read``, which says whether all is well; the exit code of the command.
+
+    A file that cannot be read is told on stderr, and the others are read all the same.
+    """
+    console = Console(stderr=True)
+    files = list(_files(names))
+    worst = DONE
+    bar = track(files, "histories", console=console, transient=True, disable=quiet or not console.is_terminal)
+    for name in bar:
+        try:
+            worst = max(worst, DONE if read(name, read_history(name, where)) else FAILED)
+        except HistoryError as error:
+            say(visible(f"floto: {_named(name, error)}"), err=True)
+            worst = USAGE
+    return worst
+
+
+def _named(name: str, error: HistoryError) -> str:
+    return str(error) if name in str(error) else f"{name}: {error}"
+
+
+def _files(names: Sequence[str]) -> Iterator[str]:
+    """Yield the names of runs and files, and the files of directories."""
+    for name in names:
+        path = Path(name)
+        if not path.is_dir():
+            yield name
+            continue
+        found = sorted(each for each in path.iterdir() if each.is_file() and each.name.endswith(ENDINGS))
+        if not found:
+            raise HistoryError(None, f"{path}: no file in it ends like a history ({', '.join(ENDINGS)})")
+        yield from map(str, found)
+
+
+def echo_json(value: Any) -> None:
+    """Print one line of JSON."""
+    say(json_line(value))
+
+
+def difference_as_json(found: Difference | None) -> dict[str, Any] | None:
+    """A difference for programs."""
+    if found is None:
+        return None
+    values = {"recorded": plain(found.recorded), "decided": plain(found.decided)}
+    return {"field": found.field, "decision": found.what, **values, "text": str(found)}
+
+
+def divergence_as_json(found: Divergence | None) -> dict[str, Any] | None:
+    """A divergence for programs."""
+    if found is None:
+        return None
+    return {"step": found.step, "event": found.event_id, **(difference_as_json(found.difference) or {})}
+
+
+def plain(value: Any) -> Any:
+    """A value of a decision as JSON has it, a decision as SWF does."""
+    if type(value).__name__ in DECISION_TYPES:
+        return decision_to_swf(value)
+    return write(value) if attrs.has(type(value)) else value

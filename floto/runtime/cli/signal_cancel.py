@@ -1,0 +1,125 @@
+"""The commands on one open run: ``floto signal``, ``floto cancel`` and ``floto terminate``."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import click
+
+from floto.core.decide.decide import spec_of
+from floto.core.errors import UnknownResource
+from floto.core.payloads import payload
+from floto.core.spec.decider_spec import CODEC
+from floto.core.state.state import Kind
+from floto.core.swf.wire import events_from_swf
+from floto.core.visible import visible
+from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.completion import complete_run
+from floto.runtime.cli.options import child_policy_option, domain_option, service_option
+from floto.runtime.cli.output import say
+from floto.runtime.cli.target import Target, readings, target
+from floto.runtime.loading import load_json
+
+
+def run_command(function: Callable[..., int]) -> Callable[..., int]:
+    """The argument and options of a command on one run."""
+    for option in (
+        domain_option,
+        service_option,
+        click.option("--run-id", help="Which run of the workflow id; default: the latest."),
+        click.argument("run", shell_complete=complete_run),
+    ):
+        function = option(function)
+    return function
+
+
+@click.command("signal", short_help="Send a signal to an open run.")
+@run_command
+@click.argument("name")
+@click.option("--input", "input_text", metavar="JSON|@FILE", help="What the signal carries.")
+def signal_command(run: str, name: str, input_text: str | None, **where: Any) -> int:
+    """Send the signal NAME to the open RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID).
+
+    If the run carries its spec and no task of it waits for NAME, there is a warning: the name may be
+    misspelt, or tasks that are generated later wait for it.
+    """
+    value = None if input_text is None else payload.dumps(load_json("--input", input_text), "--input")
+    request = {"signalName": name, "input": value}
+    return _tell("signal_workflow_execution", run, request, where, f"sent {name} to", partial(_warn, name))
+
+
+@click.command("cancel", short_help="Ask the decider of an open run to stop it.")
+@run_command
+def cancel_command(run: str, **where: Any) -> int:
+    """Ask the decider of the open RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID) to stop it."""
+    return _tell("request_cancel_workflow_execution", run, {}, where, "asked for the end of")
+
+
+@click.command("terminate", short_help="Close an open run by force.")
+@run_command
+@click.option("--reason", help="Why, in a few words.")
+@click.option("--details", help="Why, in more.")
+@child_policy_option
+def terminate_command(
+    run: str, reason: str | None, details: str | None, child_policy: str | None, **where: Any
+) -> int:
+    """Close the open RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID) by force."""
+    request = {"reason": reason, "details": details, "childPolicy": child_policy}
+    return _tell("terminate_workflow_execution", run, request, where, "terminated")
+
+
+def _tell(  # noqa: PLR0913, PLR0917 - each is about the one call
+    method: str,
+    run: str,
+    request: dict[str, Any],
+    where: dict[str, Any],
+    done: str,
+    then: Callable[[Target, str, str | None], None] = lambda _there, _workflow_id, _run_id: None,
+) -> int:
+    with target(where["service"], where["domain"]) as there:
+        for workflow_id, run_id in readings(run, where["run_id"]):
+            try:
+                # Not looked up before: listings lag behind, and SWF knows which run is open.
+                there.write(method, workflowId=workflow_id, runId=run_id, **request)
+            except UnknownResource:
+                continue
+            say(visible(f"{done} {workflow_id}"), err=True)
+            then(there, workflow_id, run_id)
+            return DONE
+        raise _not_open(there, run, where["run_id"])
+
+
+def _not_open(there: Target, run: str, run_id: str | None) -> click.UsageError:
+    """Why no run took it; raises ``UnknownRun`` if there is none of that name."""
+    info = there.find(run, run_id)["executionInfo"]
+    how = info.get("closeStatus", "closed")
+    return click.UsageError(f"run {run!r} is closed: {how}")
+
+
+def _warn(name: str, there: Target, workflow_id: str, run_id: str | None) -> None:
+    """Warn of a signal that no task of the run's spec waits for, where the run carries its spec."""
+    # The signal was sent: whatever keeps one from looking must not look like a failure.
+    with contextlib.suppress(Exception):
+        names = _awaited(there, there.find(workflow_id, run_id)["executionInfo"]["execution"])
+        if names is None or name in names:
+            return
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        meant = (
+            f"did you mean {near[0]!r}?" if near else f"it waits for {', '.join(map(repr, names)) or 'none'}"
+        )
+        text = f"warning: no task of its spec waits for the signal {name!r}; {meant}"
+        say(visible(text), err=True)
+
+
+def _awaited(there: Target, execution: dict[str, str]) -> list[str] | None:
+    """Return the names of the signals that the spec of a run waits for; None if it carries no spec."""
+    page = there.read("get_workflow_execution_history", execution=execution, maximumPageSize=1)
+    start = events_from_swf(page["events"][:1])[0].data
+    spec = spec_of(start.input, CODEC)
+    if spec is None:
+        return None
+    return [task.key[1] for task in spec.all_tasks if task.key[0] is Kind.SIGNAL]

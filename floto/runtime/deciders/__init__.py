@@ -1,0 +1,1 @@
+"""Deciders: the loop that answers decision tasks, in this process or in one of its own."""

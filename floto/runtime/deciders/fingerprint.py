@@ -1,0 +1,67 @@
+"""The digest of the spec that a run is decided by, and where a run records it.
+
+A run that is started for a spec records the digest in a tag, which continue-as-new passes on. Where another
+spec takes over an open run, a signal records that spec's digest; the latest signal counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+
+from attrs import evolve
+
+from floto.core.errors import SpecError
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.state.carried_signals import CHANGED_SIGNAL
+from floto.core.state.state import State
+
+_TAG = "floto.spec:"
+_DIGITS = 16
+
+
+def fingerprint(spec: DeciderSpec, codec: Codec = CODEC) -> str | None:
+    """Return the digest of a spec, its task lists aside; None for kinds that the codec cannot write."""
+    what = evolve(
+        spec,
+        domain=None,
+        task_list=None,
+        default_activity_task_list=None,
+        terminate_decider_after_completion=False,
+    )
+    try:
+        return hashlib.sha256(codec.dumps(what).encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
+    except SpecError:
+        return None
+
+
+def spec_tags(spec: DeciderSpec, codec: Codec = CODEC) -> tuple[str, ...]:
+    """Return the tags that record in a run which spec it is of, for ``StartRequest(tags=...)``.
+
+    A decider that has another spec then leaves the run alone instead of deciding it by the wrong one. There
+    is no tag for a spec that holds kinds which ``codec`` does not know.
+    """
+    digest = fingerprint(spec, codec)
+    return () if digest is None else (_TAG + digest,)
+
+
+def recorded(state: State) -> str | None:
+    """Return the digest of the spec that a run was last decided by; None where none was recorded."""
+    return next(reversed(all_recorded(state)), None)
+
+
+def all_recorded(state: State) -> Sequence[str | None]:
+    """Return the digests of the specs of a run, from the one it was started with to the last to take over."""
+    tags = (tag.removeprefix(_TAG) for tag in state.start.tag_list or () if tag.startswith(_TAG))
+    return [*itertools.islice(tags, 1), *_changes(state)]
+
+
+def taken_over(state: State) -> str | None:
+    """Return the digest of the spec that last took over a run; None if none did."""
+    return next(reversed(_changes(state)), None)
+
+
+def _changes(state: State) -> Sequence[str | None]:
+    return [each.data.input for each in state.signals.get(CHANGED_SIGNAL, ())]

@@ -1,0 +1,102 @@
+"""The spec that a decider decides a run by, or the reason why it has none for that run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import define, field, frozen
+
+from floto.core.decide.decide import spec_of
+from floto.core.errors import FlotoError
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.state.state import State
+from floto.core.swf.events import WorkflowExecutionStarted
+from floto.core.swf.shapes import WorkflowType
+from floto.runtime.deciders.fingerprint import fingerprint, recorded, taken_over
+
+
+@define
+class NoSpec(FlotoError):
+    """A run that this decider has no spec for; another decider may have it."""
+
+    problem: str
+
+    def __str__(self) -> str:
+        """Return the problem."""
+        return self.problem
+
+
+@define
+class OtherSpec(NoSpec):
+    """A run that records another spec than this decider has; ``own`` could take it over."""
+
+    own: DeciderSpec
+
+
+@frozen
+class Specs:
+    """The specs of one decider: by workflow type, and ``default`` for the runs of every other type."""
+
+    default: DeciderSpec | None
+    by_type: Mapping[WorkflowType, DeciderSpec]
+    codec: Codec = field(eq=False)
+    _by_digest: Mapping[str | None, DeciderSpec] = field(init=False, eq=False, repr=False)
+
+    @property
+    def all(self) -> tuple[DeciderSpec, ...]:
+        """Every spec of the decider."""
+        return (*self.by_type.values(), *([] if self.default is None else [self.default]))
+
+    @_by_digest.default
+    def _digests(self) -> Mapping[str | None, DeciderSpec]:
+        return {fingerprint(spec, self.codec): spec for spec in self.all}
+
+    def choose(self, state: State) -> DeciderSpec:
+        """Return the spec of a run.
+
+        That is the spec that the run carries in its input, unless another has taken the run over since;
+        else the one whose digest the run records; else, where it records none, the one of its workflow type.
+
+        Raises:
+            NoSpec: if this decider has no spec for the run.
+            OtherSpec: if it has one, but the run records the digest of another.
+            SpecError: if the spec that the run carries cannot be read.
+        """
+        carried, changed = spec_of(state.start.input, self.codec), taken_over(state)
+        if carried is not None and changed in (None, fingerprint(carried, self.codec)):
+            return carried
+        own, digest = self._of_type(state.start), recorded(state)
+        if digest is None:
+            if own is None:
+                raise NoSpec(_no_spec(state.start.workflow_type))
+            return own
+        if own is not None and fingerprint(own, self.codec) == digest:
+            return own
+        if digest in self._by_digest:
+            return self._by_digest[digest]
+        if own is None:
+            msg = f"{_no_spec(state.start.workflow_type)}, but records the digest {digest!r} of one"
+            raise NoSpec(msg)
+        msg = f"the run records spec {digest!r}, and this decider has spec {fingerprint(own, self.codec)!r}"
+        raise OtherSpec(msg, own)
+
+    def need_any(self, kind: WorkflowType) -> None:
+        """Raise ``NoSpec`` if this decider is given specs, and none that a run of a type could have."""
+        if self.by_type and self.default is None and kind not in self.by_type:
+            raise NoSpec(_no_spec(kind))
+
+    def is_current(self, spec: DeciderSpec, state: State) -> bool:
+        """Return True unless another spec has taken over a run that was decided by ``spec``."""
+        changed = taken_over(state)
+        return changed is None or fingerprint(spec, self.codec) == changed
+
+    def _of_type(self, start: WorkflowExecutionStarted) -> DeciderSpec | None:
+        return self.by_type.get(start.workflow_type) or self.default
+
+
+def _no_spec(kind: WorkflowType) -> str:
+    return (
+        f"this decider has no spec for workflow type {kind.name!r} version {kind.version!r}, "
+        "and the run carries none"
+    )

@@ -1,0 +1,1 @@
+"""``floto.run``: one workflow, decided and worked for in one process."""

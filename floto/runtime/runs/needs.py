@@ -1,0 +1,67 @@
+"""What must be registered, polled and served before a spec can run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import TypeVar
+
+from attrs import frozen
+
+from floto.core.spec.decider_spec import ChildWorkflow, DeciderSpec
+from floto.core.spec.kinds import ActivityTask
+from floto.core.spec.task_lists import nested
+from floto.core.swf.identifiers import shown
+from floto.core.swf.shapes import ActivityType, WorkflowType
+
+T = TypeVar("T")
+
+
+@frozen
+class Needs:
+    """The types that a spec and the specs of its children name, and the task lists they are decided on."""
+
+    workflow_types: tuple[WorkflowType, ...]
+    activity_types: tuple[ActivityType, ...]
+    decider_lists: tuple[str, ...]
+
+
+def needs(spec: DeciderSpec) -> Needs:
+    """Return what must be registered and polled before a spec can run."""
+    inner = tuple(nested(spec, spec.task_list))
+    tasks = [task for each, _ in inner for task in each.all_tasks]
+    children = [task for task in tasks if isinstance(task, ChildWorkflow)]
+    return Needs(
+        _distinct(WorkflowType(task.workflow_type_name, task.workflow_type_version) for task in children),
+        _distinct(ActivityType(task.name, task.version) for task in tasks if isinstance(task, ActivityTask)),
+        _distinct(task_list for _, task_list in inner if task_list),
+    )
+
+
+def _distinct(values: Iterable[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def activity_types(specs: Iterable[DeciderSpec]) -> tuple[ActivityType, ...]:
+    """Return the activity types that specs and the specs of their children name."""
+    return _distinct(kind for spec in specs for kind in needs(spec).activity_types)
+
+
+def missing_activities(spec: DeciderSpec, known: Sequence[ActivityType]) -> tuple[str, ...]:
+    """Return a line for each task whose activity is not known, with the one that may have been meant."""
+    tasks = [task for each, _ in nested(spec, spec.task_list) for task in each.all_tasks]
+    return tuple(
+        f"task {shown(task.id_)}: no activity {shown(task.name)} version {shown(task.version)} is registered"
+        f"{_meant(task, known)}"
+        for task in tasks
+        if isinstance(task, ActivityTask) and ActivityType(task.name, task.version) not in known
+    )
+
+
+def _meant(task: ActivityTask, known: Sequence[ActivityType]) -> str:
+    names = get_close_matches(task.name, {kind.name for kind in known}, n=1, cutoff=0.5)
+    found = [kind for kind in known if kind.name in names]
+    if not found:
+        return f"; registered: {', '.join(f'{each.name} {each.version}' for each in known) or 'none'}"
+    meant = " or ".join(f"{shown(each.name)} version {shown(each.version)}" for each in found)
+    return f"; did you mean {meant}?"

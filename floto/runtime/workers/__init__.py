@@ -1,0 +1,1 @@
+"""Activity workers: the loop that runs activities, their heartbeats and their outcomes."""

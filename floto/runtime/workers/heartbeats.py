@@ -1,0 +1,186 @@
+"""Heartbeats for running activities, each as often as its heartbeat time-out asks for.
+
+One thread keeps the times; other threads send. A beat that hangs in the network for a minute must not make
+the other activities miss theirs, so each has a sender of its own while it lasts, and senders are used again.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+
+from attrs import define
+
+from floto.core.spec.activity_timeouts import Timeouts
+from floto.runtime.workers.activities import RunningActivity
+from floto.trouble_log import TroubleLog
+
+log = logging.getLogger("floto")
+
+#: Seconds within which a beat that failed is sent again, at random: a busy service gets them spread out.
+_AGAIN = 5.0
+#: Heartbeats in one heartbeat time-out: one may be lost, and one may be late.
+_BEATS_PER_TIMEOUT = 3
+#: Seconds after the start-to-close time-out until the worker gives an attempt up: the service counts first.
+_GRACE = 1.0
+
+
+@define
+class _Plan:
+    """When the next beat of an activity is due, the seconds between beats, and when its time is over."""
+
+    interval: float
+    beats_at: float
+    ends_at: float = math.inf
+
+    @property
+    def due(self) -> float:
+        return min(self.beats_at, self.ends_at)
+
+
+class Heartbeats:
+    """Sends heartbeats for each activity that is watched, and gives up those whose time is over.
+
+    A beat is sent every ``interval`` seconds, and at least three times in the activity's own heartbeat
+    time-out, where the worker knows it; none at all if ``interval`` is 0. The answer to a beat says whether
+    the activity was asked to stop, so a cancel request arrives within that time.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self._troubles = TroubleLog(log)
+        self._interval = interval
+        self._plans: dict[RunningActivity, _Plan] = {}
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._to_send: SimpleQueue[RunningActivity | None] = SimpleQueue()
+        #: How many senders wait for an activity that is put into the queue, and how many there are.
+        self._idle, self._senders = threading.Semaphore(0), 0
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Send heartbeats while the block runs."""
+        self._stopped = False
+        threading.Thread(target=self._loop, name="floto-heartbeats", daemon=True).start()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._stopped = True
+                self._changed.notify_all()
+            for _ in range(self._senders):
+                self._to_send.put(None)
+
+    @contextmanager
+    def watching(self, activity: RunningActivity) -> Iterator[None]:
+        """Send heartbeats for an activity while the block runs."""
+        interval = self._interval or math.inf
+        self._put(activity, _Plan(interval, time.monotonic() + interval))
+        try:
+            yield
+        finally:
+            with self._changed:
+                del self._plans[activity]
+
+    def expect(self, activity: RunningActivity, timeouts: Timeouts) -> None:
+        """Keep the time-outs of an activity that is watched, now that they are known."""
+        now, interval = time.monotonic(), self._interval or math.inf
+        if timeouts.heartbeat is not None:
+            if not self._interval:
+                self._warn_of_silence(activity, timeouts.heartbeat)
+            else:
+                interval = min(interval, timeouts.heartbeat / _BEATS_PER_TIMEOUT)
+        activity.timeouts = timeouts
+        over = math.inf if timeouts.start_to_close is None else now + timeouts.start_to_close + _GRACE
+        self._put(activity, _Plan(interval, now + interval, over))
+
+    def _warn_of_silence(self, activity: RunningActivity, timeout: float) -> None:
+        kind = activity.task.activity_type
+        message = (
+            "activity %s (%s %s) has a heartbeat time-out of %d s, and this worker sends no heartbeats; "
+            "set task_heartbeat_in_seconds, or let the activity call floto.current().heartbeat()"
+        )
+        self._troubles.failed(("silent", kind), message, activity.id, kind.name, kind.version, timeout)
+
+    def _put(self, activity: RunningActivity, plan: _Plan) -> None:
+        with self._changed:
+            self._plans[activity] = plan
+            self._changed.notify_all()
+
+    def _loop(self) -> None:
+        with self._changed:
+            while not self._stopped:
+                now = time.monotonic()
+                for activity, plan in self._plans.items():
+                    if plan.due <= now:
+                        self._fall_due(activity, plan, now)
+                self._changed.wait(self._pause(now))
+
+    def _pause(self, now: float) -> float | None:
+        first = min((plan.due for plan in self._plans.values()), default=math.inf)
+        return None if first == math.inf else max(first - now, 0)
+
+    def _fall_due(self, activity: RunningActivity, plan: _Plan, now: float) -> None:
+        """Have a beat sent, or give the activity up, in another thread: both may wait."""
+        if plan.ends_at <= now:
+            plan.ends_at = math.inf
+        # The sender sets the time of the next one.
+        plan.beats_at = math.inf
+        if self._idle.acquire(blocking=False):
+            self._to_send.put(activity)
+            return
+        thread = threading.Thread(target=self._send, args=(activity,), name="floto-beat", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            with activity.logged():
+                log.exception("activity %s: no thread to send its heartbeat", activity.id)
+            plan.beats_at = now + _AGAIN
+        else:
+            self._senders += 1
+
+    def _send(self, first: RunningActivity) -> None:
+        activity: RunningActivity | None = first
+        while activity is not None:
+            with activity.logged():
+                self._beat(activity)
+            self._idle.release()
+            activity = self._to_send.get()
+
+    def _beat(self, activity: RunningActivity) -> None:
+        if activity.is_over:
+            activity.lose(f"its start-to-close time-out of {activity.timeouts.start_to_close} s is over")
+        wait = self._interval_of(activity)
+        if wait < math.inf:
+            try:
+                if not activity.beat():
+                    wait = min(wait, random.uniform(0, _AGAIN))  # noqa: S311 - nothing secret
+            except Exception as error:  # noqa: BLE001 - the beats of other activities go on
+                message = "activity %s: heartbeat failed"
+                self._troubles.failed(activity.id, message, activity.id, level=logging.ERROR, error=error)
+        self._say_if_too_rare(activity, wait)
+        with self._changed:
+            plan = self._plans.get(activity)
+            if plan is not None:
+                plan.beats_at = math.inf if activity.gone else time.monotonic() + wait
+                self._changed.notify_all()
+
+    def _interval_of(self, activity: RunningActivity) -> float:
+        with self._changed:
+            plan = self._plans.get(activity)
+        return math.inf if plan is None or activity.gone else plan.interval
+
+    def _say_if_too_rare(self, activity: RunningActivity, interval: float) -> None:
+        """Name the likely cause where the service closed a task whose time-outs the worker does not know."""
+        if activity.lost_to_service and activity.timeouts.heartbeat is None and interval < math.inf:
+            message = (
+                "activity %s: a heartbeat time-out shorter than the %g s between the heartbeats of this "
+                "worker may have closed it; set heartbeat_timeout on the task, or lower "
+                "task_heartbeat_in_seconds"
+            )
+            self._troubles.failed(("rare", activity.task.activity_type), message, activity.id, interval)

@@ -1,0 +1,73 @@
+"""How deciders and workers use a store: what they put there first, and how long they wait for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+
+from floto.core.errors import PayloadError
+from floto.core.payloads import reference
+from floto.core.payloads.reference import Store
+from floto.core.payloads.stored import StoredText, limit_of, reached
+from floto.core.swf.decisions import Decision
+from floto.runtime.retrying import outlast
+from floto.runtime.shutdown import StopFlag
+
+#: The fields of decisions that may refer to stored values.
+_FIELDS = ("input", "result", "details")
+#: Seconds for which a worker tries again to read the input of an activity, and to store what it returned.
+_GET_SECONDS, _PUT_SECONDS = 60.0, 3600.0
+
+
+@frozen
+class PatientStore:
+    """A store that is tried again while it cannot be reached, as a worker uses it.
+
+    What an activity returned is worth as long a wait as the report of it; its input is not.
+    """
+
+    store: Store
+
+    @property
+    def limit(self) -> int:
+        """The most bytes of JSON that the store keeps as one value."""
+        return limit_of(self.store)
+
+    def put(self, value: Any) -> dict[str, Any]:
+        """Keep a value; return its reference. Raises ``PayloadError`` and ``PayloadsUnavailable``."""
+        made: dict[str, Any] = outlast(StopFlag(), _PUT_SECONDS, reached, self.store.put, value)
+        return made
+
+    def get(self, reference: Any) -> Any:
+        """Return the value of a reference. Raises ``PayloadError`` and ``PayloadsUnavailable``."""
+        return outlast(StopFlag(), _GET_SECONDS, reached, self.store.get, reference)
+
+
+def keep(decisions: Sequence[Decision], store: Store) -> list[Decision]:
+    """Store what decisions refer to, and return them with plain text in place of ``StoredText``.
+
+    Raises ``PayloadError``, and ``PayloadsUnavailable`` while the store cannot be reached.
+    """
+    return [_kept(decision, store) for decision in decisions]
+
+
+def _kept(decision: Decision, store: Store) -> Decision:
+    kept: dict[str, Any] = {}
+    for name in _FIELDS:
+        text = getattr(decision, name, None)
+        if isinstance(text, StoredText):
+            for part in text.parts:
+                _put(part, store)
+            kept[name] = str(text)
+    return evolve(decision, **kept) if kept else decision
+
+
+def _put(part: str, store: Store) -> None:
+    expected, _ = reference.written_text(part, len(part.encode()))
+    made = reached(store.put, json.loads(part))
+    if made != expected.to_json():
+        problem = f"was stored as {made}; a decider needs a store that names values by their SHA-256"
+        raise PayloadError(str(expected), problem)

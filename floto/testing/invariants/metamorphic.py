@@ -1,0 +1,63 @@
+"""What must not matter: noise, lost decision tasks, and in which order things went well."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from floto.core.decide.decide import decide
+from floto.core.state.state import Kind
+from floto.core.swf import events as e
+from floto.core.swf.decisions import ContinueAsNewWorkflowExecution
+from floto.core.swf.history import History
+from floto.testing.invariants import variants
+from floto.testing.invariants.sameness import difference
+from floto.testing.invariants.violation import broken
+from floto.testing.reading.moment import Moment
+
+_MARKER = e.MarkerRecorded(marker_name="noise", decision_task_completed_event_id=1)
+_NEWER = e.OtherEvent(type="WorkflowExecutionAdmired", attributes={"by": "everybody"})
+
+
+def noise_does_not_matter(moment: Moment) -> None:
+    """Markers, signals that nobody waits for, and event types of a newer SWF do not change decisions.
+
+    But for a run that continues as new: a signal that no task has used goes with it.
+    """
+    length = len(moment.history)
+    if length < 2:  # noqa: PLR2004 - before the second event, at the earliest
+        return
+    name = "noise"
+    while any(task.key == (Kind.SIGNAL, name) for task in moment.known.values()):
+        name += "!"
+    noise: tuple[Any, ...] = (_MARKER, _NEWER)
+    if not _continues(moment):
+        noise += (e.WorkflowExecutionSignaled(signal_name=name),)
+    before = 2 + zlib.crc32(str(length).encode()) % (length - 1)
+    when = f"with events before event {before} that mean nothing, so that the ids of later ones are others"
+    _check(moment, variants.with_noise(moment.history, before, noise), when)
+
+
+def lost_decision_tasks_do_not_matter(moment: Moment) -> None:
+    """A question that is asked again, after its decision task timed out, is answered the same."""
+    _check(moment, variants.asked_again(moment.history), "asked again after a time-out")
+
+
+def order_does_not_matter(moment: Moment) -> None:
+    """Of what went well since the last decision, the order makes no difference."""
+    if _continues(moment) and len(moment.account.signals) > 1:
+        # Signals go to the next run in order of arrival.
+        return
+    _check(moment, variants.swapped(moment.history), "with two completions the other way round")
+
+
+def _continues(moment: Moment) -> bool:
+    return any(isinstance(each, ContinueAsNewWorkflowExecution) for each in moment.decisions)
+
+
+def _check(moment: Moment, other: History | None, when: str) -> None:
+    if other is None:
+        return
+    said = difference(moment.decisions, decide(moment.spec, other, codec=moment.codec))
+    if said:
+        broken(f"{when}, {said}")

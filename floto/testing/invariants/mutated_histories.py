@@ -1,0 +1,223 @@
+"""Histories of the same run in which rare things happened: refusals in a row, data that cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import sha512
+from typing import Any
+
+from attrs import evolve
+
+from floto.core.swf import events as e
+from floto.core.swf.decisions import (
+    CLOSE_DECISIONS,
+    Decision,
+    RequestCancelExternalWorkflowExecution,
+    StartTimer,
+)
+from floto.core.swf.events import Event
+from floto.core.swf.history import History
+from floto.core.swf.shapes import TaskList, WorkflowType
+from floto.testing.invariants.variants import appended, left
+from floto.testing.reading.oracle import FAILURES, MORE, RETRY, name
+
+#: Just before and behind where floto gives up asking again.
+_TIMES = (1, 2, 20, 1, 21, 2, 100, 101)
+#: A cause that passes, and one that does not, by the decision that is refused.
+_REFUSED: Mapping[str, tuple[type, tuple[str, ...]]] = {
+    "ScheduleActivityTask": (
+        e.ScheduleActivityTaskFailed,
+        ("ACTIVITY_CREATION_RATE_EXCEEDED", "ACTIVITY_TYPE_DOES_NOT_EXIST"),
+    ),
+    "StartTimer": (e.StartTimerFailed, ("TIMER_CREATION_RATE_EXCEEDED", "OPERATION_NOT_PERMITTED")),
+    "StartChildWorkflowExecution": (
+        e.StartChildWorkflowExecutionFailed,
+        ("CHILD_CREATION_RATE_EXCEEDED", "WORKFLOW_TYPE_DOES_NOT_EXIST"),
+    ),
+    "ContinueAsNewWorkflowExecution": (
+        e.ContinueAsNewWorkflowExecutionFailed,
+        (
+            "CONTINUE_AS_NEW_WORKFLOW_EXECUTION_RATE_EXCEEDED",
+            "WORKFLOW_TYPE_DEPRECATED",
+            "UNHANDLED_DECISION",
+        ),
+    ),
+}
+_STOP_REFUSED = ("REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_RATE_EXCEEDED", "OPERATION_NOT_PERMITTED")
+#: What is in a marker of floto's name, and was not written by floto.
+_FOREIGN = (None, '["a"]', '{"a":1}', "floto:zlib:?", "text")
+_UNREADABLE = "floto:zlib:?"
+#: A task that generators return, and all of them the same.
+_TWIN = '{"type":"floto.specs.task.ActivityTask","name":"work","version":"v1","id_":"twin"}'
+
+
+def _noise(size: int) -> str:
+    """Text that compressing makes hardly any shorter."""
+    blocks = (sha512(str(number).encode()).hexdigest() for number in range(size // 128 + 1))
+    return "".join(blocks)[:size]
+
+
+#: More of these than one do not fit into one payload.
+_LARGE = f'"{_noise(40_000)}"'
+
+
+def strange(history: History, decisions: Sequence[Decision], number: int) -> History | None:
+    """One of the histories in which something rare happened, by a number; None where it has no occasion."""
+    if not history.events:
+        return None
+    edits = _that_fit(decisions)
+    return edits[number % len(edits)](history, decisions, number // len(edits))
+
+
+def _that_fit(decisions: Sequence[Decision]) -> tuple[_Edit, ...]:
+    """The edits that have an occasion where these decisions are made; what is rare first of all."""
+    if any(isinstance(each, RequestCancelExternalWorkflowExecution) for each in decisions):
+        return _WHILE_STOPPING
+    if any(map(_waits, decisions)):
+        return _BEFORE_A_RETRY
+    return _AT_THE_END if any(type(each) in CLOSE_DECISIONS for each in decisions) else _EDITS
+
+
+def _waits(decision: Decision) -> bool:
+    """Whether a decision starts the wait for a retry."""
+    return isinstance(decision, StartTimer) and decision.timer_id.startswith(RETRY)
+
+
+def _refused(history: History, decisions: Sequence[Decision], number: int) -> History | None:
+    """SWF refuses what was decided, so many times, and for one last reason."""
+    refusable = [each for each in decisions if name(each) in _REFUSED]
+    if not refusable:
+        return None
+    waits = list(filter(_waits, refusable))
+    # Only where a retry is due can the wait for it be refused.
+    among = waits or refusable
+    decision = among[number % len(among)]
+    cls, causes = _REFUSED[name(decision)]
+    times = _TIMES[number // 8 % len(_TIMES)]
+    last = causes[number % len(causes)]
+    row = [causes[0]] * (times - 1) + [last]
+    return appended(history, (left(cls, decision, 1, cause=cause, initiated_event_id=0) for cause in row))
+
+
+def _stop_refused(history: History, decisions: Sequence[Decision], number: int) -> History | None:
+    """SWF does not tell a child to stop, so many times."""
+    asked = [each for each in decisions if name(each) == "RequestCancelExternalWorkflowExecution"]
+    if not asked:
+        return None
+    decision = asked[number % len(asked)]
+    row = [_STOP_REFUSED[0]] * (_TIMES[number // 2 % 5] - 1) + [_STOP_REFUSED[number % 2]]
+    return appended(history, _refused_stops(decision, row, len(history)))
+
+
+def _refused_stops(decision: Any, causes: Sequence[str], last: int) -> Iterator[Any]:
+    for place, cause in enumerate(causes):
+        yield left(e.RequestCancelExternalWorkflowExecutionInitiated, decision, 1)
+        yield left(
+            e.RequestCancelExternalWorkflowExecutionFailed,
+            decision,
+            1,
+            cause=cause,
+            initiated_event_id=last + 2 * place + 1,
+        )
+
+
+def _foreign_marker(history: History, _: Sequence[Decision], number: int) -> History | None:
+    """Somebody else used the name of a marker of floto's."""
+    details = _FOREIGN[number % len(_FOREIGN)]
+    marker = e.MarkerRecorded(marker_name=FAILURES, details=details, decision_task_completed_event_id=1)
+    return appended(history, [marker])
+
+
+def _child_begins(history: History, _: Sequence[Decision], __: int) -> History | None:
+    """A child has not started yet, and cannot be asked to stop."""
+    child = e.StartChildWorkflowExecutionInitiated(
+        workflow_id="strange",
+        workflow_type=WorkflowType("strange", "v1"),
+        task_list=TaskList("strange"),
+        child_policy="TERMINATE",
+        decision_task_completed_event_id=1,
+    )
+    return appended(history, [child])
+
+
+def _more_was_asked_for(history: History, _: Sequence[Decision], number: int) -> History | None:
+    """One response could not hold all; the timer that asks for the rest runs, or has fired."""
+    begun = e.TimerStarted(timer_id=MORE, start_to_fire_timeout="0", decision_task_completed_event_id=1)
+    fired = e.TimerFired(timer_id=MORE, started_event_id=len(history) + 1)
+    return appended(history, (begun, fired)[: 1 + number % 2])
+
+
+def _function_runs(history: History, _: Sequence[Decision], __: int) -> History | None:
+    """Somebody asks the run to stop while a Lambda function is at work, which nothing stops."""
+    function = e.LambdaFunctionScheduled(id="strange", name="strange", decision_task_completed_event_id=1)
+    return appended(history, [function, e.WorkflowExecutionCancelRequested()])
+
+
+def _canceled(history: History, _: Sequence[Decision], __: int) -> History | None:
+    """Somebody asks the run to stop."""
+    return appended(history, [e.WorkflowExecutionCancelRequested()])
+
+
+def _input(history: History, _: Sequence[Decision], number: int) -> History | None:
+    """The workflow's input cannot be read, or is large."""
+    text = (_UNREADABLE, _LARGE, _UNREADABLE + "=", None)[number % 4]
+    first = history.events[0]
+    began = evolve(first, data=evolve(first.data, input=text))
+    return evolve(history, events=(began, *history.events[1:]))
+
+
+def _results(history: History, _: Sequence[Decision], number: int) -> History | None:
+    """What attempts returned cannot be read, is large, or is nothing."""
+    texts = (_UNREADABLE, _LARGE, None, f"[{_TWIN}]", "text", f"[{_TWIN},{_TWIN}]")
+    return _each_result(history, texts[number % len(texts)])
+
+
+def _each_result(history: History, text: str | None) -> History | None:
+    events = [_returned(event, text) for event in history]
+    return None if events == list(history.events) else evolve(history, events=events)
+
+
+def _returned(event: Event, text: str | None) -> Event:
+    if isinstance(event.data, e.ActivityTaskCompleted | e.ChildWorkflowExecutionCompleted):
+        return evolve(event, data=evolve(event.data, result=text))
+    return event
+
+
+def _failed(history: History, _: Sequence[Decision], number: int) -> History | None:
+    """Everything that had completed by now has failed at last, with much to say about it."""
+    details = (None, "because", _LARGE)[number % 3]
+    reason = ("Final", None, "Passing" * 60)[number // 3 % 3]
+    changed = False
+    events = list(history.events)
+    for place, event in enumerate(events):
+        data = event.data
+        if isinstance(data, e.ActivityTaskCompleted):
+            failed = e.ActivityTaskFailed(
+                scheduled_event_id=data.scheduled_event_id,
+                started_event_id=data.started_event_id,
+                reason=reason,
+                details=details,
+            )
+            events[place], changed = evolve(event, data=failed), True
+    return evolve(history, events=events) if changed else None
+
+
+_Edit = Callable[[History, Sequence[Decision], int], History | None]
+_EDITS: tuple[_Edit, ...] = (
+    _refused,
+    _results,
+    _failed,
+    _refused,
+    _stop_refused,
+    _foreign_marker,
+    _more_was_asked_for,
+    _refused,
+    _canceled,
+    _function_runs,
+    _input,
+    _refused,
+)
+_WHILE_STOPPING: tuple[_Edit, ...] = (_stop_refused, _stop_refused, _failed, _canceled)
+_BEFORE_A_RETRY: tuple[_Edit, ...] = (_refused, _refused, _results, _canceled, _foreign_marker)
+#: Where the run is about to be closed, most of that has no occasion.
+_AT_THE_END: tuple[_Edit, ...] = (_results, _child_begins, _refused, _failed, _results, _canceled, _input)

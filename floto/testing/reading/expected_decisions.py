@@ -1,0 +1,386 @@
+"""The decisions that a spec and a history call for: floto's rules, read a second time.
+
+Naive on purpose: nothing is carried forward, every question is asked of the whole history,
+and no line of it is shared with ``floto.core.decide.decide``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from attrs import field, frozen
+
+from floto.core.errors import PayloadError, SpecError
+from floto.core.payloads import payload
+from floto.core.spec.decider_spec import FAILURES_KEY, SPEC_KEY, DeciderSpec
+from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
+from floto.core.state.failures import failure_of
+from floto.core.state.state import Key, Kind, Status
+from floto.core.swf.decisions import (
+    CancelWorkflowExecution,
+    CompleteWorkflowExecution,
+    ContinueAsNewWorkflowExecution,
+    Decision,
+    FailWorkflowExecution,
+    RecordMarker,
+    RequestCancelActivityTask,
+    RequestCancelExternalWorkflowExecution,
+    StartTimer,
+)
+from floto.core.swf.limits import DATA_LIMIT, OPEN_LIMIT
+from floto.core.swf.shapes import WorkflowExecution
+from floto.core.swf.wire import decision_to_swf
+from floto.testing.reading import carried, waits
+from floto.testing.reading.added import added
+from floto.testing.reading.expected_status import Due, Graph, Lost, Resting, Wish, after
+from floto.testing.reading.growth import Growth, grow
+from floto.testing.reading.oracle import FAILURES, MORE, RESULT, Account, Attempt
+
+#: Characters of one response to SWF, which takes a megabyte; the rest is for what surrounds them.
+RESPONSE = 900_000
+_REASON, _MESSAGE, _GIVEN = 256, 2_000, 8_000
+#: What is waited for before a run ends in failure or is canceled.
+_AWAITED = (Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA)
+
+
+@frozen
+class Demand:
+    """What is to be decided."""
+
+    decisions: tuple[Decision, ...] = ()
+    #: Why the spec itself is at fault, by task: no attempt failed, and yet the run cannot go on.
+    faults: Mapping[str, str] = field(factory=dict)
+
+
+@frozen(eq=False)
+class Reading:
+    """A spec and what a history says, to be read for what is demanded."""
+
+    spec: DeciderSpec
+    read: Account
+    execution: WorkflowExecution | None
+    codec: TaskCodec
+
+    @cached_property
+    def seed(self) -> str:
+        """What tells this run's jitter from that of others."""
+        return "" if self.read.began is None else waits.seed_of(self.read.began)
+
+    @cached_property
+    def growth(self) -> Growth:
+        """The spec with what its generators returned."""
+        return grow(self.spec, self.read, self.codec)
+
+    @cached_property
+    def main(self) -> Graph:
+        """The run's own work."""
+        return self._graph(self.growth.spec.activity_tasks, self.growth)
+
+    @cached_property
+    def on_failure(self) -> Graph:
+        """What cleans up after a failure."""
+        return self._graph(self.spec.on_failure, None)
+
+    @cached_property
+    def on_cancel(self) -> Graph:
+        """What cleans up after a cancel request."""
+        return self._graph(self.spec.on_cancel, None)
+
+    def _graph(self, tasks: Iterable[Task], growth: Growth | None) -> Graph:
+        known = {task.id_: task for task in tasks}
+        returned, broken = ({}, {}) if growth is None else (growth.returned, growth.broken)
+        return Graph(known, self.read, self.seed, returned, broken)
+
+    @cached_property
+    def noted(self) -> dict[str, str] | None:
+        """Why the run fails, where its clean-up has begun."""
+        marker = self.read.markers.get(FAILURES)
+        return None if marker is None else read_failures(marker.data.details)
+
+    @cached_property
+    def demand(self) -> Demand:
+        """What is to be decided now."""
+        read = self.read
+        if read.began is None or read.closed is not None or read.in_flight((Kind.TIMER, MORE)):
+            return Demand()
+        found = self._whole()
+        return Demand(fitting(found.decisions), found.faults)
+
+    def _whole(self) -> Demand:
+        if self.noted is not None:
+            return _fail(self, self.noted)
+        if self.read.cancel_requested is not None:
+            return _cancel(self)
+        if self.main.lost:
+            return _fail(self, self.main.lost, faults=self.main.broken)
+        if len(self.main.settled) == len(self.main.tasks):
+            return _complete(self)
+        try:
+            given = self.given
+        except PayloadError as error:
+            said = {"workflow": str(error)}
+            return Demand((_failed("the workflow's input cannot be read", said),), said)
+        found, failures = _starts(self, self.main, given)
+        return _fail(self, failures, faults=failures) if failures else Demand(tuple(found))
+
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """What every task of the run is given; raises ``PayloadError``."""
+        value = carried.own_input(self.read.start)
+        if isinstance(value, dict) and SPEC_KEY in value:
+            value = {key: item for key, item in value.items() if key != SPEC_KEY} or None
+        return {} if value is None else {"workflow": value}
+
+    def context(self, graph: Graph, id_: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What a task is given: the workflow's input, and what the tasks that it requires passed on."""
+        context = dict(given)
+        for needed in dict.fromkeys(graph.tasks[id_].requires):
+            result = self.result(graph, needed)
+            if result is not NO_RESULT:
+                context[needed] = result
+        return context
+
+    def result(self, graph: Graph, id_: str) -> Any:
+        """What a task passes on; a generator, the ids of the tasks that it returned."""
+        if id_ in graph.returned:
+            return [task.id_ for task in graph.returned[id_]]
+        task = graph.tasks[id_]
+        return task.result(self.read.item(task.key))
+
+    def given_to(self, graph: Graph, id_: str, given: Mapping[str, Any]) -> Given:
+        """What a task may use to start."""
+        return Given(
+            context=self.context(graph, id_, given),
+            execution=self.execution,
+            decision_task_list=self._decision_list(),
+            activity_task_list=self.spec.default_activity_task_list,
+            codec=self.codec,
+        )
+
+    def _decision_list(self) -> str:
+        """Return the list of a child that names none: in a run of ``floto.run``, the run's own."""
+        own = self.read.start.task_list.name
+        return own if own.startswith("floto.run.") else self.spec.task_list or own
+
+
+def _starts(
+    reading: Reading, graph: Graph, given: Mapping[str, Any]
+) -> tuple[list[Decision], dict[str, str]]:
+    found: list[Decision] = []
+    failures: dict[str, str] = {}
+    counted = [attempt.key[0] for attempt in reading.read.under_way()]
+    for id_, due in graph.due.items():
+        kind = Kind.TIMER if due.timer_id else graph.tasks[id_].key[0]
+        # SWF lets so many be open of each kind; what is too much waits for some of them to close.
+        if counted.count(kind) >= OPEN_LIMIT:
+            continue
+        counted.append(kind)
+        try:
+            decision = _begun(reading, graph, id_, due, given)
+        except (PayloadError, SpecError) as error:
+            failures[id_] = _one_line(error)
+        else:
+            found += [] if decision is None else [decision]
+    return found, failures
+
+
+def _begun(reading: Reading, graph: Graph, id_: str, due: Due, given: Mapping[str, Any]) -> Decision | None:
+    if due.timer_id:
+        return StartTimer(timer_id=due.timer_id, start_to_fire_timeout=str(due.seconds), control=id_)
+    task = graph.tasks[id_]
+    decision = added(task.start(reading.given_to(graph, id_, given)), task, reading.read)
+    for name in ("input", "control"):
+        length = len(getattr(decision, name, None) or "")
+        if length > DATA_LIMIT:
+            what = f"the {name} of task {id_!r}"
+            problem = f"is {length:,} characters long; SWF takes {DATA_LIMIT:,}"
+            raise PayloadError(what, problem)
+    return decision
+
+
+def _complete(reading: Reading) -> Demand:
+    try:
+        results = {id_: reading.result(reading.main, id_) for id_ in reading.main.leaves}
+        said = {id_: result for id_, result in results.items() if result is not NO_RESULT}
+        text = payload.dumps_plain(said, "the result of the workflow")
+    except (PayloadError, SpecError) as error:
+        failures = {"result": _one_line(error)}
+        return _fail(reading, failures, "the result cannot be recorded", faults=failures)
+    if not reading.spec.repeat_workflow:
+        return Demand((CompleteWorkflowExecution(result=text),))
+    return _repeat(reading, text)
+
+
+def _repeat(reading: Reading, text: str) -> Demand:
+    read = reading.read
+    marker = read.markers.get(RESULT)
+    is_noted = marker is not None and marker.data.details == text
+    noted = () if is_noted else (RecordMarker(marker_name=RESULT, details=text),)
+    wish = Wish((Kind.CONTINUE_AS_NEW, ""), "floto.repeat")
+    refused = read.failures.get(wish.key)
+    look = after(refused, wish, read, reading.seed) if refused else Due()
+    if isinstance(look, Lost):
+        failed = _fail(reading, {"repeat_workflow": look.message}, "the workflow cannot be repeated")
+        return Demand((*noted, *failed.decisions))
+    if isinstance(look, Resting):
+        return Demand()
+    if look.timer_id:
+        return Demand((StartTimer(timer_id=look.timer_id, start_to_fire_timeout=str(look.seconds)),))
+    try:
+        given = carried.next_input(read.start, carried.left_over(read.signals, _awaited(reading)))
+    except PayloadError as error:
+        failures = {"repeat_workflow": _one_line(error)}
+        failed = _fail(reading, failures, "the workflow cannot be repeated", faults=failures)
+        return Demand((*noted, *failed.decisions), failed.faults)
+    return Demand((*noted, _as_new(read, given)))
+
+
+def _awaited(reading: Reading) -> set[str]:
+    """The names of the signals that tasks of the run waited for."""
+    return {task.key[1] for task in reading.main.tasks.values() if task.key[0] is Kind.SIGNAL}
+
+
+def _as_new(read: Account, given: str | None) -> ContinueAsNewWorkflowExecution:
+    start = read.start
+    passed_on = (
+        "execution_start_to_close_timeout",
+        "task_list",
+        "task_priority",
+        "task_start_to_close_timeout",
+        "child_policy",
+        "tag_list",
+        "lambda_role",
+    )
+    return ContinueAsNewWorkflowExecution(
+        input=given,
+        workflow_type_version=start.workflow_type.version,
+        **{name: getattr(start, name) for name in passed_on},
+    )
+
+
+def _cancel(reading: Reading) -> Demand:
+    found, failures, faults = _clean_up(reading, reading.on_cancel, {})
+    if failures is None:
+        return Demand(tuple(found), faults)
+    return Demand((CancelWorkflowExecution(details=written(failures) if failures else None),), faults)
+
+
+def _fail(
+    reading: Reading,
+    failures: Mapping[str, str],
+    reason: str | None = None,
+    faults: Mapping[str, str] | None = None,
+) -> Demand:
+    faults = dict(faults or {})
+    if not reading.spec.on_failure:
+        children = [each for each in reading.read.under_way() if each.key[0] is Kind.CHILD]
+        found: list[Decision] = [each for child in children for each in _asked_to_stop(child, reading.read)]
+        # A child that has not started cannot be asked, and would be left behind.
+        if all(child.started is not None for child in children):
+            found.append(_failed(reason or _reason(failures), failures))
+        return Demand(tuple(found), faults)
+    first: tuple[Decision, ...] = ()
+    if reading.noted is None:
+        # What a marker cannot hold is left out at once, and not only by those who read the marker.
+        text = written(failures)
+        first, failures = (RecordMarker(marker_name=FAILURES, details=text),), payload.loads(text)
+    found, own, more = _clean_up(reading, reading.on_failure, given_failures(failures))
+    faults |= more
+    if own is None:
+        return Demand((*first, *found), faults)
+    all_failures = {**failures, **own}
+    return Demand((*first, _failed(_reason(all_failures), all_failures)), faults)
+
+
+def _clean_up(
+    reading: Reading, graph: Graph, given: Mapping[str, Any]
+) -> tuple[list[Decision], dict[str, str] | None, dict[str, str]]:
+    """What is decided, the failures if all is over, and the tasks among them whose spec is at fault."""
+    own = {task.key for task in graph.tasks.values()}
+    open_ = [each for each in reading.read.under_way() if each.key[0] in _AWAITED and each.key not in own]
+    if open_:
+        return [each for attempt in open_ for each in _asked_to_stop(attempt, reading.read)], None, {}
+    try:
+        context = {**reading.given, **given}
+    except PayloadError:
+        return [], {}, {}
+    found, faults = _starts(reading, graph, context)
+    failures = {**faults, **graph.lost}
+    is_over = all(id_ in graph.settled or id_ in failures or not graph.is_ready(id_) for id_ in graph.tasks)
+    return found, failures if is_over else None, faults
+
+
+def _asked_to_stop(attempt: Attempt, read: Account) -> list[Decision]:
+    kind, id_ = attempt.key
+    if kind is Kind.ACTIVITY and attempt.asked_to_stop is None:
+        return [RequestCancelActivityTask(activity_id=id_)]
+    if kind is Kind.CHILD and attempt.started is not None:
+        workflow_id = attempt.opened.data.workflow_id
+        if _may_be_asked((Kind.EXTERNAL_CANCEL, workflow_id), read):
+            return [RequestCancelExternalWorkflowExecution(workflow_id=workflow_id)]
+    # Nothing stops a Lambda function.
+    return []
+
+
+def _may_be_asked(key: Key, read: Account) -> bool:
+    if read.completed(key) or read.in_flight(key):
+        return False
+    failures = [failure_of(event) for event in read.failures.get(key, ())]
+    if not failures:
+        return True
+    again = waits.refused_wait(failures, "", "", is_timer=True)
+    return failures[-1].status is Status.REFUSED and failures[-1].passes and again is not None
+
+
+def fitting(found: tuple[Decision, ...]) -> tuple[Decision, ...]:
+    """As many as one response holds, and a timer that asks for the rest."""
+    size = 0
+    for count, decision in enumerate(found):
+        size += len(json.dumps(decision_to_swf(decision))) + 2
+        if size > RESPONSE:
+            return (*found[:count], StartTimer(timer_id=MORE, start_to_fire_timeout="0"))
+    return found
+
+
+def _failed(reason: str, failures: Mapping[str, str]) -> Decision:
+    return FailWorkflowExecution(reason=_cut(reason, _REASON), details=written(failures))
+
+
+def _reason(failures: Iterable[str]) -> str:
+    return "failed: " + ", ".join(sorted(failures))
+
+
+def written(failures: Mapping[str, str], limit: int = DATA_LIMIT) -> str:
+    """Failures as they are noted: each cut, and fewer and fewer of them until they fit."""
+    rows = [(id_, _cut(failures[id_], _MESSAGE)) for id_ in sorted(failures)]
+    while len(text := payload.encode(dict(rows), "the failures")) > limit:
+        rows = rows[: max(1, len(rows) // 2 - 1)]
+        # There may be such a row already, of failures that were cut before.
+        rows = list({**dict(rows), "...": f"and {len(failures) - len(rows)} more"}.items())
+    return text
+
+
+def read_failures(details: str | None) -> dict[str, str] | None:
+    """Failures that floto noted; None for what somebody else did."""
+    try:
+        said = payload.loads(details)
+    except PayloadError:
+        return None
+    is_ours = isinstance(said, dict) and all(isinstance(text, str) for text in said.values())
+    return said if is_ours else None
+
+
+def given_failures(failures: Mapping[str, str]) -> dict[str, Any]:
+    """What the tasks that clean up after failures are told of them."""
+    return {FAILURES_KEY: payload.loads(written(failures, _GIVEN))}
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _one_line(error: PayloadError | SpecError) -> str:
+    return str(error).replace("\n", "; ")

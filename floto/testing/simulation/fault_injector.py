@@ -1,0 +1,49 @@
+"""Whether something goes wrong, on each occasion it has."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from floto.core.swf.decisions import Decision
+from floto.testing.simulation.choices import Choices
+from floto.testing.simulation.faults import Faults
+from floto.testing.simulation.refusals import CAUSES
+
+#: How many refusals do not pass by themselves, of decisions that can be refused either way.
+_FINAL = 0.25
+
+
+class Luck:
+    """Asks the choices at the rates of some faults, until as many befell as may."""
+
+    def __init__(self, choices: Choices, faults: Faults) -> None:
+        self.choices, self.faults = choices, faults
+        #: How often each fault befell, by its name.
+        self.befell: Counter[str] = Counter()
+        self._left = faults.most
+
+    def befalls(self, name: str) -> bool:
+        """Whether a fault befalls now."""
+        rate: float = getattr(self.faults, name)
+        if not rate or not self._left or not self.choices.happens(rate, name):
+            return False
+        self.befell[name] += 1
+        self._left -= 1
+        return True
+
+    @property
+    def may_reorder(self) -> bool:
+        """Whether anything could happen out of turn."""
+        return bool(self.faults.reorders and self._left)
+
+    def refuse(self, decision: Decision) -> str | None:
+        """The cause for which SWF refuses a decision, if it does: one that passes, or one that does not."""
+        causes = CAUSES.get(type(decision))
+        if causes is None or not self.befalls("refuses"):
+            return None
+        is_final = not causes.passing or self.choices.happens(_FINAL)
+        return self._one_of(causes.final if is_final else causes.passing)
+
+    def _one_of(self, causes: Sequence[str]) -> str:
+        return causes[self.choices.pick(len(causes))]
