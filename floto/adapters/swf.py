@@ -35,8 +35,8 @@ from floto.core.spec import registration_defaults as registrations
 from floto.core.swf import wire
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
-from floto.core.swf.pollers import Polls
-from floto.core.swf.service import ActivityTask, DecisionTask, ExecutionInfo, StartRequest
+from floto.core.swf.pollers import PollKind
+from floto.core.swf.service import ExecutionInfo, PolledActivityTask, PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 log = logging.getLogger("floto")
@@ -283,7 +283,7 @@ class SwfService:
         new = itertools.takewhile(lambda raw: raw["eventId"] > after, raws)
         return tuple(wire.events_from_swf(new))[::-1]
 
-    def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> DecisionTask | None:
+    def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> PolledDecisionTask | None:
         """Take the next decision task, with what its decider has not seen yet."""
         pages = self._pages(
             self._client.poll_for_decision_task,
@@ -295,7 +295,7 @@ class SwfService:
         if not first.get("taskToken"):
             _idle(wait)
             return None
-        return DecisionTask(
+        return PolledDecisionTask(
             token=first["taskToken"],
             execution=wire.read(WorkflowExecution, first["workflowExecution"]),
             workflow_type=wire.read(WorkflowType, first["workflowType"]),
@@ -309,7 +309,7 @@ class SwfService:
         raws = [wire.decision_to_swf(decision) for decision in decisions]
         self._call(self._client.respond_decision_task_completed, taskToken=token, decisions=raws)
 
-    def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> ActivityTask | None:
+    def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> PolledActivityTask | None:
         """Take the next activity task."""
         reply = self._domain_call(
             self._client.poll_for_activity_task, taskList={"name": task_list}, identity=identity
@@ -317,7 +317,7 @@ class SwfService:
         if not reply.get("taskToken"):
             _idle(wait)
             return None
-        return ActivityTask(
+        return PolledActivityTask(
             token=reply["taskToken"],
             execution=wire.read(WorkflowExecution, reply["workflowExecution"]),
             activity_id=reply["activityId"],
@@ -344,15 +344,15 @@ class SwfService:
         self._call(self._client.respond_activity_task_canceled, taskToken=token, details=details)
 
     def announce(
-        self, kind: Polls, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
+        self, kind: PollKind, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
     ) -> None:
         """Say with the polls of a worker what it serves, which ``floto server`` wants to know."""
-        if kind is Polls.ACTIVITIES and serves is not None:
+        if kind is PollKind.ACTIVITIES and serves is not None:
             self._announcements.add(self._client, task_list, identity, serves)
 
-    def withdraw(self, kind: Polls, task_list: str, identity: str) -> None:
+    def withdraw(self, kind: PollKind, task_list: str, identity: str) -> None:
         """Say it no more."""
-        if kind is Polls.ACTIVITIES:
+        if kind is PollKind.ACTIVITIES:
             self._announcements.remove(task_list, identity)
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from floto.core.errors import ServiceError
-from floto.core.swf.pollers import Polls
+from floto.core.swf.pollers import PollKind
 from floto.core.swf.service import Announces, Service
 from floto.core.swf.shapes import ActivityType
 
@@ -14,7 +14,7 @@ from floto.core.swf.shapes import ActivityType
 @contextmanager
 def announced(
     service: Service,
-    kind: Polls,
+    kind: PollKind,
     task_list: str,
     identity: str,
     serves: Sequence[ActivityType] | None = None,

@@ -20,7 +20,7 @@ from floto.testing.simulation.timeouts import NoSuchTimeout
 if TYPE_CHECKING:
     from floto.testing.checking.check import Report, check
     from floto.testing.checking.coverage import Coverage
-    from floto.testing.checking.minimized_violation import Found
+    from floto.testing.checking.minimized_violation import MinimizedViolation
     from floto.testing.checking.verifying import verify_run
     from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, verify
     from floto.testing.invariants.violation import Invariant, RunInvariant, Violation, invariant
@@ -30,28 +30,28 @@ if TYPE_CHECKING:
 
 #: Names that bring all invariants with them: loaded when they are first used.
 _LAZY = {
-    "Coverage": "checking.coverage",
-    "Found": "checking.found",
-    "INVARIANTS": "invariants",
-    "Invariant": "invariants.violation",
-    "Moment": "reading.moment",
-    "RUN_INVARIANTS": "invariants",
-    "Report": "checking.check",
-    "RunInvariant": "invariants.violation",
-    "Violation": "invariants.violation",
-    "check": "checking.check",
-    "invariant": "invariants.violation",
-    "verify": "invariants",
-    "verify_run": "checking.verifying",
+    "Coverage": "floto.testing.checking.coverage",
+    "MinimizedViolation": "floto.testing.checking.minimized_violation",
+    "INVARIANTS": "floto.testing.invariants",
+    "Invariant": "floto.testing.invariants.violation",
+    "Moment": "floto.testing.reading.moment",
+    "RUN_INVARIANTS": "floto.testing.invariants",
+    "Report": "floto.testing.checking.check",
+    "RunInvariant": "floto.testing.invariants.violation",
+    "Violation": "floto.testing.invariants.violation",
+    "check": "floto.testing.checking.check",
+    "invariant": "floto.testing.invariants.violation",
+    "verify": "floto.testing.invariants",
+    "verify_run": "floto.testing.checking.verifying",
 }
 #: Names that need hypothesis, which the extra ``testing`` installs.
 _BY_HYPOTHESIS = {
-    "histories": "strategies",
-    "json_values": "strategies",
-    "machine": "stateful",
-    "retry_strategies": "strategies",
-    "runs": "strategies",
-    "specs": "strategies",
+    "histories": "floto.testing.strategies",
+    "json_values": "floto.testing.strategies",
+    "machine": "floto.testing.stateful",
+    "retry_strategies": "floto.testing.strategies",
+    "runs": "floto.testing.strategies",
+    "specs": "floto.testing.strategies",
 }
 
 __all__ = [
@@ -67,9 +67,9 @@ __all__ = [
     "Ending",
     "Failure",
     "Faults",
-    "Found",
     "How",
     "Invariant",
+    "MinimizedViolation",
     "Moment",
     "Move",
     "NoSuchTimeout",
@@ -108,9 +108,13 @@ def __getattr__(name: str) -> Any:
         msg = f"module 'floto.testing' has no attribute {name!r}"
         raise AttributeError(msg)
     try:
-        return getattr(import_module(f"floto.testing.{module}"), name)
+        return getattr(import_module(module), name)
     except ModuleNotFoundError as error:
         if error.name != "hypothesis":
             raise
         msg = f"floto.testing.{name} needs hypothesis: pip install 'floto[testing]'"
         raise ImportError(msg, name="hypothesis") from None
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

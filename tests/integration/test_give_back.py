@@ -16,7 +16,7 @@ import pytest
 from floto.adapters.local import LocalClient
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.operations import SqliteOperations
-from floto.adapters.sqlite.sqlite_engine import Host
+from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.core.engine.engine import MOST_REDELIVERIES
 from tests.integration.test_server import client, register, send_poll, serving, start
 from tests.integration.test_sqlite_helpers import start as start_run
@@ -84,14 +84,14 @@ def test_giving_back_an_answered_task_changes_nothing(swf: Any, operations: Sqli
 
 def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Interrupt polls just when their task has been claimed, until the result is called."""
-    original = Host._await  # noqa: SLF001
+    original = SqliteEngine._await  # noqa: SLF001
 
-    def wait(self: Host, *arguments: Any) -> None:
+    def wait(self: SqliteEngine, *arguments: Any) -> None:
         original(self, *arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Host, "_await", wait)
-    return lambda: monkeypatch.setattr(Host, "_await", original)
+    monkeypatch.setattr(SqliteEngine, "_await", wait)
+    return lambda: monkeypatch.setattr(SqliteEngine, "_await", original)
 
 
 def test_an_interrupted_local_poll_gives_its_task_back(swf: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import floto
 from floto.core.state.failures import without_traceback
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision
-from floto.core.swf.service import DecisionTask
+from floto.core.swf.service import PolledDecisionTask
 from floto.decider import DynamicDecider
 from floto.runtime.workers.activities import Activities
 from floto.specs import ActivityTask, ChildWorkflow, DeciderSpec, Generator, InstantRetry, Timer
@@ -220,7 +220,7 @@ class Slow(floto.Decider):
     times: int | None = None
     slept = 0
 
-    def decide(self, task: DecisionTask) -> Sequence[Decision]:
+    def decide(self, task: PolledDecisionTask) -> Sequence[Decision]:
         if self.times is None or self.slept < self.times:
             self.slept += 1
             time.sleep(1.6)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.wait_queue import Line, Poll
+from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
 from floto.core.engine.stores.records import Place
 from floto.core.engine.tokens import TaskKind
 from floto.core.errors import ServiceError, UnknownResource
@@ -209,7 +209,7 @@ def work(service: SqliteService, ended: list[Future[int]]) -> int:
 
 def test_a_poll_that_goes_back_into_the_line_is_watched_over_again() -> None:
     """Else nobody looks for timers and other processes until the next poll comes."""
-    line, place = Line(), Place("d", TaskKind.DECISION, "l")
+    line, place = WaitQueue(), Place("d", TaskKind.DECISION, "l")
     line.add([Poll(place, lambda _now: None, waits=True)])
     poll = line.take(place)
     assert poll is not None

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.cache import Cache, Entry
+from floto.adapters.sqlite.cache import Cache, CachedRun
 from floto.adapters.sqlite.store import CHECKED_AT_ONCE
-from floto.core.engine.run import Run
+from floto.core.engine.run import EngineRun
 from floto.core.swf.shapes import WorkflowExecution
 from tests.integration.test_sqlite_helpers import activity, decision, hear, names, process, schedule, start
 
@@ -26,7 +26,7 @@ def cache_of(service: SqliteService) -> Cache:
     return service._host.store._cache  # noqa: SLF001 - what a process keeps shows nowhere else
 
 
-def kept_entries(service: SqliteService) -> list[Entry]:
+def kept_entries(service: SqliteService) -> list[CachedRun]:
     return [entry for entry, _ in cache_of(service)._entries.values()]  # noqa: SLF001 - as above
 
 
@@ -50,7 +50,7 @@ def test_cached_runs_with_large_payloads_take_a_bounded_number_of_bytes(tmp_path
 def test_cache_drops_the_runs_that_were_not_used_for_longest() -> None:
     cache = Cache(most_bytes=3 * 10**6)
     entries = {
-        id: Entry(number, 0, Run.fresh("d", WorkflowExecution(id, id)), size=900_000)
+        id: CachedRun(number, 0, EngineRun.fresh("d", WorkflowExecution(id, id)), size=900_000)
         for number, id in enumerate("abcd")
     }
     for id in "abc":
@@ -65,7 +65,7 @@ def test_cache_drops_the_runs_that_were_not_used_for_longest() -> None:
 def test_run_larger_than_the_cache_is_kept_while_it_is_the_last_used() -> None:
     cache = Cache(most_bytes=1000)
     for id in "ab":
-        cache.put(id, Entry(1, 0, Run.fresh("d", WorkflowExecution(id, id)), size=10**6))
+        cache.put(id, CachedRun(1, 0, EngineRun.fresh("d", WorkflowExecution(id, id)), size=10**6))
     assert [id for id in "ab" if cache.get(id)] == ["b"]
 
 

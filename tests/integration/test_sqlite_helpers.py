@@ -10,7 +10,7 @@ from pathlib import Path
 
 from floto.adapters.sqlite import SqliteService
 from floto.core.swf.decisions import ScheduleActivityTask
-from floto.core.swf.service import ActivityTask, DecisionTask, StartRequest
+from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 WORKFLOW = WorkflowType("work", "1")
@@ -59,13 +59,13 @@ def start(service: SqliteService, workflow_id: str = "wf") -> WorkflowExecution:
     return WorkflowExecution(workflow_id, run_id)
 
 
-def decision(service: SqliteService, wait: float = SOON) -> DecisionTask:
+def decision(service: SqliteService, wait: float = SOON) -> PolledDecisionTask:
     task = service.poll_for_decision_task("floto", "decider", wait)
     assert task is not None
     return task
 
 
-def activity(service: SqliteService, wait: float = SOON) -> ActivityTask:
+def activity(service: SqliteService, wait: float = SOON) -> PolledActivityTask:
     task = service.poll_for_activity_task("floto", "worker", wait)
     assert task is not None
     return task

@@ -15,14 +15,14 @@ import attrs
 import pytest
 
 from floto.adapters.sqlite import SqliteService, batches
-from floto.adapters.sqlite.cache import Cache, Entry
+from floto.adapters.sqlite.cache import Cache, CachedRun
 from floto.adapters.sqlite.file import schema
 from floto.adapters.sqlite.file.database import Database
 from floto.adapters.sqlite.file.leases import Leases
 from floto.adapters.sqlite.group_commit import Job
 from floto.adapters.sqlite.store import SqliteStore
 from floto.adapters.sqlite.wait_queue import Poll
-from floto.core.engine.run import Run
+from floto.core.engine.run import EngineRun
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.swf.decisions import (
     RecordMarker,
@@ -210,7 +210,7 @@ def test_a_busy_database_is_no_fault_of_a_deadline(
 ) -> None:
     clock, error = Clock(), sqlite3.OperationalError("database is locked")
 
-    def locked(_store: SqliteStore, _run_id: str) -> Run | None:
+    def locked(_store: SqliteStore, _run_id: str) -> EngineRun | None:
         raise error
 
     with SqliteService(tmp_path / "db", clock=clock) as service:
@@ -292,7 +292,7 @@ def test_an_interrupt_lets_go_of_the_lock(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_leaves_no_half_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_cache: Cache, _run_id: str, _entry: Entry) -> None:
+    def interrupted(_cache: Cache, _run_id: str, _entry: CachedRun) -> None:
         raise KeyboardInterrupt
 
     with SqliteService(tmp_path / "db") as service, SqliteService(tmp_path / "db") as other:
@@ -305,7 +305,7 @@ def test_an_interrupt_leaves_no_half_truth(tmp_path: Path, monkeypatch: pytest.M
         assert service.history(run) == other.history(run)
         assert names(service, run).count("WorkflowExecutionSignaled") == 2
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        Entry(1, 1, Run.fresh("d", run)).revision = 2  # type: ignore[misc]
+        CachedRun(1, 1, EngineRun.fresh("d", run)).revision = 2  # type: ignore[misc]
 
 
 def test_a_file_without_a_write_ahead_log(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from floto.core.state.state import EMPTY, State
 from floto.core.swf import events as e
 from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, FailWorkflowExecution
 from floto.core.swf.history import History
-from floto.core.swf.service import DecisionTask, StartRequest
+from floto.core.swf.service import PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import WorkflowExecution, WorkflowType
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,15 +48,15 @@ class Stage:
     def tick(self, seconds: float = 0.01) -> None:
         self.now += timedelta(seconds=seconds)
 
-    def poll(self) -> DecisionTask | None:
+    def poll(self) -> PolledDecisionTask | None:
         self.tick()
         return self.world.poll_decision(LIST, self.now)
 
-    def respond(self, task: DecisionTask, decisions: Sequence[Decision]) -> None:
+    def respond(self, task: PolledDecisionTask, decisions: Sequence[Decision]) -> None:
         self.tick()
         self.world.respond_decision(task.token, decisions, self.now)
 
-    def answer(self, task: DecisionTask, *, well: bool = True) -> Sequence[Decision]:
+    def answer(self, task: PolledDecisionTask, *, well: bool = True) -> Sequence[Decision]:
         """What a daemon answers; a child is ended at once."""
         if task.workflow_type == DAEMON_TYPE:
             return decide_daemon(state_of(task.events, task.execution), domain=DOMAIN)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from floto.adapters.sqlite import SqliteService
 from floto.core.errors import ServiceFault, ServiceUnavailable, Throttled, UnknownResource
-from floto.core.swf.service import ActivityTask, DecisionTask
+from floto.core.swf.service import PolledActivityTask, PolledDecisionTask
 from floto.core.swf.shapes import WorkflowExecution
 from tests.integration.contract.clock import Clock
 
@@ -66,7 +66,7 @@ _RAISED: Mapping[Fault, Exception] = {
 }
 _AFTER = "timed out, but was carried out"
 
-Task = DecisionTask | ActivityTask
+Task = PolledDecisionTask | PolledActivityTask
 
 
 class Faulty:
@@ -131,7 +131,7 @@ class Faulty:
 
 def _shown(task: Task, fault: Fault) -> Task:
     """A task as SWF shows it: with no more of the history than its decider asked for."""
-    if isinstance(task, ActivityTask):
+    if isinstance(task, PolledActivityTask):
         return task
     first = len(task.events) if fault is Fault.UNREAD else max(task.previous_started_event_id - 1, 0)
     return evolve(task, events=task.events[first:])

@@ -18,10 +18,10 @@ from floto.core.engine.world import World
 from floto.core.errors import ServiceFault
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
-from floto.core.swf.service import ActivityTask, StartRequest
+from floto.core.swf.service import PolledActivityTask, StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing import Simulator
-from floto.testing.simulation.fault_injector import Luck
+from floto.testing.simulation.fault_injector import FaultInjector
 from tests.integration.contract.clock import Clock
 
 #: What a simulation asks of its world that changes something there.
@@ -65,7 +65,7 @@ def answer_of(call: Callable[[], Any]) -> Any:
 class Noting:
     """A world that notes every command, and why it refused each decision."""
 
-    def __init__(self, luck: Luck) -> None:
+    def __init__(self, luck: FaultInjector) -> None:
         self._luck = luck
         self._world = World(DOMAIN, refuse=self._refuse)
         self.commands: list[Command] = []
@@ -96,7 +96,7 @@ class NotingSimulator(Simulator):
 
     noting: Noting
 
-    def make_world(self, luck: Luck) -> World:
+    def make_world(self, luck: FaultInjector) -> World:
         self.noting = Noting(luck)
         return cast("World", self.noting)
 
@@ -124,7 +124,7 @@ class Played:
 
             def poll_activity(
                 self, domain: str, task_list: str, identity: str, now: datetime, _chosen: Ready | None = None
-            ) -> ActivityTask | None:
+            ) -> PolledActivityTask | None:
                 return super().poll_activity(domain, task_list, identity, now, player.chosen)
 
         return Chosen(store, lambda _decision: next(self._causes), **options)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from floto import ActivityTask, DeciderSpec, History, InstantRetry, SpecError, Task, compare, decide, replay
 from floto.core.replay.compare import Verdict
 from floto.core.replay.decision_diff import FILLED_IN
-from floto.core.replay.decision_tasks import Outcome
+from floto.core.replay.decision_tasks import RecordedOutcome
 from floto.core.replay.replay import Divergence
 from floto.core.swf.decisions import Decision, FailWorkflowExecution
 from floto.testing import Simulation, Step, fails, simulate
@@ -93,7 +93,7 @@ def hold(name: str, new: DeciderSpec, simulation: Simulation) -> bool:
     steps = [step for step in simulation.steps if step.history.execution == history.execution]
     strict, lenient = (parting(new, steps, lenient=lenient) for lenient in (False, True))
     old = replay(simulation.spec, history)
-    started = {step.ended: step.started for step in old.steps if step.outcome is Outcome.ANSWERED}
+    started = {step.ended: step.started for step in old.steps if step.outcome is RecordedOutcome.ANSWERED}
     compared = compare(simulation.spec, new, [history]).histories[0]
     agrees(compared.divergence, strict, started)
     assert (compared.verdict is Verdict.SAME) is (strict is None), name

@@ -15,9 +15,9 @@ from floto.core.decide.progress import Progress, begin
 from floto.core.errors import HistoryError
 from floto.core.state.state import EMPTY, State
 from floto.core.swf.events import Event
-from floto.core.swf.service import DecisionTask
+from floto.core.swf.service import PolledDecisionTask
 from floto.core.swf.shapes import WorkflowExecution
-from floto.runtime.deciders.progress_cache import Memory
+from floto.runtime.deciders.progress_cache import ProgressCache
 from floto.testing import Faults, Simulation, Step, simulate
 from floto.testing.simulation.context import WORKFLOW
 from floto.testing.strategies import runs, specs
@@ -31,7 +31,7 @@ class Stage:
         self._spec = spec
         self._later: dict[WorkflowExecution, History] = {}
         self.reads = 0
-        self.memories = [Memory(size, self._read, self._begin) for _ in range(deciders)]
+        self.memories = [ProgressCache(size, self._read, self._begin) for _ in range(deciders)]
 
     def _begin(self, state: State) -> Progress:
         return begin(spec_of(state.start.input) or self._spec, state, CODEC)
@@ -40,12 +40,12 @@ class Stage:
         self.reads += 1
         return self._later[execution].events[after:until]
 
-    def ask(self, memory: Memory, step: Step, part: Sequence[Event]) -> Progress:
+    def ask(self, memory: ProgressCache, step: Step, part: Sequence[Event]) -> Progress:
         """What a decider makes of a part of a step's history."""
         execution = step.history.execution
         assert execution is not None
         self._later[execution] = step.after
-        task = DecisionTask(
+        task = PolledDecisionTask(
             token="",
             execution=execution,
             workflow_type=WORKFLOW,
@@ -108,9 +108,9 @@ def test_who_decides_alone_never_reads_a_history(run: Simulation) -> None:
 
 def test_a_part_behind_a_gap_that_cannot_be_filled_is_refused() -> None:
     step = simulate(DeciderSpec(task_list="decide", activity_tasks=[])).steps[0]
-    memory = Memory(1, lambda *_: (), lambda state: begin(step.spec, state, CODEC))
+    memory = ProgressCache(1, lambda *_: (), lambda state: begin(step.spec, state, CODEC))
     assert step.history.execution is not None
-    task = DecisionTask(
+    task = PolledDecisionTask(
         token="",
         execution=step.history.execution,
         workflow_type=WORKFLOW,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from floto import DeciderSpec, History, decide, fold, replay
 from floto.core.replay.decision_diff import FILLED_IN
-from floto.core.replay.decision_tasks import Outcome
+from floto.core.replay.decision_tasks import RecordedOutcome
 from floto.core.replay.replay import Replay
 from floto.core.state.state import EMPTY
 from floto.core.swf.decisions import CLOSE_DECISIONS
@@ -49,7 +49,7 @@ def test_the_steps_are_the_questions_and_answers_of_the_run(run: Simulation) -> 
     for history in run.histories:
         steps = [step for step in run.steps if step.history.execution == history.execution]
         done = replay(spec_for(run.spec, history), history)
-        answered = [step for step in done.steps if step.outcome is Outcome.ANSWERED]
+        answered = [step for step in done.steps if step.outcome is RecordedOutcome.ANSWERED]
         assert [step.decided for step in answered] == [step.decisions for step in steps]
         for mine, theirs in zip(answered, steps, strict=True):
             assert mine.started == len(theirs.history)
@@ -65,9 +65,9 @@ def test_lost_decision_tasks_and_refused_closes_are_steps(run: Simulation) -> No
     """Every decision task that was taken is a step, however it ended; refusals keep SWF's cause."""
     for done in replays(run):
         names = [type(event.data).__name__ for event in done.history]
-        count = {outcome: sum(step.outcome is outcome for step in done.steps) for outcome in Outcome}
-        assert count[Outcome.ANSWERED] == names.count("DecisionTaskCompleted")
-        assert count[Outcome.TIMED_OUT] == names.count("DecisionTaskTimedOut")
+        count = {outcome: sum(step.outcome is outcome for step in done.steps) for outcome in RecordedOutcome}
+        assert count[RecordedOutcome.ANSWERED] == names.count("DecisionTaskCompleted")
+        assert count[RecordedOutcome.TIMED_OUT] == names.count("DecisionTaskTimedOut")
         refused = [each for step in done.steps for each in step.recorded if each.cause]
         caused = [event for event in done.history if getattr(event.data, "cause", None)]
         # A child that was refused after its start was initiated is one decision with two events.

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from floto.adapters.http.waiting import Polls
+from floto.adapters.http.waiting import HeldPollQueue
 from floto.core.engine import faults
 from floto.core.engine.stores.records import Place
 from floto.core.engine.tokens import TaskKind
@@ -26,7 +26,7 @@ TASK, OTHER = {"taskToken": "one"}, {"taskToken": "two"}
 class Stage:
     """Polls over a service of lists, and who has been answered."""
 
-    def __init__(self, operations: FakeOperations, polls: Polls[bytes]) -> None:
+    def __init__(self, operations: FakeOperations, polls: HeldPollQueue[bytes]) -> None:
         self.operations, self.polls = operations, polls
         self.waiting = 0
         self.given_back: list[bytes] = []
@@ -49,7 +49,7 @@ async def stage(seconds: float = PATIENCE) -> AsyncIterator[Stage]:
     operations = FakeOperations()
     with ThreadPoolExecutor(4) as pool:
         given_back: list[bytes] = []
-        polls = Polls(operations, pool, seconds, given_back.append)
+        polls = HeldPollQueue(operations, pool, seconds, given_back.append)
         on = Stage(operations, polls)
         on.given_back = given_back
         async with polls.running():
@@ -419,7 +419,7 @@ async def test_a_task_that_cannot_be_given_back_harms_no_other_poll() -> None:
         raise ServiceUnavailable(msg)
 
     with ThreadPoolExecutor(4) as pool:
-        polls = Polls(operations, pool, PATIENCE, fails)
+        polls = HeldPollQueue(operations, pool, PATIENCE, fails)
         async with polls.running():
             claim = Claim()
             poll = asyncio.create_task(polls.poll(LIST, claim))

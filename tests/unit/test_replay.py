@@ -10,7 +10,7 @@ from attrs import evolve, fields
 from floto import ActivityTask, ChildWorkflow, DeciderSpec, History, HistoryError, Signal, explain, replay
 from floto.core.replay.conditions import Cause
 from floto.core.replay.decision_diff import exact_difference
-from floto.core.replay.decision_tasks import Outcome
+from floto.core.replay.decision_tasks import RecordedOutcome
 from floto.core.replay.recorded_decisions import LEFT_BY
 from floto.core.spec.retry import Retry
 from floto.core.swf import events as e
@@ -52,13 +52,13 @@ def test_a_decision_task_that_nobody_took_is_a_step_at_which_nothing_was_decided
     late = e.DecisionTaskTimedOut(timeout_type="SCHEDULE_TO_START", scheduled_event_id=4, started_event_id=0)
     done = e.DecisionTaskCompleted(scheduled_event_id=2, started_event_id=3)
     first, second = replay(SPEC, history_of(waiting, late, done)).steps
-    assert (first.started, first.ended, first.outcome) == (3, 6, Outcome.ANSWERED)
+    assert (first.started, first.ended, first.outcome) == (3, 6, RecordedOutcome.ANSWERED)
     assert (second.started, second.ended, second.decided, second.difference) == (0, 5, (), None)
 
 
 def test_a_history_that_ends_with_a_question_says_what_is_next() -> None:
     done = replay(SPEC, history_of())
-    assert [step.outcome for step in done.steps] == [Outcome.OPEN]
+    assert [step.outcome for step in done.steps] == [RecordedOutcome.OPEN]
     assert done.steps[0].decided == done.next != ()
     assert done.divergence is None
 

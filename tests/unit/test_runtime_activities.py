@@ -144,7 +144,7 @@ def perform_in(activities: Activities, activity: RunningActivity, *more: Any) ->
 
 
 def running_activity(record: Any = lambda _token, _details: False, **fields: Any) -> RunningActivity:
-    task = ports.ActivityTask(
+    task = ports.PolledActivityTask(
         token="token",  # noqa: S106 - not a secret
         execution=WorkflowExecution("w", "r"),
         activity_id="a",

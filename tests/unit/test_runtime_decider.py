@@ -19,7 +19,7 @@ from floto.core.errors import HistoryError, ServiceError, ServiceFault, ServiceU
 from floto.core.payloads import payload
 from floto.core.spec.decider_spec import CODEC
 from floto.core.swf.decisions import CompleteWorkflowExecution, FailWorkflowExecution, ScheduleActivityTask
-from floto.core.swf.service import DecisionTask, StartRequest
+from floto.core.swf.service import PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import WorkflowType
 from floto.runtime import retrying as resilient
 from floto.runtime.deciders import decider as module
@@ -42,14 +42,16 @@ def spec(*ids: str, **more: Any) -> floto.DeciderSpec:
     return floto.DeciderSpec(activity_tasks=tasks, default_activity_task_list="work", **more)
 
 
-def decision_task(service: SqliteService, input: str | None = None, workflow_id: str = "w") -> DecisionTask:
+def decision_task(
+    service: SqliteService, input: str | None = None, workflow_id: str = "w"
+) -> PolledDecisionTask:
     service.start_workflow_execution(
         StartRequest(workflow_id=workflow_id, workflow_type=ORDER, task_list="floto", input=input)
     )
     return next_task(service)
 
 
-def next_task(service: SqliteService) -> DecisionTask:
+def next_task(service: SqliteService) -> PolledDecisionTask:
     task = service.poll_for_decision_task("floto", "test", 5)
     assert task is not None
     return task
@@ -248,7 +250,7 @@ def test_a_history_that_does_not_go_on_is_read_anew(service: SqliteService) -> N
     assert scheduled(decider.decide(task)) == ["a"]
     service.terminate_workflow_execution("w")
     other = decision_task(service, "2")
-    strange = DecisionTask(
+    strange = PolledDecisionTask(
         token=task.token,
         execution=task.execution,
         workflow_type=ORDER,

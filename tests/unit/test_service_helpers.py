@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from floto.adapters.sqlite.sqlite_engine import Host
+from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.core.engine import commands as c
 from floto.core.engine.engine import Engine, LambdaTask, start_command
 from floto.core.engine.registration.defaults import ActivityDefaults, WorkflowDefaults
-from floto.core.engine.registration.registered_types import Domain, Registered
+from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import ToWorkflow
 from floto.core.engine.stores.records import Place
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind, derive_run_id
@@ -21,7 +21,7 @@ from floto.core.engine.world import World
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
-from floto.core.swf.service import ActivityTask, DecisionTask, StartRequest
+from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -78,7 +78,7 @@ class SqliteWorld:
     def __init__(self, domain: str = "d", path: str = ":memory:", *, invokes_lambda: bool = False) -> None:
         self.domain = domain
         self._hands = hands = Hands()
-        self._host = Host(path, lambda: hands.now, invokes_lambda=invokes_lambda)
+        self._host = SqliteEngine(path, lambda: hands.now, invokes_lambda=invokes_lambda)
         self._engine, self._store = self._host.engine, self._host.store
         self._registration = self._engine.registration
         self._host.write(lambda _now: self._registration.register_domain(Domain(name=domain)))
@@ -102,7 +102,7 @@ class SqliteWorld:
         self, type_: ActivityType | WorkflowType, defaults: ActivityDefaults | WorkflowDefaults
     ) -> None:
         def register(now: datetime) -> None:
-            registered = Registered(type=type_, defaults=defaults, created_at=now)
+            registered = RegisteredType(type=type_, defaults=defaults, created_at=now)
             self._registration.register_type(self.domain, registered)
 
         self._do(self._hands.now, register)
@@ -116,7 +116,7 @@ class SqliteWorld:
         self._started += 1
         return execution
 
-    def poll_decision(self, task_list: str, now: datetime, identity: str = "") -> DecisionTask | None:
+    def poll_decision(self, task_list: str, now: datetime, identity: str = "") -> PolledDecisionTask | None:
         self._hands.now = now
         return self._host.poll(
             Place(self.domain, TaskKind.DECISION, task_list),
@@ -125,7 +125,7 @@ class SqliteWorld:
             attrgetter("token"),
         )
 
-    def poll_activity(self, task_list: str, now: datetime, identity: str = "") -> ActivityTask | None:
+    def poll_activity(self, task_list: str, now: datetime, identity: str = "") -> PolledActivityTask | None:
         self._hands.now = now
         return self._host.poll(
             Place(self.domain, TaskKind.ACTIVITY, task_list),
@@ -233,7 +233,7 @@ class Stage:
         request = StartRequest(**{"workflow_id": workflow_id, "workflow_type": WORKFLOW, **given})
         return self.world.start(request, self.now)
 
-    def task(self, task_list: str = "decide") -> DecisionTask:
+    def task(self, task_list: str = "decide") -> PolledDecisionTask:
         task = self.world.poll_decision(task_list, self.now)
         assert task is not None
         return task
@@ -245,11 +245,15 @@ class Stage:
     def decide(self, *decisions: Decision) -> None:
         self.respond(self.task(), *decisions)
 
-    def respond(self, task: DecisionTask, *decisions: Decision) -> None:
+    def respond(self, task: PolledDecisionTask, *decisions: Decision) -> None:
         self.world.respond_decision(task.token, decisions, self.now)
 
     def override(
-        self, task: DecisionTask, task_list: str | None, timeout: str | None = None, *decisions: Decision
+        self,
+        task: PolledDecisionTask,
+        task_list: str | None,
+        timeout: str | None = None,
+        *decisions: Decision,
     ) -> None:
         """Answer with another list for the decision tasks to come."""
         self.service.respond(
@@ -265,12 +269,12 @@ class Stage:
         """Whether no decider is asked at a list."""
         return self.world.poll_decision(task_list, self.now) is None
 
-    def work(self, task_list: str = "work") -> ActivityTask:
+    def work(self, task_list: str = "work") -> PolledActivityTask:
         task = self.world.poll_activity(task_list, self.now)
         assert task is not None
         return task
 
-    def complete(self, task: ActivityTask, result: str | None = None) -> None:
+    def complete(self, task: PolledActivityTask, result: str | None = None) -> None:
         self.world.complete_activity(task.token, result, self.now)
 
     def signal(self, name: str = "go", workflow_id: str = "wf") -> None:

@@ -9,7 +9,7 @@ import pytest
 from floto.core.engine import commands as c
 from floto.core.engine.decisions import decisions
 from floto.core.engine.engine import LambdaTask
-from floto.core.engine.run import Rules, Run
+from floto.core.engine.run import EngineRun, Rules
 from floto.core.engine.step import step
 from floto.core.engine.tokens import TaskKind, Token
 from floto.core.errors import ServiceFault, UnknownResource
@@ -273,9 +273,9 @@ STARTED = e.WorkflowExecutionStarted(
 )
 
 
-def invoked() -> Run:
+def invoked() -> EngineRun:
     token = Token("d", "r", TaskKind.DECISION, 2, 3)
-    run = Run.fresh("d", EXECUTION)
+    run = EngineRun.fresh("d", EXECUTION)
     for command in (
         c.Begin(started=STARTED),
         c.StartDecisionTask(),

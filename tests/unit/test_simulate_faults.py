@@ -24,7 +24,7 @@ from floto.core.state.failures import PASSING
 from floto.core.swf import decisions as d
 from floto.core.swf import events as e
 from floto.testing import NONE, Choices, Faults, Simulation, Simulator, simulate, takes
-from floto.testing.simulation.fault_injector import Luck
+from floto.testing.simulation.fault_injector import FaultInjector
 from floto.testing.simulation.faults import FAULT_NAMES
 from floto.testing.simulation.refusals import CAUSES
 
@@ -159,7 +159,7 @@ def test_a_worker_whose_death_nobody_notices_counts_as_a_failure() -> None:
 class Strict(World):
     """A world that notes which answers came too late or twice, and that they changed nothing."""
 
-    def __init__(self, luck: Luck) -> None:
+    def __init__(self, luck: FaultInjector) -> None:
         super().__init__(refuse=luck.refuse)
         self.refused: list[str] = []
         self.answered: set[str] = set()
@@ -191,7 +191,7 @@ class StrictSimulator(Simulator):
 
     strict: Strict
 
-    def make_world(self, luck: Luck) -> World:
+    def make_world(self, luck: FaultInjector) -> World:
         self.strict = Strict(luck)
         return self.strict
 
@@ -287,7 +287,7 @@ OF_THE_RUN = {
 def test_a_decision_is_refused_for_each_cause_that_it_can_have(decision: type) -> None:
     causes = CAUSES[decision]
     assert {*causes.passing, *causes.final} == model_causes(decision) - OF_THE_RUN
-    luck = Luck(Choices.seeded(1), Faults(refuses=1, most=2_000))
+    luck = FaultInjector(Choices.seeded(1), Faults(refuses=1, most=2_000))
     given = {luck.refuse(_any(decision)) for _ in range(2_000)}
     assert given == {*causes.passing, *causes.final}
 

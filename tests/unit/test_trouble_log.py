@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from floto.adapters.http import waiting
-from floto.adapters.http.waiting import Polls
+from floto.adapters.http.waiting import HeldPollQueue
 from floto.core.errors import ServiceUnavailable
-from floto.core.swf.service import ActivityTask
+from floto.core.swf.service import PolledActivityTask
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
 from floto.runtime.retrying import persist
 from floto.runtime.shutdown import StopFlag
@@ -178,7 +178,7 @@ def test_failed_heartbeats_of_all_activities_are_logged_together(caplog: pytest.
     record = Service().record
     execution, kind = WorkflowExecution("w", "r"), ActivityType("pay", "1")
     for number in range(100):
-        task = ActivityTask(
+        task = PolledActivityTask(
             token=str(number),
             execution=execution,
             activity_id=str(number),
@@ -210,7 +210,7 @@ async def test_a_dispatcher_that_cannot_look_is_logged_once_and_when_it_is_over(
     log.addHandler(handler)
     try:
         with ThreadPoolExecutor(1) as pool:
-            polls: Polls[bytes] = Polls(operations, pool, PATIENCE, lambda _: None)
+            polls: HeldPollQueue[bytes] = HeldPollQueue(operations, pool, PATIENCE, lambda _: None)
             async with polls.running():
                 poll = asyncio.create_task(polls.poll(LIST, lambda: None))
                 await until(lambda: operations.looks > 1)

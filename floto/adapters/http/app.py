@@ -25,7 +25,7 @@ from floto.adapters.http.errors import refusal, unknown_operation
 from floto.adapters.http.ports import Operations
 from floto.adapters.http.requests import Bodies, Hosts, need_json, need_unambiguous, operation_of, parse
 from floto.adapters.http.signatures import Keys, claimed, region_of, verify
-from floto.adapters.http.waiting import Attempt, Polls
+from floto.adapters.http.waiting import Attempt, HeldPollQueue
 from floto.core.engine.api.tasks import IDLE
 from floto.core.engine.stores.records import Place
 from floto.core.errors import ServiceUnavailable
@@ -98,7 +98,7 @@ class Endpoint:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="floto-http")
         #: A thread of its own: health is asked for when all others hang.
         self._check_pool = ThreadPoolExecutor(1, thread_name_prefix="floto-health")
-        self._polls = Polls[_Claimed](
+        self._polls = HeldPollQueue[_Claimed](
             operations, self._pool, poll_seconds, lambda claimed: operations.give_back(claimed.token)
         )
         self.application = Starlette(

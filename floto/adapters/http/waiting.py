@@ -42,7 +42,7 @@ class _Poll(Generic[T]):
     turn: asyncio.Lock = Factory(asyncio.Lock)
 
 
-class Polls(Generic[T]):
+class HeldPollQueue(Generic[T]):
     """The pending polls by task list, and the one asyncio task that dispatches work to them.
 
     A task that was claimed for a client that is gone by then is passed to ``give_back``, in a thread of

@@ -14,7 +14,7 @@ from floto.core.engine.registration.defaults import (
     usual_workflow,
 )
 from floto.core.engine.registration.registration import Registration
-from floto.core.engine.stores.store import Store
+from floto.core.engine.stores.store import RunStore
 from floto.core.engine.tokens import TaskKind, read_token
 from floto.core.engine.validation import problems
 from floto.core.swf.decisions import (
@@ -32,7 +32,7 @@ _Types = dict[ActivityType | WorkflowType, TaskList | None]
 class Registrar:
     """Registers each type once, with floto's usual defaults, in the transaction of the call that names it."""
 
-    def __init__(self, registration: Registration, store: Store, domain: str) -> None:
+    def __init__(self, registration: Registration, store: RunStore, domain: str) -> None:
         self._registration = registration
         self._store = store
         self._domain = domain

@@ -19,7 +19,7 @@ from floto.adapters.sqlite.file.schema import SLICE_SECONDS
 from floto.adapters.sqlite.group_commit import Job, Read, Write
 from floto.adapters.sqlite.sql.rows import UnreadableRun
 from floto.adapters.sqlite.store import LOCK_SECONDS, SqliteStore
-from floto.adapters.sqlite.wait_queue import Line, Poll
+from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
 from floto.core.engine.engine import Engine, Unsettled
 from floto.core.engine.stores.records import Place
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
@@ -43,7 +43,7 @@ class Batches:
     """Carries out what was asked for at the same time; to be used by one thread at a time."""
 
     def __init__(
-        self, store: SqliteStore, engine: Engine, line: Line, database: Database, clock: Clock
+        self, store: SqliteStore, engine: Engine, line: WaitQueue, database: Database, clock: Clock
     ) -> None:
         self._store, self._engine, self._line = store, engine, line
         self._database, self._clock = database, clock

@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from floto.core.engine.run import Run
+from floto.core.engine.run import EngineRun
 from floto.core.swf.events import Event
 
 #: Bytes of all runs in a cache; the one that was used last is kept even if it alone takes more.
@@ -39,12 +39,12 @@ def weight(row: tuple[Any, ...]) -> int:
 
 
 @frozen
-class Entry:
+class CachedRun:
     """An open run as it was at a revision, with its events."""
 
     number: int
     revision: int
-    run: Run
+    run: EngineRun
     #: Grows with the entry that takes this one's place, while neither is in the cache.
     events: list[Event] = field(factory=list)
     #: Estimated bytes of the events.
@@ -60,7 +60,7 @@ class Cache:
     """Entries by run id; those not used for longest are dropped when they take too many bytes."""
 
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
-        self._entries: OrderedDict[str, tuple[Entry, int]] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[CachedRun, int]] = OrderedDict()
         self._most = most_bytes
         self._size = 0
         #: All run ids; the first ``_doubted`` of them may have been closed by another process.
@@ -71,7 +71,7 @@ class Cache:
         """How many runs there are."""
         return len(self._entries)
 
-    def get(self, run_id: str) -> Entry | None:
+    def get(self, run_id: str) -> CachedRun | None:
         """What is known of a run; whether it is the latest is for the caller to see."""
         found = self._entries.get(run_id)
         if found is None:
@@ -79,7 +79,7 @@ class Cache:
         self._entries.move_to_end(run_id)
         return found[0]
 
-    def put(self, run_id: str, entry: Entry) -> None:
+    def put(self, run_id: str, entry: CachedRun) -> None:
         """Keep an entry in place of the one before."""
         self.drop(run_id)
         weight = entry.weight()

@@ -65,7 +65,7 @@ class Read(Job):
     """A call that changes nothing."""
 
 
-class Turns:
+class GroupCommit:
     """Gives the turn to one thread after the other, each for one batch: all that was asked for by then.
 
     The main thread carries out its own job only: an interrupt that it gets there is not for others.

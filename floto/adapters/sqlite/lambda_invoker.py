@@ -11,7 +11,7 @@ from typing import Any
 from attrs import define
 
 from floto import logs
-from floto.adapters.sqlite.sqlite_engine import Host
+from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.core.engine import commands as c
 from floto.core.engine.engine import LambdaTask
 from floto.core.engine.stores.records import Place
@@ -34,7 +34,7 @@ _TOO_LARGE = "Function.ResponseSizeTooLarge"
 
 
 @define
-class Failure(Exception):
+class FunctionFailure(Exception):
     """What Lambda says of an invocation that returned nothing."""
 
     reason: str
@@ -44,7 +44,7 @@ class Failure(Exception):
 class Invoker:
     """Takes Lambda tasks of every domain of a host and reports what their functions returned."""
 
-    def __init__(self, host: Host, functions: Mapping[str, Function]) -> None:
+    def __init__(self, host: SqliteEngine, functions: Mapping[str, Function]) -> None:
         self._host = host
         self._functions = dict(functions)
         self._news = threading.Event()
@@ -102,26 +102,28 @@ class Invoker:
     def _answer(self, task: LambdaTask) -> None:
         try:
             self._report(c.RespondLambdaFunctionCompleted, task, result=self._result(task))
-        except Failure as failure:
+        except FunctionFailure as failure:
             self._report(c.RespondLambdaFunctionFailed, task, reason=failure.reason, details=failure.details)
 
     def _result(self, task: LambdaTask) -> str:
         function = self._functions.get(task.name)
         if function is None:
-            raise Failure(_UNKNOWN, f"Function not found: {task.name}")
+            raise FunctionFailure(_UNKNOWN, f"Function not found: {task.name}")
         try:
             # A function that gets no input gets an empty one.
             given = json.loads(task.input or "{}")
         except (ValueError, RecursionError) as error:
-            raise Failure(_NO_JSON, f"the input is no JSON: {error}") from error
+            raise FunctionFailure(_NO_JSON, f"the input is no JSON: {error}") from error
         try:
             result = json.dumps(function(given))
         except (Exception, SystemExit) as error:
             log.info("Lambda function %s failed", task.name, exc_info=True)
             details = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)})
-            raise Failure(type(error).__name__[:_LONGEST_REASON], details[:DATA_LIMIT]) from error
+            raise FunctionFailure(type(error).__name__[:_LONGEST_REASON], details[:DATA_LIMIT]) from error
         if len(result) > DATA_LIMIT:
-            raise Failure(_TOO_LARGE, f"the result has {len(result)} characters; SWF takes {DATA_LIMIT}")
+            raise FunctionFailure(
+                _TOO_LARGE, f"the result has {len(result)} characters; SWF takes {DATA_LIMIT}"
+            )
         return result
 
     def _report(self, answer: type, task: LambdaTask, **fields: Any) -> None:

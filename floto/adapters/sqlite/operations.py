@@ -14,7 +14,7 @@ from floto.adapters import model
 from floto.adapters.sqlite.file.clock import utc_now
 from floto.adapters.sqlite.file.schema import Durability
 from floto.adapters.sqlite.lambda_invoker import Function, Invoker
-from floto.adapters.sqlite.sqlite_engine import Host
+from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.core.engine.api import Api
 from floto.core.engine.api.call import Request, Response
 from floto.core.engine.api.tasks import IDLE
@@ -22,7 +22,7 @@ from floto.core.engine.engine import Engine
 from floto.core.engine.registration.regions import DEFAULT_REGION, domain_key, of_region
 from floto.core.engine.stores.records import Place
 from floto.core.engine.tokens import TaskKind, run_id_from
-from floto.core.swf.pollers import Live, Poller, Polls
+from floto.core.swf.pollers import Live, Poller, PollKind
 from floto.core.swf.service import Clock
 from floto.core.swf.shapes import ActivityType
 
@@ -58,7 +58,7 @@ class SqliteOperations:
         poll_seconds: float = POLL_SECONDS,
         run_ids: Callable[[], str] = new_run_id,
     ) -> None:
-        self._host = Host(
+        self._host = SqliteEngine(
             path, clock or utc_now, durability, for_clients=True, invokes_lambda=functions is not None
         )
         self._api = Api(self._host.engine, self._host.store, run_ids)
@@ -105,7 +105,7 @@ class SqliteOperations:
         self._host.presence.saw(
             Poller(
                 domain=place.domain,
-                kind=Polls(place.kind),
+                kind=PollKind(place.kind),
                 task_list=place.task_list,
                 identity=identity,
                 serves=serves,

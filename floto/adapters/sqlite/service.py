@@ -13,7 +13,7 @@ from floto.adapters.sqlite.auto_register import Registrar
 from floto.adapters.sqlite.file.clock import utc_now
 from floto.adapters.sqlite.file.database import MEMORY
 from floto.adapters.sqlite.file.schema import Durability
-from floto.adapters.sqlite.sqlite_engine import Host
+from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.adapters.sqlite.store import SqliteStore
 from floto.core.engine import commands as c
 from floto.core.engine import faults
@@ -24,8 +24,8 @@ from floto.core.engine.tokens import TaskKind, run_id_from
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
 from floto.core.swf.limits import OPEN_RUN_LIMIT
-from floto.core.swf.pollers import Live, Poller, Polls
-from floto.core.swf.service import ActivityTask, Clock, DecisionTask, ExecutionInfo, StartRequest
+from floto.core.swf.pollers import Live, Poller, PollKind
+from floto.core.swf.service import Clock, ExecutionInfo, PolledActivityTask, PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class SqliteService:
         auto_register: bool = True,
     ) -> None:
         self._domain = domain
-        self._host = Host(path, clock or utc_now, durability)
+        self._host = SqliteEngine(path, clock or utc_now, durability)
         self._engine = self._host.engine
         self._registrar = Registrar(self._engine.registration, self._host.store, domain)
         self._auto_register = auto_register
@@ -121,7 +121,7 @@ class SqliteService:
         """The events of a run with an id above ``after``."""
         return self._host.query(lambda store, _now: _history(store, execution, after))
 
-    def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> DecisionTask | None:
+    def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> PolledDecisionTask | None:
         """Take the next decision task, waiting up to ``wait`` seconds for one."""
         return self._poll(
             TaskKind.DECISION,
@@ -141,7 +141,7 @@ class SqliteService:
 
         self._host.write(respond)
 
-    def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> ActivityTask | None:
+    def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> PolledActivityTask | None:
         """Take the next activity task, waiting up to ``wait`` seconds for one."""
         return self._poll(
             TaskKind.ACTIVITY,
@@ -171,17 +171,17 @@ class SqliteService:
         return self._host.write(lambda now: self._engine.respond(answer, token, now, **fields))
 
     def announce(
-        self, kind: Polls, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
+        self, kind: PollKind, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
     ) -> None:
         """Show a decider or worker of this process in ``floto status``, until it is withdrawn."""
         self._host.presence.saw(self._poller(kind, task_list, identity, serves))
 
-    def withdraw(self, kind: Polls, task_list: str, identity: str) -> None:
+    def withdraw(self, kind: PollKind, task_list: str, identity: str) -> None:
         """Show it no more."""
         self._host.presence.left(self._poller(kind, task_list, identity))
 
     def _poller(
-        self, kind: Polls, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
+        self, kind: PollKind, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
     ) -> Poller:
         served = None if serves is None else tuple(serves)
         return Poller(domain=self._domain, kind=kind, task_list=task_list, identity=identity, serves=served)

@@ -22,9 +22,9 @@ from floto.adapters.sqlite.file.leases import lease_directory
 from floto.adapters.sqlite.file.presence import Presence, pollers, redeliveries
 from floto.adapters.sqlite.file.problems import standstill, translated
 from floto.adapters.sqlite.file.schema import Durability, connect_reading
-from floto.adapters.sqlite.group_commit import Job, Read, Turns, Write
+from floto.adapters.sqlite.group_commit import GroupCommit, Job, Read, Write
 from floto.adapters.sqlite.store import SqliteStore
-from floto.adapters.sqlite.wait_queue import Line, Poll
+from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
 from floto.core.engine import faults
 from floto.core.engine.engine import Engine
 from floto.core.engine.stores.records import Place
@@ -48,7 +48,7 @@ _OF_PARENTS: list[Database] = []
 _WITHDRAW_SECONDS = 1.0
 
 
-class Host:
+class SqliteEngine:
     """An engine on a file that any number of threads and processes may share.
 
     What threads ask for at the same time shares a commit, and none is answered before it. Queries have a
@@ -86,10 +86,10 @@ class Host:
 
     def _arrange(self) -> None:
         """Make everything that belongs to the threads of one process."""
-        self._line = Line()
+        self._line = WaitQueue()
         self._batches = Batches(self.store, self.engine, self._line, self._database, self.clock)
         self._batches.listeners = self._listeners
-        self._turns = Turns(self._carry_out)
+        self._turns = GroupCommit(self._carry_out)
         #: Held by the thread that uses the connection for writing, and the one for reading.
         self._using, self._querying = Lock(), Lock()
         self._fairness = Fairness()

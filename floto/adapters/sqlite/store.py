@@ -14,7 +14,7 @@ from typing import Any, Self
 from attrs import define, evolve, field
 from rpds import HashTrieMap
 
-from floto.adapters.sqlite.cache import Cache, Entry, weight
+from floto.adapters.sqlite.cache import Cache, CachedRun, weight
 from floto.adapters.sqlite.file.database import Database
 from floto.adapters.sqlite.file.schema import begin, leave
 from floto.adapters.sqlite.queues import Queues
@@ -23,8 +23,8 @@ from floto.adapters.sqlite.sql import listings, writes
 from floto.adapters.sqlite.sql import tasks_and_deadlines as agenda
 from floto.adapters.sqlite.sql.rows import from_ms, from_text, reading, row_event, to_ms
 from floto.adapters.sqlite.sql.writes import Pending
-from floto.core.engine.registration.registered_types import Domain, Registered
-from floto.core.engine.run import Heartbeat, Run
+from floto.core.engine.registration.registered_types import Domain, RegisteredType
+from floto.core.engine.run import EngineRun, Heartbeat
 from floto.core.engine.stores.changes import Changes, all_dues
 from floto.core.engine.stores.records import Listing, Place, Position, Record
 from floto.core.engine.stores.store import Deadline, Ready
@@ -52,8 +52,8 @@ CHECKED_AT_ONCE = 32
 class _Staged:
     """A run that the transaction under way has changed."""
 
-    entry: Entry
-    run: Run
+    entry: CachedRun
+    run: EngineRun
     revision: int
     events: list[Event] = field(factory=list)
     #: Estimated bytes of ``events``.
@@ -109,7 +109,7 @@ class SqliteStore:
         # What follows is true until somebody else commits.
         self._current: set[str] = set()
         self._domains: dict[str, Domain] = {}
-        self._types: dict[tuple[str, ActivityType | WorkflowType], Registered] = {}
+        self._types: dict[tuple[str, ActivityType | WorkflowType], RegisteredType] = {}
         self._queues = Queues()
         #: Nothing is due before, in milliseconds.
         self._quiet_until: float = -inf
@@ -199,13 +199,13 @@ class SqliteStore:
                 self._cache.drop(run_id)
                 self._current.discard(run_id)
 
-    def _grow(self, run_id: str, staged: _Staged) -> Entry:
+    def _grow(self, run_id: str, staged: _Staged) -> CachedRun:
         # Dropped first: an interrupt must not leave a revision in the cache that its events do not match.
         self._current.discard(run_id)
         self._cache.drop(run_id)
         entry = staged.entry
         entry.events.extend(staged.events)
-        grown = Entry(entry.number, staged.revision, staged.run, entry.events, entry.size + staged.size)
+        grown = CachedRun(entry.number, staged.revision, staged.run, entry.events, entry.size + staged.size)
         self._cache.put(run_id, grown)
         self._current.add(run_id)
         return grown
@@ -226,7 +226,7 @@ class SqliteStore:
         """All domains, by name."""
         return list(catalogue.domains(self._db, "ORDER BY name"))
 
-    def registered(self, domain: str, type_: ActivityType | WorkflowType) -> Registered | None:
+    def registered(self, domain: str, type_: ActivityType | WorkflowType) -> RegisteredType | None:
         """A registered type."""
         found = self._types.get((domain, type_))
         if found is None:
@@ -237,7 +237,7 @@ class SqliteStore:
                 self._types[domain, type_] = found
         return found
 
-    def put_type(self, domain: str, registered: Registered) -> None:
+    def put_type(self, domain: str, registered: RegisteredType) -> None:
         """Register a type, or change what is known of it."""
         self._types.pop((domain, registered.type), None)
         catalogue.put_type(self._db, domain, registered)
@@ -249,13 +249,13 @@ class SqliteStore:
 
     def types(
         self, domain: str, kind: type[ActivityType | WorkflowType], name: str | None = None
-    ) -> Sequence[Registered]:
+    ) -> Sequence[RegisteredType]:
         """The types of a kind, or those of one name, by name and version."""
         if name is None:
             return list(catalogue.types(self._db, domain, kind, "ORDER BY name, version"))
         return list(catalogue.types(self._db, domain, kind, "AND name = ? ORDER BY version", name))
 
-    def load(self, run_id: str) -> Run | None:
+    def load(self, run_id: str) -> EngineRun | None:
         """An open run."""
         staged = self._staged.get(run_id)
         if staged is not None:
@@ -264,12 +264,12 @@ class SqliteStore:
             entry = self._entry(run_id)
         return None if entry is None else entry.run
 
-    def _entry(self, run_id: str) -> Entry | None:
+    def _entry(self, run_id: str) -> CachedRun | None:
         """An open run as of now: from the cache, with the events that others added since."""
         known = self._cache.get(run_id) if run_id in self._current else None
         return known or self._read(run_id)
 
-    def _read(self, run_id: str) -> Entry | None:
+    def _read(self, run_id: str) -> CachedRun | None:
         row = self._one(
             "SELECT number, revision, domain, workflow_id, execution_context"
             " FROM runs WHERE run_id = ? AND closed_at IS NULL",
@@ -280,7 +280,7 @@ class SqliteStore:
         number, revision, domain, workflow_id, context = row
         entry = self._cache.get(run_id)
         if entry is None:
-            entry = Entry(number, -1, Run.fresh(domain, WorkflowExecution(workflow_id, run_id)))
+            entry = CachedRun(number, -1, EngineRun.fresh(domain, WorkflowExecution(workflow_id, run_id)))
         if entry.revision != revision:
             rows = self._event_rows(number, after=entry.run.state.last_event_id)
             new = [row_event(row) for row in rows]
@@ -480,7 +480,7 @@ class SqliteStore:
         if staged is None:
             entry = None if changes.is_new else self._cache.get(run_id) or self._entry(run_id)
             if entry is None:
-                entry = Entry(writes.insert_run(self._db, changes), 0, changes.run)
+                entry = CachedRun(writes.insert_run(self._db, changes), 0, changes.run)
             staged = self._staged[run_id] = _Staged(entry, entry.run, entry.revision)
         return staged
 

@@ -25,7 +25,7 @@ class Poll(Job):
         return self._result
 
 
-class Line:
+class WaitQueue:
     """The polls that wait at each place, the longest first; each is in here or in one thread's hands."""
 
     def __init__(self) -> None:

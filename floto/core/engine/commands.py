@@ -178,7 +178,7 @@ class Lose:
 
 
 @frozen(kw_only=True)
-class Answer:
+class RespondCommand:
     """Write down what became of what this run asked for: a child, a signal, a cancel request, a Lambda."""
 
     data: Any

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
-from floto.core.engine.run import Run
+from floto.core.engine.run import EngineRun
 from floto.core.engine.step_context import opening
 from floto.core.state.state import Item, Kind, State, Status
 from floto.core.swf.events import Event
@@ -24,7 +24,7 @@ LONGEST_RUN = timedelta(seconds=31_536_000)
 
 
 @frozen
-class Due:
+class DeadlineTable:
     """A moment and what happens then; of equal moments the lower rank comes first."""
 
     at: datetime
@@ -40,16 +40,16 @@ RUN_EVENT = 1
 FIRE = "FIRE"
 
 
-def of_run(state: State, now: datetime | None = None) -> Due | None:
+def of_run(state: State, now: datetime | None = None) -> DeadlineTable | None:
     """Return when the run as a whole times out."""
     if state.started is None:
         return None
     lasts = _duration(state.started.data.execution_start_to_close_timeout)
     span = LONGEST_RUN if lasts is None else min(lasts, LONGEST_RUN)
-    return Due(_since(state.started.at, now) + span, RUN_RANK, "START_TO_CLOSE")
+    return DeadlineTable(_since(state.started.at, now) + span, RUN_RANK, "START_TO_CLOSE")
 
 
-def of_decision_task(state: State, now: datetime | None = None) -> Due | None:
+def of_decision_task(state: State, now: datetime | None = None) -> DeadlineTable | None:
     """Return when the decision task times out that is started, or else the one that waits for a decider."""
     tasks = state.decision_tasks
     if tasks.started is not None:
@@ -60,48 +60,48 @@ def of_decision_task(state: State, now: datetime | None = None) -> Due | None:
     return None
 
 
-def _waiting_due(scheduled: Event, ended_at: datetime | None, now: datetime | None) -> Due | None:
+def _waiting_due(scheduled: Event, ended_at: datetime | None, now: datetime | None) -> DeadlineTable | None:
     # Undocumented for one scheduled behind another: its time begins when it can be handed out.
     since = scheduled.at if ended_at is None else max(scheduled.at, ended_at)
     return _decision_due(scheduled.data.schedule_to_start_timeout, "SCHEDULE_TO_START", _since(since, now))
 
 
-def _decision_due(timeout: str | None, what: str, since: datetime) -> Due | None:
+def _decision_due(timeout: str | None, what: str, since: datetime) -> DeadlineTable | None:
     span = _duration(timeout)
-    return None if span is None else Due(since + span, DECISION_RANK, what)
+    return None if span is None else DeadlineTable(since + span, DECISION_RANK, what)
 
 
-def of_item(run: Run, item: Item, now: datetime | None = None) -> Due | None:
+def of_item(run: EngineRun, item: Item, now: datetime | None = None) -> DeadlineTable | None:
     """Return when an open timer fires, or an open activity or Lambda function times out."""
     clock = _ITEM_DUES.get(item.key[0])
     return None if clock is None else clock(run, item, now)
 
 
-def _timer(_run: Run, item: Item, now: datetime | None) -> Due:
+def _timer(_run: EngineRun, item: Item, now: datetime | None) -> DeadlineTable:
     start = opening(item)
-    return Due(_since(start.at, now) + _seconds(start.data.start_to_fire_timeout), ITEM_RANK, FIRE)
+    return DeadlineTable(_since(start.at, now) + _seconds(start.data.start_to_fire_timeout), ITEM_RANK, FIRE)
 
 
-def _activity(run: Run, item: Item, now: datetime | None) -> Due | None:
+def _activity(run: EngineRun, item: Item, now: datetime | None) -> DeadlineTable | None:
     # min keeps the first of equal moments, so the order of the clocks decides ties.
     return min(_clocks(run, item, now), key=lambda due: due.at, default=None)
 
 
-def _lambda(_run: Run, item: Item, now: datetime | None) -> Due | None:
+def _lambda(_run: EngineRun, item: Item, now: datetime | None) -> DeadlineTable | None:
     if item.started is None:
         return None
     lasts = opening(item).data.start_to_close_timeout or str(LAMBDA_LIMIT)
-    return Due(_since(item.started.at, now) + _seconds(lasts), ITEM_RANK, "START_TO_CLOSE")
+    return DeadlineTable(_since(item.started.at, now) + _seconds(lasts), ITEM_RANK, "START_TO_CLOSE")
 
 
-_ITEM_DUES: Mapping[Kind, Callable[[Run, Item, datetime | None], Due | None]] = {
+_ITEM_DUES: Mapping[Kind, Callable[[EngineRun, Item, datetime | None], DeadlineTable | None]] = {
     Kind.TIMER: _timer,
     Kind.ACTIVITY: _activity,
     Kind.LAMBDA: _lambda,
 }
 
 
-def _clocks(run: Run, item: Item, now: datetime | None) -> Iterator[Due]:
+def _clocks(run: EngineRun, item: Item, now: datetime | None) -> Iterator[DeadlineTable]:
     scheduled = opening(item)
     timeouts = scheduled.data
     clocks = [("SCHEDULE_TO_CLOSE", scheduled.at, timeouts.schedule_to_close_timeout)]
@@ -115,7 +115,7 @@ def _clocks(run: Run, item: Item, now: datetime | None) -> Iterator[Due]:
     for what, since, text in clocks:
         span = _duration(text)
         if span is not None:
-            yield Due(_since(since, now) + span, ITEM_RANK, what)
+            yield DeadlineTable(_since(since, now) + span, ITEM_RANK, what)
 
 
 def _since(at: datetime, now: datetime | None) -> datetime:

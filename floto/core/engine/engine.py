@@ -1,6 +1,6 @@
 """Finds the run a command is for, applies it, and delivers what runs tell one another.
 
-An engine keeps nothing: give it any ``Store``, and put each call in a transaction.
+An engine keeps nothing: give it any ``RunStore``, and put each call in a transaction.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from floto.core.engine import commands as c
 from floto.core.engine import faults
 from floto.core.engine.registration.defaults import RUN_NEEDS, missing, run_settings, started_event
 from floto.core.engine.registration.registration import Registration
-from floto.core.engine.run import Message, Outcome, Rules, Run, ToChildren, ToNew, ToRun, ToWorkflow
+from floto.core.engine.run import EngineRun, Message, Rules, StepOutcome, ToChildren, ToNew, ToRun, ToWorkflow
 from floto.core.engine.step import step
 from floto.core.engine.step_context import opening
 from floto.core.engine.stores.changes import changes
 from floto.core.engine.stores.records import Place
-from floto.core.engine.stores.store import Deadline, Ready, Store
+from floto.core.engine.stores.store import Deadline, Ready, RunStore
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind, Token, read_token
 from floto.core.engine.validation import check_command
 from floto.core.errors import ServiceError
 from floto.core.swf import limits
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
-from floto.core.swf.service import ActivityTask, DecisionTask, StartRequest
+from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import TaskList, WorkflowExecution, WorkflowType
 from floto.core.swf.wire import camel
 
@@ -68,7 +68,7 @@ class Engine:
 
     def __init__(
         self,
-        store: Store,
+        store: RunStore,
         refuse: Callable[[Decision], str | None] = never,
         *,
         invokes_lambda: bool = False,
@@ -95,7 +95,9 @@ class Engine:
         if self._is_full(domain):
             raise faults.limit_exceeded(limits.OPEN_RUN_LIMIT, "open runs in a domain")
         execution = WorkflowExecution(command.workflow_id, run_id)
-        self._apply(Run.fresh(domain, execution), c.Begin(started=started_event(command, settings)), now)
+        self._apply(
+            EngineRun.fresh(domain, execution), c.Begin(started=started_event(command, settings)), now
+        )
         return execution
 
     def tell(self, domain: str, target: ToWorkflow, command: Any, now: datetime) -> None:
@@ -111,7 +113,7 @@ class Engine:
 
     def poll_decision(
         self, domain: str, task_list: str, identity: str, now: datetime, *, with_events: bool = True
-    ) -> DecisionTask | None:
+    ) -> PolledDecisionTask | None:
         """PollForDecisionTask, answered at once; the task has the history up to its own start.
 
         Without events for a caller that reads them in pages: the store has up to ``started_event_id``.
@@ -125,7 +127,7 @@ class Engine:
             return None
         run, token = taken
         most = token.started_event_id if with_events else 0
-        return DecisionTask(
+        return PolledDecisionTask(
             token=str(token),
             execution=run.execution,
             workflow_type=_workflow_type(run),
@@ -136,7 +138,7 @@ class Engine:
 
     def poll_activity(
         self, domain: str, task_list: str, identity: str, now: datetime, chosen: Ready | None = None
-    ) -> ActivityTask | None:
+    ) -> PolledActivityTask | None:
         """PollForActivityTask, answered at once.
 
         ``chosen`` is the task to hand out, if it is there: SWF promises no order, so tests may choose one.
@@ -151,7 +153,7 @@ class Engine:
             return None
         run, token = taken
         scheduled = _scheduled(run, token.scheduled_event_id)
-        return ActivityTask(
+        return PolledActivityTask(
             token=str(token),
             execution=run.execution,
             activity_id=scheduled.activity_id,
@@ -210,7 +212,9 @@ class Engine:
         except Exception as error:
             raise Unsettled(due) from error
 
-    def _take(self, place: Place, start: Callable[[int], Any], now: datetime) -> tuple[Run, Token] | None:
+    def _take(
+        self, place: Place, start: Callable[[int], Any], now: datetime
+    ) -> tuple[EngineRun, Token] | None:
         self.registration.need_domain(place.domain)
         before = None
         while (ready := self._store.next_task(place)) is not None and ready != before:
@@ -222,7 +226,7 @@ class Engine:
 
     def _hand_out(
         self, ready: Ready, kind: TaskKind, start: Callable[[int], Any], now: datetime
-    ) -> tuple[Run, Token] | None:
+    ) -> tuple[EngineRun, Token] | None:
         """Give a task to whoever polls; None if that, or its holders before, ended it."""
         run = self._store.load(ready.run_id)
         if run is None:
@@ -238,7 +242,7 @@ class Engine:
         # A start may be the one event too many that closes a run.
         return None if after is None else (after, _token(after, kind, ready, event.id))
 
-    def _apply(self, run: Run, command: Any, now: datetime) -> Any:
+    def _apply(self, run: EngineRun, command: Any, now: datetime) -> Any:
         """Apply a command, then every message that comes of it, in the order they were sent."""
         first = self._step(run, command, now)
         queue = deque(first.messages)
@@ -252,7 +256,7 @@ class Engine:
                 queue.append(message.otherwise)
         return first.reply
 
-    def _step(self, run: Run, command: Any, now: datetime) -> Outcome:
+    def _step(self, run: EngineRun, command: Any, now: datetime) -> StepOutcome:
         outcome = step(run, command, now, self._rules(run.domain))
         self._store.save(changes(run, outcome, now))
         closed = outcome.run.state.closed
@@ -260,7 +264,7 @@ class Engine:
             self._expire(run, closed.at)
         return outcome
 
-    def _expire(self, run: Run, closed_at: datetime) -> None:
+    def _expire(self, run: EngineRun, closed_at: datetime) -> None:
         domain = self._store.domain(run.domain)
         if domain is not None and domain.retention is not None:
             kept = timedelta(days=0 if domain.retention == "NONE" else int(domain.retention))
@@ -278,11 +282,11 @@ class Engine:
             refuse=self._refuse,
         )
 
-    def _find(self, domain: str, message: Message) -> Iterator[Run]:
+    def _find(self, domain: str, message: Message) -> Iterator[EngineRun]:
         """The runs at a message's address, each as it is when its turn comes."""
         if isinstance(message.to, ToNew):
             if self._store.open_run(domain, message.to.execution.workflow_id) is None:
-                yield Run.fresh(domain, message.to.execution)
+                yield EngineRun.fresh(domain, message.to.execution)
             return
         for run_id in self._run_ids(domain, message.to):
             run = self._store.load(run_id)
@@ -315,16 +319,16 @@ def start_command(request: StartRequest) -> c.StartWorkflowExecution:
     )
 
 
-def _token(run: Run, kind: TaskKind, ready: Ready, started: int) -> Token:
+def _token(run: EngineRun, kind: TaskKind, ready: Ready, started: int) -> Token:
     return Token(run.domain, run.execution.run_id, kind, ready.event_id, started)
 
 
-def _workflow_type(run: Run) -> WorkflowType:
+def _workflow_type(run: EngineRun) -> WorkflowType:
     type_: WorkflowType = cast("Event", run.state.started).data.workflow_type
     return type_
 
 
-def _scheduled(run: Run, event_id: int) -> Any:
+def _scheduled(run: EngineRun, event_id: int) -> Any:
     return opening(run.state.items[run.state.opened[event_id]]).data
 
 

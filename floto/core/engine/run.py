@@ -9,7 +9,7 @@ from typing import Any
 from attrs import evolve, frozen
 from rpds import HashTrieMap
 
-from floto.core.engine.registration.registered_types import Registered
+from floto.core.engine.registration.registered_types import RegisteredType
 from floto.core.state.state import Key, State
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
@@ -28,7 +28,7 @@ _NO_HEARTBEATS: HashTrieMap[int, Heartbeat] = HashTrieMap()
 
 
 @frozen
-class Run:
+class EngineRun:
     """The state of one run, and the little that its history does not hold."""
 
     domain: str
@@ -40,7 +40,7 @@ class Run:
     execution_context: str | None = None
 
     @classmethod
-    def fresh(cls, domain: str, execution: WorkflowExecution) -> Run:
+    def fresh(cls, domain: str, execution: WorkflowExecution) -> EngineRun:
         """A run of which nothing is written yet."""
         return cls(domain, execution, evolve(State(), execution=execution))
 
@@ -90,7 +90,7 @@ class Message:
 class Rules:
     """What a step looks up beside its run: registered types, and refusals that are asked for."""
 
-    registered: Callable[[ActivityType | WorkflowType], Registered | None]
+    registered: Callable[[ActivityType | WorkflowType], RegisteredType | None]
     #: Whether the domain has as many open runs as SWF allows.
     is_full: Callable[[], bool]
     #: Whether there is somebody who invokes Lambda functions.
@@ -100,10 +100,10 @@ class Rules:
 
 
 @frozen
-class Outcome:
+class StepOutcome:
     """What one command did: the run as it is now, what was written, sent and answered."""
 
-    run: Run
+    run: EngineRun
     events: tuple[Event, ...]
     messages: tuple[Message, ...]
     reply: Any

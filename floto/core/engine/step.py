@@ -8,26 +8,26 @@ from typing import Any
 
 from floto.core.engine import commands as c
 from floto.core.engine import deadlines, faults
-from floto.core.engine.deadlines import Due
+from floto.core.engine.deadlines import DeadlineTable
 from floto.core.engine.decisions import closing, decisions
-from floto.core.engine.run import Message, Outcome, Rules, Run, ToRun
-from floto.core.engine.step_context import Turn, opening
+from floto.core.engine.run import EngineRun, Message, Rules, StepOutcome, ToRun
+from floto.core.engine.step_context import StepContext, opening
 from floto.core.engine.validation import check_command, check_decisions
 from floto.core.state.state import Item, Kind
 from floto.core.swf import events as e
 
 
-def step(run: Run, command: Any, now: datetime, rules: Rules) -> Outcome:
+def step(run: EngineRun, command: Any, now: datetime, rules: Rules) -> StepOutcome:
     """Apply a command to an open run; a fault, and nothing written, if SWF would refuse it."""
     check_command(command)
-    turn = Turn(run, now, rules)
+    turn = StepContext(run, now, rules)
     reply = HANDLERS[type(command)](turn, command)
     if turn.is_full and turn.is_open:
         closing.close_full(turn)
     return turn.outcome(reply)
 
 
-def _begin(turn: Turn, command: c.Begin) -> None:
+def _begin(turn: StepContext, command: c.Begin) -> None:
     turn.append(command.started)
     if command.sender is not None:
         news = e.ChildWorkflowExecutionStarted(
@@ -35,7 +35,7 @@ def _begin(turn: Turn, command: c.Begin) -> None:
             workflow_type=command.started.workflow_type,
             initiated_event_id=command.sender.initiated_event_id,
         )
-        turn.send(Message(ToRun(command.sender.execution.run_id), c.Answer(data=news)))
+        turn.send(Message(ToRun(command.sender.execution.run_id), c.RespondCommand(data=news)))
 
 
 def _origin(sender: c.Sender | None) -> dict[str, Any]:
@@ -48,13 +48,13 @@ def _origin(sender: c.Sender | None) -> dict[str, Any]:
     }
 
 
-def _answer_sender(turn: Turn, sender: c.Sender | None, event: type) -> None:
+def _answer_sender(turn: StepContext, sender: c.Sender | None, event: type) -> None:
     if sender is not None:
         data = event(workflow_execution=turn.run.execution, initiated_event_id=sender.initiated_event_id)
-        turn.send(Message(ToRun(sender.execution.run_id), c.Answer(data=data)))
+        turn.send(Message(ToRun(sender.execution.run_id), c.RespondCommand(data=data)))
 
 
-def _signal(turn: Turn, command: c.SignalWorkflowExecution) -> None:
+def _signal(turn: StepContext, command: c.SignalWorkflowExecution) -> None:
     turn.append(
         e.WorkflowExecutionSignaled(
             signal_name=command.signal_name, input=command.input, **_origin(command.sender)
@@ -63,12 +63,12 @@ def _signal(turn: Turn, command: c.SignalWorkflowExecution) -> None:
     _answer_sender(turn, command.sender, e.ExternalWorkflowExecutionSignaled)
 
 
-def _request_cancel(turn: Turn, command: c.RequestCancelWorkflowExecution) -> None:
+def _request_cancel(turn: StepContext, command: c.RequestCancelWorkflowExecution) -> None:
     turn.append(e.WorkflowExecutionCancelRequested(cause=command.cause, **_origin(command.sender)))
     _answer_sender(turn, command.sender, e.ExternalWorkflowExecutionCancelRequested)
 
 
-def _start_decision_task(turn: Turn, command: c.StartDecisionTask) -> e.Event:
+def _start_decision_task(turn: StepContext, command: c.StartDecisionTask) -> e.Event:
     scheduled = turn.decision_tasks.scheduled
     if scheduled is None or turn.decision_tasks.started is not None:
         raise faults.unknown_decision_task(0 if scheduled is None else scheduled.id)
@@ -77,7 +77,7 @@ def _start_decision_task(turn: Turn, command: c.StartDecisionTask) -> e.Event:
     )
 
 
-def _respond_decision_task(turn: Turn, command: c.RespondDecisionTaskCompleted) -> None:
+def _respond_decision_task(turn: StepContext, command: c.RespondDecisionTaskCompleted) -> None:
     started = turn.decision_tasks.started
     scheduled_id = command.token.scheduled_event_id
     if started is None or started.data.scheduled_event_id != scheduled_id:
@@ -100,7 +100,7 @@ def _respond_decision_task(turn: Turn, command: c.RespondDecisionTaskCompleted) 
             decisions.apply(turn, decision, completed.id)
 
 
-def _start_activity_task(turn: Turn, command: c.StartActivityTask) -> e.Event:
+def _start_activity_task(turn: StepContext, command: c.StartActivityTask) -> e.Event:
     if turn.open_item(command.scheduled_event_id, Kind.ACTIVITY) is None:
         raise faults.unknown_activity(command.scheduled_event_id)
     return turn.append(
@@ -110,32 +110,32 @@ def _start_activity_task(turn: Turn, command: c.StartActivityTask) -> e.Event:
     )
 
 
-def _running(turn: Turn, scheduled_event_id: int) -> Item:
+def _running(turn: StepContext, scheduled_event_id: int) -> Item:
     item = turn.started_item(scheduled_event_id, Kind.ACTIVITY)
     if item is None:
         raise faults.unknown_activity(scheduled_event_id)
     return item
 
 
-def _start_lambda(turn: Turn, command: c.StartLambdaFunction) -> e.Event:
+def _start_lambda(turn: StepContext, command: c.StartLambdaFunction) -> e.Event:
     if turn.open_item(command.scheduled_event_id, Kind.LAMBDA) is None:
         raise faults.unknown_lambda(command.scheduled_event_id)
     return turn.append(e.LambdaFunctionStarted(scheduled_event_id=command.scheduled_event_id))
 
 
-def _invoked(turn: Turn, scheduled_event_id: int) -> dict[str, int]:
+def _invoked(turn: StepContext, scheduled_event_id: int) -> dict[str, int]:
     item = turn.started_item(scheduled_event_id, Kind.LAMBDA)
     if item is None:
         raise faults.unknown_lambda(scheduled_event_id)
     return _references(item)
 
 
-def _complete_lambda(turn: Turn, command: c.RespondLambdaFunctionCompleted) -> None:
+def _complete_lambda(turn: StepContext, command: c.RespondLambdaFunctionCompleted) -> None:
     references = _invoked(turn, command.token.scheduled_event_id)
     turn.append(e.LambdaFunctionCompleted(**references, result=command.result))
 
 
-def _fail_lambda(turn: Turn, command: c.RespondLambdaFunctionFailed) -> None:
+def _fail_lambda(turn: StepContext, command: c.RespondLambdaFunctionFailed) -> None:
     references = _invoked(turn, command.token.scheduled_event_id)
     turn.append(e.LambdaFunctionFailed(**references, reason=command.reason, details=command.details))
 
@@ -147,17 +147,17 @@ def _references(item: Item) -> dict[str, int]:
     }
 
 
-def _complete_activity(turn: Turn, command: c.RespondActivityTaskCompleted) -> None:
+def _complete_activity(turn: StepContext, command: c.RespondActivityTaskCompleted) -> None:
     item = _running(turn, command.token.scheduled_event_id)
     turn.append(e.ActivityTaskCompleted(**_references(item), result=command.result))
 
 
-def _fail_activity(turn: Turn, command: c.RespondActivityTaskFailed) -> None:
+def _fail_activity(turn: StepContext, command: c.RespondActivityTaskFailed) -> None:
     item = _running(turn, command.token.scheduled_event_id)
     turn.append(e.ActivityTaskFailed(**_references(item), reason=command.reason, details=command.details))
 
 
-def _cancel_activity(turn: Turn, command: c.RespondActivityTaskCanceled) -> None:
+def _cancel_activity(turn: StepContext, command: c.RespondActivityTaskCanceled) -> None:
     # SWF says to answer so only when asked to stop; what it does otherwise is undocumented.
     item = _running(turn, command.token.scheduled_event_id)
     turn.append(
@@ -174,13 +174,13 @@ def _cancel_request(item: Item) -> int | None:
     return item.cancel.id if asked and item.cancel is not None else None
 
 
-def _heartbeat(turn: Turn, command: c.RecordActivityTaskHeartbeat) -> bool:
+def _heartbeat(turn: StepContext, command: c.RecordActivityTaskHeartbeat) -> bool:
     item = _running(turn, command.token.scheduled_event_id)
     turn.beat(item, command.details)
     return _cancel_request(item) is not None
 
 
-def _fire(turn: Turn, command: c.Fire) -> None:
+def _fire(turn: StepContext, command: c.Fire) -> None:
     """End what is due by now; nothing happens if it ended or was put off in the meantime."""
     if command.event_id == 1:
         if _is_due(turn, deadlines.of_run(turn.run.state), command):
@@ -196,7 +196,7 @@ def _fire(turn: Turn, command: c.Fire) -> None:
         _EXPIRIES[key[0]](turn, item, due.what)
 
 
-def _is_due(turn: Turn, due: Due | None, command: c.Fire) -> bool:
+def _is_due(turn: StepContext, due: DeadlineTable | None, command: c.Fire) -> bool:
     """Return True for a deadline that has passed, by the run's time or, where that is ahead, by the clock.
 
     What ends then has the time at which it was due, as the history of the run tells it.
@@ -207,13 +207,13 @@ def _is_due(turn: Turn, due: Due | None, command: c.Fire) -> bool:
     return True
 
 
-def _time_out_decision_task(turn: Turn, command: c.Fire) -> None:
+def _time_out_decision_task(turn: StepContext, command: c.Fire) -> None:
     due = deadlines.of_decision_task(turn.run.state)
     if due is not None and _is_due(turn, due, command):
         _end_decision_task(turn, command.event_id, due.what)
 
 
-def _end_decision_task(turn: Turn, scheduled_event_id: int, what: str) -> None:
+def _end_decision_task(turn: StepContext, scheduled_event_id: int, what: str) -> None:
     """Time out the decision task that this event scheduled, if it is the one that is out or waits."""
     scheduled, started = turn.decision_tasks.scheduled, turn.decision_tasks.started
     if started is not None:
@@ -227,21 +227,21 @@ def _end_decision_task(turn: Turn, scheduled_event_id: int, what: str) -> None:
         turn.append(data)
 
 
-def _fire_timer(turn: Turn, item: Item, _what: str) -> None:
+def _fire_timer(turn: StepContext, item: Item, _what: str) -> None:
     turn.append(e.TimerFired(timer_id=item.key[1], started_event_id=opening(item).id))
 
 
-def _time_out_activity(turn: Turn, item: Item, what: str) -> None:
+def _time_out_activity(turn: StepContext, item: Item, what: str) -> None:
     beat = turn.run.heartbeats.get(opening(item).id)
     details = None if beat is None else beat.details
     turn.append(e.ActivityTaskTimedOut(timeout_type=what, details=details, **_references(item)))
 
 
-def _time_out_lambda(turn: Turn, item: Item, what: str) -> None:
+def _time_out_lambda(turn: StepContext, item: Item, what: str) -> None:
     turn.append(e.LambdaFunctionTimedOut(timeout_type=what, **_references(item)))
 
 
-_EXPIRIES: Mapping[Kind, Callable[[Turn, Item, str], None]] = {
+_EXPIRIES: Mapping[Kind, Callable[[StepContext, Item, str], None]] = {
     Kind.TIMER: _fire_timer,
     Kind.ACTIVITY: _time_out_activity,
     Kind.LAMBDA: _time_out_lambda,
@@ -250,7 +250,7 @@ _EXPIRIES: Mapping[Kind, Callable[[Turn, Item, str], None]] = {
 _LOSSES: Mapping[Kind, str] = {Kind.ACTIVITY: "HEARTBEAT", Kind.LAMBDA: "START_TO_CLOSE"}
 
 
-def _lose(turn: Turn, command: c.Lose) -> None:
+def _lose(turn: StepContext, command: c.Lose) -> None:
     """End a task as SWF does when it hears no more of who has it, whatever the time-outs are."""
     key = turn.draft.key_of(command.scheduled_event_id)
     if key is None:
@@ -262,7 +262,7 @@ def _lose(turn: Turn, command: c.Lose) -> None:
         _EXPIRIES[key[0]](turn, item, _LOSSES[key[0]])
 
 
-def _answer(turn: Turn, command: c.Answer) -> None:
+def _answer(turn: StepContext, command: c.RespondCommand) -> None:
     asked = getattr(command.data, _ASKED_BY.get(type(command.data), "initiated_event_id"))
     if turn.draft.key_of(asked) is not None:
         turn.append(command.data)
@@ -282,7 +282,7 @@ _CHILD_CLOSINGS: Mapping[type, tuple[type, tuple[str, ...]]] = {
 }
 
 
-def _child_closed(turn: Turn, command: c.ChildClosed) -> None:
+def _child_closed(turn: StepContext, command: c.ChildClosed) -> None:
     started = turn.run.state.children.get(command.initiated_event_id)
     if started is None:
         return
@@ -299,7 +299,7 @@ def _child_closed(turn: Turn, command: c.ChildClosed) -> None:
     )
 
 
-HANDLERS: Mapping[type, Callable[[Turn, Any], Any]] = {
+HANDLERS: Mapping[type, Callable[[StepContext, Any], Any]] = {
     c.Begin: _begin,
     c.SignalWorkflowExecution: _signal,
     c.RequestCancelWorkflowExecution: _request_cancel,
@@ -316,6 +316,6 @@ HANDLERS: Mapping[type, Callable[[Turn, Any], Any]] = {
     c.RespondLambdaFunctionFailed: _fail_lambda,
     c.Fire: _fire,
     c.Lose: _lose,
-    c.Answer: _answer,
+    c.RespondCommand: _answer,
     c.ChildClosed: _child_closed,
 }

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from attrs import evolve
 
-from floto.core.engine.run import Heartbeat, Message, Outcome, Rules, Run
-from floto.core.state.builder import Draft
+from floto.core.engine.run import EngineRun, Heartbeat, Message, Rules, StepOutcome
+from floto.core.state.builder import StateBuilder
 from floto.core.state.fold import add
 from floto.core.state.state import DecisionTasks, Item, Kind, Override, Status
 from floto.core.swf import events as e
@@ -72,17 +72,17 @@ def opening(item: Item) -> Event:
     return cast("Event", item.opened)
 
 
-class Turn:
+class StepContext:
     """A run under construction; every event of a turn has the same time."""
 
-    def __init__(self, run: Run, now: datetime, rules: Rules) -> None:
+    def __init__(self, run: EngineRun, now: datetime, rules: Rules) -> None:
         last = run.state.last
         #: The time of the clock; the events of the run may be ahead of it.
         self.now = to_millisecond(now)
         self.at = self.now if last is None else max(self.now, last.at)
         self.run = run
         self.rules = rules
-        self.draft = Draft(run.state)
+        self.draft = StateBuilder(run.state)
         #: The id that the next event will have.
         self.next_id = run.state.last_event_id + 1
         self.events: list[Event] = []
@@ -178,11 +178,13 @@ class Turn:
         if context is not None:
             self.run = evolve(self.run, execution_context=context)
 
-    def outcome(self, reply: Any) -> Outcome:
+    def outcome(self, reply: Any) -> StepOutcome:
         """What the step comes to."""
         run, heartbeats = self.run, self.run.heartbeats
         if heartbeats:
             for event in self.events:
                 heartbeats = heartbeats.discard(getattr(event.data, "scheduled_event_id", 0) or 0)
-        after = Run(run.domain, run.execution, self.draft.state(), heartbeats, run.execution_context)
-        return Outcome(after, tuple(self.events), tuple(self.messages), reply, frozenset(self.draft.touched))
+        after = EngineRun(run.domain, run.execution, self.draft.state(), heartbeats, run.execution_context)
+        return StepOutcome(
+            after, tuple(self.events), tuple(self.messages), reply, frozenset(self.draft.touched)
+        )

@@ -15,9 +15,9 @@ from floto.core.engine.registration.defaults import (
     usual_activity,
     usual_workflow,
 )
-from floto.core.engine.registration.registered_types import Domain, Registered
+from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import ToWorkflow
-from floto.core.engine.stores.changes import Task
+from floto.core.engine.stores.changes import PollableTask
 from floto.core.engine.stores.memory_store import MemoryStore
 from floto.core.engine.stores.records import Place
 from floto.core.engine.stores.store import Deadline, Ready
@@ -25,7 +25,7 @@ from floto.core.engine.tokens import TaskKind, derive_run_id
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
-from floto.core.swf.service import ActivityTask, DecisionTask, ExecutionInfo, StartRequest
+from floto.core.swf.service import ExecutionInfo, PolledActivityTask, PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 #: When the types of a world were registered; nothing there asks.
@@ -67,7 +67,7 @@ class World:
     def _register(
         self, type_: ActivityType | WorkflowType, defaults: ActivityDefaults | WorkflowDefaults
     ) -> None:
-        registered = Registered(type=type_, defaults=defaults, created_at=BEGINNING)
+        registered = RegisteredType(type=type_, defaults=defaults, created_at=BEGINNING)
         self._registration.register_type(self.domain, registered)
 
     def start(self, request: StartRequest, now: datetime, run_id: str | None = None) -> WorkflowExecution:
@@ -78,7 +78,7 @@ class World:
         self._started += 1
         return execution
 
-    def poll_decision(self, task_list: str, now: datetime, identity: str = "") -> DecisionTask | None:
+    def poll_decision(self, task_list: str, now: datetime, identity: str = "") -> PolledDecisionTask | None:
         """Take the next decision task."""
         self._engine.settle(now)
         return self._engine.poll_decision(self.domain, task_list, identity, now)
@@ -96,14 +96,14 @@ class World:
             execution_context=execution_context,
         )
 
-    def poll_activity(self, task_list: str, now: datetime, identity: str = "") -> ActivityTask | None:
+    def poll_activity(self, task_list: str, now: datetime, identity: str = "") -> PolledActivityTask | None:
         """Take the next activity task."""
         self._engine.settle(now)
         return self._engine.poll_activity(self.domain, task_list, identity, now)
 
     def take_activity(
         self, execution: WorkflowExecution, scheduled_event_id: int, now: datetime, identity: str = ""
-    ) -> ActivityTask | None:
+    ) -> PolledActivityTask | None:
         """Take this very activity task, whoever waits before it; None if it is over or taken."""
         self._engine.settle(now)
         chosen = Ready(execution.run_id, scheduled_event_id)
@@ -200,6 +200,6 @@ class World:
         record = self._store.latest(self.domain, workflow_id)
         return None if record is None else record.info
 
-    def open_tasks(self) -> list[tuple[Ready, Task]]:
+    def open_tasks(self) -> list[tuple[Ready, PollableTask]]:
         """Every task that waits for a poll, and where."""
         return self._store.pollable()

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from floto.core.engine.decisions.closing import CLOSE_STATUS
 from floto.core.replay.decision_diff import Difference, exact_difference, identity
-from floto.core.replay.decision_tasks import Outcome, questions
+from floto.core.replay.decision_tasks import RecordedOutcome, questions
 from floto.core.replay.replay import Divergence, decided_at
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import TaskCodec
@@ -89,7 +89,7 @@ def compare(
 
 def _compared(old_spec: DeciderSpec, new_spec: DeciderSpec, history: History, codec: TaskCodec) -> Compared:
     asked = list(enumerate(questions(history.events), start=1))
-    answered = [(number, each) for number, each in asked if each.outcome is Outcome.ANSWERED]
+    answered = [(number, each) for number, each in asked if each.outcome is RecordedOutcome.ANSWERED]
     moments = [*(question.started for _, question in answered), len(history)]
     olds, news = (decided_at(spec, history, moments, codec) for spec in (old_spec, new_spec))
     verdict, first, stranger = Verdict.SAME, None, None

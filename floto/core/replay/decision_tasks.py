@@ -17,7 +17,7 @@ from floto.core.swf.events import Event
 _FULL = "EVENT_LIMIT_EXCEEDED"
 
 
-class Outcome(StrEnum):
+class RecordedOutcome(StrEnum):
     """What became of a decision task."""
 
     ANSWERED = "answered"
@@ -27,13 +27,13 @@ class Outcome(StrEnum):
 
 
 @define
-class Question:
+class DecisionTaskRecord:
     """One decision task, by the ids of its events; 0 where there is none."""
 
     scheduled: int
     started: int = 0
     ended: int = 0
-    outcome: Outcome = Outcome.OPEN
+    outcome: RecordedOutcome = RecordedOutcome.OPEN
     #: What the answer left, in its order.
     left: list[Recorded] = field(factory=list)
     #: Whether SWF closed the run for its length before all of the answer was carried out.
@@ -41,12 +41,12 @@ class Question:
 
     def against(self, decided: Sequence[Decision]) -> Difference | None:
         """How what the answer left differs from what is decided; nothing where there is no answer."""
-        if self.outcome is not Outcome.ANSWERED:
+        if self.outcome is not RecordedOutcome.ANSWERED:
             return None
         return difference(self.left, decided[: len(self.left)] if self.is_cut else decided)
 
 
-def questions(events: Sequence[Event]) -> list[Question]:
+def questions(events: Sequence[Event]) -> list[DecisionTaskRecord]:
     """The decision tasks that a decider took or let pass, in order.
 
     Raises ``HistoryError`` for an answer to what nobody asked.
@@ -63,30 +63,30 @@ def questions(events: Sequence[Event]) -> list[Question]:
 class _Reading:
     """What was read so far: all questions, those by the start and those by the answer."""
 
-    found: list[Question] = field(factory=list)
-    taken: dict[int, Question] = field(factory=dict)
-    answered: dict[int, Question] = field(factory=dict)
+    found: list[DecisionTaskRecord] = field(factory=list)
+    taken: dict[int, DecisionTaskRecord] = field(factory=dict)
+    answered: dict[int, DecisionTaskRecord] = field(factory=dict)
 
 
 def _started(reading: _Reading, event: Event) -> None:
-    question = reading.taken[event.id] = Question(event.data.scheduled_event_id, event.id)
+    question = reading.taken[event.id] = DecisionTaskRecord(event.data.scheduled_event_id, event.id)
     reading.found.append(question)
 
 
 def _answered(reading: _Reading, event: Event) -> None:
-    reading.answered[event.id] = _end(reading, event, Outcome.ANSWERED)
+    reading.answered[event.id] = _end(reading, event, RecordedOutcome.ANSWERED)
 
 
 def _timed_out(reading: _Reading, event: Event) -> None:
     if event.data.started_event_id:
-        _end(reading, event, Outcome.TIMED_OUT)
+        _end(reading, event, RecordedOutcome.TIMED_OUT)
     else:
         # No decider took it.
-        question = Question(event.data.scheduled_event_id, 0, event.id, Outcome.TIMED_OUT)
+        question = DecisionTaskRecord(event.data.scheduled_event_id, 0, event.id, RecordedOutcome.TIMED_OUT)
         reading.found.append(question)
 
 
-def _end(reading: _Reading, event: Event, outcome: Outcome) -> Question:
+def _end(reading: _Reading, event: Event, outcome: RecordedOutcome) -> DecisionTaskRecord:
     question = reading.taken.pop(event.data.started_event_id, None)
     if question is None:
         problem = f"ends a decision task that event {event.data.started_event_id} did not start"

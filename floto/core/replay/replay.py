@@ -16,7 +16,7 @@ from floto.core.decide.decide import decisions
 from floto.core.decide.progress import begin, observe
 from floto.core.errors import SpecError
 from floto.core.replay.decision_diff import Difference
-from floto.core.replay.decision_tasks import Outcome, Question, questions
+from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, questions
 from floto.core.replay.recorded_decisions import Recorded
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import TaskCodec
@@ -42,7 +42,7 @@ class Step:
     started: int
     #: The event that ended it; 0 while it is open.
     ended: int
-    outcome: Outcome
+    outcome: RecordedOutcome
     #: What has happened since the last step, up to the start of this one.
     events: tuple[Event, ...] = field(repr=lambda events: f"<{len(events)} events>")
     recorded: tuple[Recorded, ...]
@@ -117,7 +117,9 @@ def replay(spec: DeciderSpec, history: History, codec: TaskCodec = CODEC) -> Rep
     return Replay(history, tuple(steps), next(answers))
 
 
-def _step(number: int, question: Question, events: tuple[Event, ...], decided: tuple[Decision, ...]) -> Step:
+def _step(
+    number: int, question: DecisionTaskRecord, events: tuple[Event, ...], decided: tuple[Decision, ...]
+) -> Step:
     return Step(
         number=number,
         scheduled=question.scheduled,

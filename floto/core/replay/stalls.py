@@ -12,7 +12,7 @@ from floto.core.replay.conditions import OF_TASKS, Cause, Condition
 from floto.core.replay.explain import Explained, Explanation, Standing
 from floto.core.spec.graph import RESERVED_PREFIX
 from floto.core.state.state import DecisionTasks, State
-from floto.core.swf.pollers import Live, Poller, Polls
+from floto.core.swf.pollers import Live, Poller, PollKind
 from floto.core.swf.shapes import ActivityType
 from floto.core.visible import moment_text, visible
 
@@ -68,13 +68,13 @@ class RunContext:
     #: Signals that arrived and that no task waits for.
     unused_signals: tuple[str, ...] = ()
 
-    def polling(self, kind: Polls, task_list: str) -> tuple[Poller, ...] | None:
+    def polling(self, kind: PollKind, task_list: str) -> tuple[Poller, ...] | None:
         """Return who polls a task list of the run's domain; None if nobody knows."""
         if self.live is None or self.live.pollers is None:
             return None
         return tuple(each for each in self.live.polling(kind, task_list) if each.domain == self.domain)
 
-    def elsewhere(self, kind: Polls, task_list: str) -> str:
+    def elsewhere(self, kind: PollKind, task_list: str) -> str:
         """Return where there are others that poll: the same list in another domain, or other lists."""
         assert self.live is not None  # noqa: S101 - asked only where somebody knows
         domains = {each.domain for each in self.live.polling(kind, task_list)}
@@ -184,15 +184,17 @@ def _sentences(conditions: Iterable[Condition]) -> Iterator[str]:
 def _worker(condition: Condition, context: RunContext) -> _Note:
     task_list, kind = condition.task_list, condition.activity_type
     command = Command(("floto", "worker", "--task-list", task_list, "--activities", "FILE.py"))
-    pollers = context.polling(Polls.ACTIVITIES, task_list)
+    pollers = context.polling(PollKind.ACTIVITIES, task_list)
     if kind is None or pollers is None:
         return _Note("", command)
     if not pollers:
-        return _Note(f"no worker polls it{context.elsewhere(Polls.ACTIVITIES, task_list)}", command)
+        return _Note(f"no worker polls it{context.elsewhere(PollKind.ACTIVITIES, task_list)}", command)
     able = [each for each in pollers if each.serves is None or kind in each.serves]
     if not able:
         return _Note(f"{_whos(pollers)} and has no function for {_type(kind)}{_has(kind, pollers)}", command)
-    waiting = 0 if context.live is None else context.live.waiting(context.domain, Polls.ACTIVITIES, task_list)
+    waiting = (
+        0 if context.live is None else context.live.waiting(context.domain, PollKind.ACTIVITIES, task_list)
+    )
     many = f", and {waiting:,} tasks wait there" if waiting > 1 else ""
     slow = "; see its log" if context.seconds(condition.at) > _SLOW and not many else ""
     return _Note(f"{_whos(able)}{many}{slow}")
@@ -273,11 +275,11 @@ def _left(context: RunContext) -> Iterator[_Note]:
 def _decider(task_list: str, at: datetime, context: RunContext) -> _Note:
     spec = () if context.carries_spec else ("SPEC",)
     command = Command(("floto", "decider", "--task-list", task_list), spec)
-    pollers = context.polling(Polls.DECISIONS, task_list)
+    pollers = context.polling(PollKind.DECISIONS, task_list)
     if pollers is None:
         return _Note("", command)
     if not pollers:
-        return _Note(f"no decider polls it{context.elsewhere(Polls.DECISIONS, task_list)}", command)
+        return _Note(f"no decider polls it{context.elsewhere(PollKind.DECISIONS, task_list)}", command)
     slow = "; see its log" if context.seconds(at) > _SLOW else ""
     return _Note(f"{_whos(pollers)}{slow}")
 

@@ -10,7 +10,7 @@ from rpds import HashTrieMap
 from floto.core.state.state import Item, Key, Kind, State
 
 
-class Draft:
+class StateBuilder:
     """A state under construction: the maps are copied once per fold, not once per event."""
 
     __slots__ = ("_base", "_counts", "_items", "_keys", "closed", "last", "touched", "values")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from attrs import evolve
 
 from floto.core.errors import HistoryError
-from floto.core.state.builder import Draft
+from floto.core.state.builder import StateBuilder
 from floto.core.state.carried_signals import carried
 from floto.core.state.rules import Asks, Moves, MovesChild, Opens, Refuses, Rule, Sets, lost
 from floto.core.state.state import (
@@ -51,14 +51,14 @@ def state_of(history: History | Iterable[Event] | State) -> State:
 def trace(events: Iterable[Event], state: State = EMPTY) -> tuple[State, frozenset[Key]]:
     """``fold``, and the keys of the items that moved on the way."""
     check_events(events)
-    draft = Draft(state)
+    draft = StateBuilder(state)
     for event in events:
         check_event(event)
         add(draft, event)
     return draft.state(), frozenset(draft.touched)
 
 
-def add(draft: Draft, event: Event) -> None:
+def add(draft: StateBuilder, event: Event) -> None:
     """Apply one event by its rule; one of a type that floto does not know changes nothing."""
     last_id = 0 if draft.last is None else draft.last.id
     if event.id != last_id + 1:
@@ -96,21 +96,21 @@ def _child_id(event: Event) -> str:
     return _task_id(event) or workflow_id
 
 
-def _started(draft: Draft, event: Event) -> None:
+def _started(draft: StateBuilder, event: Event) -> None:
     draft.values.update(started=event, task_list=event.data.task_list)
     for signal in carried(event):
         _signaled(draft, signal)
 
 
-def _closed(draft: Draft, event: Event) -> None:
+def _closed(draft: StateBuilder, event: Event) -> None:
     draft.closed = event
 
 
-def _cancel_requested(draft: Draft, event: Event) -> None:
+def _cancel_requested(draft: StateBuilder, event: Event) -> None:
     draft.values["cancel_requested"] = event
 
 
-def _signaled(draft: Draft, event: Event) -> None:
+def _signaled(draft: StateBuilder, event: Event) -> None:
     signals, name = draft.get("signals"), event.data.signal_name
     draft.values["signals"] = signals.insert(name, (*signals.get(name, ()), event))
     key = (Kind.SIGNAL, name)
@@ -118,7 +118,7 @@ def _signaled(draft: Draft, event: Event) -> None:
         draft.put(Item(key, Status.COMPLETED, None, closed=event))
 
 
-def _marked(draft: Draft, event: Event) -> None:
+def _marked(draft: StateBuilder, event: Event) -> None:
     draft.values["markers"] = draft.get("markers").insert(event.data.marker_name, event)
 
 
@@ -128,14 +128,14 @@ def _check_decision(event: Event, ref: str, expected: Event | None) -> None:
         raise lost(event, ref, given, "decision task")
 
 
-def _decision_scheduled(draft: Draft, event: Event) -> None:
+def _decision_scheduled(draft: StateBuilder, event: Event) -> None:
     tasks: DecisionTasks = draft.get("decision_tasks")
     draft.values["decision_tasks"] = DecisionTasks(
         event, tasks.started, tasks.previous_started, tasks.ended_at
     )
 
 
-def _decision_started(draft: Draft, event: Event) -> None:
+def _decision_started(draft: StateBuilder, event: Event) -> None:
     tasks: DecisionTasks = draft.get("decision_tasks")
     waiting = tasks.scheduled
     # SWF schedules none beside one that waits. moto does, and hands out the oldest: the last goes on waiting.
@@ -145,7 +145,7 @@ def _decision_started(draft: Draft, event: Event) -> None:
     draft.values["decision_tasks"] = DecisionTasks(waiting, event, tasks.previous_started, tasks.ended_at)
 
 
-def _decision_completed(draft: Draft, event: Event) -> None:
+def _decision_completed(draft: StateBuilder, event: Event) -> None:
     tasks, data = draft.get("decision_tasks"), event.data
     _check_decision(event, "started_event_id", tasks.started)
     draft.values["decision_tasks"] = DecisionTasks(tasks.scheduled, None, data.started_event_id, event.at)
@@ -153,7 +153,7 @@ def _decision_completed(draft: Draft, event: Event) -> None:
         _choose_list(draft, data.task_list, data.task_list_schedule_to_start_timeout)
 
 
-def _choose_list(draft: Draft, task_list: TaskList, timeout: str | None) -> None:
+def _choose_list(draft: StateBuilder, task_list: TaskList, timeout: str | None) -> None:
     # Undocumented: what NONE means here (no time-out, so for good) and a time-out without a list (nothing).
     if timeout in (None, "NONE"):
         draft.values.update(task_list=task_list, override=None)
@@ -161,7 +161,7 @@ def _choose_list(draft: Draft, task_list: TaskList, timeout: str | None) -> None
         draft.values["override"] = Override(task_list, timeout)
 
 
-def _decision_timed_out(draft: Draft, event: Event) -> None:
+def _decision_timed_out(draft: StateBuilder, event: Event) -> None:
     tasks: DecisionTasks = draft.get("decision_tasks")
     if event.data.started_event_id:
         _check_decision(event, "started_event_id", tasks.started)
@@ -173,24 +173,24 @@ def _decision_timed_out(draft: Draft, event: Event) -> None:
     draft.values.update(decision_tasks=tasks, override=None)
 
 
-def _child_refused(draft: Draft, event: Event) -> None:
+def _child_refused(draft: StateBuilder, event: Event) -> None:
     # Refused after StartChildWorkflowExecutionInitiated, or (with a 0) before it.
     rule: Rule = _CHILD_TAKEN if event.data.initiated_event_id else _CHILD_REFUSED
     rule.apply(draft, event)
 
 
-def _not_continued(draft: Draft, event: Event) -> None:
+def _not_continued(draft: StateBuilder, event: Event) -> None:
     # An unhandled decision only means: look again. Anything else is a refusal.
     if event.data.cause != "UNHANDLED_DECISION":
         _NOT_CONTINUED.apply(draft, event)
 
 
-def _lambda_not_started(draft: Draft, event: Event) -> None:
+def _lambda_not_started(draft: StateBuilder, event: Event) -> None:
     if event.data.scheduled_event_id:
         _LAMBDA_NOT_STARTED.apply(draft, event)
 
 
-def _nothing(draft: Draft, event: Event) -> None:
+def _nothing(draft: StateBuilder, event: Event) -> None:
     """The event says nothing about what is under way."""
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from attrs import evolve, frozen
 
 from floto.core.errors import HistoryError
-from floto.core.state.builder import Draft
+from floto.core.state.builder import StateBuilder
 from floto.core.state.state import OPEN, Item, Kind, Status
 from floto.core.swf.events import Event
 from floto.core.swf.wire import camel, type_name
@@ -17,7 +17,7 @@ from floto.core.swf.wire import camel, type_name
 class Rule(Protocol):
     """What one type of event does to the state."""
 
-    def apply(self, draft: Draft, event: Event) -> None:
+    def apply(self, draft: StateBuilder, event: Event) -> None:
         """Change the draft."""
 
 
@@ -36,7 +36,7 @@ class Opens:
     id_of: Callable[[Event], str]
     shared: bool = False
 
-    def apply(self, draft: Draft, event: Event) -> None:
+    def apply(self, draft: StateBuilder, event: Event) -> None:
         """Open an item, or open it again."""
         key = (self.kind, self.id_of(event))
         old = draft.item(key)
@@ -59,7 +59,7 @@ class Moves:
     to: Status
     allowed_from: tuple[Status, ...] = OPEN
 
-    def apply(self, draft: Draft, event: Event) -> None:
+    def apply(self, draft: StateBuilder, event: Event) -> None:
         """Move an item on."""
         opening = getattr(event.data, self.ref)
         key = draft.key_of(opening)
@@ -92,7 +92,7 @@ class MovesChild:
 
     moves: Moves
 
-    def apply(self, draft: Draft, event: Event) -> None:
+    def apply(self, draft: StateBuilder, event: Event) -> None:
         """Move the item on, and note or forget the start of this very child."""
         self.moves.apply(draft, event)
         children, initiated = draft.get("children"), event.data.initiated_event_id
@@ -109,7 +109,7 @@ class Refuses:
     kind: Kind
     id_of: Callable[[Event], str]
 
-    def apply(self, draft: Draft, event: Event) -> None:
+    def apply(self, draft: StateBuilder, event: Event) -> None:
         """Close the item as refused, unless an attempt is open under the id."""
         key = (self.kind, self.id_of(event))
         old = draft.item(key)
@@ -126,7 +126,7 @@ class Asks:
     id_of: Callable[[Event], str]
     is_granted: bool = True
 
-    def apply(self, draft: Draft, event: Event) -> None:
+    def apply(self, draft: StateBuilder, event: Event) -> None:
         """Note the request on the item; a refusal takes back none that was granted."""
         item = draft.item((Kind.ACTIVITY, self.id_of(event)))
         if item is not None and item.is_open and (self.is_granted or item.cancel is None):
@@ -137,8 +137,8 @@ class Asks:
 class Sets:
     """The event changes the run as a whole."""
 
-    change: Callable[[Draft, Event], None]
+    change: Callable[[StateBuilder, Event], None]
 
-    def apply(self, draft: Draft, event: Event) -> None:
+    def apply(self, draft: StateBuilder, event: Event) -> None:
         """Change the draft."""
         self.change(draft, event)

@@ -14,7 +14,7 @@ from cattrs.preconf.json import make_converter
 from floto.core.swf.shapes import ActivityType
 
 
-class Polls(StrEnum):
+class PollKind(StrEnum):
     """What is polled for: one task list holds tasks of both kinds, and they do not mix."""
 
     DECISIONS = "decision"
@@ -26,7 +26,7 @@ class Poller:
     """A decider or worker that polls a task list."""
 
     domain: str
-    kind: Polls
+    kind: PollKind
     task_list: str
     #: What histories record of it: by default, host and process id.
     identity: str
@@ -41,7 +41,7 @@ class Backlog:
     """The tasks of one kind on one task list, now."""
 
     domain: str
-    kind: Polls
+    kind: PollKind
     task_list: str
     #: How many tasks wait to be polled; at least so many where ``is_truncated``.
     waiting: int
@@ -52,7 +52,7 @@ class Backlog:
     taken: int | None = None
 
     @property
-    def place(self) -> tuple[str, Polls, str]:
+    def place(self) -> tuple[str, PollKind, str]:
         """Domain, kind and task list."""
         return self.domain, self.kind, self.task_list
 
@@ -88,14 +88,14 @@ class Live:
             (each for each in self.redeliveries if (each.run_id, each.event_id) == (run_id, event_id)), None
         )
 
-    def waiting(self, domain: str, kind: Polls, task_list: str) -> int:
+    def waiting(self, domain: str, kind: PollKind, task_list: str) -> int:
         """Return how many tasks of one kind wait on a task list."""
         place = (domain, kind, task_list)
         return sum(
             each.waiting for each in self.backlogs if (each.domain, each.kind, each.task_list) == place
         )
 
-    def polling(self, kind: Polls, task_list: str) -> tuple[Poller, ...]:
+    def polling(self, kind: PollKind, task_list: str) -> tuple[Poller, ...]:
         """Return who polls a task list for tasks of one kind, in whatever domain."""
         return tuple(each for each in self.pollers or () if (each.kind, each.task_list) == (kind, task_list))
 

@@ -14,12 +14,12 @@ from attrs import frozen
 
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
-from floto.core.swf.pollers import Polls
+from floto.core.swf.pollers import PollKind
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 
 @frozen(kw_only=True)
-class DecisionTask:
+class PolledDecisionTask:
     """The question 'what next?' for one run."""
 
     token: str
@@ -33,7 +33,7 @@ class DecisionTask:
 
 
 @frozen(kw_only=True)
-class ActivityTask:
+class PolledActivityTask:
     """One activity to run now."""
 
     token: str
@@ -104,13 +104,13 @@ class Service(Protocol):
     def history(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
         """The events of a run with an id above ``after``, all pages of them."""
 
-    def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> DecisionTask | None:
+    def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> PolledDecisionTask | None:
         """Take the next decision task, waiting up to ``wait`` seconds (SWF: 60) for one."""
 
     def respond_decision_task_completed(self, token: str, decisions: Sequence[Decision]) -> None:
         """Answer a decision task."""
 
-    def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> ActivityTask | None:
+    def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> PolledActivityTask | None:
         """Take the next activity task, waiting up to ``wait`` seconds (SWF: 60) for one."""
 
     def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
@@ -134,9 +134,9 @@ class Announces(Protocol):
     """A service that can say who polls, if deciders and workers tell it: Amazon SWF cannot."""
 
     def announce(
-        self, kind: Polls, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
+        self, kind: PollKind, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
     ) -> None:
         """Show a decider or worker to whoever asks; ``serves``: the activities that a worker can run."""
 
-    def withdraw(self, kind: Polls, task_list: str, identity: str) -> None:
+    def withdraw(self, kind: PollKind, task_list: str, identity: str) -> None:
         """Show it no more."""

@@ -10,7 +10,7 @@ import click
 
 from floto.core.payloads.reference import Store
 from floto.core.replay.decision_diff import name_of
-from floto.core.replay.decision_tasks import Outcome
+from floto.core.replay.decision_tasks import RecordedOutcome
 from floto.core.replay.recorded_decisions import Recorded
 from floto.core.replay.replay import Replay, Step, replay
 from floto.core.spec.codec import Codec
@@ -137,14 +137,14 @@ def _lines(step: Step, steps: int) -> Iterator[str]:
     yield f"step {step.number} of {steps}, {_when(step)}"
     yield from (f"  new     {event.id:>6} {type_name(event.data)}" for event in step.events)
     yield from (f"  decided {each.event_id:>6} {_recorded(each)}" for each in step.recorded)
-    if step.outcome is not Outcome.ANSWERED or step.difference is not None:
+    if step.outcome is not RecordedOutcome.ANSWERED or step.difference is not None:
         yield from (f"  now            {_sentence(decision)}" for decision in step.decided or (None,))
-    if step.outcome is Outcome.ANSWERED:
+    if step.outcome is RecordedOutcome.ANSWERED:
         yield f"  {step.difference or 'the same would be decided now'}"
 
 
 def _when(step: Step) -> str:
-    if step.outcome is Outcome.OPEN:
+    if step.outcome is RecordedOutcome.OPEN:
         return f"asked by event {step.started} and not answered"
     return f"{step.outcome} by event {step.ended}"
 

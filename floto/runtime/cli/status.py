@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from floto.core.swf.pollers import Backlog, Live, Poller, Polls, as_json
+from floto.core.swf.pollers import Backlog, Live, Poller, PollKind, as_json
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import domain_option, json_option, service_option
@@ -21,9 +21,12 @@ from floto.runtime.connect import live_of, shown_service
 _MOST = 20
 #: Activities that a line names before it counts.
 _NAMED = 3
-_COUNTS = {Polls.DECISIONS: "count_pending_decision_tasks", Polls.ACTIVITIES: "count_pending_activity_tasks"}
-_WHO = {Polls.DECISIONS: "decider", Polls.ACTIVITIES: "worker"}
-_WHAT = {Polls.DECISIONS: "decisions", Polls.ACTIVITIES: "activities"}
+_COUNTS = {
+    PollKind.DECISIONS: "count_pending_decision_tasks",
+    PollKind.ACTIVITIES: "count_pending_activity_tasks",
+}
+_WHO = {PollKind.DECISIONS: "decider", PollKind.ACTIVITIES: "worker"}
+_WHAT = {PollKind.DECISIONS: "decisions", PollKind.ACTIVITIES: "activities"}
 
 
 @click.command("status", short_help="Say who is alive, and what waits for whom.")
@@ -41,7 +44,7 @@ def status_command(lists: tuple[str, ...], service: str, domain: str | None, *, 
     """
     with target(service, domain) as there:
         # Says so if there is no such domain.
-        _count(there, Polls.DECISIONS, "floto")
+        _count(there, PollKind.DECISIONS, "floto")
         live = live_of(there.client)
         if live is None:
             live = Live(backlogs=tuple(_counted(there, lists)))
@@ -64,13 +67,13 @@ def _plain(found: Live) -> dict[str, Any]:
 
 def _counted(there: Target, lists: Iterable[str]) -> Iterator[Backlog]:
     for kind, names in (
-        (Polls.DECISIONS, dict.fromkeys([*lists, *_decision_lists(there)])),
-        (Polls.ACTIVITIES, dict.fromkeys([*lists, *_activity_lists(there)])),
+        (PollKind.DECISIONS, dict.fromkeys([*lists, *_decision_lists(there)])),
+        (PollKind.ACTIVITIES, dict.fromkeys([*lists, *_activity_lists(there)])),
     ):
         yield from (_count(there, kind, name) for name in names)
 
 
-def _count(there: Target, kind: Polls, task_list: str) -> Backlog:
+def _count(there: Target, kind: PollKind, task_list: str) -> Backlog:
     found = there.read(_COUNTS[kind], taskList={"name": task_list})
     return Backlog(
         domain=there.domain,

@@ -37,8 +37,8 @@ from floto.core.swf.decisions import (
 )
 from floto.core.swf.events import Event
 from floto.core.swf.limits import EVENT_LIMIT, LATE_EVENTS
-from floto.core.swf.pollers import Polls
-from floto.core.swf.service import DecisionTask, Service
+from floto.core.swf.pollers import PollKind
+from floto.core.swf.service import PolledDecisionTask, Service
 from floto.core.swf.shapes import WorkflowExecution, WorkflowType
 from floto.core.swf.wire import WireError
 from floto.runtime.connect import (
@@ -52,7 +52,7 @@ from floto.runtime.connect import (
 )
 from floto.runtime.deciders.decider_process import Order, start
 from floto.runtime.deciders.fingerprint import fingerprint
-from floto.runtime.deciders.progress_cache import Memory
+from floto.runtime.deciders.progress_cache import ProgressCache
 from floto.runtime.deciders.spec_choice import NoSpec, OtherSpec, Specs
 from floto.runtime.presence import announced
 from floto.runtime.retrying import conclude, is_malformed, outlast, persist, poll
@@ -157,7 +157,7 @@ class Decider:
         self._poll_seconds = poll_seconds
         self._stop = StopFlag()
         self._is_busy = False
-        self._memory = Memory(_REMEMBERED, self._read, self._begin, self._is_current)
+        self._memory = ProgressCache(_REMEMBERED, self._read, self._begin, self._is_current)
         self._order = Order(
             spec=own,
             specs=self._specs.by_type,
@@ -206,14 +206,14 @@ class Decider:
         with (
             closing(self._service, self._given),
             stop_on_signals(self.stop),
-            announced(self._service, Polls.DECISIONS, self._task_list, self._identity),
+            announced(self._service, PollKind.DECISIONS, self._task_list, self._identity),
         ):
             while not self._stop.is_set():
                 task = self._next_task()
                 if task is not None:
                     self._handle(task)
 
-    def _next_task(self) -> DecisionTask | None:
+    def _next_task(self) -> PolledDecisionTask | None:
         try:
             return poll(
                 self._stop,
@@ -238,7 +238,7 @@ class Decider:
         """True while a decision task is in hand."""
         return self._is_busy
 
-    def _handle(self, task: DecisionTask) -> None:
+    def _handle(self, task: PolledDecisionTask) -> None:
         self._is_busy = True
         run = task.execution
         try:
@@ -247,7 +247,7 @@ class Decider:
         finally:
             self._is_busy = False
 
-    def _work_on(self, task: DecisionTask) -> None:
+    def _work_on(self, task: PolledDecisionTask) -> None:
         found: Sequence[Decision] = ()
         error: Exception | None = None
         try:
@@ -268,7 +268,7 @@ class Decider:
         if self._listener is not None:
             self._listener(found, error)
 
-    def _leave(self, task: DecisionTask, missing: NoSpec) -> None:
+    def _leave(self, task: PolledDecisionTask, missing: NoSpec) -> None:
         """Log that a decision task is left to another decider."""
         message = (
             "run %s is left alone: %s; start a decider with that spec, "
@@ -276,12 +276,12 @@ class Decider:
         )
         self._troubles.failed(task.execution, message, task.execution, missing, level=logging.ERROR)
 
-    def _decided(self, task: DecisionTask) -> Sequence[Decision]:
+    def _decided(self, task: PolledDecisionTask) -> Sequence[Decision]:
         """Decide, and store what the decisions refer to."""
         found = self.decide(task)
         return found if self._payloads is None else keep(found, self._payloads)
 
-    def decide(self, task: DecisionTask) -> Sequence[Decision]:
+    def decide(self, task: PolledDecisionTask) -> Sequence[Decision]:
         """Return the decisions for a run; one whose spec or history cannot be read fails with the reason.
 
         Raises:
@@ -304,14 +304,14 @@ class Decider:
             self._memory.forget(task.execution)
         return found
 
-    def _follow(self, task: DecisionTask) -> Progress:
+    def _follow(self, task: PolledDecisionTask) -> Progress:
         try:
             return self._memory.follow(task)
         except HistoryError:
             # What comes with a task may be at fault, and the history itself is whole.
             return self._memory.follow(evolve(task, events=()))
 
-    def _need_spec(self, task: DecisionTask) -> None:
+    def _need_spec(self, task: PolledDecisionTask) -> None:
         """Raise ``NoSpec`` for a run that is another decider's, as far as its type tells."""
         if task.workflow_type not in self._rules:
             self._specs.need_any(task.workflow_type)
@@ -366,14 +366,14 @@ class Decider:
             # Also when stopped: the task is in hand.
             time.sleep(_ASK_SECONDS)
 
-    def _warn_if_long(self, task: DecisionTask) -> None:
+    def _warn_if_long(self, task: PolledDecisionTask) -> None:
         # Asked at each decision, told when the line is crossed.
         if task.previous_started_event_id < _LONG <= task.started_event_id:
             log.warning(
                 "run %s: more than %d events; SWF ends a run at %d", task.execution, _LONG, EVENT_LIMIT
             )
 
-    def _answer(self, task: DecisionTask, found: Sequence[Decision]) -> None:
+    def _answer(self, task: PolledDecisionTask, found: Sequence[Decision]) -> None:
         try:
             self._respond(task, found)
         except UnknownResource as fault:
@@ -382,7 +382,7 @@ class Decider:
         if closes(found) and not self._stop.is_set() and self._was_last(task, found[-1]):
             self.stop()
 
-    def _respond(self, task: DecisionTask, found: Sequence[Decision]) -> None:
+    def _respond(self, task: PolledDecisionTask, found: Sequence[Decision]) -> None:
         respond = self._service.respond_decision_task_completed
         try:
             conclude(self._stop, respond, task.token, found)
@@ -400,7 +400,7 @@ class Decider:
                 [FailWorkflowExecution(reason=REFUSED_REASON, details=details)],
             )
 
-    def _was_last(self, task: DecisionTask, decision: Decision) -> bool:
+    def _was_last(self, task: PolledDecisionTask, decision: Decision) -> bool:
         own = self._spec
         if own is None or not own.terminate_decider_after_completion:
             return False
@@ -408,7 +408,7 @@ class Decider:
             return False
         return self._was_closed(task)
 
-    def _was_closed(self, task: DecisionTask) -> bool:
+    def _was_closed(self, task: PolledDecisionTask) -> bool:
         """Whether the answer closed a run of the decider's own spec: SWF may refuse that."""
         end = time.monotonic() + _LAG_SECONDS
         while time.monotonic() < end and not self._stop.is_set():
@@ -427,7 +427,7 @@ class Decider:
             return False
 
 
-def _is_over(task: DecisionTask, state: State) -> bool:
+def _is_over(task: PolledDecisionTask, state: State) -> bool:
     """Whether a decision task was answered, or timed out, by the time of a state."""
     started = state.decision_tasks.started
     return state.last_event_id > task.started_event_id and (

@@ -16,14 +16,14 @@ from floto.core.errors import HistoryError
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State
 from floto.core.swf.events import Event
-from floto.core.swf.service import DecisionTask
+from floto.core.swf.service import PolledDecisionTask
 from floto.core.swf.shapes import WorkflowExecution
 
 #: Reads the events of a run with an id above the first number, up to the second.
 Read = Callable[[WorkflowExecution, int, int], Sequence[Event]]
 
 
-class Memory:
+class ProgressCache:
     """The progress of the latest ``size`` runs.
 
     ``begin`` makes the progress of a run that is seen first, and of one whose progress is no longer
@@ -40,7 +40,7 @@ class Memory:
         self._size, self._read, self._begin, self._is_current = size, read, begin, is_current
         self._runs: OrderedDict[str, Progress] = OrderedDict()
 
-    def follow(self, task: DecisionTask) -> Progress:
+    def follow(self, task: PolledDecisionTask) -> Progress:
         """How far the run of a task has come at its start. Raises ``HistoryError`` and ``ServiceError``."""
         run_id = task.execution.run_id
         known = self._runs.pop(run_id, None)
@@ -59,7 +59,7 @@ class Memory:
         """Keep nothing of a run that is closed."""
         self._runs.pop(execution.run_id, None)
 
-    def _continued(self, known: Progress, task: DecisionTask) -> Progress | None:
+    def _continued(self, known: Progress, task: PolledDecisionTask) -> Progress | None:
         """What is known, brought up to date; None if the history is not the one it was known from."""
         if task.started_event_id < known.state.last_event_id or not _agree(known.state, task):
             return None
@@ -68,7 +68,7 @@ class Memory:
         except HistoryError:
             return None
 
-    def _after(self, seen: int, task: DecisionTask) -> Sequence[Event]:
+    def _after(self, seen: int, task: PolledDecisionTask) -> Sequence[Event]:
         """The events of a task behind one that was seen; what its part lacks is read."""
         first = task.events[0].id if task.events else task.started_event_id + 1
         if first <= seen + 1:
@@ -76,7 +76,7 @@ class Memory:
         return (*self._read(task.execution, seen, first - 1), *task.events)
 
 
-def _agree(state: State, task: DecisionTask) -> bool:
+def _agree(state: State, task: PolledDecisionTask) -> bool:
     """Whether a task shows the last event that is known as it is known, if it shows it."""
     at = state.last_event_id - task.events[0].id if task.events else -1
     return at < 0 or task.events[at : at + 1] == (state.last,)

@@ -41,8 +41,15 @@ from floto.runtime.deciders.fingerprint import spec_tags
 from floto.runtime.deciders.spec_choice import NoSpec
 from floto.runtime.retrying import persist, reach
 from floto.runtime.runs.needs import missing_activities, needs
-from floto.runtime.runs.run_request import WORKFLOW_TYPE, Job, Listener, WrongWorkflow, check, check_kept
-from floto.runtime.runs.supervisor import Crew
+from floto.runtime.runs.run_request import (
+    WORKFLOW_TYPE,
+    Listener,
+    RunRequest,
+    WrongWorkflow,
+    check,
+    check_kept,
+)
+from floto.runtime.runs.supervisor import Supervisor
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 from floto.runtime.workers import activities
 from floto.runtime.workers.activities import Activities
@@ -112,7 +119,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     workflow_id = _usable(workflow_id)
     payloads = codec.store if payloads is None else payloads
     text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
-    job = Job(
+    job = RunRequest(
         spec=_readable(spec, codec),
         workflow_id=workflow_id,
         input=text,
@@ -204,7 +211,7 @@ class _Deadline:
         return TimeoutError(msg)
 
 
-def _run(job: Job, service: Service, deadline: _Deadline) -> Any:
+def _run(job: RunRequest, service: Service, deadline: _Deadline) -> Any:
     stop, woken = deadline.stop, threading.Event()
     with deadline.kept(), logs.context(job.workflow_id):
         try:
@@ -231,7 +238,7 @@ def _run(job: Job, service: Service, deadline: _Deadline) -> Any:
     return _result(*end)
 
 
-def _find_or_start(job: Job, service: Service, stop: StopFlag) -> tuple[WorkflowExecution, bool]:
+def _find_or_start(job: RunRequest, service: Service, stop: StopFlag) -> tuple[WorkflowExecution, bool]:
     """The run to follow, and whether it is open."""
     info = persist(stop, service.latest_execution, job.workflow_id)
     is_closed = info is not None and info.close_status == "COMPLETED"
@@ -244,13 +251,15 @@ def _find_or_start(job: Job, service: Service, stop: StopFlag) -> tuple[Workflow
     return info.execution, info.close_status is None
 
 
-def _prepare(job: Job, service: Service, stop: StopFlag) -> None:
+def _prepare(job: RunRequest, service: Service, stop: StopFlag) -> None:
     # Activity types that only the spec names may be misspelt, and SWF forgets no type.
     kinds = (WORKFLOW_TYPE, *needs(job.spec).workflow_types)
     reach(stop, service.prepare, kinds, job.activities.types)
 
 
-def _start(job: Job, service: Service, stop: StopFlag, before: ExecutionInfo | None) -> WorkflowExecution:
+def _start(
+    job: RunRequest, service: Service, stop: StopFlag, before: ExecutionInfo | None
+) -> WorkflowExecution:
     request = StartRequest(
         workflow_id=job.workflow_id,
         workflow_type=WORKFLOW_TYPE,
@@ -270,7 +279,9 @@ def _start(job: Job, service: Service, stop: StopFlag, before: ExecutionInfo | N
     return WorkflowExecution(job.workflow_id, run_id)
 
 
-def _listed(job: Job, service: Service, stop: StopFlag, before: ExecutionInfo | None) -> ExecutionInfo | None:
+def _listed(
+    job: RunRequest, service: Service, stop: StopFlag, before: ExecutionInfo | None
+) -> ExecutionInfo | None:
     """The latest run of the workflow id, as soon as it is another one than before."""
     end = time.monotonic() + _LAG_SECONDS
     while time.monotonic() < end:
@@ -282,7 +293,7 @@ def _listed(job: Job, service: Service, stop: StopFlag, before: ExecutionInfo | 
     return None
 
 
-def _crew(job: Job, service: Service, woken: threading.Event) -> Crew:
+def _crew(job: RunRequest, service: Service, woken: threading.Event) -> Supervisor:
     def decided(found: Sequence[Decision], error: Exception | None) -> None:
         if isinstance(error, NoSpec):
             error = WrongWorkflow(f"workflow {job.workflow_id!r} was taken over by another spec: {error}")
@@ -316,17 +327,17 @@ def _crew(job: Job, service: Service, woken: threading.Event) -> Crew:
         poll_seconds=_LOOK_SECONDS,
         sole=True,
     )
-    crew = Crew([decider, worker])
+    crew = Supervisor([decider, worker])
     return crew
 
 
 @frozen
 class _Watch:
-    job: Job
+    job: RunRequest
     service: Service
     stop: StopFlag
     woken: threading.Event
-    crew: Crew
+    crew: Supervisor
     #: True if the crew is to decide and work for the run.
     starts: bool
 

@@ -40,7 +40,7 @@ class WrongWorkflow(FlotoError, ValueError):
 
 
 @frozen(kw_only=True)
-class Job:
+class RunRequest:
     """What ``floto.run`` was asked for: a spec, an input, and the workflow id of the run."""
 
     spec: DeciderSpec
@@ -59,7 +59,7 @@ class Job:
         return own_list(self.workflow_id)
 
 
-def check(info: ExecutionInfo, job: Job, service: Service, stop: StopFlag) -> None:
+def check(info: ExecutionInfo, job: RunRequest, service: Service, stop: StopFlag) -> None:
     """Raise ``WrongWorkflow`` unless the run under the workflow id is of this spec and this input."""
     is_open = info.close_status is None
     if is_open:
@@ -72,7 +72,7 @@ def check(info: ExecutionInfo, job: Job, service: Service, stop: StopFlag) -> No
     _check_spec(job, state, service, stop, is_open=is_open)
 
 
-def check_kept(job: Job, state: State) -> None:
+def check_kept(job: RunRequest, state: State) -> None:
     """Raise ``WrongWorkflow`` if another spec has taken over the run since ``check``."""
     changed = taken_over(state)
     if changed is None:
@@ -87,7 +87,7 @@ def check_kept(job: Job, state: State) -> None:
         raise WrongWorkflow(msg)
 
 
-def _check_list(job: Job, state: State) -> None:
+def _check_list(job: RunRequest, state: State) -> None:
     name = state.start.task_list.name
     if not is_confined(state.start):
         msg = (
@@ -98,7 +98,7 @@ def _check_list(job: Job, state: State) -> None:
         raise WrongWorkflow(msg)
 
 
-def _check_spec(job: Job, state: State, service: Service, stop: StopFlag, *, is_open: bool) -> None:
+def _check_spec(job: RunRequest, state: State, service: Service, stop: StopFlag, *, is_open: bool) -> None:
     own, known = fingerprint(job.spec, job.codec), recorded(state)
     if known in (None, own):
         return
@@ -121,7 +121,7 @@ def _check_spec(job: Job, state: State, service: Service, stop: StopFlag, *, is_
         persist(stop, service.signal_workflow_execution, job.workflow_id, CHANGED_SIGNAL, own)
 
 
-def _check_input(job: Job, state: State, *, is_open: bool) -> None:
+def _check_input(job: RunRequest, state: State, *, is_open: bool) -> None:
     if job.input is None:
         return
     known = workflow_context(state, job.codec).get("workflow")
@@ -136,7 +136,7 @@ def _check_input(job: Job, state: State, *, is_open: bool) -> None:
         raise WrongWorkflow(msg)
 
 
-def _as_json(job: Job, value: Any) -> str:
+def _as_json(job: RunRequest, value: Any) -> str:
     resolved = value if job.payloads is None else reference.resolved(value, job.payloads.get)
     return payload.encode(resolved, "the workflow's input")
 

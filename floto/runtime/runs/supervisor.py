@@ -24,7 +24,7 @@ _POLL_SECONDS = 0.5
 _LOOK_SECONDS = 0.05
 
 
-class Crew:
+class Supervisor:
     """Deciders and workers, each in a thread of its own."""
 
     def __init__(self, members: Sequence[Decider | ActivityWorker]) -> None:

@@ -46,7 +46,7 @@ class ActivityError(FlotoError, TypeError):
 
 
 @frozen
-class Registered:
+class RegisteredFunction:
     """A function under the activity type it implements."""
 
     type: ActivityType
@@ -70,7 +70,7 @@ class Activities:
 
     def __init__(self) -> None:
         #: By type, then by domain.
-        self._known: dict[ActivityType, dict[str | None, Registered]] = {}
+        self._known: dict[ActivityType, dict[str | None, RegisteredFunction]] = {}
 
     def activity(self, *, name: str, version: str, domain: str | None = None) -> Callable[[F], F]:
         """Register a function, taking ``context`` or nothing, as an activity.
@@ -84,7 +84,7 @@ class Activities:
         """Register a function that returns (or yields) tasks as a generator, as ``activity`` does."""
         return self._decorator(ActivityType(name, version), domain, generates=True)
 
-    def find(self, activity_type: ActivityType, domain: str | None = None) -> Registered | None:
+    def find(self, activity_type: ActivityType, domain: str | None = None) -> RegisteredFunction | None:
         """Return the activity of a type: that of a domain, else that of no domain, else any; or None."""
         known = self._known.get(activity_type, {})
         return known.get(domain) or known.get(None) or next(iter(known.values()), None)
@@ -101,12 +101,12 @@ class Activities:
 
         def register(function: F) -> F:
             call = _caller(activity_type, function)
-            self._add(Registered(activity_type, function, call, generates), domain)
+            self._add(RegisteredFunction(activity_type, function, call, generates), domain)
             return function
 
         return register
 
-    def _add(self, new: Registered, domain: str | None) -> None:
+    def _add(self, new: RegisteredFunction, domain: str | None) -> None:
         known = self._known.setdefault(new.type, {})
         old = known.get(domain)
         if old is not None and not _same_definition(old.function, new.function):
@@ -164,7 +164,7 @@ class RunningActivity:
 
     def __init__(
         self,
-        task: ports.ActivityTask,
+        task: ports.PolledActivityTask,
         record: Callable[[str, str | None], bool],
         on_lost: Callable[[RunningActivity], None] = lambda _activity: None,
     ) -> None:
@@ -289,7 +289,7 @@ def current() -> RunningActivity:
 _under_way: dict[RunningActivity, None] = {}
 
 
-_NO_TASK = ports.ActivityTask(
+_NO_TASK = ports.PolledActivityTask(
     token="",
     execution=WorkflowExecution("", ""),
     activity_id="",

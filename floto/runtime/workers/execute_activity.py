@@ -20,8 +20,14 @@ from floto.core.spec.activity_timeouts import Timeouts, split
 from floto.core.spec.decider_spec import CODEC
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.failures import NOT_SERVED, TRACEBACK, with_traceback
-from floto.core.swf.service import ActivityTask, Service
-from floto.runtime.workers.activities import Activities, Canceled, Registered, RunningActivity, running
+from floto.core.swf.service import PolledActivityTask, Service
+from floto.runtime.workers.activities import (
+    Activities,
+    Canceled,
+    RegisteredFunction,
+    RunningActivity,
+    running,
+)
 
 log = logging.getLogger("floto.activity")
 
@@ -81,7 +87,7 @@ Learn = Callable[[Timeouts], None]
 
 
 def perform(
-    found: Registered,
+    found: RegisteredFunction,
     current: RunningActivity,
     codec: TaskCodec = CODEC,
     payloads: Store | None = None,
@@ -96,7 +102,7 @@ def perform(
         return _raised(current, error)
 
 
-def _context(task: ActivityTask, payloads: Store | None, learn: Learn) -> Any:
+def _context(task: PolledActivityTask, payloads: Store | None, learn: Learn) -> Any:
     """Return what an activity is given, and tell what its input says of time-outs as soon as it is read."""
     context, timeouts = split(payload.loads(task.input))
     learn(timeouts)
@@ -111,7 +117,7 @@ def _context(task: ActivityTask, payloads: Store | None, learn: Learn) -> Any:
     return context
 
 
-def _resolved(context: Any, task: ActivityTask, payloads: Store | None) -> Any:
+def _resolved(context: Any, task: PolledActivityTask, payloads: Store | None) -> Any:
     # Before the activity begins: it gets plain values, to copy and to write, and what is missing or
     # damaged fails the task by name instead of raising wherever the activity first looks at it.
     if payloads is not None:
@@ -124,7 +130,7 @@ def _resolved(context: Any, task: ActivityTask, payloads: Store | None) -> Any:
     return context
 
 
-def _encoded(found: Registered, value: Any, codec: TaskCodec, payloads: Store | None) -> str:
+def _encoded(found: RegisteredFunction, value: Any, codec: TaskCodec, payloads: Store | None) -> str:
     what = f"the result of activity {found.type.name!r} version {found.type.version!r}"
     if not found.generates:
         return reference.dumps(value, what, payloads)
@@ -134,7 +140,7 @@ def _encoded(found: Registered, value: Any, codec: TaskCodec, payloads: Store | 
     return reference.dumps([codec.unstructure(task) for task in value], what, payloads)
 
 
-def unknown(activities: Activities, task: ActivityTask, identity: str, *, sole: bool) -> Failed:
+def unknown(activities: Activities, task: PolledActivityTask, identity: str, *, sole: bool) -> Failed:
     """Return the outcome of a task that this worker has no function for.
 
     Another worker may have it, so the task is given back: an attempt that is not counted. Where this is the

@@ -13,8 +13,8 @@ from floto.core.payloads.reference import Store
 from floto.core.spec.activity_timeouts import Timeouts
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC
-from floto.core.swf.pollers import Polls
-from floto.core.swf.service import ActivityTask, Service
+from floto.core.swf.pollers import PollKind
+from floto.core.swf.service import PolledActivityTask, Service
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import WireError
 from floto.runtime.connect import DEFAULT_TASK_LIST, checked_identity, closing, service_for
@@ -127,7 +127,9 @@ class ActivityWorker:
             closing(self._service, self._given),
             stop_on_signals(self.stop),
             self._heartbeats.sending(),
-            announced(self._service, Polls.ACTIVITIES, self._task_list, self._identity, self._registry.types),
+            announced(
+                self._service, PollKind.ACTIVITIES, self._task_list, self._identity, self._registry.types
+            ),
         ):
             try:
                 self._take_tasks()
@@ -164,7 +166,7 @@ class ActivityWorker:
             else:
                 self._start(task)
 
-    def _next_task(self) -> ActivityTask | None:
+    def _next_task(self) -> PolledActivityTask | None:
         try:
             return poll(
                 self._stop,
@@ -200,7 +202,7 @@ class ActivityWorker:
         self._troubles.failed("abandoned", message, count, level=logging.ERROR)
         return True
 
-    def _start(self, task: ActivityTask) -> None:
+    def _start(self, task: PolledActivityTask) -> None:
         current = RunningActivity(task, self._service.record_activity_task_heartbeat, self._abandon)
         with self._lock:
             self._running[current] = None

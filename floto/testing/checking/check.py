@@ -18,7 +18,7 @@ from floto.testing.checking.cases import Case
 from floto.testing.checking.checker import Checker
 from floto.testing.checking.coverage import Coverage
 from floto.testing.checking.exhaustive import Explored
-from floto.testing.checking.minimized_violation import Found
+from floto.testing.checking.minimized_violation import MinimizedViolation
 from floto.testing.checking.verifying import Rule, sorted_rules
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS
 from floto.testing.simulation.faults import Faults
@@ -112,7 +112,7 @@ def check(  # noqa: PLR0913 - all but the spec are optional
         checker.explore(min(max_examples, MOST_EXPLORED), lambda: watch.is_half_over)
         if not checker.explored.is_complete:
             checker.sample(seed, max_examples - checker.runs)
-    except Found as found:
+    except MinimizedViolation as found:
         found.save(save, directory)
         raise
     check_names(checker.unknown or (), checker.names)

@@ -16,7 +16,7 @@ from floto.testing.printing.source import Source
 
 
 @define(eq=False)
-class Found(Violation):
+class MinimizedViolation(Violation):
     """A violation that ``check`` found and cut down; ``str`` has all that a person needs."""
 
     reproduction: Reproduction = field(kw_only=True)
@@ -24,7 +24,7 @@ class Found(Violation):
     saved: Path | None = field(default=None, kw_only=True)
 
     @classmethod
-    def of(cls, violation: Violation, reproduction: Reproduction) -> Found:
+    def of(cls, violation: Violation, reproduction: Reproduction) -> MinimizedViolation:
         """A violation as its smallest case shows it."""
         return cls(
             violation.invariant,

@@ -15,7 +15,7 @@ from floto.core.swf.events import ActivityTaskScheduled, StartChildWorkflowExecu
 from floto.core.swf.history import History
 from floto.testing.checking import cases
 from floto.testing.checking.cases import Case
-from floto.testing.checking.minimized_violation import Found
+from floto.testing.checking.minimized_violation import MinimizedViolation
 from floto.testing.checking.verifying import played, verify_run
 from floto.testing.invariants import DECIDES, verify
 from floto.testing.invariants.law import history_law
@@ -41,7 +41,7 @@ _IsOver = Callable[[], bool]
 T = TypeVar("T")
 
 
-def found_in(case: Case, violation: Violation, budget: int, is_over: _IsOver) -> Found:
+def found_in(case: Case, violation: Violation, budget: int, is_over: _IsOver) -> MinimizedViolation:
     """The smallest that shows a violation that a case has led to, found in so many tries.
 
     A spec and a history say most, and are quickest to look at. Where what a user's function
@@ -78,7 +78,9 @@ def _names(data: object) -> set[str]:
     return set()
 
 
-def _found_moment(violation: Violation, invariant: Invariant, budget: int, is_over: _IsOver) -> Found:
+def _found_moment(
+    violation: Violation, invariant: Invariant, budget: int, is_over: _IsOver
+) -> MinimizedViolation:
     """The smallest spec and history found after which the same invariant is broken.
 
     The history stays one that the spec itself could have made, if it is one to begin with.
@@ -110,7 +112,7 @@ def _found_moment(violation: Violation, invariant: Invariant, budget: int, is_ov
         is_smallest=search.left > 0,
         codec=violation.codec,
     )
-    return Found.of(smallest, reproduction)
+    return MinimizedViolation.of(smallest, reproduction)
 
 
 def _alike(broken: Callable[[T], Violation | None], violation: Violation) -> Callable[[T], bool]:
@@ -180,7 +182,7 @@ def _broken(invariant: Invariant, spec: DeciderSpec, history: History, codec: Co
     return None
 
 
-def _found_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) -> Found:
+def _found_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) -> MinimizedViolation:
     """The smallest case found whose run breaks the same invariant."""
     invariant = violation.invariant
 
@@ -211,7 +213,7 @@ def _found_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) 
         history=last.history,
         is_smallest=search.left > 0,
     )
-    return Found.of(last, reproduction)
+    return MinimizedViolation.of(last, reproduction)
 
 
 def _impatient(case: Case, holds: Callable[[Case], bool]) -> Case:

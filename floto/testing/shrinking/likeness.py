@@ -10,7 +10,7 @@ from attrs import evolve, fields_dict
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.replay.decision_diff import DECISION, FILLED_IN, ORDER, Difference, identity, name_of
-from floto.core.replay.decision_tasks import Outcome, Question, questions
+from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, questions
 from floto.core.replay.recorded_decisions import Recorded
 from floto.core.replay.replay import Divergence, Replay, decided_at, replay
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
@@ -95,12 +95,12 @@ def agreeing(spec: DeciderSpec, history: History, divergence: Divergence | None,
 
 def answered(
     spec: DeciderSpec, history: History, codec: TaskCodec
-) -> Iterator[tuple[Question, tuple[Decision, ...]]]:
+) -> Iterator[tuple[DecisionTaskRecord, tuple[Decision, ...]]]:
     """Each question of a history that was answered, and what the spec decides there.
 
     What a history ends with is not decided, so a spec may raise there.
     """
-    asked = [each for each in questions(history.events) if each.outcome is Outcome.ANSWERED]
+    asked = [each for each in questions(history.events) if each.outcome is RecordedOutcome.ANSWERED]
     decided = decided_at(spec, history, [each.started for each in asked], codec)
     return zip(asked, decided, strict=True)
 

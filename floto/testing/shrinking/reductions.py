@@ -13,7 +13,7 @@ from attrs import NOTHING, evolve, frozen
 
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
-from floto.core.replay.decision_tasks import Outcome, questions
+from floto.core.replay.decision_tasks import RecordedOutcome, questions
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.tasks import Task, TaskCodec, expands
 from floto.core.state.fold import fold
@@ -47,7 +47,7 @@ def _told(pair: Pair, history: History) -> Iterator[Pair]:
 def _answers(pair: Pair) -> list[int]:
     """Where the history could end, and where it does."""
     asked = questions(pair.history.events)
-    ends = {end_of(each) for each in asked if each.outcome is Outcome.ANSWERED}
+    ends = {end_of(each) for each in asked if each.outcome is RecordedOutcome.ANSWERED}
     return sorted(ends | {len(pair.history)})
 
 

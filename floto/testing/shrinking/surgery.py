@@ -10,7 +10,7 @@ from typing import Any
 from attrs import evolve, fields, frozen
 
 from floto.core.decide.progress import RETRY_PREFIX
-from floto.core.replay.decision_tasks import Outcome, Question, questions
+from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, questions
 from floto.core.state.fold import trace
 from floto.core.state.state import EMPTY, Key, Kind
 from floto.core.swf.events import Event
@@ -93,12 +93,12 @@ def _named(event: Event) -> Iterator[Key]:
             yield kind, id_
 
 
-def of_question(question: Question) -> set[int]:
+def of_question(question: DecisionTaskRecord) -> set[int]:
     """The ids of a decision task's own events."""
     return {question.scheduled, question.started, question.ended} - {0}
 
 
-def end_of(question: Question) -> int:
+def end_of(question: DecisionTaskRecord) -> int:
     """Where a history ends that ends with the answer to this question."""
     return max([question.ended, *(each.event_id for each in question.left)])
 
@@ -106,7 +106,7 @@ def end_of(question: Question) -> int:
 def settled(history: History) -> History:
     """A quiet history, in which what was decided with nothing new was decided with what was before it."""
     history = quiet(history)
-    asked = [each for each in questions(history.events) if each.outcome is Outcome.ANSWERED]
+    asked = [each for each in questions(history.events) if each.outcome is RecordedOutcome.ANSWERED]
     earlier: dict[int, int] = {}
     gone: set[int] = set()
     for before, question in pairwise(asked):

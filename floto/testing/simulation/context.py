@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 
 from floto.core.engine.world import World
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
-from floto.testing.simulation.fault_injector import Luck
+from floto.testing.simulation.fault_injector import FaultInjector
 
 #: When every simulation begins.
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
@@ -35,7 +35,7 @@ class Stage:
     """One world and its time."""
 
     world: World
-    luck: Luck
+    luck: FaultInjector
     now: datetime = BEGINNING
     _types: set[ActivityType | WorkflowType] = field(factory=set)
 

@@ -16,7 +16,7 @@ from floto.core.swf.events import (
     StartChildWorkflowExecutionFailed,
     StartChildWorkflowExecutionInitiated,
 )
-from floto.core.swf.service import DecisionTask
+from floto.core.swf.service import PolledDecisionTask
 from floto.testing.simulation.context import Move, Stage
 from floto.testing.simulation.external_clients import Crowd
 from floto.testing.simulation.known_runs import Run, Runs, task_id_of
@@ -153,6 +153,6 @@ class Deciders:
             run.uncount(task_id_of(event.data))
 
 
-def _is_noticed(task: DecisionTask) -> bool:
+def _is_noticed(task: PolledDecisionTask) -> bool:
     """Whether a decision task times out if its decider dies."""
     return task.events[0].data.task_start_to_close_timeout not in (None, "NONE")

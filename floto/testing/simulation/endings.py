@@ -15,7 +15,7 @@ from floto.core.spec.calling import caller
 from floto.core.spec.tasks import TaskCodec, is_task
 from floto.core.state.failures import NOT_SERVED
 from floto.core.swf.events import ActivityTaskScheduled, WorkflowExecutionStarted
-from floto.testing.simulation.fault_injector import Luck
+from floto.testing.simulation.fault_injector import FaultInjector
 from floto.testing.simulation.outcomes import SUCCESS, USUAL, Activity, Ending, How, Outcome
 from floto.testing.simulation.result import AttemptKey
 from floto.testing.simulation.timeouts import NoSuchTimeout, noticed_by, seconds, ways
@@ -37,7 +37,7 @@ class Endings:
         activities: Mapping[str, Activity],
         given: Mapping[AttemptKey, Ending],
         codec: TaskCodec,
-        luck: Luck,
+        luck: FaultInjector,
     ) -> None:
         for name, activity in activities.items():
             _check(name, activity)

@@ -14,7 +14,7 @@ from floto.testing.simulation.refusals import CAUSES
 _FINAL = 0.25
 
 
-class Luck:
+class FaultInjector:
     """Asks the choices at the rates of some faults, until as many befell as may."""
 
     def __init__(self, choices: Choices, faults: Faults) -> None:

@@ -21,7 +21,7 @@ from floto.testing.simulation.context import MOMENT, WORKFLOW, WORKFLOW_ID, Move
 from floto.testing.simulation.deciders import Deciders
 from floto.testing.simulation.endings import ActivitiesError, Endings
 from floto.testing.simulation.external_clients import Crowd
-from floto.testing.simulation.fault_injector import Luck
+from floto.testing.simulation.fault_injector import FaultInjector
 from floto.testing.simulation.faults import NONE, Faults
 from floto.testing.simulation.known_runs import Decider, Runs, Specs
 from floto.testing.simulation.outcomes import Activity, Ending
@@ -60,7 +60,7 @@ class Simulator:
         check_spec(spec)
         self.spec, self.input = spec, input
         self.choices = choices or Choices()
-        self._luck = Luck(self.choices, faults)
+        self._luck = FaultInjector(self.choices, faults)
         self.world = self.make_world(self._luck)
         self._stage = Stage(self.world, self._luck)
         self._endings = Endings(activities or {}, outcomes or {}, codec, self._luck)
@@ -96,7 +96,7 @@ class Simulator:
         """What ``activities`` could have named."""
         return self._endings.asked | {task.id_ for task in self.spec.all_tasks}
 
-    def make_world(self, luck: Luck) -> World:
+    def make_world(self, luck: FaultInjector) -> World:
         """The service that the simulation plays on; its refusals are a matter of luck."""
         return World(refuse=luck.refuse if luck.faults.refuses else None)
 

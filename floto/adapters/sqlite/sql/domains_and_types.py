@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from floto.adapters.sqlite.sql.rows import from_json, from_ms, from_text, to_json, to_ms, to_text
 from floto.core.engine.registration.defaults import ActivityDefaults, WorkflowDefaults
-from floto.core.engine.registration.registered_types import Domain, Registered
+from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.swf.shapes import ActivityType, WorkflowType
 
 
@@ -36,7 +36,7 @@ def put_domain(db: sqlite3.Connection, domain: Domain) -> None:
 
 def types(
     db: sqlite3.Connection, domain: str, kind: type[ActivityType | WorkflowType], which: str, *values: str
-) -> Iterator[Registered]:
+) -> Iterator[RegisteredType]:
     """The types of a kind that the rest of a SELECT names."""
     columns = "name, version, defaults, description, created_at, deprecated_at"
     sql = f"SELECT {columns} FROM types WHERE domain = ? AND kind = ? {which}"  # noqa: S608 - SQL of ours
@@ -44,7 +44,7 @@ def types(
         yield _type(kind, row)
 
 
-def put_type(db: sqlite3.Connection, domain: str, registered: Registered) -> None:
+def put_type(db: sqlite3.Connection, domain: str, registered: RegisteredType) -> None:
     """Enter a type, or change its status."""
     db.execute(
         "INSERT INTO types (domain, kind, name, version, defaults, description, created_at, deprecated_at)"
@@ -74,7 +74,7 @@ def _domain(row: tuple[str, str | None, str | None, int, str]) -> Domain:
     )
 
 
-def _type_row(registered: Registered) -> tuple[str, str, str, str, str | None, int, int | None]:
+def _type_row(registered: RegisteredType) -> tuple[str, str, str, str, str | None, int, int | None]:
     """One row of ``types``, without its domain."""
     type_, deprecated_at = registered.type, registered.deprecated_at
     return (
@@ -90,10 +90,10 @@ def _type_row(registered: Registered) -> tuple[str, str, str, str, str | None, i
 
 def _type(
     kind: type[ActivityType | WorkflowType], row: tuple[str, str, str, str | None, int, int | None]
-) -> Registered:
+) -> RegisteredType:
     """The type of a row: name, version, defaults, description and times."""
     name, version, defaults, description, created_at, deprecated_at = row
-    return Registered(
+    return RegisteredType(
         type=kind(name, version),
         defaults=from_json(_DEFAULTS[kind], defaults),
         description=from_text(description),

@@ -10,7 +10,7 @@ from floto.adapters.sqlite.sql.rows import from_ms, to_ms
 from floto.core.engine.stores.records import Place
 from floto.core.engine.stores.store import EXPIRY_RANK, Deadline, Ready
 from floto.core.engine.tokens import Token
-from floto.core.swf.pollers import Backlog, Polls
+from floto.core.swf.pollers import Backlog, PollKind
 
 #: Tasks of died processes that are listed.
 _MOST_REDELIVERIES = 1000
@@ -47,12 +47,12 @@ def backlogs(db: sqlite3.Connection) -> Iterator[Backlog]:
         " FROM tasks WHERE kind IN (?, ?) GROUP BY domain, kind, task_list"
         ") AS found LEFT JOIN tasks ON arrival = first"
         " LEFT JOIN events ON events.run = tasks.run AND id = event_id ORDER BY 1, 2, 3",
-        tuple(Polls),
+        tuple(PollKind),
     )
     for domain, kind, task_list, waiting, taken, at in rows:
         yield Backlog(
             domain=domain,
-            kind=Polls(kind),
+            kind=PollKind(kind),
             task_list=task_list,
             waiting=waiting,
             taken=taken,

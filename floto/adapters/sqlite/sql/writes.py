@@ -9,9 +9,9 @@ from typing import Any
 
 from floto.adapters.sqlite.cache import weight
 from floto.adapters.sqlite.sql.rows import event_row, to_ms, to_text
-from floto.core.engine.deadlines import Due
+from floto.core.engine.deadlines import DeadlineTable
 from floto.core.engine.decisions.closing import CLOSE_STATUS
-from floto.core.engine.stores.changes import Changes, Task
+from floto.core.engine.stores.changes import Changes, PollableTask
 from floto.core.engine.stores.records import last_scheduled
 from floto.core.engine.tokens import TaskKind
 
@@ -113,13 +113,13 @@ class Pending:
             rows.pop(key, None)
         self._gone[key] = None
 
-    def _task_row(self, key: _Key, domain: str, task: Task) -> _Row:
+    def _task_row(self, key: _Key, domain: str, task: PollableTask) -> _Row:
         lease = self._leases[task.kind] if task.started else None
         # As in SQL: where a task was put first, it stays.
         first = self._tasks.get(key) or (*key, domain, str(task.kind), task.task_list, task.priority)
         return (*first[:6], task.started, lease)
 
-    def _add_due(self, key: _Key, due: Due | None) -> None:
+    def _add_due(self, key: _Key, due: DeadlineTable | None) -> None:
         if due is None:
             self._dues.pop(key, None)
             self._not_due[key] = None

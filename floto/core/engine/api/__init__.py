@@ -12,7 +12,7 @@ from floto.core.engine.api import executions, registration, tasks, visibility
 from floto.core.engine.api.call import Call, Handler, Request, Response
 from floto.core.engine.engine import Engine
 from floto.core.engine.registration.regions import DEFAULT_REGION
-from floto.core.engine.stores.store import Store
+from floto.core.engine.stores.store import RunStore
 
 #: Every operation, by SWF's name.
 OPERATIONS: Mapping[str, Handler] = {
@@ -30,7 +30,7 @@ class Api:
     that no other run has.
     """
 
-    def __init__(self, engine: Engine, store: Store, new_run_id: Callable[[], str]) -> None:
+    def __init__(self, engine: Engine, store: RunStore, new_run_id: Callable[[], str]) -> None:
         self._engine = engine
         self._store = store
         self._new_run_id = new_run_id

@@ -11,7 +11,7 @@ from attrs import frozen
 from floto.core.engine.engine import Engine
 from floto.core.engine.registration.regions import DEFAULT_REGION, domain_key
 from floto.core.engine.registration.registration import Registration
-from floto.core.engine.stores.store import Store
+from floto.core.engine.stores.store import RunStore
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 Request = Mapping[str, Any]
@@ -23,7 +23,7 @@ class Call:
     """A request that was checked against SWF's model, and the time it is carried out."""
 
     engine: Engine
-    store: Store
+    store: RunStore
     operation: str
     request: Request
     now: datetime

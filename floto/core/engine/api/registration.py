@@ -13,7 +13,7 @@ from floto.core.engine.api.call import Call, Handler, Request, Response, activit
 from floto.core.engine.api.pages import page, read_token
 from floto.core.engine.registration.defaults import ActivityDefaults, WorkflowDefaults
 from floto.core.engine.registration.regions import domain_key, name_of, region_of
-from floto.core.engine.registration.registered_types import Domain, Registered
+from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 from floto.core.swf.wire import camel, write
 
@@ -151,7 +151,7 @@ def _register(kind: _Kind) -> Handler:
         defaults = kind.defaults(
             task_list=None if task_list is None else TaskList(task_list["name"]), **values
         )
-        registered = Registered(
+        registered = RegisteredType(
             type=kind.read(request),
             defaults=defaults,
             description=request.get("description"),
@@ -198,8 +198,8 @@ def _describe(kind: _Kind) -> Handler:
     return handle
 
 
-def _type_info(kind: _Kind) -> Callable[[Registered], Response]:
-    def shape(registered: Registered) -> Response:
+def _type_info(kind: _Kind) -> Callable[[RegisteredType], Response]:
+    def shape(registered: RegisteredType) -> Response:
         return given(
             **{kind.member: write(registered.type)},
             status=registered.status,
@@ -219,7 +219,7 @@ def _list_types(kind: _Kind) -> Handler:
     return handle
 
 
-def _name_and_version(registered: Registered) -> tuple[str, str]:
+def _name_and_version(registered: RegisteredType) -> tuple[str, str]:
     return registered.type.name, registered.type.version
 
 

@@ -15,7 +15,7 @@ from floto.core.engine.commands import (
 )
 from floto.core.engine.registration.defaults import RUN_NEEDS, missing, run_settings, started_event
 from floto.core.engine.run import Message, ToChildren, ToNew, ToRun
-from floto.core.engine.step_context import Turn
+from floto.core.engine.step_context import StepContext
 from floto.core.engine.tokens import derive_run_id
 from floto.core.swf import events as e
 from floto.core.swf.decisions import (
@@ -45,7 +45,7 @@ CLOSE_STATUS: Mapping[type, str] = {
 }
 
 
-def close(turn: Turn, data: Any) -> None:
+def close(turn: StepContext, data: Any) -> None:
     """Write the closing event and tell the parent.
 
     The child policy applies where the run had no say in its end: terminated or timed out.
@@ -71,13 +71,13 @@ def close(turn: Turn, data: Any) -> None:
 _BY_FORCE = (e.WorkflowExecutionTerminated, e.WorkflowExecutionTimedOut)
 
 
-def close_full(turn: Turn) -> None:
+def close_full(turn: StepContext) -> None:
     """Close by force a run whose history may not grow any more."""
     policy = turn.started.child_policy
     close(turn, e.WorkflowExecutionTerminated(child_policy=policy, cause="EVENT_LIMIT_EXCEEDED"))
 
 
-def terminate(turn: Turn, command: TerminateWorkflowExecution) -> None:
+def terminate(turn: StepContext, command: TerminateWorkflowExecution) -> None:
     """TerminateWorkflowExecution, and what a child policy does."""
     policy = command.child_policy or turn.started.child_policy
     data = e.WorkflowExecutionTerminated(
@@ -86,14 +86,16 @@ def terminate(turn: Turn, command: TerminateWorkflowExecution) -> None:
     close(turn, data)
 
 
-def time_out(turn: Turn) -> None:
+def time_out(turn: StepContext) -> None:
     """The run outlived its time-out."""
     policy = turn.started.child_policy
     close(turn, e.WorkflowExecutionTimedOut(timeout_type="START_TO_CLOSE", child_policy=policy))
 
 
-def _unless_news(closing: Callable[[Turn, Any, int], str | None]) -> Callable[[Turn, Any, int], str | None]:
-    def guarded(turn: Turn, decision: Any, completed: int) -> str | None:
+def _unless_news(
+    closing: Callable[[StepContext, Any, int], str | None],
+) -> Callable[[StepContext, Any, int], str | None]:
+    def guarded(turn: StepContext, decision: Any, completed: int) -> str | None:
         # A decision task is scheduled behind: the decider has not seen everything.
         if turn.decision_tasks.scheduled is not None:
             return "UNHANDLED_DECISION"
@@ -103,7 +105,7 @@ def _unless_news(closing: Callable[[Turn, Any, int], str | None]) -> Callable[[T
 
 
 @_unless_news
-def complete(turn: Turn, decision: CompleteWorkflowExecution, completed: int) -> str | None:
+def complete(turn: StepContext, decision: CompleteWorkflowExecution, completed: int) -> str | None:
     """CompleteWorkflowExecution."""
     close(
         turn,
@@ -113,7 +115,7 @@ def complete(turn: Turn, decision: CompleteWorkflowExecution, completed: int) ->
 
 
 @_unless_news
-def fail(turn: Turn, decision: FailWorkflowExecution, completed: int) -> str | None:
+def fail(turn: StepContext, decision: FailWorkflowExecution, completed: int) -> str | None:
     """FailWorkflowExecution."""
     data = e.WorkflowExecutionFailed(
         decision_task_completed_event_id=completed, reason=decision.reason, details=decision.details
@@ -123,7 +125,7 @@ def fail(turn: Turn, decision: FailWorkflowExecution, completed: int) -> str | N
 
 
 @_unless_news
-def cancel(turn: Turn, decision: CancelWorkflowExecution, completed: int) -> str | None:
+def cancel(turn: StepContext, decision: CancelWorkflowExecution, completed: int) -> str | None:
     """CancelWorkflowExecution; SWF asks for no request before it."""
     close(
         turn,
@@ -133,7 +135,9 @@ def cancel(turn: Turn, decision: CancelWorkflowExecution, completed: int) -> str
 
 
 @_unless_news
-def continue_as_new(turn: Turn, decision: ContinueAsNewWorkflowExecution, completed: int) -> str | None:
+def continue_as_new(
+    turn: StepContext, decision: ContinueAsNewWorkflowExecution, completed: int
+) -> str | None:
     """ContinueAsNewWorkflowExecution: what it leaves out comes from the type, not from this run."""
     old = turn.started
     type_ = evolve(old.workflow_type, version=decision.workflow_type_version or old.workflow_type.version)
@@ -151,7 +155,7 @@ def continue_as_new(turn: Turn, decision: ContinueAsNewWorkflowExecution, comple
 
 
 def _continue(
-    turn: Turn, decision: ContinueAsNewWorkflowExecution, completed: int, settings: Mapping[str, Any]
+    turn: StepContext, decision: ContinueAsNewWorkflowExecution, completed: int, settings: Mapping[str, Any]
 ) -> None:
     run, old = turn.run.execution, turn.started
     new = WorkflowExecution(run.workflow_id, derive_run_id(run.run_id, turn.next_id))

@@ -13,18 +13,18 @@ from typing import Any
 
 from attrs import frozen
 
-from floto.core.engine.commands import Answer
+from floto.core.engine.commands import RespondCommand
 from floto.core.engine.decisions import closing, externals
 from floto.core.engine.registration.defaults import ACTIVITY_NEEDS, activity_settings, missing
 from floto.core.engine.run import Message, ToRun
-from floto.core.engine.step_context import Turn, opening
+from floto.core.engine.step_context import StepContext, opening
 from floto.core.state.state import Kind, Status
 from floto.core.swf import decisions as d
 from floto.core.swf import events as e
 from floto.core.swf.limits import OPEN_LIMIT
 
-Handler = Callable[[Turn, Any, int], str | None]
-Refusal = Callable[[Turn, Any, str, int], None]
+Handler = Callable[[StepContext, Any, int], str | None]
+Refusal = Callable[[StepContext, Any, str, int], None]
 
 
 @frozen
@@ -35,7 +35,7 @@ class Ruling:
     refuse: Refusal
 
 
-def apply(turn: Turn, decision: d.Decision, completed: int) -> None:
+def apply(turn: StepContext, decision: d.Decision, completed: int) -> None:
     """Carry out one decision of the batch that ``completed`` began, or write why not."""
     ruling = RULINGS[type(decision)]
     cause = turn.rules.refuse(decision) or ruling.carry_out(turn, decision, completed)
@@ -46,14 +46,14 @@ def apply(turn: Turn, decision: d.Decision, completed: int) -> None:
 def _fails_as(event: type, *fields: str) -> Refusal:
     """Refuse with an event that repeats these fields of the decision."""
 
-    def refuse(turn: Turn, decision: Any, cause: str, completed: int) -> None:
+    def refuse(turn: StepContext, decision: Any, cause: str, completed: int) -> None:
         repeated = {name: getattr(decision, name) for name in fields}
         turn.append(event(**repeated, cause=cause, decision_task_completed_event_id=completed))
 
     return refuse
 
 
-def _schedule_activity(turn: Turn, decision: d.ScheduleActivityTask, completed: int) -> str | None:
+def _schedule_activity(turn: StepContext, decision: d.ScheduleActivityTask, completed: int) -> str | None:
     registered = turn.rules.registered(decision.activity_type)
     if registered is None:
         return "ACTIVITY_TYPE_DOES_NOT_EXIST"
@@ -80,7 +80,7 @@ def _schedule_activity(turn: Turn, decision: d.ScheduleActivityTask, completed: 
     return None
 
 
-def _cancel_activity(turn: Turn, decision: d.RequestCancelActivityTask, completed: int) -> str | None:
+def _cancel_activity(turn: StepContext, decision: d.RequestCancelActivityTask, completed: int) -> str | None:
     item = turn.item_in_use(Kind.ACTIVITY, decision.activity_id)
     if item is None:
         return "ACTIVITY_ID_UNKNOWN"
@@ -100,7 +100,7 @@ def _cancel_activity(turn: Turn, decision: d.RequestCancelActivityTask, complete
     return None
 
 
-def _start_timer(turn: Turn, decision: d.StartTimer, completed: int) -> str | None:
+def _start_timer(turn: StepContext, decision: d.StartTimer, completed: int) -> str | None:
     if turn.item_in_use(Kind.TIMER, decision.timer_id) is not None:
         return "TIMER_ID_ALREADY_IN_USE"
     if turn.draft.count(Kind.TIMER) >= OPEN_LIMIT:
@@ -116,7 +116,7 @@ def _start_timer(turn: Turn, decision: d.StartTimer, completed: int) -> str | No
     return None
 
 
-def _cancel_timer(turn: Turn, decision: d.CancelTimer, completed: int) -> str | None:
+def _cancel_timer(turn: StepContext, decision: d.CancelTimer, completed: int) -> str | None:
     item = turn.item_in_use(Kind.TIMER, decision.timer_id)
     if item is None:
         return "TIMER_ID_UNKNOWN"
@@ -130,7 +130,7 @@ def _cancel_timer(turn: Turn, decision: d.CancelTimer, completed: int) -> str | 
     return None
 
 
-def _record_marker(turn: Turn, decision: d.RecordMarker, completed: int) -> str | None:
+def _record_marker(turn: StepContext, decision: d.RecordMarker, completed: int) -> str | None:
     turn.append(
         e.MarkerRecorded(
             marker_name=decision.marker_name,
@@ -141,7 +141,7 @@ def _record_marker(turn: Turn, decision: d.RecordMarker, completed: int) -> str 
     return None
 
 
-def _schedule_lambda(turn: Turn, decision: d.ScheduleLambdaFunction, completed: int) -> str | None:
+def _schedule_lambda(turn: StepContext, decision: d.ScheduleLambdaFunction, completed: int) -> str | None:
     if not turn.rules.invokes_lambda:
         return "LAMBDA_SERVICE_NOT_AVAILABLE_IN_REGION"
     # As the API reference has it; the service was once seen to take an id that was in use.
@@ -168,7 +168,7 @@ def _schedule_lambda(turn: Turn, decision: d.ScheduleLambdaFunction, completed: 
             message="The workflow execution has no lambdaRole",
         )
         # It is started after the batch, as a child is.
-        turn.send(Message(ToRun(turn.run.execution.run_id), Answer(data=refused)))
+        turn.send(Message(ToRun(turn.run.execution.run_id), RespondCommand(data=refused)))
     return None
 
 

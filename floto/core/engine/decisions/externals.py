@@ -1,7 +1,7 @@
 """Decisions that reach other runs: children, signals and cancel requests.
 
 Each writes its ...Initiated event and sends a message; what becomes of it arrives as an
-``Answer`` in a later step.
+``RespondCommand`` in a later step.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 from floto.core.engine.commands import (
-    Answer,
     Begin,
     RequestCancelWorkflowExecution,
+    RespondCommand,
     Sender,
     SignalWorkflowExecution,
 )
 from floto.core.engine.registration.defaults import RUN_NEEDS, missing, run_settings, started_event
-from floto.core.engine.registration.registered_types import Registered
+from floto.core.engine.registration.registered_types import RegisteredType
 from floto.core.engine.run import Message, ToNew, ToRun, ToWorkflow
-from floto.core.engine.step_context import Turn
+from floto.core.engine.step_context import StepContext
 from floto.core.engine.tokens import derive_run_id
 from floto.core.state.state import Kind
 from floto.core.swf import decisions as d
@@ -29,11 +29,11 @@ from floto.core.swf.shapes import WorkflowExecution
 _UNKNOWN = "UNKNOWN_EXTERNAL_WORKFLOW_EXECUTION"
 
 
-def _answer(turn: Turn, data: Any) -> Message:
-    return Message(ToRun(turn.run.execution.run_id), Answer(data=data))
+def _answer(turn: StepContext, data: Any) -> Message:
+    return Message(ToRun(turn.run.execution.run_id), RespondCommand(data=data))
 
 
-def start_child(turn: Turn, decision: d.StartChildWorkflowExecution, completed: int) -> str | None:
+def start_child(turn: StepContext, decision: d.StartChildWorkflowExecution, completed: int) -> str | None:
     """StartChildWorkflowExecution; the child begins after this batch."""
     registered = turn.rules.registered(decision.workflow_type)
     settings = {} if registered is None else run_settings(decision, registered.defaults)
@@ -60,7 +60,7 @@ def start_child(turn: Turn, decision: d.StartChildWorkflowExecution, completed: 
     return None
 
 
-def _refusal(turn: Turn, registered: Registered | None, settings: dict[str, Any]) -> str | None:
+def _refusal(turn: StepContext, registered: RegisteredType | None, settings: dict[str, Any]) -> str | None:
     if registered is None:
         return "WORKFLOW_TYPE_DOES_NOT_EXIST"
     if registered.deprecated_at is not None:
@@ -73,12 +73,12 @@ def _refusal(turn: Turn, registered: Registered | None, settings: dict[str, Any]
     return "OPEN_WORKFLOWS_LIMIT_EXCEEDED" if turn.rules.is_full() else None
 
 
-def _run_id(turn: Turn) -> str:
+def _run_id(turn: StepContext) -> str:
     return turn.run.execution.run_id
 
 
 def _begin(
-    turn: Turn, decision: d.StartChildWorkflowExecution, settings: dict[str, Any], initiated: int
+    turn: StepContext, decision: d.StartChildWorkflowExecution, settings: dict[str, Any], initiated: int
 ) -> Begin:
     parent = turn.run.execution
     started = started_event(
@@ -100,7 +100,9 @@ def _child_failed(
     )
 
 
-def refuse_child(turn: Turn, decision: d.StartChildWorkflowExecution, cause: str, completed: int) -> None:
+def refuse_child(
+    turn: StepContext, decision: d.StartChildWorkflowExecution, cause: str, completed: int
+) -> None:
     """A child refused before it was initiated carries a literal 0."""
     turn.append(_child_failed(decision, cause, completed, 0))
 
@@ -116,12 +118,12 @@ def _failed(event: type, decision: Any, cause: str, completed: int, initiated: i
     )
 
 
-def _deliver(turn: Turn, decision: Any, command: Any, lost: Any) -> None:
+def _deliver(turn: StepContext, decision: Any, command: Any, lost: Any) -> None:
     to = ToWorkflow(decision.workflow_id, decision.run_id)
     turn.send(Message(to, command, otherwise=_answer(turn, lost)))
 
 
-def _initiate_signal(turn: Turn, decision: d.SignalExternalWorkflowExecution, completed: int) -> int:
+def _initiate_signal(turn: StepContext, decision: d.SignalExternalWorkflowExecution, completed: int) -> int:
     return turn.append(
         e.SignalExternalWorkflowExecutionInitiated(
             workflow_id=decision.workflow_id,
@@ -134,7 +136,7 @@ def _initiate_signal(turn: Turn, decision: d.SignalExternalWorkflowExecution, co
     ).id
 
 
-def signal(turn: Turn, decision: d.SignalExternalWorkflowExecution, completed: int) -> str | None:
+def signal(turn: StepContext, decision: d.SignalExternalWorkflowExecution, completed: int) -> str | None:
     """SignalExternalWorkflowExecution; a signal to oneself takes the same way."""
     initiated = _initiate_signal(turn, decision, completed)
     sender = Sender(turn.run.execution, initiated)
@@ -145,14 +147,16 @@ def signal(turn: Turn, decision: d.SignalExternalWorkflowExecution, completed: i
 
 
 def refuse_signal(
-    turn: Turn, decision: d.SignalExternalWorkflowExecution, cause: str, completed: int
+    turn: StepContext, decision: d.SignalExternalWorkflowExecution, cause: str, completed: int
 ) -> None:
     """SWF refuses a signal after its Initiated event."""
     initiated = _initiate_signal(turn, decision, completed)
     turn.append(_failed(e.SignalExternalWorkflowExecutionFailed, decision, cause, completed, initiated))
 
 
-def _initiate_cancel(turn: Turn, decision: d.RequestCancelExternalWorkflowExecution, completed: int) -> int:
+def _initiate_cancel(
+    turn: StepContext, decision: d.RequestCancelExternalWorkflowExecution, completed: int
+) -> int:
     return turn.append(
         e.RequestCancelExternalWorkflowExecutionInitiated(
             workflow_id=decision.workflow_id,
@@ -164,7 +168,7 @@ def _initiate_cancel(turn: Turn, decision: d.RequestCancelExternalWorkflowExecut
 
 
 def request_cancel(
-    turn: Turn, decision: d.RequestCancelExternalWorkflowExecution, completed: int
+    turn: StepContext, decision: d.RequestCancelExternalWorkflowExecution, completed: int
 ) -> str | None:
     """RequestCancelExternalWorkflowExecution."""
     initiated = _initiate_cancel(turn, decision, completed)
@@ -175,7 +179,7 @@ def request_cancel(
 
 
 def refuse_cancel(
-    turn: Turn, decision: d.RequestCancelExternalWorkflowExecution, cause: str, completed: int
+    turn: StepContext, decision: d.RequestCancelExternalWorkflowExecution, cause: str, completed: int
 ) -> None:
     """SWF refuses a cancel request after its Initiated event."""
     initiated = _initiate_cancel(turn, decision, completed)

@@ -18,7 +18,7 @@ LONGEST_RETENTION = str(RETENTION_LIMIT)
 
 
 @frozen(kw_only=True)
-class Registered:
+class RegisteredType:
     """A type as it was registered; only its status changes later."""
 
     type: ActivityType | WorkflowType

@@ -14,8 +14,8 @@ from attrs import evolve
 from floto.core.engine import faults
 from floto.core.engine.registration.defaults import ActivityDefaults, WorkflowDefaults
 from floto.core.engine.registration.regions import region_of
-from floto.core.engine.registration.registered_types import LONGEST_RETENTION, Domain, Registered
-from floto.core.engine.stores.store import Store
+from floto.core.engine.registration.registered_types import LONGEST_RETENTION, Domain, RegisteredType
+from floto.core.engine.stores.store import RunStore
 from floto.core.swf import limits
 from floto.core.swf.shapes import ActivityType, WorkflowType
 
@@ -25,7 +25,7 @@ AnyType = ActivityType | WorkflowType
 class Registration:
     """What can be done to domains and types; runs that are open go on whatever happens to theirs."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: RunStore) -> None:
         self._store = store
 
     def need_domain(self, name: str) -> Domain:
@@ -79,7 +79,7 @@ class Registration:
         kept = {key: value for key, value in domain.tags.items() if key not in gone}
         self._store.put_domain(evolve(domain, tags=kept))
 
-    def need_type(self, domain: str, type_: AnyType) -> Registered:
+    def need_type(self, domain: str, type_: AnyType) -> RegisteredType:
         """The registered type; a fault if there is no such domain or type."""
         self.need_domain(domain)
         registered = self._store.registered(domain, type_)
@@ -87,7 +87,7 @@ class Registration:
             raise faults.unknown_type(type_)
         return registered
 
-    def register_type(self, domain: str, registered: Registered) -> None:
+    def register_type(self, domain: str, registered: RegisteredType) -> None:
         """RegisterActivityType, RegisterWorkflowType: defaults cannot be changed afterwards."""
         if self.need_domain(domain).is_deprecated:
             # Not among the faults modelled for this call, but no other says it.
@@ -130,4 +130,4 @@ class Registration:
             self._store.put_domain(Domain(name=domain, retention=retention))
         for type_, defaults in types.items():
             if self._store.registered(domain, type_) is None:
-                self._store.put_type(domain, Registered(type=type_, defaults=defaults, created_at=now))
+                self._store.put_type(domain, RegisteredType(type=type_, defaults=defaults, created_at=now))

@@ -8,8 +8,8 @@ from datetime import datetime
 from attrs import frozen
 
 from floto.core.engine import deadlines
-from floto.core.engine.deadlines import Due
-from floto.core.engine.run import Heartbeat, Outcome, Run
+from floto.core.engine.deadlines import DeadlineTable
+from floto.core.engine.run import EngineRun, Heartbeat, StepOutcome
 from floto.core.engine.step_context import opening
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
 from floto.core.state.state import Item, Kind, Status
@@ -17,7 +17,7 @@ from floto.core.swf.events import Event
 
 
 @frozen
-class Task:
+class PollableTask:
     """An open task: to be polled while ``started`` is 0, else the id of its ...Started event."""
 
     kind: TaskKind
@@ -27,22 +27,22 @@ class Task:
 
 
 @frozen
-class Entry:
+class ChangeEntry:
     """What waits on one opening event of a run."""
 
     event_id: int
-    task: Task | None = None
-    due: Due | None = None
+    task: PollableTask | None = None
+    due: DeadlineTable | None = None
 
 
 @frozen
 class Changes:
     """All that a store has to write; rows belong to the event that opened them."""
 
-    run: Run
+    run: EngineRun
     events: tuple[Event, ...]
-    tasks: tuple[tuple[int, Task], ...] = ()
-    dues: tuple[tuple[int, Due | None], ...] = ()
+    tasks: tuple[tuple[int, PollableTask], ...] = ()
+    dues: tuple[tuple[int, DeadlineTable | None], ...] = ()
     heartbeats: tuple[tuple[int, Heartbeat], ...] = ()
     #: Whatever belonged to these events is over.
     dropped: tuple[int, ...] = ()
@@ -58,7 +58,7 @@ class Changes:
         return self.run.state.closed is not None
 
 
-def changes(before: Run, outcome: Outcome, now: datetime) -> Changes:
+def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
     """Compare a run before and after a step at ``now``, looking only at what moved."""
     after = outcome.run
     if after.state.closed is not None:
@@ -66,7 +66,7 @@ def changes(before: Run, outcome: Outcome, now: datetime) -> Changes:
     old = {entry.event_id: entry for entry in _entries(before, outcome, now)}
     new = {entry.event_id: entry for entry in _entries(after, outcome, now)}
     beats = dict(_beats(before, after, new))
-    moved = [(entry, old.get(id, Entry(id))) for id, entry in sorted(new.items())]
+    moved = [(entry, old.get(id, ChangeEntry(id))) for id, entry in sorted(new.items())]
     return Changes(
         after,
         outcome.events,
@@ -79,7 +79,7 @@ def changes(before: Run, outcome: Outcome, now: datetime) -> Changes:
     )
 
 
-def all_dues(run: Run, now: datetime) -> Iterator[tuple[int, Due]]:
+def all_dues(run: EngineRun, now: datetime) -> Iterator[tuple[int, DeadlineTable]]:
     """Yield every deadline of an open run by the clock, with the id of the event that it belongs to."""
     of_run = deadlines.of_run(run.state, now)
     if of_run is not None:
@@ -94,40 +94,40 @@ def all_dues(run: Run, now: datetime) -> Iterator[tuple[int, Due]]:
             yield opening(item).id, due
 
 
-def _put_off(entry: Entry, beats: Mapping[int, Heartbeat]) -> bool:
+def _put_off(entry: ChangeEntry, beats: Mapping[int, Heartbeat]) -> bool:
     """Return True if a heartbeat puts off a time-out, also where the run is ahead of the clock."""
     return entry.event_id in beats and entry.due is not None and entry.due.what == "HEARTBEAT"
 
 
-def _beats(before: Run, after: Run, ids: Iterable[int]) -> Iterator[tuple[int, Heartbeat]]:
+def _beats(before: EngineRun, after: EngineRun, ids: Iterable[int]) -> Iterator[tuple[int, Heartbeat]]:
     for id in ids:
         beat = after.heartbeats.get(id)
         if beat is not None and beat != before.heartbeats.get(id):
             yield id, beat
 
 
-def _entries(run: Run, outcome: Outcome, now: datetime) -> Iterator[Entry]:
+def _entries(run: EngineRun, outcome: StepOutcome, now: datetime) -> Iterator[ChangeEntry]:
     """The entries of a run that the step may have changed."""
     if run.state.started is None:
         return
     if outcome.events and outcome.events[0].id == 1:
-        yield Entry(1, due=deadlines.of_run(run.state, now))
+        yield ChangeEntry(1, due=deadlines.of_run(run.state, now))
     decision = _decision_entry(run, now)
     if decision is not None:
         yield decision
     for key in outcome.touched:
         item = run.state.items.get(key)
         if item is not None and item.is_open and key[0] in _ITEM_TASKS:
-            yield Entry(opening(item).id, _ITEM_TASKS[key[0]](item), deadlines.of_item(run, item, now))
+            yield ChangeEntry(opening(item).id, _ITEM_TASKS[key[0]](item), deadlines.of_item(run, item, now))
 
 
-def _activity(item: Item) -> Task:
+def _activity(item: Item) -> PollableTask:
     data = opening(item).data
-    return Task(TaskKind.ACTIVITY, data.task_list.name, int(data.task_priority or 0), _started(item))
+    return PollableTask(TaskKind.ACTIVITY, data.task_list.name, int(data.task_priority or 0), _started(item))
 
 
-def _lambda(item: Item) -> Task:
-    return Task(TaskKind.LAMBDA, LAMBDA_LIST, 0, _started(item))
+def _lambda(item: Item) -> PollableTask:
+    return PollableTask(TaskKind.LAMBDA, LAMBDA_LIST, 0, _started(item))
 
 
 def _started(item: Item) -> int:
@@ -139,22 +139,22 @@ def _no_task(_item: Item) -> None:
 
 
 #: The items that wait for a worker or for their time, and what there is to poll of them.
-_ITEM_TASKS: Mapping[Kind, Callable[[Item], Task | None]] = {
+_ITEM_TASKS: Mapping[Kind, Callable[[Item], PollableTask | None]] = {
     Kind.ACTIVITY: _activity,
     Kind.LAMBDA: _lambda,
     Kind.TIMER: _no_task,
 }
 
 
-def _decision_entry(run: Run, now: datetime) -> Entry | None:
+def _decision_entry(run: EngineRun, now: datetime) -> ChangeEntry | None:
     tasks = run.state.decision_tasks
     if tasks.started is not None and run.state.started is not None:
         id = tasks.started.data.scheduled_event_id
         # Where it was queued no longer matters: it has been handed out.
-        task = Task(TaskKind.DECISION, "", 0, tasks.started.id)
-        return Entry(id, task, deadlines.of_decision_task(run.state, now))
+        task = PollableTask(TaskKind.DECISION, "", 0, tasks.started.id)
+        return ChangeEntry(id, task, deadlines.of_decision_task(run.state, now))
     if tasks.scheduled is not None:
         data = tasks.scheduled.data
-        task = Task(TaskKind.DECISION, data.task_list.name, int(data.task_priority or 0))
-        return Entry(tasks.scheduled.id, task, deadlines.of_decision_task(run.state, now))
+        task = PollableTask(TaskKind.DECISION, data.task_list.name, int(data.task_priority or 0))
+        return ChangeEntry(tasks.scheduled.id, task, deadlines.of_decision_task(run.state, now))
     return None

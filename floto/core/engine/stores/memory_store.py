@@ -10,11 +10,11 @@ from itertools import count
 
 from attrs import define, evolve, field
 
-from floto.core.engine.deadlines import Due
+from floto.core.engine.deadlines import DeadlineTable
 from floto.core.engine.decisions.closing import CLOSE_STATUS
-from floto.core.engine.registration.registered_types import Domain, Registered
-from floto.core.engine.run import Run
-from floto.core.engine.stores.changes import Changes, Task
+from floto.core.engine.registration.registered_types import Domain, RegisteredType
+from floto.core.engine.run import EngineRun
+from floto.core.engine.stores.changes import Changes, PollableTask
 from floto.core.engine.stores.records import Listing, Place, Position, Record, last_scheduled
 from floto.core.engine.stores.store import EXPIRY_RANK, Deadline, Ready
 from floto.core.engine.tokens import TaskKind
@@ -27,11 +27,11 @@ from floto.core.swf.shapes import ActivityType, WorkflowType
 class _Entry:
     """Everything of one run; what is open goes when it closes."""
 
-    run: Run
+    run: EngineRun
     record: Record
     events: list[Event] = field(factory=list)
-    tasks: dict[int, Task] = field(factory=dict)
-    dues: dict[int, Due] = field(factory=dict)
+    tasks: dict[int, PollableTask] = field(factory=dict)
+    dues: dict[int, DeadlineTable] = field(factory=dict)
 
 
 class MemoryStore:
@@ -39,7 +39,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._domains: dict[str, Domain] = {}
-        self._types: dict[tuple[str, ActivityType | WorkflowType], Registered] = {}
+        self._types: dict[tuple[str, ActivityType | WorkflowType], RegisteredType] = {}
         self._entries: dict[str, _Entry] = {}
         self._open: dict[tuple[str, str], str] = {}
         self._latest: dict[tuple[str, str], str] = {}
@@ -61,11 +61,11 @@ class MemoryStore:
         """All domains, by name."""
         return sorted(self._domains.values(), key=lambda domain: domain.name)
 
-    def registered(self, domain: str, type_: ActivityType | WorkflowType) -> Registered | None:
+    def registered(self, domain: str, type_: ActivityType | WorkflowType) -> RegisteredType | None:
         """A registered type."""
         return self._types.get((domain, type_))
 
-    def put_type(self, domain: str, registered: Registered) -> None:
+    def put_type(self, domain: str, registered: RegisteredType) -> None:
         """Register a type, or change what is known of it."""
         self._types[domain, registered.type] = registered
 
@@ -75,7 +75,7 @@ class MemoryStore:
 
     def types(
         self, domain: str, kind: type[ActivityType | WorkflowType], name: str | None = None
-    ) -> Sequence[Registered]:
+    ) -> Sequence[RegisteredType]:
         """The types of a kind, or those of one name, by name and version."""
         found = [
             registered
@@ -84,7 +84,7 @@ class MemoryStore:
         ]
         return sorted(found, key=lambda registered: (registered.type.name, registered.type.version))
 
-    def load(self, run_id: str) -> Run | None:
+    def load(self, run_id: str) -> EngineRun | None:
         """An open run."""
         entry = self._entries.get(run_id)
         return None if entry is None or entry.run.state.closed is not None else entry.run
@@ -143,7 +143,7 @@ class MemoryStore:
         entry = self._entries.get(run_id)
         return 0 if entry is None else len(entry.events)
 
-    def pollable(self) -> list[tuple[Ready, Task]]:
+    def pollable(self) -> list[tuple[Ready, PollableTask]]:
         """Every task that waits for a poll."""
         return [
             (Ready(run_id, event_id), task)
@@ -183,7 +183,7 @@ class MemoryStore:
             self._children[parent.run_id][_id(run)] = None
         return entry
 
-    def _close(self, entry: _Entry, run: Run) -> None:
+    def _close(self, entry: _Entry, run: EngineRun) -> None:
         entry.tasks, entry.dues = {}, {}
         del self._open[run.domain, run.execution.workflow_id]
         if entry.record.parent is not None:
@@ -205,14 +205,14 @@ class MemoryStore:
             else:
                 self._set_due(entry, event_id, due)
 
-    def _set_due(self, entry: _Entry, event_id: int, due: Due) -> None:
+    def _set_due(self, entry: _Entry, event_id: int, due: DeadlineTable) -> None:
         entry.dues[event_id] = due
         row = (due.at, due.rank, entry.record.number, event_id, _id(entry.run))
         heapq.heappush(self._deadlines, row)
 
     def expire(self, run_id: str, at: datetime) -> None:
         """Note when a closed run is to be forgotten."""
-        self._set_due(self._entries[run_id], 0, Due(at, EXPIRY_RANK, ""))
+        self._set_due(self._entries[run_id], 0, DeadlineTable(at, EXPIRY_RANK, ""))
 
     def forget(self, run_id: str) -> None:
         """Remove a closed run and its history."""
@@ -286,5 +286,5 @@ def _updated(record: Record, changes: Changes) -> Record:
     )
 
 
-def _id(run: Run) -> str:
+def _id(run: EngineRun) -> str:
     return run.execution.run_id

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from attrs import frozen
 
-from floto.core.engine.registration.registered_types import Domain, Registered
-from floto.core.engine.run import Run
+from floto.core.engine.registration.registered_types import Domain, RegisteredType
+from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import Changes
 from floto.core.engine.stores.records import Listing, Place, Position, Record
 from floto.core.engine.tokens import TaskKind
@@ -41,7 +41,7 @@ class Deadline:
 EXPIRY_RANK = 9
 
 
-class Store(Protocol):
+class RunStore(Protocol):
     """Keeps domains and types, runs and histories, and what waits for a poll or for its time."""
 
     def domain(self, name: str) -> Domain | None:
@@ -53,10 +53,10 @@ class Store(Protocol):
     def domains(self) -> Sequence[Domain]:
         """All domains, by name."""
 
-    def registered(self, domain: str, type_: ActivityType | WorkflowType) -> Registered | None:
+    def registered(self, domain: str, type_: ActivityType | WorkflowType) -> RegisteredType | None:
         """A registered type."""
 
-    def put_type(self, domain: str, registered: Registered) -> None:
+    def put_type(self, domain: str, registered: RegisteredType) -> None:
         """Register a type, or change what is known of it."""
 
     def drop_type(self, domain: str, type_: ActivityType | WorkflowType) -> None:
@@ -64,10 +64,10 @@ class Store(Protocol):
 
     def types(
         self, domain: str, kind: type[ActivityType | WorkflowType], name: str | None = None
-    ) -> Sequence[Registered]:
+    ) -> Sequence[RegisteredType]:
         """The types of a kind, or those of one name, by name and version."""
 
-    def load(self, run_id: str) -> Run | None:
+    def load(self, run_id: str) -> EngineRun | None:
         """An open run."""
 
     def open_run(self, domain: str, workflow_id: str) -> str | None:
