@@ -17,7 +17,7 @@ from floto.testing import (
     RUN_INVARIANTS,
     ActivitiesError,
     Faults,
-    Found,
+    MinimizedViolation,
     NoSuchTimeout,
     Report,
     RunInvariant,
@@ -43,8 +43,8 @@ SMALL = DeciderSpec(activity_tasks=[work("a", retry_strategy=InstantRetry(1))])
 _BEGINNING = 3
 
 
-def found_by(**arguments: object) -> Found:
-    with pytest.raises(Found) as caught:
+def found_by(**arguments: object) -> MinimizedViolation:
+    with pytest.raises(MinimizedViolation) as caught:
         check(**arguments)  # type: ignore[arg-type]
     return caught.value
 

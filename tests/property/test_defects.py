@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from floto.testing import Found, check
+from floto.testing import MinimizedViolation, check
 
 _MODULES = Path(__file__).parent / "defects"
 #: A counterexample is to be read: it holds no more than this.
@@ -130,8 +130,8 @@ def test_what_is_saved_fails_by_itself_until_it_is_mended(
     assert _failed(empty, mended).keys() == of_spec
 
 
-def _found(defect: Defect, monkeypatch: pytest.MonkeyPatch, save: Path | None = None) -> Found:
-    with pytest.raises(Found) as raised:
+def _found(defect: Defect, monkeypatch: pytest.MonkeyPatch, save: Path | None = None) -> MinimizedViolation:
+    with pytest.raises(MinimizedViolation) as raised:
         check(**_given(_imported(defect, _MODULES, monkeypatch)), save=save)
     return raised.value
 

@@ -1,0 +1,55 @@
+"""What a task kind or a retry strategy of one's own is made of.
+
+A task kind is a frozen attrs class (see ``Task``) whose ``start`` returns one of SWF's decisions, and whose
+``result`` reads the ``Item`` that its ``key`` names. ``loads`` reads what floto wrote into SWF's text fields.
+"""
+
+from __future__ import annotations
+
+from floto.core.payloads.payload import dumps, loads
+from floto.core.spec.retry import Retry, RetryStrategy
+from floto.core.spec.tasks import NO_RESULT, Checked, Expands, Given, Task, TaskCodec
+from floto.core.state.failures import Failure
+from floto.core.state.state import Item, Key, Kind, State, Status
+from floto.core.swf.decisions import (
+    Decision,
+    RequestCancelExternalWorkflowExecution,
+    ScheduleActivityTask,
+    ScheduleLambdaFunction,
+    SignalExternalWorkflowExecution,
+    StartChildWorkflowExecution,
+    StartTimer,
+)
+from floto.core.swf.events import Event
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+
+__all__ = [
+    "NO_RESULT",
+    "ActivityType",
+    "Checked",
+    "Decision",
+    "Event",
+    "Expands",
+    "Failure",
+    "Given",
+    "Item",
+    "Key",
+    "Kind",
+    "RequestCancelExternalWorkflowExecution",
+    "Retry",
+    "RetryStrategy",
+    "ScheduleActivityTask",
+    "ScheduleLambdaFunction",
+    "SignalExternalWorkflowExecution",
+    "StartChildWorkflowExecution",
+    "StartTimer",
+    "State",
+    "Status",
+    "Task",
+    "TaskCodec",
+    "TaskList",
+    "WorkflowExecution",
+    "WorkflowType",
+    "dumps",
+    "loads",
+]
