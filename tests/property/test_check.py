@@ -231,10 +231,10 @@ def test_a_whole_run_is_cut_down_by_simulating_less() -> None:
     found = found_by(spec=slow, codec=OWN, properties=[rule])
     # One attempt that failed, or took its time, and the next.
     assert [task.id_ for task in found.spec.all_tasks] == ["z"]
-    case = found.reproduction.case
+    case = found.reproduction.case  # type: ignore[attr-defined]
     assert sum(map(bool, case.script)) == 1
     with pytest.raises(Violation, match="it took"):
-        verify_run(found.reproduction.simulation, [rule])
+        verify_run(found.reproduction.simulation, [rule])  # type: ignore[attr-defined]
 
 
 def test_a_run_without_end_is_a_violation() -> None:
