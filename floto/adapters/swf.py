@@ -34,6 +34,7 @@ from floto.core.errors import (
 from floto.core.spec import registration_defaults as registrations
 from floto.core.swf import wire
 from floto.core.swf.decisions import Decision
+from floto.core.swf.defaults import RETENTION_DAYS
 from floto.core.swf.events import Event
 from floto.core.swf.pollers import PollKind
 from floto.core.swf.service import ExecutionInfo, PolledActivityTask, PolledDecisionTask, StartRequest
@@ -162,7 +163,7 @@ class SwfService:
                 self._prepare(full, kind.name, self.register, full)
         self._registered.clear()
 
-    def register_domain(self, retention_days: int = 30, description: str | None = None) -> None:
+    def register_domain(self, retention_days: int = RETENTION_DAYS, description: str | None = None) -> None:
         """Register the domain; one that exists stays as it is."""
         self._register(
             self._client.register_domain,

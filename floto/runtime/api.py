@@ -14,6 +14,7 @@ from floto.core.payloads import payload
 from floto.core.spec.codec import Codec, Timeout
 from floto.core.spec.decider_spec import CODEC
 from floto.core.spec.registration_defaults import ActivityType, WorkflowType
+from floto.core.swf.defaults import RETENTION_DAYS
 from floto.core.swf.service import ExecutionInfo, StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.shapes import WorkflowType as TypeName
@@ -65,7 +66,9 @@ class Domains:
 
     client: Any
 
-    def register_domain(self, name: str, *, retention_days: int = 30, description: str | None = None) -> None:
+    def register_domain(
+        self, name: str, *, retention_days: int = RETENTION_DAYS, description: str | None = None
+    ) -> None:
         """Register a domain, which keeps closed runs for so many days; one that exists stays as it is."""
         with _advice(_REGISTERING):
             domain_of(self.client, name).register_domain(retention_days, description)

@@ -18,6 +18,7 @@ from floto.core.errors import FlotoError, ServiceError
 from floto.core.hosts import is_loopback_url
 from floto.core.payloads.reference import Store
 from floto.core.spec.saved_history import Saved
+from floto.core.swf.defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import PathLike
 from floto.core.swf.pollers import Live
 from floto.core.swf.service import Service
@@ -28,11 +29,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DEFAULT_DOMAIN = "floto"
 #: The environment variable that names the service where a program does not.
 SERVICE_VARIABLE = "FLOTO_SERVICE"
-#: Where deciders and workers poll that were told of no task list; registered types default to it too.
-DEFAULT_TASK_LIST = "floto"
 #: Characters that SWF takes as the identity of a decider or worker.
 _IDENTITY_LIMIT = 256
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from attrs import evolve
+
 from floto.core.engine import commands as c
 from floto.core.engine import faults
 from floto.core.engine.engine import Engine, never, start_command
@@ -50,10 +52,14 @@ class World:
     def prepare(
         self, workflow_types: Sequence[WorkflowType] = (), activity_types: Sequence[ActivityType] = ()
     ) -> None:
-        """Register types with the defaults that floto uses."""
+        """Register types with the defaults that floto uses.
+
+        Without their heartbeat time-out: workers send heartbeats by themselves, and those here do not.
+        """
         types: dict[ActivityType | WorkflowType, ActivityDefaults | WorkflowDefaults] = {}
         types.update((type_, usual_workflow()) for type_ in workflow_types)
-        types.update((type_, usual_activity()) for type_ in activity_types)
+        untimed = evolve(usual_activity(), heartbeat_timeout="NONE")
+        types.update((type_, untimed) for type_ in activity_types)
         self._registration.ensure(self.domain, types, BEGINNING)
 
     def register_workflow_type(self, type_: WorkflowType, **defaults: Any) -> None:

@@ -9,9 +9,15 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from floto.core.spec.codec import Timeout
+from floto.core.swf.defaults import (
+    ACTIVITY_SECONDS,
+    CHILD_POLICY,
+    DECISION_SECONDS,
+    DEFAULT_TASK_LIST,
+    EXECUTION_SECONDS,
+    HEARTBEAT_SECONDS,
+)
 from floto.core.swf.shapes import TaskList
-
-_A_YEAR, _TEN_MINUTES, _A_MINUTE = "31536000", "600", "60"
 
 
 def _text(value: Timeout) -> str | None:
@@ -22,8 +28,7 @@ def _list(value: TaskList | str | None) -> TaskList | None:
     return TaskList(value) if isinstance(value, str) else value
 
 
-#: Where tasks wait that name no task list.
-_USUAL = TaskList("floto")
+_USUAL = TaskList(DEFAULT_TASK_LIST)
 
 
 @frozen(kw_only=True)
@@ -36,9 +41,9 @@ class WorkflowType:
     description: str | None = None
     default_task_list: TaskList | None = field(default=_USUAL, converter=_list)
     default_task_priority: str | None = field(default=None, converter=_text)
-    default_execution_start_to_close_timeout: str | None = field(default=_A_YEAR, converter=_text)
-    default_task_start_to_close_timeout: str | None = field(default=_A_MINUTE, converter=_text)
-    default_child_policy: str | None = "TERMINATE"
+    default_execution_start_to_close_timeout: str | None = field(default=EXECUTION_SECONDS, converter=_text)
+    default_task_start_to_close_timeout: str | None = field(default=DECISION_SECONDS, converter=_text)
+    default_child_policy: str | None = CHILD_POLICY
     default_lambda_role: str | None = None
 
 
@@ -55,7 +60,7 @@ class ActivityType:
     description: str | None = None
     default_task_list: TaskList | None = field(default=_USUAL, converter=_list)
     default_task_priority: str | None = field(default=None, converter=_text)
-    default_task_schedule_to_start_timeout: str | None = field(default="NONE", converter=_text)
-    default_task_schedule_to_close_timeout: str | None = field(default="NONE", converter=_text)
-    default_task_start_to_close_timeout: str | None = field(default="NONE", converter=_text)
-    default_task_heartbeat_timeout: str | None = field(default=_TEN_MINUTES, converter=_text)
+    default_task_schedule_to_start_timeout: str | None = field(default=ACTIVITY_SECONDS, converter=_text)
+    default_task_schedule_to_close_timeout: str | None = field(default=ACTIVITY_SECONDS, converter=_text)
+    default_task_start_to_close_timeout: str | None = field(default=ACTIVITY_SECONDS, converter=_text)
+    default_task_heartbeat_timeout: str | None = field(default=HEARTBEAT_SECONDS, converter=_text)

@@ -14,6 +14,7 @@ import click
 from floto.core.errors import ServiceUnavailable
 from floto.core.payloads.reference import Store
 from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.swf.defaults import DEFAULT_DOMAIN, DEFAULT_TASK_LIST
 from floto.core.swf.service import Service
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import (
@@ -26,7 +27,7 @@ from floto.runtime.cli.options import (
 )
 from floto.runtime.cli.output import log_loop
 from floto.runtime.cli.target import check, check_domain
-from floto.runtime.connect import DEFAULT_DOMAIN, DEFAULT_TASK_LIST, connect_loop
+from floto.runtime.connect import connect_loop
 from floto.runtime.deciders.decider import Decider
 from floto.runtime.loading import load_module, load_spec
 from floto.runtime.retrying import reach

@@ -10,6 +10,7 @@ import click
 from floto.core.errors import ServiceFault
 from floto.core.spec import registration_defaults as registrations
 from floto.core.swf import wire
+from floto.core.swf.defaults import DEFAULT_DOMAIN, RETENTION_DAYS
 from floto.core.swf.limits import RETENTION_LIMIT
 from floto.core.swf.shapes import ActivityType, WorkflowType
 from floto.runtime.cli.codes import DONE
@@ -22,13 +23,11 @@ from floto.runtime.cli.options import (
 )
 from floto.runtime.cli.output import print_rows, readable, say
 from floto.runtime.cli.target import Target, target
-from floto.runtime.connect import DEFAULT_DOMAIN
 from floto.runtime.loading import load_spec
 from floto.runtime.runs.needs import needs
 from floto.runtime.runs.run_request import WORKFLOW_TYPE
 
 _EXISTS = frozenset({"DomainAlreadyExistsFault", "TypeAlreadyExistsFault"})
-_RETENTION = 30
 
 Registration = registrations.WorkflowType | registrations.ActivityType
 Row = dict[str, Any]
@@ -44,7 +43,7 @@ def register_group() -> None:
 @click.option(
     "--retention",
     type=click.IntRange(0, RETENTION_LIMIT),
-    default=_RETENTION,
+    default=RETENTION_DAYS,
     show_default=True,
     metavar="DAYS",
     help="How long closed runs are kept.",
@@ -119,7 +118,7 @@ def register_spec(spec: str, service: str, domain: str | None, *, as_json: bool)
     needed = needs(loaded)
     with target(service, domain or loaded.domain or DEFAULT_DOMAIN, new=True) as there:
         rows = [
-            _domain(there, _RETENTION, None),
+            _domain(there, RETENTION_DAYS, None),
             *_types(there, registrations.WorkflowType, (WORKFLOW_TYPE, *needed.workflow_types)),
             *_types(there, registrations.ActivityType, needed.activity_types),
         ]

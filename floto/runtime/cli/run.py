@@ -16,6 +16,7 @@ from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.kinds import ActivityTask
 from floto.core.spec.task_lists import own_list
 from floto.core.state.state import State
+from floto.core.swf.defaults import DEFAULT_DOMAIN
 from floto.core.visible import shell_command
 from floto.runtime.cli.codes import DONE, TIMED_OUT
 from floto.runtime.cli.options import (
@@ -27,7 +28,7 @@ from floto.runtime.cli.options import (
     verbose_option,
 )
 from floto.runtime.cli.output import log_to, readable, say, say_on, stdout_for_the_result
-from floto.runtime.connect import DEFAULT_DOMAIN, absolute_service
+from floto.runtime.connect import absolute_service
 from floto.runtime.loading import load_json, load_module, load_spec
 from floto.runtime.runs.live_table import log as progress_log
 from floto.runtime.runs.live_table import shown

@@ -22,6 +22,7 @@ from floto.core.spec.tasks import TaskCodec
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, Kind, State
 from floto.core.swf import wire
+from floto.core.swf.defaults import DEFAULT_DOMAIN
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.pollers import Live
@@ -32,7 +33,7 @@ from floto.runtime.cli.options import domain_option, service_option
 from floto.runtime.cli.output import error_text, say
 from floto.runtime.cli.summary import left_decisions
 from floto.runtime.cli.target import Target, target, where_options
-from floto.runtime.connect import DEFAULT_DOMAIN, live_of, saved_history
+from floto.runtime.connect import live_of, saved_history
 from floto.runtime.loading import load_spec, spec_with
 
 _PAGE = 1000

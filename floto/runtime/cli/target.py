@@ -14,15 +14,9 @@ import click
 from attrs import define, frozen
 
 from floto.core.errors import FlotoError, ServiceFault, UnknownResource, Unreachable
+from floto.core.swf.defaults import DEFAULT_DOMAIN
 from floto.core.visible import shell_command
-from floto.runtime.connect import (
-    DEFAULT_DOMAIN,
-    SERVICE_VARIABLE,
-    client,
-    file_of,
-    shown_service,
-    translating,
-)
+from floto.runtime.connect import SERVICE_VARIABLE, client, file_of, shown_service, translating
 from floto.runtime.retrying import inquire, once, reach
 from floto.runtime.shutdown import StopFlag
 

@@ -26,9 +26,10 @@ from floto.core.spec.decider_spec import CODEC
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State
 from floto.core.swf.decisions import Decision, StartChildWorkflowExecution
+from floto.core.swf.defaults import DEFAULT_DOMAIN
 from floto.core.swf.service import ExecutionInfo, Service
 from floto.core.swf.wire import WireError
-from floto.runtime.connect import DEFAULT_DOMAIN, checked_identity, closing, service_for
+from floto.runtime.connect import checked_identity, closing, service_for
 from floto.runtime.deciders.decider import Decider
 from floto.runtime.retrying import persist, reach
 from floto.runtime.shutdown import StopFlag, stop_on_signals

@@ -35,6 +35,7 @@ from floto.core.swf.decisions import (
     Decision,
     FailWorkflowExecution,
 )
+from floto.core.swf.defaults import DEFAULT_TASK_LIST
 from floto.core.swf.events import Event
 from floto.core.swf.limits import EVENT_LIMIT, LATE_EVENTS
 from floto.core.swf.pollers import PollKind
@@ -42,7 +43,6 @@ from floto.core.swf.service import PolledDecisionTask, Service
 from floto.core.swf.shapes import WorkflowExecution, WorkflowType
 from floto.core.swf.wire import WireError
 from floto.runtime.connect import (
-    DEFAULT_TASK_LIST,
     absolute_service,
     absolute_store,
     checked_identity,

@@ -13,11 +13,12 @@ from floto.core.payloads.reference import Store
 from floto.core.spec.activity_timeouts import Timeouts
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC
+from floto.core.swf.defaults import DEFAULT_TASK_LIST
 from floto.core.swf.pollers import PollKind
 from floto.core.swf.service import PolledActivityTask, Service
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import WireError
-from floto.runtime.connect import DEFAULT_TASK_LIST, checked_identity, closing, service_for
+from floto.runtime.connect import checked_identity, closing, service_for
 from floto.runtime.presence import announced
 from floto.runtime.retrying import is_malformed, poll, report
 from floto.runtime.shutdown import StopFlag, stop_on_signals

@@ -14,6 +14,7 @@ from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
 from floto.core.spec.expand import check_spec
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.state import Kind
+from floto.core.swf.defaults import DEFAULT_TASK_LIST
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.choices import Choices
@@ -29,7 +30,6 @@ from floto.testing.simulation.result import AttemptKey, Simulation, Step
 from floto.testing.simulation.workers import Workers
 
 #: Where runs wait whose spec names no list.
-_USUAL_LIST = "floto"
 _TAKE = "take"
 #: How long before its time-out an attempt is not kept waiting any more: moves take time, too.
 _LEEWAY = timedelta(seconds=2)
@@ -103,7 +103,7 @@ class Simulator:
     def _start(self) -> None:
         self._stage.prepare(WORKFLOW)
         text = None if self.input is None else payload.dumps(self.input, "the input of the workflow")
-        task_list = self.spec.task_list or _USUAL_LIST
+        task_list = self.spec.task_list or DEFAULT_TASK_LIST
         self._deciders.lists[task_list] = None
         request = StartRequest(
             workflow_id=WORKFLOW_ID, workflow_type=WORKFLOW, task_list=task_list, input=text

@@ -10,6 +10,14 @@ from typing import Any
 
 from attrs import field, frozen
 
+from floto.core.swf.defaults import (
+    ACTIVITY_SECONDS,
+    CHILD_POLICY,
+    DECISION_SECONDS,
+    DEFAULT_TASK_LIST,
+    EXECUTION_SECONDS,
+    HEARTBEAT_SECONDS,
+)
 from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.shapes import TaskList
 
@@ -42,27 +50,24 @@ class WorkflowDefaults:
     lambda_role: str | None = None
 
 
-_USUAL_LIST = "floto"
-
-
 def usual_activity(task_list: TaskList | None = None) -> ActivityDefaults:
-    """The defaults of an activity type that floto registers by itself: no time-outs."""
+    """Return the defaults of an activity type that floto registers by itself."""
     return ActivityDefaults(
-        task_list=task_list or TaskList(_USUAL_LIST),
-        schedule_to_start_timeout="NONE",
-        schedule_to_close_timeout="NONE",
-        start_to_close_timeout="NONE",
-        heartbeat_timeout="NONE",
+        task_list=task_list or TaskList(DEFAULT_TASK_LIST),
+        schedule_to_start_timeout=ACTIVITY_SECONDS,
+        schedule_to_close_timeout=ACTIVITY_SECONDS,
+        start_to_close_timeout=ACTIVITY_SECONDS,
+        heartbeat_timeout=HEARTBEAT_SECONDS,
     )
 
 
 def usual_workflow(task_list: TaskList | None = None) -> WorkflowDefaults:
-    """The defaults of a workflow type that floto registers by itself: a year, and a minute to decide."""
+    """Return the defaults of a workflow type that floto registers by itself."""
     return WorkflowDefaults(
-        task_list=task_list or TaskList(_USUAL_LIST),
-        execution_start_to_close_timeout="31536000",
-        task_start_to_close_timeout="60",
-        child_policy="TERMINATE",
+        task_list=task_list or TaskList(DEFAULT_TASK_LIST),
+        execution_start_to_close_timeout=EXECUTION_SECONDS,
+        task_start_to_close_timeout=DECISION_SECONDS,
+        child_policy=CHILD_POLICY,
     )
 
 

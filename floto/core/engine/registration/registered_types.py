@@ -8,13 +8,9 @@ from datetime import datetime
 from attrs import Factory, frozen
 
 from floto.core.engine.registration.defaults import ActivityDefaults, WorkflowDefaults
-from floto.core.swf.limits import RETENTION_LIMIT
 from floto.core.swf.shapes import ActivityType, WorkflowType
 
 REGISTERED, DEPRECATED = "REGISTERED", "DEPRECATED"
-
-#: As long as SWF keeps closed runs at most, in days: what floto asks for.
-LONGEST_RETENTION = str(RETENTION_LIMIT)
 
 
 @frozen(kw_only=True)

@@ -14,9 +14,10 @@ from attrs import evolve
 from floto.core.engine import faults
 from floto.core.engine.registration.defaults import ActivityDefaults, WorkflowDefaults
 from floto.core.engine.registration.regions import region_of
-from floto.core.engine.registration.registered_types import LONGEST_RETENTION, Domain, RegisteredType
+from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.stores.store import RunStore
 from floto.core.swf import limits
+from floto.core.swf.defaults import RETENTION_DAYS
 from floto.core.swf.shapes import ActivityType, WorkflowType
 
 AnyType = ActivityType | WorkflowType
@@ -123,7 +124,7 @@ class Registration:
         domain: str,
         types: Mapping[AnyType, ActivityDefaults | WorkflowDefaults],
         now: datetime,
-        retention: str | None = LONGEST_RETENTION,
+        retention: str | None = str(RETENTION_DAYS),
     ) -> None:
         """Register what is not there yet, and leave alone what is."""
         if self._store.domain(domain) is None:
