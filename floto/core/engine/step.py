@@ -15,6 +15,7 @@ from floto.core.engine.step_context import StepContext, opening
 from floto.core.engine.validation import check_command, check_decisions
 from floto.core.state.state import Item, Kind
 from floto.core.swf import events as e
+from floto.core.swf.closing_events import CLOSING_EVENTS
 
 
 def step(run: EngineRun, command: Any, now: datetime, rules: Rules) -> StepOutcome:
@@ -272,29 +273,19 @@ def _answer(turn: StepContext, command: c.RespondCommand) -> None:
 _ASKED_BY: Mapping[type, str] = {e.StartLambdaFunctionFailed: "scheduled_event_id"}
 
 
-#: A child's closing event: what the parent's history calls it, and what it repeats.
-_CHILD_CLOSINGS: Mapping[type, tuple[type, tuple[str, ...]]] = {
-    e.WorkflowExecutionCompleted: (e.ChildWorkflowExecutionCompleted, ("result",)),
-    e.WorkflowExecutionFailed: (e.ChildWorkflowExecutionFailed, ("reason", "details")),
-    e.WorkflowExecutionCanceled: (e.ChildWorkflowExecutionCanceled, ("details",)),
-    e.WorkflowExecutionTimedOut: (e.ChildWorkflowExecutionTimedOut, ("timeout_type",)),
-    e.WorkflowExecutionTerminated: (e.ChildWorkflowExecutionTerminated, ()),
-}
-
-
 def _child_closed(turn: StepContext, command: c.ChildClosed) -> None:
     started = turn.run.state.children.get(command.initiated_event_id)
-    if started is None:
+    closing_event = CLOSING_EVENTS[type(command.closing)]
+    if started is None or closing_event.child_event is None:
         return
-    event, repeated = _CHILD_CLOSINGS[type(command.closing)]
     turn.append(
-        event(
+        closing_event.child_event(
             # Undocumented for a child that continued as new: the run that closed is named.
             workflow_execution=command.execution,
             workflow_type=command.workflow_type,
             initiated_event_id=command.initiated_event_id,
             started_event_id=started.id,
-            **{name: getattr(command.closing, name) for name in repeated},
+            **{name: getattr(command.closing, name) for name in closing_event.repeated},
         )
     )
 

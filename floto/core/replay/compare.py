@@ -8,12 +8,12 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
-from floto.core.engine.decisions.closing import CLOSE_STATUS
 from floto.core.replay.decision_diff import Difference, exact_difference, identity
 from floto.core.replay.decision_tasks import RecordedOutcome, questions
 from floto.core.replay.replay import Divergence, decided_at
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import TaskCodec
+from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.decisions import CLOSE_DECISIONS, Decision, FailWorkflowExecution
 from floto.core.swf.history import History
 
@@ -100,7 +100,7 @@ def _compared(old_spec: DeciderSpec, new_spec: DeciderSpec, history: History, co
         strange = question.against(old) if stranger is None else None
         if strange is not None:
             stranger = Divergence(number, question.ended, strange)
-    is_open = not history.events or type(history.events[-1].data) not in CLOSE_STATUS
+    is_open = not history.events or type(history.events[-1].data) not in CLOSING_EVENTS
     return Compared(
         history=history,
         verdict=verdict,

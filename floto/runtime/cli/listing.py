@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 
+from floto.core.swf.closing_events import CloseStatus
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import domain_option, json_option, moment, service_option
 from floto.runtime.cli.output import local, print_rows, readable, say
 from floto.runtime.cli.target import BEGINNING, Target, target
 
-STATUSES = ("COMPLETED", "FAILED", "CANCELED", "TERMINATED", "CONTINUED_AS_NEW", "TIMED_OUT")
+STATUSES = tuple(CloseStatus)
 _PAGE = 100
 
 Info = dict[str, Any]

@@ -30,6 +30,7 @@ from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State
 from floto.core.swf import events as e
+from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
 from floto.core.swf.identifiers import id_problems, shown
@@ -400,11 +401,4 @@ def _end(execution: WorkflowExecution, data: Any) -> FlotoError:
         reason = ": ".join(str(part) for part in (data.reason, details) if part)
         return WorkflowFailed(workflow_id, run_id, reason, {})
     details = getattr(data, "details", None) or getattr(data, "reason", None) or ""
-    return WorkflowEnded(workflow_id, run_id, _ENDS[type(data)], details)
-
-
-_ENDS: dict[type, str] = {
-    e.WorkflowExecutionCanceled: "CANCELED",
-    e.WorkflowExecutionTerminated: "TERMINATED",
-    e.WorkflowExecutionTimedOut: "TIMED_OUT",
-}
+    return WorkflowEnded(workflow_id, run_id, CLOSING_EVENTS[type(data)].status, details)

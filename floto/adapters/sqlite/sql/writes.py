@@ -10,10 +10,10 @@ from typing import Any
 from floto.adapters.sqlite.cache import weight
 from floto.adapters.sqlite.sql.rows import event_row, to_ms, to_text
 from floto.core.engine.deadlines import DeadlineTable
-from floto.core.engine.decisions.closing import CLOSE_STATUS
 from floto.core.engine.stores.changes import Changes, PollableTask
 from floto.core.engine.stores.records import last_scheduled
 from floto.core.engine.tokens import TaskKind
+from floto.core.swf.closing_events import CLOSING_EVENTS
 
 _Row = tuple[Any, ...]
 #: The number of a run, and the id of the event that opened what the row is about.
@@ -83,7 +83,7 @@ class Pending:
         """Note what waits on the run; nothing does on one that is closed."""
         closed = changes.run.state.closed
         if closed is not None:
-            row = (to_ms(closed.at), CLOSE_STATUS[type(closed.data)], number)
+            row = (to_ms(closed.at), CLOSING_EVENTS[type(closed.data)].status, number)
             self._closed.append((row, changes.run.domain))
             return
         for event_id in changes.dropped:

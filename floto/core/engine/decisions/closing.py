@@ -34,16 +34,6 @@ _POLICIES: Mapping[str, Any] = {
     "REQUEST_CANCEL": RequestCancelWorkflowExecution(cause=_APPLIED),
 }
 
-#: What SWF calls each way to end.
-CLOSE_STATUS: Mapping[type, str] = {
-    e.WorkflowExecutionCompleted: "COMPLETED",
-    e.WorkflowExecutionFailed: "FAILED",
-    e.WorkflowExecutionCanceled: "CANCELED",
-    e.WorkflowExecutionContinuedAsNew: "CONTINUED_AS_NEW",
-    e.WorkflowExecutionTimedOut: "TIMED_OUT",
-    e.WorkflowExecutionTerminated: "TERMINATED",
-}
-
 
 def close(turn: StepContext, data: Any) -> None:
     """Write the closing event and tell the parent.

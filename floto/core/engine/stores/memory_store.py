@@ -11,13 +11,13 @@ from itertools import count
 from attrs import define, evolve, field
 
 from floto.core.engine.deadlines import DeadlineTable
-from floto.core.engine.decisions.closing import CLOSE_STATUS
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import Changes, PollableTask
 from floto.core.engine.stores.records import Listing, Place, Position, Record, last_scheduled
 from floto.core.engine.stores.store import EXPIRY_RANK, Deadline, Ready
 from floto.core.engine.tokens import TaskKind
+from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.events import Event
 from floto.core.swf.service import ExecutionInfo
 from floto.core.swf.shapes import ActivityType, WorkflowType
@@ -276,7 +276,7 @@ def _updated(record: Record, changes: Changes) -> Record:
     state, closed = changes.run.state, changes.run.state.closed
     info = record.info
     if closed is not None:
-        info = evolve(info, closed_at=closed.at, close_status=CLOSE_STATUS[type(closed.data)])
+        info = evolve(info, closed_at=closed.at, close_status=CLOSING_EVENTS[type(closed.data)].status)
     return evolve(
         record,
         info=info,
