@@ -1,11 +1,12 @@
 """Getting started: an activity, a worker that runs it, a decider beside it, and a workflow.
 
-FLOTO_SERVICE says where: ``FLOTO_SERVICE=sqlite:///hello.db python examples/hello_world.py``
-needs nothing but a file; without it, this runs on Amazon SWF.
+Nothing is needed: the run is recorded in ``hello_world.db``. ``FLOTO_SERVICE=aws:eu-west-1 python
+examples/hello_world.py`` runs the same on Amazon SWF.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 
 import floto
@@ -23,7 +24,8 @@ def simple_activity() -> str:
 
 def main() -> None:
     """Register what is needed, start a workflow, and work until it is done."""
-    swf = floto.api.Swf()
+    service = os.environ.get("FLOTO_SERVICE") or "sqlite:///hello_world.db"
+    swf = floto.api.Swf(service)
     swf.domains.register_domain("floto_test")
     workflow_type = floto.api.WorkflowType(domain="floto_test", name="hello_world", version="v1")
     swf.register_workflow_type(workflow_type)
@@ -37,10 +39,8 @@ def main() -> None:
         activity_tasks=[ActivityTask(name="simple_activity", version="v1")],
         terminate_decider_after_completion=True,
     )
-    decider = Decider(decider_spec=decider_spec).run(separate_process=True)
-    worker = floto.ActivityWorker(domain="floto_test", task_list="hello_world_atl")
-    thread = threading.Thread(target=worker.run)
-    thread.start()
+    decider = Decider(decider_spec=decider_spec, service=service).run(separate_process=True)
+    worker = floto.ActivityWorker(domain="floto_test", task_list="hello_world_atl", service=service)
 
     execution = swf.start_workflow_execution(
         domain="floto_test",
@@ -48,6 +48,9 @@ def main() -> None:
         workflow_type_version=workflow_type.version,
         task_list="simple_decider",
     )
+    print(f"started {execution.workflow_id} on {service}", flush=True)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
     # It ends with the workflow, as the spec says.
     decider.wait()
     worker.stop()

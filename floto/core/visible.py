@@ -20,6 +20,18 @@ def moment_text(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
+def span_text(start: datetime, end: datetime) -> str:
+    """Return how much later ``end`` is, for a person, in its largest two units: ``2h03m``, ``41s``."""
+    seconds = max(int((end - start).total_seconds()), 0)
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    days = hours // 24
+    if days:
+        return f"{days}d{hours % 24:02}h"
+    if hours:
+        return f"{hours}h{minutes:02}m"
+    return f"{minutes}m{seconds % 60:02}s" if minutes else f"{seconds}s"
+
+
 def visible(text: str) -> str:
     r"""Return a value as one line of printable characters: ``\x1b``, ``\n`` and the like for all others."""
     if text.isprintable():

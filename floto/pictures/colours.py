@@ -11,19 +11,23 @@ from floto.core.replay.timeline import Phase
 
 @frozen
 class Look:
-    """How something is drawn: on paper, on a terminal in colour, and in plain characters."""
+    """How something is drawn: on paper, on a terminal in colour, and in plain characters, also in ASCII."""
 
     fill: str
     style: str
     character: str
+    plain: str
 
 
 PHASES: Mapping[Phase, Look] = {
-    Phase.QUEUED: Look("#cbd2d9", "bright_black", "░"),
-    Phase.RUNNING: Look("#3e8e5a", "green", "█"),
-    Phase.FAILED: Look("#d64545", "red", "▓"),
-    Phase.RETRY_WAIT: Look("#f0b429", "yellow", "┈"),
+    Phase.QUEUED: Look("#cbd2d9", "bright_black", "░", "."),
+    Phase.RUNNING: Look("#3e8e5a", "green", "█", "="),
+    Phase.FAILED: Look("#d64545", "red", "▓", "x"),
+    Phase.CANCELED: Look("#7b8794", "magenta", "▒", "/"),
+    Phase.RETRY_WAIT: Look("#f0b429", "yellow", "┈", "-"),
 }
+#: The mark of a decision in a timeline of characters.
+DECISION = Look("#7b8794", "dim", "╷", "|")
 
 #: The states of a task in ``pictures.standing``: paper and border.
 STATES: Mapping[str, tuple[str, str]] = {
@@ -32,6 +36,7 @@ STATES: Mapping[str, tuple[str, str]] = {
     "running": ("#dbeafe", "#2563eb"),
     "retrying": ("#fdf0c8", "#d99a0b"),
     "completed": ("#d8f0df", "#3e8e5a"),
+    "canceled": ("#e4e7eb", "#7b8794"),
 }
 #: Everything else is a way to fail.
 BROKEN = ("#fadcd9", "#d64545")

@@ -7,7 +7,7 @@ from datetime import datetime
 from attrs import frozen
 
 from floto.core.replay.timeline import Lane, Phase, Span, Timeline
-from floto.core.visible import visible
+from floto.core.visible import moment_text, visible
 from floto.pictures.colours import PHASES
 from floto.pictures.scale import Scale, shown_seconds, ticks
 from floto.pictures.svg import CHARACTER, Drawing, hint, shortened
@@ -55,7 +55,7 @@ def _write_head(chart: _Chart, title: str) -> None:
     timeline = chart.timeline
     how = timeline.closed or "open"
     chart.drawing.text(_EDGE, 22, shortened(visible(title), 120), class_="strong")
-    started = f"started {timeline.start:%Y-%m-%d %H:%M:%S %Z}".rstrip()
+    started = f"started {moment_text(timeline.start)}"
     chart.drawing.text(_EDGE, 40, f"{how} · {started} · {shown_seconds(timeline.seconds)}", class_="small")
 
 
@@ -68,7 +68,7 @@ def _draw_axis(chart: _Chart) -> None:
     for moment in timeline.decisions:
         x = chart.x(moment)
         tick = drawing.line(x, _TOP - 14, x, _TOP - 7, stroke=_TICK, stroke_width=1)
-        hint(tick, f"decision at {moment:%H:%M:%S.%f}")
+        hint(tick, f"decision {_when(moment, timeline)}")
 
 
 def _draw_lane(chart: _Chart, lane: Lane, label: str, y: float) -> None:
@@ -90,14 +90,20 @@ def _draw_span(chart: _Chart, lane: Lane, span: Span, y: float) -> None:
         x, y + (_BAR - height) / 2, max(end - x, _NARROWEST), height, rx=2, fill=PHASES[span.phase].fill
     )
     took = shown_seconds((span.end - span.start).total_seconds())
-    hint(box, f"{visible(lane.name)}: {span.phase}, {took}, from {span.start:%H:%M:%S.%f}")
+    hint(box, f"{visible(lane.name)}: {span.phase}, {took}, {_when(span.start, chart.timeline)}")
+
+
+def _when(moment: datetime, timeline: Timeline) -> str:
+    """When something happened, and, more exactly, how long after the start."""
+    after = shown_seconds((moment - timeline.start).total_seconds())
+    return f"at {moment_text(moment)}, {after} after the start"
 
 
 def _note(lane: Lane) -> str:
     spent = sum(
         (span.end - span.start).total_seconds()
         for span in lane.spans
-        if span.phase in (Phase.RUNNING, Phase.FAILED)
+        if span.phase in (Phase.RUNNING, Phase.FAILED, Phase.CANCELED)
     )
     count = f" · {len(lane.attempts)} attempts" if len(lane.attempts) > 1 else ""
     return f"{shown_seconds(spent)}{count}"

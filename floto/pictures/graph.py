@@ -24,7 +24,7 @@ class Node:
     attempt: int = 0
     #: The generator that returned it, if any.
     parent: str | None = None
-    #: What it cleans up after: ``on failure`` or ``on cancel``.
+    #: What it cleans up after: ``on failure``, ``on cancel`` or ``on failure or cancel``.
     role: str = ""
 
 
@@ -50,7 +50,9 @@ def graph(spec: DeciderSpec, state: State | None = None, codec: TaskCodec = CODE
     grown = expansion(spec, EMPTY if state is None else state, codec)
     tasks = grown.spec.all_tasks
     roles = {task.id_: "on failure" for task in spec.on_failure}
-    roles |= {task.id_: "on cancel" for task in spec.on_cancel}
+    roles |= {
+        task.id_: "on failure or cancel" if task.id_ in roles else "on cancel" for task in spec.on_cancel
+    }
     parents = {task.id_: generator for generator, found in grown.offspring.items() for task in found}
     standing = rows(tasks, state or EMPTY)
     nodes = tuple(

@@ -18,6 +18,7 @@ _STYLES = {
     "queued": "blue",
     RETRYING: "yellow",
     "completed": "green",
+    "canceled": "magenta",
     WAITING: "dim",
 }
 

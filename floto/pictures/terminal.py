@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from io import StringIO
 
@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from floto.core.replay.timeline import Lane, Phase, Timeline
-from floto.core.visible import visible
-from floto.pictures.colours import PHASES
+from floto.core.visible import moment_text, visible
+from floto.pictures.colours import DECISION, PHASES, Look
 from floto.pictures.scale import Scale, shown_seconds, ticks
 from floto.pictures.svg import shortened
 
@@ -21,17 +21,30 @@ _NARROWEST = 20
 #: What is left of a line for names, the time and the space between.
 _BESIDE = 30
 #: Where several things fall on one character, the one that matters most shows.
-_WEIGHT: Mapping[Phase, int] = {Phase.FAILED: 3, Phase.RUNNING: 2, Phase.RETRY_WAIT: 1, Phase.QUEUED: 0}
+_WEIGHT: Mapping[Phase, int] = {
+    Phase.FAILED: 4,
+    Phase.CANCELED: 3,
+    Phase.RUNNING: 2,
+    Phase.RETRY_WAIT: 1,
+    Phase.QUEUED: 0,
+}
+#: Phases that the note behind a bar names, with the style.
+_NAMED: Mapping[Phase, str] = {Phase.FAILED: "red", Phase.CANCELED: "magenta"}
+
+#: Which character of a look the console can show.
+_Character = Callable[[Look], str]
 
 
 def show(timeline: Timeline, title: str, console: Console) -> None:
-    """Print a timeline on a console."""
+    """Print a timeline on a console, in ASCII where its encoding has no other characters for sure."""
+    is_ascii = console.options.ascii_only
+    character: _Character = (lambda look: look.plain) if is_ascii else (lambda look: look.character)
     labels = [shortened(visible(lane.name), _LONGEST_LABEL) for lane in timeline.lanes]
     width = max(console.width - max(map(len, labels), default=0) - _BESIDE, _NARROWEST)
     scale = Scale(timeline.start, timeline.end, width - 1)
     console.print(_head(timeline, title), soft_wrap=True)
-    console.print(_chart(timeline, labels, scale))
-    console.print(_legend())
+    console.print(_chart(timeline, labels, scale, character))
+    console.print(_legend(character))
 
 
 def text(timeline: Timeline, title: str, width: int = 100) -> str:
@@ -44,21 +57,22 @@ def text(timeline: Timeline, title: str, width: int = 100) -> str:
 
 def _head(timeline: Timeline, title: str) -> Text:
     how = timeline.closed or "open"
-    started = f"{timeline.start:%Y-%m-%d %H:%M:%S %Z}".rstrip()
+    started = moment_text(timeline.start)
     return Text.assemble(
         (visible(title), "bold"), f"  {how}, started {started}, {shown_seconds(timeline.seconds)}"
     )
 
 
-def _chart(timeline: Timeline, labels: Iterable[str], scale: Scale) -> RenderableType:
+def _chart(timeline: Timeline, labels: Iterable[str], scale: Scale, character: _Character) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_row("", _axis(timeline, scale), "")
-    table.add_row(Text("decisions", style="dim"), _decisions(timeline, scale), str(len(timeline.decisions)))
+    decisions = _decisions(timeline, scale, character(DECISION))
+    table.add_row(Text("decisions", style="dim"), decisions, str(len(timeline.decisions)))
     for lane, label in zip(timeline.lanes, labels, strict=True):
-        table.add_row(Text(label), _bar(lane, scale), _note(lane))
+        table.add_row(Text(label), _bar(lane, scale, character), _note(lane))
     return table
 
 
@@ -72,14 +86,13 @@ def _axis(timeline: Timeline, scale: Scale) -> Text:
     return Text(line, style="dim")
 
 
-def _decisions(timeline: Timeline, scale: Scale) -> Text:
+def _decisions(timeline: Timeline, scale: Scale, mark: str) -> Text:
     marks = {_cell(moment, scale) for moment in timeline.decisions}
-    return Text(
-        "".join("╷" if place in marks else " " for place in range(int(scale.length) + 1)), style="dim"
-    )
+    line = "".join(mark if place in marks else " " for place in range(int(scale.length) + 1))
+    return Text(line, style=DECISION.style)
 
 
-def _bar(lane: Lane, scale: Scale) -> Text:
+def _bar(lane: Lane, scale: Scale, character: _Character) -> Text:
     cells: dict[int, Phase] = {}
     for span in sorted(lane.spans, key=lambda span: _WEIGHT[span.phase]):
         first, last = _cell(span.start, scale), _cell(span.end, scale)
@@ -88,7 +101,7 @@ def _bar(lane: Lane, scale: Scale) -> Text:
     text = Text()
     for place in range(max(cells, default=-1) + 1):
         look = PHASES.get(cells[place]) if place in cells else None
-        text.append(look.character if look else " ", style=look.style if look else "")
+        text.append(character(look) if look else " ", style=look.style if look else "")
     return text
 
 
@@ -97,14 +110,14 @@ def _note(lane: Lane) -> Text:
     end = max((span.end for span in lane.spans), default=None)
     took = shown_seconds((end - start).total_seconds()) if start and end else ""
     tries = f", {len(lane.attempts)} attempts" if len(lane.attempts) > 1 else ""
-    broken = any(span.phase is Phase.FAILED for span in lane.spans[-1:])
-    return Text(f"{took}{tries}{f' {lane.status}' if broken else ''}", style="red" if broken else "dim")
+    style = next((_NAMED.get(span.phase) for span in lane.spans[-1:]), None)
+    return Text(f"{took}{tries}{f' {lane.status}' if style else ''}", style=style or "dim")
 
 
 def _cell(moment: datetime, scale: Scale) -> int:
     return int(scale.place(moment))
 
 
-def _legend() -> Text:
-    parts = [(f"{look.character} {phase}   ", look.style) for phase, look in PHASES.items()]
-    return Text.assemble(*parts, ("╷ decision", "dim"))
+def _legend(character: _Character) -> Text:
+    parts = [(f"{character(look)} {phase}   ", look.style) for phase, look in PHASES.items()]
+    return Text.assemble(*parts, (f"{character(DECISION)} decision", DECISION.style))

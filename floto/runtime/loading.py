@@ -39,10 +39,13 @@ class LoadError(FlotoError):
 def load_spec(source: str) -> DeciderSpec:
     """The spec that ``FILE.json``, ``FILE.py:name`` or ``module:name`` stands for.
 
-    Raises ``LoadError``, or ``SpecError`` for a spec that cannot work.
+    Raises ``LoadError``, or ``SpecError`` for a spec that cannot work; of a file, its problems name the file.
     """
     if source.endswith(".json"):
-        return DeciderSpec.from_json(_text(source))
+        try:
+            return DeciderSpec.from_json(_text(source))
+        except SpecError as error:
+            raise SpecError(f"{source}: {problem}" for problem in error.problems) from None
     return _named(source, DeciderSpec, "a spec is named FILE.json, FILE.py:name or module:name")
 
 

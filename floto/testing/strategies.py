@@ -284,12 +284,15 @@ def _specs(draw: st.DrawFn, making: _Making, depth: int, most: int, prefix: str)
         before = tuple(task.id_ for task in tasks)
         task = _task(draw, making, making.kinds(depth), id_=f"{prefix}{number}", before=before, depth=depth)
         tasks += _gated(draw, task)
+    on_failure = _clean_up(draw, making, depth, f"{prefix}f")
+    # Often the same tasks clean up, whatever the reason.
+    on_cancel = on_failure if draw(st.booleans()) else _clean_up(draw, making, depth, f"{prefix}x")
     return DeciderSpec(
         task_list="decide",
         activity_task_list="work",
         activity_tasks=tasks,
-        on_failure=_clean_up(draw, making, depth, f"{prefix}f"),
-        on_cancel=_clean_up(draw, making, depth, f"{prefix}x"),
+        on_failure=on_failure,
+        on_cancel=on_cancel,
     )
 
 

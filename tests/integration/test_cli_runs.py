@@ -252,7 +252,7 @@ def test_on_a_terminal_there_is_a_table(shell: Shell) -> None:
     started(shell, "w", "--tag", "a\x1b[31mb")
     ours, theirs = pty.openpty()
     subprocess.run(
-        [sys.executable, "-m", "floto", "list"],
+        [sys.executable, "-m", "floto", "list", "--long"],
         cwd=shell.cwd,
         env={**shell.environment, "COLUMNS": "300", "TERM": "xterm"},
         stdout=theirs,

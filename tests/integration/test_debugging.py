@@ -41,11 +41,13 @@ def run(line: str, cwd: Path, keys: str) -> str:
 
 
 def test_the_document_says_what_happens(tmp_path: Path) -> None:
-    for _, text in (block for block in BLOCKS if block[0] == "python"):
-        (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text, encoding="utf-8")
-    walks = [text for kind, text in BLOCKS if kind == "console"]
-    assert len(walks) == 13
-    for text in walks:
+    # Each fence opens a block or closes one, so that none is left out.
+    assert len(re.findall(r"^ *(?:```|~~~)", DOCUMENT, re.MULTILINE)) == 2 * len(BLOCKS)
+    assert [kind for kind, _ in BLOCKS if kind not in {"python", "console"}] == []
+    for kind, text in BLOCKS:
+        if kind == "python":
+            (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text, encoding="utf-8")
+            continue
         line, _, expected = text.removeprefix("$ ").partition("\n")
         # Where the reader of the document works.
         expected = expected.replace("/home/you", str(tmp_path))

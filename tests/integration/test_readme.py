@@ -7,12 +7,15 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tomllib
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -24,7 +27,7 @@ from floto.runtime.connect import connect
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
-[SERVER] = re.findall(r"^floto (server .*)$", README, re.MULTILINE)
+[SERVER] = re.findall(r"^floto (server .*?) &", README, re.MULTILINE)
 [RUN] = re.findall(r"^floto (run .* --service .*)$", README, re.MULTILINE)
 SERVED = "http://127.0.0.1:8044"
 RESULT = {"report": "Monday: 30"}
@@ -51,101 +54,138 @@ def output(directory: Path, *arguments: str, **environment: str) -> str:
     return out
 
 
-@contextmanager
-def running(directory: Path, name: str) -> Iterator[None]:
-    with command(directory, name) as process:
-        try:
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-    assert process.returncode == 0
+class Block(NamedTuple):
+    """A fenced block: what it is, what is marked above it, and its text."""
+
+    mark: str
+    kind: str
+    text: str
 
 
-def test_every_python_block_is_a_file() -> None:
-    assert len(FILES) == README.count("```python\n") == 11
+FENCED = re.compile(r"(?:^<!-- ([^\n]*) -->\n)?^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [Block(*found) for found in FENCED.findall(README)]
+#: Blocks that need a clone or the network. CI gives the commands; of `install`, the extras are checked.
+ELSEWHERE = ("command: example", "command: tests", "install")
+#: What a reader waits for before giving a command, as the README says.
+BEFORE = {
+    "kill $DECIDER $WORKER; wait": "until_completed wednesday --service sqlite:///jobs.db",
+    "floto history friday": "until_completed friday",
+    "floto run flow.py:spec --activities activities.py --workflow-id thursday": "until_served",
+}
+#: What is printed by the block in which this stands.
+PRINTED = {
+    "hello_world.py": ("started hello_world_v1", "Hello, world!", "COMPLETED"),
+    "floto check": ("3 tasks", '"report": "Monday: 30"'),
+    "once.py": ("{'report': 'Monday: 30'}",),
+    "start.py": ("22",),
+    "floto status": ("friday", "decider", "worker", "sqlite:////"),
+    "simple.py": ("None",),
+    "thursday": ('"report": "Monday: 30"',),
+    "ask.py": ("thursday COMPLETED ",),
+    "why.py": ("[]\n", "activity report completed 0", "timer settle completed 0", "None", "report: waiting"),
+    "floto compare": (
+        *("friday.json: agrees in", "report: done: 'Monday: 30'", "1 different input"),
+        *("input was", "ActivityTask: completed", "November"),
+    ),
+    "pytest test_flow.py": ("2 passed",),
+    "mine.py": ("read back from JSON: OnlyAtFirst(seconds=5)",),
+}
+#: Exits with 1 because something differs, as the README says it does.
+DIFFERS = "floto compare flow.py:spec new.py:spec histories/"
+FUNCTIONS = """
+until_completed() { until floto show "$@" | grep -q COMPLETED; do sleep 0.2; done; }
+is_served() { python -c "import urllib.request as r; r.urlopen('$SERVED/health')" 2> /dev/null; }
+until_served() { until is_served; do sleep 0.2; done; }
+trap 'echo "FAILED: $BASH_COMMAND"' ERR
+"""
 
 
-def test_the_tour_runs_on_the_command_line(directory: Path) -> None:
-    [line] = re.findall(r"^floto run (flow.*monday)$", README, re.MULTILINE)
-    assert '"report": "Monday: 30"' in output(directory, "-m", "floto", "run", *line.split())
-    assert "3 tasks" in output(directory, "-m", "floto", "check", "flow.py:spec")
+def is_given(block: Block) -> bool:
+    return block.mark not in ELSEWHERE and block.kind != "text"
 
 
-def test_the_tour_runs_from_python(directory: Path) -> None:
-    assert output(directory, "once.py") == f"{RESULT}\n"
-    assert f"# {RESULT}\n" in FILES["once.py"]
-    output(directory, "mine.py")
+def test_every_block_is_of_the_tour_or_given_elsewhere() -> None:
+    # Each fence opens a block or closes one, so that none was missed.
+    assert len(re.findall(r"^ *(?:```|~~~)", README, re.MULTILINE)) == 2 * len(BLOCKS)
+    assert {block.kind for block in BLOCKS} == {"python", "sh", "text"}
+    assert sorted(block.mark for block in BLOCKS if block.mark) == sorted(ELSEWHERE)
+    python = [block.text for block in BLOCKS if block.kind == "python"]
+    assert all(re.match(r"# \w+\.py\n", text) for text in python)
+    assert len(FILES) == len(python)
+    # Every program of the README is run by a block, or imported by one that is.
+    imported = set(re.findall(r"^(?:from|import) (\w+)", "\n".join(python), re.MULTILINE))
+    shell = "\n".join(block.text for block in BLOCKS if block.kind == "sh" and is_given(block))
+    assert [name for name in FILES if name.removesuffix(".py") not in imported and name not in shell] == [
+        "new.py"
+    ] * ("new.py" not in shell)
 
 
-def test_the_tour_is_tested(directory: Path) -> None:
-    output(directory, "-m", "pytest", "-q", "test_flow.py")
+def test_what_the_tour_installs_is_there() -> None:
+    [install] = [block.text for block in BLOCKS if block.mark == "install"]
+    [extras] = re.findall(r"^pip install \"\$FLOTO\[(.*)\]\"$", install, re.MULTILINE)
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        known = tomllib.load(file)["project"]["optional-dependencies"]
+    assert set(extras.split(",")) <= set(known)
 
 
-def test_the_tour_runs_in_several_processes(directory: Path) -> None:
-    with running(directory, "decider.py"), running(directory, "worker.py"):
-        output(directory, "start.py")
-        service = connect(f"sqlite:///{directory / 'jobs.db'}")
-        try:
-            end = time.monotonic() + 40
-            while (info := service.latest_execution("wednesday")) and not info.close_status:
-                assert time.monotonic() < end
-                time.sleep(0.1)
-            assert info
-            assert info.close_status == "COMPLETED"
-        finally:
-            service.close()
-    lines = output(directory, "why.py").splitlines()
-    assert lines[0] == "[]"
-    assert {"activity report completed 0", "timer settle completed 0", "None"} <= set(lines)
-    assert "report: waiting" in lines
-    assert lines[-1] == "True"
+def script(given: Sequence[Block], port: int) -> str:
+    """What a reader does: write each file, and give each command, in order."""
+    lines = [f"SERVED=http://127.0.0.1:{port}", FUNCTIONS]
+    for number, block in enumerate(given):
+        text = block.text.replace("8044", str(port)).replace("swf.db &", f"swf.db --port {port} &")
+        lines.append(f"echo '== {number}'")
+        if block.kind == "python":
+            name = text.split("\n", 1)[0].removeprefix("# ")
+            lines.append(f"cat > {name} << 'END OF FILE'\n{text}END OF FILE")
+        else:
+            waits = [wait for command, wait in BEFORE.items() if text.startswith(command)]
+            lines += [*waits, text]
+    return "\n".join([*lines, "echo '== end'"])
 
 
-def test_the_simple_api_starts_and_ends_a_run(directory: Path) -> None:
-    assert output(directory, "simple.py") == "None\n"
+def test_every_block_of_the_tour_does_what_is_said(tmp_path: Path) -> None:
+    given = list(filter(is_given, BLOCKS))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    printed = shell(tmp_path, script(given, port))
+    parts = re.split(r"^== (?:\d+|end)\n", printed, flags=re.MULTILINE)[1:]
+    assert len(parts) == len(given) + 1
+    said = dict(PRINTED)
+    for block, part in zip(given, parts, strict=False):
+        failed = re.findall(r"^FAILED: (.*)$", part, re.MULTILINE)
+        assert [each for each in failed if each != DIFFERS] == [], part
+        assert "Traceback" not in part
+        for name in [name for name in said if block.kind == "sh" and name in block.text]:
+            assert [text for text in said.pop(name) if text not in part] == [], part
+    assert said == {}, "no block gives these commands"
+    assert (tmp_path / "friday.svg").read_text().startswith("<svg")
 
 
-def test_the_command_line_starts_a_run_and_answers_for_its_history(directory: Path) -> None:
-    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    [runs] = [text for text in blocks if "floto decider" in text]
-    [asks] = [text for text in blocks if "floto replay" in text]
-    until = "until floto show friday | grep -q COMPLETED; do sleep 0.2; done\n"
-    runs = runs.replace("floto show friday", f"{until}floto show friday")
-    asks = asks.replace("floto compare", "cp friday.json histories/\nfloto compare")
-    out = shell(directory, f"{runs}{asks}kill %1 %2\nwait\n")
-    for said in ("friday.json: agrees in", "report: done: 'Monday: 30'", "1 same", "ActivityTask: completed"):
-        assert said in out
-    assert (directory / "friday.svg").read_text().startswith("<svg")
-
-
-def shell(directory: Path, script: str) -> str:
-    """What a script prints that uses ``floto``, and the files the tour speaks of."""
-    floto = directory / "bin" / "floto"
-    floto.parent.mkdir()
-    floto.write_text(f'#!/bin/sh\nexec {sys.executable} -m floto "$@"\n')
-    floto.chmod(0o755)
-    (directory / "new.py").write_text("from flow import spec\n")
-    (directory / "histories").mkdir()
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "PATH": f"{floto.parent}{os.pathsep}{os.environ['PATH']}",
-    }
+def shell(directory: Path, text: str) -> str:
+    """Return what a script prints that uses the programs that the tour installs."""
+    programs = {"floto": "-m floto", "python": "", "pytest": "-m pytest -p no:cacheprovider"}
+    (directory / "bin").mkdir()
+    for name, arguments in programs.items():
+        program = directory / "bin" / name
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
+        program.chmod(0o755)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FLOTO_"))}
+    path = f"{directory / 'bin'}{os.pathsep}{os.environ['PATH']}"
     with subprocess.Popen(
-        ["bash", "-euo", "pipefail", "-c", script],
+        ["bash", "-uo", "pipefail", "-c", text],
         cwd=directory,
-        env=environment,
+        env={**inherited, "PYTHONPATH": str(ROOT), "FLOTO": str(ROOT), "PATH": path},
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     ) as process:
         try:
-            out, _ = process.communicate(timeout=150)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-    assert process.returncode == 0
+            out, _ = process.communicate(timeout=300)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # what a block left in the background
+    assert process.returncode == 0, out
     return out
 
 

@@ -19,7 +19,7 @@ from floto.adapters.sqlite.batches import Batches
 from floto.adapters.sqlite.fairness import Fairness
 from floto.adapters.sqlite.file.database import MEMORY, Database
 from floto.adapters.sqlite.file.leases import lease_directory
-from floto.adapters.sqlite.file.presence import Presence, pollers, redeliveries
+from floto.adapters.sqlite.file.presence import Presence, may_see, pollers, redeliveries
 from floto.adapters.sqlite.file.problems import standstill, translated
 from floto.adapters.sqlite.file.schema import Durability, connect_reading
 from floto.adapters.sqlite.group_commit import GroupCommit, Job, Read, Write
@@ -209,7 +209,11 @@ class SqliteEngine:
         backlogs, again = self.query(lambda store, _now: (store.backlogs(), store.redeliveries()))
         if not self._database.is_file:
             return Live(backlogs=backlogs)
-        by_lease = pollers(lease_directory(self._path))
+        directory = lease_directory(self._path)
+        if not may_see(directory):
+            problem = f"who polls is not known: {directory} may be read by another user only"
+            return Live(backlogs=backlogs, problem=problem)
+        by_lease = pollers(directory)
         return Live(
             backlogs=backlogs,
             pollers=tuple(itertools.chain.from_iterable(by_lease.values())),

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from attrs import field, frozen
 
-from floto.core.replay.decision_diff import Difference, exact_difference, identity
+from floto.core.replay.decision_diff import Difference, exact_difference, identity, subject_of
 from floto.core.replay.decision_tasks import RecordedOutcome, questions
 from floto.core.replay.replay import Divergence, decided_at
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import TaskCodec
 from floto.core.swf.closing_events import CLOSING_EVENTS
-from floto.core.swf.decisions import CLOSE_DECISIONS, Decision, FailWorkflowExecution
+from floto.core.swf.decisions import (
+    CLOSE_DECISIONS,
+    CancelTimer,
+    CancelWorkflowExecution,
+    CompleteWorkflowExecution,
+    ContinueAsNewWorkflowExecution,
+    Decision,
+    FailWorkflowExecution,
+    RequestCancelActivityTask,
+    RequestCancelExternalWorkflowExecution,
+    ScheduleActivityTask,
+    ScheduleLambdaFunction,
+    StartChildWorkflowExecution,
+    StartTimer,
+)
 from floto.core.swf.history import History
 
 
@@ -43,6 +57,8 @@ class Compared:
     is_open: bool
     #: For a run in flight: what is decided otherwise from the moment at which the history ends.
     next: Difference | None
+    #: For a run in flight: what the old spec and the new one decide at that moment.
+    decided_next: tuple[Sequence[Decision], Sequence[Decision]] = field(repr=False)
 
     @property
     def is_safe(self) -> bool:
@@ -55,8 +71,15 @@ class Compared:
         if self.stranger is not None:
             lines.append(f"the old spec does not decide this either: {self.stranger}")
         if self.is_open:
-            lines.append("in flight: safe to deploy" if self.is_safe else f"in flight: at once, {self.next}")
+            lines.append(self._deployment())
         return "\n".join(lines)
+
+    def _deployment(self) -> str:
+        """Say what a deployment does to this run, which is in flight."""
+        if self.next is None:
+            return "safe: on deploy nothing changes"
+        did = ", ".join(_changes(*self.decided_next))
+        return f"not safe: on deploy this {did or 'decides otherwise'} at once ({self.next})"
 
 
 @frozen
@@ -100,6 +123,7 @@ def _compared(old_spec: DeciderSpec, new_spec: DeciderSpec, history: History, co
         strange = question.against(old) if stranger is None else None
         if strange is not None:
             stranger = Divergence(number, question.ended, strange)
+    ends = (next(olds), next(news))
     is_open = not history.events or type(history.events[-1].data) not in CLOSING_EVENTS
     return Compared(
         history=history,
@@ -107,8 +131,39 @@ def _compared(old_spec: DeciderSpec, new_spec: DeciderSpec, history: History, co
         divergence=first,
         stranger=stranger,
         is_open=is_open,
-        next=exact_difference(next(olds), next(news)),
+        next=exact_difference(*ends),
+        decided_next=ends,
     )
+
+
+def _changes(before: Sequence[Decision], after: Sequence[Decision]) -> Iterator[str]:
+    """Yield what only the new spec decides, and what it does not start any more, as people call it."""
+    old, new = ({identity(each): each for each in decided} for decided in (before, after))
+    added = [each for key, each in new.items() if key not in old]
+    dropped = [each for key, each in old.items() if key not in new]
+    changes = [(verb, _of(added, kinds)) for verb, kinds in _VERBS.items()]
+    changes.append(("no longer starts", _of(dropped, _STARTS)))
+    for verb, decisions in changes:
+        names = [repr(name) for each in decisions if (name := subject_of(each)) is not None]
+        if decisions:
+            yield " ".join([verb, ", ".join(names)]).rstrip()
+
+
+def _of(decisions: Iterable[Decision], kinds: tuple[type, ...]) -> list[Decision]:
+    return [each for each in decisions if isinstance(each, kinds)]
+
+
+_STARTS = (ScheduleActivityTask, StartTimer, StartChildWorkflowExecution, ScheduleLambdaFunction)
+_STOPS = (RequestCancelActivityTask, CancelTimer, RequestCancelExternalWorkflowExecution)
+#: How decisions are called that only the new spec makes.
+_VERBS: Mapping[str, tuple[type, ...]] = {
+    "starts": _STARTS,
+    "stops": _STOPS,
+    "completes the run": (CompleteWorkflowExecution,),
+    "fails the run": (FailWorkflowExecution,),
+    "cancels the run": (CancelWorkflowExecution,),
+    "continues the run as new": (ContinueAsNewWorkflowExecution,),
+}
 
 
 def _verdict(old: Sequence[Decision], new: Sequence[Decision], apart: Difference) -> Verdict:

@@ -96,9 +96,14 @@ class Difference:
 
 def name_of(decision: Decision) -> str:
     """A decision as people say it."""
+    subject, name = subject_of(decision), type(decision).__name__
+    return name if subject is None else f"{name} {subject!r}"
+
+
+def subject_of(decision: Decision) -> str | None:
+    """Return the id or name of what a decision is about; None where it is about the run itself."""
     named_by = _NAMED_BY.get(type(decision))
-    name = type(decision).__name__
-    return name if named_by is None else f"{name} {str(named_by(decision)).removeprefix(TASK_CONTROL)!r}"
+    return None if named_by is None else str(named_by(decision)).removeprefix(TASK_CONTROL)
 
 
 def difference(

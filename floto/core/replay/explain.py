@@ -17,6 +17,7 @@ from floto.core.decide.progress import Exhausted, Progress, Rest, begin, look_at
 from floto.core.errors import HistoryError
 from floto.core.replay.conditions import OF_TASKS, Cause, Condition, due, queued, retry, working
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.graph import RESERVED_PREFIX
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
 from floto.core.state.attempts import Attempt, attempts
 from floto.core.state.failures import failure_of
@@ -146,7 +147,17 @@ def explain(
         for graph in _graphs(begin(spec, state, codec), history)
         for position, task in enumerate(graph.progress.plan.tasks)
     ]
-    return Explanation(event_id, {each.task: each for each in found})
+    tasks: dict[str, Explained] = {}
+    for each in found:
+        tasks[each.task] = _either(tasks[each.task], each) if each.task in tasks else each
+    return Explanation(event_id, tasks)
+
+
+def _either(one: Explained, other: Explained) -> Explained:
+    """Return how a task stands that cleans up after a failure and a cancel request, whichever comes."""
+    if one.standing is other.standing is Standing.KEPT:
+        return evolve(one, conditions=(*one.conditions, *other.conditions))
+    return one if other.standing is Standing.KEPT else other
 
 
 def explain_begun(history: History) -> Explanation:
@@ -155,10 +166,16 @@ def explain_begun(history: History) -> Explanation:
     Raises ``HistoryError`` for a history that cannot have happened.
     """
     state = fold(history.events, evolve(EMPTY, execution=history.execution))
-    items = [item for key, item in state.items.items() if key[0] in (*_STOPPED, Kind.TIMER)]
+    kinds = (*_STOPPED, Kind.TIMER)
+    items = [item for key, item in state.items.items() if key[0] in kinds and not _is_over(item, state)]
     found = (_begun(item, state, history) for item in items)
     # The wait before an attempt of a task is named as the task, and tells more than its last failure.
     return Explanation(len(history), {each.task: each for each in sorted(found, key=_is_retrying)})
+
+
+def _is_over(item: Item, state: State) -> bool:
+    """Return True for a wait of floto's own, such as the one before a retry, that is over."""
+    return item.key[1].startswith(RESERVED_PREFIX) and not (item.is_open and state.closed is None)
 
 
 def _is_retrying(task: Explained) -> bool:

@@ -26,6 +26,8 @@ class Phase(StrEnum):
     RUNNING = "running"
     #: It ran, and that did not work.
     FAILED = "failed"
+    #: It ran, or waited, until it was canceled.
+    CANCELED = "canceled"
     #: The last attempt failed, and the next is not due yet.
     RETRY_WAIT = "retry wait"
 
@@ -124,6 +126,8 @@ def _spans(kind: Kind, attempt: Attempt, end: datetime) -> Iterator[Span]:
 
 
 def _ran(attempt: Attempt) -> Phase:
+    if attempt.status is Status.CANCELED:
+        return Phase.CANCELED
     worked = attempt.ended is None or attempt.status is Status.COMPLETED
     return Phase.RUNNING if worked else Phase.FAILED
 

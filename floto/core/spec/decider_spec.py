@@ -251,8 +251,9 @@ class DeciderSpec:
 
     @property
     def all_tasks(self) -> tuple[Task, ...]:
-        """Every task there is, those that clean up too."""
-        return (*self.activity_tasks, *self.on_failure, *self.on_cancel)
+        """Every task there is, those that clean up too; one that does so in both cases is there once."""
+        cleaning = {task.id_: task for task in (*self.on_failure, *self.on_cancel)}
+        return (*self.activity_tasks, *cleaning.values())
 
     @cached_property
     def after_failure(self) -> DeciderSpec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain, islice
 
@@ -69,16 +69,17 @@ def plan(tasks: Sequence[Task]) -> Plan:
 def problems(*graphs: Sequence[Task], known: Collection[str] = ()) -> list[str]:
     """Everything that is wrong with graphs of tasks; ``known`` are further ids they may require.
 
-    They share their ids, but tasks require only others of their own graph.
+    They share their ids, but tasks require only others of their own graph. The graphs behind the first are
+    alternatives, of which a run takes one: the same task may be in several of them.
     """
-    tasks = [task for each in graphs for task in each]
     strange = [
         f"{shown(task)} is no task: it must be a frozen attrs class like ActivityTask"
-        for task in tasks
+        for task in chain.from_iterable(graphs)
         if not is_task(task)
     ]
     if strange:
         return strange
+    tasks = [*graphs[0], *chain.from_iterable(_new_tasks(graphs[1:]))]
     found = [problem for task in tasks for problem in _own_problems(task)]
     if not all(isinstance(id_, str) for task in tasks for id_ in (task.id_, *task.requires)):
         # Without ids there is no graph to look at.
@@ -89,6 +90,15 @@ def problems(*graphs: Sequence[Task], known: Collection[str] = ()) -> list[str]:
         found += _require_problems(each, ids, known)
     circles = islice(chain.from_iterable(map(_circles, graphs)), _CIRCLES)
     return found + [f"tasks require one another in a circle: {' -> '.join(circle)}" for circle in circles]
+
+
+def _new_tasks(graphs: Sequence[Sequence[Task]]) -> Iterator[list[Task]]:
+    """Yield the tasks of each graph that no earlier one has."""
+    before: list[Task] = []
+    for each in graphs:
+        known = {shown(task.id_): task for task in before}  # an id that is wrong may not be hashable
+        yield [task for task in each if known.get(shown(task.id_)) != task]
+        before += each
 
 
 def _shared_problems(tasks: Sequence[Task]) -> list[str]:

@@ -19,7 +19,7 @@ from floto.runtime.cli.compare import compare_command
 from floto.runtime.cli.fuzz import fuzz_command
 from floto.runtime.cli.listing import list_command
 from floto.runtime.cli.loops import daemon_command, decider_command, worker_command
-from floto.runtime.cli.output import error_text, say
+from floto.runtime.cli.output import error_text, escape_what_cannot_be_encoded, say
 from floto.runtime.cli.pictures import graph_command, timeline_command
 from floto.runtime.cli.register import register_group
 from floto.runtime.cli.replay import replay_command
@@ -36,6 +36,7 @@ log = logging.getLogger("floto")
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 usage, 124 timed out, 130 interrupted."""
+    escape_what_cannot_be_encoded()
     sys.exit(_exit_code())
 
 

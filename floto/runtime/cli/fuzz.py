@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from attrs import define, field
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.kinds import ActivityTask
 from floto.core.swf.shapes import ActivityType
-from floto.runtime.cli.codes import DONE, FAILED
+from floto.runtime.cli.codes import DONE, FAILED, INTERRUPTED
 from floto.runtime.cli.options import activities_option
 from floto.runtime.cli.output import say
 from floto.runtime.loading import load_codec, load_json, load_module, load_spec
@@ -58,7 +59,8 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     be free of side effects; without it activities succeed, with made-up results.
 
     Exits with 0 where every decision was as it must be, and with 1 where one was not: the smallest spec
-    and history that show it are printed, and written as a test.
+    and history that show it are printed, and written as a test. At Ctrl-C, what was looked at until then is
+    printed, and the exit code is 130.
     """
     # No other command needs all of it.
     from floto.testing import Violation, check  # noqa: PLC0415
@@ -72,7 +74,9 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
         load_module(module)
     given = None if input_text is None else load_json("--input", input_text)
     console = Console(stderr=True)
+    progress = _Progress(seconds)
     with _bar(console) as bar:
+        progress.start(bar)
         try:
             report = check(
                 loaded,
@@ -83,12 +87,17 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
                 seed=seed,
                 codec=CODEC if codec is None else load_codec(codec),
                 save=target,
-                on_progress=_follow(bar, seconds),
+                on_progress=progress.follow,
             )
         except Violation as violation:
             bar.stop()
             say(str(violation))
             return FAILED
+        except KeyboardInterrupt:
+            bar.stop()
+            say(f"interrupted after {time.monotonic() - progress.began:.0f} s", err=True)
+            say(str(progress.report or "no run was simulated to its end"))
+            return INTERRUPTED
     say(str(report))
     return DONE
 
@@ -113,14 +122,27 @@ def _bar(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _follow(bar: Progress, seconds: float) -> Callable[[Report], None]:
-    task, began = bar.add_task("runs", total=seconds), time.monotonic()
+@define
+class _Progress:
+    """What was looked at so far, on a bar of so many seconds."""
 
-    def follow(report: Report) -> None:
-        bar.update(
-            task,
-            completed=time.monotonic() - began,
-            description=f"{report.runs:,} runs, {report.moments:,} decisions",
-        )
+    seconds: float
+    began: float = field(factory=time.monotonic)
+    report: Report | None = None
+    _show: Callable[[Report], None] = field(init=False)
 
-    return follow
+    def start(self, bar: Progress) -> None:
+        """Show it on a bar from now on."""
+        task = bar.add_task("runs", total=self.seconds)
+
+        def show(report: Report) -> None:
+            done = time.monotonic() - self.began
+            told = f"{report.runs:,} runs, {report.moments:,} decisions"
+            bar.update(task, completed=done, description=told)
+
+        self._show = show
+
+    def follow(self, report: Report) -> None:
+        """Keep the latest report, and show it."""
+        self.report = report
+        self._show(report)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from floto.core.swf.closing_events import CloseStatus
+from floto.core.visible import moment_text, shell_command, span_text, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import domain_option, json_option, moment, service_option
-from floto.runtime.cli.output import local, print_rows, readable, say
-from floto.runtime.cli.target import BEGINNING, Target, target
+from floto.runtime.cli.output import print_rows, readable, say
+from floto.runtime.cli.target import BEGINNING, SHORT, Target, target
+from floto.runtime.connect import shown_service
 
 STATUSES = tuple(CloseStatus)
 _PAGE = 100
@@ -23,8 +26,8 @@ Info = dict[str, Any]
 
 
 @click.command("list")
-@click.option("--open", "states", flag_value="open", help="Open runs only.")
-@click.option("--closed", "states", flag_value="closed", help="Closed runs only.")
+@click.option("--open", "opens", is_flag=True, help="Open runs only; with --closed, all.")
+@click.option("--closed", "closes", is_flag=True, help="Closed runs only; with --open, all.")
 @click.option("--workflow-id", help="Runs of this workflow id.")
 @click.option("--type", "kind", metavar="NAME", help="Runs of this workflow type, in every version.")
 @click.option("--tag", help="Runs with this tag.")
@@ -32,35 +35,69 @@ Info = dict[str, Any]
     "--status", type=click.Choice(STATUSES, case_sensitive=False), help="Closed runs that ended so."
 )
 @click.option(
-    "--since", type=moment, metavar="TIME", help="Started since: 30s, 15m, 2h, 7d ago, or an ISO 8601 time."
+    "--since",
+    type=moment,
+    metavar="TIME",
+    help="Started since: 30s, 15m, 2h, 7d ago, or an ISO 8601 time, local unless it has a zone.",
 )
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="So many at most.")
+@click.option("--long", "is_long", is_flag=True, help="Whole run ids, versions, ends and tags.")
 @service_option
 @domain_option
 @json_option
 def list_command(  # noqa: PLR0913 - click passes each option as an argument
     *,
-    states: str | None,
+    opens: bool,
+    closes: bool,
     since: datetime | None,
     limit: int,
+    is_long: bool,
     service: str,
     domain: str | None,
     as_json: bool,
     **filters: str | None,
 ) -> int:
-    """List runs, those started last first."""
+    """List runs, those started last first.
+
+    On a terminal, a run id is its first characters: WORKFLOW_ID@THESE names the run in every command.
+    Elsewhere, lines are as with --long, with tabs between the values.
+    """
     wanted = {name: value for name, value in filters.items() if value is not None}
-    if "status" in wanted and states == "open":
+    if "status" in wanted and opens:
         msg = "--status is about closed runs; leave out --open"
         raise click.UsageError(msg)
-    sides = ("closed",) if "status" in wanted else ("open", "closed") if states is None else (states,)
+    sides = _sides(opens=opens, closes=closes or "status" in wanted)
     with target(service, domain) as there:
         found = _newest(there, sides, wanted, since or BEGINNING)
         infos = list(itertools.islice(found, limit + 1))
-    _print(infos[:limit], as_json=as_json)
+    if as_json:
+        say(readable(infos[:limit]))
+    elif is_long or not sys.stdout.isatty():
+        print_rows(_LONG, map(_long_row, infos[:limit]), wraps=False)
+    else:
+        now = datetime.now(UTC)
+        print_rows(_SHORT, (_short_row(info, now) for info in infos[:limit]), whole=_WHOLE)
     if len(infos) > limit:
         say(f"and more; --limit shows more than {limit}, the other options less", err=True)
+    if not infos:
+        _say_where(there, sides, wanted, since)
     return DONE
+
+
+def _sides(*, opens: bool, closes: bool) -> tuple[str, ...]:
+    return tuple(side for side, wanted in (("open", opens), ("closed", closes)) if wanted or opens == closes)
+
+
+def _say_where(
+    there: Target, sides: tuple[str, ...], wanted: Mapping[str, str], since: datetime | None
+) -> None:
+    """Say where no run was found: in which file, and with which filters."""
+    options = [each for name, value in wanted.items() for each in (_OPTIONS[name], value)]
+    options += [] if since is None else ["--since", moment_text(since).replace(" ", "T")]
+    kind = f"{sides[0]} run" if len(sides) == 1 else "run"
+    with_these = f" with {shell_command(*options)}" if options else ""
+    place = f"in domain {there.domain!r} on {shown_service(there.url)}"
+    say(visible(f"there is no {kind} {place}{with_these}"), err=True)
 
 
 def _newest(
@@ -81,6 +118,7 @@ _FILTERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "kind": lambda value: {"typeFilter": {"name": value}},
     "status": lambda value: {"closeStatusFilter": {"status": value}},
 }
+_OPTIONS = {"workflow_id": "--workflow-id", "tag": "--tag", "kind": "--type", "status": "--status"}
 _HAS: dict[str, Callable[[Info, str], bool]] = {
     "workflow_id": lambda info, value: bool(info["execution"]["workflowId"] == value),
     "tag": lambda info, value: value in info.get("tagList", ()),
@@ -93,25 +131,38 @@ def _request(wanted: Mapping[str, str]) -> dict[str, Any]:
     return next((ask(wanted[name]) for name, ask in _FILTERS.items() if name in wanted), {})
 
 
-def _print(infos: list[Info], *, as_json: bool) -> None:
-    if as_json:
-        say(readable(infos))
-        return
-    print_rows(
-        ("workflow", "run", "type", "version", "status", "started", "closed", "tags"), map(_row, infos)
-    )
+_LONG = ("workflow", "run", "type", "version", "status", "started", "closed", "tags")
+_SHORT = ("workflow", "run", "type", "status", "started", "took")
+#: Columns of the short table whose values are known to be short.
+_WHOLE = ("run", "status", "started", "took")
 
 
-def _row(info: Info) -> tuple[Any, ...]:
+def _long_row(info: Info) -> tuple[Any, ...]:
     execution, kind = info["execution"], info["workflowType"]
     return (
         execution["workflowId"],
         execution["runId"],
         kind["name"],
         kind["version"],
-        info.get("closeStatus") or info["executionStatus"],
-        local(info["startTimestamp"]),
-        local(info.get("closeTimestamp")),
+        _status(info),
+        info["startTimestamp"],
+        info.get("closeTimestamp", ""),
         # SWF was seen to send a null among them.
         ", ".join(filter(None, info.get("tagList", ()))),
     )
+
+
+def _short_row(info: Info, now: datetime) -> tuple[Any, ...]:
+    execution, kind, start = info["execution"], info["workflowType"], info["startTimestamp"]
+    return (
+        execution["workflowId"],
+        execution["runId"][:SHORT],
+        f"{kind['name']} {kind['version']}",
+        _status(info),
+        start,
+        span_text(start, info.get("closeTimestamp", now)),
+    )
+
+
+def _status(info: Info) -> str:
+    return str(info.get("closeStatus") or info["executionStatus"])

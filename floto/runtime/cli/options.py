@@ -63,7 +63,7 @@ def moment(text: str) -> datetime:
             return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        msg = f"{text!r} is no time; say 30s, 15m, 2h, 7d or 2026-12-31T23:59"
+        msg = f"{text!r} is not a time; say 30s, 15m, 2h, 7d or 2026-12-31T23:59"
         raise click.BadParameter(msg) from None
 
 

@@ -1,7 +1,8 @@
-"""What the commands print: data on stdout, everything else on stderr.
+"""What the commands print: data on stdout, everything else on stderr; and the files that they write.
 
 Every command prints through this module, so that no text of others commands a terminal: ``visible`` makes
 a value one line where it is put into a sentence, and ``say`` escapes what is left in the whole text.
+Characters that the encoding of stdout lacks are printed as the same escapes.
 """
 
 from __future__ import annotations
@@ -10,18 +11,24 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import textwrap
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, TextIO
 
 import click
+from attrs import define
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from floto.core.errors import SpecError, WorkflowFailed
-from floto.core.visible import visible, visible_json, visible_lines
+from floto.core.errors import FlotoError, SpecError, WorkflowFailed
+from floto.core.visible import moment_text, visible, visible_json, visible_lines
+from floto.files import whole_file
 from floto.logs import configure, formatter, install
 
 log = logging.getLogger("floto")
@@ -30,9 +37,62 @@ log = logging.getLogger("floto")
 _SEVERAL_LINES = (SpecError, WorkflowFailed)
 
 
-def say(text: str = "", *, err: bool = False) -> None:
+#: Columns of the narrowest terminal for which words are wrapped.
+_NARROWEST = 40
+#: Characters of a line that is not wrapped.
+_UNWRAPPED = 10_000
+
+
+@define
+class WriteError(FlotoError):
+    """A file that a command was to write, and why it cannot."""
+
+    path: Path
+    problem: str
+
+    def __str__(self) -> str:
+        """Name the file and the problem."""
+        return f"cannot write {self.path}: {self.problem}"
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[TextIO]:
+    """Open a text file in UTF-8 that gets its name when the block ends. Raises ``WriteError``."""
+    try:
+        with whole_file(path) as file:
+            text = TextIOWrapper(file, "utf-8")
+            yield text
+            text.detach()  # writes what is left, and leaves the file open
+    except OSError as error:
+        raise WriteError(path, str(error.strerror or error)) from None
+
+
+def escape_what_cannot_be_encoded() -> None:
+    """Let stdout and stderr print characters that their encodings lack as escapes, as ``visible`` does."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(text: str = "", *, err: bool = False, ends_line: bool = True) -> None:
     """Print lines of text on stdout, or on stderr if ``err``; their values must be ``visible`` already."""
-    click.echo(visible_lines(text), err=err)
+    # Not through click's own choice of a stream: it writes UTF-8 where the encoding is ASCII.
+    click.echo(visible_lines(text), file=sys.stderr if err else sys.stdout, nl=ends_line)
+
+
+def say_wrapped(line: str) -> None:
+    """Print one line of words on stdout; a narrower terminal gets several, the others indented."""
+    if sys.stdout.isatty():
+        indent = line[: len(line) - len(line.lstrip())]
+        width = max(shutil.get_terminal_size().columns, _NARROWEST)
+        line = textwrap.fill(
+            line,
+            width,
+            subsequent_indent=f"{indent}  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    say(line)
 
 
 def say_on(console: Console, text: str) -> None:
@@ -62,35 +122,41 @@ def json_line(value: Any) -> str:
 
 
 def utc(at: datetime) -> str:
-    """A time in ISO 8601, in UTC, to the millisecond as SWF keeps it."""
+    """Return a time for programs: ISO 8601, in UTC, to the millisecond as SWF keeps it."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def local(at: datetime | None) -> str:
-    """A time as the person before a terminal reads it; elsewhere in ISO 8601."""
-    if at is None:
-        return ""
-    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if sys.stdout.isatty() else utc(at)
-
-
 def one_line(value: Any) -> str:
-    """Return a value as one line of printable characters: text as it is, all else as JSON."""
+    """Return a value as one printable line: text as it is, a time as people read it, all else as JSON."""
+    if isinstance(value, datetime):
+        return moment_text(value)
     return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=utc))
 
 
-def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows as a table on a terminal; elsewhere without the head, with tabs between the values."""
+def print_rows(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    whole: Collection[str] = (),
+    wraps: bool = True,
+) -> None:
+    """Print rows as a table on a terminal; elsewhere without the head, with tabs between the values.
+
+    A table is as wide as the terminal at most, unless it does not wrap. Values of the columns in ``whole``
+    are broken last.
+    """
     lines = [[one_line(value) for value in row] for row in rows]
     if not sys.stdout.isatty():
         for line in lines:
-            click.echo("\t".join(line))  # each value is one line already
+            click.echo("\t".join(line), file=sys.stdout)  # each value is one line already
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=not wraps or column in whole)
     for line in lines:
         table.add_row(*map(Text, line))
-    Console().print(table)
+    console = Console(width=None if wraps else _UNWRAPPED)
+    console.print(table, crop=wraps, soft_wrap=not wraps)
 
 
 class _LogHandler(logging.Handler):

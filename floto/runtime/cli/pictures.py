@@ -15,13 +15,12 @@ from floto.core.spec.decider_spec import CODEC
 from floto.core.state.fold import fold
 from floto.core.swf.history import History
 from floto.core.visible import visible
-from floto.files import write_file
 from floto.pictures import dag, dot, gantt, listing, terminal
 from floto.pictures.graph import Graph, graph
 from floto.pictures.svg import Drawing
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import domain_option, payloads_option, service_option
-from floto.runtime.cli.output import say
+from floto.runtime.cli.output import say, writing
 from floto.runtime.cli.source import Where, read_history
 from floto.runtime.loading import load_spec
 
@@ -109,9 +108,6 @@ def _write(output: Path, forms: Mapping[str, Callable[[Shown, str], str]], shown
     if form is None:
         msg = f"{output}: the name of a picture ends in {', '.join(forms)}"
         raise click.UsageError(msg)
-    try:
-        write_file(output, form(shown, title).encode())
-    except OSError as error:
-        msg = f"{output}: {error.strerror or error}"
-        raise click.UsageError(msg) from None
+    with writing(output) as file:
+        file.write(form(shown, title))
     say(visible(f"wrote {output}"), err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from floto.core.swf.decisions import Decision
 from floto.core.swf.history import History
 from floto.core.swf.wire import type_name
 from floto.core.visible import visible
-from floto.files import write_file
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.cli.histories import (
     divergence_as_json,
@@ -29,7 +29,7 @@ from floto.runtime.cli.histories import (
     read_each,
 )
 from floto.runtime.cli.options import payloads_option
-from floto.runtime.cli.output import say
+from floto.runtime.cli.output import say, writing
 from floto.runtime.cli.source import Where, read_history
 from floto.runtime.loading import load_spec
 
@@ -88,11 +88,8 @@ def _shrink(spec: DeciderSpec, history: History, test: Path, codec: Codec) -> No
     from floto.testing import shrink  # noqa: PLC0415
 
     found = shrink(spec, history, codec=codec)
-    try:
-        write_file(test, found.as_pytest().encode())
-    except OSError as error:
-        msg = f"{test}: {error.strerror or error}"
-        raise click.UsageError(msg) from None
+    with writing(test) as file:
+        file.write(found.as_pytest())
     counts = ((len(found.spec.all_tasks), "task"), (len(found.history), "event"))
     told = " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)
     say(visible(f"{test}: {told}"), err=True)
@@ -115,21 +112,45 @@ _KEYS = "Enter: next, b: back, d: the first difference, a number: that step, q: 
 
 
 def _show_steps(done: Replay) -> None:
-    number = 1
+    number, shown = 1, 0
     while True:
-        say("\n".join(map(visible, _lines(done.steps[number - 1], len(done.steps)))))
-        key = click.prompt(_KEYS, default="", show_default=False, prompt_suffix=" > ", err=True).strip()
-        if key == "q" or (not key and number == len(done.steps)):
+        if number != shown:
+            say("\n".join(map(visible, _lines(done.steps[number - 1], len(done.steps)))))
+            shown = number
+        key = _key()
+        if key in {None, "q"} or (not key and number == len(done.steps)):
             return
-        number = min(max(_step(key, number, done), 1), len(done.steps))
+        try:
+            number = _step(str(key), number, done)
+        except ValueError as error:
+            say(visible(str(error)), err=True)
+
+
+def _key() -> str | None:
+    """Ask for a key; None at the end of the input."""
+    say(f"{_KEYS} > ", err=True, ends_line=False)
+    line = sys.stdin.readline()
+    if not line:
+        say(err=True)
+        return None
+    return line.strip()
 
 
 def _step(key: str, number: int, done: Replay) -> int:
-    """The step that a key leads to; where it leads nowhere, the same."""
-    if key.isdecimal():
-        return int(key[:9])
+    """Return the step that a key leads to. Raises ``ValueError`` with what is wrong with the key."""
+    last = len(done.steps)
+    if key.isdecimal() and not 1 <= int(key[:9]) <= last:
+        msg = f"there is no step {key[:9]}; there are steps 1 to {last}"
+        raise ValueError(msg)
+    if key == "d" and done.divergence is None:
+        msg = "there is no difference: the history agrees with the spec"
+        raise ValueError(msg)
     first = done.divergence.step if done.divergence else number
-    return {"": number + 1, "b": number - 1, "d": first}.get(key, number)
+    steps = {"": number + 1, "b": max(number - 1, 1), "d": first}
+    if key not in steps and not key.isdecimal():
+        msg = f"{key!r} is not a key here"
+        raise ValueError(msg)
+    return int(key[:9]) if key.isdecimal() else steps[key]
 
 
 def _lines(step: Step, steps: int) -> Iterator[str]:

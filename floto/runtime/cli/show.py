@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,16 +18,15 @@ from floto.core.payloads.reference import Store
 from floto.core.replay.explain import Explained, Standing, explain, explain_begun
 from floto.core.replay.stalls import stalls
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.files import whole_file
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option
-from floto.runtime.cli.output import json_line, local, one_line, print_rows, readable, say
+from floto.runtime.cli.output import json_line, one_line, print_rows, readable, say, writing
 from floto.runtime.cli.signal_cancel import run_command
 from floto.runtime.cli.source import read_run, spec_of_run
 from floto.runtime.cli.summary import Summary, left_decisions, summary
 from floto.runtime.cli.target import Target, target
-from floto.runtime.cli.why import waits
-from floto.runtime.loading import LoadError, load_spec
+from floto.runtime.cli.why import say_line, waits
+from floto.runtime.loading import load_spec
 
 _PAGE = 1000
 #: Tasks of a closed run that are printed.
@@ -61,7 +58,7 @@ def show_command(run: str, *, spec: str | None, as_json: bool, payloads: Store |
     if found.state.closed is None:
         say()
         for line in waits(stalls(explained, found.context(known, codec)), found):
-            say(line)
+            say_line(line)
     else:
         _print_tasks(list(explained.tasks.values()))
     return DONE
@@ -81,7 +78,7 @@ def history_command(run: str, output: Path | None, spec: str | None, **where: An
     given = None if spec is None else load_spec(spec)
     with target(where["service"], where["domain"]) as there:
         execution = there.find(run, where["run_id"])["executionInfo"]["execution"]
-        with contextlib.nullcontext(sys.stdout) if output is None else _whole(output) as file:
+        with contextlib.nullcontext(sys.stdout) if output is None else writing(output) as file:
             count = _write(there, execution, file, given)
     say(f"{count:,} events", err=True)
     return DONE
@@ -113,18 +110,6 @@ def _carried(first: dict[str, Any]) -> DeciderSpec | None:
     with contextlib.suppress(PayloadsNeeded, SpecError):
         return spec_of(first.get("workflowExecutionStartedEventAttributes", {}).get("input"))
     return None
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[TextIO]:
-    """Open a text file that gets its name when it is written to its end."""
-    try:
-        with whole_file(path) as file:
-            text = TextIOWrapper(file, "utf-8")
-            yield text
-            text.detach()  # writes what is left, and leaves the file open
-    except OSError as error:
-        raise LoadError(str(path), str(error.strerror or error)) from None
 
 
 def _print(found: Summary) -> None:
@@ -174,7 +159,7 @@ _LINES = (
 
 
 def _shown(value: Any) -> str:
-    text = local(value) if isinstance(value, datetime) else one_line(value)
+    text = one_line(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... (--json shows all)"
 
 

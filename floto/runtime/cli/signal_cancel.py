@@ -21,7 +21,7 @@ from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.completion import complete_run
 from floto.runtime.cli.options import child_policy_option, domain_option, service_option
 from floto.runtime.cli.output import say
-from floto.runtime.cli.target import Target, readings, target
+from floto.runtime.cli.target import Target, target
 from floto.runtime.loading import load_json
 
 
@@ -81,7 +81,7 @@ def _tell(  # noqa: PLR0913, PLR0917 - each is about the one call
     then: Callable[[Target, str, str | None], None] = lambda _there, _workflow_id, _run_id: None,
 ) -> int:
     with target(where["service"], where["domain"]) as there:
-        for workflow_id, run_id in readings(run, where["run_id"]):
+        for workflow_id, run_id in there.readings(run, where["run_id"]):
             try:
                 # Not looked up before: listings lag behind, and SWF knows which run is open.
                 there.write(method, workflowId=workflow_id, runId=run_id, **request)

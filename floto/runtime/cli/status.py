@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from floto.core.swf.pollers import Backlog, Live, Poller, PollKind, as_json
-from floto.core.visible import shell_command, visible
+from floto.core.visible import shell_command, span_text, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import domain_option, json_option, service_option
 from floto.runtime.cli.output import print_rows, readable, say
@@ -122,7 +122,7 @@ def _order(poller: Poller) -> tuple[str, str, str]:
 
 
 def _poller_row(poller: Poller, now: datetime) -> tuple[str, ...]:
-    last = "" if poller.seen is None else f"{_ago(poller.seen, now)} ago"
+    last = "" if poller.seen is None else f"{span_text(poller.seen, now)} ago"
     return (_WHO[poller.kind], poller.identity, poller.task_list, last, _served(poller))
 
 
@@ -139,18 +139,9 @@ def _backlog_row(backlog: Backlog, found: Live, now: datetime) -> tuple[str, ...
         _WHAT[backlog.kind],
         backlog.task_list,
         f"{backlog.waiting}{'+' if backlog.is_truncated else ''}",
-        "" if backlog.oldest is None else _ago(backlog.oldest, now),
+        "" if backlog.oldest is None else span_text(backlog.oldest, now),
         "" if backlog.taken is None else str(backlog.taken),
         "" if found.pollers is None else f"{len(pollers)}" if pollers else "nobody",
-    )
-
-
-def _ago(at: datetime, now: datetime) -> str:
-    """Return how long ago a moment was, in the largest units: ``2h03m``, ``41s``."""
-    seconds = max(int((now - at).total_seconds()), 0)
-    hours, minutes = seconds // 3600, seconds // 60 % 60
-    return (
-        f"{hours}h{minutes:02}m" if hours else f"{minutes}m{seconds % 60:02}s" if minutes else f"{seconds}s"
     )
 
 

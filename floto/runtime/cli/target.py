@@ -24,6 +24,10 @@ log = logging.getLogger("floto")
 
 #: Runs whose ids are looked through for the one that was meant.
 _NEAR = 200
+#: Run ids that an error names.
+_NAMED = 5
+#: Characters of a run id that are shown where it need not be whole; any number of them is read.
+SHORT = 8
 BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
 
 
@@ -67,6 +71,22 @@ class UnknownRun(FlotoError):
         """What is missing, and what may have been meant."""
         text = f"there is no run {self.run!r} in domain {self.domain!r} on {self.url}"
         return f"{text}; there is {', '.join(map(repr, self.near))}" if self.near else text
+
+
+@define
+class AmbiguousRun(FlotoError):
+    """The beginning of a run id that several runs of a workflow id share."""
+
+    workflow_id: str
+    beginning: str
+    run_ids: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Name the runs, and say what to do."""
+        found = ", ".join(self.run_ids[:_NAMED])
+        more = f" and {len(self.run_ids) - _NAMED} more" if len(self.run_ids) > _NAMED else ""
+        what = f"several runs of {self.workflow_id!r} have ids that begin with {self.beginning!r}"
+        return f"{what}: {found}{more}; write more characters of one"
 
 
 @frozen
@@ -124,7 +144,7 @@ class Target:
 
     def find(self, run: str, run_id: str | None) -> dict[str, Any]:
         """The description of the run that a person calls so. Raises ``UnknownRun``."""
-        for workflow_id, exact in readings(run, run_id):
+        for workflow_id, exact in self.readings(run, run_id):
             execution = self._latest(workflow_id) if exact is None else _execution(workflow_id, exact)
             with contextlib.suppress(UnknownResource):
                 if execution is not None:
@@ -132,6 +152,29 @@ class Target:
                     return found
         name = run if run_id is None else f"{run}@{run_id}"
         raise UnknownRun(name, self.domain, shown_service(self.url), self.near(run))
+
+    def readings(self, run: str, run_id: str | None) -> Iterator[tuple[str, str | None]]:
+        """Yield the workflow id and run id that a person may mean, first the likelier.
+
+        ``run`` is ``WORKFLOW_ID`` or ``WORKFLOW_ID@RUN_ID``; a workflow id may have an @ in it. Last come
+        run ids of which only the beginning is given; they are looked for when they are asked for.
+
+        Raises:
+            AmbiguousRun: if several run ids have this beginning.
+        """
+        exact = _readings(run, run_id)
+        yield from exact
+        for workflow_id, beginning in exact:
+            found = () if beginning is None else self._run_ids(workflow_id, beginning)
+            if len(found) > 1:
+                raise AmbiguousRun(workflow_id, str(beginning), found)
+            yield from ((workflow_id, each) for each in found)
+
+    def _run_ids(self, workflow_id: str, beginning: str) -> tuple[str, ...]:
+        wanted = {"executionFilter": {"workflowId": workflow_id}}
+        infos = (info for runs in (self.open_runs, self.closed_runs) for info in runs(**wanted))
+        ids = dict.fromkeys(info["execution"]["runId"] for info in infos)
+        return tuple(each for each in ids if each.startswith(beginning))
 
     def _latest(self, workflow_id: str) -> Any:
         wanted = {"executionFilter": {"workflowId": workflow_id}, "maximumPageSize": 1}
@@ -158,11 +201,7 @@ def _execution(workflow_id: str, run_id: str) -> dict[str, str]:
     return {"workflowId": workflow_id, "runId": run_id}
 
 
-def readings(run: str, run_id: str | None) -> list[tuple[str, str | None]]:
-    """The workflow id and run id that ``WORKFLOW_ID`` or ``WORKFLOW_ID@RUN_ID`` may mean, first the likelier.
-
-    A workflow id may have an @ in it.
-    """
+def _readings(run: str, run_id: str | None) -> list[tuple[str, str | None]]:
     whole, (workflow_id, _, after) = (run, run_id), run.rpartition("@")
     return [whole] if run_id is not None or not workflow_id or not after else [whole, (workflow_id, after)]
 

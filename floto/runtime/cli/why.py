@@ -15,11 +15,13 @@ from floto.core.swf.wire import type_name
 from floto.core.visible import moment_text, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option
-from floto.runtime.cli.output import readable, say
+from floto.runtime.cli.output import readable, say, say_wrapped
 from floto.runtime.cli.source import Source, read_source, source_argument, spec_of_run
 
 #: Lines that are printed unless all are asked for: as many as one sees at a glance.
 _LINES = 10
+#: What a line begins with that is a command.
+_COMMAND = "    "
 
 
 @click.command("why", short_help="Say what a run waits for, and what helps.")
@@ -59,9 +61,10 @@ def why_command(  # noqa: PLR0913 - click passes each option as an argument
     if as_json:
         say(readable({"event": explained.event_id, "waits": [_plain(each, found) for each in groups]}))
         return DONE
-    say(_head(found, explained))
+    say_wrapped(_head(found, explained))
     if task:
-        say(explained.why(task))
+        for line in explained.why(task).split("\n"):
+            say_wrapped(line)
         lines = _of_task(groups[0], found)
     else:
         lines = waits(groups, found)
@@ -101,7 +104,7 @@ def _of_task(stall: Stall, found: Source) -> Iterator[str]:
 
 
 def _commands(stall: Stall, found: Source) -> Iterator[str]:
-    return (f"    {found.command(words)}" for words in stall.commands)
+    return (f"{_COMMAND}{found.command(words)}" for words in stall.commands)
 
 
 def _print(lines: Iterator[str], most: int | None) -> None:
@@ -109,7 +112,15 @@ def _print(lines: Iterator[str], most: int | None) -> None:
     if most is not None and len(shown) > most:
         shown[most - 1 :] = [f"and {len(shown) - most + 1} more lines: --all"]
     for line in shown:
+        say_line(line)
+
+
+def say_line(line: str) -> None:
+    """Print a line of ``waits``: a command as it is, to be copied, and words as wide as the terminal."""
+    if line.startswith(_COMMAND):
         say(line)
+    else:
+        say_wrapped(line)
 
 
 def _plain(stall: Stall, found: Source) -> dict[str, Any]:

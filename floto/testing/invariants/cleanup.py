@@ -104,9 +104,10 @@ def clean_up_begins_when_all_else_has_ended(moment: Moment) -> None:
 
 def only_what_is_called_for_is_cleaned_up(moment: Moment) -> None:
     """The tasks of on_failure run after a failure, those of on_cancel after a cancel request."""
+    called_for = {task.id_ for task in getattr(moment.spec, moment.cleaning or "", ())}
     for part in ("on_failure", "on_cancel"):
         for task in getattr(moment.spec, part):
-            if task.id_ in moment.started and moment.cleaning != part:
+            if task.id_ in moment.started and task.id_ not in called_for:
                 broken(f"task {task.id_!r} of {part} is started, and that is not called for")
 
 

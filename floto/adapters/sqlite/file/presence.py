@@ -82,6 +82,11 @@ def _key(poller: Poller) -> _Key:
     return poller.domain, poller.kind, poller.task_list, poller.identity
 
 
+def may_see(directory: Path) -> bool:
+    """Return True if this user may see who polls; False where another user's leases say it."""
+    return not directory.exists() or os.access(directory, os.R_OK | os.X_OK)
+
+
 def pollers(directory: Path) -> dict[str, list[Poller]]:
     """Return who polls the database of these leases, by the leases of the processes that are alive."""
     return {

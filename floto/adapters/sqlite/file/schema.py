@@ -210,14 +210,21 @@ def connect_reading(path: str) -> sqlite3.Connection:
     Raises:
         ServiceError: if it is not a floto database, or of another version.
     """
-    name = Path(path).absolute().as_uri()
+    name, log_file = Path(path).absolute().as_uri(), Path(f"{path}-wal")
+    as_it_is = f"{name}?mode=ro&immutable=1"
+    # Whoever has the database open has a log. SQLite would make one that belongs to this user, and the
+    # owner of the database could not write to that.
+    if not os.access(path, os.W_OK) and not log_file.exists():
+        return _opened(as_it_is, lambda db: _check_reading(db, path), path)
     try:
         return _opened(f"{name}?mode=ro", lambda db: _check_reading(db, path), path)
-    except ServiceError:
-        log_file = Path(f"{path}-wal")
-        if os.access(Path(path).parent, os.W_OK) or (log_file.exists() and log_file.stat().st_size):
+    except ServiceError as error:
+        if os.access(Path(path).parent, os.W_OK):
             raise
-        return _opened(f"{name}?mode=ro&immutable=1", lambda db: _check_reading(db, path), path)
+        if log_file.exists() and log_file.stat().st_size:
+            message = f"{error}; open it once as a user who may write there: {log_file} has to be read"
+            raise type(error)(message) from error
+        return _opened(as_it_is, lambda db: _check_reading(db, path), path)
 
 
 def _opened(name: str, prepare: Callable[[sqlite3.Connection], None], path: str) -> sqlite3.Connection:

@@ -1,0 +1,167 @@
+"""What commands print: on 80 columns, on a pipe, in other encodings, and of files that can only be read."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.commands import PATIENCE, Shell, write_files
+from tests.integration.looks import COMMANDS, two_runs
+from tests.integration.terminal import on_terminal
+
+#: A time as people read it.
+TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    return two_runs(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if "--long" not in each])
+def test_tables_fit_80_columns_and_every_time_has_its_zone(runs: Shell, command: str) -> None:
+    code, seen = on_terminal(runs, *command.split())
+    assert code in (0, 1), seen
+    if not command.startswith("compare"):
+        assert [line for line in seen.splitlines() if len(line.rstrip()) > 80 and not _sentence(line)] == []
+    assert not re.search(r"\d\d:\d\d:\d\d(?!Z)", seen), seen
+
+
+def _sentence(line: str) -> bool:
+    """A terminal wraps those by itself."""
+    return "  " not in line.strip()
+
+
+def test_list_on_a_terminal_is_a_line_for_each_run(runs: Shell) -> None:
+    _, seen = on_terminal(runs, "list")
+    head, *lines = seen.splitlines()
+    assert head.split() == ["workflow", "run", "type", "status", "started", "took"]
+    assert len(lines) == 3
+    assert all(TIME.search(line) for line in lines)
+    [done] = [line for line in lines if line.startswith("done ")]
+    run_id = done.split()[1]
+    assert len(run_id) == 8
+    assert run_id in runs("list", "--workflow-id", "done").stdout.split("\t")[1]
+
+
+def test_list_long_has_whole_run_ids(runs: Shell) -> None:
+    _, seen = on_terminal(runs, "list", "--long")
+    whole = runs("list", "--workflow-id", "done").stdout.split("\t")[1]
+    assert re.search(rf"^done .*{re.escape(whole)} ", seen, re.MULTILINE)
+
+
+def test_a_short_run_id_is_taken_wherever_a_run_is_named(runs: Shell) -> None:
+    whole = runs("list", "--workflow-id", "done").stdout.split("\t")[1]
+    short = f"done@{whole[:8]}"
+    for command in ("show", "why", "timeline", "history"):
+        runs(command, short)
+        runs(command, "done", "--run-id", whole[:8]) if command != "timeline" else None
+    runs("replay", "flow.py:spec", short)
+    assert f"run {short!r} is closed: COMPLETED" in runs("signal", short, "x", code=2).stderr
+    assert "there is no run 'done@zz'" in runs("show", "done@zz", code=2).stderr
+
+
+def test_a_short_run_id_reaches_an_open_run(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    write_files(tmp_path)
+    whole = shell("start", "--spec", "flow.py:spec", "--workflow-id", "a@b").stdout.strip()
+    shell("signal", f"a@b@{whole[:8]}", "x")
+    shell("terminate", f"a@b@{whole[:8]}")
+    assert shell.data("show", f"a@b@{whole[:8]}")["status"] == "TERMINATED"
+
+
+def test_a_short_run_id_that_several_runs_have_is_an_error_that_names_them(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    write_files(tmp_path)
+    ids = []
+    for _ in range(2):
+        ids.append(shell("start", "--spec", "flow.py:spec", "--workflow-id", "twice").stdout.strip())
+        shell("terminate", "twice")
+    assert {each[:2] for each in ids} == {"22"}  # as those of SWF
+    said = shell("show", "twice@22", code=2).stderr
+    assert all(each in said for each in ids)
+    assert "Traceback" not in said
+
+
+def test_an_empty_list_says_where_it_looked(runs: Shell) -> None:
+    done = runs("list", "--domain", "floto", "--tag", "none", "--open", "--since", "2h")
+    assert done.stdout == ""
+    assert f"sqlite:///{runs.cwd / 'floto.db'}" in done.stderr
+    assert "domain 'floto'" in done.stderr
+    assert all(each in done.stderr for each in ("open", "--tag none", "--since 20"))
+    assert runs("list", "--tag", "none", "--json").stdout == "[]\n"
+
+
+def test_list_open_and_closed_together_are_both(runs: Shell) -> None:
+    def ids(*options: str) -> set[str]:
+        return {line.split("\t")[0] for line in runs("list", *options).stdout.splitlines()}
+
+    both = {"done", "open", "naïve ☃"}
+    assert ids("--closed") == {"done"}
+    assert ids("--open") == both - {"done"}
+    assert ids("--open", "--closed") == ids("--closed", "--open") == ids() == both
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "C"])
+def test_every_command_prints_in_an_encoding_that_lacks_characters(runs: Shell, encoding: str) -> None:
+    env = (
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        if encoding == "C"
+        else {"PYTHONIOENCODING": encoding}
+    )
+    more = (
+        "list --json",
+        "show done --json",
+        "history done",
+        "fuzz flow.py:spec --seconds 0.2",
+        "check flow.py:spec",
+    )
+    for command in (*COMMANDS, *more):
+        done = subprocess.run(
+            [sys.executable, "-m", "floto", *command.split()],
+            cwd=runs.cwd,
+            env={**runs.environment, **env},
+            capture_output=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        out, err = (
+            text.decode("latin-1" if encoding == "latin-1" else "ascii")
+            for text in (done.stdout, done.stderr)
+        )
+        assert done.returncode in ((0, 1) if command.startswith("compare") else (0,)), (command, out, err)
+        assert "Error" not in err
+        if command == "list":
+            assert ("naïve \\u2603" if encoding == "latin-1" else "na\\xefve \\u2603") in out
+        if command == "timeline done":
+            assert "= running" in out
+            assert "\\u" not in out
+
+
+def test_a_timeline_in_ascii_is_as_wide_as_one_in_utf_8(runs: Shell) -> None:
+    plain = runs("timeline", "done", PYTHONIOENCODING="ascii").stdout.splitlines()
+    drawn = runs("timeline", "done").stdout.splitlines()
+    assert [len(line.rstrip()) for line in plain] == [len(line.rstrip()) for line in drawn]
+
+
+def test_words_are_wrapped_on_a_terminal_and_commands_are_not(runs: Shell) -> None:
+    _, seen = on_terminal(runs, "why", "open")
+    lines = seen.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "    floto decider --task-list floto" in lines
+    assert "the run: a decider has to take its decision task, on task list" in seen
+    assert len(runs("why", "open").stdout.splitlines()) < len(lines)
+
+
+def test_show_without_the_spec_leaves_out_what_floto_waited_for(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    write_files(tmp_path)
+    flow = tmp_path / "flow.py"
+    flow.write_text(flow.read_text().replace("FixedDelay(3600, 5)", "FixedDelay(0.1, 1)"))
+    (tmp_path / "broken").touch()
+    shell("run", "flow.py:spec", "--activities", "acts.py", "--workflow-id", "w", code=1)
+    assert {each["task"] for each in shell.data("show", "w")["tasks"]} == {"ask", "rest", "tell"}

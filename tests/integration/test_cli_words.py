@@ -1,0 +1,191 @@
+"""What commands say of files, keys, deployments and what was canceled."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.commands import PATIENCE, Shell, wait_for, write_files
+from tests.integration.looks import two_runs
+from tests.integration.terminal import on_terminal
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    return two_runs(tmp_path_factory.mktemp("runs"))
+
+
+def test_what_cannot_be_written_is_said_so(runs: Shell) -> None:
+    (runs.cwd / "taken").mkdir(exist_ok=True)
+    for command in (
+        "history done -o no/x.json",
+        "timeline done -o no/x.svg",
+        "graph flow.py:spec -o no/x.dot",
+    ):
+        said = runs(*command.split(), code=2).stderr
+        name = command.split()[-1]
+        assert f"cannot write {name}: No such file or directory" in said
+        assert "load" not in said
+    said = runs("replay", "flow.py:other", "done", "--shrink", "no/test_x.py", code=2).stderr
+    assert "cannot write no/test_x.py: No such file or directory" in said
+
+
+def test_errors_about_json_name_the_file(runs: Shell) -> None:
+    for text in ("{", '{"type": "floto.specs.DeciderSpec", "activity_tasks": 7}', "7", "\udcff"):
+        (runs.cwd / "bad.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+        for command in ("check bad.json", "graph bad.json", "start --spec bad.json", "replay bad.json done"):
+            is_checked = command.startswith("check") and text != "\udcff"
+            done = runs(*command.split(), code=1 if is_checked else 2)
+            assert "bad.json" in done.stderr, (command, text, done.stderr)
+    for command in (
+        "start --spec flow.py:spec --input @bad.json",
+        "show done --spec bad.json",
+        "why bad.json",
+    ):
+        assert "bad.json" in runs(*command.split(), code=2).stderr
+
+
+def test_fuzz_shows_its_progress_and_reports_what_it_looked_at_when_interrupted(runs: Shell) -> None:
+    code, seen = on_terminal(
+        runs, "fuzz", "flow.py:spec", "--seconds", "600", keys=b"\x03", until=" decisions "
+    )
+    assert code == 130, seen
+    assert re.search(r"\d runs, [\d,]+ different decisions: every invariant held", seen), seen
+    assert "interrupted" in seen
+    assert "Traceback" not in seen
+
+
+def test_replay_step_ends_at_the_end_of_input_and_explains_other_keys(runs: Shell) -> None:
+    def step(keys: str, spec: str = "flow.py:spec") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "floto", "replay", spec, "done", "--step"],
+            cwd=runs.cwd,
+            env=runs.environment,
+            input=keys,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=PATIENCE,
+        )
+
+    ended = step("")
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "the history agrees with the spec")
+    assert step("", "flow.py:other").returncode == 1
+    asked = step("x\n99\nq\n")
+    assert "'x' is not a key" in asked.stderr
+    assert "step 99" in asked.stderr
+    assert asked.stdout.count("step 1 of") == 1
+
+
+def test_compare_says_what_a_deployment_would_start_at_once(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    write_files(tmp_path)
+    flow = tmp_path / "flow.py"
+    new = "floto.ActivityTask(id_='extra', name='x', version='1')"
+    added = f"extra = floto.DeciderSpec(activity_tasks=[ask, rest, tell, {new}])\n"
+    flow.write_text(f"{flow.read_text()}{added}")
+    (tmp_path / "broken").touch()
+    shell("start", "--spec", "flow.py:spec", "--workflow-id", "open", "--input", '{"who": 1}')
+    with shell.loop("decider"), shell.loop("worker", "--activities", "acts.py"):
+        wait_for(lambda: "retry" in shell.here("why", "open")[0])
+    said = shell("compare", "flow.py:spec", "flow.py:extra", "open", code=1).stdout
+    assert "not safe: on deploy this starts 'extra' at once" in said
+    said = shell("compare", "flow.py:spec", "flow.py:spec", "open").stdout
+    assert "safe: on deploy nothing changes" in said
+
+
+#: A run whose decider canceled a timer and an activity.
+CANCELED = """
+WorkflowExecutionStarted {"childPolicy": "TERMINATE", "taskList": {"name": "l"}, "parentInitiatedEventId": 0,
+ "workflowType": {"name": "t", "version": "1"}}
+DecisionTaskScheduled {"taskList": {"name": "l"}}
+DecisionTaskStarted {"scheduledEventId": 2}
+DecisionTaskCompleted {"scheduledEventId": 2, "startedEventId": 3}
+TimerStarted {"timerId": "long", "startToFireTimeout": "60", "decisionTaskCompletedEventId": 4}
+ActivityTaskScheduled {"activityId": "work", "activityType": {"name": "a", "version": "1"},
+ "taskList": {"name": "l"}, "decisionTaskCompletedEventId": 4}
+ActivityTaskStarted {"scheduledEventId": 6}
+TimerCanceled {"timerId": "long", "startedEventId": 5, "decisionTaskCompletedEventId": 4}
+ActivityTaskCanceled {"scheduledEventId": 6, "startedEventId": 7}
+"""
+
+
+def test_what_was_canceled_is_canceled_in_every_picture(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    events = [
+        {
+            "eventId": number,
+            "eventTimestamp": 1.8e9 + number,
+            "eventType": (kind := text.split(maxsplit=1)[0]),
+            f"{kind[0].lower()}{kind[1:]}EventAttributes": json.loads(text.split(maxsplit=1)[1]),
+        }
+        for number, text in enumerate(CANCELED.strip().replace("\n ", " ").split("\n"), start=1)
+    ]
+    (tmp_path / "gone.json").write_text(json.dumps({"events": events}))
+    (tmp_path / "flow.py").write_text(
+        "import floto\n"
+        "long = floto.Timer(id_='long', delay_in_seconds=60)\n"
+        "work = floto.ActivityTask(id_='work', name='a', version='1')\n"
+        "spec = floto.DeciderSpec(activity_tasks=[long, work])\n"
+    )
+    for name in ("long", "work"):
+        [lane] = [line for line in shell("timeline", "gone.json").stdout.splitlines() if name in line]
+        assert lane.rstrip().endswith("canceled")
+        assert "▒" in lane
+        assert "▓" not in lane
+    graph = ("graph", "flow.py:spec", "--history", "gone.json")
+    assert shell(*graph).stdout.count("Timer: canceled") == 1
+    shell("timeline", "gone.json", "-o", "gone.svg")
+    drawn = (tmp_path / "gone.svg").read_text()
+    assert ("long: canceled" in drawn, "work: canceled" in drawn, ": failed" in drawn) == (True, True, False)
+    shell(*graph, "-o", "gone.dot")
+    assert "fadcd9" not in (tmp_path / "gone.dot").read_text()
+
+
+def test_the_same_tasks_may_clean_up_after_a_failure_and_a_cancel_request(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    (tmp_path / "flow.py").write_text(
+        "import floto\n"
+        "wait = floto.Signal(id_='wait', signal_name='go')\n"
+        "bad = floto.ActivityTask(id_='bad', name='bad', version='1', requires=[wait])\n"
+        "undo = floto.ActivityTask(id_='undo', name='undo', version='1')\n"
+        "tidy = floto.Timer(id_='tidy', delay_in_seconds=0, requires=[undo])\n"
+        "clean = [undo, tidy]\n"
+        "spec = floto.DeciderSpec(activity_tasks=[wait, bad], on_failure=clean, on_cancel=clean)\n"
+        "@floto.activity(name='bad', version='1')\n"
+        "def bad():\n    raise ValueError('no')\n"
+        "@floto.activity(name='undo', version='1')\n"
+        "def undo():\n    return 1\n"
+    )
+    assert shell("check", "flow.py:spec").stdout.startswith("4 tasks")
+    assert "undo  ActivityTask on failure or cancel" in shell("graph", "flow.py:spec").stdout
+    for name in ("failed", "canceled"):
+        shell("start", "--spec", "flow.py:spec", "--workflow-id", name)
+    assert "if the run fails" in shell("why", "failed", "undo").stdout
+    with shell.loop("decider"), shell.loop("worker", "--activities", "flow.py"):
+        shell("signal", "failed", "go")
+        shell("cancel", "canceled")
+        for name in ("failed", "canceled"):
+            shell.until(name, name.upper())
+            done = {each["task"]: each["status"] for each in shell.data("show", name)["tasks"]}
+            assert (done["undo"], done["tidy"]) == ("done", "done")
+
+
+def test_a_task_of_the_run_itself_cannot_clean_up_as_well(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    (tmp_path / "flow.py").write_text(
+        "import floto\n"
+        "one = floto.Timer(id_='one', delay_in_seconds=0)\n"
+        "other = floto.Timer(id_='one', delay_in_seconds=1)\n"
+        "def both():\n    return floto.DeciderSpec(activity_tasks=[one], on_failure=[one])\n"
+        "def differ():\n    return floto.DeciderSpec(on_failure=[one], on_cancel=[other])\n"
+        "def twice():\n    return floto.DeciderSpec(on_failure=[one, one], on_cancel=[one])\n"
+    )
+    for name in ("both", "differ", "twice"):
+        (tmp_path / f"{name}.py").write_text(f"import flow\nspec = flow.{name}()\n")
+        assert "'one' is there 2 times" in shell("check", f"{name}.py:spec", code=1).stdout

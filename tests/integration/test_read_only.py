@@ -1,0 +1,132 @@
+"""A file that a user may read and not write."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.commands import PATIENCE, Shell, wait_for
+from tests.integration.looks import COMMANDS, two_runs
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    return two_runs(tmp_path_factory.mktemp("runs"))
+
+
+#: Runs a command as another user, who may read files but not write them. What is imported on the way comes
+#: first: the other user need not be able to read Python's own directory.
+AS_READER = """
+import contextlib, importlib, io, os, pkgutil, sys
+import floto
+from floto.runtime.cli import _exit_code
+for each in pkgutil.walk_packages(floto.__path__, "floto."):
+    if not each.name.endswith(("pytest_plugin", "__main__")):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(each.name)
+writable, reads, *sys.argv[1:] = sys.argv[1:]
+os.chdir(writable)
+with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    _exit_code()
+os.chdir(reads)
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+code = _exit_code()
+sys.stdout.flush()
+os._exit(code)
+"""
+
+
+@pytest.fixture
+def readable_copy(runs: Shell) -> Iterator[Path]:
+    """A copy that others may read; not below pytest's own directory, which others may not even enter."""
+    directory = Path("/tmp") / f"floto-readable-{os.getpid()}"  # noqa: S108 - gone after the test
+    directory.mkdir(mode=0o755)
+    directory.chmod(0o755)
+    try:
+        runs("backup", str(directory / "floto.db"))
+        (directory / "floto.db").chmod(0o644)
+        (directory / "flow.py").write_text((runs.cwd / "flow.py").read_text())
+        (directory / "flow.py").chmod(0o644)
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+def as_reader(runs: Shell, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", AS_READER, str(runs.cwd), str(directory), *arguments],
+        cwd=runs.cwd,
+        env=runs.environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=PATIENCE,
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_whoever_may_only_read_a_file_can_look_at_everything(runs: Shell, readable_copy: Path) -> None:
+    before = sorted(readable_copy.iterdir())
+    for command in (*COMMANDS, "history done", "list --json"):
+        done = as_reader(runs, readable_copy, *command.split())
+        assert done.returncode in (0, 1), (command, done.stderr)
+        assert "floto:" not in done.stderr
+    assert "done" in as_reader(runs, readable_copy, "list").stdout
+    assert sorted(readable_copy.iterdir()) == before
+    said = as_reader(runs, readable_copy, "signal", "open", "x")
+    assert (said.returncode, said.stdout) == (2, "")
+    assert "floto.db can only be read" in said.stderr
+    told = as_reader(runs, readable_copy, "history", "done", "-o", "done.json")
+    assert (told.returncode, told.stderr.splitlines()[-1]) == (
+        2,
+        "floto: cannot write done.json: Permission denied",
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_whoever_may_only_read_a_file_leaves_nothing_beside_it(runs: Shell, readable_copy: Path) -> None:
+    """SQLite's log and its index would be another user's, and keep the owner from writing."""
+    readable_copy.chmod(0o777)
+    before = sorted(readable_copy.iterdir())
+    for command in ("list", "why open"):
+        assert as_reader(runs, readable_copy, *command.split()).returncode == 0
+    assert sorted(readable_copy.iterdir()) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_whoever_cannot_read_a_log_without_its_index_is_told_what_to_do(
+    runs: Shell, readable_copy: Path
+) -> None:
+    (readable_copy / "floto.db-wal").write_bytes(b"x" * 4096)
+    (readable_copy / "floto.db-wal").chmod(0o644)
+    said = as_reader(runs, readable_copy, "list")
+    assert said.returncode == 2
+    assert "floto.db-wal" in said.stderr
+    assert "as a user who may write there" in said.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_whoever_may_not_see_who_polls_is_told_so(runs: Shell, readable_copy: Path) -> None:
+    shell = Shell(readable_copy)
+    with shell.loop("decider", "--task-list", "elsewhere") as process:
+        wait_for(lambda: "elsewhere" in shell.here("status")[0])
+        for path in readable_copy.glob("floto.db*"):
+            path.chmod(0o644) if path.is_file() else None
+        status = as_reader(runs, readable_copy, "status")
+        why = as_reader(runs, readable_copy, "why", "open")
+        assert (status.returncode, why.returncode) == (0, 0), (status.stderr, why.stderr)
+        assert "no decider and no worker is alive" not in status.stdout
+        assert "who polls" in status.stdout
+        assert "floto.db.leases" in status.stdout
+        assert "no decider polls it" not in why.stdout
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)
