@@ -171,14 +171,14 @@ class Fire:
 
 
 @frozen(kw_only=True)
-class Lose:
+class TimeOutLostTask:
     """Whoever has the task that this event scheduled died too often with it."""
 
     scheduled_event_id: int
 
 
 @frozen(kw_only=True)
-class RespondCommand:
+class RecordOutcome:
     """Write down what became of what this run asked for: a child, a signal, a cancel request, a Lambda."""
 
     data: Any

@@ -24,12 +24,12 @@ LONGEST_RUN = timedelta(seconds=31_536_000)
 
 
 @frozen
-class DeadlineTable:
+class PendingTimeout:
     """A moment and what happens then; of equal moments the lower rank comes first."""
 
     at: datetime
     rank: int
-    what: str
+    timeout_type: str
 
 
 RUN_RANK, DECISION_RANK, ITEM_RANK = range(3)
@@ -40,16 +40,16 @@ RUN_EVENT = 1
 FIRE = "FIRE"
 
 
-def of_run(state: State, now: datetime | None = None) -> DeadlineTable | None:
+def of_run(state: State, now: datetime | None = None) -> PendingTimeout | None:
     """Return when the run as a whole times out."""
     if state.started is None:
         return None
     lasts = _duration(state.started.data.execution_start_to_close_timeout)
     span = LONGEST_RUN if lasts is None else min(lasts, LONGEST_RUN)
-    return DeadlineTable(_since(state.started.at, now) + span, RUN_RANK, "START_TO_CLOSE")
+    return PendingTimeout(_since(state.started.at, now) + span, RUN_RANK, "START_TO_CLOSE")
 
 
-def of_decision_task(state: State, now: datetime | None = None) -> DeadlineTable | None:
+def of_decision_task(state: State, now: datetime | None = None) -> PendingTimeout | None:
     """Return when the decision task times out that is started, or else the one that waits for a decider."""
     tasks = state.decision_tasks
     if tasks.started is not None:
@@ -60,48 +60,48 @@ def of_decision_task(state: State, now: datetime | None = None) -> DeadlineTable
     return None
 
 
-def _waiting_due(scheduled: Event, ended_at: datetime | None, now: datetime | None) -> DeadlineTable | None:
+def _waiting_due(scheduled: Event, ended_at: datetime | None, now: datetime | None) -> PendingTimeout | None:
     # Undocumented for one scheduled behind another: its time begins when it can be handed out.
     since = scheduled.at if ended_at is None else max(scheduled.at, ended_at)
     return _decision_due(scheduled.data.schedule_to_start_timeout, "SCHEDULE_TO_START", _since(since, now))
 
 
-def _decision_due(timeout: str | None, what: str, since: datetime) -> DeadlineTable | None:
+def _decision_due(timeout: str | None, timeout_type: str, since: datetime) -> PendingTimeout | None:
     span = _duration(timeout)
-    return None if span is None else DeadlineTable(since + span, DECISION_RANK, what)
+    return None if span is None else PendingTimeout(since + span, DECISION_RANK, timeout_type)
 
 
-def of_item(run: EngineRun, item: Item, now: datetime | None = None) -> DeadlineTable | None:
+def of_item(run: EngineRun, item: Item, now: datetime | None = None) -> PendingTimeout | None:
     """Return when an open timer fires, or an open activity or Lambda function times out."""
     clock = _ITEM_DUES.get(item.key[0])
     return None if clock is None else clock(run, item, now)
 
 
-def _timer(_run: EngineRun, item: Item, now: datetime | None) -> DeadlineTable:
+def _timer(_run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout:
     start = opening(item)
-    return DeadlineTable(_since(start.at, now) + _seconds(start.data.start_to_fire_timeout), ITEM_RANK, FIRE)
+    return PendingTimeout(_since(start.at, now) + _seconds(start.data.start_to_fire_timeout), ITEM_RANK, FIRE)
 
 
-def _activity(run: EngineRun, item: Item, now: datetime | None) -> DeadlineTable | None:
+def _activity(run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout | None:
     # min keeps the first of equal moments, so the order of the clocks decides ties.
     return min(_clocks(run, item, now), key=lambda due: due.at, default=None)
 
 
-def _lambda(_run: EngineRun, item: Item, now: datetime | None) -> DeadlineTable | None:
+def _lambda(_run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout | None:
     if item.started is None:
         return None
     lasts = opening(item).data.start_to_close_timeout or str(LAMBDA_LIMIT)
-    return DeadlineTable(_since(item.started.at, now) + _seconds(lasts), ITEM_RANK, "START_TO_CLOSE")
+    return PendingTimeout(_since(item.started.at, now) + _seconds(lasts), ITEM_RANK, "START_TO_CLOSE")
 
 
-_ITEM_DUES: Mapping[Kind, Callable[[EngineRun, Item, datetime | None], DeadlineTable | None]] = {
+_ITEM_DUES: Mapping[Kind, Callable[[EngineRun, Item, datetime | None], PendingTimeout | None]] = {
     Kind.TIMER: _timer,
     Kind.ACTIVITY: _activity,
     Kind.LAMBDA: _lambda,
 }
 
 
-def _clocks(run: EngineRun, item: Item, now: datetime | None) -> Iterator[DeadlineTable]:
+def _clocks(run: EngineRun, item: Item, now: datetime | None) -> Iterator[PendingTimeout]:
     scheduled = opening(item)
     timeouts = scheduled.data
     clocks = [("SCHEDULE_TO_CLOSE", scheduled.at, timeouts.schedule_to_close_timeout)]
@@ -112,10 +112,10 @@ def _clocks(run: EngineRun, item: Item, now: datetime | None) -> Iterator[Deadli
         beat = run.heartbeats.get(scheduled.id)
         clocks.append(("START_TO_CLOSE", started, timeouts.start_to_close_timeout))
         clocks.append(("HEARTBEAT", beat.at if beat else started, timeouts.heartbeat_timeout))
-    for what, since, text in clocks:
+    for timeout_type, since, text in clocks:
         span = _duration(text)
         if span is not None:
-            yield DeadlineTable(_since(since, now) + span, ITEM_RANK, what)
+            yield PendingTimeout(_since(since, now) + span, ITEM_RANK, timeout_type)
 
 
 def _since(at: datetime, now: datetime | None) -> datetime:

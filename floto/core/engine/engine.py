@@ -33,16 +33,16 @@ from floto.core.swf.shapes import TaskList, WorkflowExecution, WorkflowType
 from floto.core.swf.wire import camel
 
 #: A task that was handed out again so often because its holders died is not handed out once more.
-MOST_REDELIVERIES = 2
+MAX_REDELIVERIES = 2
 
 
-def never(_decision: Decision) -> str | None:
+def refuse_none(_decision: Decision) -> str | None:
     """Refuse no decision that SWF would carry out."""
     return None
 
 
 @define
-class Unsettled(ServiceError):
+class DeadlineError(ServiceError):
     """A deadline that could not fire; the error's cause says why, if there was one."""
 
     deadline: Deadline
@@ -69,7 +69,7 @@ class Engine:
     def __init__(
         self,
         store: RunStore,
-        refuse: Callable[[Decision], str | None] = never,
+        refuse: Callable[[Decision], str | None] = refuse_none,
         *,
         invokes_lambda: bool = False,
     ) -> None:
@@ -100,7 +100,7 @@ class Engine:
         )
         return execution
 
-    def tell(self, domain: str, target: ToWorkflow, command: Any, now: datetime) -> None:
+    def send(self, domain: str, target: ToWorkflow, command: Any, now: datetime) -> None:
         """SignalWorkflowExecution, RequestCancelWorkflowExecution, TerminateWorkflowExecution."""
         self.registration.need_domain(domain)
         run = next((run for id in self._run_ids(domain, target) if (run := self._store.load(id))), None)
@@ -122,10 +122,10 @@ class Engine:
         def start(_event_id: int) -> c.StartDecisionTask:
             return c.StartDecisionTask(identity=identity)
 
-        taken = self._take(Place(domain, TaskKind.DECISION, task_list), start, now)
-        if taken is None:
+        claimed = self._claim_next(Place(domain, TaskKind.DECISION, task_list), start, now)
+        if claimed is None:
             return None
-        run, token = taken
+        run, token = claimed
         most = token.started_event_id if with_events else 0
         return PolledDecisionTask(
             token=str(token),
@@ -148,10 +148,12 @@ class Engine:
             return c.StartActivityTask(scheduled_event_id=event_id, identity=identity)
 
         place = Place(domain, TaskKind.ACTIVITY, task_list)
-        taken = self._hand_out(chosen, place.kind, start, now) if chosen else self._take(place, start, now)
-        if taken is None:
+        claimed = (
+            self._claim(chosen, place.kind, start, now) if chosen else self._claim_next(place, start, now)
+        )
+        if claimed is None:
             return None
-        run, token = taken
+        run, token = claimed
         scheduled = _scheduled(run, token.scheduled_event_id)
         return PolledActivityTask(
             token=str(token),
@@ -168,16 +170,16 @@ class Engine:
         def start(event_id: int) -> c.StartLambdaFunction:
             return c.StartLambdaFunction(scheduled_event_id=event_id)
 
-        taken = self._take(Place(domain, TaskKind.LAMBDA, LAMBDA_LIST), start, now)
-        if taken is None:
+        claimed = self._claim_next(Place(domain, TaskKind.LAMBDA, LAMBDA_LIST), start, now)
+        if claimed is None:
             return None
-        run, token = taken
+        run, token = claimed
         scheduled = _scheduled(run, token.scheduled_event_id)
         return LambdaTask(str(token), run.execution, scheduled.name, scheduled.input)
 
-    def respond(self, answer: type, token: str, now: datetime, **fields: Any) -> Any:
+    def respond(self, command_type: type, token: str, now: datetime, **fields: Any) -> Any:
         """The Respond... operations and RecordActivityTaskHeartbeat: ``answer`` is the command's class."""
-        command = answer(token=read_token(token, _TOKENS[answer]), **fields)
+        command = command_type(token=read_token(token, _TOKENS[command_type]), **fields)
         run = self._store.load(command.token.run_id)
         if run is None:
             run_id = command.token.run_id
@@ -185,7 +187,7 @@ class Engine:
             raise faults.unknown_run(record.info.execution if record else WorkflowExecution("", run_id))
         return self._apply(run, command, now)
 
-    def settle(self, now: datetime, most: int | None = None) -> bool:
+    def fire_due(self, now: datetime, most: int | None = None) -> bool:
         """Fire what is due, the earliest first, each in sight of what the ones before it did.
 
         With ``most``, stop after so many; True says that something due may be left. Raises
@@ -196,7 +198,7 @@ class Engine:
             if fired == most:
                 return True
             if due == before:
-                raise Unsettled(due)
+                raise DeadlineError(due)
             self._fire(due, now)
             fired, before = fired + 1, due
         return False
@@ -210,32 +212,32 @@ class Engine:
                 # Of what is closed only the end of its time is still to come.
                 self._store.forget(due.run_id)
         except Exception as error:
-            raise Unsettled(due) from error
+            raise DeadlineError(due) from error
 
-    def _take(
+    def _claim_next(
         self, place: Place, start: Callable[[int], Any], now: datetime
     ) -> tuple[EngineRun, Token] | None:
         self.registration.need_domain(place.domain)
         before = None
         while (ready := self._store.next_task(place)) is not None and ready != before:
-            taken = self._hand_out(ready, place.kind, start, now)
-            if taken is not None:
-                return taken
+            claimed = self._claim(ready, place.kind, start, now)
+            if claimed is not None:
+                return claimed
             before = ready
         return None
 
-    def _hand_out(
+    def _claim(
         self, ready: Ready, kind: TaskKind, start: Callable[[int], Any], now: datetime
     ) -> tuple[EngineRun, Token] | None:
         """Give a task to whoever polls; None if that, or its holders before, ended it."""
         run = self._store.load(ready.run_id)
         if run is None:
             return None
-        if ready.started and ready.releases > MOST_REDELIVERIES:
-            self._apply(run, c.Lose(scheduled_event_id=ready.event_id), now)
+        if ready.started and ready.redeliveries > MAX_REDELIVERIES:
+            self._apply(run, c.TimeOutLostTask(scheduled_event_id=ready.event_id), now)
             return None
         if ready.started:
-            self._store.take_over(ready, kind)
+            self._store.reclaim(ready, kind)
             return run, _token(run, kind, ready, ready.started)
         event = self._apply(run, start(ready.event_id), now)
         after = self._store.load(ready.run_id)

@@ -108,4 +108,4 @@ class StepOutcome:
     messages: tuple[Message, ...]
     reply: Any
     #: The items that moved, heartbeats included.
-    touched: frozenset[Key]
+    changed_keys: frozenset[Key]

@@ -8,12 +8,12 @@ from typing import Any
 
 from floto.core.engine import commands as c
 from floto.core.engine import faults
-from floto.core.engine.engine import Engine, never, start_command
+from floto.core.engine.engine import Engine, refuse_none, start_command
 from floto.core.engine.registration.defaults import (
     ActivityDefaults,
     WorkflowDefaults,
-    usual_activity,
-    usual_workflow,
+    default_activity,
+    default_workflow,
 )
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import ToWorkflow
@@ -42,7 +42,7 @@ class World:
     def __init__(self, domain: str = "d", *, refuse: Callable[[Decision], str | None] | None = None) -> None:
         self.domain = domain
         self._store = MemoryStore()
-        self._engine = Engine(self._store, refuse or never)
+        self._engine = Engine(self._store, refuse or refuse_none)
         self._registration = self._engine.registration
         self._registration.register_domain(Domain(name=domain))
         self._started = 0
@@ -52,8 +52,8 @@ class World:
     ) -> None:
         """Register types with the defaults that floto uses."""
         types: dict[ActivityType | WorkflowType, ActivityDefaults | WorkflowDefaults] = {}
-        types.update((type_, usual_workflow()) for type_ in workflow_types)
-        types.update((type_, usual_activity()) for type_ in activity_types)
+        types.update((type_, default_workflow()) for type_ in workflow_types)
+        types.update((type_, default_activity()) for type_ in activity_types)
         self._registration.ensure(self.domain, types, BEGINNING)
 
     def register_workflow_type(self, type_: WorkflowType, **defaults: Any) -> None:
@@ -72,7 +72,7 @@ class World:
 
     def start(self, request: StartRequest, now: datetime, run_id: str | None = None) -> WorkflowExecution:
         """Open a run; its id is made from how many were opened before, unless it is given."""
-        self._engine.settle(now)
+        self._engine.fire_due(now)
         chosen = run_id or derive_run_id(self.domain, self._started)
         execution = self._engine.start(self.domain, start_command(request), chosen, now)
         self._started += 1
@@ -80,14 +80,14 @@ class World:
 
     def poll_decision(self, task_list: str, now: datetime, identity: str = "") -> PolledDecisionTask | None:
         """Take the next decision task."""
-        self._engine.settle(now)
+        self._engine.fire_due(now)
         return self._engine.poll_decision(self.domain, task_list, identity, now)
 
     def respond_decision(
         self, token: str, decisions: Sequence[Decision], now: datetime, execution_context: str | None = None
     ) -> None:
         """Answer a decision task."""
-        self._engine.settle(now)
+        self._engine.fire_due(now)
         self._engine.respond(
             c.RespondDecisionTaskCompleted,
             token,
@@ -98,14 +98,14 @@ class World:
 
     def poll_activity(self, task_list: str, now: datetime, identity: str = "") -> PolledActivityTask | None:
         """Take the next activity task."""
-        self._engine.settle(now)
+        self._engine.fire_due(now)
         return self._engine.poll_activity(self.domain, task_list, identity, now)
 
-    def take_activity(
+    def claim_activity(
         self, execution: WorkflowExecution, scheduled_event_id: int, now: datetime, identity: str = ""
     ) -> PolledActivityTask | None:
         """Take this very activity task, whoever waits before it; None if it is over or taken."""
-        self._engine.settle(now)
+        self._engine.fire_due(now)
         chosen = Ready(execution.run_id, scheduled_event_id)
         return self._engine.poll_activity(self.domain, "", identity, now, chosen)
 
@@ -119,37 +119,37 @@ class World:
 
     def complete_activity(self, token: str, result: str | None, now: datetime) -> None:
         """Report a result."""
-        self._engine.settle(now)
+        self._engine.fire_due(now)
         self._engine.respond(c.RespondActivityTaskCompleted, token, now, result=result)
 
     def fail_activity(self, token: str, reason: str | None, details: str | None, now: datetime) -> None:
         """Report a failure."""
-        self._engine.settle(now)
+        self._engine.fire_due(now)
         self._engine.respond(c.RespondActivityTaskFailed, token, now, reason=reason, details=details)
 
     def cancel_activity(self, token: str, details: str | None, now: datetime) -> None:
         """Report that an activity stopped because it was asked to."""
-        self._engine.settle(now)
+        self._engine.fire_due(now)
         self._engine.respond(c.RespondActivityTaskCanceled, token, now, details=details)
 
     def heartbeat(self, token: str, details: str | None, now: datetime) -> bool:
         """Say that an activity is alive; True if it was asked to stop."""
-        self._engine.settle(now)
+        self._engine.fire_due(now)
         return bool(self._engine.respond(c.RecordActivityTaskHeartbeat, token, now, details=details))
 
     def signal(
         self, workflow_id: str, name: str, input: str | None, now: datetime, run_id: str | None = None
     ) -> None:
         """Send a signal to an open run."""
-        self._engine.settle(now)
+        self._engine.fire_due(now)
         command = c.SignalWorkflowExecution(signal_name=name, input=input)
-        self._engine.tell(self.domain, ToWorkflow(workflow_id, run_id), command, now)
+        self._engine.send(self.domain, ToWorkflow(workflow_id, run_id), command, now)
 
     def request_cancel(self, workflow_id: str, now: datetime, run_id: str | None = None) -> None:
         """Ask an open run to stop."""
-        self._engine.settle(now)
+        self._engine.fire_due(now)
         command = c.RequestCancelWorkflowExecution()
-        self._engine.tell(self.domain, ToWorkflow(workflow_id, run_id), command, now)
+        self._engine.send(self.domain, ToWorkflow(workflow_id, run_id), command, now)
 
     def terminate(
         self,
@@ -160,9 +160,9 @@ class World:
         child_policy: str | None = None,
     ) -> None:
         """Close an open run by force."""
-        self._engine.settle(now)
+        self._engine.fire_due(now)
         command = c.TerminateWorkflowExecution(reason=reason, details=details, child_policy=child_policy)
-        self._engine.tell(self.domain, ToWorkflow(workflow_id), command, now)
+        self._engine.send(self.domain, ToWorkflow(workflow_id), command, now)
 
     def next_deadline(self) -> datetime | None:
         """When the next thing happens by itself."""
@@ -179,7 +179,7 @@ class World:
 
     def advance(self, now: datetime) -> None:
         """Fire everything that is due, the earliest first."""
-        self._engine.settle(now)
+        self._engine.fire_due(now)
 
     def history(self, execution: WorkflowExecution) -> History:
         """The history of a run."""

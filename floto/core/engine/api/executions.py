@@ -28,13 +28,13 @@ def start(call: Call) -> Response:
     return {"runId": call.engine.start(call.domain, command, call.new_run_id(), call.now).run_id}
 
 
-def _tell(cls: Any, **settled: str) -> Handler:
+def _send(cls: Any, **fixed: str) -> Handler:
     """An operation that tells one open run something; ``settled`` is what callers cannot say."""
 
     def handle(call: Call) -> Response:
         target = ToWorkflow(call.request["workflowId"], call.request.get("runId"))
-        command = evolve(read(cls, call.request), **settled)
-        call.engine.tell(call.domain, target, command, call.now)
+        command = evolve(read(cls, call.request), **fixed)
+        call.engine.send(call.domain, target, command, call.now)
         return {}
 
     return handle
@@ -143,9 +143,9 @@ def _events(call: Call, run_id: str, low: int, high: int, *, reverse: bool) -> I
 
 OPERATIONS: Mapping[str, Handler] = {
     "StartWorkflowExecution": start,
-    "SignalWorkflowExecution": _tell(c.SignalWorkflowExecution),
-    "RequestCancelWorkflowExecution": _tell(c.RequestCancelWorkflowExecution),
-    "TerminateWorkflowExecution": _tell(c.TerminateWorkflowExecution, cause=c.OPERATOR),
+    "SignalWorkflowExecution": _send(c.SignalWorkflowExecution),
+    "RequestCancelWorkflowExecution": _send(c.RequestCancelWorkflowExecution),
+    "TerminateWorkflowExecution": _send(c.TerminateWorkflowExecution, cause=c.OPERATOR),
     "DescribeWorkflowExecution": describe,
     "GetWorkflowExecutionHistory": history,
 }

@@ -101,12 +101,12 @@ def respond_decision(call: Call) -> Response:
     return {}
 
 
-def _respond(answer: type, *members: str) -> Handler:
+def _respond(command_type: type, *members: str) -> Handler:
     """A worker's answer, with these members."""
 
     def handle(call: Call) -> Response:
         fields = {name: call.request.get(name) for name in members}
-        call.engine.respond(answer, _token(call), call.now, **fields)
+        call.engine.respond(command_type, _token(call), call.now, **fields)
         return {}
 
     return handle

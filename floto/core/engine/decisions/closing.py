@@ -45,103 +45,103 @@ CLOSE_STATUS: Mapping[type, str] = {
 }
 
 
-def close(turn: StepContext, data: Any) -> None:
+def close(context: StepContext, data: Any) -> None:
     """Write the closing event and tell the parent.
 
     The child policy applies where the run had no say in its end: terminated or timed out.
     https://docs.aws.amazon.com/amazonswf/latest/apireference/API_StartWorkflowExecution.html
     """
-    turn.append(data)
-    started, run_id = turn.started, turn.run.execution.run_id
+    context.append(data)
+    started, run_id = context.started, context.run.execution.run_id
     parent = started.parent_workflow_execution
     if parent is not None and type(data) is not e.WorkflowExecutionContinuedAsNew:
         initiated = started.parent_initiated_event_id or 0
         news = ChildClosed(
             initiated_event_id=initiated,
-            execution=turn.run.execution,
+            execution=context.run.execution,
             workflow_type=started.workflow_type,
             closing=data,
         )
-        turn.send(Message(ToRun(parent.run_id), news))
+        context.send(Message(ToRun(parent.run_id), news))
     command = _POLICIES.get(getattr(data, "child_policy", "")) if type(data) in _BY_FORCE else None
     if command is not None:
-        turn.send(Message(ToChildren(run_id), command))
+        context.send(Message(ToChildren(run_id), command))
 
 
 _BY_FORCE = (e.WorkflowExecutionTerminated, e.WorkflowExecutionTimedOut)
 
 
-def close_full(turn: StepContext) -> None:
+def close_full(context: StepContext) -> None:
     """Close by force a run whose history may not grow any more."""
-    policy = turn.started.child_policy
-    close(turn, e.WorkflowExecutionTerminated(child_policy=policy, cause="EVENT_LIMIT_EXCEEDED"))
+    policy = context.started.child_policy
+    close(context, e.WorkflowExecutionTerminated(child_policy=policy, cause="EVENT_LIMIT_EXCEEDED"))
 
 
-def terminate(turn: StepContext, command: TerminateWorkflowExecution) -> None:
+def terminate(context: StepContext, command: TerminateWorkflowExecution) -> None:
     """TerminateWorkflowExecution, and what a child policy does."""
-    policy = command.child_policy or turn.started.child_policy
+    policy = command.child_policy or context.started.child_policy
     data = e.WorkflowExecutionTerminated(
         child_policy=policy, reason=command.reason, details=command.details, cause=command.cause
     )
-    close(turn, data)
+    close(context, data)
 
 
-def time_out(turn: StepContext) -> None:
+def time_out(context: StepContext) -> None:
     """The run outlived its time-out."""
-    policy = turn.started.child_policy
-    close(turn, e.WorkflowExecutionTimedOut(timeout_type="START_TO_CLOSE", child_policy=policy))
+    policy = context.started.child_policy
+    close(context, e.WorkflowExecutionTimedOut(timeout_type="START_TO_CLOSE", child_policy=policy))
 
 
-def _unless_news(
+def _unless_unhandled(
     closing: Callable[[StepContext, Any, int], str | None],
 ) -> Callable[[StepContext, Any, int], str | None]:
-    def guarded(turn: StepContext, decision: Any, completed: int) -> str | None:
+    def guarded(context: StepContext, decision: Any, completed: int) -> str | None:
         # A decision task is scheduled behind: the decider has not seen everything.
-        if turn.decision_tasks.scheduled is not None:
+        if context.decision_tasks.scheduled is not None:
             return "UNHANDLED_DECISION"
-        return closing(turn, decision, completed)
+        return closing(context, decision, completed)
 
     return guarded
 
 
-@_unless_news
-def complete(turn: StepContext, decision: CompleteWorkflowExecution, completed: int) -> str | None:
+@_unless_unhandled
+def complete(context: StepContext, decision: CompleteWorkflowExecution, completed: int) -> str | None:
     """CompleteWorkflowExecution."""
     close(
-        turn,
+        context,
         e.WorkflowExecutionCompleted(decision_task_completed_event_id=completed, result=decision.result),
     )
     return None
 
 
-@_unless_news
-def fail(turn: StepContext, decision: FailWorkflowExecution, completed: int) -> str | None:
+@_unless_unhandled
+def fail(context: StepContext, decision: FailWorkflowExecution, completed: int) -> str | None:
     """FailWorkflowExecution."""
     data = e.WorkflowExecutionFailed(
         decision_task_completed_event_id=completed, reason=decision.reason, details=decision.details
     )
-    close(turn, data)
+    close(context, data)
     return None
 
 
-@_unless_news
-def cancel(turn: StepContext, decision: CancelWorkflowExecution, completed: int) -> str | None:
+@_unless_unhandled
+def cancel(context: StepContext, decision: CancelWorkflowExecution, completed: int) -> str | None:
     """CancelWorkflowExecution; SWF asks for no request before it."""
     close(
-        turn,
+        context,
         e.WorkflowExecutionCanceled(decision_task_completed_event_id=completed, details=decision.details),
     )
     return None
 
 
-@_unless_news
+@_unless_unhandled
 def continue_as_new(
-    turn: StepContext, decision: ContinueAsNewWorkflowExecution, completed: int
+    context: StepContext, decision: ContinueAsNewWorkflowExecution, completed: int
 ) -> str | None:
     """ContinueAsNewWorkflowExecution: what it leaves out comes from the type, not from this run."""
-    old = turn.started
+    old = context.started
     type_ = evolve(old.workflow_type, version=decision.workflow_type_version or old.workflow_type.version)
-    registered = turn.rules.registered(type_)
+    registered = context.rules.registered(type_)
     if registered is None:
         return "WORKFLOW_TYPE_DOES_NOT_EXIST"
     if registered.deprecated_at is not None:
@@ -150,15 +150,18 @@ def continue_as_new(
     lacking = missing(settings, RUN_NEEDS)
     if lacking is not None:
         return RUN_NEEDS[lacking]
-    _continue(turn, decision, completed, {"workflow_type": type_, **settings})
+    _continue(context, decision, completed, {"workflow_type": type_, **settings})
     return None
 
 
 def _continue(
-    turn: StepContext, decision: ContinueAsNewWorkflowExecution, completed: int, settings: Mapping[str, Any]
+    context: StepContext,
+    decision: ContinueAsNewWorkflowExecution,
+    completed: int,
+    settings: Mapping[str, Any],
 ) -> None:
-    run, old = turn.run.execution, turn.started
-    new = WorkflowExecution(run.workflow_id, derive_run_id(run.run_id, turn.next_id))
+    run, old = context.run.execution, context.started
+    new = WorkflowExecution(run.workflow_id, derive_run_id(run.run_id, context.next_id))
     started = started_event(
         decision,
         settings,
@@ -173,6 +176,6 @@ def _continue(
         tag_list=decision.tag_list or None,
         **settings,
     )
-    close(turn, closing)
+    close(context, closing)
     # First of all messages: nobody may take the workflow id in between.
-    turn.messages.insert(0, Message(ToNew(new), Begin(started=started)))
+    context.messages.insert(0, Message(ToNew(new), Begin(started=started)))

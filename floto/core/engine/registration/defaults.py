@@ -42,13 +42,13 @@ class WorkflowDefaults:
     lambda_role: str | None = None
 
 
-_USUAL_LIST = "floto"
+_DEFAULT_TASK_LIST = "floto"
 
 
-def usual_activity(task_list: TaskList | None = None) -> ActivityDefaults:
+def default_activity(task_list: TaskList | None = None) -> ActivityDefaults:
     """The defaults of an activity type that floto registers by itself: no time-outs."""
     return ActivityDefaults(
-        task_list=task_list or TaskList(_USUAL_LIST),
+        task_list=task_list or TaskList(_DEFAULT_TASK_LIST),
         schedule_to_start_timeout="NONE",
         schedule_to_close_timeout="NONE",
         start_to_close_timeout="NONE",
@@ -56,10 +56,10 @@ def usual_activity(task_list: TaskList | None = None) -> ActivityDefaults:
     )
 
 
-def usual_workflow(task_list: TaskList | None = None) -> WorkflowDefaults:
+def default_workflow(task_list: TaskList | None = None) -> WorkflowDefaults:
     """The defaults of a workflow type that floto registers by itself: a year, and a minute to decide."""
     return WorkflowDefaults(
-        task_list=task_list or TaskList(_USUAL_LIST),
+        task_list=task_list or TaskList(_DEFAULT_TASK_LIST),
         execution_start_to_close_timeout="31536000",
         task_start_to_close_timeout="60",
         child_policy="TERMINATE",

@@ -8,7 +8,7 @@ from datetime import datetime
 from attrs import frozen
 
 from floto.core.engine import deadlines
-from floto.core.engine.deadlines import DeadlineTable
+from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.run import EngineRun, Heartbeat, StepOutcome
 from floto.core.engine.step_context import opening
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
@@ -32,7 +32,7 @@ class ChangeEntry:
 
     event_id: int
     task: PollableTask | None = None
-    due: DeadlineTable | None = None
+    due: PendingTimeout | None = None
 
 
 @frozen
@@ -42,7 +42,7 @@ class Changes:
     run: EngineRun
     events: tuple[Event, ...]
     tasks: tuple[tuple[int, PollableTask], ...] = ()
-    dues: tuple[tuple[int, DeadlineTable | None], ...] = ()
+    dues: tuple[tuple[int, PendingTimeout | None], ...] = ()
     heartbeats: tuple[tuple[int, Heartbeat], ...] = ()
     #: Whatever belonged to these events is over.
     dropped: tuple[int, ...] = ()
@@ -79,7 +79,7 @@ def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
     )
 
 
-def all_dues(run: EngineRun, now: datetime) -> Iterator[tuple[int, DeadlineTable]]:
+def all_dues(run: EngineRun, now: datetime) -> Iterator[tuple[int, PendingTimeout]]:
     """Yield every deadline of an open run by the clock, with the id of the event that it belongs to."""
     of_run = deadlines.of_run(run.state, now)
     if of_run is not None:
@@ -96,7 +96,7 @@ def all_dues(run: EngineRun, now: datetime) -> Iterator[tuple[int, DeadlineTable
 
 def _put_off(entry: ChangeEntry, beats: Mapping[int, Heartbeat]) -> bool:
     """Return True if a heartbeat puts off a time-out, also where the run is ahead of the clock."""
-    return entry.event_id in beats and entry.due is not None and entry.due.what == "HEARTBEAT"
+    return entry.event_id in beats and entry.due is not None and entry.due.timeout_type == "HEARTBEAT"
 
 
 def _beats(before: EngineRun, after: EngineRun, ids: Iterable[int]) -> Iterator[tuple[int, Heartbeat]]:
@@ -115,7 +115,7 @@ def _entries(run: EngineRun, outcome: StepOutcome, now: datetime) -> Iterator[Ch
     decision = _decision_entry(run, now)
     if decision is not None:
         yield decision
-    for key in outcome.touched:
+    for key in outcome.changed_keys:
         item = run.state.items.get(key)
         if item is not None and item.is_open and key[0] in _ITEM_TASKS:
             yield ChangeEntry(opening(item).id, _ITEM_TASKS[key[0]](item), deadlines.of_item(run, item, now))

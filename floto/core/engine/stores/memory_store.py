@@ -10,7 +10,7 @@ from itertools import count
 
 from attrs import define, evolve, field
 
-from floto.core.engine.deadlines import DeadlineTable
+from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.decisions.closing import CLOSE_STATUS
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import EngineRun
@@ -31,7 +31,7 @@ class _Entry:
     record: Record
     events: list[Event] = field(factory=list)
     tasks: dict[int, PollableTask] = field(factory=dict)
-    dues: dict[int, DeadlineTable] = field(factory=dict)
+    dues: dict[int, PendingTimeout] = field(factory=dict)
 
 
 class MemoryStore:
@@ -205,14 +205,14 @@ class MemoryStore:
             else:
                 self._set_due(entry, event_id, due)
 
-    def _set_due(self, entry: _Entry, event_id: int, due: DeadlineTable) -> None:
+    def _set_due(self, entry: _Entry, event_id: int, due: PendingTimeout) -> None:
         entry.dues[event_id] = due
         row = (due.at, due.rank, entry.record.number, event_id, _id(entry.run))
         heapq.heappush(self._deadlines, row)
 
     def expire(self, run_id: str, at: datetime) -> None:
         """Note when a closed run is to be forgotten."""
-        self._set_due(self._entries[run_id], 0, DeadlineTable(at, EXPIRY_RANK, ""))
+        self._set_due(self._entries[run_id], 0, PendingTimeout(at, EXPIRY_RANK, ""))
 
     def forget(self, run_id: str) -> None:
         """Remove a closed run and its history."""
@@ -247,7 +247,7 @@ class MemoryStore:
             for task in entry.tasks.values()
         )
 
-    def take_over(self, ready: Ready, kind: TaskKind) -> None:
+    def reclaim(self, ready: Ready, kind: TaskKind) -> None:
         """Nobody who holds a task of a store in memory can die without it."""
 
     def deadlines(self) -> list[Deadline]:

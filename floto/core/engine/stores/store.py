@@ -25,7 +25,7 @@ class Ready:
     event_id: int
     started: int = 0
     #: How many holders died with it.
-    releases: int = 0
+    redeliveries: int = 0
 
 
 @frozen
@@ -112,7 +112,7 @@ class RunStore(Protocol):
     def count_tasks(self, place: Place) -> int:
         """How many tasks wait to be handed out."""
 
-    def take_over(self, ready: Ready, kind: TaskKind) -> None:
+    def reclaim(self, ready: Ready, kind: TaskKind) -> None:
         """Note that a task whose holder died has a new one."""
 
     def next_deadline(self) -> Deadline | None:
