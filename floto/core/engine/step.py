@@ -1,4 +1,4 @@
-"""One command on one run: one row for each class of command."""
+"""Application of one command to one run: one row in ``HANDLERS`` for each class of command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,20 @@ from floto.core.swf import events as e
 
 
 def step(run: EngineRun, command: Any, now: datetime, rules: Rules) -> StepOutcome:
-    """Apply a command to an open run; a fault, and nothing written, if SWF would refuse it."""
+    """Apply a command to an open run.
+
+    Args:
+        run: The run before the command.
+        command: One of the commands of ``HANDLERS``.
+        now: Time of the clock.
+        rules: Registered types, limits and injected refusals.
+
+    Returns:
+        The run after the command, its new events, its messages to other runs and its reply.
+
+    Raises:
+        ServiceFault: SWF would refuse the command; nothing is written.
+    """
     check_command(command)
     context = StepContext(run, now, rules)
     reply = HANDLERS[type(command)](context, command)
@@ -39,7 +52,7 @@ def _begin(context: StepContext, command: c.Begin) -> None:
 
 
 def _origin(sender: c.Sender | None) -> dict[str, Any]:
-    # SWF writes a literal 0 where the request came from outside.
+    # SWF writes a literal 0 if the request came from an API call.
     if sender is None:
         return {"external_initiated_event_id": 0}
     return {
@@ -158,7 +171,7 @@ def _fail_activity(context: StepContext, command: c.RespondActivityTaskFailed) -
 
 
 def _cancel_activity(context: StepContext, command: c.RespondActivityTaskCanceled) -> None:
-    # SWF says to answer so only when asked to stop; what it does otherwise is undocumented.
+    # SWF allows this response only after a cancel request and does not document what happens without one.
     item = _running(context, command.token.scheduled_event_id)
     context.append(
         e.ActivityTaskCanceled(
@@ -181,7 +194,7 @@ def _heartbeat(context: StepContext, command: c.RecordActivityTaskHeartbeat) -> 
 
 
 def _fire(context: StepContext, command: c.Fire) -> None:
-    """End what is due by now; nothing happens if it ended or was put off in the meantime."""
+    """Fire a deadline that has passed; do nothing if its item closed or the deadline moved meanwhile."""
     if command.event_id == 1:
         if _is_due(context, deadlines.of_run(context.run.state), command):
             closing.time_out(context)
@@ -197,9 +210,9 @@ def _fire(context: StepContext, command: c.Fire) -> None:
 
 
 def _is_due(context: StepContext, due: PendingTimeout | None, command: c.Fire) -> bool:
-    """Return True for a deadline that has passed, by the run's time or, where that is ahead, by the clock.
+    """Return True if a deadline has passed, by the time of the run or, if that is ahead, by the clock.
 
-    What ends then has the time at which it was due, as the history of the run tells it.
+    The event of the timeout then gets the time of the deadline.
     """
     if due is None or (due.at > context.at and (command.at is None or command.at > context.now)):
         return False
@@ -214,7 +227,7 @@ def _time_out_decision_task(context: StepContext, command: c.Fire) -> None:
 
 
 def _end_decision_task(context: StepContext, scheduled_event_id: int, timeout_type: str) -> None:
-    """Time out the decision task that this event scheduled, if it is the one that is out or waits."""
+    """Time out the decision task that this event scheduled, if it is the started or the scheduled one."""
     scheduled, started = context.decision_tasks.scheduled, context.decision_tasks.started
     if started is not None:
         open_id, started_id = started.data.scheduled_event_id, started.id
@@ -246,12 +259,12 @@ _EXPIRIES: Mapping[Kind, Callable[[StepContext, Item, str], None]] = {
     Kind.ACTIVITY: _time_out_activity,
     Kind.LAMBDA: _time_out_lambda,
 }
-#: How a task ends of whose holder nothing is heard any more.
+#: Timeout type of a started task whose owner crashed.
 _LOST_TIMEOUTS: Mapping[Kind, str] = {Kind.ACTIVITY: "HEARTBEAT", Kind.LAMBDA: "START_TO_CLOSE"}
 
 
 def _time_out_lost_task(context: StepContext, command: c.TimeOutLostTask) -> None:
-    """End a task as SWF does when it hears no more of who has it, whatever the time-outs are."""
+    """Time out a task as SWF does if its owner stops responding, regardless of its timeouts."""
     key = context.draft.key_of(command.scheduled_event_id)
     if key is None:
         if context.decision_tasks.started is not None:
@@ -268,11 +281,11 @@ def _record_outcome(context: StepContext, command: c.RecordOutcome) -> None:
         context.append(command.data)
 
 
-#: The field in which an answer names the event that asked, where it is not the usual one.
+#: Field with the id of the opening event, where it is not ``initiated_event_id``.
 _OPENED_BY: Mapping[type, str] = {e.StartLambdaFunctionFailed: "scheduled_event_id"}
 
 
-#: A child's closing event: what the parent's history calls it, and what it repeats.
+#: By closing event of a child: the event of the parent, and the fields that it copies.
 _CHILD_CLOSINGS: Mapping[type, tuple[type, tuple[str, ...]]] = {
     e.WorkflowExecutionCompleted: (e.ChildWorkflowExecutionCompleted, ("result",)),
     e.WorkflowExecutionFailed: (e.ChildWorkflowExecutionFailed, ("reason", "details")),

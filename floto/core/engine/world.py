@@ -1,4 +1,4 @@
-"""SWF in memory, for simulators and tests: the caller says what time it is."""
+"""In-memory SWF for simulators and tests: the caller passes the time to every call."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ from floto.core.swf.history import History
 from floto.core.swf.service import ExecutionInfo, PolledActivityTask, PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
-#: When the types of a world were registered; nothing there asks.
+#: Creation time of the types of a world; nothing depends on it.
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class World:
-    """One domain of SWF whose clock stands still between calls.
+    """One domain of SWF in memory. Every call first fires the deadlines that are due at its ``now``.
 
-    ``refuse`` may name the cause by which a decision is refused: rates and limits that a
-    test would otherwise have to reach. Every call first fires what was due by its time.
+    Args:
+        domain: Name of the domain.
+        refuse: Return SWF's cause to refuse a decision, None to carry it out: injects rates and limits.
     """
 
     def __init__(self, domain: str = "d", *, refuse: Callable[[Decision], str | None] | None = None) -> None:
@@ -50,18 +51,18 @@ class World:
     def prepare(
         self, workflow_types: Sequence[WorkflowType] = (), activity_types: Sequence[ActivityType] = ()
     ) -> None:
-        """Register types with the defaults that floto uses."""
+        """Register types with floto's defaults."""
         types: dict[ActivityType | WorkflowType, ActivityDefaults | WorkflowDefaults] = {}
         types.update((type_, default_workflow()) for type_ in workflow_types)
         types.update((type_, default_activity()) for type_ in activity_types)
         self._registration.ensure(self.domain, types, BEGINNING)
 
     def register_workflow_type(self, type_: WorkflowType, **defaults: Any) -> None:
-        """Register a type with these ``WorkflowDefaults`` and no others."""
+        """Register a type with these fields of ``WorkflowDefaults``."""
         self._register(type_, WorkflowDefaults(**defaults))
 
     def register_activity_type(self, type_: ActivityType, **defaults: Any) -> None:
-        """Register a type with these ``ActivityDefaults`` and no others."""
+        """Register a type with these fields of ``ActivityDefaults``."""
         self._register(type_, ActivityDefaults(**defaults))
 
     def _register(
@@ -71,7 +72,7 @@ class World:
         self._registration.register_type(self.domain, registered)
 
     def start(self, request: StartRequest, now: datetime, run_id: str | None = None) -> WorkflowExecution:
-        """Open a run; its id is made from how many were opened before, unless it is given."""
+        """Start a run; by default its run id is derived from the number of runs started before."""
         self._engine.fire_due(now)
         chosen = run_id or derive_run_id(self.domain, self._started)
         execution = self._engine.start(self.domain, start_command(request), chosen, now)
@@ -79,14 +80,14 @@ class World:
         return execution
 
     def poll_decision(self, task_list: str, now: datetime, identity: str = "") -> PolledDecisionTask | None:
-        """Take the next decision task."""
+        """Claim the next decision task; return None if there is none."""
         self._engine.fire_due(now)
         return self._engine.poll_decision(self.domain, task_list, identity, now)
 
     def respond_decision(
         self, token: str, decisions: Sequence[Decision], now: datetime, execution_context: str | None = None
     ) -> None:
-        """Answer a decision task."""
+        """Respond to a decision task."""
         self._engine.fire_due(now)
         self._engine.respond(
             c.RespondDecisionTaskCompleted,
@@ -97,43 +98,43 @@ class World:
         )
 
     def poll_activity(self, task_list: str, now: datetime, identity: str = "") -> PolledActivityTask | None:
-        """Take the next activity task."""
+        """Claim the next activity task; return None if there is none."""
         self._engine.fire_due(now)
         return self._engine.poll_activity(self.domain, task_list, identity, now)
 
     def claim_activity(
         self, execution: WorkflowExecution, scheduled_event_id: int, now: datetime, identity: str = ""
     ) -> PolledActivityTask | None:
-        """Take this very activity task, whoever waits before it; None if it is over or taken."""
+        """Claim the activity task that this event scheduled; return None if it is closed or claimed."""
         self._engine.fire_due(now)
         chosen = Ready(execution.run_id, scheduled_event_id)
         return self._engine.poll_activity(self.domain, "", identity, now, chosen)
 
     def is_waiting(self, execution: WorkflowExecution, scheduled_event_id: int) -> bool:
-        """Whether a task is there to be taken."""
+        """Return True if the task that this event scheduled can be claimed."""
         return self._store.is_waiting(Ready(execution.run_id, scheduled_event_id))
 
     def has_decision(self, task_list: str) -> bool:
-        """Whether a decision task waits on a list."""
+        """Return True if a task list has a decision task to claim."""
         return self._store.next_task(Place(self.domain, TaskKind.DECISION, task_list)) is not None
 
     def complete_activity(self, token: str, result: str | None, now: datetime) -> None:
-        """Report a result."""
+        """Complete an activity task."""
         self._engine.fire_due(now)
         self._engine.respond(c.RespondActivityTaskCompleted, token, now, result=result)
 
     def fail_activity(self, token: str, reason: str | None, details: str | None, now: datetime) -> None:
-        """Report a failure."""
+        """Fail an activity task."""
         self._engine.fire_due(now)
         self._engine.respond(c.RespondActivityTaskFailed, token, now, reason=reason, details=details)
 
     def cancel_activity(self, token: str, details: str | None, now: datetime) -> None:
-        """Report that an activity stopped because it was asked to."""
+        """Report that an activity task was canceled."""
         self._engine.fire_due(now)
         self._engine.respond(c.RespondActivityTaskCanceled, token, now, details=details)
 
     def heartbeat(self, token: str, details: str | None, now: datetime) -> bool:
-        """Say that an activity is alive; True if it was asked to stop."""
+        """Record a heartbeat; return True if cancellation of the activity was requested."""
         self._engine.fire_due(now)
         return bool(self._engine.respond(c.RecordActivityTaskHeartbeat, token, now, details=details))
 
@@ -146,7 +147,7 @@ class World:
         self._engine.send(self.domain, ToWorkflow(workflow_id, run_id), command, now)
 
     def request_cancel(self, workflow_id: str, now: datetime, run_id: str | None = None) -> None:
-        """Ask an open run to stop."""
+        """Request the cancellation of an open run."""
         self._engine.fire_due(now)
         command = c.RequestCancelWorkflowExecution()
         self._engine.send(self.domain, ToWorkflow(workflow_id, run_id), command, now)
@@ -159,47 +160,47 @@ class World:
         now: datetime,
         child_policy: str | None = None,
     ) -> None:
-        """Close an open run by force."""
+        """Terminate an open run."""
         self._engine.fire_due(now)
         command = c.TerminateWorkflowExecution(reason=reason, details=details, child_policy=child_policy)
         self._engine.send(self.domain, ToWorkflow(workflow_id), command, now)
 
     def next_deadline(self) -> datetime | None:
-        """When the next thing happens by itself."""
+        """Return the time of the next deadline; None if there is none."""
         due = self.next_due()
         return None if due is None else due.at
 
     def next_due(self) -> Deadline | None:
-        """The next thing that happens by itself."""
+        """Return the next deadline; None if there is none."""
         return self._store.next_deadline()
 
     def deadlines(self) -> list[Deadline]:
-        """Everything that will happen by itself, the earliest first."""
+        """Return all deadlines, the earliest first."""
         return self._store.deadlines()
 
     def advance(self, now: datetime) -> None:
-        """Fire everything that is due, the earliest first."""
+        """Fire the deadlines that are due, the earliest first."""
         self._engine.fire_due(now)
 
     def history(self, execution: WorkflowExecution) -> History:
-        """The history of a run."""
+        """Return the history of a run; raise ``UnknownResource`` if there is no such run."""
         if self._store.record(execution.run_id) is None:
             raise faults.unknown_run(execution)
         return History(self._store.history(execution.run_id), execution)
 
     def events(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
-        """The events of a run with an id above ``after``."""
+        """Return the events of a run with an id above ``after``."""
         return self._store.history(execution.run_id, after)
 
     def executions(self) -> list[ExecutionInfo]:
-        """Every run, in the order they began."""
+        """Return all runs, in the order in which they started."""
         return [record.info for record in self._store.records()]
 
     def latest(self, workflow_id: str) -> ExecutionInfo | None:
-        """The run of a workflow id that began last."""
+        """Return the latest run of a workflow id; None if there is none."""
         record = self._store.latest(self.domain, workflow_id)
         return None if record is None else record.info
 
     def open_tasks(self) -> list[tuple[Ready, PollableTask]]:
-        """Every task that waits for a poll, and where."""
+        """Return every task that can be claimed, with its task list."""
         return self._store.pollable()

@@ -1,4 +1,4 @@
-"""The end of a run: its last event, and who has to hear of it."""
+"""Closing of runs: the last event, the message to the parent, and the child policy."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from floto.core.swf.shapes import WorkflowExecution
 
 _APPLIED = "CHILD_POLICY_APPLIED"
 
-#: What a parent's child policy asks of its children; ABANDON asks nothing.
+#: Command for the children by child policy; ABANDON sends none.
 _POLICIES: Mapping[str, Any] = {
     "TERMINATE": TerminateWorkflowExecution(cause=_APPLIED),
     "REQUEST_CANCEL": RequestCancelWorkflowExecution(cause=_APPLIED),
 }
 
-#: What SWF calls each way to end.
+#: Close status by closing event.
 CLOSE_STATUS: Mapping[type, str] = {
     e.WorkflowExecutionCompleted: "COMPLETED",
     e.WorkflowExecutionFailed: "FAILED",
@@ -46,9 +46,9 @@ CLOSE_STATUS: Mapping[type, str] = {
 
 
 def close(context: StepContext, data: Any) -> None:
-    """Write the closing event and tell the parent.
+    """Append the closing event and notify the parent.
 
-    The child policy applies where the run had no say in its end: terminated or timed out.
+    The child policy applies only if the run was terminated or timed out.
     https://docs.aws.amazon.com/amazonswf/latest/apireference/API_StartWorkflowExecution.html
     """
     context.append(data)
@@ -72,13 +72,13 @@ _BY_FORCE = (e.WorkflowExecutionTerminated, e.WorkflowExecutionTimedOut)
 
 
 def close_full(context: StepContext) -> None:
-    """Close by force a run whose history may not grow any more."""
+    """Terminate a run whose history has the maximum length."""
     policy = context.started.child_policy
     close(context, e.WorkflowExecutionTerminated(child_policy=policy, cause="EVENT_LIMIT_EXCEEDED"))
 
 
 def terminate(context: StepContext, command: TerminateWorkflowExecution) -> None:
-    """TerminateWorkflowExecution, and what a child policy does."""
+    """Carry out TerminateWorkflowExecution, or the child policy of a closed parent."""
     policy = command.child_policy or context.started.child_policy
     data = e.WorkflowExecutionTerminated(
         child_policy=policy, reason=command.reason, details=command.details, cause=command.cause
@@ -87,7 +87,7 @@ def terminate(context: StepContext, command: TerminateWorkflowExecution) -> None
 
 
 def time_out(context: StepContext) -> None:
-    """The run outlived its time-out."""
+    """Time out the run."""
     policy = context.started.child_policy
     close(context, e.WorkflowExecutionTimedOut(timeout_type="START_TO_CLOSE", child_policy=policy))
 
@@ -96,7 +96,7 @@ def _unless_unhandled(
     closing: Callable[[StepContext, Any, int], str | None],
 ) -> Callable[[StepContext, Any, int], str | None]:
     def guarded(context: StepContext, decision: Any, completed: int) -> str | None:
-        # A decision task is scheduled behind: the decider has not seen everything.
+        # Another decision task is scheduled, so the decider has not seen every event.
         if context.decision_tasks.scheduled is not None:
             return "UNHANDLED_DECISION"
         return closing(context, decision, completed)
@@ -106,7 +106,7 @@ def _unless_unhandled(
 
 @_unless_unhandled
 def complete(context: StepContext, decision: CompleteWorkflowExecution, completed: int) -> str | None:
-    """CompleteWorkflowExecution."""
+    """Carry out CompleteWorkflowExecution."""
     close(
         context,
         e.WorkflowExecutionCompleted(decision_task_completed_event_id=completed, result=decision.result),
@@ -116,7 +116,7 @@ def complete(context: StepContext, decision: CompleteWorkflowExecution, complete
 
 @_unless_unhandled
 def fail(context: StepContext, decision: FailWorkflowExecution, completed: int) -> str | None:
-    """FailWorkflowExecution."""
+    """Carry out FailWorkflowExecution."""
     data = e.WorkflowExecutionFailed(
         decision_task_completed_event_id=completed, reason=decision.reason, details=decision.details
     )
@@ -126,7 +126,7 @@ def fail(context: StepContext, decision: FailWorkflowExecution, completed: int) 
 
 @_unless_unhandled
 def cancel(context: StepContext, decision: CancelWorkflowExecution, completed: int) -> str | None:
-    """CancelWorkflowExecution; SWF asks for no request before it."""
+    """Carry out CancelWorkflowExecution; SWF does not require a cancel request before it."""
     close(
         context,
         e.WorkflowExecutionCanceled(decision_task_completed_event_id=completed, details=decision.details),
@@ -138,7 +138,7 @@ def cancel(context: StepContext, decision: CancelWorkflowExecution, completed: i
 def continue_as_new(
     context: StepContext, decision: ContinueAsNewWorkflowExecution, completed: int
 ) -> str | None:
-    """ContinueAsNewWorkflowExecution: what it leaves out comes from the type, not from this run."""
+    """Carry out ContinueAsNewWorkflowExecution; defaults come from the type, not from this run."""
     old = context.started
     type_ = evolve(old.workflow_type, version=decision.workflow_type_version or old.workflow_type.version)
     registered = context.rules.registered(type_)
@@ -177,5 +177,5 @@ def _continue(
         **settings,
     )
     close(context, closing)
-    # First of all messages: nobody may take the workflow id in between.
+    # Must be the first message, or another start could use the workflow id in between.
     context.messages.insert(0, Message(ToNew(new), Begin(started=started)))

@@ -1,7 +1,7 @@
-"""What each decision does to a run: one row for each class of decision.
+"""Execution of each decision: one row in ``DECISION_HANDLERS`` for each class.
 
-A handler writes its events and returns None, or writes nothing and returns SWF's cause;
-then the row's second function writes the ...Failed event.
+``carry_out`` appends events and returns None, or appends none and returns SWF's cause;
+then ``refuse`` appends the ...Failed event.
 
 Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_Decision.html
 """
@@ -29,14 +29,14 @@ Refusal = Callable[[StepContext, Any, str, int], None]
 
 @frozen
 class DecisionHandler:
-    """How a decision is carried out, and how it is refused."""
+    """Functions that carry out and refuse one class of decision."""
 
     carry_out: Handler
     refuse: Refusal
 
 
 def apply(context: StepContext, decision: d.Decision, completed: int) -> None:
-    """Carry out one decision of the batch that ``completed`` began, or write why not."""
+    """Carry out one decision of the response with the event id ``completed``, or append its refusal."""
     handler = DECISION_HANDLERS[type(decision)]
     cause = context.rules.refuse(decision) or handler.carry_out(context, decision, completed)
     if cause is not None:
@@ -44,7 +44,7 @@ def apply(context: StepContext, decision: d.Decision, completed: int) -> None:
 
 
 def _fails_as(event: type, *fields: str) -> Refusal:
-    """Refuse with an event that repeats these fields of the decision."""
+    """Return a function that refuses with an event that copies these fields of the decision."""
 
     def refuse(context: StepContext, decision: Any, cause: str, completed: int) -> None:
         repeated = {name: getattr(decision, name) for name in fields}
@@ -146,10 +146,10 @@ def _record_marker(context: StepContext, decision: d.RecordMarker, completed: in
 def _schedule_lambda(context: StepContext, decision: d.ScheduleLambdaFunction, completed: int) -> str | None:
     if not context.rules.invokes_lambda:
         return "LAMBDA_SERVICE_NOT_AVAILABLE_IN_REGION"
-    # As the API reference has it; the service was once seen to take an id that was in use.
+    # As in the API reference; SWF was once observed to accept an id in use.
     if context.item_in_use(Kind.LAMBDA, decision.id) is not None:
         return "ID_ALREADY_IN_USE"
-    # There is no figure for this limit on SWF's page of quotas.
+    # SWF's page of quotas has no figure for this limit.
     if context.draft.count(Kind.LAMBDA) >= OPEN_LIMIT:
         return "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED"
     scheduled = context.append(
@@ -163,13 +163,13 @@ def _schedule_lambda(context: StepContext, decision: d.ScheduleLambdaFunction, c
         )
     )
     if context.started.lambda_role is None:
-        # So it was seen; the API reference speaks of ScheduleLambdaFunctionFailed.
+        # As observed; the API reference names ScheduleLambdaFunctionFailed instead.
         refused = e.StartLambdaFunctionFailed(
             scheduled_event_id=scheduled.id,
             cause="ASSUME_ROLE_FAILED",
             message="The workflow execution has no lambdaRole",
         )
-        # It is started after the batch, as a child is.
+        # Sent as a message, since it comes after the batch, like the start of a child.
         context.send(Message(ToRun(context.run.execution.run_id), RecordOutcome(data=refused)))
     return None
 

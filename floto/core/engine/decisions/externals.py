@@ -1,7 +1,7 @@
 """Decisions that reach other runs: children, signals and cancel requests.
 
-Each writes its ...Initiated event and sends a message; what becomes of it arrives as an
-``RespondCommand`` in a later step.
+Each appends its ...Initiated event and sends a message; the outcome arrives as a
+``RecordOutcome`` command in a later step.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _to_self(context: StepContext, data: Any) -> Message:
 
 
 def start_child(context: StepContext, decision: d.StartChildWorkflowExecution, completed: int) -> str | None:
-    """StartChildWorkflowExecution; the child begins after this batch."""
+    """Carry out StartChildWorkflowExecution; the child starts after this batch."""
     registered = context.rules.registered(decision.workflow_type)
     settings = {} if registered is None else run_settings(decision, registered.defaults)
     refusal = _refusal(context, registered, settings)
@@ -54,7 +54,7 @@ def start_child(context: StepContext, decision: d.StartChildWorkflowExecution, c
     child = WorkflowExecution(decision.workflow_id, derive_run_id(_run_id(context), initiated.id))
     running = _to_self(context, _child_failed(decision, "WORKFLOW_ALREADY_RUNNING", completed, initiated.id))
     begin = Message(ToNew(child), _begin(context, decision, settings, initiated.id), otherwise=running)
-    # Undocumented where the parent closes in the same response: it was open when it decided.
+    # Undocumented if the parent closes in the same response: it was open when it decided.
     is_own = decision.workflow_id == context.run.execution.workflow_id
     context.send(running if is_own else begin)
     return None
@@ -103,7 +103,7 @@ def _child_failed(
 def refuse_child(
     context: StepContext, decision: d.StartChildWorkflowExecution, cause: str, completed: int
 ) -> None:
-    """A child refused before it was initiated carries a literal 0."""
+    """Refuse a child before its Initiated event: the event has the literal 0 as its id."""
     context.append(_child_failed(decision, cause, completed, 0))
 
 
@@ -139,7 +139,7 @@ def _initiate_signal(
 
 
 def signal(context: StepContext, decision: d.SignalExternalWorkflowExecution, completed: int) -> str | None:
-    """SignalExternalWorkflowExecution; a signal to oneself takes the same way."""
+    """Carry out SignalExternalWorkflowExecution, also for a signal of a run to itself."""
     initiated = _initiate_signal(context, decision, completed)
     sender = Sender(context.run.execution, initiated)
     command = SignalWorkflowExecution(signal_name=decision.signal_name, input=decision.input, sender=sender)
@@ -151,7 +151,7 @@ def signal(context: StepContext, decision: d.SignalExternalWorkflowExecution, co
 def refuse_signal(
     context: StepContext, decision: d.SignalExternalWorkflowExecution, cause: str, completed: int
 ) -> None:
-    """SWF refuses a signal after its Initiated event."""
+    """Refuse a signal after its Initiated event, as SWF does."""
     initiated = _initiate_signal(context, decision, completed)
     context.append(_failed(e.SignalExternalWorkflowExecutionFailed, decision, cause, completed, initiated))
 
@@ -172,7 +172,7 @@ def _initiate_cancel(
 def request_cancel(
     context: StepContext, decision: d.RequestCancelExternalWorkflowExecution, completed: int
 ) -> str | None:
-    """RequestCancelExternalWorkflowExecution."""
+    """Carry out RequestCancelExternalWorkflowExecution."""
     initiated = _initiate_cancel(context, decision, completed)
     command = RequestCancelWorkflowExecution(sender=Sender(context.run.execution, initiated))
     lost = _failed(e.RequestCancelExternalWorkflowExecutionFailed, decision, _UNKNOWN, completed, initiated)
@@ -183,7 +183,7 @@ def request_cancel(
 def refuse_cancel(
     context: StepContext, decision: d.RequestCancelExternalWorkflowExecution, cause: str, completed: int
 ) -> None:
-    """SWF refuses a cancel request after its Initiated event."""
+    """Refuse a cancel request after its Initiated event, as SWF does."""
     initiated = _initiate_cancel(context, decision, completed)
     context.append(
         _failed(e.RequestCancelExternalWorkflowExecutionFailed, decision, cause, completed, initiated)

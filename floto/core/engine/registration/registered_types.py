@@ -1,4 +1,4 @@
-"""What is registered: domains, and types with their defaults."""
+"""Registered domains, and registered types with their defaults."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from floto.core.swf.shapes import ActivityType, WorkflowType
 
 REGISTERED, DEPRECATED = "REGISTERED", "DEPRECATED"
 
-#: As long as SWF keeps closed runs at most, in days: what floto asks for.
+#: SWF's longest retention of closed runs, in days; that of domains that floto registers.
 LONGEST_RETENTION = str(RETENTION_LIMIT)
 
 
 @frozen(kw_only=True)
 class RegisteredType:
-    """A type as it was registered; only its status changes later."""
+    """A registered type; only its status changes."""
 
     type: ActivityType | WorkflowType
     defaults: ActivityDefaults | WorkflowDefaults
     created_at: datetime
     description: str | None = None
-    #: None unless it is deprecated now.
+    #: Time of the deprecation; None while registered.
     deprecated_at: datetime | None = None
 
     @property
     def status(self) -> str:
-        """SWF's word for whether new tasks may be of this type."""
+        """``REGISTERED`` or ``DEPRECATED``."""
         return REGISTERED if self.deprecated_at is None else DEPRECATED
 
 
 @frozen(kw_only=True)
 class Domain:
-    """A domain as it was registered; its status and tags change later."""
+    """A registered domain; its status and tags change."""
 
-    #: The key of ``regions.domain_key``: its region too, unless that is the default one.
+    #: Key of ``regions.domain_key``, which has the region unless it is the default one.
     name: str
-    #: How long closed runs are kept, in days, or NONE, which is not at all; None is for good, as no SWF does.
+    #: Retention of closed runs in days; ``"NONE"``: not kept, None: kept forever (floto only).
     retention: str | None = None
     description: str | None = None
     is_deprecated: bool = False
@@ -49,5 +49,5 @@ class Domain:
 
     @property
     def status(self) -> str:
-        """SWF's word for whether new types and runs may be of this domain."""
+        """``REGISTERED`` or ``DEPRECATED``."""
         return DEPRECATED if self.is_deprecated else REGISTERED
