@@ -81,7 +81,7 @@ def test_a_history_that_ends_with_a_question_says_what_is_next() -> None:
         (e.DecisionTaskCompleted(scheduled_event_id=2, started_event_id=1), "event 4: ends a decision task"),
         (
             e.MarkerRecorded(marker_name="m", decision_task_completed_event_id=3),
-            "event 4: decisionTaskCompletedEventId is 3, which is no such event",
+            "event 4: decisionTaskCompletedEventId is 3, but event 3 is not a DecisionTaskCompleted",
         ),
     ],
 )

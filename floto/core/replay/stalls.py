@@ -1,4 +1,4 @@
-"""What the tasks of a run wait for, in few lines: one for all tasks that wait for the same."""
+"""Summary of the reasons why a run waits: one line for all tasks that wait for the same."""
 
 from __future__ import annotations
 
