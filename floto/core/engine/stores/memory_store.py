@@ -248,7 +248,7 @@ class MemoryStore:
         )
 
     def reclaim(self, ready: Ready, kind: TaskKind) -> None:
-        """Do nothing: no owner of a task outlives or leaves an in-memory store."""
+        """Do nothing: an owner of a task cannot crash without the in-memory store."""
 
     def deadlines(self) -> list[Deadline]:
         """Return the deadlines of all runs, the earliest first."""
