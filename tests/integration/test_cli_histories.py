@@ -128,10 +128,13 @@ def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> Non
         (("replay", "spec.json", "empty"), "no file in it"),
         (
             ("why", "runs/a.json", "third", "--spec", "spec.json"),
-            "no task 'third'; there were: 'first, second'",
+            "no task 'third'; the tasks are 'first, second'",
         ),
         (("why", "runs/a.json", "first"), "--spec"),
-        (("why", "runs/a.json", "first", "--spec", "spec.json", "--at", "9999"), "there is no event 9999"),
+        (
+            ("why", "runs/a.json", "first", "--spec", "spec.json", "--at", "9999"),
+            "no event 9999: the history has events 1 to ",
+        ),
         (("why", "runs/a.json", "first", "--spec", "spec.json", "--at", "0"), "x>=1"),
         (("compare", "spec.json", "nowhere.json", "runs"), "No such file"),
     ],
@@ -184,7 +187,7 @@ def test_why_tells_what_a_task_waits_for(tmp_path: Path) -> None:
     asked = ("why", "runs/a.json", "second", "--spec", "spec.json", "--at")
     done = command(tmp_path, *asked, str(FAILED_AT))
     assert done.returncode == 0, done.stderr
-    assert "second: waiting\n  first has to complete\n    first: due" in done.stdout
+    assert "second: waiting\n  waiting for first to complete\n    first: due" in done.stdout
     started = _names(HISTORY).index("TimerStarted") + 1
     done = command(tmp_path, *asked, str(started))
     due = HISTORY.events[started - 1].at.replace(microsecond=0).second + 5

@@ -319,5 +319,5 @@ def test_show_says_who_left_the_decision_tasks_of_a_run_and_which_spec_it_record
     (digest,) = floto.spec_tags(spec)
     assert shell.data("show", "w")["spec"] == digest.rpartition(":")[2]
     shown = shell("show", "w").stdout
-    assert "host:7 took it" in shown
-    assert "and did not answer; see its log" in shown
+    assert "host:7 claimed it" in shown
+    assert "and did not respond; see its log" in shown

@@ -17,7 +17,7 @@ from floto.adapters.local import LocalClient
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.operations import SqliteOperations
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
-from floto.core.engine.engine import MOST_REDELIVERIES
+from floto.core.engine.engine import MAX_REDELIVERIES
 from tests.integration.test_server import client, register, send_poll, serving, start
 from tests.integration.test_sqlite_helpers import start as start_run
 
@@ -66,7 +66,7 @@ def test_a_task_given_back_is_polled_again_by_the_same_token_however_often(
         swf.respond_decision_task_completed(**schedule(swf.poll_for_decision_task(**POLLED)["taskToken"]))
     poll = getattr(swf, f"poll_for_{kind}_task")
     first = poll(**POLLED)
-    for _ in range(MOST_REDELIVERIES + 3):
+    for _ in range(MAX_REDELIVERIES + 3):
         assert not poll(**POLLED).get("taskToken")
         operations.give_back(first["taskToken"])
         again = poll(**POLLED)

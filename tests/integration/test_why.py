@@ -87,22 +87,23 @@ def told(shell: Shell, *parts: str) -> None:
 def test_nobody_decides(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("ask")
     said = why(anywhere)
-    assert "a decider has to take its decision task, on task list 'decide' since " in said
-    assert "no decider polls it\n    floto decider --task-list decide\n" in said
+    assert "the run: decision task queued since " in said
+    assert " on task list 'decide', no decider has picked it up; no decider polls" in said
+    assert "no decider polls this task list\n    floto decider --task-list decide\n" in said
     assert "nobody polls task list 'decide' for decisions: floto decider" in anywhere.here("status")[0]
 
 
 def test_decider_polls_another_task_list(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("ask")
     with anywhere.loop("decider", "--task-list", "wrong"):
-        told(anywhere, "no decider polls it; others poll task list 'wrong'")
+        told(anywhere, "no decider polls this task list; others poll task list 'wrong'")
 
 
 def test_decider_polls_another_domain(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("ask")
     anywhere.here("register", "domain", "there")
     with anywhere.loop(*DECIDER, "--domain", "there"):
-        told(anywhere, "no decider polls it; others poll it in domain 'there'")
+        told(anywhere, "no decider polls this task list; it is polled in domain 'there'")
 
 
 def test_run_is_in_another_domain_or_file(anywhere: Shell, run: Callable[[str], None]) -> None:
@@ -120,8 +121,9 @@ def test_nobody_works(anywhere: Shell, run: Callable[[str], None]) -> None:
     with anywhere.loop(*DECIDER):
         told(
             anywhere,
-            "ask: queued; a worker has to take it; it has been on task list 'work' since ",
-            "; no worker polls it\n    floto worker --task-list work --activities FILE.py\n",
+            "ask: queued since ",
+            " on task list 'work', no worker has picked it up; no worker polls",
+            "; no worker polls this task list\n    floto worker --task-list work --activities FILE.py\n",
         )
         found = anywhere.data("status")
         (waiting,) = (each for each in found["backlogs"] if each["kind"] == "activity")
@@ -135,8 +137,8 @@ def test_worker_has_another_version_of_the_activity(anywhere: Shell, run: Callab
     with anywhere.loop(*DECIDER), anywhere.loop(*old):
         told(
             anywhere,
-            "ask: waiting for its retry; another try, after it was given back ",
-            "the worker polls it and has no function for ask 1 (it has ask 0)",
+            "ask: waiting for its retry; the next attempt, after workers gave it back ",
+            "the worker polls this task list and has no function for ask 1 (it has ask 0)",
             "floto worker --task-list work --activities FILE.py",
         )
         served = {each["identity"]: each.get("serves") for each in anywhere.data("status")["pollers"]}
@@ -149,10 +151,10 @@ def test_signal_that_arrived_has_another_name(anywhere: Shell, run: Callable[[st
         anywhere.here("signal", "w", "aproved")
         told(
             anywhere,
-            "ok: waiting; signal 'approved' has to arrive; signal 'aproved' arrived, which no task waits for",
+            "ok: waiting for signal 'approved'; signal 'aproved' arrived, which no task waits for",
             "    floto signal w approved\n",
         )
-    assert "signal 'approved' has to arrive" in anywhere.here("show", "w")[0]
+    assert "waiting for signal 'approved'" in anywhere.here("show", "w")[0]
 
 
 def test_activity_hangs(anywhere: Shell, run: Callable[[str], None]) -> None:
@@ -160,20 +162,20 @@ def test_activity_hangs(anywhere: Shell, run: Callable[[str], None]) -> None:
     with anywhere.loop(*DECIDER), anywhere.loop(*WORKER):
         told(
             anywhere,
-            "slow: running; it has to end; it has been running since ",
-            ", with the worker, and times out at ",
+            "slow: running since ",
+            " on the worker, times out at ",
         )
 
 
 def test_child_waits(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("parent")
     with anywhere.loop(*DECIDER):
-        told(anywhere, "child: running; child workflow ")
+        told(anywhere, "child: running since ")
         (command,) = (
             line.split() for line in why(anywhere).splitlines() if line.startswith("    floto why ")
         )
         said = anywhere.here(*command[1:])[0]
-        assert "signal 'approved' has to arrive" in said
+        assert "waiting for signal 'approved'" in said
 
 
 def test_retry_waits(anywhere: Shell, run: Callable[[str], None]) -> None:
@@ -182,7 +184,7 @@ def test_retry_waits(anywhere: Shell, run: Callable[[str], None]) -> None:
         told(
             anywhere,
             "b: waiting for its retry; retry 1 of 5, after ValueError: no such luck, is due at ",
-            "c: waiting; b has to complete",
+            "c: waiting for b to complete",
         )
 
 
@@ -191,12 +193,12 @@ def test_500_tasks_that_wait_alike_are_one_line(anywhere: Shell, run: Callable[[
     with anywhere.loop(*DECIDER):
         told(
             anywhere,
-            "500 tasks (m0, m1, m2, ...): queued; a worker has to take it",
-            "99 tasks (n0, n1, n2, ...): waiting; m0 has to complete",
+            "500 tasks (m0, m1, m2, ...): queued since ",
+            "99 tasks (n0, n1, n2, ...): waiting for m0 to complete",
         )
     found = anywhere.data("why", "w")
     assert sorted(len(each["tasks"]) for each in found["waits"] if each["tasks"]) == [99, 500]
-    assert "n7: waiting\n  m7 has to complete\n    m7: queued" in anywhere.here("why", "w", "n7")[0]
+    assert "n7: waiting\n  waiting for m7 to complete\n    m7: queued" in anywhere.here("why", "w", "n7")[0]
 
 
 def test_task_of_a_killed_worker_is_with_another_one(tmp_path: Path) -> None:
@@ -206,10 +208,10 @@ def test_task_of_a_killed_worker_is_with_another_one(tmp_path: Path) -> None:
     shell.here("start", "--spec", "flow.py:slow", "--workflow-id", "w")
     with shell.loop(*DECIDER):
         with shell.loop(*WORKER):
-            told(shell, "with the worker, and times out at ")
-        told(shell, "that worker is gone, and it waits for another; no worker polls it")
+            told(shell, "on the worker, times out at ")
+        told(shell, "that worker crashed, the task is queued again; no worker polls this task list")
         with shell.loop(*WORKER[:-1], "the heir"):
-            told(shell, "with the worker, and times out at ", "that worker is gone, and the heir has it now")
+            told(shell, "on the worker, times out at ", "that worker crashed, the heir has the task now")
 
 
 def test_decider_does_not_answer(tmp_path: Path) -> None:
@@ -231,7 +233,7 @@ def test_decider_does_not_answer(tmp_path: Path) -> None:
         decider = floto.Decider(other, service=service, task_list="decide", identity="x:7", poll_seconds=0.2)
         thread = threading.Thread(target=decider.run)
         thread.start()
-        told(Shell(tmp_path), "and did not answer; see its log", "x:7 took it ")
+        told(Shell(tmp_path), "and did not respond; see its log", "x:7 claimed it ")
         decider.stop()
         thread.join()
 

@@ -31,7 +31,7 @@ COMMANDS = frozenset(
         "start",
         "poll_decision",
         "respond_decision",
-        "take_activity",
+        "claim_activity",
         "complete_activity",
         "fail_activity",
         "cancel_activity",
@@ -152,7 +152,7 @@ class Played:
     def _poll_decision(self, task_list: str) -> Any:
         return self._service.poll_for_decision_task(task_list, "", 0)
 
-    def _take_activity(self, execution: WorkflowExecution, scheduled_event_id: int) -> Any:
+    def _claim_activity(self, execution: WorkflowExecution, scheduled_event_id: int) -> Any:
         self.chosen = Ready(execution.run_id, scheduled_event_id)
         scheduled = self._service.history(execution)[scheduled_event_id - 1].data
         return self._service.poll_for_activity_task(scheduled.task_list.name, "", 0)

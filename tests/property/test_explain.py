@@ -140,7 +140,7 @@ def test_due_is_what_the_next_decision_starts(run: Simulation, data: st.DataObje
         if task.standing in (Standing.RUNNING, Standing.QUEUED):
             assert read.in_flight(keys[task.task])
         assert bool(task.conditions) or task.standing in (Standing.DONE, Standing.FAILED, Standing.DUE)
-        assert not closed or task.standing in (Standing.DONE, Standing.FAILED, Standing.DROPPED)
+        assert not closed or task.standing in (Standing.DONE, Standing.FAILED, Standing.SKIPPED)
         if task.task not in signals:
             refused = [each for each in read.failures[keys[task.task]] if hasattr(each.data, "cause")]
             assert len(task.attempts) == len(read.attempts[keys[task.task]]) + len(refused)
@@ -191,7 +191,7 @@ _FATAL = evolve(Faults.all(), fails_for_good=0.5, cancels=0.2)
 def test_what_is_dropped_is_not_started_whatever_completes(run: Simulation, data: st.DataObject) -> None:
     """A task that is blocked, or whose run ends, stays so when all that it requires completes."""
     own, history, found = moment(run, data)
-    dropped = [task for task in found.tasks.values() if task.standing is Standing.DROPPED]
+    dropped = [task for task in found.tasks.values() if task.standing is Standing.SKIPPED]
     assume(dropped and fold(history).closed is None)
     task = data.draw(st.sampled_from(dropped))
     writer = Writer(history, own)

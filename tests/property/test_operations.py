@@ -57,7 +57,7 @@ class InMemory:
 
     def call(self, operation: str, request: Request) -> dict[str, Any]:
         checked = model.check(operation, request)
-        self._engine.settle(self._clock())
+        self._engine.fire_due(self._clock())
         return self._api.call(operation, checked, self._clock())
 
 

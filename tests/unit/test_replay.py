@@ -7,12 +7,24 @@ from typing import Any
 import pytest
 from attrs import evolve, fields
 
-from floto import ActivityTask, ChildWorkflow, DeciderSpec, History, HistoryError, Signal, explain, replay
+from floto import (
+    ActivityTask,
+    ChildWorkflow,
+    DeciderSpec,
+    History,
+    HistoryError,
+    Signal,
+    Timer,
+    explain,
+    replay,
+)
 from floto.core.replay.conditions import Cause
 from floto.core.replay.decision_diff import exact_difference
 from floto.core.replay.decision_tasks import RecordedOutcome
 from floto.core.replay.recorded_decisions import LEFT_BY
+from floto.core.replay.stalls import RunContext, one
 from floto.core.spec.retry import Retry
+from floto.core.state.fold import fold
 from floto.core.swf import events as e
 from floto.core.swf.decisions import DECISION_TYPES, FailWorkflowExecution, StartTimer
 from floto.core.swf.events import EVENT_TYPES, Event
@@ -69,7 +81,7 @@ def test_a_history_that_ends_with_a_question_says_what_is_next() -> None:
         (e.DecisionTaskCompleted(scheduled_event_id=2, started_event_id=1), "event 4: ends a decision task"),
         (
             e.MarkerRecorded(marker_name="m", decision_task_completed_event_id=3),
-            "event 4: decisionTaskCompletedEventId is 3, which is no such event",
+            "event 4: decisionTaskCompletedEventId is 3, but event 3 is not a DecisionTaskCompleted",
         ),
     ],
 )
@@ -140,9 +152,9 @@ def test_the_sentence_of_a_difference() -> None:
 def test_explaining_what_is_not_there() -> None:
     history = simulate(SPEC).main
     for at in (0, len(history) + 1):
-        with pytest.raises(HistoryError, match=f"there is no event {at}; this history has "):
+        with pytest.raises(HistoryError, match=f"no event {at}: the history has events 1 to "):
             explain(SPEC, history, at)
-    with pytest.raises(HistoryError, match="at event 1 there was no task 'b'; there were: 'a'"):
+    with pytest.raises(HistoryError, match="at event 1: no task 'b'; the tasks are 'a'"):
         _ = explain(SPEC, history, 1)["b"]
 
 
@@ -153,10 +165,10 @@ def test_the_text_of_an_explanation() -> None:
     started = next(each.id for each in history if isinstance(each.data, e.ActivityTaskStarted))
     assert explain(spec(TASK, second, third), history, started).why("c") == (
         "c: waiting\n"
-        "  b has to complete\n"
+        "  waiting for b to complete\n"
         "    b: waiting\n"
-        "      in the end, a: running\n"
-        "        it has to end; it has been running since 2026-01-01 00:00:00Z"
+        "      because of a: running\n"
+        "        running since 2026-01-01 00:00:00Z"
     )
 
 
@@ -170,12 +182,35 @@ def test_clean_up_and_signals_are_explained() -> None:
     found = explain(own, history, failed)
     assert {id_: str(task.standing) for id_, task in found.tasks.items()} == {
         "a": "failed",
-        "approval": "not to be run",
+        "approval": "skipped",
         "tidy": "due",
         "mop": "waiting",
-        "undo": "kept for clean-up",
+        "undo": "reserved for cleanup",
     }
     assert found["undo"].conditions[0].cause is Cause.CLEANS_UP
     waiting = explain(own, simulate(own).main, 4)
-    assert str(waiting["approval"].conditions[0]) == "a has to complete"
-    assert str(waiting["tidy"].conditions[0]) == "it runs only if the run fails"
+    assert str(waiting["approval"].conditions[0]) == "waiting for a to complete"
+    assert str(waiting["tidy"].conditions[0]) == "runs only if the run fails"
+
+
+def test_explanations_say_queued_timer_and_stopping_in_standard_terms() -> None:
+    other, timer = evolve(TASK, id_="b"), Timer(id_="t", delay_in_seconds=9)
+    tidy = ActivityTask(name="work", version="v1", id_="tidy")
+    own = evolve(spec(TASK, other, timer), on_failure=[tidy])
+    history = simulate(own, {"a": fails()}).main
+    scheduled = max(each.id for each in history if isinstance(each.data, e.TimerStarted))
+    before = explain(own, history, scheduled)
+    assert str(before["a"].conditions[0]) == (
+        "queued since 2026-01-01 00:00:00Z on task list 'work', no worker has picked it up"
+    )
+    assert str(before["t"].conditions[0]) == "timer fires at 2026-01-01 00:00:09Z"
+    failed = next(each.id for each in history if isinstance(each.data, e.ActivityTaskFailed))
+    waiting = [str(each) for each in explain(own, history, failed)["tidy"].conditions]
+    assert waiting == ["waiting for b to stop (cancellation requested)"]
+
+
+def test_line_of_a_waiting_task_names_its_status_once() -> None:
+    history = simulate(spec(TASK, evolve(TASK, id_="b", requires=["a"]))).main
+    found = explain(spec(TASK, evolve(TASK, id_="b", requires=["a"])), history, 5)
+    context = RunContext(workflow_id="w", domain="d", state=fold(history.events[:5]), now=BEGINNING)
+    assert str(one(found, "b", context)) == "b: waiting for a to complete"

@@ -58,11 +58,11 @@ class MemoryWorld(World):
         self._engine = Engine(self._store, invokes_lambda=invokes_lambda)
 
     def respond(self, answer: type, token: str, now: datetime, **fields: Any) -> Any:
-        self._engine.settle(now)
+        self._engine.fire_due(now)
         return self._engine.respond(answer, token, now, **fields)
 
     def poll_lambda(self, now: datetime) -> LambdaTask | None:
-        self._engine.settle(now)
+        self._engine.fire_due(now)
         return self._engine.poll_lambda(self.domain, now)
 
 
@@ -181,7 +181,7 @@ class SqliteWorld:
         self._tell(ToWorkflow(workflow_id), command, now)
 
     def _tell(self, target: ToWorkflow, command: Any, now: datetime) -> None:
-        self._do(now, lambda now: self._engine.tell(self.domain, target, command, now))
+        self._do(now, lambda now: self._engine.send(self.domain, target, command, now))
 
     def next_deadline(self) -> datetime | None:
         due = self._store.next_deadline()

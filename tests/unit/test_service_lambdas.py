@@ -287,7 +287,7 @@ def invoked() -> EngineRun:
 
 
 def test_a_function_whose_invokers_die_times_out() -> None:
-    outcome = step(invoked(), c.Lose(scheduled_event_id=5), T0, RULES)
+    outcome = step(invoked(), c.TimeOutLostTask(scheduled_event_id=5), T0, RULES)
     assert [type(event.data) for event in outcome.events] == [
         e.LambdaFunctionTimedOut,
         e.DecisionTaskScheduled,

@@ -10,8 +10,8 @@ from attrs import evolve
 from floto.core.engine.registration.defaults import (
     ActivityDefaults,
     WorkflowDefaults,
-    usual_activity,
-    usual_workflow,
+    default_activity,
+    default_workflow,
 )
 from floto.core.engine.registration.registration import Registration
 from floto.core.engine.stores.store import RunStore
@@ -92,7 +92,7 @@ class Registrar:
 def _usual(
     type_: ActivityType | WorkflowType, task_list: TaskList | None
 ) -> ActivityDefaults | WorkflowDefaults:
-    return usual_activity(task_list) if isinstance(type_, ActivityType) else usual_workflow(task_list)
+    return default_activity(task_list) if isinstance(type_, ActivityType) else default_workflow(task_list)
 
 
 def _is_sound(type_: ActivityType | WorkflowType) -> bool:

@@ -20,7 +20,7 @@ from floto.adapters.sqlite.group_commit import Job, Read, Write
 from floto.adapters.sqlite.sql.rows import UnreadableRun
 from floto.adapters.sqlite.store import LOCK_SECONDS, SqliteStore
 from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
-from floto.core.engine.engine import Engine, Unsettled
+from floto.core.engine.engine import DeadlineError, Engine
 from floto.core.engine.stores.records import Place
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.swf.service import Clock
@@ -237,8 +237,8 @@ class Batches:
     def _settle_some(self, now: datetime) -> bool:
         """Fire deadlines; what cannot fire is rolled back with all before it, and out of the way then."""
         try:
-            return self._commit(lambda: self._engine.settle(now, _DEADLINES_AT_ONCE), at_once=True)
-        except Unsettled as error:
+            return self._commit(lambda: self._engine.fire_due(now, _DEADLINES_AT_ONCE), at_once=True)
+        except DeadlineError as error:
             cause = error.__cause__
             if isinstance(cause, MemoryError | OSError) or (
                 isinstance(cause, sqlite3.Error) and not isinstance(cause, _OF_ONE_RUN)

@@ -98,7 +98,7 @@ class SqliteService:
         self._tell(workflow_id, c.TerminateWorkflowExecution(reason=reason or None, details=details or None))
 
     def _tell(self, workflow_id: str, command: Any) -> None:
-        self._host.write(lambda now: self._engine.tell(self._domain, ToWorkflow(workflow_id), command, now))
+        self._host.write(lambda now: self._engine.send(self._domain, ToWorkflow(workflow_id), command, now))
 
     def latest_execution(self, workflow_id: str) -> ExecutionInfo | None:
         """The open run of a workflow id, else the one closed last, else None."""

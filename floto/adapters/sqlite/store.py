@@ -394,7 +394,7 @@ class SqliteStore:
         """Return the run, the event and the present lease of every task whose process died."""
         return agenda.redeliveries(self._written())
 
-    def take_over(self, ready: Ready, kind: TaskKind) -> None:
+    def reclaim(self, ready: Ready, kind: TaskKind) -> None:
         """Note that a task whose holder died has a new one."""
         agenda.take_over(self._written(), ready, self._leases[kind])
 

@@ -1,4 +1,4 @@
-"""What can be asked of one run: SWF's operations, and what runs tell one another.
+"""Commands of one run: SWF's operations, and the messages between runs.
 
 Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_Operations.html
 """
@@ -18,7 +18,7 @@ from floto.core.swf.shapes import TaskList, WorkflowExecution, WorkflowType
 
 @frozen
 class Sender:
-    """The run whose decision caused a command, and the event in its history that says so."""
+    """Run whose decision caused a command, and the id of that decision's ...Initiated event."""
 
     execution: WorkflowExecution
     initiated_event_id: int
@@ -26,7 +26,7 @@ class Sender:
 
 @frozen(kw_only=True)
 class StartWorkflowExecution:
-    """Open a run; what is None comes from the registered type."""
+    """Open a run; fields that are None default to the registered type."""
 
     workflow_id: str
     workflow_type: WorkflowType
@@ -42,7 +42,7 @@ class StartWorkflowExecution:
 
 @frozen(kw_only=True)
 class Begin:
-    """Write the first events of a run, every default resolved; ``sender`` is a parent that waits to hear."""
+    """Write the first events of a run, with every default resolved; ``sender`` is the parent to notify."""
 
     started: WorkflowExecutionStarted
     sender: Sender | None = None
@@ -50,7 +50,7 @@ class Begin:
 
 @frozen(kw_only=True)
 class SignalWorkflowExecution:
-    """Tell a run something."""
+    """Send a signal to a run."""
 
     signal_name: str
     input: str | None = None
@@ -59,19 +59,19 @@ class SignalWorkflowExecution:
 
 @frozen(kw_only=True)
 class RequestCancelWorkflowExecution:
-    """Ask a run's decider to stop it."""
+    """Request the cancellation of a run; its decider decides how it stops."""
 
     sender: Sender | None = None
     cause: str | None = None
 
 
-#: The API reference and emulators disagree on whether an operator's call names a cause.
+#: Cause of a termination by an API call; the API reference and emulators disagree on whether it is set.
 OPERATOR = "OPERATOR_INITIATED"
 
 
 @frozen(kw_only=True)
 class TerminateWorkflowExecution:
-    """Close a run without asking its decider."""
+    """Close a run without a decision."""
 
     reason: str | None = None
     details: str | None = None
@@ -81,14 +81,14 @@ class TerminateWorkflowExecution:
 
 @frozen(kw_only=True)
 class StartDecisionTask:
-    """Hand the scheduled decision task to a decider."""
+    """Dispatch the scheduled decision task to a decider."""
 
     identity: str | None = None
 
 
 @frozen(kw_only=True)
 class RespondDecisionTaskCompleted:
-    """A decider's answer."""
+    """Respond to a decision task."""
 
     token: Token
     decisions: tuple[Decision, ...] = ()
@@ -99,7 +99,7 @@ class RespondDecisionTaskCompleted:
 
 @frozen(kw_only=True)
 class StartActivityTask:
-    """Hand a scheduled activity to a worker."""
+    """Dispatch a scheduled activity task to a worker."""
 
     scheduled_event_id: int
     identity: str | None = None
@@ -107,7 +107,7 @@ class StartActivityTask:
 
 @frozen(kw_only=True)
 class RespondActivityTaskCompleted:
-    """A worker's result."""
+    """Complete an activity task."""
 
     token: Token
     result: str | None = None
@@ -115,7 +115,7 @@ class RespondActivityTaskCompleted:
 
 @frozen(kw_only=True)
 class RespondActivityTaskFailed:
-    """A worker's failure."""
+    """Fail an activity task."""
 
     token: Token
     reason: str | None = None
@@ -124,7 +124,7 @@ class RespondActivityTaskFailed:
 
 @frozen(kw_only=True)
 class RespondActivityTaskCanceled:
-    """A worker stopped because it was asked to."""
+    """Report that a worker stopped an activity task because cancellation was requested."""
 
     token: Token
     details: str | None = None
@@ -132,7 +132,7 @@ class RespondActivityTaskCanceled:
 
 @frozen(kw_only=True)
 class RecordActivityTaskHeartbeat:
-    """A worker is alive; the answer says whether it was asked to stop."""
+    """Record a heartbeat; the reply is True if cancellation of the activity was requested."""
 
     token: Token
     details: str | None = None
@@ -140,14 +140,14 @@ class RecordActivityTaskHeartbeat:
 
 @frozen(kw_only=True)
 class StartLambdaFunction:
-    """Hand a scheduled Lambda function to its invoker."""
+    """Dispatch a scheduled Lambda function to its invoker."""
 
     scheduled_event_id: int
 
 
 @frozen(kw_only=True)
 class RespondLambdaFunctionCompleted:
-    """What a Lambda function returned."""
+    """Complete a Lambda function."""
 
     token: Token
     result: str | None = None
@@ -155,7 +155,7 @@ class RespondLambdaFunctionCompleted:
 
 @frozen(kw_only=True)
 class RespondLambdaFunctionFailed:
-    """How a Lambda function failed."""
+    """Fail a Lambda function."""
 
     token: Token
     reason: str | None = None
@@ -164,29 +164,29 @@ class RespondLambdaFunctionFailed:
 
 @frozen(kw_only=True)
 class Fire:
-    """The deadline of what this event opened may have passed; ``at``: when, by the clock."""
+    """Fire the deadline of the item that ``event_id`` opened, if it has passed; ``at`` is the deadline."""
 
     event_id: int
     at: datetime | None = None
 
 
 @frozen(kw_only=True)
-class Lose:
-    """Whoever has the task that this event scheduled died too often with it."""
+class TimeOutLostTask:
+    """Time out a task whose owners crashed more than ``MAX_REDELIVERIES`` times."""
 
     scheduled_event_id: int
 
 
 @frozen(kw_only=True)
-class RespondCommand:
-    """Write down what became of what this run asked for: a child, a signal, a cancel request, a Lambda."""
+class RecordOutcome:
+    """Append the outcome of a child start, signal, cancel request or Lambda function of this run."""
 
     data: Any
 
 
 @frozen(kw_only=True)
 class ChildClosed:
-    """A child's closing event, for its parent's history."""
+    """Append the close of a child to the history of its parent; ``closing`` is the child's last event."""
 
     initiated_event_id: int
     execution: WorkflowExecution

@@ -1,9 +1,9 @@
-"""When something open will end by itself: a function of the run, so nothing is lost on a restart.
+"""Deadlines of timers, timeouts of tasks and runs: a function of the run, so a restart loses none.
 
-The times of a history never go back, so after a clock was set back, new events of a run have the time of
-its last event, ahead of the clock. A time-out counts from the clock all the same: each function takes the
-time of the clock as ``now``, and counts from that where an event is ahead of it. Without ``now`` it counts
-from the events alone.
+The times of a history never go back, so after the clock was set back, new events of a run have the time of
+its last event, ahead of the clock. A timeout still counts real seconds: each function takes the time of the
+clock as ``now``, and counts from that where an event is ahead of it. Without ``now`` it counts from the
+events alone.
 """
 
 from __future__ import annotations
@@ -19,38 +19,39 @@ from floto.core.state.state import Item, Kind, State, Status
 from floto.core.swf.events import Event
 from floto.core.swf.limits import LAMBDA_LIMIT
 
-#: No run of SWF outlives a year, whatever its time-out says; NONE is read as a year too.
+#: Longest duration of a run in SWF; a longer timeout and NONE count as this.
 LONGEST_RUN = timedelta(seconds=31_536_000)
 
 
 @frozen
-class DeadlineTable:
-    """A moment and what happens then; of equal moments the lower rank comes first."""
+class PendingTimeout:
+    """A pending timeout, or firing of a timer; of equal times the lower rank fires first."""
 
     at: datetime
     rank: int
-    what: str
+    #: SWF's timeout type, or ``FIRE`` for a timer.
+    timeout_type: str
 
 
 RUN_RANK, DECISION_RANK, ITEM_RANK = range(3)
 
-#: The event whose deadline is the end of its run.
+#: Id of the event to which the timeout of the run belongs.
 RUN_EVENT = 1
 
 FIRE = "FIRE"
 
 
-def of_run(state: State, now: datetime | None = None) -> DeadlineTable | None:
-    """Return when the run as a whole times out."""
+def of_run(state: State, now: datetime | None = None) -> PendingTimeout | None:
+    """Return the timeout of the run; None before its first event."""
     if state.started is None:
         return None
     lasts = _duration(state.started.data.execution_start_to_close_timeout)
     span = LONGEST_RUN if lasts is None else min(lasts, LONGEST_RUN)
-    return DeadlineTable(_since(state.started.at, now) + span, RUN_RANK, "START_TO_CLOSE")
+    return PendingTimeout(_since(state.started.at, now) + span, RUN_RANK, "START_TO_CLOSE")
 
 
-def of_decision_task(state: State, now: datetime | None = None) -> DeadlineTable | None:
-    """Return when the decision task times out that is started, or else the one that waits for a decider."""
+def of_decision_task(state: State, now: datetime | None = None) -> PendingTimeout | None:
+    """Return the timeout of the started decision task, or else of the scheduled one."""
     tasks = state.decision_tasks
     if tasks.started is not None:
         timeout = state.start.task_start_to_close_timeout
@@ -60,48 +61,48 @@ def of_decision_task(state: State, now: datetime | None = None) -> DeadlineTable
     return None
 
 
-def _waiting_due(scheduled: Event, ended_at: datetime | None, now: datetime | None) -> DeadlineTable | None:
-    # Undocumented for one scheduled behind another: its time begins when it can be handed out.
+def _waiting_due(scheduled: Event, ended_at: datetime | None, now: datetime | None) -> PendingTimeout | None:
+    # Undocumented for one scheduled while another is started: it counts from when it can be dispatched.
     since = scheduled.at if ended_at is None else max(scheduled.at, ended_at)
     return _decision_due(scheduled.data.schedule_to_start_timeout, "SCHEDULE_TO_START", _since(since, now))
 
 
-def _decision_due(timeout: str | None, what: str, since: datetime) -> DeadlineTable | None:
+def _decision_due(timeout: str | None, timeout_type: str, since: datetime) -> PendingTimeout | None:
     span = _duration(timeout)
-    return None if span is None else DeadlineTable(since + span, DECISION_RANK, what)
+    return None if span is None else PendingTimeout(since + span, DECISION_RANK, timeout_type)
 
 
-def of_item(run: EngineRun, item: Item, now: datetime | None = None) -> DeadlineTable | None:
-    """Return when an open timer fires, or an open activity or Lambda function times out."""
+def of_item(run: EngineRun, item: Item, now: datetime | None = None) -> PendingTimeout | None:
+    """Return the deadline of an open timer, or the next timeout of an open activity or Lambda function."""
     clock = _ITEM_DUES.get(item.key[0])
     return None if clock is None else clock(run, item, now)
 
 
-def _timer(_run: EngineRun, item: Item, now: datetime | None) -> DeadlineTable:
+def _timer(_run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout:
     start = opening(item)
-    return DeadlineTable(_since(start.at, now) + _seconds(start.data.start_to_fire_timeout), ITEM_RANK, FIRE)
+    return PendingTimeout(_since(start.at, now) + _seconds(start.data.start_to_fire_timeout), ITEM_RANK, FIRE)
 
 
-def _activity(run: EngineRun, item: Item, now: datetime | None) -> DeadlineTable | None:
-    # min keeps the first of equal moments, so the order of the clocks decides ties.
+def _activity(run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout | None:
+    # min keeps the first of equal times, so the order of the timeouts decides ties.
     return min(_clocks(run, item, now), key=lambda due: due.at, default=None)
 
 
-def _lambda(_run: EngineRun, item: Item, now: datetime | None) -> DeadlineTable | None:
+def _lambda(_run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout | None:
     if item.started is None:
         return None
     lasts = opening(item).data.start_to_close_timeout or str(LAMBDA_LIMIT)
-    return DeadlineTable(_since(item.started.at, now) + _seconds(lasts), ITEM_RANK, "START_TO_CLOSE")
+    return PendingTimeout(_since(item.started.at, now) + _seconds(lasts), ITEM_RANK, "START_TO_CLOSE")
 
 
-_ITEM_DUES: Mapping[Kind, Callable[[EngineRun, Item, datetime | None], DeadlineTable | None]] = {
+_ITEM_DUES: Mapping[Kind, Callable[[EngineRun, Item, datetime | None], PendingTimeout | None]] = {
     Kind.TIMER: _timer,
     Kind.ACTIVITY: _activity,
     Kind.LAMBDA: _lambda,
 }
 
 
-def _clocks(run: EngineRun, item: Item, now: datetime | None) -> Iterator[DeadlineTable]:
+def _clocks(run: EngineRun, item: Item, now: datetime | None) -> Iterator[PendingTimeout]:
     scheduled = opening(item)
     timeouts = scheduled.data
     clocks = [("SCHEDULE_TO_CLOSE", scheduled.at, timeouts.schedule_to_close_timeout)]
@@ -112,10 +113,10 @@ def _clocks(run: EngineRun, item: Item, now: datetime | None) -> Iterator[Deadli
         beat = run.heartbeats.get(scheduled.id)
         clocks.append(("START_TO_CLOSE", started, timeouts.start_to_close_timeout))
         clocks.append(("HEARTBEAT", beat.at if beat else started, timeouts.heartbeat_timeout))
-    for what, since, text in clocks:
+    for timeout_type, since, text in clocks:
         span = _duration(text)
         if span is not None:
-            yield DeadlineTable(_since(since, now) + span, ITEM_RANK, what)
+            yield PendingTimeout(_since(since, now) + span, ITEM_RANK, timeout_type)
 
 
 def _since(at: datetime, now: datetime | None) -> datetime:

@@ -1,6 +1,6 @@
-"""Finds the run a command is for, applies it, and delivers what runs tell one another.
+"""Engine that routes commands to runs and delivers the messages between runs.
 
-An engine keeps nothing: give it any ``RunStore``, and put each call in a transaction.
+An engine has no state of its own: give it any ``RunStore``, and put each call in a transaction.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, Start
 from floto.core.swf.shapes import TaskList, WorkflowExecution, WorkflowType
 from floto.core.swf.wire import camel
 
-#: A task that was handed out again so often because its holders died is not handed out once more.
-MOST_REDELIVERIES = 2
+#: Most redeliveries of a task whose owners crashed; after that it is timed out.
+MAX_REDELIVERIES = 2
 
 
-def never(_decision: Decision) -> str | None:
-    """Refuse no decision that SWF would carry out."""
+def refuse_none(_decision: Decision) -> str | None:
+    """Refuse no decision: the default of ``Engine``."""
     return None
 
 
 @define
-class Unsettled(ServiceError):
-    """A deadline that could not fire; the error's cause says why, if there was one."""
+class DeadlineError(ServiceError):
+    """A deadline that could not fire; ``__cause__`` is the error that prevented it, if any."""
 
     deadline: Deadline
 
     def __str__(self) -> str:
-        """Name the run, the event and what went wrong."""
+        """Return the run, the event and the cause."""
         where = f"run {self.deadline.run_id}, event {self.deadline.event_id}"
-        return f"a deadline could not fire ({where}): {self.__cause__ or 'it is still there'}"
+        return f"a deadline could not fire ({where}): {self.__cause__ or 'firing it did not remove it'}"
 
 
 @frozen
 class LambdaTask:
-    """One Lambda function to invoke now."""
+    """A Lambda function that was claimed and is to be invoked."""
 
     token: str
     execution: WorkflowExecution
@@ -64,12 +64,18 @@ class LambdaTask:
 
 
 class Engine:
-    """SWF over a store; ``invokes_lambda`` promises that somebody polls for Lambda functions."""
+    """SWF's rules over a store.
+
+    Args:
+        store: Keeps domains, types, runs and histories. The caller starts and ends its transactions.
+        refuse: Return SWF's cause to refuse a decision, None to carry it out. Tests inject limits with it.
+        invokes_lambda: Whether the process calls ``poll_lambda``; if not, Lambda decisions are refused.
+    """
 
     def __init__(
         self,
         store: RunStore,
-        refuse: Callable[[Decision], str | None] = never,
+        refuse: Callable[[Decision], str | None] = refuse_none,
         *,
         invokes_lambda: bool = False,
     ) -> None:
@@ -81,7 +87,18 @@ class Engine:
     def start(
         self, domain: str, command: c.StartWorkflowExecution, run_id: str, now: datetime
     ) -> WorkflowExecution:
-        """StartWorkflowExecution; a closed run of the same workflow id does not stand in the way."""
+        """Carry out StartWorkflowExecution.
+
+        Args:
+            domain: Key of the domain, see ``regions.domain_key``.
+            command: The request; None fields default to the registered type.
+            run_id: Id of the new run, not used before.
+            now: Time of the clock.
+
+        Raises:
+            ServiceFault: The request is invalid, the type unknown or deprecated, a default missing, a run
+                of the workflow id open, or the domain at its limit of open runs.
+        """
         check_command(command)
         registered = self.registration.need_type(domain, command.workflow_type)
         if registered.deprecated_at is not None:
@@ -100,8 +117,19 @@ class Engine:
         )
         return execution
 
-    def tell(self, domain: str, target: ToWorkflow, command: Any, now: datetime) -> None:
-        """SignalWorkflowExecution, RequestCancelWorkflowExecution, TerminateWorkflowExecution."""
+    def send(self, domain: str, target: ToWorkflow, command: Any, now: datetime) -> None:
+        """Carry out SignalWorkflowExecution, RequestCancelWorkflowExecution or TerminateWorkflowExecution.
+
+        Args:
+            domain: Key of the domain.
+            target: The workflow id of an open run, and optionally its run id.
+            command: The command of that operation.
+            now: Time of the clock.
+
+        Raises:
+            UnknownResource: The domain is not registered or no such run is open.
+            ServiceFault: The request is invalid.
+        """
         self.registration.need_domain(domain)
         run = next((run for id in self._run_ids(domain, target) if (run := self._store.load(id))), None)
         if run is not None:
@@ -114,18 +142,27 @@ class Engine:
     def poll_decision(
         self, domain: str, task_list: str, identity: str, now: datetime, *, with_events: bool = True
     ) -> PolledDecisionTask | None:
-        """PollForDecisionTask, answered at once; the task has the history up to its own start.
+        """Carry out PollForDecisionTask without waiting: claim the next decision task.
 
-        Without events for a caller that reads them in pages: the store has up to ``started_event_id``.
+        Args:
+            domain: Key of the domain.
+            task_list: Name of the task list.
+            identity: Identity of the decider, for the history.
+            now: Time of the clock.
+            with_events: Include the history up to the start of the task. Callers that page through the
+                history set this to False and read up to ``started_event_id`` from the store.
+
+        Returns:
+            The task, or None if none is scheduled.
         """
 
         def start(_event_id: int) -> c.StartDecisionTask:
             return c.StartDecisionTask(identity=identity)
 
-        taken = self._take(Place(domain, TaskKind.DECISION, task_list), start, now)
-        if taken is None:
+        claimed = self._claim_next(Place(domain, TaskKind.DECISION, task_list), start, now)
+        if claimed is None:
             return None
-        run, token = taken
+        run, token = claimed
         most = token.started_event_id if with_events else 0
         return PolledDecisionTask(
             token=str(token),
@@ -139,19 +176,29 @@ class Engine:
     def poll_activity(
         self, domain: str, task_list: str, identity: str, now: datetime, chosen: Ready | None = None
     ) -> PolledActivityTask | None:
-        """PollForActivityTask, answered at once.
+        """Carry out PollForActivityTask without waiting: claim the next activity task.
 
-        ``chosen`` is the task to hand out, if it is there: SWF promises no order, so tests may choose one.
+        Args:
+            domain: Key of the domain.
+            task_list: Name of the task list.
+            identity: Identity of the worker, for the history.
+            now: Time of the clock.
+            chosen: Claim this task instead of the next one: SWF promises no order, so simulations choose.
+
+        Returns:
+            The task, or None if none is scheduled, or the chosen one is closed or claimed.
         """
 
         def start(event_id: int) -> c.StartActivityTask:
             return c.StartActivityTask(scheduled_event_id=event_id, identity=identity)
 
         place = Place(domain, TaskKind.ACTIVITY, task_list)
-        taken = self._hand_out(chosen, place.kind, start, now) if chosen else self._take(place, start, now)
-        if taken is None:
+        claimed = (
+            self._claim(chosen, place.kind, start, now) if chosen else self._claim_next(place, start, now)
+        )
+        if claimed is None:
             return None
-        run, token = taken
+        run, token = claimed
         scheduled = _scheduled(run, token.scheduled_event_id)
         return PolledActivityTask(
             token=str(token),
@@ -163,21 +210,34 @@ class Engine:
         )
 
     def poll_lambda(self, domain: str, now: datetime) -> LambdaTask | None:
-        """Take the next Lambda function to invoke; SWF does this by itself."""
+        """Claim the next Lambda function to invoke, or return None; SWF has no such operation."""
 
         def start(event_id: int) -> c.StartLambdaFunction:
             return c.StartLambdaFunction(scheduled_event_id=event_id)
 
-        taken = self._take(Place(domain, TaskKind.LAMBDA, LAMBDA_LIST), start, now)
-        if taken is None:
+        claimed = self._claim_next(Place(domain, TaskKind.LAMBDA, LAMBDA_LIST), start, now)
+        if claimed is None:
             return None
-        run, token = taken
+        run, token = claimed
         scheduled = _scheduled(run, token.scheduled_event_id)
         return LambdaTask(str(token), run.execution, scheduled.name, scheduled.input)
 
-    def respond(self, answer: type, token: str, now: datetime, **fields: Any) -> Any:
-        """The Respond... operations and RecordActivityTaskHeartbeat: ``answer`` is the command's class."""
-        command = answer(token=read_token(token, _TOKENS[answer]), **fields)
+    def respond(self, command_type: type, token: str, now: datetime, **fields: Any) -> Any:
+        """Carry out a Respond... operation or RecordActivityTaskHeartbeat.
+
+        Args:
+            command_type: Class of the command.
+            token: Token of the task.
+            now: Time of the clock.
+            fields: The other fields of the command.
+
+        Returns:
+            True or False for a heartbeat: whether cancellation was requested. None for the others.
+
+        Raises:
+            ServiceFault: The token or a field is invalid, or the task is not started.
+        """
+        command = command_type(token=read_token(token, _TOKENS[command_type]), **fields)
         run = self._store.load(command.token.run_id)
         if run is None:
             run_id = command.token.run_id
@@ -185,18 +245,25 @@ class Engine:
             raise faults.unknown_run(record.info.execution if record else WorkflowExecution("", run_id))
         return self._apply(run, command, now)
 
-    def settle(self, now: datetime, most: int | None = None) -> bool:
-        """Fire what is due, the earliest first, each in sight of what the ones before it did.
+    def fire_due(self, now: datetime, most: int | None = None) -> bool:
+        """Fire the deadlines that are due, the earliest first.
 
-        With ``most``, stop after so many; True says that something due may be left. Raises
-        ``Unsettled`` for one that cannot fire: whoever calls rolls back and sets it aside.
+        Args:
+            now: Time of the clock.
+            most: Most deadlines to fire; None for all.
+
+        Returns:
+            True if ``most`` were fired, so more may be due.
+
+        Raises:
+            DeadlineError: A deadline could not fire: the caller rolls back and postpones it.
         """
         fired, before = 0, None
         while (due := self._store.next_deadline()) is not None and due.at <= now:
             if fired == most:
                 return True
             if due == before:
-                raise Unsettled(due)
+                raise DeadlineError(due)
             self._fire(due, now)
             fired, before = fired + 1, due
         return False
@@ -207,43 +274,43 @@ class Engine:
             if run is not None:
                 self._apply(run, c.Fire(event_id=due.event_id, at=due.at), now)
             else:
-                # Of what is closed only the end of its time is still to come.
+                # The only deadline of a closed run is the end of its retention.
                 self._store.forget(due.run_id)
         except Exception as error:
-            raise Unsettled(due) from error
+            raise DeadlineError(due) from error
 
-    def _take(
+    def _claim_next(
         self, place: Place, start: Callable[[int], Any], now: datetime
     ) -> tuple[EngineRun, Token] | None:
         self.registration.need_domain(place.domain)
         before = None
         while (ready := self._store.next_task(place)) is not None and ready != before:
-            taken = self._hand_out(ready, place.kind, start, now)
-            if taken is not None:
-                return taken
+            claimed = self._claim(ready, place.kind, start, now)
+            if claimed is not None:
+                return claimed
             before = ready
         return None
 
-    def _hand_out(
+    def _claim(
         self, ready: Ready, kind: TaskKind, start: Callable[[int], Any], now: datetime
     ) -> tuple[EngineRun, Token] | None:
-        """Give a task to whoever polls; None if that, or its holders before, ended it."""
+        """Claim a task; return None if it timed out instead, or claiming it closed the run."""
         run = self._store.load(ready.run_id)
         if run is None:
             return None
-        if ready.started and ready.releases > MOST_REDELIVERIES:
-            self._apply(run, c.Lose(scheduled_event_id=ready.event_id), now)
+        if ready.started and ready.redeliveries > MAX_REDELIVERIES:
+            self._apply(run, c.TimeOutLostTask(scheduled_event_id=ready.event_id), now)
             return None
         if ready.started:
-            self._store.take_over(ready, kind)
+            self._store.reclaim(ready, kind)
             return run, _token(run, kind, ready, ready.started)
         event = self._apply(run, start(ready.event_id), now)
         after = self._store.load(ready.run_id)
-        # A start may be the one event too many that closes a run.
+        # The event of the start may be the one that exceeds the limit and closes the run.
         return None if after is None else (after, _token(after, kind, ready, event.id))
 
     def _apply(self, run: EngineRun, command: Any, now: datetime) -> Any:
-        """Apply a command, then every message that comes of it, in the order they were sent."""
+        """Apply a command, then every message that it causes, in the order in which they were sent."""
         first = self._step(run, command, now)
         queue = deque(first.messages)
         while queue:
@@ -283,7 +350,7 @@ class Engine:
         )
 
     def _find(self, domain: str, message: Message) -> Iterator[EngineRun]:
-        """The runs at a message's address, each as it is when its turn comes."""
+        """Yield the runs at the address of a message, each loaded when it is needed."""
         if isinstance(message.to, ToNew):
             if self._store.open_run(domain, message.to.execution.workflow_id) is None:
                 yield EngineRun.fresh(domain, message.to.execution)
@@ -305,7 +372,7 @@ class Engine:
 
 
 def start_command(request: StartRequest) -> c.StartWorkflowExecution:
-    """What the runtime asks for, as SWF's operation."""
+    """Return a start request of the runtime as a command."""
     return c.StartWorkflowExecution(
         workflow_id=request.workflow_id,
         workflow_type=request.workflow_type,
@@ -332,7 +399,7 @@ def _scheduled(run: EngineRun, event_id: int) -> Any:
     return opening(run.state.items[run.state.opened[event_id]]).data
 
 
-#: Whose token an answer carries.
+#: Kind of the task whose token each command has.
 _TOKENS: Mapping[type, TaskKind] = {
     c.RespondDecisionTaskCompleted: TaskKind.DECISION,
     c.RespondActivityTaskCompleted: TaskKind.ACTIVITY,

@@ -1,4 +1,4 @@
-"""One run as the service sees it, and what a step of it leaves behind."""
+"""One run as the engine keeps it, the messages between runs, and the outcome of a step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 @frozen
 class Heartbeat:
-    """The latest sign of life of an activity, and the latest details that came with one."""
+    """Latest heartbeat of an activity, and the latest details of one."""
 
     at: datetime
     details: str | None = None
@@ -29,32 +29,32 @@ _NO_HEARTBEATS: HashTrieMap[int, Heartbeat] = HashTrieMap()
 
 @frozen
 class EngineRun:
-    """The state of one run, and the little that its history does not hold."""
+    """State of one run, and the data that its history does not hold."""
 
     domain: str
     execution: WorkflowExecution
     state: State
     #: By the id of the ActivityTaskScheduled event.
     heartbeats: HashTrieMap[int, Heartbeat] = _NO_HEARTBEATS
-    #: What the decider last attached to an answer.
+    #: Latest ``executionContext`` of a response.
     execution_context: str | None = None
 
     @classmethod
     def fresh(cls, domain: str, execution: WorkflowExecution) -> EngineRun:
-        """A run of which nothing is written yet."""
+        """Return a run without events."""
         return cls(domain, execution, evolve(State(), execution=execution))
 
 
 @frozen
 class ToRun:
-    """The one run with this id, while it is open."""
+    """Address of the open run with this id."""
 
     run_id: str
 
 
 @frozen
 class ToWorkflow:
-    """The open run of a workflow id; with ``run_id``, only if it is that one."""
+    """Address of the open run of a workflow id; with ``run_id``, only that one."""
 
     workflow_id: str
     run_id: str | None = None
@@ -62,14 +62,14 @@ class ToWorkflow:
 
 @frozen
 class ToNew:
-    """A run to be opened, if no run of its workflow id is open."""
+    """Address of a run to open, if no run of its workflow id is open."""
 
     execution: WorkflowExecution
 
 
 @frozen
 class ToChildren:
-    """Every open run whose parent is this run."""
+    """Address of every open run whose parent is this run."""
 
     run_id: str
 
@@ -79,7 +79,7 @@ Address = ToRun | ToWorkflow | ToNew | ToChildren
 
 @frozen
 class Message:
-    """A command for another run; ``otherwise`` goes out if there is nobody at the address."""
+    """A command for another run; ``otherwise`` is sent instead if no run has the address."""
 
     to: Address
     command: Any
@@ -88,24 +88,24 @@ class Message:
 
 @frozen
 class Rules:
-    """What a step looks up beside its run: registered types, and refusals that are asked for."""
+    """Read-only context of a step: registered types, account limits, injected refusals."""
 
     registered: Callable[[ActivityType | WorkflowType], RegisteredType | None]
-    #: Whether the domain has as many open runs as SWF allows.
+    #: Returns True if the domain is at SWF's limit of open runs.
     is_full: Callable[[], bool]
-    #: Whether there is somebody who invokes Lambda functions.
+    #: Whether the process invokes Lambda functions.
     invokes_lambda: bool
-    #: A cause makes SWF's ...Failed event out of a decision: how tests meet rates and limits.
+    #: Returns the cause with which to refuse a decision, or None.
     refuse: Callable[[Decision], str | None]
 
 
 @frozen
 class StepOutcome:
-    """What one command did: the run as it is now, what was written, sent and answered."""
+    """Outcome of one command: the run after it, its new events, its messages and its reply."""
 
     run: EngineRun
     events: tuple[Event, ...]
     messages: tuple[Message, ...]
     reply: Any
-    #: The items that moved, heartbeats included.
-    touched: frozenset[Key]
+    #: Keys of the items that changed, heartbeats included.
+    changed_keys: frozenset[Key]

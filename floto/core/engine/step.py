@@ -1,4 +1,4 @@
-"""One command on one run: one row for each class of command."""
+"""Application of one command to one run: one row in ``HANDLERS`` for each class of command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from floto.core.engine import commands as c
 from floto.core.engine import deadlines, faults
-from floto.core.engine.deadlines import DeadlineTable
+from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.decisions import closing, decisions
 from floto.core.engine.run import EngineRun, Message, Rules, StepOutcome, ToRun
 from floto.core.engine.step_context import StepContext, opening
@@ -19,28 +19,41 @@ from floto.core.swf.closing_events import CLOSING_EVENTS
 
 
 def step(run: EngineRun, command: Any, now: datetime, rules: Rules) -> StepOutcome:
-    """Apply a command to an open run; a fault, and nothing written, if SWF would refuse it."""
+    """Apply a command to an open run.
+
+    Args:
+        run: The run before the command.
+        command: One of the commands of ``HANDLERS``.
+        now: Time of the clock.
+        rules: Registered types, limits and injected refusals.
+
+    Returns:
+        The run after the command, its new events, its messages to other runs and its reply.
+
+    Raises:
+        ServiceFault: SWF would refuse the command; nothing is written.
+    """
     check_command(command)
-    turn = StepContext(run, now, rules)
-    reply = HANDLERS[type(command)](turn, command)
-    if turn.is_full and turn.is_open:
-        closing.close_full(turn)
-    return turn.outcome(reply)
+    context = StepContext(run, now, rules)
+    reply = HANDLERS[type(command)](context, command)
+    if context.is_full and context.is_open:
+        closing.close_full(context)
+    return context.outcome(reply)
 
 
-def _begin(turn: StepContext, command: c.Begin) -> None:
-    turn.append(command.started)
+def _begin(context: StepContext, command: c.Begin) -> None:
+    context.append(command.started)
     if command.sender is not None:
         news = e.ChildWorkflowExecutionStarted(
-            workflow_execution=turn.run.execution,
+            workflow_execution=context.run.execution,
             workflow_type=command.started.workflow_type,
             initiated_event_id=command.sender.initiated_event_id,
         )
-        turn.send(Message(ToRun(command.sender.execution.run_id), c.RespondCommand(data=news)))
+        context.send(Message(ToRun(command.sender.execution.run_id), c.RecordOutcome(data=news)))
 
 
 def _origin(sender: c.Sender | None) -> dict[str, Any]:
-    # SWF writes a literal 0 where the request came from outside.
+    # SWF writes a literal 0 if the request came from an API call.
     if sender is None:
         return {"external_initiated_event_id": 0}
     return {
@@ -49,43 +62,43 @@ def _origin(sender: c.Sender | None) -> dict[str, Any]:
     }
 
 
-def _answer_sender(turn: StepContext, sender: c.Sender | None, event: type) -> None:
+def _answer_sender(context: StepContext, sender: c.Sender | None, event: type) -> None:
     if sender is not None:
-        data = event(workflow_execution=turn.run.execution, initiated_event_id=sender.initiated_event_id)
-        turn.send(Message(ToRun(sender.execution.run_id), c.RespondCommand(data=data)))
+        data = event(workflow_execution=context.run.execution, initiated_event_id=sender.initiated_event_id)
+        context.send(Message(ToRun(sender.execution.run_id), c.RecordOutcome(data=data)))
 
 
-def _signal(turn: StepContext, command: c.SignalWorkflowExecution) -> None:
-    turn.append(
+def _signal(context: StepContext, command: c.SignalWorkflowExecution) -> None:
+    context.append(
         e.WorkflowExecutionSignaled(
             signal_name=command.signal_name, input=command.input, **_origin(command.sender)
         )
     )
-    _answer_sender(turn, command.sender, e.ExternalWorkflowExecutionSignaled)
+    _answer_sender(context, command.sender, e.ExternalWorkflowExecutionSignaled)
 
 
-def _request_cancel(turn: StepContext, command: c.RequestCancelWorkflowExecution) -> None:
-    turn.append(e.WorkflowExecutionCancelRequested(cause=command.cause, **_origin(command.sender)))
-    _answer_sender(turn, command.sender, e.ExternalWorkflowExecutionCancelRequested)
+def _request_cancel(context: StepContext, command: c.RequestCancelWorkflowExecution) -> None:
+    context.append(e.WorkflowExecutionCancelRequested(cause=command.cause, **_origin(command.sender)))
+    _answer_sender(context, command.sender, e.ExternalWorkflowExecutionCancelRequested)
 
 
-def _start_decision_task(turn: StepContext, command: c.StartDecisionTask) -> e.Event:
-    scheduled = turn.decision_tasks.scheduled
-    if scheduled is None or turn.decision_tasks.started is not None:
+def _start_decision_task(context: StepContext, command: c.StartDecisionTask) -> e.Event:
+    scheduled = context.decision_tasks.scheduled
+    if scheduled is None or context.decision_tasks.started is not None:
         raise faults.unknown_decision_task(0 if scheduled is None else scheduled.id)
-    return turn.append(
+    return context.append(
         e.DecisionTaskStarted(scheduled_event_id=scheduled.id, identity=command.identity or None)
     )
 
 
-def _respond_decision_task(turn: StepContext, command: c.RespondDecisionTaskCompleted) -> None:
-    started = turn.decision_tasks.started
+def _respond_decision_task(context: StepContext, command: c.RespondDecisionTaskCompleted) -> None:
+    started = context.decision_tasks.started
     scheduled_id = command.token.scheduled_event_id
     if started is None or started.data.scheduled_event_id != scheduled_id:
         raise faults.unknown_decision_task(scheduled_id)
     check_decisions(command.decisions)
-    with turn.batch():
-        completed = turn.append(
+    with context.batch():
+        completed = context.append(
             e.DecisionTaskCompleted(
                 scheduled_event_id=scheduled_id,
                 started_event_id=started.id,
@@ -94,51 +107,51 @@ def _respond_decision_task(turn: StepContext, command: c.RespondDecisionTaskComp
                 task_list_schedule_to_start_timeout=command.task_list_schedule_to_start_timeout,
             )
         )
-        turn.note_context(command.execution_context)
+        context.note_context(command.execution_context)
         for decision in command.decisions:
-            if turn.is_full:
+            if context.is_full:
                 break
-            decisions.apply(turn, decision, completed.id)
+            decisions.apply(context, decision, completed.id)
 
 
-def _start_activity_task(turn: StepContext, command: c.StartActivityTask) -> e.Event:
-    if turn.open_item(command.scheduled_event_id, Kind.ACTIVITY) is None:
+def _start_activity_task(context: StepContext, command: c.StartActivityTask) -> e.Event:
+    if context.open_item(command.scheduled_event_id, Kind.ACTIVITY) is None:
         raise faults.unknown_activity(command.scheduled_event_id)
-    return turn.append(
+    return context.append(
         e.ActivityTaskStarted(
             scheduled_event_id=command.scheduled_event_id, identity=command.identity or None
         )
     )
 
 
-def _running(turn: StepContext, scheduled_event_id: int) -> Item:
-    item = turn.started_item(scheduled_event_id, Kind.ACTIVITY)
+def _running(context: StepContext, scheduled_event_id: int) -> Item:
+    item = context.started_item(scheduled_event_id, Kind.ACTIVITY)
     if item is None:
         raise faults.unknown_activity(scheduled_event_id)
     return item
 
 
-def _start_lambda(turn: StepContext, command: c.StartLambdaFunction) -> e.Event:
-    if turn.open_item(command.scheduled_event_id, Kind.LAMBDA) is None:
+def _start_lambda(context: StepContext, command: c.StartLambdaFunction) -> e.Event:
+    if context.open_item(command.scheduled_event_id, Kind.LAMBDA) is None:
         raise faults.unknown_lambda(command.scheduled_event_id)
-    return turn.append(e.LambdaFunctionStarted(scheduled_event_id=command.scheduled_event_id))
+    return context.append(e.LambdaFunctionStarted(scheduled_event_id=command.scheduled_event_id))
 
 
-def _invoked(turn: StepContext, scheduled_event_id: int) -> dict[str, int]:
-    item = turn.started_item(scheduled_event_id, Kind.LAMBDA)
+def _invoked(context: StepContext, scheduled_event_id: int) -> dict[str, int]:
+    item = context.started_item(scheduled_event_id, Kind.LAMBDA)
     if item is None:
         raise faults.unknown_lambda(scheduled_event_id)
     return _references(item)
 
 
-def _complete_lambda(turn: StepContext, command: c.RespondLambdaFunctionCompleted) -> None:
-    references = _invoked(turn, command.token.scheduled_event_id)
-    turn.append(e.LambdaFunctionCompleted(**references, result=command.result))
+def _complete_lambda(context: StepContext, command: c.RespondLambdaFunctionCompleted) -> None:
+    references = _invoked(context, command.token.scheduled_event_id)
+    context.append(e.LambdaFunctionCompleted(**references, result=command.result))
 
 
-def _fail_lambda(turn: StepContext, command: c.RespondLambdaFunctionFailed) -> None:
-    references = _invoked(turn, command.token.scheduled_event_id)
-    turn.append(e.LambdaFunctionFailed(**references, reason=command.reason, details=command.details))
+def _fail_lambda(context: StepContext, command: c.RespondLambdaFunctionFailed) -> None:
+    references = _invoked(context, command.token.scheduled_event_id)
+    context.append(e.LambdaFunctionFailed(**references, reason=command.reason, details=command.details))
 
 
 def _references(item: Item) -> dict[str, int]:
@@ -148,20 +161,20 @@ def _references(item: Item) -> dict[str, int]:
     }
 
 
-def _complete_activity(turn: StepContext, command: c.RespondActivityTaskCompleted) -> None:
-    item = _running(turn, command.token.scheduled_event_id)
-    turn.append(e.ActivityTaskCompleted(**_references(item), result=command.result))
+def _complete_activity(context: StepContext, command: c.RespondActivityTaskCompleted) -> None:
+    item = _running(context, command.token.scheduled_event_id)
+    context.append(e.ActivityTaskCompleted(**_references(item), result=command.result))
 
 
-def _fail_activity(turn: StepContext, command: c.RespondActivityTaskFailed) -> None:
-    item = _running(turn, command.token.scheduled_event_id)
-    turn.append(e.ActivityTaskFailed(**_references(item), reason=command.reason, details=command.details))
+def _fail_activity(context: StepContext, command: c.RespondActivityTaskFailed) -> None:
+    item = _running(context, command.token.scheduled_event_id)
+    context.append(e.ActivityTaskFailed(**_references(item), reason=command.reason, details=command.details))
 
 
-def _cancel_activity(turn: StepContext, command: c.RespondActivityTaskCanceled) -> None:
-    # SWF says to answer so only when asked to stop; what it does otherwise is undocumented.
-    item = _running(turn, command.token.scheduled_event_id)
-    turn.append(
+def _cancel_activity(context: StepContext, command: c.RespondActivityTaskCanceled) -> None:
+    # SWF allows this response only after a cancel request and does not document what happens without one.
+    item = _running(context, command.token.scheduled_event_id)
+    context.append(
         e.ActivityTaskCanceled(
             **_references(item),
             details=command.details,
@@ -171,75 +184,75 @@ def _cancel_activity(turn: StepContext, command: c.RespondActivityTaskCanceled) 
 
 
 def _cancel_request(item: Item) -> int | None:
-    asked = item.cancel is not None and type(item.cancel.data) is e.ActivityTaskCancelRequested
-    return item.cancel.id if asked and item.cancel is not None else None
+    opening_id = item.cancel is not None and type(item.cancel.data) is e.ActivityTaskCancelRequested
+    return item.cancel.id if opening_id and item.cancel is not None else None
 
 
-def _heartbeat(turn: StepContext, command: c.RecordActivityTaskHeartbeat) -> bool:
-    item = _running(turn, command.token.scheduled_event_id)
-    turn.beat(item, command.details)
+def _heartbeat(context: StepContext, command: c.RecordActivityTaskHeartbeat) -> bool:
+    item = _running(context, command.token.scheduled_event_id)
+    context.beat(item, command.details)
     return _cancel_request(item) is not None
 
 
-def _fire(turn: StepContext, command: c.Fire) -> None:
-    """End what is due by now; nothing happens if it ended or was put off in the meantime."""
+def _fire(context: StepContext, command: c.Fire) -> None:
+    """Fire a deadline that has passed; do nothing if its item closed or the deadline moved meanwhile."""
     if command.event_id == 1:
-        if _is_due(turn, deadlines.of_run(turn.run.state), command):
-            closing.time_out(turn)
+        if _is_due(context, deadlines.of_run(context.run.state), command):
+            closing.time_out(context)
         return
-    key = turn.draft.key_of(command.event_id)
+    key = context.draft.key_of(command.event_id)
     if key is None:
-        _time_out_decision_task(turn, command)
+        _time_out_decision_task(context, command)
         return
-    item = turn.open_item(command.event_id, key[0])
-    due = None if item is None else deadlines.of_item(turn.run, item)
-    if item is not None and due is not None and _is_due(turn, due, command):
-        _EXPIRIES[key[0]](turn, item, due.what)
+    item = context.open_item(command.event_id, key[0])
+    due = None if item is None else deadlines.of_item(context.run, item)
+    if item is not None and due is not None and _is_due(context, due, command):
+        _EXPIRIES[key[0]](context, item, due.timeout_type)
 
 
-def _is_due(turn: StepContext, due: DeadlineTable | None, command: c.Fire) -> bool:
-    """Return True for a deadline that has passed, by the run's time or, where that is ahead, by the clock.
+def _is_due(context: StepContext, due: PendingTimeout | None, command: c.Fire) -> bool:
+    """Return True if a deadline has passed, by the time of the run or, if that is ahead, by the clock.
 
-    What ends then has the time at which it was due, as the history of the run tells it.
+    The event of the timeout then gets the time of the deadline.
     """
-    if due is None or (due.at > turn.at and (command.at is None or command.at > turn.now)):
+    if due is None or (due.at > context.at and (command.at is None or command.at > context.now)):
         return False
-    turn.at = max(turn.at, due.at)
+    context.at = max(context.at, due.at)
     return True
 
 
-def _time_out_decision_task(turn: StepContext, command: c.Fire) -> None:
-    due = deadlines.of_decision_task(turn.run.state)
-    if due is not None and _is_due(turn, due, command):
-        _end_decision_task(turn, command.event_id, due.what)
+def _time_out_decision_task(context: StepContext, command: c.Fire) -> None:
+    due = deadlines.of_decision_task(context.run.state)
+    if due is not None and _is_due(context, due, command):
+        _end_decision_task(context, command.event_id, due.timeout_type)
 
 
-def _end_decision_task(turn: StepContext, scheduled_event_id: int, what: str) -> None:
-    """Time out the decision task that this event scheduled, if it is the one that is out or waits."""
-    scheduled, started = turn.decision_tasks.scheduled, turn.decision_tasks.started
+def _end_decision_task(context: StepContext, scheduled_event_id: int, timeout_type: str) -> None:
+    """Time out the decision task that this event scheduled, if it is the started or the scheduled one."""
+    scheduled, started = context.decision_tasks.scheduled, context.decision_tasks.started
     if started is not None:
         open_id, started_id = started.data.scheduled_event_id, started.id
     else:
         open_id, started_id = 0 if scheduled is None else scheduled.id, 0
     if open_id == scheduled_event_id:
         data = e.DecisionTaskTimedOut(
-            timeout_type=what, scheduled_event_id=open_id, started_event_id=started_id
+            timeout_type=timeout_type, scheduled_event_id=open_id, started_event_id=started_id
         )
-        turn.append(data)
+        context.append(data)
 
 
-def _fire_timer(turn: StepContext, item: Item, _what: str) -> None:
-    turn.append(e.TimerFired(timer_id=item.key[1], started_event_id=opening(item).id))
+def _fire_timer(context: StepContext, item: Item, _timeout_type: str) -> None:
+    context.append(e.TimerFired(timer_id=item.key[1], started_event_id=opening(item).id))
 
 
-def _time_out_activity(turn: StepContext, item: Item, what: str) -> None:
-    beat = turn.run.heartbeats.get(opening(item).id)
+def _time_out_activity(context: StepContext, item: Item, timeout_type: str) -> None:
+    beat = context.run.heartbeats.get(opening(item).id)
     details = None if beat is None else beat.details
-    turn.append(e.ActivityTaskTimedOut(timeout_type=what, details=details, **_references(item)))
+    context.append(e.ActivityTaskTimedOut(timeout_type=timeout_type, details=details, **_references(item)))
 
 
-def _time_out_lambda(turn: StepContext, item: Item, what: str) -> None:
-    turn.append(e.LambdaFunctionTimedOut(timeout_type=what, **_references(item)))
+def _time_out_lambda(context: StepContext, item: Item, timeout_type: str) -> None:
+    context.append(e.LambdaFunctionTimedOut(timeout_type=timeout_type, **_references(item)))
 
 
 _EXPIRIES: Mapping[Kind, Callable[[StepContext, Item, str], None]] = {
@@ -247,38 +260,38 @@ _EXPIRIES: Mapping[Kind, Callable[[StepContext, Item, str], None]] = {
     Kind.ACTIVITY: _time_out_activity,
     Kind.LAMBDA: _time_out_lambda,
 }
-#: How a task ends of whose holder nothing is heard any more.
-_LOSSES: Mapping[Kind, str] = {Kind.ACTIVITY: "HEARTBEAT", Kind.LAMBDA: "START_TO_CLOSE"}
+#: Timeout type of a started task whose owner crashed.
+_LOST_TIMEOUTS: Mapping[Kind, str] = {Kind.ACTIVITY: "HEARTBEAT", Kind.LAMBDA: "START_TO_CLOSE"}
 
 
-def _lose(turn: StepContext, command: c.Lose) -> None:
-    """End a task as SWF does when it hears no more of who has it, whatever the time-outs are."""
-    key = turn.draft.key_of(command.scheduled_event_id)
+def _time_out_lost_task(context: StepContext, command: c.TimeOutLostTask) -> None:
+    """Time out a task as SWF does if its owner stops responding, regardless of its timeouts."""
+    key = context.draft.key_of(command.scheduled_event_id)
     if key is None:
-        if turn.decision_tasks.started is not None:
-            _end_decision_task(turn, command.scheduled_event_id, "START_TO_CLOSE")
+        if context.decision_tasks.started is not None:
+            _end_decision_task(context, command.scheduled_event_id, "START_TO_CLOSE")
         return
-    item = turn.started_item(command.scheduled_event_id, key[0])
+    item = context.started_item(command.scheduled_event_id, key[0])
     if item is not None:
-        _EXPIRIES[key[0]](turn, item, _LOSSES[key[0]])
+        _EXPIRIES[key[0]](context, item, _LOST_TIMEOUTS[key[0]])
 
 
-def _answer(turn: StepContext, command: c.RespondCommand) -> None:
-    asked = getattr(command.data, _ASKED_BY.get(type(command.data), "initiated_event_id"))
-    if turn.draft.key_of(asked) is not None:
-        turn.append(command.data)
+def _record_outcome(context: StepContext, command: c.RecordOutcome) -> None:
+    opening_id = getattr(command.data, _OPENED_BY.get(type(command.data), "initiated_event_id"))
+    if context.draft.key_of(opening_id) is not None:
+        context.append(command.data)
 
 
-#: The field in which an answer names the event that asked, where it is not the usual one.
-_ASKED_BY: Mapping[type, str] = {e.StartLambdaFunctionFailed: "scheduled_event_id"}
+#: Field with the id of the opening event, where it is not ``initiated_event_id``.
+_OPENED_BY: Mapping[type, str] = {e.StartLambdaFunctionFailed: "scheduled_event_id"}
 
 
-def _child_closed(turn: StepContext, command: c.ChildClosed) -> None:
-    started = turn.run.state.children.get(command.initiated_event_id)
+def _child_closed(context: StepContext, command: c.ChildClosed) -> None:
+    started = context.run.state.children.get(command.initiated_event_id)
     closing_event = CLOSING_EVENTS[type(command.closing)]
     if started is None or closing_event.child_event is None:
         return
-    turn.append(
+    context.append(
         closing_event.child_event(
             # Undocumented for a child that continued as new: the run that closed is named.
             workflow_execution=command.execution,
@@ -306,7 +319,7 @@ HANDLERS: Mapping[type, Callable[[StepContext, Any], Any]] = {
     c.RespondLambdaFunctionCompleted: _complete_lambda,
     c.RespondLambdaFunctionFailed: _fail_lambda,
     c.Fire: _fire,
-    c.Lose: _lose,
-    c.RespondCommand: _answer,
+    c.TimeOutLostTask: _time_out_lost_task,
+    c.RecordOutcome: _record_outcome,
     c.ChildClosed: _child_closed,
 }

@@ -1,4 +1,4 @@
-"""One step under way: events go through here, and so does the rule of who wakes the decider."""
+"""Mutable unit of work of one ``step``: appends events and schedules decision tasks."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from floto.core.swf import events as e
 from floto.core.swf.events import Event
 from floto.core.swf.limits import EVENT_LIMIT
 
-#: At so many events SWF closes a run by force. Undocumented: whether the closing event is counted.
+#: History length at which SWF terminates a run. Undocumented: whether the closing event counts.
 MAX_EVENTS = EVENT_LIMIT
 
-#: The events that make SWF ask the decider again.
+#: Events after which SWF schedules a decision task.
 WAKES: frozenset[type] = frozenset(
     {
         e.WorkflowExecutionStarted,
         e.WorkflowExecutionCancelRequested,
         e.WorkflowExecutionSignaled,
-        # Refused as UNHANDLED_DECISION these find a decision task scheduled, and add none.
+        # After UNHANDLED_DECISION a decision task is already scheduled, so these add none.
         e.CompleteWorkflowExecutionFailed,
         e.FailWorkflowExecutionFailed,
         e.CancelWorkflowExecutionFailed,
@@ -63,27 +63,27 @@ WAKES: frozenset[type] = frozenset(
 
 
 def to_millisecond(moment: datetime) -> datetime:
-    """SWF keeps time to the millisecond."""
+    """Truncate a time to milliseconds, the resolution of SWF."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def opening(item: Item) -> Event:
-    """The event that opened an open item; only refused items have none."""
+    """Return the event that opened an open item; only refused items have none."""
     return cast("Event", item.opened)
 
 
 class StepContext:
-    """A run under construction; every event of a turn has the same time."""
+    """Mutable state of one step; all events of a step have the same time."""
 
     def __init__(self, run: EngineRun, now: datetime, rules: Rules) -> None:
         last = run.state.last
-        #: The time of the clock; the events of the run may be ahead of it.
+        #: Time of the clock; the events of the run may be ahead of it.
         self.now = to_millisecond(now)
         self.at = self.now if last is None else max(self.now, last.at)
         self.run = run
         self.rules = rules
         self.draft = StateBuilder(run.state)
-        #: The id that the next event will have.
+        #: Id of the next event.
         self.next_id = run.state.last_event_id + 1
         self.events: list[Event] = []
         self.messages: list[Message] = []
@@ -92,43 +92,43 @@ class StepContext:
 
     @property
     def is_open(self) -> bool:
-        """Whether the run is still open."""
+        """Return True if the run is open."""
         return self.draft.closed is None
 
     @property
     def is_full(self) -> bool:
-        """Whether the history is as long as SWF lets it grow."""
+        """Return True if the history has SWF's maximum length."""
         return self.next_id > MAX_EVENTS
 
     @property
     def started(self) -> e.WorkflowExecutionStarted:
-        """What the run was started with."""
+        """Attributes of the first event of the run."""
         data: e.WorkflowExecutionStarted = self.draft.get("started").data
         return data
 
     @property
     def decision_tasks(self) -> DecisionTasks:
-        """The decision tasks as they stand now."""
+        """Scheduled and started decision task of the run."""
         tasks: DecisionTasks = self.draft.get("decision_tasks")
         return tasks
 
     def open_item(self, event_id: int, kind: Kind) -> Item | None:
-        """The open item of a kind that this event opened."""
+        """Return the open item of this kind that the event opened."""
         key = self.draft.key_of(event_id)
         return self.draft.item(key) if key is not None and key[0] is kind else None
 
     def item_in_use(self, kind: Kind, id: str) -> Item | None:
-        """The open item with this id; ids of closed ones may be used again."""
+        """Return the open item with this id; ids of closed items may be reused."""
         item = self.draft.item((kind, id))
         return item if item is not None and item.is_open else None
 
     def started_item(self, scheduled_event_id: int, kind: Kind) -> Item | None:
-        """The activity or Lambda function that this event scheduled, while somebody has it."""
+        """Return the activity or Lambda function that this event scheduled, if it is started."""
         item = self.open_item(scheduled_event_id, kind)
         return item if item is not None and item.status is Status.STARTED else None
 
     def append(self, data: Any) -> Event:
-        """Write one event, and wake the decider if it is one of those that do."""
+        """Append an event, and schedule a decision task if its type is in ``WAKES``."""
         event = Event(self.next_id, self.at, data)
         add(self.draft, event)
         self.events.append(event)
@@ -138,12 +138,12 @@ class StepContext:
         return event
 
     def send(self, message: Message) -> None:
-        """Send a message once the step is done."""
+        """Queue a message, to be delivered after the step."""
         self.messages.append(message)
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Whatever wakes the decider in here schedules one decision task, at the end."""
+        """Schedule at most one decision task for all events of the block, at its end."""
         self._batching = True
         yield
         self._batching = False
@@ -165,21 +165,21 @@ class StepContext:
             )
 
     def beat(self, item: Item, details: str | None) -> None:
-        """Note a heartbeat, which no history shows."""
+        """Record a heartbeat; heartbeats are not in the history."""
         id = opening(item).id
         old = self.run.heartbeats.get(id)
-        # Whether details survive a later heartbeat without any is undocumented; moto keeps them.
+        # SWF does not document whether a heartbeat without details clears earlier ones; moto keeps them.
         kept = old.details if old is not None and details is None else details
         self.run = evolve(self.run, heartbeats=self.run.heartbeats.insert(id, Heartbeat(self.at, kept)))
         self.draft.touched[item.key] = None
 
     def note_context(self, context: str | None) -> None:
-        """Keep what the decider attached to its answer."""
+        """Record the ``executionContext`` of a response."""
         if context is not None:
             self.run = evolve(self.run, execution_context=context)
 
     def outcome(self, reply: Any) -> StepOutcome:
-        """What the step comes to."""
+        """Return the outcome of the step."""
         run, heartbeats = self.run, self.run.heartbeats
         if heartbeats:
             for event in self.events:

@@ -1,4 +1,4 @@
-"""What SWF takes as text: sizes, and what its prose says of names and numbers and its model does not.
+"""Checks of strings: sizes, and the rules for names and numbers that only SWF's prose states.
 
 Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_StartWorkflowExecution.html
 and its neighbours.
@@ -18,18 +18,18 @@ from floto.core.swf.identifiers import (
 )
 from floto.core.swf.limits import LAMBDA_LIMIT, RETENTION_LIMIT
 
-#: Says what is wrong with a value, if anything is.
+#: Returns the constraint that a value violates, or None.
 Check = Callable[[Any], str | None]
 
 _POLICIES = ("TERMINATE", "REQUEST_CANCEL", "ABANDON")
 
 
 def longest(size: int, least: int = 0) -> Check:
-    """Text of so many characters."""
+    """Return a check for strings of ``least`` to ``size`` characters."""
 
     def check(value: Any) -> str | None:
         if not isinstance(value, str):
-            return "Member must be text"
+            return "Member must be a string"
         if len(value) < least:
             return f"Member must have length greater than or equal to {least}"
         return f"Member must have length less than or equal to {size}" if len(value) > size else None
@@ -38,7 +38,7 @@ def longest(size: int, least: int = 0) -> Check:
 
 
 def identifier(size: int, forbidden: re.Pattern[str]) -> Check:
-    """A name or id without the characters that SWF keeps for itself."""
+    """Return a check for names or ids of 1 to ``size`` characters without the reserved ones."""
     length = longest(size, least=1)
 
     def check(value: Any) -> str | None:
@@ -51,7 +51,7 @@ def identifier(size: int, forbidden: re.Pattern[str]) -> Check:
 
 
 def whole(pattern: str, flags: re.RegexFlag = re.ASCII) -> Check:
-    """Text that a pattern describes from end to end."""
+    """Return a check for strings that match a pattern as a whole."""
     compiled = re.compile(pattern, flags)
 
     def check(value: Any) -> str | None:
@@ -62,7 +62,7 @@ def whole(pattern: str, flags: re.RegexFlag = re.ASCII) -> Check:
 
 
 def policy(value: Any) -> str | None:
-    """What is to become of the children of a run that is closed by force."""
+    """Check a child policy."""
     if value in _POLICIES:
         return None
     return f"Member must satisfy enum value set: [{', '.join(_POLICIES)}]"
@@ -77,15 +77,15 @@ TIMEOUT = whole(r"\d{1,8}|NONE")
 
 
 def priority(value: Any) -> str | None:
-    """A number of 32 bits."""
+    """Check a task priority: a 32-bit integer."""
     problem = whole(r"-?\d{1,10}")(value)
     if problem is None and not -(2**31) <= int(value) < 2**31:
-        problem = "Member must be a 32-bit number"
+        problem = "Member must be a 32-bit integer"
     return problem
 
 
 def lambda_seconds(value: Any) -> str | None:
-    """How long a Lambda function may take."""
+    """Check the timeout of a Lambda function, in seconds."""
     problem = SECONDS(value)
     if problem is None and not 1 <= int(value) <= LAMBDA_LIMIT:
         problem = f"Member must be a number from 1 to {LAMBDA_LIMIT}"
@@ -101,7 +101,7 @@ def _days(value: Any) -> str | None:
 
 _TAG = whole(r"[\w\s.:/=+@-]*", re.UNICODE)
 
-#: By SWF's name of a shape, or of a member of one that is stricter than its shape.
+#: Checks by SWF's name of a shape, or of a member that is stricter than its shape.
 PROSE: Mapping[str, Check] = {
     "DomainName": NAME,
     "RegisterDomainInput.name": LIST,

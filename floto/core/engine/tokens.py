@@ -1,4 +1,4 @@
-"""Task tokens and run ids: text made from ids alone, so that they survive every restart."""
+"""Task tokens and run ids, derived from ids alone, so that they survive restarts."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from floto.core.errors import ServiceFault
 
 
 class TaskKind(StrEnum):
-    """Who works on a task."""
+    """Kind of a task that is polled for."""
 
     DECISION = "decision"
     ACTIVITY = "activity"
     LAMBDA = "lambda"
 
-    # That of an enum is written in Python, and each look at a place asks for it.
+    # ``Enum.__hash__`` is implemented in Python; task queues are keyed by kind, so use str's C hash.
     __hash__ = str.__hash__
 
 
-#: Lambda functions wait on one list in each domain: SWF invokes them, and nobody chooses.
+#: The one task list of Lambda functions in each domain; SWF has none, since it invokes them itself.
 LAMBDA_LIST = "lambda"
 
 
 @frozen
 class Token:
-    """Names one delivery of one task."""
+    """Identity of one delivery of one task."""
 
     domain: str
     run_id: str
@@ -40,7 +40,7 @@ class Token:
     started_event_id: int
 
     def __str__(self) -> str:
-        """The opaque text that deciders and workers send back."""
+        """Return the opaque string that deciders and workers send back."""
         return seal_text(
             [self.domain, self.run_id, self.kind, self.scheduled_event_id, self.started_event_id]
         )
@@ -50,7 +50,7 @@ _CHECK_BYTES = 6
 
 
 def seal_text(said: Any) -> str:
-    """JSON as opaque text that shows when it was damaged; no secret, and no proof of who wrote it."""
+    """Encode JSON as an opaque string with a checksum against damage; it is neither secret nor signed."""
     body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_check(body) + body).decode()
 
@@ -60,7 +60,7 @@ def _check(body: bytes) -> bytes:
 
 
 def open_text(text: str) -> Any:
-    """What ``seal_text`` was given; SWF's ValidationException for anything else."""
+    """Decode a string of ``seal_text``; raise SWF's ValidationException for any other."""
     try:
         raw = base64.b64decode(text, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError, TypeError):
@@ -75,7 +75,7 @@ def open_text(text: str) -> Any:
 
 
 def read_token(text: str, kind: TaskKind) -> Token:
-    """Return the token in ``text``; SWF's ValidationException if it is not one of this kind."""
+    """Decode a token of this kind; raise SWF's ValidationException for any other string."""
     token = any_token(text)
     if token.kind != kind:
         raise invalid_token()
@@ -83,9 +83,9 @@ def read_token(text: str, kind: TaskKind) -> Token:
 
 
 def any_token(text: str) -> Token:
-    """Return the token in ``text``, of whatever kind; SWF's ValidationException if it is not one."""
+    """Decode a token of any kind; raise SWF's ValidationException for any other string."""
     said = open_text(text)
-    # A checksum proves nothing about the sender: check the shape too.
+    # A checksum does not authenticate the sender, so check the shape too.
     if not isinstance(said, list) or [type(item) for item in said] != _BODY or said[2] not in _KINDS:
         raise invalid_token()
     domain, run_id, kind, scheduled, started = said
@@ -97,15 +97,15 @@ _KINDS = frozenset(str(kind) for kind in TaskKind)
 
 
 def invalid_token() -> ServiceFault:
-    """The token says nothing, or nothing that this call can use."""
+    """Return the fault of a token that is damaged or belongs to another operation."""
     return ServiceFault("ValidationException", "Invalid token")
 
 
 def run_id_from(seed: bytes) -> str:
-    """A run id in SWF's form, 46 characters, from any 32 bytes."""
+    """Return a run id in SWF's form (46 characters) from 32 bytes."""
     return "22" + base64.urlsafe_b64encode(seed).decode()
 
 
 def derive_run_id(*origin: Any) -> str:
-    """The run id of what came from ``origin``: a run and an event of it, or any other names."""
+    """Derive a run id from its origin, such as a run and an event id; equal origins give equal ids."""
     return run_id_from(hashlib.sha256(json.dumps(origin).encode()).digest())

@@ -1,7 +1,7 @@
-"""What SWF refuses before it looks at any run: lengths, characters, numbers and names.
+"""Validation of requests before any run is loaded: lengths, characters, numbers and names.
 
-One row for each field; the sizes are those of SWF's API reference. A list of decisions
-is refused as a whole, with every problem in one message.
+One row for each field; the sizes are those of SWF's API reference. A list of decisions is
+refused as a whole, with every problem in one message.
 """
 
 from __future__ import annotations
@@ -72,14 +72,14 @@ CHECKS: Mapping[str, Check] = {
     "task_list_schedule_to_start_timeout": TIMEOUT,
 }
 
-#: The shapes inside a decision or command.
+#: Checks of the shapes inside a decision or command.
 _NESTED: Mapping[type, Mapping[str, Check]] = {
     TaskList: {"name": LIST},
     ActivityType: {"name": NAME, "version": VERSION},
     WorkflowType: {"name": NAME, "version": VERSION},
 }
 
-#: Fields that may hold less here than elsewhere.
+#: Fields with a stricter limit in one class.
 _STRICTER: Mapping[tuple[type, str], Check] = {
     (c.StartWorkflowExecution, "execution_start_to_close_timeout"): SECONDS,
     (c.RecordActivityTaskHeartbeat, "details"): longest(2_048),
@@ -99,7 +99,7 @@ def _rows(cls: type) -> tuple[tuple[str, str, bool, Check | None], ...]:
 
 
 def problems(value: Any, path: str) -> Iterator[str]:
-    """Everything that is wrong with the fields of a decision, command or shape."""
+    """Yield the problems of a decision, command or shape; ``path`` precedes the names of its fields."""
     for name, wire, required, check in _rows(value.__class__):
         item = getattr(value, name)
         if type(item) in _NESTED:
@@ -118,7 +118,7 @@ def _refuse(found: list[str]) -> None:
 
 
 def check_command(command: Any) -> None:
-    """Refuse a malformed command; what the service tells itself needs no check."""
+    """Raise SWF's ValidationException for a malformed command; internal commands are not checked."""
     if type(command) in _FROM_OUTSIDE:
         _refuse(list(problems(command, "")))
 
@@ -141,7 +141,7 @@ _FROM_OUTSIDE = (
 
 
 def check_decisions(decisions: Sequence[Decision]) -> None:
-    """Refuse a list of decisions of which any is malformed, or that goes on after a close."""
+    """Raise SWF's ValidationException for malformed decisions, or for decisions after a closing one."""
     found: list[str] = []
     for number, decision in enumerate(decisions, start=1):
         name = lower_first(type(decision).__name__)

@@ -1,4 +1,4 @@
-"""SWF in memory, for simulators and tests: the caller says what time it is."""
+"""In-memory SWF for simulators and tests: the caller passes the time to every call."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from attrs import evolve
 
 from floto.core.engine import commands as c
 from floto.core.engine import faults
-from floto.core.engine.engine import Engine, never, start_command
+from floto.core.engine.engine import Engine, refuse_none, start_command
 from floto.core.engine.registration.defaults import (
     ActivityDefaults,
     WorkflowDefaults,
-    usual_activity,
-    usual_workflow,
+    default_activity,
+    default_workflow,
 )
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import ToWorkflow
@@ -30,21 +30,22 @@ from floto.core.swf.history import History
 from floto.core.swf.service import ExecutionInfo, PolledActivityTask, PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
-#: When the types of a world were registered; nothing there asks.
+#: Creation time of the types of a world; nothing depends on it.
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class World:
-    """One domain of SWF whose clock stands still between calls.
+    """One domain of SWF in memory. Every call first fires the deadlines that are due at its ``now``.
 
-    ``refuse`` may name the cause by which a decision is refused: rates and limits that a
-    test would otherwise have to reach. Every call first fires what was due by its time.
+    Args:
+        domain: Name of the domain.
+        refuse: Return SWF's cause to refuse a decision, None to carry it out: injects rates and limits.
     """
 
     def __init__(self, domain: str = "d", *, refuse: Callable[[Decision], str | None] | None = None) -> None:
         self.domain = domain
         self._store = MemoryStore()
-        self._engine = Engine(self._store, refuse or never)
+        self._engine = Engine(self._store, refuse or refuse_none)
         self._registration = self._engine.registration
         self._registration.register_domain(Domain(name=domain))
         self._started = 0
@@ -52,22 +53,22 @@ class World:
     def prepare(
         self, workflow_types: Sequence[WorkflowType] = (), activity_types: Sequence[ActivityType] = ()
     ) -> None:
-        """Register types with the defaults that floto uses.
+        """Register types with floto's defaults, but for the heartbeat time-out.
 
-        Without their heartbeat time-out: workers send heartbeats by themselves, and those here do not.
+        Workers send heartbeats by themselves, and those of a simulation do not.
         """
         types: dict[ActivityType | WorkflowType, ActivityDefaults | WorkflowDefaults] = {}
-        types.update((type_, usual_workflow()) for type_ in workflow_types)
-        untimed = evolve(usual_activity(), heartbeat_timeout="NONE")
+        types.update((type_, default_workflow()) for type_ in workflow_types)
+        untimed = evolve(default_activity(), heartbeat_timeout="NONE")
         types.update((type_, untimed) for type_ in activity_types)
         self._registration.ensure(self.domain, types, BEGINNING)
 
     def register_workflow_type(self, type_: WorkflowType, **defaults: Any) -> None:
-        """Register a type with these ``WorkflowDefaults`` and no others."""
+        """Register a type with these fields of ``WorkflowDefaults``."""
         self._register(type_, WorkflowDefaults(**defaults))
 
     def register_activity_type(self, type_: ActivityType, **defaults: Any) -> None:
-        """Register a type with these ``ActivityDefaults`` and no others."""
+        """Register a type with these fields of ``ActivityDefaults``."""
         self._register(type_, ActivityDefaults(**defaults))
 
     def _register(
@@ -77,23 +78,23 @@ class World:
         self._registration.register_type(self.domain, registered)
 
     def start(self, request: StartRequest, now: datetime, run_id: str | None = None) -> WorkflowExecution:
-        """Open a run; its id is made from how many were opened before, unless it is given."""
-        self._engine.settle(now)
+        """Start a run; by default its run id is derived from the number of runs started before."""
+        self._engine.fire_due(now)
         chosen = run_id or derive_run_id(self.domain, self._started)
         execution = self._engine.start(self.domain, start_command(request), chosen, now)
         self._started += 1
         return execution
 
     def poll_decision(self, task_list: str, now: datetime, identity: str = "") -> PolledDecisionTask | None:
-        """Take the next decision task."""
-        self._engine.settle(now)
+        """Claim the next decision task; return None if there is none."""
+        self._engine.fire_due(now)
         return self._engine.poll_decision(self.domain, task_list, identity, now)
 
     def respond_decision(
         self, token: str, decisions: Sequence[Decision], now: datetime, execution_context: str | None = None
     ) -> None:
-        """Answer a decision task."""
-        self._engine.settle(now)
+        """Respond to a decision task."""
+        self._engine.fire_due(now)
         self._engine.respond(
             c.RespondDecisionTaskCompleted,
             token,
@@ -103,59 +104,59 @@ class World:
         )
 
     def poll_activity(self, task_list: str, now: datetime, identity: str = "") -> PolledActivityTask | None:
-        """Take the next activity task."""
-        self._engine.settle(now)
+        """Claim the next activity task; return None if there is none."""
+        self._engine.fire_due(now)
         return self._engine.poll_activity(self.domain, task_list, identity, now)
 
-    def take_activity(
+    def claim_activity(
         self, execution: WorkflowExecution, scheduled_event_id: int, now: datetime, identity: str = ""
     ) -> PolledActivityTask | None:
-        """Take this very activity task, whoever waits before it; None if it is over or taken."""
-        self._engine.settle(now)
+        """Claim the activity task that this event scheduled; return None if it is closed or claimed."""
+        self._engine.fire_due(now)
         chosen = Ready(execution.run_id, scheduled_event_id)
         return self._engine.poll_activity(self.domain, "", identity, now, chosen)
 
     def is_waiting(self, execution: WorkflowExecution, scheduled_event_id: int) -> bool:
-        """Whether a task is there to be taken."""
+        """Return True if the task that this event scheduled can be claimed."""
         return self._store.is_waiting(Ready(execution.run_id, scheduled_event_id))
 
     def has_decision(self, task_list: str) -> bool:
-        """Whether a decision task waits on a list."""
+        """Return True if a task list has a decision task to claim."""
         return self._store.next_task(Place(self.domain, TaskKind.DECISION, task_list)) is not None
 
     def complete_activity(self, token: str, result: str | None, now: datetime) -> None:
-        """Report a result."""
-        self._engine.settle(now)
+        """Complete an activity task."""
+        self._engine.fire_due(now)
         self._engine.respond(c.RespondActivityTaskCompleted, token, now, result=result)
 
     def fail_activity(self, token: str, reason: str | None, details: str | None, now: datetime) -> None:
-        """Report a failure."""
-        self._engine.settle(now)
+        """Fail an activity task."""
+        self._engine.fire_due(now)
         self._engine.respond(c.RespondActivityTaskFailed, token, now, reason=reason, details=details)
 
     def cancel_activity(self, token: str, details: str | None, now: datetime) -> None:
-        """Report that an activity stopped because it was asked to."""
-        self._engine.settle(now)
+        """Report that an activity task was canceled."""
+        self._engine.fire_due(now)
         self._engine.respond(c.RespondActivityTaskCanceled, token, now, details=details)
 
     def heartbeat(self, token: str, details: str | None, now: datetime) -> bool:
-        """Say that an activity is alive; True if it was asked to stop."""
-        self._engine.settle(now)
+        """Record a heartbeat; return True if cancellation of the activity was requested."""
+        self._engine.fire_due(now)
         return bool(self._engine.respond(c.RecordActivityTaskHeartbeat, token, now, details=details))
 
     def signal(
         self, workflow_id: str, name: str, input: str | None, now: datetime, run_id: str | None = None
     ) -> None:
         """Send a signal to an open run."""
-        self._engine.settle(now)
+        self._engine.fire_due(now)
         command = c.SignalWorkflowExecution(signal_name=name, input=input)
-        self._engine.tell(self.domain, ToWorkflow(workflow_id, run_id), command, now)
+        self._engine.send(self.domain, ToWorkflow(workflow_id, run_id), command, now)
 
     def request_cancel(self, workflow_id: str, now: datetime, run_id: str | None = None) -> None:
-        """Ask an open run to stop."""
-        self._engine.settle(now)
+        """Request the cancellation of an open run."""
+        self._engine.fire_due(now)
         command = c.RequestCancelWorkflowExecution()
-        self._engine.tell(self.domain, ToWorkflow(workflow_id, run_id), command, now)
+        self._engine.send(self.domain, ToWorkflow(workflow_id, run_id), command, now)
 
     def terminate(
         self,
@@ -165,47 +166,47 @@ class World:
         now: datetime,
         child_policy: str | None = None,
     ) -> None:
-        """Close an open run by force."""
-        self._engine.settle(now)
+        """Terminate an open run."""
+        self._engine.fire_due(now)
         command = c.TerminateWorkflowExecution(reason=reason, details=details, child_policy=child_policy)
-        self._engine.tell(self.domain, ToWorkflow(workflow_id), command, now)
+        self._engine.send(self.domain, ToWorkflow(workflow_id), command, now)
 
     def next_deadline(self) -> datetime | None:
-        """When the next thing happens by itself."""
+        """Return the time of the next deadline; None if there is none."""
         due = self.next_due()
         return None if due is None else due.at
 
     def next_due(self) -> Deadline | None:
-        """The next thing that happens by itself."""
+        """Return the next deadline; None if there is none."""
         return self._store.next_deadline()
 
     def deadlines(self) -> list[Deadline]:
-        """Everything that will happen by itself, the earliest first."""
+        """Return all deadlines, the earliest first."""
         return self._store.deadlines()
 
     def advance(self, now: datetime) -> None:
-        """Fire everything that is due, the earliest first."""
-        self._engine.settle(now)
+        """Fire the deadlines that are due, the earliest first."""
+        self._engine.fire_due(now)
 
     def history(self, execution: WorkflowExecution) -> History:
-        """The history of a run."""
+        """Return the history of a run; raise ``UnknownResource`` if there is no such run."""
         if self._store.record(execution.run_id) is None:
             raise faults.unknown_run(execution)
         return History(self._store.history(execution.run_id), execution)
 
     def events(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
-        """The events of a run with an id above ``after``."""
+        """Return the events of a run with an id above ``after``."""
         return self._store.history(execution.run_id, after)
 
     def executions(self) -> list[ExecutionInfo]:
-        """Every run, in the order they began."""
+        """Return all runs, in the order in which they started."""
         return [record.info for record in self._store.records()]
 
     def latest(self, workflow_id: str) -> ExecutionInfo | None:
-        """The run of a workflow id that began last."""
+        """Return the latest run of a workflow id; None if there is none."""
         record = self._store.latest(self.domain, workflow_id)
         return None if record is None else record.info
 
     def open_tasks(self) -> list[tuple[Ready, PollableTask]]:
-        """Every task that waits for a poll, and where."""
+        """Return every task that can be claimed, with its task list."""
         return self._store.pollable()

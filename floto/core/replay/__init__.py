@@ -1,1 +1,1 @@
-"""Looking back at histories: what was decided, what would be, and why a task stands where it stands."""
+"""Analysis of saved histories: replay, comparison of specs, task status and timeline."""

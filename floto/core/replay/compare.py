@@ -1,4 +1,4 @@
-"""What a change of a spec would have done to recorded runs, and would do to those in flight."""
+"""Effect of a changed spec on recorded runs, closed and open."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 from attrs import field, frozen
 
 from floto.core.replay.decision_diff import Difference, exact_difference, identity, subject_of
-from floto.core.replay.decision_tasks import RecordedOutcome, questions
+from floto.core.replay.decision_tasks import RecordedOutcome, decision_tasks
 from floto.core.replay.replay import Divergence, decided_at
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import TaskCodec
@@ -33,7 +33,7 @@ from floto.core.swf.history import History
 
 
 class Verdict(StrEnum):
-    """What the new spec does where it first differs from the old."""
+    """Kind of the first difference between the decisions of the old and the new spec."""
 
     SAME = "same"
     MORE = "schedules more"
@@ -46,27 +46,27 @@ class Verdict(StrEnum):
 
 @frozen(kw_only=True)
 class Compared:
-    """One history, decided by both specs at every step that was answered."""
+    """Decisions of both specs for one history, at each decision task that a decider responded to."""
 
     history: History = field(repr=lambda history: f"<{len(history)} events>")
     verdict: Verdict
-    #: The first decision task that the new spec answers differently, the old answer as what was recorded.
+    #: First decision task with different decisions; ``recorded`` are those of the old spec.
     divergence: Divergence | None
-    #: Where the old spec itself does not decide what was recorded.
+    #: First decision task at which the old spec does not decide what was recorded.
     stranger: Divergence | None
     is_open: bool
-    #: For a run in flight: what is decided otherwise from the moment at which the history ends.
+    #: First difference between the decisions at the end of the history; None if the run is closed.
     next: Difference | None
     #: For a run in flight: what the old spec and the new one decide at that moment.
     decided_next: tuple[Sequence[Decision], Sequence[Decision]] = field(repr=False)
 
     @property
     def is_safe(self) -> bool:
-        """Whether nothing changes for this run when the new spec is deployed now."""
+        """Return True if deploying the new spec now changes nothing for this run."""
         return not self.is_open or self.next is None
 
     def __str__(self) -> str:
-        """One line, and one for a run in flight."""
+        """Return one line, and one more for an open run."""
         lines = [f"{self.verdict}{f': {self.divergence}' if self.divergence else ''}"]
         if self.stranger is not None:
             lines.append(f"the old spec does not decide this either: {self.stranger}")
@@ -84,45 +84,55 @@ class Compared:
 
 @frozen
 class Comparison:
-    """What a change of a spec does to each of several histories."""
+    """Effect of a changed spec on each of several histories."""
 
     histories: tuple[Compared, ...]
 
     @property
     def totals(self) -> Mapping[Verdict, int]:
-        """How many histories there are of each verdict."""
+        """Number of histories by verdict."""
         counts = Counter(each.verdict for each in self.histories)
         return {verdict: counts[verdict] for verdict in Verdict}
 
     @property
     def is_safe(self) -> bool:
-        """Whether the new spec may be deployed without changing what is in flight."""
+        """Return True if deploying the new spec now changes nothing for any open run."""
         return all(each.is_safe for each in self.histories)
 
 
 def compare(
     old_spec: DeciderSpec, new_spec: DeciderSpec, histories: Iterable[History], codec: TaskCodec = CODEC
 ) -> Comparison:
-    """Decide histories by two specs, and say where and how the answers first differ.
+    """Decide histories by two specs, and report where and how the decisions first differ.
 
-    Raises ``HistoryError`` for a history that cannot have happened.
+    Args:
+        old_spec: The spec that decided the histories.
+        new_spec: The spec to deploy.
+        histories: Histories of closed and open runs.
+        codec: Codec of task results; with the payload store of the runs if they have one.
+
+    Returns:
+        The comparison of each history, in the order given.
+
+    Raises:
+        HistoryError: A history cannot have happened.
     """
     return Comparison(tuple(_compared(old_spec, new_spec, history, codec) for history in histories))
 
 
 def _compared(old_spec: DeciderSpec, new_spec: DeciderSpec, history: History, codec: TaskCodec) -> Compared:
-    asked = list(enumerate(questions(history.events), start=1))
+    asked = list(enumerate(decision_tasks(history.events), start=1))
     answered = [(number, each) for number, each in asked if each.outcome is RecordedOutcome.ANSWERED]
-    moments = [*(question.started for _, question in answered), len(history)]
+    moments = [*(task.started for _, task in answered), len(history)]
     olds, news = (decided_at(spec, history, moments, codec) for spec in (old_spec, new_spec))
     verdict, first, stranger = Verdict.SAME, None, None
-    for (number, question), old, new in zip(answered, olds, news, strict=False):
+    for (number, task), old, new in zip(answered, olds, news, strict=False):
         apart = exact_difference(old, new) if first is None else None
         if apart is not None:
-            verdict, first = _verdict(old, new, apart), Divergence(number, question.ended, apart)
-        strange = question.against(old) if stranger is None else None
+            verdict, first = _verdict(old, new, apart), Divergence(number, task.ended, apart)
+        strange = task.difference_from(old) if stranger is None else None
         if strange is not None:
-            stranger = Divergence(number, question.ended, strange)
+            stranger = Divergence(number, task.ended, strange)
     ends = (next(olds), next(news))
     is_open = not history.events or type(history.events[-1].data) not in CLOSING_EVENTS
     return Compared(
@@ -182,5 +192,5 @@ def _fails(decided: Sequence[Decision]) -> bool:
 
 
 def _work(decided: Sequence[Decision]) -> set[Hashable]:
-    """What is to be done besides closing."""
+    """Return the identities of the decisions that do not close the run."""
     return {identity(decision) for decision in decided if not isinstance(decision, CLOSE_DECISIONS)}

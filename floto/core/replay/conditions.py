@@ -1,4 +1,4 @@
-"""What keeps a task from moving on: its conditions, as data, each with the sentence that says it."""
+"""Conditions of a task: what it waits for or why it is skipped, as data and as a sentence."""
 
 from __future__ import annotations
 
@@ -18,46 +18,46 @@ from floto.core.visible import moment_text, visible
 
 
 class Cause(StrEnum):
-    """What a condition is about, as the sentence that says it."""
+    """Kind of a condition; the value is the template of its sentence."""
 
-    REQUIRES = "{task} has to complete"
-    GENERATOR = "generator {task} has to return its tasks"
+    REQUIRES = "waiting for {task} to complete"
+    GENERATOR = "waiting for generator {task} to return its tasks"
     BLOCKED = "blocked by the failure of {task}: {detail}"
     RETRY = "{detail} is due at {at}"
-    WORKER = "a worker has to take it; it has been on task list {task_list!r} since {at}"
-    STARTER = "SWF has to start it; it was asked to at {at}"
-    WORK = "it has to end; it has been running since {at}{who}{until}"
-    CHILD = "child workflow {detail!r} has to end; it has been running since {at}"
-    SIGNAL = "signal {detail!r} has to arrive"
-    TIMER = "its time has to pass, at {at}"
-    DECIDER = "a decider has to answer the decision task of event {detail}"
-    ROOM = "something has to end first: SWF lets {detail} be open"
-    STOPPING = "{task} has to end, which is asked to stop"
-    CLEANS_UP = "it runs only if the run {detail}"
-    CANCEL_REQUESTED = "the run was asked to cancel at {at}, so nothing more is started"
+    WORKER = "queued since {at} on task list {task_list!r}, no worker has picked it up"
+    STARTER = "queued since {at}, SWF has not started it"
+    WORK = "running since {at}{who}{until}"
+    CHILD = "running since {at} as child workflow {detail!r}"
+    SIGNAL = "waiting for signal {detail!r}"
+    TIMER = "timer fires at {at}"
+    DECIDER = "waiting for a decider to respond to the decision task of event {detail}"
+    ROOM = "waiting for open tasks to close: SWF allows at most {detail}"
+    STOPPING = "waiting for {task} to stop (cancellation requested)"
+    CLEANS_UP = "runs only if the run {detail}"
+    CANCEL_REQUESTED = "cancellation of the run was requested at {at}, so no further task is started"
     FAILING = "the run fails because {task} failed: {detail}"
     CLOSED = "the run closed at {at} ({detail})"
 
 
-#: What is about another task of the run.
+#: Causes that refer to another task of the run.
 OF_TASKS = (Cause.REQUIRES, Cause.GENERATOR)
 
 
 @frozen
 class Condition:
-    """One thing that keeps a task from moving on."""
+    """One condition of a task. Fields that do not apply to its cause are empty."""
 
     cause: Cause
-    #: The other task it is about, if it is about one.
+    #: Id of the task that the condition refers to.
     task: str = ""
     at: datetime | None = None
     detail: str = ""
-    #: The event that scheduled the activity it is about; 0 where it is about none.
+    #: Event that scheduled the activity that the condition refers to; 0 if there is none.
     event_id: int = 0
-    #: Where that activity waits, or waited.
+    #: Task list of that activity.
     task_list: str = ""
     activity_type: ActivityType | None = None
-    #: The worker that began it, and when it times out; None for never, or as its registered type says.
+    #: Identity of the worker that runs it, and its timeout; None if only the registered type may have one.
     who: str = ""
     until: datetime | None = None
 
@@ -68,21 +68,21 @@ class Condition:
             "at": "" if self.at is None else moment_text(self.at),
             "detail": self.detail,
             "task_list": self.task_list,
-            "who": f", with {self.who}" if self.who else "",
-            "until": "" if self.until is None else f", and times out at {moment_text(self.until)}",
+            "who": f" on {self.who}" if self.who else "",
+            "until": "" if self.until is None else f", times out at {moment_text(self.until)}",
         }
         return visible(self.cause.value.format(**values))
 
 
 def queued(item: Item) -> Condition:
-    """Return what an item waits for that SWF has and nobody has begun."""
+    """Return the condition of an item that is scheduled and not started."""
     if item.key[0] is Kind.ACTIVITY:
         return _of_activity(Condition(Cause.WORKER, at=moment_of(item.opened)), item)
     return Condition(Cause.STARTER, at=moment_of(item.opened))
 
 
 def working(item: Item) -> Condition:
-    """Return what an item waits for that has begun."""
+    """Return the condition of an item that is started."""
     at, data = moment_of(item.started), _data(item.started)
     if item.key[0] is Kind.CHILD:
         return Condition(Cause.CHILD, at=at, detail=data.workflow_execution.workflow_id)
@@ -107,7 +107,7 @@ def _of_activity(condition: Condition, item: Item) -> Condition:
 
 
 def _timeout(item: Item) -> datetime | None:
-    """Return when an attempt that has begun times out; None for never, or as its registered type says."""
+    """Return the timeout of a started attempt; None if only the registered type may have one."""
     begins = (("schedule_to_close_timeout", item.opened), ("start_to_close_timeout", item.started))
     ends = [
         event.at + timedelta(seconds=int(seconds))
@@ -120,16 +120,16 @@ def _timeout(item: Item) -> datetime | None:
 
 
 def retry(task: Task, item: Item, timer: Item) -> Condition:
-    """Return what a task waits for whose last attempt failed, was refused or was given back."""
+    """Return the condition of a task whose retry timer is open."""
     most = getattr(task.retry_strategy, "retries", None)
     last = failure_of(item.failures[-1])
     number = sum(failure_of(event).status is not Status.REFUSED for event in item.failures)
     detail = f"retry {number}" if most is None else f"retry {number} of {most}"
     if last.reason == NOT_SERVED:
         times = sum(failure_of(event).reason == NOT_SERVED for event in item.failures)
-        detail = f"another try, after it was given back {times} times: {last.details};"
+        detail = f"the next attempt, after workers gave it back {times} times: {last.details};"
     elif last.status is Status.REFUSED:
-        detail = f"another try after SWF refused it ({last.reason})"
+        detail = f"the next attempt, after SWF refused it ({last.reason}),"
     else:
         detail += f", after {last.message},"
     found = Condition(Cause.RETRY, at=due(timer), detail=detail)
@@ -137,7 +137,7 @@ def retry(task: Task, item: Item, timer: Item) -> Condition:
 
 
 def due(timer: Item) -> datetime | None:
-    """Return when a timer fires."""
+    """Return the time at which a timer fires."""
     if timer.opened is None:
         return None
     return timer.opened.at + timedelta(seconds=int(timer.opened.data.start_to_fire_timeout))

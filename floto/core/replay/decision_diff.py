@@ -1,4 +1,4 @@
-"""Decisions held against decisions, field by field: the first difference, as data."""
+"""First difference between recorded and new decisions, field by field."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from floto.core.swf.decisions import DECISION_TYPES, Decision
 from floto.core.swf.identifiers import shown
 from floto.core.visible import visible
 
-#: What SWF takes from the registered type, or from the run, where a decision says nothing. A
-#: history shows what was taken, so it cannot tell that nothing was said.
+#: Fields that SWF fills in from the registered type or the run if a decision omits them. A history has the
+#: values that were filled in, so it does not show whether the decision had them.
 FILLED_IN = frozenset(
     {
         "task_list",
@@ -36,20 +36,20 @@ FILLED_IN = frozenset(
         "workflow_type_version",
     }
 )
-#: The difference is that one side has this decision and the other has not.
+#: Value of ``Difference.field``: only one side has the decision, or each side has another.
 DECISION = "decision"
-#: The difference is that the same decisions stand in another order.
+#: Value of ``Difference.field``: both sides have the decision, at different positions.
 ORDER = "order"
 _JSON = frozenset({"input", "result", "details"})
 
 
 def _task_or_workflow(decision: Any) -> Hashable:
-    """The task that floto named in ``control``, which stays when the id of its workflow changes."""
+    """Return the task that ``control`` names, since the workflow id of a task may change, or else that id."""
     control: str = decision.control or ""
     return control if control.startswith(TASK_CONTROL) else decision.workflow_id
 
 
-#: What of a decision says which one it is; for the others, their class.
+#: Identity key of each decision type; types not listed are identified by their class.
 _NAMED_BY: Mapping[type, Callable[[Any], Hashable]] = {
     d.ScheduleActivityTask: attrgetter("activity_id"),
     d.RequestCancelActivityTask: attrgetter("activity_id"),
@@ -65,14 +65,14 @@ _NAMED_BY: Mapping[type, Callable[[Any], Hashable]] = {
 
 @frozen
 class Difference:
-    """Where two lists of decisions first differ.
+    """First difference between two lists of decisions.
 
-    ``field`` is a field of the decision that both have; ``decision`` where only one side
-    has it, or each has another; ``order`` where both have it in other places.
+    ``field`` is a field of a decision that both have; ``decision`` if only one side has it, or
+    each has another; ``order`` if both have it at different positions.
     """
 
     field: str
-    #: Which decision, as people say it.
+    #: Type and identity of the decision, for messages.
     what: str
     recorded: Any
     decided: Any
@@ -95,13 +95,13 @@ class Difference:
 
 
 def name_of(decision: Decision) -> str:
-    """A decision as people say it."""
+    """Return the type and identity of a decision, for messages."""
     subject, name = subject_of(decision), type(decision).__name__
     return name if subject is None else f"{name} {subject!r}"
 
 
 def subject_of(decision: Decision) -> str | None:
-    """Return the id or name of what a decision is about; None where it is about the run itself."""
+    """Return the id or name of what a decision is about; None if it is about the run itself."""
     named_by = _NAMED_BY.get(type(decision))
     return None if named_by is None else str(named_by(decision)).removeprefix(TASK_CONTROL)
 
@@ -109,9 +109,13 @@ def subject_of(decision: Decision) -> str | None:
 def difference(
     recorded: Sequence[Recorded], decided: Sequence[Decision], *, exact: bool = False
 ) -> Difference | None:
-    """The first difference between what was recorded and what is decided.
+    """Return the first difference between recorded and new decisions; None if they agree.
 
-    ``exact``: what was recorded says what it left out, as an answer does and a history does not.
+    Args:
+        recorded: The recorded decisions.
+        decided: The new decisions.
+        exact: Compare also the fields of ``FILLED_IN`` that the new decision omits. Set for decisions of a
+            response, not for those of a history.
     """
     for place in range(max(len(recorded), len(decided))):
         old = recorded[place] if place < len(recorded) else None
@@ -125,7 +129,7 @@ def difference(
 
 
 def exact_difference(old: Sequence[Decision], new: Sequence[Decision]) -> Difference | None:
-    """The first difference between two answers, in every field."""
+    """Return the first difference between the decisions of two responses, in every field."""
     if list(old) == list(new):
         return None
     return difference([_written(each) for each in old], new, exact=True)
@@ -136,7 +140,7 @@ def _written(decision: Any) -> Recorded:
 
 
 def _field(old: Recorded, new: Decision, *, exact: bool) -> str | None:
-    """The first field that the two have differently."""
+    """Return the first field that differs; None if there is none."""
     before = old.decision
     for name in old.known:
         was, now = getattr(before, name), getattr(new, name)
@@ -150,16 +154,16 @@ def _field(old: Recorded, new: Decision, *, exact: bool) -> str | None:
 
 
 def _alike(name: str, was: Any, now: Any) -> bool:
-    """Whether two texts say the same JSON: other deciders and other compressors write it otherwise."""
+    """Return True if two strings encode equal JSON: deciders and compressors differ in form only."""
     if name not in _JSON or now is None or (was is None and name != "input"):
         return False
     try:
         before, after = payload.loads(was), payload.loads(now)
         if not (isinstance(before, dict) and TIMEOUTS_KEY in before):
-            # Recorded before time-outs were written into inputs, or by another decider.
+            # Recorded by another decider, or by a floto that did not write timeouts into inputs.
             after = without_timeouts(after) or None
         elif split(before)[1].attempt is None:
-            # Recorded before the attempt was.
+            # Recorded by a floto that did not write the attempt into inputs.
             after = without_attempt(after)
         return payload.encode(before, name) == payload.encode(after, name)
     except PayloadError:
@@ -169,7 +173,7 @@ def _alike(name: str, was: Any, now: Any) -> bool:
 def _apart(
     old: Decision | None, new: Decision | None, recorded: Sequence[Recorded], decided: Sequence[Decision]
 ) -> Difference:
-    """The difference where one place holds two decisions, or one."""
+    """Return the difference at a position with two different decisions, or only one."""
     gone, come = old, new
     if old is not None and new is not None:
         lost = identity(old) not in set(map(identity, decided))
@@ -181,7 +185,7 @@ def _apart(
 
 
 def identity(decision: Decision) -> Hashable:
-    """What tells a decision from the others of an answer."""
+    """Return a key that is unique among the decisions of a response."""
     named_by = _NAMED_BY.get(type(decision))
     return type(decision), named_by and named_by(decision)
 

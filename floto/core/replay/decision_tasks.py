@@ -1,4 +1,4 @@
-"""The decision tasks of a history, each with what its answer left there."""
+"""Decision tasks of a history, each with the decisions that its response recorded."""
 
 from __future__ import annotations
 
@@ -18,59 +18,63 @@ _FULL = "EVENT_LIMIT_EXCEEDED"
 
 
 class RecordedOutcome(StrEnum):
-    """What became of a decision task."""
+    """Outcome of a decision task."""
 
     ANSWERED = "answered"
     TIMED_OUT = "timed out"
-    #: The history ends while a decider has it.
+    #: Started, and not closed at the end of the history.
     OPEN = "open"
 
 
 @define
 class DecisionTaskRecord:
-    """One decision task, by the ids of its events; 0 where there is none."""
+    """One decision task, by the ids of its events; 0 if there is no such event."""
 
     scheduled: int
     started: int = 0
     ended: int = 0
     outcome: RecordedOutcome = RecordedOutcome.OPEN
-    #: What the answer left, in its order.
-    left: list[Recorded] = field(factory=list)
-    #: Whether SWF closed the run for its length before all of the answer was carried out.
+    #: Decisions of the response, in their order.
+    recorded: list[Recorded] = field(factory=list)
+    #: Whether SWF closed the run for its length before all decisions were carried out.
     is_cut: bool = False
 
-    def against(self, decided: Sequence[Decision]) -> Difference | None:
-        """How what the answer left differs from what is decided; nothing where there is no answer."""
+    def difference_from(self, decided: Sequence[Decision]) -> Difference | None:
+        """Return the first difference from new decisions; None if there is none, or no response."""
         if self.outcome is not RecordedOutcome.ANSWERED:
             return None
-        return difference(self.left, decided[: len(self.left)] if self.is_cut else decided)
+        return difference(self.recorded, decided[: len(self.recorded)] if self.is_cut else decided)
 
 
-def questions(events: Sequence[Event]) -> list[DecisionTaskRecord]:
-    """The decision tasks that a decider took or let pass, in order.
+def decision_tasks(events: Sequence[Event]) -> list[DecisionTaskRecord]:
+    """Return the decision tasks that were started or timed out, in their order.
 
-    Raises ``HistoryError`` for an answer to what nobody asked.
+    Args:
+        events: Events of one run, from the first.
+
+    Raises:
+        HistoryError: An event closes a decision task that was not started.
     """
     reading = _Reading()
     for event in events:
-        note = _NOTES.get(type(event.data))
-        if note is not None:
-            note(reading, event)
+        reader = _READERS.get(type(event.data))
+        if reader is not None:
+            reader(reading, event)
     return reading.found
 
 
 @define
 class _Reading:
-    """What was read so far: all questions, those by the start and those by the answer."""
+    """Decision tasks read so far: all, the started ones by start event, the closed ones by response."""
 
     found: list[DecisionTaskRecord] = field(factory=list)
-    taken: dict[int, DecisionTaskRecord] = field(factory=dict)
+    started: dict[int, DecisionTaskRecord] = field(factory=dict)
     answered: dict[int, DecisionTaskRecord] = field(factory=dict)
 
 
 def _started(reading: _Reading, event: Event) -> None:
-    question = reading.taken[event.id] = DecisionTaskRecord(event.data.scheduled_event_id, event.id)
-    reading.found.append(question)
+    task = reading.started[event.id] = DecisionTaskRecord(event.data.scheduled_event_id, event.id)
+    reading.found.append(task)
 
 
 def _answered(reading: _Reading, event: Event) -> None:
@@ -81,46 +85,47 @@ def _timed_out(reading: _Reading, event: Event) -> None:
     if event.data.started_event_id:
         _end(reading, event, RecordedOutcome.TIMED_OUT)
     else:
-        # No decider took it.
-        question = DecisionTaskRecord(event.data.scheduled_event_id, 0, event.id, RecordedOutcome.TIMED_OUT)
-        reading.found.append(question)
+        # It timed out before a decider claimed it.
+        task = DecisionTaskRecord(event.data.scheduled_event_id, 0, event.id, RecordedOutcome.TIMED_OUT)
+        reading.found.append(task)
 
 
 def _end(reading: _Reading, event: Event, outcome: RecordedOutcome) -> DecisionTaskRecord:
-    question = reading.taken.pop(event.data.started_event_id, None)
-    if question is None:
+    task = reading.started.pop(event.data.started_event_id, None)
+    if task is None:
         problem = f"ends a decision task that event {event.data.started_event_id} did not start"
         raise HistoryError(event.id, problem)
-    question.ended, question.outcome = event.id, outcome
-    return question
+    task.ended, task.outcome = event.id, outcome
+    return task
 
 
-def _left(reading: _Reading, event: Event) -> None:
+def _recorded(reading: _Reading, event: Event) -> None:
     completed = event.data.decision_task_completed_event_id
-    question = reading.answered.get(completed)
-    if question is None:
-        raise HistoryError(event.id, f"decisionTaskCompletedEventId is {completed}, which is no such event")
+    task = reading.answered.get(completed)
+    if task is None:
+        problem = f"but event {completed} is not a DecisionTaskCompleted"
+        raise HistoryError(event.id, f"decisionTaskCompletedEventId is {completed}, {problem}")
     own = recorded(event)
     if own is not None:
-        question.left.append(own)
+        task.recorded.append(own)
         return
     initiated, cause = refuses(event), event.data.cause
-    question.left = [
-        evolve(each, cause=cause) if each.event_id == initiated else each for each in question.left
+    task.recorded = [
+        evolve(each, cause=cause) if each.event_id == initiated else each for each in task.recorded
     ]
 
 
 def _closed(reading: _Reading, event: Event) -> None:
     if event.data.cause == _FULL and reading.answered:
         last = next(reversed(reading.answered.values()))
-        last.is_cut = event.id == 1 + max([last.ended, *(each.event_id for each in last.left)])
+        last.is_cut = event.id == 1 + max([last.ended, *(each.event_id for each in last.recorded)])
 
 
-#: What each type of event tells of questions and answers; the others tell nothing.
-_NOTES: Mapping[type, Callable[[_Reading, Event], None]] = {
+#: Readers of the event types that concern decision tasks.
+_READERS: Mapping[type, Callable[[_Reading, Event], None]] = {
     e.DecisionTaskStarted: _started,
     e.DecisionTaskCompleted: _answered,
     e.DecisionTaskTimedOut: _timed_out,
     e.WorkflowExecutionTerminated: _closed,
-    **dict.fromkeys(LEFT_BY, _left),
+    **dict.fromkeys(LEFT_BY, _recorded),
 }

@@ -1,7 +1,7 @@
-"""Why each task stands where it stands, at any moment of a saved history.
+"""Status of each task, and the conditions it waits for, after any event of a saved history.
 
-A condition says what has to happen for a task to move on; where a condition is another
-task, that task's own conditions are behind it, which makes a small tree.
+A condition that refers to another task leads to that task's own conditions, so the conditions
+of a task form a small tree.
 """
 
 from __future__ import annotations
@@ -31,33 +31,33 @@ from floto.core.visible import visible
 
 
 class Standing(StrEnum):
-    """Where a task stands."""
+    """Status of a task."""
 
     DONE = "done"
     RUNNING = "running"
-    #: SWF has it, and no worker yet.
+    #: Scheduled in SWF, not started.
     QUEUED = "queued"
     RETRYING = "waiting for its retry"
     WAITING = "waiting"
     #: The next decision starts it.
     DUE = "due"
     FAILED = "failed"
-    #: It cleans up, should the run fail or be canceled.
-    KEPT = "kept for clean-up"
-    #: The run ends, or has ended, without it.
-    DROPPED = "not to be run"
+    #: Runs only if the run fails or is canceled.
+    RESERVED = "reserved for cleanup"
+    #: The run closes, or has closed, without it.
+    SKIPPED = "skipped"
 
 
 @frozen
 class Explained:
-    """One task at one moment."""
+    """Status of one task after one event."""
 
     task: str
     standing: Standing
     attempts: tuple[Attempt, ...]
-    #: All of them have to come true for the task to move on; none where it is done or has failed.
+    #: All must hold before the status changes; empty if the task is done or failed.
     conditions: tuple[Condition, ...] = ()
-    #: What a task that is done passes on, or the message of one that has failed.
+    #: Result of a task that is done, or the message of one that failed.
     result: Any = None
 
     def __str__(self) -> str:
@@ -69,21 +69,21 @@ class Explained:
 
 @frozen
 class Explanation:
-    """Every task of a run at one moment, those that generators had returned among them."""
+    """Status of every task of a run after one event, with the tasks that generators had returned."""
 
-    #: The last event that had happened.
+    #: Id of the last event that was considered.
     event_id: int
     tasks: Mapping[str, Explained]
 
     def __getitem__(self, id_: str) -> Explained:
-        """One task; raises ``HistoryError`` where there was none of that id."""
+        """Return one task; raise ``HistoryError`` for an unknown id."""
         if id_ in self.tasks:
             return self.tasks[id_]
         known = shown(", ".join(self.tasks))
-        raise HistoryError(None, f"at event {self.event_id} there was no task {id_!r}; there were: {known}")
+        raise HistoryError(None, f"at event {self.event_id}: no task {id_!r}; the tasks are {known}")
 
     def roots(self, id_: str) -> tuple[Explained, ...]:
-        """The tasks at which a waiting task's waiting begins: they do not wait for others themselves."""
+        """Return the tasks that a task waits for, directly or not, and that wait for no other task."""
         found: dict[str, Explained] = {}
         seen = {id_}
         todo = [id_]
@@ -97,11 +97,11 @@ class Explanation:
         return tuple(found.values())
 
     def why(self, id_: str) -> str:
-        """Text for a person: the task, its attempts and its conditions, each down to its root."""
+        """Return the lines of one task: its attempts and conditions, each with the tasks at its root."""
         return "\n".join(self._lines(self[id_]))
 
     def __str__(self) -> str:
-        """A line for each task, and one for each of its conditions."""
+        """Return a line for each task, and one for each of its conditions."""
         lines = [f"after event {self.event_id}, times in UTC:"]
         for task in self.tasks.values():
             lines += [str(task), *(f"  {condition}" for condition in task.conditions)]
@@ -121,7 +121,7 @@ class Explanation:
         roots = self.roots(id_)
         yield from (f"  {line}" for line in map(str, () if roots else task.conditions))
         for root in roots[:_SHOWN]:
-            yield f"  in the end, {root}"
+            yield f"  because of {root}"
             yield from (f"    {condition}" for condition in root.conditions)
         if len(roots) > _SHOWN:
             yield f"  and {len(roots) - _SHOWN} more"
@@ -133,14 +133,24 @@ _SHOWN = 5
 def explain(
     spec: DeciderSpec, history: History, at: int | None = None, codec: TaskCodec = CODEC
 ) -> Explanation:
-    """Where every task stood after the event ``at`` (by default the last), and why.
+    """Explain the status of every task of a saved history.
 
-    Raises ``HistoryError`` for a history that cannot have happened, and ``SpecError``
-    where a retry strategy answers what is no delay.
+    Args:
+        spec: The spec that decided the run.
+        history: The history of the run, open or closed.
+        at: Id of the last event to consider; by default the last of the history.
+        codec: Codec of task results; with the payload store of the run if it has one.
+
+    Returns:
+        The status and the conditions of each task after the event ``at``.
+
+    Raises:
+        HistoryError: The history cannot have happened, or has no event ``at``.
+        SpecError: A retry strategy returned something that is not a delay.
     """
     event_id = len(history) if at is None else at
     if not 1 <= event_id <= len(history):
-        raise HistoryError(None, f"there is no event {event_id}; this history has {len(history):,}")
+        raise HistoryError(None, f"no event {event_id}: the history has events 1 to {len(history)}")
     state = fold(history.events[:event_id], evolve(EMPTY, execution=history.execution))
     found = [
         graph.explained(position, task)
@@ -155,21 +165,28 @@ def explain(
 
 def _either(one: Explained, other: Explained) -> Explained:
     """Return how a task stands that cleans up after a failure and a cancel request, whichever comes."""
-    if one.standing is other.standing is Standing.KEPT:
+    if one.standing is other.standing is Standing.RESERVED:
         return evolve(one, conditions=(*one.conditions, *other.conditions))
-    return one if other.standing is Standing.KEPT else other
+    return one if other.standing is Standing.RESERVED else other
 
 
 def explain_begun(history: History) -> Explanation:
-    """Where everything stands that a run has begun, read off its history without its spec.
+    """Explain the status of everything that a run has started, without its spec.
 
-    Raises ``HistoryError`` for a history that cannot have happened.
+    Args:
+        history: The history of the run, open or closed.
+
+    Returns:
+        The status of each activity, child workflow, Lambda function and timer of the history.
+
+    Raises:
+        HistoryError: The history cannot have happened.
     """
     state = fold(history.events, evolve(EMPTY, execution=history.execution))
     kinds = (*_STOPPED, Kind.TIMER)
     items = [item for key, item in state.items.items() if key[0] in kinds and not _is_over(item, state)]
     found = (_begun(item, state, history) for item in items)
-    # The wait before an attempt of a task is named as the task, and tells more than its last failure.
+    # A retry timer has the id of its task and replaces it: it says more than the last failure.
     return Explanation(len(history), {each.task: each for each in sorted(found, key=_is_retrying)})
 
 
@@ -189,7 +206,7 @@ def _begun(item: Item, state: State, history: History) -> Explained:
             return Explained(id_, Standing.DONE, tried, result=NO_RESULT)
         return Explained(id_, Standing.FAILED, tried, result=failure_of(item.failures[-1]).message)
     if state.closed is not None:
-        return Explained(id_, Standing.DROPPED, tried, _closed(state))
+        return Explained(id_, Standing.SKIPPED, tried, _closed(state))
     if item.key[0] is not Kind.TIMER:
         is_queued = item.status is Status.SCHEDULED
         standing = Standing.QUEUED if is_queued else Standing.RUNNING
@@ -201,11 +218,11 @@ def _begun(item: Item, state: State, history: History) -> Explained:
 
 
 def _graphs(main: Progress, history: History) -> Iterator[_Graph]:
-    """The tasks of a run, and those that clean up after a failure or a cancel request."""
+    """Yield the graph of the run, and those of its cleanup after a failure and after a cancel request."""
     state, spec = main.state, main.spec
     noted = noted_failures(state)
     failures = main.failures if noted is None else noted
-    # A clean-up that has begun is finished, whatever is asked for meanwhile.
+    # A cleanup that has started runs to its end, also if cancellation is requested meanwhile.
     cancels = noted is None and state.cancel_requested is not None
     timers = _retry_timers(state)
     yield _Graph(main, history, timers, _ending(state, {} if cancels else failures))
@@ -226,7 +243,7 @@ def _closed(state: State) -> tuple[Condition, ...]:
 
 
 def _ending(state: State, failures: Mapping[str, str]) -> tuple[Condition, ...]:
-    """Why a run starts nothing more but its clean-up, if so."""
+    """Return why a run starts no task but its cleanup; empty if it still does."""
     if state.closed is None and state.cancel_requested is not None and not failures:
         return (Condition(Cause.CANCEL_REQUESTED, at=state.cancel_requested.at),)
     failing = (Condition(Cause.FAILING, id_, detail=message) for id_, message in failures.items())
@@ -234,18 +251,18 @@ def _ending(state: State, failures: Mapping[str, str]) -> tuple[Condition, ...]:
 
 
 def _stopping(clean_up: Progress) -> Iterator[Condition]:
-    """What has to end before a clean-up begins."""
+    """Yield a condition for each task that must close before the cleanup starts."""
     for key in clean_up.state.opened.values():
         if key[0] in _STOPPED and key not in clean_up.plan.by_key:
             yield Condition(Cause.STOPPING, key[1])
 
 
-#: What a clean-up waits for; timers end with the run.
+#: Kinds that a cleanup waits for; timers end with the run.
 _STOPPED = (Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA)
 
 
 def _retry_timers(state: State) -> dict[str, Item]:
-    """The timer that each task waits for before its retry."""
+    """Return the open retry timers by task id."""
     timers = [state.items[key] for key in state.opened.values() if key[0] is Kind.TIMER]
     # A task's own timer carries no control.
     return {item.opened.data.control: item for item in timers if item.opened and item.opened.data.control}
@@ -253,16 +270,16 @@ def _retry_timers(state: State) -> dict[str, Item]:
 
 @frozen
 class _Graph:
-    """Tasks that require one another, at one moment."""
+    """The tasks of one graph (main or cleanup) after one event."""
 
     progress: Progress
     history: History
     timers: dict[str, Item]
-    #: Why none of them is started any more, if so.
+    #: Why no more of them is started; empty if they still are.
     ending: tuple[Condition, ...]
-    #: What has to happen before the first of them is started.
+    #: Conditions of the first of them.
     before: tuple[Condition, ...] = ()
-    #: The failure that each task which requires what failed, however far behind, is blocked by.
+    #: By position of each task that requires a failed one, directly or not: the failure.
     blocked: dict[int, Condition] = field(init=False)
 
     @blocked.default
@@ -281,13 +298,13 @@ class _Graph:
         return found
 
     def explained(self, position: int, task: Task) -> Explained:
-        """One task."""
+        """Return the status of one task."""
         state = self.progress.state
         item = state.items.get(task.key)
         told = attempts(item, self.history.events)
         look = look_at(task, state, self.progress.seed)
         if isinstance(look, Exhausted) or position in self.progress.exhausted:
-            # A generator may have worked, and its result be no use.
+            # A generator may have completed with an unusable result.
             message = look.message if isinstance(look, Exhausted) else self.progress.exhausted[position]
             return Explained(task.id_, Standing.FAILED, told, result=message)
         if item is not None and position in self.progress.done:
@@ -300,11 +317,11 @@ class _Graph:
 
     def _in_flight(self, task: Task, item: Item) -> _Why:
         if self.progress.state.closed is not None:
-            return Standing.DROPPED, self.ending
+            return Standing.SKIPPED, self.ending
         if not item.is_open:
             timer = self.timers.get(task.id_)
             waits = [] if timer is None else [retry(task, item, timer)]
-            return (Standing.DROPPED if self.ending else Standing.RETRYING), [*waits, *self.ending]
+            return (Standing.SKIPPED if self.ending else Standing.RETRYING), [*waits, *self.ending]
         if item.key[0] is Kind.TIMER:
             return Standing.RUNNING, [Condition(Cause.TIMER, at=due(item))]
         if item.status is Status.SCHEDULED:
@@ -317,9 +334,9 @@ class _Graph:
         blocked = list(dict.fromkeys(self.blocked[other] for other in needed if other in self.blocked))
         if blocked or self.ending:
             told = {condition.task for condition in blocked}
-            return Standing.DROPPED, [*blocked, *(each for each in self.ending if each.task not in told)]
+            return Standing.SKIPPED, [*blocked, *(each for each in self.ending if each.task not in told)]
         if any(condition.cause is Cause.CLEANS_UP for condition in self.before):
-            return Standing.KEPT, self.before
+            return Standing.RESERVED, self.before
         conditions = [*self.before, *map(self._required, needed)]
         if not conditions and task.key[0] is Kind.SIGNAL:
             conditions = [Condition(Cause.SIGNAL, detail=task.key[1])]

@@ -1,7 +1,7 @@
-"""The decisions that a history recorded: each event that a decision left, back to the decision.
+"""Decisions that a history recorded, reconstructed from the events that they caused.
 
-A decision that was carried out left its fields in an event, with SWF's defaults filled in;
-one that was refused left little more than an id and SWF's cause.
+The event of a decision that was carried out has its fields, with SWF's defaults filled in;
+that of a refused decision has little more than an id and SWF's cause.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from floto.core.swf.events import Event
 
 @frozen
 class Recorded:
-    """One decision as a history has it."""
+    """A decision reconstructed from a history."""
 
     event_id: int
-    #: With what the event says; a text that is required and was not recorded is empty.
+    #: With the fields of the event; required strings that it does not have are empty.
     decision: Decision
-    #: The fields that the event tells.
+    #: Fields of the decision that the event has.
     known: tuple[str, ...]
-    #: Why SWF refused the decision, if it did.
+    #: SWF's cause, if it refused the decision.
     cause: str | None = None
 
 
-#: The event that a decision leaves when it is carried out, and the one when it is refused.
+#: Decision type by the event types that record it: carried out, and refused.
 LEFT_BY: Mapping[type, type] = {
     e.ActivityTaskScheduled: d.ScheduleActivityTask,
     e.ScheduleActivityTaskFailed: d.ScheduleActivityTask,
@@ -63,10 +63,10 @@ LEFT_BY: Mapping[type, type] = {
 
 
 def recorded(event: Event) -> Recorded | None:
-    """The decision that left an event; None for events that come from elsewhere.
+    """Return the decision that an event records; None if it records none.
 
-    The refusal of a child, signal or cancel request that had been initiated is no decision
-    of its own; ``refuses`` says whose it is.
+    The refusal of a child, signal or cancel request after its ...Initiated event records none;
+    ``refuses`` returns the id of that event.
     """
     cls = LEFT_BY.get(type(event.data))
     if cls is None or refuses(event):
@@ -80,11 +80,11 @@ def recorded(event: Event) -> Recorded | None:
 
 
 def refuses(event: Event) -> int:
-    """The id of the event that initiated what this event refuses; 0 where it refuses nothing initiated."""
+    """Return the id of the ...Initiated event whose request this event refuses; 0 if there is none."""
     return event.data.initiated_event_id or 0 if type(event.data) in _REFUSES_INITIATED else 0
 
 
-#: The refusals that may come after an event that initiated what is refused.
+#: Refusals that may follow an ...Initiated event.
 _REFUSES_INITIATED = frozenset(
     cls for cls in LEFT_BY if {"cause", "initiated_event_id"} <= {field.name for field in fields(cls)}
 )
@@ -93,7 +93,7 @@ _VERSION = "workflow_type_version"
 
 @cache
 def _fields(event: Any) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The decision's fields that an event tells, and those it needs and has not."""
+    """Return the decision's fields that an event has, and empty values of the required ones it lacks."""
     wanted, told = fields(LEFT_BY[event]), {field.name for field in fields(event)}
     known = tuple(field.name for field in wanted if field.name in told)
     return known, {field.name: "" for field in wanted if field.name not in told and not _optional(field)}

@@ -1,7 +1,7 @@
-"""A saved history decided again: what was decided at each step, and what would be decided now.
+"""Replay of a saved history: recorded and new decisions at each step.
 
-Each decision task of a history is a step. What a decider answered is read off the events
-that the answer left, so this works on histories that floto did not decide, too.
+Each decision task of a history is a step. The recorded decisions are reconstructed from the
+events that they caused, so this also works on histories that floto did not decide.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from floto.core.decide.decide import decisions
 from floto.core.decide.progress import begin, observe
 from floto.core.errors import SpecError
 from floto.core.replay.decision_diff import Difference
-from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, questions
+from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, decision_tasks
 from floto.core.replay.recorded_decisions import Recorded
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import TaskCodec
@@ -31,19 +31,19 @@ from floto.core.swf.shapes import WorkflowExecution
 
 @frozen(kw_only=True)
 class Step:
-    """One decision task: what was new, what was decided, and what would be decided now.
+    """One decision task: its new events, its recorded decisions, and the new decisions.
 
-    The ids are those of its events. One that timed out before any decider took it has no
-    ``started`` (0), and nothing is decided for it.
+    ``scheduled``, ``started`` and ``ended`` are event ids. A task that timed out before a decider
+    claimed it has ``started`` 0 and no decisions.
     """
 
     number: int
     scheduled: int
     started: int
-    #: The event that ended it; 0 while it is open.
+    #: Event that closed it; 0 while it is open.
     ended: int
     outcome: RecordedOutcome
-    #: What has happened since the last step, up to the start of this one.
+    #: Events since the previous step, up to the start of this one.
     events: tuple[Event, ...] = field(repr=lambda events: f"<{len(events)} events>")
     recorded: tuple[Recorded, ...]
     decided: tuple[Decision, ...]
@@ -52,45 +52,45 @@ class Step:
 
 @frozen
 class Divergence:
-    """The first step at which a history and a spec part."""
+    """First step at which the recorded and the new decisions differ."""
 
     step: int
-    #: The DecisionTaskCompleted under which the recorded decisions stand.
+    #: Id of the DecisionTaskCompleted event of the recorded decisions.
     event_id: int
     difference: Difference
 
     @property
     def field(self) -> str:
-        """The field that differs, or ``decision`` or ``order``."""
+        """Name of the field that differs, or ``decision`` or ``order``."""
         return self.difference.field
 
     @property
     def recorded(self) -> Any:
-        """What was recorded in that field; None where there is nothing."""
+        """Recorded value of that field; None if there is none."""
         return self.difference.recorded
 
     @property
     def decided(self) -> Any:
-        """What would be decided now; None where that is nothing."""
+        """New value of that field; None if there is none."""
         return self.difference.decided
 
     def __str__(self) -> str:
-        """One sentence."""
+        """Return one line."""
         return f"step {self.step} (event {self.event_id}): {self.difference}"
 
 
 @frozen
 class Replay:
-    """A history decided again, step by step."""
+    """Recorded and new decisions of a history, step by step."""
 
     history: History
     steps: tuple[Step, ...] = field(repr=lambda steps: f"<{len(steps)} steps>")
-    #: What is called for at the end of the history; nothing where the run has closed.
+    #: New decisions at the end of the history; empty if the run is closed.
     next: tuple[Decision, ...]
 
     @property
     def divergence(self) -> Divergence | None:
-        """Where history and spec part first; None where they agree."""
+        """First step at which the decisions differ; None if they all agree."""
         for step in self.steps:
             if step.difference is not None:
                 return Divergence(step.number, step.ended, step.difference)
@@ -98,47 +98,65 @@ class Replay:
 
 
 def replay(spec: DeciderSpec, history: History, codec: TaskCodec = CODEC) -> Replay:
-    """Decide a saved history again and compare, field by field, with what it recorded.
+    """Decide a saved history again, and compare field by field with the recorded decisions.
 
-    Raises ``HistoryError`` for a history that cannot have happened.
+    Args:
+        spec: The spec to decide by.
+        history: The history of a run, open or closed.
+        codec: Codec of task results; with the payload store of the run if it has one.
+
+    Returns:
+        The steps, and the first divergence.
+
+    Raises:
+        HistoryError: The history cannot have happened.
     """
-    asked = deque(questions(history.events))
-    taken = [question.started for question in asked if question.started]
+    asked = deque(decision_tasks(history.events))
+    taken = [task.started for task in asked if task.started]
     answers = decided_at(spec, history, [*taken, len(history)], codec)
     steps: list[Step] = []
     seen = 0
-    # A question goes when its step has come: the garbage collector looks at all that stays.
+    # Drop each task once its step is made: fewer live objects make the garbage collector faster.
     while asked:
-        question = asked.popleft()
-        decided = next(answers) if question.started else ()
-        until = question.started or question.ended
-        steps.append(_step(len(steps) + 1, question, history.events[seen:until], decided))
+        task = asked.popleft()
+        decided = next(answers) if task.started else ()
+        until = task.started or task.ended
+        steps.append(_step(len(steps) + 1, task, history.events[seen:until], decided))
         seen = until
     return Replay(history, tuple(steps), next(answers))
 
 
 def _step(
-    number: int, question: DecisionTaskRecord, events: tuple[Event, ...], decided: tuple[Decision, ...]
+    number: int, task: DecisionTaskRecord, events: tuple[Event, ...], decided: tuple[Decision, ...]
 ) -> Step:
     return Step(
         number=number,
-        scheduled=question.scheduled,
-        started=question.started,
-        ended=question.ended,
-        outcome=question.outcome,
+        scheduled=task.scheduled,
+        started=task.started,
+        ended=task.ended,
+        outcome=task.outcome,
         events=events,
-        recorded=tuple(question.left),
+        recorded=tuple(task.recorded),
         decided=decided,
-        difference=question.against(decided),
+        difference=task.difference_from(decided),
     )
 
 
 def decided_at(
     spec: DeciderSpec, history: History, event_ids: Iterable[int], codec: TaskCodec = CODEC
 ) -> Iterator[tuple[Decision, ...]]:
-    """What floto decides after each of these events, which must ascend; each costs what is new.
+    """Yield the decisions after each of these events; each step costs only its new events.
 
-    A spec that cannot be used fails the run, as it would in a decider.
+    An invalid spec yields the decision to fail the run, as in a decider.
+
+    Args:
+        spec: The spec to decide by.
+        history: The history of a run.
+        event_ids: Ids of events, ascending.
+        codec: Codec of task results.
+
+    Raises:
+        HistoryError: The history cannot have happened.
     """
     execution = history.execution or _execution(history.events)
     progress = begin(spec, evolve(EMPTY, execution=execution), codec)
@@ -153,7 +171,7 @@ def decided_at(
 
 
 def _execution(events: Iterable[Event]) -> WorkflowExecution | None:
-    """Which run a history is of, where it does not say so: floto names children after their parent."""
+    """Infer the workflow id of a history from that of a child, which floto names after its parent."""
     for event in events:
         if isinstance(event.data, e.StartChildWorkflowExecutionInitiated):
             workflow_id, control = event.data.workflow_id, event.data.control or ""

@@ -1,4 +1,4 @@
-"""What the tasks of a run wait for, as few lines: tasks that wait alike are one, each with what helps."""
+"""Summary of the reasons why a run waits: one line for all tasks that wait for the same."""
 
 from __future__ import annotations
 
@@ -16,93 +16,102 @@ from floto.core.swf.pollers import Live, Poller, PollKind
 from floto.core.swf.shapes import ActivityType
 from floto.core.visible import moment_text, visible
 
-#: Seconds for which a decider or worker that is there may leave a task before somebody should look at it.
+#: Seconds that a task may stay queued while a decider or worker polls, before its log is worth a look.
 _SLOW = 20
-#: Names that a line lists before it counts.
+#: Most names that one line lists.
 _NAMED = 3
 
 
 @frozen
 class Command:
-    """A command line to copy, without the options that say where."""
+    """A command line to copy, without the options that name the service and the domain."""
 
     words: tuple[str, ...]
-    #: What follows the options; none of it is an option, whatever it begins with.
+    #: Positional arguments, printed after ``--`` if one of them begins with a dash.
     arguments: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
 class Stall:
-    """Tasks that wait for the same, what that is, and what helps."""
+    """Tasks that wait for the same, the reasons, and commands that help."""
 
-    #: Empty where it is the run itself that waits.
+    #: Task ids; empty if the run itself waits.
     tasks: tuple[str, ...]
     standing: Standing | None
-    #: What has to happen, as the history says, a sentence each.
+    #: Conditions, from the history.
     reasons: tuple[str, ...]
-    #: What is known beside it, such as who polls.
+    #: Facts that the history does not hold, such as who polls.
     notes: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
 
     def __str__(self) -> str:
         """Return one line, without the commands."""
-        words = [*([] if self.standing is None else [str(self.standing)]), *self.reasons, *self.notes]
+        words = [*self.reasons, *self.notes]
+        # "queued since ..." and "waiting for ..." already say the status.
+        if self.standing is not None and not (words and words[0].startswith(f"{self.standing} ")):
+            words.insert(0, str(self.standing))
         return f"{_names(self.tasks, 'tasks') or 'the run'}: {visible('; '.join(words))}"
 
 
 @frozen(kw_only=True)
 class RunContext:
-    """Which run it is, and what is known beside its history.
-
-    ``live`` is None for a history from a file. ``left`` is who left the decision tasks of the run.
-    """
+    """One run, and what is known of it beside its history."""
 
     workflow_id: str
     domain: str
     state: State
     now: datetime
+    #: Pollers and backlogs of the service; None for a history from a file.
     live: Live | None = None
+    #: Identities of the deciders that claimed a decision task of the run and did not respond.
     left: Sequence[str | None] = ()
-    #: Whether any decider can decide it.
+    #: Whether the run carries its spec, so that any decider can decide it.
     carries_spec: bool = False
     #: Signals that arrived and that no task waits for.
     unused_signals: tuple[str, ...] = ()
 
     def polling(self, kind: PollKind, task_list: str) -> tuple[Poller, ...] | None:
-        """Return who polls a task list of the run's domain; None if nobody knows."""
+        """Return the pollers of a task list in the domain of the run; None if they are unknown."""
         if self.live is None or self.live.pollers is None:
             return None
         return tuple(each for each in self.live.polling(kind, task_list) if each.domain == self.domain)
 
     def elsewhere(self, kind: PollKind, task_list: str) -> str:
-        """Return where there are others that poll: the same list in another domain, or other lists."""
-        assert self.live is not None  # noqa: S101 - asked only where somebody knows
+        """Return other task lists and other domains that have pollers, as the end of a sentence."""
+        assert self.live is not None  # noqa: S101 - called only if ``polling`` returned pollers
         domains = {each.domain for each in self.live.polling(kind, task_list)}
         lists = {
             each.task_list
             for each in self.live.pollers or ()
             if (each.kind, each.domain) == (kind, self.domain)
         }
-        found = [_some(lists, "task list")] if lists else []
-        found += [f"it in {_some(domains, 'domain')}"] if domains else []
-        where = " and ".join(found)
-        return f"; others poll {where}" if where else ""
+        found = [f"; others poll {_some(lists, 'task list')}"] if lists else []
+        found += [f"; it is polled in {_some(domains, 'domain')}"] if domains else []
+        return "".join(found)
 
     def seconds(self, at: datetime | None) -> float:
-        """Return how long ago a moment was."""
+        """Return the seconds from ``at`` until now; 0 if it is None."""
         return 0 if at is None else (self.now - at).total_seconds()
 
 
 @frozen
 class _Note:
-    """What is known of a condition beside the history, and what helps."""
+    """A fact about a condition that the history does not hold, and a command that helps."""
 
     text: str = ""
     command: Command | None = None
 
 
 def stalls(found: Explanation, context: RunContext) -> tuple[Stall, ...]:
-    """Return what an open run waits for, what needs somebody first, or what a closed one did not do."""
+    """Group the tasks that are not done by what they wait for.
+
+    Args:
+        found: The status of each task.
+        context: The run, and what is known of it beside its history.
+
+    Returns:
+        One entry for each group, those with a command that helps first.
+    """
     groups: dict[tuple[Any, ...], list[Explained]] = {}
     for task in found.tasks.values():
         if task.standing is not Standing.DONE:
@@ -113,7 +122,16 @@ def stalls(found: Explanation, context: RunContext) -> tuple[Stall, ...]:
 
 
 def one(found: Explanation, id_: str, context: RunContext) -> Stall:
-    """Return the same for one task."""
+    """Return the entry of one task.
+
+    Args:
+        found: The status of each task.
+        id_: Id of the task.
+        context: The run, and what is known of it beside its history.
+
+    Raises:
+        HistoryError: There is no task of this id.
+    """
     return _of_group([found[id_]], context)
 
 
@@ -126,7 +144,7 @@ def _alike(task: Explained) -> tuple[Any, ...]:
 
 
 def _key(condition: Condition) -> tuple[Any, ...]:
-    # Whom a task waits for differs from task to task; those others have lines of their own.
+    # Tasks that wait for different tasks are one group: those others have lines of their own.
     task = "" if condition.cause in OF_TASKS else condition.task
     return (
         condition.cause,
@@ -145,7 +163,7 @@ def _urgency(stall: Stall) -> tuple[bool, int]:
 
 _ORDER = (
     *(Standing.FAILED, Standing.RETRYING, Standing.QUEUED, Standing.RUNNING, Standing.DUE),
-    *(Standing.WAITING, Standing.KEPT, Standing.DROPPED),
+    *(Standing.WAITING, Standing.RESERVED, Standing.SKIPPED),
 )
 
 
@@ -169,15 +187,15 @@ def _ids(tasks: Iterable[Explained]) -> tuple[str, ...]:
 
 
 def _since(task: Explained) -> float:
-    """Order tasks by how long they have waited."""
+    """Return the earliest time of the conditions, as a sort key."""
     return min((each.at.timestamp() for each in task.conditions if each.at is not None), default=0)
 
 
 def _sentences(conditions: Iterable[Condition]) -> Iterator[str]:
     others = [each.task for each in conditions if each.cause in OF_TASKS]
     if others:
-        yield f"{_names(others, 'tasks')} {'has' if len(others) == 1 else 'have'} to complete"
-    # That the decider has to decide is said of the run.
+        yield f"waiting for {_names(others, 'tasks')} to complete"
+    # The missing decision is an entry of the run itself.
     yield from (str(each) for each in conditions if each.cause not in (*OF_TASKS, Cause.DECIDER))
 
 
@@ -188,20 +206,22 @@ def _worker(condition: Condition, context: RunContext) -> _Note:
     if kind is None or pollers is None:
         return _Note("", command)
     if not pollers:
-        return _Note(f"no worker polls it{context.elsewhere(PollKind.ACTIVITIES, task_list)}", command)
+        return _Note(
+            f"no worker polls this task list{context.elsewhere(PollKind.ACTIVITIES, task_list)}", command
+        )
     able = [each for each in pollers if each.serves is None or kind in each.serves]
     if not able:
         return _Note(f"{_whos(pollers)} and has no function for {_type(kind)}{_has(kind, pollers)}", command)
     waiting = (
         0 if context.live is None else context.live.waiting(context.domain, PollKind.ACTIVITIES, task_list)
     )
-    many = f", and {waiting:,} tasks wait there" if waiting > 1 else ""
+    many = f", {waiting:,} tasks are queued there" if waiting > 1 else ""
     slow = "; see its log" if context.seconds(condition.at) > _SLOW and not many else ""
     return _Note(f"{_whos(able)}{many}{slow}")
 
 
 def _work(condition: Condition, context: RunContext) -> _Note:
-    """Who has a task that had to be handed out again, because the process that had it died."""
+    """Return the new owner of a task whose worker crashed, if it was redelivered."""
     run = context.state.execution
     again = (
         None if context.live is None or run is None else context.live.again(run.run_id, condition.event_id)
@@ -211,9 +231,9 @@ def _work(condition: Condition, context: RunContext) -> _Note:
     if again.identity is None:
         note = _worker(condition, context)
         return _Note(
-            f"that worker is gone, and it waits for another{note.text and f'; {note.text}'}", note.command
+            f"that worker crashed, the task is queued again{note.text and f'; {note.text}'}", note.command
         )
-    return _Note(f"that worker is gone, and {again.identity} has it now")
+    return _Note(f"that worker crashed, {again.identity} has the task now")
 
 
 def _signal(condition: Condition, context: RunContext) -> _Note:
@@ -240,7 +260,7 @@ _NOTES: Mapping[Cause, Callable[[Condition, RunContext], _Note]] = {
 
 
 def _of_run(context: RunContext) -> Iterator[Stall]:
-    """Yield what keeps the whole run: the service, or that nobody decides."""
+    """Yield what the run as a whole waits for: the service, or a response to its decision task."""
     if context.live is not None and context.live.problem:
         yield Stall(tasks=(), standing=None, reasons=(context.live.problem,))
     tasks = context.state.decision_tasks
@@ -249,27 +269,28 @@ def _of_run(context: RunContext) -> Iterator[Stall]:
 
 
 def _decision(tasks: DecisionTasks, context: RunContext) -> Stall:
-    notes = [*_asked(tasks, context), *_left(context)]
+    notes = [*_decision_task(tasks, context), *_unanswered(context)]
     commands = tuple(note.command for note in notes if note.command is not None)
     reasons = tuple(note.text for note in notes if note.text)
     return Stall(tasks=(), standing=None, reasons=reasons, commands=commands)
 
 
-def _asked(tasks: DecisionTasks, context: RunContext) -> Iterator[_Note]:
+def _decision_task(tasks: DecisionTasks, context: RunContext) -> Iterator[_Note]:
     if tasks.started is not None:
         who = getattr(tasks.started.data, "identity", None) or "a decider"
-        yield _Note(f"{who} has been deciding since {moment_text(tasks.started.at)}")
+        yield _Note(f"decision task running since {moment_text(tasks.started.at)} on {who}")
     elif tasks.scheduled is not None:
         name, at = tasks.scheduled.data.task_list.name, tasks.scheduled.at
-        yield _Note(f"a decider has to take its decision task, on task list {name!r} since {moment_text(at)}")
+        since = f"decision task queued since {moment_text(at)} on task list {name!r}"
+        yield _Note(f"{since}, no decider has picked it up")
         yield _decider(name, at, context)
 
 
-def _left(context: RunContext) -> Iterator[_Note]:
+def _unanswered(context: RunContext) -> Iterator[_Note]:
     if context.left:
         times = "once" if len(context.left) == 1 else f"{len(context.left)} times"
         who = ", ".join(dict.fromkeys(each or "a decider" for each in context.left))
-        yield _Note(f"{who} took it {times} and did not answer; see its log")
+        yield _Note(f"{who} claimed it {times} and did not respond; see its log")
 
 
 def _decider(task_list: str, at: datetime, context: RunContext) -> _Note:
@@ -279,13 +300,20 @@ def _decider(task_list: str, at: datetime, context: RunContext) -> _Note:
     if pollers is None:
         return _Note("", command)
     if not pollers:
-        return _Note(f"no decider polls it{context.elsewhere(PollKind.DECISIONS, task_list)}", command)
+        return _Note(
+            f"no decider polls this task list{context.elsewhere(PollKind.DECISIONS, task_list)}", command
+        )
     slow = "; see its log" if context.seconds(at) > _SLOW else ""
     return _Note(f"{_whos(pollers)}{slow}")
 
 
 def unused_signals(state: State, waited: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of the signals that arrived and that none of these tasks waits for."""
+    """Return the names of the signals that arrived and that no task waits for.
+
+    Args:
+        state: The state of the run.
+        waited: Names of the signals that tasks of the run wait for.
+    """
     known = set(waited)
     return tuple(name for name in state.signals if name not in known and not name.startswith(RESERVED_PREFIX))
 
@@ -295,7 +323,7 @@ def _type(kind: ActivityType) -> str:
 
 
 def _has(kind: ActivityType, pollers: Iterable[Poller]) -> str:
-    """Return what workers have instead: other versions of the activity, else whatever they have."""
+    """Return the other versions of the activity that the workers have, else all their activities."""
     served = {each for poller in pollers for each in poller.serves or ()}
     versions = {each for each in served if each.name == kind.name}
     names = sorted(map(_type, versions or served))
@@ -303,19 +331,19 @@ def _has(kind: ActivityType, pollers: Iterable[Poller]) -> str:
 
 
 def _whos(pollers: Sequence[Poller]) -> str:
-    names = sorted({each.identity or "somebody" for each in pollers})
-    return f"{_names(names, 'processes')} {'polls' if len(names) == 1 else 'poll'} it"
+    names = sorted({each.identity or "an unnamed process" for each in pollers})
+    return f"{_names(names, 'processes')} {'polls' if len(names) == 1 else 'poll'} this task list"
 
 
 def _some(names: Iterable[str], noun: str) -> str:
-    """Return quoted names with what they are names of."""
+    """Return quoted names with their noun."""
     quoted = [repr(name) for name in sorted(names)]
     named = _names(quoted, f"{noun}s")
     return named if len(quoted) > _NAMED else f"{noun}{'s' if len(quoted) > 1 else ''} {named}"
 
 
 def _names(names: Sequence[str], nouns: str) -> str:
-    """Return a few names, or how many there are and the first of them."""
+    """Return the names, or their number and the first of them."""
     shown = list(map(visible, names))
     if len(shown) > _NAMED:
         return f"{len(shown):,} {nouns} ({', '.join(shown[:_NAMED])}, ...)"

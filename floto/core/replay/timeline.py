@@ -1,4 +1,4 @@
-"""When everything in a history happened: what a Gantt chart of a run shows."""
+"""Timeline of a history: the data of a Gantt chart."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from floto.core.swf.wire import type_name
 
 
 class Phase(StrEnum):
-    """What the time of a task goes into."""
+    """Phase of a task."""
 
     QUEUED = "queued"
     RUNNING = "running"
-    #: It ran, and that did not work.
+    #: Ran, and failed.
     FAILED = "failed"
-    #: It ran, or waited, until it was canceled.
+    #: The attempt ran, or waited, until it was canceled.
     CANCELED = "canceled"
-    #: The last attempt failed, and the next is not due yet.
+    #: The previous attempt failed, and the next is not due.
     RETRY_WAIT = "retry wait"
 
 
 @frozen
 class Span:
-    """One phase of a task, from when to when."""
+    """One phase of a task, with its start and end."""
 
     phase: Phase
     start: datetime
@@ -43,7 +43,7 @@ class Span:
 
 @frozen
 class Lane:
-    """One task of a run: its attempts, and what its time went into."""
+    """One task of a run: its attempts and phases."""
 
     key: Key
     status: Status
@@ -52,26 +52,26 @@ class Lane:
 
     @property
     def name(self) -> str:
-        """The id of the activity, timer, child or function, or the name of the signal."""
+        """Id of the activity, timer, child or Lambda function, or name of the signal."""
         return self.key[1]
 
 
 @frozen
 class Timeline:
-    """A run from its first event to its last."""
+    """Timeline of a run, from its first event to its last."""
 
     start: datetime
     end: datetime
-    #: The type of the event that closed the run; None while it is open.
+    #: Type of the closing event; None while the run is open.
     closed: str | None
-    #: By when each was first wanted.
+    #: Sorted by the start of the first phase.
     lanes: tuple[Lane, ...]
-    #: When decision tasks were answered.
+    #: Times of the responses to decision tasks.
     decisions: tuple[datetime, ...]
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """Duration in seconds."""
         return (self.end - self.start).total_seconds()
 
 
@@ -79,7 +79,14 @@ _SHOWN = (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD, Kind.LAMBDA, Kind.SIGNAL)
 
 
 def timeline(history: History) -> Timeline:
-    """What happened when in a history, whoever decided it. Raises ``HistoryError`` for an empty one."""
+    """Return the timeline of a history, also of one that floto did not decide.
+
+    Args:
+        history: The history of a run, open or closed.
+
+    Raises:
+        HistoryError: The history is empty or cannot have happened.
+    """
     state = fold(history)
     if state.started is None or state.last is None:
         raise HistoryError(None, "this history is empty; there is nothing to show")
@@ -96,7 +103,7 @@ def timeline(history: History) -> Timeline:
 
 def _items(state: State) -> Iterator[Item]:
     for (kind, id_), item in state.items.items():
-        # Waits for retries show in the lane of what is tried again.
+        # Retry timers are phases of the task that they retry.
         if kind in _SHOWN and not id_.startswith(RESERVED_PREFIX):
             yield item
 
@@ -112,10 +119,10 @@ def _lane(item: Item, history: History, end: datetime) -> Lane:
 def _spans(kind: Kind, attempt: Attempt, end: datetime) -> Iterator[Span]:
     ended = attempt.ended or end
     if attempt.opened is None:
-        # Refused, or a signal: a moment and no more.
+        # A refusal or a signal has no duration.
         yield Span(_ran(attempt), ended, ended)
         return
-    # A timer runs from the moment it is started; nobody has to take it.
+    # A timer runs from its start, since no worker claims it.
     began = attempt.opened if kind is Kind.TIMER else attempt.started
     if attempt.opened != began:
         yield Span(Phase.QUEUED, attempt.opened, began or ended)

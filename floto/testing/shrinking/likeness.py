@@ -10,7 +10,7 @@ from attrs import evolve, fields_dict
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.replay.decision_diff import DECISION, FILLED_IN, ORDER, Difference, identity, name_of
-from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, questions
+from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, decision_tasks
 from floto.core.replay.recorded_decisions import Recorded
 from floto.core.replay.replay import Divergence, Replay, decided_at, replay
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
@@ -85,7 +85,7 @@ def agreeing(spec: DeciderSpec, history: History, divergence: Divergence | None,
     kept = None if divergence is None else divergence.difference
     for question, decided in answered(spec, history, codec):
         now = {identity(decision): decision for decision in decided}
-        for each in question.left:
+        for each in question.recorded:
             decision = now.get(identity(each.decision))
             if decision is not None:
                 place = each.event_id - 1
@@ -100,14 +100,16 @@ def answered(
 
     What a history ends with is not decided, so a spec may raise there.
     """
-    asked = [each for each in questions(history.events) if each.outcome is RecordedOutcome.ANSWERED]
+    asked = [each for each in decision_tasks(history.events) if each.outcome is RecordedOutcome.ANSWERED]
     decided = decided_at(spec, history, [each.started for each in asked], codec)
     return zip(asked, decided, strict=True)
 
 
 def agrees(spec: DeciderSpec, history: History, codec: TaskCodec) -> bool:
     """Whether the spec decides all that a history recorded, and so could have made it."""
-    return all(question.against(decided) is None for question, decided in answered(spec, history, codec))
+    return all(
+        question.difference_from(decided) is None for question, decided in answered(spec, history, codec)
+    )
 
 
 def _agreeing(event: Event, each: Recorded, now: Decision, kept: Difference | None) -> Event:

@@ -13,7 +13,7 @@ from attrs import NOTHING, evolve, frozen
 
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
-from floto.core.replay.decision_tasks import RecordedOutcome, questions
+from floto.core.replay.decision_tasks import RecordedOutcome, decision_tasks
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.tasks import Task, TaskCodec, expands
 from floto.core.state.fold import fold
@@ -46,7 +46,7 @@ def _told(pair: Pair, history: History) -> Iterator[Pair]:
 
 def _answers(pair: Pair) -> list[int]:
     """Where the history could end, and where it does."""
-    asked = questions(pair.history.events)
+    asked = decision_tasks(pair.history.events)
     ends = {end_of(each) for each in asked if each.outcome is RecordedOutcome.ANSWERED}
     return sorted(ends | {len(pair.history)})
 
@@ -150,18 +150,18 @@ def _put_result(events: list[Event], item: Item, value: Any) -> None:
 
 
 def _earlier_questions(pair: Pair) -> list[int]:
-    return list(range(len(questions(pair.history.events)) - 1))
+    return list(range(len(decision_tasks(pair.history.events)) - 1))
 
 
 def _without_questions(pair: Pair, places: Sequence[int]) -> Iterator[Pair]:
-    asked = questions(pair.history.events)
+    asked = decision_tasks(pair.history.events)
     gone = {id_ for place in places for id_ in of_question(asked[place])}
     yield evolve(pair, history=without(pair.history, gone))
 
 
 def _other_events(pair: Pair) -> list[int]:
     """All events but the first and those that ask the last question."""
-    asked = questions(pair.history.events)
+    asked = decision_tasks(pair.history.events)
     kept = {1} | (of_question(asked[-1]) if asked else set())
     return [event.id for event in pair.history if event.id not in kept]
 

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import evolve, fields, frozen
 
 from floto.core.decide.progress import RETRY_PREFIX
-from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, questions
+from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, decision_tasks
 from floto.core.state.fold import trace
 from floto.core.state.state import EMPTY, Key, Kind
 from floto.core.swf.events import Event
@@ -100,13 +100,13 @@ def of_question(question: DecisionTaskRecord) -> set[int]:
 
 def end_of(question: DecisionTaskRecord) -> int:
     """Where a history ends that ends with the answer to this question."""
-    return max([question.ended, *(each.event_id for each in question.left)])
+    return max([question.ended, *(each.event_id for each in question.recorded)])
 
 
 def settled(history: History) -> History:
     """A quiet history, in which what was decided with nothing new was decided with what was before it."""
     history = quiet(history)
-    asked = [each for each in questions(history.events) if each.outcome is RecordedOutcome.ANSWERED]
+    asked = [each for each in decision_tasks(history.events) if each.outcome is RecordedOutcome.ANSWERED]
     earlier: dict[int, int] = {}
     gone: set[int] = set()
     for before, question in pairwise(asked):
@@ -125,5 +125,5 @@ def settled(history: History) -> History:
 
 def quiet(history: History) -> History:
     """A history without the decision tasks for which nothing was decided, but for the last."""
-    idle = [each for each in questions(history.events)[:-1] if not each.left]
+    idle = [each for each in decision_tasks(history.events)[:-1] if not each.recorded]
     return without(history, {id_ for each in idle for id_ in of_question(each)})

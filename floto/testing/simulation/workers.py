@@ -97,7 +97,7 @@ class Workers:
 
     def _take(self, attempt: Attempt) -> None:
         self._waiting.remove(attempt)
-        task = self._stage.world.take_activity(attempt.execution, attempt.scheduled_id, self._stage.now)
+        task = self._stage.world.claim_activity(attempt.execution, attempt.scheduled_id, self._stage.now)
         if task is None or attempt.manner is Manner.DIE:
             return
         attempt.token = task.token

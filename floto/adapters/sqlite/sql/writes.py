@@ -9,7 +9,7 @@ from typing import Any
 
 from floto.adapters.sqlite.cache import weight
 from floto.adapters.sqlite.sql.rows import event_row, to_ms, to_text
-from floto.core.engine.deadlines import DeadlineTable
+from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.stores.changes import Changes, PollableTask
 from floto.core.engine.stores.records import last_scheduled
 from floto.core.engine.tokens import TaskKind
@@ -119,7 +119,7 @@ class Pending:
         first = self._tasks.get(key) or (*key, domain, str(task.kind), task.task_list, task.priority)
         return (*first[:6], task.started, lease)
 
-    def _add_due(self, key: _Key, due: DeadlineTable | None) -> None:
+    def _add_due(self, key: _Key, due: PendingTimeout | None) -> None:
         if due is None:
             self._dues.pop(key, None)
             self._not_due[key] = None

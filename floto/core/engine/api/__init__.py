@@ -24,10 +24,12 @@ OPERATIONS: Mapping[str, Handler] = {
 
 
 class Api:
-    """The operations over an engine and its store; polls are answered at once.
+    """SWF's operations over an engine and its store; polls do not wait.
 
-    Requests must have been checked against SWF's model. ``new_run_id`` gives each run an id
-    that no other run has.
+    Args:
+        engine: Engine over the same store.
+        store: Store of the engine.
+        new_run_id: Return a run id that was not used before.
     """
 
     def __init__(self, engine: Engine, store: RunStore, new_run_id: Callable[[], str]) -> None:
@@ -38,7 +40,14 @@ class Api:
     def call(self, operation: str, request: Request, now: datetime, region: str = DEFAULT_REGION) -> Response:
         """Carry out one operation on the domains of a region.
 
-        Raises ``ServiceFault``, and nothing was written then.
+        Args:
+            operation: SWF's name of the operation.
+            request: The request, already checked against SWF's model.
+            now: Time of the clock.
+            region: Region of the domains.
+
+        Raises:
+            ServiceFault: SWF refuses the request; nothing was written.
         """
         call = Call(self._engine, self._store, operation, request, now, self._new_run_id, region)
         return OPERATIONS[operation](call)

@@ -1,4 +1,4 @@
-"""One call of one operation, and what every handler needs to answer it."""
+"""One call of one operation, with the context that every handler needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Response = dict[str, Any]
 
 @frozen
 class Call:
-    """A request that was checked against SWF's model, and the time it is carried out."""
+    """A request that was checked against SWF's model, and the time of its execution."""
 
     engine: Engine
     store: RunStore
@@ -28,21 +28,21 @@ class Call:
     request: Request
     now: datetime
     new_run_id: Callable[[], str]
-    #: Whose domains the call is about: names of SWF are scoped per region.
+    #: Region of the domains: names are scoped per region.
     region: str = DEFAULT_REGION
 
     @property
     def registration(self) -> Registration:
-        """Domains and types."""
+        """Operations on domains and types."""
         return self.engine.registration
 
     @property
     def domain(self) -> str:
-        """The key of the domain that the call is about, registered or not."""
+        """Key of the domain of the request, registered or not."""
         return domain_key(self.region, self.request["domain"])
 
     def known_domain(self) -> str:
-        """The key of the domain; a fault if nobody registered it."""
+        """Return the key of the domain; raise ``UnknownResource`` if it is not registered."""
         self.registration.need_domain(self.domain)
         return self.domain
 
@@ -51,20 +51,20 @@ Handler = Callable[[Call], Response]
 
 
 def activity_type(shape: Request) -> ActivityType:
-    """The type of SWF's dict."""
+    """Read an activity type from SWF's dict."""
     return ActivityType(shape["name"], shape["version"])
 
 
 def workflow_type(shape: Request) -> WorkflowType:
-    """The type of SWF's dict."""
+    """Read a workflow type from SWF's dict."""
     return WorkflowType(shape["name"], shape["version"])
 
 
 def execution(shape: Request) -> WorkflowExecution:
-    """The run of SWF's dict."""
+    """Read a workflow execution from SWF's dict."""
     return WorkflowExecution(shape["workflowId"], shape["runId"])
 
 
 def given(**members: Any) -> Response:
-    """A dict of the members that are not None: SWF leaves out what it does not have."""
+    """Return a dict of the members that are not None: SWF omits the others."""
     return {name: value for name, value in members.items() if value is not None}

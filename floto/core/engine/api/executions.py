@@ -1,4 +1,4 @@
-"""The operations on runs: start, tell, describe, read."""
+"""Operations on runs: start, signal, cancel, terminate, describe, read history."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from floto.core.state.state import Kind, State
 from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.wire import camel, event_to_swf, read, write
 
-#: Events that are read from the store at once.
+#: Number of events to read from the store at once.
 _CHUNK = 32
 
 
 def start(call: Call) -> Response:
-    """StartWorkflowExecution."""
+    """Carry out StartWorkflowExecution."""
     command = read(c.StartWorkflowExecution, call.request)
     return {"runId": call.engine.start(call.domain, command, call.new_run_id(), call.now).run_id}
 
 
-def _tell(cls: Any, **settled: str) -> Handler:
-    """An operation that tells one open run something; ``settled`` is what callers cannot say."""
+def _send(cls: Any, **fixed: str) -> Handler:
+    """Return an operation on one open run; ``fixed`` are fields that a request cannot set."""
 
     def handle(call: Call) -> Response:
         target = ToWorkflow(call.request["workflowId"], call.request.get("runId"))
-        command = evolve(read(cls, call.request), **settled)
-        call.engine.tell(call.domain, target, command, call.now)
+        command = evolve(read(cls, call.request), **fixed)
+        call.engine.send(call.domain, target, command, call.now)
         return {}
 
     return handle
 
 
 def known(call: Call) -> Record:
-    """The run that a call names by both ids; a fault if the domain has no such run."""
+    """Return the run with the ids of the request; raise ``UnknownResource`` if the domain has none."""
     domain, wanted = call.known_domain(), execution(call.request["execution"])
     record = call.store.record(wanted.run_id)
     if record is None or (record.domain, record.info.execution) != (domain, wanted):
@@ -50,7 +50,7 @@ def known(call: Call) -> Record:
 
 
 def describe(call: Call) -> Response:
-    """DescribeWorkflowExecution."""
+    """Carry out DescribeWorkflowExecution."""
     record = known(call)
     run_id = record.info.execution.run_id
     run = call.store.load(run_id)
@@ -75,7 +75,7 @@ _CONFIGURATION = (
 
 
 def _configuration(started: WorkflowExecutionStarted) -> Response:
-    """How a run was configured, every default resolved."""
+    """Return the configuration of a run, with every default resolved."""
     values = write(started)
     return {camel(name): values[camel(name)] for name in _CONFIGURATION if camel(name) in values}
 
@@ -93,12 +93,12 @@ def _open_counts(state: State | None) -> Response:
         return dict.fromkeys([*_COUNTED, "openDecisionTasks"], 0)
     counts = {name: state.open_count.get(kind, 0) for name, kind in _COUNTED.items()}
     tasks = state.decision_tasks
-    # Modelled as 1 at most, though one may be scheduled behind a started one.
+    # SWF's model has at most 1, although one may be scheduled while another is started.
     return {**counts, "openDecisionTasks": int(tasks.scheduled is not None or tasks.started is not None)}
 
 
 def execution_info(record: Record) -> Response:
-    """A run as listings show it."""
+    """Return SWF's dict of a run, as listings have it."""
     info = record.info
     return given(
         execution=write(info.execution),
@@ -114,7 +114,7 @@ def execution_info(record: Record) -> Response:
 
 
 def history(call: Call) -> Response:
-    """GetWorkflowExecutionHistory: pages of the history as it was when the first was asked for."""
+    """Carry out GetWorkflowExecutionHistory; later pages end where the history ended at the first."""
     run_id = known(call).info.execution.run_id
     position = read_token(call, int, int)
     low, high = (0, call.store.last_event_id(run_id)) if position is None else position
@@ -126,7 +126,7 @@ def history(call: Call) -> Response:
 
 
 def window(call: Call, run_id: str, low: int, high: int) -> tuple[list[Any], tuple[int, int] | None]:
-    """Return one page of the events with ids above ``low`` up to ``high``, and the bounds of what is left."""
+    """Return one page of the events with ids above ``low`` up to ``high``, and the bounds of the rest."""
     reverse = bool(call.request.get("reverseOrder"))
     events = fitting(islice(_events(call, run_id, low, high, reverse=reverse), page_size(call.request)))
     low, high = (low, high - len(events)) if reverse else (low + len(events), high)
@@ -134,7 +134,7 @@ def window(call: Call, run_id: str, low: int, high: int) -> tuple[list[Any], tup
 
 
 def _events(call: Call, run_id: str, low: int, high: int, *, reverse: bool) -> Iterator[dict[str, Any]]:
-    """Read events in small chunks: those of a run with large payloads need not all be in memory at once."""
+    """Yield events, read in small chunks to bound the memory for runs with large payloads."""
     for start in range(0, high - low, _CHUNK):
         size = min(_CHUNK, high - low - start)
         events = call.store.history(run_id, high - start - size if reverse else low + start, size)
@@ -143,9 +143,9 @@ def _events(call: Call, run_id: str, low: int, high: int, *, reverse: bool) -> I
 
 OPERATIONS: Mapping[str, Handler] = {
     "StartWorkflowExecution": start,
-    "SignalWorkflowExecution": _tell(c.SignalWorkflowExecution),
-    "RequestCancelWorkflowExecution": _tell(c.RequestCancelWorkflowExecution),
-    "TerminateWorkflowExecution": _tell(c.TerminateWorkflowExecution, cause=c.OPERATOR),
+    "SignalWorkflowExecution": _send(c.SignalWorkflowExecution),
+    "RequestCancelWorkflowExecution": _send(c.RequestCancelWorkflowExecution),
+    "TerminateWorkflowExecution": _send(c.TerminateWorkflowExecution, cause=c.OPERATOR),
     "DescribeWorkflowExecution": describe,
     "GetWorkflowExecutionHistory": history,
 }

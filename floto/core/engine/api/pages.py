@@ -1,7 +1,7 @@
-"""Pages of long answers, and the opaque tokens that lead from one to the next.
+"""Pages of long responses, and their page tokens.
 
-A token holds where the next page begins, so it outlives restarts. It is good for a day,
-and for the same call only.
+A token holds the position of the next page, so it survives restarts. It is valid for 24 hours,
+and only for the same request.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ from floto.core.swf import limits
 
 T = TypeVar("T")
 
-#: Most bytes of JSON in the items of one page, unless a single item has more. SWF bounds its pages too and
-#: does not document by how much: ``maximumPageSize`` "is an upper limit only; the actual number of results
+#: Maximum bytes of JSON in the items of one page, unless a single item has more. SWF bounds its pages too
+#: and does not document the bound: ``maximumPageSize`` "is an upper limit only; the actual number of results
 #: returned per call may be fewer".
 PAGE_BYTES = 1024 * 1024
-#: Made once: ``json.dumps`` makes an encoder for each call. A time is sent as a number.
+#: Created once: ``json.dumps`` with options creates an encoder for each call. Times are numbers.
 _encode = json.JSONEncoder(default=datetime.timestamp).encode
 
 _LIFE = timedelta(hours=24)
-#: More than any id or number, and no later than a datetime can say in milliseconds.
+#: Above every id and sequence number, and within the range of a datetime in milliseconds.
 _HIGHEST = 2**47
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: What may differ from page to page.
+#: Members of a request that may differ from page to page.
 _FREE = frozenset({"nextPageToken", "maximumPageSize"})
 
 
 def page_size(request: Request) -> int:
-    """How much one page holds; 0 means as much as SWF gives."""
+    """Return the maximum number of items of one page; 0 in a request means SWF's limit."""
     return request.get("maximumPageSize") or limits.PAGE_LIMIT
 
 
 def write_token(call: Call, position: Sequence[Any]) -> str:
-    """The token of the page that begins behind a position: texts and whole numbers."""
+    """Return the token of the page after a position of strings and integers."""
     issued = (call.now - _EPOCH) // timedelta(milliseconds=1)
     return seal_text([call.operation, _digest(call), issued, list(position)])
 
 
 def read_token(call: Call, *kinds: type) -> list[Any] | None:
-    """The position that the call's token says, None if it has none; values of these types, in this order.
+    """Return the position in the page token of a call, with values of these types; None without a token.
 
-    A fault for a token that is damaged, too old, or of another call.
+    Raises SWF's ValidationException for a token that is damaged, expired or of another request.
     """
     text = call.request.get("nextPageToken")
     if text is None:
@@ -67,7 +67,7 @@ def read_token(call: Call, *kinds: type) -> list[Any] | None:
 
 
 def _has_types(values: list[Any], kinds: Sequence[type]) -> bool:
-    # Anybody can compute a checksum: what no page of ours says must do no harm.
+    # A checksum does not authenticate the sender, so check the values too.
     return [type(value) for value in values] == list(kinds) and all(
         0 <= value < _HIGHEST for value in values if type(value) is int
     )
@@ -93,7 +93,7 @@ def page(
 
 
 def fitting(shapes: Iterable[T]) -> list[T]:
-    """Return the first shapes whose JSON fits into one page, at least one; no more than needed are made."""
+    """Return the first shapes whose JSON fits into one page, at least one; consume no more than needed."""
     kept: list[T] = []
     left = PAGE_BYTES
     for shape in shapes:

@@ -1,4 +1,4 @@
-"""The operations on domains, types and tags."""
+"""Operations on domains, types and tags."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ARN = "arn:aws:swf:{}:000000000000:/domain/{}"
 
 
 def register_domain(call: Call) -> Response:
-    """RegisterDomain."""
+    """Carry out RegisterDomain."""
     request = call.request
     call.registration.register_domain(
         Domain(
@@ -36,7 +36,7 @@ def register_domain(call: Call) -> Response:
 
 
 def _named(call: Call) -> str:
-    """Return the key of the domain that the operations on domains call ``name``."""
+    """Return the key of the domain in ``name``, its member in the operations on domains."""
     return domain_key(call.region, call.request["name"])
 
 
@@ -45,19 +45,19 @@ def _tags(shapes: Any) -> dict[str, str]:
 
 
 def deprecate_domain(call: Call) -> Response:
-    """DeprecateDomain."""
+    """Carry out DeprecateDomain."""
     call.registration.deprecate_domain(_named(call), call.now)
     return {}
 
 
 def undeprecate_domain(call: Call) -> Response:
-    """UndeprecateDomain."""
+    """Carry out UndeprecateDomain."""
     call.registration.undeprecate_domain(_named(call))
     return {}
 
 
 def describe_domain(call: Call) -> Response:
-    """DescribeDomain."""
+    """Carry out DescribeDomain."""
     domain = call.registration.need_domain(_named(call))
     configuration = {"workflowExecutionRetentionPeriodInDays": domain.retention or "NONE"}
     return {"domainInfo": _domain_info(domain), "configuration": configuration}
@@ -70,12 +70,12 @@ def _domain_info(domain: Domain) -> Response:
 
 
 def list_domains(call: Call) -> Response:
-    """ListDomains."""
+    """Carry out ListDomains."""
     own = [domain for domain in call.store.domains() if region_of(domain.name) == call.region]
     return _list(call, "domainInfos", own, _domain_name, _domain_info)
 
 
-#: What a page token says of the last one shown: a domain's name, or a type's name and version.
+#: Position in a page token: the name of the last domain, or the name and version of the last type.
 _NAMES: Mapping[str, tuple[type, ...]] = {"domainInfos": (str,), "typeInfos": (str, str)}
 
 
@@ -90,7 +90,7 @@ def _list(
     name_of: Callable[[Any], tuple[str, ...]],
     shape: Callable[[Any], Response],
 ) -> Response:
-    """A page of what is registered: in the order of names, or reversed, of one status."""
+    """Return a page of the rows with the requested status, sorted by name, or reversed."""
     reverse = call.request.get("reverseOrder", False)
     after = read_token(call, *_NAMES[key])
     status = call.request["registrationStatus"]
@@ -103,13 +103,13 @@ def _list(
 
 @frozen
 class _Kind:
-    """How SWF's operations speak of one of the two kinds of types."""
+    """Member names of one of the two kinds of types in SWF's operations."""
 
     cls: type[ActivityType | WorkflowType]
     member: str
     read: Callable[[Request], Any]
     defaults: type
-    #: What a default is called in requests, by field.
+    #: Name of each default in requests, by field.
     names: Mapping[str, str]
 
 
@@ -224,7 +224,7 @@ def _name_and_version(registered: RegisteredType) -> tuple[str, str]:
 
 
 def _tagged(call: Call) -> str:
-    """The key of the domain that an ARN names; nothing else in SWF has tags."""
+    """Return the key of the domain of an ARN; only domains have tags."""
     match = re.fullmatch(r"arn:[^:]*:swf:([^:]*):[^:]*:/domain/([^/]+)", call.request["resourceArn"])
     if match is None:
         message = "Value at 'resourceArn' failed to satisfy constraint: Member must be the ARN of a domain"
@@ -236,19 +236,19 @@ def _tagged(call: Call) -> str:
 
 
 def tag_resource(call: Call) -> Response:
-    """TagResource."""
+    """Carry out TagResource."""
     call.registration.tag(_tagged(call), _tags(call.request["tags"]))
     return {}
 
 
 def untag_resource(call: Call) -> Response:
-    """UntagResource."""
+    """Carry out UntagResource."""
     call.registration.untag(_tagged(call), call.request["tagKeys"])
     return {}
 
 
 def list_tags(call: Call) -> Response:
-    """ListTagsForResource."""
+    """Carry out ListTagsForResource."""
     tags = call.registration.need_domain(_tagged(call)).tags
     return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
 

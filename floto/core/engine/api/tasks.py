@@ -1,4 +1,4 @@
-"""The operations of deciders and workers."""
+"""Operations of deciders and workers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from floto.core.engine.tokens import read_token as read_task_token
 from floto.core.swf.shapes import TaskList
 from floto.core.swf.wire import decision_from_swf, write
 
-#: Responses to polls that found no task. SWF's prose says that the token is an empty string then, but the
-#: recorded responses have none, and programs test for that: ``"taskToken" in task`` with boto3, null in
+#: Responses to polls without a task. SWF's prose says that the token is then an empty string, but the
+#: recorded responses omit it, and programs test for that: ``"taskToken" in task`` with boto3, null in
 #: Amazon's Flow Framework for Java.
 IDLE: Mapping[str, Mapping[str, Any]] = {
     "PollForActivityTask": {"startedEventId": 0},
@@ -26,7 +26,7 @@ IDLE: Mapping[str, Mapping[str, Any]] = {
 
 
 def poll_decision(call: Call) -> Response:
-    """PollForDecisionTask, answered at once; with a page token, more of a task that was handed out."""
+    """Carry out PollForDecisionTask without waiting; with a page token, return the next page of a task."""
     position = read_token(call, str, int, int, int)
     if position is not None:
         return _page(call, *position)
@@ -42,7 +42,7 @@ def poll_decision(call: Call) -> Response:
 
 
 def _page(call: Call, token: str, previous: int, low: int, high: int) -> Response:
-    """One page of a decision task: its history up to its own start."""
+    """Return one page of a claimed decision task: of its history up to its start."""
     read = read_task_token(token, TaskKind.DECISION)
     record = call.store.record(read.run_id)
     if record is None or record.domain != call.domain:
@@ -60,7 +60,7 @@ def _page(call: Call, token: str, previous: int, low: int, high: int) -> Respons
 
 
 def poll_activity(call: Call) -> Response:
-    """PollForActivityTask, answered at once."""
+    """Carry out PollForActivityTask without waiting."""
     request = call.request
     task = call.engine.poll_activity(
         call.domain, request["taskList"]["name"], request.get("identity", ""), call.now
@@ -78,7 +78,7 @@ def poll_activity(call: Call) -> Response:
 
 
 def _token(call: Call) -> str:
-    """Return the token of the task that a call answers; a fault for a task of another region."""
+    """Return the task token of a call; raise SWF's ValidationException for another region's task."""
     token: str = call.request["taskToken"]
     if region_of(any_token(token).domain) != call.region:
         raise invalid_token()
@@ -86,7 +86,7 @@ def _token(call: Call) -> str:
 
 
 def respond_decision(call: Call) -> Response:
-    """RespondDecisionTaskCompleted."""
+    """Carry out RespondDecisionTaskCompleted."""
     request = call.request
     task_list = request.get("taskList")
     call.engine.respond(
@@ -101,19 +101,19 @@ def respond_decision(call: Call) -> Response:
     return {}
 
 
-def _respond(answer: type, *members: str) -> Handler:
-    """A worker's answer, with these members."""
+def _respond(command_type: type, *members: str) -> Handler:
+    """Return a Respond... operation of workers with these members."""
 
     def handle(call: Call) -> Response:
         fields = {name: call.request.get(name) for name in members}
-        call.engine.respond(answer, _token(call), call.now, **fields)
+        call.engine.respond(command_type, _token(call), call.now, **fields)
         return {}
 
     return handle
 
 
 def heartbeat(call: Call) -> Response:
-    """RecordActivityTaskHeartbeat."""
+    """Carry out RecordActivityTaskHeartbeat."""
     asked = call.engine.respond(
         c.RecordActivityTaskHeartbeat,
         _token(call),
@@ -124,7 +124,7 @@ def heartbeat(call: Call) -> Response:
 
 
 def _count(kind: TaskKind) -> Handler:
-    """Count the tasks that wait for a poll; those handed out are pending no more."""
+    """Return an operation that counts the scheduled tasks; started ones are not pending."""
 
     def handle(call: Call) -> Response:
         place = Place(call.known_domain(), kind, call.request["taskList"]["name"])

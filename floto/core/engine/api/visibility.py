@@ -1,4 +1,4 @@
-"""The operations that list and count runs.
+"""Operations that list and count runs.
 
 Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_ListClosedWorkflowExecutions.html
 """
@@ -18,7 +18,7 @@ from floto.core.engine.stores.records import Listing, Position, Record
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
-#: What each filter restricts: its member, and the listing's field for it.
+#: By filter: its members, and the fields of ``Listing`` that they set.
 _FILTERS: Mapping[str, Mapping[str, str]] = {
     "executionFilter": {"workflowId": "workflow_id"},
     "typeFilter": {"name": "type_name", "version": "type_version"},
@@ -57,7 +57,7 @@ def _wanted(request: Request, given: list[str]) -> dict[str, Any]:
         for member, field in _FILTERS[name].items()
         if member in request[name]
     }
-    # No type has an empty version, and SWF's model lets the filter say so; a tag may be empty.
+    # SWF's model allows an empty version in the filter, although no type has one; a tag may be empty.
     if wanted.get("type_version") == "":
         del wanted["type_version"]
     return wanted

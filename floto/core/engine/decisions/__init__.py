@@ -1,1 +1,1 @@
-"""How the engine carries out the decisions of a decider."""
+"""Execution of decisions by the engine."""

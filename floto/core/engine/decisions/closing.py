@@ -1,4 +1,4 @@
-"""The end of a run: its last event, and who has to hear of it."""
+"""Closing of runs: the last event, the message to the parent, and the child policy."""
 
 from __future__ import annotations
 
@@ -28,110 +28,110 @@ from floto.core.swf.shapes import WorkflowExecution
 
 _APPLIED = "CHILD_POLICY_APPLIED"
 
-#: What a parent's child policy asks of its children; ABANDON asks nothing.
+#: Command for the children by child policy; ABANDON sends none.
 _POLICIES: Mapping[str, Any] = {
     "TERMINATE": TerminateWorkflowExecution(cause=_APPLIED),
     "REQUEST_CANCEL": RequestCancelWorkflowExecution(cause=_APPLIED),
 }
 
 
-def close(turn: StepContext, data: Any) -> None:
-    """Write the closing event and tell the parent.
+def close(context: StepContext, data: Any) -> None:
+    """Append the closing event and notify the parent.
 
-    The child policy applies where the run had no say in its end: terminated or timed out.
+    The child policy applies only if the run was terminated or timed out.
     https://docs.aws.amazon.com/amazonswf/latest/apireference/API_StartWorkflowExecution.html
     """
-    turn.append(data)
-    started, run_id = turn.started, turn.run.execution.run_id
+    context.append(data)
+    started, run_id = context.started, context.run.execution.run_id
     parent = started.parent_workflow_execution
     if parent is not None and type(data) is not e.WorkflowExecutionContinuedAsNew:
         initiated = started.parent_initiated_event_id or 0
         news = ChildClosed(
             initiated_event_id=initiated,
-            execution=turn.run.execution,
+            execution=context.run.execution,
             workflow_type=started.workflow_type,
             closing=data,
         )
-        turn.send(Message(ToRun(parent.run_id), news))
+        context.send(Message(ToRun(parent.run_id), news))
     command = _POLICIES.get(getattr(data, "child_policy", "")) if type(data) in _BY_FORCE else None
     if command is not None:
-        turn.send(Message(ToChildren(run_id), command))
+        context.send(Message(ToChildren(run_id), command))
 
 
 _BY_FORCE = (e.WorkflowExecutionTerminated, e.WorkflowExecutionTimedOut)
 
 
-def close_full(turn: StepContext) -> None:
-    """Close by force a run whose history may not grow any more."""
-    policy = turn.started.child_policy
-    close(turn, e.WorkflowExecutionTerminated(child_policy=policy, cause="EVENT_LIMIT_EXCEEDED"))
+def close_full(context: StepContext) -> None:
+    """Terminate a run whose history has the maximum length."""
+    policy = context.started.child_policy
+    close(context, e.WorkflowExecutionTerminated(child_policy=policy, cause="EVENT_LIMIT_EXCEEDED"))
 
 
-def terminate(turn: StepContext, command: TerminateWorkflowExecution) -> None:
-    """TerminateWorkflowExecution, and what a child policy does."""
-    policy = command.child_policy or turn.started.child_policy
+def terminate(context: StepContext, command: TerminateWorkflowExecution) -> None:
+    """Carry out TerminateWorkflowExecution, or the child policy of a closed parent."""
+    policy = command.child_policy or context.started.child_policy
     data = e.WorkflowExecutionTerminated(
         child_policy=policy, reason=command.reason, details=command.details, cause=command.cause
     )
-    close(turn, data)
+    close(context, data)
 
 
-def time_out(turn: StepContext) -> None:
-    """The run outlived its time-out."""
-    policy = turn.started.child_policy
-    close(turn, e.WorkflowExecutionTimedOut(timeout_type="START_TO_CLOSE", child_policy=policy))
+def time_out(context: StepContext) -> None:
+    """Time out the run."""
+    policy = context.started.child_policy
+    close(context, e.WorkflowExecutionTimedOut(timeout_type="START_TO_CLOSE", child_policy=policy))
 
 
-def _unless_news(
+def _unless_unhandled(
     closing: Callable[[StepContext, Any, int], str | None],
 ) -> Callable[[StepContext, Any, int], str | None]:
-    def guarded(turn: StepContext, decision: Any, completed: int) -> str | None:
-        # A decision task is scheduled behind: the decider has not seen everything.
-        if turn.decision_tasks.scheduled is not None:
+    def guarded(context: StepContext, decision: Any, completed: int) -> str | None:
+        # Another decision task is scheduled, so the decider has not seen every event.
+        if context.decision_tasks.scheduled is not None:
             return "UNHANDLED_DECISION"
-        return closing(turn, decision, completed)
+        return closing(context, decision, completed)
 
     return guarded
 
 
-@_unless_news
-def complete(turn: StepContext, decision: CompleteWorkflowExecution, completed: int) -> str | None:
-    """CompleteWorkflowExecution."""
+@_unless_unhandled
+def complete(context: StepContext, decision: CompleteWorkflowExecution, completed: int) -> str | None:
+    """Carry out CompleteWorkflowExecution."""
     close(
-        turn,
+        context,
         e.WorkflowExecutionCompleted(decision_task_completed_event_id=completed, result=decision.result),
     )
     return None
 
 
-@_unless_news
-def fail(turn: StepContext, decision: FailWorkflowExecution, completed: int) -> str | None:
-    """FailWorkflowExecution."""
+@_unless_unhandled
+def fail(context: StepContext, decision: FailWorkflowExecution, completed: int) -> str | None:
+    """Carry out FailWorkflowExecution."""
     data = e.WorkflowExecutionFailed(
         decision_task_completed_event_id=completed, reason=decision.reason, details=decision.details
     )
-    close(turn, data)
+    close(context, data)
     return None
 
 
-@_unless_news
-def cancel(turn: StepContext, decision: CancelWorkflowExecution, completed: int) -> str | None:
-    """CancelWorkflowExecution; SWF asks for no request before it."""
+@_unless_unhandled
+def cancel(context: StepContext, decision: CancelWorkflowExecution, completed: int) -> str | None:
+    """Carry out CancelWorkflowExecution; SWF does not require a cancel request before it."""
     close(
-        turn,
+        context,
         e.WorkflowExecutionCanceled(decision_task_completed_event_id=completed, details=decision.details),
     )
     return None
 
 
-@_unless_news
+@_unless_unhandled
 def continue_as_new(
-    turn: StepContext, decision: ContinueAsNewWorkflowExecution, completed: int
+    context: StepContext, decision: ContinueAsNewWorkflowExecution, completed: int
 ) -> str | None:
-    """ContinueAsNewWorkflowExecution: what it leaves out comes from the type, not from this run."""
-    old = turn.started
+    """Carry out ContinueAsNewWorkflowExecution; defaults come from the type, not from this run."""
+    old = context.started
     type_ = evolve(old.workflow_type, version=decision.workflow_type_version or old.workflow_type.version)
-    registered = turn.rules.registered(type_)
+    registered = context.rules.registered(type_)
     if registered is None:
         return "WORKFLOW_TYPE_DOES_NOT_EXIST"
     if registered.deprecated_at is not None:
@@ -140,15 +140,18 @@ def continue_as_new(
     lacking = missing(settings, RUN_NEEDS)
     if lacking is not None:
         return RUN_NEEDS[lacking]
-    _continue(turn, decision, completed, {"workflow_type": type_, **settings})
+    _continue(context, decision, completed, {"workflow_type": type_, **settings})
     return None
 
 
 def _continue(
-    turn: StepContext, decision: ContinueAsNewWorkflowExecution, completed: int, settings: Mapping[str, Any]
+    context: StepContext,
+    decision: ContinueAsNewWorkflowExecution,
+    completed: int,
+    settings: Mapping[str, Any],
 ) -> None:
-    run, old = turn.run.execution, turn.started
-    new = WorkflowExecution(run.workflow_id, derive_run_id(run.run_id, turn.next_id))
+    run, old = context.run.execution, context.started
+    new = WorkflowExecution(run.workflow_id, derive_run_id(run.run_id, context.next_id))
     started = started_event(
         decision,
         settings,
@@ -163,6 +166,6 @@ def _continue(
         tag_list=decision.tag_list or None,
         **settings,
     )
-    close(turn, closing)
-    # First of all messages: nobody may take the workflow id in between.
-    turn.messages.insert(0, Message(ToNew(new), Begin(started=started)))
+    close(context, closing)
+    # Must be the first message, or another start could use the workflow id in between.
+    context.messages.insert(0, Message(ToNew(new), Begin(started=started)))

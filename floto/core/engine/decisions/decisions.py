@@ -1,7 +1,7 @@
-"""What each decision does to a run: one row for each class of decision.
+"""Execution of each decision: one row in ``DECISION_HANDLERS`` for each class.
 
-A handler writes its events and returns None, or writes nothing and returns SWF's cause;
-then the row's second function writes the ...Failed event.
+``carry_out`` appends events and returns None, or appends none and returns SWF's cause;
+then ``refuse`` appends the ...Failed event.
 
 Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_Decision.html
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from floto.core.engine.commands import RespondCommand
+from floto.core.engine.commands import RecordOutcome
 from floto.core.engine.decisions import closing, externals
 from floto.core.engine.registration.defaults import ACTIVITY_NEEDS, activity_settings, missing
 from floto.core.engine.run import Message, ToRun
@@ -28,46 +28,46 @@ Refusal = Callable[[StepContext, Any, str, int], None]
 
 
 @frozen
-class Ruling:
-    """How a decision is carried out, and how it is refused."""
+class DecisionHandler:
+    """Functions that carry out and refuse one class of decision."""
 
     carry_out: Handler
     refuse: Refusal
 
 
-def apply(turn: StepContext, decision: d.Decision, completed: int) -> None:
-    """Carry out one decision of the batch that ``completed`` began, or write why not."""
-    ruling = RULINGS[type(decision)]
-    cause = turn.rules.refuse(decision) or ruling.carry_out(turn, decision, completed)
+def apply(context: StepContext, decision: d.Decision, completed: int) -> None:
+    """Carry out one decision of the response with the event id ``completed``, or append its refusal."""
+    handler = DECISION_HANDLERS[type(decision)]
+    cause = context.rules.refuse(decision) or handler.carry_out(context, decision, completed)
     if cause is not None:
-        ruling.refuse(turn, decision, cause, completed)
+        handler.refuse(context, decision, cause, completed)
 
 
 def _fails_as(event: type, *fields: str) -> Refusal:
-    """Refuse with an event that repeats these fields of the decision."""
+    """Return a function that refuses with an event that copies these fields of the decision."""
 
-    def refuse(turn: StepContext, decision: Any, cause: str, completed: int) -> None:
+    def refuse(context: StepContext, decision: Any, cause: str, completed: int) -> None:
         repeated = {name: getattr(decision, name) for name in fields}
-        turn.append(event(**repeated, cause=cause, decision_task_completed_event_id=completed))
+        context.append(event(**repeated, cause=cause, decision_task_completed_event_id=completed))
 
     return refuse
 
 
-def _schedule_activity(turn: StepContext, decision: d.ScheduleActivityTask, completed: int) -> str | None:
-    registered = turn.rules.registered(decision.activity_type)
+def _schedule_activity(context: StepContext, decision: d.ScheduleActivityTask, completed: int) -> str | None:
+    registered = context.rules.registered(decision.activity_type)
     if registered is None:
         return "ACTIVITY_TYPE_DOES_NOT_EXIST"
     if registered.deprecated_at is not None:
         return "ACTIVITY_TYPE_DEPRECATED"
-    if turn.item_in_use(Kind.ACTIVITY, decision.activity_id) is not None:
+    if context.item_in_use(Kind.ACTIVITY, decision.activity_id) is not None:
         return "ACTIVITY_ID_ALREADY_IN_USE"
     settings = activity_settings(decision, registered.defaults)
     lacking = missing(settings, ACTIVITY_NEEDS)
     if lacking is not None:
         return ACTIVITY_NEEDS[lacking]
-    if turn.draft.count(Kind.ACTIVITY) >= OPEN_LIMIT:
+    if context.draft.count(Kind.ACTIVITY) >= OPEN_LIMIT:
         return "OPEN_ACTIVITIES_LIMIT_EXCEEDED"
-    turn.append(
+    context.append(
         e.ActivityTaskScheduled(
             activity_type=decision.activity_type,
             activity_id=decision.activity_id,
@@ -80,17 +80,19 @@ def _schedule_activity(turn: StepContext, decision: d.ScheduleActivityTask, comp
     return None
 
 
-def _cancel_activity(turn: StepContext, decision: d.RequestCancelActivityTask, completed: int) -> str | None:
-    item = turn.item_in_use(Kind.ACTIVITY, decision.activity_id)
+def _cancel_activity(
+    context: StepContext, decision: d.RequestCancelActivityTask, completed: int
+) -> str | None:
+    item = context.item_in_use(Kind.ACTIVITY, decision.activity_id)
     if item is None:
         return "ACTIVITY_ID_UNKNOWN"
-    request = turn.append(
+    request = context.append(
         e.ActivityTaskCancelRequested(
             decision_task_completed_event_id=completed, activity_id=decision.activity_id
         )
     )
     if item.status is Status.SCHEDULED:
-        turn.append(
+        context.append(
             e.ActivityTaskCanceled(
                 scheduled_event_id=opening(item).id,
                 started_event_id=0,
@@ -100,12 +102,12 @@ def _cancel_activity(turn: StepContext, decision: d.RequestCancelActivityTask, c
     return None
 
 
-def _start_timer(turn: StepContext, decision: d.StartTimer, completed: int) -> str | None:
-    if turn.item_in_use(Kind.TIMER, decision.timer_id) is not None:
+def _start_timer(context: StepContext, decision: d.StartTimer, completed: int) -> str | None:
+    if context.item_in_use(Kind.TIMER, decision.timer_id) is not None:
         return "TIMER_ID_ALREADY_IN_USE"
-    if turn.draft.count(Kind.TIMER) >= OPEN_LIMIT:
+    if context.draft.count(Kind.TIMER) >= OPEN_LIMIT:
         return "OPEN_TIMERS_LIMIT_EXCEEDED"
-    turn.append(
+    context.append(
         e.TimerStarted(
             timer_id=decision.timer_id,
             start_to_fire_timeout=decision.start_to_fire_timeout,
@@ -116,11 +118,11 @@ def _start_timer(turn: StepContext, decision: d.StartTimer, completed: int) -> s
     return None
 
 
-def _cancel_timer(turn: StepContext, decision: d.CancelTimer, completed: int) -> str | None:
-    item = turn.item_in_use(Kind.TIMER, decision.timer_id)
+def _cancel_timer(context: StepContext, decision: d.CancelTimer, completed: int) -> str | None:
+    item = context.item_in_use(Kind.TIMER, decision.timer_id)
     if item is None:
         return "TIMER_ID_UNKNOWN"
-    turn.append(
+    context.append(
         e.TimerCanceled(
             timer_id=decision.timer_id,
             started_event_id=opening(item).id,
@@ -130,8 +132,8 @@ def _cancel_timer(turn: StepContext, decision: d.CancelTimer, completed: int) ->
     return None
 
 
-def _record_marker(turn: StepContext, decision: d.RecordMarker, completed: int) -> str | None:
-    turn.append(
+def _record_marker(context: StepContext, decision: d.RecordMarker, completed: int) -> str | None:
+    context.append(
         e.MarkerRecorded(
             marker_name=decision.marker_name,
             details=decision.details,
@@ -141,16 +143,16 @@ def _record_marker(turn: StepContext, decision: d.RecordMarker, completed: int) 
     return None
 
 
-def _schedule_lambda(turn: StepContext, decision: d.ScheduleLambdaFunction, completed: int) -> str | None:
-    if not turn.rules.invokes_lambda:
+def _schedule_lambda(context: StepContext, decision: d.ScheduleLambdaFunction, completed: int) -> str | None:
+    if not context.rules.invokes_lambda:
         return "LAMBDA_SERVICE_NOT_AVAILABLE_IN_REGION"
-    # As the API reference has it; the service was once seen to take an id that was in use.
-    if turn.item_in_use(Kind.LAMBDA, decision.id) is not None:
+    # As in the API reference; SWF was once observed to accept an id in use.
+    if context.item_in_use(Kind.LAMBDA, decision.id) is not None:
         return "ID_ALREADY_IN_USE"
-    # There is no figure for this limit on SWF's page of quotas.
-    if turn.draft.count(Kind.LAMBDA) >= OPEN_LIMIT:
+    # SWF's page of quotas has no figure for this limit.
+    if context.draft.count(Kind.LAMBDA) >= OPEN_LIMIT:
         return "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED"
-    scheduled = turn.append(
+    scheduled = context.append(
         e.LambdaFunctionScheduled(
             id=decision.id,
             name=decision.name,
@@ -160,38 +162,42 @@ def _schedule_lambda(turn: StepContext, decision: d.ScheduleLambdaFunction, comp
             decision_task_completed_event_id=completed,
         )
     )
-    if turn.started.lambda_role is None:
-        # So it was seen; the API reference speaks of ScheduleLambdaFunctionFailed.
+    if context.started.lambda_role is None:
+        # As observed; the API reference names ScheduleLambdaFunctionFailed instead.
         refused = e.StartLambdaFunctionFailed(
             scheduled_event_id=scheduled.id,
             cause="ASSUME_ROLE_FAILED",
             message="The workflow execution has no lambdaRole",
         )
-        # It is started after the batch, as a child is.
-        turn.send(Message(ToRun(turn.run.execution.run_id), RespondCommand(data=refused)))
+        # Sent as a message, since it comes after the batch, like the start of a child.
+        context.send(Message(ToRun(context.run.execution.run_id), RecordOutcome(data=refused)))
     return None
 
 
-RULINGS: Mapping[type, Ruling] = {
-    d.ScheduleActivityTask: Ruling(
+DECISION_HANDLERS: Mapping[type, DecisionHandler] = {
+    d.ScheduleActivityTask: DecisionHandler(
         _schedule_activity, _fails_as(e.ScheduleActivityTaskFailed, "activity_type", "activity_id")
     ),
-    d.RequestCancelActivityTask: Ruling(
+    d.RequestCancelActivityTask: DecisionHandler(
         _cancel_activity, _fails_as(e.RequestCancelActivityTaskFailed, "activity_id")
     ),
-    d.StartTimer: Ruling(_start_timer, _fails_as(e.StartTimerFailed, "timer_id")),
-    d.CancelTimer: Ruling(_cancel_timer, _fails_as(e.CancelTimerFailed, "timer_id")),
-    d.RecordMarker: Ruling(_record_marker, _fails_as(e.RecordMarkerFailed, "marker_name")),
-    d.StartChildWorkflowExecution: Ruling(externals.start_child, externals.refuse_child),
-    d.SignalExternalWorkflowExecution: Ruling(externals.signal, externals.refuse_signal),
-    d.RequestCancelExternalWorkflowExecution: Ruling(externals.request_cancel, externals.refuse_cancel),
-    d.ScheduleLambdaFunction: Ruling(
+    d.StartTimer: DecisionHandler(_start_timer, _fails_as(e.StartTimerFailed, "timer_id")),
+    d.CancelTimer: DecisionHandler(_cancel_timer, _fails_as(e.CancelTimerFailed, "timer_id")),
+    d.RecordMarker: DecisionHandler(_record_marker, _fails_as(e.RecordMarkerFailed, "marker_name")),
+    d.StartChildWorkflowExecution: DecisionHandler(externals.start_child, externals.refuse_child),
+    d.SignalExternalWorkflowExecution: DecisionHandler(externals.signal, externals.refuse_signal),
+    d.RequestCancelExternalWorkflowExecution: DecisionHandler(
+        externals.request_cancel, externals.refuse_cancel
+    ),
+    d.ScheduleLambdaFunction: DecisionHandler(
         _schedule_lambda, _fails_as(e.ScheduleLambdaFunctionFailed, "id", "name")
     ),
-    d.CompleteWorkflowExecution: Ruling(closing.complete, _fails_as(e.CompleteWorkflowExecutionFailed)),
-    d.FailWorkflowExecution: Ruling(closing.fail, _fails_as(e.FailWorkflowExecutionFailed)),
-    d.CancelWorkflowExecution: Ruling(closing.cancel, _fails_as(e.CancelWorkflowExecutionFailed)),
-    d.ContinueAsNewWorkflowExecution: Ruling(
+    d.CompleteWorkflowExecution: DecisionHandler(
+        closing.complete, _fails_as(e.CompleteWorkflowExecutionFailed)
+    ),
+    d.FailWorkflowExecution: DecisionHandler(closing.fail, _fails_as(e.FailWorkflowExecutionFailed)),
+    d.CancelWorkflowExecution: DecisionHandler(closing.cancel, _fails_as(e.CancelWorkflowExecutionFailed)),
+    d.ContinueAsNewWorkflowExecution: DecisionHandler(
         closing.continue_as_new, _fails_as(e.ContinueAsNewWorkflowExecutionFailed)
     ),
 }

@@ -1,7 +1,7 @@
 """Decisions that reach other runs: children, signals and cancel requests.
 
-Each writes its ...Initiated event and sends a message; what becomes of it arrives as an
-``RespondCommand`` in a later step.
+Each appends its ...Initiated event and sends a message; the outcome arrives as a
+``RecordOutcome`` command in a later step.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any
 
 from floto.core.engine.commands import (
     Begin,
+    RecordOutcome,
     RequestCancelWorkflowExecution,
-    RespondCommand,
     Sender,
     SignalWorkflowExecution,
 )
@@ -29,18 +29,18 @@ from floto.core.swf.shapes import WorkflowExecution
 _UNKNOWN = "UNKNOWN_EXTERNAL_WORKFLOW_EXECUTION"
 
 
-def _answer(turn: StepContext, data: Any) -> Message:
-    return Message(ToRun(turn.run.execution.run_id), RespondCommand(data=data))
+def _to_self(context: StepContext, data: Any) -> Message:
+    return Message(ToRun(context.run.execution.run_id), RecordOutcome(data=data))
 
 
-def start_child(turn: StepContext, decision: d.StartChildWorkflowExecution, completed: int) -> str | None:
-    """StartChildWorkflowExecution; the child begins after this batch."""
-    registered = turn.rules.registered(decision.workflow_type)
+def start_child(context: StepContext, decision: d.StartChildWorkflowExecution, completed: int) -> str | None:
+    """Carry out StartChildWorkflowExecution; the child starts after this batch."""
+    registered = context.rules.registered(decision.workflow_type)
     settings = {} if registered is None else run_settings(decision, registered.defaults)
-    refusal = _refusal(turn, registered, settings)
+    refusal = _refusal(context, registered, settings)
     if refusal is not None:
         return refusal
-    initiated = turn.append(
+    initiated = context.append(
         e.StartChildWorkflowExecutionInitiated(
             workflow_id=decision.workflow_id,
             workflow_type=decision.workflow_type,
@@ -51,16 +51,16 @@ def start_child(turn: StepContext, decision: d.StartChildWorkflowExecution, comp
             **settings,
         )
     )
-    child = WorkflowExecution(decision.workflow_id, derive_run_id(_run_id(turn), initiated.id))
-    taken = _answer(turn, _child_failed(decision, "WORKFLOW_ALREADY_RUNNING", completed, initiated.id))
-    begin = Message(ToNew(child), _begin(turn, decision, settings, initiated.id), otherwise=taken)
-    # Undocumented where the parent closes in the same response: it was open when it decided.
-    is_own = decision.workflow_id == turn.run.execution.workflow_id
-    turn.send(taken if is_own else begin)
+    child = WorkflowExecution(decision.workflow_id, derive_run_id(_run_id(context), initiated.id))
+    running = _to_self(context, _child_failed(decision, "WORKFLOW_ALREADY_RUNNING", completed, initiated.id))
+    begin = Message(ToNew(child), _begin(context, decision, settings, initiated.id), otherwise=running)
+    # Undocumented if the parent closes in the same response: it was open when it decided.
+    is_own = decision.workflow_id == context.run.execution.workflow_id
+    context.send(running if is_own else begin)
     return None
 
 
-def _refusal(turn: StepContext, registered: RegisteredType | None, settings: dict[str, Any]) -> str | None:
+def _refusal(context: StepContext, registered: RegisteredType | None, settings: dict[str, Any]) -> str | None:
     if registered is None:
         return "WORKFLOW_TYPE_DOES_NOT_EXIST"
     if registered.deprecated_at is not None:
@@ -68,19 +68,19 @@ def _refusal(turn: StepContext, registered: RegisteredType | None, settings: dic
     lacking = missing(settings, RUN_NEEDS)
     if lacking is not None:
         return RUN_NEEDS[lacking]
-    if turn.draft.count(Kind.CHILD) >= OPEN_LIMIT:
+    if context.draft.count(Kind.CHILD) >= OPEN_LIMIT:
         return "OPEN_CHILDREN_LIMIT_EXCEEDED"
-    return "OPEN_WORKFLOWS_LIMIT_EXCEEDED" if turn.rules.is_full() else None
+    return "OPEN_WORKFLOWS_LIMIT_EXCEEDED" if context.rules.is_full() else None
 
 
-def _run_id(turn: StepContext) -> str:
-    return turn.run.execution.run_id
+def _run_id(context: StepContext) -> str:
+    return context.run.execution.run_id
 
 
 def _begin(
-    turn: StepContext, decision: d.StartChildWorkflowExecution, settings: dict[str, Any], initiated: int
+    context: StepContext, decision: d.StartChildWorkflowExecution, settings: dict[str, Any], initiated: int
 ) -> Begin:
-    parent = turn.run.execution
+    parent = context.run.execution
     started = started_event(
         decision, settings, parent_workflow_execution=parent, parent_initiated_event_id=initiated
     )
@@ -101,10 +101,10 @@ def _child_failed(
 
 
 def refuse_child(
-    turn: StepContext, decision: d.StartChildWorkflowExecution, cause: str, completed: int
+    context: StepContext, decision: d.StartChildWorkflowExecution, cause: str, completed: int
 ) -> None:
-    """A child refused before it was initiated carries a literal 0."""
-    turn.append(_child_failed(decision, cause, completed, 0))
+    """Refuse a child before its Initiated event: the event has the literal 0 as its id."""
+    context.append(_child_failed(decision, cause, completed, 0))
 
 
 def _failed(event: type, decision: Any, cause: str, completed: int, initiated: int) -> Any:
@@ -118,13 +118,15 @@ def _failed(event: type, decision: Any, cause: str, completed: int, initiated: i
     )
 
 
-def _deliver(turn: StepContext, decision: Any, command: Any, lost: Any) -> None:
+def _deliver(context: StepContext, decision: Any, command: Any, lost: Any) -> None:
     to = ToWorkflow(decision.workflow_id, decision.run_id)
-    turn.send(Message(to, command, otherwise=_answer(turn, lost)))
+    context.send(Message(to, command, otherwise=_to_self(context, lost)))
 
 
-def _initiate_signal(turn: StepContext, decision: d.SignalExternalWorkflowExecution, completed: int) -> int:
-    return turn.append(
+def _initiate_signal(
+    context: StepContext, decision: d.SignalExternalWorkflowExecution, completed: int
+) -> int:
+    return context.append(
         e.SignalExternalWorkflowExecutionInitiated(
             workflow_id=decision.workflow_id,
             run_id=decision.run_id,
@@ -136,28 +138,28 @@ def _initiate_signal(turn: StepContext, decision: d.SignalExternalWorkflowExecut
     ).id
 
 
-def signal(turn: StepContext, decision: d.SignalExternalWorkflowExecution, completed: int) -> str | None:
-    """SignalExternalWorkflowExecution; a signal to oneself takes the same way."""
-    initiated = _initiate_signal(turn, decision, completed)
-    sender = Sender(turn.run.execution, initiated)
+def signal(context: StepContext, decision: d.SignalExternalWorkflowExecution, completed: int) -> str | None:
+    """Carry out SignalExternalWorkflowExecution, also for a signal of a run to itself."""
+    initiated = _initiate_signal(context, decision, completed)
+    sender = Sender(context.run.execution, initiated)
     command = SignalWorkflowExecution(signal_name=decision.signal_name, input=decision.input, sender=sender)
     lost = _failed(e.SignalExternalWorkflowExecutionFailed, decision, _UNKNOWN, completed, initiated)
-    _deliver(turn, decision, command, lost)
+    _deliver(context, decision, command, lost)
     return None
 
 
 def refuse_signal(
-    turn: StepContext, decision: d.SignalExternalWorkflowExecution, cause: str, completed: int
+    context: StepContext, decision: d.SignalExternalWorkflowExecution, cause: str, completed: int
 ) -> None:
-    """SWF refuses a signal after its Initiated event."""
-    initiated = _initiate_signal(turn, decision, completed)
-    turn.append(_failed(e.SignalExternalWorkflowExecutionFailed, decision, cause, completed, initiated))
+    """Refuse a signal after its Initiated event, as SWF does."""
+    initiated = _initiate_signal(context, decision, completed)
+    context.append(_failed(e.SignalExternalWorkflowExecutionFailed, decision, cause, completed, initiated))
 
 
 def _initiate_cancel(
-    turn: StepContext, decision: d.RequestCancelExternalWorkflowExecution, completed: int
+    context: StepContext, decision: d.RequestCancelExternalWorkflowExecution, completed: int
 ) -> int:
-    return turn.append(
+    return context.append(
         e.RequestCancelExternalWorkflowExecutionInitiated(
             workflow_id=decision.workflow_id,
             run_id=decision.run_id,
@@ -168,21 +170,21 @@ def _initiate_cancel(
 
 
 def request_cancel(
-    turn: StepContext, decision: d.RequestCancelExternalWorkflowExecution, completed: int
+    context: StepContext, decision: d.RequestCancelExternalWorkflowExecution, completed: int
 ) -> str | None:
-    """RequestCancelExternalWorkflowExecution."""
-    initiated = _initiate_cancel(turn, decision, completed)
-    command = RequestCancelWorkflowExecution(sender=Sender(turn.run.execution, initiated))
+    """Carry out RequestCancelExternalWorkflowExecution."""
+    initiated = _initiate_cancel(context, decision, completed)
+    command = RequestCancelWorkflowExecution(sender=Sender(context.run.execution, initiated))
     lost = _failed(e.RequestCancelExternalWorkflowExecutionFailed, decision, _UNKNOWN, completed, initiated)
-    _deliver(turn, decision, command, lost)
+    _deliver(context, decision, command, lost)
     return None
 
 
 def refuse_cancel(
-    turn: StepContext, decision: d.RequestCancelExternalWorkflowExecution, cause: str, completed: int
+    context: StepContext, decision: d.RequestCancelExternalWorkflowExecution, cause: str, completed: int
 ) -> None:
-    """SWF refuses a cancel request after its Initiated event."""
-    initiated = _initiate_cancel(turn, decision, completed)
-    turn.append(
+    """Refuse a cancel request after its Initiated event, as SWF does."""
+    initiated = _initiate_cancel(context, decision, completed)
+    context.append(
         _failed(e.RequestCancelExternalWorkflowExecutionFailed, decision, cause, completed, initiated)
     )

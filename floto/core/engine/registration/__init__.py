@@ -1,1 +1,1 @@
-"""Domains and types: what is registered, with which defaults, in which region."""
+"""Registration of domains and types: their defaults and regions."""

@@ -1,6 +1,6 @@
-"""Values that a call may leave to the registered type, and what is missing if neither says.
+"""Settings that default to the registered type, and the fault if neither has one.
 
-Each field is resolved by itself, when the task is scheduled or the run started.
+Each field is resolved on its own, when the task is scheduled or the run started.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _task_list(value: TaskList | str | None) -> TaskList | None:
 
 @frozen(kw_only=True)
 class ActivityDefaults:
-    """What a registered activity type says for tasks that do not."""
+    """Defaults of a registered activity type."""
 
     task_list: TaskList | None = field(default=None, converter=_task_list)
     task_priority: str | None = None
@@ -40,7 +40,7 @@ class ActivityDefaults:
 
 @frozen(kw_only=True)
 class WorkflowDefaults:
-    """What a registered workflow type says for runs that do not."""
+    """Defaults of a registered workflow type."""
 
     task_list: TaskList | None = field(default=None, converter=_task_list)
     task_priority: str | None = None
@@ -50,8 +50,8 @@ class WorkflowDefaults:
     lambda_role: str | None = None
 
 
-def usual_activity(task_list: TaskList | None = None) -> ActivityDefaults:
-    """Return the defaults of an activity type that floto registers by itself."""
+def default_activity(task_list: TaskList | None = None) -> ActivityDefaults:
+    """Return the defaults of an activity type that floto registers."""
     return ActivityDefaults(
         task_list=task_list or TaskList(DEFAULT_TASK_LIST),
         schedule_to_start_timeout=ACTIVITY_SECONDS,
@@ -61,8 +61,8 @@ def usual_activity(task_list: TaskList | None = None) -> ActivityDefaults:
     )
 
 
-def usual_workflow(task_list: TaskList | None = None) -> WorkflowDefaults:
-    """Return the defaults of a workflow type that floto registers by itself."""
+def default_workflow(task_list: TaskList | None = None) -> WorkflowDefaults:
+    """Return the defaults of a workflow type that floto registers."""
     return WorkflowDefaults(
         task_list=task_list or TaskList(DEFAULT_TASK_LIST),
         execution_start_to_close_timeout=EXECUTION_SECONDS,
@@ -71,7 +71,7 @@ def usual_workflow(task_list: TaskList | None = None) -> WorkflowDefaults:
     )
 
 
-#: What an activity needs, in the order SWF checks it, and the cause if it is missing.
+#: Required settings of an activity, in the order in which SWF checks them, with the cause if missing.
 ACTIVITY_NEEDS: Mapping[str, str] = {
     "task_list": "DEFAULT_TASK_LIST_UNDEFINED",
     "schedule_to_start_timeout": "DEFAULT_SCHEDULE_TO_START_TIMEOUT_UNDEFINED",
@@ -80,7 +80,7 @@ ACTIVITY_NEEDS: Mapping[str, str] = {
     "heartbeat_timeout": "DEFAULT_HEARTBEAT_TIMEOUT_UNDEFINED",
 }
 
-#: What a run needs, in the order SWF checks it, and the cause if it is missing.
+#: Required settings of a run, in the order in which SWF checks them, with the cause if missing.
 RUN_NEEDS: Mapping[str, str] = {
     "execution_start_to_close_timeout": "DEFAULT_EXECUTION_START_TO_CLOSE_TIMEOUT_UNDEFINED",
     "task_list": "DEFAULT_TASK_LIST_UNDEFINED",
@@ -93,17 +93,17 @@ _RUN_FIELDS = (*RUN_NEEDS, "task_priority", "lambda_role")
 
 
 def activity_settings(given: Any, defaults: Any) -> dict[str, Any]:
-    """The settings of one activity task: as given, else as registered, else None."""
+    """Return the settings of an activity task: as given, else as registered, else None."""
     return {name: _first(given, defaults, name) for name in _ACTIVITY_FIELDS}
 
 
 def run_settings(given: Any, defaults: Any) -> dict[str, Any]:
-    """The settings of one run: as given, else as registered, else None."""
+    """Return the settings of a run: as given, else as registered, else None."""
     return {name: _first(given, defaults, name) for name in _RUN_FIELDS}
 
 
 def missing(settings: Mapping[str, Any], needs: Mapping[str, str]) -> str | None:
-    """The first field that nobody set, in SWF's order."""
+    """Return the first required setting that is None, in SWF's order; None if there is none."""
     return next((name for name in needs if settings[name] is None), None)
 
 
@@ -113,7 +113,7 @@ def _first(given: Any, defaults: Any, name: str) -> Any:
 
 
 def started_event(given: Any, settings: Mapping[str, Any], **origin: Any) -> WorkflowExecutionStarted:
-    """The first event of a run, with the literal 0 that SWF sends where there is no parent."""
+    """Return the first event of a run; without a parent, its ids have the literal 0 that SWF sends."""
     return WorkflowExecutionStarted(
         **{
             "workflow_type": getattr(given, "workflow_type", None),

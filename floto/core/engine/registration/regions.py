@@ -1,7 +1,7 @@
-"""Regions: a domain of one region does not exist in another, and several regions share one store.
+"""Regions: domains are scoped per region, and several regions share one store.
 
-A store keeps a domain of the default region by its name, and one of another region by the region, a slash and
-its name: SWF takes no slash in the name of a domain, so no client can name a domain of another region.
+The key of a domain is its name in the default region, else the region, a slash and its name: SWF allows no
+slash in the name of a domain, so no client can name a domain of another region.
 
 Source: https://docs.aws.amazon.com/general/latest/gr/swf.html
 """
@@ -17,7 +17,7 @@ from floto.core.swf.pollers import Backlog, Live, Poller
 
 _T = TypeVar("_T", Backlog, Poller)
 
-#: Region of every caller that does not say another: files of the embedded engine, and unsigned requests.
+#: Region of callers that set none: files of the embedded engine, and unsigned requests.
 DEFAULT_REGION = "us-east-1"
 
 
@@ -38,7 +38,7 @@ def name_of(key: str) -> str:
 
 
 def of_region(live: Live, region: str) -> Live:
-    """Return what is known of the task lists of one region, with the names that its domains have there."""
+    """Return the pollers and backlogs of one region, with the plain names of its domains."""
     pollers = None if live.pollers is None else _of_region(live.pollers, region)
     return evolve(live, backlogs=_of_region(live.backlogs, region), pollers=pollers)
 

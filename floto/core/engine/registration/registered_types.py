@@ -1,4 +1,4 @@
-"""What is registered: domains, and types with their defaults."""
+"""Registered domains, and registered types with their defaults."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ REGISTERED, DEPRECATED = "REGISTERED", "DEPRECATED"
 
 @frozen(kw_only=True)
 class RegisteredType:
-    """A type as it was registered; only its status changes later."""
+    """A registered type; only its status changes."""
 
     type: ActivityType | WorkflowType
     defaults: ActivityDefaults | WorkflowDefaults
     created_at: datetime
     description: str | None = None
-    #: None unless it is deprecated now.
+    #: Time of the deprecation; None while registered.
     deprecated_at: datetime | None = None
 
     @property
     def status(self) -> str:
-        """SWF's word for whether new tasks may be of this type."""
+        """``REGISTERED`` or ``DEPRECATED``."""
         return REGISTERED if self.deprecated_at is None else DEPRECATED
 
 
 @frozen(kw_only=True)
 class Domain:
-    """A domain as it was registered; its status and tags change later."""
+    """A registered domain; its status and tags change."""
 
-    #: The key of ``regions.domain_key``: its region too, unless that is the default one.
+    #: Key of ``regions.domain_key``, which has the region unless it is the default one.
     name: str
-    #: How long closed runs are kept, in days, or NONE, which is not at all; None is for good, as no SWF does.
+    #: Retention of closed runs in days; ``"NONE"``: not kept, None: kept forever (floto only).
     retention: str | None = None
     description: str | None = None
     is_deprecated: bool = False
@@ -45,5 +45,5 @@ class Domain:
 
     @property
     def status(self) -> str:
-        """SWF's word for whether new types and runs may be of this domain."""
+        """``REGISTERED`` or ``DEPRECATED``."""
         return DEPRECATED if self.is_deprecated else REGISTERED

@@ -1,4 +1,4 @@
-"""Domains and types: registered once, deprecated, brought back, deleted, tagged.
+"""Rules of domains and types: register, deprecate, undeprecate, delete, tag.
 
 Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_RegisterWorkflowType.html
 and its neighbours.
@@ -24,20 +24,23 @@ AnyType = ActivityType | WorkflowType
 
 
 class Registration:
-    """What can be done to domains and types; runs that are open go on whatever happens to theirs."""
+    """Operations on domains and types; they do not affect open runs.
+
+    Each raises ``ServiceFault``, or its subclass ``UnknownResource``, as SWF does.
+    """
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
 
     def need_domain(self, name: str) -> Domain:
-        """The domain of this name; a fault if nobody registered it."""
+        """Return the domain of this key; raise ``UnknownResource`` if it is not registered."""
         domain = self._store.domain(name)
         if domain is None:
             raise faults.unknown_domain(name)
         return domain
 
     def register_domain(self, domain: Domain) -> None:
-        """RegisterDomain; a deprecated domain keeps its name."""
+        """Carry out RegisterDomain; the name of a deprecated domain stays in use."""
         if self._store.domain(domain.name) is not None:
             raise faults.domain_exists(domain.name)
         if len(domain.tags) > limits.TAG_LIMIT:
@@ -48,7 +51,7 @@ class Registration:
         self._store.put_domain(domain)
 
     def deprecate_domain(self, name: str, now: datetime) -> None:
-        """DeprecateDomain, which deprecates its types too."""
+        """Carry out DeprecateDomain, which deprecates the types of the domain too."""
         domain = self.need_domain(name)
         if domain.is_deprecated:
             raise faults.domain_deprecated(name)
@@ -59,15 +62,15 @@ class Registration:
                     self._store.put_type(name, evolve(registered, deprecated_at=now))
 
     def undeprecate_domain(self, name: str) -> None:
-        """UndeprecateDomain."""
+        """Carry out UndeprecateDomain."""
         domain = self.need_domain(name)
         if not domain.is_deprecated:
             raise faults.domain_exists(name)
-        # Undocumented: whether its types come back with it. They were deprecated each, and stay so.
+        # SWF does not document whether this undeprecates its types; here they stay deprecated.
         self._store.put_domain(evolve(domain, is_deprecated=False))
 
     def tag(self, name: str, tags: Mapping[str, str]) -> None:
-        """TagResource: new values replace those of the same key."""
+        """Carry out TagResource: a new value replaces that of the same key."""
         domain = self.need_domain(name)
         together = {**domain.tags, **tags}
         if len(together) > limits.TAG_LIMIT:
@@ -75,13 +78,13 @@ class Registration:
         self._store.put_domain(evolve(domain, tags=together))
 
     def untag(self, name: str, keys: Iterable[str]) -> None:
-        """UntagResource: keys that are not there do not matter."""
+        """Carry out UntagResource; unknown keys are ignored."""
         domain, gone = self.need_domain(name), set(keys)
         kept = {key: value for key, value in domain.tags.items() if key not in gone}
         self._store.put_domain(evolve(domain, tags=kept))
 
     def need_type(self, domain: str, type_: AnyType) -> RegisteredType:
-        """The registered type; a fault if there is no such domain or type."""
+        """Return a registered type; raise ``UnknownResource`` if the domain or type is not registered."""
         self.need_domain(domain)
         registered = self._store.registered(domain, type_)
         if registered is None:
@@ -89,9 +92,9 @@ class Registration:
         return registered
 
     def register_type(self, domain: str, registered: RegisteredType) -> None:
-        """RegisterActivityType, RegisterWorkflowType: defaults cannot be changed afterwards."""
+        """Carry out RegisterActivityType or RegisterWorkflowType; defaults cannot be changed afterwards."""
         if self.need_domain(domain).is_deprecated:
-            # Not among the faults modelled for this call, but no other says it.
+            # SWF's model of this call lists no such fault, but no other fits.
             raise faults.domain_deprecated(domain)
         if self._store.registered(domain, registered.type) is not None:
             raise faults.type_exists(registered.type)
@@ -100,21 +103,21 @@ class Registration:
         self._store.put_type(domain, registered)
 
     def deprecate_type(self, domain: str, type_: AnyType, now: datetime) -> None:
-        """DeprecateActivityType, DeprecateWorkflowType: no new task or run of it from now on."""
+        """Carry out DeprecateActivityType or DeprecateWorkflowType: no new task or run can have the type."""
         registered = self.need_type(domain, type_)
         if registered.deprecated_at is not None:
             raise faults.type_deprecated(type_)
         self._store.put_type(domain, evolve(registered, deprecated_at=now))
 
     def undeprecate_type(self, domain: str, type_: AnyType) -> None:
-        """UndeprecateActivityType, UndeprecateWorkflowType."""
+        """Carry out UndeprecateActivityType or UndeprecateWorkflowType."""
         registered = self.need_type(domain, type_)
         if registered.deprecated_at is None:
             raise faults.type_exists(type_)
         self._store.put_type(domain, evolve(registered, deprecated_at=None))
 
     def delete_type(self, domain: str, type_: AnyType) -> None:
-        """DeleteActivityType, DeleteWorkflowType: only what is deprecated; it may be registered again."""
+        """Carry out DeleteActivityType or DeleteWorkflowType on a deprecated type."""
         if self.need_type(domain, type_).deprecated_at is None:
             raise faults.type_not_deprecated()
         self._store.drop_type(domain, type_)
@@ -126,7 +129,7 @@ class Registration:
         now: datetime,
         retention: str | None = str(RETENTION_DAYS),
     ) -> None:
-        """Register what is not there yet, and leave alone what is."""
+        """Register the domain and the types that are not registered; leave the others unchanged."""
         if self._store.domain(domain) is None:
             self._store.put_domain(Domain(name=domain, retention=retention))
         for type_, defaults in types.items():

@@ -1,1 +1,1 @@
-"""Where the engine keeps its runs: the protocol, the store in memory, and what a step changed."""
+"""Stores of the engine: their protocol, the in-memory store, and the changes of a step."""

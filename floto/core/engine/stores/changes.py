@@ -1,4 +1,4 @@
-"""What a step changed for those who wait: tasks to poll and deadlines, and nothing that stayed."""
+"""Diff produced by a step: tasks and deadlines that were added, changed or removed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from attrs import frozen
 
 from floto.core.engine import deadlines
-from floto.core.engine.deadlines import DeadlineTable
+from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.run import EngineRun, Heartbeat, StepOutcome
 from floto.core.engine.step_context import opening
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
@@ -18,7 +18,7 @@ from floto.core.swf.events import Event
 
 @frozen
 class PollableTask:
-    """An open task: to be polled while ``started`` is 0, else the id of its ...Started event."""
+    """An open task; ``started`` is 0 while it is scheduled, else the id of its ...Started event."""
 
     kind: TaskKind
     task_list: str
@@ -28,38 +28,38 @@ class PollableTask:
 
 @frozen
 class ChangeEntry:
-    """What waits on one opening event of a run."""
+    """Task and deadline that belong to one opening event of a run."""
 
     event_id: int
     task: PollableTask | None = None
-    due: DeadlineTable | None = None
+    due: PendingTimeout | None = None
 
 
 @frozen
 class Changes:
-    """All that a store has to write; rows belong to the event that opened them."""
+    """Rows that a store writes after a step, keyed by the event that opened their item."""
 
     run: EngineRun
     events: tuple[Event, ...]
     tasks: tuple[tuple[int, PollableTask], ...] = ()
-    dues: tuple[tuple[int, DeadlineTable | None], ...] = ()
+    dues: tuple[tuple[int, PendingTimeout | None], ...] = ()
     heartbeats: tuple[tuple[int, Heartbeat], ...] = ()
-    #: Whatever belonged to these events is over.
+    #: Events whose items closed: the store deletes their tasks and deadlines.
     dropped: tuple[int, ...] = ()
 
     @property
     def is_new(self) -> bool:
-        """Whether the run was not there before."""
+        """Return True if the step started the run."""
         return bool(self.events) and self.events[0].id == 1
 
     @property
     def is_closed(self) -> bool:
-        """Whether the run is over, and with it everything that belonged to it."""
+        """Return True if the run is closed; all its tasks and deadlines are then deleted."""
         return self.run.state.closed is not None
 
 
 def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
-    """Compare a run before and after a step at ``now``, looking only at what moved."""
+    """Compare a run before and after a step at ``now``, for the items that the step changed."""
     after = outcome.run
     if after.state.closed is not None:
         return Changes(after, outcome.events)
@@ -79,8 +79,8 @@ def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
     )
 
 
-def all_dues(run: EngineRun, now: datetime) -> Iterator[tuple[int, DeadlineTable]]:
-    """Yield every deadline of an open run by the clock, with the id of the event that it belongs to."""
+def all_dues(run: EngineRun, now: datetime) -> Iterator[tuple[int, PendingTimeout]]:
+    """Yield every deadline of an open run by the clock ``now``, with the id of its opening event."""
     of_run = deadlines.of_run(run.state, now)
     if of_run is not None:
         yield deadlines.RUN_EVENT, of_run
@@ -95,8 +95,8 @@ def all_dues(run: EngineRun, now: datetime) -> Iterator[tuple[int, DeadlineTable
 
 
 def _put_off(entry: ChangeEntry, beats: Mapping[int, Heartbeat]) -> bool:
-    """Return True if a heartbeat puts off a time-out, also where the run is ahead of the clock."""
-    return entry.event_id in beats and entry.due is not None and entry.due.what == "HEARTBEAT"
+    """Return True if a heartbeat postpones a timeout, even if the run is ahead of the clock."""
+    return entry.event_id in beats and entry.due is not None and entry.due.timeout_type == "HEARTBEAT"
 
 
 def _beats(before: EngineRun, after: EngineRun, ids: Iterable[int]) -> Iterator[tuple[int, Heartbeat]]:
@@ -107,7 +107,7 @@ def _beats(before: EngineRun, after: EngineRun, ids: Iterable[int]) -> Iterator[
 
 
 def _entries(run: EngineRun, outcome: StepOutcome, now: datetime) -> Iterator[ChangeEntry]:
-    """The entries of a run that the step may have changed."""
+    """Yield the entries of a run that the step may have changed."""
     if run.state.started is None:
         return
     if outcome.events and outcome.events[0].id == 1:
@@ -115,7 +115,7 @@ def _entries(run: EngineRun, outcome: StepOutcome, now: datetime) -> Iterator[Ch
     decision = _decision_entry(run, now)
     if decision is not None:
         yield decision
-    for key in outcome.touched:
+    for key in outcome.changed_keys:
         item = run.state.items.get(key)
         if item is not None and item.is_open and key[0] in _ITEM_TASKS:
             yield ChangeEntry(opening(item).id, _ITEM_TASKS[key[0]](item), deadlines.of_item(run, item, now))
@@ -138,7 +138,7 @@ def _no_task(_item: Item) -> None:
     return None
 
 
-#: The items that wait for a worker or for their time, and what there is to poll of them.
+#: Kinds of items with a task or a deadline, and the task of each item.
 _ITEM_TASKS: Mapping[Kind, Callable[[Item], PollableTask | None]] = {
     Kind.ACTIVITY: _activity,
     Kind.LAMBDA: _lambda,
@@ -150,7 +150,7 @@ def _decision_entry(run: EngineRun, now: datetime) -> ChangeEntry | None:
     tasks = run.state.decision_tasks
     if tasks.started is not None and run.state.started is not None:
         id = tasks.started.data.scheduled_event_id
-        # Where it was queued no longer matters: it has been handed out.
+        # It has been dispatched, so its task list no longer matters.
         task = PollableTask(TaskKind.DECISION, "", 0, tasks.started.id)
         return ChangeEntry(id, task, deadlines.of_decision_task(run.state, now))
     if tasks.scheduled is not None:

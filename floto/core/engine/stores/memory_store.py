@@ -1,4 +1,4 @@
-"""A store in plain dicts, for simulators and tests."""
+"""In-memory store, for simulators and tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import count
 
 from attrs import define, evolve, field
 
-from floto.core.engine.deadlines import DeadlineTable
+from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import Changes, PollableTask
@@ -25,17 +25,17 @@ from floto.core.swf.shapes import ActivityType, WorkflowType
 
 @define
 class _Entry:
-    """Everything of one run; what is open goes when it closes."""
+    """All data of one run; tasks and deadlines are cleared when it closes."""
 
     run: EngineRun
     record: Record
     events: list[Event] = field(factory=list)
     tasks: dict[int, PollableTask] = field(factory=dict)
-    dues: dict[int, DeadlineTable] = field(factory=dict)
+    dues: dict[int, PendingTimeout] = field(factory=dict)
 
 
 class MemoryStore:
-    """Keeps everything for as long as it lives, and is cheap to make."""
+    """A ``RunStore`` in plain dicts."""
 
     def __init__(self) -> None:
         self._domains: dict[str, Domain] = {}
@@ -50,33 +50,33 @@ class MemoryStore:
         self._numbers = count(1)
 
     def domain(self, name: str) -> Domain | None:
-        """A registered domain."""
+        """Return a registered domain; None if it is not registered."""
         return self._domains.get(name)
 
     def put_domain(self, domain: Domain) -> None:
-        """Register a domain, or change what is known of it."""
+        """Insert or replace a domain."""
         self._domains[domain.name] = domain
 
     def domains(self) -> Sequence[Domain]:
-        """All domains, by name."""
+        """Return all domains, sorted by name."""
         return sorted(self._domains.values(), key=lambda domain: domain.name)
 
     def registered(self, domain: str, type_: ActivityType | WorkflowType) -> RegisteredType | None:
-        """A registered type."""
+        """Return a registered type; None if it is not registered."""
         return self._types.get((domain, type_))
 
     def put_type(self, domain: str, registered: RegisteredType) -> None:
-        """Register a type, or change what is known of it."""
+        """Insert or replace a type."""
         self._types[domain, registered.type] = registered
 
     def drop_type(self, domain: str, type_: ActivityType | WorkflowType) -> None:
-        """Forget a type."""
+        """Delete a type."""
         self._types.pop((domain, type_), None)
 
     def types(
         self, domain: str, kind: type[ActivityType | WorkflowType], name: str | None = None
     ) -> Sequence[RegisteredType]:
-        """The types of a kind, or those of one name, by name and version."""
+        """Return the types of a kind, or those of one name, sorted by name and version."""
         found = [
             registered
             for (where, type_), registered in self._types.items()
@@ -85,37 +85,37 @@ class MemoryStore:
         return sorted(found, key=lambda registered: (registered.type.name, registered.type.version))
 
     def load(self, run_id: str) -> EngineRun | None:
-        """An open run."""
+        """Return an open run; None if it is closed or unknown."""
         entry = self._entries.get(run_id)
         return None if entry is None or entry.run.state.closed is not None else entry.run
 
     def open_run(self, domain: str, workflow_id: str) -> str | None:
-        """The id of the open run of a workflow id."""
+        """Return the run id of the open run of a workflow id; None if there is none."""
         return self._open.get((domain, workflow_id))
 
     def open_children(self, run_id: str) -> Sequence[str]:
-        """The ids of the open runs whose parent is this run, in the order they began."""
+        """Return the ids of the open children of a run, in the order in which they started."""
         return tuple(self._children.get(run_id, ()))
 
     def count_open(self, domain: str) -> int:
-        """How many runs of a domain are open."""
+        """Return the number of open runs of a domain."""
         return sum(1 for where, _ in self._open if where == domain)
 
     def latest(self, domain: str, workflow_id: str) -> Record | None:
-        """The run of a workflow id that began last."""
+        """Return the latest run of a workflow id; None if there is none."""
         return self.record(self._latest.get((domain, workflow_id), ""))
 
     def record(self, run_id: str) -> Record | None:
-        """One run, open or closed."""
+        """Return the record of a run, open or closed; None if it is unknown."""
         entry = self._entries.get(run_id)
         return None if entry is None else entry.record
 
     def records(self) -> list[Record]:
-        """Every run, in the order they began."""
+        """Return all runs, in the order in which they started."""
         return [entry.record for entry in self._entries.values()]
 
     def listed(self, listing: Listing, most: int, after: Position | None = None) -> Sequence[Record]:
-        """The runs of a listing, in its order, behind a position."""
+        """Return up to ``most`` runs of a listing, in its order, those behind ``after``."""
         found = sorted(
             ((listing.moment(record), record.number, record) for record in self._listed(listing)),
             key=lambda entry: entry[:2],
@@ -127,14 +127,14 @@ class MemoryStore:
         return [record for _, _, record in found[:most]]
 
     def count_listed(self, listing: Listing) -> int:
-        """How many runs a listing has."""
+        """Return the number of runs of a listing."""
         return len(self._listed(listing))
 
     def _listed(self, listing: Listing) -> list[Record]:
         return [record for record in self.records() if listing.has(record)]
 
     def history(self, run_id: str, after: int = 0, most: int | None = None) -> tuple[Event, ...]:
-        """The events of a run with an id above ``after``, and no more than ``most``."""
+        """Return up to ``most`` events of a run, with ids above ``after``; empty if it is unknown."""
         entry = self._entries.get(run_id)
         return () if entry is None else tuple(entry.events[after : None if most is None else after + most])
 
@@ -144,7 +144,7 @@ class MemoryStore:
         return 0 if entry is None else len(entry.events)
 
     def pollable(self) -> list[tuple[Ready, PollableTask]]:
-        """Every task that waits for a poll."""
+        """Return every task that can be claimed."""
         return [
             (Ready(run_id, event_id), task)
             for run_id, entry in self._entries.items()
@@ -153,7 +153,7 @@ class MemoryStore:
         ]
 
     def save(self, changes: Changes) -> None:
-        """Write down what a step did."""
+        """Write the changes of a step."""
         entry = self._begin(changes) if changes.is_new else self._entries[_id(changes.run)]
         entry.run = changes.run
         entry.record = _updated(entry.record, changes)
@@ -205,17 +205,17 @@ class MemoryStore:
             else:
                 self._set_due(entry, event_id, due)
 
-    def _set_due(self, entry: _Entry, event_id: int, due: DeadlineTable) -> None:
+    def _set_due(self, entry: _Entry, event_id: int, due: PendingTimeout) -> None:
         entry.dues[event_id] = due
         row = (due.at, due.rank, entry.record.number, event_id, _id(entry.run))
         heapq.heappush(self._deadlines, row)
 
     def expire(self, run_id: str, at: datetime) -> None:
-        """Note when a closed run is to be forgotten."""
-        self._set_due(self._entries[run_id], 0, DeadlineTable(at, EXPIRY_RANK, ""))
+        """Set the end of the retention of a closed run."""
+        self._set_due(self._entries[run_id], 0, PendingTimeout(at, EXPIRY_RANK, ""))
 
     def forget(self, run_id: str) -> None:
-        """Remove a closed run and its history."""
+        """Delete a closed run and its history."""
         entry = self._entries.pop(run_id, None)
         if entry is not None:
             name = (entry.run.domain, entry.run.execution.workflow_id)
@@ -223,7 +223,7 @@ class MemoryStore:
                 del self._latest[name]
 
     def next_task(self, place: Place) -> Ready | None:
-        """The task to hand out next: highest priority first, then oldest."""
+        """Return the next task to claim: highest priority first, then oldest; None if there is none."""
         queue = self._queues.get(place)
         while queue:
             _, _, run_id, event_id = queue[0]
@@ -234,24 +234,24 @@ class MemoryStore:
         return None
 
     def is_waiting(self, ready: Ready) -> bool:
-        """Whether this task waits for a poll."""
+        """Return True if the task can be claimed."""
         entry = self._entries.get(ready.run_id)
         task = None if entry is None else entry.tasks.get(ready.event_id)
         return task is not None and not task.started
 
     def count_tasks(self, place: Place) -> int:
-        """How many tasks wait to be handed out."""
+        """Return the number of tasks that can be claimed."""
         return sum(
             not task.started and Place(entry.run.domain, task.kind, task.task_list) == place
             for entry in self._entries.values()
             for task in entry.tasks.values()
         )
 
-    def take_over(self, ready: Ready, kind: TaskKind) -> None:
-        """Nobody who holds a task of a store in memory can die without it."""
+    def reclaim(self, ready: Ready, kind: TaskKind) -> None:
+        """Do nothing: an owner of a task cannot crash without the in-memory store."""
 
     def deadlines(self) -> list[Deadline]:
-        """Every deadline of all runs, the earliest first."""
+        """Return the deadlines of all runs, the earliest first."""
         rows = [
             (due.at, due.rank, entry.record.number, event_id, run_id)
             for run_id, entry in self._entries.items()
@@ -260,7 +260,7 @@ class MemoryStore:
         return [Deadline(at, run_id, event_id) for at, _, _, event_id, run_id in sorted(rows)]
 
     def next_deadline(self) -> Deadline | None:
-        """The earliest deadline of all runs."""
+        """Return the earliest deadline of all runs; None if there is none."""
         while self._deadlines:
             at, _, _, event_id, run_id = self._deadlines[0]
             entry = self._entries.get(run_id)
@@ -272,7 +272,7 @@ class MemoryStore:
 
 
 def _updated(record: Record, changes: Changes) -> Record:
-    """What a listing shows of a run after a step."""
+    """Return the record of a run after a step."""
     state, closed = changes.run.state, changes.run.state.closed
     info = record.info
     if closed is not None:

@@ -1,4 +1,4 @@
-"""Runs as listings show them, and what a listing asks for.
+"""Records of runs, and the filters and positions of listings.
 
 Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_WorkflowExecutionInfo.html
 """
@@ -19,33 +19,33 @@ from floto.core.swf.shapes import WorkflowExecution
 
 @frozen(kw_only=True)
 class Record:
-    """What is known of one run, open or closed, beside its history."""
+    """Data of one run, open or closed, for listings and descriptions."""
 
-    #: Grows with each run that begins.
+    #: Sequence number of the start, unique in a store.
     number: int
     domain: str
     info: ExecutionInfo
     parent: WorkflowExecution | None = None
     tags: tuple[str, ...] = ()
     cancel_requested: bool = False
-    #: What the decider last attached to an answer.
+    #: Latest ``executionContext`` of a response.
     execution_context: str | None = None
-    #: When its last activity was scheduled.
+    #: Time at which its latest activity was scheduled.
     activity_at: datetime | None = None
 
 
 def last_scheduled(events: Iterable[Event]) -> datetime | None:
-    """When a step, whose events have one time, scheduled an activity; None if it did not."""
+    """Return the time at which the events of one step scheduled an activity; None if they did not."""
     return next((event.at for event in events if type(event.data) is ActivityTaskScheduled), None)
 
 
 @frozen(kw_only=True)
 class Listing:
-    """Which runs of a domain, and in which order; None does not restrict."""
+    """Filter and order of a listing of runs; a field that is None does not restrict it."""
 
     domain: str
     is_closed: bool
-    #: Both ends belong to it.
+    #: Inclusive, like ``latest``.
     oldest: datetime
     latest: datetime | None = None
     ordered_by: Literal["started_at", "closed_at"] = "started_at"
@@ -57,7 +57,7 @@ class Listing:
     close_status: str | None = None
 
     def has(self, record: Record) -> bool:
-        """Whether a run belongs to the listing."""
+        """Return True if a run belongs to the listing."""
         info, at = record.info, self.moment(record)
         return (
             record.domain == self.domain
@@ -73,13 +73,13 @@ class Listing:
         )
 
     def moment(self, record: Record) -> datetime | None:
-        """The time of a run that the listing goes by."""
+        """Return the time of a run by which the listing is ordered."""
         return record.info.started_at if self.ordered_by == "started_at" else record.info.closed_at
 
 
 @frozen
 class Position:
-    """A place in a listing: that of the run that was shown last."""
+    """Position in a listing: that of the last run of a page."""
 
     at: datetime
     number: int
@@ -87,7 +87,7 @@ class Position:
 
 @frozen(cache_hash=True)
 class Place:
-    """Where tasks wait for whom."""
+    """A task queue: one task list of one kind of task in one domain."""
 
     domain: str
     kind: TaskKind

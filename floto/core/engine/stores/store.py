@@ -1,4 +1,4 @@
-"""What the engine keeps between commands: plain data access, no rule of SWF."""
+"""Protocol of the engine's store: plain data access, no rule of SWF."""
 
 from __future__ import annotations
 
@@ -19,101 +19,101 @@ from floto.core.swf.shapes import ActivityType, WorkflowType
 
 @frozen
 class Ready:
-    """A task to hand out; ``started`` is not 0 if its holder died and it goes out once more as it was."""
+    """A task that can be claimed; ``started`` is not 0 if its owner crashed and it is redelivered."""
 
     run_id: str
     event_id: int
     started: int = 0
-    #: How many holders died with it.
-    releases: int = 0
+    #: Number of owners that crashed.
+    redeliveries: int = 0
 
 
 @frozen
 class Deadline:
-    """The next thing that ends by itself; event 0 is the end of a closed run's time in the store."""
+    """A deadline to fire; ``event_id`` 0 is the end of the retention of a closed run."""
 
     at: datetime
     run_id: str
     event_id: int
 
 
-#: Of equal moments, the end of a closed run's time comes last.
+#: Rank of the end of a retention: last of equal times.
 EXPIRY_RANK = 9
 
 
 class RunStore(Protocol):
-    """Keeps domains and types, runs and histories, and what waits for a poll or for its time."""
+    """Keeps domains, types, runs and histories, and the tasks and deadlines of open runs."""
 
     def domain(self, name: str) -> Domain | None:
-        """A registered domain."""
+        """Return a registered domain; None if it is not registered."""
 
     def put_domain(self, domain: Domain) -> None:
-        """Register a domain, or change what is known of it."""
+        """Insert or replace a domain."""
 
     def domains(self) -> Sequence[Domain]:
-        """All domains, by name."""
+        """Return all domains, sorted by name."""
 
     def registered(self, domain: str, type_: ActivityType | WorkflowType) -> RegisteredType | None:
-        """A registered type."""
+        """Return a registered type; None if it is not registered."""
 
     def put_type(self, domain: str, registered: RegisteredType) -> None:
-        """Register a type, or change what is known of it."""
+        """Insert or replace a type."""
 
     def drop_type(self, domain: str, type_: ActivityType | WorkflowType) -> None:
-        """Forget a type."""
+        """Delete a type."""
 
     def types(
         self, domain: str, kind: type[ActivityType | WorkflowType], name: str | None = None
     ) -> Sequence[RegisteredType]:
-        """The types of a kind, or those of one name, by name and version."""
+        """Return the types of a kind, or those of one name, sorted by name and version."""
 
     def load(self, run_id: str) -> EngineRun | None:
-        """An open run."""
+        """Return an open run; None if it is closed or unknown."""
 
     def open_run(self, domain: str, workflow_id: str) -> str | None:
-        """The id of the open run of a workflow id."""
+        """Return the run id of the open run of a workflow id; None if there is none."""
 
     def open_children(self, run_id: str) -> Sequence[str]:
-        """The ids of the open runs whose parent is this run, in the order they began."""
+        """Return the ids of the open children of a run, in the order in which they started."""
 
     def count_open(self, domain: str) -> int:
-        """How many runs of a domain are open."""
+        """Return the number of open runs of a domain."""
 
     def latest(self, domain: str, workflow_id: str) -> Record | None:
-        """The run of a workflow id that began last."""
+        """Return the latest run of a workflow id; None if there is none."""
 
     def record(self, run_id: str) -> Record | None:
-        """One run, open or closed."""
+        """Return the record of a run, open or closed; None if it is unknown."""
 
     def listed(self, listing: Listing, most: int, after: Position | None = None) -> Sequence[Record]:
-        """The runs of a listing, in its order, behind a position."""
+        """Return up to ``most`` runs of a listing, in its order, those behind ``after``."""
 
     def count_listed(self, listing: Listing) -> int:
-        """How many runs a listing has."""
+        """Return the number of runs of a listing."""
 
     def history(self, run_id: str, after: int = 0, most: int | None = None) -> tuple[Event, ...]:
-        """The events of a run with an id above ``after``, and no more than ``most``."""
+        """Return up to ``most`` events of a run, with ids above ``after``; empty if it is unknown."""
 
     def last_event_id(self, run_id: str) -> int:
         """Return the id of the last event of a run, open or closed; 0 if it is not known."""
 
     def save(self, changes: Changes) -> None:
-        """Write down what a step did."""
+        """Write the changes of a step."""
 
     def expire(self, run_id: str, at: datetime) -> None:
-        """Note when a closed run is to be forgotten."""
+        """Set the end of the retention of a closed run."""
 
     def forget(self, run_id: str) -> None:
-        """Remove a closed run and its history."""
+        """Delete a closed run and its history."""
 
     def next_task(self, place: Place) -> Ready | None:
-        """The task to hand out next: highest priority first, then oldest."""
+        """Return the next task to claim: highest priority first, then oldest; None if there is none."""
 
     def count_tasks(self, place: Place) -> int:
-        """How many tasks wait to be handed out."""
+        """Return the number of tasks that can be claimed."""
 
-    def take_over(self, ready: Ready, kind: TaskKind) -> None:
-        """Note that a task whose holder died has a new one."""
+    def reclaim(self, ready: Ready, kind: TaskKind) -> None:
+        """Record the new owner of a redelivered task."""
 
     def next_deadline(self) -> Deadline | None:
-        """The earliest deadline of all runs."""
+        """Return the earliest deadline of all runs; None if there is none."""
