@@ -160,7 +160,7 @@ def test_a_strategy_that_answers_no_delay_is_named(answer: Any) -> None:
             timer_id="floto.retry:a:1", start_to_fire_timeout="31536000", control="a"
         )
     else:
-        with pytest.raises(SpecError, match="retry strategy answered"):
+        with pytest.raises(SpecError, match="retry strategy returned"):
             decide(with_odd, recorder.history)
 
 
