@@ -116,7 +116,7 @@ def test_a_strategy_that_answers_nonsense_fails_the_run_as_a_decider_would() -> 
     (decided,) = done.steps[-1].decided
     assert isinstance(decided, FailWorkflowExecution)
     assert decided.reason == "SpecError"
-    assert "'a': its retry strategy answered -1.0" in str(decided.details)
+    assert "'a': its retry strategy returned -1.0" in str(decided.details)
 
 
 def test_the_sentence_of_a_difference() -> None:
