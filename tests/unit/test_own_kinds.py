@@ -139,7 +139,7 @@ def test_a_class_that_the_codec_does_not_know_is_not_written() -> None:
 
 
 def test_a_tag_stands_for_one_class() -> None:
-    with pytest.raises(SpecError, match="is taken by DeciderSpec"):
+    with pytest.raises(SpecError, match="is already used by DeciderSpec"):
         CODEC.with_type("floto.specs.DeciderSpec", Approval)
     with pytest.raises(SpecError, match="must be a frozen attrs class"):
         CODEC.with_type("mine", dict)

@@ -102,7 +102,7 @@ def test_without_its_execution_the_names_of_children_tell_the_parent() -> None:
     child = ChildWorkflow(workflow_type_name="child", workflow_type_version="v1", id_="c", spec=SPEC)
     history = simulate(spec(child)).main
     assert replay(spec(child), History(history.events)).divergence is None
-    with pytest.raises(HistoryError, match="does not say of which execution it is"):
+    with pytest.raises(HistoryError, match="does not name its execution"):
         replay(spec(child), History(simulate(SPEC).main.events))
 
 

@@ -63,9 +63,9 @@ def decide_daemon(state: State, *, domain: str | None = None, codec: TaskCodec =
     """Return the decisions that the signals of a daemon call for; an empty list if there are none.
 
     Args:
-        state: the state of the daemon's run.
-        domain: the domain of the daemon: specs that name another are refused. None accepts all.
-        codec: reads the specs in signals.
+        state: The state of the daemon's run.
+        domain: The domain of the daemon: specs that name another are refused. None accepts all.
+        codec: Reads the specs in signals.
 
     Raises:
         HistoryError: if the state does not name its execution, and a child is to be started.

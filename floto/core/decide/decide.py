@@ -53,9 +53,9 @@ def decide(spec: DeciderSpec | Progress, history: Any = None, *, codec: TaskCode
     of ``floto.begin`` and ``Progress.observe`` alone: then only the tasks whose items changed are examined.
 
     Args:
-        spec: the spec of the run, or its ``Progress``.
-        history: the history of the run, its events or its state; omit it with a ``Progress``.
-        codec: reads generated tasks and stored values; by default floto's own kinds, and no store.
+        spec: The spec of the run, or its ``Progress``.
+        history: The history of the run, its events or its state; omit it with a ``Progress``.
+        codec: Reads generated tasks and stored values; by default floto's own kinds, and no store.
 
     Raises:
         HistoryError: if the history cannot have happened.

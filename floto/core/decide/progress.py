@@ -101,7 +101,7 @@ class Progress:
         """Return the progress after the next events of the run; examine only the tasks whose items changed.
 
         Args:
-            events: the events that directly follow those already observed.
+            events: The events that directly follow those already observed.
 
         Raises:
             HistoryError: if the events do not follow, or cannot have happened.
@@ -119,9 +119,9 @@ def begin(
     children from its first event, begin with ``History([], execution)``.
 
     Args:
-        spec: the spec of the run.
-        history: the history of the run, its events or its state; by default an empty history.
-        codec: reads generated tasks and stored values; by default floto's own kinds, and no store.
+        spec: The spec of the run.
+        history: The history of the run, its events or its state; by default an empty history.
+        codec: Reads generated tasks and stored values; by default floto's own kinds, and no store.
 
     Raises:
         HistoryError: if the history cannot have happened.

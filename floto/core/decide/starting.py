@@ -27,8 +27,8 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
     """Start ready tasks in spec order, as far as SWF's limits allow.
 
     Args:
-        progress: the progress of the run.
-        given: the entries that the context of every task has.
+        progress: The progress of the run.
+        given: The entries that the context of every task has.
 
     Returns:
         The decisions, and the message of each task that cannot be started, by its id.

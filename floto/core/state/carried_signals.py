@@ -118,9 +118,9 @@ def continued_input(state: State, awaited: Collection[str], payloads: Payloads |
     An input that is too long is compressed, or else stored.
 
     Args:
-        state: the state of this run.
-        awaited: the names of the signals that its tasks wait for.
-        payloads: the store; None if values are not stored.
+        state: The state of this run.
+        awaited: The names of the signals that its tasks wait for.
+        payloads: The store; None if values are not stored.
 
     Raises:
         PayloadError: if the input cannot be read, or the signals do not fit; the message names them.

@@ -38,8 +38,8 @@ def fold(events: Iterable[Event], state: State = EMPTY) -> State:
     ``fold(b, fold(a))`` equals ``fold(a + b)``.
 
     Args:
-        events: events in order; the first follows the last event of ``state``.
-        state: the state before them, by default that of an empty history.
+        events: Events in order; the first follows the last event of ``state``.
+        state: The state before them, by default that of an empty history.
 
     Raises:
         HistoryError: if the events do not follow, or cannot have happened.
