@@ -114,7 +114,7 @@ def as_new(state: State, input: str | None) -> ContinueAsNewWorkflowExecution:
 
 
 def cancel(progress: Progress) -> list[Decision]:
-    """Request cancellation of open tasks, clean up, then cancel the run; SWF closes timers with the run."""
+    """Request cancellation of open tasks, clean up, then cancel the run; SWF drops timers with the run."""
     found, failures = _clean_up(progress, progress.spec.after_cancel, {})
     if failures is None:
         return found
@@ -195,8 +195,8 @@ def _cancel_child(item: Item, state: State) -> Iterable[Decision]:
     # SWF cannot cancel a child before it has started; its start schedules the next decision task.
     if item.status is Status.STARTED and item.opened is not None:
         workflow_id = item.opened.data.workflow_id
-        asked = state.items.get((Kind.EXTERNAL_CANCEL, workflow_id))
-        if asked is None or _may_request_again(asked):
+        request = state.items.get((Kind.EXTERNAL_CANCEL, workflow_id))
+        if request is None or _may_request_again(request):
             yield RequestCancelExternalWorkflowExecution(workflow_id=workflow_id)
 
 
@@ -213,11 +213,11 @@ _CANCEL_REQUESTS: dict[Kind, Callable[[Item, State], Iterable[Decision]]] = {
 }
 
 
-def _may_request_again(asked: Item) -> bool:
-    if asked.status is not Status.REFUSED:
+def _may_request_again(request: Item) -> bool:
+    if request.status is not Status.REFUSED:
         return False
-    failures = tuple(map(failure_of, asked.failures))
-    retry = Retry(task_id=asked.key[1], seed="", failures=failures)
+    failures = tuple(map(failure_of, request.failures))
+    retry = Retry(task_id=request.key[1], seed="", failures=failures)
     return failures[-1].passes and REFUSED_TIMER.delay(retry) is not None
 
 
