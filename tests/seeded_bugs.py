@@ -115,7 +115,7 @@ BUGS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "an early signal releases what requires it": (
-        Change(PROGRESS, "        if _held(position, progress, waiting):\n            continue\n", ""),
+        Change(PROGRESS, "        if _unmet(position, progress, waiting):\n            continue\n", ""),
     ),
     "clean-up beside what still runs": (
         Change(CLOSING, "    if awaited:\n", "    if awaited and not own.steps:\n"),

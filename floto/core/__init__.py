@@ -2,8 +2,7 @@
 
     history --fold--> State --decide(spec, state)--> decisions
 
-``events`` and ``decisions`` are SWF's own; ``fold`` says what each event means; ``specs``
-and ``retry`` are what users declare; ``decide`` maps the two to what happens next;
-``service`` is SWF itself as a pure function; ``ports`` is what the runtime asks of a
-service.
+``swf`` has SWF's events, decisions and the port of a service; ``payloads`` the JSON in their fields;
+``state`` the fold of events; ``spec`` the declarations of users; ``decide`` the decisions from both;
+``replay`` compares and explains recorded decisions; ``engine`` is SWF itself as a pure function.
 """

@@ -1,8 +1,8 @@
-"""Every error floto raises on purpose.
+"""The errors that floto raises.
 
-``SpecError`` means the caller's declaration is wrong, ``HistoryError`` that a history
-cannot have happened, ``ServiceError`` that the service said no or could not be reached,
-and the ``Workflow...`` errors that a run ended without a result.
+``SpecError`` means that a declaration is invalid, ``HistoryError`` that a history cannot have happened,
+``ServiceError`` that the service refused a call or could not be reached, and a ``WorkflowError`` that a run
+closed without a result.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ def _texts(problems: Iterable[str]) -> tuple[str, ...]:
 
 
 class FlotoError(Exception):
-    """The base of all of floto's errors."""
+    """The base class of floto's errors."""
 
 
 @define
 class SpecError(FlotoError):
-    """A spec that cannot work; ``problems`` lists everything that is wrong with it."""
+    """An invalid spec; ``problems`` lists every problem."""
 
     problems: tuple[str, ...] = field(converter=_texts)
 
@@ -35,42 +35,42 @@ class SpecError(FlotoError):
 
 @define
 class HistoryError(FlotoError):
-    """A history that cannot have happened, and the event where that shows."""
+    """An impossible history; ``event_id`` is the contradicting event, or None."""
 
     event_id: int | None
     problem: str
 
     def __str__(self) -> str:
-        """Name the event, where there is one, and what is wrong with it."""
+        """Return the event, if there is one, and the problem."""
         problem = visible(self.problem)
         return problem if self.event_id is None else f"event {self.event_id}: {problem}"
 
 
 @define
 class PayloadError(FlotoError):
-    """A value that cannot travel through SWF, and which one it was."""
+    """A value that cannot be passed through SWF; ``what`` names the value."""
 
     what: str
     problem: str
 
     def __str__(self) -> str:
-        """Name the value and what is wrong with it."""
+        """Return the name of the value and the problem."""
         return visible(f"{self.what} {self.problem}")
 
 
 class StoreUnavailable(PayloadError):
-    """A store of payloads cannot be reached now; the same call may succeed later."""
+    """A store of payloads that cannot be reached; the same call may succeed later."""
 
 
 @define
 class PayloadsNeeded(FlotoError):
-    """A history refers to a stored value, and no store was given to read it from."""
+    """A reference to a stored value without a store to read it from."""
 
     what: str
     reference: str
 
     def __str__(self) -> str:
-        """Name what refers to a stored value, and say how to give the store."""
+        """Return the name of the value, its reference, and the ways to pass a store."""
         return (
             f"{self.what} refers to a stored value, {self.reference}; give the store that holds it: "
             "payloads=DirectoryStore(PATH) or S3Store(BUCKET), --payloads on the command line, or "
@@ -79,84 +79,84 @@ class PayloadsNeeded(FlotoError):
 
 
 class ServiceError(FlotoError):
-    """The service refused a call, or could not be reached."""
+    """A call that the service refused, or that did not reach it."""
 
 
 class ServiceGone(ServiceError):
-    """The service is gone for as long as this process lives: every later call fails as well."""
+    """A service that is unusable for the rest of this process: every later call fails too."""
 
 
 @define
 class ServiceFault(ServiceError):
-    """The service understood the call and refused it; ``code`` is SWF's own name for why."""
+    """A call that the service refused; ``code`` is SWF's name of the error."""
 
     code: str
     message: str
 
     def __str__(self) -> str:
-        """SWF's code and message."""
+        """Return SWF's code and message."""
         return visible(f"{self.code}: {self.message}" if self.message else self.code)
 
 
 @define
 class UnknownResource(ServiceFault):
-    """What the call was about is not there, or not there any more."""
+    """A call that concerns a run, task or type which does not exist, or no longer."""
 
 
 @define
 class ServiceUnavailable(ServiceError):
-    """The service could not answer now; the same call may succeed later."""
+    """A call that the service could not carry out; the same call may succeed later."""
 
     problem: str
 
     def __str__(self) -> str:
-        """Return what stood in the way."""
+        """Return the problem."""
         return visible(self.problem)
 
 
 class PayloadsUnavailable(ServiceUnavailable):
-    """A decision needs a stored value, and the store cannot be reached now."""
+    """A decision that needs a stored value from a store which cannot be reached."""
 
 
 class NotCarriedOut(ServiceUnavailable):
-    """The call was not sent, or the service refused it unread; the same call may succeed later."""
+    """A call without effect: not sent, or refused unread; the same call may succeed later."""
 
 
 class Throttled(NotCarriedOut):
-    """The service is there, and asks to be asked less."""
+    """A call that the service refused because there are too many."""
 
 
 class Unreachable(NotCarriedOut):
-    """No connection could be made."""
+    """A failed connection to the service."""
 
 
 class NotListening(Unreachable):
-    """No connection could be made to an address of this machine: no program listens there."""
+    """A failed connection to an address of this machine, where no program listens."""
 
 
 class Unauthenticated(ServiceFault):
-    """The credentials of a call are missing, expired or wrong.
+    """A call with missing, expired or wrong credentials.
 
-    At the first call that is a mistake; later it is transient, until they are refreshed or a person logs in
-    again.
+    The error is permanent at the first call; later it is transient, until the credentials are refreshed or a
+    person logs in again.
     """
 
 
 class NotPermitted(ServiceFault):
-    """The credentials of a call are right, and do not permit the operation.
+    """A call whose credentials do not permit the operation.
 
-    At the first call of an operation that is a mistake; later it is transient, while a policy is being
+    The error is permanent at the first call of an operation; later it is transient, while a policy is being
     changed.
     """
 
 
 class WorkflowError(FlotoError):
-    """A run ended without a result."""
+    """A run that closed without a result."""
 
 
 @define
 class WorkflowFailed(WorkflowError):
-    """A run failed; ``failures`` maps the id of each failed task to its message."""
+    """A run that failed; ``failures`` maps the id of each failed task to its message."""
 
     workflow_id: str
     run_id: str
@@ -164,7 +164,7 @@ class WorkflowFailed(WorkflowError):
     failures: dict[str, str]
 
     def __str__(self) -> str:
-        """One failed task per line, or the reason where no task is to blame."""
+        """Return one failed task per line, or the reason if no task failed."""
         if not self.failures:
             return visible(f"workflow {self.workflow_id!r} failed: {self.reason or 'no reason was given'}")
         lines = [f"  {visible(task)}: {visible(message)}" for task, message in self.failures.items()]
@@ -173,7 +173,7 @@ class WorkflowFailed(WorkflowError):
 
 @define
 class WorkflowEnded(WorkflowError):
-    """A run was canceled, terminated or timed out; ``how`` is SWF's close status."""
+    """A run that was canceled, terminated or timed out; ``how`` is SWF's close status."""
 
     workflow_id: str
     run_id: str
@@ -181,6 +181,6 @@ class WorkflowEnded(WorkflowError):
     details: str = ""
 
     def __str__(self) -> str:
-        """How the run ended, and the details where there are any."""
+        """Return the close status, and the details if there are any."""
         text = f"workflow {self.workflow_id!r} ended {self.how}"
         return visible(f"{text}: {self.details}") if self.details else text

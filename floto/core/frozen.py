@@ -1,4 +1,4 @@
-"""JSON values that cannot change: frozen attrs classes hold them."""
+"""Immutable JSON values, for the fields of frozen attrs classes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 
 class FrozenDict(dict[str, Any]):
-    """A JSON object inside a frozen spec: reads, prints and compares as a dict, but never changes."""
+    """An immutable JSON object: reads, prints and compares as a dict."""
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
@@ -23,7 +23,7 @@ class FrozenDict(dict[str, Any]):
 
 
 def frozen(value: Any) -> Any:
-    """Return a JSON value that cannot change: objects as ``FrozenDict``, lists as tuples."""
+    """Return an immutable JSON value, with objects as ``FrozenDict`` and lists as tuples."""
     if isinstance(value, dict):
         return FrozenDict({key: frozen(item) for key, item in value.items()})
     if isinstance(value, list):

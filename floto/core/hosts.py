@@ -1,4 +1,4 @@
-"""Names and addresses of hosts, by their text alone."""
+"""Names and addresses of hosts, examined without a network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def is_loopback(host: str) -> bool:
-    """Return True if a host is this machine by its name or address alone."""
+    """Return True if the name or address of a host is that of this machine."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -15,7 +15,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_loopback_url(url: str | None) -> bool:
-    """Return True if the host of a URL is this machine; False for text that is not a URL."""
+    """Return True if the host of a URL is this machine; False for a string that is not a URL."""
     try:
         return is_loopback(urlsplit(url or "").hostname or "")
     except ValueError:

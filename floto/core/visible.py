@@ -1,11 +1,11 @@
-"""Text of others made safe to show: one value is one line, and nothing in it commands a terminal.
+"""Escaping of untrusted text for output: one value is one line, without terminal control sequences.
 
-Ids, inputs, results, reasons and messages come from those who start runs, write activities or save
-histories. Control characters (a terminal obeys them, a line end forges a line), bidirectional controls
+Ids, inputs, results, reasons and messages come from people who start runs, write activities or save
+histories. Control characters (terminals execute them, and a line end forges a line), bidirectional controls
 (they reverse text), zero-width characters, odd spaces and unpaired surrogates (they are invisible) are
-replaced by the escapes that ``repr`` has for them. These are the characters that ``str.isprintable`` denies.
+replaced by the escapes of ``repr``. These are the characters for which ``str.isprintable`` is False.
 
-``visible`` of visible text changes nothing, so text may pass through more than once.
+``visible`` is idempotent, so text may be escaped more than once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 
 def moment_text(at: datetime) -> str:
-    """Return a time for a person, to the second and in UTC: ``2026-11-28 08:03:10Z``."""
+    """Return a time in UTC with seconds, for output: ``2026-11-28 08:03:10Z``."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
@@ -40,7 +40,7 @@ def visible(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """Return text of several lines with each of them ``visible``; only line feeds stay."""
+    """Return text with each of its lines ``visible``; only line feeds stay."""
     return text if text.isprintable() else "\n".join(map(visible, text.split("\n")))
 
 
@@ -54,7 +54,7 @@ def visible_json(text: str) -> str:
 def shell_word(text: str) -> str:
     r"""Return text as one word of a POSIX shell that is also safe to print.
 
-    Unprintable characters are written as bash, zsh and POSIX.1-2024 read them: ``$'\033'``.
+    Unprintable characters have the escapes of bash, zsh and POSIX.1-2024: ``$'\033'``.
     """
     if not text.isprintable():
         return f"$'{''.join(map(_in_shell, text))}'"
@@ -62,17 +62,17 @@ def shell_word(text: str) -> str:
 
 
 def shell_command(*words: str, arguments: Sequence[str] = ()) -> str:
-    """Return a command line to copy and paste; no argument in it is read as an option."""
+    """Return a command line to copy and paste; no argument is taken for an option."""
     dashes = ["--"] if any(each.startswith("-") for each in arguments) else []
     return " ".join(map(shell_word, [*words, *dashes, *arguments]))
 
 
-#: A word that no shell changes: letters, digits and no metacharacter; zsh expands ``=`` in front.
+#: A word without shell metacharacters; zsh expands a leading ``=``.
 _PLAIN_WORD = re.compile(r"[\w@%+:,./-][\w@%+=:,./-]*")
 
 
 def is_plain_word(text: str) -> bool:
-    """Return True if every shell reads text as this one word, and no command reads it as an option."""
+    """Return True if text is the same word in every shell, and no command takes it for an option."""
     return _PLAIN_WORD.fullmatch(text) is not None and not text.startswith("-")
 
 

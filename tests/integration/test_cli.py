@@ -162,7 +162,7 @@ def test_check_lists_every_problem_at_once(tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text(json.dumps(spec))
     done = command(tmp_path, "check", "spec.json")
     assert done.returncode == 1
-    for said in ("'nowhere'", "'d'", "300 characters", "circle"):
+    for said in ("'nowhere'", "'d'", "300 characters", "dependency cycle"):
         assert said in done.stdout
     assert "a -> b -> a" in done.stdout or "b -> a -> b" in done.stdout
 

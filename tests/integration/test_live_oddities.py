@@ -136,7 +136,7 @@ def doubled(event: dict[str, Any]) -> None:
 
 UNREADABLE: dict[str, tuple[Edit, str]] = {
     "a member is missing": (no_policy, "event 1: WorkflowExecutionStarted needs childPolicy"),
-    "a later event is odd": (odd_marker, "timerId must be text, not 7"),
+    "a later event is odd": (odd_marker, "timerId must be a string, not 7"),
     "it cannot have happened": (doubled, "event 2: WorkflowExecutionStarted: a history has one start"),
 }
 

@@ -169,11 +169,11 @@ def test_child_without_a_spec_is_decided_on_the_list_that_its_task_names(service
 
 
 def test_spec_may_not_name_a_task_list_of_floto_run() -> None:
-    with pytest.raises(floto.SpecError, match="begins the task lists of floto"):
+    with pytest.raises(floto.SpecError, match="is reserved for floto"):
         flow(task("say"), task_list="floto.run.w")
-    with pytest.raises(floto.SpecError, match="begins the task lists of floto"):
+    with pytest.raises(floto.SpecError, match="is reserved for floto"):
         flow(task("say"), activity_task_list="floto.run.w")
-    with pytest.raises(floto.SpecError, match="begins the task lists of floto"):
+    with pytest.raises(floto.SpecError, match="is reserved for floto"):
         floto.DeciderSpec(activity_tasks=[task("say", task_list="floto.run.w")])
 
 

@@ -38,10 +38,11 @@ def test_a_decision_task_that_nobody_waits_for_is_impossible(run: Simulation, da
     wrong = data.draw(st.integers(event.id, 2**31))
     strange = evolve(event, data=evolve(event.data, **{ref: wrong}))
     with pytest.raises(
-        HistoryError, match=f"event {event.id}: .* is {wrong}, which is no open decision task"
+        HistoryError,
+        match=f"event {event.id}: .* is {wrong}, but event {wrong} did not start any decision task",
     ):
         fold([*events[:place], strange])
-    with pytest.raises(HistoryError, match="which is no open decision task"):
+    with pytest.raises(HistoryError, match="did not start any decision task that is still open"):
         fold([*events[: place + 1], evolve(event, id=event.id + 1)])
 
 

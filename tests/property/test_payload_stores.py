@@ -127,13 +127,13 @@ def test_a_reference_is_data_and_never_a_path(opened: Opened, value: Any) -> Non
 
 
 WRONG = [
-    ("../../etc/passwd", 1, "names no hash"),
-    (f"sha256:{'a' * 63}/", 1, "names no hash"),
-    (f"sha256:{'A' * 64}", 1, "names no hash"),
-    (f"md5:{'a' * 64}", 1, "names no hash"),
-    (f"sha256:{'a' * 64}\n", 1, "names no hash"),
-    (f"sha256:{'a' * 64}", True, "has no length"),
-    (f"sha256:{'a' * 64}", -1, "has no length"),
+    ("../../etc/passwd", 1, "'floto.payload' must be 'sha256:'"),
+    (f"sha256:{'a' * 63}/", 1, "'floto.payload' must be 'sha256:'"),
+    (f"sha256:{'A' * 64}", 1, "'floto.payload' must be 'sha256:'"),
+    (f"md5:{'a' * 64}", 1, "'floto.payload' must be 'sha256:'"),
+    (f"sha256:{'a' * 64}\n", 1, "'floto.payload' must be 'sha256:'"),
+    (f"sha256:{'a' * 64}", True, "'size' must be an integer"),
+    (f"sha256:{'a' * 64}", -1, "'size' must be an integer"),
     (f"sha256:{'a' * 64}", 2**60, "this store takes"),
     (f"sha256:{'a' * 64}", 1, "is not in|NoSuchKey"),
 ]

@@ -293,7 +293,7 @@ MISTAKES: dict[str, tuple[Callable[[Swf], Any], type[Exception], str]] = {
     "no JSON": (
         lambda swf: start(swf, input={"when": b"now"}),
         floto.PayloadError,
-        "the workflow's input cannot be written as JSON: bytes is no text",
+        "the workflow's input cannot be written as JSON: bytes is not a string",
     ),
     "too long": (
         lambda swf: swf.signal_workflow_execution(

@@ -243,17 +243,20 @@ def test_without_clean_up_a_run_fails_at_once() -> None:
 @pytest.mark.parametrize(
     ("parts", "says"),
     [
-        ({"on_failure": [task("a")]}, "task 'a' is there 2 times"),
-        ({"on_failure": [task("undo", ["a"])]}, "task 'undo' requires 'a', but tasks that clean up require"),
+        ({"on_failure": [task("a")]}, "duplicate task id 'a' (2 tasks)"),
+        (
+            {"on_failure": [task("undo", ["a"])]},
+            "task 'undo' requires 'a', but cleanup tasks may require only",
+        ),
         ({"on_cancel": [task("undo", ["no"])]}, "task 'undo' requires 'no', which is not in the spec"),
-        ({"on_cancel": [task("x", ["y"]), task("y", ["x"])]}, "in a circle"),
-        ({"on_cancel": [generator("g")]}, "on_cancel: task 'g' returns tasks, which only activity_tasks can"),
+        ({"on_cancel": [task("x", ["y"]), task("y", ["x"])]}, "dependency cycle"),
+        ({"on_cancel": [generator("g")]}, "on_cancel: task 'g' returns tasks, which is only permitted in"),
         (
             {"on_failure": [task("failures")]},
-            "on_failure: task 'failures': what failed is given under this name",
+            "on_failure: task 'failures': this id is reserved for the failures",
         ),
         ({"on_failure": "undo"}, "on_failure must be a list of tasks, not 'undo'"),
-        ({"on_failure": [3]}, "3 is no task"),
+        ({"on_failure": [3]}, "3 is not a task"),
         (
             {
                 "on_failure": [Signal(id_="s", signal_name="go")],

@@ -102,8 +102,8 @@ def test_a_generator_may_return_nothing() -> None:
             "must be a task, not a InstantRetry",
         ),
         ([{"type": "floto.specs.DeciderSpec", "activity_tasks": []}], "must be a task, not a DeciderSpec"),
-        (CODEC.unstructure([task("end")]), "is there 2 times"),
-        (CODEC.unstructure([task("x", ["end"])]), "in a circle"),
+        (CODEC.unstructure([task("end")]), "duplicate task id 'end'"),
+        (CODEC.unstructure([task("x", ["end"])]), "dependency cycle"),
         (CODEC.unstructure([task("x", ["nobody"])]), "requires 'nobody', which is not in the spec"),
     ],
 )
@@ -274,7 +274,7 @@ def test_a_workflow_input_that_cannot_be_read_fails_the_run() -> None:
 
 def test_a_history_that_does_not_say_whose_it_is_cannot_name_children() -> None:
     child = spec(ChildWorkflow(workflow_type_name="w", workflow_type_version="v", id_="c"))
-    with pytest.raises(HistoryError, match="does not say of which execution it is"):
+    with pytest.raises(HistoryError, match="does not name its execution"):
         decide(child, evolve(Recorder().history, execution=None))
 
 

@@ -60,30 +60,48 @@ def history(*data: object) -> History:
         ([TIMER], "event 1: TimerStarted: a history has one start, and it is event 1"),
         ([START, START], "event 2: WorkflowExecutionStarted: a history has one start, and it is event 1"),
         ([START, COMPLETED, COMPLETED], "event 3: comes after event 2, which closed the run"),
-        ([START, SCHEDULED, SCHEDULED], "event 3: activity 'a' is open already"),
+        ([START, SCHEDULED, SCHEDULED], "event 3: activity 'a' is already open"),
         (
             [START, e.TimerFired(timer_id="t", started_event_id=7)],
-            "event 2: TimerFired.startedEventId is 7, which is no open timer of this run",
+            (
+                "event 2: TimerFired.startedEventId is 7, "
+                "but event 7 did not start any timer that is still open"
+            ),
         ),
         (
             [START, DECIDE, e.DecisionTaskStarted(scheduled_event_id=77)],
-            "event 3: DecisionTaskStarted.scheduledEventId is 77, which is no open decision task of this run",
+            (
+                "event 3: DecisionTaskStarted.scheduledEventId is 77, "
+                "but event 77 did not start any decision task that is still open"
+            ),
         ),
         (
             [START, DECIDE, DECIDING, DECIDED, DECIDED],
-            "event 5: DecisionTaskCompleted.startedEventId is 3, which is no open decision task of this run",
+            (
+                "event 5: DecisionTaskCompleted.startedEventId is 3, "
+                "but event 3 did not start any decision task that is still open"
+            ),
         ),
         (
             [START, DECIDE, DECIDING, DECIDED, e.DecisionTaskStarted(scheduled_event_id=2)],
-            "event 5: DecisionTaskStarted.scheduledEventId is 2, which is no open decision task of this run",
+            (
+                "event 5: DecisionTaskStarted.scheduledEventId is 2, "
+                "but event 2 did not start any decision task that is still open"
+            ),
         ),
         (
             [START, DECIDE, DECIDING, DECIDED, LATE],
-            "event 5: DecisionTaskTimedOut.startedEventId is 3, which is no open decision task of this run",
+            (
+                "event 5: DecisionTaskTimedOut.startedEventId is 3, "
+                "but event 3 did not start any decision task that is still open"
+            ),
         ),
         (
             [START, TIMER, e.ActivityTaskStarted(scheduled_event_id=2)],
-            "event 3: ActivityTaskStarted.scheduledEventId is 2, which is no open activity of this run",
+            (
+                "event 3: ActivityTaskStarted.scheduledEventId is 2, "
+                "but event 2 did not start any activity that is still open"
+            ),
         ),
         (
             [START, SCHEDULED, e.ActivityTaskCompleted(scheduled_event_id=2, started_event_id=0)],

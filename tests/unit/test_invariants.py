@@ -184,9 +184,9 @@ def test_a_sound_kind_is_left_alone() -> None:
 
 
 GENERATED: dict[str, tuple[list[Task], str]] = {
-    "an id that is there": ([work("a")], "task 'a' is there 2 times"),
-    "the same id twice": ([work("x"), work("x")], "task 'x' is there 2 times"),
-    "a circle": ([work("x", ["after"])], "in a circle"),
+    "an id that is there": ([work("a")], "duplicate task id 'a' (2 tasks)"),
+    "the same id twice": ([work("x"), work("x")], "duplicate task id 'x' (2 tasks)"),
+    "a circle": ([work("x", ["after"])], "dependency cycle"),
     "what is not there": ([work("x", ["nobody"])], "'nobody', which is not in the spec"),
 }
 

@@ -139,7 +139,7 @@ def test_a_class_that_the_codec_does_not_know_is_not_written() -> None:
 
 
 def test_a_tag_stands_for_one_class() -> None:
-    with pytest.raises(SpecError, match="is taken by DeciderSpec"):
+    with pytest.raises(SpecError, match="is already used by DeciderSpec"):
         CODEC.with_type("floto.specs.DeciderSpec", Approval)
     with pytest.raises(SpecError, match="must be a frozen attrs class"):
         CODEC.with_type("mine", dict)
@@ -160,7 +160,7 @@ def test_a_strategy_that_answers_no_delay_is_named(answer: Any) -> None:
             timer_id="floto.retry:a:1", start_to_fire_timeout="31536000", control="a"
         )
     else:
-        with pytest.raises(SpecError, match="retry strategy answered"):
+        with pytest.raises(SpecError, match="retry strategy returned"):
             decide(with_odd, recorder.history)
 
 

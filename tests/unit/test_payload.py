@@ -64,8 +64,8 @@ def test_values_travel_as_json(value: Any, text: str) -> None:
         (float("inf"), "it cannot be written as JSON"),
         (object(), "it cannot be written as JSON: Object of type object is not JSON serializable"),
         ({object()}, "it cannot be written as JSON"),
-        (b"abc", "bytes is no text: decode it, or pass on where it is stored"),
-        ({1: "a", "1": "b"}, "two keys of an object are the same text"),
+        (b"abc", "bytes is not a string: decode it, or pass a reference to where it is stored"),
+        ({1: "a", "1": "b"}, "two keys of an object have the same JSON text"),
         ({(1, 2): 3}, "it cannot be written as JSON"),
     ],
 )

@@ -114,7 +114,7 @@ def test_without_its_execution_the_names_of_children_tell_the_parent() -> None:
     child = ChildWorkflow(workflow_type_name="child", workflow_type_version="v1", id_="c", spec=SPEC)
     history = simulate(spec(child)).main
     assert replay(spec(child), History(history.events)).divergence is None
-    with pytest.raises(HistoryError, match="does not say of which execution it is"):
+    with pytest.raises(HistoryError, match="does not name its execution"):
         replay(spec(child), History(simulate(SPEC).main.events))
 
 
@@ -128,7 +128,7 @@ def test_a_strategy_that_answers_nonsense_fails_the_run_as_a_decider_would() -> 
     (decided,) = done.steps[-1].decided
     assert isinstance(decided, FailWorkflowExecution)
     assert decided.reason == "SpecError"
-    assert "'a': its retry strategy answered -1.0" in str(decided.details)
+    assert "'a': its retry strategy returned -1.0" in str(decided.details)
 
 
 def test_the_sentence_of_a_difference() -> None:

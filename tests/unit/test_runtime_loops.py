@@ -112,7 +112,7 @@ def test_a_poll_survives_refusals_too() -> None:
 
 
 def test_a_worker_outlives_a_task_that_it_cannot_read(caplog: pytest.LogCaptureFixture) -> None:
-    polls: list[Exception] = [WireError("activityId must be text")]
+    polls: list[Exception] = [WireError("activityId must be a string")]
 
     class Odd:
         def poll_for_activity_task(self, *_: Any) -> None:
@@ -124,7 +124,7 @@ def test_a_worker_outlives_a_task_that_it_cannot_read(caplog: pytest.LogCaptureF
     worker = ActivityWorker(service=odd)
     worker.run()
     assert polls == []
-    assert "activityId must be text" in caplog.text
+    assert "activityId must be a string" in caplog.text
 
 
 def test_a_stopped_poll_is_none() -> None:

@@ -20,7 +20,7 @@ from floto import (
 from floto.adapters import model
 from floto.core.engine.world import World
 from floto.core.errors import UnknownResource
-from floto.core.state.failures import PASSING
+from floto.core.state.failures import TRANSIENT
 from floto.core.swf import decisions as d
 from floto.core.swf import events as e
 from floto.testing import NONE, Choices, Faults, Simulation, Simulator, simulate, takes
@@ -299,8 +299,8 @@ def _any(decision: Any) -> d.Decision:
 
 
 def test_what_passes_by_itself_is_so_for_floto_too() -> None:
-    assert {cause for causes in CAUSES.values() for cause in causes.passing} <= PASSING
-    assert not {cause for causes in CAUSES.values() for cause in causes.final} & PASSING
+    assert {cause for causes in CAUSES.values() for cause in causes.passing} <= TRANSIENT
+    assert not {cause for causes in CAUSES.values() for cause in causes.final} & TRANSIENT
 
 
 #: Whatever floto decides is refused one way or another, and a run may fail or be canceled meanwhile.

@@ -122,8 +122,8 @@ def test_a_reference_that_is_left_out_is_a_reference_to_nothing() -> None:
         ({"eventTimestamp": float("inf")}, "eventTimestamp must be a time"),
         ({"eventTimestamp": 1e300}, "eventTimestamp must be a time"),
         ({"eventTimestamp": None}, "eventTimestamp must be a time"),
-        ({"eventType": 3}, "eventType must be text"),
-        ({"eventType": None}, "eventType must be text"),
+        ({"eventType": 3}, "eventType must be a string"),
+        ({"eventType": None}, "eventType must be a string"),
         (
             {"workflowExecutionStartedEventAttributes": []},
             "EventAttributes must be an object, not []",
@@ -143,12 +143,12 @@ def test_bad_events_are_named(changes: dict[str, Any], says: str) -> None:
 @pytest.mark.parametrize(
     ("attributes", "says"),
     [
-        ({"childPolicy": 3}, "childPolicy must be text, not 3"),
+        ({"childPolicy": 3}, "childPolicy must be a string, not 3"),
         ({"taskList": "l"}, "taskList must be an object"),
         ({"taskList": {}}, "TaskList needs name"),
-        ({"tagList": "abc"}, "tagList must be a list of texts"),
-        ({"tagList": [1]}, "tagList must be a list of texts"),
-        ({"parentInitiatedEventId": "0"}, "parentInitiatedEventId must be a whole number"),
+        ({"tagList": "abc"}, "tagList must be a list of strings"),
+        ({"tagList": [1]}, "tagList must be a list of strings"),
+        ({"parentInitiatedEventId": "0"}, "parentInitiatedEventId must be an integer"),
     ],
 )
 def test_bad_fields_are_named(attributes: dict[str, Any], says: str) -> None:
@@ -159,7 +159,7 @@ def test_bad_fields_are_named(attributes: dict[str, Any], says: str) -> None:
 
 
 def test_what_is_no_event_is_named() -> None:
-    with pytest.raises(HistoryError, match="an event needs a whole eventId"):
+    with pytest.raises(HistoryError, match="an event needs an integer eventId"):
         History.from_swf([42])  # type: ignore[list-item]
 
 

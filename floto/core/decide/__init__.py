@@ -1,1 +1,1 @@
-"""From a spec and a state to decisions."""
+"""Decisions from a spec and a state."""

@@ -1,8 +1,8 @@
-"""What ends a run: complete, begin again, cancel or fail, and the clean-up before the last two.
+"""The decisions that end a run: complete, continue as new, or clean up and then cancel or fail.
 
-A run that fails and has tasks for that notes why in a marker before it stops what is open.
-From then on the marker decides: what is asked to stop ends as canceled, and would otherwise
-look like a cause of the failure.
+A run that fails and has cleanup tasks records the failures in a marker before it requests the cancellation
+of what is open. From then on the marker decides: canceled tasks would otherwise look like causes of the
+failure.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ from floto.core.swf.decisions import (
     StartTimer,
 )
 
-#: The marker that holds the result of a run which repeats itself.
+#: Name of the marker that holds the result of a run which is then continued as new.
 RESULT_MARKER = "floto.result"
-#: The marker that holds why a run fails, as of when its clean-up began.
+#: Name of the marker that holds the failures of a run when its cleanup began.
 FAILURES_MARKER = "floto.failures"
-#: Names the wait before a run that may not be repeated yet is repeated; no task may be called so.
-_REPEAT = "floto.repeat"
+#: Reserved pseudo task id for the retry timer used while ContinueAsNew is throttled.
+_REPEAT_TIMER_ID = "floto.repeat"
 _REASON_LIMIT = 256
 _MESSAGE_LIMIT = 2_000
-#: Characters of failures that a clean-up task is given: they must not crowd out the workflow's input.
-_GIVEN_LIMIT = 8_000
+#: Maximum characters of the failures in a cleanup task's context, to leave room for the workflow's input.
+_CONTEXT_LIMIT = 8_000
 
 
 def complete(progress: Progress) -> list[Decision]:
-    """Complete with the results of the tasks that nothing depends on, or begin again."""
+    """Complete with the results of the tasks that nothing depends on, or continue as new."""
     plan = progress.plan
     try:
         results = {plan.tasks[leaf].id_: result_of(leaf, progress) for leaf in plan.leaves}
@@ -69,14 +69,14 @@ def complete(progress: Progress) -> list[Decision]:
 
 
 def _repeat(progress: Progress, result: str) -> list[Decision]:
-    """Continue as new with everything passed on, after a marker that keeps the result."""
+    """Continue as new, after a marker that records the result."""
     state = progress.state
     marker = state.markers.get(RESULT_MARKER)
     noted: list[Decision] = []
     if marker is None or marker.data.details != result:
         noted.append(RecordMarker(marker_name=RESULT_MARKER, details=result))
     refused = state.items.get((Kind.CONTINUE_AS_NEW, ""))
-    look = START if refused is None else next_attempt(refused, _REPEAT, None, state, progress.seed)
+    look = START if refused is None else next_attempt(refused, _REPEAT_TIMER_ID, None, state, progress.seed)
     if isinstance(look, Exhausted):
         failures = {"repeat_workflow": look.message}
         return [*noted, *fail(progress, failures, "the workflow cannot be repeated")]
@@ -97,8 +97,8 @@ def _next_run(progress: Progress) -> list[Decision]:
 
 
 def as_new(state: State, input: str | None) -> ContinueAsNewWorkflowExecution:
-    """Continue a run as new, with everything it was started with but for the input."""
-    # SWF takes what is missing here from the registered type, not from this run.
+    """Continue a run as new with another input and all its other start parameters."""
+    # SWF takes a missing parameter from the registered type, not from this run.
     start = state.start
     return ContinueAsNewWorkflowExecution(
         input=input,
@@ -114,24 +114,24 @@ def as_new(state: State, input: str | None) -> ContinueAsNewWorkflowExecution:
 
 
 def cancel(progress: Progress) -> list[Decision]:
-    """Ask what is open to stop, clean up, and cancel the run; SWF drops timers with the run."""
+    """Request cancellation of open tasks, clean up, then cancel the run; SWF drops timers with the run."""
     found, failures = _clean_up(progress, progress.spec.after_cancel, {})
     if failures is None:
         return found
-    return [CancelWorkflowExecution(details=_written(failures) if failures else None)]
+    return [CancelWorkflowExecution(details=_failures_json(failures) if failures else None)]
 
 
 def fail(progress: Progress, failures: Mapping[str, str], reason: str | None = None) -> list[Decision]:
-    """Fail the run, or clean up first, if there are tasks for that."""
+    """Fail the run, after its cleanup if the spec has tasks for that."""
     if not progress.spec.on_failure:
         return _fail(progress.state, failures, reason or _reason(failures))
     noted: list[Decision] = []
     if noted_failures(progress.state) is None:
-        text = _written(failures)
+        text = _failures_json(failures)
         noted.append(RecordMarker(marker_name=FAILURES_MARKER, details=text))
-        # As later decisions will read them: what is too much for a marker is left out from the beginning.
+        # Truncate now, so that this decision and later ones (which re-read the marker) see the same failures.
         failures = payload.loads(text)
-    given = {FAILURES_KEY: payload.loads(_written(failures, _GIVEN_LIMIT))}
+    given = {FAILURES_KEY: payload.loads(_failures_json(failures, _CONTEXT_LIMIT))}
     found, own = _clean_up(progress, progress.spec.after_failure, given)
     if own is None:
         return [*noted, *found]
@@ -140,7 +140,7 @@ def fail(progress: Progress, failures: Mapping[str, str], reason: str | None = N
 
 
 def noted_failures(state: State) -> dict[str, str] | None:
-    """Why a run fails, if its clean-up has begun."""
+    """Return the failures that the cleanup of a run began with; None if it has not begun."""
     marker = state.markers.get(FAILURES_MARKER)
     if marker is None:
         return None
@@ -148,7 +148,7 @@ def noted_failures(state: State) -> dict[str, str] | None:
         noted = payload.loads(marker.data.details)
     except PayloadError:
         return None
-    # Anything else was not written by floto.
+    # Other programs may record a marker of this name.
     written = isinstance(noted, dict) and all(isinstance(each, str) for each in noted.values())
     return noted if written else None
 
@@ -160,16 +160,18 @@ def _reason(failures: Iterable[str]) -> str:
 def _clean_up(
     progress: Progress, spec: DeciderSpec, given: Mapping[str, Any]
 ) -> tuple[list[Decision], dict[str, str] | None]:
-    """Stop all but the tasks of a clean-up, then run these; when all is over, which of them failed."""
+    """Return the decisions of a cleanup, and the failures of its tasks by id; None while it runs."""
     state = progress.state
     own = begin(spec, state, progress.codec)
-    awaited = _awaited(state, own.plan.by_key)
+    awaited = _open_work(state, own.plan.by_key)
     if awaited:
-        return [decision for key in awaited for decision in _ASKS[key[0]](state.items[key], state)], None
+        return [
+            decision for key in awaited for decision in _CANCEL_REQUESTS[key[0]](state.items[key], state)
+        ], None
     try:
         context = {**workflow_context(state, progress.codec), **given}
     except PayloadError:
-        # No task can have run without it, so there is nothing to clean up.
+        # No task can have run without the workflow's input, so there is nothing to clean up.
         return [], {}
     found, failures = starts(own, context)
     failures |= own.failures
@@ -178,51 +180,51 @@ def _clean_up(
     return found, failures if len(over) == len(own.plan.tasks) else None
 
 
-def _awaited(state: State, but: Collection[Key]) -> dict[Key, None]:
-    """What is open and can be waited for, in the order in which it was opened."""
+def _open_work(state: State, but: Collection[Key]) -> dict[Key, None]:
+    """Return the keys of open activities, children and Lambda functions in the order of their start."""
     opened = (key for _, key in sorted(state.opened.items()))
-    return dict.fromkeys(key for key in opened if key[0] in _ASKS and key not in but)
+    return dict.fromkeys(key for key in opened if key[0] in _CANCEL_REQUESTS and key not in but)
 
 
-def _ask_activity(item: Item, _: State) -> Iterable[Decision]:
+def _cancel_activity(item: Item, _: State) -> Iterable[Decision]:
     if item.cancel is None:
         yield RequestCancelActivityTask(activity_id=item.key[1])
 
 
-def _ask_child(item: Item, state: State) -> Iterable[Decision]:
-    # A child that is still being started cannot be asked; its start wakes the decider.
+def _cancel_child(item: Item, state: State) -> Iterable[Decision]:
+    # SWF cannot cancel a child before it has started; its start schedules the next decision task.
     if item.status is Status.STARTED and item.opened is not None:
         workflow_id = item.opened.data.workflow_id
-        asked = state.items.get((Kind.EXTERNAL_CANCEL, workflow_id))
-        if asked is None or _may_ask_again(asked):
+        request = state.items.get((Kind.EXTERNAL_CANCEL, workflow_id))
+        if request is None or _may_request_again(request):
             yield RequestCancelExternalWorkflowExecution(workflow_id=workflow_id)
 
 
-def _ask_nobody(_item: Item, _state: State) -> Iterable[Decision]:
-    """SWF has no way to stop a Lambda function."""
+def _no_request(_item: Item, _state: State) -> Iterable[Decision]:
+    """Return no decision: SWF cannot stop a Lambda function."""
     return ()
 
 
-#: What a run that is canceled waits for, and how each is asked to stop.
-_ASKS: dict[Kind, Callable[[Item, State], Iterable[Decision]]] = {
-    Kind.ACTIVITY: _ask_activity,
-    Kind.CHILD: _ask_child,
-    Kind.LAMBDA: _ask_nobody,
+#: How the cancellation of each kind is requested; a cleanup starts when none of these is open.
+_CANCEL_REQUESTS: dict[Kind, Callable[[Item, State], Iterable[Decision]]] = {
+    Kind.ACTIVITY: _cancel_activity,
+    Kind.CHILD: _cancel_child,
+    Kind.LAMBDA: _no_request,
 }
 
 
-def _may_ask_again(asked: Item) -> bool:
-    if asked.status is not Status.REFUSED:
+def _may_request_again(request: Item) -> bool:
+    if request.status is not Status.REFUSED:
         return False
-    failures = tuple(map(failure_of, asked.failures))
-    retry = Retry(task_id=asked.key[1], seed="", failures=failures)
+    failures = tuple(map(failure_of, request.failures))
+    retry = Retry(task_id=request.key[1], seed="", failures=failures)
     return failures[-1].passes and REFUSED_TIMER.delay(retry) is not None
 
 
 def _fail(state: State, failures: Mapping[str, str], reason: str) -> list[Decision]:
-    """Fail the run; children would live on, so they are asked to stop first, each when it runs."""
-    children = [key for key in _awaited(state, ()) if key[0] is Kind.CHILD]
-    found = [decision for key in children for decision in _ask_child(state.items[key], state)]
+    """Fail the run after requesting the cancellation of its children, which would otherwise go on."""
+    children = [key for key in _open_work(state, ()) if key[0] is Kind.CHILD]
+    found = [decision for key in children for decision in _cancel_child(state.items[key], state)]
     if any(state.items[key].status is Status.SCHEDULED for key in children):
         return found
     return [*found, failed(reason, failures)]
@@ -230,17 +232,17 @@ def _fail(state: State, failures: Mapping[str, str], reason: str) -> list[Decisi
 
 def failed(reason: str, failures: Mapping[str, str]) -> Decision:
     """Fail the run at once."""
-    return FailWorkflowExecution(reason=_cut(reason, _REASON_LIMIT), details=_written(failures))
+    return FailWorkflowExecution(reason=_truncated(reason, _REASON_LIMIT), details=_failures_json(failures))
 
 
-def _written(failures: Mapping[str, str], limit: int = payload.LIMIT) -> str:
-    details = {id_: _cut(message, _MESSAGE_LIMIT) for id_, message in sorted(failures.items())}
+def _failures_json(failures: Mapping[str, str], limit: int = payload.LIMIT) -> str:
+    details = {id_: _truncated(message, _MESSAGE_LIMIT) for id_, message in sorted(failures.items())}
     while len(text := payload.encode(details, "the failures")) > limit:
-        # Messages past the limit: keep the first half of them, and say so.
+        # Halve the number of messages until they fit, and record how many are left out.
         kept = list(details.items())[: max(1, len(details) // 2 - 1)]
         details = {**dict(kept), "...": f"and {len(failures) - len(kept)} more"}
     return text
 
 
-def _cut(text: str, limit: int) -> str:
+def _truncated(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."

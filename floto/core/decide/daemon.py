@@ -1,10 +1,9 @@
-"""What a daemon does next: it starts one child for each signal that asks for one.
+"""The decisions of a daemon, which starts one child for each signal that requests one.
 
-Level-triggered, as ``decide`` is: the children and notes there should be, less those there
-are. A signal is settled by the child that its event id names, or by a marker that says why
-there is none; so daemons may be killed, started again and run side by side, and each signal
-still starts one child. SWF applies the child policy of a run that is terminated or timed out
-only, so children outlive a daemon that is continued as new or canceled, whatever it says.
+Level-triggered, as ``decide`` is. A signal is handled by the child that its event id names, or by a marker
+that records why there is no child. So daemons may be killed, restarted and run side by side, and each signal
+still starts one child. SWF applies the child policy only when a run is terminated or times out, so children
+outlive a daemon that is continued as new or canceled.
 """
 
 from __future__ import annotations
@@ -39,20 +38,21 @@ from floto.core.swf.limits import EVENT_LIMIT, OPEN_LIMIT
 from floto.core.swf.shapes import WorkflowType
 
 DAEMON_TYPE = WorkflowType("floto_daemon_type", "v1")
-#: The type of children whose signal names none.
+#: Default workflow type of the children.
 CHILD_TYPE = WorkflowType("floto_child_type", "v1")
 SIGNAL = "startChildWorkflowExecution"
-#: Before the event id of a signal that starts no child: the marker that says why.
+#: Marker-name prefix (then the signal's event id) recording why a signal started no child.
 NOTE_PREFIX = "floto.daemon:"
-#: Events, and children that run, at which a daemon begins afresh as soon as nothing waits.
+#: Numbers of events and of open children from which an idle daemon continues as new.
 RENEW_EVENTS, RENEW_CHILDREN = EVENT_LIMIT // 2, OPEN_LIMIT * 4 // 5
-#: Events at which what SWF still refuses is given up, so that it lets the daemon begin afresh.
+#: History length at which pending retries are abandoned so the daemon can continue as new.
 FULL_EVENTS = EVENT_LIMIT * 4 // 5
-#: Where a daemon's input carries the task lists its children were started on.
+#: Key of a daemon's input for the task lists that its children were started on.
 LISTS_KEY = "task_lists"
-#: The most task lists that a daemon knows of beside its own, the latest.
+#: Maximum number of task lists that a daemon serves beside its own; the latest are kept.
 MOST_LISTS = 100
-_RENEWAL = "floto.renewal"
+#: Reserved pseudo task id for the retry timer used while ContinueAsNew is throttled.
+_RENEWAL_TIMER_ID = "floto.renewal"
 _CANCELED = "the daemon was canceled before it started this child"
 _PROBLEM_LIMIT = 2_000
 _VALUES_LIMIT = 200_000
@@ -60,9 +60,15 @@ _ID_LIMIT, _DIGITS = 200, 10
 
 
 def decide_daemon(state: State, *, domain: str | None = None, codec: TaskCodec = CODEC) -> list[Decision]:
-    """The decisions that a daemon's signals call for; none when nothing is to be decided.
+    """Return the decisions that the signals of a daemon call for; an empty list if there are none.
 
-    Specs that name another domain than ``domain`` are refused, if it is given.
+    Args:
+        state: The state of the daemon's run.
+        domain: The domain of the daemon: specs that name another are refused. None accepts all.
+        codec: Reads the specs in signals.
+
+    Raises:
+        HistoryError: if the state does not name its execution, and a child is to be started.
     """
     more = state.items.get((Kind.TIMER, MORE_TIMER))
     if state.started is None or state.closed is not None or (more is not None and more.is_open):
@@ -82,11 +88,11 @@ def decide_daemon(state: State, *, domain: str | None = None, codec: TaskCodec =
         room[kind] -= not isinstance(decision, RecordMarker)
         found.append(decision)
     noted = sum(isinstance(decision, RecordMarker) for decision in found)
-    return fitting([*found, *_close(state, codec)] if noted == len(unsettled) else found)
+    return fitting([*found, *_when_idle(state, codec)] if noted == len(unsettled) else found)
 
 
 def task_lists(state: State, codec: TaskCodec = CODEC) -> tuple[str, ...]:
-    """The task lists, beside its own, on which children of a daemon and theirs may wait for a decider."""
+    """Return the decision task lists of a daemon's descendants, without the daemon's own."""
     own = state.start.task_list.name
     children = (state.items[key] for _, key in sorted(state.opened.items()) if key[0] is Kind.CHILD)
     lists = dict.fromkeys(_carried(state.start.input))
@@ -99,25 +105,25 @@ def task_lists(state: State, codec: TaskCodec = CODEC) -> tuple[str, ...]:
 
 
 def child_lists(input: str | None, task_list: str, codec: TaskCodec = CODEC) -> Iterable[str]:
-    """The task lists of a child that carries a spec, and of the children in that spec."""
+    """Return the decision task lists of a child with a spec, and of the children in that spec."""
     try:
         spec = spec_of(input, codec)
     except (PayloadsNeeded, PayloadsUnavailable, SpecError):
         return ()
-    # One that carries no spec is somebody else's to decide.
+    # Another program decides for a child without a spec.
     return () if spec is None else dict.fromkeys(name for _, name in nested(spec, task_list) if name)
 
 
 def note_of(decision: Decision) -> str | None:
-    """What a decision records of a signal that starts no child, if that is what it is."""
+    """Return the details of a marker that records why a signal started no child; None for other decisions."""
     is_note = isinstance(decision, RecordMarker) and decision.marker_name.startswith(NOTE_PREFIX)
     return cast("RecordMarker", decision).details if is_note else None
 
 
 def _look(event: Event, state: State) -> Look:
-    """Where one signal stands."""
+    """Return what is to be decided for one signal."""
     name = _note_name(event)
-    # A marker that SWF does not let the daemon record must not be tried without end.
+    # Do not retry a marker that SWF refused: the refusal is permanent.
     if name in state.markers or (Kind.MARKER, name) in state.items:
         return Rest.DONE
     item = state.items.get(_key(event))
@@ -162,12 +168,14 @@ def _key(event: Event) -> Key:
 
 def _run_id(state: State) -> str:
     if state.execution is None:
-        raise HistoryError(None, "does not say of which daemon it is; the ids of its children are made of it")
+        raise HistoryError(
+            None, "the history of the daemon does not name its execution, which child workflow ids need"
+        )
     return state.execution.run_id
 
 
 def _child(event: Event, state: State, domain: str | None, codec: TaskCodec) -> StartChildWorkflowExecution:
-    """The child that a signal asks for. Raises ``SpecError`` or ``PayloadError``."""
+    """Start the child that a signal requests. Raises ``SpecError`` or ``PayloadError``."""
     fields = _fields(event.data.input)
     kind = _workflow_type(fields.get("workflow_type"))
     task = ChildWorkflow(
@@ -187,7 +195,7 @@ def _child(event: Event, state: State, domain: str | None, codec: TaskCodec) -> 
     )
     started = cast("StartChildWorkflowExecution", task.start(given))
     decision = evolve(started, tag_list=_tags(fields.get("tag_list")))
-    # SWF refuses an answer as a whole: one malformed child must not cost the others theirs.
+    # SWF refuses a response as a whole: one malformed child must not keep the others from starting.
     _refuse(validation.problems(decision, ""))
     return decision
 
@@ -207,7 +215,7 @@ def _fields(input: str | None) -> Mapping[str, Any]:
     return value
 
 
-#: What the input of a signal may say.
+#: Permitted fields of a signal's input.
 _FIELDS = frozenset({SPEC_KEY, "workflow_type", "workflow_id", "input", "tag_list"})
 
 
@@ -215,7 +223,7 @@ def _spec(value: Any, domain: str | None, codec: TaskCodec) -> DeciderSpec:
     plain = payload.loads(value) if isinstance(value, str) else value
     if _is_huge(plain):
         raise SpecError(
-            (f"{SPEC_KEY} holds more than {_VALUES_LIMIT:,} values; no run gets through so many",)
+            (f"{SPEC_KEY} holds more than {_VALUES_LIMIT:,} values, more than a run can process",)
         )
     spec = codec.structure(plain)
     if not isinstance(spec, DeciderSpec):
@@ -226,7 +234,7 @@ def _spec(value: Any, domain: str | None, codec: TaskCodec) -> DeciderSpec:
 
 
 def _is_huge(value: Any) -> bool:
-    """Whether it would take long to read: a packed signal may hold a million tasks."""
+    """Return True if a value is too large to read: a compressed signal may hold a million tasks."""
     todo, count = [value], 0
     while todo and count <= _VALUES_LIMIT:
         item = todo.pop()
@@ -245,7 +253,7 @@ def _workflow_type(value: Any) -> WorkflowType:
 
 
 def _workflow_id(event: Event, state: State) -> str:
-    """An id that no other signal gets; event ids begin again with each run of a daemon."""
+    """Return a workflow id that is unique to a signal; event ids alone restart in each run of a daemon."""
     digest = sha1(_run_id(state).encode(), usedforsecurity=False).hexdigest()[:_DIGITS]
     daemon = state.execution.workflow_id if state.execution else ""
     return f"{daemon[:_ID_LIMIT]}:{digest}:{event.id}"
@@ -263,27 +271,27 @@ def _tags(value: Any) -> tuple[str, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(tag, str) and tag.isprintable() for tag in value):
-        raise SpecError((f"tag_list must be a list of texts, not {shown(value)}",))
+        raise SpecError((f"tag_list must be a list of printable strings, not {shown(value)}",))
     return tuple(value)
 
 
-def _close(state: State, codec: TaskCodec) -> list[Decision]:
-    """What a daemon does that has nothing to do."""
+def _when_idle(state: State, codec: TaskCodec) -> list[Decision]:
+    """Return the decision of a daemon without pending signals: cancel, continue as new, or none."""
     if state.cancel_requested is not None:
         return [CancelWorkflowExecution()]
     children = state.open_count.get(Kind.CHILD, 0)
     if not (state.last_event_id >= RENEW_EVENTS or children >= RENEW_CHILDREN or _is_old(state)):
         return []
     refused = state.items.get((Kind.CONTINUE_AS_NEW, ""))
-    look = START if refused is None else next_attempt(refused, _RENEWAL, None, state, _run_id(state))
+    look = START if refused is None else next_attempt(refused, _RENEWAL_TIMER_ID, None, state, _run_id(state))
     if isinstance(look, Wait):
         return [StartTimer(timer_id=look.timer_id, start_to_fire_timeout=str(look.seconds))]
-    # Where SWF refuses for good, the daemon goes on as it is.
+    # After a permanent refusal the daemon goes on in this run.
     return [_renewed(state, codec)] if isinstance(look, Start) else []
 
 
 def _is_old(state: State) -> bool:
-    """Whether half of the time is over that SWF gives this run: a daemon goes on without end."""
+    """Return True if half of the run's execution timeout has passed."""
     limit = state.start.execution_start_to_close_timeout or ""
     if state.started is None or state.last is None or not limit.isdecimal():
         return False
@@ -291,7 +299,7 @@ def _is_old(state: State) -> bool:
 
 
 def _renewed(state: State, codec: TaskCodec) -> Decision:
-    """The next run, which is told where the children of this one are decided."""
+    """Continue as new with the task lists of the children in the input."""
     decision, lists = as_new(state, state.start.input), task_lists(state, codec)
     given = _object(state.start.input)
     if not lists or given is None:
@@ -299,13 +307,13 @@ def _renewed(state: State, codec: TaskCodec) -> Decision:
     try:
         input = payload.dumps({**given, LISTS_KEY: lists}, "the input of the daemon")
     except PayloadError:
-        # What the user gave comes first; the lists are learned again as their children close.
+        # The user's input has priority; the next run learns the lists from new children.
         return decision
     return evolve(decision, input=input)
 
 
 def _object(input: str | None) -> dict[str, Any] | None:
-    """A daemon's input where it is an object or nothing; what else it may be is the user's."""
+    """Return the input of a daemon as an object, empty for no input; None if it is anything else."""
     try:
         value = payload.loads(input)
     except PayloadError:

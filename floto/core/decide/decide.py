@@ -1,8 +1,8 @@
-"""What to do next: a pure function of a spec and a history.
+"""The next decisions of a run: a pure function of a spec and a history.
 
-Level-triggered: the decisions are what should be in flight, less what is in flight. They
-never depend on what happened since the last decision, so a lost decision task, a crashed
-decider or a refused close needs no path of its own.
+Level-triggered: a decision starts what should be in flight and is not. Decisions never depend on what
+happened since the last one, so a lost decision task, a crashed decider or a refused close needs no code path
+of its own.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.wire import decision_to_swf
 
-#: Characters of one response to SWF, which takes 1 MB; the rest is room for what surrounds them.
+#: Maximum characters of the decisions in one response; SWF takes requests of 1 MB, the rest is for the frame.
 RESPONSE_LIMIT = 900_000
 _DECISION_SIZE = 20_000
-#: A timer of 0 seconds that asks for another decision, where one response cannot hold all.
+#: Id of a timer of 0 seconds that schedules another decision task if one response cannot hold all decisions.
 MORE_TIMER = "floto.more"
 
 
@@ -47,15 +47,20 @@ def decide(spec: Progress) -> list[Decision]: ...
 
 
 def decide(spec: DeciderSpec | Progress, history: Any = None, *, codec: TaskCodec = CODEC) -> list[Decision]:
-    """Return the decisions that a spec calls for after a history; none when nothing is to be decided.
+    """Return the decisions that a spec calls for after a history; an empty list if there are none.
 
-    A spec and a history (or its state) are looked at task by task, each time. Who follows a run gives the
-    ``Progress`` that ``floto.begin`` and ``Progress.observe`` carry forward, alone: then only the tasks whose
-    items moved since are looked at.
+    With a spec and a history (or its state), every task is examined. To follow a run, pass the ``Progress``
+    of ``floto.begin`` and ``Progress.observe`` alone: then only the tasks whose items changed are examined.
+
+    Args:
+        spec: The spec of the run, or its ``Progress``.
+        history: The history of the run, its events or its state; omit it with a ``Progress``.
+        codec: Reads generated tasks and stored values; by default floto's own kinds, and no store.
 
     Raises:
-        HistoryError: for a history that cannot have happened.
-        SpecError: where a retry strategy answers what is no delay.
+        HistoryError: if the history cannot have happened.
+        SpecError: if a retry strategy returns something that is not a delay.
+        TypeError: if both a ``Progress`` and a history are given.
     """
     if isinstance(spec, Progress):
         if history is not None:
@@ -66,14 +71,14 @@ def decide(spec: DeciderSpec | Progress, history: Any = None, *, codec: TaskCode
 
 
 def decisions(progress: Progress) -> list[Decision]:
-    """The decisions that are called for now, the same whether progress was carried forward or not."""
+    """Return the decisions for a progress; equal however the progress was computed."""
     state = progress.state
     more = state.items.get((Kind.TIMER, MORE_TIMER))
     if state.started is None or state.closed is not None or (more is not None and more.is_open):
         return []
     noted = noted_failures(state)
     if noted is not None:
-        # A clean-up that has begun is finished, whatever is asked for meanwhile.
+        # A cleanup that has begun runs to its end, even if a cancellation is requested meanwhile.
         return fitting(fail(progress, noted))
     if state.cancel_requested is not None:
         return fitting(cancel(progress))
@@ -81,14 +86,16 @@ def decisions(progress: Progress) -> list[Decision]:
         return fitting(fail(progress, progress.failures))
     if len(progress.done) == len(progress.plan.tasks):
         return fitting(complete(progress))
-    return fitting(_go_on(progress))
+    return fitting(_start_ready(progress))
 
 
 def spec_of(input: str | None, codec: TaskCodec = CODEC) -> DeciderSpec | None:
-    """Return the spec that a run carries in its input, None if it carries none.
+    """Return the spec in the input of a run; None if there is none.
 
-    Raises ``SpecError`` where it cannot be read, ``PayloadsNeeded`` where it is stored and ``codec`` has no
-    store, and ``PayloadsUnavailable`` while the store cannot be reached.
+    Raises:
+        SpecError: if the input or the spec cannot be read.
+        PayloadsNeeded: if the input is stored and ``codec`` has no store.
+        PayloadsUnavailable: while the store cannot be reached.
     """
     try:
         value, _ = split(payload.loads(input))
@@ -103,7 +110,7 @@ def spec_of(input: str | None, codec: TaskCodec = CODEC) -> DeciderSpec | None:
     return spec
 
 
-def _go_on(progress: Progress) -> list[Decision]:
+def _start_ready(progress: Progress) -> list[Decision]:
     try:
         given = workflow_context(progress.state, progress.codec)
     except PayloadError as error:
@@ -113,10 +120,10 @@ def _go_on(progress: Progress) -> list[Decision]:
 
 
 def fitting(found: list[Decision]) -> list[Decision]:
-    """As many decisions as one response holds, and a timer that asks for the rest."""
-    if sum(map(_most, found)) <= RESPONSE_LIMIT:
+    """Return as many decisions as one response holds, and a timer that wakes the decider for the rest."""
+    if sum(map(_size_bound, found)) <= RESPONSE_LIMIT:
         return found
-    # All at once takes less time than each by itself, and is mostly all there is to do.
+    # Fast path: encode the whole list once; it almost always fits.
     if len(json.dumps(list(map(decision_to_swf, found)))) <= RESPONSE_LIMIT:
         return found
     size = 0
@@ -127,8 +134,8 @@ def fitting(found: list[Decision]) -> list[Decision]:
     return found
 
 
-def _most(decision: Any) -> int:
-    """The most characters a decision can take: JSON writes some as a pair of six."""
+def _size_bound(decision: Any) -> int:
+    """Return an upper bound of a decision's length: JSON may escape one character as 12."""
     texts = [getattr(decision, name) for name in _long_fields(decision.__class__)]
     return _DECISION_SIZE + 12 * sum(len(text) for text in texts if text)
 

@@ -1,7 +1,7 @@
-"""How far a spec has come: which tasks are done, exhausted, or want something decided.
+"""The progress of a run: which tasks are done, exhausted, or need a decision.
 
-``begin`` looks at every task; ``observe`` looks at those whose items just moved. Both are
-the same function over different tasks, and their results are equal.
+``begin`` examines every task; ``observe`` is the incremental update, which examines the tasks whose items
+changed. Both run the same function over different tasks, and their results are equal.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from floto.core.swf.history import History
 from floto.core.swf.identifiers import shown
 from floto.core.swf.limits import LATE_EVENTS
 
-#: The id of a timer that waits for a retry: this, the id of the task, and how many attempts have failed.
+#: Prefix of the ids of retry timers: the task id and the number of failed attempts follow.
 RETRY_PREFIX = "floto.retry:"
-#: SWF runs end after a year; no wait needs to be longer.
+#: Maximum seconds of a wait: SWF closes a run after a year.
 _YEAR = 31_536_000
 
 
 @frozen
 class Start:
-    """An attempt is to be started."""
+    """The next decision starts an attempt."""
 
 
 @frozen
 class Wait:
-    """A timer is to be started, after which the next attempt is due."""
+    """The next decision starts a timer, and the attempt follows when it fires."""
 
     timer_id: str
     seconds: int
@@ -49,13 +49,13 @@ class Wait:
 
 @frozen
 class Exhausted:
-    """There will be no further attempt."""
+    """The task has failed: no further attempt follows."""
 
     message: str
 
 
 class Rest(Enum):
-    """Nothing is to be decided for a task."""
+    """No decision is needed for a task."""
 
     IN_FLIGHT = "in flight"
     DONE = "done"
@@ -69,38 +69,43 @@ _NONE: HashTrieMap[int, str] = HashTrieMap()
 
 @frozen
 class Progress:
-    """How far a run of a spec has come: its state, and the tasks that want something decided; immutable.
+    """The state of a run of a spec, and the tasks that need a decision; immutable.
 
-    ``floto.begin`` makes it, ``observe`` carries it forward by new events, and ``floto.decide`` takes it.
+    ``floto.begin`` creates it, ``observe`` returns an updated one, and ``floto.decide`` decides from it.
     """
 
     spec: DeciderSpec
     codec: TaskCodec = field(eq=False)
     state: State
-    #: The graph with what finished generators returned.
+    #: The graph, including the tasks that completed generators returned.
     plan: graph.Plan = field(eq=False)
-    #: What each finished generator returned.
+    #: The tasks that each completed generator returned, by its id.
     offspring: Mapping[str, tuple[Task, ...]]
-    #: How many requirements a task that has some still waits for.
+    #: Number of requirements that have not completed, by position; tasks without requirements are absent.
     waiting: HashTrieMap[int, int]
-    #: What to decide for each task that is ready, by position.
+    #: The decision that each ready task needs, by position.
     steps: HashTrieMap[int, Step]
+    #: Positions of the completed tasks.
     done: HashTrieSet[int]
+    #: Message of each task that has failed, by position.
     exhausted: HashTrieMap[int, str]
-    #: Differs from run to run; jitter is made from it.
+    #: Seed of the jitter; differs between runs.
     seed: str = ""
 
     @property
     def failures(self) -> dict[str, str]:
-        """Why each exhausted task failed, by its id."""
+        """The message of each failed task, by its id."""
         return {self.plan.tasks[position].id_: message for position, message in self.exhausted.items()}
 
     def observe(self, events: Iterable[Event]) -> Progress:
-        """Return the progress after the next events of the run; looks only at tasks whose items they moved.
+        """Return the progress after the next events of the run; examine only the tasks whose items changed.
+
+        Args:
+            events: The events that directly follow those already observed.
 
         Raises:
-            HistoryError: for events that do not follow, or that cannot have happened.
-            SpecError: where a retry strategy answers what is no delay.
+            HistoryError: if the events do not follow, or cannot have happened.
+            SpecError: if a retry strategy returns something that is not a delay.
         """
         return observe(self, events)
 
@@ -108,14 +113,19 @@ class Progress:
 def begin(
     spec: DeciderSpec, history: History | Iterable[Event] | State = EMPTY, codec: TaskCodec = CODEC
 ) -> Progress:
-    """Return how far a run of a spec has come in a history, by default an empty one; looks at every task.
+    """Return the progress of a run of a spec after a history; examine every task.
 
     Workflow ids of children are made from the execution that a ``History`` names: to follow a run with
     children from its first event, begin with ``History([], execution)``.
 
+    Args:
+        spec: The spec of the run.
+        history: The history of the run, its events or its state; by default an empty history.
+        codec: Reads generated tasks and stored values; by default floto's own kinds, and no store.
+
     Raises:
-        HistoryError: for a history that cannot have happened.
-        SpecError: for what is no spec, or where a retry strategy answers what is no delay.
+        HistoryError: if the history cannot have happened.
+        SpecError: if ``spec`` is not a spec, or a retry strategy returns something that is not a delay.
     """
     check_spec(spec)
     return _begin(spec, state_of(history), codec, {})
@@ -141,27 +151,29 @@ def _begin(
         exhausted=broken,
         seed=_seed(state),
     )
-    # Before its start a run wants nothing; what follows begins it.
-    return fresh if state.started is None else _look_again(fresh, state, range(len(plan.tasks)))
+    # No WorkflowExecutionStarted yet: nothing to decide. ``observe`` rebuilds once it arrives.
+    return fresh if state.started is None else _updated(fresh, state, range(len(plan.tasks)))
 
 
 def observe(progress: Progress, events: Iterable[Event]) -> Progress:
-    """Follow a run on by its new events, looking only at what they moved. Raises ``HistoryError``."""
-    state, touched = trace(events, progress.state)
-    moved = {position for key in touched for position in _positions(key, progress.plan)}
-    if progress.state.started is None or any(_unsettles(position, progress, state) for position in moved):
+    """Return the progress after new events, by an incremental update if possible. Raises ``HistoryError``."""
+    state, changed_keys = trace(events, progress.state)
+    changed = {position for key in changed_keys for position in _positions(key, progress.plan)}
+    if progress.state.started is None or any(
+        _needs_rebuild(position, progress, state) for position in changed
+    ):
         return _begin(progress.spec, state, progress.codec, progress.offspring)
-    return _look_again(progress, state, moved)
+    return _updated(progress, state, changed)
 
 
-def _unsettles(position: int, progress: Progress, state: State) -> bool:
-    """Whether a move changes more than its own task: new tasks, or an end that was none."""
+def _needs_rebuild(position: int, progress: Progress, state: State) -> bool:
+    """Return True if a changed task invalidates others: a generator completed, or a settled task changed."""
     settled = position in progress.done or position in progress.exhausted
     return settled or _expands(position, progress.plan, state)
 
 
 def _broken(spec: DeciderSpec, state: State, error: SpecError) -> HashTrieMap[int, str]:
-    """The generator whose result cannot be read, else all whose results do not fit together."""
+    """Return the generator whose result is invalid, or all completed ones if their results conflict."""
     finished = [position for position in spec.plan.generators if _expands(position, spec.plan, state)]
     if isinstance(error, GeneratorError) and error.generator in spec.plan.index:
         finished = [spec.plan.index[error.generator]]
@@ -182,9 +194,9 @@ def _positions(key: Key, plan: graph.Plan) -> Iterable[int]:
             yield waiting_for
 
 
-def _look_again(progress: Progress, state: State, positions: Iterable[int]) -> Progress:
+def _updated(progress: Progress, state: State, positions: Iterable[int]) -> Progress:
     plan, seed = progress.plan, progress.seed
-    # What changes is gathered in dicts, so that the maps are copied once and not once per task.
+    # Collect changes in dicts, so that the maps are copied once and not once per task.
     waiting: dict[int, int] = {}
     done: dict[int, None] = {}
     looks: dict[int, Look] = {}
@@ -194,9 +206,9 @@ def _look_again(progress: Progress, state: State, positions: Iterable[int]) -> P
         look = looks[position] = look_at(plan.tasks[position], state, seed)
         if look is not Rest.DONE or position in done or position in progress.done:
             continue
-        # What comes by itself, as a signal does, may come before what its task requires; the last of
-        # that looks at the task again.
-        if _held(position, progress, waiting):
+        # A signal may arrive before the requirements of its task complete; the last requirement
+        # examines the task again.
+        if _unmet(position, progress, waiting):
             continue
         done[position] = None
         for dependent in plan.dependents[position]:
@@ -218,8 +230,8 @@ def _look_again(progress: Progress, state: State, positions: Iterable[int]) -> P
     )
 
 
-def _held(position: int, progress: Progress, waiting: Mapping[int, int]) -> int:
-    """How many requirements a task still waits for."""
+def _unmet(position: int, progress: Progress, waiting: Mapping[int, int]) -> int:
+    """Return the number of a task's requirements that have not completed."""
     return waiting[position] if position in waiting else progress.waiting.get(position, 0)
 
 
@@ -228,7 +240,7 @@ def _steps(
 ) -> HashTrieMap[int, Step]:
     steps = progress.steps
     for position, look in looks.items():
-        if isinstance(look, Step) and not _held(position, progress, waiting):
+        if isinstance(look, Step) and not _unmet(position, progress, waiting):
             steps = steps.insert(position, look)
         elif position in steps:
             steps = steps.remove(position)
@@ -241,7 +253,7 @@ def _exhausted(progress: Progress, looks: Mapping[int, Look]) -> HashTrieMap[int
 
 
 def look_at(task: Task, state: State, seed: str) -> Look:
-    """Where one task stands, its requirements aside."""
+    """Return the decision that one task needs, its requirements aside."""
     item = state.items.get(task.key)
     if item is None:
         return START
@@ -253,7 +265,7 @@ def look_at(task: Task, state: State, seed: str) -> Look:
 
 
 def next_attempt(item: Item, id_: str, strategy: RetryStrategy | None, state: State, seed: str) -> Look:
-    """What follows the failure of an attempt; a wait is a timer, so it survives every crash."""
+    """Return what follows a failed attempt; a wait is a timer of SWF, so it survives crashes."""
     failures = tuple(map(failure_of, item.failures))
     last = failures[-1]
     if last.status is not Status.REFUSED:
@@ -273,12 +285,12 @@ def next_attempt(item: Item, id_: str, strategy: RetryStrategy | None, state: St
 
 
 def _backoff(kind: Kind, refusal: Failure) -> RetryStrategy:
-    """Return the waits after refusals that pass."""
+    """Return the retry strategy after a transient refusal."""
     if kind is Kind.TIMER:
         return REFUSED_TIMER
     if refusal.reason != NOT_SERVED:
         return REFUSED
-    # Many tasks that are given back fill a history sooner than one: better to fail than to be ended by SWF.
+    # Activities that workers give back add events: fail the task before SWF terminates the run at its limit.
     return NOT_SERVED_BACKOFF if refusal.event_id < LATE_EVENTS else NO_RETRY
 
 
@@ -291,9 +303,7 @@ def _trailing_refusals(failures: Sequence[Failure]) -> tuple[Failure, ...]:
 
 def _seconds(delay: float, id_: str, strategy: RetryStrategy | None) -> int:
     if type(delay) not in (int, float) or not 0 <= delay < math.inf:
-        problem = (
-            f"its retry strategy answered {shown(delay)}, where it should answer seconds (0 or more) or None"
-        )
+        problem = f"its retry strategy returned {shown(delay)}; it must return seconds (0 or more) or None"
         raise SpecError((f"task {id_!r}: {problem}: {shown(strategy)}",))
     return min(math.ceil(delay), _YEAR)
 
@@ -306,7 +316,7 @@ def _wait(timer_id: str, seconds: int, state: State) -> Look:
         return Rest.IN_FLIGHT
     if timer.status is Status.COMPLETED:
         return START
-    # The wait itself was refused, and waiting for it would need another timer.
+    # SWF refused the retry timer. Backing off would need another timer, so retry at once.
     failures = tuple(map(failure_of, timer.failures))
     again = REFUSED_TIMER.delay(Retry(task_id=timer_id, seed="", failures=failures))
     final = failures[-1].status is Status.REFUSED and not failures[-1].passes
@@ -319,7 +329,7 @@ def _seed(state: State) -> str:
     if state.started is None:
         return ""
     start = state.started.data
-    # SWF's events do not name their run: what they say of its start must tell runs apart.
+    # Events do not name their run, so distinguish runs by the attributes of their start.
     parts = (
         state.started.at,
         start.workflow_type,
@@ -333,5 +343,5 @@ def _seed(state: State) -> str:
 
 
 def unreadable(error: PayloadError | SpecError) -> str:
-    """One line that says why a payload or a spec could not be used."""
+    """Return the message of an unusable payload or spec as one line."""
     return str(error).replace("\n", "; ")

@@ -1,4 +1,4 @@
-"""What starts the tasks that are ready, with what they are given."""
+"""The decisions that start ready tasks, and the context of each task."""
 
 from __future__ import annotations
 
@@ -24,9 +24,14 @@ from floto.core.swf.limits import OPEN_LIMIT
 
 
 def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision], dict[str, str]]:
-    """Start what is ready, in spec order, as far as SWF's limits allow; and why some tasks cannot be.
+    """Start ready tasks in spec order, as far as SWF's limits allow.
 
-    ``given`` is what every task finds in its context.
+    Args:
+        progress: The progress of the run.
+        given: The entries that the context of every task has.
+
+    Returns:
+        The decisions, and the message of each task that cannot be started, by its id.
     """
     state = progress.state
     room: dict[Kind, int] = {}
@@ -72,13 +77,13 @@ def _decision(
 
 
 def _attempt(task: Task, state: State) -> int:
-    """Return the number of a task's next attempt; of a user's own kind 1, whose worker may not be floto's."""
+    """Return the number of a task's next attempt; 1 for custom kinds, whose workers may not be floto's."""
     item = state.items.get(task.key) if isinstance(task, ActivityTask) else None
     return 1 if item is None else len(item.failures) + 1
 
 
 def _checked(decision: Decision | None, task: Task) -> Decision | None:
-    """What a task of any kind decides, if SWF will take it."""
+    """Return a task's decision. Raises ``PayloadError`` if a field is too long for SWF."""
     for field in ("input", "control"):
         length = len(getattr(decision, field, None) or "")
         if length > payload.LIMIT:
@@ -88,7 +93,7 @@ def _checked(decision: Decision | None, task: Task) -> Decision | None:
 
 
 def result_of(position: int, progress: Progress) -> Any:
-    """What a task passes on; a generator, the ids of its tasks."""
+    """Return the result of a task; for a generator, the ids of the tasks that it returned."""
     task = progress.plan.tasks[position]
     if position in progress.plan.generators:
         return [other.id_ for other in progress.offspring.get(task.id_, ())]
@@ -96,9 +101,12 @@ def result_of(position: int, progress: Progress) -> Any:
 
 
 def workflow_context(state: State, codec: TaskCodec) -> dict[str, Any]:
-    """Return what every task of a run is given: the workflow's input.
+    """Return the context that all tasks of a run share: the workflow's input.
 
-    Raises ``PayloadError``, and what ``floto.core.payloads.stored.read`` raises.
+    Raises:
+        PayloadError: if the input cannot be read.
+        PayloadsNeeded: if it is stored and ``codec`` has no store.
+        PayloadsUnavailable: while the store cannot be reached.
     """
     start = state.start
     value = _own_input(start.input, start.continued_execution_run_id is not None)
@@ -109,7 +117,7 @@ def workflow_context(state: State, codec: TaskCodec) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _own_input(text: str | None, is_continued: bool) -> Any:  # noqa: FBT001 - a cached function takes no names
-    """Return what a workflow was given, frozen: one value for all tasks and decisions."""
+    """Return the input of a workflow, frozen and cached for all tasks and decisions."""
     return without_spec(frozen(own_input(text, is_continued=is_continued)))
 
 
@@ -119,7 +127,7 @@ def _stored_input(wanted: Any, payloads: Payloads | None) -> Any:
 
 
 def without_spec(value: Any) -> Any:
-    """Return an input without its spec, which is for the decider; tasks would only carry it along."""
+    """Return an input without its spec, which only the decider needs."""
     if isinstance(value, dict) and SPEC_KEY in value:
         return frozen({key: item for key, item in value.items() if key != SPEC_KEY}) or None
     return value

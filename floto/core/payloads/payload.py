@@ -1,7 +1,7 @@
-"""What travels through SWF's text fields: JSON, compressed when it is too long.
+"""The JSON text in SWF's string fields, compressed if it is too long.
 
-SWF takes 32,768 characters per field. Longer JSON is compressed (zlib, base64, behind a
-prefix that no JSON text can have); what is still too long raises ``PayloadError``.
+SWF takes 32,768 characters per field. Longer JSON is compressed (zlib and base64, after a
+prefix that no JSON text can have); ``PayloadError`` is raised if it is still too long.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from floto.core.frozen import frozen
 from floto.core.swf.limits import DATA_LIMIT
 
 LIMIT = DATA_LIMIT
-#: Bytes a compressed payload may unpack to.
+#: Maximum bytes of a decompressed payload.
 UNPACKED_LIMIT = 16 * 2**20
 _PREFIX = "floto:zlib:"
 
@@ -29,11 +29,11 @@ def _converter() -> JsonConverter:
     converter = make_converter()
 
     def in_order(values: Any) -> list[Any]:
-        # A set has no order that two processes would agree on.
+        # The order of a set differs between processes.
         return sorted(map(converter.unstructure, values), key=lambda value: json.dumps(value, sort_keys=True))
 
     def refuse(value: Any) -> NoReturn:
-        msg = f"{type(value).__name__} is no text: decode it, or pass on where it is stored"
+        msg = f"{type(value).__name__} is not a string: decode it, or pass a reference to where it is stored"
         raise TypeError(msg)
 
     hooks: dict[type, Callable[[Any], Any]] = {
@@ -48,7 +48,7 @@ def _converter() -> JsonConverter:
 
 
 _CONVERTER = _converter()
-#: How floto writes JSON: equal values are equal texts.
+#: Style of floto's JSON: equal values have equal texts.
 STYLE: dict[str, Any] = {"allow_nan": False, "sort_keys": True, "separators": (",", ":")}
 _ENCODER = json.JSONEncoder(ensure_ascii=False, **STYLE)
 _ASCII_ENCODER = json.JSONEncoder(ensure_ascii=True, **STYLE)
@@ -68,22 +68,30 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite
 
 
 def freeze(value: Any) -> Any:
-    """The JSON form of a value (dates, enums, attrs classes and dataclasses through cattrs), frozen."""
+    """Return the frozen JSON form of a value; cattrs converts dates, enums, attrs classes and dataclasses."""
     return frozen(json.loads(encode(value, "the input of a task")))
 
 
 def dumps(value: Any, what: str) -> str:
-    """A value as JSON text that fits SWF; raises ``PayloadError`` naming ``what`` it was."""
+    """Return a value as JSON text that fits SWF, compressed if necessary.
+
+    Args:
+        value: Any value with a JSON form; cattrs converts dates, enums, attrs classes and dataclasses.
+        what: The name of the value in error messages.
+
+    Raises:
+        PayloadError: if the value has no JSON form, or is too long.
+    """
     return pack(encode(value, what), what)
 
 
 def dumps_plain(value: Any, what: str) -> str:
-    """``dumps`` for what is JSON already, such as a context made of results."""
+    """Return JSON values, such as a context, as JSON text that fits SWF. Raises ``PayloadError``."""
     return pack(plain_text(value, what), what)
 
 
 def plain_text(value: Any, what: str) -> str:
-    """Return what is JSON already as JSON text of any length; raises ``PayloadError`` naming ``what``."""
+    """Return JSON values as JSON text of any length. Raises ``PayloadError`` naming ``what``."""
     try:
         return _text(value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -91,11 +99,11 @@ def plain_text(value: Any, what: str) -> str:
 
 
 def pack(text: str, what: str) -> str:
-    """Compress JSON text that is too long for SWF; raises ``PayloadError`` if it still is."""
+    """Return JSON text, compressed if it is too long for SWF. Raises ``PayloadError`` if it still is."""
     fitting = packed(text)
     if fitting is None:
         problem = (
-            f"is {too_long(text)}. Keep what is large in a store of floto.payloads: "
+            f"is {too_long(text)}. Keep large values in a store of floto.payloads: "
             "payloads=DirectoryStore(PATH) or S3Store(BUCKET), given to floto.run or to every Decider and "
             "ActivityWorker, stores long inputs and results (--payloads on the command line); "
             "store.put(value) stores a value that a spec holds"
@@ -105,24 +113,31 @@ def pack(text: str, what: str) -> str:
 
 
 def too_long(text: str) -> str:
-    """Return what is wrong with JSON text that is too long for SWF."""
+    """Return the problem of JSON text that is too long for SWF."""
     return f"{len(text):,} characters long; SWF takes {LIMIT:,}, and compressed it does not fit either"
 
 
 def packed(text: str) -> str | None:
-    """JSON text as it travels, compressed if it must be; None if it is too long for SWF even so."""
+    """Return JSON text, compressed if it is too long for SWF; None if it still is."""
     if len(text) <= LIMIT:
         return text
     data = text.encode()
     if len(data) > UNPACKED_LIMIT:
         return None
-    # 9, so that as much as possible fits.
+    # Level 9, the best compression.
     compressed = _PREFIX + b64encode(zlib.compress(data, 9)).decode()
     return compressed if len(compressed) <= LIMIT else None
 
 
 def loads(text: str | None) -> Any:
-    """What a payload says; text that is not JSON, from a worker in another language, is itself."""
+    """Return the value of a field of SWF; text that is not JSON, such as other programs write, unchanged.
+
+    Args:
+        text: The text of the field; None gives None.
+
+    Raises:
+        PayloadError: if compressed text cannot be decompressed.
+    """
     if text is None:
         return None
     if text.startswith(_PREFIX):
@@ -134,7 +149,7 @@ def loads(text: str | None) -> Any:
 
 
 def encode(value: Any, what: str) -> str:
-    """A value as JSON text of any length; raises ``PayloadError`` naming ``what`` it was."""
+    """Return a value as JSON text of any length. Raises ``PayloadError`` naming ``what``."""
     try:
         return _text(_CONVERTER.unstructure(value))
     except (TypeError, ValueError, RecursionError) as error:
@@ -145,13 +160,13 @@ def _text(simple: Any) -> str:
     try:
         text = _ENCODER.encode(simple)
     except TypeError:
-        # Keys of several types do not sort until JSON has made texts of them.
+        # Keys of different types cannot be sorted until JSON has converted them to strings.
         simple = json.loads(json.dumps(simple, allow_nan=False), object_pairs_hook=_distinct)
         text = _ENCODER.encode(simple)
     try:
         text.encode()
     except UnicodeEncodeError:
-        # Half of a surrogate pair, which only an escape can carry.
+        # An unpaired surrogate can only be written as an escape.
         return _ASCII_ENCODER.encode(simple)
     return text
 
@@ -159,7 +174,7 @@ def _text(simple: Any) -> str:
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        msg = "two keys of an object are the same text"
+        msg = "two keys of an object have the same JSON text"
         raise ValueError(msg)
     return found
 

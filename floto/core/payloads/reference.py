@@ -1,8 +1,7 @@
-"""References to values that are kept in a store, because they are too long to travel through SWF.
+"""References to values in a store, which are too long for SWF.
 
-A reference is a small JSON object that travels as any value does. It names what it stands for by its
-hash, so it never goes stale and whoever follows it can tell whether they got the right thing; where
-the store is, only the reader says, never the data.
+A reference is a small JSON object in place of the value. It names the value by its hash, so it never goes
+stale, and a reader can verify the value. The reader chooses the store; data never names one.
 """
 
 from __future__ import annotations
@@ -20,72 +19,82 @@ from floto.core.payloads import payload
 from floto.core.swf.identifiers import shown
 
 KEY, SIZE_KEY = "floto.payload", "size"
-#: The one key of an object that stands for what a decider stored (see ``floto.core.payloads.stored``).
+#: Key of an object in place of a value that a decider stored (see ``floto.core.payloads.stored``).
 STORED_KEY = "floto.stored"
-#: Bytes of JSON that a store keeps as one value, unless it is told otherwise.
+#: Default of the maximum bytes of JSON of a stored value.
 STORE_LIMIT = 256 * 2**20
-#: References that one context may hold: each is a read of the store.
+#: Maximum references of one context: each is a read of the store.
 COUNT_LIMIT = 10_000
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
 
 class Store(Protocol):
-    """Keeps values of any length, and gives them back for their references."""
+    """A store of values of any length, which are read by their references."""
 
     def put(self, value: Any) -> dict[str, Any]:
-        """Keep a value; return its reference.
+        """Store a value and return its reference.
 
-        Raises ``PayloadError``, and ``StoreUnavailable`` where the same call may succeed later.
+        Args:
+            value: Any value with a JSON form.
+
+        Raises:
+            PayloadError: if the value cannot be stored.
+            StoreUnavailable: if the same call may succeed later.
         """
 
     def get(self, reference: Any) -> Any:
-        """Return the value, in its JSON form, of a reference.
+        """Return the value of a reference in its JSON form.
 
-        Raises ``PayloadError``, and ``StoreUnavailable`` where the same call may succeed later.
+        Args:
+            reference: A reference that ``put`` returned.
+
+        Raises:
+            PayloadError: if the reference is invalid, or its value missing or damaged.
+            StoreUnavailable: if the same call may succeed later.
         """
 
 
 @frozen
 class Reference:
-    """What a reference says: the SHA-256 of a value's JSON in hexadecimal, and its length in bytes."""
+    """A reference: the SHA-256 of a value's JSON in hexadecimal, and its length in bytes."""
 
     digest: str
     size: int
 
     def __str__(self) -> str:
-        """How messages name it."""
+        """Return the name of the reference in messages."""
         return f"payload sha256:{self.digest}"
 
     def to_json(self) -> dict[str, Any]:
-        """The reference as it travels."""
+        """Return the JSON object of the reference."""
         return {KEY: f"sha256:{self.digest}", SIZE_KEY: self.size}
 
     def value(self, data: bytes) -> Any:
-        """What these bytes say; raises ``PayloadError`` if they are not those the reference is to."""
+        """Return the value of stored bytes. Raises ``PayloadError`` if they do not match the reference."""
         if len(data) != self.size:
             more = "at least " if len(data) > self.size else ""
             raise PayloadError(str(self), f"is damaged: {more}{len(data):,} bytes instead of {self.size:,}")
         found = digest_of(data)
         if found != self.digest:
-            raise PayloadError(str(self), f"is damaged: what is stored has the hash {found}")
+            raise PayloadError(str(self), f"is damaged: the stored bytes have the hash {found}")
         try:
             return json.loads(data)
         except (ValueError, RecursionError) as error:
-            raise PayloadError(str(self), f"is no JSON: {error}") from error
+            raise PayloadError(str(self), f"is not JSON: {error}") from error
 
 
 def digest_of(data: bytes) -> str:
-    """The name of these bytes in every store."""
+    """Return the SHA-256 of bytes, which names them in every store."""
     return hashlib.sha256(data).hexdigest()
 
 
 def written(value: Any, limit: int) -> tuple[Reference, bytes]:
-    """A value's reference, and the bytes to keep; equal values have the same."""
+    """Return the reference and the bytes of a value, equal for equal values. Raises ``PayloadError``."""
     return written_text(payload.encode(value, "a value to be stored"), limit)
 
 
 def written_text(text: str, limit: int) -> tuple[Reference, bytes]:
-    """Return the reference of a value by its JSON text, and the bytes to keep. Raises ``PayloadError``."""
+    """Return the reference and the bytes of a value from its JSON text. Raises ``PayloadError``."""
     data = text.encode()
     reference = Reference(digest_of(data), len(data))
     _check_size(reference, limit)
@@ -93,20 +102,22 @@ def written_text(text: str, limit: int) -> tuple[Reference, bytes]:
 
 
 def is_reference(value: Any) -> bool:
-    """Whether a value is meant to be a reference, sound or not."""
+    """Return True if a value has the form of a reference, valid or not."""
     return isinstance(value, dict) and value.keys() == {KEY, SIZE_KEY}
 
 
 def read(value: Any, limit: int) -> Reference:
-    """Check a reference that came with data; raises ``PayloadError``."""
+    """Return a reference from its JSON object. Raises ``PayloadError`` if it is invalid."""
     what = f"reference {shown(value)}"
     if not is_reference(value):
-        raise PayloadError(what, f"is none: it must be an object of {KEY!r} and {SIZE_KEY!r}")
+        raise PayloadError(
+            what, f"is invalid: expected an object with exactly the keys {KEY!r} and {SIZE_KEY!r}"
+        )
     match = _DIGEST.fullmatch(value[KEY]) if isinstance(value[KEY], str) else None
     if match is None:
-        raise PayloadError(what, f"names no hash: {KEY!r} must be sha256: and 64 hexadecimal digits")
+        raise PayloadError(what, f"is invalid: {KEY!r} must be 'sha256:' and 64 hexadecimal digits")
     if type(value[SIZE_KEY]) is not int or value[SIZE_KEY] < 0:
-        raise PayloadError(what, f"has no length: {SIZE_KEY!r} must be a whole number of bytes")
+        raise PayloadError(what, f"is invalid: {SIZE_KEY!r} must be an integer number of bytes")
     reference = Reference(match[1], value[SIZE_KEY])
     _check_size(reference, limit)
     return reference
@@ -118,12 +129,12 @@ def _check_size(reference: Reference, limit: int) -> None:
 
 
 def is_stored(value: Any) -> bool:
-    """Return True if a value stands for what a decider stored."""
+    """Return True if a value is in place of one that a decider stored."""
     return isinstance(value, dict) and value.keys() == {STORED_KEY} and is_reference(value[STORED_KEY])
 
 
 def stored(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield the references in a JSON value that stand for what a decider stored."""
+    """Yield the references in a JSON value to values that a decider stored."""
     todo = [value]
     while todo:
         item = todo.pop()
@@ -134,7 +145,7 @@ def stored(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def references(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield every reference in a JSON value, of both forms."""
+    """Yield all references in a JSON value, of both forms."""
     todo = [value]
     while todo:
         item = todo.pop()
@@ -148,7 +159,7 @@ def references(value: Any) -> Iterator[dict[str, Any]]:
 
 @define
 class Budget:
-    """How many bytes and references may still be read from a store for one value."""
+    """The limit of the bytes and references that are read from a store for one value."""
 
     what: str
     size: int = STORE_LIMIT
@@ -157,7 +168,7 @@ class Budget:
     used_count: int = 0
 
     def spend(self, value: Any) -> None:
-        """Count the references in a value before any is read. Raises ``PayloadError`` if it is too much."""
+        """Count the references in a value before any is read. Raises ``PayloadError`` past the limit."""
         sizes = [each[SIZE_KEY] for each in references(value)]
         self.used_count += len(sizes)
         self.used_size += sum(size for size in sizes if type(size) is int)
@@ -171,10 +182,18 @@ class Budget:
 
 
 def resolved(value: Any, get: Callable[[Any], Any], budget: Budget | None = None) -> Any:
-    """Return a value with what its references stand for, wherever they are in it.
+    """Return a value with the referenced values in place of all its references.
 
-    What a plain reference stands for is taken as it is: whoever wants to follows the references in it. What
-    a decider stored is read as if it stood here. ``budget`` bounds what is read; None is no bound.
+    References inside the value of a plain reference stay; those inside a value that a decider stored are
+    resolved too.
+
+    Args:
+        value: A JSON value.
+        get: Returns the value of a reference.
+        budget: Limits the reads; None for no limit.
+
+    Raises:
+        PayloadError: past the limit.
     """
     if budget is not None:
         budget.spend(value)
@@ -194,7 +213,7 @@ def _followed(value: Any, get: Callable[[Any], Any], budget: Budget | None) -> A
 
 
 def dumps(value: Any, what: str, store: Store | None) -> str:
-    """A value as JSON text that fits SWF: the text of a reference if there is a store and it must be."""
+    """Return a value as JSON text that fits SWF: of a reference if it is too long and there is a store."""
     text = payload.encode(value, what)
     packed = payload.packed(text)
     if packed is None and store is not None:

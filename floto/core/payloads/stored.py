@@ -1,12 +1,11 @@
-"""What a decider writes and SWF cannot take: how it is stored, and how it is read again.
+"""The values that a decider stores because they are too long for SWF.
 
-Two forms of reference travel. A plain one (``floto.core.payloads.reference``) stands for a value as it is,
-such as the result of an activity. The form of this module, ``{"floto.stored": reference}``, stands for what a
-decider wrote, such as the context of a task: it is read as if the value stood in its place, so the references
-in that are followed, too.
+There are two forms of reference. A plain one (``floto.core.payloads.reference``) is in place of a value such
+as the result of an activity. The form of this module, ``{"floto.stored": reference}``, is in place of a value
+that a decider wrote, such as the context of a task: references inside that value are resolved too.
 
-Deciding stays pure: a reference is the hash of its value, so no store is asked for it. A decision carries
-``StoredText``, and the runtime stores what is behind it before it responds.
+Deciding stays pure: a reference is the hash of its value, so no store is needed to make it. A decision has a
+``StoredText``, and the runtime stores its values before it responds.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ T = TypeVar("T")
 
 
 class StoredText(str):
-    """JSON text of a decision that refers to values, with the JSON texts of these values in ``parts``."""
+    """JSON text of a decision with references to values, whose JSON texts are in ``parts``."""
 
     __slots__ = ("parts",)
     parts: tuple[str, ...]
 
     @classmethod
     def of(cls, text: str, parts: Iterable[str]) -> StoredText:
-        """Return text that refers to the values of these JSON texts."""
+        """Return text with references to the values of the JSON texts ``parts``."""
         made = cls(text)
         made.parts = tuple(parts)
         return made
@@ -40,20 +39,25 @@ class StoredText(str):
 
 @frozen(eq=False)
 class Payloads:
-    """A store as the decider uses it: the values of references can be read, and nothing is written."""
+    """A store as the decider uses it, which only reads values."""
 
     store: Store
 
     @property
     def limit(self) -> int:
-        """The most bytes of JSON that the store keeps as one value."""
+        """Maximum bytes of JSON of a stored value."""
         return limit_of(self.store)
 
     def get(self, wanted: Any, what: str) -> Any:
         """Return the value of a reference.
 
-        Raises ``PayloadError`` naming ``what`` for a value that is missing or damaged, and
-        ``PayloadsUnavailable`` while the store cannot be reached.
+        Args:
+            wanted: The reference.
+            what: The name of the value in error messages.
+
+        Raises:
+            PayloadError: if the value is missing or damaged.
+            PayloadsUnavailable: while the store cannot be reached.
         """
         try:
             return reached(self.store.get, wanted)
@@ -62,15 +66,15 @@ class Payloads:
 
 
 def limit_of(store: Store) -> int:
-    """Return the most bytes of JSON that a store keeps as one value."""
+    """Return the maximum bytes of JSON of a value in a store."""
     limit: int = getattr(store, "limit", STORE_LIMIT)
     return limit
 
 
 def reached(call: Callable[[Any], T], argument: Any) -> T:
-    """Call a store, and raise ``PayloadsUnavailable`` where it cannot be reached.
+    """Call a store. Raises ``PayloadsUnavailable`` if it cannot be reached.
 
-    That is no ``PayloadError``: a run must not fail because its store is away for a moment.
+    That is not a ``PayloadError``, because a run must not fail while its store is unavailable.
     """
     try:
         return call(argument)
@@ -79,15 +83,21 @@ def reached(call: Callable[[Any], T], argument: Any) -> T:
 
 
 def marked(text: str, payloads: Payloads) -> dict[str, Any]:
-    """Return the value that stands for a stored JSON text. Raises ``PayloadError`` past the store's limit."""
+    """Return the value in place of a stored JSON text. Raises ``PayloadError`` past the store's limit."""
     made, _ = reference.written_text(text, payloads.limit)
     return {STORED_KEY: made.to_json()}
 
 
 def dumps_plain(value: Any, what: str, payloads: Payloads | None) -> str:
-    """Return JSON text that fits SWF: compressed if it is too long, a reference if it must be.
+    """Return JSON text that fits SWF: compressed if it is too long, else a reference.
 
-    Raises ``PayloadError`` naming ``what`` if it does not fit and there is no store, or past its limit.
+    Args:
+        value: A JSON value.
+        what: The name of the value in error messages.
+        payloads: The store; None if values are not stored.
+
+    Raises:
+        PayloadError: if the value does not fit, and there is no store or it is past the store's limit.
     """
     text = payload.plain_text(value, what)
     fitting = payload.packed(text)
@@ -97,15 +107,23 @@ def dumps_plain(value: Any, what: str, payloads: Payloads | None) -> str:
 
 
 def read(value: Any, what: str, payloads: Payloads | None) -> Any:
-    """Return a value, or what it stands for where a decider stored it.
+    """Return a value, or the stored value that it refers to in a decider's form.
 
-    Raises ``PayloadsNeeded`` where there is no store, and what ``Payloads.get`` raises.
+    Args:
+        value: A JSON value.
+        what: The name of the value in error messages.
+        payloads: The store; None if there is none.
+
+    Raises:
+        PayloadsNeeded: if the value is stored and there is no store.
+        PayloadError: if the stored value is missing or damaged.
+        PayloadsUnavailable: while the store cannot be reached.
     """
     return _fetched(value[STORED_KEY], what, payloads) if is_stored(value) else value
 
 
 def read_result(value: Any, what: str, payloads: Payloads | None) -> Any:
-    """Return a result, or what it stands for, whoever stored it; raises what ``read`` raises."""
+    """Return a result, or the stored value that it refers to in either form; raise as ``read`` does."""
     if is_reference(value):
         return _fetched(value, what, payloads)
     return read(value, what, payloads)

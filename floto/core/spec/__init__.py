@@ -1,1 +1,1 @@
-"""What a user declares: specs, tasks, retry strategies, and their JSON form."""
+"""The declarations of a user: specs, tasks, retry strategies, and their JSON form."""

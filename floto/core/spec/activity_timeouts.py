@@ -1,10 +1,10 @@
-"""The time-outs of an activity and the number of its attempt, where its worker can read them.
+"""The time-outs and the attempt number of an activity, passed to its worker in the input.
 
-SWF hands out an activity without its time-outs, so a worker cannot know how often it must send a heartbeat,
-or when nobody waits for the result any more. Nor does SWF know which attempt at a task an activity is. The
-decider writes the time-outs that a task sets itself into the input, and the attempt from the second on, under
-a key of floto's own, which the worker takes out before the activity sees its context. A default of the
-registered activity type is not among them: the decider does not know it either.
+SWF dispatches an activity without its time-outs, so a worker could not know how often it must send a
+heartbeat, or when the activity times out. Nor does SWF know which attempt at a task an activity is. So the
+decider writes the time-outs that a task sets, and the attempt number from 2 on, into the input under a
+reserved key, which the worker removes before it calls the activity. Defaults of the registered activity type
+are not included: the decider does not know them.
 """
 
 from __future__ import annotations
@@ -21,32 +21,37 @@ from floto.core.spec.kinds import ActivityTask
 from floto.core.swf.decisions import Decision, ScheduleActivityTask
 from floto.core.swf.identifiers import shown
 
-#: The key in the context of an activity: an object of ``heartbeat`` and ``start_to_close``, in seconds, and
-#: of ``attempt``.
+#: Key in the context of an activity: an object with ``heartbeat`` and ``start_to_close``, in seconds, and
+#: ``attempt``.
 TIMEOUTS_KEY = "floto.timeouts"
 _ATTEMPT = "attempt"
 
 
 @frozen
 class Timeouts:
-    """What a worker knows of the time-outs of one attempt, in seconds; None: no such time-out is known."""
+    """The time-outs of one attempt in seconds, as its worker knows them; None if unknown."""
 
     heartbeat: float | None = None
     start_to_close: float | None = None
-    #: 2 or more; None for the first attempt, or if the decider did not say.
+    #: Number of the attempt, 2 or more; None for the first, or if unknown.
     attempt: int | None = None
 
 
 def with_timeouts(
     decision: Decision | None, payloads: Payloads | None = None, *, attempt: int = 1
 ) -> Decision | None:
-    """Return a decision whose input says its time-outs and attempt, if it schedules an activity.
+    """Return a decision with its time-outs and attempt number in its input, if it schedules an activity.
 
-    An input that is not a JSON object is left as it is: its worker is not floto's, or cannot know. An attempt
-    for which there is no room is left out, because what fitted the first time must not fail the task later.
+    An input that is not a JSON object stays unchanged. An attempt number that does not fit is omitted,
+    because an input that fitted for the first attempt must not fail a later one.
+
+    Args:
+        decision: Any decision, or None.
+        payloads: The store; None if values are not stored.
+        attempt: The number of the attempt, 1 for the first.
 
     Raises:
-        PayloadError: if the input is then longer than SWF takes.
+        PayloadError: if the input is then too long for SWF.
     """
     if not isinstance(decision, ScheduleActivityTask):
         return decision
@@ -64,13 +69,13 @@ def with_timeouts(
             raise
         return with_timeouts(decision, payloads)
     if isinstance(decision.input, StoredText):
-        # Beside the reference, so that the worker knows them before it has read the store.
+        # Beside the reference, so that the worker knows them before it reads the store.
         text = StoredText.of(text, decision.input.parts)
     return evolve(decision, input=text)
 
 
 def timeout_warnings(task: Any) -> Iterable[str]:
-    """Yield what is doubtful about the heartbeat time-out of a task: that it cannot help, or not be kept."""
+    """Yield warnings about a heartbeat time-out that has no effect, or that the worker may not know."""
     heartbeat, limit = (
         _seconds(getattr(task, name, None)) for name in ("heartbeat_timeout", "start_to_close_timeout")
     )
@@ -93,7 +98,7 @@ def _seconds(value: Any) -> int | None:
 
 
 def split(context: Any) -> tuple[Any, Timeouts]:
-    """Return the context as the activity sees it, and what it said of time-outs."""
+    """Return the context without floto's key, and the time-outs under that key."""
     if not isinstance(context, Mapping) or TIMEOUTS_KEY not in context:
         return context, Timeouts()
     return without_timeouts(context), _read(context[TIMEOUTS_KEY])
@@ -107,16 +112,16 @@ def without_timeouts(context: Any) -> Any:
 
 
 def without_attempt(context: Any) -> Any:
-    """Return the context of an activity as it would be for a first attempt."""
+    """Return the context that the first attempt of an activity would have."""
     if not isinstance(context, Mapping) or not isinstance(context.get(TIMEOUTS_KEY), Mapping):
         return context
     known = {name: value for name, value in context[TIMEOUTS_KEY].items() if name != _ATTEMPT}
     return {**context, TIMEOUTS_KEY: known} if known else without_timeouts(context)
 
 
-def _read(said: Any) -> Timeouts:
-    # Another decider may write what it likes.
-    values = said if isinstance(said, Mapping) else {}
+def _read(written: Any) -> Timeouts:
+    # Other programs may write other values under this key.
+    values = written if isinstance(written, Mapping) else {}
     found = {name: values.get(name) for name in ("heartbeat", "start_to_close", _ATTEMPT)}
     return Timeouts(**{name: value for name, value in found.items() if type(value) is int and value > 0})
 

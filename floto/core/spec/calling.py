@@ -1,4 +1,4 @@
-"""How a user's function takes what it is given: as ``context``, as its only argument, or not at all."""
+"""Calls of a user's function with its context, as far as the function accepts one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 
 
 def caller(function: Callable[..., Any]) -> Callable[[Any], Any] | None:
-    """Passes a context on in the one way the function takes it; None if it takes none of them."""
+    """Return a call of a function with a context: as ``context``, as the only argument, or without it.
+
+    None if the function accepts none of these.
+    """
     signature = inspect.signature(function)
     if "context" in signature.parameters and _binds(signature, context=None):
         return lambda context: function(context=context)

@@ -1,6 +1,6 @@
-"""Specs to JSON and back: each object carries a ``type`` tag that a ``Codec`` knows.
+"""The JSON form of specs: each object carries a ``type`` tag that a ``Codec`` knows.
 
-A tag is only ever looked up in the codec's table. Nothing that data names is imported.
+Tags are looked up in the codec's table only; data never causes an import.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from floto.core.spec.retry import RetryStrategy
 from floto.core.spec.tasks import Task, is_task
 from floto.core.swf.identifiers import shown
 
-#: A time-out in seconds, "NONE" for never, None for what the registered type says.
+#: A time-out in seconds; "NONE" for no time-out, None for the default of the registered type.
 Timeout = int | str | None
 
 _Reader = Callable[[Any, Any], Any]
@@ -39,43 +39,61 @@ _Reader = Callable[[Any, Any], Any]
 
 @frozen
 class Codec:
-    """Writes and reads specs by a table of tags; immutable, ``with_type`` gives a larger one."""
+    """A writer and reader of specs with a table of tags; immutable, ``with_type`` returns an extended one."""
 
     types: Mapping[str, type]
-    #: Where deciders read stored values from, and whether they store what is too long for SWF.
+    #: The store of values that are too long for SWF; None if values are not stored.
     payloads: Payloads | None = field(default=None, eq=False)
 
     def with_payloads(self, store: Store | None) -> Codec:
-        """Return this codec with a store for what is too long for SWF; None is no store.
+        """Return this codec with a store for values that are too long for SWF.
 
         ``decide``, ``expand``, ``replay``, ``compare`` and ``explain`` read stored values through it.
+
+        Args:
+            store: The store; None removes it.
         """
         return evolve(self, payloads=None if store is None else Payloads(store))
 
     def with_type(self, tag: str, cls: type) -> Codec:
-        """This codec, and one more frozen attrs class (a task kind, a strategy), under ``tag`` in JSON."""
+        """Return this codec with one more class.
+
+        Args:
+            tag: The value of ``type`` in the JSON of its objects.
+            cls: A frozen attrs class, such as a kind of task or a retry strategy.
+
+        Raises:
+            SpecError: if ``cls`` is not an attrs class, or the tag is already in use.
+        """
         if not attrs.has(cls):
             raise SpecError((f"{cls.__qualname__} must be a frozen attrs class to be read and written",))
         if tag in self.types:
-            raise SpecError((f"the tag {tag!r} is taken by {self.types[tag].__qualname__}",))
+            raise SpecError((f"the tag {tag!r} is already used by {self.types[tag].__qualname__}",))
         return evolve(self, types={**self.types, tag: cls})
 
     @property
     def store(self) -> Store | None:
-        """The store that ``with_payloads`` was given."""
+        """The store of ``with_payloads``; None if there is none."""
         return None if self.payloads is None else self.payloads.store
 
     def unstructure(self, value: Any) -> Any:
-        """The JSON form of a spec, a task, a strategy or a list of them; raises ``SpecError``."""
+        """Return the JSON form of a spec, a task, a strategy or a list of them. Raises ``SpecError``."""
         try:
             return self._converter.unstructure(value)
         except RecursionError:
             raise SpecError(("specs of children are nested too deeply to be written",)) from None
 
     def tasks(self, value: Any) -> tuple[Task, ...]:
-        """Return the tasks of a JSON list, or of the list that a reference stands for.
+        """Return the tasks of a JSON list, or of a reference to a stored list.
 
-        Raises ``SpecError`` with every problem, and what ``floto.core.payloads.stored.read`` raises.
+        Args:
+            value: The list or the reference.
+
+        Raises:
+            SpecError: with every problem of the tasks.
+            PayloadError: if the stored list is missing or damaged.
+            PayloadsNeeded: if the list is stored, and this codec has no store.
+            PayloadsUnavailable: while the store cannot be reached.
         """
         tasks: tuple[Task, ...] = self._read(
             tuple[Task, ...], read_result(value, "the list of tasks", self.payloads)
@@ -83,18 +101,18 @@ class Codec:
         return tasks
 
     def structure(self, value: Any) -> Any:
-        """The object that a tagged JSON object stands for; raises ``SpecError`` with every problem."""
+        """Return the object that a tagged JSON object represents. Raises ``SpecError`` with every problem."""
         return self._read(object, value)
 
     def dumps(self, value: Any) -> str:
-        """A spec as JSON text, keys sorted; raises ``SpecError``."""
+        """Return a spec as JSON text with sorted keys. Raises ``SpecError``."""
         try:
             return json.dumps(self.unstructure(value), sort_keys=True, indent=4, ensure_ascii=False)
         except RecursionError:
             raise SpecError(("specs of children are nested too deeply to be written",)) from None
 
     def loads(self, text: str | bytes) -> Any:
-        """The object that JSON text stands for; raises ``SpecError`` with every problem."""
+        """Return the object that JSON text represents. Raises ``SpecError`` with every problem."""
         try:
             value = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -115,7 +133,7 @@ class Codec:
         converter.register_structure_hook_func(lambda cls: cls == Timeout, _timeout)
         for primitive, hook in _STRICT.items():
             converter.register_structure_hook(primitive, hook)
-        converter.register_structure_hook_func(lambda cls: cls == tuple[str, ...], _texts)
+        converter.register_structure_hook_func(lambda cls: cls == tuple[str, ...], _strings)
         by_tag: dict[str, _Reader] = {}
         converter.register_structure_hook_func(
             lambda cls: cls in (object, Task, RetryStrategy), lambda value, _: _tagged(value, by_tag)
@@ -124,7 +142,7 @@ class Codec:
             lambda cls: cls == tuple[Task, ...], lambda value, _: _task_list(value, by_tag)
         )
         converter.register_unstructure_hook_func(attrs.has, _refuse_unknown)
-        # cattrs looks hooks up when it makes a reader: those of the classes come last.
+        # cattrs looks up hooks when it makes a reader, so register those of the classes last.
         for tag, cls in self.types.items():
             attrs.resolve_types(cls)
             converter.register_unstructure_hook(cls, _writer(tag, cls, converter))
@@ -151,7 +169,7 @@ def _writer(tag: str, cls: Any, converter: JsonConverter) -> Callable[[Any], dic
         out = {"type": tag}
         for name, key, default in fields:
             item = getattr(value, name)
-            # Only what says nothing is left out: a default may change, a saved spec must not.
+            # Omit empty defaults only: other defaults may change, and a saved spec must not.
             if not (item in (None, ()) and item == default):
                 out[key] = converter.unstructure(item)
         return out
@@ -213,7 +231,7 @@ def _task_list(value: Any, by_tag: Mapping[str, _Reader]) -> tuple[Task, ...]:
     for position, item in enumerate(value):
         try:
             tasks.append(_task(item, by_tag))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one task is one of the problems
+        except Exception as error:  # noqa: BLE001 - every error of one task is a problem of the list
             found += _problems(error, f"$[{position}]")
             id_ = item.get("id_") if isinstance(item, Mapping) else None
             if isinstance(id_, str):
@@ -223,28 +241,28 @@ def _task_list(value: Any, by_tag: Mapping[str, _Reader]) -> tuple[Task, ...]:
     return tuple(tasks)
 
 
-def _texts(value: Any, _: Any) -> tuple[str, ...]:
+def _strings(value: Any, _: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         msg = f"must be a list, not {shown(value)}"
         raise TypeError(msg)
-    return tuple(_text(item, str) for item in value)
+    return tuple(_string(item, str) for item in value)
 
 
 def _timeout(value: Any, _: Any) -> Any:
-    # What it may be is checked by the task, with the task's name.
+    # The task checks its time-outs, with its id in the message.
     return value
 
 
-def _text(value: Any, _: Any) -> str:
+def _string(value: Any, _: Any) -> str:
     if not isinstance(value, str):
-        msg = f"must be text, not {shown(value)}"
+        msg = f"must be a string, not {shown(value)}"
         raise TypeError(msg)
     return value
 
 
-def _whole(value: Any, _: Any) -> int:
+def _integer(value: Any, _: Any) -> int:
     if type(value) is not int:
-        msg = f"must be a whole number, not {shown(value)}"
+        msg = f"must be an integer, not {shown(value)}"
         raise TypeError(msg)
     return value
 
@@ -257,26 +275,26 @@ def _number(value: Any, _: Any) -> float:
     return number
 
 
-def _truth(value: Any, _: Any) -> bool:
+def _boolean(value: Any, _: Any) -> bool:
     if type(value) is not bool:
         msg = f"must be true or false, not {shown(value)}"
         raise TypeError(msg)
     return value
 
 
-def _nothing(value: Any, _: Any) -> None:
+def _null(value: Any, _: Any) -> None:
     if value is not None:
         msg = f"must be null, not {shown(value)}"
         raise TypeError(msg)
 
 
-_STRICT: dict[type, _Reader] = {str: _text, int: _whole, float: _number, bool: _truth, NoneType: _nothing}
+_STRICT: dict[type, _Reader] = {str: _string, int: _integer, float: _number, bool: _boolean, NoneType: _null}
 
 
 def _problems(error: BaseException, path: str = "$") -> list[str]:
-    """One line per problem, each with its place."""
+    """Return one line per problem, each with its JSON path."""
     if not isinstance(error, ClassValidationError | IterableValidationError):
-        return [_placed(line, path) for line in _explain(error)]
+        return [_with_path(line, path) for line in _explain(error)]
     found: list[str] = []
     for inner, note in error.group_exceptions()[0]:
         step = f".{note.name}" if isinstance(note, AttributeValidationNote) else f"[{note.index!r}]"
@@ -296,6 +314,6 @@ def _explain(error: BaseException) -> tuple[str, ...]:
     return (str(error),)
 
 
-def _placed(problem: str, path: str) -> str:
-    # A problem that was found further in begins with the rest of its place.
+def _with_path(problem: str, path: str) -> str:
+    # Nested problems already carry a JSON path starting with ``$``; join it to ours.
     return f"{path}{problem[1:]}" if problem.startswith("$") else f"{path}: {problem}"

@@ -1,4 +1,4 @@
-"""What a user declares: tasks, what requires what, and how a run of them is decided."""
+"""The spec of a workflow: its tasks, and the settings of its runs."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ __all__ = [
     "Timer",
 ]
 
-#: Where a run's input carries the spec that it is decided by.
+#: Key of a run's input for its spec.
 SPEC_KEY = "decider_spec"
-#: Where a task that cleans up finds what failed, in its context.
+#: Key of a cleanup task's context for the failures.
 FAILURES_KEY = "failures"
 
 
@@ -57,12 +57,26 @@ def _tasks(tasks: Any, name: str) -> tuple[Task, ...]:
 
 @frozen(kw_only=True)
 class ChildWorkflow(Task):
-    """Another workflow as a task of this one.
+    """A task that runs another workflow as a child.
 
-    Its input is this task's context, with ``input`` under ``child_workflow_task``. With a
-    ``spec`` the child carries it in its input, and any floto decider on the task list can
-    decide for it. ``workflow_id`` defaults to the parent's workflow id and the task id;
-    ``domain`` is as in ``ActivityTask``.
+    The child's input is the context of this task, with ``input`` under ``child_workflow_task``. Time-outs are
+    in seconds; None uses the default of the registered workflow type.
+
+    Args:
+        workflow_type_name: The name of the workflow type.
+        workflow_type_version: The version of the workflow type.
+        input: Any value with a JSON form; None by default.
+        domain: Accepted for specs of floto 0.0.3, and only changes the default ``id_``.
+        requires: Tasks or ids that must complete first; none by default.
+        id_: Unique in the spec; by default ``<name>:<version>:<hash of input>``.
+        workflow_id: The child's workflow id; by default the parent's and ``id_``, joined by a colon.
+        retry_strategy: The delays between attempts; None for no retries.
+        task_list: The child's decision task list; None for that of ``spec``, else the parent's.
+        task_priority: An integer of 32 bits, higher first; None for the default of the workflow type.
+        execution_start_to_close_timeout: Maximum time of the child.
+        task_start_to_close_timeout: Maximum time of one decision task of the child.
+        child_policy: TERMINATE, REQUEST_CANCEL or ABANDON; None for the default of the workflow type.
+        spec: Passed in the child's input, so that any floto decider on its task list can decide for it.
     """
 
     workflow_type_name: str
@@ -87,11 +101,11 @@ class ChildWorkflow(Task):
 
     @property
     def key(self) -> Key:
-        """The child whose ``control`` names this task."""
+        """The key of the child whose ``control`` names this task."""
         return (Kind.CHILD, self.id_)
 
     def start(self, given: Given) -> Decision:
-        """Start the child with its context, and with its spec if it has one."""
+        """Start the child with its context, and its spec if it has one."""
         context = (
             given.context if self.input is None else {**given.context, "child_workflow_task": self.input}
         )
@@ -110,7 +124,7 @@ class ChildWorkflow(Task):
         )
 
     def decided_on(self, default: str | None) -> str | None:
-        """Return the task list of the child's decision tasks: ``default`` unless task or spec names one."""
+        """Return the child's decision task list: ``default`` unless task or spec names one."""
         return self.task_list or (self.spec and self.spec.task_list) or default
 
     @staticmethod
@@ -122,8 +136,8 @@ class ChildWorkflow(Task):
         if self.workflow_id is not None:
             return self.workflow_id
         if given.execution is None:
-            problem = "does not say of which execution it is, and the id of child"
-            raise HistoryError(None, f"the history {problem} {self.id_!r} is made from that")
+            problem = f"does not name its execution, which the workflow id of child {self.id_!r} is made from"
+            raise HistoryError(None, f"the history {problem}")
         workflow_id = f"{given.execution.workflow_id}:{self.id_}"
         problems = tuple(id_problems(f"task {self.id_!r}: workflow id {workflow_id!r}", workflow_id))
         if problems:
@@ -131,11 +145,11 @@ class ChildWorkflow(Task):
         return workflow_id
 
     def result(self, item: Item) -> Any:
-        """What the child completed with."""
+        """Return the result of the child."""
         return None if item.closed is None else payload.loads(item.closed.data.result)
 
     def problems(self) -> Iterable[str]:
-        """What SWF would refuse."""
+        """Yield the problems of the fields, one line each."""
         yield from name_problems("workflow_type_name", self.workflow_type_name)
         yield from name_problems("workflow_type_version", self.workflow_type_version, 64)
         yield from domain_problems(self.domain)
@@ -155,7 +169,7 @@ class ChildWorkflow(Task):
             yield f"spec must be a DeciderSpec, not {shown(self.spec)}"
 
     def _spec_problems(self, spec: DeciderSpec) -> Iterable[str]:
-        # Kinds of the user's own can only be written with their codec, which the decider has.
+        # Only the decider's codec can write custom kinds of task.
         with suppress(SpecError):
             try:
                 text = payload.plain_text({SPEC_KEY: CODEC.unstructure(spec)}, "the spec")
@@ -172,23 +186,34 @@ class ChildWorkflow(Task):
 def _cleanup_problems(tasks: Iterable[Task]) -> Iterable[str]:
     for task in filter(is_task, tasks):
         if expands(task):
-            yield f"task {shown(task.id_)} returns tasks, which only activity_tasks can take"
+            yield f"task {shown(task.id_)} returns tasks, which is only permitted in activity_tasks"
         if task.id_ == FAILURES_KEY:
-            yield f"task {shown(task.id_)}: what failed is given under this name; set another id_"
+            yield f"task {shown(task.id_)}: this id is reserved for the failures; set another id_"
 
 
 @frozen(kw_only=True, init=False)
 class DeciderSpec:
-    """A whole workflow: its tasks, and where their deciders and workers poll.
+    """A workflow: its tasks, and the settings of its runs.
 
-    When a task has failed for good, nothing new is started, what is open is asked to stop,
-    and when it has, the tasks of ``on_failure`` clean up: a graph of its own, each given
-    what failed under ``failures``. Then the run fails. ``on_cancel`` is the same before a
-    run is canceled; a cancel request that finds a run cleaning up after a failure changes
-    nothing.
+    When a task has failed, no further task starts, and the cancellation of open tasks is requested. Once
+    these have closed, the cleanup tasks of ``on_failure`` run, and then the run fails. A cancel request to a
+    run that is already cleaning up after a failure has no effect.
 
-    ``activity_task_list`` is another name for ``default_activity_task_list``. Raises
-    ``SpecError`` with every problem of the tasks and their graph.
+    Args:
+        activity_tasks: The tasks of the workflow.
+        on_failure: Cleanup tasks before a run fails, a graph of their own; each has the messages of the
+            failed tasks in its context under ``failures``. None by default.
+        on_cancel: Cleanup tasks before a run is canceled; none by default.
+        domain: The default domain of the deciders; None for ``floto``.
+        task_list: The default decision task list; None for ``floto``.
+        default_activity_task_list: The task list of activities that name none; None for that of their type.
+        activity_task_list: Another name for ``default_activity_task_list``.
+        repeat_workflow: True to continue a completed run as new; False by default.
+        terminate_decider_after_completion: True to stop a decider of this spec after it has closed a run;
+            False by default.
+
+    Raises:
+        SpecError: with every problem of the tasks and their graph.
     """
 
     activity_tasks: tuple[Task, ...]
@@ -226,7 +251,7 @@ class DeciderSpec:
         found = [*self._own_problems(), *graph.problems(self.activity_tasks, self.on_failure, self.on_cancel)]
         if activity_task_list not in (None, self.default_activity_task_list):
             found.append(
-                "default_activity_task_list and activity_task_list are the same thing; give one of them"
+                "default_activity_task_list and activity_task_list are two names for one field; set only one"
             )
         if found:
             raise SpecError(tuple(found))
@@ -240,18 +265,18 @@ class DeciderSpec:
             if type(getattr(self, name)) is not bool:
                 yield f"{name} must be True or False, not {shown(getattr(self, name))}"
         if self.repeat_workflow and not self.activity_tasks:
-            yield "repeat_workflow: without tasks, it would repeat without end or pause"
+            yield "repeat_workflow: a workflow without tasks would repeat without end or pause"
         for name in ("on_failure", "on_cancel"):
             yield from (f"{name}: {problem}" for problem in _cleanup_problems(getattr(self, name)))
 
     @cached_property
     def plan(self) -> graph.Plan:
-        """The tasks, arranged for walking."""
+        """The graph of ``activity_tasks``."""
         return graph.plan(self.activity_tasks)
 
     @property
     def all_tasks(self) -> tuple[Task, ...]:
-        """Every task there is, those that clean up too; one that does so in both cases is there once."""
+        """All tasks, including cleanup tasks; a task of both cleanups occurs once."""
         cleaning = {task.id_: task for task in (*self.on_failure, *self.on_cancel)}
         return (*self.activity_tasks, *cleaning.values())
 
@@ -269,22 +294,34 @@ class DeciderSpec:
         return evolve(self, activity_tasks=tasks, on_failure=(), on_cancel=(), repeat_workflow=False)
 
     def to_json(self, codec: Codec | None = None) -> str:
-        """This spec as JSON, with a type tag on each object; ``codec`` knows your own kinds.
+        """Return this spec as JSON text, with a type tag on each object.
 
-        Raises ``SpecError`` for a class that the codec does not know.
+        Args:
+            codec: The codec with custom kinds of task; None for floto's own kinds.
+
+        Raises:
+            SpecError: if a class is not registered with the codec.
         """
         return (codec or CODEC).dumps(self)
 
     @classmethod
     def from_json(cls, text: str | bytes, codec: Codec | None = None) -> DeciderSpec:
-        """Read what ``to_json`` wrote; raises ``SpecError`` with every problem and its place."""
+        """Read the JSON text of ``to_json``.
+
+        Args:
+            text: The JSON text.
+            codec: The codec with custom kinds of task; None for floto's own kinds.
+
+        Raises:
+            SpecError: with every problem and its JSON path.
+        """
         spec = (codec or CODEC).loads(text)
         if not isinstance(spec, DeciderSpec):
             raise SpecError((f"$: must be a floto.specs.DeciderSpec, not a {type(spec).__name__}",))
         return spec
 
 
-#: Knows the kinds of task and the strategies that floto ships.
+#: The codec with the kinds of task and the retry strategies that floto ships.
 CODEC = Codec(
     {
         "floto.specs.DeciderSpec": DeciderSpec,

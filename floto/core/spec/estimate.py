@@ -1,4 +1,4 @@
-"""How many events a run of a spec will write, against the 25,000 that SWF allows."""
+"""Estimates of the events of a run, to compare with SWF's limit of 25,000."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from floto.core.state.state import Kind
 _DECISION = 3
 # WorkflowExecutionStarted, the first decision task and the closing event.
 _RUN = 1 + _DECISION + 1
-# What a clean-up begins with: a marker, or a cancel request and the decision task that it causes.
+# The first events of a cleanup: a marker, or a cancel request and the decision task that it causes.
 _MARKER = 1
 _CANCEL = 1 + _DECISION
 # The events of one attempt that completes.
@@ -28,16 +28,16 @@ _OWN = {
     Kind.EXTERNAL_CANCEL: 2,
     Kind.SIGNAL: 1,
 }
-# The decision tasks that one attempt causes, if none answers for several.
+# The decision tasks that one attempt causes, if each has a response of its own.
 _WAKES = {Kind.CHILD: 2}
 
 
 @frozen
 class Estimate:
-    """The events of a run: no run that completes writes fewer than ``least``.
+    """The expected number of events of a run: no completed run has fewer than ``least``.
 
-    ``most`` is what they come to if each completion gets a decision task of its own, every
-    retry is used, and the larger clean-up runs. ``path`` leads to a child's spec by task ids.
+    ``most`` assumes a decision task for each completion, all retries, and the larger cleanup. ``path`` are
+    the task ids that lead to a child's spec, empty for the spec itself.
     """
 
     least: int
@@ -46,7 +46,7 @@ class Estimate:
 
 
 def estimates(spec: DeciderSpec) -> Iterable[Estimate]:
-    """The estimate of a spec, and of every spec that a child in it carries: each is a run of its own."""
+    """Yield the estimates of a spec and of the specs of all descendants, each a run of its own."""
     specs: list[tuple[tuple[str, ...], DeciderSpec]] = [((), spec)]
     while specs:
         path, each = specs.pop()
@@ -58,12 +58,8 @@ def estimates(spec: DeciderSpec) -> Iterable[Estimate]:
 
 
 def expected_events(spec: DeciderSpec) -> tuple[int, int]:
-    """The least and the most events that are expected of a run.
-
-    Tasks that generators will add are not known yet and not counted.
-    """
-    # One decision task can answer for many completions, but not for two of which one had to wait
-    # for the other.
+    """Return the least and the most events of a run, without the tasks that generators will return."""
+    # One decision task can serve many completions, but not two of which one requires the other.
     least = sum(map(_own, spec.activity_tasks)) + _DECISION * _longest_chain(spec.plan)
     most = sum(map(_attempts, spec.activity_tasks))
     after_failure = _MARKER + sum(map(_attempts, spec.on_failure)) if spec.on_failure else 0
@@ -72,7 +68,7 @@ def expected_events(spec: DeciderSpec) -> tuple[int, int]:
 
 
 def _longest_chain(plan: Plan) -> int:
-    """How many tasks must end one after another; a signal may have arrived before its turn."""
+    """Return the length of the longest chain of tasks; signals do not count, as they may arrive early."""
     steps: dict[int, int] = {}
     for position in TopologicalSorter(dict(enumerate(plan.requires))).static_order():
         before = max((steps[other] for other in plan.requires[position]), default=0)
@@ -94,6 +90,6 @@ def _attempts(task: Task) -> int:
 
 
 def _retries(task: Task) -> int:
-    # A user's own strategy need not say how often it agrees.
+    # A custom strategy need not have ``retries``.
     retries = getattr(task.retry_strategy, "retries", 0)
     return max(retries, 0) if isinstance(retries, int) else 0

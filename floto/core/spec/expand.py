@@ -1,4 +1,4 @@
-"""The spec as it stands in a run: with the tasks that finished generators returned."""
+"""The expanded spec of a run: with the tasks that completed generators returned."""
 
 from __future__ import annotations
 
@@ -18,31 +18,40 @@ _Offspring = Mapping[str, tuple[Task, ...]]
 
 @define
 class GeneratorError(SpecError):
-    """What one generator returned cannot be read as tasks."""
+    """The result of one generator cannot be read as tasks."""
 
     generator: str
 
 
 @frozen
 class Expansion:
-    """A spec with generated tasks in it, and which generator returned which."""
+    """A spec with its generated tasks, and the tasks of each generator by its id."""
 
     spec: DeciderSpec
     offspring: _Offspring
 
 
 def check_spec(spec: object) -> None:
-    """Raise ``SpecError`` for what is no spec, such as its JSON."""
+    """Raise ``SpecError`` if a value is not a spec, for example its JSON."""
     if not isinstance(spec, DeciderSpec):
         problem = f"the spec must be a DeciderSpec, not {shown(spec)}"
         raise SpecError((f"{problem}; read JSON with DeciderSpec.from_json(text)",))
 
 
 def expand(spec: DeciderSpec, state: State, codec: TaskCodec = CODEC) -> DeciderSpec:
-    """Add what finished generators returned, right behind each, generators among it too.
+    """Return a spec with the tasks that completed generators returned, each behind its generator.
 
-    What requires a generator also requires the tasks it returned. Raises ``SpecError``
-    where they cannot be read, or do not fit the rest of the spec.
+    Tasks that require a generator also require the tasks that it returned.
+
+    Args:
+        spec: The spec of the run.
+        state: The state of the run.
+        codec: Reads the generated tasks.
+
+    Raises:
+        SpecError: if ``spec`` is not a spec, or generated tasks cannot be read or do not fit it.
+        PayloadsNeeded: if generated tasks are stored and ``codec`` has no store.
+        PayloadsUnavailable: while the store cannot be reached.
     """
     check_spec(spec)
     return expansion(spec, state, codec).spec
@@ -51,14 +60,16 @@ def expand(spec: DeciderSpec, state: State, codec: TaskCodec = CODEC) -> Decider
 def expansion(
     spec: DeciderSpec, state: State, codec: TaskCodec, known: _Offspring | None = None
 ) -> Expansion:
-    """``expand``, keeping apart what was generated; ``known`` saves reading results again."""
+    """Return the expanded spec and its generated tasks; ``known`` are those that were read before."""
     offspring: dict[str, tuple[Task, ...]] = {}
     tasks = list(_in_order(spec.activity_tasks, state, codec, known or {}, offspring))
     if not any(offspring.values()):
         return Expansion(spec, offspring)
     awaited = {id_ for task in tasks for id_ in task.requires if id_ in offspring}
     descendants = {id_: _descendants(id_, offspring) for id_ in awaited}
-    return Expansion(evolve(spec, activity_tasks=[_held(task, descendants) for task in tasks]), offspring)
+    return Expansion(
+        evolve(spec, activity_tasks=[_with_generated(task, descendants) for task in tasks]), offspring
+    )
 
 
 def _in_order(
@@ -68,7 +79,7 @@ def _in_order(
     known: _Offspring,
     offspring: dict[str, tuple[Task, ...]],
 ) -> Iterator[Task]:
-    # A stack and no recursion: generators may return generators without end.
+    # Use a stack instead of recursion: generators may return generators to any depth.
     levels = [iter(tasks)]
     while levels:
         task = next(levels[-1], None)
@@ -105,15 +116,15 @@ def _descendants(id_: str, offspring: _Offspring) -> dict[str, None]:
     return found
 
 
-def _held(task: Task, descendants: Mapping[str, dict[str, None]]) -> Task:
-    """A task that also requires what the generators it requires have returned."""
+def _with_generated(task: Task, descendants: Mapping[str, dict[str, None]]) -> Task:
+    """Return a task that also requires the tasks which its required generators returned."""
     added: dict[str, None] = {}
     for id_ in task.requires:
         returned = descendants.get(id_, {})
-        # A generated task may require its own generator; its siblings are none of its business.
+        # A generated task may require its own generator without requiring its siblings.
         if task.id_ not in returned:
             added |= returned
     if not added:
         return task
-    held: Task = evolve(cast("Any", task), requires=tuple(dict.fromkeys(task.requires) | added))
-    return held
+    extended: Task = evolve(cast("Any", task), requires=tuple(dict.fromkeys(task.requires) | added))
+    return extended

@@ -1,4 +1,4 @@
-"""The graph that tasks and their requirements make: what is wrong with it, and how it is walked."""
+"""The graph of tasks and their requirements: its problems, and its arrangement for the decider."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ from itertools import chain, islice
 from attrs import frozen
 from rpds import HashTrieMap
 
-from floto.core.spec.tasks import Task, expands, is_checked, is_task
+from floto.core.spec.tasks import TASK_MEMBERS, Task, expands, is_checked, is_task
 from floto.core.state.state import Key, Kind
 from floto.core.swf.identifiers import id_problems, shown
 
-#: SWF takes ids of 256 characters; the rest is for the ids of timers that wait for a retry.
+#: Maximum characters of a task id. SWF takes 256; the rest is for the ids of retry timers.
 ID_LIMIT = 220
-#: Ids that begin like this belong to floto.
+#: Prefix of ids that are reserved by floto.
 RESERVED_PREFIX = "floto."
-#: Names that stand beside the ids of tasks in a context, or in the details of a failure.
+#: Names that occur beside task ids in a context, or in the details of a failure.
 RESERVED_IDS = frozenset({"workflow", "activity_task", "child_workflow_task", "decider_spec", "..."})
 _STARTED_TWICE = "{} {!r} is started by several tasks"
 _SHARED = {
     Kind.SIGNAL: "{} {!r} is awaited by several tasks: let one wait for it, and the others require that one"
 }
-#: More circles than this are not told; finding all of them takes long.
-_CIRCLES = 10
+#: Maximum number of reported cycles; finding all of them takes long.
+_MAX_CYCLES = 10
 
 
 @frozen(eq=False)
 class Plan:
-    """Tasks by position in spec order, with who waits for whom."""
+    """The tasks of a graph by position in spec order, with their requirements and dependents."""
 
     tasks: tuple[Task, ...]
     index: Mapping[str, int]
     by_key: Mapping[Key, int]
     requires: tuple[tuple[int, ...], ...]
     dependents: tuple[tuple[int, ...], ...]
-    #: How many requirements each task that has some waits for at the start.
+    #: Number of requirements by position; tasks without requirements are absent.
     waiting: HashTrieMap[int, int]
     generators: frozenset[int]
 
     @property
     def leaves(self) -> list[int]:
-        """The tasks that nothing depends on."""
+        """Positions of the tasks that no task depends on."""
         return [position for position, dependents in enumerate(self.dependents) if not dependents]
 
 
 def plan(tasks: Sequence[Task]) -> Plan:
-    """Arrange tasks that have no ``problems``."""
+    """Return the plan of tasks that have no ``problems``."""
     index = {task.id_: position for position, task in enumerate(tasks)}
     requires = tuple(tuple(index[id_] for id_ in dict.fromkeys(task.requires)) for task in tasks)
     dependents: list[list[int]] = [[] for _ in tasks]
@@ -67,29 +67,34 @@ def plan(tasks: Sequence[Task]) -> Plan:
 
 
 def problems(*graphs: Sequence[Task], known: Collection[str] = ()) -> list[str]:
-    """Everything that is wrong with graphs of tasks; ``known`` are further ids they may require.
+    """Return every problem of graphs of tasks.
 
-    They share their ids, but tasks require only others of their own graph. The graphs behind the first are
-    alternatives, of which a run takes one: the same task may be in several of them.
+    Ids are unique across the graphs, but a task may require only tasks of its own graph. The graphs behind the
+    first are alternatives, of which a run takes one: the same task may be in several of them.
+
+    Args:
+        *graphs: The tasks of each graph.
+        known: Further ids that tasks may require.
     """
-    strange = [
-        f"{shown(task)} is no task: it must be a frozen attrs class like ActivityTask"
+    members = ", ".join(TASK_MEMBERS)
+    not_tasks = [
+        f"{shown(task)} is not a task; expected ActivityTask, ... or a frozen attrs class with {members}"
         for task in chain.from_iterable(graphs)
         if not is_task(task)
     ]
-    if strange:
-        return strange
+    if not_tasks:
+        return not_tasks
     tasks = [*graphs[0], *chain.from_iterable(_new_tasks(graphs[1:]))]
     found = [problem for task in tasks for problem in _own_problems(task)]
     if not all(isinstance(id_, str) for task in tasks for id_ in (task.id_, *task.requires)):
-        # Without ids there is no graph to look at.
+        # The graph cannot be examined without ids.
         return found
     found += _shared_problems(tasks)
     ids = {task.id_ for task in tasks}
     for each in graphs:
         found += _require_problems(each, ids, known)
-    circles = islice(chain.from_iterable(map(_circles, graphs)), _CIRCLES)
-    return found + [f"tasks require one another in a circle: {' -> '.join(circle)}" for circle in circles]
+    cycles = islice(chain.from_iterable(map(_cycles, graphs)), _MAX_CYCLES)
+    return found + [f"dependency cycle: {' -> '.join(cycle)}" for cycle in cycles]
 
 
 def _new_tasks(graphs: Sequence[Sequence[Task]]) -> Iterator[list[Task]]:
@@ -104,7 +109,7 @@ def _new_tasks(graphs: Sequence[Sequence[Task]]) -> Iterator[list[Task]]:
 def _shared_problems(tasks: Sequence[Task]) -> list[str]:
     ids = Counter(task.id_ for task in tasks)
     found = [
-        f"task {id_!r} is there {times} times: an id must be unique, set id_"
+        f"duplicate task id {id_!r} ({times} tasks); set id_ to make it unique"
         for id_, times in ids.items()
         if times > 1
     ]
@@ -122,7 +127,7 @@ def _require_problems(tasks: Sequence[Task], ids: Collection[str], known: Collec
     for task in tasks:
         for id_ in dict.fromkeys(task.requires):
             if id_ in ids and id_ not in own:
-                yield f"task {task.id_!r} requires {id_!r}, but tasks that clean up require only one another"
+                yield f"task {task.id_!r} requires {id_!r}, but cleanup tasks may require only one another"
             elif id_ not in own and id_ not in known:
                 yield f"task {task.id_!r} requires {id_!r}, which is not in the spec"
 
@@ -139,19 +144,19 @@ def _own_problems(task: Task) -> Iterable[str]:
         yield from (f"{what}: {problem}" for problem in task.problems())
 
 
-def _circles(tasks: Sequence[Task]) -> Iterable[list[str]]:
+def _cycles(tasks: Sequence[Task]) -> Iterable[list[str]]:
     needs: dict[str, dict[str, None]] = {}
     for task in tasks:
-        # Of tasks with one id, each may be part of a circle.
+        # Each of several tasks with the same id may be part of a cycle.
         needs.setdefault(task.id_, {}).update(dict.fromkeys(task.requires))
     while True:
         try:
             TopologicalSorter(needs).prepare()
         except CycleError as error:
-            circle: list[str] = error.args[1]
-            # graphlib names a requirement before who requires it.
-            yield circle[::-1]
-            # Without one of its edges the next circle shows.
-            needs[circle[1]].pop(circle[0], None)
+            cycle: list[str] = error.args[1]
+            # graphlib lists a requirement before its dependent.
+            yield cycle[::-1]
+            # Remove one of its edges to find the next cycle.
+            needs[cycle[1]].pop(cycle[0], None)
         else:
             return

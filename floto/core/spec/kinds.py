@@ -1,4 +1,4 @@
-"""The kinds of task that floto ships, but for children: a child holds a spec, and lives beside it."""
+"""The kinds of task that floto ships, except ``ChildWorkflow``, which is defined beside ``DeciderSpec``."""
 
 from __future__ import annotations
 
@@ -40,12 +40,27 @@ _ACTIVITY_TIMEOUTS = (
 
 @frozen(kw_only=True)
 class ActivityTask(Task):
-    """One run of an activity by a worker.
+    """A task that runs an activity on a worker.
 
-    ``id_`` defaults to ``<name>:<version>:<hash of input>``; ``requires`` takes tasks or
-    ids. With ``domain``, which floto 0.0.3 asked for, ``id_`` defaults to what it was there;
-    SWF schedules a task in the domain of its run in any case. Time-outs are in seconds,
-    ``"NONE"`` for never; what is None is taken from the registered activity type.
+    Time-outs are in seconds, ``"NONE"`` for no time-out; None uses the default of the registered activity
+    type. The context of the activity holds the workflow's input as ``workflow``, ``input`` as
+    ``activity_task``, and the result of each required task under its id.
+
+    Args:
+        name: The name of the activity type.
+        version: The version of the activity type.
+        input: Any value with a JSON form; None by default.
+        domain: Accepted for specs of floto 0.0.3, and only changes the default ``id_``. SWF schedules a task
+            in the domain of its run.
+        requires: Tasks or ids that must complete first; none by default.
+        id_: Unique in the spec; by default ``<name>:<version>:<hash of input>``.
+        retry_strategy: The delays between attempts; None for no retries.
+        task_list: The task list of the workers; None for the default of the spec, else of the activity type.
+        task_priority: An integer of 32 bits, higher first; None for the default of the activity type.
+        schedule_to_start_timeout: Maximum time until a worker starts the activity.
+        schedule_to_close_timeout: Maximum time of the whole attempt.
+        start_to_close_timeout: Maximum time from start to result.
+        heartbeat_timeout: Maximum time between two heartbeats of the worker.
     """
 
     name: str
@@ -68,7 +83,7 @@ class ActivityTask(Task):
 
     @property
     def key(self) -> Key:
-        """The activity of the same id."""
+        """The key of the activity with this id."""
         return (Kind.ACTIVITY, self.id_)
 
     def start(self, given: Given) -> ScheduleActivityTask:
@@ -87,11 +102,11 @@ class ActivityTask(Task):
         )
 
     def result(self, item: Item) -> Any:
-        """What the activity returned."""
+        """Return the result of the activity."""
         return None if item.closed is None else payload.loads(item.closed.data.result)
 
     def problems(self) -> Iterable[str]:
-        """What SWF would refuse."""
+        """Yield the problems of the fields, one line each."""
         yield from name_problems("name", self.name)
         yield from name_problems("version", self.version, 64)
         yield from domain_problems(self.domain)
@@ -105,16 +120,22 @@ class ActivityTask(Task):
 
 @frozen(kw_only=True)
 class Generator(ActivityTask):
-    """An activity that returns tasks; they join the spec, and who requires it requires them too."""
+    """An activity that returns tasks, which join the spec; dependents of the generator require them too."""
 
     def generated(self, item: Item, codec: TaskCodec) -> Sequence[Task]:
-        """The tasks that the activity returned."""
+        """Return the tasks that the activity returned."""
         return codec.tasks(super().result(item))
 
 
 @frozen(kw_only=True)
 class Timer(Task):
-    """A wait of ``delay_in_seconds``, between tasks or beside them."""
+    """A task that completes after a delay.
+
+    Args:
+        id_: Unique in the spec.
+        delay_in_seconds: The delay after all requirements have completed, an integer.
+        requires: Tasks or ids that must complete first; none by default.
+    """
 
     id_: str
     delay_in_seconds: int
@@ -122,11 +143,11 @@ class Timer(Task):
 
     @property
     def retry_strategy(self) -> None:
-        """A timer does not fail by itself."""
+        """None: a timer does not fail."""
 
     @property
     def key(self) -> Key:
-        """The timer of the same id."""
+        """The key of the timer with this id."""
         return (Kind.TIMER, self.id_)
 
     def start(self, given: Given) -> Decision:  # noqa: ARG002 - a timer takes no input
@@ -134,22 +155,27 @@ class Timer(Task):
         return StartTimer(timer_id=self.id_, start_to_fire_timeout=str(self.delay_in_seconds))
 
     def result(self, item: Item) -> Any:  # noqa: ARG002 - there is none
-        """Nothing: time has passed."""
+        """Return ``NO_RESULT``."""
         return NO_RESULT
 
     def problems(self) -> Iterable[str]:
-        """What SWF would refuse."""
+        """Yield the problems of the fields, one line each."""
         delay = self.delay_in_seconds
         if type(delay) is not int or not 0 <= delay <= SECONDS_LIMIT:
-            yield f"delay_in_seconds must be a whole number from 0 to {SECONDS_LIMIT:,}, not {shown(delay)}"
+            yield f"delay_in_seconds must be an integer from 0 to {SECONDS_LIMIT:,}, not {shown(delay)}"
 
 
 @frozen(kw_only=True)
 class Signal(Task):
-    """A wait for somebody's word: it completes when a signal of this name has arrived, early or late.
+    """A task that completes when the run has received a signal of one name, even before the task is ready.
 
-    What the signal carries is the result. The first signal of a name counts, so a second
-    one changes nothing; one task of a spec waits for a name, and others require that task.
+    Its result is the input of the first signal of that name; later ones have no effect. Only one task of a
+    spec may wait for a name; other tasks can require it.
+
+    Args:
+        id_: Unique in the spec.
+        signal_name: The name of the signal, of 1 to 256 characters.
+        requires: Tasks or ids that must complete first; none by default.
     """
 
     id_: str
@@ -158,22 +184,22 @@ class Signal(Task):
 
     @property
     def retry_strategy(self) -> None:
-        """A signal does not fail; it comes or it does not."""
+        """None: a signal does not fail."""
 
     @property
     def key(self) -> Key:
-        """The first signal of the name."""
+        """The key of the first signal with this name."""
         return (Kind.SIGNAL, self.signal_name)
 
     def start(self, given: Given) -> None:
-        """It comes by itself."""
+        """Return no decision: signals arrive from outside."""
 
     def result(self, item: Item) -> Any:
-        """What the signal carried."""
+        """Return the input of the signal."""
         return None if item.closed is None else payload.loads(item.closed.data.input)
 
     def problems(self) -> Iterable[str]:
-        """What SWF would refuse."""
+        """Yield the problems of the fields, one line each."""
         name = self.signal_name
         if not isinstance(name, str) or not 0 < len(name) <= _SIGNAL_NAME_LIMIT:
-            yield f"signal_name must be text of 1 to {_SIGNAL_NAME_LIMIT} characters, not {shown(name)}"
+            yield f"signal_name must be a string of 1 to {_SIGNAL_NAME_LIMIT} characters, not {shown(name)}"

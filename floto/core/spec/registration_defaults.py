@@ -1,7 +1,7 @@
-"""Types as they are registered with SWF: what holds for the runs and tasks of a type that say nothing.
+"""Types to register with SWF, with the defaults of their runs and tasks.
 
-The fields are SWF's, most with floto's usual value. None leaves one to each run or task, which SWF refuses
-if that says nothing either. Times are in seconds, ``"NONE"`` for never.
+The fields are SWF's, most with floto's default. None sets no default: SWF refuses a run or task that has no
+value of its own either. Times are in seconds, ``"NONE"`` for no time-out.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ def _list(value: TaskList | str | None) -> TaskList | None:
     return TaskList(value) if isinstance(value, str) else value
 
 
-_USUAL = TaskList(DEFAULT_TASK_LIST)
+#: The task list of tasks that name none.
+_DEFAULT = TaskList(DEFAULT_TASK_LIST)
 
 
 @frozen(kw_only=True)
 class WorkflowType:
-    """A workflow type of a domain, with what its runs default to."""
+    """A workflow type of a domain, with the defaults of its runs."""
 
     domain: str
     name: str
     version: str
     description: str | None = None
-    default_task_list: TaskList | None = field(default=_USUAL, converter=_list)
+    default_task_list: TaskList | None = field(default=_DEFAULT, converter=_list)
     default_task_priority: str | None = field(default=None, converter=_text)
     default_execution_start_to_close_timeout: str | None = field(default=EXECUTION_SECONDS, converter=_text)
     default_task_start_to_close_timeout: str | None = field(default=DECISION_SECONDS, converter=_text)
@@ -49,16 +50,16 @@ class WorkflowType:
 
 @frozen(kw_only=True)
 class ActivityType:
-    """An activity type of a domain, with what its tasks default to.
+    """An activity type of a domain, with the defaults of its tasks.
 
-    Workers send heartbeats by themselves, so a task whose worker died is noticed after ten minutes.
+    Workers send heartbeats automatically, so a task whose worker crashed times out after ten minutes.
     """
 
     domain: str
     name: str
     version: str
     description: str | None = None
-    default_task_list: TaskList | None = field(default=_USUAL, converter=_list)
+    default_task_list: TaskList | None = field(default=_DEFAULT, converter=_list)
     default_task_priority: str | None = field(default=None, converter=_text)
     default_task_schedule_to_start_timeout: str | None = field(default=ACTIVITY_SECONDS, converter=_text)
     default_task_schedule_to_close_timeout: str | None = field(default=ACTIVITY_SECONDS, converter=_text)

@@ -1,7 +1,7 @@
-"""When to try again: the strategies floto ships, and the protocol that users implement.
+"""Retry strategies: those that floto ships, and the protocol of custom ones.
 
-A strategy is a frozen value with one method. It sees everything it may depend on in one
-``Retry``, so the same history always gives the same answer.
+A strategy is a frozen value with one method. It depends only on its fields and one ``Retry``, so the same
+history always gives the same delay.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from floto.core.swf.identifiers import shown
 
 @frozen(kw_only=True)
 class Retry:
-    """What a strategy is asked: whether a task may have its ``number``-th retry, and when.
+    """The argument of a retry strategy: a task whose attempts have failed.
 
-    ``failures`` are all the attempts that did not work, the latest last; refusals by SWF
-    are not among them. ``seed`` differs between runs and stays the same within one.
+    ``failures`` are all failed attempts, the latest last, without refusals by SWF. ``seed`` differs between
+    runs and is constant within one.
     """
 
     task_id: str
@@ -31,7 +31,7 @@ class Retry:
 
     @property
     def number(self) -> int:
-        """1 for the first retry."""
+        """The number of the next retry, 1 for the first."""
         return len(self.failures)
 
     @property
@@ -41,15 +41,19 @@ class Retry:
 
 
 class RetryStrategy(Protocol):
-    """Says when a failed task is tried again. Implementations are frozen and pure."""
+    """The delay between the attempts at a task. Implementations are frozen and pure."""
 
     def delay(self, retry: Retry) -> float | None:
-        """Seconds to wait before the retry, 0 for at once, None to give up."""
+        """Return the seconds to wait before a retry, 0 for none; None if the task has failed.
+
+        Args:
+            retry: The task and its failed attempts.
+        """
 
 
 def _retries_problems(retries: Any) -> Iterable[str]:
     if type(retries) is not int or retries < 0:
-        yield f"retries must be a whole number of 0 or more, not {shown(retries)}"
+        yield f"retries must be an integer of 0 or more, not {shown(retries)}"
 
 
 def _number_problems(name: str, value: Any, least: float, most: float = math.inf) -> Iterable[str]:
@@ -65,44 +69,51 @@ def _texts(values: Iterable[str] | str) -> tuple[str, ...]:
 
 @frozen
 class InstantRetry(RetryStrategy):
-    """Try again at once, ``retries`` times."""
+    """A retry strategy without delay, for at most ``retries`` retries."""
 
     retries: int
 
     def delay(self, retry: Retry) -> float | None:
-        """0 until the retries are used up."""
+        """Return 0; None once all retries are used."""
         return 0 if retry.number <= self.retries else None
 
     def problems(self) -> Iterable[str]:
-        """What makes no sense."""
+        """Yield the problems of the fields, one line each."""
         yield from _retries_problems(self.retries)
 
 
 @frozen
 class FixedDelay(RetryStrategy):
-    """Try again after ``seconds``, ``retries`` times."""
+    """A retry strategy with a delay of ``seconds``, for at most ``retries`` retries."""
 
     seconds: float
     retries: int
 
     def delay(self, retry: Retry) -> float | None:
-        """The same wait until the retries are used up."""
+        """Return ``seconds``; None once all retries are used."""
         return self.seconds if retry.number <= self.retries else None
 
     def problems(self) -> Iterable[str]:
-        """What makes no sense."""
+        """Yield the problems of the fields, one line each."""
         yield from _retries_problems(self.retries)
         yield from _number_problems("seconds", self.seconds, 0)
 
 
 @frozen(kw_only=True)
 class ExponentialBackoff(RetryStrategy):
-    """Wait ``initial`` seconds, then ``factor`` times longer each time, never longer than ``cap``.
+    """A retry strategy with growing delays.
 
-    ``jitter`` (0 to 1) takes up to that share off each wait, by a hash of run, task and
-    attempt: spread over tasks, yet the same in every replay. An attempt that failed for a
-    reason in ``non_retryable`` (for an activity: the name of the exception's type) is
-    final.
+    The delay before the n-th retry is ``min(cap, initial * factor ** (n - 1))`` seconds, less a share of up
+    to ``jitter``. The share is a hash of run, task and retry: tasks differ, and every replay is the same.
+
+    Args:
+        retries: The maximum number of retries.
+        initial: Seconds before the first retry; 1 by default.
+        factor: Growth of the delay from retry to retry; 2 by default.
+        cap: Maximum seconds of a delay; 300 by default.
+        jitter: The largest share of a delay to subtract, from 0 to 1; 0 by default.
+        non_retryable: Failure reasons after which the task is not retried, such as the name of an exception's
+            type; none by default.
     """
 
     retries: int
@@ -113,13 +124,13 @@ class ExponentialBackoff(RetryStrategy):
     non_retryable: tuple[str, ...] = field(default=(), converter=_texts)
 
     def delay(self, retry: Retry) -> float | None:
-        """The wait before this retry, None when it is one too many or the reason is final."""
+        """Return the delay in seconds; None once all retries are used, or for a reason not to be retried."""
         if retry.number > self.retries or retry.failure.reason in self.non_retryable:
             return None
         return self._wait(retry.number) * (1 - self.jitter * _share(retry))
 
     def problems(self) -> Iterable[str]:
-        """What makes no sense."""
+        """Yield the problems of the fields, one line each."""
         yield from _retries_problems(self.retries)
         for name, least, most in (
             ("initial", 0, math.inf),
@@ -129,7 +140,7 @@ class ExponentialBackoff(RetryStrategy):
         ):
             yield from _number_problems(name, getattr(self, name), least, most)
         if not all(isinstance(reason, str) for reason in self.non_retryable):
-            yield f"non_retryable must hold texts, not {shown(self.non_retryable)}"
+            yield f"non_retryable must hold strings, not {shown(self.non_retryable)}"
 
     def _wait(self, number: int) -> float:
         try:
@@ -146,13 +157,12 @@ def _share(retry: Retry) -> float:
     )
 
 
-#: How often and when to ask again for what SWF refused because of a limit or a rate.
+#: Strategy after a transient refusal by SWF, because of a limit or a rate.
 REFUSED = ExponentialBackoff(retries=100, initial=1, factor=2, cap=300, jitter=0.5)
-#: How often and when to offer an activity again that a worker gave back. At ten minutes each, a worker that
-#: has the activity may come within a week; by then the task alone has filled less than half of the events
-#: that SWF allows.
+#: Strategy after a worker gave back an activity that it has no function for. The retries, ten minutes apart,
+#: leave a week to start a worker with the function, and fill less than half of the events that SWF allows.
 NOT_SERVED_BACKOFF = ExponentialBackoff(retries=1000, initial=1, factor=2, cap=600, jitter=0.5)
-#: No further attempt.
+#: Strategy without any retry.
 NO_RETRY = InstantRetry(retries=0)
-#: How often to ask again, at once, for what cannot wait for a timer: timers themselves.
+#: Strategy after a refused timer: retry at once, as waiting would need another timer.
 REFUSED_TIMER = InstantRetry(retries=20)

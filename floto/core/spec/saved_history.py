@@ -1,4 +1,4 @@
-"""A history with what a file says beside it."""
+"""A saved history with its domain and spec."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from floto.core.swf.history import History
 
 @frozen(kw_only=True)
 class Saved:
-    """A history, and what a file says beside it."""
+    """A history, with the domain and the spec that were saved with it."""
 
     history: History
     domain: str | None = None
-    #: The spec that the run was decided by, where it was saved with it.
+    #: The spec of the run; None if it was not saved.
     spec: DeciderSpec | None = None

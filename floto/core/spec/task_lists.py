@@ -1,15 +1,14 @@
-"""The task lists of a run: where its decision tasks, its activities and its children wait to be polled.
+"""The task lists of a run: of its decision tasks, its activities and its children.
 
-A spec names task lists, and whoever polls one of them gets the tasks of every run that uses it. That is what
+A spec names task lists, and a poll of one of them gets the tasks of every run that uses it. That is what
 deciders and workers on many machines need. ``floto.run`` needs the opposite: one process serves one run and
-its descendants, and no other process may get a task of theirs. So it starts its run on a decision task list
-of the run's own, under a prefix that no spec may use, and *confines* the run to that list: every activity,
-and every child that carries its spec, waits there too. The rule is a function of the run's first event
-alone. It holds for every decider, on every service, in a replay, and in the child, whose first event names
-the same list.
+its descendants, and no other process may get their tasks. So it starts its run on a decision task list of the
+run's own, under a prefix that no spec may use, and *confines* the run to that list: every activity, and every
+child that carries its spec, is scheduled there too. The rule depends on the run's first event alone. It holds
+for every decider, on every service, in a replay, and in the child, whose first event names the same list.
 
-Alternatives considered: polls that name the runs they want (SWF has none), and giving back the tasks of other
-runs (SWF cannot take back a task; a decision task would be stuck until it times out).
+Alternatives considered: polls that select runs (SWF has none), and giving back the tasks of other runs (SWF
+cannot take back a task; a decision task would be stuck until it times out).
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ _NAME_LIMIT, _HASH_DIGITS = 256, 8
 
 
 def own_list(workflow_id: str) -> str:
-    """Return the name of the task list that a run of ``floto.run`` has to itself.
+    """Return the name of the task list that belongs to one run of ``floto.run``.
 
-    Different workflow ids have different names: an id that SWF would not take in the name of a task list, or
-    that is too long for one, is made legal and told apart by a hash.
+    Different workflow ids have different names: where SWF would not accept the id in the name of a task list,
+    the name is a legal form of the id with a hash.
     """
     name = OWN_LIST_PREFIX + workflow_id
     legal = FORBIDDEN_IN_LISTS.sub("-", name)
@@ -46,7 +45,7 @@ def own_list(workflow_id: str) -> str:
 
 
 def is_confined(start: WorkflowExecutionStarted) -> bool:
-    """Return True if all tasks of a run wait on the run's own list."""
+    """Return True if a run is confined to its own task list."""
     return start.task_list.name.startswith(OWN_LIST_PREFIX)
 
 
@@ -56,9 +55,9 @@ def decision_list(spec: DeciderSpec, start: WorkflowExecutionStarted) -> str:
 
 
 def routed(decision: Decision | None, start: WorkflowExecutionStarted) -> Decision | None:
-    """Return a decision of a run with the task list on which what it starts shall wait.
+    """Return a decision of a run with the run's own task list, if the run is confined to it.
 
-    A child that carries no spec is decided by somebody else, on the list that its task names.
+    The task list of a child without a spec stays unchanged: another program decides for it.
     """
     if not is_confined(start):
         return decision
@@ -71,7 +70,7 @@ def routed(decision: Decision | None, start: WorkflowExecutionStarted) -> Decisi
 
 def _carries_spec(input: str | None) -> bool:
     try:
-        # What is stored is read from the decision, which has it with it.
+        # A decision has the stored values in ``parts``, so no store is needed.
         texts = input.parts if isinstance(input, StoredText) else (input,)
         values: list[Any] = [payload.loads(text) for text in texts]
     except PayloadError:
@@ -80,7 +79,7 @@ def _carries_spec(input: str | None) -> bool:
 
 
 def nested(spec: DeciderSpec, task_list: str | None) -> Iterator[tuple[DeciderSpec, str | None]]:
-    """Yield a spec and the specs of its descendants, each with the task list that it is decided on."""
+    """Yield a spec and the specs of its descendants, each with its decision task list."""
     yield spec, task_list
     for task in spec.all_tasks:
         if isinstance(task, ChildWorkflow) and task.spec is not None:

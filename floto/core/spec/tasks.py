@@ -1,4 +1,4 @@
-"""What a task is to the decider: three answers, and two more for tasks that need them.
+"""The protocols of tasks: ``Task``, and the optional ``Expands`` and ``Checked``.
 
 The shipped kinds (``floto.core.spec.kinds``) and a user's own kinds use these protocols alike;
 ``decide`` knows none of them by name.
@@ -25,33 +25,37 @@ class NoResult(Enum):
     NO_RESULT = "no result"
 
 
-#: What a task answers that has nothing to pass on, such as a timer.
+#: The result of a task that has none, such as a timer.
 NO_RESULT = NoResult.NO_RESULT
 
 
 class TaskCodec(Protocol):
-    """Writes and reads tasks and specs as JSON values."""
+    """A writer and reader of tasks and specs as JSON values."""
 
     @property
     def payloads(self) -> Payloads | None:
-        """Where values are stored that are too long for SWF; None if they are not."""
+        """The store of values that are too long for SWF; None if values are not stored."""
 
     def unstructure(self, value: Any) -> Any:
-        """The JSON form of a task, a list of tasks or a spec."""
+        """Return the JSON form of a task, a list of tasks or a spec."""
 
     def structure(self, value: Any) -> Any:
-        """The object that a tagged JSON object stands for; raises ``SpecError``."""
+        """Return the object that a tagged JSON object represents. Raises ``SpecError``."""
 
     def tasks(self, value: Any) -> tuple[Task, ...]:
-        """The tasks of a JSON list; raises ``SpecError`` with every problem."""
+        """Return the tasks of a JSON list. Raises ``SpecError`` with every problem."""
 
 
 @frozen(kw_only=True)
 class Given:
-    """What a task may use to start: its context, and where it runs.
+    """The values from which a task starts an attempt.
 
-    ``context`` holds ``workflow`` (the workflow's input, if it has one) and the result of
-    each required task under its id.
+    Args:
+        context: ``workflow`` (the workflow's input, if it has one), and the results of required tasks by id.
+        execution: The run; None if its history does not name it.
+        decision_task_list: The default decision task list of children.
+        activity_task_list: The default task list of activities; None for that of the activity type.
+        codec: Writes tasks and specs.
     """
 
     context: dict[str, Any]
@@ -61,70 +65,80 @@ class Given:
     codec: TaskCodec
 
     def dumps(self, context: dict[str, Any], what: str) -> str:
-        """Return a context as the input of a decision, by reference if it is too long and a store is in use.
+        """Return a context as the input of a decision, by reference if it is too long and there is a store.
 
-        Raises ``PayloadError`` naming ``what`` if it does not fit.
+        Args:
+            context: The context, as JSON values.
+            what: The name of the input in error messages.
+
+        Raises:
+            PayloadError: if it does not fit.
         """
         return dumps_plain(context, what, self.codec.payloads)
 
 
 class Task(Protocol):
-    """One node of a spec. Implementations are frozen attrs classes."""
+    """A node of a spec. Implementations are frozen attrs classes."""
 
     @property
     def id_(self) -> str:
-        """Unique in its spec."""
+        """The id, unique in its spec."""
 
     @property
     def requires(self) -> tuple[str, ...]:
-        """The ids of the tasks that must have completed before."""
+        """The ids of the tasks that must complete before this one starts."""
 
     @property
     def retry_strategy(self) -> RetryStrategy | None:
-        """When to try again; None for never."""
+        """The retry strategy; None for no retries."""
 
     @property
     def key(self) -> Key:
-        """Which item of the state is this task's."""
+        """The key of this task's item in the state."""
 
     def start(self, given: Given) -> Decision | None:
-        """The decision that starts an attempt, None where it starts by itself.
+        """Return the decision that starts an attempt; None if it starts without one.
 
-        May raise ``SpecError`` or ``PayloadError``, which fails the run.
+        Args:
+            given: The context of the task, and its surroundings.
+
+        Raises:
+            SpecError: to fail the run.
+            PayloadError: to fail the run.
         """
 
     def result(self, item: Item) -> Any:
-        """What a completed item passes on, as a JSON value, or ``NO_RESULT``."""
+        """Return the result of a completed item as a JSON value, or ``NO_RESULT``."""
 
 
 class Expands(Task, Protocol):
-    """A task whose result is more tasks."""
+    """A task that returns tasks."""
 
     def generated(self, item: Item, codec: TaskCodec) -> Sequence[Task]:
-        """The tasks of a completed item; raises ``SpecError`` where they cannot be read."""
+        """Return the tasks of a completed item. Raises ``SpecError`` if they cannot be read."""
 
 
 class Checked(Task, Protocol):
-    """A task that can say what is wrong with itself."""
+    """A task or retry strategy that checks its own fields."""
 
     def problems(self) -> Iterable[str]:
-        """One line for each problem."""
+        """Yield one line for each problem."""
 
 
 def is_task(value: Any) -> TypeGuard[Task]:
-    """Whether a value can be a node of a spec."""
-    return has(type(value)) and all(hasattr(type(value), name) for name in _ANSWERS)
+    """Return True if a value has the members of a task."""
+    return has(type(value)) and all(hasattr(type(value), name) for name in TASK_MEMBERS)
 
 
-#: What tells a task from other things that a spec may hold.
-_ANSWERS = ("id_", "requires", "key", "start", "result")
+#: Members of every task, which other values do not have.
+TASK_MEMBERS = ("id_", "requires", "key", "start", "result")
 
 
 def expands(task: Task) -> TypeGuard[Expands]:
-    """Whether a task's result is more tasks."""
+    """Return True if a task returns tasks."""
     return hasattr(task, "generated")
 
 
 def is_checked(task: Task) -> TypeGuard[Checked]:
-    """Whether a task can say what is wrong with itself."""
+    """Return True if a task or retry strategy checks its own fields."""
     return hasattr(task, "problems")

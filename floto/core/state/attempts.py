@@ -1,4 +1,4 @@
-"""The attempts at one task, each with its times and what became of it."""
+"""The attempts at one task, each with its times and its outcome."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from floto.core.state.state import Item, Status
 from floto.core.swf.events import Event
 from floto.core.visible import moment_text, visible
 
-#: The fields in which an event names what it ends, and when that began to be worked on. A
-#: timer is named as what was started.
+#: Fields of a closing event with the id of the event that opened the attempt, and of the event that started
+#: it. A timer is opened by the event in ``started_event_id``.
 _OPENED = ("scheduled_event_id", "initiated_event_id", "started_event_id")
 _STARTED = "started_event_id"
 
 
 @frozen
 class Attempt:
-    """One attempt; a moment that has not come, or that SWF refused, is None."""
+    """One attempt at a task; a time is None until it is reached, or if SWF refused the attempt."""
 
     number: int
     status: Status
     opened: datetime | None
     started: datetime | None
     ended: datetime | None
-    #: Why it did not work, if it did not.
+    #: Message of the failure; empty if there is none.
     message: str = ""
 
     def __str__(self) -> str:
-        """Return one line."""
+        """Return the attempt as one line."""
         parts = [f"attempt {self.number}: {self.status}"]
         last = self.ended or self.started or self.opened
         if last is not None:
@@ -43,7 +43,7 @@ class Attempt:
 
 
 def attempts(item: Item | None, events: Sequence[Event]) -> tuple[Attempt, ...]:
-    """Every attempt of an item, the latest last; ``events`` is the whole history."""
+    """Return every attempt of an item, the latest last; ``events`` is the whole history."""
     if item is None:
         return ()
     found = [_failed(number, event, events) for number, event in enumerate(item.failures, start=1)]
@@ -54,7 +54,7 @@ def attempts(item: Item | None, events: Sequence[Event]) -> tuple[Attempt, ...]:
 
 
 def moment_of(event: Event | None) -> datetime | None:
-    """When an event happened, if it has."""
+    """Return the time of an event; None for no event."""
     return None if event is None else event.at
 
 
@@ -65,6 +65,6 @@ def _failed(number: int, event: Event, events: Sequence[Event]) -> Attempt:
 
 
 def _moment(data: Any, names: Sequence[str], events: Sequence[Event]) -> datetime | None:
-    """When the event happened that the first of these fields names; a 0 names none."""
+    """Return the time of the event that the first of these fields names; None if the id is 0."""
     event_id = next((getattr(data, name) for name in names if hasattr(data, name)), 0)
     return events[event_id - 1].at if event_id else None

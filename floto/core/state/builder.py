@@ -1,4 +1,4 @@
-"""A state under construction."""
+"""Mutable state under construction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from floto.core.state.state import Item, Key, Kind, State
 
 
 class StateBuilder:
-    """A state under construction: the maps are copied once per fold, not once per event."""
+    """A mutable state under construction: the maps are copied once per fold, not once per event."""
 
     __slots__ = ("_base", "_counts", "_items", "_keys", "closed", "last", "touched", "values")
 
@@ -24,14 +24,15 @@ class StateBuilder:
         self.closed = base.closed
         #: Fields of the state that rules set as a whole.
         self.values: dict[str, Any] = {}
+        #: Keys of the items that were set.
         self.touched: dict[Key, None] = {}
 
     def get(self, name: str) -> Any:
-        """A field of the state as it stands now."""
+        """Return the current value of a field of the state."""
         return self.values[name] if name in self.values else getattr(self._base, name)
 
     def item(self, key: Key) -> Item | None:
-        """The item of a key as it stands now."""
+        """Return the current item of a key; None if there is none."""
         return self._items.get(key) or self._base.items.get(key)
 
     def put(self, item: Item) -> None:
@@ -40,28 +41,28 @@ class StateBuilder:
         self.touched[item.key] = None
 
     def key_of(self, event_id: int) -> Key | None:
-        """The key that an event opened, while it is open."""
+        """Return the key of the attempt that an event opened; None if it is not open."""
         return self._keys[event_id] if event_id in self._keys else self._base.opened.get(event_id)
 
     def open(self, event_id: int, key: Key) -> None:
-        """Note that an event opened an attempt."""
+        """Record that an event opened an attempt."""
         self._keys[event_id] = key
         self._count(key[0], 1)
 
     def close(self, event_id: int, key: Key) -> None:
-        """Note that the attempt an event opened is over."""
+        """Record that the attempt which an event opened has ended."""
         self._keys[event_id] = None
         self._count(key[0], -1)
 
     def count(self, kind: Kind) -> int:
-        """How many attempts of a kind are open."""
+        """Return the number of open attempts of a kind."""
         return self._counts[kind] if kind in self._counts else self._base.open_count.get(kind, 0)
 
     def _count(self, kind: Kind, change: int) -> None:
         self._counts[kind] = self.count(kind) + change
 
     def state(self) -> State:
-        """The finished state."""
+        """Return the immutable state."""
         base = self._base
         opened = base.opened
         for event_id, key in self._keys.items():
@@ -80,7 +81,7 @@ class StateBuilder:
         )
 
     def _open_count(self) -> HashTrieMap[Kind, int]:
-        # Kinds of which none is open are not there, or equal states would differ.
+        # Omit kinds with a count of 0, so that equal states compare equal.
         counts = self._base.open_count
         for kind, count in self._counts.items():
             if count != counts.get(kind, 0):

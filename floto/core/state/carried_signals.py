@@ -1,7 +1,7 @@
 """Signals that a run carries over to the run that continues it.
 
-SWF gives a run that continues another an input, and nothing else of what was sent to the other. So the
-signals that no task has used yet travel in the input, beside what the user gave, under keys of floto's own.
+SWF passes an input to the next run, but not the signals that the previous run received. So the signals that
+no task has used yet travel in the input, beside the user's, under reserved keys.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from floto.core.swf.events import Event, WorkflowExecutionSignaled
 
 #: Key of the list of carried signals, in order of arrival, each an object of ``name`` and ``input``.
 SIGNALS_KEY = "floto.signals"
-#: Key of the user's input, where it is not an object that the list of signals could stand in.
+#: Key of the user's input if that is not an object to which the list of signals can be added.
 INPUT_KEY = "floto.input"
-#: The signal that tells an open run which spec it goes on with; only the last one matters.
+#: Name of the signal that replaces the spec of an open run; only the last one has an effect.
 CHANGED_SIGNAL = "floto.spec"
 _WHAT = "the input of the next run"
-#: Characters up to which text is shorter than a reference to its value, or hardly longer.
+#: Maximum characters of text that stays in place: a reference to its value would hardly be shorter.
 _SHORT = 150
 
 
 def joined(value: Any, signals: Sequence[WorkflowExecutionSignaled]) -> Any:
-    """Return an input that carries signals beside the user's; the value itself if that carries none."""
+    """Return an input with signals beside the user's value; the value itself if there are no signals."""
     if not signals and split(value) == (value, ()):
         return value
     carried = [{"name": each.signal_name, "input": each.input} for each in signals]
@@ -55,7 +55,7 @@ def split(value: Any) -> tuple[Any, tuple[WorkflowExecutionSignaled, ...]]:
 
 
 def _is_carrying(written: Any) -> bool:
-    """Return True if this is a list of signals; anything else was not written by floto."""
+    """Return True if this is a list of signals as floto writes it."""
     return isinstance(written, list) and all(
         isinstance(each, dict)
         and each.keys() == {"name", "input"}
@@ -66,22 +66,22 @@ def _is_carrying(written: Any) -> bool:
 
 
 def own_input(text: str | None, *, is_continued: bool) -> Any:
-    """Return the input of a run without the signals that it carries. Raises ``PayloadError``.
+    """Return the user's input of a run, without carried signals. Raises ``PayloadError``.
 
-    Only a run that continues another carries any; in the input of others, all is the user's.
+    Only a run that continues another carries signals; the whole input of other runs is the user's.
     """
     value = payload.loads(text)
     return split(value)[0] if is_continued else value
 
 
 def carried(started: Event) -> list[Event]:
-    """Return the signals that a run began with as events, with the id and the time of its start."""
+    """Return the carried signals of a run as events with the id and the time of its start."""
     if started.data.continued_execution_run_id is None:
         return []
     try:
         _, signals = split(payload.loads(started.data.input))
     except PayloadError:
-        # The decider reports an unreadable input where it uses it, and fails the run.
+        # The decider fails the run when it uses the unreadable input.
         return []
     return [Event(started.id, started.at, signal) for signal in signals]
 
@@ -89,7 +89,7 @@ def carried(started: Event) -> list[Event]:
 def unused(state: State, awaited: Collection[str]) -> list[WorkflowExecutionSignaled]:
     """Return the signals of a run that no task has used, in order of arrival.
 
-    A task uses the first signal of the name that it waits for; ``awaited`` holds these names.
+    A task uses the first signal of the name that it waits for; ``awaited`` are the names of all tasks.
     """
     to_use = set(awaited)
     left: list[WorkflowExecutionSignaled] = []
@@ -103,7 +103,7 @@ def unused(state: State, awaited: Collection[str]) -> list[WorkflowExecutionSign
 
 
 def _arrived(state: State) -> Iterator[WorkflowExecutionSignaled]:
-    """Yield all signals of a run in order of arrival, those that it began with first."""
+    """Yield all signals of a run in order of arrival, carried ones first."""
     if state.started is None:
         return
     first = state.started.id
@@ -113,10 +113,17 @@ def _arrived(state: State) -> Iterator[WorkflowExecutionSignaled]:
 
 
 def continued_input(state: State, awaited: Collection[str], payloads: Payloads | None) -> str | None:
-    """Return the input of the run that continues this one: the user's, and the signals not yet used.
+    """Return the input of the run that continues this one: the user's, and the unused signals.
 
-    What is too long is compressed, or else goes into the store. Raises ``PayloadError`` naming the signals
-    if they do not fit.
+    An input that is too long is compressed, or else stored.
+
+    Args:
+        state: The state of this run.
+        awaited: The names of the signals that its tasks wait for.
+        payloads: The store; None if values are not stored.
+
+    Raises:
+        PayloadError: if the input cannot be read, or the signals do not fit; the message names them.
     """
     start, signals = state.start, unused(state, awaited)
     own = own_input(start.input, is_continued=start.continued_execution_run_id is not None)
@@ -135,9 +142,9 @@ def continued_input(state: State, awaited: Collection[str], payloads: Payloads |
 def _by_reference(
     own: Any, signals: Sequence[WorkflowExecutionSignaled], payloads: Payloads
 ) -> StoredText | None:
-    """Return the input with references in place of what is long; None if it is too long even so.
+    """Return the input with references in place of long values; None if it is still too long.
 
-    The list itself stays in the input, so that a history says by itself which signals there are.
+    The list itself stays in the input, so that the history shows the signals without the store.
     """
     parts: list[str] = []
     texts = {text: _shortened(text, payloads, parts) for each in signals if (text := each.input) is not None}
@@ -153,7 +160,7 @@ def _by_reference(
 
 
 def _shortened(text: str, payloads: Payloads, parts: list[str]) -> str:
-    """Return text, or a shorter one that refers to its value, whose JSON is added to ``parts``."""
+    """Return text, or a shorter reference to its value; add the value's JSON to ``parts``."""
     if len(text) <= _SHORT:
         return text
     part = payload.plain_text(payload.loads(text), _WHAT)

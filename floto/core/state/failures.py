@@ -1,4 +1,4 @@
-"""Why an attempt did not work, read off the event that ended it."""
+"""The failure of an attempt, read from the event that closed it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from floto.core.state.state import Status
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
 
-#: Reason with which a worker gives back an activity that it has no function for. SWF cannot take back a
-#: task, so the worker reports a failure; it is one of the deployment, not of the activity, and counts as a
-#: refusal.
+#: Reason with which a worker gives back an activity that it has no function for. SWF has no such operation,
+#: so the worker reports a failure. Not the activity but the deployment is at fault: it counts as a refusal.
 NOT_SERVED = "floto.NotServed"
-#: Between the message and the traceback in the details of a failed activity. The message is what retry
-#: strategies, clean-up tasks and people get; the traceback is for those who ask.
+#: Separates the message and the traceback in the details of a failed activity. Retry strategies, cleanup
+#: tasks and reports use the message only; ``Failure.traceback`` has the rest.
 TRACEBACK = "\n--- floto.traceback ---\n"
-#: Refusals that pass by themselves: limits, rates, and ids that are still in use (a child that
-#: is tried again may find its own children of the last attempt winding down). The others mean
-#: that something is missing or wrong, and trying again would not help.
-PASSING = frozenset(
+#: Causes of transient refusals: limits, rates, and ids still in use (a retried child may find the children of
+#: its last attempt still closing). All other refusals are permanent.
+TRANSIENT = frozenset(
     {
         NOT_SERVED,
         "OPEN_ACTIVITIES_LIMIT_EXCEEDED",
@@ -49,12 +47,12 @@ PASSING = frozenset(
 
 @frozen(kw_only=True)
 class Failure:
-    """One attempt that did not work.
+    """One failed attempt.
 
-    ``status`` is ``REFUSED`` where SWF did not start the attempt, or a worker gave it back; neither counts
-    for a retry strategy. ``reason`` is the exception's type where an activity raised, the kind of time-out
-    (``HEARTBEAT``, ...) where it timed out, SWF's cause where it was refused, and ``floto.NotServed`` where
-    it was given back.
+    ``status`` is ``REFUSED`` if SWF did not start the attempt or a worker gave it back; neither counts for a
+    retry strategy. ``reason`` is the exception's type if an activity raised, the kind of time-out
+    (``HEARTBEAT``, ...) if it timed out, SWF's cause if it was refused, and ``floto.NotServed`` if it was
+    given back.
     """
 
     status: Status
@@ -62,17 +60,17 @@ class Failure:
     event_id: int
     reason: str = ""
     details: str = ""
-    #: The traceback of an activity's exception, as its worker reported it.
+    #: The traceback of an activity's exception, as its worker reported it; empty if there is none.
     traceback: str = ""
 
     @property
     def passes(self) -> bool:
-        """Return True for a refusal that goes away by itself."""
-        return self.status is Status.REFUSED and self.reason in PASSING
+        """Return True if this is a transient refusal, which a later attempt may not meet."""
+        return self.status is Status.REFUSED and self.reason in TRANSIENT
 
     @property
     def message(self) -> str:
-        """One line for a person."""
+        """The failure as one line."""
         if self.reason == NOT_SERVED:
             return f"given back: {self.details}"
         before = _BEFORE.get(self.status, "")
@@ -136,7 +134,7 @@ _READ: dict[type, _Read] = {
 
 
 def failure_of(event: Event) -> Failure:
-    """The failure that a closing event reports."""
+    """Return the failure that a closing event reports."""
     status, reason, details = _READ[type(event.data)](event.data)
     details, traceback = without_traceback(details) if status is Status.FAILED else (details, "")
     return Failure(
@@ -150,12 +148,12 @@ def failure_of(event: Event) -> Failure:
 
 
 def with_traceback(message: str, traceback: str) -> str:
-    """Return the details of a failed activity: the exception's message, and its traceback after a line."""
+    """Return the details of a failed activity: the message and, if there is one, the traceback."""
     return f"{message}{TRACEBACK}{traceback}" if traceback else message
 
 
 def without_traceback(details: str | None) -> tuple[str | None, str]:
-    """Return the message and the traceback in the details of a failed activity; no traceback: ''."""
+    """Return the message and the traceback ('' if there is none) in the details of a failed activity."""
     message, mark, traceback = (details or "").partition(TRACEBACK)
     return (message, traceback) if mark else (details, "")
 
@@ -168,6 +166,6 @@ def _text(details: str | None) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, dict) and all(isinstance(message, str) for message in value.values()):
-        # The failures of a child: who, and why.
+        # The failures of a child: messages by task id.
         return "; ".join(f"{id_}: {message}" for id_, message in value.items())
     return details or ""

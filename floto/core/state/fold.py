@@ -1,4 +1,4 @@
-"""What each event means: events are added up to a ``State``.
+"""The fold of events into a ``State``.
 
 Every event type has one row in ``RULES``, and that row is the whole meaning of the
 event. An event that cannot have happened raises ``HistoryError``, here and nowhere else.
@@ -13,7 +13,7 @@ from attrs import evolve
 from floto.core.errors import HistoryError
 from floto.core.state.builder import StateBuilder
 from floto.core.state.carried_signals import carried
-from floto.core.state.rules import Asks, Moves, MovesChild, Opens, Refuses, Rule, Sets, lost
+from floto.core.state.rules import Moves, MovesChild, Opens, Refuses, RequestsCancel, Rule, Sets, not_open
 from floto.core.state.state import (
     EMPTY,
     TASK_CONTROL,
@@ -33,15 +33,22 @@ from floto.core.swf.wire import type_name
 
 
 def fold(events: Iterable[Event], state: State = EMPTY) -> State:
-    """Add events to a state, all at once or in parts. Raises ``HistoryError``.
+    """Add events to a state, all at once or in parts.
 
     ``fold(b, fold(a))`` equals ``fold(a + b)``.
+
+    Args:
+        events: Events in order; the first follows the last event of ``state``.
+        state: The state before them, by default that of an empty history.
+
+    Raises:
+        HistoryError: if the events do not follow, or cannot have happened.
     """
     return trace(events, state)[0]
 
 
 def state_of(history: History | Iterable[Event] | State) -> State:
-    """Return the state after a history; a state is returned as it is. Raises ``HistoryError``."""
+    """Return the state after a history; a state is returned unchanged. Raises ``HistoryError``."""
     if isinstance(history, State):
         return history
     execution = history.execution if isinstance(history, History) else None
@@ -49,7 +56,7 @@ def state_of(history: History | Iterable[Event] | State) -> State:
 
 
 def trace(events: Iterable[Event], state: State = EMPTY) -> tuple[State, frozenset[Key]]:
-    """``fold``, and the keys of the items that moved on the way."""
+    """Return the state after events, and the keys of the items that changed. Raises ``HistoryError``."""
     check_events(events)
     draft = StateBuilder(state)
     for event in events:
@@ -59,7 +66,7 @@ def trace(events: Iterable[Event], state: State = EMPTY) -> tuple[State, frozens
 
 
 def add(draft: StateBuilder, event: Event) -> None:
-    """Apply one event by its rule; one of a type that floto does not know changes nothing."""
+    """Apply one event by its rule; an event of an unknown type changes nothing. Raises ``HistoryError``."""
     last_id = 0 if draft.last is None else draft.last.id
     if event.id != last_id + 1:
         raise HistoryError(event.id, f"follows event {last_id}; a history counts 1, 2, 3, ...")
@@ -82,7 +89,7 @@ def _by(field: str) -> Callable[[Event], str]:
 
 
 def _task_id(event: Event) -> str | None:
-    """The task that floto named in ``control``, where the event has such a field and floto wrote it."""
+    """Return the task id in the event's ``control``; None if floto did not write it."""
     control = event.data.control or ""
     return control[len(TASK_CONTROL) :] if control.startswith(TASK_CONTROL) else None
 
@@ -125,7 +132,7 @@ def _marked(draft: StateBuilder, event: Event) -> None:
 def _check_decision(event: Event, ref: str, expected: Event | None) -> None:
     given = getattr(event.data, ref)
     if expected is None or expected.id != given:
-        raise lost(event, ref, given, "decision task")
+        raise not_open(event, ref, given, "decision task")
 
 
 def _decision_scheduled(draft: StateBuilder, event: Event) -> None:
@@ -138,7 +145,7 @@ def _decision_scheduled(draft: StateBuilder, event: Event) -> None:
 def _decision_started(draft: StateBuilder, event: Event) -> None:
     tasks: DecisionTasks = draft.get("decision_tasks")
     waiting = tasks.scheduled
-    # SWF schedules none beside one that waits. moto does, and hands out the oldest: the last goes on waiting.
+    # SWF has at most one scheduled decision task. moto has several and starts the oldest first.
     if waiting is None or event.data.scheduled_event_id >= waiting.id:
         _check_decision(event, "scheduled_event_id", waiting)
         waiting = None
@@ -154,7 +161,7 @@ def _decision_completed(draft: StateBuilder, event: Event) -> None:
 
 
 def _choose_list(draft: StateBuilder, task_list: TaskList, timeout: str | None) -> None:
-    # Undocumented: what NONE means here (no time-out, so for good) and a time-out without a list (nothing).
+    # Undocumented: NONE (taken as no time-out, so permanent), and a time-out without a list (ignored).
     if timeout in (None, "NONE"):
         draft.values.update(task_list=task_list, override=None)
     else:
@@ -169,18 +176,18 @@ def _decision_timed_out(draft: StateBuilder, event: Event) -> None:
     else:
         _check_decision(event, "scheduled_event_id", tasks.scheduled)
         tasks = DecisionTasks(None, tasks.started, tasks.previous_started, tasks.ended_at)
-    # Undocumented for a task that was scheduled before the other list was chosen.
+    # Undocumented for a decision task that was scheduled before the override was set.
     draft.values.update(decision_tasks=tasks, override=None)
 
 
 def _child_refused(draft: StateBuilder, event: Event) -> None:
-    # Refused after StartChildWorkflowExecutionInitiated, or (with a 0) before it.
+    # Refused after StartChildWorkflowExecutionInitiated, or before it if the id is 0.
     rule: Rule = _CHILD_TAKEN if event.data.initiated_event_id else _CHILD_REFUSED
     rule.apply(draft, event)
 
 
 def _not_continued(draft: StateBuilder, event: Event) -> None:
-    # An unhandled decision only means: look again. Anything else is a refusal.
+    # UNHANDLED_DECISION only means that new events need a decision first; other causes are refusals.
     if event.data.cause != "UNHANDLED_DECISION":
         _NOT_CONTINUED.apply(draft, event)
 
@@ -191,7 +198,7 @@ def _lambda_not_started(draft: StateBuilder, event: Event) -> None:
 
 
 def _nothing(draft: StateBuilder, event: Event) -> None:
-    """The event says nothing about what is under way."""
+    """Change nothing: the event does not affect any item."""
 
 
 _NOT_CONTINUED = Refuses(Kind.CONTINUE_AS_NEW, lambda _: "")
@@ -236,8 +243,8 @@ RULES: dict[type, Rule] = {
     e.ActivityTaskFailed: _ends(Kind.ACTIVITY, "scheduled_event_id", Status.FAILED),
     e.ActivityTaskTimedOut: Moves(Kind.ACTIVITY, "scheduled_event_id", Status.TIMED_OUT),
     e.ActivityTaskCanceled: Moves(Kind.ACTIVITY, "scheduled_event_id", Status.CANCELED),
-    e.ActivityTaskCancelRequested: Asks(_by("activity_id")),
-    e.RequestCancelActivityTaskFailed: Asks(_by("activity_id"), is_granted=False),
+    e.ActivityTaskCancelRequested: RequestsCancel(_by("activity_id")),
+    e.RequestCancelActivityTaskFailed: RequestsCancel(_by("activity_id"), is_granted=False),
     e.MarkerRecorded: Sets(_marked),
     e.RecordMarkerFailed: Refuses(Kind.MARKER, _by("marker_name")),
     e.TimerStarted: Opens(Kind.TIMER, _by("timer_id")),

@@ -1,4 +1,4 @@
-"""The few things that an event can do to a state."""
+"""The kinds of rule by which an event changes a state."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from floto.core.swf.wire import camel, type_name
 
 
 class Rule(Protocol):
-    """What one type of event does to the state."""
+    """The effect of one type of event on the state."""
 
     def apply(self, draft: StateBuilder, event: Event) -> None:
-        """Change the draft."""
+        """Apply the event to the draft. Raises ``HistoryError`` if it cannot have happened."""
 
 
-def lost(event: Event, field: str, event_id: int, kind: str) -> HistoryError:
-    """An event names what is not there, or not any more."""
-    return HistoryError(
-        event.id, f"{type_name(event.data)}.{camel(field)} is {event_id}, which is no open {kind} of this run"
-    )
+def not_open(event: Event, field: str, event_id: int, kind: str) -> HistoryError:
+    """Return the error for an event that refers to an attempt which is not open."""
+    name = f"{type_name(event.data)}.{camel(field)}"
+    problem = f"{name} is {event_id}, but event {event_id} did not start any {kind} that is still open"
+    return HistoryError(event.id, problem)
 
 
 @frozen
 class Opens:
-    """An attempt begins. ``shared``: SWF lets several attempts be open under one id."""
+    """A rule that opens an attempt; ``shared`` if SWF permits several open attempts under one id."""
 
     kind: Kind
     id_of: Callable[[Event], str]
     shared: bool = False
 
     def apply(self, draft: StateBuilder, event: Event) -> None:
-        """Open an item, or open it again."""
+        """Open an item, or reopen it."""
         key = (self.kind, self.id_of(event))
         old = draft.item(key)
         if old is not None and old.is_open:
             if not self.shared:
-                raise HistoryError(event.id, f"{self.kind} {key[1]!r} is open already")
-            # The first attempt keeps the item; the second is only remembered by its event.
+                raise HistoryError(event.id, f"{self.kind} {key[1]!r} is already open")
+            # The item shows the first open attempt; later ones are only recorded by event id.
             draft.put(old)
         else:
             draft.put(Item(key, Status.SCHEDULED, event, failures=_failures(old)))
@@ -52,7 +52,7 @@ class Opens:
 
 @frozen
 class Moves:
-    """An open attempt, named by an event id in the field ``ref``, changes its status."""
+    """A rule that changes the status of an open attempt, whose event id is in the field ``ref``."""
 
     kind: Kind
     ref: str
@@ -60,11 +60,11 @@ class Moves:
     allowed_from: tuple[Status, ...] = OPEN
 
     def apply(self, draft: StateBuilder, event: Event) -> None:
-        """Move an item on."""
+        """Set the status of the item, and close the attempt if the status is final."""
         opening = getattr(event.data, self.ref)
         key = draft.key_of(opening)
         if key is None or key[0] is not self.kind:
-            raise lost(event, self.ref, opening, self.kind)
+            raise not_open(event, self.ref, opening, self.kind)
         item = draft.item(key)
         if self.to not in OPEN:
             draft.close(opening, key)
@@ -88,12 +88,12 @@ def _failures(old: Item | None) -> tuple[Event, ...]:
 
 @frozen
 class MovesChild:
-    """A child changes its status; children may share one item, so each start is kept by itself."""
+    """A rule for the status of a child; children may share one item, so each start is kept separately."""
 
     moves: Moves
 
     def apply(self, draft: StateBuilder, event: Event) -> None:
-        """Move the item on, and note or forget the start of this very child."""
+        """Set the status of the item, and add or remove the start of this child."""
         self.moves.apply(draft, event)
         children, initiated = draft.get("children"), event.data.initiated_event_id
         if self.moves.to is Status.STARTED:
@@ -104,13 +104,13 @@ class MovesChild:
 
 @frozen
 class Refuses:
-    """The service refused to open an attempt; nothing was opened before."""
+    """A rule for an attempt that SWF refused before it was opened."""
 
     kind: Kind
     id_of: Callable[[Event], str]
 
     def apply(self, draft: StateBuilder, event: Event) -> None:
-        """Close the item as refused, unless an attempt is open under the id."""
+        """Close the item as refused, unless an attempt is open under its id."""
         key = (self.kind, self.id_of(event))
         old = draft.item(key)
         if old is not None and old.is_open:
@@ -120,14 +120,14 @@ class Refuses:
 
 
 @frozen
-class Asks:
-    """The decider asked an open activity to stop, whether the service agreed or not."""
+class RequestsCancel:
+    """A rule for a cancel request to an open activity, granted or refused."""
 
     id_of: Callable[[Event], str]
     is_granted: bool = True
 
     def apply(self, draft: StateBuilder, event: Event) -> None:
-        """Note the request on the item; a refusal takes back none that was granted."""
+        """Record the request on the item; a refusal does not replace a granted request."""
         item = draft.item((Kind.ACTIVITY, self.id_of(event)))
         if item is not None and item.is_open and (self.is_granted or item.cancel is None):
             draft.put(evolve(item, cancel=event))
@@ -135,10 +135,10 @@ class Asks:
 
 @frozen
 class Sets:
-    """The event changes the run as a whole."""
+    """A rule that changes the run as a whole."""
 
     change: Callable[[StateBuilder, Event], None]
 
     def apply(self, draft: StateBuilder, event: Event) -> None:
-        """Change the draft."""
+        """Call ``change``."""
         self.change(draft, event)

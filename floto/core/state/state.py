@@ -1,6 +1,6 @@
-"""What a history adds up to, as frozen data; ``floto.core.state.fold`` says how it gets there.
+"""The state of a run as frozen data; ``floto.core.state.fold`` computes it from a history.
 
-The decider, the model of SWF, replay and the progress display all read the same
+The decider, the embedded engine, replay and the progress display all read the same
 ``State``.
 """
 
@@ -18,7 +18,7 @@ from floto.core.swf.shapes import TaskList, WorkflowExecution
 
 
 class Kind(StrEnum):
-    """What an ``Item`` is."""
+    """The kind of an ``Item``."""
 
     ACTIVITY = "activity"
     TIMER = "timer"
@@ -27,19 +27,19 @@ class Kind(StrEnum):
     #: A signal or a cancel request sent to another execution.
     EXTERNAL_SIGNAL = "external signal"
     EXTERNAL_CANCEL = "external cancel"
-    #: What SWF answered to the run's wish to continue as new; its id is empty.
+    #: SWF's refusal to continue the run as new; its id is empty.
     CONTINUE_AS_NEW = "continue as new"
-    #: A signal that arrived here, completed by its first arrival; its id is the signal's name.
+    #: A received signal, completed by its first arrival; its id is the signal's name.
     SIGNAL = "signal"
     #: A marker that SWF refused to record; its id is the marker's name.
     MARKER = "marker"
 
-    # That of an enum is written in Python, and each look at an item asks for it.
+    # ``Enum.__hash__`` is implemented in Python; items are keyed by ``Kind``, so use ``str``'s C hash.
     __hash__ = str.__hash__
 
 
 class Status(StrEnum):
-    """Where the latest attempt of an ``Item`` stands."""
+    """The status of the latest attempt of an ``Item``."""
 
     SCHEDULED = "scheduled"
     STARTED = "started"
@@ -55,7 +55,7 @@ OPEN = (Status.SCHEDULED, Status.STARTED)
 
 Key = tuple[Kind, str]
 
-#: What floto starts in other executions carries its task's id in ``control`` behind this text.
+#: Prefix of ``control`` in child and signal decisions; the task id follows it.
 TASK_CONTROL = "floto.task:"
 
 
@@ -65,37 +65,37 @@ class Item:
 
     key: Key
     status: Status
-    #: The event that opened the latest attempt; None where SWF refused to open any.
+    #: The event that opened the latest attempt; None if SWF refused it.
     opened: Event | None
     started: Event | None = None
     #: The event that closed the latest attempt.
     closed: Event | None = None
     #: The closing events of all attempts that failed or were refused, the latest last.
     failures: tuple[Event, ...] = ()
-    #: The latest request to stop this attempt that was granted, or the first refused while none was.
+    #: The latest granted cancel request for this attempt, or the first refused one if none was granted.
     cancel: Event | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether the latest attempt is still under way."""
+        """True if the latest attempt is open."""
         return self.status in OPEN
 
 
 @frozen
 class DecisionTasks:
-    """The decision tasks of a run: at most one started, at most one scheduled (behind it)."""
+    """The decision tasks of a run: at most one started, and at most one scheduled after it."""
 
     scheduled: Event | None = None
     started: Event | None = None
-    #: The id of the DecisionTaskStarted that a decider last answered; 0 before that.
+    #: The id of the DecisionTaskStarted that the last response belongs to; 0 before the first.
     previous_started: int = 0
-    #: When the last started one ended: before that, one scheduled behind it could not be handed out.
+    #: When the last started one ended; the scheduled one could not be dispatched before that.
     ended_at: datetime | None = None
 
 
 @frozen
 class Override:
-    """A task list that a decider chose on trial: the first decision task that times out ends it."""
+    """A temporary decision task list set by a decider; the next decision task that times out removes it."""
 
     task_list: TaskList
     schedule_to_start_timeout: str
@@ -107,13 +107,13 @@ _NO_EVENTS: HashTrieMap[int, Event] = HashTrieMap()
 
 @frozen
 class State:
-    """What a history adds up to; immutable, and cheap to keep for every decision of a run."""
+    """The state of a run after a history; immutable, and versions share their data."""
 
     execution: WorkflowExecution | None = None
     started: Event | None = None
     closed: Event | None = None
     items: HashTrieMap[Key, Item] = HashTrieMap()
-    #: The event that opened each open item, by id.
+    #: The key of each open attempt, by the id of the event that opened it.
     opened: HashTrieMap[int, Key] = _NO_KEYS
     open_count: HashTrieMap[Kind, int] = HashTrieMap()
     #: The ChildWorkflowExecutionStarted of each running child, by the id of the event that initiated it.
@@ -123,21 +123,21 @@ class State:
     markers: HashTrieMap[str, Event] = HashTrieMap()
     cancel_requested: Event | None = None
     decision_tasks: DecisionTasks = DecisionTasks()
-    #: Where decision tasks are scheduled, unless there is an override.
+    #: The task list of decision tasks, unless there is an override.
     task_list: TaskList | None = None
     override: Override | None = None
     last: Event | None = None
 
     @property
     def start(self) -> WorkflowExecutionStarted:
-        """How the run began; raises ``HistoryError`` for an empty history."""
+        """The start of the run; raises ``HistoryError`` for an empty history."""
         if self.started is None:
-            raise HistoryError(None, "this history is empty; it has no WorkflowExecutionStarted")
+            raise HistoryError(None, "the history is empty; it has no WorkflowExecutionStarted")
         data: WorkflowExecutionStarted = self.started.data
         return data
 
     def is_completed(self, key: Key) -> bool:
-        """Whether the item of a key is there and has completed."""
+        """Return True if a key has an item that has completed."""
         item = self.items.get(key)
         return item is not None and item.status is Status.COMPLETED
 

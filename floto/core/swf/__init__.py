@@ -1,1 +1,1 @@
-"""SWF's vocabulary: events, decisions, histories and the port through which a service is used."""
+"""SWF's vocabulary: events, decisions, histories, and the port of a service."""

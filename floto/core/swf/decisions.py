@@ -12,7 +12,7 @@ from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 
 @frozen(kw_only=True)
 class ScheduleActivityTask:
-    """Ask a worker to run an activity."""
+    """Schedule an activity for a worker."""
 
     activity_type: ActivityType
     activity_id: str
@@ -28,21 +28,21 @@ class ScheduleActivityTask:
 
 @frozen(kw_only=True)
 class RequestCancelActivityTask:
-    """Ask a running activity to stop."""
+    """Request the cancellation of an open activity."""
 
     activity_id: str
 
 
 @frozen(kw_only=True)
 class CompleteWorkflowExecution:
-    """Close the run: the work is done."""
+    """Close the run as completed."""
 
     result: str | None = None
 
 
 @frozen(kw_only=True)
 class FailWorkflowExecution:
-    """Close the run: the work cannot be done."""
+    """Close the run as failed."""
 
     reason: str | None = None
     details: str | None = None
@@ -50,14 +50,14 @@ class FailWorkflowExecution:
 
 @frozen(kw_only=True)
 class CancelWorkflowExecution:
-    """Close the run: a cancel request was followed."""
+    """Close the run as canceled."""
 
     details: str | None = None
 
 
 @frozen(kw_only=True)
 class ContinueAsNewWorkflowExecution:
-    """Close the run and start a fresh one under the same workflow id."""
+    """Close the run and start a new one under the same workflow id."""
 
     input: str | None = None
     execution_start_to_close_timeout: str | None = None
@@ -72,7 +72,7 @@ class ContinueAsNewWorkflowExecution:
 
 @frozen(kw_only=True)
 class RecordMarker:
-    """Note something in the history."""
+    """Record a marker in the history."""
 
     marker_name: str
     details: str | None = None
@@ -80,7 +80,7 @@ class RecordMarker:
 
 @frozen(kw_only=True)
 class StartTimer:
-    """Wake the decider after a while."""
+    """Start a timer, which schedules a decision task when it fires; time-out in seconds."""
 
     timer_id: str
     start_to_fire_timeout: str
@@ -89,7 +89,7 @@ class StartTimer:
 
 @frozen(kw_only=True)
 class CancelTimer:
-    """Stop a timer."""
+    """Cancel an open timer."""
 
     timer_id: str
 
@@ -107,7 +107,7 @@ class SignalExternalWorkflowExecution:
 
 @frozen(kw_only=True)
 class RequestCancelExternalWorkflowExecution:
-    """Ask another execution to stop."""
+    """Request the cancellation of another execution."""
 
     workflow_id: str
     run_id: str | None = None
@@ -116,7 +116,7 @@ class RequestCancelExternalWorkflowExecution:
 
 @frozen(kw_only=True)
 class StartChildWorkflowExecution:
-    """Start an execution of which this run is told the end."""
+    """Start a child execution; this run gets an event when it closes."""
 
     workflow_type: WorkflowType
     workflow_id: str
@@ -133,7 +133,7 @@ class StartChildWorkflowExecution:
 
 @frozen(kw_only=True)
 class ScheduleLambdaFunction:
-    """Invoke a Lambda function."""
+    """Schedule the invocation of a Lambda function."""
 
     id: str
     name: str
@@ -161,7 +161,7 @@ Decision = (
 #: Every decision class by SWF's name for it.
 DECISION_TYPES: dict[str, type] = {cls.__name__: cls for cls in Decision.__args__}
 
-#: The decisions that close a run; SWF takes at most one, as the last of a list.
+#: The decisions that close a run; SWF accepts at most one per response, as the last.
 CLOSE_DECISIONS: tuple[type, ...] = (
     CompleteWorkflowExecution,
     FailWorkflowExecution,

@@ -1,4 +1,4 @@
-"""A whole history, checked and frozen: what ``decide`` looks at."""
+"""The history of a run, checked and frozen: the input of ``decide``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from floto.core.swf.shapes import WorkflowExecution
 
 
 def check_event(value: object) -> None:
-    """Raise ``HistoryError`` for what is no event of floto's, such as one of SWF's dicts."""
+    """Raise ``HistoryError`` if a value is not an ``Event``, for example one of SWF's dicts."""
     if not isinstance(value, Event):
-        problem = f"a history is made of floto's events, not of {shown(value)}"
-        raise HistoryError(None, f"{problem}; read those of SWF with floto.History.from_swf(...)")
+        problem = f"a history consists of floto's events, not of {shown(value)}"
+        raise HistoryError(None, f"{problem}; read SWF's events with floto.History.from_swf(...)")
 
 
 def check_events(value: object) -> None:
-    """Raise ``HistoryError`` for what cannot be gone through event by event."""
+    """Raise ``HistoryError`` if a value is not an iterable of events."""
     if isinstance(value, Mapping) or not isinstance(value, Iterable):
         raise HistoryError(None, f"give a list of events, such as response['events'], not {shown(value)}")
 
@@ -33,17 +33,17 @@ def _events(events: Iterable[Event]) -> tuple[Event, ...]:
 
 
 class PathLike(Protocol):
-    """What names a file, such as a ``pathlib.Path``."""
+    """The path of a file, such as a ``pathlib.Path``."""
 
     def __fspath__(self) -> str:
-        """The name as text."""
+        """Return the path as a string."""
 
 
 class Files(Protocol):
-    """Reads and writes saved histories; the core itself does no I/O."""
+    """A reader and writer of saved histories; the core itself does no I/O."""
 
     def load(self, *paths: str | PathLike) -> History:
-        """Return the history that these files hold. Raises ``HistoryError``."""
+        """Return the history in these files. Raises ``HistoryError``."""
 
     def save(self, history: History, path: str | PathLike) -> None:
         """Write a history to a file."""
@@ -51,17 +51,22 @@ class Files(Protocol):
 
 @frozen
 class History:
-    """The events of one run from the first, in order; raises ``HistoryError`` if one is missing.
+    """The events of one run from the first, in order.
 
-    ``execution`` says which run this is: SWF's events do not, and the ids of children
-    are made from it.
+    Args:
+        events: The events, with the ids 1, 2, 3, ...
+        execution: The run: its events do not name it, and the workflow ids of children are made from it. None
+            by default.
+        cut: What is missing from a truncated file; empty by default, and for a whole history.
+
+    Raises:
+        HistoryError: if an event is missing or out of order.
     """
 
     events: tuple[Event, ...] = field(converter=_events, repr=lambda events: f"<{len(events)} events>")
     execution: WorkflowExecution | None = None
-    #: Where it was read from a file that is cut off: what is missing. Empty for a whole one.
     cut: str = field(default="", eq=False)
-    #: How files are read and written; the package gives it to the core.
+    #: The reader and writer of files, set by the package.
     files: ClassVar[Files]
 
     def __attrs_post_init__(self) -> None:
@@ -74,29 +79,47 @@ class History:
     def from_swf(
         cls, events: Iterable[Mapping[str, Any]], execution: WorkflowExecution | None = None
     ) -> History:
-        """Read SWF's event dicts, in any order; times as datetimes, epoch seconds or ISO text."""
+        """Read SWF's event dicts.
+
+        Args:
+            events: The dicts in any order; times are datetimes, epoch seconds or ISO 8601 strings.
+            execution: The run; None by default.
+
+        Raises:
+            HistoryError: if an event cannot be read or is missing; the message names the event and the field.
+        """
         check_events(events)
         read = wire.events_from_swf(events)
         return cls(sorted(read, key=lambda event: event.id), execution)
 
     @classmethod
     def load(cls, *paths: str | PathLike) -> History:
-        """Read a saved history: what boto3 or the AWS CLI answered, or ``save`` wrote.
+        """Read a saved history: output of boto3 or the AWS CLI, or of ``save``.
 
-        A list of events, a page, one event or page a line, in any order, plain or gzip; the pages of a
-        run may be in several files, and overlap. Other programs' forms of SWF's events are read too: members
-        in PascalCase or snake_case, null attributes, ids as text, times in epoch milliseconds or as text.
-        Where a file is cut off, it is read to the last whole decision, and ``cut`` says so. Raises
-        ``HistoryError`` naming the place, and what a file looks like that holds no history of SWF.
+        A file holds a list of events, a page, or an event or page per line, in any order, plain or gzip.
+        Other programs' forms of SWF's events are read too: members in PascalCase or snake_case, null
+        attributes, ids as strings, times in epoch milliseconds or as strings. A truncated file is read up to
+        the last complete decision, and ``cut`` says what is missing.
+
+        Args:
+            *paths: The files; several may hold overlapping pages of one run.
+
+        Raises:
+            HistoryError: if a file does not hold a history; the message says where, and what the file looks
+                like.
         """
         return cls.files.load(*paths)
 
     def save(self, path: str | PathLike) -> None:
-        """Write this history to a file that ``load`` reads; packed where its name ends in ``.gz``."""
+        """Write this history to a file that ``load`` reads.
+
+        Args:
+            path: The file, compressed with gzip if its name ends in ``.gz``.
+        """
         self.files.save(self, path)
 
     def to_swf(self) -> list[dict[str, Any]]:
-        """SWF's event dicts, as boto3 gives them."""
+        """Return SWF's event dicts in boto3's form."""
         return [wire.event_to_swf(event) for event in self.events]
 
     def __iter__(self) -> Iterator[Event]:

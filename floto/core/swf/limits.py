@@ -1,31 +1,32 @@
-"""What SWF lets a run, domain or account have: figures that deciding, checking and the model of SWF share.
+"""SWF's limits of runs, domains and accounts, shared by the decider, the checks and the embedded engine.
 
 Source: https://docs.aws.amazon.com/amazonswf/latest/developerguide/swf-dg-limits.html
 """
 
 from __future__ import annotations
 
-#: Events of a history; SWF closes a run by force when it holds so many.
+#: Maximum events of a history; SWF terminates a run that reaches it.
 EVENT_LIMIT = 25_000
-#: Events from which on a run has little room left: floto warns, and offers no task again that was given back.
+#: Events from which a run is near its limit: floto warns, and no longer retries activities that were given
+#: back.
 LATE_EVENTS = EVENT_LIMIT * 4 // 5
-#: Activities, timers and children of a run that may be open at a time, of each.
+#: Maximum open activities of a run; the same for timers and for children.
 OPEN_LIMIT = 1_000
-#: Characters of an input, result, details or control field.
+#: Maximum characters of an input, result, details or control field.
 DATA_LIMIT = 32_768
-#: Seconds that a Lambda function may take, and takes at most if nothing is said.
+#: Maximum, and default, timeout of a Lambda function in seconds.
 LAMBDA_LIMIT = 900
-#: Days that closed runs are kept.
+#: Maximum retention of closed runs in days.
 RETENTION_LIMIT = 90
-#: Domains of an account, deprecated ones included.
+#: Maximum domains of an account, including deprecated ones.
 DOMAIN_LIMIT = 100
-#: Activity types and workflow types of a domain, of each, deprecated ones included.
+#: Maximum activity types of a domain, including deprecated ones; the same for workflow types.
 TYPE_LIMIT = 10_000
-#: Open runs of a domain, children included.
+#: Maximum open runs of a domain, including children.
 OPEN_RUN_LIMIT = 100_000
-#: Polls that wait on one task list.
+#: Maximum pending polls of a task list.
 POLLER_LIMIT = 1_000
-#: Tags of a domain.
+#: Maximum tags of a domain.
 TAG_LIMIT = 50
-#: Events, types or runs of one page.
+#: Maximum events, types or runs of a page.
 PAGE_LIMIT = 1_000

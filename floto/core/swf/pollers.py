@@ -1,4 +1,4 @@
-"""Who polls which task list, and what waits there: what a service knows beside its histories."""
+"""The pollers and backlogs of task lists, which a service knows beside its histories."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from floto.core.swf.shapes import ActivityType
 
 
 class PollKind(StrEnum):
-    """What is polled for: one task list holds tasks of both kinds, and they do not mix."""
+    """The kind of tasks that a poll requests; a task list has a separate queue for each kind."""
 
     DECISIONS = "decision"
     ACTIVITIES = "activity"
@@ -28,79 +28,79 @@ class Poller:
     domain: str
     kind: PollKind
     task_list: str
-    #: What histories record of it: by default, host and process id.
+    #: The identity that histories record; by default host and process id.
     identity: str
-    #: The activities that a worker has functions for; None where it does not say.
+    #: The activities that a worker has functions for; None if unknown.
     serves: tuple[ActivityType, ...] | None = None
-    #: When it last asked a server for a task; None for a process on the file itself, which is alive.
+    #: Time of its last poll at a server; None for a process that uses the file itself, which is alive.
     seen: datetime | None = None
 
 
 @frozen(kw_only=True)
 class Backlog:
-    """The tasks of one kind on one task list, now."""
+    """The current tasks of one kind on one task list."""
 
     domain: str
     kind: PollKind
     task_list: str
-    #: How many tasks wait to be polled; at least so many where ``is_truncated``.
+    #: Number of tasks that no poll has claimed; a lower bound if ``is_truncated``.
     waiting: int
     is_truncated: bool = False
-    #: When the task was scheduled that waits longest; None if none waits, or the service does not say.
+    #: Time when the oldest waiting task was scheduled; None if no task waits, or unknown.
     oldest: datetime | None = None
-    #: How many tasks deciders or workers have; None if the service does not say.
+    #: Number of tasks that deciders or workers have claimed; None if unknown.
     taken: int | None = None
 
     @property
     def place(self) -> tuple[str, PollKind, str]:
-        """Domain, kind and task list."""
+        """The queue: domain, kind and task list."""
         return self.domain, self.kind, self.task_list
 
 
 @frozen(kw_only=True)
 class Redelivery:
-    """A task that was handed out again, because the process that had it died."""
+    """A task that was redelivered because its owner crashed."""
 
     run_id: str
-    #: The event that scheduled it.
+    #: The id of the event that scheduled it.
     event_id: int
-    #: Who has it now; None if it waits for somebody.
+    #: The identity of its owner; None if no poll has claimed it.
     identity: str | None
 
 
 @frozen(kw_only=True)
 class Live:
-    """What a service knows of its task lists now.
+    """The current pollers and backlogs of a service.
 
-    ``pollers`` is None where the service does not say who polls, as Amazon SWF does not.
+    ``pollers`` is None if the service does not report them, as Amazon SWF does not.
     """
 
     backlogs: tuple[Backlog, ...] = ()
     pollers: tuple[Poller, ...] | None = None
-    #: What keeps the service from working, such as a full disk; empty if nothing is known.
+    #: Current problem of the service, such as a full disk; empty if none is known.
     problem: str = ""
-    #: The tasks that died processes had, as far as they are open.
+    #: The open tasks that were redelivered.
     redeliveries: tuple[Redelivery, ...] = ()
 
     def again(self, run_id: str, event_id: int) -> Redelivery | None:
-        """Return what is known of a task that was handed out again; None if it was not."""
+        """Return the redelivery of a task; None if it was not redelivered."""
         return next(
             (each for each in self.redeliveries if (each.run_id, each.event_id) == (run_id, event_id)), None
         )
 
     def waiting(self, domain: str, kind: PollKind, task_list: str) -> int:
-        """Return how many tasks of one kind wait on a task list."""
+        """Return the number of tasks of one kind that wait on a task list."""
         place = (domain, kind, task_list)
         return sum(
             each.waiting for each in self.backlogs if (each.domain, each.kind, each.task_list) == place
         )
 
     def polling(self, kind: PollKind, task_list: str) -> tuple[Poller, ...]:
-        """Return who polls a task list for tasks of one kind, in whatever domain."""
+        """Return the pollers of a task list for tasks of one kind, in all domains."""
         return tuple(each for each in self.pollers or () if (each.kind, each.task_list) == (kind, task_list))
 
     def of_domain(self, domain: str) -> Live:
-        """Return the same for one domain."""
+        """Return the pollers and backlogs of one domain."""
         pollers = None if self.pollers is None else _of_domain(self.pollers, domain)
         return evolve(self, backlogs=_of_domain(self.backlogs, domain), pollers=pollers)
 
@@ -109,43 +109,43 @@ def _of_domain(items: Iterable[Any], domain: str) -> tuple[Any, ...]:
     return tuple(each for each in items if each.domain == domain)
 
 
-#: How a client asks ``floto server`` for this: the operation's ``X-Amz-Target``.
+#: The operation of ``floto server`` that returns ``Live``, and its ``X-Amz-Target``.
 OPERATION = "DescribeTaskLists"
 TARGET = f"FlotoServer.{OPERATION}"
-#: The header of a poll in which a worker says what it serves: a JSON list of names and versions.
+#: Header of a worker's poll with the activities that it serves: a JSON list of names and versions.
 SERVES_HEADER = "x-floto-serves"
-#: Characters of that header.
+#: Maximum characters of that header.
 SERVES_LIMIT = 6_000
 
 _CONVERTER = make_converter(omit_if_default=True, forbid_extra_keys=False)
 
 
 def as_json(value: Poller | Live) -> dict[str, Any]:
-    """Return pollers, or what is live, as JSON values; times are ISO 8601."""
+    """Return a poller or a ``Live`` as JSON values; times are ISO 8601."""
     found: dict[str, Any] = _CONVERTER.unstructure(value)
     return found
 
 
 def poller_from_json(value: Mapping[str, Any]) -> Poller:
-    """Read a poller. Raises ``ValueError`` for what is none."""
+    """Read a poller. Raises ``ValueError`` if the value is not one."""
     found: Poller = _read(value, Poller)
     return found
 
 
 def live_from_json(value: Mapping[str, Any]) -> Live:
-    """Read what is live. Raises ``ValueError`` for what is not."""
+    """Read a ``Live``. Raises ``ValueError`` if the value is not one."""
     found: Live = _read(value, Live)
     return found
 
 
 def serves_text(serves: Iterable[ActivityType]) -> str | None:
-    """Return what a worker serves, as the header has it; None where that is too long."""
+    """Return the value of the header for the activities of a worker; None if it is too long."""
     text = json.dumps([[each.name, each.version] for each in serves])
     return text if len(text) <= SERVES_LIMIT else None
 
 
 def serves_from(text: str | None) -> tuple[ActivityType, ...] | None:
-    """Read the header; None where it is not there, or is none of floto's."""
+    """Read the header; None if it is missing or invalid."""
     try:
         values = json.loads(text) if text is not None and len(text) <= SERVES_LIMIT else None
         return None if values is None else tuple(ActivityType(*map(str, value)) for value in values)
@@ -157,6 +157,6 @@ def _read(value: Mapping[str, Any], kind: Any) -> Any:
     try:
         return _CONVERTER.structure(value, kind)
     except Exception as error:
-        # Whatever cattrs raises for values of the wrong shape, among them exception groups.
-        msg = f"not what floto writes of a {kind.__name__}"
+        # cattrs raises many types for values of the wrong shape, among them exception groups.
+        msg = f"not the JSON form of a {kind.__name__}"
         raise ValueError(msg) from error

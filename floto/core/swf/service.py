@@ -1,7 +1,7 @@
-"""What the runtime asks of a service: the whole of SWF that a decider and a worker need.
+"""The port of a service: the operations of SWF that deciders and workers need.
 
-An adapter raises ``UnknownResource`` where the thing is gone, ``ServiceFault`` where the
-service refused, and ``ServiceUnavailable`` where the same call may succeed later.
+An adapter raises ``UnknownResource`` if the run or task does not exist, ``ServiceFault`` if the service
+refuses the call for another reason, and ``ServiceUnavailable`` if the same call may succeed later.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 @frozen(kw_only=True)
 class PolledDecisionTask:
-    """The question 'what next?' for one run."""
+    """A decision task of one run, as a poll returns it."""
 
     token: str
     execution: WorkflowExecution
     workflow_type: WorkflowType
-    #: The end of the history up to this task's start, at least from the start of the task answered before;
-    #: empty where that could not be read.
+    #: The last events up to the start of this task, at least from the start of the previous decision task
+    #: that got a response; empty if the history cannot be read.
     events: tuple[Event, ...]
     started_event_id: int
     previous_started_event_id: int = 0
@@ -34,7 +34,7 @@ class PolledDecisionTask:
 
 @frozen(kw_only=True)
 class PolledActivityTask:
-    """One activity to run now."""
+    """An activity task, as a poll returns it."""
 
     token: str
     execution: WorkflowExecution
@@ -46,7 +46,7 @@ class PolledActivityTask:
 
 @frozen(kw_only=True)
 class StartRequest:
-    """What a new run needs; what is None comes from the registered workflow type. Times in seconds."""
+    """The parameters of a new run; None uses the registered workflow type's default. Times are in seconds."""
 
     workflow_id: str
     workflow_type: WorkflowType
@@ -61,7 +61,7 @@ class StartRequest:
 
 @frozen(kw_only=True)
 class ExecutionInfo:
-    """One run as a listing shows it; ``close_status`` is None while it is open."""
+    """A run in a listing; ``closed_at`` and ``close_status`` are None while it is open."""
 
     execution: WorkflowExecution
     workflow_type: WorkflowType
@@ -71,72 +71,72 @@ class ExecutionInfo:
 
 
 class Clock(Protocol):
-    """Tells the time in UTC."""
+    """A clock in UTC."""
 
     def __call__(self) -> datetime:
-        """The time now."""
+        """Return the current time."""
 
 
 class Service(Protocol):
-    """SWF, as a decider and a worker see it. Every call belongs to the service's domain."""
+    """SWF, as deciders and workers use it. Every call concerns the service's domain."""
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
-        """Make sure that the domain and these types exist; what is there already stays as it is."""
+        """Register the domain and these types if they do not exist."""
 
     def start_workflow_execution(self, request: StartRequest) -> str:
-        """Open a run and return its run id; a ``ServiceFault`` if the workflow id is open."""
+        """Start a run and return its run id. Raises ``ServiceFault`` if the workflow id has an open run."""
 
     def signal_workflow_execution(self, workflow_id: str, signal_name: str, input: str | None = None) -> None:
         """Send a signal to the open run of a workflow id."""
 
     def request_cancel_workflow_execution(self, workflow_id: str) -> None:
-        """Ask the decider of an open run to stop it."""
+        """Request the cancellation of the open run of a workflow id."""
 
     def terminate_workflow_execution(self, workflow_id: str, reason: str = "", details: str = "") -> None:
-        """Close an open run by force."""
+        """Terminate the open run of a workflow id."""
 
     def latest_execution(self, workflow_id: str) -> ExecutionInfo | None:
-        """The open run of a workflow id, else the one closed last, else None."""
+        """Return the open run of a workflow id, else the last closed one, else None."""
 
     def open_executions(self, workflow_type: WorkflowType) -> tuple[ExecutionInfo, ...]:
-        """All open runs of a workflow type, the newest first; SWF's listing lags a little behind its runs."""
+        """Return the open runs of a workflow type, the newest first; eventually consistent in SWF."""
 
     def history(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
-        """The events of a run with an id above ``after``, all pages of them."""
+        """Return all events of a run with an id above ``after``."""
 
     def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> PolledDecisionTask | None:
-        """Take the next decision task, waiting up to ``wait`` seconds (SWF: 60) for one."""
+        """Claim the next decision task; None if there is none within ``wait`` seconds (SWF: 60)."""
 
     def respond_decision_task_completed(self, token: str, decisions: Sequence[Decision]) -> None:
-        """Answer a decision task."""
+        """Respond to a decision task with decisions."""
 
     def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> PolledActivityTask | None:
-        """Take the next activity task, waiting up to ``wait`` seconds (SWF: 60) for one."""
+        """Claim the next activity task; None if there is none within ``wait`` seconds (SWF: 60)."""
 
     def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
-        """Say that an activity is alive; True if it was asked to stop."""
+        """Send a heartbeat of an activity; return True if its cancellation is requested."""
 
     def respond_activity_task_completed(self, token: str, result: str | None) -> None:
-        """Report an activity's result, as JSON text."""
+        """Report the result of an activity, as JSON text."""
 
     def respond_activity_task_failed(self, token: str, reason: str | None, details: str | None) -> None:
-        """Report an activity's failure."""
+        """Report the failure of an activity."""
 
     def respond_activity_task_canceled(self, token: str, details: str | None) -> None:
-        """Report that an activity stopped because it was asked to."""
+        """Report that an activity stopped after a cancel request."""
 
     def close(self) -> None:
-        """Let go of files and connections; polls under way return None."""
+        """Close files and connections; pending polls return None."""
 
 
 @runtime_checkable
 class Announces(Protocol):
-    """A service that can say who polls, if deciders and workers tell it: Amazon SWF cannot."""
+    """A service with a register of pollers, which Amazon SWF does not have."""
 
     def announce(
         self, kind: PollKind, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
     ) -> None:
-        """Show a decider or worker to whoever asks; ``serves``: the activities that a worker can run."""
+        """Register a decider or worker; ``serves`` are the activities that a worker has functions for."""
 
     def withdraw(self, kind: PollKind, task_list: str, identity: str) -> None:
-        """Show it no more."""
+        """Remove a decider or worker from the register."""

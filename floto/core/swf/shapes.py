@@ -7,7 +7,7 @@ from attrs import frozen
 
 @frozen
 class ActivityType:
-    """Names an activity and the version of its contract."""
+    """The name and version of an activity type."""
 
     name: str
     version: str
@@ -15,7 +15,7 @@ class ActivityType:
 
 @frozen
 class WorkflowType:
-    """Names a workflow and the version of its contract."""
+    """The name and version of a workflow type."""
 
     name: str
     version: str
@@ -23,14 +23,14 @@ class WorkflowType:
 
 @frozen
 class TaskList:
-    """Names a queue on which deciders or workers poll."""
+    """The name of a task list, from which deciders or workers poll tasks."""
 
     name: str
 
 
 @frozen
 class WorkflowExecution:
-    """Names one run: the workflow id people chose and the run id the service chose."""
+    """A run: the workflow id of the user, and the run id of the service."""
 
     workflow_id: str
     run_id: str

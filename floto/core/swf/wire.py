@@ -1,8 +1,7 @@
-"""SWF's dicts to events and decisions and back, by one naming rule.
+"""The conversion of SWF's dicts to events and decisions and back, by one naming rule.
 
-A class carries SWF's name and its fields are SWF's fields in snake_case, so one reader
-and one writer serve them all. Fields that floto does not know are ignored and event
-types that it does not know become ``OtherEvent``: SWF may grow.
+A class has SWF's name and its fields are SWF's fields in snake_case, so one reader and one writer serve all
+classes. Unknown fields are ignored and unknown event types become ``OtherEvent``, because SWF may add some.
 
 Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_HistoryEvent.html
 and API_Decision.html
@@ -30,7 +29,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class WireError(ValueError):
-    """A dict that does not have the shape SWF gives it; the text names the field."""
+    """A dict of SWF is malformed; the message names the field."""
 
 
 @frozen
@@ -38,7 +37,7 @@ class _Field:
     name: str
     wire: str
     required: bool
-    #: The type on this side, without its ``| None``.
+    #: The type of the attribute, without ``| None``.
     kind: Any
     nested: bool
 
@@ -46,7 +45,7 @@ class _Field:
         if self.nested and isinstance(value, Mapping):
             return read(self.kind, value)
         if self.kind is tuple and isinstance(value, list | tuple):
-            # SWF was seen to send a list of tags that holds a null.
+            # SWF has been observed to send nulls in a list of tags.
             texts = tuple(item for item in value if item is not None)
             if all(type(item) is str for item in texts):
                 return texts
@@ -54,30 +53,30 @@ class _Field:
         raise WireError(msg)
 
     def absent(self, cls: type) -> Any:
-        # SWF writes a literal 0 for a reference to nothing; some services leave it out.
+        # SWF writes 0 for a missing event id; some services omit it.
         if self.kind is int:
             return 0
         msg = f"{cls.__name__} needs {self.wire}"
         raise WireError(msg)
 
 
-_ENGLISH: dict[type, str] = {str: "text", int: "a whole number", tuple: "a list of texts"}
+_ENGLISH: dict[type, str] = {str: "a string", int: "an integer", tuple: "a list of strings"}
 
 
 def camel(name: str) -> str:
-    """``task_list`` to ``taskList``."""
+    """Convert ``task_list`` to ``taskList``."""
     head, *rest = name.split("_")
     return head + "".join(part.capitalize() for part in rest)
 
 
 def lower_first(name: str) -> str:
-    """``TimerFired`` to ``timerFired``."""
+    """Convert ``TimerFired`` to ``timerFired``."""
     return name[0].lower() + name[1:]
 
 
 @cache
 def fields_of(cls: Any) -> tuple[_Field, ...]:
-    """How each field of an event, decision or shape class is called and typed on the wire."""
+    """Return the names and types of the fields of an event, decision or shape class."""
     return tuple(_field(attribute) for attribute in attrs.fields(attrs.resolve_types(cls)))
 
 
@@ -92,7 +91,7 @@ def _field(attribute: attrs.Attribute[Any]) -> _Field:
 
 
 def read(cls: type, data: Mapping[str, Any]) -> Any:
-    """Build ``cls`` from SWF's dict; raises ``WireError`` naming the field that is wrong."""
+    """Return an object of ``cls`` from SWF's dict. Raises ``WireError`` naming a malformed field."""
     return _reader(cls)(data)
 
 
@@ -100,8 +99,8 @@ def read(cls: type, data: Mapping[str, Any]) -> Any:
 def _reader(cls: Any) -> Callable[[Mapping[str, Any]], Any]:
     rows = [_row(cls, field) for field in fields_of(cls)]
 
-    # One closure per class, filling the slots of the frozen object one by one: a history of
-    # 20,000 events passes through here, and keyword arguments would cost half as much again.
+    # One closure per class, which sets the slots of the frozen object one by one: keyword arguments would
+    # take half as much time again, which matters for histories of 20,000 events.
     def reader(data: Mapping[str, Any]) -> Any:
         read_value = data.get
         made = cls.__new__(cls)
@@ -124,7 +123,7 @@ def _row(cls: Any, field: _Field) -> tuple[str, Callable[[Any, Any], None], type
 
 
 def write(value: Any) -> dict[str, Any]:
-    """SWF's dict of an event's, decision's or shape's fields; what is None is left out."""
+    """Return SWF's dict of the fields of an event, decision or shape, without those that are None."""
     out: dict[str, Any] = {}
     for wire, get, convert in _columns(value.__class__):
         item = get(value)
@@ -135,7 +134,7 @@ def write(value: Any) -> dict[str, Any]:
 
 @cache
 def _columns(cls: Any) -> tuple[tuple[str, Callable[[Any], Any], Callable[[Any], Any] | None], ...]:
-    """How each field is called on the wire, where it is, and what it becomes there."""
+    """Return the wire name, getter and converter of each field."""
     return tuple(
         (
             field.wire,
@@ -147,19 +146,22 @@ def _columns(cls: Any) -> tuple[tuple[str, Callable[[Any], Any], Callable[[Any],
 
 
 def type_name(data: Any) -> str:
-    """SWF's name of an event's type, known or not."""
+    """Return SWF's name of an event's type, known or not."""
     return data.type if isinstance(data, OtherEvent) else type(data).__name__
 
 
 def event_from_swf(raw: Mapping[str, Any]) -> Event:
-    """Read one event as boto3 gives it.
+    """Read one event in boto3's form.
 
-    ``eventTimestamp`` may be a datetime, epoch seconds or ISO 8601 text. Raises
-    ``HistoryError`` naming the event and the field.
+    Args:
+        raw: The dict; ``eventTimestamp`` is a datetime, epoch seconds or an ISO 8601 string.
+
+    Raises:
+        HistoryError: with the id of the event and the name of a malformed field.
     """
     event_id = raw.get("eventId") if type(raw) is dict or isinstance(raw, Mapping) else None
     if type(event_id) is not int or event_id < 1:
-        raise HistoryError(None, f"an event needs a whole eventId of 1 or more: {shown(raw)}")
+        raise HistoryError(None, f"an event needs an integer eventId of 1 or more: {shown(raw)}")
     try:
         return Event(event_id, moment(raw.get("eventTimestamp")), _data(raw))
     except WireError as error:
@@ -184,7 +186,7 @@ def _known(name: str) -> tuple[str, Callable[[Mapping[str, Any]], Any]] | None:
 
 def _other(name: Any, raw: Mapping[str, Any]) -> OtherEvent:
     if type(name) is not str or not name:
-        msg = f"eventType must be text, not {shown(name)}"
+        msg = f"eventType must be a string, not {shown(name)}"
         raise WireError(msg)
     key = _attributes_key(name)
     return OtherEvent(type=name, attributes=dict(_attributes(key, raw.get(key))))
@@ -204,7 +206,7 @@ def _attributes_key(name: str) -> str:
 
 
 def event_to_swf(event: Event) -> dict[str, Any]:
-    """Write one event as boto3 gives it."""
+    """Return one event in boto3's form."""
     name = type_name(event.data)
     attributes = event.data.attributes if isinstance(event.data, OtherEvent) else write(event.data)
     return {
@@ -216,7 +218,7 @@ def event_to_swf(event: Event) -> dict[str, Any]:
 
 
 def moment(value: Any) -> datetime:
-    """A timestamp in UTC, to the millisecond as SWF keeps them; naive ones are UTC already."""
+    """Return a timestamp in UTC, rounded to milliseconds as in SWF; naive ones are taken as UTC."""
     try:
         if isinstance(value, datetime):
             return _milliseconds(value if value.tzinfo is UTC else _utc(value))
@@ -240,13 +242,13 @@ def _milliseconds(at: datetime) -> datetime:
 
 
 def decision_to_swf(decision: Decision) -> dict[str, Any]:
-    """Write one decision as boto3 takes it."""
+    """Return one decision in boto3's form."""
     name = type(decision).__name__
     return {"decisionType": name, f"{lower_first(name)}DecisionAttributes": write(decision)}
 
 
 def decision_from_swf(raw: Mapping[str, Any]) -> Decision:
-    """Read one decision as boto3 takes it; raises ``WireError``."""
+    """Read one decision in boto3's form. Raises ``WireError``."""
     name = raw.get("decisionType") if isinstance(raw, Mapping) else raw
     cls = DECISION_TYPES.get(name) if isinstance(name, str) else None
     if cls is None:
@@ -258,5 +260,5 @@ def decision_from_swf(raw: Mapping[str, Any]) -> Decision:
 
 
 def events_from_swf(raws: Iterable[Mapping[str, Any]]) -> list[Event]:
-    """Read events as boto3 gives them, in the order they come."""
+    """Read events in boto3's form, in their order. Raises ``HistoryError``."""
     return [event_from_swf(raw) for raw in raws]

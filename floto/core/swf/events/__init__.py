@@ -1,8 +1,8 @@
 """Every event type of SWF, one frozen class each: SWF's name, SWF's fields in snake_case.
 
 Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_HistoryEvent.html
-Time-outs and priorities are text, as SWF sends them (``"30"``, ``"NONE"``). A type that
-is not listed here arrives as :class:`OtherEvent`: SWF may grow.
+Time-outs and priorities are strings, as SWF sends them (``"30"``, ``"NONE"``). An unknown
+type becomes an :class:`OtherEvent`, because SWF may add some.
 """
 
 from __future__ import annotations

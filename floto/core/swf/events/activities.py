@@ -1,4 +1,4 @@
-"""What happens to an activity."""
+"""The events of activities."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from floto.core.swf.shapes import ActivityType, TaskList
 
 @frozen(kw_only=True)
 class ActivityTaskScheduled:
-    """An activity waits for a worker."""
+    """An activity was scheduled for a worker."""
 
     activity_type: ActivityType
     activity_id: str
@@ -36,7 +36,7 @@ class ScheduleActivityTaskFailed:
 
 @frozen(kw_only=True)
 class ActivityTaskStarted:
-    """A worker took the activity."""
+    """A worker claimed the activity."""
 
     scheduled_event_id: int
     identity: str | None = None
@@ -73,7 +73,7 @@ class ActivityTaskTimedOut:
 
 @frozen(kw_only=True)
 class ActivityTaskCanceled:
-    """The activity ended because it was asked to."""
+    """The activity stopped after a cancel request."""
 
     scheduled_event_id: int
     started_event_id: int
@@ -83,7 +83,7 @@ class ActivityTaskCanceled:
 
 @frozen(kw_only=True)
 class ActivityTaskCancelRequested:
-    """The decider asked an activity to stop."""
+    """The decider requested the cancellation of an activity."""
 
     decision_task_completed_event_id: int
     activity_id: str
@@ -91,7 +91,7 @@ class ActivityTaskCancelRequested:
 
 @frozen(kw_only=True)
 class RequestCancelActivityTaskFailed:
-    """The service refused to ask an activity to stop."""
+    """The service refused to request the cancellation of an activity."""
 
     activity_id: str
     cause: str

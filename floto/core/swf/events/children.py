@@ -1,4 +1,4 @@
-"""What a parent is told of its children."""
+"""The events of children in the history of their parent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from floto.core.swf.shapes import TaskList, WorkflowExecution, WorkflowType
 
 @frozen(kw_only=True)
 class StartChildWorkflowExecutionInitiated:
-    """A child execution was asked for."""
+    """The decider requested the start of a child."""
 
     workflow_id: str
     workflow_type: WorkflowType
@@ -39,7 +39,7 @@ class StartChildWorkflowExecutionFailed:
 
 @frozen(kw_only=True)
 class ChildWorkflowExecutionStarted:
-    """The child runs."""
+    """The child started."""
 
     workflow_execution: WorkflowExecution
     workflow_type: WorkflowType
@@ -71,7 +71,7 @@ class ChildWorkflowExecutionFailed:
 
 @frozen(kw_only=True)
 class ChildWorkflowExecutionTimedOut:
-    """The child outlived its time-out."""
+    """The child timed out."""
 
     workflow_execution: WorkflowExecution
     workflow_type: WorkflowType

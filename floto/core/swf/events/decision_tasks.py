@@ -1,4 +1,4 @@
-"""What happens to the question 'what next?'."""
+"""The events of decision tasks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from floto.core.swf.shapes import TaskList
 
 @frozen(kw_only=True)
 class DecisionTaskScheduled:
-    """A decider has something to look at."""
+    """A decision task was scheduled for a decider."""
 
     task_list: TaskList
     task_priority: str | None = None
@@ -19,7 +19,7 @@ class DecisionTaskScheduled:
 
 @frozen(kw_only=True)
 class DecisionTaskStarted:
-    """A decider took the decision task."""
+    """A decider claimed the decision task."""
 
     scheduled_event_id: int
     identity: str | None = None
@@ -27,7 +27,7 @@ class DecisionTaskStarted:
 
 @frozen(kw_only=True)
 class DecisionTaskCompleted:
-    """A decider answered; its decisions follow."""
+    """A decider responded; the events of its decisions follow."""
 
     scheduled_event_id: int
     started_event_id: int
@@ -38,7 +38,7 @@ class DecisionTaskCompleted:
 
 @frozen(kw_only=True)
 class DecisionTaskTimedOut:
-    """No decider answered in time."""
+    """No decider responded in time."""
 
     timeout_type: str
     scheduled_event_id: int

@@ -1,4 +1,4 @@
-"""The envelope around every event."""
+"""The common part of all events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from floto.core.frozen import FrozenDict, frozen
 
 @attrs.frozen
 class Event:
-    """One line of a history: its id, when it was written (UTC), and what happened."""
+    """An event of a history: its id, its time (UTC), and its data."""
 
     id: int
     at: datetime
@@ -23,7 +23,7 @@ class Event:
 
 @attrs.frozen(kw_only=True)
 class OtherEvent:
-    """An event of a type that floto does not know, kept as it came."""
+    """An event of an unknown type, with its attributes unchanged."""
 
     type: str
     attributes: Mapping[str, Any] = field(factory=FrozenDict, converter=frozen)

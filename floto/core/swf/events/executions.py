@@ -1,4 +1,4 @@
-"""What happens to a run as a whole."""
+"""The events of a run as a whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from floto.core.swf.shapes import TaskList, WorkflowExecution, WorkflowType
 
 @frozen(kw_only=True)
 class WorkflowExecutionStarted:
-    """The run began, with every default resolved."""
+    """The run started, with every default resolved."""
 
     child_policy: str
     task_list: TaskList
@@ -27,7 +27,7 @@ class WorkflowExecutionStarted:
 
 @frozen(kw_only=True)
 class WorkflowExecutionCancelRequested:
-    """Somebody asked the run to stop; the decider says how."""
+    """The cancellation of the run was requested; its decider carries it out."""
 
     external_workflow_execution: WorkflowExecution | None = None
     external_initiated_event_id: int | None = None
@@ -46,7 +46,7 @@ class WorkflowExecutionSignaled:
 
 @frozen(kw_only=True)
 class WorkflowExecutionCompleted:
-    """Closed: the work is done."""
+    """The run completed."""
 
     decision_task_completed_event_id: int
     result: str | None = None
@@ -54,7 +54,7 @@ class WorkflowExecutionCompleted:
 
 @frozen(kw_only=True)
 class WorkflowExecutionFailed:
-    """Closed: the decider gave up."""
+    """The run failed by a decision."""
 
     decision_task_completed_event_id: int
     reason: str | None = None
@@ -63,7 +63,7 @@ class WorkflowExecutionFailed:
 
 @frozen(kw_only=True)
 class WorkflowExecutionCanceled:
-    """Closed: the decider followed a cancel request."""
+    """The run was canceled by a decision."""
 
     decision_task_completed_event_id: int
     details: str | None = None
@@ -71,7 +71,7 @@ class WorkflowExecutionCanceled:
 
 @frozen(kw_only=True)
 class WorkflowExecutionContinuedAsNew:
-    """Closed: a fresh run of the same workflow id took over."""
+    """The run was continued as new, in another run of the same workflow id."""
 
     decision_task_completed_event_id: int
     new_execution_run_id: str
@@ -88,7 +88,7 @@ class WorkflowExecutionContinuedAsNew:
 
 @frozen(kw_only=True)
 class WorkflowExecutionTimedOut:
-    """Closed by the service: the run outlived its time-out."""
+    """The run timed out."""
 
     timeout_type: str
     child_policy: str
@@ -96,7 +96,7 @@ class WorkflowExecutionTimedOut:
 
 @frozen(kw_only=True)
 class WorkflowExecutionTerminated:
-    """Closed by force, without asking the decider."""
+    """The run was terminated, without a decision."""
 
     child_policy: str
     reason: str | None = None

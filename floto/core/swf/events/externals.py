@@ -1,4 +1,4 @@
-"""What a run is told of signals and cancel requests it sent."""
+"""The events of signals and cancel requests to other executions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from floto.core.swf.shapes import WorkflowExecution
 
 @frozen(kw_only=True)
 class SignalExternalWorkflowExecutionInitiated:
-    """A signal to another execution was asked for."""
+    """The decider requested a signal to another execution."""
 
     workflow_id: str
     signal_name: str
@@ -41,7 +41,7 @@ class ExternalWorkflowExecutionSignaled:
 
 @frozen(kw_only=True)
 class RequestCancelExternalWorkflowExecutionInitiated:
-    """A cancel request to another execution was asked for."""
+    """The decider requested the cancellation of another execution."""
 
     workflow_id: str
     decision_task_completed_event_id: int

@@ -1,4 +1,4 @@
-"""What happens to a Lambda function."""
+"""The events of Lambda functions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from attrs import frozen
 
 @frozen(kw_only=True)
 class LambdaFunctionScheduled:
-    """A Lambda function waits to be invoked."""
+    """The invocation of a Lambda function was scheduled."""
 
     id: str
     name: str
@@ -64,7 +64,7 @@ class LambdaFunctionFailed:
 
 @frozen(kw_only=True)
 class LambdaFunctionTimedOut:
-    """The Lambda function outlived its time-out."""
+    """The Lambda function timed out."""
 
     scheduled_event_id: int
     started_event_id: int

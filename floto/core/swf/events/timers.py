@@ -1,4 +1,4 @@
-"""What happens to timers and markers."""
+"""The events of timers and markers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from attrs import frozen
 
 @frozen(kw_only=True)
 class MarkerRecorded:
-    """The decider noted something for later."""
+    """The decider recorded a marker."""
 
     marker_name: str
     decision_task_completed_event_id: int
@@ -25,7 +25,7 @@ class RecordMarkerFailed:
 
 @frozen(kw_only=True)
 class TimerStarted:
-    """A timer runs."""
+    """A timer started."""
 
     timer_id: str
     start_to_fire_timeout: str
@@ -44,7 +44,7 @@ class StartTimerFailed:
 
 @frozen(kw_only=True)
 class TimerFired:
-    """A timer reached its time."""
+    """A timer fired."""
 
     timer_id: str
     started_event_id: int
@@ -52,7 +52,7 @@ class TimerFired:
 
 @frozen(kw_only=True)
 class TimerCanceled:
-    """The decider stopped a timer."""
+    """The decider canceled a timer."""
 
     timer_id: str
     started_event_id: int
@@ -61,7 +61,7 @@ class TimerCanceled:
 
 @frozen(kw_only=True)
 class CancelTimerFailed:
-    """The service refused to stop a timer."""
+    """The service refused to cancel a timer."""
 
     timer_id: str
     cause: str
