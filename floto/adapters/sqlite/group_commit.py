@@ -7,8 +7,8 @@ batch executes all of them with one sync. ``batches.py`` says what happens withi
 There is no thread for this: a thread that submits a job while there is no leader becomes the leader, and when
 its batch is done, the thread of the oldest queued job is the next leader. A writer thread with a queue of
 futures was the alternative. It takes about the same time (handing a job over takes tens of microseconds), but
-an open file would own a thread, to be started and stopped, and missing in a forked child, and a program with one
-thread would switch threads twice per call.
+an open file would own a thread that must be started and stopped and that a forked child does not have, and a
+program with one thread would switch threads twice per call.
 
 A rewrite must keep these properties:
 
