@@ -17,8 +17,8 @@ class Operations(Protocol):
     Every method may raise ``ServiceFault``, ``ServiceUnavailable`` and ``ServiceError``.
     """
 
-    def call(self, operation: str, request: Request, region: str = ...) -> Response:
-        """Execute an operation on the domains of a region; a poll waits for its task."""
+    def call(self, operation: str, request: Request) -> Response:
+        """Execute an operation on the domains of the default region; a poll waits for its task."""
 
     def close(self) -> None:
         """Close the service; later calls raise ``ServiceError``."""
@@ -26,6 +26,9 @@ class Operations(Protocol):
 
 class PollableOperations(Operations, Protocol):
     """SWF's operations for a server that holds the pending polls itself, without a thread for each."""
+
+    def call(self, operation: str, request: Request, region: str = ...) -> Response:
+        """Execute an operation on the domains of a region."""
 
     def attempt(self, operation: str, request: Request, region: str = ...) -> Response | None:
         """Execute a poll; return None at once if there is no task."""

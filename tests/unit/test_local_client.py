@@ -44,7 +44,7 @@ class Scripted:
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
         self.closed = 0
 
-    def call(self, operation: str, request: Mapping[str, Any], _region: str = "") -> dict[str, Any]:
+    def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         self.calls.append((operation, request))
         return self.answer()
 
