@@ -1,8 +1,8 @@
-"""Files written whole: a reader finds the old file or the new one, never a part.
+"""Atomic writing of files: a reader finds the old file or the new one, never a part.
 
-The content goes into a new file beside the target, with a name that cannot be guessed, and is renamed over
-the target when it is on the disk. A planted link under either name is not followed: the new file must not
-exist yet, and renaming replaces a link as it replaces a file.
+The content is written to a new file with a random name in the directory of the target, synced, and renamed to
+the target. Symbolic links that an attacker created under either name are not followed: the new file must not
+exist yet, and renaming replaces a link like a file.
 """
 
 from __future__ import annotations
@@ -20,16 +20,22 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _OWNER_ONLY = 0o700
-#: What a directory passes on to those in it: its group, whose files may be removed, and who may do what.
+#: Bits that a new subdirectory inherits: setgid, sticky, and the permissions of group and others.
 _SHARED = stat.S_ISGID | stat.S_ISVTX | 0o077
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that gets its name when the block ends without an error; it survives a power cut then.
+    """Open a new file for writing; it gets its name, synced, when the block ends without an error.
 
-    A file of one's own that is replaced passes on its permissions; otherwise they are the usual ones. Raises
-    ``OSError``, also where something that is not a regular file, such as a device, has the name.
+    The new file gets the permissions of a file that it replaces, if that belongs to the same user, else the
+    default ones.
+
+    Args:
+        path: The name of the file.
+
+    Raises:
+        OSError: if the file cannot be written, or ``path`` exists and is not a regular file.
     """
     with open_directory(path.parent) as directory, whole_file_in(directory, path.name) as file:
         yield file
@@ -37,7 +43,13 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def whole_file_in(directory: int, name: str, mode: int | None = None) -> Iterator[BinaryIO]:
-    """Open a file of a directory as ``whole_file`` does; with ``mode``, it has these permissions."""
+    """Open a new file as ``whole_file`` does, in an open directory.
+
+    Args:
+        directory: The descriptor of the directory.
+        name: The name of the file in it.
+        mode: The permissions of the file; default: as for ``whole_file``.
+    """
     kept = _mode_of(directory, name)
     if mode is None:
         mode = kept
@@ -57,15 +69,20 @@ def whole_file_in(directory: int, name: str, mode: int | None = None) -> Iterato
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file whole, as ``whole_file`` does."""
+    """Write a file atomically, as ``whole_file`` does."""
     with whole_file(path) as file:
         file.write(data)
 
 
 def read_regular(path: Path, most: int) -> bytes:
-    """Read at most so many bytes of a regular file, and through no link.
+    """Return at most ``most`` bytes of a regular file.
 
-    Raises ``OSError``, also for a pipe, which would never end.
+    Args:
+        path: The file.
+        most: Maximum number of bytes.
+
+    Raises:
+        OSError: if the file cannot be read, or is a symbolic link or not a regular file.
     """
     with os.fdopen(os.open(path, _READ), "rb") as file:
         _check_regular(str(path), os.fstat(file.fileno()).st_mode)
@@ -73,7 +90,7 @@ def read_regular(path: Path, most: int) -> bytes:
 
 
 def make_private(directory: Path) -> None:
-    """Make a directory, and those above it that are missing, for their owner only."""
+    """Create a directory and its missing parents with permissions for their owner only."""
     if not directory.is_dir():
         make_private(directory.parent)
         with suppress(FileExistsError):
@@ -83,7 +100,12 @@ def make_private(directory: Path) -> None:
 
 @contextmanager
 def open_directory(path: str | Path, within: int | None = None) -> Iterator[int]:
-    """Open a directory by its path, or one of the directory ``within`` by its name, which may be no link."""
+    """Open a directory and return its descriptor.
+
+    Args:
+        path: The path of the directory, or its name in the directory ``within``.
+        within: The descriptor of a directory; then ``path`` must not be a symbolic link.
+    """
     opened = os.open(path, _DIRECTORY if within is None else _DIRECTORY | os.O_NOFOLLOW, dir_fd=within)
     try:
         yield opened
@@ -93,7 +115,12 @@ def open_directory(path: str | Path, within: int | None = None) -> Iterator[int]
 
 @contextmanager
 def shared_directory(name: str, within: int) -> Iterator[int]:
-    """Open a directory of another one; if it is missing, make it for those whom that one lets in."""
+    """Open a subdirectory; create a missing one with the permissions of its parent.
+
+    Args:
+        name: The name of the subdirectory.
+        within: The descriptor of its parent.
+    """
     made = False
     with suppress(FileExistsError):
         os.mkdir(name, _OWNER_ONLY, dir_fd=within)
@@ -105,22 +132,22 @@ def shared_directory(name: str, within: int) -> Iterator[int]:
 
 
 def shared_mode(directory: int) -> int:
-    """Return the permissions of a file for those who may read and write what is in a directory.
+    """Return the permissions of a new file: those of its directory, to read and write.
 
-    In a sticky directory nobody may change the files of others.
+    In a sticky directory, users may only read the files of others.
     """
     mode = os.fstat(directory).st_mode
     return 0o600 | mode & (0o044 if mode & stat.S_ISVTX else 0o066)
 
 
 def sync_directory(directory: Path) -> None:
-    """Write the names in a directory to the disk."""
+    """Sync the entries of a directory to the disk."""
     with open_directory(directory) as opened:
         os.fsync(opened)
 
 
 def _mode_of(directory: int, name: str) -> int | None:
-    """Return the permissions of the file that is replaced; None for a link, another user's or no file."""
+    """Return the permissions of the file to replace; None for a link, another user's or a missing file."""
     with suppress(FileNotFoundError):
         _check_regular(name, os.stat(name, dir_fd=directory).st_mode)
         found = os.stat(name, dir_fd=directory, follow_symlinks=False)

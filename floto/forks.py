@@ -1,17 +1,16 @@
-"""What a forked child must not inherit, or do on its parent's behalf: one policy, in one place.
+"""The policy for forked children: resources that belong to the parent are registered here.
 
 An activity may fork (``multiprocessing``, a process pool), and a program may open a service before it forks
-(gunicorn, Celery). The child has copies of everything that the parent had, but none of its threads. What
-must not be shared registers here and lets go of it in the child, before any other code of the child runs:
+(gunicorn, Celery). The child has copies of all objects of the parent, but none of its threads. An object that
+must not be shared registers here, and its ``after_fork`` runs in the child before any other code:
 
-- a lease closes its file descriptor: the lock belongs to the parent, and must end with it;
-- a database connection is put aside, never closed, and the next call opens the file anew, with a lease of
-its own; - a client of AWS is made anew for the process that uses it;
-- signal handlers that floto installed are put back to what they were before.
+- a lease closes its file descriptor, because its lock belongs to the parent and must end with it;
+- a database keeps its connections open but unused, and the next call reopens the file, with another lease;
+- a client of AWS is replaced at the next call;
+- signal handlers that floto installed are restored to the previous ones.
 
-What only frees itself by ending, such as ``close()`` or a ``with`` block that the child leaves too, changes
-nothing in the child. ``floto.current()`` in a child is the same task: its heartbeats are the parent's, and
-are allowed.
+In the child, ``close()`` of an inherited object and the end of its ``with`` block change nothing.
+``floto.current()`` in a child is the task of the parent; the child may send its heartbeats.
 """
 
 from __future__ import annotations
@@ -25,17 +24,21 @@ log = logging.getLogger("floto")
 
 
 class Inherited(Protocol):
-    """Something that a forked child gets a copy of."""
+    """An object of which a forked child gets a copy."""
 
     def after_fork(self) -> None:
-        """Let go, in the child, of what belongs to the parent; must not wait or touch its files."""
+        """Release, in the child, the resources of the parent; must not block or change its files."""
 
 
 _INHERITED: weakref.WeakSet[Inherited] = weakref.WeakSet()
 
 
 def let_go_in_children(thing: Inherited) -> None:
-    """Have ``thing.after_fork()`` called in every forked child, as long as the thing lives."""
+    """Call ``thing.after_fork()`` in every forked child, while ``thing`` is alive.
+
+    Args:
+        thing: The object; only a weak reference to it is kept.
+    """
     _INHERITED.add(thing)
 
 
@@ -44,7 +47,7 @@ def _in_child() -> None:
         try:
             thing.after_fork()
         except Exception:
-            log.exception("a forked child could not let go of %r", type(thing).__name__)
+            log.exception("after_fork of %r failed in a forked child", type(thing).__name__)
 
 
 os.register_at_fork(after_in_child=_in_child)

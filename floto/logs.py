@@ -1,14 +1,14 @@
-"""Log records with the run and task they are about, as text or JSON, in lines that no value can forge.
+"""Log records with the run and the task that they concern, as text or JSON, safe against log injection.
 
 Importing floto configures no logging, except that floto's own loggers have the filter ``ONE_LINE``. The
-commands call ``configure``, and programs may call it or install handlers of their own. Either way, a record
-says which run and task it is about: ``context`` keeps that in a context variable while the code inside it
-runs, and the filter copies it to each record, whichever logger of the process the record comes from. So a
-line that a user's activity logs has the same fields as a line of floto.
+commands call ``configure``; programs may call it, or install handlers of their own. In both cases a record
+names its run and task: ``context`` sets a context variable for the code in its block, and the filter copies
+the variable to each record of every logger of the process. So a line that a user's activity logs has the same
+fields as a line of floto.
 
 floto logs ids, inputs, reasons and error messages that others chose. The filter makes each message one
-printable line and puts a mark before every line of a traceback, so that no value looks like another record
-and none commands the terminal that shows the log.
+printable line and marks every line of a traceback, so that no value looks like another record or sends escape
+sequences to the terminal.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from attrs import asdict, define, evolve, frozen
 
 from floto.core.visible import shell_word, visible
 
-#: floto's loggers; filters of a logger do not see the records of its children.
+#: floto's loggers, listed because the filter of a logger is not applied to records of its children.
 _NAMES = ("floto", "floto.activity", "floto.progress")
-#: Before each line of a traceback.
+#: The mark before each line of a traceback.
 _MARK = "  | "
-#: The formats of a log, as ``--log-format`` names them.
+#: The formats of a log, the values of ``--log-format``.
 FORMATS = ("text", "json")
 
 
 @frozen
 class LogContext:
-    """What log records are about; None where a record is about no run, or about no task of its run."""
+    """The run and the task that log records concern; None for records without a run or a task."""
 
     workflow_id: str | None = None
     run_id: str | None = None
@@ -58,7 +58,14 @@ def context(
     task: str | None = None,
     attempt: int | None = None,
 ) -> Iterator[None]:
-    """Give the records that are logged inside the block these fields."""
+    """Add these fields to the records that the block logs in this thread.
+
+    Args:
+        workflow_id: The workflow id of the run.
+        run_id: Its run id.
+        task: The task's id in the spec.
+        attempt: The attempt at the task; 1 for the first one.
+    """
     mark = _CONTEXT.set(LogContext(workflow_id, run_id, task, attempt))
     try:
         yield
@@ -68,7 +75,12 @@ def context(
 
 @contextlib.contextmanager
 def task_context(task: str | None, attempt: int | None) -> Iterator[None]:
-    """Give the records that are logged inside the block a task of the run that they are about already."""
+    """Add a task to the fields that ``context`` set, for the records that the block logs.
+
+    Args:
+        task: The task's id in the spec.
+        attempt: The attempt at the task; 1 for the first one.
+    """
     mark = _CONTEXT.set(evolve(_CONTEXT.get(), task=task, attempt=attempt))
     try:
         yield
@@ -77,30 +89,30 @@ def task_context(task: str | None, attempt: int | None) -> Iterator[None]:
 
 
 def set_attempt(attempt: int) -> None:
-    """Set the attempt of the context in effect, once it is known; the context ends as it would have."""
+    """Set the attempt of the current context once it is known; it ends with the context."""
     _CONTEXT.set(evolve(_CONTEXT.get(), attempt=attempt))
 
 
 class OneLine(logging.Filter):
-    """Makes a record's message one printable line, marks its traceback, adds the fields of its context."""
+    """A filter that makes messages one printable line, marks tracebacks and adds the context's fields."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change a record where it needs it; every record passes."""
-        # Arguments in other code's records may not fit their template; the handler reports that.
+        """Change a record in place if necessary; return True."""
+        # The arguments of other code's records may not fit the template; the handler reports that.
         with contextlib.suppress(Exception):
             message = record.getMessage()
             shown = visible(message)
             if shown != message:
-                # Only then, because some handlers group records by their template.
+                # Only if necessary, because some handlers group records by their template.
                 record.msg, record.args = shown, ()
         if record.exc_info and record.exc_info[1] is not None:
-            # Where logging.Formatter keeps its own text of the traceback; another handler may have made it.
+            # logging.Formatter caches the traceback here; another handler may have set it.
             text = record.exc_text or "".join(traceback.format_exception(record.exc_info[1]))
             record.exc_text = _marked(text)
         if record.stack_info:
             record.stack_info = _marked(record.stack_info)
         for name, value in asdict(_CONTEXT.get()).items():
-            # What the filter of a logger set, or the ``extra`` of the call, is kept.
+            # Keep a value from the filter of a logger, or from the ``extra`` argument of the call.
             if getattr(record, name, None) is None:
                 setattr(record, name, value)
         return True
@@ -121,27 +133,27 @@ ONE_LINE = OneLine()
 class TextFormatter(logging.Formatter):
     """Formats ``TIME LEVEL LOGGER workflow_id=... run_id=... task=... attempt=...: MESSAGE``.
 
-    A field that says nothing is left out. Values are quoted as words of a shell: none looks like two.
+    Fields without a value are left out. Values are quoted like words of a shell.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
-        """Return the line of a record, without its traceback."""
+        """Return the line of a record without its traceback."""
         fields = {name: getattr(record, name, None) for name in asdict(_NOTHING)}
         said = [f"{name}={shell_word(str(value))}" for name, value in fields.items() if value is not None]
         about = " ".join([visible(record.name), *said])
         return f"{self.formatTime(record, self.datefmt)} {record.levelname} {about}: {record.message}"
 
     def usesTime(self) -> bool:  # noqa: N802 - the name is logging's
-        """Return True: each line begins with the time."""
+        """Return True: lines contain the time."""
         return True
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON; the README lists the keys."""
+    """Formats a record as one line of JSON, with the keys that the README lists."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the object of a record."""
-        said = {
+        """Return the JSON object of a record."""
+        fields = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
@@ -149,18 +161,23 @@ class JsonFormatter(logging.Formatter):
             **{name: getattr(record, name, None) for name in asdict(_NOTHING)},
         }
         if record.exc_text:
-            said["exception"] = _unmarked(record.exc_text)
-        # In ASCII, so that every character that is not printable is an escape.
-        return json_.dumps(said)
+            fields["exception"] = _unmarked(record.exc_text)
+        # In ASCII, so that unprintable characters are escaped.
+        return json_.dumps(fields)
 
 
 def formatter(format: str, datefmt: str | None = None) -> logging.Formatter:
-    """Return the formatter of one of ``FORMATS``."""
+    """Return the formatter for a format.
+
+    Args:
+        format: One of ``FORMATS``.
+        datefmt: The time format of ``time.strftime`` for text; default: that of ``logging``.
+    """
     return JsonFormatter() if format == "json" else TextFormatter(datefmt=datefmt)
 
 
 def guard_logs() -> None:
-    """Put the filter on floto's loggers; to do it twice changes nothing."""
+    """Add the filter to floto's loggers, once."""
     for name in _NAMES:
         logging.getLogger(name).addFilter(ONE_LINE)
 
@@ -183,16 +200,16 @@ def configure(
     json: bool = False,
     stream: TextIO | None = None,
 ) -> None:
-    """Log everything that this process logs, with the fields of the run and task that it is about.
+    """Log all records of this process, with the fields of their run and task.
 
-    This is for programs; call it once, before anything else configures logging. A second call replaces what
-    the first one did. To install handlers of your own instead, add the filter ``floto.logs.ONE_LINE`` to
-    each; then their formatters can use the fields of ``LogContext``.
+    This is for programs; call it once, before anything else configures logging. A second call replaces the
+    first one. To install handlers of your own instead, add the filter ``floto.logs.ONE_LINE`` to each; then
+    their formatters can use the fields of ``LogContext``.
 
     Args:
-        level: The least level that is logged, of every logger that has no level of its own.
+        level: The minimum level of records, for loggers without a level of their own.
         json: Log one JSON object per line instead of text.
-        stream: Where to log; default: stderr.
+        stream: The stream to write to; default: stderr.
     """
     format = FORMATS[json]
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
@@ -201,7 +218,13 @@ def configure(
 
 
 def install(handler: logging.Handler, level: int | str, format: str) -> None:
-    """Make a handler that has its formatter the root logger's, until ``reset`` or the next call."""
+    """Add a handler to the root logger, until ``reset`` or the next call.
+
+    Args:
+        handler: The handler, with its formatter.
+        level: The minimum level of records.
+        format: The format of its formatter, one of ``FORMATS``.
+    """
     reset()
     root = logging.getLogger()
     handler.addFilter(ONE_LINE)
@@ -220,5 +243,5 @@ def reset() -> None:
 
 
 def current_format() -> str:
-    """Return the format that ``configure`` set, else text."""
+    """Return the format that ``configure`` set; default: ``text``."""
     return _installed[-1].format if _installed else "text"

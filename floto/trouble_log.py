@@ -1,8 +1,8 @@
-"""Log lines for troubles that last, such as a full disk or a service that is away.
+"""Log lines for lasting failures, such as a full disk or an unreachable service.
 
-The first failure is logged at once, then how often it has happened at growing intervals, then that it is
-over: one line for each failure would fill the disk, or hide everything else. A ``TroubleLog`` may be used
-by many threads, and its state is small. Adapters and runtime share this module, which knows neither.
+The first failure is logged at once, later ones with their number at growing intervals, and finally the end of
+the failures: one line per failure would fill the disk, or hide everything else. Any number of threads may use
+a ``TroubleLog``, and its state is bounded. Adapters and runtime share this module, which imports neither.
 """
 
 from __future__ import annotations
@@ -17,27 +17,32 @@ from weakref import WeakKeyDictionary
 
 from attrs import define
 
-#: Seconds from one line about a trouble to the next; the last interval repeats.
+#: Seconds between two lines about a trouble; the last interval repeats.
 INTERVALS = (10.0, 60.0, 600.0)
-#: Troubles that are remembered; beyond that, the one that was forgotten is logged as new.
+#: Maximum number of troubles; beyond it the oldest is dropped, and logged as new if it fails again.
 _MOST = 256
 
 
 @define
 class _Trouble:
-    """One trouble: when it began, how often it happened, and when it may be logged again."""
+    """A lasting failure: its start, its count and the earliest time of the next line."""
 
     began: float
     next_at: float
     count: int = 1
     lines: int = 1
-    #: True if the last line about it says that it goes on.
-    is_said: bool = True
+    #: True if the end must be logged, because the last line reported a failure.
+    is_reported: bool = True
     is_over: bool = False
 
 
 class TroubleLog:
-    """Logs the failures of one part of a process, each kind of failure by a key of its own."""
+    """Logs the failures of one part of a process, by key.
+
+    Args:
+        log: The logger; default: ``floto``.
+        clock: Returns monotonic seconds.
+    """
 
     def __init__(
         self,
@@ -57,43 +62,47 @@ class TroubleLog:
         level: int = logging.WARNING,
         error: BaseException | None = None,
     ) -> None:
-        """Note a failure, and log it if it is the first of its key or the next line is due.
+        """Record a failure; log it if it is the first of its key or the next line is due.
 
         Args:
-            key: What fails; ``over`` is called with the same key, and its line begins with it.
-            message: What to log, as for ``logging``; a line for several failures says their number, too.
-            args: The values of the message.
+            key: The kind of failure; ``over`` takes the same key, and its line begins with it.
+            message: The message, as for ``logging``; the number of failures is appended if there are several.
+            args: The arguments of the message.
             level: The level of the line.
-            error: Logged with its traceback, in the first line only.
+            error: An exception whose traceback is logged with the first line.
         """
         with self._lock:
-            told = self._note(key, self._clock())
-        if told is None:
+            summary = self._count(key, self._clock())
+        if summary is None:
             return
-        if told:
-            self._log.log(level, f"{message} (%s)", *args, told)
+        if summary:
+            self._log.log(level, f"{message} (%s)", *args, summary)
         else:
             self._log.log(level, message, *args, exc_info=error)
 
     def over(self, key: Hashable) -> None:
-        """Note a success; if failures of this key were logged, log how many there were in how long."""
-        # Nearly every call finds nothing here.
+        """Record a success; log the number and the duration of the failures if any were logged.
+
+        Args:
+            key: The key of the failures.
+        """
+        # The fast path, without the lock: there is almost never a trouble.
         if key not in self._troubles:
             return
         with self._lock:
             trouble = self._troubles.get(key)
             if trouble is None or trouble.is_over:
                 return
-            trouble.is_over, was_said = True, trouble.is_said
-            trouble.is_said = False
-            told = _told(trouble, self._clock())
-        if was_said:
-            self._log.warning("%s: over after %s", key, told)
+            trouble.is_over, was_reported = True, trouble.is_reported
+            trouble.is_reported = False
+            summary = _summary(trouble, self._clock())
+        if was_reported:
+            self._log.warning("%s: over after %s", key, summary)
 
-    def _note(self, key: Hashable, now: float) -> str | None:
-        """Count a failure; return None if no line is due, "" for the first, else what to add to the line."""
+    def _count(self, key: Hashable, now: float) -> str | None:
+        """Count a failure; return None if no line is due, "" for the first one, else a suffix of the line."""
         trouble = self._troubles.get(key)
-        # What comes back soon after it was over is the same trouble: it must not write two lines each time.
+        # A failure soon after the end continues the trouble: it must not cause two lines each time.
         if trouble is None or (trouble.is_over and now >= trouble.next_at):
             self._troubles[key] = _Trouble(now, now + INTERVALS[0])
             self._troubles.move_to_end(key)
@@ -106,11 +115,11 @@ class TroubleLog:
             return None
         trouble.next_at = now + INTERVALS[min(trouble.lines, len(INTERVALS) - 1)]
         trouble.lines += 1
-        trouble.is_said = True
-        return _told(trouble, now)
+        trouble.is_reported = True
+        return _summary(trouble, now)
 
 
-def _told(trouble: _Trouble, now: float) -> str:
+def _summary(trouble: _Trouble, now: float) -> str:
     failures = "1 failure" if trouble.count == 1 else f"{trouble.count} failures"
     return f"{failures} in {now - trouble.began:.1f} s"
 
@@ -120,13 +129,16 @@ _LOGS_LOCK = threading.Lock()
 
 
 def trouble_log_of(call: Callable[..., object]) -> TroubleLog:
-    """Return the log that all calls of one object share: a service has one trouble, not one for each thread.
+    """Return the log that all methods of one object share, so that threads log a service's trouble once.
 
-    For a function that is not a method, the log is that of the function.
+    A function that is not a method has a log of its own.
+
+    Args:
+        call: A bound method, or a function.
     """
     owner = getattr(call, "__self__", call)
     with _LOGS_LOCK:
         try:
             return _LOGS.setdefault(owner, TroubleLog())
-        except TypeError:  # it can be hashed or referred to weakly by nobody
+        except TypeError:  # an unhashable owner, or one without weak references
             return TroubleLog()

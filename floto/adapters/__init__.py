@@ -1,1 +1,1 @@
-"""Services for the runtime: an engine on one SQLite file, and SWF through boto3."""
+"""Implementations of the ``Service`` port: an engine on one SQLite file, and SWF through boto3."""

@@ -1,21 +1,21 @@
-"""The check that an HTTP answer is one of SWF, made before botocore parses it.
+"""The check that an HTTP response comes from SWF, made before botocore parses it.
 
-Between a client and SWF there are proxies, load balancers and captive portals with answers of their own.
-botocore reads a page with status 200 as an answer without members: for an operation without output, as
-success. The check hangs on botocore's event ``before-parse``, so it covers every operation of a client.
+Proxies, load balancers and captive portals between a client and SWF send responses of their own. botocore
+reads a page with status 200 as a response without members: for an operation without output, as success. The
+check is a handler of botocore's event ``before-parse``, so it covers every operation of a client.
 
-What SWF answers, by operation:
+The responses of SWF, by operation:
 
-- 20 operations have no output: SWF's answer is empty (``{}`` is accepted, too), and its headers name a
-  request id or JSON. Of an empty answer nothing but the headers tells that SWF wrote it.
+- 20 operations have no output: the body is empty (``{}`` is accepted, too), and the headers contain a request
+  id or the content type JSON. For an empty body, only the headers show that SWF sent it.
 - 19 have output: a JSON object with all members that the model requires. ``_NEEDED`` lists the exceptions:
-  an idle poll has ``startedEventId`` and no task token, and the model does not say that a started run has a
-  run id.
-- Refusals have a status from 300 and a JSON object whose ``__type`` ends with the code. The body of any
-  other is replaced, so that botocore takes the status as the code; ``aws_errors`` says what such a code
-  means.
+  the response of an idle poll has ``startedEventId`` and no task token, and the model does not require a run
+  id for a started run.
+- Errors have a status from 300 and a JSON object whose ``__type`` ends with the code. The body of any other
+  response with such a status is replaced, so that botocore uses the status as the code; ``aws_errors`` says
+  what such a code means.
 
-Only the types of an answer's own members are checked: a history is not walked twice.
+Only the types of a response's own members are checked, because walking a history twice would be slow.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NEEDED: Mapping[str, Iterable[str]] = {
     "PollForDecisionTask": ("startedEventId",),
     "StartWorkflowExecution": ("runId",),
 }
-#: The Python type of JSON of each type of botocore's model that a member of an output of SWF has.
+#: The Python type of decoded JSON for each type of botocore's model that SWF's outputs use.
 _TYPES: Mapping[str, type] = {
     "boolean": bool,
     "integer": int,
@@ -46,10 +46,13 @@ _TYPES: Mapping[str, type] = {
 
 
 def guard(client: Any) -> None:
-    """Make a boto3 client of SWF raise ``ResponseParserError`` for answers that are not SWF's.
+    """Make a boto3 client of SWF raise ``ResponseParserError`` for responses that SWF did not send.
 
-    Answers with a status from 300 are ``ClientError``, as ever. A client that is guarded already, or that is
-    not boto3's, stays as it is.
+    Responses with a status from 300 still raise ``ClientError``. A client that is already guarded, or that
+    boto3 did not make, is not changed.
+
+    Args:
+        client: A boto3 SWF client; it is changed in place.
     """
     events = getattr(getattr(client, "meta", None), "events", None)
     if events is not None:

@@ -1,30 +1,30 @@
-"""What errors of boto3 and of AWS mean to floto: one table for every call of AWS.
+"""The mapping of errors of boto3 and AWS to errors of floto: one table for all calls of AWS.
 
-Each class says what happened and how long it lasts; ``floto.runtime.retrying`` says which caller repeats
-which.
+The class says whether the call was carried out and whether the error is transient;
+``floto.runtime.retrying`` says which caller retries which class.
 
-- ``ServiceUnavailable``: transient, and the call may have been carried out (time-out of a read, HTTP 500, a
+- ``ServiceUnavailable``: transient, and the call may have been carried out (read time-out, HTTP 500, a
   proxy's page).
 - ``NotCarriedOut``: transient, and the call was not carried out (expired token, wrong clock, credentials
-  that cannot be retrieved). Its kinds are ``Throttled``; ``Unreachable``, where no connection could be made;
-  and of that ``NotListening``, where the address is one of this machine.
-- ``Unauthenticated`` (no, unknown or wrong credentials): permanent until the first good answer of all, then
-  ``NotCarriedOut``.
-- ``NotPermitted`` (``AccessDeniedException``): permanent until the first good answer of the same operation,
+  that cannot be retrieved). Its subclasses are ``Throttled`` and ``Unreachable`` (no connection could be
+  made), whose subclass ``NotListening`` is for an address of this machine.
+- ``Unauthenticated`` (missing, unknown or wrong credentials): permanent until any call of the client has
+  succeeded, then ``NotCarriedOut``.
+- ``NotPermitted`` (``AccessDeniedException``): permanent until a call of the same operation has succeeded,
   then ``NotCarriedOut``.
 - ``UnknownResource`` and every other ``ServiceFault``: permanent, as SWF has refused the call.
 
-``SwfService`` knows what was answered before, and applies the two rules that depend on it. Credentials that
-were accepted once will be again, when they are refreshed or a person logs in. A permission is one of an
-operation, so only an operation that was permitted before is expected to be permitted again: a policy is
-being changed, or has not arrived everywhere. ``floto.run`` without permission to start a run must say so
-instead of waiting for ever. The one exception is registering: whoever may not register a type goes on with
-what others registered.
+``SwfService`` records which calls have succeeded and applies these two rules. Credentials that were accepted
+once are accepted again after they are refreshed or a person logs in. Permissions are given per operation, so
+only an operation that was permitted before is expected to be permitted again: its policy is being changed, or
+has not reached every server of AWS. ``floto.run`` without permission to start a run must raise an error
+instead of waiting for ever. Registration is the exception: a process without permission to register a type
+uses the types that others registered.
 
-A clock that is wrong is transient from the first call on, as NTP mends it: callers limit the time.
+A wrong clock is transient from the first call on, because NTP corrects it; callers limit the time.
 
-botocore takes the status of an answer that is not SWF's as the code. Such an answer is one of a proxy or of
-a load balancer, and transient whatever its status.
+For a response that SWF did not send, botocore uses the status as the code. A proxy or a load balancer sends
+such responses, and they are transient for every status.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from floto.core.errors import (
 )
 from floto.core.hosts import is_loopback_url
 
-#: The classes of AWS's own codes; those of SWF that are not here are faults.
+#: AWS's error codes by class; SWF's codes that are not listed are ``ServiceFault``.
 CODES: Mapping[type[ServiceError], frozenset[str]] = {
     UnknownResource: frozenset({"UnknownResourceFault"}),
     ServiceUnavailable: frozenset(
@@ -93,12 +93,12 @@ CODES: Mapping[type[ServiceError], frozenset[str]] = {
         }
     ),
 }
-#: How messages begin that say that a clock is wrong; their codes are those of wrong signatures.
+#: The beginnings of messages about a wrong clock, whose codes are those of wrong signatures.
 _SKEWED = ("Signature expired", "Signature not yet current")
-#: How botocore's only error of expired credentials begins; it is a plain ``RuntimeError``.
+#: The beginning of botocore's error for expired credentials, which is a plain ``RuntimeError``.
 _EXPIRED = "Credentials were refreshed, but"
-#: Exceptions of boto3, those of subclasses first. What botocore raises before it sends a request as well as
-#: when it parses the answer is ``ServiceUnavailable``.
+#: Exceptions of boto3, subclasses before their bases. An exception that botocore raises both before it sends
+#: a request and when it parses a response is ``ServiceUnavailable``.
 EXCEPTIONS: tuple[tuple[type[Exception], type[ServiceError]], ...] = (
     (b.EndpointConnectionError, Unreachable),
     (b.ProxyConnectionError, Unreachable),
@@ -117,9 +117,9 @@ EXCEPTIONS: tuple[tuple[type[Exception], type[ServiceError]], ...] = (
     (b.IncompleteReadError, ServiceUnavailable),
     (ResponseParserError, ServiceUnavailable),
     (BotoCoreError, ServiceFault),
-    # A token file that is being replaced, a credential process that is not there.
+    # A token file that is being replaced, or a missing credential process.
     (OSError, ServiceUnavailable),
-    # Malformed answers: of a credential process, a metadata service or SSO, and members deep in one of SWF.
+    # Malformed responses: of a credential process, a metadata service or SSO, or nested members of SWF's.
     (RuntimeError, ServiceUnavailable),
     (ValueError, ServiceUnavailable),
     (LookupError, ServiceUnavailable),
@@ -131,7 +131,16 @@ _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 
 
 def called(method: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
-    """Call a method of boto3, without arguments that are None; raise ``ServiceError`` for boto3's errors."""
+    """Call a method of boto3, leaving out the arguments that are None.
+
+    Args:
+        method: The method of a boto3 client or session.
+        args: Its positional arguments.
+        arguments: Its keyword arguments.
+
+    Raises:
+        ServiceError: for every error of boto3, in the class that this module's table says.
+    """
     try:
         return method(*args, **{name: value for name, value in arguments.items() if value is not None})
     except RAISED as error:
@@ -139,13 +148,13 @@ def called(method: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
 
 
 def translating(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``called`` for one method, under the method's name: logs say which call was repeated."""
+    """Return ``called`` bound to one method, with the method's name, which log lines about retries show."""
     call: Any = functools.wraps(method)(functools.partial(called, method))
     return call  # type: ignore[no-any-return]
 
 
 def translated(error: Exception) -> ServiceError:
-    """Return floto's error for one that a call of boto3 raised."""
+    """Return floto's error for an error that a call of boto3 raised."""
     if isinstance(error, ClientError):
         return _answered(error)
     kind = next(kind for raised, kind in EXCEPTIONS if isinstance(error, raised))
@@ -169,8 +178,8 @@ def _kind(code: str, message: str, status: int) -> type[ServiceError]:
     kind = next((kind for kind, codes in CODES.items() if code in codes), ServiceFault)
     if kind is Unauthenticated and message.startswith(_SKEWED):
         return NotCarriedOut
-    is_strange = not code or code.isdigit() or status >= _SERVER_ERROR
-    return ServiceUnavailable if kind is ServiceFault and is_strange else kind
+    is_not_swfs = not code or code.isdigit() or status >= _SERVER_ERROR
+    return ServiceUnavailable if kind is ServiceFault and is_not_swfs else kind
 
 
 def _made(kind: type[ServiceError], code: str, message: str) -> ServiceError:

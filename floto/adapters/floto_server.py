@@ -1,6 +1,6 @@
-"""What ``floto server`` takes and answers beside SWF's protocol, through a client of boto3.
+"""The extension of SWF's protocol that ``floto server`` understands, for a boto3 client.
 
-Every other service ignores the header, and refuses the operation.
+It is one header of polls and one operation. Every other service ignores the header and refuses the operation.
 """
 
 from __future__ import annotations
@@ -14,28 +14,35 @@ from floto.core.errors import NotPermitted, ServiceError, ServiceFault, Unauthen
 from floto.core.swf.pollers import SERVES_HEADER, TARGET, Live, live_from_json, serves_text
 from floto.core.swf.shapes import ActivityType
 
-#: Which of SWF's operations is sent under another name: botocore signs it and reads the answer as it is.
+#: The operation of SWF that is sent under floto's name: botocore signs the request and reads the response.
 _CARRIER = "CountPendingActivityTasks"
 _POLL = "PollForActivityTask"
 _AMAZON = ".amazonaws.com"
 
 
 class Announcements:
-    """Says with each poll of a client what the worker that polls has functions for."""
+    """The header of a client's polls that lists the activities that the polling worker can run."""
 
     def __init__(self) -> None:
-        #: The header by task list and identity.
+        #: The header's value, by task list and identity.
         self._headers: dict[tuple[str, str], str] = {}
 
     def add(self, client: Any, task_list: str, identity: str, serves: Sequence[ActivityType]) -> None:
-        """Say it from now on with polls of this client, unless it is Amazon's."""
+        """Send the header with the polls of this client from now on, unless its endpoint is Amazon's.
+
+        Args:
+            client: The boto3 client that polls.
+            task_list: The task list of the polls.
+            identity: The identity of the polls.
+            serves: The activities that the worker can run.
+        """
         text = serves_text(serves)
         if not _is_amazon(client) and text is not None:
             self._headers[task_list, identity] = text
             client.meta.events.register(f"before-call.swf.{_POLL}", self._add_header, unique_id=_POLL)
 
     def remove(self, task_list: str, identity: str) -> None:
-        """Say it no more."""
+        """Stop sending the header with the polls of this task list and identity."""
         self._headers.pop((task_list, identity), None)
 
     def _add_header(self, params: dict[str, Any], **_context: Any) -> None:
@@ -46,18 +53,21 @@ class Announcements:
 
 
 def _is_amazon(client: Any) -> bool:
-    """Return True for Amazon's own endpoint, or a client that has none."""
+    """Return True if the endpoint is Amazon's, or the client has none."""
     url = client.meta.endpoint_url
     return not isinstance(url, str) or _AMAZON in url
 
 
 def live(client: Any) -> Live | None:
-    """Ask ``floto server`` what waits on its task lists, and who polls; None: it is another service.
+    """Request the backlogs and pollers of a ``floto server``; return None for another service.
 
-    Amazon SWF is not asked.
+    No request is sent to Amazon SWF.
+
+    Args:
+        client: A boto3 SWF client.
 
     Raises:
-        ServiceError: if it cannot be asked.
+        ServiceError: if the request fails, or the response is malformed.
     """
     if _is_amazon(client):
         return None
@@ -80,7 +90,7 @@ def live(client: Any) -> Live | None:
     except ServiceFault:
         return None
     except (ValueError, IndexError) as error:
-        msg = "the server's answer is not what floto server says of its task lists"
+        msg = "the response is not one of floto server: expected the backlogs and pollers of its task lists"
         raise ServiceError(msg) from error
     finally:
         for when, hook in hooks.items():

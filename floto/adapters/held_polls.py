@@ -1,8 +1,9 @@
-"""Polls of a boto3 client that are ended when the client is closed.
+"""Pending polls of a boto3 client, which end when the client is closed.
 
-SWF holds a poll for a minute, and boto3 has no way to cancel a call. A poll that is left behind could still
-be given a task, which would then be lost. So the connections of polls under way are known here, and closing
-shuts them down: the service sees that its client has left, and the waiting thread gets a connection error.
+SWF holds a poll for a minute, and boto3 cannot cancel a call. SWF could still dispatch a task to a poll that
+was left behind, and that task would be lost. Therefore the connections of pending polls are recorded here and
+shut down when the client is closed: the service notices that the connection is closed, and the waiting thread
+gets a connection error.
 """
 
 from __future__ import annotations
@@ -21,26 +22,26 @@ class HeldPolls:
     def __init__(self, client: Any) -> None:
         self._waiting: set[Any] = set()
         self._lock = threading.Lock()
-        # botocore names no public place for this; without it polls end when the service ends them.
+        # botocore has no public attribute for this; without it, polls end when the service ends them.
         session = getattr(getattr(client, "_endpoint", None), "http_session", None)
         classes = getattr(session, "_pool_classes_by_scheme", {})
         for scheme, pool in classes.items():
             classes[scheme] = self._watched(pool)
 
     def end(self) -> None:
-        """Shut down the connections of the polls that wait."""
+        """Shut down the connections of the pending polls."""
         with self._lock:
             waiting = tuple(self._waiting)
         for connection in waiting:
-            # It may have ended a moment ago.
+            # The poll may just have ended.
             with contextlib.suppress(OSError, AttributeError):
                 connection.sock.shutdown(socket.SHUT_RDWR)
 
     def _watched(self, pool: Any) -> Any:
-        """Return a class of connection pools whose connections report their polls here."""
+        """Return a subclass of a connection pool whose connections register their polls here."""
         polls = self
 
-        class Connection(pool.ConnectionCls):  # type: ignore[misc]
+        class WatchedConnection(pool.ConnectionCls):  # type: ignore[misc]
             def request(
                 self, method: str, url: str, body: Any = None, headers: Any = None, **more: Any
             ) -> Any:
@@ -55,14 +56,14 @@ class HeldPolls:
                 finally:
                     polls.discard(self)
 
-        return type("Pool", (pool,), {"ConnectionCls": Connection})
+        return type("Pool", (pool,), {"ConnectionCls": WatchedConnection})
 
     def add(self, connection: Any) -> None:
-        """Note that a poll waits on a connection."""
+        """Record that a poll is pending on a connection."""
         with self._lock:
             self._waiting.add(connection)
 
     def discard(self, connection: Any) -> None:
-        """Note that the poll on a connection, if any, has its response."""
+        """Record that a connection has the response of its poll, if it had one."""
         with self._lock:
             self._waiting.discard(connection)

@@ -1,4 +1,4 @@
-"""boto3's SWF client without the network: the embedded engine behind the same methods, dicts and errors."""
+"""boto3's SWF client without a network: the embedded engine behind the same methods, dicts and errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 from uuid import uuid4
 
 from attrs import frozen
@@ -18,6 +18,7 @@ from botocore.model import ServiceModel
 from botocore.paginate import Paginator
 
 from floto.adapters.model import API_VERSION, LOADER, MODEL, OPERATIONS, input_shape
+from floto.adapters.operations import Operations
 from floto.adapters.sqlite.file.schema import Durability
 from floto.adapters.sqlite.lambda_invoker import Function
 from floto.adapters.sqlite.operations import POLL_SECONDS, SqliteOperations
@@ -34,19 +35,9 @@ _PAGINATORS: Mapping[str, Any] = LOADER.load_service_model("swf", "paginators-1"
 _OK, _REFUSED, _LATER = 200, 400, 503
 
 
-class Operations(Protocol):
-    """What carries the operations out, by SWF's own names."""
-
-    def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out an operation; raises ``ServiceFault`` or ``ServiceUnavailable``."""
-
-    def close(self) -> None:
-        """Let go of what is behind it."""
-
-
 @frozen
 class Meta:
-    """What boto3's clients say of themselves."""
+    """The metadata of a client, with the names of boto3's."""
 
     service_model: ServiceModel = MODEL
     region_name: str = DEFAULT_REGION
@@ -54,23 +45,26 @@ class Meta:
     method_to_api_mapping: Mapping[str, str] = _METHODS
 
 
-#: One of SWF's operations: takes its members as keyword arguments, and answers a dict.
+#: An operation of SWF: takes its members as keyword arguments and returns its response.
 Method = Callable[..., dict[str, Any]]
 
 
 class LocalClient:
-    """The methods of boto3's SWF client over anything that carries out SWF's operations.
+    """The methods of boto3's SWF client over an implementation of SWF's operations.
 
     Requests, responses and errors are boto3's; ``mypy_boto3_swf.SWFClient`` (boto3-stubs) describes them in
-    detail. Errors are ``ClientError``, in the classes of ``exceptions`` where SWF's model has one. What is
-    wrong in a request is said by the service; boto3's own check only refuses arguments that are no members.
+    detail. Errors are ``ClientError``, in the classes of ``exceptions`` where SWF's model has one. The
+    service validates requests; boto3's own check only refuses unknown arguments.
+
+    Args:
+        operations: The implementation; ``close`` closes it.
     """
 
     meta = Meta()
-    #: The classes of SWF's faults, by their codes.
+    #: The exception classes of SWF's faults, by code.
     exceptions: Any = ClientExceptionsFactory().create_client_exceptions(MODEL)
 
-    # Made from the model below this class.
+    # Generated from the model, below this class.
     count_closed_workflow_executions: Method
     count_open_workflow_executions: Method
     count_pending_activity_tasks: Method
@@ -115,11 +109,18 @@ class LocalClient:
         self._operations = operations
 
     def can_paginate(self, operation_name: str) -> bool:
-        """Whether there is a paginator for a method."""
+        """Return True if boto3 has a paginator for a method."""
         return _METHODS.get(operation_name) in _PAGINATORS
 
     def get_paginator(self, operation_name: str) -> Paginator[Any]:
-        """Botocore's own paginator over one of this client's methods."""
+        """Return botocore's paginator over a method of this client.
+
+        Args:
+            operation_name: The name of the method, such as ``list_domains``.
+
+        Raises:
+            OperationNotPageableError: if the method has none.
+        """
         if not self.can_paginate(operation_name):
             raise OperationNotPageableError(operation_name=operation_name)
         operation = _METHODS[operation_name]
@@ -129,16 +130,16 @@ class LocalClient:
 
     @property
     def waiter_names(self) -> list[str]:
-        """No names: SWF has no waiters."""
+        """An empty list: SWF has no waiters."""
         return []
 
     def get_waiter(self, waiter_name: str) -> Any:
-        """Refuse: SWF has no waiters."""
+        """Raise ``ValueError``: SWF has no waiters."""
         msg = f"Waiter does not exist: {waiter_name}"
         raise ValueError(msg)
 
     def close(self) -> None:
-        """Let go of the service; calls raise ``ServiceError`` from then on."""
+        """Close the service; later calls raise ``ServiceError``."""
         self._operations.close()
 
     def __enter__(self) -> Self:
@@ -170,12 +171,21 @@ class LocalClient:
 
 
 class LocalSwf(LocalClient):
-    """All of SWF on one file, which any number of threads and processes may share, as a client like boto3's.
+    """SWF on one SQLite file, with the interface of boto3's client.
 
-    Its domains are those of the region us-east-1.
+    Any number of threads and processes may share the file. The domains are those of the region us-east-1.
 
-    ``functions`` are the Lambda functions by name, each called with its input read from JSON.
-    ``poll_seconds`` is how long an idle poll is held.
+    Args:
+        path: The database file, which is created if it is missing; ``":memory:"`` for none.
+        clock: Returns the current time in UTC; default: the machine's clock.
+        durability: ``"full"`` syncs the disk with every commit; ``"normal"`` may lose the latest commits in a
+            power cut, and nothing in a crash of the process.
+        functions: The Lambda functions by name, called with their decoded JSON input in threads of this
+            process; default: Lambda is not available.
+        poll_seconds: Seconds that a poll waits for a task; default: 60, as SWF does.
+
+    Raises:
+        ServiceError: if the file is not a floto database, of a newer version, or damaged.
     """
 
     def __init__(
@@ -193,7 +203,7 @@ class LocalSwf(LocalClient):
         super().__init__(self._file)
 
     def live(self) -> Live:
-        """Return what waits on every task list, and who polls; not one of SWF's operations."""
+        """Return the backlog and the pollers of every task list; SWF has no such operation."""
         return self._file.live()
 
 
@@ -211,19 +221,19 @@ def _unknown_members(operation: str, unknown: set[str]) -> str:
 def _method(name: str, operation: str) -> Method:
     def method(self: LocalClient, *args: Any, **request: Any) -> dict[str, Any]:
         if args:
-            # In boto3's words.
+            # boto3's message.
             msg = f"{name}() only accepts keyword arguments."
             raise TypeError(msg)
         return self._call(operation, request)
 
     method.__name__ = name
     method.__qualname__ = f"{LocalClient.__qualname__}.{name}"
-    method.__doc__ = _said(MODEL.operation_model(operation).documentation)
+    method.__doc__ = _first_paragraph(MODEL.operation_model(operation).documentation)
     return method
 
 
-def _said(documentation: str) -> str:
-    """The first paragraph of the model's HTML, as one line of text."""
+def _first_paragraph(documentation: str) -> str:
+    """Return the first paragraph of the model's HTML as one line of plain text."""
     first = documentation.partition("</p>")[0]
     return " ".join(html.unescape(re.sub(r"<[^>]*>", "", first)).split())
 

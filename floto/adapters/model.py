@@ -1,7 +1,7 @@
-"""Amazon's own model of SWF, as botocore ships it: what requests may hold, and how JSON has responses.
+"""Amazon's own model of SWF, as botocore ships it: validates requests and converts responses to JSON.
 
-The model says what is required, types, lengths, enums and ranges; what only SWF's prose says of texts
-(characters of names, numbers in time-outs) is in ``floto.core.engine.texts``.
+The model defines required members, types, lengths, enums and ranges. Constraints on strings that only SWF's
+documentation states (characters of names, numbers in time-outs) are in ``floto.core.engine.texts``.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from floto.core.errors import ServiceFault
 from floto.core.swf import wire
 from floto.core.swf.identifiers import shown
 
-#: The models that botocore brings, whatever else there is in the user's home.
+#: Loads the models that botocore ships, and none from the user's home directory.
 LOADER = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 API_VERSION = "2012-01-25"
 MODEL = ServiceModel(LOADER.load_service_model("swf", "service-2", API_VERSION), "swf")
 #: SWF's own names of its operations.
 OPERATIONS: tuple[str, ...] = tuple(MODEL.operation_names)
 
-#: How SWF quotes an enum where that is not the order of its model.
+#: The order in which SWF's messages list an enum, where it is not the order of the model.
 ENUM_ORDER: Mapping[str, tuple[str, ...]] = {
     "DecisionType": (
         "CompleteWorkflowExecution",
@@ -46,31 +46,37 @@ ENUM_ORDER: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
-#: Members whose problems SWF reports first, in this order, by shape: as seen of SWF itself in 2026
-#: (https://github.com/getmoto/moto/pull/10262). Of other shapes no order is known: theirs is the model's.
+#: Members whose problems SWF reports first, in this order, by shape: observed at SWF itself in 2026
+#: (https://github.com/getmoto/moto/pull/10262). For other shapes the order is unknown; the model's is used.
 MEMBER_ORDER: Mapping[str, tuple[str, ...]] = {
     "DescribeWorkflowExecutionInput": ("execution", "domain"),
     "GetWorkflowExecutionHistoryInput": ("execution", "domain"),
     "WorkflowExecution": ("runId", "workflowId"),
 }
 
-#: Once so many problems were found, the rest of a list is not looked at: no answer is much longer than its
-#: request, however the request was made up.
+#: Problems after which the rest of a list is not checked: no response is much longer than its request.
 _MOST_PROBLEMS = 10
 _QUOTED = 80
 _INT32 = range(-(2**31), 2**31)
 
-#: Takes a value, the place where it stands, and the list that problems are added to.
+#: Takes a value, its path in the request, and the list that problems are appended to.
 _Reader = Callable[[Any, str, list[str]], Any]
 _Writer = Callable[[Any], Any]
 
 
 def check(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the members of a request that the model knows, without nulls, its times as datetimes in UTC.
+    """Validate a request against the model; return its known members, without nulls.
 
-    Raises ``ServiceFault``: ``SerializationException`` for a value of the wrong JSON type,
-    ``ValidationException`` for everything else, in SWF's words. A list may be as long as the request: whoever
-    reads requests from outside must limit their size (SWF's own limit is 1 MB).
+    Times become datetimes in UTC. A list may be as long as the request, so a server must limit the size of
+    the requests that it reads (SWF's own limit is 1 MB).
+
+    Args:
+        operation: SWF's name of the operation.
+        request: The decoded JSON of the request.
+
+    Raises:
+        ServiceFault: ``SerializationException`` for a value of the wrong JSON type, else
+            ``ValidationException`` with SWF's message.
     """
     found: list[str] = []
     checked: dict[str, Any] = _request_reader(operation)(request, "", found)
@@ -82,25 +88,30 @@ def check(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_wire(operation: str, response: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a response as JSON has it: times are epoch seconds, to the millisecond."""
+    """Return a response with its datetimes as epoch seconds, rounded to milliseconds, for JSON.
+
+    Args:
+        operation: SWF's name of the operation.
+        response: The response, with datetimes.
+    """
     written: dict[str, Any] = _response_writer(operation)(response)
     return written
 
 
 @cache
 def faults_of(operation: str) -> frozenset[str]:
-    """The codes of the faults that an operation is modelled with; any may also have codes common to all."""
+    """Return the codes of the faults that the model lists for an operation, without those common to all."""
     return frozenset(shape.name for shape in MODEL.operation_model(operation).error_shapes)
 
 
 @cache
 def has_output(operation: str) -> bool:
-    """Whether an operation answers anything; one that does not sends an empty body."""
+    """Return True if an operation has output; the response of one without output has an empty body."""
     return MODEL.operation_model(operation).output_shape is not None
 
 
 def input_shape(operation: str) -> StructureShape:
-    """What an operation takes; there is none that takes nothing."""
+    """Return the shape of an operation's input; every operation of SWF has one."""
     return cast("StructureShape", MODEL.operation_model(operation).input_shape)
 
 
@@ -113,7 +124,7 @@ def _request_reader(operation: str) -> _Reader:
 
 
 def _reader(shape: Any, member: str = "") -> _Reader:
-    """Compile a shape, once, to what reads its values where it is this member of another."""
+    """Compile a shape to the reader of its values; ``member`` is ``Shape.name`` of the containing member."""
     special = _SPECIAL.get(shape.name)
     reader = _READERS[shape.type_name](shape) if special is None else special(shape)
     prose = PROSE.get(member) or PROSE.get(shape.name)
@@ -155,7 +166,7 @@ def _structure(shape: StructureShape) -> _Reader:
 
 
 def _ordered(shape: StructureShape) -> list[tuple[str, Shape]]:
-    """Return the members of a shape by name, in the order in which SWF reports what is wrong with them."""
+    """Return the members of a shape, in the order in which SWF reports their problems."""
     names = dict.fromkeys((*MEMBER_ORDER.get(shape.name, ()), *shape.members))
     return [(name, shape.members[name]) for name in names]
 
@@ -183,15 +194,15 @@ def _list(shape: ListShape) -> _Reader:
 
 
 def _text(value: Any, at: str) -> str:
-    """Text that can be written down: a half of a surrogate pair cannot."""
+    """Return a string that can be encoded; one with an unpaired surrogate cannot."""
     if not isinstance(value, str):
-        raise _unreadable(at, "text", value)
+        raise _unreadable(at, "a string", value)
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise _unreadable(at, "text", value) from None
-    # An enum's member, say, is text as well, but not all that text is.
+            raise _unreadable(at, "a string", value) from None
+    # Normalise str subclasses (for example StrEnum members) to plain str.
     return str.__str__(value)
 
 
@@ -227,7 +238,7 @@ def _integer(shape: Shape) -> _Reader:
 
     def read(value: Any, at: str, found: list[str]) -> int:
         if type(value) is not int or value not in _INT32:
-            raise _unreadable(at, "a whole number of 32 bits", value)
+            raise _unreadable(at, "a 32-bit integer", value)
         if constraint := broken(value):
             found.append(_problem(str(value), at, constraint))
         return value
@@ -249,13 +260,13 @@ def _timestamp(_shape: Shape) -> _Reader:
         try:
             return wire.moment(value)
         except wire.WireError:
-            raise _unreadable(at, "a time of the years 1 to 9999 in epoch seconds", value) from None
+            raise _unreadable(at, "a time in epoch seconds within the years 1 to 9999", value) from None
 
     return read
 
 
 def _decision(shape: StructureShape) -> _Reader:
-    """Read a decision: it needs the attributes of its own type; those of other types are checked too."""
+    """Read a decision: its own type's attributes are required; those of other types are checked too."""
     read_members = _structure(shape)
     needs = _attributes_needed(shape)
 
@@ -263,7 +274,7 @@ def _decision(shape: StructureShape) -> _Reader:
         decision: dict[str, Any] = read_members(value, at, found)
         attributes, required = needs.get(decision.get("decisionType", ""), ("", ()))
         if attributes not in decision:
-            # All that is required is missing then, as moto has it. In 2012 the service was seen to say
+            # Report every required attribute as null, as moto does. In 2012 SWF's message was
             # "StartTimerDecisionAttributes must be specified for decision of type StartTimer".
             found.extend(_null(f"{at}.{attributes}.{name}") for name in required)
         return decision
@@ -272,7 +283,7 @@ def _decision(shape: StructureShape) -> _Reader:
 
 
 def _attributes_needed(decision: StructureShape) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """By type of decision: the member with its attributes, and what is required of those."""
+    """Return, by type of decision, the member with its attributes and the names of the required ones."""
     keys = {kind: f"{wire.lower_first(kind)}DecisionAttributes" for kind in ENUM_ORDER["DecisionType"]}
     members: Mapping[str, Any] = decision.members
     return {kind: (key, tuple(members[key].required_members)) for kind, key in keys.items()}
@@ -286,12 +297,12 @@ _READERS: Mapping[str, Callable[[Any], _Reader]] = {
     "boolean": _boolean,
     "timestamp": _timestamp,
 }
-#: Shapes that need more than their type says.
+#: Readers of shapes that need more checks than their type.
 _SPECIAL: Mapping[str, Callable[[Any], _Reader]] = {"Decision": _decision}
 
 
 def _bounds(shape: Shape, measure: str) -> Callable[[int], str | None]:
-    """What a size is held against; lengths are in characters or items."""
+    """Return a check of a size (in characters or items) or a value against the limits of a shape."""
     least, most = shape.metadata.get("min", 0), shape.metadata.get("max")
 
     def broken(size: int) -> str | None:
@@ -312,9 +323,9 @@ def _problem(value: str, at: str, constraint: str) -> str:
     return f"Value '{value:.{_QUOTED}}' at '{at}' failed to satisfy constraint: {constraint}"
 
 
-def _unreadable(at: str, due: str, value: Any) -> ServiceFault:
+def _unreadable(at: str, expected: str, value: Any) -> ServiceFault:
     where = f"Value at '{at}'" if at else "The request"
-    return ServiceFault("SerializationException", f"{where} must be {due}, not {shown(value)}")
+    return ServiceFault("SerializationException", f"{where} must be {expected}, not {shown(value)}")
 
 
 @cache
@@ -324,7 +335,7 @@ def _response_writer(operation: str) -> _Writer:
 
 
 def _writer(shape: Any) -> _Writer | None:
-    """Compile a shape, once, to what writes its values; None if JSON has them as they are."""
+    """Compile a shape to the writer of its values; return None if they need no conversion for JSON."""
     make = _WRITERS.get(shape.type_name)
     return None if make is None else make(shape)
 

@@ -1,7 +1,7 @@
 """Stores for values that are too long for SWF: a directory, or a bucket of S3.
 
-Both keep the JSON of a value under its own hash. So a value is written once however often a task is
-tried again, nothing is ever changed, and what is read is known to be what was written.
+Both store the JSON of a value under its SHA-256 hash. So a value is written once even if a task is retried,
+a stored value never changes, and a reader can verify that it read the value that was written.
 """
 
 from __future__ import annotations
@@ -35,19 +35,31 @@ def _absolute(path: str | Path) -> Path:
 
 @frozen
 class DirectoryStore:
-    """Values as files of one directory, which any number of processes and machines may share.
+    """A store of values as files of one directory, which processes and machines may share.
 
-    A value takes up to ``limit`` bytes as JSON. Whatever was returned by ``put`` survives a power cut. A
-    directory that is missing is made for its owner only; in one that exists, files can be read and written by
-    those who may read and write the directory. No link in the directory is followed.
+    A value whose reference ``put`` has returned survives a power cut. A missing directory is created for its
+    owner only; the files of an existing one get the permissions of the directory. No symbolic link within the
+    directory is followed.
+
+    Args:
+        path: The directory; a relative path is resolved at once.
+        limit: Maximum size of a value in bytes of JSON.
     """
 
-    # Absolute, so that it goes on meaning the same directory when the program changes its own.
+    # Absolute, so that it stays the same directory when the program changes its working directory.
     path: Path = field(converter=_absolute)
     limit: int = field(default=STORE_LIMIT, kw_only=True)
 
     def put(self, value: Any) -> dict[str, Any]:
-        """Keep a value; its reference. Raises ``PayloadError``."""
+        """Write a value, unless it is stored already, and return its reference.
+
+        Args:
+            value: A value that JSON can encode.
+
+        Raises:
+            PayloadError: if the value is too large or not JSON.
+            StoreUnavailable: if it cannot be written now.
+        """
         kept, data = reference.written(value, self.limit)
         try:
             self._keep(kept, data)
@@ -56,7 +68,15 @@ class DirectoryStore:
         return kept.to_json()
 
     def get(self, reference_: Any) -> Any:
-        """The value of a reference. Raises ``PayloadError`` if it is not there, or not what was written."""
+        """Return the value of a reference.
+
+        Args:
+            reference_: A reference that ``put`` returned.
+
+        Raises:
+            PayloadError: if the value is missing, or is not the one that was written.
+            StoreUnavailable: if it cannot be read now.
+        """
         wanted = reference.read(reference_, self.limit)
         try:
             return wanted.value(self._read(wanted))
@@ -64,13 +84,13 @@ class DirectoryStore:
             problem = f"is not in {self.path}"
             if self.path.is_dir():
                 raise PayloadError(str(wanted), problem) from None
-            # A file system that is not mounted, or a slip in the name: no value is known to be lost.
+            # The file system is not mounted, or the path is wrong: the value need not be lost.
             raise StoreUnavailable(str(wanted), f"{problem}, which is not a directory") from None
         except OSError as error:
             raise StoreUnavailable(str(wanted), f"cannot be read from {self.path}: {error}") from error
 
     def _file(self, kept: Reference) -> Path:
-        # Some file systems and most people do not like a million files in one directory.
+        # Some file systems and tools are slow with a million files in one directory.
         return self.path / kept.digest[:2] / kept.digest
 
     def _keep(self, kept: Reference, data: bytes) -> None:
@@ -79,12 +99,12 @@ class DirectoryStore:
             if not self._holds(kept):
                 with whole_file_in(shelf, kept.digest, shared_mode(store)) as file:
                     file.write(data)
-            # In any case: who wrote it may have been killed before.
+            # Even if the file existed: its writer may have been killed before it synced.
             for directory in (shelf, store):
                 os.fsync(directory)
 
     def _holds(self, kept: Reference) -> bool:
-        """Whether the value is there, and whole: a damaged one, or a link, is written again."""
+        """Return True if the value is stored undamaged; a damaged value or a link is written again."""
         try:
             return reference.digest_of(self._read(kept)) == kept.digest
         except OSError as error:
@@ -93,30 +113,33 @@ class DirectoryStore:
             raise
 
     def _read(self, kept: Reference) -> bytes:
-        # One more byte, so that a file that grew is noticed and never read whole.
+        # One byte more than expected, to detect a file that grew without reading all of it.
         return read_regular(self._file(kept), kept.size + 1)
 
 
 def _s3() -> Any:
-    # Imported where it is used: who keeps values in a directory need not load boto3.
+    # Imported here, so that programs without S3 do not load boto3.
     import boto3  # noqa: PLC0415
 
     return boto3.client("s3")
 
 
 def _need_s3(reply: dict[str, Any]) -> None:
-    """Raise ``ValueError`` unless S3 itself answered: the page of a proxy has no ETag, and is not a value."""
+    """Raise ``ValueError`` if S3 did not send the response: a proxy's page has no ETag."""
     if not reply.get("ETag"):
-        msg = "the answer is not one of S3"
+        msg = "the response does not come from S3: it has no ETag"
         raise ValueError(msg)
 
 
 @frozen
 class S3Store:
-    """Values as objects of a bucket, their keys beginning with ``prefix``.
+    """A store of values as objects of an S3 bucket; S3 verifies the hash of each uploaded value.
 
-    ``client`` is boto3's for S3, by default one that AWS's usual configuration makes. A value takes up
-    to ``limit`` bytes as JSON; S3 checks the hash of what it is sent.
+    Args:
+        bucket: The name of the bucket.
+        prefix: Prefix of the objects' keys; a slash follows it.
+        client: A boto3 S3 client; default: one made from AWS's usual configuration.
+        limit: Maximum size of a value in bytes of JSON.
     """
 
     bucket: str
@@ -125,19 +148,35 @@ class S3Store:
     limit: int = field(default=STORE_LIMIT, kw_only=True)
 
     def put(self, value: Any) -> dict[str, Any]:
-        """Keep a value; its reference. Raises ``PayloadError``."""
+        """Write a value, unless it is stored already, and return its reference.
+
+        Args:
+            value: A value that JSON can encode.
+
+        Raises:
+            PayloadError: if the value is too large or not JSON.
+            StoreUnavailable: if it cannot be written now.
+        """
         kept, data = reference.written(value, self.limit)
         checksum = b64encode(bytes.fromhex(kept.digest)).decode()
-        with self._told(kept, "cannot be written to"):
+        with self._translating(kept, "cannot be written to"):
             if not self._holds(kept, checksum):
                 _need_s3(self.client.put_object(**self._object(kept), Body=data, ChecksumSHA256=checksum))
         return kept.to_json()
 
     def get(self, reference_: Any) -> Any:
-        """The value of a reference. Raises ``PayloadError`` if it is not there, or not what was written."""
+        """Return the value of a reference.
+
+        Args:
+            reference_: A reference that ``put`` returned.
+
+        Raises:
+            PayloadError: if the value is missing, or is not the one that was written.
+            StoreUnavailable: if it cannot be read now.
+        """
         wanted = reference.read(reference_, self.limit)
-        with self._told(wanted, "cannot be read from"), self._opened(wanted) as body:
-            # One more, so that an object that grew is noticed and never read whole.
+        with self._translating(wanted, "cannot be read from"), self._opened(wanted) as body:
+            # One byte more than expected, to detect an object that grew without reading all of it.
             data: bytes = body.read(wanted.size + 1)
         return wanted.value(data)
 
@@ -155,7 +194,7 @@ class S3Store:
         return {"Bucket": self.bucket, "Key": self._key(kept)}
 
     def _holds(self, kept: Reference, checksum: str) -> bool:
-        """Whether the value is there, and whole; where S3 will not say, it is written again."""
+        """Return True if the value is stored undamaged; if S3 does not say, it is written again."""
         from botocore.exceptions import ClientError  # noqa: PLC0415 - as boto3 above
 
         try:
@@ -165,7 +204,7 @@ class S3Store:
         return bool(head.get("ChecksumSHA256") == checksum)
 
     @contextlib.contextmanager
-    def _told(self, kept: Reference, problem: str) -> Iterator[None]:
+    def _translating(self, kept: Reference, problem: str) -> Iterator[None]:
         # As boto3 above.
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
@@ -176,6 +215,6 @@ class S3Store:
         except RAISED as error:
             where = f"s3://{self.bucket}/{self._key(kept)}"
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-            # Only a key that is not there is lost; the rest (access, bucket, network) may be mended.
+            # Only a missing key is a lost value; other causes (access, bucket, network) may be repaired.
             raised = PayloadError if code == "NoSuchKey" else StoreUnavailable
             raise raised(str(kept), f"{problem} {where}: {error}") from error

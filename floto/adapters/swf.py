@@ -1,4 +1,4 @@
-"""Amazon SWF, or whatever speaks its protocol, as a ``Service``: any boto3 SWF client."""
+"""Amazon SWF, or a server with its protocol, as a ``Service`` over a boto3 SWF client."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ log = logging.getLogger("floto")
 
 _Registration = registrations.WorkflowType | registrations.ActivityType
 
-#: SWF holds a poll for 60 seconds.
+#: Read time-out in seconds; SWF holds a poll for 60 seconds.
 _READ_SECONDS = 70
-#: Threads of a worker and a decider share one client.
+#: Maximum connections of a client, which the threads of a worker and a decider share.
 _CONNECTIONS = 50
 _PAGE = 1000
-#: Some services answer an idle poll at once; asking again as fast would only burn their time.
+#: Seconds between idle polls: some services respond to an idle poll at once.
 _IDLE_SECONDS = 0.1
 _BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
 _INVALID_ENDPOINT = "InvalidEndpoint"
@@ -59,10 +59,18 @@ _EXISTS = frozenset({"DomainAlreadyExistsFault", "TypeAlreadyExistsFault"})
 def make_client(
     region: str | None = None, endpoint_url: str | None = None, *, on_this_machine: bool = False
 ) -> Any:
-    """Make a boto3 client fit for long polls; raises ``ServiceFault`` where AWS is not configured.
+    """Make a boto3 SWF client for long polls.
 
-    Its own retries are off: floto's deciders and workers retry, and can be stopped meanwhile. A service
-    ``on_this_machine`` needs no configuration, is asked directly, and with any keys where there are none.
+    Its own retries are off: floto's deciders and workers retry, and can be stopped meanwhile.
+
+    Args:
+        region: AWS region; default: the configured one.
+        endpoint_url: URL of the service; default: Amazon's endpoint of the region.
+        on_this_machine: True for a service on this machine, which is called without a proxy and needs no AWS
+            configuration: placeholder credentials are used if none are configured.
+
+    Raises:
+        ServiceFault: if ``endpoint_url`` is not a valid URL, or AWS is not configured.
     """
     if endpoint_url and not (is_valid_endpoint_url(endpoint_url) or is_valid_ipv6_endpoint_url(endpoint_url)):
         raise ServiceFault(_INVALID_ENDPOINT, f"{endpoint_url!r} does not name a host")
@@ -79,7 +87,7 @@ def make_client(
 
 
 class ClientOfProcess:
-    """A client of boto3 of one's own in every process: a forked child must not use its parent's."""
+    """A boto3 client per process: a forked child must not use the connections of its parent."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
@@ -88,7 +96,7 @@ class ClientOfProcess:
         forks.let_go_in_children(self)
 
     def after_fork(self) -> None:
-        """Make another client at the next call; the parent's stays open, for the parent."""
+        """Forget the parent's client without closing it; the next call makes another one."""
         _OF_PARENTS.append(self._client)
         self._client = None
 
@@ -99,20 +107,20 @@ class ClientOfProcess:
         return getattr(self._client, name)
 
     def close(self) -> None:
-        """Let go of the connections, and end the polls under way."""
-        # A forked child that has made no call of its own has its parent's, which go on.
+        """Close the connections and end the pending polls."""
+        # A forked child that has made no call of its own has no client: its parent's stays open.
         if self._client is not None:
             self._polls.end()
             self._client.close()
 
 
-#: Clients that forked children have from their parents.
+#: Clients that a forked child inherited, kept so that they are never closed or collected.
 _OF_PARENTS: list[Any] = []
 
 
 def _local_session() -> Any:
     session = botocore.session.Session()
-    # The metadata service of a cloud would keep everybody waiting who is not in one.
+    # Outside of a cloud, asking for its metadata service takes seconds until a time-out.
     session.get_component("credential_provider").remove("iam-role")
     if session.get_credentials() is None:
         session.set_credentials("local", "local")
@@ -122,11 +130,15 @@ def _local_session() -> Any:
 
 
 class SwfService:
-    """One domain of SWF behind the ``Service`` port. ``wait`` of a poll is SWF's: up to 60 seconds.
+    """One domain of SWF behind the ``Service`` port.
 
-    ``repeat`` is given each call as a function and its arguments, makes it, and may repeat it; by default
-    each call is made once, as loops repeat calls themselves. Answers that are not SWF's are errors for all
-    users of ``client``.
+    SWF itself holds a poll for up to 60 seconds, independently of ``wait``.
+
+    Args:
+        client: A boto3 SWF client. From now on it raises an error for a response that SWF did not send.
+        domain: The name of the domain.
+        repeat: Called with a function and its arguments for each call of SWF; it must call the function and
+            may retry it. Default: each call is made once, because floto's loops retry themselves.
     """
 
     def __init__(self, client: Any, domain: str, *, repeat: Callable[..., Any] | None = None) -> None:
@@ -135,10 +147,10 @@ class SwfService:
         self._repeat = repeat
         self._domain = domain
         self._was_answered = False
-        #: The names of the operations that were answered, so permitted.
+        #: Names of the operations that have succeeded, so are permitted.
         self._permitted: set[str] = set()
         self._announcements = Announcements()
-        #: What is done of ``prepare`` (None: the domain); throttled, the next attempt goes on from there.
+        #: What an unfinished ``prepare`` has registered (None: the domain); its next attempt resumes there.
         self._registered: set[_Registration | None] = set()
 
     @property
@@ -148,11 +160,19 @@ class SwfService:
 
     @property
     def url(self) -> str | None:
-        """Where SWF is; None if the client does not say."""
+        """The endpoint's URL; None if the client does not say."""
         return getattr(getattr(self._client, "meta", None), "endpoint_url", None)
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
-        """Register the domain and the types that are not there yet, with defaults for everything."""
+        """Register the domain and the types that are missing, with floto's defaults.
+
+        Args:
+            workflow_types: The workflow types to register.
+            activity_types: The activity types to register.
+
+        Raises:
+            ServiceError: if a call fails; a call without permission only logs a warning.
+        """
         self._prepare(None, self._domain, self.register_domain)
         for kinds, registration in (
             (workflow_types, registrations.WorkflowType),
@@ -164,7 +184,12 @@ class SwfService:
         self._registered.clear()
 
     def register_domain(self, retention_days: int = RETENTION_DAYS, description: str | None = None) -> None:
-        """Register the domain; one that exists stays as it is."""
+        """Register the domain; an existing one is not changed.
+
+        Args:
+            retention_days: Days for which SWF keeps closed runs.
+            description: The description of the domain.
+        """
         self._register(
             self._client.register_domain,
             name=self._domain,
@@ -173,14 +198,14 @@ class SwfService:
         )
 
     def register(self, kind: _Registration) -> None:
-        """Register a type; one that exists stays as it is."""
+        """Register a type; an existing one is not changed."""
         is_workflow = isinstance(kind, registrations.WorkflowType)
         call = self._client.register_workflow_type if is_workflow else self._client.register_activity_type
         self._register(call, **wire.write(kind))
 
     def _register(self, call: Callable[..., Any], **arguments: Any) -> None:
         try:
-            # Permissions may be those of single types: one that was given says nothing about the next.
+            # A policy may permit single types only, so a success does not make the operation permitted.
             self._authenticated(call, **arguments)
         except ServiceFault as fault:
             if fault.code not in _EXISTS:
@@ -194,12 +219,12 @@ class SwfService:
         try:
             register(*kind)
         except NotPermitted as fault:
-            # Whoever may not register can still run what others registered.
-            log.warning("%r is not registered from here (%s)", name, fault)
+            # A process without permission to register can still run the types that others registered.
+            log.warning("%r is not registered: no permission (%s)", name, fault)
         self._registered.add(what)
 
     def start_workflow_execution(self, request: StartRequest) -> str:
-        """Open a run and return its run id."""
+        """Start a run and return its run id."""
         reply = self._domain_call(
             self._client.start_workflow_execution,
             workflowId=request.workflow_id,
@@ -225,11 +250,11 @@ class SwfService:
         )
 
     def request_cancel_workflow_execution(self, workflow_id: str) -> None:
-        """Ask the decider of an open run to stop it."""
+        """Request the cancellation of the open run of a workflow id."""
         self._domain_call(self._client.request_cancel_workflow_execution, workflowId=workflow_id)
 
     def terminate_workflow_execution(self, workflow_id: str, reason: str = "", details: str = "") -> None:
-        """Close an open run by force."""
+        """Terminate the open run of a workflow id."""
         self._domain_call(
             self._client.terminate_workflow_execution,
             workflowId=workflow_id,
@@ -238,7 +263,7 @@ class SwfService:
         )
 
     def latest_execution(self, workflow_id: str) -> ExecutionInfo | None:
-        """The open run of a workflow id, else the one closed last, else None."""
+        """Return the open run of a workflow id, else the run closed last, else None."""
         listed = self._listed(self._client.list_open_workflow_executions, workflow_id)
         if listed is not None:
             return self._described(listed)
@@ -255,7 +280,7 @@ class SwfService:
         return _info(infos[0]) if infos else None
 
     def open_executions(self, workflow_type: WorkflowType) -> tuple[ExecutionInfo, ...]:
-        """All open runs of a workflow type, the newest first; SWF's listing lags a little behind its runs."""
+        """Return all open runs of a workflow type, newest first; SWF's listing is eventually consistent."""
         pages = self._pages(
             self._client.list_open_workflow_executions,
             startTimeFilter={"oldestDate": _BEGINNING},
@@ -264,7 +289,7 @@ class SwfService:
         return tuple(_info(raw) for page in pages for raw in page["executionInfos"])
 
     def _described(self, listed: ExecutionInfo) -> ExecutionInfo:
-        """What the run itself says: listings show runs as open for a while after they are closed."""
+        """Return the description of a run: listings show a run as open for a while after it has closed."""
         execution = wire.write(listed.execution)
         try:
             reply = self._domain_call(self._client.describe_workflow_execution, execution=execution)
@@ -273,8 +298,8 @@ class SwfService:
         return _info(reply["executionInfo"])
 
     def history(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
-        """The events of a run with an id above ``after``, all pages of them."""
-        # The newest first: what is known already is not read again.
+        """Return the events of a run with an id above ``after``, from all pages."""
+        # Newest first, so that pages of known events are not read.
         pages = self._pages(
             self._client.get_workflow_execution_history,
             execution={"workflowId": execution.workflow_id, "runId": execution.run_id},
@@ -285,7 +310,16 @@ class SwfService:
         return tuple(wire.events_from_swf(new))[::-1]
 
     def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> PolledDecisionTask | None:
-        """Take the next decision task, with what its decider has not seen yet."""
+        """Poll for a decision task; return None if SWF has none.
+
+        Args:
+            task_list: The task list to poll.
+            identity: The identity of the decider, for the history.
+            wait: Maximum seconds to sleep after an idle poll; SWF holds the poll itself.
+
+        Returns:
+            The task, with the events since the previous decision task of its run.
+        """
         pages = self._pages(
             self._client.poll_for_decision_task,
             taskList={"name": task_list},
@@ -306,12 +340,18 @@ class SwfService:
         )
 
     def respond_decision_task_completed(self, token: str, decisions: Sequence[Decision]) -> None:
-        """Answer a decision task."""
+        """Respond to a decision task (RespondDecisionTaskCompleted)."""
         raws = [wire.decision_to_swf(decision) for decision in decisions]
         self._call(self._client.respond_decision_task_completed, taskToken=token, decisions=raws)
 
     def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> PolledActivityTask | None:
-        """Take the next activity task."""
+        """Poll for an activity task; return None if SWF has none.
+
+        Args:
+            task_list: The task list to poll.
+            identity: The identity of the worker, for the history.
+            wait: Maximum seconds to sleep after an idle poll; SWF holds the poll itself.
+        """
         reply = self._domain_call(
             self._client.poll_for_activity_task, taskList={"name": task_list}, identity=identity
         )
@@ -328,7 +368,7 @@ class SwfService:
         )
 
     def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
-        """Say that an activity is alive; True if it was asked to stop."""
+        """Record a heartbeat; return True if the cancellation of the activity is requested."""
         reply = self._call(self._client.record_activity_task_heartbeat, taskToken=token, details=details)
         return bool(reply["cancelRequested"])
 
@@ -341,30 +381,37 @@ class SwfService:
         self._call(self._client.respond_activity_task_failed, taskToken=token, reason=reason, details=details)
 
     def respond_activity_task_canceled(self, token: str, details: str | None) -> None:
-        """Report that an activity stopped because it was asked to."""
+        """Report that an activity stopped after its cancellation was requested."""
         self._call(self._client.respond_activity_task_canceled, taskToken=token, details=details)
 
     def announce(
         self, kind: PollKind, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
     ) -> None:
-        """Say with the polls of a worker what it serves, which ``floto server`` wants to know."""
+        """Send, with a worker's polls, the activities that it can run; ``floto server`` shows them.
+
+        Args:
+            kind: What is polled for; nothing is sent for deciders.
+            task_list: The polled task list.
+            identity: The identity of the worker.
+            serves: The activities that it can run; nothing is sent for None.
+        """
         if kind is PollKind.ACTIVITIES and serves is not None:
             self._announcements.add(self._client, task_list, identity, serves)
 
     def withdraw(self, kind: PollKind, task_list: str, identity: str) -> None:
-        """Say it no more."""
+        """Stop sending what ``announce`` set."""
         if kind is PollKind.ACTIVITIES:
             self._announcements.remove(task_list, identity)
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._client.close()
 
     def _domain_call(self, call: Callable[..., Any], **arguments: Any) -> Any:
         return self._call(call, domain=self._domain, **arguments)
 
     def _call(self, call: Callable[..., Any], **arguments: Any) -> Any:
-        """Call an operation; see ``aws_errors`` for the rules about what was answered before."""
+        """Call an operation, with the rules of ``aws_errors`` about earlier successes."""
         operation = getattr(call, "__name__", "")
         try:
             reply = self._authenticated(call, **arguments)
@@ -392,7 +439,7 @@ class SwfService:
         page = self._domain_call(call, maximumPageSize=_PAGE, **arguments)
         yield page
         while token := page.get("nextPageToken"):
-            # The task is taken with its first page: a later page that is refused in passing must not lose it.
+            # The first page claimed the task: a transient error of a later page must not lose it.
             page = _PATIENT(self._domain_call, call, maximumPageSize=_PAGE, nextPageToken=token, **arguments)
             yield page
 
@@ -406,16 +453,16 @@ _PATIENT = Retrying(
 
 
 def _all_events(first: dict[str, Any], rest: Iterable[dict[str, Any]]) -> tuple[Event, ...]:
-    """Return the events of all pages of a task that was claimed; none if a page is missing or unreadable.
+    """Return the events of all pages of a claimed task; none if a page is missing or unreadable.
 
-    The task is the caller's all the same, and the history can be read: that also says what is wrong with it.
+    The caller owns the task even then, and can read the history, which raises an error that says why.
     """
     run = first["workflowExecution"]
     try:
         raws = [event for page in (first, *rest) for event in page.get("events", ())]
         return tuple(wire.events_from_swf(raws))
     except ServiceError as error:
-        # Tokens of pages expire after a minute.
+        # Page tokens expire after a minute.
         problem = f"the pages of its decision task end early ({error})"
     except HistoryError as error:
         problem = f"the events of its decision task cannot be read ({error})"

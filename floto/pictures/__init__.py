@@ -1,1 +1,1 @@
-"""What a person looks at: timelines and graphs, on a terminal and as files."""
+"""Timelines and graphs of runs for people, on a terminal and as files."""

@@ -1,4 +1,4 @@
-"""One colour for each thing that a picture tells, on paper and on a terminal."""
+"""The colours of phases and task states, in pictures and on a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from floto.core.replay.timeline import Phase
 
 @frozen
 class Look:
-    """How something is drawn: on paper, on a terminal in colour, and in plain characters, also in ASCII."""
+    """The fill colour in a picture, and the style and the characters on a terminal, the second one ASCII."""
 
     fill: str
     style: str
@@ -29,7 +29,7 @@ PHASES: Mapping[Phase, Look] = {
 #: The mark of a decision in a timeline of characters.
 DECISION = Look("#7b8794", "dim", "╷", "|")
 
-#: The states of a task in ``pictures.standing``: paper and border.
+#: Fill and border colour of each state in ``pictures.task_status``.
 STATES: Mapping[str, tuple[str, str]] = {
     "waiting": ("#f5f7fa", "#9aa5b1"),
     "queued": ("#e0e8f9", "#5a7bd8"),
@@ -38,12 +38,12 @@ STATES: Mapping[str, tuple[str, str]] = {
     "completed": ("#d8f0df", "#3e8e5a"),
     "canceled": ("#e4e7eb", "#7b8794"),
 }
-#: Everything else is a way to fail.
+#: Fill and border colour of all other states, which are failures.
 BROKEN = ("#fadcd9", "#d64545")
-#: Without a history, nothing is in any state.
+#: Fill and border colour of tasks without a history.
 PLAIN = ("#f5f7fa", "#616e7c")
 
 
 def of_state(state: str | None) -> tuple[str, str]:
-    """The paper and the border of a task in a state."""
+    """Return the fill and the border colour of a task in a state; None: without a history."""
     return PLAIN if state is None else STATES.get(state, BROKEN)

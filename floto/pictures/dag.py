@@ -1,4 +1,4 @@
-"""A graph of tasks as a picture: layers from left to right, coloured by state."""
+"""A picture of a graph of tasks: layers from left to right, coloured by state."""
 
 from __future__ import annotations
 
@@ -17,12 +17,21 @@ _EDGE, _TOP = 16.0, 56.0
 _LONGEST_LABEL = 30
 _NARROWEST = 110.0
 _ARROW = "#9aa5b1"
-#: The side of the triangle at the end of an arrow.
+#: The side of an arrowhead in pixels.
 _TIP = 5.0
 
 
 def draw(graph: Graph, title: str) -> tuple[Drawing, float, float]:
-    """A picture of a graph, its width and its height; raises ``NoLayout`` and ``TooLarge``."""
+    """Draw a graph; return the picture, its width and its height in pixels.
+
+    Args:
+        graph: The graph.
+        title: The title above the picture.
+
+    Raises:
+        NoLayout: if the extra ``pictures`` is not installed.
+        TooLarge: if the layout would take too long.
+    """
     layout = lay_out(graph)
     labels = [shortened(visible(node.id), _LONGEST_LABEL) for node in graph.nodes]
     notes = [describe(node) for node in graph.nodes]
@@ -34,8 +43,8 @@ def draw(graph: Graph, title: str) -> tuple[Drawing, float, float]:
     def place(point: Point) -> Point:
         return _EDGE + point[0] * (width + _GAP), _TOP + point[1] * _ROW
 
-    for arrow, way in zip(graph.arrows, layout.ways, strict=True):
-        _draw_way(drawing, [place(point) for point in way], width, dashed=arrow.generated)
+    for arrow, route in zip(graph.arrows, layout.routes, strict=True):
+        _draw_route(drawing, [place(point) for point in route], width, dashed=arrow.generated)
     for node, label, point in zip(graph.nodes, labels, layout.nodes, strict=True):
         _draw_node(drawing, node, label, place(point), width)
     right, bottom = place(layout.size)
@@ -56,9 +65,9 @@ def _draw_node(drawing: Drawing, node: Node, label: str, place: Point, width: fl
     drawing.text(x + 10, y + 30, describe(node), class_="small")
 
 
-def _draw_way(drawing: Drawing, way: Sequence[Point], width: float, *, dashed: bool) -> None:
-    """From the right side of a box to the left of another, straight through the layers between them."""
-    middle = [(x, y + _HEIGHT / 2) for x, y in way]
+def _draw_route(drawing: Drawing, route: Sequence[Point], width: float, *, dashed: bool) -> None:
+    """Draw an arrow from the right side of a box to the left side of another, straight through layers."""
+    middle = [(x, y + _HEIGHT / 2) for x, y in route]
     x, y = middle[0][0] + width, middle[0][1]
     parts = [f"M{x:.1f} {y:.1f}"]
     for end_x, end_y in middle[1:]:
@@ -66,7 +75,7 @@ def _draw_way(drawing: Drawing, way: Sequence[Point], width: float, *, dashed: b
         parts.append(f"C{bend:.1f} {y:.1f} {bend:.1f} {end_y:.1f} {end_x:.1f} {end_y:.1f}")
         parts.append(f"H{end_x + width:.1f}")
         x, y = end_x + width, end_y
-    # It ends where the last box begins.
+    # The last segment would cross the box that the arrow ends at; draw the arrowhead instead.
     parts[-1] = f"m-{_TIP} -{_TIP / 2} l{_TIP} {_TIP / 2} l-{_TIP} {_TIP / 2}"
     look = {"stroke_dasharray": "4 3"} if dashed else {}
     drawing.path(" ".join(parts), stroke=_ARROW, stroke_width=1.2, **look)

@@ -1,4 +1,4 @@
-"""A graph in the languages of Graphviz and Mermaid, for whoever draws with those."""
+"""A graph in the languages of Graphviz and Mermaid."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from floto.core.visible import visible
 from floto.pictures.colours import of_state
 from floto.pictures.graph import Graph, Node
 
-#: Besides letters and digits.
-_AS_THEY_ARE = frozenset(" ._-:/()")
+#: Characters, besides letters and digits, that Mermaid needs no entity for.
+_UNESCAPED = frozenset(" ._-:/()")
 
 
 def dot(graph: Graph) -> str:
-    """A graph in Graphviz's DOT."""
+    """Return a graph in Graphviz's DOT language."""
     lines = [
         "digraph floto {",
         "  rankdir=LR;",
@@ -28,7 +28,7 @@ def dot(graph: Graph) -> str:
 
 
 def mermaid(graph: Graph) -> str:
-    """A graph as a Mermaid flowchart."""
+    """Return a graph as a Mermaid flowchart."""
     lines = ["flowchart LR"]
     for number, node in enumerate(graph.nodes):
         lines.append(f'  n{number}["{"<br/>".join(map(_entities, _lines(node)))}"]')
@@ -46,21 +46,21 @@ def _lines(node: Node) -> tuple[str, str]:
 
 
 def describe(node: Node) -> str:
-    """What kind of task a node is, and how it stands."""
+    """Return the kind of a task, its state and its attempt."""
     tries = f" (attempt {node.attempt})" if node.attempt > 1 else ""
     kind = f"{node.kind} {node.role}".rstrip()
     return kind if node.state is None else f"{kind}: {node.state}{tries}"
 
 
 def _quoted(text: str) -> str:
-    # Graphviz reads entities in labels.
+    # Graphviz decodes entities in labels.
     escaped = text.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
 def _entities(text: str) -> str:
-    # Mermaid takes any character by its number, and many others as its own.
+    # Mermaid accepts every character as an entity, and gives many characters a meaning of their own.
     return "".join(
-        character if character.isalnum() or character in _AS_THEY_ARE else f"#{ord(character)};"
+        character if character.isalnum() or character in _UNESCAPED else f"#{ord(character)};"
         for character in text
     )

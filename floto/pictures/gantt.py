@@ -1,4 +1,4 @@
-"""A timeline as a picture: a lane for each task, decisions as ticks above them."""
+"""A picture of a timeline: a lane per task, decisions as ticks above the lanes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _LANE, _BAR = 22.0, 14.0
 _TOP, _BOTTOM, _EDGE = 74.0, 40.0, 16.0
 _CHART = 900.0
 _LONGEST_LABEL = 44
-#: A span that took no time must still be seen.
+#: Minimum width of a span, so that one without duration is visible.
 _NARROWEST = 1.5
-#: What is waited for is thinner than what is done.
+#: Phases of waiting, which are thinner than those of running.
 _THIN = (Phase.RETRY_WAIT, Phase.QUEUED)
 _GRID, _TICK = "#e4e7eb", "#7b8794"
 
@@ -39,7 +39,12 @@ class _Chart:
 
 
 def draw(timeline: Timeline, title: str) -> tuple[Drawing, float, float]:
-    """A picture of a timeline, its width and its height."""
+    """Draw a timeline; return the picture, its width and its height in pixels.
+
+    Args:
+        timeline: The timeline.
+        title: The title above the picture.
+    """
     labels = [shortened(visible(lane.name), _LONGEST_LABEL) for lane in timeline.lanes]
     left = _EDGE + CHARACTER * max(map(len, labels), default=0) + 12
     chart = _Chart(timeline, Drawing(title), left, Scale(timeline.start, timeline.end, _CHART))
@@ -75,7 +80,7 @@ def _draw_lane(chart: _Chart, lane: Lane, label: str, y: float) -> None:
     base = y + _LANE / 2 + 4
     name = chart.drawing.text(chart.left - 8, base, label, text_anchor="end")
     hint(name, visible(f"{lane.key[0]} {lane.name}: {lane.status}"))
-    # What is done lies over what is waited for: a failure that took no time must still be seen.
+    # Phases of running are drawn last, over the waiting ones, so that a short failure is visible.
     for span in sorted(lane.spans, key=lambda span: span.phase not in _THIN):
         _draw_span(chart, lane, span, y + (_LANE - _BAR) / 2)
     if lane.spans:

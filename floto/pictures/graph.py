@@ -1,4 +1,4 @@
-"""The tasks of a spec as nodes and arrows, each in the state a history leaves it in."""
+"""The tasks of a spec as nodes and arrows, with their states in a history."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Node:
 
     id: str
     kind: str
-    #: As ``floto run`` shows it; None where there is no history.
+    #: The state that ``floto run`` shows; None without a history.
     state: str | None = None
     attempt: int = 0
-    #: The generator that returned it, if any.
+    #: The id of the generator that returned the task, if any.
     parent: str | None = None
-    #: What it cleans up after: ``on failure``, ``on cancel`` or ``on failure or cancel``.
+    #: ``on failure``, ``on cancel`` or ``on failure or cancel`` for a cleanup task.
     role: str = ""
 
 
 @frozen
 class Arrow:
-    """From a task to one that waits for it, or from a generator to what it returned."""
+    """An arrow from a task to one that requires it, or from a generator to a task that it returned."""
 
     start: int
     end: int
@@ -39,22 +39,28 @@ class Arrow:
 
 @frozen
 class Graph:
-    """Nodes in spec order, and arrows between their positions."""
+    """Nodes in the order of the spec, and arrows between their indices."""
 
     nodes: tuple[Node, ...]
     arrows: tuple[Arrow, ...]
 
 
 def graph(spec: DeciderSpec, state: State | None = None, codec: TaskCodec = CODEC) -> Graph:
-    """The graph of a spec, with generated tasks and states where there is a run to take them from."""
-    grown = expansion(spec, EMPTY if state is None else state, codec)
-    tasks = grown.spec.all_tasks
+    """Return the graph of a spec; with the state of a run, also generated tasks and the tasks' states.
+
+    Args:
+        spec: The spec.
+        state: The state of a run of it, if there is one.
+        codec: Decodes the specs that generators returned.
+    """
+    expanded = expansion(spec, EMPTY if state is None else state, codec)
+    tasks = expanded.spec.all_tasks
     roles = {task.id_: "on failure" for task in spec.on_failure}
     roles |= {
         task.id_: "on failure or cancel" if task.id_ in roles else "on cancel" for task in spec.on_cancel
     }
-    parents = {task.id_: generator for generator, found in grown.offspring.items() for task in found}
-    standing = rows(tasks, state or EMPTY)
+    parents = {task.id_: generator for generator, found in expanded.offspring.items() for task in found}
+    status_rows = rows(tasks, state or EMPTY)
     nodes = tuple(
         Node(
             task.id_,
@@ -64,7 +70,7 @@ def graph(spec: DeciderSpec, state: State | None = None, codec: TaskCodec = CODE
             parents.get(task.id_),
             roles.get(task.id_, ""),
         )
-        for task, row in zip(tasks, standing, strict=True)
+        for task, row in zip(tasks, status_rows, strict=True)
     )
     return Graph(nodes, tuple(_arrows(tasks, parents)))
 
@@ -80,6 +86,6 @@ def _arrows(tasks: Sequence[Task], parents: Mapping[str, str]) -> Iterator[Arrow
             yield Arrow(position[parent], number, generated=True)
         needed = set(task.requires)
         for id_ in dict.fromkeys(task.requires):
-            # The way through what a generator returned says it all.
+            # Omit arrows that are implied by arrows from the tasks that a generator returned.
             if id_ != parent and not generated.get(id_, set()) & needed:
                 yield Arrow(position[id_], number)

@@ -1,6 +1,6 @@
-"""Where the nodes of a graph go: layers from left to right, with as few crossings as can be had.
+"""The positions of the nodes of a graph: layers from left to right, with few crossings.
 
-The layers are found by ``fast-sugiyama`` (extra ``pictures``), after K. Sugiyama, S. Tagawa and
+``fast-sugiyama`` (extra ``pictures``) finds the layers, after K. Sugiyama, S. Tagawa and
 M. Toda, Methods for Visual Understanding of Hierarchical System Structures, 1981.
 """
 
@@ -14,15 +14,15 @@ from attrs import define, frozen
 from floto.core.errors import FlotoError
 from floto.pictures.graph import Arrow, Graph
 
-#: How far apart the layouter puts things; ours to scale.
+#: The distance of nodes that the library is to use.
 _SPACING = 100
-#: How much of a row the bend of an arrow takes.
+#: The height of an arrow's bend in rows.
 _BEND = 0.6
-#: Tasks that nothing is connected with stand in rows of so many.
-_LOOSE_IN_A_ROW = 6
+#: Tasks without arrows per row.
+_ISOLATED_PER_ROW = 6
 
-#: Arrows of a graph, and tasks and bends together, that are laid out: some four seconds' work. The time grows
-#: faster than their number, and nobody can read more in a picture.
+#: Maximum arrows of a graph, and maximum tasks and bends together: a layout of some four seconds. The time
+#: grows faster than their number, and a larger picture is unreadable.
 MOST_ARROWS, MOST_POINTS = 20_000, 40_000
 
 Point = tuple[float, float]
@@ -33,8 +33,8 @@ class NoLayout(FlotoError):
     """The library that lays graphs out is not installed."""
 
     def __str__(self) -> str:
-        """What to do."""
-        return "pictures of graphs take more than floto brings: pip install 'floto[pictures]'"
+        """Return what to do."""
+        return "a picture of a graph needs an extra package: pip install 'floto[pictures]'"
 
 
 @define
@@ -43,7 +43,7 @@ class TooLarge(FlotoError):
 
     tasks: int
     arrows: int
-    #: Places where arrows pass layers between their ends.
+    #: Points at which arrows pass layers between their ends.
     bends: int
 
     def __str__(self) -> str:
@@ -57,54 +57,58 @@ class TooLarge(FlotoError):
 
 @frozen
 class Layout:
-    """Places in units: x counts layers, y counts rows."""
+    """The points of a layout: x in layers, y in rows."""
 
     nodes: tuple[Point, ...]
-    #: The way of each arrow, in the order of the graph's.
-    ways: tuple[tuple[Point, ...], ...]
+    #: The points of each arrow, in the order of the graph's arrows.
+    routes: tuple[tuple[Point, ...], ...]
 
     @property
     def size(self) -> Point:
-        """The largest x and y there are."""
-        points = [*self.nodes, *(point for way in self.ways for point in way)]
+        """The maximum x and the maximum y."""
+        points = [*self.nodes, *(point for route in self.routes for point in route)]
         return max((x for x, _ in points), default=0), max((y for _, y in points), default=0)
 
 
 @frozen
 class _Component:
-    """What is connected: places of its nodes and of the bends of its arrows, and the steps between them."""
+    """A connected component: the points of its nodes and bends, and the segments between them."""
 
     places: Mapping[int, Point]
-    steps: Mapping[int, Sequence[int]]
-    #: Which node of the graph a number stands for; a bend stands for none.
+    segments: Mapping[int, Sequence[int]]
+    #: The node of the graph for each number of a node; bends have numbers, too, and are missing here.
     nodes: Mapping[int, int]
 
 
 def lay_out(graph: Graph) -> Layout:
-    """Place a graph's nodes.
+    """Return the layout of a graph.
 
-    Raises ``TooLarge`` before a layout that would take too long, and ``NoLayout`` where the extra is not
-    installed.
+    Args:
+        graph: The graph.
+
+    Raises:
+        TooLarge: if the layout would take too long.
+        NoLayout: if the extra ``pictures`` is not installed.
     """
     _check_size(graph)
     places: dict[int, Point] = {}
-    ways: dict[tuple[int, int], tuple[Point, ...]] = {}
+    routes: dict[tuple[int, int], tuple[Point, ...]] = {}
     top = 0.0
     for nodes, arrows in _connected(graph):
         component = _component(nodes, arrows)
         for number, node in component.nodes.items():
             places[node] = _below(component.places[number], top)
-            ways |= {
-                (node, end): tuple(_below(place, top) for place in way)
-                for end, way in _ways(component, number)
+            routes |= {
+                (node, end): tuple(_below(place, top) for place in route)
+                for end, route in _routes(component, number)
             }
         top += max(y for _, y in component.places.values()) + 1
-    loose = [number for number in range(len(graph.nodes)) if number not in places]
-    for count, number in enumerate(loose):
-        places[number] = (count % _LOOSE_IN_A_ROW, top + count // _LOOSE_IN_A_ROW)
+    isolated = [number for number in range(len(graph.nodes)) if number not in places]
+    for count, number in enumerate(isolated):
+        places[number] = (count % _ISOLATED_PER_ROW, top + count // _ISOLATED_PER_ROW)
     return Layout(
         tuple(places[number] for number in range(len(graph.nodes))),
-        tuple(ways[arrow.start, arrow.end] for arrow in graph.arrows),
+        tuple(routes[arrow.start, arrow.end] for arrow in graph.arrows),
     )
 
 
@@ -117,7 +121,7 @@ def _check_size(graph: Graph) -> None:
 
 
 def _layers(graph: Graph) -> list[int]:
-    """Return the layer of each node: one behind the last of those that lead to it."""
+    """Return the layer of each node: one after the last of the nodes with an arrow to it."""
     layer, missing = [0] * len(graph.nodes), [0] * len(graph.nodes)
     after: list[list[int]] = [[] for _ in graph.nodes]
     for arrow in graph.arrows:
@@ -139,7 +143,7 @@ def _below(place: Point, top: float) -> Point:
 
 
 def _connected(graph: Graph) -> Iterator[tuple[list[int], list[Arrow]]]:
-    """The nodes and arrows of each part that nothing connects with the others."""
+    """Yield the nodes and arrows of each connected component."""
     beside: dict[int, list[Arrow]] = {}
     for arrow in graph.arrows:
         beside.setdefault(arrow.start, []).append(arrow)
@@ -162,25 +166,25 @@ def _connected(graph: Graph) -> Iterator[tuple[list[int], list[Arrow]]]:
 
 def _component(nodes: Sequence[int], arrows: Sequence[Arrow]) -> _Component:
     try:
-        from fast_sugiyama import from_edges  # noqa: PLC0415 - only the extra brings it
+        from fast_sugiyama import from_edges  # noqa: PLC0415 - only the extra installs it
     except ModuleNotFoundError:
         raise NoLayout from None
-    # It numbers the bends from behind the last node of a part on, and takes all nodes for one series.
-    # So each part is laid out alone, and its nodes have the first numbers.
+    # The library numbers the bends from the last node of a component on, and expects nodes without gaps.
+    # So each component is laid out alone, and its nodes have the first numbers.
     number = {node: count for count, node in enumerate(nodes)}
     edges = [(number[arrow.start], number[arrow.end]) for arrow in arrows]
     [(positions, _width, _height, bent)] = from_edges(
         edges, vertex_spacing=_SPACING, dummy_vertices=True, ranking_type="up", check_layout=False
     )
-    steps: dict[int, list[int]] = {}
+    segments: dict[int, list[int]] = {}
     for start, end in bent or ():
-        steps.setdefault(int(start), []).append(int(end))
+        segments.setdefault(int(start), []).append(int(end))
     places = _compact(_turned([(int(name), place) for name, place in positions]), len(nodes))
-    return _Component(places, steps, dict(enumerate(nodes)))
+    return _Component(places, segments, dict(enumerate(nodes)))
 
 
 def _turned(positions: Sequence[tuple[int, Point]]) -> Mapping[int, Point]:
-    """From layers below one another to layers beside one another."""
+    """Return the points of a layout from top to bottom as one from left to right."""
     layers = sorted({y for _, (_, y) in positions}, reverse=True)
     layer = {y: number for number, y in enumerate(layers)}
     lowest = min(x for _, (x, _) in positions)
@@ -188,9 +192,9 @@ def _turned(positions: Sequence[tuple[int, Point]]) -> Mapping[int, Point]:
 
 
 def _compact(places: Mapping[int, Point], nodes: int) -> Mapping[int, Point]:
-    """Take out the rows that no layer needs: large graphs are mostly those.
+    """Remove the rows that no layer needs, of which large graphs mostly consist.
 
-    What was level with one another or above one another stays so.
+    Points of one row stay in one row, and points above others stay above them.
     """
     moved: dict[int, Point] = {}
     free: dict[float, float] = {}
@@ -207,11 +211,11 @@ def _compact(places: Mapping[int, Point], nodes: int) -> Mapping[int, Point]:
     return moved
 
 
-def _ways(component: _Component, start: int) -> Iterator[tuple[int, tuple[Point, ...]]]:
-    """From a node over the bends of each arrow to the node at its end."""
-    for step in component.steps.get(start, ()):
-        way = [start, step]
-        while way[-1] not in component.nodes:
-            (onward,) = component.steps[way[-1]]
-            way.append(onward)
-        yield component.nodes[way[-1]], tuple(component.places[number] for number in way)
+def _routes(component: _Component, start: int) -> Iterator[tuple[int, tuple[Point, ...]]]:
+    """Yield, for each arrow of a node, the node at its end and its points, with all bends."""
+    for segment in component.segments.get(start, ()):
+        route = [start, segment]
+        while route[-1] not in component.nodes:
+            (onward,) = component.segments[route[-1]]
+            route.append(onward)
+        yield component.nodes[route[-1]], tuple(component.places[number] for number in route)

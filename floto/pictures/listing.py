@@ -1,4 +1,4 @@
-"""A graph as lines of text: who waits for whom, and how each stands."""
+"""A graph as lines of text: each task with its state and the tasks that it requires."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from floto.pictures.dot import describe
 from floto.pictures.graph import Graph, Node
 from floto.pictures.task_status import style_of
 
-#: Names of so many tasks are told where one waits for more.
+#: Maximum number of required tasks that are named.
 _MOST_NAMES = 6
 
 
 def show(graph: Graph, console: Console) -> None:
-    """Print a graph on a console, a task a line."""
+    """Print a graph on a console, one line per task."""
     table = Table(box=None, pad_edge=False)
     for name in ("task", "is", "after"):
         table.add_column(name, overflow="fold")

@@ -1,4 +1,4 @@
-"""From moments to places on an axis, and to words that a person reads."""
+"""Conversion of times to positions on an axis, and of durations to text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from attrs import frozen
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
-#: What is a good distance between two ticks.
+#: Distances between two ticks, in seconds.
 _STEPS = (
     *(base * 10**exponent for exponent in (-3, -2, -1, 0) for base in (1, 2, 5)),
     *(10, 15, 30, 60, 120, 300, 600, 900, 1_800, _HOUR, 7_200, 10_800, 21_600, 43_200),
@@ -19,31 +19,31 @@ _MOST_TICKS = 8
 
 @frozen
 class Scale:
-    """Places moments along ``length`` pixels or characters."""
+    """A linear scale of times on ``length`` pixels or characters."""
 
     start: datetime
     end: datetime
     length: float
 
     def place(self, moment: datetime) -> float:
-        """How far along a moment is."""
+        """Return the position of a time."""
         return self.of_seconds((moment - self.start).total_seconds())
 
     def of_seconds(self, seconds: float) -> float:
-        """How far along so many seconds after the start are."""
+        """Return the position of a time in seconds after the start."""
         whole = (self.end - self.start).total_seconds()
         return self.length * seconds / whole if whole else 0
 
 
 def ticks(seconds: float) -> Iterator[float]:
-    """Round numbers of seconds from 0 on, at most nine of them."""
+    """Yield at most nine round numbers of seconds, from 0 to ``seconds``."""
     step = next((step for step in _STEPS if seconds / step <= _MOST_TICKS), seconds / _MOST_TICKS)
     for number in range(int(seconds / step) + 1):
         yield number * step
 
 
 def shown_seconds(seconds: float) -> str:
-    """``35 ms``, ``2.5 s``, ``3:05 min``, ``2:00:00 h``, ``3 d 04:00``."""
+    """Return a duration as text: ``35 ms``, ``2.5 s``, ``3:05 min``, ``2:00:00 h`` or ``3 d 04:00``."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
     if seconds < _MINUTE:

@@ -1,4 +1,4 @@
-"""The few shapes that pictures are made of, as SVG."""
+"""The shapes of the pictures, as SVG."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _STYLE = (
     ".small{font-size:10.5px;fill:#52606d}.strong{font-weight:600}"
 )
 _PAPER = "#ffffff"
-#: How wide a character of the labels is, about.
+#: The approximate width of a character of the labels in pixels.
 CHARACTER = 6.6
 
 
 class Drawing:
-    """An SVG picture under way; lengths are in pixels."""
+    """An SVG picture that is being drawn; lengths are in pixels."""
 
     def __init__(self, title: str) -> None:
         self._root = Element("svg", xmlns="http://www.w3.org/2000/svg", role="img")
@@ -35,7 +35,7 @@ class Drawing:
         return self._add("line", x1=x1, y1=y1, x2=x2, y2=y2, **look)
 
     def path(self, d: str, **look: Any) -> Element:
-        """Draw a path in SVG's own letters."""
+        """Draw a path; ``d`` is in SVG's path syntax."""
         return self._add("path", d=d, fill="none", **look)
 
     def text(self, x: float, y: float, text: str, **look: Any) -> Element:
@@ -45,14 +45,14 @@ class Drawing:
         return element
 
     def svg(self, width: float, height: float) -> str:
-        """The picture in its final size."""
+        """Return the picture as SVG, with its final size."""
         size = {"width": _number(width), "height": _number(height)}
         self._root.attrib.update(size, viewBox=f"0 0 {size['width']} {size['height']}")
         self._paper.attrib.update(size)
         return tostring(self._root, encoding="unicode")
 
     def html(self, width: float, height: float) -> str:
-        """The picture as a page."""
+        """Return the picture as an HTML page, with its final size."""
         title = Element("title")
         title.text = self._title
         head = f'<meta charset="utf-8">{tostring(title, encoding="unicode")}'
@@ -68,12 +68,12 @@ class Drawing:
 
 
 def hint(element: Element, text: str) -> None:
-    """What shows where a mouse rests on a shape."""
+    """Add a tooltip to a shape."""
     SubElement(element, "title").text = _printable(text)
 
 
 def shortened(text: str, most: int) -> str:
-    """A text of at most so many characters: the beginning and the end, which tell ids apart."""
+    """Return a text of at most ``most`` characters: the beginning and the end, which distinguish ids."""
     if len(text) <= most:
         return text
     tail = most // 3

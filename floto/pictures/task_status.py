@@ -1,4 +1,4 @@
-"""How each task of a run stands: its state in one word, its attempts, its times."""
+"""The status of each task of a run: its state in one word, its attempts and its times."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STYLES = {
 
 @frozen
 class Row:
-    """One task as it stands."""
+    """The status of one task."""
 
     task: str
     state: str
@@ -35,12 +35,12 @@ class Row:
     problem: str = ""
 
     def seconds(self, now: datetime) -> float | None:
-        """How long the latest attempt has been running, or ran; None if it has not begun."""
+        """Return the seconds of the latest attempt, up to ``now`` if it runs; None before it starts."""
         return None if self.began is None else max(((self.ended or now) - self.began).total_seconds(), 0)
 
 
 def rows(tasks: Iterable[Task], state: State) -> list[Row]:
-    """Every task as it stands, in the order given."""
+    """Return the status of tasks, in the given order."""
     waits = {
         item.opened.data.control for item in state.items.values() if _is_retry_wait(item) and item.opened
     }
@@ -53,7 +53,13 @@ def _is_retry_wait(item: Item) -> bool:
 
 
 def row_of(id_: str, item: Item, waits: Collection[str | None] = ()) -> Row:
-    """One task as it stands; ``waits`` names those whose next attempt waits for a timer."""
+    """Return the status of one task.
+
+    Args:
+        id_: The id of the task.
+        item: Its item in the state of the run.
+        waits: Ids of the tasks whose next attempt waits for a timer.
+    """
     begun = item.started or item.opened
     return Row(
         id_,
@@ -76,5 +82,5 @@ def _word(item: Item) -> str:
 
 
 def style_of(state: str) -> str:
-    """How a state is shown on a terminal; what is none of the usual ones is a way to fail."""
+    """Return the style of a state on a terminal; every unlisted state is a failure."""
     return _STYLES.get(state, "red")

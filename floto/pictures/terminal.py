@@ -18,9 +18,9 @@ from floto.pictures.svg import shortened
 
 _LONGEST_LABEL = 32
 _NARROWEST = 20
-#: What is left of a line for names, the time and the space between.
+#: Characters of a line for the duration, the note and the space between the columns.
 _BESIDE = 30
-#: Where several things fall on one character, the one that matters most shows.
+#: Of several phases at one character, the one with the highest weight is shown.
 _WEIGHT: Mapping[Phase, int] = {
     Phase.FAILED: 4,
     Phase.CANCELED: 3,
@@ -31,7 +31,7 @@ _WEIGHT: Mapping[Phase, int] = {
 #: Phases that the note behind a bar names, with the style.
 _NAMED: Mapping[Phase, str] = {Phase.FAILED: "red", Phase.CANCELED: "magenta"}
 
-#: Which character of a look the console can show.
+#: Returns the character of a look that the console can show.
 _Character = Callable[[Look], str]
 
 
@@ -48,7 +48,7 @@ def show(timeline: Timeline, title: str, console: Console) -> None:
 
 
 def text(timeline: Timeline, title: str, width: int = 100) -> str:
-    """A timeline in plain characters, for messages."""
+    """Return a timeline in plain characters, ``width`` of them per line, for messages."""
     console = Console(file=StringIO(), width=width, color_system=None, legacy_windows=False)
     with console.capture() as capture:
         show(timeline, title, console)
@@ -80,7 +80,7 @@ def _axis(timeline: Timeline, scale: Scale) -> Text:
     line = " " * (int(scale.length) + 1)
     for seconds in ticks(timeline.seconds):
         place, text = int(scale.of_seconds(seconds)), f"|{shown_seconds(seconds)}"
-        # One that does not fit whole would say something else.
+        # A truncated label would show another number.
         if place + len(text) <= len(line) and not line[place:].strip():
             line = line[:place] + text + line[place + len(text) :]
     return Text(line, style="dim")
@@ -96,7 +96,7 @@ def _bar(lane: Lane, scale: Scale, character: _Character) -> Text:
     cells: dict[int, Phase] = {}
     for span in sorted(lane.spans, key=lambda span: _WEIGHT[span.phase]):
         first, last = _cell(span.start, scale), _cell(span.end, scale)
-        # Its last character belongs to what follows, unless it has no other.
+        # The last character belongs to the next span, unless it is the only one.
         cells |= dict.fromkeys(range(first, max(last, first + 1)), span.phase)
     text = Text()
     for place in range(max(cells, default=-1) + 1):

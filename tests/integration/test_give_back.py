@@ -122,7 +122,7 @@ def test_an_interrupted_call_leaves_the_polls_of_other_threads_in_line(
     errors: list[type[BaseException]] = [KeyboardInterrupt, *first]
     with closing(SqliteService(tmp_path / "swf.db")) as service, ThreadPoolExecutor(1) as threads:
         polled = threads.submit(service.poll_for_decision_task, "floto", "me", 20)
-        while not service._host._line._polls:  # noqa: SLF001
+        while not service._host._wait_queue._polls:  # noqa: SLF001
             time.sleep(0.01)
 
         def interrupt(*_: object, **__: object) -> None:

@@ -209,14 +209,14 @@ def work(service: SqliteService, ended: list[Future[int]]) -> int:
 
 def test_a_poll_that_goes_back_into_the_line_is_watched_over_again() -> None:
     """Else nobody looks for timers and other processes until the next poll comes."""
-    line, place = WaitQueue(), Place("d", TaskKind.DECISION, "l")
-    line.add([Poll(place, lambda _now: None, waits=True)])
-    poll = line.take(place)
+    queue, place = WaitQueue(), Place("d", TaskKind.DECISION, "l")
+    queue.add([Poll(place, lambda _now: None, waits=True)])
+    poll = queue.take(place)
     assert poll is not None
-    watcher = threading.Thread(target=line.wait_for_anyone, daemon=True)
+    watcher = threading.Thread(target=queue.wait_for_poll, daemon=True)
     watcher.start()
     watcher.join(0.05)
     assert watcher.is_alive()
-    line.put_back([poll])
+    queue.put_back([poll])
     watcher.join(10)
     assert not watcher.is_alive()

@@ -259,13 +259,13 @@ def test_a_database_of_something_else(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "db")
     db.execute("CREATE TABLE t (x)")
     db.close()
-    with pytest.raises(ServiceError, match="is no floto database"):
+    with pytest.raises(ServiceError, match="is not a floto database"):
         SqliteService(tmp_path / "db")
 
 
 def test_no_database_at_all(tmp_path: Path) -> None:
     (tmp_path / "db").write_text("once upon a time " * 100)
-    with pytest.raises(ServiceError, match="is no floto database"):
+    with pytest.raises(ServiceError, match="is not a floto database"):
         SqliteService(tmp_path / "db")
     with pytest.raises(ServiceError, match="cannot open"):
         SqliteService(tmp_path / "no" / "such" / "directory" / "db")

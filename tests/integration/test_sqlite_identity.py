@@ -402,7 +402,7 @@ def check_read_only(backup: tuple[Path, str], *before: str) -> None:
     assert done.returncode == 0, done.stderr
     kind, status, events, error = done.stdout.splitlines()
     assert (kind, status, events) == ("read-only", "TERMINATED", "3")
-    assert "can only be read" in error
+    assert "is read-only" in error
     assert path.read_bytes() == content
     assert not Path(f"{path}.leases").exists()
 

@@ -318,13 +318,13 @@ def test_a_file_without_a_write_ahead_log(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_poll_in_memory_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[Job] = []
-    attempt = batches.Batches.carry_out
+    attempt = batches.Batches.execute
 
     def counted(self: batches.Batches, given: list[Job]) -> None:
         looked.extend(job for job in given if isinstance(job, Poll))
         attempt(self, given)
 
-    monkeypatch.setattr(batches.Batches, "carry_out", counted)
+    monkeypatch.setattr(batches.Batches, "execute", counted)
     with SqliteService(":memory:") as service:
         assert service.poll_for_decision_task("floto", "", 0.3) is None
     assert len(looked) == 1

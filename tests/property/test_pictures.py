@@ -90,7 +90,7 @@ def test_a_layout_keeps_boxes_apart_and_arrows_going_right(data: st.DataObject) 
         by_layer.setdefault(x, []).append(y)
     for rows in by_layer.values():
         assert all(after - before > 0.999 for before, after in pairwise(sorted(rows)))
-    for arrow, way in zip(drawn.arrows, layout.ways, strict=True):
+    for arrow, way in zip(drawn.arrows, layout.routes, strict=True):
         assert (way[0], way[-1]) == (layout.nodes[arrow.start], layout.nodes[arrow.end])
         assert all(before[0] < after[0] for before, after in pairwise(way))
 

@@ -34,7 +34,7 @@ class FakeOperations:
 
     def __init__(self) -> None:
         self.tasks: dict[Place, list[dict[str, Any]]] = defaultdict(list)
-        #: Tasks of another process, which nobody is told of.
+        #: Tasks of another process, of which no listener is notified.
         self.unseen: list[tuple[Place, dict[str, Any]]] = []
         self.answer: Callable[[str, Mapping[str, Any]], dict[str, Any]] = lambda *_: {}
         self.attempts: list[str] = []
@@ -46,8 +46,8 @@ class FakeOperations:
 
     def put(self, place: Place, *tasks: dict[str, Any]) -> None:
         self.tasks[place].extend(tasks)
-        for told in self._listeners:
-            told()
+        for notify in self._listeners:
+            notify()
 
     def call(self, operation: str, request: Mapping[str, Any], _region: str = "") -> dict[str, Any]:
         return self.answer(operation, request)
@@ -82,8 +82,11 @@ class FakeOperations:
     def has_work(self, place: Place) -> bool:
         return bool(self.tasks[place])
 
-    def listen(self, told: Callable[[], None]) -> None:
-        self._listeners.append(told)
+    def listen(self, callback: Callable[[], None]) -> None:
+        self._listeners.append(callback)
+
+    def close(self) -> None:
+        pass
 
     def look(self) -> bool:
         self.looks += 1

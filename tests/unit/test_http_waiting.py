@@ -140,7 +140,7 @@ async def test_a_task_that_is_being_taken_when_time_is_over_is_not_lost() -> Non
         await until(lambda: on.polls.held(LIST) == 1)
         on.operations.put(LIST, TASK)
         await until(taking.is_set)
-        # Its time is over: it is in no line any more.
+        # Its time is over: it is in no queue any more.
         await until(lambda: on.polls.held(LIST) == 0)
         take.set()
         assert await poll == b"late"

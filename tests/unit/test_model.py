@@ -276,9 +276,9 @@ def test_a_refusal_is_not_much_longer_than_its_request() -> None:
     [
         ("DescribeDomain", [], "The request must be an object, not []"),
         ("DescribeDomain", "shop", "The request must be an object, not 'shop'"),
-        ("DescribeDomain", {"name": 7}, "Value at 'name' must be text, not 7"),
-        ("DescribeDomain", {"name": True}, "Value at 'name' must be text, not True"),
-        ("DescribeDomain", {"name": "\ud800"}, "Value at 'name' must be text, not '\\ud800'"),
+        ("DescribeDomain", {"name": 7}, "Value at 'name' must be a string, not 7"),
+        ("DescribeDomain", {"name": True}, "Value at 'name' must be a string, not True"),
+        ("DescribeDomain", {"name": "\ud800"}, "Value at 'name' must be a string, not '\\ud800'"),
         (
             "StartWorkflowExecution",
             {**START, "workflowType": ["order", "v1"]},
@@ -288,12 +288,12 @@ def test_a_refusal_is_not_much_longer_than_its_request() -> None:
         (
             "StartWorkflowExecution",
             {**START, "tagList": [1]},
-            "Value at 'tagList.1.member' must be text, not 1",
+            "Value at 'tagList.1.member' must be a string, not 1",
         ),
         (
             "StartWorkflowExecution",
             {**START, "childPolicy": {}},
-            "Value at 'childPolicy' must be text, not {}",
+            "Value at 'childPolicy' must be a string, not {}",
         ),
         (
             "RespondDecisionTaskCompleted",
@@ -317,7 +317,7 @@ def test_wrong_types_are_named_with_their_place(operation: str, request_: Any, s
 def test_only_whole_numbers_are_numbers(size: Any) -> None:
     request = {"registrationStatus": "REGISTERED", "maximumPageSize": size}
     said = unreadable("ListDomains", request)
-    assert said.startswith("Value at 'maximumPageSize' must be a whole number of 32 bits, not ")
+    assert said.startswith("Value at 'maximumPageSize' must be a 32-bit integer, not ")
     assert len(said) < 200
 
 
@@ -325,7 +325,7 @@ def test_a_deep_request_does_no_harm() -> None:
     deep: Any = "end"
     for _ in range(100_000):
         deep = [deep]
-    assert "must be text" in unreadable("DescribeDomain", {"name": deep})
+    assert "must be a string" in unreadable("DescribeDomain", {"name": deep})
     assert model.check("DescribeDomain", {"name": "shop", "more": deep}) == {"name": "shop"}
     while isinstance(deep, list):  # taken apart here: Python would do so by recursion
         deep = deep.pop()

@@ -220,5 +220,5 @@ async def test_a_dispatcher_that_cannot_look_is_logged_once_and_when_it_is_over(
         monkeypatch.undo()
         log.removeHandler(handler)
     assert len(lines) == 2
-    assert lines[0].startswith("no poll is given a task for a moment: ServiceUnavailable")
+    assert lines[0].startswith("cannot dispatch tasks to polls, retrying: ServiceUnavailable")
     assert lines[1].startswith("dispatching tasks to polls: over after 20 failures in ")

@@ -22,10 +22,10 @@ from starlette.routing import Route
 
 from floto.adapters import model
 from floto.adapters.http.errors import refusal, unknown_operation
-from floto.adapters.http.ports import Operations
 from floto.adapters.http.requests import Bodies, Hosts, need_json, need_unambiguous, operation_of, parse
 from floto.adapters.http.signatures import Keys, claimed, region_of, verify
 from floto.adapters.http.waiting import Attempt, HeldPollQueue
+from floto.adapters.operations import PollableOperations
 from floto.core.engine.api.tasks import IDLE
 from floto.core.engine.stores.records import Place
 from floto.core.errors import ServiceUnavailable
@@ -38,20 +38,21 @@ log = logging.getLogger("floto")
 
 T = TypeVar("T")
 
-#: As long as SWF holds a poll.
+#: Seconds that an idle poll is held, as SWF does.
 POLL_SECONDS = 60.0
-#: Calls at a time; the file lets one write in any case.
+#: Threads that execute calls; only one at a time writes to the file.
 _THREADS = 16
 _MEDIA_TYPE = "application/x-amz-json-1.0"
 _OK, _INTERNAL, _UNAVAILABLE = 200, 500, 503
-#: Characters of a name or an error in a line of the log.
+#: Maximum characters of a name or an error in a log line.
 _QUOTED = 200
-#: Turns of the event loop from the end of a connection, which waits in the socket, to the task that watches
-#: for it: uvicorn reads it, closes the transport, is told so, wakes ``receive``, and that returns.
-_NOTICE_TURNS = 6
-#: Seconds that a health check may take.
+#: Iterations of the event loop from the end of a connection, which is pending in the socket, until the task
+#: that watches for it is done: uvicorn reads it, closes the transport, gets ``connection_lost``, wakes
+#: ``receive``, and ``receive`` returns.
+_NOTICE_ITERATIONS = 6
+#: Maximum seconds of a health check.
 _CHECK_SECONDS = 5.0
-#: What a health check asks of the file.
+#: The request of a health check (ListDomains).
 _CHECK = {"registrationStatus": "REGISTERED", "maximumPageSize": 1}
 
 
@@ -61,7 +62,7 @@ def _utc_now() -> datetime:
 
 @frozen
 class _Claimed:
-    """A task that was claimed for a client, and the response that hands it over."""
+    """A task that was claimed for a client, and the response that contains it."""
 
     token: str
     response: bytes
@@ -69,22 +70,27 @@ class _Claimed:
 
 @frozen
 class _Held:
-    """A poll that no task was claimed for yet."""
+    """A pending poll, for which no task was claimed yet."""
 
     place: Place
     attempt: Attempt[_Claimed]
 
 
 class Endpoint:
-    """SWF's operations behind ``POST /``.
+    """SWF's operations as ``POST /``, and health checks as ``GET /health``; ``application`` is the ASGI app.
 
-    With ``keys``, requests must be signed with them; without, they must be meant for this machine or one
-    of the names in ``hosts``. ``poll_seconds`` is how long an idle poll is held.
+    Args:
+        operations: The implementation of the operations; it is called from threads of a pool.
+        keys: Requests must be signed with these keys; default: signatures are not checked, and the Host
+            header must name the loopback interface or one of ``hosts``.
+        hosts: Further names of this server in Host headers, if there are no ``keys``.
+        poll_seconds: Seconds that an idle poll is held.
+        clock: Returns the current time in UTC, for the age of signatures.
     """
 
     def __init__(
         self,
-        operations: Operations,
+        operations: PollableOperations,
         *,
         keys: Keys | None = None,
         hosts: Collection[str] = (),
@@ -96,7 +102,7 @@ class Endpoint:
         self._bodies = Bodies()
         self._troubles = TroubleLog(log)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="floto-http")
-        #: A thread of its own: health is asked for when all others hang.
+        #: A thread of its own, so that health checks get a response when all others hang.
         self._check_pool = ThreadPoolExecutor(1, thread_name_prefix="floto-health")
         self._polls = HeldPollQueue[_Claimed](
             operations, self._pool, poll_seconds, lambda claimed: operations.give_back(claimed.token)
@@ -112,7 +118,7 @@ class Endpoint:
         self.application.router.redirect_slashes = False
 
     def stop(self) -> None:
-        """Let every poll that is held end; to be called in the event loop, when the server begins to stop."""
+        """End every pending poll; call it in the event loop when the server begins to stop."""
         self._polls.stop()
 
     @asynccontextmanager
@@ -121,12 +127,12 @@ class Endpoint:
             async with self._polls.running():
                 yield
         finally:
-            # A thread that hangs in the database must not keep the server from ending.
+            # A thread that hangs in the database must not keep the server from exiting.
             for pool in (self._pool, self._check_pool):
                 pool.shutdown(wait=False, cancel_futures=True)
 
     async def _post(self, request: Request) -> Response:
-        return await self._guarded(request, self._carry_out)
+        return await self._guarded(request, self._execute)
 
     async def _health(self, request: Request) -> Response:
         return await self._guarded(request, self._check)
@@ -143,10 +149,10 @@ class Endpoint:
         except ClientDisconnect:
             response = Response()
         except asyncio.CancelledError:
-            # The server is stopping and has waited for this request long enough.
+            # The server is stopping, and its time for pending requests is over.
             refused = refusal(ServiceUnavailable("the server is stopping"))
             response = _json(refused.body(), refused.status)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+        except Exception as error:  # noqa: BLE001 - the client gets a response to every error
             refused = refusal(error)
             if refused.status >= _INTERNAL:
                 self._log(error, request_id, request)
@@ -155,22 +161,22 @@ class Endpoint:
         return response
 
     def _log(self, error: Exception, request_id: str, request: Request) -> None:
-        """Log an error that is not the client's; of many about one thing only some (see ``TroubleLog``)."""
+        """Log an error that the client did not cause; ``TroubleLog`` thins out repeated ones."""
         if isinstance(error, ServiceUnavailable):
             what = request.headers.get("x-amz-target", "").rpartition(".")[2][:_QUOTED]
-            self._troubles.failed(what, "request %s was put off: %s", request_id, error)
+            self._troubles.failed(what, "request %s failed transiently: %s", request_id, error)
         else:
-            # What cannot be read is named in the error: other requests may well succeed.
+            # By error and not by operation: the error names the unreadable run, and other requests succeed.
             what = repr(error)[:_QUOTED]
             message = "request %s failed: %s"
             self._troubles.failed(what, message, request_id, what, level=logging.ERROR, error=error)
 
     async def _check(self, _request: Request) -> Response:
-        """Return 200 if the operations answer and the database can be read, within some seconds; else 503."""
+        """Return 200 if an operation and a read of the database succeed within some seconds, else 503."""
         try:
             async with asyncio.timeout(_CHECK_SECONDS):
                 await asyncio.get_running_loop().run_in_executor(self._check_pool, self._look)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the server is not well
+        except Exception as error:  # noqa: BLE001 - every error makes the server unhealthy
             self._troubles.failed("health check", "a health check failed: %r", error)
             return JSONResponse({"status": "unavailable"}, _UNAVAILABLE)
         self._troubles.over("health check")
@@ -180,29 +186,29 @@ class Endpoint:
         self._operations.call("ListDomains", _CHECK)
         self._operations.check()
 
-    async def _carry_out(self, request: Request) -> Response:
+    async def _execute(self, request: Request) -> Response:
         operation = operation_of(request.headers)
-        outcome = await self._begun(operation, request)
+        outcome = await self._response_or_poll(operation, request)
         if isinstance(outcome, _Held):
-            claimed = await self._polled(request, outcome)
+            claimed = await self._poll(request, outcome)
             outcome = _written(operation, dict(IDLE[operation])) if claimed is None else claimed.response
         self._troubles.over(operation)
         return Response(outcome, _OK, media_type=_MEDIA_TYPE)
 
-    async def _polled(self, request: Request, held: _Held) -> _Claimed | None:
-        """Return the task of a poll whose client is still there; send it without another await.
+    async def _poll(self, request: Request, held: _Held) -> _Claimed | None:
+        """Return the task of a poll, to be sent without another await: its client is connected now.
 
-        Raises ``ClientDisconnect`` when the client went away; a task that was claimed for it is given back.
+        Raises ``ClientDisconnect`` if the client has gone; a task that was claimed for it is given back.
         """
         gone = asyncio.create_task(_disconnected(request))
         try:
-            # No task is claimed for a client that is gone already.
+            # Claim no task for a client that has already gone.
             await asyncio.sleep(0)
             _need(gone)
             polling = asyncio.create_task(self._polls.poll(held.place, held.attempt))
             try:
                 await asyncio.wait((gone, polling), return_when=asyncio.FIRST_COMPLETED)
-                for _ in range(_NOTICE_TURNS):
+                for _ in range(_NOTICE_ITERATIONS):
                     await asyncio.sleep(0)
                 _need(gone)
                 return polling.result()
@@ -213,8 +219,8 @@ class Endpoint:
         finally:
             gone.cancel()
 
-    async def _begun(self, operation: str, request: Request) -> bytes | _Held:
-        """Return the response, or a poll to be held, which keeps nothing of what the client sent."""
+    async def _response_or_poll(self, operation: str, request: Request) -> bytes | _Held:
+        """Return the response, or a pending poll, which keeps no reference to the body."""
         need_json(request.headers)
         body = await self._body(request)
         headers = request.headers
@@ -222,7 +228,7 @@ class Endpoint:
         return await self._in_thread(partial(self._begin, operation, body, region_of(headers), serves))
 
     async def _body(self, request: Request) -> bytes:
-        """Return the body of a request; with keys, one whose signature is not theirs is refused."""
+        """Return the body of a request; with keys, raise ``Refusal`` for a wrong signature."""
         if self._keys is None:
             return await self._bodies.read(request)
         claim = claimed(self._keys, request.headers, self._clock())
@@ -233,11 +239,11 @@ class Endpoint:
     def _begin(
         self, operation: str, body: bytes, region: str, serves: tuple[ActivityType, ...] | None
     ) -> bytes | _Held:
-        """Read a request, and carry it out unless it polls for a task."""
+        """Decode a request and execute it; return a pending poll if it polls for a task."""
         request = parse(body)
         if operation == OPERATION:
             found = self._operations.live(region)
-            # Clients ask under the name of an operation that counts, and need its answer's member.
+            # Clients send this as CountPendingActivityTasks, so the response needs its required member.
             return _dumped({"count": len(found.backlogs), **as_json(found)})
         if operation in IDLE:
             request = model.check(operation, request)
@@ -255,8 +261,13 @@ class Endpoint:
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
 
-def application(operations: Operations, **options: Any) -> Starlette:
-    """Make the ASGI application of an ``Endpoint``, whose options these are."""
+def application(operations: PollableOperations, **options: Any) -> Starlette:
+    """Return the ASGI application of an ``Endpoint``.
+
+    Args:
+        operations: The implementation of the operations.
+        options: Keyword arguments of ``Endpoint``.
+    """
     return Endpoint(operations, **options).application
 
 
@@ -271,7 +282,7 @@ async def _disconnected(request: Request) -> None:
 
 
 def _written(operation: str, response: dict[str, Any]) -> bytes:
-    """A response as SWF sends it: that of an operation without output has no body at all."""
+    """Return the body of a response; it is empty for an operation without output."""
     return _dumped(model.to_wire(operation, response)) if model.has_output(operation) else b""
 
 
@@ -284,15 +295,15 @@ def _json(value: Any, status: int) -> Response:
 
 
 def _query(request: Request) -> str:
-    # Starlette's URL is made of the Host header as well, and that may be anything.
+    # Not from Starlette's URL, which is built from the Host header, and that is not validated.
     text: bytes = request.scope["query_string"]
     return text.decode("latin-1")
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
-    """Whatever is not ``POST /`` or ``GET /health``."""
+    """Respond to requests of other paths and methods."""
     status = error.status_code if isinstance(error, HTTPException) else _UNAVAILABLE
-    message = f"there is no {request.method} of this path; SWF's operations are all POST /"
+    message = f"{request.method} of this path is not supported; send SWF's operations as POST /"
     response = _json(unknown_operation(message).body(), status)
     response.headers["x-amzn-RequestId"] = str(uuid4())
     return response

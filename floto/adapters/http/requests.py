@@ -1,9 +1,9 @@
-"""Reading requests: whom they are meant for, which operation they name, and what is in them.
+"""Reading requests: their host, their operation and their body.
 
-A server on loopback is within reach of every web page that its user opens. Two things keep pages out:
-a page cannot send JSON as JSON without asking first, which is never allowed here (there are no CORS
-headers), so other content types are refused; and a page that gave its own name the address of this
-machine (DNS rebinding) shows that name in ``Host``.
+Every web page that a user opens can send requests to a server on the loopback interface. Two checks keep
+pages out. A page may send the content type JSON only after a CORS preflight request, which this server never
+permits, so other content types are refused. A page whose domain name resolves to this machine (DNS rebinding)
+sends that name in the Host header, so unknown names are refused.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from floto.core.errors import ServiceUnavailable
 from floto.core.hosts import is_loopback
 from floto.core.swf import pollers as live
 
-#: What SWF takes as one request.
+#: Maximum bytes of a request, as in SWF.
 BODY_LIMIT = 1024 * 1024
-#: So much of a request that is too large is read all the same, and dropped: a client that is cut off
-#: while it sends does not read why.
+#: Bytes of a request that are read, and dropped, if it is too large: a client whose connection is closed
+#: while it sends does not read the response.
 _READ_LIMIT = 16 * BODY_LIMIT
 _BODY_SECONDS = 30.0
-#: Bytes of bodies whose sender has not proven its signature yet, of all connections together.
+#: Maximum bytes of bodies that are being read, of all connections together: none is verified yet.
 UNPROVEN_LIMIT = 32 * BODY_LIMIT
-#: Headers that decide what a request is, where it ends, or who sent it. Of two, one reader takes the first
-#: and another the last: a proxy, or the verifier of the signature, could see another request than the server.
+#: Headers that determine what a request is, where it ends, or who sent it. They must not be repeated: if a
+#: proxy or the verifier of the signature reads the first and the server the last, they see two requests.
 DECIDING = frozenset(
     {
         "authorization",
@@ -49,7 +49,7 @@ DECIDING = frozenset(
 )
 
 _CONTENT_TYPES = frozenset({"application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json"})
-#: New clients send this before the operation; old ones send more before it.
+#: The end of the prefix of X-Amz-Target; old clients send a longer prefix.
 _SERVICE = "SimpleWorkflowService"
 _QUOTED = 100
 
@@ -60,18 +60,18 @@ def _lower(names: Iterable[str]) -> frozenset[str]:
 
 @frozen
 class Hosts:
-    """The names under which a server is asked, beside those of the loopback interface."""
+    """The names of this server in Host headers, beside those of the loopback interface."""
 
     names: frozenset[str] = field(default=(), converter=_lower)
 
     def admit(self, headers: Headers) -> None:
-        """Refuse requests that were meant for another host."""
+        """Raise ``Refusal`` if the Host header does not name this server."""
         host = headers.get("host", "")
         name = _without_port(host).lower()
         if name not in self.names and not is_loopback(name):
             message = (
-                f"this server does not answer as {host[:_QUOTED]!r}; "
-                "start it with --allowed-host for every name that it has"
+                f"{host[:_QUOTED]!r} is not a name of this server; "
+                "start it with --allowed-host for every further name"
             )
             raise wrong_host(message)
 
@@ -83,7 +83,7 @@ def _without_port(host: str) -> str:
 
 
 def need_unambiguous(headers: Headers) -> None:
-    """Refuse a request that has a deciding header twice, or two ways to tell where its body ends."""
+    """Raise ``Refusal`` if a deciding header is repeated, or two headers determine the end of the body."""
     for name in sorted(DECIDING):
         if len(headers.getlist(name)) > 1:
             message = f"the request has more than one {name} header; send it once"
@@ -94,7 +94,7 @@ def need_unambiguous(headers: Headers) -> None:
 
 
 def need_json(headers: Headers) -> None:
-    """Refuse what a web page could send without asking: text, forms, and no content type at all."""
+    """Raise ``Refusal`` for content types that a web page may send without a CORS preflight request."""
     given = headers.get("content-type", "")
     if given.partition(";")[0].strip().lower() not in _CONTENT_TYPES:
         message = f"the content type must be application/x-amz-json-1.0, not {given[:_QUOTED]!r}"
@@ -102,19 +102,23 @@ def need_json(headers: Headers) -> None:
 
 
 def operation_of(headers: Headers) -> str:
-    """The operation that ``X-Amz-Target`` names: one of SWF's, or the one of floto's own."""
+    """Return the operation that ``X-Amz-Target`` names: one of SWF's, or floto's own."""
     target = headers.get("x-amz-target", "")
     if target == live.TARGET:
         return live.OPERATION
     service, _, operation = target.rpartition(".")
     if service.rpartition(".")[2] != _SERVICE or operation not in OPERATIONS:
-        message = f"X-Amz-Target {target[:_QUOTED]!r} is not one of SWF's operations"
+        message = f"X-Amz-Target {target[:_QUOTED]!r} is not an operation of SWF"
         raise unknown_operation(message)
     return operation
 
 
 class Bodies:
-    """Reads request bodies, and bounds the memory of those that are still being read, all together."""
+    """A reader of request bodies that bounds the memory of all bodies that are being read.
+
+    Args:
+        most: Maximum bytes of these bodies together.
+    """
 
     def __init__(self, most: int = UNPROVEN_LIMIT) -> None:
         self._left = most
@@ -122,8 +126,9 @@ class Bodies:
     async def read(self, request: Request) -> bytes:
         """Return the body of a request.
 
-        It has half a minute to arrive and must not be larger than SWF's limit. Raises
-        ``ServiceUnavailable`` where the bodies being read leave no room for it.
+        Raises:
+            Refusal: if it takes more than 30 seconds to arrive, or is larger than SWF's limit.
+            ServiceUnavailable: if all bodies being read exceed the limit together.
         """
         body, size = bytearray(), 0
         try:
@@ -141,20 +146,20 @@ class Bodies:
         finally:
             self._left += len(body)
         if size > BODY_LIMIT:
-            # SWF's own answer is not documented.
+            # Undocumented: SWF's own error.
             message = f"the request is larger than {BODY_LIMIT} bytes"
             raise unreadable(message, TOO_LARGE)
         return bytes(body)
 
     def _take(self, size: int) -> None:
         if size > self._left:
-            message = f"the requests that are being read have more than {UNPROVEN_LIMIT} bytes together"
+            message = f"the requests being read have more than {UNPROVEN_LIMIT} bytes together"
             raise ServiceUnavailable(message)
         self._left -= size
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body holds."""
+    """Return the JSON object of a body."""
     try:
         value = json.loads(body.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Signature Version 4: whether a request was signed with the keys of this server, by botocore's arithmetic.
+"""Verification of Signature Version 4 with the keys of this server, computed by botocore's signer.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -22,12 +22,12 @@ from starlette.datastructures import Headers
 from floto.adapters.http.errors import half_signed, unknown_key, unsigned, wrong_signature
 from floto.core.engine.registration.regions import DEFAULT_REGION
 
-#: How far the clock of a client may be off, and how long a request can be sent again by who saw it.
+#: Maximum difference of the clocks of client and server; a recorded request can be replayed so long.
 SKEW = timedelta(minutes=5)
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _SWF = "swf"
-#: Headers that must be signed: an unsigned one could be changed on the way, as the operation in X-Amz-Target.
+#: Headers that must be signed; an unsigned one, such as the operation, could be changed in transit.
 _NEEDED = frozenset({"host", "content-type", "x-amz-date", "x-amz-target"})
 _BODY_HASH = "x-amz-content-sha256"
 _SCOPE = re.compile(r"(.+)/([0-9]{8})/([A-Za-z0-9-]+)/([a-z0-9-]+)/aws4_request")
@@ -36,7 +36,7 @@ _MOST_HEADERS = 100
 
 @frozen
 class Keys:
-    """The one pair of keys that requests are signed with."""
+    """The pair of keys that requests must be signed with."""
 
     access: str
     secret: str = field(repr=False)
@@ -44,7 +44,7 @@ class Keys:
 
 @frozen
 class Signature:
-    """What an Authorization header says."""
+    """The content of an Authorization header."""
 
     access: str
     date: str
@@ -55,26 +55,43 @@ class Signature:
 
 
 def claimed(keys: Keys, headers: Headers, now: datetime) -> Signature:
-    """Return the signature that a request claims to have, as far as its head can tell.
+    """Return the signature that a request claims, after the checks that do not need the body.
 
-    Refuses, before the body is read, what no body can make right: no signature, one that does not cover
-    the headers that decide, another access key or service, and a time more than five minutes from ``now``.
+    Args:
+        keys: The keys of this server.
+        headers: The headers of the request.
+        now: The current time in UTC.
+
+    Raises:
+        Refusal: if the signature is missing, does not cover the required headers, has another access key or
+            service, or is more than five minutes from ``now``.
     """
     claim = _read(headers)
-    _need_keys_of_ours(keys, claim)
+    _need_our_keys(keys, claim)
     _need_now(headers.get("x-amz-date", ""), claim.date, now)
     return claim
 
 
 def region_of(headers: Headers) -> str:
-    """Return the region of a request's credential scope; that of an unsigned one is the default region."""
+    """Return the region of a request's credential scope; the default region if it is not signed."""
     _, _, rest = headers.get("authorization", "").strip().partition(" ")
     scope = _SCOPE.fullmatch(_parts(rest).get("Credential", ""))
     return DEFAULT_REGION if scope is None else scope[3]
 
 
 def verify(keys: Keys, claim: Signature, headers: Headers, query: str, body: bytes) -> None:
-    """Refuse a ``POST /`` whose claim was not made with these keys, or was made of another request."""
+    """Verify the signature of a ``POST /``.
+
+    Args:
+        keys: The keys of this server.
+        claim: The signature that ``claimed`` returned.
+        headers: The headers of the request.
+        query: The query string of its URL.
+        body: Its whole body.
+
+    Raises:
+        Refusal: if the signature was made with another secret key, or for another request.
+    """
     if not _same(_expected(keys, claim, headers, query, body), claim.value) or not _covers(headers, body):
         message = (
             "The request signature we calculated does not match the signature you provided. Check your "
@@ -95,7 +112,7 @@ def _read(headers: Headers) -> Signature:
         message = f"Authorization must be {_ALGORITHM} with Credential, SignedHeaders and Signature"
         raise half_signed(message)
     if not set(names) >= _NEEDED or len(names) > _MOST_HEADERS or any(name not in headers for name in names):
-        message = f"SignedHeaders must list {', '.join(sorted(_NEEDED))} and only headers that are there"
+        message = f"SignedHeaders must list {', '.join(sorted(_NEEDED))} and only headers of the request"
         raise half_signed(message)
     access, date, region, service = scope.groups()
     return Signature(access, date, region, service, names, parts["Signature"])
@@ -106,7 +123,7 @@ def _parts(text: str) -> Mapping[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _need_keys_of_ours(keys: Keys, claim: Signature) -> None:
+def _need_our_keys(keys: Keys, claim: Signature) -> None:
     if not _same(keys.access, claim.access):
         raise unknown_key()
     if claim.service != _SWF:
@@ -130,7 +147,7 @@ def _need_now(timestamp: str, date: str, now: datetime) -> None:
 
 
 class _Verifier(SigV4Auth):
-    """Botocore's signer, which signs what the client says it signed and not what botocore would."""
+    """Botocore's signer, restricted to the headers that the client says it signed."""
 
     def headers_to_sign(self, request: AWSRequest) -> HTTPMessage:
         message = HTTPMessage()
@@ -151,11 +168,11 @@ def _expected(keys: Keys, claim: Signature, headers: Headers, query: str, body: 
 
 
 def _covers(headers: Headers, body: bytes) -> bool:
-    """Whether the hash that a client names is that of the body: botocore would take it at its word."""
+    """Return True if the body has the hash that its header claims, which botocore would not verify."""
     named = headers.getlist(_BODY_HASH)
     return not named or (len(named) == 1 and _same(named[0].strip(), sha256(body).hexdigest()))
 
 
 def _same(left: str, right: str) -> bool:
-    """Whether two texts are equal, in a time that does not tell where they differ."""
+    """Return True if two strings are equal, in a time that does not depend on where they differ."""
     return hmac.compare_digest(left.encode(), right.encode())

@@ -1,4 +1,10 @@
-"""Polls that wait: kept in the memory of one event loop, first come, first served, no thread each."""
+"""The wait queues of pending polls in an event loop: one FIFO queue per task list, and no thread per poll.
+
+An HTTP client occupies a connection for a minute per poll, so a thread per poll would limit the number of
+clients. Instead, one asyncio task dispatches: it is notified of new tasks, looks which queues have one, and
+makes the attempt of the longest waiting poll in a thread of the pool. ``adapters/sqlite/wait_queue.py`` does
+the same for polls by threads of the process itself.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +19,7 @@ from typing import Generic, TypeVar
 
 from attrs import Factory, frozen
 
-from floto.adapters.http.ports import Operations
+from floto.adapters.operations import PollableOperations
 from floto.core.engine import faults
 from floto.core.engine.stores.records import Place
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
@@ -24,59 +30,64 @@ log = logging.getLogger("floto")
 
 R = TypeVar("R")
 T = TypeVar("T")
-#: Claims a task and returns what its client is sent; None if there is no task.
+#: Claims a task and returns the response for its client; None if there is no task.
 Attempt = Callable[[], T | None]
 
-#: How often somebody looks whether other processes have committed something, while polls wait.
+#: Seconds between checks for commits of other processes, while polls are pending.
 _WATCH_SECONDS = 0.02
+#: Seconds without dispatching after an error.
 _TROUBLE_SECONDS = 1.0
-#: Seconds that a stopping server waits for tasks on their way back.
+#: Seconds that a stopping server waits for tasks that are being given back.
 _RETURN_SECONDS = 2.0
 
 
 @frozen(eq=False)
 class _Poll(Generic[T]):
     attempt: Attempt[T]
-    answer: asyncio.Future[T | None]
-    #: Held while a thread makes its attempt: nobody may give up on a task that is being taken.
-    turn: asyncio.Lock = Factory(asyncio.Lock)
+    result: asyncio.Future[T | None]
+    #: Locked while a thread makes the attempt: a poll must not end while a task is being claimed for it.
+    claiming: asyncio.Lock = Factory(asyncio.Lock)
 
 
 class HeldPollQueue(Generic[T]):
-    """The pending polls by task list, and the one asyncio task that dispatches work to them.
+    """The pending polls by task list, and the one asyncio task that dispatches tasks to them.
 
-    A task that was claimed for a client that is gone by then is passed to ``give_back``, in a thread of
-    the pool: it can be polled again at once.
+    Args:
+        operations: The operations that the polls' attempts call.
+        pool: Executes the attempts and other calls of ``operations``.
+        seconds: Seconds that a poll is held.
+        give_back: Called in a thread of the pool with a task that was claimed for a client that has gone, so
+            that it can be polled again at once.
     """
 
     def __init__(
-        self, operations: Operations, pool: Executor, seconds: float, give_back: Callable[[T], None]
+        self, operations: PollableOperations, pool: Executor, seconds: float, give_back: Callable[[T], None]
     ) -> None:
         self._operations = operations
         self._pool = pool
         self._seconds = seconds
         self._give_back = give_back
-        #: Tasks on their way back; asyncio itself keeps only weak references to them.
+        #: The asyncio tasks that give tasks back; asyncio itself has only weak references to them.
         self._returns: set[asyncio.Task[None]] = set()
-        #: Dicts for their order; there is no empty one.
-        self._lines: dict[Place, dict[_Poll[T], None]] = {}
-        #: Polls that wait or are being looked after, for the limit.
+        #: The polls of each queue in order (dict keys); a queue without polls has no entry.
+        self._queues: dict[Place, dict[_Poll[T], None]] = {}
+        #: Pending polls, and those that are making their first attempt, for the limit.
         self._counts: Counter[Place] = Counter()
-        self._anyone, self._news = asyncio.Event(), asyncio.Event()
-        self._told = 0
+        self._has_polls, self._notified = asyncio.Event(), asyncio.Event()
+        self._notifications = 0
         self._troubles = TroubleLog(log)
         self._stopped = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Hand out work meanwhile, in the loop that this is entered in."""
+        """Dispatch tasks to polls inside the block, in the event loop that enters it."""
         loop = asyncio.get_running_loop()
 
-        def told() -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(self._hear)
+        def notify() -> None:
+            with suppress(RuntimeError):  # the loop is closed, with all its polls
+                loop.call_soon_threadsafe(self._count_notification)
 
-        self._operations.listen(told)
+        self._operations.listen(notify)
         dispatcher = asyncio.create_task(self._dispatch())
         try:
             yield
@@ -89,40 +100,51 @@ class HeldPollQueue(Generic[T]):
                 await asyncio.wait(self._returns, timeout=_RETURN_SECONDS)
 
     def stop(self) -> None:
-        """Answer every poll that there is no task, now and from now on."""
+        """Complete every pending and every later poll without a task."""
         self._stopped = True
-        for line in self._lines.values():
-            for poll in line:
-                if not poll.turn.locked():
-                    self._settle(poll, None)
+        for queue in self._queues.values():
+            for poll in queue:
+                if not poll.claiming.locked():
+                    self._complete(poll, None)
 
     def held(self, place: Place) -> int:
-        """How many polls stand in the line of a place."""
-        return len(self._lines.get(place, ()))
+        """Return the number of pending polls of a task queue."""
+        return len(self._queues.get(place, ()))
 
     async def poll(self, place: Place, attempt: Attempt[T]) -> T | None:
-        """Return what the first attempt returns that finds a task; None if none does in time.
+        """Return the result of the first attempt that claims a task; None if none does in time.
 
-        A cancelled poll leaves its line at once, and a task claimed for it is given back. Raises a
-        ``ServiceFault`` where as many polls wait as SWF allows, and whatever the attempt raises.
+        A cancelled poll leaves its queue at once, and a task claimed for it is given back. An exception of an
+        attempt is raised here.
+
+        Args:
+            place: The task queue.
+            attempt: Claims the next task of this queue; called in threads of the pool, several times.
+
+        Raises:
+            ServiceFault: if as many polls are pending as SWF allows for one task list.
         """
         if self._counts[place] >= limits.POLLER_LIMIT:
             raise faults.limit_exceeded(limits.POLLER_LIMIT, "polls of one task list")
         self._counts[place] += 1
         try:
-            told = self._told
-            if not self._stopped and place not in self._lines:
+            seen = self._notifications
+            if not self._stopped and place not in self._queues:
                 found = await self._claimed(attempt)
                 if found is not None:
                     return found
-            return None if self._stopped else await self._wait(place, attempt, told)
+            return None if self._stopped else await self._wait(place, attempt, seen)
         finally:
             self._counts[place] -= 1
             if not self._counts[place]:
                 del self._counts[place]
 
     def give_back_result(self, polled: asyncio.Future[T | None]) -> None:
-        """Give back the task that a poll, or an attempt, ends with after its client has gone."""
+        """Give back the task, if any, that a poll or an attempt returns after its client has gone.
+
+        Args:
+            polled: The future of the poll or of the attempt.
+        """
         polled.add_done_callback(self._return_result)
 
     def _return_result(self, polled: asyncio.Future[T | None]) -> None:
@@ -131,21 +153,21 @@ class HeldPollQueue(Generic[T]):
 
     def _return(self, found: T | None) -> None:
         if found is not None:
-            task = asyncio.get_running_loop().create_task(self._give_it_back(found))
+            task = asyncio.get_running_loop().create_task(self._give_back_in_thread(found))
             self._returns.add(task)
             task.add_done_callback(self._returns.discard)
 
-    async def _give_it_back(self, found: T) -> None:
+    async def _give_back_in_thread(self, found: T) -> None:
         try:
             await self._in_thread(partial(self._give_back, found))
-        except Exception as error:  # noqa: BLE001 - nobody waits for it
-            message = "the task of a client that is gone was not given back and will time out: %r"
+        except Exception as error:  # noqa: BLE001 - no caller waits for the result
+            message = "a task of a client that has gone could not be given back and will time out: %r"
             self._troubles.failed("giving tasks back", message, error)
         else:
             self._troubles.over("giving tasks back")
 
     async def _claimed(self, attempt: Attempt[T]) -> T | None:
-        """Make an attempt; one that is under way when this is cancelled gives its task back."""
+        """Make an attempt in the pool; if this is cancelled meanwhile, give its task back."""
         claiming = self._pool.submit(attempt)
         claimed = asyncio.wrap_future(claiming)
         try:
@@ -155,108 +177,108 @@ class HeldPollQueue(Generic[T]):
                 self.give_back_result(claimed)
             raise
 
-    async def _wait(self, place: Place, attempt: Attempt[T], told: int) -> T | None:
+    async def _wait(self, place: Place, attempt: Attempt[T], seen: int) -> T | None:
         poll = _Poll(attempt, asyncio.get_running_loop().create_future())
-        self._lines.setdefault(place, {})[poll] = None
-        self._anyone.set()
-        if self._told != told:
-            # Whatever there was to hear while this poll was in no line, it may have been for it.
-            self._news.set()
+        self._queues.setdefault(place, {})[poll] = None
+        self._has_polls.set()
+        if self._notifications != seen:
+            # A notification may have arrived before this poll was queued: check again.
+            self._notified.set()
         try:
             try:
-                await asyncio.wait((poll.answer,), timeout=self._seconds)
+                await asyncio.wait((poll.result,), timeout=self._seconds)
             finally:
                 self._remove(place, poll)
-            async with poll.turn:
-                return poll.answer.result() if poll.answer.done() else None
+            async with poll.claiming:
+                return poll.result.result() if poll.result.done() else None
         except asyncio.CancelledError:
-            if not poll.answer.cancel():
-                self.give_back_result(poll.answer)
+            if not poll.result.cancel():
+                self.give_back_result(poll.result)
             raise
 
     def _remove(self, place: Place, poll: _Poll[T]) -> None:
-        line = self._lines.get(place, {})
-        line.pop(poll, None)
-        if not line:
-            self._lines.pop(place, None)
-        if not self._lines:
-            self._anyone.clear()
+        queue = self._queues.get(place, {})
+        queue.pop(poll, None)
+        if not queue:
+            self._queues.pop(place, None)
+        if not self._queues:
+            self._has_polls.clear()
 
-    def _hear(self) -> None:
-        self._told += 1
-        self._news.set()
+    def _count_notification(self) -> None:
+        self._notifications += 1
+        self._notified.set()
 
     async def _dispatch(self) -> None:
-        """Dispatch work until cancelled; after an error, wait a moment and go on."""
+        """Dispatch tasks until cancelled; after an error, pause and continue."""
         troubles = self._troubles
         while True:
-            await self._anyone.wait()
+            await self._has_polls.wait()
             try:
-                await self._hand_out()
+                await self._dispatch_once()
                 troubles.over("dispatching tasks to polls")
-            except Exception as error:  # noqa: BLE001 - without this task no poll would be answered any more
-                message = "no poll is given a task for a moment: %r"
+            except Exception as error:  # noqa: BLE001 - if this task ended, no poll would get a task any more
+                message = "cannot dispatch tasks to polls, retrying: %r"
                 level = logging.WARNING if isinstance(error, ServiceUnavailable) else logging.ERROR
-                # Where an error that is known was raised says nothing more.
-                unknown = None if isinstance(error, ServiceError) else error
-                troubles.failed("dispatching tasks to polls", message, error, level=level, error=unknown)
+                # The traceback of an expected error would say nothing more.
+                unexpected = None if isinstance(error, ServiceError) else error
+                troubles.failed("dispatching tasks to polls", message, error, level=level, error=unexpected)
                 await asyncio.sleep(_TROUBLE_SECONDS)
 
-    async def _hand_out(self) -> None:
-        if not await self._news_within(_WATCH_SECONDS):
+    async def _dispatch_once(self) -> None:
+        if not await self._notified_within(_WATCH_SECONDS):
             if not await self._in_thread(self._operations.look):
                 return
-            # What is due is only seen so far; any attempt brings it about.
+            # A deadline that is due fires only with an attempt: make one.
             await self._serve_first()
-        self._news.clear()
-        for place in await self._in_thread(partial(self._with_work, tuple(self._lines))):
+        self._notified.clear()
+        for place in await self._in_thread(partial(self._with_work, tuple(self._queues))):
             await self._serve(place)
 
-    async def _news_within(self, seconds: float) -> bool:
+    async def _notified_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._news.wait()
-        return self._news.is_set()
+                await self._notified.wait()
+        return self._notified.is_set()
 
     def _with_work(self, places: Iterable[Place]) -> list[Place]:
         return [place for place in places if self._operations.has_work(place)]
 
     async def _serve_first(self) -> None:
-        for place in tuple(self._lines)[:1]:
+        for place in tuple(self._queues)[:1]:
             await self._serve(place)
 
     async def _serve(self, place: Place) -> None:
-        """Give one task after another to those who wait now, the longest first, until there is none."""
-        for poll in tuple(self._lines.get(place, ())):
-            # Some may have left meanwhile.
-            if poll in self._lines.get(place, {}):
-                if not await self._give(poll):
+        """Make the attempts of the polls that are pending now, longest first, until one finds no task."""
+        for poll in tuple(self._queues.get(place, ())):
+            # A poll may have left the queue meanwhile.
+            if poll in self._queues.get(place, {}):
+                if not await self._attempt(poll):
                     return
                 self._remove(place, poll)
-        # Who came meanwhile is served after the other places, or those might wait for ever.
-        self._news.set()
+        # Polls that were queued meanwhile are served after the other queues, which might starve otherwise.
+        self._notified.set()
 
-    async def _give(self, poll: _Poll[T]) -> bool:
-        """Make the attempt of a poll; False if there is nothing for others either."""
-        async with poll.turn:
-            if poll.answer.done():
+    async def _attempt(self, poll: _Poll[T]) -> bool:
+        """Make the attempt of a poll; return False if the other polls would find no task either."""
+        async with poll.claiming:
+            if poll.result.done():
                 return True
             try:
                 found = await self._in_thread(poll.attempt)
-            except Exception as error:  # noqa: BLE001 - it is for whoever asked
-                if not poll.answer.done():
-                    poll.answer.set_exception(error)
+            except Exception as error:  # noqa: BLE001 - the poll raises it
+                if not poll.result.done():
+                    poll.result.set_exception(error)
                 return isinstance(error, ServiceFault)
             if found is not None or self._stopped:
-                self._settle(poll, found)
+                self._complete(poll, found)
             return found is not None
 
-    def _settle(self, poll: _Poll[T], found: T | None) -> None:
-        """Answer a poll; the task of one that was cancelled meanwhile is given back."""
-        if poll.answer.done():
+    def _complete(self, poll: _Poll[T], found: T | None) -> None:
+        """Complete a poll; give the task back if the poll was cancelled meanwhile."""
+        if poll.result.done():
             self._return(found)
         else:
-            poll.answer.set_result(found)
+            poll.result.set_result(found)
 
     async def _in_thread(self, call: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)

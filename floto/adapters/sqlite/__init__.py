@@ -1,4 +1,4 @@
-"""SWF on one SQLite file: transactions around the pure model in ``floto.core.engine``."""
+"""SWF on one SQLite file: transactions around the pure engine in ``floto.core.engine``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registers what calls name, so that nobody has to register anything before using it."""
+"""Automatic registration of the types that calls name, so that users need not register them first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,13 @@ _Types = dict[ActivityType | WorkflowType, TaskList | None]
 
 
 class Registrar:
-    """Registers each type once, with floto's usual defaults, in the transaction of the call that names it."""
+    """Registers each type once, with floto's defaults, in the transaction of the call that names it.
+
+    Args:
+        registration: Registers domains and types.
+        store: The store of the transaction.
+        domain: The domain of the types.
+    """
 
     def __init__(self, registration: Registration, store: RunStore, domain: str) -> None:
         self._registration = registration
@@ -41,11 +47,11 @@ class Registrar:
     def types(
         self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType], now: datetime
     ) -> None:
-        """Register these types, and the domain in any case."""
+        """Register these types, and the domain even if there are none."""
         self._ensure(dict.fromkeys([*workflow_types, *activity_types]), now)
 
     def request(self, request: StartRequest, now: datetime) -> None:
-        """Register the type of a run to be started."""
+        """Register the type of a run that is about to start."""
         task_list = None if request.task_list is None else TaskList(request.task_list)
         self._ensure_unknown({request.workflow_type: task_list}, now)
 
@@ -72,14 +78,14 @@ class Registrar:
         return {evolve(run.info.workflow_type, version=version): decision.task_list}
 
     def _ensure_unknown(self, types: _Types, now: datetime) -> None:
-        # What is malformed is left for the engine to refuse, with all else that is wrong with the call.
+        # The engine refuses malformed types, together with all other problems of the call.
         sound = {type_: where for type_, where in types.items() if _is_sound(type_)}
         unknown = {type_: where for type_, where in sound.items() if not self._is_known(type_)}
         if unknown:
             self._ensure(unknown, now)
 
     def _is_known(self, type_: ActivityType | WorkflowType) -> bool:
-        # Only what an earlier transaction registered: this one may still be rolled back.
+        # Remember only types of earlier transactions: this one may still be rolled back.
         if type_ not in self._known and self._store.registered(self._domain, type_) is not None:
             self._known.add(type_)
         return type_ in self._known

@@ -1,4 +1,24 @@
-"""What one thread carries out for all: calls, deadlines, tasks for polls, with as few commits as it can."""
+"""Batches: calls of many threads, due deadlines, and tasks for pending polls, in few commits.
+
+A batch fires the due deadlines in transactions of their own, executes its reads in one snapshot, and executes
+its calls in one transaction. Before that transaction commits, it claims the tasks that the calls created for
+the polls that wait for them. So scheduling a task and starting it costs one commit, not two, and the poll
+needs no query of its own. Waking the poll after the commit and letting it claim in the next batch would be
+simpler, and would double the commits of a busy worker.
+
+A rewrite must keep these properties:
+
+- A call never fails because of another call of its batch: when the shared transaction fails, it is rolled
+  back, and each call is executed again, one by one, in a transaction of its own. This is possible because
+  calls have no effect outside of the database. It is not done for an error of the whole database
+  (``WHOLE_DATABASE``), with which every call would fail again after the same wait.
+- Polls that were served in a transaction that is rolled back return to the front of the wait queue, also
+  after an interrupt of the leader.
+- A call that is refused does not undo deadlines that fired before it.
+- A deadline that cannot fire, or a run that cannot be read, is postponed or set aside, so that it does not
+  block all others.
+- When a batch ends, with an exception too, each job is done, or is a poll in the wait queue.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +34,7 @@ from typing import Any, TypeVar
 
 from floto.adapters.sqlite.file.clock import ClockWatch
 from floto.adapters.sqlite.file.database import Database
-from floto.adapters.sqlite.file.problems import OF_ALL, DatabaseGone, code_of, is_busy
+from floto.adapters.sqlite.file.problems import WHOLE_DATABASE, DatabaseGone, code_of, is_busy
 from floto.adapters.sqlite.file.schema import SLICE_SECONDS
 from floto.adapters.sqlite.group_commit import Job, Read, Write
 from floto.adapters.sqlite.sql.rows import UnreadableRun
@@ -29,36 +49,49 @@ log = logging.getLogger("floto")
 
 T = TypeVar("T")
 
-#: How often somebody looks for tasks whose process died.
+#: Seconds between checks for tasks whose owner crashed.
 _RECOVER_SECONDS = 2.0
-#: So many deadlines fire in one transaction.
+#: Maximum number of deadlines that fire in one transaction.
 _DEADLINES_AT_ONCE = 100
-#: A deadline that cannot fire is tried again so much later.
-_PUT_OFF = timedelta(hours=1)
-#: What says that a statement cannot be carried out, and nothing against the database or its state.
-_OF_ONE_RUN = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+#: The time for which a deadline that cannot fire is postponed.
+_POSTPONEMENT = timedelta(hours=1)
+#: Errors of a single statement, which do not mean that the database or the disk has a problem.
+_SINGLE_STATEMENT = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
 
 
 class Batches:
-    """Carries out what was asked for at the same time; to be used by one thread at a time."""
+    """Executes batches of jobs; only one thread at a time may use it.
+
+    Args:
+        store: The store of the connection that writes.
+        engine: The engine on this store.
+        wait_queue: The pending polls of this process.
+        database: The open file.
+        clock: Returns the current time in UTC.
+    """
 
     def __init__(
-        self, store: SqliteStore, engine: Engine, line: WaitQueue, database: Database, clock: Clock
+        self, store: SqliteStore, engine: Engine, wait_queue: WaitQueue, database: Database, clock: Clock
     ) -> None:
-        self._store, self._engine, self._line = store, engine, line
+        self._store, self._engine, self._wait_queue = store, engine, wait_queue
         self._database, self._clock = database, clock
         self._leases = database.leases
-        #: Called when there may be work for polls.
+        #: Called by the leader, after a commit, when a task queue may have new tasks.
         self.listeners: list[Callable[[], None]] = []
-        #: When the last batch was carried out.
-        self.looked_at = monotonic()
+        #: Monotonic time of the end of the last batch.
+        self.executed_at = monotonic()
         self._recover_at = monotonic() if self._leases else inf
         self._warned: set[str] = set()
         self._watch = ClockWatch()
         self._is_open = False
 
     def begin(self) -> None:
-        """Take over what other processes left, now or with the first batch that gets the lock."""
+        """Recover the tasks of crashed processes, now or with the first batch that gets the lock."""
         self._store.patience = SLICE_SECONDS
         with suppress(sqlite3.OperationalError):
             self._open()
@@ -71,48 +104,48 @@ class Batches:
         self._is_open = True
         self._recover()
 
-    def carry_out(self, batch: list[Job]) -> None:
-        """Carry out jobs: whatever raises, each is done then, or a poll that waits in line."""
+    def execute(self, batch: list[Job]) -> None:
+        """Execute jobs; afterwards each is done or is a poll in the wait queue, also after an exception."""
         error: BaseException | None = None
         try:
             self._database.check()
             now = self._clock()
             self._store.refresh()
-            # Polls can wait in line for the lock; calls are made by threads that wait.
+            # Polls can stay in the wait queue without the lock; the threads of calls wait for it here.
             is_write = any(isinstance(job, Write) for job in batch)
             self._store.patience = LOCK_SECONDS if is_write else SLICE_SECONDS
             self._open()
             self._recover()
             if self._watch.went_back(now):
                 self._commit(partial(self._store.follow_clock_back, now))
-            self._settle(now)
-            self._carry_out_at(now, batch)
+            self._fire_deadlines(now)
+            self._execute_at(now, batch)
         except BaseException as raised:
             error = raised
             if isinstance(raised, DatabaseGone):
-                self._line.fail(raised)
+                self._wait_queue.fail(raised)
             if not isinstance(raised, Exception):
                 raise
         finally:
             if error is not None:
                 self._abandon(batch, error)
-            self.looked_at = monotonic()
+            self.executed_at = monotonic()
 
     def _abandon(self, batch: list[Job], error: BaseException) -> None:
-        """Let polls wait in line for a lock, and fail every other job that is not done."""
-        told = error if isinstance(error, Exception) else ServiceUnavailable("interrupted")
+        """Queue the polls if the lock was missing; fail every other job that is not done."""
+        failure = error if isinstance(error, Exception) else ServiceUnavailable("interrupted")
         for job in batch:
             if job.is_done:
                 continue
             if isinstance(job, Poll):
-                self._line.remove(job)
+                self._wait_queue.remove(job)
                 if job.waits and is_busy(error):
-                    self._line.add([job])
+                    self._wait_queue.add([job])
                     self._store.offered.add(job.place)
                     continue
-            job.fail(told)
+            job.fail(failure)
 
-    def _carry_out_at(self, now: datetime, batch: list[Job]) -> None:
+    def _execute_at(self, now: datetime, batch: list[Job]) -> None:
         polls = [job for job in batch if isinstance(job, Poll)]
         writes = [job for job in batch if isinstance(job, Write)]
         reads = [job for job in batch if isinstance(job, Read)]
@@ -120,55 +153,55 @@ class Batches:
             with self._store.snapshot():
                 for job in reads:
                     job.attempt(partial(job.call, now))
-        self._line.add(polls)
-        asked = {poll.place for poll in polls}
-        if writes or self._with_work(asked):
-            self._together(now, writes, asked)
+        self._wait_queue.add(polls)
+        polled = {poll.place for poll in polls}
+        if writes or self._claimable(polled):
+            self._execute_as_group(now, writes, polled)
         for poll in polls:
-            self._let_wait(poll)
+            self._keep_pending(poll)
         if self._store.offered:
             self._store.offered.clear()
-            for told in self.listeners:
+            for notify in self.listeners:
                 try:
-                    told()
+                    notify()
                 except Exception:
-                    log.exception("a listener of new tasks failed")
+                    log.exception("a callback for new tasks failed")
 
-    def _let_wait(self, poll: Poll) -> None:
-        """Decide what becomes of a poll that found no task."""
+    def _keep_pending(self, poll: Poll) -> None:
+        """Keep a poll without a task pending, or complete it: its domain is unknown, or it does not wait."""
         try:
             if not poll.is_done:
                 self._engine.registration.need_domain(poll.place.domain)
-                if not poll.waits and self._line.remove(poll):
+                if not poll.waits and self._wait_queue.remove(poll):
                     poll.finish(None)
         except ServiceFault as fault:
-            if self._line.remove(poll):
+            if self._wait_queue.remove(poll):
                 poll.fail(fault)
 
-    def _with_work(self, asked: set[Place]) -> list[Place]:
-        """Where polls wait and tasks do: of the places asked for, and those where something is new."""
-        places = self._line.places(asked | self._store.offered)
+    def _claimable(self, polled: set[Place]) -> list[Place]:
+        """Return the queues, polled or with new tasks, that have a pending poll and a claimable task."""
+        places = self._wait_queue.places(polled | self._store.offered)
         return [place for place in places if self._store.next_task(place) is not None]
 
-    def _together(self, now: datetime, writes: list[Write], asked: set[Place]) -> None:
-        """Carry out calls, and hand out what they make to polls that wait, with one commit."""
+    def _execute_as_group(self, now: datetime, writes: list[Write], polled: set[Place]) -> None:
+        """Execute calls, and claim tasks for pending polls, in one transaction."""
         results: list[Any] = []
         served: list[tuple[Poll, Any]] = []
         try:
             with self._store.transaction():
                 results.extend([job.call(now) for job in writes])
-                for place in self._with_work(asked):
+                for place in self._claimable(polled):
                     self._serve(now, place, served)
         except BaseException as error:
-            # After an interrupt too: the polls of other threads would wait for ever.
-            self._line.put_back(poll for poll, _ in reversed(served))
-            is_of_all = isinstance(error, DatabaseGone) or code_of(error) in OF_ALL
-            if is_of_all or not isinstance(error, Exception):
+            # Also after an interrupt: otherwise the polls of other threads would wait for ever.
+            self._wait_queue.put_back(poll for poll, _ in reversed(served))
+            is_whole_database = isinstance(error, DatabaseGone) or code_of(error) in WHOLE_DATABASE
+            if is_whole_database or not isinstance(error, Exception):
                 raise
             if len(writes) == 1 and not results:
-                # Refused, as it would be again.
+                # The only call has failed, and would fail again.
                 writes.pop().fail(error)
-            self._apart(now, writes, asked)
+            self._execute_one_by_one(now, writes, polled)
             return
         for job, result in [*zip(writes, results, strict=True), *served]:
             job.finish(result)
@@ -176,38 +209,38 @@ class Batches:
             poll.wake()
 
     def _serve(self, now: datetime, place: Place, served: list[tuple[Poll, Any]]) -> None:
-        """Give tasks to the polls of a place; ``served`` has each that was taken out of the line."""
-        while self._store.next_task(place) is not None and (poll := self._line.take(place)) is not None:
+        """Claim tasks for the polls of a queue; each poll removed from the wait queue is in ``served``."""
+        while self._store.next_task(place) is not None and (poll := self._wait_queue.take(place)) is not None:
             served.append((poll, None))
             task = poll.call(now)
             served.pop()
             if task is None:
-                self._line.put_back([poll])
+                self._wait_queue.put_back([poll])
                 return
             served.append((poll, task))
 
-    def _apart(self, now: datetime, writes: list[Write], asked: set[Place]) -> None:
-        """Carry out each for itself: something is wrong with one, and the others need not suffer from it."""
+    def _execute_one_by_one(self, now: datetime, writes: list[Write], polled: set[Place]) -> None:
+        """Execute calls and serve polls, each in its own transaction, so that only the wrong ones fail."""
         for job in writes:
             job.attempt(partial(self._commit, partial(job.call, now)))
-        for place in self._with_work(asked):
-            while (poll := self._line.take(place)) is not None:
-                if not self._give(poll, now):
-                    self._line.put_back([poll])
+        for place in self._claimable(polled):
+            while (poll := self._wait_queue.take(place)) is not None:
+                if not self._serve_one(poll, now):
+                    self._wait_queue.put_back([poll])
                     break
 
     def _commit(self, call: Callable[[], T], *, at_once: bool = False) -> T:
         with self._store.transaction(at_once=at_once):
             return call()
 
-    def _give(self, poll: Poll, now: datetime) -> bool:
-        """Give a task, or what is wrong, to a poll; False if there is neither."""
+    def _serve_one(self, poll: Poll, now: datetime) -> bool:
+        """Complete a poll with a task or an error; return False if there is no task."""
         try:
-            task = self._take(poll, now)
-        except Exception as error:  # noqa: BLE001 - it is for whoever asked
+            task = self._claim(poll, now)
+        except Exception as error:  # noqa: BLE001 - the poll raises it
             poll.fail(error)
         except BaseException:
-            self._line.put_back([poll])
+            self._wait_queue.put_back([poll])
             raise
         else:
             if task is None:
@@ -216,36 +249,36 @@ class Batches:
         poll.wake()
         return True
 
-    def _take(self, poll: Poll, now: datetime) -> Any:
-        """Take a task, passing by those of runs that nobody can read."""
+    def _claim(self, poll: Poll, now: datetime) -> Any:
+        """Claim a task for a poll, setting aside the tasks of runs that cannot be read."""
         while self._store.next_task(poll.place) is not None:
             try:
                 return self._commit(partial(poll.call, now))
             except UnreadableRun as error:
                 self._warn(error.run_id, error)
                 if not self._commit(partial(self._store.set_aside, error.run_id)):
-                    # The task is of another run, which had to tell this one something.
+                    # The task is of another run, whose step also changes the unreadable one.
                     raise
         return None
 
-    def _settle(self, now: datetime) -> None:
-        """Fire what is due, in transactions of its own: a call refused later undoes none of it."""
+    def _fire_deadlines(self, now: datetime) -> None:
+        """Fire the due deadlines in transactions of their own, so that a refused call does not undo them."""
         if self._store.is_due(now):
-            while self._settle_some(now):
+            while self._fire_some(now):
                 pass
 
-    def _settle_some(self, now: datetime) -> bool:
-        """Fire deadlines; what cannot fire is rolled back with all before it, and out of the way then."""
+    def _fire_some(self, now: datetime) -> bool:
+        """Fire due deadlines in one transaction; on failure roll back and postpone the one that failed."""
         try:
             return self._commit(lambda: self._engine.fire_due(now, _DEADLINES_AT_ONCE), at_once=True)
         except DeadlineError as error:
             cause = error.__cause__
             if isinstance(cause, MemoryError | OSError) or (
-                isinstance(cause, sqlite3.Error) and not isinstance(cause, _OF_ONE_RUN)
+                isinstance(cause, sqlite3.Error) and not isinstance(cause, _SINGLE_STATEMENT)
             ):
                 raise cause from None
             self._warn(error.deadline.run_id, error)
-            self._commit(partial(self._store.put_off, error.deadline, now + _PUT_OFF))
+            self._commit(partial(self._store.postpone, error.deadline, now + _POSTPONEMENT))
             return True
 
     def _warn(self, run_id: str, error: ServiceError) -> None:
@@ -254,13 +287,13 @@ class Batches:
             log.error("%s", error, exc_info=error)
 
     def _recover(self) -> None:
-        """Let the tasks of dead processes be polled again, by the tokens they had."""
+        """Redeliver the tasks of crashed processes, with the same tokens."""
         if self._leases is None or monotonic() < self._recover_at:
             return
         self._recover_at = monotonic() + _RECOVER_SECONDS
-        holders = self._store.holders()
-        dead = self._leases.dead(holders)
+        owners = self._store.owners()
+        dead = self._leases.dead(owners)
         for lease in dead:
-            self._commit(partial(self._store.release, lease, deaths=1))
-        self._leases.clean(set(holders) - dead)
+            self._commit(partial(self._store.redeliver, lease, crashes=1))
+        self._leases.clean(set(owners) - dead)
         self._database.cut_log()

@@ -1,8 +1,8 @@
-"""The open runs that a process has used lately, so that a step costs what it changes and not the whole run.
+"""A cache of recently used open runs, so that the cost of a step depends on its changes, not on its run.
 
-Bounded by an estimate of the bytes that the runs take in memory. It is made from the length of the JSON of
-each event, which is at hand when an event is read or written; to measure Python objects would cost more than
-most steps. The estimate is meant to be too high rather than too low.
+The cache is bounded by the estimated memory of its runs in bytes. The estimate uses the length of the JSON of
+each event, which is known when an event is read or written; measuring Python objects would cost more than
+most steps. The estimate is rather too high than too low.
 """
 
 from __future__ import annotations
@@ -17,21 +17,24 @@ from attrs import field, frozen
 from floto.core.engine.run import EngineRun
 from floto.core.swf.events import Event
 
-#: Bytes of all runs in a cache; the one that was used last is kept even if it alone takes more.
+#: Maximum bytes of all runs in a cache; the run that was used last stays even if it alone is larger.
 _MOST_BYTES = 64 * 2**20
-#: Bytes of an event beside its texts, and of what the state of its run keeps of it.
+#: Bytes of an event and of its part of the run's state, without the event's strings.
 _EVENT_BYTES = 640
-#: Bytes of a run beside its events and its execution context.
+#: Bytes of a run without its events and its execution context.
 _RUN_BYTES = 4096
-#: Bytes of a heartbeat with details of the greatest length.
+#: Bytes of a heartbeat with details of maximum length.
 _HEARTBEAT_BYTES = 2560
 
 
 def weight(row: tuple[Any, ...]) -> int:
-    """Return the estimated bytes of the event of a row, whose last column is its attributes as JSON.
+    """Return the estimated bytes of an event in memory.
 
-    JSON is ASCII here. Python keeps a text with a character beyond Latin-1 in two bytes for each of its
-    characters, and one with a character beyond the basic plane, which JSON writes as surrogates, in four.
+    Python stores a string with a character beyond Latin-1 in two bytes per character, and one with a
+    character beyond the basic plane, which JSON escapes as a surrogate pair, in four.
+
+    Args:
+        row: A row of an event, whose last column is the attributes as JSON in ASCII.
     """
     text: str = row[-1]
     width = 1 if "\\u" not in text else 4 if "\\ud" in text else 2
@@ -40,39 +43,39 @@ def weight(row: tuple[Any, ...]) -> int:
 
 @frozen
 class CachedRun:
-    """An open run as it was at a revision, with its events."""
+    """An open run at a revision, with its events."""
 
     number: int
     revision: int
     run: EngineRun
-    #: Grows with the entry that takes this one's place, while neither is in the cache.
+    #: Shared with the entry that replaces this one; extended only while neither is in the cache.
     events: list[Event] = field(factory=list)
     #: Estimated bytes of the events.
     size: int = 0
 
     def weight(self) -> int:
-        """Return the estimated bytes of all of it."""
+        """Return the estimated bytes of the run."""
         beats = _HEARTBEAT_BYTES * len(self.run.heartbeats)
         return _RUN_BYTES + self.size + beats + sys.getsizeof(self.run.execution_context)
 
 
 class Cache:
-    """Entries by run id; those not used for longest are dropped when they take too many bytes."""
+    """Open runs by run id; the least recently used are dropped when they exceed ``most_bytes``."""
 
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         self._entries: OrderedDict[str, tuple[CachedRun, int]] = OrderedDict()
         self._most = most_bytes
         self._size = 0
-        #: All run ids; the first ``_doubted`` of them may have been closed by another process.
+        #: All run ids; another process may have closed the first ``_doubted`` of them.
         self._round: OrderedDict[str, None] = OrderedDict()
         self._doubted = 0
 
     def __len__(self) -> int:
-        """How many runs there are."""
+        """Return the number of runs."""
         return len(self._entries)
 
     def get(self, run_id: str) -> CachedRun | None:
-        """What is known of a run; whether it is the latest is for the caller to see."""
+        """Return the entry of a run, or None; the caller must check whether its revision is current."""
         found = self._entries.get(run_id)
         if found is None:
             return None
@@ -80,7 +83,7 @@ class Cache:
         return found[0]
 
     def put(self, run_id: str, entry: CachedRun) -> None:
-        """Keep an entry in place of the one before."""
+        """Add an entry, replacing the previous one of the run."""
         self.drop(run_id)
         weight = entry.weight()
         self._entries[run_id] = (entry, weight)
@@ -90,18 +93,18 @@ class Cache:
             self.drop(next(iter(self._entries)))
 
     def drop(self, run_id: str) -> None:
-        """Forget a run."""
+        """Remove a run."""
         found = self._entries.pop(run_id, None)
         self._round.pop(run_id, None)
         if found is not None:
             self._size -= found[1]
 
     def doubt(self) -> None:
-        """Note that another process may have closed any of the runs."""
+        """Mark every run as one that another process may have closed."""
         self._doubted = len(self._round)
 
     def next_doubted(self, most: int) -> list[str]:
-        """Return some of the runs that may be closed, each once after every ``doubt``."""
+        """Return at most ``most`` run ids that may be closed, each once after every ``doubt``."""
         found = list(islice(self._round, min(most, self._doubted)))
         for run_id in found:
             self._round.move_to_end(run_id)

@@ -1,8 +1,8 @@
-"""The processor's time, shared between queries and calls that write.
+"""Fair use of the processor by queries and by calls that write.
 
-SQLite counts and sorts without Python's lock, so that clients that make one long query after the other keep a
-core busy, which the threads, clients and servers of everybody else then lack. While calls write, queries rest
-as long as they work; alone they never rest.
+SQLite counts and sorts without the GIL, so clients that send one long query after the other keep a core busy
+that the calls of other clients need. Therefore, while calls write, queries pause as long as they run; without
+writes they never pause.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ from contextlib import contextmanager
 from math import inf
 from time import monotonic, sleep
 
-#: Seconds that a query rests at most.
+#: Maximum pause before a query in seconds.
 _MOST_REST = 0.05
 
 
 class Fairness:
-    """Makes a query wait where the one before kept the processor from calls that write.
+    """Delays a query if the previous one ran while calls wrote.
 
-    Queries come one at a time; ``note_write`` may be called by any thread.
+    Queries run one at a time; any thread may call ``note_write``.
+
+    Args:
+        clock: Returns monotonic seconds.
+        rest: Sleeps for a number of seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic, rest: Callable[[float], None] = sleep) -> None:
@@ -27,12 +31,12 @@ class Fairness:
         self._wrote_at = self._resting_until = -inf
 
     def note_write(self) -> None:
-        """Note that a call is made that writes."""
+        """Record that a call writes."""
         self._wrote_at = self._clock()
 
     @contextmanager
     def query(self) -> Iterator[None]:
-        """Rest after the last query if that is due, then carry out the next one in the block."""
+        """Pause if that is due after the previous query, then run the block, which is the next one."""
         began = self._clock()
         if self._resting_until > began:
             self._rest(self._resting_until - began)

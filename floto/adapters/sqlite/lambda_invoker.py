@@ -1,4 +1,4 @@
-"""Who invokes Lambda functions: Python functions of this process, by name."""
+"""The invocation of Lambda functions, which are Python functions of this process, by name."""
 
 from __future__ import annotations
 
@@ -22,56 +22,63 @@ from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
-#: Takes its input, read from JSON, and returns what JSON can hold.
+#: Takes its decoded JSON input; returns a value that JSON can encode.
 Function = Callable[[Any], Any]
 
+#: Maximum number of functions that run at the same time.
 _AT_ONCE = 16
+#: Seconds between checks for tasks of other processes.
 _LOOK_SECONDS = 0.05
 _LONGEST_REASON = 256
-#: Lambda's own words for what is wrong with an invocation.
-_UNKNOWN, _NO_JSON = "ResourceNotFoundException", "InvalidRequestContentException"
+#: Lambda's own codes for failed invocations.
+_UNKNOWN, _NOT_JSON = "ResourceNotFoundException", "InvalidRequestContentException"
 _TOO_LARGE = "Function.ResponseSizeTooLarge"
 
 
 @define
 class FunctionFailure(Exception):
-    """What Lambda says of an invocation that returned nothing."""
+    """A failed invocation, with Lambda's reason and details."""
 
     reason: str
     details: str
 
 
 class Invoker:
-    """Takes Lambda tasks of every domain of a host and reports what their functions returned."""
+    """Claims the Lambda tasks of every domain and invokes their functions, each in a thread of its own.
+
+    Args:
+        host: The engine on the file.
+        functions: The functions by name.
+    """
 
     def __init__(self, host: SqliteEngine, functions: Mapping[str, Function]) -> None:
         self._host = host
         self._functions = dict(functions)
-        self._news = threading.Event()
+        self._notified = threading.Event()
         self._closed = False
         self._troubles = TroubleLog(log)
         self._slots = threading.Semaphore(_AT_ONCE)
-        host.listen(self._news.set)
+        host.listen(self._notified.set)
         self._thread = threading.Thread(target=self._run, name="floto-lambda", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Take no more; what runs is not waited for, and invoked again by whoever opens the file next."""
+        """Claim no more tasks; do not wait for functions that run: the next process invokes them again."""
         self._closed = True
-        self._news.set()
+        self._notified.set()
         self._thread.join()
 
     def _run(self) -> None:
         while not self._closed:
             if not self._slots.acquire(timeout=_LOOK_SECONDS):
                 continue
-            self._news.clear()
+            self._notified.clear()
             task = self._next()
             if task is None:
                 self._slots.release()
-                self._news.wait(_LOOK_SECONDS)
+                self._notified.wait(_LOOK_SECONDS)
             else:
-                # A daemon: a process that ends does not wait for it.
+                # A daemon thread: the process does not wait for it at its end.
                 name = f"floto-lambda-{task.name}"
                 threading.Thread(target=self._work, args=(task,), name=name, daemon=True).start()
 
@@ -88,18 +95,18 @@ class Invoker:
             self._troubles.over("invoking Lambda functions")
         except ServiceError as error:
             if not self._closed:
-                message = "no Lambda functions are invoked for a moment: %s"
+                message = "cannot invoke Lambda functions, retrying: %s"
                 self._troubles.failed("invoking Lambda functions", message, error, level=logging.ERROR)
         return None
 
     def _work(self, task: LambdaTask) -> None:
         try:
             with logs.context(task.execution.workflow_id, task.execution.run_id):
-                self._answer(task)
+                self._invoke(task)
         finally:
             self._slots.release()
 
-    def _answer(self, task: LambdaTask) -> None:
+    def _invoke(self, task: LambdaTask) -> None:
         try:
             self._report(c.RespondLambdaFunctionCompleted, task, result=self._result(task))
         except FunctionFailure as failure:
@@ -110,10 +117,10 @@ class Invoker:
         if function is None:
             raise FunctionFailure(_UNKNOWN, f"Function not found: {task.name}")
         try:
-            # A function that gets no input gets an empty one.
+            # Without input, a function gets an empty object.
             given = json.loads(task.input or "{}")
         except (ValueError, RecursionError) as error:
-            raise FunctionFailure(_NO_JSON, f"the input is no JSON: {error}") from error
+            raise FunctionFailure(_NOT_JSON, f"the input is not JSON: {error}") from error
         try:
             result = json.dumps(function(given))
         except (Exception, SystemExit) as error:
@@ -130,10 +137,10 @@ class Invoker:
         try:
             self._host.write(lambda now: self._host.engine.respond(answer, task.token, now, **fields))
         except UnknownResource as fault:
-            log.info("Lambda function %s: its result came too late (%s)", task.name, fault)
+            log.info("Lambda function %s: the result was too late (%s)", task.name, fault)
         except ServiceError as error:
             if not self._closed:
-                message = "Lambda function %s: its result could not be recorded"
+                message = "Lambda function %s: the result could not be recorded"
                 self._troubles.failed("results", message, task.name, level=logging.ERROR, error=error)
         else:
             self._troubles.over("results")

@@ -1,4 +1,4 @@
-"""SWF's 39 operations on one SQLite file: requests and responses as boto3 has them."""
+"""SWF's 39 operations on one SQLite file, with the requests and responses of boto3."""
 
 from __future__ import annotations
 
@@ -26,26 +26,35 @@ from floto.core.swf.pollers import Live, Poller, PollKind
 from floto.core.swf.service import Clock
 from floto.core.swf.shapes import ActivityType
 
-#: As long as SWF holds a poll.
+#: Seconds that an idle poll is held, as SWF does.
 POLL_SECONDS = 60.0
 
 _POLLS = {"PollForDecisionTask": TaskKind.DECISION, "PollForActivityTask": TaskKind.ACTIVITY}
 _token_of = itemgetter("taskToken")
-#: How the operations that change nothing begin.
+#: Prefixes of the operations that only read.
 _READS = ("Count", "Describe", "Get", "List")
 
 
 def new_run_id() -> str:
-    """A run id that was never used before."""
+    """Return a new, random run id."""
     return run_id_from(secrets.token_bytes(32))
 
 
 class SqliteOperations:
     """SWF on a file that any number of threads and processes may share.
 
-    ``functions`` are the Lambda functions by name, each called with its input read from JSON;
-    without any, SWF's answer is that there is no Lambda here. ``poll_seconds`` is how long an
-    idle poll is held.
+    Args:
+        path: The file, which is created if it is missing; ``":memory:"`` for none.
+        clock: Returns the current time in UTC; default: the machine's clock.
+        durability: ``"full"`` syncs the disk with every commit; ``"normal"`` may lose the latest commits in a
+            power cut.
+        functions: The Lambda functions by name, called with their decoded JSON input in threads of this
+            process; default: Lambda is not available.
+        poll_seconds: Seconds that ``call`` holds an idle poll.
+        run_ids: Returns a new run id.
+
+    Raises:
+        ServiceError: if the file is not a floto database, of a newer version, or damaged.
     """
 
     def __init__(  # noqa: PLR0913 - all but the path are optional and named
@@ -67,10 +76,17 @@ class SqliteOperations:
         self._invoker = None if functions is None else Invoker(self._host, functions)
 
     def call(self, operation: str, request: Request, region: str = DEFAULT_REGION) -> Response:
-        """Carry out an operation on the domains of a region; a poll waits for its task.
+        """Execute an operation on the domains of a region; a poll waits for its task.
 
-        Raises ``ServiceFault`` with SWF's code and message, ``ServiceUnavailable`` where the same
-        call may succeed later, and ``ServiceError`` once this is closed.
+        Args:
+            operation: SWF's name of the operation.
+            request: Its members, with the names of boto3.
+            region: The AWS region.
+
+        Raises:
+            ServiceFault: with SWF's code and message.
+            ServiceUnavailable: if the same call may succeed later.
+            ServiceError: if the service is closed, or the file is damaged or gone.
         """
         checked = model.check(operation, request)
         place = self.place(operation, checked, region)
@@ -81,7 +97,7 @@ class SqliteOperations:
         return dict(IDLE[operation]) if task is None else task
 
     def attempt(self, operation: str, request: Request, region: str = DEFAULT_REGION) -> Response | None:
-        """Carry out an operation; a poll that finds no task returns None at once."""
+        """Execute an operation as ``call`` does, but return None at once if a poll finds no task."""
         checked = model.check(operation, request)
         place = self.place(operation, checked, region)
         if place is None:
@@ -89,19 +105,25 @@ class SqliteOperations:
         return self._host.attempt(place, self._take(operation, checked, region))
 
     def check(self) -> None:
-        """Read from the file itself, past every cache; raises an error if it cannot be read."""
+        """Read from the file itself, past every cache; raise an error if it cannot be read."""
         self._host.check()
 
     def check_file(self) -> None:
-        """Raise ``DatabaseGone`` if the file is another one than was opened; nothing is read."""
+        """Raise ``DatabaseGone`` if the file is not the one that was opened; nothing is read."""
         self._host.check_file()
 
     def give_back(self, token: str) -> None:
-        """Let a task be polled again by the same token: its client was gone before it got the task."""
+        """Redeliver a task with the same token, because its client left before it got the task."""
         self._host.give_back(token)
 
     def saw(self, place: Place, identity: str, serves: tuple[ActivityType, ...] | None = None) -> None:
-        """Show a client that polls in ``floto status``; ``serves`` is what it says it can run."""
+        """Record a client that polls, for ``floto status``.
+
+        Args:
+            place: The polled task queue.
+            identity: The identity of the client.
+            serves: The activities that it says it can run; None if it does not say.
+        """
         self._host.presence.saw(
             Poller(
                 domain=place.domain,
@@ -114,33 +136,34 @@ class SqliteOperations:
         )
 
     def live(self, region: str = DEFAULT_REGION) -> Live:
-        """Return what waits on every task list of the domains of a region, and who polls."""
+        """Return the backlog and the pollers of every task list of a region's domains."""
         return of_region(self._host.live(), region)
 
     def place(self, operation: str, request: Request, region: str = DEFAULT_REGION) -> Place | None:
-        """Where the task waits that a request polls for; None if it does not poll for a new one."""
+        """Return the task queue of a poll; None if the request does not poll for a new task."""
         kind = _POLLS.get(operation)
         if kind is None or request.get("nextPageToken") is not None:
             return None
         return Place(domain_key(region, request["domain"]), kind, request["taskList"]["name"])
 
     def has_work(self, place: Place) -> bool:
-        """Whether a task waits at a place."""
+        """Return True if a task queue has a claimable task."""
         return self._host.has_work(place)
 
-    def listen(self, told: Callable[[], None]) -> None:
-        """Have ``told`` called, in whatever thread, when there may be work for polls."""
-        self._host.listen(told)
+    def listen(self, callback: Callable[[], None]) -> None:
+        """Call ``callback``, in the thread that commits, when a task queue may have new tasks."""
+        self._host.listen(callback)
 
     def look(self) -> bool:
-        """Whether another process may have made work, or something is due; listeners are told then.
+        """Return True if another process may have added tasks; fire due deadlines, which may add some.
 
-        To be asked every few hundredths of a second by whoever holds polls of their own.
+        The callbacks of ``listen`` are called then. A caller that holds polls itself calls this every few
+        hundredths of a second.
         """
         return self._host.look()
 
     def close(self) -> None:
-        """Let go of the file; polls end, and tasks that are out stay with the clients that have them."""
+        """Close the file and end the pending polls; clients keep the tasks that they own."""
         if self._invoker is not None:
             self._invoker.close()
         self._host.close()
@@ -148,8 +171,8 @@ class SqliteOperations:
     def _once(self, operation: str, request: Request, region: str) -> Response:
         if operation.startswith(_READS):
             return self._host.query(lambda _store, now: self._queries.call(operation, request, now, region))
-        carry_out = partial(self._api.call, operation, request, region=region)
-        return self._host.read(carry_out) if operation in _POLLS else self._host.write(carry_out)
+        execute = partial(self._api.call, operation, request, region=region)
+        return self._host.read(execute) if operation in _POLLS else self._host.write(execute)
 
     def _take(
         self, operation: str, request: Request, region: str

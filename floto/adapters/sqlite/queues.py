@@ -1,4 +1,4 @@
-"""The tasks that wait, where it is known in memory; SQLite knows them all."""
+"""An in-memory mirror of the task queues that are short; SQLite has all of them."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from floto.core.engine.stores.changes import Changes
 from floto.core.engine.stores.records import Place
 from floto.core.engine.stores.store import Ready
 
-#: With more tasks than that, SQLite is asked.
+#: Maximum tasks of a mirrored queue; beyond that, SQLite is queried.
 _MOST = 10_000
 
 
 class Queues:
-    """The tasks of places that were once seen empty: whatever came since then was put in here.
+    """An in-memory mirror of the task queues that were once empty, with the tasks that were added since then.
 
-    What is known holds as long as nobody else writes to the database; then it is forgotten.
+    It is valid until another process commits to the database, and is cleared then.
     """
 
     def __init__(self) -> None:
         self._heaps: dict[Place, list[tuple[int, int, str, int]]] = {}
-        #: The events that scheduled what still waits, by run.
+        #: Ids of the events that scheduled the claimable tasks, by run.
         self._waiting: dict[str, set[int]] = {}
         self._arrivals = count()
 
     def forget(self) -> None:
-        """Know nothing any more."""
+        """Clear the mirror."""
         self._heaps.clear()
         self._waiting.clear()
 
     def begin(self, place: Place) -> None:
-        """Note that no task waits at a place."""
+        """Begin to mirror a task queue, which is empty now."""
         self._heaps[place] = []
 
     def knows(self, place: Place) -> bool:
-        """Whether ``first`` has the answer for a place."""
+        """Return True if a task queue is mirrored, so that ``first`` may be called."""
         return place in self._heaps
 
     def first(self, place: Place) -> Ready | None:
-        """The task to hand out next: highest priority first, then oldest."""
+        """Return the next task of a mirrored queue: highest priority first, then oldest."""
         heap = self._heaps[place]
         while heap:
             _, _, run_id, event_id = heap[0]
@@ -49,7 +49,7 @@ class Queues:
         return None
 
     def follow(self, changes: Changes) -> None:
-        """Take in what a step did."""
+        """Apply the changes of a step."""
         run_id = changes.run.execution.run_id
         if changes.is_closed:
             self._waiting.pop(run_id, None)

@@ -1,4 +1,4 @@
-"""SWF for deciders and workers on one machine: the pure model of SWF over one SQLite file."""
+"""SWF for deciders and workers on one machine: the pure engine over one SQLite file."""
 
 from __future__ import annotations
 
@@ -36,9 +36,19 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 class SqliteService:
     """A ``floto.core.swf.service.Service`` on a file that any number of threads and processes may share.
 
-    Deadlines fire with the next call or waiting poll, whosever it is. Tasks that a process
-    held when it died are handed out again as they were, at no cost to the run; twice at most,
-    then they time out as they would if their worker was never heard of again.
+    Deadlines fire with the next call or pending poll of any process. Tasks that a process owned when it
+    crashed are redelivered unchanged, at no cost to the run, at most twice; after that they time out.
+
+    Args:
+        path: The file, which is created if it is missing; ``":memory:"`` for none.
+        domain: The domain of every call.
+        clock: Returns the current time in UTC; default: the machine's clock.
+        durability: ``"full"`` syncs the disk with every commit; ``"normal"`` may lose the latest commits in a
+            power cut.
+        auto_register: Register the domain and the types that calls name, with floto's defaults.
+
+    Raises:
+        ServiceError: if the file is not a floto database, of a newer version, or damaged.
     """
 
     def __init__(
@@ -55,7 +65,7 @@ class SqliteService:
         self._engine = self._host.engine
         self._registrar = Registrar(self._engine.registration, self._host.store, domain)
         self._auto_register = auto_register
-        # Opening a file that has the domain need not wait for whoever writes.
+        # Opening a file that has the domain does not wait for other writers.
         if auto_register and self._host.query(lambda store, _now: store.domain(domain)) is None:
             self.prepare((), ())
 
@@ -70,11 +80,11 @@ class SqliteService:
         return "memory:" if self._host.path == MEMORY else f"sqlite:///{self._host.path}"
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
-        """Register the domain and these types; what is there already stays as it is."""
+        """Register the domain and these types; existing ones are not changed."""
         self._host.write(lambda now: self._registrar.types(workflow_types, activity_types, now))
 
     def start_workflow_execution(self, request: StartRequest) -> str:
-        """Open a run and return its run id."""
+        """Start a run and return its run id."""
         run_id = run_id_from(secrets.token_bytes(32))
 
         def start(now: datetime) -> None:
@@ -87,26 +97,26 @@ class SqliteService:
 
     def signal_workflow_execution(self, workflow_id: str, signal_name: str, input: str | None = None) -> None:
         """Send a signal to the open run of a workflow id."""
-        self._tell(workflow_id, c.SignalWorkflowExecution(signal_name=signal_name, input=input))
+        self._send(workflow_id, c.SignalWorkflowExecution(signal_name=signal_name, input=input))
 
     def request_cancel_workflow_execution(self, workflow_id: str) -> None:
-        """Ask the decider of an open run to stop it."""
-        self._tell(workflow_id, c.RequestCancelWorkflowExecution())
+        """Request the cancellation of the open run of a workflow id."""
+        self._send(workflow_id, c.RequestCancelWorkflowExecution())
 
     def terminate_workflow_execution(self, workflow_id: str, reason: str = "", details: str = "") -> None:
-        """Close an open run by force."""
-        self._tell(workflow_id, c.TerminateWorkflowExecution(reason=reason or None, details=details or None))
+        """Terminate the open run of a workflow id."""
+        self._send(workflow_id, c.TerminateWorkflowExecution(reason=reason or None, details=details or None))
 
-    def _tell(self, workflow_id: str, command: Any) -> None:
+    def _send(self, workflow_id: str, command: Any) -> None:
         self._host.write(lambda now: self._engine.send(self._domain, ToWorkflow(workflow_id), command, now))
 
     def latest_execution(self, workflow_id: str) -> ExecutionInfo | None:
-        """The open run of a workflow id, else the one closed last, else None."""
+        """Return the open run of a workflow id, else the run closed last, else None."""
         record = self._host.query(lambda store, _now: store.latest(self._domain, workflow_id))
         return None if record is None else record.info
 
     def open_executions(self, workflow_type: WorkflowType) -> tuple[ExecutionInfo, ...]:
-        """All open runs of a workflow type, the newest first."""
+        """Return all open runs of a workflow type, newest first."""
         listing = Listing(
             domain=self._domain,
             is_closed=False,
@@ -118,11 +128,11 @@ class SqliteService:
         return tuple(record.info for record in records)
 
     def history(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
-        """The events of a run with an id above ``after``."""
+        """Return the events of a run with an id above ``after``."""
         return self._host.query(lambda store, _now: _history(store, execution, after))
 
     def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> PolledDecisionTask | None:
-        """Take the next decision task, waiting up to ``wait`` seconds for one."""
+        """Claim the next decision task, waiting up to ``wait`` seconds; return None if there is none."""
         return self._poll(
             TaskKind.DECISION,
             task_list,
@@ -131,7 +141,7 @@ class SqliteService:
         )
 
     def respond_decision_task_completed(self, token: str, decisions: Sequence[Decision]) -> None:
-        """Answer a decision task."""
+        """Respond to a decision task (RespondDecisionTaskCompleted)."""
 
         def respond(now: datetime) -> None:
             if self._auto_register:
@@ -142,7 +152,7 @@ class SqliteService:
         self._host.write(respond)
 
     def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> PolledActivityTask | None:
-        """Take the next activity task, waiting up to ``wait`` seconds for one."""
+        """Claim the next activity task, waiting up to ``wait`` seconds; return None if there is none."""
         return self._poll(
             TaskKind.ACTIVITY,
             task_list,
@@ -151,9 +161,9 @@ class SqliteService:
         )
 
     def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
-        """Say that an activity is alive; True if it was asked to stop."""
-        asked: bool = self._respond(c.RecordActivityTaskHeartbeat, token, details=details)
-        return asked
+        """Record a heartbeat; return True if the cancellation of the activity is requested."""
+        is_requested: bool = self._respond(c.RecordActivityTaskHeartbeat, token, details=details)
+        return is_requested
 
     def respond_activity_task_completed(self, token: str, result: str | None) -> None:
         """Report an activity's result."""
@@ -164,7 +174,7 @@ class SqliteService:
         self._respond(c.RespondActivityTaskFailed, token, reason=reason, details=details)
 
     def respond_activity_task_canceled(self, token: str, details: str | None) -> None:
-        """Report that an activity stopped because it was asked to."""
+        """Report that an activity stopped after its cancellation was requested."""
         self._respond(c.RespondActivityTaskCanceled, token, details=details)
 
     def _respond(self, answer: type, token: str, **fields: Any) -> Any:
@@ -173,11 +183,18 @@ class SqliteService:
     def announce(
         self, kind: PollKind, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
     ) -> None:
-        """Show a decider or worker of this process in ``floto status``, until it is withdrawn."""
+        """Show a decider or worker of this process in ``floto status``, until it is withdrawn.
+
+        Args:
+            kind: What is polled for.
+            task_list: The polled task list.
+            identity: The identity of the decider or worker.
+            serves: The activities that a worker can run; None if it does not say.
+        """
         self._host.presence.saw(self._poller(kind, task_list, identity, serves))
 
     def withdraw(self, kind: PollKind, task_list: str, identity: str) -> None:
-        """Show it no more."""
+        """Stop showing a decider or worker in ``floto status``."""
         self._host.presence.left(self._poller(kind, task_list, identity))
 
     def _poller(
@@ -187,11 +204,11 @@ class SqliteService:
         return Poller(domain=self._domain, kind=kind, task_list=task_list, identity=identity, serves=served)
 
     def live(self) -> Live:
-        """Return what waits on every task list of every domain, and who polls."""
+        """Return the backlog and the pollers of every task list of every domain."""
         return self._host.live()
 
     def close(self) -> None:
-        """Let go of the file; tasks that this process holds can be polled by others, and polls end."""
+        """Close the file, end the pending polls, and redeliver the tasks that this process owns."""
         self._host.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""One SQLite file under the engine, for all threads of a process: calls, and polls that wait."""
+"""The engine on one SQLite file, for all threads of a process: calls, queries and pending polls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from floto.adapters.sqlite.fairness import Fairness
 from floto.adapters.sqlite.file.database import MEMORY, Database
 from floto.adapters.sqlite.file.leases import lease_directory
 from floto.adapters.sqlite.file.presence import Presence, may_see, pollers, redeliveries
-from floto.adapters.sqlite.file.problems import standstill, translated
+from floto.adapters.sqlite.file.problems import translated, write_problem
 from floto.adapters.sqlite.file.schema import Durability, connect_reading
 from floto.adapters.sqlite.group_commit import GroupCommit, Job, Read, Write
 from floto.adapters.sqlite.store import SqliteStore
@@ -38,24 +38,32 @@ T = TypeVar("T")
 
 log = logging.getLogger("floto")
 
-#: Seconds between looks at whether another process has committed something, while polls wait.
+#: Seconds between checks for commits of other processes, while polls are pending.
 _WATCH_SECONDS = 0.02
-#: Seconds that a query waits for what is due to fire first; without the lock it reads what there is.
+#: Seconds that a query waits for due deadlines to fire; without the lock it reads the state before.
 _FIRE_SECONDS = 0.5
-#: The databases that forked children have from their parents: SQLite must never close those.
+#: Databases that a forked child inherited, kept because SQLite must never close them in the child.
 _OF_PARENTS: list[Database] = []
-#: Seconds that an interrupted poll waits for the thread that is claiming a task for it.
+#: Seconds that an interrupted poll waits for a thread that is claiming a task for it.
 _WITHDRAW_SECONDS = 1.0
 
 
 class SqliteEngine:
     """An engine on a file that any number of threads and processes may share.
 
-    What threads ask for at the same time shares a commit, and none is answered before it. Queries have a
-    connection of their own: they wait for no writer, and no writer waits for them, but beside writes they
-    rest as long as they work (``Fairness``). Deadlines fire with the next call or waiting poll, whosever it
-    is. Tasks that this process owns are redelivered when it dies, unless it holds them ``for_clients``. A
-    forked child that uses its parent's host opens the file anew.
+    Concurrent calls share a commit (``group_commit``). Queries have a connection of their own: they do not
+    wait for writers, and writers do not wait for them, but while calls write, queries pause as long as they
+    take (``Fairness``). Deadlines fire with the next call or pending poll of any process. A forked child that
+    uses its parent's engine reopens the file.
+
+    Args:
+        path: The file, which is created if it is missing; ``":memory:"`` for none.
+        clock: Returns the current time in UTC.
+        durability: ``"full"`` syncs the disk with every commit; ``"normal"`` may lose the latest commits in a
+            power cut.
+        for_clients: True if clients of this process, which may outlive it, own the tasks that it claims.
+            Otherwise the tasks are redelivered when this process crashes.
+        invokes_lambda: True if this process invokes Lambda functions.
     """
 
     def __init__(
@@ -67,13 +75,13 @@ class SqliteEngine:
         for_clients: bool = False,
         invokes_lambda: bool = False,
     ) -> None:
-        # Whatever links lead to a file, and wherever the process goes later: one file, one place for leases.
+        # Resolved, so that every path to the file, from every working directory, has the same leases.
         self._path = MEMORY if str(path) == MEMORY else str(Path(path).resolve())
         self.clock, self._durability = clock, durability
         self._closed = Event()
         self._database = Database(self._path, durability)
         self.store = SqliteStore(self._database, for_clients=for_clients, is_given_up=self._is_closed)
-        #: What queries read; for a database in memory, there is only one connection.
+        #: The store of queries; a database in memory has only one connection.
         self.view = self.store if self._database.reading is None else SqliteStore.reading(self._database)
         self.engine = Engine(self.store, invokes_lambda=invokes_lambda)
         self._is_of_parent = False
@@ -85,30 +93,30 @@ class SqliteEngine:
                 self._batches.begin()
 
     def _arrange(self) -> None:
-        """Make everything that belongs to the threads of one process."""
-        self._line = WaitQueue()
-        self._batches = Batches(self.store, self.engine, self._line, self._database, self.clock)
+        """Create the queues, locks and counters that the threads of one process share."""
+        self._wait_queue = WaitQueue()
+        self._batches = Batches(self.store, self.engine, self._wait_queue, self._database, self.clock)
         self._batches.listeners = self._listeners
-        self._turns = GroupCommit(self._carry_out)
-        #: Held by the thread that uses the connection for writing, and the one for reading.
+        self._commits = GroupCommit(self._execute)
+        #: Locks of the connection for writing and of the one for reading.
         self._using, self._querying = Lock(), Lock()
         self._fairness = Fairness()
-        #: Guards what follows.
+        #: Lock of the following attributes.
         self._lock = Lock()
-        #: How many polls wait at each place.
+        #: Number of pending polls of each task queue.
         self._waiting: Counter[Place] = Counter()
         self._watcher: Thread | None = None
-        #: What ``floto status`` shows of this process.
+        #: The pollers of this process, which ``floto status`` shows.
         self.presence = Presence(self._database.leases)
 
     def after_fork(self) -> None:
-        """Note, in a forked child, that connections and lease belong to the parent."""
+        """Leave the connections and the lease to the parent; called in a forked child."""
         _OF_PARENTS.append(self._database)
         self._is_of_parent = not self._closed.is_set()
         self._reopening = Lock()
 
     def _reopen(self) -> None:
-        """Open the file anew, in a child of the process that opened it."""
+        """Reopen the file in a child of the process that opened it."""
         with self._reopening:
             if not self._is_of_parent:
                 return
@@ -126,7 +134,7 @@ class SqliteEngine:
 
     @property
     def is_read_only(self) -> bool:
-        """Whether the file can only be read: every call that would change it raises ``ServiceError``."""
+        """True if the file is read-only: every call that would write raises ``ServiceError``."""
         return self._database.writing is None
 
     @property
@@ -138,7 +146,14 @@ class SqliteEngine:
         return self._closed.is_set()
 
     def query(self, call: Callable[[SqliteStore, datetime], T]) -> T:
-        """Look something up in the store of queries, after what is due by now if that need not wait."""
+        """Execute a query on the connection that only reads, after due deadlines if they can fire soon.
+
+        Args:
+            call: Called with the store and the current time, in one snapshot of the database.
+
+        Raises:
+            ServiceError: if the service is closed, or the file is damaged or gone.
+        """
         with self._usable():
             if self.view is self.store:
                 return self.read(lambda now: call(self.store, now))
@@ -158,37 +173,51 @@ class SqliteEngine:
     def _fire(self, now: datetime) -> None:
         nothing = Write(lambda _now: now)
         with suppress(ServiceUnavailable, sqlite3.Error, TimeoutError):
-            self._turns.wait_for(nothing, _FIRE_SECONDS)
+            self._commits.wait_for(nothing, _FIRE_SECONDS)
 
     def read(self, call: Callable[[datetime], T]) -> T:
-        """Look something up between two batches, told what time it is, after whatever is due by now."""
+        """Execute a read between two commits, after the due deadlines have fired.
+
+        Args:
+            call: Called with the current time, perhaps in another thread.
+        """
         found: T = self._outcome(Read(call))
         return found
 
     def write(self, call: Callable[[datetime], T]) -> T:
-        """Carry out a call, told what time it is, wholly or not at all."""
+        """Execute a call that writes, atomically.
+
+        Args:
+            call: Called with the current time, perhaps in another thread, and a second time if its first
+                transaction is rolled back because of another call.
+        """
         self._fairness.note_write()
         result: T = self._outcome(Write(call))
         return result
 
     def attempt(self, place: Place, take: Callable[[datetime], T | None]) -> T | None:
-        """Take the next task of a place, if there is one now."""
+        """Claim the next task of a task queue; return None if it has none now.
+
+        Args:
+            place: The task queue.
+            take: Claims its next task; called with the current time.
+        """
         task: T | None = self._outcome(Poll(place, take, waits=False))
         return task
 
     def _outcome(self, job: Job) -> Any:
         with self._usable():
             self._database.need_writing()
-            return self._turns.wait_for(job)
+            return self._commits.wait_for(job)
 
     def check(self) -> None:
         """Read a row of every table from the file itself, past the caches of this process.
 
-        Calls of this process need not be waited for: a connection of its own reads.
+        A new connection reads, so that this does not wait for calls of this process.
 
         Raises:
-            ServiceUnavailable: if that cannot be done now.
-            ServiceError: if the file is damaged, or another one than was opened.
+            ServiceUnavailable: if the file cannot be read now.
+            ServiceError: if the file is damaged, or is not the one that was opened.
         """
         if not self._database.is_file:
             self.read(lambda _now: self.store.domains())
@@ -200,12 +229,12 @@ class SqliteEngine:
                 db.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608 - names of our tables
 
     def check_file(self) -> None:
-        """Raise ``DatabaseGone`` if the file is another one than was opened; nothing is read."""
+        """Raise ``DatabaseGone`` if the file is not the one that was opened; nothing is read."""
         with self._usable():
             self._database.check()
 
     def live(self) -> Live:
-        """Return what waits on every task list, and who polls, in this process and in others."""
+        """Return the backlog and the pollers of every task list, in all processes on the file."""
         backlogs, again = self.query(lambda store, _now: (store.backlogs(), store.redeliveries()))
         if not self._database.is_file:
             return Live(backlogs=backlogs)
@@ -217,14 +246,17 @@ class SqliteEngine:
         return Live(
             backlogs=backlogs,
             pollers=tuple(itertools.chain.from_iterable(by_lease.values())),
-            problem="" if self.is_read_only else standstill(self._path),
+            problem="" if self.is_read_only else write_problem(self._path),
             redeliveries=redeliveries(again, by_lease),
         )
 
     def give_back(self, token: str) -> None:
-        """Let a task be polled again by the same token: its client was gone before it got the task.
+        """Redeliver a task with the same token, because its client left before it got the task.
 
-        That does not count as an attempt or a redelivery. Nothing happens to a task that is not out any more.
+        That does not count as an attempt or a redelivery. A task that has ended is not changed.
+
+        Args:
+            token: The token of the task.
         """
         self.write(lambda _now: self.store.give_back(any_token(token)))
 
@@ -235,16 +267,24 @@ class SqliteEngine:
         wait: float,
         token_of: Callable[[T], str],
     ) -> T | None:
-        """Claim the next task of a place, waiting up to ``wait`` seconds for one.
+        """Claim the next task of a task queue; return None if there is none in time.
 
-        A task that was claimed for a poll that is interrupted (``KeyboardInterrupt``) is given back.
-        Raises a ``ServiceFault`` where as many polls wait as SWF allows.
+        If the poll is interrupted (``KeyboardInterrupt``), a task that was claimed for it is given back.
+
+        Args:
+            place: The task queue.
+            take: Claims its next task; called with the current time, perhaps in another thread.
+            wait: Maximum seconds to wait for a task.
+            token_of: Returns the token of a task.
+
+        Raises:
+            ServiceFault: if as many polls are pending as SWF allows for one task list.
         """
         poll, end = Poll(place, take, waits=True), monotonic() + wait
         with self._usable(), self._counted(place):
             self._database.need_writing()
             try:
-                self._turns.ask(poll)
+                self._commits.submit(poll)
                 self._await(poll, end)
                 task: T | None = poll.outcome()
             except BaseException:
@@ -253,25 +293,25 @@ class SqliteEngine:
             return task
 
     def _withdraw(self, poll: Poll, token_of: Callable[[T], str]) -> None:
-        """End a poll that was interrupted; a task that was claimed for it by then is given back."""
-        self._turns.withdraw(poll)
+        """End an interrupted poll; give back a task that was claimed for it."""
+        self._commits.withdraw(poll)
         end = monotonic() + _WITHDRAW_SECONDS
-        # While it is neither done nor in the line, another thread is claiming a task for it.
-        while not poll.is_done and not self._line.remove(poll) and monotonic() < end:
+        # While it is neither done nor queued, another thread is claiming a task for it.
+        while not poll.is_done and not self._wait_queue.remove(poll) and monotonic() < end:
             poll.wait(_WATCH_SECONDS)
         if poll.task is not None:
-            # Should this fail, the task times out as that of a client that is never heard of again.
+            # If this fails, the task times out, as after a crash of its client.
             with suppress(ServiceError, sqlite3.Error):
                 self.give_back(token_of(poll.task))
 
     def _await(self, poll: Poll, end: float) -> None:
         while not poll.is_done:
             left = end - monotonic()
-            if left <= 0 and self._line.remove(poll):
+            if left <= 0 and self._wait_queue.remove(poll):
                 return
-            # With no time left, another thread has it in hand for a moment.
+            # Its time is over, but another thread is completing it.
             poll.wait(left if left > 0 else _WATCH_SECONDS)
-            self._turns.lead(poll)
+            self._commits.lead(poll)
 
     @contextmanager
     def _counted(self, place: Place) -> Iterator[None]:
@@ -291,39 +331,39 @@ class SqliteEngine:
                     del self._waiting[place]
 
     def _watch(self) -> None:
-        """While polls wait, look out for other processes and for what becomes due."""
+        """While polls are pending, check for commits of other processes and for due deadlines."""
         is_in_trouble = False
         while not self._closed.wait(_WATCH_SECONDS):
-            self._line.wait_for_anyone()
-            # Every batch looks too.
-            if monotonic() - self._batches.looked_at >= _WATCH_SECONDS:
+            self._wait_queue.wait_for_poll()
+            # Every batch checks, too.
+            if monotonic() - self._batches.executed_at >= _WATCH_SECONDS:
                 try:
                     self.look()
                     is_in_trouble = False
                 except Exception as error:
-                    # The polls hear of what does not pass; the watcher goes on, or no poll would ever be
-                    # served.
+                    # A permanent error fails the polls themselves. This thread must go on, or no poll
+                    # would be served any more.
                     if not is_in_trouble and not isinstance(error, ServiceError):
-                        log.exception("%s: looking for new tasks failed; trying again", self._path)
+                        log.exception("%s: the check for new tasks failed, retrying", self._path)
                     is_in_trouble = True
 
     def has_work(self, place: Place) -> bool:
-        """Whether a task waits at a place."""
+        """Return True if a task queue has a claimable task."""
         return self.read(lambda _now: self.store.next_task(place) is not None)
 
-    def listen(self, told: Callable[[], None]) -> None:
-        """Have ``told`` called, in whatever thread, when there may be work for polls."""
-        self._listeners.append(told)
+    def listen(self, callback: Callable[[], None]) -> None:
+        """Call ``callback``, in the thread that commits, when a task queue may have new tasks."""
+        self._listeners.append(callback)
 
     def look(self) -> bool:
-        """Whether there may be work that nobody was told of: of other processes, or due by now.
+        """Return True if another process may have added tasks; fire due deadlines, which may add some.
 
-        To be asked every few hundredths of a second by whoever holds polls without waiting here.
+        A caller that holds polls itself calls this every few hundredths of a second.
         """
         return self.read(lambda _now: bool(self.store.offered))
 
     def close(self) -> None:
-        """Close the file; tasks that this process owns can be polled by others, and polls end.
+        """Close the file, end the pending polls, and redeliver the tasks that this process owns.
 
         In a forked child that has not used it, this closes nothing of the parent's.
         """
@@ -337,25 +377,25 @@ class SqliteEngine:
             self._closed.set()
         with self._using, self._querying:
             if self._database.writing is not None:
-                # What fails here is recovered by others, from the lease that ends now.
+                # If this fails, other processes redeliver the tasks, because the lease ends now.
                 with suppress(sqlite3.Error, ServiceError), self.store.transaction():
-                    self.store.release(self._database.lease)
+                    self.store.redeliver(self._database.lease)
             self._database.close()
-        self._line.dismiss()
+        self._wait_queue.dismiss()
         if self._watcher is not None:
             self._watcher.join()
 
-    def _carry_out(self, batch: list[Job]) -> None:
+    def _execute(self, batch: list[Job]) -> None:
         with self._using:
             if not self._closed.is_set():
-                self._batches.carry_out(batch)
+                self._batches.execute(batch)
                 return
         for job in batch:
             job.fail(ServiceError("the service is closed"))
 
     @contextmanager
     def _usable(self) -> Iterator[None]:
-        """Open the file anew in a forked child, and translate errors of SQLite to those of the port."""
+        """Reopen the file in a forked child; translate errors of SQLite to those of the port."""
         try:
             if self._is_of_parent:
                 self._reopen()

@@ -1,4 +1,4 @@
-"""The engine's store on SQLite: what a step changed becomes rows, in the caller's transaction."""
+"""The engine's store on SQLite: writes the changes of a step as rows, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 log = logging.getLogger("floto")
 
-#: The lease of tasks that clients hold: they are theirs until a time-out ends them, as in SWF.
+#: The lease of tasks that clients own, until a time-out ends them, as in SWF.
 _CLIENTS = "clients"
-#: The lease of tasks whose run cannot be read; nobody holds it.
-_ASIDE = "aside"
-#: Seconds that a transaction waits for another process that has the lock.
+#: The lease of tasks whose run cannot be read; no process has this lease.
+_SET_ASIDE = "aside"
+#: Seconds that a transaction waits for the lock, if another process has it.
 LOCK_SECONDS = 5.0
-#: More than any event id.
-_ALL = 2**62
-#: Runs in the cache that a refresh looks up after a commit of another process.
+#: Larger than every event id.
+_MAX_EVENT_ID = 2**62
+#: Cached runs that one refresh checks after a commit of another process.
 CHECKED_AT_ONCE = 32
 
 
 @define
 class _Staged:
-    """A run that the transaction under way has changed."""
+    """A run that the current transaction has changed."""
 
     entry: CachedRun
     run: EngineRun
@@ -61,10 +61,13 @@ class _Staged:
 
 
 class SqliteStore:
-    """A ``Store`` on one connection of a database.
+    """A ``RunStore`` on one connection of a database.
 
-    The tasks that it dispatches are owned by the database's lease. With ``for_clients``, deciders and
-    workers are clients that live on when this process dies. ``is_given_up`` ends the wait for a lock.
+    Args:
+        database: The open file.
+        for_clients: True if clients, which may outlive this process, own the tasks that it claims; otherwise
+            the lease of this process owns them.
+        is_given_up: Returns True to end the wait for the lock.
     """
 
     def __init__(
@@ -75,21 +78,21 @@ class SqliteStore:
         is_given_up: Callable[[], bool] = lambda: False,
     ) -> None:
         self._for_clients, self._is_given_up = for_clients, is_given_up
-        #: Seconds that a transaction waits for another process that has the lock.
+        #: Seconds that a transaction waits for the lock, if another process has it.
         self.patience = LOCK_SECONDS
         self._is_reading = False
         self._bind(database)
 
     @classmethod
     def reading(cls, database: Database) -> Self:
-        """Make the store of queries, on the connection that cannot write."""
+        """Make the store of queries, on the connection that only reads."""
         store = cls(database)
         store._is_reading = True
         store._bind(database)
         return store
 
     def rebind(self, database: Database) -> None:
-        """Go on with another connection, and nothing of what is known."""
+        """Use the connection of another database, with empty caches."""
         self._bind(database)
 
     def _bind(self, database: Database) -> None:
@@ -99,32 +102,34 @@ class SqliteStore:
         self._db: sqlite3.Connection = db
         owner = _CLIENTS if self._for_clients else database.lease
         self._leases = dict.fromkeys(TaskKind, owner)
-        # Lambda functions are invoked in this process in any case.
+        # Lambda functions run in this process, even if clients own the other tasks.
         self._leases[TaskKind.LAMBDA] = database.lease
         self._cache = Cache()
         self._staged: dict[str, _Staged] = {}
         self._pending = Pending(self._leases)
         self._at_once = False
         self._version = -1
-        # What follows is true until somebody else commits.
+        # The following caches are valid until another process commits.
         self._current: set[str] = set()
         self._domains: dict[str, Domain] = {}
         self._types: dict[tuple[str, ActivityType | WorkflowType], RegisteredType] = {}
         self._queues = Queues()
-        #: Nothing is due before, in milliseconds.
+        #: No deadline is earlier, in milliseconds since 1970.
         self._quiet_until: float = -inf
-        #: Where there may be work that was not there before; None is a place that nobody can tell.
+        #: Task queues that may have new tasks; None means any queue (another process has committed).
         self.offered: set[Place | None] = set()
 
     @contextmanager
     def transaction(self, *, at_once: bool = False) -> Iterator[None]:
-        """All or nothing; what was read stays true until the end.
+        """Run the block in a write transaction, which an exception rolls back.
 
-        With ``at_once``, what cannot be written is an error of the step that it comes from.
+        Args:
+            at_once: Write the rows of each step at once, so that an error is raised in the step that causes
+                it. By default they are written together before the commit, which is faster.
         """
         self._at_once = at_once
         try:
-            # In here: an interrupt may come while this waits, and is raised when it has the lock.
+            # Within ``try``: an interrupt during the wait is raised when this has the lock.
             begin(self._db, self.patience, self._is_given_up)
             self.refresh()
             yield
@@ -143,28 +148,28 @@ class SqliteStore:
             self._pending.clear()
 
     def _keep_all(self) -> None:
-        """Remember what was committed; what fails here has happened all the same, and is read again."""
+        """Cache what was committed; after an error, which does not undo the commit, clear the caches."""
         try:
             self._keep()
         except Exception:
-            log.exception("what a commit changed is read again")
+            log.exception("cannot cache what was committed; it is read again")
             self._cache = Cache()
             self._forget()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Everything that is read in here is of one moment, whatever other processes do."""
+        """Run the block in a read transaction: all of its reads see the same state of the database."""
         leave(self._db)
         self._db.execute("BEGIN")
         try:
             self.refresh()
             yield
         finally:
-            # Nothing was written.
+            # There is nothing to commit.
             leave(self._db)
 
     def refresh(self) -> None:
-        """Forget what may have changed if somebody else committed; anything may be offered then."""
+        """Clear the caches if another process has committed; every queue may have new tasks then."""
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
             self._version = version
@@ -174,7 +179,7 @@ class SqliteStore:
         self._drop_closed()
 
     def _drop_closed(self) -> None:
-        """Drop runs that other processes closed from the cache, a bounded number at each refresh."""
+        """Drop runs that other processes closed from the cache, a bounded number per refresh."""
         doubted = self._cache.next_doubted(CHECKED_AT_ONCE)
         if not doubted:
             return
@@ -200,7 +205,7 @@ class SqliteStore:
                 self._current.discard(run_id)
 
     def _grow(self, run_id: str, staged: _Staged) -> CachedRun:
-        # Dropped first: an interrupt must not leave a revision in the cache that its events do not match.
+        # Dropped first, so that an interrupt cannot leave an entry whose events do not match its revision.
         self._current.discard(run_id)
         self._cache.drop(run_id)
         entry = staged.entry
@@ -211,23 +216,23 @@ class SqliteStore:
         return grown
 
     def domain(self, name: str) -> Domain | None:
-        """A registered domain."""
+        """Return a registered domain, or None."""
         found = self._domains.get(name) or next(catalogue.domains(self._db, "WHERE name = ?", name), None)
         if found is not None:
             self._domains[name] = found
         return found
 
     def put_domain(self, domain: Domain) -> None:
-        """Register a domain, or change what is known of it."""
+        """Insert or update a domain."""
         self._domains.pop(domain.name, None)
         catalogue.put_domain(self._db, domain)
 
     def domains(self) -> Sequence[Domain]:
-        """All domains, by name."""
+        """Return all domains, ordered by name."""
         return list(catalogue.domains(self._db, "ORDER BY name"))
 
     def registered(self, domain: str, type_: ActivityType | WorkflowType) -> RegisteredType | None:
-        """A registered type."""
+        """Return a registered type, or None."""
         found = self._types.get((domain, type_))
         if found is None:
             which = "AND name = ? AND version = ?"
@@ -238,25 +243,25 @@ class SqliteStore:
         return found
 
     def put_type(self, domain: str, registered: RegisteredType) -> None:
-        """Register a type, or change what is known of it."""
+        """Insert or update a type."""
         self._types.pop((domain, registered.type), None)
         catalogue.put_type(self._db, domain, registered)
 
     def drop_type(self, domain: str, type_: ActivityType | WorkflowType) -> None:
-        """Forget a type."""
+        """Delete a type."""
         self._types.pop((domain, type_), None)
         catalogue.drop_type(self._db, domain, type_)
 
     def types(
         self, domain: str, kind: type[ActivityType | WorkflowType], name: str | None = None
     ) -> Sequence[RegisteredType]:
-        """The types of a kind, or those of one name, by name and version."""
+        """Return the types of a kind, or those with one name, ordered by name and version."""
         if name is None:
             return list(catalogue.types(self._db, domain, kind, "ORDER BY name, version"))
         return list(catalogue.types(self._db, domain, kind, "AND name = ? ORDER BY version", name))
 
     def load(self, run_id: str) -> EngineRun | None:
-        """An open run."""
+        """Return an open run, or None."""
         staged = self._staged.get(run_id)
         if staged is not None:
             return staged.run if staged.run.state.closed is None else None
@@ -265,7 +270,7 @@ class SqliteStore:
         return None if entry is None else entry.run
 
     def _entry(self, run_id: str) -> CachedRun | None:
-        """An open run as of now: from the cache, with the events that others added since."""
+        """Return the current entry of an open run: the cached one with the events added since, or None."""
         known = self._cache.get(run_id) if run_id in self._current else None
         return known or self._read(run_id)
 
@@ -304,11 +309,11 @@ class SqliteStore:
     def _event_rows(self, number: int, after: int, end: int | None = None) -> list[tuple[int, int, str, str]]:
         return self._db.execute(
             "SELECT id, at, type, attributes FROM events WHERE run = ? AND id > ? AND id <= ? ORDER BY id",
-            (number, after, _ALL if end is None else end),
+            (number, after, _MAX_EVENT_ID if end is None else end),
         ).fetchall()
 
     def open_run(self, domain: str, workflow_id: str) -> str | None:
-        """The id of the open run of a workflow id."""
+        """Return the run id of the open run of a workflow id, or None."""
         row = self._one(
             "SELECT run_id FROM runs WHERE domain = ? AND workflow_id = ? AND closed_at IS NULL",
             domain,
@@ -317,36 +322,36 @@ class SqliteStore:
         return None if row is None else str(row[0])
 
     def open_children(self, run_id: str) -> Sequence[str]:
-        """The ids of the open runs whose parent is this run, in the order they began."""
+        """Return the run ids of the open children of a run, in the order of their start."""
         rows = self._execute(
             "SELECT run_id FROM runs WHERE parent_run_id = ? AND closed_at IS NULL ORDER BY number", run_id
         )
         return [row[0] for row in rows]
 
     def count_open(self, domain: str) -> int:
-        """How many runs of a domain are open."""
+        """Return the number of open runs of a domain."""
         row = self._one("SELECT open_runs FROM domains WHERE name = ?", domain)
         return 0 if row is None else int(row[0])
 
     def latest(self, domain: str, workflow_id: str) -> Record | None:
-        """The run of a workflow id that began last."""
+        """Return the run of a workflow id that started last, or None."""
         which = "WHERE domain = ? AND workflow_id = ? ORDER BY number DESC LIMIT 1"
         return next(listings.records(self._written(), which, domain, workflow_id), None)
 
     def record(self, run_id: str) -> Record | None:
-        """One run, open or closed."""
+        """Return the record of a run, open or closed, or None."""
         return next(listings.records(self._written(), "WHERE run_id = ?", run_id), None)
 
     def listed(self, listing: Listing, most: int, after: Position | None = None) -> Sequence[Record]:
-        """The runs of a listing, in its order, behind a position."""
+        """Return at most ``most`` runs of a listing, in its order, after a position."""
         return listings.listed(self._written(), listing, most, after)
 
     def count_listed(self, listing: Listing) -> int:
-        """How many runs a listing has."""
+        """Return the number of runs of a listing."""
         return listings.count(self._written(), listing)
 
     def history(self, run_id: str, after: int = 0, most: int | None = None) -> tuple[Event, ...]:
-        """The events of a run with an id above ``after``, and no more than ``most``."""
+        """Return at most ``most`` events of a run with an id above ``after``."""
         end = None if most is None else after + most
         staged = self._staged.get(run_id)
         if staged is not None:
@@ -365,7 +370,7 @@ class SqliteStore:
             return tuple(self._events(row[0], after, end))
 
     def last_event_id(self, run_id: str) -> int:
-        """Return the id of the last event of a run, open or closed; 0 if it is not known."""
+        """Return the id of the last event of a run, open or closed; 0 for an unknown run."""
         staged = self._staged.get(run_id)
         if staged is not None:
             return staged.run.state.last_event_id
@@ -374,7 +379,7 @@ class SqliteStore:
         return 0 if last is None else int(last)
 
     def next_task(self, place: Place) -> Ready | None:
-        """The task to hand out next: highest priority first, then oldest."""
+        """Return the next task of a task queue: highest priority first, then oldest."""
         if self._queues.knows(place):
             return self._queues.first(place)
         found = agenda.next_task(self._written(), place)
@@ -383,71 +388,71 @@ class SqliteStore:
         return found
 
     def count_tasks(self, place: Place) -> int:
-        """How many tasks wait to be handed out."""
+        """Return the number of tasks of a task queue that wait to be claimed."""
         return agenda.count_tasks(self._written(), place)
 
     def backlogs(self) -> tuple[Backlog, ...]:
-        """Return what waits on every task list of every domain."""
+        """Return the backlog of every task list of every domain."""
         return tuple(agenda.backlogs(self._written()))
 
     def redeliveries(self) -> list[tuple[str, int, str | None]]:
-        """Return the run, the event and the present lease of every task whose process died."""
+        """Return run id, event id and current lease of every task that was redelivered after a crash."""
         return agenda.redeliveries(self._written())
 
     def reclaim(self, ready: Ready, kind: TaskKind) -> None:
-        """Note that a task whose holder died has a new one."""
-        agenda.take_over(self._written(), ready, self._leases[kind])
+        """Make this process the owner of a redelivered task."""
+        agenda.reclaim(self._written(), ready, self._leases[kind])
 
     def is_due(self, now: datetime) -> bool:
-        """Whether a deadline has passed, told without a look into the file as long as none can have."""
+        """Return True if a deadline is due; query the file only if one may be."""
         if to_ms(now) >= self._quiet_until:
             due = self.next_deadline()
             self._quiet_until = inf if due is None else to_ms(due.at)
         return to_ms(now) >= self._quiet_until
 
     def next_deadline(self) -> Deadline | None:
-        """The earliest deadline of all runs."""
+        """Return the earliest deadline of all runs, or None."""
         return agenda.next_deadline(self._written())
 
     def follow_clock_back(self, now: datetime) -> None:
-        """Bring forward what was started while the clock was ahead, as if it was started now."""
+        """Bring deadlines forward that were set while the clock was ahead, as if they were set now."""
         for run_id in agenda.ahead(self._written(), now):
             run = self.load(run_id)
             for event_id, due in () if run is None else all_dues(run, now):
                 agenda.bring_forward(self._db, run_id, event_id, due.at)
         self._quiet_until = -inf
 
-    def put_off(self, deadline: Deadline, until: datetime) -> None:
-        """Move a deadline that cannot fire out of the way of the others."""
-        agenda.put_off(self._written(), deadline, until)
+    def postpone(self, deadline: Deadline, until: datetime) -> None:
+        """Postpone a deadline that cannot fire, so that it does not block the others."""
+        agenda.postpone(self._written(), deadline, until)
 
-    def holders(self) -> list[str]:
-        """The leases under which tasks are out."""
-        return [lease for lease in agenda.holders(self._written()) if lease not in (_ASIDE, _CLIENTS)]
+    def owners(self) -> list[str]:
+        """Return the leases of the processes that own tasks."""
+        return [lease for lease in agenda.owners(self._written()) if lease not in (_SET_ASIDE, _CLIENTS)]
 
-    def release(self, lease: str, deaths: int = 0) -> None:
-        """Let the tasks of a lease be polled again, by the tokens they had; ``deaths`` count against them."""
-        if agenda.release(self._written(), lease, deaths):
+    def redeliver(self, lease: str, crashes: int = 0) -> None:
+        """Redeliver the tasks of a lease with the same tokens; add ``crashes`` to their redelivery count."""
+        if agenda.redeliver(self._written(), lease, crashes):
             self._queues.forget()
             self.offered.add(None)
 
     def give_back(self, token: Token) -> None:
-        """Let a started task be polled again by the same token, uncounted; ignore one that has ended."""
+        """Redeliver a started task with the same token, uncounted; do nothing if it has ended."""
         if agenda.give_back(self._written(), token):
             self._queues.forget()
             self.offered.add(None)
 
     def set_aside(self, run_id: str) -> bool:
-        """Keep the tasks of a run from polls until some process begins; False if there were none."""
+        """Hide the tasks of a run from polls until a process opens the file; return False if it has none."""
         self._queues.forget()
-        return agenda.hold(self._written(), run_id, _ASIDE)
+        return agenda.claim_pending(self._written(), run_id, _SET_ASIDE)
 
     def restore(self) -> None:
-        """Let tasks that were set aside be polled; another version may read their runs."""
-        self.release(_ASIDE)
+        """Redeliver the tasks that were set aside: this version of floto may be able to read their runs."""
+        self.redeliver(_SET_ASIDE)
 
     def save(self, changes: Changes) -> None:
-        """Write down what a step did."""
+        """Stage the changes of a step for the commit."""
         staged = self._stage(changes)
         staged.run = changes.run
         staged.revision += 1
@@ -464,12 +469,12 @@ class SqliteStore:
             self._written()
 
     def expire(self, run_id: str, at: datetime) -> None:
-        """Note when a closed run is to be forgotten."""
+        """Set the time at which a closed run is deleted."""
         self._quiet_until = min(self._quiet_until, to_ms(at))
         agenda.expire(self._written(), run_id, at)
 
     def forget(self, run_id: str) -> None:
-        """Remove a closed run and its history."""
+        """Delete a closed run and its history."""
         row = self._one("SELECT number FROM runs WHERE run_id = ? AND closed_at IS NOT NULL", run_id)
         if row is not None:
             writes.forget_run(self._db, row[0])
@@ -491,6 +496,6 @@ class SqliteStore:
         return self._written().execute(sql, values)
 
     def _written(self) -> sqlite3.Connection:
-        """The connection, with everything written that the transaction under way has changed."""
+        """Return the connection, after writing all staged changes of the current transaction."""
         self._pending.write(self._db)
         return self._db

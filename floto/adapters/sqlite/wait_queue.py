@@ -1,4 +1,22 @@
-"""Polls that wait for a task, in the memory of one process."""
+"""The wait queue of the pending polls of one process: FIFO per task queue.
+
+A poll is a job of ``group_commit`` that may stay pending after its batch. A pending poll costs no query:
+the leader of any batch completes it as soon as a task queue that has new tasks (``SqliteStore.offered``) also
+has a pending poll. Threads that query the database in a loop were the alternative; they would slow down every
+commit of every process on the file.
+
+The queue is in memory and not in the database because it is worth nothing after the process. So a process
+cannot notify the polls of another one; instead, while polls are pending, one thread per process looks for
+commits of other processes (``SqliteEngine._watch``).
+
+A rewrite must keep these properties:
+
+- A poll is either in this queue or in the hands of exactly one thread. Removing it is how a thread takes the
+  right to complete it, so that a task is never claimed for a poll that has timed out.
+- A poll that found no task, or whose transaction was rolled back, goes back to the front (``put_back``).
+- Polls stay pending while another process has the lock of the database, unlike calls, which fail after
+  some seconds.
+"""
 
 from __future__ import annotations
 
@@ -11,97 +29,97 @@ from floto.core.engine.stores.records import Place
 
 
 class Poll(Job):
-    """A wish for the next task of a place; ``call`` takes it, and gives None if there is none."""
+    """A pending poll of one task queue; ``call(now)`` claims the next task or returns None."""
 
     def __init__(self, place: Place, call: Call, *, waits: bool) -> None:
         super().__init__(call)
         self.place = place
-        #: Whether it stays when there is no task.
+        #: False for a single attempt, which ends if there is no task.
         self.waits = waits
 
     @property
     def task(self) -> Any:
-        """The task that was claimed for this poll; None if there is none so far, or none to claim."""
+        """The task that was claimed for this poll; None if none was claimed so far."""
         return self._result
 
 
 class WaitQueue:
-    """The polls that wait at each place, the longest first; each is in here or in one thread's hands."""
+    """The pending polls of each task queue, longest waiting first; any thread may call it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._polls: dict[Place, dict[Poll, None]] = {}
-        self._anyone = threading.Event()
-        self._dismissed = False
+        self._has_polls = threading.Event()
+        self._is_dismissed = False
 
     def add(self, polls: Iterable[Poll]) -> None:
-        """Let polls wait behind the others."""
+        """Append polls to their queues."""
         for poll in polls:
             with self._lock:
                 self._polls.setdefault(poll.place, {})[poll] = None
-                if poll.waits and not self._anyone.is_set():
-                    self._anyone.set()
+                if poll.waits and not self._has_polls.is_set():
+                    self._has_polls.set()
 
     def put_back(self, polls: Iterable[Poll]) -> None:
-        """Let polls of a place wait before the others again."""
+        """Put polls back to the front of their queues."""
         with self._lock:
             for poll in polls:
                 self._polls[poll.place] = {poll: None, **self._polls.get(poll.place, {})}
                 if poll.waits:
-                    self._anyone.set()
+                    self._has_polls.set()
 
     def take(self, place: Place) -> Poll | None:
-        """Take the first poll of a place out of the line."""
+        """Remove and return the first poll of a task queue; None if it has no poll."""
         with self._lock:
-            line = self._polls.get(place)
-            if not line:
+            polls = self._polls.get(place)
+            if not polls:
                 return None
-            poll = next(iter(line))
-            self._drop(poll, line)
+            poll = next(iter(polls))
+            self._drop(poll, polls)
             return poll
 
     def remove(self, poll: Poll) -> bool:
-        """Take a poll out of the line; False if it is in the hands of another thread."""
+        """Remove a poll; return False if another thread has removed it, to complete it."""
         with self._lock:
-            line = self._polls.get(poll.place, {})
-            if poll not in line:
+            polls = self._polls.get(poll.place, {})
+            if poll not in polls:
                 return False
-            self._drop(poll, line)
+            self._drop(poll, polls)
             return True
 
-    def _drop(self, poll: Poll, line: dict[Poll, None]) -> None:
-        del line[poll]
-        if not line:
+    def _drop(self, poll: Poll, polls: dict[Poll, None]) -> None:
+        del polls[poll]
+        if not polls:
             del self._polls[poll.place]
 
     def places(self, among: Collection[Place | None]) -> list[Place]:
-        """Where polls wait, of these places; None among them stands for all."""
+        """Return the task queues among these that have pending polls; None among them means all."""
         with self._lock:
             return [place for place in self._polls if None in among or place in among]
 
     def fail(self, error: Exception) -> None:
-        """Fail every poll that waits."""
+        """Complete every pending poll with an error."""
         with self._lock:
-            polls = [poll for line in self._polls.values() for poll in line]
+            polls = [poll for queue in self._polls.values() for poll in queue]
             self._polls.clear()
         for poll in polls:
             poll.fail(error)
             poll.wake()
 
     def dismiss(self) -> None:
-        """Send everybody away without a task."""
+        """Complete every pending poll without a task, for good."""
         with self._lock:
-            polls = [poll for line in self._polls.values() for poll in line]
+            polls = [poll for queue in self._polls.values() for poll in queue]
             self._polls.clear()
-            self._dismissed = True
-            self._anyone.set()
+            self._is_dismissed = True
+            self._has_polls.set()
         for poll in polls:
             poll.finish(None)
             poll.wake()
 
-    def wait_for_anyone(self) -> None:
-        """Return as soon as somebody waits here, and at once when all have been dismissed."""
+    def wait_for_poll(self) -> None:
+        """Wait until a poll is pending; return at once after ``dismiss``."""
         with self._lock:
-            if not self._polls and not self._dismissed:
-                self._anyone.clear()
-        self._anyone.wait()
+            if not self._polls and not self._is_dismissed:
+                self._has_polls.clear()
+        self._has_polls.wait()

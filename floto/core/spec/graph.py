@@ -69,8 +69,8 @@ def plan(tasks: Sequence[Task]) -> Plan:
 def problems(*graphs: Sequence[Task], known: Collection[str] = ()) -> list[str]:
     """Return every problem of graphs of tasks.
 
-    Ids are unique across the graphs, but a task may require only tasks of its own graph. The graphs behind the
-    first are alternatives, of which a run takes one: the same task may be in several of them.
+    Ids are unique across the graphs, but a task may require only tasks of its own graph. The graphs behind
+    the first are alternatives, of which a run takes one: the same task may be in several of them.
 
     Args:
         *graphs: The tasks of each graph.

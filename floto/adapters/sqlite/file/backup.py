@@ -1,4 +1,4 @@
-"""A copy of a database that other processes write to meanwhile: SQLite's own backup, whole or not at all."""
+"""Online backup: a consistent copy of a database to which other processes write meanwhile."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from floto.adapters.sqlite.file.schema import connect_reading
 from floto.core.errors import ServiceError
 from floto.files import sync_directory
 
-#: The lease of tasks that clients of a server have: they are theirs until a time-out ends them.
+#: The lease of tasks that clients of a server own, until a time-out ends them.
 _CLIENTS = "clients"
 
 
 def back_up(source: str, target: Path, *, replace: bool = False) -> int:
-    """Copy a database to a file for its owner only; return the size of the copy in bytes.
+    """Copy a database to a file that only its owner can read; return the size of the copy in bytes.
 
-    The copy has everything that was acknowledged before this was called. Nothing is overwritten unless
-    ``replace`` is set, and only by a copy that is whole and sound; never the source, or a database that is in
-    use. Tasks that processes own can be polled again in the copy.
+    The copy contains all commits that were acknowledged before this call. The target is written only after
+    the copy is complete and checked. Tasks that processes own can be claimed in the copy.
+
+    Args:
+        source: The path of the database.
+        target: The path of the copy, which must not be the source or a database that is in use.
+        replace: Overwrite an existing target.
 
     Raises:
-        ServiceError: if the source cannot be read, or the copy not be written there.
+        ServiceError: if the source cannot be read, or the target cannot be written or exists.
     """
     new = target.with_name(f".{target.name}.{uuid4().hex}")
     try:
@@ -36,7 +40,7 @@ def back_up(source: str, target: Path, *, replace: bool = False) -> int:
         if replace:
             new.replace(target)
         else:
-            # Unlike a look before, this leaves alone what was made meanwhile.
+            # Unlike a check before, this does not overwrite a file that was created meanwhile.
             os.link(new, target)
         sync_directory(target.parent)
         return target.stat().st_size
@@ -52,7 +56,7 @@ def back_up(source: str, target: Path, *, replace: bool = False) -> int:
 
 
 def _check_free(source: str, target: Path) -> None:
-    """Raise ``ServiceError`` where a copy would be lost, or be mixed with what another database left."""
+    """Raise ``ServiceError`` if the copy would replace a used database, or get the log of another one."""
     log_file = Path(f"{target}-wal")
     if target.exists() and target.samefile(source):
         message = f"{target} is the database itself"
@@ -70,7 +74,7 @@ def _check_free(source: str, target: Path) -> None:
 def _copy(source: str, new: Path) -> None:
     with closing(connect_reading(source)) as old, closing(sqlite3.connect(new, isolation_level=None)) as copy:
         old.backup(copy)
-        # The leases of this file's processes mean nothing beside another file.
+        # The leases of processes on the source have no meaning for the copy.
         copy.execute("UPDATE tasks SET lease = NULL WHERE lease IS NOT NULL AND lease != ?", (_CLIENTS,))
         found = copy.execute("PRAGMA integrity_check").fetchone()[0]
         if found != "ok":

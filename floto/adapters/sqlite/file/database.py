@@ -1,4 +1,4 @@
-"""One database file as a process has it open: its connections, its lease, and its identity."""
+"""An open database file: its connections, the lease of this process, and its identity."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ from floto.adapters.sqlite.file.schema import Durability, connect, connect_readi
 from floto.core.errors import ServiceError
 
 MEMORY = ":memory:"
-#: Bytes of a write-ahead log that is cut back, once it has been copied into the database.
+#: Bytes above which a write-ahead log is truncated, after it was copied into the database.
 _LONG_LOG = 32 * 2**20
 
 _Identity = tuple[int, int]
 
 
 class Database:
-    """The connections of one process to one file; ``:memory:`` has one for everything, and no lease.
+    """The connections of one process to one file.
 
-    A file that can only be read has no connection to write with, and no lease.
+    A read-only file has no connection for writing and no lease; a database in memory has only the connection
+    for writing, and no lease.
+
+    Args:
+        path: The file, or ``:memory:``.
+        durability: ``"full"`` syncs the disk with every commit.
     """
 
     def __init__(self, path: str, durability: Durability) -> None:
@@ -42,38 +47,38 @@ class Database:
 
     @property
     def lease(self) -> str:
-        """The name of this process in the tasks that it owns."""
+        """The name of this process as the owner of tasks."""
         return self.leases.name if self.leases else MEMORY
 
     def check(self) -> None:
         """Raise ``DatabaseGone`` if the file, its log or the index of the log is not the one that was opened.
 
-        Processes see one another's writes and locks by all three, so whoever has another one of them may
-        write over what was acknowledged.
+        Processes see each other's writes and locks through these three files. A process that has another one
+        of them open could overwrite acknowledged commits.
         """
         if not self.is_file or self.writing is None:
             return
         found = self._look()
         if found != self._known:
-            # What was missing may have been made; what is there is deleted only with the last connection.
+            # A missing file may have been created; an existing one is deleted only with the last connection.
             if any(old not in {None, new} for old, new in zip(self._known, found, strict=True)):
                 raise DatabaseGone(self.path)
             self._known = found
 
     def need_writing(self) -> sqlite3.Connection:
-        """Return the connection to write with; raise ``ServiceError`` if the file can only be read."""
+        """Return the connection for writing; raise ``ServiceError`` if the file is read-only."""
         if self.writing is None:
-            message = f"{self.path} can only be read: the file, or its directory, is not writable"
+            message = f"{self.path} is read-only: the file or its directory is not writable"
             raise ServiceError(message)
         return self.writing
 
     def cut_log(self) -> None:
-        """Empty a long write-ahead log, if no process reads from it now."""
+        """Truncate a long write-ahead log, if no process is reading from it."""
         if self.is_file and self.writing is not None and self._files[1].stat().st_size > _LONG_LOG:
             self.writing.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def close(self) -> None:
-        """Close everything."""
+        """Close the connections and the lease."""
         for connection in (self.reading, self.writing):
             if connection is not None:
                 connection.close()

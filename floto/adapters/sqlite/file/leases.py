@@ -1,8 +1,24 @@
-"""Which of the processes on one database are alive, by locks that the kernel drops with the process.
+"""Leases: lock files that show which of the processes on one database are alive.
 
-``flock`` and not ``lockf``: a process may hold several leases, and must see its own as held. Such a lock
-belongs to the open file, which a forked child shares, so the child closes it at once (``floto.forks``).
-File descriptors are not inherited by other programs.
+A process owns the tasks that it claims by the name of its lease, and holds a lock on the file of that name
+while it has the database open. The kernel releases the lock when the process ends, however it ends, so its
+tasks can be redelivered within seconds, without heartbeats. Leases that expire by time, the alternative, need
+a commit per process every few seconds, and a process that was suspended for longer loses its tasks although
+it still runs. The price is that all processes must be on one machine, which SQLite's write-ahead log
+requires anyway.
+
+A rewrite must keep these properties:
+
+- The lock is ``flock``, not ``lockf``: ``lockf`` belongs to the process, so a process with several leases
+  would see its own as free, and would lose one when it closes another descriptor of the file.
+- A forked child closes its copy of the descriptor at once (``floto.forks``), without unlocking: the lock
+  belongs to the open file, which both share, and would stay locked after the parent's end. Other programs do
+  not inherit the descriptor.
+- The lease of another process is deleted only while this one holds its lock and no task names it. A process
+  that creates a lease checks that it still exists, because another one may have deleted it before it was
+  locked.
+- If the directory was deleted, all owners count as alive: redelivering a running task is worse than waiting
+  for its time-out.
 """
 
 from __future__ import annotations
@@ -18,15 +34,17 @@ from uuid import uuid4
 from floto import forks
 
 _NAME = re.compile("[0-9a-f]{32}")
-#: Permission to read and write: of the owner, and of the others that a database may let in.
+#: Permissions to read and write: of the owner, and of the group and the others.
 _OWNER, _OTHERS = 0o600, (0o060, 0o006)
 
 
 class Leases:
-    """A lock file of one's own, and a way to see whose lock is free.
+    """The lease of this process, and the check which other leases are free.
 
-    ``mode`` is that of the database: whoever may not write to it may not open a lease either, or could hold
-    the lock of a dead process, which would look alive for ever.
+    Args:
+        directory: The directory of the leases, which is created if it is missing.
+        mode: The permissions of the database. A user without permission to write to it must not be able to
+            open a lease either: by locking the lease of a crashed process, it would keep it alive for ever.
     """
 
     def __init__(self, directory: Path, mode: int = 0) -> None:
@@ -37,23 +55,23 @@ class Leases:
         while self._held is None:
             self.name = uuid4().hex
             self._held = self._acquire(self.name)
-            # A process that cleans up may take the new file for a dead one.
+            # A process that cleans up may have deleted the new file before it was locked.
             if self._held is not None and not self._path(self.name).exists():
                 self.after_fork()
         forks.let_go_in_children(self)
 
     def after_fork(self) -> None:
-        """Close the file without giving up the lock, which belongs to the parent."""
+        """Close the file without unlocking it: the lock belongs to the parent."""
         held, self._held = self._held, None
         if held is not None:
             os.close(held)
 
     def dead(self, held: Iterable[str]) -> frozenset[str]:
-        """Return which of the leases that own tasks no process holds any more."""
+        """Return the leases among ``held`` whose process has ended."""
         return frozenset(name for name in held if name != self.name and self._is_free(name))
 
     def clean(self, held: Iterable[str]) -> None:
-        """Remove the files that dead processes left, except of leases that still own tasks."""
+        """Delete the files of ended processes, except of the leases among ``held``, which still own tasks."""
         keep = {self.name, *held}
         for path in self._directory.glob("*.lock"):
             if path.stem not in keep and _NAME.fullmatch(path.stem):
@@ -62,7 +80,15 @@ class Leases:
                         _remove(path)
 
     def write(self, suffix: str, data: bytes) -> None:
-        """Write a file beside one's own lease, as a whole; it goes with the lease. Raises ``OSError``."""
+        """Write a file beside the lease of this process, atomically; it is deleted with the lease.
+
+        Args:
+            suffix: The suffix of its name, which is otherwise that of the lease.
+            data: Its content.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
         if self._held is None:
             return
         target = self._path(self.name).with_suffix(suffix)
@@ -77,7 +103,7 @@ class Leases:
             raise
 
     def close(self) -> None:
-        """Give up one's own lease."""
+        """Delete and unlock the lease of this process."""
         if self._held is not None:
             with suppress(OSError):
                 _remove(self._path(self.name))
@@ -85,7 +111,7 @@ class Leases:
             self._held = None
 
     def _is_free(self, name: str) -> bool:
-        # Whatever else the database says was never a lease, and must not become a path.
+        # A malformed name in the database was never a lease, and must not become a path.
         if not _NAME.fullmatch(name):
             return True
         if not self._path(name).exists():
@@ -109,7 +135,7 @@ class Leases:
         try:
             opened = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, self._mode)
         except PermissionError:
-            # Another user's: only they can say that its process is dead.
+            # The lease of another user, whose processes must find out that its owner crashed.
             return None
         try:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -126,17 +152,17 @@ class Leases:
 
 
 def lease_directory(path: str | Path) -> Path:
-    """Return where the leases of a database are."""
+    """Return the directory of a database's leases."""
     return Path(f"{path}.leases")
 
 
 def is_any_held(directory: Path) -> bool:
-    """Return True if a process is alive that has the database of these leases open."""
+    """Return True if a process has the database of these leases open."""
     return any(is_held(path) for path in directory.glob("*.lock"))
 
 
 def is_held(path: Path) -> bool:
-    """Return True if a process is alive that holds the lease of this file, or may be: it cannot be read."""
+    """Return True if a process holds this lease, or the file cannot be read and one may hold it."""
     try:
         opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -144,7 +170,7 @@ def is_held(path: Path) -> bool:
     except PermissionError:
         return True
     try:
-        # Shared, so that two who look do not take each other for the owner.
+        # A shared lock, so that two processes that check do not see each other as the owner.
         fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -154,13 +180,13 @@ def is_held(path: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    """Remove a lease, and what its process wrote beside it."""
+    """Delete a lease and the files beside it."""
     for each in path.parent.glob(f"{path.stem}.*"):
         each.unlink(missing_ok=True)
 
 
 def _make(directory: Path, mode: int) -> None:
-    """Make a directory, or take the permission that ``mode`` does not give from one of our own."""
+    """Create a directory, or restrict the permissions of an existing one of our own to ``mode``."""
     directory.mkdir(parents=True, exist_ok=True, mode=mode)
     found = directory.stat()
     if found.st_uid == os.geteuid() and found.st_mode & 0o777 & ~mode:

@@ -1,6 +1,6 @@
-"""Who polls a database: a file beside each lease says what the process polls for that holds it.
+"""The pollers of a database: each process lists its own in a file beside its lease.
 
-Not in the database: it changes with every poll, and nothing of it is worth a commit.
+They are not in the database because they change with every poll, and are not worth a commit.
 """
 
 from __future__ import annotations
@@ -20,31 +20,35 @@ from floto.adapters.sqlite.file.leases import Leases, is_held
 from floto.core.swf.pollers import Poller, Redelivery, as_json, poller_from_json
 
 SUFFIX = ".json"
-#: Seconds between two writes of nothing but later times.
+#: Minimum seconds between two writes if only times have changed.
 _WRITE_SECONDS = 5.0
-#: Pollers of one process that are written, the latest first, and bytes of them that are read.
+#: Maximum number of pollers that a process writes, latest first, and bytes that are read of its file.
 _MOST, _MOST_BYTES = 1000, 2**20
-#: A client of a server polls for a minute, or has its hands full.
+#: Age at which a poller is dropped: a client of a server polls for a minute, or is busy with a task.
 _FORGET = timedelta(minutes=15)
 
-#: Who has a task of a process that does not say who it is.
-_SOMEBODY = "another process"
+#: Shown as the owner of a task if its process lists no poller.
+_UNNAMED = "another process"
 
 _Key = tuple[str, ...]
 
 
 class Presence:
-    """What this process polls for, as other processes read it. ``leases``: None for a database in memory."""
+    """The pollers of this process, in a file for other processes.
+
+    Args:
+        leases: The lease of this process; None (no file) for a database in memory.
+    """
 
     def __init__(self, leases: Leases | None) -> None:
         self._leases = leases
-        #: The latest last.
+        #: Ordered by time, latest last.
         self._pollers: dict[_Key, Poller] = {}
         self._written = 0.0
         self._lock = Lock()
 
     def saw(self, poller: Poller) -> None:
-        """Note that someone polls."""
+        """Record a poller."""
         key = _key(poller)
         with self._lock:
             before = self._pollers.pop(key, None)
@@ -55,7 +59,7 @@ class Presence:
                 self._write()
 
     def left(self, poller: Poller) -> None:
-        """Note that someone polls no more."""
+        """Remove a poller."""
         with self._lock:
             if self._pollers.pop(_key(poller), None) is not None:
                 self._write()
@@ -73,7 +77,7 @@ class Presence:
         if self._leases is None:
             return
         text = json.dumps([as_json(each) for each in reversed(self._pollers.values())])
-        # Who polls is worth no error: whoever wants to know asks again later.
+        # A missing update is no reason to fail a poll; a later one is written.
         with suppress(OSError):
             self._leases.write(SUFFIX, text.encode())
 
@@ -88,7 +92,7 @@ def may_see(directory: Path) -> bool:
 
 
 def pollers(directory: Path) -> dict[str, list[Poller]]:
-    """Return who polls the database of these leases, by the leases of the processes that are alive."""
+    """Return the pollers of a database, by the leases of its living processes."""
     return {
         path.stem: list(_pollers(path))
         for path in sorted(directory.glob(f"*{SUFFIX}"))
@@ -99,7 +103,12 @@ def pollers(directory: Path) -> dict[str, list[Poller]]:
 def redeliveries(
     tasks: Iterable[tuple[str, int, str | None]], by_lease: Mapping[str, Sequence[Poller]]
 ) -> tuple[Redelivery, ...]:
-    """Return who has the tasks now whose processes died, each given as its run, event and lease."""
+    """Return the redelivered tasks with the identity of their current owners.
+
+    Args:
+        tasks: Run id, event id and current lease of each task.
+        by_lease: The pollers by lease.
+    """
     return tuple(
         Redelivery(run_id=run_id, event_id=event_id, identity=_identity(lease, by_lease))
         for run_id, event_id, lease in tasks
@@ -109,7 +118,7 @@ def redeliveries(
 def _identity(lease: str | None, by_lease: Mapping[str, Sequence[Poller]]) -> str | None:
     if lease is None:
         return None
-    return next((each.identity for each in by_lease.get(lease, ())), _SOMEBODY)
+    return next((each.identity for each in by_lease.get(lease, ())), _UNNAMED)
 
 
 def _pollers(path: Path) -> Iterator[Poller]:
@@ -119,7 +128,7 @@ def _pollers(path: Path) -> Iterator[Poller]:
 
 
 def _read(path: Path) -> list[Any]:
-    """Return what a process wrote; nothing where it is not what floto writes."""
+    """Return the list that a process wrote; an empty list if the file is not valid."""
     try:
         opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

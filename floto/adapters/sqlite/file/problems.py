@@ -1,4 +1,4 @@
-"""What is wrong with a database file, in the port's words: one table of the errors of SQLite that pass."""
+"""Translation of SQLite's errors to those of the port: one table of the transient ones."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from attrs import define
 from floto.core.engine import faults
 from floto.core.errors import ServiceError, ServiceFault, ServiceGone, ServiceUnavailable
 
-#: Primary codes of what may work later: another process has the lock, the disk is full or fails for a moment,
-#: memory or file descriptors are short. Everything else is wrong with the file, the database in it or the
-#: call.
-PASSING = frozenset(
+#: Primary codes of transient errors: another process has the lock, the disk is full or fails temporarily, or
+#: memory or file descriptors are short. All others are permanent errors of the file, its content or the call.
+TRANSIENT = frozenset(
     {
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_LOCKED,
@@ -27,36 +26,36 @@ PASSING = frozenset(
         sqlite3.SQLITE_PROTOCOL,
     }
 )
-#: The codes among them with which no statement of a transaction can be carried out, whichever it is.
-OF_ALL = PASSING | {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-#: Bytes of a disk that are too few for a write-ahead log to grow.
+#: Codes of errors with which every statement would fail, not only the current one.
+WHOLE_DATABASE = TRANSIENT | {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+#: Minimum free bytes of a disk, for a write-ahead log to grow.
 _LITTLE_ROOM = 2**20
-#: Seconds that no process of floto has the lock for.
+#: Seconds for which no process of floto holds the lock.
 _LOCK_SECONDS = 2.0
 
 
 @define
 class DatabaseGone(ServiceGone):
-    """A database file, or its write-ahead log, that was deleted or replaced while it was open.
+    """A database file, or its write-ahead log, was deleted or replaced while it was open.
 
-    What is written to it now is lost with the process, so nothing is acknowledged any more.
+    Later writes would be lost with the process, so no call is acknowledged any more.
     """
 
     path: str
 
     def __str__(self) -> str:
-        """Name the file, and say what to do."""
+        """Return a message that names the file and says what to do."""
         return (
             f"{self.path} was deleted or replaced while it was open; nothing more is written to it: "
             "put the database back, with its -wal, or restore a backup, and start again"
         )
 
 
-def standstill(path: str) -> str:
-    """Return what keeps a database from being written to now; empty if nothing is known to."""
+def write_problem(path: str) -> str:
+    """Return why a database cannot be written to now; an empty string if it can."""
     if shutil.disk_usage(Path(path).parent).free < _LITTLE_ROOM:
         return f"the disk of {path} is full"
-    # Not to be made anew, should it be deleted just now.
+    # mode=rw, so that a file that was just deleted is not created again.
     name = f"{Path(path).as_uri()}?mode=rw"
     with closing(sqlite3.connect(name, timeout=_LOCK_SECONDS, isolation_level=None, uri=True)) as db:
         try:
@@ -73,7 +72,7 @@ def standstill(path: str) -> str:
 
 
 def code_of(error: BaseException) -> int:
-    """Return SQLite's primary error code, 0 if there is none."""
+    """Return SQLite's primary error code, 0 if the error has none."""
     return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
 
 
@@ -83,7 +82,7 @@ def is_busy(error: BaseException) -> bool:
 
 
 def translated(error: Exception, path: str) -> ServiceError | None:
-    """Return what the port calls an error of SQLite or of the file; None for every other error."""
+    """Return the port's error for an error of SQLite or of the file; None for any other error."""
     if isinstance(error, UnicodeEncodeError):
         return _not_unicode(error)
     if isinstance(error, OSError):
@@ -97,9 +96,9 @@ def translated(error: Exception, path: str) -> ServiceError | None:
 
 def _kind_of(error: sqlite3.DatabaseError) -> type[ServiceError]:
     code = code_of(error)
-    # Without a code, it was not SQLite that raised the error, and nothing says that it stays.
-    passes = code in PASSING or (not code and isinstance(error, sqlite3.OperationalError))
-    return ServiceUnavailable if passes else ServiceError
+    # Without a code, Python and not SQLite raised the error; treat it as transient.
+    is_transient = code in TRANSIENT or (not code and isinstance(error, sqlite3.OperationalError))
+    return ServiceUnavailable if is_transient else ServiceError
 
 
 def _not_unicode(error: UnicodeEncodeError) -> ServiceFault:

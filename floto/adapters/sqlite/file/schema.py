@@ -1,11 +1,11 @@
-"""The tables of a floto database, which files are one, and how those of earlier versions become it.
+"""The schema of a floto database, its identification, and its migrations.
 
-``runs``, ``events`` and ``heartbeats`` are what is known; ``tasks`` and ``deadlines`` can
-be made from them at any time.
+``runs``, ``events`` and ``heartbeats`` are the primary data; ``tasks`` and ``deadlines`` can be derived from
+them.
 
-Each change of a table has a number of its own, in ``PRAGMA user_version``, and a row in ``MIGRATIONS``. A
-file is migrated when it is opened, all steps in one transaction. The first two shapes both say 1, and are
-told apart by a column.
+Each version of the schema has a number, in ``PRAGMA user_version``, and an entry in ``MIGRATIONS``. A file is
+migrated when it is opened, with all steps in one transaction. The first two versions both have the number 1;
+a column distinguishes them.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ log = logging.getLogger("floto")
 Durability = Literal["full", "normal"]
 
 VERSION = 4
-#: "flot", so that ``file`` and floto itself can tell.
+#: The application id "flot", by which ``file`` and floto recognise a database of floto.
 _APPLICATION = 0x666C6F74
 
-#: ``domain``, ``started_at`` and ``closed_at`` are those of the run, for the indices of listings by tag.
+#: ``domain``, ``started_at`` and ``closed_at`` repeat columns of the run, for the indices of listings by tag.
 _RUN_TAGS = """
     CREATE TABLE run_tags (
         run INTEGER NOT NULL, tag TEXT NOT NULL, domain TEXT NOT NULL, started_at INTEGER NOT NULL,
@@ -40,7 +40,7 @@ _RUN_TAGS = """
     """
 
 _TABLES = (
-    # ``open_runs`` counts them: with many, counting would make every start dearer.
+    # ``open_runs`` is the number of open runs: counting them would make every start slower.
     """
     CREATE TABLE domains (
         name TEXT PRIMARY KEY, retention TEXT, description TEXT, is_deprecated INTEGER NOT NULL,
@@ -54,7 +54,7 @@ _TABLES = (
         PRIMARY KEY (domain, kind, name, version)
     ) WITHOUT ROWID
     """,
-    # A run's number stands for its id everywhere else; ``revision`` counts its changes.
+    # Other tables refer to a run by ``number``; ``revision`` counts its changes.
     """
     CREATE TABLE runs (
         number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, domain TEXT NOT NULL,
@@ -86,8 +86,8 @@ _TABLES = (
         PRIMARY KEY (run, event_id)
     ) WITHOUT ROWID
     """,
-    # ``lease`` names the process that has the task; a task without one can be polled, and if it
-    # was ``started`` all the same, its process died. ``releases`` counts the processes that did.
+    # ``lease`` names the process that owns the task; a task without a lease can be claimed. If such a task
+    # is ``started``, its owner crashed. ``releases`` counts its redeliveries after crashes.
     """
     CREATE TABLE tasks (
         arrival INTEGER PRIMARY KEY, run INTEGER NOT NULL, event_id INTEGER NOT NULL,
@@ -110,7 +110,7 @@ _TABLES = (
     "CREATE INDEX next_deadline ON deadlines (at, rank, run, event_id)",
 )
 
-#: What turns a version into the next one.
+#: The statements that migrate each version to the next one.
 MIGRATIONS: dict[int, Sequence[str]] = {
     1: (
         "ALTER TABLE domains ADD COLUMN retention TEXT",
@@ -177,24 +177,28 @@ MIGRATIONS: dict[int, Sequence[str]] = {
     ),
 }
 
-#: Seconds that opening a file waits for another process that has the lock.
+#: Seconds that opening a file waits for the lock, if another process has it.
 _OPEN_SECONDS = 30.0
-#: Seconds that SQLite itself waits for a lock; longer waits are made of such slices, so that they can be
-#: ended.
+#: Seconds that SQLite itself waits for a lock; longer waits consist of such slices, so that they can end.
 SLICE_SECONDS = 0.2
-#: Bytes of the write-ahead log that are kept between checkpoints.
+#: Bytes to which a checkpoint truncates the write-ahead log.
 _LOG_BYTES = 16 * 2**20
 _OWNER_ONLY = 0o600
 
 
 def connect(path: str, durability: Durability) -> sqlite3.Connection:
-    """Open a floto database for writing: make one of an empty file, migrate one of an earlier version.
+    """Open a floto database for writing; create the tables in an empty file, migrate an earlier version.
 
-    A new file is readable and writable by its owner only.
+    Only the owner can read and write a new file.
+
+    Args:
+        path: The file, which is created if it is missing, or ``:memory:``.
+        durability: ``"full"`` syncs the disk with every commit; ``"normal"`` may lose the latest commits in a
+            power cut.
 
     Raises:
-        ServiceError: if it is something else, of a newer version, or damaged.
-        ServiceUnavailable: if the file is in use by another process for too long, or the disk fails.
+        ServiceError: if it is not a floto database, of a newer version, or damaged.
+        ServiceUnavailable: if another process has the lock for too long, or the disk fails.
     """
     if path != ":memory:":
         with suppress(OSError):
@@ -203,9 +207,12 @@ def connect(path: str, durability: Durability) -> sqlite3.Connection:
 
 
 def connect_reading(path: str) -> sqlite3.Connection:
-    """Open a floto database for reading only; nothing of the file is changed.
+    """Open a floto database for reading only; the file is not changed.
 
-    A file in a place where nothing can be written, such as a backup, is read as it is.
+    A file in a read-only directory, such as a backup, can be read, too.
+
+    Args:
+        path: The file.
 
     Raises:
         ServiceError: if it is not a floto database, or of another version.
@@ -251,8 +258,8 @@ def _opened(name: str, prepare: Callable[[sqlite3.Connection], None], path: str)
 
 def _cannot_open(error: sqlite3.DatabaseError, path: str) -> ServiceError:
     if problems.code_of(error) == sqlite3.SQLITE_NOTADB:
-        return ServiceError(f"{path} is no floto database: {error}")
-    kind = ServiceUnavailable if problems.code_of(error) in problems.PASSING else ServiceError
+        return ServiceError(f"{path} is not a floto database: {error}")
+    kind = ServiceUnavailable if problems.code_of(error) in problems.TRANSIENT else ServiceError
     return kind(f"cannot open {path}: {error}")
 
 
@@ -267,7 +274,7 @@ def _check_reading(db: sqlite3.Connection, path: str) -> None:
 
 
 def _prepare(db: sqlite3.Connection, path: str, durability: Durability) -> None:
-    # In a transaction, or another process may make the tables between two looks.
+    # In a transaction: otherwise another process may create the tables between two reads.
     db.execute("BEGIN")
     version = _check(db, path)
     db.execute("COMMIT")
@@ -275,10 +282,10 @@ def _prepare(db: sqlite3.Connection, path: str, durability: Durability) -> None:
     db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
     db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
     if version == VERSION:
-        # To open a file need not wait for whoever writes to it.
+        # Opening a file with current tables does not wait for writers.
         return
     begin(db, _OPEN_SECONDS)
-    # Again, in the transaction: another process may have been faster. An error rolls back with the close.
+    # Again, with the lock: another process may have been faster. After an error, closing rolls back.
     version = _check(db, path)
     if version == 0:
         for statement in _TABLES:
@@ -295,10 +302,15 @@ def _prepare(db: sqlite3.Connection, path: str, durability: Durability) -> None:
 
 
 def begin(db: sqlite3.Connection, seconds: float, is_given_up: Callable[[], bool] = lambda: False) -> None:
-    """Begin to write, waiting up to ``seconds`` for another process that has the lock.
+    """Begin a write transaction, waiting for the lock if another process has it.
+
+    Args:
+        db: The connection.
+        seconds: Maximum seconds to wait.
+        is_given_up: Returns True to end the wait, within ``SLICE_SECONDS``.
 
     Raises:
-        sqlite3.OperationalError: when the time is over, or at most a slice after it is given up.
+        sqlite3.OperationalError: if there is no lock in time.
     """
     end = monotonic() + seconds
     leave(db)
@@ -313,7 +325,7 @@ def begin(db: sqlite3.Connection, seconds: float, is_given_up: Callable[[], bool
 
 
 def leave(db: sqlite3.Connection) -> None:
-    """Roll back what a transaction left whose end failed."""
+    """Roll back a transaction that is still open."""
     if db.in_transaction:
         db.rollback()
 
@@ -326,7 +338,7 @@ def _check(db: sqlite3.Connection, path: str) -> int:
     if version == application == tables == 0:
         return 0
     if application != _APPLICATION:
-        message = f"{path} is no floto database: it is a SQLite database of something else"
+        message = f"{path} is not a floto database: it is a SQLite database of another program"
         raise ServiceError(message)
     if not 0 < version <= VERSION:
         message = (
@@ -338,13 +350,13 @@ def _check(db: sqlite3.Connection, path: str) -> int:
 
 
 def _second_shape(db: sqlite3.Connection) -> int:
-    """Return the version of tables that say 1, as those of the second shape do too."""
+    """Return 2 for tables of the second version, which has the number 1, too; else 1."""
     columns = [row[1] for row in db.execute("PRAGMA table_info(domains)")]
     return 2 if "open_runs" in columns else 1
 
 
 def _write_ahead(db: sqlite3.Connection, path: str) -> None:
-    # Changing to WAL does not wait for other connections as everything else does.
+    # Unlike other statements, changing to WAL does not wait for other connections.
     end = monotonic() + _OPEN_SECONDS
     while True:
         try:
@@ -353,7 +365,7 @@ def _write_ahead(db: sqlite3.Connection, path: str) -> None:
         except sqlite3.OperationalError:
             if monotonic() > end:
                 raise
-        # SQLite changes nothing, and says nothing, where it cannot share memory between processes.
+        # SQLite silently keeps the old mode if processes cannot share memory on this file system.
         if monotonic() > end:
             message = f"cannot use a write-ahead log on {path}"
             raise ServiceError(message)

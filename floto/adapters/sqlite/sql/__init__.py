@@ -1,1 +1,1 @@
-"""The statements that read and write the tables."""
+"""The SQL statements that read and write the tables."""

@@ -1,4 +1,4 @@
-"""Domains and types in SQL."""
+"""Registered domains and types, in SQL."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ from floto.core.swf.shapes import ActivityType, WorkflowType
 
 
 def domains(db: sqlite3.Connection, which: str, *values: str) -> Iterator[Domain]:
-    """The domains that the rest of a SELECT names."""
+    """Yield the domains that a query selects.
+
+    Args:
+        db: The connection.
+        which: The rest of the SELECT statement.
+        values: The values of its placeholders.
+    """
     columns = "name, retention, description, is_deprecated, tags"
     for row in db.execute(f"SELECT {columns} FROM domains {which}", values):  # noqa: S608 - SQL of ours
         yield _domain(row)
 
 
 def put_domain(db: sqlite3.Connection, domain: Domain) -> None:
-    """Enter a domain, or change its status and tags."""
+    """Insert a domain, or update its status and tags."""
     db.execute(
         "INSERT INTO domains (name, retention, description, is_deprecated, tags) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (name) DO UPDATE SET is_deprecated = excluded.is_deprecated, tags = excluded.tags",
@@ -37,7 +43,15 @@ def put_domain(db: sqlite3.Connection, domain: Domain) -> None:
 def types(
     db: sqlite3.Connection, domain: str, kind: type[ActivityType | WorkflowType], which: str, *values: str
 ) -> Iterator[RegisteredType]:
-    """The types of a kind that the rest of a SELECT names."""
+    """Yield the types of a domain that a query selects.
+
+    Args:
+        db: The connection.
+        domain: The domain.
+        kind: The class of the types.
+        which: The rest of the SELECT statement.
+        values: The values of its placeholders.
+    """
     columns = "name, version, defaults, description, created_at, deprecated_at"
     sql = f"SELECT {columns} FROM types WHERE domain = ? AND kind = ? {which}"  # noqa: S608 - SQL of ours
     for row in db.execute(sql, (domain, kind.__name__, *values)):
@@ -45,7 +59,7 @@ def types(
 
 
 def put_type(db: sqlite3.Connection, domain: str, registered: RegisteredType) -> None:
-    """Enter a type, or change its status."""
+    """Insert a type, or update its status."""
     db.execute(
         "INSERT INTO types (domain, kind, name, version, defaults, description, created_at, deprecated_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -55,7 +69,7 @@ def put_type(db: sqlite3.Connection, domain: str, registered: RegisteredType) ->
 
 
 def drop_type(db: sqlite3.Connection, domain: str, type_: ActivityType | WorkflowType) -> None:
-    """Remove a type."""
+    """Delete a type."""
     db.execute(
         "DELETE FROM types WHERE domain = ? AND kind = ? AND name = ? AND version = ?",
         (domain, type(type_).__name__, type_.name, type_.version),
@@ -63,7 +77,6 @@ def drop_type(db: sqlite3.Connection, domain: str, type_: ActivityType | Workflo
 
 
 def _domain(row: tuple[str, str | None, str | None, int, str]) -> Domain:
-    """The domain of a row of ``domains``."""
     name, retention, description, is_deprecated, tags = row
     return Domain(
         name=name,
@@ -75,7 +88,7 @@ def _domain(row: tuple[str, str | None, str | None, int, str]) -> Domain:
 
 
 def _type_row(registered: RegisteredType) -> tuple[str, str, str, str, str | None, int, int | None]:
-    """One row of ``types``, without its domain."""
+    """Return the row of a type, without its domain."""
     type_, deprecated_at = registered.type, registered.deprecated_at
     return (
         type(type_).__name__,
@@ -91,7 +104,6 @@ def _type_row(registered: RegisteredType) -> tuple[str, str, str, str, str | Non
 def _type(
     kind: type[ActivityType | WorkflowType], row: tuple[str, str, str, str | None, int, int | None]
 ) -> RegisteredType:
-    """The type of a row: name, version, defaults, description and times."""
     name, version, defaults, description, created_at, deprecated_at = row
     return RegisteredType(
         type=kind(name, version),

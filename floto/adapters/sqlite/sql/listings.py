@@ -1,4 +1,4 @@
-"""Runs as listings show them, in SQL: each restriction of a ``Listing`` is a condition."""
+"""Listings of runs in SQL: each filter of a ``Listing`` is a condition."""
 
 from __future__ import annotations
 
@@ -20,20 +20,25 @@ _COLUMNS = (
     " close_status, parent_workflow_id, parent_run_id, tags, cancel_requested, execution_context, activity_at"
 )
 
-#: Fields of a listing that have an index of their own and that a column of ``runs`` must equal; the first
-#: that is given chooses the index.
+#: Filters for equality with a column of ``runs`` that has an index; the first that is set chooses the index.
 _KEYS = ("workflow_id", "type_name", "close_status")
-#: All that a column of ``runs`` must equal.
+#: All filters for equality with a column of ``runs``.
 _EQUAL = (*_KEYS, "type_version")
 
 
 def records(db: sqlite3.Connection, which: str, *values: Any) -> Iterator[Record]:
-    """The runs that the rest of a SELECT names."""
+    """Yield the runs that a query selects.
+
+    Args:
+        db: The connection.
+        which: The rest of the SELECT statement.
+        values: The values of its placeholders.
+    """
     return _records(db, f"FROM runs {which}", values)
 
 
 def listed(db: sqlite3.Connection, listing: Listing, most: int, after: Position | None) -> list[Record]:
-    """The first runs of a listing behind a position."""
+    """Return at most ``most`` runs of a listing, in its order, after a position."""
     found = _Source.of(listing)
     conditions, values = found.where(listing, after)
     way = "DESC" if listing.newest_first else "ASC"
@@ -43,7 +48,7 @@ def listed(db: sqlite3.Connection, listing: Listing, most: int, after: Position 
 
 
 def count(db: sqlite3.Connection, listing: Listing) -> int:
-    """How many runs a listing has."""
+    """Return the number of runs of a listing."""
     found = _Source.of(listing)
     conditions, values = found.where(listing)
     joined = found.joined if any(getattr(listing, name) is not None for name in _EQUAL) else ""
@@ -62,7 +67,7 @@ _Condition = tuple[str, Sequence[Any]]
 
 @frozen
 class _Source:
-    """The table whose index has a listing in order, with that index, and its columns."""
+    """The table and the index that contain a listing in its order, and their columns."""
 
     table: str
     index: str
@@ -73,7 +78,7 @@ class _Source:
     def of(cls, listing: Listing) -> _Source:
         """Choose the table and the index by the filters of a listing."""
         keys = [name for name in ("tag", *_KEYS) if getattr(listing, name) is not None]
-        # No open run has a close status, so that there is no index.
+        # Open runs have no close status, and so no index on it.
         key = next((name for name in keys if listing.is_closed or name != "close_status"), None)
         table, number = ("run_tags", "run") if key == "tag" else ("runs", "number")
         index = name_of(key, listing.ordered_by, is_closed=listing.is_closed)
@@ -81,12 +86,12 @@ class _Source:
 
     @property
     def indexed(self) -> str:
-        """The table, for the beginning of FROM."""
+        """The beginning of the FROM clause: the table with its index."""
         return f"{self.table} INDEXED BY {self.index}"
 
     @property
     def joined(self) -> str:
-        """The rest of FROM; CROSS keeps SQLite from looking up tags of runs in place of runs of tags."""
+        """The rest of the FROM clause; CROSS makes SQLite read the tags first and look up their runs."""
         return "" if self.table == "runs" else f"CROSS JOIN runs ON runs.number = {self.number}"
 
     def where(self, listing: Listing, after: Position | None = None) -> tuple[str, list[Any]]:
@@ -101,8 +106,8 @@ class _Source:
         return " AND ".join(text for text, _ in given), [value for _, values in given for value in values]
 
     def _span(self, listing: Listing, after: Position | None) -> Iterator[_Condition]:
-        """Yield the conditions on the time."""
-        # A position is the narrower end. A plus keeps SQLite from seeking to the wider one instead.
+        """Yield the conditions on the time of runs."""
+        # The position is the narrower bound; the plus keeps SQLite from seeking to the wider one.
         is_oldest_wider = after is not None and not listing.newest_first
         is_latest_wider = after is not None and listing.newest_first
         yield f"{'+' * is_oldest_wider}{self.at} >= ?", [to_ms(listing.oldest)]

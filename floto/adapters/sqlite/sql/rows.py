@@ -1,4 +1,4 @@
-"""Events, defaults and moments as a database keeps them."""
+"""Conversion of events, defaults and times to and from columns of the database."""
 
 from __future__ import annotations
 
@@ -16,55 +16,55 @@ from floto.core.swf.wire import read, type_name, write
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-# json.dumps would make a new one for every event.
+# json.dumps would create a new encoder for every event.
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def to_ms(moment: datetime) -> int:
-    """Whole milliseconds since 1970, as precise as SWF's times are."""
+    """Return the whole milliseconds since 1970, the precision of SWF's times."""
     return (moment - _EPOCH) // _MILLISECOND
 
 
 def from_ms(milliseconds: int) -> datetime:
-    """The moment so many milliseconds after the beginning of 1970."""
+    """Return the time, in UTC, of milliseconds since 1970."""
     return _EPOCH + milliseconds * _MILLISECOND
 
 
 def event_row(run: int, event: Event) -> tuple[int, int, int, str, str]:
-    """One row of ``events``."""
+    """Return the row of an event."""
     return (run, event.id, to_ms(event.at), type_name(event.data), to_json(event.data))
 
 
 def row_event(row: tuple[int, int, str, str]) -> Event:
-    """The event of a row: its id, time, type and attributes."""
+    """Return the event of a row: id, time, type and attributes."""
     id, at, type_, attributes = row
     return Event(id, from_ms(at), from_json(EVENT_TYPES[type_], attributes))
 
 
 def to_json(value: Any) -> str:
-    """An attrs value in SWF's field names."""
+    """Return an attrs object as JSON with SWF's field names."""
     return _ENCODER.encode(write(value))
 
 
 def to_text(value: str | None) -> str | None:
-    """A text as JSON: it may hold half a surrogate pair, which SQLite cannot."""
+    """Return a string as JSON, because SQLite cannot store unpaired surrogates."""
     return None if value is None else _ENCODER.encode(value)
 
 
 def from_text(text: str | None) -> str | None:
-    """The text that ``to_text`` wrote."""
+    """Return the string that ``to_text`` encoded."""
     value: str | None = None if text is None else json.loads(text)
     return value
 
 
 def from_json(cls: type, text: str) -> Any:
-    """The value that ``to_json`` wrote."""
+    """Return the object of class ``cls`` that ``to_json`` encoded."""
     return read(cls, json.loads(text))
 
 
 @define
 class UnreadableRun(ServiceError):
-    """The rows of a run say what floto cannot make sense of."""
+    """A run whose stored rows are corrupt or from a newer version."""
 
     run_id: str
     problem: str
@@ -76,11 +76,11 @@ class UnreadableRun(ServiceError):
 
 @contextmanager
 def reading(run_id: str) -> Iterator[None]:
-    """Say of which run it is that cannot be read what is read in here."""
+    """Convert decoding errors in the block to ``UnreadableRun(run_id)``."""
     try:
         yield
     except UnicodeEncodeError:
-        # What was asked for is no text; nothing has been read.
+        # An argument of the query has an unpaired surrogate; nothing was decoded.
         raise
     except (HistoryError, KeyError, TypeError, ValueError) as error:
         raise UnreadableRun(run_id, f"{type(error).__name__}: {error}") from error

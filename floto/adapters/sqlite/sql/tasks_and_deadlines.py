@@ -1,4 +1,4 @@
-"""What waits for a poll or for its time, in SQL."""
+"""Tasks that can be claimed, and deadlines, in SQL."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from floto.core.engine.stores.store import EXPIRY_RANK, Deadline, Ready
 from floto.core.engine.tokens import Token
 from floto.core.swf.pollers import Backlog, PollKind
 
-#: Tasks of died processes that are listed.
+#: Maximum number of redelivered tasks that are listed.
 _MOST_REDELIVERIES = 1000
 _OF_RUN = "run = (SELECT number FROM runs WHERE run_id = ?)"
 
 
 def next_task(db: sqlite3.Connection, place: Place) -> Ready | None:
-    """The task to hand out next: highest priority first, then oldest."""
+    """Return the next task of a task queue: highest priority first, then oldest."""
     sql = (
         "SELECT run_id, event_id, started, releases FROM tasks JOIN runs ON number = run"
         " WHERE tasks.domain = ? AND kind = ? AND task_list = ? AND lease IS NULL"
@@ -29,7 +29,7 @@ def next_task(db: sqlite3.Connection, place: Place) -> Ready | None:
 
 
 def count_tasks(db: sqlite3.Connection, place: Place) -> int:
-    """How many tasks wait to be handed out."""
+    """Return the number of tasks of a task queue that wait to be claimed."""
     sql = (
         "SELECT count(*) FROM tasks"
         " WHERE domain = ? AND kind = ? AND task_list = ? AND lease IS NULL AND started = 0"
@@ -39,7 +39,7 @@ def count_tasks(db: sqlite3.Connection, place: Place) -> int:
 
 
 def backlogs(db: sqlite3.Connection) -> Iterator[Backlog]:
-    """Yield how many tasks there are on every task list of every domain, and since when the oldest waits."""
+    """Yield the number of tasks of every task list of every domain, and the time of its oldest task."""
     rows = db.execute(
         "SELECT found.domain, found.kind, found.task_list, waiting, taken, at FROM ("
         " SELECT domain, kind, task_list, count(*) - count(lease) AS waiting, count(lease) AS taken,"
@@ -61,7 +61,7 @@ def backlogs(db: sqlite3.Connection) -> Iterator[Backlog]:
 
 
 def redeliveries(db: sqlite3.Connection) -> list[tuple[str, int, str | None]]:
-    """Return the run, the event and the present lease of every task whose process died."""
+    """Return run id, event id and current lease of every task that was redelivered after a crash."""
     rows = db.execute(
         "SELECT run_id, event_id, lease FROM tasks JOIN runs ON number = run WHERE releases > 0"
         " ORDER BY arrival LIMIT ?",
@@ -70,39 +70,39 @@ def redeliveries(db: sqlite3.Connection) -> list[tuple[str, int, str | None]]:
     return rows.fetchall()
 
 
-def take_over(db: sqlite3.Connection, ready: Ready, lease: str) -> None:
-    """Give a task to a new holder."""
+def reclaim(db: sqlite3.Connection, ready: Ready, lease: str) -> None:
+    """Make a lease the owner of a redelivered task."""
     sql = f"UPDATE tasks SET lease = ? WHERE event_id = ? AND {_OF_RUN}"  # noqa: S608 - SQL of ours
     db.execute(sql, (lease, ready.event_id, ready.run_id))
 
 
-def hold(db: sqlite3.Connection, run_id: str, lease: str) -> bool:
-    """Give whatever waits of a run to a holder; False if nothing did."""
+def claim_pending(db: sqlite3.Connection, run_id: str, lease: str) -> bool:
+    """Make a lease the owner of all claimable tasks of a run; return False if there are none."""
     sql = f"UPDATE tasks SET lease = ? WHERE lease IS NULL AND {_OF_RUN}"  # noqa: S608 - SQL of ours
     return db.execute(sql, (lease, run_id)).rowcount > 0
 
 
-def holders(db: sqlite3.Connection) -> list[str]:
-    """The leases under which tasks are out."""
+def owners(db: sqlite3.Connection) -> list[str]:
+    """Return the leases that own tasks."""
     rows = db.execute("SELECT DISTINCT lease FROM tasks WHERE lease IS NOT NULL")
     return [row[0] for row in rows]
 
 
-def release(db: sqlite3.Connection, lease: str, deaths: int) -> bool:
-    """Let the tasks of a lease be polled again; False if it held none."""
+def redeliver(db: sqlite3.Connection, lease: str, crashes: int) -> bool:
+    """Redeliver the tasks of a lease; return False if it owns none."""
     sql = "UPDATE tasks SET lease = NULL, releases = releases + ? WHERE lease = ?"
-    return db.execute(sql, (deaths, lease)).rowcount > 0
+    return db.execute(sql, (crashes, lease)).rowcount > 0
 
 
 def give_back(db: sqlite3.Connection, token: Token) -> bool:
-    """Let one started task be polled again; False if it is not out any more."""
+    """Redeliver one started task; return False if it has ended or has no owner."""
     which = f"event_id = ? AND started = ? AND lease IS NOT NULL AND {_OF_RUN}"
     sql = f"UPDATE tasks SET lease = NULL WHERE {which}"  # noqa: S608 - SQL of ours
     return db.execute(sql, (token.scheduled_event_id, token.started_event_id, token.run_id)).rowcount > 0
 
 
 def next_deadline(db: sqlite3.Connection) -> Deadline | None:
-    """The earliest deadline of all runs."""
+    """Return the earliest deadline of all runs, or None."""
     row = db.execute(
         "SELECT at, run_id, event_id FROM deadlines JOIN runs ON number = run"
         " ORDER BY at, rank, run, event_id LIMIT 1"
@@ -110,14 +110,14 @@ def next_deadline(db: sqlite3.Connection) -> Deadline | None:
     return None if row is None else Deadline(from_ms(row[0]), row[1], row[2])
 
 
-def put_off(db: sqlite3.Connection, deadline: Deadline, until: datetime) -> None:
-    """Let a deadline pass later."""
+def postpone(db: sqlite3.Connection, deadline: Deadline, until: datetime) -> None:
+    """Move a deadline to a later time."""
     sql = f"UPDATE deadlines SET at = ? WHERE event_id = ? AND {_OF_RUN}"  # noqa: S608 - SQL of ours
     db.execute(sql, (to_ms(until), deadline.event_id, deadline.run_id))
 
 
 def ahead(db: sqlite3.Connection, now: datetime) -> list[str]:
-    """Return the open runs whose last event is later than the clock says."""
+    """Return the ids of the open runs whose last event is later than ``now``."""
     rows = db.execute(
         "SELECT run_id FROM runs WHERE closed_at IS NULL"
         " AND (SELECT at FROM events WHERE run = number ORDER BY id DESC LIMIT 1) > ?",
@@ -127,13 +127,13 @@ def ahead(db: sqlite3.Connection, now: datetime) -> list[str]:
 
 
 def bring_forward(db: sqlite3.Connection, run_id: str, event_id: int, at: datetime) -> None:
-    """Let a deadline pass no later than ``at``."""
+    """Move a deadline to ``at`` if it is later."""
     sql = f"UPDATE deadlines SET at = min(at, ?) WHERE event_id = ? AND {_OF_RUN}"  # noqa: S608 - SQL of ours
     db.execute(sql, (to_ms(at), event_id, run_id))
 
 
 def expire(db: sqlite3.Connection, run_id: str, at: datetime) -> None:
-    """Note when a closed run is to be forgotten."""
+    """Insert the deadline at which a closed run is deleted."""
     db.execute(
         "INSERT INTO deadlines (run, event_id, at, rank) SELECT number, 0, ?, ? FROM runs WHERE run_id = ?",
         (to_ms(at), EXPIRY_RANK, run_id),

@@ -1,4 +1,4 @@
-"""The rows that a step changes."""
+"""Writing the rows that steps change."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from floto.core.engine.tokens import TaskKind
 from floto.core.swf.closing_events import CLOSING_EVENTS
 
 _Row = tuple[Any, ...]
-#: The number of a run, and the id of the event that opened what the row is about.
+#: The number of a run, and the id of the event that the row belongs to.
 _Key = tuple[int, int]
 
 
 def insert_run(db: sqlite3.Connection, changes: Changes) -> int:
-    """Enter a new run and return its number."""
+    """Insert a new run and return its number."""
     run, first = changes.run, changes.events[0]
     parent = first.data.parent_workflow_execution
     tags = first.data.tag_list or ()
@@ -51,28 +51,37 @@ def _count_open(db: sqlite3.Connection, domain: str, change: int) -> None:
 
 
 class Pending:
-    """The rows that a transaction has still to write: it is cheaper to write a table at once."""
+    """The rows that a transaction has not written yet: one statement per table is faster than one per row.
+
+    Args:
+        leases: The lease that becomes the owner of a claimed task, by the kind of task.
+    """
 
     def __init__(self, leases: Mapping[TaskKind, str]) -> None:
-        #: A task that was handed out is held by the lease of its kind.
         self._leases = leases
         self.clear()
 
     def clear(self) -> None:
-        """Forget them."""
+        """Drop all rows."""
         self._events: list[_Row] = []
-        #: The others by their keys: a row that changes twice is written once.
+        #: The other rows by key, so that a row that changes twice is written once.
         self._runs: dict[int, _Row] = {}
         self._tasks: dict[_Key, _Row] = {}
         self._dues: dict[_Key, _Row] = {}
         self._heartbeats: dict[_Key, _Row] = {}
         self._gone: dict[_Key, None] = {}
         self._not_due: dict[_Key, None] = {}
-        #: Rows of ``runs`` that end, and their domains.
+        #: Values for the rows of ``runs`` that close, and their domains.
         self._closed: list[tuple[_Row, str]] = []
 
     def add(self, number: int, changes: Changes, revision: int) -> int:
-        """Take in what a step did to the run of a number; return the estimated bytes of its events."""
+        """Add the changes of a step; return the estimated bytes of its events in memory.
+
+        Args:
+            number: The number of the run.
+            changes: The changes of the step.
+            revision: The revision of the run after the step.
+        """
         rows = [event_row(number, event) for event in changes.events]
         self._events.extend(rows)
         self._add_run(number, changes, revision)
@@ -80,7 +89,7 @@ class Pending:
         return sum(map(weight, rows))
 
     def _add_waiting(self, number: int, changes: Changes) -> None:
-        """Note what waits on the run; nothing does on one that is closed."""
+        """Add the tasks, deadlines and heartbeats of a run; a closed run has none."""
         closed = changes.run.state.closed
         if closed is not None:
             row = (to_ms(closed.at), CLOSING_EVENTS[type(closed.data)].status, number)
@@ -97,7 +106,7 @@ class Pending:
             self._heartbeats[key] = (*key, to_ms(beat.at), to_text(beat.details))
 
     def _add_run(self, number: int, changes: Changes, revision: int) -> None:
-        """Note what listings show of a run."""
+        """Add the columns of a run that listings show."""
         run, known = changes.run, self._runs.get(number)
         activity_at = last_scheduled(changes.events)
         self._runs[number] = (
@@ -115,7 +124,7 @@ class Pending:
 
     def _task_row(self, key: _Key, domain: str, task: PollableTask) -> _Row:
         lease = self._leases[task.kind] if task.started else None
-        # As in SQL: where a task was put first, it stays.
+        # As with ON CONFLICT in SQL: the other columns keep their first values.
         first = self._tasks.get(key) or (*key, domain, str(task.kind), task.task_list, task.priority)
         return (*first[:6], task.started, lease)
 
@@ -128,7 +137,7 @@ class Pending:
             self._dues[key] = (*key, to_ms(due.at), due.rank)
 
     def write(self, db: sqlite3.Connection) -> None:
-        """Write them down."""
+        """Write the rows and drop them."""
         if not self._runs:
             return
         _each(db, _EVENTS, self._events)
@@ -148,7 +157,7 @@ class Pending:
         self.clear()
 
 
-#: What waits on a run that is open.
+#: Tables with rows of open runs only.
 _OF_OPEN_RUNS = ("tasks", "deadlines", "heartbeats")
 
 _NOT_DUE = "DELETE FROM deadlines WHERE run = ? AND event_id = ?"
@@ -163,7 +172,7 @@ _RUNS = (
     "UPDATE runs SET revision = ?, execution_context = ?, cancel_requested = ?,"
     " activity_at = coalesce(?, activity_at) WHERE number = ?"
 )
-# By itself: to set these, whatever to, is to look at most indices of the table.
+# A statement of its own: setting these columns, even to the same value, updates most indices.
 _CLOSE = "UPDATE runs SET closed_at = ?, close_status = ? WHERE number = ?"
 _CLOSE_TAGS = "UPDATE run_tags SET closed_at = ? WHERE run = ?"
 _TAGS = "INSERT OR IGNORE INTO run_tags (run, tag, domain, started_at) VALUES (?, ?, ?, ?)"
@@ -183,7 +192,7 @@ _HEARTBEATS = (
 
 
 def forget_run(db: sqlite3.Connection, number: int) -> None:
-    """Remove a closed run and all that is left of it."""
+    """Delete a closed run with all of its rows."""
     for table in ("deadlines", "events", "run_tags"):
         _delete(db, table, number)
     db.execute("DELETE FROM runs WHERE number = ?", (number,))
@@ -194,6 +203,6 @@ def _delete(db: sqlite3.Connection, table: str, number: int) -> None:
 
 
 def _each(db: sqlite3.Connection, sql: str, rows: Collection[tuple[Any, ...]]) -> None:
-    # Most steps touch few of the tables, and even nothing takes a while to execute.
+    # Most steps change few tables, and even executing nothing takes time.
     if rows:
         db.executemany(sql, rows)
