@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from floto.testing.checking.shrink import NothingToShrink, shrink
 from floto.testing.printing.counterexample import Counterexample
 from floto.testing.shrinking.likeness import diverges
-from floto.testing.shrinking.shrink import NothingToShrink, shrink
 from floto.testing.simulation.choices import Choices, Taken
 from floto.testing.simulation.context import Move
 from floto.testing.simulation.endings import ActivitiesError

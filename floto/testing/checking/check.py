@@ -14,13 +14,13 @@ from floto.core.errors import SpecError
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.expand import check_spec
-from floto.testing.checking.cases import Case
 from floto.testing.checking.checker import Checker
 from floto.testing.checking.coverage import Coverage
 from floto.testing.checking.exhaustive import Explored
 from floto.testing.checking.minimized_violation import MinimizedViolation
 from floto.testing.checking.verifying import Rule, sorted_rules
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS
+from floto.testing.simulation.case import Case
 from floto.testing.simulation.faults import Faults
 from floto.testing.simulation.outcomes import Activity
 from floto.testing.simulation.simulator import check_names

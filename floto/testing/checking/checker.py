@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, evolve, field
 
-from floto.testing.checking.cases import Case
 from floto.testing.checking.coverage import Coverage
 from floto.testing.checking.exhaustive import Explored, explore
+from floto.testing.checking.minimizing import found_in
 from floto.testing.checking.verifying import Unseen, answered, check_whole
 from floto.testing.invariants import check_moment
 from floto.testing.invariants.violation import Invariant, RunInvariant, Violation
 from floto.testing.reading.moment import Moment
-from floto.testing.shrinking.cutting import found_in
+from floto.testing.simulation.case import Case
 from floto.testing.simulation.choices import Choices, Taken
 from floto.testing.simulation.faults import FAULT_NAMES, Faults
 from floto.testing.simulation.result import Simulation

@@ -7,10 +7,8 @@ from itertools import chain
 
 from attrs import frozen
 
-from floto.testing.simulation.choices import Taken
+from floto.testing.simulation.choices import Script, Taken
 
-#: The numbers of the choices of a simulation; those that are missing are 0, the usual.
-Script = tuple[int, ...]
 #: Where there are two answers, this is the other, whether it is picked or happens at a rate.
 _HAPPENS = 255
 _TWO = 2

@@ -11,7 +11,6 @@ from floto.core.errors import HistoryError
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.swf.events import DecisionTaskStarted
 from floto.core.swf.history import History
-from floto.testing.checking.cases import Case
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, check_moment, verify
 from floto.testing.invariants.violation import (
     Invariant,
@@ -22,6 +21,7 @@ from floto.testing.invariants.violation import (
     sentence_of,
 )
 from floto.testing.reading.moment import Moment
+from floto.testing.simulation.case import Case
 from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.context import WORKFLOW_ID
 from floto.testing.simulation.endings import ActivitiesError

@@ -11,10 +11,10 @@ from attrs import evolve, fields_dict
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
+from floto.core.swf.events.references import references
 from floto.core.swf.history import History
 from floto.core.swf.shapes import TaskList, WorkflowType
 from floto.testing.reading.oracle import name
-from floto.testing.shrinking.surgery import references
 
 
 def appended(history: History, data: Iterable[Any]) -> History:

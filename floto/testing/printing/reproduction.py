@@ -14,11 +14,11 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.swf.history import History
 from floto.pictures.terminal import text
-from floto.testing.checking.cases import Case
 from floto.testing.invariants import DECIDES
 from floto.testing.invariants.violation import Invariant, RunInvariant
 from floto.testing.printing.printed import comment, events_given, history_made, parsed, printed
 from floto.testing.printing.source import OWN_CODEC, Name, Source
+from floto.testing.simulation.case import Case
 from floto.testing.simulation.faults import NONE
 from floto.testing.simulation.result import Simulation
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from functools import cache
 from itertools import pairwise
-from typing import Any
 
-from attrs import evolve, fields, frozen
+from attrs import evolve, frozen
 
 from floto.core.decide.progress import RETRY_PREFIX
 from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, questions
 from floto.core.state.fold import trace
 from floto.core.state.state import EMPTY, Key, Kind
 from floto.core.swf.events import Event
+from floto.core.swf.events.references import references
 from floto.core.swf.history import History
 
-#: What event ids are called that are those of another run.
-_ELSEWHERE = frozenset({"parent_initiated_event_id", "external_initiated_event_id"})
 #: The field in which an event that a decision left names the answer.
 _ANSWERED = "decision_task_completed_event_id"
 #: Fields by which an event names what it is about, where it may have come too late to change it.
@@ -36,13 +33,6 @@ class Gone:
         kind, name = key
         waits = kind is Kind.TIMER and name.startswith(RETRY_PREFIX)
         return key in self.keys or (waits and name.removeprefix(RETRY_PREFIX).rpartition(":")[0] in self.ids)
-
-
-@cache
-def references(cls: Any) -> tuple[str, ...]:
-    """The fields of an event that are ids of earlier events of its run."""
-    names = (field.name for field in fields(cls))
-    return tuple(name for name in names if name.endswith("_event_id") and name not in _ELSEWHERE)
 
 
 def without(history: History, gone: Collection[int]) -> History:

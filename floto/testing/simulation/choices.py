@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
+#: The numbers of the choices of a simulation; those that are missing are 0, the default.
+Script = tuple[int, ...]
 #: Whether something happens is asked of one number of so many.
 _SIDES = 256
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from attrs import evolve
 
 from floto.core.swf.events import Event, OtherEvent
+from floto.core.swf.events.references import references
 from floto.core.swf.history import History
 from floto.core.swf.shapes import WorkflowExecution
-from floto.testing.shrinking.surgery import references
 
 
 class Shown:

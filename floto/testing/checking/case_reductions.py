@@ -1,4 +1,4 @@
-"""What a simulation is made from, and ways to make that smaller."""
+"""Reductions of a simulation's arguments, for minimising."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
-from floto.core.spec.codec import Codec
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.testing.checking.exhaustive import Script
+from floto.core.spec.decider_spec import DeciderSpec
 from floto.testing.shrinking.reductions import (
     by_default,
     fewer,
@@ -19,39 +17,11 @@ from floto.testing.shrinking.reductions import (
     without_requirements,
 )
 from floto.testing.shrinking.search import Reduction
-from floto.testing.simulation.choices import Choices, Taken
-from floto.testing.simulation.faults import FAULT_NAMES, NONE, Faults
-from floto.testing.simulation.outcomes import Activity
-from floto.testing.simulation.simulator import Simulator
+from floto.testing.simulation.case import Case
+from floto.testing.simulation.choices import Taken
+from floto.testing.simulation.faults import FAULT_NAMES, NONE
 
 _Key = TypeVar("_Key")
-
-
-@frozen(kw_only=True)
-class Case:
-    """The arguments of ``simulate``: with a script, they say all that happens."""
-
-    spec: DeciderSpec
-    script: Script = ()
-    activities: Mapping[str, Activity] = field(factory=dict)
-    input: Any = None
-    faults: Faults = NONE
-    children: Mapping[str, DeciderSpec] = field(factory=dict)
-    codec: Codec = CODEC
-    patience: int | None = None
-
-    def simulator(self, choices: Choices | None = None) -> Simulator:
-        """A simulator of the case, or of the same with other choices."""
-        return Simulator(
-            self.spec,
-            self.activities or None,
-            self.input,
-            choices=choices or Choices(self.script),
-            faults=self.faults,
-            children=self.children or None,
-            codec=self.codec,
-            patience=self.patience,
-        )
 
 
 def size(case: Case) -> tuple[int, ...]:

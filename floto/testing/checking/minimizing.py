@@ -13,9 +13,9 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.events import ActivityTaskScheduled, StartChildWorkflowExecutionInitiated
 from floto.core.swf.history import History
-from floto.testing.checking import cases
-from floto.testing.checking.cases import Case
+from floto.testing.checking import case_reductions
 from floto.testing.checking.minimized_violation import MinimizedViolation
+from floto.testing.checking.shrink import mended
 from floto.testing.checking.verifying import played, verify_run
 from floto.testing.invariants import DECIDES, verify
 from floto.testing.invariants.law import history_law
@@ -25,7 +25,7 @@ from floto.testing.reading.moment import Moment
 from floto.testing.shrinking.likeness import agrees
 from floto.testing.shrinking.reductions import REDUCTIONS, Pair, size
 from floto.testing.shrinking.search import Search
-from floto.testing.shrinking.shrink import mended
+from floto.testing.simulation.case import Case
 from floto.testing.simulation.known_runs import task_id_of
 from floto.testing.simulation.result import Simulation
 
@@ -195,9 +195,9 @@ def _found_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) 
     holds = (lambda found: broken(found) is not None) if is_whole else _alike(broken, violation)
     search = Search(
         best=_impatient(case, holds),
-        reductions=cases.REDUCTIONS,
+        reductions=case_reductions.REDUCTIONS,
         mended=lambda found: found,
-        size=cases.size,
+        size=case_reductions.size,
         holds=holds,
         impossible=_IMPOSSIBLE,
         left=budget,
