@@ -99,17 +99,17 @@ def check(  # noqa: PLR0913 - all but the spec are optional
     # What is simulated may change the directory.
     directory = Path.cwd()
     moments, runs = sorted_rules(properties)
-    watch = Watch(max_seconds)
+    time_limit = TimeLimit(max_seconds)
     checker = Checker(
         case=case,
         invariants=(*INVARIANTS, *moments),
         run_invariants=(*RUN_INVARIANTS, *runs),
-        is_over=lambda: watch.is_over,
+        is_over=lambda: time_limit.is_over,
         shrink_budget=shrink_budget,
         on_run=None if on_progress is None else lambda: on_progress(_report(checker)),
     )
     try:
-        checker.explore(min(max_examples, MOST_EXPLORED), lambda: watch.is_half_over)
+        checker.explore(min(max_examples, MOST_EXPLORED), lambda: time_limit.is_half_over)
         if not checker.explored.is_complete:
             checker.sample(seed, max_examples - checker.runs)
     except MinimizedViolation as found:
@@ -138,7 +138,7 @@ def _notes(case: Case) -> Iterator[str]:
         yield f"{what}, and pass that codec as codec="
 
 
-class Watch:
+class TimeLimit:
     """How much of so many seconds is over; None for no end."""
 
     def __init__(self, limit: float | None) -> None:

@@ -9,8 +9,8 @@ from attrs import define, evolve, field
 
 from floto.testing.checking.coverage import Coverage
 from floto.testing.checking.exhaustive import Explored, explore
-from floto.testing.checking.minimizing import found_in
-from floto.testing.checking.verifying import Unseen, answered, check_whole
+from floto.testing.checking.minimizing import minimized
+from floto.testing.checking.verifying import UnseenSteps, check_whole, decided_steps
 from floto.testing.invariants import check_moment
 from floto.testing.invariants.violation import Invariant, RunInvariant, Violation
 from floto.testing.reading.moment import Moment
@@ -47,7 +47,7 @@ class Checker:
     names: set[str] = field(factory=set)
     #: How far the runs were explored one by one.
     explored: Explored = NOTHING_EXPLORED
-    _unseen: Unseen = field(factory=Unseen)
+    _unseen: UnseenSteps = field(factory=UnseenSteps)
 
     @property
     def moments(self) -> int:
@@ -79,7 +79,7 @@ class Checker:
                 check_whole(simulation, self.run_invariants)
         except Violation as violation:
             found = evolve(case, script=choices.script)
-            raise found_in(found, violation, self.shrink_budget, self.is_over) from violation.__cause__
+            raise minimized(found, violation, self.shrink_budget, self.is_over) from violation.__cause__
         if self.on_run is not None:
             self.on_run()
         return choices.taken
@@ -89,7 +89,7 @@ class Checker:
 
         False if the time was over before the run was: one that goes on and on must not outlast it.
         """
-        for step in self._unseen.of(answered(simulator, case)):
+        for step in self._unseen.of(decided_steps(simulator, case)):
             check_moment(Moment(step.spec, step.history, step.decisions, case.codec), self.invariants)
             if self.is_over():
                 return False

@@ -19,7 +19,7 @@ from floto.core.swf.history import History
 from floto.core.swf.wire import type_name
 from floto.testing.simulation.refusals import CAUSES
 from floto.testing.simulation.result import Simulation
-from floto.testing.simulation.timeouts import ways
+from floto.testing.simulation.timeouts import possible_timeouts
 
 #: What may be decided about the items of a kind.
 _DECIDED: Mapping[Kind, tuple[type, ...]] = {
@@ -134,7 +134,7 @@ class Coverage:
             if isinstance(event.data, e.ActivityTaskTimedOut):
                 self.timeouts[event.data.timeout_type] += 1
             elif isinstance(event.data, e.ActivityTaskScheduled):
-                self.ways |= ways(event.data).keys()
+                self.ways |= possible_timeouts(event.data).keys()
 
     @property
     def statuses(self) -> Mapping[Kind, Counter[Status]]:

@@ -12,7 +12,7 @@ from floto.core.visible import shell_command
 from floto.files import write_file
 from floto.testing.invariants.violation import Violation
 from floto.testing.printing.reproduction import Reproduction
-from floto.testing.printing.source import Source
+from floto.testing.printing.source import SourceWriter
 
 
 @define(eq=False)
@@ -73,7 +73,7 @@ class MinimizedViolation(Violation):
     def _spec(self) -> str:
         """The smallest spec as code; nothing where it cannot be written, or is written below."""
         with suppress(SpecError):
-            return Source().assigned("spec", self.reproduction.spec) if self.saved else ""
+            return SourceWriter().assigned("spec", self.reproduction.spec) if self.saved else ""
         return ""
 
     def _again(self) -> str:

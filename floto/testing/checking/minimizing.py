@@ -15,14 +15,14 @@ from floto.core.swf.events import ActivityTaskScheduled, StartChildWorkflowExecu
 from floto.core.swf.history import History
 from floto.testing.checking import case_reductions
 from floto.testing.checking.minimized_violation import MinimizedViolation
-from floto.testing.checking.shrink import mended
-from floto.testing.checking.verifying import played, verify_run
+from floto.testing.checking.shrink import repaired
+from floto.testing.checking.verifying import simulate_case, verify_run
 from floto.testing.invariants import DECIDES, verify
 from floto.testing.invariants.law import history_law
 from floto.testing.invariants.violation import Invariant, RunInvariant, Violation
 from floto.testing.printing.reproduction import BrokenMoment, BrokenRun
 from floto.testing.reading.moment import Moment
-from floto.testing.shrinking.likeness import agrees
+from floto.testing.shrinking.equivalence import agrees
 from floto.testing.shrinking.reductions import REDUCTIONS, Pair, size
 from floto.testing.shrinking.search import Search
 from floto.testing.simulation.case import Case
@@ -41,7 +41,7 @@ _IsOver = Callable[[], bool]
 T = TypeVar("T")
 
 
-def found_in(case: Case, violation: Violation, budget: int, is_over: _IsOver) -> MinimizedViolation:
+def minimized(case: Case, violation: Violation, budget: int, is_over: _IsOver) -> MinimizedViolation:
     """The smallest that shows a violation that a case has led to, found in so many tries.
 
     A spec and a history say most, and are quickest to look at. Where what a user's function
@@ -49,11 +49,11 @@ def found_in(case: Case, violation: Violation, budget: int, is_over: _IsOver) ->
     simulation that calls the function.
     """
     if isinstance(violation.invariant, RunInvariant):
-        return _found_run(violation, case, budget, is_over)
-    found = _found_moment(violation, violation.invariant, budget, is_over)
+        return _minimized_run(violation, case, budget, is_over)
+    found = _minimized_moment(violation, violation.invariant, budget, is_over)
     if not _calls_functions(case, found.history):
         return found
-    again = _found_run(violation, case, budget, is_over)
+    again = _minimized_run(violation, case, budget, is_over)
     try:
         again.as_pytest()
     except SpecError as error:
@@ -78,26 +78,26 @@ def _names(data: object) -> set[str]:
     return set()
 
 
-def _found_moment(
+def _minimized_moment(
     violation: Violation, invariant: Invariant, budget: int, is_over: _IsOver
 ) -> MinimizedViolation:
     """The smallest spec and history found after which the same invariant is broken.
 
     The history stays one that the spec itself could have made, if it is one to begin with.
     """
-    could_be = _could_be(violation, invariant)
+    is_possible = _is_possible(violation, invariant)
 
     def broken(pair: Pair) -> Violation | None:
-        if not could_be(pair):
+        if not is_possible(pair):
             return None
         return _broken(invariant, pair.spec, pair.history, violation.codec)
 
     search = Search(
         best=Pair(violation.spec, violation.history, violation.codec),
         reductions=REDUCTIONS,
-        mended=mended(None),
+        repaired=repaired(None),
         size=size,
-        holds=_alike(broken, violation),
+        holds=_shows_the_same(broken, violation),
         impossible=_IMPOSSIBLE,
         left=budget,
         is_over=is_over,
@@ -115,7 +115,7 @@ def _found_moment(
     return MinimizedViolation.of(smallest, reproduction)
 
 
-def _alike(broken: Callable[[T], Violation | None], violation: Violation) -> Callable[[T], bool]:
+def _shows_the_same(broken: Callable[[T], Violation | None], violation: Violation) -> Callable[[T], bool]:
     """Whether the same is said of a thing."""
     said = _shape(violation.sentence)
 
@@ -145,12 +145,12 @@ def _is_small(violation: Violation | None) -> bool:
     return len(violation.spec.all_tasks) <= _FEW_TASKS and len(violation.history) <= _FEW_EVENTS
 
 
-def _could_be(violation: Violation, invariant: Invariant) -> Callable[[Pair], bool]:
+def _is_possible(violation: Violation, invariant: Invariant) -> Callable[[Pair], bool]:
     """Whether SWF could have written a history, and the spec could have made it."""
     must_agree = _agrees(violation.spec, violation.history, violation.codec)
     must_be_lawful = invariant.holds is not history_law
 
-    def could_be(pair: Pair) -> bool:
+    def is_possible(pair: Pair) -> bool:
         try:
             if must_be_lawful:
                 history_law(Moment(pair.spec, pair.history, ()))
@@ -158,7 +158,7 @@ def _could_be(violation: Violation, invariant: Invariant) -> Callable[[Pair], bo
         except _IMPOSSIBLE:
             return False
 
-    return could_be
+    return is_possible
 
 
 def _shape(sentence: str) -> str:
@@ -182,7 +182,7 @@ def _broken(invariant: Invariant, spec: DeciderSpec, history: History, codec: Co
     return None
 
 
-def _found_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) -> MinimizedViolation:
+def _minimized_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) -> MinimizedViolation:
     """The smallest case found whose run breaks the same invariant."""
     invariant = violation.invariant
 
@@ -192,11 +192,11 @@ def _found_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) 
 
     # What is wrong with a whole run differs with the run.
     is_whole = isinstance(invariant, RunInvariant)
-    holds = (lambda found: broken(found) is not None) if is_whole else _alike(broken, violation)
+    holds = (lambda found: broken(found) is not None) if is_whole else _shows_the_same(broken, violation)
     search = Search(
-        best=_impatient(case, holds),
+        best=_with_less_patience(case, holds),
         reductions=case_reductions.REDUCTIONS,
-        mended=lambda found: found,
+        repaired=lambda found: found,
         size=case_reductions.size,
         holds=holds,
         impossible=_IMPOSSIBLE,
@@ -216,11 +216,11 @@ def _found_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) 
     return MinimizedViolation.of(last, reproduction)
 
 
-def _impatient(case: Case, holds: Callable[[Case], bool]) -> Case:
+def _with_less_patience(case: Case, holds: Callable[[Case], bool]) -> Case:
     """A case that goes on for ever is seen to do so much sooner."""
     quicker = evolve(case, patience=_FEW_MOVES)
     try:
-        return quicker if played(case).is_endless and holds(quicker) else case
+        return quicker if simulate_case(case).is_endless and holds(quicker) else case
     except Violation:
         return case
 
@@ -231,7 +231,7 @@ def _broken_run(
     """The simulation of a case, if there is one, and how it breaks an invariant; else nothing."""
     simulation = None
     try:
-        simulation = played(case)
+        simulation = simulate_case(case)
         verify_run(simulation, [invariant])
     except Violation as violation:
         return (simulation, violation) if violation.invariant in (invariant, DECIDES) else None

@@ -12,7 +12,7 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.swf.history import History
 from floto.testing.printing.counterexample import Counterexample
-from floto.testing.shrinking.likeness import Predicate, agreeing, diverges_like
+from floto.testing.shrinking.equivalence import Predicate, agreeing, diverges_like
 from floto.testing.shrinking.reductions import REDUCTIONS, Pair, size
 from floto.testing.shrinking.search import Search
 
@@ -63,7 +63,7 @@ def shrink(
     search = Search(
         best=Pair(spec, history, codec),
         reductions=REDUCTIONS,
-        mended=mended(divergence),
+        repaired=repaired(divergence),
         size=size,
         holds=lambda pair: holds(pair.spec, pair.history),
         impossible=IMPOSSIBLE,
@@ -79,10 +79,10 @@ def shrink(
     )
 
 
-def mended(divergence: Divergence | None) -> Callable[[Pair], Pair]:
+def repaired(divergence: Divergence | None) -> Callable[[Pair], Pair]:
     """Makes pairs agree in everything but a divergence, if there is to be one."""
 
-    def mend(pair: Pair) -> Pair:
+    def repair(pair: Pair) -> Pair:
         return evolve(pair, history=agreeing(pair.spec, pair.history, divergence, pair.codec))
 
-    return mend
+    return repair

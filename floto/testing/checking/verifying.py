@@ -25,7 +25,7 @@ from floto.testing.simulation.case import Case
 from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.context import WORKFLOW_ID
 from floto.testing.simulation.endings import ActivitiesError
-from floto.testing.simulation.result import Simulation, Step
+from floto.testing.simulation.result import SimulatedStep, Simulation
 from floto.testing.simulation.simulator import Simulator
 from floto.testing.simulation.timeouts import NoSuchTimeout
 
@@ -65,16 +65,16 @@ def check_whole(simulation: Simulation, properties: Sequence[RunInvariant]) -> N
             raise Violation(each, sentence_of(error, each), simulation.spec, simulation.main) from error
 
 
-def played(case: Case, choices: Choices | None = None) -> Simulation:
+def simulate_case(case: Case, choices: Choices | None = None) -> Simulation:
     """Simulate a case; raises ``Violation`` where deciding raises or SWF takes no answer."""
     simulator = case.simulator(choices)
-    for _ in answered(simulator, case):
+    for _ in decided_steps(simulator, case):
         pass
     return simulator.simulation()
 
 
-def answered(simulator: Simulator, case: Case) -> Iterator[Step]:
-    """Each question of a simulation, as soon as it is answered; raises as ``played`` does."""
+def decided_steps(simulator: Simulator, case: Case) -> Iterator[SimulatedStep]:
+    """Each question of a simulation, as soon as it is answered; raises as ``simulate_case`` does."""
     try:
         yield from simulator.play()
     except _MISUSE:
@@ -110,13 +110,13 @@ def _spec_of(history: History, case: Case) -> DeciderSpec | None:
 
 
 @define(eq=False)
-class Unseen:
+class UnseenSteps:
     """Tells which questions of simulations were not asked before, with the same history."""
 
     count: int = 0
     _seen: set[int] = field(factory=set)
 
-    def of(self, steps: Iterable[Step]) -> Iterator[Step]:
+    def of(self, steps: Iterable[SimulatedStep]) -> Iterator[SimulatedStep]:
         """Those of one simulation."""
         marks = _Marks()
         for step in steps:

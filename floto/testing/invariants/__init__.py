@@ -22,19 +22,19 @@ from floto.testing.invariants import (
     cost,
     data,
     determinism,
+    exactness,
     generators,
     inputs,
     law,
     limits,
+    metamorphic,
     order,
     own_code,
     retries,
     runs,
+    saturation,
     states,
 )
-from floto.testing.invariants import exactness as exact
-from floto.testing.invariants import metamorphic as noise
-from floto.testing.invariants import saturation as crowds
 from floto.testing.invariants.violation import (
     Invariant,
     RunInvariant,
@@ -94,16 +94,16 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (1, determinism.nothing_outside_is_looked_at),
     (1, determinism.the_history_is_left_as_it_was),
     (4, attempts.idempotent),
-    (9, exact.exactly_what_is_called_for),
+    (9, exactness.exactly_what_is_called_for),
     (1, determinism.json_keeps_the_spec),
     (12, determinism.pages_come_in_any_order),
-    (12, noise.noise_does_not_matter),
-    (12, noise.lost_decision_tasks_do_not_matter),
-    (11, noise.order_does_not_matter),
+    (12, metamorphic.noise_does_not_matter),
+    (12, metamorphic.lost_decision_tasks_do_not_matter),
+    (11, metamorphic.order_does_not_matter),
     (10, data.results_of_strangers_do_not_matter),
-    (13, exact.rare_things_are_followed_by_what_is_called_for),
+    (13, exactness.rare_things_are_followed_by_what_is_called_for),
     (16, states.state_is_what_the_history_says),
-    (15, crowds.limits_are_kept_in_a_crowd),
+    (15, saturation.limits_are_kept_in_a_crowd),
     (16, cost.carried_forward_equals_from_scratch),
 )
 #: What must hold of every decision; the numbers are those of the list in the documentation.

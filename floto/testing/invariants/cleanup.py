@@ -20,7 +20,7 @@ _AWAITED = (Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA)
 def cancel_and_failure_stop_new_work(moment: Moment) -> None:
     """After a cancel request or a failure nothing but clean-up is started."""
     graph = moment.in_turn
-    is_failing = bool(moment.reading.main.lost) and moment.cleaning is None
+    is_failing = bool(moment.reading.main.exhausted) and moment.cleaning is None
     for id_ in _worked_on(moment):
         if is_failing:
             broken(f"task {id_!r} is started although the run has failed")
@@ -44,8 +44,8 @@ def open_work_is_asked_to_stop_once(moment: Moment) -> None:
     own = {task.key for task in moment.in_turn.tasks.values()}
     expected = [
         attempt.key[1]
-        for attempt in moment.account.under_way()
-        if attempt.key[0] is Kind.ACTIVITY and attempt.asked_to_stop is None and attempt.key not in own
+        for attempt in moment.summary.under_way()
+        if attempt.key[0] is Kind.ACTIVITY and attempt.cancel_requested is None and attempt.key not in own
     ]
     if moment.cleaning is None:
         expected = []
@@ -55,7 +55,7 @@ def open_work_is_asked_to_stop_once(moment: Moment) -> None:
 
 
 def _has_asked_for_more(moment: Moment) -> bool:
-    return moment.account.in_flight((Kind.TIMER, oracle.MORE))
+    return moment.summary.in_flight((Kind.TIMER, oracle.MORE))
 
 
 def children_are_not_left_behind(moment: Moment) -> None:
@@ -65,10 +65,10 @@ def children_are_not_left_behind(moment: Moment) -> None:
         for each in moment.decisions
         if isinstance(each, RequestCancelExternalWorkflowExecution)
     }
-    read = moment.account
+    summary = moment.summary
     children = {
         attempt.opened.data.workflow_id: attempt
-        for attempt in read.under_way()
+        for attempt in summary.under_way()
         if attempt.key[0] is Kind.CHILD
     }
     for workflow_id in sorted(asked_now - set(children)):
@@ -77,7 +77,7 @@ def children_are_not_left_behind(moment: Moment) -> None:
     if any(isinstance(close, FailWorkflowExecution) for close in moment.closing):
         for workflow_id, attempt in children.items():
             key = (Kind.EXTERNAL_CANCEL, workflow_id)
-            asked_before = read.touched(key)
+            asked_before = summary.was_attempted(key)
             if workflow_id not in asked_now and not asked_before:
                 broken(f"the run fails and leaves child {attempt.key[1]!r} behind, which runs on")
 
@@ -89,14 +89,16 @@ def _sent_by_a_task(workflow_id: str, moment: Moment) -> bool:
 def clean_up_begins_when_all_else_has_ended(moment: Moment) -> None:
     """No clean-up task is started beside the run's own work, and none of that afterwards."""
     own = {task.id_ for task in (*moment.spec.on_failure, *moment.spec.on_cancel)}
-    read, started = moment.account, set(moment.started)
+    summary, started = moment.summary, set(moment.started)
     if started & own:
         keys = {moment.known[id_].key for id_ in own}
-        for attempt in read.under_way():
+        for attempt in summary.under_way():
             if attempt.key[0] in _AWAITED and attempt.key not in keys:
                 broken(f"task {min(started & own)!r} cleans up beside {attempt.key[1]!r}, which still runs")
     has_begun = any(
-        read.touched(moment.known[id_].key) for id_ in own if moment.known[id_].key[0] is not Kind.SIGNAL
+        summary.was_attempted(moment.known[id_].key)
+        for id_ in own
+        if moment.known[id_].key[0] is not Kind.SIGNAL
     )
     if (started & own or has_begun) and not started <= own:
         broken(f"task {min(started - own)!r} is started although the clean-up has begun")
@@ -115,10 +117,10 @@ def clean_up_is_finished(moment: Moment) -> None:
     if not moment.closing or moment.cleaning is None:
         return
     graph = moment.in_turn
-    if graph.due and set(graph.due) - set(moment.demand.faults) and not _has_no_input(moment):
+    if graph.due and set(graph.due) - set(moment.expected.faults) and not _has_no_input(moment):
         broken(f"the run ends before task {min(graph.due)!r} has cleaned up")
     for id_, task in graph.tasks.items():
-        if moment.account.in_flight(task.key):
+        if moment.summary.in_flight(task.key):
             broken(f"the run ends while task {id_!r} cleans up")
 
 

@@ -35,7 +35,7 @@ def the_right_close(moment: Moment) -> None:
             _check_complete(moment, close)
         elif isinstance(close, FailWorkflowExecution):
             _check_failed(moment, close)
-        elif isinstance(close, CancelWorkflowExecution) and moment.account.cancel_requested is None:
+        elif isinstance(close, CancelWorkflowExecution) and moment.summary.cancel_requested is None:
             broken("the run is canceled, and nobody asked for that")
 
 
@@ -63,9 +63,9 @@ def _check_failed(moment: Moment, close: FailWorkflowExecution) -> None:
         broken("the run fails, and does not say which task did")
     for id_ in failed:
         task = moment.known.get(id_)
-        if task is None or id_ in moment.reading.growth.broken:
+        if task is None or id_ in moment.reading.expanded.broken:
             continue
-        if moment.account.completed(task.key) or moment.account.in_flight(task.key):
+        if moment.summary.completed(task.key) or moment.summary.in_flight(task.key):
             broken(f"the run fails because of task {id_!r}, which has not failed")
 
 
@@ -74,16 +74,16 @@ def failures_are_not_swallowed(moment: Moment) -> None:
     done = (CompleteWorkflowExecution, ContinueAsNewWorkflowExecution)
     if not any(isinstance(close, done) for close in moment.closing):
         return
-    read = moment.account
+    summary = moment.summary
     for id_, task in moment.reading.main.tasks.items():
-        if read.failures.get(task.key) and not read.completed(task.key):
+        if summary.failures.get(task.key) and not summary.completed(task.key):
             broken(f"the run completes, and task {id_!r} failed")
 
 
 def no_stuck_run(moment: Moment) -> None:
     """A run that is open with nothing under way gets work or an end."""
-    read = moment.account
-    if moment.decisions or not moment.is_open or read.under_way():
+    summary = moment.summary
+    if moment.decisions or not moment.is_open or summary.under_way():
         return
     graph = moment.in_turn
     awaited = [id_ for id_ in graph.due if graph.tasks[id_].key[0] is Kind.SIGNAL]

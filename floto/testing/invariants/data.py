@@ -102,7 +102,7 @@ def data_flow(moment: Moment) -> None:
         if row is None or id_ not in moment.in_turn.tasks:
             continue
         given = moment.given_to(id_)
-        expected = added(row(task, given, given.context), task, moment.account)
+        expected = added(row(task, given, given.context), task, moment.summary)
         if expected is not None and decision != expected:
             names = [
                 each for each in vars_of(expected) if getattr(decision, each, None) != getattr(expected, each)
@@ -123,7 +123,7 @@ def results_of_strangers_do_not_matter(moment: Moment) -> None:
     """Another result of a task that a task does not depend on changes nothing for it."""
     changed = _to_change(moment)
     # How long a result is shows in the failure of what it is too long for.
-    if changed is None or moment.demand.faults:
+    if changed is None or moment.expected.faults:
         return
     id_, event = changed
     other = variants.with_result(moment.history, event, json.dumps({"another": "result"}))
@@ -153,7 +153,7 @@ def _to_change(moment: Moment) -> tuple[str, Event] | None:
         (id_, attempt.end)
         for id_, task in moment.known.items()
         if not expands(task)
-        for attempt in moment.account.attempts.get(task.key, ())
+        for attempt in moment.summary.attempts.get(task.key, ())
         if attempt.completed and attempt.end is not None
         if isinstance(attempt.end.data, ActivityTaskCompleted | ChildWorkflowExecutionCompleted)
     ]

@@ -11,14 +11,14 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.history import History
 from floto.testing.invariants.own_code import is_own
-from floto.testing.invariants.purity import impure
+from floto.testing.invariants.purity import call_and_watch
 from floto.testing.invariants.sameness import difference
 from floto.testing.invariants.violation import broken
 from floto.testing.reading.identity import once
 from floto.testing.reading.moment import Moment
 
 #: Writing and reading costs more than deciding; one moment in so many tells enough.
-_SELDOM = 4
+_ONE_IN = 4
 
 
 def recorded_decisions_are_made_again(moment: Moment) -> None:
@@ -32,7 +32,7 @@ def nothing_outside_is_looked_at(moment: Moment) -> None:
     """Deciding reads no clock, rolls no dice, opens no file, and changes nothing."""
     before = repr(moment.spec)
     if _has_own(moment.spec):
-        _, looked = impure(lambda: decide(moment.spec, moment.history, codec=moment.codec))
+        _, looked = call_and_watch(lambda: decide(moment.spec, moment.history, codec=moment.codec))
         if looked is not None:
             broken(f"deciding looks at {looked}, so that it cannot be done again")
     if repr(moment.spec) != before or before != _first_seen(moment.spec):
@@ -41,7 +41,7 @@ def nothing_outside_is_looked_at(moment: Moment) -> None:
 
 def the_history_is_left_as_it_was(moment: Moment) -> None:
     """Deciding changes nothing in the history."""
-    if moment.is_one_in(_SELDOM):
+    if moment.is_one_in(_ONE_IN):
         before = repr(moment.history)
         decide(moment.spec, moment.history, codec=moment.codec)
         if repr(moment.history) != before:
@@ -60,7 +60,7 @@ def _first_seen(spec: DeciderSpec) -> str:
 
 def json_keeps_the_spec(moment: Moment) -> None:
     """A spec that went through JSON, its keys in any order, equals itself and decides the same."""
-    for again in _rewritten(moment.spec, moment.codec) if moment.is_one_in(_SELDOM) else ():
+    for again in _rewritten(moment.spec, moment.codec) if moment.is_one_in(_ONE_IN) else ():
         if again != moment.spec:
             broken(f"the spec is another after a trip through JSON: {again}")
         said = difference(moment.decisions, decide(again, moment.history, codec=moment.codec))
@@ -87,7 +87,7 @@ def _backwards(value: Any) -> Any:
 
 def pages_come_in_any_order(moment: Moment) -> None:
     """A history that was written as SWF's events and read the wrong way round is decided the same."""
-    if not moment.is_one_in(_SELDOM):
+    if not moment.is_one_in(_ONE_IN):
         return
     raw = moment.history.to_swf()
     again = History.from_swf(reversed(raw), moment.history.execution)

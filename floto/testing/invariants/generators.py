@@ -11,13 +11,13 @@ from floto.core.state.fold import fold
 from floto.core.state.state import Kind
 from floto.core.swf.decisions import StartChildWorkflowExecution
 from floto.testing.invariants.violation import broken
-from floto.testing.reading.growth import descendants
+from floto.testing.reading.expanded_spec import descendants
 from floto.testing.reading.moment import Moment
 
 
 def generators_fit(moment: Moment) -> None:
     """What a generator returns can be read, and fits the rest of the spec."""
-    for id_, text in moment.growth.broken.items():
+    for id_, text in moment.expanded.broken.items():
         broken(
             f"task {id_!r} {text}; what a generator returns needs ids of its own, and may not require "
             "what waits for the generator"
@@ -29,7 +29,7 @@ def expansion_is_what_was_recorded(moment: Moment) -> None:
     try:
         grown = expand(moment.spec, fold(moment.history), moment.codec).all_tasks
     except SpecError:
-        if not moment.growth.broken:
+        if not moment.expanded.broken:
             raise
         return
     found, expected = [task.id_ for task in grown], list(moment.known)
@@ -39,13 +39,13 @@ def expansion_is_what_was_recorded(moment: Moment) -> None:
 
 def dependants_of_a_generator_are_held_back(moment: Moment) -> None:
     """What requires a generator is started only after all it returned has completed."""
-    returned = moment.growth.returned
+    returned = moment.expanded.returned
     declared = _declared(moment)
-    read = moment.account
+    summary = moment.summary
     for id_ in moment.started:
         for needed in declared[id_].requires:
             offspring = descendants(needed, returned)
-            missing = [each for each in offspring if not read.completed(declared[each].key)]
+            missing = [each for each in offspring if not summary.completed(declared[each].key)]
             if missing and id_ not in offspring:
                 broken(f"task {id_!r} is started before {missing[0]!r}, which its {needed!r} returned")
 
@@ -53,14 +53,14 @@ def dependants_of_a_generator_are_held_back(moment: Moment) -> None:
 def _declared(moment: Moment) -> Mapping[str, Task]:
     """Every task with the requirements it was declared or returned with."""
     found = {task.id_: task for task in moment.spec.all_tasks}
-    for offspring in moment.growth.returned.values():
+    for offspring in moment.expanded.returned.values():
         found |= {task.id_: task for task in offspring}
     return found
 
 
 def children_have_ids_of_their_own(moment: Moment) -> None:
     """No two tasks have children under one workflow id at the same time: SWF refuses the second."""
-    under_way = [each for each in moment.account.under_way() if each.key[0] is Kind.CHILD]
+    under_way = [each for each in moment.summary.under_way() if each.key[0] is Kind.CHILD]
     taken = {each.opened.data.workflow_id: each.key[1] for each in under_way}
     for id_, decision in moment.started.items():
         if isinstance(decision, StartChildWorkflowExecution):

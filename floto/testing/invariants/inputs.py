@@ -34,7 +34,7 @@ _RARELY_SAID = {
 
 def unreadable_input_ends_the_run(moment: Moment) -> None:
     """A run whose input cannot be read fails at once and says so."""
-    if moment.account.attempts or moment.account.began is None:
+    if moment.summary.attempts or moment.summary.began is None:
         return
     first, *rest = moment.history.events
     unreadable: Any = evolve(first.data, input=_UNREADABLE)
@@ -45,7 +45,7 @@ def unreadable_input_ends_the_run(moment: Moment) -> None:
 
 def all_is_passed_on(moment: Moment) -> None:
     """A run that repeats itself begins again with everything that it was started with."""
-    if moment.account.began is None or not moment.spec.repeat_workflow or not moment.closing:
+    if moment.summary.began is None or not moment.spec.repeat_workflow or not moment.closing:
         return
     first, *rest = moment.history.events
     begun: Any = evolve(first.data, **_RARELY_SAID)

@@ -30,22 +30,22 @@ def noise_does_not_matter(moment: Moment) -> None:
     name = "noise"
     while any(task.key == (Kind.SIGNAL, name) for task in moment.known.values()):
         name += "!"
-    noise: tuple[Any, ...] = (_MARKER, _NEWER)
+    irrelevant: tuple[Any, ...] = (_MARKER, _NEWER)
     if not _continues(moment):
-        noise += (e.WorkflowExecutionSignaled(signal_name=name),)
+        irrelevant += (e.WorkflowExecutionSignaled(signal_name=name),)
     before = 2 + zlib.crc32(str(length).encode()) % (length - 1)
     when = f"with events before event {before} that mean nothing, so that the ids of later ones are others"
-    _check(moment, variants.with_noise(moment.history, before, noise), when)
+    _check(moment, variants.with_irrelevant_events(moment.history, before, irrelevant), when)
 
 
 def lost_decision_tasks_do_not_matter(moment: Moment) -> None:
     """A question that is asked again, after its decision task timed out, is answered the same."""
-    _check(moment, variants.asked_again(moment.history), "asked again after a time-out")
+    _check(moment, variants.redelivered(moment.history), "asked again after a time-out")
 
 
 def order_does_not_matter(moment: Moment) -> None:
     """Of what went well since the last decision, the order makes no difference."""
-    if _continues(moment) and len(moment.account.signals) > 1:
+    if _continues(moment) and len(moment.summary.signals) > 1:
         # Signals go to the next run in order of arrival.
         return
     _check(moment, variants.swapped(moment.history), "with two completions the other way round")

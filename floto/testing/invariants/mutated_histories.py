@@ -61,7 +61,7 @@ def _noise(size: int) -> str:
 _LARGE = f'"{_noise(40_000)}"'
 
 
-def strange(history: History, decisions: Sequence[Decision], number: int) -> History | None:
+def mutated(history: History, decisions: Sequence[Decision], number: int) -> History | None:
     """One of the histories in which something rare happened, by a number; None where it has no occasion."""
     if not history.events:
         return None

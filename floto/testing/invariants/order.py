@@ -20,15 +20,15 @@ def dependency_order(moment: Moment) -> None:
 
 def recorded_dependency_order(moment: Moment) -> None:
     """In the history, no task was started before all it requires had completed."""
-    read = moment.account
+    summary = moment.summary
     for id_, task in moment.known.items():
-        attempts = read.attempts.get(task.key)
+        attempts = summary.attempts.get(task.key)
         if not attempts or task.key[0] is Kind.SIGNAL:
             continue
         for needed in task.requires:
             ends = [
                 each.end.id
-                for each in read.attempts.get(moment.known[needed].key, ())
+                for each in summary.attempts.get(moment.known[needed].key, ())
                 if each.completed and each.end
             ]
             if not ends or min(ends) > attempts[0].opened.id:
@@ -43,6 +43,6 @@ def promptness(moment: Moment) -> None:
     started = {key for key in map(oracle.opens, moment.decisions) if key is not None}
     for id_, due in graph.due.items():
         key = (Kind.TIMER, due.timer_id) if due.timer_id else graph.tasks[id_].key
-        if key not in started and key[0] is not Kind.SIGNAL and not graph.lost:
+        if key not in started and key[0] is not Kind.SIGNAL and not graph.exhausted:
             what = "the wait for its retry" if due != Due() else "it"
             broken(f"task {id_!r} is ready, and {what} is not started")

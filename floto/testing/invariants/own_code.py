@@ -16,7 +16,7 @@ from floto.core.spec.tasks import Expands, Task, expands
 from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Kind, Status
 from floto.core.swf.identifiers import shown
-from floto.testing.invariants.purity import impure
+from floto.testing.invariants.purity import call_and_watch
 from floto.testing.invariants.sameness import apart
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
@@ -72,7 +72,7 @@ def retry(number: int, reason: str = "Failure", seed: str = "seed") -> Retry:
 def _problem(strategy: RetryStrategy) -> str | None:
     for asked in (retry(number, reason) for number in _NUMBERS for reason in _REASONS):
         try:
-            (first, looked), second = impure(lambda: strategy.delay(asked)), strategy.delay(asked)  # noqa: B023
+            (first, looked), second = call_and_watch(lambda: strategy.delay(asked)), strategy.delay(asked)  # noqa: B023
         except Exception as error:  # noqa: BLE001 - whatever a user's strategy raises is what is wrong with it
             return f"raised {type(error).__name__}: {error}; it must answer seconds, or None to give up"
         if looked is not None:
@@ -90,7 +90,7 @@ def _is_wait(answer: Any) -> bool:
 
 def _reasons(moment: Moment, id_: str) -> Iterator[str]:
     """For what a task has failed; a refusal is no matter of its strategy."""
-    for event in moment.account.failures.get(moment.known[id_].key, ()):
+    for event in moment.summary.failures.get(moment.known[id_].key, ()):
         failure = failure_of(event)
         if failure.status is not Status.REFUSED:
             yield failure.reason
@@ -111,8 +111,8 @@ def kinds_are_functions(moment: Moment) -> None:
 
 def _questions(moment: Moment, id_: str, task: Task) -> Iterator[tuple[str, Callable[[Task], Any]]]:
     yield "key", lambda task: task.key
-    if moment.account.completed(task.key):
-        item = moment.account.item(task.key)
+    if moment.summary.completed(task.key):
+        item = moment.summary.item(task.key)
         yield "result", lambda task: task.result(item)
         if expands(task):
             yield "generated", lambda task: tuple(cast("Expands", task).generated(item, moment.codec))
@@ -123,7 +123,7 @@ def _questions(moment: Moment, id_: str, task: Task) -> Iterator[tuple[str, Call
 
 def _check_pure(id_: str, task: Task, what: str, ask: Callable[[Task], Any]) -> None:
     copy: Any = evolve(cast("Any", task))
-    first, looked = impure(lambda: _answer(ask, task))
+    first, looked = call_and_watch(lambda: _answer(ask, task))
     if looked is not None:
         broken(f"task {id_!r}: {what} of {oracle.name(task)} looks at {looked}; use what it is given alone")
     for again in (_answer(ask, task), _answer(ask, copy)):

@@ -18,7 +18,7 @@ _HARMLESS_TIME = frozenset({"sleep", "strptime", "mktime", "get_clock_info"})
 _DICE = frozenset({"urandom", "getrandom"})
 
 
-def impure(function: Callable[[], _Answer]) -> tuple[_Answer, str | None]:
+def call_and_watch(function: Callable[[], _Answer]) -> tuple[_Answer, str | None]:
     """What a function answers, and what it looked at that is not its own business, if anything."""
     before = sys.getprofile()
     if before is not None:

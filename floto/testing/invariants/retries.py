@@ -31,7 +31,7 @@ from floto.core.swf.identifiers import shown
 from floto.testing.invariants.own_code import is_own, retry
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import waits
-from floto.testing.reading.expected_status import Due, after, delay_after, wish_of
+from floto.testing.reading.expected_status import Due, delay_after, status_after, subject_of
 from floto.testing.reading.identity import once
 from floto.testing.reading.moment import Moment
 
@@ -142,10 +142,10 @@ def _refused_problem(
 
 def retries_were_due(moment: Moment) -> None:
     """Every retry in the history was due: one more than the strategy allows, or too early, is wrong."""
-    read = moment.account
+    summary = moment.summary
     for task in moment.known.values():
-        for before, attempt in pairwise(read.attempts.get(task.key, ())):
-            failures = [each for each in read.failures[task.key] if each.id < attempt.opened.id]
+        for before, attempt in pairwise(summary.attempts.get(task.key, ())):
+            failures = [each for each in summary.failures[task.key] if each.id < attempt.opened.id]
             if before.completed or not failures:
                 broken(f"task {task.id_!r} was started once more after it had completed")
             _check_due(moment, task, failures, attempt.opened)
@@ -153,10 +153,10 @@ def retries_were_due(moment: Moment) -> None:
 
 def _check_due(moment: Moment, task: Task, failures: Sequence[Event], opened: Event) -> None:
     seed, last = moment.reading.seed, failures[-1]
-    look = after(failures, wish_of(task), moment.account, seed)
-    if look != Due():
-        broken(f"task {task.id_!r} was tried again after {failure_of(last).message!r}: {look}")
-    delay, waited = delay_after(failures, wish_of(task), seed) or 0, opened.at - last.at
+    status = status_after(failures, subject_of(task), moment.summary, seed)
+    if status != Due():
+        broken(f"task {task.id_!r} was tried again after {failure_of(last).message!r}: {status}")
+    delay, waited = delay_after(failures, subject_of(task), seed) or 0, opened.at - last.at
     if waited < timedelta(seconds=delay):
         broken(f"task {task.id_!r} was tried again {waited} after event {last.id}, and should wait {delay} s")
 
@@ -183,8 +183,8 @@ def nonsense_is_no_wait(moment: Moment) -> None:
         return
     answer = _NO_WAITS[len(moment.history) % len(_NO_WAITS)]
     for number, task in enumerate(moment.spec.activity_tasks):
-        failures = moment.account.failures.get(task.key, [])
-        is_over = moment.account.completed(task.key) or moment.account.in_flight(task.key)
+        failures = moment.summary.failures.get(task.key, [])
+        is_over = moment.summary.completed(task.key) or moment.summary.in_flight(task.key)
         if is_over or not failures or failure_of(failures[-1]).status is Status.REFUSED or is_own(task):
             continue
         other: Any = evolve(cast("Any", task), retry_strategy=_Odd(answer))

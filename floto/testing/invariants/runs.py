@@ -15,7 +15,7 @@ from floto.testing.invariants.law import check_history
 from floto.testing.invariants.violation import broken
 from floto.testing.reading.carried import left_over, signals_of
 from floto.testing.reading.moment import Moment
-from floto.testing.reading.oracle import account
+from floto.testing.reading.oracle import summarize
 from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.faults import Faults
 from floto.testing.simulation.outcomes import How
@@ -80,7 +80,7 @@ def histories_obey_the_law(simulation: Simulation) -> None:
 
 def script_plays_the_same_again(simulation: Simulation) -> None:
     """Played again, a simulation writes the same histories: ids, of children too, and inputs."""
-    if len(simulation.script) % _SELDOM == 0:
+    if len(simulation.script) % _ONE_IN == 0:
         again = _simulated(simulation, Choices(simulation.script), {})
         if again.histories != simulation.histories:
             broken("played again with the same script, the run goes otherwise: something depends on chance")
@@ -94,17 +94,17 @@ def no_signal_is_lost(simulation: Simulation) -> None:
         closed = history.events[-1].data if history.events else None
         if not isinstance(closed, WorkflowExecutionContinuedAsNew) or history.execution not in specs:
             continue
-        spec, read = specs[history.execution], account(history)
-        tasks = Moment(spec, history, ()).growth.spec.activity_tasks
-        left = left_over(read.signals, {task.key[1] for task in tasks if task.key[0] is Kind.SIGNAL})
-        found = account(by_run[closed.new_execution_run_id]).signals[: len(left)]
+        spec, summary = specs[history.execution], summarize(history)
+        tasks = Moment(spec, history, ()).expanded.spec.activity_tasks
+        left = left_over(summary.signals, {task.key[1] for task in tasks if task.key[0] is Kind.SIGNAL})
+        found = summarize(by_run[closed.new_execution_run_id]).signals[: len(left)]
         begun = signals_of(by_run[closed.new_execution_run_id].events[0].data)
         if found != left or begun != left:
             broken(f"signals {left!r:.200} were not used, and the next run begins with {begun!r:.200}")
 
 
 #: Playing a run once more costs as much as the run; one in so many tells enough.
-_SELDOM = 4
+_ONE_IN = 4
 
 
 def _simulated(like: Simulation, choices: Choices, changed: Mapping[str, Any]) -> Simulation:
@@ -171,7 +171,7 @@ def _scheduled(simulation: Simulation) -> Iterator[tuple[_Row, str | None]]:
 
 
 def _attempts(history: History) -> Iterator[tuple[Key, int, str | None]]:
-    for key, attempts in account(history).attempts.items():
+    for key, attempts in summarize(history).attempts.items():
         # Who sends signals may send them for nothing; what comes of one shows in other inputs. Waits for
         # what SWF refused are no part of the work.
         if key[0] is not Kind.SIGNAL and not key[1].startswith("floto."):

@@ -28,9 +28,9 @@ from floto.testing.reading.moment import Moment
 from floto.testing.reading.oracle import RETRY
 
 #: One moment in so many is held against a crowd: it takes some milliseconds.
-_SELDOM = 41
+_ONE_IN = 41
 #: Where a retry waits, one in so many.
-_SELDOM_WAITING = 11
+_ONE_IN_WAITING = 11
 _TYPE, _LIST = ActivityType("work", "v1"), TaskList("work")
 
 
@@ -72,14 +72,14 @@ class Padded:
 def limits_are_kept_in_a_crowd(moment: Moment) -> None:
     """Where more is ready than SWF takes at a time, floto starts as much as fits, and asks for the rest."""
     number = zlib.crc32(repr((len(moment.history), len(moment.known), len(moment.decisions))).encode())
-    crowds, seldom = (_CROWDS, _SELDOM) if not _waits(moment) else ((_too_many,), _SELDOM_WAITING)
+    saturation, seldom = (_SATURATIONS, _ONE_IN) if not _waits(moment) else ((_too_many,), _ONE_IN_WAITING)
     asked = moment.history.events and isinstance(moment.history.events[-1].data, DecisionTaskStarted)
     if number % seldom or not asked:
         return
     number //= seldom
-    spec, history = crowds[number % len(crowds)](moment, number // len(crowds))
+    spec, history = saturation[number % len(saturation)](moment, number // len(saturation))
     found = decide(spec, history, codec=moment.codec)
-    said = difference(Moment(spec, history, found, moment.codec).demand.decisions, found)
+    said = difference(Moment(spec, history, found, moment.codec).expected.decisions, found)
     if said:
         broken(f"in a crowd, {said}")
 
@@ -166,7 +166,7 @@ def _timer(place: int) -> Any:
 
 
 _OPEN: tuple[Callable[[int], Any], ...] = (_activity, _timer)
-_CROWDS: tuple[Callable[[Moment, int], tuple[DeciderSpec, History]], ...] = (
+_SATURATIONS: tuple[Callable[[Moment, int], tuple[DeciderSpec, History]], ...] = (
     _too_long,
     _too_much,
     _too_many,

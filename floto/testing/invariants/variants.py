@@ -24,12 +24,14 @@ def appended(history: History, data: Iterable[Any]) -> History:
     return evolve(history, events=(*history.events, *more))
 
 
-def with_noise(history: History, before: int, noise: tuple[Any, ...]) -> History:
+def with_irrelevant_events(history: History, before: int, irrelevant: tuple[Any, ...]) -> History:
     """A history with more events before one of its own; every reference is moved along."""
     early, late = history.events[: before - 1], history.events[before - 1 :]
     at: datetime = late[0].at if late else early[-1].at
-    new = (Event(before + number, at, each) for number, each in enumerate(noise))
-    moved = (Event(each.id + len(noise), each.at, _moved(each.data, before, len(noise))) for each in late)
+    new = (Event(before + number, at, each) for number, each in enumerate(irrelevant))
+    moved = (
+        Event(each.id + len(irrelevant), each.at, _moved(each.data, before, len(irrelevant))) for each in late
+    )
     return evolve(history, events=(*early, *new, *moved))
 
 
@@ -39,7 +41,7 @@ def _moved(data: Any, before: int, by: int) -> Any:
     return evolve(data, **changes) if changes else data
 
 
-def asked_again(history: History) -> History | None:
+def redelivered(history: History) -> History | None:
     """The same question once more, after its decision task has timed out; None where none is open."""
     asked = history.events[-1] if history.events else None
     if asked is None or not isinstance(asked.data, e.DecisionTaskStarted):

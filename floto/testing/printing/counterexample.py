@@ -9,7 +9,7 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.swf.history import History
 from floto.testing.printing.printed import comment, events_given, history_made, parsed, printed
-from floto.testing.printing.source import OWN_CODEC, Source
+from floto.testing.printing.source import OWN_CODEC, SourceWriter
 
 
 @frozen(kw_only=True)
@@ -33,7 +33,7 @@ class Counterexample:
         return parsed(self._as_pytest)
 
     def _as_pytest(self) -> str:
-        source = Source()
+        source = SourceWriter()
         source.name("floto", "replay")
         codec = source.codec(self.codec)
         given = f", {OWN_CODEC}" if codec else ""

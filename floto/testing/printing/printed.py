@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from floto.core.errors import SpecError
 from floto.core.swf.history import History
 from floto.core.visible import visible
-from floto.testing.printing.source import Source, events_source
+from floto.testing.printing.source import SourceWriter, events_source
 
 _FILE = '''\
 """{title}"""
@@ -29,7 +29,7 @@ EVENTS = [
 # fmt: on"""
 
 
-def printed(source: Source, *, title: str, given: Sequence[str], name: str, test: Sequence[str]) -> str:
+def printed(source: SourceWriter, *, title: str, given: Sequence[str], name: str, test: Sequence[str]) -> str:
     """A file: what it is about, what is given, and one test."""
     return _FILE.format(
         title=title,
@@ -50,7 +50,7 @@ def events_given(history: History) -> str:
     return "\n" + _EVENTS.format(events=events_source(history))
 
 
-def history_made(source: Source, history: History) -> str:
+def history_made(source: SourceWriter, history: History) -> str:
     """The line that makes a history of them."""
     source.name("floto", "History")
     named = "" if history.execution is None else f", {source.argument(history.execution)}"

@@ -17,7 +17,7 @@ from floto.pictures.terminal import text
 from floto.testing.invariants import DECIDES
 from floto.testing.invariants.violation import Invariant, RunInvariant
 from floto.testing.printing.printed import comment, events_given, history_made, parsed, printed
-from floto.testing.printing.source import OWN_CODEC, Name, Source
+from floto.testing.printing.source import OWN_CODEC, Name, SourceWriter
 from floto.testing.simulation.case import Case
 from floto.testing.simulation.faults import NONE
 from floto.testing.simulation.result import Simulation
@@ -73,7 +73,7 @@ class BrokenMoment:
         return parsed(self._as_pytest)
 
     def _as_pytest(self) -> str:
-        source = Source()
+        source = SourceWriter()
         codec = source.codec(_needed(self.codec, self.spec, [self.history]))
         return printed(
             source,
@@ -92,7 +92,7 @@ class BrokenMoment:
             ],
         )
 
-    def _asked(self, source: Source, codec: str) -> str:
+    def _asked(self, source: SourceWriter, codec: str) -> str:
         source.name("floto.testing", "verify")
         return f"verify(SPEC, history, {_chosen(source, self.invariant)}{codec})"
 
@@ -147,7 +147,7 @@ class BrokenRun:
         return parsed(self._as_pytest)
 
     def _as_pytest(self) -> str:
-        source = Source()
+        source = SourceWriter()
         histories = [self.history] if self.simulation is None else self.simulation.histories
         codec = source.codec(_needed(self.case.codec, self.spec, histories))
         source.name("floto.testing", "verify_run")
@@ -179,7 +179,7 @@ def _arguments(case: Case, codec: Name | None) -> list[tuple[str, Any]]:
     return [("", Name("SPEC")), *((name, value) for name, value, usual in given if value != usual)]
 
 
-def _chosen(source: Source, invariant: Invariant | RunInvariant) -> str:
+def _chosen(source: SourceWriter, invariant: Invariant | RunInvariant) -> str:
     """How a test gets at an invariant: by its name in floto's table, or from where a user declared it."""
     if invariant == DECIDES:
         # That something is decided at all is looked at first, whatever else is.

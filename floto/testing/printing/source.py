@@ -65,7 +65,7 @@ class _Group:
 
 
 @define
-class Source:
+class SourceWriter:
     """Writes values, and knows what has to be imported for them."""
 
     _modules: dict[str, str] = field(factory=dict)
@@ -226,7 +226,7 @@ def _import(module: str, names: Iterable[str]) -> str:
 
 def events_source(history: History) -> str:
     """SWF's dicts, one event a line."""
-    source = Source()
+    source = SourceWriter()
     lines = (source.argument(_plain(event)) for event in history.to_swf())
     return "\n".join(f"{_INDENT}{line}," for line in lines)
 

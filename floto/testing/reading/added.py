@@ -13,14 +13,14 @@ from floto.core.spec.decider_spec import SPEC_KEY
 from floto.core.spec.kinds import ActivityTask
 from floto.core.spec.tasks import Task
 from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
-from floto.testing.reading.oracle import Account
+from floto.testing.reading.oracle import HistorySummary
 
 
-def added(decision: Decision | None, task: Task, read: Account) -> Decision | None:
+def added(decision: Decision | None, task: Task, summary: HistorySummary) -> Decision | None:
     """Return the decision as it is sent: its input says time-outs and attempt; ``floto.run`` has a list."""
-    start = read.start
+    start = summary.start
     # The worker of a kind of the user's own may not be floto's.
-    attempt = len(read.failures.get(task.key, ())) + 1 if isinstance(task, ActivityTask) else 1
+    attempt = len(summary.failures.get(task.key, ())) + 1 if isinstance(task, ActivityTask) else 1
     if isinstance(decision, ScheduleActivityTask):
         decision = evolve(decision, input=_numbered(decision, attempt))
     if not start.task_list.name.startswith("floto.run."):

@@ -17,10 +17,10 @@ from floto.core.swf.decisions import Decision, RecordMarker
 from floto.core.swf.history import History
 from floto.core.swf.limits import OPEN_LIMIT
 from floto.testing.reading import oracle
-from floto.testing.reading.expected_decisions import Demand, Reading, given_failures, read_failures
-from floto.testing.reading.expected_status import Graph
-from floto.testing.reading.growth import Growth
-from floto.testing.reading.oracle import Account
+from floto.testing.reading.expanded_spec import ExpandedSpec
+from floto.testing.reading.expected_decisions import Expected, Reading, given_failures, read_failures
+from floto.testing.reading.expected_status import ExpectedGraph
+from floto.testing.reading.oracle import HistorySummary
 
 
 def as_decisions(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
@@ -40,27 +40,27 @@ class Moment:
     @cached_property
     def reading(self) -> Reading:
         """The second, naive reading of spec and history."""
-        return Reading(self.spec, self.account, self.history.execution, self.codec)
+        return Reading(self.spec, self.summary, self.history.execution, self.codec)
 
     @cached_property
-    def account(self) -> Account:
+    def summary(self) -> HistorySummary:
         """What the history says of each task."""
-        return oracle.account(self.history)
+        return oracle.summarize(self.history)
 
     @property
-    def growth(self) -> Growth:
+    def expanded(self) -> ExpandedSpec:
         """The spec with what its generators returned."""
-        return self.reading.growth
+        return self.reading.expanded
 
     @property
-    def demand(self) -> Demand:
+    def expected(self) -> Expected:
         """What is to be decided, by that reading."""
-        return self.reading.demand
+        return self.reading.expected
 
     @cached_property
     def known(self) -> dict[str, Task]:
         """Every task by its id, those that clean up and those that were generated too."""
-        return {task.id_: task for task in self.growth.spec.all_tasks}
+        return {task.id_: task for task in self.expanded.spec.all_tasks}
 
     @cached_property
     def noted(self) -> dict[str, str] | None:
@@ -74,10 +74,10 @@ class Moment:
         """Which tasks clean up, as things stand after the decisions; None while none do."""
         if self.noted is not None:
             return "on_failure"
-        return "on_cancel" if self.account.cancel_requested is not None else None
+        return "on_cancel" if self.summary.cancel_requested is not None else None
 
     @property
-    def in_turn(self) -> Graph:
+    def in_turn(self) -> ExpectedGraph:
         """The tasks that may be started, as things stand."""
         return getattr(self.reading, self.cleaning or "main")  # type: ignore[no-any-return]
 
@@ -85,7 +85,7 @@ class Moment:
     def is_full(self) -> bool:
         """Whether a limit of SWF may hold back some of what is ready."""
         asks = any(oracle.opens(decision) == (Kind.TIMER, oracle.MORE) for decision in self.decisions)
-        return asks or len(self.account.under_way()) + len(self.in_turn.due) > OPEN_LIMIT
+        return asks or len(self.summary.under_way()) + len(self.in_turn.due) > OPEN_LIMIT
 
     def is_one_in(self, number: int) -> bool:
         """Whether this is one of so many moments, always the same ones: for what costs a lot to look at."""
@@ -110,14 +110,14 @@ class Moment:
     @property
     def is_open(self) -> bool:
         """Whether there is anything to decide about: a run that has begun and has not been closed."""
-        return self.account.began is not None and self.account.closed is None
+        return self.summary.began is not None and self.summary.closed is None
 
     @property
     def is_waiting(self) -> bool:
         """Whether nothing may be started before other things have stopped, or the rest was asked for."""
         awaited = (Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA)
         own = {task.key for task in self.in_turn.tasks.values()}
-        open_ = [each.key for each in self.account.under_way()]
+        open_ = [each.key for each in self.summary.under_way()]
         stopping = self.cleaning and any(key[0] in awaited and key not in own for key in open_)
         return bool(stopping) or (Kind.TIMER, oracle.MORE) in open_
 

@@ -114,7 +114,7 @@ def name(thing: Any) -> str:
 
 
 @define
-class Attempt:
+class RecordedAttempt:
     """One attempt that SWF accepted, or the first signal of a name."""
 
     key: Key
@@ -122,7 +122,7 @@ class Attempt:
     started: Event | None = None
     end: Event | None = None
     #: The first request that it should stop.
-    asked_to_stop: Event | None = None
+    cancel_requested: Event | None = None
 
     @property
     def completed(self) -> bool:
@@ -131,10 +131,10 @@ class Attempt:
 
 
 @define
-class Account:
+class HistorySummary:
     """What a history says of each activity, timer, child, signal, ...: their attempts and what went wrong."""
 
-    attempts: dict[Key, list[Attempt]] = field(factory=lambda: defaultdict(list))
+    attempts: dict[Key, list[RecordedAttempt]] = field(factory=lambda: defaultdict(list))
     #: What ended badly or was refused, the latest last.
     failures: dict[Key, list[Event]] = field(factory=lambda: defaultdict(list))
     #: The latest marker of each name.
@@ -158,11 +158,11 @@ class Account:
         """Whether an attempt has not ended."""
         return any(attempt.end is None for attempt in self.attempts.get(key, ()))
 
-    def touched(self, key: Key) -> bool:
+    def was_attempted(self, key: Key) -> bool:
         """Whether anything has ever come of it, if only a refusal."""
         return bool(self.attempts.get(key)) or bool(self.failures.get(key))
 
-    def under_way(self) -> list[Attempt]:
+    def under_way(self) -> list[RecordedAttempt]:
         """All that has not ended, in the order in which it was opened."""
         found = [each for attempts in self.attempts.values() for each in attempts if each.end is None]
         return sorted(found, key=lambda attempt: attempt.opened.id)
@@ -172,70 +172,70 @@ class Account:
         attempt = next(each for each in self.attempts[key] if each.completed)
         opened = None if attempt.opened is attempt.end else attempt.opened
         failures = tuple(self.failures.get(key, ()))
-        stop = attempt.asked_to_stop
+        stop = attempt.cancel_requested
         return Item(key, Status.COMPLETED, opened, attempt.started, attempt.end, failures, stop)
 
 
-def account(history: Iterable[Event]) -> Account:
+def summarize(history: Iterable[Event]) -> HistorySummary:
     """Read a history."""
-    read = Account()
-    by_event: dict[int, Attempt] = {}
+    summary = HistorySummary()
+    by_event: dict[int, RecordedAttempt] = {}
     for event in history:
         what = name(event.data)
         if what in ENDS and getattr(event.data, ENDS[what]):
-            _end(read, by_event[getattr(event.data, ENDS[what])], event)
+            _end(summary, by_event[getattr(event.data, ENDS[what])], event)
         elif what in _REFUSES:
-            _refuse(read, event)
+            _refuse(summary, event)
         elif what in _OPENS:
             kind, id_of = _OPENS[what]
-            attempt = by_event[event.id] = Attempt((kind, id_of(event.data, event.id)), event)
-            read.attempts[attempt.key].append(attempt)
+            attempt = by_event[event.id] = RecordedAttempt((kind, id_of(event.data, event.id)), event)
+            summary.attempts[attempt.key].append(attempt)
         elif what in _BEGINS:
             by_event[getattr(event.data, _BEGINS[what])].started = event
         else:
-            _note(read, event)
-    return read
+            _note(summary, event)
+    return summary
 
 
-def _end(read: Account, attempt: Attempt, event: Event) -> None:
+def _end(summary: HistorySummary, attempt: RecordedAttempt, event: Event) -> None:
     attempt.end = event
     if not attempt.completed:
-        read.failures[attempt.key].append(event)
+        summary.failures[attempt.key].append(event)
     if name(event.data) in REFUSALS:
         # Taken on, and refused all the same: no attempt came of it.
-        read.attempts[attempt.key].remove(attempt)
+        summary.attempts[attempt.key].remove(attempt)
 
 
-def _refuse(read: Account, event: Event) -> None:
+def _refuse(summary: HistorySummary, event: Event) -> None:
     kind, id_of = _REFUSES[name(event.data)]
     key = (kind, id_of(event.data, event.id))
     # SWF had no time to look at the end of a run; that only asks for another decision.
-    if event.data.cause != "UNHANDLED_DECISION" and not read.in_flight(key):
-        read.failures[key].append(event)
+    if event.data.cause != "UNHANDLED_DECISION" and not summary.in_flight(key):
+        summary.failures[key].append(event)
 
 
-def _note(read: Account, event: Event) -> None:
+def _note(summary: HistorySummary, event: Event) -> None:
     what = name(event.data)
     if what == "WorkflowExecutionStarted":
-        read.began = event
+        summary.began = event
         for name_, given in carried.signals_of(event.data):
             signal = evolve(event, data=WorkflowExecutionSignaled(signal_name=name_, input=given))
-            _note(read, signal)
+            _note(summary, signal)
     elif what == "WorkflowExecutionCancelRequested":
-        read.cancel_requested = event
+        summary.cancel_requested = event
     elif what == "MarkerRecorded":
-        read.markers[event.data.marker_name] = event
+        summary.markers[event.data.marker_name] = event
     elif what == "WorkflowExecutionSignaled":
         key = (Kind.SIGNAL, event.data.signal_name)
-        read.signals.append((event.data.signal_name, event.data.input))
+        summary.signals.append((event.data.signal_name, event.data.input))
         # The first of a name is the only one that counts.
-        read.attempts[key] = read.attempts.get(key) or [Attempt(key, event, end=event)]
+        summary.attempts[key] = summary.attempts.get(key) or [RecordedAttempt(key, event, end=event)]
     elif what in _STOPS:
-        for attempt in read.attempts.get((Kind.ACTIVITY, event.data.activity_id), ()):
+        for attempt in summary.attempts.get((Kind.ACTIVITY, event.data.activity_id), ()):
             if attempt.end is None:
-                attempt.asked_to_stop = attempt.asked_to_stop or event
+                attempt.cancel_requested = attempt.cancel_requested or event
     elif what in _CLOSES:
-        read.closed = event
+        summary.closed = event
 
 
 #: What each decision opens, and under which id; the others open nothing that a task could wait for.

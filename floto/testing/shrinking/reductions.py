@@ -20,8 +20,17 @@ from floto.core.state.fold import fold
 from floto.core.state.state import Item, State
 from floto.core.swf.events import ActivityTaskCompleted, Event
 from floto.core.swf.history import History
+from floto.testing.shrinking.event_removal import (
+    RemovedTasks,
+    about,
+    end_of,
+    own_events,
+    quiet,
+    settled,
+    until,
+    without,
+)
 from floto.testing.shrinking.search import Reduction
-from floto.testing.shrinking.surgery import Gone, about, end_of, of_question, quiet, settled, until, without
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: The fields of a spec that hold tasks.
@@ -37,7 +46,7 @@ class Pair:
     codec: TaskCodec
 
 
-def _told(pair: Pair, history: History) -> Iterator[Pair]:
+def _with_history(pair: Pair, history: History) -> Iterator[Pair]:
     """A pair with a history that was cut, in fewer decision tasks or in as many."""
     for change in (settled, quiet):
         yield evolve(pair, history=change(history))
@@ -66,10 +75,10 @@ def _without_tasks(pair: Pair, ids: Sequence[str]) -> Iterator[Pair]:
     history = without(pair.history, about(pair.history, _gone(pair, frozenset(ids))))
     for bridged in (True, False):
         spec = with_graphs(pair.spec, partial(fewer, ids=ids, bridged=bridged))
-        yield from _told(evolve(pair, spec=spec), history)
+        yield from _with_history(evolve(pair, spec=spec), history)
 
 
-def _gone(pair: Pair, ids: frozenset[str]) -> Gone:
+def _gone(pair: Pair, ids: frozenset[str]) -> RemovedTasks:
     """Tasks, and what those of them that are generators returned."""
     offspring = _offspring(pair, fold(pair.history))
     todo, found = list(ids), set(ids)
@@ -78,7 +87,7 @@ def _gone(pair: Pair, ids: frozenset[str]) -> Gone:
         found |= returned
         todo += returned
     known = (*pair.spec.all_tasks, *(task for tasks in offspring.values() for task in tasks))
-    return Gone(frozenset(found), frozenset(task.key for task in known if task.id_ in found))
+    return RemovedTasks(frozenset(found), frozenset(task.key for task in known if task.id_ in found))
 
 
 def _offspring(pair: Pair, state: State) -> dict[str, tuple[Task, ...]]:
@@ -139,7 +148,7 @@ def _without_generated(pair: Pair, ids: Sequence[str]) -> Iterator[Pair]:
             _put_result(events, item, pair.codec.unstructure(fewer(returned, ids, bridged=True)))
     history = History(events, pair.history.execution)
     history = without(history, about(history, _gone(pair, frozenset(ids))))
-    yield from _told(pair, history)
+    yield from _with_history(pair, history)
 
 
 def _put_result(events: list[Event], item: Item, value: Any) -> None:
@@ -155,20 +164,20 @@ def _earlier_questions(pair: Pair) -> list[int]:
 
 def _without_questions(pair: Pair, places: Sequence[int]) -> Iterator[Pair]:
     asked = questions(pair.history.events)
-    gone = {id_ for place in places for id_ in of_question(asked[place])}
+    gone = {id_ for place in places for id_ in own_events(asked[place])}
     yield evolve(pair, history=without(pair.history, gone))
 
 
 def _other_events(pair: Pair) -> list[int]:
     """All events but the first and those that ask the last question."""
     asked = questions(pair.history.events)
-    kept = {1} | (of_question(asked[-1]) if asked else set())
+    kept = {1} | (own_events(asked[-1]) if asked else set())
     return [event.id for event in pair.history if event.id not in kept]
 
 
 def _without_events(pair: Pair, ids: Sequence[int]) -> Iterator[Pair]:
     history = without(pair.history, set(ids))
-    yield from _told(pair, history)
+    yield from _with_history(pair, history)
 
 
 def _requirements(pair: Pair) -> list[tuple[str, str]]:
@@ -178,7 +187,7 @@ def _requirements(pair: Pair) -> list[tuple[str, str]]:
 def _without_requirements(pair: Pair, gone: Sequence[tuple[str, str]]) -> Iterator[Pair]:
     fewer_required = evolve(pair, spec=without_requirements(pair.spec, gone))
     for history in (_unfinished(pair, {id_ for _, id_ in gone}), pair.history):
-        yield from _told(fewer_required, history)
+        yield from _with_history(fewer_required, history)
 
 
 def _unfinished(pair: Pair, ids: Collection[str]) -> History:

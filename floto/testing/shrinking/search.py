@@ -30,7 +30,7 @@ class Search(Generic[T]):
     best: T
     reductions: Sequence[Reduction[T]]
     #: What a thing that was cut has to be made into before it is looked at.
-    mended: Callable[[T], T]
+    repaired: Callable[[T], T]
     size: Callable[[T], tuple[int, ...]]
     holds: Callable[[T], bool]
     #: Errors of what nobody could have made; they mean no.
@@ -70,7 +70,7 @@ class Search(Generic[T]):
     def will_do(self, found: T) -> bool:
         """Whether a thing is smaller and still shows it; it is the smallest so far, then."""
         try:
-            found = self.mended(found)
+            found = self.repaired(found)
             if not self.left or self.size(found) >= self.size(self.best):
                 return False
             self.left = 0 if self.is_over() else self.left - 1

@@ -31,11 +31,11 @@ class Move:
 
 
 @define(eq=False)
-class Stage:
+class SimulationContext:
     """One world and its time."""
 
     world: World
-    luck: FaultInjector
+    injector: FaultInjector
     now: datetime = BEGINNING
     _types: set[ActivityType | WorkflowType] = field(factory=set)
 

@@ -14,16 +14,16 @@ from floto.core.spec.expand import expand
 from floto.core.state.fold import fold
 from floto.core.state.state import Kind
 from floto.core.swf.shapes import WorkflowExecution
-from floto.testing.simulation.context import WORKFLOW_ID, Move, Stage
+from floto.testing.simulation.context import WORKFLOW_ID, Move, SimulationContext
 from floto.testing.simulation.endings import Endings
-from floto.testing.simulation.known_runs import Specs
+from floto.testing.simulation.known_runs import SpecLookup
 
 #: A signal that no task waits for.
 _NOISE = "noise"
 
 
 @frozen
-class Word:
+class PossibleSignal:
     """A signal that somebody may send to a run; ``task_id`` is empty where no task waits for it."""
 
     execution: WorkflowExecution
@@ -31,58 +31,58 @@ class Word:
     task_id: str = ""
 
 
-class Crowd:
+class ExternalClients:
     """Sends what tasks wait for when nothing else moves, and what faults call for at any time."""
 
-    def __init__(self, stage: Stage, specs: Specs, endings: Endings) -> None:
-        self._stage, self._specs, self._endings = stage, specs, endings
+    def __init__(self, context: SimulationContext, specs: SpecLookup, endings: Endings) -> None:
+        self._context, self._specs, self._endings = context, specs, endings
         self._has_canceled = False
 
-    def happen(self) -> None:
+    def may_interfere(self) -> None:
         """Somebody may send a signal, or ask the main run to stop."""
-        luck = self._stage.luck
-        if luck.befalls("signals"):
-            noise = [Word(execution, _NOISE) for execution in self._stage.open_executions()]
-            words = [*noise, *self._awaited()]
-            self._send(words[luck.choices.pick(len(words))])
-        self.interrupt()
+        injector = self._context.injector
+        if injector.occurs("signals"):
+            noise = [PossibleSignal(execution, _NOISE) for execution in self._context.open_executions()]
+            signals = [*noise, *self._awaited()]
+            self._send(signals[injector.choices.pick(len(signals))])
+        self.may_cancel()
 
-    def interrupt(self) -> None:
+    def may_cancel(self) -> None:
         """Somebody may ask the main run to stop."""
-        if not self._has_canceled and self._stage.luck.befalls("cancels"):
+        if not self._has_canceled and self._context.injector.occurs("cancels"):
             self.cancel()
 
     def keep_busy(self, execution: WorkflowExecution) -> None:
         """Something happens to a run while its decider thinks."""
-        self._send(Word(execution, _NOISE))
+        self._send(PossibleSignal(execution, _NOISE))
 
     def cancel(self) -> None:
         """Ask the main run to stop, if it is open."""
         self._has_canceled = True
         with suppress(UnknownResource):
-            self._stage.world.request_cancel(WORKFLOW_ID, self._stage.now)
+            self._context.world.request_cancel(WORKFLOW_ID, self._context.now)
 
     def signal(self, workflow_id: str, name: str, input: Any = None) -> None:
         """Send a signal to the open run of a workflow id, if there is one."""
         text = None if input is None else payload.dumps(input, f"the input of signal {name!r}")
         with suppress(UnknownResource):
-            self._stage.world.signal(workflow_id, name, text, self._stage.now)
+            self._context.world.signal(workflow_id, name, text, self._context.now)
 
     def moves(self) -> Iterator[Move]:
         """The signals that tasks wait for and nobody has sent."""
-        for word in self._awaited():
-            yield Move("send", word, self._send)
+        for signal in self._awaited():
+            yield Move("send", signal, self._send)
 
-    def _send(self, word: Word) -> None:
-        said = self._endings.said(word.task_id, word.name) if word.task_id else "hello"
-        self.signal(word.execution.workflow_id, word.name, said)
+    def _send(self, signal: PossibleSignal) -> None:
+        signal_input = self._endings.signal_input(signal.task_id, signal.name) if signal.task_id else "hello"
+        self.signal(signal.execution.workflow_id, signal.name, signal_input)
 
-    def _awaited(self) -> list[Word]:
-        runs = self._stage.open_executions()
-        return [word for execution in runs for word in self._awaited_by(execution)]
+    def _awaited(self) -> list[PossibleSignal]:
+        runs = self._context.open_executions()
+        return [signal for execution in runs for signal in self._awaited_by(execution)]
 
-    def _awaited_by(self, execution: WorkflowExecution) -> Iterator[Word]:
-        events = self._stage.world.events(execution)
+    def _awaited_by(self, execution: WorkflowExecution) -> Iterator[PossibleSignal]:
+        events = self._context.world.events(execution)
         state = fold(events)
         try:
             spec = self._specs.of(execution, state.start)
@@ -93,4 +93,4 @@ class Crowd:
         named = {task.key: task.id_ for task in tasks if task.key[0] is Kind.SIGNAL}
         for key, task_id in named.items():
             if key not in state.items:
-                yield Word(execution, key[1], task_id)
+                yield PossibleSignal(execution, key[1], task_id)

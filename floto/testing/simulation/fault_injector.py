@@ -20,15 +20,15 @@ class FaultInjector:
     def __init__(self, choices: Choices, faults: Faults) -> None:
         self.choices, self.faults = choices, faults
         #: How often each fault befell, by its name.
-        self.befell: Counter[str] = Counter()
+        self.occurred: Counter[str] = Counter()
         self._left = faults.most
 
-    def befalls(self, name: str) -> bool:
+    def occurs(self, name: str) -> bool:
         """Whether a fault befalls now."""
         rate: float = getattr(self.faults, name)
         if not rate or not self._left or not self.choices.happens(rate, name):
             return False
-        self.befell[name] += 1
+        self.occurred[name] += 1
         self._left -= 1
         return True
 
@@ -40,7 +40,7 @@ class FaultInjector:
     def refuse(self, decision: Decision) -> str | None:
         """The cause for which SWF refuses a decision, if it does: one that passes, or one that does not."""
         causes = CAUSES.get(type(decision))
-        if causes is None or not self.befalls("refuses"):
+        if causes is None or not self.occurs("refuses"):
             return None
         is_final = not causes.passing or self.choices.happens(_FINAL)
         return self._one_of(causes.final if is_final else causes.passing)

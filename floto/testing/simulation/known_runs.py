@@ -28,11 +28,11 @@ from floto.core.swf.decisions import (
 from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.history import History
 from floto.core.swf.shapes import WorkflowExecution
-from floto.testing.simulation.context import WORKFLOW_ID, Stage
+from floto.testing.simulation.context import WORKFLOW_ID, SimulationContext
 from floto.testing.simulation.endings import Endings
 from floto.testing.simulation.outcomes import Ending, How
 from floto.testing.simulation.result import AttemptKey
-from floto.testing.simulation.shown import Shown
+from floto.testing.simulation.shown import ShownHistory
 
 #: Decides in place of floto.
 Decider = Callable[[DeciderSpec, History], Sequence[Decision]]
@@ -48,7 +48,7 @@ class Run:
     execution: WorkflowExecution
     #: Which run of its workflow id it is, from 1.
     number: int
-    shown: Shown
+    shown: ShownHistory
     spec: DeciderSpec | None = None
     progress: Progress | None = None
     #: How many events the progress has seen.
@@ -98,7 +98,7 @@ def task_id_of(data: Any) -> str:
 
 
 @frozen
-class Specs:
+class SpecLookup:
     """Which spec each run is decided by; ``children`` are those of children that carry none, by type name."""
 
     spec: DeciderSpec
@@ -115,27 +115,29 @@ class Specs:
 class Runs:
     """All runs of a simulation, and what is next for each; ``decider`` decides in place of floto."""
 
-    def __init__(self, stage: Stage, endings: Endings, specs: Specs, decider: Decider | None) -> None:
-        self._stage, self._endings, self.specs, self._decider = stage, endings, specs, decider
-        self._known: dict[str, Run] = {}
+    def __init__(
+        self, context: SimulationContext, endings: Endings, specs: SpecLookup, decider: Decider | None
+    ) -> None:
+        self._context, self._endings, self.specs, self._decider = context, endings, specs, decider
+        self._by_run_id: dict[str, Run] = {}
         #: The attempts that started children, by the run of the parent and the event in it.
         self._started: dict[tuple[str, int], AttemptKey] = {}
 
     def of(self, execution: WorkflowExecution) -> Run:
         """What is known of a run."""
-        run = self._known.get(execution.run_id)
+        run = self._by_run_id.get(execution.run_id)
         if run is None:
-            begun = (info.execution for info in self._stage.world.executions())
+            begun = (info.execution for info in self._context.world.executions())
             same = [each.run_id for each in begun if each.workflow_id == execution.workflow_id]
-            run = Run(execution, 1 + same.index(execution.run_id), Shown(execution))
-            self._known[execution.run_id] = run
+            run = Run(execution, 1 + same.index(execution.run_id), ShownHistory(execution))
+            self._by_run_id[execution.run_id] = run
         return run
 
     def all(self) -> list[Run]:
         """Every run in the order they began, as SWF has it now."""
-        found = [self.of(info.execution) for info in self._stage.world.executions()]
+        found = [self.of(info.execution) for info in self._context.world.executions()]
         for run in found:
-            run.shown.extend(self._stage.world.events(run.execution, run.shown.written))
+            run.shown.extend(self._context.world.events(run.execution, run.shown.written))
         return found
 
     def note_child(self, run: Run, initiated_event_id: int, key: AttemptKey) -> None:

@@ -17,7 +17,7 @@ from floto.core.swf.history import History
 from floto.core.swf.service import ExecutionInfo
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.outcomes import Ending
-from floto.testing.simulation.shown import Shown
+from floto.testing.simulation.shown import ShownHistory
 
 
 @frozen
@@ -39,12 +39,12 @@ class Failure:
 
 
 @frozen(eq=False)
-class Step:
+class SimulatedStep:
     """One question and its answer."""
 
     spec: DeciderSpec
     decisions: tuple[Decision, ...]
-    _shown: Shown = field(repr=False)
+    _shown: ShownHistory = field(repr=False)
     #: How many events the decider saw, and how many there were when its answer had taken effect.
     _asked: int
     _left: int
@@ -71,7 +71,7 @@ class Simulation:
 
     spec: DeciderSpec
     input: Any
-    steps: tuple[Step, ...]
+    steps: tuple[SimulatedStep, ...]
     #: Every execution, in the order they began; the first is the main run.
     histories: tuple[History, ...]
     infos: tuple[ExecutionInfo, ...]

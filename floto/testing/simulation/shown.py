@@ -12,7 +12,7 @@ from floto.core.swf.history import History
 from floto.core.swf.shapes import WorkflowExecution
 
 
-class Shown:
+class ShownHistory:
     """The history of one run, which grows; what was shown once stays."""
 
     def __init__(self, execution: WorkflowExecution) -> None:

@@ -17,15 +17,15 @@ from floto.core.state.state import Kind
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.choices import Choices
-from floto.testing.simulation.context import MOMENT, WORKFLOW, WORKFLOW_ID, Move, Stage
+from floto.testing.simulation.context import MOMENT, WORKFLOW, WORKFLOW_ID, Move, SimulationContext
 from floto.testing.simulation.deciders import Deciders
 from floto.testing.simulation.endings import ActivitiesError, Endings
-from floto.testing.simulation.external_clients import Crowd
+from floto.testing.simulation.external_clients import ExternalClients
 from floto.testing.simulation.fault_injector import FaultInjector
 from floto.testing.simulation.faults import NONE, Faults
-from floto.testing.simulation.known_runs import Decider, Runs, Specs
+from floto.testing.simulation.known_runs import Decider, Runs, SpecLookup
 from floto.testing.simulation.outcomes import Activity, Ending
-from floto.testing.simulation.result import AttemptKey, Simulation, Step
+from floto.testing.simulation.result import AttemptKey, SimulatedStep, Simulation
 from floto.testing.simulation.workers import Workers
 
 #: Where runs wait whose spec names no list.
@@ -60,15 +60,15 @@ class Simulator:
         check_spec(spec)
         self.spec, self.input = spec, input
         self.choices = choices or Choices()
-        self._luck = FaultInjector(self.choices, faults)
-        self.world = self.make_world(self._luck)
-        self._stage = Stage(self.world, self._luck)
-        self._endings = Endings(activities or {}, outcomes or {}, codec, self._luck)
-        specs = Specs(spec, children or {}, codec)
-        self._runs = Runs(self._stage, self._endings, specs, decider)
-        self._crowd = Crowd(self._stage, specs, self._endings)
-        self._workers = Workers(self._stage, self._endings)
-        self._deciders = Deciders(self._stage, self._runs, self._workers, self._crowd)
+        self._injector = FaultInjector(self.choices, faults)
+        self.world = self.make_world(self._injector)
+        self._context = SimulationContext(self.world, self._injector)
+        self._endings = Endings(activities or {}, outcomes or {}, codec, self._injector)
+        specs = SpecLookup(spec, children or {}, codec)
+        self._runs = Runs(self._context, self._endings, specs, decider)
+        self._clients = ExternalClients(self._context, specs, self._endings)
+        self._workers = Workers(self._context, self._endings)
+        self._deciders = Deciders(self._context, self._runs, self._workers, self._clients)
         self._patience = _PATIENCE + _PATIENCE_PER_TASK * _count(spec) if patience is None else patience
         self._moved = 0
         self._check_timers(activities or {})
@@ -94,14 +94,14 @@ class Simulator:
 
     def names(self) -> set[str]:
         """What ``activities`` could have named."""
-        return self._endings.asked | {task.id_ for task in self.spec.all_tasks}
+        return self._endings.looked_up | {task.id_ for task in self.spec.all_tasks}
 
-    def make_world(self, luck: FaultInjector) -> World:
+    def make_world(self, injector: FaultInjector) -> World:
         """The service that the simulation plays on; its refusals are a matter of luck."""
-        return World(refuse=luck.refuse if luck.faults.refuses else None)
+        return World(refuse=injector.refuse if injector.faults.refuses else None)
 
     def _start(self) -> None:
-        self._stage.prepare(WORKFLOW)
+        self._context.prepare(WORKFLOW)
         text = None if self.input is None else payload.dumps(self.input, "the input of the workflow")
         task_list = self.spec.task_list or _USUAL_LIST
         self._deciders.lists[task_list] = None
@@ -113,10 +113,10 @@ class Simulator:
     @property
     def now(self) -> datetime:
         """What time it is."""
-        return self._stage.now
+        return self._context.now
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[SimulatedStep, ...]:
         """The questions that were answered by now."""
         return tuple(self._deciders.steps)
 
@@ -126,7 +126,7 @@ class Simulator:
             pass
         return self.simulation()
 
-    def play(self) -> Iterator[Step]:
+    def play(self) -> Iterator[SimulatedStep]:
         """The same; each question with its answer, as soon as there is one."""
         given = 0
         while self._moved < self._patience and (move := self._next()) is not None:
@@ -135,10 +135,10 @@ class Simulator:
             given = len(self._deciders.steps)
 
     def _next(self) -> Move | None:
-        if not self._luck.may_reorder:
+        if not self._injector.may_reorder:
             return next(self._usual(), None)
         moves = self.moves()
-        if len(moves) > 1 and self._luck.befalls("reorders"):
+        if len(moves) > 1 and self._injector.occurs("reorders"):
             return moves[1 + self.choices.pick(len(moves) - 1)]
         return moves[0] if moves else None
 
@@ -149,21 +149,21 @@ class Simulator:
     def make(self, move: Move) -> None:
         """Let something happen that ``moves`` has just offered."""
         self._moved += 1
-        self._stage.now += MOMENT
+        self._context.now += MOMENT
         move.act(move.of)
         if move.name == _TAKE:
             # Most runs that are asked to stop are at work just then.
-            self._crowd.interrupt()
+            self._clients.may_cancel()
 
     def cancel(self) -> None:
         """Ask the main run to stop, if it is open."""
-        self._stage.now += MOMENT
-        self._crowd.cancel()
+        self._context.now += MOMENT
+        self._clients.cancel()
 
     def signal(self, name: str, input: Any = None) -> None:
         """Send a signal to the main run, if it is open; ``input`` is a JSON value."""
-        self._stage.now += MOMENT
-        self._crowd.signal(WORKFLOW_ID, name, input)
+        self._context.now += MOMENT
+        self._clients.signal(WORKFLOW_ID, name, input)
 
     def _usual(self) -> Iterator[Move]:
         is_quiet = True
@@ -185,11 +185,11 @@ class Simulator:
     def _at_once(self) -> Iterator[Move]:
         yield from self._deciders.moves()
         yield from self._workers.moves()
-        yield from self._deciders.answers()
+        yield from self._deciders.responses()
 
     def _would_spoil(self, moment: datetime) -> bool:
         """Whether an attempt would time out that is to end otherwise: that is for other faults to say."""
-        awaited = self._workers.to_answer()
+        awaited = self._workers.to_respond()
         late = moment + _LEEWAY
         return bool(awaited) and any(
             due.at <= late and (due.run_id, due.event_id) in awaited for due in self.world.deadlines()
@@ -197,7 +197,7 @@ class Simulator:
 
     def _at_last(self) -> Iterator[Move]:
         """What happens when nothing else does: awaited signals, else the end of a run that is to end soon."""
-        awaited = list(self._crowd.moves())
+        awaited = list(self._clients.moves())
         yield from awaited
         expiry = None if awaited else self._expiry()
         if expiry is not None:
@@ -222,8 +222,8 @@ class Simulator:
         return due.at if due.at - started.at < LONGEST_RUN else None
 
     def _wait(self, until: datetime) -> None:
-        self._workers.beat_until(until)
-        self._stage.now = max(self.now, until)
+        self._workers.heartbeat_until(until)
+        self._context.now = max(self.now, until)
         self.world.advance(self.now)
 
     def simulation(self) -> Simulation:
@@ -239,7 +239,7 @@ class Simulator:
             script=self.choices.script,
             outcomes=dict(self._endings.noted),
             attempts=+runs[0].attempts,
-            befell=dict(self._luck.befell),
+            befell=dict(self._injector.occurred),
             is_stuck=not is_endless and any(info.close_status is None for info in infos),
             is_endless=is_endless,
             arguments={name: value for name, value in self._given.items() if value is not None},

@@ -28,18 +28,18 @@ class NoSuchTimeout(FlotoError):
         return f"task {self.task_id!r} cannot time out {what}, for {ways}; set its {field}"
 
 
-class Manner(Enum):
+class WorkerBehavior(Enum):
     """What the workers do about an attempt."""
 
-    ANSWER = auto()
+    RESPOND = auto()
     #: One takes it, its heartbeats get lost, and it answers when that was noticed.
-    ANSWER_LATE = auto()
+    RESPOND_LATE = auto()
     #: Nobody takes it.
-    STAY_AWAY = auto()
+    NEVER_CLAIM = auto()
     #: One takes it, sends heartbeats, and never answers.
     HANG = auto()
     #: One takes it, and is never heard of again.
-    DIE = auto()
+    CRASH = auto()
 
 
 def seconds(text: str | None) -> int | None:
@@ -50,7 +50,7 @@ def seconds(text: str | None) -> int | None:
 _FOREVER = float("inf")
 
 
-def ways(data: ActivityTaskScheduled) -> dict[str, Manner]:
+def possible_timeouts(data: ActivityTaskScheduled) -> dict[str, WorkerBehavior]:
     """The ways in which an activity may time out, the shortest first, and what brings each about.
 
     Of equal times, SWF names the earlier of: SCHEDULE_TO_START, SCHEDULE_TO_CLOSE, START_TO_CLOSE, HEARTBEAT.
@@ -67,34 +67,37 @@ def ways(data: ActivityTaskScheduled) -> dict[str, Manner]:
             ),
         )
     )
-    found: dict[str, tuple[float, Manner]] = {}
+    found: dict[str, tuple[float, WorkerBehavior]] = {}
     if to_start <= to_close and to_start < _FOREVER:
-        found["SCHEDULE_TO_START"] = to_start, Manner.STAY_AWAY
+        found["SCHEDULE_TO_START"] = to_start, WorkerBehavior.NEVER_CLAIM
     if to_close < _FOREVER and (to_close <= work or to_close < to_start):
-        found["SCHEDULE_TO_CLOSE"] = to_close, Manner.HANG if to_close <= work else Manner.STAY_AWAY
+        found["SCHEDULE_TO_CLOSE"] = (
+            to_close,
+            WorkerBehavior.HANG if to_close <= work else WorkerBehavior.NEVER_CLAIM,
+        )
     if work < to_close:
-        found["START_TO_CLOSE"] = work, Manner.HANG
+        found["START_TO_CLOSE"] = work, WorkerBehavior.HANG
     if beat < min(work, to_close):
-        found["HEARTBEAT"] = beat, Manner.DIE
-    return {name: manner for name, (_, manner) in sorted(found.items(), key=_span)}
+        found["HEARTBEAT"] = beat, WorkerBehavior.CRASH
+    return {name: behavior for name, (_, behavior) in sorted(found.items(), key=_span)}
 
 
-def _span(way: tuple[str, tuple[float, Manner]]) -> float:
+def _span(way: tuple[str, tuple[float, WorkerBehavior]]) -> float:
     return way[1][0]
 
 
-def manner_of(ending: Ending, data: ActivityTaskScheduled) -> Manner:
+def behavior_for(ending: Ending, data: ActivityTaskScheduled) -> WorkerBehavior:
     """What the workers do so that an attempt ends so; raises ``NoSuchTimeout`` where nothing does."""
     if ending.how is not How.TIMES_OUT:
-        return Manner.ANSWER
-    possible = ways(data)
+        return WorkerBehavior.RESPOND
+    possible = possible_timeouts(data)
     wanted = ending.timeout_type or next(iter(possible), None)
     if wanted not in possible:
         raise NoSuchTimeout(data.activity_id, ending.timeout_type, tuple(possible))
-    return Manner.ANSWER_LATE if ending.is_late else possible[wanted]
+    return WorkerBehavior.RESPOND_LATE if ending.is_late else possible[wanted]
 
 
-def noticed_by(possible: Mapping[str, Manner]) -> str | None:
+def timeout_after_crash(possible: Mapping[str, WorkerBehavior]) -> str | None:
     """By which time-out it is noticed that a worker has died with a task, if by any."""
-    taken = (name for name, manner in possible.items() if manner is not Manner.STAY_AWAY)
+    taken = (name for name, behavior in possible.items() if behavior is not WorkerBehavior.NEVER_CLAIM)
     return next(taken, None)

@@ -22,7 +22,7 @@ _NAMED_BY: Mapping[str, Kind] = {"activity_id": Kind.ACTIVITY, "timer_id": Kind.
 
 
 @frozen
-class Gone:
+class RemovedTasks:
     """What is taken out: tasks by their ids, and the keys of their items."""
 
     ids: frozenset[str]
@@ -55,7 +55,7 @@ def until(history: History, end: int) -> History:
     return History(history.events[:end], history.execution)
 
 
-def about(history: History, gone: Gone) -> set[int]:
+def about(history: History, gone: RemovedTasks) -> set[int]:
     """The ids of all events that are about what is taken out."""
     found = {
         event.id
@@ -83,14 +83,14 @@ def _named(event: Event) -> Iterator[Key]:
             yield kind, id_
 
 
-def of_question(question: DecisionTaskRecord) -> set[int]:
+def own_events(decision_task: DecisionTaskRecord) -> set[int]:
     """The ids of a decision task's own events."""
-    return {question.scheduled, question.started, question.ended} - {0}
+    return {decision_task.scheduled, decision_task.started, decision_task.ended} - {0}
 
 
-def end_of(question: DecisionTaskRecord) -> int:
+def end_of(decision_task: DecisionTaskRecord) -> int:
     """Where a history ends that ends with the answer to this question."""
-    return max([question.ended, *(each.event_id for each in question.left)])
+    return max([decision_task.ended, *(each.event_id for each in decision_task.left)])
 
 
 def settled(history: History) -> History:
@@ -99,10 +99,10 @@ def settled(history: History) -> History:
     asked = [each for each in questions(history.events) if each.outcome is RecordedOutcome.ANSWERED]
     earlier: dict[int, int] = {}
     gone: set[int] = set()
-    for before, question in pairwise(asked):
-        own = of_question(question)
-        if not set(range(end_of(before) + 1, question.ended)) - own:
-            earlier[question.ended] = earlier.get(before.ended, before.ended)
+    for before, decision_task in pairwise(asked):
+        own = own_events(decision_task)
+        if not set(range(end_of(before) + 1, decision_task.ended)) - own:
+            earlier[decision_task.ended] = earlier.get(before.ended, before.ended)
             gone |= own
     moved = [
         Event(event.id, event.at, evolve(event.data, **{_ANSWERED: earlier[getattr(event.data, _ANSWERED)]}))
@@ -116,4 +116,4 @@ def settled(history: History) -> History:
 def quiet(history: History) -> History:
     """A history without the decision tasks for which nothing was decided, but for the last."""
     idle = [each for each in questions(history.events)[:-1] if not each.left]
-    return without(history, {id_ for each in idle for id_ in of_question(each)})
+    return without(history, {id_ for each in idle for id_ in own_events(each)})

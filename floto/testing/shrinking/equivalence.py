@@ -30,15 +30,15 @@ def diverges(spec: DeciderSpec, history: History, codec: TaskCodec = CODEC) -> b
 
 def diverges_like(replayed: Replay, codec: TaskCodec) -> Predicate:
     """Whether a pair shows the divergence of a replay: the same decisions, field and values, at any step."""
-    wanted = _likeness(replayed)
+    wanted = _identity(replayed)
 
     def is_alike(spec: DeciderSpec, history: History) -> bool:
-        return _likeness(replay(spec, history, codec)) == wanted
+        return _identity(replay(spec, history, codec)) == wanted
 
     return is_alike
 
 
-def _likeness(replayed: Replay) -> tuple[Any, ...]:
+def _identity(replayed: Replay) -> tuple[Any, ...]:
     """What stays the same of a divergence while spec and history get smaller."""
     divergence = replayed.divergence
     if divergence is None:
@@ -83,9 +83,9 @@ def agreeing(spec: DeciderSpec, history: History, divergence: Divergence | None,
     """
     events = list(history.events)
     kept = None if divergence is None else divergence.difference
-    for question, decided in answered(spec, history, codec):
+    for decision_task, decided in responded_tasks(spec, history, codec):
         now = {identity(decision): decision for decision in decided}
-        for each in question.left:
+        for each in decision_task.left:
             decision = now.get(identity(each.decision))
             if decision is not None:
                 place = each.event_id - 1
@@ -93,7 +93,7 @@ def agreeing(spec: DeciderSpec, history: History, divergence: Divergence | None,
     return History(events, history.execution)
 
 
-def answered(
+def responded_tasks(
     spec: DeciderSpec, history: History, codec: TaskCodec
 ) -> Iterator[tuple[DecisionTaskRecord, tuple[Decision, ...]]]:
     """Each question of a history that was answered, and what the spec decides there.
@@ -107,7 +107,10 @@ def answered(
 
 def agrees(spec: DeciderSpec, history: History, codec: TaskCodec) -> bool:
     """Whether the spec decides all that a history recorded, and so could have made it."""
-    return all(question.against(decided) is None for question, decided in answered(spec, history, codec))
+    return all(
+        decision_task.against(decided) is None
+        for decision_task, decided in responded_tasks(spec, history, codec)
+    )
 
 
 def _agreeing(event: Event, each: Recorded, now: Decision, kept: Difference | None) -> Event:
