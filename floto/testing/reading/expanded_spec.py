@@ -1,4 +1,4 @@
-"""The spec as it stands in a run: a second reading of what generators returned."""
+"""The spec of a run, expanded: a second reading of what generators returned."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from floto.testing.reading.oracle import HistorySummary
 
 @frozen
 class ExpandedSpec:
-    """A spec with generated tasks in it."""
+    """A spec with its generated tasks."""
 
     spec: DeciderSpec
-    #: What each finished generator returned.
+    #: The tasks that each completed generator returned.
     returned: Mapping[str, tuple[Task, ...]]
-    #: Why generators cannot be followed, by their ids; the spec is the declared one, then.
+    #: Why generators cannot be expanded, by their ids; ``spec`` is the declared one then.
     broken: Mapping[str, str]
 
 
@@ -31,7 +31,7 @@ class _UnreadableError(Exception):
 
 
 def expand_spec(spec: DeciderSpec, summary: HistorySummary, codec: TaskCodec) -> ExpandedSpec:
-    """Add the tasks that finished generators returned, each right behind its generator."""
+    """Add the tasks that completed generators returned, each right behind its generator."""
     returned: dict[str, tuple[Task, ...]] = {}
     try:
         tasks = list(_with_offspring(spec.activity_tasks, summary, codec, returned))
@@ -59,7 +59,7 @@ def _with_offspring(
 
 
 def _held(task: Task, returned: Mapping[str, tuple[Task, ...]]) -> Task:
-    """A task that requires a generator also requires all that came of it, unless it did so itself."""
+    """Let a task that requires a generator also require all its descendants, unless it is one itself."""
     requires = dict.fromkeys(task.requires)
     for id_ in task.requires:
         offspring = descendants(id_, returned)
@@ -71,7 +71,7 @@ def _held(task: Task, returned: Mapping[str, tuple[Task, ...]]) -> Task:
 
 
 def descendants(id_: str, returned: Mapping[str, tuple[Task, ...]]) -> list[str]:
-    """The ids of all that came of a generator, of generators that it returned too."""
+    """Return the ids of all tasks that a generator returned, directly or through other generators."""
     found: dict[str, None] = {}
     waiting = [id_]
     while waiting:

@@ -1,6 +1,6 @@
 """The decisions that a spec and a history call for: floto's rules, read a second time.
 
-Naive on purpose: nothing is carried forward, every question is asked of the whole history,
+Naive on purpose: nothing is updated incrementally, every fact is read off the whole history,
 and no line of it is shared with ``floto.core.decide.decide``.
 """
 
@@ -46,25 +46,25 @@ from floto.testing.reading.expected_status import (
 )
 from floto.testing.reading.oracle import FAILURES, MORE, RESULT, HistorySummary, RecordedAttempt
 
-#: Characters of one response to SWF, which takes a megabyte; the rest is for what surrounds them.
+#: Maximum size of the decisions in a response, in characters: SWF takes a megabyte in all.
 RESPONSE = 900_000
 _REASON, _MESSAGE, _GIVEN = 256, 2_000, 8_000
-#: What is waited for before a run ends in failure or is canceled.
+#: Kinds of work that must close before a run fails or is canceled.
 _AWAITED = (Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA)
 
 
 @frozen
 class Expected:
-    """What is to be decided."""
+    """The decisions that must be made."""
 
     decisions: tuple[Decision, ...] = ()
-    #: Why the spec itself is at fault, by task: no attempt failed, and yet the run cannot go on.
+    #: Faults of the spec by task id: no attempt failed, and yet the run cannot continue.
     faults: Mapping[str, str] = field(factory=dict)
 
 
 @frozen(eq=False)
 class Reading:
-    """A spec and what a history says, to be read for what is demanded."""
+    """A spec and the summary of a history, from which the expected decisions are read."""
 
     spec: DeciderSpec
     summary: HistorySummary
@@ -73,27 +73,27 @@ class Reading:
 
     @cached_property
     def seed(self) -> str:
-        """What tells this run's jitter from that of others."""
+        """The seed of this run's jitter."""
         return "" if self.summary.began is None else waits.seed_of(self.summary.began)
 
     @cached_property
     def expanded(self) -> ExpandedSpec:
-        """The spec with what its generators returned."""
+        """The spec with the tasks that its generators returned."""
         return expand_spec(self.spec, self.summary, self.codec)
 
     @cached_property
     def main(self) -> ExpectedGraph:
-        """The run's own work."""
+        """The tasks of the run itself."""
         return self._graph(self.expanded.spec.activity_tasks, self.expanded)
 
     @cached_property
     def on_failure(self) -> ExpectedGraph:
-        """What cleans up after a failure."""
+        """The cleanup tasks after a failure."""
         return self._graph(self.spec.on_failure, None)
 
     @cached_property
     def on_cancel(self) -> ExpectedGraph:
-        """What cleans up after a cancel request."""
+        """The cleanup tasks after a cancel request."""
         return self._graph(self.spec.on_cancel, None)
 
     def _graph(self, tasks: Iterable[Task], expanded: ExpandedSpec | None) -> ExpectedGraph:
@@ -103,13 +103,13 @@ class Reading:
 
     @cached_property
     def noted(self) -> dict[str, str] | None:
-        """Why the run fails, where its clean-up has begun."""
+        """The recorded failures of a run whose cleanup has begun; None before."""
         marker = self.summary.markers.get(FAILURES)
         return None if marker is None else read_failures(marker.data.details)
 
     @cached_property
     def expected(self) -> Expected:
-        """What is to be decided now."""
+        """The decisions that must be made now."""
         summary = self.summary
         if summary.began is None or summary.closed is not None or summary.in_flight((Kind.TIMER, MORE)):
             return Expected()
@@ -135,14 +135,14 @@ class Reading:
 
     @cached_property
     def given(self) -> dict[str, Any]:
-        """What every task of the run is given; raises ``PayloadError``."""
+        """The context that every task of the run gets; raises ``PayloadError``."""
         value = carried.own_input(self.summary.start)
         if isinstance(value, dict) and SPEC_KEY in value:
             value = {key: item for key, item in value.items() if key != SPEC_KEY} or None
         return {} if value is None else {"workflow": value}
 
     def context(self, graph: ExpectedGraph, id_: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """What a task is given: the workflow's input, and what the tasks that it requires passed on."""
+        """Return a task's context: the workflow's input and the results of the tasks that it requires."""
         context = dict(given)
         for needed in dict.fromkeys(graph.tasks[id_].requires):
             result = self.result(graph, needed)
@@ -151,14 +151,14 @@ class Reading:
         return context
 
     def result(self, graph: ExpectedGraph, id_: str) -> Any:
-        """What a task passes on; a generator, the ids of the tasks that it returned."""
+        """Return the result of a task; for a generator, the ids of the tasks that it returned."""
         if id_ in graph.returned:
             return [task.id_ for task in graph.returned[id_]]
         task = graph.tasks[id_]
         return task.result(self.summary.item(task.key))
 
     def given_to(self, graph: ExpectedGraph, id_: str, given: Mapping[str, Any]) -> Given:
-        """What a task may use to start."""
+        """Return what a task may use to start."""
         return Given(
             context=self.context(graph, id_, given),
             execution=self.execution,
@@ -168,7 +168,7 @@ class Reading:
         )
 
     def _decision_list(self) -> str:
-        """Return the list of a child that names none: in a run of ``floto.run``, the run's own."""
+        """Return the task list of a child that names none: in a run of ``floto.run``, the run's own."""
         own = self.summary.start.task_list.name
         return own if own.startswith("floto.run.") else self.spec.task_list or own
 
@@ -181,7 +181,7 @@ def _starts(
     counted = [attempt.key[0] for attempt in reading.summary.under_way()]
     for id_, due in graph.due.items():
         kind = Kind.TIMER if due.timer_id else graph.tasks[id_].key[0]
-        # SWF lets so many be open of each kind; what is too much waits for some of them to close.
+        # SWF limits the open items of each kind; the rest start when some of them have closed.
         if counted.count(kind) >= OPEN_LIMIT:
             continue
         counted.append(kind)
@@ -248,7 +248,7 @@ def _repeat(reading: Reading, text: str) -> Expected:
 
 
 def _awaited(reading: Reading) -> set[str]:
-    """The names of the signals that tasks of the run waited for."""
+    """Return the names of the signals that tasks of the run waited for."""
     return {task.key[1] for task in reading.main.tasks.values() if task.key[0] is Kind.SIGNAL}
 
 
@@ -289,13 +289,13 @@ def _fail(
         found: list[Decision] = [
             each for child in children for each in _cancel_requests(child, reading.summary)
         ]
-        # A child that has not started cannot be asked, and would be left behind.
+        # A child that has not started cannot be canceled, and would outlive the run.
         if all(child.started is not None for child in children):
             found.append(_failed(reason or _reason(failures), failures))
         return Expected(tuple(found), faults)
     first: tuple[Decision, ...] = ()
     if reading.noted is None:
-        # What a marker cannot hold is left out at once, and not only by those who read the marker.
+        # Truncate now, so that this decision and later ones, which read the marker, see the same.
         text = written(failures)
         first, failures = (RecordMarker(marker_name=FAILURES, details=text),), payload.loads(text)
     found, own, more = _clean_up(reading, reading.on_failure, given_failures(failures))
@@ -309,7 +309,7 @@ def _fail(
 def _clean_up(
     reading: Reading, graph: ExpectedGraph, given: Mapping[str, Any]
 ) -> tuple[list[Decision], dict[str, str] | None, dict[str, str]]:
-    """What is decided, the failures if all is over, and the tasks among them whose spec is at fault."""
+    """Return the decisions, the failures once the cleanup is over, and the tasks whose spec is at fault."""
     own = {task.key for task in graph.tasks.values()}
     open_ = [each for each in reading.summary.under_way() if each.key[0] in _AWAITED and each.key not in own]
     if open_:
@@ -347,7 +347,7 @@ def _may_be_canceled(key: Key, summary: HistorySummary) -> bool:
 
 
 def fitting(found: tuple[Decision, ...]) -> tuple[Decision, ...]:
-    """As many as one response holds, and a timer that asks for the rest."""
+    """Return as many decisions as one response holds, and a timer that asks for another decision task."""
     size = 0
     for count, decision in enumerate(found):
         size += len(json.dumps(decision_to_swf(decision))) + 2
@@ -365,17 +365,17 @@ def _reason(failures: Iterable[str]) -> str:
 
 
 def written(failures: Mapping[str, str], limit: int = DATA_LIMIT) -> str:
-    """Failures as they are noted: each cut, and fewer and fewer of them until they fit."""
+    """Return failures as floto records them: cut, and fewer and fewer until they fit."""
     rows = [(id_, _cut(failures[id_], _MESSAGE)) for id_ in sorted(failures)]
     while len(text := payload.encode(dict(rows), "the failures")) > limit:
         rows = rows[: max(1, len(rows) // 2 - 1)]
-        # There may be such a row already, of failures that were cut before.
+        # The failures may have been cut before, and have such a row already.
         rows = list({**dict(rows), "...": f"and {len(failures) - len(rows)} more"}.items())
     return text
 
 
 def read_failures(details: str | None) -> dict[str, str] | None:
-    """Failures that floto noted; None for what somebody else did."""
+    """Return the failures that floto recorded in a marker, or None for a marker that floto did not write."""
     try:
         said = payload.loads(details)
     except PayloadError:
@@ -385,7 +385,7 @@ def read_failures(details: str | None) -> dict[str, str] | None:
 
 
 def given_failures(failures: Mapping[str, str]) -> dict[str, Any]:
-    """What the tasks that clean up after failures are told of them."""
+    """Return the context entry that tells cleanup tasks of the failures."""
     return {FAILURES_KEY: payload.loads(written(failures, _GIVEN))}
 
 

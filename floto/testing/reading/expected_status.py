@@ -1,4 +1,4 @@
-"""Where each task of a graph stands: a second, naive reading of a spec and a history."""
+"""The status of each task of a graph: a second, naive reading of a spec and a history."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Due:
 
 @frozen
 class RetriesExhausted:
-    """There will be no further attempt."""
+    """No attempt follows."""
 
     message: str
 
 
 @frozen
 class Idle:
-    """Nothing is to be decided."""
+    """Nothing is to be decided for the task: it has completed or is in flight."""
 
     done: bool
 
@@ -44,7 +44,7 @@ _NOW, _IN_FLIGHT, _DONE = Due(), Idle(done=False), Idle(done=True)
 
 
 def status_of(task: Task, summary: HistorySummary, seed: str) -> ExpectedStatus:
-    """Where a task stands, whatever it requires."""
+    """Return the status of a task, regardless of what it requires."""
     if summary.completed(task.key):
         return _DONE
     if summary.in_flight(task.key):
@@ -55,7 +55,7 @@ def status_of(task: Task, summary: HistorySummary, seed: str) -> ExpectedStatus:
 
 @frozen
 class RetrySubject:
-    """What may be tried again, and by which strategy."""
+    """The subject of retries: a task, or the run that continues as new."""
 
     key: Key
     id_: str
@@ -63,14 +63,14 @@ class RetrySubject:
 
 
 def subject_of(task: Task) -> RetrySubject:
-    """A task as what may be tried again."""
+    """Return a task as the subject of retries."""
     return RetrySubject(task.key, task.id_, task.retry_strategy)
 
 
 def status_after(
     ended: Sequence[Event], subject: RetrySubject, summary: HistorySummary, seed: str
 ) -> ExpectedStatus:
-    """What follows when these are the attempts that did not work, refused ones among them."""
+    """Return the status after these failed or refused attempts."""
     delay = delay_after(ended, subject, seed)
     if delay is None:
         return RetriesExhausted(failure_of(ended[-1]).message)
@@ -80,7 +80,7 @@ def status_after(
 
 
 def delay_after(ended: Sequence[Event], subject: RetrySubject, seed: str) -> float | None:
-    """Seconds to wait before the next attempt; None where there is none."""
+    """Return the seconds until the next attempt, or None if there is none."""
     failures = [failure_of(event) for event in ended]
     last = failures[-1]
     if last.status is not Status.REFUSED:
@@ -92,7 +92,7 @@ def delay_after(ended: Sequence[Event], subject: RetrySubject, seed: str) -> flo
 
 
 def retry_of(failures: Sequence[Failure], id_: str, seed: str) -> Retry:
-    """What a strategy is asked: all that failed, and nothing that SWF refused."""
+    """Return what a strategy gets: all failures, without refusals."""
     failed = tuple(each for each in failures if each.status is not Status.REFUSED)
     return Retry(task_id=id_, seed=seed, failures=failed)
 
@@ -124,7 +124,7 @@ def _timer(due: Due, summary: HistorySummary) -> ExpectedStatus:
 
 @frozen(eq=False)
 class ExpectedGraph:
-    """Tasks that require only one another, and what a history says of them."""
+    """Tasks that require only one another, with the status that a history gives them."""
 
     tasks: Mapping[str, Task]
     summary: HistorySummary
@@ -134,12 +134,12 @@ class ExpectedGraph:
 
     @cached_property
     def statuses(self) -> Mapping[str, ExpectedStatus]:
-        """Where each task stands, by its id."""
+        """The status of each task, by its id."""
         return {id_: status_of(task, self.summary, self.seed) for id_, task in self.tasks.items()}
 
     @cached_property
     def settled(self) -> frozenset[str]:
-        """The tasks that have completed, and all that they require before them; a signal may be early."""
+        """The completed tasks whose requirements have all completed; a signal may be early."""
         found: set[str] = set()
         for id_ in TopologicalSorter({id_: task.requires for id_, task in self.tasks.items()}).static_order():
             if self.statuses[id_] == _DONE and found.issuperset(self.tasks[id_].requires):
@@ -147,7 +147,7 @@ class ExpectedGraph:
         return frozenset(found)
 
     def is_ready(self, id_: str) -> bool:
-        """Whether all that a task requires has completed."""
+        """Return True if all that a task requires has completed."""
         return self.settled.issuperset(self.tasks[id_].requires)
 
     @cached_property
@@ -161,7 +161,7 @@ class ExpectedGraph:
 
     @cached_property
     def exhausted(self) -> Mapping[str, str]:
-        """Why tasks cannot complete any more."""
+        """The tasks that cannot complete any more, and why."""
         found = {
             id_: found.message for id_, found in self.statuses.items() if isinstance(found, RetriesExhausted)
         }

@@ -17,7 +17,7 @@ from floto.testing.simulation.simulator import Simulator
 
 @frozen(kw_only=True)
 class Case:
-    """The arguments of ``simulate``: with a script, they say all that happens."""
+    """The arguments of ``simulate``; together with the script they determine the whole run."""
 
     spec: DeciderSpec
     script: Script = ()
@@ -29,7 +29,7 @@ class Case:
     patience: int | None = None
 
     def simulator(self, choices: Choices | None = None) -> Simulator:
-        """A simulator of the case, or of the same with other choices."""
+        """Return a simulator of the case, with the choices of its script unless others are given."""
         return Simulator(
             self.spec,
             self.activities or None,

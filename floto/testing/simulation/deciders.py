@@ -1,4 +1,4 @@
-"""The deciders of a simulation: they take decision tasks and answer, late, twice or not at all."""
+"""Simulated deciders: they poll decision tasks and respond in time, late, twice or never."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from floto.testing.simulation.known_runs import Run, Runs, task_id_of
 from floto.testing.simulation.result import SimulatedStep
 from floto.testing.simulation.workers import Workers
 
-#: A run that repeats itself is asked to stop when it has begun so often.
+#: Runs of a workflow id after which one that continues as new is canceled.
 _REPEATS = 3
 
 
 @define(eq=False)
 class PendingResponse:
-    """What a decider has worked out, and is still to say."""
+    """A response that a decider has computed and not sent yet."""
 
     run: Run
     token: str
     decisions: tuple[Decision, ...]
-    #: How many events it saw.
+    #: Length of the history that the decider saw.
     seen: int
 
 
 class Deciders:
-    """All deciders of all task lists."""
+    """The deciders of all task lists."""
 
     def __init__(
         self, context: SimulationContext, runs: Runs, workers: Workers, clients: ExternalClients
     ) -> None:
         self._context, self._runs, self._workers, self._clients = context, runs, workers, clients
-        #: The lists that decision tasks may wait on.
+        #: The task lists that decision tasks may wait on; a dict for its order.
         self.lists: dict[str, None] = {}
         self.steps: list[SimulatedStep] = []
         self._pending: list[PendingResponse] = []
-        #: What is to be noted of each type of event that an answer leaves.
+        #: The handler of each type of event that a response leaves.
         self._notes: Mapping[type, Callable[[Run, Event], None]] = {
             ActivityTaskScheduled: self._scheduled,
             ActivityTaskCancelRequested: self._cancel_requested,
@@ -58,13 +58,13 @@ class Deciders:
         }
 
     def moves(self) -> Iterator[Move]:
-        """The questions that can be taken now."""
+        """Yield a move for each task list with a decision task to poll."""
         for task_list in self.lists:
             if self._context.world.has_decision(task_list):
                 yield Move("decide", task_list, self._decide)
 
     def responses(self) -> Iterator[Move]:
-        """The answers that are still to be given."""
+        """Yield a move for each response that is still to be sent."""
         for response in self._pending:
             yield Move("answer", response, self._respond_late)
 
@@ -86,16 +86,16 @@ class Deciders:
             self._respond(response)
 
     def _show(self, run: Run, events: Sequence[Event]) -> None:
-        """Show a decider what is new; a newer SWF may have written something of its own there."""
+        """Show new events to the decider; the fault ``adds_events`` adds one of an unknown type."""
         injector, added = self._context.injector, None
         if injector.occurs("adds_events"):
-            # Nothing comes before the start of a run.
+            # No event precedes the start of a run.
             first = 0 if run.shown.written else 1
             added = first + injector.choices.pick(len(events) - first)
         run.shown.extend(events, added)
 
     def _stop_repeating(self, run: Run) -> None:
-        """A run that repeats itself would do so for ever: somebody asks it to stop."""
+        """Request cancellation of a run that would continue as new for ever."""
         if run.is_new and run.number >= _REPEATS and run.is_continued:
             self._context.world.request_cancel(run.execution.workflow_id, self._context.now)
         run.is_new = False
@@ -113,7 +113,7 @@ class Deciders:
         try:
             self._send(response)
         except UnknownResource:
-            # The decision task timed out, its run is over, or it was answered before.
+            # The decision task timed out, its run has closed, or another response was accepted before.
             return
         self._take_effect(response)
         if self._context.injector.occurs("delivers_twice"):
@@ -156,5 +156,5 @@ class Deciders:
 
 
 def _is_noticed(task: PolledDecisionTask) -> bool:
-    """Whether a decision task times out if its decider dies."""
+    """Return True if a decision task times out when its decider crashes."""
     return task.events[0].data.task_start_to_close_timeout not in (None, "NONE")

@@ -1,4 +1,4 @@
-"""How each attempt ends: as somebody says, by task id or type, else well; unless a fault befalls it."""
+"""The outcome of each attempt: the user's, by task id or type name, else success, unless a fault occurs."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ from floto.testing.simulation.timeouts import NoSuchTimeout, possible_timeouts, 
 
 
 class ActivitiesError(FlotoError, TypeError):
-    """What was given as an activity is neither a function nor an outcome, or is of no task."""
+    """An entry of ``activities`` is neither a function nor an outcome, or names no task."""
 
 
 class Endings:
-    """How attempts end, with a note of how each did.
+    """Decides how attempts end, and records it in ``noted``.
 
-    ``activities`` is what somebody says of tasks, by id or else by the name of the type; ``given`` are the
-    notes of another simulation.
+    Args:
+        activities: Outcomes and functions by task id, or else by the name of the type.
+        given: Recorded endings of another simulation; they take precedence.
+        codec: Codec for tasks that functions of generators return.
+        injector: Decides which faults occur.
     """
 
     def __init__(
@@ -43,16 +46,16 @@ class Endings:
             _check(name, activity)
         self._activities, self._given, self._codec, self._injector = activities, given, codec, injector
         self.noted: dict[AttemptKey, Ending] = {}
-        #: The ids and types of tasks that were looked up.
+        #: The task ids and type names that were looked up.
         self.looked_up: set[str] = set()
 
     def of_activity(self, key: AttemptKey, data: ActivityTaskScheduled) -> Ending | None:
-        """How an attempt ends; None where a function is to be called."""
+        """Return how an attempt ends, or None where a function is to be called."""
         ending = self._given.get(key) or self._not_served() or self._timed_out(data) or self._failed(key)
         return self._note(key, ending or self._declared(key, data.activity_type.name))
 
     def of_child(self, key: AttemptKey, start: WorkflowExecutionStarted) -> Ending:
-        """How a child ends that nobody has a spec for; raises ``NoSuchTimeout`` where it cannot end so."""
+        """Return how a child without a spec ends; raises ``NoSuchTimeout`` if it cannot time out."""
         type_name = start.workflow_type.name
         ending = self._given.get(key) or self._failed(key) or self._declared(key, type_name)
         if ending is None:
@@ -64,19 +67,19 @@ class Endings:
         return ending
 
     def signal_input(self, task_id: str, signal_name: str) -> Any:
-        """What a signal carries that a task waits for."""
+        """Return the input of a signal that a task waits for."""
         given = self._find(task_id, signal_name)
         value = given.last.value if isinstance(given, Outcome) else USUAL
         return {"said": signal_name} if value is USUAL else value
 
     def call(self, key: AttemptKey, type_name: str, input: str | None) -> Ending:
-        """What comes of calling the function of a task with its context."""
+        """Call the function of a task with its context, and return how the attempt ends."""
         ending = self._call(key.task_id, type_name, input)
         self._note(key, ending)
         return ending
 
     def text(self, ending: Ending, task_id: str, input: str | None = None, *, grows: bool = False) -> str:
-        """The result of an attempt as JSON text; raises ``PayloadError``."""
+        """Return the result of an attempt as JSON text; raises ``PayloadError``."""
         value = _usual(task_id, input, grows=grows) if ending.value is USUAL else self._plain(ending.value)
         return payload.dumps(value, f"the result of task {task_id!r}")
 
@@ -131,12 +134,12 @@ class Endings:
             value = asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value
             ending = Ending(value=self._plain(value))
             self.text(ending, task_id)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is its failure
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - any error of the function is a failure of the attempt
             return Ending(how=How.FAILS, reason=type(error).__name__, details=_message(error))
         return ending
 
     def _plain(self, value: Any) -> Any:
-        """What a function returned, with the tasks in it as JSON."""
+        """Return a function's result with the tasks in it as JSON."""
         if not isinstance(value, list | tuple | Iterator):
             return value
         return [self._codec.unstructure(each) if is_task(each) else each for each in value]
@@ -154,7 +157,7 @@ async def _awaited(value: Any) -> Any:
 
 
 def _usual(task_id: str, input: str | None, *, grows: bool) -> Any:
-    """Something that names the task; of a generator the tasks that it was given as its input, or none."""
+    """Return a default result that names the task; for a generator, the tasks in its input, or none."""
     context = payload.loads(input)
     given = context.get("activity_task") if isinstance(context, dict) else None
     if isinstance(given, dict) and "tasks" in given:

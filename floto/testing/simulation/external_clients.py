@@ -1,4 +1,4 @@
-"""Everybody outside: they send signals, and ask runs to stop."""
+"""Simulated clients outside the runs: they send signals and request cancellation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOISE = "noise"
 
 @frozen
 class PossibleSignal:
-    """A signal that somebody may send to a run; ``task_id`` is empty where no task waits for it."""
+    """A signal that a client may send to a run; ``task_id`` is empty where no task waits for it."""
 
     execution: WorkflowExecution
     name: str
@@ -32,14 +32,14 @@ class PossibleSignal:
 
 
 class ExternalClients:
-    """Sends what tasks wait for when nothing else moves, and what faults call for at any time."""
+    """Sends awaited signals when nothing else can happen, and injects signals and cancel requests."""
 
     def __init__(self, context: SimulationContext, specs: SpecLookup, endings: Endings) -> None:
         self._context, self._specs, self._endings = context, specs, endings
         self._has_canceled = False
 
     def may_interfere(self) -> None:
-        """Somebody may send a signal, or ask the main run to stop."""
+        """Send a signal or request cancellation, if the faults say so."""
         injector = self._context.injector
         if injector.occurs("signals"):
             noise = [PossibleSignal(execution, _NOISE) for execution in self._context.open_executions()]
@@ -48,16 +48,16 @@ class ExternalClients:
         self.may_cancel()
 
     def may_cancel(self) -> None:
-        """Somebody may ask the main run to stop."""
+        """Request cancellation of the main run, if the faults say so."""
         if not self._has_canceled and self._context.injector.occurs("cancels"):
             self.cancel()
 
     def keep_busy(self, execution: WorkflowExecution) -> None:
-        """Something happens to a run while its decider thinks."""
+        """Send a signal to a run while its decider computes a response."""
         self._send(PossibleSignal(execution, _NOISE))
 
     def cancel(self) -> None:
-        """Ask the main run to stop, if it is open."""
+        """Request cancellation of the main run, if it is open."""
         self._has_canceled = True
         with suppress(UnknownResource):
             self._context.world.request_cancel(WORKFLOW_ID, self._context.now)
@@ -69,7 +69,7 @@ class ExternalClients:
             self._context.world.signal(workflow_id, name, text, self._context.now)
 
     def moves(self) -> Iterator[Move]:
-        """The signals that tasks wait for and nobody has sent."""
+        """Yield a move for each signal that a task waits for and no client has sent."""
         for signal in self._awaited():
             yield Move("send", signal, self._send)
 
@@ -88,7 +88,7 @@ class ExternalClients:
             spec = self._specs.of(execution, state.start)
             tasks = () if spec is None else expand(spec, state, self._specs.codec).all_tasks
         except SpecError:
-            # Its decider will say what is wrong with it.
+            # The decider fails the run and reports the error.
             return
         named = {task.key: task.id_ for task in tasks if task.key[0] is Kind.SIGNAL}
         for key, task_id in named.items():

@@ -1,4 +1,4 @@
-"""The ways in which an activity may time out, and what workers do that brings each about."""
+"""The time-outs that an activity can run into, and the behavior of workers that causes each."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from floto.testing.simulation.outcomes import Ending, How
 
 @define
 class NoSuchTimeout(FlotoError):
-    """A task was to time out in a way that it never can; ``possible`` are the ways it has."""
+    """A task was to time out in a way that it cannot; ``possible`` are the time-outs that it has."""
 
     task_id: str
     timeout_type: str | None
     possible: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Name the task, and what to do."""
+        """Name the task, and the field to set."""
         what = f"by {self.timeout_type}" if self.timeout_type else "at all"
         field = f"{(self.timeout_type or 'START_TO_CLOSE').lower()}_timeout"
         ways = f"it can by {' or '.join(self.possible)}" if self.possible else "it has no time-out"
@@ -29,21 +29,21 @@ class NoSuchTimeout(FlotoError):
 
 
 class WorkerBehavior(Enum):
-    """What the workers do about an attempt."""
+    """The behavior of a worker during an attempt."""
 
     RESPOND = auto()
-    #: One takes it, its heartbeats get lost, and it answers when that was noticed.
+    #: A worker claims the task, its heartbeats are lost, and it responds after the time-out.
     RESPOND_LATE = auto()
-    #: Nobody takes it.
+    #: No worker claims the task.
     NEVER_CLAIM = auto()
-    #: One takes it, sends heartbeats, and never answers.
+    #: A worker claims the task, sends heartbeats, and never responds.
     HANG = auto()
-    #: One takes it, and is never heard of again.
+    #: A worker claims the task and crashes.
     CRASH = auto()
 
 
 def seconds(text: str | None) -> int | None:
-    """A time-out; None for never."""
+    """Return a time-out in seconds; None for no time-out."""
     return None if text is None or text == "NONE" else int(text)
 
 
@@ -51,7 +51,7 @@ _FOREVER = float("inf")
 
 
 def possible_timeouts(data: ActivityTaskScheduled) -> dict[str, WorkerBehavior]:
-    """The ways in which an activity may time out, the shortest first, and what brings each about.
+    """Return the possible time-outs of an activity, the shortest first, with the behavior that causes each.
 
     Of equal times, SWF names the earlier of: SCHEDULE_TO_START, SCHEDULE_TO_CLOSE, START_TO_CLOSE, HEARTBEAT.
     """
@@ -87,7 +87,7 @@ def _span(way: tuple[str, tuple[float, WorkerBehavior]]) -> float:
 
 
 def behavior_for(ending: Ending, data: ActivityTaskScheduled) -> WorkerBehavior:
-    """What the workers do so that an attempt ends so; raises ``NoSuchTimeout`` where nothing does."""
+    """Return the behavior that makes an attempt end so; raises ``NoSuchTimeout`` where none does."""
     if ending.how is not How.TIMES_OUT:
         return WorkerBehavior.RESPOND
     possible = possible_timeouts(data)
@@ -98,6 +98,6 @@ def behavior_for(ending: Ending, data: ActivityTaskScheduled) -> WorkerBehavior:
 
 
 def timeout_after_crash(possible: Mapping[str, WorkerBehavior]) -> str | None:
-    """By which time-out it is noticed that a worker has died with a task, if by any."""
+    """Return the first time-out that ends an attempt whose worker crashed, or None."""
     taken = (name for name, behavior in possible.items() if behavior is not WorkerBehavior.NEVER_CLAIM)
     return next(taken, None)

@@ -1,4 +1,4 @@
-"""The workers of a simulation: they take activities, send heartbeats and answer, or do not."""
+"""Simulated workers: they claim activities, send heartbeats and respond, or fail to."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ from floto.testing.simulation.outcomes import SUCCESS, Ending, How
 from floto.testing.simulation.result import AttemptKey
 from floto.testing.simulation.timeouts import WorkerBehavior, behavior_for, seconds
 
-#: A moment that does not come.
+#: A point in time that is never reached.
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _REASON_LIMIT = 256
 
 
 @define(eq=False)
 class SimulatedAttempt:
-    """One attempt at an activity, from when it was scheduled."""
+    """One attempt at an activity, from its scheduling on."""
 
     key: AttemptKey
     execution: WorkflowExecution
     scheduled_id: int
     scheduled: ActivityTaskScheduled
-    #: How it ends; None where a function that is still to be called decides that.
+    #: How it ends; None until its function was called.
     ending: Ending | None
     behavior: WorkerBehavior
-    #: Whether its result is more tasks.
+    #: True if its result is more tasks.
     grows: bool
     token: str = ""
-    #: When its worker answers.
+    #: When its worker responds.
     ends_at: datetime = _NEVER
-    #: When its worker must have sent a heartbeat.
+    #: Deadline of the next heartbeat.
     heartbeat_by: datetime = _NEVER
-    #: Whether it was asked to stop, which its worker hears of with a heartbeat.
+    #: True if its cancellation was requested; its worker learns that from a heartbeat.
     is_cancel_requested: bool = False
 
 
 class Workers:
-    """All workers of all task lists."""
+    """The workers of all task lists."""
 
     def __init__(self, context: SimulationContext, endings: Endings) -> None:
         self._context, self._endings = context, endings
-        #: In the order in which they would be handed out.
+        #: Unclaimed attempts in order of dispatch.
         self._waiting: list[SimulatedAttempt] = []
         self._claimed: list[SimulatedAttempt] = []
 
     def schedule(self, key: AttemptKey, execution: WorkflowExecution, event: Event, *, grows: bool) -> None:
-        """Note that an activity was scheduled; how this attempt ends is settled here."""
+        """Add a scheduled activity; how this attempt ends is decided here."""
         data: ActivityTaskScheduled = event.data
         ending = self._endings.of_activity(key, data)
         behavior = WorkerBehavior.RESPOND if ending is None else behavior_for(ending, data)
@@ -65,13 +65,13 @@ class Workers:
             insort(self._waiting, attempt, key=_urgency)
 
     def request_cancel(self, execution: WorkflowExecution, activity_id: str) -> None:
-        """Note that an activity was asked to stop."""
+        """Record that cancellation of an activity was requested."""
         for attempt in self._claimed:
             if attempt.execution == execution and attempt.scheduled.activity_id == activity_id:
                 attempt.is_cancel_requested = True
 
     def moves(self) -> Iterator[Move]:
-        """What workers can do now: take what waits, then answer."""
+        """Yield what workers can do now: claim tasks, then respond."""
         world, now = self._context.world, self._context.now
         for attempt in tuple(self._waiting):
             if world.is_waiting(attempt.execution, attempt.scheduled_id):
@@ -83,7 +83,7 @@ class Workers:
                 yield Move("end", attempt, self._end)
 
     def to_respond(self) -> set[tuple[str, int]]:
-        """The attempts that will be answered, in time if nobody dawdles: by run and scheduling event."""
+        """Return the attempts whose workers will respond, by run id and scheduled event id."""
         return {
             (each.execution.run_id, each.scheduled_id)
             for each in (*self._waiting, *self._claimed)
@@ -91,7 +91,7 @@ class Workers:
         }
 
     def next_end(self) -> datetime | None:
-        """When the next answer comes that does not come now."""
+        """Return when the next response is due after now, or None."""
         now = self._context.now
         return min((each.ends_at for each in self._claimed if now < each.ends_at < _NEVER), default=None)
 
@@ -118,7 +118,7 @@ class Workers:
 
     def _end(self, attempt: SimulatedAttempt) -> None:
         self._claimed.remove(attempt)
-        # It may have timed out, or its run may be over.
+        # It may have timed out, or its run may have closed.
         with suppress(UnknownResource):
             self._report(attempt, attempt.ending or SUCCESS)
 
@@ -136,13 +136,13 @@ class Workers:
             world.complete_activity(token, text, now)
 
     def heartbeat_until(self, until: datetime) -> None:
-        """Send each heartbeat just before it would be missed."""
+        """Send each heartbeat that is due until then, just before its time-out."""
         while (
             attempt := min(self._claimed, key=_heartbeat_by, default=None)
         ) and attempt.heartbeat_by <= until:
             at = attempt.heartbeat_by - MOMENT
             if at < self._context.now:
-                # The time-out is shorter than what takes no time: no worker could help it.
+                # The time-out is shorter than the duration of any action, so no heartbeat can prevent it.
                 attempt.heartbeat_by = _NEVER
             else:
                 self._context.now = at
