@@ -58,7 +58,7 @@ DEFECTS = (
         "jitter",
         "random.uniform(0, most)",
         "random.Random(f'{retry.seed} {retry.task_id} {retry.number}').uniform(0, most)",
-        "chance",
+        "random numbers",
     ),
     Defect(
         "spent_budget",

@@ -93,8 +93,8 @@ STRATEGIES: dict[str, tuple[Callable[[Retry], Any], str]] = {
     "never gives up": (lambda _: 1, "has not given up after 4,200 failures"),
     "reads a clock": (lambda retry: time.time() % 7 if retry.number < 3 else None, "the clock"),
     "reads the date": (lambda _: datetime.now().second and None, "the clock"),  # noqa: DTZ005
-    "rolls dice": (lambda retry: random.random() if retry.number < 3 else None, "chance"),
-    "depends on the process": (lambda _: hash("a") and None, "differs from process to process"),
+    "rolls dice": (lambda retry: random.random() if retry.number < 3 else None, "reads random numbers (random.random)"),
+    "depends on the process": (lambda _: hash("a") and None, "reads a process-dependent value (hash())"),
     "counts": (lambda retry: next(_COUNTER) if retry.number < 3 else None, "to the same question"),
     "is negative": (lambda retry: -1 if retry.number < 3 else None, "0 or more seconds"),
     "is no number": (lambda retry: float("nan") if retry.number < 3 else None, "0 or more seconds"),
@@ -160,13 +160,13 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "is given the time": (
         {"ask_start": lambda id_, _: scheduled(id_, input=str(time.time()))},
-        "start of Own looks at the clock",
+        "start of Own reads the clock",
     ),
     "counts its inputs": (
         {"ask_start": lambda id_, _: scheduled(id_, input=str(next(_COUNTER)))},
         "start of Own answered",
     ),
-    "has results by chance": ({"ask_result": lambda _: random.random()}, "result of Own looks at chance"),
+    "has results by chance": ({"ask_result": lambda _: random.random()}, "result of Own reads random numbers"),
     "counts its results": ({"ask_result": lambda _: next(_COUNTER)}, "result of Own answered"),
 }
 

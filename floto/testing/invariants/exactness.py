@@ -1,4 +1,4 @@
-"""The decisions are exactly those that a second, naive reading of spec and history calls for."""
+"""Invariants of exactness: the decisions are those of a second, naive reading of spec and history."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from floto.testing.reading.moment import Moment
 
 
 def exactly_what_is_called_for(moment: Moment) -> None:
-    """What is decided is what the spec calls for after this history: all, in order, nothing else."""
+    """All decisions, and no others, are made that the spec calls for after this history, in order."""
     said = difference(moment.expected.decisions, moment.decisions)
     if said:
         broken(said)
 
 
 def rare_things_are_followed_by_what_is_called_for(moment: Moment) -> None:
-    """If now SWF had refused, or data were damaged, the decisions would be what is called for then."""
+    """After a refusal or damaged data the decisions are those that the spec calls for."""
     if any(map(is_own, moment.known.values())):
-        # A kind of the user's own need not make sense of damaged data.
+        # A user-defined kind need not make sense of damaged data.
         return
     number = zlib.crc32(repr((len(moment.history), len(moment.known))).encode())
     history = mutated_histories.mutated(moment.history, moment.decisions, number)
@@ -31,4 +31,4 @@ def rare_things_are_followed_by_what_is_called_for(moment: Moment) -> None:
         demanded = Moment(moment.spec, history, found, moment.codec).expected
         said = difference(demanded.decisions, found)
         if said:
-            broken(f"had something rare happened just now, {said}")
+            broken(f"with a mutated history, {said}")

@@ -1,4 +1,4 @@
-"""What generators return joins the spec, once, as it was recorded; who requires one waits for that too."""
+"""Invariants of generators: what they return joins the spec once, as recorded, and dependants wait for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from floto.testing.reading.moment import Moment
 
 
 def generators_fit(moment: Moment) -> None:
-    """What a generator returns can be read, and fits the rest of the spec."""
+    """Each generator's result can be read, and fits the rest of the spec."""
     for id_, text in moment.expanded.broken.items():
         broken(
             f"task {id_!r} {text}; what a generator returns needs ids of its own, and may not require "
@@ -25,7 +25,7 @@ def generators_fit(moment: Moment) -> None:
 
 
 def expansion_is_what_was_recorded(moment: Moment) -> None:
-    """The spec of a run is the declared one and what its finished generators returned: no more, no less."""
+    """Each run has the declared tasks and those that its completed generators returned, and no others."""
     try:
         grown = expand(moment.spec, fold(moment.history), moment.codec).all_tasks
     except SpecError:
@@ -38,7 +38,7 @@ def expansion_is_what_was_recorded(moment: Moment) -> None:
 
 
 def dependants_of_a_generator_are_held_back(moment: Moment) -> None:
-    """What requires a generator is started only after all it returned has completed."""
+    """Each task that requires a generator is started only after all it returned has completed."""
     returned = moment.expanded.returned
     declared = _declared(moment)
     summary = moment.summary
@@ -51,7 +51,7 @@ def dependants_of_a_generator_are_held_back(moment: Moment) -> None:
 
 
 def _declared(moment: Moment) -> Mapping[str, Task]:
-    """Every task with the requirements it was declared or returned with."""
+    """Return every task with the requirements it was declared or returned with."""
     found = {task.id_: task for task in moment.spec.all_tasks}
     for offspring in moment.expanded.returned.values():
         found |= {task.id_: task for task in offspring}
@@ -75,7 +75,7 @@ def children_have_ids_of_their_own(moment: Moment) -> None:
 
 
 def child_ids_are_reproducible(moment: Moment) -> None:
-    """A child's workflow id is what its task says, or its parent's and the task's: no two collide."""
+    """Each child's workflow id is the one of its task, or its parent's and the task's id: no two collide."""
     execution = moment.history.execution
     for id_, decision in moment.started.items():
         task = moment.known[id_]

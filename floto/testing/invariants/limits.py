@@ -1,4 +1,4 @@
-"""What SWF's limits ask of every list of decisions, and of every wait."""
+"""Invariants of SWF's limits on decisions and timers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
 from floto.testing.reading.moment import Moment
 
-#: Bytes of one request to SWF.
+#: Maximum size of a request to SWF, in bytes.
 _REQUEST = 1_000_000
 _ID = 256
 _LONG = ("input", "result", "details", "control")

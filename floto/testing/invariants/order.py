@@ -1,4 +1,4 @@
-"""A task is started when all that it requires has completed: never before, and at once."""
+"""Invariants of order: a task is started at once when all that it requires has completed, never before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from floto.testing.reading.moment import Moment
 
 
 def dependency_order(moment: Moment) -> None:
-    """A task is started only after all it requires, however indirectly, has completed."""
+    """Each task is started only after all it requires, however indirectly, has completed."""
     for id_ in moment.started:
         for graph in (moment.reading.main, moment.reading.on_failure, moment.reading.on_cancel):
             if id_ in graph.tasks and not graph.is_ready(id_):
@@ -36,7 +36,7 @@ def recorded_dependency_order(moment: Moment) -> None:
 
 
 def promptness(moment: Moment) -> None:
-    """Every task that is ready is started at once, unless the run closes or a limit forbids it."""
+    """Every ready task is started at once, unless the run closes or a limit forbids it."""
     if not moment.is_open or moment.closing or moment.is_waiting or moment.is_full:
         return
     graph = moment.in_turn

@@ -1,4 +1,4 @@
-"""What a history adds up to is what it says, read a second time."""
+"""Invariants of the state: it is what a second reading of the history gives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from floto.testing.reading.oracle import name
 
 
 def state_is_what_the_history_says(moment: Moment) -> None:
-    """The state of a run has its last event and its start, and each item is open or completed as it is."""
+    """Each state has the last event and the start of the history, and the status of each item."""
     state, summary = fold(moment.history), moment.summary
     events = moment.history.events
     if state.last_event_id != len(events):
