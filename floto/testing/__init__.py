@@ -1,4 +1,4 @@
-"""For tests of what people build on floto: simulated runs, and counterexamples cut to what matters."""
+"""Test support for specs: simulated runs, invariants, Hypothesis strategies and minimal counterexamples."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from floto.testing.stateful import machine
     from floto.testing.strategies import histories, json_values, retry_strategies, runs, specs
 
-#: Names that bring all invariants with them: loaded when they are first used.
+#: Names whose modules import all invariants: loaded when they are first used.
 _LAZY = {
     "Coverage": "floto.testing.checking.coverage",
     "MinimizedViolation": "floto.testing.checking.minimized_violation",
@@ -45,7 +45,7 @@ _LAZY = {
     "verify": "floto.testing.invariants",
     "verify_run": "floto.testing.checking.verifying",
 }
-#: Names that need hypothesis, which the extra ``testing`` installs.
+#: Names that need Hypothesis, which the extra ``testing`` installs.
 _BY_HYPOTHESIS = {
     "histories": "floto.testing.strategies",
     "json_values": "floto.testing.strategies",

@@ -25,7 +25,7 @@ _Key = TypeVar("_Key")
 
 
 def size(case: Case) -> tuple[int, ...]:
-    """What makes one case smaller than another: tasks, what goes wrong, and what is said."""
+    """Return the size of a case, for comparison: tasks, deviations, faults, settings and arguments."""
     tasks = len(case.spec.all_tasks) + sum(len(spec.all_tasks) for spec in case.children.values())
     unusual = [number for number in case.script if number]
     return (
@@ -55,7 +55,7 @@ def _without_tasks(case: Case, ids: Sequence[str]) -> Iterator[Case]:
 
 
 def _moved(case: Case, spec: DeciderSpec) -> Iterator[Case]:
-    """Another spec, where the one thing that goes wrong in a case goes wrong wherever it can."""
+    """Yield another spec with the only deviation of a case at each choice where it can occur."""
     unusual = _unusual(case)
     if len(unusual) != 1:
         return
@@ -112,12 +112,12 @@ def _faults(case: Case) -> list[str]:
 
 
 def _as_usual(case: Case, _: Sequence[str]) -> Iterator[Case]:
-    """The case in which all goes well, and in turn."""
+    """Yield the case without faults, in the default order."""
     yield evolve(case, faults=NONE, script=())
 
 
 def _without_faults(case: Case, names: Sequence[str]) -> Iterator[Case]:
-    """The case without faults that never befell it, and without the numbers that said so."""
+    """Yield the case without faults that never occurred, and without their numbers in the script."""
     simulator = case.simulator()
     befell = simulator.run().befell
     gone = [name for name in names if not befell.get(name)]
@@ -144,7 +144,7 @@ def _without_input(case: Case, _: Sequence[str]) -> Iterator[Case]:
 
 _BY_REQUIREMENTS = Reduction(_requirements, _without_requirements)
 _BY_SETTINGS: Reduction[Case] = Reduction(lambda case: settings_of_spec(case.spec), _by_default)
-#: What takes most away comes first.
+#: Reductions that remove most come first.
 REDUCTIONS: tuple[Reduction[Case], ...] = (
     Reduction(lambda case: ["all"] if _faults(case) else [], _as_usual),
     Reduction(_task_ids, _without_tasks),

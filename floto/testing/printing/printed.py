@@ -1,4 +1,4 @@
-"""Files for pytest that show what was found, each whole in itself."""
+"""Self-contained pytest files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EVENTS = [
 
 
 def printed(source: SourceWriter, *, title: str, given: Sequence[str], name: str, test: Sequence[str]) -> str:
-    """A file: what it is about, what is given, and one test."""
+    """Return a file: its title, what is given, and one test."""
     return _FILE.format(
         title=title,
         imports=source.imports(),
@@ -46,22 +46,22 @@ def comment(sentence: str) -> str:
 
 
 def events_given(history: History) -> str:
-    """The events of a history, under the name ``EVENTS``."""
+    """Return the source of the events of a history, under the name ``EVENTS``."""
     return "\n" + _EVENTS.format(events=events_source(history))
 
 
 def history_made(source: SourceWriter, history: History) -> str:
-    """The line that makes a history of them."""
+    """Return the line that makes a history of ``EVENTS``."""
     source.name("floto", "History")
     named = "" if history.execution is None else f", {source.argument(history.execution)}"
     return f"history = History.from_swf(EVENTS{named})"
 
 
 def parsed(write: Callable[[], str]) -> str:
-    """What is written, if Python can read it; raises ``SpecError``."""
+    """Return the written source; raises ``SpecError`` if Python cannot parse it."""
     try:
         text = write()
-        # Python takes some 200 brackets within one another.
+        # Python parses some 200 nested brackets.
         ast.parse(text)
     except (MemoryError, RecursionError, SyntaxError):
         raise SpecError(("the spec or the history is nested too deeply to be written",)) from None
