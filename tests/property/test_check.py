@@ -240,7 +240,7 @@ def test_a_whole_run_is_cut_down_by_simulating_less() -> None:
 def test_a_run_without_end_is_a_violation() -> None:
     stuck = spec(work("z", ["d"]))
     simulation = simulate(stuck, patience=10)
-    with pytest.raises(Violation, match="the run does not end, with tasks .* made again and again"):
+    with pytest.raises(Violation, match=r"the run does not end, with tasks .* made again and again"):
         verify_run(simulation, RUN_INVARIANTS)
 
 

@@ -26,12 +26,12 @@ def carried_forward_equals_from_scratch(moment: Moment) -> None:
     carried = observe(carried, history.events[middle:])
     scratch = begin(moment.spec, fold(history, empty), moment.codec)
     if carried.state != scratch.state:
-        broken(f"the state carried forward from event {cut} is not that of the whole history")
+        broken(f"the state updated from event {cut} on is not that of the whole history")
     if carried != scratch:
-        broken(f"the progress carried forward from event {cut} is not that of the whole history")
+        broken(f"the progress updated from event {cut} on is not that of the whole history")
     said = difference(moment.decisions, decisions(carried))
     if said:
-        broken(f"followed from event {cut} on, {said}")
+        broken(f"updated from event {cut} on, {said}")
 
 
 def _last_question(history: History) -> int:

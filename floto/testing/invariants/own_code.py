@@ -52,7 +52,7 @@ def strategies_give_up(moment: Moment) -> None:
                 broken(
                     f"task {id_!r}: its retry strategy {shown(strategy)} has not given up after {ATTEMPTS:,} "
                     f"failures{f' of {reason!r}' if reason else ''}, and SWF ends the run by force at 25,000 "
-                    "events: answer None some day"
+                    "events: return None in the end"
                 )
 
 
@@ -74,13 +74,15 @@ def _problem(strategy: RetryStrategy) -> str | None:
         try:
             (first, looked), second = call_and_watch(lambda: strategy.delay(asked)), strategy.delay(asked)  # noqa: B023
         except Exception as error:  # noqa: BLE001 - any error of a strategy is its fault
-            return f"raised {type(error).__name__}: {error}; it must answer seconds, or None to give up"
+            return f"raised {type(error).__name__}: {error}; it must return seconds, or None to give up"
         if looked is not None:
             return f"reads {looked}: compute the delay from the Retry alone, or replays differ"
         if first != second and not (first != first and second != second):  # noqa: PLR0124 - NaN
-            return f"answered {shown(first)} and then {shown(second)} to the same question: it must be pure"
+            return f"returned {shown(first)} and then {shown(second)} for the same argument: it must be pure"
         if first is not None and not _is_wait(first):
-            return f"answered {shown(first)} after {asked.number} failures: say 0 or more seconds, or None"
+            return (
+                f"returned {shown(first)} after {asked.number} failures; expected 0 or more seconds, or None"
+            )
     return None
 
 
@@ -132,8 +134,8 @@ def _check_pure(id_: str, task: Task, what: str, ask: Callable[[Task], Any]) -> 
         if again != first:
             one, other = apart(first, again)
             broken(
-                f"task {id_!r}: {what} of {oracle.name(task)} answered {one} and then {other} to the same "
-                "question: use the task's fields and what it is given alone"
+                f"task {id_!r}: {what} of {oracle.name(task)} returned {one} and then {other} for the same "
+                "argument: use the task's fields and arguments alone"
             )
 
 
@@ -168,7 +170,7 @@ def kinds_start_what_they_wait_for(moment: Moment) -> None:
                 )
         elif oracle.opens(decision) != task.key:
             broken(
-                f"task {id_!r}: start of {oracle.name(task)} answers {_named(decision)}, but its key is "
+                f"task {id_!r}: start of {oracle.name(task)} returns {_named(decision)}, but its key is "
                 f"{_key(task.key)}: floto would never see that it has started, and start it again and again; "
                 "let both name the same"
             )

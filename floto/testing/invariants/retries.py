@@ -92,7 +92,7 @@ def _problem(strategy: Any) -> str | None:
         for asked in (retry(number, reason) for number in numbers for reason in ("Failure", *finals)):
             said, expected = each.delay(asked), waits.wait(each, asked)
             if said != expected:
-                return f"answers {said} to failure {asked.number}, and should answer {expected}"
+                return f"returns {said} after failure {asked.number}, expected {expected}"
     return _nonsense(strategy)
 
 
@@ -198,8 +198,6 @@ def _check_refused(moment: Moment, spec: DeciderSpec, id_: str, answer: Any) -> 
         decisions = decide(spec, moment.history, codec=moment.codec)
     except SpecError as error:
         if id_ not in str(error):
-            broken(
-                f"the strategy of task {id_!r} answers {answer!r}, and the error does not say whose: {error}"
-            )
+            broken(f"the strategy of task {id_!r} returns {answer!r}, and the error names no task: {error}")
         return
-    broken(f"the strategy of task {id_!r} answers {answer!r}, and {decisions!r:.200} is decided")
+    broken(f"the strategy of task {id_!r} returns {answer!r}, and {decisions!r:.200} is decided")
