@@ -1,19 +1,20 @@
-"""For tests of what people build on floto: simulated runs, and counterexamples cut to what matters."""
+"""Test support for specs: simulated runs, invariants, Hypothesis strategies and minimal counterexamples."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from floto.testing.checking.shrink import NothingToShrink, shrink
 from floto.testing.printing.counterexample import Counterexample
-from floto.testing.shrinking.likeness import diverges
-from floto.testing.shrinking.shrink import NothingToShrink, shrink
+from floto.testing.shrinking.equivalence import diverges
 from floto.testing.simulation.choices import Choices, Taken
 from floto.testing.simulation.context import Move
 from floto.testing.simulation.endings import ActivitiesError
 from floto.testing.simulation.faults import NONE, Faults
 from floto.testing.simulation.outcomes import USUAL, Ending, How, Outcome, fails, returns, takes, times_out
-from floto.testing.simulation.result import AttemptKey, Failure, Simulation, Step
+from floto.testing.simulation.result import AttemptKey, Failure, Simulation
+from floto.testing.simulation.result import SimulatedStep as Step
 from floto.testing.simulation.simulator import Simulator, simulate
 from floto.testing.simulation.timeouts import NoSuchTimeout
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from floto.testing.stateful import machine
     from floto.testing.strategies import histories, json_values, retry_strategies, runs, specs
 
-#: Names that bring all invariants with them: loaded when they are first used.
+#: Names whose modules import all invariants: loaded when they are first used.
 _LAZY = {
     "Coverage": "floto.testing.checking.coverage",
     "MinimizedViolation": "floto.testing.checking.minimized_violation",
@@ -44,7 +45,7 @@ _LAZY = {
     "verify": "floto.testing.invariants",
     "verify_run": "floto.testing.checking.verifying",
 }
-#: Names that need hypothesis, which the extra ``testing`` installs.
+#: Names that need Hypothesis, which the extra ``testing`` installs.
 _BY_HYPOTHESIS = {
     "histories": "floto.testing.strategies",
     "json_values": "floto.testing.strategies",

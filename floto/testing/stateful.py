@@ -1,4 +1,4 @@
-"""A state machine for hypothesis, whose rules are what can happen in a simulation."""
+"""A state machine for Hypothesis, whose rules are what can happen in a simulation."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from floto.testing.simulation.result import Simulation
 from floto.testing.simulation.simulator import Simulator
 from floto.testing.strategies import scripts
 
-#: What a simulation shows by itself. Others simulate it again, which nobody can who made each move by hand.
+#: Invariants that need no second simulation: moves that were made by hand cannot be repeated.
 _OF_ITSELF = (whole.every_run_ends, whole.no_run_goes_on_for_ever, whole.histories_obey_the_law)
 
 
 class SpecMachine(RuleBasedStateMachine):
-    """Moves one simulation on; subclasses, made by ``machine``, say of what.
+    """A state machine that drives one simulation, move by move; ``machine`` makes its subclasses.
 
-    ``simulator`` is the simulation. After each move the invariants are checked for what was decided
-    since; at the end, when all goes well from there on, for the whole of it.
+    ``simulator`` is the simulation. After each move the invariants of the new decisions are checked; at the
+    end, when the simulation has run on without faults, those of the whole run.
     """
 
     spec: DeciderSpec
@@ -46,13 +46,13 @@ class SpecMachine(RuleBasedStateMachine):
 
     @property
     def simulation(self) -> Simulation:
-        """What has happened so far."""
+        """The simulation so far."""
         return self.simulator.simulation()
 
     @precondition(lambda self: bool(self.simulator.moves()))
     @rule(number=st.integers(0, 20), script=scripts(most=16))
     def move(self, number: int, script: tuple[int, ...]) -> None:
-        """One of the things that can happen now happens; ``script`` says what goes wrong meanwhile."""
+        """Make one of the possible moves; ``script`` makes the choices meanwhile."""
         self.choices.extend(script)
         moves = self.simulator.moves()
         self.simulator.make(moves[number % len(moves)])
@@ -60,11 +60,11 @@ class SpecMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["hello", "news"]), input=st.none() | st.integers(0, 9))
     def signal(self, name: str, input: Any) -> None:
-        """Somebody sends a signal that no task waits for."""
+        """Send a signal that no task waits for."""
         self.simulator.signal(name, input)
 
     def check_new_decisions(self) -> None:
-        """Check the invariants for what was decided since the last move; raises ``Violation``."""
+        """Check the decisions since the last move; raises ``Violation``."""
         steps = self.simulator.steps
         codec = self.arguments["codec"]
         for step in steps[self._seen :]:
@@ -72,7 +72,7 @@ class SpecMachine(RuleBasedStateMachine):
         self._seen = len(steps)
 
     def teardown(self) -> None:
-        """All goes well from here on; the whole of it must be as runs must be."""
+        """Run on without faults, and check the whole run."""
         self.choices.extend(())
         simulation = self.simulator.run()
         self.check_new_decisions()
@@ -80,7 +80,7 @@ class SpecMachine(RuleBasedStateMachine):
 
 
 class Scripted(Choices):
-    """Choices whose script is written while it is read."""
+    """Choices whose script is extended while it is read."""
 
     def __init__(self) -> None:
         self._waiting: list[int] = []
@@ -90,7 +90,7 @@ class Scripted(Choices):
         return self._waiting.pop(0) if self._waiting else 0
 
     def extend(self, numbers: Iterable[int]) -> None:
-        """What comes next, in place of what is left of the last."""
+        """Replace the rest of the script."""
         self._waiting[:] = numbers
 
 
@@ -104,10 +104,18 @@ def machine(  # noqa: PLR0913 - all but the spec are optional
     children: Mapping[str, DeciderSpec] | None = None,
     codec: Codec = CODEC,
 ) -> type[SpecMachine]:
-    """A ``RuleBasedStateMachine`` of a spec: a class to extend with rules and invariants of your own.
+    """Return a ``RuleBasedStateMachine`` class for a spec, to extend with rules and invariants of your own.
 
-    Its rules are what can happen: whatever moves next, and signals. Takes what ``check`` takes.
-    ``.TestCase`` of it, or of a subclass, is a test.
+    Its rules make the possible moves, and send signals. ``.TestCase`` of it, or of a subclass, is a test.
+
+    Args:
+        spec: The spec to run.
+        activities: Outcomes or functions by task id or type name, as for ``simulate``.
+        input: The input of the workflow, a JSON value.
+        properties: Invariants of your own, checked beside floto's.
+        faults: The faults to inject; all of them by default.
+        children: Specs by workflow type name, for children that carry none.
+        codec: Codec that knows your own task kinds and retry strategies.
     """
     moments, runs = sorted_rules(properties)
     arguments = {

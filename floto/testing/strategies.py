@@ -1,6 +1,6 @@
 """Hypothesis strategies: random specs, runs of them, and histories.
 
-All of them shrink to little: few tasks, nothing set that need not be, and runs in which all goes well.
+All of them shrink towards little: few tasks, default settings, and runs without faults.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from floto.testing.simulation.outcomes import Activity
 from floto.testing.simulation.result import Simulation
 from floto.testing.simulation.simulator import Simulator
 
-#: Gives tasks of one kind, by their id and the ids of what they require.
+#: Returns a strategy of tasks of one kind, for a task id and the ids that it requires.
 Maker = Callable[[str, tuple[str, ...]], st.SearchStrategy[Task]]
 
 _NUMBERS_AT_ONCE = 8
@@ -33,7 +33,7 @@ _OFTEN = 2
 
 
 def json_values() -> st.SearchStrategy[Any]:
-    """Whatever JSON can hold, of a few leaves."""
+    """Return a strategy of JSON values with a few leaves."""
     return st.recursive(
         st.none()
         | st.booleans()
@@ -46,14 +46,14 @@ def json_values() -> st.SearchStrategy[Any]:
 
 
 def small_values() -> st.SearchStrategy[Any]:
-    """Inputs of a few characters."""
+    """Return a strategy of inputs of a few characters."""
     return (
         st.none() | st.integers(0, 9) | st.dictionaries(st.sampled_from("ab"), st.integers(0, 9), max_size=2)
     )
 
 
 def retry_strategies() -> st.SearchStrategy[RetryStrategy | None]:
-    """None, or one of those that floto ships, with three retries at most."""
+    """Return a strategy of None and floto's retry strategies, with three retries at most."""
     return st.one_of(
         st.none(),
         st.builds(InstantRetry, st.integers(0, 3)),
@@ -70,7 +70,7 @@ def retry_strategies() -> st.SearchStrategy[RetryStrategy | None]:
     )
 
 
-def specs(  # noqa: PLR0913 - each says one thing about the specs
+def specs(  # noqa: PLR0913 - all are optional and named
     *,
     most: int = 6,
     depth: int = 2,
@@ -80,13 +80,17 @@ def specs(  # noqa: PLR0913 - each says one thing about the specs
     all_kinds: bool = False,
     prefix: str = "t",
 ) -> st.SearchStrategy[DeciderSpec]:
-    """Valid specs of up to ``most`` tasks, signals that they wait for aside, and tasks that clean up.
+    """Return a strategy of valid specs.
 
-    ``depth`` is how deep children and generators may be within one another. ``kinds`` are further
-    kinds of task: functions that take an id and the ids that it requires and give a strategy of
-    tasks. ``retry_strategies`` stands in for those that floto ships. ``codec`` writes what
-    generators return, so it has to know kinds and strategies of your own. ``all_kinds``: at least
-    one task of each kind. ``prefix``: how ids begin.
+    Args:
+        most: Maximum number of tasks, without signals that they wait for and cleanup tasks.
+        depth: How deep children and generators may be nested.
+        kinds: Further kinds of task: functions that take a task id and the ids that it requires, and return a
+            strategy of tasks.
+        retry_strategies: Strategy of retry strategies, in place of those that floto ships.
+        codec: Codec for what generators return: it has to know kinds and strategies of your own.
+        all_kinds: If True, each spec has at least one task of each kind.
+        prefix: Prefix of the task ids.
     """
     chosen = _shipped_strategies() if retry_strategies is None else retry_strategies
     making = _Making(tuple(kinds), chosen, codec)
@@ -102,9 +106,15 @@ def runs(  # noqa: PLR0913 - they are those of simulate
     children: Mapping[str, DeciderSpec] | None = None,
     codec: Codec = CODEC,
 ) -> st.SearchStrategy[Simulation]:
-    """Simulations of a spec, or of specs: in every order, and with every fault unless told otherwise.
+    """Return a strategy of simulations, in every order and with every fault by default.
 
-    Takes what ``simulate`` takes; ``input`` may be a strategy of inputs, too.
+    Args:
+        specs: A spec, or a strategy of specs.
+        activities: Outcomes or functions by task id or type name, as for ``simulate``.
+        input: The input of the workflow, or a strategy of inputs.
+        faults: The faults to inject; all of them by default.
+        children: Specs by workflow type name, for children that carry none.
+        codec: Codec that knows your own task kinds and retry strategies.
     """
     return st.builds(
         _simulated,
@@ -119,13 +129,13 @@ def runs(  # noqa: PLR0913 - they are those of simulate
 
 
 def _simulated(spec: DeciderSpec, script: tuple[int, ...], **given: Any) -> Simulation:
-    """Without a look at names: of random specs, not all have what the activities are given for."""
+    """Simulate without checking names: random specs do not all have the tasks of ``activities``."""
     return Simulator(spec, choices=Choices(script), **given).run()
 
 
 def scripts(most: int = 320) -> st.SearchStrategy[tuple[int, ...]]:
-    """Scripts of simulations, of so many numbers at most: enough for runs of some ten tasks."""
-    # Hypothesis makes lists of some five items; of single numbers that would be short.
+    """Return a strategy of scripts with ``most`` numbers at most: enough for runs of some ten tasks."""
+    # Hypothesis draws lists of some five items: too short for a script of single numbers.
     chunks = st.binary(min_size=_NUMBERS_AT_ONCE, max_size=_NUMBERS_AT_ONCE)
     return st.lists(chunks, max_size=most // _NUMBERS_AT_ONCE).map(lambda parts: tuple(b"".join(parts)))
 
@@ -140,9 +150,11 @@ def _cut(draw: st.DrawFn, simulations: st.SearchStrategy[Simulation]) -> History
 def histories(
     specs: DeciderSpec | st.SearchStrategy[DeciderSpec], **simulated: Any
 ) -> st.SearchStrategy[History]:
-    """Histories that SWF could have written of a spec, from any moment of a run's life.
+    """Return a strategy of histories that SWF could have written, from any point of a run.
 
-    Takes what ``runs`` takes.
+    Args:
+        specs: A spec, or a strategy of specs.
+        **simulated: Further arguments of ``runs``.
     """
     return _cut(runs(specs, **simulated))
 
@@ -153,14 +165,14 @@ _shipped_strategies = retry_strategies
 
 @frozen
 class _Making:
-    """What random tasks are made of."""
+    """The settings from which random tasks are drawn."""
 
     own: tuple[Maker, ...]
     retries: st.SearchStrategy[Any]
     codec: Codec
 
     def activities(self, cls: type[ActivityTask], **fixed: Any) -> st.SearchStrategy[ActivityTask]:
-        """Activities with some time-outs and retries."""
+        """Return a strategy of activities with some time-outs and retries."""
         timeouts = st.none() | st.sampled_from([5, 30])
         return st.builds(
             cls,
@@ -175,7 +187,7 @@ class _Making:
         )
 
     def kinds(self, depth: int, *, can_grow: bool = True) -> list[_Kind]:
-        """The kinds of which a task can be."""
+        """Return the kinds from which a task is drawn."""
         own = [_own(maker) for maker in self.own] * _OFTEN
         nested = [_child, *([_generator] if can_grow else [])] if depth else []
         return [_activity, _activity, _timer, _signal, *own, *nested]
@@ -183,7 +195,7 @@ class _Making:
 
 @frozen
 class _Place:
-    """Where a task stands in its spec."""
+    """The position of a task in its spec."""
 
     id_: str
     #: The ids of the tasks before it.
@@ -259,7 +271,7 @@ def _task(  # noqa: PLR0913 - a place, said in one go
 
 
 def _gated(draw: st.DrawFn, task: Task) -> list[Task]:
-    """A task, or a signal that waits for all the task requires, and the task behind that."""
+    """Return a task, or a signal that requires what the task requires, and the task behind it."""
     if draw(st.integers(0, 2)) != _OFTEN:
         return [task]
     gate = Signal(id_=f"{task.id_}!", signal_name=f"go {task.id_}!", requires=task.requires)
@@ -267,7 +279,7 @@ def _gated(draw: st.DrawFn, task: Task) -> list[Task]:
 
 
 def _clean_up(draw: st.DrawFn, making: _Making, depth: int, prefix: str) -> list[Task]:
-    """A few tasks that require only one another; often none."""
+    """Return a few tasks that require only one another; often none."""
     tasks: list[Task] = []
     depth = max(depth - 1, 0)
     for number in range(max(draw(st.integers(-2, 3)), 0)):
@@ -298,7 +310,7 @@ def _specs(draw: st.DrawFn, making: _Making, depth: int, most: int, prefix: str)
 
 @st.composite
 def _all_kinds(draw: st.DrawFn, making: _Making) -> DeciderSpec:
-    """A spec with something of every kind in it, and something that is required."""
+    """Return a spec with a task of every kind, and one that is required."""
     tasks: list[Task] = []
     for number, kind in enumerate(draw(st.permutations(making.kinds(1)))):
         before = tuple(task.id_ for task in tasks)

@@ -65,14 +65,14 @@ def answer_of(call: Callable[[], Any]) -> Any:
 class Noting:
     """A world that notes every command, and why it refused each decision."""
 
-    def __init__(self, luck: FaultInjector) -> None:
-        self._luck = luck
+    def __init__(self, injector: FaultInjector) -> None:
+        self._injector = injector
         self._world = World(DOMAIN, refuse=self._refuse)
         self.commands: list[Command] = []
         self.causes: list[str | None] = []
 
     def _refuse(self, decision: Decision) -> str | None:
-        self.causes.append(self._luck.refuse(decision))
+        self.causes.append(self._injector.refuse(decision))
         return self.causes[-1]
 
     def __getattr__(self, name: str) -> Any:
@@ -96,8 +96,8 @@ class NotingSimulator(Simulator):
 
     noting: Noting
 
-    def make_world(self, luck: FaultInjector) -> World:
-        self.noting = Noting(luck)
+    def make_world(self, injector: FaultInjector) -> World:
+        self.noting = Noting(injector)
         return cast("World", self.noting)
 
 

@@ -128,7 +128,7 @@ def test_due_is_what_the_next_decision_starts(run: Simulation, data: st.DataObje
     due = {task.task for task in found.tasks.values() if task.standing is Standing.DUE}
     assert due == started(own, history)
     asked = Moment(own, history, ())
-    read, keys = asked.account, {id_: task.key for id_, task in asked.known.items()}
+    read, keys = asked.summary, {id_: task.key for id_, task in asked.known.items()}
     closed = fold(history).closed is not None
     signals = {task.id_ for task in own.all_tasks if task.key[0] is Kind.SIGNAL}
     for task in found.tasks.values():

@@ -30,8 +30,8 @@ from floto import (
 from floto.core.swf.events import ActivityTaskScheduled, TimerFired
 from floto.testing import Counterexample, NothingToShrink, Simulation, diverges, shrink, simulate, takes
 from floto.testing.invariants.law import check_history
-from floto.testing.shrinking.likeness import diverges_like
-from floto.testing.shrinking.surgery import Gone, about, without
+from floto.testing.shrinking.equivalence import diverges_like
+from floto.testing.shrinking.event_removal import RemovedTasks, about, without
 from floto.testing.strategies import runs, specs
 from tests.property.edits import EDITS
 from tests.property.setup import SETTINGS, TROUBLE
@@ -85,7 +85,7 @@ def pair_without(found: Counterexample, task: Task) -> tuple[DeciderSpec, Histor
         )
     ]
     spec = evolve(found.spec, activity_tasks=rest[0], on_failure=rest[1], on_cancel=rest[2])
-    gone = Gone(frozenset({task.id_}), frozenset({task.key}))
+    gone = RemovedTasks(frozenset({task.id_}), frozenset({task.key}))
     return spec, without(found.history, about(found.history, gone))
 
 

@@ -46,4 +46,4 @@ def test_time_may_end_it() -> None:
     tree = Tree()
     explored = explore(tree.run, 1_000, lambda: len(tree.runs) >= 3)
     assert explored == Explored(3, 1, 0, is_complete=False)
-    assert str(explored).startswith("not explored exhaustively")
+    assert str(explored).startswith("not exhaustive")

@@ -93,9 +93,12 @@ STRATEGIES: dict[str, tuple[Callable[[Retry], Any], str]] = {
     "never gives up": (lambda _: 1, "has not given up after 4,200 failures"),
     "reads a clock": (lambda retry: time.time() % 7 if retry.number < 3 else None, "the clock"),
     "reads the date": (lambda _: datetime.now().second and None, "the clock"),  # noqa: DTZ005
-    "rolls dice": (lambda retry: random.random() if retry.number < 3 else None, "chance"),
-    "depends on the process": (lambda _: hash("a") and None, "differs from process to process"),
-    "counts": (lambda retry: next(_COUNTER) if retry.number < 3 else None, "to the same question"),
+    "rolls dice": (
+        lambda retry: random.random() if retry.number < 3 else None,
+        "reads random numbers (random.random)",
+    ),
+    "depends on the process": (lambda _: hash("a") and None, "reads a process-dependent value (hash())"),
+    "counts": (lambda retry: next(_COUNTER) if retry.number < 3 else None, "for the same argument"),
     "is negative": (lambda retry: -1 if retry.number < 3 else None, "0 or more seconds"),
     "is no number": (lambda retry: float("nan") if retry.number < 3 else None, "0 or more seconds"),
     "is text": (lambda retry: "7" if retry.number < 3 else None, "0 or more seconds"),
@@ -146,7 +149,7 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "schedules under ever new ids": (
         {"ask_start": lambda id_, _: scheduled(f"{id_}{next(_COUNTER)}")},
-        "to the same question",
+        "for the same argument",
     ),
     "starts a timer and waits for an activity": (
         {"ask_start": lambda id_, _: StartTimer(timer_id=id_, start_to_fire_timeout="1")},
@@ -156,18 +159,21 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
     "starts nothing": ({"ask_start": lambda *_: None}, "never begins"),
     "has ever new keys": (
         {"ask_key": lambda _: (Kind.ACTIVITY, f"k{next(_COUNTER)}")},
-        "key of Own answered",
+        "key of Own returned",
     ),
     "is given the time": (
         {"ask_start": lambda id_, _: scheduled(id_, input=str(time.time()))},
-        "start of Own looks at the clock",
+        "start of Own reads the clock",
     ),
     "counts its inputs": (
         {"ask_start": lambda id_, _: scheduled(id_, input=str(next(_COUNTER)))},
-        "start of Own answered",
+        "start of Own returned",
     ),
-    "has results by chance": ({"ask_result": lambda _: random.random()}, "result of Own looks at chance"),
-    "counts its results": ({"ask_result": lambda _: next(_COUNTER)}, "result of Own answered"),
+    "has results by chance": (
+        {"ask_result": lambda _: random.random()},
+        "result of Own reads random numbers",
+    ),
+    "counts its results": ({"ask_result": lambda _: next(_COUNTER)}, "result of Own returned"),
 }
 
 

@@ -249,9 +249,9 @@ def test_generators_return_tasks() -> None:
 
 
 def test_a_name_that_no_task_has_is_a_slip() -> None:
-    with pytest.raises(ActivitiesError, match=r"activities\['flrst'\] is of no task.*did you mean 'first'"):
+    with pytest.raises(ActivitiesError, match=r"activities\['flrst'\] names no task.*did you mean 'first'"):
         simulate(spec(work("first")), {"flrst": fails()})
-    with pytest.raises(ActivitiesError, match="is of a timer"):
+    with pytest.raises(ActivitiesError, match="names a timer; timers cannot be given an outcome"):
         simulate(spec(Timer(id_="wait", delay_in_seconds=1)), {"wait": fails()})
 
 
@@ -411,7 +411,7 @@ def test_the_moves_are_what_can_happen_now() -> None:
 def test_faults_must_be_rates() -> None:
     with pytest.raises(ValueError, match="fails must be a number from 0"):
         Faults(fails=2)
-    with pytest.raises(ValueError, match="most must be a whole number"):
+    with pytest.raises(ValueError, match="most must be an integer"):
         Faults(most=-1)
 
 

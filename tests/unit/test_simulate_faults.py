@@ -159,8 +159,8 @@ def test_a_worker_whose_death_nobody_notices_counts_as_a_failure() -> None:
 class Strict(World):
     """A world that notes which answers came too late or twice, and that they changed nothing."""
 
-    def __init__(self, luck: FaultInjector) -> None:
-        super().__init__(refuse=luck.refuse)
+    def __init__(self, injector: FaultInjector) -> None:
+        super().__init__(refuse=injector.refuse)
         self.refused: list[str] = []
         self.answered: set[str] = set()
 
@@ -191,8 +191,8 @@ class StrictSimulator(Simulator):
 
     strict: Strict
 
-    def make_world(self, luck: FaultInjector) -> World:
-        self.strict = Strict(luck)
+    def make_world(self, injector: FaultInjector) -> World:
+        self.strict = Strict(injector)
         return self.strict
 
 
@@ -287,8 +287,8 @@ OF_THE_RUN = {
 def test_a_decision_is_refused_for_each_cause_that_it_can_have(decision: type) -> None:
     causes = CAUSES[decision]
     assert {*causes.passing, *causes.final} == model_causes(decision) - OF_THE_RUN
-    luck = FaultInjector(Choices.seeded(1), Faults(refuses=1, most=2_000))
-    given = {luck.refuse(_any(decision)) for _ in range(2_000)}
+    injector = FaultInjector(Choices.seeded(1), Faults(refuses=1, most=2_000))
+    given = {injector.refuse(_any(decision)) for _ in range(2_000)}
     assert given == {*causes.passing, *causes.final}
 
 

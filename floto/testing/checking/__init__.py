@@ -1,3 +1,3 @@
-"""What must hold, held against the runs that a spec can have."""
+"""Checks of the invariants over the runs of a spec, and the minimising of what breaks them."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``check``: what must hold of every decision and every run, over the runs that a spec can have."""
+"""``check``: simulates runs of a spec and checks the invariants of each decision and run."""
 
 from __future__ import annotations
 
@@ -14,49 +14,52 @@ from floto.core.errors import SpecError
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.expand import check_spec
-from floto.testing.checking.cases import Case
 from floto.testing.checking.checker import Checker
 from floto.testing.checking.coverage import Coverage
 from floto.testing.checking.exhaustive import Explored
 from floto.testing.checking.minimized_violation import MinimizedViolation
 from floto.testing.checking.verifying import Rule, sorted_rules
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS
+from floto.testing.simulation.case import Case
 from floto.testing.simulation.faults import Faults
 from floto.testing.simulation.outcomes import Activity
 from floto.testing.simulation.simulator import check_names
 
-#: How often something smaller is tried when something was found.
+#: Default number of candidates that are tried to minimise a violation.
 SHRINK_BUDGET = 2_000
-#: So many runs are explored one by one; more are better made at random.
+#: Maximum number of runs that are explored exhaustively; more are better made at random.
 MOST_EXPLORED = 1_000
 
 
 @frozen(kw_only=True)
 class Report:
-    """What ``check`` has looked at, and found sound."""
+    """A report on the runs that ``check`` simulated and found correct."""
 
-    #: How many runs were simulated.
+    #: Number of simulated runs.
     runs: int
-    #: At how many different decisions the invariants were checked.
+    #: Number of different decision points at which the invariants were checked.
     moments: int
-    #: How far the runs were explored one by one; the others were random.
+    #: Extent of the exhaustive exploration; the other runs were random.
     explored: Explored
     coverage: Coverage = field(repr=False)
-    #: What was not checked, and why.
+    #: Remarks on what was not checked.
     notes: tuple[str, ...] = ()
 
     @property
     def is_exhaustive(self) -> bool:
-        """Whether all runs were made that have at most one choice unlike the usual."""
+        """True if all runs with at most one deviation from the default schedule were checked."""
         return self.explored.is_complete or self.explored.departures > 0
 
     def __str__(self) -> str:
-        """What was done, and a table of what it reached."""
+        """Return a summary and a table of the coverage."""
         if not self.runs:
-            return f"the time was over before one run was: {self.moments:,} decisions, every invariant held"
+            return (
+                "time limit reached before the first run finished "
+                f"({self.moments:,} decisions checked, no violation)"
+            )
         sound = f"{self.runs:,} runs, {self.moments:,} different decisions: every invariant held"
         rest = self.runs - self.explored.whole
-        return "\n".join([sound, f"{self.explored}; {rest:,} others", *self.notes, str(self.coverage)])
+        return "\n".join([sound, f"{self.explored}; random: {rest:,} runs", *self.notes, str(self.coverage)])
 
 
 def check(  # noqa: PLR0913 - all but the spec are optional
@@ -75,17 +78,33 @@ def check(  # noqa: PLR0913 - all but the spec are optional
     shrink_budget: int = SHRINK_BUDGET,
     on_progress: Callable[[Report], None] | None = None,
 ) -> Report:
-    """Simulate runs of a spec and check what must hold of every decision and of every run.
+    """Simulate runs of a spec, and check the invariants of every decision and of every run.
 
-    First all runs with one choice unlike the usual (a fault, another order), if ``max_examples`` runs and
-    half of ``max_seconds`` are enough for that, then random ones. ``properties`` are checked beside floto's
-    own invariants: functions of spec, history and decisions that assert. ``faults`` are all there are, unless
-    given. ``codec`` knows kinds and strategies of your own. What else is given is as ``simulate`` takes it.
-    The same arguments check the same runs, in any process, unless ``max_seconds`` ends them early.
-    ``on_progress`` is told after each run what was done so far, and when the time is over within one.
+    First come all runs with one deviation from the default schedule (a fault, or another order), if
+    ``max_examples`` runs and half of ``max_seconds`` are enough for that, then random runs. The same
+    arguments check the same runs, in any process, unless ``max_seconds`` ends them early.
 
-    Raises ``Violation`` for the first that is broken, cut down to the smallest spec and history that were
-    found in ``shrink_budget`` tries, with a file for pytest, which is written to ``save`` if given.
+    Args:
+        spec: The spec to check.
+        activities: Outcomes or functions by task id or type name, as for ``simulate``.
+        input: The input of the workflow, a JSON value.
+        properties: Invariants of your own, checked beside floto's: functions of a spec, a history and
+            decisions that assert.
+        faults: The faults to inject; all of them by default.
+        children: Specs by workflow type name, for children that carry none.
+        max_examples: Maximum number of runs.
+        max_seconds: Maximum duration in seconds; None for no limit.
+        seed: Seed of the random runs.
+        save: Path of the pytest file for a violation; None writes none.
+        codec: Codec that knows your own task kinds and retry strategies.
+        shrink_budget: Maximum number of candidates that are tried to minimise a violation.
+        on_progress: Called in the calling thread with the report so far: after each run, and when the time
+            limit ends a run.
+
+    Raises:
+        MinimizedViolation: The first violation found, with the smallest spec and history and a pytest file.
+        ActivitiesError: An entry of ``activities`` is neither an outcome nor a function, or names no task.
+        SpecError: The spec is invalid.
     """
     check_spec(spec)
     case = Case(
@@ -96,20 +115,20 @@ def check(  # noqa: PLR0913 - all but the spec are optional
         children=dict(children or {}),
         codec=codec,
     )
-    # What is simulated may change the directory.
+    # Simulated functions may change the directory.
     directory = Path.cwd()
     moments, runs = sorted_rules(properties)
-    watch = Watch(max_seconds)
+    time_limit = TimeLimit(max_seconds)
     checker = Checker(
         case=case,
         invariants=(*INVARIANTS, *moments),
         run_invariants=(*RUN_INVARIANTS, *runs),
-        is_over=lambda: watch.is_over,
+        is_over=lambda: time_limit.is_over,
         shrink_budget=shrink_budget,
         on_run=None if on_progress is None else lambda: on_progress(_report(checker)),
     )
     try:
-        checker.explore(min(max_examples, MOST_EXPLORED), lambda: watch.is_half_over)
+        checker.explore(min(max_examples, MOST_EXPLORED), lambda: time_limit.is_half_over)
         if not checker.explored.is_complete:
             checker.sample(seed, max_examples - checker.runs)
     except MinimizedViolation as found:
@@ -130,7 +149,7 @@ def _report(checker: Checker, notes: tuple[str, ...] = ()) -> Report:
 
 
 def _notes(case: Case) -> Iterator[str]:
-    """What cannot be checked as things are."""
+    """Yield what cannot be checked with these arguments."""
     try:
         case.codec.unstructure(case.spec)
     except SpecError as error:
@@ -138,8 +157,8 @@ def _notes(case: Case) -> Iterator[str]:
         yield f"{what}, and pass that codec as codec="
 
 
-class Watch:
-    """How much of so many seconds is over; None for no end."""
+class TimeLimit:
+    """A limit in seconds since its creation; None for no limit."""
 
     def __init__(self, limit: float | None) -> None:
         self._limit = math.inf if limit is None else limit
@@ -147,15 +166,15 @@ class Watch:
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Seconds since the creation."""
         return time.monotonic() - self._began
 
     @property
     def is_over(self) -> bool:
-        """Whether it is time to stop."""
+        """True if the limit is reached."""
         return self.seconds >= self._limit
 
     @property
     def is_half_over(self) -> bool:
-        """Whether it is time for something else."""
+        """True if half of the limit is reached."""
         return self.seconds >= self._limit / 2

@@ -1,4 +1,4 @@
-"""Runs the cases of a check, one by one, and looks at every decision once."""
+"""Simulates the cases of a check one by one, and checks every decision point once."""
 
 from __future__ import annotations
 
@@ -7,60 +7,60 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, evolve, field
 
-from floto.testing.checking.cases import Case
 from floto.testing.checking.coverage import Coverage
 from floto.testing.checking.exhaustive import Explored, explore
-from floto.testing.checking.verifying import Unseen, answered, check_whole
+from floto.testing.checking.minimizing import minimized
+from floto.testing.checking.verifying import UnseenSteps, check_whole, decided_steps
 from floto.testing.invariants import check_moment
 from floto.testing.invariants.violation import Invariant, RunInvariant, Violation
 from floto.testing.reading.moment import Moment
-from floto.testing.shrinking.cutting import found_in
+from floto.testing.simulation.case import Case
 from floto.testing.simulation.choices import Choices, Taken
 from floto.testing.simulation.faults import FAULT_NAMES, Faults
 from floto.testing.simulation.result import Simulation
 from floto.testing.simulation.simulator import Simulator
 
 NOTHING_EXPLORED = Explored(runs=0, whole=0, departures=0, is_complete=False)
-#: Keeps the seeds of the runs of one check apart from those of the next.
+#: Distance between the seeds of runs of checks with consecutive seeds.
 _SEEDS = 1_000_003
-#: The share of the faults that a random run goes without.
+#: Share of the faults that a random run omits.
 _LEFT_OUT = 0.5
 _COMPLETED = "COMPLETED"
 
 
 @define(eq=False, kw_only=True)
 class Checker:
-    """Simulates runs of a case, and raises ``Found`` for the first thing that must not be."""
+    """Simulates runs of a case, and raises ``MinimizedViolation`` for the first violation."""
 
     case: Case
     invariants: Sequence[Invariant]
     run_invariants: Sequence[RunInvariant]
-    #: Whether it is time to stop.
+    #: Returns True when the time limit is reached.
     is_over: Callable[[], bool]
     shrink_budget: int
     #: Called after each run.
     on_run: Callable[[], None] | None = None
     coverage: Coverage = field(factory=Coverage)
     runs: int = 0
-    #: What ``activities`` names and no task of any run has had so far; None before one has completed.
+    #: Names in ``activities`` that no task of any run had so far; None before one has completed.
     unknown: set[str] | None = None
     names: set[str] = field(factory=set)
-    #: How far the runs were explored one by one.
+    #: Extent of the exhaustive exploration.
     explored: Explored = NOTHING_EXPLORED
-    _unseen: Unseen = field(factory=Unseen)
+    _unseen: UnseenSteps = field(factory=UnseenSteps)
 
     @property
     def moments(self) -> int:
-        """At how many different decisions the invariants were checked."""
+        """Number of different decision points at which the invariants were checked."""
         return self._unseen.count
 
     def explore(self, most: int, is_over: Callable[[], bool]) -> None:
-        """Look at the runs that depart least from the usual."""
+        """Check the runs with the fewest deviations from the default schedule."""
         explored = explore(lambda script: self.look(Choices(script), self.case), most, is_over)
         self.explored = explored if self.runs else NOTHING_EXPLORED
 
     def sample(self, seed: int, count: int) -> None:
-        """Look at random runs, each with some of the faults only."""
+        """Check random runs, each with some of the faults."""
         for number in range(seed * _SEEDS, seed * _SEEDS + count):
             if self.is_over():
                 return
@@ -68,7 +68,7 @@ class Checker:
             self.look(Choices.seeded(number), evolve(self.case, faults=faults))
 
     def look(self, choices: Choices, case: Case) -> Sequence[Taken]:
-        """Look at one run; which choices were made there."""
+        """Check one run, and return the choices that were made."""
         __tracebackhide__ = True
         simulator = case.simulator(choices)
         try:
@@ -79,17 +79,17 @@ class Checker:
                 check_whole(simulation, self.run_invariants)
         except Violation as violation:
             found = evolve(case, script=choices.script)
-            raise found_in(found, violation, self.shrink_budget, self.is_over) from violation.__cause__
+            raise minimized(found, violation, self.shrink_budget, self.is_over) from violation.__cause__
         if self.on_run is not None:
             self.on_run()
         return choices.taken
 
     def _check_decisions(self, simulator: Simulator, case: Case) -> bool:
-        """Check each decision at once, for what starts something again and again would do so for long.
+        """Check each decision at once: a run that makes one again and again would take long to end.
 
-        False if the time was over before the run was: one that goes on and on must not outlast it.
+        Returns False if the time limit was reached before the end of the run.
         """
-        for step in self._unseen.of(answered(simulator, case)):
+        for step in self._unseen.of(decided_steps(simulator, case)):
             check_moment(Moment(step.spec, step.history, step.decisions, case.codec), self.invariants)
             if self.is_over():
                 return False
@@ -104,9 +104,9 @@ class Checker:
 
 
 def _some(faults: Faults, seed: int) -> Faults:
-    """About half of the faults, another half for each seed.
+    """Return about half of the faults, another half for each seed.
 
-    A run in which everything goes wrong does not come far: most would be canceled early, say.
+    A run with every fault does not get far: most would be canceled early, say.
     "Swarm testing" (A. Groce and others, 2012) finds more.
     """
     chance = random.Random(seed)  # noqa: S311 - for variety, not for secrets

@@ -1,4 +1,4 @@
-"""What the runs of a spec have reached, and what they could have reached and never did."""
+"""The coverage of the runs of a spec: what they reached, and what they could have reached and never did."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from floto.core.swf.history import History
 from floto.core.swf.wire import type_name
 from floto.testing.simulation.refusals import CAUSES
 from floto.testing.simulation.result import Simulation
-from floto.testing.simulation.timeouts import ways
+from floto.testing.simulation.timeouts import possible_timeouts
 
-#: What may be decided about the items of a kind.
+#: The decisions about the items of a kind.
 _DECIDED: Mapping[Kind, tuple[type, ...]] = {
     Kind.ACTIVITY: (d.ScheduleActivityTask, d.RequestCancelActivityTask),
     Kind.TIMER: (d.StartTimer,),
@@ -29,7 +29,7 @@ _DECIDED: Mapping[Kind, tuple[type, ...]] = {
     Kind.LAMBDA: (d.ScheduleLambdaFunction,),
     Kind.EXTERNAL_SIGNAL: (d.SignalExternalWorkflowExecution,),
 }
-#: What SWF may write about the items of a kind, where nobody uses force.
+#: The events about the items of a kind, without time-outs, terminations and refusals.
 _WRITTEN: Mapping[Kind, tuple[type, ...]] = {
     Kind.ACTIVITY: (
         e.ActivityTaskScheduled,
@@ -64,16 +64,16 @@ _EVERY_RUN: tuple[type, ...] = (
     e.WorkflowExecutionCanceled,
 )
 _CLOSES: tuple[type, ...] = (d.CompleteWorkflowExecution, d.CancelWorkflowExecution)
-#: Kinds of which an item can fail, and be tried again after a timer.
+#: Kinds whose items can fail, and be retried after a timer.
 _CAN_FAIL = frozenset({Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA, Kind.EXTERNAL_SIGNAL})
-#: Why a close is refused when something has happened meanwhile.
+#: The cause for which a close is refused when new events arrived.
 _UNHANDLED = "UNHANDLED_DECISION"
 _WIDTH = 100
 _REFUSALS = "refusals"
 
 
 def _kind_of(rule: Rule) -> tuple[Kind, Status] | None:
-    """Of which kind an item is that a rule moves, and what becomes of it."""
+    """Return the kind of item that a rule changes, and its new status."""
     if isinstance(rule, MovesChild):
         rule = rule.moves
     if isinstance(rule, Moves):
@@ -91,7 +91,7 @@ _MOVED = {cls.__name__: found for cls, rule in RULES.items() if (found := _kind_
 
 @define
 class Coverage:
-    """How often simulations reached what; ``str`` is a table of it."""
+    """Counts of what simulations reached; ``str`` returns a table."""
 
     #: Events by their types.
     events: Counter[str] = field(factory=Counter)
@@ -120,7 +120,7 @@ class Coverage:
 
     def _know(self, spec: DeciderSpec) -> None:
         if id(spec) not in self._specs:
-            # Kept, so that no other spec gets its id.
+            # Keep the spec alive, so that no other gets its id.
             self._specs[id(spec)] = spec
             self._kinds |= {task.key[0] for task in _all_tasks(spec)}
 
@@ -134,11 +134,11 @@ class Coverage:
             if isinstance(event.data, e.ActivityTaskTimedOut):
                 self.timeouts[event.data.timeout_type] += 1
             elif isinstance(event.data, e.ActivityTaskScheduled):
-                self.ways |= ways(event.data).keys()
+                self.ways |= possible_timeouts(event.data).keys()
 
     @property
     def statuses(self) -> Mapping[Kind, Counter[Status]]:
-        """How often items of each kind came to each status."""
+        """Counts of the items of each kind that reached each status."""
         found: dict[Kind, Counter[Status]] = {}
         for name, count in self.events.items():
             if name in _MOVED:
@@ -148,7 +148,7 @@ class Coverage:
 
     @property
     def never(self) -> Mapping[str, tuple[str, ...]]:
-        """What the specs could have reached and never did: events, refusals, timeouts and attempts."""
+        """Possible events, refusals, time-outs and attempts that no run reached, by these names."""
         refusals = [each for each in self._possible_refusals() if not self.refusals[each]]
         can_retry = bool(self._all_kinds() & _CAN_FAIL)
         found = {
@@ -160,7 +160,7 @@ class Coverage:
         return {what: names for what, names in found.items() if names}
 
     def _all_kinds(self) -> set[Kind]:
-        """The kinds of the specs, of what came of them, and timers where something may be tried again."""
+        """Return the kinds of the specs, of their results, and timers where something may be retried."""
         kinds = self._kinds | {kind for kind, _ in (_MOVED[name] for name in self.events if name in _MOVED)}
         return kinds | {Kind.TIMER} if kinds & _CAN_FAIL else kinds
 
@@ -201,7 +201,7 @@ class Coverage:
                 yield cls.__name__, cause
 
     def __str__(self) -> str:
-        """A table of what was reached, and a list of what never was."""
+        """Return a table of what was reached, and a list of what was not."""
         rows = [(str(kind), _counted(statuses)) for kind, statuses in self.statuses.items()]
         rows.append(("attempts", _counted(self.attempts)))
         rows.append(("time-outs", _counted(self.timeouts)))
@@ -212,7 +212,7 @@ class Coverage:
         return "\n".join(_row(name, what) for name, what in rows if what)
 
     def _never(self, what: str, names: tuple[str, ...]) -> str:
-        """What was never reached; of the many causes of refusals, how many were not."""
+        """Return the unreached names; of the many causes of refusals, their number."""
         if what != _REFUSALS:
             return ", ".join(names)
         return f"{len(names)} of {len(names) + len(self.refusals)} causes (coverage.never names them)"
@@ -242,7 +242,7 @@ def _counted(counter: Counter[str] | Counter[int] | Counter[Status]) -> str:
 
 
 def _grouped(causes: Mapping[tuple[str, str], str]) -> str:
-    """Causes behind the decision that was refused."""
+    """Return causes behind the decisions that were refused."""
     found: dict[str, list[str]] = {}
     for (name, cause), note in sorted(causes.items()):
         found.setdefault(name, []).append(cause + note)

@@ -1,4 +1,4 @@
-"""Every run there is of a small spec, up to a bound: those that depart least from the usual first."""
+"""Exhaustive exploration of a small spec up to a bound: runs with the fewest deviations first."""
 
 from __future__ import annotations
 
@@ -7,46 +7,43 @@ from itertools import chain
 
 from attrs import frozen
 
-from floto.testing.simulation.choices import Taken
+from floto.testing.simulation.choices import Script, Taken
 
-#: The numbers of the choices of a simulation; those that are missing are 0, the usual.
-Script = tuple[int, ...]
-#: Where there are two answers, this is the other, whether it is picked or happens at a rate.
+#: Choice number that selects the second of two options, for ``pick`` and ``happens`` alike.
 _HAPPENS = 255
 _TWO = 2
 
 
 @frozen
 class Explored:
-    """How far an exploration came."""
+    """The extent of an exploration."""
 
-    #: How many runs were made.
+    #: Number of runs.
     runs: int
-    #: How many of them, from the first on, are all that depart so far from the usual.
+    #: Number of runs in completed rounds.
     whole: int
-    #: Every run with at most so many choices unlike the usual was made.
+    #: Every run with at most so many deviations from the default schedule was made.
     departures: int
-    #: Whether there are no others.
+    #: True if there are no other runs.
     is_complete: bool
 
     def __str__(self) -> str:
         """One sentence."""
         if self.is_complete:
-            return f"explored exhaustively: all {self.whole:,} runs there are"
+            return f"exhaustive: all {self.whole:,} runs"
         if not self.departures:
-            return "not explored exhaustively: it has more runs than that"
-        unlike = "one choice" if self.departures == 1 else f"{self.departures} choices"
-        return f"explored exhaustively: all {self.whole:,} runs with at most {unlike} unlike the usual"
+            return "not exhaustive: too many runs"
+        deviations = "1 deviation" if self.departures == 1 else f"{self.departures} deviations"
+        return f"exhaustive: all {self.whole:,} runs with at most {deviations} from the default schedule"
 
 
 def explore(
     run: Callable[[Script], Sequence[Taken]], most: int, is_over: Callable[[], bool] = lambda: False
 ) -> Explored:
-    """Make all runs with no departure from the usual, with one, with two, ..., ``most`` runs in all.
+    """Make all runs with no deviation from the default schedule, with one, with two, ...
 
-    ``run`` runs a script and tells which choices were made. A round of runs with one departure more is
-    begun only where it can be finished, so that what is left of ``most`` can be spent better; ``is_over``
-    ends it nevertheless.
+    ``run`` runs a script and returns its choices. A round with one more deviation is begun only if it fits
+    into ``most`` runs, so that the rest can be better spent; ``is_over`` ends it all the same.
     """
     made: list[tuple[Script, Sequence[Taken]]] = [((), run(()))]
     runs, departures = 1, 0
@@ -69,7 +66,7 @@ def _count(script: Script, taken: Sequence[Taken]) -> int:
 
 
 def _departing(script: Script, taken: Sequence[Taken]) -> Iterator[Script]:
-    """The scripts that differ from one in one choice more, behind those in which it differs already."""
+    """Yield the scripts with one more deviation, behind those that a script has already."""
     for place in range(len(script), len(taken)):
         usual = (0,) * (place - len(script))
         options = taken[place].options

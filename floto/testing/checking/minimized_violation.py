@@ -1,4 +1,4 @@
-"""What ``check`` found: a violation, with the smallest case that still shows it."""
+"""The error that ``check`` raises: a violation with the smallest case that still shows it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from floto.core.visible import shell_command
 from floto.files import write_file
 from floto.testing.invariants.violation import Violation
 from floto.testing.printing.reproduction import Reproduction
-from floto.testing.printing.source import Source
+from floto.testing.printing.source import SourceWriter
 
 
 @define(eq=False)
 class MinimizedViolation(Violation):
-    """A violation that ``check`` found and cut down; ``str`` has all that a person needs."""
+    """A violation that ``check`` found and minimised; ``str`` explains it."""
 
     reproduction: Reproduction = field(kw_only=True)
-    #: Where the file for pytest is.
+    #: Path of the pytest file, once it is saved.
     saved: Path | None = field(default=None, kw_only=True)
 
     @classmethod
     def of(cls, violation: Violation, reproduction: Reproduction) -> MinimizedViolation:
-        """A violation as its smallest case shows it."""
+        """Return a violation with the reproduction of its smallest case."""
         return cls(
             violation.invariant,
             violation.sentence,
@@ -37,43 +37,45 @@ class MinimizedViolation(Violation):
         )
 
     def as_pytest(self) -> str:
-        """A file for pytest, which fails for as long as the invariant is broken.
+        """Return a pytest file that fails for as long as the invariant is broken.
 
-        Kinds, strategies, activities and properties of your own are imported from where they are
-        declared. Raises ``SpecError`` for one that cannot be, such as one in a function.
+        Kinds, strategies, activities and properties of your own are imported from where they are declared.
+
+        Raises:
+            SpecError: One of them cannot be imported, such as one that is declared in a function.
         """
         return self.reproduction.as_pytest()
 
     def timeline(self) -> str:
-        """What happened when, in plain characters: up to the decision, or in every execution."""
+        """Return a timeline in plain characters: up to the decision, or of every execution."""
         return self.reproduction.timeline()
 
     def save(self, path: str | Path | None, directory: Path) -> None:
-        """Write that file, if there is a path for it, which may be relative to ``directory``."""
+        """Write the pytest file to a path, relative to ``directory``; None writes none."""
         if path is None:
             return
         try:
             text = self.as_pytest()
         except SpecError:
             return
-        # What was found is worth more than the file, which is printed where it cannot be written.
+        # The violation matters more than the file, which is printed where it cannot be written.
         with suppress(OSError):
             write_file(directory / path, text.encode())
             self.saved = Path(path)
 
     def __str__(self) -> str:
-        """What is wrong, when what happened, and how to see it again."""
+        """Return the problem, the timeline, and how to reproduce it."""
         parts = [super().__str__(), self._spec(), self.timeline(), self._again()]
         if self.reproduction.note:
             parts.append(self.reproduction.note)
         if not self.reproduction.is_smallest:
-            parts.append("There may be something smaller: the tries were used up (shrink_budget).")
+            parts.append("There may be a smaller case: the budget was used up (shrink_budget).")
         return "\n\n".join(part for part in parts if part)
 
     def _spec(self) -> str:
-        """The smallest spec as code; nothing where it cannot be written, or is written below."""
+        """Return the smallest spec as code; nothing where it cannot be written, or follows below."""
         with suppress(SpecError):
-            return Source().assigned("spec", self.reproduction.spec) if self.saved else ""
+            return SourceWriter().assigned("spec", self.reproduction.spec) if self.saved else ""
         return ""
 
     def _again(self) -> str:

@@ -1,4 +1,4 @@
-"""What must hold of every decision and of the whole, held against a simulation."""
+"""Checks of every decision, and of the whole, of a simulation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from floto.core.errors import HistoryError
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.swf.events import DecisionTaskStarted
 from floto.core.swf.history import History
-from floto.testing.checking.cases import Case
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS, check_moment, verify
 from floto.testing.invariants.violation import (
     Invariant,
@@ -22,21 +21,22 @@ from floto.testing.invariants.violation import (
     sentence_of,
 )
 from floto.testing.reading.moment import Moment
+from floto.testing.simulation.case import Case
 from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.context import WORKFLOW_ID
 from floto.testing.simulation.endings import ActivitiesError
-from floto.testing.simulation.result import Simulation, Step
+from floto.testing.simulation.result import SimulatedStep, Simulation
 from floto.testing.simulation.simulator import Simulator
 from floto.testing.simulation.timeouts import NoSuchTimeout
 
-#: Something that must hold.
+#: An invariant, or a function that becomes one.
 Rule = Invariant | RunInvariant | Property
-#: What a user's arguments are to blame for, and not the code under test.
+#: Errors in the arguments, and not in the code under test.
 _MISUSE = (ActivitiesError, NoSuchTimeout)
 
 
 def sorted_rules(rules: Iterable[Rule]) -> tuple[list[Invariant], list[RunInvariant]]:
-    """Those of single decisions, and those of whole runs."""
+    """Return the invariants of single decisions, and those of whole runs."""
     moments: list[Invariant] = []
     runs: list[RunInvariant] = []
     for each in rules:
@@ -48,7 +48,15 @@ def sorted_rules(rules: Iterable[Rule]) -> tuple[list[Invariant], list[RunInvari
 
 
 def verify_run(simulation: Simulation, properties: Iterable[Rule] = (*INVARIANTS, *RUN_INVARIANTS)) -> None:
-    """Check every decision of a simulation, then the whole of it; raises ``Violation``."""
+    """Check every decision of a simulation, then the whole of it.
+
+    Args:
+        simulation: The simulation to check.
+        properties: The invariants to check; all of floto's by default.
+
+    Raises:
+        Violation: The first invariant that does not hold.
+    """
     moments, runs = sorted_rules(properties)
     codec = simulation.arguments.get("codec", CODEC)
     for step in simulation.steps:
@@ -57,7 +65,7 @@ def verify_run(simulation: Simulation, properties: Iterable[Rule] = (*INVARIANTS
 
 
 def check_whole(simulation: Simulation, properties: Sequence[RunInvariant]) -> None:
-    """Check a simulation as a whole; raises ``Violation``."""
+    """Check the invariants of whole runs; raises ``Violation``."""
     for each in properties:
         try:
             each.holds(simulation)
@@ -65,16 +73,16 @@ def check_whole(simulation: Simulation, properties: Sequence[RunInvariant]) -> N
             raise Violation(each, sentence_of(error, each), simulation.spec, simulation.main) from error
 
 
-def played(case: Case, choices: Choices | None = None) -> Simulation:
-    """Simulate a case; raises ``Violation`` where deciding raises or SWF takes no answer."""
+def simulate_case(case: Case, choices: Choices | None = None) -> Simulation:
+    """Simulate a case; raises ``Violation`` where deciding raises or SWF refuses the response."""
     simulator = case.simulator(choices)
-    for _ in answered(simulator, case):
+    for _ in decided_steps(simulator, case):
         pass
     return simulator.simulation()
 
 
-def answered(simulator: Simulator, case: Case) -> Iterator[Step]:
-    """Each question of a simulation, as soon as it is answered; raises as ``played`` does."""
+def decided_steps(simulator: Simulator, case: Case) -> Iterator[SimulatedStep]:
+    """Yield each step of a simulation when it is made; raises like ``simulate_case``."""
     try:
         yield from simulator.play()
     except _MISUSE:
@@ -87,13 +95,13 @@ def answered(simulator: Simulator, case: Case) -> Iterator[Step]:
 
 
 def _undecided(simulator: Simulator, case: Case) -> Violation | None:
-    """The question whose answer is wrong, when a simulation has raised."""
+    """Return the violation at the decision task with the wrong response, after a simulation raised."""
     for history in simulator.simulation().histories:
         spec = _spec_of(history, case)
         if spec is None or not isinstance(history.events[-1].data, DecisionTaskStarted):
             continue
         try:
-            # What SWF does not take at all is refused as a whole, and seen here alone.
+            # A response that SWF refuses as a whole shows only here.
             verify(spec, history, INVARIANTS, case.codec)
         except HistoryError:
             continue
@@ -110,14 +118,14 @@ def _spec_of(history: History, case: Case) -> DeciderSpec | None:
 
 
 @define(eq=False)
-class Unseen:
-    """Tells which questions of simulations were not asked before, with the same history."""
+class UnseenSteps:
+    """Filters out steps whose history was seen before."""
 
     count: int = 0
     _seen: set[int] = field(factory=set)
 
-    def of(self, steps: Iterable[Step]) -> Iterator[Step]:
-        """Those of one simulation."""
+    def of(self, steps: Iterable[SimulatedStep]) -> Iterator[SimulatedStep]:
+        """Yield the unseen steps of one simulation."""
         marks = _Marks()
         for step in steps:
             mark = marks.of(step.history)
@@ -129,12 +137,12 @@ class Unseen:
 
 @define(eq=False)
 class _Marks:
-    """Numbers that tell histories apart; each event of a run is looked at once."""
+    """Hashes of histories; each event of a run is hashed once."""
 
     _marks: dict[str, list[int]] = field(factory=dict)
 
     def of(self, history: History) -> int:
-        """The same for the same events of a run."""
+        """Return the same number for the same events of a run."""
         name = str(history.execution)
         marks = self._marks.setdefault(name, [hash(name)])
         for event in history.events[len(marks) - 1 :]:

@@ -1,7 +1,8 @@
-"""What must hold of every decision, for any spec: one table, and the two functions that use it.
+"""The invariants of every decision and run, for any spec: two tables, and the functions that check them.
 
-Those of the user's own code come first: where it is unsound, they say it best. Then what a
-single decision shows, then what other histories show that must be decided alike.
+The order decides which invariant is reported. Those of user-defined code come first, because an error there
+is best reported as such; then those of a single decision; then the metamorphic ones, which decide a changed
+history.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ from floto.testing.invariants import (
     cost,
     data,
     determinism,
+    exactness,
     generators,
     inputs,
     law,
     limits,
+    metamorphic,
     order,
     own_code,
     retries,
     runs,
+    saturation,
     states,
 )
-from floto.testing.invariants import exactness as exact
-from floto.testing.invariants import metamorphic as noise
-from floto.testing.invariants import saturation as crowds
 from floto.testing.invariants.violation import (
     Invariant,
     RunInvariant,
@@ -94,23 +95,23 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (1, determinism.nothing_outside_is_looked_at),
     (1, determinism.the_history_is_left_as_it_was),
     (4, attempts.idempotent),
-    (9, exact.exactly_what_is_called_for),
+    (9, exactness.exactly_what_is_called_for),
     (1, determinism.json_keeps_the_spec),
     (12, determinism.pages_come_in_any_order),
-    (12, noise.noise_does_not_matter),
-    (12, noise.lost_decision_tasks_do_not_matter),
-    (11, noise.order_does_not_matter),
+    (12, metamorphic.noise_does_not_matter),
+    (12, metamorphic.lost_decision_tasks_do_not_matter),
+    (11, metamorphic.order_does_not_matter),
     (10, data.results_of_strangers_do_not_matter),
-    (13, exact.rare_things_are_followed_by_what_is_called_for),
+    (13, exactness.rare_things_are_followed_by_what_is_called_for),
     (16, states.state_is_what_the_history_says),
-    (15, crowds.limits_are_kept_in_a_crowd),
+    (15, saturation.limits_are_kept_in_a_crowd),
     (16, cost.carried_forward_equals_from_scratch),
 )
-#: What must hold of every decision; the numbers are those of the list in the documentation.
+#: The invariants of every decision; their numbers are those of the list in docs/testing.md.
 INVARIANTS: tuple[Invariant, ...] = tuple(
     Invariant(number, holds.__name__, first_line(holds), holds) for number, holds in _TABLE
 )
-#: What must hold of a whole simulation.
+#: The invariants of a whole simulation.
 RUN_INVARIANTS: tuple[RunInvariant, ...] = tuple(
     RunInvariant(number, holds.__name__, first_line(holds), holds)
     for number, holds in (
@@ -123,9 +124,9 @@ RUN_INVARIANTS: tuple[RunInvariant, ...] = tuple(
         (11, runs.order_makes_no_difference),
     )
 )
-#: What is broken where deciding itself raises an error.
+#: The invariant that is broken where deciding raises an error.
 DECIDES = Invariant(
-    1, "decides", "For every history that can have happened, something is decided.", lambda _: None
+    1, "decides", "Deciding raises no error for any history that can have happened.", lambda _: None
 )
 
 
@@ -135,9 +136,17 @@ def verify(
     properties: Iterable[Invariant] = INVARIANTS,
     codec: Codec = CODEC,
 ) -> None:
-    """Decide, and check that all invariants hold of that; raises ``Violation`` for the first that does not.
+    """Decide, and check all invariants of the decisions.
 
-    Raises ``HistoryError`` for a history that cannot have happened.
+    Args:
+        spec: The spec that decides.
+        history: The history up to the start of a decision task.
+        properties: The invariants to check; all of floto's by default.
+        codec: Codec that knows your own task kinds and retry strategies.
+
+    Raises:
+        Violation: The first invariant that does not hold.
+        HistoryError: The history cannot have happened.
     """
     __tracebackhide__ = True
     try:
@@ -151,13 +160,13 @@ def verify(
 
 
 def _where(error: Exception) -> str:
-    """Where an error was raised, in words."""
+    """Return where an error was raised, for a message."""
     last = extract_tb(error.__traceback__)[-1]
     return f" (in {last.name}, line {last.lineno} of {PurePath(last.filename).name})"
 
 
 def check_moment(moment: Moment, properties: Iterable[Invariant] = INVARIANTS) -> None:
-    """Check that all invariants hold of what was decided; raises ``Violation`` for the first that fails."""
+    """Check all invariants of a decision point; raises ``Violation`` for the first that does not hold."""
     __tracebackhide__ = True
     for each in properties:
         try:

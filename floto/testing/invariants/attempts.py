@@ -1,4 +1,4 @@
-"""Each task is attempted once, and once more for each retry that is due; never twice at a time."""
+"""Invariants of attempts: one for each task, one more for each due retry, never two at a time."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def exactly_once(moment: Moment) -> None:
     """At most one attempt at a task is alive, and none is started after one that succeeded."""
     for id_ in moment.started:
         key = moment.known[id_].key
-        if moment.account.in_flight(key):
-            broken(f"task {id_!r} is started although it is under way")
-        if moment.account.completed(key):
+        if moment.summary.in_flight(key):
+            broken(f"task {id_!r} is started although it is in flight")
+        if moment.summary.completed(key):
             broken(f"task {id_!r} is started although it has completed")
     opened = Counter(key for key in map(oracle.opens, moment.decisions) if key is not None)
     for (kind, id_), times in opened.items():
@@ -29,11 +29,11 @@ def exactly_once(moment: Moment) -> None:
 
 def recorded_exactly_once(moment: Moment) -> None:
     """In the history, no attempt at a task was started beside another, or after one that succeeded."""
-    read = moment.account
+    summary = moment.summary
     for id_, task in moment.known.items():
-        for one, next_ in pairwise(read.attempts.get(task.key, ())):
+        for one, next_ in pairwise(summary.attempts.get(task.key, ())):
             if one.end is None or one.end.id > next_.opened.id:
-                broken(f"task {id_!r} was started a second time while it was under way")
+                broken(f"task {id_!r} was started a second time while it was in flight")
             if one.completed:
                 broken(f"task {id_!r} was started once more after it had completed")
 
@@ -44,7 +44,7 @@ def no_id_is_taken(moment: Moment) -> None:
         cause = getattr(event.data, "cause", "")
         if cause in ("ACTIVITY_ID_ALREADY_IN_USE", "TIMER_ID_ALREADY_IN_USE"):
             id_ = getattr(event.data, "activity_id", None) or event.data.timer_id
-            for attempt in (each for attempts in moment.account.attempts.values() for each in attempts):
+            for attempt in (each for attempts in moment.summary.attempts.values() for each in attempts):
                 end = attempt.end
                 alive = attempt.opened.id < event.id and (end is None or end.id > event.id)
                 if (
@@ -52,7 +52,7 @@ def no_id_is_taken(moment: Moment) -> None:
                     and attempt.key[1] == id_
                     and attempt.key[0].value in oracle.name(event.data).lower()
                 ):
-                    broken(f"{attempt.key[0]} {id_!r} was started while it was under way")
+                    broken(f"{attempt.key[0]} {id_!r} was started while it was in flight")
 
 
 def idempotent(moment: Moment) -> None:

@@ -1,4 +1,4 @@
-"""How a run ends: once, as the last that is decided, and as its tasks have ended."""
+"""Invariants of the close of a run: once, last, and as its tasks have ended."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def one_close_last(moment: Moment) -> None:
 
 
 def the_right_close(moment: Moment) -> None:
-    """A run completes when all has completed, fails for what failed, and is canceled when that is asked."""
+    """Each run completes when all its tasks have, fails for what failed, and is canceled on request."""
     for close in moment.closing:
         if isinstance(close, CompleteWorkflowExecution | ContinueAsNewWorkflowExecution):
             _check_complete(moment, close)
         elif isinstance(close, FailWorkflowExecution):
             _check_failed(moment, close)
-        elif isinstance(close, CancelWorkflowExecution) and moment.account.cancel_requested is None:
-            broken("the run is canceled, and nobody asked for that")
+        elif isinstance(close, CancelWorkflowExecution) and moment.summary.cancel_requested is None:
+            broken("the run is canceled without a cancel request")
 
 
 def _check_complete(moment: Moment, close: Decision) -> None:
@@ -45,7 +45,7 @@ def _check_complete(moment: Moment, close: Decision) -> None:
     if undone:
         broken(f"the run completes, and task {undone[0]!r} has not")
     if moment.cleaning is not None:
-        broken("the run completes, although it was failing or asked to stop")
+        broken("the run completes, although it was failing or canceled")
     if isinstance(close, ContinueAsNewWorkflowExecution) is not moment.spec.repeat_workflow:
         broken(
             f"the run ends with {oracle.name(close)}, and repeat_workflow is {moment.spec.repeat_workflow}"
@@ -63,30 +63,30 @@ def _check_failed(moment: Moment, close: FailWorkflowExecution) -> None:
         broken("the run fails, and does not say which task did")
     for id_ in failed:
         task = moment.known.get(id_)
-        if task is None or id_ in moment.reading.growth.broken:
+        if task is None or id_ in moment.reading.expanded.broken:
             continue
-        if moment.account.completed(task.key) or moment.account.in_flight(task.key):
+        if moment.summary.completed(task.key) or moment.summary.in_flight(task.key):
             broken(f"the run fails because of task {id_!r}, which has not failed")
 
 
 def failures_are_not_swallowed(moment: Moment) -> None:
-    """What failed or was refused is tried again until it completes, or the run does not complete."""
+    """No run completes while a task that failed or was refused has not completed since."""
     done = (CompleteWorkflowExecution, ContinueAsNewWorkflowExecution)
     if not any(isinstance(close, done) for close in moment.closing):
         return
-    read = moment.account
+    summary = moment.summary
     for id_, task in moment.reading.main.tasks.items():
-        if read.failures.get(task.key) and not read.completed(task.key):
+        if summary.failures.get(task.key) and not summary.completed(task.key):
             broken(f"the run completes, and task {id_!r} failed")
 
 
 def no_stuck_run(moment: Moment) -> None:
-    """A run that is open with nothing under way gets work or an end."""
-    read = moment.account
-    if moment.decisions or not moment.is_open or read.under_way():
+    """Each open run with nothing in flight gets work or is closed."""
+    summary = moment.summary
+    if moment.decisions or not moment.is_open or summary.under_way():
         return
     graph = moment.in_turn
     awaited = [id_ for id_ in graph.due if graph.tasks[id_].key[0] is Kind.SIGNAL]
     if not awaited:
         waiting = sorted(set(graph.tasks) - graph.settled)
-        broken(f"the run is stuck: nothing is under way and nothing is decided; {waiting} wait for ever")
+        broken(f"the run is stuck: nothing is in flight and nothing is decided; {waiting} wait for ever")

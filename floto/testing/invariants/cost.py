@@ -1,4 +1,4 @@
-"""What is carried forward from decision to decision equals what is worked out from scratch."""
+"""The invariant of incremental updates: they give what a rebuild from the whole history gives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from floto.testing.reading.moment import Moment
 
 
 def carried_forward_equals_from_scratch(moment: Moment) -> None:
-    """State, progress and decisions are the same whether followed from the last decision or begun anew."""
+    """State, progress and decisions are the same whether updated from the last decision or rebuilt."""
     history = moment.history
     empty = evolve(EMPTY, execution=history.execution)
     cut = _last_question(history)
@@ -26,16 +26,16 @@ def carried_forward_equals_from_scratch(moment: Moment) -> None:
     carried = observe(carried, history.events[middle:])
     scratch = begin(moment.spec, fold(history, empty), moment.codec)
     if carried.state != scratch.state:
-        broken(f"the state carried forward from event {cut} is not that of the whole history")
+        broken(f"the state updated from event {cut} on is not that of the whole history")
     if carried != scratch:
-        broken(f"the progress carried forward from event {cut} is not that of the whole history")
+        broken(f"the progress updated from event {cut} on is not that of the whole history")
     said = difference(moment.decisions, decisions(carried))
     if said:
-        broken(f"followed from event {cut} on, {said}")
+        broken(f"updated from event {cut} on, {said}")
 
 
 def _last_question(history: History) -> int:
-    """Where a decider last stood before; 0 where this is the first question."""
+    """Return the id of the previous DecisionTaskStarted event; 0 where this is the first."""
     asked = (
         event.id for event in reversed(history.events[:-1]) if isinstance(event.data, DecisionTaskStarted)
     )

@@ -1,4 +1,4 @@
-"""What a task is given depends on the workflow's input, on what it requires and on itself alone."""
+"""Invariants of data flow: a task's context depends on the input, its requirements and itself alone."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _child(task: ChildWorkflow, given: Given, context: dict[str, Any]) -> Decisi
     own = {} if task.input is None else {"child_workflow_task": task.input}
     if task.spec is not None:
         said = given.codec.unstructure(task.spec)
-        # The child's activities wait where the parent's do, unless its spec says otherwise.
+        # A child's activities use the task list of the parent's, unless its spec names one.
         lists = task.spec.default_activity_task_list or given.activity_task_list
         own[SPEC_KEY] = said if lists is None else {**said, "default_activity_task_list": lists}
     parent = "" if given.execution is None else f"{given.execution.workflow_id}:{task.id_}"
@@ -85,7 +85,7 @@ def _child(task: ChildWorkflow, given: Given, context: dict[str, Any]) -> Decisi
     )
 
 
-#: What floto's own kinds decide; kinds of the user's own are asked.
+#: The decisions that start floto's own kinds; user-defined kinds are called.
 _ROWS: Mapping[type, _Row] = {
     ActivityTask: _activity,
     Generator: _activity,
@@ -95,14 +95,14 @@ _ROWS: Mapping[type, _Row] = {
 
 
 def data_flow(moment: Moment) -> None:
-    """A task is given the workflow's input, what it requires returned and its own settings; no more."""
+    """Each task gets the workflow's input, the results of what it requires and its own settings; no more."""
     for id_, decision in moment.started.items():
         task = moment.known[id_]
         row = _ROWS.get(type(task))
         if row is None or id_ not in moment.in_turn.tasks:
             continue
         given = moment.given_to(id_)
-        expected = added(row(task, given, given.context), task, moment.account)
+        expected = added(row(task, given, given.context), task, moment.summary)
         if expected is not None and decision != expected:
             names = [
                 each for each in vars_of(expected) if getattr(decision, each, None) != getattr(expected, each)
@@ -115,15 +115,15 @@ def data_flow(moment: Moment) -> None:
 
 
 def vars_of(decision: Decision) -> tuple[str, ...]:
-    """The fields of a decision."""
+    """Return the names of the fields of a decision."""
     return tuple(type(decision).__annotations__)
 
 
 def results_of_strangers_do_not_matter(moment: Moment) -> None:
-    """Another result of a task that a task does not depend on changes nothing for it."""
+    """Another result of a task changes nothing for tasks that do not require it."""
     changed = _to_change(moment)
-    # How long a result is shows in the failure of what it is too long for.
-    if changed is None or moment.demand.faults:
+    # The message of a payload that is too long depends on the length of the results in it.
+    if changed is None or moment.expected.faults:
         return
     id_, event = changed
     other = variants.with_result(moment.history, event, json.dumps({"another": "result"}))
@@ -132,12 +132,12 @@ def results_of_strangers_do_not_matter(moment: Moment) -> None:
     except FlotoError:
         return
     except Exception:
-        # A kind of the user's own may be one for results of a certain form.
+        # A user-defined kind may expect results of a certain form.
         if any(map(is_own, moment.known.values())):
             return
         raise
     if any(isinstance(each, FailWorkflowExecution) for each in decisions):
-        # A kind of the user's own may not be able to read it.
+        # A user-defined kind may be unable to read it.
         return
     started = {oracle.opens(each): each for each in decisions}
     for one, decision in moment.started.items():
@@ -148,12 +148,12 @@ def results_of_strangers_do_not_matter(moment: Moment) -> None:
 
 
 def _to_change(moment: Moment) -> tuple[str, Event] | None:
-    """A task that has completed, another one at each moment, and the event that says so."""
+    """Return a completed task, another one at each decision point, and the event of its completion."""
     ends = [
         (id_, attempt.end)
         for id_, task in moment.known.items()
         if not expands(task)
-        for attempt in moment.account.attempts.get(task.key, ())
+        for attempt in moment.summary.attempts.get(task.key, ())
         if attempt.completed and attempt.end is not None
         if isinstance(attempt.end.data, ActivityTaskCompleted | ChildWorkflowExecutionCompleted)
     ]

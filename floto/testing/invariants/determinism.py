@@ -1,4 +1,4 @@
-"""The same spec and history give the same decisions, wherever and however often they are asked for."""
+"""Invariants of determinism: the same spec and history give the same decisions, in any process."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.history import History
 from floto.testing.invariants.own_code import is_own
-from floto.testing.invariants.purity import impure
+from floto.testing.invariants.purity import call_and_watch
 from floto.testing.invariants.sameness import difference
 from floto.testing.invariants.violation import broken
 from floto.testing.reading.identity import once
 from floto.testing.reading.moment import Moment
 
-#: Writing and reading costs more than deciding; one moment in so many tells enough.
-_SELDOM = 4
+#: Round trips cost more than deciding: check one decision point in so many.
+_ONE_IN = 4
 
 
 def recorded_decisions_are_made_again(moment: Moment) -> None:
-    """Deciding on the same history once more gives what was decided."""
+    """Deciding on the same history once more gives the same decisions."""
     said = difference(moment.decisions, decide(moment.spec, moment.history, codec=moment.codec))
     if said:
         broken(f"decided once more, {said}")
 
 
 def nothing_outside_is_looked_at(moment: Moment) -> None:
-    """Deciding reads no clock, rolls no dice, opens no file, and changes nothing."""
+    """Deciding reads no clock, no random numbers and no file, and changes nothing."""
     before = repr(moment.spec)
     if _has_own(moment.spec):
-        _, looked = impure(lambda: decide(moment.spec, moment.history, codec=moment.codec))
+        _, looked = call_and_watch(lambda: decide(moment.spec, moment.history, codec=moment.codec))
         if looked is not None:
-            broken(f"deciding looks at {looked}, so that it cannot be done again")
+            broken(f"deciding reads {looked}, so that it is not deterministic")
     if repr(moment.spec) != before or before != _first_seen(moment.spec):
         broken("deciding changed the spec: tasks and strategies must be frozen")
 
 
 def the_history_is_left_as_it_was(moment: Moment) -> None:
     """Deciding changes nothing in the history."""
-    if moment.is_one_in(_SELDOM):
+    if moment.is_one_in(_ONE_IN):
         before = repr(moment.history)
         decide(moment.spec, moment.history, codec=moment.codec)
         if repr(moment.history) != before:
@@ -59,18 +59,18 @@ def _first_seen(spec: DeciderSpec) -> str:
 
 
 def json_keeps_the_spec(moment: Moment) -> None:
-    """A spec that went through JSON, its keys in any order, equals itself and decides the same."""
-    for again in _rewritten(moment.spec, moment.codec) if moment.is_one_in(_SELDOM) else ():
+    """Each spec read back from JSON, its keys in any order, equals itself and decides the same."""
+    for again in _rewritten(moment.spec, moment.codec) if moment.is_one_in(_ONE_IN) else ():
         if again != moment.spec:
-            broken(f"the spec is another after a trip through JSON: {again}")
+            broken(f"the spec differs after a round trip through JSON: {again}")
         said = difference(moment.decisions, decide(again, moment.history, codec=moment.codec))
         if said:
-            broken(f"after a trip of the spec through JSON, {said}")
+            broken(f"after a round trip of the spec through JSON, {said}")
 
 
 @once
 def _rewritten(spec: DeciderSpec, codec: Codec) -> tuple[DeciderSpec, ...]:
-    """The spec written and read; nothing where the codec does not know all that is in it."""
+    """Return the spec as read back from JSON; nothing where the codec does not know all its classes."""
     try:
         text = spec.to_json(codec)
     except SpecError:
@@ -79,20 +79,20 @@ def _rewritten(spec: DeciderSpec, codec: Codec) -> tuple[DeciderSpec, ...]:
 
 
 def _backwards(value: Any) -> Any:
-    """The same JSON with the keys of every object in the opposite order."""
+    """Return the same JSON with the keys of every object in reverse order."""
     if isinstance(value, dict):
         return {key: _backwards(value[key]) for key in reversed(value)}
     return [_backwards(item) for item in value] if isinstance(value, list) else value
 
 
 def pages_come_in_any_order(moment: Moment) -> None:
-    """A history that was written as SWF's events and read the wrong way round is decided the same."""
-    if not moment.is_one_in(_SELDOM):
+    """Each history read back from its SWF events in reverse order is decided the same."""
+    if not moment.is_one_in(_ONE_IN):
         return
     raw = moment.history.to_swf()
     again = History.from_swf(reversed(raw), moment.history.execution)
     if again != moment.history:
-        broken("the history is another after it was written as SWF's events and read again")
+        broken("the history differs after a round trip through SWF's events")
     said = difference(moment.decisions, decide(moment.spec, again, codec=moment.codec))
     if said:
-        broken(f"with the history's pages the other way round, {said}")
+        broken(f"with the history's pages in reverse order, {said}")

@@ -1,4 +1,4 @@
-"""What generators return joins the spec, once, as it was recorded; who requires one waits for that too."""
+"""Invariants of generators: what they return joins the spec once, as recorded, and dependants wait for it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from floto.core.state.fold import fold
 from floto.core.state.state import Kind
 from floto.core.swf.decisions import StartChildWorkflowExecution
 from floto.testing.invariants.violation import broken
-from floto.testing.reading.growth import descendants
+from floto.testing.reading.expanded_spec import descendants
 from floto.testing.reading.moment import Moment
 
 
 def generators_fit(moment: Moment) -> None:
-    """What a generator returns can be read, and fits the rest of the spec."""
-    for id_, text in moment.growth.broken.items():
+    """Each generator's result can be read, and fits the rest of the spec."""
+    for id_, text in moment.expanded.broken.items():
         broken(
             f"task {id_!r} {text}; what a generator returns needs ids of its own, and may not require "
             "what waits for the generator"
@@ -25,11 +25,11 @@ def generators_fit(moment: Moment) -> None:
 
 
 def expansion_is_what_was_recorded(moment: Moment) -> None:
-    """The spec of a run is the declared one and what its finished generators returned: no more, no less."""
+    """Each run has the declared tasks and those that its completed generators returned, and no others."""
     try:
         grown = expand(moment.spec, fold(moment.history), moment.codec).all_tasks
     except SpecError:
-        if not moment.growth.broken:
+        if not moment.expanded.broken:
             raise
         return
     found, expected = [task.id_ for task in grown], list(moment.known)
@@ -38,29 +38,29 @@ def expansion_is_what_was_recorded(moment: Moment) -> None:
 
 
 def dependants_of_a_generator_are_held_back(moment: Moment) -> None:
-    """What requires a generator is started only after all it returned has completed."""
-    returned = moment.growth.returned
+    """Each task that requires a generator is started only after all it returned has completed."""
+    returned = moment.expanded.returned
     declared = _declared(moment)
-    read = moment.account
+    summary = moment.summary
     for id_ in moment.started:
         for needed in declared[id_].requires:
             offspring = descendants(needed, returned)
-            missing = [each for each in offspring if not read.completed(declared[each].key)]
+            missing = [each for each in offspring if not summary.completed(declared[each].key)]
             if missing and id_ not in offspring:
                 broken(f"task {id_!r} is started before {missing[0]!r}, which its {needed!r} returned")
 
 
 def _declared(moment: Moment) -> Mapping[str, Task]:
-    """Every task with the requirements it was declared or returned with."""
+    """Return every task with the requirements it was declared or returned with."""
     found = {task.id_: task for task in moment.spec.all_tasks}
-    for offspring in moment.growth.returned.values():
+    for offspring in moment.expanded.returned.values():
         found |= {task.id_: task for task in offspring}
     return found
 
 
 def children_have_ids_of_their_own(moment: Moment) -> None:
     """No two tasks have children under one workflow id at the same time: SWF refuses the second."""
-    under_way = [each for each in moment.account.under_way() if each.key[0] is Kind.CHILD]
+    under_way = [each for each in moment.summary.under_way() if each.key[0] is Kind.CHILD]
     taken = {each.opened.data.workflow_id: each.key[1] for each in under_way}
     for id_, decision in moment.started.items():
         if isinstance(decision, StartChildWorkflowExecution):
@@ -75,7 +75,7 @@ def children_have_ids_of_their_own(moment: Moment) -> None:
 
 
 def child_ids_are_reproducible(moment: Moment) -> None:
-    """A child's workflow id is what its task says, or its parent's and the task's: no two collide."""
+    """Each child's workflow id is the one of its task, or its parent's and the task's id: no two collide."""
     execution = moment.history.execution
     for id_, decision in moment.started.items():
         task = moment.known[id_]

@@ -1,4 +1,4 @@
-"""What a run is begun with: its input, and the spec of a child in it."""
+"""Invariants of the start of a run: its input, and the spec of a child in it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from floto.testing.invariants.exactness import exactly_what_is_called_for
 from floto.testing.invariants.violation import broken
 from floto.testing.reading.moment import Moment
 
-#: Text that says it is compressed, and is not.
+#: Text that is marked as compressed, and is not.
 _UNREADABLE = "floto:zlib:?"
-#: Inputs that no decider can take a spec from.
+#: Inputs whose spec cannot be read.
 _BAD = (_UNREADABLE, json.dumps({SPEC_KEY: CODEC.unstructure(Timer(id_="t", delay_in_seconds=0))}))
 #: Inputs that carry no spec.
 _NONE = (None, "", "7", '"text"', "[]", "{}", '{"a":1}')
-#: What runs may be started with, and those of simulations are not.
+#: Settings that runs may be started with, and simulated ones are not.
 _RARELY_SAID = {
     "task_priority": "7",
     "tag_list": ("tag",),
@@ -33,8 +33,8 @@ _RARELY_SAID = {
 
 
 def unreadable_input_ends_the_run(moment: Moment) -> None:
-    """A run whose input cannot be read fails at once and says so."""
-    if moment.account.attempts or moment.account.began is None:
+    """Each run whose input cannot be read fails at once and says so."""
+    if moment.summary.attempts or moment.summary.began is None:
         return
     first, *rest = moment.history.events
     unreadable: Any = evolve(first.data, input=_UNREADABLE)
@@ -44,8 +44,8 @@ def unreadable_input_ends_the_run(moment: Moment) -> None:
 
 
 def all_is_passed_on(moment: Moment) -> None:
-    """A run that repeats itself begins again with everything that it was started with."""
-    if moment.account.began is None or not moment.spec.repeat_workflow or not moment.closing:
+    """Each run that repeats itself continues as new with everything that it was started with."""
+    if moment.summary.began is None or not moment.spec.repeat_workflow or not moment.closing:
         return
     first, *rest = moment.history.events
     begun: Any = evolve(first.data, **_RARELY_SAID)
@@ -55,24 +55,24 @@ def all_is_passed_on(moment: Moment) -> None:
 
 
 def what_is_no_spec_is_refused(moment: Moment) -> None:
-    """The JSON of a spec, or anything else that is none, is refused with an error that says so."""
+    """Any value that is not a spec, such as its JSON, is refused with an error that says so."""
     text: Any = "{}"
     try:
         decisions = decide(text, moment.history, codec=moment.codec)
     except SpecError:
         return
-    broken(f"{text!r} is no spec, and {decisions!r:.200} is decided")
+    broken(f"{text!r} is not a spec, and {decisions!r:.200} is decided")
 
 
 def specs_of_children_are_read_back(moment: Moment) -> None:
-    """A child is given its spec such that its decider reads it as it was, and nothing else for one."""
+    """Each child's decider reads the very spec that the child was given, and no other input as a spec."""
     for id_, decision in moment.started.items():
         task = moment.known[id_]
         if not isinstance(task, ChildWorkflow):
             continue
         expected, found = task.spec, spec_of(getattr(decision, "input", None), moment.codec)
         if found is not None and expected is not None:
-            # Its activities wait where those of its parent do, unless it says otherwise.
+            # A child's activities use the task list of the parent's, unless its spec names one.
             found = evolve(found, default_activity_task_list=expected.default_activity_task_list)
         if found != expected:
             broken(f"task {id_!r} is given a spec that reads as {found!r:.200}, not {expected!r:.200}")
@@ -88,4 +88,4 @@ def _check_others(codec: Codec) -> None:
             found = spec_of(text, codec)
         except SpecError:
             continue
-        broken(f"input {text} carries no spec that could be read, and is read as {found!r:.200}")
+        broken(f"input {text} carries no readable spec, and is read as {found!r:.200}")

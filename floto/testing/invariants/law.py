@@ -1,4 +1,4 @@
-"""What holds for every history that SWF writes; where it does not, the history was made up or mixed up."""
+"""Invariants of every history that SWF writes; where one does not hold, the history is not genuine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from floto.testing.invariants.violation import broken
 from floto.testing.reading.moment import Moment
 from floto.testing.reading.oracle import ENDS, name
 
-#: What each reference of an event must point at; a 0 points at nothing.
+#: The event types that each reference of an event may point at; 0 points at nothing.
 _REFERENCES: Mapping[str, tuple[str, ...]] = {
     "decision_task_completed_event_id": ("DecisionTaskCompleted",),
     "scheduled_event_id": ("DecisionTaskScheduled", "ActivityTaskScheduled", "LambdaFunctionScheduled"),
@@ -36,12 +36,12 @@ _CLOSING = frozenset(
 
 
 def history_law(moment: Moment) -> None:
-    """Ids count up, times do not go back, references point back, and what began ends once."""
+    """Event ids count up, times do not go back, references point back, and what began ends once."""
     check_history(moment.history)
 
 
 def check_history(history: History) -> None:
-    """Raise ``AssertionError`` for what SWF would not write."""
+    """Raise ``AssertionError`` for a history that SWF would not write."""
     events = history.events
     names = [name(event.data) for event in events]
     if names and names[0] != "WorkflowExecutionStarted":
@@ -62,9 +62,7 @@ def _check_references(event: Event, names: Sequence[str]) -> None:
     for reference, targets in _REFERENCES.items():
         target = getattr(event.data, reference, 0)
         if target and (target >= event.id or names[target - 1] not in targets):
-            broken(
-                f"{reference} of event {event.id} is {target}, which is no {' or '.join(targets)} before it"
-            )
+            broken(f"{reference} of event {event.id} is {target}, not an earlier {' or '.join(targets)}")
 
 
 def _check_ends(events: Sequence[Event], names: Sequence[str]) -> None:
@@ -78,7 +76,7 @@ def _check_ends(events: Sequence[Event], names: Sequence[str]) -> None:
 
 
 def _check_decision_tasks(names: Sequence[str]) -> None:
-    """At most one decision task is out, and at most one waits behind it."""
+    """Check that at most one decision task is started, and at most one is scheduled behind it."""
     scheduled = started = 0
     for what in names:
         if what == "DecisionTaskScheduled":
@@ -90,4 +88,4 @@ def _check_decision_tasks(names: Sequence[str]) -> None:
         elif what == "DecisionTaskTimedOut":
             started, scheduled = (started - 1, scheduled) if started else (started, scheduled - 1)
         if scheduled not in (0, 1) or started not in (0, 1):
-            broken(f"{scheduled} decision tasks wait and {started} are out; SWF has one of each at most")
+            broken(f"{scheduled} decision tasks are scheduled and {started} started; SWF allows one each")

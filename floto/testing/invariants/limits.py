@@ -1,4 +1,4 @@
-"""What SWF's limits ask of every list of decisions, and of every wait."""
+"""Invariants of SWF's limits on decisions and timers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
 from floto.testing.reading.moment import Moment
 
-#: Bytes of one request to SWF.
+#: Maximum size of a request to SWF, in bytes.
 _REQUEST = 1_000_000
 _ID = 256
 _LONG = ("input", "result", "details", "control")
@@ -41,7 +41,7 @@ def _who(decision: Decision) -> str:
 
 def no_more_is_open_than_swf_allows(moment: Moment) -> None:
     """Of activities, timers and children, no more are started than SWF lets be open."""
-    kinds = Counter(attempt.key[0] for attempt in moment.account.under_way())
+    kinds = Counter(attempt.key[0] for attempt in moment.summary.under_way())
     kinds.update(key[0] for key in map(oracle.opens, moment.decisions) if key and key[1] != oracle.MORE)
     for kind in (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD):
         if kinds[kind] > OPEN_LIMIT:
@@ -50,7 +50,7 @@ def no_more_is_open_than_swf_allows(moment: Moment) -> None:
 
 def waits_end_before_the_run(moment: Moment) -> None:
     """No timer, of a task or of a retry, ends after the run has timed out."""
-    began = moment.account.began
+    began = moment.summary.began
     limit = None if began is None else began.data.execution_start_to_close_timeout
     if began is None or limit in (None, "NONE"):
         return
@@ -72,6 +72,6 @@ def waits_end_before_the_run(moment: Moment) -> None:
 
 def payloads_fit(moment: Moment) -> None:
     """No run fails because a task cannot be given what it needs, or its result cannot be recorded."""
-    faults = {id_: text for id_, text in moment.demand.faults.items() if id_ not in moment.growth.broken}
+    faults = {id_: text for id_, text in moment.expected.faults.items() if id_ not in moment.expanded.broken}
     for id_, text in faults.items():
         broken(f"task {id_!r}: the run fails although no attempt did: {text}")

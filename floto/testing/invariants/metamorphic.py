@@ -1,4 +1,7 @@
-"""What must not matter: noise, lost decision tasks, and in which order things went well."""
+"""Metamorphic invariants: decisions stay the same for irrelevant events, redelivery and another order.
+
+A metamorphic test needs no expected result: it compares the decisions for two related histories.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ _NEWER = e.OtherEvent(type="WorkflowExecutionAdmired", attributes={"by": "everyb
 
 
 def noise_does_not_matter(moment: Moment) -> None:
-    """Markers, signals that nobody waits for, and event types of a newer SWF do not change decisions.
+    """Markers, signals that no task waits for, and unknown event types do not change decisions.
 
-    But for a run that continues as new: a signal that no task has used goes with it.
+    Except in a run that continues as new: it hands unused signals to the next run.
     """
     length = len(moment.history)
     if length < 2:  # noqa: PLR2004 - before the second event, at the earliest
@@ -30,25 +33,29 @@ def noise_does_not_matter(moment: Moment) -> None:
     name = "noise"
     while any(task.key == (Kind.SIGNAL, name) for task in moment.known.values()):
         name += "!"
-    noise: tuple[Any, ...] = (_MARKER, _NEWER)
+    irrelevant: tuple[Any, ...] = (_MARKER, _NEWER)
     if not _continues(moment):
-        noise += (e.WorkflowExecutionSignaled(signal_name=name),)
+        irrelevant += (e.WorkflowExecutionSignaled(signal_name=name),)
     before = 2 + zlib.crc32(str(length).encode()) % (length - 1)
-    when = f"with events before event {before} that mean nothing, so that the ids of later ones are others"
-    _check(moment, variants.with_noise(moment.history, before, noise), when)
+    when = f"with irrelevant events before event {before}, so that later event ids are shifted"
+    _check(moment, variants.with_irrelevant_events(moment.history, before, irrelevant), when)
 
 
 def lost_decision_tasks_do_not_matter(moment: Moment) -> None:
-    """A question that is asked again, after its decision task timed out, is answered the same."""
-    _check(moment, variants.asked_again(moment.history), "asked again after a time-out")
+    """Each decision task that timed out and was scheduled again gets the same decisions."""
+    _check(
+        moment,
+        variants.redelivered(moment.history),
+        "with the decision task scheduled again after a time-out",
+    )
 
 
 def order_does_not_matter(moment: Moment) -> None:
-    """Of what went well since the last decision, the order makes no difference."""
-    if _continues(moment) and len(moment.account.signals) > 1:
+    """No order of what went well since the last decision makes a difference."""
+    if _continues(moment) and len(moment.summary.signals) > 1:
         # Signals go to the next run in order of arrival.
         return
-    _check(moment, variants.swapped(moment.history), "with two completions the other way round")
+    _check(moment, variants.swapped(moment.history), "with two completions swapped")
 
 
 def _continues(moment: Moment) -> bool:

@@ -1,4 +1,4 @@
-"""Histories of the same run in which rare things happened: refusals in a row, data that cannot be read."""
+"""Mutated histories of a run, in which rare things happened: refusals in a row, unreadable data."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from floto.core.swf.shapes import TaskList, WorkflowType
 from floto.testing.invariants.variants import appended, left
 from floto.testing.reading.oracle import FAILURES, MORE, RETRY, name
 
-#: Just before and behind where floto gives up asking again.
+#: Numbers of refusals around those at which floto gives up.
 _TIMES = (1, 2, 20, 1, 21, 2, 100, 101)
-#: A cause that passes, and one that does not, by the decision that is refused.
+#: A transient and a permanent cause, by the decision that is refused.
 _REFUSED: Mapping[str, tuple[type, tuple[str, ...]]] = {
     "ScheduleActivityTask": (
         e.ScheduleActivityTaskFailed,
@@ -44,25 +44,25 @@ _REFUSED: Mapping[str, tuple[type, tuple[str, ...]]] = {
     ),
 }
 _STOP_REFUSED = ("REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_RATE_EXCEEDED", "OPERATION_NOT_PERMITTED")
-#: What is in a marker of floto's name, and was not written by floto.
+#: Details of a marker of floto's name that floto did not write.
 _FOREIGN = (None, '["a"]', '{"a":1}', "floto:zlib:?", "text")
 _UNREADABLE = "floto:zlib:?"
-#: A task that generators return, and all of them the same.
+#: The same task, returned by every generator.
 _TWIN = '{"type":"floto.specs.task.ActivityTask","name":"work","version":"v1","id_":"twin"}'
 
 
 def _noise(size: int) -> str:
-    """Text that compressing makes hardly any shorter."""
+    """Return incompressible text of ``size`` characters."""
     blocks = (sha512(str(number).encode()).hexdigest() for number in range(size // 128 + 1))
     return "".join(blocks)[:size]
 
 
-#: More of these than one do not fit into one payload.
+#: Two of these do not fit into one payload.
 _LARGE = f'"{_noise(40_000)}"'
 
 
-def strange(history: History, decisions: Sequence[Decision], number: int) -> History | None:
-    """One of the histories in which something rare happened, by a number; None where it has no occasion."""
+def mutated(history: History, decisions: Sequence[Decision], number: int) -> History | None:
+    """Return the history with one rare mutation, chosen by a number; None where it does not apply."""
     if not history.events:
         return None
     edits = _that_fit(decisions)
@@ -70,7 +70,7 @@ def strange(history: History, decisions: Sequence[Decision], number: int) -> His
 
 
 def _that_fit(decisions: Sequence[Decision]) -> tuple[_Edit, ...]:
-    """The edits that have an occasion where these decisions are made; what is rare first of all."""
+    """Return the mutations that apply where these decisions are made, the rarest first."""
     if any(isinstance(each, RequestCancelExternalWorkflowExecution) for each in decisions):
         return _WHILE_STOPPING
     if any(map(_waits, decisions)):
@@ -79,17 +79,17 @@ def _that_fit(decisions: Sequence[Decision]) -> tuple[_Edit, ...]:
 
 
 def _waits(decision: Decision) -> bool:
-    """Whether a decision starts the wait for a retry."""
+    """Return True if a decision starts the timer of a retry."""
     return isinstance(decision, StartTimer) and decision.timer_id.startswith(RETRY)
 
 
 def _refused(history: History, decisions: Sequence[Decision], number: int) -> History | None:
-    """SWF refuses what was decided, so many times, and for one last reason."""
+    """Let SWF refuse a decision, several times, the last time for another cause."""
     refusable = [each for each in decisions if name(each) in _REFUSED]
     if not refusable:
         return None
     waits = list(filter(_waits, refusable))
-    # Only where a retry is due can the wait for it be refused.
+    # A timer of a retry can only be refused where the retry is due.
     among = waits or refusable
     decision = among[number % len(among)]
     cls, causes = _REFUSED[name(decision)]
@@ -100,7 +100,7 @@ def _refused(history: History, decisions: Sequence[Decision], number: int) -> Hi
 
 
 def _stop_refused(history: History, decisions: Sequence[Decision], number: int) -> History | None:
-    """SWF does not tell a child to stop, so many times."""
+    """Let SWF refuse the cancel request for a child, several times."""
     asked = [each for each in decisions if name(each) == "RequestCancelExternalWorkflowExecution"]
     if not asked:
         return None
@@ -122,14 +122,14 @@ def _refused_stops(decision: Any, causes: Sequence[str], last: int) -> Iterator[
 
 
 def _foreign_marker(history: History, _: Sequence[Decision], number: int) -> History | None:
-    """Somebody else used the name of a marker of floto's."""
+    """Add a marker of floto's name that floto did not write."""
     details = _FOREIGN[number % len(_FOREIGN)]
     marker = e.MarkerRecorded(marker_name=FAILURES, details=details, decision_task_completed_event_id=1)
     return appended(history, [marker])
 
 
 def _child_begins(history: History, _: Sequence[Decision], __: int) -> History | None:
-    """A child has not started yet, and cannot be asked to stop."""
+    """Add a child that has not started yet, so it cannot be canceled."""
     child = e.StartChildWorkflowExecutionInitiated(
         workflow_id="strange",
         workflow_type=WorkflowType("strange", "v1"),
@@ -141,25 +141,25 @@ def _child_begins(history: History, _: Sequence[Decision], __: int) -> History |
 
 
 def _more_was_asked_for(history: History, _: Sequence[Decision], number: int) -> History | None:
-    """One response could not hold all; the timer that asks for the rest runs, or has fired."""
+    """Add the timer of a split response, running or fired."""
     begun = e.TimerStarted(timer_id=MORE, start_to_fire_timeout="0", decision_task_completed_event_id=1)
     fired = e.TimerFired(timer_id=MORE, started_event_id=len(history) + 1)
     return appended(history, (begun, fired)[: 1 + number % 2])
 
 
 def _function_runs(history: History, _: Sequence[Decision], __: int) -> History | None:
-    """Somebody asks the run to stop while a Lambda function is at work, which nothing stops."""
+    """Request cancellation while a Lambda function runs, which cannot be canceled."""
     function = e.LambdaFunctionScheduled(id="strange", name="strange", decision_task_completed_event_id=1)
     return appended(history, [function, e.WorkflowExecutionCancelRequested()])
 
 
 def _canceled(history: History, _: Sequence[Decision], __: int) -> History | None:
-    """Somebody asks the run to stop."""
+    """Request cancellation of the run."""
     return appended(history, [e.WorkflowExecutionCancelRequested()])
 
 
 def _input(history: History, _: Sequence[Decision], number: int) -> History | None:
-    """The workflow's input cannot be read, or is large."""
+    """Make the workflow's input unreadable, large or empty."""
     text = (_UNREADABLE, _LARGE, _UNREADABLE + "=", None)[number % 4]
     first = history.events[0]
     began = evolve(first, data=evolve(first.data, input=text))
@@ -167,7 +167,7 @@ def _input(history: History, _: Sequence[Decision], number: int) -> History | No
 
 
 def _results(history: History, _: Sequence[Decision], number: int) -> History | None:
-    """What attempts returned cannot be read, is large, or is nothing."""
+    """Make the results of attempts unreadable, large or empty."""
     texts = (_UNREADABLE, _LARGE, None, f"[{_TWIN}]", "text", f"[{_TWIN},{_TWIN}]")
     return _each_result(history, texts[number % len(texts)])
 
@@ -184,7 +184,7 @@ def _returned(event: Event, text: str | None) -> Event:
 
 
 def _failed(history: History, _: Sequence[Decision], number: int) -> History | None:
-    """Everything that had completed by now has failed at last, with much to say about it."""
+    """Turn every completion into a failure, with long details."""
     details = (None, "because", _LARGE)[number % 3]
     reason = ("Final", None, "Passing" * 60)[number // 3 % 3]
     changed = False
@@ -219,5 +219,5 @@ _EDITS: tuple[_Edit, ...] = (
 )
 _WHILE_STOPPING: tuple[_Edit, ...] = (_stop_refused, _stop_refused, _failed, _canceled)
 _BEFORE_A_RETRY: tuple[_Edit, ...] = (_refused, _refused, _results, _canceled, _foreign_marker)
-#: Where the run is about to be closed, most of that has no occasion.
+#: Where the run is about to close, most mutations do not apply.
 _AT_THE_END: tuple[_Edit, ...] = (_results, _child_begins, _refused, _failed, _results, _canceled, _input)

@@ -1,4 +1,4 @@
-"""A task is started when all that it requires has completed: never before, and at once."""
+"""Invariants of order: a task is started at once when all that it requires has completed, never before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from floto.testing.reading.moment import Moment
 
 
 def dependency_order(moment: Moment) -> None:
-    """A task is started only after all it requires, however indirectly, has completed."""
+    """Each task is started only after all it requires, however indirectly, has completed."""
     for id_ in moment.started:
         for graph in (moment.reading.main, moment.reading.on_failure, moment.reading.on_cancel):
             if id_ in graph.tasks and not graph.is_ready(id_):
@@ -20,15 +20,15 @@ def dependency_order(moment: Moment) -> None:
 
 def recorded_dependency_order(moment: Moment) -> None:
     """In the history, no task was started before all it requires had completed."""
-    read = moment.account
+    summary = moment.summary
     for id_, task in moment.known.items():
-        attempts = read.attempts.get(task.key)
+        attempts = summary.attempts.get(task.key)
         if not attempts or task.key[0] is Kind.SIGNAL:
             continue
         for needed in task.requires:
             ends = [
                 each.end.id
-                for each in read.attempts.get(moment.known[needed].key, ())
+                for each in summary.attempts.get(moment.known[needed].key, ())
                 if each.completed and each.end
             ]
             if not ends or min(ends) > attempts[0].opened.id:
@@ -36,13 +36,13 @@ def recorded_dependency_order(moment: Moment) -> None:
 
 
 def promptness(moment: Moment) -> None:
-    """Every task that is ready is started at once, unless the run closes or a limit forbids it."""
+    """Every ready task is started at once, unless the run closes or a limit forbids it."""
     if not moment.is_open or moment.closing or moment.is_waiting or moment.is_full:
         return
     graph = moment.in_turn
     started = {key for key in map(oracle.opens, moment.decisions) if key is not None}
     for id_, due in graph.due.items():
         key = (Kind.TIMER, due.timer_id) if due.timer_id else graph.tasks[id_].key
-        if key not in started and key[0] is not Kind.SIGNAL and not graph.lost:
+        if key not in started and key[0] is not Kind.SIGNAL and not graph.exhausted:
             what = "the wait for its retry" if due != Due() else "it"
             broken(f"task {id_!r} is ready, and {what} is not started")

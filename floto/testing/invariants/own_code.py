@@ -1,4 +1,4 @@
-"""What must hold of strategies and kinds of task that users write: floto can only be as sound as they are."""
+"""Invariants of user-defined strategies and task kinds: floto can only be as sound as they are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from floto.core.spec.tasks import Expands, Task, expands
 from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Kind, Status
 from floto.core.swf.identifiers import shown
-from floto.testing.invariants.purity import impure
+from floto.testing.invariants.purity import call_and_watch
 from floto.testing.invariants.sameness import apart
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
@@ -25,19 +25,19 @@ from floto.testing.reading.moment import Moment
 
 #: Attempts that fit into the 25,000 events of a history, at six events each.
 ATTEMPTS = 4_200
-#: After so many failures a strategy is asked.
+#: Numbers of failures for which a strategy is called.
 _NUMBERS = (1, 2, 3, 5, 10, 100, ATTEMPTS)
 _REASONS = ("Failure", "")
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def is_own(value: object) -> bool:
-    """Whether a task or a strategy is of a class of the user's own."""
+    """Return True if a task or a strategy is of a user-defined class."""
     return value is not None and not type(value).__module__.startswith("floto.core.")
 
 
 def strategies_answer_seconds(moment: Moment) -> None:
-    """A retry strategy answers seconds or None, the same whenever it is asked, and looks at no clock."""
+    """Each retry strategy returns seconds or None, the same for the same argument, and reads no clock."""
     for id_, strategy in _strategies(moment):
         problem = _problem(strategy) if is_own(strategy) else None
         if problem:
@@ -45,14 +45,14 @@ def strategies_answer_seconds(moment: Moment) -> None:
 
 
 def strategies_give_up(moment: Moment) -> None:
-    """A retry strategy gives up before the history is full."""
+    """Each retry strategy gives up before the history is full."""
     for id_, strategy in _strategies(moment):
         for reason in sorted({*_REASONS, *_reasons(moment, id_)}):
             if not _gives_up(strategy, intern(reason)):
                 broken(
                     f"task {id_!r}: its retry strategy {shown(strategy)} has not given up after {ATTEMPTS:,} "
                     f"failures{f' of {reason!r}' if reason else ''}, and SWF ends the run by force at 25,000 "
-                    "events: answer None some day"
+                    "events: return None in the end"
                 )
 
 
@@ -63,7 +63,7 @@ def _strategies(moment: Moment) -> Iterator[tuple[str, RetryStrategy]]:
 
 
 def retry(number: int, reason: str = "Failure", seed: str = "seed") -> Retry:
-    """The question after so many failures."""
+    """Return the argument of a strategy after that many failures."""
     failure = Failure(status=Status.FAILED, at=_AT, event_id=7, reason=reason, details="")
     return Retry(task_id="task", seed=seed, failures=(failure,) * number)
 
@@ -72,15 +72,17 @@ def retry(number: int, reason: str = "Failure", seed: str = "seed") -> Retry:
 def _problem(strategy: RetryStrategy) -> str | None:
     for asked in (retry(number, reason) for number in _NUMBERS for reason in _REASONS):
         try:
-            (first, looked), second = impure(lambda: strategy.delay(asked)), strategy.delay(asked)  # noqa: B023
-        except Exception as error:  # noqa: BLE001 - whatever a user's strategy raises is what is wrong with it
-            return f"raised {type(error).__name__}: {error}; it must answer seconds, or None to give up"
+            (first, looked), second = call_and_watch(lambda: strategy.delay(asked)), strategy.delay(asked)  # noqa: B023
+        except Exception as error:  # noqa: BLE001 - any error of a strategy is its fault
+            return f"raised {type(error).__name__}: {error}; it must return seconds, or None to give up"
         if looked is not None:
-            return f"looks at {looked}: make its answer from the Retry it is given alone, or replays differ"
+            return f"reads {looked}: compute the delay from the Retry alone, or replays differ"
         if first != second and not (first != first and second != second):  # noqa: PLR0124 - NaN
-            return f"answered {shown(first)} and then {shown(second)} to the same question: it must be pure"
+            return f"returned {shown(first)} and then {shown(second)} for the same argument: it must be pure"
         if first is not None and not _is_wait(first):
-            return f"answered {shown(first)} after {asked.number} failures: say 0 or more seconds, or None"
+            return (
+                f"returned {shown(first)} after {asked.number} failures; expected 0 or more seconds, or None"
+            )
     return None
 
 
@@ -89,8 +91,8 @@ def _is_wait(answer: Any) -> bool:
 
 
 def _reasons(moment: Moment, id_: str) -> Iterator[str]:
-    """For what a task has failed; a refusal is no matter of its strategy."""
-    for event in moment.account.failures.get(moment.known[id_].key, ()):
+    """Yield the reasons for which a task has failed; refusals do not count."""
+    for event in moment.summary.failures.get(moment.known[id_].key, ()):
         failure = failure_of(event)
         if failure.status is not Status.REFUSED:
             yield failure.reason
@@ -102,7 +104,7 @@ def _gives_up(strategy: RetryStrategy, reason: str) -> bool:
 
 
 def kinds_are_functions(moment: Moment) -> None:
-    """A task answers the same whenever it is asked: its key, what starts it, and its result."""
+    """Each task returns the same for the same argument: its key, its start decision and its result."""
     for id_, task in moment.known.items():
         if is_own(task):
             for what, ask in _questions(moment, id_, task):
@@ -111,8 +113,8 @@ def kinds_are_functions(moment: Moment) -> None:
 
 def _questions(moment: Moment, id_: str, task: Task) -> Iterator[tuple[str, Callable[[Task], Any]]]:
     yield "key", lambda task: task.key
-    if moment.account.completed(task.key):
-        item = moment.account.item(task.key)
+    if moment.summary.completed(task.key):
+        item = moment.summary.item(task.key)
         yield "result", lambda task: task.result(item)
         if expands(task):
             yield "generated", lambda task: tuple(cast("Expands", task).generated(item, moment.codec))
@@ -123,15 +125,17 @@ def _questions(moment: Moment, id_: str, task: Task) -> Iterator[tuple[str, Call
 
 def _check_pure(id_: str, task: Task, what: str, ask: Callable[[Task], Any]) -> None:
     copy: Any = evolve(cast("Any", task))
-    first, looked = impure(lambda: _answer(ask, task))
+    first, looked = call_and_watch(lambda: _answer(ask, task))
     if looked is not None:
-        broken(f"task {id_!r}: {what} of {oracle.name(task)} looks at {looked}; use what it is given alone")
+        broken(
+            f"task {id_!r}: {what} of {oracle.name(task)} reads {looked}; use its fields and arguments alone"
+        )
     for again in (_answer(ask, task), _answer(ask, copy)):
         if again != first:
             one, other = apart(first, again)
             broken(
-                f"task {id_!r}: {what} of {oracle.name(task)} answered {one} and then {other} to the same "
-                "question: use the task's fields and what it is given alone"
+                f"task {id_!r}: {what} of {oracle.name(task)} returned {one} and then {other} for the same "
+                "argument: use the task's fields and arguments alone"
             )
 
 
@@ -141,7 +145,7 @@ class _Raised:
 
 
 def _answer(ask: Callable[[Task], Any], task: Task) -> Any:
-    """What a task answers, an error that it may raise included."""
+    """Return the result of a method of a task, or the error that it raised."""
     try:
         return ask(task)
     except (PayloadError, SpecError) as error:
@@ -149,7 +153,7 @@ def _answer(ask: Callable[[Task], Any], task: Task) -> Any:
 
 
 def kinds_start_what_they_wait_for(moment: Moment) -> None:
-    """What a task starts is the very item that it then waits for."""
+    """Each task starts the very item that it then waits for."""
     graph = moment.in_turn
     for id_, due in graph.due.items() if moment.is_open else ():
         task = graph.tasks[id_]
@@ -166,7 +170,7 @@ def kinds_start_what_they_wait_for(moment: Moment) -> None:
                 )
         elif oracle.opens(decision) != task.key:
             broken(
-                f"task {id_!r}: start of {oracle.name(task)} answers {_named(decision)}, but its key is "
+                f"task {id_!r}: start of {oracle.name(task)} returns {_named(decision)}, but its key is "
                 f"{_key(task.key)}: floto would never see that it has started, and start it again and again; "
                 "let both name the same"
             )

@@ -1,4 +1,4 @@
-"""Sees a function read a clock, a file or the environment, or roll dice: what it was not given."""
+"""Detects impure calls of a function: clocks, files, the environment, random numbers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 _Answer = TypeVar("_Answer")
 
 _CLOCKS = frozenset({"now", "utcnow", "today"})
-#: Needs no clock, however it is called.
+#: Functions of ``time`` that read no clock.
 _HARMLESS_TIME = frozenset({"sleep", "strptime", "mktime", "get_clock_info"})
 _DICE = frozenset({"urandom", "getrandom"})
 
 
-def impure(function: Callable[[], _Answer]) -> tuple[_Answer, str | None]:
-    """What a function answers, and what it looked at that is not its own business, if anything."""
+def call_and_watch(function: Callable[[], _Answer]) -> tuple[_Answer, str | None]:
+    """Call a function; return its result and a description of the first impure call it made, if any."""
     before = sys.getprofile()
     if before is not None:
-        # A profiler is at work, and there can be but one; cProfile could not be put back.
+        # Only one profiler can be active, and cProfile could not be restored.
         return function(), None
     seen: list[str] = []
 
@@ -31,7 +31,7 @@ def impure(function: Callable[[], _Answer]) -> tuple[_Answer, str | None]:
         if found:
             seen.append(found)
 
-    # Whoever watches the collector may look at a clock, at any moment.
+    # Callbacks of the garbage collector may read a clock at any time.
     before, collects = sys.getprofile(), gc.isenabled()
     gc.disable()
     sys.setprofile(look)
@@ -52,11 +52,11 @@ def _found(called: Any, frame: FrameType) -> str | None:
     if name in _CLOCKS and isinstance(owner, type) and owner.__name__ in ("datetime", "date"):
         return f"the clock ({owner.__name__}.{name})"
     if name in _DICE or owner is _SHARED_DICE:
-        return f"chance (random.{name})" if owner is _SHARED_DICE else f"chance (os.{name})"
+        return f"random numbers (random.{name})" if owner is _SHARED_DICE else f"random numbers (os.{name})"
     if name == "open" and module in ("io", "_io"):
         return "a file (open)"
     if module == "builtins" and name in ("hash", "id") and not frame.f_code.co_filename.startswith("<attrs"):
-        return f"what differs from process to process ({name}())"
+        return f"a process-dependent value ({name}())"
     return None
 
 
@@ -66,5 +66,5 @@ def _looked_up(frame: FrameType, event: str) -> str | None:
 
 _ENVIRON = type(os.environ)
 _ENVIRONMENT = frozenset({_ENVIRON.__getitem__.__code__, _ENVIRON.__iter__.__code__})
-#: What the functions of the module ``random`` share; a generator of one's own, with a seed, is no chance.
+#: The shared generator of the module ``random``; a seeded one of the user's own is deterministic.
 _SHARED_DICE = getattr(random.random, "__self__", None)

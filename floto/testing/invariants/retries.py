@@ -1,4 +1,4 @@
-"""What floto promises of retries: how long, how often, and that it is never less."""
+"""Invariants of retries: their number, and delays that are never shorter than promised."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from floto.core.swf.identifiers import shown
 from floto.testing.invariants.own_code import is_own, retry
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import waits
-from floto.testing.reading.expected_status import Due, after, delay_after, wish_of
+from floto.testing.reading.expected_status import Due, delay_after, status_after, subject_of
 from floto.testing.reading.identity import once
 from floto.testing.reading.moment import Moment
 
-#: More than enough to see where each of floto's own strategies gives up.
+#: Failures after which the strategies are compared; more than their retries in most specs.
 _MOST = 12
-#: What no strategy may be made of, by its field.
+#: Invalid values of the fields of strategies.
 _NONSENSE: dict[str, tuple[Any, ...]] = {
     "retries": (-1, 1.5, True, "3", None),
     "seconds": (-1, float("nan"), float("inf"), True, "1"),
@@ -47,7 +47,7 @@ _NONSENSE: dict[str, tuple[Any, ...]] = {
     "jitter": (-0.1, 1.1, float("nan"), True),
     "non_retryable": ((1,), ("Final", None)),
 }
-#: What each may be made of, at its bounds.
+#: Valid values of the fields, at their bounds.
 _SENSE: dict[str, tuple[Any, ...]] = {
     "retries": (0, 1),
     "seconds": (0, 0.5, 10**9),
@@ -58,7 +58,7 @@ _SENSE: dict[str, tuple[Any, ...]] = {
     "non_retryable": ((), ("Final",)),
 }
 _SHIPPED = (InstantRetry, FixedDelay, ExponentialBackoff)
-#: What is not said of a strategy is so; one reason may stand by itself.
+#: Defaults of the fields; a single reason is accepted as a string.
 _DEFAULT = (
     (
         ExponentialBackoff(retries=1),
@@ -84,7 +84,7 @@ def waits_are_as_promised(moment: Moment) -> None:
 def _problem(strategy: Any) -> str | None:
     steep: list[Any] = []
     if isinstance(strategy, ExponentialBackoff):
-        # The last of these waits is more than a float can hold.
+        # The last of these delays overflows a float.
         steep = [evolve(strategy, retries=5, jitter=0), evolve(strategy, retries=2_000, factor=2.5, jitter=0)]
     finals = getattr(strategy, "non_retryable", ())
     for each in (strategy, *steep):
@@ -92,7 +92,7 @@ def _problem(strategy: Any) -> str | None:
         for asked in (retry(number, reason) for number in numbers for reason in ("Failure", *finals)):
             said, expected = each.delay(asked), waits.wait(each, asked)
             if said != expected:
-                return f"answers {said} to failure {asked.number}, and should answer {expected}"
+                return f"returns {said} after failure {asked.number}, expected {expected}"
     return _nonsense(strategy)
 
 
@@ -106,20 +106,20 @@ def _default_problem() -> str | None:
 
 def _nonsense(strategy: Any) -> str | None:
     if list(strategy.problems()):
-        return f"is refused for no reason: {list(strategy.problems())}"
+        return f"is refused although it is valid: {list(strategy.problems())}"
     for name in (name for name in _SENSE if hasattr(strategy, name)):
         for value in _SENSE[name]:
             if list(evolve(strategy, **{name: value}).problems()):
-                return f"refuses {name}={value!r}, which makes sense"
+                return f"refuses {name}={value!r}, which is valid"
         for value in _NONSENSE[name]:
             found = list(evolve(strategy, **{name: value}).problems())
             if len(found) != 1 or name not in found[0]:
-                return f"does not say that {name}={value!r} makes no sense, but {found}"
+                return f"does not refuse {name}={value!r}, but says {found}"
     return None
 
 
-def refusals_are_asked_again_as_promised(moment: Moment) -> None:  # noqa: ARG001 - it is so at every moment
-    """What SWF refuses for now is asked for again, for so long and so often."""
+def refusals_are_asked_again_as_promised(moment: Moment) -> None:  # noqa: ARG001 - independent of the decision point
+    """Transient refusals are retried with the promised backoff, for the promised number of times."""
     problem = _refused_problem(REFUSED, REFUSED_TIMER, NOT_SERVED_BACKOFF)
     if problem:
         broken(problem)
@@ -141,11 +141,11 @@ def _refused_problem(
 
 
 def retries_were_due(moment: Moment) -> None:
-    """Every retry in the history was due: one more than the strategy allows, or too early, is wrong."""
-    read = moment.account
+    """Every retry in the history was due: none too many, and none too early."""
+    summary = moment.summary
     for task in moment.known.values():
-        for before, attempt in pairwise(read.attempts.get(task.key, ())):
-            failures = [each for each in read.failures[task.key] if each.id < attempt.opened.id]
+        for before, attempt in pairwise(summary.attempts.get(task.key, ())):
+            failures = [each for each in summary.failures[task.key] if each.id < attempt.opened.id]
             if before.completed or not failures:
                 broken(f"task {task.id_!r} was started once more after it had completed")
             _check_due(moment, task, failures, attempt.opened)
@@ -153,38 +153,38 @@ def retries_were_due(moment: Moment) -> None:
 
 def _check_due(moment: Moment, task: Task, failures: Sequence[Event], opened: Event) -> None:
     seed, last = moment.reading.seed, failures[-1]
-    look = after(failures, wish_of(task), moment.account, seed)
-    if look != Due():
-        broken(f"task {task.id_!r} was tried again after {failure_of(last).message!r}: {look}")
-    delay, waited = delay_after(failures, wish_of(task), seed) or 0, opened.at - last.at
+    status = status_after(failures, subject_of(task), moment.summary, seed)
+    if status != Due():
+        broken(f"task {task.id_!r} was tried again after {failure_of(last).message!r}: {status}")
+    delay, waited = delay_after(failures, subject_of(task), seed) or 0, opened.at - last.at
     if waited < timedelta(seconds=delay):
         broken(f"task {task.id_!r} was tried again {waited} after event {last.id}, and should wait {delay} s")
 
 
-#: What is no number of seconds; one of them is tried at each moment.
+#: Invalid delays; one of them is tried at each decision point.
 _NO_WAITS = (-0.5, -1, float("nan"), float("inf"), True, "1")
-#: A copy of a spec with many tasks costs more than it tells.
+#: Maximum number of tasks: copying larger specs is slow.
 _FEW = 30
 
 
 @frozen
 class _Odd(RetryStrategy):
-    """Answers what is no wait."""
+    """A strategy that returns an invalid delay."""
 
     answer: Any
 
-    def delay(self, retry: Retry) -> Any:  # noqa: ARG002 - it is always the same
+    def delay(self, retry: Retry) -> Any:  # noqa: ARG002 - the delay is fixed
         return self.answer
 
 
 def nonsense_is_no_wait(moment: Moment) -> None:
-    """What a strategy may not answer is refused with an error that names the task."""
+    """Each invalid delay of a strategy is refused with an error that names the task."""
     if moment.cleaning is not None or len(moment.spec.activity_tasks) > _FEW:
         return
     answer = _NO_WAITS[len(moment.history) % len(_NO_WAITS)]
     for number, task in enumerate(moment.spec.activity_tasks):
-        failures = moment.account.failures.get(task.key, [])
-        is_over = moment.account.completed(task.key) or moment.account.in_flight(task.key)
+        failures = moment.summary.failures.get(task.key, [])
+        is_over = moment.summary.completed(task.key) or moment.summary.in_flight(task.key)
         if is_over or not failures or failure_of(failures[-1]).status is Status.REFUSED or is_own(task):
             continue
         other: Any = evolve(cast("Any", task), retry_strategy=_Odd(answer))
@@ -198,8 +198,6 @@ def _check_refused(moment: Moment, spec: DeciderSpec, id_: str, answer: Any) -> 
         decisions = decide(spec, moment.history, codec=moment.codec)
     except SpecError as error:
         if id_ not in str(error):
-            broken(
-                f"the strategy of task {id_!r} answers {answer!r}, and the error does not say whose: {error}"
-            )
+            broken(f"the strategy of task {id_!r} returns {answer!r}, and the error names no task: {error}")
         return
-    broken(f"the strategy of task {id_!r} answers {answer!r}, and {decisions!r:.200} is decided")
+    broken(f"the strategy of task {id_!r} returns {answer!r}, and {decisions!r:.200} is decided")

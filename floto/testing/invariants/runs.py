@@ -1,4 +1,4 @@
-"""What must hold of whole runs, and shows in no single decision."""
+"""Invariants of whole runs, which no single decision shows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from floto.testing.invariants.law import check_history
 from floto.testing.invariants.violation import broken
 from floto.testing.reading.carried import left_over, signals_of
 from floto.testing.reading.moment import Moment
-from floto.testing.reading.oracle import account
+from floto.testing.reading.oracle import summarize
 from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.faults import Faults
 from floto.testing.simulation.outcomes import How
@@ -24,7 +24,7 @@ from floto.testing.simulation.simulator import Simulator
 
 
 def results_fit(simulation: Simulation) -> None:
-    """What a function of yours returns can be sent: it is JSON, and no longer than SWF takes."""
+    """Each result of your functions can be sent: it is JSON, and no longer than SWF takes."""
     for key, ending in simulation.outcomes.items():
         if ending.how is How.FAILS and ending.reason == PayloadError.__name__:
             broken(f"task {key.task_id!r}: {ending.details}")
@@ -34,15 +34,17 @@ _ANY_ORDER = Faults(reorders=0.5, most=100)
 
 
 def every_run_ends(simulation: Simulation) -> None:
-    """No run is stuck: one that is open has something under way, or gets work or an end."""
+    """No run is stuck: an open one has something in flight, or gets work or is closed."""
     if simulation.is_stuck:
         broken(f"the run is stuck: nothing will ever happen again, and {_waiting(simulation)} wait for ever")
 
 
 def no_run_goes_on_for_ever(simulation: Simulation) -> None:
-    """Every run of a spec ends, unless the spec says that it repeats."""
+    """Every run of a spec ends, unless the spec repeats the workflow."""
     if simulation.is_endless and not _repeats(simulation):
-        broken(f"the run goes on and on, with {_waiting(simulation)} not done; who decides the same again?")
+        broken(
+            f"the run does not end, with {_waiting(simulation)} not done: a decision is made again and again"
+        )
 
 
 def _repeats(simulation: Simulation) -> bool:
@@ -56,7 +58,7 @@ def _last_specs(simulation: Simulation) -> dict[Any, DeciderSpec]:
 
 
 def _waiting(simulation: Simulation) -> str:
-    """The tasks of the open runs that have not completed."""
+    """Return the tasks of the open runs that have not completed, for a message."""
     specs = _last_specs(simulation)
     ids = [
         id_
@@ -73,38 +75,38 @@ def _unsettled(spec: DeciderSpec, history: History) -> list[str]:
 
 
 def histories_obey_the_law(simulation: Simulation) -> None:
-    """The histories of all executions are such as SWF writes, to their ends."""
+    """All histories of a run are valid SWF histories, to their ends."""
     for history in simulation.histories:
         check_history(history)
 
 
 def script_plays_the_same_again(simulation: Simulation) -> None:
-    """Played again, a simulation writes the same histories: ids, of children too, and inputs."""
-    if len(simulation.script) % _SELDOM == 0:
+    """Each simulation repeated with its script gives the same histories: ids, of children too, and inputs."""
+    if len(simulation.script) % _ONE_IN == 0:
         again = _simulated(simulation, Choices(simulation.script), {})
         if again.histories != simulation.histories:
-            broken("played again with the same script, the run goes otherwise: something depends on chance")
+            broken("repeated with the same script, the run differs: something is not deterministic")
 
 
 def no_signal_is_lost(simulation: Simulation) -> None:
-    """A signal that no task of a run has used is there in the run that continues it, once and in order."""
+    """Each signal that no task of a run has used reaches the run that continues it, once and in order."""
     specs = _last_specs(simulation)
     by_run = {history.execution.run_id: history for history in simulation.histories if history.execution}
     for history in simulation.histories:
         closed = history.events[-1].data if history.events else None
         if not isinstance(closed, WorkflowExecutionContinuedAsNew) or history.execution not in specs:
             continue
-        spec, read = specs[history.execution], account(history)
-        tasks = Moment(spec, history, ()).growth.spec.activity_tasks
-        left = left_over(read.signals, {task.key[1] for task in tasks if task.key[0] is Kind.SIGNAL})
-        found = account(by_run[closed.new_execution_run_id]).signals[: len(left)]
+        spec, summary = specs[history.execution], summarize(history)
+        tasks = Moment(spec, history, ()).expanded.spec.activity_tasks
+        left = left_over(summary.signals, {task.key[1] for task in tasks if task.key[0] is Kind.SIGNAL})
+        found = summarize(by_run[closed.new_execution_run_id]).signals[: len(left)]
         begun = signals_of(by_run[closed.new_execution_run_id].events[0].data)
         if found != left or begun != left:
             broken(f"signals {left!r:.200} were not used, and the next run begins with {begun!r:.200}")
 
 
-#: Playing a run once more costs as much as the run; one in so many tells enough.
-_SELDOM = 4
+#: Repeating a run costs as much as the run: check one in so many.
+_ONE_IN = 4
 
 
 def _simulated(like: Simulation, choices: Choices, changed: Mapping[str, Any]) -> Simulation:
@@ -112,15 +114,15 @@ def _simulated(like: Simulation, choices: Choices, changed: Mapping[str, Any]) -
 
 
 def order_makes_no_difference(simulation: Simulation) -> None:
-    """The same outcomes in another order give the same end, and the same attempts with the same inputs.
+    """Any order of the same outcomes gives the same close, and the same attempts with the same inputs.
 
-    Of a run that failed, the end alone: what had begun when it failed is a matter of order.
+    Of a run that failed, the close alone: which tasks had started when it failed depends on the order.
     """
     if len(simulation.script) % 2 or not _has_its_own_end(simulation) or _repeats(simulation):
         return
     changed = {"faults": _ANY_ORDER, "outcomes": simulation.outcomes}
     other = _simulated(simulation, Choices.seeded(len(simulation.script)), changed)
-    # A time-out is an outcome that another order may bring about.
+    # Another order may cause time-outs.
     if _timed_out(simulation) or _timed_out(other) or other.is_endless:
         return
     if other.status != simulation.status or other.result != simulation.result:
@@ -133,7 +135,7 @@ def order_makes_no_difference(simulation: Simulation) -> None:
 
 
 def _has_its_own_end(simulation: Simulation) -> bool:
-    """Whether nothing but the outcomes of attempts, which stay the same, can have brought about the end."""
+    """Return True if only the outcomes of attempts, which stay the same, can have closed the run."""
     is_spoilt = simulation.befell.get("cancels") or simulation.befell.get("refuses")
     return not is_spoilt and simulation.status in ("COMPLETED", "FAILED")
 
@@ -148,7 +150,7 @@ def _check_attempts(simulation: Simulation, other: Simulation) -> None:
             )
 
 
-#: The workflow id, which of its runs, what is attempted, and for which time.
+#: Workflow id, number of its run, key of the task, number of the attempt.
 _Row = tuple[str, int, Key, int]
 _NOT_MADE = "not made"
 
@@ -160,7 +162,7 @@ def _timed_out(simulation: Simulation) -> bool:
 
 
 def _scheduled(simulation: Simulation) -> Iterator[tuple[_Row, str | None]]:
-    """Every attempt of the runs that completed, with what it was given."""
+    """Yield every attempt of the runs that completed, with its input."""
     numbers: Counter[str] = Counter()
     for history, info in zip(simulation.histories, simulation.infos, strict=True):
         workflow_id = info.execution.workflow_id
@@ -171,9 +173,9 @@ def _scheduled(simulation: Simulation) -> Iterator[tuple[_Row, str | None]]:
 
 
 def _attempts(history: History) -> Iterator[tuple[Key, int, str | None]]:
-    for key, attempts in account(history).attempts.items():
-        # Who sends signals may send them for nothing; what comes of one shows in other inputs. Waits for
-        # what SWF refused are no part of the work.
+    for key, attempts in summarize(history).attempts.items():
+        # A signal may be sent although no task waits for it; its effect shows in other inputs. Timers of
+        # retries after refusals are not part of the work.
         if key[0] is not Kind.SIGNAL and not key[1].startswith("floto."):
             for number, attempt in enumerate(attempts, start=1):
                 yield key, number, getattr(attempt.opened.data, "input", None)

@@ -1,4 +1,4 @@
-"""Where two lists of decisions part, in a sentence."""
+"""Descriptions of the first difference between two lists of decisions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from floto.testing.reading.oracle import name, opens
 
 
 def difference(expected: Sequence[Decision], found: Sequence[Decision]) -> str | None:
-    """What is found in place of what is expected; None where they are equal."""
+    """Describe the first difference between the decisions; None where they are equal."""
     for place, (one, other) in enumerate(zip_longest(expected, found), start=1):
         if one != other or type(one) is not type(other):
             return f"decision {place} is {_told(other, one)}, and should be {_told(one, other)}"
@@ -22,7 +22,7 @@ def difference(expected: Sequence[Decision], found: Sequence[Decision]) -> str |
 
 
 def apart(one: Any, other: Any) -> tuple[str, str]:
-    """Two answers that are not the same, so that a person sees where."""
+    """Describe two different results so that the difference is visible."""
     if isinstance(one, Decision) and isinstance(other, Decision):
         return _told(one, other), _told(other, one)
     return shown(one), shown(other)

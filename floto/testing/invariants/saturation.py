@@ -1,4 +1,4 @@
-"""What floto does where there is more to start than SWF takes at a time: hardly a random run gets there."""
+"""Saturation: more tasks are ready than SWF's limits allow at a time, which random runs rarely reach."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from floto.testing.reading.expected_decisions import RESPONSE
 from floto.testing.reading.moment import Moment
 from floto.testing.reading.oracle import RETRY
 
-#: One moment in so many is held against a crowd: it takes some milliseconds.
-_SELDOM = 41
-#: Where a retry waits, one in so many.
-_SELDOM_WAITING = 11
+#: Check one decision point in so many: it takes some milliseconds.
+_ONE_IN = 41
+#: The same where the timer of a retry starts.
+_ONE_IN_WAITING = 11
 _TYPE, _LIST = ActivityType("work", "v1"), TaskList("work")
 
 
 @frozen(kw_only=True)
 class Padded:
-    """A kind of task as a user may write it, with an input and a control of any length."""
+    """A user-defined kind of task, with an input and a control of any length."""
 
     id_: str
     input: int = 0
@@ -46,16 +46,16 @@ class Padded:
 
     @property
     def key(self) -> Key:
-        """The activity of the same id."""
+        """The key of the activity of the same id."""
         return (Kind.ACTIVITY, self.id_)
 
-    def start(self, given: Given) -> Decision:  # noqa: ARG002 - it is as long as it is
+    def start(self, given: Given) -> Decision:  # noqa: ARG002 - the decision is fixed
         """Schedule an activity."""
         return self.decision
 
     @property
     def decision(self) -> Decision:
-        """What starts it."""
+        """The decision that starts it."""
         return ScheduleActivityTask(
             activity_type=_TYPE,
             activity_id=self.id_,
@@ -64,33 +64,33 @@ class Padded:
             control="x" * self.control or None,
         )
 
-    def result(self, item: Item) -> Any:  # noqa: ARG002 - it has none
-        """Nothing."""
+    def result(self, item: Item) -> Any:  # noqa: ARG002 - it has no result
+        """Return no result."""
         return NO_RESULT
 
 
 def limits_are_kept_in_a_crowd(moment: Moment) -> None:
-    """Where more is ready than SWF takes at a time, floto starts as much as fits, and asks for the rest."""
+    """If more is ready than SWF's limits allow, floto starts as much as fits, and asks for the rest."""
     number = zlib.crc32(repr((len(moment.history), len(moment.known), len(moment.decisions))).encode())
-    crowds, seldom = (_CROWDS, _SELDOM) if not _waits(moment) else ((_too_many,), _SELDOM_WAITING)
+    saturation, seldom = (_SATURATIONS, _ONE_IN) if not _waits(moment) else ((_too_many,), _ONE_IN_WAITING)
     asked = moment.history.events and isinstance(moment.history.events[-1].data, DecisionTaskStarted)
     if number % seldom or not asked:
         return
     number //= seldom
-    spec, history = crowds[number % len(crowds)](moment, number // len(crowds))
+    spec, history = saturation[number % len(saturation)](moment, number // len(saturation))
     found = decide(spec, history, codec=moment.codec)
-    said = difference(Moment(spec, history, found, moment.codec).demand.decisions, found)
+    said = difference(Moment(spec, history, found, moment.codec).expected.decisions, found)
     if said:
-        broken(f"in a crowd, {said}")
+        broken(f"at saturation, {said}")
 
 
 def _waits(moment: Moment) -> bool:
-    """Whether a wait for a retry begins here: it takes up the room of timers."""
+    """Return True if the timer of a retry starts here: it counts towards the limit of timers."""
     return any(getattr(each, "timer_id", "").startswith(RETRY) for each in moment.decisions)
 
 
 def _too_long(moment: Moment, _number: int) -> tuple[DeciderSpec, History]:
-    """Tasks whose input or control is just too long, or just not."""
+    """Return tasks whose input or control is one character too long, or just fits."""
     sizes = (DATA_LIMIT, DATA_LIMIT + 1)
     inputs = [Padded(id_=f"input of {size}", input=size) for size in sizes]
     controls = [Padded(id_=f"control of {size}", control=size) for size in sizes]
@@ -98,7 +98,7 @@ def _too_long(moment: Moment, _number: int) -> tuple[DeciderSpec, History]:
 
 
 def _too_much(moment: Moment, number: int) -> tuple[DeciderSpec, History]:
-    """Decisions that just fit into one response, or just do not, for what they are given or called."""
+    """Return tasks whose decisions just fit into one response, or just do not."""
     make = (_of_input, _of_control)[number // 6 % 2]
     tasks = [make(f"padded {place}", 30_000) for place in range(29)]
     left = RESPONSE - sum(map(_size, tasks)) - _size(make("last", 1)) + 1
@@ -117,7 +117,7 @@ def _of_control(id_: str, size: int) -> Padded:
 
 
 def _long_names(moment: Moment, _number: int) -> tuple[DeciderSpec, History]:
-    """Ids that take twelve characters of JSON for each of their own."""
+    """Return tasks with ids that take twelve characters of JSON for each of their own."""
     ids = (f"{chr(0x1D11E) * 210}{place}" for place in range(440))
     return DeciderSpec(activity_tasks=[Padded(id_=id_) for id_ in ids]), _beginning(moment)
 
@@ -127,7 +127,7 @@ def _size(task: Padded) -> int:
 
 
 def _too_many(moment: Moment, number: int) -> tuple[DeciderSpec, History]:
-    """A few more tasks than may be open, beside what is open already."""
+    """Return a few more tasks than may be open, beside what is open already."""
     counts = (OPEN_LIMIT - number % 3, OPEN_LIMIT - number // 3 % 3)
     open_ = (opened(place) for opened, count in zip(_OPEN, counts, strict=True) for place in range(count))
     history = variants.appended(moment.history, open_)
@@ -136,7 +136,7 @@ def _too_many(moment: Moment, number: int) -> tuple[DeciderSpec, History]:
 
 
 def _from_nothing(moment: Moment, number: int) -> tuple[DeciderSpec, History]:
-    """A few more tasks of one kind than may be open, where nothing is open yet."""
+    """Return a few more tasks of one kind than may be open, where nothing is open yet."""
     tasks = (_extra(2 * place + number % 2) for place in range(OPEN_LIMIT + 2))
     return DeciderSpec(activity_tasks=tasks), _beginning(moment)
 
@@ -147,7 +147,7 @@ def _extra(place: int) -> Task:
 
 
 def _beginning(moment: Moment) -> History:
-    """The history up to its first question."""
+    """Return the history up to its first decision task."""
     events = moment.history.events
     first = next(event.id for event in events if isinstance(event.data, DecisionTaskStarted))
     return evolve(moment.history, events=events[:first])
@@ -166,7 +166,7 @@ def _timer(place: int) -> Any:
 
 
 _OPEN: tuple[Callable[[int], Any], ...] = (_activity, _timer)
-_CROWDS: tuple[Callable[[Moment, int], tuple[DeciderSpec, History]], ...] = (
+_SATURATIONS: tuple[Callable[[Moment, int], tuple[DeciderSpec, History]], ...] = (
     _too_long,
     _too_much,
     _too_many,

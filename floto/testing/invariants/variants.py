@@ -1,4 +1,4 @@
-"""Other histories that must be decided alike: with noise in them, asked again, in another order."""
+"""Changed histories that must be decided alike: irrelevant events, redelivery, another order."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from attrs import evolve, fields_dict
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
+from floto.core.swf.events.references import references
 from floto.core.swf.history import History
 from floto.core.swf.shapes import TaskList, WorkflowType
 from floto.testing.reading.oracle import name
-from floto.testing.shrinking.surgery import references
 
 
 def appended(history: History, data: Iterable[Any]) -> History:
-    """A history and more events, all of them at the moment at which it ends."""
+    """Return a history with more events, all at the time of its last event."""
     last = history.events[-1]
     more = (Event(last.id + number, last.at, each) for number, each in enumerate(data, start=1))
     return evolve(history, events=(*history.events, *more))
 
 
-def with_noise(history: History, before: int, noise: tuple[Any, ...]) -> History:
-    """A history with more events before one of its own; every reference is moved along."""
+def with_irrelevant_events(history: History, before: int, irrelevant: tuple[Any, ...]) -> History:
+    """Return a history with more events before one of its own; references are shifted."""
     early, late = history.events[: before - 1], history.events[before - 1 :]
     at: datetime = late[0].at if late else early[-1].at
-    new = (Event(before + number, at, each) for number, each in enumerate(noise))
-    moved = (Event(each.id + len(noise), each.at, _moved(each.data, before, len(noise))) for each in late)
+    new = (Event(before + number, at, each) for number, each in enumerate(irrelevant))
+    moved = (
+        Event(each.id + len(irrelevant), each.at, _moved(each.data, before, len(irrelevant))) for each in late
+    )
     return evolve(history, events=(*early, *new, *moved))
 
 
@@ -39,8 +41,8 @@ def _moved(data: Any, before: int, by: int) -> Any:
     return evolve(data, **changes) if changes else data
 
 
-def asked_again(history: History) -> History | None:
-    """The same question once more, after its decision task has timed out; None where none is open."""
+def redelivered(history: History) -> History | None:
+    """Return the history after its decision task timed out and was scheduled again; None if none is open."""
     asked = history.events[-1] if history.events else None
     if asked is None or not isinstance(asked.data, e.DecisionTaskStarted):
         return None
@@ -53,7 +55,7 @@ def asked_again(history: History) -> History | None:
     return appended(history, (timed_out, scheduled, e.DecisionTaskStarted(scheduled_event_id=asked.id + 2)))
 
 
-#: The event that each decision leaves where SWF does as it is told.
+#: The event that each decision leaves where SWF accepts it.
 _LEAVES: Mapping[str, type] = {
     "ScheduleActivityTask": e.ActivityTaskScheduled,
     "StartTimer": e.TimerStarted,
@@ -68,7 +70,7 @@ _LEAVES: Mapping[str, type] = {
     "CancelWorkflowExecution": e.WorkflowExecutionCanceled,
     "ContinueAsNewWorkflowExecution": e.WorkflowExecutionContinuedAsNew,
 }
-#: What SWF fills in where a decision says nothing.
+#: SWF's defaults for fields that a decision does not set.
 _FILLED_IN: Mapping[str, Any] = {
     "task_list": TaskList("default"),
     "child_policy": "TERMINATE",
@@ -78,7 +80,7 @@ _FILLED_IN: Mapping[str, Any] = {
 
 
 def applied(history: History, decisions: Iterable[Decision]) -> History | None:
-    """The history just after decisions took effect; None where there was no question."""
+    """Return the history just after decisions took effect; None if no decision task is open."""
     asked = history.events[-1] if history.events else None
     if asked is None or not isinstance(asked.data, e.DecisionTaskStarted):
         return None
@@ -95,7 +97,7 @@ def applied(history: History, decisions: Iterable[Decision]) -> History | None:
 
 
 def left(cls: type, decision: Decision, answer: int, **more: Any) -> Any:
-    """The event that a decision of an answer leaves; ``more`` is what it says besides, where it has room."""
+    """Return the event that a decision leaves; ``more`` are values of further fields, where it has them."""
     said_besides = {"decision_task_completed_event_id": answer, **more}
     values = {each: value for each, value in said_besides.items() if each in fields_dict(cls)}
     for each in fields_dict(cls):
@@ -108,7 +110,7 @@ def left(cls: type, decision: Decision, answer: int, **more: Any) -> Any:
 
 
 def swapped(history: History) -> History | None:
-    """The last two things that went well one after the other, the other way round; None without any."""
+    """Return the history with the last two consecutive completions swapped; None without any."""
     events = history.events
     for first, second in zip(reversed(events[:-1]), reversed(events[1:]), strict=True):
         if isinstance(second.data, e.DecisionTaskCompleted):
@@ -119,7 +121,7 @@ def swapped(history: History) -> History | None:
     return None
 
 
-#: What may come in any order without a difference.
+#: Events whose order makes no difference.
 _WENT_WELL = (
     e.ActivityTaskCompleted,
     e.TimerFired,
@@ -134,12 +136,12 @@ def _may_swap(event: Event) -> bool:
 
 
 def _sender(event: Event) -> str | None:
-    """Of two signals of one name the first counts."""
+    # Of two signals of one name the first counts.
     return getattr(event.data, "signal_name", str(event.id))
 
 
 def with_result(history: History, event: Event, result: str) -> History:
-    """A history in which an attempt returned something else."""
+    """Return a history in which an attempt has another result."""
     data = evolve(event.data, result=result)
     events = (*history.events[: event.id - 1], evolve(event, data=data), *history.events[event.id :])
     return evolve(history, events=events)

@@ -1,4 +1,4 @@
-"""What an invariant is, and what is raised where one does not hold."""
+"""The classes of invariants, and the error that is raised where one does not hold."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from floto.core.swf.history import History
 from floto.testing.reading.moment import Moment, as_decisions
 from floto.testing.simulation.result import Simulation
 
-#: A property of a user's own: it asserts, or answers False where it does not hold.
+#: A user-defined property: it asserts, or returns False where it does not hold.
 Property = Callable[[DeciderSpec, History, Sequence[Decision]], Any]
 
 
 @frozen
 class Invariant:
-    """What must hold of every decision."""
+    """An invariant of every decision."""
 
-    #: Its number in the list of what must hold of an orchestrator; None for a property of a user's own.
+    #: Its number in the list of docs/testing.md; None for a user-defined property.
     number: int | None
     name: str
     says: str
@@ -33,7 +33,7 @@ class Invariant:
 
 @frozen
 class RunInvariant:
-    """What must hold of a whole simulation, and shows in no single decision."""
+    """An invariant of a whole simulation, which no single decision shows."""
 
     number: int | None
     name: str
@@ -42,18 +42,23 @@ class RunInvariant:
 
 
 def broken(sentence: str) -> NoReturn:
-    """Say that an invariant does not hold, and what is to be done about it."""
+    """Raise ``AssertionError`` with the sentence that describes the violation."""
     raise AssertionError(sentence)
 
 
 def sentence_of(error: Exception, invariant: Invariant | RunInvariant) -> str:
-    """What an invariant said when it did not hold; an error of another kind is named."""
+    """Return the message of a broken invariant; an error of another type is named."""
     said = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
     return said or invariant.says
 
 
 def invariant(function: Property) -> Invariant:
-    """Make a function of spec, history and decisions something that ``check`` checks at every decision."""
+    """Turn a function into an invariant that ``check`` checks at every decision.
+
+    Args:
+        function: A function of a spec, a history and the decisions: it asserts, or returns False where the
+            invariant does not hold. The first line of its docstring is the text of the invariant.
+    """
     says = first_line(function)
 
     @wraps(function)
@@ -65,14 +70,14 @@ def invariant(function: Property) -> Invariant:
 
 
 def first_line(function: Callable[..., Any]) -> str:
-    """What a function says that it does."""
+    """Return the first line of a function's docstring."""
     words = (function.__doc__ or "").strip().splitlines()
     return words[0] if words else f"{function.__name__} holds"
 
 
 @define(eq=False)
 class Violation(AssertionError):
-    """An invariant does not hold of a spec and a history."""
+    """An invariant does not hold for a spec and a history."""
 
     invariant: Invariant | RunInvariant
     sentence: str
@@ -82,7 +87,7 @@ class Violation(AssertionError):
     codec: Codec = CODEC
 
     def __str__(self) -> str:
-        """What is wrong, where, and which invariant says so."""
+        """Return the problem, the event and the invariant."""
         number = "" if self.invariant.number is None else f"{self.invariant.number}, "
         return (
             f"{self.sentence}\n"

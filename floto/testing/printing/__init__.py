@@ -1,3 +1,3 @@
-"""Specs, histories and what was found, as tests that run."""
+"""Counterexamples and reproductions, written as pytest files."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files for pytest that show what was found, each whole in itself."""
+"""Self-contained pytest files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from floto.core.errors import SpecError
 from floto.core.swf.history import History
 from floto.core.visible import visible
-from floto.testing.printing.source import Source, events_source
+from floto.testing.printing.source import SourceWriter, events_source
 
 _FILE = '''\
 """{title}"""
@@ -29,8 +29,8 @@ EVENTS = [
 # fmt: on"""
 
 
-def printed(source: Source, *, title: str, given: Sequence[str], name: str, test: Sequence[str]) -> str:
-    """A file: what it is about, what is given, and one test."""
+def printed(source: SourceWriter, *, title: str, given: Sequence[str], name: str, test: Sequence[str]) -> str:
+    """Return a file: its title, what is given, and one test."""
     return _FILE.format(
         title=title,
         imports=source.imports(),
@@ -46,22 +46,22 @@ def comment(sentence: str) -> str:
 
 
 def events_given(history: History) -> str:
-    """The events of a history, under the name ``EVENTS``."""
+    """Return the source of the events of a history, under the name ``EVENTS``."""
     return "\n" + _EVENTS.format(events=events_source(history))
 
 
-def history_made(source: Source, history: History) -> str:
-    """The line that makes a history of them."""
+def history_made(source: SourceWriter, history: History) -> str:
+    """Return the line that makes a history of ``EVENTS``."""
     source.name("floto", "History")
     named = "" if history.execution is None else f", {source.argument(history.execution)}"
     return f"history = History.from_swf(EVENTS{named})"
 
 
 def parsed(write: Callable[[], str]) -> str:
-    """What is written, if Python can read it; raises ``SpecError``."""
+    """Return the written source; raises ``SpecError`` if Python cannot parse it."""
     try:
         text = write()
-        # Python takes some 200 brackets within one another.
+        # Python parses some 200 nested brackets.
         ast.parse(text)
     except (MemoryError, RecursionError, SyntaxError):
         raise SpecError(("the spec or the history is nested too deeply to be written",)) from None

@@ -1,4 +1,4 @@
-"""The smallest that was found to break an invariant: one moment of a run, or a whole run."""
+"""Reproductions: the smallest decision point or run found that breaks an invariant."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.swf.history import History
 from floto.pictures.terminal import text
-from floto.testing.checking.cases import Case
 from floto.testing.invariants import DECIDES
 from floto.testing.invariants.violation import Invariant, RunInvariant
 from floto.testing.printing.printed import comment, events_given, history_made, parsed, printed
-from floto.testing.printing.source import OWN_CODEC, Name, Source
+from floto.testing.printing.source import OWN_CODEC, Name, SourceWriter
+from floto.testing.simulation.case import Case
 from floto.testing.simulation.faults import NONE
 from floto.testing.simulation.result import Simulation
 
-_TITLE = "A spec that breaks an invariant, cut down by floto.testing.check."
+_TITLE = "A spec that breaks an invariant, minimised by floto.testing.check."
 
 
 class Reproduction(Protocol):
-    """What was found, as a person reads it and as pytest runs it."""
+    """A minimised violation, as text and as a pytest file."""
 
     @property
     def spec(self) -> DeciderSpec:
@@ -34,26 +34,26 @@ class Reproduction(Protocol):
 
     @property
     def history(self) -> History:
-        """The smallest history: up to the question, or of the main run."""
+        """The smallest history: up to the decision task, or of the main run."""
 
     @property
     def is_smallest(self) -> bool:
-        """False where the budget was used up before there was nothing left to take out."""
+        """False if the budget was used up before the search ended."""
 
     @property
     def note(self) -> str:
-        """What a person has to know before the file is of use; mostly nothing."""
+        """A remark on the file; mostly empty."""
 
     def timeline(self) -> str:
-        """What happened when, in plain characters."""
+        """Return a timeline in plain characters."""
 
     def as_pytest(self) -> str:
-        """A file for pytest, which fails for as long as the invariant is broken; may raise ``SpecError``."""
+        """Return a pytest file that fails while the invariant is broken; may raise ``SpecError``."""
 
 
 @frozen(kw_only=True)
 class BrokenMoment:
-    """A spec and a history after which something is decided that must not be."""
+    """A spec and a history whose decisions break an invariant."""
 
     invariant: Invariant
     sentence: str
@@ -61,19 +61,19 @@ class BrokenMoment:
     history: History
     is_smallest: bool
     codec: Codec = field(default=CODEC, repr=False)
-    #: What a person has to know before the file is of use.
+    #: A remark on the file; mostly empty.
     note: str = ""
 
     def timeline(self) -> str:
-        """What happened when, in plain characters."""
+        """Return a timeline in plain characters."""
         return _drawn(self.history, "the history")
 
     def as_pytest(self) -> str:
-        """A file for pytest; raises ``SpecError`` for what no other file can import."""
+        """Return a pytest file; raises ``SpecError`` for what cannot be imported."""
         return parsed(self._as_pytest)
 
     def _as_pytest(self) -> str:
-        source = Source()
+        source = SourceWriter()
         codec = source.codec(_needed(self.codec, self.spec, [self.history]))
         return printed(
             source,
@@ -92,19 +92,19 @@ class BrokenMoment:
             ],
         )
 
-    def _asked(self, source: Source, codec: str) -> str:
+    def _asked(self, source: SourceWriter, codec: str) -> str:
         source.name("floto.testing", "verify")
         return f"verify(SPEC, history, {_chosen(source, self.invariant)}{codec})"
 
 
 def _drawn(history: History, title: str) -> str:
-    """A timeline, if there is anything to draw."""
+    """Return a timeline, or a sentence where there is nothing to draw."""
     shown = timeline(history)
     return text(shown, title) if shown.lanes else f"{title} is at its beginning: nothing has been started yet"
 
 
 def _needed(codec: Codec, spec: DeciderSpec, histories: Iterable[History]) -> Codec:
-    """A codec that knows floto's own types, and those that a spec and histories name."""
+    """Return a codec with floto's own types and those that a spec and histories name."""
     try:
         said = repr((codec.unstructure(spec), *(history.to_swf() for history in histories)))
     except SpecError:
@@ -114,14 +114,14 @@ def _needed(codec: Codec, spec: DeciderSpec, histories: Iterable[History]) -> Co
 
 @frozen(kw_only=True)
 class BrokenRun:
-    """A run that, as a whole, is not as runs must be."""
+    """A run that breaks an invariant."""
 
     invariant: Invariant | RunInvariant
     sentence: str
     case: Case
-    #: None where it cannot be simulated, for deciding raises.
+    #: None where deciding raises, so that there is no simulation.
     simulation: Simulation | None = field(repr=False)
-    #: Up to the question whose answer is wrong; of the main run where it is the whole that is.
+    #: Up to the decision task with the wrong response; of the main run for an invariant of whole runs.
     history: History
     is_smallest: bool
 
@@ -131,7 +131,7 @@ class BrokenRun:
         return self.case.spec
 
     def timeline(self) -> str:
-        """What happened when in each execution, in plain characters."""
+        """Return a timeline of each execution in plain characters."""
         if self.simulation is None or isinstance(self.invariant, Invariant):
             return _drawn(self.history, "the history")
         named = zip(self.simulation.histories, self.simulation.infos, strict=True)
@@ -139,15 +139,15 @@ class BrokenRun:
 
     @property
     def note(self) -> str:
-        """Nothing: it runs as it stands."""
+        """Empty: the file needs no remark."""
         return ""
 
     def as_pytest(self) -> str:
-        """A file for pytest; raises ``SpecError`` for what no other file can import."""
+        """Return a pytest file; raises ``SpecError`` for what cannot be imported."""
         return parsed(self._as_pytest)
 
     def _as_pytest(self) -> str:
-        source = Source()
+        source = SourceWriter()
         histories = [self.history] if self.simulation is None else self.simulation.histories
         codec = source.codec(_needed(self.case.codec, self.spec, histories))
         source.name("floto.testing", "verify_run")
@@ -166,7 +166,7 @@ class BrokenRun:
 
 
 def _arguments(case: Case, codec: Name | None) -> list[tuple[str, Any]]:
-    """What ``simulate`` is called with, what is as usual left out."""
+    """Return the arguments of ``simulate``, without defaults."""
     given: list[tuple[str, Any, Any]] = [
         ("activities=", case.activities, {}),
         ("input=", case.input, None),
@@ -176,13 +176,13 @@ def _arguments(case: Case, codec: Name | None) -> list[tuple[str, Any]]:
         ("codec=", codec, None),
         ("patience=", case.patience, None),
     ]
-    return [("", Name("SPEC")), *((name, value) for name, value, usual in given if value != usual)]
+    return [("", Name("SPEC")), *((name, value) for name, value, default in given if value != default)]
 
 
-def _chosen(source: Source, invariant: Invariant | RunInvariant) -> str:
-    """How a test gets at an invariant: by its name in floto's table, or from where a user declared it."""
+def _chosen(source: SourceWriter, invariant: Invariant | RunInvariant) -> str:
+    """Return the source of an invariant: its name in floto's table, or the user's declaration."""
     if invariant == DECIDES:
-        # That something is decided at all is looked at first, whatever else is.
+        # Deciding without an error is checked first in any case.
         return "[]"
     if _is_flotos(invariant):
         table = "INVARIANTS" if isinstance(invariant, Invariant) else "RUN_INVARIANTS"

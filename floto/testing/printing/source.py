@@ -1,6 +1,6 @@
-"""Specs and histories as Python source, laid out as formatters do.
+"""Python source of specs and histories, laid out as formatters do.
 
-Nothing here is evaluated: what is written is for a person to read and for pytest to import.
+Nothing here is evaluated: the source is for people to read and for pytest to import.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ from floto.core.swf.history import History
 from floto.core.swf.identifiers import shown
 from floto.testing.simulation.outcomes import Outcome
 
-#: What a codec is called that knows more than floto's.
+#: The name of a codec that knows more kinds than floto's.
 OWN_CODEC = "OWN_CODEC"
 _WIDTH = 88
 _INDENT = "    "
 _BRACKETS = ("[", "]")
-#: What makes an outcome.
+#: The functions that make outcomes.
 _CALLED = re.compile(r"\b(returns|fails|times_out|takes)\(")
 
 
 class Name(str):
-    """A name that the source gives to something, to be written as it is."""
+    """A name in the source, written without quotes."""
 
     __slots__ = ()
 
 
 @frozen
 class _Group:
-    """Items between brackets, on one line or on one each; an item is a name and what it is set to."""
+    """Items between brackets, on one line or one each; an item is a prefix, such as ``id_=``, and a value."""
 
     opening: str
     items: tuple[tuple[str, _Group | str], ...]
     closing: str
 
     def flat(self) -> str:
-        """All on one line."""
+        """Return the group on one line."""
         texts = [name + (item if isinstance(item, str) else item.flat()) for name, item in self.items]
         last = "," if self.opening == "(" and len(texts) == 1 else ""
         return f"{self.opening}{', '.join(texts)}{last}{self.closing}"
 
     def laid_out(self, indent: str, taken: int) -> str:
-        """At this indentation, behind so many characters (and with one behind it)."""
+        """Return the group at this indentation, behind so many characters (and with one behind it)."""
         flat = self.flat()
         if len(indent) + taken + len(flat) <= _WIDTH or not self.items:
             return flat
@@ -65,46 +65,46 @@ class _Group:
 
 
 @define
-class Source:
-    """Writes values, and knows what has to be imported for them."""
+class SourceWriter:
+    """Writes values as source, and collects the imports that they need."""
 
     _modules: dict[str, str] = field(factory=dict)
 
     def name(self, module: str, name: str) -> str:
-        """A name that the source imports. Raises ``SpecError`` where two have the same."""
+        """Import a name and return it; raises ``SpecError`` where two modules have the same name."""
         if self._modules.setdefault(name, module) != module:
             raise SpecError((f"both {module} and {self._modules[name]} have a {name}; rename one of them",))
         return name
 
     def imports(self) -> str:
-        """The lines that import the names, as isort sorts them."""
+        """Return the import lines, sorted as isort does."""
         modules: dict[str, list[str]] = {}
         for name in sorted(self._modules, key=_isorted):
             modules.setdefault(self._modules[name], []).append(name)
-        # What is the user's own stands behind what is installed.
+        # User modules come after installed ones.
         blocks = (sorted(filter(_is_floto, modules)), sorted(name for name in modules if not _is_floto(name)))
         lines = ("\n".join(_import(name, modules[name]) for name in block) for block in blocks if block)
         return "\n\n".join(lines)
 
     def assigned(self, name: str, value: Any) -> str:
-        """``name = value``."""
+        """Return ``name = value``."""
         node = self._node(value)
         opening = f"{name} = "
         return opening + (node if isinstance(node, str) else node.laid_out("", len(opening)))
 
     def called(self, opening: str, name: str, arguments: Iterable[tuple[str, Any]]) -> str:
-        """``opening`` and a call of floto.testing with these arguments, at the indentation of a test."""
+        """Return ``opening`` and a call of a function of floto.testing, at the indentation of a test."""
         items = tuple((prefix, self._node(value)) for prefix, value in arguments)
         call = _Group(f"{self.name('floto.testing', name)}(", items, ")")
         return opening + call.laid_out(_INDENT, len(opening))
 
     def argument(self, value: Any) -> str:
-        """A value on one line."""
+        """Return a value on one line."""
         node = self._node(value)
         return node if isinstance(node, str) else node.flat()
 
     def codec(self, codec: Codec) -> str:
-        """A codec that knows more kinds than floto's, under the name ``OWN_CODEC``; else nothing."""
+        """Return the source of ``OWN_CODEC``, a codec that knows more kinds than floto's; else nothing."""
         own = {tag: cls for tag, cls in codec.types.items() if tag not in CODEC.types}
         if not own:
             return ""
@@ -115,7 +115,7 @@ class Source:
         return f"{opening}{call.laid_out('', len(opening))}\n"
 
     def declared(self, thing: Any) -> str:
-        """The name of a class, a function or something like one, imported from where it is declared.
+        """Import a class, a function or the like from the module that declares it, and return its name.
 
         Raises ``SpecError`` for what cannot be imported, such as what is declared in a function.
         """
@@ -154,7 +154,7 @@ class Source:
         return self.declared(value) if hasattr(value, "__qualname__") else self._made(value)
 
     def _made(self, value: Any) -> str:
-        """What its class makes of nothing; an object that holds anything says nowhere how it was made."""
+        """Return the call of a class without arguments; other objects do not say how they were made."""
         if type(value).__module__ == "builtins":
             raise SpecError((f"{shown(value)} cannot be written as source",))
         name = self.declared(type(value))
@@ -185,14 +185,14 @@ def _is_floto(module: str) -> bool:
 
 
 def _public(module: str) -> str:
-    """Where the name of a module is to be imported from."""
+    """Return the module to import a name of a module from."""
     if not _is_floto(module):
         return module
     return "floto.testing" if module.startswith("floto.testing") else "floto"
 
 
 def text(value: str) -> str:
-    """A string in double quotes, unless there are some in it."""
+    """Return a string literal in double quotes, unless the string contains some."""
     written = repr(value)
     return f'"{written[1:-1]}"' if written.startswith("'") and '"' not in written else written
 
@@ -212,7 +212,7 @@ _PLAIN: Mapping[type, Callable[[Any], str]] = {
 
 
 def _isorted(name: str) -> tuple[int, str]:
-    """Constants, classes, and what else there is."""
+    """Sort constants before classes before other names."""
     return (0 if name.isupper() else 1 if name[:1].isupper() else 2), name
 
 
@@ -225,14 +225,14 @@ def _import(module: str, names: Iterable[str]) -> str:
 
 
 def events_source(history: History) -> str:
-    """SWF's dicts, one event a line."""
-    source = Source()
+    """Return SWF's dicts, one event a line."""
+    source = SourceWriter()
     lines = (source.argument(_plain(event)) for event in history.to_swf())
     return "\n".join(f"{_INDENT}{line}," for line in lines)
 
 
 def _plain(value: Any) -> Any:
-    """What ``History.from_swf`` reads again; a time is text, or 0 where it tells nothing."""
+    """Return a value that ``History.from_swf`` reads again; a time is text, or 0 at the epoch."""
     if isinstance(value, datetime):
         return value.isoformat() if value.timestamp() else 0
     if isinstance(value, Mapping):

@@ -1,3 +1,3 @@
-"""The second, naive reading of a spec and a history, which shares nothing with floto's own."""
+"""A second, naive reading of a spec and a history, which shares no code with floto's own."""
 
 from __future__ import annotations

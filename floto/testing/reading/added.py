@@ -1,4 +1,4 @@
-"""What floto adds to the decision with which a task starts, read a second time."""
+"""A second reading of what floto adds to the decision that starts a task."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from floto.core.spec.decider_spec import SPEC_KEY
 from floto.core.spec.kinds import ActivityTask
 from floto.core.spec.tasks import Task
 from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
-from floto.testing.reading.oracle import Account
+from floto.testing.reading.oracle import HistorySummary
 
 
-def added(decision: Decision | None, task: Task, read: Account) -> Decision | None:
-    """Return the decision as it is sent: its input says time-outs and attempt; ``floto.run`` has a list."""
-    start = read.start
-    # The worker of a kind of the user's own may not be floto's.
-    attempt = len(read.failures.get(task.key, ())) + 1 if isinstance(task, ActivityTask) else 1
+def added(decision: Decision | None, task: Task, summary: HistorySummary) -> Decision | None:
+    """Return the decision as it is sent: with time-outs, attempt and the task list of ``floto.run``."""
+    start = summary.start
+    # The worker of a user-defined task kind may not be floto's.
+    attempt = len(summary.failures.get(task.key, ())) + 1 if isinstance(task, ActivityTask) else 1
     if isinstance(decision, ScheduleActivityTask):
         decision = evolve(decision, input=_numbered(decision, attempt))
     if not start.task_list.name.startswith("floto.run."):
@@ -47,12 +47,12 @@ def _numbered(decision: ScheduleActivityTask, attempt: int) -> str | None:
 
 def _with_timeouts(decision: ScheduleActivityTask, more: dict[str, int]) -> str | None:
     limits = {"heartbeat": decision.heartbeat_timeout, "start_to_close": decision.start_to_close_timeout}
-    told = {name: int(value) for name, value in limits.items() if value not in (None, "NONE")} | more
+    limited = {name: int(value) for name, value in limits.items() if value not in (None, "NONE")} | more
     context, behind = _object(decision.input), getattr(decision.input, "parts", None)
-    if not told or context is None:
+    if not limited or context is None:
         return decision.input
     what = f"the input of task {decision.activity_id!r}"
-    text = payload.dumps_plain({**context, "floto.timeouts": told}, what)
+    text = payload.dumps_plain({**context, "floto.timeouts": limited}, what)
     return text if behind is None else StoredText.of(text, behind)
 
 

@@ -1,4 +1,4 @@
-"""Signals that one run hands to the next in its input: a second, naive reading of that input."""
+"""Signals that a run hands to the next in its input: a second, naive reading of that input."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 
-#: Where a run's input holds the signals of the run before, and the user's input that is not an object.
+#: Keys in a run's input: the signals of the previous run, and a user's input that is not an object.
 SIGNALS, INPUT = "floto.signals", "floto.input"
-#: Of the signals of this name, only the last one counts.
+#: Name of the signals of which only the last one counts.
 _LAST = "floto.spec"
 
-#: A signal: its name and what it carries.
+#: A signal: its name and its input.
 Signal = tuple[str, str | None]
 
 

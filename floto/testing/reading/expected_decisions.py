@@ -1,6 +1,6 @@
 """The decisions that a spec and a history call for: floto's rules, read a second time.
 
-Naive on purpose: nothing is carried forward, every question is asked of the whole history,
+Naive on purpose: nothing is updated incrementally, every fact is read off the whole history,
 and no line of it is shared with ``floto.core.decide.decide``.
 """
 
@@ -35,107 +35,114 @@ from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import decision_to_swf
 from floto.testing.reading import carried, waits
 from floto.testing.reading.added import added
-from floto.testing.reading.expected_status import Due, Graph, Lost, Resting, Wish, after
-from floto.testing.reading.growth import Growth, grow
-from floto.testing.reading.oracle import FAILURES, MORE, RESULT, Account, Attempt
+from floto.testing.reading.expanded_spec import ExpandedSpec, expand_spec
+from floto.testing.reading.expected_status import (
+    Due,
+    ExpectedGraph,
+    Idle,
+    RetriesExhausted,
+    RetrySubject,
+    status_after,
+)
+from floto.testing.reading.oracle import FAILURES, MORE, RESULT, HistorySummary, RecordedAttempt
 
-#: Characters of one response to SWF, which takes a megabyte; the rest is for what surrounds them.
+#: Maximum size of the decisions in a response, in characters: SWF takes a megabyte in all.
 RESPONSE = 900_000
 _REASON, _MESSAGE, _GIVEN = 256, 2_000, 8_000
-#: What is waited for before a run ends in failure or is canceled.
+#: Kinds of work that must close before a run fails or is canceled.
 _AWAITED = (Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA)
 
 
 @frozen
-class Demand:
-    """What is to be decided."""
+class Expected:
+    """The decisions that must be made."""
 
     decisions: tuple[Decision, ...] = ()
-    #: Why the spec itself is at fault, by task: no attempt failed, and yet the run cannot go on.
+    #: Faults of the spec by task id: no attempt failed, and yet the run cannot continue.
     faults: Mapping[str, str] = field(factory=dict)
 
 
 @frozen(eq=False)
 class Reading:
-    """A spec and what a history says, to be read for what is demanded."""
+    """A spec and the summary of a history, from which the expected decisions are read."""
 
     spec: DeciderSpec
-    read: Account
+    summary: HistorySummary
     execution: WorkflowExecution | None
     codec: TaskCodec
 
     @cached_property
     def seed(self) -> str:
-        """What tells this run's jitter from that of others."""
-        return "" if self.read.began is None else waits.seed_of(self.read.began)
+        """The seed of this run's jitter."""
+        return "" if self.summary.began is None else waits.seed_of(self.summary.began)
 
     @cached_property
-    def growth(self) -> Growth:
-        """The spec with what its generators returned."""
-        return grow(self.spec, self.read, self.codec)
+    def expanded(self) -> ExpandedSpec:
+        """The spec with the tasks that its generators returned."""
+        return expand_spec(self.spec, self.summary, self.codec)
 
     @cached_property
-    def main(self) -> Graph:
-        """The run's own work."""
-        return self._graph(self.growth.spec.activity_tasks, self.growth)
+    def main(self) -> ExpectedGraph:
+        """The tasks of the run itself."""
+        return self._graph(self.expanded.spec.activity_tasks, self.expanded)
 
     @cached_property
-    def on_failure(self) -> Graph:
-        """What cleans up after a failure."""
+    def on_failure(self) -> ExpectedGraph:
+        """The cleanup tasks after a failure."""
         return self._graph(self.spec.on_failure, None)
 
     @cached_property
-    def on_cancel(self) -> Graph:
-        """What cleans up after a cancel request."""
+    def on_cancel(self) -> ExpectedGraph:
+        """The cleanup tasks after a cancel request."""
         return self._graph(self.spec.on_cancel, None)
 
-    def _graph(self, tasks: Iterable[Task], growth: Growth | None) -> Graph:
+    def _graph(self, tasks: Iterable[Task], expanded: ExpandedSpec | None) -> ExpectedGraph:
         known = {task.id_: task for task in tasks}
-        returned, broken = ({}, {}) if growth is None else (growth.returned, growth.broken)
-        return Graph(known, self.read, self.seed, returned, broken)
+        returned, broken = ({}, {}) if expanded is None else (expanded.returned, expanded.broken)
+        return ExpectedGraph(known, self.summary, self.seed, returned, broken)
 
     @cached_property
     def noted(self) -> dict[str, str] | None:
-        """Why the run fails, where its clean-up has begun."""
-        marker = self.read.markers.get(FAILURES)
+        """The recorded failures of a run whose cleanup has begun; None before."""
+        marker = self.summary.markers.get(FAILURES)
         return None if marker is None else read_failures(marker.data.details)
 
     @cached_property
-    def demand(self) -> Demand:
-        """What is to be decided now."""
-        read = self.read
-        if read.began is None or read.closed is not None or read.in_flight((Kind.TIMER, MORE)):
-            return Demand()
+    def expected(self) -> Expected:
+        """The decisions that must be made now."""
+        summary = self.summary
+        if summary.began is None or summary.closed is not None or summary.in_flight((Kind.TIMER, MORE)):
+            return Expected()
         found = self._whole()
-        return Demand(fitting(found.decisions), found.faults)
+        return Expected(fitting(found.decisions), found.faults)
 
-    def _whole(self) -> Demand:
+    def _whole(self) -> Expected:
         if self.noted is not None:
             return _fail(self, self.noted)
-        if self.read.cancel_requested is not None:
+        if self.summary.cancel_requested is not None:
             return _cancel(self)
-        if self.main.lost:
-            return _fail(self, self.main.lost, faults=self.main.broken)
+        if self.main.exhausted:
+            return _fail(self, self.main.exhausted, faults=self.main.broken)
         if len(self.main.settled) == len(self.main.tasks):
             return _complete(self)
         try:
             given = self.given
         except PayloadError as error:
             said = {"workflow": str(error)}
-            return Demand((_failed("the workflow's input cannot be read", said),), said)
+            return Expected((_failed("the workflow's input cannot be read", said),), said)
         found, failures = _starts(self, self.main, given)
-        return _fail(self, failures, faults=failures) if failures else Demand(tuple(found))
+        return _fail(self, failures, faults=failures) if failures else Expected(tuple(found))
 
     @cached_property
     def given(self) -> dict[str, Any]:
-        """What every task of the run is given; raises ``PayloadError``."""
-        value = carried.own_input(self.read.start)
+        """The context that every task of the run gets; raises ``PayloadError``."""
+        value = carried.own_input(self.summary.start)
         if isinstance(value, dict) and SPEC_KEY in value:
             value = {key: item for key, item in value.items() if key != SPEC_KEY} or None
         return {} if value is None else {"workflow": value}
 
-    def context(self, graph: Graph, id_: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """What a task is given: the workflow's input, and what the tasks that it requires passed on."""
+    def context(self, graph: ExpectedGraph, id_: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a task's context: the workflow's input and the results of the tasks that it requires."""
         context = dict(given)
         for needed in dict.fromkeys(graph.tasks[id_].requires):
             result = self.result(graph, needed)
@@ -143,15 +150,15 @@ class Reading:
                 context[needed] = result
         return context
 
-    def result(self, graph: Graph, id_: str) -> Any:
-        """What a task passes on; a generator, the ids of the tasks that it returned."""
+    def result(self, graph: ExpectedGraph, id_: str) -> Any:
+        """Return the result of a task; for a generator, the ids of the tasks that it returned."""
         if id_ in graph.returned:
             return [task.id_ for task in graph.returned[id_]]
         task = graph.tasks[id_]
-        return task.result(self.read.item(task.key))
+        return task.result(self.summary.item(task.key))
 
-    def given_to(self, graph: Graph, id_: str, given: Mapping[str, Any]) -> Given:
-        """What a task may use to start."""
+    def given_to(self, graph: ExpectedGraph, id_: str, given: Mapping[str, Any]) -> Given:
+        """Return what a task may use to start."""
         return Given(
             context=self.context(graph, id_, given),
             execution=self.execution,
@@ -161,25 +168,25 @@ class Reading:
         )
 
     def _decision_list(self) -> str:
-        """Return the list of a child that names none: in a run of ``floto.run``, the run's own."""
-        own = self.read.start.task_list.name
+        """Return the task list of a child that names none: in a run of ``floto.run``, the run's own."""
+        own = self.summary.start.task_list.name
         return own if own.startswith("floto.run.") else self.spec.task_list or own
 
 
 def _starts(
-    reading: Reading, graph: Graph, given: Mapping[str, Any]
+    reading: Reading, graph: ExpectedGraph, given: Mapping[str, Any]
 ) -> tuple[list[Decision], dict[str, str]]:
     found: list[Decision] = []
     failures: dict[str, str] = {}
-    counted = [attempt.key[0] for attempt in reading.read.under_way()]
+    counted = [attempt.key[0] for attempt in reading.summary.under_way()]
     for id_, due in graph.due.items():
         kind = Kind.TIMER if due.timer_id else graph.tasks[id_].key[0]
-        # SWF lets so many be open of each kind; what is too much waits for some of them to close.
+        # SWF limits the open items of each kind; the rest start when some of them have closed.
         if counted.count(kind) >= OPEN_LIMIT:
             continue
         counted.append(kind)
         try:
-            decision = _begun(reading, graph, id_, due, given)
+            decision = _start_of(reading, graph, id_, due, given)
         except (PayloadError, SpecError) as error:
             failures[id_] = _one_line(error)
         else:
@@ -187,11 +194,13 @@ def _starts(
     return found, failures
 
 
-def _begun(reading: Reading, graph: Graph, id_: str, due: Due, given: Mapping[str, Any]) -> Decision | None:
+def _start_of(
+    reading: Reading, graph: ExpectedGraph, id_: str, due: Due, given: Mapping[str, Any]
+) -> Decision | None:
     if due.timer_id:
         return StartTimer(timer_id=due.timer_id, start_to_fire_timeout=str(due.seconds), control=id_)
     task = graph.tasks[id_]
-    decision = added(task.start(reading.given_to(graph, id_, given)), task, reading.read)
+    decision = added(task.start(reading.given_to(graph, id_, given)), task, reading.summary)
     for name in ("input", "control"):
         length = len(getattr(decision, name, None) or "")
         if length > DATA_LIMIT:
@@ -201,7 +210,7 @@ def _begun(reading: Reading, graph: Graph, id_: str, due: Due, given: Mapping[st
     return decision
 
 
-def _complete(reading: Reading) -> Demand:
+def _complete(reading: Reading) -> Expected:
     try:
         results = {id_: reading.result(reading.main, id_) for id_ in reading.main.leaves}
         said = {id_: result for id_, result in results.items() if result is not NO_RESULT}
@@ -210,41 +219,41 @@ def _complete(reading: Reading) -> Demand:
         failures = {"result": _one_line(error)}
         return _fail(reading, failures, "the result cannot be recorded", faults=failures)
     if not reading.spec.repeat_workflow:
-        return Demand((CompleteWorkflowExecution(result=text),))
+        return Expected((CompleteWorkflowExecution(result=text),))
     return _repeat(reading, text)
 
 
-def _repeat(reading: Reading, text: str) -> Demand:
-    read = reading.read
-    marker = read.markers.get(RESULT)
+def _repeat(reading: Reading, text: str) -> Expected:
+    summary = reading.summary
+    marker = summary.markers.get(RESULT)
     is_noted = marker is not None and marker.data.details == text
     noted = () if is_noted else (RecordMarker(marker_name=RESULT, details=text),)
-    wish = Wish((Kind.CONTINUE_AS_NEW, ""), "floto.repeat")
-    refused = read.failures.get(wish.key)
-    look = after(refused, wish, read, reading.seed) if refused else Due()
-    if isinstance(look, Lost):
-        failed = _fail(reading, {"repeat_workflow": look.message}, "the workflow cannot be repeated")
-        return Demand((*noted, *failed.decisions))
-    if isinstance(look, Resting):
-        return Demand()
-    if look.timer_id:
-        return Demand((StartTimer(timer_id=look.timer_id, start_to_fire_timeout=str(look.seconds)),))
+    subject = RetrySubject((Kind.CONTINUE_AS_NEW, ""), "floto.repeat")
+    refused = summary.failures.get(subject.key)
+    status = status_after(refused, subject, summary, reading.seed) if refused else Due()
+    if isinstance(status, RetriesExhausted):
+        failed = _fail(reading, {"repeat_workflow": status.message}, "the workflow cannot be repeated")
+        return Expected((*noted, *failed.decisions))
+    if isinstance(status, Idle):
+        return Expected()
+    if status.timer_id:
+        return Expected((StartTimer(timer_id=status.timer_id, start_to_fire_timeout=str(status.seconds)),))
     try:
-        given = carried.next_input(read.start, carried.left_over(read.signals, _awaited(reading)))
+        given = carried.next_input(summary.start, carried.left_over(summary.signals, _awaited(reading)))
     except PayloadError as error:
         failures = {"repeat_workflow": _one_line(error)}
         failed = _fail(reading, failures, "the workflow cannot be repeated", faults=failures)
-        return Demand((*noted, *failed.decisions), failed.faults)
-    return Demand((*noted, _as_new(read, given)))
+        return Expected((*noted, *failed.decisions), failed.faults)
+    return Expected((*noted, _as_new(summary, given)))
 
 
 def _awaited(reading: Reading) -> set[str]:
-    """The names of the signals that tasks of the run waited for."""
+    """Return the names of the signals that tasks of the run waited for."""
     return {task.key[1] for task in reading.main.tasks.values() if task.key[0] is Kind.SIGNAL}
 
 
-def _as_new(read: Account, given: str | None) -> ContinueAsNewWorkflowExecution:
-    start = read.start
+def _as_new(summary: HistorySummary, given: str | None) -> ContinueAsNewWorkflowExecution:
+    start = summary.start
     passed_on = (
         "execution_start_to_close_timeout",
         "task_list",
@@ -261,11 +270,11 @@ def _as_new(read: Account, given: str | None) -> ContinueAsNewWorkflowExecution:
     )
 
 
-def _cancel(reading: Reading) -> Demand:
+def _cancel(reading: Reading) -> Expected:
     found, failures, faults = _clean_up(reading, reading.on_cancel, {})
     if failures is None:
-        return Demand(tuple(found), faults)
-    return Demand((CancelWorkflowExecution(details=written(failures) if failures else None),), faults)
+        return Expected(tuple(found), faults)
+    return Expected((CancelWorkflowExecution(details=written(failures) if failures else None),), faults)
 
 
 def _fail(
@@ -273,62 +282,64 @@ def _fail(
     failures: Mapping[str, str],
     reason: str | None = None,
     faults: Mapping[str, str] | None = None,
-) -> Demand:
+) -> Expected:
     faults = dict(faults or {})
     if not reading.spec.on_failure:
-        children = [each for each in reading.read.under_way() if each.key[0] is Kind.CHILD]
-        found: list[Decision] = [each for child in children for each in _asked_to_stop(child, reading.read)]
-        # A child that has not started cannot be asked, and would be left behind.
+        children = [each for each in reading.summary.under_way() if each.key[0] is Kind.CHILD]
+        found: list[Decision] = [
+            each for child in children for each in _cancel_requests(child, reading.summary)
+        ]
+        # A child that has not started cannot be canceled, and would outlive the run.
         if all(child.started is not None for child in children):
             found.append(_failed(reason or _reason(failures), failures))
-        return Demand(tuple(found), faults)
+        return Expected(tuple(found), faults)
     first: tuple[Decision, ...] = ()
     if reading.noted is None:
-        # What a marker cannot hold is left out at once, and not only by those who read the marker.
+        # Truncate now, so that this decision and later ones, which read the marker, see the same.
         text = written(failures)
         first, failures = (RecordMarker(marker_name=FAILURES, details=text),), payload.loads(text)
     found, own, more = _clean_up(reading, reading.on_failure, given_failures(failures))
     faults |= more
     if own is None:
-        return Demand((*first, *found), faults)
+        return Expected((*first, *found), faults)
     all_failures = {**failures, **own}
-    return Demand((*first, _failed(_reason(all_failures), all_failures)), faults)
+    return Expected((*first, _failed(_reason(all_failures), all_failures)), faults)
 
 
 def _clean_up(
-    reading: Reading, graph: Graph, given: Mapping[str, Any]
+    reading: Reading, graph: ExpectedGraph, given: Mapping[str, Any]
 ) -> tuple[list[Decision], dict[str, str] | None, dict[str, str]]:
-    """What is decided, the failures if all is over, and the tasks among them whose spec is at fault."""
+    """Return the decisions, the failures once the cleanup is over, and the tasks whose spec is at fault."""
     own = {task.key for task in graph.tasks.values()}
-    open_ = [each for each in reading.read.under_way() if each.key[0] in _AWAITED and each.key not in own]
+    open_ = [each for each in reading.summary.under_way() if each.key[0] in _AWAITED and each.key not in own]
     if open_:
-        return [each for attempt in open_ for each in _asked_to_stop(attempt, reading.read)], None, {}
+        return [each for attempt in open_ for each in _cancel_requests(attempt, reading.summary)], None, {}
     try:
         context = {**reading.given, **given}
     except PayloadError:
         return [], {}, {}
     found, faults = _starts(reading, graph, context)
-    failures = {**faults, **graph.lost}
+    failures = {**faults, **graph.exhausted}
     is_over = all(id_ in graph.settled or id_ in failures or not graph.is_ready(id_) for id_ in graph.tasks)
     return found, failures if is_over else None, faults
 
 
-def _asked_to_stop(attempt: Attempt, read: Account) -> list[Decision]:
+def _cancel_requests(attempt: RecordedAttempt, summary: HistorySummary) -> list[Decision]:
     kind, id_ = attempt.key
-    if kind is Kind.ACTIVITY and attempt.asked_to_stop is None:
+    if kind is Kind.ACTIVITY and attempt.cancel_requested is None:
         return [RequestCancelActivityTask(activity_id=id_)]
     if kind is Kind.CHILD and attempt.started is not None:
         workflow_id = attempt.opened.data.workflow_id
-        if _may_be_asked((Kind.EXTERNAL_CANCEL, workflow_id), read):
+        if _may_be_canceled((Kind.EXTERNAL_CANCEL, workflow_id), summary):
             return [RequestCancelExternalWorkflowExecution(workflow_id=workflow_id)]
     # Nothing stops a Lambda function.
     return []
 
 
-def _may_be_asked(key: Key, read: Account) -> bool:
-    if read.completed(key) or read.in_flight(key):
+def _may_be_canceled(key: Key, summary: HistorySummary) -> bool:
+    if summary.completed(key) or summary.in_flight(key):
         return False
-    failures = [failure_of(event) for event in read.failures.get(key, ())]
+    failures = [failure_of(event) for event in summary.failures.get(key, ())]
     if not failures:
         return True
     again = waits.refused_wait(failures, "", "", is_timer=True)
@@ -336,7 +347,7 @@ def _may_be_asked(key: Key, read: Account) -> bool:
 
 
 def fitting(found: tuple[Decision, ...]) -> tuple[Decision, ...]:
-    """As many as one response holds, and a timer that asks for the rest."""
+    """Return as many decisions as one response holds, and a timer that asks for another decision task."""
     size = 0
     for count, decision in enumerate(found):
         size += len(json.dumps(decision_to_swf(decision))) + 2
@@ -354,17 +365,17 @@ def _reason(failures: Iterable[str]) -> str:
 
 
 def written(failures: Mapping[str, str], limit: int = DATA_LIMIT) -> str:
-    """Failures as they are noted: each cut, and fewer and fewer of them until they fit."""
+    """Return failures as floto records them: cut, and fewer and fewer until they fit."""
     rows = [(id_, _cut(failures[id_], _MESSAGE)) for id_ in sorted(failures)]
     while len(text := payload.encode(dict(rows), "the failures")) > limit:
         rows = rows[: max(1, len(rows) // 2 - 1)]
-        # There may be such a row already, of failures that were cut before.
+        # The failures may have been cut before, and have such a row already.
         rows = list({**dict(rows), "...": f"and {len(failures) - len(rows)} more"}.items())
     return text
 
 
 def read_failures(details: str | None) -> dict[str, str] | None:
-    """Failures that floto noted; None for what somebody else did."""
+    """Return the failures that floto recorded in a marker, or None for a marker that floto did not write."""
     try:
         said = payload.loads(details)
     except PayloadError:
@@ -374,7 +385,7 @@ def read_failures(details: str | None) -> dict[str, str] | None:
 
 
 def given_failures(failures: Mapping[str, str]) -> dict[str, Any]:
-    """What the tasks that clean up after failures are told of them."""
+    """Return the context entry that tells cleanup tasks of the failures."""
     return {FAILURES_KEY: payload.loads(written(failures, _GIVEN))}
 
 

@@ -1,4 +1,4 @@
-"""Where each task of a graph stands: a second, naive reading of a spec and a history."""
+"""The status of each task of a graph: a second, naive reading of a spec and a history."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Key, Kind, Status
 from floto.core.swf.events import Event
 from floto.testing.reading import waits
-from floto.testing.reading.oracle import RETRY, Account
+from floto.testing.reading.oracle import RETRY, HistorySummary
 
 
 @frozen
@@ -26,71 +26,73 @@ class Due:
 
 
 @frozen
-class Lost:
-    """There will be no further attempt."""
+class RetriesExhausted:
+    """No attempt follows."""
 
     message: str
 
 
 @frozen
-class Resting:
-    """Nothing is to be decided."""
+class Idle:
+    """Nothing is to be decided for the task: it has completed or is in flight."""
 
     done: bool
 
 
-Stand = Due | Lost | Resting
-_NOW, _IN_FLIGHT, _DONE = Due(), Resting(done=False), Resting(done=True)
+ExpectedStatus = Due | RetriesExhausted | Idle
+_NOW, _IN_FLIGHT, _DONE = Due(), Idle(done=False), Idle(done=True)
 
 
-def stand(task: Task, read: Account, seed: str) -> Stand:
-    """Where a task stands, whatever it requires."""
-    if read.completed(task.key):
+def status_of(task: Task, summary: HistorySummary, seed: str) -> ExpectedStatus:
+    """Return the status of a task, regardless of what it requires."""
+    if summary.completed(task.key):
         return _DONE
-    if read.in_flight(task.key):
+    if summary.in_flight(task.key):
         return _IN_FLIGHT
-    failures = read.failures.get(task.key, [])
-    return after(failures, wish_of(task), read, seed) if failures else _NOW
+    failures = summary.failures.get(task.key, [])
+    return status_after(failures, subject_of(task), summary, seed) if failures else _NOW
 
 
 @frozen
-class Wish:
-    """What may be tried again, and by which strategy."""
+class RetrySubject:
+    """The subject of retries: a task, or the run that continues as new."""
 
     key: Key
     id_: str
     strategy: RetryStrategy | None = None
 
 
-def wish_of(task: Task) -> Wish:
-    """A task as what may be tried again."""
-    return Wish(task.key, task.id_, task.retry_strategy)
+def subject_of(task: Task) -> RetrySubject:
+    """Return a task as the subject of retries."""
+    return RetrySubject(task.key, task.id_, task.retry_strategy)
 
 
-def after(ended: Sequence[Event], wish: Wish, read: Account, seed: str) -> Stand:
-    """What follows when these are the attempts that did not work, refused ones among them."""
-    delay = delay_after(ended, wish, seed)
+def status_after(
+    ended: Sequence[Event], subject: RetrySubject, summary: HistorySummary, seed: str
+) -> ExpectedStatus:
+    """Return the status after these failed or refused attempts."""
+    delay = delay_after(ended, subject, seed)
     if delay is None:
-        return Lost(failure_of(ended[-1]).message)
+        return RetriesExhausted(failure_of(ended[-1]).message)
     if not waits.seconds(delay):
         return _NOW
-    return _timer(Due(f"{RETRY}{wish.id_}:{len(ended)}", waits.seconds(delay)), read)
+    return _timer(Due(f"{RETRY}{subject.id_}:{len(ended)}", waits.seconds(delay)), summary)
 
 
-def delay_after(ended: Sequence[Event], wish: Wish, seed: str) -> float | None:
-    """Seconds to wait before the next attempt; None where there is none."""
+def delay_after(ended: Sequence[Event], subject: RetrySubject, seed: str) -> float | None:
+    """Return the seconds until the next attempt, or None if there is none."""
     failures = [failure_of(event) for event in ended]
     last = failures[-1]
     if last.status is not Status.REFUSED:
-        return waits.wait(wish.strategy, retry_of(failures, wish.id_, seed))
+        return waits.wait(subject.strategy, retry_of(failures, subject.id_, seed))
     if not last.passes:
         return None
-    is_timer = wish.key[0] is Kind.TIMER
-    return waits.refused_wait(_last_refusals(failures), wish.id_, seed, is_timer=is_timer)
+    is_timer = subject.key[0] is Kind.TIMER
+    return waits.refused_wait(_last_refusals(failures), subject.id_, seed, is_timer=is_timer)
 
 
 def retry_of(failures: Sequence[Failure], id_: str, seed: str) -> Retry:
-    """What a strategy is asked: all that failed, and nothing that SWF refused."""
+    """Return what a strategy gets: all failures, without refusals."""
     failed = tuple(each for each in failures if each.status is not Status.REFUSED)
     return Retry(task_id=id_, seed=seed, failures=failed)
 
@@ -104,61 +106,65 @@ def _last_refusals(failures: Sequence[Failure]) -> list[Failure]:
     return row[::-1]
 
 
-def _timer(due: Due, read: Account) -> Stand:
+def _timer(due: Due, summary: HistorySummary) -> ExpectedStatus:
     key = (Kind.TIMER, due.timer_id)
-    if read.completed(key):
+    if summary.completed(key):
         return _NOW
-    if read.in_flight(key):
+    if summary.in_flight(key):
         return _IN_FLIGHT
-    failures = [failure_of(event) for event in read.failures.get(key, ())]
+    failures = [failure_of(event) for event in summary.failures.get(key, ())]
     if not failures:
         return due
     last = failures[-1]
     final = last.status is Status.REFUSED and not last.passes
     if final or waits.refused_wait(failures, "", "", is_timer=True) is None:
-        return Lost(f"the wait for its retry: {last.message}")
+        return RetriesExhausted(f"the wait for its retry: {last.message}")
     return due
 
 
 @frozen(eq=False)
-class Graph:
-    """Tasks that require only one another, and what a history says of them."""
+class ExpectedGraph:
+    """Tasks that require only one another, with the status that a history gives them."""
 
     tasks: Mapping[str, Task]
-    read: Account
+    summary: HistorySummary
     seed: str
     returned: Mapping[str, Sequence[Task]]
     broken: Mapping[str, str]
 
     @cached_property
-    def stands(self) -> Mapping[str, Stand]:
-        """Where each task stands, by its id."""
-        return {id_: stand(task, self.read, self.seed) for id_, task in self.tasks.items()}
+    def statuses(self) -> Mapping[str, ExpectedStatus]:
+        """The status of each task, by its id."""
+        return {id_: status_of(task, self.summary, self.seed) for id_, task in self.tasks.items()}
 
     @cached_property
     def settled(self) -> frozenset[str]:
-        """The tasks that have completed, and all that they require before them; a signal may be early."""
+        """The completed tasks whose requirements have all completed; a signal may be early."""
         found: set[str] = set()
         for id_ in TopologicalSorter({id_: task.requires for id_, task in self.tasks.items()}).static_order():
-            if self.stands[id_] == _DONE and found.issuperset(self.tasks[id_].requires):
+            if self.statuses[id_] == _DONE and found.issuperset(self.tasks[id_].requires):
                 found.add(id_)
         return frozenset(found)
 
     def is_ready(self, id_: str) -> bool:
-        """Whether all that a task requires has completed."""
+        """Return True if all that a task requires has completed."""
         return self.settled.issuperset(self.tasks[id_].requires)
 
     @cached_property
     def due(self) -> Mapping[str, Due]:
         """The tasks for which something is to be started, in spec order."""
         return {
-            id_: found for id_, found in self.stands.items() if isinstance(found, Due) and self.is_ready(id_)
+            id_: found
+            for id_, found in self.statuses.items()
+            if isinstance(found, Due) and self.is_ready(id_)
         }
 
     @cached_property
-    def lost(self) -> Mapping[str, str]:
-        """Why tasks cannot complete any more."""
-        found = {id_: found.message for id_, found in self.stands.items() if isinstance(found, Lost)}
+    def exhausted(self) -> Mapping[str, str]:
+        """The tasks that cannot complete any more, and why."""
+        found = {
+            id_: found.message for id_, found in self.statuses.items() if isinstance(found, RetriesExhausted)
+        }
         return {**self.broken, **found}
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Remembers what was found out about a value, as long as it is the very same value."""
+"""A cache of results by the identity of the arguments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Found = TypeVar("_Found")
 
 @frozen(eq=False)
 class _Same:
-    """A value that equals itself alone: comparing specs costs more than looking at them again."""
+    """Values compared by identity: comparing specs costs more than computing a result again."""
 
     values: tuple[Any, ...]
 
@@ -27,7 +27,7 @@ class _Same:
 
 
 def once(function: Callable[..., _Found]) -> Callable[..., _Found]:
-    """Ask a function once for the same values; of the last few, for they are kept alive."""
+    """Cache the results of a function by the identity of its arguments; the last 256 are kept alive."""
 
     @lru_cache(maxsize=256)
     def found(same: _Same) -> _Found:

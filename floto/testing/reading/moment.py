@@ -1,4 +1,4 @@
-"""One question to a decider and its answer, with what several invariants want to know of it."""
+"""A decision point: a decision task and its response, with what several invariants need to know of it."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from floto.core.swf.decisions import Decision, RecordMarker
 from floto.core.swf.history import History
 from floto.core.swf.limits import OPEN_LIMIT
 from floto.testing.reading import oracle
-from floto.testing.reading.expected_decisions import Demand, Reading, given_failures, read_failures
-from floto.testing.reading.expected_status import Graph
-from floto.testing.reading.growth import Growth
-from floto.testing.reading.oracle import Account
+from floto.testing.reading.expanded_spec import ExpandedSpec
+from floto.testing.reading.expected_decisions import Expected, Reading, given_failures, read_failures
+from floto.testing.reading.expected_status import ExpectedGraph
+from floto.testing.reading.oracle import HistorySummary
 
 
 def as_decisions(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
-    """Decisions that can no longer change."""
+    """Return decisions as a tuple."""
     return tuple(decisions)
 
 
 @frozen(eq=False)
 class Moment:
-    """A spec, a history up to a question, and what was decided; what is read off it is read once."""
+    """A decision point: a spec, a history up to a decision task, and the decisions; properties are cached."""
 
     spec: DeciderSpec
     history: History
@@ -40,84 +40,84 @@ class Moment:
     @cached_property
     def reading(self) -> Reading:
         """The second, naive reading of spec and history."""
-        return Reading(self.spec, self.account, self.history.execution, self.codec)
+        return Reading(self.spec, self.summary, self.history.execution, self.codec)
 
     @cached_property
-    def account(self) -> Account:
-        """What the history says of each task."""
-        return oracle.account(self.history)
+    def summary(self) -> HistorySummary:
+        """The summary of the history."""
+        return oracle.summarize(self.history)
 
     @property
-    def growth(self) -> Growth:
-        """The spec with what its generators returned."""
-        return self.reading.growth
+    def expanded(self) -> ExpandedSpec:
+        """The spec with the tasks that its generators returned."""
+        return self.reading.expanded
 
     @property
-    def demand(self) -> Demand:
-        """What is to be decided, by that reading."""
-        return self.reading.demand
+    def expected(self) -> Expected:
+        """The decisions that must be made, by the naive reading."""
+        return self.reading.expected
 
     @cached_property
     def known(self) -> dict[str, Task]:
-        """Every task by its id, those that clean up and those that were generated too."""
-        return {task.id_: task for task in self.growth.spec.all_tasks}
+        """Every task by its id, cleanup tasks and generated tasks included."""
+        return {task.id_: task for task in self.expanded.spec.all_tasks}
 
     @cached_property
     def noted(self) -> dict[str, str] | None:
-        """Why the run fails, where its clean-up has begun, with these decisions at the latest."""
+        """The recorded failures of a run whose cleanup has begun, with these decisions at the latest."""
         notes = [each for each in self.decisions if isinstance(each, RecordMarker)]
         details = [each.details for each in notes if each.marker_name == oracle.FAILURES]
         return read_failures(details[-1]) if details else self.reading.noted
 
     @property
     def cleaning(self) -> str | None:
-        """Which tasks clean up, as things stand after the decisions; None while none do."""
+        """The field of the spec whose tasks clean up after these decisions; None while none do."""
         if self.noted is not None:
             return "on_failure"
-        return "on_cancel" if self.account.cancel_requested is not None else None
+        return "on_cancel" if self.summary.cancel_requested is not None else None
 
     @property
-    def in_turn(self) -> Graph:
-        """The tasks that may be started, as things stand."""
+    def in_turn(self) -> ExpectedGraph:
+        """The graph whose tasks may be started."""
         return getattr(self.reading, self.cleaning or "main")  # type: ignore[no-any-return]
 
     @property
     def is_full(self) -> bool:
-        """Whether a limit of SWF may hold back some of what is ready."""
+        """True if a limit of SWF may hold back ready tasks."""
         asks = any(oracle.opens(decision) == (Kind.TIMER, oracle.MORE) for decision in self.decisions)
-        return asks or len(self.account.under_way()) + len(self.in_turn.due) > OPEN_LIMIT
+        return asks or len(self.summary.under_way()) + len(self.in_turn.due) > OPEN_LIMIT
 
     def is_one_in(self, number: int) -> bool:
-        """Whether this is one of so many moments, always the same ones: for what costs a lot to look at."""
+        """Return True for one in so many decision points, always the same ones: for expensive checks."""
         return zlib.crc32(str(len(self.history)).encode()) % number == 0
 
     @cached_property
     def started(self) -> dict[str, Decision]:
-        """The decisions that start tasks, by the id of the task; waits for retries are not among them."""
+        """The decisions that start tasks, by task id; timers of retries are not among them."""
         by_key = {task.key: task.id_ for task in self.known.values()}
         keys = [(oracle.opens(decision), decision) for decision in self.decisions]
         return {by_key[key]: decision for key, decision in keys if key in by_key}
 
     @cached_property
     def given(self) -> dict[str, Any]:
-        """What every task that may be started is given; raises ``PayloadError``."""
+        """The context that every startable task gets; raises ``PayloadError``."""
         return {**self.reading.given, **({} if self.noted is None else given_failures(self.noted))}
 
     def given_to(self, id_: str) -> Given:
-        """What a task that may be started is given."""
+        """Return what a startable task may use to start."""
         return self.reading.given_to(self.in_turn, id_, self.given)
 
     @property
     def is_open(self) -> bool:
-        """Whether there is anything to decide about: a run that has begun and has not been closed."""
-        return self.account.began is not None and self.account.closed is None
+        """True if the run has begun and has not closed."""
+        return self.summary.began is not None and self.summary.closed is None
 
     @property
     def is_waiting(self) -> bool:
-        """Whether nothing may be started before other things have stopped, or the rest was asked for."""
+        """True if nothing may start before other work has stopped, or the response was split."""
         awaited = (Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA)
         own = {task.key for task in self.in_turn.tasks.values()}
-        open_ = [each.key for each in self.account.under_way()]
+        open_ = [each.key for each in self.summary.under_way()]
         stopping = self.cleaning and any(key[0] in awaited and key not in own for key in open_)
         return bool(stopping) or (Kind.TIMER, oracle.MORE) in open_
 

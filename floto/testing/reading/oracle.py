@@ -1,7 +1,7 @@
-"""Reads a history the slow and obvious way, sharing nothing with floto's fold.
+"""Reads a history the slow and obvious way, sharing no code with floto's fold.
 
-What an invariant says of a history must not rest on the code that it is to test: here is a
-second, plain reading of what happened, event by event, without any state to carry on.
+Invariants must not rest on the code that they test: this is a second, plain reading of what happened,
+event by event, with no state to update.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from floto.core.swf.decisions import CLOSE_DECISIONS, Decision
 from floto.core.swf.events import Event, WorkflowExecutionSignaled
 from floto.testing.reading import carried
 
-#: The markers in which a run notes why it fails before it cleans up, and its result before it repeats.
+#: Markers that record the failures before the cleanup, and the result before the run continues as new.
 FAILURES, RESULT = "floto.failures", "floto.result"
-#: The timer that waits for the retry of a task, before its id, and how many attempts have failed.
+#: Prefix of the timer id of a retry; the task id and the number of failed attempts follow.
 RETRY = "floto.retry:"
-#: The timer that asks for another decision, where one response cannot hold everything.
+#: The timer that asks for another decision task, where one response cannot hold everything.
 MORE = "floto.more"
 
 _Name = Callable[[Any, int], str]
@@ -32,12 +32,12 @@ def _by(name: str) -> _Name:
 
 
 def named(data: Any, otherwise: str) -> str:
-    """The task that floto named in ``control``, or something else where it did not."""
+    """Return the task id that floto wrote into ``control``, or ``otherwise``."""
     control = data.control or ""
     return control.removeprefix(TASK_CONTROL) if control.startswith(TASK_CONTROL) else otherwise
 
 
-#: What each event opens, and under which id.
+#: The kind of item that each event opens, and its id.
 _OPENS: dict[str, tuple[Kind, _Name]] = {
     "ActivityTaskScheduled": (Kind.ACTIVITY, _by("activity_id")),
     "TimerStarted": (Kind.TIMER, _by("timer_id")),
@@ -49,7 +49,7 @@ _OPENS: dict[str, tuple[Kind, _Name]] = {
     ),
     "RequestCancelExternalWorkflowExecutionInitiated": (Kind.EXTERNAL_CANCEL, _by("workflow_id")),
 }
-#: What SWF refuses to open, and under which id.
+#: The kind of item that SWF refused to open, and its id.
 _REFUSES: dict[str, tuple[Kind, _Name]] = {
     "ScheduleActivityTaskFailed": _OPENS["ActivityTaskScheduled"],
     "StartTimerFailed": _OPENS["TimerStarted"],
@@ -57,7 +57,7 @@ _REFUSES: dict[str, tuple[Kind, _Name]] = {
     "ScheduleLambdaFunctionFailed": _OPENS["LambdaFunctionScheduled"],
     "ContinueAsNewWorkflowExecutionFailed": (Kind.CONTINUE_AS_NEW, lambda *_: ""),
 }
-#: The field in which an event that moves an attempt on names what opened it.
+#: The field in which an event that starts an attempt names what opened it.
 _BEGINS = {
     "ActivityTaskStarted": "scheduled_event_id",
     "LambdaFunctionStarted": "scheduled_event_id",
@@ -80,7 +80,7 @@ ENDS = {
     "ExternalWorkflowExecutionCancelRequested": "initiated_event_id",
     "RequestCancelExternalWorkflowExecutionFailed": "initiated_event_id",
 }
-#: The ends that are what was hoped for.
+#: Events that end an attempt well.
 GOOD = frozenset(
     {
         "ActivityTaskCompleted",
@@ -92,7 +92,7 @@ GOOD = frozenset(
         "WorkflowExecutionSignaled",
     }
 )
-#: The ends that say that SWF did not do what was asked, rather than that it went wrong.
+#: Events that end an attempt with a refusal by SWF, and not with a failure.
 REFUSALS = frozenset(
     {
         *_REFUSES,
@@ -109,37 +109,37 @@ _CLOSES = tuple(
 
 
 def name(thing: Any) -> str:
-    """SWF's name for an event's data, a decision or a class of task."""
+    """Return SWF's name for an event's data, a decision or a class of task."""
     return type(thing).__name__
 
 
 @define
-class Attempt:
-    """One attempt that SWF accepted, or the first signal of a name."""
+class RecordedAttempt:
+    """An attempt that SWF accepted, or the first signal of a name."""
 
     key: Key
     opened: Event
     started: Event | None = None
     end: Event | None = None
-    #: The first request that it should stop.
-    asked_to_stop: Event | None = None
+    #: The first request to cancel it.
+    cancel_requested: Event | None = None
 
     @property
     def completed(self) -> bool:
-        """Whether it ended as was hoped."""
+        """True if it ended well."""
         return self.end is not None and name(self.end.data) in GOOD
 
 
 @define
-class Account:
-    """What a history says of each activity, timer, child, signal, ...: their attempts and what went wrong."""
+class HistorySummary:
+    """The attempts and failures of each activity, timer, child, signal, ... in a history."""
 
-    attempts: dict[Key, list[Attempt]] = field(factory=lambda: defaultdict(list))
-    #: What ended badly or was refused, the latest last.
+    attempts: dict[Key, list[RecordedAttempt]] = field(factory=lambda: defaultdict(list))
+    #: Failures and refusals, the latest last.
     failures: dict[Key, list[Event]] = field(factory=lambda: defaultdict(list))
     #: The latest marker of each name.
     markers: dict[str, Event] = field(factory=dict)
-    #: The name and the input of every signal, those that the run was started with first.
+    #: Name and input of every signal; those carried over from the previous run come first.
     signals: list[tuple[str, str | None]] = field(factory=list)
     began: Event | None = None
     closed: Event | None = None
@@ -147,98 +147,98 @@ class Account:
 
     @property
     def start(self) -> Any:
-        """How the run began."""
+        """The data of the WorkflowExecutionStarted event."""
         return None if self.began is None else self.began.data
 
     def completed(self, key: Key) -> bool:
-        """Whether an attempt has ended as was hoped."""
+        """Return True if an attempt has ended well."""
         return any(attempt.completed for attempt in self.attempts.get(key, ()))
 
     def in_flight(self, key: Key) -> bool:
-        """Whether an attempt has not ended."""
+        """Return True if an attempt has not ended."""
         return any(attempt.end is None for attempt in self.attempts.get(key, ()))
 
-    def touched(self, key: Key) -> bool:
-        """Whether anything has ever come of it, if only a refusal."""
+    def was_attempted(self, key: Key) -> bool:
+        """Return True if there was an attempt or a refusal."""
         return bool(self.attempts.get(key)) or bool(self.failures.get(key))
 
-    def under_way(self) -> list[Attempt]:
-        """All that has not ended, in the order in which it was opened."""
+    def under_way(self) -> list[RecordedAttempt]:
+        """Return all open attempts in order of their opening."""
         found = [each for attempts in self.attempts.values() for each in attempts if each.end is None]
         return sorted(found, key=lambda attempt: attempt.opened.id)
 
     def item(self, key: Key) -> Item:
-        """What a completed task is shown of itself."""
+        """Return a completed item as its task gets it."""
         attempt = next(each for each in self.attempts[key] if each.completed)
         opened = None if attempt.opened is attempt.end else attempt.opened
         failures = tuple(self.failures.get(key, ()))
-        stop = attempt.asked_to_stop
+        stop = attempt.cancel_requested
         return Item(key, Status.COMPLETED, opened, attempt.started, attempt.end, failures, stop)
 
 
-def account(history: Iterable[Event]) -> Account:
-    """Read a history."""
-    read = Account()
-    by_event: dict[int, Attempt] = {}
+def summarize(history: Iterable[Event]) -> HistorySummary:
+    """Summarize a history."""
+    summary = HistorySummary()
+    by_event: dict[int, RecordedAttempt] = {}
     for event in history:
         what = name(event.data)
         if what in ENDS and getattr(event.data, ENDS[what]):
-            _end(read, by_event[getattr(event.data, ENDS[what])], event)
+            _end(summary, by_event[getattr(event.data, ENDS[what])], event)
         elif what in _REFUSES:
-            _refuse(read, event)
+            _refuse(summary, event)
         elif what in _OPENS:
             kind, id_of = _OPENS[what]
-            attempt = by_event[event.id] = Attempt((kind, id_of(event.data, event.id)), event)
-            read.attempts[attempt.key].append(attempt)
+            attempt = by_event[event.id] = RecordedAttempt((kind, id_of(event.data, event.id)), event)
+            summary.attempts[attempt.key].append(attempt)
         elif what in _BEGINS:
             by_event[getattr(event.data, _BEGINS[what])].started = event
         else:
-            _note(read, event)
-    return read
+            _note(summary, event)
+    return summary
 
 
-def _end(read: Account, attempt: Attempt, event: Event) -> None:
+def _end(summary: HistorySummary, attempt: RecordedAttempt, event: Event) -> None:
     attempt.end = event
     if not attempt.completed:
-        read.failures[attempt.key].append(event)
+        summary.failures[attempt.key].append(event)
     if name(event.data) in REFUSALS:
-        # Taken on, and refused all the same: no attempt came of it.
-        read.attempts[attempt.key].remove(attempt)
+        # Initiated and then refused: that is not an attempt.
+        summary.attempts[attempt.key].remove(attempt)
 
 
-def _refuse(read: Account, event: Event) -> None:
+def _refuse(summary: HistorySummary, event: Event) -> None:
     kind, id_of = _REFUSES[name(event.data)]
     key = (kind, id_of(event.data, event.id))
-    # SWF had no time to look at the end of a run; that only asks for another decision.
-    if event.data.cause != "UNHANDLED_DECISION" and not read.in_flight(key):
-        read.failures[key].append(event)
+    # A close refused for unhandled events only leads to another decision task.
+    if event.data.cause != "UNHANDLED_DECISION" and not summary.in_flight(key):
+        summary.failures[key].append(event)
 
 
-def _note(read: Account, event: Event) -> None:
+def _note(summary: HistorySummary, event: Event) -> None:
     what = name(event.data)
     if what == "WorkflowExecutionStarted":
-        read.began = event
+        summary.began = event
         for name_, given in carried.signals_of(event.data):
             signal = evolve(event, data=WorkflowExecutionSignaled(signal_name=name_, input=given))
-            _note(read, signal)
+            _note(summary, signal)
     elif what == "WorkflowExecutionCancelRequested":
-        read.cancel_requested = event
+        summary.cancel_requested = event
     elif what == "MarkerRecorded":
-        read.markers[event.data.marker_name] = event
+        summary.markers[event.data.marker_name] = event
     elif what == "WorkflowExecutionSignaled":
         key = (Kind.SIGNAL, event.data.signal_name)
-        read.signals.append((event.data.signal_name, event.data.input))
-        # The first of a name is the only one that counts.
-        read.attempts[key] = read.attempts.get(key) or [Attempt(key, event, end=event)]
+        summary.signals.append((event.data.signal_name, event.data.input))
+        # Only the first signal of a name counts.
+        summary.attempts[key] = summary.attempts.get(key) or [RecordedAttempt(key, event, end=event)]
     elif what in _STOPS:
-        for attempt in read.attempts.get((Kind.ACTIVITY, event.data.activity_id), ()):
+        for attempt in summary.attempts.get((Kind.ACTIVITY, event.data.activity_id), ()):
             if attempt.end is None:
-                attempt.asked_to_stop = attempt.asked_to_stop or event
+                attempt.cancel_requested = attempt.cancel_requested or event
     elif what in _CLOSES:
-        read.closed = event
+        summary.closed = event
 
 
-#: What each decision opens, and under which id; the others open nothing that a task could wait for.
+#: The kind of item that each decision opens, and its id; others open nothing a task could wait for.
 _STARTS: dict[str, tuple[Kind, _Name]] = {
     "ScheduleActivityTask": _OPENS["ActivityTaskScheduled"],
     "StartTimer": _OPENS["TimerStarted"],
@@ -247,21 +247,21 @@ _STARTS: dict[str, tuple[Kind, _Name]] = {
     "SignalExternalWorkflowExecution": _OPENS["SignalExternalWorkflowExecutionInitiated"],
     "RequestCancelExternalWorkflowExecution": _OPENS["RequestCancelExternalWorkflowExecutionInitiated"],
 }
-#: The decisions that begin work, and no mere request that something should stop.
+#: The decisions that start work, and not a mere cancel request.
 _WORK = frozenset(_STARTS) - {"RequestCancelExternalWorkflowExecution"}
 
 
 def opens(decision: Decision) -> Key | None:
-    """What a decision opens."""
+    """Return the key of the item that a decision opens, or None."""
     kind, id_of = _STARTS.get(name(decision), (None, None))
     return None if kind is None or id_of is None else (kind, id_of(decision, 0))
 
 
 def is_work(decision: Decision) -> bool:
-    """Whether a decision begins something."""
+    """Return True if a decision starts work."""
     return name(decision) in _WORK
 
 
 def closing(decisions: Iterable[Decision]) -> list[Decision]:
-    """The decisions that close the run."""
+    """Return the decisions that close the run."""
     return [decision for decision in decisions if type(decision) in CLOSE_DECISIONS]

@@ -1,4 +1,4 @@
-"""How long each wait for a retry must be: a second table, beside the strategies themselves.
+"""The delay before each retry: a second table, beside the strategies themselves.
 
 The jitter's formula is part of what floto promises: a saved history is only decided again
 as it was if the same run, task and attempt always give the same share.
@@ -16,16 +16,16 @@ from floto.core.state.failures import Failure
 from floto.core.swf.events import Event
 
 _YEAR = 365 * 24 * 60 * 60
-#: How often something is tried again that SWF refused for now; timers cannot wait for a timer.
+#: Retries after transient refusals; timers have fewer, as their retries cannot wait for a timer.
 _REFUSED, _REFUSED_TIMER = 100, 20
-#: The same of what a worker gave back, and the longest wait, in seconds.
+#: Retries of what a worker gave back, and the longest delay in seconds.
 _NOT_SERVED, _NOT_SERVED_WAIT = 1000, 600.0
-#: The event from which on nothing that was given back is offered again.
+#: Event id from which on what was given back is not scheduled again.
 _FULL = 20_000
 
 
 def wait(strategy: RetryStrategy | None, retry: Retry) -> float | None:
-    """Seconds before the retry, or None; a strategy of the user's own is asked."""
+    """Return the seconds before the retry, or None; calls the strategy if it is user-defined."""
     if strategy is None:
         return None
     known = _WAITS.get(type(strategy))
@@ -36,7 +36,7 @@ def wait(strategy: RetryStrategy | None, retry: Retry) -> float | None:
 
 
 def refused_wait(failures: Sequence[Failure], task_id: str, seed: str, *, is_timer: bool) -> float | None:
-    """The wait after the latest of so many passing refusals in a row."""
+    """Return the backoff after that many consecutive transient refusals, or None to give up."""
     number = len(failures)
     if is_timer:
         return 0 if number <= _REFUSED_TIMER else None
@@ -66,12 +66,12 @@ _WAITS: dict[type, Callable[[Any, Retry], float | None]] = {
 
 
 def seconds(delay: float) -> int:
-    """A wait as SWF takes it: whole seconds, a year at the most."""
+    """Return a delay as SWF takes it: whole seconds, a year at the most."""
     return min(ceil(delay), _YEAR)
 
 
 def share(seed: str, task_id: str, number: int) -> float:
-    """Which part of the jitter a wait takes, from 0 to 1."""
+    """Return the share of the jitter that a delay takes, from 0 to 1."""
     digest = sha1(
         "\n".join((seed, task_id, str(number))).encode(errors="backslashreplace"), usedforsecurity=False
     )
@@ -79,7 +79,7 @@ def share(seed: str, task_id: str, number: int) -> float:
 
 
 def seed_of(began: Event) -> str:
-    """What tells this run's jitter from that of others: what SWF's events say of how it began."""
+    """Return the seed of a run's jitter, from the fields of its start that differ between runs."""
     names = (
         "workflow_type",
         "input",

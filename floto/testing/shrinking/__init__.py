@@ -1,3 +1,3 @@
-"""Specs and histories cut to what matters."""
+"""Minimisation: reductions of specs and histories, and the search that applies them."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ways to make a pair of spec and history smaller: what can go, and the pair without it."""
+"""Reductions of a pair of spec and history: the removable parts, and the pair without some of them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,17 @@ from floto.core.state.fold import fold
 from floto.core.state.state import Item, State
 from floto.core.swf.events import ActivityTaskCompleted, Event
 from floto.core.swf.history import History
+from floto.testing.shrinking.event_removal import (
+    RemovedTasks,
+    about,
+    end_of,
+    own_events,
+    quiet,
+    settled,
+    until,
+    without,
+)
 from floto.testing.shrinking.search import Reduction
-from floto.testing.shrinking.surgery import Gone, about, end_of, of_question, quiet, settled, until, without
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: The fields of a spec that hold tasks.
@@ -37,15 +46,15 @@ class Pair:
     codec: TaskCodec
 
 
-def _told(pair: Pair, history: History) -> Iterator[Pair]:
-    """A pair with a history that was cut, in fewer decision tasks or in as many."""
+def _with_history(pair: Pair, history: History) -> Iterator[Pair]:
+    """Yield the pair with a reduced history, in fewer decision tasks or in as many."""
     for change in (settled, quiet):
         yield evolve(pair, history=change(history))
     yield evolve(pair, history=history)
 
 
 def _answers(pair: Pair) -> list[int]:
-    """Where the history could end, and where it does."""
+    """Return the lengths at which the history could end, and its own."""
     asked = decision_tasks(pair.history.events)
     ends = {end_of(each) for each in asked if each.outcome is RecordedOutcome.ANSWERED}
     return sorted(ends | {len(pair.history)})
@@ -66,11 +75,11 @@ def _without_tasks(pair: Pair, ids: Sequence[str]) -> Iterator[Pair]:
     history = without(pair.history, about(pair.history, _gone(pair, frozenset(ids))))
     for bridged in (True, False):
         spec = with_graphs(pair.spec, partial(fewer, ids=ids, bridged=bridged))
-        yield from _told(evolve(pair, spec=spec), history)
+        yield from _with_history(evolve(pair, spec=spec), history)
 
 
-def _gone(pair: Pair, ids: frozenset[str]) -> Gone:
-    """Tasks, and what those of them that are generators returned."""
+def _gone(pair: Pair, ids: frozenset[str]) -> RemovedTasks:
+    """Return tasks to remove with all that generators among them returned."""
     offspring = _offspring(pair, fold(pair.history))
     todo, found = list(ids), set(ids)
     while todo:
@@ -78,11 +87,11 @@ def _gone(pair: Pair, ids: frozenset[str]) -> Gone:
         found |= returned
         todo += returned
     known = (*pair.spec.all_tasks, *(task for tasks in offspring.values() for task in tasks))
-    return Gone(frozenset(found), frozenset(task.key for task in known if task.id_ in found))
+    return RemovedTasks(frozenset(found), frozenset(task.key for task in known if task.id_ in found))
 
 
 def _offspring(pair: Pair, state: State) -> dict[str, tuple[Task, ...]]:
-    """What each finished generator returned, whether that fits the spec or not."""
+    """Return the tasks that each completed generator returned, even if they do not fit the spec."""
     found: dict[str, tuple[Task, ...]] = {}
     todo = list(pair.spec.activity_tasks)
     while todo:
@@ -95,13 +104,13 @@ def _offspring(pair: Pair, state: State) -> dict[str, tuple[Task, ...]]:
 
 
 def with_graphs(spec: DeciderSpec, change: Callable[[Sequence[Task]], Sequence[Task]]) -> DeciderSpec:
-    """A spec in which each graph of tasks is changed."""
+    """Return a spec in which each graph of tasks is changed."""
     changed: dict[str, Any] = {name: change(getattr(spec, name)) for name in _GRAPHS}
     return evolve(spec, **changed)
 
 
 def fewer(tasks: Sequence[Task], ids: Sequence[str], *, bridged: bool) -> list[Task]:
-    """Tasks without some; bridged: those that required one now require what it required."""
+    """Return tasks without some; bridged: those that required one now require what it required."""
     needs = {task.id_: task.requires if bridged else () for task in tasks if task.id_ in ids}
     return [_requiring(task, _bridged(task.requires, needs)) for task in tasks if task.id_ not in ids]
 
@@ -129,7 +138,7 @@ def _generated(pair: Pair) -> list[str]:
 
 
 def _without_generated(pair: Pair, ids: Sequence[str]) -> Iterator[Pair]:
-    """The pair as if the generators had returned fewer tasks."""
+    """Yield the pair as if the generators had returned fewer tasks."""
     state = fold(pair.history)
     offspring = _offspring(pair, state)
     events = list(pair.history.events)
@@ -139,7 +148,7 @@ def _without_generated(pair: Pair, ids: Sequence[str]) -> Iterator[Pair]:
             _put_result(events, item, pair.codec.unstructure(fewer(returned, ids, bridged=True)))
     history = History(events, pair.history.execution)
     history = without(history, about(history, _gone(pair, frozenset(ids))))
-    yield from _told(pair, history)
+    yield from _with_history(pair, history)
 
 
 def _put_result(events: list[Event], item: Item, value: Any) -> None:
@@ -155,20 +164,20 @@ def _earlier_questions(pair: Pair) -> list[int]:
 
 def _without_questions(pair: Pair, places: Sequence[int]) -> Iterator[Pair]:
     asked = decision_tasks(pair.history.events)
-    gone = {id_ for place in places for id_ in of_question(asked[place])}
+    gone = {id_ for place in places for id_ in own_events(asked[place])}
     yield evolve(pair, history=without(pair.history, gone))
 
 
 def _other_events(pair: Pair) -> list[int]:
-    """All events but the first and those that ask the last question."""
+    """Return all events but the first and those of the last decision task."""
     asked = decision_tasks(pair.history.events)
-    kept = {1} | (of_question(asked[-1]) if asked else set())
+    kept = {1} | (own_events(asked[-1]) if asked else set())
     return [event.id for event in pair.history if event.id not in kept]
 
 
 def _without_events(pair: Pair, ids: Sequence[int]) -> Iterator[Pair]:
     history = without(pair.history, set(ids))
-    yield from _told(pair, history)
+    yield from _with_history(pair, history)
 
 
 def _requirements(pair: Pair) -> list[tuple[str, str]]:
@@ -178,11 +187,11 @@ def _requirements(pair: Pair) -> list[tuple[str, str]]:
 def _without_requirements(pair: Pair, gone: Sequence[tuple[str, str]]) -> Iterator[Pair]:
     fewer_required = evolve(pair, spec=without_requirements(pair.spec, gone))
     for history in (_unfinished(pair, {id_ for _, id_ in gone}), pair.history):
-        yield from _told(fewer_required, history)
+        yield from _with_history(fewer_required, history)
 
 
 def _unfinished(pair: Pair, ids: Collection[str]) -> History:
-    """A history in which some tasks were begun, and that is all."""
+    """Return a history in which some tasks were scheduled, and not started or closed."""
     items = fold(pair.history).items
     found = [items.get(task.key) for task in pair.spec.all_tasks if task.id_ in ids]
     events = [event for item in found if item is not None for event in (item.started, item.closed)]
@@ -190,7 +199,7 @@ def _unfinished(pair: Pair, ids: Collection[str]) -> History:
 
 
 def without_requirements(spec: DeciderSpec, gone: Sequence[tuple[str, str]]) -> DeciderSpec:
-    """A spec in which some tasks, each first of its pair, do not require what is second there."""
+    """Return a spec without some requirements: pairs of a task id and the id that it required."""
     return with_graphs(
         spec,
         lambda tasks: [_requiring(t, [id_ for id_ in t.requires if (t.id_, id_) not in gone]) for t in tasks],
@@ -202,13 +211,13 @@ def _settings(pair: Pair) -> list[tuple[str | None, str]]:
 
 
 def settings_of_spec(spec: DeciderSpec) -> list[tuple[str | None, str]]:
-    """Each field that is not what it is by default: of the spec (None) and of tasks, by their ids."""
+    """Return each field with a value other than its default: of the spec (None) or of a task, by id."""
     own: list[tuple[str | None, str]] = [(None, name) for name in _settings_of(spec)]
     return own + [(task.id_, name) for task in spec.all_tasks for name in _settings_of(task)]
 
 
 def _settings_of(value: Any) -> list[str]:
-    """The fields that are set to something else than their default, those that make the graph aside."""
+    """Return the fields with another value than their default, except those that make the graph."""
     return [
         field.name
         for field in attrs.fields(type(value))
@@ -225,7 +234,7 @@ def _by_default(pair: Pair, settings: Sequence[tuple[str | None, str]]) -> Itera
 
 
 def by_default(spec: DeciderSpec, settings: Sequence[tuple[str | None, str]]) -> DeciderSpec:
-    """A spec in which some settings are what they are by default."""
+    """Return a spec in which some settings have their default values."""
 
     def plain(value: Any, id_: str | None) -> Any:
         known = {field.name: field for field in attrs.fields(type(value))}
@@ -241,7 +250,7 @@ def _said(pair: Pair) -> list[tuple[int, str]]:
 
 
 def _said_by(event: Event) -> list[str]:
-    """The fields of an event that it could do without."""
+    """Return the optional fields that an event sets."""
     names = (field.name for field in attrs.fields(type(event.data)) if field.default is None)
     return [name for name in names if getattr(event.data, name) is not None]
 
@@ -262,14 +271,14 @@ def _dated(pair: Pair) -> list[datetime]:
 
 
 def _undated(pair: Pair, times: Sequence[datetime]) -> Iterator[Pair]:
-    """All at once, or the order would suffer; what is made by chance from the start may need its time."""
+    """Set all times to one, which keeps the order; jitter may depend on the time of the start."""
     for moment in (_EPOCH, times[0]):
         events = [Event(each.id, moment, each.data) for each in pair.history]
         yield evolve(pair, history=History(events, pair.history.execution))
 
 
 def _names_of_run(pair: Pair) -> list[str]:
-    """What says which run it is, and is more than the ids of children need."""
+    """Return the parts of the execution that can be removed."""
     execution = pair.history.execution
     return [] if execution is None else ["execution", *(["run_id"] if execution.run_id else [])]
 
@@ -281,14 +290,14 @@ def _unnamed(pair: Pair, names: Sequence[str]) -> Iterator[Pair]:
 
 
 def size(pair: Pair) -> tuple[int, ...]:
-    """What makes one pair smaller than another: tasks, events, what they say, and at what length."""
+    """Return the size of a pair, for comparison: tasks, events, settings, and length of texts."""
     ways = (_requirements, _settings, _said, _dated, _names_of_run)
     said = (getattr(event.data, name) for event in pair.history for name in _said_by(event))
     length = sum(len(text) for text in said if isinstance(text, str))
     return len(pair.spec.all_tasks), len(pair.history), sum(len(parts(pair)) for parts in ways), length
 
 
-#: What takes most away comes first.
+#: Reductions that remove most come first.
 REDUCTIONS: tuple[Reduction[Pair], ...] = (
     Reduction(_answers, _until),
     Reduction(_task_ids, _without_tasks),

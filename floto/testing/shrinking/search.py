@@ -1,8 +1,7 @@
-"""The smallest thing that still shows something, found by taking parts out.
+"""Minimisation by greedy delta debugging: parts are removed for as long as the predicate holds.
 
-Greedy delta debugging (A. Zeller and R. Hildebrandt, "Simplifying and isolating
-failure-inducing input", 2002): halves, quarters, ... and single parts are taken out for as
-long as that works. No chance is in it, so the same thing always ends the same.
+See A. Zeller and R. Hildebrandt, "Simplifying and isolating failure-inducing input", 2002: halves,
+quarters, ... and single parts are tried. The search is deterministic.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ T = TypeVar("T")
 
 @frozen
 class Reduction(Generic[T]):
-    """What can go of a thing, and, tried in this order, the things without a few of it."""
+    """Removable parts of a thing, and candidates without some of them, in order of preference."""
 
     parts: Callable[[T], Sequence[Any]]
     without: Callable[[T, Sequence[Any]], Iterator[T]]
@@ -25,22 +24,23 @@ class Reduction(Generic[T]):
 
 @define(kw_only=True)
 class Search(Generic[T]):
-    """The smallest thing so far, and how often it may still be asked whether one will do."""
+    """A search for the smallest thing for which a predicate holds, and its budget."""
 
     best: T
     reductions: Sequence[Reduction[T]]
-    #: What a thing that was cut has to be made into before it is looked at.
-    mended: Callable[[T], T]
+    #: Repairs a candidate before the predicate is evaluated.
+    repaired: Callable[[T], T]
     size: Callable[[T], tuple[int, ...]]
     holds: Callable[[T], bool]
-    #: Errors of what nobody could have made; they mean no.
+    #: Errors of candidates that could not have happened: the predicate does not hold.
     impossible: tuple[type[Exception], ...]
+    #: How often the predicate may still be evaluated.
     left: int
-    #: Whether it is time to stop with what there is.
+    #: Returns True when the time limit is reached.
     is_over: Callable[[], bool] = lambda: False
 
     def run(self) -> T:
-        """Reduce in every way until none works any more; the smallest thing there is, then."""
+        """Apply all reductions until none succeeds any more, and return the smallest thing."""
         before = None
         while before != self.best and self.left:
             before = self.best
@@ -49,7 +49,7 @@ class Search(Generic[T]):
         return self.best
 
     def reduce(self, reduction: Reduction[T]) -> None:
-        """Take out half of the parts, a quarter, ..., and each by itself, from the end on."""
+        """Remove half of the parts, a quarter, ..., and each by itself, from the end on."""
         parts = reduction.parts(self.best)
         at_once = len(parts)
         while at_once and self.left:
@@ -61,16 +61,16 @@ class Search(Generic[T]):
             at_once //= 2
 
     def take_out(self, reduction: Reduction[T], chunk: Sequence[Any]) -> bool:
-        """Go on with the first of the things without these parts that will do."""
+        """Continue with the first candidate without these parts for which the predicate holds."""
         try:
             return any(self.will_do(found) for found in reduction.without(self.best, chunk))
         except self.impossible:
             return False
 
     def will_do(self, found: T) -> bool:
-        """Whether a thing is smaller and still shows it; it is the smallest so far, then."""
+        """Return True if a candidate is smaller and the predicate holds; it is the best so far then."""
         try:
-            found = self.mended(found)
+            found = self.repaired(found)
             if not self.left or self.size(found) >= self.size(self.best):
                 return False
             self.left = 0 if self.is_over() else self.left - 1

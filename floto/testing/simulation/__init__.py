@@ -1,3 +1,3 @@
-"""Runs of a spec on the pure model of SWF, in virtual time."""
+"""Runs of a spec on the pure engine of SWF, in virtual time."""
 
 from __future__ import annotations

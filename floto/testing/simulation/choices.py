@@ -1,4 +1,4 @@
-"""Every choice of a simulation is a number, and 0 is the usual: all goes well and in turn."""
+"""The choices of a simulation: each is a number, and 0 is the default (no fault, the default order)."""
 
 from __future__ import annotations
 
@@ -7,24 +7,29 @@ from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
-#: Whether something happens is asked of one number of so many.
+#: The numbers of the choices of a simulation; those that are missing are 0, the default.
+Script = tuple[int, ...]
+#: ``happens`` compares a number modulo this with its rate.
 _SIDES = 256
 
 
 @frozen
 class Taken:
-    """A number that was asked for, and how many different answers there were."""
+    """A choice that was made: the number, and how many options there were."""
 
     number: int
     options: int
-    #: What was to happen or not, where that was asked.
+    #: The name of the fault that was to happen or not; empty for other choices.
     of: str = ""
 
 
 class Choices:
-    """Answers from a script of numbers; when that is over, each is 0.
+    """Makes choices from a script of numbers; when the script is used up, each choice is 0.
 
-    ``taken`` notes the numbers in their plainest form: they are a script of the same answers.
+    ``taken`` records the choices in their plainest form: as a script they give the same choices again.
+
+    Args:
+        numbers: The script; a number is taken modulo the count of options.
     """
 
     def __init__(self, numbers: Iterable[int] = ()) -> None:
@@ -33,21 +38,21 @@ class Choices:
 
     @classmethod
     def seeded(cls, seed: int) -> Choices:
-        """Random answers without end, the same for a seed in any process."""
+        """Return random choices without end, the same for a seed in any process."""
         return cls(_random(seed))
 
     @classmethod
     def of(cls, seed: int, script: Iterable[int] | None) -> Choices:
-        """Those of a script, or of a seed where there is none."""
+        """Return the choices of a script, or of a seed where the script is None."""
         return cls.seeded(seed) if script is None else cls(script)
 
     @property
     def script(self) -> tuple[int, ...]:
-        """The numbers that give these answers again."""
+        """The numbers that give the same choices again."""
         return tuple(taken.number for taken in self.taken)
 
     def pick(self, options: int) -> int:
-        """Which of so many options, counted from 0; no number is taken where there is no choice."""
+        """Choose one of ``options`` options, counted from 0; one option or none takes no number."""
         if options <= 1:
             return 0
         number = next(self._numbers, 0) % options
@@ -55,7 +60,12 @@ class Choices:
         return number
 
     def happens(self, rate: float, of: str = "") -> bool:
-        """Whether something happens that does so at a rate of 0 to 1; no number is taken for 0 and 1."""
+        """Return True if something with a probability of ``rate`` happens; rates 0 and 1 take no number.
+
+        Args:
+            rate: Probability from 0 to 1.
+            of: The name of the fault, for ``taken``.
+        """
         if rate <= 0 or rate >= 1:
             return rate >= 1
         happens = next(self._numbers, 0) % _SIDES >= _SIDES * (1 - rate)

@@ -1,4 +1,4 @@
-"""What everybody in a simulation shares: one world, what time it is there, and luck."""
+"""The state that all parts of a simulation share: the engine, the virtual time and the fault injector."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from floto.core.engine.world import World
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 from floto.testing.simulation.fault_injector import FaultInjector
 
-#: When every simulation begins.
+#: Virtual time at which every simulation begins.
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
-#: How long it takes what takes no time.
+#: Virtual duration of an otherwise instantaneous action.
 MOMENT = timedelta(milliseconds=10)
 WORKFLOW = WorkflowType("simulated", "v1")
 WORKFLOW_ID = "simulated"
@@ -22,25 +22,25 @@ WORKFLOW_ID = "simulated"
 
 @frozen(eq=False)
 class Move:
-    """Something that can happen now."""
+    """Something that can happen next, such as a worker that claims a task."""
 
     name: str
-    #: What it happens to: a task list, an attempt, an answer, a signal, a moment.
+    #: The argument of ``act``: a task list, an attempt, a response, a signal or a point in time.
     of: Any
     act: Callable[[Any], None] = field(repr=False)
 
 
 @define(eq=False)
-class Stage:
-    """One world and its time."""
+class SimulationContext:
+    """One engine, its virtual time and its fault injector."""
 
     world: World
-    luck: FaultInjector
+    injector: FaultInjector
     now: datetime = BEGINNING
     _types: set[ActivityType | WorkflowType] = field(factory=set)
 
     def prepare(self, type_: ActivityType | WorkflowType) -> None:
-        """Register a type with floto's usual defaults."""
+        """Register a type with floto's defaults, unless it is registered."""
         if type_ in self._types:
             return
         self._types.add(type_)
@@ -50,5 +50,5 @@ class Stage:
             self.world.prepare((), [type_])
 
     def open_executions(self) -> list[WorkflowExecution]:
-        """The runs that are open, in the order they began."""
+        """Return the open runs in order of their start."""
         return [info.execution for info in self.world.executions() if info.close_status is None]

@@ -1,4 +1,4 @@
-"""How each attempt ends: as somebody says, by task id or type, else well; unless a fault befalls it."""
+"""The outcome of each attempt: the user's, by task id or type name, else success, unless a fault occurs."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ from floto.core.swf.events import ActivityTaskScheduled, WorkflowExecutionStarte
 from floto.testing.simulation.fault_injector import FaultInjector
 from floto.testing.simulation.outcomes import SUCCESS, USUAL, Activity, Ending, How, Outcome
 from floto.testing.simulation.result import AttemptKey
-from floto.testing.simulation.timeouts import NoSuchTimeout, noticed_by, seconds, ways
+from floto.testing.simulation.timeouts import NoSuchTimeout, possible_timeouts, seconds, timeout_after_crash
 
 
 class ActivitiesError(FlotoError, TypeError):
-    """What was given as an activity is neither a function nor an outcome, or is of no task."""
+    """An entry of ``activities`` is neither a function nor an outcome, or names no task."""
 
 
 class Endings:
-    """How attempts end, with a note of how each did.
+    """Decides how attempts end, and records it in ``noted``.
 
-    ``activities`` is what somebody says of tasks, by id or else by the name of the type; ``given`` are the
-    notes of another simulation.
+    Args:
+        activities: Outcomes and functions by task id, or else by the name of the type.
+        given: Recorded endings of another simulation; they take precedence.
+        codec: Codec for tasks that functions of generators return.
+        injector: Decides which faults occur.
     """
 
     def __init__(
@@ -37,46 +40,46 @@ class Endings:
         activities: Mapping[str, Activity],
         given: Mapping[AttemptKey, Ending],
         codec: TaskCodec,
-        luck: FaultInjector,
+        injector: FaultInjector,
     ) -> None:
         for name, activity in activities.items():
             _check(name, activity)
-        self._activities, self._given, self._codec, self._luck = activities, given, codec, luck
+        self._activities, self._given, self._codec, self._injector = activities, given, codec, injector
         self.noted: dict[AttemptKey, Ending] = {}
-        #: The ids and types of tasks that were looked up.
-        self.asked: set[str] = set()
+        #: The task ids and type names that were looked up.
+        self.looked_up: set[str] = set()
 
     def of_activity(self, key: AttemptKey, data: ActivityTaskScheduled) -> Ending | None:
-        """How an attempt ends; None where a function is to be called."""
-        ending = self._given.get(key) or self._given_back() or self._timed_out(data) or self._failed(key)
-        return self._note(key, ending or self._said(key, data.activity_type.name))
+        """Return how an attempt ends, or None where a function is to be called."""
+        ending = self._given.get(key) or self._not_served() or self._timed_out(data) or self._failed(key)
+        return self._note(key, ending or self._declared(key, data.activity_type.name))
 
     def of_child(self, key: AttemptKey, start: WorkflowExecutionStarted) -> Ending:
-        """How a child ends that nobody has a spec for; raises ``NoSuchTimeout`` where it cannot end so."""
+        """Return how a child without a spec ends; raises ``NoSuchTimeout`` if it cannot time out."""
         type_name = start.workflow_type.name
-        ending = self._given.get(key) or self._failed(key) or self._said(key, type_name)
+        ending = self._given.get(key) or self._failed(key) or self._declared(key, type_name)
         if ending is None:
-            return self.called(key, type_name, start.input)
+            return self.call(key, type_name, start.input)
         lasts = seconds(start.execution_start_to_close_timeout)
         if ending.how is How.TIMES_OUT and (lasts is None or lasts >= LONGEST_RUN.total_seconds()):
             raise NoSuchTimeout(key.task_id, ending.timeout_type, ())
         self._note(key, ending)
         return ending
 
-    def said(self, task_id: str, signal_name: str) -> Any:
-        """What a signal carries that a task waits for."""
+    def signal_input(self, task_id: str, signal_name: str) -> Any:
+        """Return the input of a signal that a task waits for."""
         given = self._find(task_id, signal_name)
         value = given.last.value if isinstance(given, Outcome) else USUAL
         return {"said": signal_name} if value is USUAL else value
 
-    def called(self, key: AttemptKey, type_name: str, input: str | None) -> Ending:
-        """What comes of calling the function of a task with its context."""
+    def call(self, key: AttemptKey, type_name: str, input: str | None) -> Ending:
+        """Call the function of a task with its context, and return how the attempt ends."""
         ending = self._call(key.task_id, type_name, input)
         self._note(key, ending)
         return ending
 
     def text(self, ending: Ending, task_id: str, input: str | None = None, *, grows: bool = False) -> str:
-        """The result of an attempt as JSON text; raises ``PayloadError``."""
+        """Return the result of an attempt as JSON text; raises ``PayloadError``."""
         value = _usual(task_id, input, grows=grows) if ending.value is USUAL else self._plain(ending.value)
         return payload.dumps(value, f"the result of task {task_id!r}")
 
@@ -85,20 +88,20 @@ class Endings:
             self.noted[key] = ending
         return ending
 
-    def _given_back(self) -> Ending | None:
-        if self._luck.befalls("gives_back"):
+    def _not_served(self) -> Ending | None:
+        if self._injector.occurs("gives_back"):
             return Ending(how=How.FAILS, reason=NOT_SERVED, details="a worker of another version")
         return None
 
     def _timed_out(self, data: ActivityTaskScheduled) -> Ending | None:
-        possible = ways(data)
-        if possible and self._luck.befalls("times_out"):
+        possible = possible_timeouts(data)
+        if possible and self._injector.occurs("times_out"):
             names = tuple(possible)
-            return Ending(how=How.TIMES_OUT, timeout_type=names[self._luck.choices.pick(len(names))])
-        if "HEARTBEAT" in possible and self._luck.befalls("loses_heartbeat"):
+            return Ending(how=How.TIMES_OUT, timeout_type=names[self._injector.choices.pick(len(names))])
+        if "HEARTBEAT" in possible and self._injector.occurs("loses_heartbeat"):
             return Ending(how=How.TIMES_OUT, timeout_type="HEARTBEAT", is_late=True)
-        if self._luck.befalls("loses_worker"):
-            noticed = noticed_by(possible)
+        if self._injector.occurs("loses_worker"):
+            noticed = timeout_after_crash(possible)
             if noticed is None:
                 return Ending(how=How.FAILS, reason="Lost", details="its worker died")
             return Ending(how=How.TIMES_OUT, timeout_type=noticed)
@@ -106,18 +109,18 @@ class Endings:
 
     def _failed(self, key: AttemptKey) -> Ending | None:
         for fault, reason in (("fails", "Passing"), ("fails_for_good", "Final")):
-            if self._luck.befalls(fault):
+            if self._injector.occurs(fault):
                 return Ending(how=How.FAILS, reason=reason, details=f"attempt {key.attempt}")
         return None
 
-    def _said(self, key: AttemptKey, type_name: str) -> Ending | None:
+    def _declared(self, key: AttemptKey, type_name: str) -> Ending | None:
         given = self._find(key.task_id, type_name)
         if given is None:
             return SUCCESS
         return given.ending(key.attempt) if isinstance(given, Outcome) else None
 
     def _find(self, task_id: str, type_name: str) -> Activity | None:
-        self.asked |= {task_id, type_name}
+        self.looked_up |= {task_id, type_name}
         named = self._activities.get(task_id)
         return self._activities.get(type_name) if named is None else named
 
@@ -131,12 +134,12 @@ class Endings:
             value = asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value
             ending = Ending(value=self._plain(value))
             self.text(ending, task_id)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is its failure
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - any error of the function is a failure of the attempt
             return Ending(how=How.FAILS, reason=type(error).__name__, details=_message(error))
         return ending
 
     def _plain(self, value: Any) -> Any:
-        """What a function returned, with the tasks in it as JSON."""
+        """Return a function's result with the tasks in it as JSON."""
         if not isinstance(value, list | tuple | Iterator):
             return value
         return [self._codec.unstructure(each) if is_task(each) else each for each in value]
@@ -154,7 +157,7 @@ async def _awaited(value: Any) -> Any:
 
 
 def _usual(task_id: str, input: str | None, *, grows: bool) -> Any:
-    """Something that names the task; of a generator the tasks that it was given as its input, or none."""
+    """Return a default result that names the task; for a generator, the tasks in its input, or none."""
     context = payload.loads(input)
     given = context.get("activity_task") if isinstance(context, dict) else None
     if isinstance(given, dict) and "tasks" in given:

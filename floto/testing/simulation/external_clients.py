@@ -1,4 +1,4 @@
-"""Everybody outside: they send signals, and ask runs to stop."""
+"""Simulated clients outside the runs: they send signals and request cancellation."""
 
 from __future__ import annotations
 
@@ -14,83 +14,83 @@ from floto.core.spec.expand import expand
 from floto.core.state.fold import fold
 from floto.core.state.state import Kind
 from floto.core.swf.shapes import WorkflowExecution
-from floto.testing.simulation.context import WORKFLOW_ID, Move, Stage
+from floto.testing.simulation.context import WORKFLOW_ID, Move, SimulationContext
 from floto.testing.simulation.endings import Endings
-from floto.testing.simulation.known_runs import Specs
+from floto.testing.simulation.known_runs import SpecLookup
 
 #: A signal that no task waits for.
 _NOISE = "noise"
 
 
 @frozen
-class Word:
-    """A signal that somebody may send to a run; ``task_id`` is empty where no task waits for it."""
+class PossibleSignal:
+    """A signal that a client may send to a run; ``task_id`` is empty where no task waits for it."""
 
     execution: WorkflowExecution
     name: str
     task_id: str = ""
 
 
-class Crowd:
-    """Sends what tasks wait for when nothing else moves, and what faults call for at any time."""
+class ExternalClients:
+    """Sends awaited signals when nothing else can happen, and injects signals and cancel requests."""
 
-    def __init__(self, stage: Stage, specs: Specs, endings: Endings) -> None:
-        self._stage, self._specs, self._endings = stage, specs, endings
+    def __init__(self, context: SimulationContext, specs: SpecLookup, endings: Endings) -> None:
+        self._context, self._specs, self._endings = context, specs, endings
         self._has_canceled = False
 
-    def happen(self) -> None:
-        """Somebody may send a signal, or ask the main run to stop."""
-        luck = self._stage.luck
-        if luck.befalls("signals"):
-            noise = [Word(execution, _NOISE) for execution in self._stage.open_executions()]
-            words = [*noise, *self._awaited()]
-            self._send(words[luck.choices.pick(len(words))])
-        self.interrupt()
+    def may_interfere(self) -> None:
+        """Send a signal or request cancellation, if the faults say so."""
+        injector = self._context.injector
+        if injector.occurs("signals"):
+            noise = [PossibleSignal(execution, _NOISE) for execution in self._context.open_executions()]
+            signals = [*noise, *self._awaited()]
+            self._send(signals[injector.choices.pick(len(signals))])
+        self.may_cancel()
 
-    def interrupt(self) -> None:
-        """Somebody may ask the main run to stop."""
-        if not self._has_canceled and self._stage.luck.befalls("cancels"):
+    def may_cancel(self) -> None:
+        """Request cancellation of the main run, if the faults say so."""
+        if not self._has_canceled and self._context.injector.occurs("cancels"):
             self.cancel()
 
     def keep_busy(self, execution: WorkflowExecution) -> None:
-        """Something happens to a run while its decider thinks."""
-        self._send(Word(execution, _NOISE))
+        """Send a signal to a run while its decider computes a response."""
+        self._send(PossibleSignal(execution, _NOISE))
 
     def cancel(self) -> None:
-        """Ask the main run to stop, if it is open."""
+        """Request cancellation of the main run, if it is open."""
         self._has_canceled = True
         with suppress(UnknownResource):
-            self._stage.world.request_cancel(WORKFLOW_ID, self._stage.now)
+            self._context.world.request_cancel(WORKFLOW_ID, self._context.now)
 
     def signal(self, workflow_id: str, name: str, input: Any = None) -> None:
         """Send a signal to the open run of a workflow id, if there is one."""
         text = None if input is None else payload.dumps(input, f"the input of signal {name!r}")
         with suppress(UnknownResource):
-            self._stage.world.signal(workflow_id, name, text, self._stage.now)
+            self._context.world.signal(workflow_id, name, text, self._context.now)
 
     def moves(self) -> Iterator[Move]:
-        """The signals that tasks wait for and nobody has sent."""
-        for word in self._awaited():
-            yield Move("send", word, self._send)
+        """Yield a move for each signal that a task waits for and no client has sent."""
+        for signal in self._awaited():
+            yield Move("send", signal, self._send)
 
-    def _send(self, word: Word) -> None:
-        said = self._endings.said(word.task_id, word.name) if word.task_id else "hello"
-        self.signal(word.execution.workflow_id, word.name, said)
+    def _send(self, signal: PossibleSignal) -> None:
+        signal_input = self._endings.signal_input(signal.task_id, signal.name) if signal.task_id else "hello"
+        self.signal(signal.execution.workflow_id, signal.name, signal_input)
 
-    def _awaited(self) -> list[Word]:
-        runs = self._stage.open_executions()
-        return [word for execution in runs for word in self._awaited_by(execution)]
+    def _awaited(self) -> list[PossibleSignal]:
+        runs = self._context.open_executions()
+        return [signal for execution in runs for signal in self._awaited_by(execution)]
 
-    def _awaited_by(self, execution: WorkflowExecution) -> Iterator[Word]:
-        events = self._stage.world.events(execution)
+    def _awaited_by(self, execution: WorkflowExecution) -> Iterator[PossibleSignal]:
+        events = self._context.world.events(execution)
         state = fold(events)
         try:
             spec = self._specs.of(execution, state.start)
             tasks = () if spec is None else expand(spec, state, self._specs.codec).all_tasks
         except SpecError:
-            # Its decider will say what is wrong with it.
+            # The decider fails the run and reports the error.
             return
         named = {task.key: task.id_ for task in tasks if task.key[0] is Kind.SIGNAL}
         for key, task_id in named.items():
             if key not in state.items:
-                yield Word(execution, key[1], task_id)
+                yield PossibleSignal(execution, key[1], task_id)

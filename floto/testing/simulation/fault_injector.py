@@ -1,4 +1,4 @@
-"""Whether something goes wrong, on each occasion it has."""
+"""Fault injection: decides, at each opportunity, whether a fault occurs."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.faults import Faults
 from floto.testing.simulation.refusals import CAUSES
 
-#: How many refusals do not pass by themselves, of decisions that can be refused either way.
+#: Share of permanent refusals, of decisions that can be refused either way.
 _FINAL = 0.25
 
 
 class FaultInjector:
-    """Asks the choices at the rates of some faults, until as many befell as may."""
+    """Draws faults at their rates, until the maximum number has occurred."""
 
     def __init__(self, choices: Choices, faults: Faults) -> None:
         self.choices, self.faults = choices, faults
-        #: How often each fault befell, by its name.
-        self.befell: Counter[str] = Counter()
+        #: How often each fault occurred, by its name.
+        self.occurred: Counter[str] = Counter()
         self._left = faults.most
 
-    def befalls(self, name: str) -> bool:
-        """Whether a fault befalls now."""
+    def occurs(self, name: str) -> bool:
+        """Return True if a fault occurs now, and count it."""
         rate: float = getattr(self.faults, name)
         if not rate or not self._left or not self.choices.happens(rate, name):
             return False
-        self.befell[name] += 1
+        self.occurred[name] += 1
         self._left -= 1
         return True
 
     @property
     def may_reorder(self) -> bool:
-        """Whether anything could happen out of turn."""
+        """True while a fault may change the order."""
         return bool(self.faults.reorders and self._left)
 
     def refuse(self, decision: Decision) -> str | None:
-        """The cause for which SWF refuses a decision, if it does: one that passes, or one that does not."""
+        """Return the cause for which SWF refuses a decision, or None if it accepts it."""
         causes = CAUSES.get(type(decision))
-        if causes is None or not self.befalls("refuses"):
+        if causes is None or not self.occurs("refuses"):
             return None
         is_final = not causes.passing or self.choices.happens(_FINAL)
         return self._one_of(causes.final if is_final else causes.passing)

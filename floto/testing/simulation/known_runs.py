@@ -1,4 +1,4 @@
-"""The runs of a simulation as their deciders know them: which spec, how far, and what was tried."""
+"""The runs of a simulation as their deciders know them: spec, progress and attempts."""
 
 from __future__ import annotations
 
@@ -28,49 +28,49 @@ from floto.core.swf.decisions import (
 from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.history import History
 from floto.core.swf.shapes import WorkflowExecution
-from floto.testing.simulation.context import WORKFLOW_ID, Stage
+from floto.testing.simulation.context import WORKFLOW_ID, SimulationContext
 from floto.testing.simulation.endings import Endings
 from floto.testing.simulation.outcomes import Ending, How
 from floto.testing.simulation.result import AttemptKey
-from floto.testing.simulation.shown import Shown
+from floto.testing.simulation.shown import ShownHistory
 
 #: Decides in place of floto.
 Decider = Callable[[DeciderSpec, History], Sequence[Decision]]
 
-#: How long a child without a spec is at work.
+#: Timer id of the work of a child without a spec.
 _WORK_TIMER = "work"
 
 
 @define(eq=False)
 class Run:
-    """One run, with what its decider remembers of it."""
+    """One run, with the state that its decider keeps."""
 
     execution: WorkflowExecution
-    #: Which run of its workflow id it is, from 1.
+    #: Number of the run among those of its workflow id, from 1.
     number: int
-    shown: Shown
+    shown: ShownHistory
     spec: DeciderSpec | None = None
     progress: Progress | None = None
-    #: How many events the progress has seen.
+    #: Number of events that the progress includes.
     followed: int = 0
-    #: How it ends, of a child that nobody has a spec for.
+    #: How a child without a spec ends.
     ending: Ending | None = None
     is_new: bool = True
     attempts: Counter[str] = field(factory=Counter)
 
     @property
     def start(self) -> WorkflowExecutionStarted:
-        """How it began."""
+        """The data of the WorkflowExecutionStarted event."""
         data: WorkflowExecutionStarted = self.shown.events[0].data
         return data
 
     @property
     def is_continued(self) -> bool:
-        """Whether another run continued as this one."""
+        """True if the run continues another as new."""
         return self.start.continued_execution_run_id is not None
 
     def grows(self, task_id: str) -> bool:
-        """Whether the result of a task is more tasks."""
+        """Return True if the result of a task is more tasks."""
         plan = None if self.progress is None else self.progress.plan
         if plan is not None and task_id in plan.index:
             return expands(plan.tasks[plan.index[task_id]])
@@ -78,72 +78,74 @@ class Run:
         return any(task.id_ == task_id and expands(task) for task in tasks)
 
     def count(self, task_id: str) -> int:
-        """Note one more attempt at a task; which one it is."""
+        """Count one more attempt at a task and return its number."""
         self.attempts[task_id] += 1
         return self.attempts[task_id]
 
     def uncount(self, task_id: str) -> None:
-        """Note that an attempt was none."""
+        """Take back an attempt that SWF refused."""
         self.attempts[task_id] -= 1
 
     def key(self, task_id: str, attempt: int) -> AttemptKey:
-        """The name of an attempt."""
+        """Return the key of an attempt."""
         return AttemptKey(self.execution.workflow_id, self.number, task_id, attempt)
 
 
 def task_id_of(data: Any) -> str:
-    """The task that an event about a child belongs to, as floto names it in ``control``."""
+    """Return the task id of an event about a child: floto writes it into ``control``."""
     control = data.control or ""
     return control.removeprefix(TASK_CONTROL) if control.startswith(TASK_CONTROL) else data.workflow_id
 
 
 @frozen
-class Specs:
-    """Which spec each run is decided by; ``children`` are those of children that carry none, by type name."""
+class SpecLookup:
+    """Finds the spec of a run; ``children`` are those of children that carry none, by type name."""
 
     spec: DeciderSpec
     children: Mapping[str, DeciderSpec]
     codec: TaskCodec
 
     def of(self, execution: WorkflowExecution, start: WorkflowExecutionStarted) -> DeciderSpec | None:
-        """The spec of a run, None for a child that nobody has one for; may raise ``SpecError``."""
+        """Return the spec of a run, or None for a child without one; may raise ``SpecError``."""
         if execution.workflow_id == WORKFLOW_ID:
             return self.spec
         return spec_of(start.input, self.codec) or self.children.get(start.workflow_type.name)
 
 
 class Runs:
-    """All runs of a simulation, and what is next for each; ``decider`` decides in place of floto."""
+    """All runs of a simulation and their next decisions; ``decider`` decides in place of floto."""
 
-    def __init__(self, stage: Stage, endings: Endings, specs: Specs, decider: Decider | None) -> None:
-        self._stage, self._endings, self.specs, self._decider = stage, endings, specs, decider
-        self._known: dict[str, Run] = {}
-        #: The attempts that started children, by the run of the parent and the event in it.
+    def __init__(
+        self, context: SimulationContext, endings: Endings, specs: SpecLookup, decider: Decider | None
+    ) -> None:
+        self._context, self._endings, self.specs, self._decider = context, endings, specs, decider
+        self._by_run_id: dict[str, Run] = {}
+        #: The attempts that started children, by run id and initiated event id of the parent.
         self._started: dict[tuple[str, int], AttemptKey] = {}
 
     def of(self, execution: WorkflowExecution) -> Run:
-        """What is known of a run."""
-        run = self._known.get(execution.run_id)
+        """Return the record of a run, and add it if it is new."""
+        run = self._by_run_id.get(execution.run_id)
         if run is None:
-            begun = (info.execution for info in self._stage.world.executions())
+            begun = (info.execution for info in self._context.world.executions())
             same = [each.run_id for each in begun if each.workflow_id == execution.workflow_id]
-            run = Run(execution, 1 + same.index(execution.run_id), Shown(execution))
-            self._known[execution.run_id] = run
+            run = Run(execution, 1 + same.index(execution.run_id), ShownHistory(execution))
+            self._by_run_id[execution.run_id] = run
         return run
 
     def all(self) -> list[Run]:
-        """Every run in the order they began, as SWF has it now."""
-        found = [self.of(info.execution) for info in self._stage.world.executions()]
+        """Return every run in order of start, with its history up to date."""
+        found = [self.of(info.execution) for info in self._context.world.executions()]
         for run in found:
-            run.shown.extend(self._stage.world.events(run.execution, run.shown.written))
+            run.shown.extend(self._context.world.events(run.execution, run.shown.written))
         return found
 
     def note_child(self, run: Run, initiated_event_id: int, key: AttemptKey) -> None:
-        """Note which attempt a child is."""
+        """Record the attempt that a child belongs to."""
         self._started[run.execution.run_id, initiated_event_id] = key
 
     def decisions(self, run: Run) -> tuple[Decision, ...]:
-        """What is next for a run; one whose spec cannot be used fails, as with floto's decider."""
+        """Return the next decisions of a run; a run whose spec is unusable fails, as with floto's decider."""
         try:
             if run.followed == 0:
                 run.spec = self.specs.of(run.execution, run.start)
@@ -170,13 +172,13 @@ class Runs:
         return decisions_of(run.progress)
 
     def _key_of_child(self, run: Run) -> AttemptKey:
-        """Which attempt of its parent's a child is."""
+        """Return the attempt of the parent that a child belongs to."""
         parent, initiated = run.start.parent_workflow_execution, run.start.parent_initiated_event_id
         key = None if parent is None else self._started.get((parent.run_id, initiated or 0))
         return key or AttemptKey(run.execution.workflow_id, run.number, run.execution.workflow_id, 1)
 
     def _by_ending(self, run: Run, ending: Ending) -> list[Decision]:
-        """What a child decides that nobody has a spec for: it works as long as it is to, and ends."""
+        """Return the decisions of a child without a spec: it works for its time, then ends."""
         state = fold(run.shown.events)
         if state.cancel_requested is not None:
             return [CancelWorkflowExecution(details="as asked")]

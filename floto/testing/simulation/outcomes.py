@@ -1,4 +1,4 @@
-"""What the attempts at a task come to, where somebody says so: ``fails(2)``, ``takes(minutes=5)``."""
+"""The outcomes of the attempts at a task, as users declare them: ``fails(2)``, ``takes(minutes=5)``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from floto.core.swf.limits import EVENT_LIMIT
 
 
 class How(StrEnum):
-    """How an attempt ends."""
+    """The ways in which an attempt ends."""
 
     SUCCEEDS = "succeeds"
     FAILS = "fails"
@@ -30,28 +30,28 @@ class Usual:
         return "USUAL"
 
 
-#: In place of a result: whatever tasks of this kind return where nobody says what.
+#: In place of a result: the default result of this kind of task.
 USUAL = Usual()
 
 
 @frozen(kw_only=True)
 class Ending:
-    """How one attempt ends, and after how many seconds of work."""
+    """The end of one attempt, and the seconds of work before it."""
 
     how: How = How.SUCCEEDS
     value: Any = USUAL
     reason: str = ""
     details: str = ""
-    #: Which time-out; None for the one that comes first.
+    #: The type of the time-out; None for the one that comes first.
     timeout_type: str | None = None
     seconds: float = 0
-    #: It times out because heartbeats got lost, and is answered all the same, too late.
+    #: The heartbeats are lost, the attempt times out, and its worker responds too late.
     is_late: bool = False
 
 
 @frozen(repr=False)
 class Outcome:
-    """How the attempts at a task end: the first ones one by one, then all others alike."""
+    """The ends of the attempts at a task: the first ones one by one, all later ones alike."""
 
     first: tuple[Ending, ...]
     last: Ending
@@ -62,7 +62,7 @@ class Outcome:
         return self.code
 
     def ending(self, attempt: int) -> Ending:
-        """How an attempt ends; the first is 1."""
+        """Return how an attempt ends; the first attempt is 1."""
         return self.first[attempt - 1] if attempt <= len(self.first) else self.last
 
 
@@ -72,26 +72,47 @@ _TIMEOUTS = ("SCHEDULE_TO_START", "SCHEDULE_TO_CLOSE", "START_TO_CLOSE", "HEARTB
 
 
 def returns(value: Any = None) -> Outcome:
-    """Each attempt succeeds with this value, which must be one that JSON can hold."""
+    """Let each attempt succeed with this value.
+
+    Args:
+        value: The result, a JSON value.
+    """
     return Outcome((), Ending(value=value), _call("returns", [repr(value)]))
 
 
 def fails(
     times: int | None = 1, reason: str = "Failure", details: str = "", then: Outcome | None = None
 ) -> Outcome:
-    """The first attempts fail, ``times=None`` for all; what follows is as ``then`` says, or succeeds."""
+    """Let the first attempts fail.
+
+    Args:
+        times: How many attempts fail; None for all.
+        reason: The reason of the failure: for an activity, the type of the exception.
+        details: The details of the failure: for an activity, the message of the exception.
+        then: The outcome of the attempts after that; by default they succeed.
+
+    Raises:
+        ValueError: ``times`` is negative or too large, or is None and ``then`` is given.
+    """
     ending = Ending(how=How.FAILS, reason=reason, details=details)
     given = [repr(times), *_given(reason=(reason, "Failure"), details=(details, ""), then=(then, None))]
     return _times(times, ending, then, _call("fails", given))
 
 
 def times_out(times: int | None = 1, timeout_type: str | None = None, then: Outcome | None = None) -> Outcome:
-    """The first attempts time out, ``times=None`` for all; what follows is as ``then`` says, or succeeds.
+    """Let the first attempts time out.
 
-    ``timeout_type`` is SCHEDULE_TO_START (nobody takes the task), START_TO_CLOSE or SCHEDULE_TO_CLOSE
-    (it is taken and never answered, while heartbeats go on), HEARTBEAT (it is taken, and never heard of
-    again), or None for the one of the task's time-outs that comes first. A task that has no such
-    time-out is a ``NoSuchTimeout`` when it comes to that.
+    A task without that time-out raises ``NoSuchTimeout`` in the simulation.
+
+    Args:
+        times: How many attempts time out; None for all.
+        timeout_type: SCHEDULE_TO_START (no worker claims the task), START_TO_CLOSE or SCHEDULE_TO_CLOSE (the
+            worker sends heartbeats and never responds), HEARTBEAT (the worker crashes), or None for the first
+            of the task's time-outs.
+        then: The outcome of the attempts after that; by default they succeed.
+
+    Raises:
+        ValueError: ``timeout_type`` is unknown, or ``times`` is invalid as for ``fails``.
     """
     if timeout_type is not None and timeout_type not in _TIMEOUTS:
         msg = f"timeout_type must be one of {', '.join(_TIMEOUTS)}, or None, not {timeout_type!r}"
@@ -104,7 +125,18 @@ def times_out(times: int | None = 1, timeout_type: str | None = None, then: Outc
 def takes(
     *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0, then: Outcome | None = None
 ) -> Outcome:
-    """Each attempt takes so long, and ends as ``then`` says, or succeeds."""
+    """Let each attempt take some virtual time.
+
+    Args:
+        days: Days of work, added to the others.
+        hours: Hours of work.
+        minutes: Minutes of work.
+        seconds: Seconds of work.
+        then: How the attempts end after that; by default they succeed.
+
+    Raises:
+        ValueError: The sum is negative or more than a year.
+    """
     lasts = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
     if not 0 <= lasts <= LONGEST_RUN.total_seconds():
         msg = f"an attempt takes from 0 seconds to a year, not {lasts!r} seconds"
@@ -131,7 +163,7 @@ def _times(times: int | None, ending: Ending, then: Outcome | None, code: str) -
             raise ValueError(msg)
         return Outcome((), ending, code)
     if type(times) is not int or not 0 <= times <= EVENT_LIMIT:
-        msg = f"times must be a whole number from 0 to {EVENT_LIMIT:,}, or None for all, not {times!r}"
+        msg = f"times must be an integer from 0 to {EVENT_LIMIT:,}, or None for all, not {times!r}"
         raise ValueError(msg)
     after = then or _SUCCEEDS
     return Outcome((*(ending,) * times, *after.first), after.last, code)
@@ -145,5 +177,5 @@ def _call(name: str, given: Iterable[str]) -> str:
     return f"{name}({', '.join(given)})"
 
 
-#: What a user may say of a task: how it ends, or the function that does its work.
+#: What a user declares for a task: its outcome, or the function that does its work.
 Activity = Outcome | Callable[..., Any]

@@ -1,7 +1,7 @@
-"""The causes for which SWF may refuse a decision, whatever the run's own state.
+"""The causes for which SWF may refuse a decision, in any state of the run.
 
-Those that only a run's own state can bring about come of it here as they do on SWF, and are not among
-them: UNHANDLED_DECISION, an id that is unknown or in use, a child that is running already.
+Causes that only the state of a run can bring about are left out: UNHANDLED_DECISION, an id that is unknown
+or in use, a child that is already running. The engine refuses those itself, as SWF does.
 
 Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_HistoryEvent.html
 """
@@ -18,7 +18,7 @@ from floto.core.swf import decisions as d
 
 @frozen
 class Causes:
-    """Why SWF may refuse decisions of a type: what passes by itself, and what does not."""
+    """The causes for which SWF may refuse decisions of a type: transient and permanent ones."""
 
     passing: tuple[str, ...] = ()
     final: tuple[str, ...] = ("OPERATION_NOT_PERMITTED",)

@@ -1,4 +1,4 @@
-"""What a simulation leaves: each question with its answer, every history, and how it all ended."""
+"""The result of a simulation: each decision task with its response, every history, and how the runs ended."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from floto.core.swf.history import History
 from floto.core.swf.service import ExecutionInfo
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.outcomes import Ending
-from floto.testing.simulation.shown import Shown
+from floto.testing.simulation.shown import ShownHistory
 
 
 @frozen
 class AttemptKey:
-    """One attempt at a task of a run: the first of each is 1, of the runs of a workflow id too."""
+    """The key of an attempt at a task; runs of a workflow id and attempts are counted from 1."""
 
     workflow_id: str
     run: int
@@ -32,62 +32,65 @@ class AttemptKey:
 
 @frozen(kw_only=True)
 class Failure:
-    """Why a run failed; ``details`` are decoded: what failed, by the ids of the tasks."""
+    """The failure of a run; ``details`` are decoded: failure messages by task id.
+
+    Not ``floto.Failure``, which is one failed attempt. Both names are public, and users print this one.
+    """
 
     reason: str
     details: Any
 
 
 @frozen(eq=False)
-class Step:
-    """One question and its answer."""
+class SimulatedStep:
+    """One decision task and its response; public as ``floto.testing.Step``."""
 
     spec: DeciderSpec
     decisions: tuple[Decision, ...]
-    _shown: Shown = field(repr=False)
-    #: How many events the decider saw, and how many there were when its answer had taken effect.
+    _shown: ShownHistory = field(repr=False)
+    #: Lengths of the history: as the decider saw it, and when its response had taken effect.
     _asked: int
     _left: int
 
     @property
     def execution(self) -> WorkflowExecution:
-        """Which run it was about."""
+        """The run that the decision task belongs to."""
         return self._shown.execution
 
     @cached_property
     def history(self) -> History:
-        """What the decider saw: everything up to the start of its decision task."""
+        """The history that the decider saw: up to the start of its decision task."""
         return self._shown.history(self._asked)
 
     @cached_property
     def after(self) -> History:
-        """The history just after the answer took effect."""
+        """The history just after the response took effect."""
         return self._shown.history(self._left)
 
 
 @frozen(kw_only=True, repr=False, eq=False)
 class Simulation:
-    """A run that was driven until nothing moved any more."""
+    """A simulation that ran until nothing more could happen."""
 
     spec: DeciderSpec
     input: Any
-    steps: tuple[Step, ...]
-    #: Every execution, in the order they began; the first is the main run.
+    steps: tuple[SimulatedStep, ...]
+    #: The history of every run in order of start; the first is the main run.
     histories: tuple[History, ...]
     infos: tuple[ExecutionInfo, ...]
-    #: The numbers that play the same simulation again.
+    #: The script of numbers that repeats the simulation.
     script: tuple[int, ...]
-    #: How each attempt ended that was made.
+    #: How each attempt ended.
     outcomes: Mapping[AttemptKey, Ending]
-    #: How often each task of the main run was attempted, by its id; what SWF refused was not.
+    #: Number of attempts at each task of the main run, by task id; refused ones do not count.
     attempts: Mapping[str, int]
-    #: How often each fault befell it, by the names of the fields of ``Faults``.
+    #: How often each fault occurred, by the names of the fields of ``Faults``.
     befell: Mapping[str, int]
-    #: A run is open, and nothing is under way that could ever end it but its own time-out.
+    #: True if a run is open and nothing but its own time-out could end it.
     is_stuck: bool
-    #: It was given up: it moved more often than any run would that comes to an end.
+    #: True if the simulation was stopped after ``patience`` moves.
     is_endless: bool
-    #: What ``simulate`` was given, what is as usual left out.
+    #: The arguments of ``simulate``, without defaults.
     arguments: Mapping[str, Any]
 
     def __repr__(self) -> str:
@@ -101,18 +104,18 @@ class Simulation:
 
     @property
     def status(self) -> str | None:
-        """How the main run was closed, in SWF's words; None while it is open."""
+        """The close status of the main run, in SWF's words; None while it is open."""
         return self.infos[0].close_status
 
     @property
     def result(self) -> Any:
-        """What the main run completed with, decoded; None where it did not."""
+        """The decoded result of the main run; None where it did not complete."""
         data = self.main.events[-1].data
         return payload.loads(data.result) if isinstance(data, WorkflowExecutionCompleted) else None
 
     @property
     def failure(self) -> Failure | None:
-        """Why the main run failed; None where it did not."""
+        """The failure of the main run; None where it did not fail."""
         data = self.main.events[-1].data
         if not isinstance(data, WorkflowExecutionFailed):
             return None
@@ -120,7 +123,7 @@ class Simulation:
 
     @property
     def duration(self) -> timedelta:
-        """How long the main run took in virtual time; to its last event, if it is open."""
+        """Virtual duration of the main run; up to its last event if it is open."""
         return self.main.events[-1].at - self.main.events[0].at
 
     @property

@@ -1,4 +1,4 @@
-"""A history as deciders see it, in which a newer SWF may write events of types unknown to this floto."""
+"""A history as deciders see it, with events of unknown types, as a newer SWF may write them."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ from collections.abc import Sequence
 from attrs import evolve
 
 from floto.core.swf.events import Event, OtherEvent
+from floto.core.swf.events.references import references
 from floto.core.swf.history import History
 from floto.core.swf.shapes import WorkflowExecution
-from floto.testing.shrinking.surgery import references
 
 
-class Shown:
-    """The history of one run, which grows; what was shown once stays."""
+class ShownHistory:
+    """The growing history of one run; events once shown do not change."""
 
     def __init__(self, execution: WorkflowExecution) -> None:
         self.execution = execution
         self.events: list[Event] = []
-        #: How many events SWF has written, those that were added aside.
+        #: Number of events written by SWF, without those that were added.
         self.written = 0
-        #: Where events were moved to, once there are any that were added.
+        #: New event ids by old, once events were added.
         self._moved: dict[int, int] = {}
 
     def extend(self, events: Sequence[Event], added: int | None = None) -> None:
-        """Show what SWF has written since, with an event of an unknown type before the one at ``added``.
+        """Show the events that SWF has written since.
 
-        References to events behind it move along.
+        Args:
+            events: The new events.
+            added: Position in ``events`` before which an event of an unknown type is added; None for none.
+                Later event ids, and references to them, are shifted.
         """
         for position, event in enumerate(events):
             if position == added:
@@ -44,10 +47,10 @@ class Shown:
     def _move(self, event: Event) -> Event:
         number = self._moved[event.id] = len(self.events) + 1
         old = {name: getattr(event.data, name) for name in references(event.data.__class__)}
-        # A reference to nothing is 0, or is left out.
+        # 0 or None refers to no event.
         new = {name: self._moved.get(id_, id_) for name, id_ in old.items()}
         return Event(number, event.at, event.data if new == old else evolve(event.data, **new))
 
     def history(self, length: int | None = None) -> History:
-        """What is shown by now, or was when it had so many events."""
+        """Return the history shown by now, or its first ``length`` events."""
         return History(self.events[:length], self.execution)

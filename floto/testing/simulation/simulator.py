@@ -1,4 +1,4 @@
-"""Runs a spec on the pure model of SWF, in virtual time: each choice is read off a script or a seed."""
+"""Runs a spec on the pure engine of SWF, in virtual time; a script or a seed makes each choice."""
 
 from __future__ import annotations
 
@@ -18,29 +18,28 @@ from floto.core.swf.defaults import DEFAULT_TASK_LIST
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.choices import Choices
-from floto.testing.simulation.context import MOMENT, WORKFLOW, WORKFLOW_ID, Move, Stage
+from floto.testing.simulation.context import MOMENT, WORKFLOW, WORKFLOW_ID, Move, SimulationContext
 from floto.testing.simulation.deciders import Deciders
 from floto.testing.simulation.endings import ActivitiesError, Endings
-from floto.testing.simulation.external_clients import Crowd
+from floto.testing.simulation.external_clients import ExternalClients
 from floto.testing.simulation.fault_injector import FaultInjector
 from floto.testing.simulation.faults import NONE, Faults
-from floto.testing.simulation.known_runs import Decider, Runs, Specs
+from floto.testing.simulation.known_runs import Decider, Runs, SpecLookup
 from floto.testing.simulation.outcomes import Activity, Ending
-from floto.testing.simulation.result import AttemptKey, Simulation, Step
+from floto.testing.simulation.result import AttemptKey, SimulatedStep, Simulation
 from floto.testing.simulation.workers import Workers
 
-#: Where runs wait whose spec names no list.
 _TAKE = "take"
-#: How long before its time-out an attempt is not kept waiting any more: moves take time, too.
+#: Virtual time that is left before the time-out of an attempt, for the moves until its response.
 _LEEWAY = timedelta(seconds=2)
-#: Moves that every simulation may have, and more for each task of its spec.
+#: Default patience in moves, and its increase for each task of the spec.
 _PATIENCE, _PATIENCE_PER_TASK = 2_000, 50
 
 
 class Simulator:
-    """One world and one spec; each move is one thing that happens there.
+    """One engine and one spec, run move by move; a move is one thing that happens.
 
-    Takes what ``simulate`` takes, with ``choices`` in place of seed and script.
+    Takes the arguments of ``simulate``, with ``choices`` in place of ``seed`` and ``script``.
     """
 
     def __init__(  # noqa: PLR0913 - all but the spec are optional and named
@@ -60,15 +59,15 @@ class Simulator:
         check_spec(spec)
         self.spec, self.input = spec, input
         self.choices = choices or Choices()
-        self._luck = FaultInjector(self.choices, faults)
-        self.world = self.make_world(self._luck)
-        self._stage = Stage(self.world, self._luck)
-        self._endings = Endings(activities or {}, outcomes or {}, codec, self._luck)
-        specs = Specs(spec, children or {}, codec)
-        self._runs = Runs(self._stage, self._endings, specs, decider)
-        self._crowd = Crowd(self._stage, specs, self._endings)
-        self._workers = Workers(self._stage, self._endings)
-        self._deciders = Deciders(self._stage, self._runs, self._workers, self._crowd)
+        self._injector = FaultInjector(self.choices, faults)
+        self.world = self.make_world(self._injector)
+        self._context = SimulationContext(self.world, self._injector)
+        self._endings = Endings(activities or {}, outcomes or {}, codec, self._injector)
+        specs = SpecLookup(spec, children or {}, codec)
+        self._runs = Runs(self._context, self._endings, specs, decider)
+        self._clients = ExternalClients(self._context, specs, self._endings)
+        self._workers = Workers(self._context, self._endings)
+        self._deciders = Deciders(self._context, self._runs, self._workers, self._clients)
         self._patience = _PATIENCE + _PATIENCE_PER_TASK * _count(spec) if patience is None else patience
         self._moved = 0
         self._check_timers(activities or {})
@@ -83,25 +82,25 @@ class Simulator:
     def _check_timers(self, activities: Mapping[str, Activity]) -> None:
         timers = [task.id_ for task in self.spec.all_tasks if task.key[0] is Kind.TIMER]
         for name in activities.keys() & set(timers):
-            msg = f"activities[{name!r}] is of a timer: its time passes, and nothing else can be said of it"
+            msg = f"activities[{name!r}] names a timer; timers cannot be given an outcome"
             raise ActivitiesError(msg)
 
     def unknown(self) -> set[str]:
-        """What ``activities`` names and no task had, of a run that has completed: mostly a slip."""
+        """Return names in ``activities`` that no task of a completed run had: mostly misspelt."""
         given = set(self._given["activities"] or ())
         is_whole = all(info.close_status == "COMPLETED" for info in self.world.executions())
         return given - self.names() if is_whole else set()
 
     def names(self) -> set[str]:
-        """What ``activities`` could have named."""
-        return self._endings.asked | {task.id_ for task in self.spec.all_tasks}
+        """Return the names that ``activities`` could have used."""
+        return self._endings.looked_up | {task.id_ for task in self.spec.all_tasks}
 
-    def make_world(self, luck: FaultInjector) -> World:
-        """The service that the simulation plays on; its refusals are a matter of luck."""
-        return World(refuse=luck.refuse if luck.faults.refuses else None)
+    def make_world(self, injector: FaultInjector) -> World:
+        """Make the engine of the simulation; the injector decides what it refuses."""
+        return World(refuse=injector.refuse if injector.faults.refuses else None)
 
     def _start(self) -> None:
-        self._stage.prepare(WORKFLOW)
+        self._context.prepare(WORKFLOW)
         text = None if self.input is None else payload.dumps(self.input, "the input of the workflow")
         task_list = self.spec.task_list or DEFAULT_TASK_LIST
         self._deciders.lists[task_list] = None
@@ -112,22 +111,22 @@ class Simulator:
 
     @property
     def now(self) -> datetime:
-        """What time it is."""
-        return self._stage.now
+        """The virtual time."""
+        return self._context.now
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        """The questions that were answered by now."""
+    def steps(self) -> tuple[SimulatedStep, ...]:
+        """The decision tasks that were responded to, with their responses."""
         return tuple(self._deciders.steps)
 
     def run(self) -> Simulation:
-        """Move until nothing moves any more, or for longer than any run would."""
+        """Run until nothing more can happen, or for ``patience`` moves, and return the simulation."""
         for _ in self.play():
             pass
         return self.simulation()
 
-    def play(self) -> Iterator[Step]:
-        """The same; each question with its answer, as soon as there is one."""
+    def play(self) -> Iterator[SimulatedStep]:
+        """Run like ``run``, and yield each decision task with its response at once."""
         given = 0
         while self._moved < self._patience and (move := self._next()) is not None:
             self.make(move)
@@ -135,35 +134,40 @@ class Simulator:
             given = len(self._deciders.steps)
 
     def _next(self) -> Move | None:
-        if not self._luck.may_reorder:
+        if not self._injector.may_reorder:
             return next(self._usual(), None)
         moves = self.moves()
-        if len(moves) > 1 and self._luck.befalls("reorders"):
+        if len(moves) > 1 and self._injector.occurs("reorders"):
             return moves[1 + self.choices.pick(len(moves) - 1)]
         return moves[0] if moves else None
 
     def moves(self) -> list[Move]:
-        """Everything that can happen now, in the usual order."""
+        """Return everything that can happen now, in the default order."""
         return list(self._usual())
 
     def make(self, move: Move) -> None:
-        """Let something happen that ``moves`` has just offered."""
+        """Carry out a move that ``moves`` has just returned."""
         self._moved += 1
-        self._stage.now += MOMENT
+        self._context.now += MOMENT
         move.act(move.of)
         if move.name == _TAKE:
-            # Most runs that are asked to stop are at work just then.
-            self._crowd.interrupt()
+            # Most runs are canceled while activities run.
+            self._clients.may_cancel()
 
     def cancel(self) -> None:
-        """Ask the main run to stop, if it is open."""
-        self._stage.now += MOMENT
-        self._crowd.cancel()
+        """Request cancellation of the main run, if it is open."""
+        self._context.now += MOMENT
+        self._clients.cancel()
 
     def signal(self, name: str, input: Any = None) -> None:
-        """Send a signal to the main run, if it is open; ``input`` is a JSON value."""
-        self._stage.now += MOMENT
-        self._crowd.signal(WORKFLOW_ID, name, input)
+        """Send a signal to the main run, if it is open.
+
+        Args:
+            name: The name of the signal.
+            input: Its input, a JSON value; None for none.
+        """
+        self._context.now += MOMENT
+        self._clients.signal(WORKFLOW_ID, name, input)
 
     def _usual(self) -> Iterator[Move]:
         is_quiet = True
@@ -185,26 +189,26 @@ class Simulator:
     def _at_once(self) -> Iterator[Move]:
         yield from self._deciders.moves()
         yield from self._workers.moves()
-        yield from self._deciders.answers()
+        yield from self._deciders.responses()
 
     def _would_spoil(self, moment: datetime) -> bool:
-        """Whether an attempt would time out that is to end otherwise: that is for other faults to say."""
-        awaited = self._workers.to_answer()
+        """Return True if waiting until then would time out an attempt whose worker is to respond."""
+        awaited = self._workers.to_respond()
         late = moment + _LEEWAY
         return bool(awaited) and any(
             due.at <= late and (due.run_id, due.event_id) in awaited for due in self.world.deadlines()
         )
 
     def _at_last(self) -> Iterator[Move]:
-        """What happens when nothing else does: awaited signals, else the end of a run that is to end soon."""
-        awaited = list(self._crowd.moves())
+        """Yield what happens when nothing else can: awaited signals, else the time-out of a run."""
+        awaited = list(self._clients.moves())
         yield from awaited
         expiry = None if awaited else self._expiry()
         if expiry is not None:
             yield Move("wait", expiry, self._wait)
 
     def _due(self) -> datetime | None:
-        """When the next thing happens by itself, the end of a run that nothing keeps going aside."""
+        """Return the next deadline, without the time-out of a run that nothing keeps going."""
         end, due = self._workers.next_end(), self.world.next_due()
         if due is None or (end is not None and end <= due.at):
             return end
@@ -214,7 +218,7 @@ class Simulator:
         return due.at
 
     def _expiry(self) -> datetime | None:
-        """When a run ends that was to end within less than a year."""
+        """Return the time-out of the next run to end, if that is less than a year after its start."""
         due = self.world.next_due()
         if due is None:
             return None
@@ -222,12 +226,12 @@ class Simulator:
         return due.at if due.at - started.at < LONGEST_RUN else None
 
     def _wait(self, until: datetime) -> None:
-        self._workers.beat_until(until)
-        self._stage.now = max(self.now, until)
+        self._workers.heartbeat_until(until)
+        self._context.now = max(self.now, until)
         self.world.advance(self.now)
 
     def simulation(self) -> Simulation:
-        """What has happened by now."""
+        """Return the simulation as it stands now."""
         infos, runs = tuple(self.world.executions()), self._runs.all()
         is_endless = self._moved >= self._patience
         return Simulation(
@@ -239,7 +243,7 @@ class Simulator:
             script=self.choices.script,
             outcomes=dict(self._endings.noted),
             attempts=+runs[0].attempts,
-            befell=dict(self._luck.befell),
+            befell=dict(self._injector.occurred),
             is_stuck=not is_endless and any(info.close_status is None for info in infos),
             is_endless=is_endless,
             arguments={name: value for name, value in self._given.items() if value is not None},
@@ -247,17 +251,17 @@ class Simulator:
 
 
 def _count(spec: DeciderSpec) -> int:
-    """How many tasks a spec declares, those of its children too."""
+    """Return the number of tasks of a spec, those of its children included."""
     inner = [task.spec for task in spec.all_tasks if isinstance(task, ChildWorkflow) and task.spec]
     return len(spec.all_tasks) + sum(map(_count, inner))
 
 
 def check_names(unknown: Collection[str], names: Iterable[str]) -> None:
-    """Raise ``ActivitiesError`` for names of activities that no task had."""
+    """Raise ``ActivitiesError`` for names in ``activities`` that no task had."""
     for name in sorted(unknown):
         close = get_close_matches(name, sorted(names), 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        msg = f"activities[{name!r}] is of no task: nothing has that id, or a type of that name{hint}"
+        msg = f"activities[{name!r}] names no task: no task has that id or type name{hint}"
         raise ActivitiesError(msg)
 
 
@@ -275,16 +279,28 @@ def simulate(  # noqa: PLR0913 - all but the spec are optional
     decider: Decider | None = None,
     patience: int | None = None,
 ) -> Simulation:
-    """Run a spec to its end, in virtual time; the same arguments give the same bytes.
+    """Run a spec to its end in virtual time; the same arguments give the same histories.
 
-    ``activities`` says how tasks end, by task id or else by the name of the activity's or child's type:
-    with an outcome, or with the function that does the work. What is not given succeeds. ``script`` is
-    numbers in place of those of ``seed``. ``children`` are specs by workflow type name, for children that
-    carry none. ``outcomes`` are those of another simulation: the same attempts end the same.
-    ``decider`` decides in place of floto. ``patience`` is after how many moves to give up.
+    Args:
+        spec: The spec to run.
+        activities: Outcomes or functions by task id, or else by the type name of the activity or child; tasks
+            without an entry succeed.
+        input: The input of the workflow, a JSON value.
+        seed: Seed of the choices, where ``script`` is None; without faults there are none to make.
+        faults: The faults to inject; none by default.
+        script: The numbers of the choices, in place of ``seed``: ``Simulation.script`` repeats a simulation.
+        children: Specs by workflow type name, for children that carry none.
+        outcomes: ``Simulation.outcomes`` of another simulation: the same attempts end the same.
+        codec: Codec that knows your own task kinds and retry strategies.
+        decider: Function of a spec and a history that decides in place of floto.
+        patience: Moves after which the simulation is stopped; by default 2,000 and 50 for each task.
 
-    What a retry strategy, a task kind or a decider raises is raised here. So is the ``ServiceFault`` with
-    which SWF would refuse a whole answer, and ``NoSuchTimeout`` for a task that was to time out and cannot.
+    Raises:
+        ActivitiesError: An entry of ``activities`` is neither an outcome nor a function, or names no task.
+        NoSuchTimeout: A task was to time out and has no such time-out.
+        ServiceFault: SWF would refuse a whole response.
+
+    Errors of a retry strategy, a task kind or ``decider`` are raised as they are.
     """
     simulator = Simulator(
         spec,

@@ -1,4 +1,4 @@
-"""The ways in which an activity may time out, and what workers do that brings each about."""
+"""The time-outs that an activity can run into, and the behavior of workers that causes each."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from floto.testing.simulation.outcomes import Ending, How
 
 @define
 class NoSuchTimeout(FlotoError):
-    """A task was to time out in a way that it never can; ``possible`` are the ways it has."""
+    """A task was to time out in a way that it cannot; ``possible`` are the time-outs that it has."""
 
     task_id: str
     timeout_type: str | None
     possible: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Name the task, and what to do."""
+        """Name the task, and the field to set."""
         what = f"by {self.timeout_type}" if self.timeout_type else "at all"
         field = f"{(self.timeout_type or 'START_TO_CLOSE').lower()}_timeout"
         ways = f"it can by {' or '.join(self.possible)}" if self.possible else "it has no time-out"
         return f"task {self.task_id!r} cannot time out {what}, for {ways}; set its {field}"
 
 
-class Manner(Enum):
-    """What the workers do about an attempt."""
+class WorkerBehavior(Enum):
+    """The behavior of a worker during an attempt."""
 
-    ANSWER = auto()
-    #: One takes it, its heartbeats get lost, and it answers when that was noticed.
-    ANSWER_LATE = auto()
-    #: Nobody takes it.
-    STAY_AWAY = auto()
-    #: One takes it, sends heartbeats, and never answers.
+    RESPOND = auto()
+    #: A worker claims the task, its heartbeats are lost, and it responds after the time-out.
+    RESPOND_LATE = auto()
+    #: No worker claims the task.
+    NEVER_CLAIM = auto()
+    #: A worker claims the task, sends heartbeats, and never responds.
     HANG = auto()
-    #: One takes it, and is never heard of again.
-    DIE = auto()
+    #: A worker claims the task and crashes.
+    CRASH = auto()
 
 
 def seconds(text: str | None) -> int | None:
-    """A time-out; None for never."""
+    """Return a time-out in seconds; None for no time-out."""
     return None if text is None or text == "NONE" else int(text)
 
 
 _FOREVER = float("inf")
 
 
-def ways(data: ActivityTaskScheduled) -> dict[str, Manner]:
-    """The ways in which an activity may time out, the shortest first, and what brings each about.
+def possible_timeouts(data: ActivityTaskScheduled) -> dict[str, WorkerBehavior]:
+    """Return the possible time-outs of an activity, the shortest first, with the behavior that causes each.
 
     Of equal times, SWF names the earlier of: SCHEDULE_TO_START, SCHEDULE_TO_CLOSE, START_TO_CLOSE, HEARTBEAT.
     """
@@ -67,34 +67,37 @@ def ways(data: ActivityTaskScheduled) -> dict[str, Manner]:
             ),
         )
     )
-    found: dict[str, tuple[float, Manner]] = {}
+    found: dict[str, tuple[float, WorkerBehavior]] = {}
     if to_start <= to_close and to_start < _FOREVER:
-        found["SCHEDULE_TO_START"] = to_start, Manner.STAY_AWAY
+        found["SCHEDULE_TO_START"] = to_start, WorkerBehavior.NEVER_CLAIM
     if to_close < _FOREVER and (to_close <= work or to_close < to_start):
-        found["SCHEDULE_TO_CLOSE"] = to_close, Manner.HANG if to_close <= work else Manner.STAY_AWAY
+        found["SCHEDULE_TO_CLOSE"] = (
+            to_close,
+            WorkerBehavior.HANG if to_close <= work else WorkerBehavior.NEVER_CLAIM,
+        )
     if work < to_close:
-        found["START_TO_CLOSE"] = work, Manner.HANG
+        found["START_TO_CLOSE"] = work, WorkerBehavior.HANG
     if beat < min(work, to_close):
-        found["HEARTBEAT"] = beat, Manner.DIE
-    return {name: manner for name, (_, manner) in sorted(found.items(), key=_span)}
+        found["HEARTBEAT"] = beat, WorkerBehavior.CRASH
+    return {name: behavior for name, (_, behavior) in sorted(found.items(), key=_span)}
 
 
-def _span(way: tuple[str, tuple[float, Manner]]) -> float:
+def _span(way: tuple[str, tuple[float, WorkerBehavior]]) -> float:
     return way[1][0]
 
 
-def manner_of(ending: Ending, data: ActivityTaskScheduled) -> Manner:
-    """What the workers do so that an attempt ends so; raises ``NoSuchTimeout`` where nothing does."""
+def behavior_for(ending: Ending, data: ActivityTaskScheduled) -> WorkerBehavior:
+    """Return the behavior that makes an attempt end so; raises ``NoSuchTimeout`` where none does."""
     if ending.how is not How.TIMES_OUT:
-        return Manner.ANSWER
-    possible = ways(data)
+        return WorkerBehavior.RESPOND
+    possible = possible_timeouts(data)
     wanted = ending.timeout_type or next(iter(possible), None)
     if wanted not in possible:
         raise NoSuchTimeout(data.activity_id, ending.timeout_type, tuple(possible))
-    return Manner.ANSWER_LATE if ending.is_late else possible[wanted]
+    return WorkerBehavior.RESPOND_LATE if ending.is_late else possible[wanted]
 
 
-def noticed_by(possible: Mapping[str, Manner]) -> str | None:
-    """By which time-out it is noticed that a worker has died with a task, if by any."""
-    taken = (name for name, manner in possible.items() if manner is not Manner.STAY_AWAY)
+def timeout_after_crash(possible: Mapping[str, WorkerBehavior]) -> str | None:
+    """Return the first time-out that ends an attempt whose worker crashed, or None."""
+    taken = (name for name, behavior in possible.items() if behavior is not WorkerBehavior.NEVER_CLAIM)
     return next(taken, None)

@@ -1,4 +1,4 @@
-"""A spec and a history cut to the smallest pair that still shows what was wrong."""
+"""``shrink``: minimises a spec and a history for which a predicate holds."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.swf.history import History
 from floto.testing.printing.counterexample import Counterexample
-from floto.testing.shrinking.likeness import Predicate, agreeing, diverges_like
+from floto.testing.shrinking.equivalence import Predicate, agreeing, diverges_like
 from floto.testing.shrinking.reductions import REDUCTIONS, Pair, size
 from floto.testing.shrinking.search import Search
 
-#: How often a pair is held against the predicate, unless shrink is told otherwise.
+#: Default of ``budget``.
 BUDGET = 5_000
-#: Errors of pairs that no spec or service could have made.
+#: Errors of pairs that no spec or service could have made: the predicate does not hold.
 IMPOSSIBLE = (HistoryError, SpecError, PayloadError)
 
 
 @frozen
 class NothingToShrink(FlotoError):
-    """The pair that was given does not show what is looked for."""
+    """The predicate does not hold for the given spec and history."""
 
     problem: str
 
     def __str__(self) -> str:
-        """What it does instead."""
+        """Return the problem."""
         return self.problem
 
 
@@ -41,15 +41,24 @@ def shrink(
     budget: int = BUDGET,
     codec: Codec = CODEC,
 ) -> Counterexample:
-    """The smallest spec and history found for which ``predicate(spec, history)`` still holds.
+    """Find the smallest spec and history for which a predicate holds.
 
-    Without a predicate, it is that they diverge as they do now: the same decisions, field
-    and values, at whichever step. (``diverges`` is any divergence; that is mostly one that the
-    cutting made.) What else was recorded is made to agree with the smaller spec.
+    Other decisions in the history are changed to agree with the smaller spec.
 
-    The predicate is asked ``budget`` times at most. A ``HistoryError``, ``SpecError`` or
-    ``PayloadError`` that it raises means no; other errors are passed on. Raises
-    ``NothingToShrink`` where it does not hold to begin with.
+    Args:
+        spec: The spec to minimise.
+        history: The history to minimise.
+        predicate: Function of a spec and a history. By default, that they diverge as they do now: the
+            same decisions, field and values, at any step. (``diverges`` accepts any divergence, mostly one
+            that the minimising causes.) A ``HistoryError``, ``SpecError`` or ``PayloadError`` that it raises
+            means False.
+        budget: Maximum number of calls of the predicate.
+        codec: Codec that knows your own task kinds and retry strategies.
+
+    Raises:
+        NothingToShrink: The predicate does not hold for the given spec and history.
+
+    Other errors of the predicate are raised as they are.
     """
     replayed = replay(spec, history, codec)
     divergence = replayed.divergence
@@ -63,7 +72,7 @@ def shrink(
     search = Search(
         best=Pair(spec, history, codec),
         reductions=REDUCTIONS,
-        mended=mended(divergence),
+        repaired=repaired(divergence),
         size=size,
         holds=lambda pair: holds(pair.spec, pair.history),
         impossible=IMPOSSIBLE,
@@ -79,10 +88,10 @@ def shrink(
     )
 
 
-def mended(divergence: Divergence | None) -> Callable[[Pair], Pair]:
-    """Makes pairs agree in everything but a divergence, if there is to be one."""
+def repaired(divergence: Divergence | None) -> Callable[[Pair], Pair]:
+    """Return a function that makes pairs agree in everything but the divergence, if there is one."""
 
-    def mend(pair: Pair) -> Pair:
+    def repair(pair: Pair) -> Pair:
         return evolve(pair, history=agreeing(pair.spec, pair.history, divergence, pair.codec))
 
-    return mend
+    return repair

@@ -1,4 +1,4 @@
-"""What a simulation is made from, and ways to make that smaller."""
+"""Reductions of a simulation's arguments, for minimising."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
-from floto.core.spec.codec import Codec
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.testing.checking.exhaustive import Script
+from floto.core.spec.decider_spec import DeciderSpec
 from floto.testing.shrinking.reductions import (
     by_default,
     fewer,
@@ -19,43 +17,15 @@ from floto.testing.shrinking.reductions import (
     without_requirements,
 )
 from floto.testing.shrinking.search import Reduction
-from floto.testing.simulation.choices import Choices, Taken
-from floto.testing.simulation.faults import FAULT_NAMES, NONE, Faults
-from floto.testing.simulation.outcomes import Activity
-from floto.testing.simulation.simulator import Simulator
+from floto.testing.simulation.case import Case
+from floto.testing.simulation.choices import Taken
+from floto.testing.simulation.faults import FAULT_NAMES, NONE
 
 _Key = TypeVar("_Key")
 
 
-@frozen(kw_only=True)
-class Case:
-    """The arguments of ``simulate``: with a script, they say all that happens."""
-
-    spec: DeciderSpec
-    script: Script = ()
-    activities: Mapping[str, Activity] = field(factory=dict)
-    input: Any = None
-    faults: Faults = NONE
-    children: Mapping[str, DeciderSpec] = field(factory=dict)
-    codec: Codec = CODEC
-    patience: int | None = None
-
-    def simulator(self, choices: Choices | None = None) -> Simulator:
-        """A simulator of the case, or of the same with other choices."""
-        return Simulator(
-            self.spec,
-            self.activities or None,
-            self.input,
-            choices=choices or Choices(self.script),
-            faults=self.faults,
-            children=self.children or None,
-            codec=self.codec,
-            patience=self.patience,
-        )
-
-
 def size(case: Case) -> tuple[int, ...]:
-    """What makes one case smaller than another: tasks, what goes wrong, and what is said."""
+    """Return the size of a case, for comparison: tasks, deviations, faults, settings and arguments."""
     tasks = len(case.spec.all_tasks) + sum(len(spec.all_tasks) for spec in case.children.values())
     unusual = [number for number in case.script if number]
     return (
@@ -85,7 +55,7 @@ def _without_tasks(case: Case, ids: Sequence[str]) -> Iterator[Case]:
 
 
 def _moved(case: Case, spec: DeciderSpec) -> Iterator[Case]:
-    """Another spec, where the one thing that goes wrong in a case goes wrong wherever it can."""
+    """Yield another spec with the only deviation of a case at each choice where it can occur."""
     unusual = _unusual(case)
     if len(unusual) != 1:
         return
@@ -142,12 +112,12 @@ def _faults(case: Case) -> list[str]:
 
 
 def _as_usual(case: Case, _: Sequence[str]) -> Iterator[Case]:
-    """The case in which all goes well, and in turn."""
+    """Yield the case without faults, in the default order."""
     yield evolve(case, faults=NONE, script=())
 
 
 def _without_faults(case: Case, names: Sequence[str]) -> Iterator[Case]:
-    """The case without faults that never befell it, and without the numbers that said so."""
+    """Yield the case without faults that never occurred, and without their numbers in the script."""
     simulator = case.simulator()
     befell = simulator.run().befell
     gone = [name for name in names if not befell.get(name)]
@@ -174,7 +144,7 @@ def _without_input(case: Case, _: Sequence[str]) -> Iterator[Case]:
 
 _BY_REQUIREMENTS = Reduction(_requirements, _without_requirements)
 _BY_SETTINGS: Reduction[Case] = Reduction(lambda case: settings_of_spec(case.spec), _by_default)
-#: What takes most away comes first.
+#: Reductions that remove most come first.
 REDUCTIONS: tuple[Reduction[Case], ...] = (
     Reduction(lambda case: ["all"] if _faults(case) else [], _as_usual),
     Reduction(_task_ids, _without_tasks),

@@ -1,4 +1,4 @@
-"""A violation cut down: to a spec and a history, or to a simulation where those would not show it."""
+"""Minimises a violation: to a spec and a history, or to a simulation where those would not show it."""
 
 from __future__ import annotations
 
@@ -13,64 +13,64 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.events import ActivityTaskScheduled, StartChildWorkflowExecutionInitiated
 from floto.core.swf.history import History
-from floto.testing.checking import cases
-from floto.testing.checking.cases import Case
+from floto.testing.checking import case_reductions
 from floto.testing.checking.minimized_violation import MinimizedViolation
-from floto.testing.checking.verifying import played, verify_run
+from floto.testing.checking.shrink import repaired
+from floto.testing.checking.verifying import simulate_case, verify_run
 from floto.testing.invariants import DECIDES, verify
 from floto.testing.invariants.law import history_law
 from floto.testing.invariants.violation import Invariant, RunInvariant, Violation
 from floto.testing.printing.reproduction import BrokenMoment, BrokenRun
 from floto.testing.reading.moment import Moment
-from floto.testing.shrinking.likeness import agrees
+from floto.testing.shrinking.equivalence import agrees
 from floto.testing.shrinking.reductions import REDUCTIONS, Pair, size
 from floto.testing.shrinking.search import Search
-from floto.testing.shrinking.shrink import mended
+from floto.testing.simulation.case import Case
 from floto.testing.simulation.known_runs import task_id_of
 from floto.testing.simulation.result import Simulation
 
-#: Moves after which a run of a few tasks is seen to go on for ever.
+#: Moves after which a run of a few tasks counts as endless.
 _FEW_MOVES = 500
-#: What a person takes in at a glance.
+#: Sizes up to which a person sees the problem at a glance.
 _FEW_TASKS, _FEW_EVENTS = 4, 12
 _VARIES = re.compile(r"'[^']*'|\"[^\"]*\"|\d[\d,.:]*")
-#: Whatever code of a user raises over what nobody could have made.
+#: Exceptions that user code may raise on impossible inputs: the candidate does not reproduce the violation.
 _IMPOSSIBLE = (Exception,)
 
 _IsOver = Callable[[], bool]
 T = TypeVar("T")
 
 
-def found_in(case: Case, violation: Violation, budget: int, is_over: _IsOver) -> MinimizedViolation:
-    """The smallest that shows a violation that a case has led to, found in so many tries.
+def minimized(case: Case, violation: Violation, budget: int, is_over: _IsOver) -> MinimizedViolation:
+    """Return the smallest reproduction found of a violation that a case has led to.
 
-    A spec and a history say most, and are quickest to look at. Where what a user's function
-    returned is part of the history, that would go on failing when the function is mended: then it is a
+    A spec and a history say most, and are checked fastest. Where the history records the result of a user's
+    function, such a test would go on failing after the function is fixed: then the reproduction is a
     simulation that calls the function.
     """
     if isinstance(violation.invariant, RunInvariant):
-        return _found_run(violation, case, budget, is_over)
-    found = _found_moment(violation, violation.invariant, budget, is_over)
+        return _minimized_run(violation, case, budget, is_over)
+    found = _minimized_moment(violation, violation.invariant, budget, is_over)
     if not _calls_functions(case, found.history):
         return found
-    again = _found_run(violation, case, budget, is_over)
+    again = _minimized_run(violation, case, budget, is_over)
     try:
         again.as_pytest()
     except SpecError as error:
-        note = f"What a function returned is recorded in the history, and the test does not call it: {error}"
-        told: Any = found.reproduction
-        return evolve(found, reproduction=evolve(told, note=note))
+        note = f"The history records the result of a function, which the test does not call: {error}"
+        reproduction: Any = found.reproduction
+        return evolve(found, reproduction=evolve(reproduction, note=note))
     return evolve(found, reproduction=again.reproduction)
 
 
 def _calls_functions(case: Case, history: History) -> bool:
-    """Whether functions of the user's had a part in a history."""
+    """Return True if functions of the user had a part in a history."""
     functions = {name for name, activity in case.activities.items() if callable(activity)}
     return any(functions & _names(event.data) for event in history)
 
 
 def _names(data: object) -> set[str]:
-    """By which names somebody may have said how a task ends."""
+    """Return the names under which ``activities`` may have declared how a task ends."""
     if isinstance(data, ActivityTaskScheduled):
         return {data.activity_id, data.activity_type.name}
     if isinstance(data, StartChildWorkflowExecutionInitiated):
@@ -78,26 +78,26 @@ def _names(data: object) -> set[str]:
     return set()
 
 
-def _found_moment(
+def _minimized_moment(
     violation: Violation, invariant: Invariant, budget: int, is_over: _IsOver
 ) -> MinimizedViolation:
-    """The smallest spec and history found after which the same invariant is broken.
+    """Return the smallest spec and history found that break the same invariant.
 
     The history stays one that the spec itself could have made, if it is one to begin with.
     """
-    could_be = _could_be(violation, invariant)
+    is_possible = _is_possible(violation, invariant)
 
     def broken(pair: Pair) -> Violation | None:
-        if not could_be(pair):
+        if not is_possible(pair):
             return None
         return _broken(invariant, pair.spec, pair.history, violation.codec)
 
     search = Search(
         best=Pair(violation.spec, violation.history, violation.codec),
         reductions=REDUCTIONS,
-        mended=mended(None),
+        repaired=repaired(None),
         size=size,
-        holds=_alike(broken, violation),
+        holds=_shows_the_same(broken, violation),
         impossible=_IMPOSSIBLE,
         left=budget,
         is_over=is_over,
@@ -115,8 +115,8 @@ def _found_moment(
     return MinimizedViolation.of(smallest, reproduction)
 
 
-def _alike(broken: Callable[[T], Violation | None], violation: Violation) -> Callable[[T], bool]:
-    """Whether the same is said of a thing."""
+def _shows_the_same(broken: Callable[[T], Violation | None], violation: Violation) -> Callable[[T], bool]:
+    """Return a predicate for a violation with the same sentence."""
     said = _shape(violation.sentence)
 
     def alike(thing: T) -> bool:
@@ -127,9 +127,9 @@ def _alike(broken: Callable[[T], Violation | None], violation: Violation) -> Cal
 
 
 def _cut(search: Search[T], broken: Callable[[T], Violation | None]) -> T:
-    """The smallest of which the same is said; where that is not small, another that breaks the invariant.
+    """Return the smallest candidate with the same sentence; if that is large, one that breaks the invariant.
 
-    What is said may differ from case to case; but it may be another problem as well.
+    Sentences may differ from case to case; but another sentence may be another problem as well.
     """
     best = search.run()
     if not search.left or _is_small(broken(best)):
@@ -145,12 +145,12 @@ def _is_small(violation: Violation | None) -> bool:
     return len(violation.spec.all_tasks) <= _FEW_TASKS and len(violation.history) <= _FEW_EVENTS
 
 
-def _could_be(violation: Violation, invariant: Invariant) -> Callable[[Pair], bool]:
-    """Whether SWF could have written a history, and the spec could have made it."""
+def _is_possible(violation: Violation, invariant: Invariant) -> Callable[[Pair], bool]:
+    """Return a predicate for histories that SWF could have written and the spec could have made."""
     must_agree = _agrees(violation.spec, violation.history, violation.codec)
     must_be_lawful = invariant.holds is not history_law
 
-    def could_be(pair: Pair) -> bool:
+    def is_possible(pair: Pair) -> bool:
         try:
             if must_be_lawful:
                 history_law(Moment(pair.spec, pair.history, ()))
@@ -158,11 +158,11 @@ def _could_be(violation: Violation, invariant: Invariant) -> Callable[[Pair], bo
         except _IMPOSSIBLE:
             return False
 
-    return could_be
+    return is_possible
 
 
 def _shape(sentence: str) -> str:
-    """A sentence without what differs from case to case: what it quotes, and numbers."""
+    """Return a sentence without quoted values and numbers, which differ from case to case."""
     return _VARIES.sub("", sentence)
 
 
@@ -174,7 +174,7 @@ def _agrees(spec: DeciderSpec, history: History, codec: Codec) -> bool:
 
 
 def _broken(invariant: Invariant, spec: DeciderSpec, history: History, codec: Codec) -> Violation | None:
-    """The violation of this very invariant; another is none."""
+    """Return the violation of this very invariant, or None."""
     try:
         verify(spec, history, [invariant], codec)
     except Violation as violation:
@@ -182,22 +182,22 @@ def _broken(invariant: Invariant, spec: DeciderSpec, history: History, codec: Co
     return None
 
 
-def _found_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) -> MinimizedViolation:
-    """The smallest case found whose run breaks the same invariant."""
+def _minimized_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) -> MinimizedViolation:
+    """Return the smallest case found whose run breaks the same invariant."""
     invariant = violation.invariant
 
     def broken(found: Case) -> Violation | None:
         run = _broken_run(invariant, found)
         return None if run is None else run[1]
 
-    # What is wrong with a whole run differs with the run.
+    # The sentence about a whole run differs from run to run.
     is_whole = isinstance(invariant, RunInvariant)
-    holds = (lambda found: broken(found) is not None) if is_whole else _alike(broken, violation)
+    holds = (lambda found: broken(found) is not None) if is_whole else _shows_the_same(broken, violation)
     search = Search(
-        best=_impatient(case, holds),
-        reductions=cases.REDUCTIONS,
-        mended=lambda found: found,
-        size=cases.size,
+        best=_with_less_patience(case, holds),
+        reductions=case_reductions.REDUCTIONS,
+        repaired=lambda found: found,
+        size=case_reductions.size,
         holds=holds,
         impossible=_IMPOSSIBLE,
         left=budget,
@@ -216,11 +216,11 @@ def _found_run(violation: Violation, case: Case, budget: int, is_over: _IsOver) 
     return MinimizedViolation.of(last, reproduction)
 
 
-def _impatient(case: Case, holds: Callable[[Case], bool]) -> Case:
-    """A case that goes on for ever is seen to do so much sooner."""
+def _with_less_patience(case: Case, holds: Callable[[Case], bool]) -> Case:
+    """Let a case that never ends be stopped sooner, if it shows the violation all the same."""
     quicker = evolve(case, patience=_FEW_MOVES)
     try:
-        return quicker if played(case).is_endless and holds(quicker) else case
+        return quicker if simulate_case(case).is_endless and holds(quicker) else case
     except Violation:
         return case
 
@@ -228,10 +228,10 @@ def _impatient(case: Case, holds: Callable[[Case], bool]) -> Case:
 def _broken_run(
     invariant: Invariant | RunInvariant, case: Case
 ) -> tuple[Simulation | None, Violation] | None:
-    """The simulation of a case, if there is one, and how it breaks an invariant; else nothing."""
+    """Return the simulation of a case, if there is one, and its violation; None if the invariant holds."""
     simulation = None
     try:
-        simulation = played(case)
+        simulation = simulate_case(case)
         verify_run(simulation, [invariant])
     except Violation as violation:
         return (simulation, violation) if violation.invariant in (invariant, DECIDES) else None

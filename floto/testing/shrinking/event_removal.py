@@ -1,53 +1,43 @@
-"""Events taken out of a history, such that what is left can have happened."""
+"""Removal of events from a history, such that the rest could have happened."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from functools import cache
 from itertools import pairwise
-from typing import Any
 
-from attrs import evolve, fields, frozen
+from attrs import evolve, frozen
 
 from floto.core.decide.progress import RETRY_PREFIX
 from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, decision_tasks
 from floto.core.state.fold import trace
 from floto.core.state.state import EMPTY, Key, Kind
 from floto.core.swf.events import Event
+from floto.core.swf.events.references import references
 from floto.core.swf.history import History
 
-#: What event ids are called that are those of another run.
-_ELSEWHERE = frozenset({"parent_initiated_event_id", "external_initiated_event_id"})
-#: The field in which an event that a decision left names the answer.
+#: The field in which an event that a decision left refers to the response.
 _ANSWERED = "decision_task_completed_event_id"
-#: Fields by which an event names what it is about, where it may have come too late to change it.
+#: Fields that name the item of an event which may have come too late to change it.
 _NAMED_BY: Mapping[str, Kind] = {"activity_id": Kind.ACTIVITY, "timer_id": Kind.TIMER}
 
 
 @frozen
-class Gone:
-    """What is taken out: tasks by their ids, and the keys of their items."""
+class RemovedTasks:
+    """The tasks to remove: their ids, and the keys of their items."""
 
     ids: frozenset[str]
     keys: frozenset[Key]
 
     def has(self, key: Key) -> bool:
-        """Whether an item is one of them, or a timer that waits for a retry of one."""
+        """Return True if the key is a removed task's, or that of the timer of one of its retries."""
         kind, name = key
         waits = kind is Kind.TIMER and name.startswith(RETRY_PREFIX)
         return key in self.keys or (waits and name.removeprefix(RETRY_PREFIX).rpartition(":")[0] in self.ids)
 
 
-@cache
-def references(cls: Any) -> tuple[str, ...]:
-    """The fields of an event that are ids of earlier events of its run."""
-    names = (field.name for field in fields(cls))
-    return tuple(name for name in names if name.endswith("_event_id") and name not in _ELSEWHERE)
-
-
 def without(history: History, gone: Collection[int]) -> History:
-    """A history without these events, and without those that refer to them; counted anew."""
-    # A reference to nothing is 0, or is left out.
+    """Return a history without these events and those that refer to them, with new event ids."""
+    # 0 or None refers to no event.
     ids: dict[int | None, int | None] = {0: 0, None: None}
     kept: list[Event] = []
     for event in history:
@@ -61,12 +51,12 @@ def without(history: History, gone: Collection[int]) -> History:
 
 
 def until(history: History, end: int) -> History:
-    """The first events of a history."""
+    """Return the first events of a history."""
     return History(history.events[:end], history.execution)
 
 
-def about(history: History, gone: Gone) -> set[int]:
-    """The ids of all events that are about what is taken out."""
+def about(history: History, gone: RemovedTasks) -> set[int]:
+    """Return the ids of all events about removed tasks."""
     found = {
         event.id
         for event, touched in zip(history, _touched(history), strict=True)
@@ -79,7 +69,7 @@ def about(history: History, gone: Gone) -> set[int]:
 
 
 def _touched(history: History) -> Iterator[frozenset[Key]]:
-    """Which items each event moved."""
+    """Yield the keys of the items that each event changed."""
     state = evolve(EMPTY, execution=history.execution)
     for event in history:
         state, touched = trace((event,), state)
@@ -93,26 +83,26 @@ def _named(event: Event) -> Iterator[Key]:
             yield kind, id_
 
 
-def of_question(question: DecisionTaskRecord) -> set[int]:
-    """The ids of a decision task's own events."""
-    return {question.scheduled, question.started, question.ended} - {0}
+def own_events(decision_task: DecisionTaskRecord) -> set[int]:
+    """Return the ids of a decision task's own events."""
+    return {decision_task.scheduled, decision_task.started, decision_task.ended} - {0}
 
 
-def end_of(question: DecisionTaskRecord) -> int:
-    """Where a history ends that ends with the answer to this question."""
-    return max([question.ended, *(each.event_id for each in question.recorded)])
+def end_of(decision_task: DecisionTaskRecord) -> int:
+    """Return the length of the history that ends with the response to this decision task."""
+    return max([decision_task.ended, *(each.event_id for each in decision_task.recorded)])
 
 
 def settled(history: History) -> History:
-    """A quiet history, in which what was decided with nothing new was decided with what was before it."""
+    """Merge each decision task before which nothing new happened with the one before it."""
     history = quiet(history)
     asked = [each for each in decision_tasks(history.events) if each.outcome is RecordedOutcome.ANSWERED]
     earlier: dict[int, int] = {}
     gone: set[int] = set()
-    for before, question in pairwise(asked):
-        own = of_question(question)
-        if not set(range(end_of(before) + 1, question.ended)) - own:
-            earlier[question.ended] = earlier.get(before.ended, before.ended)
+    for before, decision_task in pairwise(asked):
+        own = own_events(decision_task)
+        if not set(range(end_of(before) + 1, decision_task.ended)) - own:
+            earlier[decision_task.ended] = earlier.get(before.ended, before.ended)
             gone |= own
     moved = [
         Event(event.id, event.at, evolve(event.data, **{_ANSWERED: earlier[getattr(event.data, _ANSWERED)]}))
@@ -124,6 +114,6 @@ def settled(history: History) -> History:
 
 
 def quiet(history: History) -> History:
-    """A history without the decision tasks for which nothing was decided, but for the last."""
+    """Return a history without the decision tasks that led to no decisions, except the last."""
     idle = [each for each in decision_tasks(history.events)[:-1] if not each.recorded]
-    return without(history, {id_ for each in idle for id_ in of_question(each)})
+    return without(history, {id_ for each in idle for id_ in own_events(each)})

@@ -1,4 +1,4 @@
-"""The spec as it stands in a run: a second reading of what generators returned."""
+"""The spec of a run, expanded: a second reading of what generators returned."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from attrs import evolve, frozen
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.tasks import Task, TaskCodec, expands
-from floto.testing.reading.oracle import Account
+from floto.testing.reading.oracle import HistorySummary
 
 
 @frozen
-class Growth:
-    """A spec with generated tasks in it."""
+class ExpandedSpec:
+    """A spec with its generated tasks."""
 
     spec: DeciderSpec
-    #: What each finished generator returned.
+    #: The tasks that each completed generator returned.
     returned: Mapping[str, tuple[Task, ...]]
-    #: Why generators cannot be followed, by their ids; the spec is the declared one, then.
+    #: Why generators cannot be expanded, by their ids; ``spec`` is the declared one then.
     broken: Mapping[str, str]
 
 
@@ -30,36 +30,36 @@ class _UnreadableError(Exception):
     problems: tuple[str, ...]
 
 
-def grow(spec: DeciderSpec, read: Account, codec: TaskCodec) -> Growth:
-    """Add the tasks that finished generators returned, each right behind its generator."""
+def expand_spec(spec: DeciderSpec, summary: HistorySummary, codec: TaskCodec) -> ExpandedSpec:
+    """Add the tasks that completed generators returned, each right behind its generator."""
     returned: dict[str, tuple[Task, ...]] = {}
     try:
-        tasks = list(_with_offspring(spec.activity_tasks, read, codec, returned))
+        tasks = list(_with_offspring(spec.activity_tasks, summary, codec, returned))
         grown = evolve(spec, activity_tasks=[_held(task, returned) for task in tasks])
     except _UnreadableError as error:
         text = str(SpecError(tuple(f"task {error.task_id!r}: {each}" for each in error.problems)))
-        return _broken(spec, read, text, error.task_id)
+        return _broken(spec, summary, text, error.task_id)
     except SpecError as error:
-        return _broken(spec, read, str(error), None)
-    return Growth(grown if any(returned.values()) else spec, returned, {})
+        return _broken(spec, summary, str(error), None)
+    return ExpandedSpec(grown if any(returned.values()) else spec, returned, {})
 
 
 def _with_offspring(
-    tasks: Iterable[Task], read: Account, codec: TaskCodec, returned: dict[str, tuple[Task, ...]]
+    tasks: Iterable[Task], summary: HistorySummary, codec: TaskCodec, returned: dict[str, tuple[Task, ...]]
 ) -> Iterator[Task]:
     for task in tasks:
         yield task
-        if expands(task) and task.id_ not in returned and read.completed(task.key):
+        if expands(task) and task.id_ not in returned and summary.completed(task.key):
             try:
-                returned[task.id_] = tuple(task.generated(read.item(task.key), codec))
+                returned[task.id_] = tuple(task.generated(summary.item(task.key), codec))
             except (PayloadError, SpecError) as error:
                 problems = error.problems if isinstance(error, SpecError) else (str(error),)
                 raise _UnreadableError(task.id_, problems) from error
-            yield from _with_offspring(returned[task.id_], read, codec, returned)
+            yield from _with_offspring(returned[task.id_], summary, codec, returned)
 
 
 def _held(task: Task, returned: Mapping[str, tuple[Task, ...]]) -> Task:
-    """A task that requires a generator also requires all that came of it, unless it did so itself."""
+    """Let a task that requires a generator also require all its descendants, unless it is one itself."""
     requires = dict.fromkeys(task.requires)
     for id_ in task.requires:
         offspring = descendants(id_, returned)
@@ -71,7 +71,7 @@ def _held(task: Task, returned: Mapping[str, tuple[Task, ...]]) -> Task:
 
 
 def descendants(id_: str, returned: Mapping[str, tuple[Task, ...]]) -> list[str]:
-    """The ids of all that came of a generator, of generators that it returned too."""
+    """Return the ids of all tasks that a generator returned, directly or through other generators."""
     found: dict[str, None] = {}
     waiting = [id_]
     while waiting:
@@ -82,9 +82,9 @@ def descendants(id_: str, returned: Mapping[str, tuple[Task, ...]]) -> list[str]
     return list(found)
 
 
-def _broken(spec: DeciderSpec, read: Account, text: str, task_id: str | None) -> Growth:
-    finished = [task.id_ for task in spec.activity_tasks if expands(task) and read.completed(task.key)]
+def _broken(spec: DeciderSpec, summary: HistorySummary, text: str, task_id: str | None) -> ExpandedSpec:
+    finished = [task.id_ for task in spec.activity_tasks if expands(task) and summary.completed(task.key)]
     blamed = (
         [task_id] if task_id is not None and task_id in {t.id_ for t in spec.activity_tasks} else finished
     )
-    return Growth(spec, {}, dict.fromkeys(blamed, f"returned tasks that do not fit the spec: {text}"))
+    return ExpandedSpec(spec, {}, dict.fromkeys(blamed, f"returned tasks that do not fit the spec: {text}"))

@@ -1,4 +1,4 @@
-"""When two divergences are the same, and a history made to agree in everything else."""
+"""Equivalence of divergences, and histories that are made to agree in everything else."""
 
 from __future__ import annotations
 
@@ -24,22 +24,28 @@ _MISSING = object()
 
 
 def diverges(spec: DeciderSpec, history: History, codec: TaskCodec = CODEC) -> bool:
-    """Whether a spec decides anything but what the history recorded."""
+    """Return True if a spec decides anything but what a history recorded.
+
+    Args:
+        spec: The spec that decides again.
+        history: The recorded history.
+        codec: Codec that knows your own task kinds and retry strategies.
+    """
     return replay(spec, history, codec).divergence is not None
 
 
 def diverges_like(replayed: Replay, codec: TaskCodec) -> Predicate:
-    """Whether a pair shows the divergence of a replay: the same decisions, field and values, at any step."""
-    wanted = _likeness(replayed)
+    """Return a predicate for the same divergence, at any step: the same decisions, field and values."""
+    wanted = _identity(replayed)
 
     def is_alike(spec: DeciderSpec, history: History) -> bool:
-        return _likeness(replay(spec, history, codec)) == wanted
+        return _identity(replay(spec, history, codec)) == wanted
 
     return is_alike
 
 
-def _likeness(replayed: Replay) -> tuple[Any, ...]:
-    """What stays the same of a divergence while spec and history get smaller."""
+def _identity(replayed: Replay) -> tuple[Any, ...]:
+    """Return the parts of a divergence that stay the same while spec and history get smaller."""
     divergence = replayed.divergence
     if divergence is None:
         return ()
@@ -50,7 +56,7 @@ def _likeness(replayed: Replay) -> tuple[Any, ...]:
             for step in replayed.steps[: divergence.step - 1]
             for each in step.recorded
         }
-        # A second attempt is another thing than a first.
+        # A second attempt is not equivalent to a first.
         sides = (found.recorded, found.decided)
         return found.field, *(each and (name_of(each), identity(each) in earlier) for each in sides)
     apart = _apart(found.recorded, found.decided)
@@ -58,7 +64,7 @@ def _likeness(replayed: Replay) -> tuple[Any, ...]:
 
 
 def _apart(recorded: Any, decided: Any) -> Mapping[str, tuple[Any, Any]] | None:
-    """Where two JSON objects differ, by key; None where they are no such texts."""
+    """Return the differences of two JSON objects by key; None where one is not the text of an object."""
     old, new = _object(recorded), _object(decided)
     if old is None or new is None:
         return None
@@ -77,15 +83,15 @@ def _object(text: Any) -> dict[str, Any] | None:
 
 
 def agreeing(spec: DeciderSpec, history: History, divergence: Divergence | None, codec: TaskCodec) -> History:
-    """A history as the spec would have had it recorded, but for the field in which the two diverge.
+    """Return the history as the spec would have had it recorded, except for the field that diverges.
 
-    Whoever takes out a task changes the inputs of those that required it.
+    Removing a task changes the inputs of the tasks that required it.
     """
     events = list(history.events)
     kept = None if divergence is None else divergence.difference
-    for question, decided in answered(spec, history, codec):
+    for decision_task, decided in responded_tasks(spec, history, codec):
         now = {identity(decision): decision for decision in decided}
-        for each in question.recorded:
+        for each in decision_task.recorded:
             decision = now.get(identity(each.decision))
             if decision is not None:
                 place = each.event_id - 1
@@ -93,12 +99,12 @@ def agreeing(spec: DeciderSpec, history: History, divergence: Divergence | None,
     return History(events, history.execution)
 
 
-def answered(
+def responded_tasks(
     spec: DeciderSpec, history: History, codec: TaskCodec
 ) -> Iterator[tuple[DecisionTaskRecord, tuple[Decision, ...]]]:
-    """Each question of a history that was answered, and what the spec decides there.
+    """Return each decision task of a history that got a response, with the decisions of the spec there.
 
-    What a history ends with is not decided, so a spec may raise there.
+    The end of the history is not decided, so a spec may raise there.
     """
     asked = [each for each in decision_tasks(history.events) if each.outcome is RecordedOutcome.ANSWERED]
     decided = decided_at(spec, history, [each.started for each in asked], codec)
@@ -106,9 +112,10 @@ def answered(
 
 
 def agrees(spec: DeciderSpec, history: History, codec: TaskCodec) -> bool:
-    """Whether the spec decides all that a history recorded, and so could have made it."""
+    """Return True if the spec decides all that a history recorded, and so could have made it."""
     return all(
-        question.difference_from(decided) is None for question, decided in answered(spec, history, codec)
+        decision_task.difference_from(decided) is None
+        for decision_task, decided in responded_tasks(spec, history, codec)
     )
 
 
@@ -124,7 +131,7 @@ def _agreeing(event: Event, each: Recorded, now: Decision, kept: Difference | No
 
 
 def _merged(was: Any, is_: Any, kept: Difference) -> Any:
-    """What was recorded, agreeing in all keys but those in which it is to differ."""
+    """Return the recorded text with the decided values, except for the keys that diverge."""
     apart, old, new = _apart(kept.recorded, kept.decided), _object(was), _object(is_)
     if apart is None or old is None or new is None:
         return was
