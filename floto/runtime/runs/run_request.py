@@ -11,6 +11,7 @@ from attrs import frozen
 
 from floto.core.decide.starting import without_spec, workflow_context
 from floto.core.errors import FlotoError, UnknownResource
+from floto.core.frozen import frozen as frozen_value
 from floto.core.payloads import payload, reference
 from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
@@ -127,7 +128,7 @@ def _check_input(request: RunRequest, state: State, *, is_open: bool) -> None:
     if request.input is None:
         return
     known = workflow_context(state, request.codec).get("workflow")
-    given = without_spec(frozen(payload.loads(request.input)))
+    given = without_spec(frozen_value(payload.loads(request.input)))
     # Compare JSON: in Python, True == 1.
     if _as_json(request, known) != _as_json(request, given):
         how = "was begun" if is_open else "has completed"
