@@ -189,7 +189,10 @@ WRONG = [
     (("start", "--type", "nothing", "1"), "floto register workflow nothing 1"),
     (("start", "--type", "flow", "1", "--workflow-id", "wednesday"), "WorkflowExecutionAlreadyStartedFault"),
     (("start", "--type", "flow", "1", "--input", "{"), "not JSON"),
-    (("start", "--type", "flow", "1", "--execution-timeout", "soon"), "SECONDS|NONE|'soon' is not a whole"),
+    (
+        ("start", "--type", "flow", "1", "--execution-timeout", "soon"),
+        "SECONDS|NONE|'soon' is not an integer",
+    ),
     (("start", "--spec", "flow.py:spec", "--input", "1"), "--input must be an object"),
     (("start",), "--spec SPEC or --type NAME VERSION"),
     (("list", "--since", "yesterday"), "say 30s, 15m, 2h, 7d or 2026-12-31T23:59"),
@@ -206,7 +209,7 @@ WRONG = [
     (("worker",), "--activities"),
     (
         ("worker", "--activities", "acts.py", "--payloads", "ftp://x"),
-        "name a directory or s3://bucket/prefix",
+        "give a directory or s3://bucket/prefix",
     ),
 ]
 
