@@ -57,8 +57,8 @@ if TYPE_CHECKING:
 History.files = histories
 __version__ = "1.0.0.dev0"
 
-#: Names that bring threads, sockets and files with them, or that a decider never needs: loaded
-#: when they are first used, so that deciding offline needs none of it.
+#: Names whose modules import threads, sockets and files, or that deciding does not need. They are imported
+#: when they are first used, so that deciding offline imports none of it.
 _LAZY = {
     "Activities": "floto.runtime.workers.activities",
     "ActivityError": "floto.runtime.workers.activities",

@@ -1,4 +1,4 @@
-"""Who decides what is next."""
+"""Deciders and daemons: the loops that respond to decision tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task kind or a retry strategy of one's own is made of.
+"""Building blocks of your own task kinds and retry strategies.
 
 A task kind is a frozen attrs class (see ``Task``) whose ``start`` returns one of SWF's decisions, and whose
 ``result`` reads the ``Item`` that its ``key`` names. ``loads`` reads what floto wrote into SWF's text fields.

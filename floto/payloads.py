@@ -1,10 +1,10 @@
-"""Stores for values that are too long for SWF; ``floto.run``, deciders, workers and activities take one.
+"""Stores for values that are longer than SWF allows; ``floto.run``, deciders and workers accept one.
 
     store = DirectoryStore("payloads")
     floto.run(spec, service="sqlite:///floto.db", payloads=store)
 
-Long inputs and results then travel as references, and activities get the values themselves in their context.
-An activity may also ``return store.put(value)`` for what is short enough but need not travel.
+Inputs and results that are too long for SWF are then sent as references to stored values; activities find the
+values themselves in their context. An activity may also ``return store.put(value)`` to store a shorter value.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def service() -> Iterator[SqliteService]:
 
 
 #: What ``floto.run`` says once it has told its deciders and workers to stop.
-LEAVING = ("finishing what runs", "waiting for 1 activity")
+LEAVING = ("finishing running activities", "waiting for 1 activity")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""SWF's simple API: register, start, signal and end, over any client that has SWF's methods."""
+"""A simple API of SWF (register, start, signal, cancel, terminate) over any client with boto3's methods."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from floto.runtime.connect import domain_of
 
 _FIRST_THE_DOMAIN = "register the domain first: swf.domains.register_domain(name)"
 _RETRY_LATER = "SWF's limits are per account; wait, or ask AWS to raise them"
-_NO_OPEN_RUN = "only an open run can be told anything: is the workflow id right, and the domain?"
+_NO_OPEN_RUN = "there is no open run of this workflow id; check the workflow id and the domain"
 
-#: What to do about a refusal, by what was asked for and SWF's code.
+#: What to do about a refusal, by the code of SWF's fault; one table for each kind of call.
 _REGISTERING = {
     "UnknownResourceFault": _FIRST_THE_DOMAIN,
     "DomainDeprecatedFault": "undeprecate the domain, or use another",
@@ -36,11 +36,11 @@ _STARTING = {
     "TypeDeprecatedFault": "undeprecate the workflow type, or register another version",
     "DomainDeprecatedFault": "undeprecate the domain, or use another",
     "WorkflowExecutionAlreadyStartedFault": "this workflow id is in use by an open run; give another",
-    "DefaultUndefinedFault": "the workflow type has no default for it; say it when you start the workflow",
+    "DefaultUndefinedFault": "the workflow type has no default for it; give a value at the start",
     "LimitExceededFault": _RETRY_LATER,
 }
-_TELLING = {"UnknownResourceFault": _NO_OPEN_RUN}
-_ASKING = {"UnknownResourceFault": _FIRST_THE_DOMAIN}
+_CALLING_RUN = {"UnknownResourceFault": _NO_OPEN_RUN}
+_READING = {"UnknownResourceFault": _FIRST_THE_DOMAIN}
 
 
 @frozen(eq=False)
@@ -48,7 +48,7 @@ class Started(WorkflowExecution):
     """A run that was started. ``["runId"]`` gives its run id, as in the response of boto3."""
 
     def __getitem__(self, name: str) -> str:
-        """Return the run id. Raises ``KeyError`` for every other name than ``runId``."""
+        """Return the run id for ``runId``; raise ``KeyError`` for every other name."""
         return {"runId": self.run_id}[name]
 
     def __eq__(self, other: object) -> bool:
@@ -69,36 +69,50 @@ class Domains:
     def register_domain(
         self, name: str, *, retention_days: int = RETENTION_DAYS, description: str | None = None
     ) -> None:
-        """Register a domain, which keeps closed runs for so many days; one that exists stays as it is."""
+        """Register a domain; leave one that exists as it is.
+
+        Args:
+            name: The domain.
+            retention_days: Days for which the domain keeps closed runs.
+            description: At most 1,024 characters.
+        """
         with _advice(_REGISTERING):
             domain_of(self.client, name).register_domain(retention_days, description)
 
 
 class Swf:
-    """Amazon SWF, a server that speaks its protocol, or a file of the embedded engine, for everyday use.
+    """A client for everyday use of Amazon SWF, of a server with its protocol, or of the embedded engine.
 
-    ``service`` is a URL for ``floto.connect`` (default: ``FLOTO_SERVICE``, else Amazon SWF); ``client``, any
-    client with boto3's methods in its place. A call is repeated only if it cannot have been carried out, for
-    up to 30 seconds: ``ServiceUnavailable`` says that the same call may succeed later, ``ServiceFault`` why
-    it was refused and what to do, ``PayloadError`` or ``SpecError`` what is wrong with an input.
+    A call is repeated only if it cannot have been carried out, for up to 30 seconds. Every method raises
+    ``ServiceUnavailable`` if the same call may succeed later, ``ServiceFault`` if SWF refuses the call (the
+    message says what to do), and ``PayloadError`` or ``SpecError`` for an input that is not valid.
+
+    Args:
+        service: A URL for ``floto.connect``; default: ``FLOTO_SERVICE``, else Amazon SWF.
+        client: A client with boto3's methods, in place of ``service``.
+        codec: Writes specs, tasks and retry strategies in inputs, with task kinds of your own.
+
+    Raises:
+        TypeError: if both ``service`` and ``client`` are given.
+        UnknownService: if ``service`` is not a URL of a service.
     """
 
     def __init__(self, service: str | None = None, *, client: Any = None, codec: Codec = CODEC) -> None:
         if service is not None and client is not None:
             msg = "give a service or a client, not both"
             raise TypeError(msg)
-        #: All of SWF's operations, as boto3 has them.
+        #: The client: SWF's operations as methods, named as boto3 names them.
         self.client: Any = connected(service) if client is None else client
         self.domains = Domains(self.client)
         self._codec = codec
 
     def register_workflow_type(self, workflow_type: WorkflowType) -> None:
-        """Register a workflow type with its defaults; one that exists stays as it is."""
+        """Register a workflow type with its defaults; leave one that exists as it is."""
         with _advice(_REGISTERING):
             domain_of(self.client, workflow_type.domain).register(workflow_type)
 
     def register_activity_type(self, activity_type: ActivityType) -> None:
-        """Register an activity type with its defaults; one that exists stays as it is."""
+        """Register an activity type with its defaults; leave one that exists as it is."""
         with _advice(_REGISTERING):
             domain_of(self.client, activity_type.domain).register(activity_type)
 
@@ -117,12 +131,27 @@ class Swf:
         task_priority: int | None = None,
         tags: Sequence[str] = (),
     ) -> Started:
-        """Start a workflow and return which run it is; ``["runId"]`` of that is its run id, as with boto3.
+        """Start a workflow; return its run.
 
-        ``workflow_id`` defaults to ``<workflow_type_name>_<workflow_type_version>``, so that a second run
-        does not start beside the first. ``input`` is anything that JSON can say; a ``DeciderSpec`` in it is
-        written as its JSON, and text is sent as it is. What else is None is taken from the registered
-        workflow type. Times are in seconds.
+        SWF uses the default of the registered workflow type for every option that is None.
+
+        Args:
+            domain: SWF's domain.
+            workflow_type_name: Name of a registered workflow type.
+            workflow_type_version: Version of that type.
+            task_list: Task list of the run's decision tasks.
+            workflow_id: Default: ``<workflow_type_name>_<workflow_type_version>``. SWF refuses a second open
+                run of one workflow id.
+            input: A JSON value, in which specs, tasks and retry strategies are written as their JSON; a
+                string is sent unchanged.
+            execution_start_to_close_timeout: Seconds until SWF times the run out.
+            task_start_to_close_timeout: Seconds until SWF times a decision task out.
+            child_policy: ``TERMINATE``, ``REQUEST_CANCEL`` or ``ABANDON``.
+            task_priority: Priority of the run's decision tasks.
+            tags: At most five tags.
+
+        Returns:
+            The workflow id and run id; ``["runId"]`` gives the run id, as in the response of boto3.
         """
         request = StartRequest(
             workflow_id=workflow_id or f"{workflow_type_name}_{workflow_type_version}",
@@ -142,30 +171,30 @@ class Swf:
     def signal_workflow_execution(
         self, *, domain: str, workflow_id: str, signal_name: str, input: Any = None
     ) -> None:
-        """Send a signal to the open run of a workflow id; ``input`` as in ``start_workflow_execution``."""
+        """Send a signal to the open run of a workflow id; for ``input`` see ``start_workflow_execution``."""
         text = self._written(input, f"the input of signal {signal_name!r}")
-        with _advice(_TELLING):
+        with _advice(_CALLING_RUN):
             domain_of(self.client, domain).signal_workflow_execution(workflow_id, signal_name, text)
 
     def request_cancel_workflow_execution(self, *, domain: str, workflow_id: str) -> None:
-        """Ask the decider of an open run to stop it."""
-        with _advice(_TELLING):
+        """Request cancellation of the open run of a workflow id; its decider closes the run."""
+        with _advice(_CALLING_RUN):
             domain_of(self.client, domain).request_cancel_workflow_execution(workflow_id)
 
     def terminate_workflow_execution(
         self, *, domain: str, workflow_id: str, reason: str = "", details: str = ""
     ) -> None:
-        """Close an open run by force."""
-        with _advice(_TELLING):
+        """Terminate the open run of a workflow id, without its decider."""
+        with _advice(_CALLING_RUN):
             domain_of(self.client, domain).terminate_workflow_execution(workflow_id, reason, details)
 
     def latest_execution(self, *, domain: str, workflow_id: str) -> ExecutionInfo | None:
-        """The open run of a workflow id, else the one closed last, else None."""
-        with _advice(_ASKING):
+        """Return the open run of a workflow id, else the one that closed last, else None."""
+        with _advice(_READING):
             return domain_of(self.client, domain).latest_execution(workflow_id)
 
     def close(self) -> None:
-        """Let go of the client."""
+        """Close the client, also one that was given."""
         self.client.close()
 
     def __enter__(self) -> Self:
@@ -190,7 +219,7 @@ class Swf:
 
 
 def _tagged(value: Any, codec: Codec) -> Any:
-    """The value with every spec, task and strategy in it in its JSON form."""
+    """Return a value in which every spec, task and retry strategy is in its JSON form."""
     if type(value) in codec.types.values():
         return codec.unstructure(value)
     if isinstance(value, Mapping):
@@ -206,7 +235,7 @@ def _text(value: Timeout) -> str | None:
 
 @contextmanager
 def _advice(by_code: Mapping[str, str]) -> Iterator[None]:
-    """Say with a refusal what to do about it."""
+    """Add what to do to the message of a ``ServiceFault`` that is raised in the block."""
     try:
         yield
     except ServiceFault as fault:

@@ -1,4 +1,4 @@
-"""From a URL to a service; the one place that names concrete adapters."""
+"""Open services and stores by URL; the only module of the runtime that names concrete adapters."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from floto.core.swf.defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import PathLike
 from floto.core.swf.pollers import Live
 from floto.core.swf.service import Service
-from floto.runtime.retrying import once
+from floto.runtime.retrying import retry_write
 
 if TYPE_CHECKING:
     from floto.adapters.swf import SwfService
 
 T = TypeVar("T")
 
-#: The environment variable that names the service where a program does not.
+#: The environment variable with the default service URL.
 SERVICE_VARIABLE = "FLOTO_SERVICE"
-#: Characters that SWF takes as the identity of a decider or worker.
+#: Maximum length of the identity of a decider or worker, in characters.
 _IDENTITY_LIMIT = 256
 
 
 @define
 class UnknownService(ServiceError, ValueError):
-    """A service URL that does not say where to connect, and why."""
+    """A service URL that is not valid, and the problem."""
 
     url: str
     problem: str
 
     def __str__(self) -> str:
-        """What is wrong, and what would be right."""
+        """Return the problem and the forms of a service URL."""
         return (
             f"service {self.url!r} {self.problem}; use sqlite:///relative.db, sqlite:////absolute.db, "
             "memory:, aws, aws:REGION or http://host:port"
@@ -52,87 +52,96 @@ class UnknownService(ServiceError, ValueError):
 
 @define
 class UnknownStore(FlotoError, ValueError):
-    """What a store for payloads was called, which floto cannot open."""
+    """A name that is not the name of a payload store."""
 
     source: str
 
     def __str__(self) -> str:
-        """What would be right."""
-        return f"{self.source!r} is no store for payloads; name a directory or s3://bucket/prefix"
+        """Return the problem and the forms of a store's name."""
+        return f"{self.source!r} is not a payload store; give a directory or s3://bucket/prefix"
 
 
 def connect(url: str, domain: str | None = None) -> Service:
-    """Open the service a URL names, for one domain (default ``floto``).
+    """Open a service for one domain.
 
-    ``sqlite:///relative.db`` and ``sqlite:////absolute.db`` are files of the embedded engine, ``memory:`` is
-    one that is gone with the process; ``aws`` and ``aws:REGION`` are Amazon SWF, and ``http://host:port`` is
-    anything that speaks its protocol; on loopback it needs no configuration of AWS. A call that cannot have
-    been carried out (it was throttled, or no connection could be made to another machine) is repeated for up
-    to 30 seconds. Raises ``UnknownService``, or ``ServiceFault`` where AWS is not configured.
+    A call that cannot have been carried out (it was throttled, or no connection to another machine could be
+    made) is repeated for up to 30 seconds. The service may be used by several threads at once; close it with
+    ``close()``.
+
+    Args:
+        url: ``sqlite:///relative.db`` or ``sqlite:////absolute.db``: a file of the embedded engine, created
+            if it does not exist. ``memory:``: the engine in memory. ``aws`` or ``aws:REGION``: Amazon
+            SWF. ``http://host:port``: a server with SWF's protocol; on loopback, AWS need not be configured.
+        domain: SWF's domain; default: ``floto``.
+
+    Raises:
+        UnknownService: if the URL is not valid.
+        ServiceFault: if AWS is not configured.
+        ServiceError: if the file cannot be opened.
     """
-    return _connected(url, domain, once)
+    return _connected(url, domain, retry_write)
 
 
 def connect_loop(url: str, domain: str | None = None) -> Service:
-    """``connect`` for a loop, which repeats calls itself, and can be stopped meanwhile."""
+    """Open a service as ``connect`` does, without retries: loops retry calls themselves until stopped."""
     return _connected(url, domain, None)
 
 
 def _connected(url: str, domain: str | None, repeat: Callable[..., Any] | None) -> Service:
     swf = partial(_swf_service, repeat=repeat)
-    service: Service = _opened(url, _Faces(_sqlite_service, swf), domain or DEFAULT_DOMAIN)
+    service: Service = _opened(url, _Openers(_sqlite_service, swf), domain or DEFAULT_DOMAIN)
     return service
 
 
 def client(url: str | None = None) -> Any:
-    """Make an SWF client, boto3's own or one with its methods, for a URL as ``connect`` takes it.
+    """Return an SWF client, boto3's own or one with its methods, for a URL that ``connect`` accepts.
 
-    Without one, for what ``FLOTO_SERVICE`` says, else Amazon SWF. Raises what ``connect`` raises.
+    The default is ``FLOTO_SERVICE``, else Amazon SWF. Raises the errors of ``connect``.
     """
-    return _opened(url or default_service(), _Faces(_local_client, _swf_client), "")
+    return _opened(url or default_service(), _Openers(_local_client, _swf_client), "")
 
 
 def domain_of(client: Any, domain: str) -> SwfService:
-    """One domain of what an SWF client reaches; the client stays the caller's."""
+    """Return a service for one domain over an SWF client; the caller closes the client."""
     from floto.adapters.swf import SwfService  # noqa: PLC0415 - as below
 
-    return SwfService(client, domain, repeat=once)
+    return SwfService(client, domain, repeat=retry_write)
 
 
 def translating(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a client's method, without arguments that are None, and with ``ServiceError`` for its errors."""
+    """Wrap a client's method: omit arguments that are None, and raise ``ServiceError`` for its errors."""
     from floto.adapters import aws_errors  # noqa: PLC0415
 
     return aws_errors.translating(method)
 
 
 def live_of(client: Any) -> Live | None:
-    """Return what the service behind a client knows of its task lists; None: it does not say who polls.
+    """Return the pollers and backlogs of the service behind a client; None if it does not report pollers.
 
     Raises:
-        ServiceError: if it cannot be asked.
+        ServiceError: if the call fails.
     """
     from floto.adapters import floto_server  # noqa: PLC0415
 
-    # A file of the embedded engine; whatever else has boto3's methods may be floto's own server.
+    # Only the embedded engine's client has the method; any other client may be connected to floto's server.
     found: Live | None = client.live() if hasattr(client, "live") else floto_server.live(client)
     return found
 
 
 def shown_service(url: str) -> str:
-    """Return a URL as people are shown it: that of a file with its whole path, whatever the directory."""
+    """Return a URL for messages: the path of a file is absolute."""
     return str(absolute_service(url)) if url.startswith("sqlite:") else url
 
 
 def file_of(url: str) -> Path | None:
-    """The file a URL names; None if it names something else. Raises ``UnknownService``."""
+    """Return the file of a ``sqlite:`` URL; None for every other URL. Raises ``UnknownService``."""
     return Path(_file(url)) if url.startswith("sqlite:") else None
 
 
 def absolute_service(service: T | str | None) -> T | str:
-    """Return a URL, by default that of the default service, that means the same in any directory.
+    """Return a URL, by default that of the default service, with an absolute path.
 
-    What is not a URL is returned as it is. Raises ``UnknownService``.
+    A service object is returned as it is. Raises ``UnknownService``.
     """
     url = default_service() if service is None else service
     if not isinstance(url, str) or not url.startswith("sqlite:"):
@@ -141,7 +150,7 @@ def absolute_service(service: T | str | None) -> T | str:
 
 
 def absolute_store(source: str) -> str:
-    """Return the name of a store that means the same in any directory."""
+    """Return the name of a store with an absolute path."""
     return source if "://" in source else str(Path(source).absolute())
 
 
@@ -153,14 +162,14 @@ def back_up(source: Path, target: Path, *, replace: bool) -> int:
 
 
 def saved_history(*paths: str | PathLike) -> Saved:
-    """Return a saved history, and what the files say beside it. Raises ``HistoryError``."""
+    """Load a saved history with the domain and spec that were saved with it. Raises ``HistoryError``."""
     from floto.adapters.history_files import load_saved  # noqa: PLC0415 - as the adapters below
 
     return load_saved(*paths)
 
 
 def payload_store(source: str) -> Store:
-    """The store that a directory or ``s3://bucket/prefix`` names. Raises ``UnknownStore``."""
+    """Return the store of a directory or of ``s3://bucket/prefix``. Raises ``UnknownStore``."""
     from floto.adapters.payloads import DirectoryStore, S3Store  # noqa: PLC0415 - as the adapters below
 
     if "://" not in source:
@@ -172,28 +181,28 @@ def payload_store(source: str) -> Store:
 
 
 def default_service() -> str:
-    """The URL of the service where none is named: ``FLOTO_SERVICE``, else Amazon SWF."""
+    """Return the URL of the default service: ``FLOTO_SERVICE``, else Amazon SWF."""
     return os.environ.get(SERVICE_VARIABLE) or "aws"
 
 
 @frozen
-class _Faces:
-    """What opens a file of the embedded engine, and SWF in a region or at a URL, each for a domain."""
+class _Openers:
+    """Functions that open a file of the embedded engine, and SWF in a region or at a URL, for a domain."""
 
     file: Callable[[str, str], Any]
     swf: Callable[[str | None, str | None, str], Any]
 
 
-def _opened(url: str, faces: _Faces, domain: str) -> Any:
+def _opened(url: str, openers: _Openers, domain: str) -> Any:
     if url == "memory:":
-        return faces.file(":memory:", domain)
+        return openers.file(":memory:", domain)
     if url.startswith("sqlite:"):
-        return faces.file(_file(url), domain)
+        return openers.file(_file(url), domain)
     if match := re.fullmatch(r"aws(?::([a-z0-9-]+))?", url):
-        return faces.swf(match[1], None, domain)
+        return openers.swf(match[1], None, domain)
     if re.fullmatch(r"https?://[^/\s]+\S*", url):
-        return faces.swf(None, url, domain)
-    raise UnknownService(url, "is not a service floto knows")
+        return openers.swf(None, url, domain)
+    raise UnknownService(url, "is not a service URL")
 
 
 def _file(url: str) -> str:
@@ -205,7 +214,7 @@ def _file(url: str) -> str:
     return path
 
 
-# The adapters are imported where they are used: who works on a file need not load boto3.
+# The adapters are imported where they are used: programs on a file need not import boto3.
 
 
 def _sqlite_service(path: str, domain: str) -> Service:
@@ -237,7 +246,7 @@ def _swf_client(region: str | None, endpoint_url: str | None, _domain: str) -> A
 
 
 def service_for(service: Service | str | None, domain: str | None) -> Service:
-    """The service a decider or worker was given: itself, its URL, or nothing for the default."""
+    """Return the service of a decider or worker: an object as it is, else that of the URL, opened."""
     if service is None or isinstance(service, str):
         return connect_loop(service or default_service(), domain)
     return service
@@ -245,7 +254,7 @@ def service_for(service: Service | str | None, domain: str | None) -> Service:
 
 @contextmanager
 def closing(service: Service, given: Service | str | None) -> Iterator[None]:
-    """Close a service after the block, unless it is the caller's own."""
+    """Close a service after the block, unless the caller gave the object itself."""
     try:
         yield
     finally:
@@ -254,13 +263,13 @@ def closing(service: Service, given: Service | str | None) -> Iterator[None]:
 
 
 def checked_identity(identity: str | None) -> str:
-    """Return an identity that SWF takes: the given one, else the default. Raises ``ValueError``."""
+    """Return the given identity, else the default. Raises ``ValueError`` if it is too long for SWF."""
     if identity is not None and len(identity) > _IDENTITY_LIMIT:
-        msg = f"identity is {len(identity)} characters long; SWF takes {_IDENTITY_LIMIT}"
+        msg = f"identity is {len(identity)} characters long; SWF allows {_IDENTITY_LIMIT}"
         raise ValueError(msg)
     return identity or default_identity()
 
 
 def default_identity() -> str:
-    """Who polls, as histories record it: the machine and the process."""
+    """Return the identity that histories record by default: host name and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"[-_IDENTITY_LIMIT:]

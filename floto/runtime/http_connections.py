@@ -1,4 +1,4 @@
-"""Connections of ``floto server``: the head of a request must arrive in time, and a refused body too."""
+"""Connections of ``floto server``, with a time limit for request heads and for bodies of refused requests."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import asyncio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-#: As long as a body may take. Held polls and idle connections have a request behind them, and are let be.
+#: Seconds for the head of a request, and for the rest of a refused body; as long as a body may take. The
+#: limit does not apply to held polls or to connections that are idle after a request.
 HEAD_SECONDS = 30.0
 
 
 class Connection(H11Protocol):
-    """Uvicorn's, which waits for the head of a request for ever."""
+    """Uvicorn's connection, which by itself has no time limit for the head of a request."""
 
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request."""
+        """Start the timer for the first request."""
         super().connection_made(transport)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Stop the timer once the head is complete; start it where the next request begins."""
+        """Stop the timer once the head is complete; start it when the next request begins."""
         was_refused = self._is_refused()
         super().data_received(data)
         if self._is_refused():
@@ -35,10 +36,10 @@ class Connection(H11Protocol):
             self._await_head()
 
     def on_response_complete(self) -> None:
-        """Drop what was received of a body that was not read, and limit the time for its rest.
+        """Drop the received part of a body that was not read, and limit the time for the rest.
 
-        Uvicorn reads the rest without keeping it, so that the client can read why it was refused: closing a
-        connection with unread bytes would reset it. It would keep this part until the next request.
+        Uvicorn reads and discards the rest: closing a connection with unread bytes would reset it before the
+        client has read why the request was refused. It would keep the received part until the next request.
         """
         self.cycle.body = bytearray()
         if self._is_refused():
@@ -55,7 +56,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def _keep_idle(self) -> None:
-        """Keep the connection for the next request as long as after a request that was not refused."""
+        """Start the keep-alive timer that uvicorn starts only after requests that were not refused."""
         self._forget_head()
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(

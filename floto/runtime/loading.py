@@ -1,4 +1,4 @@
-"""Specs and activities from the files and modules that a command names."""
+"""Load specs, codecs and activities from files and modules that a command names."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ T = TypeVar("T")
 
 @define
 class LoadError(FlotoError):
-    """Something a command names cannot be loaded, and why."""
+    """A file, module or object that cannot be loaded, and the problem."""
 
     source: str
     problem: str
 
     def __str__(self) -> str:
-        """What could not be loaded, and what to do."""
+        """Return the source and the problem."""
         return f"cannot load {self.source}: {self.problem}"
 
 
 def load_spec(source: str) -> DeciderSpec:
-    """The spec that ``FILE.json``, ``FILE.py:name`` or ``module:name`` stands for.
+    """Load a spec from ``FILE.json``, ``FILE.py:name`` or ``module:name``.
 
-    Raises ``LoadError``, or ``SpecError`` for a spec that cannot work; of a file, its problems name the file.
+    Raises ``LoadError``, or ``SpecError`` if the spec is not valid; of a file, its problems name the file.
     """
     if source.endswith(".json"):
         try:
@@ -50,12 +50,12 @@ def load_spec(source: str) -> DeciderSpec:
 
 
 def spec_with(saved: Saved, codec: Codec = CODEC) -> DeciderSpec | None:
-    """Return the spec that was saved with a history, else the one that the run carries, if any."""
+    """Return the spec that was saved with a history, else the one in the run's input, else None."""
     return saved.spec or spec_of(saved.history.events[0].data.input, codec)
 
 
 def load_codec(source: str) -> Codec:
-    """The codec that ``FILE.py:name`` or ``module:name`` stands for. Raises ``LoadError``."""
+    """Load a codec from ``FILE.py:name`` or ``module:name``. Raises ``LoadError``."""
     return _named(source, Codec, "a codec is named FILE.py:name or module:name")
 
 
@@ -84,7 +84,7 @@ def _not_there(module: ModuleType, name: str, cls: type) -> str:
 
 
 def load_module(source: str) -> ModuleType:
-    """Import ``FILE.py`` or a module, which may be in the current directory. Raises ``LoadError``."""
+    """Import ``FILE.py``, or a module that may be in the current directory. Raises ``LoadError``."""
     if source.endswith(".py"):
         path = Path(source).absolute()
         if not path.is_file():
@@ -95,7 +95,7 @@ def load_module(source: str) -> ModuleType:
 
 
 def load_json(what: str, source: str) -> Any:
-    """JSON text, or the JSON in ``@FILE``. Raises ``LoadError`` naming ``what`` it was for."""
+    """Parse JSON text, or the JSON in ``@FILE``. Raises ``LoadError`` that names ``what`` it is for."""
     text = _text(source[1:]) if source.startswith("@") else source
     try:
         return json.loads(text)
@@ -121,7 +121,7 @@ def _import_file(path: Path) -> ModuleType:
             return module
     if (package := _package_of(path)) is not None:
         return _import_from(*package, path)
-    # As with `python FILE.py`, a file finds its neighbours.
+    # As with `python FILE.py`, the file can import modules of its directory.
     _search(path.parent)
     name = path.stem if path.stem not in sys.modules else f"floto_file_{abs(hash(path))}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -134,7 +134,7 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _package_of(path: Path) -> tuple[Path, str] | None:
-    """Return the directory that holds the package of a file, and the file's module name; None: no package."""
+    """Return the parent directory of a file's package, and the file's module name; None without a package."""
     root, names = path.parent, [] if path.stem == "__init__" else [path.stem]
     while (root / "__init__.py").is_file() and root.name.isidentifier():
         names.insert(0, root.name)
@@ -151,17 +151,19 @@ def _import_from(root: Path, name: str, path: Path) -> ModuleType:
     except ModuleNotFoundError as error:
         if not name.startswith(str(error.name)):
             raise
-        # A package of the same name was found first, and has no such module.
+        # Another package of the same name comes first on sys.path and has no such module.
         module = sys.modules.get(name.partition(".")[0])
     found = getattr(module, "__file__", None)
     if module is None or found is None or not path.samefile(found):
-        msg = f"its place makes it module {name!r}, but that is another file ({found}); rename the package"
+        msg = (
+            f"by its directory it is module {name!r}, but that is another file ({found}); rename the package"
+        )
         raise LoadError(str(path), msg)
     return module
 
 
 def _guarded(source: str, load: Callable[[], T]) -> T:
-    """Whatever a user's module raises is the user's to see, in one line."""
+    """Import a user's module; turn every error it raises into a ``LoadError`` of one line."""
     try:
         return load()
     except (SpecError, LoadError):
@@ -173,7 +175,7 @@ def _guarded(source: str, load: Callable[[], T]) -> T:
 
 
 def _place(error: Exception) -> str:
-    # The first frames are this file's and importlib's; a syntax error says its place itself.
+    # The first frames are those of this file and of importlib; a syntax error names its own file and line.
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

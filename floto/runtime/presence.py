@@ -1,4 +1,4 @@
-"""Showing the deciders and workers of this process to those who ask a service who polls."""
+"""Report the deciders and workers of this process to services that list their pollers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def announced(
     identity: str,
     serves: Sequence[ActivityType] | None = None,
 ) -> Iterator[None]:
-    """Say meanwhile who polls a task list, where the service wants to know (see ``Announces``)."""
+    """Announce a poller of a task list during the block, to services that support it (see ``Announces``)."""
     if not isinstance(service, Announces):
         yield
         return
-    # Whoever cannot be shown can work all the same.
+    # Polling works without the announcement.
     with suppress(ServiceError):
         service.announce(kind, task_list, identity, serves)
     try:

@@ -1,6 +1,6 @@
-"""What floto brings to pytest: saved histories as tests, an engine on a fresh file, and simulations.
+"""A pytest plugin: saved histories as tests, an engine on a fresh file, and simulations.
 
-pytest loads this where floto is installed. Nothing else of floto is imported before it is used.
+pytest loads this module wherever floto is installed, so it imports the rest of floto only when it is used.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="DIR",
         help="Replay the saved histories in DIR as tests: floto must decide what was recorded. "
-        "Which spec a workflow type has is said by floto_specs, else by the history itself.",
+        "The option floto_specs names the spec of a workflow type; default: the spec saved with the history.",
     )
     parser.addini(
         _SPECS,
         type="linelist",
         default=[],
-        help="The specs of histories, by lines: NAME:VERSION = FILE.py:name, or PATTERN.json = FILE.py:name",
+        help="Specs of histories, one a line: NAME:VERSION = FILE.py:name or PATTERN.json = FILE.py:name",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Collect the directories of histories beside what else was asked for."""
+    """Add the directories of histories to the paths that pytest collects."""
     for directory in _directories(config):
         if not directory.is_dir():
-            msg = f"{_DIRECTORIES}: {directory} is no directory"
+            msg = f"{_DIRECTORIES}: {directory} is not a directory"
             raise pytest.UsageError(msg)
         if str(directory) not in config.args:
             config.args.append(str(directory))
@@ -55,7 +55,7 @@ def _directories(config: pytest.Config) -> Iterator[Path]:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """A file in one of the directories that ends like a history is a test."""
+    """Collect a file in one of the directories whose name ends like that of a history."""
     path = file_path.resolve()
     if not any(path.is_relative_to(each) for each in _directories(parent.config)):
         return None
@@ -68,19 +68,19 @@ class HistoryFile(pytest.File):
     """A saved history."""
 
     def collect(self) -> Iterable[pytest.Item]:
-        """One test: the history is replayed."""
+        """Yield one test, which replays the history."""
         yield HistoryItem.from_parent(self, name="replay")
 
 
 class Diverged(Exception):
-    """What was recorded is not what would be decided now."""
+    """The recorded decisions differ from those that the spec decides now."""
 
 
 class HistoryItem(pytest.Item):
-    """A saved history that the spec of its workflow must decide again as it was recorded."""
+    """A test that the spec of a workflow still decides a saved history as it was recorded."""
 
     def runtest(self) -> None:
-        """Replay it."""
+        """Replay the history; raise ``Diverged`` with the first difference."""
         from floto.core.replay.replay import replay
         from floto.core.visible import visible
         from floto.runtime.connect import saved_history
@@ -93,7 +93,7 @@ class HistoryItem(pytest.Item):
             raise Diverged(msg)
 
     def _spec(self, saved: Saved) -> tuple[str, DeciderSpec]:
-        """What the configuration says of the workflow type, else what was saved with it, or within."""
+        """Return the spec, and its source, from the configuration, else from the saved history."""
         from floto.core.visible import visible
         from floto.runtime.loading import load_spec, spec_with
 
@@ -114,7 +114,7 @@ class HistoryItem(pytest.Item):
         return "the spec that it names", found
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """What a person needs, and no trace of floto's own code."""
+        """Return the message of an expected failure without floto's own traceback."""
         from floto.core.errors import FlotoError
         from floto.core.visible import visible_lines
 
@@ -123,14 +123,14 @@ class HistoryItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Where it is."""
+        """Return the file and a title."""
         return self.path, 0, f"replay of {self.path.name}"
 
 
 def named_specs(lines: Iterable[str]) -> dict[str, str]:
-    """The specs that the configuration names, by ``NAME:VERSION`` of the workflow type or by names of files.
+    """Parse the lines of ``floto_specs``: specs by ``NAME:VERSION`` of a type or by pattern of file names.
 
-    Raises ``pytest.UsageError`` for a line that says something else.
+    Raises ``pytest.UsageError`` for a line of another form.
     """
     found: dict[str, str] = {}
     for line in lines:
@@ -146,14 +146,14 @@ def named_specs(lines: Iterable[str]) -> dict[str, str]:
 
 
 def _located(source: str, root: Path) -> str:
-    """A file is named from where the configuration is, wherever pytest was started."""
+    """Resolve the file of a source against the directory of the configuration file."""
     is_file = source.endswith(".json") or source.rpartition(":")[0].endswith(".py")
     return str(root / source) if is_file else source
 
 
 @pytest.fixture
 def floto_service(tmp_path: Path) -> Iterator[Service]:
-    """The embedded engine on a fresh file: a ``Service`` for ``floto.run``, deciders and workers."""
+    """Provide the embedded engine on a fresh file: a ``Service`` for ``floto.run``, deciders and workers."""
     from floto.runtime.connect import connect
 
     service = connect(f"sqlite:///{tmp_path / 'floto.db'}")
@@ -166,7 +166,7 @@ _SIMULATIONS: pytest.StashKey[list[Simulation]] = pytest.StashKey()
 
 @pytest.fixture
 def floto_simulator(request: pytest.FixtureRequest) -> Callable[..., Simulation]:
-    """``floto.testing.simulate``, whose timelines are shown where the test fails."""
+    """Provide ``floto.testing.simulate``; the report of a failed test shows its timelines."""
     from floto.testing import simulate
 
     made: list[Simulation] = request.node.stash.setdefault(_SIMULATIONS, [])
@@ -180,7 +180,7 @@ def floto_simulator(request: pytest.FixtureRequest) -> Callable[..., Simulation]
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the timelines of what a failed test has simulated."""
+    """Add the timelines of a failed test's simulations to its report."""
     report = yield
     if report.when == "call" and report.failed:
         simulations: list[Simulation] = item.stash.setdefault(_SIMULATIONS, [])

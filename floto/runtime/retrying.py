@@ -1,27 +1,27 @@
-"""Repeating service calls that failed: one table of policies, with full-jitter exponential backoff.
+"""Retry service calls that failed: one table of policies, with full-jitter exponential backoff.
 
-| policy | caller | repeats | until |
+| policy | caller | retried errors | until |
 |---|---|---|---|
 | ``LOOP`` | ``floto.run``, deciders, daemons | ``ServiceUnavailable`` | stopped |
-| ``LAST`` | those, with a task in hand, when stopped | ``ServiceUnavailable`` | 5 s |
-| ``FIRST`` | those, at their start | ``ServiceUnavailable`` | stopped; 30 s, unless ``Throttled`` |
+| ``AFTER_STOP`` | the same, to finish a claimed task after a stop | ``ServiceUnavailable`` | 5 s |
+| ``AT_START`` | the same, at first | ``ServiceUnavailable`` | stopped; 30 s, unless ``Throttled`` |
 | ``POLL`` | polls of deciders and workers | all but ``ServiceGone`` | stopped |
-| ``REPORT`` | workers, with an outcome | all but that, "no such task", "malformed" | 1 h; 10 s if stopped |
+| ``REPORT`` | workers | all but ``ServiceGone``, "no such task", "malformed" | 1 h; 10 s if stopped |
 | ``READ`` | commands that change nothing | ``ServiceUnavailable``, not ``NotListening`` | 30 s |
 | ``WRITE`` | other commands, ``floto.connect`` | ``NotCarriedOut``, not ``NotListening`` | 30 s |
-| ``STORE`` | stores of payloads | ``PayloadsUnavailable`` | stopped; as the caller says |
+| ``STORE`` | payload stores | ``PayloadsUnavailable`` | stopped; the caller's limit |
 
-A service that is closed for good (a ``ServiceError`` of no subclass) is called five times at most. Which
-error is of which class is the business of the adapters; ``floto.adapters.aws_errors`` has the table for AWS.
-By it, credentials or permissions that are withdrawn after a good answer are transient, so all loops agree to
-survive them. At the first call they are a mistake: ``floto.run`` and commands end with it, and a person
-reads why. Polls and reports survive that, too, as ending would leave a task list to nobody, or lose what
-took a day to work out.
+A permanent error (a ``ServiceError`` of no subclass: the service is closed) is retried four times at most.
+The adapters classify errors; ``floto.adapters.aws_errors`` has the table for AWS. It makes credentials or
+permissions that are withdrawn after a successful call transient, so that every loop survives them. At the
+first call they are a mistake of configuration: ``floto.run`` and commands end with the error. Polls and
+reports retry even then, because ending would leave a task list without a poller, or lose a result that may
+have taken a day to compute.
 
-The wait before the n-th repetition is random, up to 2^n times the first. A service that is away is asked at
-most 4 s later, and never longer than it has been away: what comes back is used again soon. Throttled calls
-wait up to 1 s at first and up to 30 s later: what asks to be asked less is. No wait is longer than the time
-that is left.
+The wait before the n-th retry is random, up to 2^n times the first. For an unavailable service it is at most
+4 s, and at most as long as the service has been unavailable, so that a service that recovers is used soon.
+Throttled calls wait up to 1 s at first and up to 30 s later, to reduce the load. No wait is longer than the
+time that is left.
 """
 
 from __future__ import annotations
@@ -52,50 +52,51 @@ from floto.trouble_log import trouble_log_of
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Seconds: the most of the first and of any wait, for a service that is away and for one that is busy.
+#: Upper limits, in seconds, of the first wait and of every wait: for an unavailable and for a busy service.
 _FIRST_WAIT, _LONGEST_AWAY = 0.2, 4.0
 _FIRST_BUSY, _LONGEST_WAIT = 1.0, 30.0
 _LONGEST_MESSAGE = 200
-#: Attempts at a service that is closed.
-_LAST_ATTEMPTS = 5
-#: Seconds for which a report is repeated after a stop.
+#: Attempts of a call that fails with a permanent error.
+_PERMANENT_ERROR_ATTEMPTS = 5
+#: Seconds for which a report is retried after a stop.
 _LAST_REPORT_SECONDS = 10.0
-#: Seconds: an empty poll that took less than this is not repeated before.
+#: Minimum seconds from the start of an empty poll to the next one.
 _IDLE_SECONDS = 0.1
-#: Codes of refusals of what a request says, which another attempt does not change.
+#: Codes of faults about the content of a request, which another attempt does not change.
 MALFORMED = frozenset({"ValidationException", "ParamValidationError"})
 
 
-def final(error: BaseException | None) -> bool:
-    """Return True if the service neither refused this call nor was busy: it is closed, or broken."""
+def is_permanent(error: BaseException | None) -> bool:
+    """Return True for an error that is neither a fault nor transient: the service is closed or broken."""
     return isinstance(error, ServiceError) and not isinstance(error, (ServiceFault, ServiceUnavailable))
 
 
 def is_malformed(error: BaseException | None) -> bool:
-    """Return True if the service refused what a request says: it would refuse it again."""
+    """Return True if the service refused the content of a request, as it would again."""
     return isinstance(error, ServiceFault) and error.code in MALFORMED
 
 
 @frozen
 class Policy:
-    """Which errors of a call are repeated, and for how long."""
+    """The errors after which a call is retried, and for how long."""
 
     errors: type[ServiceError]
     excluded: tuple[type[ServiceError], ...] = ()
-    #: Seconds after which the last error is raised.
+    #: Seconds from the first attempt after which the last error is raised.
     seconds: float = math.inf
-    #: Errors for which ``seconds`` do not count.
+    #: Errors to which ``seconds`` does not apply.
     unlimited: type[ServiceError] | tuple[()] = ()
+    #: True to retry malformed requests too.
     malformed: bool = True
 
     def repeats(self, error: BaseException) -> bool:
-        """Return True if a call that failed so is made again while time is left."""
+        """Return True if a call that failed with this error is retried while time is left."""
         is_excluded = isinstance(error, self.excluded) or (is_malformed(error) and not self.malformed)
         return isinstance(error, self.errors) and not is_excluded
 
-    def left(self, state: RetryCallState) -> float:
+    def seconds_left(self, state: RetryCallState) -> float:
         """Return the seconds that are left for another attempt."""
-        if final(_error(state)) and state.attempt_number >= _LAST_ATTEMPTS:
+        if is_permanent(_error(state)) and state.attempt_number >= _PERMANENT_ERROR_ATTEMPTS:
             return 0
         if isinstance(_error(state), self.unlimited):
             return math.inf
@@ -103,8 +104,8 @@ class Policy:
 
 
 LOOP = Policy(ServiceUnavailable)
-LAST = Policy(ServiceUnavailable, seconds=5)
-FIRST = Policy(ServiceUnavailable, seconds=30, unlimited=Throttled)
+AFTER_STOP = Policy(ServiceUnavailable, seconds=5)
+AT_START = Policy(ServiceUnavailable, seconds=30, unlimited=Throttled)
 POLL = Policy(ServiceError, excluded=(ServiceGone,))
 REPORT = Policy(ServiceError, excluded=(UnknownResource, ServiceGone), seconds=3600, malformed=False)
 READ = Policy(ServiceUnavailable, excluded=(NotListening,), seconds=30)
@@ -113,95 +114,94 @@ STORE = Policy(PayloadsUnavailable)
 
 
 def persist(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Make a call until the service answers it, or until ``stop`` is set.
+    """Retry a call until it succeeds or ``stop`` is set.
 
-    Raises ``ServiceUnavailable`` only when stopped, and every other error at once.
+    Raises ``ServiceUnavailable`` only after a stop, and every other error at once.
     """
-    return _made(LOOP, stop, partial(call, *args, **kwargs))
+    return _call_with(LOOP, stop, partial(call, *args, **kwargs))
 
 
-def conclude(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """``persist`` for a task in hand: when stopped, it is worth five seconds more."""
+def persist_after_stop(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Retry a call that finishes a claimed task: as ``persist`` does, and for 5 s more after a stop."""
     try:
         return persist(stop, call, *args, **kwargs)
     except ServiceUnavailable:
-        return _made(LAST, StopFlag(), partial(call, *args, **kwargs))
+        return _call_with(AFTER_STOP, StopFlag(), partial(call, *args, **kwargs))
 
 
-def reach(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """``persist`` for the first call of all, whose address may be wrong.
+def persist_at_start(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Retry the first call of a loop as ``persist`` does: the address of the service may be wrong.
 
     Raises ``ServiceUnavailable`` also after 30 seconds, unless the call is throttled.
     """
-    return _made(FIRST, stop, partial(call, *args, **kwargs))
+    return _call_with(AT_START, stop, partial(call, *args, **kwargs))
 
 
-def inquire(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Make a call that changes nothing, or the same again, for a command that a person waits for.
+def retry_read(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Retry an idempotent call of a command for up to 30 seconds while the service is busy or unavailable.
 
-    It is repeated for up to 30 seconds while the service is busy or away. Raises ``NotListening`` at once,
-    and ``ServiceUnavailable`` after that time.
+    Raises ``NotListening`` at once, and ``ServiceUnavailable`` after 30 seconds.
     """
-    return _made(READ, StopFlag(), partial(call, *args, **kwargs))
+    return _call_with(READ, StopFlag(), partial(call, *args, **kwargs))
 
 
-def once(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Make a call that must not be carried out twice; repeat it, for up to 30 seconds, only if it was not.
+def retry_write(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Retry a call that is not idempotent for up to 30 seconds, only after errors that mean it had no effect.
 
     Raises ``NotListening``, and every ``ServiceError`` that is not ``NotCarriedOut``, at once.
     """
-    return _made(WRITE, StopFlag(), partial(call, *args, **kwargs))
+    return _call_with(WRITE, StopFlag(), partial(call, *args, **kwargs))
 
 
-def outlast(stop: StopFlag, seconds: float, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Make a call again while a store of payloads cannot be reached, for so many seconds or until stopped.
+def retry_store(stop: StopFlag, seconds: float, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Retry a call while a payload store is unavailable, for at most ``seconds`` or until stopped.
 
     Raises ``PayloadsUnavailable`` after that, and every other error at once.
     """
-    return _made(evolve(STORE, seconds=seconds), stop, partial(call, *args, **kwargs))
+    return _call_with(evolve(STORE, seconds=seconds), stop, partial(call, *args, **kwargs))
 
 
 def poll(stop: StopFlag, call: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> T | None:
-    """Poll until the service answers; None when stopped.
+    """Retry a poll until it succeeds; return its task, or None if there is none or after a stop.
 
-    Raises ``ServiceError`` when the service is closed for good, and ``ServiceGone`` at once.
+    Raises ``ServiceGone`` at once, and a permanent ``ServiceError`` after five attempts.
     """
     began = time.monotonic()
     try:
-        task = _made(POLL, stop, partial(call, *args, **kwargs))
+        task = _call_with(POLL, stop, partial(call, *args, **kwargs))
     except ServiceError:
         if stop.is_set():
             return None
         raise
     if task is None:
-        # A service that answers at once, such as one being closed, must not be asked as fast.
+        # A service that does not hold polls, such as one that is closing, must not be polled in a busy loop.
         stop.wait(_IDLE_SECONDS - (time.monotonic() - began))
     return task
 
 
 def report(stop: StopFlag, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Report the outcome of a task: refusals that are not about the task itself may be transient.
+    """Retry the report of a task's outcome: faults that are not about the task itself may be transient.
 
-    Raises ``ServiceError`` when the task or the service is gone, the report malformed, or an hour over. When
-    stopped, it is repeated for ten seconds from the stop, or from the first attempt if that was later.
+    Raises ``ServiceError`` if the task or the service is gone, if the report is malformed, or after an hour.
+    After a stop, it is retried for ten seconds from the stop, or from the first attempt if that was later.
     """
     reporting, began = partial(call, *args, **kwargs), time.monotonic()
     try:
-        return _made(REPORT, stop, reporting)
+        return _call_with(REPORT, stop, reporting)
     except ServiceError as error:
         if not stop.is_set() or not REPORT.repeats(error):
             raise
     spent = min(stop.age, time.monotonic() - began)
-    return _made(evolve(REPORT, seconds=_LAST_REPORT_SECONDS - spent), StopFlag(), reporting)
+    return _call_with(evolve(REPORT, seconds=_LAST_REPORT_SECONDS - spent), StopFlag(), reporting)
 
 
-def _made(policy: Policy, stop: StopFlag, call: partial[T]) -> T:
+def _call_with(policy: Policy, stop: StopFlag, call: partial[T]) -> T:
     try:
         return call()
     except ServiceError as error:
         failed = [error]
 
-    # tenacity takes longer to set up than most calls take: only those that failed pay for it.
+    # Setting up tenacity takes longer than most calls, so make the first attempt without it.
     @wraps(call.func)
     def repeated() -> T:
         if failed:
@@ -210,8 +210,8 @@ def _made(policy: Policy, stop: StopFlag, call: partial[T]) -> T:
 
     retrying = Retrying(
         retry=retry_if_exception(policy.repeats),
-        wait=lambda state: min(_wait(state), policy.left(state)),
-        stop=lambda state: stop.is_set() or policy.left(state) <= 0,
+        wait=lambda state: min(_wait(state), policy.seconds_left(state)),
+        stop=lambda state: stop.is_set() or policy.seconds_left(state) <= 0,
         sleep=lambda seconds: _sleep(stop, seconds),
         before_sleep=_warn,
         reraise=True,
@@ -233,9 +233,9 @@ def _sleep(stop: StopFlag, seconds: float) -> None:
 
 
 def _warn(state: RetryCallState) -> None:
-    """Log a failed attempt; of many, of all threads that use the service, only some (see ``TroubleLog``)."""
+    """Log a failed attempt, with the rate limit of ``TroubleLog`` over all threads that use the service."""
     call: Any = getattr(state.fn, "__wrapped__", state.fn)
-    # One line: some answers are whole pages.
+    # One line: some error responses are whole pages.
     what = " ".join(str(_error(state)).split())[:_LONGEST_MESSAGE]
     message = "%s failed (%s); attempt %d in %.1f s"
     number, wait = state.attempt_number + 1, state.upcoming_sleep

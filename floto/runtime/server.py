@@ -1,4 +1,4 @@
-"""``floto server``: the embedded engine behind SWF's wire protocol, as long as the process lives."""
+"""The process of ``floto server``: the embedded engine behind SWF's wire protocol."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ from floto.runtime.http_connections import Connection
 
 log = logging.getLogger("floto")
 
-#: A connection without a request stays open so long: longer than a worker is likely to be busy with a task,
-#: because a call on a connection that is just being closed fails.
+#: Seconds for which a connection without a request stays open. A call on a connection that is just being
+#: closed fails, so this is longer than a worker is likely to be busy with one task.
 _KEEP_ALIVE_SECONDS = 300
-#: A stopping server waits so long for requests that are being carried out.
+#: Seconds that a stopping server waits for running requests.
 _STOP_SECONDS = 5
 #: Seconds that a stopping server waits for the database to close.
 _CLOSE_SECONDS = 5
 _BACKLOG = 2048
-#: As often uvicorn looks whether it is to end.
+#: Calls of ``on_tick`` per second.
 _TICKS_PER_SECOND = 10
 _MOST_FILES = 65_536
 
 
 @define
 class CannotListen(FlotoError):
-    """An address that a server cannot or must not listen on."""
+    """An address that a server cannot or must not listen on, and the problem."""
 
     host: str
     port: int
     problem: str
 
     def __str__(self) -> str:
-        """Which address, and what stands in the way."""
+        """Return the address and the problem."""
         return f"cannot listen on {self.host}:{self.port}: {self.problem}"
 
 
 @frozen
 class Settings:
-    """What ``floto server`` was told."""
+    """The settings of ``floto server``."""
 
     db: Path
     host: str
@@ -69,11 +69,11 @@ class Settings:
 
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; ``ready`` is told the URL once it can be asked.
+    """Serve until SIGINT or SIGTERM; call ``ready`` with the URL once requests are answered.
 
     Raises:
-        CannotListen: if the address is taken, or reaches beyond loopback without keys.
-        ServiceError: if the file cannot be used, or ``DatabaseGone`` once it was deleted or replaced.
+        CannotListen: if the address is in use, or is not a loopback address and there are no keys.
+        ServiceError: if the file cannot be opened; ``DatabaseGone`` after it was deleted or replaced.
     """
     _allow_many_connections()
     with (
@@ -90,16 +90,16 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
 
 
 def listening(host: str, port: int, *, anywhere: bool) -> socket.socket:
-    """Make a socket that listens, on port 0 wherever there is room; ``anywhere``: others may reach it too."""
+    """Open a listening socket; port 0 means any free port. Without ``anywhere``, only on loopback."""
     try:
         family, *_, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         if not anywhere and not ip_address(address[0]).is_loopback:
-            problem = "other machines reach it there, so it needs --access-key and --secret-key"
+            problem = "other machines can connect to this address; set --access-key and --secret-key"
             raise CannotListen(host, port, problem)
         listener = socket.create_server(address, family=family, backlog=_BACKLOG)
-        # For its connections: the body of an answer must not wait for the head to be acknowledged, 40 ms.
+        # Accepted connections inherit this; without it, response bodies wait 40 ms for the ACK of the head.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         raise CannotListen(host, port, error.strerror or str(error)) from None
@@ -120,18 +120,18 @@ def _opened(settings: Settings) -> Iterator[SqliteOperations]:
 
 
 def _close(operations: SqliteOperations) -> None:
-    """Close the database; end the process if that hangs, as a database does that another process has locked.
+    """Close the database; end the process if that hangs, as it does while another process locks the file.
 
-    Nothing that was acknowledged is lost by that: it is in the file, as after a crash.
+    Ending loses no acknowledged call: all of them are committed, as for a crash.
     """
     closing = Thread(target=_closed, args=(operations,), name="floto-close", daemon=True)
     closing.start()
     closing.join(_CLOSE_SECONDS)
     if closing.is_alive():
-        log.error("the database did not close within %d s; ending without", _CLOSE_SECONDS)
+        log.error("the database did not close within %d s; ending the process", _CLOSE_SECONDS)
         logging.shutdown()
         sys.stdout.flush()
-        # Python itself would wait for the threads that hang in the database.
+        # A normal exit would wait for the threads that hang in the database.
         os._exit(0)
 
 
@@ -139,7 +139,7 @@ def _closed(operations: SqliteOperations) -> None:
     try:
         operations.close()
     except Exception as error:  # noqa: BLE001 - the process ends in any case
-        log.warning("the database could not be closed: %r", error)
+        log.warning("cannot close the database: %r", error)
 
 
 def _url(host: str, listener: socket.socket) -> str:
@@ -148,7 +148,7 @@ def _url(host: str, listener: socket.socket) -> str:
 
 
 def _allow_many_connections() -> None:
-    """Every held poll is an open file, and the usual limit of a shell is 1,024."""
+    """Raise the limit of open files: every held poll is one, and the default limit of a shell is 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:
@@ -156,9 +156,10 @@ def _allow_many_connections() -> None:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn; held polls end before it waits for requests to end, and a signal is a normal end.
+    """Uvicorn, changed in three ways.
 
-    It also ends when ``check_file`` finds that the database is ``gone``.
+    It ends held polls before it waits for running requests; it exits normally after a signal; and it stops
+    when ``check_file`` raises ``DatabaseGone``, which ``gone`` then holds.
     """
 
     def __init__(self, endpoint: Endpoint, ready: Callable[[], None], check_file: Callable[[], None]) -> None:
@@ -183,12 +184,12 @@ class _Server(uvicorn.Server):
         self.gone: DatabaseGone | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say so when requests are answered."""
+        """Start, then call ``ready``."""
         await super().startup(sockets)
         self._ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Look at the file once a second; return True when the server is to end."""
+        """Check the file once a second; return True to stop the server."""
         if counter % _TICKS_PER_SECOND == 0:
             try:
                 self._check_file()
@@ -198,13 +199,13 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the polls first, which are requests too."""
+        """End the held polls, which are requests too, then shut down."""
         self._endpoint.stop()
         await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop at a signal; uvicorn would send it to itself once more when it has stopped."""
+        """Stop at SIGINT or SIGTERM, without raising the signal again after the shutdown as uvicorn does."""
         kept: dict[int, Any] = {
             number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
         }

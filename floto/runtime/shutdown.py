@@ -1,4 +1,4 @@
-"""How loops are asked to stop: by another thread, or by SIGINT and SIGTERM."""
+"""Stopping loops, from another thread or by SIGINT and SIGTERM."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from floto import forks
 
 
 class StopFlag:
-    """A flag that loops sleep on and that a signal handler may set.
+    """A flag that loops wait on and that a signal handler may set.
 
-    ``threading.Event.set`` takes a lock that the interrupted code may hold, which is a
-    deadlock inside a signal handler; releasing a bare lock never waits.
+    ``threading.Event.set`` acquires a lock that the interrupted code may own, so it can deadlock in a signal
+    handler. Releasing a plain lock never waits: the lock is owned by the flag until the flag is set.
     """
 
     def __init__(self) -> None:
-        self._closed = threading.Lock()
-        self._closed.acquire()
-        self._first = threading.Lock()
+        self._unset_lock = threading.Lock()
+        self._unset_lock.acquire()
+        self._set_once = threading.Lock()
         self._is_set, self._set_at = False, inf
 
     def set(self) -> None:
-        """Wake everybody who waits, now and later."""
+        """Set the flag and wake all waiters; never blocks, so it may be called in a signal handler."""
         self._set_at = min(self._set_at, monotonic())
         self._is_set = True
-        # Released once: another release would free the lock while somebody in wait() holds it.
-        if self._first.acquire(blocking=False):
-            self._closed.release()
+        # Release only once: a second release could free the lock while a thread in wait() owns it.
+        if self._set_once.acquire(blocking=False):
+            self._unset_lock.release()
 
     def is_set(self) -> bool:
-        """Whether the flag was set."""
+        """Return True if the flag was set."""
         return self._is_set
 
     @property
@@ -44,34 +44,34 @@ class StopFlag:
         return max(monotonic() - self._set_at, 0)
 
     def wait(self, seconds: float) -> bool:
-        """Sleep up to ``seconds``, or until the flag is set; whether it is set."""
-        if self._closed.acquire(timeout=max(seconds, 0)):
-            self._closed.release()
+        """Wait until the flag is set, at most ``seconds``; return True if it is set."""
+        if self._unset_lock.acquire(timeout=max(seconds, 0)):
+            self._unset_lock.release()
         return self._is_set
 
 
 class _Handlers:
-    """Handlers of SIGINT and SIGTERM that stop a loop, and what was there before them."""
+    """Handlers of SIGINT and SIGTERM that stop a loop, and the handlers that they replaced."""
 
     def __init__(self, stop: Callable[[], None]) -> None:
-        self._stop, self._asked = stop, False
-        self._before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        self._stop, self._is_stopping = stop, False
+        self._previous = {number: signal.signal(number, self._handle) for number in _SIGNALS}
         forks.let_go_in_children(self)
 
     def restore(self) -> None:
-        """Put back what was there before."""
-        for number, handler in self._before.items():
+        """Restore the previous handlers."""
+        for number, handler in self._previous.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def after_fork(self) -> None:
-        """Put it back in a forked child, which has no loop to stop and must end when it is told to."""
+        """Restore the previous handlers in a forked child: it runs no loop, and signals must end it."""
         if signal.getsignal(signal.SIGTERM) == self._handle:
             self.restore()
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        if self._asked:
+        if self._is_stopping:
             raise KeyboardInterrupt
-        self._asked = True
+        self._is_stopping = True
         self._stop()
 
 
@@ -80,7 +80,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextlib.contextmanager
 def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """In the main thread: the first SIGINT or SIGTERM calls ``stop``, the second raises KeyboardInterrupt."""
+    """Call ``stop`` at the first SIGINT or SIGTERM during the block; raise KeyboardInterrupt at the second.
+
+    In any other thread than the main thread, which alone gets signals, this does nothing.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

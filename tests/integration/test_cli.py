@@ -84,7 +84,7 @@ def test_a_completed_run_is_not_run_again(tmp_path: Path) -> None:
     first = command(tmp_path, *RUN, "--workflow-id", "w", "--input", "1")
     again = command(tmp_path, *RUN, "--workflow-id", "w")
     assert (again.returncode, again.stdout) == (0, first.stdout)
-    assert "nothing was run" in again.stderr
+    assert "already completed, nothing to run" in again.stderr
     assert "printed" not in again.stderr
 
 

@@ -125,7 +125,7 @@ def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> Non
         (("replay", "spec.json"), "Missing argument 'RUN|HISTORY...'"),
         (("replay", "nowhere.json", "runs"), "No such file"),
         (("replay", "spec.json", "runs", "runs", "--step"), "one history at a time"),
-        (("replay", "spec.json", "empty"), "no file in it"),
+        (("replay", "spec.json", "empty"), "contains no history"),
         (
             ("why", "runs/a.json", "third", "--spec", "spec.json"),
             "no task 'third'; the tasks are 'first, second'",

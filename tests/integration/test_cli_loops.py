@@ -38,7 +38,7 @@ def test_a_decider_without_a_spec_and_a_worker_run_what_was_started(anywhere: Sh
             _, said = process.communicate(timeout=PATIENCE)
             assert process.returncode == 0
             assert "task list 'floto' as the" in said
-            assert "once more to stop at once" in said
+            assert "interrupt again to stop at once" in said
     if anywhere.service.startswith("http"):
         assert anywhere.data("show", "last")["counts"]["activity"] == {"completed": 1}
     history = anywhere("history", "w").stdout
@@ -79,7 +79,7 @@ def test_a_second_signal_stops_at_once(shell: Shell, number: signal.Signals) -> 
         wait_for((shell.cwd / "begun").exists)
         worker.send_signal(number)
         assert worker.stderr is not None
-        assert any("once more to stop at once" in line for line in iter(worker.stderr.readline, ""))
+        assert any("interrupt again to stop at once" in line for line in iter(worker.stderr.readline, ""))
         began = time.monotonic()
         assert ended(worker, number)[0] == 130
         assert time.monotonic() - began < 60

@@ -189,21 +189,27 @@ WRONG = [
     (("start", "--type", "nothing", "1"), "floto register workflow nothing 1"),
     (("start", "--type", "flow", "1", "--workflow-id", "wednesday"), "WorkflowExecutionAlreadyStartedFault"),
     (("start", "--type", "flow", "1", "--input", "{"), "not JSON"),
-    (("start", "--type", "flow", "1", "--execution-timeout", "soon"), "SECONDS|NONE|'soon' is not a whole"),
+    (
+        ("start", "--type", "flow", "1", "--execution-timeout", "soon"),
+        "SECONDS|NONE|'soon' is not an integer",
+    ),
     (("start", "--spec", "flow.py:spec", "--input", "1"), "--input must be an object"),
     (("start",), "--spec SPEC or --type NAME VERSION"),
     (("list", "--since", "yesterday"), "say 30s, 15m, 2h, 7d or 2026-12-31T23:59"),
     (("list", "--open", "--status", "FAILED"), "--status is about closed runs"),
-    (("list", "--service", "sqlite:///nowhere.db"), "/nowhere.db; name another --service"),
-    (("list", "--service", "memory:"), "memory: is gone"),
+    (("list", "--service", "sqlite:///nowhere.db"), "/nowhere.db; give another --service"),
+    (("list", "--service", "memory:"), "--service memory: does not outlive this command"),
     (("history", "wednesday", "-o", "no/such/file"), "No such file or directory"),
     (("register", "spec", "nowhere.json"), "No such file"),
-    (("decider", "flow.py:spec", "flow.py:spec"), "have one task list, 'floto'"),
-    (("decider", "flow.py:spec", "flow.py:other", "--task-list", "x"), "--task-list is for one SPEC"),
+    (("decider", "flow.py:spec", "flow.py:spec"), "have the same task list, 'floto'"),
+    (
+        ("decider", "flow.py:spec", "flow.py:other", "--task-list", "x"),
+        "--task-list can be given with one SPEC only",
+    ),
     (("worker",), "--activities"),
     (
         ("worker", "--activities", "acts.py", "--payloads", "ftp://x"),
-        "name a directory or s3://bucket/prefix",
+        "give a directory or s3://bucket/prefix",
     ),
 ]
 

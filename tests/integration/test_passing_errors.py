@@ -30,7 +30,7 @@ from floto.core.errors import (
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowType
 from floto.runtime import retrying as resilient
-from floto.runtime.retrying import inquire, once, persist, poll, reach, report
+from floto.runtime.retrying import persist, persist_at_start, poll, report, retry_read, retry_write
 from floto.runtime.shutdown import StopFlag
 from tests.integration.commands import Shell
 from tests.integration.scripted import SLOW_DOWN, STARTED, Answer, connected, refusing, scripted
@@ -137,7 +137,7 @@ def test_every_loop_survives_what_passes_once_it_has_been_answered(error: Except
 @pytest.mark.parametrize("error", [*NOT_CARRIED_OUT, *THROTTLED], ids=repr)
 def test_call_that_was_not_carried_out_is_repeated_for_a_command(error: Exception) -> None:
     client = Client(error)
-    service = SwfService(client, "d", repeat=once)
+    service = SwfService(client, "d", repeat=retry_write)
     service.start_workflow_execution(REQUEST)
     assert service.start_workflow_execution(REQUEST) == "run 3"
 
@@ -145,7 +145,7 @@ def test_call_that_was_not_carried_out_is_repeated_for_a_command(error: Exceptio
 @pytest.mark.parametrize("error", MAY_BE_CARRIED_OUT, ids=repr)
 def test_call_that_may_have_been_carried_out_is_not_repeated_for_a_command(error: Exception) -> None:
     client = Client(error)
-    service = SwfService(client, "d", repeat=once)
+    service = SwfService(client, "d", repeat=retry_write)
     service.start_workflow_execution(REQUEST)
     with pytest.raises(ServiceUnavailable):
         service.start_workflow_execution(REQUEST)
@@ -155,14 +155,14 @@ def test_call_that_may_have_been_carried_out_is_not_repeated_for_a_command(error
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
 def test_refused_connection_on_loopback_is_not_repeated_for_a_command(host: str) -> None:
     client = Client(b.EndpointConnectionError(endpoint_url=f"http://{host}:9"))
-    service = SwfService(client, "d", repeat=once)
+    service = SwfService(client, "d", repeat=retry_write)
     service.start_workflow_execution(REQUEST)
     with pytest.raises(NotListening):
         service.start_workflow_execution(REQUEST)
     assert client.calls == 2
 
 
-@pytest.mark.parametrize("repeat", [once, inquire])
+@pytest.mark.parametrize("repeat", [retry_write, retry_read])
 def test_command_gives_up_on_a_throttled_call_in_time(repeat: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("READ", "WRITE"):
         monkeypatch.setattr(resilient, name, evolve(getattr(resilient, name), seconds=0.3))
@@ -175,7 +175,7 @@ def test_command_gives_up_on_a_throttled_call_in_time(repeat: Any, monkeypatch: 
 
 
 def test_throttled_start_over_a_real_socket_is_repeated() -> None:
-    with connected(SLOW_DOWN, SLOW_DOWN, STARTED, repeat=once) as (service, seen):
+    with connected(SLOW_DOWN, SLOW_DOWN, STARTED, repeat=retry_write) as (service, seen):
         assert service.start_workflow_execution(REQUEST) == "r"
         assert seen == ["StartWorkflowExecution"] * 3
 
@@ -215,14 +215,16 @@ def test_endpoint_that_is_not_a_host_is_refused() -> None:
 def test_clock_that_is_set_right_in_time_fails_no_first_call() -> None:
     skewed = refusing("InvalidSignatureException", "Signature expired: a is now earlier than b")
     with connected(skewed, skewed, STARTED) as (service, seen):
-        assert reach(StopFlag(), service.start_workflow_execution, REQUEST) == "r"
+        assert persist_at_start(StopFlag(), service.start_workflow_execution, REQUEST) == "r"
         assert len(seen) == 3
 
 
 DENIED = refusing("AccessDeniedException")
 
 
-@pytest.mark.parametrize("loop", [partial(each, StopFlag()) for each in (persist, reach, poll, report)])
+@pytest.mark.parametrize(
+    "loop", [partial(each, StopFlag()) for each in (persist, persist_at_start, poll, report)]
+)
 def test_permission_that_is_withdrawn_for_a_while_is_transient_in_all_loops(loop: Any) -> None:
     with connected(STARTED, DENIED, DENIED, STARTED) as (service, seen):
         service.start_workflow_execution(REQUEST)

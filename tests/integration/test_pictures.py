@@ -97,7 +97,7 @@ def test_a_graph_on_a_terminal(files: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("timeline", "run.json", "-o", "x.pdf"), "the name of a picture ends in .svg, .html"),
+        (("timeline", "run.json", "-o", "x.pdf"), "the name must end in one of .svg, .html"),
         (("timeline", "none.json"), "none.json"),
         (("graph", "flow:spec", "-o", "no/where.svg"), "no/where.svg"),
         (("graph", "flow:spec", "--history", "flow.py"), "flow.py"),

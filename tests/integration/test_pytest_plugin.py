@@ -107,7 +107,7 @@ def test_a_history_is_held_against_the_spec_that_was_saved_with_it(project: Path
             ("--floto-histories", "histories"),
             "must be NAME:VERSION = SPEC or PATTERN.json = SPEC",
         ),
-        ("", ("--floto-histories", "nowhere"), "nowhere is no directory"),
+        ("", ("--floto-histories", "nowhere"), "nowhere is not a directory"),
     ],
 )
 def test_what_is_wrong_with_the_configuration_is_said(

@@ -127,7 +127,7 @@ def test_open_run_of_another_input_is_refused_and_goes_on_without_one(
     url = f"sqlite:///{tmp_path / 'f.db'}"
     linger = task("linger")
     tasks = spec(linger, task("echo", requires=[linger]))
-    with pytest.raises(TimeoutError, match="go on with the same workflow_id"):
+    with pytest.raises(TimeoutError, match="with the same workflow_id to resume it"):
         run(tasks, 1, service=url, activities=activities, workflow_id="w", timeout=0.1)
     with pytest.raises(floto.WrongWorkflow, match=r"begun with another input \(1, not 2\)"):
         run(tasks, 2, service=url, activities=activities, workflow_id="w")
@@ -225,7 +225,7 @@ def test_a_run_that_is_not_listed_yet_is_looked_for_again(
     def lagging(workflow_id: str) -> Any:
         return answers.pop() if answers else latest(workflow_id)
 
-    monkeypatch.setattr("floto.runtime.runs.run._ASK_SECONDS", 0.01)
+    monkeypatch.setattr("floto.runtime.runs.run._REREAD_SECONDS", 0.01)
     monkeypatch.setattr(service, "start_workflow_execution", late)
     monkeypatch.setattr(service, "latest_execution", lagging)
     result = run(spec(task("echo")), service=service, activities=activities, workflow_id="w", timeout=60)

@@ -164,9 +164,9 @@ def test_interrupted_run_leaves_no_table_and_ends_with_130(held: Shell) -> None:
         code, said = end()
     assert code == 130
     assert "running" in said
-    last = said[said.rindex("finishing what runs") :]
+    last = said[said.rindex("finishing running activities") :]
     # Erased line by line, and nothing drawn after that.
-    assert "to go on" in last
+    assert "to resume" in last
     erased = last[last.rindex("\x1b[2K") :]
     assert "running" not in erased
     assert "130" in held.here("run", "--help")[0]

@@ -552,7 +552,7 @@ def refused(*arguments: str, **env: str) -> str:
 def test_others_are_let_in_with_keys_only(tmp_path: Path) -> None:
     db = str(tmp_path / "swf.db")
     assert "--access-key" in refused("--host", ANYWHERE, "--port", "0", "--db", db)
-    assert "go together" in refused("--access-key", "key", "--db", db)
+    assert "must be given together" in refused("--access-key", "key", "--db", db)
     assert not Path(db).exists()
     with serving(Path(db), "--host", ANYWHERE, FLOTO_ACCESS_KEY=ACCESS, FLOTO_SECRET_KEY=SECRET) as server:
         assert ask(server).code == "MissingAuthenticationTokenException"

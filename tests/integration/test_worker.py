@@ -363,7 +363,7 @@ def test_worker_takes_no_more_tasks_while_too_many_hang(
     ids = [str(number) for number in range(6)]
     execution = scheduled(service, *ids, start_to_close_timeout="1")
     with working(service, work, task_heartbeat_in_seconds=0.2) as worker:
-        wait_until(lambda: "taking no more tasks" in caplog.text)
+        wait_until(lambda: "claiming no more tasks" in caplog.text)
         assert len(began) == 4
         hang.set()
         wait_until(lambda: len(began) == 6)

@@ -27,7 +27,7 @@ from floto.core.swf.events import WorkflowExecutionSignaled
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowType
 from floto.runtime.deciders.fingerprint import recorded
-from floto.runtime.workers.storing import keep
+from floto.runtime.workers.storing import store_values
 from floto.testing import Faults, simulate
 from floto.testing.invariants.runs import no_signal_is_lost
 from floto.testing.strategies import json_values
@@ -270,7 +270,7 @@ class StoringChain(Chain):
         super().__init__(input)
 
     def decide(self, state: State) -> list[Decision]:
-        return keep(decide(SPEC, state, codec=CODEC.with_payloads(self.store)), self.store)
+        return store_values(decide(SPEC, state, codec=CODEC.with_payloads(self.store)), self.store)
 
 
 @SETTINGS

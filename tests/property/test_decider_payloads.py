@@ -24,7 +24,7 @@ from floto.core.payloads.stored import StoredText
 from floto.core.swf.decisions import Decision, FailWorkflowExecution
 from floto.payloads import DirectoryStore, PayloadError
 from floto.runtime.workers.activities import Activities
-from floto.runtime.workers.storing import keep
+from floto.runtime.workers.storing import store_values
 from floto.testing import returns, simulate
 from tests.property.setup import SETTINGS
 
@@ -152,7 +152,7 @@ def decider_of(store: MemoryStore) -> Any:
     """Decide as a decider with payloads does: what decisions refer to is stored before they are answered."""
 
     def decides(spec: DeciderSpec, history: History) -> Sequence[Decision]:
-        return keep(floto.decide(spec, history, codec=CODEC.with_payloads(store)), store)
+        return store_values(floto.decide(spec, history, codec=CODEC.with_payloads(store)), store)
 
     return decides
 
@@ -197,9 +197,9 @@ def test_a_decision_carries_its_value_and_no_store_is_asked() -> None:
     assert isinstance(text, StoredText)
     assert json.loads(text)["floto.stored"]["size"] == len(text.parts[0])
     with pytest.raises(PayloadsUnavailable):
-        keep([decision], store)
+        store_values([decision], store)
     store.is_away = False
-    [kept] = keep([decision], store)
+    [kept] = store_values([decision], store)
     assert type(kept.input) is str  # type: ignore[union-attr]
     assert kept == decision
     assert store.get(json.loads(text)["floto.stored"]) == json.loads(text.parts[0])

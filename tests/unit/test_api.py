@@ -269,16 +269,16 @@ MISTAKES: dict[str, tuple[Callable[[Swf], Any], type[Exception], str]] = {
     ),
     "deprecated": (deprecated, floto.ServiceFault, "TypeDeprecatedFault.*register another version"),
     "open": (twice, floto.ServiceFault, "WorkflowExecutionAlreadyStartedFault.*give another"),
-    "no default": (bare, floto.ServiceFault, "DefaultUndefinedFault.*say it when you start"),
+    "no default": (bare, floto.ServiceFault, "DefaultUndefinedFault.*give a value at the start"),
     "no run to signal": (
         lambda swf: swf.signal_workflow_execution(domain=DOMAIN, workflow_id="none", signal_name="go"),
         floto.UnknownResource,
-        "none.*is the workflow id right",
+        "none.*check the workflow id and the domain",
     ),
     "no run to end": (
         lambda swf: swf.terminate_workflow_execution(domain=DOMAIN, workflow_id="none"),
         floto.UnknownResource,
-        "none.*is the workflow id right",
+        "none.*check the workflow id and the domain",
     ),
     "no domain to ask": (
         lambda swf: swf.latest_execution(domain="none", workflow_id="w"),
@@ -328,7 +328,7 @@ def test_the_service_is_the_one_named_or_the_environments(
     monkeypatch.setenv("FLOTO_SERVICE", url)
     with Swf() as default:
         assert default.client.describe_domain(name=DOMAIN)["domainInfo"]["name"] == DOMAIN
-    with pytest.raises(floto.UnknownService, match="is not a service floto knows"):
+    with pytest.raises(floto.UnknownService, match="is not a service URL"):
         Swf("ftp://somewhere")
     with pytest.raises(TypeError, match="not both"):
         Swf(url, client=named.client)

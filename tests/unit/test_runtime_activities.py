@@ -14,7 +14,7 @@ from floto.core.state.failures import without_traceback
 from floto.core.swf import service as ports
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
 from floto.runtime.workers.activities import Activities, ActivityError, RunningActivity, current, running
-from floto.runtime.workers.execute_activity import Completed, Failed, Stopped, cut, perform
+from floto.runtime.workers.execute_activity import Completed, Failed, Stopped, perform, shorten_middle
 
 LATER = ServiceUnavailable("later")
 SHUT = ServiceError("the service is closed")
@@ -257,10 +257,10 @@ def test_a_canceled_activity_that_was_asked_is_stopped() -> None:
 
 def test_a_text_is_cut_in_its_middle() -> None:
     text = "begin" + "x" * 100 + "the end"
-    assert len(cut(text, 60)) == 60
-    assert cut(text, 60).startswith("begin")
-    assert cut(text, 60).endswith("the end")
-    assert cut("short", 60) == "short"
+    assert len(shorten_middle(text, 60)) == 60
+    assert shorten_middle(text, 60).startswith("begin")
+    assert shorten_middle(text, 60).endswith("the end")
+    assert shorten_middle("short", 60) == "short"
 
 
 def test_a_heartbeat_carries_what_can_be_sent() -> None:

@@ -106,12 +106,12 @@ def test_a_daemon_serves_what_one_before_it_started(service: SqliteService) -> N
 def test_a_daemon_learns_of_what_others_were_to_serve(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(module, "_SCAN_SECONDS", 0.05)
     with running(made(service)):
         time.sleep(0.2)
         other = made(service)
-        monkeypatch.setattr(other, "_learn", lambda *_: None)
-        monkeypatch.setattr(other, "_look", lambda: None)
+        monkeypatch.setattr(other, "_serve_children", lambda *_: None)
+        monkeypatch.setattr(other, "_scan_open_daemons", lambda: None)
         with running(other):
             ask(service, "child", task_list="side")
             until(is_completed(service, "child"))
@@ -123,7 +123,7 @@ def test_daemons_on_other_lists_are_left_to_themselves(service: SqliteService) -
     with running(made(service)):
         until(is_completed(service, "child"))
         ask(service, "second", task_list="side")
-        other._look()  # noqa: SLF001
+        other._scan_open_daemons()  # noqa: SLF001
     assert other._deciders == {}  # noqa: SLF001
 
 
@@ -146,7 +146,7 @@ def test_no_more_lists_are_served_than_fit(
         ask(service, "first", task_list="side")
         until(is_completed(service, "first"))
         ask(service, "second", task_list="another")
-        until(lambda: "one too many" in caplog.text)
+        until(lambda: "serves its maximum of task lists" in caplog.text)
         ask(service, "third")
         until(is_completed(service, "third"))
 

@@ -227,7 +227,7 @@ def test_only_new_events_are_folded(service: SqliteService, monkeypatch: pytest.
 def test_what_a_task_does_not_show_is_read_when_the_service_has_it(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_ASK_SECONDS", 0)
+    monkeypatch.setattr(module, "_REREAD_SECONDS", 0)
     task = decision_task(service)
     hidden = evolve(task, events=())
     # Histories lag: at first less is there than must be.
@@ -238,7 +238,7 @@ def test_what_a_task_does_not_show_is_read_when_the_service_has_it(
     assert scheduled(Decider(spec("a"), service=service).decide(hidden)) == ["a"]
     monkeypatch.setattr(module, "_LAG_SECONDS", 0)
     odd = Odd(service, "history", [task.events[:2]])
-    with pytest.raises(ServiceUnavailable, match="up to 2, of 3"):
+    with pytest.raises(ServiceUnavailable, match="up to 2, expected at least 3"):
         Decider(spec("a"), service=odd).decide(hidden)
 
 
@@ -267,7 +267,7 @@ def test_no_more_runs_are_remembered_than_fit(
     decider = Decider(spec("a"), service=service)
     for number in range(5):
         decider.decide(decision_task(service, workflow_id=str(number)))
-    assert len(decider._memory._runs) == 2  # noqa: SLF001
+    assert len(decider._cache._runs) == 2  # noqa: SLF001
 
 
 def test_a_bug_leaves_the_task_unanswered_and_the_decider_running(
@@ -404,7 +404,7 @@ def test_a_history_that_cannot_be_read_costs_nobody_else_the_decider(
 def test_a_decider_that_ends_with_its_workflow_looks_until_the_service_knows(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_ASK_SECONDS", 0.01)
+    monkeypatch.setattr(module, "_REREAD_SECONDS", 0.01)
     own = floto.DeciderSpec(
         activity_tasks=[floto.Timer(id_="t", delay_in_seconds=0)], terminate_decider_after_completion=True
     )

@@ -19,7 +19,7 @@ from tests.runs import spec, task
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew, "_LEAVE_SECONDS", 0.4)
+    monkeypatch.setattr(crew, "_STOP_SECONDS", 0.4)
     monkeypatch.setattr(crew, "_QUIET_SECONDS", 0.1)
 
 

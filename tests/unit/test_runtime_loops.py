@@ -18,7 +18,7 @@ from floto.core.spec.activity_timeouts import Timeouts
 from floto.core.swf.wire import WireError
 from floto.runtime import retrying as resilient
 from floto.runtime.connect import UnknownService, client, connect, service_for
-from floto.runtime.retrying import conclude, persist, poll, reach, report
+from floto.runtime.retrying import persist, persist_after_stop, persist_at_start, poll, report
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 from floto.runtime.workers.activities import RunningActivity
 from floto.runtime.workers.heartbeats import Heartbeats
@@ -90,19 +90,19 @@ def test_a_stop_ends_the_attempts() -> None:
 def test_what_is_left_of_a_task_is_tried_some_seconds_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     stop = StopFlag()
     stop.set()
-    assert conclude(stop, failing(LATER, LATER, LATER), 1) == (1,)
-    monkeypatch.setattr(resilient, "LAST", evolve(resilient.LAST, seconds=0.05))
+    assert persist_after_stop(stop, failing(LATER, LATER, LATER), 1) == (1,)
+    monkeypatch.setattr(resilient, "AFTER_STOP", evolve(resilient.AFTER_STOP, seconds=0.05))
     with pytest.raises(ServiceUnavailable):
-        conclude(stop, failing(*[LATER] * 100_000))
+        persist_after_stop(stop, failing(*[LATER] * 100_000))
 
 
 def test_the_first_call_waits_long_for_a_busy_service_and_not_for_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(resilient, "FIRST", evolve(resilient.FIRST, seconds=0))
-    assert reach(StopFlag(), failing(*[Throttled("slow down")] * 3), 1) == (1,)
+    monkeypatch.setattr(resilient, "AT_START", evolve(resilient.AT_START, seconds=0))
+    assert persist_at_start(StopFlag(), failing(*[Throttled("slow down")] * 3), 1) == (1,)
     with pytest.raises(ServiceUnavailable):
-        reach(StopFlag(), failing(LATER, LATER))
+        persist_at_start(StopFlag(), failing(LATER, LATER))
 
 
 def test_a_poll_survives_refusals_too() -> None:
@@ -258,7 +258,7 @@ class Contended:
 def test_two_who_set_a_flag_at_once_do_not_disturb_who_waits() -> None:
     flag = StopFlag()
     flag.set()
-    flag._closed = Contended(flag)  # type: ignore[assignment]  # noqa: SLF001
+    flag._unset_lock = Contended(flag)  # type: ignore[assignment]  # noqa: SLF001
     assert flag.wait(1)
 
 

@@ -60,7 +60,7 @@ def _exit_code() -> int:
 
 
 def _usage(error: click.ClickException) -> str:
-    """Return what click shows of an error, its message as one line."""
+    """Return the text that click shows for an error, with its message on one line."""
     shown, message = io.StringIO(), error.format_message()
     error.show(shown)
     return shown.getvalue().rstrip("\n").replace(message, visible(message))
@@ -69,7 +69,7 @@ def _usage(error: click.ClickException) -> str:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(floto.__version__, prog_name="floto")
 def cli() -> None:
-    """Run workflows for Amazon SWF, on SWF itself or on one file."""
+    """Run workflows on Amazon SWF, or on the embedded engine in one file."""
 
 
 for command in (

@@ -14,20 +14,19 @@ from floto.runtime.cli.target import check
 from floto.runtime.connect import back_up, file_of
 
 
-@click.command("backup", short_help="Copy a database that is in use to FILE.")
+@click.command("backup", short_help="Copy a database that is in use to FILE")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @service_option
 def backup_command(file: Path, service: str, *, force: bool) -> int:
-    """Copy the database of the service, whole and checked, to FILE; others may write to it meanwhile.
+    """Copy the database of the service to FILE and check the copy; other processes may use the database.
 
-    A plain copy of the database file lacks what its write-ahead log holds. Payload directories are not
-    copied.
+    A plain copy of the file lacks what is in its write-ahead log. Payload directories are not copied.
     """
     check(service, new=False)
     source = file_of(service)
     if source is None:
-        msg = f"{service} is not a file; --service sqlite:///FILE names one"
+        msg = f"service {service!r} is not a file; give --service sqlite:///FILE"
         raise click.UsageError(msg)
     size = back_up(source, file, replace=force)
     say(visible(f"copied {source} to {file}, {size:,} bytes"), err=True)

@@ -15,10 +15,10 @@ from floto.runtime.cli.output import say
 from floto.runtime.loading import load_spec
 
 
-@click.command("check")
+@click.command("check", short_help="Check a spec and estimate its events")
 @click.argument("spec")
 def check_command(spec: str) -> int:
-    """Say everything that is wrong with SPEC, and how many events a run of it should take."""
+    """List all problems of SPEC, and estimate the number of events of a run."""
     try:
         loaded = load_spec(spec)
     except SpecError as error:

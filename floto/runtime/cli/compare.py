@@ -26,7 +26,7 @@ from floto.runtime.cli.source import Where
 from floto.runtime.loading import load_spec
 
 
-@click.command("compare")
+@click.command("compare", short_help="Compare the decisions of two specs on histories")
 @click.argument("old")
 @click.argument("new")
 @histories_argument
@@ -35,10 +35,10 @@ from floto.runtime.loading import load_spec
 def compare_command(
     old: str, new: str, histories: tuple[str, ...], *, as_json: bool, payloads: Store | None, **where: Any
 ) -> int:
-    """Say what the spec NEW would have decided otherwise than OLD in histories, of runs or saved.
+    """Show where the spec NEW decides otherwise than OLD, in histories of runs or saved ones.
 
-    For runs in flight, also whether NEW may be deployed. Exits with 0 if nothing changes,
-    1 if something does, 2 if a history cannot be read.
+    For open runs, also show whether deploying NEW is safe. Exit code: 0 no change, 1 changes,
+    2 a history cannot be read.
     """
     before, after = load_spec(old), load_spec(new)
     codec = CODEC.with_payloads(payloads)

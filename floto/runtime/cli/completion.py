@@ -1,8 +1,8 @@
 """Completion of workflow ids in a shell: ``eval "$(_FLOTO_COMPLETE=bash_source floto)"``.
 
-Shells insert what a program offers as it is, and the next Enter executes it, so only ids that no shell
-changes are offered. Quoting the others would not do: bash splits what is offered at blanks and expands
-patterns in it, while zsh and fish quote on their own.
+Shells insert completions as they are, and the next Enter executes them, so only ids without special
+characters are offered. Quoting the others is not an option: bash splits completions at blanks and expands
+patterns in them, while zsh and fish quote by themselves.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MOST = 100
 
 
 def complete_run(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return workflow ids of an existing file: a key press must not call a network or create a file."""
+    """Return workflow ids of an existing file; a key press must neither use the network nor create a file."""
     try:
         return _matching(context.params, incomplete)
     except (FlotoError, click.ClickException, OSError):

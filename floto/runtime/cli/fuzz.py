@@ -24,12 +24,12 @@ from floto.runtime.workers.activities import DEFAULT
 if TYPE_CHECKING:
     from floto.testing import Report
 
-#: More than any machine simulates in the time that is given.
+#: More runs than any machine simulates in the given time.
 _NO_END = 1_000_000_000
 _FILE = "test_counterexample.py"
 
 
-@click.command("fuzz")
+@click.command("fuzz", short_help="Search a spec for faults in simulated runs")
 @click.argument("spec")
 @click.option(
     "--seconds", type=click.FloatRange(min=0.1), default=10, show_default=True, help="How long to look."
@@ -37,7 +37,9 @@ _FILE = "test_counterexample.py"
 @activities_option
 @click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")
 @click.option("--codec", help="The Codec that knows task kinds and strategies of your own: FILE.py:name.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Where chance begins.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random runs."
+)
 @click.option(
     "-o",
     "--output",
@@ -53,10 +55,10 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     seed: int,
     output: Path | None,
 ) -> int:
-    """Simulate runs of SPEC in which everything goes wrong that can, and look for what must not be.
+    """Simulate runs of SPEC with injected faults, and check every decision and run against the invariants.
 
-    Nothing is started, and virtual time costs none. What --activities names is called very often, so it must
-    be free of side effects; without it activities succeed, with made-up results.
+    Nothing is started on a service, and time is virtual. Activities of --activities are called very often, so
+    they must have no side effects; without --activities, tasks succeed with made-up results.
 
     Exits with 0 where every decision was as it must be, and with 1 where one was not: the smallest spec
     and history that show it are printed, and written as a test. At Ctrl-C, what was looked at until then is
@@ -103,13 +105,13 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
 
 
 def _beside(spec: str) -> Path:
-    """A file that can import what the spec is made of."""
+    """Return a test file that can import the modules of the spec, in the same directory."""
     module, _, _ = spec.rpartition(":")
     return Path(module).parent / _FILE if module.endswith(".py") else Path(_FILE)
 
 
 def registered(spec: DeciderSpec) -> dict[str, Callable[..., Any]]:
-    """The functions of the activities that were loaded: by task where the spec has it, and by name."""
+    """Return the functions of the loaded activities, by task id for tasks of the spec and by name."""
     loaded = {type_: each.function for type_ in DEFAULT.types if (each := DEFAULT.find(type_))}
     named = {type_.name: function for type_, function in loaded.items()}
     activities = [task for task in spec.all_tasks if isinstance(task, ActivityTask)]

@@ -1,4 +1,4 @@
-"""Histories that a command names: runs, files and directories of them, read one after another."""
+"""Read the histories that a command names: runs, files and directories of files, one after another."""
 
 from __future__ import annotations
 
@@ -27,20 +27,22 @@ _T = TypeVar("_T", bound=Callable[..., Any])
 
 
 def histories_argument(function: _T) -> _T:
-    """The argument, and its options, of every command that reads saved histories or those of runs."""
+    """Add the argument and options of a command that reads histories of runs or saved ones."""
     argument = click.argument("histories", nargs=-1, required=True, metavar="RUN|HISTORY...")
     return argument(service_option(domain_option(function)))
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object on each line, for programs."
+)
 
 
 def read_each(
     names: Sequence[str], read: Callable[[str, History], bool], where: Where, *, quiet: bool = False
 ) -> int:
-    """Hand each history to ``read``, which says whether all is well; the exit code of the command.
+    """Call ``read``, which returns True for success, with each history; return the exit code of the command.
 
-    A file that cannot be read is told on stderr, and the others are read all the same.
+    A history that cannot be read is reported on stderr; the others are read all the same.
     """
     console = Console(stderr=True)
     files = list(_files(names))
@@ -68,7 +70,9 @@ def _files(names: Sequence[str]) -> Iterator[str]:
             continue
         found = sorted(each for each in path.iterdir() if each.is_file() and each.name.endswith(ENDINGS))
         if not found:
-            raise HistoryError(None, f"{path}: no file in it ends like a history ({', '.join(ENDINGS)})")
+            raise HistoryError(
+                None, f"{path}: contains no history; names of histories end in {', '.join(ENDINGS)}"
+            )
         yield from map(str, found)
 
 
@@ -78,7 +82,7 @@ def echo_json(value: Any) -> None:
 
 
 def difference_as_json(found: Difference | None) -> dict[str, Any] | None:
-    """A difference for programs."""
+    """Return a difference as JSON."""
     if found is None:
         return None
     values = {"recorded": plain(found.recorded), "decided": plain(found.decided)}
@@ -86,14 +90,14 @@ def difference_as_json(found: Difference | None) -> dict[str, Any] | None:
 
 
 def divergence_as_json(found: Divergence | None) -> dict[str, Any] | None:
-    """A divergence for programs."""
+    """Return a divergence as JSON."""
     if found is None:
         return None
     return {"step": found.step, "event": found.event_id, **(difference_as_json(found.difference) or {})}
 
 
 def plain(value: Any) -> Any:
-    """A value of a decision as JSON has it, a decision as SWF does."""
+    """Return a value of a decision as JSON; a decision has SWF's own shape."""
     if type(value).__name__ in DECISION_TYPES:
         return decision_to_swf(value)
     return write(value) if attrs.has(type(value)) else value

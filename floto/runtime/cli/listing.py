@@ -25,7 +25,7 @@ _PAGE = 100
 Info = dict[str, Any]
 
 
-@click.command("list")
+@click.command("list", short_help="List runs, those started last first")
 @click.option("--open", "opens", is_flag=True, help="Open runs only; with --closed, all.")
 @click.option("--closed", "closes", is_flag=True, help="Closed runs only; with --open, all.")
 @click.option("--workflow-id", help="Runs of this workflow id.")
@@ -111,7 +111,7 @@ def _newest(
     return (info for info in merged if all(_HAS[name](info, value) for name, value in wanted.items()))
 
 
-#: How SWF is asked for each filter. It takes one, the most telling; the others are looked at here.
+#: The request for each filter. SWF applies only one, the most selective; the others are applied here.
 _FILTERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "workflow_id": lambda value: {"executionFilter": {"workflowId": value}},
     "tag": lambda value: {"tagFilter": {"tag": value}},

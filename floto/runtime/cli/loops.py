@@ -1,4 +1,4 @@
-"""The commands that run until they are stopped: ``floto decider``, ``floto worker`` and ``floto daemon``."""
+"""The commands that run until stopped: ``floto decider``, ``floto worker`` and ``floto daemon``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from floto.runtime.cli.target import check, check_domain
 from floto.runtime.connect import connect_loop
 from floto.runtime.deciders.decider import Decider
 from floto.runtime.loading import load_module, load_spec
-from floto.runtime.retrying import reach
+from floto.runtime.retrying import persist_at_start
 from floto.runtime.runs.needs import needs
 from floto.runtime.runs.run_request import WORKFLOW_TYPE
 from floto.runtime.shutdown import StopFlag, stop_on_signals
@@ -42,23 +42,23 @@ log = logging.getLogger("floto")
 _LOOK_SECONDS = 0.2
 
 identity_option = click.option(
-    "--identity", help="How histories name who it was; default: machine and process."
+    "--identity", help="Identity that histories record; default: host and process id."
 )
 
 
 class Loop(Protocol):
-    """What runs until it is stopped."""
+    """A decider, worker or daemon."""
 
     def run(self) -> None:
         """Run until stopped."""
 
     def stop(self) -> None:
-        """Make ``run`` return when what it does is done."""
+        """Make ``run`` return when its current tasks are finished."""
 
 
-@click.command("decider", short_help="Decide for runs until stopped.")
+@click.command("decider", short_help="Decide for runs, until stopped")
 @click.argument("specs", nargs=-1, metavar="[SPEC]...")
-@click.option("--task-list", help="Where to poll; default: what the spec says, else floto.")
+@click.option("--task-list", help="Task list to poll; default: that of the spec, else floto.")
 @click.option("--take-over", is_flag=True, help="Decide runs that record another spec by SPEC from now on.")
 @payloads_option
 @service_option
@@ -77,10 +77,11 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
     verbose: bool,
     **where: Any,
 ) -> int:
-    """Decide for runs until stopped: by the spec that a run carries, else by the SPEC of its task list.
+    """Decide for runs until stopped, by the spec in the run's input, else by the SPEC of the task list.
 
-    With several SPECs, each has a task list of its own. The task lists of their children are polled too; with
-    --task-list, that list alone. SIGTERM or Ctrl-C: finish and exit with 0; twice: at once.
+    Several SPECs need different task lists. The task lists of their children are polled too; with
+    --task-list, only that one. SIGTERM or Ctrl-C: finish the current decision tasks, exit code 0; a second
+    one: exit at once.
     """
     log_loop(log_format, verbose=verbose)
     by_list = _by_list([(source, load_spec(source)) for source in specs], task_list)
@@ -102,15 +103,15 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
     return _work(where["service"], _domain(by_list, where["domain"]), members)
 
 
-@click.command("worker", short_help="Run activities until stopped.")
+@click.command("worker", short_help="Run activities, until stopped")
 @activities_option
-@click.option("--task-list", multiple=True, help="Where to poll; may be repeated.  [default: floto]")
+@click.option("--task-list", multiple=True, help="Task list to poll; may be repeated.  [default: floto]")
 @click.option(
     "--concurrency",
     type=click.IntRange(min=1),
     default=4,
     show_default=True,
-    help="Activities at once, of each task list.",
+    help="Maximum of activities that run at the same time, for each task list.",
 )
 @click.option(
     "--heartbeat",
@@ -118,7 +119,7 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
     default=120,
     show_default=True,
     metavar="SECONDS",
-    help="How often to tell SWF that an activity is alive; 0: never.",
+    help="Time between the heartbeats of an activity; 0: no heartbeats.",
 )
 @payloads_option
 @service_option
@@ -129,7 +130,7 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
 def worker_command(activities: tuple[str, ...], log_format: str, *, verbose: bool, **options: Any) -> int:
     """Run the activities of FILE.py or MODULE until stopped.
 
-    SIGTERM or Ctrl-C: finish what runs, report it and exit with 0; twice: at once.
+    SIGTERM or Ctrl-C: finish and report running activities, exit code 0; a second one: exit at once.
     """
     log_loop(log_format, verbose=verbose)
     for source in activities:
@@ -140,7 +141,7 @@ def worker_command(activities: tuple[str, ...], log_format: str, *, verbose: boo
     lists = dict.fromkeys(options["task_list"] or (DEFAULT_TASK_LIST,))
 
     def members(service: Service, stop: StopFlag) -> Sequence[Loop]:
-        reach(stop, service.prepare, (), DEFAULT.types)
+        persist_at_start(stop, service.prepare, (), DEFAULT.types)
         return [_worker(name, service, options) for name in lists]
 
     return _work(options["service"], options["domain"], members)
@@ -157,8 +158,8 @@ def _worker(task_list: str, service: Service, options: dict[str, Any]) -> Activi
     )
 
 
-@click.command("daemon", short_help="Start a child workflow for each signal, until stopped.")
-@click.option("--task-list", default="floto_daemon", show_default=True, help="Where to poll.")
+@click.command("daemon", short_help="Start a child workflow for each signal, until stopped")
+@click.option("--task-list", default="floto_daemon", show_default=True, help="Task list to poll.")
 @payloads_option
 @service_option
 @domain_option
@@ -174,10 +175,10 @@ def daemon_command(
     verbose: bool,
     **where: Any,
 ) -> int:
-    """Start a child workflow for each signal that asks for one, and decide for the children, until stopped.
+    """Start a child workflow for each signal that requests one, and decide for the children, until stopped.
 
-    Start the workflow that takes the signals once, of type floto_daemon_type v1 and on the same task list.
-    SIGTERM or Ctrl-C: finish and exit with 0; twice: at once.
+    The signals go to a workflow of type floto_daemon_type v1 on the same task list; start it once. SIGTERM or
+    Ctrl-C: finish the current decision tasks, exit code 0; a second one: exit at once.
     """
     from floto.runtime.deciders.daemon import Daemon  # noqa: PLC0415 - only this command needs it
 
@@ -193,15 +194,17 @@ def daemon_command(
 def _by_list(
     specs: Sequence[tuple[str, DeciderSpec]], task_list: str | None
 ) -> dict[str, DeciderSpec | None]:
-    """Which spec each task list is decided by; that of a child is decided by what its runs carry."""
+    """Return the spec of each task list; None for that of a child, whose runs contain their specs."""
     if task_list is not None and len(specs) > 1:
-        msg = "--task-list is for one SPEC; several have task lists of their own"
+        msg = "--task-list can be given with one SPEC only; several need different task lists"
         raise click.UsageError(msg)
     own: dict[str, tuple[str, DeciderSpec]] = {}
     for source, spec in specs:
         name = task_list or spec.task_list or DEFAULT_TASK_LIST
         if name in own:
-            msg = f"{own[name][0]} and {source} have one task list, {name!r}; give each its own task_list"
+            msg = (
+                f"{own[name][0]} and {source} have the same task list, {name!r}; give each its own task_list"
+            )
             raise click.UsageError(msg)
         own[name] = source, spec
     found: dict[str, DeciderSpec | None] = {name: spec for name, (_, spec) in own.items()}
@@ -214,7 +217,7 @@ def _by_list(
 def _domain(by_list: dict[str, DeciderSpec | None], domain: str | None) -> str | None:
     named = {spec.domain for spec in by_list.values() if spec is not None and spec.domain}
     if domain is None and len(named) > 1:
-        msg = f"the specs name several domains ({', '.join(sorted(named))}); say which with --domain"
+        msg = f"the specs name several domains ({', '.join(sorted(named))}); choose one with --domain"
         raise click.UsageError(msg)
     return domain or next(iter(named), None)
 
@@ -224,13 +227,13 @@ def _prepare(service: Service, specs: Sequence[DeciderSpec], stop: StopFlag) -> 
     needed = [needs(spec) for spec in specs]
     workflows = [kind for each in needed for kind in each.workflow_types]
     activities = [kind for each in needed for kind in each.activity_types]
-    reach(stop, service.prepare, (WORKFLOW_TYPE, *workflows), activities)
+    persist_at_start(stop, service.prepare, (WORKFLOW_TYPE, *workflows), activities)
 
 
 def _work(url: str, domain: str | None, members: Callable[[Service, StopFlag], Sequence[Loop]]) -> int:
-    """Run loops on a service until a signal stops them, which may come before the service has answered.
+    """Run loops on a service until a signal, which may come before the service has responded.
 
-    Its file and domain must be there: new ones would have nothing to do, ever.
+    The file and the domain must exist: a loop on new ones would never have anything to do.
     """
     check(url, new=False)
     stop = StopFlag()
@@ -247,15 +250,15 @@ def _work(url: str, domain: str | None, members: Callable[[Service, StopFlag], S
 
 
 def _run(members: Sequence[Loop], stop: StopFlag) -> None:
-    """Run each in a thread of its own until all have ended, or a signal has ended them."""
+    """Run each member in a thread of its own until all have ended or a signal stops them."""
     errors = SimpleQueue[Exception]()
-    # Daemons: the second signal must not wait for them.
+    # Daemon threads: a second signal must not wait for them.
     threads = [threading.Thread(target=_guarded, args=(member, errors), daemon=True) for member in members]
     for thread in threads:
         thread.start()
     while errors.empty() and any(thread.is_alive() for thread in threads):
         if stop.wait(_LOOK_SECONDS):
-            log.info("stopping when what is under way is done, polls too; once more to stop at once")
+            log.info("stopping when current tasks and polls are finished; interrupt again to stop at once")
             break
     for member in members:
         member.stop()
@@ -268,5 +271,5 @@ def _run(members: Sequence[Loop], stop: StopFlag) -> None:
 def _guarded(member: Loop, errors: SimpleQueue[Exception]) -> None:
     try:
         member.run()
-    except Exception as error:  # noqa: BLE001 - it is raised again where the command ends
+    except Exception as error:  # noqa: BLE001 - raised again where the command ends
         errors.put(error)

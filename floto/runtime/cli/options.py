@@ -14,34 +14,37 @@ from floto.runtime.connect import SERVICE_VARIABLE, payload_store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: Unlike programs, the commands work on a file where nothing is said: trying floto must not need AWS.
+#: The default is a file, unlike in programs: trying floto must not need AWS.
 service_option = click.option(
     "--service",
     envvar=SERVICE_VARIABLE,
     show_envvar=True,
     default="sqlite:///floto.db",
     show_default=True,
-    help="Where runs are recorded: sqlite:///FILE, aws, aws:REGION or http://HOST:PORT.",
+    help="The service: sqlite:///FILE, aws, aws:REGION or http://HOST:PORT.",
 )
 domain_option = click.option("--domain", help="The SWF domain; default: the spec's, else floto.")
 child_policy_option = click.option(
     "--child-policy",
     type=click.Choice(["TERMINATE", "REQUEST_CANCEL", "ABANDON"]),
-    help="What becomes of children when a run is terminated or times out.",
+    help="Policy for children of a run that is terminated or times out.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; times are ISO 8601 in UTC.")
-verbose_option = click.option("--verbose", is_flag=True, help="Log more, with tracebacks.")
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON output; times are ISO 8601 in UTC.")
+verbose_option = click.option("--verbose", is_flag=True, help="Detailed logs, with tracebacks.")
 log_format_option = click.option(
     "--log-format", type=click.Choice(FORMATS), default="text", show_default=True, help="Format of the log."
 )
 activities_option = click.option(
-    "--activities", multiple=True, metavar="FILE.py|MODULE", help="Where the activities are defined."
+    "--activities",
+    multiple=True,
+    metavar="FILE.py|MODULE",
+    help="File or module that defines activities; may be repeated.",
 )
 payloads_option = click.option(
     "--payloads",
     metavar="DIR|s3://BUCKET/PREFIX",
     callback=lambda _context, _option, value: None if value is None else payload_store(value),
-    help="Keep what is too long for SWF there.",
+    help="Store for values that are too long for SWF.",
 )
 
 
@@ -49,15 +52,15 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 def seconds(text: str) -> str:
-    """A time-out as SWF takes it: whole seconds, or NONE."""
+    """Return a time-out in SWF's form: an integer number of seconds, or NONE."""
     if not re.fullmatch(r"NONE|[0-9]{1,8}", text):
-        msg = f"{text!r} is not a whole number of seconds, nor NONE"
+        msg = f"{text!r} is not an integer number of seconds, nor NONE"
         raise click.BadParameter(msg)
     return text
 
 
 def moment(text: str) -> datetime:
-    """A time: so long ago (30s, 15m, 2h, 7d, 4w), or ISO 8601, in local time unless it says."""
+    """Parse a time: an age (30s, 15m, 2h, 7d, 4w), or ISO 8601, local unless it has an offset."""
     try:
         if ago := re.fullmatch(r"([0-9]{1,6})([smhdw])", text):
             return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
@@ -68,5 +71,5 @@ def moment(text: str) -> datetime:
 
 
 def timeout_option(name: str, help: str) -> Callable[[F], F]:
-    """An option that takes a time-out."""
+    """Return an option whose value is a time-out."""
     return click.option(name, type=seconds, metavar="SECONDS|NONE", help=help)

@@ -1,4 +1,4 @@
-"""What the commands print: data on stdout, everything else on stderr; and the files that they write.
+"""Output of the commands: data on stdout, everything else on stderr; and the files that they write.
 
 Every command prints through this module, so that no text of others commands a terminal: ``visible`` makes
 a value one line where it is put into a sentence, and ``say`` escapes what is left in the whole text.
@@ -33,7 +33,7 @@ from floto.logs import configure, formatter, install
 
 log = logging.getLogger("floto")
 
-#: Errors that say several things, a line for each.
+#: Errors that list several problems, one on each line.
 _SEVERAL_LINES = (SpecError, WorkflowFailed)
 
 
@@ -101,7 +101,7 @@ def say_on(console: Console, text: str) -> None:
 
 
 def error_text(error: Exception) -> str:
-    """Return what an error says, as one line unless it has several things to say."""
+    """Return the message of an error, as one line unless the error lists several problems."""
     text = str(error)
     return visible_lines(text) if isinstance(error, _SEVERAL_LINES) else visible(text)
 
@@ -160,7 +160,7 @@ def print_rows(
 
 
 class _LogHandler(logging.Handler):
-    """Prints records where the progress is shown, so that neither spoils the other."""
+    """A handler that prints records on the console of the progress, which they must not overwrite."""
 
     def __init__(self, console: Console, format: str) -> None:
         super().__init__()
@@ -172,9 +172,9 @@ class _LogHandler(logging.Handler):
 
 
 def log_to(console: Console, format: str, *, verbose: bool) -> None:
-    """Show on the console what is logged, of floto's own only warnings.
+    """Show log records on the console; of floto's own, only warnings.
 
-    With ``verbose`` also the rest, and the tracebacks of activities: without, progress has their messages.
+    With ``verbose``, show all of them, and the tracebacks of activities, whose messages the progress shows.
     """
     install(_LogHandler(console, format), logging.INFO, format)
     log.setLevel(logging.INFO if verbose else logging.WARNING)
@@ -184,14 +184,14 @@ def log_to(console: Console, format: str, *, verbose: bool) -> None:
 
 
 def log_loop(format: str, *, verbose: bool) -> None:
-    """Log on stderr what a loop and its activities log; with ``verbose`` also floto's details."""
+    """Show log records of a loop and its activities on stderr; with ``verbose``, at level DEBUG."""
     configure(json=format == "json")
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
 @contextlib.contextmanager
 def stdout_for_the_result() -> Iterator[None]:
-    """Send what activities and their child processes print to stderr: stdout is for the result alone."""
+    """Redirect stdout, of this process and its children, to stderr: stdout is for the result only."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

@@ -1,4 +1,4 @@
-"""The commands ``floto timeline`` and ``floto graph``: what a person looks at."""
+"""The commands ``floto timeline`` and ``floto graph``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _html(drawing: Drawing, width: float, height: float) -> str:
     return drawing.html(width, height)
 
 
-#: How a picture is written into a file, by how its name ends.
+#: Functions that write a picture, by the suffix of the file.
 _TIMELINES: Mapping[str, Callable[[Timeline, str], str]] = {
     ".svg": lambda shown, title: _svg(*gantt.draw(shown, title)),
     ".html": lambda shown, title: _html(*gantt.draw(shown, title)),
@@ -48,17 +48,20 @@ _GRAPHS: Mapping[str, Callable[[Graph, str], str]] = {
 }
 
 
-@click.command("timeline")
+@click.command("timeline", short_help="Show the timeline of a run")
 @click.argument("history", nargs=-1, required=True, metavar="RUN|HISTORY...")
 @service_option
 @domain_option
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="FILE.svg or FILE.html."
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write: FILE.svg or FILE.html.",
 )
 def timeline_command(history: tuple[str, ...], output: Path | None, **where: Any) -> int:
-    """Show when everything in a RUN or a HISTORY happened, a lane for each task.
+    """Show when the tasks of a RUN or a HISTORY waited, ran and ended, in one lane for each task.
 
-    HISTORY is a file, or the files of its pages; - is standard input.
+    HISTORY is a file, or several files with its pages; - is standard input.
     """
     saved = _history(history, Where(**where))
     shown, title = timeline(saved), _title(saved, history[0])
@@ -69,13 +72,19 @@ def timeline_command(history: tuple[str, ...], output: Path | None, **where: Any
     return DONE
 
 
-@click.command("graph")
+@click.command("graph", short_help="Show the tasks of a spec and their dependencies")
 @click.argument("spec")
 @click.option(
-    "--history", multiple=True, metavar="RUN|FILE", help="A run to take states and generated tasks from."
+    "--history",
+    multiple=True,
+    metavar="RUN|FILE",
+    help="Run whose task states and generated tasks are shown; may be repeated for pages.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="FILE.svg, .html, .mmd or .dot."
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write: FILE.svg, .html, .mmd or .dot.",
 )
 @payloads_option
 @service_option
@@ -83,7 +92,7 @@ def timeline_command(history: tuple[str, ...], output: Path | None, **where: Any
 def graph_command(
     spec: str, history: tuple[str, ...], output: Path | None, payloads: Store | None, **where: Any
 ) -> int:
-    """Show the tasks of SPEC (FILE.json, FILE.py:name or module:name), and what requires what."""
+    """Show the tasks of SPEC (FILE.json, FILE.py:name or module:name) and their dependencies."""
     loaded = load_spec(spec)
     saved = _history(history, Where(**where)) if history else None
     shown = graph(loaded, None if saved is None else fold(saved), CODEC.with_payloads(payloads))
@@ -95,7 +104,7 @@ def graph_command(
 
 
 def _history(names: Sequence[str], where: Where) -> History:
-    """Return the history of one run or file, or of several files that hold its pages."""
+    """Return the history of one run or file, or of several files with its pages."""
     return read_history(names[0], where) if len(names) == 1 else History.load(*names)
 
 
@@ -106,7 +115,7 @@ def _title(history: History, source: str) -> str:
 def _write(output: Path, forms: Mapping[str, Callable[[Shown, str], str]], shown: Shown, title: str) -> None:
     form = forms.get(output.suffix)
     if form is None:
-        msg = f"{output}: the name of a picture ends in {', '.join(forms)}"
+        msg = f"{output}: the name must end in one of {', '.join(forms)}"
         raise click.UsageError(msg)
     with writing(output) as file:
         file.write(form(shown, title))

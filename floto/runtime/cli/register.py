@@ -33,12 +33,12 @@ Registration = registrations.WorkflowType | registrations.ActivityType
 Row = dict[str, Any]
 
 
-@click.group("register")
+@click.group("register", short_help="Register a domain, types, or all that a spec names")
 def register_group() -> None:
-    """Register domains and types. What is there already stays as it is, and is said to be there."""
+    """Register domains and types. Those that exist are left unchanged and reported as such."""
 
 
-@register_group.command("domain", short_help="Register a domain.")
+@register_group.command("domain", short_help="Register a domain")
 @click.argument("name")
 @click.option(
     "--retention",
@@ -46,9 +46,9 @@ def register_group() -> None:
     default=RETENTION_DAYS,
     show_default=True,
     metavar="DAYS",
-    help="How long closed runs are kept.",
+    help="Days for which closed runs are kept.",
 )
-@click.option("--description")
+@click.option("--description", help="Description of the domain.")
 @service_option
 @json_option
 def register_domain(
@@ -60,14 +60,14 @@ def register_domain(
 
 
 def _type_command(function: Callable[..., int]) -> Callable[..., int]:
-    """The arguments and options that both kinds of type take."""
+    """Add the arguments and options of a command that registers a type."""
     for option in (
         json_option,
         domain_option,
         service_option,
-        click.option("--description"),
-        click.option("--priority", type=int, help="The default priority of its tasks."),
-        click.option("--task-list", help="The default task list.  [default: floto]"),
+        click.option("--description", help="Description of the type."),
+        click.option("--priority", type=int, help="Default priority of its tasks."),
+        click.option("--task-list", help="Default task list.  [default: floto]"),
         click.argument("version"),
         click.argument("name"),
     ):
@@ -75,10 +75,10 @@ def _type_command(function: Callable[..., int]) -> Callable[..., int]:
     return function
 
 
-@register_group.command("workflow", short_help="Register a workflow type.")
+@register_group.command("workflow", short_help="Register a workflow type")
 @_type_command
-@timeout_option("--execution-timeout", "How long a run may take.  [default: a year]")
-@timeout_option("--decision-timeout", "How long a decision may take.  [default: 60]")
+@timeout_option("--execution-timeout", "Time-out of a run.  [default: a year]")
+@timeout_option("--decision-timeout", "Time-out of a decision task.  [default: 60]")
 @child_policy_option
 def register_workflow(name: str, version: str, **options: Any) -> int:
     """Register the workflow type NAME VERSION; the options are defaults of its runs."""
@@ -90,12 +90,12 @@ def register_workflow(name: str, version: str, **options: Any) -> int:
     return _register_one(registrations.WorkflowType, name, version, given, options)
 
 
-@register_group.command("activity", short_help="Register an activity type.")
+@register_group.command("activity", short_help="Register an activity type")
 @_type_command
-@timeout_option("--schedule-to-start", "How long a task may wait.  [default: NONE]")
-@timeout_option("--schedule-to-close", "How long it may wait and run.  [default: NONE]")
-@timeout_option("--start-to-close", "How long it may run.  [default: NONE]")
-@timeout_option("--heartbeat", "How long it may be silent.  [default: 600]")
+@timeout_option("--schedule-to-start", "Time-out of waiting.  [default: NONE]")
+@timeout_option("--schedule-to-close", "Time-out of waiting and running.  [default: NONE]")
+@timeout_option("--start-to-close", "Time-out of running.  [default: NONE]")
+@timeout_option("--heartbeat", "Time-out between heartbeats.  [default: 600]")
 def register_activity(name: str, version: str, **options: Any) -> int:
     """Register the activity type NAME VERSION; the options are defaults of its tasks."""
     given = {
@@ -107,13 +107,13 @@ def register_activity(name: str, version: str, **options: Any) -> int:
     return _register_one(registrations.ActivityType, name, version, given, options)
 
 
-@register_group.command("spec", short_help="Register all that a spec names.")
+@register_group.command("spec", short_help="Register all that a spec names")
 @click.argument("spec")
 @service_option
 @domain_option
 @json_option
 def register_spec(spec: str, service: str, domain: str | None, *, as_json: bool) -> int:
-    """Register all that SPEC (FILE.json, FILE.py:name or module:name) names: its domain and its types."""
+    """Register the domain and all types that SPEC (FILE.json, FILE.py:name or module:name) names."""
     loaded = load_spec(spec)
     needed = needs(loaded)
     with target(service, domain or loaded.domain or DEFAULT_DOMAIN, new=True) as there:

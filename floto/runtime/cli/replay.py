@@ -34,7 +34,7 @@ from floto.runtime.cli.source import Where, read_history
 from floto.runtime.loading import load_spec
 
 
-@click.command("replay")
+@click.command("replay", short_help="Check that a spec decides histories as recorded")
 @click.argument("spec")
 @histories_argument
 @json_option
@@ -57,11 +57,11 @@ def replay_command(  # noqa: PLR0913 - click passes each option as an argument
     payloads: Store | None,
     **options: Any,
 ) -> int:
-    """Decide histories again by SPEC, and say where they first differ.
+    """Decide histories again by SPEC, and show the first difference of each.
 
-    HISTORY is a file, or a directory of them: what boto3 or the AWS CLI answers, or what
-    was saved with floto; - is standard input. RUN is WORKFLOW_ID or WORKFLOW_ID@RUN_ID.
-    Exits with 0 if all agree, 1 if one differs, 2 if one cannot be read.
+    HISTORY is a file or a directory of files, saved with floto, boto3 or the AWS CLI; - is standard
+    input. RUN is WORKFLOW_ID or WORKFLOW_ID@RUN_ID.
+    Exit code: 0 all agree, 1 one differs, 2 one cannot be read.
     """
     loaded, codec, where = load_spec(spec), CODEC.with_payloads(payloads), Where(**options)
     if walks:
@@ -84,7 +84,7 @@ def replay_command(  # noqa: PLR0913 - click passes each option as an argument
 
 
 def _shrink(spec: DeciderSpec, history: History, test: Path, codec: Codec) -> None:
-    # Few replays end here, and simulations come with it.
+    # Import it only here: few replays need it, and it imports the simulator.
     from floto.testing import shrink  # noqa: PLC0415
 
     found = shrink(spec, history, codec=codec)

@@ -34,26 +34,30 @@ from floto.runtime.runs.live_table import log as progress_log
 from floto.runtime.runs.live_table import shown
 from floto.runtime.runs.run import new_workflow_id, run
 from floto.runtime.runs.run_request import Listener
-from floto.runtime.start_lines import names_of
+from floto.runtime.start_lines import describe_types
 from floto.runtime.workers.activities import DEFAULT
 
 
-@click.command("run")
+@click.command("run", short_help="Run a spec and print its result")
 @click.argument("spec")
 @activities_option
 @click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")
 @service_option
-@click.option("--workflow-id", help="Go on with this run, or start one of this name.")
+@click.option("--workflow-id", help="Workflow id of the run to resume or start; default: a new id.")
 @click.option(
-    "--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Activities at once."
+    "--concurrency",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="Maximum of activities that run at the same time.",
 )
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="How long to wait for the result; the run stays open.",
+    help="Time to wait for the result; afterwards the run stays open.",
 )
-@click.option("--take-over", is_flag=True, help="Resume an open run of another spec with this one.")
+@click.option("--take-over", is_flag=True, help="Resume an open run of another spec by SPEC.")
 @domain_option
 @payloads_option
 @log_format_option
@@ -73,11 +77,11 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
     take_over: bool,
     verbose: bool,
 ) -> int:
-    """Run SPEC (FILE.json, FILE.py:name or module:name) to its end and print its result as JSON.
+    """Run SPEC (FILE.json, FILE.py:name or module:name) and print its result as JSON.
 
-    Interrupted, timed out or killed, it goes on where it was with the same --workflow-id.
+    After an interrupt, a time-out or a crash, the same --workflow-id resumes the run.
 
-    Exit code: 0 completed, 1 failed, 2 a mistake in the call, 124 --timeout is over, 130 interrupted.
+    Exit code: 0 completed, 1 failed, 2 wrong usage, 124 --timeout exceeded, 130 interrupted.
     """
     console = Console(stderr=True)
     log_to(console, log_format, verbose=verbose)
@@ -106,11 +110,11 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
 
 
 def _said_on(console: Console, log_format: str) -> Callable[[str], None]:
-    """Return what says a line about the run: on the console, or as a record of a log that is JSON."""
+    """Return a function that prints a line about the run on the console, or logs it if the log is JSON."""
     return partial(say_on, console) if log_format == "text" else partial(progress_log.info, "%s")
 
 
-def _run(  # noqa: PLR0913, PLR0917 - what the command was given, once more
+def _run(  # noqa: PLR0913, PLR0917 - the arguments of the command
     tell: Callable[[str], None],
     console: Console,
     spec: DeciderSpec,
@@ -130,7 +134,7 @@ def _beginning(spec: DeciderSpec, workflow_id: str, settings: dict[str, Any]) ->
     domain = settings["domain"] or spec.domain or DEFAULT_DOMAIN
     return (
         f"workflow {workflow_id} on {absolute_service(settings['service'])}, domain {domain!r}, "
-        f"task list {own_list(workflow_id)!r}; activities: {names_of(DEFAULT.types)}"
+        f"task list {own_list(workflow_id)!r}; activities: {describe_types(DEFAULT.types)}"
     )
 
 
@@ -149,9 +153,9 @@ def _telling(tell: Callable[[str], None], show: Listener) -> Listener:
 
     def listener(state: State) -> None:
         nonlocal seen
-        # The first state is that before this process did anything.
+        # The first state is without effects of this process.
         if state.closed is not None and not seen:
-            tell("it had ended before, so nothing was run; another --workflow-id starts anew")
+            tell("already completed, nothing to run; use another --workflow-id to start a new run")
         else:
             show(state)
         seen = True
@@ -161,9 +165,9 @@ def _telling(tell: Callable[[str], None], show: Listener) -> Listener:
 
 def _say_how_to_go_on(why: str, service: str, workflow_id: str) -> None:
     if service == "memory:":
-        say(f"{why}; a run in memory: cannot be gone on with", err=True)
+        say(f"{why}; an in-memory run cannot be resumed", err=True)
         return
     arguments = sys.argv[1:]
     if not any(argument.split("=")[0] == "--workflow-id" for argument in arguments):
         arguments = [*arguments, "--workflow-id", workflow_id]
-    say(f"{why}; to go on:\n  {shell_command('floto', *arguments)}", err=True)
+    say(f"{why}; to resume:\n  {shell_command('floto', *arguments)}", err=True)

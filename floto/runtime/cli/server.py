@@ -18,36 +18,45 @@ from floto.runtime.loading import LoadError, load_module
 _EXTRA = frozenset({"starlette", "uvicorn"})
 
 
-@click.command("server")
+@click.command("server", short_help="Serve SWF's protocol on one file")
 @click.option(
     "--db",
     type=click.Path(dir_okay=False, path_type=Path),
     default="floto.db",
     show_default=True,
-    help="The file that everything is recorded in.",
+    help="The database file.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8044, show_default=True, help="0: any that is free."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8044,
+    show_default=True,
+    help="Port to listen on; 0: any free port.",
 )
 @click.option(
     "--durability",
     type=click.Choice(["full", "normal"]),
     default="full",
     show_default=True,
-    help="normal: a power cut may take the last calls.",
+    help="Durability of calls; normal: a power failure may lose the last ones.",
 )
 @click.option(
-    "--access-key", envvar="FLOTO_ACCESS_KEY", show_envvar=True, help="What requests are signed with."
+    "--access-key",
+    envvar="FLOTO_ACCESS_KEY",
+    show_envvar=True,
+    help="Access key that requests must be signed with.",
 )
 @click.option(
     "--secret-key",
     envvar="FLOTO_SECRET_KEY",
     show_envvar=True,
-    help="Others see it if it is not an environment variable.",
+    help="Its secret key; as an argument, other users can see it.",
 )
-@click.option("--allowed-host", multiple=True, metavar="NAME", help="Another name that clients ask for.")
-@click.option("--functions", metavar="FILE.py:NAME|MODULE:NAME", help="A dict of Lambda functions by name.")
+@click.option(
+    "--allowed-host", multiple=True, metavar="NAME", help="Another host name in requests; may be repeated."
+)
+@click.option("--functions", metavar="FILE.py:NAME|MODULE:NAME", help="Dict of Lambda functions by name.")
 @log_format_option
 def server_command(  # noqa: PLR0913 - click passes each option as an argument
     *,
@@ -61,10 +70,10 @@ def server_command(  # noqa: PLR0913 - click passes each option as an argument
     functions: str | None,
     log_format: str,
 ) -> None:
-    """Be Amazon SWF for boto3, the AWS CLI and whatever else speaks its protocol, on one file.
+    """Serve Amazon SWF's protocol, for boto3, the AWS CLI and other clients, on one database file.
 
-    With keys, every request must be signed with them. Without, it listens on loopback only.
-    SIGTERM or Ctrl-C ends it with exit code 0.
+    With keys, every request must be signed with them. Without keys, the server listens on loopback only.
+    SIGTERM or Ctrl-C stops it with exit code 0.
     """
     server = _server()
     settings = server.Settings(
@@ -86,14 +95,14 @@ def _server() -> Any:
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:
             raise
-        msg = "this takes more than floto brings: pip install 'floto[server]'"
+        msg = "'floto server' needs extra packages: pip install 'floto[server]'"
         raise click.UsageError(msg) from None
     return server
 
 
 def _keys(access: str | None, secret: str | None) -> tuple[str, str] | None:
     if bool(access) != bool(secret):
-        msg = "--access-key and --secret-key go together"
+        msg = "--access-key and --secret-key must be given together"
         raise click.UsageError(msg)
     return (access, secret) if access and secret else None
 
@@ -106,7 +115,7 @@ def _functions(source: str) -> Mapping[str, Callable[[Any], Any]]:
     if not isinstance(functions, Mapping) or not all(
         isinstance(key, str) and callable(value) for key, value in functions.items()
     ):
-        raise LoadError(source, f"{name!r} is no dict of functions by name")
+        raise LoadError(source, f"{name!r} is not a dict of functions by name")
     return functions
 
 

@@ -35,15 +35,15 @@ _MOST_TASKS = 50
 _LONGEST = 1000
 
 
-@click.command("show", short_help="Say what a run is doing, and how it ended.")
+@click.command("show", short_help="Show the status, result and tasks of a run")
 @run_command
 @click.option("--spec", help="The spec that decided the run; default: the one that it carries.")
 @json_option
 @payloads_option
 def show_command(run: str, *, spec: str | None, as_json: bool, payloads: Store | None, **where: Any) -> int:
-    """Say what RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID) is doing, and how it ended.
+    """Show the status and result of RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID).
 
-    Of an open run, what each task waits for that is not done; of a closed one, what became of its tasks.
+    For an open run, also what its unfinished tasks wait for; for a closed run, the status of its tasks.
     """
     found = read_run(run, **where)
     codec = CODEC.with_payloads(payloads)
@@ -64,7 +64,7 @@ def show_command(run: str, *, spec: str | None, as_json: bool, payloads: Store |
     return DONE
 
 
-@click.command("history", short_help="Write the history of a run as JSON.")
+@click.command("history", short_help="Write the history of a run as JSON")
 @run_command
 @click.option(
     "-o",
@@ -74,7 +74,7 @@ def show_command(run: str, *, spec: str | None, as_json: bool, payloads: Store |
 )
 @click.option("--spec", help="A spec to write beside it; default: the one that the run carries, if any.")
 def history_command(run: str, output: Path | None, spec: str | None, **where: Any) -> int:
-    """Write the history of RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID) as JSON, its events in SWF's own shape."""
+    """Write the history of RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID) as JSON; events have SWF's own shape."""
     given = None if spec is None else load_spec(spec)
     with target(where["service"], where["domain"]) as there:
         execution = there.find(run, where["run_id"])["executionInfo"]["execution"]
@@ -89,7 +89,7 @@ def _events(there: Target, execution: dict[str, str]) -> Iterator[dict[str, Any]
 
 
 def _write(there: Target, execution: dict[str, str], file: TextIO, spec: DeciderSpec | None) -> int:
-    """Event by event: no more than a page of a history is in memory."""
+    """Write a history event by event, with at most one page in memory; return the number of events."""
     events = _events(there, execution)
     first = next(events)
     head = {"domain": there.domain, "execution": execution}
@@ -125,7 +125,7 @@ def _print(found: Summary) -> None:
 
 
 def _print_tasks(tasks: Sequence[Explained]) -> None:
-    """Print what became of each task of a closed run, those that failed first."""
+    """Print the tasks of a closed run, failed ones first."""
     rows = sorted(tasks, key=lambda each: each.standing is not Standing.FAILED)
     if rows:
         say()
@@ -143,7 +143,7 @@ def _task_row(task: Explained) -> tuple[str, ...]:
 
 
 def _plain(task: Explained) -> Summary:
-    """One task for programs."""
+    """Return a task as JSON."""
     return {
         "task": task.task,
         "status": task.standing,
@@ -164,7 +164,7 @@ def _shown(value: Any) -> str:
 
 
 def _counted(counts: Summary) -> str:
-    """``9 events, activities: 2 completed, 1 started``."""
+    """Return the counts as text: ``9 events; activities: 2 completed, 1 started``."""
     parts = [
         f"{kind}: {', '.join(f'{count} {status}' for status, count in value.items())}"
         if isinstance(value, dict)

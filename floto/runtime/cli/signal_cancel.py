@@ -26,53 +26,53 @@ from floto.runtime.loading import load_json
 
 
 def run_command(function: Callable[..., int]) -> Callable[..., int]:
-    """The argument and options of a command on one run."""
+    """Add the argument and options of a command on one run."""
     for option in (
         domain_option,
         service_option,
-        click.option("--run-id", help="Which run of the workflow id; default: the latest."),
+        click.option("--run-id", help="Run id; default: that of the latest run."),
         click.argument("run", shell_complete=complete_run),
     ):
         function = option(function)
     return function
 
 
-@click.command("signal", short_help="Send a signal to an open run.")
+@click.command("signal", short_help="Send a signal to an open run")
 @run_command
 @click.argument("name")
-@click.option("--input", "input_text", metavar="JSON|@FILE", help="What the signal carries.")
+@click.option("--input", "input_text", metavar="JSON|@FILE", help="Input of the signal.")
 def signal_command(run: str, name: str, input_text: str | None, **where: Any) -> int:
     """Send the signal NAME to the open RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID).
 
-    If the run carries its spec and no task of it waits for NAME, there is a warning: the name may be
-    misspelt, or tasks that are generated later wait for it.
+    If the run's input contains its spec and no task waits for NAME, a warning is printed: the name may be
+    misspelt, unless a task that is generated later waits for it.
     """
     value = None if input_text is None else payload.dumps(load_json("--input", input_text), "--input")
     request = {"signalName": name, "input": value}
     return _tell("signal_workflow_execution", run, request, where, f"sent {name} to", partial(_warn, name))
 
 
-@click.command("cancel", short_help="Ask the decider of an open run to stop it.")
+@click.command("cancel", short_help="Request cancellation of an open run")
 @run_command
 def cancel_command(run: str, **where: Any) -> int:
-    """Ask the decider of the open RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID) to stop it."""
-    return _tell("request_cancel_workflow_execution", run, {}, where, "asked for the end of")
+    """Request cancellation of the open RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID); its decider closes it."""
+    return _tell("request_cancel_workflow_execution", run, {}, where, "requested cancellation of")
 
 
-@click.command("terminate", short_help="Close an open run by force.")
+@click.command("terminate", short_help="Terminate an open run")
 @run_command
-@click.option("--reason", help="Why, in a few words.")
-@click.option("--details", help="Why, in more.")
+@click.option("--reason", help="Reason, at most 256 characters.")
+@click.option("--details", help="Details of the reason.")
 @child_policy_option
 def terminate_command(
     run: str, reason: str | None, details: str | None, child_policy: str | None, **where: Any
 ) -> int:
-    """Close the open RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID) by force."""
+    """Terminate the open RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID), without its decider."""
     request = {"reason": reason, "details": details, "childPolicy": child_policy}
     return _tell("terminate_workflow_execution", run, request, where, "terminated")
 
 
-def _tell(  # noqa: PLR0913, PLR0917 - each is about the one call
+def _tell(  # noqa: PLR0913, PLR0917 - the parts of one call
     method: str,
     run: str,
     request: dict[str, Any],
@@ -83,7 +83,7 @@ def _tell(  # noqa: PLR0913, PLR0917 - each is about the one call
     with target(where["service"], where["domain"]) as there:
         for workflow_id, run_id in there.readings(run, where["run_id"]):
             try:
-                # Not looked up before: listings lag behind, and SWF knows which run is open.
+                # No lookup before: listings are eventually consistent, and SWF knows which run is open.
                 there.write(method, workflowId=workflow_id, runId=run_id, **request)
             except UnknownResource:
                 continue
@@ -94,15 +94,15 @@ def _tell(  # noqa: PLR0913, PLR0917 - each is about the one call
 
 
 def _not_open(there: Target, run: str, run_id: str | None) -> click.UsageError:
-    """Why no run took it; raises ``UnknownRun`` if there is none of that name."""
+    """Return the error for a run that is not open. Raises ``UnknownRun`` if there is no such run."""
     info = there.find(run, run_id)["executionInfo"]
     how = info.get("closeStatus", "closed")
     return click.UsageError(f"run {run!r} is closed: {how}")
 
 
 def _warn(name: str, there: Target, workflow_id: str, run_id: str | None) -> None:
-    """Warn of a signal that no task of the run's spec waits for, where the run carries its spec."""
-    # The signal was sent: whatever keeps one from looking must not look like a failure.
+    """Warn of a signal that no task waits for, if the run's input contains its spec."""
+    # The signal was sent, so an error of this check must not look like a failure.
     with contextlib.suppress(Exception):
         names = _awaited(there, there.find(workflow_id, run_id)["executionInfo"]["execution"])
         if names is None or name in names:
@@ -116,7 +116,7 @@ def _warn(name: str, there: Target, workflow_id: str, run_id: str | None) -> Non
 
 
 def _awaited(there: Target, execution: dict[str, str]) -> list[str] | None:
-    """Return the names of the signals that the spec of a run waits for; None if it carries no spec."""
+    """Return the names of the signals that a run waits for; None if its input contains no spec."""
     page = there.read("get_workflow_execution_history", execution=execution, maximumPageSize=1)
     start = events_from_swf(page["events"][:1])[0].data
     spec = spec_of(start.input, CODEC)

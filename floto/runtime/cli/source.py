@@ -1,4 +1,4 @@
-"""The run, or the saved history, that a command looks at: a name says which."""
+"""Read the run or the saved history that a command names."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ from floto.runtime.connect import live_of, saved_history
 from floto.runtime.loading import load_spec, spec_with
 
 _PAGE = 1000
-#: What the files of a directory are called that are read as histories.
+#: Suffixes of the files in a directory that are read as histories.
 ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
-#: What standard input is called.
+#: Name of standard input.
 STDIN = "-"
 
-run_id_option = click.option("--run-id", help="Which run of the workflow id; default: the latest.")
+run_id_option = click.option("--run-id", help="Run id; default: that of the latest run.")
 
 
 def source_argument(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The argument and the options of a command on a run or a saved history."""
+    """Add the argument and the options of a command on a run or a saved history."""
     for option in (
         domain_option,
         service_option,
@@ -59,28 +59,28 @@ def source_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @frozen
 class Where:
-    """The service and domain that runs are looked for in."""
+    """The service and domain in which runs are looked up."""
 
     service: str
     domain: str | None
 
 
 @frozen(kw_only=True)
-class Source:
-    """A history, and what is known of its run beside it."""
+class LoadedRun:
+    """A history, and what its file or service says about the run."""
 
     saved: Saved
     state: State
-    #: Where the run is; None for a file.
+    #: URL of the service; None for a file.
     service: str | None = None
     domain: str = DEFAULT_DOMAIN
-    #: What the service knows of its task lists; None for a file.
+    #: Pollers and backlogs of the service; None for a file or if unknown.
     live: Live | None = None
-    #: What the service says of the run, as boto3 gives it.
+    #: The response of DescribeWorkflowExecution; None for a file.
     described: dict[str, Any] | None = None
 
     def context(self, spec: DeciderSpec | None, codec: TaskCodec, at: int | None = None) -> RunContext:
-        """Return what is known of the run beside its history; nothing of now for a moment of the past."""
+        """Return the context of the run; for an event in the past, without current pollers and backlogs."""
         events = self.saved.history.events[:at]
         state = self.state if at is None else fold(events, evolve(EMPTY, execution=self.state.execution))
         keys = [] if spec is None else [task.key for task in expand(spec, state, codec).all_tasks]
@@ -97,57 +97,57 @@ class Source:
         )
 
     def command(self, command: Command) -> str:
-        """Return a command line that works on the same service and domain."""
+        """Return a command line for the same service and domain."""
         where = where_options(self.service, self.domain) if self.service is not None else ()
         return shell_command(*command.words, *where, arguments=command.arguments)
 
 
 def read_source(
     name: str, *, service: str, domain: str | None, run_id: str | None, asks_live: bool = True
-) -> Source:
+) -> LoadedRun:
     """Read a history from a file, from standard input where the name is ``-``, or from a service.
 
     Raises:
         HistoryError: if a file cannot be read as a history.
         UnknownRun: if there is neither a file nor a run of that name.
-        ServiceError: if the service cannot be asked.
+        ServiceError: if a call fails.
     """
     if is_file(name) and run_id is None:
         saved = read_saved(name)
         state = fold(saved.history.events, evolve(EMPTY, execution=saved.history.execution))
-        return Source(saved=saved, state=state, domain=saved.domain or DEFAULT_DOMAIN)
+        return LoadedRun(saved=saved, state=state, domain=saved.domain or DEFAULT_DOMAIN)
     try:
         return read_run(name, service=service, domain=domain, run_id=run_id, asks_live=asks_live)
     except click.UsageError as error:
-        msg = f"there is no file {name!r}, and runs cannot be looked for: {error.message}"
+        msg = f"there is no file {name!r}, and runs cannot be looked up: {error.message}"
         raise click.UsageError(msg) from None
 
 
 def read_history(name: str, where: Where) -> History:
-    """Read the history of a file or a run; a file that is cut off is read, and what is missing is said."""
+    """Read the history of a file or a run; warn about a file that is truncated."""
     found = read_source(name, service=where.service, domain=where.domain, run_id=None, asks_live=False)
     return found.saved.history
 
 
 def read_saved(name: str) -> Saved:
-    """Return one saved history, and what the file says beside it. Raises ``HistoryError``."""
+    """Load a saved history with its domain and spec; warn if it is truncated. Raises ``HistoryError``."""
     saved = saved_history("/dev/stdin" if name == STDIN else name)
     warn_if_cut(saved.history)
     return saved
 
 
 def warn_if_cut(history: History) -> None:
-    """Say what is missing of a file that is cut off."""
+    """Print a warning for a history that is truncated."""
     if history.cut:
         say(visible(f"floto: {history.cut}"), err=True)
 
 
 def read_run(
     name: str, *, service: str, domain: str | None, run_id: str | None, asks_live: bool = True
-) -> Source:
-    """Read the history of a run, and what its service knows beside it. Raises as ``read_source`` does.
+) -> LoadedRun:
+    """Read the history of a run from a service. Raises the errors of ``read_source``.
 
-    What the service knows of its task lists is asked if the run is open, and if ``asks_live``.
+    Read the pollers and backlogs too, if the run is open and ``asks_live`` is set.
     """
     with target(service, domain) as there:
         described = there.find(name, run_id)
@@ -156,7 +156,7 @@ def read_run(
         is_open = described["executionInfo"]["executionStatus"] == "OPEN"
         live = _live(there) if asks_live and is_open else None
         domain = there.domain
-    return Source(
+    return LoadedRun(
         saved=Saved(history=History(events, execution), domain=domain),
         state=fold(events, evolve(EMPTY, execution=execution)),
         service=service,
@@ -166,20 +166,20 @@ def read_run(
     )
 
 
-def spec_of_run(named: str | None, found: Source, codec: Codec) -> DeciderSpec | None:
-    """Return the spec that is named, else the one beside the history, else the one that the run carries."""
+def spec_of_run(named: str | None, found: LoadedRun, codec: Codec) -> DeciderSpec | None:
+    """Return the named spec, else the one saved with the history, else the one in the run's input."""
     return load_spec(named) if named else spec_with(found.saved, codec)
 
 
 def _carries_spec(state: State) -> bool:
-    # One that cannot be read here is carried all the same.
+    # A spec that cannot be read here is in the input all the same.
     with contextlib.suppress(PayloadsNeeded, SpecError):
         return spec_of(state.start.input) is not None
     return True
 
 
 def is_file(name: str) -> bool:
-    """Return True if a name is that of a file rather than of a run: there is one, or it is written so."""
+    """Return True if a name means a file, not a run: the file exists, or the name has the form of one."""
     return name == STDIN or Path(name).is_file() or "/" in name or name.endswith(ENDINGS)
 
 
@@ -194,6 +194,6 @@ def _live(there: Target) -> Live | None:
     try:
         return live_of(there.client)
     except ServiceError as error:
-        # The run itself could be read, so that is said.
-        say(f"floto: who polls is not known: {error_text(error)}", err=True)
+        # The run itself was read, so only warn.
+        say(f"floto: pollers are not known: {error_text(error)}", err=True)
         return None

@@ -22,34 +22,37 @@ from floto.runtime.cli.output import readable, say
 from floto.runtime.cli.target import target
 from floto.runtime.connect import connect_loop
 from floto.runtime.loading import load_json, load_spec
-from floto.runtime.retrying import inquire
+from floto.runtime.retrying import retry_read
 from floto.runtime.runs.needs import needs
 from floto.runtime.runs.run import new_workflow_id
 from floto.runtime.runs.run_request import WORKFLOW_TYPE
 
 
-@click.command("start", short_help="Start a run and print its run id.")
-@click.option("--spec", metavar="SPEC", help="FILE.json, FILE.py:name or module:name; the run carries it.")
-@click.option("--type", "kind", nargs=2, metavar="NAME VERSION", help="The workflow type, if it is another.")
-@click.option("--workflow-id", help="What to call the run; default: a new name.")
+@click.command("start", short_help="Start a run and print its run id")
+@click.option(
+    "--spec", metavar="SPEC", help="Spec for the run's input: FILE.json, FILE.py:name or module:name."
+)
+@click.option("--type", "kind", nargs=2, metavar="NAME VERSION", help="Workflow type; default: floto.run 1.")
+@click.option("--workflow-id", help="Workflow id; default: a new id.")
 @click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")
-@click.option("--task-list", help="Where deciders poll for it; default: what the spec, else its type says.")
-@click.option("--tag", "tags", multiple=True, help="A tag to find it by; up to five.")
-@timeout_option("--execution-timeout", "How long the run may take.")
-@timeout_option("--decision-timeout", "How long a decision may take.")
+@click.option("--task-list", help="Task list of its decider; default: that of the spec, else of its type.")
+@click.option("--tag", "tags", multiple=True, help="Tag of the run; may be repeated, up to five.")
+@timeout_option("--execution-timeout", "Time-out of the run.")
+@timeout_option("--decision-timeout", "Time-out of a decision task.")
 @child_policy_option
-@click.option("--priority", type=int, help="The priority of its decision tasks.")
+@click.option("--priority", type=int, help="Priority of its decision tasks.")
 @service_option
 @domain_option
 @json_option
 def start_command(spec: str | None, kind: tuple[str, str] | None, **options: Any) -> int:
     """Start a run, for deciders and workers elsewhere, and print its run id.
 
-    With --spec, the run carries the spec, so that any floto decider can decide for it, and what the spec
-    names is registered first. Without, --type names a workflow type whose deciders know what to do.
+    With --spec, the types that the spec names are registered and the spec is put into the run's input, so
+    that any floto decider can decide for it. Without, --type names a workflow type that a decider has a spec
+    for.
     """
     if spec is None and not kind:
-        msg = "say what to start: --spec SPEC or --type NAME VERSION"
+        msg = "give --spec SPEC or --type NAME VERSION"
         raise click.UsageError(msg)
     loaded = None if spec is None else load_spec(spec)
     workflow_id = options["workflow_id"] or new_workflow_id()
@@ -98,7 +101,7 @@ def _prepare(url: str, domain: str | None, spec: DeciderSpec) -> None:
     needed = needs(spec)
     service = connect_loop(url, domain)
     try:
-        inquire(service.prepare, (WORKFLOW_TYPE, *needed.workflow_types), needed.activity_types)
+        retry_read(service.prepare, (WORKFLOW_TYPE, *needed.workflow_types), needed.activity_types)
     finally:
         service.close()
 

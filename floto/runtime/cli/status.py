@@ -17,9 +17,9 @@ from floto.runtime.cli.output import print_rows, readable, say
 from floto.runtime.cli.target import Target, target, where_options
 from floto.runtime.connect import live_of, shown_service
 
-#: Types and open runs whose task lists are looked at where the service does not list them itself.
+#: Types and open runs whose task lists are counted if the service does not list its backlogs itself.
 _MOST = 20
-#: Activities that a line names before it counts.
+#: Activities that a line names; the rest is counted.
 _NAMED = 3
 _COUNTS = {
     PollKind.DECISIONS: "count_pending_decision_tasks",
@@ -29,7 +29,7 @@ _WHO = {PollKind.DECISIONS: "decider", PollKind.ACTIVITIES: "worker"}
 _WHAT = {PollKind.DECISIONS: "decisions", PollKind.ACTIVITIES: "activities"}
 
 
-@click.command("status", short_help="Say who is alive, and what waits for whom.")
+@click.command("status", short_help="Show live deciders and workers, and waiting tasks")
 @click.option(
     "--task-list", "lists", multiple=True, help="A task list to count on Amazon SWF, too; may be repeated."
 )
@@ -37,13 +37,13 @@ _WHAT = {PollKind.DECISIONS: "decisions", PollKind.ACTIVITIES: "activities"}
 @domain_option
 @json_option
 def status_command(lists: tuple[str, ...], service: str, domain: str | None, *, as_json: bool) -> int:
-    """Say which deciders and workers are alive, and which tasks wait on which task lists.
+    """Show the deciders and workers that are alive, and the number of waiting tasks of each task list.
 
-    Amazon SWF does not say who polls: there, the tasks of the task lists are counted that the newest open
-    runs and the registered activity types name.
+    Amazon SWF does not report pollers: there, only the tasks are counted, on the task lists of the newest
+    open runs and of the registered activity types.
     """
     with target(service, domain) as there:
-        # Says so if there is no such domain.
+        # Raises UnknownDomain if there is no such domain.
         _count(there, PollKind.DECISIONS, "floto")
         live = live_of(there.client)
         if live is None:

@@ -1,4 +1,4 @@
-"""What a run is doing, read off its history by the same fold that decides."""
+"""A summary of a run, from its history by the same fold that decides."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from floto.runtime.deciders.fingerprint import recorded
 
 Summary = dict[str, Any]
 
-#: Items that take time; a signal or a cancel request to another run is there or not.
+#: Items that take time, unlike signals and cancel requests to other runs.
 _WORK = (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD, Kind.LAMBDA)
 
 
 def left_decisions(events: Iterable[Event]) -> list[str | None]:
-    """Return who had the decision tasks that timed out since the last one was answered, the latest last."""
+    """Return the owners of the decision tasks that timed out since the last response, the latest last."""
     left: list[str | None] = []
     had: str | None = None
     for event in events:
@@ -38,7 +38,7 @@ def left_decisions(events: Iterable[Event]) -> list[str | None]:
 
 
 def summary(described: dict[str, Any], state: State, left: Sequence[str | None] = ()) -> Summary:
-    """Return what there is to say of a run; times are datetimes, ``left`` is who left its decision tasks."""
+    """Return the summary of a run; ``left`` are the deciders that let its decision tasks time out."""
     info = described["executionInfo"]
     started = state.start
     parts = {
@@ -61,7 +61,7 @@ def summary(described: dict[str, Any], state: State, left: Sequence[str | None] 
 
 
 def value_of(text: str | None) -> Any:
-    """What a payload says; one that cannot be read is shown as it is."""
+    """Return the value of a payload; one that cannot be parsed is returned as it is."""
     try:
         return payload.loads(text)
     except PayloadError:
@@ -74,7 +74,7 @@ def _input(started: e.WorkflowExecutionStarted) -> Any:
     except PayloadError:
         return started.input
     if isinstance(value, dict) and SPEC_KEY in value:
-        # Longer than all else, and the same for every run.
+        # Omit the spec: it is long, and the same for every run.
         return {**value, SPEC_KEY: "..."}
     return value
 
@@ -100,7 +100,7 @@ _ENDS: dict[type, Callable[[Any], Summary]] = {
 
 
 def _decision(state: State, left: Sequence[str | None]) -> Iterator[Summary]:
-    """The decision task, if there is one: a run that nobody decides for does nothing else."""
+    """Yield the open decision task: a run without a decider waits for nothing else."""
     tasks = state.decision_tasks
     event = tasks.started or tasks.scheduled
     if event is not None and state.closed is None:
@@ -117,7 +117,7 @@ def _decision(state: State, left: Sequence[str | None]) -> Iterator[Summary]:
 
 
 def _open(state: State) -> Iterator[Summary]:
-    # What was open when the run closed is nobody's business any more.
+    # Items that were open when the run closed do not matter any more.
     for _, key in sorted(state.opened.items()) if state.closed is None else ():
         item = state.items[key]
         event = item.started or item.opened

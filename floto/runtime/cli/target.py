@@ -17,12 +17,12 @@ from floto.core.errors import FlotoError, ServiceFault, UnknownResource, Unreach
 from floto.core.swf.defaults import DEFAULT_DOMAIN
 from floto.core.visible import shell_command
 from floto.runtime.connect import SERVICE_VARIABLE, client, file_of, shown_service, translating
-from floto.runtime.retrying import inquire, once, reach
+from floto.runtime.retrying import persist_at_start, retry_read, retry_write
 from floto.runtime.shutdown import StopFlag
 
 log = logging.getLogger("floto")
 
-#: Runs whose ids are looked through for the one that was meant.
+#: Number of runs whose ids are compared with an unknown one.
 _NEAR = 200
 #: Run ids that an error names.
 _NAMED = 5
@@ -31,12 +31,12 @@ SHORT = 8
 BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
 
 
-#: The service of commands where none is named.
+#: The default service of commands.
 USUAL_SERVICE = "sqlite:///floto.db"
 
 
 def where_options(service: str, domain: str) -> tuple[str, ...]:
-    """Return the options by which another command works on the same service and domain."""
+    """Return the options that another command needs for the same service and domain."""
     usual = os.environ.get(SERVICE_VARIABLE) or USUAL_SERVICE
     found = () if service == usual else ("--service", service)
     return found if domain == DEFAULT_DOMAIN else (*found, "--domain", domain)
@@ -44,23 +44,23 @@ def where_options(service: str, domain: str) -> tuple[str, ...]:
 
 @define
 class UnknownDomain(FlotoError):
-    """A domain that is not registered, and where."""
+    """A domain that is not registered on a service."""
 
     domain: str
     url: str
 
     def __str__(self) -> str:
-        """What is missing, and what to do."""
+        """Return the problem and a remedy."""
         command = shell_command("floto", "register", "domain", arguments=[self.domain])
         return (
             f"there is no domain {self.domain!r} on {shown_service(self.url)}; "
-            f"name another with --domain, or register it: {command}"
+            f"give another --domain, or register it: {command}"
         )
 
 
 @define
 class UnknownRun(FlotoError):
-    """A run that is not there, and the ids of those that are called much the same."""
+    """A run that does not exist, and similar workflow ids that do."""
 
     run: str
     domain: str
@@ -68,7 +68,7 @@ class UnknownRun(FlotoError):
     near: tuple[str, ...]
 
     def __str__(self) -> str:
-        """What is missing, and what may have been meant."""
+        """Return the problem and the similar workflow ids."""
         text = f"there is no run {self.run!r} in domain {self.domain!r} on {self.url}"
         return f"{text}; there is {', '.join(map(repr, self.near))}" if self.near else text
 
@@ -91,23 +91,23 @@ class AmbiguousRun(FlotoError):
 
 @frozen
 class Target:
-    """A domain of a service, behind a client as boto3's."""
+    """A domain of a service, and a client with boto3's methods."""
 
     client: Any
     domain: str
     url: str
 
     def read(self, method: str, **arguments: Any) -> Any:
-        """Call a method that changes nothing; repeat it while that may help. Raises ``ServiceError``."""
-        return self._known(inquire, method, arguments)
+        """Call a method that changes nothing, with retries. Raises ``ServiceError``."""
+        return self._known(retry_read, method, arguments)
 
     def write(self, method: str, **arguments: Any) -> Any:
-        """Call a method; repeat it only if it cannot have taken effect. Raises ``ServiceError``."""
-        return self._known(once, method, arguments)
+        """Call a method; retry it only if it cannot have had an effect. Raises ``ServiceError``."""
+        return self._known(retry_write, method, arguments)
 
     def service_wide(self, method: str, **arguments: Any) -> Any:
-        """``write`` for what belongs to no domain."""
-        return once(translating(getattr(self.client, method)), **arguments)
+        """Call a method as ``write`` does, without a domain."""
+        return retry_write(translating(getattr(self.client, method)), **arguments)
 
     def _known(self, repeat: Callable[..., Any], method: str, arguments: dict[str, Any]) -> Any:
         try:
@@ -121,7 +121,7 @@ class Target:
             raise
 
     def pages(self, method: str, key: str, **arguments: Any) -> Iterator[Any]:
-        """What is in all pages of a listing or a history, read as far as it is asked for."""
+        """Yield the items of all pages of a listing or a history, reading each page when it is needed."""
         token = None
         while True:
             page = self.read(method, nextPageToken=token, **arguments)
@@ -131,11 +131,11 @@ class Target:
                 return
 
     def open_runs(self, **filters: Any) -> Iterator[Any]:
-        """Open runs, the newest first."""
+        """Yield open runs, the one that was started last first."""
         return self._runs("list_open_workflow_executions", filters)
 
     def closed_runs(self, **filters: Any) -> Iterator[Any]:
-        """Closed runs, the one that was started last first."""
+        """Yield closed runs, the one that was started last first."""
         return self._runs("list_closed_workflow_executions", filters)
 
     def _runs(self, method: str, filters: dict[str, Any]) -> Iterator[Any]:
@@ -143,7 +143,7 @@ class Target:
         return self.pages(method, "executionInfos", **request)
 
     def find(self, run: str, run_id: str | None) -> dict[str, Any]:
-        """The description of the run that a person calls so. Raises ``UnknownRun``."""
+        """Return the description of the run that a name means. Raises ``UnknownRun``."""
         for workflow_id, exact in self.readings(run, run_id):
             execution = self._latest(workflow_id) if exact is None else _execution(workflow_id, exact)
             with contextlib.suppress(UnknownResource):
@@ -184,11 +184,11 @@ class Target:
         return None
 
     def near(self, run: str) -> tuple[str, ...]:
-        """The workflow ids that a person may have meant."""
+        """Return the workflow ids that are similar to a name."""
         return tuple(difflib.get_close_matches(run.partition("@")[0], self.workflow_ids(_NEAR), cutoff=0.5))
 
     def workflow_ids(self, most: int) -> list[str]:
-        """The workflow ids of the newest runs, of open ones first."""
+        """Return the workflow ids of the newest runs, those of open runs first."""
         infos = [
             info
             for runs in (self.open_runs, self.closed_runs)
@@ -202,13 +202,17 @@ def _execution(workflow_id: str, run_id: str) -> dict[str, str]:
 
 
 def _readings(run: str, run_id: str | None) -> list[tuple[str, str | None]]:
+    """Return the workflow ids and run ids that ``WORKFLOW_ID[@RUN_ID]`` may mean, the likelier first.
+
+    A workflow id may have an @ in it.
+    """
     whole, (workflow_id, _, after) = (run, run_id), run.rpartition("@")
     return [whole] if run_id is not None or not workflow_id or not after else [whole, (workflow_id, after)]
 
 
 @contextlib.contextmanager
 def target(url: str, domain: str | None, *, new: bool = False) -> Iterator[Target]:
-    """Open what a command works on; ``new`` if it may make the file. Raises what ``connect`` raises."""
+    """Open the service of a command; ``new``: the file may be created. Raises the errors of ``connect``."""
     check(url, new=new)
     opened = client(url)
     try:
@@ -218,31 +222,31 @@ def target(url: str, domain: str | None, *, new: bool = False) -> Iterator[Targe
 
 
 def check(url: str, *, new: bool) -> None:
-    """Whether a service outlives the command, and is there unless it may be ``new``."""
+    """Raise ``UsageError`` for a service in memory, and unless ``new`` for a file that does not exist."""
     file = file_of(url)
     if url == "memory:":
-        msg = "memory: is gone when this command ends; name another --service"
+        msg = "--service memory: does not outlive this command; use a file or a server"
         raise click.UsageError(msg)
     if file is not None and not new and not file.exists():
         msg = (
             f"there is no file {file.absolute()}; "
-            "name another --service (floto start and floto register make one)"
+            "give another --service (floto start and floto register create the file)"
         )
         raise click.UsageError(msg)
 
 
 def check_domain(url: str, domain: str | None, stop: StopFlag) -> None:
-    """Raise ``UnknownDomain`` unless the domain is registered, as far as the service lets one look.
+    """Raise ``UnknownDomain`` unless the domain is registered; skip the check without permission for it.
 
-    Raises ``ServiceUnavailable`` if the service does not answer for 20 seconds, or until ``stop`` is set.
+    Raises ``ServiceUnavailable`` if the service does not respond for 30 seconds, or when ``stop`` is set.
     """
     name, opened = domain or DEFAULT_DOMAIN, client(url)
     try:
-        reach(stop, translating(opened.describe_domain), name=name)
+        persist_at_start(stop, translating(opened.describe_domain), name=name)
     except UnknownResource as fault:
         raise UnknownDomain(name, url) from fault
     except ServiceFault as fault:
-        # A loop may have no permission for more than it does.
-        log.info("cannot look whether domain %r is registered (%s)", name, fault)
+        # A loop may have no other permissions than those that it needs.
+        log.info("cannot check whether domain %r is registered (%s)", name, fault)
     finally:
         opened.close()

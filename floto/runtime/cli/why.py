@@ -16,15 +16,15 @@ from floto.core.visible import moment_text, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option
 from floto.runtime.cli.output import readable, say, say_wrapped
-from floto.runtime.cli.source import Source, read_source, source_argument, spec_of_run
+from floto.runtime.cli.source import LoadedRun, read_source, source_argument, spec_of_run
 
-#: Lines that are printed unless all are asked for: as many as one sees at a glance.
+#: Lines that are printed without --all.
 _LINES = 10
 #: What a line begins with that is a command.
 _COMMAND = "    "
 
 
-@click.command("why", short_help="Say what a run waits for, and what helps.")
+@click.command("why", short_help="Explain why a task is waiting or failed")
 @source_argument
 @click.argument("task", required=False)
 @click.option("--spec", help="The spec that decided the run; default: the one that it carries.")
@@ -43,10 +43,10 @@ def why_command(  # noqa: PLR0913 - click passes each option as an argument
     payloads: Store | None,
     **where: Any,
 ) -> int:
-    """Say what RUN waits for, or TASK of it, what stands in the way, and what helps.
+    """Explain why RUN, or a TASK of it, is waiting or failed, and print the commands that help.
 
-    RUN is WORKFLOW_ID or WORKFLOW_ID@RUN_ID; instead, FILE is a saved history, - standard input. Now, or
-    with --at as it was after any event.
+    RUN is WORKFLOW_ID or WORKFLOW_ID@RUN_ID; FILE is a saved history, - standard input. With --at, explain
+    the state after that event.
     """
     found = read_source(source, **where)
     codec = CODEC.with_payloads(payloads)
@@ -74,8 +74,8 @@ def why_command(  # noqa: PLR0913 - click passes each option as an argument
     return DONE
 
 
-def _head(found: Source, explained: Explanation) -> str:
-    """One line: which run, how it is, and how much of it is done."""
+def _head(found: LoadedRun, explained: Explanation) -> str:
+    """Return one line with the run, its status, and its number of finished tasks."""
     events = found.saved.history.events
     last = events[explained.event_id - 1]
     name = visible(found.state.execution.workflow_id) if found.state.execution else "the run"
@@ -90,20 +90,20 @@ def _head(found: Source, explained: Explanation) -> str:
     return f"{name}: {how}; {done} of {len(explained.tasks)} tasks done"
 
 
-def waits(groups: Sequence[Stall], found: Source) -> Iterator[str]:
-    """Yield a line for each group of tasks that wait alike, and one for each command that helps."""
+def waits(groups: Sequence[Stall], found: LoadedRun) -> Iterator[str]:
+    """Yield a line for each group of tasks that wait for the same, and one for each command that helps."""
     for each in groups:
         yield str(each)
         yield from _commands(each, found)
 
 
-def _of_task(stall: Stall, found: Source) -> Iterator[str]:
-    """What the history does not say: who polls, and what helps."""
+def _of_task(stall: Stall, found: LoadedRun) -> Iterator[str]:
+    """Yield what is not in the history: notes on the pollers, and the commands that help."""
     yield from (f"  {visible(each)}" for each in stall.notes)
     yield from _commands(stall, found)
 
 
-def _commands(stall: Stall, found: Source) -> Iterator[str]:
+def _commands(stall: Stall, found: LoadedRun) -> Iterator[str]:
     return (f"{_COMMAND}{found.command(words)}" for words in stall.commands)
 
 
@@ -123,8 +123,8 @@ def say_line(line: str) -> None:
         say_wrapped(line)
 
 
-def _plain(stall: Stall, found: Source) -> dict[str, Any]:
-    """One group for programs."""
+def _plain(stall: Stall, found: LoadedRun) -> dict[str, Any]:
+    """Return a group of tasks as JSON."""
     return {
         "tasks": stall.tasks,
         "status": stall.standing,

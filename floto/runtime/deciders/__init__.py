@@ -1,1 +1,1 @@
-"""Deciders: the loop that answers decision tasks, in this process or in one of its own."""
+"""Deciders: the loop that responds to decision tasks, in this process or in a separate one."""

@@ -1,4 +1,4 @@
-"""The service that starts a child workflow for each signal, and decides for the children."""
+"""The daemon: starts a child workflow for each signal, and decides for the children."""
 
 from __future__ import annotations
 
@@ -31,26 +31,36 @@ from floto.core.swf.service import ExecutionInfo, Service
 from floto.core.swf.wire import WireError
 from floto.runtime.connect import checked_identity, closing, service_for
 from floto.runtime.deciders.decider import Decider
-from floto.runtime.retrying import persist, reach
+from floto.runtime.retrying import persist, persist_at_start
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 from floto.runtime.workers.worker import POLL_SECONDS
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
-#: What a daemon process that died was to serve, the others learn by looking so often.
-_LOOK_SECONDS = 30.0
+#: Seconds between scans of open daemon runs, by which the task lists of a crashed daemon are taken over.
+_SCAN_SECONDS = 30.0
 
 
 class Daemon:
     """Decides for the daemon workflows on a task list, and for the children they start.
 
     Start a workflow of type ``floto_daemon_type`` ``v1`` on ``task_list``, and signal it
-    ``startChildWorkflowExecution`` with ``{"decider_spec": ...}``. The spec travels in the child's
-    input, so any daemon decides for any child: run as many as you like, and kill them at will.
-    ``service`` is a ``Service`` or a URL for ``floto.connect`` (default: ``FLOTO_SERVICE``, else
-    Amazon SWF); ``codec`` knows task kinds and strategies of your own that specs bring; ``payloads``
-    stores inputs and results that are too long for SWF.
+    ``startChildWorkflowExecution`` with ``{"decider_spec": ...}``. The child's input contains the spec, so
+    any daemon can decide for any child: run several daemons, and stop or kill any of them.
+
+    Args:
+        domain: SWF's domain; default: ``floto``.
+        task_list: Task list of the daemon workflows.
+        service: A ``Service``, or a URL for ``floto.connect``; default: ``FLOTO_SERVICE``, else Amazon SWF.
+        identity: Identity that histories record, at most 256 characters; default: host and process id.
+        codec: Reads task kinds and retry strategies of your own in specs.
+        payloads: A store for inputs and results that are too long for SWF.
+        poll_seconds: Seconds that one poll waits, for services that let the caller choose.
+
+    Raises:
+        ValueError: if ``identity`` is longer than 256 characters.
+        UnknownService: if ``service`` is not a URL of a service.
     """
 
     def __init__(  # noqa: PLR0913 - all of them are optional and named
@@ -64,7 +74,7 @@ class Daemon:
         payloads: Store | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        # Whoever gives a service of their own knows its domain; nothing says which it is.
+        # The domain of a service object is not known here.
         self._domain = domain or (DEFAULT_DOMAIN if service is None or isinstance(service, str) else None)
         self._task_list = task_list
         self._given = service
@@ -75,35 +85,39 @@ class Daemon:
         self._poll_seconds = poll_seconds
         self._stop = StopFlag()
         self._troubles = TroubleLog(log)
-        #: The deciders of each task list, and what went wrong in them.
+        #: The decider of each task list and its thread.
         self._deciders: dict[str, tuple[Decider, threading.Thread]] = {}
-        #: Task lists to serve, errors that end a decider, None to look up: the way into ``run()``.
-        self._news: SimpleQueue[str | Exception | None] = SimpleQueue()
+        #: Events for ``run()``: a task list to serve, an error that ended a decider, None at ``stop()``.
+        self._events: SimpleQueue[str | Exception | None] = SimpleQueue()
         self._runs: dict[str, State] = {}
 
     def run(self) -> None:
-        """Serve until stopped, by ``stop()`` or (in the main thread) SIGINT or SIGTERM.
+        """Decide until ``stop()`` or (in the main thread) SIGINT or SIGTERM.
 
-        A service that was given as a URL is closed then; one closed before is a ``ServiceError``.
+        Afterwards, a service that was given as a URL is closed.
+
+        Raises:
+            ServiceError: if the service was closed before, or fails permanently.
+            ServiceUnavailable: if the service does not answer the first call for 30 seconds.
         """
         with closing(self._service, self._given), stop_on_signals(self.stop):
             try:
                 self._begin()
                 while not self._stop.is_set():
-                    self._look()
-                    self._follow_news()
+                    self._scan_open_daemons()
+                    self._handle_events()
             finally:
                 self._finish()
 
     def stop(self) -> None:
-        """Answer the decisions in hand, then return from ``run()``."""
-        # Runs inside a signal handler: neither takes a lock.
+        """Make ``run()`` finish its decision tasks and return; may be called in any thread."""
+        # Called in a signal handler, so neither call may acquire a lock.
         self._stop.set()
-        self._news.put(None)
+        self._events.put(None)
 
     def _begin(self) -> None:
         try:
-            reach(self._stop, self._service.prepare, (DAEMON_TYPE, CHILD_TYPE), ())
+            persist_at_start(self._stop, self._service.prepare, (DAEMON_TYPE, CHILD_TYPE), ())
         except ServiceUnavailable:
             if not self._stop.is_set():
                 raise
@@ -116,25 +130,27 @@ class Daemon:
         for _, thread in self._deciders.values():
             thread.join()
 
-    def _follow_news(self) -> None:
-        """Serve task lists as they become known, until it is time to look again."""
+    def _handle_events(self) -> None:
+        """Serve task lists as they become known, until the next scan is due."""
         with contextlib.suppress(Empty):
             while not self._stop.is_set():
-                news = self._news.get(timeout=_LOOK_SECONDS)
-                if isinstance(news, Exception):
-                    raise news
-                if news is not None:
-                    self._serve(news)
+                event = self._events.get(timeout=_SCAN_SECONDS)
+                if isinstance(event, Exception):
+                    raise event
+                if event is not None:
+                    self._serve(event)
 
     def _serve(self, task_list: str) -> None:
-        """Make sure that this process decides for the runs of a task list."""
+        """Start a decider for a task list, unless this process has one."""
         if task_list in self._deciders:
             return
         if len(self._deciders) > MOST_LISTS:
-            log.warning("task list %r is one too many for this daemon; run a Decider for it", task_list)
+            log.warning(
+                "this daemon serves its maximum of task lists; run a Decider for task list %r", task_list
+            )
             return
         decider = self._decider_of(task_list)
-        # A daemon: a second Ctrl-C does not wait for its poll.
+        # A daemon thread: a second Ctrl-C must not wait for its poll.
         thread = threading.Thread(target=self._guarded, args=(decider,), daemon=True)
         self._deciders[task_list] = decider, thread
         thread.start()
@@ -147,15 +163,15 @@ class Daemon:
             identity=self._identity,
             codec=self._codec,
             payloads=self._payloads,
-            listener=self._learn,
+            listener=self._serve_children,
             poll_seconds=self._poll_seconds,
         )
 
     def _guarded(self, decider: Decider) -> None:
         try:
             decider.run()
-        except Exception as error:  # noqa: BLE001 - it is raised again in run()
-            self._news.put(error)
+        except Exception as error:  # noqa: BLE001 - raised again in run()
+            self._events.put(error)
 
     def _decide(self, state: State) -> Sequence[Decision]:
         found = decide_daemon(state, domain=self._domain, codec=self._codec)
@@ -164,30 +180,30 @@ class Daemon:
                 log.warning("daemon %s starts no child for a signal: %s", state.execution, note)
         return found
 
-    def _learn(self, found: Sequence[Decision], _error: Exception | None) -> None:
+    def _serve_children(self, found: Sequence[Decision], _error: Exception | None) -> None:
         for decision in found:
             if isinstance(decision, StartChildWorkflowExecution) and decision.task_list is not None:
                 for task_list in child_lists(decision.input, decision.task_list.name, self._codec):
                     if task_list not in self._deciders:
-                        self._news.put(task_list)
+                        self._events.put(task_list)
 
-    def _look(self) -> None:
-        """Learn from open daemon runs where their children are decided, whoever started them."""
+    def _scan_open_daemons(self) -> None:
+        """Serve the task lists of all children of open daemon runs, also of those another process started."""
         try:
             opened = persist(self._stop, self._service.open_executions, DAEMON_TYPE)
-            self._runs = {info.execution.run_id: self._followed(info) for info in opened}
-            self._troubles.over("looking at the open daemons")
+            self._runs = {info.execution.run_id: self._updated(info) for info in opened}
+            self._troubles.over("scanning the open daemon runs")
         except (HistoryError, ServiceError, WireError) as error:
             if not self._stop.is_set():
-                message = "cannot look at the open daemons (%s); looking again later"
-                self._troubles.failed("looking at the open daemons", message, error)
+                message = "cannot read the open daemon runs (%s); the next scan retries"
+                self._troubles.failed("scanning the open daemon runs", message, error)
         for state in self._runs.values():
-            # Those on other lists have daemons of their own.
+            # Daemon runs on other task lists have daemons of their own.
             if state.started is not None and state.start.task_list.name == self._task_list:
                 for task_list in task_lists(state, self._codec):
                     self._serve(task_list)
 
-    def _followed(self, info: ExecutionInfo) -> State:
+    def _updated(self, info: ExecutionInfo) -> State:
         known = self._runs.get(info.execution.run_id) or evolve(EMPTY, execution=info.execution)
         new = persist(self._stop, self._service.history, info.execution, known.last_event_id)
         return fold(new, known)

@@ -1,4 +1,4 @@
-"""The loop that asks what is next for a run, decides, and answers."""
+"""The decider's loop: polls for decision tasks, decides, and responds."""
 
 from __future__ import annotations
 
@@ -50,76 +50,80 @@ from floto.runtime.connect import (
     payload_store,
     service_for,
 )
-from floto.runtime.deciders.decider_process import Order, start
+from floto.runtime.deciders.decider_process import DeciderSettings, start
 from floto.runtime.deciders.fingerprint import fingerprint
 from floto.runtime.deciders.progress_cache import ProgressCache
-from floto.runtime.deciders.spec_choice import NoSpec, OtherSpec, Specs
+from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec, OtherSpec
 from floto.runtime.presence import announced
-from floto.runtime.retrying import conclude, is_malformed, outlast, persist, poll
+from floto.runtime.retrying import is_malformed, persist, persist_after_stop, poll, retry_store
 from floto.runtime.runs.needs import activity_types
 from floto.runtime.shutdown import StopFlag, stop_on_signals
-from floto.runtime.start_lines import names_of, place_of
-from floto.runtime.workers.execute_activity import cut
-from floto.runtime.workers.storing import keep
+from floto.runtime.start_lines import describe_service, describe_types
+from floto.runtime.workers.execute_activity import shorten_middle
+from floto.runtime.workers.storing import store_values
 from floto.runtime.workers.worker import POLL_SECONDS
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
-#: Runs whose progress a decider remembers between decisions; others are folded anew.
+#: Runs whose progress is cached between decision tasks; the progress of others is rebuilt.
 _REMEMBERED = 256
-#: Events at which a run gets close to SWF's limit.
+#: Number of events from which a run is close to SWF's limit.
 _LONG = LATE_EVENTS
-#: After a history that cannot be read.
+#: Seconds to wait after a decision task that cannot be parsed.
 _PAUSE_SECONDS = 1.0
-#: Characters of SWF's refusal that the failure of a run quotes: well below any limit of SWF.
+#: Characters of SWF's message in the details of a run that fails: well below every limit of SWF.
 _REFUSAL_LIMIT = 4_000
-#: SWF's histories lag behind what was answered, by seconds at most; they are read now and again.
-_LAG_SECONDS, _ASK_SECONDS = 10.0, 1.0
-#: Seconds for which a store is tried again before a decision task is left to time out and come again.
+#: GetWorkflowExecutionHistory is eventually consistent: seconds to retry, and seconds between attempts.
+_LAG_SECONDS, _REREAD_SECONDS = 10.0, 1.0
+#: Seconds for which a payload store is retried; then the decision task times out and is scheduled again.
 _STORE_SECONDS = 10.0
 
-#: Told after each decision task: what was decided, and what went wrong, if anything.
+#: Called after each decision task with its decisions and the error, if any.
 Listener = Callable[[Sequence[Decision], Exception | None], None]
-#: Decides for runs of a type of its own, for which there is no spec.
+#: A function that decides, from a run's state, for runs of a workflow type without a spec.
 Rule = Callable[[State], Sequence[Decision]]
 _NO_TASKS = DeciderSpec()
-#: Reason of a run that fails because SWF refuses what was decided for it.
+#: Reason of a run that fails because SWF refuses its decisions.
 REFUSED_REASON = "DecisionRefused"
-#: Reason of a run that fails because its history cannot be read, as it would not be the next time.
+#: Reason of a run that fails because its history cannot be read, which retrying would not change.
 UNREADABLE_REASON = "HistoryError"
 
 
 class Decider:
     """Decides for the runs of one task list.
 
-    A run that carries a spec in its input is decided by that. A run that records which spec it is of
-    (``floto.spec_tags``; ``floto.run`` always does) is decided by whichever spec of this decider it is;
-    every other run by the spec of its workflow type in ``specs``, else by ``spec``. A run that this decider
-    has no spec for is left alone: its decision task is not answered, times out, and comes again, for this
-    decider or another. The log says so. A run whose history cannot be read fails with the reason
+    A run is decided by the spec in its input, if there is one. A run that records the digest of its spec
+    (``floto.spec_tags``; ``floto.run`` always records it) is decided by the spec with this digest; every
+    other run by the spec of its workflow type in ``specs``, else by ``spec``. The decider logs and leaves
+    alone a run that it has no spec for: the decision task gets no response, times out, and SWF schedules it
+    again, for this decider or another. A run whose history cannot be read fails with the reason
     ``HistoryError``.
 
     Args:
         spec: The spec, or its JSON.
         decider_spec: Another name for ``spec``.
         specs: Specs by workflow type.
-        rules: Functions of a run's state that decide the runs of a workflow type, for which there is no spec.
+        rules: Functions that decide, from a run's state, for the runs of workflow types without a spec.
         service: A ``Service``, or a URL for ``floto.connect``; default: ``FLOTO_SERVICE``, else Amazon SWF.
         domain: SWF's domain; default: that of the spec, else ``floto``.
-        task_list: Where to poll for decision tasks; default: that of the spec, else ``floto``.
-        identity: What histories record of this decider; default: host and process id.
-        codec: Knows task kinds and retry strategies of your own.
+        task_list: Task list to poll; default: that of the spec, else ``floto``.
+        identity: Identity that histories record, at most 256 characters; default: host and process id.
+        codec: Reads task kinds and retry strategies of your own.
         payloads: A store for inputs and results that are too long for SWF, or its name: a directory or
             ``s3://bucket/prefix``.
-        listener: Called after each decision task, in the thread of ``run()``.
-        poll_seconds: How long one poll waits where the service lets the caller choose.
-        take_over: Decide runs that record another spec by this decider's own from now on, and record that.
-        sole: No other decider polls this task list: a run that there is no spec for fails.
+        listener: Called in the thread of ``run()`` after each decision task, with its decisions and the error
+            or None.
+        poll_seconds: Seconds that one poll waits, for services that let the caller choose.
+        take_over: True to decide runs that record another spec by this decider's spec from now on, and to
+            record that in the run.
+        sole: True if no other decider polls this task list: a run without a spec then fails.
 
     Raises:
         SpecError: if the spec cannot be read.
-        UnknownStore: if ``payloads`` names no store.
+        UnknownService: if ``service`` is not a URL of a service.
+        UnknownStore: if ``payloads`` is not the name of a store.
+        ValueError: if ``identity`` is longer than 256 characters.
     """
 
     def __init__(  # noqa: PLR0913 - all but the spec are optional and named
@@ -145,9 +149,9 @@ class Decider:
         self._codec = codec = codec.with_payloads(self._payloads)
         self._troubles = TroubleLog(log)
         self._spec = own = read_spec(decider_spec if spec is None else spec, codec)
-        self._specs, self._rules = Specs(own, dict(specs or {}), codec), dict(rules or {})
+        self._specs, self._rules = DeciderSpecs(own, dict(specs or {}), codec), dict(rules or {})
         self._take_over, self._sole = take_over, sole
-        #: Ids of the runs that were taken over lately, in that order.
+        #: Ids of the runs that were taken over, the latest last; as many as are cached.
         self._taken_over: dict[str, None] = {}
         self._given = service
         self._service = service_for(service, domain or (own and own.domain) or None)
@@ -157,8 +161,8 @@ class Decider:
         self._poll_seconds = poll_seconds
         self._stop = StopFlag()
         self._is_busy = False
-        self._memory = ProgressCache(_REMEMBERED, self._read, self._begin, self._is_current)
-        self._order = Order(
+        self._cache = ProgressCache(_REMEMBERED, self._read, self._begin, self._is_current)
+        self._settings = DeciderSettings(
             spec=own,
             specs=self._specs.by_type,
             service=absolute_service(service),
@@ -180,16 +184,20 @@ class Decider:
     def run(self, *, separate_process: Literal[True]) -> Popen[bytes]: ...
 
     def run(self, *, separate_process: bool = False) -> Popen[bytes] | None:
-        """Decide until stopped, by ``stop()`` or (in the main thread) SIGINT or SIGTERM.
+        """Decide until ``stop()`` or (in the main thread) SIGINT or SIGTERM.
 
-        With ``separate_process``, another process does, which is returned at once: it stops when told to
-        (``terminate()``) and when this process has ended. Raises ``CannotSeparate`` where the decider has
-        what another process cannot have.
+        Afterwards, a service that was given as a URL is closed.
 
-        A service that was given as a URL is closed then; one closed before is a ``ServiceError``.
+        Args:
+            separate_process: True to decide in another process, which is returned at once. It stops at
+                ``terminate()`` and when this process ends.
+
+        Raises:
+            CannotSeparate: if an argument of the decider cannot be passed to another process.
+            ServiceError: if the service was closed before, or fails permanently.
         """
         if separate_process:
-            process = start(self._order)
+            process = start(self._settings)
             with closing(self._service, self._given):
                 return process
         self._run()
@@ -200,8 +208,8 @@ class Decider:
             "deciding for task list %r as %s on %s; activities: %s",
             self._task_list,
             self._identity,
-            place_of(self._service),
-            names_of(activity_types(self._specs.all)),
+            describe_service(self._service),
+            describe_types(activity_types(self._specs.all)),
         )
         with (
             closing(self._service, self._given),
@@ -223,19 +231,19 @@ class Decider:
                 self._poll_seconds,
             )
         except (HistoryError, WireError) as error:
-            # One run that nobody can read must not end the others: its task times out.
-            message = "task list %s: a decision task that cannot be read is left"
+            # A run that cannot be parsed must not stop the others: its decision task times out.
+            message = "task list %s: a decision task cannot be parsed and is left to time out"
             self._troubles.failed(str(error), message, self._task_list, level=logging.ERROR, error=error)
             self._stop.wait(_PAUSE_SECONDS)
             return None
 
     def stop(self) -> None:
-        """Answer the decision in hand, then return from ``run()``."""
+        """Make ``run()`` finish its decision task, if any, and return; may be called in any thread."""
         self._stop.set()
 
     @property
     def is_busy(self) -> bool:
-        """True while a decision task is in hand."""
+        """True while the decider works on a decision task."""
         return self._is_busy
 
     def _handle(self, task: PolledDecisionTask) -> None:
@@ -243,24 +251,24 @@ class Decider:
         run = task.execution
         try:
             with logs.context(run.workflow_id, run.run_id):
-                self._work_on(task)
+                self._decide_and_respond(task)
         finally:
             self._is_busy = False
 
-    def _work_on(self, task: PolledDecisionTask) -> None:
+    def _decide_and_respond(self, task: PolledDecisionTask) -> None:
         found: Sequence[Decision] = ()
         error: Exception | None = None
         try:
-            found = outlast(self._stop, _STORE_SECONDS, self._decided, task)
-            self._answer(task, found)
+            found = retry_store(self._stop, _STORE_SECONDS, self._decided, task)
+            self._complete(task, found)
         except NoSpec as missing:
-            self._leave(task, missing)
+            self._log_left_alone(task, missing)
             error = missing
         except ServiceGone:
             raise
-        except Exception as raised:  # noqa: BLE001 - logged, and the other runs go on
-            # Unanswered, the task times out and comes again: a bug here must not fail the run.
-            message = "run %s: no decision; the decision task will come again"
+        except Exception as raised:  # noqa: BLE001 - logged; other runs continue
+            # A bug here must not fail the run: without a response, the task times out and is scheduled again.
+            message = "run %s: no decision; the decision task will time out and be scheduled again"
             self._troubles.failed(task.execution, message, task.execution, level=logging.ERROR, error=raised)
             error = raised
         else:
@@ -268,21 +276,24 @@ class Decider:
         if self._listener is not None:
             self._listener(found, error)
 
-    def _leave(self, task: PolledDecisionTask, missing: NoSpec) -> None:
-        """Log that a decision task is left to another decider."""
+    def _log_left_alone(self, task: PolledDecisionTask, missing: NoSpec) -> None:
+        """Log that this decider leaves a decision task to another one."""
         message = (
-            "run %s is left alone: %s; start a decider with that spec, "
+            "run %s: left alone, %s; start a decider with that spec, "
             "or take the run over: Decider(take_over=True), floto decider --take-over"
         )
         self._troubles.failed(task.execution, message, task.execution, missing, level=logging.ERROR)
 
     def _decided(self, task: PolledDecisionTask) -> Sequence[Decision]:
-        """Decide, and store what the decisions refer to."""
+        """Decide, and store the values that the decisions refer to."""
         found = self.decide(task)
-        return found if self._payloads is None else keep(found, self._payloads)
+        return found if self._payloads is None else store_values(found, self._payloads)
 
     def decide(self, task: PolledDecisionTask) -> Sequence[Decision]:
-        """Return the decisions for a run; one whose spec or history cannot be read fails with the reason.
+        """Return the decisions for a run; fail a run whose spec or history cannot be read.
+
+        Args:
+            task: A decision task; if its events are not the whole history, the rest is read from the service.
 
         Raises:
             NoSpec: if this decider has no spec for the run.
@@ -293,26 +304,28 @@ class Decider:
             progress = self._follow(task)
             found = decisions(progress) if rule is None else rule(progress.state)
         except SpecError as error:
-            # No traceback: what is wrong is in the spec.
+            # No traceback: the error is in the spec, not in the code.
             log.error("run %s fails: %s", task.execution, error)  # noqa: TRY400
-            found = [FailWorkflowExecution(reason="SpecError", details=cut(str(error), LIMIT))]
+            found = [FailWorkflowExecution(reason="SpecError", details=shorten_middle(str(error), LIMIT))]
         except HistoryError as error:
             self._need_spec(task)
             log.error("run %s fails: its history cannot be read: %s", task.execution, error)  # noqa: TRY400
-            found = [FailWorkflowExecution(reason=UNREADABLE_REASON, details=cut(str(error), LIMIT))]
+            found = [
+                FailWorkflowExecution(reason=UNREADABLE_REASON, details=shorten_middle(str(error), LIMIT))
+            ]
         if closes(found):
-            self._memory.forget(task.execution)
+            self._cache.forget(task.execution)
         return found
 
     def _follow(self, task: PolledDecisionTask) -> Progress:
         try:
-            return self._memory.follow(task)
+            return self._cache.follow(task)
         except HistoryError:
-            # What comes with a task may be at fault, and the history itself is whole.
-            return self._memory.follow(evolve(task, events=()))
+            # The events of the task may be faulty although the stored history is not: read all of it.
+            return self._cache.follow(evolve(task, events=()))
 
     def _need_spec(self, task: PolledDecisionTask) -> None:
-        """Raise ``NoSpec`` for a run that is another decider's, as far as its type tells."""
+        """Raise ``NoSpec`` if, by its workflow type, the run belongs to another decider."""
         if task.workflow_type not in self._rules:
             self._specs.need_any(task.workflow_type)
 
@@ -336,16 +349,17 @@ class Decider:
             raise
 
     def _takes_over(self, state: State, own: DeciderSpec) -> bool:
-        """Record that a run goes on with another spec; once, or two deciders would take it from one another.
+        """Record in a run that this decider's spec takes it over; return True if it does.
 
-        A spec that holds kinds which the codec does not know has no digest to record, and takes over nothing.
+        Each run only once: two deciders would take it over from one another for ever. A spec with task kinds
+        that the codec cannot write has no digest to record, so it takes over nothing.
         """
         digest, execution = fingerprint(own, self._codec), state.execution
         if not self._take_over or digest is None or execution is None or execution.run_id in self._taken_over:
             return False
-        log.warning("run %s was begun with another spec; it goes on with this decider's", execution)
+        log.warning("run %s was begun with another spec; it continues with this decider's spec", execution)
         signal = self._service.signal_workflow_execution
-        # It may have closed a moment ago.
+        # The run may have just closed.
         with suppress(UnknownResource):
             persist(self._stop, signal, execution.workflow_id, CHANGED_SIGNAL, digest)
         self._taken_over[execution.run_id] = None
@@ -354,46 +368,48 @@ class Decider:
         return True
 
     def _read(self, execution: WorkflowExecution, after: int, until: int) -> Sequence[Event]:
-        """Events that are known to be there, as soon as the service shows them all."""
+        """Read events that are known to exist, retrying until the service returns all of them."""
         end = time.monotonic() + _LAG_SECONDS
         while True:
-            found = conclude(self._stop, self._service.history, execution, after)[: until - after]
+            found = persist_after_stop(self._stop, self._service.history, execution, after)[: until - after]
             if len(found) == until - after:
                 return found
             if time.monotonic() >= end:
-                problem = f"the history shows events up to {after + len(found)}, of {until} there must be"
+                problem = (
+                    f"history incomplete: got events up to {after + len(found)}, expected at least {until}"
+                )
                 raise ServiceUnavailable(problem)
-            # Also when stopped: the task is in hand.
-            time.sleep(_ASK_SECONDS)
+            # Also after a stop: the task is claimed.
+            time.sleep(_REREAD_SECONDS)
 
     def _warn_if_long(self, task: PolledDecisionTask) -> None:
-        # Asked at each decision, told when the line is crossed.
+        # Only for the decision task that crosses the line.
         if task.previous_started_event_id < _LONG <= task.started_event_id:
             log.warning(
                 "run %s: more than %d events; SWF ends a run at %d", task.execution, _LONG, EVENT_LIMIT
             )
 
-    def _answer(self, task: PolledDecisionTask, found: Sequence[Decision]) -> None:
+    def _complete(self, task: PolledDecisionTask, found: Sequence[Decision]) -> None:
         try:
             self._respond(task, found)
         except UnknownResource as fault:
-            # Or it was accepted, and only the service's confirmation was lost.
-            log.info("run %s: the decision came too late (%s)", task.execution, fault)
+            # Or the response was accepted, and only its confirmation was lost.
+            log.info("run %s: the response came too late (%s)", task.execution, fault)
         if closes(found) and not self._stop.is_set() and self._was_last(task, found[-1]):
             self.stop()
 
     def _respond(self, task: PolledDecisionTask, found: Sequence[Decision]) -> None:
         respond = self._service.respond_decision_task_completed
         try:
-            conclude(self._stop, respond, task.token, found)
+            persist_after_stop(self._stop, respond, task.token, found)
         except ServiceFault as fault:
             if not is_malformed(fault):
                 raise
-            # The same would be decided, and refused, each time that the decision task comes again.
+            # The same decisions would be refused each time that the decision task is scheduled again.
             log.error("run %s fails: SWF refuses the decisions: %s", task.execution, fault)  # noqa: TRY400
-            self._memory.forget(task.execution)
-            details = cut(str(fault).encode("ascii", "backslashreplace").decode(), _REFUSAL_LIMIT)
-            conclude(
+            self._cache.forget(task.execution)
+            details = shorten_middle(str(fault).encode("ascii", "backslashreplace").decode(), _REFUSAL_LIMIT)
+            persist_after_stop(
                 self._stop,
                 respond,
                 task.token,
@@ -409,7 +425,7 @@ class Decider:
         return self._was_closed(task)
 
     def _was_closed(self, task: PolledDecisionTask) -> bool:
-        """Whether the answer closed a run of the decider's own spec: SWF may refuse that."""
+        """Return True if the response closed a run of the decider's own spec, which SWF may have refused."""
         end = time.monotonic() + _LAG_SECONDS
         while time.monotonic() < end and not self._stop.is_set():
             state = fold(persist(self._stop, self._service.history, task.execution))
@@ -417,7 +433,7 @@ class Decider:
                 return False
             if state.closed is not None or _is_over(task, state):
                 return state.closed is not None
-            self._stop.wait(_ASK_SECONDS)
+            self._stop.wait(_REREAD_SECONDS)
         return False
 
     def _is_own(self, state: State) -> bool:
@@ -428,7 +444,7 @@ class Decider:
 
 
 def _is_over(task: PolledDecisionTask, state: State) -> bool:
-    """Whether a decision task was answered, or timed out, by the time of a state."""
+    """Return True if a state shows that a decision task was completed or timed out."""
     started = state.decision_tasks.started
     return state.last_event_id > task.started_event_id and (
         started is None or started.id != task.started_event_id
@@ -436,12 +452,12 @@ def _is_over(task: PolledDecisionTask, state: State) -> bool:
 
 
 def closes(found: Sequence[Decision]) -> bool:
-    """Whether these decisions close their run."""
+    """Return True if these decisions close their run."""
     return bool(found) and isinstance(found[-1], CLOSE_DECISIONS)
 
 
 def read_spec(spec: DeciderSpec | str | None, codec: Codec = CODEC) -> DeciderSpec | None:
-    """A spec given as itself or as its JSON. Raises ``SpecError``."""
+    """Return a spec that is given as an object or as its JSON. Raises ``SpecError``."""
     if not isinstance(spec, str):
         return spec
     read = codec.loads(spec)

@@ -1,4 +1,4 @@
-"""A decider in a process of its own, as the process sees it that wants one."""
+"""The parent's side of a decider in a separate process: its settings, and starting it."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from floto.core.swf.shapes import WorkflowType
 
 log = logging.getLogger("floto")
 
-#: What is told to the other process on its standard input: this as one line of JSON, and the end of this
-#: process, by closing it.
+#: Main program of the separate process. Its standard input is one line of JSON with the settings; the end of
+#: the input tells it that the parent has ended.
 ENTRY = "floto.runtime.deciders.decider_process_main"
 
 
 @define
 class CannotSeparate(FlotoError, TypeError):
-    """A decider that another process cannot run, and why."""
+    """A decider that cannot run in a separate process, and the reason."""
 
     problem: str
 
     def __str__(self) -> str:
-        """Why, and what would do."""
+        """Return the problem and a remedy."""
         return f"a decider with {self.problem} cannot run in a separate process"
 
 
 @frozen(kw_only=True)
-class Order:
-    """What a decider was made with."""
+class DeciderSettings:
+    """The arguments of a decider."""
 
     spec: DeciderSpec | None
     specs: Mapping[WorkflowType, DeciderSpec]
@@ -56,11 +56,11 @@ class Order:
     sole: bool = False
 
     def to_json(self) -> str:
-        """One line that another process can make an equal decider from. Raises ``CannotSeparate``."""
-        for is_so, problem in self._obstacles():
-            if is_so:
+        """Return one line of JSON for building the decider in another process. Raises ``CannotSeparate``."""
+        for is_obstacle, problem in self._obstacles():
+            if is_obstacle:
                 raise CannotSeparate(problem)
-        said: dict[str, Any] = {
+        values: dict[str, Any] = {
             "spec": self.spec and CODEC.unstructure(self.spec),
             "specs": [
                 [kind.name, kind.version, CODEC.unstructure(spec)] for kind, spec in self.specs.items()
@@ -76,13 +76,13 @@ class Order:
             "log_level": log.getEffectiveLevel(),
             "log_format": logs.current_format(),
         }
-        return json.dumps(said)
+        return json.dumps(values)
 
     def _obstacles(self) -> tuple[tuple[bool, str], ...]:
         service = self.service
         return (
             (not isinstance(service, str), "a service given as an object (give its URL)"),
-            (service == "memory:", "service 'memory:', which no other process sees (use a file)"),
+            (service == "memory:", "service 'memory:', which another process cannot open (use a file)"),
             (self.codec != CODEC, "a codec of its own (run it in a program that has the codec)"),
             (
                 not isinstance(self.payloads, str | None),
@@ -92,22 +92,22 @@ class Order:
         )
 
 
-#: A process ends with the last reference to its standard input: callers need not keep what they get.
+#: Keeps the processes alive: without a reference, the pipe would be closed and the process would end.
 _started: list[Popen[bytes]] = []
 
 
-def start(order: Order) -> Popen[bytes]:
-    """Start the process; raises ``CannotSeparate``."""
-    line = order.to_json().encode()
+def start(settings: DeciderSettings) -> Popen[bytes]:
+    """Start a decider in a separate process. Raises ``CannotSeparate``."""
+    line = settings.to_json().encode()
     _forget_ended()
     process = Popen([sys.executable, "-m", ENTRY], stdin=PIPE)  # noqa: S603 - this very program
     _started.append(process)
-    _say(process, line + b"\n")
+    _send(process, line + b"\n")
     return process
 
 
-def _say(process: Popen[bytes], line: bytes) -> None:
-    # If it could not even begin, it has said why.
+def _send(process: Popen[bytes], line: bytes) -> None:
+    # A process that ended at once has printed its error.
     with suppress(BrokenPipeError):
         if process.stdin is not None:
             process.stdin.write(line)

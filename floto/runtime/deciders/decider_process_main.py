@@ -1,4 +1,4 @@
-"""The main program of a decider in a process of its own; ``decider_process`` starts it."""
+"""The main program of a decider in a separate process; ``decider_process`` starts it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _WRONG = 2
 
 
 def main() -> int:
-    """Decide as the first line of standard input says, until told to stop or standard input ends."""
-    said = json.loads(sys.stdin.buffer.readline())
-    configure(said.pop("log_level"), json=said.pop("log_format") == "json")
+    """Run the decider that the first line of standard input describes, until a signal or end of input."""
+    settings = json.loads(sys.stdin.buffer.readline())
+    configure(settings.pop("log_level"), json=settings.pop("log_format") == "json")
     try:
-        decider = _decider(**said)
+        decider = _decider(**settings)
         threading.Thread(target=_follow, args=(sys.stdin.fileno(), decider.stop), daemon=True).start()
         decider.run()
     except FlotoError as error:
@@ -42,7 +42,7 @@ def _decider(spec: Any, specs: list[Any], **settings: Any) -> Decider:
 
 
 def _follow(parent: int, stop: Callable[[], None]) -> None:
-    # It ends with the process that holds the other end: nobody is left then who could stop this one.
+    # The input ends when the parent process ends; this process then stops too.
     while os.read(parent, 1024):
         pass
     stop()

@@ -1,4 +1,4 @@
-"""A decider that is given no spec: every run brings its own."""
+"""A decider without a spec: the input of every run contains one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from floto.runtime.workers.worker import POLL_SECONDS
 
 
 class DynamicDecider(Decider):
-    """Decides for the runs of one task list, each by the spec in its input, under ``decider_spec``.
+    """Decides for the runs of one task list, each by the spec under ``decider_spec`` in its input.
 
-    A run that carries none is left to another decider. Otherwise this is a ``Decider``.
+    The decision task of a run without a spec is left to another decider. For the arguments, see ``Decider``.
     """
 
     def __init__(  # noqa: PLR0913 - all of them are optional

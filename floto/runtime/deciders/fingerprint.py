@@ -1,4 +1,4 @@
-"""The digest of the spec that a run is decided by, and where a run records it.
+"""The digest of a spec, which a run records to say which spec it is decided by.
 
 A run that is started for a spec records the digest in a tag, which continue-as-new passes on. Where another
 spec takes over an open run, a signal records that spec's digest; the latest signal counts.
@@ -23,7 +23,7 @@ _DIGITS = 16
 
 
 def fingerprint(spec: DeciderSpec, codec: Codec = CODEC) -> str | None:
-    """Return the digest of a spec, its task lists aside; None for kinds that the codec cannot write."""
+    """Return the digest of a spec without its domain and task lists; None if the codec cannot write it."""
     what = evolve(
         spec,
         domain=None,
@@ -38,28 +38,31 @@ def fingerprint(spec: DeciderSpec, codec: Codec = CODEC) -> str | None:
 
 
 def spec_tags(spec: DeciderSpec, codec: Codec = CODEC) -> tuple[str, ...]:
-    """Return the tags that record in a run which spec it is of, for ``StartRequest(tags=...)``.
+    """Return the tags that record the spec of a run, for ``StartRequest(tags=...)``.
 
-    A decider that has another spec then leaves the run alone instead of deciding it by the wrong one. There
-    is no tag for a spec that holds kinds which ``codec`` does not know.
+    A decider with another spec then leaves the run alone instead of deciding it by the wrong spec.
+
+    Args:
+        spec: The spec of the run.
+        codec: Writes task kinds of your own; for a spec that it cannot write there is no tag.
     """
     digest = fingerprint(spec, codec)
     return () if digest is None else (_TAG + digest,)
 
 
 def recorded(state: State) -> str | None:
-    """Return the digest of the spec that a run was last decided by; None where none was recorded."""
+    """Return the digest of the spec that a run recorded last; None if it recorded none."""
     return next(reversed(all_recorded(state)), None)
 
 
 def all_recorded(state: State) -> Sequence[str | None]:
-    """Return the digests of the specs of a run, from the one it was started with to the last to take over."""
+    """Return the digests of the specs of a run: the one it was started with, then those that took over."""
     tags = (tag.removeprefix(_TAG) for tag in state.start.tag_list or () if tag.startswith(_TAG))
     return [*itertools.islice(tags, 1), *_changes(state)]
 
 
 def taken_over(state: State) -> str | None:
-    """Return the digest of the spec that last took over a run; None if none did."""
+    """Return the digest of the last spec that took over a run; None if none did."""
     return next(reversed(_changes(state)), None)
 
 

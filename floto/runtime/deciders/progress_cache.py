@@ -1,7 +1,7 @@
-"""What a decider remembers of runs, so that a decision costs what is new and not what is old.
+"""A cache of the progress of runs, so that the cost of a decision depends on the new events only.
 
-A decision task shows only a part of its run's history. Folded on what is known it gives what
-the whole history gives; where that is not enough, the service is asked for what is missing.
+A decision task contains only a part of its run's history. Folding these events onto the cached state gives
+the same state as folding the whole history; events that are missing in between are read from the service.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from floto.core.swf.events import Event
 from floto.core.swf.service import PolledDecisionTask
 from floto.core.swf.shapes import WorkflowExecution
 
-#: Reads the events of a run with an id above the first number, up to the second.
+#: Reads the events of a run whose ids are greater than the first number, up to the second.
 Read = Callable[[WorkflowExecution, int, int], Sequence[Event]]
 
 
 class ProgressCache:
     """The progress of the latest ``size`` runs.
 
-    ``begin`` makes the progress of a run that is seen first, and of one whose progress is no longer
-    ``is_current``.
+    ``begin`` builds the progress of a run that is not cached, or whose cached progress is not ``is_current``
+    any more.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class ProgressCache:
         self._runs: OrderedDict[str, Progress] = OrderedDict()
 
     def follow(self, task: PolledDecisionTask) -> Progress:
-        """How far the run of a task has come at its start. Raises ``HistoryError`` and ``ServiceError``."""
+        """Return the progress of a run at a decision task. Raises ``HistoryError`` and ``ServiceError``."""
         run_id = task.execution.run_id
         known = self._runs.pop(run_id, None)
         current = None if known is None else self._continued(known, task)
@@ -56,11 +56,11 @@ class ProgressCache:
         return current
 
     def forget(self, execution: WorkflowExecution) -> None:
-        """Keep nothing of a run that is closed."""
+        """Remove a run from the cache."""
         self._runs.pop(execution.run_id, None)
 
     def _continued(self, known: Progress, task: PolledDecisionTask) -> Progress | None:
-        """What is known, brought up to date; None if the history is not the one it was known from."""
+        """Return the cached progress with the new events; None if the history does not continue it."""
         if task.started_event_id < known.state.last_event_id or not _agree(known.state, task):
             return None
         try:
@@ -69,7 +69,7 @@ class ProgressCache:
             return None
 
     def _after(self, seen: int, task: PolledDecisionTask) -> Sequence[Event]:
-        """The events of a task behind one that was seen; what its part lacks is read."""
+        """Return the events after ``seen`` up to the task, reading those that the task does not contain."""
         first = task.events[0].id if task.events else task.started_event_id + 1
         if first <= seen + 1:
             return task.events[seen + 1 - first :]
@@ -77,6 +77,6 @@ class ProgressCache:
 
 
 def _agree(state: State, task: PolledDecisionTask) -> bool:
-    """Whether a task shows the last event that is known as it is known, if it shows it."""
+    """Return True unless a task contains the last known event with other contents."""
     at = state.last_event_id - task.events[0].id if task.events else -1
     return at < 0 or task.events[at : at + 1] == (state.last,)

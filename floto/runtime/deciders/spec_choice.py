@@ -1,4 +1,4 @@
-"""The spec that a decider decides a run by, or the reason why it has none for that run."""
+"""Choosing the spec of a run among those of a decider."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from floto.runtime.deciders.fingerprint import fingerprint, recorded, taken_over
 
 @define
 class NoSpec(FlotoError):
-    """A run that this decider has no spec for; another decider may have it."""
+    """A run that this decider has no spec for; another decider may have one."""
 
     problem: str
 
@@ -29,13 +29,13 @@ class NoSpec(FlotoError):
 
 @define
 class OtherSpec(NoSpec):
-    """A run that records another spec than this decider has; ``own`` could take it over."""
+    """A run that records the digest of another spec; this decider's spec, ``own``, could take it over."""
 
     own: DeciderSpec
 
 
 @frozen
-class Specs:
+class DeciderSpecs:
     """The specs of one decider: by workflow type, and ``default`` for the runs of every other type."""
 
     default: DeciderSpec | None
@@ -55,13 +55,13 @@ class Specs:
     def choose(self, state: State) -> DeciderSpec:
         """Return the spec of a run.
 
-        That is the spec that the run carries in its input, unless another has taken the run over since;
-        else the one whose digest the run records; else, where it records none, the one of its workflow type.
+        That is the spec in the run's input, unless another spec took the run over later; else the spec whose
+        digest the run records; else, for a run that records none, the spec of its workflow type.
 
         Raises:
             NoSpec: if this decider has no spec for the run.
             OtherSpec: if it has one, but the run records the digest of another.
-            SpecError: if the spec that the run carries cannot be read.
+            SpecError: if the spec in the run's input cannot be read.
         """
         carried, changed = spec_of(state.start.input, self.codec), taken_over(state)
         if carried is not None and changed in (None, fingerprint(carried, self.codec)):
@@ -82,7 +82,7 @@ class Specs:
         raise OtherSpec(msg, own)
 
     def need_any(self, kind: WorkflowType) -> None:
-        """Raise ``NoSpec`` if this decider is given specs, and none that a run of a type could have."""
+        """Raise ``NoSpec`` if this decider has specs by type only, and none for this type."""
         if self.by_type and self.default is None and kind not in self.by_type:
             raise NoSpec(_no_spec(kind))
 

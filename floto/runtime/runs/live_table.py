@@ -1,4 +1,4 @@
-"""How far a run is, as a person likes to see it: a live table on a terminal, lines elsewhere."""
+"""The progress of a run: a live table on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from floto.pictures.task_status import RETRYING, Row, row_of, rows, style_of
 log = logging.getLogger("floto.progress")
 
 _TASKS = (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD, Kind.LAMBDA)
-#: Lines around the table: its head, the bar and the counts.
+#: Lines beside the rows of the table: its header, the bar and the counts.
 _FRAME_LINES = 4
 _MINUTE = 60
 
 
 class Tasks:
-    """The tasks of a spec, with those of finished generators, and those that clean up once they do."""
+    """The tasks of a spec, with those of completed generators, and the cleanup tasks that have started."""
 
     def __init__(self, spec: DeciderSpec, codec: Codec = CODEC) -> None:
         self._spec, self._codec = spec, codec
@@ -43,12 +43,12 @@ class Tasks:
         self._finished: list[str] = []
 
     def at(self, state: State) -> Sequence[Task]:
-        """The tasks that are known in a state."""
+        """Return the tasks that are known in a state."""
         finished = [task.id_ for task in self._tasks if expands(task) and _is_completed(task, state)]
-        # Reading what generators returned takes too long to do it for every refresh.
+        # Reading the results of generators takes too long to do it at every refresh.
         if finished != self._finished:
             self._finished = finished
-            # The decider needs the tasks too, and says why they cannot be read.
+            # The decider needs these tasks too, and logs why they cannot be read.
             with contextlib.suppress(PayloadsNeeded, ServiceUnavailable, SpecError):
                 self._tasks = expand(self._spec, state, self._codec).activity_tasks
         begun = (task for task in (*self._spec.on_failure, *self._spec.on_cancel) if task.key in state.items)
@@ -64,10 +64,10 @@ def _is_completed(task: Task, state: State) -> bool:
 def shown(
     spec: DeciderSpec, console: Console, codec: Codec = CODEC, *, log: bool = False
 ) -> Iterator[Callable[[State], None]]:
-    """Show a run on a console while the block runs; the block passes the states on.
+    """Show a run on a console during the block, which calls the yielded function with each new state.
 
-    A terminal gets a table, which stays if the run has closed and else is erased, because it would soon be
-    wrong. With ``log``, changes are logged instead.
+    On a terminal this is a table, which is erased at the end unless the run has closed: it would soon be
+    outdated. With ``log``, changes are logged instead.
     """
     if log or not console.is_terminal:
         yield Lines(spec, _logged if log else partial(printed, console), codec).show
@@ -82,7 +82,7 @@ def shown(
             live.transient = not table.is_final
 
 
-#: Called with when a task changed, its id, its attempt, and what it did; the id is None for the run itself.
+#: Called with the time of a change, the task's id (None: the run itself), its attempt, and a description.
 _Write = Callable[[datetime | None, str | None, int | None, str], None]
 
 
@@ -99,7 +99,7 @@ def _logged(_at: datetime | None, task: str | None, attempt: int | None, text: s
 
 
 class Lines:
-    """A line for each change of a task."""
+    """Progress as one line for each change of a task."""
 
     def __init__(self, spec: DeciderSpec, write: _Write, codec: Codec = CODEC) -> None:
         self._tasks, self._write = Tasks(spec, codec), write
@@ -107,12 +107,12 @@ class Lines:
         self._is_first = True
 
     def show(self, state: State) -> None:
-        """Write what has changed since the last call; of a resumed run, first what was done before."""
+        """Write the changes since the last call; the first call for a resumed run writes a summary."""
         is_first, self._is_first = self._is_first, False
         if is_first and state.items:
             self._resumed(state)
             return
-        # A continued run begins again with other items.
+        # A run that continues another one starts with no items.
         known = self._last.items if self._last.execution == state.execution else State().items
         for key, item in sorted(state.items.items(), key=lambda pair: _latest(pair[1])):
             if key[0] in _TASKS and not key[1].startswith(RESERVED_PREFIX) and known.get(key) != item:
@@ -149,7 +149,7 @@ def _times(row: Row) -> str:
 
 
 class LiveTable:
-    """A table of tasks that fits the terminal, over a bar and counts."""
+    """Progress as a table of tasks that fits the terminal, above a bar and counts."""
 
     def __init__(self, spec: DeciderSpec, console: Console, codec: Codec = CODEC) -> None:
         self._tasks = Tasks(spec, codec)
@@ -158,16 +158,16 @@ class LiveTable:
         self._state = State()
 
     def show(self, state: State) -> None:
-        """Take a new state; the next refresh shows it."""
+        """Set the state that the next refresh shows."""
         self._state = state
 
     @property
     def is_final(self) -> bool:
-        """Return True if the run has closed: the table stays as it is."""
+        """Return True if the run has closed, so that the table does not change any more."""
         return self._state.closed is not None
 
     def render(self) -> RenderableType:
-        """The table as it is now."""
+        """Return the table for the current state and time."""
         state, now = self._state, datetime.now(UTC)
         all_rows = rows(self._tasks.at(state), state)
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -213,7 +213,7 @@ def _clock(seconds: float) -> str:
 
 
 def counts(rows: Sequence[Row]) -> str:
-    """``3 of 9 completed, 2 running, 4 waiting``."""
+    """Return the numbers of tasks by state: ``3 of 9 completed, 2 running, 4 waiting``."""
     by_state: dict[str, int] = {}
     for row in rows:
         by_state[row.state] = by_state.get(row.state, 0) + 1
@@ -223,7 +223,7 @@ def counts(rows: Sequence[Row]) -> str:
 
 
 def fitting(rows: Sequence[Row], lines: int) -> list[Row]:
-    """The rows worth a place where there is none for all: what runs and fails, then what ended last."""
+    """Return at most ``lines`` rows, in order: failed and running tasks first, then those that ended last."""
     if len(rows) <= lines:
         return list(rows)
     first = sorted(range(len(rows)), key=lambda at: (_urgency(rows[at].state), -_ended(rows[at]), at))

@@ -1,4 +1,4 @@
-"""What must be registered, polled and served before a spec can run."""
+"""The types and task lists that a spec needs, and the activities that it lacks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @frozen
 class Needs:
-    """The types that a spec and the specs of its children name, and the task lists they are decided on."""
+    """The types that a spec and the specs of its children name, and the task lists of their deciders."""
 
     workflow_types: tuple[WorkflowType, ...]
     activity_types: tuple[ActivityType, ...]
@@ -27,7 +27,7 @@ class Needs:
 
 
 def needs(spec: DeciderSpec) -> Needs:
-    """Return what must be registered and polled before a spec can run."""
+    """Return the types to register and the task lists to poll before a spec can run."""
     inner = tuple(nested(spec, spec.task_list))
     tasks = [task for each, _ in inner for task in each.all_tasks]
     children = [task for task in tasks if isinstance(task, ChildWorkflow)]
@@ -48,7 +48,7 @@ def activity_types(specs: Iterable[DeciderSpec]) -> tuple[ActivityType, ...]:
 
 
 def missing_activities(spec: DeciderSpec, known: Sequence[ActivityType]) -> tuple[str, ...]:
-    """Return a line for each task whose activity is not known, with the one that may have been meant."""
+    """Return a line for each task whose activity is not known, with the most similar known activity."""
     tasks = [task for each, _ in nested(spec, spec.task_list) for task in each.all_tasks]
     return tuple(
         f"task {shown(task.id_)}: no activity {shown(task.name)} version {shown(task.version)} is registered"

@@ -1,4 +1,4 @@
-"""``floto.run``: a decider and workers in this process, until one workflow has its result."""
+"""The function ``floto.run``: a decider and a worker in this process, until one workflow has closed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from floto.runtime.connect import closing, service_for
 from floto.runtime.deciders.decider import Decider, closes, read_spec
 from floto.runtime.deciders.fingerprint import spec_tags
 from floto.runtime.deciders.spec_choice import NoSpec
-from floto.runtime.retrying import persist, reach
+from floto.runtime.retrying import persist, persist_at_start
 from floto.runtime.runs.needs import missing_activities, needs
 from floto.runtime.runs.run_request import (
     WORKFLOW_TYPE,
@@ -58,11 +58,11 @@ from floto.runtime.workers.worker import ActivityWorker
 
 log = logging.getLogger("floto")
 
-#: Often enough for every heartbeat time-out a spec may set: SWF counts whole seconds.
+#: Seconds between heartbeats: short enough for every heartbeat time-out, which is at least one second.
 _HEARTBEAT_SECONDS = 0.7
-_LOOK_SECONDS = 0.2
-#: SWF's listings lag behind what was started, by seconds at most; they are asked now and again.
-_LAG_SECONDS, _ASK_SECONDS = 10.0, 1.0
+_WAKE_SECONDS = 0.2
+#: SWF's listings are eventually consistent: seconds to retry, and seconds between attempts.
+_LAG_SECONDS, _REREAD_SECONDS = 10.0, 1.0
 _ALREADY_STARTED = "WorkflowExecutionAlreadyStartedFault"
 
 
@@ -81,46 +81,48 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     listener: Listener | None = None,
     take_over: bool = False,
 ) -> Any:
-    """Run a spec to its end and return its result: ``{task id: result}``.
+    """Run a spec until the workflow closes; return the result: ``{task id: result}``.
 
-    This process alone decides and works for the run and its descendants: they have a task list of their own,
-    whatever task lists the spec names (``floto.core.spec.task_lists``). A child that carries no spec is
-    decided elsewhere. ``repeat_workflow`` is followed from run to run until interrupted.
+    Only this process decides and works for the run and its descendants: they have a task list of their own,
+    and the task lists that the spec names are not used (``floto.core.spec.task_lists``). A child without a
+    spec in its input needs another decider. A spec with ``repeat_workflow`` is followed from run to run until
+    an interrupt.
 
-    With the ``workflow_id`` of an open run, this resumes it; of a completed one, it returns the result and
-    runs nothing; of one that ended otherwise, it starts a new run.
+    With the ``workflow_id`` of an open run, this resumes it; of a completed run, it returns the result and
+    runs nothing; of a run that closed otherwise, it starts a new run.
 
     Args:
         spec: The spec, or its JSON.
-        input: The workflow's input, any JSON value. None resumes a run with whatever input it has.
+        input: The workflow's input, any JSON value. None resumes a run with any input.
         service: A ``Service``, or a URL for ``floto.connect``.
         domain: SWF's domain; default: that of the spec, else ``floto``.
-        workflow_id: Default: an id that was never used before.
-        activities: What the worker can run; default: everything decorated with ``@floto.activity``.
-        concurrency: How many activities run at a time.
-        timeout: Seconds after which this stops waiting, for a service that does not answer too; the run stays
-            open. Activities that run then have ten seconds to end.
-        codec: Knows task kinds and retry strategies of your own that children and generators bring.
-        payloads: Stores every input and result that is too long for SWF.
-        listener: Called in this thread with the run's ``State`` after each change that was seen; first with
-            the state before this process decides or runs anything.
-        take_over: Resume an open run of another spec with this one.
+        workflow_id: Default: a new id.
+        activities: The activities of the worker; default: all that are decorated with ``@floto.activity``.
+        concurrency: Maximum number of activities that run at the same time.
+        timeout: Seconds after which this raises ``TimeoutError``, also if the service does not answer;
+            default: no limit. The run stays open; running activities get ten seconds to end.
+        codec: Reads task kinds and retry strategies of your own in the specs of children and generators.
+        payloads: A store for inputs and results that are too long for SWF.
+        listener: Called in the caller's thread with the run's ``State`` after each change; the first call is
+            before this process decides or runs anything.
+        take_over: True to resume an open run of another spec with this one.
 
     Raises:
-        SpecError: if the spec cannot work, or names activities that ``activities`` does not have.
+        SpecError: if the spec is not valid, or names activities that are not in ``activities``.
         ValueError: if ``timeout`` is negative or not a number.
         WorkflowFailed: if the run failed.
         WorkflowEnded: if it was canceled or terminated, or timed out.
-        WrongWorkflow: if the workflow id is that of a run of another type, spec or input.
+        WrongWorkflow: if the run of ``workflow_id`` has another type, spec or input.
+        ServiceError: if the service cannot be reached, or refuses a call.
         TimeoutError: after ``timeout`` seconds.
-        KeyboardInterrupt: after SIGINT or SIGTERM, when the activities that run are finished; after a second
-            signal, at once.
+        KeyboardInterrupt: after SIGINT or SIGTERM in the main thread, when the running activities have
+            finished; after a second signal, at once.
     """
     deadline = _Deadline.after(timeout)
     workflow_id = _usable(workflow_id)
     payloads = codec.store if payloads is None else payloads
     text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
-    job = RunRequest(
+    request = RunRequest(
         spec=_readable(spec, codec),
         workflow_id=workflow_id,
         input=text,
@@ -131,13 +133,13 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
         listener=listener,
         take_over=take_over,
     )
-    with _opened(service, domain or job.spec.domain) as opened:
-        result = _run(job, opened, deadline)
+    with _opened(service, domain or request.spec.domain) as opened:
+        result = _run(request, opened, deadline)
     return result if payloads is None else reference.resolved(result, payloads.get)
 
 
 def new_workflow_id() -> str:
-    """A workflow id that was never used before."""
+    """Return a new, random workflow id."""
     return f"floto-{uuid.uuid4().hex[:12]}"
 
 
@@ -153,7 +155,7 @@ def _usable(workflow_id: str | None) -> str:
 def _readable(spec: DeciderSpec | str, codec: Codec) -> DeciderSpec:
     read = read_spec(spec, codec)
     if not isinstance(read, DeciderSpec):
-        raise SpecError((f"a run needs a DeciderSpec or its JSON, not {shown(read)}",))
+        raise SpecError((f"spec must be a DeciderSpec or its JSON, not {shown(read)}",))
     return read
 
 
@@ -165,7 +167,7 @@ def _opened(service: Service | str, domain: str | None) -> Iterator[Service]:
 
 
 class _Deadline:
-    """The moment when a run is not waited for any longer: a flag is set then, which every wait looks at."""
+    """The deadline of a run: sets the ``stop`` flag, which ends every wait, at its time or at a signal."""
 
     def __init__(self, seconds: float | None) -> None:
         self._at = None if seconds is None else time.monotonic() + seconds
@@ -174,15 +176,15 @@ class _Deadline:
 
     @staticmethod
     def after(seconds: float | None) -> _Deadline:
-        """Return the deadline in so many seconds; None: never. Raises ``ValueError``."""
+        """Return a deadline in ``seconds``; None: never. Raises ``ValueError``."""
         if seconds is not None and not seconds >= 0:
-            msg = f"timeout must be a number of seconds from 0 on, not {seconds!r}"
+            msg = f"timeout must be a number of seconds, at least 0, not {seconds!r}"
             raise ValueError(msg)
         return _Deadline(seconds)
 
     @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
-        """Set the flag when the time comes, while the block runs, and at SIGINT or SIGTERM."""
+    def armed(self) -> Iterator[None]:
+        """Set the flag at the deadline, or at SIGINT or SIGTERM, during the block."""
         seconds = math.inf if self._at is None else self._at - time.monotonic()
         timer = threading.Timer(seconds, self.stop.set) if seconds < threading.TIMEOUT_MAX else None
         if timer is not None:
@@ -201,177 +203,182 @@ class _Deadline:
 
     @property
     def is_over(self) -> bool:
-        """Return True if the flag was set because the time is over."""
+        """Return True if the flag was set by the deadline, not by a signal."""
         return self.stop.is_set() and not self._interrupted
 
     def error(self, workflow_id: str) -> BaseException:
-        """Return what a stopped run raises."""
+        """Return the error that a stopped run raises."""
         if not self.is_over:
             return KeyboardInterrupt()
-        msg = f"timed out; workflow {workflow_id!r} is still open; go on with the same workflow_id"
+        msg = (
+            f"timed out; workflow {workflow_id!r} is still open: "
+            "call run() with the same workflow_id to resume it"
+        )
         return TimeoutError(msg)
 
 
-def _run(job: RunRequest, service: Service, deadline: _Deadline) -> Any:
-    stop, woken = deadline.stop, threading.Event()
-    with deadline.kept(), logs.context(job.workflow_id):
+def _run(request: RunRequest, service: Service, deadline: _Deadline) -> Any:
+    stop, wake = deadline.stop, threading.Event()
+    with deadline.armed(), logs.context(request.workflow_id):
         try:
-            _prepare(job, service, stop)
-            execution, is_open = _find_or_start(job, service, stop)
+            _prepare(request, service, stop)
+            execution, is_open = _find_or_start(request, service, stop)
         except ServiceUnavailable:
             if not stop.is_set():
                 raise
-            raise deadline.error(job.workflow_id) from None
-        crew = _crew(job, service, woken)
+            raise deadline.error(request.workflow_id) from None
+        supervisor = _make_supervisor(request, service, wake)
         try:
-            end = _follow(_Watch(job, service, stop, woken, crew, starts=is_open), execution)
+            end = _follow(_Watch(request, service, stop, wake, supervisor, starts=is_open), execution)
         except Exception:
-            crew.leave()
+            supervisor.stop()
             raise
         if end is not None:
-            crew.leave(closed=end[0])
+            supervisor.stop(closed=end[0])
         elif deadline.is_over:
-            crew.leave()
+            supervisor.stop()
         else:
-            crew.finish()
+            supervisor.finish()
     if end is None:
-        raise deadline.error(job.workflow_id)
+        raise deadline.error(request.workflow_id)
     return _result(*end)
 
 
-def _find_or_start(job: RunRequest, service: Service, stop: StopFlag) -> tuple[WorkflowExecution, bool]:
-    """The run to follow, and whether it is open."""
-    info = persist(stop, service.latest_execution, job.workflow_id)
+def _find_or_start(request: RunRequest, service: Service, stop: StopFlag) -> tuple[WorkflowExecution, bool]:
+    """Return the run to follow, and True if it is open."""
+    info = persist(stop, service.latest_execution, request.workflow_id)
     is_closed = info is not None and info.close_status == "COMPLETED"
-    # The task list is this run's own: nobody else could run what this process cannot.
-    if not is_closed and (problems := missing_activities(job.spec, job.activities.types)):
+    # No other worker polls the run's task list, so this process must have every activity.
+    if not is_closed and (problems := missing_activities(request.spec, request.activities.types)):
         raise SpecError(problems)
     if info is None or info.close_status not in (None, "COMPLETED"):
-        return _start(job, service, stop, info), True
-    check(info, job, service, stop)
+        return _start(request, service, stop, info), True
+    check(info, request, service, stop)
     return info.execution, info.close_status is None
 
 
-def _prepare(job: RunRequest, service: Service, stop: StopFlag) -> None:
-    # Activity types that only the spec names may be misspelt, and SWF forgets no type.
-    kinds = (WORKFLOW_TYPE, *needs(job.spec).workflow_types)
-    reach(stop, service.prepare, kinds, job.activities.types)
+def _prepare(request: RunRequest, service: Service, stop: StopFlag) -> None:
+    # Not the activity types of the spec: a name may be misspelt, and SWF never forgets a type.
+    kinds = (WORKFLOW_TYPE, *needs(request.spec).workflow_types)
+    persist_at_start(stop, service.prepare, kinds, request.activities.types)
 
 
 def _start(
-    job: RunRequest, service: Service, stop: StopFlag, before: ExecutionInfo | None
+    request: RunRequest, service: Service, stop: StopFlag, before: ExecutionInfo | None
 ) -> WorkflowExecution:
-    request = StartRequest(
-        workflow_id=job.workflow_id,
+    start = StartRequest(
+        workflow_id=request.workflow_id,
         workflow_type=WORKFLOW_TYPE,
-        task_list=job.task_list,
-        input=job.input,
-        tags=spec_tags(job.spec, job.codec),
+        task_list=request.task_list,
+        input=request.input,
+        tags=spec_tags(request.spec, request.codec),
     )
     try:
-        run_id = persist(stop, service.start_workflow_execution, request)
+        run_id = persist(stop, service.start_workflow_execution, start)
     except ServiceFault as fault:
-        # Started by somebody else a moment ago, or by a call of ours whose answer was lost.
-        info = _listed(job, service, stop, before) if fault.code == _ALREADY_STARTED else None
+        # Another process has just started it, or the response to an earlier attempt of this call was lost.
+        info = _listed(request, service, stop, before) if fault.code == _ALREADY_STARTED else None
         if info is None:
             raise
-        check(info, job, service, stop)
+        check(info, request, service, stop)
         return info.execution
-    return WorkflowExecution(job.workflow_id, run_id)
+    return WorkflowExecution(request.workflow_id, run_id)
 
 
 def _listed(
-    job: RunRequest, service: Service, stop: StopFlag, before: ExecutionInfo | None
+    request: RunRequest, service: Service, stop: StopFlag, before: ExecutionInfo | None
 ) -> ExecutionInfo | None:
-    """The latest run of the workflow id, as soon as it is another one than before."""
+    """Return the latest run of the workflow id once listings show one that is not ``before``; else None."""
     end = time.monotonic() + _LAG_SECONDS
     while time.monotonic() < end:
-        info = persist(stop, service.latest_execution, job.workflow_id)
+        info = persist(stop, service.latest_execution, request.workflow_id)
         if info is not None and (before is None or info.execution != before.execution):
             return info
-        if stop.wait(_ASK_SECONDS):
+        if stop.wait(_REREAD_SECONDS):
             break
     return None
 
 
-def _crew(job: RunRequest, service: Service, woken: threading.Event) -> Supervisor:
+def _make_supervisor(request: RunRequest, service: Service, wake: threading.Event) -> Supervisor:
     def decided(found: Sequence[Decision], error: Exception | None) -> None:
         if isinstance(error, NoSpec):
-            error = WrongWorkflow(f"workflow {job.workflow_id!r} was taken over by another spec: {error}")
-        # A store that cannot be reached ends nothing: the decision task comes again.
+            error = WrongWorkflow(f"workflow {request.workflow_id!r} was taken over by another spec: {error}")
+        # An unavailable store is transient: the decision task is scheduled again.
         if error is not None and not isinstance(error, PayloadsUnavailable):
-            crew.fail(error)
-        # Not for every decision: each look costs as much as the run has tasks.
+            supervisor.fail(error)
+        # Not for every decision: the cost of each update is proportional to the number of tasks.
         if error is not None or closes(found):
-            woken.set()
+            wake.set()
 
     decider = Decider(
-        # By type, so that a child without a spec of its own is not decided by its parent's, for ever.
-        specs={WORKFLOW_TYPE: job.spec},
+        # By type: a child without a spec, decided by its parent's, would start children for ever.
+        specs={WORKFLOW_TYPE: request.spec},
         service=service,
-        task_list=job.task_list,
-        codec=job.codec,
-        payloads=job.payloads,
+        task_list=request.task_list,
+        codec=request.codec,
+        payloads=request.payloads,
         listener=decided,
-        poll_seconds=_LOOK_SECONDS,
-        take_over=job.take_over,
+        poll_seconds=_WAKE_SECONDS,
+        take_over=request.take_over,
         sole=True,
     )
     worker = ActivityWorker(
-        task_list=job.task_list,
+        task_list=request.task_list,
         service=service,
-        activities=job.activities,
-        concurrency=job.concurrency,
+        activities=request.activities,
+        concurrency=request.concurrency,
         task_heartbeat_in_seconds=_HEARTBEAT_SECONDS,
-        codec=job.codec,
-        payloads=job.payloads,
-        poll_seconds=_LOOK_SECONDS,
+        codec=request.codec,
+        payloads=request.payloads,
+        poll_seconds=_WAKE_SECONDS,
         sole=True,
     )
-    crew = Supervisor([decider, worker])
-    return crew
+    supervisor = Supervisor([decider, worker])
+    return supervisor
 
 
 @frozen
 class _Watch:
-    job: RunRequest
+    """The parts that following a run needs."""
+
+    request: RunRequest
     service: Service
     stop: StopFlag
-    woken: threading.Event
-    crew: Supervisor
-    #: True if the crew is to decide and work for the run.
+    wake: threading.Event
+    supervisor: Supervisor
+    #: True to start the supervisor, because the run is open.
     starts: bool
 
     def pause(self) -> None:
-        """Wait for the next decision, or a moment; raise what went wrong meanwhile."""
-        self.crew.check()
-        self.woken.wait(_LOOK_SECONDS)
-        self.woken.clear()
+        """Wait until the next decision, at most ``_WAKE_SECONDS``; raise errors of the decider or worker."""
+        self.supervisor.check()
+        self.wake.wait(_WAKE_SECONDS)
+        self.wake.clear()
 
-    def look(self, execution: WorkflowExecution, state: State) -> State:
-        """The state of a run with what is new."""
+    def update(self, execution: WorkflowExecution, state: State) -> State:
+        """Return the state of a run with its new events, and pass it to the listener."""
         new = persist(self.stop, self.service.history, execution, state.last_event_id)
-        moved = fold(new, state)
+        updated = fold(new, state)
         if new:
-            check_kept(self.job, moved)
-        if new and self.job.listener is not None:
+            check_kept(self.request, updated)
+        if new and self.request.listener is not None:
             with logs.context(execution.workflow_id, execution.run_id):
-                self.job.listener(moved)
-        return moved
+                self.request.listener(updated)
+        return updated
 
 
 def _follow(watch: _Watch, execution: WorkflowExecution) -> tuple[WorkflowExecution, Event] | None:
-    """The last run and the event that closed it; None when stopped before."""
+    """Return the last run and the event that closed it; None if stopped before."""
     state = evolve(EMPTY, execution=execution)
     is_first = True
     while not watch.stop.is_set():
         try:
-            state = watch.look(execution, state)
+            state = watch.update(execution, state)
         except ServiceUnavailable:
             break  # only when stopped
         if is_first and watch.starts:
-            # Not before: the listener learns first what was done before this process did anything.
-            watch.crew.start()
+            # Not earlier: the first state that the listener gets must be without effects of this process.
+            watch.supervisor.start()
         is_first = False
         closed = state.closed
         if closed is None:
@@ -385,7 +392,7 @@ def _follow(watch: _Watch, execution: WorkflowExecution) -> tuple[WorkflowExecut
 
 
 def _result(execution: WorkflowExecution, closed: Event) -> Any:
-    """The result a closing event carries; raises how the run ended, if there is none."""
+    """Return the result of a completed run; raise ``WorkflowFailed`` or ``WorkflowEnded`` for any other."""
     if isinstance(closed.data, e.WorkflowExecutionCompleted):
         return payload.loads(closed.data.result)
     raise _end(execution, closed.data)

@@ -15,21 +15,20 @@ from floto.runtime.workers.worker import ActivityWorker
 
 log = logging.getLogger("floto")
 
-#: Seconds that ``floto.run`` waits for activities which still run when its result is there, and seconds
-#: until it says that it waits.
-_LEAVE_SECONDS, _QUIET_SECONDS = 10.0, 1.0
-#: Seconds that a thread gets to end which only waits for its poll. A poll that takes longer is held by a
-#: service, for up to a minute; closing the service ends it.
+#: After the workflow closes: seconds to wait for running activities, and seconds before logging the wait.
+_STOP_SECONDS, _QUIET_SECONDS = 10.0, 1.0
+#: Seconds to wait for a thread that is polling. A poll that takes longer is held by the service for up to a
+#: minute; closing the service ends it.
 _POLL_SECONDS = 0.5
-_LOOK_SECONDS = 0.05
+_JOIN_SECONDS = 0.05
 
 
 class Supervisor:
-    """Deciders and workers, each in a thread of its own."""
+    """Runs deciders and workers, each in a thread of its own."""
 
     def __init__(self, members: Sequence[Decider | ActivityWorker]) -> None:
         self._members = members
-        # Daemon threads: a second Ctrl-C does not wait for what they run.
+        # Daemon threads: a second Ctrl-C must not wait for running activities.
         self._threads = [threading.Thread(target=self._run, args=(each,), daemon=True) for each in members]
         self._errors: SimpleQueue[Exception] = SimpleQueue()
 
@@ -39,32 +38,32 @@ class Supervisor:
             thread.start()
 
     def finish(self) -> None:
-        """Stop every member and wait until each has finished what it does."""
+        """Stop every member and wait, without a time limit, until each has finished its tasks."""
         for member in self._members:
             member.stop()
-        log.warning("interrupted: finishing what runs; interrupt again to stop at once")
-        self._ended(math.inf)
+        log.warning("interrupted: finishing running activities; interrupt again to stop at once")
+        self._wait_ended(math.inf)
 
-    def leave(self, closed: WorkflowExecution | None = None) -> None:
-        """Stop every member, ask the activities of a closed run to stop, and wait some seconds for them."""
+    def stop(self, closed: WorkflowExecution | None = None) -> None:
+        """Stop every member, cancel the activities of a closed run, and wait up to ten seconds."""
         for member in self._members:
             member.stop()
             if closed is not None and isinstance(member, ActivityWorker):
                 member.drop(closed)
-        if self._ended(_QUIET_SECONDS):
+        if self._wait_ended(_QUIET_SECONDS):
             return
         if busy := self._busy():
             log.warning("waiting for %d %s", busy, "activity" if busy == 1 else "activities")
-        if not self._ended(_LEAVE_SECONDS - _QUIET_SECONDS) and (busy := self._busy()):
-            log.warning("not waiting any longer; what still runs (%d) may lose its result", busy)
+        if not self._wait_ended(_STOP_SECONDS - _QUIET_SECONDS) and (busy := self._busy()):
+            log.warning("not waiting any longer; results of %d running activities may be lost", busy)
 
-    def _ended(self, seconds: float) -> bool:
-        """Wait until every member has ended, or only waits for a poll that its service holds."""
+    def _wait_ended(self, seconds: float) -> bool:
+        """Wait until every member has ended or is only polling; return False after ``seconds``."""
         now = time.monotonic()
         end, idle_at = now + seconds, now + _POLL_SECONDS
         alive = [thread for thread in self._threads if thread.is_alive()]
         while alive and now < min(end, idle_at):
-            alive[0].join(min(_LOOK_SECONDS, end - now))
+            alive[0].join(min(_JOIN_SECONDS, end - now))
             now = time.monotonic()
             if any(member.is_busy for member in self._members):
                 idle_at = now + _POLL_SECONDS
@@ -75,11 +74,11 @@ class Supervisor:
         return sum(len(member.running) for member in self._members if isinstance(member, ActivityWorker))
 
     def fail(self, error: Exception) -> None:
-        """Keep an error for the next ``check``."""
+        """Record an error for the next ``check``; may be called in any thread."""
         self._errors.put(error)
 
     def check(self) -> None:
-        """Raise the first error that stopped a member or a decision."""
+        """Raise the first recorded error, if any."""
         try:
             raise self._errors.get_nowait()
         except Empty:
@@ -88,5 +87,5 @@ class Supervisor:
     def _run(self, member: Decider | ActivityWorker) -> None:
         try:
             member.run()
-        except Exception as error:  # noqa: BLE001 - it is raised again where the caller waits
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
             self.fail(error)

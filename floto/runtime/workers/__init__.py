@@ -1,1 +1,1 @@
-"""Activity workers: the loop that runs activities, their heartbeats and their outcomes."""
+"""Activity workers: the loop that runs activities, heartbeats and the reports of outcomes."""

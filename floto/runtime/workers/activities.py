@@ -1,4 +1,4 @@
-"""The functions a worker can run, and what a running one may ask about itself."""
+"""The registry of activity functions, and the running activity that ``floto.current()`` returns."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from floto.core.spec.activity_timeouts import Timeouts
 from floto.core.spec.calling import caller
 from floto.core.swf import service as ports
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
-from floto.runtime.retrying import final, is_malformed
+from floto.runtime.retrying import is_malformed, is_permanent
 from floto.trouble_log import trouble_log_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 log = logging.getLogger("floto")
 
-#: SWF takes this many characters with a heartbeat.
+#: Maximum length of the details of a heartbeat, in characters.
 _MOST_HEARTBEAT_DETAILS = 2048
-#: So many heartbeats in a row that the service is too broken for, and nobody will take the result.
-_LAST_BEATS = 3
+#: Consecutive permanent heartbeat errors after which the task counts as lost.
+_MAX_PERMANENT_ERRORS = 3
 
 
 class Canceled(FlotoError):
-    """Raised by an activity that stops because it was asked to; the text becomes the details."""
+    """Raised by an activity that stops after a cancel request; the message becomes the details."""
 
 
 class NoCurrentActivity(FlotoError, RuntimeError):
-    """``floto.current()`` was called in a thread that does not know which activity it works for."""
+    """``floto.current()`` was called in a thread without the context of its activity."""
 
 
 class ActivityError(FlotoError, TypeError):
@@ -47,16 +47,16 @@ class ActivityError(FlotoError, TypeError):
 
 @frozen
 class RegisteredFunction:
-    """A function under the activity type it implements."""
+    """A function and the activity type that it implements."""
 
     type: ActivityType
     function: Callable[..., Any]
-    #: Passes the context on in the one way the function takes it, if at all.
+    #: Calls the function with the context, positionally or by keyword, or without it, as its signature asks.
     call: Callable[[Any], Any]
     generates: bool = False
 
     def __call__(self, context: Any) -> Any:
-        """What the function returns for a context; an ``async def`` is run to its end."""
+        """Call the function with a context; return its result, for an ``async def`` that of its coroutine."""
         result = self.call(context)
         return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
 
@@ -66,32 +66,50 @@ async def _awaited(result: Any) -> Any:
 
 
 class Activities:
-    """Activities by name and version. The decorators return the function as it is."""
+    """A registry of activities by name and version. Its decorators return the function unchanged."""
 
     def __init__(self) -> None:
-        #: By type, then by domain.
+        #: Functions by type, then by domain.
         self._known: dict[ActivityType, dict[str | None, RegisteredFunction]] = {}
 
     def activity(self, *, name: str, version: str, domain: str | None = None) -> Callable[[F], F]:
-        """Register a function, taking ``context`` or nothing, as an activity.
+        """Return a decorator that registers a function as an activity.
 
-        ``domain`` tells functions of one name and version apart, for the workers of each domain; a worker of
-        another domain, or of none, uses it where there is no other. Raises ``ActivityError``.
+        The function has one parameter, ``context``, or none. A worker calls it in a thread of its own.
+
+        Args:
+            name: Name of the activity type.
+            version: Version of the activity type.
+            domain: Workers of this domain prefer this function over others of the same name and version.
+                Other workers use it if there is no function without a domain.
+
+        Raises:
+            ActivityError: if the name or version is not valid, if the function has other parameters, or if
+                another function is registered for the type.
         """
         return self._decorator(ActivityType(name, version), domain, generates=False)
 
     def generator(self, *, name: str, version: str, domain: str | None = None) -> Callable[[F], F]:
-        """Register a function that returns (or yields) tasks as a generator, as ``activity`` does."""
+        """Return a decorator that registers a function that returns or yields tasks as a generator.
+
+        Args:
+            name: As for ``activity``.
+            version: As for ``activity``.
+            domain: As for ``activity``.
+
+        Raises:
+            ActivityError: as ``activity`` does.
+        """
         return self._decorator(ActivityType(name, version), domain, generates=True)
 
     def find(self, activity_type: ActivityType, domain: str | None = None) -> RegisteredFunction | None:
-        """Return the activity of a type: that of a domain, else that of no domain, else any; or None."""
+        """Return the function of a type: for the domain, else without a domain, else any; or None."""
         known = self._known.get(activity_type, {})
         return known.get(domain) or known.get(None) or next(iter(known.values()), None)
 
     @property
     def types(self) -> tuple[ActivityType, ...]:
-        """Every registered type, by name and version."""
+        """All registered types, sorted by name and version."""
         return tuple(sorted(self._known, key=lambda known: (known.name, known.version)))
 
     def _decorator(
@@ -110,7 +128,8 @@ class Activities:
         known = self._known.setdefault(new.type, {})
         old = known.get(domain)
         if old is not None and not _same_definition(old.function, new.function):
-            where = f"{_home(old.function)[0]}.{_home(old.function)[2]}"
+            module, _, name = _definition(old.function)
+            where = f"{module}.{name}"
             msg = f"{_name(new.type)} is registered already, as {where}; give one of them another version"
             raise ActivityError(msg)
         known[domain] = new
@@ -127,15 +146,15 @@ def _check_type(activity_type: ActivityType) -> None:
             raise ActivityError(msg)
 
 
-def _home(function: Callable[..., Any]) -> tuple[str, str, str]:
+def _definition(function: Callable[..., Any]) -> tuple[str, str, str]:
     code = getattr(inspect.unwrap(function), "__code__", None)
     qualname = getattr(function, "__qualname__", type(function).__qualname__)
     return str(function.__module__), "" if code is None else str(code.co_filename), qualname
 
 
 def _same_definition(old: Callable[..., Any], new: Callable[..., Any]) -> bool:
-    """Whether ``new`` is ``old`` imported or defined again, which replaces it as in any module."""
-    (old_module, old_file, old_name), (module, file, name) = _home(old), _home(new)
+    """Return True if ``new`` is ``old`` imported or defined again, and so replaces it."""
+    (old_module, old_file, old_name), (module, file, name) = _definition(old), _definition(new)
     return name == old_name and (module == old_module or (bool(file) and file == old_file))
 
 
@@ -148,7 +167,7 @@ def _caller(activity_type: ActivityType, function: Callable[..., Any]) -> Callab
     return call
 
 
-#: Where ``@floto.activity`` and ``@floto.generator`` register, and workers look by default.
+#: The registry of ``@floto.activity`` and ``@floto.generator``, and the default of workers.
 DEFAULT = Activities()
 
 activity = DEFAULT.activity
@@ -156,10 +175,10 @@ generator = DEFAULT.generator
 
 
 class RunningActivity:
-    """The activity task that the calling code works on.
+    """An activity task that a worker runs.
 
-    ``record`` sends a heartbeat; ``on_lost`` is called once, in whatever thread, when the service has
-    closed the task or its time is over, so that nobody waits for its result.
+    ``record`` sends a heartbeat. ``on_lost`` is called once, in any thread, when the service has closed the
+    task or its start-to-close time-out is over, so that its result will not be used.
     """
 
     def __init__(
@@ -171,17 +190,17 @@ class RunningActivity:
         self._record, self._on_lost = record, on_lost
         self._began = time.monotonic()
         self._details: str | None = None
-        self._broken = 0
+        self._permanent_errors = 0
         self.task = task
-        #: Whether this activity should stop: somebody asked for it, or nobody waits for it any more.
+        #: True if this activity should stop: cancellation was requested, or its result will not be used.
         self.cancel_requested = False
-        #: Whether the service has closed the task; its result will be dropped.
+        #: True if the task is closed or given up: its result will be dropped.
         self.gone = False
-        #: Whether the result is on its way: a beat that is refused from now on says nothing.
+        #: True while the result is being reported: refused heartbeats are ignored then.
         self.reporting = False
-        #: Whether the service has closed the task while it ran.
+        #: True if the service closed the task while it ran.
         self.lost_to_service = False
-        #: What the worker knows of the task's time-outs.
+        #: The task's time-outs, as far as its input names them.
         self.timeouts = Timeouts()
         #: 1 for the first attempt at the task; None until its input is read.
         self.attempt: int | None = None
@@ -193,26 +212,30 @@ class RunningActivity:
 
     @property
     def execution(self) -> WorkflowExecution:
-        """The run this activity belongs to."""
+        """The run that the task belongs to."""
         return self.task.execution
 
     def logged(self) -> AbstractContextManager[None]:
-        """Give the records that are logged inside the block the fields of this attempt."""
+        """Add the fields of this attempt to records that are logged in the block."""
         run = self.execution
         return logs.context(run.workflow_id, run.run_id, self.id, self.attempt)
 
     def heartbeat(self, details: str | None = None) -> bool:
-        """Say that the work goes on, with a note of at most 2,048 characters; True if it should stop."""
+        """Send a heartbeat; return True if the activity should stop.
+
+        Args:
+            details: A note on the progress, of which 2,048 characters are sent; later heartbeats repeat it.
+        """
         if details is not None:
-            # Half of a surrogate pair cannot be sent.
+            # An unpaired surrogate cannot be sent.
             self._details = details.encode(errors="replace").decode()[:_MOST_HEARTBEAT_DETAILS]
         self.beat()
         return self.cancel_requested
 
     def beat(self) -> bool:
-        """Send the latest note again; False if the service could not be told."""
+        """Send a heartbeat with the latest details; return False if it failed and may be retried."""
         try:
-            asked = self._record(self.task.token, self._details)
+            is_cancel_requested = self._record(self.task.token, self._details)
         except UnknownResource:
             self.lost_to_service = not self.reporting
             self.lose("the service has closed it")
@@ -222,35 +245,37 @@ class RunningActivity:
             return True
         except ServiceError as error:
             if self._details is not None and is_malformed(error):
-                log.warning("activity %s: the service refuses the note of a heartbeat (%s)", self.id, error)
+                log.warning(
+                    "activity %s: the service refuses the details of a heartbeat (%s)", self.id, error
+                )
                 self._details = None
                 return self.beat()
-            self._broken = self._broken + 1 if final(error) else 0
-            if self._broken >= _LAST_BEATS:
+            self._permanent_errors = self._permanent_errors + 1 if is_permanent(error) else 0
+            if self._permanent_errors >= _MAX_PERMANENT_ERRORS:
                 self.lose(str(error))
                 return True
             trouble_log_of(self._record).failed(
                 "heartbeats", "activity %s: heartbeat failed (%s)", self.id, error
             )
             return False
-        self._broken = 0
+        self._permanent_errors = 0
         trouble_log_of(self._record).over("heartbeats")
-        if asked:
+        if is_cancel_requested:
             self.cancel_requested = True
         return True
 
     def drop(self) -> None:
-        """Ask the activity to stop: nobody waits for its result any more."""
+        """Request cancellation: the result will not be used."""
         self.gone = self.cancel_requested = True
 
     @property
     def is_over(self) -> bool:
-        """Return True if the start-to-close time-out that the worker knows is over."""
+        """Return True if the start-to-close time-out, where the worker knows it, is over."""
         limit = self.timeouts.start_to_close
         return limit is not None and time.monotonic() - self._began > limit
 
     def lose(self, why: str) -> None:
-        """Give the task up: the service does not take its result any more."""
+        """Give the task up, because the service will not accept its result."""
         was_gone, is_reporting = self.gone, self.reporting
         self.drop()
         if not is_reporting and not was_gone:
@@ -262,23 +287,24 @@ _CURRENT: ContextVar[RunningActivity] = ContextVar("floto_running_activity")
 
 
 def current() -> RunningActivity:
-    """Return the activity task that this code runs in.
+    """Return the activity task that the calling code works on.
 
-    Outside of a worker, where an activity is a plain function to be tested, it is a stand-in that is never
-    asked to stop. A thread that an activity starts does not know the activity, because Python gives new
-    threads no context: pass it what ``current()`` returned, or start it with
-    ``contextvars.copy_context().run``, which also gives its log records their fields.
+    Outside of a worker, such as in a test that calls the function, it is a stand-in without heartbeats and
+    cancel requests. A thread that an activity starts has no context of the activity: pass it the object that
+    ``current()`` returned, or start it with ``contextvars.copy_context().run``, which also gives its log
+    records their fields.
 
     Raises:
-        NoCurrentActivity: in such a thread: heartbeats of a stand-in would reach nobody.
+        NoCurrentActivity: in a thread without the context of an activity while activities run in this
+            process: the heartbeats of a stand-in would not be sent.
     """
     found = _CURRENT.get(None)
     if found is not None:
         return found
-    if _under_way and threading.current_thread() is not threading.main_thread():
+    if _active and threading.current_thread() is not threading.main_thread():
         msg = (
             f"thread {threading.current_thread().name!r} does not know which activity it works for; call "
-            "floto.current() in the activity and pass on what it returns, or start the thread with "
+            "floto.current() in the activity and pass on its result, or start the thread with "
             "contextvars.copy_context().run"
         )
         raise NoCurrentActivity(msg)
@@ -286,7 +312,7 @@ def current() -> RunningActivity:
 
 
 #: The activities that run in this process.
-_under_way: dict[RunningActivity, None] = {}
+_active: dict[RunningActivity, None] = {}
 
 
 _NO_TASK = ports.PolledActivityTask(
@@ -300,11 +326,11 @@ _NO_TASK = ports.PolledActivityTask(
 
 @contextmanager
 def running(activity: RunningActivity) -> Iterator[None]:
-    """Make ``current()`` answer with ``activity``."""
+    """Make ``current()`` return ``activity`` during the block."""
     mark = _CURRENT.set(activity)
-    _under_way[activity] = None
+    _active[activity] = None
     try:
         yield
     finally:
-        del _under_way[activity]
+        del _active[activity]
         _CURRENT.reset(mark)

@@ -1,4 +1,4 @@
-"""What came of an activity, in the words SWF has for it."""
+"""Execute an activity, and turn its result or exception into the outcome to report to SWF."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from floto.runtime.workers.activities import (
 
 log = logging.getLogger("floto.activity")
 
-#: Characters SWF takes in the reason of a failure.
+#: Maximum length of the reason of a failure, in characters.
 REASON_LIMIT = 256
-#: Characters of a refusal that a failure quotes: well below any limit of SWF, however it counts.
+#: Characters of SWF's message in the details of a failure: well below every limit of SWF.
 _REFUSAL_LIMIT = 4_000
-#: Characters of a traceback in the details of a failure: the last frames say most, and histories are long.
+#: Characters of a traceback in the details of a failure; the last frames are kept.
 _TRACEBACK_LIMIT = 8_000
-#: A traceback that would be shorter than this is left out.
+#: A traceback with less room than this, in characters, is omitted.
 _LEAST_TRACEBACK = 200
-#: Where floto's own frames are, which lead every traceback of an activity.
+#: Directory of floto's own frames, with which every traceback of an activity begins.
 _OWN_FILES = str(Path(__file__).parents[1])
-#: Characters that say why a task was given back; that may happen often, and histories are read whole.
+#: Characters of the details of a task that is given back; they are in the history once for each time.
 _GIVEN_BACK_LIMIT = 500
 
 
 @frozen
 class Completed:
-    """The activity returned; ``result`` is JSON text."""
+    """The activity returned; ``result`` is JSON."""
 
     result: str
 
@@ -58,7 +58,7 @@ class Completed:
 
 @frozen
 class Failed:
-    """The activity raised, or could not be run."""
+    """The activity raised an exception, or could not be run."""
 
     reason: str
     details: str
@@ -70,7 +70,7 @@ class Failed:
 
 @frozen
 class Stopped:
-    """The activity stopped because it was asked to."""
+    """The activity stopped after a cancel request."""
 
     details: str | None
 
@@ -82,8 +82,8 @@ class Stopped:
 Outcome = Completed | Failed | Stopped
 
 
-#: Called with the time-outs of an activity, as soon as they are read.
-Learn = Callable[[Timeouts], None]
+#: Called with the time-outs of an activity as soon as they are read from its input.
+OnTimeouts = Callable[[Timeouts], None]
 
 
 def perform(
@@ -91,35 +91,35 @@ def perform(
     current: RunningActivity,
     codec: TaskCodec = CODEC,
     payloads: Store | None = None,
-    learn: Learn = lambda _timeouts: None,
+    on_timeouts: OnTimeouts = lambda _timeouts: None,
 ) -> Outcome:
-    """Run an activity task; return what came of it, whatever that is."""
+    """Run an activity task; return its outcome, also for every exception."""
     try:
         with running(current):
-            value = found(_context(current.task, payloads, learn))
+            value = found(_context(current.task, payloads, on_timeouts))
             return Completed(_encoded(found, value, codec, payloads))
     except BaseException as error:  # noqa: BLE001 - sys.exit() in an activity is a failure like any other
         return _raised(current, error)
 
 
-def _context(task: PolledActivityTask, payloads: Store | None, learn: Learn) -> Any:
-    """Return what an activity is given, and tell what its input says of time-outs as soon as it is read."""
+def _context(task: PolledActivityTask, payloads: Store | None, on_timeouts: OnTimeouts) -> Any:
+    """Return the context of an activity; call ``on_timeouts`` as soon as its time-outs are read."""
     context, timeouts = split(payload.loads(task.input))
-    learn(timeouts)
+    on_timeouts(timeouts)
     if context is None:
         return {}
     if not reference.is_stored(context):
         return _resolved(context, task, payloads)
-    # Where the whole context is stored, the time-outs may be in it.
+    # If the whole context is stored, it may contain the time-outs.
     context, stored = split(_resolved(context, task, payloads))
     if stored != Timeouts():
-        learn(stored)
+        on_timeouts(stored)
     return context
 
 
 def _resolved(context: Any, task: PolledActivityTask, payloads: Store | None) -> Any:
-    # Before the activity begins: it gets plain values, to copy and to write, and what is missing or
-    # damaged fails the task by name instead of raising wherever the activity first looks at it.
+    # Before the activity starts: it gets plain values that it may copy and change, and a missing or damaged
+    # value fails the task with its name instead of raising at the first access.
     if payloads is not None:
         budget = reference.Budget(f"the input of task {task.activity_id!r}", size=limit_of(payloads))
         return reference.resolved(context, payloads.get, budget)
@@ -135,7 +135,7 @@ def _encoded(found: RegisteredFunction, value: Any, codec: TaskCodec, payloads: 
     if not found.generates:
         return reference.dumps(value, what, payloads)
     if not isinstance(value, Iterable):
-        msg = f"a generator returns a list of tasks, not {value!r:.80}"
+        msg = f"a generator must return a list of tasks, not {value!r:.80}"
         raise TypeError(msg)
     return reference.dumps([codec.unstructure(task) for task in value], what, payloads)
 
@@ -143,37 +143,39 @@ def _encoded(found: RegisteredFunction, value: Any, codec: TaskCodec, payloads: 
 def unknown(activities: Activities, task: PolledActivityTask, identity: str, *, sole: bool) -> Failed:
     """Return the outcome of a task that this worker has no function for.
 
-    Another worker may have it, so the task is given back: an attempt that is not counted. Where this is the
-    ``sole`` worker, no other will come, and the task has failed.
+    Another worker may have one, so the task is given back, which does not count as an attempt. If this is the
+    ``sole`` worker, the task fails.
     """
     kind = task.activity_type
     known = ", ".join(f"{known.name} {known.version}" for known in activities.types) or "none"
     problem = f"no activity {kind.name!r} version {kind.version!r} is registered with this worker"
     if sole:
-        return Failed("UnknownActivity", cut(f"{problem}; registered: {known}", payload.LIMIT))
-    return Failed(NOT_SERVED, cut(f"{problem} ({identity}); registered: {known}", _GIVEN_BACK_LIMIT))
+        return Failed("UnknownActivity", shorten_middle(f"{problem}; registered: {known}", payload.LIMIT))
+    return Failed(
+        NOT_SERVED, shorten_middle(f"{problem} ({identity}); registered: {known}", _GIVEN_BACK_LIMIT)
+    )
 
 
 def refused(error: ServiceFault) -> Failed:
-    """Return the outcome of an activity whose report the service refuses for what it says."""
+    """Return the outcome of an activity whose report the service refuses as malformed."""
     message = str(error).encode("ascii", "backslashreplace").decode()
-    return Failed("ReportRefused", cut(message, _REFUSAL_LIMIT))
+    return Failed("ReportRefused", shorten_middle(message, _REFUSAL_LIMIT))
 
 
 def _raised(current: RunningActivity, error: BaseException) -> Outcome:
-    message = cut(_message(error), payload.LIMIT)
+    message = shorten_middle(_message(error), payload.LIMIT)
     if isinstance(error, Canceled) and current.cancel_requested:
         log.info("activity %s stopped: %s", current.id, message)
         return Stopped(message or None)
     log.warning("activity %s failed", current.id, exc_info=error)
     details = with_traceback(message, _traceback(error, payload.LIMIT - len(message) - len(TRACEBACK)))
-    return Failed(cut(type(error).__name__, REASON_LIMIT), details)
+    return Failed(shorten_middle(type(error).__name__, REASON_LIMIT), details)
 
 
 def _traceback(error: BaseException, room: int) -> str:
     """Return the last lines of an exception's traceback, from the first frame of the activity on.
 
-    A traceback has no values of variables, so it says nothing of the environment that the message does not.
+    A traceback contains no values of variables, so it discloses no more of the environment than the message.
     """
     limit = min(room, _TRACEBACK_LIMIT)
     frames = _frames_of_activity(error.__traceback__)
@@ -181,18 +183,18 @@ def _traceback(error: BaseException, room: int) -> str:
         return ""
     try:
         lines = traceback.format_exception(type(error), error, frames)
-    except Exception:  # noqa: BLE001 - an error that cannot be shown must not cost the task its report
+    except Exception:  # noqa: BLE001 - the failure is reported without a traceback
         return ""
     text = "".join(lines).encode(errors="replace").decode()
     message = _message(error)
     if len(message) > _LEAST_TRACEBACK:
-        # It stands before the traceback already, and must not take the place of the frames.
-        text = text.replace(message, cut(message, _LEAST_TRACEBACK))
+        # The details begin with the message already, and it must leave room for the frames.
+        text = text.replace(message, shorten_middle(message, _LEAST_TRACEBACK))
     return text if len(text) <= limit else _last_lines(text, limit)
 
 
 def _last_lines(text: str, limit: int) -> str:
-    head = "... the frames before are left out ...\n"
+    head = "... earlier frames omitted ...\n"
     rest = text[-(limit - len(head)) :]
     return head + rest[rest.find("\n") + 1 :]
 
@@ -206,13 +208,13 @@ def _frames_of_activity(frames: TracebackType | None) -> TracebackType | None:
 def _message(error: BaseException) -> str:
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - an error that cannot be shown must not cost the task its report
+    except Exception:  # noqa: BLE001 - the failure is reported without its message
         text = "its message cannot be shown"
     return text.encode(errors="replace").decode()
 
 
-def cut(text: str, limit: int) -> str:
-    """A text of at most ``limit`` characters: its beginning and its end, where most messages say it all."""
+def shorten_middle(text: str, limit: int) -> str:
+    """Shorten a text to ``limit`` characters by leaving out its middle."""
     if len(text) <= limit:
         return text
     gap = f" ... {len(text):,} characters ... "

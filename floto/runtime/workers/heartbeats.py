@@ -1,7 +1,8 @@
-"""Heartbeats for running activities, each as often as its heartbeat time-out asks for.
+"""Heartbeats for running activities, at intervals that suit their heartbeat time-outs.
 
-One thread keeps the times; other threads send. A beat that hangs in the network for a minute must not make
-the other activities miss theirs, so each has a sender of its own while it lasts, and senders are used again.
+One thread schedules the heartbeats; other threads send them. A heartbeat that hangs in the network for a
+minute must not delay those of other activities, so each is sent by a thread of its own; idle senders are
+reused.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
-#: Seconds within which a beat that failed is sent again, at random: a busy service gets them spread out.
-_AGAIN = 5.0
-#: Heartbeats in one heartbeat time-out: one may be lost, and one may be late.
+#: Maximum seconds until a failed heartbeat is retried; random, to spread the load on a busy service.
+_RETRY_SECONDS = 5.0
+#: Heartbeats in one heartbeat time-out, so that one may be lost and one may be late.
 _BEATS_PER_TIMEOUT = 3
-#: Seconds after the start-to-close time-out until the worker gives an attempt up: the service counts first.
-_GRACE = 1.0
+#: Seconds after the start-to-close time-out until the worker gives an attempt up; the service is first.
+_GRACE_SECONDS = 1.0
 
 
 @define
 class _Plan:
-    """When the next beat of an activity is due, the seconds between beats, and when its time is over."""
+    """A schedule: seconds between heartbeats, and the monotonic times of the next one and of the end."""
 
     interval: float
     beats_at: float
@@ -45,11 +46,11 @@ class _Plan:
 
 
 class Heartbeats:
-    """Sends heartbeats for each activity that is watched, and gives up those whose time is over.
+    """Sends heartbeats for watched activities, and gives up those whose start-to-close time-out is over.
 
-    A beat is sent every ``interval`` seconds, and at least three times in the activity's own heartbeat
-    time-out, where the worker knows it; none at all if ``interval`` is 0. The answer to a beat says whether
-    the activity was asked to stop, so a cancel request arrives within that time.
+    A heartbeat is sent every ``interval`` seconds, and at least three times in the activity's heartbeat
+    time-out, if the worker knows it; none if ``interval`` is 0. The response to a heartbeat tells of a cancel
+    request, which so arrives within the interval.
     """
 
     def __init__(self, interval: float) -> None:
@@ -59,12 +60,12 @@ class Heartbeats:
         self._changed = threading.Condition()
         self._stopped = False
         self._to_send: SimpleQueue[RunningActivity | None] = SimpleQueue()
-        #: How many senders wait for an activity that is put into the queue, and how many there are.
+        #: Number of senders that wait for an activity in the queue, and number of all senders.
         self._idle, self._senders = threading.Semaphore(0), 0
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Send heartbeats while the block runs."""
+        """Run the threads that send heartbeats during the block."""
         self._stopped = False
         threading.Thread(target=self._loop, name="floto-heartbeats", daemon=True).start()
         try:
@@ -78,7 +79,7 @@ class Heartbeats:
 
     @contextmanager
     def watching(self, activity: RunningActivity) -> Iterator[None]:
-        """Send heartbeats for an activity while the block runs."""
+        """Send heartbeats for an activity during the block."""
         interval = self._interval or math.inf
         self._put(activity, _Plan(interval, time.monotonic() + interval))
         try:
@@ -87,8 +88,8 @@ class Heartbeats:
             with self._changed:
                 del self._plans[activity]
 
-    def expect(self, activity: RunningActivity, timeouts: Timeouts) -> None:
-        """Keep the time-outs of an activity that is watched, now that they are known."""
+    def set_timeouts(self, activity: RunningActivity, timeouts: Timeouts) -> None:
+        """Set the time-outs of a watched activity once they are known."""
         now, interval = time.monotonic(), self._interval or math.inf
         if timeouts.heartbeat is not None:
             if not self._interval:
@@ -96,7 +97,7 @@ class Heartbeats:
             else:
                 interval = min(interval, timeouts.heartbeat / _BEATS_PER_TIMEOUT)
         activity.timeouts = timeouts
-        over = math.inf if timeouts.start_to_close is None else now + timeouts.start_to_close + _GRACE
+        over = math.inf if timeouts.start_to_close is None else now + timeouts.start_to_close + _GRACE_SECONDS
         self._put(activity, _Plan(interval, now + interval, over))
 
     def _warn_of_silence(self, activity: RunningActivity, timeout: float) -> None:
@@ -118,18 +119,18 @@ class Heartbeats:
                 now = time.monotonic()
                 for activity, plan in self._plans.items():
                     if plan.due <= now:
-                        self._fall_due(activity, plan, now)
+                        self._hand_to_sender(activity, plan, now)
                 self._changed.wait(self._pause(now))
 
     def _pause(self, now: float) -> float | None:
         first = min((plan.due for plan in self._plans.values()), default=math.inf)
         return None if first == math.inf else max(first - now, 0)
 
-    def _fall_due(self, activity: RunningActivity, plan: _Plan, now: float) -> None:
-        """Have a beat sent, or give the activity up, in another thread: both may wait."""
+    def _hand_to_sender(self, activity: RunningActivity, plan: _Plan, now: float) -> None:
+        """Send a heartbeat, or give the activity up, in another thread: both may block."""
         if plan.ends_at <= now:
             plan.ends_at = math.inf
-        # The sender sets the time of the next one.
+        # The sender sets the time of the next heartbeat.
         plan.beats_at = math.inf
         if self._idle.acquire(blocking=False):
             self._to_send.put(activity)
@@ -140,7 +141,7 @@ class Heartbeats:
         except RuntimeError:
             with activity.logged():
                 log.exception("activity %s: no thread to send its heartbeat", activity.id)
-            plan.beats_at = now + _AGAIN
+            plan.beats_at = now + _RETRY_SECONDS
         else:
             self._senders += 1
 
@@ -159,11 +160,11 @@ class Heartbeats:
         if wait < math.inf:
             try:
                 if not activity.beat():
-                    wait = min(wait, random.uniform(0, _AGAIN))  # noqa: S311 - nothing secret
-            except Exception as error:  # noqa: BLE001 - the beats of other activities go on
+                    wait = min(wait, random.uniform(0, _RETRY_SECONDS))  # noqa: S311 - nothing secret
+            except Exception as error:  # noqa: BLE001 - heartbeats of other activities continue
                 message = "activity %s: heartbeat failed"
                 self._troubles.failed(activity.id, message, activity.id, level=logging.ERROR, error=error)
-        self._say_if_too_rare(activity, wait)
+        self._warn_if_too_rare(activity, wait)
         with self._changed:
             plan = self._plans.get(activity)
             if plan is not None:
@@ -175,8 +176,8 @@ class Heartbeats:
             plan = self._plans.get(activity)
         return math.inf if plan is None or activity.gone else plan.interval
 
-    def _say_if_too_rare(self, activity: RunningActivity, interval: float) -> None:
-        """Name the likely cause where the service closed a task whose time-outs the worker does not know."""
+    def _warn_if_too_rare(self, activity: RunningActivity, interval: float) -> None:
+        """Log the likely cause if the service closed a task whose time-outs the worker does not know."""
         if activity.lost_to_service and activity.timeouts.heartbeat is None and interval < math.inf:
             message = (
                 "activity %s: a heartbeat time-out shorter than the %g s between the heartbeats of this "

@@ -1,4 +1,4 @@
-"""How deciders and workers use a store: what they put there first, and how long they wait for it."""
+"""Payload stores in deciders and workers: values stored before a response, and retries."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from floto.core.payloads import reference
 from floto.core.payloads.reference import Store
 from floto.core.payloads.stored import StoredText, limit_of, reached
 from floto.core.swf.decisions import Decision
-from floto.runtime.retrying import outlast
+from floto.runtime.retrying import retry_store
 from floto.runtime.shutdown import StopFlag
 
 #: The fields of decisions that may refer to stored values.
 _FIELDS = ("input", "result", "details")
-#: Seconds for which a worker tries again to read the input of an activity, and to store what it returned.
+#: Seconds for which a worker retries to read the input of an activity, and to store its result.
 _GET_SECONDS, _PUT_SECONDS = 60.0, 3600.0
 
 
 @frozen
-class PatientStore:
-    """A store that is tried again while it cannot be reached, as a worker uses it.
+class RetryingStore:
+    """A payload store whose calls are retried while it is unavailable.
 
-    What an activity returned is worth as long a wait as the report of it; its input is not.
+    A result is retried for an hour, as its report is; an input for a minute.
     """
 
     store: Store
 
     @property
     def limit(self) -> int:
-        """The most bytes of JSON that the store keeps as one value."""
+        """Maximum bytes of JSON of one value."""
         return limit_of(self.store)
 
     def put(self, value: Any) -> dict[str, Any]:
-        """Keep a value; return its reference. Raises ``PayloadError`` and ``PayloadsUnavailable``."""
-        made: dict[str, Any] = outlast(StopFlag(), _PUT_SECONDS, reached, self.store.put, value)
+        """Store a value; return its reference. Raises ``PayloadError`` and ``PayloadsUnavailable``."""
+        made: dict[str, Any] = retry_store(StopFlag(), _PUT_SECONDS, reached, self.store.put, value)
         return made
 
     def get(self, reference: Any) -> Any:
         """Return the value of a reference. Raises ``PayloadError`` and ``PayloadsUnavailable``."""
-        return outlast(StopFlag(), _GET_SECONDS, reached, self.store.get, reference)
+        return retry_store(StopFlag(), _GET_SECONDS, reached, self.store.get, reference)
 
 
-def keep(decisions: Sequence[Decision], store: Store) -> list[Decision]:
-    """Store what decisions refer to, and return them with plain text in place of ``StoredText``.
+def store_values(decisions: Sequence[Decision], store: Store) -> list[Decision]:
+    """Store the values that decisions refer to; return the decisions with plain strings for ``StoredText``.
 
-    Raises ``PayloadError``, and ``PayloadsUnavailable`` while the store cannot be reached.
+    Raises ``PayloadError``, and ``PayloadsUnavailable`` if the store is unavailable.
     """
     return [_kept(decision, store) for decision in decisions]
 

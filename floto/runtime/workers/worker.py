@@ -1,4 +1,4 @@
-"""The loop that takes activity tasks, runs their activities and reports what came of them."""
+"""The worker's loop: polls for activity tasks, runs their activities and reports the outcomes."""
 
 from __future__ import annotations
 
@@ -22,51 +22,52 @@ from floto.runtime.connect import checked_identity, closing, service_for
 from floto.runtime.presence import announced
 from floto.runtime.retrying import is_malformed, poll, report
 from floto.runtime.shutdown import StopFlag, stop_on_signals
-from floto.runtime.start_lines import names_of, place_of
+from floto.runtime.start_lines import describe_service, describe_types
 from floto.runtime.workers import activities
 from floto.runtime.workers import execute_activity as outcomes
 from floto.runtime.workers.activities import Activities, RunningActivity
 from floto.runtime.workers.execute_activity import Outcome
 from floto.runtime.workers.heartbeats import Heartbeats
-from floto.runtime.workers.storing import PatientStore
+from floto.runtime.workers.storing import RetryingStore
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
-#: Seconds a poll waits where the service lets the caller choose; a stop takes as long.
+#: Default seconds that a poll waits, for services that let the caller choose; a stop may take as long.
 POLL_SECONDS = 1.0
 _SLOT_SECONDS = 0.5
-#: Seconds between looks at whether a thread that is waited for was abandoned meanwhile.
+#: Seconds between checks that an activity which the worker waits for was not abandoned.
 _JOIN_SECONDS = 0.1
-#: Abandoned activities that a worker lives with at least; it takes no more tasks while there are as many,
-#: or four times as many as it has slots.
+#: A worker claims no task while this number of abandoned activities still run, or four times its slots if
+#: that is more.
 _LEAST_ABANDONED = 16
 
 
 class ActivityWorker:
     """Runs activities from one task list.
 
-    A task that this worker has no function for is given back: that counts as no attempt, and the task is
-    offered again after growing waits. A task that the service has closed, or whose start-to-close time-out
-    is over, frees its slot at once, even where its function hangs; what that returns is dropped.
+    A task that this worker has no function for is given back: this does not count as an attempt, and the task
+    is scheduled again after growing waits. A task that the service has closed, or whose start-to-close
+    time-out is over, frees its slot at once, even if its function hangs; the result is dropped.
 
     Args:
-        task_list: Where to poll for activity tasks.
+        task_list: Task list to poll; default: ``floto``.
         service: A ``Service``, or a URL for ``floto.connect``; default: ``FLOTO_SERVICE``, else Amazon SWF.
         domain: SWF's domain; default: ``floto``.
-        activities: What the worker can run; default: everything decorated with ``@floto.activity``.
-        identity: What histories record of this worker, at most 256 characters; default: host and process id.
-        concurrency: How many activities run at a time.
-        task_heartbeat_in_seconds: Seconds between the heartbeats of a task. A task that sets a
-            ``heartbeat_timeout`` gets at least three in that time. 0: no heartbeats. A cancel request
-            reaches the activity with the next heartbeat.
+        activities: The activities to run; default: all that are decorated with ``@floto.activity``.
+        identity: Identity that histories record, at most 256 characters; default: host and process id.
+        concurrency: Maximum number of activities that run at the same time, each in a thread of its own.
+        task_heartbeat_in_seconds: Seconds between the heartbeats of a task; 0: no heartbeats. A task with a
+            ``heartbeat_timeout`` gets at least three in that time. A cancel request reaches the activity with
+            the response to a heartbeat.
         codec: Writes the tasks that generators return.
-        payloads: Keeps results that are too long for SWF.
-        poll_seconds: How long one poll waits where the service lets the caller choose.
-        sole: No other worker polls this task list: a task that there is no function for fails.
+        payloads: A store for results that are too long for SWF, and for inputs that deciders stored.
+        poll_seconds: Seconds that one poll waits, for services that let the caller choose.
+        sole: True if no other worker polls this task list: a task without a function then fails.
 
     Raises:
-        ValueError: if ``concurrency`` is below 1, or ``identity`` longer than SWF takes.
+        ValueError: if ``concurrency`` is less than 1, or ``identity`` longer than 256 characters.
+        UnknownService: if ``service`` is not a URL of a service.
     """
 
     def __init__(  # noqa: PLR0913 - all of them are optional and named
@@ -92,7 +93,7 @@ class ActivityWorker:
         self._task_list = task_list
         self._registry = activities
         self._codec = codec
-        self._payloads = None if payloads is None else PatientStore(payloads)
+        self._payloads = None if payloads is None else RetryingStore(payloads)
         self._identity = checked_identity(identity)
         self._poll_seconds = poll_seconds
         self._sole = sole
@@ -101,28 +102,31 @@ class ActivityWorker:
         self._troubles = TroubleLog(log)
         self._slots = threading.Semaphore(concurrency)
         self._most_abandoned = max(_LEAST_ABANDONED, 4 * concurrency)
-        #: Guards what follows.
+        #: Guards the attributes below.
         self._lock = threading.Lock()
         self._running: dict[RunningActivity, None] = {}
-        #: Activities whose slots are free again, though their functions still run.
+        #: Activities whose functions still run although their slots were freed.
         self._abandoned: dict[RunningActivity, None] = {}
-        #: What each thread works on; None while it waits for a task.
+        #: The activity of each thread; None while it waits for a task.
         self._threads: dict[threading.Thread, RunningActivity | None] = {}
-        #: How many of the threads wait for a task that is put into the queue.
+        #: Number of threads that wait for a task in the queue.
         self._idle = threading.Semaphore(0)
         self._tasks: SimpleQueue[RunningActivity | None] = SimpleQueue()
 
     def run(self) -> None:
-        """Work until ``stop()`` or (in the main thread) SIGINT or SIGTERM; then finish what runs.
+        """Run activities until ``stop()`` or (in the main thread) SIGINT or SIGTERM; then finish those.
 
-        A service that was given as a URL is closed then; one closed before is a ``ServiceError``.
+        Afterwards, a service that was given as a URL is closed.
+
+        Raises:
+            ServiceError: if the service was closed before, or fails permanently.
         """
         log.info(
             "working on task list %r as %s on %s; activities: %s",
             self._task_list,
             self._identity,
-            place_of(self._service),
-            names_of(self._registry.types),
+            describe_service(self._service),
+            describe_types(self._registry.types),
         )
         with (
             closing(self._service, self._given),
@@ -140,7 +144,7 @@ class ActivityWorker:
             self._finish()
 
     def stop(self) -> None:
-        """Take no more tasks; ``run()`` returns when those that run are finished and reported."""
+        """Make ``run()`` report its running activities and return; may be called in any thread."""
         self._stop.set()
 
     @property
@@ -150,11 +154,11 @@ class ActivityWorker:
 
     @property
     def is_busy(self) -> bool:
-        """True while an activity runs whose result is waited for."""
+        """True while an activity runs whose result will be reported."""
         return bool(self._running)
 
     def drop(self, execution: WorkflowExecution) -> None:
-        """Ask the activities of a run that is closed to stop: nobody waits for them."""
+        """Request cancellation of the activities of a closed run: their results will not be used."""
         for activity in self.running:
             if activity.execution == execution:
                 activity.drop()
@@ -177,29 +181,29 @@ class ActivityWorker:
                 self._poll_seconds,
             )
         except WireError as error:
-            # One task that nobody can read must not end the others: it times out.
-            message = "task list %s: an activity task that cannot be read is left"
+            # A task that cannot be parsed must not stop the others: it times out.
+            message = "task list %s: an activity task cannot be parsed and is left to time out"
             self._troubles.failed("unreadable", message, self._task_list, level=logging.ERROR, error=error)
             self._stop.wait(_SLOT_SECONDS)
             return None
 
     def _free_slot(self) -> bool:
-        """Wait until a task could run at once: polled earlier, its clocks would run while it waits here."""
+        """Wait for a free slot before polling: a claimed task that waits here would use up its time-outs."""
         while not self._stop.is_set():
             if not self._slots.acquire(timeout=_SLOT_SECONDS):
                 continue
-            if not self._is_crowded():
+            if not self._has_too_many_abandoned():
                 return not self._stop.is_set()
             self._slots.release()
             self._stop.wait(_SLOT_SECONDS)
         return False
 
-    def _is_crowded(self) -> bool:
-        """Return True while so many functions hang that another task might be one thread too many."""
+    def _has_too_many_abandoned(self) -> bool:
+        """Return True while the number of abandoned activities that still run is at its limit."""
         count = len(self._abandoned)
         if count < self._most_abandoned:
             return False
-        message = "%d activities whose tasks are closed still run; taking no more tasks"
+        message = "%d activities whose tasks are closed still run; claiming no more tasks"
         self._troubles.failed("abandoned", message, count, level=logging.ERROR)
         return True
 
@@ -210,35 +214,35 @@ class ActivityWorker:
         if self._idle.acquire(blocking=False):
             self._tasks.put(current)
             return
-        # A daemon: the second signal must not wait for it.
+        # A daemon thread: a second signal must not wait for it.
         thread = threading.Thread(
             target=self._work_on, args=(current,), name=f"floto-{task.activity_id}", daemon=True
         )
         try:
             thread.start()
         except RuntimeError as error:
-            # Not the task's fault: it times out and is tried again.
+            # The task is not at fault: it times out and is retried.
             message = "activity %s: no thread to run it"
             with current.logged():
                 self._troubles.failed("threads", message, task.activity_id, level=logging.ERROR, error=error)
-            self._leave(current)
+            self._remove(current)
             self._stop.wait(_SLOT_SECONDS)
         else:
             self._troubles.over("threads")
             self._threads.setdefault(thread, current)
 
     def _work_on(self, current: RunningActivity | None) -> None:
-        """Run one activity after the other: most take less time than a new thread does."""
+        """Run one activity after another in this thread: most take less time than starting a thread."""
         thread = threading.current_thread()
         while current is not None:
             thread.name, self._threads[thread] = f"floto-{current.id}", current
             try:
                 self._work(current)
-                # Before its slot is free, so that the next task finds this thread and not a new one.
+                # Before its slot is freed, so that the next task reuses this thread.
                 self._threads[thread] = None
                 self._idle.release()
             finally:
-                self._leave(current)
+                self._remove(current)
             current = self._tasks.get()
 
     def _work(self, current: RunningActivity) -> None:
@@ -258,17 +262,17 @@ class ActivityWorker:
             named = (current.id, current.execution, kind.name, kind.version)
             self._troubles.failed(kind, message, *named, level=logging.ERROR)
             return outcomes.unknown(self._registry, current.task, self._identity, sole=self._sole)
-        learn = partial(self._learn, current)
-        return outcomes.perform(found, current, self._codec, self._payloads, learn)
+        on_timeouts = partial(self._on_timeouts, current)
+        return outcomes.perform(found, current, self._codec, self._payloads, on_timeouts)
 
-    def _learn(self, current: RunningActivity, timeouts: Timeouts) -> None:
-        self._heartbeats.expect(current, timeouts)
-        # The decider names the attempt from the second on.
+    def _on_timeouts(self, current: RunningActivity, timeouts: Timeouts) -> None:
+        self._heartbeats.set_timeouts(current, timeouts)
+        # Deciders write the attempt into the input from the second on.
         current.attempt = timeouts.attempt or 1
         logs.set_attempt(current.attempt)
 
     def _abandon(self, current: RunningActivity) -> None:
-        """Free the slot of an activity that the service has closed; its thread goes on."""
+        """Free the slot of an activity whose task is closed; its thread continues."""
         with self._lock:
             if current not in self._running:
                 return
@@ -276,7 +280,7 @@ class ActivityWorker:
             self._abandoned[current] = None
         self._slots.release()
 
-    def _leave(self, current: RunningActivity) -> None:
+    def _remove(self, current: RunningActivity) -> None:
         with self._lock:
             held_slot = current in self._running
             self._running.pop(current, None)
@@ -285,32 +289,32 @@ class ActivityWorker:
             self._slots.release()
 
     def _report(self, current: RunningActivity, outcome: Outcome) -> None:
-        """Tell the service, for as long as it takes: that a report failed says nothing about the task."""
+        """Report the outcome, with retries: a failed report does not mean that the task failed."""
         current.reporting = True
         try:
-            self._tell(current, outcome)
+            self._send_report(current, outcome)
         except UnknownResource as fault:
             log.warning("activity %s: its result came too late (%s)", current.id, fault)
         except ServiceGone:
-            log.warning("activity %s: the service is gone, and does not take its result", current.id)
+            log.warning("activity %s: the service is gone; its result is lost", current.id)
         except ServiceError as error:
-            message = "activity %s: the service does not take its result"
+            message = "activity %s: cannot report its result"
             self._troubles.failed("results", message, current.id, level=logging.ERROR, error=error)
         else:
             self._troubles.over("results")
 
-    def _tell(self, current: RunningActivity, outcome: Outcome) -> None:
+    def _send_report(self, current: RunningActivity, outcome: Outcome) -> None:
         try:
             report(self._stop, outcome.report, self._service, current.task.token)
         except ServiceFault as fault:
             if not is_malformed(fault):
                 raise
-            # Unreported, the task would stay open until it times out, or for ever.
+            # Without a report, the task would stay open until it times out, or for ever.
             log.error("activity %s: the service refuses its result: %s", current.id, fault)  # noqa: TRY400
             report(self._stop, outcomes.refused(fault).report, self._service, current.task.token)
 
     def _finish(self) -> None:
-        """Wait until every thread has finished what it works on, except for abandoned activities."""
+        """Wait until every thread has finished its activity, except for abandoned ones."""
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:

@@ -1,0 +1,40 @@
+"""The help of the commands: complete sentences on a terminal of 80 columns, and a text for every option."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from floto.runtime.cli import cli
+
+
+def _commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from _commands(command, *path, name)
+
+
+COMMANDS = dict(_commands(cli))
+GROUPS = {(): cli, **{path: each for path, each in COMMANDS.items() if isinstance(each, click.Group)}}
+
+
+@pytest.mark.parametrize("path", GROUPS, ids=" ".join)
+def test_summaries_of_commands_are_not_cut_at_80_columns(path: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(cli, [*path, "--help"], terminal_width=80)
+    assert done.exit_code == 0, done.output
+    lines = done.output.partition("\nCommands:\n")[2].splitlines()
+    assert [line.split()[0] for line in lines] == sorted(GROUPS[path].commands)
+    for line in lines:
+        assert len(line) <= 80
+        assert "..." not in line
+        assert not line.endswith(".")
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_option_has_a_help_text(path: tuple[str, ...]) -> None:
+    options = [each for each in COMMANDS[path].params if isinstance(each, click.Option)]
+    assert [each.name for each in options if not each.help] == []
