@@ -176,7 +176,7 @@ def test_67_a_cancel_request_to_nobody_fails(stage: Stage) -> None:
     }
 
 
-def test_67_one_decision_may_ask_two_runs_and_only_one_be_there(stage: Stage) -> None:
+def test_67_two_cancel_requests_are_answered_each_for_itself(stage: Stage) -> None:
     other = stage.start("other", taskList={"name": "elsewhere"})
     run = stage.start()
     stage.decide(cancel_external("other", runId=other["runId"]), cancel_external("nobody"))

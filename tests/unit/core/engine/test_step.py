@@ -30,7 +30,7 @@ STARTED = e.WorkflowExecutionStarted(
 )
 
 
-def invoked() -> EngineRun:
+def scheduled() -> EngineRun:
     token = Token("d", "r", TaskKind.DECISION, 2, 3)
     run = EngineRun.fresh("d", EXECUTION)
     for command in (
@@ -39,10 +39,13 @@ def invoked() -> EngineRun:
         c.RespondDecisionTaskCompleted(
             token=token, decisions=(ScheduleLambdaFunction(id="f", name="resize"),)
         ),
-        c.StartLambdaFunction(scheduled_event_id=5),
     ):
         run = step(run, command, T0, RULES).run
     return run
+
+
+def invoked() -> EngineRun:
+    return step(scheduled(), c.StartLambdaFunction(scheduled_event_id=5), T0, RULES).run
 
 
 def test_a_function_whose_invokers_die_times_out() -> None:
@@ -65,3 +68,9 @@ def test_a_function_is_started_once() -> None:
     over = step(run, complete, T0, RULES).run
     with pytest.raises(UnknownResource):
         step(over, c.StartLambdaFunction(scheduled_event_id=5), T0, RULES)
+
+
+def test_function_that_is_not_started_takes_no_answer() -> None:
+    complete = c.RespondLambdaFunctionCompleted(token=Token("d", "r", TaskKind.LAMBDA, 5, 6))
+    with pytest.raises(UnknownResource):
+        step(scheduled(), complete, T0, RULES)

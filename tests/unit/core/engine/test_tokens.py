@@ -30,6 +30,15 @@ def test_a_checksum_alone_makes_no_token(body: bytes) -> None:
         read_token(text, TaskKind.ACTIVITY)
 
 
+def test_token_with_the_checksum_of_another_is_refused() -> None:
+    checksum, body = (
+        base64.urlsafe_b64decode(str(Token("d", "run", TaskKind.ACTIVITY, 5, started))) for started in (6, 7)
+    )
+    text = base64.urlsafe_b64encode(checksum[:6] + body[6:]).decode()
+    with pytest.raises(ServiceFault, match="ValidationException: Invalid token"):
+        read_token(text, TaskKind.ACTIVITY)
+
+
 @pytest.mark.parametrize("kind", TaskKind)
 @pytest.mark.parametrize("text", ["", "garbage", "YWJjZGVmZ2g=", "é"])
 def test_13_garbage_is_no_token(text: str, kind: TaskKind) -> None:

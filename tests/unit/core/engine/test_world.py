@@ -17,7 +17,7 @@ from floto.core.swf import decisions as d
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision
 from floto.core.swf.service import StartRequest
-from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 WORKFLOW = WorkflowType("work", "1")
@@ -72,6 +72,40 @@ def test_a_closed_run_leaves_no_deadline_and_no_task() -> None:
     )
     assert world.next_deadline() is None
     assert world.open_tasks() == []
+
+
+def test_answers_and_messages_reach_the_history() -> None:
+    world = prepared(World())
+    run = world.start(START, T0)
+    ids = ("completed", "failed", "canceled")
+    decide(world, *[d.ScheduleActivityTask(activity_type=ACTIVITY, activity_id=id) for id in ids])
+    completed, failed, canceled = [world.poll_activity("floto", T0, "me") for _ in ids]
+    assert completed and failed and canceled  # noqa: PT018 - for the type checker
+    assert world.heartbeat(completed.token, "half way", T0) is False
+    world.complete_activity(completed.token, "result", T0)
+    world.fail_activity(failed.token, "reason", "details", T0)
+    world.cancel_activity(canceled.token, "details", T0)
+    world.signal("wf", "go", "input", T0, run.run_id)
+    world.request_cancel("wf", T0, run.run_id)
+    world.terminate("wf", "reason", "details", T0, "ABANDON")
+    answers = (
+        {"scheduled_event_id": 5, "started_event_id": 8},
+        {"scheduled_event_id": 6, "started_event_id": 9},
+    )
+    decision_task = e.DecisionTaskScheduled(
+        task_list=TaskList("floto"), start_to_close_timeout="60", schedule_to_start_timeout="NONE"
+    )
+    assert [event.data for event in world.events(run, 10)] == [
+        e.ActivityTaskCompleted(**answers[0], result="result"),
+        decision_task,
+        e.ActivityTaskFailed(**answers[1], reason="reason", details="details"),
+        e.ActivityTaskCanceled(scheduled_event_id=7, started_event_id=10, details="details"),
+        e.WorkflowExecutionSignaled(signal_name="go", input="input", external_initiated_event_id=0),
+        e.WorkflowExecutionCancelRequested(external_initiated_event_id=0),
+        e.WorkflowExecutionTerminated(
+            child_policy="ABANDON", reason="reason", details="details", cause="OPERATOR_INITIATED"
+        ),
+    ]
 
 
 def test_a_token_of_another_world_names_no_run() -> None:
@@ -137,6 +171,5 @@ def test_a_world_refuses_what_it_is_asked_to(decision: Decision, event: type, ca
     run = world.start(START, T0)
     decide(world, decision)
     failed, scheduled = world.events(run)[-2:]
-    assert type(failed.data) is event
-    assert failed.data.cause == cause
+    assert (type(failed.data), failed.data.cause) == (event, cause)
     assert type(scheduled.data) is e.DecisionTaskScheduled
