@@ -1,7 +1,7 @@
 """SWF's conformance scenarios: each is a test of ``tests/integration/contract`` that begins with its number.
 
-Each runs against ``LocalSwf`` in process and against boto3 through floto's server; those that
-moto knows of run against moto as well.
+Each runs against the pure engine on its in-memory store, against ``LocalSwf`` in process and against
+boto3 through floto's server; those that moto knows of run against moto as well.
 """
 
 from __future__ import annotations

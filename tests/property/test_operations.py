@@ -7,7 +7,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,50 +14,26 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from floto import History
+from floto import History, fold
 from floto.adapters import model
 from floto.adapters.sqlite.operations import SqliteOperations
-from floto.core.engine.api import Api
 from floto.core.engine.api.tasks import IDLE
-from floto.core.engine.engine import Engine
 from floto.core.engine.stores.memory_store import MemoryStore
 from floto.core.errors import ServiceFault
 from floto.testing.invariants.law import check_history
+from tests.integration.contract.clock import T0, Clock
+from tests.integration.contract.engine_operations import EngineOperations
 from tests.property.api_requests import DOMAINS, FULL_ACTIVITY, FULL_WORKFLOW, REQUESTS, decisions
-
-T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 #: How often each operation was answered, and how often it was refused.
 ANSWERED: Counter[str] = Counter()
 REFUSED: Counter[str] = Counter()
 
+#: In seconds: the longest that a run may be open.
+YEAR = 365 * 86_400
+
 Request = dict[str, Any]
 Outcome = dict[str, Any] | tuple[str, str]
-
-
-class Clock:
-    """Wound by hand."""
-
-    def __init__(self) -> None:
-        self.now = T0
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-class InMemory:
-    """The operations without a file, a lock or a clock of their own."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock, ids = clock, itertools.count()
-        store = MemoryStore()
-        self._engine = Engine(store)
-        self._api = Api(self._engine, store, lambda: f"run {next(ids)}")
-
-    def call(self, operation: str, request: Request) -> dict[str, Any]:
-        checked = model.check(operation, request)
-        self._engine.fire_due(self._clock())
-        return self._api.call(operation, checked, self._clock())
 
 
 class OnFile:
@@ -90,7 +65,7 @@ class OnFile:
             service.close()
 
 
-def outcome(service: InMemory | OnFile, operation: str, request: Request) -> Outcome:
+def outcome(service: EngineOperations | OnFile, operation: str, request: Request) -> Outcome:
     """What a call answers, or how it is refused."""
     try:
         return service.call(operation, request)
@@ -106,7 +81,8 @@ class Programs(RuleBasedStateMachine):
         self._clock = Clock()
         self._directory = tempfile.TemporaryDirectory(prefix="floto-operations-")
         self._file = OnFile(self._clock, Path(self._directory.name) / "db")
-        self._memory = InMemory(self._clock)
+        ids = itertools.count()
+        self._memory = EngineOperations(MemoryStore(), self._clock, run_ids=lambda: f"run {next(ids)}")
         self._runs: dict[str, tuple[str, str]] = {}
         self._seen: dict[str, list[Any]] = {}
         self._tasks: dict[str, list[str]] = {operation: [] for operation in IDLE}
@@ -121,9 +97,17 @@ class Programs(RuleBasedStateMachine):
                 for run_id in sorted(unread):
                     self._read(*self._runs[run_id], run_id)
                 read |= unread
+            self._check_that_all_runs_end()
         finally:
             self._file.close()
             self._directory.cleanup()
+
+    def _check_that_all_runs_end(self) -> None:
+        """A run that is open ends at its deadline at the latest."""
+        self._clock.advance(YEAR)
+        for domain in DOMAINS:
+            request = {"domain": domain, "startTimeFilter": {"oldestDate": T0}}
+            assert self._call("CountOpenWorkflowExecutions", request) == {"count": 0, "truncated": False}
 
     def _call(self, operation: str, request: Request) -> Outcome:
         answer = outcome(self._file, operation, request)
@@ -155,7 +139,9 @@ class Programs(RuleBasedStateMachine):
         if isinstance(answer, tuple):
             assert answer[0] == "UnknownResourceFault", "a history may only be forgotten"
             return
-        check_history(History.from_swf(answer["events"]))
+        history = History.from_swf(answer["events"])
+        check_history(history)
+        fold(history)
         before = self._seen.get(run_id, [])
         assert answer["events"][: len(before)] == before, "what was written has changed"
         self._seen[run_id] = answer["events"]
@@ -319,7 +305,7 @@ class Programs(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.2, 1, 6, 61, 3_601, 86_400, 4 * 86_400]))
     def wait(self, seconds: float) -> None:
-        self._clock.now += timedelta(seconds=seconds)
+        self._clock.advance(seconds)
 
     @rule()
     def reopen(self) -> None:

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from floto.adapters.local import LocalClient
 from floto.adapters.sqlite.operations import SqliteOperations
 from floto.core.engine.api.pages import PAGE_BYTES
+from floto.core.engine.stores.memory_store import MemoryStore
+from tests.integration.contract.clock import Clock
+from tests.integration.contract.engine_operations import EngineOperations
 from tests.integration.test_server import register, start
-from tests.property.test_operations import Clock, InMemory
 
 Json = dict[str, Any]
 #: Characters that take 1, 2, 6 and 12 bytes in JSON.
@@ -29,7 +31,7 @@ _SIZES = st.lists(
 
 @contextmanager
 def memory() -> Iterator[Any]:
-    operations: Any = InMemory(Clock())
+    operations: Any = EngineOperations(MemoryStore(), Clock())
     yield LocalClient(operations)
 
 

@@ -19,9 +19,9 @@ from floto.runtime.retrying import persist
 from floto.runtime.shutdown import StopFlag
 from floto.runtime.workers.activities import RunningActivity
 from floto.trouble_log import TroubleLog, trouble_log_of
-from tests.unit.asgi import LIST, PATIENCE, FakeOperations, ask, until
-from tests.unit.test_http_app import to, within
-from tests.unit.test_http_waiting import plays
+from tests.unit.adapters.http.asgi import LIST, PATIENCE, FakeOperations, ask, until
+from tests.unit.adapters.http.test_app import to, within
+from tests.unit.adapters.http.test_waiting import plays
 
 KEY = "disk"
 

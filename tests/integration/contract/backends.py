@@ -1,4 +1,4 @@
-"""What the scenarios run against: floto in process, floto behind a socket, and moto."""
+"""The backends of the scenarios: the pure engine, floto in process, floto behind a socket, and moto."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from botocore.config import Config
 from moto import mock_aws
 
 from floto.adapters.http import application
-from floto.adapters.local import LocalSwf
+from floto.adapters.local import LocalClient, LocalSwf
 from floto.adapters.sqlite.operations import SqliteOperations
+from floto.core.engine.stores.memory_store import MemoryStore
 from floto.runtime.server import listening
 from tests.integration.contract.clock import Clock
+from tests.integration.contract.engine_operations import EngineOperations, FileOperations
 
 #: An idle poll of a test ends so soon.
 SOON = 0.05
@@ -67,8 +69,25 @@ def _settings(clock: Clock, options: Mapping[str, Any]) -> dict[str, Any]:
     return {"clock": clock, "poll_seconds": SOON, "durability": "normal", **options}
 
 
+class Memory:
+    """The pure engine in this process; its store outlives a restart, and idle polls return at once."""
+
+    name = "engine"
+
+    def __init__(self, clock: Clock) -> None:
+        self._store, self.clock = MemoryStore(), clock
+        self.client: Any = None
+
+    def open(self, **options: Any) -> None:
+        self.operations = EngineOperations(self._store, self.clock, **options)
+        self.client = LocalClient(self.operations)
+
+    def close(self) -> None:
+        self.client.close()
+
+
 class Local:
-    """``floto.LocalSwf`` in this process."""
+    """``floto.LocalSwf`` in this process; with ``invokes_lambda`` the test invokes the functions."""
 
     name = "local"
 
@@ -76,8 +95,13 @@ class Local:
         self._path, self.clock = path, clock
         self.client: Any = None
 
-    def open(self, **options: Any) -> None:
-        self.client = LocalSwf(self._path, **_settings(self.clock, options))
+    def open(self, *, invokes_lambda: bool = False, **options: Any) -> None:
+        settings = _settings(self.clock, options)
+        if invokes_lambda:
+            self.operations = FileOperations(self._path, **settings)
+            self.client = LocalClient(self.operations)
+        else:
+            self.client = LocalSwf(self._path, **settings)
 
     def close(self) -> None:
         self.client.close()
@@ -141,6 +165,7 @@ class Moto:
 
 
 MAKERS: Mapping[str, Callable[[Path, pytest.MonkeyPatch, Clock], Backend]] = {
+    "engine": lambda _path, _patch, clock: Memory(clock),
     "local": lambda path, _patch, clock: Local(path, clock),
     "server": lambda path, _patch, clock: Server(path, clock),
     "moto": lambda _path, patch, clock: Moto(patch, clock),
@@ -151,6 +176,9 @@ def _on(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("backend", names, indirect=True)
 
 
-#: Where a scenario holds; without a mark: on both of floto's.
-everywhere = _on("local", "server", "moto")
+#: Where a scenario without a mark holds.
+FLOTO = ("engine", "local", "server")
+everywhere = _on(*FLOTO, "moto")
 over_http = _on("server")
+#: Where a test can invoke Lambda functions itself.
+by_hand = _on("engine", "local")

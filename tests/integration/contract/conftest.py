@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.contract.backends import MAKERS, Backend
+from tests.integration.contract.backends import FLOTO, MAKERS, Backend
 from tests.integration.contract.clock import Clock
 from tests.integration.contract.deviations import MOTO_DEVIATES
 from tests.integration.contract.stage import Stage
 
 
-@pytest.fixture(params=["local", "server"])
+@pytest.fixture(params=FLOTO)
 def backend(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Backend]:

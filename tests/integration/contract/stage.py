@@ -30,6 +30,11 @@ SHORT = {
     "ActivityTaskTimedOut": "ATTO",
     "ActivityTaskCanceled": "ATX",
     "ActivityTaskCancelRequested": "ATCR",
+    "LambdaFunctionScheduled": "LFS",
+    "LambdaFunctionStarted": "LFSt",
+    "LambdaFunctionCompleted": "LFC",
+    "LambdaFunctionFailed": "LFF",
+    "LambdaFunctionTimedOut": "LFTO",
 }
 
 

@@ -307,6 +307,15 @@ def test_48_heartbeats_are_due_from_the_start_on(stage: Stage) -> None:
     assert stage.names(run, 5) == "ATSt ATC DTS"
 
 
+def test_48_a_heartbeat_without_details_keeps_those_before(stage: Stage) -> None:
+    run = scheduled(stage, heartbeatTimeout="10")
+    task = stage.work()
+    stage.beat(task, details="alive")
+    stage.beat(task)
+    stage.wait(10)
+    assert timed_out(stage, run)["details"] == "alive"
+
+
 @everywhere
 def test_49_without_time_outs_it_stays_open(stage: Stage) -> None:
     run = scheduled(stage)
@@ -337,6 +346,15 @@ def test_50_an_activity_that_timed_out_takes_no_answer(stage: Stage) -> None:
         with stage.refused("UnknownResourceFault", "Unknown activity, scheduledEventId = 5"):
             answer(task)
     assert stage.names(run, 6) == "ATTO DTS"
+
+
+def test_50_a_completed_activity_is_not_canceled(stage: Stage) -> None:
+    run = scheduled(stage)
+    task = stage.work()
+    stage.finish(task)
+    with stage.refused("UnknownResourceFault", "Unknown activity, scheduledEventId = 5"):
+        stage.cancel(task)
+    assert stage.names(run, 6) == "ATC DTS"
 
 
 def test_50_an_old_token_is_not_good_for_a_new_attempt(stage: Stage) -> None:

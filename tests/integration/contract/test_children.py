@@ -12,6 +12,7 @@ from tests.integration.contract.stage import (
     WORKFLOW,
     Stage,
     activity,
+    attributes,
     child,
     decision,
     timer,
@@ -65,6 +66,15 @@ def test_73_a_child_starts(stage: Stage) -> None:
     assert stage.open_counts(run)["openChildWorkflowExecutions"] == 1
 
 
+def test_73_a_child_without_a_time_out_lives_a_year(stage: Stage) -> None:
+    _, execution = with_child(stage, executionStartToCloseTimeout="NONE", taskStartToCloseTimeout="NONE")
+    stage.terminate(childPolicy="ABANDON")
+    stage.wait(365 * 86_400 - 1)
+    assert stage.names(execution) == "WES DTS"
+    stage.wait(1)
+    assert stage.names(execution) == "WES DTS WorkflowExecutionTimedOut"
+
+
 ENDS = [
     (decision("CompleteWorkflowExecution", result="r"), "Completed", {"result": "r"}),
     (
@@ -110,6 +120,25 @@ def test_74_a_parent_hears_of_an_end_by_force(stage: Stage, word: str, told: Any
         "startedEventId": 6,
         **told,
     }
+
+
+def test_74_children_that_share_their_control_are_told_apart(stage: Stage) -> None:
+    run = stage.start()
+    stage.decide(child("a", control="floto.task:t"), child("b", control="floto.task:t"))
+    stage.decide()
+    tasks = [stage.task("children") for _ in "ab"]
+    by_id = {task["workflowExecution"]["workflowId"]: task for task in tasks}
+    for workflow_id in "ba":
+        stage.respond(by_id[workflow_id], decision("CompleteWorkflowExecution", result=workflow_id))
+    ends = [
+        attributes(event)
+        for event in stage.history(run)
+        if event["eventType"] == "ChildWorkflowExecutionCompleted"
+    ]
+    assert [(end["result"], end["initiatedEventId"], end["startedEventId"]) for end in ends] == [
+        ("b", 6, 9),
+        ("a", 5, 7),
+    ]
 
 
 def refused_child(stage: Stage, decision: Any) -> Any:

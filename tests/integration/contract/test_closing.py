@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from floto.core.engine import step_context
 from tests.integration.contract.backends import everywhere
 from tests.integration.contract.clock import T0
 from tests.integration.contract.stage import (
@@ -182,6 +183,23 @@ def test_35_a_run_closed_by_force_is_not_canceled_either(stage: Stage, how: str)
     assert len(stage.history(run)) == length
 
 
+@pytest.mark.parametrize("end", [COMPLETE, FAIL, CANCEL, CONTINUE])
+def test_33_any_close_fails_over_news_and_what_came_before_it_stays(stage: Stage, end: Any) -> None:
+    run, task = interrupted(stage)
+    stage.respond(task, marker(), end)
+    assert stage.names(run, 11) == f"DTC MarkerRecorded {end['decisionType']}Failed"
+    assert stage.last(run, f"{end['decisionType']}Failed")["cause"] == "UNHANDLED_DECISION"
+    assert stage.task()["previousStartedEventId"] == task["startedEventId"]
+
+
+def test_35_a_completed_run_is_not_canceled(stage: Stage) -> None:
+    run = stage.start()
+    stage.decide(COMPLETE)
+    with stage.refused("UnknownResourceFault", "Unknown execution, workflowId = wf"):
+        stage.request_cancel()
+    assert stage.names(run, 3) == "DTC WorkflowExecutionCompleted"
+
+
 @pytest.mark.parametrize("end", [COMPLETE, FAIL, CONTINUE])
 def test_76_a_run_that_closes_does_not_leave_its_own_id_to_its_child(stage: Stage, end: Any) -> None:
     run = stage.start()
@@ -192,3 +210,27 @@ def test_76_a_run_that_closes_does_not_leave_its_own_id_to_its_child(stage: Stag
     since = {"startTimeFilter": {"oldestDate": T0}}
     opened = stage.client.list_open_workflow_executions(domain=stage.domain, **since)["executionInfos"]
     assert [info.get("parent") for info in opened] == [None] * (end == CONTINUE)
+
+
+def test_a_run_ends_at_the_limit_of_events(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_context, "MAX_EVENTS", 10)
+    run = stage.start()
+    stage.decide(*[marker(str(number)) for number in range(20)])
+    assert stage.names(run, 4) == " ".join(["MarkerRecorded"] * 6 + ["WorkflowExecutionTerminated"])
+    assert stage.last(run, "WorkflowExecutionTerminated")["cause"] == "EVENT_LIMIT_EXCEEDED"
+
+
+def test_a_full_run_asks_its_decider_no_more(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_context, "MAX_EVENTS", 5)
+    run = stage.start()
+    stage.decide()
+    stage.signal()
+    assert stage.names(run, 4) == "WorkflowExecutionSignaled WorkflowExecutionTerminated"
+
+
+def test_a_poll_that_fills_a_run_takes_the_next_task(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    full, other = stage.start("full"), stage.start("other")
+    stage.signal("full")
+    monkeypatch.setattr(step_context, "MAX_EVENTS", 4)
+    assert stage.task()["workflowExecution"] == other
+    assert stage.names(full).endswith("DTSt WorkflowExecutionTerminated")

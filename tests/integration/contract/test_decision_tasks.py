@@ -1,4 +1,4 @@
-"""Decision tasks: when a decider is asked, and what becomes of its answer (scenarios 1-26)."""
+"""Decision tasks: when a decider is asked, and what becomes of its answer (scenarios 1-19 and 23-26)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.integration.contract.stage import (
     FAIL,
     WORKFLOW,
     Stage,
+    activity,
     attributes,
     decision,
     ids,
@@ -315,6 +316,18 @@ def test_16_a_decision_without_attributes_lacks_them_all(stage: Stage) -> None:
     assert stage.names(run) == "WES DTS DTSt"
 
 
+def test_16_a_malformed_decision_refuses_the_whole_call(stage: Stage) -> None:
+    run = stage.start()
+    task = stage.task()
+    with stage.invalid() as said:
+        stage.respond(task, marker(), timer("", "soon"))
+    assert said[0].startswith("2 validation errors detected: ")
+    assert "'decisions.2.member.startTimerDecisionAttributes.timerId'" in said[0]
+    assert stage.names(run) == "WES DTS DTSt"
+    stage.respond(task, marker())
+    assert stage.names(run, 3) == "DTC MarkerRecorded"
+
+
 @everywhere
 @pytest.mark.parametrize("after", [marker(), COMPLETE, FAIL], ids=["marker", "complete", "fail"])
 def test_17_a_close_must_be_last(stage: Stage, after: Any) -> None:
@@ -365,68 +378,6 @@ def test_19_an_empty_context_is_one(stage: Stage) -> None:
     stage.decide(executionContext="")
     assert stage.said(run, 4)["executionContext"] == ""
     assert stage.describe(run)["latestExecutionContext"] == ""
-
-
-def test_20_a_decider_may_move_to_another_list(stage: Stage) -> None:
-    run = stage.start()
-    stage.decide(taskList={"name": "new"})
-    assert stage.said(run, 4)["taskList"] == {"name": "new"}
-    assert "taskListScheduleToStartTimeout" not in stage.said(run, 4)
-    for scheduled in (6, 10):
-        stage.signal()
-        assert stage.said(run, scheduled) == {
-            "taskList": {"name": "new"},
-            "startToCloseTimeout": "60",
-            "scheduleToStartTimeout": "NONE",
-        }
-        assert stage.idle("decide")
-        stage.respond(stage.task("new"))
-
-
-def moved(stage: Stage) -> Any:
-    """A run whose next decision task waits five seconds on another list."""
-    run = stage.start()
-    stage.decide(taskList={"name": "new"}, taskListScheduleToStartTimeout="5")
-    assert stage.said(run, 4)["taskListScheduleToStartTimeout"] == "5"
-    stage.signal()
-    assert stage.said(run, 6) == {
-        "taskList": {"name": "new"},
-        "startToCloseTimeout": "60",
-        "scheduleToStartTimeout": "5",
-    }
-    return run
-
-
-def test_21_a_list_that_nobody_polls_is_left_again(stage: Stage) -> None:
-    run = moved(stage)
-    stage.wait(5)
-    assert stage.names(run, 6) == "DTTO DTS"
-    assert stage.said(run, 7) == {
-        "timeoutType": "SCHEDULE_TO_START",
-        "scheduledEventId": 6,
-        "startedEventId": 0,
-    }
-    assert stage.said(run, 8) == {
-        "taskList": {"name": "decide"},
-        "startToCloseTimeout": "60",
-        "scheduleToStartTimeout": "NONE",
-    }
-    assert stage.idle("new")
-    stage.task("decide")
-
-
-def test_22_a_list_whose_decider_is_late_is_left_again(stage: Stage) -> None:
-    run = moved(stage)
-    stage.task("new")
-    stage.wait(60)
-    assert stage.names(run, 7) == "DTTO DTS"
-    assert stage.said(run, 8) == {
-        "timeoutType": "START_TO_CLOSE",
-        "scheduledEventId": 6,
-        "startedEventId": 7,
-    }
-    assert stage.said(run, 9)["taskList"] == {"name": "decide"}
-    stage.task("decide")
 
 
 def test_23_higher_priority_goes_first_then_the_oldest(stage: Stage) -> None:
@@ -506,3 +457,14 @@ def test_26_pages_may_be_read_backwards(stage: Stage) -> None:
     run = stage.start()
     stage.decide(*[marker(str(number)) for number in range(6)])
     assert ids(stage.history(run, maximumPageSize=3, reverseOrder=True)) == list(range(10, 0, -1))
+
+
+def test_events_of_one_step_share_a_millisecond_that_never_goes_back(stage: Stage) -> None:
+    run = stage.start()
+    task = stage.task()
+    stage.clock.now = stage.clock.now.replace(microsecond=123_456)
+    stage.respond(task, activity())
+    assert {event["eventTimestamp"].microsecond for event in stage.history(run, 3)} == {123_000}
+    stage.clock.now = stage.clock.now.replace(microsecond=0)
+    stage.signal()
+    assert stage.history(run)[-1]["eventTimestamp"].microsecond == 123_000

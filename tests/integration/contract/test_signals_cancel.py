@@ -53,6 +53,16 @@ def test_63_signals_keep_their_order(stage: Stage) -> None:
     assert [e["workflowExecutionSignaledEventAttributes"]["signalName"] for e in events] == list("abca")
 
 
+def test_63_70_a_run_id_must_be_that_of_the_open_run(stage: Stage) -> None:
+    closed = stage.start()
+    stage.decide(COMPLETE)
+    run = stage.start()
+    for call in (stage.signal, stage.request_cancel, stage.terminate):
+        with stage.unknown_run(closed):
+            call(runId=closed["runId"])
+    assert stage.names(run) == "WES DTS"
+
+
 def test_64_a_cancel_request_forces_nothing(stage: Stage) -> None:
     run = stage.start()
     stage.decide()
@@ -166,6 +176,18 @@ def test_67_a_cancel_request_to_nobody_fails(stage: Stage) -> None:
     }
 
 
+def test_67_two_cancel_requests_are_answered_each_for_itself(stage: Stage) -> None:
+    other = stage.start("other", taskList={"name": "elsewhere"})
+    run = stage.start()
+    stage.decide(cancel_external("other", runId=other["runId"]), cancel_external("nobody"))
+    assert stage.names(run, 3) == (
+        f"DTC {CANCEL_SENT} {CANCEL_SENT} ExternalWorkflowExecutionCancelRequested DTS"
+        " RequestCancelExternalWorkflowExecutionFailed"
+    )
+    assert stage.last(other, "WorkflowExecutionCancelRequested")["externalInitiatedEventId"] == 5
+    assert stage.last(run, "RequestCancelExternalWorkflowExecutionFailed")["initiatedEventId"] == 6
+
+
 def test_68_a_signal_to_oneself(stage: Stage) -> None:
     run = stage.start()
     stage.decide(signal_external("wf"))
@@ -253,6 +275,27 @@ def test_71_a_run_times_out(stage: Stage) -> None:
     assert (info["executionStatus"], info["closeStatus"]) == ("CLOSED", "TIMED_OUT")
 
 
+def test_71_a_run_times_out_and_nothing_follows(stage: Stage) -> None:
+    run = stage.start()
+    stage.decide(activity(scheduleToStartTimeout="3600"), timer("t", "4000"))
+    stage.wait(5000)
+    assert stage.names(run, 6) == "WorkflowExecutionTimedOut"
+    assert stage.history(run)[-1]["eventTimestamp"] == stage.clock.now
+
+
+def test_72_deadlines_fire_in_their_order(stage: Stage) -> None:
+    run = stage.start()
+    stage.decide(
+        timer("late", "20"),
+        timer("early", "10"),
+        activity(scheduleToStartTimeout="15"),
+        timer("never", "3601"),
+    )
+    stage.wait(10_000)
+    assert stage.names(run, 8) == "TimerFired DTS ATTO TimerFired WorkflowExecutionTimedOut"
+    assert stage.said(run, 9)["timerId"] == "early"
+
+
 @everywhere
 def test_72_deadlines_pass_in_their_order(stage: Stage) -> None:
     run = stage.start(executionStartToCloseTimeout="50")
@@ -296,3 +339,11 @@ def test_71_a_termination_reaches_children_by_policy_only(stage: Stage) -> None:
     stage.decide(child(executionStartToCloseTimeout="1000"))
     stage.wait(50)
     assert stage.names(stage.task("children")["workflowExecution"]) == "WES DTS DTSt"
+
+
+def test_72_hundreds_of_deadlines_at_once(stage: Stage) -> None:
+    run = stage.start()
+    stage.decide(*[timer(str(number), "1") for number in range(350)])
+    stage.wait(1)
+    assert stage.names(run).split().count("TimerFired") == 350
+    assert stage.names(run).split().count("DTS") == 2

@@ -82,6 +82,15 @@ def test_60_a_canceled_timer_does_not_fire_and_frees_its_id(stage: Stage) -> Non
     assert stage.names(run).endswith("TimerStarted")
 
 
+def test_60_a_timer_may_be_canceled_by_the_response_that_started_it(stage: Stage) -> None:
+    run = stage.start()
+    stage.decide(timer(), stop_timer(), timer(), stop_timer())
+    assert stage.names(run, 3) == "DTC TimerStarted TimerCanceled TimerStarted TimerCanceled"
+    assert stage.said(run, 8) == {"timerId": "t", "startedEventId": 7, "decisionTaskCompletedEventId": 4}
+    stage.wait(20)
+    assert stage.names(run).endswith("TimerCanceled")
+
+
 @everywhere
 def test_60_the_id_of_a_timer_that_fired_is_free(stage: Stage) -> None:
     run = stage.start()

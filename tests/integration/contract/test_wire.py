@@ -41,6 +41,7 @@ SIZES: dict[str, tuple[int, Callable[[Stage, str], Any]]] = {
     "description": (1024, lambda stage, text: stage.register_activity("n", description=text)),
     "domain": (256, lambda stage, text: Stage(stage.backend, text).prepare()),
     "identity": (256, lambda stage, text: stage.poll(identity=text)),
+    "heartbeat": (2048, lambda stage, text: _working(stage).beat(stage.work(), details=text)),
     "context": (32_768, lambda stage, text: _started(stage).decide(executionContext=text)),
 }
 
@@ -57,6 +58,11 @@ def test_93_texts_have_a_longest_size(stage: Stage, what: str) -> None:
 
 def _started(stage: Stage) -> Stage:
     stage.start()
+    return stage
+
+
+def _working(stage: Stage) -> Stage:
+    _started(stage).decide(activity())
     return stage
 
 

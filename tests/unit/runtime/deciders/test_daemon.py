@@ -22,7 +22,7 @@ from floto.core.swf.service import StartRequest
 from floto.runtime import retrying as resilient
 from floto.runtime.deciders import daemon as module
 from floto.runtime.deciders.daemon import Daemon
-from tests.unit.test_runtime_decider import Odd
+from tests.unit.runtime.deciders.test_decider import Odd
 
 ID, LIST = "floto_daemon", "floto_daemon"
 

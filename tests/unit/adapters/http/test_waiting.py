@@ -18,7 +18,7 @@ from floto.core.engine.stores.records import Place
 from floto.core.engine.tokens import TaskKind
 from floto.core.errors import ServiceFault, ServiceUnavailable
 from floto.core.swf import limits
-from tests.unit.asgi import LIST, PATIENCE, FakeOperations, until
+from tests.unit.adapters.http.asgi import LIST, PATIENCE, FakeOperations, until
 
 TASK, OTHER = {"taskToken": "one"}, {"taskToken": "two"}
 

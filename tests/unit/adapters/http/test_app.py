@@ -18,7 +18,16 @@ from floto.adapters.http.requests import BODY_LIMIT, DECIDING, UNPROVEN_LIMIT
 from floto.core.engine import faults
 from floto.core.engine.stores.records import Place
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
-from tests.unit.asgi import AMZ_JSON, LIST, PATIENCE, Connection, FakeOperations, Reply, ask, until
+from tests.unit.adapters.http.asgi import (
+    AMZ_JSON,
+    LIST,
+    PATIENCE,
+    Connection,
+    FakeOperations,
+    Reply,
+    ask,
+    until,
+)
 
 HEADERS = {
     "Host": "localhost:8044",

@@ -30,7 +30,7 @@ from floto.core.payloads import payload
 from floto.core.swf import events as e
 from floto.testing import Counterexample, shrink, simulate
 from tests.unit.recorder import spec, task
-from tests.unit.test_own_kinds import OWN, Approval, TwiceOnErrors
+from tests.unit.test_extend_own_kinds import OWN, Approval, TwiceOnErrors
 
 
 def counterexample(spec: DeciderSpec, history: History) -> Counterexample:
@@ -116,7 +116,7 @@ def test_kinds_of_a_user_are_imported_from_where_they_are(ran: Run) -> None:
     own = evolve(own, activity_tasks=[*own.activity_tasks, task("b", retry_strategy=strategy)])
     text = evolve(counterexample(own, HISTORY), codec=OWN).as_pytest()
     assert "from floto import (\n    CODEC,\n    ActivityTask,\n    Codec,\n    DeciderSpec,\n" in text
-    assert "\nfrom tests.unit.test_own_kinds import Announce, Approval, TwiceOnErrors\n" in text
+    assert "\nfrom tests.unit.test_extend_own_kinds import Announce, Approval, TwiceOnErrors\n" in text
     assert 'Approval(id_="no", requires=("ok",)),' in text
     assert "divergence = replay(SPEC, history, OWN_CODEC).divergence" in text
     printed = ran(text)

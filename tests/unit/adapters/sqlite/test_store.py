@@ -1,0 +1,45 @@
+"""The engine's store in a file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from floto.adapters.sqlite.sqlite_engine import SqliteEngine
+from floto.core.engine import commands as c
+from floto.core.engine.registration.defaults import default_workflow
+from floto.core.engine.registration.registered_types import Domain
+from floto.core.engine.run import ToWorkflow
+from floto.core.swf.shapes import WorkflowType
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+WORKFLOW = WorkflowType("work", "1")
+
+
+def answer(host: SqliteEngine, context: str | None = None) -> None:
+    """Respond to the next decision task with no decisions."""
+    task = host.write(lambda now: host.engine.poll_decision("d", "floto", "", now))
+    assert task is not None
+    respond, fields = c.RespondDecisionTaskCompleted, {"execution_context": context}
+    host.write(lambda now: host.engine.respond(respond, task.token, now, **fields))
+
+
+def test_an_execution_context_is_data(tmp_path: Path) -> None:
+    first = SqliteEngine(tmp_path / "db", lambda: T0)
+    # The cache of the second is empty: it reads the run from the file.
+    second = SqliteEngine(tmp_path / "db", lambda: T0)
+    try:
+        registration = first.engine.registration
+        first.write(lambda _now: registration.register_domain(Domain(name="d")))
+        first.write(lambda now: registration.ensure("d", {WORKFLOW: default_workflow()}, now))
+        start = c.StartWorkflowExecution(workflow_id="wf", workflow_type=WORKFLOW)
+        first.write(lambda now: first.engine.start("d", start, "run", now))
+        answer(first, "half \ud800")
+        signal = c.SignalWorkflowExecution(signal_name="go")
+        first.write(lambda now: first.engine.send("d", ToWorkflow("wf"), signal, now))
+        answer(second)
+        assert len(second.store.history("run")) == 8
+        assert second.store.history("run")[3].data.execution_context == "half \ud800"
+    finally:
+        first.close()
+        second.close()

@@ -1,0 +1,50 @@
+"""Task tokens and run ids."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import pytest
+
+from floto.core.engine.tokens import TaskKind, Token, derive_run_id, read_token
+from floto.core.errors import ServiceFault
+
+
+def test_a_token_reads_back_and_nothing_else_does() -> None:
+    token = Token("dömäin", "run", TaskKind.ACTIVITY, 5, 6)
+    assert read_token(str(token), TaskKind.ACTIVITY) == token
+    text = str(token)
+    for wrong in (text[:-4], text[4:], text.swapcase(), text + "AAAA"):
+        with pytest.raises(ServiceFault, match="Invalid token"):
+            read_token(wrong, TaskKind.ACTIVITY)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"5", b"[", b"\xff", b"[]", b'["d","r","activity",1,"2"]', b'["d",1,"activity",1,2]', b"[" * 99_999],
+)
+def test_a_checksum_alone_makes_no_token(body: bytes) -> None:
+    text = base64.urlsafe_b64encode(hashlib.sha256(body).digest()[:6] + body).decode()
+    with pytest.raises(ServiceFault, match="ValidationException: Invalid token"):
+        read_token(text, TaskKind.ACTIVITY)
+
+
+def test_token_with_the_checksum_of_another_is_refused() -> None:
+    checksum, body = (
+        base64.urlsafe_b64decode(str(Token("d", "run", TaskKind.ACTIVITY, 5, started))) for started in (6, 7)
+    )
+    text = base64.urlsafe_b64encode(checksum[:6] + body[6:]).decode()
+    with pytest.raises(ServiceFault, match="ValidationException: Invalid token"):
+        read_token(text, TaskKind.ACTIVITY)
+
+
+@pytest.mark.parametrize("kind", TaskKind)
+@pytest.mark.parametrize("text", ["", "garbage", "YWJjZGVmZ2g=", "é"])
+def test_13_garbage_is_no_token(text: str, kind: TaskKind) -> None:
+    with pytest.raises(ServiceFault, match="ValidationException: Invalid token"):
+        read_token(text, kind)
+
+
+def test_a_run_id_has_the_length_of_those_of_swf() -> None:
+    assert len(derive_run_id("d", 0)) == 46

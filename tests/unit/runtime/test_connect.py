@@ -1,0 +1,64 @@
+"""URLs of services, and the environment that names one."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from floto.core.errors import ServiceFault
+from floto.runtime.connect import UnknownService, client, connect, service_for
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "floto.db", "sqlite://", "sqlite:///", "sqlite:floto.db", "aws:", "aws:EU!", "ftp://x", "http://"],
+)
+def test_a_url_that_says_nothing_is_told_what_would(url: str) -> None:
+    with pytest.raises(UnknownService, match="use sqlite:///relative"):
+        connect(url)
+
+
+def test_a_file_in_no_directory_says_so() -> None:
+    with pytest.raises(UnknownService, match="directory that does not exist"):
+        connect("sqlite:////no/such/place/floto.db")
+
+
+def test_a_client_speaks_to_the_same_file_as_a_service(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/one.db"
+    with contextlib.closing(connect(url, "mine")) as service:
+        service.prepare([], [])
+    swf = client(url)
+    assert swf.describe_domain(name="mine")["domainInfo"]["status"] == "REGISTERED"
+    swf.close()
+
+
+def test_the_environment_names_the_service_where_a_program_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLOTO_SERVICE", f"sqlite:///{tmp_path}/two.db")
+    with contextlib.closing(service_for(None, None)) as service:
+        service.prepare([], [])
+    assert client().list_domains(registrationStatus="REGISTERED")["domainInfos"]
+    monkeypatch.setenv("FLOTO_SERVICE", "nonsense")
+    with pytest.raises(UnknownService, match="'nonsense'"):
+        client()
+
+
+def test_files_are_relative_or_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    connect("sqlite:///here.db").close()
+    connect(f"sqlite:///{tmp_path}/there.db").close()
+    assert {"here.db", "there.db"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_aws_without_a_region_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/no/such/file")
+    with pytest.raises(ServiceFault, match="region"):
+        connect("aws")
+    connect("aws:eu-west-1").close()
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    connect("http://localhost:1234", "shop").close()

@@ -1,0 +1,53 @@
+"""Flags and signals that stop a loop."""
+
+from __future__ import annotations
+
+import threading
+
+from floto.runtime.shutdown import StopFlag, stop_on_signals
+
+
+def test_a_flag_wakes_who_waits() -> None:
+    flag = StopFlag()
+    assert flag.wait(0.01) is False
+    threading.Timer(0.05, flag.set).start()
+    assert flag.wait(10) is True
+    assert flag.wait(10) is True
+    flag.set()
+    assert flag.is_set()
+
+
+def test_signals_are_left_alone_outside_of_the_main_thread() -> None:
+    done = []
+
+    def use() -> None:
+        with stop_on_signals(lambda: None):
+            done.append(1)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert done == [1]
+
+
+class Contended:
+    """A lock that somebody else releases as soon as it is held."""
+
+    def __init__(self, flag: StopFlag) -> None:
+        self._flag, self._lock = flag, threading.Lock()
+
+    def acquire(self, timeout: float = -1) -> bool:
+        held = self._lock.acquire(timeout=timeout)
+        self._flag._is_set = False  # noqa: SLF001 - as the second of two set() calls saw it
+        self._flag.set()
+        return held
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+def test_two_who_set_a_flag_at_once_do_not_disturb_who_waits() -> None:
+    flag = StopFlag()
+    flag.set()
+    flag._unset_lock = Contended(flag)  # type: ignore[assignment]  # noqa: SLF001
+    assert flag.wait(1)

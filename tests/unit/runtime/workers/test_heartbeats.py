@@ -1,0 +1,63 @@
+"""The thread that sends the heartbeats of running activities."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+
+from floto.core.spec.activity_timeouts import Timeouts
+from floto.runtime.workers.activities import RunningActivity
+from floto.runtime.workers.heartbeats import Heartbeats
+
+
+class Beats:
+    """Counts the heartbeats of one activity; those in ``bad`` fail in an unexpected way."""
+
+    def __init__(self, *bad: int) -> None:
+        self.bad, self.seen = bad, 0
+        self.id, self.gone = "a", False
+        self.timeouts, self.is_over, self.lost_to_service = Timeouts(), False, False
+
+    def logged(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def beat(self) -> bool:
+        self.seen += 1
+        if self.seen in self.bad:
+            raise ZeroDivisionError
+        return True
+
+
+def activity(beats: Beats) -> RunningActivity:
+    return beats  # type: ignore[return-value]  # all that is used of one
+
+
+def test_each_running_activity_has_its_heartbeats() -> None:
+    heartbeats, beats = Heartbeats(0.02), [Beats(), Beats(1)]
+    with (
+        heartbeats.sending(),
+        heartbeats.watching(activity(beats[0])),
+        heartbeats.watching(activity(beats[1])),
+    ):
+        end = time.monotonic() + 60
+        while min(each.seen for each in beats) < 5 and time.monotonic() < end:
+            time.sleep(0.01)
+    before = [each.seen for each in beats]
+    assert min(before) >= 5
+    time.sleep(0.1)
+    assert [each.seen for each in beats] == before
+
+
+def test_no_heartbeats_at_zero() -> None:
+    heartbeats, beats = Heartbeats(0), Beats()
+    with heartbeats.sending(), heartbeats.watching(activity(beats)):
+        time.sleep(0.1)
+    assert beats.seen == 0
+
+
+def test_what_is_gone_needs_no_heartbeat() -> None:
+    heartbeats, beats = Heartbeats(0.01), Beats()
+    beats.gone = True
+    with heartbeats.sending(), heartbeats.watching(activity(beats)):
+        time.sleep(0.2)
+    assert beats.seen == 0
