@@ -29,6 +29,7 @@ class Inherited(Protocol):
 
     def after_fork(self) -> None:
         """Let go, in the child, of what belongs to the parent; must not wait or touch its files."""
+        ...
 
 
 _INHERITED: weakref.WeakSet[Inherited] = weakref.WeakSet()

@@ -39,9 +39,11 @@ class Operations(Protocol):
 
     def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out an operation; raises ``ServiceFault`` or ``ServiceUnavailable``."""
+        ...
 
     def close(self) -> None:
         """Let go of what is behind it."""
+        ...
 
 
 @frozen

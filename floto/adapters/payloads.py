@@ -175,7 +175,7 @@ class S3Store:
             yield
         except RAISED as error:
             where = f"s3://{self.bucket}/{self._key(kept)}"
-            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+            code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else ""
             # Only a key that is not there is lost; the rest (access, bucket, network) may be mended.
             raised = PayloadError if code == "NoSuchKey" else StoreUnavailable
             raise raised(str(kept), f"{problem} {where}: {error}") from error

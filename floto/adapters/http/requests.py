@@ -62,7 +62,7 @@ def _lower(names: Iterable[str]) -> frozenset[str]:
 class Hosts:
     """The names under which a server is asked, beside those of the loopback interface."""
 
-    names: frozenset[str] = field(default=(), converter=_lower)
+    names: frozenset[str] = field(default=frozenset(), converter=_lower)
 
     def admit(self, headers: Headers) -> None:
         """Refuse requests that were meant for another host."""

@@ -97,7 +97,7 @@ class SqliteService:
         """Close an open run by force."""
         self._tell(workflow_id, c.TerminateWorkflowExecution(reason=reason or None, details=details or None))
 
-    def _tell(self, workflow_id: str, command: Any) -> None:
+    def _tell(self, workflow_id: str, command: c.Command) -> None:
         self._host.write(lambda now: self._engine.tell(self._domain, ToWorkflow(workflow_id), command, now))
 
     def latest_execution(self, workflow_id: str) -> ExecutionInfo | None:

@@ -69,7 +69,8 @@ class SqliteEngine:
     ) -> None:
         # Whatever links lead to a file, and wherever the process goes later: one file, one place for leases.
         self._path = MEMORY if str(path) == MEMORY else str(Path(path).resolve())
-        self.clock, self._durability = clock, durability
+        self.clock = clock
+        self._durability: Durability = durability
         self._closed = Event()
         self._database = Database(self._path, durability)
         self.store = SqliteStore(self._database, for_clients=for_clients, is_given_up=self._is_closed)

@@ -100,7 +100,7 @@ class Engine:
         )
         return execution
 
-    def tell(self, domain: str, target: ToWorkflow, command: Any, now: datetime) -> None:
+    def tell(self, domain: str, target: ToWorkflow, command: c.Command, now: datetime) -> None:
         """SignalWorkflowExecution, RequestCancelWorkflowExecution, TerminateWorkflowExecution."""
         self.registration.need_domain(domain)
         run = next((run for id in self._run_ids(domain, target) if (run := self._store.load(id))), None)
@@ -242,7 +242,7 @@ class Engine:
         # A start may be the one event too many that closes a run.
         return None if after is None else (after, _token(after, kind, ready, event.id))
 
-    def _apply(self, run: EngineRun, command: Any, now: datetime) -> Any:
+    def _apply(self, run: EngineRun, command: c.Command, now: datetime) -> Any:
         """Apply a command, then every message that comes of it, in the order they were sent."""
         first = self._step(run, command, now)
         queue = deque(first.messages)
@@ -256,7 +256,7 @@ class Engine:
                 queue.append(message.otherwise)
         return first.reply
 
-    def _step(self, run: EngineRun, command: Any, now: datetime) -> StepOutcome:
+    def _step(self, run: EngineRun, command: c.Command, now: datetime) -> StepOutcome:
         outcome = step(run, command, now, self._rules(run.domain))
         self._store.save(changes(run, outcome, now))
         closed = outcome.run.state.closed

@@ -17,7 +17,7 @@ from floto.core.state.state import Item, Kind
 from floto.core.swf import events as e
 
 
-def step(run: EngineRun, command: Any, now: datetime, rules: Rules) -> StepOutcome:
+def step(run: EngineRun, command: c.Command, now: datetime, rules: Rules) -> StepOutcome:
     """Apply a command to an open run; a fault, and nothing written, if SWF would refuse it."""
     check_command(command)
     turn = StepContext(run, now, rules)

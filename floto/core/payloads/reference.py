@@ -37,12 +37,14 @@ class Store(Protocol):
 
         Raises ``PayloadError``, and ``StoreUnavailable`` where the same call may succeed later.
         """
+        ...
 
-    def get(self, reference: Any) -> Any:
+    def get(self, reference: Any, /) -> Any:
         """Return the value, in its JSON form, of a reference.
 
         Raises ``PayloadError``, and ``StoreUnavailable`` where the same call may succeed later.
         """
+        ...
 
 
 @frozen

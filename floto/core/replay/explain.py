@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from floto.core.decide.closing import noted_failures
 from floto.core.decide.progress import Exhausted, Progress, Rest, begin, look_at
@@ -246,9 +246,10 @@ class _Graph:
     #: What has to happen before the first of them is started.
     before: tuple[Condition, ...] = ()
     #: The failure that each task which requires what failed, however far behind, is blocked by.
-    blocked: dict[int, Condition] = field(init=False)
+    blocked: dict[int, Condition] = field(
+        init=False, default=Factory(lambda self: self._blocked(), takes_self=True)
+    )
 
-    @blocked.default
     def _blocked(self) -> dict[int, Condition]:
         plan, failed = self.progress.plan, self.progress.exhausted
         found = {

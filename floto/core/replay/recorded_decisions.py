@@ -92,7 +92,7 @@ _VERSION = "workflow_type_version"
 
 
 @cache
-def _fields(event: Any) -> tuple[tuple[str, ...], dict[str, str]]:
+def _fields(event: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The decision's fields that an event tells, and those it needs and has not."""
     wanted, told = fields(LEFT_BY[event]), {field.name for field in fields(event)}
     known = tuple(field.name for field in wanted if field.name in told)

@@ -45,6 +45,7 @@ class RetryStrategy(Protocol):
 
     def delay(self, retry: Retry) -> float | None:
         """Seconds to wait before the retry, 0 for at once, None to give up."""
+        ...
 
 
 def _retries_problems(retries: Any) -> Iterable[str]:

@@ -35,15 +35,19 @@ class TaskCodec(Protocol):
     @property
     def payloads(self) -> Payloads | None:
         """Where values are stored that are too long for SWF; None if they are not."""
+        ...
 
     def unstructure(self, value: Any) -> Any:
         """The JSON form of a task, a list of tasks or a spec."""
+        ...
 
     def structure(self, value: Any) -> Any:
         """The object that a tagged JSON object stands for; raises ``SpecError``."""
+        ...
 
     def tasks(self, value: Any) -> tuple[Task, ...]:
         """The tasks of a JSON list; raises ``SpecError`` with every problem."""
+        ...
 
 
 @frozen(kw_only=True)
@@ -74,27 +78,33 @@ class Task(Protocol):
     @property
     def id_(self) -> str:
         """Unique in its spec."""
+        ...
 
     @property
     def requires(self) -> tuple[str, ...]:
         """The ids of the tasks that must have completed before."""
+        ...
 
     @property
     def retry_strategy(self) -> RetryStrategy | None:
         """When to try again; None for never."""
+        ...
 
     @property
     def key(self) -> Key:
         """Which item of the state is this task's."""
+        ...
 
     def start(self, given: Given) -> Decision | None:
         """The decision that starts an attempt, None where it starts by itself.
 
         May raise ``SpecError`` or ``PayloadError``, which fails the run.
         """
+        ...
 
     def result(self, item: Item) -> Any:
         """What a completed item passes on, as a JSON value, or ``NO_RESULT``."""
+        ...
 
 
 class Expands(Task, Protocol):
@@ -102,6 +112,7 @@ class Expands(Task, Protocol):
 
     def generated(self, item: Item, codec: TaskCodec) -> Sequence[Task]:
         """The tasks of a completed item; raises ``SpecError`` where they cannot be read."""
+        ...
 
 
 class Checked(Task, Protocol):
@@ -109,6 +120,7 @@ class Checked(Task, Protocol):
 
     def problems(self) -> Iterable[str]:
         """One line for each problem."""
+        ...
 
 
 def is_task(value: Any) -> TypeGuard[Task]:

@@ -19,6 +19,7 @@ class Rule(Protocol):
 
     def apply(self, draft: StateBuilder, event: Event) -> None:
         """Change the draft."""
+        ...
 
 
 def lost(event: Event, field: str, event_id: int, kind: str) -> HistoryError:

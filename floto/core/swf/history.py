@@ -37,6 +37,7 @@ class PathLike(Protocol):
 
     def __fspath__(self) -> str:
         """The name as text."""
+        ...
 
 
 class Files(Protocol):
@@ -44,9 +45,11 @@ class Files(Protocol):
 
     def load(self, *paths: str | PathLike) -> History:
         """Return the history that these files hold. Raises ``HistoryError``."""
+        ...
 
     def save(self, history: History, path: str | PathLike) -> None:
         """Write a history to a file."""
+        ...
 
 
 @frozen

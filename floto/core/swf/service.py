@@ -75,6 +75,7 @@ class Clock(Protocol):
 
     def __call__(self) -> datetime:
         """The time now."""
+        ...
 
 
 class Service(Protocol):
@@ -82,51 +83,67 @@ class Service(Protocol):
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
         """Make sure that the domain and these types exist; what is there already stays as it is."""
+        ...
 
     def start_workflow_execution(self, request: StartRequest) -> str:
         """Open a run and return its run id; a ``ServiceFault`` if the workflow id is open."""
+        ...
 
     def signal_workflow_execution(self, workflow_id: str, signal_name: str, input: str | None = None) -> None:
         """Send a signal to the open run of a workflow id."""
+        ...
 
     def request_cancel_workflow_execution(self, workflow_id: str) -> None:
         """Ask the decider of an open run to stop it."""
+        ...
 
     def terminate_workflow_execution(self, workflow_id: str, reason: str = "", details: str = "") -> None:
         """Close an open run by force."""
+        ...
 
     def latest_execution(self, workflow_id: str) -> ExecutionInfo | None:
         """The open run of a workflow id, else the one closed last, else None."""
+        ...
 
     def open_executions(self, workflow_type: WorkflowType) -> tuple[ExecutionInfo, ...]:
         """All open runs of a workflow type, the newest first; SWF's listing lags a little behind its runs."""
+        ...
 
     def history(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
         """The events of a run with an id above ``after``, all pages of them."""
+        ...
 
     def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> PolledDecisionTask | None:
         """Take the next decision task, waiting up to ``wait`` seconds (SWF: 60) for one."""
+        ...
 
     def respond_decision_task_completed(self, token: str, decisions: Sequence[Decision]) -> None:
         """Answer a decision task."""
+        ...
 
     def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> PolledActivityTask | None:
         """Take the next activity task, waiting up to ``wait`` seconds (SWF: 60) for one."""
+        ...
 
     def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
         """Say that an activity is alive; True if it was asked to stop."""
+        ...
 
     def respond_activity_task_completed(self, token: str, result: str | None) -> None:
         """Report an activity's result, as JSON text."""
+        ...
 
     def respond_activity_task_failed(self, token: str, reason: str | None, details: str | None) -> None:
         """Report an activity's failure."""
+        ...
 
     def respond_activity_task_canceled(self, token: str, details: str | None) -> None:
         """Report that an activity stopped because it was asked to."""
+        ...
 
     def close(self) -> None:
         """Let go of files and connections; polls under way return None."""
+        ...
 
 
 @runtime_checkable
@@ -137,6 +154,8 @@ class Announces(Protocol):
         self, kind: PollKind, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
     ) -> None:
         """Show a decider or worker to whoever asks; ``serves``: the activities that a worker can run."""
+        ...
 
     def withdraw(self, kind: PollKind, task_list: str, identity: str) -> None:
         """Show it no more."""
+        ...

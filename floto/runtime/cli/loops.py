@@ -50,9 +50,11 @@ class Loop(Protocol):
 
     def run(self) -> None:
         """Run until stopped."""
+        ...
 
     def stop(self) -> None:
         """Make ``run`` return when what it does is done."""
+        ...
 
 
 @click.command("decider", short_help="Decide for runs until stopped.")

@@ -31,24 +31,30 @@ class Reproduction(Protocol):
     @property
     def spec(self) -> DeciderSpec:
         """The smallest spec."""
+        ...
 
     @property
     def history(self) -> History:
         """The smallest history: up to the question, or of the main run."""
+        ...
 
     @property
     def is_smallest(self) -> bool:
         """False where the budget was used up before there was nothing left to take out."""
+        ...
 
     @property
     def note(self) -> str:
         """What a person has to know before the file is of use; mostly nothing."""
+        ...
 
     def timeline(self) -> str:
         """What happened when, in plain characters."""
+        ...
 
     def as_pytest(self) -> str:
         """A file for pytest, which fails for as long as the invariant is broken; may raise ``SpecError``."""
+        ...
 
 
 @frozen(kw_only=True)

@@ -88,7 +88,7 @@ class Simulator:
 
     def unknown(self) -> set[str]:
         """What ``activities`` names and no task had, of a run that has completed: mostly a slip."""
-        given = set(self._given["activities"] or ())
+        given: set[str] = set(self._given["activities"] or ())
         is_whole = all(info.close_status == "COMPLETED" for info in self.world.executions())
         return given - self.names() if is_whole else set()
 

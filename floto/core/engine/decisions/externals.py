@@ -10,6 +10,7 @@ from typing import Any
 
 from floto.core.engine.commands import (
     Begin,
+    Command,
     RequestCancelWorkflowExecution,
     RespondCommand,
     Sender,
@@ -118,7 +119,7 @@ def _failed(event: type, decision: Any, cause: str, completed: int, initiated: i
     )
 
 
-def _deliver(turn: StepContext, decision: Any, command: Any, lost: Any) -> None:
+def _deliver(turn: StepContext, decision: Any, command: Command, lost: Any) -> None:
     to = ToWorkflow(decision.workflow_id, decision.run_id)
     turn.send(Message(to, command, otherwise=_answer(turn, lost)))
 
