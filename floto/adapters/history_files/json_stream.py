@@ -91,9 +91,10 @@ def _value(text: _Text, depth: int) -> Iterator[Found]:
     if text.peek() == "{":
         yield from _object(text, depth)
     elif text.skip("["):
-        while not text.skip("]"):
+        more = not text.skip("]")
+        while more:
             yield from _value(text, depth + 1)
-            text.take(",", "]")
+            more = text.take(",]") == ","
     elif text.peek():
         text.fail(f"here stands no event: {text.glimpse()}")
     else:
@@ -120,7 +121,8 @@ def _object(text: _Text, depth: int) -> Iterator[Found]:
 def _members(text: _Text, depth: int, members: dict[str, Any]) -> Iterator[Found]:
     """Read an object member by member into ``members``, and yield the objects of pages in it."""
     text.skip("{")
-    while not text.skip("}") and len(members) <= FIELDS_LIMIT:
+    more = not text.skip("}")
+    while more and len(members) <= FIELDS_LIMIT:
         text.count(1)
         key = str(text.decode())
         text.take(":")
@@ -129,7 +131,7 @@ def _members(text: _Text, depth: int, members: dict[str, Any]) -> Iterator[Found
             yield from _value(text, depth + 1)
         else:
             members[key] = text.decode(SPEC_LIMIT if name == "spec" else VALUE_LIMIT)
-        text.take(",", "}")
+        more = text.take(",}") == ","
 
 
 class _Text:
@@ -190,12 +192,15 @@ class _Text:
         self._at += 1
         return True
 
-    def take(self, wanted: str, *others: str) -> None:
-        """Step over the next character, or fail unless one of ``others`` stands here."""
-        if not self.skip(wanted) and self.peek() not in others:
-            if not self.peek():
-                self.end()
-            self.fail(f"expected {' or '.join((wanted, *others))}, not {self.glimpse()}")
+    def take(self, expected: str) -> str:
+        """Step over the next character, which must be one of those expected, and return it."""
+        found = self.peek()
+        if not found:
+            self.end()
+        if found not in expected:
+            self.fail(f"expected {' or '.join(expected)}, not {self.glimpse()}")
+        self._at += 1
+        return found
 
     def decode(self, limit: int = VALUE_LIMIT) -> Any:
         """Decode the next value, of at most ``limit`` characters."""
