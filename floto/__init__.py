@@ -32,8 +32,9 @@ from floto.core.state.attempts import Attempt
 from floto.core.state.failures import Failure
 from floto.core.state.fold import fold
 from floto.core.state.state import Item, Key, Kind, State, Status
+from floto.core.swf import events
 from floto.core.swf.decisions import Decision
-from floto.core.swf.events import Event, WorkflowExecutionStarted
+from floto.core.swf.events import Event, EventData
 from floto.core.swf.history import History
 from floto.core.swf.service import (
     ExecutionInfo,
@@ -131,6 +132,7 @@ __all__ = [
     "Difference",
     "Divergence",
     "Event",
+    "EventData",
     "ExecutionInfo",
     "Explained",
     "Explanation",
@@ -177,7 +179,6 @@ __all__ = [
     "WorkflowEnded",
     "WorkflowError",
     "WorkflowExecution",
-    "WorkflowExecutionStarted",
     "WorkflowFailed",
     "WorkflowType",
     "WrongWorkflow",
@@ -188,6 +189,7 @@ __all__ = [
     "connect",
     "current",
     "decide",
+    "events",
     "expand",
     "explain",
     "fold",

@@ -154,6 +154,6 @@ def test_every_type_that_public_signatures_return_is_exported() -> None:
         for word in re.findall(r"\w+", " ".join(returned(value))):
             named = getattr(sys.modules[getattr(value, "__module__", "floto")], word, None)
             is_ours = inspect.isclass(named) and named.__module__.startswith("floto.")
-            if is_ours and named not in (getattr(floto, word, None), getattr(extend, word, None)):
+            if is_ours and named not in [getattr(each, word, None) for each in (floto, extend, floto.events)]:
                 lacking.add(word)
     assert lacking == INTERNAL

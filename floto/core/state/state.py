@@ -13,7 +13,14 @@ from attrs import frozen
 from rpds import HashTrieMap
 
 from floto.core.errors import HistoryError
-from floto.core.swf.events import Event, WorkflowExecutionStarted
+from floto.core.swf.events import (
+    DecisionTaskScheduled,
+    DecisionTaskStarted,
+    Event,
+    MarkerRecorded,
+    WorkflowExecutionSignaled,
+    WorkflowExecutionStarted,
+)
 from floto.core.swf.shapes import TaskList, WorkflowExecution
 
 
@@ -85,8 +92,8 @@ class Item:
 class DecisionTasks:
     """The decision tasks of a run: at most one started, at most one scheduled (behind it)."""
 
-    scheduled: Event | None = None
-    started: Event | None = None
+    scheduled: Event[DecisionTaskScheduled] | None = None
+    started: Event[DecisionTaskStarted] | None = None
     #: The id of the DecisionTaskStarted that a decider last answered; 0 before that.
     previous_started: int = 0
     #: When the last started one ended: before that, one scheduled behind it could not be handed out.
@@ -110,7 +117,7 @@ class State:
     """What a history adds up to; immutable, and cheap to keep for every decision of a run."""
 
     execution: WorkflowExecution | None = None
-    started: Event | None = None
+    started: Event[WorkflowExecutionStarted] | None = None
     closed: Event | None = None
     items: HashTrieMap[Key, Item] = HashTrieMap()
     #: The event that opened each open item, by id.
@@ -118,9 +125,9 @@ class State:
     open_count: HashTrieMap[Kind, int] = HashTrieMap()
     #: The ChildWorkflowExecutionStarted of each running child, by the id of the event that initiated it.
     children: HashTrieMap[int, Event] = _NO_EVENTS
-    signals: HashTrieMap[str, tuple[Event, ...]] = HashTrieMap()
+    signals: HashTrieMap[str, tuple[Event[WorkflowExecutionSignaled], ...]] = HashTrieMap()
     #: The latest marker of each name.
-    markers: HashTrieMap[str, Event] = HashTrieMap()
+    markers: HashTrieMap[str, Event[MarkerRecorded]] = HashTrieMap()
     cancel_requested: Event | None = None
     decision_tasks: DecisionTasks = DecisionTasks()
     #: Where decision tasks are scheduled, unless there is an override.
