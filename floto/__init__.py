@@ -21,24 +21,39 @@ from floto.core.errors import (
     WorkflowError,
     WorkflowFailed,
 )
+from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
 from floto.core.spec.expand import expand
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
 from floto.core.spec.tasks import NO_RESULT, Given, Task
+from floto.core.state.attempts import Attempt
 from floto.core.state.failures import Failure
 from floto.core.state.fold import fold
-from floto.core.state.state import State
+from floto.core.state.state import Item, Key, Kind, State, Status
+from floto.core.swf import events
+from floto.core.swf.decisions import Decision
+from floto.core.swf.events import Event, EventData
 from floto.core.swf.history import History
-from floto.core.swf.service import Service, StartRequest
+from floto.core.swf.service import (
+    ExecutionInfo,
+    PolledActivityTask,
+    PolledDecisionTask,
+    Service,
+    StartRequest,
+)
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 if TYPE_CHECKING:
     from floto.adapters.local import LocalSwf
-    from floto.core.replay.compare import Comparison, compare
-    from floto.core.replay.explain import Explanation, explain
-    from floto.core.replay.replay import Replay, replay
+    from floto.core.replay.compare import Compared, Comparison, Verdict, compare
+    from floto.core.replay.conditions import Cause, Condition
+    from floto.core.replay.decision_diff import Difference
+    from floto.core.replay.decision_tasks import RecordedOutcome
+    from floto.core.replay.explain import Explained, Explanation, Standing, explain
+    from floto.core.replay.recorded_decisions import Recorded
+    from floto.core.replay.replay import Divergence, Replay, Step, replay
     from floto.runtime.connect import UnknownService, connect
     from floto.runtime.deciders.decider import Decider
     from floto.runtime.deciders.fingerprint import spec_tags
@@ -48,6 +63,7 @@ if TYPE_CHECKING:
         Activities,
         ActivityError,
         Canceled,
+        RunningActivity,
         activity,
         current,
         generator,
@@ -64,12 +80,24 @@ _LAZY = {
     "ActivityError": "floto.runtime.workers.activities",
     "ActivityWorker": "floto.runtime.workers.worker",
     "Canceled": "floto.runtime.workers.activities",
+    "Cause": "floto.core.replay.conditions",
+    "Compared": "floto.core.replay.compare",
     "Comparison": "floto.core.replay.compare",
+    "Condition": "floto.core.replay.conditions",
     "Decider": "floto.runtime.deciders.decider",
+    "Difference": "floto.core.replay.decision_diff",
+    "Divergence": "floto.core.replay.replay",
+    "Explained": "floto.core.replay.explain",
     "Explanation": "floto.core.replay.explain",
     "LocalSwf": "floto.adapters.local",
+    "Recorded": "floto.core.replay.recorded_decisions",
+    "RecordedOutcome": "floto.core.replay.decision_tasks",
     "Replay": "floto.core.replay.replay",
+    "RunningActivity": "floto.runtime.workers.activities",
+    "Standing": "floto.core.replay.explain",
+    "Step": "floto.core.replay.replay",
     "UnknownService": "floto.runtime.connect",
+    "Verdict": "floto.core.replay.compare",
     "WrongWorkflow": "floto.runtime.runs.run_request",
     "activity": "floto.runtime.workers.activities",
     "compare": "floto.core.replay.compare",
@@ -90,12 +118,23 @@ __all__ = [
     "ActivityTask",
     "ActivityType",
     "ActivityWorker",
+    "Attempt",
     "Canceled",
+    "Cause",
     "ChildWorkflow",
     "Codec",
+    "Compared",
     "Comparison",
+    "Condition",
     "Decider",
     "DeciderSpec",
+    "Decision",
+    "Difference",
+    "Divergence",
+    "Event",
+    "EventData",
+    "ExecutionInfo",
+    "Explained",
     "Explanation",
     "ExponentialBackoff",
     "Failure",
@@ -106,24 +145,37 @@ __all__ = [
     "History",
     "HistoryError",
     "InstantRetry",
+    "Item",
+    "Key",
+    "Kind",
     "LocalSwf",
     "PayloadError",
+    "PolledActivityTask",
+    "PolledDecisionTask",
     "Progress",
+    "Recorded",
+    "RecordedOutcome",
     "Replay",
     "Retry",
     "RetryStrategy",
+    "RunningActivity",
     "Service",
     "ServiceError",
     "ServiceFault",
     "ServiceUnavailable",
     "Signal",
     "SpecError",
+    "Standing",
     "StartRequest",
     "State",
+    "Status",
+    "Step",
+    "Store",
     "Task",
     "Timer",
     "UnknownResource",
     "UnknownService",
+    "Verdict",
     "WorkflowEnded",
     "WorkflowError",
     "WorkflowExecution",
@@ -137,6 +189,7 @@ __all__ = [
     "connect",
     "current",
     "decide",
+    "events",
     "expand",
     "explain",
     "fold",

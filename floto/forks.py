@@ -28,6 +28,7 @@ class Inherited(Protocol):
 
     def after_fork(self) -> None:
         """Release, in the child, the resources of the parent; must not block or change its files."""
+        ...
 
 
 _INHERITED: weakref.WeakSet[Inherited] = weakref.WeakSet()

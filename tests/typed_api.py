@@ -79,3 +79,26 @@ def look_back(path: str) -> bool:
     found = floto.replay(spec, history).divergence
     told = floto.explain(spec, history, at=1)["a"].conditions
     return found is None and not told and floto.compare(spec, again, [history]).is_safe
+
+
+def told(result: floto.Replay, explanation: floto.Explanation, comparison: floto.Comparison) -> list[str]:
+    divergence: floto.Divergence | None = result.divergence
+    steps: tuple[floto.Step, ...] = result.steps
+    conditions: list[floto.Condition] = [
+        each for task in explanation.tasks.values() for each in task.conditions
+    ]
+    verdicts: list[floto.Verdict] = [each.verdict for each in comparison.histories]
+    return [*map(str, [divergence, *steps, *conditions]), *verdicts]
+
+
+def inputs(state: floto.State, service: floto.Service, run_id: str) -> list[str | None]:
+    start = state.started
+    found = [None if start is None else start.data.input]
+    found += [event.data.input for events in state.signals.values() for event in events]
+    info: floto.ExecutionInfo | None = service.latest_execution(run_id)
+    events: tuple[floto.Event[floto.EventData], ...] = () if info is None else service.history(info.execution)
+    found += [
+        event.data.input for event in events if isinstance(event.data, floto.events.WorkflowExecutionStarted)
+    ]
+    item: floto.Item | None = state.items.get((floto.Kind.ACTIVITY, "a"))
+    return found if item is None or item.status is floto.Status.SCHEDULED else []

@@ -19,9 +19,11 @@ class Operations(Protocol):
 
     def call(self, operation: str, request: Request) -> Response:
         """Execute an operation on the domains of the default region; a poll waits for its task."""
+        ...
 
     def close(self) -> None:
         """Close the service; later calls raise ``ServiceError``."""
+        ...
 
 
 class PollableOperations(Operations, Protocol):
@@ -29,30 +31,40 @@ class PollableOperations(Operations, Protocol):
 
     def call(self, operation: str, request: Request, region: str = ...) -> Response:
         """Execute an operation on the domains of a region."""
+        ...
 
     def attempt(self, operation: str, request: Request, region: str = ...) -> Response | None:
         """Execute a poll; return None at once if there is no task."""
+        ...
 
     def check(self) -> None:
         """Read from the database itself, past every cache; raise an error if it cannot be read."""
+        ...
 
     def give_back(self, token: str) -> None:
         """Redeliver a task with the same token, uncounted: its client left before it got the task."""
+        ...
 
     def place(self, operation: str, request: Request, region: str = ...) -> Place | None:
         """Return the task queue of a poll; None if the checked request does not poll for a new task."""
+        ...
 
     def saw(self, place: Place, identity: str, serves: tuple[ActivityType, ...] | None) -> None:
         """Record that a client polls a task queue; ``serves``: the activities that it says it can run."""
+        ...
 
     def live(self, region: str) -> Live:
         """Return the backlog and the pollers of every task list of a region's domains."""
+        ...
 
     def has_work(self, place: Place) -> bool:
         """Return True if a task queue has a claimable task; nothing is written."""
+        ...
 
     def listen(self, callback: Callable[[], None]) -> None:
         """Call ``callback``, in any thread, when a task queue may have new tasks."""
+        ...
 
     def look(self) -> bool:
         """Return True if another process may have added tasks, or a deadline is due that an attempt fires."""
+        ...

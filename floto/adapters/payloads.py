@@ -214,7 +214,7 @@ class S3Store:
             yield
         except RAISED as error:
             where = f"s3://{self.bucket}/{self._key(kept)}"
-            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+            code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else ""
             # Only a missing key is a lost value; other causes (access, bucket, network) may be repaired.
             raised = PayloadError if code == "NoSuchKey" else StoreUnavailable
             raise raised(str(kept), f"{problem} {where}: {error}") from error

@@ -19,7 +19,7 @@ class FrozenDict(dict[str, Any]):
         raise TypeError(msg)
 
     __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
+    clear = pop = popitem = setdefault = update = _refuse  # pyright: ignore[reportAssignmentType] - overloads
 
 
 def frozen(value: Any) -> Any:

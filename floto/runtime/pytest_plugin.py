@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _directories(config: pytest.Config) -> Iterator[Path]:
-    for name in config.getoption(_DIRECTORIES):
+    for name in config.getoption(_DIRECTORIES) or ():
         yield (config.invocation_params.dir / name).resolve()
 
 

@@ -86,3 +86,23 @@ def test_value_of_several_pieces_is_read(tmp_path: Path) -> None:
     for size in (2**18 - 90, 2**19 - 7, 950_000):
         (tmp_path / "run.json").write_text(f"[{event % ('x' * size)}]")
         assert len(History.load(tmp_path / "run.json")) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[%s,]",
+        "[%s %s]",
+        '{"events": [%s],}',
+        '{"events": [%s] "domain": "d"}',
+        '[{"a": 1,}, %s]',
+        '{"events" [%s]}',
+    ],
+)
+def test_comma_or_colon_that_is_missing_or_too_many_is_refused(text: str, tmp_path: Path) -> None:
+    event = '{"eventId":1,"eventTimestamp":1,"eventType":"Foo"}'
+    (tmp_path / "run.json").write_text(text.replace("%s", event))
+    with pytest.raises(
+        HistoryError, match=r"run\.json, line 1: (expected|here stands no event|this is not JSON)"
+    ):
+        History.load(tmp_path / "run.json")

@@ -109,7 +109,7 @@ def test_signals_are_used_once_and_in_order_over_any_number_of_runs(
     last = fold(chain.runs[-1])
     for name, all_of_them in sent.items():
         left = all_of_them if name == "unheard" else all_of_them[rounds:]
-        assert [int(event.data.input) for event in last.signals.get(name, ())] == left
+        assert [int(event.data.input or "") for event in last.signals.get(name, ())] == left
 
 
 @SETTINGS
@@ -293,7 +293,7 @@ def test_with_payloads_signals_of_any_length_are_carried(
     assert used == [*zip(sent["first"], sent["second"], strict=False)]
     assert [each["workflow"] for each in given] == [own] * len(given)
     left = fold(chain.runs[-1]).signals.get("unheard", ())
-    found = [resolved(json.loads(event.data.input), chain.store.get) for event in left]
+    found = [resolved(json.loads(event.data.input or ""), chain.store.get) for event in left]
     assert found == sent["unheard"]
     for history in chain.runs:
         assert replay(SPEC, history, CODEC.with_payloads(chain.store)).divergence is None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from floto import ActivityTask, DeciderSpec, ExponentialBackoff, History, Task, Timer
+import floto
+from floto import ActivityTask, DeciderSpec, ExponentialBackoff, History, Task, Timer, extend
 from floto.testing import fails, simulate
 
 FORBIDDEN = (
@@ -123,3 +128,32 @@ def test_01_the_same_bytes_in_every_process() -> None:
     outputs = {run.stdout for run in runs}
     assert len(outputs) == 1
     assert outputs.pop().count("decisionType") >= 4
+
+
+#: Parts of exported objects that users have no name for: they hand them on as they are.
+INTERNAL = {"DecisionTasks", "Live", "Override", "Payloads", "RegisteredFunction"}
+
+
+def returned(value: Any) -> Iterator[str]:
+    """The annotations of what a function returns, or of what the methods and fields of a class do."""
+    if inspect.isfunction(value):
+        yield str(value.__annotations__.get("return"))
+    elif inspect.isclass(value):
+        yield from (
+            str(each.type) for each in getattr(value, "__attrs_attrs__", ()) if not each.name.startswith("_")
+        )
+        for name, member in vars(value).items():
+            if not name.startswith("_"):
+                yield from returned(getattr(member, "fget", None) or getattr(member, "__func__", member))
+
+
+def test_every_type_that_public_signatures_return_is_exported() -> None:
+    """So that users can annotate functions of their own without importing ``floto.core``."""
+    lacking = set()
+    for value in (getattr(floto, name) for name in floto.__all__):
+        for word in re.findall(r"\w+", " ".join(returned(value))):
+            named = getattr(sys.modules[getattr(value, "__module__", "floto")], word, None)
+            is_ours = inspect.isclass(named) and named.__module__.startswith("floto.")
+            if is_ours and named not in [getattr(each, word, None) for each in (floto, extend, floto.events)]:
+                lacking.add(word)
+    assert lacking == INTERNAL

@@ -122,7 +122,7 @@ class _Gathered:
         return f"{problem}; this looks like {likeness(self.names) or described(self.names)}"
 
     def _add(self, found: Found) -> None:
-        self.names = self.names or found.names
+        self.names = self.names or found.value.keys()
         if not _is_event(found.value):
             self._note(found)
             return
@@ -187,7 +187,7 @@ def _read(found: Found) -> Event:
     try:
         return event_from(found.value, is_renamed=found.is_renamed)
     except HistoryError as error:
-        stranger = likeness(found.names)
+        stranger = likeness(found.value)
         hint = f"; this looks like {stranger}" if stranger else ""
         raise HistoryError(error.event_id, f"{error.problem} ({found.place}){hint}") from None
 

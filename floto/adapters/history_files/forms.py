@@ -113,7 +113,7 @@ def _moment(value: Any) -> Any:
     """Return a time as floto's reader takes it: milliseconds as a datetime, seconds as a number."""
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = float(value)
-    if type(value) in (int, float) and _MOST_SECONDS <= value < _MOST_MILLISECONDS:
+    if isinstance(value, int | float) and _MOST_SECONDS <= value < _MOST_MILLISECONDS:
         return _EPOCH + timedelta(milliseconds=round(value))
     if isinstance(value, str):
         # As Ruby writes them.

@@ -62,7 +62,7 @@ def _lower(names: Iterable[str]) -> frozenset[str]:
 class Hosts:
     """The names of this server in Host headers, beside those of the loopback interface."""
 
-    names: frozenset[str] = field(default=(), converter=_lower)
+    names: frozenset[str] = field(default=frozenset(), converter=_lower)
 
     def admit(self, headers: Headers) -> None:
         """Raise ``Refusal`` if the Host header does not name this server."""

@@ -107,7 +107,7 @@ class SqliteService:
         """Terminate the open run of a workflow id."""
         self._send(workflow_id, c.TerminateWorkflowExecution(reason=reason or None, details=details or None))
 
-    def _send(self, workflow_id: str, command: Any) -> None:
+    def _send(self, workflow_id: str, command: c.Command) -> None:
         self._host.write(lambda now: self._engine.send(self._domain, ToWorkflow(workflow_id), command, now))
 
     def latest_execution(self, workflow_id: str) -> ExecutionInfo | None:

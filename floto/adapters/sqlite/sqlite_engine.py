@@ -77,7 +77,8 @@ class SqliteEngine:
     ) -> None:
         # Resolved, so that every path to the file, from every working directory, has the same leases.
         self._path = MEMORY if str(path) == MEMORY else str(Path(path).resolve())
-        self.clock, self._durability = clock, durability
+        self.clock = clock
+        self._durability: Durability = durability
         self._closed = Event()
         self._database = Database(self._path, durability)
         self.store = SqliteStore(self._database, for_clients=for_clients, is_given_up=self._is_closed)

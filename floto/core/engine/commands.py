@@ -192,3 +192,26 @@ class ChildClosed:
     execution: WorkflowExecution
     workflow_type: WorkflowType
     closing: Any
+
+
+#: What an open run is asked; ``StartWorkflowExecution`` makes the run that ``Begin`` opens.
+Command = (
+    Begin
+    | SignalWorkflowExecution
+    | RequestCancelWorkflowExecution
+    | TerminateWorkflowExecution
+    | StartDecisionTask
+    | RespondDecisionTaskCompleted
+    | StartActivityTask
+    | RespondActivityTaskCompleted
+    | RespondActivityTaskFailed
+    | RespondActivityTaskCanceled
+    | RecordActivityTaskHeartbeat
+    | StartLambdaFunction
+    | RespondLambdaFunctionCompleted
+    | RespondLambdaFunctionFailed
+    | Fire
+    | TimeOutLostTask
+    | RecordOutcome
+    | ChildClosed
+)

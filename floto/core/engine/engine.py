@@ -117,7 +117,7 @@ class Engine:
         )
         return execution
 
-    def send(self, domain: str, target: ToWorkflow, command: Any, now: datetime) -> None:
+    def send(self, domain: str, target: ToWorkflow, command: c.Command, now: datetime) -> None:
         """Carry out SignalWorkflowExecution, RequestCancelWorkflowExecution or TerminateWorkflowExecution.
 
         Args:
@@ -309,7 +309,7 @@ class Engine:
         # The event of the start may be the one that exceeds the limit and closes the run.
         return None if after is None else (after, _token(after, kind, ready, event.id))
 
-    def _apply(self, run: EngineRun, command: Any, now: datetime) -> Any:
+    def _apply(self, run: EngineRun, command: c.Command, now: datetime) -> Any:
         """Apply a command, then every message that it causes, in the order in which they were sent."""
         first = self._step(run, command, now)
         queue = deque(first.messages)
@@ -323,7 +323,7 @@ class Engine:
                 queue.append(message.otherwise)
         return first.reply
 
-    def _step(self, run: EngineRun, command: Any, now: datetime) -> StepOutcome:
+    def _step(self, run: EngineRun, command: c.Command, now: datetime) -> StepOutcome:
         outcome = step(run, command, now, self._rules(run.domain))
         self._store.save(changes(run, outcome, now))
         closed = outcome.run.state.closed

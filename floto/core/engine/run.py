@@ -9,6 +9,7 @@ from typing import Any
 from attrs import evolve, frozen
 from rpds import HashTrieMap
 
+from floto.core.engine.commands import Command
 from floto.core.engine.registration.registered_types import RegisteredType
 from floto.core.state.state import Key, State
 from floto.core.swf.decisions import Decision
@@ -82,7 +83,7 @@ class Message:
     """A command for another run; ``otherwise`` is sent instead if no run has the address."""
 
     to: Address
-    command: Any
+    command: Command
     otherwise: Message | None = None
 
 

@@ -18,7 +18,7 @@ from floto.core.swf import events as e
 from floto.core.swf.closing_events import CLOSING_EVENTS
 
 
-def step(run: EngineRun, command: Any, now: datetime, rules: Rules) -> StepOutcome:
+def step(run: EngineRun, command: c.Command, now: datetime, rules: Rules) -> StepOutcome:
     """Apply a command to an open run.
 
     Args:

@@ -117,7 +117,7 @@ def _refuse(found: list[str]) -> None:
         raise invalid(message)
 
 
-def check_command(command: Any) -> None:
+def check_command(command: c.Command | c.StartWorkflowExecution) -> None:
     """Raise SWF's ValidationException for a malformed command; internal commands are not checked."""
     if type(command) in _FROM_OUTSIDE:
         _refuse(list(problems(command, "")))

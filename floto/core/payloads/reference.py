@@ -41,8 +41,9 @@ class Store(Protocol):
             PayloadError: if the value cannot be stored.
             StoreUnavailable: if the same call may succeed later.
         """
+        ...
 
-    def get(self, reference: Any) -> Any:
+    def get(self, reference: Any, /) -> Any:
         """Return the value of a reference in its JSON form.
 
         Args:
@@ -52,6 +53,7 @@ class Store(Protocol):
             PayloadError: if the reference is invalid, or its value missing or damaged.
             StoreUnavailable: if the same call may succeed later.
         """
+        ...
 
 
 @frozen

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from floto.core.decide.closing import noted_failures
 from floto.core.decide.progress import Exhausted, Progress, Rest, begin, look_at
@@ -280,9 +280,10 @@ class _Graph:
     #: Conditions of the first of them.
     before: tuple[Condition, ...] = ()
     #: By position of each task that requires a failed one, directly or not: the failure.
-    blocked: dict[int, Condition] = field(init=False)
+    blocked: dict[int, Condition] = field(
+        init=False, default=Factory(lambda self: self._blocked(), takes_self=True)
+    )
 
-    @blocked.default
     def _blocked(self) -> dict[int, Condition]:
         plan, failed = self.progress.plan, self.progress.exhausted
         found = {

@@ -92,7 +92,7 @@ _VERSION = "workflow_type_version"
 
 
 @cache
-def _fields(event: Any) -> tuple[tuple[str, ...], dict[str, str]]:
+def _fields(event: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Return the decision's fields that an event has, and empty values of the required ones it lacks."""
     wanted, told = fields(LEFT_BY[event]), {field.name for field in fields(event)}
     known = tuple(field.name for field in wanted if field.name in told)

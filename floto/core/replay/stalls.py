@@ -157,7 +157,7 @@ def _key(condition: Condition) -> tuple[Any, ...]:
 
 
 def _urgency(stall: Stall) -> tuple[bool, int]:
-    order = list(_ORDER)
+    order: list[Standing | None] = list(_ORDER)
     return not stall.commands, order.index(stall.standing) if stall.standing in order else len(order)
 
 

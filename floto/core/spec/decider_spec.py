@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from floto.core.errors import HistoryError, PayloadError, SpecError
 from floto.core.payloads import payload
@@ -55,6 +55,11 @@ def _tasks(tasks: Any, name: str) -> tuple[Task, ...]:
     return tuple(tasks)
 
 
+def _default_id(task: ChildWorkflow) -> str:
+    name, version = task.workflow_type_name, task.workflow_type_version
+    return default_id(name, version, task.input, task.domain, task.requires)
+
+
 @frozen(kw_only=True)
 class ChildWorkflow(Task):
     """A task that runs another workflow as a child.
@@ -84,7 +89,7 @@ class ChildWorkflow(Task):
     input: Any = field(default=None, converter=payload.freeze)
     domain: str | None = None
     requires: tuple[str, ...] = field(default=(), converter=ids)
-    id_: str = field()
+    id_: str = field(default=Factory(_default_id, takes_self=True))
     workflow_id: str | None = None
     retry_strategy: RetryStrategy | None = None
     task_list: str | None = None
@@ -93,11 +98,6 @@ class ChildWorkflow(Task):
     task_start_to_close_timeout: Timeout = None
     child_policy: str | None = None
     spec: DeciderSpec | None = None
-
-    @id_.default
-    def _default_id(self) -> str:
-        name, version = self.workflow_type_name, self.workflow_type_version
-        return default_id(name, version, self.input, self.domain, self.requires)
 
     @property
     def key(self) -> Key:
@@ -238,7 +238,7 @@ class DeciderSpec:
         repeat_workflow: bool = False,
         terminate_decider_after_completion: bool = False,
     ) -> None:
-        self.__attrs_init__(
+        self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue] - made by attrs
             activity_tasks=_tasks(activity_tasks, "activity_tasks"),
             on_failure=_tasks(on_failure, "on_failure"),
             on_cancel=_tasks(on_cancel, "on_cancel"),

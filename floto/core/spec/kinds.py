@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from floto.core.payloads import payload
 from floto.core.spec.codec import Timeout
@@ -38,6 +38,10 @@ _ACTIVITY_TIMEOUTS = (
 )
 
 
+def _default_id(task: ActivityTask) -> str:
+    return default_id(task.name, task.version, task.input, task.domain, task.requires)
+
+
 @frozen(kw_only=True)
 class ActivityTask(Task):
     """A task that runs an activity on a worker.
@@ -68,7 +72,7 @@ class ActivityTask(Task):
     input: Any = field(default=None, converter=payload.freeze)
     domain: str | None = None
     requires: tuple[str, ...] = field(default=(), converter=ids)
-    id_: str = field()
+    id_: str = field(default=Factory(_default_id, takes_self=True))
     retry_strategy: RetryStrategy | None = None
     task_list: str | None = None
     task_priority: int | None = None
@@ -76,10 +80,6 @@ class ActivityTask(Task):
     schedule_to_close_timeout: Timeout = None
     start_to_close_timeout: Timeout = None
     heartbeat_timeout: Timeout = None
-
-    @id_.default
-    def _default_id(self) -> str:
-        return default_id(self.name, self.version, self.input, self.domain, self.requires)
 
     @property
     def key(self) -> Key:

@@ -49,6 +49,7 @@ class RetryStrategy(Protocol):
         Args:
             retry: The task and its failed attempts.
         """
+        ...
 
 
 def _retries_problems(retries: Any) -> Iterable[str]:

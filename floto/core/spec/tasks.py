@@ -35,15 +35,19 @@ class TaskCodec(Protocol):
     @property
     def payloads(self) -> Payloads | None:
         """The store of values that are too long for SWF; None if values are not stored."""
+        ...
 
     def unstructure(self, value: Any) -> Any:
         """Return the JSON form of a task, a list of tasks or a spec."""
+        ...
 
     def structure(self, value: Any) -> Any:
         """Return the object that a tagged JSON object represents. Raises ``SpecError``."""
+        ...
 
     def tasks(self, value: Any) -> tuple[Task, ...]:
         """Return the tasks of a JSON list. Raises ``SpecError`` with every problem."""
+        ...
 
 
 @frozen(kw_only=True)
@@ -83,18 +87,22 @@ class Task(Protocol):
     @property
     def id_(self) -> str:
         """The id, unique in its spec."""
+        ...
 
     @property
     def requires(self) -> tuple[str, ...]:
         """The ids of the tasks that must complete before this one starts."""
+        ...
 
     @property
     def retry_strategy(self) -> RetryStrategy | None:
         """The retry strategy; None for no retries."""
+        ...
 
     @property
     def key(self) -> Key:
         """The key of this task's item in the state."""
+        ...
 
     def start(self, given: Given) -> Decision | None:
         """Return the decision that starts an attempt; None if it starts without one.
@@ -106,9 +114,11 @@ class Task(Protocol):
             SpecError: to fail the run.
             PayloadError: to fail the run.
         """
+        ...
 
     def result(self, item: Item) -> Any:
         """Return the result of a completed item as a JSON value, or ``NO_RESULT``."""
+        ...
 
 
 class Expands(Task, Protocol):
@@ -116,6 +126,7 @@ class Expands(Task, Protocol):
 
     def generated(self, item: Item, codec: TaskCodec) -> Sequence[Task]:
         """Return the tasks of a completed item. Raises ``SpecError`` if they cannot be read."""
+        ...
 
 
 class Checked(Task, Protocol):
@@ -123,6 +134,7 @@ class Checked(Task, Protocol):
 
     def problems(self) -> Iterable[str]:
         """Yield one line for each problem."""
+        ...
 
 
 def is_task(value: Any) -> TypeGuard[Task]:

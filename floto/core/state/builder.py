@@ -70,9 +70,10 @@ class StateBuilder:
                 opened = opened.insert(event_id, key)
             elif event_id in opened:
                 opened = opened.remove(event_id)
-        values = {name: getattr(base, name) for name in _WHOLE} | self.values
+        values: dict[str, Any] = {name: getattr(base, name) for name in _WHOLE} | self.values
+        items: HashTrieMap[Any, Any] = base.items
         return State(
-            items=base.items.update(self._items) if self._items else base.items,
+            items=items.update(self._items) if self._items else items,
             opened=opened,
             open_count=self._open_count(),
             closed=self.closed,

@@ -17,7 +17,7 @@ from floto.core.payloads import payload
 from floto.core.payloads.reference import is_reference, is_stored
 from floto.core.payloads.stored import Payloads, StoredText, marked
 from floto.core.state.state import State
-from floto.core.swf.events import Event, WorkflowExecutionSignaled
+from floto.core.swf.events import Event, WorkflowExecutionSignaled, WorkflowExecutionStarted
 
 #: Key of the list of carried signals, in order of arrival, each an object of ``name`` and ``input``.
 SIGNALS_KEY = "floto.signals"
@@ -74,7 +74,7 @@ def own_input(text: str | None, *, is_continued: bool) -> Any:
     return split(value)[0] if is_continued else value
 
 
-def carried(started: Event) -> list[Event]:
+def carried(started: Event[WorkflowExecutionStarted]) -> list[Event[WorkflowExecutionSignaled]]:
     """Return the carried signals of a run as events with the id and the time of its start."""
     if started.data.continued_execution_run_id is None:
         return []

@@ -19,6 +19,7 @@ class Rule(Protocol):
 
     def apply(self, draft: StateBuilder, event: Event) -> None:
         """Apply the event to the draft. Raises ``HistoryError`` if it cannot have happened."""
+        ...
 
 
 def not_open(event: Event, field: str, event_id: int, kind: str) -> HistoryError:

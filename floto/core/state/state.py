@@ -13,7 +13,14 @@ from attrs import frozen
 from rpds import HashTrieMap
 
 from floto.core.errors import HistoryError
-from floto.core.swf.events import Event, WorkflowExecutionStarted
+from floto.core.swf.events import (
+    DecisionTaskScheduled,
+    DecisionTaskStarted,
+    Event,
+    MarkerRecorded,
+    WorkflowExecutionSignaled,
+    WorkflowExecutionStarted,
+)
 from floto.core.swf.shapes import TaskList, WorkflowExecution
 
 
@@ -85,8 +92,8 @@ class Item:
 class DecisionTasks:
     """The decision tasks of a run: at most one started, and at most one scheduled after it."""
 
-    scheduled: Event | None = None
-    started: Event | None = None
+    scheduled: Event[DecisionTaskScheduled] | None = None
+    started: Event[DecisionTaskStarted] | None = None
     #: The id of the DecisionTaskStarted that the last response belongs to; 0 before the first.
     previous_started: int = 0
     #: When the last started one ended; the scheduled one could not be dispatched before that.
@@ -110,7 +117,7 @@ class State:
     """The state of a run after a history; immutable, and versions share their data."""
 
     execution: WorkflowExecution | None = None
-    started: Event | None = None
+    started: Event[WorkflowExecutionStarted] | None = None
     closed: Event | None = None
     items: HashTrieMap[Key, Item] = HashTrieMap()
     #: The key of each open attempt, by the id of the event that opened it.
@@ -118,9 +125,9 @@ class State:
     open_count: HashTrieMap[Kind, int] = HashTrieMap()
     #: The ChildWorkflowExecutionStarted of each running child, by the id of the event that initiated it.
     children: HashTrieMap[int, Event] = _NO_EVENTS
-    signals: HashTrieMap[str, tuple[Event, ...]] = HashTrieMap()
+    signals: HashTrieMap[str, tuple[Event[WorkflowExecutionSignaled], ...]] = HashTrieMap()
     #: The latest marker of each name.
-    markers: HashTrieMap[str, Event] = HashTrieMap()
+    markers: HashTrieMap[str, Event[MarkerRecorded]] = HashTrieMap()
     cancel_requested: Event | None = None
     decision_tasks: DecisionTasks = DecisionTasks()
     #: The task list of decision tasks, unless there is an override.

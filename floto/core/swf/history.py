@@ -37,6 +37,7 @@ class PathLike(Protocol):
 
     def __fspath__(self) -> str:
         """Return the path as a string."""
+        ...
 
 
 class Files(Protocol):
@@ -44,9 +45,11 @@ class Files(Protocol):
 
     def load(self, *paths: str | PathLike) -> History:
         """Return the history in these files. Raises ``HistoryError``."""
+        ...
 
     def save(self, history: History, path: str | PathLike) -> None:
         """Write a history to a file."""
+        ...
 
 
 @frozen

@@ -75,6 +75,7 @@ class Clock(Protocol):
 
     def __call__(self) -> datetime:
         """Return the current time."""
+        ...
 
 
 class Service(Protocol):
@@ -82,51 +83,67 @@ class Service(Protocol):
 
     def prepare(self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]) -> None:
         """Register the domain and these types if they do not exist."""
+        ...
 
     def start_workflow_execution(self, request: StartRequest) -> str:
         """Start a run and return its run id. Raises ``ServiceFault`` if the workflow id has an open run."""
+        ...
 
     def signal_workflow_execution(self, workflow_id: str, signal_name: str, input: str | None = None) -> None:
         """Send a signal to the open run of a workflow id."""
+        ...
 
     def request_cancel_workflow_execution(self, workflow_id: str) -> None:
         """Request the cancellation of the open run of a workflow id."""
+        ...
 
     def terminate_workflow_execution(self, workflow_id: str, reason: str = "", details: str = "") -> None:
         """Terminate the open run of a workflow id."""
+        ...
 
     def latest_execution(self, workflow_id: str) -> ExecutionInfo | None:
         """Return the open run of a workflow id, else the last closed one, else None."""
+        ...
 
     def open_executions(self, workflow_type: WorkflowType) -> tuple[ExecutionInfo, ...]:
         """Return the open runs of a workflow type, the newest first; eventually consistent in SWF."""
+        ...
 
     def history(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
         """Return all events of a run with an id above ``after``."""
+        ...
 
     def poll_for_decision_task(self, task_list: str, identity: str, wait: float) -> PolledDecisionTask | None:
         """Claim the next decision task; None if there is none within ``wait`` seconds (SWF: 60)."""
+        ...
 
     def respond_decision_task_completed(self, token: str, decisions: Sequence[Decision]) -> None:
         """Respond to a decision task with decisions."""
+        ...
 
     def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> PolledActivityTask | None:
         """Claim the next activity task; None if there is none within ``wait`` seconds (SWF: 60)."""
+        ...
 
     def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
         """Send a heartbeat of an activity; return True if its cancellation is requested."""
+        ...
 
     def respond_activity_task_completed(self, token: str, result: str | None) -> None:
         """Report the result of an activity, as JSON text."""
+        ...
 
     def respond_activity_task_failed(self, token: str, reason: str | None, details: str | None) -> None:
         """Report the failure of an activity."""
+        ...
 
     def respond_activity_task_canceled(self, token: str, details: str | None) -> None:
         """Report that an activity stopped after a cancel request."""
+        ...
 
     def close(self) -> None:
         """Close files and connections; pending polls return None."""
+        ...
 
 
 @runtime_checkable
@@ -137,6 +154,8 @@ class Announces(Protocol):
         self, kind: PollKind, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
     ) -> None:
         """Register a decider or worker; ``serves`` are the activities that a worker has functions for."""
+        ...
 
     def withdraw(self, kind: PollKind, task_list: str, identity: str) -> None:
         """Remove a decider or worker from the register."""
+        ...

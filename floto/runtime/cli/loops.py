@@ -51,9 +51,11 @@ class Loop(Protocol):
 
     def run(self) -> None:
         """Run until stopped."""
+        ...
 
     def stop(self) -> None:
         """Make ``run`` return when its current tasks are finished."""
+        ...
 
 
 @click.command("decider", short_help="Decide for runs, until stopped")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from floto.core.decide.decide import spec_of
 from floto.core.errors import FlotoError
@@ -41,14 +41,15 @@ class DeciderSpecs:
     default: DeciderSpec | None
     by_type: Mapping[WorkflowType, DeciderSpec]
     codec: Codec = field(eq=False)
-    _by_digest: Mapping[str | None, DeciderSpec] = field(init=False, eq=False, repr=False)
+    _by_digest: Mapping[str | None, DeciderSpec] = field(
+        init=False, eq=False, repr=False, default=Factory(lambda self: self._digests(), takes_self=True)
+    )
 
     @property
     def all(self) -> tuple[DeciderSpec, ...]:
         """Every spec of the decider."""
         return (*self.by_type.values(), *([] if self.default is None else [self.default]))
 
-    @_by_digest.default
     def _digests(self) -> Mapping[str | None, DeciderSpec]:
         return {fingerprint(spec, self.codec): spec for spec in self.all}
 

@@ -80,7 +80,7 @@ def child_ids_are_reproducible(moment: Moment) -> None:
     for id_, decision in moment.started.items():
         task = moment.known[id_]
         if task.key[0] is Kind.CHILD and execution is not None and hasattr(task, "workflow_id"):
-            expected = task.workflow_id or f"{execution.workflow_id}:{id_}"
+            expected = getattr(task, "workflow_id", None) or f"{execution.workflow_id}:{id_}"
             found = getattr(decision, "workflow_id", None)
             if found != expected:
                 broken(f"the child of task {id_!r} is started as {found!r}, not {expected!r}")

@@ -31,24 +31,30 @@ class Reproduction(Protocol):
     @property
     def spec(self) -> DeciderSpec:
         """The smallest spec."""
+        ...
 
     @property
     def history(self) -> History:
         """The smallest history: up to the decision task, or of the main run."""
+        ...
 
     @property
     def is_smallest(self) -> bool:
         """False if the budget was used up before the search ended."""
+        ...
 
     @property
     def note(self) -> str:
         """A remark on the file; mostly empty."""
+        ...
 
     def timeline(self) -> str:
         """Return a timeline in plain characters."""
+        ...
 
     def as_pytest(self) -> str:
         """Return a pytest file that fails while the invariant is broken; may raise ``SpecError``."""
+        ...
 
 
 @frozen(kw_only=True)

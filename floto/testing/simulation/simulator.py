@@ -87,7 +87,7 @@ class Simulator:
 
     def unknown(self) -> set[str]:
         """Return names in ``activities`` that no task of a completed run had: mostly misspelt."""
-        given = set(self._given["activities"] or ())
+        given: set[str] = set(self._given["activities"] or ())
         is_whole = all(info.close_status == "COMPLETED" for info in self.world.executions())
         return given - self.names() if is_whole else set()
 

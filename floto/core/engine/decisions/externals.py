@@ -10,6 +10,7 @@ from typing import Any
 
 from floto.core.engine.commands import (
     Begin,
+    Command,
     RecordOutcome,
     RequestCancelWorkflowExecution,
     Sender,
@@ -118,7 +119,7 @@ def _failed(event: type, decision: Any, cause: str, completed: int, initiated: i
     )
 
 
-def _deliver(context: StepContext, decision: Any, command: Any, lost: Any) -> None:
+def _deliver(context: StepContext, decision: Any, command: Command, lost: Any) -> None:
     to = ToWorkflow(decision.workflow_id, decision.run_id)
     context.send(Message(to, command, otherwise=_to_self(context, lost)))
 

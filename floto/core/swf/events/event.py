@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import attrs
 from attrs import field
 
 from floto.core.frozen import FrozenDict, frozen
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Data_co = TypeVar("Data_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    # Python 3.13 has the default, which only type checkers look at.
+    Data_co = TypeVar("Data_co", covariant=True)
+
 
 @attrs.frozen
-class Event:
-    """An event of a history: its id, its time (UTC), and its data."""
+class Event(Generic[Data_co]):
+    """An event of a history: its id, its time (UTC), and its data.
+
+    ``Event[MarkerRecorded]`` is an event of that class, ``Event[EventData]`` one of any class of SWF's: type
+    checkers then ask for an ``isinstance`` before a field is read. ``Event`` alone leaves ``data`` unchecked.
+    """
 
     id: int
     at: datetime
-    data: Any
+    data: Data_co
 
 
 @attrs.frozen(kw_only=True)
