@@ -99,7 +99,7 @@ def _draw_span(chart: _Chart, lane: Lane, span: Span, y: float) -> None:
 
 
 def _when(moment: datetime, timeline: Timeline) -> str:
-    """When something happened, and, more exactly, how long after the start."""
+    """Return the time of a moment, and the exact time since the start."""
     after = shown_seconds((moment - timeline.start).total_seconds())
     return f"at {moment_text(moment)}, {after} after the start"
 

@@ -1,4 +1,4 @@
-"""What a workflow is declared with."""
+"""The classes that a workflow is declared with."""
 
 from __future__ import annotations
 

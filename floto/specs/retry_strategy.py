@@ -1,4 +1,4 @@
-"""When a task that failed is tried again."""
+"""Retry strategies, under the name that floto 0.0.3 had."""
 
 from __future__ import annotations
 

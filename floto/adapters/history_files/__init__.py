@@ -30,7 +30,7 @@ from floto.core.swf.identifiers import shown
 from floto.core.swf.shapes import WorkflowExecution
 from floto.files import write_file
 
-#: SWF ends a run at 25,000 events; who has more than this has something else.
+#: Events of a history. SWF ends a run at 25,000, so a longer file holds something else.
 EVENTS_LIMIT = 200_000
 #: Characters of events of types that floto does not know, which are kept as they came.
 UNKNOWN_LIMIT = 1 << 24
@@ -42,7 +42,7 @@ def load(*paths: str | PathLike) -> History:
 
 
 def load_saved(*paths: str | PathLike, codec: Codec = CODEC) -> Saved:
-    """The history in a file, or in files that each hold some of its pages, and what else they say.
+    """Return the history in a file, or in files that each hold some of its pages, and what else they say.
 
     Raises ``HistoryError`` naming file and place.
     """
@@ -89,7 +89,7 @@ def _lines(history: History, domain: str | None, spec: DeciderSpec | None) -> It
 
 @define
 class _Gathered:
-    """What the files have said so far."""
+    """The events and other values read so far."""
 
     codec: Codec
     events: dict[int, Event] = field(factory=dict)
@@ -146,7 +146,7 @@ class _Gathered:
                 raise HistoryError(None, f"{found.place}: {problem}")
 
     def saved(self, where: str) -> Saved:
-        """What it comes to."""
+        """Return the history of the events read, and the values beside it."""
         events = sorted(self.events.values(), key=lambda event: event.id)
         kept = whole(events) if self.cut else events
         cut = ""
@@ -203,7 +203,7 @@ def _execution(value: Any) -> WorkflowExecution | None:
 
 
 def whole(events: list[Event]) -> list[Event]:
-    """The events without a last answer of which some may be missing."""
+    """Return the events without a last response of which some may be missing."""
     for place in range(len(events) - 1, -1, -1):
         event = events[place]
         if isinstance(event.data, DecisionTaskCompleted):
@@ -213,7 +213,7 @@ def whole(events: list[Event]) -> list[Event]:
 
 
 def _is_news(event: Event) -> bool:
-    """Whether an event shows that the answer before it was written to its end."""
+    """Return True if an event shows that the response before it was written to its end."""
     return not (
         hasattr(event.data, "decision_task_completed_event_id") or wire.type_name(event.data) in _IN_ANSWERS
     )

@@ -1,4 +1,4 @@
-"""What a file looks like that holds no history of SWF, told by the names of members in its objects."""
+"""Names the format of a file without a history of SWF, by the members of its objects."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Cut(Exception):
 
 
 def characters(path: Path) -> Iterator[str]:
-    """The text of a file, piece by piece. Raises ``Cut``, ``HistoryError`` and ``OSError``."""
+    """Yield the text of a file, piece by piece. Raises ``Cut``, ``HistoryError`` and ``OSError``."""
     pieces = _unpacked(path)
     first = next(pieces, b"")
     mark, name = next(((m, n) for m, n in _MARKS if first.startswith(m)), (b"", "utf-8"))

@@ -126,7 +126,7 @@ def _bar(console: Console) -> Progress:
 
 @define
 class _Progress:
-    """What was looked at so far, on a bar of so many seconds."""
+    """The progress of a search, as a bar over its seconds."""
 
     seconds: float
     began: float = field(factory=time.monotonic)
