@@ -126,6 +126,12 @@ EXCEPTIONS: tuple[tuple[type[Exception], type[ServiceError]], ...] = (
     (AttributeError, ServiceUnavailable),
     (TypeError, ServiceUnavailable),
 )
+_OTHER_SERVICE = "or set FLOTO_SERVICE, or name a service, to use another one than Amazon SWF"
+#: What to do about an AWS configuration that is missing, by exception.
+ADVICE: Mapping[type[Exception], str] = {
+    b.NoRegionError: f" Set AWS_DEFAULT_REGION, or name aws:REGION, {_OTHER_SERVICE}.",
+    b.NoCredentialsError: f". Configure the credentials of AWS, {_OTHER_SERVICE}.",
+}
 RAISED: tuple[type[Exception], ...] = (ClientError, *(kind for kind, _ in EXCEPTIONS))
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 
@@ -162,7 +168,7 @@ def translated(error: Exception) -> ServiceError:
         kind = NotCarriedOut
     if kind is Unreachable and is_loopback_url(getattr(error, "kwargs", {}).get("endpoint_url")):
         kind = NotListening
-    return _made(kind, type(error).__name__, str(error))
+    return _made(kind, type(error).__name__, f"{error}{ADVICE.get(type(error), '')}")
 
 
 def _answered(error: ClientError) -> ServiceError:

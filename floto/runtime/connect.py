@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 #: The environment variable with the default service URL.
 SERVICE_VARIABLE = "FLOTO_SERVICE"
+AMAZON_SWF, IN_MEMORY, USUAL_FILE = "aws", "memory:", "sqlite:///floto.db"
 #: Maximum length of the identity of a decider or worker, in characters.
 _IDENTITY_LIMIT = 256
 
@@ -180,9 +181,13 @@ def payload_store(source: str) -> Store:
     return S3Store(url.netloc, url.path)
 
 
-def default_service() -> str:
-    """Return the URL of the default service: ``FLOTO_SERVICE``, else Amazon SWF."""
-    return os.environ.get(SERVICE_VARIABLE) or "aws"
+def default_service(otherwise: str = AMAZON_SWF) -> str:
+    """Return the URL of the service that is used where none is named: ``FLOTO_SERVICE``, else ``otherwise``.
+
+    What an entry point uses otherwise is its own: the commands ``USUAL_FILE``, ``floto.run`` ``IN_MEMORY``,
+    and everything that floto 0.0.3 had Amazon SWF.
+    """
+    return os.environ.get(SERVICE_VARIABLE) or otherwise
 
 
 @frozen
@@ -245,10 +250,10 @@ def _swf_client(region: str | None, endpoint_url: str | None, _domain: str) -> A
     return ClientOfProcess(partial(make_client, region, endpoint_url, on_this_machine=is_here))
 
 
-def service_for(service: Service | str | None, domain: str | None) -> Service:
-    """Return the service of a decider or worker: an object as it is, else that of the URL, opened."""
+def service_for(service: Service | str | None, domain: str | None, otherwise: str = AMAZON_SWF) -> Service:
+    """Return an object as it is, else open the service of the URL, or the default service."""
     if service is None or isinstance(service, str):
-        return connect_loop(service or default_service(), domain)
+        return connect_loop(service or default_service(otherwise), domain)
     return service
 
 

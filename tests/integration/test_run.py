@@ -349,3 +349,36 @@ def test_a_service_that_is_closed_meanwhile_ends_the_run(
     timer = floto.Timer(id_="t", delay_in_seconds=60)
     with pytest.raises(ServiceError, match="closed"):
         run(spec(timer), service=service, activities=activities, timeout=30)
+
+
+def test_service_is_the_argument_else_floto_service_else_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = floto.DeciderSpec(activity_tasks=[floto.Timer(id_="t", delay_in_seconds=0)])
+    monkeypatch.delenv("FLOTO_SERVICE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    floto.run(spec, timeout=60)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setenv("FLOTO_SERVICE", "sqlite:///named.db")
+    floto.run(spec, workflow_id="by the variable", timeout=60)
+    floto.run(spec, workflow_id="by the argument", service="sqlite:///other.db", timeout=60)
+    for file, expected in (("named.db", "by the variable"), ("other.db", "by the argument")):
+        with floto.LocalSwf(file) as client:
+            [info] = client.list_closed_workflow_executions(
+                domain="floto", startTimeFilter={"oldestDate": 0}
+            )["executionInfos"]
+            assert info["execution"]["workflowId"] == expected
+
+
+@pytest.mark.parametrize("missing", ["region", "credentials"])
+def test_missing_configuration_of_aws_names_the_way_on(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_") or name == "FLOTO_SERVICE"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    if missing == "credentials":
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    spec = floto.DeciderSpec(activity_tasks=[floto.Timer(id_="t", delay_in_seconds=0)])
+    with pytest.raises(floto.ServiceFault, match="or set FLOTO_SERVICE, or name a service"):
+        floto.run(spec, service="aws", timeout=60)

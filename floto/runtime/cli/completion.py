@@ -7,7 +7,6 @@ patterns in them, while zsh and fish quote by themselves.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
@@ -15,7 +14,7 @@ import click
 from floto.core.errors import FlotoError
 from floto.core.visible import is_plain_word
 from floto.runtime.cli.target import target
-from floto.runtime.connect import SERVICE_VARIABLE, file_of
+from floto.runtime.connect import USUAL_FILE, default_service, file_of
 
 _MOST = 100
 
@@ -29,7 +28,7 @@ def complete_run(context: click.Context, _parameter: click.Parameter, incomplete
 
 
 def _matching(params: dict[str, Any], incomplete: str) -> list[str]:
-    url = params.get("service") or os.environ.get(SERVICE_VARIABLE) or "sqlite:///floto.db"
+    url = params.get("service") or default_service(USUAL_FILE)
     if file_of(url) is None:
         return []
     with target(url, params.get("domain")) as there:

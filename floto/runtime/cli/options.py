@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from floto.logs import FORMATS
-from floto.runtime.connect import SERVICE_VARIABLE, payload_store
+from floto.runtime.connect import SERVICE_VARIABLE, USUAL_FILE, payload_store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,7 +19,7 @@ service_option = click.option(
     "--service",
     envvar=SERVICE_VARIABLE,
     show_envvar=True,
-    default="sqlite:///floto.db",
+    default=USUAL_FILE,
     show_default=True,
     help="The service: sqlite:///FILE, aws, aws:REGION or http://HOST:PORT.",
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import logging
-import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +15,7 @@ from attrs import define, frozen
 from floto.core.errors import FlotoError, ServiceFault, UnknownResource, Unreachable
 from floto.core.swf.defaults import DEFAULT_DOMAIN
 from floto.core.visible import shell_command
-from floto.runtime.connect import SERVICE_VARIABLE, client, file_of, shown_service, translating
+from floto.runtime.connect import USUAL_FILE, client, default_service, file_of, shown_service, translating
 from floto.runtime.retrying import persist_at_start, retry_read, retry_write
 from floto.runtime.shutdown import StopFlag
 
@@ -31,13 +30,9 @@ SHORT = 8
 BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
 
 
-#: The default service of commands.
-USUAL_SERVICE = "sqlite:///floto.db"
-
-
 def where_options(service: str, domain: str) -> tuple[str, ...]:
     """Return the options that another command needs for the same service and domain."""
-    usual = os.environ.get(SERVICE_VARIABLE) or USUAL_SERVICE
+    usual = default_service(USUAL_FILE)
     found = () if service == usual else ("--service", service)
     return found if domain == DEFAULT_DOMAIN else (*found, "--domain", domain)
 

@@ -36,7 +36,7 @@ from floto.core.swf.events import Event
 from floto.core.swf.identifiers import id_problems, shown
 from floto.core.swf.service import ExecutionInfo, Service, StartRequest
 from floto.core.swf.shapes import WorkflowExecution
-from floto.runtime.connect import closing, service_for
+from floto.runtime.connect import IN_MEMORY, closing, service_for
 from floto.runtime.deciders.decider import Decider, closes, read_spec
 from floto.runtime.deciders.fingerprint import spec_tags
 from floto.runtime.deciders.spec_choice import NoSpec
@@ -70,7 +70,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     spec: DeciderSpec | str,
     input: Any = None,
     *,
-    service: Service | str = "memory:",
+    service: Service | str | None = None,
     domain: str | None = None,
     workflow_id: str | None = None,
     activities: Activities = activities.DEFAULT,
@@ -94,7 +94,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     Args:
         spec: The spec, or its JSON.
         input: The workflow's input, any JSON value. None resumes a run with any input.
-        service: A ``Service``, or a URL for ``floto.connect``.
+        service: A ``Service``, or a URL for ``floto.connect``; default: ``FLOTO_SERVICE``, else in memory.
         domain: SWF's domain; default: that of the spec, else ``floto``.
         workflow_id: Default: a new id.
         activities: The activities of the worker; default: all that are decorated with ``@floto.activity``.
@@ -160,8 +160,8 @@ def _readable(spec: DeciderSpec | str, codec: Codec) -> DeciderSpec:
 
 
 @contextlib.contextmanager
-def _opened(service: Service | str, domain: str | None) -> Iterator[Service]:
-    opened = service_for(service, domain)
+def _opened(service: Service | str | None, domain: str | None) -> Iterator[Service]:
+    opened = service_for(service, domain, IN_MEMORY)
     with closing(opened, service):
         yield opened
 
