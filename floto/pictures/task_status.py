@@ -7,10 +7,10 @@ from datetime import datetime
 
 from attrs import frozen
 
-from floto.core.spec.graph import RESERVED_PREFIX
 from floto.core.spec.tasks import Task
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Item, Kind, State, Status
+from floto.core.swf.reserved_names import RESERVED_PREFIX
 
 RETRYING, WAITING = "retrying", "waiting"
 _STYLES = {

@@ -18,12 +18,13 @@ from floto.core.engine.world import World
 from floto.core.payloads import payload
 from floto.core.payloads.reference import resolved
 from floto.core.state import carried_signals
-from floto.core.state.carried_signals import CHANGED_SIGNAL, INPUT_KEY, SIGNALS_KEY, joined, split
+from floto.core.state.carried_signals import joined, split
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State
 from floto.core.swf import events as e
 from floto.core.swf.decisions import ContinueAsNewWorkflowExecution, Decision, FailWorkflowExecution
 from floto.core.swf.events import WorkflowExecutionSignaled
+from floto.core.swf.reserved_names import CHANGED_SIGNAL, INPUT_KEY, SIGNALS_KEY
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowType
 from floto.runtime.deciders.fingerprint import recorded

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floto import ActivityTask, ChildWorkflow, DeciderSpec, History, SpecError, Task, Timer, decide
-from floto.core.decide.decide import MORE_TIMER
 from floto.core.spec.estimate import expected_events
 from floto.core.swf import wire
 from floto.core.swf.decisions import (
@@ -23,6 +22,7 @@ from floto.core.swf.decisions import (
 )
 from floto.core.swf.events import ActivityTaskScheduled, Event
 from floto.core.swf.limits import OPEN_LIMIT
+from floto.core.swf.reserved_names import MORE_TIMER
 from floto.testing import Simulation, Simulator, fails, simulate
 from floto.testing.strategies import runs, specs
 from tests.property.setup import SETTINGS, TROUBLE

@@ -8,8 +8,8 @@ from itertools import pairwise
 from attrs import evolve
 from hypothesis import given
 
-from floto.core.decide.closing import RESULT_MARKER
 from floto.core.payloads import payload
+from floto.core.swf.reserved_names import RESULT_MARKER
 from floto.testing import Faults, Simulation
 from floto.testing.reading.carried import own_input
 from floto.testing.reading.oracle import name

@@ -13,11 +13,11 @@ from floto import (
     History,
     Task,
 )
-from floto.core.spec.graph import RESERVED_PREFIX
 from floto.core.state.state import Kind
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
+from floto.core.swf.reserved_names import RESERVED_PREFIX
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from floto.testing.reading.oracle import opens
 from floto.testing.simulation.context import BEGINNING

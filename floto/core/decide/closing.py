@@ -41,13 +41,8 @@ from floto.core.swf.decisions import (
     RequestCancelExternalWorkflowExecution,
     StartTimer,
 )
+from floto.core.swf.reserved_names import FAILURES_MARKER, REPEAT_TASK, RESULT_MARKER
 
-#: Name of the marker that holds the result of a run which is then continued as new.
-RESULT_MARKER = "floto.result"
-#: Name of the marker that holds the failures of a run when its cleanup began.
-FAILURES_MARKER = "floto.failures"
-#: Reserved pseudo task id for the retry timer used while ContinueAsNew is throttled.
-_REPEAT_TIMER_ID = "floto.repeat"
 _REASON_LIMIT = 256
 _MESSAGE_LIMIT = 2_000
 #: Maximum characters of the failures in a cleanup task's context, to leave room for the workflow's input.
@@ -76,7 +71,7 @@ def _repeat(progress: Progress, result: str) -> list[Decision]:
     if marker is None or marker.data.details != result:
         noted.append(RecordMarker(marker_name=RESULT_MARKER, details=result))
     refused = state.items.get((Kind.CONTINUE_AS_NEW, ""))
-    look = START if refused is None else next_attempt(refused, _REPEAT_TIMER_ID, None, state, progress.seed)
+    look = START if refused is None else next_attempt(refused, REPEAT_TASK, None, state, progress.seed)
     if isinstance(look, Exhausted):
         failures = {"repeat_workflow": look.message}
         return [*noted, *fail(progress, failures, "the workflow cannot be repeated")]

@@ -15,7 +15,7 @@ from typing import Any, cast
 from attrs import evolve
 
 from floto.core.decide.closing import as_new
-from floto.core.decide.decide import MORE_TIMER, fitting, spec_of
+from floto.core.decide.decide import fitting, spec_of
 from floto.core.decide.progress import START, Exhausted, Look, Rest, Start, Wait, next_attempt, unreadable
 from floto.core.engine import validation
 from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, PayloadsUnavailable, SpecError
@@ -35,14 +35,13 @@ from floto.core.swf.decisions import (
 from floto.core.swf.events import Event
 from floto.core.swf.identifiers import list_problems, shown
 from floto.core.swf.limits import EVENT_LIMIT, OPEN_LIMIT
+from floto.core.swf.reserved_names import MORE_TIMER, NOTE_PREFIX, RENEWAL_TASK
 from floto.core.swf.shapes import WorkflowType
 
 DAEMON_TYPE = WorkflowType("floto_daemon_type", "v1")
 #: Default workflow type of the children.
 CHILD_TYPE = WorkflowType("floto_child_type", "v1")
 SIGNAL = "startChildWorkflowExecution"
-#: Marker-name prefix (then the signal's event id) recording why a signal started no child.
-NOTE_PREFIX = "floto.daemon:"
 #: Numbers of events and of open children from which an idle daemon continues as new.
 RENEW_EVENTS, RENEW_CHILDREN = EVENT_LIMIT // 2, OPEN_LIMIT * 4 // 5
 #: History length at which pending retries are abandoned so the daemon can continue as new.
@@ -51,8 +50,6 @@ FULL_EVENTS = EVENT_LIMIT * 4 // 5
 LISTS_KEY = "task_lists"
 #: Maximum number of task lists that a daemon serves beside its own; the latest are kept.
 MOST_LISTS = 100
-#: Reserved pseudo task id for the retry timer used while ContinueAsNew is throttled.
-_RENEWAL_TIMER_ID = "floto.renewal"
 _CANCELED = "the daemon was canceled before it started this child"
 _PROBLEM_LIMIT = 2_000
 _VALUES_LIMIT = 200_000
@@ -283,7 +280,7 @@ def _when_idle(state: State, codec: TaskCodec) -> list[Decision]:
     if not (state.last_event_id >= RENEW_EVENTS or children >= RENEW_CHILDREN or _is_old(state)):
         return []
     refused = state.items.get((Kind.CONTINUE_AS_NEW, ""))
-    look = START if refused is None else next_attempt(refused, _RENEWAL_TIMER_ID, None, state, _run_id(state))
+    look = START if refused is None else next_attempt(refused, RENEWAL_TASK, None, state, _run_id(state))
     if isinstance(look, Wait):
         return [StartTimer(timer_id=look.timer_id, start_to_fire_timeout=str(look.seconds))]
     # After a permanent refusal the daemon goes on in this run.

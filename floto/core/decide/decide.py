@@ -27,13 +27,12 @@ from floto.core.state.state import Kind, State
 from floto.core.swf.decisions import Decision, StartTimer
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
+from floto.core.swf.reserved_names import MORE_TIMER
 from floto.core.swf.wire import decision_to_swf
 
 #: Maximum characters of the decisions in one response; SWF takes requests of 1 MB, the rest is for the frame.
 RESPONSE_LIMIT = 900_000
 _DECISION_SIZE = 20_000
-#: Id of a timer of 0 seconds that schedules another decision task if one response cannot hold all decisions.
-MORE_TIMER = "floto.more"
 
 
 @overload

@@ -20,16 +20,15 @@ from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.expand import Expansion, GeneratorError, check_spec, expansion
 from floto.core.spec.retry import NO_RETRY, NOT_SERVED_BACKOFF, REFUSED, REFUSED_TIMER, Retry, RetryStrategy
 from floto.core.spec.tasks import Task, TaskCodec
-from floto.core.state.failures import NOT_SERVED, Failure, failure_of
+from floto.core.state.failures import Failure, failure_of
 from floto.core.state.fold import state_of, trace
 from floto.core.state.state import EMPTY, Item, Key, Kind, State, Status
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.identifiers import shown
 from floto.core.swf.limits import LATE_EVENTS
+from floto.core.swf.reserved_names import NOT_SERVED, RETRY_PREFIX
 
-#: Prefix of the ids of retry timers: the task id and the number of failed attempts follow.
-RETRY_PREFIX = "floto.retry:"
 #: Maximum seconds of a wait: SWF closes a run after a year.
 _YEAR = 31_536_000
 

@@ -10,7 +10,7 @@ from floto.core.decide.progress import Progress, Start, Wait, unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.frozen import frozen
 from floto.core.payloads import payload
-from floto.core.payloads.reference import STORED_KEY, is_stored
+from floto.core.payloads.reference import is_stored
 from floto.core.payloads.stored import Payloads, read
 from floto.core.spec.activity_timeouts import with_timeouts
 from floto.core.spec.decider_spec import SPEC_KEY
@@ -21,6 +21,7 @@ from floto.core.state.carried_signals import own_input
 from floto.core.state.state import Kind, State
 from floto.core.swf.decisions import Decision, StartTimer
 from floto.core.swf.limits import OPEN_LIMIT
+from floto.core.swf.reserved_names import STORED_KEY
 
 
 def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision], dict[str, str]]:

@@ -18,11 +18,11 @@ from cattrs.preconf.json import JsonConverter, make_converter
 from floto.core.errors import PayloadError
 from floto.core.frozen import frozen
 from floto.core.swf.limits import DATA_LIMIT
+from floto.core.swf.reserved_names import COMPRESSED
 
 LIMIT = DATA_LIMIT
 #: Maximum bytes of a decompressed payload.
 UNPACKED_LIMIT = 16 * 2**20
-_PREFIX = "floto:zlib:"
 
 
 def _converter() -> JsonConverter:
@@ -125,7 +125,7 @@ def packed(text: str) -> str | None:
     if len(data) > UNPACKED_LIMIT:
         return None
     # Level 9, the best compression.
-    compressed = _PREFIX + b64encode(zlib.compress(data, 9)).decode()
+    compressed = COMPRESSED + b64encode(zlib.compress(data, 9)).decode()
     return compressed if len(compressed) <= LIMIT else None
 
 
@@ -140,7 +140,7 @@ def loads(text: str | None) -> Any:
     """
     if text is None:
         return None
-    if text.startswith(_PREFIX):
+    if text.startswith(COMPRESSED):
         text = _unpack(text)
     try:
         return _DECODER.decode(text)
@@ -182,7 +182,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _unpack(text: str) -> str:
     try:
         unpacker = zlib.decompressobj()
-        data = unpacker.decompress(b64decode(text[len(_PREFIX) :], validate=True), UNPACKED_LIMIT)
+        data = unpacker.decompress(b64decode(text[len(COMPRESSED) :], validate=True), UNPACKED_LIMIT)
         if unpacker.eof:
             return data.decode()
         problem = f"unpacks to more than {UNPACKED_LIMIT:,} bytes" if data else "is cut off"

@@ -17,10 +17,9 @@ from attrs import define, frozen
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.swf.identifiers import shown
+from floto.core.swf.reserved_names import REFERENCE_KEY, STORED_KEY
 
-KEY, SIZE_KEY = "floto.payload", "size"
-#: Key of an object in place of a value that a decider stored (see ``floto.core.payloads.stored``).
-STORED_KEY = "floto.stored"
+SIZE_KEY = "size"
 #: Default of the maximum bytes of JSON of a stored value.
 STORE_LIMIT = 256 * 2**20
 #: Maximum references of one context: each is a read of the store.
@@ -69,7 +68,7 @@ class Reference:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of the reference."""
-        return {KEY: f"sha256:{self.digest}", SIZE_KEY: self.size}
+        return {REFERENCE_KEY: f"sha256:{self.digest}", SIZE_KEY: self.size}
 
     def value(self, data: bytes) -> Any:
         """Return the value of stored bytes. Raises ``PayloadError`` if they do not match the reference."""
@@ -105,7 +104,7 @@ def written_text(text: str, limit: int) -> tuple[Reference, bytes]:
 
 def is_reference(value: Any) -> bool:
     """Return True if a value has the form of a reference, valid or not."""
-    return isinstance(value, dict) and value.keys() == {KEY, SIZE_KEY}
+    return isinstance(value, dict) and value.keys() == {REFERENCE_KEY, SIZE_KEY}
 
 
 def read(value: Any, limit: int) -> Reference:
@@ -113,11 +112,11 @@ def read(value: Any, limit: int) -> Reference:
     what = f"reference {shown(value)}"
     if not is_reference(value):
         raise PayloadError(
-            what, f"is invalid: expected an object with exactly the keys {KEY!r} and {SIZE_KEY!r}"
+            what, f"is invalid: expected an object with exactly the keys {REFERENCE_KEY!r} and {SIZE_KEY!r}"
         )
-    match = _DIGEST.fullmatch(value[KEY]) if isinstance(value[KEY], str) else None
+    match = _DIGEST.fullmatch(value[REFERENCE_KEY]) if isinstance(value[REFERENCE_KEY], str) else None
     if match is None:
-        raise PayloadError(what, f"is invalid: {KEY!r} must be 'sha256:' and 64 hexadecimal digits")
+        raise PayloadError(what, f"is invalid: {REFERENCE_KEY!r} must be 'sha256:' and 64 hexadecimal digits")
     if type(value[SIZE_KEY]) is not int or value[SIZE_KEY] < 0:
         raise PayloadError(what, f"is invalid: {SIZE_KEY!r} must be an integer number of bytes")
     reference = Reference(match[1], value[SIZE_KEY])

@@ -18,7 +18,8 @@ from attrs import frozen
 
 from floto.core.errors import PayloadError, PayloadsNeeded, PayloadsUnavailable, StoreUnavailable
 from floto.core.payloads import payload, reference
-from floto.core.payloads.reference import STORE_LIMIT, STORED_KEY, Store, is_reference, is_stored
+from floto.core.payloads.reference import STORE_LIMIT, Store, is_reference, is_stored
+from floto.core.swf.reserved_names import STORED_KEY
 
 T = TypeVar("T")
 

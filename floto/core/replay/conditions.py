@@ -10,9 +10,10 @@ from attrs import evolve, frozen
 
 from floto.core.spec.tasks import Task
 from floto.core.state.attempts import moment_of
-from floto.core.state.failures import NOT_SERVED, failure_of
+from floto.core.state.failures import failure_of
 from floto.core.state.state import Item, Kind, Status
 from floto.core.swf.events import ActivityTaskScheduled, Event
+from floto.core.swf.reserved_names import NOT_SERVED
 from floto.core.swf.shapes import ActivityType
 from floto.core.visible import moment_text, visible
 

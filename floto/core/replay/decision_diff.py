@@ -12,11 +12,11 @@ from attrs import fields, frozen
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.replay.recorded_decisions import Recorded
-from floto.core.spec.activity_timeouts import TIMEOUTS_KEY, split, without_attempt, without_timeouts
-from floto.core.state.state import TASK_CONTROL
+from floto.core.spec.activity_timeouts import split, without_attempt, without_timeouts
 from floto.core.swf import decisions as d
 from floto.core.swf.decisions import DECISION_TYPES, Decision
 from floto.core.swf.identifiers import shown
+from floto.core.swf.reserved_names import TASK_CONTROL, TIMEOUTS_KEY
 from floto.core.visible import visible
 
 #: Fields that SWF fills in from the registered type or the run if a decision omits them. A history has the

@@ -17,7 +17,6 @@ from floto.core.decide.progress import Exhausted, Progress, Rest, begin, look_at
 from floto.core.errors import HistoryError
 from floto.core.replay.conditions import OF_TASKS, Cause, Condition, due, queued, retry, working
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.graph import RESERVED_PREFIX
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
 from floto.core.state.attempts import Attempt, attempts
 from floto.core.state.failures import failure_of
@@ -26,6 +25,7 @@ from floto.core.state.state import EMPTY, Item, Kind, State, Status
 from floto.core.swf.history import History
 from floto.core.swf.identifiers import shown
 from floto.core.swf.limits import OPEN_LIMIT
+from floto.core.swf.reserved_names import RESERVED_PREFIX
 from floto.core.swf.wire import type_name
 from floto.core.visible import visible
 

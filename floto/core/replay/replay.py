@@ -20,12 +20,13 @@ from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome
 from floto.core.replay.recorded_decisions import Recorded
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import TaskCodec
-from floto.core.state.state import EMPTY, TASK_CONTROL
+from floto.core.state.state import EMPTY
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision, FailWorkflowExecution
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.limits import DATA_LIMIT
+from floto.core.swf.reserved_names import TASK_CONTROL
 from floto.core.swf.shapes import WorkflowExecution
 
 

@@ -10,9 +10,9 @@ from attrs import frozen
 
 from floto.core.replay.conditions import OF_TASKS, Cause, Condition
 from floto.core.replay.explain import Explained, Explanation, Standing
-from floto.core.spec.graph import RESERVED_PREFIX
 from floto.core.state.state import DecisionTasks, State
 from floto.core.swf.pollers import Live, Poller, PollKind
+from floto.core.swf.reserved_names import RESERVED_PREFIX
 from floto.core.swf.shapes import ActivityType
 from floto.core.visible import moment_text, visible
 

@@ -10,12 +10,12 @@ from itertools import pairwise
 from attrs import frozen
 
 from floto.core.errors import HistoryError
-from floto.core.spec.graph import RESERVED_PREFIX
 from floto.core.state.attempts import Attempt, attempts
 from floto.core.state.fold import fold
 from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf import events as e
 from floto.core.swf.history import History
+from floto.core.swf.reserved_names import RESERVED_PREFIX
 from floto.core.swf.wire import type_name
 
 

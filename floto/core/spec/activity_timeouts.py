@@ -20,10 +20,8 @@ from floto.core.payloads.stored import Payloads, StoredText, dumps_plain
 from floto.core.spec.kinds import ActivityTask
 from floto.core.swf.decisions import Decision, ScheduleActivityTask
 from floto.core.swf.identifiers import shown
+from floto.core.swf.reserved_names import TIMEOUTS_KEY
 
-#: Key in the context of an activity: an object with ``heartbeat`` and ``start_to_close``, in seconds, and
-#: ``attempt``.
-TIMEOUTS_KEY = "floto.timeouts"
 _ATTEMPT = "attempt"
 
 

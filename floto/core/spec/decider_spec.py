@@ -27,9 +27,10 @@ from floto.core.spec.field_checks import (
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
 from floto.core.spec.tasks import Given, Task, expands, is_task
-from floto.core.state.state import TASK_CONTROL, Item, Key, Kind
+from floto.core.state.state import Item, Key, Kind
 from floto.core.swf.decisions import Decision, StartChildWorkflowExecution
 from floto.core.swf.identifiers import id_problems, list_problems, name_problems, shown, task_list_problems
+from floto.core.swf.reserved_names import TASK_CONTROL
 from floto.core.swf.shapes import WorkflowType
 
 __all__ = [

@@ -13,11 +13,10 @@ from rpds import HashTrieMap
 from floto.core.spec.tasks import TASK_MEMBERS, Task, expands, is_checked, is_task
 from floto.core.state.state import Key, Kind
 from floto.core.swf.identifiers import id_problems, shown
+from floto.core.swf.reserved_names import RESERVED_PREFIX
 
 #: Maximum characters of a task id. SWF takes 256; the rest is for the ids of retry timers.
 ID_LIMIT = 220
-#: Prefix of ids that are reserved by floto.
-RESERVED_PREFIX = "floto."
 #: Names that occur beside task ids in a context, or in the details of a failure.
 RESERVED_IDS = frozenset({"workflow", "activity_task", "child_workflow_task", "decider_spec", "..."})
 _STARTED_TWICE = "{} {!r} is started by several tasks"

@@ -25,7 +25,8 @@ from floto.core.payloads.stored import StoredText
 from floto.core.spec.decider_spec import SPEC_KEY, ChildWorkflow, DeciderSpec
 from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
 from floto.core.swf.events import WorkflowExecutionStarted
-from floto.core.swf.identifiers import FORBIDDEN_IN_LISTS, OWN_LIST_PREFIX
+from floto.core.swf.identifiers import FORBIDDEN_IN_LISTS
+from floto.core.swf.reserved_names import OWN_LIST_PREFIX
 
 _NAME_LIMIT, _HASH_DIGITS = 256, 8
 

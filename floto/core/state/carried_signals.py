@@ -18,13 +18,8 @@ from floto.core.payloads.reference import is_reference, is_stored
 from floto.core.payloads.stored import Payloads, StoredText, marked
 from floto.core.state.state import State
 from floto.core.swf.events import Event, WorkflowExecutionSignaled, WorkflowExecutionStarted
+from floto.core.swf.reserved_names import CHANGED_SIGNAL, INPUT_KEY, SIGNALS_KEY
 
-#: Key of the list of carried signals, in order of arrival, each an object of ``name`` and ``input``.
-SIGNALS_KEY = "floto.signals"
-#: Key of the user's input if that is not an object to which the list of signals can be added.
-INPUT_KEY = "floto.input"
-#: Name of the signal that replaces the spec of an open run; only the last one has an effect.
-CHANGED_SIGNAL = "floto.spec"
 _WHAT = "the input of the next run"
 #: Maximum characters of text that stays in place: a reference to its value would hardly be shorter.
 _SHORT = 150

@@ -13,10 +13,8 @@ from floto.core.payloads import payload
 from floto.core.state.state import Status
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
+from floto.core.swf.reserved_names import NOT_SERVED
 
-#: Reason with which a worker gives back an activity that it has no function for. SWF has no such operation,
-#: so the worker reports a failure. Not the activity but the deployment is at fault: it counts as a refusal.
-NOT_SERVED = "floto.NotServed"
 #: Separates the message and the traceback in the details of a failed activity. Retry strategies, cleanup
 #: tasks and reports use the message only; ``Failure.traceback`` has the rest.
 TRACEBACK = "\n--- floto.traceback ---\n"

@@ -14,20 +14,11 @@ from floto.core.errors import HistoryError
 from floto.core.state.builder import StateBuilder
 from floto.core.state.carried_signals import carried
 from floto.core.state.rules import Moves, MovesChild, Opens, Refuses, RequestsCancel, Rule, Sets, not_open
-from floto.core.state.state import (
-    EMPTY,
-    TASK_CONTROL,
-    DecisionTasks,
-    Item,
-    Key,
-    Kind,
-    Override,
-    State,
-    Status,
-)
+from floto.core.state.state import EMPTY, DecisionTasks, Item, Key, Kind, Override, State, Status
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
 from floto.core.swf.history import History, check_event, check_events
+from floto.core.swf.reserved_names import TASK_CONTROL
 from floto.core.swf.shapes import TaskList
 from floto.core.swf.wire import type_name
 

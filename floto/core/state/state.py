@@ -62,9 +62,6 @@ OPEN = (Status.SCHEDULED, Status.STARTED)
 
 Key = tuple[Kind, str]
 
-#: Prefix of ``control`` in child and signal decisions; the task id follows it.
-TASK_CONTROL = "floto.task:"
-
 
 @frozen
 class Item:

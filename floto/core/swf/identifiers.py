@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from floto.core.swf.reserved_names import OWN_LIST_PREFIX
 from floto.core.visible import visible
 
 #: Characters that SWF's documentation forbids in ids and names. It also forbids ``:``, which the service is
@@ -20,8 +21,6 @@ FORBIDDEN_IN_NAMES = re.compile(r"[:/|\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 #: SWF's documentation also forbids white space at the ends of the names of task lists and domains.
 FORBIDDEN_IN_LISTS = re.compile(rf"{FORBIDDEN_IN_NAMES.pattern}|^\s|\s\Z")
 FORBIDDEN_WORD = "arn"
-#: Reserved prefix of the task lists that ``floto.run`` makes for its runs; specs may not use it.
-OWN_LIST_PREFIX = "floto.run."
 
 
 def id_problems(what: str, value: Any, limit: int = 256) -> Iterable[str]:

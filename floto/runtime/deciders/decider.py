@@ -26,7 +26,6 @@ from floto.core.payloads.payload import LIMIT
 from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.state.carried_signals import CHANGED_SIGNAL
 from floto.core.state.fold import fold
 from floto.core.state.state import State
 from floto.core.swf.decisions import (
@@ -39,6 +38,7 @@ from floto.core.swf.defaults import DEFAULT_TASK_LIST
 from floto.core.swf.events import Event
 from floto.core.swf.limits import EVENT_LIMIT, LATE_EVENTS
 from floto.core.swf.pollers import PollKind
+from floto.core.swf.reserved_names import CHANGED_SIGNAL
 from floto.core.swf.service import PolledDecisionTask, Service
 from floto.core.swf.shapes import WorkflowExecution, WorkflowType
 from floto.core.swf.wire import WireError

@@ -15,10 +15,9 @@ from attrs import evolve
 from floto.core.errors import SpecError
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.state.carried_signals import CHANGED_SIGNAL
 from floto.core.state.state import State
+from floto.core.swf.reserved_names import CHANGED_SIGNAL, SPEC_TAG
 
-_TAG = "floto.spec:"
 _DIGITS = 16
 
 
@@ -47,7 +46,7 @@ def spec_tags(spec: DeciderSpec, codec: Codec = CODEC) -> tuple[str, ...]:
         codec: Writes task kinds of your own; for a spec that it cannot write there is no tag.
     """
     digest = fingerprint(spec, codec)
-    return () if digest is None else (_TAG + digest,)
+    return () if digest is None else (SPEC_TAG + digest,)
 
 
 def recorded(state: State) -> str | None:
@@ -57,7 +56,7 @@ def recorded(state: State) -> str | None:
 
 def all_recorded(state: State) -> Sequence[str | None]:
     """Return the digests of the specs of a run: the one it was started with, then those that took over."""
-    tags = (tag.removeprefix(_TAG) for tag in state.start.tag_list or () if tag.startswith(_TAG))
+    tags = (tag.removeprefix(SPEC_TAG) for tag in state.start.tag_list or () if tag.startswith(SPEC_TAG))
     return [*itertools.islice(tags, 1), *_changes(state)]
 
 

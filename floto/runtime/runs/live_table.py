@@ -19,10 +19,10 @@ from floto.core.errors import PayloadsNeeded, ServiceUnavailable, SpecError
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.expand import expand
-from floto.core.spec.graph import RESERVED_PREFIX
 from floto.core.spec.tasks import Task, expands
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Item, Kind, State, Status
+from floto.core.swf.reserved_names import RESERVED_PREFIX
 from floto.core.visible import visible
 from floto.pictures.task_status import RETRYING, Row, row_of, rows, style_of
 

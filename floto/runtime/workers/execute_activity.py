@@ -19,7 +19,8 @@ from floto.core.payloads.stored import limit_of
 from floto.core.spec.activity_timeouts import Timeouts, split
 from floto.core.spec.decider_spec import CODEC
 from floto.core.spec.tasks import TaskCodec
-from floto.core.state.failures import NOT_SERVED, TRACEBACK, with_traceback
+from floto.core.state.failures import TRACEBACK, with_traceback
+from floto.core.swf.reserved_names import NOT_SERVED
 from floto.core.swf.service import PolledActivityTask, Service
 from floto.runtime.workers.activities import (
     Activities,

@@ -24,10 +24,11 @@ from floto.core.spec.retry import (
     RetryStrategy,
 )
 from floto.core.spec.tasks import Task
-from floto.core.state.failures import NOT_SERVED, failure_of
+from floto.core.state.failures import failure_of
 from floto.core.state.state import Status
 from floto.core.swf.events import Event
 from floto.core.swf.identifiers import shown
+from floto.core.swf.reserved_names import NOT_SERVED
 from floto.testing.invariants.own_code import is_own, retry
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import waits

@@ -12,9 +12,10 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from floto.core.state.state import TASK_CONTROL, Item, Key, Kind, Status
+from floto.core.state.state import Item, Key, Kind, Status
 from floto.core.swf.decisions import CLOSE_DECISIONS, Decision
 from floto.core.swf.events import Event, WorkflowExecutionSignaled
+from floto.core.swf.reserved_names import TASK_CONTROL
 from floto.testing.reading import carried
 
 #: Markers that record the failures before the cleanup, and the result before the run continues as new.

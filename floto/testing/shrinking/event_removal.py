@@ -7,13 +7,13 @@ from itertools import pairwise
 
 from attrs import evolve, frozen
 
-from floto.core.decide.progress import RETRY_PREFIX
 from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, decision_tasks
 from floto.core.state.fold import trace
 from floto.core.state.state import EMPTY, Key, Kind
 from floto.core.swf.events import Event
 from floto.core.swf.events.references import references
 from floto.core.swf.history import History
+from floto.core.swf.reserved_names import RETRY_PREFIX
 
 #: The field in which an event that a decision left refers to the response.
 _ANSWERED = "decision_task_completed_event_id"

@@ -13,8 +13,8 @@ from floto.core.payloads import payload
 from floto.core.spec.activity_timeouts import without_timeouts
 from floto.core.spec.calling import caller
 from floto.core.spec.tasks import TaskCodec, is_task
-from floto.core.state.failures import NOT_SERVED
 from floto.core.swf.events import ActivityTaskScheduled, WorkflowExecutionStarted
+from floto.core.swf.reserved_names import NOT_SERVED
 from floto.testing.simulation.fault_injector import FaultInjector
 from floto.testing.simulation.outcomes import SUCCESS, USUAL, Activity, Ending, How, Outcome
 from floto.testing.simulation.result import AttemptKey

@@ -17,7 +17,7 @@ from floto.core.payloads import payload
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.tasks import Task, TaskCodec, expands
 from floto.core.state.fold import fold
-from floto.core.state.state import EMPTY, TASK_CONTROL, Kind, Status
+from floto.core.state.state import EMPTY, Kind, Status
 from floto.core.swf.decisions import (
     CancelWorkflowExecution,
     CompleteWorkflowExecution,
@@ -27,6 +27,7 @@ from floto.core.swf.decisions import (
 )
 from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.history import History
+from floto.core.swf.reserved_names import TASK_CONTROL
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.context import WORKFLOW_ID, SimulationContext
 from floto.testing.simulation.endings import Endings

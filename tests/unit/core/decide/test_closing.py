@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from floto import ChildWorkflow, DeciderSpec, InstantRetry, Signal, SpecError, decide
-from floto.core.decide.closing import FAILURES_MARKER
 from floto.core.payloads import payload
 from floto.core.spec.activity_timeouts import without_timeouts
 from floto.core.spec.estimate import expected_events
@@ -23,6 +22,7 @@ from floto.core.swf.decisions import (
     ScheduleActivityTask,
     StartTimer,
 )
+from floto.core.swf.reserved_names import FAILURES_MARKER
 from floto.runtime.runs.needs import needs
 from floto.testing import fails, simulate, times_out
 from tests.unit.recorder import Recorder, generator, spec, starts, task

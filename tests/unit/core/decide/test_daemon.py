@@ -10,7 +10,7 @@ import pytest
 
 from floto import CODEC, ActivityTask, ChildWorkflow, DeciderSpec
 from floto.core.decide import daemon
-from floto.core.decide.daemon import CHILD_TYPE, NOTE_PREFIX, decide_daemon, task_lists
+from floto.core.decide.daemon import CHILD_TYPE, decide_daemon, task_lists
 from floto.core.decide.decide import spec_of
 from floto.core.payloads import payload
 from floto.core.swf import events as e
@@ -22,6 +22,7 @@ from floto.core.swf.decisions import (
     StartTimer,
 )
 from floto.core.swf.limits import DATA_LIMIT
+from floto.core.swf.reserved_names import NOTE_PREFIX
 from tests.property.daemon_stage import LIST, SPEC, Stage, asking
 
 

@@ -21,7 +21,6 @@ from floto import (
     expand,
     fold,
 )
-from floto.core.decide.closing import RESULT_MARKER
 from floto.core.payloads import payload
 from floto.core.swf import events as e
 from floto.core.swf.decisions import (
@@ -34,6 +33,7 @@ from floto.core.swf.decisions import (
     ScheduleActivityTask,
     StartTimer,
 )
+from floto.core.swf.reserved_names import RESULT_MARKER
 from floto.core.swf.shapes import TaskList
 from tests.unit.recorder import CHILD, TYPE, Recorder, generator, spec, starts, task
 

@@ -9,10 +9,10 @@ import pytest
 
 from floto.core.decide.progress import START, Exhausted, Wait, next_attempt
 from floto.core.spec.retry import FixedDelay, InstantRetry, RetryStrategy
-from floto.core.state.failures import NOT_SERVED
 from floto.core.state.state import EMPTY, Item, Kind, Status
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
+from floto.core.swf.reserved_names import NOT_SERVED
 from floto.specs import ActivityTask, DeciderSpec
 from floto.testing import Faults, simulate
 

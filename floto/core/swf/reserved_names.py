@@ -1,0 +1,48 @@
+"""Every name of floto's own that histories hold: with them, each saved history and open run is read.
+
+A name that changes makes floto blind for what was written before.
+"""
+
+from __future__ import annotations
+
+#: Prefix of ids that specs may not use.
+RESERVED_PREFIX = "floto."
+#: Prefix of the task lists that ``floto.run`` makes for its runs.
+OWN_LIST_PREFIX = "floto.run."
+#: Prefix of ``control`` in child and signal decisions; the task id follows it.
+TASK_CONTROL = "floto.task:"
+#: Prefix of the ids of retry timers: the task id and the number of failed attempts follow.
+RETRY_PREFIX = "floto.retry:"
+#: Id of a timer of 0 seconds that schedules another decision task if one response cannot hold all
+#: decisions.
+MORE_TIMER = "floto.more"
+#: Name of the marker that holds the result of a run which is then continued as new.
+RESULT_MARKER = "floto.result"
+#: Name of the marker that holds the failures of a run when its cleanup began.
+FAILURES_MARKER = "floto.failures"
+#: Pseudo task id for the retry timer while ContinueAsNew is throttled.
+REPEAT_TASK = "floto.repeat"
+#: The same of a daemon.
+RENEWAL_TASK = "floto.renewal"
+#: Prefix of the markers (then the signal's event id) that record why a signal started no child.
+NOTE_PREFIX = "floto.daemon:"
+#: Key of the carried signals in an input, in order of arrival, each an object of ``name`` and ``input``.
+SIGNALS_KEY = "floto.signals"
+#: Key of the user's input if that is not an object to which the carried signals can be added.
+INPUT_KEY = "floto.input"
+#: Name of the signal that replaces the spec of an open run; only the last one has an effect.
+CHANGED_SIGNAL = "floto.spec"
+#: Prefix of the tag with the digest of a run's spec.
+SPEC_TAG = "floto.spec:"
+#: Key of an activity's context: an object with ``heartbeat`` and ``start_to_close`` in seconds, and
+#: ``attempt``.
+TIMEOUTS_KEY = "floto.timeouts"
+#: Key of an object in place of a value that a decider stored.
+STORED_KEY = "floto.stored"
+#: Prefix of compressed payloads.
+COMPRESSED = "floto:zlib:"
+#: Reason with which a worker gives back an activity that it has no function for. SWF has no such operation, so
+#: it is reported as a failure; the deployment is at fault and not the activity, so it counts as a refusal.
+NOT_SERVED = "floto.NotServed"
+#: Key of a reference to a stored value; its size in bytes is beside it.
+REFERENCE_KEY = "floto.payload"
