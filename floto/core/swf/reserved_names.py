@@ -41,8 +41,8 @@ TIMEOUTS_KEY = "floto.timeouts"
 STORED_KEY = "floto.stored"
 #: Prefix of compressed payloads.
 COMPRESSED = "floto:zlib:"
-#: Reason with which a worker gives back an activity that it has no function for. SWF has no such operation, so
-#: it is reported as a failure; the deployment is at fault and not the activity, so it counts as a refusal.
+#: Reason with which a worker gives back an activity that it has no function for. SWF has no such operation,
+#: so it is reported as a failure; the deployment is at fault and not the activity, so it counts as a refusal.
 NOT_SERVED = "floto.NotServed"
 #: Key of a reference to a stored value; its size in bytes is beside it.
 REFERENCE_KEY = "floto.payload"
