@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import define, field
 
+from floto.core.engine.decisions.refusal_causes import CAUSES
 from floto.core.spec.decider_spec import ChildWorkflow, DeciderSpec
 from floto.core.spec.tasks import Task
 from floto.core.state.fold import RULES
@@ -17,7 +18,6 @@ from floto.core.swf import decisions as d
 from floto.core.swf import events as e
 from floto.core.swf.history import History
 from floto.core.swf.wire import type_name
-from floto.testing.simulation.refusals import CAUSES
 from floto.testing.simulation.result import Simulation
 from floto.testing.simulation.timeouts import possible_timeouts
 

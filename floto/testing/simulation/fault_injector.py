@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from floto.core.engine.decisions.refusal_causes import CAUSES
 from floto.core.swf.decisions import Decision
 from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.faults import Faults
-from floto.testing.simulation.refusals import CAUSES
 
 #: Share of permanent refusals, of decisions that can be refused either way.
 _FINAL = 0.25

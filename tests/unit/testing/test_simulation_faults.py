@@ -18,6 +18,7 @@ from floto import (
     Timer,
 )
 from floto.adapters import model
+from floto.core.engine.decisions.refusal_causes import CAUSES
 from floto.core.engine.world import World
 from floto.core.errors import UnknownResource
 from floto.core.state.failures import TRANSIENT
@@ -26,7 +27,6 @@ from floto.core.swf import events as e
 from floto.testing import NONE, Choices, Faults, Simulation, Simulator, simulate, takes
 from floto.testing.simulation.fault_injector import FaultInjector
 from floto.testing.simulation.faults import FAULT_NAMES
-from floto.testing.simulation.refusals import CAUSES
 
 SEEDS = range(30)
 PLAIN = DeciderSpec(
