@@ -147,7 +147,7 @@ BUGS: dict[str, tuple[Change, ...]] = {
     "result reported once, heard or not": (
         Change(
             "floto/runtime/retrying.py",
-            "return _made(REPORT, stop, reporting)",
+            "return _call_with(REPORT, stop, reporting)",
             "return call(*args, **kwargs)",
         ),
     ),

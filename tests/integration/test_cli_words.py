@@ -188,4 +188,4 @@ def test_a_task_of_the_run_itself_cannot_clean_up_as_well(tmp_path: Path) -> Non
     )
     for name in ("both", "differ", "twice"):
         (tmp_path / f"{name}.py").write_text(f"import flow\nspec = flow.{name}()\n")
-        assert "'one' is there 2 times" in shell("check", f"{name}.py:spec", code=1).stdout
+        assert "duplicate task id 'one' (2 tasks)" in shell("check", f"{name}.py:spec", code=1).stdout

@@ -84,7 +84,7 @@ def test_whoever_may_only_read_a_file_can_look_at_everything(runs: Shell, readab
     assert sorted(readable_copy.iterdir()) == before
     said = as_reader(runs, readable_copy, "signal", "open", "x")
     assert (said.returncode, said.stdout) == (2, "")
-    assert "floto.db can only be read" in said.stderr
+    assert "floto.db is read-only" in said.stderr
     told = as_reader(runs, readable_copy, "history", "done", "-o", "done.json")
     assert (told.returncode, told.stderr.splitlines()[-1]) == (
         2,

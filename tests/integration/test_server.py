@@ -569,7 +569,10 @@ def test_what_cannot_be_done_is_said_in_a_line(server: Server, tmp_path: Path) -
     assert "cannot listen on" in refused("--port", port, "--db", str(tmp_path / "swf.db"))
     assert "unable to open" in refused("--port", "0", "--db", str(tmp_path / "none" / "swf.db"))
     (tmp_path / "functions.py").write_text("functions = {'double': 2}\n")
-    for source, problem in {"functions.py:functions": "no dict", "functions.py": "FILE.py:NAME"}.items():
+    for source, problem in {
+        "functions.py:functions": "not a dict of functions by name",
+        "functions.py": "FILE.py:NAME",
+    }.items():
         assert problem in refused("--functions", str(tmp_path / source), "--db", str(tmp_path / "swf.db"))
 
 

@@ -19,8 +19,8 @@ PATIENCE = 30.0
 SERVER = f"""
 import sys
 from pathlib import Path
-from floto.runtime import connections, server
-connections.HEAD_SECONDS = {HEAD_SECONDS}
+from floto.runtime import http_connections, server
+http_connections.HEAD_SECONDS = {HEAD_SECONDS}
 settings = server.Settings(db=Path(sys.argv[1]), host="127.0.0.1", port=0, durability="full")
 server.serve(settings, lambda url: print(url, flush=True))
 """

@@ -14,7 +14,7 @@ from attrs import frozen
 from floto.adapters.sqlite import SqliteService
 from floto.core.engine.engine import Engine
 from floto.core.engine.stores.store import Ready
-from floto.core.engine.world import World
+from floto.core.engine.world import World, simulated_defaults
 from floto.core.errors import ServiceFault
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
@@ -143,7 +143,10 @@ class Played:
         return self._service.history(execution)
 
     def _prepare(self, workflow_types: Any, activity_types: Any = ()) -> None:
-        self._service.prepare(workflow_types, activity_types)
+        self._service.prepare(workflow_types, ())
+        types = simulated_defaults(workflow_types, activity_types)
+        host = self._service._host  # noqa: SLF001 - a service has floto's own defaults
+        host.write(lambda now: host.engine.registration.ensure(DOMAIN, types, now))
 
     def _start(self, request: StartRequest) -> WorkflowExecution:
         self._service.start_workflow_execution(request)

@@ -106,8 +106,8 @@ def hurried() -> Iterator[None]:
         patch.setattr(resilient, "_FIRST_WAIT", 0.001)
         patch.setattr(resilient, "_LONGEST_WAIT", 0.01)
         patch.setattr(resilient, "_IDLE_SECONDS", 0.001)
-        patch.setattr(decider, "_ASK_SECONDS", 0.01)
-        patch.setattr(run, "_ASK_SECONDS", 0.01)
+        patch.setattr(decider, "_REREAD_SECONDS", 0.01)
+        patch.setattr(run, "_REREAD_SECONDS", 0.01)
         yield
 
 

@@ -68,7 +68,7 @@ def test_own_kinds_are_drawn_often() -> None:
 
 
 def test_own_kinds_need_a_codec_where_generators_return_them() -> None:
-    @settings(FEW, derandomize=True, max_examples=100, suppress_health_check=list(HealthCheck))
+    @settings(FEW, derandomize=True, max_examples=500, suppress_health_check=list(HealthCheck))
     @given(specs(kinds=[pauses]))
     def draw(spec: DeciderSpec) -> None:
         pass

@@ -53,15 +53,8 @@ class World:
     def prepare(
         self, workflow_types: Sequence[WorkflowType] = (), activity_types: Sequence[ActivityType] = ()
     ) -> None:
-        """Register types with floto's defaults, but for the heartbeat time-out.
-
-        Workers send heartbeats by themselves, and those of a simulation do not.
-        """
-        types: dict[ActivityType | WorkflowType, ActivityDefaults | WorkflowDefaults] = {}
-        types.update((type_, default_workflow()) for type_ in workflow_types)
-        untimed = evolve(default_activity(), heartbeat_timeout="NONE")
-        types.update((type_, untimed) for type_ in activity_types)
-        self._registration.ensure(self.domain, types, BEGINNING)
+        """Register types with their ``simulated_defaults``."""
+        self._registration.ensure(self.domain, simulated_defaults(workflow_types, activity_types), BEGINNING)
 
     def register_workflow_type(self, type_: WorkflowType, **defaults: Any) -> None:
         """Register a type with these fields of ``WorkflowDefaults``."""
@@ -210,3 +203,17 @@ class World:
     def open_tasks(self) -> list[tuple[Ready, PollableTask]]:
         """Return every task that can be claimed, with its task list."""
         return self._store.pollable()
+
+
+def simulated_defaults(
+    workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType]
+) -> dict[ActivityType | WorkflowType, ActivityDefaults | WorkflowDefaults]:
+    """Return floto's defaults of these types, but for the heartbeat time-out.
+
+    Workers send heartbeats by themselves, and those of a simulation do not.
+    """
+    types: dict[ActivityType | WorkflowType, ActivityDefaults | WorkflowDefaults] = {}
+    types.update((type_, default_workflow()) for type_ in workflow_types)
+    untimed = evolve(default_activity(), heartbeat_timeout="NONE")
+    types.update((type_, untimed) for type_ in activity_types)
+    return types
