@@ -48,12 +48,12 @@ from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 if TYPE_CHECKING:
     from floto.adapters.local import LocalSwf
     from floto.core.replay.compare import Compared, Comparison, Verdict, compare
-    from floto.core.replay.conditions import Cause, Condition
     from floto.core.replay.decision_diff import Difference
     from floto.core.replay.decision_tasks import RecordedOutcome
     from floto.core.replay.explain import Explained, Explanation, Standing, explain
     from floto.core.replay.recorded_decisions import Recorded
     from floto.core.replay.replay import Divergence, Replay, Step, replay
+    from floto.core.replay.why_waiting import Cause, Condition
     from floto.runtime.connect import UnknownService, connect
     from floto.runtime.deciders.decider import Decider
     from floto.runtime.deciders.fingerprint import spec_tags
@@ -80,10 +80,10 @@ _LAZY = {
     "ActivityError": "floto.runtime.workers.activities",
     "ActivityWorker": "floto.runtime.workers.worker",
     "Canceled": "floto.runtime.workers.activities",
-    "Cause": "floto.core.replay.conditions",
+    "Cause": "floto.core.replay.why_waiting",
     "Compared": "floto.core.replay.compare",
     "Comparison": "floto.core.replay.compare",
-    "Condition": "floto.core.replay.conditions",
+    "Condition": "floto.core.replay.why_waiting",
     "Decider": "floto.runtime.deciders.decider",
     "Difference": "floto.core.replay.decision_diff",
     "Divergence": "floto.core.replay.replay",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floto.core.spec.registration_defaults import ActivityType, WorkflowType
+from floto.core.spec.registrations import ActivityType, WorkflowType
 from floto.runtime.api import Domains, Swf
 
 __all__ = ["ActivityType", "Domains", "Swf", "WorkflowType"]

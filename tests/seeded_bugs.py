@@ -30,9 +30,10 @@ class Change:
     new: str
 
 
-FOLD, PROGRESS, DECIDE = (
+FOLD, PROGRESS, RETRYING, DECIDE = (
     "floto/core/state/fold.py",
     "floto/core/decide/progress.py",
+    "floto/core/decide/retrying.py",
     "floto/core/decide/decide.py",
 )
 STARTING, CLOSING = "floto/core/decide/starting.py", "floto/core/decide/closing.py"
@@ -43,7 +44,7 @@ WAITED = 'return _wait(f"{RETRY_PREFIX}{id_}:{len(failures)}", seconds, state) i
 BUGS: dict[str, tuple[Change, ...]] = {
     "schedule before a require completed": (
         Change(
-            PROGRESS,
+            RETRYING,
             IN_FLIGHT,
             "    if item.is_open:\n"
             "        return Rest.DONE if item.status is Status.STARTED else Rest.IN_FLIGHT\n",
@@ -58,26 +59,26 @@ BUGS: dict[str, tuple[Change, ...]] = {
             "    if event.data.started_event_id:\n",
         ),
         Change(
-            PROGRESS,
+            RETRYING,
             IN_FLIGHT,
             '    if item.is_open:\n        return START if "lost" in state.signals else Rest.IN_FLIGHT\n',
         ),
     ),
     "one retry too many": (
         Change(
-            PROGRESS,
+            RETRYING,
             "delay = None if asked is None else asked.delay(",
             "delay = 0 if asked is None else asked.delay(",
         ),
     ),
     "one retry too few": (
         Change(
-            PROGRESS,
+            RETRYING,
             "asked.delay(Retry(task_id=id_, seed=seed, failures=counted))",
             "asked.delay(Retry(task_id=id_, seed=seed, failures=(counted[0], *counted)))",
         ),
     ),
-    "retry delay ignored": (Change(PROGRESS, WAITED, "return START"),),
+    "retry delay ignored": (Change(RETRYING, WAITED, "return START"),),
     "signals lost when a run repeats itself": (
         Change(
             CLOSING,
@@ -109,7 +110,7 @@ BUGS: dict[str, tuple[Change, ...]] = {
     ),
     "failure swallowed": (
         Change(
-            PROGRESS,
+            RETRYING,
             "    if delay is None:\n        return Exhausted(last.message)\n",
             "    if delay is None:\n        return Rest.DONE\n",
         ),

@@ -31,11 +31,11 @@ from floto.core.errors import (
     Unauthenticated,
     UnknownResource,
 )
-from floto.core.spec import registration_defaults as registrations
+from floto.core.spec import registrations
 from floto.core.swf import wire
 from floto.core.swf.decisions import Decision
-from floto.core.swf.defaults import RETENTION_DAYS
 from floto.core.swf.events import Event
+from floto.core.swf.floto_defaults import RETENTION_DAYS
 from floto.core.swf.pollers import PollKind
 from floto.core.swf.service import ExecutionInfo, PolledActivityTask, PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType

@@ -13,8 +13,8 @@ from floto.core.errors import PayloadError, ServiceFault
 from floto.core.payloads import payload
 from floto.core.spec.codec import Codec, Timeout
 from floto.core.spec.decider_spec import CODEC
-from floto.core.spec.registration_defaults import ActivityType, WorkflowType
-from floto.core.swf.defaults import RETENTION_DAYS
+from floto.core.spec.registrations import ActivityType, WorkflowType
+from floto.core.swf.floto_defaults import RETENTION_DAYS
 from floto.core.swf.service import ExecutionInfo, StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.shapes import WorkflowType as TypeName

@@ -18,7 +18,7 @@ from floto.core.errors import FlotoError, ServiceError
 from floto.core.hosts import is_loopback_url
 from floto.core.payloads.reference import Store
 from floto.core.spec.saved_history import Saved
-from floto.core.swf.defaults import DEFAULT_DOMAIN
+from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import PathLike
 from floto.core.swf.pollers import Live
 from floto.core.swf.service import Service

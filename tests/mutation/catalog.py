@@ -19,6 +19,7 @@ MODULES = {
     "closing": "decide/closing.py",
     "starting": "decide/starting.py",
     "progress": "decide/progress.py",
+    "retrying": "decide/retrying.py",
     "state": "state/state.py",
     "retry": "spec/retry.py",
 }

@@ -22,22 +22,11 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType
 from typing import Any
 
+from tests.mutation.catalog import MODULES
 from tests.mutation.operators import Mutant, mutants
 
 #: What SWF is played with, and what it says and is told: none of it depends on the modules that are changed.
-_KEPT = (
-    "service",
-    "events",
-    "decisions",
-    "shapes",
-    "errors",
-    "ports",
-    "history",
-    "wire",
-    "payload",
-    "identifiers",
-    "limits",
-)
+_KEPT = ("engine", "swf", "payloads", "errors", "frozen", "hosts", "visible")
 _MEMORY = 3 * 2**30
 
 
@@ -85,7 +74,8 @@ def put_in_place(module: str, text: str) -> None:
         package, _, attribute = name.rpartition(".")
         vars(sys.modules.get(package, sys)).pop(attribute, None)
         del sys.modules[name]
-    sys.meta_path.insert(0, Finder(f"floto.core.{module}", text))
+    place = MODULES[module].removesuffix(".py").replace("/", ".")
+    sys.meta_path.insert(0, Finder(f"floto.core.{place}", text))
 
 
 def _is_kept(name: str) -> bool:

@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from floto import DeciderSpec, Generator, History, Task, decide, expand, explain, fold
-from floto.core.replay.conditions import Cause, Condition
 from floto.core.replay.explain import Explanation, Standing
+from floto.core.replay.why_waiting import Cause, Condition
 from floto.core.state.state import Kind, Status
 from floto.core.swf import events as e
 from floto.core.swf.decisions import StartTimer

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from attrs import evolve
 
-from floto.core.engine.registration.defaults import (
+from floto.core.engine.registration.registration import Registration
+from floto.core.engine.registration.type_settings import (
     ActivityDefaults,
     WorkflowDefaults,
     default_activity,
     default_workflow,
 )
-from floto.core.engine.registration.registration import Registration
 from floto.core.engine.stores.store import RunStore
 from floto.core.engine.tokens import TaskKind, read_token
 from floto.core.engine.validation import problems

@@ -10,16 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from floto.core.decide.progress import (
-    START,
-    Exhausted,
-    Progress,
-    Start,
-    Wait,
-    begin,
-    next_attempt,
-    unreadable,
-)
+from floto.core.decide.progress import Progress, begin, unreadable
+from floto.core.decide.retrying import START, Exhausted, Start, Wait, next_attempt
 from floto.core.decide.starting import result_of, starts, workflow_context
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload

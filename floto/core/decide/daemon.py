@@ -16,7 +16,8 @@ from attrs import evolve
 
 from floto.core.decide.closing import as_new
 from floto.core.decide.decide import fitting, spec_of
-from floto.core.decide.progress import START, Exhausted, Look, Rest, Start, Wait, next_attempt, unreadable
+from floto.core.decide.progress import unreadable
+from floto.core.decide.retrying import START, Exhausted, Look, Rest, Start, Wait, next_attempt
 from floto.core.engine import validation
 from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, PayloadsUnavailable, SpecError
 from floto.core.payloads import payload

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from floto.core.decide.progress import Progress, Start, Wait, unreadable
+from floto.core.decide.progress import Progress, unreadable
+from floto.core.decide.retrying import Start, Wait
 from floto.core.errors import PayloadError, SpecError
 from floto.core.frozen import frozen
 from floto.core.payloads import payload

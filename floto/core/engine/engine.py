@@ -14,8 +14,8 @@ from attrs import define, frozen
 
 from floto.core.engine import commands as c
 from floto.core.engine import faults
-from floto.core.engine.registration.defaults import RUN_NEEDS, missing, run_settings, started_event
 from floto.core.engine.registration.registration import Registration
+from floto.core.engine.registration.type_settings import RUN_NEEDS, missing, run_settings, started_event
 from floto.core.engine.run import EngineRun, Message, Rules, StepOutcome, ToChildren, ToNew, ToRun, ToWorkflow
 from floto.core.engine.step import step
 from floto.core.engine.step_context import opening

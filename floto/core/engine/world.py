@@ -11,13 +11,13 @@ from attrs import evolve
 from floto.core.engine import commands as c
 from floto.core.engine import faults
 from floto.core.engine.engine import Engine, refuse_none, start_command
-from floto.core.engine.registration.defaults import (
+from floto.core.engine.registration.registered_types import Domain, RegisteredType
+from floto.core.engine.registration.type_settings import (
     ActivityDefaults,
     WorkflowDefaults,
     default_activity,
     default_workflow,
 )
-from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import ToWorkflow
 from floto.core.engine.stores.changes import PollableTask
 from floto.core.engine.stores.memory_store import MemoryStore

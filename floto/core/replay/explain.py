@@ -13,9 +13,10 @@ from typing import Any
 from attrs import Factory, evolve, field, frozen
 
 from floto.core.decide.closing import noted_failures
-from floto.core.decide.progress import Exhausted, Progress, Rest, begin, look_at
+from floto.core.decide.progress import Progress, begin
+from floto.core.decide.retrying import Exhausted, Rest, look_at
 from floto.core.errors import HistoryError
-from floto.core.replay.conditions import OF_TASKS, Cause, Condition, due, queued, retry, working
+from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition, due, queued, retry, working
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
 from floto.core.state.attempts import Attempt, attempts

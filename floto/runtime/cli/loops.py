@@ -14,7 +14,7 @@ import click
 from floto.core.errors import ServiceUnavailable
 from floto.core.payloads.reference import Store
 from floto.core.spec.decider_spec import DeciderSpec
-from floto.core.swf.defaults import DEFAULT_DOMAIN, DEFAULT_TASK_LIST
+from floto.core.swf.floto_defaults import DEFAULT_DOMAIN, DEFAULT_TASK_LIST
 from floto.core.swf.service import Service
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import (

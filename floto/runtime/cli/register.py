@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from floto.core.errors import ServiceFault
-from floto.core.spec import registration_defaults as registrations
+from floto.core.spec import registrations
 from floto.core.swf import wire
-from floto.core.swf.defaults import DEFAULT_DOMAIN, RETENTION_DAYS
+from floto.core.swf.floto_defaults import DEFAULT_DOMAIN, RETENTION_DAYS
 from floto.core.swf.limits import RETENTION_LIMIT
 from floto.core.swf.shapes import ActivityType, WorkflowType
 from floto.runtime.cli.codes import DONE

@@ -16,7 +16,7 @@ from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.kinds import ActivityTask
 from floto.core.spec.task_lists import own_list
 from floto.core.state.state import State
-from floto.core.swf.defaults import DEFAULT_DOMAIN
+from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.visible import shell_command
 from floto.runtime.cli.codes import DONE, TIMED_OUT
 from floto.runtime.cli.options import (

@@ -16,7 +16,7 @@ from floto.core.decide.decide import spec_of
 from floto.core.errors import PayloadsNeeded, SpecError
 from floto.core.payloads.reference import Store
 from floto.core.replay.explain import Explained, Standing, explain, explain_begun
-from floto.core.replay.stalls import stalls
+from floto.core.replay.why_report import stalls
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from floto.core.decide.decide import spec_of
 from floto.core.errors import PayloadsNeeded, ServiceError, SpecError
-from floto.core.replay.stalls import Command, RunContext, unused_signals
+from floto.core.replay.why_report import Command, RunContext, unused_signals
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.expand import expand
@@ -22,8 +22,8 @@ from floto.core.spec.tasks import TaskCodec
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, Kind, State
 from floto.core.swf import wire
-from floto.core.swf.defaults import DEFAULT_DOMAIN
 from floto.core.swf.events import Event
+from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import History
 from floto.core.swf.pollers import Live
 from floto.core.swf.shapes import WorkflowExecution

@@ -13,7 +13,7 @@ import click
 from attrs import define, frozen
 
 from floto.core.errors import FlotoError, ServiceFault, UnknownResource, Unreachable
-from floto.core.swf.defaults import DEFAULT_DOMAIN
+from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.visible import shell_command
 from floto.runtime.connect import USUAL_FILE, client, default_service, file_of, shown_service, translating
 from floto.runtime.retrying import persist_at_start, retry_read, retry_write

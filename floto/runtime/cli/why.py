@@ -9,7 +9,7 @@ import click
 
 from floto.core.payloads.reference import Store
 from floto.core.replay.explain import Explanation, Standing, explain, explain_begun
-from floto.core.replay.stalls import Stall, one, stalls
+from floto.core.replay.why_report import Stall, one, stalls
 from floto.core.spec.decider_spec import CODEC
 from floto.core.swf.wire import type_name
 from floto.core.visible import moment_text, visible

@@ -26,7 +26,7 @@ from floto.core.spec.decider_spec import CODEC
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State
 from floto.core.swf.decisions import Decision, StartChildWorkflowExecution
-from floto.core.swf.defaults import DEFAULT_DOMAIN
+from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.service import ExecutionInfo, Service
 from floto.core.swf.wire import WireError
 from floto.runtime.connect import checked_identity, closing, service_for

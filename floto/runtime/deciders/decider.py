@@ -34,8 +34,8 @@ from floto.core.swf.decisions import (
     Decision,
     FailWorkflowExecution,
 )
-from floto.core.swf.defaults import DEFAULT_TASK_LIST
 from floto.core.swf.events import Event
+from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
 from floto.core.swf.limits import EVENT_LIMIT, LATE_EVENTS
 from floto.core.swf.pollers import PollKind
 from floto.core.swf.reserved_names import CHANGED_SIGNAL

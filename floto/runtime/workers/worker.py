@@ -13,7 +13,7 @@ from floto.core.payloads.reference import Store
 from floto.core.spec.activity_timeouts import Timeouts
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC
-from floto.core.swf.defaults import DEFAULT_TASK_LIST
+from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
 from floto.core.swf.pollers import PollKind
 from floto.core.swf.service import PolledActivityTask, Service
 from floto.core.swf.shapes import WorkflowExecution

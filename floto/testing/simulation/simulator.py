@@ -14,7 +14,7 @@ from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
 from floto.core.spec.expand import check_spec
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.state import Kind
-from floto.core.swf.defaults import DEFAULT_TASK_LIST
+from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.choices import Choices

@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 
 from floto.adapters.sqlite.sql.rows import from_json, from_ms, from_text, to_json, to_ms, to_text
-from floto.core.engine.registration.defaults import ActivityDefaults, WorkflowDefaults
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
+from floto.core.engine.registration.type_settings import ActivityDefaults, WorkflowDefaults
 from floto.core.swf.shapes import ActivityType, WorkflowType
 
 

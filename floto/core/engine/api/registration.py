@@ -11,9 +11,9 @@ from attrs import frozen
 from floto.core.engine import faults
 from floto.core.engine.api.call import Call, Handler, Request, Response, activity_type, given, workflow_type
 from floto.core.engine.api.pages import page, read_token
-from floto.core.engine.registration.defaults import ActivityDefaults, WorkflowDefaults
 from floto.core.engine.registration.regions import domain_key, name_of, region_of
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
+from floto.core.engine.registration.type_settings import ActivityDefaults, WorkflowDefaults
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 from floto.core.swf.wire import camel, write
 

@@ -13,7 +13,7 @@ from floto.core.engine.commands import (
     RequestCancelWorkflowExecution,
     TerminateWorkflowExecution,
 )
-from floto.core.engine.registration.defaults import RUN_NEEDS, missing, run_settings, started_event
+from floto.core.engine.registration.type_settings import RUN_NEEDS, missing, run_settings, started_event
 from floto.core.engine.run import Message, ToChildren, ToNew, ToRun
 from floto.core.engine.step_context import StepContext
 from floto.core.engine.tokens import derive_run_id

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from floto.core.engine.commands import RecordOutcome
 from floto.core.engine.decisions import closing, externals
-from floto.core.engine.registration.defaults import ACTIVITY_NEEDS, activity_settings, missing
+from floto.core.engine.registration.type_settings import ACTIVITY_NEEDS, activity_settings, missing
 from floto.core.engine.run import Message, ToRun
 from floto.core.engine.step_context import StepContext, opening
 from floto.core.state.state import Kind, Status

@@ -16,8 +16,8 @@ from floto.core.engine.commands import (
     Sender,
     SignalWorkflowExecution,
 )
-from floto.core.engine.registration.defaults import RUN_NEEDS, missing, run_settings, started_event
 from floto.core.engine.registration.registered_types import RegisteredType
+from floto.core.engine.registration.type_settings import RUN_NEEDS, missing, run_settings, started_event
 from floto.core.engine.run import Message, ToNew, ToRun, ToWorkflow
 from floto.core.engine.step_context import StepContext
 from floto.core.engine.tokens import derive_run_id

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from floto.core.engine.registration.defaults import ACTIVITY_NEEDS, RUN_NEEDS
+from floto.core.engine.registration.type_settings import ACTIVITY_NEEDS, RUN_NEEDS
 from floto.core.swf import decisions as d
 
 

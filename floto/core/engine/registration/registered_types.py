@@ -7,7 +7,7 @@ from datetime import datetime
 
 from attrs import Factory, frozen
 
-from floto.core.engine.registration.defaults import ActivityDefaults, WorkflowDefaults
+from floto.core.engine.registration.type_settings import ActivityDefaults, WorkflowDefaults
 from floto.core.swf.shapes import ActivityType, WorkflowType
 
 REGISTERED, DEPRECATED = "REGISTERED", "DEPRECATED"

@@ -12,12 +12,12 @@ from datetime import datetime
 from attrs import evolve
 
 from floto.core.engine import faults
-from floto.core.engine.registration.defaults import ActivityDefaults, WorkflowDefaults
 from floto.core.engine.registration.regions import region_of
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
+from floto.core.engine.registration.type_settings import ActivityDefaults, WorkflowDefaults
 from floto.core.engine.stores.store import RunStore
 from floto.core.swf import limits
-from floto.core.swf.defaults import RETENTION_DAYS
+from floto.core.swf.floto_defaults import RETENTION_DAYS
 from floto.core.swf.shapes import ActivityType, WorkflowType
 
 AnyType = ActivityType | WorkflowType

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.core.engine import commands as c
-from floto.core.engine.registration.defaults import default_workflow
 from floto.core.engine.registration.registered_types import Domain
+from floto.core.engine.registration.type_settings import default_workflow
 from floto.core.engine.run import ToWorkflow
 from floto.core.swf.shapes import WorkflowType
 

@@ -9,6 +9,7 @@ import pytest
 
 import floto
 from floto.core.decide import progress as module
+from floto.core.decide.retrying import look_at
 from floto.core.swf.events import DecisionTaskStarted, Event
 from floto.testing import fails, simulate
 
@@ -37,7 +38,6 @@ def history() -> floto.History:
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids of the tasks that were looked at."""
     looked: list[str] = []
-    look_at = module.look_at
 
     def counted(task: Any, *more: Any) -> Any:
         looked.append(task.id_)

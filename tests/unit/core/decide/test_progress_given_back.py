@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from floto.core.decide.progress import START, Exhausted, Wait, next_attempt
+from floto.core.decide.retrying import START, Exhausted, Wait, next_attempt
 from floto.core.spec.retry import FixedDelay, InstantRetry, RetryStrategy
 from floto.core.state.state import EMPTY, Item, Kind, Status
 from floto.core.swf import events as e

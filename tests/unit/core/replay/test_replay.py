@@ -18,11 +18,11 @@ from floto import (
     explain,
     replay,
 )
-from floto.core.replay.conditions import Cause
 from floto.core.replay.decision_diff import exact_difference
 from floto.core.replay.decision_tasks import RecordedOutcome
 from floto.core.replay.recorded_decisions import LEFT_BY
-from floto.core.replay.stalls import RunContext, one
+from floto.core.replay.why_report import RunContext, one
+from floto.core.replay.why_waiting import Cause
 from floto.core.spec.retry import Retry
 from floto.core.state.fold import fold
 from floto.core.swf import events as e

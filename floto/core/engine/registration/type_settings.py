@@ -10,7 +10,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from floto.core.swf.defaults import (
+from floto.core.swf.events import WorkflowExecutionStarted
+from floto.core.swf.floto_defaults import (
     ACTIVITY_SECONDS,
     CHILD_POLICY,
     DECISION_SECONDS,
@@ -18,7 +19,6 @@ from floto.core.swf.defaults import (
     EXECUTION_SECONDS,
     HEARTBEAT_SECONDS,
 )
-from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.shapes import TaskList
 
 

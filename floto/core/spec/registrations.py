@@ -9,7 +9,7 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from floto.core.spec.codec import Timeout
-from floto.core.swf.defaults import (
+from floto.core.swf.floto_defaults import (
     ACTIVITY_SECONDS,
     CHILD_POLICY,
     DECISION_SECONDS,

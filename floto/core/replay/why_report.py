@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import frozen
 
-from floto.core.replay.conditions import OF_TASKS, Cause, Condition
 from floto.core.replay.explain import Explained, Explanation, Standing
+from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition
 from floto.core.state.state import DecisionTasks, State
 from floto.core.swf.pollers import Live, Poller, PollKind
 from floto.core.swf.reserved_names import RESERVED_PREFIX

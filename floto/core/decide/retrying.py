@@ -1,0 +1,126 @@
+"""The decision that one task needs: its first attempt, its next attempt when a retry is due, or none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from enum import Enum
+
+from attrs import frozen
+
+from floto.core.errors import SpecError
+from floto.core.spec.retry import NO_RETRY, NOT_SERVED_BACKOFF, REFUSED, REFUSED_TIMER, Retry, RetryStrategy
+from floto.core.spec.tasks import Task
+from floto.core.state.failures import Failure, failure_of
+from floto.core.state.state import Item, Kind, State, Status
+from floto.core.swf.identifiers import shown
+from floto.core.swf.limits import LATE_EVENTS
+from floto.core.swf.reserved_names import NOT_SERVED, RETRY_PREFIX
+
+#: Maximum seconds of a wait: SWF closes a run after a year.
+_YEAR = 31_536_000
+
+
+@frozen
+class Start:
+    """The next decision starts an attempt."""
+
+
+@frozen
+class Wait:
+    """The next decision starts a timer, and the attempt follows when it fires."""
+
+    timer_id: str
+    seconds: int
+
+
+@frozen
+class Exhausted:
+    """The task has failed: no further attempt follows."""
+
+    message: str
+
+
+class Rest(Enum):
+    """No decision is needed for a task."""
+
+    IN_FLIGHT = "in flight"
+    DONE = "done"
+
+
+Step = Start | Wait
+Look = Step | Exhausted | Rest
+START = Start()
+
+
+def look_at(task: Task, state: State, seed: str) -> Look:
+    """Return the decision that one task needs, its requirements aside."""
+    item = state.items.get(task.key)
+    if item is None:
+        return START
+    if item.is_open:
+        return Rest.IN_FLIGHT
+    if item.status is Status.COMPLETED:
+        return Rest.DONE
+    return next_attempt(item, task.id_, task.retry_strategy, state, seed)
+
+
+def next_attempt(item: Item, id_: str, strategy: RetryStrategy | None, state: State, seed: str) -> Look:
+    """Return what follows a failed attempt; a wait is a timer of SWF, so it survives crashes."""
+    failures = tuple(map(failure_of, item.failures))
+    last = failures[-1]
+    if last.status is not Status.REFUSED:
+        asked, counted = (
+            strategy,
+            tuple(failure for failure in failures if failure.status is not Status.REFUSED),
+        )
+    elif last.passes:
+        asked, counted = _backoff(item.key[0], last), _trailing_refusals(failures)
+    else:
+        return Exhausted(last.message)
+    delay = None if asked is None else asked.delay(Retry(task_id=id_, seed=seed, failures=counted))
+    if delay is None:
+        return Exhausted(last.message)
+    seconds = _seconds(delay, id_, asked)
+    return _wait(f"{RETRY_PREFIX}{id_}:{len(failures)}", seconds, state) if seconds else START
+
+
+def _backoff(kind: Kind, refusal: Failure) -> RetryStrategy:
+    """Return the retry strategy after a transient refusal."""
+    if kind is Kind.TIMER:
+        return REFUSED_TIMER
+    if refusal.reason != NOT_SERVED:
+        return REFUSED
+    # Activities that workers give back add events: fail the task before SWF terminates the run at its limit.
+    return NOT_SERVED_BACKOFF if refusal.event_id < LATE_EVENTS else NO_RETRY
+
+
+def _trailing_refusals(failures: Sequence[Failure]) -> tuple[Failure, ...]:
+    first = len(failures)
+    while first and failures[first - 1].status is Status.REFUSED:
+        first -= 1
+    return tuple(failures[first:])
+
+
+def _seconds(delay: float, id_: str, strategy: RetryStrategy | None) -> int:
+    if type(delay) not in (int, float) or not 0 <= delay < math.inf:
+        problem = f"its retry strategy returned {shown(delay)}; it must return seconds (0 or more) or None"
+        raise SpecError((f"task {id_!r}: {problem}: {shown(strategy)}",))
+    return min(math.ceil(delay), _YEAR)
+
+
+def _wait(timer_id: str, seconds: int, state: State) -> Look:
+    timer = state.items.get((Kind.TIMER, timer_id))
+    if timer is None:
+        return Wait(timer_id, seconds)
+    if timer.is_open:
+        return Rest.IN_FLIGHT
+    if timer.status is Status.COMPLETED:
+        return START
+    # SWF refused the retry timer. Backing off would need another timer, so retry at once.
+    failures = tuple(map(failure_of, timer.failures))
+    again = REFUSED_TIMER.delay(Retry(task_id=timer_id, seed="", failures=failures))
+    final = failures[-1].status is Status.REFUSED and not failures[-1].passes
+    if final or again is None:
+        return Exhausted(f"the wait for its retry: {failures[-1].message}")
+    return Wait(timer_id, seconds)
