@@ -10,7 +10,7 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from floto.core.decide import daemon
@@ -99,6 +99,7 @@ def short_runs(events: int) -> Iterator[None]:
 
 @SETTINGS
 @given(moves, st.integers(0, 2**20), st.integers(10, 60))
+@example([("bad", 0), ("bad", 0), ("bad", 0), ("decide", 0)], 0, 10)
 def test_every_good_signal_starts_one_child_and_every_bad_one_leaves_one_note(
     script: list[tuple[str, int]], refusals: int, events: int
 ) -> None:

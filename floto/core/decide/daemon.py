@@ -86,7 +86,7 @@ def decide_daemon(state: State, *, domain: str | None = None, codec: TaskCodec =
         room[kind] -= not isinstance(decision, RecordMarker)
         found.append(decision)
     noted = sum(isinstance(decision, RecordMarker) for decision in found)
-    return fitting([*found, *_when_idle(state, codec)] if noted == len(unsettled) else found)
+    return fitting([*found, *_when_idle(state, noted, codec)] if noted == len(unsettled) else found)
 
 
 def task_lists(state: State, codec: TaskCodec = CODEC) -> tuple[str, ...]:
@@ -273,12 +273,14 @@ def _tags(value: Any) -> tuple[str, ...] | None:
     return tuple(value)
 
 
-def _when_idle(state: State, codec: TaskCodec) -> list[Decision]:
+def _when_idle(state: State, noted: int, codec: TaskCodec) -> list[Decision]:
     """Return the decision of a daemon without pending signals: cancel, continue as new, or none."""
     if state.cancel_requested is not None:
         return [CancelWorkflowExecution()]
     children = state.open_count.get(Kind.CHILD, 0)
-    if not (state.last_event_id >= RENEW_EVENTS or children >= RENEW_CHILDREN or _is_old(state)):
+    # With the events of this response: SWF schedules no decision task after it for those alone.
+    events = state.last_event_id + (1 + noted if state.decision_tasks.started is not None else 0)
+    if not (events >= RENEW_EVENTS or children >= RENEW_CHILDREN or _is_old(state)):
         return []
     refused = state.items.get((Kind.CONTINUE_AS_NEW, ""))
     look = START if refused is None else next_attempt(refused, RENEWAL_TASK, None, state, _run_id(state))
