@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from typing import Any
 
 from floto.adapters.sqlite.file.leases import Leases, is_held
 from floto.core.swf.pollers import Poller, Redelivery, as_json, poller_from_json
+from floto.files import read_regular
 
 SUFFIX = ".json"
 #: Minimum seconds between two writes if only times have changed.
@@ -53,16 +53,15 @@ class Presence:
         with self._lock:
             before = self._pollers.pop(key, None)
             self._pollers[key] = poller
-            self._forget(poller.seen)
             is_new = before is None or before.serves != poller.serves
             if is_new or monotonic() - self._written >= _WRITE_SECONDS:
-                self._write()
+                self._write(poller.seen)
 
     def left(self, poller: Poller) -> None:
         """Remove a poller."""
         with self._lock:
             if self._pollers.pop(_key(poller), None) is not None:
-                self._write()
+                self._write(poller.seen)
 
     def _forget(self, now: datetime | None) -> None:
         if now is not None:
@@ -72,8 +71,9 @@ class Presence:
         for key in list(self._pollers)[:-_MOST]:
             del self._pollers[key]
 
-    def _write(self) -> None:
+    def _write(self, now: datetime | None) -> None:
         self._written = monotonic()
+        self._forget(now)
         if self._leases is None:
             return
         text = json.dumps([as_json(each) for each in reversed(self._pollers.values())])
@@ -130,14 +130,7 @@ def _pollers(path: Path) -> Iterator[Poller]:
 def _read(path: Path) -> list[Any]:
     """Return the list that a process wrote; an empty list if the file is not valid."""
     try:
-        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
+        value = json.loads(read_regular(path, _MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
         return []
-    with os.fdopen(opened, "rb") as file:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            return []
-        try:
-            value = json.loads(file.read(_MOST_BYTES))
-        except (ValueError, RecursionError):
-            return []
     return value[:_MOST] if isinstance(value, list) else []
