@@ -208,14 +208,21 @@ def _begun(item: Item, state: State, history: History) -> Explained:
         return Explained(id_, Standing.FAILED, tried, result=failure_of(item.failures[-1]).message)
     if state.closed is not None:
         return Explained(id_, Standing.SKIPPED, tried, _closed(state))
-    if item.key[0] is not Kind.TIMER:
-        is_queued = item.status is Status.SCHEDULED
-        standing = Standing.QUEUED if is_queued else Standing.RUNNING
-        return Explained(id_, standing, tried, (queued(item) if is_queued else working(item),))
-    retried = item.opened and item.opened.data.control
-    cause, detail = (Cause.RETRY, "the next attempt") if retried else (Cause.TIMER, "")
-    standing = Standing.RETRYING if retried else Standing.RUNNING
-    return Explained(retried or id_, standing, tried, (Condition(cause, at=due(item), detail=detail),))
+    # Only the timer of a retry has a control: the task that it is for.
+    retried = item.key[0] is Kind.TIMER and item.opened and item.opened.data.control
+    if retried:
+        wait = Condition(Cause.RETRY, at=due(item), detail="the next attempt")
+        return Explained(retried, Standing.RETRYING, tried, (wait,))
+    standing, condition = _open_item(item)
+    return Explained(id_, standing, tried, (condition,))
+
+
+def _open_item(item: Item) -> tuple[Standing, Condition]:
+    if item.key[0] is Kind.TIMER:
+        return Standing.RUNNING, Condition(Cause.TIMER, at=due(item))
+    if item.status is Status.SCHEDULED:
+        return Standing.QUEUED, queued(item)
+    return Standing.RUNNING, working(item)
 
 
 def _graphs(main: Progress, history: History) -> Iterator[_Graph]:
@@ -324,11 +331,8 @@ class _Graph:
             timer = self.timers.get(task.id_)
             waits = [] if timer is None else [retry(task, item, timer)]
             return (Standing.SKIPPED if self.ending else Standing.RETRYING), [*waits, *self.ending]
-        if item.key[0] is Kind.TIMER:
-            return Standing.RUNNING, [Condition(Cause.TIMER, at=due(item))]
-        if item.status is Status.SCHEDULED:
-            return Standing.QUEUED, [queued(item)]
-        return Standing.RUNNING, [working(item)]
+        standing, condition = _open_item(item)
+        return standing, [condition]
 
     def _not_started(self, position: int, task: Task) -> _Why:
         plan = self.progress.plan

@@ -157,11 +157,10 @@ def _key(condition: Condition) -> tuple[Any, ...]:
 
 
 def _urgency(stall: Stall) -> tuple[bool, int]:
-    order: list[Standing | None] = list(_ORDER)
-    return not stall.commands, order.index(stall.standing) if stall.standing in order else len(order)
+    return not stall.commands, _ORDER.index(stall.standing)
 
 
-_ORDER = (
+_ORDER: tuple[Standing | None, ...] = (
     *(Standing.FAILED, Standing.RETRYING, Standing.QUEUED, Standing.RUNNING, Standing.DUE),
     *(Standing.WAITING, Standing.RESERVED, Standing.SKIPPED),
 )

@@ -24,6 +24,7 @@ service_option = click.option(
     help="The service: sqlite:///FILE, aws, aws:REGION or http://HOST:PORT.",
 )
 domain_option = click.option("--domain", help="The SWF domain; default: the spec's, else floto.")
+run_id_option = click.option("--run-id", help="Run id; default: that of the latest run.")
 child_policy_option = click.option(
     "--child-policy",
     type=click.Choice(["TERMINATE", "REQUEST_CANCEL", "ABANDON"]),

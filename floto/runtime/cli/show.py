@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
@@ -28,7 +28,6 @@ from floto.runtime.cli.target import Target, target
 from floto.runtime.cli.why import say_line, waits
 from floto.runtime.loading import load_spec
 
-_PAGE = 1000
 #: Tasks of a closed run that are printed.
 _MOST_TASKS = 50
 #: Characters of a value that a person is shown.
@@ -84,13 +83,9 @@ def history_command(run: str, output: Path | None, spec: str | None, **where: An
     return DONE
 
 
-def _events(there: Target, execution: dict[str, str]) -> Iterator[dict[str, Any]]:
-    return there.pages("get_workflow_execution_history", "events", execution=execution, maximumPageSize=_PAGE)
-
-
 def _write(there: Target, execution: dict[str, str], file: TextIO, spec: DeciderSpec | None) -> int:
     """Write a history event by event, with at most one page in memory; return the number of events."""
-    events = _events(there, execution)
+    events = there.events(execution)
     first = next(events)
     head = {"domain": there.domain, "execution": execution}
     carried = spec or _carried(first)

@@ -19,7 +19,7 @@ from floto.core.swf.wire import events_from_swf
 from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.completion import complete_run
-from floto.runtime.cli.options import child_policy_option, domain_option, service_option
+from floto.runtime.cli.options import child_policy_option, domain_option, run_id_option, service_option
 from floto.runtime.cli.output import say
 from floto.runtime.cli.target import Target, target
 from floto.runtime.loading import load_json
@@ -30,7 +30,7 @@ def run_command(function: Callable[..., int]) -> Callable[..., int]:
     for option in (
         domain_option,
         service_option,
-        click.option("--run-id", help="Run id; default: that of the latest run."),
+        run_id_option,
         click.argument("run", shell_complete=complete_run),
     ):
         function = option(function)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,27 +22,23 @@ from floto.core.spec.tasks import TaskCodec
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, Kind, State
 from floto.core.swf import wire
-from floto.core.swf.events import Event
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import History
 from floto.core.swf.pollers import Live
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.completion import complete_run
-from floto.runtime.cli.options import domain_option, service_option
+from floto.runtime.cli.options import domain_option, run_id_option, service_option
 from floto.runtime.cli.output import error_text, say
 from floto.runtime.cli.summary import left_decisions
 from floto.runtime.cli.target import Target, target, where_options
 from floto.runtime.connect import live_of, saved_history
 from floto.runtime.loading import load_spec, spec_with
 
-_PAGE = 1000
 #: Suffixes of the files in a directory that are read as histories.
 ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 #: Name of standard input.
 STDIN = "-"
-
-run_id_option = click.option("--run-id", help="Run id; default: that of the latest run.")
 
 
 def source_argument(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -151,8 +147,9 @@ def read_run(
     """
     with target(service, domain) as there:
         described = there.find(name, run_id)
-        execution = wire.read(WorkflowExecution, described["executionInfo"]["execution"])
-        events = tuple(_events(there, execution))
+        named = described["executionInfo"]["execution"]
+        execution = wire.read(WorkflowExecution, named)
+        events = tuple(map(wire.event_from_swf, there.events(named)))
         is_open = described["executionInfo"]["executionStatus"] == "OPEN"
         live = _live(there) if asks_live and is_open else None
         domain = there.domain
@@ -181,13 +178,6 @@ def _carries_spec(state: State) -> bool:
 def is_file(name: str) -> bool:
     """Return True if a name means a file, not a run: the file exists, or the name has the form of one."""
     return name == STDIN or Path(name).is_file() or "/" in name or name.endswith(ENDINGS)
-
-
-def _events(there: Target, execution: WorkflowExecution) -> Iterator[Event]:
-    raws = there.pages(
-        "get_workflow_execution_history", "events", execution=wire.write(execution), maximumPageSize=_PAGE
-    )
-    return map(wire.event_from_swf, raws)
 
 
 def _live(there: Target) -> Live | None:

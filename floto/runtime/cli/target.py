@@ -27,6 +27,7 @@ _NEAR = 200
 _NAMED = 5
 #: Characters of a run id that are shown where it need not be whole; any number of them is read.
 SHORT = 8
+_EVENTS_PAGE = 1000
 BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
 
 
@@ -124,6 +125,11 @@ class Target:
             token = page.get("nextPageToken")
             if not token:
                 return
+
+    def events(self, execution: dict[str, str]) -> Iterator[Any]:
+        """Yield the events of a run as boto3 has them, page by page."""
+        request = {"execution": execution, "maximumPageSize": _EVENTS_PAGE}
+        return self.pages("get_workflow_execution_history", "events", **request)
 
     def open_runs(self, **filters: Any) -> Iterator[Any]:
         """Yield open runs, the one that was started last first."""

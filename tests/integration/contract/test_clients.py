@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from floto.core.swf import limits
-from tests.integration.contract.backends import CONFIG, everywhere, over_http
+from tests.integration.contract.backends import CONFIG, Backend, everywhere, over_http
 from tests.integration.contract.clock import Clock
 from tests.integration.contract.stage import COMPLETE, Json, Stage, activity
 
@@ -83,17 +83,18 @@ def test_boto3_program_that_looks_for_the_token_gets_each_task_once(stage: Stage
 
 @define
 class Elsewhere:
-    """The client of another region, for a stage of its own there."""
+    """The client of another region, for a stage of its own there, on the server of a backend."""
 
     client: Any
+    server: Backend
     clock: Clock
     name: str = "server"
 
     def open(self, **options: Any) -> None:
-        raise NotImplementedError
+        self.server.open(**options)
 
     def close(self) -> None:
-        raise NotImplementedError
+        self.server.close()
 
 
 def in_region(stage: Stage, region: str) -> Any:
@@ -113,7 +114,7 @@ def test_regions_of_one_server_do_not_see_each_other(stage: Stage) -> None:
             there.describe_workflow_execution(domain="d", execution=run)
         with pytest.raises(there.exceptions.UnknownResourceFault, match=r"Unknown domain: d$"):
             there.poll_for_decision_task(domain="d", taskList={"name": "decide"})
-        Stage(Elsewhere(there, stage.clock)).prepare()
+        Stage(Elsewhere(there, stage.backend, stage.clock)).prepare()
         with pytest.raises(there.exceptions.DomainAlreadyExistsFault) as raised:
             there.register_domain(name="d", workflowExecutionRetentionPeriodInDays="1")
         assert raised.value.response["Error"]["Message"] == "d"
@@ -121,7 +122,7 @@ def test_regions_of_one_server_do_not_see_each_other(stage: Stage) -> None:
         assert "taskToken" not in there.poll_for_decision_task(domain="d", taskList={"name": "decide"})
         with pytest.raises(there.exceptions.UnknownResourceFault, match="Unknown execution"):
             there.get_workflow_execution_history(domain="d", execution=run)
-        other = Stage(Elsewhere(there, stage.clock)).start()
+        other = Stage(Elsewhere(there, stage.backend, stage.clock)).start()
         assert other["runId"] != run["runId"]
         [info] = there.list_open_workflow_executions(domain="d", startTimeFilter={"oldestDate": 0})[
             "executionInfos"
