@@ -21,8 +21,8 @@ from floto.core.decide.retrying import START, Exhausted, Look, Rest, Start, Wait
 from floto.core.engine import validation
 from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, PayloadsUnavailable, SpecError
 from floto.core.payloads import payload
-from floto.core.spec.decider_spec import CODEC, SPEC_KEY, ChildWorkflow, DeciderSpec
-from floto.core.spec.task_lists import nested
+from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
+from floto.core.spec.nested_specs import nested
 from floto.core.spec.tasks import Given, TaskCodec
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Key, Kind, State, Status
@@ -36,7 +36,7 @@ from floto.core.swf.decisions import (
 from floto.core.swf.events import Event
 from floto.core.swf.identifiers import list_problems, shown
 from floto.core.swf.limits import EVENT_LIMIT, OPEN_LIMIT
-from floto.core.swf.reserved_names import MORE_TIMER, NOTE_PREFIX, RENEWAL_TASK
+from floto.core.swf.reserved_names import MORE_TIMER, NOTE_PREFIX, RENEWAL_TASK, SPEC_KEY
 from floto.core.swf.shapes import WorkflowType
 
 DAEMON_TYPE = WorkflowType("floto_daemon_type", "v1")

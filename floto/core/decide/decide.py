@@ -20,14 +20,14 @@ from floto.core.decide.starting import starts, workflow_context
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.payloads.stored import read
-from floto.core.spec.decider_spec import CODEC, SPEC_KEY, DeciderSpec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.carried_signals import split
 from floto.core.state.state import Kind, State
 from floto.core.swf.decisions import Decision, StartTimer
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
-from floto.core.swf.reserved_names import MORE_TIMER
+from floto.core.swf.reserved_names import MORE_TIMER, SPEC_KEY
 from floto.core.swf.wire import decision_to_swf
 
 #: Maximum characters of the decisions in one response; SWF takes requests of 1 MB, the rest is for the frame.

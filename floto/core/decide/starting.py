@@ -14,15 +14,14 @@ from floto.core.payloads import payload
 from floto.core.payloads.reference import is_stored
 from floto.core.payloads.stored import Payloads, read
 from floto.core.spec.activity_timeouts import with_timeouts
-from floto.core.spec.decider_spec import SPEC_KEY
 from floto.core.spec.kinds import ActivityTask
-from floto.core.spec.task_lists import decision_list, routed
+from floto.core.spec.task_lists import default_child_list, routed
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
 from floto.core.state.carried_signals import own_input
 from floto.core.state.state import Kind, State
 from floto.core.swf.decisions import Decision, StartTimer
 from floto.core.swf.limits import OPEN_LIMIT
-from floto.core.swf.reserved_names import STORED_KEY
+from floto.core.swf.reserved_names import SPEC_KEY, STORED_KEY
 
 
 def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision], dict[str, str]]:
@@ -68,7 +67,7 @@ def _decision(
     inputs = Given(
         context=context,
         execution=progress.state.execution,
-        decision_task_list=decision_list(progress.spec, progress.state.start),
+        decision_task_list=default_child_list(progress.spec.task_list, progress.state.start.task_list.name),
         activity_task_list=progress.spec.default_activity_task_list,
         codec=progress.codec,
     )

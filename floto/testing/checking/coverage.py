@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from attrs import define, field
 
 from floto.core.engine.decisions.refusal_causes import CAUSES
-from floto.core.spec.decider_spec import ChildWorkflow, DeciderSpec
-from floto.core.spec.tasks import Task
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.nested_specs import nested_tasks
 from floto.core.state.fold import RULES
 from floto.core.state.rules import Moves, MovesChild, Opens, Refuses, Rule
 from floto.core.state.state import Kind, Status
@@ -122,7 +122,7 @@ class Coverage:
         if id(spec) not in self._specs:
             # Keep the spec alive, so that no other gets its id.
             self._specs[id(spec)] = spec
-            self._kinds |= {task.key[0] for task in _all_tasks(spec)}
+            self._kinds |= {task.key[0] for task in nested_tasks(spec)}
 
     def _read(self, history: History) -> None:
         for event in history:
@@ -226,13 +226,6 @@ _CLOSING = frozenset(
         d.ContinueAsNewWorkflowExecution,
     }
 )
-
-
-def _all_tasks(spec: DeciderSpec) -> Iterator[Task]:
-    for task in spec.all_tasks:
-        yield task
-        if isinstance(task, ChildWorkflow) and task.spec is not None:
-            yield from _all_tasks(task.spec)
 
 
 def _counted(counter: Counter[str] | Counter[int] | Counter[Status]) -> str:
