@@ -34,8 +34,8 @@ from floto.core.swf.identifiers import id_problems, shown
 from floto.core.swf.service import ExecutionInfo, Service, StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.runtime.connect import IN_MEMORY, closing, service_for
-from floto.runtime.deciders.decider import read_spec
 from floto.runtime.deciders.fingerprint import spec_tags
+from floto.runtime.deciders.spec_choice import read_spec
 from floto.runtime.retrying import persist, persist_at_start
 from floto.runtime.runs.deadline import Deadline
 from floto.runtime.runs.needs import missing_activities, needs

@@ -9,10 +9,10 @@ import time
 from collections.abc import Sequence
 
 from floto.core.errors import PayloadsUnavailable
-from floto.core.swf.decisions import Decision
+from floto.core.swf.decisions import Decision, closes
 from floto.core.swf.service import Service
 from floto.core.swf.shapes import WorkflowExecution
-from floto.runtime.deciders.decider import Decider, closes
+from floto.runtime.deciders.decider import Decider
 from floto.runtime.deciders.spec_choice import NoSpec
 from floto.runtime.runs.run_request import WORKFLOW_TYPE, RunRequest, WrongWorkflow
 from floto.runtime.supervisor import Supervisor
