@@ -36,6 +36,7 @@ from floto.core.swf import wire
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
 from floto.core.swf.floto_defaults import RETENTION_DAYS
+from floto.core.swf.limits import PAGE_LIMIT
 from floto.core.swf.pollers import PollKind
 from floto.core.swf.service import ExecutionInfo, PolledActivityTask, PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
@@ -48,7 +49,6 @@ _Registration = registrations.WorkflowType | registrations.ActivityType
 _READ_SECONDS = 70
 #: Maximum connections of a client, which the threads of a worker and a decider share.
 _CONNECTIONS = 50
-_PAGE = 1000
 #: Seconds between idle polls: some services respond to an idle poll at once.
 _IDLE_SECONDS = 0.1
 _BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
@@ -436,11 +436,12 @@ class SwfService:
         return reply
 
     def _pages(self, call: Callable[..., Any], **arguments: Any) -> Iterator[dict[str, Any]]:
-        page = self._domain_call(call, maximumPageSize=_PAGE, **arguments)
+        request = {"maximumPageSize": PAGE_LIMIT, **arguments}
+        page = self._domain_call(call, **request)
         yield page
         while token := page.get("nextPageToken"):
             # The first page claimed the task: a transient error of a later page must not lose it.
-            page = _PATIENT(self._domain_call, call, maximumPageSize=_PAGE, nextPageToken=token, **arguments)
+            page = _PATIENT(self._domain_call, call, nextPageToken=token, **request)
             yield page
 
 

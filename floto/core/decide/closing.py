@@ -33,9 +33,10 @@ from floto.core.swf.decisions import (
     RequestCancelExternalWorkflowExecution,
     StartTimer,
 )
+from floto.core.swf.limits import REASON_LIMIT
 from floto.core.swf.reserved_names import FAILURES_MARKER, REPEAT_TASK, RESULT_MARKER
+from floto.core.visible import shortened
 
-_REASON_LIMIT = 256
 _MESSAGE_LIMIT = 2_000
 #: Maximum characters of the failures in a cleanup task's context, to leave room for the workflow's input.
 _CONTEXT_LIMIT = 8_000
@@ -219,17 +220,13 @@ def _fail(state: State, failures: Mapping[str, str], reason: str) -> list[Decisi
 
 def failed(reason: str, failures: Mapping[str, str]) -> Decision:
     """Fail the run at once."""
-    return FailWorkflowExecution(reason=_truncated(reason, _REASON_LIMIT), details=_failures_json(failures))
+    return FailWorkflowExecution(reason=shortened(reason, REASON_LIMIT), details=_failures_json(failures))
 
 
 def _failures_json(failures: Mapping[str, str], limit: int = payload.LIMIT) -> str:
-    details = {id_: _truncated(message, _MESSAGE_LIMIT) for id_, message in sorted(failures.items())}
+    details = {id_: shortened(message, _MESSAGE_LIMIT) for id_, message in sorted(failures.items())}
     while len(text := payload.encode(details, "the failures")) > limit:
         # Halve the number of messages until they fit, and record how many are left out.
         kept = list(details.items())[: max(1, len(details) // 2 - 1)]
         details = {**dict(kept), "...": f"and {len(failures) - len(kept)} more"}
     return text
-
-
-def _truncated(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -18,7 +18,6 @@ from floto.core.decide.closing import as_new
 from floto.core.decide.decide import fitting, spec_of
 from floto.core.decide.progress import unreadable
 from floto.core.decide.retrying import START, Exhausted, Look, Rest, Start, Wait, next_attempt
-from floto.core.engine import validation
 from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, PayloadsUnavailable, SpecError
 from floto.core.payloads import payload
 from floto.core.spec.decider_spec import CODEC, SPEC_KEY, ChildWorkflow, DeciderSpec
@@ -26,6 +25,7 @@ from floto.core.spec.task_lists import nested
 from floto.core.spec.tasks import Given, TaskCodec
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Key, Kind, State, Status
+from floto.core.swf.constraints import problems
 from floto.core.swf.decisions import (
     CancelWorkflowExecution,
     Decision,
@@ -35,9 +35,10 @@ from floto.core.swf.decisions import (
 )
 from floto.core.swf.events import Event
 from floto.core.swf.identifiers import list_problems, shown
-from floto.core.swf.limits import EVENT_LIMIT, OPEN_LIMIT
+from floto.core.swf.limits import EVENT_LIMIT, LATE_EVENTS, OPEN_LIMIT
 from floto.core.swf.reserved_names import MORE_TIMER, NOTE_PREFIX, RENEWAL_TASK
 from floto.core.swf.shapes import WorkflowType
+from floto.core.visible import shortened
 
 DAEMON_TYPE = WorkflowType("floto_daemon_type", "v1")
 #: Default workflow type of the children.
@@ -46,7 +47,7 @@ SIGNAL = "startChildWorkflowExecution"
 #: Numbers of events and of open children from which an idle daemon continues as new.
 RENEW_EVENTS, RENEW_CHILDREN = EVENT_LIMIT // 2, OPEN_LIMIT * 4 // 5
 #: History length at which pending retries are abandoned so the daemon can continue as new.
-FULL_EVENTS = EVENT_LIMIT * 4 // 5
+FULL_EVENTS = LATE_EVENTS
 #: Key of a daemon's input for the task lists that its children were started on.
 LISTS_KEY = "task_lists"
 #: Maximum number of task lists that a daemon serves beside its own; the latest are kept.
@@ -151,8 +152,8 @@ def _decision(
 
 
 def _note(event: Event, problem: str) -> RecordMarker:
-    text = problem if len(problem) <= _PROBLEM_LIMIT else f"{problem[: _PROBLEM_LIMIT - 3]}..."
-    details = payload.dumps({"signal": event.id, "problem": text}, "a note")
+    note = {"signal": event.id, "problem": shortened(problem, _PROBLEM_LIMIT)}
+    details = payload.dumps(note, "a note")
     return RecordMarker(marker_name=_note_name(event), details=details)
 
 
@@ -194,12 +195,12 @@ def _child(event: Event, state: State, domain: str | None, codec: TaskCodec) -> 
     started = cast("StartChildWorkflowExecution", task.start(given))
     decision = evolve(started, tag_list=_tags(fields.get("tag_list")))
     # SWF refuses a response as a whole: one malformed child must not keep the others from starting.
-    _refuse(validation.problems(decision, ""))
+    _refuse(problems(decision))
     return decision
 
 
-def _refuse(problems: Iterable[str]) -> None:
-    if found := tuple(problems):
+def _refuse(found: Iterable[str]) -> None:
+    if found := tuple(found):
         raise SpecError(found)
 
 

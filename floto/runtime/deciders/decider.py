@@ -42,6 +42,7 @@ from floto.core.swf.reserved_names import CHANGED_SIGNAL
 from floto.core.swf.service import PolledDecisionTask, Service
 from floto.core.swf.shapes import WorkflowExecution, WorkflowType
 from floto.core.swf.wire import WireError
+from floto.core.visible import shorten_middle
 from floto.runtime.connect import (
     absolute_service,
     absolute_store,
@@ -59,7 +60,6 @@ from floto.runtime.retrying import is_malformed, persist, persist_after_stop, po
 from floto.runtime.runs.needs import activity_types
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 from floto.runtime.start_lines import describe_service, describe_types
-from floto.runtime.workers.execute_activity import shorten_middle
 from floto.runtime.workers.storing import store_values
 from floto.runtime.workers.worker import POLL_SECONDS
 from floto.trouble_log import TroubleLog
