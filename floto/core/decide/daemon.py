@@ -20,7 +20,7 @@ from floto.core.decide.progress import unreadable
 from floto.core.decide.retrying import START, Exhausted, Look, Rest, Start, Wait, next_attempt
 from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, PayloadsUnavailable, SpecError
 from floto.core.payloads import payload
-from floto.core.spec.decider_spec import CODEC, SPEC_KEY, ChildWorkflow, DeciderSpec
+from floto.core.spec.decider_spec import CODEC, SPEC_KEY, ChildWorkflow, DeciderSpec, as_spec
 from floto.core.spec.task_lists import nested
 from floto.core.spec.tasks import Given, TaskCodec
 from floto.core.state.failures import failure_of
@@ -224,9 +224,7 @@ def _spec(value: Any, domain: str | None, codec: TaskCodec) -> DeciderSpec:
         raise SpecError(
             (f"{SPEC_KEY} holds more than {_VALUES_LIMIT:,} values, more than a run can process",)
         )
-    spec = codec.structure(plain)
-    if not isinstance(spec, DeciderSpec):
-        raise SpecError((f"{SPEC_KEY} must be a DeciderSpec, not a {type(spec).__name__}",))
+    spec = as_spec(codec.structure(plain), SPEC_KEY)
     if domain is not None and spec.domain not in (None, domain):
         raise SpecError((f"its spec is for domain {spec.domain!r}, and this daemon is in {domain!r}",))
     return spec

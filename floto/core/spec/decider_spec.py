@@ -169,7 +169,7 @@ class ChildWorkflow(Task):
         if isinstance(self.spec, DeciderSpec):
             yield from self._spec_problems(self.spec)
         elif self.spec is not None:
-            yield f"spec must be a DeciderSpec, not {shown(self.spec)}"
+            yield _no_spec(self.spec, "spec")
 
     def _spec_problems(self, spec: DeciderSpec) -> Iterable[str]:
         # Only the decider's codec can write custom kinds of task.
@@ -318,10 +318,18 @@ class DeciderSpec:
         Raises:
             SpecError: with every problem and its JSON path.
         """
-        spec = (codec or CODEC).loads(text)
-        if not isinstance(spec, DeciderSpec):
-            raise SpecError((f"$: must be a floto.specs.DeciderSpec, not a {type(spec).__name__}",))
-        return spec
+        return as_spec((codec or CODEC).loads(text), "$:")
+
+
+def as_spec(value: object, what: str) -> DeciderSpec:
+    """Return a value that is a spec. Raises ``SpecError``, which calls the value ``what``."""
+    if not isinstance(value, DeciderSpec):
+        raise SpecError((_no_spec(value, what),))
+    return value
+
+
+def _no_spec(value: object, what: str) -> str:
+    return f"{what} must be a DeciderSpec, not {shown(value)}; read JSON with DeciderSpec.from_json(text)"
 
 
 #: The codec with the kinds of task and the retry strategies that floto ships.

@@ -56,7 +56,7 @@ from floto.runtime.deciders.fingerprint import fingerprint
 from floto.runtime.deciders.progress_cache import ProgressCache
 from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec, OtherSpec
 from floto.runtime.presence import announced
-from floto.runtime.retrying import is_malformed, persist, persist_after_stop, poll, retry_store
+from floto.runtime.retrying import is_malformed, persist, persist_after_stop, poll, rereads, retry_store
 from floto.runtime.runs.needs import activity_types
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 from floto.runtime.start_lines import describe_service, describe_types
@@ -74,8 +74,6 @@ _LONG = LATE_EVENTS
 _PAUSE_SECONDS = 1.0
 #: Characters of SWF's message in the details of a run that fails: well below every limit of SWF.
 _REFUSAL_LIMIT = 4_000
-#: GetWorkflowExecutionHistory is eventually consistent: seconds to retry, and seconds between attempts.
-_LAG_SECONDS, _REREAD_SECONDS = 10.0, 1.0
 #: Seconds for which a payload store is retried; then the decision task times out and is scheduled again.
 _STORE_SECONDS = 10.0
 
@@ -369,18 +367,14 @@ class Decider:
 
     def _read(self, execution: WorkflowExecution, after: int, until: int) -> Sequence[Event]:
         """Read events that are known to exist, retrying until the service returns all of them."""
-        end = time.monotonic() + _LAG_SECONDS
-        while True:
+        found: Sequence[Event] = ()
+        # Also after a stop: the task is claimed.
+        for _ in rereads(time.sleep):
             found = persist_after_stop(self._stop, self._service.history, execution, after)[: until - after]
             if len(found) == until - after:
                 return found
-            if time.monotonic() >= end:
-                problem = (
-                    f"history incomplete: got events up to {after + len(found)}, expected at least {until}"
-                )
-                raise ServiceUnavailable(problem)
-            # Also after a stop: the task is claimed.
-            time.sleep(_REREAD_SECONDS)
+        problem = f"history incomplete: got events up to {after + len(found)}, expected at least {until}"
+        raise ServiceUnavailable(problem)
 
     def _warn_if_long(self, task: PolledDecisionTask) -> None:
         # Only for the decision task that crosses the line.
@@ -426,14 +420,14 @@ class Decider:
 
     def _was_closed(self, task: PolledDecisionTask) -> bool:
         """Return True if the response closed a run of the decider's own spec, which SWF may have refused."""
-        end = time.monotonic() + _LAG_SECONDS
-        while time.monotonic() < end and not self._stop.is_set():
+        for _ in rereads(self._stop.wait):
+            if self._stop.is_set():
+                break
             state = fold(persist(self._stop, self._service.history, task.execution))
             if state.started is not None and not self._is_own(state):
                 return False
             if state.closed is not None or _is_over(task, state):
                 return state.closed is not None
-            self._stop.wait(_REREAD_SECONDS)
         return False
 
     def _is_own(self, state: State) -> bool:
@@ -458,9 +452,4 @@ def closes(found: Sequence[Decision]) -> bool:
 
 def read_spec(spec: DeciderSpec | str | None, codec: Codec = CODEC) -> DeciderSpec | None:
     """Return a spec that is given as an object or as its JSON. Raises ``SpecError``."""
-    if not isinstance(spec, str):
-        return spec
-    read = codec.loads(spec)
-    if not isinstance(read, DeciderSpec):
-        raise SpecError((f"$: must be a floto.specs.DeciderSpec, not a {type(read).__name__}",))
-    return read
+    return DeciderSpec.from_json(spec, codec) if isinstance(spec, str) else spec
