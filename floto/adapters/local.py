@@ -21,9 +21,10 @@ from floto.adapters.model import API_VERSION, LOADER, MODEL, OPERATIONS, input_s
 from floto.adapters.operations import Operations
 from floto.adapters.sqlite.file.schema import Durability
 from floto.adapters.sqlite.lambda_invoker import Function
-from floto.adapters.sqlite.operations import POLL_SECONDS, SqliteOperations
+from floto.adapters.sqlite.operations import SqliteOperations
 from floto.core.engine.registration.regions import DEFAULT_REGION
 from floto.core.errors import ServiceFault, ServiceUnavailable
+from floto.core.swf.limits import POLL_SECONDS
 from floto.core.swf.pollers import Live
 from floto.core.swf.service import Clock
 

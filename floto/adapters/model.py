@@ -1,7 +1,7 @@
 """Amazon's own model of SWF, as botocore ships it: validates requests and converts responses to JSON.
 
-The model defines required members, types, lengths, enums and ranges. Constraints on strings that only SWF's
-documentation states (characters of names, numbers in time-outs) are in ``floto.core.engine.texts``.
+The model defines the members of each operation, their types, and which are required. Their constraints and
+the words of SWF's messages are in ``floto.core.swf.constraints``.
 """
 
 from __future__ import annotations
@@ -12,13 +12,21 @@ from functools import cache
 from typing import Any, cast
 
 from botocore.loaders import Loader
-from botocore.model import ListShape, ServiceModel, Shape, StringShape, StructureShape
+from botocore.model import ListShape, ServiceModel, Shape, StructureShape
 
-from floto.core.engine.faults import invalid
-from floto.core.engine.texts import PROSE, Check
 from floto.core.errors import ServiceFault
 from floto.core.swf import wire
+from floto.core.swf.constraints import (
+    MOST_PROBLEMS,
+    Constraint,
+    constraint_of,
+    null,
+    problem,
+    refuse,
+)
+from floto.core.swf.decisions import DECISION_TYPES
 from floto.core.swf.identifiers import shown
+from floto.core.swf.limits import INT32
 
 #: Loads the models that botocore ships, and none from the user's home directory.
 LOADER = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
@@ -27,25 +35,6 @@ MODEL = ServiceModel(LOADER.load_service_model("swf", "service-2", API_VERSION),
 #: SWF's own names of its operations.
 OPERATIONS: tuple[str, ...] = tuple(MODEL.operation_names)
 
-#: The order in which SWF's messages list an enum, where it is not the order of the model.
-ENUM_ORDER: Mapping[str, tuple[str, ...]] = {
-    "DecisionType": (
-        "CompleteWorkflowExecution",
-        "StartTimer",
-        "RequestCancelExternalWorkflowExecution",
-        "SignalExternalWorkflowExecution",
-        "CancelTimer",
-        "RecordMarker",
-        "ScheduleActivityTask",
-        "ContinueAsNewWorkflowExecution",
-        "ScheduleLambdaFunction",
-        "FailWorkflowExecution",
-        "RequestCancelActivityTask",
-        "StartChildWorkflowExecution",
-        "CancelWorkflowExecution",
-    ),
-}
-
 #: Members whose problems SWF reports first, in this order, by shape: observed at SWF itself in 2026
 #: (https://github.com/getmoto/moto/pull/10262). For other shapes the order is unknown; the model's is used.
 MEMBER_ORDER: Mapping[str, tuple[str, ...]] = {
@@ -53,11 +42,6 @@ MEMBER_ORDER: Mapping[str, tuple[str, ...]] = {
     "GetWorkflowExecutionHistoryInput": ("execution", "domain"),
     "WorkflowExecution": ("runId", "workflowId"),
 }
-
-#: Problems after which the rest of a list is not checked: no response is much longer than its request.
-_MOST_PROBLEMS = 10
-_QUOTED = 80
-_INT32 = range(-(2**31), 2**31)
 
 #: Takes a value, its path in the request, and the list that problems are appended to.
 _Reader = Callable[[Any, str, list[str]], Any]
@@ -80,10 +64,7 @@ def check(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: list[str] = []
     checked: dict[str, Any] = _request_reader(operation)(request, "", found)
-    if found:
-        noun = "error" if len(found) == 1 else "errors"
-        message = f"{len(found)} validation {noun} detected: {'; '.join(found)}"
-        raise invalid(message)
+    refuse(found)
     return checked
 
 
@@ -118,33 +99,35 @@ def input_shape(operation: str) -> StructureShape:
 @cache
 def _request_reader(operation: str) -> _Reader:
     if operation not in OPERATIONS:
-        msg = f"SWF has no operation {operation:.{_QUOTED}}"
+        msg = f"SWF has no operation {operation:.80}"
         raise ServiceFault(code="UnknownOperationException", message=msg)
     return _reader(input_shape(operation))
 
 
-def _reader(shape: Any, member: str = "") -> _Reader:
-    """Compile a shape to the reader of its values; ``member`` is ``Shape.name`` of the containing member."""
-    special = _SPECIAL.get(shape.name)
-    reader = _READERS[shape.type_name](shape) if special is None else special(shape)
-    prose = PROSE.get(member) or PROSE.get(shape.name)
-    return reader if prose is None else _strict(reader, prose)
+def _reader(shape: Any, constraint: Constraint | None = None) -> _Reader:
+    """Compile a shape to the reader of its values, which checks a constraint on them."""
+    if shape.type_name == "list":
+        return _list(shape, constraint)
+    if shape.type_name == "structure":
+        return _decision(shape) if shape.name == "Decision" else _structure(shape)
+    read = _PLAIN[shape.type_name]
+    return read if constraint is None else _constrained(read, constraint)
 
 
-def _strict(reader: _Reader, prose: Check) -> _Reader:
+def _constrained(read_value: _Reader, constraint: Constraint) -> _Reader:
     def read(value: Any, at: str, found: list[str]) -> Any:
-        before = len(found)
-        text = reader(value, at, found)
-        if len(found) == before and (constraint := prose(text)):
-            found.append(_problem(text, at, constraint))
-        return text
+        item = read_value(value, at, found)
+        if broken := constraint.broken(item):
+            found.append(problem(item, at, broken))
+        return item
 
     return read
 
 
 def _structure(shape: StructureShape) -> _Reader:
+    own = shape.name.removesuffix("Input").removesuffix("DecisionAttributes")
     rows = [
-        (name, name in shape.required_members, _reader(member, f"{shape.name}.{name}"))
+        (name, name in shape.required_members, _reader(member, constraint_of(own, name)))
         for name, member in _ordered(shape)
     ]
 
@@ -159,7 +142,7 @@ def _structure(shape: StructureShape) -> _Reader:
             if item is not None:
                 members[name] = read_member(item, prefix + name, found)
             elif required:
-                found.append(_null(prefix + name))
+                found.append(null(prefix + name))
         return members
 
     return read
@@ -171,30 +154,30 @@ def _ordered(shape: StructureShape) -> list[tuple[str, Shape]]:
     return [(name, shape.members[name]) for name in names]
 
 
-def _list(shape: ListShape) -> _Reader:
-    read_item, broken = _reader(shape.member), _bounds(shape, "length")
+def _list(shape: ListShape, constraint: Any) -> _Reader:
+    read_item = _reader(shape.member, None if constraint is None else constraint.item)
 
     def read(value: Any, at: str, found: list[str]) -> list[Any]:
         if not isinstance(value, list | tuple):
             raise _unreadable(at, "a list", value)
         items: list[Any] = []
         for number, item in enumerate(value, start=1):
-            if len(found) >= _MOST_PROBLEMS:
+            if len(found) >= MOST_PROBLEMS:
                 break
             place = f"{at}.{number}.member"
             if item is None:
-                found.append(_null(place))
+                found.append(null(place))
             else:
                 items.append(read_item(item, place, found))
-        if constraint := broken(len(value)):
-            found.append(_problem(f"[{', '.join(map(str, items))}]", at, constraint))
+        if constraint is not None and (broken := constraint.broken(value)):
+            found.append(problem(items, at, broken))
         return items
 
     return read
 
 
-def _text(value: Any, at: str) -> str:
-    """Return a string that can be encoded; one with an unpaired surrogate cannot."""
+def _string(value: Any, at: str, _found: list[str]) -> str:
+    """Read a string that can be encoded; one with an unpaired surrogate cannot."""
     if not isinstance(value, str):
         raise _unreadable(at, "a string", value)
     if not value.isascii():
@@ -206,63 +189,31 @@ def _text(value: Any, at: str) -> str:
     return str.__str__(value)
 
 
-def _string(shape: StringShape) -> _Reader:
-    if shape.enum:
-        return _enum(shape)
-    broken = _bounds(shape, "length")
-
-    def read(value: Any, at: str, found: list[str]) -> str:
-        text = _text(value, at)
-        if constraint := broken(len(text)):
-            found.append(_problem(text, at, constraint))
-        return text
-
-    return read
+def _integer(value: Any, at: str, _found: list[str]) -> int:
+    if type(value) is not int or value not in INT32:
+        raise _unreadable(at, "a 32-bit integer", value)
+    return value
 
 
-def _enum(shape: StringShape) -> _Reader:
-    allowed = frozenset(shape.enum)
-    quoted = ", ".join(ENUM_ORDER.get(shape.name, shape.enum))
-
-    def read(value: Any, at: str, found: list[str]) -> str:
-        text = _text(value, at)
-        if text not in allowed:
-            found.append(_problem(text, at, f"Member must satisfy enum value set: [{quoted}]"))
-        return text
-
-    return read
+def _boolean(value: Any, at: str, _found: list[str]) -> bool:
+    if type(value) is not bool:
+        raise _unreadable(at, "true or false", value)
+    return value
 
 
-def _integer(shape: Shape) -> _Reader:
-    broken = _bounds(shape, "value")
-
-    def read(value: Any, at: str, found: list[str]) -> int:
-        if type(value) is not int or value not in _INT32:
-            raise _unreadable(at, "a 32-bit integer", value)
-        if constraint := broken(value):
-            found.append(_problem(str(value), at, constraint))
-        return value
-
-    return read
+def _timestamp(value: Any, at: str, _found: list[str]) -> datetime:
+    try:
+        return wire.moment(value)
+    except wire.WireError:
+        raise _unreadable(at, "a time in epoch seconds within the years 1 to 9999", value) from None
 
 
-def _boolean(_shape: Shape) -> _Reader:
-    def read(value: Any, at: str, _found: list[str]) -> bool:
-        if type(value) is not bool:
-            raise _unreadable(at, "true or false", value)
-        return value
-
-    return read
-
-
-def _timestamp(_shape: Shape) -> _Reader:
-    def read(value: Any, at: str, _found: list[str]) -> datetime:
-        try:
-            return wire.moment(value)
-        except wire.WireError:
-            raise _unreadable(at, "a time in epoch seconds within the years 1 to 9999", value) from None
-
-    return read
+_PLAIN: Mapping[str, _Reader] = {
+    "string": _string,
+    "integer": _integer,
+    "boolean": _boolean,
+    "timestamp": _timestamp,
+}
 
 
 def _decision(shape: StructureShape) -> _Reader:
@@ -276,7 +227,7 @@ def _decision(shape: StructureShape) -> _Reader:
         if attributes not in decision:
             # Report every required attribute as null, as moto does. In 2012 SWF's message was
             # "StartTimerDecisionAttributes must be specified for decision of type StartTimer".
-            found.extend(_null(f"{at}.{attributes}.{name}") for name in required)
+            found.extend(null(f"{at}.{attributes}.{name}") for name in required)
         return decision
 
     return read
@@ -284,43 +235,9 @@ def _decision(shape: StructureShape) -> _Reader:
 
 def _attributes_needed(decision: StructureShape) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Return, by type of decision, the member with its attributes and the names of the required ones."""
-    keys = {kind: f"{wire.lower_first(kind)}DecisionAttributes" for kind in ENUM_ORDER["DecisionType"]}
+    keys = {kind: f"{wire.lower_first(kind)}DecisionAttributes" for kind in DECISION_TYPES}
     members: Mapping[str, Any] = decision.members
     return {kind: (key, tuple(members[key].required_members)) for kind, key in keys.items()}
-
-
-_READERS: Mapping[str, Callable[[Any], _Reader]] = {
-    "structure": _structure,
-    "list": _list,
-    "string": _string,
-    "integer": _integer,
-    "boolean": _boolean,
-    "timestamp": _timestamp,
-}
-#: Readers of shapes that need more checks than their type.
-_SPECIAL: Mapping[str, Callable[[Any], _Reader]] = {"Decision": _decision}
-
-
-def _bounds(shape: Shape, measure: str) -> Callable[[int], str | None]:
-    """Return a check of a size (in characters or items) or a value against the limits of a shape."""
-    least, most = shape.metadata.get("min", 0), shape.metadata.get("max")
-
-    def broken(size: int) -> str | None:
-        if most is not None and size > most:
-            return f"Member must have {measure} less than or equal to {most}"
-        if size < least:
-            return f"Member must have {measure} greater than or equal to {least}"
-        return None
-
-    return broken
-
-
-def _null(at: str) -> str:
-    return f"Value null at '{at}' failed to satisfy constraint: Member must not be null"
-
-
-def _problem(value: str, at: str, constraint: str) -> str:
-    return f"Value '{value:.{_QUOTED}}' at '{at}' failed to satisfy constraint: {constraint}"
 
 
 def _unreadable(at: str, expected: str, value: Any) -> ServiceFault:

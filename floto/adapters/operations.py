@@ -10,6 +10,9 @@ from floto.core.engine.stores.records import Place
 from floto.core.swf.pollers import Live
 from floto.core.swf.shapes import ActivityType
 
+#: Seconds between checks for commits of other processes, while polls are pending.
+WATCH_SECONDS = 0.02
+
 
 class Operations(Protocol):
     """SWF's operations by their own names; any number of threads may call them.

@@ -9,8 +9,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from floto.adapters.aws_errors import called, translating
 from floto.core.errors import NotCarriedOut, NotPermitted, ServiceUnavailable, Unauthenticated
-
-_PAGE = 1000
+from floto.core.swf.limits import PAGE_LIMIT
 
 
 class SwfCalls:
@@ -59,11 +58,12 @@ class SwfCalls:
 
     def pages(self, call: Callable[..., Any], **arguments: Any) -> Iterator[dict[str, Any]]:
         """Yield the pages of a response."""
-        page = self.in_domain(call, maximumPageSize=_PAGE, **arguments)
+        request = {"maximumPageSize": PAGE_LIMIT, **arguments}
+        page = self.in_domain(call, **request)
         yield page
         while token := page.get("nextPageToken"):
             # The first page claimed the task: a transient error of a later page must not lose it.
-            page = _PATIENT(self.in_domain, call, maximumPageSize=_PAGE, nextPageToken=token, **arguments)
+            page = _PATIENT(self.in_domain, call, nextPageToken=token, **request)
             yield page
 
 

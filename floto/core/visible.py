@@ -32,6 +32,20 @@ def span_text(start: datetime, end: datetime) -> str:
     return f"{minutes}m{seconds % 60:02}s" if minutes else f"{seconds}s"
 
 
+def shortened(text: str, most: int, end: str = "...") -> str:
+    """Return a text of at most ``most`` characters; a longer one has ``end`` in place of its last ones."""
+    return text if len(text) <= most else f"{text[: most - len(end)]}{end}"
+
+
+def shorten_middle(text: str, most: int, gap: str = " ... {:,} characters ... ") -> str:
+    """Return a text of at most ``most`` characters; a longer one has ``gap`` in place of its middle."""
+    if len(text) <= most:
+        return text
+    gap = gap.format(len(text))
+    head = (most - len(gap)) * 3 // 4
+    return f"{text[:head]}{gap}{text[len(text) - (most - len(gap) - head) :]}"
+
+
 def visible(text: str) -> str:
     r"""Return a value as one line of printable characters: ``\x1b``, ``\n`` and the like for all others."""
     if text.isprintable():

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from floto.core.visible import visible
+from floto.core.visible import shorten_middle, visible
 from floto.pictures.colours import of_state
 from floto.pictures.dot import describe
 from floto.pictures.graph import Graph, Node
 from floto.pictures.layout import Point, lay_out
-from floto.pictures.svg import CHARACTER, Drawing, hint, shortened
+from floto.pictures.svg import CHARACTER, Drawing, hint
 
 _HEIGHT, _ROW, _GAP = 38.0, 50.0, 56.0
 _EDGE, _TOP = 16.0, 56.0
@@ -33,11 +33,11 @@ def draw(graph: Graph, title: str) -> tuple[Drawing, float, float]:
         TooLarge: if the layout would take too long.
     """
     layout = lay_out(graph)
-    labels = [shortened(visible(node.id), _LONGEST_LABEL) for node in graph.nodes]
+    labels = [shorten_middle(visible(node.id), _LONGEST_LABEL, "…") for node in graph.nodes]
     notes = [describe(node) for node in graph.nodes]
     width = max([_NARROWEST, *(CHARACTER * len(text) + 20 for text in (*labels, *notes))])
     drawing = Drawing(title)
-    drawing.text(_EDGE, 22, shortened(visible(title), 120), class_="strong")
+    drawing.text(_EDGE, 22, shorten_middle(visible(title), 120, "…"), class_="strong")
     drawing.text(_EDGE, 40, _counts(graph.nodes), class_="small")
 
     def place(point: Point) -> Point:

@@ -7,10 +7,10 @@ from datetime import datetime
 from attrs import frozen
 
 from floto.core.replay.timeline import Lane, Phase, Span, Timeline
-from floto.core.visible import moment_text, visible
+from floto.core.visible import moment_text, shorten_middle, visible
 from floto.pictures.colours import PHASES
 from floto.pictures.scale import Scale, shown_seconds, ticks
-from floto.pictures.svg import CHARACTER, Drawing, hint, shortened
+from floto.pictures.svg import CHARACTER, Drawing, hint
 
 _LANE, _BAR = 22.0, 14.0
 _TOP, _BOTTOM, _EDGE = 74.0, 40.0, 16.0
@@ -45,7 +45,7 @@ def draw(timeline: Timeline, title: str) -> tuple[Drawing, float, float]:
         timeline: The timeline.
         title: The title above the picture.
     """
-    labels = [shortened(visible(lane.name), _LONGEST_LABEL) for lane in timeline.lanes]
+    labels = [shorten_middle(visible(lane.name), _LONGEST_LABEL, "…") for lane in timeline.lanes]
     left = _EDGE + CHARACTER * max(map(len, labels), default=0) + 12
     chart = _Chart(timeline, Drawing(title), left, Scale(timeline.start, timeline.end, _CHART))
     _write_head(chart, title)
@@ -59,7 +59,7 @@ def draw(timeline: Timeline, title: str) -> tuple[Drawing, float, float]:
 def _write_head(chart: _Chart, title: str) -> None:
     timeline = chart.timeline
     how = timeline.closed or "open"
-    chart.drawing.text(_EDGE, 22, shortened(visible(title), 120), class_="strong")
+    chart.drawing.text(_EDGE, 22, shorten_middle(visible(title), 120, "…"), class_="strong")
     started = f"started {moment_text(timeline.start)}"
     chart.drawing.text(_EDGE, 40, f"{how} · {started} · {shown_seconds(timeline.seconds)}", class_="small")
 

@@ -72,14 +72,6 @@ def hint(element: Element, text: str) -> None:
     SubElement(element, "title").text = _printable(text)
 
 
-def shortened(text: str, most: int) -> str:
-    """Return a text of at most ``most`` characters: the beginning and the end, which distinguish ids."""
-    if len(text) <= most:
-        return text
-    tail = most // 3
-    return f"{text[: most - tail - 1]}…{text[-tail:]}"
-
-
 def _value(value: Any) -> str:
     return _number(value) if isinstance(value, float | int) else str(value)
 

@@ -11,10 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from floto.core.replay.timeline import Lane, Phase, Timeline
-from floto.core.visible import moment_text, visible
+from floto.core.visible import moment_text, shorten_middle, visible
 from floto.pictures.colours import DECISION, PHASES, Look
 from floto.pictures.scale import Scale, shown_seconds, ticks
-from floto.pictures.svg import shortened
 
 _LONGEST_LABEL = 32
 _NARROWEST = 20
@@ -39,7 +38,7 @@ def show(timeline: Timeline, title: str, console: Console) -> None:
     """Print a timeline on a console, in ASCII where its encoding has no other characters for sure."""
     is_ascii = console.options.ascii_only
     character: _Character = (lambda look: look.plain) if is_ascii else (lambda look: look.character)
-    labels = [shortened(visible(lane.name), _LONGEST_LABEL) for lane in timeline.lanes]
+    labels = [shorten_middle(visible(lane.name), _LONGEST_LABEL, "…") for lane in timeline.lanes]
     width = max(console.width - max(map(len, labels), default=0) - _BESIDE, _NARROWEST)
     scale = Scale(timeline.start, timeline.end, width - 1)
     console.print(_head(timeline, title), soft_wrap=True)

@@ -20,6 +20,7 @@ from floto.core.payloads.reference import Store
 from floto.core.spec.saved_history import Saved
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import PathLike
+from floto.core.swf.limits import IDENTITY_LIMIT
 from floto.core.swf.pollers import Live
 from floto.core.swf.service import Service
 from floto.runtime.retrying import retry_write
@@ -32,8 +33,6 @@ T = TypeVar("T")
 #: The environment variable with the default service URL.
 SERVICE_VARIABLE = "FLOTO_SERVICE"
 AMAZON_SWF, IN_MEMORY, USUAL_FILE = "aws", "memory:", "sqlite:///floto.db"
-#: Maximum length of the identity of a decider or worker, in characters.
-_IDENTITY_LIMIT = 256
 
 
 @define
@@ -269,12 +268,12 @@ def closing(service: Service, given: Service | str | None) -> Iterator[None]:
 
 def checked_identity(identity: str | None) -> str:
     """Return the given identity, else the default. Raises ``ValueError`` if it is too long for SWF."""
-    if identity is not None and len(identity) > _IDENTITY_LIMIT:
-        msg = f"identity is {len(identity)} characters long; SWF allows {_IDENTITY_LIMIT}"
+    if identity is not None and len(identity) > IDENTITY_LIMIT:
+        msg = f"identity is {len(identity)} characters long; SWF allows {IDENTITY_LIMIT}"
         raise ValueError(msg)
     return identity or default_identity()
 
 
 def default_identity() -> str:
     """Return the identity that histories record by default: host name and process id."""
-    return f"{socket.gethostname()}:{os.getpid()}"[-_IDENTITY_LIMIT:]
+    return f"{socket.gethostname()}:{os.getpid()}"[-IDENTITY_LIMIT:]

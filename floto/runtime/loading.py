@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 
 from attrs import define
 
+from floto.core import strict_json
 from floto.core.decide.decide import spec_of
 from floto.core.errors import FlotoError, SpecError
 from floto.core.spec.codec import Codec
@@ -98,7 +98,7 @@ def load_json(what: str, source: str) -> Any:
     """Parse JSON text, or the JSON in ``@FILE``. Raises ``LoadError`` that names ``what`` it is for."""
     text = _text(source[1:]) if source.startswith("@") else source
     try:
-        return json.loads(text)
+        return strict_json.loads(text)
     except (ValueError, RecursionError) as error:
         raise LoadError(what, f"{shown(source)} is not JSON: {error}") from None
 

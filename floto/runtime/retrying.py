@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -62,8 +62,18 @@ _PERMANENT_ERROR_ATTEMPTS = 5
 _LAST_REPORT_SECONDS = 10.0
 #: Minimum seconds from the start of an empty poll to the next one.
 _IDLE_SECONDS = 0.1
+#: SWF's histories and listings are eventually consistent: seconds to read again, and between two reads.
+LAG_SECONDS, REREAD_SECONDS = 10.0, 1.0
 #: Codes of faults about the content of a request, which another attempt does not change.
 MALFORMED = frozenset({"ValidationException", "ParamValidationError"})
+
+
+def rereads(wait: Callable[[float], object]) -> Iterator[None]:
+    """Yield at once and then every ``REREAD_SECONDS``, for ``LAG_SECONDS`` or until ``wait`` returns True."""
+    end = time.monotonic() + LAG_SECONDS
+    yield
+    while time.monotonic() < end and not wait(REREAD_SECONDS):
+        yield
 
 
 def is_permanent(error: BaseException | None) -> bool:

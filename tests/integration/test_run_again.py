@@ -225,7 +225,7 @@ def test_a_run_that_is_not_listed_yet_is_looked_for_again(
     def lagging(workflow_id: str) -> Any:
         return answers.pop() if answers else latest(workflow_id)
 
-    monkeypatch.setattr("floto.runtime.runs.run._REREAD_SECONDS", 0.01)
+    monkeypatch.setattr("floto.runtime.retrying.REREAD_SECONDS", 0.01)
     monkeypatch.setattr(service, "start_workflow_execution", late)
     monkeypatch.setattr(service, "latest_execution", lagging)
     result = run(spec(task("echo")), service=service, activities=activities, workflow_id="w", timeout=60)

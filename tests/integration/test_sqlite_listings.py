@@ -15,10 +15,10 @@ import pytest
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.file import schema
 from floto.adapters.sqlite.sql import listings
-from floto.adapters.sqlite.sql.rows import to_ms
 from floto.core.engine.stores.records import Listing, Position, Record
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowType
+from floto.core.swf.wire import to_ms
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 #: Each filter of SWF, as fields of a listing, and the columns by which its index finds runs.

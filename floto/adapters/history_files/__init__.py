@@ -19,9 +19,9 @@ from floto.adapters.history_files.forms import event_from, shape_from
 from floto.adapters.history_files.json_stream import Found, objects
 from floto.adapters.history_files.strangers import described, likeness
 from floto.adapters.history_files.text import Cut, characters
-from floto.core.errors import HistoryError, SpecError
+from floto.core.errors import HistoryError
 from floto.core.spec.codec import Codec
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.saved_history import Saved
 from floto.core.swf import wire
 from floto.core.swf.events import DecisionTaskCompleted, Event, OtherEvent
@@ -169,10 +169,7 @@ class _Gathered:
     def _spec(self, where: str) -> DeciderSpec | None:
         if self.beside.get("spec") is None:
             return None
-        spec = self.codec.structure(self.beside["spec"])
-        if not isinstance(spec, DeciderSpec):
-            raise SpecError((f"{where}: spec must be a DeciderSpec, not a {type(spec).__name__}",))
-        return spec
+        return as_spec(self.codec.structure(self.beside["spec"]), f"{where}: spec")
 
 
 #: What floto writes beside the events.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -21,7 +20,6 @@ from floto.core.swf.events import EVENT_TYPES, Event
 
 #: Characters of names that are remembered; SWF's longest has some 60.
 _NAME_LIMIT = 128
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Epoch seconds end with the year 9999: a larger number is one of milliseconds.
 _MOST_SECONDS = 253_402_300_800
 #: A millisecond less than there are, because numbers are rounded.
@@ -114,7 +112,7 @@ def _moment(value: Any) -> Any:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = float(value)
     if isinstance(value, int | float) and _MOST_SECONDS <= value < _MOST_MILLISECONDS:
-        return _EPOCH + timedelta(milliseconds=round(value))
+        return wire.from_ms(round(value))
     if isinstance(value, str):
         # As Ruby writes them.
         return re.sub(r" UTC$", "+00:00", value)

@@ -18,6 +18,7 @@ from attrs import frozen
 from floto.adapters.history_files.forms import swf_name
 from floto.adapters.history_files.text import Cut
 from floto.core.errors import HistoryError
+from floto.core.strict_json import DECODER
 from floto.core.swf.events import EVENT_TYPES
 from floto.core.swf.identifiers import shown
 from floto.core.swf.wire import lower_first
@@ -60,14 +61,6 @@ class Found:
     place: str
     size: int
     is_renamed: bool
-
-
-def _refuse(name: str) -> NoReturn:
-    msg = f"{name} is not JSON"
-    raise ValueError(msg)
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def objects(pieces: Iterator[str], where: str) -> Iterator[Found]:
@@ -209,7 +202,7 @@ class _Text:
         if len(self._window) - self._at <= limit:
             self._fill(limit + 1)
         try:
-            value, end = _DECODER.raw_decode(self._window, self._at)
+            value, end = DECODER.raw_decode(self._window, self._at)
         except RecursionError:
             self.fail("values are nested too deep")
         except ValueError as error:

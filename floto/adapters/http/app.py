@@ -29,6 +29,7 @@ from floto.adapters.operations import PollableOperations
 from floto.core.engine.api.tasks import IDLE
 from floto.core.engine.stores.records import Place
 from floto.core.errors import ServiceUnavailable
+from floto.core.swf.limits import POLL_SECONDS
 from floto.core.swf.pollers import OPERATION, SERVES_HEADER, as_json, serves_from
 from floto.core.swf.service import Clock
 from floto.core.swf.shapes import ActivityType
@@ -38,8 +39,6 @@ log = logging.getLogger("floto")
 
 T = TypeVar("T")
 
-#: Seconds that an idle poll is held, as SWF does.
-POLL_SECONDS = 60.0
 #: Threads that execute calls; only one at a time writes to the file.
 _THREADS = 16
 _MEDIA_TYPE = "application/x-amz-json-1.0"

@@ -9,7 +9,6 @@ sends that name in the Host header, so unknown names are refused.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +18,7 @@ from starlette.requests import Request
 
 from floto.adapters.http.errors import MEDIA_TYPE, TOO_LARGE, late, unknown_operation, unreadable, wrong_host
 from floto.adapters.model import OPERATIONS
+from floto.core import strict_json
 from floto.core.errors import ServiceUnavailable
 from floto.core.hosts import is_loopback
 from floto.core.swf import pollers as live
@@ -161,7 +161,7 @@ class Bodies:
 def parse(body: bytes) -> dict[str, Any]:
     """Return the JSON object of a body."""
     try:
-        value = json.loads(body.decode(), parse_constant=_no_constant)
+        value = strict_json.loads(body.decode())
     except (ValueError, RecursionError) as error:
         message = f"the request is not JSON: {_reason(error)}"
         raise unreadable(message) from None
@@ -169,11 +169,6 @@ def parse(body: bytes) -> dict[str, Any]:
         message = "the request must be a JSON object"
         raise unreadable(message)
     return value
-
-
-def _no_constant(name: str) -> Any:
-    msg = f"{name} is not a number in JSON"
-    raise ValueError(msg)
 
 
 def _reason(error: Exception) -> str:

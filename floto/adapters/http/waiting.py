@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 from attrs import Factory, frozen
 
-from floto.adapters.operations import PollableOperations
+from floto.adapters.operations import WATCH_SECONDS, PollableOperations
 from floto.core.engine import faults
 from floto.core.engine.stores.records import Place
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
@@ -33,8 +33,6 @@ T = TypeVar("T")
 #: Claims a task and returns the response for its client; None if there is no task.
 Attempt = Callable[[], T | None]
 
-#: Seconds between checks for commits of other processes, while polls are pending.
-_WATCH_SECONDS = 0.02
 #: Seconds without dispatching after an error.
 _TROUBLE_SECONDS = 1.0
 #: Seconds that a stopping server waits for tasks that are being given back.
@@ -225,7 +223,7 @@ class HeldPollQueue(Generic[T]):
                 await asyncio.sleep(_TROUBLE_SECONDS)
 
     async def _dispatch_once(self) -> None:
-        if not await self._notified_within(_WATCH_SECONDS):
+        if not await self._notified_within(WATCH_SECONDS):
             if not await self._in_thread(self._operations.look):
                 return
             # A deadline that is due fires only with an attempt: make one.

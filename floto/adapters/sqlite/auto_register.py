@@ -16,7 +16,7 @@ from floto.core.engine.registration.type_settings import (
 )
 from floto.core.engine.stores.store import RunStore
 from floto.core.engine.tokens import TaskKind, read_token
-from floto.core.engine.validation import problems
+from floto.core.swf.constraints import problems
 from floto.core.swf.decisions import (
     ContinueAsNewWorkflowExecution,
     Decision,

@@ -17,7 +17,7 @@ from floto.core.engine.engine import LambdaTask
 from floto.core.engine.stores.records import Place
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
 from floto.core.errors import ServiceError, UnknownResource
-from floto.core.swf.limits import DATA_LIMIT
+from floto.core.swf.limits import DATA_LIMIT, REASON_LIMIT
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
@@ -29,7 +29,6 @@ Function = Callable[[Any], Any]
 _AT_ONCE = 16
 #: Seconds between checks for tasks of other processes.
 _LOOK_SECONDS = 0.05
-_LONGEST_REASON = 256
 #: Lambda's own codes for failed invocations.
 _UNKNOWN, _NOT_JSON = "ResourceNotFoundException", "InvalidRequestContentException"
 _TOO_LARGE = "Function.ResponseSizeTooLarge"
@@ -126,7 +125,7 @@ class Invoker:
         except (Exception, SystemExit) as error:
             log.info("Lambda function %s failed", task.name, exc_info=True)
             details = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)})
-            raise FunctionFailure(type(error).__name__[:_LONGEST_REASON], details[:DATA_LIMIT]) from error
+            raise FunctionFailure(type(error).__name__[:REASON_LIMIT], details[:DATA_LIMIT]) from error
         if len(result) > DATA_LIMIT:
             raise FunctionFailure(
                 _TOO_LARGE, f"the result has {len(result)} characters; SWF takes {DATA_LIMIT}"

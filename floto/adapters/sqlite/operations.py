@@ -22,12 +22,10 @@ from floto.core.engine.engine import Engine
 from floto.core.engine.registration.regions import DEFAULT_REGION, domain_key, of_region
 from floto.core.engine.stores.records import Place
 from floto.core.engine.tokens import TaskKind, run_id_from
+from floto.core.swf.limits import POLL_SECONDS
 from floto.core.swf.pollers import Live, Poller, PollKind
 from floto.core.swf.service import Clock
 from floto.core.swf.shapes import ActivityType
-
-#: Seconds that an idle poll is held, as SWF does.
-POLL_SECONDS = 60.0
 
 _POLLS = {"PollForDecisionTask": TaskKind.DECISION, "PollForActivityTask": TaskKind.ACTIVITY}
 _token_of = itemgetter("taskToken")

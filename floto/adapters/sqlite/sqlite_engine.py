@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from floto import forks
+from floto.adapters.operations import WATCH_SECONDS as _WATCH_SECONDS
 from floto.adapters.sqlite.batches import Batches
 from floto.adapters.sqlite.fairness import Fairness
 from floto.adapters.sqlite.file.database import MEMORY, Database
@@ -38,8 +39,6 @@ T = TypeVar("T")
 
 log = logging.getLogger("floto")
 
-#: Seconds between checks for commits of other processes, while polls are pending.
-_WATCH_SECONDS = 0.02
 #: Seconds that a query waits for due deadlines to fire; without the lock it reads the state before.
 _FIRE_SECONDS = 0.5
 #: Databases that a forked child inherited, kept because SQLite must never close them in the child.

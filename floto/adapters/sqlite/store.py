@@ -21,7 +21,7 @@ from floto.adapters.sqlite.queues import Queues
 from floto.adapters.sqlite.sql import domains_and_types as catalogue
 from floto.adapters.sqlite.sql import listings, writes
 from floto.adapters.sqlite.sql import tasks_and_deadlines as agenda
-from floto.adapters.sqlite.sql.rows import from_ms, from_text, reading, row_event, to_ms
+from floto.adapters.sqlite.sql.rows import from_text, reading, row_event
 from floto.adapters.sqlite.sql.writes import Pending
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import EngineRun, Heartbeat
@@ -33,6 +33,7 @@ from floto.core.state.fold import fold
 from floto.core.swf.events import Event
 from floto.core.swf.pollers import Backlog
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
+from floto.core.swf.wire import from_ms, to_ms
 
 log = logging.getLogger("floto")
 

@@ -32,9 +32,10 @@ from floto.core.swf.decisions import (
     RequestCancelActivityTask,
     RequestCancelExternalWorkflowExecution,
 )
+from floto.core.swf.limits import REASON_LIMIT
 from floto.core.swf.reserved_names import FAILURES_MARKER, REPEAT_TASK, RESULT_MARKER
+from floto.core.visible import shortened
 
-_REASON_LIMIT = 256
 #: Maximum characters of one message in a marker or in the details of a run.
 MESSAGE_LIMIT = 2_000
 #: Maximum characters of the failures in a cleanup task's context, to leave room for the workflow's input.
@@ -218,18 +219,13 @@ def _fail(state: State, failures: Mapping[str, str], reason: str) -> list[Decisi
 
 def failed(reason: str, failures: Mapping[str, str]) -> Decision:
     """Fail the run at once."""
-    return FailWorkflowExecution(reason=truncated(reason, _REASON_LIMIT), details=_failures_json(failures))
+    return FailWorkflowExecution(reason=shortened(reason, REASON_LIMIT), details=_failures_json(failures))
 
 
 def _failures_json(failures: Mapping[str, str], limit: int = payload.LIMIT) -> str:
-    details = {id_: truncated(message, MESSAGE_LIMIT) for id_, message in sorted(failures.items())}
+    details = {id_: shortened(message, MESSAGE_LIMIT) for id_, message in sorted(failures.items())}
     while len(text := payload.encode(details, "the failures")) > limit:
         # Halve the number of messages until they fit, and record how many are left out.
         kept = list(details.items())[: max(1, len(details) // 2 - 1)]
         details = {**dict(kept), "...": f"and {len(failures) - len(kept)} more"}
     return text
-
-
-def truncated(text: str, limit: int) -> str:
-    """Return a text that has at most ``limit`` characters, with dots in place of its end."""
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -14,8 +14,8 @@ from typing import Any, cast
 
 from attrs import evolve
 
-from floto.core.decide.closing import MESSAGE_LIMIT, as_new, truncated
-from floto.core.decide.decide import awaits_more, fitting, spec_of, structured_spec
+from floto.core.decide.closing import MESSAGE_LIMIT, as_new
+from floto.core.decide.decide import awaits_more, fitting, spec_of
 from floto.core.decide.progress import unreadable
 from floto.core.decide.retrying import (
     START,
@@ -28,14 +28,14 @@ from floto.core.decide.retrying import (
     next_attempt,
 )
 from floto.core.decide.starting import room_to_open
-from floto.core.engine import validation
 from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, PayloadsUnavailable, SpecError
 from floto.core.payloads import payload
-from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
+from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec, as_spec
 from floto.core.spec.nested_specs import nested
 from floto.core.spec.tasks import Given, TaskCodec
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Key, Kind, State, Status
+from floto.core.swf.constraints import problems
 from floto.core.swf.decisions import (
     CancelWorkflowExecution,
     Decision,
@@ -45,9 +45,10 @@ from floto.core.swf.decisions import (
 )
 from floto.core.swf.events import Event
 from floto.core.swf.identifiers import list_problems, shown
-from floto.core.swf.limits import EVENT_LIMIT, OPEN_LIMIT
+from floto.core.swf.limits import EVENT_LIMIT, LATE_EVENTS, OPEN_LIMIT
 from floto.core.swf.reserved_names import NOTE_PREFIX, RENEWAL_TASK, SPEC_KEY
 from floto.core.swf.shapes import WorkflowType
+from floto.core.visible import shortened
 
 DAEMON_TYPE = WorkflowType("floto_daemon_type", "v1")
 #: Default workflow type of the children.
@@ -56,7 +57,7 @@ SIGNAL = "startChildWorkflowExecution"
 #: Numbers of events and of open children from which an idle daemon continues as new.
 RENEW_EVENTS, RENEW_CHILDREN = EVENT_LIMIT // 2, OPEN_LIMIT * 4 // 5
 #: History length at which pending retries are abandoned so the daemon can continue as new.
-FULL_EVENTS = EVENT_LIMIT * 4 // 5
+FULL_EVENTS = LATE_EVENTS
 #: Key of a daemon's input for the task lists that its children were started on.
 LISTS_KEY = "task_lists"
 #: Maximum number of task lists that a daemon serves beside its own; the latest are kept.
@@ -159,7 +160,7 @@ def _decision(
 
 
 def _note(event: Event, problem: str) -> RecordMarker:
-    noted = {"signal": event.id, "problem": truncated(problem, MESSAGE_LIMIT)}
+    noted = {"signal": event.id, "problem": shortened(problem, MESSAGE_LIMIT)}
     details = payload.dumps(noted, "a note")
     return RecordMarker(marker_name=_note_name(event), details=details)
 
@@ -202,12 +203,12 @@ def _child(event: Event, state: State, domain: str | None, codec: TaskCodec) -> 
     started = cast("StartChildWorkflowExecution", task.start(given))
     decision = evolve(started, tag_list=_tags(fields.get("tag_list")))
     # SWF refuses a response as a whole: one malformed child must not keep the others from starting.
-    _refuse(validation.problems(decision, ""))
+    _refuse(problems(decision))
     return decision
 
 
-def _refuse(problems: Iterable[str]) -> None:
-    if found := tuple(problems):
+def _refuse(found: Iterable[str]) -> None:
+    if found := tuple(found):
         raise SpecError(found)
 
 
@@ -231,7 +232,7 @@ def _spec(value: Any, domain: str | None, codec: TaskCodec) -> DeciderSpec:
         raise SpecError(
             (f"{SPEC_KEY} holds more than {_VALUES_LIMIT:,} values, more than a run can process",)
         )
-    spec = structured_spec(plain, codec)
+    spec = as_spec(codec.structure(plain), SPEC_KEY)
     if domain is not None and spec.domain not in (None, domain):
         raise SpecError((f"its spec is for domain {spec.domain!r}, and this daemon is in {domain!r}",))
     return spec

@@ -20,7 +20,7 @@ from floto.core.decide.starting import starts, workflow_context
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.payloads.stored import read
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.carried_signals import split
 from floto.core.state.state import Kind, State
@@ -102,15 +102,7 @@ def spec_of(input: str | None, codec: TaskCodec = CODEC) -> DeciderSpec | None:
         raise SpecError((str(error),)) from error
     if not isinstance(value, dict) or SPEC_KEY not in value:
         return None
-    return structured_spec(value[SPEC_KEY], codec)
-
-
-def structured_spec(value: Any, codec: TaskCodec) -> DeciderSpec:
-    """Return the spec that a JSON value describes. Raises ``SpecError``."""
-    spec = codec.structure(value)
-    if not isinstance(spec, DeciderSpec):
-        raise SpecError((f"{SPEC_KEY} must be a DeciderSpec, not a {type(spec).__name__}",))
-    return spec
+    return as_spec(codec.structure(value[SPEC_KEY]), SPEC_KEY)
 
 
 def _start_ready(progress: Progress) -> list[Decision]:

@@ -15,8 +15,8 @@ from rpds import HashTrieMap, HashTrieSet
 from floto.core.decide.retrying import Exhausted, Look, Rest, Step, look_at
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec import graph
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.expand import Expansion, GeneratorError, check_spec, expansion
+from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
+from floto.core.spec.expand import Expansion, GeneratorError, expansion
 from floto.core.spec.tasks import Task, TaskCodec
 from floto.core.state.fold import state_of, trace
 from floto.core.state.state import EMPTY, Key, Kind, State
@@ -87,7 +87,7 @@ def begin(
         HistoryError: if the history cannot have happened.
         SpecError: if ``spec`` is not a spec, or a retry strategy returns something that is not a delay.
     """
-    check_spec(spec)
+    as_spec(spec, "the spec")
     return _begin(spec, state_of(history), codec, {})
 
 

@@ -15,11 +15,10 @@ from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Item, Kind, State, Status
 from floto.core.swf.decisions import StartTimer
 from floto.core.swf.identifiers import shown
-from floto.core.swf.limits import LATE_EVENTS
+from floto.core.swf.limits import LATE_EVENTS, RUN_SECONDS_LIMIT
 from floto.core.swf.reserved_names import NOT_SERVED, RETRY_PREFIX
 
 #: Maximum seconds of a wait: SWF closes a run after a year.
-_YEAR = 31_536_000
 
 
 @frozen
@@ -117,7 +116,7 @@ def _seconds(delay: float, id_: str, strategy: RetryStrategy | None) -> int:
     if type(delay) not in (int, float) or not 0 <= delay < math.inf:
         problem = f"its retry strategy returned {shown(delay)}; it must return seconds (0 or more) or None"
         raise SpecError((f"task {id_!r}: {problem}: {shown(strategy)}",))
-    return min(math.ceil(delay), _YEAR)
+    return min(math.ceil(delay), RUN_SECONDS_LIMIT)
 
 
 def _wait(timer_id: str, seconds: int, state: State) -> Look:

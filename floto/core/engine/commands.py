@@ -34,9 +34,9 @@ class StartWorkflowExecution:
     task_priority: str | None = None
     input: str | None = None
     execution_start_to_close_timeout: str | None = None
+    tag_list: tuple[str, ...] | None = None
     task_start_to_close_timeout: str | None = None
     child_policy: str | None = None
-    tag_list: tuple[str, ...] | None = None
     lambda_role: str | None = None
 
 

@@ -17,10 +17,10 @@ from floto.core.engine.run import EngineRun
 from floto.core.engine.step_context import opening
 from floto.core.state.state import Item, Kind, State, Status
 from floto.core.swf.events import Event
-from floto.core.swf.limits import LAMBDA_LIMIT
+from floto.core.swf.limits import LAMBDA_LIMIT, RUN_SECONDS_LIMIT
 
-#: Longest duration of a run in SWF; a longer timeout and NONE count as this.
-LONGEST_RUN = timedelta(seconds=31_536_000)
+#: A longer timeout of a run, and NONE, count as this.
+LONGEST_RUN = timedelta(seconds=RUN_SECONDS_LIMIT)
 
 
 @frozen

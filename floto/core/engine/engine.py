@@ -71,6 +71,7 @@ class Engine:
         store: Keeps domains, types, runs and histories. The caller starts and ends its transactions.
         refuse: Return SWF's cause to refuse a decision, None to carry it out. Tests inject limits with it.
         invokes_lambda: Whether the process calls ``poll_lambda``; if not, Lambda decisions are refused.
+        check: Raises SWF's fault for a command with malformed fields.
     """
 
     def __init__(
@@ -79,11 +80,19 @@ class Engine:
         refuse: Callable[[Decision], str | None] = refuse_none,
         *,
         invokes_lambda: bool = False,
+        check: Callable[[Any], None] = check_command,
     ) -> None:
         self._store = store
         self._refuse = refuse
         self._invokes_lambda = invokes_lambda
+        self._check = check
         self.registration = Registration(store)
+
+    def of_checked_requests(self) -> Engine:
+        """Return an engine over the same store that does not check the fields of commands again."""
+        return Engine(
+            self._store, self._refuse, invokes_lambda=self._invokes_lambda, check=lambda _command: None
+        )
 
     def start(
         self, domain: str, command: c.StartWorkflowExecution, run_id: str, now: datetime
@@ -100,7 +109,7 @@ class Engine:
             ServiceFault: The request is invalid, the type unknown or deprecated, a default missing, a run
                 of the workflow id open, or the domain at its limit of open runs.
         """
-        check_command(command)
+        self._check(command)
         registered = self.registration.need_type(domain, command.workflow_type)
         if registered.deprecated_at is not None:
             raise faults.type_deprecated(command.workflow_type)
@@ -314,6 +323,7 @@ class Engine:
 
     def _apply(self, run: EngineRun, command: c.Command, now: datetime) -> Any:
         """Apply a command, then every message that it causes, in the order in which they were sent."""
+        self._check(command)
         first = self._step(run, command, now)
         queue = deque(first.messages)
         while queue:

@@ -12,10 +12,10 @@ from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.decisions import closing, decisions
 from floto.core.engine.run import EngineRun, Message, Rules, StepOutcome, ToRun
 from floto.core.engine.step_context import StepContext, opening
-from floto.core.engine.validation import check_command, check_decisions
 from floto.core.state.state import Item, Kind
 from floto.core.swf import events as e
 from floto.core.swf.closing_events import CLOSING_EVENTS
+from floto.core.swf.decisions import CLOSE_DECISIONS
 
 
 def step(run: EngineRun, command: c.Command, now: datetime, rules: Rules) -> StepOutcome:
@@ -33,7 +33,6 @@ def step(run: EngineRun, command: c.Command, now: datetime, rules: Rules) -> Ste
     Raises:
         ServiceFault: SWF would refuse the command; nothing is written.
     """
-    check_command(command)
     context = StepContext(run, now, rules)
     reply = HANDLERS[type(command)](context, command)
     if context.is_full and context.is_open:
@@ -96,7 +95,9 @@ def _respond_decision_task(context: StepContext, command: c.RespondDecisionTaskC
     scheduled_id = command.token.scheduled_event_id
     if started is None or started.data.scheduled_event_id != scheduled_id:
         raise faults.unknown_decision_task(scheduled_id)
-    check_decisions(command.decisions)
+    if any(isinstance(decision, CLOSE_DECISIONS) for decision in command.decisions[:-1]):
+        message = "Close must be last decision in list"
+        raise faults.invalid(message)
     with context.batch():
         completed = context.append(
             e.DecisionTaskCompleted(

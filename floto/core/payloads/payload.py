@@ -7,7 +7,6 @@ prefix that no JSON text can have); ``PayloadError`` is raised if it is still to
 from __future__ import annotations
 
 import json
-import math
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from cattrs.preconf.json import JsonConverter, make_converter
 
 from floto.core.errors import PayloadError
 from floto.core.frozen import frozen
+from floto.core.strict_json import DECODER
 from floto.core.swf.limits import DATA_LIMIT
 from floto.core.swf.reserved_names import COMPRESSED
 
@@ -52,19 +52,6 @@ _CONVERTER = _converter()
 STYLE: dict[str, Any] = {"allow_nan": False, "sort_keys": True, "separators": (",", ":")}
 _ENCODER = json.JSONEncoder(ensure_ascii=False, **STYLE)
 _ASCII_ENCODER = json.JSONEncoder(ensure_ascii=True, **STYLE)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    msg = f"{name} is not JSON"
-    raise ValueError(msg)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    return number if math.isfinite(number) else _refuse_constant(text)
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def freeze(value: Any) -> Any:
@@ -143,7 +130,7 @@ def loads(text: str | None) -> Any:
     if text.startswith(COMPRESSED):
         text = _unpack(text)
     try:
-        return _DECODER.decode(text)
+        return DECODER.decode(text)
     except (ValueError, RecursionError):
         return text
 

@@ -7,13 +7,13 @@ stale, and a reader can verify the value. The reader chooses the store; data nev
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from attrs import define, frozen
 
+from floto.core import strict_json
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.swf.identifiers import shown
@@ -79,7 +79,7 @@ class Reference:
         if found != self.digest:
             raise PayloadError(str(self), f"is damaged: the stored bytes have the hash {found}")
         try:
-            return json.loads(data)
+            return strict_json.loads(data)
         except (ValueError, RecursionError) as error:
             raise PayloadError(str(self), f"is not JSON: {error}") from error
 

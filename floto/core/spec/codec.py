@@ -23,6 +23,7 @@ from cattrs import (
 from cattrs.gen import make_dict_structure_fn
 from cattrs.preconf.json import JsonConverter, make_converter
 
+from floto.core import strict_json
 from floto.core.errors import SpecError
 from floto.core.payloads.reference import Store
 from floto.core.payloads.stored import Payloads, read_result
@@ -114,7 +115,7 @@ class Codec:
     def loads(self, text: str | bytes) -> Any:
         """Return the object that JSON text represents. Raises ``SpecError`` with every problem."""
         try:
-            value = json.loads(text)
+            value = strict_json.loads(text)
         except (ValueError, RecursionError) as error:
             raise SpecError((f"this is not JSON: {error}",)) from None
         return self.structure(value)

@@ -31,8 +31,9 @@ from floto.core.spec.tasks import Given, Task, expands, is_task
 from floto.core.state.state import Item, Key, Kind
 from floto.core.swf.decisions import Decision, StartChildWorkflowExecution
 from floto.core.swf.identifiers import id_problems, list_problems, name_problems, shown, task_list_problems
+from floto.core.swf.limits import VERSION_LIMIT
 from floto.core.swf.reserved_names import SPEC_KEY, TASK_CONTROL
-from floto.core.swf.shapes import WorkflowType
+from floto.core.swf.shapes import ChildPolicy, WorkflowType
 
 __all__ = [
     "CODEC",
@@ -46,6 +47,7 @@ __all__ = [
 
 #: Key of a cleanup task's context for the failures.
 FAILURES_KEY = "failures"
+_POLICIES = " or ".join(", ".join(ChildPolicy).rsplit(", ", 1))
 
 
 def _tasks(tasks: Any, name: str) -> tuple[Task, ...]:
@@ -146,7 +148,7 @@ class ChildWorkflow(Task):
     def problems(self) -> Iterable[str]:
         """Yield the problems of the fields, one line each."""
         yield from name_problems("workflow_type_name", self.workflow_type_name)
-        yield from name_problems("workflow_type_version", self.workflow_type_version, 64)
+        yield from name_problems("workflow_type_version", self.workflow_type_version, VERSION_LIMIT)
         yield from domain_problems(self.domain)
         for name in ("workflow_id", "task_list"):
             if getattr(self, name) is not None:
@@ -156,12 +158,12 @@ class ChildWorkflow(Task):
         yield from priority_problems(self.task_priority)
         yield from strategy_problems(self.retry_strategy)
         yield from input_problems(self.input)
-        if self.child_policy not in (None, "TERMINATE", "REQUEST_CANCEL", "ABANDON"):
-            yield f"child_policy must be TERMINATE, REQUEST_CANCEL or ABANDON, not {shown(self.child_policy)}"
+        if self.child_policy not in (None, *ChildPolicy):
+            yield f"child_policy must be {_POLICIES}, not {shown(self.child_policy)}"
         if isinstance(self.spec, DeciderSpec):
             yield from self._spec_problems(self.spec)
         elif self.spec is not None:
-            yield f"spec must be a DeciderSpec, not {shown(self.spec)}"
+            yield _no_spec(self.spec, "spec")
 
     def _spec_problems(self, spec: DeciderSpec) -> Iterable[str]:
         # Only the decider's codec can write custom kinds of task.
@@ -310,10 +312,18 @@ class DeciderSpec:
         Raises:
             SpecError: with every problem and its JSON path.
         """
-        spec = (codec or CODEC).loads(text)
-        if not isinstance(spec, DeciderSpec):
-            raise SpecError((f"$: must be a floto.specs.DeciderSpec, not a {type(spec).__name__}",))
-        return spec
+        return as_spec((codec or CODEC).loads(text), "$:")
+
+
+def as_spec(value: object, what: str) -> DeciderSpec:
+    """Return a value that is a spec. Raises ``SpecError``, which calls the value ``what``."""
+    if not isinstance(value, DeciderSpec):
+        raise SpecError((_no_spec(value, what),))
+    return value
+
+
+def _no_spec(value: object, what: str) -> str:
+    return f"{what} must be a DeciderSpec, not {shown(value)}; read JSON with DeciderSpec.from_json(text)"
 
 
 #: The codec with the kinds of task and the retry strategies that floto ships.

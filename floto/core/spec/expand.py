@@ -8,10 +8,9 @@ from typing import Any, cast
 from attrs import define, evolve, frozen
 
 from floto.core.errors import PayloadError, PayloadsNeeded, SpecError
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.tasks import Task, TaskCodec, expands
 from floto.core.state.state import State
-from floto.core.swf.identifiers import shown
 
 _Offspring = Mapping[str, tuple[Task, ...]]
 
@@ -31,13 +30,6 @@ class Expansion:
     offspring: _Offspring
 
 
-def check_spec(spec: object) -> None:
-    """Raise ``SpecError`` if a value is not a spec, for example its JSON."""
-    if not isinstance(spec, DeciderSpec):
-        problem = f"the spec must be a DeciderSpec, not {shown(spec)}"
-        raise SpecError((f"{problem}; read JSON with DeciderSpec.from_json(text)",))
-
-
 def expand(spec: DeciderSpec, state: State, codec: TaskCodec = CODEC) -> DeciderSpec:
     """Return a spec with the tasks that completed generators returned, each behind its generator.
 
@@ -53,7 +45,7 @@ def expand(spec: DeciderSpec, state: State, codec: TaskCodec = CODEC) -> Decider
         PayloadsNeeded: if generated tasks are stored and ``codec`` has no store.
         PayloadsUnavailable: while the store cannot be reached.
     """
-    check_spec(spec)
+    as_spec(spec, "the spec")
     return expansion(spec, state, codec).spec
 
 

@@ -13,11 +13,8 @@ from floto.core.payloads import payload
 from floto.core.spec.codec import Timeout
 from floto.core.spec.tasks import is_checked
 from floto.core.swf.identifiers import list_problems, shown
+from floto.core.swf.limits import INT32, SECONDS_LIMIT
 from floto.core.swf.shapes import ActivityType, TaskList
-
-#: Maximum seconds of a time-out or a timer.
-SECONDS_LIMIT = 99_999_999
-_PRIORITY_LIMIT = 2**31
 
 
 def ids(requires: Any) -> tuple[str, ...]:
@@ -61,9 +58,7 @@ def timeout_problems(task: Any, names: Sequence[str]) -> Iterable[str]:
 
 def priority_problems(priority: Any) -> Iterable[str]:
     """Yield the problems of a task priority."""
-    if priority is not None and not (
-        type(priority) is int and -_PRIORITY_LIMIT <= priority < _PRIORITY_LIMIT
-    ):
+    if priority is not None and not (type(priority) is int and priority in INT32):
         yield f"task_priority must be an integer of 32 bits, not {shown(priority)}"
 
 

@@ -10,7 +10,6 @@ from attrs import Factory, field, frozen
 from floto.core.payloads import payload
 from floto.core.spec.codec import Timeout
 from floto.core.spec.field_checks import (
-    SECONDS_LIMIT,
     default_id,
     domain_problems,
     ids,
@@ -27,8 +26,7 @@ from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
 from floto.core.state.state import Item, Key, Kind
 from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartTimer
 from floto.core.swf.identifiers import name_problems, shown, task_list_problems
-
-_SIGNAL_NAME_LIMIT = 256
+from floto.core.swf.limits import NAME_LIMIT, SECONDS_LIMIT, VERSION_LIMIT
 
 _ACTIVITY_TIMEOUTS = (
     "schedule_to_start_timeout",
@@ -108,7 +106,7 @@ class ActivityTask(Task):
     def problems(self) -> Iterable[str]:
         """Yield the problems of the fields, one line each."""
         yield from name_problems("name", self.name)
-        yield from name_problems("version", self.version, 64)
+        yield from name_problems("version", self.version, VERSION_LIMIT)
         yield from domain_problems(self.domain)
         if self.task_list is not None:
             yield from task_list_problems("task_list", self.task_list)
@@ -201,5 +199,5 @@ class Signal(Task):
     def problems(self) -> Iterable[str]:
         """Yield the problems of the fields, one line each."""
         name = self.signal_name
-        if not isinstance(name, str) or not 0 < len(name) <= _SIGNAL_NAME_LIMIT:
-            yield f"signal_name must be a string of 1 to {_SIGNAL_NAME_LIMIT} characters, not {shown(name)}"
+        if not isinstance(name, str) or not 0 < len(name) <= NAME_LIMIT:
+            yield f"signal_name must be a string of 1 to {NAME_LIMIT} characters, not {shown(name)}"

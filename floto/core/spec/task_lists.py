@@ -24,12 +24,13 @@ from floto.core.payloads.stored import StoredText
 from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
 from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.identifiers import FORBIDDEN_IN_LISTS
+from floto.core.swf.limits import NAME_LIMIT
 from floto.core.swf.reserved_names import OWN_LIST_PREFIX, SPEC_KEY
 
 if TYPE_CHECKING:
     from floto.core.spec.decider_spec import ChildWorkflow
 
-_NAME_LIMIT, _HASH_DIGITS = 256, 8
+_HASH_DIGITS = 8
 
 
 def own_list(workflow_id: str) -> str:
@@ -40,10 +41,10 @@ def own_list(workflow_id: str) -> str:
     """
     name = OWN_LIST_PREFIX + workflow_id
     legal = FORBIDDEN_IN_LISTS.sub("-", name)
-    if legal == name and len(name) <= _NAME_LIMIT:
+    if legal == name and len(name) <= NAME_LIMIT:
         return name
     digest = hashlib.sha256(workflow_id.encode(errors="surrogatepass")).hexdigest()[:_HASH_DIGITS]
-    return f"{legal[: _NAME_LIMIT - _HASH_DIGITS - 1]}-{digest}"
+    return f"{legal[: NAME_LIMIT - _HASH_DIGITS - 1]}-{digest}"
 
 
 def is_confined(start: WorkflowExecutionStarted) -> bool:

@@ -1,4 +1,4 @@
-"""Every decision of SWF, one frozen class each: SWF's name, SWF's fields in snake_case.
+"""Every decision of SWF, one frozen class each: SWF's name, SWF's fields in snake_case and in its order.
 
 Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_Decision.html
 """
@@ -85,8 +85,8 @@ class StartTimer:
     """Start a timer, which schedules a decision task when it fires; time-out in seconds."""
 
     timer_id: str
-    start_to_fire_timeout: str
     control: str | None = None
+    start_to_fire_timeout: str
 
 
 @frozen(kw_only=True)
@@ -101,8 +101,8 @@ class SignalExternalWorkflowExecution:
     """Send a signal to another execution."""
 
     workflow_id: str
-    signal_name: str
     run_id: str | None = None
+    signal_name: str
     input: str | None = None
     control: str | None = None
 

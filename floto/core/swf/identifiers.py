@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from floto.core.swf.limits import NAME_LIMIT
 from floto.core.swf.reserved_names import OWN_LIST_PREFIX
-from floto.core.visible import visible
+from floto.core.visible import shortened, visible
 
 #: Characters that SWF's documentation forbids in ids and names. It also forbids ``:``, which the service is
 #: known to accept in the ids of activities, timers and workflows. Unpaired surrogates cannot be sent in
@@ -23,17 +24,17 @@ FORBIDDEN_IN_LISTS = re.compile(rf"{FORBIDDEN_IN_NAMES.pattern}|^\s|\s\Z")
 FORBIDDEN_WORD = "arn"
 
 
-def id_problems(what: str, value: Any, limit: int = 256) -> Iterable[str]:
+def id_problems(what: str, value: Any, limit: int = NAME_LIMIT) -> Iterable[str]:
     """Yield the problems of the id of an activity, a timer or a workflow."""
     return _problems(what, value, limit, FORBIDDEN_IN_IDS, "'/', '|'")
 
 
-def name_problems(what: str, value: Any, limit: int = 256) -> Iterable[str]:
+def name_problems(what: str, value: Any, limit: int = NAME_LIMIT) -> Iterable[str]:
     """Yield the problems of the name or the version of a type."""
     return _problems(what, value, limit, FORBIDDEN_IN_NAMES, "':', '/', '|'")
 
 
-def list_problems(what: str, value: Any, limit: int = 256) -> Iterable[str]:
+def list_problems(what: str, value: Any, limit: int = NAME_LIMIT) -> Iterable[str]:
     """Yield the problems of the name of a task list or a domain."""
     return _problems(what, value, limit, FORBIDDEN_IN_LISTS, "':', '/', '|', white space at the ends")
 
@@ -62,7 +63,7 @@ def shown(value: Any) -> str:
         text = visible(repr(value))
     except Exception:  # noqa: BLE001 - a message about a value must not fail on it
         text = f"a {type(value).__name__}"
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+    return shortened(text, _SHOWN)
 
 
 _SHOWN = 80

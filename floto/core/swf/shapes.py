@@ -1,8 +1,21 @@
-"""The small records that SWF nests in its events and decisions."""
+"""The small records and enums that SWF's events and decisions share."""
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from attrs import frozen
+
+
+class ChildPolicy(StrEnum):
+    """What SWF does to the children of a run that is terminated or times out.
+
+    Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_StartWorkflowExecution.html
+    """
+
+    TERMINATE = "TERMINATE"
+    REQUEST_CANCEL = "REQUEST_CANCEL"
+    ABANDON = "ABANDON"
 
 
 @frozen

@@ -26,6 +26,7 @@ from floto.core.swf.events import EVENT_TYPES, Event, OtherEvent
 from floto.core.swf.identifiers import shown
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class WireError(ValueError):
@@ -217,6 +218,16 @@ def event_to_swf(event: Event) -> dict[str, Any]:
     }
 
 
+def to_ms(at: datetime) -> int:
+    """Return the whole milliseconds since 1970, the precision of SWF's times."""
+    return (at - _EPOCH) // _MILLISECOND
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """Return the time, in UTC, of milliseconds since 1970."""
+    return _EPOCH + milliseconds * _MILLISECOND
+
+
 def moment(value: Any) -> datetime:
     """Return a timestamp in UTC, rounded to milliseconds as in SWF; naive ones are taken as UTC."""
     try:
@@ -225,7 +236,7 @@ def moment(value: Any) -> datetime:
         if isinstance(value, str):
             return _milliseconds(_utc(datetime.fromisoformat(value)))
         if type(value) in (int, float) and math.isfinite(value):
-            return _EPOCH + timedelta(milliseconds=round(value * 1000))
+            return from_ms(round(value * 1000))
     except (ValueError, OverflowError):
         pass
     msg = f"eventTimestamp must be a time, not {shown(value)}"

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from floto.core.swf.limits import NUMBER_DIGITS
+from floto.core.swf.shapes import ChildPolicy
 from floto.logs import FORMATS
 from floto.runtime.connect import SERVICE_VARIABLE, USUAL_FILE, payload_store
 
@@ -27,7 +29,7 @@ domain_option = click.option("--domain", help="The SWF domain; default: the spec
 run_id_option = click.option("--run-id", help="Run id; default: that of the latest run.")
 child_policy_option = click.option(
     "--child-policy",
-    type=click.Choice(["TERMINATE", "REQUEST_CANCEL", "ABANDON"]),
+    type=click.Choice([policy.value for policy in ChildPolicy]),
     help="Policy for children of a run that is terminated or times out.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON output; times are ISO 8601 in UTC.")
@@ -54,7 +56,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 def seconds(text: str) -> str:
     """Return a time-out in SWF's form: an integer number of seconds, or NONE."""
-    if not re.fullmatch(r"NONE|[0-9]{1,8}", text):
+    if not re.fullmatch(rf"NONE|[0-9]{{1,{NUMBER_DIGITS}}}", text):
         msg = f"{text!r} is not an integer number of seconds, nor NONE"
         raise click.BadParameter(msg)
     return text

@@ -18,6 +18,7 @@ from floto.core.payloads.reference import Store
 from floto.core.replay.explain import Explained, Standing, explain, explain_begun
 from floto.core.replay.why_report import stalls
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.visible import shortened
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option
 from floto.runtime.cli.output import json_line, one_line, print_rows, readable, say, writing
@@ -155,8 +156,7 @@ _LINES = (
 
 
 def _shown(value: Any) -> str:
-    text = one_line(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... (--json shows all)"
+    return shortened(one_line(value), _LONGEST, "... (--json shows all)")
 
 
 def _counted(counts: Summary) -> str:

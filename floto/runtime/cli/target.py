@@ -14,6 +14,7 @@ from attrs import define, frozen
 
 from floto.core.errors import FlotoError, ServiceFault, UnknownResource, Unreachable
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
+from floto.core.swf.limits import PAGE_LIMIT
 from floto.core.visible import shell_command
 from floto.runtime.connect import USUAL_FILE, client, default_service, file_of, shown_service, translating
 from floto.runtime.retrying import persist_at_start, retry_read, retry_write
@@ -27,7 +28,6 @@ _NEAR = 200
 _NAMED = 5
 #: Characters of a run id that are shown where it need not be whole; any number of them is read.
 SHORT = 8
-_EVENTS_PAGE = 1000
 BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
 
 
@@ -128,7 +128,7 @@ class Target:
 
     def events(self, execution: dict[str, str]) -> Iterator[Any]:
         """Yield the events of a run as boto3 has them, page by page."""
-        request = {"execution": execution, "maximumPageSize": _EVENTS_PAGE}
+        request = {"execution": execution, "maximumPageSize": PAGE_LIMIT}
         return self.pages("get_workflow_execution_history", "events", **request)
 
     def open_runs(self, **filters: Any) -> Iterator[Any]:

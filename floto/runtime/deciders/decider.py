@@ -36,6 +36,7 @@ from floto.core.swf.pollers import PollKind
 from floto.core.swf.service import PolledDecisionTask, Service
 from floto.core.swf.shapes import WorkflowType
 from floto.core.swf.wire import WireError
+from floto.core.visible import shorten_middle
 from floto.runtime.connect import (
     absolute_service,
     absolute_store,
@@ -54,7 +55,6 @@ from floto.runtime.retrying import is_malformed, persist_after_stop, poll, retry
 from floto.runtime.runs.needs import activity_types
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 from floto.runtime.start_lines import describe_service, describe_types
-from floto.runtime.workers.execute_activity import shorten_middle
 from floto.runtime.workers.storing import store_values
 from floto.runtime.workers.worker import POLL_SECONDS
 from floto.trouble_log import TroubleLog

@@ -14,11 +14,8 @@ from floto.core.state.state import State
 from floto.core.swf.events import Event
 from floto.core.swf.service import PolledDecisionTask, Service
 from floto.core.swf.shapes import WorkflowExecution
-from floto.runtime.retrying import persist, persist_after_stop
+from floto.runtime.retrying import persist, persist_after_stop, rereads
 from floto.runtime.shutdown import StopFlag
-
-#: Seconds to retry, and seconds between attempts.
-_LAG_SECONDS, _REREAD_SECONDS = 10.0, 1.0
 
 
 class LateHistories:
@@ -33,29 +30,25 @@ class LateHistories:
         Raises:
             ServiceUnavailable: if the service does not return all of them for ten seconds.
         """
-        end = time.monotonic() + _LAG_SECONDS
-        while True:
+        found: Sequence[Event] = ()
+        # Also after a stop: the task is claimed.
+        for _ in rereads(time.sleep):
             found = persist_after_stop(self._stop, self._service.history, execution, after)[: until - after]
             if len(found) == until - after:
                 return found
-            if time.monotonic() >= end:
-                problem = (
-                    f"history incomplete: got events up to {after + len(found)}, expected at least {until}"
-                )
-                raise ServiceUnavailable(problem)
-            # Also after a stop: the task is claimed.
-            time.sleep(_REREAD_SECONDS)
+        problem = f"history incomplete: got events up to {after + len(found)}, expected at least {until}"
+        raise ServiceUnavailable(problem)
 
     def shows_close(self, task: PolledDecisionTask, is_own: Callable[[State], bool]) -> bool:
         """Return True if the response to a task closed a run that ``is_own``: SWF may refuse to close it."""
-        end = time.monotonic() + _LAG_SECONDS
-        while time.monotonic() < end and not self._stop.is_set():
+        for _ in rereads(self._stop.wait):
+            if self._stop.is_set():
+                break
             state = fold(persist(self._stop, self._service.history, task.execution))
             if state.started is not None and not is_own(state):
                 return False
             if state.closed is not None or _is_over(task, state):
                 return state.closed is not None
-            self._stop.wait(_REREAD_SECONDS)
         return False
 
 

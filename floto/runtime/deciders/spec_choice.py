@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from attrs import Factory, define, field, frozen
 
 from floto.core.decide.decide import spec_of
-from floto.core.errors import FlotoError, SpecError
+from floto.core.errors import FlotoError
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.state.state import State
@@ -105,9 +105,4 @@ def _no_spec(kind: WorkflowType) -> str:
 
 def read_spec(spec: DeciderSpec | str | None, codec: Codec = CODEC) -> DeciderSpec | None:
     """Return a spec that is given as an object or as its JSON. Raises ``SpecError``."""
-    if not isinstance(spec, str):
-        return spec
-    read = codec.loads(spec)
-    if not isinstance(read, DeciderSpec):
-        raise SpecError((f"$: must be a floto.specs.DeciderSpec, not a {type(read).__name__}",))
-    return read
+    return DeciderSpec.from_json(spec, codec) if isinstance(spec, str) else spec

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -24,19 +23,19 @@ from floto.core.errors import (
 from floto.core.payloads import payload, reference
 from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State
 from floto.core.swf import events as e
 from floto.core.swf.closing_events import CLOSING_EVENTS, CloseStatus
 from floto.core.swf.events import Event
-from floto.core.swf.identifiers import id_problems, shown
+from floto.core.swf.identifiers import id_problems
 from floto.core.swf.service import ExecutionInfo, Service, StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.runtime.connect import IN_MEMORY, closing, service_for
 from floto.runtime.deciders.fingerprint import spec_tags
 from floto.runtime.deciders.spec_choice import read_spec
-from floto.runtime.retrying import persist, persist_at_start
+from floto.runtime.retrying import persist, persist_at_start, rereads
 from floto.runtime.runs.deadline import Deadline
 from floto.runtime.runs.needs import missing_activities, needs
 from floto.runtime.runs.run_loops import WAKE_SECONDS, RunLoops
@@ -53,8 +52,6 @@ from floto.runtime.workers.activities import Activities
 
 log = logging.getLogger("floto")
 
-#: SWF's listings are eventually consistent: seconds to retry, and seconds between attempts.
-_LAG_SECONDS, _REREAD_SECONDS = 10.0, 1.0
 _ALREADY_STARTED = "WorkflowExecutionAlreadyStartedFault"
 
 
@@ -115,7 +112,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     payloads = codec.store if payloads is None else payloads
     text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
     request = RunRequest(
-        spec=_readable(spec, codec),
+        spec=as_spec(read_spec(spec, codec), "spec"),
         workflow_id=workflow_id,
         input=text,
         activities=activities,
@@ -142,13 +139,6 @@ def _usable(workflow_id: str | None) -> str:
     if problems:
         raise SpecError(problems)
     return workflow_id
-
-
-def _readable(spec: DeciderSpec | str, codec: Codec) -> DeciderSpec:
-    read = read_spec(spec, codec)
-    if not isinstance(read, DeciderSpec):
-        raise SpecError((f"spec must be a DeciderSpec or its JSON, not {shown(read)}",))
-    return read
 
 
 @contextlib.contextmanager
@@ -230,13 +220,10 @@ def _listed(
     request: RunRequest, service: Service, stop: StopFlag, before: ExecutionInfo | None
 ) -> ExecutionInfo | None:
     """Return the latest run of the workflow id once listings show one that is not ``before``; else None."""
-    end = time.monotonic() + _LAG_SECONDS
-    while time.monotonic() < end:
+    for _ in rereads(stop.wait):
         info = persist(stop, service.latest_execution, request.workflow_id)
         if info is not None and (before is None or info.execution != before.execution):
             return info
-        if stop.wait(_REREAD_SECONDS):
-            break
     return None
 
 

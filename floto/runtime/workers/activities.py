@@ -19,6 +19,7 @@ from floto.core.errors import FlotoError, ServiceError, ServiceGone, UnknownReso
 from floto.core.spec.activity_timeouts import Timeouts
 from floto.core.spec.calling import caller
 from floto.core.swf import service as ports
+from floto.core.swf.limits import HEARTBEAT_LIMIT
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
 from floto.runtime.retrying import is_malformed, is_permanent
 from floto.trouble_log import trouble_log_of
@@ -27,8 +28,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 log = logging.getLogger("floto")
 
-#: Maximum length of the details of a heartbeat, in characters.
-_MOST_HEARTBEAT_DETAILS = 2048
 #: Consecutive permanent heartbeat errors after which the task counts as lost.
 _MAX_PERMANENT_ERRORS = 3
 
@@ -228,7 +227,7 @@ class RunningActivity:
         """
         if details is not None:
             # An unpaired surrogate cannot be sent.
-            self._details = details.encode(errors="replace").decode()[:_MOST_HEARTBEAT_DETAILS]
+            self._details = details.encode(errors="replace").decode()[:HEARTBEAT_LIMIT]
         self.beat()
         return self.cancel_requested
 

@@ -20,8 +20,10 @@ from floto.core.spec.activity_timeouts import Timeouts, split
 from floto.core.spec.decider_spec import CODEC
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.failures import TRACEBACK, with_traceback
+from floto.core.swf.limits import REASON_LIMIT
 from floto.core.swf.reserved_names import NOT_SERVED
 from floto.core.swf.service import PolledActivityTask, Service
+from floto.core.visible import shorten_middle
 from floto.runtime.workers.activities import (
     Activities,
     Canceled,
@@ -32,8 +34,6 @@ from floto.runtime.workers.activities import (
 
 log = logging.getLogger("floto.activity")
 
-#: Maximum length of the reason of a failure, in characters.
-REASON_LIMIT = 256
 #: Characters of SWF's message in the details of a failure: well below every limit of SWF.
 _REFUSAL_LIMIT = 4_000
 #: Characters of a traceback in the details of a failure; the last frames are kept.
@@ -212,12 +212,3 @@ def _message(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - the failure is reported without its message
         text = "its message cannot be shown"
     return text.encode(errors="replace").decode()
-
-
-def shorten_middle(text: str, limit: int) -> str:
-    """Shorten a text to ``limit`` characters by leaving out its middle."""
-    if len(text) <= limit:
-        return text
-    gap = f" ... {len(text):,} characters ... "
-    head = (limit - len(gap)) * 3 // 4
-    return text[:head] + gap + text[len(text) - (limit - len(gap) - head) :]

@@ -12,8 +12,7 @@ from attrs import field, frozen
 
 from floto.core.errors import SpecError
 from floto.core.spec.codec import Codec
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.expand import check_spec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.testing.checking.checker import Checker
 from floto.testing.checking.coverage import Coverage
 from floto.testing.checking.exhaustive import Explored
@@ -106,7 +105,7 @@ def check(  # noqa: PLR0913 - all but the spec are optional
         ActivitiesError: An entry of ``activities`` is neither an outcome nor a function, or names no task.
         SpecError: The spec is invalid.
     """
-    check_spec(spec)
+    as_spec(spec, "the spec")
     case = Case(
         spec=spec,
         activities=dict(activities or {}),

@@ -9,14 +9,13 @@ from datetime import timedelta
 from floto.core.state.state import Kind
 from floto.core.swf import wire
 from floto.core.swf.decisions import Decision, StartTimer
-from floto.core.swf.limits import DATA_LIMIT, OPEN_LIMIT
+from floto.core.swf.limits import DATA_LIMIT, NAME_LIMIT, OPEN_LIMIT
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
 from floto.testing.reading.moment import Moment
 
 #: Maximum size of a request to SWF, in bytes.
 _REQUEST = 1_000_000
-_ID = 256
 _LONG = ("input", "result", "details", "control")
 _SHORT = ("activity_id", "timer_id", "workflow_id", "reason", "marker_name", "signal_name", "id")
 
@@ -24,7 +23,7 @@ _SHORT = ("activity_id", "timer_id", "workflow_id", "reason", "marker_name", "si
 def decisions_fit(moment: Moment) -> None:
     """No field of a decision, and no response as a whole, is longer than SWF takes."""
     for decision in moment.decisions:
-        for limit, fields in ((DATA_LIMIT, _LONG), (_ID, _SHORT)):
+        for limit, fields in ((DATA_LIMIT, _LONG), (NAME_LIMIT, _SHORT)):
             for field in fields:
                 length = len(getattr(decision, field, None) or "")
                 if length > limit:

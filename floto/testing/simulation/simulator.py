@@ -10,8 +10,7 @@ from typing import Any
 from floto.core.engine.deadlines import LONGEST_RUN, RUN_EVENT
 from floto.core.engine.world import World
 from floto.core.payloads import payload
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.expand import check_spec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.nested_specs import nested_tasks
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.state import Kind
@@ -57,7 +56,7 @@ class Simulator:
         decider: Decider | None = None,
         patience: int | None = None,
     ) -> None:
-        check_spec(spec)
+        as_spec(spec, "the spec")
         self.spec, self.input = spec, input
         self.choices = choices or Choices()
         self._injector = FaultInjector(self.choices, faults)

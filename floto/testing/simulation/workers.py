@@ -12,6 +12,7 @@ from attrs import define
 from floto.core.errors import UnknownResource
 from floto.core.payloads import payload
 from floto.core.swf.events import ActivityTaskScheduled, Event
+from floto.core.swf.limits import REASON_LIMIT
 from floto.core.swf.shapes import WorkflowExecution
 from floto.testing.simulation.context import MOMENT, Move, SimulationContext
 from floto.testing.simulation.endings import Endings
@@ -21,7 +22,6 @@ from floto.testing.simulation.timeouts import WorkerBehavior, behavior_for, seco
 
 #: A point in time that is never reached.
 _NEVER = datetime.max.replace(tzinfo=UTC)
-_REASON_LIMIT = 256
 
 
 @define(eq=False)
@@ -127,7 +127,7 @@ class Workers:
         if attempt.is_cancel_requested:
             world.cancel_activity(token, "as asked", now)
         elif ending.how is How.FAILS:
-            reason, details = ending.reason[:_REASON_LIMIT], ending.details[: payload.LIMIT]
+            reason, details = ending.reason[:REASON_LIMIT], ending.details[: payload.LIMIT]
             world.fail_activity(token, reason, details, now)
         else:
             text = self._endings.text(

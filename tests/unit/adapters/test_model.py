@@ -11,6 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+import attrs
 import pytest
 from botocore.parsers import JSONParser
 from botocore.validate import ParamValidator
@@ -19,9 +20,11 @@ from hypothesis import strategies as st
 
 from floto.adapters import model
 from floto.core.engine.api import OPERATIONS as HANDLERS
-from floto.core.engine.texts import PROSE
 from floto.core.errors import ServiceFault
+from floto.core.swf.constraints import MEMBERS, Items, Number, Text, constraint_of
 from floto.core.swf.decisions import DECISION_TYPES
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
+from floto.core.swf.wire import camel
 
 START: Mapping[str, Any] = {
     "domain": "shop",
@@ -236,8 +239,6 @@ def test_the_types_of_decisions_are_quoted_in_an_order_of_their_own() -> None:
     said = refusal("RespondDecisionTaskCompleted", respond({"decisionType": "Guess"}))
     constraint = f"Member must satisfy enum value set: {quoted}"
     assert said == one(broken("Guess", "decisions.1.member.decisionType", constraint))
-    for name, order in model.ENUM_ORDER.items():
-        assert sorted(order) == sorted(model.MODEL.shape_for(name).metadata["enum"])
 
 
 def test_attributes_of_another_type_are_checked_too() -> None:
@@ -372,13 +373,20 @@ def test_any_request_is_checked_or_refused(drawn: tuple[str, Any]) -> None:
     assert model.check(operation, checked) == checked
 
 
-def fitting(shape: Any) -> st.SearchStrategy[Any]:
-    """Whatever fits a shape, as small as may be."""
-    return _FITTING[shape.type_name](shape)
+def structure_name(shape: Any) -> str:
+    """The name of a structure in the table of constraints."""
+    name: str = shape.name
+    return name.removesuffix("Input").removesuffix("DecisionAttributes")
 
 
-def _structure(shape: Any) -> st.SearchStrategy[Any]:
-    members = {name: fitting(member) for name, member in shape.members.items()}
+def fitting(shape: Any, constraint: Any = None) -> st.SearchStrategy[Any]:
+    """Whatever fits a shape and a constraint, as small as may be."""
+    return _FITTING[shape.type_name](shape, constraint)
+
+
+def _structure(shape: Any, _constraint: Any) -> st.SearchStrategy[Any]:
+    own = structure_name(shape)
+    members = {name: fitting(member, constraint_of(own, name)) for name, member in shape.members.items()}
     if shape.name == "Decision":
         return st.sampled_from(shape.members["decisionType"].enum).flatmap(
             lambda kind: st.fixed_dictionaries(
@@ -389,22 +397,26 @@ def _structure(shape: Any) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries(required, optional=members)
 
 
-def _text(shape: Any) -> st.SearchStrategy[str]:
-    prose = PROSE.get(shape.name, lambda _: None)
+def _text(_shape: Any, constraint: Text) -> st.SearchStrategy[str]:
+    if constraint.options:
+        return st.sampled_from(constraint.options)
     texts = st.text(min_size=1, max_size=3) | st.integers(1, 90).map(str)
-    # What one member refuses that its shape takes: a Lambda function takes a second at least.
-    # Of lists and domains the ends are of no white space.
-    fitting = texts.filter(lambda text: prose(text) is None and text.strip("0") and text == text.strip())
-    return st.sampled_from(shape.enum) if shape.enum else fitting
+    return texts.filter(lambda text: constraint.broken(text) is None)
 
 
-_FITTING: Mapping[str, Callable[[Any], st.SearchStrategy[Any]]] = {
+def _list(shape: Any, constraint: Any) -> st.SearchStrategy[list[Any]]:
+    return st.lists(fitting(shape.member, constraint and constraint.item), max_size=3)
+
+
+_FITTING: Mapping[str, Callable[[Any, Any], st.SearchStrategy[Any]]] = {
     "structure": _structure,
-    "list": lambda shape: st.lists(fitting(shape.member), max_size=3),
+    "list": _list,
     "string": _text,
-    "integer": lambda shape: st.integers(shape.metadata["min"], shape.metadata["max"]),
-    "boolean": lambda _shape: st.booleans(),
-    "timestamp": lambda _shape: st.integers(0, 10**12).map(lambda ms: NOON + timedelta(milliseconds=ms)),
+    "integer": lambda _shape, constraint: st.integers(constraint.least, constraint.most),
+    "boolean": lambda _shape, _constraint: st.booleans(),
+    "timestamp": lambda _shape, _constraint: st.integers(0, 10**12).map(
+        lambda ms: NOON + timedelta(milliseconds=ms)
+    ),
 }
 
 
@@ -440,6 +452,64 @@ def test_what_fits_the_model_passes_unchanged(drawn: tuple[str, Any]) -> None:
 )
 def test_what_only_the_prose_says_is_checked_too(operation: str, request_: Any, path: str) -> None:
     assert path in refusal(operation, request_)
+
+
+# The table of constraints against the model.
+
+
+def structures() -> Mapping[str, Any]:
+    """The structures in the requests of all operations, by their names in the model."""
+    found: dict[str, Any] = {}
+    todo: list[Any] = [model.input_shape(operation) for operation in model.OPERATIONS]
+    while todo:
+        shape = todo.pop()
+        if shape.type_name == "list":
+            todo.append(shape.member)
+        elif shape.type_name == "structure" and found.setdefault(shape.name, shape) is shape:
+            todo.extend(shape.members.values())
+    return found
+
+
+def limits_of(shape: Any) -> tuple[Any, ...]:
+    """The limits that the model has for a scalar or the length of a list; it has no patterns."""
+    assert "pattern" not in shape.metadata
+    return shape.metadata.get("min", 0), shape.metadata.get("max"), sorted(getattr(shape, "enum", ()))
+
+
+def limits_in_table(constraint: Any) -> tuple[Any, ...]:
+    return getattr(constraint, "least", 0), constraint.most, sorted(getattr(constraint, "options", ()))
+
+
+@pytest.mark.parametrize("shape", structures().values(), ids=lambda shape: shape.name)
+def test_table_has_every_constraint_of_the_model(shape: Any) -> None:
+    for name, member in shape.members.items():
+        constraint = constraint_of(structure_name(shape), name)
+        if member.type_name == "list" and isinstance(constraint, Items):
+            assert limits_in_table(constraint.item) == limits_of(member.member), name
+        else:
+            assert isinstance(constraint, CONSTRAINED.get(member.type_name, type(None))), name
+        assert constraint is None or limits_in_table(constraint) == limits_of(member), name
+        assert constraint is not None or limits_of(member) == (0, None, []), name
+
+
+#: Other types have no constraints, and a list only if it is one of strings.
+CONSTRAINED = {"string": Text, "integer": Number}
+
+
+def test_every_constraint_is_of_a_member_of_the_model() -> None:
+    members = {(structure_name(shape), name) for shape in structures().values() for name in shape.members}
+    names = {".".join(each) for each in members} | {name for _, name in members}
+    assert names > MEMBERS.keys()
+
+
+@pytest.mark.parametrize("cls", [*DECISION_TYPES.values(), ActivityType, TaskList, WorkflowType])
+def test_classes_have_the_members_of_the_model_in_its_order(cls: Any) -> None:
+    known = structures()
+    shape = known.get(f"{cls.__name__}DecisionAttributes") or known[cls.__name__]
+    fields = attrs.fields(cls)
+    required = {camel(field.name) for field in fields if field.default is attrs.NOTHING}
+    assert required == set(shape.required_members)
+    assert [camel(field.name) for field in fields] == list(shape.members)
 
 
 # Responses.

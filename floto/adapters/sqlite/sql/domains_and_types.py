@@ -6,10 +6,11 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 
-from floto.adapters.sqlite.sql.rows import from_json, from_ms, from_text, to_json, to_ms, to_text
+from floto.adapters.sqlite.sql.rows import from_json, from_text, to_json, to_text
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.registration.type_settings import ActivityDefaults, WorkflowDefaults
 from floto.core.swf.shapes import ActivityType, WorkflowType
+from floto.core.swf.wire import from_ms, to_ms
 
 
 def domains(db: sqlite3.Connection, which: str, *values: str) -> Iterator[Domain]:

@@ -10,10 +10,11 @@ from typing import Any
 from attrs import frozen
 
 from floto.adapters.sqlite.file.indices import name_of
-from floto.adapters.sqlite.sql.rows import from_ms, from_text, to_ms
+from floto.adapters.sqlite.sql.rows import from_text
 from floto.core.engine.stores.records import Listing, Position, Record
 from floto.core.swf.service import ExecutionInfo
 from floto.core.swf.shapes import WorkflowExecution, WorkflowType
+from floto.core.swf.wire import from_ms, to_ms
 
 _COLUMNS = (
     "runs.number, runs.domain, workflow_id, run_id, type_name, type_version, runs.started_at, runs.closed_at,"

@@ -5,29 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from attrs import define
 
 from floto.core.errors import HistoryError, ServiceError
 from floto.core.swf.events import EVENT_TYPES, Event
-from floto.core.swf.wire import read, type_name, write
+from floto.core.swf.wire import from_ms, read, to_ms, type_name, write
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 # json.dumps would create a new encoder for every event.
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
-
-
-def to_ms(moment: datetime) -> int:
-    """Return the whole milliseconds since 1970, the precision of SWF's times."""
-    return (moment - _EPOCH) // _MILLISECOND
-
-
-def from_ms(milliseconds: int) -> datetime:
-    """Return the time, in UTC, of milliseconds since 1970."""
-    return _EPOCH + milliseconds * _MILLISECOND
 
 
 def event_row(run: int, event: Event) -> tuple[int, int, int, str, str]:

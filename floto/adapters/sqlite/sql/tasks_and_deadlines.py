@@ -6,11 +6,11 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
 
-from floto.adapters.sqlite.sql.rows import from_ms, to_ms
 from floto.core.engine.stores.records import Place
 from floto.core.engine.stores.store import EXPIRY_RANK, Deadline, Ready
 from floto.core.engine.tokens import Token
 from floto.core.swf.pollers import Backlog, PollKind
+from floto.core.swf.wire import from_ms, to_ms
 
 #: Maximum number of redelivered tasks that are listed.
 _MOST_REDELIVERIES = 1000

@@ -8,12 +8,13 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from floto.adapters.sqlite.cache import weight
-from floto.adapters.sqlite.sql.rows import event_row, to_ms, to_text
+from floto.adapters.sqlite.sql.rows import event_row, to_text
 from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.stores.changes import Changes, PollableTask
 from floto.core.engine.stores.records import last_scheduled
 from floto.core.engine.tokens import TaskKind
 from floto.core.swf.closing_events import CLOSING_EVENTS
+from floto.core.swf.wire import to_ms
 
 _Row = tuple[Any, ...]
 #: The number of a run, and the id of the event that the row belongs to.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from floto.core.engine import faults
@@ -17,6 +17,7 @@ from floto.core.engine.api.call import Call, Request, Response
 from floto.core.engine.registration.regions import DEFAULT_REGION
 from floto.core.engine.tokens import invalid_token, open_text, seal_text
 from floto.core.swf import limits
+from floto.core.swf.wire import from_ms, to_ms
 
 T = TypeVar("T")
 
@@ -30,7 +31,6 @@ _encode = json.JSONEncoder(default=datetime.timestamp).encode
 _LIFE = timedelta(hours=24)
 #: Above every id and sequence number, and within the range of a datetime in milliseconds.
 _HIGHEST = 2**47
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Members of a request that may differ from page to page.
 _FREE = frozenset({"nextPageToken", "maximumPageSize"})
 
@@ -42,8 +42,7 @@ def page_size(request: Request) -> int:
 
 def write_token(call: Call, position: Sequence[Any]) -> str:
     """Return the token of the page after a position of strings and integers."""
-    issued = (call.now - _EPOCH) // timedelta(milliseconds=1)
-    return seal_text([call.operation, _digest(call), issued, list(position)])
+    return seal_text([call.operation, _digest(call), to_ms(call.now), list(position)])
 
 
 def read_token(call: Call, *kinds: type) -> list[Any] | None:
@@ -60,7 +59,7 @@ def read_token(call: Call, *kinds: type) -> list[Any] | None:
     operation, digest, issued, position = said
     if (operation, digest) != (call.operation, _digest(call)) or not _has_types(position, kinds):
         raise invalid_token()
-    if _EPOCH + timedelta(milliseconds=issued) + _LIFE < call.now:
+    if from_ms(issued) + _LIFE < call.now:
         message = "Specified token has exceeded its maximum lifetime"
         raise faults.invalid(message)
     return list(position)

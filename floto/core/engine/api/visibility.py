@@ -6,7 +6,6 @@ Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_ListClosed
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from floto.core.engine import faults
@@ -14,9 +13,7 @@ from floto.core.engine.api.call import Call, Handler, Request, Response
 from floto.core.engine.api.executions import execution_info
 from floto.core.engine.api.pages import page, page_size, read_token
 from floto.core.engine.stores.records import Listing, Position, Record
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+from floto.core.swf.wire import from_ms, to_ms
 
 #: By filter: its members, and the fields of ``Listing`` that they set.
 _FILTERS: Mapping[str, Mapping[str, str]] = {
@@ -68,10 +65,11 @@ def _list(*, is_closed: bool) -> Handler:
         listing = _listing(call, is_closed=is_closed)
 
         def position(record: Record) -> list[int]:
-            return [((listing.moment(record) or _EPOCH) - _EPOCH) // _MILLISECOND, record.number]
+            at = listing.moment(record)
+            return [0 if at is None else to_ms(at), record.number]
 
         after = read_token(call, int, int)
-        start = None if after is None else Position(_EPOCH + after[0] * _MILLISECOND, after[1])
+        start = None if after is None else Position(from_ms(after[0]), after[1])
         rows = call.store.listed(listing, page_size(call.request) + 1, start)
         return page(call, "executionInfos", rows, position, execution_info)
 

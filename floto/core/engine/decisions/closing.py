@@ -24,14 +24,14 @@ from floto.core.swf.decisions import (
     ContinueAsNewWorkflowExecution,
     FailWorkflowExecution,
 )
-from floto.core.swf.shapes import WorkflowExecution
+from floto.core.swf.shapes import ChildPolicy, WorkflowExecution
 
 _APPLIED = "CHILD_POLICY_APPLIED"
 
 #: Command for the children by child policy; ABANDON sends none.
 _POLICIES: Mapping[str, Any] = {
-    "TERMINATE": TerminateWorkflowExecution(cause=_APPLIED),
-    "REQUEST_CANCEL": RequestCancelWorkflowExecution(cause=_APPLIED),
+    ChildPolicy.TERMINATE: TerminateWorkflowExecution(cause=_APPLIED),
+    ChildPolicy.REQUEST_CANCEL: RequestCancelWorkflowExecution(cause=_APPLIED),
 }
 
 

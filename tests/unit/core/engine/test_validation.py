@@ -7,11 +7,16 @@ from typing import Any
 import pytest
 
 from floto.core.engine import commands as c
+from floto.core.engine.api import Api
+from floto.core.engine.engine import Engine
+from floto.core.engine.registration.regions import domain_key
+from floto.core.engine.registration.registered_types import Domain
+from floto.core.engine.stores.memory_store import MemoryStore
 from floto.core.engine.tokens import TaskKind, Token
-from floto.core.engine.validation import check_command, check_decisions
+from floto.core.engine.validation import check_command
+from floto.core.engine.world import BEGINNING, simulated_defaults
 from floto.core.errors import ServiceFault
 from floto.core.swf.decisions import (
-    CompleteWorkflowExecution,
     ContinueAsNewWorkflowExecution,
     Decision,
     RecordMarker,
@@ -21,11 +26,16 @@ from floto.core.swf.decisions import (
     StartTimer,
 )
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
+from floto.core.swf.wire import write
 
 WORKFLOW = WorkflowType("work", "1")
 ACTIVITY = ActivityType("act", "1")
 TOKEN = Token("d", "r", TaskKind.ACTIVITY, 2, 3)
 NOTHING: Any = None
+
+
+def check_decisions(decisions: list[Decision]) -> None:
+    check_command(c.RespondDecisionTaskCompleted(token=TOKEN, decisions=tuple(decisions)))
 
 
 def function(**given: str) -> ScheduleLambdaFunction:
@@ -118,12 +128,6 @@ def test_16_a_malformed_decision_refuses_the_whole_call() -> None:
     assert "'decisions.2.member.startTimerDecisionAttributes.timerId'" in refusal.value.message
 
 
-@pytest.mark.parametrize("after", [RecordMarker(marker_name="m"), CompleteWorkflowExecution()])
-def test_17_a_close_comes_last(after: Decision) -> None:
-    with pytest.raises(ServiceFault, match="Close must be last decision in list"):
-        check_decisions([CompleteWorkflowExecution(), after])
-
-
 def test_93_what_is_missing_is_named() -> None:
     wrong: list[Decision] = [
         StartTimer(timer_id=NOTHING, start_to_fire_timeout="1"),
@@ -176,3 +180,19 @@ def test_texts_of_workers_have_a_longest_size(command: type, field: str, longest
     check_command(command(token=TOKEN, **{field: "x" * longest}))
     with pytest.raises(ServiceFault, match=f"'{field}' failed .* less than or equal to {longest}"):
         check_command(command(token=TOKEN, **{field: "x" * (longest + 1)}))
+
+
+def test_fields_of_a_request_are_checked_once() -> None:
+    """The request was checked against SWF's model, which ``Api`` expects; a typed command was not."""
+    store = MemoryStore()
+    engine = Engine(store)
+    engine.registration.register_domain(Domain(name=domain_key("r", "d")))
+    ids = iter(("run 1", "run 2"))
+    defaults = simulated_defaults([WORKFLOW], [])
+    engine.registration.ensure(domain_key("r", "d"), defaults, BEGINNING)
+    request = {"domain": "d", "workflowId": "w", "workflowType": write(WORKFLOW), "lambdaRole": ""}
+    api = Api(engine, store, ids.__next__)
+    assert api.call("StartWorkflowExecution", request, BEGINNING, "r") == {"runId": "run 1"}
+    command = c.StartWorkflowExecution(workflow_id="v", workflow_type=WORKFLOW, lambda_role="")
+    with pytest.raises(ServiceFault, match="lambdaRole"):
+        engine.start(domain_key("r", "d"), command, next(ids), BEGINNING)

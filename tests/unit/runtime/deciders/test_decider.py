@@ -23,7 +23,6 @@ from floto.core.swf.service import PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import WorkflowType
 from floto.runtime import retrying as resilient
 from floto.runtime.deciders import decider as module
-from floto.runtime.deciders import late_histories
 from floto.runtime.deciders import progress_cache as memory
 from floto.runtime.deciders.decider import Decider
 from floto.runtime.deciders.spec_choice import NoSpec
@@ -228,7 +227,7 @@ def test_only_new_events_are_folded(service: SqliteService, monkeypatch: pytest.
 def test_what_a_task_does_not_show_is_read_when_the_service_has_it(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(late_histories, "_REREAD_SECONDS", 0)
+    monkeypatch.setattr(resilient, "REREAD_SECONDS", 0)
     task = decision_task(service)
     hidden = evolve(task, events=())
     # Histories lag: at first less is there than must be.
@@ -237,7 +236,7 @@ def test_what_a_task_does_not_show_is_read_when_the_service_has_it(
     # What came later is not looked at.
     service.signal_workflow_execution("w", "later")
     assert scheduled(Decider(spec("a"), service=service).decide(hidden)) == ["a"]
-    monkeypatch.setattr(late_histories, "_LAG_SECONDS", 0)
+    monkeypatch.setattr(resilient, "LAG_SECONDS", 0)
     odd = Odd(service, "history", [task.events[:2]])
     with pytest.raises(ServiceUnavailable, match="up to 2, expected at least 3"):
         Decider(spec("a"), service=odd).decide(hidden)
@@ -324,7 +323,7 @@ def test_a_decider_whose_last_answer_was_too_late_goes_on_at_once(tmp_path: Path
         clock.advance(61)
         began = time.monotonic()
         decider._handle(task)  # noqa: SLF001
-        assert time.monotonic() - began < late_histories._LAG_SECONDS  # noqa: SLF001
+        assert time.monotonic() - began < resilient.LAG_SECONDS
         assert not decider._stop.is_set()  # noqa: SLF001
         decider._handle(next_task(service))  # noqa: SLF001
         assert decider._stop.is_set()  # noqa: SLF001
@@ -365,7 +364,7 @@ def test_an_answer_that_comes_too_late_is_dropped(service: SqliteService) -> Non
 
 
 def test_a_spec_that_is_no_spec_is_refused(service: SqliteService) -> None:
-    with pytest.raises(floto.SpecError, match="must be a floto"):
+    with pytest.raises(floto.SpecError, match="must be a DeciderSpec"):
         Decider('{"type": "floto.specs.task.Timer", "id_": "t", "delay_in_seconds": 1}', service=service)
 
 
@@ -405,7 +404,7 @@ def test_a_history_that_cannot_be_read_costs_nobody_else_the_decider(
 def test_a_decider_that_ends_with_its_workflow_looks_until_the_service_knows(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(late_histories, "_REREAD_SECONDS", 0.01)
+    monkeypatch.setattr(resilient, "REREAD_SECONDS", 0.01)
     own = floto.DeciderSpec(
         activity_tasks=[floto.Timer(id_="t", delay_in_seconds=0)], terminate_decider_after_completion=True
     )

@@ -13,8 +13,9 @@ from floto.core.errors import ServiceError, ServiceUnavailable, UnknownResource
 from floto.core.state.failures import without_traceback
 from floto.core.swf import service as ports
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
+from floto.core.visible import shorten_middle
 from floto.runtime.workers.activities import Activities, ActivityError, RunningActivity, current, running
-from floto.runtime.workers.execute_activity import Completed, Failed, Stopped, perform, shorten_middle
+from floto.runtime.workers.execute_activity import Completed, Failed, Stopped, perform
 
 LATER = ServiceUnavailable("later")
 SHUT = ServiceError("the service is closed")
