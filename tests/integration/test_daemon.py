@@ -172,7 +172,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield place
 
 
-def test_ten_signals_start_ten_children_though_daemons_are_killed(place: Place) -> None:
+def test_ten_signals_start_ten_children_although_daemons_are_killed(place: Place) -> None:
     """Also a bad one among them, children on other task lists, and all daemons dead for a while."""
     gate = threading.Event()
 

@@ -40,7 +40,7 @@ def run(line: str, cwd: Path, keys: str) -> str:
     return done.stdout + ("" if "--step" in line else done.stderr)
 
 
-def test_the_document_says_what_happens(tmp_path: Path) -> None:
+def test_debugging_document_prints_actual_output(tmp_path: Path) -> None:
     # Each fence opens a block or closes one, so that none is left out.
     assert len(re.findall(r"^ *(?:```|~~~)", DOCUMENT, re.MULTILINE)) == 2 * len(BLOCKS)
     assert [kind for kind, _ in BLOCKS if kind not in {"python", "console"}] == []

@@ -90,7 +90,7 @@ def null_tag(event: dict[str, Any]) -> None:
         event[STARTED]["tagList"] = [None]
 
 
-def test_null_tag_is_read_and_the_run_decided(local: LocalSwf) -> None:
+def test_run_with_a_null_tag_is_decided(local: LocalSwf) -> None:
     plain, odd = SwfService(local, "floto"), SwfService(Odd(local, null_tag), "floto")
     execution = start(plain, "w")
     with deciding(Decider(SPEC, service=odd)):
@@ -142,7 +142,7 @@ UNREADABLE: dict[str, tuple[Edit, str]] = {
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
-def test_run_whose_history_cannot_be_read_fails_and_says_why(
+def test_run_with_an_unreadable_history_fails_with_the_reason(
     local: LocalSwf, case: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     edit, problem = UNREADABLE[case]
@@ -157,7 +157,7 @@ def test_run_whose_history_cannot_be_read_fails_and_says_why(
     assert problem in caplog.text
 
 
-def test_unreadable_run_of_a_type_without_a_spec_is_left_alone(
+def test_unreadable_run_of_a_type_without_a_spec_is_not_decided(
     local: LocalSwf, caplog: pytest.LogCaptureFixture
 ) -> None:
     plain, odd = SwfService(local, "floto"), SwfService(Odd(local, no_policy), "floto")

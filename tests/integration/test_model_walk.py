@@ -161,7 +161,9 @@ def _token(operation: str) -> str:
     return str(Token("nowhere", "nowhere", kind, 1, 1))
 
 
-def test_every_answer_of_the_model_is_given(backend: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_reachable_output_member_is_returned(
+    backend: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage = Stage(backend)
     stage.prepare()
     walk(stage, monkeypatch)
@@ -170,13 +172,13 @@ def test_every_answer_of_the_model_is_given(backend: Recorded, monkeypatch: pyte
     assert not missing, sorted(missing)
 
 
-def test_what_is_said_to_be_unreachable_is_in_the_model() -> None:
+def test_members_listed_as_unreachable_exist_in_the_model() -> None:
     """No exception outlives what it was made for."""
     for shape, name in UNREACHABLE:
         assert any(shape in ("*", item[0]) and name in ("*", item[1]) for item in answerable())
 
 
-def test_a_client_that_answers_less_is_noticed(backend: Recorded) -> None:
+def test_walk_detects_missing_output_members(backend: Recorded) -> None:
     Stage(backend).prepare()
     assert ("RegisterDomain", "answers") in backend.seen
     assert len({item for item in answerable() - backend.seen if is_reachable(item)}) > 500

@@ -37,7 +37,7 @@ def file_of(store: DirectoryStore, value: object) -> Path:
 
 
 @pytest.mark.parametrize("mask", [0, 0o022, 0o077])
-def test_new_store_is_for_its_owner_only_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+def test_new_store_is_owner_only_for_any_umask(tmp_path: Path, mask: int) -> None:
     store = DirectoryStore(tmp_path / "new" / "parent" / "store")
     with umask(mask):
         assert store.get(store.put("value")) == "value"
@@ -61,7 +61,7 @@ def test_new_store_is_for_its_owner_only_whatever_the_umask(tmp_path: Path, mask
     ],
 )
 @pytest.mark.parametrize("mask", [0, 0o077])
-def test_existing_directory_keeps_its_mode_and_what_is_made_in_it_follows(
+def test_existing_directory_keeps_its_mode_and_new_files_inherit_it(
     tmp_path: Path, mask: int, existing: int, shelf: int, file: int
 ) -> None:
     store = DirectoryStore(tmp_path / "store")

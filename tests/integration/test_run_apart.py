@@ -98,7 +98,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_open_run_is_left_alone_by_run_of_another_flow_with_equal_task_lists(
+def test_run_does_not_decide_an_open_run_of_another_flow_on_the_same_lists(
     service: SqliteService, family: str
 ) -> None:
     wait = floto.Timer(id_="wait", delay_in_seconds=1)
@@ -113,7 +113,7 @@ def test_open_run_is_left_alone_by_run_of_another_flow_with_equal_task_lists(
     assert result.items() >= EXPECTED[family].items()
 
 
-def test_run_that_repeats_itself_is_left_alone_by_another_flow(service: SqliteService) -> None:
+def test_run_does_not_decide_a_repeating_run_of_another_flow(service: SqliteService) -> None:
     repeating = flow(floto.Timer(id_="wait", delay_in_seconds=1), repeat_workflow=True)
     left_open(repeating, service, told("first"), "a")
     result = run(
@@ -127,7 +127,7 @@ def test_run_that_repeats_itself_is_left_alone_by_another_flow(service: SqliteSe
     assert started_timers(service, "a") == {"wait"}
 
 
-def test_decider_and_worker_on_the_named_lists_get_no_task_of_floto_run(service: SqliteService) -> None:
+def test_decider_and_worker_on_the_same_lists_get_no_task_of_floto_run(service: SqliteService) -> None:
     others = told("somebody else")
     decider = Decider(flow(task("say", "wrong")), service=service, poll_seconds=0.1)
     worker = ActivityWorker(task_list="work", service=service, activities=others, poll_seconds=0.1)
@@ -138,7 +138,7 @@ def test_decider_and_worker_on_the_named_lists_get_no_task_of_floto_run(service:
     assert scheduled_lists(service, "w") == {"floto.run.w"}
 
 
-def test_saved_history_of_floto_run_replays_with_the_spec_as_it_is(service: SqliteService) -> None:
+def test_saved_history_of_floto_run_replays_with_the_original_spec(service: SqliteService) -> None:
     inner = flow(task("say", task_list="elsewhere"))
     child = floto.ChildWorkflow(
         id_="child", workflow_type_name="child", workflow_type_version="1", spec=inner, task_list="children"
@@ -152,7 +152,7 @@ def test_saved_history_of_floto_run_replays_with_the_spec_as_it_is(service: Sqli
         assert floto.replay(replayed, history).divergence is None
 
 
-def test_child_without_a_spec_is_decided_on_the_list_that_its_task_names(service: SqliteService) -> None:
+def test_child_without_a_spec_is_decided_on_the_list_of_its_task(service: SqliteService) -> None:
     theirs = WorkflowType("theirs", "1")
     child = floto.ChildWorkflow(
         id_="child", workflow_type_name="theirs", workflow_type_version="1", task_list="theirs"
@@ -168,7 +168,7 @@ def test_child_without_a_spec_is_decided_on_the_list_that_its_task_names(service
     assert result == {"child": {}}
 
 
-def test_spec_may_not_name_a_task_list_of_floto_run() -> None:
+def test_spec_with_a_reserved_task_list_is_refused() -> None:
     with pytest.raises(floto.SpecError, match="is reserved for floto"):
         flow(task("say"), task_list="floto.run.w")
     with pytest.raises(floto.SpecError, match="is reserved for floto"):
@@ -177,7 +177,7 @@ def test_spec_may_not_name_a_task_list_of_floto_run() -> None:
         floto.DeciderSpec(activity_tasks=[task("say", task_list="floto.run.w")])
 
 
-def test_open_run_on_a_shared_list_is_refused_with_the_commands_that_finish_it(
+def test_open_run_on_a_shared_list_is_refused_advising_commands(
     service: SqliteService,
 ) -> None:
     service.prepare([WORKFLOW_TYPE], [])
@@ -196,7 +196,7 @@ def has_changed(service: SqliteService, workflow_id: str) -> bool:
     return any(isinstance(each, e.WorkflowExecutionSignaled) and each.signal_name != "go" for each in data)
 
 
-def test_run_ends_where_another_spec_takes_over_its_workflow(tmp_path: Path) -> None:
+def test_run_raises_if_another_spec_takes_over_its_workflow(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'f.db'}"
     go = floto.Signal(id_="go", signal_name="go")
     errors: list[BaseException] = []

@@ -80,12 +80,12 @@ def failures(played: Played) -> dict[str, str]:
     return details
 
 
-def test_an_activity_sees_its_context_and_one_without_does_not(stage: Stage, known: Activities) -> None:
+def test_activity_function_may_take_a_context_or_no_argument(stage: Stage, known: Activities) -> None:
     played = stage.play(task("echo", input=[1]), task("plain"), activities=known, input={"order": 7})
     assert result(played) == {"echo": {"workflow": {"order": 7}, "activity_task": [1]}, "plain": "done"}
 
 
-def test_falsy_results_are_results(stage: Stage) -> None:
+def test_falsy_results_are_passed_on(stage: Stage) -> None:
     known, values = Activities(), [0, "", [], {}, False, None]
 
     @known.activity(name="give", version="v1")
@@ -97,7 +97,7 @@ def test_falsy_results_are_results(stage: Stage) -> None:
     assert list(result(played).values()) == values
 
 
-def test_activity_that_one_worker_has_not_registered_is_given_back_until_another_comes(
+def test_unregistered_activity_is_given_back_until_another_worker_has_it(
     stage: Stage, known: Activities
 ) -> None:
     @known.activity(name="other", version="v1")
@@ -115,7 +115,7 @@ def test_activity_that_one_worker_has_not_registered_is_given_back_until_another
     assert result(stage.ended(execution)) == {"other": None}
 
 
-def test_a_result_that_is_too_long_fails_and_says_what_to_do(stage: Stage) -> None:
+def test_too_long_result_fails_with_advice(stage: Stage) -> None:
     known = Activities()
 
     @known.activity(name="long", version="v1")
@@ -128,7 +128,7 @@ def test_a_result_that_is_too_long_fails_and_says_what_to_do(stage: Stage) -> No
     assert "floto.payloads" in message
 
 
-def test_two_run_in_parallel(stage: Stage) -> None:
+def test_independent_activities_run_in_parallel(stage: Stage) -> None:
     both, known = threading.Barrier(2), Activities()
 
     @known.activity(name="meet", version="v1")
@@ -159,7 +159,7 @@ def test_an_activity_fails_three_times_and_then_succeeds(stage: Stage, known: Ac
     assert all("in shaky" in traceback for *_, traceback in failed)
 
 
-def test_an_activity_fails_past_its_retries(stage: Stage, known: Activities) -> None:
+def test_activity_failing_more_often_than_its_retries_fails_the_run(stage: Stage, known: Activities) -> None:
     shaky = task("shaky", input=9, retry_strategy=InstantRetry(retries=2))
     after = task("plain", requires=[shaky])
     played = stage.play(shaky, after, activities=known)
@@ -167,7 +167,7 @@ def test_an_activity_fails_past_its_retries(stage: Stage, known: Activities) -> 
     assert len(played.of(e.ActivityTaskScheduled)) == 3
 
 
-def test_a_timer_inside_the_graph_and_one_beside_it(stage: Stage, known: Activities) -> None:
+def test_timers_with_and_without_dependents_are_waited_for(stage: Stage, known: Activities) -> None:
     first = task("plain", "first")
     inside = Timer(id_="inside", delay_in_seconds=1, requires=[first])
     last = task("plain", "last", requires=[inside])
@@ -200,14 +200,16 @@ def test_a_workflow_repeats_with_a_retried_activity_and_a_timer(stage: Stage, kn
     assert len(stage.ended(first).of(e.ActivityTaskFailed)) == 1
 
 
-def test_an_activity_longer_than_its_heartbeat_lives_by_heartbeats(stage: Stage, known: Activities) -> None:
+def test_heartbeats_keep_an_activity_longer_than_its_heartbeat_timeout(
+    stage: Stage, known: Activities
+) -> None:
     nap = task("nap", input=2.5, heartbeat_timeout=1)
     played = stage.play(nap, activities=known, task_heartbeat_in_seconds=0.3)
     assert result(played) == {"nap": "woke up"}
     assert not played.of(e.ActivityTaskTimedOut)
 
 
-def test_an_activity_longer_than_its_heartbeat_times_out_without(stage: Stage, known: Activities) -> None:
+def test_activity_without_heartbeats_times_out(stage: Stage, known: Activities) -> None:
     nap = task("nap", input=2.5, heartbeat_timeout=1, retry_strategy=InstantRetry(1))
     played = stage.play(nap, activities=known, task_heartbeat_in_seconds=0, concurrency=2)
     assert result(played) == {"nap": "woke up"}
@@ -231,7 +233,7 @@ class SlowAtFirst(Slow):
     times = 1
 
 
-def test_a_decider_slower_than_its_time_out_gets_the_task_again(stage: Stage, known: Activities) -> None:
+def test_slow_decider_gets_the_timed_out_task_again(stage: Stage, known: Activities) -> None:
     name = stage.name()
     spec = DeciderSpec(activity_tasks=[task("plain")], task_list=name, activity_task_list=name)
     stage.decider(spec, kind=SlowAtFirst)
@@ -242,7 +244,7 @@ def test_a_decider_slower_than_its_time_out_gets_the_task_again(stage: Stage, kn
     assert len(played.of(e.ActivityTaskScheduled)) == 1
 
 
-def test_one_of_two_deciders_always_times_out(stage: Stage, known: Activities) -> None:
+def test_run_completes_if_one_of_two_deciders_always_times_out(stage: Stage, known: Activities) -> None:
     name = stage.name()
     first = task("plain", "first")
     spec = DeciderSpec(
@@ -276,7 +278,7 @@ def history(stage: Stage, execution: floto.WorkflowExecution) -> tuple[Any, ...]
     return stage.service.history(execution)
 
 
-def test_a_child_workflow(stage: Stage, known: Activities) -> None:
+def test_child_workflow_completes(stage: Stage, known: Activities) -> None:
     played = stage.play(child("child", task("echo", input=1), input=2), activities=known, input={"n": 3})
     [inner] = result(played)["child"].values()
     assert inner["activity_task"] == 1
@@ -286,13 +288,13 @@ def test_a_child_workflow(stage: Stage, known: Activities) -> None:
     assert started.workflow_execution.workflow_id == f"{played.execution.workflow_id}:child"
 
 
-def test_a_child_after_an_activity_has_its_result(stage: Stage, known: Activities) -> None:
+def test_child_gets_the_result_of_a_required_activity(stage: Stage, known: Activities) -> None:
     first = task("plain", "first")
     played = stage.play(first, child("child", task("echo"), requires=[first]), activities=known)
     assert result(played)["child"]["echo"]["workflow"]["first"] == "done"
 
 
-def test_a_child_that_fails_is_tried_again(stage: Stage, known: Activities) -> None:
+def test_failed_child_is_retried(stage: Stage, known: Activities) -> None:
     shaky = child("child", task("shaky", input=1), retry_strategy=InstantRetry(retries=1))
     played = stage.play(shaky, activities=known)
     assert result(played) == {"child": {"shaky": 2}}
@@ -300,7 +302,7 @@ def test_a_child_that_fails_is_tried_again(stage: Stage, known: Activities) -> N
     assert json.loads(failed.details) == {"shaky": "ValueError: no luck, 1"}
 
 
-def test_a_generator_and_one_that_waits_for_what_it_generates(stage: Stage, known: Activities) -> None:
+def test_task_requiring_a_generator_waits_for_generated_tasks(stage: Stage, known: Activities) -> None:
     @known.generator(name="split", version="v1")
     def split() -> list[ActivityTask]:
         return [task("echo", "one", input=1), task("echo", "two", input=2)]
@@ -311,7 +313,7 @@ def test_a_generator_and_one_that_waits_for_what_it_generates(stage: Stage, know
     assert (seen["one"], seen["two"]) == ({"activity_task": 1}, {"activity_task": 2})
 
 
-def test_a_dynamic_decider_with_a_child_that_is_dynamic_too(stage: Stage, known: Activities) -> None:
+def test_dynamic_decider_decides_a_child_that_carries_its_spec(stage: Stage, known: Activities) -> None:
     name = stage.name()
     stage.decider(kind=DynamicDecider, task_list=name)
     stage.worker(name, known)
@@ -323,7 +325,7 @@ def test_a_dynamic_decider_with_a_child_that_is_dynamic_too(stage: Stage, known:
     assert json.loads(closed.result)["echo"]["activity_task"] == "inner"
 
 
-def test_dynamic_decider_leaves_a_run_alone_that_brings_no_spec(
+def test_dynamic_decider_does_not_decide_a_run_without_a_spec(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     name = stage.name()

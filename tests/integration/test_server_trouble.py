@@ -50,7 +50,7 @@ def damage(db: Path) -> None:
         path.write_bytes(b"x" * max(path.stat().st_size, 4096))
 
 
-def test_health_is_503_where_the_file_cannot_be_read_and_is_logged_once(tmp_path: Path) -> None:
+def test_health_is_503_if_the_file_is_unreadable_and_logged_once(tmp_path: Path) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf:
         register(swf)
         assert health(server) == 200
@@ -64,7 +64,7 @@ def delete_index(db: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, delete_index])
-def test_server_ends_with_an_error_when_its_file_is_gone(
+def test_server_exits_with_an_error_when_its_file_is_deleted(
     tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf, ExitStack() as stack:
@@ -82,7 +82,7 @@ def test_server_ends_with_an_error_when_its_file_is_gone(
         assert poll.recv(65_536).startswith(b"HTTP/1.1 ")
 
 
-def test_a_run_that_cannot_be_read_is_named_once_in_the_log(tmp_path: Path) -> None:
+def test_unreadable_run_is_logged_once(tmp_path: Path) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf:
         register(swf)
         run_id = start(swf, "bad")
@@ -97,7 +97,7 @@ def test_a_run_that_cannot_be_read_is_named_once_in_the_log(tmp_path: Path) -> N
     assert [run_id in line for line in lines] == [True]
 
 
-def test_health_reads_a_locked_database_in_time_and_the_server_ends_all_the_same(
+def test_health_and_shutdown_work_with_a_locked_database(
     tmp_path: Path,
 ) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf:
@@ -124,7 +124,7 @@ def writing(server: Server) -> HTTPConnection:
     return connection
 
 
-def test_slow_bodies_and_held_polls_do_not_keep_the_server_from_ending(tmp_path: Path) -> None:
+def test_slow_bodies_and_pending_polls_do_not_delay_shutdown(tmp_path: Path) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf, ExitStack() as stack:
         register(swf)
         held = [stack.enter_context(send_poll(server)) for _ in range(20)]

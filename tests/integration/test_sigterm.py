@@ -202,7 +202,7 @@ def stage(request: pytest.FixtureRequest, role: Role, tmp_path: Path) -> Iterato
             yield stage
 
 
-def test_a_task_in_hand_is_finished(stage: Stage) -> None:
+def test_sigterm_finishes_the_claimed_task(stage: Stage) -> None:
     process = stage.process("told to stop")
     execution = stage.begin("w")
     process.hear("began")
@@ -215,7 +215,7 @@ def test_a_task_in_hand_is_finished(stage: Stage) -> None:
     stage.assert_others_go_on()
 
 
-def test_another_signal_ends_a_process_at_once(stage: Stage) -> None:
+def test_second_signal_ends_the_process_at_once(stage: Stage) -> None:
     """Also in a poll that the server would hold for a minute; it notices, and gives its tasks to others."""
     process = stage.process("told to stop")
     process.hear("polls")
@@ -227,7 +227,7 @@ def test_another_signal_ends_a_process_at_once(stage: Stage) -> None:
     stage.assert_others_go_on()
 
 
-def test_on_a_file_a_poll_ends_within_a_second(role: Role, tmp_path: Path) -> None:
+def test_sigterm_ends_a_poll_of_a_file_within_a_second(role: Role, tmp_path: Path) -> None:
     with staged(role, f"sqlite:///{tmp_path / 'swf.db'}", tmp_path) as stage:
         process = stage.process("told to stop")
         process.hear("polls")
@@ -236,7 +236,7 @@ def test_on_a_file_a_poll_ends_within_a_second(role: Role, tmp_path: Path) -> No
         stage.assert_others_go_on()
 
 
-def test_what_a_held_poll_still_brings_is_done(role: Role, tmp_path: Path) -> None:
+def test_sigterm_finishes_a_task_that_the_pending_poll_returns(role: Role, tmp_path: Path) -> None:
     """SWF gives work to a poll that is held, whatever became of who polls: so that is still there."""
     with serving(tmp_path / "swf.db") as server, staged(role, server.url, tmp_path) as stage:
         stage.go()
@@ -252,7 +252,7 @@ def test_what_a_held_poll_still_brings_is_done(role: Role, tmp_path: Path) -> No
         stage.assert_others_go_on()
 
 
-def test_a_held_poll_that_brings_nothing_is_the_last(role: Role, tmp_path: Path) -> None:
+def test_sigterm_ends_the_process_after_its_pending_poll(role: Role, tmp_path: Path) -> None:
     server: Any = Server(tmp_path / "swf.db", Clock())
     server.open(poll_seconds=HELD)
     try:

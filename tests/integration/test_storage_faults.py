@@ -358,7 +358,7 @@ for_each_fault = pytest.mark.parametrize("name", FAULTS)
     [("full disk", False), ("full disk", True), ("process stopped", False), ("lock held", True)],
     ids=["full disk, file", "full disk, server", "process stopped, file", "lock held, server"],
 )
-def test_work_goes_on_after_a_brief_fault(disk: Path, name: str, *, behind_server: bool) -> None:
+def test_work_continues_after_a_brief_fault(disk: Path, name: str, *, behind_server: bool) -> None:
     goes_on(make(disk, behind_server=behind_server, seconds=BRIEF), FAULTS[name], BRIEF)
 
 
@@ -366,7 +366,7 @@ def test_work_goes_on_after_a_brief_fault(disk: Path, name: str, *, behind_serve
 @pytest.mark.timeout(400)
 @on_each
 @for_each_fault
-def test_work_goes_on_within_seconds_after_a_long_fault(
+def test_work_continues_within_seconds_after_a_long_fault(
     disk: Path, name: str, *, behind_server: bool
 ) -> None:
     fault = FAULTS[name]
@@ -378,7 +378,7 @@ def test_work_goes_on_within_seconds_after_a_long_fault(
 @pytest.mark.timeout(400)
 @on_each
 @for_each_fault
-def test_every_process_ends_within_seconds_during_a_long_fault(
+def test_every_process_exits_within_seconds_during_a_long_fault(
     disk: Path, name: str, *, behind_server: bool
 ) -> None:
     fault = FAULTS[name]

@@ -38,7 +38,7 @@ def started(service: SwfService, workflow_id: str = "order-1") -> WorkflowExecut
     return WorkflowExecution(workflow_id, service.start_workflow_execution(request))
 
 
-def test_a_chain_of_activities_runs_to_its_result(service: SwfService) -> None:
+def test_chain_of_activities_completes(service: SwfService) -> None:
     activities = Activities()
 
     @activities.activity(name="add", version="v1")
@@ -68,12 +68,12 @@ def test_a_failed_activity_fails_the_run(service: SwfService) -> None:
     assert raised.value.failures == {"pay": "ValueError: no money"}
 
 
-def test_preparing_twice_is_fine(service: SwfService) -> None:
+def test_prepare_is_idempotent(service: SwfService) -> None:
     service.prepare([WORKFLOW], [])
     service.prepare([WORKFLOW], [ActivityType("pay", "v1")])
 
 
-def test_the_latest_execution_is_the_open_one_else_the_closed_one(service: SwfService) -> None:
+def test_latest_execution_prefers_the_open_run(service: SwfService) -> None:
     service.prepare([WORKFLOW], [])
     assert service.latest_execution("order-1") is None
     execution = started(service)
@@ -95,7 +95,7 @@ def test_open_runs_are_listed_by_type(service: SwfService) -> None:
     assert service.open_executions(WORKFLOW) == ()
 
 
-def test_a_decision_task_brings_the_history_and_is_answered_once(service: SwfService) -> None:
+def test_decision_task_has_the_history_and_accepts_one_response(service: SwfService) -> None:
     execution = started(service)
     task = service.poll_for_decision_task("orders", "me", 0)
     assert task is not None
@@ -107,7 +107,7 @@ def test_a_decision_task_brings_the_history_and_is_answered_once(service: SwfSer
         service.respond_decision_task_completed(task.token, [])
 
 
-def test_a_run_that_moto_schedules_several_decision_tasks_for_is_read(service: SwfService) -> None:
+def test_run_with_several_scheduled_decision_tasks_is_read(service: SwfService) -> None:
     execution = started(service)
     for name in ("first", "second"):
         service.signal_workflow_execution("order-1", name, "1")
@@ -121,13 +121,13 @@ def test_a_run_that_moto_schedules_several_decision_tasks_for_is_read(service: S
     assert (state.decision_tasks.scheduled, state.decision_tasks.started) == (None, None)
 
 
-def test_an_idle_poll_is_none(service: SwfService) -> None:
+def test_idle_poll_returns_none(service: SwfService) -> None:
     service.prepare([WORKFLOW], [])
     assert service.poll_for_decision_task("orders", "me", 0) is None
     assert service.poll_for_activity_task("orders", "me", 0) is None
 
 
-def test_what_is_not_there_is_unknown(service: SwfService) -> None:
+def test_missing_resources_raise_unknown_resource(service: SwfService) -> None:
     service.prepare([WORKFLOW], [])
     with pytest.raises(UnknownResource, match="no-such"):
         service.signal_workflow_execution("no-such", "go", "now")
@@ -135,7 +135,7 @@ def test_what_is_not_there_is_unknown(service: SwfService) -> None:
         started(service), started(service)
 
 
-def test_status_counts_where_the_service_does_not_say_who_polls(
+def test_status_prints_counts_if_the_service_does_not_report_pollers(
     service: SwfService, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started(service)

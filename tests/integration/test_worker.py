@@ -90,7 +90,7 @@ def working(service: Any, function: Callable[..., Any], **settings: Any) -> Iter
         thread.join()
 
 
-def test_no_more_activities_run_at_once_than_there_are_slots(service: SqliteService) -> None:
+def test_concurrent_activities_are_limited_by_slots(service: SqliteService) -> None:
     running, most = [], []
 
     def work() -> None:
@@ -105,7 +105,7 @@ def test_no_more_activities_run_at_once_than_there_are_slots(service: SqliteServ
     assert max(most) == 3
 
 
-def test_a_task_is_taken_only_when_a_slot_is_free(service: SqliteService) -> None:
+def test_task_is_claimed_only_with_a_free_slot(service: SqliteService) -> None:
     done = threading.Event()
     execution = scheduled(service, "a", "b")
     with working(service, lambda: done.wait(60)):
@@ -120,7 +120,7 @@ def test_a_task_is_taken_only_when_a_slot_is_free(service: SqliteService) -> Non
         assert len(started) == 1
 
 
-def test_falsy_results_are_results(service: SqliteService) -> None:
+def test_falsy_results_are_reported(service: SqliteService) -> None:
     results: Iterator[Any] = iter([0, [], None, "", False])
     execution = scheduled(service, *"abcde")
     with working(service, lambda: next(results)):
@@ -128,7 +128,7 @@ def test_falsy_results_are_results(service: SqliteService) -> None:
     assert [data.result for data in ended(service, execution)] == ["0", "[]", "null", '""', "false"]
 
 
-def test_an_async_activity_runs_to_its_end(service: SqliteService) -> None:
+def test_async_activity_completes(service: SqliteService) -> None:
     async def work(context: dict[str, Any]) -> list[Any]:
         return [context, floto.current().id]
 
@@ -138,7 +138,7 @@ def test_an_async_activity_runs_to_its_end(service: SqliteService) -> None:
     assert ended(service, execution)[0].result == '[{"n":1},"a"]'
 
 
-def test_what_an_activity_raises_is_its_failure(service: SqliteService) -> None:
+def test_exception_of_an_activity_is_its_failure(service: SqliteService) -> None:
     def work() -> None:
         raise KeyError("x" * 40_000)
 
@@ -151,7 +151,7 @@ def test_what_an_activity_raises_is_its_failure(service: SqliteService) -> None:
     assert "characters" in failed.details
 
 
-def test_leaving_the_interpreter_is_a_failure_too(service: SqliteService) -> None:
+def test_system_exit_of_an_activity_is_a_failure(service: SqliteService) -> None:
     def work() -> None:
         raise SystemExit(3)
 
@@ -162,7 +162,7 @@ def test_leaving_the_interpreter_is_a_failure_too(service: SqliteService) -> Non
     assert (failed.reason, without_traceback(failed.details)[0]) == ("SystemExit", "3")
 
 
-def test_a_result_that_is_too_long_is_a_failure_that_says_so(service: SqliteService) -> None:
+def test_too_long_result_is_a_failure_with_the_reason(service: SqliteService) -> None:
     execution = scheduled(service, "a")
     with working(service, lambda: os.urandom(100_000).hex()):
         wait_until(lambda: ended(service, execution))
@@ -198,14 +198,14 @@ def test_unknown_activity_version_is_given_back_and_logged_once(
     assert sum("no activity 'work' version 'v1'" in each for each in caplog.messages) == 1
 
 
-def test_unknown_activity_fails_where_no_other_worker_can_come(service: SqliteService) -> None:
+def test_unknown_activity_fails_if_no_other_worker_is_possible(service: SqliteService) -> None:
     (failed,) = worked(service, scheduled(service, "a"), sole=True)
     assert failed.reason == "UnknownActivity"
     assert "no activity 'work' version 'v1'" in failed.details
     assert "work v2" in failed.details
 
 
-def test_run_completes_when_the_right_worker_comes_after_give_backs(service: SqliteService) -> None:
+def test_run_completes_after_give_backs_once_a_matching_worker_starts(service: SqliteService) -> None:
     """A give-back is no attempt: a task without a retry strategy is offered again."""
     spec = floto.DeciderSpec(
         task_list="orders",
@@ -240,7 +240,7 @@ def with_timeouts(**seconds: int) -> dict[str, str]:
     return {"input": json.dumps(told), **{name: str(value) for name, value in seconds.items()}}
 
 
-def test_worker_keeps_the_heartbeat_timeout_of_a_task_whatever_its_own_interval(
+def test_heartbeat_timeout_of_a_task_overrides_a_longer_interval(
     service: SqliteService,
 ) -> None:
     execution = scheduled(service, "a", **with_timeouts(heartbeat_timeout=1))
@@ -249,7 +249,7 @@ def test_worker_keeps_the_heartbeat_timeout_of_a_task_whatever_its_own_interval(
     assert isinstance(ended(service, execution)[0], e.ActivityTaskCompleted)
 
 
-def test_cancel_request_reaches_an_activity_within_its_heartbeat_timeout(service: SqliteService) -> None:
+def test_cancel_request_reaches_the_activity_within_its_heartbeat_timeout(service: SqliteService) -> None:
     began, seen = threading.Event(), []
 
     def work() -> None:
@@ -268,7 +268,7 @@ def test_cancel_request_reaches_an_activity_within_its_heartbeat_timeout(service
     assert seen[0] - asked < 2
 
 
-def test_beat_that_hangs_does_not_delay_those_of_other_activities(
+def test_hanging_heartbeat_does_not_delay_other_activities(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record, hanging = service.record_activity_task_heartbeat, threading.Event()
@@ -297,7 +297,7 @@ def test_timeouts_are_not_part_of_the_context(service: SqliteService) -> None:
     assert seen == [{}]
 
 
-def test_worker_without_heartbeats_warns_of_a_task_that_needs_them(
+def test_worker_without_heartbeats_warns_about_a_task_that_needs_them(
     service: SqliteService, caplog: pytest.LogCaptureFixture
 ) -> None:
     execution = scheduled(service, "a", "b", **with_timeouts(heartbeat_timeout=30))
@@ -306,7 +306,7 @@ def test_worker_without_heartbeats_warns_of_a_task_that_needs_them(
     assert sum("sends no heartbeats" in each for each in caplog.messages) == 1
 
 
-def test_worker_names_its_interval_where_an_unknown_timeout_may_have_closed_a_task(
+def test_worker_logs_its_interval_if_a_task_may_have_timed_out(
     service: SqliteService, caplog: pytest.LogCaptureFixture
 ) -> None:
     execution = scheduled(service, "a", heartbeat_timeout="1")
@@ -316,7 +316,7 @@ def test_worker_names_its_interval_where_an_unknown_timeout_may_have_closed_a_ta
 
 
 @pytest.mark.parametrize("how", ["beat", "start_to_close"])
-def test_hung_attempt_frees_its_slot_and_is_not_waited_for(
+def test_hung_attempt_frees_its_slot_and_does_not_delay_stopping(
     service: SqliteService, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
     hang, began = threading.Event(), []
@@ -350,7 +350,7 @@ def test_hung_attempt_frees_its_slot_and_is_not_waited_for(
     assert "not waiting for activities whose tasks are closed: a" in caplog.text
 
 
-def test_worker_takes_no_more_tasks_while_too_many_hang(
+def test_worker_claims_no_tasks_while_too_many_hang(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("floto.runtime.workers.worker._LEAST_ABANDONED", 4)
@@ -375,7 +375,7 @@ REFUSAL = ServiceFault("ValidationException", "Value at 'result' failed: \N{SNOW
 
 
 @pytest.mark.parametrize("outcome", ["completed", "failed", "canceled"])
-def test_report_that_the_service_refuses_becomes_a_failure_with_its_words(
+def test_refused_result_becomes_a_failure_with_the_message_of_the_service(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch, outcome: str
 ) -> None:
     fail, asked = service.respond_activity_task_failed, threading.Event()
@@ -411,7 +411,7 @@ def test_report_that_the_service_refuses_becomes_a_failure_with_its_words(
     assert "Value at 'result' failed" in failed.details
 
 
-def test_heartbeat_whose_note_is_refused_is_sent_without_it(service: SqliteService) -> None:
+def test_heartbeat_with_refused_details_is_sent_without_details(service: SqliteService) -> None:
     record, sent = service.record_activity_task_heartbeat, []
 
     class Picky:
@@ -431,20 +431,20 @@ def test_heartbeat_whose_note_is_refused_is_sent_without_it(service: SqliteServi
     assert sent == ["a note", None]
 
 
-def test_identity_that_the_service_would_refuse_is_refused_at_once(service: SqliteService) -> None:
+def test_invalid_identity_is_refused_at_once(service: SqliteService) -> None:
     for kind in (ActivityWorker, floto.Decider):
         with pytest.raises(ValueError, match="identity is 257 characters long"):
             kind(service=service, identity="x" * 257)
 
 
-def test_heartbeats_keep_a_long_activity_alive(service: SqliteService) -> None:
+def test_heartbeats_prevent_the_timeout_of_a_long_activity(service: SqliteService) -> None:
     execution = scheduled(service, "a", heartbeat_timeout="2")
     with working(service, lambda: time.sleep(2.6), task_heartbeat_in_seconds=0.2):
         wait_until(lambda: ended(service, execution))
     assert isinstance(ended(service, execution)[0], e.ActivityTaskCompleted)
 
 
-def test_without_heartbeats_it_times_out_and_its_result_is_dropped(service: SqliteService) -> None:
+def test_result_after_a_heartbeat_timeout_is_dropped(service: SqliteService) -> None:
     execution = scheduled(service, "a", heartbeat_timeout="1")
     with working(service, lambda: time.sleep(1.5), task_heartbeat_in_seconds=0):
         wait_until(lambda: ended(service, execution))
@@ -452,7 +452,7 @@ def test_without_heartbeats_it_times_out_and_its_result_is_dropped(service: Sqli
     assert timed_out.timeout_type == "HEARTBEAT"
 
 
-def test_an_activity_sees_that_it_should_stop(service: SqliteService) -> None:
+def test_activity_sees_its_cancel_request(service: SqliteService) -> None:
     began = threading.Event()
 
     def work() -> None:
@@ -471,7 +471,7 @@ def test_an_activity_sees_that_it_should_stop(service: SqliteService) -> None:
     assert canceled.details == "half done"
 
 
-def test_canceled_without_being_asked_is_a_failure(service: SqliteService) -> None:
+def test_canceled_error_without_a_cancel_request_is_a_failure(service: SqliteService) -> None:
     def work() -> None:
         raise HALF_DONE
 
@@ -481,7 +481,7 @@ def test_canceled_without_being_asked_is_a_failure(service: SqliteService) -> No
     assert ended(service, execution)[0].reason == "Canceled"
 
 
-def test_an_activity_whose_run_is_gone_is_asked_to_stop(service: SqliteService) -> None:
+def test_activity_of_a_closed_run_is_canceled(service: SqliteService) -> None:
     began, told = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -497,7 +497,7 @@ def test_an_activity_whose_run_is_gone_is_asked_to_stop(service: SqliteService) 
     assert ended(service, execution) == []
 
 
-def test_stopping_finishes_what_runs_and_takes_nothing_new(service: SqliteService) -> None:
+def test_stop_finishes_running_activities_and_claims_none(service: SqliteService) -> None:
     began, stopped = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -513,7 +513,7 @@ def test_stopping_finishes_what_runs_and_takes_nothing_new(service: SqliteServic
     assert service.poll_for_activity_task("work", "test", 0) is not None
 
 
-def test_a_signal_stops_a_worker_gracefully_and_the_handlers_come_back(service: SqliteService) -> None:
+def test_signal_stops_a_worker_and_handlers_are_restored(service: SqliteService) -> None:
     def work() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.2)
@@ -564,7 +564,7 @@ class Shaky:
         return shaky
 
 
-def test_a_service_that_fails_in_passing_costs_nothing(
+def test_transient_service_errors_lose_no_work(
     service: SqliteService, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls = []
@@ -576,7 +576,7 @@ def test_a_service_that_fails_in_passing_costs_nothing(
     assert "come back later" in caplog.text
 
 
-def test_a_beat_that_meets_the_report_says_nothing(
+def test_heartbeat_concurrent_with_the_report_is_not_logged(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The report is told to the service, and a heartbeat goes out before its answer is back."""
@@ -594,7 +594,7 @@ def test_a_beat_that_meets_the_report_says_nothing(
     assert "dropped" not in caplog.text
 
 
-def test_a_thread_that_does_not_start_costs_no_slot(
+def test_failed_thread_start_frees_its_slot(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     start = threading.Thread.start
@@ -622,9 +622,7 @@ def test_a_service_from_a_url_is_closed_with_the_worker(tmp_path: Path) -> None:
         worker._service.latest_execution("w")  # noqa: SLF001
 
 
-def test_a_worker_of_a_service_that_was_closed_does_not_spin(
-    service: SqliteService, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_worker_of_a_closed_service_ends(service: SqliteService, monkeypatch: pytest.MonkeyPatch) -> None:
     polls = []
     poll = service.poll_for_activity_task
 

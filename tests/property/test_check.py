@@ -50,7 +50,7 @@ def found_by(**arguments: object) -> MinimizedViolation:
 
 
 @pytest.mark.parametrize("name", DEFECTS)
-def test_defects_of_own_code_are_found_and_cut_down(name: str) -> None:
+def test_defects_of_user_code_are_found_and_minimised(name: str) -> None:
     """To what a person takes in at a glance, whatever the size of the spec."""
     found = found_by(codec=OWN, **DEFECTS[name])
     assert len(found.spec.all_tasks) <= 4
@@ -86,7 +86,7 @@ MENDED = {
 }
 
 
-def test_the_files_fail_until_the_defect_is_mended(tmp_path: Path) -> None:
+def test_generated_files_fail_until_the_defect_is_repaired(tmp_path: Path) -> None:
     """In an empty directory with the user's module in it, whose classes they import."""
     text = Path(own_code.__file__).read_text(encoding="utf-8")
     module = tmp_path / "mine.py"
@@ -111,18 +111,18 @@ def test_the_files_fail_until_the_defect_is_mended(tmp_path: Path) -> None:
 # What check finds is cut down already.
 @settings(SETTINGS, max_examples=15, phases=(Phase.explicit, Phase.generate))
 @given(specs(most=4, depth=1))
-def test_specs_of_flotos_own_kinds_are_sound(spec: DeciderSpec) -> None:
+def test_specs_of_built_in_kinds_are_sound(spec: DeciderSpec) -> None:
     report = check(spec, max_examples=10)
     assert 1 <= report.runs <= 10
     assert report.moments >= 1
 
 
-def test_sound_code_of_a_user_is_sound() -> None:
+def test_sound_user_code_violates_no_invariant() -> None:
     report = check(spec(Pause(id_="z"), work("y", retry_strategy=Patient())), codec=OWN, max_examples=40)
     assert (report.runs, report.notes) == (40, ())
 
 
-def test_the_same_arguments_check_the_same_runs_in_any_process() -> None:
+def test_equal_arguments_check_equal_runs_in_every_process() -> None:
     code = (
         "from tests.property.own_code import *; from floto.testing import check, Violation\n"
         "print(check(spec(), codec=OWN, seed=3))\n"
@@ -145,7 +145,7 @@ def test_the_same_arguments_check_the_same_runs_in_any_process() -> None:
     assert "def test_" in said[0]
 
 
-def test_small_specs_are_explored_to_a_bound_and_the_report_says_so() -> None:
+def test_small_specs_are_explored_exhaustively_and_reported() -> None:
     report = check(SMALL, faults=Faults(fails=0.5, most=1))
     assert report.explored.is_complete
     assert report.is_exhaustive
@@ -162,7 +162,7 @@ def test_small_specs_are_explored_to_a_bound_and_the_report_says_so() -> None:
     assert "not exhaustive: too many runs" in str(large)
 
 
-def test_a_check_ends_in_time_and_tells_how_far_it_is() -> None:
+def test_check_ends_at_its_time_limit_and_reports_progress() -> None:
     told: list[Report] = []
     report = check(spec(), codec=OWN, max_examples=10**9, max_seconds=0.5, on_progress=told.append)
     runs = [each.runs for each in told]
@@ -174,21 +174,21 @@ def test_a_check_ends_in_time_and_tells_how_far_it_is() -> None:
 
 
 @pytest.mark.parametrize("budget", [0, 3])
-def test_a_budget_for_cutting_down_is_kept(budget: int) -> None:
+def test_minimisation_respects_its_budget(budget: int) -> None:
     found = found_by(codec=OWN, shrink_budget=budget, **DEFECTS["waits for another timer"])
     assert not found.reproduction.is_smallest
     assert "shrink_budget" in str(found)
     assert "def test_" in found.as_pytest()
 
 
-def test_what_is_found_is_saved(tmp_path: Path) -> None:
+def test_counterexample_is_saved(tmp_path: Path) -> None:
     path = tmp_path / "test_found.py"
     found = found_by(codec=OWN, save=path, **DEFECTS["never gives up"])
     assert path.read_text(encoding="utf-8") == found.as_pytest()
     assert f"pytest {path}" in str(found)
 
 
-def test_what_no_file_can_import_is_found_all_the_same(tmp_path: Path) -> None:
+def test_defect_in_unimportable_code_is_found(tmp_path: Path) -> None:
     class Local:
         def delay(self, _: object) -> float | None:
             return 1
@@ -201,7 +201,7 @@ def test_what_no_file_can_import_is_found_all_the_same(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_function_that_no_file_can_import_leaves_what_it_returned() -> None:
+def test_unimportable_function_is_printed_as_its_recorded_result() -> None:
     """The history has that; the test cannot tell when the function is mended."""
 
     def circular(_: object) -> list[Task]:
@@ -212,7 +212,7 @@ def test_a_function_that_no_file_can_import_leaves_what_it_returned() -> None:
     assert "EVENTS = [" in found.as_pytest()
 
 
-def test_what_the_codec_does_not_know_is_said() -> None:
+def test_kinds_unknown_to_the_codec_are_reported() -> None:
     report = check(spec(Pause(id_="z")), max_examples=2)
     [note] = report.notes
     assert "not checked: that the spec stays the same when it is written as JSON" in note
@@ -220,7 +220,7 @@ def test_what_the_codec_does_not_know_is_said() -> None:
     assert note in str(report)
 
 
-def test_a_whole_run_is_cut_down_by_simulating_less() -> None:
+def test_violation_of_a_run_is_minimised_by_simulating_less() -> None:
     def is_quick(simulation: Simulation) -> None:
         assert simulation.duration.total_seconds() < 3_600, f"it took {simulation.duration}"
 
@@ -244,12 +244,12 @@ def test_a_run_without_end_is_a_violation() -> None:
         verify_run(simulation, RUN_INVARIANTS)
 
 
-def test_arguments_that_make_no_sense_are_no_defects() -> None:
+def test_invalid_arguments_are_not_reported_as_defects() -> None:
     with pytest.raises(NoSuchTimeout, match="cannot time out"):
         check(SMALL, activities={"a": times_out()})
 
 
-def test_outcomes_and_inputs_are_those_of_simulate() -> None:
+def test_check_accepts_outcomes_and_inputs_like_simulate() -> None:
     report = check(
         SMALL,
         activities={"a": takes(minutes=5, then=returns(3))},
@@ -261,18 +261,18 @@ def test_outcomes_and_inputs_are_those_of_simulate() -> None:
     assert report.coverage.closed == {"COMPLETED": 1}
 
 
-def test_a_simulation_is_printed_with_what_it_needs_and_no_more() -> None:
+def test_printed_simulation_has_only_the_needed_arguments() -> None:
     text = found_by(codec=OWN, **DEFECTS["another result each time"]).as_pytest()
     assert 'simulate(SPEC, activities={"z": counting})' in text
     assert "OWN_CODEC" not in text
 
 
-def test_a_name_that_no_task_has_is_a_slip() -> None:
+def test_unknown_activity_name_raises() -> None:
     with pytest.raises(ActivitiesError, match="did you mean 'first'"):
         check(slow("first"), activities={"frist": fails()}, max_examples=20)
 
 
-def test_a_result_that_never_fits_is_found_though_floto_does_nothing_wrong() -> None:
+def test_too_long_result_is_reported_although_floto_handles_it() -> None:
     with pytest.raises(Violation, match="the result of task 'first' is"):
         check(slow("first"), activities={"first": too_long}, max_examples=20)
 
@@ -282,7 +282,7 @@ def too_long() -> str:
     return "".join(Random(0).choices(ascii_letters, k=90_000))
 
 
-def test_what_cannot_be_called_by_a_test_is_said_to_be_recorded() -> None:
+def test_uncallable_function_is_reported_as_recorded() -> None:
     """A function in a function cannot be imported: mending it would not make the test pass."""
 
     def twice() -> list[ActivityTask]:

@@ -100,7 +100,7 @@ def short_runs(events: int) -> Iterator[None]:
 @SETTINGS
 @given(moves, st.integers(0, 2**20), st.integers(10, 60))
 @example([("bad", 0), ("bad", 0), ("bad", 0), ("decide", 0)], 0, 10)
-def test_every_good_signal_starts_one_child_and_every_bad_one_leaves_one_note(
+def test_valid_signal_starts_one_child_and_invalid_one_records_one_marker(
     script: list[tuple[str, int]], refusals: int, events: int
 ) -> None:
     """Over lost and late decisions, refusals, children that end, and runs that begin afresh."""
@@ -140,7 +140,7 @@ def test_a_canceled_daemon_accounts_for_every_signal(
 
 @SETTINGS
 @given(json_values() | st.text())
-def test_whatever_a_signal_says_it_gets_one_answer_that_swf_takes(value: Any) -> None:
+def test_any_signal_gets_one_valid_decision(value: Any) -> None:
     """Its whole input, each field of it, and fields of the spec may be any JSON."""
     stage = Stage()
     inputs = [

@@ -93,7 +93,7 @@ _IDS = [defect.module for defect in DEFECTS]
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=_IDS)
-def test_it_is_found_and_cut_down(defect: Defect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_defect_is_found_and_minimised(defect: Defect, monkeypatch: pytest.MonkeyPatch) -> None:
     found = _found(defect, monkeypatch)
     assert defect.told in found.sentence
     assert len(found.history) <= _EVENTS
@@ -102,7 +102,7 @@ def test_it_is_found_and_cut_down(defect: Defect, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=_IDS)
-def test_nothing_is_found_where_it_is_mended(
+def test_repaired_code_has_no_violation(
     defect: Defect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _write_mended(defect, tmp_path)
@@ -110,7 +110,7 @@ def test_nothing_is_found_where_it_is_mended(
     assert report.runs == _RUNS
 
 
-def test_what_is_saved_fails_by_itself_until_it_is_mended(
+def test_saved_test_fails_until_the_defect_is_repaired(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     empty, mended = tmp_path / "empty", tmp_path / "mended"

@@ -166,7 +166,7 @@ def check(events: tuple[Event, ...]) -> None:
 
 @settings(SETTINGS, max_examples=40)
 @given(specs(most=4, depth=1, retry_strategies=RETRIES).map(at_work), scripts)
-def test_whatever_calls_are_lost_a_workflow_ends_right(spec: floto.DeciderSpec, script: Script) -> None:
+def test_workflow_completes_correctly_with_any_lost_calls(spec: floto.DeciderSpec, script: Script) -> None:
     """The result is that of a calm run, and nothing was reported twice."""
     expected, _ = result(spec, {})
     found, histories = result(spec, script)

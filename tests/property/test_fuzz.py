@@ -110,7 +110,7 @@ def prepared() -> Iterator[tuple[SqliteOperations, Path]]:
 
 
 @pytest.mark.parametrize("operation", model.OPERATIONS)
-def test_odd_requests_are_refused_in_swfs_words_and_write_nothing(operation: str) -> None:
+def test_mutated_requests_are_refused_like_swf_and_write_nothing(operation: str) -> None:
     with prepared() as (service, path):
 
         @settings(max_examples=30, deadline=None, database=None)
@@ -133,7 +133,7 @@ def test_odd_requests_are_refused_in_swfs_words_and_write_nothing(operation: str
     token=_tokens | _texts,
     operation=st.sampled_from([name for name in model.OPERATIONS if "Respond" in name]),
 )
-def test_forged_task_tokens_change_nothing(token: str, operation: str) -> None:
+def test_forged_task_tokens_have_no_effect(token: str, operation: str) -> None:
     with prepared() as (service, path):
         before = dump(path)
         with pytest.raises(ServiceFault) as raised:

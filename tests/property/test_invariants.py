@@ -37,7 +37,7 @@ def test_the_invariants_hold(name: str) -> None:
     check()
 
 
-def test_the_invariants_are_those_of_the_list() -> None:
+def test_registered_invariants_equal_the_documented_list() -> None:
     """Each of the 16 of decisions has a function of that number, and so has the law of histories."""
     numbers = {each.number for each in INVARIANTS} | {each.number for each in RUN_INVARIANTS}
     assert numbers == set(range(1, 18))

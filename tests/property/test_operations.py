@@ -318,7 +318,7 @@ class Programs(RuleBasedStateMachine):
             self._read(*self._runs[run_id], run_id)
 
 
-def test_20_the_engine_on_sqlite_answers_as_the_pure_model_does() -> None:
+def test_20_engine_on_sqlite_responds_like_the_pure_engine() -> None:
     """Invariants 17 to 20, over every operation of SWF."""
     run_state_machine_as_test(
         Programs,

@@ -79,7 +79,7 @@ def part_of(history: History, cut: int) -> Sequence[Event]:
     st.integers(1, 3),
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 60), st.booleans()), max_size=40),
 )
-def test_a_part_on_what_is_known_equals_the_whole_history(
+def test_cached_progress_with_new_events_equals_the_whole_history(
     run: Simulation, deciders: int, size: int, moves: list[tuple[int, int, bool]]
 ) -> None:
     """Whoever is asked, however much is shown, and whatever was forgotten before."""
@@ -97,7 +97,7 @@ def test_a_part_on_what_is_known_equals_the_whole_history(
 
 @SETTINGS
 @given(runs(specs(), faults=evolve(Faults.all(), loses_decision=0)))
-def test_who_decides_alone_never_reads_a_history(run: Simulation) -> None:
+def test_single_decider_never_reads_a_history(run: Simulation) -> None:
     """What SWF shows from the start of the task answered before is enough, if no task was lost."""
     stage = Stage(run.spec, 1, 1_000)
     for step in run.steps:
@@ -106,7 +106,7 @@ def test_who_decides_alone_never_reads_a_history(run: Simulation) -> None:
     assert stage.reads == 0
 
 
-def test_a_part_behind_a_gap_that_cannot_be_filled_is_refused() -> None:
+def test_events_after_an_unfillable_gap_are_refused() -> None:
     step = simulate(DeciderSpec(task_list="decide", activity_tasks=[])).steps[0]
     memory = ProgressCache(1, lambda *_: (), lambda state: begin(step.spec, state, CODEC))
     assert step.history.execution is not None

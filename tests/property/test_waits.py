@@ -33,7 +33,7 @@ class Call:
 
 
 @given(st.floats(0, 7_200), st.floats(0, 10))
-def test_who_was_away_is_found_back_after_no_longer_than_that(away: float, answers: float) -> None:
+def test_recovery_is_noticed_within_the_duration_of_the_outage(away: float, answers: float) -> None:
     """Each attempt takes some time to fail; the first after the service is back is not long after."""
     call = Call()
     while call.seconds_since_start < away:
@@ -54,7 +54,7 @@ def test_waits_of_throttled_calls_are_spread_and_grow_from_1_to_30_seconds(attem
     assert 0 <= min(waits) < most / 2 < max(waits) <= most
 
 
-def test_waits_for_a_service_that_is_away_are_spread_over_a_few_seconds() -> None:
+def test_waits_for_an_unavailable_service_are_spread_over_a_few_seconds() -> None:
     """What was locked or away is used again within five seconds after it is back."""
     waits = [Call(12, 3600.0).wait() for _ in range(500)]
     assert min(waits) < 1

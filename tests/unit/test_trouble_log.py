@@ -71,21 +71,21 @@ def test_the_first_failure_is_logged_at_once_and_the_next_are_counted(
     ]
 
 
-def test_a_success_logs_that_it_is_over_once(lines: Callable[..., list[str]]) -> None:
+def test_success_after_failures_logs_the_recovery_once(lines: Callable[..., list[str]]) -> None:
     assert lines(-1) == []
     assert lines(1, 2, -5, -6) == ["no room on sda", "disk: over after 2 failures in 4.0 s"]
 
 
-def test_a_trouble_that_comes_and_goes_writes_few_lines(lines: Callable[..., list[str]]) -> None:
+def test_intermittent_failure_writes_few_lines(lines: Callable[..., list[str]]) -> None:
     moments = [sign * second / 10 for second in range(10, 600) for sign in (1, -1)]
     assert len(lines(*moments)) <= 2 * 6
 
 
-def test_hours_of_failures_write_a_line_in_ten_minutes(lines: Callable[..., list[str]]) -> None:
+def test_lasting_failure_writes_one_line_per_ten_minutes(lines: Callable[..., list[str]]) -> None:
     assert len(lines(*(1 + second / 2 for second in range(2 * 7200)))) <= 3 + 12
 
 
-def test_keys_are_troubles_of_their_own_and_their_number_is_bounded(
+def test_keys_are_logged_separately_and_bounded(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     log = TroubleLog()
@@ -95,7 +95,9 @@ def test_keys_are_troubles_of_their_own_and_their_number_is_bounded(
     assert len(log._troubles) < 1_000  # noqa: SLF001
 
 
-def test_many_threads_count_together(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_failures_of_many_threads_are_counted_together(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     log = TroubleLog(clock=clock)
 
     def fail() -> None:
@@ -125,13 +127,13 @@ class Away:
         return "ok"
 
 
-def test_the_calls_of_one_service_share_a_log() -> None:
+def test_calls_of_one_service_share_a_log() -> None:
     service, other = Away(0), Away(0)
     assert trouble_log_of(service.call) is trouble_log_of(service.call)
     assert trouble_log_of(service.call) is not trouble_log_of(other.call)
 
 
-def test_a_service_that_is_away_is_logged_once_and_when_it_is_back(
+def test_unavailable_service_is_logged_once_and_on_recovery(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("floto.runtime.retrying._sleep", lambda _stop, _seconds: None)
@@ -190,7 +192,7 @@ def test_failed_heartbeats_of_all_activities_are_logged_together(caplog: pytest.
 
 
 @plays
-async def test_a_dispatcher_that_cannot_look_is_logged_once_and_when_it_is_over() -> None:
+async def test_failing_watcher_is_logged_once_and_on_recovery() -> None:
     operations = FakeOperations()
     failures = [ServiceUnavailable("full")] * 20
     looks = operations.look

@@ -84,7 +84,7 @@ def next_decision(swf: LocalSwf) -> dict[str, Any]:
 # What it has in common with boto3's.
 
 
-def test_the_methods_are_those_of_boto3() -> None:
+def test_methods_equal_those_of_boto3() -> None:
     theirs = boto3_client()
     assert LocalClient.meta.method_to_api_mapping == theirs.meta.method_to_api_mapping
     methods = theirs.meta.method_to_api_mapping.keys()
@@ -94,7 +94,7 @@ def test_the_methods_are_those_of_boto3() -> None:
     assert typed == methods
 
 
-def test_a_method_says_what_it_is() -> None:
+def test_methods_have_names_and_docstrings() -> None:
     method = LocalClient.start_workflow_execution
     assert inspect.isfunction(method)
     assert method.__qualname__ == "LocalClient.start_workflow_execution"
@@ -118,14 +118,14 @@ def test_a_method_calls_its_operation() -> None:
     assert metadata == {"HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0}
 
 
-def test_requests_have_ids_of_their_own() -> None:
+def test_requests_have_unique_ids() -> None:
     client = LocalClient(Scripted())
     ids = {client.describe_domain(name="shop")["ResponseMetadata"]["RequestId"] for _ in range(9)}
     assert len(ids) == 9
 
 
 @pytest.mark.parametrize("client", [LocalClient(Scripted()), None], ids=["floto", "boto3"])
-def test_arguments_must_be_named_and_known(client: Any) -> None:
+def test_positional_or_unknown_arguments_are_refused(client: Any) -> None:
     client = client or boto3_client()
     with pytest.raises(TypeError, match=r"^describe_domain\(\) only accepts keyword arguments\.$"):
         client.describe_domain("shop")
@@ -133,7 +133,7 @@ def test_arguments_must_be_named_and_known(client: Any) -> None:
         client.describe_domain(name="shop", nam="shop")
 
 
-def test_it_says_what_it_is() -> None:
+def test_meta_describes_the_client() -> None:
     client = LocalClient(Scripted())
     assert client.meta.service_model is model.MODEL
     assert client.meta.region_name == "us-east-1"
@@ -143,7 +143,7 @@ def test_it_says_what_it_is() -> None:
         client.get_waiter("run_closed")
 
 
-def test_it_closes_what_it_was_given() -> None:
+def test_close_closes_the_operations_object() -> None:
     scripted = Scripted()
     with LocalClient(scripted) as client:
         assert scripted.closed == 0
@@ -156,7 +156,7 @@ def test_it_closes_what_it_was_given() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(shape.name for shape in model.MODEL.error_shapes))
-def test_modelled_faults_have_classes(code: str) -> None:
+def test_modelled_faults_have_exception_classes(code: str) -> None:
     client = raising(ServiceFault(code, "why"))
     with pytest.raises(getattr(client.exceptions, code)) as raised:
         client.describe_domain(name="shop")
@@ -177,7 +177,7 @@ def test_other_faults_are_client_errors() -> None:
     assert raised.value.response["Error"] == {"Code": "ValidationException", "Message": "Invalid token"}
 
 
-def test_what_may_pass_later_looks_like_it() -> None:
+def test_transient_errors_map_to_service_unavailable() -> None:
     client = raising(ServiceUnavailable("the file is locked"))
     with pytest.raises(ClientError) as raised:
         client.describe_domain(name="shop")
@@ -187,7 +187,7 @@ def test_what_may_pass_later_looks_like_it() -> None:
         SwfService(client, "shop").signal_workflow_execution("order-1", "paid")
 
 
-def test_trouble_of_other_kinds_stays_what_it_is() -> None:
+def test_other_exceptions_are_raised_unchanged() -> None:
     with pytest.raises(ServiceError, match="closed"):
         raising(ServiceError("closed")).describe_domain(name="shop")
 
@@ -195,7 +195,7 @@ def test_trouble_of_other_kinds_stays_what_it_is() -> None:
 # Paginators.
 
 
-def test_what_can_be_paged_is_what_boto3_pages() -> None:
+def test_pageable_operations_equal_those_of_boto3() -> None:
     client, theirs = LocalClient(Scripted()), boto3_client()
     methods = client.meta.method_to_api_mapping
     paged = {name for name in methods if client.can_paginate(name)}
@@ -250,7 +250,7 @@ def test_lists_are_paged(swf: LocalSwf, method: str, key: str, request_: dict[st
     assert [info for page in pages for info in page[key]] == getattr(swf, method)(**request_)[key]
 
 
-def test_a_history_is_paged_and_taken_up_again(swf: LocalSwf) -> None:
+def test_history_is_paged_and_resumed(swf: LocalSwf) -> None:
     run = start(swf)
     for number in range(7):
         swf.signal_workflow_execution(domain="shop", workflowId="order-1", signalName=f"s{number}")
@@ -294,7 +294,7 @@ def test_a_decision_task_is_paged(swf: LocalSwf) -> None:
 # A run from end to end, and what is refused on the way.
 
 
-def test_a_run_from_start_to_end(swf: LocalSwf) -> None:
+def test_run_completes_through_the_local_client(swf: LocalSwf) -> None:
     swf.register_activity_type(domain="shop", name="pack", version="v1")
     run = start(swf)
     with pytest.raises(swf.exceptions.WorkflowExecutionAlreadyStartedFault):
@@ -328,7 +328,7 @@ def test_a_run_from_start_to_end(swf: LocalSwf) -> None:
     assert "taskToken" not in next_decision(swf)
 
 
-def test_the_service_says_what_is_wrong_in_a_request(swf: LocalSwf) -> None:
+def test_invalid_request_raises_the_message_of_the_service(swf: LocalSwf) -> None:
     with pytest.raises(ClientError) as raised:
         swf.start_workflow_execution(domain="shop", workflowType=ORDER)
     assert raised.value.response["Error"] == {
@@ -338,7 +338,7 @@ def test_the_service_says_what_is_wrong_in_a_request(swf: LocalSwf) -> None:
     }
 
 
-def test_a_held_poll_gets_a_task_that_another_thread_makes(tmp_path: Path) -> None:
+def test_pending_poll_gets_a_task_of_another_thread(tmp_path: Path) -> None:
     tasks: list[dict[str, Any]] = []
     with LocalSwf(tmp_path / "swf.db", durability="normal") as swf:
         swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="30")
@@ -350,7 +350,7 @@ def test_a_held_poll_gets_a_task_that_another_thread_makes(tmp_path: Path) -> No
         assert [task["workflowExecution"] for task in tasks] == [run]
 
 
-def test_the_file_outlives_the_client(tmp_path: Path) -> None:
+def test_state_is_kept_after_the_client_closes(tmp_path: Path) -> None:
     with LocalSwf(tmp_path / "swf.db") as swf:
         swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="30")
         swf.register_workflow_type(domain="shop", **ORDER, **TYPE_DEFAULTS)
@@ -364,7 +364,7 @@ def test_the_file_outlives_the_client(tmp_path: Path) -> None:
         )
 
 
-def test_lambda_functions_are_called_by_name(tmp_path: Path) -> None:
+def test_lambda_functions_are_invoked_by_name(tmp_path: Path) -> None:
     """The functions that the client was made with are those that runs get."""
     run_lambda = {"id": "l1", "name": "double", "input": "21"}
     with LocalSwf(tmp_path / "swf.db", durability="normal", functions={"double": lambda x: x * 2}) as swf:
@@ -387,7 +387,7 @@ def test_lambda_functions_are_called_by_name(tmp_path: Path) -> None:
     assert completed["lambdaFunctionCompletedEventAttributes"]["result"] == "42"
 
 
-def test_the_runtime_takes_it_for_swf(swf: LocalSwf) -> None:
+def test_swf_service_accepts_the_local_client(swf: LocalSwf) -> None:
     """``SwfService`` needs nothing of a client that this one does not have."""
     order, pack = WorkflowType("order", "v2"), ActivityType("pack", "v2")
     service = SwfService(swf, "shop")

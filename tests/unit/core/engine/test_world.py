@@ -36,7 +36,7 @@ def decide(world: World, *decisions: Decision) -> None:
     world.respond_decision(task.token, decisions, T0)
 
 
-def test_a_world_with_the_usual_defaults() -> None:
+def test_world_uses_the_standard_defaults() -> None:
     world = World()
     world.prepare([WORKFLOW], [ACTIVITY])
     world.prepare([WORKFLOW], [ACTIVITY])
@@ -74,7 +74,7 @@ def test_a_closed_run_leaves_no_deadline_and_no_task() -> None:
     assert world.open_tasks() == []
 
 
-def test_answers_and_messages_reach_the_history() -> None:
+def test_responses_and_signals_are_recorded_in_the_history() -> None:
     world = prepared(World())
     run = world.start(START, T0)
     ids = ("completed", "failed", "canceled")
@@ -108,7 +108,7 @@ def test_answers_and_messages_reach_the_history() -> None:
     ]
 
 
-def test_a_token_of_another_world_names_no_run() -> None:
+def test_token_of_another_world_is_refused() -> None:
     world, other = prepared(World()), prepared(World())
     world.start(START, T0)
     task = world.poll_decision("floto", T0)
@@ -117,7 +117,7 @@ def test_a_token_of_another_world_names_no_run() -> None:
         other.respond_decision(task.token, [], T0)
 
 
-def test_what_is_registered_twice_is_refused_where_it_is_not_prepared() -> None:
+def test_second_registration_is_refused_without_prepare() -> None:
     world = prepared(World())
     with pytest.raises(ServiceFault, match=r"TypeAlreadyExistsFault: WorkflowType=\[name=work, version=1\]"):
         world.register_workflow_type(WORKFLOW)
@@ -125,7 +125,7 @@ def test_what_is_registered_twice_is_refused_where_it_is_not_prepared() -> None:
         world.register_activity_type(ACTIVITY)
 
 
-def test_85_a_domain_is_registered_once() -> None:
+def test_85_second_registration_of_a_domain_is_a_fault() -> None:
     engine = Engine(MemoryStore())
     with pytest.raises(UnknownResource, match="Unknown domain: d"):
         engine.poll_decision("d", "l", "", T0)
@@ -166,7 +166,7 @@ REFUSALS: list[tuple[Decision, type, str]] = [
 
 
 @pytest.mark.parametrize(("decision", "event", "cause"), REFUSALS)
-def test_a_world_refuses_what_it_is_asked_to(decision: Decision, event: type, cause: str) -> None:
+def test_injected_refusal_records_its_event_and_cause(decision: Decision, event: type, cause: str) -> None:
     world = prepared(World(refuse=lambda asked: cause if asked == decision else None))
     run = world.start(START, T0)
     decide(world, decision)

@@ -32,7 +32,7 @@ def until_told() -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_failed_run_does_not_wait_long_for_what_runs(
+def test_failed_run_does_not_wait_long_for_running_activities(
     service: SqliteService, activities: Activities, caplog: pytest.LogCaptureFixture
 ) -> None:
     gone = threading.Event()
@@ -45,7 +45,7 @@ def test_a_failed_run_does_not_wait_long_for_what_runs(
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_time_out_does_not_wait_long_for_what_runs_and_loses_nothing(
+def test_timeout_does_not_wait_long_for_running_activities_and_loses_no_work(
     service: SqliteService, activities: Activities
 ) -> None:
     gone = threading.Event()
@@ -62,7 +62,9 @@ def test_a_time_out_does_not_wait_long_for_what_runs_and_loses_nothing(
 
 
 @pytest.mark.usefixtures("hasty")
-def test_what_still_runs_is_told_when_the_service_is_closed(tmp_path: Path, activities: Activities) -> None:
+def test_running_activity_is_canceled_when_the_service_is_closed(
+    tmp_path: Path, activities: Activities
+) -> None:
     told = threading.Event()
 
     @activities.activity(name="long", version="1")
@@ -75,7 +77,7 @@ def test_what_still_runs_is_told_when_the_service_is_closed(tmp_path: Path, acti
     assert told.wait(60)
 
 
-def test_what_runs_is_asked_to_stop_when_its_run_is_closed(
+def test_running_activity_is_canceled_when_its_run_closes(
     service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("floto.runtime.runs.run._HEARTBEAT_SECONDS", 0)
