@@ -199,7 +199,7 @@ def test_boto3_client_given_by_the_caller_is_guarded_too() -> None:
 
 @contextmanager
 def stored(*answers: Answer, **keys: Any) -> Iterator[S3Store]:
-    """A store of payloads whose S3 is a scripted server."""
+    """Return a payload store whose S3 is a scripted server."""
     given = {"aws_access_key_id": "a", "aws_secret_access_key": "b", **keys}
     with scripted(*answers) as (url, _):
         client = boto3.client("s3", region_name="us-east-1", endpoint_url=url, **given)

@@ -1,4 +1,4 @@
-"""``floto fuzz``, as a real process in a project of somebody's."""
+"""``floto fuzz`` as a real process in a user's project."""
 
 from __future__ import annotations
 

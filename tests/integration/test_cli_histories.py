@@ -158,7 +158,7 @@ def test_replay_step_moves_forward_and_back(tmp_path: Path) -> None:
 
 
 def test_replay_step_works_on_a_terminal(tmp_path: Path) -> None:
-    """What is typed on a terminal is followed; Ctrl-D leaves, and the exit code is that of the history."""
+    """Keys typed on a terminal work; Ctrl-D leaves, and the exit code is that of the history."""
     outer, inner = pty.openpty()
     arguments = [sys.executable, "-m", "floto", "replay", "spec.json", "runs/a.json", "--step"]
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Deciders, workers and daemons as commands: they work, stop when asked to, and at once when told twice."""
+"""Deciders, workers and daemons as commands: they work, stop on SIGTERM, and exit at once on a second one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print: on 80 columns, on a pipe, in other encodings, and of files that can only be read."""
+"""Output of commands: on 80 columns, on a pipe, in other encodings, and for read-only files."""
 
 from __future__ import annotations
 

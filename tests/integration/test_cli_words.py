@@ -1,4 +1,4 @@
-"""What commands say of files, keys, deployments and what was canceled."""
+"""Messages of commands about files, keys, deployments and canceled work."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def spec(*tasks: Any, **more: Any) -> DeciderSpec:
 
 
 CHAIN = spec(a := task("a"), task("b", requires=[a]))
-#: A first activity, and then a child of the child, each on a list of its own.
+#: A first activity, and then a child of the child, each on a separate task list.
 NESTED = spec(
     held := task("held"),
     ChildWorkflow(

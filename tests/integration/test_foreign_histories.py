@@ -123,7 +123,7 @@ _odd_values = st.one_of(
 def test_mutated_value_is_read_or_raises_a_typed_error(
     tmp_path_factory: pytest.TempPathFactory, form: str, data: st.DataObject
 ) -> None:
-    """Whatever stands in the place of one value, a file is read or refused with a ``HistoryError``."""
+    """A file with any mutated value is read or refused with a ``HistoryError``."""
     content = json.loads(json.dumps(FORMS[form]))
     events = content if isinstance(content, list) else next(iter(content.values()))
     place: Any = data.draw(st.sampled_from(events))

@@ -167,5 +167,5 @@ def test_abandoned_polls_lose_no_tasks(tmp_path: Path) -> None:
                     received += bool(poll.recv(65_536))
                 except TimeoutError:
                     break
-        # A response may come between a client's last look and its end: nobody can know of that.
+        # A response may arrive between a client's last read and its end, which cannot be detected.
         assert received >= RUNS - 2

@@ -37,7 +37,7 @@ def test_example_prints_hello_on_every_run_without_aws(tmp_path: Path, file: str
 
 def test_example_uses_aws_if_configured(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    # Nobody listens there: an answer of Amazon's own is not waited for.
+    # No server listens there, so the example does not wait for a response of Amazon.
     asked = {"FLOTO_SERVICE": "http://127.0.0.1:9", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / "hello_world.py")],

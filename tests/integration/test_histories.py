@@ -1,4 +1,4 @@
-"""Saved histories, in every form that people have them, and files that are none."""
+"""Saved histories in every supported format, and invalid files."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ SAVED = json.dumps({"execution": {"workflowId": "w", "runId": "r"}, "events": IS
 def test_truncated_file_is_read_up_to_the_last_complete_decision(
     tmp_path_factory: pytest.TempPathFactory, end: int, *, packed: bool
 ) -> None:
-    """What is read is a beginning of the history that replays; what is missing is said."""
+    """A truncated file gives a prefix of the history that replays, and a warning about the rest."""
     data = SAVED.encode()
     if packed:
         data = gzip.compress(data)

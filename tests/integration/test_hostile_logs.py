@@ -1,4 +1,4 @@
-"""What deciders, workers and runs log of others' values: a line for each record, whatever is in it."""
+"""Logs of deciders, workers and runs with hostile values: one line for each record, for any content."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NUMBERS = itertools.count()
 
 @pytest.fixture
 def logged() -> Iterator[StringIO]:
-    """What a program logs that set up logging in its own way."""
+    """The log of a program that configures logging itself."""
     stream = StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("RECORD %(levelname)s %(message)s"))

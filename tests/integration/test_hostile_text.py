@@ -20,7 +20,7 @@ def compared(hostile: Said, plain: Said) -> None:
 
 
 def spec_of(text: str) -> DeciderSpec:
-    """A spec whose task is the one that the history is about, where its id may be called so."""
+    """Return a spec with the task of the history, if its id is a valid task id."""
     return DeciderSpec(activity_tasks=[ActivityTask(id_=text, name=text, version=text)])
 
 

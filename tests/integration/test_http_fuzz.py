@@ -1,4 +1,4 @@
-"""Whatever comes in at the port of ``floto server``: refused with a 4xx, never a 500, and nothing written."""
+"""Invalid input at the port of ``floto server``: refused with a 4xx, never a 500, and nothing is written."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ exec(compile(path.read_text(), str(path), "exec"))
 
 
 def command(directory: Path) -> list[str]:
-    """The README's command, over text that nobody edits meanwhile."""
+    """Return the README's command, over text that does not change during the test."""
     text = directory.parent / "text"
     if not text.exists():
         shutil.copytree(ROOT / "floto", text)
@@ -76,7 +76,7 @@ def start(directory: Path) -> subprocess.Popen[str]:
 
 
 def killed(directory: Path, seconds: float) -> bool:
-    """Whether the command was still at work after these seconds, and was killed."""
+    """Return True if the command was still running after these seconds, and was killed."""
     with start(directory) as process:
         try:
             process.wait(seconds)

@@ -1,4 +1,4 @@
-"""Deciders whose service sends histories in an odd form: what can be read is read; else the run fails."""
+"""Deciders whose service returns unusual histories: readable ones are decided, other runs fail."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Edit = Callable[[dict[str, Any]], None]
 
 
 class Odd:
-    """An SWF client whose service sends the events of histories in an odd form."""
+    """An SWF client whose service returns the events of histories in an unusual form."""
 
     def __init__(self, client: LocalSwf, edit: Edit) -> None:
         self._client, self._edit = client, edit
@@ -77,7 +77,7 @@ def names(service: SwfService, execution: floto.WorkflowExecution) -> list[str]:
 
 
 def end_of(service: SwfService, execution: floto.WorkflowExecution) -> Any:
-    """What the event says that closed the run."""
+    """Return the attributes of the event that closed the run."""
 
     def closed() -> Any:
         return floto.fold(service.history(execution)).closed

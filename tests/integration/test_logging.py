@@ -1,4 +1,4 @@
-"""What loops log, users' loggers too: each line with the fields of its run and task, as text and JSON."""
+"""Logs of loops and of users' loggers: each line with the fields of its run and task, as text and JSON."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def is_reachable(item: Item) -> bool:
 
 
 class Recorded(Local):
-    """The service in this process, whose answers are noted."""
+    """The service in this process, with its responses recorded."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, Clock())
@@ -74,7 +74,7 @@ def refused(fault: str, call: Callable[..., Any], **request: Any) -> None:
 
 
 def refusals(stage: Stage, patch: pytest.MonkeyPatch) -> None:
-    """Every fault but those of limits: what is asked for is not there, is there already, or is of no use."""
+    """Cause every fault but those of limits: of missing, existing and unusable resources."""
     unknown_resources(stage)
     client, domain = stage.client, {"domain": stage.domain}
     for kind, old in (("workflow", OLD), ("activity", OLD)):
@@ -126,7 +126,7 @@ def full(stage: Stage, patch: pytest.MonkeyPatch) -> None:
 
 
 def unknown_resources(stage: Stage) -> None:
-    """Whatever is named is not there."""
+    """Request resources that do not exist."""
     for operation in OPERATIONS:
         if "UnknownResourceFault" in faults_of(operation):
             # What closed runs are asked by is optional in the model, and one of two in SWF's words.
@@ -136,7 +136,7 @@ def unknown_resources(stage: Stage) -> None:
 
 
 def _filled(shape: Any, operation: str) -> dict[str, Any]:
-    """What is required and no more, all of it named alike."""
+    """Return the required members only, all with the same name."""
     members = {name: shape.members[name] for name in shape.required_members}
     return {name: _value(member, operation) for name, member in members.items()}
 

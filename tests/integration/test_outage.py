@@ -1,4 +1,4 @@
-"""A server that is away for a moment: everybody who waits for it is back soon after."""
+"""A short outage of a server: every waiting caller recovers soon after."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def test_throttling_and_refusals_are_distinguished() -> None:
 
 
 class Client:
-    """A client of boto3 whose calls fail by script, then succeed."""
+    """Return a boto3 client whose calls fail by script, then succeed."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors, self.calls = list(errors), 0

@@ -1,4 +1,4 @@
-"""Who may read and write what a payload store makes, and links that somebody planted in it."""
+"""Permissions of the files of a payload store, and symbolic links planted in it."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ for use in (os.listdir, open):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
 def test_another_user_can_neither_list_nor_read_a_new_store() -> None:
-    # A directory of its own that every user may enter, as those of pytest are not.
+    # A directory that every user may enter, unlike those of pytest.
     with tempfile.TemporaryDirectory() as name, umask(0):
         Path(name).chmod(0o755)
         store = DirectoryStore(Path(name) / "store")

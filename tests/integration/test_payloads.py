@@ -182,7 +182,7 @@ def test_temporarily_unavailable_store_fails_no_run(service: Any, tmp_path: Path
 
 
 def test_a_decider_and_a_worker_share_a_store(tmp_path: Path) -> None:
-    """In three processes: a worker, a decider of its own process, and this one, which asks for the result."""
+    """In three processes: a worker, a decider, and this one, which reads the result."""
     known, url = known_with_many(40, 2_000), f"sqlite:///{tmp_path / 'floto.db'}"
     parts = [task("part", f"p{number}", input=number) for number in range(40)]
     flow = spec(*parts, task("sum", requires=[part.id_ for part in parts]), task_list="flow")

@@ -1,4 +1,4 @@
-"""What floto brings to pytest, in real pytest runs of a project of somebody else's."""
+"""The pytest plugin, in real pytest runs of a user's project."""
 
 from __future__ import annotations
 

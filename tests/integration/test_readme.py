@@ -1,4 +1,4 @@
-"""What the README shows is run as it stands."""
+"""The commands and code of the README, run as they are."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_requirements_of_the_tour_are_installed() -> None:
 
 
 def script(given: Sequence[Block], port: int) -> str:
-    """What a reader does: write each file, and give each command, in order."""
+    """Write each file and run each command of the README, in order."""
     lines = [f"SERVED=http://127.0.0.1:{port}", FUNCTIONS]
     for number, block in enumerate(given):
         text = block.text.replace("8044", str(port)).replace("swf.db &", f"swf.db --port {port} &")

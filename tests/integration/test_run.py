@@ -69,7 +69,7 @@ def test_workflow_failed_has_task_and_message(activities: Activities) -> None:
 def test_failed_run_stops_open_work_and_cleans_up_before_it_closes(
     service: SqliteService, activities: Activities
 ) -> None:
-    """Clean-up has a task list of its own, which is served too."""
+    """Cleanup tasks with a separate task list, which is served too."""
     seen: dict[str, Any] = {}
 
     @activities.activity(name="wait", version="1")

@@ -1,7 +1,7 @@
-"""What floto promised before is run as it stands, block by block: on moto, on floto's server, on a file.
+"""The code blocks that floto promises to run: on moto, on floto's server, and on a file.
 
-On moto as far as it goes: it never frees the id of an activity, so nothing is tried again there; it has no
-children, so ``test_seed_daemon.py`` is without it; and it has no ``ContinueAsNewWorkflowExecution``.
+Moto is limited: it never frees the id of an activity, so there are no retries on it; it has no
+children, so ``test_seed_daemon.py`` does not use it; and it has no ``ContinueAsNewWorkflowExecution``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def names() -> dict[str, Any]:
-    """What earlier blocks have imported."""
+    """Names that earlier blocks have imported."""
     return {name: getattr(floto.specs, name) for name in ("ActivityTask", "DeciderSpec", "Timer")}
 
 

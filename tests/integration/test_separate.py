@@ -44,7 +44,7 @@ def test_decider_runs_in_a_separate_process_until_stopped(stage: Stage) -> None:
         assert time.monotonic() - began < 5
         played = stage.ended(stage.start("own"))
         assert isinstance(played.end, e.WorkflowExecutionCompleted)
-        # Who decided is that process, not this one.
+        # The separate process decided, not this one.
         assert {identity.rpartition(":")[2] for identity in deciders(played)} == {str(process.pid)}
         assert process.poll() is None
         process.terminate()
@@ -118,7 +118,7 @@ def test_separate_process_ends_with_its_parent(stage: Stage) -> None:
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
         assert child.is_running()
-        # Nobody can tell anybody anything any more.
+        # A killed parent cannot notify its child.
         parent.send_signal(signal.SIGKILL)
         eventually(lambda: True if not child.is_running() or child.status() == "zombie" else None)
 

@@ -227,7 +227,7 @@ def answer_to(poll: socket.socket) -> Any:
 
 
 def read_all(held: socket.socket) -> bytes:
-    """What comes until the server closes the connection."""
+    """Return everything received until the server closes the connection."""
     return b"".join(iter(lambda: held.recv(65_536), b""))
 
 
@@ -291,7 +291,7 @@ def test_run_over_http_completes(swf: Any) -> None:
 
 
 def listed(service: str, *more: str, **env: str) -> list[str]:
-    """What ``floto list --json`` says of open runs."""
+    """Return the open runs of ``floto list --json``."""
     said = subprocess.run(
         [sys.executable, "-m", "floto", "list", "--json", "--service", service, *more],
         env=environment(**env),
@@ -325,7 +325,7 @@ def test_two_regions_have_separate_domains(tmp_path: Path, keys: dict[str, str])
                 of_shop = ("--domain", "shop")
                 assert listed(server.url, *of_shop) == ["us-east-1"]
                 assert listed(server.url, *of_shop, AWS_DEFAULT_REGION="eu-west-1") == ["eu-west-1"]
-    # Who works on the file itself sees what clients of us-east-1 see.
+    # Processes on the file itself see what clients of us-east-1 see.
     assert listed(f"sqlite:///{tmp_path / 'swf.db'}", "--domain", "shop") == ["us-east-1"]
     with LocalSwf(tmp_path / "swf.db") as local:
         [info] = local.list_domains(registrationStatus="REGISTERED")["domainInfos"]
@@ -540,7 +540,7 @@ def _long_ago() -> datetime:
 
 
 def refused(*arguments: str, **env: str) -> str:
-    """What the command says when it does not start."""
+    """Return the error of a command that does not start."""
     done = subprocess.run(
         command(*arguments), env=environment(**env), capture_output=True, encoding="utf-8", check=False
     )

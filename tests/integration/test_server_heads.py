@@ -71,7 +71,7 @@ def test_head_sent_byte_by_byte_has_the_same_time_limit(address: Address) -> Non
         assert closed_after(connection, b"a") < 10 * HEAD_SECONDS
 
 
-def asked(connection: HTTPConnection) -> int:
+def health_status(connection: HTTPConnection) -> int:
     connection.request("GET", "/health")
     answer = connection.getresponse()
     answer.read()
@@ -80,10 +80,10 @@ def asked(connection: HTTPConnection) -> int:
 
 def test_idle_connection_is_kept_and_one_with_an_incomplete_second_head_is_closed(address: Address) -> None:
     connection = HTTPConnection(*address, timeout=PATIENCE)
-    assert asked(connection) == 200
+    assert health_status(connection) == 200
     time.sleep(2 * HEAD_SECONDS)
     used = connection.sock
-    assert asked(connection) == 200
+    assert health_status(connection) == 200
     assert connection.sock is used
     assert used is not None
     used.sendall(b"GET /hea")

@@ -35,7 +35,7 @@ def health(server: Server) -> int:
     return status
 
 
-def said_at_the_end(server: Server) -> str:
+def output_after_exit(server: Server) -> str:
     """Stop the server; returns its log."""
     began = time.monotonic()
     assert server.end(signal.SIGTERM) == 0
@@ -56,7 +56,7 @@ def test_health_is_503_if_the_file_is_unreadable_and_logged_once(tmp_path: Path)
         assert health(server) == 200
         damage(tmp_path / "swf.db")
         assert [health(server) for _ in range(20)] == [503] * 20
-        assert said_at_the_end(server).count("a health check failed") == 1
+        assert output_after_exit(server).count("a health check failed") == 1
 
 
 def delete_index(db: Path) -> None:
@@ -92,7 +92,7 @@ def test_unreadable_run_is_logged_once(tmp_path: Path) -> None:
         request = json.dumps({"domain": "shop", "execution": {"workflowId": "bad", "runId": run_id}}).encode()
         answers = [ask(server, "GetWorkflowExecutionHistory", request) for _ in range(10)]
         assert [answer.status for answer in answers] == [500] * 10
-        log = said_at_the_end(server)
+        log = output_after_exit(server)
     lines = [line for line in log.splitlines() if "ERROR" in line]
     assert [run_id in line for line in lines] == [True]
 
@@ -107,10 +107,10 @@ def test_health_and_shutdown_work_with_a_locked_database(
             waiting = [writing(server) for _ in range(20)]
             time.sleep(0.5)
             began = time.monotonic()
-            # Whoever holds the lock keeps nobody from reading.
+            # The lock of a writer does not block readers.
             assert health(server) == 200
             assert time.monotonic() - began < 5
-            said_at_the_end(server)
+            output_after_exit(server)
             for connection in waiting:
                 connection.close()
 
@@ -136,7 +136,7 @@ def test_slow_bodies_and_pending_polls_do_not_delay_shutdown(tmp_path: Path) -> 
             connection.putheader("Content-Length", "1000")
             connection.endheaders(b"{")
         time.sleep(2)
-        log = said_at_the_end(server)
+        log = output_after_exit(server)
         assert "Traceback" not in log
         assert all(poll.recv(65_536).startswith(b"HTTP/1.1 200") for poll in held)
         assert {connection.getresponse().status for connection in slow} == {503}

@@ -1,8 +1,8 @@
 """Faults of the storage under whole processes: a full disk, a lock held, a process stopped in a transaction.
 
 A decider and a worker use one database file directly, or through ``floto server``. While the fault lasts,
-timers become due, activities end, and clients make calls. Afterwards the processes go on by themselves;
-told to stop during the fault, each of them ends. The long forms print the seconds that it took.
+timers become due, activities end, and clients make calls. Afterwards the processes continue by themselves;
+stopped during the fault, each of them exits. The long forms print the seconds that it took.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from floto.core.swf.shapes import WorkflowType
 from floto.runtime.connect import connect
 from tests.integration.test_server import PATIENCE, environment, serving, until
 
-#: Seconds from the end of a fault until everything goes on again, as ``docs/operations.md`` promises.
+#: Seconds from the end of a fault until all work continues, as ``docs/operations.md`` promises.
 AFTER = 5.0
-#: Seconds that a new run takes in any case, for a timer of its own.
+#: Seconds that a new run takes in any case, for its timer.
 OWN_TIMER = 1
-#: Seconds in which a process ends that is told to during a fault, as ``docs/operations.md`` promises.
+#: Seconds in which a process exits that is stopped during a fault, as ``docs/operations.md`` promises.
 ENDS = 30.0
 #: Seconds of a fault in the short forms.
 BRIEF = 3.0
@@ -121,7 +121,7 @@ db.execute("COMMIT")
 
 @contextmanager
 def process_stopped(db: Path) -> Iterator[None]:
-    """Stop a process that has written in a transaction, and let it go on to its commit."""
+    """Stop a process within a transaction, and let it continue to its commit."""
     command = [sys.executable, "-c", STOPPED, str(db)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -144,7 +144,7 @@ FAULTS = {
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small file system of its own, for the database only."""
+    """Mount a small file system for the database only."""
     place = tmp_path / "disk"
     place.mkdir()
     options = ["-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(place)]
@@ -219,7 +219,7 @@ class Place:
         return workflow_id in self.started
 
     def use(self, service: Service, seconds: float) -> None:
-        """Make calls for so long; what is refused meanwhile is as if it had never been asked for."""
+        """Make calls for so many seconds; a refused call must have no effect."""
         end, number = time.monotonic() + seconds, len(self.started)
         while time.monotonic() < end:
             number += 1
@@ -296,7 +296,7 @@ EVENTS = (
 
 
 def make(disk: Path, *, behind_server: bool, seconds: float) -> Place:
-    """Make a database on the disk, and flows whose long timer is due within a fault of so many seconds."""
+    """Make a database on the disk, and flows with a timer due within a fault of so many seconds."""
     timeout = TIMEOUT if behind_server else None
     (disk.parent / "flows.py").write_text(
         FLOWS.format(brief=OWN_TIMER, seconds=max(int(seconds * 0.6), 2), timeout=timeout)
@@ -309,8 +309,8 @@ def report(figures: str) -> None:
     print(figures)  # noqa: T201 - pytest shows it with -rA
 
 
-def goes_on(place: Place, fault: Fault, seconds: float) -> float:
-    """Let everything go on through a fault; return the seconds after it until a new run has completed."""
+def seconds_to_recover(place: Place, fault: Fault, seconds: float) -> float:
+    """Run everything through a fault; return the seconds after it until a new run has completed."""
     with place.running():
         place.begin()
         with fault.cause(place.db):
@@ -359,7 +359,7 @@ for_each_fault = pytest.mark.parametrize("name", FAULTS)
     ids=["full disk, file", "full disk, server", "process stopped, file", "lock held, server"],
 )
 def test_work_continues_after_a_brief_fault(disk: Path, name: str, *, behind_server: bool) -> None:
-    goes_on(make(disk, behind_server=behind_server, seconds=BRIEF), FAULTS[name], BRIEF)
+    seconds_to_recover(make(disk, behind_server=behind_server, seconds=BRIEF), FAULTS[name], BRIEF)
 
 
 @pytest.mark.slow
@@ -371,7 +371,7 @@ def test_work_continues_within_seconds_after_a_long_fault(
 ) -> None:
     fault = FAULTS[name]
     place = make(disk, behind_server=behind_server, seconds=fault.seconds)
-    assert goes_on(place, fault, fault.seconds) < AFTER + OWN_TIMER
+    assert seconds_to_recover(place, fault, fault.seconds) < AFTER + OWN_TIMER
 
 
 @pytest.mark.slow

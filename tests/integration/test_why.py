@@ -1,4 +1,4 @@
-"""``floto why`` and ``floto status`` name what keeps a run from moving on, whatever it is, and what helps."""
+"""``floto why`` and ``floto status`` name the reason that a run does not progress, and the remedy."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def why(shell: Shell, *arguments: str) -> str:
     return said
 
 
-def told(shell: Shell, *parts: str) -> None:
+def wait_for_why(shell: Shell, *parts: str) -> None:
     """Wait until ``floto why`` says all of this."""
     last = ""
 
@@ -96,14 +96,14 @@ def test_why_names_a_missing_decider(anywhere: Shell, run: Callable[[str], None]
 def test_why_names_a_decider_polling_another_task_list(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("ask")
     with anywhere.loop("decider", "--task-list", "wrong"):
-        told(anywhere, "no decider polls this task list; others poll task list 'wrong'")
+        wait_for_why(anywhere, "no decider polls this task list; others poll task list 'wrong'")
 
 
 def test_why_names_a_decider_polling_another_domain(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("ask")
     anywhere.here("register", "domain", "there")
     with anywhere.loop(*DECIDER, "--domain", "there"):
-        told(anywhere, "no decider polls this task list; it is polled in domain 'there'")
+        wait_for_why(anywhere, "no decider polls this task list; it is polled in domain 'there'")
 
 
 def test_why_names_another_domain_or_file_of_the_run(anywhere: Shell, run: Callable[[str], None]) -> None:
@@ -119,7 +119,7 @@ def test_why_names_another_domain_or_file_of_the_run(anywhere: Shell, run: Calla
 def test_why_names_a_missing_worker(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("ask")
     with anywhere.loop(*DECIDER):
-        told(
+        wait_for_why(
             anywhere,
             "ask: queued since ",
             " on task list 'work', no worker has picked it up; no worker polls",
@@ -137,7 +137,7 @@ def test_why_names_a_worker_with_another_activity_version(
     run("ask")
     old = ("worker", "--task-list", "work", "--activities", "old.py", "--identity", "the worker")
     with anywhere.loop(*DECIDER), anywhere.loop(*old):
-        told(
+        wait_for_why(
             anywhere,
             "ask: waiting for its retry; the next attempt, after workers gave it back ",
             "the worker polls this task list and has no function for ask 1 (it has ask 0)",
@@ -151,7 +151,7 @@ def test_why_names_a_received_signal_of_another_name(anywhere: Shell, run: Calla
     run("wait")
     with anywhere.loop(*DECIDER):
         anywhere.here("signal", "w", "aproved")
-        told(
+        wait_for_why(
             anywhere,
             "ok: waiting for signal 'approved'; signal 'aproved' arrived, which no task waits for",
             "    floto signal w approved\n",
@@ -162,7 +162,7 @@ def test_why_names_a_received_signal_of_another_name(anywhere: Shell, run: Calla
 def test_why_names_a_hanging_activity(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("slow")
     with anywhere.loop(*DECIDER), anywhere.loop(*WORKER):
-        told(
+        wait_for_why(
             anywhere,
             "slow: running since ",
             " on the worker, times out at ",
@@ -172,7 +172,7 @@ def test_why_names_a_hanging_activity(anywhere: Shell, run: Callable[[str], None
 def test_why_names_a_waiting_child(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("parent")
     with anywhere.loop(*DECIDER):
-        told(anywhere, "child: running since ")
+        wait_for_why(anywhere, "child: running since ")
         (command,) = (
             line.split() for line in why(anywhere).splitlines() if line.startswith("    floto why ")
         )
@@ -183,7 +183,7 @@ def test_why_names_a_waiting_child(anywhere: Shell, run: Callable[[str], None]) 
 def test_why_names_a_pending_retry(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("broken")
     with anywhere.loop(*DECIDER), anywhere.loop(*WORKER):
-        told(
+        wait_for_why(
             anywhere,
             "b: waiting for its retry; retry 1 of 5, after ValueError: no such luck, is due at ",
             "c: waiting for b to complete",
@@ -193,7 +193,7 @@ def test_why_names_a_pending_retry(anywhere: Shell, run: Callable[[str], None]) 
 def test_why_groups_500_tasks_with_equal_reasons(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("many")
     with anywhere.loop(*DECIDER):
-        told(
+        wait_for_why(
             anywhere,
             "500 tasks (m0, m1, m2, ...): queued since ",
             "99 tasks (n0, n1, n2, ...): waiting for m0 to complete",
@@ -210,10 +210,12 @@ def test_why_follows_the_task_of_a_killed_worker_to_another(tmp_path: Path) -> N
     shell.here("start", "--spec", "flow.py:slow", "--workflow-id", "w")
     with shell.loop(*DECIDER):
         with shell.loop(*WORKER):
-            told(shell, "on the worker, times out at ")
-        told(shell, "that worker crashed, the task is queued again; no worker polls this task list")
+            wait_for_why(shell, "on the worker, times out at ")
+        wait_for_why(shell, "that worker crashed, the task is queued again; no worker polls this task list")
         with shell.loop(*WORKER[:-1], "the heir"):
-            told(shell, "on the worker, times out at ", "that worker crashed, the heir has the task now")
+            wait_for_why(
+                shell, "on the worker, times out at ", "that worker crashed, the heir has the task now"
+            )
 
 
 def test_why_names_an_unresponsive_decider(tmp_path: Path) -> None:
@@ -235,7 +237,7 @@ def test_why_names_an_unresponsive_decider(tmp_path: Path) -> None:
         decider = floto.Decider(other, service=service, task_list="decide", identity="x:7", poll_seconds=0.2)
         thread = threading.Thread(target=decider.run)
         thread.start()
-        told(Shell(tmp_path), "and did not respond; see its log", "x:7 claimed it ")
+        wait_for_why(Shell(tmp_path), "and did not respond; see its log", "x:7 claimed it ")
         decider.stop()
         thread.join()
 
@@ -275,7 +277,7 @@ def test_why_reads_a_file_a_pipe_and_an_earlier_event(tmp_path: Path) -> None:
     (tmp_path / "flow.py").write_text(FLOW)
     shell.here("start", "--spec", "flow.py:wait", "--workflow-id", "w")
     with shell.loop(*DECIDER):
-        told(shell, "ok: waiting")
+        wait_for_why(shell, "ok: waiting")
         shell.here("signal", "w", "approved", "--input", "1")
         shell.until("w", "COMPLETED")
     history = shell("history", "w").stdout

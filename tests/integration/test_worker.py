@@ -579,7 +579,7 @@ def test_transient_service_errors_lose_no_work(
 def test_heartbeat_concurrent_with_the_report_is_not_logged(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The report is told to the service, and a heartbeat goes out before its answer is back."""
+    """Send a heartbeat after the report and before its response."""
     respond = service.respond_activity_task_completed
 
     def slow(*arguments: Any) -> None:

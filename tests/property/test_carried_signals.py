@@ -1,4 +1,4 @@
-"""What must hold of signals when runs continue as new: each counts once, in order, and none is lost."""
+"""Properties of signals when runs continue as new: each counts once, in order, and none is lost."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ def test_a_run_without_signals_passes_its_input_on_unchanged() -> None:
 
 
 def test_decision_with_carried_signals_replays_identically() -> None:
-    """Level-triggered: asked again, the same is decided, whatever order maps have."""
+    """Level-triggered: deciding again gives the same decisions, for any order of mappings."""
     chain = Chain()
     for name in ("unheard", "first", "x", "second", "y", "first"):
         chain.signal(name, "1")
@@ -264,7 +264,7 @@ def test_decider_losing_signals_violates_the_invariant_of_runs() -> None:
 
 
 class StoringChain(Chain):
-    """Runs whose decider has a store for what is too long."""
+    """Runs whose decider has a store for long values."""
 
     def __init__(self, input: str | None = None) -> None:
         self.store = MemoryStore()

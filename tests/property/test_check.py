@@ -51,7 +51,7 @@ def found_by(**arguments: object) -> MinimizedViolation:
 
 @pytest.mark.parametrize("name", DEFECTS)
 def test_defects_of_user_code_are_found_and_minimised(name: str) -> None:
-    """To what a person takes in at a glance, whatever the size of the spec."""
+    """A counterexample is small, independent of the size of the spec."""
     found = found_by(codec=OWN, **DEFECTS[name])
     assert len(found.spec.all_tasks) <= 4
     assert len(found.history) <= 12
@@ -87,7 +87,7 @@ MENDED = {
 
 
 def test_generated_files_fail_until_the_defect_is_repaired(tmp_path: Path) -> None:
-    """In an empty directory with the user's module in it, whose classes they import."""
+    """Run pytest in an empty directory with the user's module in it, whose classes the tests import."""
     text = Path(own_code.__file__).read_text(encoding="utf-8")
     module = tmp_path / "mine.py"
     for number, name in enumerate(DEFECTS):
@@ -108,7 +108,7 @@ def test_generated_files_fail_until_the_defect_is_repaired(tmp_path: Path) -> No
     assert f"{len(DEFECTS)} passed in " in mended.stdout, mended.stdout + mended.stderr
 
 
-# What check finds is cut down already.
+# Counterexamples of check are minimised already.
 @settings(SETTINGS, max_examples=15, phases=(Phase.explicit, Phase.generate))
 @given(specs(most=4, depth=1))
 def test_specs_of_built_in_kinds_are_sound(spec: DeciderSpec) -> None:
@@ -166,7 +166,7 @@ def test_check_ends_at_its_time_limit_and_reports_progress() -> None:
     told: list[Report] = []
     report = check(spec(), codec=OWN, max_examples=10**9, max_seconds=0.5, on_progress=told.append)
     runs = [each.runs for each in told]
-    # One that was cut short for the time is told without being counted.
+    # A run stopped by the time limit is reported without being counted.
     whole = [*range(1, report.runs + 1)]
     assert runs in (whole, [*whole, report.runs])
     assert told[-1].moments == report.moments
@@ -202,7 +202,7 @@ def test_defect_in_unimportable_code_is_found(tmp_path: Path) -> None:
 
 
 def test_unimportable_function_is_printed_as_its_recorded_result() -> None:
-    """The history has that; the test cannot tell when the function is mended."""
+    """The history contains the result; the test cannot detect that the function is repaired."""
 
     def circular(_: object) -> list[Task]:
         return own_code.circular(None)

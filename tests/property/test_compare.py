@@ -29,14 +29,14 @@ _IDS = ("activity_id", "timer_id", "marker_name", "id", "control", "workflow_id"
 
 @frozen
 class Parting:
-    """Where two answers first differ, found the slow and obvious way."""
+    """The first difference of the responses of two specs, found by deciding every step from scratch."""
 
     started: int
     fields: frozenset[str]
 
 
 def parting(spec: DeciderSpec, steps: Sequence[Step], *, lenient: bool) -> Parting | None:
-    """The first answer of a run that a spec, asked from scratch, answers differently."""
+    """Return the first response of a run that another spec decides differently."""
     for step in steps:
         fields = differing(step.decisions, decided(spec, step.history), lenient=lenient)
         if fields:
@@ -53,7 +53,7 @@ def decided(spec: DeciderSpec, history: History) -> list[Decision]:
 
 
 def differing(old: Sequence[Decision], new: Sequence[Decision], *, lenient: bool) -> frozenset[str]:
-    """The names by which the first difference may be called; none where there is none."""
+    """Return the names that the first difference may have; empty if there is none."""
     for one, other in zip(old, new, strict=False):
         if type(one) is not type(other):
             return _APART
@@ -173,7 +173,7 @@ def test_removed_retry_strategy_gives_verdict_fails() -> None:
 
 
 def test_open_run_is_safe_if_its_next_decisions_are_unchanged() -> None:
-    """A change in what has completed is none to a run in flight; one that starts something is."""
+    """A change of a completed task does not affect an open run; one that starts a task does."""
     spec = flow(FIRST, AFTER)
     whole = simulate(spec).main
     end = next(event.id for event in whole if type(event.data).__name__ == "ActivityTaskCompleted")

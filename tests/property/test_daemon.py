@@ -1,4 +1,4 @@
-"""What must hold of a daemon, whatever comes in, is refused, times out or is killed."""
+"""Properties of a daemon for any signals, refusals, timeouts and terminations."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ class Play(Stage):
 
     @property
     def is_open(self) -> bool:
-        """Whether the daemon still runs."""
+        """Return True if the daemon is open."""
         return self.state.closed is None
 
 
 @contextmanager
 def short_runs(events: int) -> Iterator[None]:
-    """Let daemons begin afresh after a few events."""
+    """Let daemons continue as new after a few events."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(daemon, "RENEW_EVENTS", events)
         yield
@@ -103,7 +103,7 @@ def short_runs(events: int) -> Iterator[None]:
 def test_valid_signal_starts_one_child_and_invalid_one_records_one_marker(
     script: list[tuple[str, int]], refusals: int, events: int
 ) -> None:
-    """Over lost and late decisions, refusals, children that end, and runs that begin afresh."""
+    """With lost and late responses, refusals, closing children, and runs that continue as new."""
     with short_runs(events):
         play = Play(refusals)
         for what, number in script:

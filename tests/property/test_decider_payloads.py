@@ -1,4 +1,4 @@
-"""What is too long for SWF is stored by deciders: a run with large values goes as one with small values."""
+"""Deciders store values too long for SWF: a run with large values decides like one with small values."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def lengths(value: Any) -> Any:
 
 
 def activities(sizes: Sequence[int], asked: list[str]) -> Activities:
-    """Activities whose results are as long as ``sizes`` says, and which note what they were given."""
+    """Return activities with results of the lengths in ``sizes``, which record their inputs."""
     known = Activities()
 
     @known.activity(name="make", version="1")

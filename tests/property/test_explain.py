@@ -1,4 +1,4 @@
-"""What is said to keep a task waiting is what keeps it waiting."""
+"""The reasons given for a wait are the reasons of the wait."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ _FATAL = evolve(Faults.all(), fails_for_good=0.5, cancels=0.2)
 @SETTINGS
 @given(runs(specs(), faults=_FATAL), st.data())
 def test_skipped_tasks_are_never_started(run: Simulation, data: st.DataObject) -> None:
-    """A task that is blocked, or whose run ends, stays so when all that it requires completes."""
+    """A blocked task, or one whose run closes, stays so when all that it requires completes."""
     own, history, found = moment(run, data)
     dropped = [task for task in found.tasks.values() if task.standing is Standing.SKIPPED]
     assume(dropped and fold(history).closed is None)

@@ -1,4 +1,4 @@
-"""Histories are added up alike in parts and at once, and what cannot have happened is none."""
+"""Folding in parts equals folding at once, and impossible histories are refused."""
 
 from __future__ import annotations
 

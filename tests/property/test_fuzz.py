@@ -1,4 +1,4 @@
-"""Requests as nobody should write them: refused in SWF's words, and nothing is written."""
+"""Malformed requests are refused with SWF's messages, and nothing is written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.property.api_requests import FULL_ACTIVITY, FULL_WORKFLOW
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 COMMON = {"ValidationException", "SerializationException"}
-#: What anybody refuses who keeps to SWF's rules, though the model has it for one call only.
+#: Faults that SWF returns for these calls, though its model lists them for one other call only.
 UNMODELLED = {
     ("RegisterActivityType", "DomainDeprecatedFault"),
     ("RegisterWorkflowType", "DomainDeprecatedFault"),

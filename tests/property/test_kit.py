@@ -1,4 +1,4 @@
-"""What the test kit draws, counts and leaves to be extended."""
+"""The test kit: random specs, coverage, and extension by users."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ SPEC = DeciderSpec(activity_tasks=[work("a", retry_strategy=InstantRetry(2)), wo
 
 
 class Operated(machine(SPEC)):  # type: ignore[misc]
-    """Somebody asks for status while a run goes on, as users extend a machine."""
+    """Query the status of an open run, as users extend a machine."""
 
     asked = 0
 
@@ -193,5 +193,5 @@ def test_testing_works_without_hypothesis_except_strategies() -> None:
 @settings(FEW)
 @given(runs(specs(most=3), activities={"work": fails(1)}, faults=NONE))
 def test_activities_may_name_tasks_absent_from_a_random_spec(run: Simulation) -> None:
-    """A name is a slip where it is said of one spec, and none where it is said of many."""
+    """An unknown name is an error for one given spec, and allowed for many drawn ones."""
     assert run.arguments["activities"] == {"work": fails(1)}

@@ -1,4 +1,4 @@
-"""What SWF's limits ask of every list of decisions."""
+"""SWF's limits for every list of decisions."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_15_open_items_stay_within_the_limits_of_swf(kind: str) -> None:
 
 
 def test_15_remaining_decisions_are_forced_by_a_timer_of_zero_seconds() -> None:
-    """Where one response cannot hold everything, a timer asks for the rest, and nothing is decided before."""
+    """Decisions that do not fit one response follow after a timer, and no other is made before."""
     tasks = [ActivityTask(name="work", version="v1", id_=f"t{n}", input=noise(n, 24_000)) for n in range(60)]
     spec = DeciderSpec(activity_tasks=tasks, activity_task_list="work")
     simulator = Simulator(spec)

@@ -117,7 +117,7 @@ def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
 @SETTINGS
 @given(value=json_values())
 def test_reference_cannot_be_a_path(opened: Opened, value: Any) -> None:
-    """Whatever stands in a reference, the store reads the file of a hash or nothing."""
+    """For any reference, the store reads the file of a hash or nothing."""
     kept = opened()
     made = kept.store.put(1)
     for wrong in (value, {**made, "floto.payload": value}, {**made, "size": value}, {**made, "x": value}):

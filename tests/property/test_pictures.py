@@ -1,4 +1,4 @@
-"""Pictures show what is in a history and a spec, whatever is in them."""
+"""Pictures show the content of a history and a spec, for any text."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_layout_has_no_overlaps_and_arrows_point_right(data: st.DataObject) -> N
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=30))
 def test_names_cannot_escape_their_quotes(text: str) -> None:
-    """What a task is called is never taken for the language of the picture."""
+    """Names of tasks are never read as syntax of the picture."""
     drawn = graph(DeciderSpec(activity_tasks=[ActivityTask(name="a", version="1", id_="a")]))
     named = type(drawn)((type(drawn.nodes[0])(text, "ActivityTask"),), ())
     assert len(dot.dot(named).strip().split("\n")) == 5

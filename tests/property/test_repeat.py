@@ -1,4 +1,4 @@
-"""What must hold of runs that begin again when they are done."""
+"""Properties of repeated runs."""
 
 from __future__ import annotations
 

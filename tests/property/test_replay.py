@@ -33,7 +33,7 @@ def replays(run: Simulation) -> list[Replay]:
 @SETTINGS
 @given(runs(specs()))
 def test_decisions_of_floto_replay_identically(run: Simulation) -> None:
-    """No history of a run diverges, and the steps' events are the history up to the last question."""
+    """No history of a run diverges, and the steps' events are the history up to the last decision task."""
     for done in replays(run):
         assert done.divergence is None
         assert all(step.difference is None for step in done.steps)

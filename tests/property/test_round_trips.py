@@ -1,4 +1,4 @@
-"""What is written must read back the same: specs as JSON, events and decisions as SWF's dicts, payloads."""
+"""Round trips: specs as JSON, events and decisions as SWF's dicts, payloads."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_specs_round_trip(spec: DeciderSpec) -> None:
 @SETTINGS
 @given(json_values())
 def test_payloads_round_trip(value: Any) -> None:
-    """What is returned comes back equal."""
+    """Results round-trip as payloads."""
     assert payload.loads(payload.dumps(value, "it")) == value
 
 

@@ -31,7 +31,7 @@ def written(simulation: Simulation) -> str:
 @SETTINGS
 @given(specs(), seeds, rates)
 def test_every_simulation_ends(spec: DeciderSpec, seed: int, rate: float) -> None:
-    """Invariant 7: faults are bounded, so no run is stuck or goes on for ever."""
+    """Invariant 7: faults are bounded, so no run is stuck or endless."""
     simulation = simulate(spec, seed=seed, faults=Faults.all(rate))
     assert not simulation.is_stuck
     assert not simulation.is_endless
@@ -41,7 +41,7 @@ def test_every_simulation_ends(spec: DeciderSpec, seed: int, rate: float) -> Non
 @SETTINGS
 @given(specs())
 def test_simulation_without_faults_completes(spec: DeciderSpec) -> None:
-    """What nobody says anything about succeeds, at the first attempt."""
+    """Activities without a given outcome succeed, at the first attempt."""
     simulation = simulate(spec)
     assert simulation.status == "COMPLETED"
     assert set(simulation.attempts.values()) <= {1}
@@ -71,7 +71,7 @@ def test_17_every_history_is_lawful(spec: DeciderSpec, seed: int, rate: float) -
 @SETTINGS
 @given(specs(), seeds, rates)
 def test_visible_history_only_grows(spec: DeciderSpec, seed: int, rate: float) -> None:
-    """Each question shows a beginning of the whole history, with the question's start as the last event."""
+    """Each decision task shows a prefix of the whole history, ending with its started event."""
     simulation = simulate(spec, seed=seed, faults=Faults.all(rate))
     whole = {history.execution: history.events for history in simulation.histories}
     for step in simulation.steps:
@@ -83,7 +83,7 @@ def test_visible_history_only_grows(spec: DeciderSpec, seed: int, rate: float) -
 @SETTINGS
 @given(specs(), seeds, seeds)
 def test_outcomes_of_attempts_do_not_depend_on_order(spec: DeciderSpec, seed: int, other: int) -> None:
-    """With the outcomes of another simulation, whatever the order, an attempt ends as it did there."""
+    """With the outcomes of another simulation, an attempt has the same outcome in any order."""
     wrong = Faults(fails=0.2, fails_for_good=0.05, times_out=0.1, loses_worker=0.1)
     first = simulate(spec, seed=seed, faults=wrong)
     second = simulate(spec, seed=other, faults=Faults(reorders=0.3), outcomes=first.outcomes)

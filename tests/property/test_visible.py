@@ -1,4 +1,4 @@
-"""Text of others, whatever it is, made safe for a terminal, JSON, a picture and a generated test."""
+"""Untrusted text made safe for a terminal, JSON, a picture and a generated test."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from tests.unit.recorder import CHILD, Recorder, generator, spec, task
 
 @frozen(kw_only=True)
 class Approval:
-    """A user's own kind: waits for a signal and passes its input on."""
+    """A user-defined kind: waits for a signal and passes its input on."""
 
     id_: str
     requires: tuple[str, ...] = ()

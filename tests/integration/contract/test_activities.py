@@ -12,7 +12,7 @@ from tests.integration.contract.stage import ACTIVITY, COMPLETE, Stage, activity
 FAILED = "ScheduleActivityTaskFailed"
 
 
-def ask_to_stop(activity_id: str = "a") -> Any:
+def cancel_activity(activity_id: str = "a") -> Any:
     return decision("RequestCancelActivityTask", activityId=activity_id)
 
 
@@ -207,7 +207,7 @@ def test_44_1000_activities_may_be_open(stage: Stage) -> None:
 
 
 def timed_out(stage: Stage, run: Any) -> Any:
-    """What the latest event but one says: an activity that timed out, and woke the decider."""
+    """Return the attributes of the last event but one: ActivityTaskTimedOut."""
     assert stage.names(run).endswith("ATTO DTS")
     return stage.last(run, "ActivityTaskTimedOut")
 
@@ -371,7 +371,7 @@ def test_50_token_of_an_earlier_attempt_is_refused(stage: Stage) -> None:
 def test_51_cancel_of_a_scheduled_activity_takes_effect_at_once(stage: Stage) -> None:
     run = scheduled(stage)
     stage.signal()
-    stage.decide(ask_to_stop())
+    stage.decide(cancel_activity())
     assert stage.names(run, 8) == "DTC ATCR ATX DTS"
     assert stage.said(run, 10) == {"activityId": "a", "decisionTaskCompletedEventId": 9}
     assert stage.said(run, 11) == {
@@ -383,18 +383,18 @@ def test_51_cancel_of_a_scheduled_activity_takes_effect_at_once(stage: Stage) ->
     assert stage.open_counts(run)["openActivityTasks"] == 0
 
 
-def asked_to_stop(stage: Stage) -> tuple[Any, Any]:
+def cancel_requested(stage: Stage) -> tuple[Any, Any]:
     """A run, and its activity: started, and asked to stop in event 11."""
     run = scheduled(stage)
     task = stage.work()
     stage.signal()
-    stage.decide(ask_to_stop())
+    stage.decide(cancel_activity())
     assert stage.names(run, 9) == "DTC ATCR"
     return run, task
 
 
 def test_52_cancel_of_a_running_activity_is_a_request(stage: Stage) -> None:
-    run, task = asked_to_stop(stage)
+    run, task = cancel_requested(stage)
     assert stage.beat(task) is True
     stage.cancel(task, details="d")
     assert stage.names(run, 11) == "ATX DTS"
@@ -413,15 +413,15 @@ def test_52_worker_may_cancel_without_a_cancel_request(stage: Stage) -> None:
 
 
 def test_52_canceled_event_refers_to_the_latest_cancel_request(stage: Stage) -> None:
-    run, task = asked_to_stop(stage)
+    run, task = cancel_requested(stage)
     stage.signal()
-    stage.decide(ask_to_stop())
+    stage.decide(cancel_activity())
     stage.cancel(task)
     assert stage.last(run, "ActivityTaskCanceled")["latestCancelRequestedEventId"] == 16
 
 
 def test_53_activity_may_complete_after_a_cancel_request(stage: Stage) -> None:
-    run, task = asked_to_stop(stage)
+    run, task = cancel_requested(stage)
     stage.finish(task, result="all the same")
     assert stage.names(run, 11) == "ATC DTS"
     assert stage.said(run, 12) == {"scheduledEventId": 5, "startedEventId": 6, "result": "all the same"}
@@ -434,7 +434,7 @@ def test_54_cancel_of_an_activity_that_is_not_open_is_refused(stage: Stage, was_
         stage.decide(activity())
         stage.finish(stage.work())
     length = len(stage.history(run))
-    stage.decide(ask_to_stop())
+    stage.decide(cancel_activity())
     assert stage.names(run, length) == "DTSt DTC RequestCancelActivityTaskFailed DTS"
     assert stage.last(run, "RequestCancelActivityTaskFailed") == {
         "activityId": "a",

@@ -224,7 +224,7 @@ POLICIES = pytest.mark.parametrize(
 
 
 def under(stage: Stage, policy: str, **given: Any) -> tuple[Any, Any]:
-    """A run with this policy, and its child, whose decider is not asked anything now."""
+    """Start a run with this policy and a child of it; neither has a decision task."""
     run = stage.start(childPolicy=policy, executionStartToCloseTimeout="60")
     stage.decide(child(executionStartToCloseTimeout="3600", childPolicy="ABANDON", **given))
     stage.respond(stage.task("children"))

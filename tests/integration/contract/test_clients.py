@@ -63,7 +63,7 @@ def test_decider_of_floto_003_survives_idle_polls_and_decides(stage: Stage) -> N
 
 
 def tasks_of(poll: Any, polls: int, **wanted: Any) -> Iterator[Json]:
-    """What a plain boto3 program does: ask, and look whether the answer has a task."""
+    """Poll as a plain boto3 program does: check the response for a task token."""
     for _ in range(polls):
         task = poll(**wanted)
         if "taskToken" in task:
@@ -83,7 +83,7 @@ def test_boto3_loop_checking_for_a_task_token_gets_each_task_once(stage: Stage) 
 
 @define
 class Elsewhere:
-    """The client of another region, for a stage of its own there, on the server of a backend."""
+    """Return a client of another region, with its own stage, on the server of a backend."""
 
     client: Any
     server: Backend

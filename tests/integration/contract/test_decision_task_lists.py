@@ -93,7 +93,7 @@ def test_20_continued_run_does_not_inherit_the_task_list(stage: Stage) -> None:
 
 
 def moved(stage: Stage) -> Any:
-    """A run whose next decision task waits five seconds on another list."""
+    """Start a run whose next decision task is on another list, with a timeout of five seconds."""
     run = stage.start()
     stage.decide(taskList={"name": "new"}, taskListScheduleToStartTimeout="5")
     assert stage.said(run, 4)["taskListScheduleToStartTimeout"] == "5"

@@ -30,7 +30,7 @@ def type_with_a_role(stage: Stage) -> None:
 
 
 def started(stage: Stage, *batch: Json) -> Json:
-    """A run with a role, whose decider answered with these decisions, or with one function."""
+    """Start a run with a role, and respond with these decisions, by default with one function."""
     run = stage.start(workflowType=WITH_ROLE)
     stage.decide(*(batch or [function()]))
     return run

@@ -125,7 +125,7 @@ def test_85_a_deprecated_domain_deprecates_its_types(stage: Stage) -> None:
         assert said["typeInfo"]["status"] == "DEPRECATED"
     with stage.refused("TypeDeprecatedFault"):
         stage.start("other")
-    # What runs goes on, and what happened can be read.
+    # Open runs continue, and histories stay readable.
     stage.finish(stage.work())
     stage.signal()
     task = stage.decide(child())

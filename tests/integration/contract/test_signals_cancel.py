@@ -112,7 +112,7 @@ def test_65_signal_by_workflow_id_reaches_the_continued_run(stage: Stage) -> Non
     stage.start("other", taskList={"name": "elsewhere"})
     stage.respond(stage.task("elsewhere"), CONTINUE)
     run = stage.start()
-    # The run that goes on has the list of its type: its decision task is the older one.
+    # The continued run has the list of its type: its decision task is the older one.
     assert stage.task()["workflowExecution"]["workflowId"] == "other"
     stage.decide(signal_external("other"))
     assert stage.names(run, 5) == "ExternalWorkflowExecutionSignaled DTS"

@@ -72,7 +72,7 @@ def span(value: Any) -> datetime:
     return checked
 
 
-# What passes.
+# Accepted values.
 
 
 def test_operations_equal_those_of_swf() -> None:
@@ -344,7 +344,7 @@ _JSON = st.recursive(
 
 
 def anything(shape: Any) -> st.SearchStrategy[Any]:
-    """What has about the form of a shape, and members that do not."""
+    """Values of about the form of a shape, with unknown members."""
     if shape.type_name == "structure":
         members = {name: anything(member) for name, member in shape.members.items()}
         return _JSON | st.fixed_dictionaries({}, optional=members)
@@ -362,7 +362,7 @@ def requests(strategy: Callable[[Any], st.SearchStrategy[Any]]) -> st.SearchStra
 @settings(deadline=None)  # the first use of an operation compiles it
 @given(requests(anything))
 def test_any_request_is_checked_or_refused(drawn: tuple[str, Any]) -> None:
-    """Nothing but the two faults comes out, and what passed once passes again, unchanged."""
+    """Only the two faults are raised, and a checked request passes again, unchanged."""
     operation, request = drawn
     try:
         checked = model.check(operation, request)
@@ -373,7 +373,7 @@ def test_any_request_is_checked_or_refused(drawn: tuple[str, Any]) -> None:
 
 
 def fitting(shape: Any) -> st.SearchStrategy[Any]:
-    """Whatever fits a shape, as small as may be."""
+    """Minimal values that fit a shape."""
     return _FITTING[shape.type_name](shape)
 
 
@@ -462,7 +462,7 @@ def test_times_are_written_as_epoch_seconds() -> None:
 
 @given(st.integers(min_value=-62_135_596_800_000, max_value=253_402_300_799_999))
 def test_every_millisecond_survives(milliseconds: int) -> None:
-    """What is written in JSON and read again is the same time, to all three decimals."""
+    """A time written as JSON reads back equal, to all three decimals."""
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
     response = {"typeInfo": {"creationDate": at}, "configuration": {}}
     written = json.loads(json.dumps(model.to_wire("DescribeActivityType", response)))["typeInfo"][

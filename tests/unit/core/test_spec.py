@@ -194,7 +194,7 @@ def test_dependency_cycle_through_a_duplicate_id_is_reported(again: list[str]) -
     with pytest.raises(SpecError) as caught:
         DeciderSpec(activity_tasks=tasks)
     assert [problem.split()[0] for problem in caught.value.problems] == ["duplicate", "dependency"]
-    # What cleans up is a graph of its own.
+    # Cleanup tasks are a separate graph.
     with pytest.raises(SpecError) as caught:
         DeciderSpec(activity_tasks=[task("a"), task("b", ["a"])], on_failure=[task("b"), task("a", ["b"])])
     assert "cycle" not in str(caught.value)

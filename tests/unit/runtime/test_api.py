@@ -47,7 +47,7 @@ def start(swf: Swf, **more: Any) -> Started:
 
 
 def started(swf: Swf, execution: floto.WorkflowExecution) -> dict[str, Any]:
-    """What the run was started with, as its history has it."""
+    """Return the attributes of WorkflowExecutionStarted."""
     history = swf.client.get_workflow_execution_history(domain=DOMAIN, execution=wire.write(execution))
     attributes: dict[str, Any] = history["events"][0]["workflowExecutionStartedEventAttributes"]
     return attributes
@@ -199,7 +199,7 @@ def _same(read: Any, given: Any) -> bool:
 @SETTINGS
 @given(_with_specs)
 def test_specs_anywhere_in_an_input_are_read_back_equal(value: Any) -> None:
-    """Whatever is around it, a spec arrives as the codec's JSON, and the rest as it is."""
+    """A spec at any depth is sent as the codec's JSON, and the rest unchanged."""
     assert _same(payload.loads(payload.encode(_tagged(value, floto.CODEC), "it")), value)
 
 

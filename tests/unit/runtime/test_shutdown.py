@@ -31,7 +31,7 @@ def test_signal_handlers_are_not_installed_outside_the_main_thread() -> None:
 
 
 class Contended:
-    """A lock that somebody else releases as soon as it is held."""
+    """A lock that another thread releases as soon as it is acquired."""
 
     def __init__(self, flag: StopFlag) -> None:
         self._flag, self._lock = flag, threading.Lock()

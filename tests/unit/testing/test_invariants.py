@@ -79,7 +79,7 @@ def check_whole(run: Simulation) -> None:
 
 @frozen
 class Asks:
-    """A strategy that answers whatever a function does."""
+    """A strategy that returns the result of a function."""
 
     ask: Callable[[Retry], Any]
 
@@ -116,7 +116,7 @@ def test_unsound_strategy_is_named(name: str) -> None:
 
 @frozen(kw_only=True)
 class Own:
-    """A kind of a user's own, each of its answers to be spoilt."""
+    """A user-defined kind, each of whose methods can be replaced."""
 
     id_: str
     requires: tuple[str, ...] = ()
@@ -349,7 +349,7 @@ def test_every_invariant_has_a_unique_name_and_sentence() -> None:
 
 
 def test_early_retry_is_named() -> None:
-    """Where the timer fired, and the time has not passed."""
+    """The timer fired before its time."""
     step = simulate(spec(work("a", retry_strategy=FixedDelay(60, 1))), {"a": fails(1)}).steps[-1]
     verify(step.spec, step.history)
     began = step.history.events[0].at

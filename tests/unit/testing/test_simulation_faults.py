@@ -71,7 +71,7 @@ def events(simulations: Iterator[Simulation] | list[Simulation]) -> Iterator[Any
 
 
 def counted(faults: Faults, spec: DeciderSpec = PLAIN, **given: Any) -> Counter[str]:
-    """What is in the histories of several seeds: types, and types with causes, reasons and the like."""
+    """Return the event types of several seeds' histories, with causes, reasons and the like."""
     found: Counter[str] = Counter()
     for data in events([simulate(spec, faults=faults, seed=seed, **given) for seed in SEEDS]):
         name = data.type if isinstance(data, e.OtherEvent) else type(data).__name__
@@ -229,7 +229,7 @@ def test_completions_occur_in_any_order_and_several_at_once() -> None:
 
 
 def _batches(history: History) -> Iterator[int]:
-    """How many completions came before each answer, where any did."""
+    """Return the number of completions before each response, where there were any."""
     count = 0
     for event in history:
         count += type(event.data) is e.ActivityTaskCompleted
@@ -270,7 +270,7 @@ def model_causes(decision: type) -> set[str]:
     return set(shape.enum)
 
 
-#: Causes that come of a run's own state, and so are not a matter of luck.
+#: Causes that depend on the state of the run, and not on random choices.
 OF_THE_RUN = {
     "UNHANDLED_DECISION",
     "ACTIVITY_ID_UNKNOWN",
@@ -303,7 +303,7 @@ def test_transient_causes_of_the_simulator_are_transient_for_floto() -> None:
     assert not {cause for causes in CAUSES.values() for cause in causes.final} & TRANSIENT
 
 
-#: Whatever floto decides is refused one way or another, and a run may fail or be canceled meanwhile.
+#: Every decision is refused in some run, and a run may fail or be canceled meanwhile.
 REFUSED = (
     "ScheduleActivityTask",
     "RequestCancelActivityTask",

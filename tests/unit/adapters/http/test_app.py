@@ -156,7 +156,7 @@ def test_errors_have_their_namespace_and_status(
         answered = reply(HEADERS, answer=raising(raised))
     assert error(answered) == (status, code)
     assert b"secret" not in answered.body
-    # What the client is not told is in the log, under the id that the client has.
+    # Details that the client does not get are in the log, under the client's request id.
     assert ("secret" in caplog.text) == (status >= 500)
     assert (answered.headers["x-amzn-requestid"] in caplog.text) == (status >= 500)
 
@@ -423,7 +423,7 @@ def test_client_disconnected_before_its_poll_claims_no_task() -> None:
 
 
 class Leaving(FakeOperations):
-    """Operations whose client leaves while its task is claimed, or a moment later."""
+    """Operations whose client disconnects while its task is claimed, or right after."""
 
     def __init__(self, connection: Connection, *, later: bool) -> None:
         super().__init__()

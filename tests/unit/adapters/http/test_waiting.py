@@ -1,4 +1,4 @@
-"""Polls that wait: who gets a task, who gives up, and when."""
+"""Pending polls: which poll gets a task, which ends without one, and when."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TASK, OTHER = {"taskToken": "one"}, {"taskToken": "two"}
 
 
 class Stage:
-    """Polls over a service of lists, and who has been answered."""
+    """Polls over a service of task lists, and the completed polls."""
 
     def __init__(self, operations: FakeOperations, polls: HeldPollQueue[bytes]) -> None:
         self.operations, self.polls = operations, polls
@@ -57,7 +57,7 @@ async def stage(seconds: float = PATIENCE) -> AsyncIterator[Stage]:
 
 
 def plays(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    """A test in an event loop of its own."""
+    """Run a test in a new event loop."""
 
     def run() -> None:
         asyncio.run(asyncio.wait_for(test(), 2 * PATIENCE))
@@ -98,7 +98,7 @@ async def test_one_notification_of_several_tasks_wakes_as_many_polls() -> None:
 async def test_pending_poll_is_served_before_a_new_one() -> None:
     async with stage() as on:
         first = await on.poll("a")
-        # Nobody is told of it yet.
+        # No poll is notified yet.
         on.operations.tasks[LIST].append(TASK)
         second = await on.poll("b")
         on.operations.put(LIST)
@@ -259,7 +259,7 @@ async def test_service_error_fails_one_poll_and_the_others_keep_waiting() -> Non
     async with stage() as on:
         trouble = ServiceUnavailable("locked")
         polls = []
-        # Who finds others waiting makes no attempt before it is its turn.
+        # A poll behind others makes no attempt before it is the first.
         for number, answers in enumerate([(None, trouble), (trouble,)], start=1):
             polls.append(asyncio.create_task(on.polls.poll(LIST, _answering(*answers))))
             await until(lambda number=number: on.polls.held(LIST) == number)  # type: ignore[misc]
@@ -314,7 +314,7 @@ async def test_stop_ends_pending_and_later_polls() -> None:
             assert await asyncio.gather(*polls) == [None] * 20
             on.operations.put(LIST, TASK)
             assert await on.polls.poll(LIST, lambda: b"never") is None
-        # No task was taken by a poll that nobody would read.
+        # No task was claimed by a cancelled poll.
         assert on.operations.tasks[LIST] == [TASK]
 
 
@@ -340,7 +340,7 @@ async def test_poll_during_a_claim_attempt_ends_on_stop() -> None:
 
 
 class Claim:
-    """An attempt that finds a task when it is told to."""
+    """A claim attempt that finds a task when the test sets it."""
 
     def __init__(self) -> None:
         self.begun, self.go_on = threading.Event(), threading.Event()

@@ -200,7 +200,7 @@ def test_too_long_result_of_the_run_is_followed_by_cleanup() -> None:
     recorder = Recorder()
     for id_, digits in (("a", "0123456789abcdef"), ("b", "fedcba9876543210")):
         recorder.complete(id_, [f"{number * 7919 % 65_521}{digits}" for number in range(4_000)])
-    # Each on its own would have been too long to report, so nobody can have: it is the run that cannot.
+    # Each alone would have been too long to report: it is the result of the run that is too long.
     noted, undo = decide(both, recorder.history)
     assert isinstance(noted, RecordMarker)
     assert "the result of the workflow" in given(undo)["failures"]["result"]

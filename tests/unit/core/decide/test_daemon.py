@@ -1,4 +1,4 @@
-"""What a daemon decides, signal by signal."""
+"""Decisions of a daemon for each signal."""
 
 from __future__ import annotations
 

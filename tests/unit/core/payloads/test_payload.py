@@ -1,4 +1,4 @@
-"""What travels, in which form, and what does not."""
+"""Encoding of payloads, and values that cannot be encoded."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def spec(*tasks: Any) -> DeciderSpec:
 
 
 def history_of(*more: Any) -> History:
-    """A run up to its first question, and more."""
+    """Return the history of a run up to its first decision task, and more events."""
     begun = simulate(SPEC).main.events[:3]
     return History(
         [*begun, *(Event(number, BEGINNING, data) for number, data in enumerate(more, start=4))], None

@@ -1,4 +1,4 @@
-"""The decider's answers to single decision tasks, and what it remembers."""
+"""Responses of the decider to single decision tasks, and its cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees of a run."""
+"""The live table of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long ``floto.run`` waits for activities that still run when it has what it came for."""
+"""Time that ``floto.run`` waits for running activities before it returns."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from tests.runs import spec, task
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew, "_STOP_SECONDS", 0.4)
     monkeypatch.setattr(crew, "_QUIET_SECONDS", 0.1)
 
 
-def until_told() -> None:
-    """Return once the activity is asked to stop; fail if nobody asks."""
+def until_canceled() -> None:
+    """Return once the activity's cancellation is requested; fail if it is not."""
     end = time.monotonic() + 60
     while not floto.current().cancel_requested:
         assert time.monotonic() < end, "nobody asked"
         time.sleep(0.02)
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_waits")
 def test_failed_run_does_not_wait_long_for_running_activities(
     service: SqliteService, activities: Activities, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -44,7 +44,7 @@ def test_failed_run_does_not_wait_long_for_running_activities(
     gone.set()
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_waits")
 def test_timeout_does_not_wait_long_for_running_activities_and_loses_no_work(
     service: SqliteService, activities: Activities
 ) -> None:
@@ -61,7 +61,7 @@ def test_timeout_does_not_wait_long_for_running_activities_and_loses_no_work(
     assert sum(isinstance(item, e.ActivityTaskStarted) for item in data) == 1
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_waits")
 def test_running_activity_is_canceled_when_the_service_is_closed(
     tmp_path: Path, activities: Activities
 ) -> None:
@@ -69,7 +69,7 @@ def test_running_activity_is_canceled_when_the_service_is_closed(
 
     @activities.activity(name="long", version="1")
     def long() -> None:
-        until_told()
+        until_canceled()
         told.set()
 
     with pytest.raises(TimeoutError):
@@ -84,7 +84,7 @@ def test_running_activity_is_canceled_when_its_run_closes(
 
     @activities.activity(name="long", version="1")
     def long() -> None:
-        until_told()
+        until_canceled()
         told.set()
 
     told = threading.Event()

@@ -11,7 +11,7 @@ from floto.testing.checking.exhaustive import Explored, explore
 
 
 class Tree:
-    """Runs of three choices; a second answer to the first adds one more."""
+    """Runs of three choices; a second option at the first adds one more."""
 
     def __init__(self) -> None:
         self.runs: list[tuple[int, ...]] = []

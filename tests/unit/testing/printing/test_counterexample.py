@@ -43,7 +43,7 @@ Run = Callable[[str], dict[str, Any]]
 
 @pytest.fixture
 def ran(tmp_path: Path) -> Run:
-    """Gives the names that a printed file gives to whoever imports it."""
+    """Return the names that importing a printed file defines."""
 
     def run(text: str) -> dict[str, Any]:
         (tmp_path / "printed.py").write_text(text, encoding="utf-8")
@@ -89,7 +89,7 @@ def test_event_of_an_unknown_type_is_printed(ran: Run) -> None:
 
 @pytest.mark.parametrize("name", ["\n1 / 0\n", '"""', "{spec}", "\r1 / 0", "\ud800", "\\", "'\""])
 def test_text_of_a_history_is_printed_as_a_literal(ran: Run, name: str) -> None:
-    """Whatever somebody called an activity, an event or a field, it is never code."""
+    """Names of activities, events and fields are never executed as code."""
     raw = HISTORY.to_swf()[:5]
     raw[4]["activityTaskScheduledEventAttributes"]["activityId"] = name
     raw.append({**raw[0], "eventId": 6, "eventType": f"x{name}", f"x{name}EventAttributes": {name: name}})
