@@ -88,11 +88,6 @@ def test_completed_run_is_not_started_again(tmp_path: Path) -> None:
     assert "printed" not in again.stderr
 
 
-def test_failed_run_is_started_again(tmp_path: Path) -> None:
-    assert command(tmp_path, *RUN, "--workflow-id", "w", FAIL="1").returncode == 1
-    assert command(tmp_path, *RUN, "--workflow-id", "w").returncode == 0
-
-
 def test_a_spec_in_json_and_input_from_a_file(tmp_path: Path) -> None:
     task = floto.ActivityTask(id_="only", name="first", version="1")
     (tmp_path / "spec.json").write_text(floto.DeciderSpec(activity_tasks=[task]).to_json())
@@ -226,20 +221,6 @@ def test_a_second_signal_ends_the_command_at_once(tmp_path: Path, number: int) -
 
 def test_version(tmp_path: Path) -> None:
     assert floto.__version__ in command(tmp_path, "--version").stdout
-
-
-def test_importing_floto_loads_neither_sqlite_nor_boto3(tmp_path: Path) -> None:
-    use = "floto.run, floto.Decider, floto.ActivityWorker"
-    code = f"import sys, floto; {use}; print({{'boto3', 'sqlite3'}} & set(sys.modules))"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "set()\n"
 
 
 def test_unpaired_surrogate_in_the_result_is_printed_escaped(tmp_path: Path) -> None:

@@ -58,15 +58,6 @@ def test_decider_serves_several_specs_each_on_its_task_list(shell: Shell) -> Non
         assert ended(decider, signal.SIGINT)[0] == 0
 
 
-def test_worker_finishes_running_activities_after_sigterm(shell: Shell) -> None:
-    (shell.cwd / "slow").touch()
-    shell.here("start", "--spec", "flow.py:other", "--workflow-id", "w", "--task-list", "floto")
-    with shell.loop("decider"), shell.loop(*WORKER) as worker:
-        wait_for((shell.cwd / "begun").exists)
-        assert ended(worker, signal.SIGTERM)[0] == 0
-        assert shell.until("w", "COMPLETED")["counts"]["activity"] == {"completed": 1}
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_second_signal_stops_the_worker_at_once(shell: Shell, number: signal.Signals) -> None:
     (shell.cwd / "acts.py").write_text(

@@ -99,11 +99,6 @@ def test_credential_errors_are_permanent_at_the_first_call(error: Exception) -> 
     assert isinstance(translated(error), Unauthenticated)
 
 
-@pytest.mark.parametrize("error", PASSING, ids=repr)
-def test_network_errors_are_transient(error: Exception) -> None:
-    assert isinstance(translated(error), ServiceUnavailable)
-
-
 def test_throttling_and_refusals_are_distinguished() -> None:
     assert all(isinstance(translated(error), Throttled) for error in THROTTLED)
     finals = [translated(error) for error in FINAL]
@@ -242,13 +237,6 @@ def test_permission_denied_at_the_first_call_is_permanent() -> None:
         assert len(seen) == 2
 
 
-def test_workflow_types_without_permission_to_register_are_skipped() -> None:
-    kinds = [WorkflowType(name, "1") for name in "abc"]
-    with connected(Answer(), Answer(), DENIED) as (service, seen):
-        service.prepare(kinds, [])
-        assert len(seen) == 4
-
-
 @pytest.mark.parametrize("command", [["list"], ["show", "w"], ["signal", "w", "s"], ["terminate", "w"]])
 def test_command_fails_at_once_if_loopback_refuses_the_connection(tmp_path: Any, command: list[str]) -> None:
     began = time.monotonic()
@@ -263,11 +251,6 @@ def test_throttled_command_succeeds_after_retries(tmp_path: Any) -> None:
         # What follows looks up which signals the run waits for.
         assert seen[:3] == ["SignalWorkflowExecution"] * 3
         assert seen.count("SignalWorkflowExecution") == 3
-
-
-@pytest.mark.parametrize("error", NOT_CARRIED_OUT, ids=repr)
-def test_error_before_execution_translates_to_not_carried_out(error: Exception) -> None:
-    assert isinstance(translated(error), NotCarriedOut)
 
 
 @pytest.mark.parametrize("error", MAY_BE_CARRIED_OUT, ids=repr)

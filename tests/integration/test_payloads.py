@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -83,15 +82,6 @@ def test_large_input_is_stored(service: Any, activities: Activities, tmp_path: P
     assert result == {"length": {"workflow": 200_000}}
 
 
-def test_children_return_large_results(service: Any, activities: Activities, tmp_path: Path) -> None:
-    child = floto.ChildWorkflow(
-        id_="child", workflow_type_name="c", workflow_type_version="1", spec=spec(task("make", "a", input=1))
-    )
-    store = DirectoryStore(tmp_path)
-    result = floto.run(spec(child), service=service, activities=activities, payloads=store, timeout=60)
-    assert result == {"child": {"a": {"text": noise(1)}}}
-
-
 def known_with_many(count: int, length: int) -> Activities:
     """``part`` returns one of many texts, ``plan`` a task for each, ``sum`` their whole length."""
     known = Activities()
@@ -159,51 +149,6 @@ def test_input_and_result_of_a_child_past_the_limit_are_stored(service: Any, tmp
     result = floto.run(flow, service=service, activities=known, payloads=store, timeout=60)
     assert result["child"]["keys"] == [f"p{number} 20000" for number in range(4)]
     assert [len(result["child"][f"c{number}"]) for number in range(4)] == [20_000] * 4
-
-
-def test_temporarily_unavailable_store_fails_no_run(service: Any, tmp_path: Path) -> None:
-    class Shaky(DirectoryStore):
-        """Its directory cannot be reached at first."""
-
-        def put(self, value: Any) -> dict[str, Any]:
-            tries.append(1)
-            if len(tries) < 3:
-                raise StoreUnavailable("the store", "is away")  # noqa: EM101, TRY003
-            return super().put(value)
-
-    tries: list[int] = []
-    flow = spec(*(task("part", f"p{number}", input=number) for number in range(4)))
-    store = Shaky(tmp_path)
-    result = floto.run(
-        flow, service=service, activities=known_with_many(4, 20_000), payloads=store, timeout=60
-    )
-    assert len(result) == 4
-    assert len(tries) == 3
-
-
-def test_a_decider_and_a_worker_share_a_store(tmp_path: Path) -> None:
-    """In three processes: a worker, a decider, and this one, which reads the result."""
-    known, url = known_with_many(40, 2_000), f"sqlite:///{tmp_path / 'floto.db'}"
-    parts = [task("part", f"p{number}", input=number) for number in range(40)]
-    flow = spec(*parts, task("sum", requires=[part.id_ for part in parts]), task_list="flow")
-    payloads = str(tmp_path / "payloads")
-    with contextlib.closing(floto.connect(url)) as opened:
-        opened.prepare((), known.types)
-        run_id = _started(opened, "flow")
-        process = floto.Decider(flow, service=url, payloads=payloads).run(separate_process=True)
-        worker = floto.ActivityWorker(
-            service=opened, activities=known, payloads=DirectoryStore(payloads), concurrency=4
-        )
-        thread = threading.Thread(target=worker.run)
-        thread.start()
-        try:
-            closed = _closed(opened, WorkflowExecution("w", run_id))
-        finally:
-            worker.stop()
-            process.terminate()
-            process.communicate(timeout=30)
-            thread.join()
-    assert closed.data.result == '{"sum":80000}'
 
 
 def _started(opened: Any, task_list: str) -> str:
@@ -341,15 +286,6 @@ def test_activity_may_put_and_get_values_itself(service: Any, tmp_path: Path) ->
 
     flow = spec(task("make"), task("length", requires=["make"]))
     assert floto.run(flow, service=service, activities=known, timeout=60) == {"length": 200_000}
-
-
-def test_failure_without_a_store_advises_one(service: Any, activities: Activities) -> None:
-    with pytest.raises(floto.WorkflowFailed) as caught:
-        floto.run(spec(BOTH[0]), service=service, activities=activities, timeout=60)
-    message = caught.value.failures["a"]
-    assert "PayloadError: the result of activity 'make' version '1' is 200,0" in message
-    assert "floto.payloads" in message
-    assert "--payloads" in message
 
 
 def test_missing_value_fails_the_task_naming_it(service: Any, activities: Activities, tmp_path: Path) -> None:

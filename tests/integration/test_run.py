@@ -113,17 +113,6 @@ def test_canceled_run_cleans_up_before_it_closes(service: SqliteService, activit
     assert "ValueError: on purpose" in raised.value.details
 
 
-def test_tasks_returned_by_a_generator_join_the_run(activities: Activities) -> None:
-    @activities.generator(name="make", version="1")
-    def make() -> list[floto.ActivityTask]:
-        return [task("echo", f"made {number}", input=number) for number in range(3)]
-
-    made = floto.Generator(id_="make", name="make", version="1")
-    result = run(spec(made, task("echo", requires=[made])), activities=activities)["echo"]
-    assert result["make"] == ["made 0", "made 1", "made 2"]
-    assert result["made 2"] == {"activity_task": 2}
-
-
 @pytest.mark.parametrize("returned", [3, ["no task"], [{"type": "os.system"}]])
 def test_invalid_result_of_a_generator_fails_the_run(activities: Activities, returned: Any) -> None:
     activities.generator(name="make", version="1")(lambda: returned)
@@ -173,25 +162,6 @@ def test_terminated_run_raises_with_the_close_status(service: SqliteService, act
             activities=activities,
             workflow_id="w",
             listener=terminate,
-        )
-
-
-def test_canceled_run_raises_with_the_close_status(service: SqliteService, activities: Activities) -> None:
-    asked: list[int] = []
-
-    def cancel(_: State) -> None:
-        if not asked:
-            asked.append(1)
-            service.request_cancel_workflow_execution("w")
-
-    with pytest.raises(floto.WorkflowEnded, match="CANCELED"):
-        run(
-            spec(floto.Timer(id_="long", delay_in_seconds=60)),
-            service=service,
-            activities=activities,
-            workflow_id="w",
-            listener=cancel,
-            timeout=30,
         )
 
 

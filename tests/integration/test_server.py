@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
 
 from floto.adapters.local import LocalSwf
 from floto.adapters.swf import SwfService
@@ -267,29 +265,6 @@ def test_printed_export_line_is_sufficient_for_boto3(server: Server) -> None:
     assert "'name': 'shop'" in done.stdout, done.stderr
 
 
-def test_run_over_http_completes(swf: Any) -> None:
-    run_id = start(swf, "order-1", "whole")
-    polled = {"domain": "shop", "taskList": {"name": "whole"}}
-    task = swf.poll_for_decision_task(**polled, identity="me")
-    assert task["workflowExecution"] == {"workflowId": "order-1", "runId": run_id}
-    assert task["events"][0]["eventTimestamp"].tzinfo is not None
-    attributes = {"result": "done"}
-    decisions = [
-        {
-            "decisionType": "CompleteWorkflowExecution",
-            "completeWorkflowExecutionDecisionAttributes": attributes,
-        }
-    ]
-    swf.respond_decision_task_completed(taskToken=task["taskToken"], decisions=decisions)
-    assert history(swf, "order-1", run_id) == [
-        "WorkflowExecutionStarted",
-        "DecisionTaskScheduled",
-        "DecisionTaskStarted",
-        "DecisionTaskCompleted",
-        "WorkflowExecutionCompleted",
-    ]
-
-
 def listed(service: str, *more: str, **env: str) -> list[str]:
     """Return the open runs of ``floto list --json``."""
     said = subprocess.run(
@@ -332,83 +307,10 @@ def test_two_regions_have_separate_domains(tmp_path: Path, keys: dict[str, str])
     assert info["arn"] == "arn:aws:swf:us-east-1:000000000000:/domain/shop"
 
 
-def test_faults_are_raised_as_classes_of_boto3(swf: Any) -> None:
-    with pytest.raises(swf.exceptions.UnknownResourceFault) as raised:
-        swf.describe_domain(name="nowhere")
-    assert raised.value.response["Error"]["Message"] == "Unknown domain: nowhere"
-    assert raised.value.response["ResponseMetadata"]["RequestId"]
-    with pytest.raises(swf.exceptions.DomainAlreadyExistsFault):
-        swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
-
-
-def test_operations_without_output_answer_with_an_empty_body(server: Server) -> None:
-    body = json.dumps({"name": "empty", "workflowExecutionRetentionPeriodInDays": "1"}).encode()
-    answer = ask(server, "RegisterDomain", body)
-    assert (answer.status, answer.headers["content-length"], answer.body) == (200, "0", b"")
-    assert answer.headers["x-amzn-requestid"]
-
-
-def test_longer_target_of_old_clients_is_accepted(server: Server) -> None:
-    target = "com.amazonaws.swf.service.model.SimpleWorkflowService.ListDomains"
-    answer = ask(server, X_Amz_Target=target)
-    assert answer.status == 200
-    domain = next(info for info in json.loads(answer.body)["domainInfos"] if info["name"] == "shop")
-    assert domain["arn"].endswith(":/domain/shop")
-
-
-@pytest.mark.parametrize(
-    ("request_", "status", "code"),
-    [
-        ({"operation": "Nonsense"}, 400, "UnknownOperationException"),
-        ({"body": b"{"}, 400, "SerializationException"),
-        ({"body": b"[" * 500_000}, 400, "SerializationException"),
-        ({"body": b"{}"}, 400, "ValidationException"),
-        ({"body": b" " * 3_000_000}, 413, "SerializationException"),
-        ({"Host": "evil.example"}, 403, "AccessDeniedException"),
-        ({"Content_Type": "text/plain"}, 415, "SerializationException"),
-        ({"method": "GET"}, 405, "UnknownOperationException"),
-        ({"path": "/other"}, 404, "UnknownOperationException"),
-    ],
-)
-def test_requests_that_are_not_swf_are_refused(
-    server: Server, request_: dict[str, Any], status: int, code: str
-) -> None:
-    answer = ask(server, **request_)
-    assert (answer.status, answer.code) == (status, code)
-    assert answer.headers["x-amzn-requestid"]
-
-
-def test_random_bytes_on_the_socket_do_no_harm(server: Server) -> None:
-    for garbage in (
-        b"\0" * 1000,
-        b"GET",
-        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        b"A: b\r\n" * 50_000,
-    ):
-        with socket.create_connection(server.address, timeout=PATIENCE) as connection:
-            try:
-                connection.sendall(garbage)
-                connection.shutdown(socket.SHUT_WR)
-                answer = read_all(connection)
-            except (ConnectionResetError, BrokenPipeError, OSError):
-                continue
-            assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
-    assert ask(server).status == 200
-
-
 def test_health_needs_no_signature(server: Server, locked: Server) -> None:
     for each in (server, locked):
         answer = ask(each, method="GET", path="/health", body=b"")
         assert (answer.status, json.loads(answer.body)) == (200, {"status": "ok"})
-
-
-def test_pending_poll_gets_a_new_task(server: Server, swf: Any) -> None:
-    # Other lists are waited for as well.
-    with held_poll(server, "idle"), held_poll(server, "held") as poll:
-        began = time.monotonic()
-        run_id = start(swf, "order-held", "held")
-        assert answer_to(poll)["workflowExecution"]["runId"] == run_id
-        assert time.monotonic() - began < 20
 
 
 def test_pending_poll_gets_a_task_of_another_server_on_the_file(tmp_path: Path) -> None:
@@ -433,19 +335,6 @@ def test_timer_fires_during_a_pending_poll(swf: Any) -> None:
     events = swf.poll_for_decision_task(**polled)["events"]
     assert "TimerFired" in {event["eventType"] for event in events}
     assert time.monotonic() - began < 20
-
-
-def test_disconnected_client_claims_no_task(tmp_path: Path) -> None:
-    with serving(tmp_path / "swf.db") as server, client(server) as swf:
-        register(swf)
-        before = connections(server.process)
-        held = [send_poll(server) for _ in range(5)]
-        until(lambda: connections(server.process) >= before + 5)
-        for poll in held:
-            poll.close()
-        until(lambda: connections(server.process) <= before)
-        start(swf, "order-1")
-        assert swf.poll_for_decision_task(**POLLED)["startedEventId"] == 3
 
 
 def test_hundreds_of_pending_polls_use_few_threads_and_end_with_the_server(tmp_path: Path) -> None:
@@ -505,38 +394,6 @@ def test_boto3_with_the_configured_keys_is_accepted(locked: Server) -> None:
     with client(locked, ACCESS, SECRET) as swf:
         swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
         assert swf.describe_domain(name="shop")["domainInfo"]["status"] == "REGISTERED"
-
-
-def test_other_keys_are_refused(locked: Server) -> None:
-    codes = {
-        ("AKIDOTHER", SECRET): "UnrecognizedClientException",
-        (ACCESS, "no"): "InvalidSignatureException",
-    }
-    for keys, code in codes.items():
-        with client(locked, *keys) as swf, pytest.raises(ClientError) as raised:
-            swf.list_domains(registrationStatus="REGISTERED")
-        assert raised.value.response["Error"]["Code"] == code
-
-
-def test_unsigned_old_or_changed_requests_are_refused(
-    locked: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    body = b'{"registrationStatus": "REGISTERED"}'
-    headers = signed(locked, body=body)
-    assert ask(locked, body=body, **headers).status == 200
-    assert ask(locked, body=body).code == "MissingAuthenticationTokenException"
-    assert ask(locked, body=body + b" ", **headers).code == "InvalidSignatureException"
-    assert (
-        ask(locked, body=body, **{**headers, "X-Amz-Target": "SimpleWorkflowService.ListOpen"}).status == 400
-    )
-    monkeypatch.setattr("botocore.auth.get_current_datetime", _long_ago)
-    answer = ask(locked, body=body, **signed(locked, body=body))
-    assert answer.code == "InvalidSignatureException"
-    assert b"Signature expired" in answer.body
-
-
-def _long_ago() -> datetime:
-    return datetime.now(UTC) - timedelta(minutes=6)
 
 
 def refused(*arguments: str, **env: str) -> str:

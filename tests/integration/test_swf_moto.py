@@ -11,11 +11,9 @@ from moto import mock_aws
 import floto
 from floto.adapters.swf import SwfService, make_client
 from floto.core.errors import ServiceFault, UnknownResource
-from floto.core.swf.decisions import CompleteWorkflowExecution
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 from floto.runtime.cli import main
-from floto.runtime.workers.activities import Activities
 
 WORKFLOW = WorkflowType("order", "v1")
 
@@ -36,41 +34,6 @@ def started(service: SwfService, workflow_id: str = "order-1") -> WorkflowExecut
         workflow_id=workflow_id, workflow_type=WORKFLOW, task_list="orders", input='{"n":1}'
     )
     return WorkflowExecution(workflow_id, service.start_workflow_execution(request))
-
-
-def test_chain_of_activities_completes(service: SwfService) -> None:
-    activities = Activities()
-
-    @activities.activity(name="add", version="v1")
-    def add(context: dict[str, int]) -> int:
-        return sum(value for value in context.values() if isinstance(value, int))
-
-    first = floto.ActivityTask(id_="first", name="add", version="v1", input=1)
-    second = floto.ActivityTask(id_="second", name="add", version="v1", input=2, requires=[first])
-    third = floto.ActivityTask(id_="third", name="add", version="v1", input=3, requires=[second])
-    spec = floto.DeciderSpec(activity_tasks=[first, second, third])
-
-    assert floto.run(spec, 10, service=service, activities=activities, timeout=60) == {"third": 36}
-
-
-def test_a_failed_activity_fails_the_run(service: SwfService) -> None:
-    # Without a retry: moto never frees the id of an activity.
-    activities = Activities()
-
-    @activities.activity(name="pay", version="v1")
-    def pay() -> None:
-        msg = "no money"
-        raise ValueError(msg)
-
-    spec = floto.DeciderSpec(activity_tasks=[floto.ActivityTask(id_="pay", name="pay", version="v1")])
-    with pytest.raises(floto.WorkflowFailed) as raised:
-        floto.run(spec, service=service, activities=activities, timeout=60)
-    assert raised.value.failures == {"pay": "ValueError: no money"}
-
-
-def test_prepare_is_idempotent(service: SwfService) -> None:
-    service.prepare([WORKFLOW], [])
-    service.prepare([WORKFLOW], [ActivityType("pay", "v1")])
 
 
 def test_latest_execution_prefers_the_open_run(service: SwfService) -> None:
@@ -95,18 +58,6 @@ def test_open_runs_are_listed_by_type(service: SwfService) -> None:
     assert service.open_executions(WORKFLOW) == ()
 
 
-def test_decision_task_has_the_history_and_accepts_one_response(service: SwfService) -> None:
-    execution = started(service)
-    task = service.poll_for_decision_task("orders", "me", 0)
-    assert task is not None
-    assert task.execution == execution
-    assert [event.id for event in task.events] == [1, 2, 3]
-    service.respond_decision_task_completed(task.token, [CompleteWorkflowExecution(result="1")])
-    assert [event.id for event in service.history(execution, after=3)] == [4, 5]
-    with pytest.raises(UnknownResource):
-        service.respond_decision_task_completed(task.token, [])
-
-
 def test_run_with_several_scheduled_decision_tasks_is_read(service: SwfService) -> None:
     execution = started(service)
     for name in ("first", "second"):
@@ -119,12 +70,6 @@ def test_run_with_several_scheduled_decision_tasks_is_read(service: SwfService) 
     state = floto.fold(service.history(execution))
     assert {*state.signals} == {"first", "second"}
     assert (state.decision_tasks.scheduled, state.decision_tasks.started) == (None, None)
-
-
-def test_idle_poll_returns_none(service: SwfService) -> None:
-    service.prepare([WORKFLOW], [])
-    assert service.poll_for_decision_task("orders", "me", 0) is None
-    assert service.poll_for_activity_task("orders", "me", 0) is None
 
 
 def test_missing_resources_raise_unknown_resource(service: SwfService) -> None:

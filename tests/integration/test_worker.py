@@ -120,14 +120,6 @@ def test_task_is_claimed_only_with_a_free_slot(service: SqliteService) -> None:
         assert len(started) == 1
 
 
-def test_falsy_results_are_reported(service: SqliteService) -> None:
-    results: Iterator[Any] = iter([0, [], None, "", False])
-    execution = scheduled(service, *"abcde")
-    with working(service, lambda: next(results)):
-        wait_until(lambda: len(ended(service, execution)) == 5)
-    assert [data.result for data in ended(service, execution)] == ["0", "[]", "null", '""', "false"]
-
-
 def test_async_activity_completes(service: SqliteService) -> None:
     async def work(context: dict[str, Any]) -> list[Any]:
         return [context, floto.current().id]
@@ -162,15 +154,6 @@ def test_system_exit_of_an_activity_is_a_failure(service: SqliteService) -> None
     assert (failed.reason, without_traceback(failed.details)[0]) == ("SystemExit", "3")
 
 
-def test_too_long_result_is_a_failure_with_the_reason(service: SqliteService) -> None:
-    execution = scheduled(service, "a")
-    with working(service, lambda: os.urandom(100_000).hex()):
-        wait_until(lambda: ended(service, execution))
-    (failed,) = ended(service, execution)
-    assert failed.reason == "PayloadError"
-    assert "the result of activity 'work' version 'v1'" in failed.details
-
-
 def worked(service: SqliteService, execution: WorkflowExecution, **settings: Any) -> list[Any]:
     """Have a worker that knows another version work until something has ended."""
     activities = Activities()
@@ -203,35 +186,6 @@ def test_unknown_activity_fails_if_no_other_worker_is_possible(service: SqliteSe
     assert failed.reason == "UnknownActivity"
     assert "no activity 'work' version 'v1'" in failed.details
     assert "work v2" in failed.details
-
-
-def test_run_completes_after_give_backs_once_a_matching_worker_starts(service: SqliteService) -> None:
-    """A give-back is no attempt: a task without a retry strategy is offered again."""
-    spec = floto.DeciderSpec(
-        task_list="orders",
-        activity_task_list="work",
-        activity_tasks=[floto.ActivityTask(id_="a", name="work", version="v1")],
-    )
-    service.start_workflow_execution(
-        StartRequest(workflow_id="order-1", workflow_type=WORKFLOW, task_list="orders")
-    )
-    decider = floto.Decider(spec, service=service, poll_seconds=0.05)
-    thread = threading.Thread(target=decider.run)
-    thread.start()
-    info = service.latest_execution("order-1")
-    assert info is not None
-    worked(service, info.execution)
-    with working(service, lambda: "served"):
-        wait_until(lambda: _close_status(service))
-    decider.stop()
-    thread.join()
-    assert _close_status(service) == "COMPLETED"
-
-
-def _close_status(service: SqliteService) -> str | None:
-    info = service.latest_execution("order-1")
-    assert info is not None
-    return info.close_status
 
 
 def with_timeouts(**seconds: int) -> dict[str, str]:
@@ -437,13 +391,6 @@ def test_invalid_identity_is_refused_at_once(service: SqliteService) -> None:
             kind(service=service, identity="x" * 257)
 
 
-def test_heartbeats_prevent_the_timeout_of_a_long_activity(service: SqliteService) -> None:
-    execution = scheduled(service, "a", heartbeat_timeout="2")
-    with working(service, lambda: time.sleep(2.6), task_heartbeat_in_seconds=0.2):
-        wait_until(lambda: ended(service, execution))
-    assert isinstance(ended(service, execution)[0], e.ActivityTaskCompleted)
-
-
 def test_result_after_a_heartbeat_timeout_is_dropped(service: SqliteService) -> None:
     execution = scheduled(service, "a", heartbeat_timeout="1")
     with working(service, lambda: time.sleep(1.5), task_heartbeat_in_seconds=0):
@@ -469,32 +416,6 @@ def test_activity_sees_its_cancel_request(service: SqliteService) -> None:
     (canceled,) = ended(service, execution)
     assert isinstance(canceled, e.ActivityTaskCanceled)
     assert canceled.details == "half done"
-
-
-def test_canceled_error_without_a_cancel_request_is_a_failure(service: SqliteService) -> None:
-    def work() -> None:
-        raise HALF_DONE
-
-    execution = scheduled(service, "a")
-    with working(service, work):
-        wait_until(lambda: ended(service, execution))
-    assert ended(service, execution)[0].reason == "Canceled"
-
-
-def test_activity_of_a_closed_run_is_canceled(service: SqliteService) -> None:
-    began, told = threading.Event(), threading.Event()
-
-    def work() -> None:
-        began.set()
-        wait_until(lambda: floto.current().heartbeat("still here"))
-        told.set()
-
-    execution = scheduled(service, "a")
-    with working(service, work):
-        began.wait()
-        service.terminate_workflow_execution("order-1")
-        assert told.wait(60)
-    assert ended(service, execution) == []
 
 
 def test_stop_finishes_running_activities_and_claims_none(service: SqliteService) -> None:
@@ -525,24 +446,6 @@ def test_signal_stops_a_worker_and_handlers_are_restored(service: SqliteService)
     ActivityWorker(task_list="work", service=service, activities=activities, poll_seconds=0.05).run()
     assert isinstance(ended(service, execution)[0], e.ActivityTaskCompleted)
     assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_a_second_signal_stops_a_worker_at_once(service: SqliteService) -> None:
-    done = threading.Event()
-
-    def work() -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        wait_until(worker._stop.is_set)  # noqa: SLF001 - the second signal comes after the first is seen
-        os.kill(os.getpid(), signal.SIGINT)
-        done.wait(60)
-
-    scheduled(service, "a")
-    activities = Activities()
-    activities.activity(name="work", version="v1")(work)
-    worker = ActivityWorker(task_list="work", service=service, activities=activities, poll_seconds=0.05)
-    with pytest.raises(KeyboardInterrupt):
-        worker.run()
-    done.set()
 
 
 class Shaky:

@@ -48,6 +48,7 @@ def test_a_fresh_interpreter_loads_no_io_with_the_core() -> None:
 @pytest.mark.parametrize(
     ("name", "kept_out"),
     [
+        ("floto; floto.run, floto.Decider, floto.ActivityWorker", ("boto3", "sqlite3")),
         ("floto.specs", FORBIDDEN),
         ("floto.specs.task, floto.specs.retry_strategy", FORBIDDEN),
         ("floto.decider", ("boto3", "botocore", "sqlite3", "rich", "click")),

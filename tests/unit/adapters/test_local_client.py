@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from threading import Thread
 from typing import Any, get_type_hints
 
 import boto3
@@ -19,13 +18,8 @@ from botocore.exceptions import ClientError, OperationNotPageableError, ParamVal
 from floto.adapters import model
 from floto.adapters.local import LocalClient, LocalSwf, Method
 from floto.adapters.swf import SwfService
-from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
-from floto.core.swf.decisions import CompleteWorkflowExecution, ScheduleActivityTask
-from floto.core.swf.service import StartRequest
-from floto.core.swf.shapes import ActivityType, WorkflowType
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 
-#: Long enough for a thread to get to its poll, and never waited for in full.
-PATIENCE = 60.0
 ORDER = {"name": "order", "version": "v1"}
 TASKS = {"name": "orders"}
 TYPE_DEFAULTS = {
@@ -250,118 +244,7 @@ def test_lists_are_paged(swf: LocalSwf, method: str, key: str, request_: dict[st
     assert [info for page in pages for info in page[key]] == getattr(swf, method)(**request_)[key]
 
 
-def test_history_is_paged_and_resumed(swf: LocalSwf) -> None:
-    run = start(swf)
-    for number in range(7):
-        swf.signal_workflow_execution(domain="shop", workflowId="order-1", signalName=f"s{number}")
-    whole = swf.get_workflow_execution_history(domain="shop", execution=run)["events"]
-    assert [event["eventId"] for event in whole] == list(range(1, 10))
-    assert all(event["eventTimestamp"].tzinfo is not None for event in whole)
-
-    paginator = swf.get_paginator("get_workflow_execution_history")
-    pages = list(paginator.paginate(domain="shop", execution=run, PaginationConfig={"PageSize": 4}))
-    assert [len(page["events"]) for page in pages] == [4, 4, 1]
-    assert [event for page in pages for event in page["events"]] == whole
-
-    some = paginator.paginate(
-        domain="shop", execution=run, PaginationConfig={"PageSize": 4, "MaxItems": 6}
-    ).build_full_result()
-    rest = paginator.paginate(
-        domain="shop",
-        execution=run,
-        PaginationConfig={"PageSize": 4, "StartingToken": some["NextToken"]},
-    ).build_full_result()
-    assert some["events"] + rest["events"] == whole
-    assert len(some["events"]) == 6
-
-
-def test_a_decision_task_is_paged(swf: LocalSwf) -> None:
-    start(swf)
-    result = (
-        swf.get_paginator("poll_for_decision_task")
-        .paginate(domain="shop", taskList=TASKS, PaginationConfig={"PageSize": 2})
-        .build_full_result()
-    )
-    assert [event["eventType"] for event in result["events"]] == [
-        "WorkflowExecutionStarted",
-        "DecisionTaskScheduled",
-        "DecisionTaskStarted",
-    ]
-    assert result["startedEventId"] == 3
-    swf.respond_decision_task_completed(taskToken=result["taskToken"], decisions=[])
-
-
 # A run from end to end, and what is refused on the way.
-
-
-def test_run_completes_through_the_local_client(swf: LocalSwf) -> None:
-    swf.register_activity_type(domain="shop", name="pack", version="v1")
-    run = start(swf)
-    with pytest.raises(swf.exceptions.WorkflowExecutionAlreadyStartedFault):
-        start(swf)
-    task = next_decision(swf)
-    assert task["workflowExecution"] == run
-    pack = {
-        "activityType": {"name": "pack", "version": "v1"},
-        "activityId": "pack-1",
-        "taskList": {"name": "packers"},
-        "scheduleToStartTimeout": "NONE",
-        "scheduleToCloseTimeout": "NONE",
-        "startToCloseTimeout": "60",
-        "heartbeatTimeout": "NONE",
-    }
-    swf.respond_decision_task_completed(
-        taskToken=task["taskToken"],
-        decisions=[{"decisionType": "ScheduleActivityTask", "scheduleActivityTaskDecisionAttributes": pack}],
-    )
-    work = swf.poll_for_activity_task(domain="shop", taskList={"name": "packers"}, identity="me")
-    assert work["activityId"] == "pack-1"
-    assert swf.record_activity_task_heartbeat(taskToken=work["taskToken"])["cancelRequested"] is False
-    swf.respond_activity_task_completed(taskToken=work["taskToken"], result="packed")
-    with pytest.raises(swf.exceptions.UnknownResourceFault, match="Unknown activity, scheduledEventId = 5"):
-        swf.respond_activity_task_completed(taskToken=work["taskToken"])
-    swf.respond_decision_task_completed(
-        taskToken=next_decision(swf)["taskToken"], decisions=[{"decisionType": "CompleteWorkflowExecution"}]
-    )
-    described = swf.describe_workflow_execution(domain="shop", execution=run)
-    assert described["executionInfo"]["closeStatus"] == "COMPLETED"
-    assert "taskToken" not in next_decision(swf)
-
-
-def test_invalid_request_raises_the_message_of_the_service(swf: LocalSwf) -> None:
-    with pytest.raises(ClientError) as raised:
-        swf.start_workflow_execution(domain="shop", workflowType=ORDER)
-    assert raised.value.response["Error"] == {
-        "Code": "ValidationException",
-        "Message": "1 validation error detected: Value null at 'workflowId' failed to satisfy constraint: "
-        "Member must not be null",
-    }
-
-
-def test_pending_poll_gets_a_task_of_another_thread(tmp_path: Path) -> None:
-    tasks: list[dict[str, Any]] = []
-    with LocalSwf(tmp_path / "swf.db", durability="normal") as swf:
-        swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="30")
-        swf.register_workflow_type(domain="shop", **ORDER, **TYPE_DEFAULTS)
-        poller = Thread(target=lambda: tasks.append(next_decision(swf)))
-        poller.start()
-        run = start(swf)
-        poller.join(PATIENCE)
-        assert [task["workflowExecution"] for task in tasks] == [run]
-
-
-def test_state_is_kept_after_the_client_closes(tmp_path: Path) -> None:
-    with LocalSwf(tmp_path / "swf.db") as swf:
-        swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="30")
-        swf.register_workflow_type(domain="shop", **ORDER, **TYPE_DEFAULTS)
-        start(swf)
-        token = next_decision(swf)["taskToken"]
-    with pytest.raises(ServiceError):
-        swf.describe_domain(name="shop")
-    with LocalSwf(str(tmp_path / "swf.db")) as again:
-        again.respond_decision_task_completed(
-            taskToken=token, decisions=[{"decisionType": "CompleteWorkflowExecution"}]
-        )
 
 
 def test_lambda_functions_are_invoked_by_name(tmp_path: Path) -> None:
@@ -385,38 +268,3 @@ def test_lambda_functions_are_invoked_by_name(tmp_path: Path) -> None:
         events = next_decision(swf)["events"]
     completed = next(event for event in events if event["eventType"] == "LambdaFunctionCompleted")
     assert completed["lambdaFunctionCompletedEventAttributes"]["result"] == "42"
-
-
-def test_swf_service_accepts_the_local_client(swf: LocalSwf) -> None:
-    """``SwfService`` needs nothing of a client that this one does not have."""
-    order, pack = WorkflowType("order", "v2"), ActivityType("pack", "v2")
-    service = SwfService(swf, "shop")
-    service.prepare([order], [pack])
-    service.prepare([order], [pack])
-    run_id = service.start_workflow_execution(
-        StartRequest(workflow_id="order-9", workflow_type=order, task_list="orders", tags=("a",))
-    )
-    service.signal_workflow_execution("order-9", "paid", "now")
-    info = service.latest_execution("order-9")
-    assert info is not None
-    assert (info.execution.run_id, info.close_status) == (run_id, None)
-
-    task = service.poll_for_decision_task("orders", "me", 0)
-    assert task is not None
-    schedule = ScheduleActivityTask(activity_type=pack, activity_id="pack")
-    service.respond_decision_task_completed(task.token, [schedule])
-    work = service.poll_for_activity_task("floto", "me", 0)
-    assert work is not None
-    assert not service.record_activity_task_heartbeat(work.token, "half")
-    service.respond_activity_task_completed(work.token, "done")
-    with pytest.raises(UnknownResource):
-        service.respond_activity_task_failed(work.token, "late", None)
-    task = service.poll_for_decision_task("orders", "me", 0)
-    assert task is not None
-    service.respond_decision_task_completed(task.token, [CompleteWorkflowExecution(result="ok")])
-
-    info = service.latest_execution("order-9")
-    assert info is not None
-    assert info.close_status == "COMPLETED"
-    assert next(event.id for event in service.history(info.execution, after=5)) == 6
-    assert service.poll_for_decision_task("orders", "me", 0) is None

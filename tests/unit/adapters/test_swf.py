@@ -8,11 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import (
-    CredentialRetrievalError,
-    EndpointConnectionError,
     NoCredentialsError,
-    ReadTimeoutError,
-    TokenRetrievalError,
 )
 from botocore.stub import ANY, Stubber
 
@@ -175,24 +171,6 @@ def test_faults_of_swf_translate_to_errors_of_floto(
     assert type(raised.value) is error
 
 
-@pytest.mark.parametrize(
-    ("broken", "error"),
-    [
-        (EndpointConnectionError(endpoint_url="http://x"), ServiceUnavailable),
-        (ReadTimeoutError(endpoint_url="http://x"), ServiceUnavailable),
-    ],
-)
-def test_connection_errors_are_transient(
-    service: SwfService, monkeypatch: pytest.MonkeyPatch, broken: Exception, error: type[Exception]
-) -> None:
-    def call(**_: Any) -> None:
-        raise broken
-
-    monkeypatch.setattr(service._client, "respond_activity_task_completed", call)  # noqa: SLF001
-    with pytest.raises(error):
-        service.respond_activity_task_completed("token", "1")
-
-
 def test_invalid_arguments_raise_service_fault() -> None:
     service = SwfService(make_client("us-east-1"), "shop")
     with pytest.raises(ServiceFault, match="ParamValidationError"):
@@ -223,21 +201,6 @@ def test_throttled_prepare_resumes_where_it_stopped(stub: Stubber, service: SwfS
         service.prepare([], types)
     stub.add_response("register_activity_type", {})
     service.prepare([], types)
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        CredentialRetrievalError(provider="iam-role", error_msg="timed out"),
-        TokenRetrievalError(provider="sso", error_msg="timed out"),
-    ],
-)
-def test_unavailable_credentials_are_transient(
-    service: SwfService, monkeypatch: pytest.MonkeyPatch, broken: Exception
-) -> None:
-    monkeypatch.setattr(service._client, "respond_activity_task_completed", raising(broken))  # noqa: SLF001
-    with pytest.raises(ServiceUnavailable, match="timed out"):
-        service.respond_activity_task_completed("token", "1")
 
 
 def test_missing_credentials_are_permanent_and_lost_ones_transient(

@@ -6,13 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from floto.core.engine.engine import Engine
-from floto.core.engine.registration.registered_types import Domain
-from floto.core.engine.stores.memory_store import MemoryStore
 from floto.core.engine.stores.store import Ready
 from floto.core.engine.tokens import TaskKind
 from floto.core.engine.world import World
-from floto.core.errors import ServiceFault, UnknownResource
+from floto.core.errors import UnknownResource
 from floto.core.swf import decisions as d
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision
@@ -115,23 +112,6 @@ def test_token_of_another_world_is_refused() -> None:
     assert task is not None
     with pytest.raises(UnknownResource, match="Unknown execution: "):
         other.respond_decision(task.token, [], T0)
-
-
-def test_second_registration_is_refused_without_prepare() -> None:
-    world = prepared(World())
-    with pytest.raises(ServiceFault, match=r"TypeAlreadyExistsFault: WorkflowType=\[name=work, version=1\]"):
-        world.register_workflow_type(WORKFLOW)
-    with pytest.raises(ServiceFault, match=r"TypeAlreadyExistsFault: ActivityType=\[name=act, version=1\]"):
-        world.register_activity_type(ACTIVITY)
-
-
-def test_85_second_registration_of_a_domain_is_a_fault() -> None:
-    engine = Engine(MemoryStore())
-    with pytest.raises(UnknownResource, match="Unknown domain: d"):
-        engine.poll_decision("d", "l", "", T0)
-    engine.registration.register_domain(Domain(name="d"))
-    with pytest.raises(ServiceFault, match="DomainAlreadyExistsFault: d"):
-        engine.registration.register_domain(Domain(name="d"))
 
 
 REFUSALS: list[tuple[Decision, type, str]] = [

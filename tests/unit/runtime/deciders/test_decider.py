@@ -338,20 +338,6 @@ def test_decider_continues_after_workflows_of_other_specs(service: SqliteService
         assert not decider._stop.is_set()  # noqa: SLF001
 
 
-def test_decider_ends_with_its_workflow_if_configured(service: SqliteService) -> None:
-    own = floto.DeciderSpec(
-        activity_tasks=[floto.Timer(id_="t", delay_in_seconds=0)], terminate_decider_after_completion=True
-    )
-    service.start_workflow_execution(StartRequest(workflow_id="w", workflow_type=ORDER, task_list="floto"))
-    thread = threading.Thread(target=Decider(own, service=service, poll_seconds=0.05).run)
-    thread.start()
-    thread.join(10)
-    assert not thread.is_alive()
-    info = service.latest_execution("w")
-    assert info is not None
-    assert info.close_status == "COMPLETED"
-
-
 def test_late_response_is_dropped(service: SqliteService) -> None:
     answered: list[Exception | None] = []
     decider = Decider(spec("a"), service=service, listener=lambda _, error: answered.append(error))
