@@ -139,3 +139,16 @@ def wait_for(look: Callable[[], Any]) -> Any:
 def write_files(directory: Path) -> None:
     (directory / "flow.py").write_text(SPEC)
     (directory / "acts.py").write_text(ACTIVITIES)
+
+
+def command(cwd: Path, *arguments: str, keys: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a directory, with ``keys`` on its stdin."""
+    return subprocess.run(
+        [sys.executable, "-m", "floto", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+        input=keys,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import floto
+from tests.integration.commands import command
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,17 +45,6 @@ def second(context):
 def files(tmp_path: Path) -> None:
     (tmp_path / "flow.py").write_text(SPEC)
     (tmp_path / "acts.py").write_text(ACTIVITIES)
-
-
-def command(cwd: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "floto", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
 
 
 RUN = ("run", "flow:spec", "--activities", "acts.py")

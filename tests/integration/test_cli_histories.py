@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,8 +12,9 @@ from attrs import evolve
 from floto import ActivityTask, DeciderSpec, FixedDelay, History
 from floto.adapters.history_files import save
 from floto.testing import fails, simulate
+from tests.integration.commands import Shell, command
+from tests.integration.terminal import on_terminal
 
-ROOT = Path(__file__).parents[2]
 FIRST = ActivityTask(id_="first", name="work", version="v1", retry_strategy=FixedDelay(5, 3))
 SECOND = ActivityTask(id_="second", name="work", version="v1", requires=["first"])
 SPEC = DeciderSpec(activity_tasks=[FIRST, SECOND], activity_task_list="work")
@@ -41,18 +38,6 @@ def files(tmp_path: Path) -> None:
     HISTORY.save(runs / "a.json")
     simulate(SPEC).main.save(runs / "b.json.gz")
     (runs / "notes.txt").write_text("no history")
-
-
-def command(cwd: Path, *arguments: str, keys: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "floto", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        input=keys,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
 
 
 def test_replay_reports_agreement(tmp_path: Path) -> None:
@@ -159,28 +144,12 @@ def test_replay_step_moves_forward_and_back(tmp_path: Path) -> None:
 
 def test_replay_step_works_on_a_terminal(tmp_path: Path) -> None:
     """Keys typed on a terminal work; Ctrl-D leaves, and the exit code is that of the history."""
-    outer, inner = pty.openpty()
-    arguments = [sys.executable, "-m", "floto", "replay", "spec.json", "runs/a.json", "--step"]
-    with subprocess.Popen(
-        arguments,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=inner,
-        stdout=inner,
-        stderr=inner,
-    ) as process:
-        os.close(inner)
-        os.write(outer, b"\nb\n\x04")
-        text = b""
-        try:
-            while piece := os.read(outer, 4096):
-                text += piece
-        except OSError:  # the terminal is gone with its process
-            pass
-        assert process.wait(20) == 0
-    os.close(outer)
-    assert text.count(b"step 1 of ") == 2
-    assert text.count(b"step 2 of ") == 1
+    code, text = on_terminal(
+        Shell(tmp_path), "replay", "spec.json", "runs/a.json", "--step", keys=b"\nb\n\x04", until="step 1 of "
+    )
+    assert code == 0
+    assert text.count("step 1 of ") == 2
+    assert text.count("step 2 of ") == 1
 
 
 def test_why_prints_the_reason_for_a_wait(tmp_path: Path) -> None:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
-import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +14,7 @@ import floto
 from floto.adapters.sqlite import SqliteService
 from floto.core.state.state import Kind
 from tests.integration.commands import Shell, wait_for
+from tests.integration.terminal import on_terminal
 
 ON_FILE = "sqlite:///floto.db"
 
@@ -256,25 +253,10 @@ def _until_waiting(shell: Shell) -> Any:
 def test_terminal_output_is_a_table(shell: Shell) -> None:
     registered(shell)
     started(shell, "w", "--tag", "a\x1b[31mb")
-    ours, theirs = pty.openpty()
-    subprocess.run(
-        [sys.executable, "-m", "floto", "list", "--long"],
-        cwd=shell.cwd,
-        env={**shell.environment, "COLUMNS": "300", "TERM": "xterm"},
-        stdout=theirs,
-        check=True,
-    )
-    os.close(theirs)
-    text = b""
-    try:
-        while chunk := os.read(ours, 4096):
-            text += chunk
-    except OSError:  # Linux's way to say that the other end is closed
-        pass
-    os.close(ours)
-    assert b"workflow" in text
-    assert b"\t" not in text
-    assert rb"a\x1b[31mb" in text
+    _, text = on_terminal(shell, "list", "--long", COLUMNS="300")
+    assert "workflow" in text
+    assert "\t" not in text
+    assert r"a\x1b[31mb" in text
 
 
 @pytest.mark.parametrize(

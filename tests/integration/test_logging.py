@@ -190,18 +190,6 @@ def test_traceback_is_in_the_details_and_not_in_the_message(
     assert "floto/runtime" not in failure.traceback
 
 
-def test_long_message_of_an_activity_still_fits(service: SqliteService, activities: Activities) -> None:
-    @activities.activity(name="wordy", version="1")
-    def wordy() -> None:
-        raise ValueError("\ud800" + "x" * 2 * LIMIT)
-
-    with pytest.raises(floto.WorkflowFailed):
-        floto.run(spec(task("wordy")), service=service, activities=activities, workflow_id="w")
-    [event] = failed_events(service, "w")
-    assert event.data.reason == "ValueError"
-    assert len(event.data.details) <= LIMIT
-
-
 def in_a_thread(work: Any) -> list[Any]:
     found: list[Any] = []
 

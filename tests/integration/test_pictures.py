@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -12,8 +10,8 @@ import pytest
 
 import floto
 from floto.adapters.sqlite import SqliteService
+from tests.integration import commands
 
-ROOT = Path(__file__).parents[2]
 FLOW = """
 import floto
 parts = floto.Generator(id_="parts", name="parts", version="1")
@@ -24,15 +22,7 @@ spec = floto.DeciderSpec(activity_tasks=[parts, wait, shaky])
 """
 
 
-def command(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "floto", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+command = partial(commands.command, COLUMNS="100")
 
 
 @pytest.fixture

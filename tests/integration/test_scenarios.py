@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from random import Random
 from typing import Any
 
 import pytest
 
 import floto
-from floto.core.state.failures import without_traceback
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision
 from floto.core.swf.service import PolledDecisionTask
 from floto.decider import DynamicDecider
 from floto.runtime.workers.activities import Activities
-from floto.specs import ActivityTask, ChildWorkflow, DeciderSpec, Generator, InstantRetry, Timer
+from floto.specs import ActivityTask, ChildWorkflow, DeciderSpec, Generator, InstantRetry
 from tests.integration.playing import TYPE, Played, Stage, eventually, playing
 
 
@@ -124,47 +121,6 @@ def test_too_long_result_fails_with_advice(stage: Stage) -> None:
     assert "--payloads" in message
 
 
-def test_independent_activities_run_in_parallel(stage: Stage) -> None:
-    both, known = threading.Barrier(2), Activities()
-
-    @known.activity(name="meet", version="v1")
-    def meet() -> bool:
-        # One that ran after the other would wait in vain.
-        both.wait(30)
-        return True
-
-    played = stage.play(task("meet", "a"), task("meet", "b"), activities=known, concurrency=2)
-    assert result(played) == {"a": True, "b": True}
-
-
-def test_an_activity_fails_three_times_and_then_succeeds(stage: Stage, known: Activities) -> None:
-    played = stage.play(task("shaky", input=3, retry_strategy=InstantRetry(retries=3)), activities=known)
-    assert result(played) == {"shaky": 4}
-    failed = [(event.reason, *without_traceback(event.details)) for event in played.of(e.ActivityTaskFailed)]
-    assert [each[:2] for each in failed] == [("ValueError", f"no luck, {number}") for number in (1, 2, 3)]
-    assert all("in shaky" in traceback for *_, traceback in failed)
-
-
-def test_a_workflow_repeats_with_a_retried_activity_and_a_timer(stage: Stage, known: Activities) -> None:
-    name = stage.name()
-    tasks = [task("shaky", input=1, retry_strategy=InstantRetry(2)), Timer(id_="pause", delay_in_seconds=1)]
-    stage.decider(
-        DeciderSpec(activity_tasks=tasks, activity_task_list=name, repeat_workflow=True), task_list=name
-    )
-    stage.worker(name, known)
-    first = stage.start(name, {"n": 1})
-    runs = [first]
-    for _ in range(2):
-        played = stage.ended(runs[-1])
-        assert isinstance(played.end, e.WorkflowExecutionContinuedAsNew)
-        assert played.events[-1].at - played.events[0].at >= timedelta(seconds=1)
-        runs.append(floto.WorkflowExecution(first.workflow_id, played.end.new_execution_run_id))
-    stage.service.terminate_workflow_execution(first.workflow_id)
-    last = stage.ended(runs[-1])
-    assert json.loads(last.events[0].data.input) == {"n": 1}
-    assert len(stage.ended(first).of(e.ActivityTaskFailed)) == 1
-
-
 def test_heartbeats_keep_an_activity_longer_than_its_heartbeat_timeout(
     stage: Stage, known: Activities
 ) -> None:
@@ -192,21 +148,6 @@ class Slow(floto.Decider):
             self.slept += 1
             time.sleep(1.6)
         return super().decide(task)
-
-
-class SlowAtFirst(Slow):
-    times = 1
-
-
-def test_slow_decider_gets_the_timed_out_task_again(stage: Stage, known: Activities) -> None:
-    name = stage.name()
-    spec = DeciderSpec(activity_tasks=[task("plain")], task_list=name, activity_task_list=name)
-    stage.decider(spec, kind=SlowAtFirst)
-    stage.worker(name, known)
-    played = stage.ended(stage.start(name, task_start_to_close_timeout=1))
-    assert result(played) == {"plain": "done"}
-    assert len(played.of(e.DecisionTaskTimedOut)) == 1
-    assert len(played.of(e.ActivityTaskScheduled)) == 1
 
 
 def test_run_completes_if_one_of_two_deciders_always_times_out(stage: Stage, known: Activities) -> None:
@@ -251,12 +192,6 @@ def test_child_workflow_completes(stage: Stage, known: Activities) -> None:
     assert inner["workflow"]["child_workflow_task"] == 2
     [started] = played.of(e.ChildWorkflowExecutionStarted)
     assert started.workflow_execution.workflow_id == f"{played.execution.workflow_id}:child"
-
-
-def test_child_gets_the_result_of_a_required_activity(stage: Stage, known: Activities) -> None:
-    first = task("plain", "first")
-    played = stage.play(first, child("child", task("echo"), requires=[first]), activities=known)
-    assert result(played)["child"]["echo"]["workflow"]["first"] == "done"
 
 
 def test_failed_child_is_retried(stage: Stage, known: Activities) -> None:

@@ -390,12 +390,6 @@ def test_secret_key_is_not_printed(locked: Server) -> None:
     assert f"AWS_ACCESS_KEY_ID={ACCESS}" in locked.said[1]
 
 
-def test_boto3_with_the_configured_keys_is_accepted(locked: Server) -> None:
-    with client(locked, ACCESS, SECRET) as swf:
-        swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
-        assert swf.describe_domain(name="shop")["domainInfo"]["status"] == "REGISTERED"
-
-
 def refused(*arguments: str, **env: str) -> str:
     """Return the error of a command that does not start."""
     done = subprocess.run(

@@ -49,15 +49,6 @@ def test_latest_execution_prefers_the_open_run(service: SwfService) -> None:
     assert info.close_status == "TERMINATED"
 
 
-def test_open_runs_are_listed_by_type(service: SwfService) -> None:
-    service.prepare([WORKFLOW], [])
-    assert service.open_executions(WORKFLOW) == ()
-    execution = started(service)
-    assert [info.execution for info in service.open_executions(WORKFLOW)] == [execution]
-    service.terminate_workflow_execution("order-1", "enough")
-    assert service.open_executions(WORKFLOW) == ()
-
-
 def test_run_with_several_scheduled_decision_tasks_is_read(service: SwfService) -> None:
     execution = started(service)
     for name in ("first", "second"):

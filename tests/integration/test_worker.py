@@ -31,12 +31,6 @@ HALF_DONE = floto.Canceled("half done")
 LATER = ServiceUnavailable("come back later")
 
 
-@pytest.fixture
-def service() -> Iterator[SqliteService]:
-    with SqliteService(":memory:") as service:
-        yield service
-
-
 def scheduled(service: SqliteService, *ids: str, **settings: Any) -> WorkflowExecution:
     """A run with these activities scheduled."""
     request = StartRequest(workflow_id="order-1", workflow_type=WORKFLOW, task_list="orders")

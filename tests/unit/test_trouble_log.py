@@ -15,8 +15,6 @@ from floto.adapters.http.waiting import HeldPollQueue
 from floto.core.errors import ServiceUnavailable
 from floto.core.swf.service import PolledActivityTask
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
-from floto.runtime.retrying import persist
-from floto.runtime.shutdown import StopFlag
 from floto.runtime.workers.activities import RunningActivity
 from floto.trouble_log import TroubleLog, trouble_log_of
 from tests.unit.adapters.http.asgi import LIST, PATIENCE, FakeOperations, ask, until
@@ -131,16 +129,6 @@ def test_calls_of_one_service_share_a_log() -> None:
     service, other = Away(0), Away(0)
     assert trouble_log_of(service.call) is trouble_log_of(service.call)
     assert trouble_log_of(service.call) is not trouble_log_of(other.call)
-
-
-def test_unavailable_service_is_logged_once_and_on_recovery(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("floto.runtime.retrying._sleep", lambda _stop, _seconds: None)
-    assert persist(StopFlag(), Away(500).call) == "ok"
-    first, over = caplog.messages
-    assert first.startswith("call failed (connection refused); attempt 2 in ")
-    assert over.startswith("call: over after 500 failures in ")
 
 
 def test_requests_to_a_full_disk_are_logged_once_for_each_operation(

@@ -271,19 +271,6 @@ def test_text_that_is_not_json_is_reported(text: str | bytes) -> None:
         DeciderSpec.from_json(text)
 
 
-def test_children_and_generators_round_trip() -> None:
-    inner = DeciderSpec(activity_tasks=[task("a", retry_strategy=InstantRetry(3))])
-    spec = DeciderSpec(
-        activity_tasks=[
-            Generator(name="g", version="v1", id_="g"),
-            ChildWorkflow(
-                workflow_type_name="c", workflow_type_version="1", id_="c", requires=["g"], spec=inner
-            ),
-        ]
-    )
-    assert DeciderSpec.from_json(spec.to_json()) == spec
-
-
 def test_expected_events_are_six_for_an_activity() -> None:
     assert expected_events(DeciderSpec(activity_tasks=[task("a")])) == (11, 11)
     least, most = expected_events(DeciderSpec(activity_tasks=[task("a", retry_strategy=InstantRetry(2))]))

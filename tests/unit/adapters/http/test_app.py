@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
-from floto.adapters.http import Endpoint, Keys, application
+from floto.adapters.http import Keys, application
 from floto.adapters.http.requests import BODY_LIMIT, DECIDING, UNPROVEN_LIMIT
 from floto.core.engine import faults
 from floto.core.engine.stores.records import Place
@@ -365,23 +365,6 @@ def test_health_queries_the_service() -> None:
     assert (broken.status, json.loads(broken.body)) == (503, {"status": "unavailable"})
 
 
-def test_idle_poll_returns_no_task_after_its_time() -> None:
-    answered = reply(to("PollForActivityTask"), POLL, poll_seconds=0.05)
-    assert json.loads(answered.body) == {"startedEventId": 0}
-
-
-def test_pending_poll_returns_a_new_task() -> None:
-    operations = FakeOperations()
-
-    async def play(app: Starlette) -> Reply:
-        poll = asyncio.create_task(ask(app, to("PollForActivityTask"), POLL))
-        await until(lambda: operations.looks > 0)
-        operations.put(LIST, TASK)
-        return await poll
-
-    assert json.loads(within(operations, play).body) == TASK
-
-
 def test_poll_is_validated_before_it_waits() -> None:
     answered = reply(to("PollForActivityTask"), b'{"domain": "shop"}')
     assert error(answered) == (400, "com.amazon.coral.validate#ValidationException")
@@ -460,19 +443,3 @@ def test_task_claimed_for_a_disconnected_client_is_given_back(*, later: bool, is
 
     operations = asyncio.run(asyncio.wait_for(run(), PATIENCE))
     assert operations.given_back == ["token"]
-
-
-def test_stop_ends_pending_polls() -> None:
-    operations = FakeOperations()
-
-    async def run() -> list[Reply]:
-        endpoint = Endpoint(operations)
-        app = endpoint.application
-        async with app.router.lifespan_context(app):
-            polls = [asyncio.create_task(ask(app, to("PollForActivityTask"), POLL)) for _ in range(50)]
-            await until(lambda: operations.looks > 0)
-            endpoint.stop()
-            return await asyncio.gather(*polls)
-
-    answers = asyncio.run(asyncio.wait_for(run(), PATIENCE / 2))
-    assert [json.loads(answered.body) for answered in answers] == [{"startedEventId": 0}] * 50

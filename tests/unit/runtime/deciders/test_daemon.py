@@ -77,15 +77,6 @@ def made(service: Any, **more: Any) -> Daemon:
     return Daemon(service=service, poll_seconds=0.05, **more)
 
 
-def test_five_daemons_share_the_work(service: SqliteService) -> None:
-    ids = [f"child-{number}" for number in range(10)]
-    with running(*(made(service) for _ in range(5))):
-        for id_ in ids:
-            ask(service, id_)
-        until(is_completed(service, *ids))
-    assert len(service.open_executions(DAEMON_TYPE)) == 1
-
-
 def test_child_on_its_own_task_list_is_served(service: SqliteService) -> None:
     with running(made(service)):
         ask(service, "child", task_list="side")

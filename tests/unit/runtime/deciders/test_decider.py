@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +28,6 @@ from floto.runtime.deciders.spec_choice import NoSpec
 from tests.integration.contract.clock import Clock
 
 ORDER = WorkflowType("order", "v1")
-
-
-@pytest.fixture
-def service() -> Iterator[SqliteService]:
-    with SqliteService(":memory:") as service:
-        yield service
 
 
 def spec(*ids: str, **more: Any) -> floto.DeciderSpec:
