@@ -151,6 +151,26 @@ def test_input_and_result_of_a_child_past_the_limit_are_stored(service: Any, tmp
     assert [len(result["child"][f"c{number}"]) for number in range(4)] == [20_000] * 4
 
 
+def test_temporarily_unavailable_store_fails_no_run(service: Any, tmp_path: Path) -> None:
+    class Shaky(DirectoryStore):
+        """Its directory cannot be reached at first."""
+
+        def put(self, value: Any) -> dict[str, Any]:
+            tries.append(1)
+            if len(tries) < 3:
+                raise StoreUnavailable("the store", "is away")  # noqa: EM101, TRY003
+            return super().put(value)
+
+    tries: list[int] = []
+    flow = spec(*(task("part", f"p{number}", input=number) for number in range(4)))
+    store = Shaky(tmp_path)
+    result = floto.run(
+        flow, service=service, activities=known_with_many(4, 20_000), payloads=store, timeout=60
+    )
+    assert len(result) == 4
+    assert len(tries) == 3
+
+
 def _started(opened: Any, task_list: str) -> str:
     kind = WorkflowType("flow", "1")
     opened.prepare([kind], ())

@@ -338,6 +338,8 @@ def test_service_defaults_to_environment_then_memory(tmp_path: Path, monkeypatch
 def test_missing_aws_configuration_raises_with_advice(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_") or name == "FLOTO_SERVICE"]:
         monkeypatch.delenv(name)
+    # Its default session may have the credentials of an earlier test.
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -30,6 +30,7 @@ from floto.core.swf.decisions import CompleteWorkflowExecution
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowType
 from floto.runtime.connect import connect
+from tests.integration.commands import wait_for
 
 ROOT = Path(__file__).parents[2]
 #: No test waits longer for what must happen.
@@ -190,13 +191,6 @@ def ask(
         connection.close()
 
 
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def send_poll(server: Server, task_list: str = "orders") -> socket.socket:
     """Begin a poll for decision tasks, and leave it."""
     body = json.dumps({"domain": "shop", "taskList": {"name": task_list}}).encode()
@@ -214,7 +208,7 @@ def held_poll(server: Server, task_list: str) -> Iterator[socket.socket]:
     """A poll that has reached the server."""
     before = connections(server.process)
     with send_poll(server, task_list) as poll:
-        until(lambda: connections(server.process) > before)
+        wait_for(lambda: connections(server.process) > before)
         yield poll
 
 
@@ -342,7 +336,7 @@ def test_hundreds_of_pending_polls_use_few_threads_and_end_with_the_server(tmp_p
         register(swf)
         before = connections(server.process)
         polls = [stack.enter_context(send_poll(server)) for _ in range(300)]
-        until(lambda: connections(server.process) >= before + 300)
+        wait_for(lambda: connections(server.process) >= before + 300)
         # They are being held, and others are answered meanwhile.
         assert ask(server).status == 200
         assert threads(server.process) < 25

@@ -29,7 +29,8 @@ from floto.core.errors import ServiceError
 from floto.core.swf.service import Service, StartRequest
 from floto.core.swf.shapes import WorkflowType
 from floto.runtime.connect import connect
-from tests.integration.test_server import PATIENCE, environment, serving, until
+from tests.integration.commands import wait_for
+from tests.integration.test_server import PATIENCE, environment, serving
 
 #: Seconds from the end of a fault until all work continues, as ``docs/operations.md`` promises.
 AFTER = 5.0
@@ -256,10 +257,10 @@ class Place:
         """Bring every process to work, and leave work of every kind under way."""
         with self.client() as client:
             assert self.start(client, "first")
-            until(lambda: self.has("WorkflowExecutionCompleted", ["first"]))
+            wait_for(lambda: self.has("WorkflowExecutionCompleted", ["first"]))
             assert self.start(client, "lasting", "lasting")
             self.use(client, 0.5)
-            until(lambda: self.has("TimerStarted", ["lasting"]))
+            wait_for(lambda: self.has("TimerStarted", ["lasting"]))
 
     def check(self) -> None:
         """Nothing acknowledged is lost, and no activity ends twice."""
@@ -320,15 +321,15 @@ def seconds_to_recover(place: Place, fault: Fault, seconds: float) -> float:
             thread = place.use_meanwhile(seconds)
             assert place.has("TimerFired", ["lasting"]) == was_due
         over = time.monotonic()
-        until(lambda: place.has("TimerFired", ["lasting"]))
+        wait_for(lambda: place.has("TimerFired", ["lasting"]))
         fired = time.monotonic() - over
         with place.client() as client:
-            until(lambda: place.start(client, "after"))
-        until(lambda: place.has("WorkflowExecutionCompleted", ["after"]))
+            wait_for(lambda: place.start(client, "after"))
+        wait_for(lambda: place.has("WorkflowExecutionCompleted", ["after"]))
         completed = time.monotonic() - over
         thread.join(PATIENCE)
         assert not thread.is_alive()
-        until(lambda: place.has("WorkflowExecutionCompleted", place.started))
+        wait_for(lambda: place.has("WorkflowExecutionCompleted", place.started))
         report(f"after {seconds} s: timer {fired:.1f} s, new run {completed:.1f} s")
         place.check()
         report(f"ended after {place.end()}")
@@ -344,7 +345,7 @@ def ends(place: Place, fault: Fault, seconds: float) -> float:
             took = place.end()
     report(f"told to stop {seconds} s into the fault: {took}")
     with place.running():
-        until(lambda: place.has("WorkflowExecutionCompleted", place.started))
+        wait_for(lambda: place.has("WorkflowExecutionCompleted", place.started))
         place.check()
     return max(took.values())
 

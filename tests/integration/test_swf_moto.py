@@ -36,19 +36,6 @@ def started(service: SwfService, workflow_id: str = "order-1") -> WorkflowExecut
     return WorkflowExecution(workflow_id, service.start_workflow_execution(request))
 
 
-def test_latest_execution_prefers_the_open_run(service: SwfService) -> None:
-    service.prepare([WORKFLOW], [])
-    assert service.latest_execution("order-1") is None
-    execution = started(service)
-    info = service.latest_execution("order-1")
-    assert info is not None
-    assert (info.execution, info.close_status) == (execution, None)
-    service.terminate_workflow_execution("order-1", "enough")
-    info = service.latest_execution("order-1")
-    assert info is not None
-    assert info.close_status == "TERMINATED"
-
-
 def test_run_with_several_scheduled_decision_tasks_is_read(service: SwfService) -> None:
     execution = started(service)
     for name in ("first", "second"):

@@ -25,6 +25,7 @@ from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
 from floto.runtime.workers.activities import Activities
 from floto.runtime.workers.worker import ActivityWorker
+from tests.integration.commands import wait_for
 
 WORKFLOW = WorkflowType("order", "v1")
 HALF_DONE = floto.Canceled("half done")
@@ -61,13 +62,6 @@ def ended(service: SqliteService, execution: WorkflowExecution) -> list[Any]:
     return [event.data for event in service.history(execution) if isinstance(event.data, kinds)]
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.005)
-
-
 @contextmanager
 def working(service: Any, function: Callable[..., Any], **settings: Any) -> Iterator[ActivityWorker]:
     activities = Activities()
@@ -95,7 +89,7 @@ def test_concurrent_activities_are_limited_by_slots(service: SqliteService) -> N
 
     execution = scheduled(service, *"abcdefg")
     with working(service, work, concurrency=3):
-        wait_until(lambda: len(ended(service, execution)) == 7)
+        wait_for(lambda: len(ended(service, execution)) == 7)
     assert max(most) == 3
 
 
@@ -103,7 +97,7 @@ def test_task_is_claimed_only_with_a_free_slot(service: SqliteService) -> None:
     done = threading.Event()
     execution = scheduled(service, "a", "b")
     with working(service, lambda: done.wait(60)):
-        wait_until(
+        wait_for(
             lambda: any(isinstance(event.data, e.ActivityTaskStarted) for event in service.history(execution))
         )
         time.sleep(0.2)
@@ -120,7 +114,7 @@ def test_async_activity_completes(service: SqliteService) -> None:
 
     execution = scheduled(service, "a", input='{"n": 1}')
     with working(service, work):
-        wait_until(lambda: ended(service, execution))
+        wait_for(lambda: ended(service, execution))
     assert ended(service, execution)[0].result == '[{"n":1},"a"]'
 
 
@@ -130,7 +124,7 @@ def test_exception_of_an_activity_is_its_failure(service: SqliteService) -> None
 
     execution = scheduled(service, "a")
     with working(service, work):
-        wait_until(lambda: ended(service, execution))
+        wait_for(lambda: ended(service, execution))
     (failed,) = ended(service, execution)
     assert failed.reason == "KeyError"
     assert len(failed.details) == 32_768
@@ -143,7 +137,7 @@ def test_system_exit_of_an_activity_is_a_failure(service: SqliteService) -> None
 
     execution = scheduled(service, "a")
     with working(service, work):
-        wait_until(lambda: ended(service, execution))
+        wait_for(lambda: ended(service, execution))
     (failed,) = ended(service, execution)
     assert (failed.reason, without_traceback(failed.details)[0]) == ("SystemExit", "3")
 
@@ -157,7 +151,7 @@ def worked(service: SqliteService, execution: WorkflowExecution, **settings: Any
     )
     thread = threading.Thread(target=worker.run)
     thread.start()
-    wait_until(lambda: ended(service, execution))
+    wait_for(lambda: ended(service, execution))
     worker.stop()
     thread.join()
     return ended(service, execution)
@@ -193,7 +187,7 @@ def test_heartbeat_timeout_of_a_task_overrides_a_longer_interval(
 ) -> None:
     execution = scheduled(service, "a", **with_timeouts(heartbeat_timeout=1))
     with working(service, lambda: time.sleep(2.5)):
-        wait_until(lambda: ended(service, execution))
+        wait_for(lambda: ended(service, execution))
     assert isinstance(ended(service, execution)[0], e.ActivityTaskCompleted)
 
 
@@ -202,7 +196,7 @@ def test_cancel_request_reaches_the_activity_within_its_heartbeat_timeout(servic
 
     def work() -> None:
         began.set()
-        wait_until(lambda: floto.current().cancel_requested)
+        wait_for(lambda: floto.current().cancel_requested)
         seen.append(time.monotonic())
         raise HALF_DONE
 
@@ -212,7 +206,7 @@ def test_cancel_request_reaches_the_activity_within_its_heartbeat_timeout(servic
         service.request_cancel_workflow_execution("order-1")
         decide(service, RequestCancelActivityTask(activity_id="a"))
         asked = time.monotonic()
-        wait_until(lambda: seen)
+        wait_for(lambda: seen)
     assert seen[0] - asked < 2
 
 
@@ -231,7 +225,7 @@ def test_hanging_heartbeat_does_not_delay_other_activities(
     monkeypatch.setattr(service, "record_activity_task_heartbeat", slow)
     execution = scheduled(service, "a", "b", **with_timeouts(heartbeat_timeout=2))
     with working(service, lambda: time.sleep(3), concurrency=2):
-        wait_until(lambda: len(ended(service, execution)) == 2)
+        wait_for(lambda: len(ended(service, execution)) == 2)
         hanging.set()
     names = sorted(type(each).__name__ for each in ended(service, execution))
     assert names == ["ActivityTaskCompleted", "ActivityTaskTimedOut"]
@@ -241,7 +235,7 @@ def test_timeouts_are_not_part_of_the_context(service: SqliteService) -> None:
     seen: list[Any] = []
     execution = scheduled(service, "a", **with_timeouts(heartbeat_timeout=30))
     with working(service, seen.append):
-        wait_until(lambda: ended(service, execution))
+        wait_for(lambda: ended(service, execution))
     assert seen == [{}]
 
 
@@ -250,7 +244,7 @@ def test_worker_without_heartbeats_warns_about_a_task_that_needs_them(
 ) -> None:
     execution = scheduled(service, "a", "b", **with_timeouts(heartbeat_timeout=30))
     with working(service, lambda: None, task_heartbeat_in_seconds=0):
-        wait_until(lambda: len(ended(service, execution)) == 2)
+        wait_for(lambda: len(ended(service, execution)) == 2)
     assert sum("sends no heartbeats" in each for each in caplog.messages) == 1
 
 
@@ -259,7 +253,7 @@ def test_worker_logs_its_interval_if_a_task_may_have_timed_out(
 ) -> None:
     execution = scheduled(service, "a", heartbeat_timeout="1")
     with working(service, lambda: time.sleep(2.2), task_heartbeat_in_seconds=1.5):
-        wait_until(lambda: "1.5 s between the heartbeats" in caplog.text)
+        wait_for(lambda: "1.5 s between the heartbeats" in caplog.text)
     assert isinstance(ended(service, execution)[0], e.ActivityTaskTimedOut)
 
 
@@ -282,14 +276,14 @@ def test_hung_attempt_frees_its_slot_and_does_not_delay_stopping(
     worker_seconds = 0.2 if how == "beat" else 0
     started = time.monotonic()
     with working(service, work, task_heartbeat_in_seconds=worker_seconds):
-        wait_until(lambda: ended(service, execution))
+        wait_for(lambda: ended(service, execution))
         decide(
             service,
             ScheduleActivityTask(
                 activity_type=ActivityType("work", "v1"), activity_id="b", task_list=TaskList("work")
             ),
         )
-        wait_until(lambda: len(ended(service, execution)) == 2)
+        wait_for(lambda: len(ended(service, execution)) == 2)
     # The block has stopped the worker, and the first attempt still hangs.
     assert time.monotonic() - started < 20
     assert not hang.is_set()
@@ -311,11 +305,11 @@ def test_worker_claims_no_tasks_while_too_many_hang(
     ids = [str(number) for number in range(6)]
     execution = scheduled(service, *ids, start_to_close_timeout="1")
     with working(service, work, task_heartbeat_in_seconds=0.2) as worker:
-        wait_until(lambda: "claiming no more tasks" in caplog.text)
+        wait_for(lambda: "claiming no more tasks" in caplog.text)
         assert len(began) == 4
         hang.set()
-        wait_until(lambda: len(began) == 6)
-        wait_until(lambda: not worker.running)
+        wait_for(lambda: len(began) == 6)
+        wait_for(lambda: not worker.running)
     assert len(ended(service, execution)) == 6
 
 
@@ -339,7 +333,7 @@ def test_refused_result_becomes_a_failure_with_the_message_of_the_service(
     def work() -> None:
         if outcome == "canceled":
             asked.set()
-            wait_until(lambda: floto.current().heartbeat())
+            wait_for(lambda: floto.current().heartbeat())
             raise HALF_DONE
         if outcome == "failed":
             raise ValueError(outcome)
@@ -353,7 +347,7 @@ def test_refused_result_becomes_a_failure_with_the_message_of_the_service(
             asked.wait()
             service.request_cancel_workflow_execution("order-1")
             decide(service, RequestCancelActivityTask(activity_id="a"))
-        wait_until(lambda: ended(service, execution))
+        wait_for(lambda: ended(service, execution))
     (failed,) = ended(service, execution)
     assert failed.reason == "ReportRefused"
     assert "Value at 'result' failed" in failed.details
@@ -374,7 +368,7 @@ def test_heartbeat_with_refused_details_is_sent_without_details(service: SqliteS
 
     execution = scheduled(service, "a")
     with working(Picky(), lambda: floto.current().heartbeat("a note")):
-        wait_until(lambda: ended(service, execution))
+        wait_for(lambda: ended(service, execution))
     assert isinstance(ended(service, execution)[0], e.ActivityTaskCompleted)
     assert sent == ["a note", None]
 
@@ -388,7 +382,7 @@ def test_invalid_identity_is_refused_at_once(service: SqliteService) -> None:
 def test_result_after_a_heartbeat_timeout_is_dropped(service: SqliteService) -> None:
     execution = scheduled(service, "a", heartbeat_timeout="1")
     with working(service, lambda: time.sleep(1.5), task_heartbeat_in_seconds=0):
-        wait_until(lambda: ended(service, execution))
+        wait_for(lambda: ended(service, execution))
     (timed_out,) = ended(service, execution)
     assert timed_out.timeout_type == "HEARTBEAT"
 
@@ -398,7 +392,7 @@ def test_activity_sees_its_cancel_request(service: SqliteService) -> None:
 
     def work() -> None:
         began.set()
-        wait_until(lambda: floto.current().cancel_requested)
+        wait_for(lambda: floto.current().cancel_requested)
         raise HALF_DONE
 
     execution = scheduled(service, "a")
@@ -406,7 +400,7 @@ def test_activity_sees_its_cancel_request(service: SqliteService) -> None:
         began.wait()
         service.request_cancel_workflow_execution("order-1")
         decide(service, RequestCancelActivityTask(activity_id="a"))
-        wait_until(lambda: ended(service, execution))
+        wait_for(lambda: ended(service, execution))
     (canceled,) = ended(service, execution)
     assert isinstance(canceled, e.ActivityTaskCanceled)
     assert canceled.details == "half done"
@@ -467,7 +461,7 @@ def test_transient_service_errors_lose_no_work(
     calls = []
     execution = scheduled(service, "a")
     with working(Shaky(service), lambda: calls.append(1)):
-        wait_until(lambda: ended(service, execution))
+        wait_for(lambda: ended(service, execution))
     assert isinstance(ended(service, execution)[0], e.ActivityTaskCompleted)
     assert calls == [1]
     assert "come back later" in caplog.text
@@ -486,7 +480,7 @@ def test_heartbeat_concurrent_with_the_report_is_not_logged(
     monkeypatch.setattr(service, "respond_activity_task_completed", slow)
     execution = scheduled(service, "a")
     with working(service, lambda: None, task_heartbeat_in_seconds=0.05):
-        wait_until(lambda: ended(service, execution))
+        wait_for(lambda: ended(service, execution))
         time.sleep(0.2)
     assert "dropped" not in caplog.text
 
@@ -507,7 +501,7 @@ def test_failed_thread_start_frees_its_slot(
     execution = scheduled(service, "a1", "a2")
     monkeypatch.setattr(threading.Thread, "start", refusing)
     with working(service, lambda: None):
-        wait_until(lambda: ended(service, execution))
+        wait_for(lambda: ended(service, execution))
     assert "no thread to run it" in caplog.text
 
 
