@@ -1,4 +1,4 @@
-"""What all tests share: a Hypothesis profile that only says yes or no, and fixtures to run workflows with."""
+"""Fixtures shared by all tests, and the Hypothesis profile."""
 
 from __future__ import annotations
 

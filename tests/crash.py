@@ -1,9 +1,9 @@
-"""Kills the server before and after every commit of a workload, starts it again, and goes on.
+"""Kill the server before and after every commit of a workload, restart it, and compare the result.
 
     python -m tests.crash [--every N]
 
-Whatever was answered is in the file, whatever was not is wholly in or wholly out, what is
-due fires once: the file ends as that of a calm run does. Exits with 1 if it does not.
+Every acknowledged call is in the file, every other call is wholly in it or not at all, and each deadline
+fires once: the file ends like that of a run without kills. Exits with 1 if it does not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.workload import Content, Workload, content, is_sound
 
 
 def calm(directory: Path) -> list[Content]:
-    """What the file holds after each call when nobody is killed."""
+    """Return the content of the file after each call of a run without kills."""
     seen: list[Content] = []
     workload = Workload(directory, after_each=lambda _number: seen.append(content(workload.path)))
     workload.run()

@@ -1,8 +1,8 @@
-"""``floto server``, with a clock in a file, and killed by SIGKILL right before or after one of its commits.
+"""``floto server`` with a clock in a file, killed by SIGKILL right before or after one of its commits.
 
     python tests/mortal_server.py DB PORT CLOCK NUMBER before|after
 
-Nothing of floto knows of it: commits are counted at the connection. 0 is none of them.
+No code of floto is involved: commits are counted at the connection. 0 kills at no commit.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Changes floto's decisions in one place at a time, and shows which changes the kit's invariants see.
+"""Change floto's decisions in one place at a time, and show which mutants the kit's invariants detect.
 
     python -m tests.mutants [--only MODULE[:LINE]] [--seconds N] [--count N] [--seed N]
                            [--all] [--list]
 
-Every mutant runs in a process of its own, two at a time, until an invariant breaks or the seconds
-are over. Exits with 1 if fewer than 95 in 100 of those that change something are seen. Not collected
-by pytest: it takes minutes.
+Every mutant runs in a separate process, two at a time, until an invariant is violated or its seconds
+are over. Exits with 1 if fewer than 95 % of the mutants that are not equivalent are detected. Not
+collected by pytest: it takes minutes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _GRACE = 60
 
 @frozen
 class Verdict:
-    """What became of one mutant."""
+    """The verdict on one mutant."""
 
     mutant: Mutant
     #: ``invariant``, ``crash`` or ``hang``; None for a survivor.
@@ -90,7 +90,7 @@ def verdicts(tried: Iterable[Mutant], seconds: float) -> Iterator[Verdict]:
 
 
 def report(found: list[Verdict], left_out: int) -> str:
-    """What came of all of them; survivors with what was changed."""
+    """Return a summary of all verdicts, and each survivor with its change."""
     seen, survivors = Counter(each.by for each in found if each.by), [each for each in found if not each.by]
     seconds = sorted(each.seconds for each in found) or [0.0]
     kinds = ", ".join(f"{count} by {by}" for by, count in sorted(seen.items()))
@@ -106,12 +106,12 @@ def report(found: list[Verdict], left_out: int) -> str:
 
 
 def share(found: list[Verdict]) -> float:
-    """How many of those that change something were seen."""
+    """Return the share of detected mutants among those that are not equivalent."""
     return sum(1 for each in found if each.by) / len(found) if found else 1.0
 
 
 def chosen(arguments: argparse.Namespace) -> list[Mutant]:
-    """The mutants that are asked for."""
+    """Return the selected mutants."""
     module, _, line = (arguments.only or "").removeprefix("floto/core/").partition(":")
     module = module.removesuffix(".py")
     if not arguments.only and not arguments.all:
@@ -134,7 +134,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Try the mutants that are asked for."""
+    """Try the selected mutants."""
     known = equivalents()
     asked = chosen(arguments)
     tried = [mutant for mutant in asked if mutant.text not in known]

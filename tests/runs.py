@@ -21,13 +21,13 @@ def service() -> Iterator[SqliteService]:
         yield service
 
 
-#: What ``floto.run`` says once it has told its deciders and workers to stop.
+#: Logged by ``floto.run`` once it has stopped its deciders and workers.
 LEAVING = ("finishing running activities", "waiting for 1 activity")
 
 
 @pytest.fixture
 def leaving() -> Iterator[threading.Event]:
-    """Set as soon as a ``floto.run`` has told its deciders and workers to stop and says so."""
+    """Set as soon as a ``floto.run`` stops its deciders and workers and logs it."""
     told = threading.Event()
 
     class Listening(logging.Handler):

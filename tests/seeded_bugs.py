@@ -1,4 +1,4 @@
-"""Puts known bugs into a copy of floto, one at a time, and shows which invariants and tests see them.
+"""Put known bugs into a copy of floto, one at a time, and show which invariants and tests detect them.
 
     python tests/seeded_bugs.py [NAME ...]
 

@@ -7,17 +7,17 @@ from collections import Counter
 from tests.mutation.catalog import MODULES, SAMPLE, equivalents, every, sample
 
 
-def test_what_is_known_to_change_nothing_is_a_mutant() -> None:
+def test_listed_equivalents_are_mutants() -> None:
     texts = {mutant.text for module in MODULES for mutant in every(module)}
     assert set(equivalents()) <= texts
 
 
-def test_the_texts_of_mutants_differ() -> None:
+def test_texts_of_mutants_differ() -> None:
     texts = [mutant.text for module in MODULES for mutant in every(module)]
     assert len(set(texts)) == len(texts)
 
 
-def test_the_sample_is_large_even_and_always_the_same() -> None:
+def test_sample_is_large_even_and_deterministic() -> None:
     tried = [mutant.text for mutant in sample()]
     assert tried == [mutant.text for mutant in sample()]
     assert len(tried) == SAMPLE

@@ -8,6 +8,6 @@ from tests.seeded_bugs import BUGS, ROOT
 
 
 @pytest.mark.parametrize("name", BUGS)
-def test_a_seeded_bug_changes_what_it_says(name: str) -> None:
+def test_seeded_bug_changes_the_named_code(name: str) -> None:
     for change in BUGS[name]:
         assert (ROOT / change.file).read_text().count(change.old) == 1

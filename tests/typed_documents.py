@@ -16,7 +16,7 @@ BLOCK = re.compile(r"^```python\n# (\w+\.py)\n(.*?)^```", re.MULTILINE | re.DOTA
 
 
 def write(directory: Path) -> None:
-    """Write the blocks of each document into a folder of its own, and the configuration beside them."""
+    """Write the blocks of each document into a separate folder, and the configuration beside them."""
     for document in DOCUMENTS:
         folder = directory / document.stem
         folder.mkdir()

@@ -28,7 +28,7 @@ Content = tuple[tuple[str, str], ...]
 
 
 def content(path: Path) -> Content:
-    """What is in a file, without times, and with run ids as the numbers of their runs."""
+    """Return the content of a file without times, and with run ids as the numbers of their runs."""
     with closing(sqlite3.connect(path)) as db:
         numbers = {
             run_id: f"run {number}" for number, run_id in db.execute("SELECT number, run_id FROM runs")
@@ -46,14 +46,14 @@ def content(path: Path) -> Content:
 
 
 def is_sound(path: Path) -> bool:
-    """Whether SQLite finds nothing wrong with a file."""
+    """Return True if SQLite's integrity check passes."""
     with closing(sqlite3.connect(path)) as db:
         return db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 @define
 class Crash(Exception):
-    """The server is gone, and with it the answer to a call."""
+    """The server crashed, and the response of a call is lost."""
 
 
 @define
@@ -131,7 +131,7 @@ class Workload:
         return answer
 
     def _after_a_crash(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """The call is wholly in the file, or not at all; in either case the rest goes on."""
+        """The call is wholly in the file, or not at all; in either case the rest continues."""
         self._server.wait(60)
         self.crashed = operation
         found = content(self.path)
@@ -166,7 +166,7 @@ class Workload:
             self._call("start_workflow_execution", **_named(f"w{number}"), tagList=["t"])
         for batch in _FIRST:
             self._decide(batch)
-        # One of the timers is due at once, and fires in a transaction of its own.
+        # One of the timers is due at once, and fires in a separate transaction.
         self._pass(0.0)
         tokens = [self._poll("poll_for_activity_task") for _ in range(3)]
         self._call("record_activity_task_heartbeat", taskToken=tokens[0], details="half")
@@ -213,7 +213,7 @@ class Workload:
             self._decide([{"decisionType": f"{kind.capitalize()}WorkflowExecution"}])
 
     def _pass(self, seconds: float) -> None:
-        """Time passes; what is due fires with the next call, whatever it is."""
+        """Time advances; due deadlines fire with the next call."""
         self._seconds += seconds
         (self.directory / "clock").write_text(str(self._seconds), encoding="utf-8")
         self._call("count_pending_decision_tasks", domain="d", taskList={"name": "l"})

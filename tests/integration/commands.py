@@ -53,7 +53,7 @@ def tell(context):
 
 @frozen
 class Shell:
-    """Where commands are given, and which service they speak to."""
+    """Run commands in one directory against one service."""
 
     cwd: Path
     service: str = "sqlite:///floto.db"
@@ -98,7 +98,7 @@ class Shell:
         return out.getvalue(), err.getvalue()
 
     def data(self, *arguments: str) -> Any:
-        """What a command prints as JSON."""
+        """Return the parsed JSON output of a command."""
         return json.loads(self(*arguments, "--json").stdout)
 
     @contextlib.contextmanager
@@ -118,7 +118,7 @@ class Shell:
                 process.kill()
 
     def until(self, run: str, status: str) -> Any:
-        """What ``floto show`` says once a run has this status."""
+        """Return the output of ``floto show`` once a run has this status."""
         return wait_for(lambda: self._shown(run, status))
 
     def _shown(self, run: str, status: str) -> Any:
@@ -139,3 +139,16 @@ def wait_for(look: Callable[[], Any]) -> Any:
 def write_files(directory: Path) -> None:
     (directory / "flow.py").write_text(SPEC)
     (directory / "acts.py").write_text(ACTIVITIES)
+
+
+def command(cwd: Path, *arguments: str, keys: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a directory, with ``keys`` on its stdin."""
+    return subprocess.run(
+        [sys.executable, "-m", "floto", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+        input=keys,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )

@@ -1,4 +1,4 @@
-"""Where the tests of commands give them: on a file, or against a server too."""
+"""Fixtures for tests of commands: on a file, and against a server."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ IN_NAMES = {
 
 @frozen
 class Said:
-    """What a command printed, and how it ended."""
+    """The output and exit code of a command."""
 
     code: int
     out: str
@@ -84,7 +84,7 @@ def _written(stream: io.TextIOWrapper) -> str:
 
 
 def history(text: str) -> dict[str, Any]:
-    """A failed run whose fields all say ``text``, as SWF's JSON; its events stand in one file."""
+    """Return a failed run with ``text`` in every field, as SWF's JSON."""
     kind = {"name": text, "version": text}
     started = {
         "workflowType": kind,

@@ -1,4 +1,4 @@
-"""What the walk through SWF's model does: each step takes a stage, and looks at its runs' histories."""
+"""Steps of the walk through SWF's model: each takes a stage, and checks the histories of its runs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ ENDS = (
 )
 
 
-def everything_about_a_start(stage: Stage) -> None:
+def start_with_all_attributes(stage: Stage) -> None:
     run = stage.start(
         input="i",
         tagList=["t"],
@@ -147,8 +147,8 @@ def between_runs(stage: Stage) -> None:
     close(stage, other)
 
 
-def answers_that_come_too_late(stage: Stage) -> None:
-    """What ends a run is not taken while it has not seen all."""
+def closes_with_unseen_events(stage: Stage) -> None:
+    """Close decisions are refused while there are unseen events."""
     for end in (COMPLETE, FAIL, CANCEL, CONTINUE):
         run = stage.start()
         task = stage.task()
@@ -192,7 +192,7 @@ def decision_tasks(stage: Stage) -> None:
     close(stage, run)
 
 
-def _life_of_a_type(stage: Stage, kind: str, type_: Any) -> None:
+def _deprecate_and_delete_type(stage: Stage, kind: str, type_: Any) -> None:
     def call(verb: str, given: Any) -> None:
         getattr(stage.client, f"{verb}_{kind}_type")(domain=stage.domain, **{f"{kind}Type": given})
 
@@ -214,7 +214,7 @@ def _life_of_a_type(stage: Stage, kind: str, type_: Any) -> None:
 
 def types_and_domains(stage: Stage) -> None:
     for kind, type_ in (("workflow", WORKFLOW), ("activity", ACTIVITY)):
-        _life_of_a_type(stage, kind, type_)
+        _deprecate_and_delete_type(stage, kind, type_)
     stage.register_bare("workflow", "role", defaultLambdaRole=ROLE)
     stage.client.describe_workflow_type(domain=stage.domain, workflowType={"name": "role", "version": "1"})
     stage.client.register_domain(
@@ -353,11 +353,11 @@ def lambda_functions(stage: Stage, patch: pytest.MonkeyPatch) -> None:
 
 
 def walk(stage: Stage, patch: pytest.MonkeyPatch) -> None:
-    everything_about_a_start(stage)
+    start_with_all_attributes(stage)
     ends_of_activities(stage)
     ends_of_children(stage)
     between_runs(stage)
-    answers_that_come_too_late(stage)
+    closes_with_unseen_events(stage)
     ends_of_runs(stage)
     decision_tasks(stage)
     types_and_domains(stage)

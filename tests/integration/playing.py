@@ -74,15 +74,15 @@ class Played:
 
     @property
     def end(self) -> Any:
-        """What the closing event says."""
+        """Return the attributes of the closing event."""
         return self.events[-1].data
 
     def of(self, kind: type) -> list[Any]:
-        """What the events of a type say."""
+        """Return the attributes of the events of a type."""
         return [event.data for event in self.events if isinstance(event.data, kind)]
 
     def place(self, kind: type, id_: str) -> int:
-        """Where the first event of a type is that is about an id."""
+        """Return the position of the first event of a type for an id."""
         return next(
             event.id
             for event in self.events
@@ -109,7 +109,7 @@ class Stage:
         self.service = floto.connect(self.url, DOMAIN)
 
     def name(self) -> str:
-        """A name for task lists and workflow ids that nobody else has."""
+        """Return a unique name for task lists and workflow ids."""
         return f"{TYPE}-{os.getpid()}-{next(self._numbers)}"
 
     def enter(self, member: Any) -> None:
@@ -124,7 +124,7 @@ class Stage:
         self.enter(kind(*args, service=self.url, domain=DOMAIN, **more))
 
     def worker(self, task_list: str, activities: Activities, **more: Any) -> None:
-        """A worker for activities, whose types are registered."""
+        """Start a worker for activities, and register their types."""
         for known in activities.types:
             self.swf.register_activity_type(
                 floto.api.ActivityType(domain=DOMAIN, name=known.name, version=known.version)
@@ -170,7 +170,7 @@ class Stage:
             member.stop()
 
     def close(self) -> None:
-        """Wait until everybody has left; the service is gone, so nobody waits for it."""
+        """Wait until every thread has ended; the service is closed, so none waits for it."""
         for _, thread in self._members:
             thread.join(PATIENCE)
             assert not thread.is_alive()

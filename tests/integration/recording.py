@@ -23,7 +23,7 @@ def answerable() -> set[Item]:
 
 
 def _items(shape: Any) -> Iterator[Item]:
-    """What a shape may hold, however deep; SWF's answers do not nest in themselves."""
+    """Yield the members that a shape may contain, at any depth; SWF's responses are not recursive."""
     for name, member in getattr(shape, "members", {}).items():
         yield shape.name, name
         yield from _items(member)
@@ -34,7 +34,7 @@ def _items(shape: Any) -> Iterator[Item]:
 
 
 def _said(shape: Any, value: Any) -> Iterator[Item]:
-    """What of its shape an answer holds; fails for what is not in the shape."""
+    """Yield the members of a response; fail for one that its shape does not have."""
     if shape.type_name == "structure":
         for name, member in value.items():
             yield shape.name, name

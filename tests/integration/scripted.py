@@ -17,7 +17,7 @@ from floto.adapters.swf_client import make_client
 
 @frozen
 class Answer:
-    """An HTTP response; a ``missing`` byte is one that ``Content-Length`` counts and nobody sends."""
+    """An HTTP response; ``missing`` bytes are counted by ``Content-Length`` and not sent."""
 
     status: int = 200
     kind: str | None = "application/x-amz-json-1.0"

@@ -42,7 +42,7 @@ def run(text: str, names: dict[str, Any]) -> Any:
 
 
 class Program:
-    """A Python program as a process of its own, with the service that it is to use in its environment."""
+    """Run a Python program as a separate process, with its service in the environment."""
 
     def __init__(self, directory: Path, service: str, *texts: str) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FLOTO_"))}

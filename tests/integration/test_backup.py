@@ -24,7 +24,7 @@ def signals(path: Path) -> set[str]:
     return {each.signal_name for each in data if isinstance(each, WorkflowExecutionSignaled)}
 
 
-def test_every_backup_under_load_holds_what_was_acknowledged_before_it(tmp_path: Path) -> None:
+def test_backup_under_load_contains_every_call_acknowledged_before_it(tmp_path: Path) -> None:
     acknowledged: list[str] = []
     stop = threading.Event()
     with SqliteService(tmp_path / "db", durability="normal") as service:
@@ -50,7 +50,7 @@ def test_every_backup_under_load_holds_what_was_acknowledged_before_it(tmp_path:
         assert expected <= signals(tmp_path / f"copy{number}")
 
 
-def test_restored_backup_goes_on_with_tasks_that_processes_owned(tmp_path: Path) -> None:
+def test_restored_backup_redelivers_claimed_tasks(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         start(service)
         schedule(service, "a")
@@ -62,7 +62,7 @@ def test_restored_backup_goes_on_with_tasks_that_processes_owned(tmp_path: Path)
     assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o600
 
 
-def test_backup_replaces_nothing_unless_it_is_told_to(tmp_path: Path) -> None:
+def test_backup_refuses_to_overwrite_without_force(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "floto.db") as service:
         start(service)
     (tmp_path / "copy").write_text("precious")
@@ -76,7 +76,7 @@ def test_backup_replaces_nothing_unless_it_is_told_to(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 
-def test_copy_is_not_mixed_with_what_another_database_left(tmp_path: Path) -> None:
+def test_backup_removes_leftover_log_files_of_the_copy(tmp_path: Path) -> None:
     copy, log_file = tmp_path / "copy", tmp_path / "copy-wal"
     with SqliteService(copy) as old:
         start(old)
@@ -110,7 +110,7 @@ def test_neither_the_database_itself_nor_one_in_use_is_replaced(tmp_path: Path, 
     assert signals(tmp_path / "db") == signals(tmp_path / "used") == {"s"}
 
 
-def test_file_that_is_no_database_cannot_be_backed_up(tmp_path: Path) -> None:
+def test_backup_of_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "floto.db").write_text("no database, but text that is long enough to look at")
     with pytest.raises(ServiceError):
         back_up(str(tmp_path / "floto.db"), tmp_path / "copy")

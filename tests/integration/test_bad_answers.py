@@ -131,7 +131,7 @@ def outcome(call: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", BAD_ANSWERS)
-def test_bad_answer_raises_its_error_for_every_operation(kind: str) -> None:
+def test_malformed_response_raises_its_error_for_every_operation(kind: str) -> None:
     answer, expected = BAD_ANSWERS[kind]
     with scripted(answer) as (url, seen):
         client = make_client(None, url, on_this_machine=True)
@@ -141,7 +141,7 @@ def test_bad_answer_raises_its_error_for_every_operation(kind: str) -> None:
     assert len(seen) == len(found) == 39
 
 
-def test_good_answer_is_returned_for_every_operation() -> None:
+def test_valid_response_is_returned_for_every_operation() -> None:
     with scripted(Answer()) as (url, _):
         names = [operation.name for operation, _ in operations(make_client(None, url, on_this_machine=True))]
     model = make_client("us-east-1").meta.service_model
@@ -166,7 +166,7 @@ def test_good_answer_is_returned_for_every_operation() -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"error": "log in"}, {"members": None}])
-def test_answer_without_what_an_operation_returns_is_not_taken(body: Any) -> None:
+def test_response_without_required_members_is_refused(body: Any) -> None:
     """``ListTagsForResource`` alone may answer with nothing."""
     with scripted(saying(body)) as (url, _):
         client = make_client(None, url, on_this_machine=True)
@@ -181,7 +181,7 @@ def test_answer_without_what_an_operation_returns_is_not_taken(body: Any) -> Non
 
 
 @pytest.mark.parametrize("value", [3, "x", [3], {"x": 3}, [[3]]])
-def test_answer_with_members_of_another_type_is_not_taken(value: Any) -> None:
+def test_response_with_members_of_another_type_is_refused(value: Any) -> None:
     with connected(saying({"executionInfos": value, "events": value})) as (service, _):
         with pytest.raises(ServiceUnavailable):
             service.latest_execution("w")
@@ -189,7 +189,7 @@ def test_answer_with_members_of_another_type_is_not_taken(value: Any) -> None:
             service.history(WorkflowExecution("w", "r"))
 
 
-def test_callers_own_client_of_boto3_is_guarded_too() -> None:
+def test_boto3_client_given_by_the_caller_is_guarded_too() -> None:
     with scripted(LOGIN) as (url, _):
         keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
         own = boto3.client("swf", "us-east-1", endpoint_url=url, **keys)  # type: ignore[call-overload]
@@ -200,7 +200,7 @@ def test_callers_own_client_of_boto3_is_guarded_too() -> None:
 
 @contextmanager
 def stored(*answers: Answer, **keys: Any) -> Iterator[S3Store]:
-    """A store of payloads whose S3 is a scripted server."""
+    """Return a payload store whose S3 is a scripted server."""
     given = {"aws_access_key_id": "a", "aws_secret_access_key": "b", **keys}
     with scripted(*answers) as (url, _):
         client = boto3.client("s3", region_name="us-east-1", endpoint_url=url, **given)
@@ -209,19 +209,19 @@ def stored(*answers: Answer, **keys: Any) -> Iterator[S3Store]:
 
 
 @pytest.mark.parametrize("answer", [LOGIN, Answer(), Answer(403, "text/html", PAGE)])
-def test_value_is_not_stored_where_a_proxy_answers(answer: Answer) -> None:
+def test_put_fails_if_a_proxy_responds_instead_of_s3(answer: Answer) -> None:
     with stored(answer) as store, pytest.raises(StoreUnavailable):
         store.put("value")
 
 
 @pytest.mark.parametrize("answer", [LOGIN, Answer(), Answer(404, "text/html", PAGE)])
-def test_value_is_not_lost_where_a_proxy_answers(answer: Answer) -> None:
+def test_get_raises_unavailable_if_a_proxy_responds_instead_of_s3(answer: Answer) -> None:
     kept, _ = reference.written("value", 1_000)
     with stored(answer) as store, pytest.raises(StoreUnavailable):
         store.get(kept.to_json())
 
 
-def test_store_whose_credentials_are_still_expired_is_unavailable() -> None:
+def test_store_with_expired_credentials_is_unavailable() -> None:
     expired = {"access_key": "a", "secret_key": "b", "token": "c", "expiry_time": "2020-01-01T00:00:00Z"}
     with stored(Answer()) as store:
         signer = store.client._request_signer  # noqa: SLF001

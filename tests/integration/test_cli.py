@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import floto
+from tests.integration.commands import command
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,21 +47,10 @@ def files(tmp_path: Path) -> None:
     (tmp_path / "acts.py").write_text(ACTIVITIES)
 
 
-def command(cwd: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "floto", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-
-
 RUN = ("run", "flow:spec", "--activities", "acts.py")
 
 
-def test_the_result_is_on_stdout_and_everything_else_on_stderr(tmp_path: Path) -> None:
+def test_result_goes_to_stdout_and_the_rest_to_stderr(tmp_path: Path) -> None:
     done = command(tmp_path, *RUN, "--input", '{"n": 1}')
     assert done.returncode == 0, done.stderr
     assert done.stdout == json.dumps({"second": {"héllo": {"n": 1}}}, indent=2, ensure_ascii=False) + "\n"
@@ -68,7 +58,7 @@ def test_the_result_is_on_stdout_and_everything_else_on_stderr(tmp_path: Path) -
         assert text in done.stderr
 
 
-def test_a_failed_run_says_which_task_and_why(tmp_path: Path) -> None:
+def test_failed_run_prints_the_task_and_its_error(tmp_path: Path) -> None:
     done = command(tmp_path, *RUN, FAIL="1")
     assert done.returncode == 1
     assert done.stdout == ""
@@ -80,17 +70,12 @@ def test_verbose_shows_the_traceback_of_an_activity(tmp_path: Path) -> None:
     assert "Traceback" in command(tmp_path, *RUN, "--verbose", FAIL="1").stderr
 
 
-def test_a_completed_run_is_not_run_again(tmp_path: Path) -> None:
+def test_completed_run_is_not_started_again(tmp_path: Path) -> None:
     first = command(tmp_path, *RUN, "--workflow-id", "w", "--input", "1")
     again = command(tmp_path, *RUN, "--workflow-id", "w")
     assert (again.returncode, again.stdout) == (0, first.stdout)
     assert "already completed, nothing to run" in again.stderr
     assert "printed" not in again.stderr
-
-
-def test_a_failed_run_is_started_anew(tmp_path: Path) -> None:
-    assert command(tmp_path, *RUN, "--workflow-id", "w", FAIL="1").returncode == 1
-    assert command(tmp_path, *RUN, "--workflow-id", "w").returncode == 0
 
 
 def test_a_spec_in_json_and_input_from_a_file(tmp_path: Path) -> None:
@@ -127,9 +112,7 @@ def test_a_spec_in_json_and_input_from_a_file(tmp_path: Path) -> None:
         (("check", "nowhere:spec"), "there is no module 'nowhere'"),
     ],
 )
-def test_what_the_user_got_wrong_is_one_clear_message(
-    tmp_path: Path, arguments: tuple[str, ...], said: str
-) -> None:
+def test_usage_errors_print_one_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     (tmp_path / "broken.py").write_text("import floto\n\nspec = undefined\n")
     (tmp_path / "syntax.py").write_text("spec = (\n")
     done = command(tmp_path, *arguments)
@@ -139,7 +122,7 @@ def test_what_the_user_got_wrong_is_one_clear_message(
     assert done.stdout == ""
 
 
-def test_check_expects_so_many_events(tmp_path: Path) -> None:
+def test_check_prints_the_expected_number_of_events(tmp_path: Path) -> None:
     done = command(tmp_path, "check", "flow:spec")
     assert done.returncode == 0
     assert "2 tasks" in done.stdout
@@ -179,20 +162,20 @@ def check_tasks(directory: Path, *, child: bool = False, many: int) -> subproces
     return command(directory, "check", "spec.json")
 
 
-def test_a_spec_that_can_never_end_is_a_problem(tmp_path: Path) -> None:
+def test_check_refuses_a_spec_that_cannot_complete(tmp_path: Path) -> None:
     done = check_tasks(tmp_path, many=8_400)
     assert done.returncode == 1
     assert "split it into child workflows" in done.stdout
 
 
-def test_a_spec_that_only_a_decision_for_each_completion_would_end_is_none(tmp_path: Path) -> None:
+def test_check_accepts_a_spec_that_completes_with_batched_decisions(tmp_path: Path) -> None:
     done = check_tasks(tmp_path, many=4_200)
     assert done.returncode == 0, done.stdout
     assert "4,200 tasks, 12,608 to 25,205 events expected" in done.stdout
     assert "move some tasks into child workflows" in done.stdout
 
 
-def test_a_child_that_can_never_end_is_a_problem(tmp_path: Path) -> None:
+def test_check_refuses_a_child_that_cannot_complete(tmp_path: Path) -> None:
     done = check_tasks(tmp_path, child=True, many=8_400)
     assert done.returncode == 1
     assert done.stdout.startswith("1 task, 11 to 14 events expected")
@@ -230,21 +213,7 @@ def test_version(tmp_path: Path) -> None:
     assert floto.__version__ in command(tmp_path, "--version").stdout
 
 
-def test_importing_floto_loads_neither_sqlite_nor_boto3(tmp_path: Path) -> None:
-    use = "floto.run, floto.Decider, floto.ActivityWorker"
-    code = f"import sys, floto; {use}; print({{'boto3', 'sqlite3'}} & set(sys.modules))"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "set()\n"
-
-
-def test_half_a_character_in_the_result_is_shown_escaped(tmp_path: Path) -> None:
+def test_unpaired_surrogate_in_the_result_is_printed_escaped(tmp_path: Path) -> None:
     with (tmp_path / "acts.py").open("a") as file:
         file.write('@floto.activity(name="half", version="1")\ndef half():\n    return "\\ud83d"\n')
     (tmp_path / "half.py").write_text(

@@ -1,4 +1,4 @@
-"""``floto fuzz``, as a real process in a project of somebody's."""
+"""``floto fuzz`` as a real process in a user's project."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def python(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_what_is_sound_is_said_to_be_so_with_what_was_reached(project: Path) -> None:
+def test_sound_spec_reports_success_with_coverage(project: Path) -> None:
     done = python(project, "floto", "fuzz", "flow.py:spec", "--seconds", "1", "--codec", "flow.py:codec")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "every invariant held" in done.stdout
@@ -57,13 +57,13 @@ def test_what_is_sound_is_said_to_be_so_with_what_was_reached(project: Path) -> 
     assert not (project / "test_counterexample.py").exists()
 
 
-def test_what_is_not_known_to_the_codec_is_said_to_be_unchecked(project: Path) -> None:
+def test_kinds_unknown_to_the_codec_are_reported_as_unchecked(project: Path) -> None:
     done = python(project, "floto", "fuzz", "flow.py:spec", "--seconds", "1")
     assert done.returncode == 0
     assert "not checked: that the spec stays the same when it is written as JSON" in done.stdout
 
 
-def test_what_is_found_is_a_test_that_fails_until_it_is_mended(project: Path) -> None:
+def test_violation_is_written_as_a_test_that_fails_until_it_is_repaired(project: Path) -> None:
     (project / "flow.py").write_text(FLOW.format(delay="5"))
     done = python(project, "floto", "fuzz", "flow.py:spec", "--seconds", "20", "-o", "test_found.py")
     assert done.returncode == 1
@@ -76,7 +76,7 @@ def test_what_is_found_is_a_test_that_fails_until_it_is_mended(project: Path) ->
     assert python(project, "pytest", "-q", "-p", "no:cacheprovider", "test_found.py").returncode == 0
 
 
-def test_the_users_own_generators_are_called_with_the_input(project: Path) -> None:
+def test_generators_of_the_user_are_called_with_the_input(project: Path) -> None:
     """Two tasks of one id are found by running the function that returns them."""
     asked = ("floto", "fuzz", "flow.py:spec", "--activities", "flow.py", "--seconds", "2", "--input")
     done = python(project, *asked, '["a", "b"]')
@@ -96,7 +96,7 @@ def test_the_users_own_generators_are_called_with_the_input(project: Path) -> No
         (("flow.py:spec", "-o", "nowhere/test_it.py"), "there is no directory nowhere"),
     ],
 )
-def test_what_is_wrong_with_the_command_is_said(project: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_usage_errors_of_fuzz_are_reported(project: Path, arguments: tuple[str, ...], said: str) -> None:
     done = python(project, "floto", "fuzz", *arguments)
     assert done.returncode == 2
     assert said in done.stderr

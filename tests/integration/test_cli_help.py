@@ -23,7 +23,7 @@ GROUPS = {(): cli, **{path: each for path, each in COMMANDS.items() if isinstanc
 
 
 @pytest.mark.parametrize("path", GROUPS, ids=" ".join)
-def test_summaries_of_commands_are_not_cut_at_80_columns(path: tuple[str, ...]) -> None:
+def test_summaries_of_commands_fit_80_columns(path: tuple[str, ...]) -> None:
     done = CliRunner().invoke(cli, [*path, "--help"], terminal_width=80)
     assert done.exit_code == 0, done.output
     lines = done.output.partition("\nCommands:\n")[2].splitlines()

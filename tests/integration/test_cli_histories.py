@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,8 +12,9 @@ from attrs import evolve
 from floto import ActivityTask, DeciderSpec, FixedDelay, History
 from floto.adapters.history_files import save
 from floto.testing import fails, simulate
+from tests.integration.commands import Shell, command
+from tests.integration.terminal import on_terminal
 
-ROOT = Path(__file__).parents[2]
 FIRST = ActivityTask(id_="first", name="work", version="v1", retry_strategy=FixedDelay(5, 3))
 SECOND = ActivityTask(id_="second", name="work", version="v1", requires=["first"])
 SPEC = DeciderSpec(activity_tasks=[FIRST, SECOND], activity_task_list="work")
@@ -43,19 +40,7 @@ def files(tmp_path: Path) -> None:
     (runs / "notes.txt").write_text("no history")
 
 
-def command(cwd: Path, *arguments: str, keys: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "floto", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        input=keys,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-
-
-def test_replay_says_that_all_agree(tmp_path: Path) -> None:
+def test_replay_reports_agreement(tmp_path: Path) -> None:
     done = command(tmp_path, "replay", "spec.json", "runs")
     assert (done.returncode, done.stderr) == (0, "")
     first, second = done.stdout.splitlines()
@@ -63,7 +48,7 @@ def test_replay_says_that_all_agree(tmp_path: Path) -> None:
     assert second == "runs/b.json.gz: agrees in 3 steps"
 
 
-def test_replay_says_where_they_differ_as_text_and_as_json(tmp_path: Path) -> None:
+def test_replay_reports_divergences_as_text_and_json(tmp_path: Path) -> None:
     done = command(tmp_path, "replay", "other.json", "runs/b.json.gz")
     assert done.returncode == 1
     assert "runs/b.json.gz: step 2 (event 10): ScheduleActivityTask 'second': input was " in done.stdout
@@ -78,7 +63,7 @@ def test_replay_says_where_they_differ_as_text_and_as_json(tmp_path: Path) -> No
     assert json.loads(done.stdout)["divergence"] is None
 
 
-def test_replay_writes_the_first_that_differs_as_a_small_test(tmp_path: Path) -> None:
+def test_replay_writes_the_first_divergence_as_a_minimised_test(tmp_path: Path) -> None:
     done = command(tmp_path, "replay", "other.json", "runs", "--shrink", "test_it.py")
     assert (done.returncode, done.stderr) == (1, "test_it.py: 1 task and 5 events\n")
     assert len(done.stdout.splitlines()) == 2
@@ -93,14 +78,14 @@ def test_replay_writes_the_first_that_differs_as_a_small_test(tmp_path: Path) ->
     assert not (tmp_path / "no.py").exists()
 
 
-def test_a_test_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_replay_reports_a_test_file_that_cannot_be_written(tmp_path: Path) -> None:
     done = command(tmp_path, "replay", "other.json", "runs", "--shrink", "nowhere/test_it.py")
     assert done.returncode == 2
     assert "nowhere/test_it.py: No such file or directory" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_unreadable_files_are_reported_and_the_others_replayed(tmp_path: Path) -> None:
     (tmp_path / "runs" / "c.json").write_text("[" * 10**6)
     done = command(tmp_path, "replay", "other.json", "runs", "nowhere.json")
     assert done.returncode == 2
@@ -110,7 +95,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_read(tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr
 
 
-def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_truncated_file_is_read_up_to_the_last_complete_decision(tmp_path: Path) -> None:
     data = gzip.decompress((tmp_path / "runs" / "b.json.gz").read_bytes())
     (tmp_path / "cut.json").write_bytes(data[: len(data) * 2 // 3])
     done = command(tmp_path, "replay", "spec.json", "cut.json")
@@ -139,7 +124,7 @@ def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> Non
         (("compare", "spec.json", "nowhere.json", "runs"), "No such file"),
     ],
 )
-def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+def test_errors_about_histories_print_one_line(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = command(tmp_path, *arguments)
     assert done.returncode == 2
@@ -147,7 +132,7 @@ def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], said: str, tmp_pa
     assert "Traceback" not in done.stderr
 
 
-def test_step_walks_forward_and_back(tmp_path: Path) -> None:
+def test_replay_step_moves_forward_and_back(tmp_path: Path) -> None:
     done = command(tmp_path, "replay", "other.json", "runs/b.json.gz", "--step", keys="\nb\n3\nd\nwhat\nq\n")
     shown = [line.split(",")[0] for line in done.stdout.splitlines() if line.startswith("step ")]
     assert [line for line in shown if " of " in line] == [f"step {n} of 3" for n in (1, 2, 1, 3, 2)]
@@ -157,33 +142,17 @@ def test_step_walks_forward_and_back(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
-def test_step_on_a_terminal(tmp_path: Path) -> None:
-    """What is typed on a terminal is followed; Ctrl-D leaves, and the exit code is that of the history."""
-    outer, inner = pty.openpty()
-    arguments = [sys.executable, "-m", "floto", "replay", "spec.json", "runs/a.json", "--step"]
-    with subprocess.Popen(
-        arguments,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=inner,
-        stdout=inner,
-        stderr=inner,
-    ) as process:
-        os.close(inner)
-        os.write(outer, b"\nb\n\x04")
-        text = b""
-        try:
-            while piece := os.read(outer, 4096):
-                text += piece
-        except OSError:  # the terminal is gone with its process
-            pass
-        assert process.wait(20) == 0
-    os.close(outer)
-    assert text.count(b"step 1 of ") == 2
-    assert text.count(b"step 2 of ") == 1
+def test_replay_step_works_on_a_terminal(tmp_path: Path) -> None:
+    """Keys typed on a terminal work; Ctrl-D leaves, and the exit code is that of the history."""
+    code, text = on_terminal(
+        Shell(tmp_path), "replay", "spec.json", "runs/a.json", "--step", keys=b"\nb\n\x04", until="step 1 of "
+    )
+    assert code == 0
+    assert text.count("step 1 of ") == 2
+    assert text.count("step 2 of ") == 1
 
 
-def test_why_tells_what_a_task_waits_for(tmp_path: Path) -> None:
+def test_why_prints_the_reason_for_a_wait(tmp_path: Path) -> None:
     asked = ("why", "runs/a.json", "second", "--spec", "spec.json", "--at")
     done = command(tmp_path, *asked, str(FAILED_AT))
     assert done.returncode == 0, done.stderr
@@ -198,14 +167,14 @@ def test_why_tells_what_a_task_waits_for(tmp_path: Path) -> None:
     assert "first: done, attempt 2: {'by': 'first'}\n  attempt 1: failed at " in done.stdout
 
 
-def test_why_takes_the_spec_that_a_run_carries(tmp_path: Path) -> None:
+def test_why_uses_the_spec_in_the_input_of_the_run(tmp_path: Path) -> None:
     value = json.loads(SPEC.to_json())
     simulate(SPEC, input={"decider_spec": value}).main.save(tmp_path / "own.json")
     done = command(tmp_path, "why", "own.json", "second")
     assert "second: done" in done.stdout, done.stderr
 
 
-def test_why_takes_the_spec_that_was_saved_with_a_history(tmp_path: Path) -> None:
+def test_why_uses_the_spec_saved_beside_a_history(tmp_path: Path) -> None:
     save(HISTORY, tmp_path / "with.json", spec=SPEC)
     done = command(tmp_path, "why", "with.json", "second")
     assert "second: done" in done.stdout, done.stderr
@@ -214,7 +183,7 @@ def test_why_takes_the_spec_that_was_saved_with_a_history(tmp_path: Path) -> Non
     assert done.returncode, "the spec that is named counts, and there is no such task in it"
 
 
-def test_compare_says_what_changes(tmp_path: Path) -> None:
+def test_compare_prints_changed_decisions(tmp_path: Path) -> None:
     done = command(tmp_path, "compare", "spec.json", "spec.json", "runs")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "2 histories: 2 same")
     done = command(tmp_path, "compare", "spec.json", "other.json", "runs")
@@ -223,7 +192,7 @@ def test_compare_says_what_changes(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "2 histories: 2 different input"
 
 
-def test_compare_says_whether_a_run_in_flight_is_safe(tmp_path: Path) -> None:
+def test_compare_reports_if_an_open_run_is_safe(tmp_path: Path) -> None:
     History(HISTORY.events[:FAILED_AT], HISTORY.execution).save(tmp_path / "flying.json")
     done = command(tmp_path, "compare", "spec.json", "other.json", "flying.json", "--json")
     told = json.loads(done.stdout)

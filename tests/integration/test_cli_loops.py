@@ -1,4 +1,4 @@
-"""Deciders, workers and daemons as commands: they work, stop when asked to, and at once when told twice."""
+"""Deciders, workers and daemons as commands: they work, stop on SIGTERM, and exit at once on a second one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def ended(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, 
     return process.returncode, said
 
 
-def test_a_decider_without_a_spec_and_a_worker_run_what_was_started(anywhere: Shell) -> None:
+def test_dynamic_decider_and_worker_complete_a_started_run(anywhere: Shell) -> None:
     anywhere.here("register", "domain", "floto")
     with anywhere.loop("decider", "--identity", "the decider") as decider, anywhere.loop(*WORKER) as worker:
         anywhere("start", "--spec", "flow.py:spec", "--workflow-id", "w", "--input", '{"who": "me"}')
@@ -46,7 +46,7 @@ def test_a_decider_without_a_spec_and_a_worker_run_what_was_started(anywhere: Sh
     assert '"identity": "the worker"' in history
 
 
-def test_a_decider_decides_for_several_specs_each_on_its_list(shell: Shell) -> None:
+def test_decider_serves_several_specs_each_on_its_task_list(shell: Shell) -> None:
     types = ("--type", "floto.run", "1")
     shell.here("register", "spec", "flow.py:spec")
     with shell.loop("decider", "flow.py:spec", "flow.py:other") as decider, shell.loop(*WORKER):
@@ -58,17 +58,8 @@ def test_a_decider_decides_for_several_specs_each_on_its_list(shell: Shell) -> N
         assert ended(decider, signal.SIGINT)[0] == 0
 
 
-def test_a_worker_that_is_asked_to_stop_finishes_what_it_runs(shell: Shell) -> None:
-    (shell.cwd / "slow").touch()
-    shell.here("start", "--spec", "flow.py:other", "--workflow-id", "w", "--task-list", "floto")
-    with shell.loop("decider"), shell.loop(*WORKER) as worker:
-        wait_for((shell.cwd / "begun").exists)
-        assert ended(worker, signal.SIGTERM)[0] == 0
-        assert shell.until("w", "COMPLETED")["counts"]["activity"] == {"completed": 1}
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_signal_stops_at_once(shell: Shell, number: signal.Signals) -> None:
+def test_second_signal_stops_the_worker_at_once(shell: Shell, number: signal.Signals) -> None:
     (shell.cwd / "acts.py").write_text(
         "import floto, time\nfrom pathlib import Path\n"
         "@floto.activity(name='ask', version='1')\n"
@@ -85,7 +76,7 @@ def test_a_second_signal_stops_at_once(shell: Shell, number: signal.Signals) -> 
         assert time.monotonic() - began < 60
 
 
-def test_long_results_go_into_the_store_that_worker_and_run_share(shell: Shell) -> None:
+def test_long_results_are_stored_in_the_shared_payload_store(shell: Shell) -> None:
     (shell.cwd / "acts.py").write_text(
         "import floto, random\n"
         "@floto.activity(name='ask', version='1')\n"
@@ -125,7 +116,7 @@ def completed(shell: Shell) -> list[str]:
     return [info["execution"]["workflowId"] for info in json.loads(said)]
 
 
-def test_a_daemon_runs_what_it_is_signalled(anywhere: Shell) -> None:
+def test_daemon_starts_a_child_for_a_signal(anywhere: Shell) -> None:
     prepare_daemon(anywhere)
     with anywhere.loop("daemon", "--identity", "the daemon") as daemon, anywhere.loop(*WORKER):
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""What commands print: on 80 columns, on a pipe, in other encodings, and of files that can only be read."""
+"""Output of commands: on 80 columns, on a pipe, in other encodings, and for read-only files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if "--long" not in each])
-def test_tables_fit_80_columns_and_every_time_has_its_zone(runs: Shell, command: str) -> None:
+def test_tables_fit_80_columns_and_times_have_a_time_zone(runs: Shell, command: str) -> None:
     code, seen = on_terminal(runs, *command.split())
     assert code in (0, 1), seen
     if not command.startswith("compare"):
@@ -36,7 +36,7 @@ def _sentence(line: str) -> bool:
     return "  " not in line.strip()
 
 
-def test_list_on_a_terminal_is_a_line_for_each_run(runs: Shell) -> None:
+def test_list_on_a_terminal_has_one_line_for_each_run(runs: Shell) -> None:
     _, seen = on_terminal(runs, "list")
     head, *lines = seen.splitlines()
     assert head.split() == ["workflow", "run", "type", "status", "started", "took"]
@@ -54,7 +54,7 @@ def test_list_long_has_whole_run_ids(runs: Shell) -> None:
     assert re.search(rf"^done .*{re.escape(whole)} ", seen, re.MULTILINE)
 
 
-def test_a_short_run_id_is_taken_wherever_a_run_is_named(runs: Shell) -> None:
+def test_short_run_id_is_accepted_by_every_command(runs: Shell) -> None:
     whole = runs("list", "--workflow-id", "done").stdout.split("\t")[1]
     short = f"done@{whole[:8]}"
     for command in ("show", "why", "timeline", "history"):
@@ -74,7 +74,7 @@ def test_a_short_run_id_reaches_an_open_run(tmp_path: Path) -> None:
     assert shell.data("show", f"a@b@{whole[:8]}")["status"] == "TERMINATED"
 
 
-def test_a_short_run_id_that_several_runs_have_is_an_error_that_names_them(tmp_path: Path) -> None:
+def test_ambiguous_short_run_id_is_an_error_listing_the_matches(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     write_files(tmp_path)
     ids = []
@@ -87,7 +87,7 @@ def test_a_short_run_id_that_several_runs_have_is_an_error_that_names_them(tmp_p
     assert "Traceback" not in said
 
 
-def test_an_empty_list_says_where_it_looked(runs: Shell) -> None:
+def test_empty_list_names_service_and_domain(runs: Shell) -> None:
     done = runs("list", "--domain", "floto", "--tag", "none", "--open", "--since", "2h")
     assert done.stdout == ""
     assert f"sqlite:///{runs.cwd / 'floto.db'}" in done.stderr
@@ -96,7 +96,7 @@ def test_an_empty_list_says_where_it_looked(runs: Shell) -> None:
     assert runs("list", "--tag", "none", "--json").stdout == "[]\n"
 
 
-def test_list_open_and_closed_together_are_both(runs: Shell) -> None:
+def test_list_with_open_and_closed_shows_both(runs: Shell) -> None:
     def ids(*options: str) -> set[str]:
         return {line.split("\t")[0] for line in runs("list", *options).stdout.splitlines()}
 
@@ -157,7 +157,7 @@ def test_words_are_wrapped_on_a_terminal_and_commands_are_not(runs: Shell) -> No
     assert len(runs("why", "open").stdout.splitlines()) < len(lines)
 
 
-def test_show_without_the_spec_leaves_out_what_floto_waited_for(tmp_path: Path) -> None:
+def test_show_without_the_spec_omits_wait_timers_of_floto(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     write_files(tmp_path)
     flow = tmp_path / "flow.py"

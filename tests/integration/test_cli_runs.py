@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
-import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +14,7 @@ import floto
 from floto.adapters.sqlite import SqliteService
 from floto.core.state.state import Kind
 from tests.integration.commands import Shell, wait_for
+from tests.integration.terminal import on_terminal
 
 ON_FILE = "sqlite:///floto.db"
 
@@ -34,7 +31,7 @@ def registered(shell: Shell) -> None:
     shell.here("register", "workflow", "flow", "1", *options)
 
 
-def test_a_run_from_its_registration_to_its_end(anywhere: Shell) -> None:
+def test_commands_take_a_run_from_registration_to_close(anywhere: Shell) -> None:
     registered(anywhere)
     run_id = started(anywhere, "w", "--input", '{"n": 1}', "--tag", "blue", "--tag", "red")
     [info] = anywhere.data("list")
@@ -59,7 +56,7 @@ def test_a_run_from_its_registration_to_its_end(anywhere: Shell) -> None:
     assert "TERMINATED" in anywhere("signal", "w", "go", code=2).stderr
 
 
-def test_a_history_is_written_as_swf_has_it(anywhere: Shell) -> None:
+def test_history_command_writes_the_form_of_swf(anywhere: Shell) -> None:
     registered(anywhere)
     run_id = started(anywhere, "w", "--input", '"hé"')
     anywhere("terminate", "w")
@@ -74,7 +71,7 @@ def test_a_history_is_written_as_swf_has_it(anywhere: Shell) -> None:
     assert (anywhere.cwd / "run.json").read_text() == done.stdout
 
 
-def test_a_history_has_the_spec_beside_it_where_it_is_known(shell: Shell) -> None:
+def test_history_command_writes_a_known_spec_beside_the_history(shell: Shell) -> None:
     """The one the run carries, or the one that is named; files that have it are read as any other."""
     shell.here("start", "--spec", "flow.py:spec", "--workflow-id", "w")
     carried = json.loads(shell("history", "w").stdout)["spec"]
@@ -88,7 +85,7 @@ def test_a_history_has_the_spec_beside_it_where_it_is_known(shell: Shell) -> Non
     assert "spec" not in json.loads(shell("history", "plain").stdout)
 
 
-def test_a_long_history_is_written_whole(shell: Shell) -> None:
+def test_history_command_writes_all_pages(shell: Shell) -> None:
     registered(shell)
     started(shell, "w")
     client = floto.LocalSwf(shell.cwd / "floto.db")
@@ -100,7 +97,7 @@ def test_a_long_history_is_written_whole(shell: Shell) -> None:
     assert shell.data("show", "w")["counts"] == {"events": 2_502, "signals": 2_500}
 
 
-def test_what_exists_is_said_and_kept(anywhere: Shell) -> None:
+def test_register_reports_and_keeps_what_exists(anywhere: Shell) -> None:
     first = anywhere.data("register", "spec", "flow.py:spec")
     kinds = ["domain", "workflow", "activity", "activity"]
     assert [row["kind"] for row in first] == kinds
@@ -112,7 +109,7 @@ def test_what_exists_is_said_and_kept(anywhere: Shell) -> None:
     assert anywhere("register", "activity", "new", "2", *options).stdout.endswith("registered\n")
 
 
-def test_defaults_are_what_the_options_say_else_the_usual(shell: Shell) -> None:
+def test_register_uses_option_values_else_the_standard_defaults(shell: Shell) -> None:
     registered(shell)
     shell("register", "activity", "new", "2", "--heartbeat", "7", "--priority", "3")
     client = floto.LocalSwf(shell.cwd / "floto.db")
@@ -147,7 +144,7 @@ LISTED = [
 ]
 
 
-def test_lists_are_filtered_and_the_newest_comes_first(anywhere: Shell) -> None:
+def test_list_filters_and_sorts_newest_first(anywhere: Shell) -> None:
     anywhere.here("register", "domain", "floto")
     anywhere.here("register", "workflow", "flow", "1", "--task-list", "deciders")
     anywhere.here("register", "workflow", "other", "1")
@@ -164,7 +161,7 @@ def test_lists_are_filtered_and_the_newest_comes_first(anywhere: Shell) -> None:
     assert anywhere.here("list", "--limit", "4")[1] == ""
 
 
-def test_a_run_may_be_named_by_its_run_id(shell: Shell) -> None:
+def test_run_is_selected_by_its_run_id(shell: Shell) -> None:
     registered(shell)
     first = started(shell, "w@home")
     shell.here("terminate", "w@home")
@@ -214,7 +211,7 @@ WRONG = [
 ]
 
 
-def test_what_the_user_got_wrong_is_one_clear_message(shell: Shell) -> None:
+def test_usage_errors_of_run_commands_print_one_line(shell: Shell) -> None:
     registered(shell)
     started(shell, "wednesday")
     for arguments, said in WRONG:
@@ -224,7 +221,7 @@ def test_what_the_user_got_wrong_is_one_clear_message(shell: Shell) -> None:
     assert not (shell.cwd / "nowhere.db").exists()
 
 
-def test_show_tells_what_is_open_and_why_it_waits(shell: Shell) -> None:
+def test_show_prints_open_tasks_and_reasons_for_waiting(shell: Shell) -> None:
     (shell.cwd / "broken").touch()
     shell("start", "--spec", "flow.py:spec", "--workflow-id", "w", "--input", '{"who": "me"}')
     with shell.loop("decider"), shell.loop("worker", "--activities", "acts.py"):
@@ -253,28 +250,13 @@ def _until_waiting(shell: Shell) -> Any:
     return wait_for(look)
 
 
-def test_on_a_terminal_there_is_a_table(shell: Shell) -> None:
+def test_terminal_output_is_a_table(shell: Shell) -> None:
     registered(shell)
     started(shell, "w", "--tag", "a\x1b[31mb")
-    ours, theirs = pty.openpty()
-    subprocess.run(
-        [sys.executable, "-m", "floto", "list", "--long"],
-        cwd=shell.cwd,
-        env={**shell.environment, "COLUMNS": "300", "TERM": "xterm"},
-        stdout=theirs,
-        check=True,
-    )
-    os.close(theirs)
-    text = b""
-    try:
-        while chunk := os.read(ours, 4096):
-            text += chunk
-    except OSError:  # Linux's way to say that the other end is closed
-        pass
-    os.close(ours)
-    assert b"workflow" in text
-    assert b"\t" not in text
-    assert rb"a\x1b[31mb" in text
+    _, text = on_terminal(shell, "list", "--long", COLUMNS="300")
+    assert "workflow" in text
+    assert "\t" not in text
+    assert r"a\x1b[31mb" in text
 
 
 @pytest.mark.parametrize(
@@ -289,7 +271,7 @@ def test_the_shell_completes_commands_and_workflow_ids(shell: Shell, words: str,
     assert done.stdout.split() == [f"plain,{found}" for found in offered]
 
 
-def test_completing_asks_no_network_and_makes_no_file(shell: Shell) -> None:
+def test_shell_completion_uses_no_network_and_creates_no_file(shell: Shell) -> None:
     for service in (ON_FILE, "http://127.0.0.1:1", "nonsense:"):
         done = shell(
             _FLOTO_COMPLETE="bash_complete",
@@ -301,7 +283,7 @@ def test_completing_asks_no_network_and_makes_no_file(shell: Shell) -> None:
     assert not (shell.cwd / "floto.db").exists()
 
 
-def test_show_says_who_left_the_decision_tasks_of_a_run_and_which_spec_it_records(tmp_path: Path) -> None:
+def test_show_prints_deciders_that_gave_back_decision_tasks_and_the_recorded_spec(tmp_path: Path) -> None:
     spec = floto.DeciderSpec(activity_tasks=[floto.Timer(id_="t", delay_in_seconds=0)])
     other = floto.DeciderSpec(activity_tasks=[floto.Timer(id_="t", delay_in_seconds=1)])
     with SqliteService(tmp_path / "floto.db") as service:

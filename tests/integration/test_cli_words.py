@@ -1,4 +1,4 @@
-"""What commands say of files, keys, deployments and what was canceled."""
+"""Messages of commands about files, keys, deployments and canceled work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return two_runs(tmp_path_factory.mktemp("runs"))
 
 
-def test_what_cannot_be_written_is_said_so(runs: Shell) -> None:
+def test_unwritable_output_file_is_reported(runs: Shell) -> None:
     (runs.cwd / "taken").mkdir(exist_ok=True)
     for command in (
         "history done -o no/x.json",
@@ -50,7 +50,7 @@ def test_errors_about_json_name_the_file(runs: Shell) -> None:
         assert "bad.json" in runs(*command.split(), code=2).stderr
 
 
-def test_fuzz_shows_its_progress_and_reports_what_it_looked_at_when_interrupted(runs: Shell) -> None:
+def test_interrupted_fuzz_reports_what_was_checked(runs: Shell) -> None:
     code, seen = on_terminal(
         runs, "fuzz", "flow.py:spec", "--seconds", "600", keys=b"\x03", until=" decisions "
     )
@@ -82,7 +82,7 @@ def test_replay_step_ends_at_the_end_of_input_and_explains_other_keys(runs: Shel
     assert asked.stdout.count("step 1 of") == 1
 
 
-def test_compare_says_what_a_deployment_would_start_at_once(tmp_path: Path) -> None:
+def test_compare_prints_decisions_that_a_deployment_makes_at_once(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     write_files(tmp_path)
     flow = tmp_path / "flow.py"
@@ -115,7 +115,7 @@ ActivityTaskCanceled {"scheduledEventId": 6, "startedEventId": 7}
 """
 
 
-def test_what_was_canceled_is_canceled_in_every_picture(tmp_path: Path) -> None:
+def test_canceled_task_is_shown_as_canceled_in_every_picture(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     events = [
         {
@@ -176,7 +176,7 @@ def test_the_same_tasks_may_clean_up_after_a_failure_and_a_cancel_request(tmp_pa
             assert (done["undo"], done["tidy"]) == ("done", "done")
 
 
-def test_a_task_of_the_run_itself_cannot_clean_up_as_well(tmp_path: Path) -> None:
+def test_cleanup_task_cannot_be_a_task_of_the_run(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     (tmp_path / "flow.py").write_text(
         "import floto\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.crash import calm, crashes
 
 
-def test_19_a_killed_server_has_every_answered_call_and_no_half_one(tmp_path: Path) -> None:
+def test_19_killed_server_has_every_acknowledged_call_and_no_partial_one(tmp_path: Path) -> None:
     (tmp_path / "calm").mkdir()
     expected = calm(tmp_path / "calm")
     operations = {operation for _, _, operation in crashes(tmp_path, expected, every=9)}

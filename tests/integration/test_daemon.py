@@ -42,7 +42,7 @@ def spec(*tasks: Any, **more: Any) -> DeciderSpec:
 
 
 CHAIN = spec(a := task("a"), task("b", requires=[a]))
-#: A first activity, and then a child of the child, each on a list of its own.
+#: A first activity, and then a child of the child, each on a separate task list.
 NESTED = spec(
     held := task("held"),
     ChildWorkflow(
@@ -172,7 +172,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield place
 
 
-def test_ten_signals_start_ten_children_though_daemons_are_killed(place: Place) -> None:
+def test_ten_signals_start_ten_children_although_daemons_are_killed(place: Place) -> None:
     """Also a bad one among them, children on other task lists, and all daemons dead for a while."""
     gate = threading.Event()
 

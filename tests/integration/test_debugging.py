@@ -13,12 +13,12 @@ DOCUMENT = (ROOT / "docs" / "debugging.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
 #: What differs from run to run: dates, times, how long something took, and the bars that show it.
 PASSING = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\b[\d.]+ ?m?s\b|[░█▓┈╷ ]{3,}")
-#: Lines that are there only if somebody looked just then, and the axis of a timeline.
+#: Lines that depend on the moment of the output, and the axis of a timeline.
 CHANCE = re.compile(r"^\* \w+ running( \(attempt \d\))?$|^\*\|")
 
 
 def masked(text: str) -> list[str]:
-    """The lines of a text without what passes; those of tasks that run side by side may change places."""
+    """Return the lines of a text without varying values; lines of concurrent tasks may change places."""
     lines = [PASSING.sub("*", line.rstrip()) for line in text.splitlines()]
     lines = [line for line in lines if not CHANCE.match(line)]
     return sorted(lines) if lines and lines[0].startswith("workflow ") else lines
@@ -40,7 +40,7 @@ def run(line: str, cwd: Path, keys: str) -> str:
     return done.stdout + ("" if "--step" in line else done.stderr)
 
 
-def test_the_document_says_what_happens(tmp_path: Path) -> None:
+def test_debugging_document_prints_actual_output(tmp_path: Path) -> None:
     # Each fence opens a block or closes one, so that none is left out.
     assert len(re.findall(r"^ *(?:```|~~~)", DOCUMENT, re.MULTILINE)) == 2 * len(BLOCKS)
     assert [kind for kind, _ in BLOCKS if kind not in {"python", "console"}] == []

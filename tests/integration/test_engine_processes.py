@@ -36,7 +36,7 @@ from tests.integration.test_sqlite_helpers import (
 )
 
 
-def test_96_a_waiting_poll_gets_work_of_its_own_process_at_once(tmp_path: Path) -> None:
+def test_96_pending_poll_gets_a_task_of_its_own_process_at_once(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor() as threads:
         waiting = threads.submit(decision, service)
         time.sleep(0.2)
@@ -46,7 +46,7 @@ def test_96_a_waiting_poll_gets_work_of_its_own_process_at_once(tmp_path: Path) 
         assert time.monotonic() - began < SOON / 2
 
 
-def test_96_a_waiting_poll_gets_work_of_another_process_soon(tmp_path: Path) -> None:
+def test_96_pending_poll_gets_a_task_of_another_process(tmp_path: Path) -> None:
     script = "say('ready'); hear(); start(service); say(time.time()); hear()"
     with (
         SqliteService(tmp_path / "db") as service,
@@ -61,7 +61,7 @@ def test_96_a_waiting_poll_gets_work_of_another_process_soon(tmp_path: Path) -> 
         assert time.time() - float(hear(child)) < SOON / 2
 
 
-def test_96_a_waiting_poll_fires_what_becomes_due(tmp_path: Path) -> None:
+def test_96_pending_poll_fires_due_deadlines(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         run = start(service)
         timer = StartTimer(timer_id="t", start_to_fire_timeout="1")
@@ -73,7 +73,7 @@ def test_96_a_waiting_poll_fires_what_becomes_due(tmp_path: Path) -> None:
         assert 0 <= (fired.at - service.history(run)[4].at).total_seconds() - 1 < SOON / 2
 
 
-def test_96_a_task_goes_to_one_poll_only(tmp_path: Path) -> None:
+def test_96_two_processes_do_not_claim_the_same_task(tmp_path: Path) -> None:
     path, count = tmp_path / "db", 20
     with SqliteService(path) as one, SqliteService(path) as two, ThreadPoolExecutor(16) as threads:
         start(one)
@@ -89,7 +89,7 @@ def test_96_a_task_goes_to_one_poll_only(tmp_path: Path) -> None:
         assert sorted(got, key=int) == [str(n) for n in range(count)]
 
 
-def test_close_ends_polls(tmp_path: Path) -> None:
+def test_close_ends_pending_polls(tmp_path: Path) -> None:
     service = SqliteService(tmp_path / "db")
     with ThreadPoolExecutor() as threads:
         polls = [threads.submit(service.poll_for_decision_task, "floto", "", 60) for _ in range(3)]
@@ -121,7 +121,7 @@ hear()
 
 
 @pytest.mark.parametrize("kind", ["decision", "activity"])
-def test_a_killed_process_leaves_its_task_to_others(tmp_path: Path, kind: str) -> None:
+def test_task_of_a_killed_process_is_redelivered(tmp_path: Path, kind: str) -> None:
     with SqliteService(tmp_path / "db") as service:
         run = start(service)
         if kind == "activity":
@@ -154,7 +154,7 @@ def assert_alone(service: SqliteService) -> None:
     assert service.poll_for_decision_task("floto", "", 0) is None
 
 
-def test_a_restart_finds_the_task_at_once(tmp_path: Path) -> None:
+def test_task_of_a_killed_process_is_redelivered_at_once_after_restart(tmp_path: Path) -> None:
     with process(tmp_path / "db", "start(service)\n" + HOLD.format(poll="decision")) as child:
         token = hear(child)
         child.kill()
@@ -165,7 +165,7 @@ def test_a_restart_finds_the_task_at_once(tmp_path: Path) -> None:
         assert task.token == token
 
 
-def test_a_task_handed_out_again_is_still_one_task(tmp_path: Path) -> None:
+def test_redelivered_task_has_the_same_token(tmp_path: Path) -> None:
     first = SqliteService(tmp_path / "db")
     run = start(first)
     schedule(first, "a")
@@ -184,7 +184,7 @@ def test_a_task_handed_out_again_is_still_one_task(tmp_path: Path) -> None:
         assert second.poll_for_activity_task("floto", "", 0) is None
 
 
-def test_a_decision_task_handed_out_again_shows_the_same_history(tmp_path: Path) -> None:
+def test_redelivered_decision_task_has_the_same_history(tmp_path: Path) -> None:
     first = SqliteService(tmp_path / "db")
     start(first)
     task = decision(first)
@@ -211,7 +211,7 @@ while True:
 """
 
 
-def test_whatever_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
+def test_acknowledged_calls_survive_kill_9(tmp_path: Path) -> None:
     path, dice = tmp_path / "db", random.Random(0)
     with SqliteService(path) as service:
         run = start(service)
@@ -260,7 +260,7 @@ say("end")
         assert decision(service, SOON).previous_started_event_id == 3
 
 
-def test_many_threads_run_many_chains(tmp_path: Path) -> None:
+def test_many_threads_complete_many_chains(tmp_path: Path) -> None:
     path, chains, steps = tmp_path / "db", 8, 5
 
     def decide(service: SqliteService) -> None:

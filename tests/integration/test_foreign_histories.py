@@ -120,10 +120,10 @@ _odd_values = st.one_of(
 
 @SETTINGS
 @given(form=st.sampled_from(sorted(FORMS)), data=st.data())
-def test_odd_value_anywhere_is_read_or_a_typed_error(
+def test_mutated_value_is_read_or_raises_a_typed_error(
     tmp_path_factory: pytest.TempPathFactory, form: str, data: st.DataObject
 ) -> None:
-    """Whatever stands in the place of one value, a file is read or refused with a ``HistoryError``."""
+    """A file with any mutated value is read or refused with a ``HistoryError``."""
     content = json.loads(json.dumps(FORMS[form]))
     events = content if isinstance(content, list) else next(iter(content.values()))
     place: Any = data.draw(st.sampled_from(events))
@@ -144,7 +144,7 @@ def test_odd_value_anywhere_is_read_or_a_typed_error(
 
 
 @pytest.mark.parametrize("time", [253_402_300_799_999.9, "253402300799999.9", "1e999", "9" * 400])
-def test_time_that_is_too_late_is_a_typed_error(time: Any, tmp_path: Path) -> None:
+def test_time_out_of_range_raises_a_typed_error(time: Any, tmp_path: Path) -> None:
     (tmp_path / "history.json").write_text(json.dumps([{**ISO[0], "eventTimestamp": time}]))
     with pytest.raises(HistoryError, match="event 1: eventTimestamp must be a time"):
         History.load(tmp_path / "history.json")
@@ -215,7 +215,7 @@ STRANGERS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
-def test_file_that_holds_no_history_of_swf_is_told_what_it_looks_like(stranger: str, tmp_path: Path) -> None:
+def test_file_of_another_format_is_refused_naming_its_content(stranger: str, tmp_path: Path) -> None:
     content, said = STRANGERS[stranger]
     (tmp_path / "h.json").write_text(json.dumps(content))
     with pytest.raises(HistoryError, match=re.escape(f"this looks like {said}")) as caught:

@@ -54,7 +54,7 @@ if __name__ == "__main__":
 """
 
 
-def test_children_that_activities_start_end_when_they_are_told_to(tmp_path: Path) -> None:
+def test_processes_forked_by_activities_end_on_sigterm(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     done = subprocess.run(
         [sys.executable, "program.py"],
@@ -86,7 +86,7 @@ def exit_code(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def test_service_opened_before_a_fork_is_opened_anew_in_the_child(tmp_path: Path) -> None:
+def test_service_opened_before_a_fork_is_reopened_in_the_child(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         start(service, "parent")
         child = in_child(lambda: start(service, "child"))
@@ -95,7 +95,7 @@ def test_service_opened_before_a_fork_is_opened_anew_in_the_child(tmp_path: Path
         start(service, "after")
 
 
-def test_child_that_leaves_the_block_of_its_parents_service_closes_nothing(tmp_path: Path) -> None:
+def test_child_leaving_the_with_block_does_not_close_the_parents_service(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         start(service)
         schedule(service, "a")
@@ -143,7 +143,9 @@ time.sleep(60)
 
 
 @pytest.mark.parametrize("how", ["fork", "subprocess"])
-def test_task_of_a_killed_worker_is_redelivered_while_its_child_lives_on(tmp_path: Path, how: str) -> None:
+def test_task_of_a_killed_worker_is_redelivered_while_its_child_process_runs(
+    tmp_path: Path, how: str
+) -> None:
     with SqliteService(tmp_path / "db") as service:
         start(service)
         schedule(service, "a")
@@ -185,7 +187,7 @@ for child in children:
 """
 
 
-def test_workers_of_a_preforking_server_are_killed_in_turn_and_every_activity_ends_once(
+def test_activities_complete_once_although_preforked_workers_are_killed(
     tmp_path: Path,
 ) -> None:
     log = tmp_path / "log"

@@ -59,7 +59,7 @@ def swf(operations: SqliteOperations) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["decision", "activity"])
-def test_a_task_given_back_is_polled_again_by_the_same_token_however_often(
+def test_given_back_task_is_redelivered_with_the_same_token(
     swf: Any, operations: SqliteOperations, kind: str
 ) -> None:
     if kind == "activity":
@@ -73,7 +73,7 @@ def test_a_task_given_back_is_polled_again_by_the_same_token_however_often(
         assert (again["taskToken"], again["startedEventId"]) == (first["taskToken"], first["startedEventId"])
 
 
-def test_giving_back_an_answered_task_changes_nothing(swf: Any, operations: SqliteOperations) -> None:
+def test_give_back_of_a_completed_task_has_no_effect(swf: Any, operations: SqliteOperations) -> None:
     token = swf.poll_for_decision_task(**POLLED)["taskToken"]
     swf.respond_decision_task_completed(taskToken=token, decisions=[])
     operations.give_back(token)
@@ -115,7 +115,7 @@ def test_an_interrupted_poll_of_a_service_gives_its_task_back(
 
 
 @pytest.mark.parametrize("first", [[], [ZeroDivisionError]], ids=["together", "one by one"])
-def test_an_interrupted_call_leaves_the_polls_of_other_threads_in_line(
+def test_interrupted_call_keeps_pending_polls_of_other_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: list[type[BaseException]]
 ) -> None:
     """The interrupt comes while the main thread claims the task that its call made for another thread."""
@@ -136,7 +136,7 @@ def test_an_interrupted_call_leaves_the_polls_of_other_threads_in_line(
         assert polled.result(10) is not None
 
 
-def test_polls_that_are_abandoned_while_tasks_arrive_lose_none(tmp_path: Path) -> None:
+def test_abandoned_polls_lose_no_tasks(tmp_path: Path) -> None:
     """Each client leaves within 20 ms, unless it sees a response; another gets what it did not see."""
     chance = random.Random(1)
     with serving(tmp_path / "swf.db") as server, client(server) as swf:
@@ -167,5 +167,5 @@ def test_polls_that_are_abandoned_while_tasks_arrive_lose_none(tmp_path: Path) -
                     received += bool(poll.recv(65_536))
                 except TimeoutError:
                     break
-        # A response may come between a client's last look and its end: nobody can know of that.
+        # A response may arrive between a client's last read and its end, which cannot be detected.
         assert received >= RUNS - 2

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("file", ["hello_world.db", "other.db"])
-def test_the_example_says_hello_as_often_as_it_is_run_and_needs_no_aws(tmp_path: Path, file: str) -> None:
+def test_example_prints_hello_on_every_run_without_aws(tmp_path: Path, file: str) -> None:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FLOTO_"))
     }
@@ -35,9 +35,9 @@ def test_the_example_says_hello_as_often_as_it_is_run_and_needs_no_aws(tmp_path:
         assert db.execute("SELECT count(*) FROM runs").fetchone() == (2,)
 
 
-def test_the_example_goes_to_aws_where_that_is_asked_for(tmp_path: Path) -> None:
+def test_example_uses_aws_if_configured(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    # Nobody listens there: an answer of Amazon's own is not waited for.
+    # No server listens there, so the example does not wait for a response of Amazon.
     asked = {"FLOTO_SERVICE": "http://127.0.0.1:9", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / "hello_world.py")],

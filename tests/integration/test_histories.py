@@ -1,4 +1,4 @@
-"""Saved histories, in every form that people have them, and files that are none."""
+"""Saved histories in every supported format, and invalid files."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ FORMS: dict[str, str] = {
 @pytest.mark.parametrize(
     "encode", [str.encode, lambda t: gzip.compress(t.encode()), lambda t: t.encode("utf-16")]
 )
-def test_every_form_is_read(text: str, encode: Callable[[str], bytes], tmp_path: Path) -> None:
+def test_every_history_format_is_read(text: str, encode: Callable[[str], bytes], tmp_path: Path) -> None:
     path = tmp_path / "history"
     path.write_bytes(encode(text))
     read = History.load(path)
     assert (read.events, read.execution, read.cut) == (HISTORY.events, None, "")
 
 
-def test_pages_in_several_files(tmp_path: Path) -> None:
+def test_pages_in_several_files_are_joined(tmp_path: Path) -> None:
     for name, page in (("b", ISO[:7]), ("a", ISO[7:])):
         (tmp_path / name).write_text(json.dumps({"events": page}))
     assert History.load(tmp_path / "a", str(tmp_path / "b")).events == HISTORY.events
@@ -66,7 +66,7 @@ def test_pages_in_several_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["h.json", "h.json.gz"])
-def test_what_is_saved_is_loaded(name: str, tmp_path: Path) -> None:
+def test_saved_history_is_loaded_unchanged(name: str, tmp_path: Path) -> None:
     HISTORY.save(tmp_path / name)
     assert History.load(tmp_path / name) == HISTORY
     assert (tmp_path / name).read_bytes().startswith(b"\x1f\x8b" if name.endswith("gz") else b"{")
@@ -82,10 +82,10 @@ SAVED = json.dumps({"execution": {"workflowId": "w", "runId": "r"}, "events": IS
 @SETTINGS
 @given(end=st.integers(0, len(SAVED.encode()) - 3), packed=st.booleans())
 @example(end=7, packed=True)  # one byte of gzip
-def test_cut_off_anywhere_it_is_read_as_far_as_decisions_are_whole(
+def test_truncated_file_is_read_up_to_the_last_complete_decision(
     tmp_path_factory: pytest.TempPathFactory, end: int, *, packed: bool
 ) -> None:
-    """What is read is a beginning of the history that replays; what is missing is said."""
+    """A truncated file gives a prefix of the history that replays, and a warning about the rest."""
     data = SAVED.encode()
     if packed:
         data = gzip.compress(data)
@@ -103,7 +103,7 @@ def test_cut_off_anywhere_it_is_read_as_far_as_decisions_are_whole(
         assert floto.replay(SPEC, History(read.events, HISTORY.execution)).divergence is None
 
 
-def test_cut_off_in_an_answer_it_is_read_to_the_one_before(tmp_path: Path) -> None:
+def test_file_truncated_within_a_response_is_read_up_to_the_previous_one(tmp_path: Path) -> None:
     answered = next(place for place, event in enumerate(ISO) if event["eventType"] == "DecisionTaskCompleted")
     (tmp_path / "h").write_text(json.dumps(ISO[: answered + 2])[:-1])
     read = History.load(tmp_path / "h")
@@ -160,7 +160,7 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
 
 
 @pytest.mark.parametrize(("content", "said"), HOSTILE.values(), ids=HOSTILE.keys())
-def test_what_is_no_history_is_a_typed_error_that_names_the_place(
+def test_invalid_history_raises_a_typed_error_with_the_location(
     content: str | bytes, said: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "h.json"
@@ -173,7 +173,7 @@ def test_what_is_no_history_is_a_typed_error_that_names_the_place(
 
 
 @pytest.mark.parametrize("path", ["nowhere.json", "."])
-def test_a_file_that_is_not_there(path: str, tmp_path: Path) -> None:
+def test_missing_file_raises_a_typed_error(path: str, tmp_path: Path) -> None:
     with pytest.raises(HistoryError, match=r"No such file|Is a directory"):
         History.load(tmp_path / path)
     with pytest.raises(HistoryError, match="name a file"):
@@ -200,7 +200,7 @@ BOMBS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("piece", "said"), BOMBS.values(), ids=BOMBS.keys())
-def test_memory_is_bounded_whatever_the_file(piece: bytes, said: str, tmp_path: Path) -> None:
+def test_memory_is_bounded_for_any_file(piece: bytes, said: str, tmp_path: Path) -> None:
     path = tmp_path / "bomb.json.gz"
     block = piece * (10**7 // len(piece)) or piece
     with gzip.open(path, "wb", compresslevel=1) as file:

@@ -1,4 +1,4 @@
-"""What deciders, workers and runs log of others' values: a line for each record, whatever is in it."""
+"""Logs of deciders, workers and runs with hostile values: one line for each record, for any content."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NUMBERS = itertools.count()
 
 @pytest.fixture
 def logged() -> Iterator[StringIO]:
-    """What a program logs that set up logging in its own way."""
+    """The log of a program that configures logging itself."""
     stream = StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("RECORD %(levelname)s %(message)s"))
@@ -50,7 +50,7 @@ def checked(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_logged_values_and_tracebacks_forge_no_record(logged: StringIO, text: str) -> None:
+def test_logged_values_and_tracebacks_cannot_forge_a_record(logged: StringIO, text: str) -> None:
     log = logging.getLogger("floto")
     log.warning("run %s: %r (%d)", text, text, 3)
     log.warning(text)
@@ -60,7 +60,7 @@ def test_logged_values_and_tracebacks_forge_no_record(logged: StringIO, text: st
     checked(logged.getvalue())
 
 
-def test_carried_spec_that_cannot_be_read_forges_no_record(logged: StringIO) -> None:
+def test_unreadable_carried_spec_cannot_forge_a_record(logged: StringIO) -> None:
     """The input of a run alone decides what the decider says of it."""
     with SqliteService(":memory:") as service:
         service.prepare([KIND], [])
@@ -84,7 +84,7 @@ def test_carried_spec_that_cannot_be_read_forges_no_record(logged: StringIO) -> 
     checked(text)
 
 
-def test_message_of_a_failed_activity_forges_no_record(logged: StringIO) -> None:
+def test_message_of_a_failed_activity_cannot_forge_a_record(logged: StringIO) -> None:
     activities = floto.Activities()
 
     @activities.activity(name="a", version="1")
@@ -103,7 +103,7 @@ def test_message_of_a_failed_activity_forges_no_record(logged: StringIO) -> None
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("verbose", [False, True])
-def test_progress_of_a_run_has_no_line_that_a_value_forges(
+def test_values_cannot_forge_a_line_of_the_progress(
     text: str, *, verbose: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

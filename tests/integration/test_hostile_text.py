@@ -20,7 +20,7 @@ def compared(hostile: Said, plain: Said) -> None:
 
 
 def spec_of(text: str) -> DeciderSpec:
-    """A spec whose task is the one that the history is about, where its id may be called so."""
+    """Return a spec with the task of the history, if its id is a valid task id."""
     return DeciderSpec(activity_tasks=[ActivityTask(id_=text, name=text, version=text)])
 
 
@@ -52,7 +52,7 @@ SAVED = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("command", SAVED.values(), ids=SAVED)
-def test_saved_history_prints_no_control_characters_and_no_line_of_its_own(
+def test_saved_history_cannot_print_control_characters_or_extra_lines(
     command: tuple[str, ...], text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("click.prompt", lambda *_, **__: "q")
@@ -68,7 +68,7 @@ def test_saved_history_prints_no_control_characters_and_no_line_of_its_own(
 
 @pytest.mark.parametrize("text", IN_NAMES.values(), ids=IN_NAMES)
 @pytest.mark.parametrize("command", ["why", "graph", "check", "compare"])
-def test_spec_with_hostile_names_prints_no_control_characters(command: str, text: str) -> None:
+def test_spec_with_hostile_names_cannot_print_control_characters(command: str, text: str) -> None:
     found = {}
     for value in (text, PLAIN):
         Path("own.json").write_text(spec_of(value).to_json())
@@ -84,7 +84,7 @@ def test_spec_with_hostile_names_prints_no_control_characters(command: str, text
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_refused_spec_prints_a_line_for_each_problem(text: str) -> None:
+def test_refused_spec_prints_one_line_for_each_problem(text: str) -> None:
     found = {}
     for value in (text, f"{PLAIN}/"):
         spec = {
@@ -120,7 +120,7 @@ SERVED = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("command", SERVED.values(), ids=SERVED)
-def test_run_prints_no_control_characters_and_no_line_of_its_own(
+def test_run_cannot_print_control_characters_or_extra_lines(
     command: tuple[str, ...], text: str, tmp_path: Path
 ) -> None:
     said: dict[str, Said] = {}
@@ -138,7 +138,7 @@ def test_run_prints_no_control_characters_and_no_line_of_its_own(
         assert json.loads(hostile.out)
 
 
-def test_json_keeps_letters_and_gives_back_every_character(tmp_path: Path) -> None:
+def test_json_output_keeps_letters_and_round_trips_every_character(tmp_path: Path) -> None:
     text = "".join(HOSTILE.values()).replace("\ud800", "") + "häßlich 猫 😀"
     fill(tmp_path / "floto.db", "w", text)
     said = floto("show", "closed w", "--json")

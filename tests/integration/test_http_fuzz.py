@@ -1,4 +1,4 @@
-"""Whatever comes in at the port of ``floto server``: refused with a 4xx, never a 500, and nothing written."""
+"""Invalid input at the port of ``floto server``: refused with a 4xx, never a 500, and nothing is written."""
 
 from __future__ import annotations
 
@@ -82,13 +82,13 @@ def assert_refused(answers: list[int]) -> None:
 @example(b"GET / HTTP/1.1\r\n\r\n")
 @example(b"POST / HTTP/9.9\r\nHost: localhost\r\n\r\n")
 @example(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
-def test_bytes_that_are_no_request(server: Server, sent: bytes) -> None:
+def test_random_bytes_are_refused(server: Server, sent: bytes) -> None:
     assert_refused(statuses(server, sent))
 
 
 @settings(max_examples=60, deadline=None)
 @given(at=st.integers(0, len(HEAD + BODY)), gone=st.integers(0, 20), put=st.binary(max_size=10))
-def test_requests_with_some_bytes_replaced(server: Server, at: int, gone: int, put: bytes) -> None:
+def test_mutated_requests_are_refused(server: Server, at: int, gone: int, put: bytes) -> None:
     request = HEAD + BODY
     assert_refused(statuses(server, request[:at] + put + request[at + gone :]))
 
@@ -111,7 +111,7 @@ _bodies = st.one_of(
 
 @settings(max_examples=200, deadline=None)
 @given(operation=st.sampled_from(model.OPERATIONS), body=_bodies)
-def test_bodies_that_no_client_sends(server: Server, operation: str, body: bytes) -> None:
+def test_malformed_bodies_are_refused(server: Server, operation: str, body: bytes) -> None:
     reply = ask(server, operation, body)
     assert 400 <= reply.status < 500, reply
     assert reply.code in {"SerializationException", "ValidationException", *model.faults_of(operation)}
@@ -127,14 +127,14 @@ def test_bodies_that_no_client_sends(server: Server, operation: str, body: bytes
     value=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=50)
     | st.sampled_from(["chunked", "-1", "1e9", "99999999999999999999", "identity", "100-continue"]),
 )
-def test_a_header_more(server: Server, name: str, value: str) -> None:
+def test_additional_headers_are_refused(server: Server, name: str, value: str) -> None:
     head = HEAD[:-2] + f"{name}: {value}\r\n\r\n".encode()
     answers = statuses(server, head + BODY)
     # Only an interim answer may be any other.
     assert_refused([status for status in answers if status != 100])
 
 
-def test_what_is_large_is_not_kept(server: Server) -> None:
+def test_large_requests_are_refused_and_freed(server: Server) -> None:
     """Sixteen megabytes, twenty times: as a body, as chunks, as a header, and as a request line."""
     chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(LARGE), LARGE)
     chunked = re.sub(rb"Content-Length: \d+", b"Transfer-Encoding: chunked", HEAD)
@@ -175,7 +175,7 @@ def test_a_repeated_deciding_header_is_refused_on_the_socket(
     assert statuses(server, head + BODY)[:1] == [400]
 
 
-def test_unsigned_bodies_take_no_memory(tmp_path: Path) -> None:
+def test_unsigned_bodies_use_bounded_memory(tmp_path: Path) -> None:
     head = re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % 2**20, HEAD)
     with serving(tmp_path / "swf.db", FLOTO_ACCESS_KEY=ACCESS, FLOTO_SECRET_KEY=SECRET) as server:
         process = psutil.Process(server.process.pid)
@@ -192,7 +192,7 @@ def test_unsigned_bodies_take_no_memory(tmp_path: Path) -> None:
                 connection.close()
 
 
-def test_connections_that_say_nothing_are_cheap_and_harmless(server: Server) -> None:
+def test_silent_connections_are_cheap_and_harmless(server: Server) -> None:
     process = psutil.Process(server.process.pid)
     before = process.memory_info().rss
     connections = [socket.create_connection(server.address) for _ in range(500)]
@@ -207,7 +207,7 @@ def test_connections_that_say_nothing_are_cheap_and_harmless(server: Server) -> 
             connection.close()
 
 
-def test_a_request_without_an_end_keeps_no_other_waiting(server: Server) -> None:
+def test_unfinished_request_does_not_delay_others(server: Server) -> None:
     unfinished = HTTPConnection(*server.address)
     unfinished.putrequest("POST", "/")
     unfinished.putheader("Content-Length", "1000")

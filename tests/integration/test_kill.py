@@ -51,7 +51,7 @@ exec(compile(path.read_text(), str(path), "exec"))
 
 
 def command(directory: Path) -> list[str]:
-    """The README's command, over text that nobody edits meanwhile."""
+    """Return the README's command, over text that does not change during the test."""
     text = directory.parent / "text"
     if not text.exists():
         shutil.copytree(ROOT / "floto", text)
@@ -76,7 +76,7 @@ def start(directory: Path) -> subprocess.Popen[str]:
 
 
 def killed(directory: Path, seconds: float) -> bool:
-    """Whether the command was still at work after these seconds, and was killed."""
+    """Return True if the command was still running after these seconds, and was killed."""
     with start(directory) as process:
         try:
             process.wait(seconds)
@@ -143,17 +143,17 @@ def survives(tmp_path: Path, kills: int, seed: int) -> None:
         check_file(directory / "floto.db")
 
 
-def test_the_example_survives_a_few_kills(tmp_path: Path) -> None:
+def test_example_survives_four_kills(tmp_path: Path) -> None:
     survives(tmp_path, 4, seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_example_survives_fifty_kills(tmp_path: Path) -> None:
+def test_example_survives_fifty_kills(tmp_path: Path) -> None:
     survives(tmp_path, 50, seed=2)
 
 
-def test_a_run_interrupted_goes_on_at_once(tmp_path: Path) -> None:
+def test_interrupted_run_resumes_at_once(tmp_path: Path) -> None:
     (directory := tmp_path / "interrupted").mkdir()
     with start(directory) as process:
         while not (directory / "begun.log").exists():

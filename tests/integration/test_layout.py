@@ -19,7 +19,7 @@ def modules(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_unit_test_is_named_after_the_module_at_its_place(file: str) -> None:
+def test_unit_test_files_mirror_the_module_tree(file: str) -> None:
     path = Path(file)
     tested = path.stem.removeprefix("test_")
     folder = ROOT / "floto" / path.parent

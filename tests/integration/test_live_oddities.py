@@ -1,4 +1,4 @@
-"""Deciders whose service sends histories in an odd form: what can be read is read; else the run fails."""
+"""Deciders whose service returns unusual histories: readable ones are decided, other runs fail."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Edit = Callable[[dict[str, Any]], None]
 
 
 class Odd:
-    """An SWF client whose service sends the events of histories in an odd form."""
+    """An SWF client whose service returns the events of histories in an unusual form."""
 
     def __init__(self, client: LocalSwf, edit: Edit) -> None:
         self._client, self._edit = client, edit
@@ -77,7 +77,7 @@ def names(service: SwfService, execution: floto.WorkflowExecution) -> list[str]:
 
 
 def end_of(service: SwfService, execution: floto.WorkflowExecution) -> Any:
-    """What the event says that closed the run."""
+    """Return the attributes of the event that closed the run."""
 
     def closed() -> Any:
         return floto.fold(service.history(execution)).closed
@@ -90,7 +90,7 @@ def null_tag(event: dict[str, Any]) -> None:
         event[STARTED]["tagList"] = [None]
 
 
-def test_null_tag_is_read_and_the_run_decided(local: LocalSwf) -> None:
+def test_run_with_a_null_tag_is_decided(local: LocalSwf) -> None:
     plain, odd = SwfService(local, "floto"), SwfService(Odd(local, null_tag), "floto")
     execution = start(plain, "w")
     with deciding(Decider(SPEC, service=odd)):
@@ -142,7 +142,7 @@ UNREADABLE: dict[str, tuple[Edit, str]] = {
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
-def test_run_whose_history_cannot_be_read_fails_and_says_why(
+def test_run_with_an_unreadable_history_fails_with_the_reason(
     local: LocalSwf, case: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     edit, problem = UNREADABLE[case]
@@ -157,7 +157,7 @@ def test_run_whose_history_cannot_be_read_fails_and_says_why(
     assert problem in caplog.text
 
 
-def test_unreadable_run_of_a_type_without_a_spec_is_left_alone(
+def test_unreadable_run_of_a_type_without_a_spec_is_not_decided(
     local: LocalSwf, caplog: pytest.LogCaptureFixture
 ) -> None:
     plain, odd = SwfService(local, "floto"), SwfService(Odd(local, no_policy), "floto")

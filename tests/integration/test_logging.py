@@ -1,4 +1,4 @@
-"""What loops log, users' loggers too: each line with the fields of its run and task, as text and JSON."""
+"""Logs of loops and of users' loggers: each line with the fields of its run and task, as text and JSON."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_import_configures_no_logging() -> None:
 
 
 @pytest.mark.parametrize("json_lines", [False, True])
-def test_no_value_forges_a_line_or_a_field(stream: StringIO, *, json_lines: bool) -> None:
+def test_values_cannot_forge_a_line_or_a_field(stream: StringIO, *, json_lines: bool) -> None:
     logs.configure(json=json_lines, stream=stream)
     with logs.context(workflow_id=FORGED, run_id="r", task=FORGED, attempt=2):
         logging.getLogger(f"mine.{FORGED}").error(
@@ -190,18 +190,6 @@ def test_traceback_is_in_the_details_and_not_in_the_message(
     assert "floto/runtime" not in failure.traceback
 
 
-def test_long_message_of_an_activity_still_fits(service: SqliteService, activities: Activities) -> None:
-    @activities.activity(name="wordy", version="1")
-    def wordy() -> None:
-        raise ValueError("\ud800" + "x" * 2 * LIMIT)
-
-    with pytest.raises(floto.WorkflowFailed):
-        floto.run(spec(task("wordy")), service=service, activities=activities, workflow_id="w")
-    [event] = failed_events(service, "w")
-    assert event.data.reason == "ValueError"
-    assert len(event.data.details) <= LIMIT
-
-
 def in_a_thread(work: Any) -> list[Any]:
     found: list[Any] = []
 
@@ -217,7 +205,7 @@ def in_a_thread(work: Any) -> list[Any]:
     return found
 
 
-def test_current_in_a_thread_of_an_activity_says_what_to_do(activities: Activities) -> None:
+def test_current_in_a_thread_of_an_activity_raises_with_advice(activities: Activities) -> None:
     import contextvars  # noqa: PLC0415 - as a user would
 
     found: list[Any] = []
@@ -257,7 +245,7 @@ def test_start_line_names_service_domain_lists_and_activities(shell: Shell, loop
             assert "ask 1, tell 1" in line
 
 
-def test_run_and_server_name_what_they_work_on(shell: Shell) -> None:
+def test_run_and_server_log_service_and_domain(shell: Shell) -> None:
     said = shell("run", "flow.py:other", "--activities", "acts.py", "--workflow-id", "w").stderr
     for text in (f"workflow w on sqlite:///{shell.cwd / 'floto.db'}", "domain 'floto'", "ask 1, tell 1"):
         assert text in said.splitlines()[0]
@@ -270,7 +258,7 @@ def test_run_and_server_name_what_they_work_on(shell: Shell) -> None:
 @pytest.mark.parametrize(
     "loop", [("worker", "--activities", "acts.py"), ("decider", "flow.py:spec"), ("daemon",)]
 )
-def test_loop_makes_no_file_and_no_domain(anywhere: Shell, loop: tuple[str, ...]) -> None:
+def test_loop_creates_no_file_and_no_domain(anywhere: Shell, loop: tuple[str, ...]) -> None:
     if anywhere.service.startswith("sqlite"):
         said = anywhere(*loop, code=2).stderr
         assert f"there is no file {anywhere.cwd / 'floto.db'}" in said

@@ -48,7 +48,7 @@ def is_reachable(item: Item) -> bool:
 
 
 class Recorded(Local):
-    """The service in this process, whose answers are noted."""
+    """The service in this process, with its responses recorded."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, Clock())
@@ -74,7 +74,7 @@ def refused(fault: str, call: Callable[..., Any], **request: Any) -> None:
 
 
 def refusals(stage: Stage, patch: pytest.MonkeyPatch) -> None:
-    """Every fault but those of limits: what is asked for is not there, is there already, or is of no use."""
+    """Cause every fault but those of limits: of missing, existing and unusable resources."""
     unknown_resources(stage)
     client, domain = stage.client, {"domain": stage.domain}
     for kind, old in (("workflow", OLD), ("activity", OLD)):
@@ -126,7 +126,7 @@ def full(stage: Stage, patch: pytest.MonkeyPatch) -> None:
 
 
 def unknown_resources(stage: Stage) -> None:
-    """Whatever is named is not there."""
+    """Request resources that do not exist."""
     for operation in OPERATIONS:
         if "UnknownResourceFault" in faults_of(operation):
             # What closed runs are asked by is optional in the model, and one of two in SWF's words.
@@ -136,7 +136,7 @@ def unknown_resources(stage: Stage) -> None:
 
 
 def _filled(shape: Any, operation: str) -> dict[str, Any]:
-    """What is required and no more, all of it named alike."""
+    """Return the required members only, all with the same name."""
     members = {name: shape.members[name] for name in shape.required_members}
     return {name: _value(member, operation) for name, member in members.items()}
 
@@ -161,7 +161,9 @@ def _token(operation: str) -> str:
     return str(Token("nowhere", "nowhere", kind, 1, 1))
 
 
-def test_every_answer_of_the_model_is_given(backend: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_reachable_output_member_is_returned(
+    backend: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage = Stage(backend)
     stage.prepare()
     walk(stage, monkeypatch)
@@ -170,13 +172,13 @@ def test_every_answer_of_the_model_is_given(backend: Recorded, monkeypatch: pyte
     assert not missing, sorted(missing)
 
 
-def test_what_is_said_to_be_unreachable_is_in_the_model() -> None:
+def test_members_listed_as_unreachable_exist_in_the_model() -> None:
     """No exception outlives what it was made for."""
     for shape, name in UNREACHABLE:
         assert any(shape in ("*", item[0]) and name in ("*", item[1]) for item in answerable())
 
 
-def test_a_client_that_answers_less_is_noticed(backend: Recorded) -> None:
+def test_walk_detects_missing_output_members(backend: Recorded) -> None:
     Stage(backend).prepare()
     assert ("RegisterDomain", "answers") in backend.seen
     assert len({item for item in answerable() - backend.seen if is_reachable(item)}) > 500

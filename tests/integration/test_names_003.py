@@ -89,7 +89,7 @@ def test_program_with_the_names_of_floto_003_runs(kind: str, tmp_path: Path) -> 
         assert done.returncode == 0, done.stderr
         run_id, refusal, first, second = json.loads(done.stdout)
         assert refusal == "WorkflowExecutionAlreadyStartedFault"
-        # Ids of tasks are those of floto 0.0.3, from whose example these two are.
+        # Task ids are those of floto 0.0.3, whose example has these two.
         assert first == "demo_step1:v4:floto_test:2be88ca424"
         assert second == "demo_step2:v4:floto_test:41c9c82a1d"
         service = floto.connect(url, "floto_test")

@@ -1,4 +1,4 @@
-"""A server that is away for a moment: everybody who waits for it is back soon after."""
+"""A short outage of a server: every waiting caller recovers soon after."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.integration.test_server import PATIENCE, client, register, serving
 CALLERS = 12
 
 
-def test_after_a_second_without_a_server_all_callers_are_answered_within_seconds(tmp_path: Path) -> None:
+def test_all_callers_succeed_within_seconds_after_an_outage(tmp_path: Path) -> None:
     db = tmp_path / "swf.db"
     with serving(db) as server:
         with client(server) as swf:

@@ -84,7 +84,7 @@ def finish(client: Counting, *deciders: floto.Decider, runs: int) -> None:
         assert info.close_status == "COMPLETED"
 
 
-def test_a_decider_is_shown_each_event_about_once(client: Counting) -> None:
+def test_decider_reads_each_event_about_once(client: Counting) -> None:
     finish(client, floto.Decider(SPEC, service=SwfService(client, "shop")), runs=2)
     # From the start of the task before to the next, with an activity between; whole: 3 + 9 + ... + 27.
     assert client.events == 2 * (3 + LENGTH * 7)
@@ -92,7 +92,7 @@ def test_a_decider_is_shown_each_event_about_once(client: Counting) -> None:
 
 
 @pytest.mark.parametrize("remembered", [0, 1, 9])
-def test_what_a_decider_does_not_remember_it_reads(
+def test_decider_reads_events_missing_from_its_cache(
     client: Counting, remembered: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decider, "_REMEMBERED", remembered)

@@ -1,4 +1,4 @@
-"""Who may read and write what a payload store makes, and links that somebody planted in it."""
+"""Permissions of the files of a payload store, and symbolic links planted in it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def file_of(store: DirectoryStore, value: object) -> Path:
 
 
 @pytest.mark.parametrize("mask", [0, 0o022, 0o077])
-def test_new_store_is_for_its_owner_only_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+def test_new_store_is_owner_only_for_any_umask(tmp_path: Path, mask: int) -> None:
     store = DirectoryStore(tmp_path / "new" / "parent" / "store")
     with umask(mask):
         assert store.get(store.put("value")) == "value"
@@ -61,7 +61,7 @@ def test_new_store_is_for_its_owner_only_whatever_the_umask(tmp_path: Path, mask
     ],
 )
 @pytest.mark.parametrize("mask", [0, 0o077])
-def test_existing_directory_keeps_its_mode_and_what_is_made_in_it_follows(
+def test_existing_directory_keeps_its_mode_and_new_files_inherit_it(
     tmp_path: Path, mask: int, existing: int, shelf: int, file: int
 ) -> None:
     store = DirectoryStore(tmp_path / "store")
@@ -128,7 +128,7 @@ for use in (os.listdir, open):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
 def test_another_user_can_neither_list_nor_read_a_new_store() -> None:
-    # A directory of its own that every user may enter, as those of pytest are not.
+    # A directory that every user may enter, unlike those of pytest.
     with tempfile.TemporaryDirectory() as name, umask(0):
         Path(name).chmod(0o755)
         store = DirectoryStore(Path(name) / "store")

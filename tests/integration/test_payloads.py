@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -60,7 +59,7 @@ def activities() -> Activities:
 BOTH = (task("make", "a", input=1), task("make", "b", input=2))
 
 
-def test_large_results_flow_through_a_run_and_out_of_it(
+def test_large_results_pass_through_a_run_and_are_its_result(
     service: Any, activities: Activities, tmp_path: Path
 ) -> None:
     store = DirectoryStore(tmp_path / "payloads")
@@ -76,20 +75,11 @@ def test_large_results_flow_through_a_run_and_out_of_it(
     assert len([*(tmp_path / "payloads").glob("*/*")]) == 3
 
 
-def test_a_large_input_is_kept_too(service: Any, activities: Activities, tmp_path: Path) -> None:
+def test_large_input_is_stored(service: Any, activities: Activities, tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path)
     flow = spec(task("length"))
     result = floto.run(flow, noise(3), service=service, activities=activities, payloads=store, timeout=60)
     assert result == {"length": {"workflow": 200_000}}
-
-
-def test_children_pass_large_results_on(service: Any, activities: Activities, tmp_path: Path) -> None:
-    child = floto.ChildWorkflow(
-        id_="child", workflow_type_name="c", workflow_type_version="1", spec=spec(task("make", "a", input=1))
-    )
-    store = DirectoryStore(tmp_path)
-    result = floto.run(spec(child), service=service, activities=activities, payloads=store, timeout=60)
-    assert result == {"child": {"a": {"text": noise(1)}}}
 
 
 def known_with_many(count: int, length: int) -> Activities:
@@ -113,7 +103,7 @@ def known_with_many(count: int, length: int) -> Activities:
     return known
 
 
-def test_fan_in_of_short_results_past_the_limit_together(service: Any, tmp_path: Path) -> None:
+def test_fan_in_of_short_results_past_the_limit_is_stored(service: Any, tmp_path: Path) -> None:
     parts = [task("part", f"p{number}", input=number) for number in range(300)]
     flow = spec(*parts, task("sum", requires=[part.id_ for part in parts]))
     known, store = known_with_many(300, 500), DirectoryStore(tmp_path)
@@ -129,7 +119,7 @@ def test_a_generator_returns_more_tasks_than_fit_into_a_result(service: Any, tmp
     assert result == {"sum": 400 * 10}
 
 
-def test_a_result_of_a_run_past_the_limit_comes_out_whole(service: Any, tmp_path: Path) -> None:
+def test_result_of_a_run_past_the_limit_is_returned_in_full(service: Any, tmp_path: Path) -> None:
     flow = spec(*(task("part", f"p{number}", input=number) for number in range(4)))
     known, store = known_with_many(4, 20_000), DirectoryStore(tmp_path)
     run = {"service": service, "activities": known, "payloads": store, "workflow_id": "w", "timeout": 60}
@@ -139,7 +129,7 @@ def test_a_result_of_a_run_past_the_limit_comes_out_whole(service: Any, tmp_path
     assert floto.run(flow, **run) == expected
 
 
-def test_a_childs_input_and_result_past_the_limit(service: Any, tmp_path: Path) -> None:
+def test_input_and_result_of_a_child_past_the_limit_are_stored(service: Any, tmp_path: Path) -> None:
     parts = [task("part", f"p{number}", input=number) for number in range(4)]
     more = [task("part", f"c{number}", input=number) for number in range(4)]
     child = floto.ChildWorkflow(
@@ -161,7 +151,7 @@ def test_a_childs_input_and_result_past_the_limit(service: Any, tmp_path: Path) 
     assert [len(result["child"][f"c{number}"]) for number in range(4)] == [20_000] * 4
 
 
-def test_a_store_that_is_away_for_a_moment_costs_no_run(service: Any, tmp_path: Path) -> None:
+def test_temporarily_unavailable_store_fails_no_run(service: Any, tmp_path: Path) -> None:
     class Shaky(DirectoryStore):
         """Its directory cannot be reached at first."""
 
@@ -179,31 +169,6 @@ def test_a_store_that_is_away_for_a_moment_costs_no_run(service: Any, tmp_path: 
     )
     assert len(result) == 4
     assert len(tries) == 3
-
-
-def test_a_decider_and_a_worker_share_a_store(tmp_path: Path) -> None:
-    """In three processes: a worker, a decider of its own process, and this one, which asks for the result."""
-    known, url = known_with_many(40, 2_000), f"sqlite:///{tmp_path / 'floto.db'}"
-    parts = [task("part", f"p{number}", input=number) for number in range(40)]
-    flow = spec(*parts, task("sum", requires=[part.id_ for part in parts]), task_list="flow")
-    payloads = str(tmp_path / "payloads")
-    with contextlib.closing(floto.connect(url)) as opened:
-        opened.prepare((), known.types)
-        run_id = _started(opened, "flow")
-        process = floto.Decider(flow, service=url, payloads=payloads).run(separate_process=True)
-        worker = floto.ActivityWorker(
-            service=opened, activities=known, payloads=DirectoryStore(payloads), concurrency=4
-        )
-        thread = threading.Thread(target=worker.run)
-        thread.start()
-        try:
-            closed = _closed(opened, WorkflowExecution("w", run_id))
-        finally:
-            worker.stop()
-            process.terminate()
-            process.communicate(timeout=30)
-            thread.join()
-    assert closed.data.result == '{"sum":80000}'
 
 
 def _started(opened: Any, task_list: str) -> str:
@@ -224,7 +189,7 @@ def _closed(opened: Any, execution: WorkflowExecution) -> Any:
     pytest.fail("the run does not end")
 
 
-def test_a_decider_without_payloads_leaves_a_run_that_needs_them(service: Any, tmp_path: Path) -> None:
+def test_decider_without_payloads_does_not_decide_a_run_that_needs_them(service: Any, tmp_path: Path) -> None:
     known, store = Activities(), DirectoryStore(tmp_path)
     tasks = [floto.CODEC.unstructure(task("part", f"p{number}", input=number)) for number in range(2)]
     known.activity(name="part", version="1")(lambda context: context["activity_task"])
@@ -261,7 +226,7 @@ def test_commands_read_saved_histories_with_payloads(service: Any, tmp_path: Pat
         assert told.exit_code == 0, told.output
 
 
-def test_a_worker_waits_for_a_store_that_is_away(service: Any, tmp_path: Path) -> None:
+def test_worker_retries_an_unavailable_store(service: Any, tmp_path: Path) -> None:
     class Shaky(DirectoryStore):
         """Every other call finds it away."""
 
@@ -287,7 +252,7 @@ def test_a_worker_waits_for_a_store_that_is_away(service: Any, tmp_path: Path) -
     assert result == {"sum": 80_000}
 
 
-def test_an_object_as_payloads_cannot_go_to_a_separate_process(tmp_path: Path) -> None:
+def test_payloads_object_cannot_be_passed_to_a_separate_process(tmp_path: Path) -> None:
     decider = floto.Decider(
         spec(), service=f"sqlite:///{tmp_path / 'x.db'}", payloads=DirectoryStore(tmp_path)
     )
@@ -295,7 +260,7 @@ def test_an_object_as_payloads_cannot_go_to_a_separate_process(tmp_path: Path) -
         decider.run(separate_process=True)
 
 
-def test_the_store_of_a_codec_is_used_like_one_that_is_given(service: Any, tmp_path: Path) -> None:
+def test_store_of_a_codec_is_used_like_one_passed_as_argument(service: Any, tmp_path: Path) -> None:
     parts = [task("part", f"p{number}", input=number) for number in range(4)]
     flow = spec(*parts, task("sum", requires=parts))
     codec = floto.CODEC.with_payloads(DirectoryStore(tmp_path))
@@ -306,7 +271,7 @@ def test_the_store_of_a_codec_is_used_like_one_that_is_given(service: Any, tmp_p
         decider.run(separate_process=True)
 
 
-def test_relative_paths_stay_when_the_program_changes_its_directory(
+def test_relative_paths_are_resolved_once_at_creation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
@@ -328,7 +293,7 @@ def test_relative_paths_stay_when_the_program_changes_its_directory(
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
-def test_an_activity_may_keep_and_read_values_itself(service: Any, tmp_path: Path) -> None:
+def test_activity_may_put_and_get_values_itself(service: Any, tmp_path: Path) -> None:
     known, store = Activities(), DirectoryStore(tmp_path)
 
     @known.activity(name="make", version="1")
@@ -343,18 +308,7 @@ def test_an_activity_may_keep_and_read_values_itself(service: Any, tmp_path: Pat
     assert floto.run(flow, service=service, activities=known, timeout=60) == {"length": 200_000}
 
 
-def test_without_a_store_the_failure_says_what_to_do(service: Any, activities: Activities) -> None:
-    with pytest.raises(floto.WorkflowFailed) as caught:
-        floto.run(spec(BOTH[0]), service=service, activities=activities, timeout=60)
-    message = caught.value.failures["a"]
-    assert "PayloadError: the result of activity 'make' version '1' is 200,0" in message
-    assert "floto.payloads" in message
-    assert "--payloads" in message
-
-
-def test_a_value_that_is_gone_fails_the_task_by_name(
-    service: Any, activities: Activities, tmp_path: Path
-) -> None:
+def test_missing_value_fails_the_task_naming_it(service: Any, activities: Activities, tmp_path: Path) -> None:
     @activities.activity(name="lose", version="1")
     def lose() -> None:
         for file in tmp_path.glob("*/*"):
@@ -367,9 +321,7 @@ def test_a_value_that_is_gone_fails_the_task_by_name(
     assert "is not in" in caught.value.failures["join"]
 
 
-def test_a_lost_result_is_told_to_whoever_asks_for_it(
-    service: Any, activities: Activities, tmp_path: Path
-) -> None:
+def test_missing_result_raises_for_the_caller(service: Any, activities: Activities, tmp_path: Path) -> None:
     run = {"service": service, "activities": activities, "workflow_id": "w", "timeout": 60}
     floto.run(spec(BOTH[0]), **run, payloads=DirectoryStore(tmp_path))
     with pytest.raises(PayloadError, match="is not in"):
@@ -405,7 +357,7 @@ print(len(result["make"]))
 """
 
 
-def test_killed_between_write_and_report_the_run_goes_on_and_writes_nothing_twice(tmp_path: Path) -> None:
+def test_worker_killed_between_write_and_report_does_not_write_twice(tmp_path: Path) -> None:
     def ran() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", MORTAL],

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -12,8 +10,8 @@ import pytest
 
 import floto
 from floto.adapters.sqlite import SqliteService
+from tests.integration import commands
 
-ROOT = Path(__file__).parents[2]
 FLOW = """
 import floto
 parts = floto.Generator(id_="parts", name="parts", version="1")
@@ -24,15 +22,7 @@ spec = floto.DeciderSpec(activity_tasks=[parts, wait, shaky])
 """
 
 
-def command(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "floto", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+command = partial(commands.command, COLUMNS="100")
 
 
 @pytest.fixture
@@ -65,7 +55,7 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_timeline_on_a_terminal(files: Path) -> None:
+def test_timeline_is_drawn_on_a_terminal(files: Path) -> None:
     done = command(files, "timeline", "run.json")
     assert done.returncode == 0, done.stderr
     assert "wf  WorkflowExecutionCompleted" in done.stdout
@@ -75,7 +65,7 @@ def test_a_timeline_on_a_terminal(files: Path) -> None:
     assert "2 attempts" in shaky
 
 
-def test_pictures_in_files(files: Path) -> None:
+def test_pictures_are_written_to_files(files: Path) -> None:
     for name in ("a.svg", "a.html"):
         assert command(files, "timeline", "run.json", "-o", name).returncode == 0
         assert "shaky" in (files / name).read_text()
@@ -87,7 +77,7 @@ def test_pictures_in_files(files: Path) -> None:
         ET.parse(files / name)  # noqa: S314 - our own picture
 
 
-def test_a_graph_on_a_terminal(files: Path) -> None:
+def test_graph_is_drawn_on_a_terminal(files: Path) -> None:
     assert "ActivityTask" in command(files, "graph", "flow:spec").stdout
     lines = command(files, "graph", "flow:spec", "--history", "run.json").stdout.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["task", "parts", "", "wait", "shaky"]
@@ -103,7 +93,7 @@ def test_a_graph_on_a_terminal(files: Path) -> None:
         (("graph", "flow:spec", "--history", "flow.py"), "flow.py"),
     ],
 )
-def test_what_cannot_be_drawn(files: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_undrawable_input_is_reported(files: Path, arguments: tuple[str, ...], said: str) -> None:
     done = command(files, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr

@@ -1,4 +1,4 @@
-"""What floto brings to pytest, in real pytest runs of a project of somebody else's."""
+"""The pytest plugin, in real pytest runs of a user's project."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def run_pytest(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_saved_histories_are_tests(project: Path) -> None:
+def test_saved_histories_are_collected_as_tests(project: Path) -> None:
     done = run_pytest(project, "-v", "--floto-histories", "histories")
     assert done.returncode == 0, done.stdout
     assert "histories/bare.json::replay PASSED" in done.stdout
@@ -65,14 +65,14 @@ def test_saved_histories_are_tests(project: Path) -> None:
     assert "notes.txt" not in done.stdout
 
 
-def test_each_is_one_test_whatever_else_is_asked_for(project: Path) -> None:
+def test_each_history_is_collected_once_for_any_arguments(project: Path) -> None:
     (project / "test_own.py").write_text("def test_own(): pass\n")
     for more in ((".",), ("histories", "test_own.py"), ("-n2",), ()):
         done = run_pytest(project, *more, "--floto-histories", "histories")
         assert "3 passed" in done.stdout, done.stdout
 
 
-def test_a_history_that_differs_fails_and_says_where(project: Path) -> None:
+def test_divergent_history_fails_naming_the_step(project: Path) -> None:
     (project / "flow.py").write_text(FLOW.format(priority=3))
     done = run_pytest(project, "--floto-histories", "histories")
     assert done.returncode == 1
@@ -81,7 +81,7 @@ def test_a_history_that_differs_fails_and_says_where(project: Path) -> None:
     assert "Traceback" not in done.stdout
 
 
-def test_a_spec_may_be_said_for_files_of_a_name(project: Path) -> None:
+def test_spec_is_configurable_by_file_name_pattern(project: Path) -> None:
     """Runs of several workflows may have one type, as those of ``floto run`` do."""
     (project / "other.py").write_text(FLOW.format(priority=3))
     ini = (project / "pytest.ini").read_text()
@@ -91,7 +91,7 @@ def test_a_spec_may_be_said_for_files_of_a_name(project: Path) -> None:
     assert "bare.json differs from other.py:spec" in done.stdout
 
 
-def test_a_history_is_held_against_the_spec_that_was_saved_with_it(project: Path) -> None:
+def test_history_is_replayed_with_the_spec_saved_beside_it(project: Path) -> None:
     (project / "pytest.ini").write_text("[pytest]\n")
     done = run_pytest(project, "--floto-histories", "histories")
     assert "1 failed, 1 passed" in done.stdout
@@ -110,7 +110,7 @@ def test_a_history_is_held_against_the_spec_that_was_saved_with_it(project: Path
         ("", ("--floto-histories", "nowhere"), "nowhere is not a directory"),
     ],
 )
-def test_what_is_wrong_with_the_configuration_is_said(
+def test_configuration_errors_are_reported(
     project: Path, ini: str, arguments: tuple[str, ...], said: str
 ) -> None:
     (project / "pytest.ini").write_text(f"[pytest]\n{ini}\n")
@@ -119,7 +119,7 @@ def test_what_is_wrong_with_the_configuration_is_said(
     assert said in done.stdout + done.stderr
 
 
-def test_what_is_no_history_fails_by_name(project: Path) -> None:
+def test_file_that_is_not_a_history_fails_naming_the_file(project: Path) -> None:
     (project / "histories" / "broken.json").write_text("[[[")
     done = run_pytest(project, "--floto-histories", "histories")
     assert "1 failed, 2 passed" in done.stdout

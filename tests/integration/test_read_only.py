@@ -74,7 +74,7 @@ def as_reader(runs: Shell, directory: Path, *arguments: str) -> subprocess.Compl
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-def test_whoever_may_only_read_a_file_can_look_at_everything(runs: Shell, readable_copy: Path) -> None:
+def test_read_only_file_supports_every_query(runs: Shell, readable_copy: Path) -> None:
     before = sorted(readable_copy.iterdir())
     for command in (*COMMANDS, "history done", "list --json"):
         done = as_reader(runs, readable_copy, *command.split())
@@ -93,7 +93,7 @@ def test_whoever_may_only_read_a_file_can_look_at_everything(runs: Shell, readab
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-def test_whoever_may_only_read_a_file_leaves_nothing_beside_it(runs: Shell, readable_copy: Path) -> None:
+def test_queries_of_a_read_only_file_create_no_files(runs: Shell, readable_copy: Path) -> None:
     """SQLite's log and its index would be another user's, and keep the owner from writing."""
     readable_copy.chmod(0o777)
     before = sorted(readable_copy.iterdir())
@@ -103,7 +103,7 @@ def test_whoever_may_only_read_a_file_leaves_nothing_beside_it(runs: Shell, read
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-def test_whoever_cannot_read_a_log_without_its_index_is_told_what_to_do(
+def test_write_ahead_log_without_index_on_a_read_only_disk_raises_with_advice(
     runs: Shell, readable_copy: Path
 ) -> None:
     (readable_copy / "floto.db-wal").write_bytes(b"x" * 4096)
@@ -115,7 +115,7 @@ def test_whoever_cannot_read_a_log_without_its_index_is_told_what_to_do(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-def test_whoever_may_not_see_who_polls_is_told_so(runs: Shell, readable_copy: Path) -> None:
+def test_unreadable_pollers_are_reported_as_unknown(runs: Shell, readable_copy: Path) -> None:
     shell = Shell(readable_copy)
     with shell.loop("decider", "--task-list", "elsewhere") as process:
         wait_for(lambda: "elsewhere" in shell.here("status")[0])

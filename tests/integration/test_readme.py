@@ -1,4 +1,4 @@
-"""What the README shows is run as it stands."""
+"""The commands and code of the README, run as they are."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def is_given(block: Block) -> bool:
     return block.mark not in ELSEWHERE and block.kind != "text"
 
 
-def test_every_block_is_of_the_tour_or_given_elsewhere() -> None:
+def test_every_block_belongs_to_the_tour_or_is_tested_elsewhere() -> None:
     # Each fence opens a block or closes one, so that none was missed.
     assert len(re.findall(r"^ *(?:```|~~~)", README, re.MULTILINE)) == 2 * len(BLOCKS)
     assert {block.kind for block in BLOCKS} == {"python", "sh", "text"}
@@ -120,7 +120,7 @@ def test_every_block_is_of_the_tour_or_given_elsewhere() -> None:
     ] * ("new.py" not in shell)
 
 
-def test_what_the_tour_installs_is_there() -> None:
+def test_requirements_of_the_tour_are_installed() -> None:
     [install] = [block.text for block in BLOCKS if block.mark == "install"]
     [extras] = re.findall(r"^pip install \"\$FLOTO\[(.*)\]\"$", install, re.MULTILINE)
     with (ROOT / "pyproject.toml").open("rb") as file:
@@ -129,7 +129,7 @@ def test_what_the_tour_installs_is_there() -> None:
 
 
 def script(given: Sequence[Block], port: int) -> str:
-    """What a reader does: write each file, and give each command, in order."""
+    """Write each file and run each command of the README, in order."""
     lines = [f"SERVED=http://127.0.0.1:{port}", FUNCTIONS]
     for number, block in enumerate(given):
         text = block.text.replace("8044", str(port)).replace("swf.db &", f"swf.db --port {port} &")
@@ -143,7 +143,7 @@ def script(given: Sequence[Block], port: int) -> str:
     return "\n".join([*lines, "echo '== end'"])
 
 
-def test_every_block_of_the_tour_does_what_is_said(tmp_path: Path) -> None:
+def test_every_block_of_the_tour_prints_the_documented_output(tmp_path: Path) -> None:
     given = list(filter(is_given, BLOCKS))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -199,7 +199,7 @@ def serving(directory: Path, port: str) -> tuple[subprocess.Popen[str], dict[str
     return process, dict(pair.split("=", 1) for pair in exported[1:])
 
 
-def test_the_server_is_killed_and_the_run_goes_on(directory: Path) -> None:
+def test_run_resumes_after_the_server_is_killed(directory: Path) -> None:
     flow = directory / "flow.py"
     flow.write_text(flow.read_text().replace("delay_in_seconds=1", "delay_in_seconds=8"))
     server, environment = serving(directory, "0")
@@ -234,7 +234,7 @@ def thursday(service: Service) -> tuple[Event, ...]:
     return () if info is None else service.history(info.execution)
 
 
-def test_there_are_exactly_two_commands_and_each_sets_itself_up() -> None:
+def test_readme_has_two_self_contained_setup_commands() -> None:
     commands = re.findall(r"<!-- command: (\w+) -->\n```sh\n(.*?)\n```", README)
     assert [name for name, _ in commands] == ["example", "tests"]
     for _, text in commands:

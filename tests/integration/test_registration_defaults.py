@@ -53,7 +53,7 @@ def test_file_and_boto3_register_with_the_same_defaults(
         assert found == expected
 
 
-def test_types_that_a_start_and_decisions_name_have_the_same_defaults(tmp_path: Path) -> None:
+def test_types_registered_by_start_and_decisions_have_the_same_defaults(tmp_path: Path) -> None:
     activities = floto.Activities()
     activities.activity(name="a", version="1")(lambda: None)
     spec = floto.DeciderSpec(activity_tasks=[floto.ActivityTask(name="a", version="1")])

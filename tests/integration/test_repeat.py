@@ -56,7 +56,7 @@ def served_in_order(service: SqliteService, orders: list[Any], **settings: Any) 
     return [context["order"] for context in served]
 
 
-def test_every_signal_is_used_by_one_run_and_in_order(service: SqliteService) -> None:
+def test_each_signal_is_used_once_and_in_order(service: SqliteService) -> None:
     assert served_in_order(service, [*range(8)]) == [*range(8)]
 
 

@@ -83,7 +83,7 @@ def closed(service: Service) -> Counter[str | None]:
 
 
 @pytest.mark.parametrize("where", [file, pytest.param(server, marks=pytest.mark.slow)])
-def test_every_run_ends_by_the_spec_that_it_began_with(tmp_path: Path, where: Any) -> None:
+def test_every_run_completes_with_the_spec_it_started_with(tmp_path: Path, where: Any) -> None:
     old, _ = version(1)
     with where(tmp_path) as url:
         service = floto.connect(url)

@@ -29,7 +29,7 @@ from tests.runs import spec, task
 DOWN = ServiceUnavailable("down")
 
 
-def test_the_result_is_that_of_the_tasks_nothing_depends_on(activities: Activities) -> None:
+def test_result_is_that_of_the_tasks_that_no_task_requires(activities: Activities) -> None:
     first = task("echo", "first")
     second = task("echo", "second", requires=[first], input={"n": 1})
     result = run(spec(first, second), "hello", activities=activities)
@@ -37,12 +37,12 @@ def test_the_result_is_that_of_the_tasks_nothing_depends_on(activities: Activiti
     assert result == {"second": expected}
 
 
-def test_a_spec_may_be_its_json(activities: Activities) -> None:
+def test_spec_is_accepted_as_json(activities: Activities) -> None:
     assert run(spec(task("echo")).to_json(), 1, activities=activities) == {"echo": {"workflow": 1}}
 
 
 @pytest.mark.parametrize("early", [True, False])
-def test_a_run_goes_on_when_somebody_approves(
+def test_run_continues_after_its_signal(
     service: SqliteService, activities: Activities, *, early: bool
 ) -> None:
     """The word may come while the run still works, or when it has long been waiting for it."""
@@ -60,17 +60,17 @@ def test_a_run_goes_on_when_somebody_approves(
     assert result == {"echo": {"approved": {"by": "Ada"}}}
 
 
-def test_a_failure_names_the_task_and_its_message(activities: Activities) -> None:
+def test_workflow_failed_has_task_and_message(activities: Activities) -> None:
     with pytest.raises(floto.WorkflowFailed) as raised:
         run(spec(task("fail"), task("echo")), activities=activities, workflow_id="w")
     assert raised.value.failures == {"fail": "ValueError: on purpose"}
     assert raised.value.workflow_id == "w"
 
 
-def test_a_failed_run_stops_what_it_does_and_cleans_up_before_it_fails(
+def test_failed_run_stops_open_work_and_cleans_up_before_it_closes(
     service: SqliteService, activities: Activities
 ) -> None:
-    """Clean-up has a task list of its own, which is served too."""
+    """Cleanup tasks with a separate task list, which is served too."""
     seen: dict[str, Any] = {}
 
     @activities.activity(name="wait", version="1")
@@ -98,7 +98,7 @@ def test_a_failed_run_stops_what_it_does_and_cleans_up_before_it_fails(
     assert at[e.MarkerRecorded] < at[e.ActivityTaskCanceled] < at[e.WorkflowExecutionFailed]
 
 
-def test_a_canceled_run_cleans_up_before_it_ends(service: SqliteService, activities: Activities) -> None:
+def test_canceled_run_cleans_up_before_it_closes(service: SqliteService, activities: Activities) -> None:
     asked = threading.Event()
     approval = floto.Signal(id_="approval", signal_name="approve")
     flow = spec(approval, task("nap", input=0.2), on_cancel=[task("echo"), task("fail", requires=["echo"])])
@@ -114,26 +114,15 @@ def test_a_canceled_run_cleans_up_before_it_ends(service: SqliteService, activit
     assert "ValueError: on purpose" in raised.value.details
 
 
-def test_what_a_generator_returns_joins_the_run(activities: Activities) -> None:
-    @activities.generator(name="make", version="1")
-    def make() -> list[floto.ActivityTask]:
-        return [task("echo", f"made {number}", input=number) for number in range(3)]
-
-    made = floto.Generator(id_="make", name="make", version="1")
-    result = run(spec(made, task("echo", requires=[made])), activities=activities)["echo"]
-    assert result["make"] == ["made 0", "made 1", "made 2"]
-    assert result["made 2"] == {"activity_task": 2}
-
-
 @pytest.mark.parametrize("returned", [3, ["no task"], [{"type": "os.system"}]])
-def test_what_a_generator_should_not_return_fails_the_run(activities: Activities, returned: Any) -> None:
+def test_invalid_result_of_a_generator_fails_the_run(activities: Activities, returned: Any) -> None:
     activities.generator(name="make", version="1")(lambda: returned)
     with pytest.raises(floto.WorkflowFailed) as raised:
         run(spec(floto.Generator(id_="make", name="make", version="1")), activities=activities)
     assert list(raised.value.failures) == ["make"]
 
 
-def test_children_with_lists_of_their_own_are_served_too(activities: Activities) -> None:
+def test_children_on_other_task_lists_are_served(activities: Activities) -> None:
     inner = spec(task("echo", task_list="inner work"), task_list="inner decisions")
     child = floto.ChildWorkflow(
         id_="child", workflow_type_name="child", workflow_type_version="1", spec=inner, input=7
@@ -143,14 +132,14 @@ def test_children_with_lists_of_their_own_are_served_too(activities: Activities)
     assert result["child"]["echo"] == {"workflow": {"child_workflow_task": 7}}
 
 
-def test_a_child_without_a_spec_is_not_decided_by_its_parent_s(activities: Activities) -> None:
+def test_child_without_a_spec_fails_instead_of_using_its_parents_spec(activities: Activities) -> None:
     child = floto.ChildWorkflow(id_="child", workflow_type_name="other", workflow_type_version="1")
     with pytest.raises(floto.WorkflowFailed) as raised:
         run(spec(child), activities=activities, timeout=30)
     assert "no spec for workflow type 'other' version '1'" in raised.value.failures["child"]
 
 
-def test_runs_of_different_specs_in_one_service_do_not_meet(
+def test_runs_of_different_specs_in_one_service_are_isolated(
     service: SqliteService, activities: Activities
 ) -> None:
     """A run that was left open is not decided by the spec of the next one."""
@@ -162,7 +151,7 @@ def test_runs_of_different_specs_in_one_service_do_not_meet(
     }
 
 
-def test_a_terminated_run_says_how_it_ended(service: SqliteService, activities: Activities) -> None:
+def test_terminated_run_raises_with_the_close_status(service: SqliteService, activities: Activities) -> None:
     def terminate(state: State) -> None:
         if state.closed is None:
             service.terminate_workflow_execution("w", "enough")
@@ -177,28 +166,7 @@ def test_a_terminated_run_says_how_it_ended(service: SqliteService, activities: 
         )
 
 
-def test_a_canceled_run_says_how_it_ended(service: SqliteService, activities: Activities) -> None:
-    asked: list[int] = []
-
-    def cancel(_: State) -> None:
-        if not asked:
-            asked.append(1)
-            service.request_cancel_workflow_execution("w")
-
-    with pytest.raises(floto.WorkflowEnded, match="CANCELED"):
-        run(
-            spec(floto.Timer(id_="long", delay_in_seconds=60)),
-            service=service,
-            activities=activities,
-            workflow_id="w",
-            listener=cancel,
-            timeout=30,
-        )
-
-
-def test_a_repeating_workflow_is_followed_from_run_to_run(
-    service: SqliteService, activities: Activities
-) -> None:
+def test_run_follows_a_workflow_that_continues_as_new(service: SqliteService, activities: Activities) -> None:
     runs: list[str] = []
 
     def end_after_three(state: State) -> None:
@@ -227,7 +195,7 @@ def test_a_repeating_workflow_is_followed_from_run_to_run(
     )
 
 
-def test_what_keeps_the_decider_from_deciding_reaches_the_caller(
+def test_error_of_the_decider_is_raised_to_the_caller(
     service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> None:
@@ -242,7 +210,7 @@ def test_what_keeps_the_decider_from_deciding_reaches_the_caller(
     assert info.close_status is None, "a bug must not fail the run"
 
 
-def test_an_interrupt_finishes_what_runs_and_leaves_the_run_open(
+def test_interrupt_finishes_running_activities_and_leaves_the_run_open(
     service: SqliteService, activities: Activities, leaving: threading.Event
 ) -> None:
     @activities.activity(name="interrupted", version="1")
@@ -263,7 +231,7 @@ def test_an_interrupt_finishes_what_runs_and_leaves_the_run_open(
     assert info.workflow_type == WORKFLOW_TYPE
 
 
-def test_waiting_for_a_service_that_is_down_can_be_interrupted(
+def test_wait_for_an_unavailable_service_can_be_interrupted(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def prepare(*_: Any) -> None:
@@ -296,7 +264,7 @@ def test_a_second_interrupt_does_not_wait(
     gone.set()
 
 
-def test_two_processes_worth_of_runners_share_one_run(tmp_path: Path, activities: Activities) -> None:
+def test_two_concurrent_calls_share_one_run(tmp_path: Path, activities: Activities) -> None:
     url = f"sqlite:///{tmp_path / 'f.db'}"
     tasks = spec(*(task("echo", f"t{number}", input=number) for number in range(20)))
     results: list[Any] = []
@@ -313,7 +281,7 @@ def test_two_processes_worth_of_runners_share_one_run(tmp_path: Path, activities
     assert results[0] == results[1]
 
 
-def test_generated_tasks_may_name_task_lists_of_their_own() -> None:
+def test_generated_tasks_on_other_task_lists_are_served() -> None:
     activities = Activities()
 
     @activities.generator(name="split", version="1")
@@ -329,7 +297,7 @@ def test_generated_tasks_may_name_task_lists_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("workflow_id", ["order:42", "o" * 256, ":" * 256, " order  "])
-def test_every_workflow_id_has_task_lists(
+def test_task_lists_are_valid_for_any_workflow_id(
     service: SqliteService, activities: Activities, workflow_id: str
 ) -> None:
     result = run(
@@ -338,23 +306,19 @@ def test_every_workflow_id_has_task_lists(
     assert result == {"echo": {}}
 
 
-def test_ids_that_differ_have_lists_that_differ() -> None:
+def test_different_workflow_ids_have_different_task_lists() -> None:
     ids = ["a:b", "a-b", "a:c", "x" * 256, "x" * 255 + "y"]
     assert len(set(map(own_list, ids))) == len(ids)
 
 
-def test_a_service_that_is_closed_meanwhile_ends_the_run(
-    service: SqliteService, activities: Activities
-) -> None:
+def test_closing_the_service_ends_the_call(service: SqliteService, activities: Activities) -> None:
     threading.Timer(0.3, service.close).start()
     timer = floto.Timer(id_="t", delay_in_seconds=60)
     with pytest.raises(ServiceError, match="closed"):
         run(spec(timer), service=service, activities=activities, timeout=30)
 
 
-def test_service_is_the_argument_else_floto_service_else_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_service_defaults_to_environment_then_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = floto.DeciderSpec(activity_tasks=[floto.Timer(id_="t", delay_in_seconds=0)])
     monkeypatch.delenv("FLOTO_SERVICE", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -372,7 +336,7 @@ def test_service_is_the_argument_else_floto_service_else_memory(
 
 
 @pytest.mark.parametrize("missing", ["region", "credentials"])
-def test_missing_configuration_of_aws_names_the_way_on(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_missing_aws_configuration_raises_with_advice(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_") or name == "FLOTO_SERVICE"]:
         monkeypatch.delenv(name)
     # boto3's session keeps the credentials that an earlier test had in its environment.

@@ -25,7 +25,7 @@ def left_open(tasks: floto.DeciderSpec, service: SqliteService, activities: Acti
         run(tasks, service=service, activities=activities, workflow_id="w", timeout=0.3)
 
 
-def test_a_completed_run_gives_its_result_and_runs_nothing(
+def test_completed_run_returns_its_result_without_running(
     service: SqliteService, activities: Activities
 ) -> None:
     first = run(spec(task("echo")), 1, service=service, activities=activities, workflow_id="w")
@@ -34,7 +34,7 @@ def test_a_completed_run_gives_its_result_and_runs_nothing(
     assert run(elsewhere, service=service, activities=Activities(), workflow_id="w") == first
 
 
-def test_result_of_another_input_is_not_given_for_this_one(
+def test_result_of_a_run_with_another_input_is_not_returned(
     service: SqliteService, activities: Activities
 ) -> None:
     run(spec(task("echo")), {"n": 1}, service=service, activities=activities, workflow_id="w")
@@ -45,7 +45,7 @@ def test_result_of_another_input_is_not_given_for_this_one(
     assert "another workflow_id" in str(raised.value)
 
 
-def test_equal_input_written_differently_is_the_same_input(
+def test_equal_input_in_another_json_form_is_the_same_input(
     service: SqliteService, activities: Activities
 ) -> None:
     first = run(
@@ -74,7 +74,7 @@ def test_input_kept_in_a_store_is_compared_by_its_value(
         run(spec(floto.Timer(id_="t", delay_in_seconds=0)), {"text": []}, **options)
 
 
-def test_the_result_of_another_spec_is_not_given_for_this_one(
+def test_result_of_a_run_of_another_spec_is_not_returned(
     service: SqliteService, activities: Activities
 ) -> None:
     run(spec(task("echo")), service=service, activities=activities, workflow_id="w")
@@ -82,7 +82,7 @@ def test_the_result_of_another_spec_is_not_given_for_this_one(
         run(spec(task("echo", input=1)), service=service, activities=activities, workflow_id="w")
 
 
-def test_open_run_of_another_spec_is_refused_unless_this_one_takes_over(
+def test_open_run_of_another_spec_is_refused_without_take_over(
     service: SqliteService, activities: Activities, caplog: pytest.LogCaptureFixture
 ) -> None:
     linger = task("linger")
@@ -102,7 +102,7 @@ def test_open_run_of_another_spec_is_refused_unless_this_one_takes_over(
         run(spec(linger), service=service, activities=activities, workflow_id="w")
 
 
-def test_a_run_that_does_not_say_of_which_spec_it_is_goes_on_as_before(
+def test_open_run_without_a_recorded_spec_is_resumed(
     service: SqliteService,
     activities: Activities,
     caplog: pytest.LogCaptureFixture,
@@ -115,13 +115,13 @@ def test_a_run_that_does_not_say_of_which_spec_it_is_goes_on_as_before(
     assert "another spec" not in caplog.text
 
 
-def test_a_failed_run_is_started_anew(service: SqliteService, activities: Activities) -> None:
+def test_failed_run_is_started_again(service: SqliteService, activities: Activities) -> None:
     with pytest.raises(floto.WorkflowFailed):
         run(spec(task("fail")), service=service, activities=activities, workflow_id="w")
     assert run(spec(task("echo")), service=service, activities=activities, workflow_id="w") == {"echo": {}}
 
 
-def test_open_run_of_another_input_is_refused_and_goes_on_without_one(
+def test_open_run_of_another_input_is_refused_and_resumes_without_input(
     tmp_path: Path, activities: Activities
 ) -> None:
     url = f"sqlite:///{tmp_path / 'f.db'}"
@@ -136,7 +136,7 @@ def test_open_run_of_another_input_is_refused_and_goes_on_without_one(
 
 
 @pytest.mark.parametrize("other", [{"spec": spec(task("fail"))}, {"input": 7}])
-def test_run_started_by_another_process_in_between_is_checked_too(
+def test_run_started_concurrently_is_checked_too(
     service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch, other: dict[str, Any]
 ) -> None:
     own: dict[str, Any] = {"spec": spec(task("echo")), "input": 1}
@@ -156,7 +156,7 @@ def test_run_started_by_another_process_in_between_is_checked_too(
         run(**own, service=service, activities=activities, workflow_id="w")
 
 
-def test_a_run_started_by_somebody_else_in_between_is_gone_on_with(
+def test_run_started_concurrently_is_resumed(
     service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = service.start_workflow_execution
@@ -170,7 +170,7 @@ def test_a_run_started_by_somebody_else_in_between_is_gone_on_with(
 
 
 @pytest.mark.parametrize("before", [{}, {"task_list": "old", "default_activity_task_list": "old work"}])
-def test_an_open_run_goes_on_though_the_spec_names_other_lists(
+def test_open_run_resumes_after_its_task_lists_changed(
     service: SqliteService, activities: Activities, before: dict[str, str]
 ) -> None:
     tasks = [task("linger"), task("echo", "last", requires=["linger"])]
@@ -179,7 +179,7 @@ def test_an_open_run_goes_on_though_the_spec_names_other_lists(
     assert "last" in run(changed, service=service, activities=activities, workflow_id="w", timeout=60)
 
 
-def test_a_child_of_an_open_run_goes_on_though_the_spec_names_other_lists(
+def test_child_of_an_open_run_resumes_after_its_task_lists_changed(
     service: SqliteService, activities: Activities
 ) -> None:
     def family(which: str) -> floto.DeciderSpec:
@@ -201,7 +201,7 @@ def test_a_child_of_an_open_run_goes_on_though_the_spec_names_other_lists(
     assert result == {"child": {"echo": {}}}
 
 
-def test_the_open_run_of_somebody_else_is_refused(service: SqliteService, activities: Activities) -> None:
+def test_open_run_of_another_workflow_type_is_refused(service: SqliteService, activities: Activities) -> None:
     service.start_workflow_execution(
         StartRequest(workflow_id="w", workflow_type=WorkflowType("order", "v1"), task_list="theirs")
     )
@@ -209,7 +209,7 @@ def test_the_open_run_of_somebody_else_is_refused(service: SqliteService, activi
         run(spec(task("echo")), service=service, activities=activities, workflow_id="w", timeout=5)
 
 
-def test_a_run_that_is_not_listed_yet_is_looked_for_again(
+def test_run_missing_from_a_lagging_listing_is_searched_again(
     service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start, latest = service.start_workflow_execution, service.latest_execution

@@ -52,7 +52,7 @@ def started_timers(service: SqliteService, workflow_id: str) -> set[str]:
 
 
 @contextmanager
-def at_work(*members: Decider | ActivityWorker) -> Iterator[None]:
+def running(*members: Decider | ActivityWorker) -> Iterator[None]:
     threads = [threading.Thread(target=member.run, daemon=True) for member in members]
     for thread in threads:
         thread.start()
@@ -63,12 +63,12 @@ def at_work(*members: Decider | ActivityWorker) -> Iterator[None]:
             member.stop()
         for thread in threads:
             thread.join(60)
-        # One that goes on would find its service closed, and fail the test that runs by then.
+        # A thread that is still running would find its service closed, and fail a later test.
         assert not any(thread.is_alive() for thread in threads)
 
 
-def told(name: str) -> Activities:
-    """``say`` of each flow returns whose activities ran it."""
+def activities_named(name: str) -> Activities:
+    """Return activities whose ``say`` returns ``name``."""
     known = Activities()
     known.activity(name="say", version="1")(lambda: name)
     known.generator(name="make", version="1")(lambda: [task("say", "made", task_list="work")])
@@ -98,28 +98,28 @@ EXPECTED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_open_run_is_left_alone_by_run_of_another_flow_with_equal_task_lists(
+def test_run_does_not_decide_an_open_run_of_another_flow_on_the_same_lists(
     service: SqliteService, family: str
 ) -> None:
     wait = floto.Timer(id_="wait", delay_in_seconds=1)
     first = flow(wait, *FAMILIES[family])
-    left_open(first, service, told("first"), "a")
+    left_open(first, service, activities_named("first"), "a")
     other = flow(floto.Timer(id_="while", delay_in_seconds=2), task("say", "other", requires=["while"]))
-    result = run(other, service=service, activities=told("other"), workflow_id="b", timeout=30)
+    result = run(other, service=service, activities=activities_named("other"), workflow_id="b", timeout=30)
     assert result == {"other": "other"}
     # A spec that decided another flow's run would have started its own timer there.
     assert started_timers(service, "a") == {"wait"}
-    result = run(first, service=service, activities=told("first"), workflow_id="a", timeout=30)
+    result = run(first, service=service, activities=activities_named("first"), workflow_id="a", timeout=30)
     assert result.items() >= EXPECTED[family].items()
 
 
-def test_run_that_repeats_itself_is_left_alone_by_another_flow(service: SqliteService) -> None:
+def test_run_does_not_decide_a_repeating_run_of_another_flow(service: SqliteService) -> None:
     repeating = flow(floto.Timer(id_="wait", delay_in_seconds=1), repeat_workflow=True)
-    left_open(repeating, service, told("first"), "a")
+    left_open(repeating, service, activities_named("first"), "a")
     result = run(
         flow(floto.Timer(id_="while", delay_in_seconds=2)),
         service=service,
-        activities=told("other"),
+        activities=activities_named("other"),
         workflow_id="b",
         timeout=30,
     )
@@ -127,24 +127,24 @@ def test_run_that_repeats_itself_is_left_alone_by_another_flow(service: SqliteSe
     assert started_timers(service, "a") == {"wait"}
 
 
-def test_decider_and_worker_on_the_named_lists_get_no_task_of_floto_run(service: SqliteService) -> None:
-    others = told("somebody else")
+def test_decider_and_worker_on_the_same_lists_get_no_task_of_floto_run(service: SqliteService) -> None:
+    others = activities_named("somebody else")
     decider = Decider(flow(task("say", "wrong")), service=service, poll_seconds=0.1)
     worker = ActivityWorker(task_list="work", service=service, activities=others, poll_seconds=0.1)
-    with at_work(decider, worker):
+    with running(decider, worker):
         spec = flow(*(task("say", f"say {number}", task_list="work") for number in range(10)))
-        result = run(spec, service=service, activities=told("own"), workflow_id="w", timeout=30)
+        result = run(spec, service=service, activities=activities_named("own"), workflow_id="w", timeout=30)
     assert set(result.values()) == {"own"}
     assert scheduled_lists(service, "w") == {"floto.run.w"}
 
 
-def test_saved_history_of_floto_run_replays_with_the_spec_as_it_is(service: SqliteService) -> None:
+def test_saved_history_of_floto_run_replays_with_the_original_spec(service: SqliteService) -> None:
     inner = flow(task("say", task_list="elsewhere"))
     child = floto.ChildWorkflow(
         id_="child", workflow_type_name="child", workflow_type_version="1", spec=inner, task_list="children"
     )
     spec = flow(task("say", task_list="more work"), child)
-    run(spec, service=service, activities=told("own"), workflow_id="w", timeout=30)
+    run(spec, service=service, activities=activities_named("own"), workflow_id="w", timeout=30)
     for workflow_id, replayed in (("w", spec), ("w:child", inner)):
         info = service.latest_execution(workflow_id)
         assert info is not None
@@ -152,7 +152,7 @@ def test_saved_history_of_floto_run_replays_with_the_spec_as_it_is(service: Sqli
         assert floto.replay(replayed, history).divergence is None
 
 
-def test_child_without_a_spec_is_decided_on_the_list_that_its_task_names(service: SqliteService) -> None:
+def test_child_without_a_spec_is_decided_on_the_list_of_its_task(service: SqliteService) -> None:
     theirs = WorkflowType("theirs", "1")
     child = floto.ChildWorkflow(
         id_="child", workflow_type_name="theirs", workflow_type_version="1", task_list="theirs"
@@ -163,12 +163,14 @@ def test_child_without_a_spec_is_decided_on_the_list_that_its_task_names(service
         task_list="theirs",
         poll_seconds=0.1,
     )
-    with at_work(decider):
-        result = run(flow(child), service=service, activities=told("own"), workflow_id="w", timeout=30)
+    with running(decider):
+        result = run(
+            flow(child), service=service, activities=activities_named("own"), workflow_id="w", timeout=30
+        )
     assert result == {"child": {}}
 
 
-def test_spec_may_not_name_a_task_list_of_floto_run() -> None:
+def test_spec_with_a_reserved_task_list_is_refused() -> None:
     with pytest.raises(floto.SpecError, match="is reserved for floto"):
         flow(task("say"), task_list="floto.run.w")
     with pytest.raises(floto.SpecError, match="is reserved for floto"):
@@ -177,7 +179,7 @@ def test_spec_may_not_name_a_task_list_of_floto_run() -> None:
         floto.DeciderSpec(activity_tasks=[task("say", task_list="floto.run.w")])
 
 
-def test_open_run_on_a_shared_list_is_refused_with_the_commands_that_finish_it(
+def test_open_run_on_a_shared_list_is_refused_advising_commands(
     service: SqliteService,
 ) -> None:
     service.prepare([WORKFLOW_TYPE], [])
@@ -185,18 +187,20 @@ def test_open_run_on_a_shared_list_is_refused_with_the_commands_that_finish_it(
         StartRequest(workflow_id="w", workflow_type=WORKFLOW_TYPE, task_list="decide")
     )
     with pytest.raises(WrongWorkflow, match="floto decider SPEC --task-list decide"):
-        run(flow(task("say")), service=service, activities=told("own"), workflow_id="w", timeout=5)
+        run(
+            flow(task("say")), service=service, activities=activities_named("own"), workflow_id="w", timeout=5
+        )
 
 
 def has_changed(service: SqliteService, workflow_id: str) -> bool:
-    """Whether another spec has taken over the latest run of a workflow."""
+    """Return True if another spec has taken over the latest run of a workflow."""
     info = service.latest_execution(workflow_id)
     assert info is not None
     data = [event.data for event in service.history(info.execution)]
     return any(isinstance(each, e.WorkflowExecutionSignaled) and each.signal_name != "go" for each in data)
 
 
-def test_run_ends_where_another_spec_takes_over_its_workflow(tmp_path: Path) -> None:
+def test_run_raises_if_another_spec_takes_over_its_workflow(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'f.db'}"
     go = floto.Signal(id_="go", signal_name="go")
     errors: list[BaseException] = []
@@ -206,7 +210,7 @@ def test_run_ends_where_another_spec_takes_over_its_workflow(tmp_path: Path) -> 
             run(
                 flow(go, task("say", "old", requires=["go"])),
                 service=url,
-                activities=told("1"),
+                activities=activities_named("1"),
                 workflow_id="w",
             )
         except WrongWorkflow as error:
@@ -219,12 +223,12 @@ def test_run_ends_where_another_spec_takes_over_its_workflow(tmp_path: Path) -> 
             time.sleep(0.01)
         changed = flow(go, task("say", "new", requires=["go"]))
         with pytest.raises(WrongWorkflow, match="take_over=True"):
-            run(changed, service=service, activities=told("2"), workflow_id="w", timeout=5)
+            run(changed, service=service, activities=activities_named("2"), workflow_id="w", timeout=5)
         taken_over = pool.submit(
             run,
             changed,
             service=service,
-            activities=told("2"),
+            activities=activities_named("2"),
             workflow_id="w",
             timeout=60,
             take_over=True,

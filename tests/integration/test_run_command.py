@@ -46,7 +46,7 @@ def held(shell: Shell) -> Shell:
     return shell
 
 
-def test_result_from_a_server_does_not_wait_for_held_polls(tmp_path: Path, activities: Activities) -> None:
+def test_result_from_a_server_does_not_wait_for_pending_polls(tmp_path: Path, activities: Activities) -> None:
     with serving(tmp_path / "swf.db") as server:
         ended = []
 
@@ -69,7 +69,7 @@ def test_result_from_a_server_does_not_wait_for_held_polls(tmp_path: Path, activ
         assert again == {"fail": "not any more"}
 
 
-def test_interrupted_run_on_a_server_does_not_wait_for_held_polls(held: Shell) -> None:
+def test_interrupted_run_on_a_server_does_not_wait_for_pending_polls(held: Shell) -> None:
     with serving(held.cwd / "swf.db") as server:
         there = Shell(held.cwd, server.url)
         with running(there, *RUN) as (_, end):
@@ -80,7 +80,7 @@ def test_interrupted_run_on_a_server_does_not_wait_for_held_polls(held: Shell) -
         assert time.monotonic() - began < 40
 
 
-def test_misspelt_activity_is_found_before_the_start(activities: Activities) -> None:
+def test_misspelt_activity_is_reported_before_the_start(activities: Activities) -> None:
     child = floto.ChildWorkflow(
         id_="child", workflow_type_name="c", workflow_type_version="1", spec=spec(task("ecco"))
     )
@@ -91,7 +91,7 @@ def test_misspelt_activity_is_found_before_the_start(activities: Activities) -> 
     assert "'ecco'" in str(raised.value)
 
 
-def test_misspelt_activity_makes_no_run(shell: Shell) -> None:
+def test_misspelt_activity_starts_no_run(shell: Shell) -> None:
     text = (shell.cwd / "flow.py").read_text().replace('name="ask"', 'name="aks"')
     (shell.cwd / "flow.py").write_text(text)
     said = shell(*RUN, code=2).stderr
@@ -143,7 +143,7 @@ def running(shell: Shell, *arguments: str, terminal: bool = False) -> Iterator[t
             os.close(ours)
 
 
-def test_resumed_run_says_what_was_done_before(held: Shell) -> None:
+def test_resumed_run_prints_the_tasks_completed_before(held: Shell) -> None:
     with running(held, *RUN) as (process, _):
         wait_for((held.cwd / "begun").exists)
         process.kill()
@@ -157,7 +157,7 @@ def test_resumed_run_says_what_was_done_before(held: Shell) -> None:
     assert any("tell completed" in line for line in said)
 
 
-def test_interrupted_run_leaves_no_table_and_ends_with_130(held: Shell) -> None:
+def test_interrupted_run_prints_no_table_and_exits_with_130(held: Shell) -> None:
     with running(held, *RUN, terminal=True) as (_, end):
         wait_for((held.cwd / "begun").exists)
         time.sleep(0.5)  # some refreshes of the table
@@ -172,7 +172,7 @@ def test_interrupted_run_leaves_no_table_and_ends_with_130(held: Shell) -> None:
     assert "130" in held.here("run", "--help")[0]
 
 
-def test_time_out_ends_the_command_and_leaves_the_run_open(held: Shell) -> None:
+def test_timeout_ends_the_command_and_leaves_the_run_open(held: Shell) -> None:
     done = held(*RUN, "--timeout", "1.5", code=124)
     assert "floto run flow.py:spec --activities acts.py --workflow-id w" in done.stderr
     assert "still open" in done.stderr
@@ -192,20 +192,20 @@ class Gone:
         return call
 
 
-def test_time_out_also_ends_the_wait_for_a_service_that_does_not_answer(activities: Activities) -> None:
+def test_timeout_ends_the_wait_for_an_unresponsive_service(activities: Activities) -> None:
     with pytest.raises(TimeoutError, match="workflow 'w'"):
         floto.run(spec(task("echo")), service=Gone(), activities=activities, workflow_id="w", timeout=0.5)
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan")])
-def test_time_out_must_not_be_negative(activities: Activities, timeout: float) -> None:
+def test_negative_timeout_is_refused(activities: Activities, timeout: float) -> None:
     with pytest.raises(ValueError, match="timeout"):
         floto.run(spec(task("echo")), activities=activities, timeout=timeout)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("loop", [("worker", "--activities", "acts.py"), ("decider",), ("daemon",)])
-def test_stopped_loop_ends_with_0(shell: Shell, loop: tuple[str, ...], number: signal.Signals) -> None:
+def test_stopped_loop_exits_with_0(shell: Shell, loop: tuple[str, ...], number: signal.Signals) -> None:
     shell.here("register", "domain", "floto")
     with shell.loop(*loop) as process:
         assert process.stderr is not None
@@ -216,7 +216,7 @@ def test_stopped_loop_ends_with_0(shell: Shell, loop: tuple[str, ...], number: s
 
 
 @pytest.mark.parametrize("loop", [("worker", "--activities", "acts.py"), ("decider",), ("daemon",)])
-def test_loop_stopped_before_its_service_answers_ends_with_0(shell: Shell, loop: tuple[str, ...]) -> None:
+def test_loop_stopped_before_its_service_responds_exits_with_0(shell: Shell, loop: tuple[str, ...]) -> None:
     with shell.loop(*loop, "--service", "http://127.0.0.1:1") as process:
         assert process.stderr is not None
         assert "Could not connect" in process.stderr.readline()
@@ -254,7 +254,7 @@ def test_activities_of_a_package_are_imported_by_its_name(shell: Shell) -> None:
     assert '"ask": "top.jobs.activities"' in done.stdout
 
 
-def test_file_of_a_package_that_another_module_hides_is_an_error(shell: Shell) -> None:
+def test_file_shadowed_by_another_module_is_an_error(shell: Shell) -> None:
     package = shell.cwd / "sub" / "json"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from random import Random
 from typing import Any
 
 import pytest
 
 import floto
-from floto.core.state.failures import without_traceback
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision
 from floto.core.swf.service import PolledDecisionTask
 from floto.decider import DynamicDecider
 from floto.runtime.workers.activities import Activities
-from floto.specs import ActivityTask, ChildWorkflow, DeciderSpec, Generator, InstantRetry, Timer
+from floto.specs import ActivityTask, ChildWorkflow, DeciderSpec, Generator, InstantRetry
 from tests.integration.playing import TYPE, Played, Stage, eventually, playing
 
 
@@ -80,12 +77,7 @@ def failures(played: Played) -> dict[str, str]:
     return details
 
 
-def test_an_activity_sees_its_context_and_one_without_does_not(stage: Stage, known: Activities) -> None:
-    played = stage.play(task("echo", input=[1]), task("plain"), activities=known, input={"order": 7})
-    assert result(played) == {"echo": {"workflow": {"order": 7}, "activity_task": [1]}, "plain": "done"}
-
-
-def test_falsy_results_are_results(stage: Stage) -> None:
+def test_falsy_results_are_passed_on(stage: Stage) -> None:
     known, values = Activities(), [0, "", [], {}, False, None]
 
     @known.activity(name="give", version="v1")
@@ -97,7 +89,7 @@ def test_falsy_results_are_results(stage: Stage) -> None:
     assert list(result(played).values()) == values
 
 
-def test_activity_that_one_worker_has_not_registered_is_given_back_until_another_comes(
+def test_unregistered_activity_is_given_back_until_another_worker_has_it(
     stage: Stage, known: Activities
 ) -> None:
     @known.activity(name="other", version="v1")
@@ -115,7 +107,7 @@ def test_activity_that_one_worker_has_not_registered_is_given_back_until_another
     assert result(stage.ended(execution)) == {"other": None}
 
 
-def test_a_result_that_is_too_long_fails_and_says_what_to_do(stage: Stage) -> None:
+def test_too_long_result_fails_with_advice(stage: Stage) -> None:
     known = Activities()
 
     @known.activity(name="long", version="v1")
@@ -126,88 +118,19 @@ def test_a_result_that_is_too_long_fails_and_says_what_to_do(stage: Stage) -> No
     assert message.startswith("PayloadError: the result of activity 'long' version 'v1' is 80,002 characters")
     assert "SWF takes 32,768" in message
     assert "floto.payloads" in message
+    assert "--payloads" in message
 
 
-def test_two_run_in_parallel(stage: Stage) -> None:
-    both, known = threading.Barrier(2), Activities()
-
-    @known.activity(name="meet", version="v1")
-    def meet() -> bool:
-        # One that ran after the other would wait in vain.
-        both.wait(30)
-        return True
-
-    played = stage.play(task("meet", "a"), task("meet", "b"), activities=known, concurrency=2)
-    assert result(played) == {"a": True, "b": True}
-
-
-def test_a_chain_passes_results_on(stage: Stage, known: Activities) -> None:
-    first = task("plain", "first")
-    second = task("echo", "second", requires=[first])
-    third = task("echo", "third", requires=[second])
-    played = stage.play(first, second, third, activities=known)
-    assert result(played) == {"third": {"second": {"first": "done"}}}
-    order = [event.activity_id for event in played.of(e.ActivityTaskScheduled)]
-    assert order == ["first", "second", "third"]
-
-
-def test_an_activity_fails_three_times_and_then_succeeds(stage: Stage, known: Activities) -> None:
-    played = stage.play(task("shaky", input=3, retry_strategy=InstantRetry(retries=3)), activities=known)
-    assert result(played) == {"shaky": 4}
-    failed = [(event.reason, *without_traceback(event.details)) for event in played.of(e.ActivityTaskFailed)]
-    assert [each[:2] for each in failed] == [("ValueError", f"no luck, {number}") for number in (1, 2, 3)]
-    assert all("in shaky" in traceback for *_, traceback in failed)
-
-
-def test_an_activity_fails_past_its_retries(stage: Stage, known: Activities) -> None:
-    shaky = task("shaky", input=9, retry_strategy=InstantRetry(retries=2))
-    after = task("plain", requires=[shaky])
-    played = stage.play(shaky, after, activities=known)
-    assert failures(played) == {"shaky": "ValueError: no luck, 3"}
-    assert len(played.of(e.ActivityTaskScheduled)) == 3
-
-
-def test_a_timer_inside_the_graph_and_one_beside_it(stage: Stage, known: Activities) -> None:
-    first = task("plain", "first")
-    inside = Timer(id_="inside", delay_in_seconds=1, requires=[first])
-    last = task("plain", "last", requires=[inside])
-    beside = Timer(id_="beside", delay_in_seconds=2)
-    played = stage.play(first, inside, last, beside, activities=known)
-    assert result(played) == {"last": "done"}
-    assert played.place(e.TimerFired, "inside") < played.place(e.ActivityTaskScheduled, "last")
-    assert played.place(e.TimerStarted, "beside") < played.place(e.ActivityTaskScheduled, "last")
-    # Nothing but the timer beside the graph kept the run open.
-    assert played.place(e.TimerFired, "beside") > played.place(e.ActivityTaskScheduled, "last")
-
-
-def test_a_workflow_repeats_with_a_retried_activity_and_a_timer(stage: Stage, known: Activities) -> None:
-    name = stage.name()
-    tasks = [task("shaky", input=1, retry_strategy=InstantRetry(2)), Timer(id_="pause", delay_in_seconds=1)]
-    stage.decider(
-        DeciderSpec(activity_tasks=tasks, activity_task_list=name, repeat_workflow=True), task_list=name
-    )
-    stage.worker(name, known)
-    first = stage.start(name, {"n": 1})
-    runs = [first]
-    for _ in range(2):
-        played = stage.ended(runs[-1])
-        assert isinstance(played.end, e.WorkflowExecutionContinuedAsNew)
-        assert played.events[-1].at - played.events[0].at >= timedelta(seconds=1)
-        runs.append(floto.WorkflowExecution(first.workflow_id, played.end.new_execution_run_id))
-    stage.service.terminate_workflow_execution(first.workflow_id)
-    last = stage.ended(runs[-1])
-    assert json.loads(last.events[0].data.input) == {"n": 1}
-    assert len(stage.ended(first).of(e.ActivityTaskFailed)) == 1
-
-
-def test_an_activity_longer_than_its_heartbeat_lives_by_heartbeats(stage: Stage, known: Activities) -> None:
+def test_heartbeats_keep_an_activity_longer_than_its_heartbeat_timeout(
+    stage: Stage, known: Activities
+) -> None:
     nap = task("nap", input=2.5, heartbeat_timeout=1)
     played = stage.play(nap, activities=known, task_heartbeat_in_seconds=0.3)
     assert result(played) == {"nap": "woke up"}
     assert not played.of(e.ActivityTaskTimedOut)
 
 
-def test_an_activity_longer_than_its_heartbeat_times_out_without(stage: Stage, known: Activities) -> None:
+def test_activity_without_heartbeats_times_out(stage: Stage, known: Activities) -> None:
     nap = task("nap", input=2.5, heartbeat_timeout=1, retry_strategy=InstantRetry(1))
     played = stage.play(nap, activities=known, task_heartbeat_in_seconds=0, concurrency=2)
     assert result(played) == {"nap": "woke up"}
@@ -227,22 +150,7 @@ class Slow(floto.Decider):
         return super().decide(task)
 
 
-class SlowAtFirst(Slow):
-    times = 1
-
-
-def test_a_decider_slower_than_its_time_out_gets_the_task_again(stage: Stage, known: Activities) -> None:
-    name = stage.name()
-    spec = DeciderSpec(activity_tasks=[task("plain")], task_list=name, activity_task_list=name)
-    stage.decider(spec, kind=SlowAtFirst)
-    stage.worker(name, known)
-    played = stage.ended(stage.start(name, task_start_to_close_timeout=1))
-    assert result(played) == {"plain": "done"}
-    assert len(played.of(e.DecisionTaskTimedOut)) == 1
-    assert len(played.of(e.ActivityTaskScheduled)) == 1
-
-
-def test_one_of_two_deciders_always_times_out(stage: Stage, known: Activities) -> None:
+def test_run_completes_if_one_of_two_deciders_always_times_out(stage: Stage, known: Activities) -> None:
     name = stage.name()
     first = task("plain", "first")
     spec = DeciderSpec(
@@ -276,7 +184,7 @@ def history(stage: Stage, execution: floto.WorkflowExecution) -> tuple[Any, ...]
     return stage.service.history(execution)
 
 
-def test_a_child_workflow(stage: Stage, known: Activities) -> None:
+def test_child_workflow_completes(stage: Stage, known: Activities) -> None:
     played = stage.play(child("child", task("echo", input=1), input=2), activities=known, input={"n": 3})
     [inner] = result(played)["child"].values()
     assert inner["activity_task"] == 1
@@ -286,13 +194,7 @@ def test_a_child_workflow(stage: Stage, known: Activities) -> None:
     assert started.workflow_execution.workflow_id == f"{played.execution.workflow_id}:child"
 
 
-def test_a_child_after_an_activity_has_its_result(stage: Stage, known: Activities) -> None:
-    first = task("plain", "first")
-    played = stage.play(first, child("child", task("echo"), requires=[first]), activities=known)
-    assert result(played)["child"]["echo"]["workflow"]["first"] == "done"
-
-
-def test_a_child_that_fails_is_tried_again(stage: Stage, known: Activities) -> None:
+def test_failed_child_is_retried(stage: Stage, known: Activities) -> None:
     shaky = child("child", task("shaky", input=1), retry_strategy=InstantRetry(retries=1))
     played = stage.play(shaky, activities=known)
     assert result(played) == {"child": {"shaky": 2}}
@@ -300,7 +202,7 @@ def test_a_child_that_fails_is_tried_again(stage: Stage, known: Activities) -> N
     assert json.loads(failed.details) == {"shaky": "ValueError: no luck, 1"}
 
 
-def test_a_generator_and_one_that_waits_for_what_it_generates(stage: Stage, known: Activities) -> None:
+def test_task_requiring_a_generator_waits_for_generated_tasks(stage: Stage, known: Activities) -> None:
     @known.generator(name="split", version="v1")
     def split() -> list[ActivityTask]:
         return [task("echo", "one", input=1), task("echo", "two", input=2)]
@@ -311,7 +213,7 @@ def test_a_generator_and_one_that_waits_for_what_it_generates(stage: Stage, know
     assert (seen["one"], seen["two"]) == ({"activity_task": 1}, {"activity_task": 2})
 
 
-def test_a_dynamic_decider_with_a_child_that_is_dynamic_too(stage: Stage, known: Activities) -> None:
+def test_dynamic_decider_decides_a_child_that_carries_its_spec(stage: Stage, known: Activities) -> None:
     name = stage.name()
     stage.decider(kind=DynamicDecider, task_list=name)
     stage.worker(name, known)
@@ -323,7 +225,7 @@ def test_a_dynamic_decider_with_a_child_that_is_dynamic_too(stage: Stage, known:
     assert json.loads(closed.result)["echo"]["activity_task"] == "inner"
 
 
-def test_dynamic_decider_leaves_a_run_alone_that_brings_no_spec(
+def test_dynamic_decider_does_not_decide_a_run_without_a_spec(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     name = stage.name()

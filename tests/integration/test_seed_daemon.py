@@ -1,4 +1,4 @@
-"""What floto promised of its daemon, on floto's server and on a file; moto has no children."""
+"""The documented behaviour of floto's daemon, on floto's server and on a file; moto has no children."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What floto promised before is run as it stands, block by block: on moto, on floto's server, on a file.
+"""The code blocks that floto promises to run: on moto, on floto's server, and on a file.
 
-On moto as far as it goes: it never frees the id of an activity, so nothing is tried again there; it has no
-children, so ``test_seed_daemon.py`` is without it; and it has no ``ContinueAsNewWorkflowExecution``.
+Moto is limited: it never frees the id of an activity, so there are no retries on it; it has no
+children, so ``test_seed_daemon.py`` does not use it; and it has no ``ContinueAsNewWorkflowExecution``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def names() -> dict[str, Any]:
-    """What earlier blocks have imported."""
+    """Names that earlier blocks have imported."""
     return {name: getattr(floto.specs, name) for name in ("ActivityTask", "DeciderSpec", "Timer")}
 
 
@@ -84,13 +84,13 @@ def known(fail: int = 0) -> Activities:
     return known
 
 
-def test_every_block_is_run() -> None:
+def test_every_code_block_is_executed() -> None:
     files = (Path(__file__), Path(__file__).with_name("test_seed_daemon.py"))
     text = "".join(path.read_text(encoding="utf-8") for path in files)
     assert {int(number) for number in re.findall(r"\bblock\((\d+)", text)} == set(BLOCKS) == set(range(1, 16))
 
 
-def test_decider_worker_and_start(
+def test_decider_worker_and_start_complete_a_run(
     stage: Stage, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decider = block(1, your_domain=DOMAIN, your_decider_task_list="decider_task_list")
@@ -121,7 +121,7 @@ def test_decider_worker_and_start(
     assert {"Running ActivityA", "Running ActivityB", "{}"} == set(said)
 
 
-def test_a_spec_in_json_and_a_worker_with_another_heartbeat(
+def test_json_spec_and_heartbeat_interval_work(
     stage: Stage, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     text = block(2)
@@ -141,7 +141,7 @@ def test_a_spec_in_json_and_a_worker_with_another_heartbeat(
     assert decider.process.wait(PATIENCE) == 0
 
 
-def test_a_timer_in_the_graph(stage: Stage, names: dict[str, Any]) -> None:
+def test_timer_with_dependents_delays_them(stage: Stage, names: dict[str, Any]) -> None:
     run(block(3, _30="1"), names)
     tasks = [names[name] for name in ("activity_task_a", "timer_1", "activity_task_b")]
     played = stage.play(*tasks, activities=known())
@@ -156,7 +156,7 @@ def test_a_timer_in_the_graph(stage: Stage, names: dict[str, Any]) -> None:
     assert list(completed(played)) == [b]
 
 
-def test_a_timer_beside_the_graph(stage: Stage, names: dict[str, Any]) -> None:
+def test_timer_without_dependents_delays_the_close(stage: Stage, names: dict[str, Any]) -> None:
     run(block(4, _3600="2"), names)
     tasks = [names[name] for name in ("activity_task_a", "activity_task_b", "timer_2")]
     played = stage.play(*tasks, activities=known())
@@ -164,7 +164,7 @@ def test_a_timer_beside_the_graph(stage: Stage, names: dict[str, Any]) -> None:
     assert played.place(e.ActivityTaskScheduled, tasks[1].id_) < played.place(e.TimerFired, "Timer2")
 
 
-def test_a_retry_strategy(stage: Stage, names: dict[str, Any]) -> None:
+def test_retry_strategy_retries_failures(stage: Stage, names: dict[str, Any]) -> None:
     run(block(5), names)
     task = names["activity_task"]
     # moto takes no second attempt.
@@ -174,7 +174,7 @@ def test_a_retry_strategy(stage: Stage, names: dict[str, Any]) -> None:
     assert len(played.of(e.ActivityTaskScheduled)) == retries + 1
 
 
-def test_retries_come_to_an_end(stage: Stage, names: dict[str, Any]) -> None:
+def test_exhausted_retries_fail_the_run(stage: Stage, names: dict[str, Any]) -> None:
     strategy = "" if stage.kind == "moto" else ", retry_strategy=retry_strategy"
     run(block(5, **{", retry_strategy=retry_strategy": strategy}), names)
     task = names["activity_task"]
@@ -184,14 +184,14 @@ def test_retries_come_to_an_end(stage: Stage, names: dict[str, Any]) -> None:
     assert len(played.of(e.ActivityTaskScheduled)) == (1 if stage.kind == "moto" else 4)
 
 
-def test_an_input_of_a_task(stage: Stage, names: dict[str, Any]) -> None:
+def test_input_of_a_task_is_passed_on(stage: Stage, names: dict[str, Any]) -> None:
     run(block(6), names)
     played = stage.play(names["activity_task"], activities=known(), input={"n": 1})
     [context] = completed(played).values()
     assert context == {"activity_task": {"filenames": ["a.in", "b.in"]}, "workflow": {"n": 1}}
 
 
-def test_a_task_id(stage: Stage, names: dict[str, Any]) -> None:
+def test_task_id_is_the_activity_id(stage: Stage, names: dict[str, Any]) -> None:
     run(block(7), names)
     played = stage.play(names["activity_task"], activities=known())
     assert list(completed(played)) == ["MyUniqueIdForActivityA"]

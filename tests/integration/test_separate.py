@@ -38,20 +38,22 @@ def deciders(played: Played) -> set[str]:
     return {event.identity for event in played.of(e.DecisionTaskStarted)}
 
 
-def test_a_decider_runs_in_a_process_of_its_own_until_told_to_stop(stage: Stage) -> None:
+def test_decider_runs_in_a_separate_process_until_stopped(stage: Stage) -> None:
     began = time.monotonic()
     with Decider(decider_spec=nap(task_list="own"), service=stage.url).run(separate_process=True) as process:
         assert time.monotonic() - began < 5
         played = stage.ended(stage.start("own"))
         assert isinstance(played.end, e.WorkflowExecutionCompleted)
-        # Who decided is that process, not this one.
+        # The separate process decided, not this one.
         assert {identity.rpartition(":")[2] for identity in deciders(played)} == {str(process.pid)}
         assert process.poll() is None
         process.terminate()
         assert process.wait(PATIENCE) == 0
 
 
-def test_all_it_was_made_with_goes_along(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_arguments_of_a_decider_reach_the_separate_process(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FLOTO_SERVICE", stage.url)
     text = nap(task_list="elsewhere", terminate_decider_after_completion=True).to_json()
     made = Decider(text, task_list="here", identity="me", poll_seconds=0.1)
@@ -63,7 +65,7 @@ def test_all_it_was_made_with_goes_along(stage: Stage, monkeypatch: pytest.Monke
         assert process.wait(PATIENCE) == 0
 
 
-def test_specs_by_type_go_along(stage: Stage) -> None:
+def test_specs_by_type_reach_the_separate_process(stage: Stage) -> None:
     made = Decider(
         specs={WorkflowType(TYPE, "v1"): nap()}, service=stage.url, domain=DOMAIN, task_list="typed"
     )
@@ -72,14 +74,14 @@ def test_specs_by_type_go_along(stage: Stage) -> None:
     assert process.returncode == 0
 
 
-def test_a_dynamic_decider_runs_in_a_process_of_its_own(stage: Stage) -> None:
+def test_dynamic_decider_runs_in_a_separate_process(stage: Stage) -> None:
     with DynamicDecider(DOMAIN, "dynamic", service=stage.url).run(separate_process=True) as process:
         played = stage.ended(stage.start("dynamic", {"decider_spec": nap()}))
         assert isinstance(played.end, e.WorkflowExecutionCompleted)
     assert process.returncode == 0
 
 
-def test_several_decide_side_by_side(stage: Stage) -> None:
+def test_several_separate_processes_share_the_decisions(stage: Stage) -> None:
     spec = nap(1, task_list="shared")
     processes = [
         Decider(spec, service=stage.url, identity=f"decider {number}").run(separate_process=True)
@@ -109,19 +111,19 @@ time.sleep(600)
 """
 
 
-def test_it_ends_with_the_process_that_started_it(stage: Stage) -> None:
+def test_separate_process_ends_with_its_parent(stage: Stage) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "FLOTO_SERVICE": stage.url}
     command = [sys.executable, "-c", PARENT]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
         assert child.is_running()
-        # Nobody can tell anybody anything any more.
+        # A killed parent cannot notify its child.
         parent.send_signal(signal.SIGKILL)
         eventually(lambda: True if not child.is_running() or child.status() == "zombie" else None)
 
 
-def test_what_another_process_cannot_have_is_refused(stage: Stage) -> None:
+def test_unpicklable_arguments_are_refused(stage: Stage) -> None:
     def refused(match: str, **more: Any) -> None:
         decider = Decider(nap(), **{"service": stage.url, **more})
         with pytest.raises(CannotSeparate, match=match):

@@ -9,9 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
 
 from floto.adapters.local import LocalSwf
 from floto.adapters.swf import SwfService
@@ -32,6 +30,7 @@ from floto.core.swf.decisions import CompleteWorkflowExecution
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowType
 from floto.runtime.connect import connect
+from tests.integration.commands import wait_for
 
 ROOT = Path(__file__).parents[2]
 #: No test waits longer for what must happen.
@@ -192,13 +191,6 @@ def ask(
         connection.close()
 
 
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def send_poll(server: Server, task_list: str = "orders") -> socket.socket:
     """Begin a poll for decision tasks, and leave it."""
     body = json.dumps({"domain": "shop", "taskList": {"name": task_list}}).encode()
@@ -216,7 +208,7 @@ def held_poll(server: Server, task_list: str) -> Iterator[socket.socket]:
     """A poll that has reached the server."""
     before = connections(server.process)
     with send_poll(server, task_list) as poll:
-        until(lambda: connections(server.process) > before)
+        wait_for(lambda: connections(server.process) > before)
         yield poll
 
 
@@ -227,7 +219,7 @@ def answer_to(poll: socket.socket) -> Any:
 
 
 def read_all(held: socket.socket) -> bytes:
-    """What comes until the server closes the connection."""
+    """Return everything received until the server closes the connection."""
     return b"".join(iter(lambda: held.recv(65_536), b""))
 
 
@@ -245,7 +237,7 @@ def connections(process: subprocess.Popen[str]) -> int:
     return count
 
 
-def test_it_says_what_to_paste(server: Server) -> None:
+def test_server_prints_an_export_line(server: Server) -> None:
     assert server.said[0].startswith("floto server on http://127.0.0.1:")
     assert server.said[0].endswith("swf.db")
     assert server.said[1] == (
@@ -254,7 +246,7 @@ def test_it_says_what_to_paste(server: Server) -> None:
     )
 
 
-def test_the_line_to_paste_is_all_that_boto3_needs(server: Server) -> None:
+def test_printed_export_line_is_sufficient_for_boto3(server: Server) -> None:
     script = "import boto3; print(boto3.client('swf').list_domains(registrationStatus='REGISTERED'))"
     pasted = f'{server.said[1]}; exec "$0" -c "$1"'
     done = subprocess.run(
@@ -267,31 +259,8 @@ def test_the_line_to_paste_is_all_that_boto3_needs(server: Server) -> None:
     assert "'name': 'shop'" in done.stdout, done.stderr
 
 
-def test_a_run_from_its_start_to_its_end(swf: Any) -> None:
-    run_id = start(swf, "order-1", "whole")
-    polled = {"domain": "shop", "taskList": {"name": "whole"}}
-    task = swf.poll_for_decision_task(**polled, identity="me")
-    assert task["workflowExecution"] == {"workflowId": "order-1", "runId": run_id}
-    assert task["events"][0]["eventTimestamp"].tzinfo is not None
-    attributes = {"result": "done"}
-    decisions = [
-        {
-            "decisionType": "CompleteWorkflowExecution",
-            "completeWorkflowExecutionDecisionAttributes": attributes,
-        }
-    ]
-    swf.respond_decision_task_completed(taskToken=task["taskToken"], decisions=decisions)
-    assert history(swf, "order-1", run_id) == [
-        "WorkflowExecutionStarted",
-        "DecisionTaskScheduled",
-        "DecisionTaskStarted",
-        "DecisionTaskCompleted",
-        "WorkflowExecutionCompleted",
-    ]
-
-
 def listed(service: str, *more: str, **env: str) -> list[str]:
-    """What ``floto list --json`` says of open runs."""
+    """Return the open runs of ``floto list --json``."""
     said = subprocess.run(
         [sys.executable, "-m", "floto", "list", "--json", "--service", service, *more],
         env=environment(**env),
@@ -305,7 +274,7 @@ def listed(service: str, *more: str, **env: str) -> list[str]:
 
 
 @pytest.mark.parametrize("keys", [{}, {"FLOTO_ACCESS_KEY": ACCESS, "FLOTO_SECRET_KEY": SECRET}])
-def test_two_clients_in_two_regions_have_domains_of_their_own(tmp_path: Path, keys: dict[str, str]) -> None:
+def test_two_regions_have_separate_domains(tmp_path: Path, keys: dict[str, str]) -> None:
     signed = (ACCESS, SECRET) if keys else ("local", "local")
     for _ in range(2):  # what is kept in the file is apart too
         with (
@@ -325,93 +294,20 @@ def test_two_clients_in_two_regions_have_domains_of_their_own(tmp_path: Path, ke
                 of_shop = ("--domain", "shop")
                 assert listed(server.url, *of_shop) == ["us-east-1"]
                 assert listed(server.url, *of_shop, AWS_DEFAULT_REGION="eu-west-1") == ["eu-west-1"]
-    # Who works on the file itself sees what clients of us-east-1 see.
+    # Processes on the file itself see what clients of us-east-1 see.
     assert listed(f"sqlite:///{tmp_path / 'swf.db'}", "--domain", "shop") == ["us-east-1"]
     with LocalSwf(tmp_path / "swf.db") as local:
         [info] = local.list_domains(registrationStatus="REGISTERED")["domainInfos"]
     assert info["arn"] == "arn:aws:swf:us-east-1:000000000000:/domain/shop"
 
 
-def test_faults_are_boto3s_own_classes(swf: Any) -> None:
-    with pytest.raises(swf.exceptions.UnknownResourceFault) as raised:
-        swf.describe_domain(name="nowhere")
-    assert raised.value.response["Error"]["Message"] == "Unknown domain: nowhere"
-    assert raised.value.response["ResponseMetadata"]["RequestId"]
-    with pytest.raises(swf.exceptions.DomainAlreadyExistsFault):
-        swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
-
-
-def test_operations_without_output_answer_with_an_empty_body(server: Server) -> None:
-    body = json.dumps({"name": "empty", "workflowExecutionRetentionPeriodInDays": "1"}).encode()
-    answer = ask(server, "RegisterDomain", body)
-    assert (answer.status, answer.headers["content-length"], answer.body) == (200, "0", b"")
-    assert answer.headers["x-amzn-requestid"]
-
-
-def test_old_clients_send_a_longer_target(server: Server) -> None:
-    target = "com.amazonaws.swf.service.model.SimpleWorkflowService.ListDomains"
-    answer = ask(server, X_Amz_Target=target)
-    assert answer.status == 200
-    domain = next(info for info in json.loads(answer.body)["domainInfos"] if info["name"] == "shop")
-    assert domain["arn"].endswith(":/domain/shop")
-
-
-@pytest.mark.parametrize(
-    ("request_", "status", "code"),
-    [
-        ({"operation": "Nonsense"}, 400, "UnknownOperationException"),
-        ({"body": b"{"}, 400, "SerializationException"),
-        ({"body": b"[" * 500_000}, 400, "SerializationException"),
-        ({"body": b"{}"}, 400, "ValidationException"),
-        ({"body": b" " * 3_000_000}, 413, "SerializationException"),
-        ({"Host": "evil.example"}, 403, "AccessDeniedException"),
-        ({"Content_Type": "text/plain"}, 415, "SerializationException"),
-        ({"method": "GET"}, 405, "UnknownOperationException"),
-        ({"path": "/other"}, 404, "UnknownOperationException"),
-    ],
-)
-def test_what_is_no_request_of_swf_is_refused(
-    server: Server, request_: dict[str, Any], status: int, code: str
-) -> None:
-    answer = ask(server, **request_)
-    assert (answer.status, answer.code) == (status, code)
-    assert answer.headers["x-amzn-requestid"]
-
-
-def test_garbage_on_the_socket_does_no_harm(server: Server) -> None:
-    for garbage in (
-        b"\0" * 1000,
-        b"GET",
-        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        b"A: b\r\n" * 50_000,
-    ):
-        with socket.create_connection(server.address, timeout=PATIENCE) as connection:
-            try:
-                connection.sendall(garbage)
-                connection.shutdown(socket.SHUT_WR)
-                answer = read_all(connection)
-            except (ConnectionResetError, BrokenPipeError, OSError):
-                continue
-            assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
-    assert ask(server).status == 200
-
-
-def test_health_needs_nothing(server: Server, locked: Server) -> None:
+def test_health_needs_no_signature(server: Server, locked: Server) -> None:
     for each in (server, locked):
         answer = ask(each, method="GET", path="/health", body=b"")
         assert (answer.status, json.loads(answer.body)) == (200, {"status": "ok"})
 
 
-def test_a_held_poll_is_answered_when_a_task_comes(server: Server, swf: Any) -> None:
-    # Other lists are waited for as well.
-    with held_poll(server, "idle"), held_poll(server, "held") as poll:
-        began = time.monotonic()
-        run_id = start(swf, "order-held", "held")
-        assert answer_to(poll)["workflowExecution"]["runId"] == run_id
-        assert time.monotonic() - began < 20
-
-
-def test_a_held_poll_sees_what_another_server_on_the_file_does(tmp_path: Path) -> None:
+def test_pending_poll_gets_a_task_of_another_server_on_the_file(tmp_path: Path) -> None:
     db = tmp_path / "swf.db"
     with serving(db) as here, serving(db) as there, client(there) as swf:
         register(swf)
@@ -422,7 +318,7 @@ def test_a_held_poll_sees_what_another_server_on_the_file_does(tmp_path: Path) -
             assert time.monotonic() - began < 20
 
 
-def test_a_timer_fires_for_a_held_poll(swf: Any) -> None:
+def test_timer_fires_during_a_pending_poll(swf: Any) -> None:
     start(swf, "order-timer", "timer")
     polled = {"domain": "shop", "taskList": {"name": "timer"}}
     attributes = {"timerId": "soon", "startToFireTimeout": "1"}
@@ -435,25 +331,12 @@ def test_a_timer_fires_for_a_held_poll(swf: Any) -> None:
     assert time.monotonic() - began < 20
 
 
-def test_who_went_away_takes_no_task(tmp_path: Path) -> None:
-    with serving(tmp_path / "swf.db") as server, client(server) as swf:
-        register(swf)
-        before = connections(server.process)
-        held = [send_poll(server) for _ in range(5)]
-        until(lambda: connections(server.process) >= before + 5)
-        for poll in held:
-            poll.close()
-        until(lambda: connections(server.process) <= before)
-        start(swf, "order-1")
-        assert swf.poll_for_decision_task(**POLLED)["startedEventId"] == 3
-
-
-def test_hundreds_of_held_polls_take_few_threads_and_end_with_the_server(tmp_path: Path) -> None:
+def test_hundreds_of_pending_polls_use_few_threads_and_end_with_the_server(tmp_path: Path) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf, ExitStack() as stack:
         register(swf)
         before = connections(server.process)
         polls = [stack.enter_context(send_poll(server)) for _ in range(300)]
-        until(lambda: connections(server.process) >= before + 300)
+        wait_for(lambda: connections(server.process) >= before + 300)
         # They are being held, and others are answered meanwhile.
         assert ask(server).status == 200
         assert threads(server.process) < 25
@@ -466,7 +349,7 @@ def test_hundreds_of_held_polls_take_few_threads_and_end_with_the_server(tmp_pat
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_stops_when_asked_and_says_nothing(tmp_path: Path, number: signal.Signals) -> None:
+def test_server_exits_silently_on_sigterm(tmp_path: Path, number: signal.Signals) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf:
         register(swf)
         assert server.end(number) == 0
@@ -474,7 +357,7 @@ def test_it_stops_when_asked_and_says_nothing(tmp_path: Path, number: signal.Sig
         assert server.process.stderr.read() == ""
 
 
-def test_killed_and_started_again_it_has_everything_and_tokens_still_hold(tmp_path: Path) -> None:
+def test_killed_server_keeps_all_calls_and_tokens_after_restart(tmp_path: Path) -> None:
     db = tmp_path / "swf.db"
     with serving(db) as server, client(server) as swf:
         register(swf)
@@ -496,51 +379,13 @@ def signed(server: Server, secret: str = SECRET, body: bytes = b"{}") -> dict[st
     return dict(request.headers.items())
 
 
-def test_the_secret_key_is_not_said(locked: Server) -> None:
+def test_secret_key_is_not_printed(locked: Server) -> None:
     assert not any(SECRET in line for line in locked.said)
     assert f"AWS_ACCESS_KEY_ID={ACCESS}" in locked.said[1]
 
 
-def test_boto3_with_the_keys_is_answered(locked: Server) -> None:
-    with client(locked, ACCESS, SECRET) as swf:
-        swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
-        assert swf.describe_domain(name="shop")["domainInfo"]["status"] == "REGISTERED"
-
-
-def test_other_keys_are_not(locked: Server) -> None:
-    codes = {
-        ("AKIDOTHER", SECRET): "UnrecognizedClientException",
-        (ACCESS, "no"): "InvalidSignatureException",
-    }
-    for keys, code in codes.items():
-        with client(locked, *keys) as swf, pytest.raises(ClientError) as raised:
-            swf.list_domains(registrationStatus="REGISTERED")
-        assert raised.value.response["Error"]["Code"] == code
-
-
-def test_neither_are_requests_that_are_unsigned_old_or_changed(
-    locked: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    body = b'{"registrationStatus": "REGISTERED"}'
-    headers = signed(locked, body=body)
-    assert ask(locked, body=body, **headers).status == 200
-    assert ask(locked, body=body).code == "MissingAuthenticationTokenException"
-    assert ask(locked, body=body + b" ", **headers).code == "InvalidSignatureException"
-    assert (
-        ask(locked, body=body, **{**headers, "X-Amz-Target": "SimpleWorkflowService.ListOpen"}).status == 400
-    )
-    monkeypatch.setattr("botocore.auth.get_current_datetime", _long_ago)
-    answer = ask(locked, body=body, **signed(locked, body=body))
-    assert answer.code == "InvalidSignatureException"
-    assert b"Signature expired" in answer.body
-
-
-def _long_ago() -> datetime:
-    return datetime.now(UTC) - timedelta(minutes=6)
-
-
 def refused(*arguments: str, **env: str) -> str:
-    """What the command says when it does not start."""
+    """Return the error of a command that does not start."""
     done = subprocess.run(
         command(*arguments), env=environment(**env), capture_output=True, encoding="utf-8", check=False
     )
@@ -549,7 +394,7 @@ def refused(*arguments: str, **env: str) -> str:
     return done.stderr
 
 
-def test_others_are_let_in_with_keys_only(tmp_path: Path) -> None:
+def test_remote_host_requires_keys(tmp_path: Path) -> None:
     db = str(tmp_path / "swf.db")
     assert "--access-key" in refused("--host", ANYWHERE, "--port", "0", "--db", db)
     assert "must be given together" in refused("--access-key", "key", "--db", db)
@@ -558,13 +403,13 @@ def test_others_are_let_in_with_keys_only(tmp_path: Path) -> None:
         assert ask(server).code == "MissingAuthenticationTokenException"
 
 
-def test_a_name_that_is_allowed_is_answered(tmp_path: Path) -> None:
+def test_allowed_host_is_accepted(tmp_path: Path) -> None:
     with serving(tmp_path / "swf.db", "--allowed-host", "swf.internal") as server:
         assert ask(server, Host="swf.internal:80").status == 200
         assert ask(server, Host="other.internal").status == 403
 
 
-def test_what_cannot_be_done_is_said_in_a_line(server: Server, tmp_path: Path) -> None:
+def test_startup_errors_print_one_line(server: Server, tmp_path: Path) -> None:
     port = str(server.address[1])
     assert "cannot listen on" in refused("--port", port, "--db", str(tmp_path / "swf.db"))
     assert "unable to open" in refused("--port", "0", "--db", str(tmp_path / "none" / "swf.db"))
@@ -576,7 +421,7 @@ def test_what_cannot_be_done_is_said_in_a_line(server: Server, tmp_path: Path) -
         assert problem in refused("--functions", str(tmp_path / source), "--db", str(tmp_path / "swf.db"))
 
 
-def test_without_the_extra_it_says_how_to_get_it_and_the_rest_works() -> None:
+def test_server_without_its_extra_prints_advice_and_other_commands_work() -> None:
     missing = "import sys; sys.modules['uvicorn'] = sys.modules['starlette'] = None"
     script = f"{missing}; from floto.runtime.cli import main; main()"
     for arguments, code, says in [
@@ -594,7 +439,7 @@ def test_without_the_extra_it_says_how_to_get_it_and_the_rest_works() -> None:
         assert says in done.stdout + done.stderr
 
 
-def test_lambda_functions_come_from_a_file(tmp_path: Path) -> None:
+def test_lambda_functions_are_loaded_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "lambdas.py").write_text("functions = {'double': lambda given: given * 2}\n")
     attributes = {"id": "1", "name": "double", "input": "21"}
     decisions = [
@@ -616,7 +461,7 @@ def test_lambda_functions_come_from_a_file(tmp_path: Path) -> None:
         assert completed[0]["lambdaFunctionCompletedEventAttributes"]["result"] == "42"
 
 
-def test_floto_connects_to_a_server_here_without_any_configuration(
+def test_floto_connects_to_a_local_server_without_configuration(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:

@@ -59,31 +59,31 @@ def closed_after(connection: socket.socket, drip: bytes = b"") -> float:
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST / HT", b"POST / HTTP/1.1\r\nHost: localhost\r\nX-A: "])
-def test_a_connection_without_a_whole_head_is_closed(address: Address, sent: bytes) -> None:
+def test_connection_without_a_complete_head_is_closed(address: Address, sent: bytes) -> None:
     with socket.create_connection(address) as connection:
         connection.sendall(sent)
         assert closed_after(connection) >= HEAD_SECONDS / 2
 
 
-def test_a_head_that_comes_byte_by_byte_has_no_more_time(address: Address) -> None:
+def test_head_sent_byte_by_byte_has_the_same_time_limit(address: Address) -> None:
     with socket.create_connection(address) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nX-A: ")
         assert closed_after(connection, b"a") < 10 * HEAD_SECONDS
 
 
-def asked(connection: HTTPConnection) -> int:
+def health_status(connection: HTTPConnection) -> int:
     connection.request("GET", "/health")
     answer = connection.getresponse()
     answer.read()
     return answer.status
 
 
-def test_an_idle_connection_is_kept_but_not_with_half_a_second_head(address: Address) -> None:
+def test_idle_connection_is_kept_and_one_with_an_incomplete_second_head_is_closed(address: Address) -> None:
     connection = HTTPConnection(*address, timeout=PATIENCE)
-    assert asked(connection) == 200
+    assert health_status(connection) == 200
     time.sleep(2 * HEAD_SECONDS)
     used = connection.sock
-    assert asked(connection) == 200
+    assert health_status(connection) == 200
     assert connection.sock is used
     assert used is not None
     used.sendall(b"GET /hea")
@@ -91,7 +91,7 @@ def test_an_idle_connection_is_kept_but_not_with_half_a_second_head(address: Add
     connection.close()
 
 
-def test_a_held_poll_is_let_be(address: Address) -> None:
+def test_pending_poll_is_not_closed_by_the_head_timeout(address: Address) -> None:
     connection = HTTPConnection(*address, timeout=2 * HEAD_SECONDS)
     for operation, body in (
         ("RegisterDomain", {"name": "d", "workflowExecutionRetentionPeriodInDays": "1"}),
@@ -113,7 +113,7 @@ def test_a_held_poll_is_let_be(address: Address) -> None:
     connection.close()
 
 
-def test_a_body_that_goes_on_after_its_refusal_is_cut_off_in_time(address: Address) -> None:
+def test_refused_body_that_keeps_arriving_is_disconnected(address: Address) -> None:
     head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 100000\r\n\r\n"
     with socket.create_connection(address) as connection:
         connection.sendall(head + b"x" * 50_000)

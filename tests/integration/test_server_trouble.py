@@ -35,7 +35,7 @@ def health(server: Server) -> int:
     return status
 
 
-def said_at_the_end(server: Server) -> str:
+def output_after_exit(server: Server) -> str:
     """Stop the server; returns its log."""
     began = time.monotonic()
     assert server.end(signal.SIGTERM) == 0
@@ -50,13 +50,13 @@ def damage(db: Path) -> None:
         path.write_bytes(b"x" * max(path.stat().st_size, 4096))
 
 
-def test_health_is_503_where_the_file_cannot_be_read_and_is_logged_once(tmp_path: Path) -> None:
+def test_health_is_503_if_the_file_is_unreadable_and_logged_once(tmp_path: Path) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf:
         register(swf)
         assert health(server) == 200
         damage(tmp_path / "swf.db")
         assert [health(server) for _ in range(20)] == [503] * 20
-        assert said_at_the_end(server).count("a health check failed") == 1
+        assert output_after_exit(server).count("a health check failed") == 1
 
 
 def delete_index(db: Path) -> None:
@@ -64,7 +64,7 @@ def delete_index(db: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, delete_index])
-def test_server_ends_with_an_error_when_its_file_is_gone(
+def test_server_exits_with_an_error_when_its_file_is_deleted(
     tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf, ExitStack() as stack:
@@ -82,7 +82,7 @@ def test_server_ends_with_an_error_when_its_file_is_gone(
         assert poll.recv(65_536).startswith(b"HTTP/1.1 ")
 
 
-def test_a_run_that_cannot_be_read_is_named_once_in_the_log(tmp_path: Path) -> None:
+def test_unreadable_run_is_logged_once(tmp_path: Path) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf:
         register(swf)
         run_id = start(swf, "bad")
@@ -92,12 +92,12 @@ def test_a_run_that_cannot_be_read_is_named_once_in_the_log(tmp_path: Path) -> N
         request = json.dumps({"domain": "shop", "execution": {"workflowId": "bad", "runId": run_id}}).encode()
         answers = [ask(server, "GetWorkflowExecutionHistory", request) for _ in range(10)]
         assert [answer.status for answer in answers] == [500] * 10
-        log = said_at_the_end(server)
+        log = output_after_exit(server)
     lines = [line for line in log.splitlines() if "ERROR" in line]
     assert [run_id in line for line in lines] == [True]
 
 
-def test_health_reads_a_locked_database_in_time_and_the_server_ends_all_the_same(
+def test_health_and_shutdown_work_with_a_locked_database(
     tmp_path: Path,
 ) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf:
@@ -107,10 +107,10 @@ def test_health_reads_a_locked_database_in_time_and_the_server_ends_all_the_same
             waiting = [writing(server) for _ in range(20)]
             time.sleep(0.5)
             began = time.monotonic()
-            # Whoever holds the lock keeps nobody from reading.
+            # The lock of a writer does not block readers.
             assert health(server) == 200
             assert time.monotonic() - began < 5
-            said_at_the_end(server)
+            output_after_exit(server)
             for connection in waiting:
                 connection.close()
 
@@ -124,7 +124,7 @@ def writing(server: Server) -> HTTPConnection:
     return connection
 
 
-def test_slow_bodies_and_held_polls_do_not_keep_the_server_from_ending(tmp_path: Path) -> None:
+def test_slow_bodies_and_pending_polls_do_not_delay_shutdown(tmp_path: Path) -> None:
     with serving(tmp_path / "swf.db") as server, client(server) as swf, ExitStack() as stack:
         register(swf)
         held = [stack.enter_context(send_poll(server)) for _ in range(20)]
@@ -136,7 +136,7 @@ def test_slow_bodies_and_held_polls_do_not_keep_the_server_from_ending(tmp_path:
             connection.putheader("Content-Length", "1000")
             connection.endheaders(b"{")
         time.sleep(2)
-        log = said_at_the_end(server)
+        log = output_after_exit(server)
         assert "Traceback" not in log
         assert all(poll.recv(65_536).startswith(b"HTTP/1.1 200") for poll in held)
         assert {connection.getresponse().status for connection in slow} == {503}

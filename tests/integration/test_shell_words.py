@@ -88,7 +88,7 @@ def runs(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("typed", ["", "m", "monday", "-", "~"])
-def test_bash_completion_offers_only_words_that_bash_takes_as_they_are(runs: Path, typed: str) -> None:
+def test_bash_completion_offers_only_words_that_need_no_quoting(runs: Path, typed: str) -> None:
     (runs / "floto").write_text(f'#!/bin/sh\nexec {FLOTO} "$@"\n')
     (runs / "floto").chmod(0o755)
     script = f'PATH="$PWD:$PATH"\n{COMPLETE.format(floto="floto").replace("floto() {", "unused() {")}'
@@ -103,7 +103,7 @@ def test_bash_completion_offers_only_words_that_bash_takes_as_they_are(runs: Pat
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hint_to_register_is_quoted_for_the_shell(runs: Path, text: str) -> None:
+def test_register_hint_is_quoted_for_the_shell(runs: Path, text: str) -> None:
     said = floto("list", "--domain", text, "--service", f"sqlite:///{runs / 'floto.db'}")
     hint = said.err.rstrip("\n").rpartition("or register it: ")[2]
     done = bash(f"floto() {{ printf '%s\\0' \"$@\"; }}\n{hint}", runs)
@@ -113,7 +113,7 @@ def test_hint_to_register_is_quoted_for_the_shell(runs: Path, text: str) -> None
 
 @SETTINGS
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=8), max_size=4))
-def test_bash_reads_back_every_word(words: list[str]) -> None:
+def test_quoted_words_round_trip_through_bash(words: list[str]) -> None:
     line = shell_command("printf", "%s\\0", arguments=words)
     assert line.isprintable()
     done = subprocess.run(["bash", "-c", line], capture_output=True, check=True)

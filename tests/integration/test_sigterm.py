@@ -1,7 +1,7 @@
-"""SIGTERM to workers and deciders that are real processes: on SQLite's file, and on ``floto server``.
+"""SIGTERM to workers and deciders as real processes: on SQLite's file, and on ``floto server``.
 
-A process that was told to stop lets its poll end, finishes what that brings, and exits; what
-comes later is for those who live. Histories tell who started what.
+After SIGTERM a process lets its poll end, finishes the task that it returns, and exits; later tasks
+are done by other processes. The histories have the identity that started each task.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ Slow(floto.DeciderSpec(activity_tasks=[]), service=service, task_list="decide", 
 
 
 def start(service: Service, workflow_id: str, task_list: str = "decide") -> WorkflowExecution:
-    """A run whose decision task waits."""
+    """Start a run with a scheduled decision task."""
     request = StartRequest(workflow_id=workflow_id, workflow_type=WORKFLOW, task_list=task_list)
     return WorkflowExecution(workflow_id, service.start_workflow_execution(request))
 
 
 def start_and_schedule(service: Service, workflow_id: str) -> WorkflowExecution:
-    """A run whose activity waits."""
+    """Start a run with a scheduled activity."""
     execution = start(service, workflow_id, workflow_id)
     task = service.poll_for_decision_task(workflow_id, "test", PATIENCE)
     assert task is not None
@@ -126,7 +126,7 @@ class Process:
         self.process.send_signal(signal.SIGTERM)
 
     def end(self, within: float) -> int:
-        """How it exits."""
+        """Return the exit code."""
         return self.process.wait(within)
 
 
@@ -156,7 +156,7 @@ class Stage:
         return self.role.begin(self.service, workflow_id)
 
     def started_by(self, execution: WorkflowExecution) -> list[str]:
-        """Who took the tasks of the role, once there is the right end."""
+        """Return the identities that claimed tasks of the role, once the run has closed as expected."""
         end = time.monotonic() + PATIENCE
         while not self._is_done(events := self.service.history(execution)):
             assert time.monotonic() < end, events
@@ -171,7 +171,7 @@ class Stage:
         return [event.data for event in events if isinstance(event.data, kind)]
 
     def assert_others_go_on(self) -> None:
-        """What comes after a process has ended is done by one that lives."""
+        """Tasks scheduled after the end of a process are done by a running one."""
         self.go()
         live = self.process("live")
         for number in range(2):
@@ -202,7 +202,7 @@ def stage(request: pytest.FixtureRequest, role: Role, tmp_path: Path) -> Iterato
             yield stage
 
 
-def test_a_task_in_hand_is_finished(stage: Stage) -> None:
+def test_sigterm_finishes_the_claimed_task(stage: Stage) -> None:
     process = stage.process("told to stop")
     execution = stage.begin("w")
     process.hear("began")
@@ -215,7 +215,7 @@ def test_a_task_in_hand_is_finished(stage: Stage) -> None:
     stage.assert_others_go_on()
 
 
-def test_another_signal_ends_a_process_at_once(stage: Stage) -> None:
+def test_second_signal_ends_the_process_at_once(stage: Stage) -> None:
     """Also in a poll that the server would hold for a minute; it notices, and gives its tasks to others."""
     process = stage.process("told to stop")
     process.hear("polls")
@@ -227,7 +227,7 @@ def test_another_signal_ends_a_process_at_once(stage: Stage) -> None:
     stage.assert_others_go_on()
 
 
-def test_on_a_file_a_poll_ends_within_a_second(role: Role, tmp_path: Path) -> None:
+def test_sigterm_ends_a_poll_of_a_file_within_a_second(role: Role, tmp_path: Path) -> None:
     with staged(role, f"sqlite:///{tmp_path / 'swf.db'}", tmp_path) as stage:
         process = stage.process("told to stop")
         process.hear("polls")
@@ -236,8 +236,8 @@ def test_on_a_file_a_poll_ends_within_a_second(role: Role, tmp_path: Path) -> No
         stage.assert_others_go_on()
 
 
-def test_what_a_held_poll_still_brings_is_done(role: Role, tmp_path: Path) -> None:
-    """SWF gives work to a poll that is held, whatever became of who polls: so that is still there."""
+def test_sigterm_finishes_a_task_that_the_pending_poll_returns(role: Role, tmp_path: Path) -> None:
+    """SWF dispatches a task to a pending poll even if its client has gone, so the client waits for it."""
     with serving(tmp_path / "swf.db") as server, staged(role, server.url, tmp_path) as stage:
         stage.go()
         process = stage.process("told to stop")
@@ -252,7 +252,7 @@ def test_what_a_held_poll_still_brings_is_done(role: Role, tmp_path: Path) -> No
         stage.assert_others_go_on()
 
 
-def test_a_held_poll_that_brings_nothing_is_the_last(role: Role, tmp_path: Path) -> None:
+def test_sigterm_ends_the_process_after_its_pending_poll(role: Role, tmp_path: Path) -> None:
     server: Any = Server(tmp_path / "swf.db", Clock())
     server.open(poll_seconds=HELD)
     try:

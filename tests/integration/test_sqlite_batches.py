@@ -65,7 +65,7 @@ def at_once(service: SqliteService, calls: Sequence[Callable[[], Any]]) -> list[
     return results
 
 
-def test_new_work_goes_to_a_waiting_poll_with_the_commit_that_makes_it(tmp_path: Path) -> None:
+def test_new_task_is_claimed_by_a_pending_poll_in_the_same_commit(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor() as threads:
         decider = waiting(threads, decision, service)
         with writing(service) as begun:
@@ -80,7 +80,7 @@ def test_new_work_goes_to_a_waiting_poll_with_the_commit_that_makes_it(tmp_path:
         assert len(begun) == 1
 
 
-def test_what_was_handed_out_at_once_is_handed_out_again_on_its_list(tmp_path: Path) -> None:
+def test_task_claimed_in_its_commit_is_redelivered_on_its_list(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as other:
         with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor() as threads:
             taken = waiting(threads, decision, service)
@@ -89,7 +89,7 @@ def test_what_was_handed_out_at_once_is_handed_out_again_on_its_list(tmp_path: P
         assert decision(other).token == taken.result().token
 
 
-def test_work_goes_by_priority_to_the_poll_that_waited_longest(tmp_path: Path) -> None:
+def test_tasks_go_by_priority_to_the_oldest_poll(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor() as threads:
         start(service)
         token = decision(service).token
@@ -103,7 +103,7 @@ def test_work_goes_by_priority_to_the_poll_that_waited_longest(tmp_path: Path) -
         assert activity(service).activity_id == "rest"
 
 
-def test_calls_made_at_once_share_a_commit(tmp_path: Path) -> None:
+def test_concurrent_calls_share_a_commit(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         runs = [start(service, f"w{number}") for number in range(20)]
         calls = [partial(service.signal_workflow_execution, run.workflow_id, "s") for run in runs]
@@ -115,7 +115,7 @@ def test_calls_made_at_once_share_a_commit(tmp_path: Path) -> None:
         assert all(names(service, run).count("WorkflowExecutionSignaled") == 1 for run in runs)
 
 
-def test_a_refused_call_takes_no_other_with_it(tmp_path: Path) -> None:
+def test_refused_call_does_not_fail_others_of_its_batch(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         runs = [start(service, f"w{number}") for number in range(9)]
         ids = [*(run.workflow_id for run in runs[:5]), "nobody", *(run.workflow_id for run in runs[5:])]
@@ -128,7 +128,7 @@ def test_a_refused_call_takes_no_other_with_it(tmp_path: Path) -> None:
         assert all(names(service, run).count("WorkflowExecutionSignaled") == 1 for run in runs)
 
 
-def test_a_disk_that_fails_is_told_to_all_and_nothing_is_half_done(tmp_path: Path) -> None:
+def test_disk_failure_fails_the_whole_batch_and_rolls_back(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         runs = [start(service, f"w{number}") for number in range(5)]
         service._host.store._db.execute("PRAGMA max_page_count = 1")  # noqa: SLF001
@@ -145,7 +145,7 @@ def test_a_disk_that_fails_is_told_to_all_and_nothing_is_half_done(tmp_path: Pat
         assert "WorkflowExecutionSignaled" in names(service, runs[0])
 
 
-def test_whatever_was_answered_to_many_threads_survives_a_kill(tmp_path: Path) -> None:
+def test_acknowledged_calls_of_many_threads_survive_a_kill(tmp_path: Path) -> None:
     script = """
 from concurrent.futures import ThreadPoolExecutor
 def work(thread):
@@ -167,7 +167,7 @@ with ThreadPoolExecutor(8) as threads:
     assert set(answered[:-1]) <= there
 
 
-def test_every_run_ends_whoever_works_on_it(tmp_path: Path) -> None:
+def test_every_run_completes_with_several_services_and_threads(tmp_path: Path) -> None:
     path, runs = tmp_path / "db", 40
     with SqliteService(path) as one, SqliteService(path) as two, ThreadPoolExecutor(16) as threads:
         services = (one, two)
@@ -207,7 +207,7 @@ def work(service: SqliteService, ended: list[Future[int]]) -> int:
     return done
 
 
-def test_a_poll_that_goes_back_into_the_line_is_watched_over_again() -> None:
+def test_poll_returned_to_the_wait_queue_wakes_the_watcher() -> None:
     """Else nobody looks for timers and other processes until the next poll comes."""
     queue, place = WaitQueue(), Place("d", TaskKind.DECISION, "l")
     queue.add([Poll(place, lambda _now: None, waits=True)])

@@ -30,7 +30,7 @@ def kept_entries(service: SqliteService) -> list[CachedRun]:
     return [entry for entry, _ in cache_of(service)._entries.values()]  # noqa: SLF001 - as above
 
 
-def test_cached_runs_with_large_payloads_take_a_bounded_number_of_bytes(tmp_path: Path) -> None:
+def test_cached_runs_with_large_payloads_use_bounded_memory(tmp_path: Path) -> None:
     text = WIDE + "x" * 32_000
     with SqliteService(tmp_path / "db", durability="normal") as service:
         for number in range(75):
@@ -47,7 +47,7 @@ def test_cached_runs_with_large_payloads_take_a_bounded_number_of_bytes(tmp_path
         assert 32 * MIB < sum(inputs) < 64 * MIB
 
 
-def test_cache_drops_the_runs_that_were_not_used_for_longest() -> None:
+def test_cache_evicts_the_least_recently_used_runs() -> None:
     cache = Cache(most_bytes=3 * 10**6)
     entries = {
         id: CachedRun(number, 0, EngineRun.fresh("d", WorkflowExecution(id, id)), size=900_000)
@@ -62,7 +62,7 @@ def test_cache_drops_the_runs_that_were_not_used_for_longest() -> None:
     assert cache.get("a") is None
 
 
-def test_run_larger_than_the_cache_is_kept_while_it_is_the_last_used() -> None:
+def test_run_larger_than_the_cache_is_kept_while_most_recently_used() -> None:
     cache = Cache(most_bytes=1000)
     for id in "ab":
         cache.put(id, CachedRun(1, 0, EngineRun.fresh("d", WorkflowExecution(id, id)), size=10**6))
@@ -80,7 +80,7 @@ def work(service: SqliteService, workflow_id: str, text: str, rounds: int) -> No
 
 @pytest.mark.parametrize("text", ["", "x" * 32_000, WIDE + "x" * 8_000], ids=["small", "large", "wide"])
 @pytest.mark.parametrize("origin", ["written", "read"])
-def test_estimate_is_at_least_what_python_allocates_and_not_far_above(
+def test_estimate_is_between_actual_and_a_small_multiple_of_allocated_bytes(
     tmp_path: Path, text: str, origin: str
 ) -> None:
     rounds = 40 if text else 200
@@ -109,7 +109,7 @@ def test_estimate_is_at_least_what_python_allocates_and_not_far_above(
     assert actual < estimate < 4 * actual
 
 
-def test_estimate_counts_the_events_that_other_processes_added(tmp_path: Path) -> None:
+def test_estimate_includes_events_of_other_processes(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service, SqliteService(tmp_path / "db") as other:
         start(service)
         for _ in range(3):
@@ -120,7 +120,7 @@ def test_estimate_counts_the_events_that_other_processes_added(tmp_path: Path) -
         assert entry.size > 30_000
 
 
-def test_runs_that_another_process_closed_leave_the_cache(tmp_path: Path) -> None:
+def test_runs_closed_by_another_process_are_evicted(tmp_path: Path) -> None:
     count = 100
     with SqliteService(tmp_path / "db", durability="normal") as service:
         for number in range(count):
@@ -135,7 +135,7 @@ def test_runs_that_another_process_closed_leave_the_cache(tmp_path: Path) -> Non
         assert [entry.run.execution.workflow_id for entry in kept_entries(service)] == ["open"]
 
 
-def test_refresh_looks_at_a_bounded_number_of_cached_runs(tmp_path: Path) -> None:
+def test_refresh_checks_a_bounded_number_of_cached_runs(tmp_path: Path) -> None:
     statements: list[str] = []
     with (
         SqliteService(tmp_path / "db", durability="normal") as service,
@@ -154,7 +154,7 @@ def test_refresh_looks_at_a_bounded_number_of_cached_runs(tmp_path: Path) -> Non
         assert "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (run_id=?)" in plan
 
 
-def test_run_that_stays_open_is_served_from_the_cache_after_commits_of_others(tmp_path: Path) -> None:
+def test_open_run_stays_cached_after_commits_of_other_processes(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service, SqliteService(tmp_path / "db") as other:
         run = start(service)
         before = kept_entries(service)[0].events[0]

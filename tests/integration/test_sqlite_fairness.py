@@ -39,7 +39,7 @@ def watch() -> Stopwatch:
     return Stopwatch()
 
 
-def test_queries_without_writes_never_rest(watch: Stopwatch) -> None:
+def test_queries_without_writes_never_pause(watch: Stopwatch) -> None:
     watch.fairness.note_write()
     watch.now += 1
     for _ in range(3):
@@ -47,13 +47,13 @@ def test_queries_without_writes_never_rest(watch: Stopwatch) -> None:
     assert watch.rests == []
 
 
-def test_query_rests_as_long_as_the_one_before_took_beside_a_write(watch: Stopwatch) -> None:
+def test_query_pauses_as_long_as_the_previous_one_took_during_writes(watch: Stopwatch) -> None:
     for seconds in (0.02, 0.01, 0.03):
         watch.query(seconds, writes=True)
     assert watch.rests == pytest.approx([0.02, 0.01])
 
 
-def test_time_in_which_no_query_is_made_counts_as_rest(watch: Stopwatch) -> None:
+def test_time_between_queries_counts_as_pause(watch: Stopwatch) -> None:
     watch.query(0.02, writes=True)
     watch.now += 0.015
     watch.query(0.02, writes=True)
@@ -62,14 +62,14 @@ def test_time_in_which_no_query_is_made_counts_as_rest(watch: Stopwatch) -> None
     assert watch.rests == pytest.approx([0.005])
 
 
-def test_rest_after_a_long_query_is_bounded(watch: Stopwatch) -> None:
+def test_pause_after_a_long_query_is_bounded(watch: Stopwatch) -> None:
     watch.query(30, writes=True)
     watch.query(0.01, writes=False)
     watch.query(0.01, writes=False)
     assert watch.rests == pytest.approx([0.05])
 
 
-def test_query_that_fails_is_followed_by_a_rest_too(watch: Stopwatch) -> None:
+def test_failed_query_is_followed_by_a_pause(watch: Stopwatch) -> None:
     def fail() -> None:
         with watch.fairness.query():
             watch.fairness.note_write()
@@ -83,7 +83,7 @@ def test_query_that_fails_is_followed_by_a_rest_too(watch: Stopwatch) -> None:
 
 
 @pytest.mark.parametrize("writes", [True, False])
-def test_queries_of_a_service_rest_beside_its_own_writes(
+def test_queries_of_a_service_pause_during_its_own_writes(
     tmp_path: Path,
     watch: Stopwatch,
     writes: bool,  # noqa: FBT001 - by name

@@ -109,7 +109,7 @@ def workload(service: SqliteService, number: int) -> tuple[list[str], list[Calla
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_every_request_ends_and_work_goes_on_after_a_fault_at_any_statement(
+def test_every_request_returns_after_a_fault_at_any_statement(
     tmp_path: Path, faulty: type[Faulty], name: str
 ) -> None:
     faulty.fault = staticmethod(FAULTS[name])
@@ -141,7 +141,7 @@ def test_every_request_ends_and_work_goes_on_after_a_fault_at_any_statement(
                 break
 
 
-def test_poll_ends_in_time_where_looking_for_deadlines_fails_once(
+def test_poll_returns_in_time_if_reading_deadlines_fails_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with SqliteService(tmp_path / "db") as service:
@@ -160,7 +160,7 @@ def test_poll_ends_in_time_where_looking_for_deadlines_fails_once(
         assert time.monotonic() - began < 5
 
 
-def test_polls_are_served_after_the_watcher_met_an_error_of_the_system(
+def test_polls_are_served_after_an_os_error_in_the_watcher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with SqliteService(tmp_path / "db") as service, SqliteService(tmp_path / "db") as other:
@@ -181,7 +181,7 @@ def test_polls_are_served_after_the_watcher_met_an_error_of_the_system(
             assert polled.result(20) is not None
 
 
-def test_queries_read_while_another_process_holds_the_lock(tmp_path: Path) -> None:
+def test_queries_succeed_while_another_process_holds_the_lock(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         start(service, "w")
         db = sqlite3.connect(tmp_path / "db", isolation_level=None)
@@ -195,7 +195,7 @@ def test_queries_read_while_another_process_holds_the_lock(tmp_path: Path) -> No
         db.close()
 
 
-def test_query_sees_what_was_acknowledged_before_it(tmp_path: Path) -> None:
+def test_query_includes_every_acknowledged_call(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         start(service, "w")
         for number in range(50):
@@ -211,7 +211,7 @@ def test_query_sees_what_was_acknowledged_before_it(tmp_path: Path) -> None:
             )
 
 
-def test_waiting_for_the_lock_of_another_process_ends_when_the_service_is_closed(tmp_path: Path) -> None:
+def test_close_ends_the_wait_for_the_lock_of_another_process(tmp_path: Path) -> None:
     service = SqliteService(tmp_path / "db")
     start(service, "w")
     db = sqlite3.connect(tmp_path / "db", isolation_level=None)
@@ -227,7 +227,7 @@ def test_waiting_for_the_lock_of_another_process_ends_when_the_service_is_closed
     db.close()
 
 
-def test_long_log_is_cut_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_write_ahead_log_is_truncated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("floto.adapters.sqlite.file.database._LONG_LOG", 200_000)
     monkeypatch.setattr("floto.adapters.sqlite.batches._RECOVER_SECONDS", 0.0)
     with SqliteService(tmp_path / "db", durability="normal") as service:
@@ -237,7 +237,7 @@ def test_long_log_is_cut_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert Path(f"{tmp_path / 'db'}-wal").stat().st_size < 1_000_000
 
 
-def test_error_after_a_commit_does_not_carry_out_its_calls_again(
+def test_error_after_a_commit_does_not_repeat_its_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with SqliteService(tmp_path / "db") as service:
@@ -276,7 +276,7 @@ def test_file_is_opened_and_read_while_another_process_holds_the_lock(tmp_path: 
     db.close()
 
 
-def test_first_query_after_a_timer_is_due_shows_that_it_fired(tmp_path: Path) -> None:
+def test_first_query_after_a_timer_is_due_includes_timer_fired(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         start(service, "w")
         task = service.poll_for_decision_task("decide", "test", 5)

@@ -45,12 +45,12 @@ def dump(path: Path) -> list[str]:
         db.close()
 
 
-def test_it_is_a_service(tmp_path: Path) -> None:
+def test_sqlite_service_implements_the_service_protocol(tmp_path: Path) -> None:
     service: Service = SqliteService(tmp_path / "db")
     service.close()
 
 
-def test_95_nothing_is_lost_between_two_steps(tmp_path: Path) -> None:
+def test_95_restart_after_every_step_loses_nothing(tmp_path: Path) -> None:
     def with_fresh(call: Callable[[SqliteService], T]) -> T:
         with SqliteService(tmp_path / "db") as service:
             return call(service)
@@ -92,7 +92,7 @@ def test_95_nothing_is_lost_between_two_steps(tmp_path: Path) -> None:
     ]
 
 
-def test_a_closed_run_leaves_no_rows_that_wait(tmp_path: Path) -> None:
+def test_closed_run_leaves_no_tasks_or_deadlines(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         start(service)
         schedule(service, "a", "b", heartbeat_timeout="60")
@@ -107,7 +107,7 @@ def test_a_closed_run_leaves_no_rows_that_wait(tmp_path: Path) -> None:
         db.close()
 
 
-def test_a_refused_call_writes_nothing(tmp_path: Path) -> None:
+def test_refused_call_writes_nothing(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         start(service)
         task = decision(service)
@@ -125,7 +125,7 @@ def test_a_refused_call_writes_nothing(tmp_path: Path) -> None:
         service.respond_decision_task_completed(task.token, [])
 
 
-def test_types_register_themselves(tmp_path: Path) -> None:
+def test_types_are_registered_automatically(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         service.prepare([WORKFLOW], [ACTIVITY])
         request = StartRequest(workflow_id="wf", workflow_type=WorkflowType("new", "1"), task_list="mine")
@@ -145,7 +145,7 @@ def test_types_register_themselves(tmp_path: Path) -> None:
         assert later.workflow_type == WorkflowType("new", "2")
 
 
-def test_without_auto_registration_swf_is_strict(tmp_path: Path) -> None:
+def test_unknown_types_are_refused_without_auto_registration(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db", auto_register=False) as service:
         with pytest.raises(UnknownResource, match="Unknown domain: floto"):
             start(service)
@@ -160,7 +160,7 @@ def test_without_auto_registration_swf_is_strict(tmp_path: Path) -> None:
         assert "ScheduleActivityTaskFailed" in names(service, run)
 
 
-def test_latest_execution_and_history(tmp_path: Path) -> None:
+def test_latest_execution_and_history_are_returned(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service, SqliteService(tmp_path / "db") as other:
         assert service.latest_execution("wf") is None
         first = start(service)
@@ -180,7 +180,7 @@ def test_latest_execution_and_history(tmp_path: Path) -> None:
             service.history(WorkflowExecution("other", second.run_id))
 
 
-def test_open_runs_are_listed_by_type_the_newest_first(tmp_path: Path) -> None:
+def test_open_runs_are_listed_by_type_newest_first(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service, SqliteService(tmp_path / "db", "other") as other:
         assert service.open_executions(WORKFLOW) == ()
         runs = [start(service, f"wf-{number}") for number in range(3)]
@@ -196,7 +196,7 @@ def test_open_runs_are_listed_by_type_the_newest_first(tmp_path: Path) -> None:
         assert {(info.workflow_type, info.close_status) for info in infos} == {(WORKFLOW, None)}
 
 
-def test_domains_do_not_see_one_another(tmp_path: Path) -> None:
+def test_domains_are_isolated(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db", "one") as one, SqliteService(tmp_path / "db", "two") as two:
         start(one)
         start(two)
@@ -216,7 +216,7 @@ def test_memory_needs_no_file() -> None:
     assert not Path(":memory:.leases").exists()
 
 
-def test_what_one_service_does_the_other_sees(tmp_path: Path) -> None:
+def test_two_services_on_one_file_share_state(tmp_path: Path) -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
 
     def clock() -> datetime:
@@ -243,7 +243,7 @@ def test_what_one_service_does_the_other_sees(tmp_path: Path) -> None:
         assert one.history(run)[-2].data.details == "alive"
 
 
-def test_a_file_of_a_newer_floto(tmp_path: Path) -> None:
+def test_file_of_a_newer_floto_is_refused(tmp_path: Path) -> None:
     SqliteService(tmp_path / "db").close()
     db = sqlite3.connect(tmp_path / "db")
     db.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
@@ -255,7 +255,7 @@ def test_a_file_of_a_newer_floto(tmp_path: Path) -> None:
         SqliteService(tmp_path / "db")
 
 
-def test_a_database_of_something_else(tmp_path: Path) -> None:
+def test_database_of_another_program_is_refused(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "db")
     db.execute("CREATE TABLE t (x)")
     db.close()
@@ -263,7 +263,7 @@ def test_a_database_of_something_else(tmp_path: Path) -> None:
         SqliteService(tmp_path / "db")
 
 
-def test_no_database_at_all(tmp_path: Path) -> None:
+def test_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "db").write_text("once upon a time " * 100)
     with pytest.raises(ServiceError, match="is not a floto database"):
         SqliteService(tmp_path / "db")
@@ -271,7 +271,7 @@ def test_no_database_at_all(tmp_path: Path) -> None:
         SqliteService(tmp_path / "no" / "such" / "directory" / "db")
 
 
-def test_a_locked_file_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locked_file_raises_service_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "LOCK_SECONDS", 0.05)
     with SqliteService(tmp_path / "db") as service:
         start(service)
@@ -284,7 +284,7 @@ def test_a_locked_file_is_unavailable(tmp_path: Path, monkeypatch: pytest.Monkey
         service.signal_workflow_execution("wf", "s")
 
 
-def test_a_closed_service_stays_closed(tmp_path: Path) -> None:
+def test_closed_service_refuses_every_call(tmp_path: Path) -> None:
     service = SqliteService(tmp_path / "db", durability="normal")
     service.close()
     service.close()
@@ -296,7 +296,7 @@ def test_a_closed_service_stays_closed(tmp_path: Path) -> None:
         service.poll_for_activity_task("floto", "", 1)
 
 
-def test_text_survives_as_it_is(tmp_path: Path) -> None:
+def test_text_is_stored_unchanged(tmp_path: Path) -> None:
     text = 'ü 漢 \U0001f600 \ud800 \\ " \n\x00'
     with SqliteService(tmp_path / "db") as service:
         run = start(service)
@@ -313,7 +313,7 @@ def activity_type_of(service: SqliteService) -> ActivityType:
     return activity(service).activity_type
 
 
-def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+def test_many_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         opened = [threads.submit(SqliteService, tmp_path / "db") for _ in range(8)]
         services = [one.result() for one in opened]
@@ -323,7 +323,7 @@ def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
         service.close()
 
 
-def test_a_run_that_was_forgotten_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evicted_run_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("floto.adapters.sqlite.cache._RUN_BYTES", 2**30)
     with SqliteService(tmp_path / "db") as service:
         runs = [start(service, workflow_id) for workflow_id in "abc"]

@@ -63,7 +63,9 @@ HARMS = [delete, replace, delete_log, delete_index]
 
 
 @pytest.mark.parametrize("how", HARMS)
-def test_nothing_is_acknowledged_once_the_file_is_gone(tmp_path: Path, how: Callable[[Path], None]) -> None:
+def test_no_call_is_acknowledged_after_the_file_is_deleted(
+    tmp_path: Path, how: Callable[[Path], None]
+) -> None:
     path = tmp_path / "db"
     service = SqliteService(path)
     start(service)
@@ -98,7 +100,7 @@ def test_loop_ends_with_an_error_when_the_file_is_deleted(tmp_path: Path, comman
 
 
 @pytest.mark.parametrize("is_working", [True, False], ids=["in an activity", "in a timer"])
-def test_run_ends_and_names_the_file_once_when_it_is_deleted(tmp_path: Path, *, is_working: bool) -> None:
+def test_run_fails_naming_the_deleted_file_once(tmp_path: Path, *, is_working: bool) -> None:
     write_files(tmp_path)
     flow = tmp_path / "flow.py"
     flow.write_text(flow.read_text().replace("delay_in_seconds=0", "delay_in_seconds=3600"))
@@ -130,7 +132,7 @@ def event_types(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("how", HARMS)
-def test_poll_that_waits_fails_at_once_when_the_file_is_gone(
+def test_pending_poll_fails_at_once_when_the_file_is_deleted(
     tmp_path: Path, how: Callable[[Path], None]
 ) -> None:
     path = tmp_path / "db"
@@ -147,7 +149,7 @@ def test_poll_that_waits_fails_at_once_when_the_file_is_gone(
                 polled.result(60)
 
 
-def test_run_in_this_process_raises_that_the_file_is_gone(tmp_path: Path) -> None:
+def test_run_in_this_process_raises_if_the_file_is_deleted(tmp_path: Path) -> None:
     path, begun = tmp_path / "db", threading.Event()
     activities = Activities()
 
@@ -172,7 +174,7 @@ def restored(tmp_path: Path, name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", EARLIER)
-def test_file_of_an_earlier_version_is_migrated_and_its_runs_go_on(
+def test_file_of_an_earlier_version_is_migrated_and_its_runs_continue(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     path = restored(tmp_path, name)
@@ -239,7 +241,7 @@ def test_due_timer_fires_and_heartbeat_times_out_after_a_migration(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", EARLIER)
-def test_runs_of_a_migrated_file_are_listed_by_tag(tmp_path: Path, name: str) -> None:
+def test_runs_of_a_migrated_file_can_be_listed_by_tag(tmp_path: Path, name: str) -> None:
     path = restored(tmp_path, name)
     with SqliteService(path, clock=lambda: SHORTLY_AFTER) as service:
         service.terminate_workflow_execution("open")
@@ -252,9 +254,7 @@ def test_runs_of_a_migrated_file_are_listed_by_tag(tmp_path: Path, name: str) ->
             assert listings.count(db, listing) == 1
 
 
-def test_migration_that_fails_in_the_middle_leaves_the_file_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_migration_leaves_the_file_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = restored(tmp_path, "schema-1")
     broken = {**schema.MIGRATIONS, 1: (*schema.MIGRATIONS[1], "ALTER TABLE nothing ADD COLUMN x")}
     before = dump(path)
@@ -273,7 +273,7 @@ def dump(path: Path) -> list[str]:
     return lines
 
 
-def test_file_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_file_of_a_newer_version_is_refused_and_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "db"
     SqliteService(path).close()
     db = sqlite3.connect(path)
@@ -289,7 +289,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_new_files_are_for_their_owner_only(tmp_path: Path) -> None:
+def test_new_files_are_owner_only(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         start(service)
         for name in ("db", "db-wal", "db-shm"):
@@ -298,7 +298,7 @@ def test_new_files_are_for_their_owner_only(tmp_path: Path) -> None:
         assert {mode(path) for path in (tmp_path / "db.leases").iterdir()} == {0o600}
 
 
-def test_leases_of_a_database_that_lets_a_group_in_let_it_in_too(tmp_path: Path) -> None:
+def test_leases_inherit_the_group_permissions_of_the_database(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
         leases = Leases(tmp_path / "leases", 0o100660)
@@ -309,7 +309,7 @@ def test_leases_of_a_database_that_lets_a_group_in_let_it_in_too(tmp_path: Path)
         os.umask(old)
 
 
-def test_leases_are_only_for_those_who_may_write_to_the_database(tmp_path: Path) -> None:
+def test_leases_require_write_permission_on_the_database(tmp_path: Path) -> None:
     # As an earlier floto left them: to be read by everybody.
     (tmp_path / "leases").mkdir(mode=0o755)
     leases = Leases(tmp_path / "leases", 0o100644)
@@ -331,7 +331,7 @@ sys.stdin.readline()
 """
 
 
-def test_another_user_cannot_hold_the_lease_of_a_dead_worker() -> None:
+def test_another_user_cannot_own_the_lease_of_a_crashed_worker() -> None:
     # A directory of its own that every user may enter, as those of pytest are not.
     with tempfile.TemporaryDirectory() as name, SqliteService(Path(name) / "db") as service:
         Path(name).chmod(0o755)
@@ -410,7 +410,7 @@ def check_read_only(backup: tuple[Path, str], *before: str) -> None:
 @pytest.mark.parametrize(
     ("directory", "file"), [(0o555, 0o444), (0o555, 0o666), (0o777, 0o444)], ids=["both", "directory", "file"]
 )
-def test_backup_that_modes_protect_is_listed_and_says_so_when_it_is_to_be_changed(
+def test_read_only_backup_is_listed_and_refuses_changes(
     backup: tuple[Path, str], directory: int, file: int
 ) -> None:
     path, _ = backup
@@ -438,7 +438,7 @@ def can_mount() -> bool:
 
 
 @pytest.mark.skipif(not can_mount(), reason="needs a system on which this user may mount")
-def test_backup_on_a_read_only_disk_is_listed_and_says_so_when_it_is_to_be_changed(
+def test_backup_on_a_read_only_disk_is_listed_and_refuses_changes(
     backup: tuple[Path, str],
 ) -> None:
     path, _ = backup

@@ -56,7 +56,9 @@ def executed(db: sqlite3.Connection, listing: Listing) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "time"), ALL)
-def test_each_filter_with_each_time_and_order_goes_by_an_index(tmp_path: Path, name: str, time: str) -> None:
+def test_every_combination_of_filter_time_and_order_uses_an_index(
+    tmp_path: Path, name: str, time: str
+) -> None:
     columns, by = FILTERS[name][1], TIMES[time][1]
     # A workflow id has one open run, which needs no range of times.
     has_range = (name, time) != ("workflow id", "open")
@@ -115,7 +117,7 @@ def instructions(db: sqlite3.Connection, listing: Listing, after: Position | Non
 
 
 @pytest.mark.parametrize(("name", "time"), [one for one in ALL if one != ("workflow id", "open")])
-def test_page_reads_what_it_shows_and_not_what_it_passes_over(tmp_path: Path, name: str, time: str) -> None:
+def test_page_reads_only_the_rows_it_returns(tmp_path: Path, name: str, time: str) -> None:
     with closing(schema.connect(str(tmp_path / "db"), "normal")) as db:
         insert_many(db, 4000)
         for listing in variants(name, time):
@@ -150,7 +152,7 @@ def fill(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "time"), ALL)
-def test_pages_and_counts_are_those_of_the_runs_one_by_one(tmp_path: Path, name: str, time: str) -> None:
+def test_pages_and_counts_equal_a_linear_scan(tmp_path: Path, name: str, time: str) -> None:
     fill(tmp_path / "db")
     with closing(schema.connect_reading(str(tmp_path / "db"))) as db:
         records = list(listings.records(db, ""))
@@ -170,7 +172,7 @@ def test_pages_and_counts_are_those_of_the_runs_one_by_one(tmp_path: Path, name:
         assert max(sizes) > 0 or (name, time) == ("workflow id", "open")
 
 
-def test_filters_that_no_call_combines_restrict_together(tmp_path: Path) -> None:
+def test_combined_filters_all_restrict(tmp_path: Path) -> None:
     fill(tmp_path / "db")
     with closing(schema.connect_reading(str(tmp_path / "db"))) as db:
         records = list(listings.records(db, ""))

@@ -66,7 +66,7 @@ def alter(path: Path, sql: str, *values: Any) -> None:
     db.close()
 
 
-def test_a_link_to_the_file_leads_to_the_same_leases(tmp_path: Path) -> None:
+def test_symbolic_link_to_the_file_uses_the_same_leases(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("db")
     with SqliteService(tmp_path / "db") as one:
         start(one)
@@ -75,7 +75,9 @@ def test_a_link_to_the_file_leads_to_the_same_leases(tmp_path: Path) -> None:
             assert two.poll_for_decision_task("floto", "", 0) is None
 
 
-def test_leases_stay_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leases_keep_their_path_after_a_change_of_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(batches, "_RECOVER_SECONDS", 0.05)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -86,7 +88,7 @@ def test_leases_stay_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert two.poll_for_decision_task("floto", "", 0.3) is None
 
 
-def test_without_a_directory_of_leases_nobody_is_dead(tmp_path: Path) -> None:
+def test_missing_lease_directory_marks_no_owner_as_crashed(tmp_path: Path) -> None:
     leases, other = Leases(tmp_path / "leases"), uuid4().hex
     assert leases.dead([other]) == {other}
     shutil.rmtree(tmp_path / "leases")
@@ -95,7 +97,7 @@ def test_without_a_directory_of_leases_nobody_is_dead(tmp_path: Path) -> None:
     leases.close()
 
 
-def test_only_names_of_leases_become_paths(tmp_path: Path) -> None:
+def test_invalid_lease_names_are_not_used_as_paths(tmp_path: Path) -> None:
     leases = Leases(tmp_path / "leases")
     with Path(tmp_path / "x.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -120,7 +122,7 @@ def test_only_names_of_leases_become_paths(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_missing_is_refused_before_anything_is_registered(
+def test_missing_member_is_refused_before_any_type_is_registered(
     tmp_path: Path, wrong: Any, path: str
 ) -> None:
     with SqliteService(tmp_path / "db") as service:
@@ -145,7 +147,7 @@ def poisoned(path: Path, clock: Clock) -> tuple[WorkflowExecution, WorkflowExecu
     return runs[0], runs[1]
 
 
-def test_a_run_that_cannot_be_read_stops_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unreadable_run_does_not_affect_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     bad, good = poisoned(tmp_path / "db", clock)
     clock.wait(61)
@@ -172,7 +174,7 @@ def test_a_run_that_cannot_be_read_stops_no_other(tmp_path: Path, caplog: pytest
         assert "TimerFired" in names(service, bad)
 
 
-def test_an_unreadable_run_is_met_by_a_poll(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_poll_skips_an_unreadable_run_and_logs_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     bad, good = poisoned(tmp_path / "db", clock)
     with SqliteService(tmp_path / "db", clock=clock) as service:
@@ -197,7 +199,7 @@ def test_an_unreadable_parent_fails_the_poll_that_ends_its_child(
             service.poll_for_decision_task("floto", "", 0)
 
 
-def test_a_deadline_of_nothing_is_put_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_deadline_without_an_event_is_postponed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with SqliteService(tmp_path / "db") as service:
         run = start(service)
         alter(tmp_path / "db", "INSERT INTO deadlines (run, event_id, at, rank) VALUES (1, 2, 0, 0)")
@@ -205,7 +207,7 @@ def test_a_deadline_of_nothing_is_put_off(tmp_path: Path, caplog: pytest.LogCapt
     assert [run.run_id in message for message in caplog.messages] == [True]
 
 
-def test_a_busy_database_is_no_fault_of_a_deadline(
+def test_busy_database_does_not_postpone_a_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock, error = Clock(), sqlite3.OperationalError("database is locked")
@@ -228,7 +230,7 @@ def test_a_busy_database_is_no_fault_of_a_deadline(
 
 
 @pytest.mark.parametrize("kind", ["decision", "activity"])
-def test_a_task_that_kills_whoever_takes_it_times_out(tmp_path: Path, kind: str) -> None:
+def test_task_that_crashes_its_owners_times_out(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "db"
     with SqliteService(path) as service:
         run = start(service)
@@ -254,7 +256,7 @@ def test_a_task_that_kills_whoever_takes_it_times_out(tmp_path: Path, kind: str)
             assert service.history(run)[-3].data.timeout_type == "START_TO_CLOSE"
 
 
-def test_a_service_that_closes_is_no_victim_of_its_tasks(tmp_path: Path) -> None:
+def test_closing_a_service_does_not_count_as_a_redelivery(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "db") as service:
         start(service)
     tokens = set()
@@ -280,7 +282,7 @@ class Interrupted:
         return result
 
 
-def test_an_interrupt_lets_go_of_the_lock(tmp_path: Path) -> None:
+def test_interrupt_releases_the_lock(tmp_path: Path) -> None:
     database = Database(str(tmp_path / "db"), "full")
     db = database.need_writing()
     database.writing = Interrupted(db)  # type: ignore[assignment]
@@ -291,7 +293,7 @@ def test_an_interrupt_lets_go_of_the_lock(tmp_path: Path) -> None:
     db.close()
 
 
-def test_an_interrupt_leaves_no_half_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_call_leaves_a_consistent_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_cache: Cache, _run_id: str, _entry: CachedRun) -> None:
         raise KeyboardInterrupt
 
@@ -308,7 +310,7 @@ def test_an_interrupt_leaves_no_half_truth(tmp_path: Path, monkeypatch: pytest.M
         CachedRun(1, 1, EngineRun.fresh("d", run)).revision = 2  # type: ignore[misc]
 
 
-def test_a_file_without_a_write_ahead_log(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_system_without_a_write_ahead_log_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "_OPEN_SECONDS", 0.05)
     with pytest.raises(ServiceError, match="cannot use a write-ahead log on"):
         schema.connect("", "full")
@@ -316,7 +318,7 @@ def test_a_file_without_a_write_ahead_log(monkeypatch: pytest.MonkeyPatch) -> No
         SqliteService("")
 
 
-def test_a_poll_in_memory_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_poll_of_a_database_in_memory_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[Job] = []
     attempt = batches.Batches.execute
 
@@ -330,7 +332,7 @@ def test_a_poll_in_memory_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(looked) == 1
 
 
-def test_details_are_data_whatever_they_hold(tmp_path: Path) -> None:
+def test_details_are_stored_as_data(tmp_path: Path) -> None:
     clock = Clock()
     with SqliteService(tmp_path / "db", clock=clock) as service:
         run = start(service)
@@ -345,7 +347,7 @@ def test_details_are_data_whatever_they_hold(tmp_path: Path) -> None:
         assert timed_out.data.details == HALF
 
 
-def test_half_characters_are_no_names(tmp_path: Path) -> None:
+def test_unpaired_surrogates_in_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ServiceFault, match="ValidationException"):
         SqliteService(tmp_path / "db", HALF)
     with SqliteService(tmp_path / "db") as service:

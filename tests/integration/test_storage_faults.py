@@ -1,8 +1,8 @@
 """Faults of the storage under whole processes: a full disk, a lock held, a process stopped in a transaction.
 
 A decider and a worker use one database file directly, or through ``floto server``. While the fault lasts,
-timers become due, activities end, and clients make calls. Afterwards the processes go on by themselves;
-told to stop during the fault, each of them ends. The long forms print the seconds that it took.
+timers become due, activities end, and clients make calls. Afterwards the processes continue by themselves;
+stopped during the fault, each of them exits. The long forms print the seconds that it took.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ from floto.core.errors import ServiceError
 from floto.core.swf.service import Service, StartRequest
 from floto.core.swf.shapes import WorkflowType
 from floto.runtime.connect import connect
-from tests.integration.test_server import PATIENCE, environment, serving, until
+from tests.integration.commands import wait_for
+from tests.integration.test_server import PATIENCE, environment, serving
 
-#: Seconds from the end of a fault until everything goes on again, as ``docs/operations.md`` promises.
+#: Seconds from the end of a fault until all work continues, as ``docs/operations.md`` promises.
 AFTER = 5.0
-#: Seconds that a new run takes in any case, for a timer of its own.
+#: Seconds that a new run takes in any case, for its timer.
 OWN_TIMER = 1
-#: Seconds in which a process ends that is told to during a fault, as ``docs/operations.md`` promises.
+#: Seconds in which a process exits that is stopped during a fault, as ``docs/operations.md`` promises.
 ENDS = 30.0
 #: Seconds of a fault in the short forms.
 BRIEF = 3.0
@@ -121,7 +122,7 @@ db.execute("COMMIT")
 
 @contextmanager
 def process_stopped(db: Path) -> Iterator[None]:
-    """Stop a process that has written in a transaction, and let it go on to its commit."""
+    """Stop a process within a transaction, and let it continue to its commit."""
     command = [sys.executable, "-c", STOPPED, str(db)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -144,7 +145,7 @@ FAULTS = {
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small file system of its own, for the database only."""
+    """Mount a small file system for the database only."""
     place = tmp_path / "disk"
     place.mkdir()
     options = ["-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(place)]
@@ -219,7 +220,7 @@ class Place:
         return workflow_id in self.started
 
     def use(self, service: Service, seconds: float) -> None:
-        """Make calls for so long; what is refused meanwhile is as if it had never been asked for."""
+        """Make calls for so many seconds; a refused call must have no effect."""
         end, number = time.monotonic() + seconds, len(self.started)
         while time.monotonic() < end:
             number += 1
@@ -256,10 +257,10 @@ class Place:
         """Bring every process to work, and leave work of every kind under way."""
         with self.client() as client:
             assert self.start(client, "first")
-            until(lambda: self.has("WorkflowExecutionCompleted", ["first"]))
+            wait_for(lambda: self.has("WorkflowExecutionCompleted", ["first"]))
             assert self.start(client, "lasting", "lasting")
             self.use(client, 0.5)
-            until(lambda: self.has("TimerStarted", ["lasting"]))
+            wait_for(lambda: self.has("TimerStarted", ["lasting"]))
 
     def check(self) -> None:
         """Nothing acknowledged is lost, and no activity ends twice."""
@@ -296,7 +297,7 @@ EVENTS = (
 
 
 def make(disk: Path, *, behind_server: bool, seconds: float) -> Place:
-    """Make a database on the disk, and flows whose long timer is due within a fault of so many seconds."""
+    """Make a database on the disk, and flows with a timer due within a fault of so many seconds."""
     timeout = TIMEOUT if behind_server else None
     (disk.parent / "flows.py").write_text(
         FLOWS.format(brief=OWN_TIMER, seconds=max(int(seconds * 0.6), 2), timeout=timeout)
@@ -309,8 +310,8 @@ def report(figures: str) -> None:
     print(figures)  # noqa: T201 - pytest shows it with -rA
 
 
-def goes_on(place: Place, fault: Fault, seconds: float) -> float:
-    """Let everything go on through a fault; return the seconds after it until a new run has completed."""
+def seconds_to_recover(place: Place, fault: Fault, seconds: float) -> float:
+    """Run everything through a fault; return the seconds after it until a new run has completed."""
     with place.running():
         place.begin()
         with fault.cause(place.db):
@@ -320,15 +321,15 @@ def goes_on(place: Place, fault: Fault, seconds: float) -> float:
             thread = place.use_meanwhile(seconds)
             assert place.has("TimerFired", ["lasting"]) == was_due
         over = time.monotonic()
-        until(lambda: place.has("TimerFired", ["lasting"]))
+        wait_for(lambda: place.has("TimerFired", ["lasting"]))
         fired = time.monotonic() - over
         with place.client() as client:
-            until(lambda: place.start(client, "after"))
-        until(lambda: place.has("WorkflowExecutionCompleted", ["after"]))
+            wait_for(lambda: place.start(client, "after"))
+        wait_for(lambda: place.has("WorkflowExecutionCompleted", ["after"]))
         completed = time.monotonic() - over
         thread.join(PATIENCE)
         assert not thread.is_alive()
-        until(lambda: place.has("WorkflowExecutionCompleted", place.started))
+        wait_for(lambda: place.has("WorkflowExecutionCompleted", place.started))
         report(f"after {seconds} s: timer {fired:.1f} s, new run {completed:.1f} s")
         place.check()
         report(f"ended after {place.end()}")
@@ -344,7 +345,7 @@ def ends(place: Place, fault: Fault, seconds: float) -> float:
             took = place.end()
     report(f"told to stop {seconds} s into the fault: {took}")
     with place.running():
-        until(lambda: place.has("WorkflowExecutionCompleted", place.started))
+        wait_for(lambda: place.has("WorkflowExecutionCompleted", place.started))
         place.check()
     return max(took.values())
 
@@ -358,27 +359,27 @@ for_each_fault = pytest.mark.parametrize("name", FAULTS)
     [("full disk", False), ("full disk", True), ("process stopped", False), ("lock held", True)],
     ids=["full disk, file", "full disk, server", "process stopped, file", "lock held, server"],
 )
-def test_work_goes_on_after_a_brief_fault(disk: Path, name: str, *, behind_server: bool) -> None:
-    goes_on(make(disk, behind_server=behind_server, seconds=BRIEF), FAULTS[name], BRIEF)
+def test_work_continues_after_a_brief_fault(disk: Path, name: str, *, behind_server: bool) -> None:
+    seconds_to_recover(make(disk, behind_server=behind_server, seconds=BRIEF), FAULTS[name], BRIEF)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @on_each
 @for_each_fault
-def test_work_goes_on_within_seconds_after_a_long_fault(
+def test_work_continues_within_seconds_after_a_long_fault(
     disk: Path, name: str, *, behind_server: bool
 ) -> None:
     fault = FAULTS[name]
     place = make(disk, behind_server=behind_server, seconds=fault.seconds)
-    assert goes_on(place, fault, fault.seconds) < AFTER + OWN_TIMER
+    assert seconds_to_recover(place, fault, fault.seconds) < AFTER + OWN_TIMER
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @on_each
 @for_each_fault
-def test_every_process_ends_within_seconds_during_a_long_fault(
+def test_every_process_exits_within_seconds_during_a_long_fault(
     disk: Path, name: str, *, behind_server: bool
 ) -> None:
     fault = FAULTS[name]

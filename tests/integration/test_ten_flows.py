@@ -89,7 +89,7 @@ class Flow:
         self.process.send_signal(how)
 
     def collect(self) -> None:
-        """Check what a process that has ended printed, and go on."""
+        """Check the output of a process that has ended, and continue."""
         assert self.process is not None
         out, err = self.process.communicate(timeout=60)
         if self.process.returncode == 0:
@@ -103,7 +103,7 @@ class Flow:
         self.process = None
 
     def check_log(self) -> None:
-        """Each activity that the flow's own functions ran was of its own runs, in its own processes."""
+        """Check that the functions of this flow ran activities of its own runs only."""
         log = self.shell.cwd / f"log-{self.number}"
         for line in log.read_text().splitlines() if log.exists() else ():
             workflow_id, pid = line.rsplit(" ", 1)

@@ -31,7 +31,7 @@ def printed(line: str, cwd: Path) -> str:
     return done.stdout + done.stderr
 
 
-def test_the_document_says_what_happens(tmp_path: Path) -> None:
+def test_testing_document_prints_actual_output(tmp_path: Path) -> None:
     walked = 0
     for kind, text in BLOCKS:
         first, _, rest = text.partition("\n")

@@ -1,4 +1,4 @@
-"""``floto why`` and ``floto status`` name what keeps a run from moving on, whatever it is, and what helps."""
+"""``floto why`` and ``floto status`` name the reason that a run does not progress, and the remedy."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def why(shell: Shell, *arguments: str) -> str:
     return said
 
 
-def told(shell: Shell, *parts: str) -> None:
+def wait_for_why(shell: Shell, *parts: str) -> None:
     """Wait until ``floto why`` says all of this."""
     last = ""
 
@@ -84,7 +84,7 @@ def told(shell: Shell, *parts: str) -> None:
         pytest.fail(f"{parts} are not all in:\n{last}")
 
 
-def test_nobody_decides(anywhere: Shell, run: Callable[[str], None]) -> None:
+def test_why_names_a_missing_decider(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("ask")
     said = why(anywhere)
     assert "the run: decision task queued since " in said
@@ -93,20 +93,20 @@ def test_nobody_decides(anywhere: Shell, run: Callable[[str], None]) -> None:
     assert "nobody polls task list 'decide' for decisions: floto decider" in anywhere.here("status")[0]
 
 
-def test_decider_polls_another_task_list(anywhere: Shell, run: Callable[[str], None]) -> None:
+def test_why_names_a_decider_polling_another_task_list(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("ask")
     with anywhere.loop("decider", "--task-list", "wrong"):
-        told(anywhere, "no decider polls this task list; others poll task list 'wrong'")
+        wait_for_why(anywhere, "no decider polls this task list; others poll task list 'wrong'")
 
 
-def test_decider_polls_another_domain(anywhere: Shell, run: Callable[[str], None]) -> None:
+def test_why_names_a_decider_polling_another_domain(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("ask")
     anywhere.here("register", "domain", "there")
     with anywhere.loop(*DECIDER, "--domain", "there"):
-        told(anywhere, "no decider polls this task list; it is polled in domain 'there'")
+        wait_for_why(anywhere, "no decider polls this task list; it is polled in domain 'there'")
 
 
-def test_run_is_in_another_domain_or_file(anywhere: Shell, run: Callable[[str], None]) -> None:
+def test_why_names_another_domain_or_file_of_the_run(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("ask")
     anywhere.here("register", "domain", "there")
     assert (
@@ -116,10 +116,10 @@ def test_run_is_in_another_domain_or_file(anywhere: Shell, run: Callable[[str], 
     assert "there is no file" in anywhere.here("why", "w", "--service", "sqlite:///other.db", code=2)[1]
 
 
-def test_nobody_works(anywhere: Shell, run: Callable[[str], None]) -> None:
+def test_why_names_a_missing_worker(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("ask")
     with anywhere.loop(*DECIDER):
-        told(
+        wait_for_why(
             anywhere,
             "ask: queued since ",
             " on task list 'work', no worker has picked it up; no worker polls",
@@ -131,11 +131,13 @@ def test_nobody_works(anywhere: Shell, run: Callable[[str], None]) -> None:
         assert [each["identity"] for each in found["pollers"]] == ["the decider"]
 
 
-def test_worker_has_another_version_of_the_activity(anywhere: Shell, run: Callable[[str], None]) -> None:
+def test_why_names_a_worker_with_another_activity_version(
+    anywhere: Shell, run: Callable[[str], None]
+) -> None:
     run("ask")
     old = ("worker", "--task-list", "work", "--activities", "old.py", "--identity", "the worker")
     with anywhere.loop(*DECIDER), anywhere.loop(*old):
-        told(
+        wait_for_why(
             anywhere,
             "ask: waiting for its retry; the next attempt, after workers gave it back ",
             "the worker polls this task list and has no function for ask 1 (it has ask 0)",
@@ -145,11 +147,11 @@ def test_worker_has_another_version_of_the_activity(anywhere: Shell, run: Callab
         assert served["the worker"] == [{"name": "ask", "version": "0"}]
 
 
-def test_signal_that_arrived_has_another_name(anywhere: Shell, run: Callable[[str], None]) -> None:
+def test_why_names_a_received_signal_of_another_name(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("wait")
     with anywhere.loop(*DECIDER):
         anywhere.here("signal", "w", "aproved")
-        told(
+        wait_for_why(
             anywhere,
             "ok: waiting for signal 'approved'; signal 'aproved' arrived, which no task waits for",
             "    floto signal w approved\n",
@@ -157,20 +159,20 @@ def test_signal_that_arrived_has_another_name(anywhere: Shell, run: Callable[[st
     assert "waiting for signal 'approved'" in anywhere.here("show", "w")[0]
 
 
-def test_activity_hangs(anywhere: Shell, run: Callable[[str], None]) -> None:
+def test_why_names_a_hanging_activity(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("slow")
     with anywhere.loop(*DECIDER), anywhere.loop(*WORKER):
-        told(
+        wait_for_why(
             anywhere,
             "slow: running since ",
             " on the worker, times out at ",
         )
 
 
-def test_child_waits(anywhere: Shell, run: Callable[[str], None]) -> None:
+def test_why_names_a_waiting_child(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("parent")
     with anywhere.loop(*DECIDER):
-        told(anywhere, "child: running since ")
+        wait_for_why(anywhere, "child: running since ")
         (command,) = (
             line.split() for line in why(anywhere).splitlines() if line.startswith("    floto why ")
         )
@@ -178,20 +180,20 @@ def test_child_waits(anywhere: Shell, run: Callable[[str], None]) -> None:
         assert "waiting for signal 'approved'" in said
 
 
-def test_retry_waits(anywhere: Shell, run: Callable[[str], None]) -> None:
+def test_why_names_a_pending_retry(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("broken")
     with anywhere.loop(*DECIDER), anywhere.loop(*WORKER):
-        told(
+        wait_for_why(
             anywhere,
             "b: waiting for its retry; retry 1 of 5, after ValueError: no such luck, is due at ",
             "c: waiting for b to complete",
         )
 
 
-def test_500_tasks_that_wait_alike_are_one_line(anywhere: Shell, run: Callable[[str], None]) -> None:
+def test_why_groups_500_tasks_with_equal_reasons(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("many")
     with anywhere.loop(*DECIDER):
-        told(
+        wait_for_why(
             anywhere,
             "500 tasks (m0, m1, m2, ...): queued since ",
             "99 tasks (n0, n1, n2, ...): waiting for m0 to complete",
@@ -201,20 +203,22 @@ def test_500_tasks_that_wait_alike_are_one_line(anywhere: Shell, run: Callable[[
     assert "n7: waiting\n  waiting for m7 to complete\n    m7: queued" in anywhere.here("why", "w", "n7")[0]
 
 
-def test_task_of_a_killed_worker_is_with_another_one(tmp_path: Path) -> None:
+def test_why_follows_the_task_of_a_killed_worker_to_another(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     (tmp_path / "flow.py").write_text(FLOW)
     (tmp_path / "acts.py").write_text(ACTIVITIES)
     shell.here("start", "--spec", "flow.py:slow", "--workflow-id", "w")
     with shell.loop(*DECIDER):
         with shell.loop(*WORKER):
-            told(shell, "on the worker, times out at ")
-        told(shell, "that worker crashed, the task is queued again; no worker polls this task list")
+            wait_for_why(shell, "on the worker, times out at ")
+        wait_for_why(shell, "that worker crashed, the task is queued again; no worker polls this task list")
         with shell.loop(*WORKER[:-1], "the heir"):
-            told(shell, "on the worker, times out at ", "that worker crashed, the heir has the task now")
+            wait_for_why(
+                shell, "on the worker, times out at ", "that worker crashed, the heir has the task now"
+            )
 
 
-def test_decider_does_not_answer(tmp_path: Path) -> None:
+def test_why_names_an_unresponsive_decider(tmp_path: Path) -> None:
     mine, other = (
         floto.DeciderSpec(activity_tasks=[floto.Timer(id_=name, delay_in_seconds=1)]) for name in "ab"
     )
@@ -233,14 +237,12 @@ def test_decider_does_not_answer(tmp_path: Path) -> None:
         decider = floto.Decider(other, service=service, task_list="decide", identity="x:7", poll_seconds=0.2)
         thread = threading.Thread(target=decider.run)
         thread.start()
-        told(Shell(tmp_path), "and did not respond; see its log", "x:7 claimed it ")
+        wait_for_why(Shell(tmp_path), "and did not respond; see its log", "x:7 claimed it ")
         decider.stop()
         thread.join()
 
 
-def test_lock_that_is_not_released_and_a_full_disk_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_status_names_a_held_lock_and_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shell = Shell(tmp_path)
     shell.here("register", "domain", "floto")
     path = tmp_path / "floto.db"
@@ -253,7 +255,7 @@ def test_lock_that_is_not_released_and_a_full_disk_are_named(
     assert f"the disk of {path} is full" in shell.here("status")[0]
 
 
-def test_status_shows_who_is_alive_and_nobody_who_is_not(anywhere: Shell, run: Callable[[str], None]) -> None:
+def test_status_shows_live_processes_only(anywhere: Shell, run: Callable[[str], None]) -> None:
     run("slow")
     with anywhere.loop(*WORKER) as worker, anywhere.loop(*DECIDER):
         wait_for(lambda: len(anywhere.data("status")["pollers"]) == 2)
@@ -270,12 +272,12 @@ def test_status_shows_who_is_alive_and_nobody_who_is_not(anywhere: Shell, run: C
             assert [each["kind"] for each in anywhere.data("status")["pollers"]] == ["decision"]
 
 
-def test_why_reads_a_file_a_pipe_and_a_moment_of_the_past(tmp_path: Path) -> None:
+def test_why_reads_a_file_a_pipe_and_an_earlier_event(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     (tmp_path / "flow.py").write_text(FLOW)
     shell.here("start", "--spec", "flow.py:wait", "--workflow-id", "w")
     with shell.loop(*DECIDER):
-        told(shell, "ok: waiting")
+        wait_for_why(shell, "ok: waiting")
         shell.here("signal", "w", "approved", "--input", "1")
         shell.until("w", "COMPLETED")
     history = shell("history", "w").stdout

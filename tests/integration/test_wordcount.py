@@ -50,7 +50,7 @@ def ten(counts: Counter[str]) -> list[dict[str, Any]]:
     return [{"word": word, "count": count} for word, count in ranked[:10]]
 
 
-def test_the_ten_most_frequent_words_are_true(tmp_path: Path) -> None:
+def test_ten_most_frequent_words_are_correct(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "floto", text := tmp_path / "text", ignore=shutil.ignore_patterns("__pycache__"))
     sources = [*text.rglob("*.py"), *text.rglob("*.md")]
     result = run(text, tmp_path)
@@ -60,7 +60,7 @@ def test_the_ten_most_frequent_words_are_true(tmp_path: Path) -> None:
     assert ten(counts)[0]["word"] in (tmp_path / result["report"]).read_text()
 
 
-def test_what_tools_keep_in_a_directory_is_not_counted(tmp_path: Path) -> None:
+def test_tool_directories_are_not_counted(tmp_path: Path) -> None:
     for name in (".hidden/a.md", "venv/a.py", "mine/pyvenv.cfg", "mine/a.py", "__pycache__/a.py", "out/a.md"):
         file = tmp_path / name
         file.parent.mkdir(exist_ok=True)
@@ -74,7 +74,7 @@ def test_what_tools_keep_in_a_directory_is_not_counted(tmp_path: Path) -> None:
     assert (result["files"], result["most_frequent"]) == (5, [{"word": "right", "count": 15}])
 
 
-def test_an_empty_directory_has_no_words(tmp_path: Path) -> None:
+def test_empty_directory_gives_an_empty_result(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "floto", "run", f"{EXAMPLE / 'workflow.py'}:spec"),

@@ -67,7 +67,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_planted_link_is_replaced_and_not_followed(name: str, tmp_path: Path) -> None:
+def test_symbolic_link_is_replaced_and_not_followed(name: str, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
     target = tmp_path / name
@@ -80,7 +80,7 @@ def test_planted_link_is_replaced_and_not_followed(name: str, tmp_path: Path) ->
     assert not list(tmp_path.glob(".floto-*"))
 
 
-def test_planted_link_in_a_store_is_replaced_and_not_followed(tmp_path: Path) -> None:
+def test_symbolic_link_in_a_store_is_replaced_and_not_followed(tmp_path: Path) -> None:
     store, victim = DirectoryStore(tmp_path / "store"), tmp_path / "victim"
     victim.write_text("precious")
     kept, _ = reference.written("value", store.limit)
@@ -92,7 +92,7 @@ def test_planted_link_in_a_store_is_replaced_and_not_followed(tmp_path: Path) ->
     assert not file.is_symlink()
 
 
-def test_pipe_in_a_store_is_an_error_and_no_hang(tmp_path: Path) -> None:
+def test_pipe_in_a_store_raises_without_blocking(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "store")
     kept, _ = reference.written("value", store.limit)
     file = tmp_path / "store" / kept.digest[:2] / kept.digest
@@ -116,7 +116,7 @@ def test_pipe_in_a_store_is_an_error_and_no_hang(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["pipe", "directory", "link to a pipe"])
-def test_what_is_no_regular_file_is_not_replaced(name: str, tmp_path: Path) -> None:
+def test_special_file_is_not_replaced(name: str, tmp_path: Path) -> None:
     """Renaming over a device such as /dev/null would destroy it."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "directory").mkdir()
@@ -130,7 +130,7 @@ def test_what_is_no_regular_file_is_not_replaced(name: str, tmp_path: Path) -> N
     assert (tmp_path / name).lstat().st_ino == before.st_ino
 
 
-def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_failed_write_keeps_the_old_file_and_no_temporary_file(tmp_path: Path) -> None:
     target = tmp_path / "file"
     target.write_bytes(b"old")
 
@@ -145,7 +145,9 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> No
     assert not list(tmp_path.glob(".floto-*"))
 
 
-def test_planted_file_passes_on_no_permissions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replaced_file_of_another_user_does_not_pass_on_its_permissions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_bytes(b"1")
     (tmp_path / "file").chmod(0o666)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
@@ -154,7 +156,7 @@ def test_planted_file_passes_on_no_permissions(tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "file").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
-def test_new_file_has_the_usual_mode_and_an_old_one_keeps_its_own(tmp_path: Path) -> None:
+def test_new_file_has_the_default_mode_and_an_old_one_keeps_its_mode(tmp_path: Path) -> None:
     write_file(tmp_path / "new", b"1")
     (tmp_path / "usual").write_bytes(b"1")
     assert (tmp_path / "new").stat().st_mode == (tmp_path / "usual").stat().st_mode
@@ -163,7 +165,7 @@ def test_new_file_has_the_usual_mode_and_an_old_one_keeps_its_own(tmp_path: Path
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
 
 
-def test_name_of_the_greatest_length_is_written(tmp_path: Path) -> None:
+def test_file_name_of_maximum_length_is_written(tmp_path: Path) -> None:
     RUN.save(tmp_path / f"{'x' * 250}.json")
     assert len(History.load(tmp_path / f"{'x' * 250}.json")) == len(RUN)
     with pytest.raises(HistoryError):

@@ -38,7 +38,7 @@ class OverError(BaseException):
 
 
 def examine(seconds: float) -> dict[str, Any]:
-    """What breaks first, and after how many runs; every situation has its turn, again and again."""
+    """Return the first violation and the number of runs before it; situations are tried in rotation."""
     end = time.monotonic() + seconds
     signal.signal(signal.SIGALRM, _hang)
     runs = 0

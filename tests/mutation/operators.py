@@ -1,6 +1,6 @@
-"""What can be changed in a module, one place at a time, as syntax trees.
+"""Mutation operators: the changes that are possible in a module, one place at a time, as syntax trees.
 
-Left alone are texts for people (docstrings, f-strings, sentences, messages of errors, labels of
+Not mutated are texts for people (docstrings, f-strings, sentences, messages of errors, labels of
 enums), annotations, imports and decorators.
 """
 
@@ -196,7 +196,7 @@ class Mutant:
 
     @property
     def text(self) -> str:
-        """What names it, whatever line it is on."""
+        """The name of the mutant, independent of its line number."""
         again = f" ({self.number})" if self.number > 1 else ""
         return f"{self.module} {self.scope}: {self.before} -> {self.after}{again}"
 
@@ -259,7 +259,7 @@ def _scope(statement: ast.stmt, outer: str) -> str:
 
 
 def _is_label(node: ast.AST, field: str) -> bool:
-    """Whether these are the members of an enum."""
+    """Return True if these are the members of an enum."""
     is_enum = isinstance(node, ast.ClassDef) and any("Enum" in ast.unparse(base) for base in node.bases)
     return is_enum and field == "body"
 

@@ -1,12 +1,12 @@
-"""Checks the kit's invariants against floto with one mutant in place, in a process of its own.
+"""Check the kit's invariants against floto with one mutant in place, in a separate process.
 
     python -m tests.mutation.runner SECONDS [MODULE TEXT]
 
-Prints one line of JSON: how it was seen (``invariant``, ``crash``, ``hang`` or null), what was said,
-after how many runs and seconds. Without a mutant, floto as it is.
+Prints one line of JSON: how it was detected (``invariant``, ``crash``, ``hang`` or null), the message,
+and the numbers of runs and seconds. Without a mutant, it checks floto as it is.
 
-The model of SWF keeps the modules it came with, ``state`` among them: it plays the service, which a
-bug of a decider does not reach. All else of floto is loaded anew around the mutant, the kit included.
+The model of SWF keeps its original modules, ``state`` among them: it stands for the service, which a
+bug of a decider does not affect. The rest of floto is reloaded with the mutant, the kit included.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 from tests.mutation.catalog import MODULES
 from tests.mutation.operators import Mutant, mutants
 
-#: What SWF is played with, and what it says and is told: none of it depends on the modules that are changed.
+#: Modules of the model of SWF and of its requests: none of them depends on the mutated modules.
 _KEPT = ("engine", "swf", "payloads", "errors", "frozen", "hosts", "visible")
 _MEMORY = 3 * 2**30
 
@@ -68,7 +68,7 @@ class Finder(MetaPathFinder):
 
 
 def put_in_place(module: str, text: str) -> None:
-    """Load floto anew around a mutant, but for the model of SWF."""
+    """Reload floto with a mutant, except for the model of SWF."""
     importlib.import_module("floto.core.engine.world")
     for name in [name for name in sys.modules if name.partition(".")[0] == "floto" and not _is_kept(name)]:
         package, _, attribute = name.rpartition(".")
@@ -83,7 +83,7 @@ def _is_kept(name: str) -> bool:
 
 
 def main(seconds: float, module: str = "", text: str = "") -> dict[str, Any]:
-    """How a mutant is seen, and how soon."""
+    """Return how a mutant is detected, and after how many seconds."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     began = time.monotonic()
     seen: dict[str, Any]

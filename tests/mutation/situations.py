@@ -1,4 +1,4 @@
-"""What a mutant is put through: random runs, and runs at the limits, which random ones hardly reach."""
+"""Situations that mutants are tested in: random runs, and runs at the limits."""
 
 from __future__ import annotations
 

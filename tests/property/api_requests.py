@@ -138,7 +138,7 @@ decisions: Requests = st.one_of(
     ),
 )
 
-#: What may be asked of each operation; tokens here are nobody's.
+#: Requests for each operation; their tokens belong to no task.
 REQUESTS: Mapping[str, Requests] = {
     "CountClosedWorkflowExecutions": _closed(),
     "CountOpenWorkflowExecutions": _filtered({"domain": _domain, "startTimeFilter": _span}, _filters),

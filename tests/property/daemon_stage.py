@@ -1,4 +1,4 @@
-"""A daemon in the pure model of SWF: signals come in, children start and end, and time is told."""
+"""A daemon in the pure model of SWF: signals arrive, children start and close, and time advances."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Stage:
         self.world.respond_decision(task.token, decisions, self.now)
 
     def answer(self, task: PolledDecisionTask, *, well: bool = True) -> Sequence[Decision]:
-        """What a daemon answers; a child is ended at once."""
+        """Return the decisions of a daemon; a child is closed at once."""
         if task.workflow_type == DAEMON_TYPE:
             return decide_daemon(state_of(task.events, task.execution), domain=DOMAIN)
         return [CompleteWorkflowExecution(result="1") if well else FailWorkflowExecution(reason="sorry")]
@@ -95,7 +95,7 @@ class Stage:
 
     @property
     def state(self) -> State:
-        """Where the latest run of the daemon stands."""
+        """Return the state of the latest run of the daemon."""
         return state_of(self.runs[-1].events, self.runs[-1].execution)
 
     @property
@@ -109,13 +109,13 @@ class Stage:
 
     @property
     def children(self) -> list[e.WorkflowExecutionStarted]:
-        """How each child began."""
+        """Return the started event of each child."""
         infos = [info for info in self.world.executions() if info.workflow_type != DAEMON_TYPE]
         return [self.world.history(info.execution).events[0].data for info in infos]
 
     @property
     def child_ids(self) -> Counter[str]:
-        """How often each workflow id of a child was started."""
+        """Return the number of starts of each workflow id of a child."""
         infos = [info for info in self.world.executions() if info.workflow_type != DAEMON_TYPE]
         return Counter(info.execution.workflow_id for info in infos)
 

@@ -1,4 +1,4 @@
-"""A service that goes wrong as a script says, and time that stands still while somebody has a task."""
+"""A service that fails by script, with time that stands still while a task is claimed."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from tests.integration.contract.clock import Clock
 
 
 class Fault(Enum):
-    """What goes wrong with one call."""
+    """The fault of one call."""
 
     NONE = "nothing"
-    #: It times out, and was never carried out.
+    #: The call times out, and was not executed.
     BEFORE = "before"
-    #: It times out, and was carried out: of a poll, the task is in nobody's hands.
+    #: The call times out, and was executed; the task of a poll has no owner.
     AFTER = "after"
     THROTTLED = "throttled"
-    #: What SWF says where too many poll: a refusal, and no throttling.
+    #: SWF's response to too many polls: a refusal, not throttling.
     REFUSED = "refused"
-    #: It is carried out twice, and answered as the second time; a task is handed out twice.
+    #: The call is executed twice, with the second response; a task is dispatched twice.
     TWICE = "twice"
-    #: The pages of a decision task are not to be had.
+    #: The pages of a decision task are unavailable.
     UNREAD = "unread"
 
 
@@ -72,8 +72,8 @@ Task = PolledDecisionTask | PolledActivityTask
 class Faulty:
     """The ``Service`` of an engine whose calls meet the faults of a script; one call at a time.
 
-    Tasks in the hands of somebody must be answered before their time is over, so time only
-    passes while there are none: what is in nobody's hands times out, as it would on SWF.
+    Claimed tasks must be completed before their timeouts, so time only advances while no task is
+    claimed: a task whose owner is lost times out, as it would on SWF.
     """
 
     def __init__(self, engine: SqliteService, clock: Clock, script: Script) -> None:
@@ -130,7 +130,7 @@ class Faulty:
 
 
 def _shown(task: Task, fault: Fault) -> Task:
-    """A task as SWF shows it: with no more of the history than its decider asked for."""
+    """Return a task as SWF shows it: with only as much of the history as the decider requested."""
     if isinstance(task, PolledActivityTask):
         return task
     first = len(task.events) if fault is Fault.UNREAD else max(task.previous_started_event_id - 1, 0)

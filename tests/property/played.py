@@ -55,7 +55,7 @@ class Command:
 
 
 def answer_of(call: Callable[[], Any]) -> Any:
-    """What a call answers, or how it is refused."""
+    """Return the response of a call, or its fault."""
     try:
         return call()
     except ServiceFault as fault:
@@ -92,7 +92,7 @@ class Noting:
 
 
 class NotingSimulator(Simulator):
-    """A simulator whose world notes the commands."""
+    """A simulator whose world records the commands."""
 
     noting: Noting
 
@@ -102,7 +102,7 @@ class NotingSimulator(Simulator):
 
 
 class Played:
-    """The embedded engine on a file, told what a noting world was told, at the same times."""
+    """Repeat the recorded commands on the embedded engine on a file, at the same times."""
 
     def __init__(self, path: Path, causes: Iterable[str | None]) -> None:
         self._clock, self._causes = Clock(), iter(causes)

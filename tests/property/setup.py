@@ -1,4 +1,4 @@
-"""What the property tests have in common: how hard Hypothesis tries, and what befalls their runs."""
+"""Settings of the property tests: the effort of Hypothesis, and the faults of runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold of signals when runs continue as new: each counts once, in order, and none is lost."""
+"""Properties of signals when runs continue as new: each counts once, in order, and none is lost."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ inputs = st.none() | json_values().map(json.dumps) | st.just("no JSON")
 
 @SETTINGS
 @given(steps, inputs)
-def test_signals_are_used_once_and_in_order_over_any_number_of_runs(
+def test_signals_are_used_once_and_in_order_across_runs(
     script: list[tuple[str, int] | None], input: str | None
 ) -> None:
     chain, sent = Chain(input), defaultdict[str, list[int]](list)
@@ -115,7 +115,7 @@ def test_signals_are_used_once_and_in_order_over_any_number_of_runs(
 
 @SETTINGS
 @given(steps, inputs)
-def test_the_users_input_stays_as_it_is_and_histories_replay(
+def test_input_of_the_user_is_unchanged_and_histories_replay(
     script: list[tuple[str, int] | None], input: str | None
 ) -> None:
     chain = Chain(input)
@@ -151,13 +151,13 @@ rare = st.sampled_from(
 
 @SETTINGS
 @given(json_values() | rare, signals)
-def test_input_and_signals_are_told_apart_again(value: Any, sent: list[WorkflowExecutionSignaled]) -> None:
+def test_input_and_signals_are_separated_again(value: Any, sent: list[WorkflowExecutionSignaled]) -> None:
     assert split(joined(value, sent)) == (value, tuple(sent))
 
 
 @SETTINGS
 @given(json_values() | st.dictionaries(st.just(SIGNALS_KEY), json_values(), min_size=1))
-def test_an_input_of_a_run_that_is_not_continued_is_the_users_alone(value: Any) -> None:
+def test_input_of_a_first_run_has_no_carried_signals(value: Any) -> None:
     chain = Chain(json.dumps(value))
     chain.signal("first", "1")
     chain.signal("second", "2")
@@ -167,7 +167,7 @@ def test_an_input_of_a_run_that_is_not_continued_is_the_users_alone(value: Any) 
     assert len(fold(chain.runs[0]).signals) == 2
 
 
-def test_an_object_keeps_its_keys_where_other_programs_look_for_them() -> None:
+def test_carried_signals_are_added_beside_the_keys_of_an_object() -> None:
     sent = [WorkflowExecutionSignaled(signal_name="a", input="1")]
     assert joined({"x": 1}, sent) == {"x": 1, SIGNALS_KEY: [{"name": "a", "input": "1"}]}
 
@@ -185,7 +185,7 @@ def test_of_the_signals_that_change_the_spec_only_the_last_is_carried() -> None:
     assert len(state.signals[CHANGED_SIGNAL]) == 1
 
 
-def test_many_signals_are_compressed_like_any_long_payload() -> None:
+def test_many_carried_signals_are_compressed() -> None:
     chain = Chain('{"x":1}')
     for _ in range(20):
         chain.signal("unheard", json.dumps("z" * 10_000))
@@ -198,7 +198,7 @@ def test_many_signals_are_compressed_like_any_long_payload() -> None:
     assert len(fold(chain.runs[1]).signals["unheard"]) == 20
 
 
-def test_signals_that_do_not_fit_fail_the_run_by_name_and_are_not_lost_in_silence() -> None:
+def test_too_long_signals_fail_the_run_naming_them() -> None:
     chain = Chain()
     for number in range(3):
         chain.signal("unheard", json.dumps(noise(number, 30_000)))
@@ -217,7 +217,7 @@ def test_signals_that_do_not_fit_fail_the_run_by_name_and_are_not_lost_in_silenc
     "written",
     [7, {}, [7], [{"name": "a"}], [{"name": 7, "input": None}], [{"name": "a", "input": 7}]],
 )
-def test_what_floto_did_not_write_is_the_users_input(written: Any) -> None:
+def test_input_not_written_by_floto_is_left_to_the_user(written: Any) -> None:
     value = {SIGNALS_KEY: written, "x": 1}
     assert split(value) == (value, ())
 
@@ -231,8 +231,8 @@ def test_a_run_without_signals_passes_its_input_on_unchanged() -> None:
     assert chain.runs[1].events[0].data.input == '{ "b": 1,  "a": 2 }'
 
 
-def test_a_decision_that_carries_signals_is_repeated_as_it_is() -> None:
-    """Level-triggered: asked again, the same is decided, whatever order maps have."""
+def test_decision_with_carried_signals_replays_identically() -> None:
+    """Level-triggered: deciding again gives the same decisions, for any order of mappings."""
     chain = Chain()
     for name in ("unheard", "first", "x", "second", "y", "first"):
         chain.signal(name, "1")
@@ -246,7 +246,7 @@ def test_a_decision_that_carries_signals_is_repeated_as_it_is() -> None:
     assert carried_signals.carried(chain.runs[1].events[0])[0].id == 1
 
 
-def test_a_decider_that_forgets_signals_breaks_the_invariant_of_whole_runs() -> None:
+def test_decider_losing_signals_violates_the_invariant_of_runs() -> None:
     flow = DeciderSpec(activity_tasks=[Signal(id_="s", signal_name="s")], repeat_workflow=True)
 
     def forgetful(spec: DeciderSpec, history: History) -> list[Decision]:
@@ -264,7 +264,7 @@ def test_a_decider_that_forgets_signals_breaks_the_invariant_of_whole_runs() -> 
 
 
 class StoringChain(Chain):
-    """Runs whose decider has a store for what is too long."""
+    """Runs whose decider has a store for long values."""
 
     def __init__(self, input: str | None = None) -> None:
         self.store = MemoryStore()
@@ -279,7 +279,7 @@ class StoringChain(Chain):
     st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from([1, 200, 20_000, 32_766])), max_size=9),
     st.sampled_from([1, 32_766]),
 )
-def test_with_payloads_signals_of_any_length_are_carried(
+def test_signals_of_any_length_are_carried_with_payloads(
     script: list[tuple[str, int]], input_length: int
 ) -> None:
     own = noise(99, input_length)

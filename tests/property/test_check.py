@@ -11,7 +11,7 @@ from string import ascii_letters
 import pytest
 from hypothesis import Phase, given, settings
 
-from floto import ActivityTask, DeciderSpec, FixedDelay, Generator, InstantRetry, Signal, Task
+from floto import ActivityTask, DeciderSpec, FixedDelay, InstantRetry, Signal, Task
 from floto.testing import (
     NONE,
     RUN_INVARIANTS,
@@ -50,8 +50,8 @@ def found_by(**arguments: object) -> MinimizedViolation:
 
 
 @pytest.mark.parametrize("name", DEFECTS)
-def test_defects_of_own_code_are_found_and_cut_down(name: str) -> None:
-    """To what a person takes in at a glance, whatever the size of the spec."""
+def test_defects_of_user_code_are_found_and_minimised(name: str) -> None:
+    """A counterexample is small, independent of the size of the spec."""
     found = found_by(codec=OWN, **DEFECTS[name])
     assert len(found.spec.all_tasks) <= 4
     assert len(found.history) <= 12
@@ -62,67 +62,21 @@ def test_defects_of_own_code_are_found_and_cut_down(name: str) -> None:
     assert found.as_pytest() in str(found)
 
 
-def run_pytest(cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
-        cwd=cwd,
-        env={"PYTHONPATH": f"{ROOT}:{cwd}"},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-
-
-#: What mends each defect of ``own_code``, in the order in which the file has them.
-MENDED = {
-    "return min(retry.number, 60)": "return None",
-    "return (None, 1, 2, 3)[retry.number]": "return None",
-    'timer_id=f"{self.id_}-1"': "timer_id=self.id_",
-    'given.context["workflow"]["wait"]': '"1"',
-    '[work("x", requires=["y"]), work("y", requires=["x"])]': "[]",
-    'return [work("a")]': 'return [work("fresh")]',
-    "return next(_numbers)": "return 7",
-    "<= 1": "<= 9",
-}
-
-
-def test_the_files_fail_until_the_defect_is_mended(tmp_path: Path) -> None:
-    """In an empty directory with the user's module in it, whose classes they import."""
-    text = Path(own_code.__file__).read_text(encoding="utf-8")
-    module = tmp_path / "mine.py"
-    for number, name in enumerate(DEFECTS):
-        written = found_by(codec=OWN, **DEFECTS[name]).as_pytest()
-        assert "from tests.property.own_code import" in written
-        (tmp_path / f"test_{number}.py").write_text(
-            written.replace("tests.property.own_code", "mine"), encoding="utf-8"
-        )
-    module.write_text(text, encoding="utf-8")
-    broken = run_pytest(tmp_path)
-    assert f"{len(DEFECTS)} failed in " in broken.stdout, broken.stdout + broken.stderr
-    assert "error" not in broken.stdout.splitlines()[-1]
-    for wrong, right in MENDED.items():
-        assert text.count(wrong) == 1, wrong
-        text = text.replace(wrong, right)
-    module.write_text(text, encoding="utf-8")
-    mended = run_pytest(tmp_path)
-    assert f"{len(DEFECTS)} passed in " in mended.stdout, mended.stdout + mended.stderr
-
-
-# What check finds is cut down already.
+# Counterexamples of check are minimised already.
 @settings(SETTINGS, max_examples=15, phases=(Phase.explicit, Phase.generate))
 @given(specs(most=4, depth=1))
-def test_specs_of_flotos_own_kinds_are_sound(spec: DeciderSpec) -> None:
+def test_specs_of_built_in_kinds_are_sound(spec: DeciderSpec) -> None:
     report = check(spec, max_examples=10)
     assert 1 <= report.runs <= 10
     assert report.moments >= 1
 
 
-def test_sound_code_of_a_user_is_sound() -> None:
+def test_sound_user_code_violates_no_invariant() -> None:
     report = check(spec(Pause(id_="z"), work("y", retry_strategy=Patient())), codec=OWN, max_examples=40)
     assert (report.runs, report.notes) == (40, ())
 
 
-def test_the_same_arguments_check_the_same_runs_in_any_process() -> None:
+def test_equal_arguments_check_equal_runs_in_every_process() -> None:
     code = (
         "from tests.property.own_code import *; from floto.testing import check, Violation\n"
         "print(check(spec(), codec=OWN, seed=3))\n"
@@ -145,7 +99,7 @@ def test_the_same_arguments_check_the_same_runs_in_any_process() -> None:
     assert "def test_" in said[0]
 
 
-def test_small_specs_are_explored_to_a_bound_and_the_report_says_so() -> None:
+def test_small_specs_are_explored_exhaustively_and_reported() -> None:
     report = check(SMALL, faults=Faults(fails=0.5, most=1))
     assert report.explored.is_complete
     assert report.is_exhaustive
@@ -162,11 +116,11 @@ def test_small_specs_are_explored_to_a_bound_and_the_report_says_so() -> None:
     assert "not exhaustive: too many runs" in str(large)
 
 
-def test_a_check_ends_in_time_and_tells_how_far_it_is() -> None:
+def test_check_ends_at_its_time_limit_and_reports_progress() -> None:
     told: list[Report] = []
     report = check(spec(), codec=OWN, max_examples=10**9, max_seconds=0.5, on_progress=told.append)
     runs = [each.runs for each in told]
-    # One that was cut short for the time is told without being counted.
+    # A run stopped by the time limit is reported without being counted.
     whole = [*range(1, report.runs + 1)]
     assert runs in (whole, [*whole, report.runs])
     assert told[-1].moments == report.moments
@@ -174,21 +128,21 @@ def test_a_check_ends_in_time_and_tells_how_far_it_is() -> None:
 
 
 @pytest.mark.parametrize("budget", [0, 3])
-def test_a_budget_for_cutting_down_is_kept(budget: int) -> None:
+def test_minimisation_respects_its_budget(budget: int) -> None:
     found = found_by(codec=OWN, shrink_budget=budget, **DEFECTS["waits for another timer"])
     assert not found.reproduction.is_smallest
     assert "shrink_budget" in str(found)
     assert "def test_" in found.as_pytest()
 
 
-def test_what_is_found_is_saved(tmp_path: Path) -> None:
+def test_counterexample_is_saved(tmp_path: Path) -> None:
     path = tmp_path / "test_found.py"
     found = found_by(codec=OWN, save=path, **DEFECTS["never gives up"])
     assert path.read_text(encoding="utf-8") == found.as_pytest()
     assert f"pytest {path}" in str(found)
 
 
-def test_what_no_file_can_import_is_found_all_the_same(tmp_path: Path) -> None:
+def test_defect_in_unimportable_code_is_found(tmp_path: Path) -> None:
     class Local:
         def delay(self, _: object) -> float | None:
             return 1
@@ -201,8 +155,8 @@ def test_what_no_file_can_import_is_found_all_the_same(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_function_that_no_file_can_import_leaves_what_it_returned() -> None:
-    """The history has that; the test cannot tell when the function is mended."""
+def test_unimportable_function_is_printed_as_its_recorded_result() -> None:
+    """The history contains the result; the test cannot detect that the function is repaired."""
 
     def circular(_: object) -> list[Task]:
         return own_code.circular(None)
@@ -210,9 +164,11 @@ def test_a_function_that_no_file_can_import_leaves_what_it_returned() -> None:
     arguments = {**DEFECTS["generates a circle"], "activities": {"grow": circular}}
     found = found_by(codec=OWN, **arguments)
     assert "EVENTS = [" in found.as_pytest()
+    assert "The history records the result of a function, which the test does not call" in str(found)
+    assert "# The history records the result of a function" in found.as_pytest()
 
 
-def test_what_the_codec_does_not_know_is_said() -> None:
+def test_kinds_unknown_to_the_codec_are_reported() -> None:
     report = check(spec(Pause(id_="z")), max_examples=2)
     [note] = report.notes
     assert "not checked: that the spec stays the same when it is written as JSON" in note
@@ -220,7 +176,7 @@ def test_what_the_codec_does_not_know_is_said() -> None:
     assert note in str(report)
 
 
-def test_a_whole_run_is_cut_down_by_simulating_less() -> None:
+def test_violation_of_a_run_is_minimised_by_simulating_less() -> None:
     def is_quick(simulation: Simulation) -> None:
         assert simulation.duration.total_seconds() < 3_600, f"it took {simulation.duration}"
 
@@ -244,12 +200,12 @@ def test_a_run_without_end_is_a_violation() -> None:
         verify_run(simulation, RUN_INVARIANTS)
 
 
-def test_arguments_that_make_no_sense_are_no_defects() -> None:
+def test_invalid_arguments_are_not_reported_as_defects() -> None:
     with pytest.raises(NoSuchTimeout, match="cannot time out"):
         check(SMALL, activities={"a": times_out()})
 
 
-def test_outcomes_and_inputs_are_those_of_simulate() -> None:
+def test_check_accepts_outcomes_and_inputs_like_simulate() -> None:
     report = check(
         SMALL,
         activities={"a": takes(minutes=5, then=returns(3))},
@@ -261,18 +217,18 @@ def test_outcomes_and_inputs_are_those_of_simulate() -> None:
     assert report.coverage.closed == {"COMPLETED": 1}
 
 
-def test_a_simulation_is_printed_with_what_it_needs_and_no_more() -> None:
+def test_printed_simulation_has_only_the_needed_arguments() -> None:
     text = found_by(codec=OWN, **DEFECTS["another result each time"]).as_pytest()
     assert 'simulate(SPEC, activities={"z": counting})' in text
     assert "OWN_CODEC" not in text
 
 
-def test_a_name_that_no_task_has_is_a_slip() -> None:
+def test_unknown_activity_name_raises() -> None:
     with pytest.raises(ActivitiesError, match="did you mean 'first'"):
         check(slow("first"), activities={"frist": fails()}, max_examples=20)
 
 
-def test_a_result_that_never_fits_is_found_though_floto_does_nothing_wrong() -> None:
+def test_too_long_result_is_reported_although_floto_handles_it() -> None:
     with pytest.raises(Violation, match="the result of task 'first' is"):
         check(slow("first"), activities={"first": too_long}, max_examples=20)
 
@@ -280,19 +236,6 @@ def test_a_result_that_never_fits_is_found_though_floto_does_nothing_wrong() -> 
 def too_long() -> str:
     """More than SWF takes, even compressed."""
     return "".join(Random(0).choices(ascii_letters, k=90_000))
-
-
-def test_what_cannot_be_called_by_a_test_is_said_to_be_recorded() -> None:
-    """A function in a function cannot be imported: mending it would not make the test pass."""
-
-    def twice() -> list[ActivityTask]:
-        return [ActivityTask(id_="same", name="work", version="v1")] * 2
-
-    spec = DeciderSpec(activity_tasks=[Generator(id_="g", name="gen", version="v1")])
-    with pytest.raises(Violation) as raised:
-        check(spec, activities={"g": twice}, max_examples=20)
-    assert "The history records the result of a function, which the test does not call" in str(raised.value)
-    assert "# The history records the result of a function" in raised.value.as_pytest()  # type: ignore[attr-defined]
 
 
 def slow(id_: str) -> DeciderSpec:

@@ -29,14 +29,14 @@ _IDS = ("activity_id", "timer_id", "marker_name", "id", "control", "workflow_id"
 
 @frozen
 class Parting:
-    """Where two answers first differ, found the slow and obvious way."""
+    """The first difference of the responses of two specs, found by deciding every step from scratch."""
 
     started: int
     fields: frozenset[str]
 
 
 def parting(spec: DeciderSpec, steps: Sequence[Step], *, lenient: bool) -> Parting | None:
-    """The first answer of a run that a spec, asked from scratch, answers differently."""
+    """Return the first response of a run that another spec decides differently."""
     for step in steps:
         fields = differing(step.decisions, decided(spec, step.history), lenient=lenient)
         if fields:
@@ -53,7 +53,7 @@ def decided(spec: DeciderSpec, history: History) -> list[Decision]:
 
 
 def differing(old: Sequence[Decision], new: Sequence[Decision], *, lenient: bool) -> frozenset[str]:
-    """The names by which the first difference may be called; none where there is none."""
+    """Return the names that the first difference may have; empty if there is none."""
     for one, other in zip(old, new, strict=False):
         if type(one) is not type(other):
             return _APART
@@ -110,7 +110,7 @@ _IDLE = {"nothing but JSON", "requires said twice"}
 eventful = runs(specs(all_kinds=True), faults=TROUBLE)
 
 
-def test_an_edit_is_found_where_it_changes_a_decision() -> None:
+def test_edit_is_reported_where_it_changes_a_decision() -> None:
     """By comparing with the old spec, and by replaying what it recorded; at the right step and field."""
     tried: Counter[str] = Counter()
     changed: Counter[str] = Counter()
@@ -154,7 +154,9 @@ VERDICTS = {
 
 
 @pytest.mark.parametrize(("old", "new", "verdict", "said"), VERDICTS.values(), ids=VERDICTS.keys())
-def test_verdicts(old: DeciderSpec, new: DeciderSpec, verdict: Verdict, said: str) -> None:
+def test_verdict_for_each_kind_of_change(
+    old: DeciderSpec, new: DeciderSpec, verdict: Verdict, said: str
+) -> None:
     history = simulate(old).main
     found = compare(old, new, [history, history])
     assert found.totals == {each: 2 * (each is verdict) for each in Verdict}
@@ -162,7 +164,7 @@ def test_verdicts(old: DeciderSpec, new: DeciderSpec, verdict: Verdict, said: st
     assert compare(old, old, [history]).totals[Verdict.SAME] == 1
 
 
-def test_without_its_retries_a_run_would_fail() -> None:
+def test_removed_retry_strategy_gives_verdict_fails() -> None:
     retried = flow(evolve(FIRST, retry_strategy=InstantRetry(9)))
     history = simulate(retried, {"a": fails(1)}).main
     found = compare(retried, OLD, [history]).histories[0]
@@ -170,8 +172,8 @@ def test_without_its_retries_a_run_would_fail() -> None:
     assert "ScheduleActivityTask 'a' was decided and FailWorkflowExecution would be now" in str(found)
 
 
-def test_in_flight_what_is_next_decides_whether_it_is_safe() -> None:
-    """A change in what has completed is none to a run in flight; one that starts something is."""
+def test_open_run_is_safe_if_its_next_decisions_are_unchanged() -> None:
+    """A change of a completed task does not affect an open run; one that starts a task does."""
     spec = flow(FIRST, AFTER)
     whole = simulate(spec).main
     end = next(event.id for event in whole if type(event.data).__name__ == "ActivityTaskCompleted")
@@ -184,7 +186,7 @@ def test_in_flight_what_is_next_decides_whether_it_is_safe() -> None:
     assert "not safe: on deploy this starts 'c' at once" in str(unsafe.histories[0])
 
 
-def test_a_history_that_the_old_spec_did_not_decide_is_said_to_be_so() -> None:
+def test_history_that_disagrees_with_the_old_spec_is_reported() -> None:
     found = compare(flow(SECOND), OLD, [simulate(OLD).main]).histories[0]
     assert found.stranger is not None
     assert "the old spec does not decide this either: step 1 (event 4)" in str(found)

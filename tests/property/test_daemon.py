@@ -1,4 +1,4 @@
-"""What must hold of a daemon, whatever comes in, is refused, times out or is killed."""
+"""Properties of a daemon for any signals, refusals, timeouts and terminations."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ class Play(Stage):
 
     @property
     def is_open(self) -> bool:
-        """Whether the daemon still runs."""
+        """Return True if the daemon is open."""
         return self.state.closed is None
 
 
 @contextmanager
 def short_runs(events: int) -> Iterator[None]:
-    """Let daemons begin afresh after a few events."""
+    """Let daemons continue as new after a few events."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(daemon, "RENEW_EVENTS", events)
         yield
@@ -100,10 +100,10 @@ def short_runs(events: int) -> Iterator[None]:
 @SETTINGS
 @given(moves, st.integers(0, 2**20), st.integers(10, 60))
 @example([("bad", 0), ("bad", 0), ("bad", 0), ("decide", 0)], 0, 10)
-def test_every_good_signal_starts_one_child_and_every_bad_one_leaves_one_note(
+def test_valid_signal_starts_one_child_and_invalid_one_records_one_marker(
     script: list[tuple[str, int]], refusals: int, events: int
 ) -> None:
-    """Over lost and late decisions, refusals, children that end, and runs that begin afresh."""
+    """With lost and late responses, refusals, closing children, and runs that continue as new."""
     with short_runs(events):
         play = Play(refusals)
         for what, number in script:
@@ -140,7 +140,7 @@ def test_a_canceled_daemon_accounts_for_every_signal(
 
 @SETTINGS
 @given(json_values() | st.text())
-def test_whatever_a_signal_says_it_gets_one_answer_that_swf_takes(value: Any) -> None:
+def test_any_signal_gets_one_valid_decision(value: Any) -> None:
     """Its whole input, each field of it, and fields of the spec may be any JSON."""
     stage = Stage()
     inputs = [

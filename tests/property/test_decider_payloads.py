@@ -1,4 +1,4 @@
-"""What is too long for SWF is stored by deciders: a run with large values goes as one with small values."""
+"""Deciders store values too long for SWF: a run with large values decides like one with small values."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def lengths(value: Any) -> Any:
 
 
 def activities(sizes: Sequence[int], asked: list[str]) -> Activities:
-    """Activities whose results are as long as ``sizes`` says, and which note what they were given."""
+    """Return activities with results of the lengths in ``sizes``, which record their inputs."""
     known = Activities()
 
     @known.activity(name="make", version="1")
@@ -123,7 +123,7 @@ sizes = st.lists(
 
 @settings(SETTINGS, max_examples=20)
 @given(sizes, st.sampled_from(["", "generates"]), st.sampled_from([0, 1, 32_760, 40_000]))
-def test_a_run_with_large_values_goes_as_one_with_small_values(
+def test_run_with_large_values_decides_like_one_with_small_values(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], generates: str, input_size: int
 ) -> None:
     store = DirectoryStore(tmp_path_factory.mktemp("payloads"))
@@ -164,7 +164,7 @@ def chain_of(inputs: Sequence[str]) -> DeciderSpec:
 
 @SETTINGS
 @given(st.lists(st.sampled_from([1, 20_000, 32_766]), min_size=1, max_size=6))
-def test_signals_that_are_too_long_together_reach_a_task_and_the_result(lengths_: list[int]) -> None:
+def test_long_signals_reach_a_task_and_the_result(lengths_: list[int]) -> None:
     store, seen = MemoryStore(), []
     inputs = [noise(number, length) for number, length in enumerate(lengths_)]
 
@@ -178,7 +178,7 @@ def test_signals_that_are_too_long_together_reach_a_task_and_the_result(lengths_
     assert seen == [{f"s{number}": text for number, text in enumerate(inputs)}]
 
 
-def test_without_payloads_nothing_changes_and_the_error_advises_them() -> None:
+def test_error_without_payloads_advises_them() -> None:
     inputs = [noise(number, 20_000) for number in range(3)]
     outcomes = {f"s{number}": returns(text) for number, text in enumerate(inputs)}
     run = simulate(chain_of(inputs), outcomes)
@@ -186,7 +186,7 @@ def test_without_payloads_nothing_changes_and_the_error_advises_them() -> None:
     assert "payloads=DirectoryStore(PATH)" in run.failure.details["join"]
 
 
-def test_a_decision_carries_its_value_and_no_store_is_asked() -> None:
+def test_decision_carries_its_value_without_reading_the_store() -> None:
     store = MemoryStore(is_away=True)
     inputs = [noise(number, 20_000) for number in range(3)]
     outcomes = {f"s{number}": returns(text) for number, text in enumerate(inputs)}
@@ -215,7 +215,7 @@ def generated(store: MemoryStore) -> tuple[DeciderSpec, History]:
     return spec, run.main
 
 
-def test_everything_that_reads_a_history_reads_stored_tasks() -> None:
+def test_every_reader_of_histories_resolves_stored_tasks() -> None:
     store = MemoryStore()
     spec, history = generated(store)
     codec = CODEC.with_payloads(store)
@@ -236,12 +236,12 @@ def test_everything_that_reads_a_history_reads_stored_tasks() -> None:
     ],
     ids=["replay", "decide", "expand", "compare", "explain"],
 )
-def test_a_history_that_refers_to_stored_values_asks_for_payloads(reads: Any) -> None:
+def test_history_with_references_raises_without_payloads(reads: Any) -> None:
     with pytest.raises(PayloadsNeeded, match=r"refers to a stored value.*payloads="):
         reads(*generated(MemoryStore()))
 
 
-def test_a_missing_value_fails_the_run_and_names_reference_and_task() -> None:
+def test_missing_value_fails_the_run_naming_reference_and_task() -> None:
     store = MemoryStore()
     spec, history = generated(store)
     [digest] = [each for each, data in store.kept.items() if len(data) > 32_768]
@@ -254,7 +254,7 @@ def test_a_missing_value_fails_the_run_and_names_reference_and_task() -> None:
     assert digest in (failed.details or "")
 
 
-def test_a_store_that_is_away_fails_no_run() -> None:
+def test_unavailable_store_fails_no_run() -> None:
     store = MemoryStore()
     spec, history = generated(store)
     store.is_away = True
@@ -272,7 +272,7 @@ def test_a_spec_in_a_stored_input_is_found() -> None:
         spec_of(text)
 
 
-def test_a_value_past_the_stores_limit_fails_the_task_that_needs_it() -> None:
+def test_value_past_the_limit_of_the_store_fails_its_task() -> None:
     store = MemoryStore(limit=50_000)
     inputs = [noise(number, 20_000) for number in range(3)]
     outcomes = {f"s{number}": returns(text) for number, text in enumerate(inputs)}
@@ -293,7 +293,7 @@ def to(size: int) -> dict[str, Any]:
         ([to(1)] * 10_001, "10,001 stored values of 10,001 bytes"),
     ],
 )
-def test_what_one_context_loads_is_bounded_before_anything_is_loaded(value: Any, says: str | None) -> None:
+def test_size_of_loaded_values_is_checked_before_loading(value: Any, says: str | None) -> None:
     loaded: list[Any] = []
     if says is None:
         reference.resolved(value, loaded.append, Budget("the input of task 'a'"))

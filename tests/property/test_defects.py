@@ -1,7 +1,7 @@
-"""The kit finds what is wrong with specs, strategies and kinds of task that are not floto's own.
+"""The kit detects defects of user-defined specs, strategies and kinds of task.
 
-Each module of ``defects`` is one that a user could have written, with one thing wrong in it. Mended,
-by the one change that is told here, nothing is found.
+Each module of ``defects`` is one that a user could have written, with one defect. With the one
+change that is listed here, the module is repaired and nothing is found.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from floto.testing import MinimizedViolation, check
 _MODULES = Path(__file__).parent / "defects"
 #: A counterexample is to be read: it holds no more than this.
 _EVENTS, _TASKS = 12, 4
-#: So many runs of what is mended are looked at.
+#: Runs that are checked of repaired code.
 _RUNS = 20
 
 
 @frozen
 class Defect:
-    """What is wrong in a module, what would be right, and words by which a person will know it again."""
+    """A defect of a module, its repair, and the words of the message that describe it."""
 
     module: str
     wrong: str
@@ -93,7 +93,7 @@ _IDS = [defect.module for defect in DEFECTS]
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=_IDS)
-def test_it_is_found_and_cut_down(defect: Defect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_defect_is_found_and_minimised(defect: Defect, monkeypatch: pytest.MonkeyPatch) -> None:
     found = _found(defect, monkeypatch)
     assert defect.told in found.sentence
     assert len(found.history) <= _EVENTS
@@ -102,7 +102,7 @@ def test_it_is_found_and_cut_down(defect: Defect, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=_IDS)
-def test_nothing_is_found_where_it_is_mended(
+def test_repaired_code_has_no_violation(
     defect: Defect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _write_mended(defect, tmp_path)
@@ -110,7 +110,7 @@ def test_nothing_is_found_where_it_is_mended(
     assert report.runs == _RUNS
 
 
-def test_what_is_saved_fails_by_itself_until_it_is_mended(
+def test_saved_test_fails_until_the_defect_is_repaired(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     empty, mended = tmp_path / "empty", tmp_path / "mended"
@@ -124,7 +124,7 @@ def test_what_is_saved_fails_by_itself_until_it_is_mended(
     assert failed.keys() == saved.keys()
     for defect in DEFECTS:
         assert defect.told in failed[defect.module]
-    # What is wrong with a spec itself is in the file: it goes on failing, and no module can help it.
+    # A defect of the spec itself is in the file: the test keeps failing, whatever module it imports.
     of_spec = {module for module, file in saved.items() if f"from {module} import" not in file.read_text()}
     assert of_spec == _OF_SPEC
     assert _failed(empty, mended).keys() == of_spec
@@ -147,14 +147,14 @@ def _imported(defect: Defect, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def _given(module: ModuleType) -> dict[str, Any]:
-    """What a user would pass on to ``check``."""
+    """Return the arguments that a user would pass to ``check``."""
     return {
         name: vars(module)[name] for name in ("spec", "activities", "input", "codec") if name in vars(module)
     }
 
 
 def _failed(folder: Path, modules: Path) -> dict[str, str]:
-    """What pytest says of the tests of a folder that fail, by module, if those modules can be imported."""
+    """Return messages of pytest for failing tests of a folder, by module, those modules importable."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider", "--tb=short", "-rf"],
         cwd=folder,
@@ -167,7 +167,7 @@ def _failed(folder: Path, modules: Path) -> dict[str, str]:
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
     assert f"collected {len(DEFECTS)} items" in done.stdout
     modules_failed = re.findall(r"^FAILED test_(\w+)\.py", done.stdout, re.MULTILINE)
-    # Each failure is told from the line with the name of its file to that of the next.
+    # Each failure extends from the line with the name of its file to that of the next.
     told = re.split(r"^test_(\w+)\.py:\d+: ", done.stdout, flags=re.MULTILINE)
     said = dict(zip(told[1::2], told[2::2], strict=True))
     return {module: said[module] for module in modules_failed}

@@ -1,4 +1,4 @@
-"""What is said to keep a task waiting is what keeps it waiting."""
+"""The reasons given for a wait are the reasons of the wait."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def moment(run: Simulation, data: st.DataObject) -> tuple[DeciderSpec, History, 
 
 @SETTINGS
 @given(runs(specs()), st.data())
-def test_due_is_what_the_next_decision_starts(run: Simulation, data: st.DataObject) -> None:
+def test_due_tasks_are_those_the_next_decision_starts(run: Simulation, data: st.DataObject) -> None:
     """Those tasks and no others; and what is done, open or retried is what the history says."""
     own, history, found = moment(run, data)
     due = {task.task for task in found.tasks.values() if task.standing is Standing.DUE}
@@ -148,9 +148,7 @@ def test_due_is_what_the_next_decision_starts(run: Simulation, data: st.DataObje
 
 @SETTINGS
 @given(runs(specs()), st.data())
-def test_a_task_starts_when_its_conditions_come_true_and_not_before(
-    run: Simulation, data: st.DataObject
-) -> None:
+def test_task_starts_exactly_when_its_conditions_hold(run: Simulation, data: st.DataObject) -> None:
     """Every condition is needed, and together they are enough; a signal is then all that is missing."""
     own, history, found = moment(run, data)
     waiting = [t for t in found.tasks.values() if t.standing in (Standing.WAITING, Standing.RETRYING)]
@@ -188,8 +186,8 @@ _FATAL = evolve(Faults.all(), fails_for_good=0.5, cancels=0.2)
 
 @SETTINGS
 @given(runs(specs(), faults=_FATAL), st.data())
-def test_what_is_dropped_is_not_started_whatever_completes(run: Simulation, data: st.DataObject) -> None:
-    """A task that is blocked, or whose run ends, stays so when all that it requires completes."""
+def test_skipped_tasks_are_never_started(run: Simulation, data: st.DataObject) -> None:
+    """A blocked task, or one whose run closes, stays so when all that it requires completes."""
     own, history, found = moment(run, data)
     dropped = [task for task in found.tasks.values() if task.standing is Standing.SKIPPED]
     assume(dropped and fold(history).closed is None)
@@ -203,7 +201,7 @@ def test_what_is_dropped_is_not_started_whatever_completes(run: Simulation, data
 
 @SETTINGS
 @given(runs(specs()), st.data())
-def test_the_roots_do_not_wait_for_others(run: Simulation, data: st.DataObject) -> None:
+def test_root_causes_of_a_wait_do_not_wait_themselves(run: Simulation, data: st.DataObject) -> None:
     """Waiting leads down to tasks that are under way, due or failed; the text names the first of them."""
     _, _, found = moment(run, data)
     for task in found.tasks.values():

@@ -1,4 +1,4 @@
-"""Every call may be lost, throttled or answered twice: a workflow still ends right, and nobody dies of it."""
+"""Any call may be lost, throttled or executed twice: a workflow still completes, and no loop crashes."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ RETRIES = st.sampled_from([floto.InstantRetry(50), MANY])
 ENDS = (e.ActivityTaskCompleted, e.ActivityTaskFailed, e.ActivityTaskTimedOut, e.ActivityTaskCanceled)
 
 
-def at_work(spec: floto.DeciderSpec) -> floto.DeciderSpec:
-    """The same graph, of what the workshop can do by itself."""
+def runnable(spec: floto.DeciderSpec) -> floto.DeciderSpec:
+    """Return the same graph, with tasks that ``all_activities`` can run."""
     tasks = [own(task) for task in spec.activity_tasks]
     return evolve(spec, activity_tasks=tasks, on_failure=[], on_cancel=[])
 
 
 def own(task: Any) -> Task:
-    """A task of a random spec as one for the workshop."""
+    """Return a task of a random spec as one that ``all_activities`` can run."""
     if isinstance(task, floto.Signal):
         return floto.ActivityTask(
             id_=task.id_, name="work", requires=task.requires, retry_strategy=MANY, **_TIMED
         )
     if isinstance(task, floto.ChildWorkflow):
-        return evolve(task, spec=at_work(task.spec or floto.DeciderSpec()), retry_strategy=None)
+        return evolve(task, spec=runnable(task.spec or floto.DeciderSpec()), retry_strategy=None)
     if isinstance(task, floto.Generator):
         tasks = [own(floto.CODEC.structure(each)) for each in task.input["tasks"]]
         return evolve(task, name="generator", input={"tasks": floto.CODEC.unstructure(tasks)}, **_TIMED)
@@ -66,12 +66,12 @@ _TIMED: dict[str, Any] = {
 
 
 def result_of(activity_id: str, context: dict[str, Any]) -> dict[str, Any]:
-    """What an activity returns: who it is, and what it was given."""
+    """Return the result of an activity: its id and its input."""
     return {"by": activity_id, "given": sorted(context)}
 
 
-def workshop() -> Activities:
-    """``work`` works, ``flaky`` fails at its first attempt, however often that is handed out."""
+def all_activities() -> Activities:
+    """``work`` succeeds, ``flaky`` fails at its first attempt, for any number of redeliveries."""
     activities, first = Activities(), dict[tuple[str, str], int]()
 
     @activities.activity(name="work", version="v1")
@@ -98,8 +98,8 @@ def workshop() -> Activities:
 
 
 @contextmanager
-def hurried() -> Iterator[None]:
-    """Nobody waits long between two attempts."""
+def short_waits() -> Iterator[None]:
+    """Shorten the waits between two attempts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resilient, "_FIRST_WAIT", 0.001)
         patch.setattr(resilient, "_LONGEST_WAIT", 0.01)
@@ -130,12 +130,12 @@ def second_decider(spec: floto.DeciderSpec, service: Any) -> Iterator[None]:
 
 
 def result(spec: floto.DeciderSpec, script: Script) -> tuple[Any, list[tuple[Event, ...]]]:
-    """What ``floto.run`` returns, and the histories of the run and its children."""
+    """Return the result of ``floto.run``, and the histories of the run and its children."""
     clock = Clock()
-    with SqliteService(":memory:", clock=clock, durability="normal") as engine, hurried():
+    with SqliteService(":memory:", clock=clock, durability="normal") as engine, short_waits():
         service: Any = Faulty(engine, clock, script)
         with second_decider(spec, service):
-            found = floto.run(spec, service=service, activities=workshop(), workflow_id="w", timeout=60)
+            found = floto.run(spec, service=service, activities=all_activities(), workflow_id="w", timeout=60)
         return found, [engine.history(execution) for execution in service.runs]
 
 
@@ -162,8 +162,8 @@ def check(events: tuple[Event, ...]) -> None:
 
 
 @settings(SETTINGS, max_examples=40)
-@given(specs(most=4, depth=1, retry_strategies=RETRIES).map(at_work), scripts)
-def test_whatever_calls_are_lost_a_workflow_ends_right(spec: floto.DeciderSpec, script: Script) -> None:
+@given(specs(most=4, depth=1, retry_strategies=RETRIES).map(runnable), scripts)
+def test_workflow_completes_correctly_with_any_lost_calls(spec: floto.DeciderSpec, script: Script) -> None:
     """The result is that of a calm run, and nothing was reported twice."""
     expected, _ = result(spec, {})
     found, histories = result(spec, script)

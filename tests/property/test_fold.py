@@ -1,4 +1,4 @@
-"""Histories are added up alike in parts and at once, and what cannot have happened is none."""
+"""Folding in parts equals folding at once, and impossible histories are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.property.setup import SETTINGS
 
 @SETTINGS
 @given(runs(specs()), st.lists(st.integers(0, 400), max_size=4))
-def test_fold_in_parts_equals_fold_at_once(run: Simulation, cuts: list[int]) -> None:
+def test_fold_in_parts_equals_fold_of_the_whole(run: Simulation, cuts: list[int]) -> None:
     """``fold(a + b) == fold(b, fold(a))``, wherever the history is cut."""
     for history in run.histories:
         state, at = EMPTY, 0
@@ -28,7 +28,7 @@ def test_fold_in_parts_equals_fold_at_once(run: Simulation, cuts: list[int]) -> 
 
 @SETTINGS
 @given(runs(specs()), st.data())
-def test_a_decision_task_that_nobody_waits_for_is_impossible(run: Simulation, data: st.DataObject) -> None:
+def test_unexpected_decision_task_event_raises_history_error(run: Simulation, data: st.DataObject) -> None:
     """One that is taken, answered or timed out must be there: another id, or a second time, cannot happen."""
     events = list(run.main)
     places = [place for place, event in enumerate(events) if type(event.data) in _REFERENCES]

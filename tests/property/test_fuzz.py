@@ -1,4 +1,4 @@
-"""Requests as nobody should write them: refused in SWF's words, and nothing is written."""
+"""Malformed requests are refused with SWF's messages, and nothing is written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.property.api_requests import FULL_ACTIVITY, FULL_WORKFLOW
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 COMMON = {"ValidationException", "SerializationException"}
-#: What anybody refuses who keeps to SWF's rules, though the model has it for one call only.
+#: Faults that SWF returns for these calls, though its model lists them for one other call only.
 UNMODELLED = {
     ("RegisterActivityType", "DomainDeprecatedFault"),
     ("RegisterWorkflowType", "DomainDeprecatedFault"),
@@ -110,7 +110,7 @@ def prepared() -> Iterator[tuple[SqliteOperations, Path]]:
 
 
 @pytest.mark.parametrize("operation", model.OPERATIONS)
-def test_odd_requests_are_refused_in_swfs_words_and_write_nothing(operation: str) -> None:
+def test_mutated_requests_are_refused_like_swf_and_write_nothing(operation: str) -> None:
     with prepared() as (service, path):
 
         @settings(max_examples=30, deadline=None, database=None)
@@ -133,7 +133,7 @@ def test_odd_requests_are_refused_in_swfs_words_and_write_nothing(operation: str
     token=_tokens | _texts,
     operation=st.sampled_from([name for name in model.OPERATIONS if "Respond" in name]),
 )
-def test_forged_task_tokens_change_nothing(token: str, operation: str) -> None:
+def test_forged_task_tokens_have_no_effect(token: str, operation: str) -> None:
     with prepared() as (service, path):
         before = dump(path)
         with pytest.raises(ServiceFault) as raised:

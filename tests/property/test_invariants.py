@@ -1,4 +1,4 @@
-"""What must hold of every decision and of every run, over random specs and random runs of them.
+"""Invariants of every decision and of every run, over random specs and random runs of them.
 
 The invariants themselves are the kit's, which users hold against their own specs, too.
 """
@@ -13,7 +13,7 @@ from floto.testing.checking.verifying import verify_run
 from floto.testing.strategies import runs, small_values, specs
 from tests.property.setup import SETTINGS, TROUBLE
 
-#: What befalls the runs. Many faults of one sort lead further than a few of each.
+#: Faults of the runs. Many faults of one sort lead further than a few of each.
 FAULTS = {
     "nothing": Faults(),
     "attempts that come to nothing": TROUBLE,
@@ -37,7 +37,7 @@ def test_the_invariants_hold(name: str) -> None:
     check()
 
 
-def test_the_invariants_are_those_of_the_list() -> None:
+def test_registered_invariants_equal_the_documented_list() -> None:
     """Each of the 16 of decisions has a function of that number, and so has the law of histories."""
     numbers = {each.number for each in INVARIANTS} | {each.number for each in RUN_INVARIANTS}
     assert numbers == set(range(1, 18))

@@ -1,4 +1,4 @@
-"""What the test kit draws, counts and leaves to be extended."""
+"""The test kit: random specs, coverage, and extension by users."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ own_specs = specs(kinds=[pauses], retry_strategies=st.builds(Patient, st.integer
 
 @FEW
 @given(own_specs)
-def test_random_specs_are_valid_and_take_own_kinds(spec: DeciderSpec) -> None:
+def test_random_specs_are_valid_and_include_own_kinds(spec: DeciderSpec) -> None:
     assert not problems(spec.activity_tasks, spec.on_failure, spec.on_cancel)
     assert DeciderSpec.from_json(spec.to_json(OWN), OWN) == spec
     for task in spec.all_tasks:
@@ -79,14 +79,14 @@ def test_own_kinds_need_a_codec_where_generators_return_them() -> None:
 
 @FEW
 @given(specs(all_kinds=True))
-def test_all_kinds_are_there(spec: DeciderSpec) -> None:
+def test_all_kinds_are_drawn(spec: DeciderSpec) -> None:
     kinds = {task.key[0] for task in spec.activity_tasks}
     assert kinds == {Kind.ACTIVITY, Kind.TIMER, Kind.SIGNAL, Kind.CHILD}
 
 
 @FEW
 @given(runs(specs(most=3)))
-def test_what_is_drawn_prints_as_code(simulation: Simulation) -> None:
+def test_drawn_values_print_as_code(simulation: Simulation) -> None:
     names: dict[str, Any] = {"simulate": simulate}
     for module in ("floto", "floto.testing"):
         names |= vars(__import__(module, fromlist=["x"]))
@@ -97,12 +97,12 @@ def test_what_is_drawn_prints_as_code(simulation: Simulation) -> None:
 
 @FEW
 @given(histories(specs(most=4)))
-def test_histories_are_lawful_at_any_moment(history: History) -> None:
+def test_histories_are_lawful_at_every_event(history: History) -> None:
     assert len(history) >= 1
     check_history(history)
 
 
-def test_coverage_says_what_was_reached_and_what_never_was() -> None:
+def test_coverage_reports_reached_and_unreached_points() -> None:
     spec = DeciderSpec(activity_tasks=[work("a", retry_strategy=FixedDelay(3, 1), heartbeat_timeout=9)])
     coverage = Coverage()
     coverage.add(simulate(spec))
@@ -127,7 +127,7 @@ SPEC = DeciderSpec(activity_tasks=[work("a", retry_strategy=InstantRetry(2)), wo
 
 
 class Operated(machine(SPEC)):  # type: ignore[misc]
-    """Somebody asks for status while a run goes on, as users extend a machine."""
+    """Query the status of an open run, as users extend a machine."""
 
     asked = 0
 
@@ -159,21 +159,21 @@ BROKEN: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_machine_finds_defects(name: str) -> None:
+def test_state_machine_finds_defects(name: str) -> None:
     found = machine(codec=OWN, **BROKEN[name])
     few = settings(SETTINGS, max_examples=20, database=None, phases=(Phase.generate,))
     with pytest.raises((Violation, KeyError)):
         run_state_machine_as_test(found, settings=few)
 
 
-def test_no_name_is_hidden_by_a_module_of_the_same_name() -> None:
+def test_no_public_name_is_shadowed_by_a_module() -> None:
     for module in pkgutil.walk_packages(floto.testing.__path__, "floto.testing."):
         importlib.import_module(module.name)
     for name in floto.testing.__all__:
         assert not inspect.ismodule(getattr(floto.testing, name)), name
 
 
-def test_without_hypothesis_the_rest_works() -> None:
+def test_testing_works_without_hypothesis_except_strategies() -> None:
     code = (
         "import sys; sys.modules['hypothesis'] = None\n"
         "from floto.testing import check, simulate, verify, shrink, INVARIANTS\n"
@@ -192,6 +192,6 @@ def test_without_hypothesis_the_rest_works() -> None:
 
 @settings(FEW)
 @given(runs(specs(most=3), activities={"work": fails(1)}, faults=NONE))
-def test_random_specs_need_not_have_what_the_activities_are_given_for(run: Simulation) -> None:
-    """A name is a slip where it is said of one spec, and none where it is said of many."""
+def test_activities_may_name_tasks_absent_from_a_random_spec(run: Simulation) -> None:
+    """An unknown name is an error for one given spec, and allowed for many drawn ones."""
     assert run.arguments["activities"] == {"work": fails(1)}

@@ -1,4 +1,4 @@
-"""What SWF's limits ask of every list of decisions."""
+"""SWF's limits for every list of decisions."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def check_sizes(decisions: tuple[Decision, ...] | list[Decision]) -> None:
 
 @SETTINGS
 @given(st.lists(st.integers(1, 32_000), min_size=1, max_size=60), st.integers(0, 9))
-def test_15_large_inputs_are_sent_in_parts(sizes: list[int], seed: int) -> None:
+def test_15_large_inputs_are_split_over_several_responses(sizes: list[int], seed: int) -> None:
     """Inputs that exceed 1 MB together go out in several responses, all of them in the end."""
     tasks = [
         ActivityTask(name="work", version="v1", id_=f"t{n}", input=noise(seed + n, size * 3 // 4))
@@ -79,7 +79,7 @@ def _is_scheduled(event: Event) -> bool:
 
 @SETTINGS
 @given(st.integers(40_000, 90_000), st.integers(0, 99))
-def test_15_what_cannot_fit_fails_by_name(length: int, seed: int) -> None:
+def test_15_too_large_value_fails_the_run_naming_the_task(length: int, seed: int) -> None:
     """A context that is too long even compressed fails the run and names its task, instead of wedging it."""
     work = ActivityTask(name="work", version="v1", id_="collect")
     spec = DeciderSpec(activity_tasks=[work], activity_task_list="work")
@@ -94,9 +94,7 @@ def test_15_what_cannot_fit_fails_by_name(length: int, seed: int) -> None:
 
 @SETTINGS
 @given(st.integers(20_000, 60_000), st.integers(0, 99))
-def test_15_a_childs_spec_is_refused_exactly_when_no_child_could_start_with_it(
-    length: int, seed: int
-) -> None:
+def test_15_child_spec_is_refused_exactly_if_no_child_could_start_with_it(length: int, seed: int) -> None:
     """It travels in the child's input, which must not be found too long by the run that starts the child."""
     work = ActivityTask(name="work", version="v1", id_="a", input=noise(seed, length))
     try:
@@ -113,7 +111,7 @@ def test_15_a_childs_spec_is_refused_exactly_when_no_child_could_start_with_it(
         assert isinstance(start, StartChildWorkflowExecution)
 
 
-def test_15_a_childs_spec_of_many_tasks_is_refused_by_the_name_of_the_child() -> None:
+def test_15_too_large_child_spec_is_refused_naming_the_child() -> None:
     """Each of its tasks would fit."""
     tasks = [ActivityTask(name="work", version="v1", id_=noise(n, 60)) for n in range(1_000)]
     part = ChildWorkflow(
@@ -138,7 +136,7 @@ def test_15_failure_details_fit(count: int, seed: int) -> None:
 
 @SETTINGS
 @given(runs(specs(), faults=TROUBLE))
-def test_15_no_run_completes_with_less_than_the_least(run: Simulation) -> None:
+def test_15_no_run_completes_with_fewer_events_than_the_minimum(run: Simulation) -> None:
     """However completions fall together, ``floto check`` never expects more events than a run can do with."""
     if run.status == "COMPLETED":
         assert len(run.main) >= expected_events(run.spec)[0]
@@ -146,7 +144,7 @@ def test_15_no_run_completes_with_less_than_the_least(run: Simulation) -> None:
 
 @SETTINGS
 @given(st.integers(1, 6), st.integers(1, 6))
-def test_15_the_least_is_what_a_run_writes_whose_completions_fall_together(wide: int, deep: int) -> None:
+def test_15_minimum_is_reached_if_completions_coincide(wide: int, deep: int) -> None:
     """Rows of tasks, each row waiting for the one before, all of a row done before the next decision."""
     tasks: list[Task] = []
     for row in range(deep):
@@ -178,7 +176,7 @@ def started(input: str) -> History:
 
 
 @pytest.mark.parametrize("kind", ["activity", "timer"])
-def test_15_no_more_than_swf_lets_be_open(kind: str) -> None:
+def test_15_open_items_stay_within_the_limits_of_swf(kind: str) -> None:
     """A fan-out beyond 1,000 activities or timers waits for some of them to close."""
     tasks: list[Task] = [
         ActivityTask(name="work", version="v1", id_=f"t{n}")
@@ -192,8 +190,8 @@ def test_15_no_more_than_swf_lets_be_open(kind: str) -> None:
     assert not any(getattr(event.data, "cause", None) for event in run.main)
 
 
-def test_15_a_decision_is_forced_by_a_timer_of_no_seconds() -> None:
-    """Where one response cannot hold everything, a timer asks for the rest, and nothing is decided before."""
+def test_15_remaining_decisions_are_forced_by_a_timer_of_zero_seconds() -> None:
+    """Decisions that do not fit one response follow after a timer, and no other is made before."""
     tasks = [ActivityTask(name="work", version="v1", id_=f"t{n}", input=noise(n, 24_000)) for n in range(60)]
     spec = DeciderSpec(activity_tasks=tasks, activity_task_list="work")
     simulator = Simulator(spec)

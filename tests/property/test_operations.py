@@ -37,7 +37,7 @@ Outcome = dict[str, Any] | tuple[str, str]
 
 
 class OnFile:
-    """The engine on SQLite, by turns through two services on one file; either may be opened anew."""
+    """The engine on SQLite, alternately through two services on one file; either may be reopened."""
 
     def __init__(self, clock: Clock, path: Path) -> None:
         self._clock, self._path, self._ids = clock, path, itertools.count()
@@ -66,7 +66,7 @@ class OnFile:
 
 
 def outcome(service: EngineOperations | OnFile, operation: str, request: Request) -> Outcome:
-    """What a call answers, or how it is refused."""
+    """Return the response of a call, or its fault."""
     try:
         return service.call(operation, request)
     except ServiceFault as fault:
@@ -92,7 +92,7 @@ class Programs(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             read: set[str] = set()
-            # Histories tell of children that nobody has heard of before.
+            # Histories contain children that no call has returned before.
             while unread := self._runs.keys() - read:
                 for run_id in sorted(unread):
                     self._read(*self._runs[run_id], run_id)
@@ -160,7 +160,7 @@ class Programs(RuleBasedStateMachine):
 
     @rule(workflow=st.sampled_from(["w", "x"]))
     def look_around(self, workflow: str) -> None:
-        """Signal and read: whatever there is, all of it can be asked for."""
+        """Signal and read any run that there is."""
         run = {"domain": "d", "workflowId": workflow}
         self._call("SignalWorkflowExecution", {**run, "signalName": "hello"})
         for run_id, (domain, workflow_id) in list(self._runs.items()):
@@ -226,7 +226,7 @@ class Programs(RuleBasedStateMachine):
         ),
     )
     def decide(self, chosen: list[Request], override: Request) -> None:
-        """Answer the decision task that was handed out last, or a new one."""
+        """Respond to the latest claimed decision task, or a new one."""
         if not self._tasks["PollForDecisionTask"]:
             self._poll("PollForDecisionTask")
         for token in self._tasks["PollForDecisionTask"][-1:]:
@@ -318,7 +318,7 @@ class Programs(RuleBasedStateMachine):
             self._read(*self._runs[run_id], run_id)
 
 
-def test_20_the_engine_on_sqlite_answers_as_the_pure_model_does() -> None:
+def test_20_engine_on_sqlite_responds_like_the_pure_engine() -> None:
     """Invariants 17 to 20, over every operation of SWF."""
     run_state_machine_as_test(
         Programs,

@@ -74,7 +74,7 @@ def assert_bounded(found: list[list[Json]], most: int) -> None:
 @given(sizes=_SIZES, most=st.sampled_from([0, 1, 7, 1000]), reverse=st.booleans())
 @example(sizes=[("😀", 32_768)] * 10, most=0, reverse=False)
 @example(sizes=[("é", 32_768)] * 10, most=7, reverse=True)
-def test_pages_of_a_history_are_bounded_in_bytes_and_are_the_whole_together(
+def test_pages_of_a_history_are_bounded_in_bytes_and_complete(
     backend: Any, sizes: list[tuple[str, int]], most: int, *, reverse: bool
 ) -> None:
     order = {"maximumPageSize": most, "reverseOrder": reverse, "domain": "shop"}
@@ -92,7 +92,7 @@ def test_pages_of_a_history_are_bounded_in_bytes_and_are_the_whole_together(
         assert len(ids) == len(sizes) + more == max(ids)
 
 
-def test_a_page_of_large_payloads_takes_little_memory(tmp_path: Path) -> None:
+def test_page_of_large_payloads_uses_bounded_memory(tmp_path: Path) -> None:
     """371 MB once, for a thousand events with as much as SWF takes."""
     sizes = [("😀", 32_768)] * 300
     with closing(SqliteOperations(tmp_path / "swf.db", poll_seconds=0)) as operations:

@@ -79,7 +79,7 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @SETTINGS
 @given(values=st.lists(json_values(), max_size=4))
-def test_what_was_put_comes_back_under_its_hash_and_once(opened: Opened, values: list[Any]) -> None:
+def test_value_is_stored_once_and_read_back_by_its_hash(opened: Opened, values: list[Any]) -> None:
     kept = opened()
     references = [kept.store.put(value) for value in values]
     assert [kept.store.get(made) for made in references] == values
@@ -91,7 +91,7 @@ def test_what_was_put_comes_back_under_its_hash_and_once(opened: Opened, values:
 
 @SETTINGS
 @given(value=json_values(), data=st.data())
-def test_damage_is_noticed_and_mended_by_the_next_put(
+def test_damaged_value_is_detected_and_repaired_by_the_next_put(
     opened: Opened, value: Any, data: st.DataObject
 ) -> None:
     kept = opened()
@@ -116,8 +116,8 @@ def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
 
 @SETTINGS
 @given(value=json_values())
-def test_a_reference_is_data_and_never_a_path(opened: Opened, value: Any) -> None:
-    """Whatever stands in a reference, the store reads the file of a hash or nothing."""
+def test_reference_cannot_be_a_path(opened: Opened, value: Any) -> None:
+    """For any reference, the store reads the file of a hash or nothing."""
     kept = opened()
     made = kept.store.put(1)
     for wrong in (value, {**made, "floto.payload": value}, {**made, "size": value}, {**made, "x": value}):
@@ -140,20 +140,20 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("digest", "size", "says"), WRONG)
-def test_what_is_wrong_with_a_reference_is_said(opened: Opened, digest: str, size: int, says: str) -> None:
+def test_invalid_reference_raises_with_the_reason(opened: Opened, digest: str, size: int, says: str) -> None:
     kept = opened()
     with pytest.raises(PayloadError, match=says):
         kept.store.get({"floto.payload": digest, "size": size})
 
 
-def test_a_value_past_the_limit_is_refused_before_it_is_kept(tmp_path: Path) -> None:
+def test_value_past_the_limit_is_refused_before_it_is_stored(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "kept", limit=10)
     assert store.get(store.put("12345678")) == "12345678"
     with pytest.raises(PayloadError, match="has 11 bytes; this store takes 10"):
         store.put("123456789")
 
 
-def test_what_is_there_is_not_written_again(tmp_path: Path) -> None:
+def test_existing_value_is_not_written_again(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path)
     store.put("same")
     [file] = tmp_path.glob("*/*")
@@ -162,13 +162,13 @@ def test_what_is_there_is_not_written_again(tmp_path: Path) -> None:
     assert file.stat() == before
 
 
-def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_unwritable_directory_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PayloadError, match=r"cannot be written to .*file"):
         DirectoryStore(tmp_path / "file").put(1)
 
 
-def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_number: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -181,7 +181,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
 
 @SETTINGS
 @given(value=json_values(), big=json_values())
-def test_references_are_followed_wherever_they_stand_and_once(value: Any, big: Any) -> None:
+def test_references_are_resolved_at_any_depth_and_once(value: Any, big: Any) -> None:
     made, _ = reference.written(big, 2**20)
     inner = {"deep": [made.to_json(), value], "top": made.to_json()}
     asked: list[Any] = []
@@ -196,14 +196,14 @@ def test_references_are_followed_wherever_they_stand_and_once(value: Any, big: A
 
 @SETTINGS
 @given(value=json_values())
-def test_what_holds_no_reference_stays_as_it_is(value: Any) -> None:
+def test_value_without_references_is_unchanged(value: Any) -> None:
     def get(wanted: Any) -> Any:
         pytest.fail(f"nobody asked for {json.dumps(wanted)}")
 
     assert reference.resolved(value, get) == value
 
 
-def test_a_missing_value_is_lost_and_a_missing_directory_is_away(tmp_path: Path) -> None:
+def test_missing_value_is_permanent_and_missing_directory_transient(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "kept")
     made = store.put(1)
     (tmp_path / "kept").rename(tmp_path / "unmounted")
@@ -218,7 +218,7 @@ def test_a_missing_value_is_lost_and_a_missing_directory_is_away(tmp_path: Path)
     assert not isinstance(caught.value, StoreUnavailable)
 
 
-def test_a_bucket_that_cannot_be_reached_is_away_and_a_missing_key_is_lost() -> None:
+def test_unreachable_bucket_is_transient_and_missing_key_permanent() -> None:
     session = boto3.Session("key", "secret", region_name="us-east-1")
     made, _ = reference.written(1, 100)
     once = Config(retries={"max_attempts": 0}, connect_timeout=1)
@@ -232,7 +232,7 @@ def test_a_bucket_that_cannot_be_reached_is_away_and_a_missing_key_is_lost() -> 
     assert not isinstance(caught.value, StoreUnavailable)
 
 
-def test_a_relative_directory_stays_when_the_program_changes_its_own(
+def test_relative_directory_is_resolved_once_at_creation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Pictures show what is in a history and a spec, whatever is in them."""
+"""Pictures show the content of a history and a spec, for any text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @SETTINGS
 @given(runs(specs()))
-def test_a_timeline_holds_every_attempt_in_its_place(run: Simulation) -> None:
+def test_timeline_places_every_attempt(run: Simulation) -> None:
     """One lane for each item, one span at a time, none before the run or after its last event."""
     for history in run.histories:
         shown, state = timeline(history), fold(history)
@@ -67,7 +67,7 @@ def _svg(drawn: tuple[Drawing, float, float]) -> str:
 
 @settings(SETTINGS, max_examples=300)
 @given(st.data())
-def test_a_layout_keeps_boxes_apart_and_arrows_going_right(data: st.DataObject) -> None:
+def test_layout_has_no_overlaps_and_arrows_point_right(data: st.DataObject) -> None:
     """No two boxes in one place, and every arrow leads to a later layer."""
     count = data.draw(st.integers(1, 40))
     tasks = [
@@ -96,8 +96,8 @@ def test_a_layout_keeps_boxes_apart_and_arrows_going_right(data: st.DataObject) 
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=30))
-def test_no_name_breaks_out_of_its_quotes(text: str) -> None:
-    """What a task is called is never taken for the language of the picture."""
+def test_names_cannot_escape_their_quotes(text: str) -> None:
+    """Names of tasks are never read as syntax of the picture."""
     drawn = graph(DeciderSpec(activity_tasks=[ActivityTask(name="a", version="1", id_="a")]))
     named = type(drawn)((type(drawn.nodes[0])(text, "ActivityTask"),), ())
     assert len(dot.dot(named).strip().split("\n")) == 5

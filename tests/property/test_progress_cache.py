@@ -1,4 +1,4 @@
-"""What a decider remembers, brought up to date by a part, must equal the whole history."""
+"""Cached progress, updated by new events, must equal the progress of the whole history."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Stage:
         return self._later[execution].events[after:until]
 
     def ask(self, memory: ProgressCache, step: Step, part: Sequence[Event]) -> Progress:
-        """What a decider makes of a part of a step's history."""
+        """Return the decisions for a part of a step's history."""
         execution = step.history.execution
         assert execution is not None
         self._later[execution] = step.after
@@ -79,10 +79,10 @@ def part_of(history: History, cut: int) -> Sequence[Event]:
     st.integers(1, 3),
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 60), st.booleans()), max_size=40),
 )
-def test_a_part_on_what_is_known_equals_the_whole_history(
+def test_cached_progress_with_new_events_equals_the_whole_history(
     run: Simulation, deciders: int, size: int, moves: list[tuple[int, int, bool]]
 ) -> None:
-    """Whoever is asked, however much is shown, and whatever was forgotten before."""
+    """For any decider, any part of the history, and any evicted entries."""
     stage = Stage(run.spec, deciders, size)
     script = [*moves, *[(0, 1, False)] * 1_500]
     for step, (who, cut, forgets) in zip(run.steps, script, strict=False):
@@ -97,8 +97,8 @@ def test_a_part_on_what_is_known_equals_the_whole_history(
 
 @SETTINGS
 @given(runs(specs(), faults=evolve(Faults.all(), loses_decision=0)))
-def test_who_decides_alone_never_reads_a_history(run: Simulation) -> None:
-    """What SWF shows from the start of the task answered before is enough, if no task was lost."""
+def test_single_decider_never_reads_a_history(run: Simulation) -> None:
+    """The events from the start of the previous task on suffice, if no task was lost."""
     stage = Stage(run.spec, 1, 1_000)
     for step in run.steps:
         part = step.history.events[max(previous(step.history) - 1, 0) :]
@@ -106,7 +106,7 @@ def test_who_decides_alone_never_reads_a_history(run: Simulation) -> None:
     assert stage.reads == 0
 
 
-def test_a_part_behind_a_gap_that_cannot_be_filled_is_refused() -> None:
+def test_events_after_an_unfillable_gap_are_refused() -> None:
     step = simulate(DeciderSpec(task_list="decide", activity_tasks=[])).steps[0]
     memory = ProgressCache(1, lambda *_: (), lambda state: begin(step.spec, state, CODEC))
     assert step.history.execution is not None

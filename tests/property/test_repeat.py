@@ -1,4 +1,4 @@
-"""What must hold of runs that begin again when they are done."""
+"""Properties of repeated runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ repeated = specs(most=4).filter(lambda spec: spec.activity_tasks).map(partial(ev
 
 @SETTINGS
 @given(runs(repeated, faults=evolve(Faults.all(), cancels=0.02, adds_events=0)))
-def test_a_repeated_run_passes_everything_on_and_loses_no_result(run: Simulation) -> None:
+def test_repeated_run_keeps_its_settings_and_results(run: Simulation) -> None:
     """Each run that is done leaves its result in a marker; the next has the same input and settings."""
     spec = run.spec
     rounds = [each for each in run.histories if each.execution and each.execution.workflow_id == WORKFLOW_ID]

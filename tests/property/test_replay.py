@@ -32,8 +32,8 @@ def replays(run: Simulation) -> list[Replay]:
 
 @SETTINGS
 @given(runs(specs()))
-def test_what_floto_decided_it_decides_again(run: Simulation) -> None:
-    """No history of a run diverges, and the steps' events are the history up to the last question."""
+def test_decisions_of_floto_replay_identically(run: Simulation) -> None:
+    """No history of a run diverges, and the steps' events are the history up to the last decision task."""
     for done in replays(run):
         assert done.divergence is None
         assert all(step.difference is None for step in done.steps)
@@ -44,7 +44,7 @@ def test_what_floto_decided_it_decides_again(run: Simulation) -> None:
 
 @SETTINGS
 @given(runs(specs()))
-def test_the_steps_are_the_questions_and_answers_of_the_run(run: Simulation) -> None:
+def test_steps_are_the_decision_tasks_and_responses_of_the_run(run: Simulation) -> None:
     """Each answer of the simulation is a step with its very decisions, as typed decisions."""
     for history in run.histories:
         steps = [step for step in run.steps if step.history.execution == history.execution]
@@ -78,7 +78,7 @@ def test_lost_decision_tasks_and_refused_closes_are_steps(run: Simulation) -> No
 
 @SETTINGS
 @given(runs(specs()), st.data())
-def test_it_ends_where_the_history_ends(run: Simulation, data: st.DataObject) -> None:
+def test_replay_ends_with_the_history(run: Simulation, data: st.DataObject) -> None:
     """Of any beginning of a history, the steps agree, and what is next is what decide says."""
     history = run.main
     own = spec_for(run.spec, history)
@@ -101,7 +101,7 @@ _CHANGES: dict[type, dict[str, Any]] = {
 
 @SETTINGS
 @given(runs(specs(), faults=TROUBLE), st.data())
-def test_a_change_in_the_history_is_found_where_it_is(run: Simulation, data: st.DataObject) -> None:
+def test_change_in_the_history_is_located(run: Simulation, data: st.DataObject) -> None:
     """A recorded field that was changed is the divergence: its step, its field and its values."""
     history = run.main
     own = spec_for(run.spec, history)

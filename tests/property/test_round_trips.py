@@ -1,4 +1,4 @@
-"""What is written must read back the same: specs as JSON, events and decisions as SWF's dicts, payloads."""
+"""Round trips: specs as JSON, events and decisions as SWF's dicts, payloads."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_specs_round_trip(spec: DeciderSpec) -> None:
 @SETTINGS
 @given(json_values())
 def test_payloads_round_trip(value: Any) -> None:
-    """What is returned comes back equal."""
+    """Results round-trip as payloads."""
     assert payload.loads(payload.dumps(value, "it")) == value
 
 
@@ -94,7 +94,7 @@ def test_payloads_round_trip(value: Any) -> None:
 @given(
     st.integers(0, 2**32), st.integers(30_000, 70_000), st.sampled_from(["ab", "0123456789abcdef", "aäß漢😀"])
 )
-def test_15_payloads_fit_or_say_so(seed: int, length: int, alphabet: str) -> None:
+def test_15_payloads_fit_or_raise(seed: int, length: int, alphabet: str) -> None:
     """No payload is longer than SWF takes: it is compressed, or named in an error before it is sent."""
     text = "".join(Random(seed).choices(alphabet, k=length))
     try:
@@ -111,7 +111,7 @@ def test_15_payloads_fit_or_say_so(seed: int, length: int, alphabet: str) -> Non
 
 @SETTINGS
 @given(st.text() | st.sampled_from(["NaN", "[" * 100_000, "Infinity", "-Infinity", "", "1" * 5_000]))
-def test_foreign_text_is_passed_on(text: str) -> None:
+def test_text_not_written_by_floto_is_passed_on(text: str) -> None:
     """A result that is not JSON, from a worker in another language, comes through as text."""
     value = payload.loads(text)
     try:

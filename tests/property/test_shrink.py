@@ -52,7 +52,9 @@ names = st.sampled_from(sorted(EDITS))
 
 @SETTINGS
 @given(eventful | runs(specs(), faults=TROUBLE), names, st.integers())
-def test_what_is_left_is_small_and_shows_the_same(run: Simulation, name: str, number: int) -> None:
+def test_shrunk_counterexample_is_small_and_has_the_same_divergence(
+    run: Simulation, name: str, number: int
+) -> None:
     """The same decisions and field differ, in a history that SWF could have written, and none can go."""
     new, history = edited(run.spec, name, number), run.main
     before = replay(new, history)
@@ -120,7 +122,7 @@ def run_pytest(cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_printed_files_fail_with_the_divergence(tmp_path: Path) -> None:
+def test_printed_files_fail_with_the_divergence(tmp_path: Path) -> None:
     """Some twenty of them, in an empty directory; a formatter finds nothing to change."""
     found: list[Counterexample] = []
 
@@ -167,7 +169,7 @@ def with_second(**changes: object) -> DeciderSpec:
     return evolve(SPEC, activity_tasks=[tasks[0], changed, tasks[2]])
 
 
-def test_what_else_was_recorded_agrees_with_what_is_left() -> None:
+def test_other_recorded_decisions_agree_with_the_shrunk_spec() -> None:
     """The input had the results of tasks that are gone; only the field that differs still does."""
     third = evolve(SPEC.activity_tasks[2], heartbeat_timeout=9)  # type: ignore[misc]
     found = shrink(evolve(SPEC, activity_tasks=[*SPEC.activity_tasks[:2], third]), HISTORY)
@@ -178,7 +180,7 @@ def test_what_else_was_recorded_agrees_with_what_is_left() -> None:
     assert not found.spec.activity_tasks[0].requires
 
 
-def test_decisions_move_to_where_they_would_be_decided_now() -> None:
+def test_decisions_move_to_the_step_that_would_make_them_now() -> None:
     """Something else has to keep the run open when a task is missed; both are decided at once."""
     beside = evolve(FIRST, id_="beside")
     declared = evolve(SPEC, activity_tasks=[beside, *SPEC.activity_tasks])
@@ -190,7 +192,7 @@ def test_decisions_move_to_where_they_would_be_decided_now() -> None:
     assert ([task.id_ for task in found.spec.activity_tasks], len(found.history)) == (["beside"], 6)
 
 
-def test_the_printed_file_passes_when_the_edit_is_taken_back(tmp_path: Path) -> None:
+def test_printed_file_passes_after_the_edit_is_reverted(tmp_path: Path) -> None:
     text = shrink(with_second(delay_in_seconds=77), HISTORY).as_pytest()
     assert 'activity_tasks=[Timer(id_="t", delay_in_seconds=77)]' in text
     path = tmp_path / "test_it.py"
@@ -201,14 +203,14 @@ def test_the_printed_file_passes_when_the_edit_is_taken_back(tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout
 
 
-def test_what_agrees_cannot_be_shrunk() -> None:
+def test_history_without_a_divergence_cannot_be_shrunk() -> None:
     with pytest.raises(NothingToShrink, match="the history agrees with the spec in 4 steps"):
         shrink(SPEC, HISTORY)
     with pytest.raises(NothingToShrink, match="the predicate does not hold"):
         shrink(SPEC, HISTORY, diverges)
 
 
-def test_a_predicate_says_what_is_looked_for() -> None:
+def test_predicate_selects_the_property_to_keep() -> None:
     """Everything may go but what it asks for; the errors of impossible pairs mean no."""
 
     def has_fired(spec: DeciderSpec, history: History) -> bool:
@@ -225,7 +227,7 @@ def test_a_predicate_says_what_is_looked_for() -> None:
     assert has_fired(found.spec, found.history)
 
 
-def test_other_errors_of_a_predicate_are_passed_on() -> None:
+def test_unexpected_errors_of_a_predicate_are_raised() -> None:
     asked: list[int] = []
 
     def broken(spec: DeciderSpec, history: History) -> bool:
@@ -237,7 +239,7 @@ def test_other_errors_of_a_predicate_are_passed_on() -> None:
 
 
 @pytest.mark.parametrize("budget", [0, 1, 7])
-def test_a_budget_is_kept(budget: int) -> None:
+def test_shrinking_respects_its_budget(budget: int) -> None:
     asked: list[DeciderSpec] = []
 
     def holds(spec: DeciderSpec, history: History) -> bool:

@@ -31,7 +31,7 @@ def written(simulation: Simulation) -> str:
 @SETTINGS
 @given(specs(), seeds, rates)
 def test_every_simulation_ends(spec: DeciderSpec, seed: int, rate: float) -> None:
-    """Invariant 7: faults are bounded, so no run is stuck or goes on for ever."""
+    """Invariant 7: faults are bounded, so no run is stuck or endless."""
     simulation = simulate(spec, seed=seed, faults=Faults.all(rate))
     assert not simulation.is_stuck
     assert not simulation.is_endless
@@ -40,8 +40,8 @@ def test_every_simulation_ends(spec: DeciderSpec, seed: int, rate: float) -> Non
 
 @SETTINGS
 @given(specs())
-def test_without_faults_all_goes_well(spec: DeciderSpec) -> None:
-    """What nobody says anything about succeeds, at the first attempt."""
+def test_simulation_without_faults_completes(spec: DeciderSpec) -> None:
+    """Activities without a given outcome succeed, at the first attempt."""
     simulation = simulate(spec)
     assert simulation.status == "COMPLETED"
     assert set(simulation.attempts.values()) <= {1}
@@ -50,7 +50,7 @@ def test_without_faults_all_goes_well(spec: DeciderSpec) -> None:
 
 @SETTINGS
 @given(specs(), seeds, rates)
-def test_a_script_plays_the_same_simulation(spec: DeciderSpec, seed: int, rate: float) -> None:
+def test_script_reproduces_its_simulation(spec: DeciderSpec, seed: int, rate: float) -> None:
     """The choices that were taken are a script of the same simulation."""
     faults = Faults.all(rate)
     simulation = simulate(spec, seed=seed, faults=faults)
@@ -61,7 +61,7 @@ def test_a_script_plays_the_same_simulation(spec: DeciderSpec, seed: int, rate: 
 
 @SETTINGS
 @given(specs(), seeds, rates)
-def test_17_every_history_is_one_that_swf_writes(spec: DeciderSpec, seed: int, rate: float) -> None:
+def test_17_every_history_is_lawful(spec: DeciderSpec, seed: int, rate: float) -> None:
     """Invariant 17, of what SWF wrote; what a newer SWF added aside."""
     simulator = Simulator(spec, choices=Choices.seeded(seed), faults=Faults.all(rate))
     for info in simulator.run().infos:
@@ -70,8 +70,8 @@ def test_17_every_history_is_one_that_swf_writes(spec: DeciderSpec, seed: int, r
 
 @SETTINGS
 @given(specs(), seeds, rates)
-def test_what_is_shown_only_grows(spec: DeciderSpec, seed: int, rate: float) -> None:
-    """Each question shows a beginning of the whole history, with the question's start as the last event."""
+def test_visible_history_only_grows(spec: DeciderSpec, seed: int, rate: float) -> None:
+    """Each decision task shows a prefix of the whole history, ending with its started event."""
     simulation = simulate(spec, seed=seed, faults=Faults.all(rate))
     whole = {history.execution: history.events for history in simulation.histories}
     for step in simulation.steps:
@@ -82,8 +82,8 @@ def test_what_is_shown_only_grows(spec: DeciderSpec, seed: int, rate: float) -> 
 
 @SETTINGS
 @given(specs(), seeds, seeds)
-def test_attempts_end_the_same_in_another_order(spec: DeciderSpec, seed: int, other: int) -> None:
-    """With the outcomes of another simulation, whatever the order, an attempt ends as it did there."""
+def test_outcomes_of_attempts_do_not_depend_on_order(spec: DeciderSpec, seed: int, other: int) -> None:
+    """With the outcomes of another simulation, an attempt has the same outcome in any order."""
     wrong = Faults(fails=0.2, fails_for_good=0.05, times_out=0.1, loses_worker=0.1)
     first = simulate(spec, seed=seed, faults=wrong)
     second = simulate(spec, seed=other, faults=Faults(reorders=0.3), outcomes=first.outcomes)
@@ -131,7 +131,7 @@ def tell() -> None:
         sys.stdout.write(written(evolve(simulation, arguments={})))
 
 
-def test_the_same_bytes_in_any_process() -> None:
+def test_simulation_is_identical_in_every_process() -> None:
     """Invariant 1, of the simulator: neither the process nor the seed of its hashes matters."""
     call = "from tests.property.test_simulator import tell; tell()"
     outputs = set()

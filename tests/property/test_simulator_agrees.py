@@ -19,7 +19,7 @@ RATES = st.sampled_from([0.05, 0.2, 1.0])
 
 @SETTINGS
 @given(specs(), st.integers(0, 2**32), RATES)
-def test_20_the_same_commands_give_the_same_histories(spec: DeciderSpec, seed: int, rate: float) -> None:
+def test_20_simulator_and_service_write_equal_histories(spec: DeciderSpec, seed: int, rate: float) -> None:
     """Invariant 20, over random specs and faults: answers, refusals and histories, to the millisecond."""
     simulator = NotingSimulator(spec, choices=Choices.seeded(seed), faults=Faults.all(rate, most=30))
     simulation = simulator.run()

@@ -1,4 +1,4 @@
-"""Text of others, whatever it is, made safe for a terminal, JSON, a picture and a generated test."""
+"""Untrusted text made safe for a terminal, JSON, a picture and a generated test."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def unsafe(text: str) -> set[str]:
 
 @SETTINGS
 @given(ANY)
-def test_visible_text_is_one_printable_line_and_stays_as_it_is(text: str) -> None:
+def test_visible_text_is_one_printable_line_and_idempotent(text: str) -> None:
     shown = visible(text)
     assert shown.isprintable()
     assert visible(shown) == shown
@@ -48,7 +48,7 @@ def test_visible_text_is_one_printable_line_and_stays_as_it_is(text: str) -> Non
 
 @SETTINGS
 @given(st.recursive(ANY, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY, inner, max_size=3)))
-def test_visible_json_says_the_same(value: object) -> None:
+def test_visible_json_is_equivalent(value: object) -> None:
     for ascii_only in (True, False):
         text = visible_json(json.dumps(value, indent=2, ensure_ascii=ascii_only))
         assert not unsafe(text)
@@ -57,7 +57,7 @@ def test_visible_json_says_the_same(value: object) -> None:
 
 @SETTINGS
 @given(ANY)
-def test_errors_have_a_line_for_each_thing_they_say(text: str) -> None:
+def test_errors_have_one_line_for_each_problem(text: str) -> None:
     errors = {
         SpecError([text, text]): 2,
         HistoryError(3, text): 1,

@@ -1,4 +1,4 @@
-"""How long a call that failed in passing waits before it is made again."""
+"""Waits before a failed call is retried."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from floto.runtime.retrying import _FIRST_BUSY, _FIRST_WAIT, _LONGEST_AWAY, _LON
 
 
 class Failed:
-    """What came of a call that the service asked to be made later."""
+    """The outcome of a call that the service asked to retry later."""
 
     def exception(self) -> Throttled:
         return Throttled("slow down")
@@ -22,7 +22,7 @@ class Failed:
 
 @define
 class Call:
-    """What the wait looks at."""
+    """The state of the retries that a wait depends on."""
 
     attempt_number: int = 1
     seconds_since_start: float = 0.0
@@ -33,7 +33,7 @@ class Call:
 
 
 @given(st.floats(0, 7_200), st.floats(0, 10))
-def test_who_was_away_is_found_back_after_no_longer_than_that(away: float, answers: float) -> None:
+def test_recovery_is_noticed_within_the_duration_of_the_outage(away: float, answers: float) -> None:
     """Each attempt takes some time to fail; the first after the service is back is not long after."""
     call = Call()
     while call.seconds_since_start < away:
@@ -54,8 +54,8 @@ def test_waits_of_throttled_calls_are_spread_and_grow_from_1_to_30_seconds(attem
     assert 0 <= min(waits) < most / 2 < max(waits) <= most
 
 
-def test_waits_for_a_service_that_is_away_are_spread_over_a_few_seconds() -> None:
-    """What was locked or away is used again within five seconds after it is back."""
+def test_waits_for_an_unavailable_service_are_spread_over_a_few_seconds() -> None:
+    """A locked or unavailable service is used again within five seconds after it recovers."""
     waits = [Call(12, 3600.0).wait() for _ in range(500)]
     assert min(waits) < 1
     assert 3 < max(waits) <= _LONGEST_AWAY

@@ -32,7 +32,7 @@ from tests.unit.recorder import CHILD, Recorder, generator, spec, task
 
 @frozen(kw_only=True)
 class Approval:
-    """A user's own kind: waits for a signal and passes its input on."""
+    """A user-defined kind: waits for a signal and passes its input on."""
 
     id_: str
     requires: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ OWN = (
 )
 
 
-def test_kinds_of_a_user_work_like_those_of_floto() -> None:
+def test_user_defined_kinds_work_like_built_in_ones() -> None:
     own = spec(Approval(id_="ok"), Announce(id_="tell", to="other", requires=("ok",)), task("a", ["tell"]))
     assert DeciderSpec.from_json(own.to_json(OWN), OWN) == own
     recorder = Recorder()
@@ -112,7 +112,7 @@ def test_kinds_of_a_user_work_like_those_of_floto() -> None:
     assert isinstance(decide(own, recorder.history)[-1], CompleteWorkflowExecution)
 
 
-def test_kinds_of_a_user_may_come_from_a_generator() -> None:
+def test_user_defined_kinds_may_come_from_a_generator() -> None:
     recorder = Recorder()
     recorder.complete(
         "g", OWN.unstructure([Approval(id_="ok"), task("x", ["ok"], retry_strategy=TwiceOnErrors())])
@@ -123,7 +123,7 @@ def test_kinds_of_a_user_may_come_from_a_generator() -> None:
     assert wait == StartTimer(timer_id="floto.retry:x:1", start_to_fire_timeout="3", control="x")
 
 
-def test_a_class_that_the_codec_does_not_know_is_not_written() -> None:
+def test_class_unknown_to_the_codec_is_refused() -> None:
     @frozen(kw_only=True)
     class Special(ActivityTask):
         extra: int = 0
@@ -138,7 +138,7 @@ def test_a_class_that_the_codec_does_not_know_is_not_written() -> None:
             spec(each).to_json()
 
 
-def test_a_tag_stands_for_one_class() -> None:
+def test_second_class_for_a_tag_is_refused() -> None:
     with pytest.raises(SpecError, match="is already used by DeciderSpec"):
         CODEC.with_type("floto.specs.DeciderSpec", Approval)
     with pytest.raises(SpecError, match="must be a frozen attrs class"):
@@ -146,7 +146,7 @@ def test_a_tag_stands_for_one_class() -> None:
 
 
 @pytest.mark.parametrize("answer", ["soon", -1, float("nan"), float("inf"), True, 10**400])
-def test_a_strategy_that_answers_no_delay_is_named(answer: Any) -> None:
+def test_strategy_returning_an_invalid_delay_is_named(answer: Any) -> None:
     @frozen
     class Odd:
         def delay(self, retry: Retry) -> Any:
@@ -172,7 +172,7 @@ class Labelled(Announce):
         return SignalExternalWorkflowExecution(workflow_id=self.to, signal_name="news", control="x" * 32_768)
 
 
-def test_what_a_kind_notes_counts_for_what_one_response_holds() -> None:
+def test_markers_of_a_kind_count_towards_the_response_size() -> None:
     tasks = [Labelled(id_=f"t{number}", to="w") for number in range(40)]
     decisions = decide(DeciderSpec(activity_tasks=tasks), Recorder().history)
     assert len(decisions) == 28

@@ -123,7 +123,7 @@ class Server:
             application(self._operations, poll_seconds=options.get("poll_seconds", SOON)), log_config=None
         )
         self._uvicorn = uvicorn.Server(config)
-        # It listens from here on, so nobody has to wait until the thread runs.
+        # The socket listens from here on, so clients need not wait for the thread.
         self._listener = listening("127.0.0.1", 0, anywhere=False)
         self.address = self._listener.getsockname()
         self._thread = Thread(target=self._uvicorn.run, kwargs={"sockets": [self._listener]})

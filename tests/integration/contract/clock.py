@@ -32,7 +32,7 @@ class Clock:
                 alarm.ring()
 
     def timer(self, seconds: float, function: Callable[..., object], args: Sequence[Any] = ()) -> Alarm:
-        """What ``threading.Timer`` gives, on this clock."""
+        """A replacement of ``threading.Timer`` on this clock."""
         return Alarm(self, self.now + timedelta(seconds=seconds), lambda: function(*args))
 
 

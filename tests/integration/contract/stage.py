@@ -77,7 +77,7 @@ CONTINUE = decision("ContinueAsNewWorkflowExecution")
 
 
 def attributes(event: Json) -> Json:
-    """What an event says: the one member beside its envelope, named after its type."""
+    """Return the attributes of an event: the one member beside its envelope, named after its type."""
     (name,) = set(event) - {"eventId", "eventType", "eventTimestamp"}
     kind = event["eventType"]
     assert name == f"{kind[0].lower()}{kind[1:]}EventAttributes"
@@ -155,7 +155,7 @@ class Stage:
         return {"workflowId": workflow_id, "runId": run_id}
 
     def poll(self, task_list: Any = "decide", **given: Any) -> Json:
-        """What a poll for a decision task answers, with or without a task."""
+        """Return the response to a poll for a decision task, with or without a task."""
         answer: Json = self.client.poll_for_decision_task(
             domain=self.domain, taskList={"name": task_list}, **given
         )
@@ -167,7 +167,7 @@ class Stage:
         return answer
 
     def idle(self, task_list: str = "decide") -> bool:
-        """Whether no decider of this list is asked; only sure to change nothing where that is so."""
+        """Return True if this list has no decision task; where there is one, this claims it."""
         return not self.poll(task_list).get("taskToken")
 
     def respond(self, task: Json, *decisions: Json, **given: Any) -> None:
@@ -182,7 +182,7 @@ class Stage:
         return task
 
     def work_poll(self, task_list: str = "work", **given: Any) -> Json:
-        """What a poll for an activity task answers, with or without a task."""
+        """Return the response to a poll for an activity task, with or without a task."""
         answer: Json = self.client.poll_for_activity_task(
             domain=self.domain, taskList={"name": task_list}, **given
         )
@@ -207,7 +207,7 @@ class Stage:
         self.client.respond_activity_task_canceled(taskToken=task["taskToken"], **given)
 
     def beat(self, task: Json, **given: Any) -> bool:
-        """Whether the worker is asked to stop."""
+        """Send a heartbeat; return True if a cancellation is requested."""
         answer = self.client.record_activity_task_heartbeat(taskToken=task["taskToken"], **given)
         asked: bool = answer["cancelRequested"]
         return asked
@@ -245,11 +245,11 @@ class Stage:
         return names(self.history(run, after))
 
     def said(self, run: Json, event_id: int) -> Json:
-        """What the event of this id says."""
+        """Return the attributes of the event of this id."""
         return attributes(self.history(run)[event_id - 1])
 
     def last(self, run: Json, kind: str) -> Json:
-        """What the latest event of a type says."""
+        """Return the attributes of the latest event of a type."""
         return next(attributes(e) for e in reversed(self.history(run)) if e["eventType"] == kind)
 
     @contextmanager
@@ -268,6 +268,6 @@ class Stage:
         return self.refused("ValidationException", message)
 
     def unknown_run(self, run: Json) -> Any:
-        """Expect to be told that this run is not there or not open any more."""
+        """Expect the fault for a run that is unknown or closed."""
         who = "workflowId={workflowId}, runId={runId}".format(**run)
         return self.refused("UnknownResourceFault", f"Unknown execution: WorkflowExecution=[{who}]")

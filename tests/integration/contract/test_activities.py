@@ -12,7 +12,7 @@ from tests.integration.contract.stage import ACTIVITY, COMPLETE, Stage, activity
 FAILED = "ScheduleActivityTaskFailed"
 
 
-def ask_to_stop(activity_id: str = "a") -> Any:
+def cancel_activity(activity_id: str = "a") -> Any:
     return decision("RequestCancelActivityTask", activityId=activity_id)
 
 
@@ -36,7 +36,7 @@ def test_36_an_activity_is_scheduled(stage: Stage) -> None:
 
 
 @everywhere
-def test_36_its_event_says_all_that_was_resolved(stage: Stage) -> None:
+def test_36_scheduled_event_has_all_resolved_attributes(stage: Stage) -> None:
     run = scheduled(
         stage, input="in", control="c", heartbeatTimeout="5", taskList={"name": "mine"}, taskPriority="7"
     )
@@ -55,13 +55,13 @@ def test_36_its_event_says_all_that_was_resolved(stage: Stage) -> None:
     }
 
 
-def test_36_what_nobody_said_is_absent(stage: Stage) -> None:
+def test_36_scheduled_event_omits_attributes_that_were_not_given(stage: Stage) -> None:
     run = scheduled(stage)
     assert not {"input", "control", "taskPriority"} & set(stage.said(run, 5))
 
 
 @everywhere
-def test_37_a_worker_completes_it(stage: Stage) -> None:
+def test_37_worker_completes_an_activity(stage: Stage) -> None:
     run = scheduled(stage, input="in", control="c")
     task = stage.work(identity="me")
     assert stage.names(run, 5) == "ATSt"
@@ -83,7 +83,7 @@ def test_37_a_worker_completes_it(stage: Stage) -> None:
 
 
 @everywhere
-def test_38_a_worker_fails_it(stage: Stage) -> None:
+def test_38_worker_fails_an_activity(stage: Stage) -> None:
     run = scheduled(stage)
     stage.fail(stage.work(), reason="r", details="d")
     assert stage.names(run, 6) == "ATF DTS"
@@ -96,7 +96,7 @@ def test_38_a_worker_fails_it(stage: Stage) -> None:
 
 
 @everywhere
-def test_39_an_unknown_type_is_refused(stage: Stage) -> None:
+def test_39_unknown_activity_type_fails_the_decision(stage: Stage) -> None:
     unknown = {"name": "no", "version": "1"}
     run = stage.start()
     stage.decide(activity(activityType=unknown))
@@ -110,7 +110,7 @@ def test_39_an_unknown_type_is_refused(stage: Stage) -> None:
 
 
 @everywhere
-def test_40_a_deprecated_type_is_refused(stage: Stage) -> None:
+def test_40_deprecated_activity_type_fails_the_decision(stage: Stage) -> None:
     run = stage.start()
     stage.deprecate("activity", ACTIVITY)
     stage.decide(activity())
@@ -118,7 +118,7 @@ def test_40_a_deprecated_type_is_refused(stage: Stage) -> None:
     assert stage.said(run, 5)["cause"] == "ACTIVITY_TYPE_DEPRECATED"
 
 
-def test_40_what_is_open_does_not_mind_a_deprecation(stage: Stage) -> None:
+def test_40_open_activity_survives_deprecation_of_its_type(stage: Stage) -> None:
     run = scheduled(stage)
     stage.deprecate("activity", ACTIVITY)
     stage.finish(stage.work())
@@ -126,7 +126,7 @@ def test_40_what_is_open_does_not_mind_a_deprecation(stage: Stage) -> None:
 
 
 @everywhere
-def test_41_an_open_id_is_taken(stage: Stage) -> None:
+def test_41_id_of_an_open_activity_is_in_use(stage: Stage) -> None:
     run = stage.start()
     stage.decide(activity(), activity())
     assert stage.names(run, 3) == f"DTC ATS {FAILED} DTS"
@@ -134,7 +134,7 @@ def test_41_an_open_id_is_taken(stage: Stage) -> None:
 
 
 @everywhere
-def test_41_a_closed_id_is_free(stage: Stage) -> None:
+def test_41_id_of_a_closed_activity_can_be_used_again(stage: Stage) -> None:
     run = scheduled(stage)
     stage.finish(stage.work())
     stage.decide(activity())
@@ -151,7 +151,7 @@ NEEDS = [
 
 
 @everywhere
-def test_42_every_missing_default_has_its_cause_and_its_turn(stage: Stage) -> None:
+def test_42_missing_defaults_are_reported_one_by_one_in_order(stage: Stage) -> None:
     bare = stage.register_bare("activity")
     run = stage.start()
     given: dict[str, Any] = {}
@@ -165,7 +165,7 @@ def test_42_every_missing_default_has_its_cause_and_its_turn(stage: Stage) -> No
 
 @everywhere
 @pytest.mark.parametrize(("cause", "field"), [need[:2] for need in NEEDS])
-def test_42_each_default_alone_may_be_missing(stage: Stage, cause: str, field: str) -> None:
+def test_42_each_missing_default_has_its_own_cause(stage: Stage, cause: str, field: str) -> None:
     bare = stage.register_bare("activity")
     run = stage.start()
     given = {name: value for _, name, value in NEEDS if name != field}
@@ -173,7 +173,7 @@ def test_42_each_default_alone_may_be_missing(stage: Stage, cause: str, field: s
     assert stage.said(run, 5)["cause"] == cause
 
 
-def test_42_what_is_wrong_is_told_in_order(stage: Stage) -> None:
+def test_42_causes_are_reported_in_a_fixed_order(stage: Stage) -> None:
     bare = stage.register_bare("activity")
     run = scheduled(stage)
     stage.signal()
@@ -185,7 +185,7 @@ def test_42_what_is_wrong_is_told_in_order(stage: Stage) -> None:
 
 
 @everywhere
-def test_43_two_refusals_ask_the_decider_once(stage: Stage) -> None:
+def test_43_two_refused_decisions_schedule_one_decision_task(stage: Stage) -> None:
     unknown = {"name": "no", "version": "1"}
     run = stage.start()
     stage.decide(activity("a", activityType=unknown), activity("b", activityType=unknown))
@@ -193,7 +193,7 @@ def test_43_two_refusals_ask_the_decider_once(stage: Stage) -> None:
     assert [stage.said(run, id)["activityId"] for id in (5, 6)] == ["a", "b"]
 
 
-def test_44_a_thousand_may_be_open(stage: Stage) -> None:
+def test_44_1000_activities_may_be_open(stage: Stage) -> None:
     run = stage.start()
     stage.decide(*[activity(str(number)) for number in range(1001)])
     assert stage.open_counts(run)["openActivityTasks"] == 1000
@@ -207,12 +207,12 @@ def test_44_a_thousand_may_be_open(stage: Stage) -> None:
 
 
 def timed_out(stage: Stage, run: Any) -> Any:
-    """What the latest event but one says: an activity that timed out, and woke the decider."""
+    """Return the attributes of the last event but one: ActivityTaskTimedOut."""
     assert stage.names(run).endswith("ATTO DTS")
     return stage.last(run, "ActivityTaskTimedOut")
 
 
-def test_45_nobody_polls(stage: Stage) -> None:
+def test_45_activity_without_a_poller_times_out_schedule_to_start(stage: Stage) -> None:
     run = scheduled(stage, scheduleToStartTimeout="10", scheduleToCloseTimeout="20")
     stage.wait(9)
     assert stage.names(run, 5) == ""
@@ -225,7 +225,7 @@ def test_45_nobody_polls(stage: Stage) -> None:
     assert stage.no_work()
 
 
-def test_46_nobody_answers_and_heartbeats_do_not_help(stage: Stage) -> None:
+def test_46_heartbeats_do_not_extend_start_to_close(stage: Stage) -> None:
     run = scheduled(stage, startToCloseTimeout="10", scheduleToStartTimeout="1")
     task = stage.work()
     stage.wait(9)
@@ -239,7 +239,7 @@ def test_46_nobody_answers_and_heartbeats_do_not_help(stage: Stage) -> None:
     }
 
 
-def test_46_the_clock_of_an_answer_begins_with_the_start(stage: Stage) -> None:
+def test_46_start_to_close_is_measured_from_the_start(stage: Stage) -> None:
     run = scheduled(stage, startToCloseTimeout="10")
     stage.wait(100)
     stage.work()
@@ -249,7 +249,7 @@ def test_46_the_clock_of_an_answer_begins_with_the_start(stage: Stage) -> None:
     assert timed_out(stage, run)["timeoutType"] == "START_TO_CLOSE"
 
 
-def test_47_schedule_to_close_is_reached_before_the_start(stage: Stage) -> None:
+def test_47_schedule_to_close_times_out_before_the_start(stage: Stage) -> None:
     run = scheduled(stage, scheduleToCloseTimeout="10")
     stage.wait(10)
     assert timed_out(stage, run) == {
@@ -259,7 +259,7 @@ def test_47_schedule_to_close_is_reached_before_the_start(stage: Stage) -> None:
     }
 
 
-def test_47_schedule_to_close_is_reached_after_the_start(stage: Stage) -> None:
+def test_47_schedule_to_close_times_out_after_the_start(stage: Stage) -> None:
     run = scheduled(stage, scheduleToCloseTimeout="10", startToCloseTimeout="10")
     stage.wait(4)
     stage.work()
@@ -272,7 +272,7 @@ def test_47_schedule_to_close_is_reached_after_the_start(stage: Stage) -> None:
 
 
 @everywhere
-def test_48_a_heartbeat_is_missed(stage: Stage) -> None:
+def test_48_missed_heartbeat_times_out_the_activity(stage: Stage) -> None:
     run = scheduled(stage, heartbeatTimeout="10")
     task = stage.work()
     stage.wait(9)
@@ -287,7 +287,7 @@ def test_48_a_heartbeat_is_missed(stage: Stage) -> None:
 
 
 @everywhere
-def test_48_with_heartbeats_there_is_no_time_out(stage: Stage) -> None:
+def test_48_heartbeats_in_time_prevent_the_heartbeat_timeout(stage: Stage) -> None:
     run = scheduled(stage, heartbeatTimeout="10")
     task = stage.work()
     for _ in range(5):
@@ -298,7 +298,7 @@ def test_48_with_heartbeats_there_is_no_time_out(stage: Stage) -> None:
 
 
 @everywhere
-def test_48_heartbeats_are_due_from_the_start_on(stage: Stage) -> None:
+def test_48_heartbeat_timeout_is_measured_from_the_start(stage: Stage) -> None:
     run = scheduled(stage, heartbeatTimeout="10")
     stage.wait(30)
     task = stage.work()
@@ -307,7 +307,7 @@ def test_48_heartbeats_are_due_from_the_start_on(stage: Stage) -> None:
     assert stage.names(run, 5) == "ATSt ATC DTS"
 
 
-def test_48_a_heartbeat_without_details_keeps_those_before(stage: Stage) -> None:
+def test_48_heartbeat_without_details_keeps_the_previous_details(stage: Stage) -> None:
     run = scheduled(stage, heartbeatTimeout="10")
     task = stage.work()
     stage.beat(task, details="alive")
@@ -317,7 +317,7 @@ def test_48_a_heartbeat_without_details_keeps_those_before(stage: Stage) -> None
 
 
 @everywhere
-def test_49_without_time_outs_it_stays_open(stage: Stage) -> None:
+def test_49_activity_without_timeouts_stays_open(stage: Stage) -> None:
     run = scheduled(stage)
     stage.work()
     stage.wait(3599)
@@ -327,7 +327,7 @@ def test_49_without_time_outs_it_stays_open(stage: Stage) -> None:
 
 
 @everywhere
-def test_50_a_completed_activity_takes_no_answer(stage: Stage) -> None:
+def test_50_response_for_a_completed_activity_is_refused(stage: Stage) -> None:
     run = scheduled(stage)
     task = stage.work()
     stage.finish(task)
@@ -338,7 +338,7 @@ def test_50_a_completed_activity_takes_no_answer(stage: Stage) -> None:
 
 
 @everywhere
-def test_50_an_activity_that_timed_out_takes_no_answer(stage: Stage) -> None:
+def test_50_response_for_a_timed_out_activity_is_refused(stage: Stage) -> None:
     run = scheduled(stage, heartbeatTimeout="10")
     task = stage.work()
     stage.wait(10)
@@ -357,7 +357,7 @@ def test_50_a_completed_activity_is_not_canceled(stage: Stage) -> None:
     assert stage.names(run, 6) == "ATC DTS"
 
 
-def test_50_an_old_token_is_not_good_for_a_new_attempt(stage: Stage) -> None:
+def test_50_token_of_an_earlier_attempt_is_refused(stage: Stage) -> None:
     scheduled(stage)
     task = stage.work()
     stage.finish(task)
@@ -368,10 +368,10 @@ def test_50_an_old_token_is_not_good_for_a_new_attempt(stage: Stage) -> None:
     stage.finish(new)
 
 
-def test_51_an_activity_that_waits_is_canceled_at_once(stage: Stage) -> None:
+def test_51_cancel_of_a_scheduled_activity_takes_effect_at_once(stage: Stage) -> None:
     run = scheduled(stage)
     stage.signal()
-    stage.decide(ask_to_stop())
+    stage.decide(cancel_activity())
     assert stage.names(run, 8) == "DTC ATCR ATX DTS"
     assert stage.said(run, 10) == {"activityId": "a", "decisionTaskCompletedEventId": 9}
     assert stage.said(run, 11) == {
@@ -383,18 +383,18 @@ def test_51_an_activity_that_waits_is_canceled_at_once(stage: Stage) -> None:
     assert stage.open_counts(run)["openActivityTasks"] == 0
 
 
-def asked_to_stop(stage: Stage) -> tuple[Any, Any]:
+def cancel_requested(stage: Stage) -> tuple[Any, Any]:
     """A run, and its activity: started, and asked to stop in event 11."""
     run = scheduled(stage)
     task = stage.work()
     stage.signal()
-    stage.decide(ask_to_stop())
+    stage.decide(cancel_activity())
     assert stage.names(run, 9) == "DTC ATCR"
     return run, task
 
 
-def test_52_a_running_activity_is_asked_to_stop(stage: Stage) -> None:
-    run, task = asked_to_stop(stage)
+def test_52_cancel_of_a_running_activity_is_a_request(stage: Stage) -> None:
+    run, task = cancel_requested(stage)
     assert stage.beat(task) is True
     stage.cancel(task, details="d")
     assert stage.names(run, 11) == "ATX DTS"
@@ -406,35 +406,35 @@ def test_52_a_running_activity_is_asked_to_stop(stage: Stage) -> None:
     }
 
 
-def test_52_a_worker_may_cancel_unasked(stage: Stage) -> None:
+def test_52_worker_may_cancel_without_a_cancel_request(stage: Stage) -> None:
     run = scheduled(stage)
     stage.cancel(stage.work())
     assert stage.said(run, 7) == {"scheduledEventId": 5, "startedEventId": 6}
 
 
-def test_52_the_latest_request_counts(stage: Stage) -> None:
-    run, task = asked_to_stop(stage)
+def test_52_canceled_event_refers_to_the_latest_cancel_request(stage: Stage) -> None:
+    run, task = cancel_requested(stage)
     stage.signal()
-    stage.decide(ask_to_stop())
+    stage.decide(cancel_activity())
     stage.cancel(task)
     assert stage.last(run, "ActivityTaskCanceled")["latestCancelRequestedEventId"] == 16
 
 
-def test_53_a_worker_may_complete_what_it_was_asked_to_stop(stage: Stage) -> None:
-    run, task = asked_to_stop(stage)
+def test_53_activity_may_complete_after_a_cancel_request(stage: Stage) -> None:
+    run, task = cancel_requested(stage)
     stage.finish(task, result="all the same")
     assert stage.names(run, 11) == "ATC DTS"
     assert stage.said(run, 12) == {"scheduledEventId": 5, "startedEventId": 6, "result": "all the same"}
 
 
 @pytest.mark.parametrize("was_there", [False, True])
-def test_54_what_is_not_open_cannot_be_canceled(stage: Stage, was_there: bool) -> None:  # noqa: FBT001
+def test_54_cancel_of_an_activity_that_is_not_open_is_refused(stage: Stage, was_there: bool) -> None:  # noqa: FBT001
     run = stage.start()
     if was_there:
         stage.decide(activity())
         stage.finish(stage.work())
     length = len(stage.history(run))
-    stage.decide(ask_to_stop())
+    stage.decide(cancel_activity())
     assert stage.names(run, length) == "DTSt DTC RequestCancelActivityTaskFailed DTS"
     assert stage.last(run, "RequestCancelActivityTaskFailed") == {
         "activityId": "a",
@@ -443,14 +443,14 @@ def test_54_what_is_not_open_cannot_be_canceled(stage: Stage, was_there: bool) -
     }
 
 
-def test_55_higher_priority_goes_first_then_the_oldest(stage: Stage) -> None:
+def test_55_tasks_are_dispatched_by_priority_then_by_age(stage: Stage) -> None:
     stage.start()
     given = [("a", None), ("b", "7"), ("c", "-7"), ("d", "7"), ("e", "0")]
     stage.decide(*[activity(id, **({} if rank is None else {"taskPriority": rank})) for id, rank in given])
     assert [stage.work()["activityId"] for _ in given] == ["b", "d", "a", "e", "c"]
 
 
-def test_55_a_type_may_have_a_priority(stage: Stage) -> None:
+def test_55_default_priority_of_the_type_is_used(stage: Stage) -> None:
     urgent = stage.register_activity("urgent", defaultTaskPriority="3")
     run = stage.start()
     stage.decide(activity("a"), activity("b", activityType=urgent))
@@ -459,14 +459,14 @@ def test_55_a_type_may_have_a_priority(stage: Stage) -> None:
 
 
 @everywhere
-def test_56_a_closed_run_hands_out_nothing(stage: Stage) -> None:
+def test_56_closed_run_dispatches_no_activity_tasks(stage: Stage) -> None:
     run = stage.start()
     stage.decide(activity(), COMPLETE)
     assert stage.names(run, 3) == "DTC ATS WorkflowExecutionCompleted"
     assert stage.no_work()
 
 
-def test_56_nor_does_a_terminated_one(stage: Stage) -> None:
+def test_56_terminated_run_dispatches_no_activity_tasks(stage: Stage) -> None:
     scheduled(stage)
     stage.terminate()
     assert stage.no_work()

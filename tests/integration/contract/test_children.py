@@ -66,7 +66,7 @@ def test_73_a_child_starts(stage: Stage) -> None:
     assert stage.open_counts(run)["openChildWorkflowExecutions"] == 1
 
 
-def test_73_a_child_without_a_time_out_lives_a_year(stage: Stage) -> None:
+def test_73_default_timeout_of_a_child_is_one_year(stage: Stage) -> None:
     _, execution = with_child(stage, executionStartToCloseTimeout="NONE", taskStartToCloseTimeout="NONE")
     stage.terminate(childPolicy="ABANDON")
     stage.wait(365 * 86_400 - 1)
@@ -87,7 +87,7 @@ ENDS = [
 
 
 @pytest.mark.parametrize(("end", "word", "told"), ENDS, ids=[end[1] for end in ENDS])
-def test_74_a_parent_hears_of_the_end(stage: Stage, end: Any, word: str, told: Any) -> None:
+def test_74_close_of_a_child_is_recorded_in_the_parent(stage: Stage, end: Any, word: str, told: Any) -> None:
     run, execution = with_child(stage)
     stage.decide()
     stage.respond(stage.task("children"), end)
@@ -105,7 +105,9 @@ def test_74_a_parent_hears_of_the_end(stage: Stage, end: Any, word: str, told: A
 @pytest.mark.parametrize(
     ("word", "told"), [("TimedOut", {"timeoutType": "START_TO_CLOSE"}), ("Terminated", {})]
 )
-def test_74_a_parent_hears_of_an_end_by_force(stage: Stage, word: str, told: Any) -> None:
+def test_74_termination_and_timeout_of_a_child_are_recorded_in_the_parent(
+    stage: Stage, word: str, told: Any
+) -> None:
     run, execution = with_child(stage, executionStartToCloseTimeout="10")
     stage.decide()
     if word == "TimedOut":
@@ -122,7 +124,7 @@ def test_74_a_parent_hears_of_an_end_by_force(stage: Stage, word: str, told: Any
     }
 
 
-def test_74_children_that_share_their_control_are_told_apart(stage: Stage) -> None:
+def test_74_children_with_equal_control_are_distinguished(stage: Stage) -> None:
     run = stage.start()
     stage.decide(child("a", control="floto.task:t"), child("b", control="floto.task:t"))
     stage.decide()
@@ -176,7 +178,7 @@ NEEDS = {
 
 
 @pytest.mark.parametrize("missing", NEEDS)
-def test_75_a_child_needs_every_default(stage: Stage, missing: str) -> None:
+def test_75_child_without_a_required_default_is_refused(stage: Stage, missing: str) -> None:
     bare = stage.register_bare("workflow")
     given = {name: value for name, (_, value) in NEEDS.items() if name != missing}
     start = decision("StartChildWorkflowExecution", workflowType=bare, workflowId="child", **given)
@@ -184,7 +186,7 @@ def test_75_a_child_needs_every_default(stage: Stage, missing: str) -> None:
     assert (said["cause"], said["initiatedEventId"]) == (NEEDS[missing][0], 0)
 
 
-def test_75_a_thousand_children_may_be_open(stage: Stage) -> None:
+def test_75_1000_children_may_be_open(stage: Stage) -> None:
     run = stage.start()
     stage.decide(*[child(str(number)) for number in range(1001)])
     refusals = [e for e in stage.history(run) if e["eventType"] == FAILED]
@@ -193,7 +195,7 @@ def test_75_a_thousand_children_may_be_open(stage: Stage) -> None:
     assert stage.open_counts(run)["openChildWorkflowExecutions"] == 1000
 
 
-def test_76_a_child_whose_workflow_id_is_taken(stage: Stage) -> None:
+def test_76_child_with_a_workflow_id_in_use_is_refused(stage: Stage) -> None:
     run = stage.start()
     stage.decide(child("wf", control="c"))
     assert stage.names(run, 3) == f"DTC {INITIATED} {FAILED} DTS"
@@ -222,7 +224,7 @@ POLICIES = pytest.mark.parametrize(
 
 
 def under(stage: Stage, policy: str, **given: Any) -> tuple[Any, Any]:
-    """A run with this policy, and its child, whose decider is not asked anything now."""
+    """Start a run with this policy and a child of it; neither has a decision task."""
     run = stage.start(childPolicy=policy, executionStartToCloseTimeout="60")
     stage.decide(child(executionStartToCloseTimeout="3600", childPolicy="ABANDON", **given))
     stage.respond(stage.task("children"))
@@ -239,7 +241,9 @@ def check_child(stage: Stage, execution: Any, then: str, said: Any) -> None:
 
 
 @POLICIES
-def test_77_a_policy_applies_to_a_terminated_parent(stage: Stage, policy: str, then: str, said: Any) -> None:
+def test_77_child_policy_applies_when_the_parent_is_terminated(
+    stage: Stage, policy: str, then: str, said: Any
+) -> None:
     run, execution = under(stage, policy)
     length = len(stage.history(run))
     stage.terminate()
@@ -248,7 +252,7 @@ def test_77_a_policy_applies_to_a_terminated_parent(stage: Stage, policy: str, t
     assert stage.said(run, length + 1)["childPolicy"] == policy
 
 
-def test_77_a_terminated_child_terminates_its_own(stage: Stage) -> None:
+def test_77_terminated_child_applies_the_policy_to_its_own_children(stage: Stage) -> None:
     run = stage.start()
     stage.decide(child())
     stage.respond(stage.task("children"), child("grandchild"))
@@ -260,7 +264,7 @@ def test_77_a_terminated_child_terminates_its_own(stage: Stage) -> None:
 
 
 @POLICIES
-def test_78_a_policy_applies_to_a_parent_that_times_out(
+def test_78_child_policy_applies_when_the_parent_times_out(
     stage: Stage, policy: str, then: str, said: Any
 ) -> None:
     run, execution = under(stage, policy)
@@ -270,7 +274,7 @@ def test_78_a_policy_applies_to_a_parent_that_times_out(
 
 
 @pytest.mark.parametrize("kind", ["Complete", "Fail", "Cancel", "ContinueAsNew"])
-def test_78_a_parent_that_ends_by_itself_leaves_its_children(stage: Stage, kind: str) -> None:
+def test_78_child_policy_does_not_apply_when_the_parent_closes_by_decision(stage: Stage, kind: str) -> None:
     run, execution = under(stage, "TERMINATE")
     stage.decide(decision(f"{kind}WorkflowExecution"))
     length = len(stage.history(run))
@@ -280,14 +284,14 @@ def test_78_a_parent_that_ends_by_itself_leaves_its_children(stage: Stage, kind:
     assert len(stage.history(run)) == length
 
 
-def test_79_a_termination_may_name_its_own_policy(stage: Stage) -> None:
+def test_79_termination_overrides_the_policy_with_abandon(stage: Stage) -> None:
     run, execution = under(stage, "TERMINATE")
     stage.terminate(childPolicy="ABANDON")
     assert stage.last(run, "WorkflowExecutionTerminated")["childPolicy"] == "ABANDON"
     assert stage.names(execution, 4) == ""
 
 
-def test_79_and_a_harder_one(stage: Stage) -> None:
+def test_79_termination_overrides_the_policy_with_terminate(stage: Stage) -> None:
     _, execution = under(stage, "ABANDON")
     stage.terminate(childPolicy="TERMINATE")
     assert stage.names(execution, 4) == "WorkflowExecutionTerminated"
@@ -331,7 +335,7 @@ def test_80_a_run_continues_as_new(stage: Stage) -> None:
     assert stage.task("next")["workflowExecution"] == new
 
 
-def test_80_what_is_left_out_comes_from_the_type(stage: Stage) -> None:
+def test_80_omitted_attributes_of_the_new_run_come_from_the_type(stage: Stage) -> None:
     run = stage.start(
         input="old", taskList={"name": "mine"}, executionStartToCloseTimeout="77", childPolicy="ABANDON"
     )
@@ -348,7 +352,7 @@ def test_80_what_is_left_out_comes_from_the_type(stage: Stage) -> None:
     }
 
 
-def test_80_open_work_is_left_behind(stage: Stage) -> None:
+def test_80_open_work_does_not_move_to_the_new_run(stage: Stage) -> None:
     run = stage.start()
     stage.decide(activity(), timer())
     work = stage.work()
@@ -368,7 +372,7 @@ def test_80_open_work_is_left_behind(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("missing", NEEDS)
-def test_81_every_default_may_be_missing(stage: Stage, missing: str) -> None:
+def test_81_continue_as_new_without_a_required_default_is_refused(stage: Stage, missing: str) -> None:
     bare = stage.register_bare("workflow")
     given = {name: value for name, (_, value) in NEEDS.items()}
     run = stage.start(workflowType=bare, **given)
@@ -383,7 +387,9 @@ def test_81_every_default_may_be_missing(stage: Stage, missing: str) -> None:
     ("version", "cause"),
     [("3", "WORKFLOW_TYPE_DOES_NOT_EXIST"), ("2", "WORKFLOW_TYPE_DEPRECATED")],
 )
-def test_81_its_type_may_be_gone(stage: Stage, version: str, cause: str) -> None:
+def test_81_continue_as_new_with_an_unknown_or_deprecated_type_is_refused(
+    stage: Stage, version: str, cause: str
+) -> None:
     stage.deprecate("workflow", stage.register_workflow(version="2"))
     run = stage.start()
     stage.decide(decision("ContinueAsNewWorkflowExecution", workflowTypeVersion=version))
@@ -414,7 +420,7 @@ def test_82_a_child_continues_as_new(stage: Stage) -> None:
     }
 
 
-def test_82_a_policy_reaches_a_child_that_continued_as_new(stage: Stage) -> None:
+def test_82_child_policy_applies_to_a_child_that_continued_as_new(stage: Stage) -> None:
     with_child(stage)
     stage.respond(stage.task("children"), ON_CHILDREN)
     second = stage.task("children")["workflowExecution"]

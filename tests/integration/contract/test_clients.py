@@ -63,7 +63,7 @@ def test_decider_of_floto_003_survives_idle_polls_and_decides(stage: Stage) -> N
 
 
 def tasks_of(poll: Any, polls: int, **wanted: Any) -> Iterator[Json]:
-    """What a plain boto3 program does: ask, and look whether the answer has a task."""
+    """Poll as a plain boto3 program does: check the response for a task token."""
     for _ in range(polls):
         task = poll(**wanted)
         if "taskToken" in task:
@@ -71,7 +71,7 @@ def tasks_of(poll: Any, polls: int, **wanted: Any) -> Iterator[Json]:
 
 
 @everywhere
-def test_boto3_program_that_looks_for_the_token_gets_each_task_once(stage: Stage) -> None:
+def test_boto3_loop_checking_for_a_task_token_gets_each_task_once(stage: Stage) -> None:
     wanted = {"domain": stage.domain, "taskList": {"name": "decide"}}
     assert list(tasks_of(stage.client.poll_for_decision_task, 2, **wanted)) == []
     run = stage.start()
@@ -83,7 +83,7 @@ def test_boto3_program_that_looks_for_the_token_gets_each_task_once(stage: Stage
 
 @define
 class Elsewhere:
-    """The client of another region, for a stage of its own there, on the server of a backend."""
+    """Return a client of another region, with its own stage, on the server of a backend."""
 
     client: Any
     server: Backend
@@ -106,7 +106,7 @@ def in_region(stage: Stage, region: str) -> Any:
 
 
 @over_http
-def test_regions_of_one_server_do_not_see_each_other(stage: Stage) -> None:
+def test_regions_of_one_server_are_isolated(stage: Stage) -> None:
     run = stage.start()
     with closing(in_region(stage, "eu-west-1")) as there:
         assert there.list_domains(registrationStatus="REGISTERED")["domainInfos"] == []
@@ -158,7 +158,7 @@ def test_arns_carry_the_region_of_the_credentials(stage: Stage) -> None:
 
 
 @over_http
-def test_domains_are_limited_in_each_region(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_domain_limit_applies_per_region(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "DOMAIN_LIMIT", 1)
     with stage.refused("LimitExceededFault"):
         stage.client.register_domain(name="e", workflowExecutionRetentionPeriodInDays="1")
@@ -169,7 +169,7 @@ def test_domains_are_limited_in_each_region(stage: Stage, monkeypatch: pytest.Mo
 
 
 @over_http
-def test_unsigned_requests_are_of_the_default_region(stage: Stage) -> None:
+def test_unsigned_requests_use_the_default_region(stage: Stage) -> None:
     address: tuple[str, int] = stage.backend.address  # type: ignore[attr-defined]
     unsigned = boto3.client(
         "swf",
@@ -183,7 +183,7 @@ def test_unsigned_requests_are_of_the_default_region(stage: Stage) -> None:
 
 
 @over_http
-def test_page_tokens_do_not_cross_regions(stage: Stage) -> None:
+def test_page_token_of_another_region_is_refused(stage: Stage) -> None:
     stage.client.register_domain(name="e", workflowExecutionRetentionPeriodInDays="1")
     first = stage.client.list_domains(registrationStatus="REGISTERED", maximumPageSize=1)
     with closing(in_region(stage, "eu-west-1")) as there, pytest.raises(ClientError, match="Invalid token"):
@@ -193,7 +193,7 @@ def test_page_tokens_do_not_cross_regions(stage: Stage) -> None:
 
 
 @over_http
-def test_task_tokens_do_not_cross_regions(stage: Stage) -> None:
+def test_task_token_of_another_region_is_refused(stage: Stage) -> None:
     run = stage.start()
     stage.decide(activity())
     work = stage.work()

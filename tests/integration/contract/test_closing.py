@@ -40,7 +40,7 @@ def test_27_a_run_completes(stage: Stage) -> None:
 
 
 @everywhere
-def test_27_a_result_may_be_missing(stage: Stage) -> None:
+def test_27_result_is_optional(stage: Stage) -> None:
     run = stage.start()
     stage.decide({"decisionType": "CompleteWorkflowExecution"})
     assert stage.said(run, 5) == {"decisionTaskCompletedEventId": 4}
@@ -56,7 +56,7 @@ def test_28_a_run_fails(stage: Stage) -> None:
 
 
 @everywhere
-def test_29_a_run_cancels_itself_unasked(stage: Stage) -> None:
+def test_29_run_may_cancel_without_a_cancel_request(stage: Stage) -> None:
     run = stage.start()
     stage.decide(decision("CancelWorkflowExecution", details="d"))
     assert stage.names(run, 3) == "DTC WorkflowExecutionCanceled"
@@ -77,7 +77,7 @@ def interrupted(stage: Stage) -> tuple[Any, Any]:
 
 
 @everywhere
-def test_30_activity_completes_while_the_decider_runs_and_the_run_stays_open(stage: Stage) -> None:
+def test_30_close_with_an_unseen_completion_is_refused(stage: Stage) -> None:
     run, task = interrupted(stage)
     stage.respond(task, COMPLETE)
     assert stage.names(run, 9) == "ATC DTS DTC CompleteWorkflowExecutionFailed"
@@ -90,7 +90,7 @@ def test_30_activity_completes_while_the_decider_runs_and_the_run_stays_open(sta
 
 
 @everywhere
-def test_31_a_cancel_fails_over_news(stage: Stage) -> None:
+def test_31_cancel_with_unseen_events_is_refused(stage: Stage) -> None:
     run, task = interrupted(stage)
     stage.respond(task, CANCEL)
     assert stage.names(run, 9) == "ATC DTS DTC CancelWorkflowExecutionFailed"
@@ -100,14 +100,14 @@ def test_31_a_cancel_fails_over_news(stage: Stage) -> None:
 
 
 @everywhere
-def test_32_what_came_before_a_failed_close_stays(stage: Stage) -> None:
+def test_32_decisions_before_a_refused_close_are_kept(stage: Stage) -> None:
     run, task = interrupted(stage)
     stage.respond(task, marker(), FAIL)
     assert stage.names(run, 11) == "DTC MarkerRecorded FailWorkflowExecutionFailed"
     assert stage.said(run, 14) == {"cause": "UNHANDLED_DECISION", "decisionTaskCompletedEventId": 12}
 
 
-def test_33_no_new_run_begins_over_news(stage: Stage) -> None:
+def test_33_continue_as_new_with_unseen_events_is_refused(stage: Stage) -> None:
     run, task = interrupted(stage)
     stage.respond(task, CONTINUE)
     assert stage.names(run, 11) == "DTC ContinueAsNewWorkflowExecutionFailed"
@@ -116,7 +116,7 @@ def test_33_no_new_run_begins_over_news(stage: Stage) -> None:
     assert [info["execution"] for info in found["executionInfos"]] == [run]
 
 
-def test_34_open_work_does_not_hold_up_the_end(stage: Stage) -> None:
+def test_34_run_closes_with_open_work(stage: Stage) -> None:
     run = stage.start()
     stage.decide(activity(), timer(), child())
     work = stage.work()
@@ -134,7 +134,7 @@ def test_34_open_work_does_not_hold_up_the_end(stage: Stage) -> None:
 
 
 @everywhere
-def test_34_an_open_activity_does_not_hold_up_a_cancel(stage: Stage) -> None:
+def test_34_run_cancels_with_an_open_activity(stage: Stage) -> None:
     run = stage.start()
     stage.decide(activity())
     work = stage.work()
@@ -156,7 +156,7 @@ def test_34_a_timer_of_a_closed_run_does_not_fire(stage: Stage) -> None:
 @everywhere
 @pytest.mark.parametrize("call", ["signal", "terminate"])
 @pytest.mark.parametrize("end", [COMPLETE, FAIL, CANCEL], ids=["completed", "failed", "canceled"])
-def test_35_a_closed_run_is_left_alone(stage: Stage, call: str, end: Any) -> None:
+def test_35_closed_run_refuses_signal_and_terminate(stage: Stage, call: str, end: Any) -> None:
     run = stage.start()
     stage.decide(end)
     length = len(stage.history(run))
@@ -167,10 +167,12 @@ def test_35_a_closed_run_is_left_alone(stage: Stage, call: str, end: Any) -> Non
     assert len(stage.history(run)) == length
 
 
-@pytest.mark.parametrize("how", ["terminated", "timed out"])
-def test_35_a_run_closed_by_force_is_not_canceled_either(stage: Stage, how: str) -> None:
+@pytest.mark.parametrize("how", ["completed", "terminated", "timed out"])
+def test_35_run_closed_in_any_way_refuses_signal_cancel_and_terminate(stage: Stage, how: str) -> None:
     run = stage.start()
-    if how == "terminated":
+    if how == "completed":
+        stage.decide(COMPLETE)
+    elif how == "terminated":
         stage.terminate()
     else:
         stage.wait(3600)
@@ -183,25 +185,8 @@ def test_35_a_run_closed_by_force_is_not_canceled_either(stage: Stage, how: str)
     assert len(stage.history(run)) == length
 
 
-@pytest.mark.parametrize("end", [COMPLETE, FAIL, CANCEL, CONTINUE])
-def test_33_any_close_fails_over_news_and_what_came_before_it_stays(stage: Stage, end: Any) -> None:
-    run, task = interrupted(stage)
-    stage.respond(task, marker(), end)
-    assert stage.names(run, 11) == f"DTC MarkerRecorded {end['decisionType']}Failed"
-    assert stage.last(run, f"{end['decisionType']}Failed")["cause"] == "UNHANDLED_DECISION"
-    assert stage.task()["previousStartedEventId"] == task["startedEventId"]
-
-
-def test_35_a_completed_run_is_not_canceled(stage: Stage) -> None:
-    run = stage.start()
-    stage.decide(COMPLETE)
-    with stage.refused("UnknownResourceFault", "Unknown execution, workflowId = wf"):
-        stage.request_cancel()
-    assert stage.names(run, 3) == "DTC WorkflowExecutionCompleted"
-
-
 @pytest.mark.parametrize("end", [COMPLETE, FAIL, CONTINUE])
-def test_76_a_run_that_closes_does_not_leave_its_own_id_to_its_child(stage: Stage, end: Any) -> None:
+def test_76_child_cannot_have_the_workflow_id_of_its_closing_parent(stage: Stage, end: Any) -> None:
     run = stage.start()
     stage.decide(child("wf"), end)
     closed = end["decisionType"].removesuffix("WorkflowExecution")
@@ -212,7 +197,7 @@ def test_76_a_run_that_closes_does_not_leave_its_own_id_to_its_child(stage: Stag
     assert [info.get("parent") for info in opened] == [None] * (end == CONTINUE)
 
 
-def test_a_run_ends_at_the_limit_of_events(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_is_terminated_at_the_event_limit(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step_context, "MAX_EVENTS", 10)
     run = stage.start()
     stage.decide(*[marker(str(number)) for number in range(20)])
@@ -220,7 +205,7 @@ def test_a_run_ends_at_the_limit_of_events(stage: Stage, monkeypatch: pytest.Mon
     assert stage.last(run, "WorkflowExecutionTerminated")["cause"] == "EVENT_LIMIT_EXCEEDED"
 
 
-def test_a_full_run_asks_its_decider_no_more(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_run_schedules_no_decision_task(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step_context, "MAX_EVENTS", 5)
     run = stage.start()
     stage.decide()
@@ -228,7 +213,9 @@ def test_a_full_run_asks_its_decider_no_more(stage: Stage, monkeypatch: pytest.M
     assert stage.names(run, 4) == "WorkflowExecutionSignaled WorkflowExecutionTerminated"
 
 
-def test_a_poll_that_fills_a_run_takes_the_next_task(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_poll_that_fills_a_run_claims_a_task_of_another_run(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     full, other = stage.start("full"), stage.start("other")
     stage.signal("full")
     monkeypatch.setattr(step_context, "MAX_EVENTS", 4)

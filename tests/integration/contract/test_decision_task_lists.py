@@ -9,7 +9,7 @@ import pytest
 from tests.integration.contract.stage import CONTINUE, Stage, decision
 
 
-def test_20_a_decider_may_move_to_another_list(stage: Stage) -> None:
+def test_20_response_may_change_the_task_list(stage: Stage) -> None:
     run = stage.start()
     stage.decide(taskList={"name": "new"})
     assert stage.said(run, 4)["taskList"] == {"name": "new"}
@@ -30,7 +30,7 @@ def list_of_last_decision_task(stage: Stage, run: Any) -> str:
     return name
 
 
-def test_20_a_list_without_a_time_out_is_for_good(stage: Stage) -> None:
+def test_20_task_list_without_a_timeout_is_permanent(stage: Stage) -> None:
     run = stage.start()
     stage.decide(taskList={"name": "new"})
     stage.signal()
@@ -40,14 +40,14 @@ def test_20_a_list_without_a_time_out_is_for_good(stage: Stage) -> None:
     assert list_of_last_decision_task(stage, run) == "new"
 
 
-def test_20_what_the_answer_itself_wakes_goes_to_the_new_list(stage: Stage) -> None:
+def test_20_decision_task_caused_by_the_response_goes_to_the_new_list(stage: Stage) -> None:
     run = stage.start()
     stage.decide(decision("CancelTimer", timerId="none"), taskList={"name": "new"})
     assert stage.names(run, 3) == "DTC CancelTimerFailed DTS"
     assert list_of_last_decision_task(stage, run) == "new"
 
 
-def test_20_a_task_behind_the_answered_one_stays_where_it_was(stage: Stage) -> None:
+def test_20_decision_task_already_scheduled_stays_on_the_old_list(stage: Stage) -> None:
     run = stage.start()
     task = stage.task()
     stage.signal()
@@ -60,7 +60,7 @@ def test_20_a_task_behind_the_answered_one_stays_where_it_was(stage: Stage) -> N
     stage.task("new")
 
 
-def test_20_a_time_out_without_a_list_is_written_down_and_changes_nothing(stage: Stage) -> None:
+def test_20_timeout_without_a_list_is_recorded_without_effect(stage: Stage) -> None:
     run = stage.start()
     stage.decide(taskListScheduleToStartTimeout="5")
     assert stage.said(run, 4)["taskListScheduleToStartTimeout"] == "5"
@@ -69,7 +69,7 @@ def test_20_a_time_out_without_a_list_is_written_down_and_changes_nothing(stage:
 
 
 @pytest.mark.parametrize(("task_list", "timeout"), [("a/b", None), ("", None), ("new", "soon")])
-def test_20_a_malformed_list_refuses_the_whole_call(
+def test_20_malformed_task_list_refuses_the_whole_response(
     stage: Stage, task_list: str, timeout: str | None
 ) -> None:
     run = stage.start()
@@ -83,7 +83,7 @@ def test_20_a_malformed_list_refuses_the_whole_call(
     stage.respond(task)
 
 
-def test_20_a_new_run_does_not_inherit_the_list(stage: Stage) -> None:
+def test_20_continued_run_does_not_inherit_the_task_list(stage: Stage) -> None:
     run = stage.start()
     stage.decide(taskList={"name": "new"})
     stage.signal()
@@ -93,7 +93,7 @@ def test_20_a_new_run_does_not_inherit_the_list(stage: Stage) -> None:
 
 
 def moved(stage: Stage) -> Any:
-    """A run whose next decision task waits five seconds on another list."""
+    """Start a run whose next decision task is on another list, with a timeout of five seconds."""
     run = stage.start()
     stage.decide(taskList={"name": "new"}, taskListScheduleToStartTimeout="5")
     assert stage.said(run, 4)["taskListScheduleToStartTimeout"] == "5"
@@ -106,7 +106,7 @@ def moved(stage: Stage) -> Any:
     return run
 
 
-def test_21_a_list_that_nobody_polls_is_left_again(stage: Stage) -> None:
+def test_21_provisional_list_without_a_poller_is_abandoned(stage: Stage) -> None:
     run = moved(stage)
     stage.wait(4.9)
     assert stage.names(run, 6) == ""
@@ -127,7 +127,7 @@ def test_21_a_list_that_nobody_polls_is_left_again(stage: Stage) -> None:
     assert stage.task("decide")["previousStartedEventId"] == 3
 
 
-def test_22_a_list_whose_decider_is_late_is_left_again(stage: Stage) -> None:
+def test_22_provisional_list_with_a_late_decider_is_abandoned(stage: Stage) -> None:
     run = moved(stage)
     stage.wait(4)
     task = stage.task("new")
@@ -146,7 +146,7 @@ def test_22_a_list_whose_decider_is_late_is_left_again(stage: Stage) -> None:
     stage.task("decide")
 
 
-def test_22_a_provisional_list_lasts_while_its_tasks_are_in_time(stage: Stage) -> None:
+def test_22_provisional_list_lasts_while_its_tasks_start_in_time(stage: Stage) -> None:
     run = moved(stage)
     for _ in range(3):
         stage.wait(4)
@@ -157,7 +157,7 @@ def test_22_a_provisional_list_lasts_while_its_tasks_are_in_time(stage: Stage) -
     assert list_of_last_decision_task(stage, run) == "decide"
 
 
-def test_22_what_is_given_up_for_is_the_list_that_was_for_good(stage: Stage) -> None:
+def test_22_abandoned_list_is_replaced_by_the_last_permanent_one(stage: Stage) -> None:
     run = stage.start()
     provisional = {"taskListScheduleToStartTimeout": "5"}
     for chosen, task_list, given in (("decide", "b", {}), ("b", "c", provisional), ("c", "d", provisional)):
@@ -168,7 +168,7 @@ def test_22_what_is_given_up_for_is_the_list_that_was_for_good(stage: Stage) -> 
     assert list_of_last_decision_task(stage, run) == "b"
 
 
-def test_22_a_task_that_nobody_could_take_yet_is_not_late(stage: Stage) -> None:
+def test_22_timeout_of_a_list_starts_when_the_task_becomes_claimable(stage: Stage) -> None:
     run = moved(stage)
     task = stage.task("new")
     stage.signal()
@@ -180,7 +180,7 @@ def test_22_a_task_that_nobody_could_take_yet_is_not_late(stage: Stage) -> None:
     assert stage.names(run, 10) == "DTTO DTS"
 
 
-def test_22_the_end_of_the_run_is_the_end_of_the_wait(stage: Stage) -> None:
+def test_22_close_of_the_run_removes_the_timeout_of_the_list(stage: Stage) -> None:
     run = moved(stage)
     stage.terminate()
     stage.wait(5)

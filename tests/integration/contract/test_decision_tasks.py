@@ -42,7 +42,7 @@ def no_decision(value: str, path: str) -> str:
 
 
 @everywhere
-def test_01_a_run_begins_with_its_start_and_a_decision_task(stage: Stage) -> None:
+def test_01_start_records_started_and_decision_task_scheduled(stage: Stage) -> None:
     run = stage.start()
     first, second = stage.history(run)
     assert names([first, second]) == "WES DTS"
@@ -52,7 +52,7 @@ def test_01_a_run_begins_with_its_start_and_a_decision_task(stage: Stage) -> Non
 
 
 @everywhere
-def test_01_a_root_has_literal_zeros(stage: Stage) -> None:
+def test_01_root_run_has_zero_as_parent_event_ids(stage: Stage) -> None:
     run = stage.start(input="in", tagList=["a", "b"])
     assert stage.said(run, 1) == {
         "workflowType": WORKFLOW,
@@ -71,7 +71,7 @@ def test_01_a_root_has_literal_zeros(stage: Stage) -> None:
     }
 
 
-def test_01_what_the_call_says_goes_before_the_defaults(stage: Stage) -> None:
+def test_01_arguments_of_the_call_override_the_defaults(stage: Stage) -> None:
     given = {
         "taskList": {"name": "mine"},
         "taskPriority": "-3",
@@ -104,14 +104,14 @@ def test_02_a_poll_starts_the_task_and_shows_the_history(stage: Stage) -> None:
 
 
 @everywhere
-def test_02_before_the_first_task_there_was_none(stage: Stage) -> None:
+def test_02_first_task_has_previous_started_event_id_0(stage: Stage) -> None:
     stage.start()
     assert stage.task()["previousStartedEventId"] == 0
 
 
 @everywhere
 @pytest.mark.parametrize("task_list", ["decide", "nowhere"])
-def test_03_an_empty_or_unknown_list_gives_nothing(stage: Stage, task_list: str) -> None:
+def test_03_poll_of_an_empty_or_unknown_list_returns_no_task(stage: Stage, task_list: str) -> None:
     answer, work = stage.poll(task_list), stage.work_poll(task_list)
     for said in (answer, work):
         assert not said.get("taskToken")
@@ -135,7 +135,7 @@ def test_03_an_unknown_domain_is_a_fault(stage: Stage) -> None:
 
 
 @everywhere
-def test_04_no_decisions_park_the_run(stage: Stage) -> None:
+def test_04_response_without_decisions_leaves_the_run_idle(stage: Stage) -> None:
     run = stage.start()
     stage.decide()
     assert stage.names(run) == "WES DTS DTSt DTC"
@@ -145,7 +145,7 @@ def test_04_no_decisions_park_the_run(stage: Stage) -> None:
 
 
 @everywhere
-def test_05_the_next_task_names_the_one_before(stage: Stage) -> None:
+def test_05_next_task_has_the_previous_started_event_id(stage: Stage) -> None:
     stage.start()
     stage.decide()
     stage.signal()
@@ -153,7 +153,7 @@ def test_05_the_next_task_names_the_one_before(stage: Stage) -> None:
 
 
 @everywhere
-def test_05_a_task_that_timed_out_is_not_the_one_before(stage: Stage) -> None:
+def test_05_timed_out_task_is_not_the_previous_one(stage: Stage) -> None:
     stage.start()
     stage.decide()
     stage.signal()
@@ -163,7 +163,7 @@ def test_05_a_task_that_timed_out_is_not_the_one_before(stage: Stage) -> None:
 
 
 @everywhere
-def test_06_a_signal_to_a_busy_decider_schedules_at_once(stage: Stage) -> None:
+def test_06_signal_during_a_decision_task_schedules_another(stage: Stage) -> None:
     run = stage.start()
     task = stage.task()
     stage.signal()
@@ -185,7 +185,7 @@ def test_07_three_signals_schedule_one_task(stage: Stage) -> None:
 
 
 @everywhere
-def test_08_signals_join_the_task_that_waits(stage: Stage) -> None:
+def test_08_signals_share_the_scheduled_decision_task(stage: Stage) -> None:
     run = stage.start()
     stage.signal()
     stage.signal()
@@ -193,7 +193,7 @@ def test_08_signals_join_the_task_that_waits(stage: Stage) -> None:
 
 
 @everywhere
-def test_09_a_late_decider_is_replaced(stage: Stage) -> None:
+def test_09_timed_out_decision_task_is_scheduled_again(stage: Stage) -> None:
     run = stage.start()
     stage.task()
     stage.wait(60)
@@ -208,7 +208,7 @@ def test_09_a_late_decider_is_replaced(stage: Stage) -> None:
 
 
 @everywhere
-def test_09_a_late_answer_is_refused(stage: Stage) -> None:
+def test_09_late_response_is_refused(stage: Stage) -> None:
     stage.start()
     task = stage.task()
     stage.wait(60)
@@ -217,7 +217,7 @@ def test_09_a_late_answer_is_refused(stage: Stage) -> None:
 
 
 @everywhere
-def test_09_a_time_out_is_recorded_when_it_is_noticed(stage: Stage) -> None:
+def test_09_decision_timeout_is_recorded_at_the_time_it_is_fired(stage: Stage) -> None:
     run = stage.start()
     stage.task()
     stage.wait(75)
@@ -225,7 +225,7 @@ def test_09_a_time_out_is_recorded_when_it_is_noticed(stage: Stage) -> None:
 
 
 @everywhere
-def test_10_a_time_out_does_not_schedule_twice(stage: Stage) -> None:
+def test_10_decision_timeout_with_a_scheduled_task_schedules_no_second(stage: Stage) -> None:
     run = stage.start()
     stage.task()
     stage.signal()
@@ -235,7 +235,7 @@ def test_10_a_time_out_does_not_schedule_twice(stage: Stage) -> None:
 
 
 @everywhere
-def test_11_none_means_never(stage: Stage) -> None:
+def test_11_timeout_of_none_never_fires(stage: Stage) -> None:
     run = stage.start(taskStartToCloseTimeout="NONE")
     stage.task()
     stage.wait(3599)
@@ -243,7 +243,7 @@ def test_11_none_means_never(stage: Stage) -> None:
 
 
 @everywhere
-def test_12_an_answer_counts_once(stage: Stage) -> None:
+def test_12_second_response_is_refused(stage: Stage) -> None:
     run = stage.start()
     task = stage.task()
     stage.respond(task)
@@ -254,13 +254,13 @@ def test_12_an_answer_counts_once(stage: Stage) -> None:
 
 @everywhere
 @pytest.mark.parametrize("token", ["garbage", "YWJjZGVmZ2g="])
-def test_13_garbage_is_no_token(stage: Stage, token: str) -> None:
+def test_13_malformed_token_is_refused(stage: Stage, token: str) -> None:
     for answer in (stage.respond, stage.finish, stage.fail, stage.beat):
         with stage.invalid("Invalid token"):
             answer({"taskToken": token})
 
 
-def test_13_a_token_is_good_for_one_kind_of_task(stage: Stage) -> None:
+def test_13_token_of_another_kind_of_task_is_refused(stage: Stage) -> None:
     stage.start()
     task = stage.task()
     with stage.invalid("Invalid token"):
@@ -272,7 +272,7 @@ def test_13_a_token_is_good_for_one_kind_of_task(stage: Stage) -> None:
 
 
 @everywhere
-def test_14_a_terminated_run_takes_no_answer(stage: Stage) -> None:
+def test_14_response_for_a_terminated_run_is_refused(stage: Stage) -> None:
     run = stage.start()
     task = stage.task()
     stage.terminate()
@@ -282,7 +282,7 @@ def test_14_a_terminated_run_takes_no_answer(stage: Stage) -> None:
 
 
 @everywhere
-def test_15_an_unknown_decision_refuses_the_call(stage: Stage) -> None:
+def test_15_unknown_decision_type_refuses_the_whole_response(stage: Stage) -> None:
     run = stage.start()
     task = stage.task()
     message = no_decision("Nonsense", "decisions.1.member.decisionType")
@@ -294,7 +294,7 @@ def test_15_an_unknown_decision_refuses_the_call(stage: Stage) -> None:
 
 
 @everywhere
-def test_16_a_missing_attribute_refuses_the_call(stage: Stage) -> None:
+def test_16_missing_attribute_refuses_the_whole_response(stage: Stage) -> None:
     run = stage.start()
     task = stage.task()
     message = null_at("decisions.2.member.startTimerDecisionAttributes.timerId")
@@ -305,7 +305,7 @@ def test_16_a_missing_attribute_refuses_the_call(stage: Stage) -> None:
 
 
 @everywhere
-def test_16_a_decision_without_attributes_lacks_them_all(stage: Stage) -> None:
+def test_16_decision_without_attributes_is_refused(stage: Stage) -> None:
     run = stage.start()
     task = stage.task()
     with stage.invalid() as said:
@@ -316,7 +316,7 @@ def test_16_a_decision_without_attributes_lacks_them_all(stage: Stage) -> None:
     assert stage.names(run) == "WES DTS DTSt"
 
 
-def test_16_a_malformed_decision_refuses_the_whole_call(stage: Stage) -> None:
+def test_16_malformed_decision_refuses_the_whole_response(stage: Stage) -> None:
     run = stage.start()
     task = stage.task()
     with stage.invalid() as said:
@@ -330,7 +330,7 @@ def test_16_a_malformed_decision_refuses_the_whole_call(stage: Stage) -> None:
 
 @everywhere
 @pytest.mark.parametrize("after", [marker(), COMPLETE, FAIL], ids=["marker", "complete", "fail"])
-def test_17_a_close_must_be_last(stage: Stage, after: Any) -> None:
+def test_17_close_decision_must_be_last(stage: Stage, after: Any) -> None:
     run = stage.start()
     task = stage.task()
     with stage.invalid("Close must be last decision in list"):
@@ -340,7 +340,7 @@ def test_17_a_close_must_be_last(stage: Stage, after: Any) -> None:
 
 
 @everywhere
-def test_17_to_continue_as_new_must_be_last_too(stage: Stage) -> None:
+def test_17_continue_as_new_decision_must_be_last(stage: Stage) -> None:
     run = stage.start()
     with stage.invalid("Close must be last decision in list"):
         stage.respond(stage.task(), CONTINUE, marker())
@@ -348,7 +348,7 @@ def test_17_to_continue_as_new_must_be_last_too(stage: Stage) -> None:
 
 
 @everywhere
-def test_18_all_problems_are_named_at_once(stage: Stage) -> None:
+def test_18_validation_reports_all_problems_at_once(stage: Stage) -> None:
     run = stage.start()
     wrong = {"decisionType": "Nonsense", "startTimerDecisionAttributes": {"startToFireTimeout": "1"}}
     with stage.invalid() as said:
@@ -360,7 +360,7 @@ def test_18_all_problems_are_named_at_once(stage: Stage) -> None:
 
 
 @everywhere
-def test_19_a_decider_may_leave_a_context(stage: Stage) -> None:
+def test_19_execution_context_is_stored(stage: Stage) -> None:
     run = stage.start()
     assert "latestExecutionContext" not in stage.describe(run)
     stage.decide(executionContext="half way")
@@ -373,14 +373,14 @@ def test_19_a_decider_may_leave_a_context(stage: Stage) -> None:
 
 
 @everywhere
-def test_19_an_empty_context_is_one(stage: Stage) -> None:
+def test_19_empty_execution_context_is_stored(stage: Stage) -> None:
     run = stage.start()
     stage.decide(executionContext="")
     assert stage.said(run, 4)["executionContext"] == ""
     assert stage.describe(run)["latestExecutionContext"] == ""
 
 
-def test_23_higher_priority_goes_first_then_the_oldest(stage: Stage) -> None:
+def test_23_decision_tasks_are_dispatched_by_priority_then_by_age(stage: Stage) -> None:
     given = [("a", "5"), ("b", "10"), ("c", None), ("d", "-1"), ("e", "10")]
     for workflow_id, priority in given:
         stage.start(workflow_id, **({} if priority is None else {"taskPriority": priority}))
@@ -389,7 +389,7 @@ def test_23_higher_priority_goes_first_then_the_oldest(stage: Stage) -> None:
     assert order == ["b", "e", "a", "c", "d"]
 
 
-def test_24_a_history_comes_in_pages_of_one_task(stage: Stage) -> None:
+def test_24_history_of_a_task_is_paged(stage: Stage) -> None:
     run = stage.start()
     first = stage.task(maximumPageSize=2)
     assert ids(first["events"]) == [1, 2]
@@ -409,7 +409,7 @@ def test_24_a_history_comes_in_pages_of_one_task(stage: Stage) -> None:
     stage.respond(first)
 
 
-def test_24_the_paginator_reads_a_task(stage: Stage) -> None:
+def test_24_paginator_reads_all_pages_of_a_task(stage: Stage) -> None:
     stage.start()
     assert stage.client.can_paginate("poll_for_decision_task")
     assert not stage.client.can_paginate("poll_for_activity_task")
@@ -422,7 +422,7 @@ def test_24_the_paginator_reads_a_task(stage: Stage) -> None:
     assert whole["startedEventId"] == 0
 
 
-def test_25_a_decider_may_ask_for_what_is_new(stage: Stage) -> None:
+def test_25_poll_with_start_at_previous_started_event_returns_new_events(stage: Stage) -> None:
     stage.start()
     first = stage.task(startAtPreviousStartedEvent=True)
     assert ids(first["events"]) == [1, 2, 3]
@@ -433,7 +433,7 @@ def test_25_a_decider_may_ask_for_what_is_new(stage: Stage) -> None:
     assert (task["previousStartedEventId"], task["events"][0]["eventId"]) == (3, 3)
 
 
-def test_25_what_is_new_may_be_paged_and_reversed(stage: Stage) -> None:
+def test_25_new_events_can_be_paged_and_reversed(stage: Stage) -> None:
     stage.start()
     stage.decide()
     stage.signal()
@@ -444,7 +444,7 @@ def test_25_what_is_new_may_be_paged_and_reversed(stage: Stage) -> None:
 
 
 @everywhere
-def test_26_events_may_be_read_backwards(stage: Stage) -> None:
+def test_26_events_can_be_read_in_reverse_order(stage: Stage) -> None:
     run = stage.start()
     task = stage.task(reverseOrder=True)
     assert ids(task["events"]) == [3, 2, 1]
@@ -453,13 +453,13 @@ def test_26_events_may_be_read_backwards(stage: Stage) -> None:
     assert ids(stage.history(run)) == [1, 2, 3, 4, 5]
 
 
-def test_26_pages_may_be_read_backwards(stage: Stage) -> None:
+def test_26_pages_can_be_read_in_reverse_order(stage: Stage) -> None:
     run = stage.start()
     stage.decide(*[marker(str(number)) for number in range(6)])
     assert ids(stage.history(run, maximumPageSize=3, reverseOrder=True)) == list(range(10, 0, -1))
 
 
-def test_events_of_one_step_share_a_millisecond_that_never_goes_back(stage: Stage) -> None:
+def test_events_of_one_step_share_a_timestamp_that_never_decreases(stage: Stage) -> None:
     run = stage.start()
     task = stage.task()
     stage.clock.now = stage.clock.now.replace(microsecond=123_456)

@@ -30,7 +30,7 @@ def type_with_a_role(stage: Stage) -> None:
 
 
 def started(stage: Stage, *batch: Json) -> Json:
-    """A run with a role, whose decider answered with these decisions, or with one function."""
+    """Start a run with a role, and respond with these decisions, by default with one function."""
     run = stage.start(workflowType=WITH_ROLE)
     stage.decide(*(batch or [function()]))
     return run
@@ -102,7 +102,7 @@ def test_a_function_times_out_from_its_start(stage: Stage, given: Json, seconds:
     assert stage.names(run, 6) == "LFTO DTS"
 
 
-def test_a_late_or_second_answer_is_refused(stage: Stage) -> None:
+def test_late_or_second_response_is_refused(stage: Stage) -> None:
     run = started(stage)
     task = invoke(stage)
     complete(stage, task)
@@ -115,7 +115,7 @@ def test_a_late_or_second_answer_is_refused(stage: Stage) -> None:
     assert stage.names(run, 6) == "LFC DTS DTSt DTC WorkflowExecutionCompleted"
 
 
-def test_a_token_of_another_kind_is_none(stage: Stage) -> None:
+def test_token_of_another_kind_is_refused(stage: Stage) -> None:
     stage.start(workflowType=WITH_ROLE)
     task = stage.task()
     with pytest.raises(ServiceFault, match="Invalid token"):
@@ -125,7 +125,7 @@ def test_a_token_of_another_kind_is_none(stage: Stage) -> None:
         stage.finish({"taskToken": invoke(stage).token})
 
 
-def test_what_does_not_fit_into_a_history_is_refused(stage: Stage) -> None:
+def test_too_long_input_or_result_is_refused(stage: Stage) -> None:
     run = started(stage)
     task = invoke(stage)
     with pytest.raises(ServiceFault, match="ValidationException"):
@@ -134,7 +134,7 @@ def test_what_does_not_fit_into_a_history_is_refused(stage: Stage) -> None:
     assert stage.names(run, 6) == "LFC DTS"
 
 
-def test_an_id_is_taken_while_its_function_is_open(stage: Stage) -> None:
+def test_id_of_an_open_function_is_in_use(stage: Stage) -> None:
     run = started(stage, function(), function(name="other"))
     assert stage.names(run, 3) == f"DTC LFS {FAILED} DTS"
     assert stage.said(run, 6) == {
@@ -149,14 +149,14 @@ def test_an_id_is_taken_while_its_function_is_open(stage: Stage) -> None:
     assert invoke(stage).name == "resize"
 
 
-def test_a_thousand_functions_may_be_open(stage: Stage) -> None:
+def test_1000_functions_may_be_open(stage: Stage) -> None:
     run = started(stage, *[function(str(number)) for number in range(1001)])
     assert stage.open_counts(run)["openLambdaFunctions"] == 1000
     assert stage.names(run, 1003) == f"LFS {FAILED} DTS"
     assert stage.last(run, FAILED)["cause"] == "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED"
 
 
-def test_nobody_invokes(stage: Stage) -> None:
+def test_function_without_an_invoker_times_out(stage: Stage) -> None:
     stage.restart()
     run = started(stage)
     assert stage.names(run, 3) == f"DTC {FAILED} DTS"
@@ -189,7 +189,7 @@ def test_a_run_without_a_role_cannot_start_a_function(stage: Stage) -> None:
         {"input": "x" * 32_769},
     ],
 )
-def test_a_malformed_function_refuses_the_whole_call(stage: Stage, given: Json) -> None:
+def test_malformed_function_refuses_the_whole_response(stage: Stage, given: Json) -> None:
     run = stage.start(workflowType=WITH_ROLE)
     task = stage.task()
     with stage.invalid() as said:
@@ -202,7 +202,7 @@ def test_a_malformed_function_refuses_the_whole_call(stage: Stage, given: Json) 
     assert stage.names(run, 3) == "DTC LFS LFS"
 
 
-def test_a_closed_run_takes_its_functions_along(stage: Stage) -> None:
+def test_closed_run_dispatches_no_functions_and_refuses_responses(stage: Stage) -> None:
     run = started(stage, function("a"), function("b"))
     task = invoke(stage)
     stage.terminate()
@@ -213,13 +213,13 @@ def test_a_closed_run_takes_its_functions_along(stage: Stage) -> None:
     assert stage.names(run, 6) == "LFSt WorkflowExecutionTerminated"
 
 
-def test_functions_are_invoked_in_the_order_they_came(stage: Stage) -> None:
+def test_functions_are_invoked_in_the_order_of_scheduling(stage: Stage) -> None:
     started(stage, *(function(id, name=id) for id in "bac"))
     assert "".join(invoke(stage).name for _ in "bac") == "bac"
 
 
 @pytest.mark.parametrize("role", ["", "x" * 1_601])
-def test_a_role_has_a_length(stage: Stage, role: str) -> None:
+def test_lambda_role_of_invalid_length_is_refused(stage: Stage, role: str) -> None:
     stage.start()
     with stage.invalid() as said:
         stage.decide(child(workflowType=WITH_ROLE, lambdaRole=role))

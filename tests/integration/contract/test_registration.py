@@ -14,7 +14,7 @@ both_kinds = pytest.mark.parametrize("kind", ["workflow", "activity"])
 
 
 @everywhere
-def test_83_a_start_needs_a_domain_and_a_type(stage: Stage) -> None:
+def test_83_start_with_an_unknown_domain_or_type_is_a_fault(stage: Stage) -> None:
     with stage.refused(UNKNOWN, "Unknown domain: no"):
         stage.start(domain="no")
     with stage.refused(UNKNOWN, "Unknown type: WorkflowType=[name=no, version=1]"):
@@ -24,14 +24,14 @@ def test_83_a_start_needs_a_domain_and_a_type(stage: Stage) -> None:
 
 
 @everywhere
-def test_83_a_start_needs_a_type_that_is_not_deprecated(stage: Stage) -> None:
+def test_83_start_with_a_deprecated_type_is_a_fault(stage: Stage) -> None:
     stage.deprecate("workflow", WORKFLOW)
     with stage.refused("TypeDeprecatedFault", "WorkflowType=[name=work, version=1]"):
         stage.start()
 
 
 @everywhere
-def test_83_a_start_needs_every_default_in_turn(stage: Stage) -> None:
+def test_83_missing_defaults_of_a_start_are_reported_one_by_one(stage: Stage) -> None:
     bare = stage.register_bare("workflow")
     given: dict[str, Any] = {}
     for field, value in (
@@ -50,14 +50,14 @@ def test_83_a_start_needs_every_default_in_turn(stage: Stage) -> None:
 
 
 @everywhere
-def test_83_a_workflow_id_has_one_open_run(stage: Stage) -> None:
+def test_83_second_start_of_an_open_workflow_id_is_a_fault(stage: Stage) -> None:
     run = stage.start()
     with stage.refused("WorkflowExecutionAlreadyStartedFault"):
         stage.start()
     assert stage.names(run) == "WES DTS"
 
 
-def test_83_what_is_wrong_is_told_in_order(stage: Stage) -> None:
+def test_83_faults_of_a_start_have_a_fixed_order(stage: Stage) -> None:
     bare = stage.register_bare("workflow")
     stage.start()
     with stage.refused("DefaultUndefinedFault"):
@@ -68,7 +68,7 @@ def test_83_what_is_wrong_is_told_in_order(stage: Stage) -> None:
 
 
 @everywhere
-def test_84_a_closed_run_frees_its_workflow_id(stage: Stage) -> None:
+def test_84_workflow_id_of_a_closed_run_can_be_used_again(stage: Stage) -> None:
     first = stage.start()
     stage.decide(COMPLETE)
     second = stage.start()
@@ -78,7 +78,7 @@ def test_84_a_closed_run_frees_its_workflow_id(stage: Stage) -> None:
 
 
 @everywhere
-def test_85_a_domain_is_registered_once(stage: Stage) -> None:
+def test_85_second_registration_of_a_domain_is_a_fault(stage: Stage) -> None:
     for _ in range(2):
         with stage.refused("DomainAlreadyExistsFault", "d"):
             stage.client.register_domain(name="d", workflowExecutionRetentionPeriodInDays="1")
@@ -87,7 +87,7 @@ def test_85_a_domain_is_registered_once(stage: Stage) -> None:
 
 
 @everywhere
-def test_85_a_domain_is_deprecated_once(stage: Stage) -> None:
+def test_85_second_deprecation_of_a_domain_is_a_fault(stage: Stage) -> None:
     with stage.refused("DomainAlreadyExistsFault", "d"):
         stage.client.undeprecate_domain(name="d")
     stage.client.deprecate_domain(name="d")
@@ -106,7 +106,7 @@ def test_85_an_unknown_domain_is_a_fault(stage: Stage) -> None:
 
 
 @everywhere
-def test_85_a_domain_describes_itself(stage: Stage) -> None:
+def test_85_describe_domain_returns_what_was_registered(stage: Stage) -> None:
     stage.client.register_domain(name="e", workflowExecutionRetentionPeriodInDays="7", description="long")
     said = stage.client.describe_domain(name="e")
     assert said["configuration"] == {"workflowExecutionRetentionPeriodInDays": "7"}
@@ -125,7 +125,7 @@ def test_85_a_deprecated_domain_deprecates_its_types(stage: Stage) -> None:
         assert said["typeInfo"]["status"] == "DEPRECATED"
     with stage.refused("TypeDeprecatedFault"):
         stage.start("other")
-    # What runs goes on, and what happened can be read.
+    # Open runs continue, and histories stay readable.
     stage.finish(stage.work())
     stage.signal()
     task = stage.decide(child())
@@ -144,7 +144,7 @@ def shown(kind: str, type_: Any) -> str:
 
 @everywhere
 @both_kinds
-def test_85_a_type_is_registered_once(stage: Stage, kind: str) -> None:
+def test_85_second_registration_of_a_type_is_a_fault(stage: Stage, kind: str) -> None:
     type_ = stage.register_bare(kind)
     with stage.refused("TypeAlreadyExistsFault", shown(kind, type_)):
         stage.register_bare(kind)
@@ -158,7 +158,7 @@ def test_85_a_type_is_registered_once(stage: Stage, kind: str) -> None:
 
 @everywhere
 @both_kinds
-def test_85_a_type_is_deprecated_once(stage: Stage, kind: str) -> None:
+def test_85_second_deprecation_of_a_type_is_a_fault(stage: Stage, kind: str) -> None:
     type_ = stage.register_bare(kind)
     with stage.refused("TypeAlreadyExistsFault", shown(kind, type_)):
         call_type(stage, "undeprecate", kind, type_)
@@ -184,7 +184,7 @@ def test_85_an_unknown_type_is_a_fault(stage: Stage, kind: str) -> None:
 
 
 @everywhere
-def test_85_a_workflow_type_describes_itself(stage: Stage) -> None:
+def test_85_describe_workflow_type_returns_what_was_registered(stage: Stage) -> None:
     defaults = {
         "defaultTaskList": {"name": "l"},
         "defaultTaskPriority": "1",
@@ -201,7 +201,7 @@ def test_85_a_workflow_type_describes_itself(stage: Stage) -> None:
 
 
 @everywhere
-def test_85_an_activity_type_describes_itself(stage: Stage) -> None:
+def test_85_describe_activity_type_returns_what_was_registered(stage: Stage) -> None:
     defaults = {
         "defaultTaskList": {"name": "l"},
         "defaultTaskScheduleToStartTimeout": "2",
@@ -217,7 +217,7 @@ def test_85_an_activity_type_describes_itself(stage: Stage) -> None:
 
 
 @both_kinds
-def test_85_types_say_when(stage: Stage, kind: str) -> None:
+def test_85_types_have_creation_and_deprecation_dates(stage: Stage, kind: str) -> None:
     created = stage.clock.now
     type_ = stage.register_bare(kind)
     stage.wait(5)
@@ -227,7 +227,7 @@ def test_85_types_say_when(stage: Stage, kind: str) -> None:
 
 
 @both_kinds
-def test_85_only_a_deprecated_type_is_deleted(stage: Stage, kind: str) -> None:
+def test_85_deleting_a_type_that_is_not_deprecated_is_a_fault(stage: Stage, kind: str) -> None:
     type_ = stage.register_bare(kind)
     message = "The type is currently registered and cannot be deleted in its current state"
     with stage.refused("TypeNotDeprecatedFault", message):
@@ -240,7 +240,7 @@ def test_85_only_a_deprecated_type_is_deleted(stage: Stage, kind: str) -> None:
     stage.register_bare(kind)
 
 
-def test_85_what_runs_does_not_mind_a_deletion(stage: Stage) -> None:
+def test_85_open_runs_survive_deletion_of_their_type(stage: Stage) -> None:
     run = stage.start()
     stage.decide(activity())
     for kind, type_ in (("workflow", WORKFLOW), ("activity", ACTIVITY)):
@@ -295,7 +295,7 @@ def test_86_types_are_listed_by_name(stage: Stage, kind: str) -> None:
 
 
 @both_kinds
-def test_86_types_are_listed_of_one_name(stage: Stage, kind: str) -> None:
+def test_86_types_are_filtered_by_name(stage: Stage, kind: str) -> None:
     for version in "321":
         stage.register_bare(kind, "b", version)
     stage.register_bare(kind, "bb")
@@ -326,7 +326,7 @@ def tagged(stage: Stage) -> str:
 
 
 @everywhere
-def test_92_tags_come_overwrite_and_go(stage: Stage) -> None:
+def test_92_tags_are_added_overwritten_and_removed(stage: Stage) -> None:
     arn = tagged(stage)
     assert tags(stage, arn) == {"a": "1", "b": "2"}
     stage.client.tag_resource(resourceArn=arn, tags=[{"key": "b", "value": "3"}, {"key": "c", "value": "4"}])
@@ -336,17 +336,17 @@ def test_92_tags_come_overwrite_and_go(stage: Stage) -> None:
 
 
 @everywhere
-def test_92_a_domain_may_be_without_tags(stage: Stage) -> None:
+def test_92_domain_without_tags_lists_none(stage: Stage) -> None:
     assert tags(stage, stage.client.describe_domain(name="d")["domainInfo"]["arn"]) == {}
 
 
-def test_92_a_tag_may_be_without_value(stage: Stage) -> None:
+def test_92_value_of_a_tag_is_optional(stage: Stage) -> None:
     arn = stage.client.describe_domain(name="d")["domainInfo"]["arn"]
     stage.client.tag_resource(resourceArn=arn, tags=[{"key": "bare"}, {"key": "empty", "value": ""}])
     assert tags(stage, arn) == {"bare": "", "empty": ""}
 
 
-def test_92_a_domain_has_fifty_tags(stage: Stage) -> None:
+def test_92_domain_has_at_most_50_tags(stage: Stage) -> None:
     arn = tagged(stage)
     many = [{"key": str(number), "value": "x"} for number in range(48)]
     stage.client.tag_resource(resourceArn=arn, tags=many)
@@ -377,7 +377,7 @@ def test_92_only_domains_have_tags(stage: Stage) -> None:
             getattr(stage.client, call)(resourceArn=arn, **given)
 
 
-def test_92_tags_are_of_some_characters(stage: Stage) -> None:
+def test_92_tag_with_a_forbidden_character_is_refused(stage: Stage) -> None:
     arn = stage.client.describe_domain(name="d")["domainInfo"]["arn"]
     for key, value in (("a!", "v"), ("k", "<v>"), ("a\0", "v")):
         with stage.invalid():

@@ -22,7 +22,7 @@ CANCEL_SENT = "RequestCancelExternalWorkflowExecutionInitiated"
 
 @everywhere
 @pytest.mark.parametrize("with_run_id", [True, False])
-def test_63_a_signal_wakes_the_decider(stage: Stage, with_run_id: bool) -> None:  # noqa: FBT001
+def test_63_signal_schedules_a_decision_task(stage: Stage, with_run_id: bool) -> None:  # noqa: FBT001
     run = stage.start()
     stage.decide()
     stage.signal(**({"runId": run["runId"]} if with_run_id else {}))
@@ -32,13 +32,13 @@ def test_63_a_signal_wakes_the_decider(stage: Stage, with_run_id: bool) -> None:
 
 
 @everywhere
-def test_63_a_signal_from_outside_has_a_literal_zero(stage: Stage) -> None:
+def test_63_external_signal_has_zero_as_initiated_event_id(stage: Stage) -> None:
     run = stage.start()
     stage.signal()
     assert stage.said(run, 3) == {"signalName": "go", "input": "now", "externalInitiatedEventId": 0}
 
 
-def test_63_a_signal_may_be_without_input(stage: Stage) -> None:
+def test_63_input_of_a_signal_is_optional(stage: Stage) -> None:
     run = stage.start()
     stage.client.signal_workflow_execution(domain=stage.domain, workflowId="wf", signalName="go")
     assert stage.said(run, 3) == {"signalName": "go", "externalInitiatedEventId": 0}
@@ -53,7 +53,7 @@ def test_63_signals_keep_their_order(stage: Stage) -> None:
     assert [e["workflowExecutionSignaledEventAttributes"]["signalName"] for e in events] == list("abca")
 
 
-def test_63_70_a_run_id_must_be_that_of_the_open_run(stage: Stage) -> None:
+def test_63_70_run_id_of_another_run_is_a_fault(stage: Stage) -> None:
     closed = stage.start()
     stage.decide(COMPLETE)
     run = stage.start()
@@ -63,7 +63,7 @@ def test_63_70_a_run_id_must_be_that_of_the_open_run(stage: Stage) -> None:
     assert stage.names(run) == "WES DTS"
 
 
-def test_64_a_cancel_request_forces_nothing(stage: Stage) -> None:
+def test_64_cancel_request_leaves_the_run_open(stage: Stage) -> None:
     run = stage.start()
     stage.decide()
     assert stage.describe(run)["executionInfo"]["cancelRequested"] is False
@@ -100,7 +100,7 @@ def test_65_a_signal_reaches_another_run(stage: Stage) -> None:
     }
 
 
-def test_65_a_signal_may_name_the_run(stage: Stage) -> None:
+def test_65_signal_to_another_run_may_have_its_run_id(stage: Stage) -> None:
     other = stage.start("other", taskList={"name": "elsewhere"})
     run = stage.start()
     stage.decide(signal_external("other", runId=other["runId"]))
@@ -108,18 +108,18 @@ def test_65_a_signal_may_name_the_run(stage: Stage) -> None:
     assert stage.names(run, 5) == "ExternalWorkflowExecutionSignaled DTS"
 
 
-def test_65_a_signal_by_workflow_id_reaches_the_run_that_goes_on(stage: Stage) -> None:
+def test_65_signal_by_workflow_id_reaches_the_continued_run(stage: Stage) -> None:
     stage.start("other", taskList={"name": "elsewhere"})
     stage.respond(stage.task("elsewhere"), CONTINUE)
     run = stage.start()
-    # The run that goes on has the list of its type: its decision task is the older one.
+    # The continued run has the list of its type: its decision task is the older one.
     assert stage.task()["workflowExecution"]["workflowId"] == "other"
     stage.decide(signal_external("other"))
     assert stage.names(run, 5) == "ExternalWorkflowExecutionSignaled DTS"
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_66_a_signal_to_nobody_fails(stage: Stage, closed: bool) -> None:  # noqa: FBT001
+def test_66_signal_to_an_unknown_workflow_fails(stage: Stage, closed: bool) -> None:  # noqa: FBT001
     if closed:
         stage.start("other")
         stage.decide(COMPLETE)
@@ -135,7 +135,7 @@ def test_66_a_signal_to_nobody_fails(stage: Stage, closed: bool) -> None:  # noq
     }
 
 
-def test_66_a_signal_to_another_run_of_the_workflow_fails(stage: Stage) -> None:
+def test_66_signal_with_the_run_id_of_a_closed_run_fails(stage: Stage) -> None:
     first = stage.start("other")
     stage.decide(COMPLETE)
     stage.start("other", taskList={"name": "elsewhere"})
@@ -161,7 +161,7 @@ def test_67_a_cancel_request_reaches_another_run(stage: Stage) -> None:
     assert stage.said(other, 5) == {"externalWorkflowExecution": run, "externalInitiatedEventId": 5}
 
 
-def test_67_a_cancel_request_to_nobody_fails(stage: Stage) -> None:
+def test_67_cancel_request_to_an_unknown_workflow_fails(stage: Stage) -> None:
     run = stage.start()
     stage.decide(cancel_external("nobody", runId="r", control="c"))
     failed = "RequestCancelExternalWorkflowExecutionFailed"
@@ -176,7 +176,7 @@ def test_67_a_cancel_request_to_nobody_fails(stage: Stage) -> None:
     }
 
 
-def test_67_two_cancel_requests_are_answered_each_for_itself(stage: Stage) -> None:
+def test_67_two_cancel_requests_have_one_outcome_each(stage: Stage) -> None:
     other = stage.start("other", taskList={"name": "elsewhere"})
     run = stage.start()
     stage.decide(cancel_external("other", runId=other["runId"]), cancel_external("nobody"))
@@ -188,7 +188,7 @@ def test_67_two_cancel_requests_are_answered_each_for_itself(stage: Stage) -> No
     assert stage.last(run, "RequestCancelExternalWorkflowExecutionFailed")["initiatedEventId"] == 6
 
 
-def test_68_a_signal_to_oneself(stage: Stage) -> None:
+def test_68_run_may_signal_itself(stage: Stage) -> None:
     run = stage.start()
     stage.decide(signal_external("wf"))
     order = stage.names(run, 3).split()
@@ -237,7 +237,7 @@ def test_69_a_termination_is_the_last_event(stage: Stage) -> None:
 
 
 @everywhere
-def test_69_a_terminated_run_says_when(stage: Stage) -> None:
+def test_69_terminated_run_has_its_close_timestamp(stage: Stage) -> None:
     run = stage.start()
     stage.wait(3)
     stage.terminate()
@@ -245,7 +245,7 @@ def test_69_a_terminated_run_says_when(stage: Stage) -> None:
 
 
 @everywhere
-def test_70_what_is_not_open_cannot_be_terminated(stage: Stage) -> None:
+def test_70_termination_of_a_run_that_is_not_open_is_a_fault(stage: Stage) -> None:
     run = stage.start()
     with stage.refused("UnknownResourceFault", "Unknown execution, workflowId = nobody"):
         stage.terminate("nobody")
@@ -275,7 +275,7 @@ def test_71_a_run_times_out(stage: Stage) -> None:
     assert (info["executionStatus"], info["closeStatus"]) == ("CLOSED", "TIMED_OUT")
 
 
-def test_71_a_run_times_out_and_nothing_follows(stage: Stage) -> None:
+def test_71_no_events_follow_a_run_timeout(stage: Stage) -> None:
     run = stage.start()
     stage.decide(activity(scheduleToStartTimeout="3600"), timer("t", "4000"))
     stage.wait(5000)
@@ -283,7 +283,7 @@ def test_71_a_run_times_out_and_nothing_follows(stage: Stage) -> None:
     assert stage.history(run)[-1]["eventTimestamp"] == stage.clock.now
 
 
-def test_72_deadlines_fire_in_their_order(stage: Stage) -> None:
+def test_72_deadlines_fire_in_order_of_time(stage: Stage) -> None:
     run = stage.start()
     stage.decide(
         timer("late", "20"),
@@ -297,7 +297,7 @@ def test_72_deadlines_fire_in_their_order(stage: Stage) -> None:
 
 
 @everywhere
-def test_72_deadlines_pass_in_their_order(stage: Stage) -> None:
+def test_72_overdue_deadlines_fire_in_order_of_time(stage: Stage) -> None:
     run = stage.start(executionStartToCloseTimeout="50")
     stage.decide(activity("a", heartbeatTimeout="60"), activity("b", heartbeatTimeout="40"))
     stage.work(), stage.work()
@@ -306,7 +306,7 @@ def test_72_deadlines_pass_in_their_order(stage: Stage) -> None:
     assert stage.said(run, 9)["scheduledEventId"] == 6
 
 
-def test_72_deadlines_that_passed_while_the_service_was_down(stage: Stage) -> None:
+def test_72_deadlines_passed_during_downtime_fire_after_restart(stage: Stage) -> None:
     run = stage.start(executionStartToCloseTimeout="100")
     stage.decide(
         activity("late", startToCloseTimeout="120"),
@@ -326,7 +326,7 @@ def test_72_deadlines_that_passed_while_the_service_was_down(stage: Stage) -> No
     assert times == sorted(times)
 
 
-def test_72_of_two_deadlines_of_one_moment_the_run_goes_first_or_last(stage: Stage) -> None:
+def test_72_run_timeout_at_the_same_moment_fires_first_or_last(stage: Stage) -> None:
     run = stage.start(executionStartToCloseTimeout="100")
     stage.decide(timer("t", "100"))
     stage.wait(100)
@@ -334,14 +334,14 @@ def test_72_of_two_deadlines_of_one_moment_the_run_goes_first_or_last(stage: Sta
     assert stage.names(run).endswith("WorkflowExecutionTimedOut")
 
 
-def test_71_a_termination_reaches_children_by_policy_only(stage: Stage) -> None:
+def test_71_termination_affects_children_by_their_policy_only(stage: Stage) -> None:
     stage.start(childPolicy="ABANDON", executionStartToCloseTimeout="50")
     stage.decide(child(executionStartToCloseTimeout="1000"))
     stage.wait(50)
     assert stage.names(stage.task("children")["workflowExecution"]) == "WES DTS DTSt"
 
 
-def test_72_hundreds_of_deadlines_at_once(stage: Stage) -> None:
+def test_72_hundreds_of_deadlines_fire_at_once(stage: Stage) -> None:
     run = stage.start()
     stage.decide(*[timer(str(number), "1") for number in range(350)])
     stage.wait(1)

@@ -31,7 +31,7 @@ def test_57_a_timer_fires(stage: Stage) -> None:
 
 
 @everywhere
-def test_57_open_timers_are_counted(stage: Stage) -> None:
+def test_57_open_counts_include_timers(stage: Stage) -> None:
     run = stage.start()
     stage.decide(timer("t", "2"), timer("u", "20"))
     assert stage.open_counts(run)["openTimers"] == 2
@@ -39,7 +39,7 @@ def test_57_open_timers_are_counted(stage: Stage) -> None:
     assert stage.open_counts(run)["openTimers"] == 1
 
 
-def test_58_a_timer_of_no_seconds_fires_after_the_batch(stage: Stage) -> None:
+def test_58_timer_of_zero_seconds_fires_after_the_response(stage: Stage) -> None:
     run = stage.start()
     stage.decide(timer("t", "0"), marker())
     assert stage.names(run, 3) == "DTC TimerStarted MarkerRecorded TimerFired DTS"
@@ -47,7 +47,7 @@ def test_58_a_timer_of_no_seconds_fires_after_the_batch(stage: Stage) -> None:
 
 
 @everywhere
-def test_59_an_open_timer_id_is_taken(stage: Stage) -> None:
+def test_59_id_of_an_open_timer_is_in_use(stage: Stage) -> None:
     run = stage.start()
     stage.decide(timer(), timer())
     assert stage.names(run, 3) == "DTC TimerStarted StartTimerFailed DTS"
@@ -58,7 +58,7 @@ def test_59_an_open_timer_id_is_taken(stage: Stage) -> None:
     }
 
 
-def test_59_a_thousand_timers_may_be_open(stage: Stage) -> None:
+def test_59_1000_timers_may_be_open(stage: Stage) -> None:
     run = stage.start()
     stage.decide(*[timer(str(number)) for number in range(1001)])
     assert stage.names(run, 1003) == "TimerStarted StartTimerFailed DTS"
@@ -92,7 +92,7 @@ def test_60_a_timer_may_be_canceled_by_the_response_that_started_it(stage: Stage
 
 
 @everywhere
-def test_60_the_id_of_a_timer_that_fired_is_free(stage: Stage) -> None:
+def test_60_id_of_a_fired_timer_can_be_used_again(stage: Stage) -> None:
     run = stage.start()
     stage.decide(timer("t", "1"))
     stage.wait(1)
@@ -112,7 +112,7 @@ def test_61_an_unknown_timer_cannot_be_canceled(stage: Stage) -> None:
     }
 
 
-def test_61_nor_can_one_that_fired(stage: Stage) -> None:
+def test_61_fired_timer_cannot_be_canceled(stage: Stage) -> None:
     run = stage.start()
     stage.decide(timer("t", "1"))
     stage.wait(1)
@@ -121,7 +121,7 @@ def test_61_nor_can_one_that_fired(stage: Stage) -> None:
 
 
 @everywhere
-def test_62_markers_repeat_and_wake_nobody(stage: Stage) -> None:
+def test_62_marker_names_may_repeat_and_schedule_no_decision_task(stage: Stage) -> None:
     run = stage.start()
     stage.decide(marker(details="d"), marker())
     assert stage.names(run, 3) == "DTC MarkerRecorded MarkerRecorded"

@@ -39,7 +39,7 @@ def three(stage: Stage) -> None:
 
 
 @everywhere
-def test_87_open_runs_are_listed_the_latest_first(stage: Stage) -> None:
+def test_87_open_runs_are_listed_newest_first(stage: Stage) -> None:
     three(stage)
     answer = stage.client.list_open_workflow_executions(domain="d", **SINCE)
     assert sorted(ids(answer)) == ["a", "b", "c"]
@@ -93,7 +93,7 @@ def test_87_closed_runs_are_filtered(stage: Stage, chosen: Json, expected: list[
 TWO = {"executionFilter": {"workflowId": "a"}, "tagFilter": {"tag": "red"}}
 
 
-def test_87_two_filters_are_one_too_many(stage: Stage) -> None:
+def test_87_two_filters_are_refused(stage: Stage) -> None:
     for which in ("open", "closed"):
         with stage.invalid():
             listed(stage, which, **SINCE, **TWO)
@@ -105,7 +105,7 @@ def test_87_two_filters_are_one_too_many(stage: Stage) -> None:
         stage.client.list_open_workflow_executions(domain="nowhere", **SINCE)
 
 
-def test_88_closed_runs_come_in_the_order_of_their_end(stage: Stage) -> None:
+def test_88_closed_runs_are_ordered_by_close_time(stage: Stage) -> None:
     three(stage)
     for workflow_id in ("b", "c", "a"):
         stage.wait(1)
@@ -117,7 +117,7 @@ def test_88_closed_runs_come_in_the_order_of_their_end(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("size", "sizes"), [(1, [1, 1, 1]), (2, [2, 1]), (3, [3]), (0, [3]), (1000, [3])])
-def test_89_a_listing_comes_in_pages(stage: Stage, size: int, sizes: list[int]) -> None:
+def test_89_listing_is_paged(stage: Stage, size: int, sizes: list[int]) -> None:
     three(stage)
     request: Json = {"domain": "d", "maximumPageSize": size, **SINCE}
     found, pages = [], []
@@ -132,7 +132,7 @@ def test_89_a_listing_comes_in_pages(stage: Stage, size: int, sizes: list[int]) 
     assert pages == sizes
 
 
-def test_89_paginators_see_everything_once(stage: Stage) -> None:
+def test_89_paginators_return_each_entry_once(stage: Stage) -> None:
     three(stage)
     pages = stage.client.get_paginator("list_open_workflow_executions")
     infos = pages.paginate(domain="d", **SINCE, PaginationConfig={"PageSize": 1}).build_full_result()
@@ -140,13 +140,13 @@ def test_89_paginators_see_everything_once(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("size", "bound"), [(1001, "less than or equal to 1000"), (-1, "greater than or")])
-def test_89_pages_have_a_size(stage: Stage, size: int, bound: str) -> None:
+def test_89_page_size_out_of_range_is_refused(stage: Stage, size: int, bound: str) -> None:
     with stage.invalid() as said:
         stage.client.list_open_workflow_executions(domain="d", maximumPageSize=size, **SINCE)
     assert bound in said[0]
 
 
-def test_89_a_page_token_is_good_for_its_own_call_and_for_a_day(stage: Stage) -> None:
+def test_89_page_token_of_another_call_or_older_than_a_day_is_refused(stage: Stage) -> None:
     three(stage)
     request: Json = {"domain": "d", "maximumPageSize": 1, **SINCE}
     token = stage.client.list_open_workflow_executions(**request)["nextPageToken"]
@@ -161,7 +161,7 @@ def test_89_a_page_token_is_good_for_its_own_call_and_for_a_day(stage: Stage) ->
         stage.client.list_open_workflow_executions(**request, nextPageToken=token)
 
 
-def test_89_a_history_is_read_as_it_was_when_the_first_page_was(stage: Stage) -> None:
+def test_89_later_pages_show_the_history_as_of_the_first_page(stage: Stage) -> None:
     run = stage.start()
     request: Json = {"domain": "d", "execution": run, "maximumPageSize": 1}
     first = stage.client.get_workflow_execution_history(**request)
@@ -172,7 +172,7 @@ def test_89_a_history_is_read_as_it_was_when_the_first_page_was(stage: Stage) ->
 
 
 @everywhere
-def test_90_tasks_that_wait_are_counted(stage: Stage) -> None:
+def test_90_pending_tasks_are_counted(stage: Stage) -> None:
     def pending(kind: str, name: str) -> int:
         count = getattr(stage.client, f"count_pending_{kind}_tasks")
         answer = count(domain=stage.domain, taskList={"name": name})
@@ -186,7 +186,7 @@ def test_90_tasks_that_wait_are_counted(stage: Stage) -> None:
     assert pending("activity", "work") == 2
 
 
-def test_90_a_task_that_is_out_is_pending_no_more(stage: Stage) -> None:
+def test_90_claimed_task_is_not_pending(stage: Stage) -> None:
     stage.start()
     stage.task()
     counted = stage.client.count_pending_decision_tasks(domain="d", taskList={"name": "decide"})
@@ -194,7 +194,7 @@ def test_90_a_task_that_is_out_is_pending_no_more(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("days", ["0", "NONE"])
-def test_91_without_retention_nothing_is_left_of_a_closed_run(stage: Stage, days: str) -> None:
+def test_91_closed_run_without_retention_is_deleted(stage: Stage, days: str) -> None:
     stage.client.register_domain(name="brief", workflowExecutionRetentionPeriodInDays=days)
     brief = Stage(stage.backend, "brief")
     brief.register_workflow()
@@ -205,7 +205,7 @@ def test_91_without_retention_nothing_is_left_of_a_closed_run(stage: Stage, days
     assert listed(brief, "closed", **SINCE) == []
 
 
-def test_91_a_closed_run_is_kept_for_its_days(stage: Stage) -> None:
+def test_91_closed_run_is_kept_for_the_retention_period(stage: Stage) -> None:
     run, left_open = stage.start(), stage.start("open", executionStartToCloseTimeout="31536000")
     stage.terminate()
     stage.wait(30 * 86_400 - 1)

@@ -47,7 +47,7 @@ SIZES: dict[str, tuple[int, Callable[[Stage, str], Any]]] = {
 
 
 @pytest.mark.parametrize("what", SIZES)
-def test_93_texts_have_a_longest_size(stage: Stage, what: str) -> None:
+def test_93_too_long_text_is_refused(stage: Stage, what: str) -> None:
     longest, use = SIZES[what]
     other = _other(stage)
     use(stage, "x" * longest)
@@ -73,12 +73,12 @@ def _other(stage: Stage) -> Stage:
     return other
 
 
-def test_93_characters_count_and_not_bytes(stage: Stage) -> None:
+def test_93_lengths_are_measured_in_characters(stage: Stage) -> None:
     stage.start(input="\u00e9" * 32_768)
 
 
 @pytest.mark.parametrize("text", ["a/b", "a|b", "a\0b", "a\x1fb", "a\x7fb", "a\x9fb", "arn", ""])
-def test_93_ids_and_names_are_of_some_characters(stage: Stage, text: str) -> None:
+def test_93_forbidden_characters_in_ids_and_names_are_refused(stage: Stage, text: str) -> None:
     uses: list[Any] = [
         lambda: stage.start(text),
         lambda: stage.register_workflow(text),
@@ -97,7 +97,7 @@ def test_93_ids_and_names_are_of_some_characters(stage: Stage, text: str) -> Non
 
 
 @pytest.mark.parametrize("text", [" a", "a ", "\u00a0a", "a\u2003", " "])
-def test_93_white_space_is_not_at_the_ends_of_lists_and_domains(stage: Stage, text: str) -> None:
+def test_93_leading_or_trailing_white_space_in_lists_and_domains_is_refused(stage: Stage, text: str) -> None:
     stage.start(" decides ")
     task = stage.task()
     uses: list[Any] = [
@@ -113,7 +113,7 @@ def test_93_white_space_is_not_at_the_ends_of_lists_and_domains(stage: Stage, te
     stage.respond(task, child("c", taskList={"name": "a b"}))
 
 
-def test_93_a_colon_is_for_ids_only(stage: Stage) -> None:
+def test_93_colon_is_allowed_in_ids_only(stage: Stage) -> None:
     stage.start("a:b")
     stage.decide(activity("name:v1:2be88ca424"), timer("t:1"))
     with stage.invalid():
@@ -140,7 +140,7 @@ def _raw(server: Server, target: str, request: Json) -> tuple[int, bytes, dict[s
 
 @over_http
 @pytest.mark.parametrize("prefix", ["", "com.amazonaws.swf.service.model."])
-def test_94_both_prefixes_are_taken_and_nothing_is_answered_with_nothing(stage: Stage, prefix: str) -> None:
+def test_94_both_target_prefixes_work_and_empty_output_has_an_empty_body(stage: Stage, prefix: str) -> None:
     run = stage.start()
     server: Any = stage.backend
     target = f"{prefix}SimpleWorkflowService."
@@ -154,7 +154,7 @@ def test_94_both_prefixes_are_taken_and_nothing_is_answered_with_nothing(stage: 
 
 
 @over_http
-def test_94_a_fault_names_its_namespace(stage: Stage) -> None:
+def test_94_fault_type_has_its_namespace(stage: Stage) -> None:
     server: Any = stage.backend
     status, body, _ = _raw(server, "SimpleWorkflowService.DescribeDomain", {"name": "nowhere"})
     fault = {
@@ -192,7 +192,7 @@ def test_95_a_restart_between_any_two_steps_changes_nothing(stage: Stage) -> Non
         stage.finish(work)
 
 
-def test_95_pages_go_on_after_a_restart(stage: Stage) -> None:
+def test_95_page_tokens_survive_a_restart(stage: Stage) -> None:
     run = stage.start()
     request: Json = {"domain": "d", "execution": run, "maximumPageSize": 1}
     token = stage.client.get_workflow_execution_history(**request)["nextPageToken"]
@@ -201,7 +201,7 @@ def test_95_pages_go_on_after_a_restart(stage: Stage) -> None:
     assert [event["eventId"] for event in page["events"]] == [2]
 
 
-def test_96_a_poll_that_waits_gets_its_task_at_once(stage: Stage) -> None:
+def test_96_pending_poll_gets_a_new_task_at_once(stage: Stage) -> None:
     stage.restart(poll_seconds=60)
     with ThreadPoolExecutor(2) as threads:
         polls = [threads.submit(stage.poll) for _ in range(2)]
@@ -215,7 +215,7 @@ def test_96_a_poll_that_waits_gets_its_task_at_once(stage: Stage) -> None:
     assert found == {"one", "two"}
 
 
-def test_96_one_task_is_for_one_poll(stage: Stage) -> None:
+def test_96_task_is_dispatched_to_one_poll_only(stage: Stage) -> None:
     stage.restart(poll_seconds=1)
     with ThreadPoolExecutor(4) as threads:
         polls = [threads.submit(stage.poll) for _ in range(4)]
@@ -223,7 +223,7 @@ def test_96_one_task_is_for_one_poll(stage: Stage) -> None:
         assert sum(bool(poll.result().get("taskToken")) for poll in polls) == 1
 
 
-def test_types_of_the_stage_are_what_its_scenarios_say(stage: Stage) -> None:
+def test_types_of_the_stage_are_registered(stage: Stage) -> None:
     for kind, type_ in (("workflow", WORKFLOW), ("activity", ACTIVITY)):
         describe = getattr(stage.client, f"describe_{kind}_type")
         assert describe(domain="d", **{f"{kind}Type": type_})["typeInfo"]["status"] == "REGISTERED"

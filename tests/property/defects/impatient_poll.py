@@ -18,7 +18,7 @@ class UntilReady:
         return self.seconds if retry.number <= 3 else None
 
 
-#: What may become of the question.
+#: Possible outcomes of the query.
 activities = {"prices": fails(1, reason="NotReady")}
 codec = CODEC.with_type("shop.UntilReady", UntilReady)
 

@@ -1,4 +1,4 @@
-"""What is sold is asked after when its warranty is about to end."""
+"""Goods for which a question is sent when their warranty is about to end."""
 
 from floto import ActivityTask, DeciderSpec, FixedDelay, Signal, Timer
 

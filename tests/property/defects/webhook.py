@@ -1,4 +1,4 @@
-"""A subscription; who is told of it is a matter of what was ordered."""
+"""A subscription whose notifications depend on the order."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from floto.core.swf.shapes import ActivityType
 
 @frozen(kw_only=True)
 class Notify(Task):
-    """A call of somebody's address, if there is one."""
+    """A call of a customer's address, if there is one."""
 
     id_: str
     address: str | None = None

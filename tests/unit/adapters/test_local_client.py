@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from threading import Thread
 from typing import Any, get_type_hints
 
 import boto3
@@ -19,13 +18,8 @@ from botocore.exceptions import ClientError, OperationNotPageableError, ParamVal
 from floto.adapters import model
 from floto.adapters.local import LocalClient, LocalSwf, Method
 from floto.adapters.swf import SwfService
-from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
-from floto.core.swf.decisions import CompleteWorkflowExecution, ScheduleActivityTask
-from floto.core.swf.service import StartRequest
-from floto.core.swf.shapes import ActivityType, WorkflowType
+from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 
-#: Long enough for a thread to get to its poll, and never waited for in full.
-PATIENCE = 60.0
 ORDER = {"name": "order", "version": "v1"}
 TASKS = {"name": "orders"}
 TYPE_DEFAULTS = {
@@ -84,7 +78,7 @@ def next_decision(swf: LocalSwf) -> dict[str, Any]:
 # What it has in common with boto3's.
 
 
-def test_the_methods_are_those_of_boto3() -> None:
+def test_methods_equal_those_of_boto3() -> None:
     theirs = boto3_client()
     assert LocalClient.meta.method_to_api_mapping == theirs.meta.method_to_api_mapping
     methods = theirs.meta.method_to_api_mapping.keys()
@@ -94,7 +88,7 @@ def test_the_methods_are_those_of_boto3() -> None:
     assert typed == methods
 
 
-def test_a_method_says_what_it_is() -> None:
+def test_methods_have_names_and_docstrings() -> None:
     method = LocalClient.start_workflow_execution
     assert inspect.isfunction(method)
     assert method.__qualname__ == "LocalClient.start_workflow_execution"
@@ -118,14 +112,14 @@ def test_a_method_calls_its_operation() -> None:
     assert metadata == {"HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0}
 
 
-def test_requests_have_ids_of_their_own() -> None:
+def test_requests_have_unique_ids() -> None:
     client = LocalClient(Scripted())
     ids = {client.describe_domain(name="shop")["ResponseMetadata"]["RequestId"] for _ in range(9)}
     assert len(ids) == 9
 
 
 @pytest.mark.parametrize("client", [LocalClient(Scripted()), None], ids=["floto", "boto3"])
-def test_arguments_must_be_named_and_known(client: Any) -> None:
+def test_positional_or_unknown_arguments_are_refused(client: Any) -> None:
     client = client or boto3_client()
     with pytest.raises(TypeError, match=r"^describe_domain\(\) only accepts keyword arguments\.$"):
         client.describe_domain("shop")
@@ -133,7 +127,7 @@ def test_arguments_must_be_named_and_known(client: Any) -> None:
         client.describe_domain(name="shop", nam="shop")
 
 
-def test_it_says_what_it_is() -> None:
+def test_meta_describes_the_client() -> None:
     client = LocalClient(Scripted())
     assert client.meta.service_model is model.MODEL
     assert client.meta.region_name == "us-east-1"
@@ -143,7 +137,7 @@ def test_it_says_what_it_is() -> None:
         client.get_waiter("run_closed")
 
 
-def test_it_closes_what_it_was_given() -> None:
+def test_close_closes_the_operations_object() -> None:
     scripted = Scripted()
     with LocalClient(scripted) as client:
         assert scripted.closed == 0
@@ -156,7 +150,7 @@ def test_it_closes_what_it_was_given() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(shape.name for shape in model.MODEL.error_shapes))
-def test_modelled_faults_have_classes(code: str) -> None:
+def test_modelled_faults_have_exception_classes(code: str) -> None:
     client = raising(ServiceFault(code, "why"))
     with pytest.raises(getattr(client.exceptions, code)) as raised:
         client.describe_domain(name="shop")
@@ -177,7 +171,7 @@ def test_other_faults_are_client_errors() -> None:
     assert raised.value.response["Error"] == {"Code": "ValidationException", "Message": "Invalid token"}
 
 
-def test_what_may_pass_later_looks_like_it() -> None:
+def test_transient_errors_map_to_service_unavailable() -> None:
     client = raising(ServiceUnavailable("the file is locked"))
     with pytest.raises(ClientError) as raised:
         client.describe_domain(name="shop")
@@ -187,7 +181,7 @@ def test_what_may_pass_later_looks_like_it() -> None:
         SwfService(client, "shop").signal_workflow_execution("order-1", "paid")
 
 
-def test_trouble_of_other_kinds_stays_what_it_is() -> None:
+def test_other_exceptions_are_raised_unchanged() -> None:
     with pytest.raises(ServiceError, match="closed"):
         raising(ServiceError("closed")).describe_domain(name="shop")
 
@@ -195,7 +189,7 @@ def test_trouble_of_other_kinds_stays_what_it_is() -> None:
 # Paginators.
 
 
-def test_what_can_be_paged_is_what_boto3_pages() -> None:
+def test_pageable_operations_equal_those_of_boto3() -> None:
     client, theirs = LocalClient(Scripted()), boto3_client()
     methods = client.meta.method_to_api_mapping
     paged = {name for name in methods if client.can_paginate(name)}
@@ -250,121 +244,10 @@ def test_lists_are_paged(swf: LocalSwf, method: str, key: str, request_: dict[st
     assert [info for page in pages for info in page[key]] == getattr(swf, method)(**request_)[key]
 
 
-def test_a_history_is_paged_and_taken_up_again(swf: LocalSwf) -> None:
-    run = start(swf)
-    for number in range(7):
-        swf.signal_workflow_execution(domain="shop", workflowId="order-1", signalName=f"s{number}")
-    whole = swf.get_workflow_execution_history(domain="shop", execution=run)["events"]
-    assert [event["eventId"] for event in whole] == list(range(1, 10))
-    assert all(event["eventTimestamp"].tzinfo is not None for event in whole)
-
-    paginator = swf.get_paginator("get_workflow_execution_history")
-    pages = list(paginator.paginate(domain="shop", execution=run, PaginationConfig={"PageSize": 4}))
-    assert [len(page["events"]) for page in pages] == [4, 4, 1]
-    assert [event for page in pages for event in page["events"]] == whole
-
-    some = paginator.paginate(
-        domain="shop", execution=run, PaginationConfig={"PageSize": 4, "MaxItems": 6}
-    ).build_full_result()
-    rest = paginator.paginate(
-        domain="shop",
-        execution=run,
-        PaginationConfig={"PageSize": 4, "StartingToken": some["NextToken"]},
-    ).build_full_result()
-    assert some["events"] + rest["events"] == whole
-    assert len(some["events"]) == 6
-
-
-def test_a_decision_task_is_paged(swf: LocalSwf) -> None:
-    start(swf)
-    result = (
-        swf.get_paginator("poll_for_decision_task")
-        .paginate(domain="shop", taskList=TASKS, PaginationConfig={"PageSize": 2})
-        .build_full_result()
-    )
-    assert [event["eventType"] for event in result["events"]] == [
-        "WorkflowExecutionStarted",
-        "DecisionTaskScheduled",
-        "DecisionTaskStarted",
-    ]
-    assert result["startedEventId"] == 3
-    swf.respond_decision_task_completed(taskToken=result["taskToken"], decisions=[])
-
-
 # A run from end to end, and what is refused on the way.
 
 
-def test_a_run_from_start_to_end(swf: LocalSwf) -> None:
-    swf.register_activity_type(domain="shop", name="pack", version="v1")
-    run = start(swf)
-    with pytest.raises(swf.exceptions.WorkflowExecutionAlreadyStartedFault):
-        start(swf)
-    task = next_decision(swf)
-    assert task["workflowExecution"] == run
-    pack = {
-        "activityType": {"name": "pack", "version": "v1"},
-        "activityId": "pack-1",
-        "taskList": {"name": "packers"},
-        "scheduleToStartTimeout": "NONE",
-        "scheduleToCloseTimeout": "NONE",
-        "startToCloseTimeout": "60",
-        "heartbeatTimeout": "NONE",
-    }
-    swf.respond_decision_task_completed(
-        taskToken=task["taskToken"],
-        decisions=[{"decisionType": "ScheduleActivityTask", "scheduleActivityTaskDecisionAttributes": pack}],
-    )
-    work = swf.poll_for_activity_task(domain="shop", taskList={"name": "packers"}, identity="me")
-    assert work["activityId"] == "pack-1"
-    assert swf.record_activity_task_heartbeat(taskToken=work["taskToken"])["cancelRequested"] is False
-    swf.respond_activity_task_completed(taskToken=work["taskToken"], result="packed")
-    with pytest.raises(swf.exceptions.UnknownResourceFault, match="Unknown activity, scheduledEventId = 5"):
-        swf.respond_activity_task_completed(taskToken=work["taskToken"])
-    swf.respond_decision_task_completed(
-        taskToken=next_decision(swf)["taskToken"], decisions=[{"decisionType": "CompleteWorkflowExecution"}]
-    )
-    described = swf.describe_workflow_execution(domain="shop", execution=run)
-    assert described["executionInfo"]["closeStatus"] == "COMPLETED"
-    assert "taskToken" not in next_decision(swf)
-
-
-def test_the_service_says_what_is_wrong_in_a_request(swf: LocalSwf) -> None:
-    with pytest.raises(ClientError) as raised:
-        swf.start_workflow_execution(domain="shop", workflowType=ORDER)
-    assert raised.value.response["Error"] == {
-        "Code": "ValidationException",
-        "Message": "1 validation error detected: Value null at 'workflowId' failed to satisfy constraint: "
-        "Member must not be null",
-    }
-
-
-def test_a_held_poll_gets_a_task_that_another_thread_makes(tmp_path: Path) -> None:
-    tasks: list[dict[str, Any]] = []
-    with LocalSwf(tmp_path / "swf.db", durability="normal") as swf:
-        swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="30")
-        swf.register_workflow_type(domain="shop", **ORDER, **TYPE_DEFAULTS)
-        poller = Thread(target=lambda: tasks.append(next_decision(swf)))
-        poller.start()
-        run = start(swf)
-        poller.join(PATIENCE)
-        assert [task["workflowExecution"] for task in tasks] == [run]
-
-
-def test_the_file_outlives_the_client(tmp_path: Path) -> None:
-    with LocalSwf(tmp_path / "swf.db") as swf:
-        swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="30")
-        swf.register_workflow_type(domain="shop", **ORDER, **TYPE_DEFAULTS)
-        start(swf)
-        token = next_decision(swf)["taskToken"]
-    with pytest.raises(ServiceError):
-        swf.describe_domain(name="shop")
-    with LocalSwf(str(tmp_path / "swf.db")) as again:
-        again.respond_decision_task_completed(
-            taskToken=token, decisions=[{"decisionType": "CompleteWorkflowExecution"}]
-        )
-
-
-def test_lambda_functions_are_called_by_name(tmp_path: Path) -> None:
+def test_lambda_functions_are_invoked_by_name(tmp_path: Path) -> None:
     """The functions that the client was made with are those that runs get."""
     run_lambda = {"id": "l1", "name": "double", "input": "21"}
     with LocalSwf(tmp_path / "swf.db", durability="normal", functions={"double": lambda x: x * 2}) as swf:
@@ -385,38 +268,3 @@ def test_lambda_functions_are_called_by_name(tmp_path: Path) -> None:
         events = next_decision(swf)["events"]
     completed = next(event for event in events if event["eventType"] == "LambdaFunctionCompleted")
     assert completed["lambdaFunctionCompletedEventAttributes"]["result"] == "42"
-
-
-def test_the_runtime_takes_it_for_swf(swf: LocalSwf) -> None:
-    """``SwfService`` needs nothing of a client that this one does not have."""
-    order, pack = WorkflowType("order", "v2"), ActivityType("pack", "v2")
-    service = SwfService(swf, "shop")
-    service.prepare([order], [pack])
-    service.prepare([order], [pack])
-    run_id = service.start_workflow_execution(
-        StartRequest(workflow_id="order-9", workflow_type=order, task_list="orders", tags=("a",))
-    )
-    service.signal_workflow_execution("order-9", "paid", "now")
-    info = service.latest_execution("order-9")
-    assert info is not None
-    assert (info.execution.run_id, info.close_status) == (run_id, None)
-
-    task = service.poll_for_decision_task("orders", "me", 0)
-    assert task is not None
-    schedule = ScheduleActivityTask(activity_type=pack, activity_id="pack")
-    service.respond_decision_task_completed(task.token, [schedule])
-    work = service.poll_for_activity_task("floto", "me", 0)
-    assert work is not None
-    assert not service.record_activity_task_heartbeat(work.token, "half")
-    service.respond_activity_task_completed(work.token, "done")
-    with pytest.raises(UnknownResource):
-        service.respond_activity_task_failed(work.token, "late", None)
-    task = service.poll_for_decision_task("orders", "me", 0)
-    assert task is not None
-    service.respond_decision_task_completed(task.token, [CompleteWorkflowExecution(result="ok")])
-
-    info = service.latest_execution("order-9")
-    assert info is not None
-    assert info.close_status == "COMPLETED"
-    assert next(event.id for event in service.history(info.execution, after=5)) == 6
-    assert service.poll_for_decision_task("orders", "me", 0) is None

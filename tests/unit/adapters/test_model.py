@@ -75,15 +75,15 @@ def span(value: Any) -> datetime:
     return checked
 
 
-# What passes.
+# Accepted values.
 
 
-def test_the_operations_are_all_of_swf() -> None:
+def test_operations_equal_those_of_swf() -> None:
     assert len(model.OPERATIONS) == 39
     assert set(model.OPERATIONS) == set(HANDLERS)
 
 
-def test_a_request_comes_back_as_a_new_dict() -> None:
+def test_check_returns_a_new_dict() -> None:
     request = {**START, "tagList": ("a", "b"), "input": "ä" * 32_768}
     checked = model.check("StartWorkflowExecution", MappingProxyType(request))
     assert checked == {**request, "tagList": ["a", "b"]}
@@ -91,12 +91,12 @@ def test_a_request_comes_back_as_a_new_dict() -> None:
     assert START["workflowType"]["name"] == "order"
 
 
-def test_what_the_model_does_not_know_is_left_out() -> None:
+def test_unknown_members_are_omitted() -> None:
     request = {**START, "color": "red", "workflowType": {"name": "order", "version": "v1", "size": 3}}
     assert model.check("StartWorkflowExecution", request) == START
 
 
-def test_null_is_absent() -> None:
+def test_null_member_is_omitted() -> None:
     request = {**START, "input": None, "taskList": None, "tagList": None}
     assert model.check("StartWorkflowExecution", request) == START
 
@@ -121,7 +121,7 @@ def test_several_null_members_are_reported_in_the_order_of_swf(
     assert refusal(operation, request_) == f"{len(paths)} validation errors detected: {problems}"
 
 
-def test_texts_that_are_more_than_text_become_plain() -> None:
+def test_subclasses_of_str_become_str() -> None:
     class Policy(StrEnum):
         STOP = "TERMINATE"
 
@@ -158,7 +158,7 @@ def test_times_keep_their_milliseconds() -> None:
     [True, float("nan"), float("inf"), -float("inf"), 1e300, 10**400, -(10**12), "noon", "", [], {}],
     ids=str,
 )
-def test_times_that_are_none(value: Any) -> None:
+def test_invalid_times_are_refused(value: Any) -> None:
     request = {"domain": "shop", "startTimeFilter": {"oldestDate": value}}
     said = unreadable("ListOpenWorkflowExecutions", request)
     assert said.startswith("Value at 'startTimeFilter.oldestDate' must be a time")
@@ -167,14 +167,14 @@ def test_times_that_are_none(value: Any) -> None:
 # What is refused, in SWF's words.
 
 
-def test_what_is_required_is_missed() -> None:
+def test_missing_required_members_are_reported() -> None:
     assert refusal("DescribeDomain", {}) == one(null_at("name"))
     assert refusal("DescribeDomain", {"name": None}) == one(null_at("name"))
     nested = {**START, "workflowType": {"name": "order"}}
     assert refusal("StartWorkflowExecution", nested) == one(null_at("workflowType.version"))
 
 
-def test_all_problems_are_told_in_the_order_of_the_model() -> None:
+def test_all_problems_are_reported_in_the_order_of_the_model() -> None:
     said = refusal("StartWorkflowExecution", {"childPolicy": "SPARE"})
     policy = "Member must satisfy enum value set: [TERMINATE, REQUEST_CANCEL, ABANDON]"
     problems = [
@@ -194,7 +194,7 @@ def test_lengths_are_counted_in_characters() -> None:
     assert said == one(broken("x" * 80, "workflowId", longest))
 
 
-def test_empty_is_too_short_where_something_is_due() -> None:
+def test_empty_string_is_too_short_for_a_required_name() -> None:
     shortest = "Member must have length greater than or equal to 1"
     assert refusal("DescribeDomain", {"name": ""}) == one(broken("", "name", shortest))
 
@@ -202,7 +202,7 @@ def test_empty_is_too_short_where_something_is_due() -> None:
 @pytest.mark.parametrize(
     ("size", "end"), [(1_001, "less than or equal to 1000"), (-1, "greater than or equal to 0")]
 )
-def test_pages_have_a_size(size: int, end: str) -> None:
+def test_page_size_out_of_range_is_refused(size: int, end: str) -> None:
     request = {"registrationStatus": "REGISTERED", "maximumPageSize": size}
     said = refusal("ListDomains", request)
     assert said == one(broken(str(size), "maximumPageSize", f"Member must have value {end}"))
@@ -210,7 +210,7 @@ def test_pages_have_a_size(size: int, end: str) -> None:
         assert model.check("ListDomains", {**request, "maximumPageSize": fine})["maximumPageSize"] == fine
 
 
-def test_a_run_has_five_tags() -> None:
+def test_more_than_five_tags_are_refused() -> None:
     longest = "Member must have length less than or equal to"
     said = refusal("StartWorkflowExecution", {**START, "tagList": list("abcdef")})
     assert said == one(broken("[a, b, c, d, e, f]", "tagList", f"{longest} 5"))
@@ -220,7 +220,7 @@ def test_a_run_has_five_tags() -> None:
     assert said == one(null_at("tagList.2.member"))
 
 
-def test_decisions_are_counted_from_one() -> None:
+def test_positions_of_decisions_start_at_one() -> None:
     said = refusal(
         "RespondDecisionTaskCompleted", respond(timer(timerId="a", startToFireTimeout="1"), timer())
     )
@@ -229,7 +229,7 @@ def test_decisions_are_counted_from_one() -> None:
     assert said == f"2 validation errors detected: {'; '.join(expected)}"
 
 
-def test_the_types_of_decisions_are_quoted_in_an_order_of_their_own() -> None:
+def test_unknown_decision_type_lists_the_valid_ones_in_the_order_of_swf() -> None:
     quoted = (
         "[CompleteWorkflowExecution, StartTimer, RequestCancelExternalWorkflowExecution, "
         "SignalExternalWorkflowExecution, CancelTimer, RecordMarker, ScheduleActivityTask, "
@@ -241,14 +241,14 @@ def test_the_types_of_decisions_are_quoted_in_an_order_of_their_own() -> None:
     assert said == one(broken("Guess", "decisions.1.member.decisionType", constraint))
 
 
-def test_attributes_of_another_type_are_checked_too() -> None:
+def test_attributes_of_other_decision_types_are_validated() -> None:
     request = respond({**timer(timerId="a"), "decisionType": "CompleteWorkflowExecution"})
     at = "decisions.1.member.startTimerDecisionAttributes.startToFireTimeout"
     assert refusal("RespondDecisionTaskCompleted", request) == one(null_at(at))
 
 
 @pytest.mark.parametrize("kind", sorted(DECISION_TYPES))
-def test_a_decision_without_attributes_lacks_what_is_required_of_them(kind: str) -> None:
+def test_decision_without_attributes_reports_its_required_members(kind: str) -> None:
     key = attributes_of(kind)
     shape: Any = model.MODEL.shape_for("Decision")
     required = shape.members[key].required_members
@@ -262,7 +262,7 @@ def test_a_decision_without_attributes_lacks_what_is_required_of_them(kind: str)
         assert checked["decisions"] == [{"decisionType": kind}]
 
 
-def test_a_refusal_is_not_much_longer_than_its_request() -> None:
+def test_refusal_reports_at_most_ten_problems() -> None:
     said = refusal("RespondDecisionTaskCompleted", respond(*[{} for _ in range(100_000)]))
     assert said.startswith("10 validation errors detected: ")
     assert said.count("Member must not be null") == 10
@@ -308,21 +308,21 @@ def test_a_refusal_is_not_much_longer_than_its_request() -> None:
         ),
     ],
 )
-def test_wrong_types_are_named_with_their_place(operation: str, request_: Any, said: str) -> None:
+def test_wrong_types_are_reported_with_their_path(operation: str, request_: Any, said: str) -> None:
     assert unreadable(operation, request_) == said
 
 
 @pytest.mark.parametrize(
     "size", [True, 3.0, "3", 2**31, -(2**31) - 1, 10**5_000], ids=lambda size: str(type(size))
 )
-def test_only_whole_numbers_are_numbers(size: Any) -> None:
+def test_only_integers_are_accepted_as_numbers(size: Any) -> None:
     request = {"registrationStatus": "REGISTERED", "maximumPageSize": size}
     said = unreadable("ListDomains", request)
     assert said.startswith("Value at 'maximumPageSize' must be a 32-bit integer, not ")
     assert len(said) < 200
 
 
-def test_a_deep_request_does_no_harm() -> None:
+def test_deeply_nested_request_is_refused() -> None:
     deep: Any = "end"
     for _ in range(100_000):
         deep = [deep]
@@ -332,7 +332,7 @@ def test_a_deep_request_does_no_harm() -> None:
         deep = deep.pop()
 
 
-def test_there_are_only_the_operations_of_swf() -> None:
+def test_unknown_operation_is_refused() -> None:
     said = refusal("MakeCoffee" * 100, {}, "UnknownOperationException")
     assert said == f"SWF has no operation {'MakeCoffee' * 8}"
 
@@ -345,7 +345,7 @@ _JSON = st.recursive(
 
 
 def anything(shape: Any) -> st.SearchStrategy[Any]:
-    """What has about the form of a shape, and members that do not."""
+    """Values of about the form of a shape, with unknown members."""
     if shape.type_name == "structure":
         members = {name: anything(member) for name, member in shape.members.items()}
         return _JSON | st.fixed_dictionaries({}, optional=members)
@@ -363,7 +363,7 @@ def requests(strategy: Callable[[Any], st.SearchStrategy[Any]]) -> st.SearchStra
 @settings(deadline=None)  # the first use of an operation compiles it
 @given(requests(anything))
 def test_any_request_is_checked_or_refused(drawn: tuple[str, Any]) -> None:
-    """Nothing but the two faults comes out, and what passed once passes again, unchanged."""
+    """Only the two faults are raised, and a checked request passes again, unchanged."""
     operation, request = drawn
     try:
         checked = model.check(operation, request)
@@ -380,7 +380,7 @@ def structure_name(shape: Any) -> str:
 
 
 def fitting(shape: Any, constraint: Any = None) -> st.SearchStrategy[Any]:
-    """Whatever fits a shape and a constraint, as small as may be."""
+    """Minimal values that fit a shape and a constraint."""
     return _FITTING[shape.type_name](shape, constraint)
 
 
@@ -422,7 +422,7 @@ _FITTING: Mapping[str, Callable[[Any, Any], st.SearchStrategy[Any]]] = {
 
 @settings(deadline=None)
 @given(requests(fitting))
-def test_what_fits_the_model_passes_unchanged(drawn: tuple[str, Any]) -> None:
+def test_valid_request_passes_unchanged(drawn: tuple[str, Any]) -> None:
     """And botocore, which reads the same model, finds nothing wrong in it either."""
     operation, request = drawn
     assert model.check(operation, request) == request
@@ -450,7 +450,7 @@ def test_what_fits_the_model_passes_unchanged(drawn: tuple[str, Any]) -> None:
         ("TagResource", {"resourceArn": "arn:x", "tags": [{"key": "a!"}]}, "tags.1.member.key"),
     ],
 )
-def test_what_only_the_prose_says_is_checked_too(operation: str, request_: Any, path: str) -> None:
+def test_constraints_documented_only_in_prose_are_checked(operation: str, request_: Any, path: str) -> None:
     assert path in refusal(operation, request_)
 
 
@@ -532,7 +532,7 @@ def test_times_are_written_as_epoch_seconds() -> None:
 
 @given(st.integers(min_value=-62_135_596_800_000, max_value=253_402_300_799_999))
 def test_every_millisecond_survives(milliseconds: int) -> None:
-    """What is written in JSON and read again is the same time, to all three decimals."""
+    """A time written as JSON reads back equal, to all three decimals."""
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
     response = {"typeInfo": {"creationDate": at}, "configuration": {}}
     written = json.loads(json.dumps(model.to_wire("DescribeActivityType", response)))["typeInfo"][
@@ -542,7 +542,7 @@ def test_every_millisecond_survives(milliseconds: int) -> None:
     assert span(written) == at
 
 
-def test_botocore_reads_what_is_written() -> None:
+def test_botocore_parses_written_responses() -> None:
     info = {
         "execution": {"workflowId": "order-1", "runId": "r"},
         "workflowType": {"name": "order", "version": "v1"},
@@ -560,14 +560,14 @@ def test_botocore_reads_what_is_written() -> None:
     assert parsed["executionInfos"] == [info]
 
 
-def test_operations_without_an_answer() -> None:
+def test_operations_without_output_are_known() -> None:
     silent = {name for name in model.OPERATIONS if not model.has_output(name)}
     assert {"RespondDecisionTaskCompleted", "RegisterDomain", "TagResource"} < silent
     assert "StartWorkflowExecution" not in silent
     assert all(model.to_wire(name, {}) == {} for name in model.OPERATIONS)
 
 
-def test_faults_are_those_of_the_model() -> None:
+def test_faults_equal_those_of_the_model() -> None:
     assert model.faults_of("DeprecateDomain") == {
         "UnknownResourceFault",
         "DomainDeprecatedFault",
@@ -579,7 +579,7 @@ def test_faults_are_those_of_the_model() -> None:
     }
 
 
-def test_floto_itself_does_without_botocore() -> None:
+def test_floto_imports_without_botocore() -> None:
     program = "import sys, floto, floto.adapters.sqlite; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"botocore", "boto3"} & set(done.stdout.split())

@@ -8,11 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import (
-    CredentialRetrievalError,
-    EndpointConnectionError,
     NoCredentialsError,
-    ReadTimeoutError,
-    TokenRetrievalError,
 )
 from botocore.stub import ANY, Stubber
 
@@ -78,7 +74,7 @@ def test_every_page_of_a_decision_task_is_read(stub: Stubber, service: SwfServic
     assert task.execution == WorkflowExecution("order-1", "run-1")
 
 
-def test_a_page_that_is_throttled_does_not_lose_the_task(stub: Stubber, service: SwfService) -> None:
+def test_throttled_page_does_not_lose_the_task(stub: Stubber, service: SwfService) -> None:
     stub.add_response("poll_for_decision_task", page(1, more="second"))
     stub.add_client_error("poll_for_decision_task", "ThrottlingException", "slow down", 400)
     stub.add_response("poll_for_decision_task", page(2))
@@ -87,7 +83,7 @@ def test_a_page_that_is_throttled_does_not_lose_the_task(stub: Stubber, service:
     assert [item.id for item in task.events] == [1, 2]
 
 
-def test_only_what_is_new_to_the_decider_is_asked_for(stub: Stubber, service: SwfService) -> None:
+def test_only_new_events_are_requested(stub: Stubber, service: SwfService) -> None:
     asked = {
         "domain": "shop",
         "taskList": {"name": "orders"},
@@ -102,7 +98,7 @@ def test_only_what_is_new_to_the_decider_is_asked_for(stub: Stubber, service: Sw
     assert [item.id for item in task.events] == [3, 4]
 
 
-def test_pages_that_are_not_to_be_had_do_not_lose_the_task(
+def test_unavailable_pages_do_not_lose_the_task(
     stub: Stubber, service: SwfService, caplog: pytest.LogCaptureFixture
 ) -> None:
     stub.add_response("poll_for_decision_task", page(1, more="second"))
@@ -115,7 +111,7 @@ def test_pages_that_are_not_to_be_had_do_not_lose_the_task(
 
 @pytest.mark.parametrize("operation", ["poll_for_decision_task", "poll_for_activity_task"])
 @pytest.mark.parametrize("token", [{}, {"taskToken": ""}])
-def test_an_idle_poll_has_no_token_or_an_empty_one(
+def test_idle_poll_has_a_missing_or_empty_token(
     service: SwfService, monkeypatch: pytest.MonkeyPatch, operation: str, token: dict[str, str]
 ) -> None:
     answer = {"startedEventId": 0, "previousStartedEventId": 0, **token}
@@ -123,7 +119,7 @@ def test_an_idle_poll_has_no_token_or_an_empty_one(
     assert getattr(service, operation)("list", "me", 60) is None
 
 
-def test_an_activity_task_without_input(stub: Stubber, service: SwfService) -> None:
+def test_input_of_an_activity_task_is_optional(stub: Stubber, service: SwfService) -> None:
     answer = {
         "taskToken": "token",
         "activityId": "a",
@@ -137,7 +133,7 @@ def test_an_activity_task_without_input(stub: Stubber, service: SwfService) -> N
     assert (task.activity_type, task.input) == (ActivityType("n", "1"), None)
 
 
-def test_a_history_is_read_from_its_end_to_what_is_known(stub: Stubber, service: SwfService) -> None:
+def test_history_is_read_backwards_to_the_last_known_event(stub: Stubber, service: SwfService) -> None:
     stub.add_response(
         "get_workflow_execution_history",
         {"events": [event(9), event(8)], "nextPageToken": "more"},
@@ -167,7 +163,7 @@ def test_a_history_is_read_from_its_end_to_what_is_known(stub: Stubber, service:
         ("ValidationException", 400, ServiceFault),
     ],
 )
-def test_a_refusal_is_one_of_floto_s_errors(
+def test_faults_of_swf_translate_to_errors_of_floto(
     stub: Stubber, service: SwfService, code: str, status: int, error: type[Exception]
 ) -> None:
     stub.add_client_error("record_activity_task_heartbeat", code, "because", status)
@@ -176,38 +172,20 @@ def test_a_refusal_is_one_of_floto_s_errors(
     assert type(raised.value) is error
 
 
-@pytest.mark.parametrize(
-    ("broken", "error"),
-    [
-        (EndpointConnectionError(endpoint_url="http://x"), ServiceUnavailable),
-        (ReadTimeoutError(endpoint_url="http://x"), ServiceUnavailable),
-    ],
-)
-def test_a_line_that_is_down_may_come_back(
-    service: SwfService, monkeypatch: pytest.MonkeyPatch, broken: Exception, error: type[Exception]
-) -> None:
-    def call(**_: Any) -> None:
-        raise broken
-
-    monkeypatch.setattr(service._client, "respond_activity_task_completed", call)  # noqa: SLF001
-    with pytest.raises(error):
-        service.respond_activity_task_completed("token", "1")
-
-
-def test_arguments_that_cannot_be_are_a_fault() -> None:
+def test_invalid_arguments_raise_service_fault() -> None:
     service = SwfService(make_client("us-east-1"), "shop")
     with pytest.raises(ServiceFault, match="ParamValidationError"):
         service.request_cancel_workflow_execution(3)  # type: ignore[arg-type]  # the point
 
 
-def test_what_is_none_is_not_sent(stub: Stubber, service: SwfService) -> None:
+def test_none_arguments_are_not_sent(stub: Stubber, service: SwfService) -> None:
     stub.add_response("respond_activity_task_failed", {}, {"taskToken": "token"})
     service.respond_activity_task_failed("token", None, None)
     stub.add_response("respond_activity_task_canceled", {}, {"taskToken": "token", "details": "d"})
     service.respond_activity_task_canceled("token", "d")
 
 
-def test_only_what_is_there_already_may_refuse_to_be_registered(stub: Stubber, service: SwfService) -> None:
+def test_prepare_ignores_only_already_exists_faults(stub: Stubber, service: SwfService) -> None:
     stub.add_client_error("register_domain", "DomainAlreadyExistsFault", "", 400)
     service.prepare([], [])
     stub.add_client_error("register_domain", "LimitExceededFault", "too many", 400)
@@ -215,7 +193,7 @@ def test_only_what_is_there_already_may_refuse_to_be_registered(stub: Stubber, s
         service.prepare([], [])
 
 
-def test_registering_goes_on_where_it_was_throttled(stub: Stubber, service: SwfService) -> None:
+def test_throttled_prepare_resumes_where_it_stopped(stub: Stubber, service: SwfService) -> None:
     types = [ActivityType(name, "v1") for name in ("pay", "ship")]
     stub.add_client_error("register_domain", "DomainAlreadyExistsFault", "", 400)
     stub.add_response("register_activity_type", {})
@@ -226,22 +204,7 @@ def test_registering_goes_on_where_it_was_throttled(stub: Stubber, service: SwfS
     service.prepare([], types)
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        CredentialRetrievalError(provider="iam-role", error_msg="timed out"),
-        TokenRetrievalError(provider="sso", error_msg="timed out"),
-    ],
-)
-def test_credentials_that_cannot_be_had_now_may_be_had_later(
-    service: SwfService, monkeypatch: pytest.MonkeyPatch, broken: Exception
-) -> None:
-    monkeypatch.setattr(service._client, "respond_activity_task_completed", raising(broken))  # noqa: SLF001
-    with pytest.raises(ServiceUnavailable, match="timed out"):
-        service.respond_activity_task_completed("token", "1")
-
-
-def test_credentials_that_never_were_are_a_fault_and_those_that_are_gone_may_come_back(
+def test_missing_credentials_are_permanent_and_lost_ones_transient(
     stub: Stubber, service: SwfService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -262,7 +225,7 @@ def raising(error: Exception) -> Any:
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "OperationNotPermittedFault"])
-def test_who_may_not_register_goes_on_with_what_is_there(
+def test_prepare_without_permission_logs_and_continues(
     stub: Stubber, service: SwfService, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for operation in ("register_domain", "register_workflow_type", "register_activity_type"):
@@ -281,7 +244,7 @@ def listed(**more: Any) -> dict[str, Any]:
     } | more
 
 
-def test_a_run_that_is_still_listed_as_open_is_asked_itself(stub: Stubber, service: SwfService) -> None:
+def test_run_still_listed_as_open_is_described_again(stub: Stubber, service: SwfService) -> None:
     closed = listed(executionStatus="CLOSED", closeTimestamp=NOW, closeStatus="FAILED")
     described = {
         "executionInfo": closed,

@@ -47,19 +47,19 @@ def start(swf: Swf, **more: Any) -> Started:
 
 
 def started(swf: Swf, execution: floto.WorkflowExecution) -> dict[str, Any]:
-    """What the run was started with, as its history has it."""
+    """Return the attributes of WorkflowExecutionStarted."""
     history = swf.client.get_workflow_execution_history(domain=DOMAIN, execution=wire.write(execution))
     attributes: dict[str, Any] = history["events"][0]["workflowExecutionStartedEventAttributes"]
     return attributes
 
 
 @pytest.mark.parametrize("kind", [WorkflowType, ActivityType])
-def test_a_type_has_exactly_what_swf_registers(kind: type) -> None:
+def test_types_have_exactly_the_attributes_of_swf(kind: type) -> None:
     operation = f"Register{kind.__name__}"
     assert {field.wire for field in wire.fields_of(kind)} == set(input_shape(operation).members)
 
 
-def test_a_type_is_registered_with_its_defaults_and_registered_again_stays(ready: Swf) -> None:
+def test_second_registration_keeps_the_defaults_of_a_type(ready: Swf) -> None:
     ready.register_workflow_type(attrs.evolve(FLOW, default_task_list="elsewhere"))
     kind = {"name": "flow", "version": "v1"}
     described = ready.client.describe_workflow_type(domain=DOMAIN, workflowType=kind)["configuration"]
@@ -71,7 +71,7 @@ def test_a_type_is_registered_with_its_defaults_and_registered_again_stays(ready
     }
 
 
-def test_what_is_none_is_left_to_each_task(ready: Swf) -> None:
+def test_none_defaults_are_not_registered(ready: Swf) -> None:
     ready.register_activity_type(
         ActivityType(
             domain=DOMAIN,
@@ -95,7 +95,7 @@ def test_what_is_none_is_left_to_each_task(ready: Swf) -> None:
     }
 
 
-def test_a_domain_that_exists_stays(swf: Swf) -> None:
+def test_existing_domain_is_unchanged(swf: Swf) -> None:
     swf.domains.register_domain(DOMAIN, retention_days=3, description="ours")
     swf.domains.register_domain(DOMAIN, retention_days=9)
     described = swf.client.describe_domain(name=DOMAIN)
@@ -103,7 +103,7 @@ def test_a_domain_that_exists_stays(swf: Swf) -> None:
     assert described["domainInfo"]["description"] == "ours"
 
 
-def test_a_run_is_started_as_asked(ready: Swf) -> None:
+def test_start_passes_on_all_arguments(ready: Swf) -> None:
     execution = start(
         ready,
         workflow_id="w",
@@ -129,7 +129,7 @@ def test_a_run_is_started_as_asked(ready: Swf) -> None:
     }
 
 
-def test_what_is_not_said_comes_from_the_type_and_no_input_is_none(ready: Swf) -> None:
+def test_omitted_arguments_come_from_the_type_and_input_is_optional(ready: Swf) -> None:
     execution = start(ready)
     assert execution.workflow_id == "flow_v1"
     said = started(ready, execution)
@@ -137,7 +137,7 @@ def test_what_is_not_said_comes_from_the_type_and_no_input_is_none(ready: Swf) -
     assert "input" not in said
 
 
-def test_second_start_without_a_workflow_id_finds_the_first_open(ready: Swf) -> None:
+def test_second_start_with_the_default_workflow_id_finds_the_first_open(ready: Swf) -> None:
     start(ready)
     with pytest.raises(floto.ServiceFault, match=r"AlreadyStarted.*in use by an open run"):
         start(ready)
@@ -157,12 +157,12 @@ def test_started_run_reads_as_the_response_of_boto3(ready: Swf) -> None:
 
 
 @pytest.mark.parametrize("value", [0, [], {}, False])
-def test_a_falsy_input_is_an_input(ready: Swf, value: Any) -> None:
+def test_falsy_input_is_sent(ready: Swf, value: Any) -> None:
     assert json.loads(started(ready, start(ready, input=value))["input"]) == value
 
 
 @pytest.mark.parametrize("text", ["", "plain", '{"a": 1}', "5"])
-def test_text_is_sent_as_it_is(ready: Swf, text: str) -> None:
+def test_text_is_sent_unchanged(ready: Swf, text: str) -> None:
     execution = start(ready, input=text)
     assert started(ready, execution)["input"] == text
     ready.signal_workflow_execution(
@@ -199,7 +199,7 @@ def _same(read: Any, given: Any) -> bool:
 @SETTINGS
 @given(_with_specs)
 def test_specs_anywhere_in_an_input_are_read_back_equal(value: Any) -> None:
-    """Whatever is around it, a spec arrives as the codec's JSON, and the rest as it is."""
+    """A spec at any depth is sent as the codec's JSON, and the rest unchanged."""
     assert _same(payload.loads(payload.encode(_tagged(value, floto.CODEC), "it")), value)
 
 
@@ -221,7 +221,7 @@ def test_a_signal_carries_a_spec(ready: Swf) -> None:
     assert floto.CODEC.structure(said["decider_spec"]) == spec
 
 
-def test_a_run_is_canceled_and_ended(ready: Swf) -> None:
+def test_run_is_canceled_and_terminated(ready: Swf) -> None:
     start(ready, workflow_id="w")
     ready.request_cancel_workflow_execution(domain=DOMAIN, workflow_id="w")
     info = ready.latest_execution(domain=DOMAIN, workflow_id="w")
@@ -306,20 +306,20 @@ MISTAKES: dict[str, tuple[Callable[[Swf], Any], type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_says_what_to_do(ready: Swf, mistake: str) -> None:
+def test_usage_errors_raise_with_advice(ready: Swf, mistake: str) -> None:
     call, error, message = MISTAKES[mistake]
     with pytest.raises(error, match=message):
         call(ready)
 
 
-def test_an_input_that_holds_itself_is_refused(ready: Swf) -> None:
+def test_circular_input_is_refused(ready: Swf) -> None:
     endless: list[Any] = []
     endless.append(endless)
     with pytest.raises(floto.PayloadError, match="nested too deeply"):
         start(ready, input=endless)
 
 
-def test_the_service_is_the_one_named_or_the_environments(
+def test_service_is_the_argument_or_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"sqlite:///{tmp_path / 'a.db'}"

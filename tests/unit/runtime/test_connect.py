@@ -15,17 +15,17 @@ from floto.runtime.connect import UnknownService, client, connect, service_for
     "url",
     ["", "floto.db", "sqlite://", "sqlite:///", "sqlite:floto.db", "aws:", "aws:EU!", "ftp://x", "http://"],
 )
-def test_a_url_that_says_nothing_is_told_what_would(url: str) -> None:
+def test_invalid_service_url_raises_listing_the_valid_forms(url: str) -> None:
     with pytest.raises(UnknownService, match="use sqlite:///relative"):
         connect(url)
 
 
-def test_a_file_in_no_directory_says_so() -> None:
+def test_file_in_a_missing_directory_raises_naming_it() -> None:
     with pytest.raises(UnknownService, match="directory that does not exist"):
         connect("sqlite:////no/such/place/floto.db")
 
 
-def test_a_client_speaks_to_the_same_file_as_a_service(tmp_path: Path) -> None:
+def test_client_and_service_share_the_file(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/one.db"
     with contextlib.closing(connect(url, "mine")) as service:
         service.prepare([], [])
@@ -34,9 +34,7 @@ def test_a_client_speaks_to_the_same_file_as_a_service(tmp_path: Path) -> None:
     swf.close()
 
 
-def test_the_environment_names_the_service_where_a_program_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_service_defaults_to_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOTO_SERVICE", f"sqlite:///{tmp_path}/two.db")
     with contextlib.closing(service_for(None, None)) as service:
         service.prepare([], [])
@@ -53,7 +51,7 @@ def test_files_are_relative_or_absolute(tmp_path: Path, monkeypatch: pytest.Monk
     assert {"here.db", "there.db"} <= {path.name for path in tmp_path.iterdir()}
 
 
-def test_aws_without_a_region_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aws_without_a_region_raises_naming_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/no/such/file")

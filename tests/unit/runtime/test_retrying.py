@@ -35,7 +35,7 @@ def failing(*errors: Exception) -> Any:
     return call
 
 
-def test_a_call_is_made_until_it_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+def test_call_is_retried_until_it_succeeds(caplog: pytest.LogCaptureFixture) -> None:
     unavailable = ServiceUnavailable("later")
     with caplog.at_level(logging.WARNING, "floto"):
         assert persist(StopFlag(), failing(unavailable, unavailable), 1, 2) == (1, 2)
@@ -43,19 +43,19 @@ def test_a_call_is_made_until_it_is_answered(caplog: pytest.LogCaptureFixture) -
     assert "call: over after 2 failures" in caplog.text
 
 
-def test_a_refusal_is_final_for_a_call() -> None:
+def test_refused_call_is_not_retried() -> None:
     with pytest.raises(UnknownResource):
         persist(StopFlag(), failing(UnknownResource("UnknownResourceFault", "gone")))
 
 
-def test_a_stop_ends_the_attempts() -> None:
+def test_stop_ends_the_retries() -> None:
     stop = StopFlag()
     threading.Timer(0.05, stop.set).start()
     with pytest.raises(ServiceUnavailable):
         persist(stop, failing(*[ServiceUnavailable("later")] * 100_000))
 
 
-def test_what_is_left_of_a_task_is_tried_some_seconds_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_call_after_stop_is_retried_for_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     stop = StopFlag()
     stop.set()
     assert persist_after_stop(stop, failing(LATER, LATER, LATER), 1) == (1,)
@@ -64,7 +64,7 @@ def test_what_is_left_of_a_task_is_tried_some_seconds_longer(monkeypatch: pytest
         persist_after_stop(stop, failing(*[LATER] * 100_000))
 
 
-def test_the_first_call_waits_long_for_a_busy_service_and_not_for_none(
+def test_first_call_retries_a_throttled_service_longer_than_an_unavailable_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(resilient, "AT_START", evolve(resilient.AT_START, seconds=0))
@@ -73,13 +73,13 @@ def test_the_first_call_waits_long_for_a_busy_service_and_not_for_none(
         persist_at_start(StopFlag(), failing(LATER, LATER))
 
 
-def test_a_poll_survives_refusals_too() -> None:
+def test_poll_is_retried_after_refusals() -> None:
     assert poll(StopFlag(), failing(ServiceFault("LimitExceededFault", ""), ServiceUnavailable("")), 1) == (
         1,
     )
 
 
-def test_a_stopped_poll_is_none() -> None:
+def test_stopped_poll_returns_none() -> None:
     stop = StopFlag()
     stop.set()
     assert poll(stop, failing(ServiceUnavailable("later"))) is None
@@ -95,34 +95,34 @@ def test_a_poll_of_a_closed_service_ends(monkeypatch: pytest.MonkeyPatch) -> Non
     assert poll(StopFlag(), failing(CLOSED, CLOSED), 1) == (1,)
 
 
-def test_an_empty_poll_that_comes_at_once_is_not_made_again_at_once() -> None:
+def test_empty_poll_that_returns_at_once_is_delayed() -> None:
     began = time.monotonic()
     assert poll(StopFlag(), lambda: None) is None
     assert time.monotonic() - began > 0.05
 
 
 @pytest.mark.parametrize("passing", [ServiceFault("OperationNotPermittedFault", ""), LATER, CLOSED])
-def test_a_report_is_made_again_after_refusals_that_may_pass(passing: Exception) -> None:
+def test_report_is_retried_after_transient_refusals(passing: Exception) -> None:
     assert report(StopFlag(), failing(passing, passing), 1) == (1,)
 
 
 @pytest.mark.parametrize(
     "error", [UnknownResource("UnknownResourceFault", ""), ServiceFault("ValidationException", "")]
 )
-def test_a_report_that_can_never_be_taken_is_made_once(error: Exception) -> None:
+def test_report_is_not_retried_after_a_permanent_refusal(error: Exception) -> None:
     with pytest.raises(ServiceFault):
         report(StopFlag(), failing(error))
 
 
 @pytest.mark.parametrize("error", [CLOSED, LATER])
-def test_a_report_is_not_made_for_ever(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_retries_are_bounded(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resilient, "_LONGEST_WAIT", 0.01)
     monkeypatch.setattr(resilient, "REPORT", evolve(resilient.REPORT, seconds=0.2))
     with pytest.raises(type(error)):
         report(StopFlag(), failing(*[error] * 100_000))
 
 
-def test_report_is_made_for_some_seconds_more_when_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_is_retried_for_some_seconds_after_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     stop = StopFlag()
     stop.set()
     assert report(stop, failing(LATER, LATER), 1) == (1,)
@@ -131,7 +131,7 @@ def test_report_is_made_for_some_seconds_more_when_stopped(monkeypatch: pytest.M
         report(stop, failing(*[LATER] * 100_000))
 
 
-def test_report_under_way_ends_when_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_being_retried_ends_after_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resilient, "_LAST_REPORT_SECONDS", 0.2)
     stop = StopFlag()
     threading.Timer(0.2, stop.set).start()

@@ -7,7 +7,7 @@ import threading
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 
 
-def test_a_flag_wakes_who_waits() -> None:
+def test_set_wakes_waiters() -> None:
     flag = StopFlag()
     assert flag.wait(0.01) is False
     threading.Timer(0.05, flag.set).start()
@@ -17,7 +17,7 @@ def test_a_flag_wakes_who_waits() -> None:
     assert flag.is_set()
 
 
-def test_signals_are_left_alone_outside_of_the_main_thread() -> None:
+def test_signal_handlers_are_not_installed_outside_the_main_thread() -> None:
     done = []
 
     def use() -> None:
@@ -31,7 +31,7 @@ def test_signals_are_left_alone_outside_of_the_main_thread() -> None:
 
 
 class Contended:
-    """A lock that somebody else releases as soon as it is held."""
+    """A lock that another thread releases as soon as it is acquired."""
 
     def __init__(self, flag: StopFlag) -> None:
         self._flag, self._lock = flag, threading.Lock()
@@ -46,7 +46,7 @@ class Contended:
         self._lock.release()
 
 
-def test_two_who_set_a_flag_at_once_do_not_disturb_who_waits() -> None:
+def test_concurrent_set_does_not_break_waiters() -> None:
     flag = StopFlag()
     flag.set()
     flag._unset_lock = Contended(flag)  # type: ignore[assignment]  # noqa: SLF001

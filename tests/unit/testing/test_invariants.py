@@ -79,7 +79,7 @@ def check_whole(run: Simulation) -> None:
 
 @frozen
 class Asks:
-    """A strategy that answers whatever a function does."""
+    """A strategy that returns the result of a function."""
 
     ask: Callable[[Retry], Any]
 
@@ -107,7 +107,7 @@ STRATEGIES: dict[str, tuple[Callable[[Retry], Any], str]] = {
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_a_strategy_that_is_unsound_is_named(name: str) -> None:
+def test_unsound_strategy_is_named(name: str) -> None:
     ask, said = STRATEGIES[name]
     found = violation(simulate(spec(work("a"), work("b", retry_strategy=Asks(ask)))))
     assert said in str(found)
@@ -116,7 +116,7 @@ def test_a_strategy_that_is_unsound_is_named(name: str) -> None:
 
 @frozen(kw_only=True)
 class Own:
-    """A kind of a user's own, each of its answers to be spoilt."""
+    """A user-defined kind, each of whose methods can be replaced."""
 
     id_: str
     requires: tuple[str, ...] = ()
@@ -178,14 +178,14 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_kind_that_is_unsound_is_named(name: str) -> None:
+def test_unsound_kind_is_named(name: str) -> None:
     answers, said = KINDS[name]
     found = violation(simulate(spec(work("a"), Own(id_="b", **answers)), patience=20))
     assert said in found.sentence
     assert "task 'b'" in found.sentence
 
 
-def test_a_sound_kind_is_left_alone() -> None:
+def test_sound_kind_has_no_violation() -> None:
     check(simulate(spec(work("a"), Own(id_="b", requires=("a",)), work("c", ["b"]))))
 
 
@@ -198,7 +198,7 @@ GENERATED: dict[str, tuple[list[Task], str]] = {
 
 
 @pytest.mark.parametrize("name", GENERATED)
-def test_a_generator_whose_tasks_do_not_fit_is_named(name: str) -> None:
+def test_generator_with_invalid_tasks_is_named(name: str) -> None:
     tasks, said = GENERATED[name]
     generator = Generator(name="gen", version="v1", id_="g")
     run = simulate(spec(work("a"), generator, work("after", ["g"])), {"g": returns(CODEC.unstructure(tasks))})
@@ -220,7 +220,7 @@ def test_payloads_that_grow_past_the_limit_are_named() -> None:
         ([work("bad", retry_strategy=FixedDelay(90, 1))], "task 'bad' waits for its retry for 90 seconds"),
     ],
 )
-def test_a_wait_that_outlives_its_run_is_named(tasks: list[Task], said: str) -> None:
+def test_wait_longer_than_the_run_timeout_is_named(tasks: list[Task], said: str) -> None:
     child = ChildWorkflow(
         workflow_type_name="child",
         workflow_type_version="v1",
@@ -233,7 +233,7 @@ def test_a_wait_that_outlives_its_run_is_named(tasks: list[Task], said: str) -> 
     assert "60 seconds after it began" in found.sentence
 
 
-def test_what_goes_well_is_left_alone() -> None:
+def test_sound_runs_have_no_violation() -> None:
     generator = Generator(name="gen", version="v1", id_="g", input={"tasks": CODEC.unstructure([work("x")])})
     tasks = [work("a", retry_strategy=InstantRetry(3)), generator, work("b", ["a", "g"])]
     for seed in range(20):
@@ -263,7 +263,7 @@ def named(moment: Moment, *decisions: Decision) -> set[str]:
     return found
 
 
-def test_decisions_that_are_not_those_called_for_break_several_invariants() -> None:
+def test_wrong_decisions_violate_several_invariants() -> None:
     first, *_, last = moments()
     a, b = first.decisions
     assert not named(first, a, b)
@@ -285,7 +285,7 @@ def test_decisions_that_are_not_those_called_for_break_several_invariants() -> N
     assert {"cancel_and_failure_stop_new_work"} <= named(last, scheduled("c"))
 
 
-def test_a_history_that_swf_would_not_write_breaks_the_law() -> None:
+def test_unlawful_history_violates_the_invariant() -> None:
     moment = moments()[-1]
     events = list(moment.history.events)
     late = evolve(events[2], at=events[0].at.replace(year=2020))
@@ -314,7 +314,7 @@ def test_an_error_while_deciding_is_a_violation() -> None:
         verify(spec(Own(id_="a", ask_start=broken)), history)
 
 
-def test_a_property_of_ones_own_asserts_or_answers() -> None:
+def test_user_defined_invariant_asserts_or_returns_a_bool() -> None:
     @invariant
     def no_more_than_one(_: DeciderSpec, __: History, decisions: Sequence[Decision]) -> bool:
         """One thing is started at a time."""
@@ -332,7 +332,7 @@ def test_a_property_of_ones_own_asserts_or_answers() -> None:
     verify(spec(work("a")), moment.history, [no_more_than_one, b_is_never_started])
 
 
-def test_a_decider_that_loses_wake_ups_leaves_a_run_stuck() -> None:
+def test_decider_losing_decision_tasks_leaves_a_run_stuck() -> None:
     def forgetful(own: DeciderSpec, history: History) -> list[Decision]:
         return [each for each in decide(own, history) if getattr(each, "activity_id", "") != "c"]
 
@@ -341,15 +341,15 @@ def test_a_decider_that_loses_wake_ups_leaves_a_run_stuck() -> None:
         check_whole(run)
 
 
-def test_every_invariant_has_a_name_and_a_sentence_of_its_own() -> None:
+def test_every_invariant_has_a_unique_name_and_sentence() -> None:
     every: list[Invariant | RunInvariant] = [*INVARIANTS, *RUN_INVARIANTS]
     assert len({each.name for each in every}) == len(every)
     assert len({each.says for each in every}) == len(every)
     assert {each.number for each in every} == set(range(1, 18))
 
 
-def test_a_retry_before_its_delay_has_passed_is_named() -> None:
-    """Where the timer fired, and the time has not passed."""
+def test_early_retry_is_named() -> None:
+    """The timer fired before its time."""
     step = simulate(spec(work("a", retry_strategy=FixedDelay(60, 1))), {"a": fails(1)}).steps[-1]
     verify(step.spec, step.history)
     began = step.history.events[0].at
@@ -359,7 +359,7 @@ def test_a_retry_before_its_delay_has_passed_is_named() -> None:
     assert caught.value.invariant.name == "retries_were_due"
 
 
-def test_a_run_that_fails_in_one_order_and_not_in_another_is_named() -> None:
+def test_order_dependent_failure_is_named() -> None:
     def decider(flow: DeciderSpec, history: History) -> list[Decision]:
         found = decide(flow, history)
         names = [type(event.data).__name__ for event in history]

@@ -64,7 +64,7 @@ def timeouts(simulation: Simulation) -> list[str]:
     return [e_.data.timeout_type for e_ in simulation.main if type(e_.data) is e.ActivityTaskTimedOut]
 
 
-def test_what_is_not_given_succeeds() -> None:
+def test_activities_without_an_outcome_succeed() -> None:
     simulation = simulate(
         spec(work("a"), work("b", "a"), Timer(id_="t", delay_in_seconds=60, requires=["b"]))
     )
@@ -83,7 +83,7 @@ def test_what_is_not_given_succeeds() -> None:
     assert not simulation.is_endless
 
 
-def test_each_step_has_what_was_seen_and_what_it_left() -> None:
+def test_each_step_has_its_history_and_decisions() -> None:
     simulation = simulate(spec(work("a")))
     assert [len(step.history) for step in simulation.steps] == [3, 9]
     for step in simulation.steps:
@@ -117,21 +117,21 @@ def test_a_failure_is_decoded() -> None:
         (fails(0), 1, {"by": "a"}),
     ],
 )
-def test_outcomes_go_by_the_attempt(outcome: Outcome, attempts: int, result: Any) -> None:
+def test_outcomes_depend_on_the_attempt(outcome: Outcome, attempts: int, result: Any) -> None:
     task = work("a", retry_strategy=InstantRetry(5), start_to_close_timeout=30)
     simulation = simulate(spec(task), {"a": outcome})
     assert simulation.attempts == {"a": attempts}
     assert simulation.result == {"a": result}
 
 
-def test_attempts_take_their_time() -> None:
+def test_takes_sets_the_duration_of_an_attempt() -> None:
     task = work("a", retry_strategy=FixedDelay(60, 5))
     simulation = simulate(spec(task), {"a": takes(hours=1, then=fails(2, then=takes(days=1)))})
     expected = timedelta(hours=3, days=1, minutes=2)
     assert expected < simulation.duration < expected + timedelta(seconds=1)
 
 
-def test_an_outcome_may_be_given_by_id_or_by_type_and_the_id_comes_first() -> None:
+def test_outcome_by_id_overrides_outcome_by_type() -> None:
     simulation = simulate(
         spec(work("a"), work("b"), work("c", name="other")), {"work": returns("type"), "b": returns("id")}
     )
@@ -156,7 +156,7 @@ ALL_FOUR: dict[str, Any] = {
         ("SCHEDULE_TO_CLOSE", 40, "ActivityTaskTimedOut", {**ALL_FOUR, "schedule_to_start_timeout": 50}),
     ],
 )
-def test_a_task_times_out_in_each_way(
+def test_each_timeout_type_can_be_simulated(
     timeout_type: str, seconds: int, sixth: str, settings: dict[str, Any]
 ) -> None:
     task = work("a", retry_strategy=InstantRetry(1), **settings)
@@ -167,7 +167,7 @@ def test_a_task_times_out_in_each_way(
     assert types(simulation)[5] == sixth
 
 
-def test_without_a_type_the_first_time_out_comes() -> None:
+def test_timeout_without_a_type_is_the_earliest() -> None:
     assert timeouts(simulate(spec(work("a", **ALL_FOUR)), {"a": times_out()})) == ["SCHEDULE_TO_START"]
 
 
@@ -180,19 +180,19 @@ def test_without_a_type_the_first_time_out_comes() -> None:
         ("SCHEDULE_TO_START", {**ALL_FOUR, "schedule_to_close_timeout": 5}),
     ],
 )
-def test_a_time_out_that_cannot_come_is_named(timeout_type: str | None, settings: dict[str, Any]) -> None:
+def test_impossible_timeout_is_named(timeout_type: str | None, settings: dict[str, Any]) -> None:
     with pytest.raises(NoSuchTimeout, match="task 'a' cannot time out"):
         simulate(spec(work("a", **settings)), {"a": times_out(1, timeout_type)})
 
 
-def test_heartbeats_keep_a_long_activity_alive() -> None:
+def test_heartbeats_prevent_the_timeout_of_a_long_activity() -> None:
     simulation = simulate(spec(work("a", heartbeat_timeout=30)), {"a": takes(hours=1)})
     assert simulation.status == "COMPLETED"
     assert simulation.duration > timedelta(hours=1)
 
 
 @pytest.mark.parametrize("heartbeat", [None, 30])
-def test_an_activity_that_is_asked_to_stop_does(heartbeat: int | None) -> None:
+def test_activity_stops_on_a_cancel_request(heartbeat: int | None) -> None:
     simulator = Simulator(spec(work("a", heartbeat_timeout=heartbeat)), {"a": takes(hours=1)})
     while not any(move.name == "wait" for move in simulator.moves()):
         simulator.make(simulator.moves()[0])
@@ -204,13 +204,13 @@ def test_an_activity_that_is_asked_to_stop_does(heartbeat: int | None) -> None:
     assert (simulation.duration < timedelta(minutes=1)) == (heartbeat is not None)
 
 
-def test_an_activity_that_takes_longer_than_it_may_times_out() -> None:
+def test_activity_longer_than_its_timeout_times_out() -> None:
     simulation = simulate(spec(work("a", start_to_close_timeout=30)), {"a": takes(hours=1)})
     assert timeouts(simulation) == ["START_TO_CLOSE"]
     assert simulation.status == "FAILED"
 
 
-def test_functions_do_the_work() -> None:
+def test_functions_are_called_as_activities() -> None:
     async def later(context: dict[str, Any]) -> int:
         return int(context["a"]) + 1
 
@@ -226,13 +226,13 @@ def test_functions_do_the_work() -> None:
     assert simulate(spec(work("a"), work("b", "a")), {"a": lambda: 1, "b": later}).result == {"b": 2}
 
 
-def test_a_result_that_cannot_be_sent_is_a_failure() -> None:
+def test_unencodable_result_is_a_failure() -> None:
     simulation = simulate(spec(work("a")), {"a": lambda: b"bytes"})
     assert simulation.failure is not None
     assert simulation.failure.details["a"].startswith("PayloadError")
 
 
-def test_a_generator_of_which_nothing_is_said_returns_no_tasks() -> None:
+def test_generator_without_an_outcome_returns_no_tasks() -> None:
     simulation = simulate(spec(Generator(name="gen", version="v1", id_="g"), work("last", "g")))
     assert (simulation.status, simulation.result) == ("COMPLETED", {"last": {"by": "last"}})
 
@@ -248,21 +248,21 @@ def test_generators_return_tasks() -> None:
     assert simulation.result == {"last": {"by": "last"}}
 
 
-def test_a_name_that_no_task_has_is_a_slip() -> None:
+def test_unknown_activity_name_raises_activities_error() -> None:
     with pytest.raises(ActivitiesError, match=r"activities\['flrst'\] names no task.*did you mean 'first'"):
         simulate(spec(work("first")), {"flrst": fails()})
     with pytest.raises(ActivitiesError, match="names a timer; timers cannot be given an outcome"):
         simulate(spec(Timer(id_="wait", delay_in_seconds=1)), {"wait": fails()})
 
 
-def test_what_a_run_did_not_come_to_is_no_slip() -> None:
+def test_outcome_for_a_task_that_was_never_generated_is_accepted() -> None:
     """A run that fails never gets to what is generated later."""
     given = {"g": fails(None), "later": returns(1)}
     assert simulate(spec(Generator(name="gen", version="v1", id_="g")), given).status == "FAILED"
 
 
 @pytest.mark.parametrize("given", [3, "work", lambda _a, _b: None])
-def test_what_is_no_activity_is_refused(given: Any) -> None:
+def test_outcome_for_a_task_that_is_not_an_activity_is_refused(given: Any) -> None:
     with pytest.raises(ActivitiesError, match=r"activities\['a'\] must be an outcome"):
         simulate(spec(work("a")), {"a": given})
 
@@ -277,7 +277,7 @@ def test_what_is_no_activity_is_refused(given: Any) -> None:
         lambda: takes(days=400),
     ],
 )
-def test_an_outcome_that_cannot_be_is_refused(make: Callable[[], Outcome]) -> None:
+def test_invalid_outcome_is_refused(make: Callable[[], Outcome]) -> None:
     with pytest.raises(ValueError, match=r"not|leave out"):
         make()
 
@@ -288,7 +288,7 @@ def test_outcomes_print_as_code() -> None:
     assert eval(repr(outcome), scope) == outcome  # noqa: S307 - what it prints is code
 
 
-def test_children_without_a_spec_end_as_is_said() -> None:
+def test_children_without_a_spec_close_with_the_given_outcome() -> None:
     parent = spec(child("kid", retry_strategy=InstantRetry(3)))
     assert simulate(parent).result == {"kid": {"by": "kid"}}
     assert simulate(parent, {"kind": returns(1)}).result == {"kid": 1}
@@ -301,14 +301,14 @@ def test_children_without_a_spec_end_as_is_said() -> None:
     assert all(step.spec is parent for step in failing.steps)
 
 
-def test_children_without_a_spec_time_out_where_they_can() -> None:
+def test_children_without_a_spec_can_time_out() -> None:
     simulation = simulate(spec(child("kid", execution_start_to_close_timeout=60)), {"kid": times_out()})
     assert "ChildWorkflowExecutionTimedOut" in types(simulation)
     with pytest.raises(NoSuchTimeout, match="task 'kid'"):
         simulate(spec(child("kid")), {"kid": times_out()})
 
 
-def test_children_without_a_spec_stop_when_asked() -> None:
+def test_children_without_a_spec_stop_on_a_cancel_request() -> None:
     parent = spec(child("kid"), on_cancel=[work("tidy")])
     simulator = Simulator(parent, {"kid": takes(days=9)})
     while len(simulator.steps) < 2:
@@ -320,13 +320,13 @@ def test_children_without_a_spec_stop_when_asked() -> None:
     assert simulation.attempts == {"kid": 1, "tidy": 1}
 
 
-def test_children_are_decided_by_the_spec_they_carry_or_that_of_their_type() -> None:
+def test_children_are_decided_by_their_carried_spec_or_that_of_their_type() -> None:
     inner = spec(work("in"))
     assert simulate(spec(child("kid", spec=inner))).result == {"kid": {"in": {"by": "in"}}}
     assert simulate(spec(child("kid")), children={"kind": inner}).result == {"kid": {"in": {"by": "in"}}}
 
 
-def test_awaited_signals_are_sent_when_nothing_else_moves() -> None:
+def test_awaited_signals_are_sent_when_the_run_is_idle() -> None:
     gated = spec(Timer(id_="t", delay_in_seconds=60), Signal(id_="s", signal_name="go"), work("a", "s"))
     simulation = simulate(gated, {"s": returns("now")})
     assert simulation.status == "COMPLETED"
@@ -335,7 +335,7 @@ def test_awaited_signals_are_sent_when_nothing_else_moves() -> None:
     assert signaled[0].at > simulation.main.events[0].at + timedelta(seconds=60)
 
 
-def test_signals_and_cancels_of_ones_own() -> None:
+def test_scripted_signals_and_cancel_requests_are_sent() -> None:
     simulator = Simulator(spec(Signal(id_="s", signal_name="go")))
     simulator.signal("go", {"who": "me"})
     assert simulator.run().result == {"s": {"who": "me"}}
@@ -344,7 +344,7 @@ def test_signals_and_cancels_of_ones_own() -> None:
     assert canceled.run().status == "CANCELED"
 
 
-def test_a_run_that_repeats_itself_is_asked_to_stop_in_the_end() -> None:
+def test_repeating_run_is_canceled_in_the_end() -> None:
     simulation = simulate(spec(work("a"), repeat_workflow=True))
     assert [info.close_status for info in simulation.infos] == [
         "CONTINUED_AS_NEW",
@@ -366,14 +366,14 @@ def silent(_spec: DeciderSpec, _history: History) -> list[Decision]:
     return []
 
 
-def test_a_run_for_which_nothing_is_decided_is_stuck() -> None:
+def test_run_without_decisions_is_stuck() -> None:
     simulation = simulate(spec(work("a")), decider=silent)
     assert simulation.is_stuck
     assert simulation.status is None
     assert simulation.duration < timedelta(seconds=1)
 
 
-def test_a_run_that_never_ends_is_given_up() -> None:
+def test_endless_run_is_abandoned() -> None:
     def restless(_spec: DeciderSpec, history: History) -> list[Decision]:
         return [StartTimer(timer_id=str(len(history)), start_to_fire_timeout="1")]
 
@@ -383,7 +383,7 @@ def test_a_run_that_never_ends_is_given_up() -> None:
     assert simulation.status is None
 
 
-def test_what_swf_would_refuse_as_a_whole_is_raised() -> None:
+def test_response_refused_as_a_whole_raises() -> None:
     def wordy(_spec: DeciderSpec, _history: History) -> list[Decision]:
         return [StartTimer(timer_id="t" * 300, start_to_fire_timeout="1")]
 
@@ -391,14 +391,14 @@ def test_what_swf_would_refuse_as_a_whole_is_raised() -> None:
         simulate(spec(work("a")), decider=wordy)
 
 
-def test_a_spec_that_cannot_be_used_fails_its_run() -> None:
+def test_value_that_is_not_a_spec_is_refused() -> None:
     simulation = simulate(spec(work("a", input={"tasks": [{"type": "nothing"}]}), child("kid", "a")))
     assert simulation.status == "COMPLETED"
     with pytest.raises(SpecError, match="must be a DeciderSpec"):
         simulate("spec")  # type: ignore[arg-type]
 
 
-def test_the_moves_are_what_can_happen_now() -> None:
+def test_moves_are_the_currently_possible_actions() -> None:
     simulator = Simulator(spec(work("a"), work("b")))
     names = []
     while moves := simulator.moves():
@@ -408,14 +408,14 @@ def test_the_moves_are_what_can_happen_now() -> None:
     assert simulator.simulation().status == "COMPLETED"
 
 
-def test_faults_must_be_rates() -> None:
+def test_fault_rates_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match="fails must be a number from 0"):
         Faults(fails=2)
     with pytest.raises(ValueError, match="most must be an integer"):
         Faults(most=-1)
 
 
-def test_a_simulation_prints_as_the_call_that_makes_it_again() -> None:
+def test_repr_of_a_simulation_reproduces_it() -> None:
     simulation = simulate(spec(work("a")), {"a": fails(1)}, faults=Faults(refuses=0.5), seed=3)
     assert "activities={'a': fails(1)}, faults=Faults(refuses=0.5)" in repr(simulation)
     again = eval(repr(simulation), {**vars(floto.specs), **vars(floto.testing)})  # noqa: S307 - it prints as code
@@ -424,7 +424,7 @@ def test_a_simulation_prints_as_the_call_that_makes_it_again() -> None:
     assert eval(repr(other), {**vars(floto.specs), **vars(floto.testing)}).outcomes == other.outcomes  # noqa: S307
 
 
-def test_activities_are_handed_out_by_priority() -> None:
+def test_activities_are_dispatched_by_priority() -> None:
     simulation = simulate(spec(work("a"), work("b", task_priority=5), work("c", task_priority=5)))
     scheduled = {
         e_.id: e_.data.activity_id for e_ in simulation.main if type(e_.data) is e.ActivityTaskScheduled
@@ -434,7 +434,7 @@ def test_activities_are_handed_out_by_priority() -> None:
     assert ScheduleActivityTask in map(type, simulation.decisions)
 
 
-def test_neither_hypothesis_nor_pytest_is_needed_to_simulate() -> None:
+def test_simulate_imports_neither_hypothesis_nor_pytest() -> None:
     call = (
         "import sys; sys.modules['hypothesis'] = sys.modules['pytest'] = None\n"
         "import floto.testing; assert floto.testing.simulate"

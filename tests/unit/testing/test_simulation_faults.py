@@ -71,7 +71,7 @@ def events(simulations: Iterator[Simulation] | list[Simulation]) -> Iterator[Any
 
 
 def counted(faults: Faults, spec: DeciderSpec = PLAIN, **given: Any) -> Counter[str]:
-    """What is in the histories of several seeds: types, and types with causes, reasons and the like."""
+    """Return the event types of several seeds' histories, with causes, reasons and the like."""
     found: Counter[str] = Counter()
     for data in events([simulate(spec, faults=faults, seed=seed, **given) for seed in SEEDS]):
         name = data.type if isinstance(data, e.OtherEvent) else type(data).__name__
@@ -82,7 +82,7 @@ def counted(faults: Faults, spec: DeciderSpec = PLAIN, **given: Any) -> Counter[
     return found
 
 
-def test_without_faults_no_number_is_taken() -> None:
+def test_simulation_without_faults_makes_no_random_choices() -> None:
     assert simulate(RICH, seed=5).script == ()
     assert simulate(PLAIN, faults=NONE).befell == {}
 
@@ -111,7 +111,7 @@ def test_without_faults_no_number_is_taken() -> None:
         ("cancels", ["WorkflowExecutionCancelRequested", "WorkflowExecutionCanceled"]),
     ],
 )
-def test_each_fault_shows_in_a_history(fault: str, expected: list[str]) -> None:
+def test_each_fault_appears_in_a_history(fault: str, expected: list[str]) -> None:
     found = counted(only(fault, 0.3))
     assert [name for name in expected if not found[name]] == []
     assert set(expected) & set(counted(NONE)) == set()
@@ -119,7 +119,7 @@ def test_each_fault_shows_in_a_history(fault: str, expected: list[str]) -> None:
 
 @pytest.mark.parametrize("rate", [0.1, 1])
 @pytest.mark.parametrize("fault", FAULT_NAMES)
-def test_whatever_befalls_a_run_it_ends(fault: str, rate: float) -> None:
+def test_run_ends_with_any_faults(fault: str, rate: float) -> None:
     for seed in range(10):
         for spec in (PLAIN, RICH):
             ids = {task.id_ for task in spec.all_tasks}
@@ -132,16 +132,16 @@ def test_whatever_befalls_a_run_it_ends(fault: str, rate: float) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULT_NAMES)
-def test_each_fault_befalls(fault: str) -> None:
+def test_each_fault_occurs(fault: str) -> None:
     assert simulate(PLAIN, faults=only(fault, 1)).befell[fault] >= 1
 
 
-def test_no_more_befalls_than_may() -> None:
+def test_number_of_faults_is_limited_by_most() -> None:
     simulation = simulate(PLAIN, faults=Faults.all(0.9, most=3), seed=1)
     assert sum(simulation.befell.values()) == 3
 
 
-def test_a_run_is_asked_to_stop_once() -> None:
+def test_run_gets_at_most_one_cancel_request() -> None:
     simulation = simulate(RICH, SLOW, faults=Faults(cancels=1))
     asked = [event for event in simulation.main if type(event.data) is e.WorkflowExecutionCancelRequested]
     assert len(asked) == 1
@@ -149,7 +149,7 @@ def test_a_run_is_asked_to_stop_once() -> None:
     assert len(simulation.steps) > 1
 
 
-def test_a_worker_whose_death_nobody_notices_counts_as_a_failure() -> None:
+def test_crashed_worker_counts_as_a_failure() -> None:
     spec = DeciderSpec(activity_tasks=[ActivityTask(name="work", version="v1", id_="a")])
     simulation = simulate(spec, faults=Faults(loses_worker=1))
     assert simulation.failure is not None
@@ -205,14 +205,14 @@ class StrictSimulator(Simulator):
         (Faults(loses_heartbeat=1), "activity"),
     ],
 )
-def test_answers_that_come_twice_or_late_are_refused_and_change_nothing(faults: Faults, what: str) -> None:
+def test_duplicate_or_late_responses_are_refused_without_effect(faults: Faults, what: str) -> None:
     simulators = [StrictSimulator(PLAIN, choices=Choices.seeded(seed), faults=faults) for seed in SEEDS]
     for simulator in simulators:
         assert simulator.run().status is not None
     assert what in {each for simulator in simulators for each in simulator.strict.refused}
 
 
-def test_completions_come_in_any_order_and_several_at_once() -> None:
+def test_completions_occur_in_any_order_and_several_at_once() -> None:
     orders, batches = set(), set()
     for seed in range(60):
         history = simulate(PLAIN, seed=seed, faults=Faults(reorders=0.4)).main
@@ -229,7 +229,7 @@ def test_completions_come_in_any_order_and_several_at_once() -> None:
 
 
 def _batches(history: History) -> Iterator[int]:
-    """How many completions came before each answer, where any did."""
+    """Return the number of completions before each response, where there were any."""
     count = 0
     for event in history:
         count += type(event.data) is e.ActivityTaskCompleted
@@ -238,7 +238,7 @@ def _batches(history: History) -> Iterator[int]:
             count = 0
 
 
-def test_added_events_stay_and_references_move_along() -> None:
+def test_added_events_are_kept_and_references_are_shifted() -> None:
     for seed in SEEDS:
         simulation = simulate(RICH, SLOW, seed=seed, faults=Faults(adds_events=0.5))
         for history in simulation.histories:
@@ -253,7 +253,7 @@ def test_added_events_stay_and_references_move_along() -> None:
         assert simulation.decisions == plain.decisions
 
 
-def test_awaited_signals_may_come_early() -> None:
+def test_awaited_signals_may_arrive_early() -> None:
     first = set()
     for seed in SEEDS:
         history = simulate(RICH, SLOW, seed=seed, faults=Faults(signals=0.5)).main
@@ -270,7 +270,7 @@ def model_causes(decision: type) -> set[str]:
     return set(shape.enum)
 
 
-#: Causes that come of a run's own state, and so are not a matter of luck.
+#: Causes that depend on the state of the run, and not on random choices.
 OF_THE_RUN = {
     "UNHANDLED_DECISION",
     "ACTIVITY_ID_UNKNOWN",
@@ -284,7 +284,7 @@ OF_THE_RUN = {
 
 
 @pytest.mark.parametrize("decision", d.DECISION_TYPES.values())
-def test_a_decision_is_refused_for_each_cause_that_it_can_have(decision: type) -> None:
+def test_decision_is_refused_with_each_possible_cause(decision: type) -> None:
     causes = CAUSES[decision]
     assert {*causes.passing, *causes.final} == model_causes(decision) - OF_THE_RUN
     injector = FaultInjector(Choices.seeded(1), Faults(refuses=1, most=2_000))
@@ -298,12 +298,12 @@ def _any(decision: Any) -> d.Decision:
     return blank
 
 
-def test_what_passes_by_itself_is_so_for_floto_too() -> None:
+def test_transient_causes_of_the_simulator_are_transient_for_floto() -> None:
     assert {cause for causes in CAUSES.values() for cause in causes.passing} <= TRANSIENT
     assert not {cause for causes in CAUSES.values() for cause in causes.final} & TRANSIENT
 
 
-#: Whatever floto decides is refused one way or another, and a run may fail or be canceled meanwhile.
+#: Every decision is refused in some run, and a run may fail or be canceled meanwhile.
 REFUSED = (
     "ScheduleActivityTask",
     "RequestCancelActivityTask",
@@ -343,11 +343,11 @@ def test_every_kind_of_decision_is_refused_in_runs() -> None:
         ),
     ],
 )
-def test_what_comes_of_the_run_itself_comes_of_orders_and_delays(cause: str, faults: Faults) -> None:
+def test_causes_that_depend_on_the_run_occur_by_order_and_delay(cause: str, faults: Faults) -> None:
     assert counted(faults, RICH, activities={"slow": takes(seconds=1), "kid": takes(seconds=1)})[cause]
 
 
-def test_a_child_may_be_running_already() -> None:
+def test_child_with_an_open_workflow_id_is_refused_and_retried() -> None:
     kids = [
         ChildWorkflow(workflow_type_name="kind", workflow_type_version="v1", id_=id_, workflow_id="same")
         for id_ in ("a", "b")

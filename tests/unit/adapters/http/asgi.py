@@ -1,4 +1,4 @@
-"""What tests of the HTTP application share: a service of lists, and requests without a socket."""
+"""Helpers for tests of the HTTP application: a service of task lists, and requests without a socket."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class FakeOperations:
 
 @frozen
 class Reply:
-    """What the application answered."""
+    """The response of the application."""
 
     status: int
     headers: Mapping[str, str]

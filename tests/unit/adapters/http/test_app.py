@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
-from floto.adapters.http import Endpoint, Keys, application
+from floto.adapters.http import Keys, application
 from floto.adapters.http.requests import BODY_LIMIT, DECIDING, UNPROVEN_LIMIT
 from floto.core.engine import faults
 from floto.core.engine.stores.records import Place
@@ -129,12 +129,7 @@ def test_a_response_is_json_with_times_in_epoch_seconds(prefix: str) -> None:
     }
 
 
-def test_an_operation_without_output_answers_with_an_empty_body() -> None:
-    answered = reply(to("RegisterDomain"))
-    assert (answered.status, answered.headers["content-length"], answered.body) == (200, "0", b"")
-
-
-def test_an_empty_output_is_still_an_object() -> None:
+def test_empty_output_is_an_empty_object() -> None:
     assert reply(to("ListTagsForResource")).body == b"{}"
 
 
@@ -156,7 +151,7 @@ def test_errors_have_their_namespace_and_status(
         answered = reply(HEADERS, answer=raising(raised))
     assert error(answered) == (status, code)
     assert b"secret" not in answered.body
-    # What the client is not told is in the log, under the id that the client has.
+    # Details that the client does not get are in the log, under the client's request id.
     assert ("secret" in caplog.text) == (status >= 500)
     assert (answered.headers["x-amzn-requestid"] in caplog.text) == (status >= 500)
 
@@ -194,17 +189,17 @@ def test_an_unknown_target_is_an_unknown_operation(target: str) -> None:
     ],
     ids=lambda body: body[:10],
 )
-def test_what_is_no_json_object_is_refused(body: bytes) -> None:
+def test_body_that_is_not_a_json_object_is_refused(body: bytes) -> None:
     assert error(reply(HEADERS, body)) == (400, "com.amazon.coral.service#SerializationException")
 
 
-def test_a_body_may_be_as_large_as_swf_takes_and_no_larger() -> None:
+def test_body_is_limited_to_the_size_limit_of_swf() -> None:
     fits = b"{}" + b" " * (BODY_LIMIT - 2)
     assert reply(HEADERS, fits).status == 200
     assert error(reply(HEADERS, fits + b" ")) == (413, "com.amazon.coral.service#SerializationException")
 
 
-def test_a_body_without_an_end_is_not_read_to_its_end() -> None:
+def test_endless_body_is_not_read() -> None:
     async def play(app: Starlette) -> tuple[Reply, int]:
         connection, read = Connection(b""), [0]
 
@@ -220,7 +215,7 @@ def test_a_body_without_an_end_is_not_read_to_its_end() -> None:
     assert chunks <= 17
 
 
-def test_a_client_that_goes_away_while_it_sends_does_no_harm() -> None:
+def test_client_disconnecting_while_sending_does_no_harm() -> None:
     async def play(app: Starlette) -> None:
         connection = Connection(b"{}", chunk=1)
 
@@ -237,7 +232,7 @@ def test_a_client_that_goes_away_while_it_sends_does_no_harm() -> None:
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", None]
 )
-def test_what_a_web_page_can_send_unasked_is_refused(content_type: str | None) -> None:
+def test_cross_site_request_is_refused(content_type: str | None) -> None:
     headers = {name: value for name, value in HEADERS.items() if name != "Content-Type"}
     if content_type is not None:
         headers["Content-Type"] = content_type
@@ -247,14 +242,14 @@ def test_what_a_web_page_can_send_unasked_is_refused(content_type: str | None) -
 
 
 @pytest.mark.parametrize("content_type", ["application/x-amz-json-1.1", "Application/JSON; charset=utf-8"])
-def test_other_names_of_json_are_taken(content_type: str) -> None:
+def test_other_json_content_types_are_accepted(content_type: str) -> None:
     assert reply({**HEADERS, "Content-Type": content_type}).status == 200
 
 
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST:1", "127.0.0.1:8044", "127.8.9.1", "[::1]:8044", "swf.internal:80"]
 )
-def test_this_machine_and_the_names_allowed_are_answered(host: str) -> None:
+def test_local_and_allowed_hosts_are_accepted(host: str) -> None:
     assert reply({**HEADERS, "Host": host}, hosts=["SWF.internal"]).status == 200
 
 
@@ -262,7 +257,7 @@ def test_this_machine_and_the_names_allowed_are_answered(host: str) -> None:
     "host", ["evil.example", "localhost.evil.example", "10.0.0.1:8044", "", "[", "[::2]", "é"]
 )
 @pytest.mark.parametrize(("method", "path"), [("POST", "/"), ("GET", "/health")])
-def test_other_hosts_are_not_answered(host: str, method: str, path: str) -> None:
+def test_other_hosts_are_refused(host: str, method: str, path: str) -> None:
     answered = reply({**HEADERS, "Host": host}, method=method, path=path)
     assert error(answered) == (403, "com.amazon.coral.service#AccessDeniedException")
 
@@ -277,7 +272,7 @@ def test_other_hosts_are_not_answered(host: str, method: str, path: str) -> None
         ("GET", "/health/", 404),
     ],
 )
-def test_nothing_else_is_served(method: str, path: str, status: int) -> None:
+def test_other_paths_and_methods_are_refused(method: str, path: str, status: int) -> None:
     answered = reply(HEADERS, method=method, path=path)
     assert error(answered)[0] == status
 
@@ -316,7 +311,7 @@ UNSIGNED = [
 
 
 @pytest.mark.parametrize(("headers", "code"), UNSIGNED)
-def test_a_head_that_cannot_be_signed_is_refused_before_the_body_is_read(
+def test_head_with_an_invalid_signature_is_refused_before_the_body_is_read(
     headers: dict[str, str], code: str
 ) -> None:
     async def play(app: Starlette) -> Reply:
@@ -329,7 +324,7 @@ def test_a_head_that_cannot_be_signed_is_refused_before_the_body_is_read(
     assert error(answered) == (400, f"com.amazon.coral.service#{code}")
 
 
-def test_bodies_of_unproven_senders_have_a_limit_in_total() -> None:
+def test_unauthenticated_bodies_have_a_total_limit() -> None:
     """Each sends most of a body and waits; one more is put off until one of them is gone."""
     most = BODY_LIMIT - 1
     headers = {"X-Amz-Date": "20260102T030405Z", **HEADERS, "Authorization": CLAIM}
@@ -354,7 +349,7 @@ def test_bodies_of_unproven_senders_have_a_limit_in_total() -> None:
     assert error(later) == (400, "com.amazon.coral.service#InvalidSignatureException")
 
 
-def test_health_asks_the_service() -> None:
+def test_health_queries_the_service() -> None:
     asked: list[str] = []
 
     def answer(operation: str, _request: Any) -> dict[str, Any]:
@@ -370,29 +365,12 @@ def test_health_asks_the_service() -> None:
     assert (broken.status, json.loads(broken.body)) == (503, {"status": "unavailable"})
 
 
-def test_an_idle_poll_answers_without_a_task_when_its_time_is_over() -> None:
-    answered = reply(to("PollForActivityTask"), POLL, poll_seconds=0.05)
-    assert json.loads(answered.body) == {"startedEventId": 0}
-
-
-def test_a_held_poll_is_answered_when_a_task_comes() -> None:
-    operations = FakeOperations()
-
-    async def play(app: Starlette) -> Reply:
-        poll = asyncio.create_task(ask(app, to("PollForActivityTask"), POLL))
-        await until(lambda: operations.looks > 0)
-        operations.put(LIST, TASK)
-        return await poll
-
-    assert json.loads(within(operations, play).body) == TASK
-
-
-def test_a_poll_is_checked_before_it_waits() -> None:
+def test_poll_is_validated_before_it_waits() -> None:
     answered = reply(to("PollForActivityTask"), b'{"domain": "shop"}')
     assert error(answered) == (400, "com.amazon.coral.validate#ValidationException")
 
 
-def test_a_client_that_went_away_takes_no_task(caplog: pytest.LogCaptureFixture) -> None:
+def test_disconnected_client_claims_no_task(caplog: pytest.LogCaptureFixture) -> None:
     operations = FakeOperations()
 
     async def play(app: Starlette) -> Reply:
@@ -409,7 +387,7 @@ def test_a_client_that_went_away_takes_no_task(caplog: pytest.LogCaptureFixture)
     assert caplog.text == ""
 
 
-def test_a_client_that_was_gone_before_its_poll_began_takes_none_either() -> None:
+def test_client_disconnected_before_its_poll_claims_no_task() -> None:
     operations = FakeOperations()
     operations.put(LIST, TASK)
 
@@ -423,7 +401,7 @@ def test_a_client_that_was_gone_before_its_poll_began_takes_none_either() -> Non
 
 
 class Leaving(FakeOperations):
-    """Operations whose client leaves while its task is claimed, or a moment later."""
+    """Operations whose client disconnects while its task is claimed, or right after."""
 
     def __init__(self, connection: Connection, *, later: bool) -> None:
         super().__init__()
@@ -447,9 +425,7 @@ class Leaving(FakeOperations):
 
 @pytest.mark.parametrize("later", [False, True])
 @pytest.mark.parametrize("is_held", [False, True])
-def test_the_task_of_a_client_that_left_while_it_was_claimed_is_given_back(
-    *, later: bool, is_held: bool
-) -> None:
+def test_task_claimed_for_a_disconnected_client_is_given_back(*, later: bool, is_held: bool) -> None:
     async def run() -> Leaving:
         connection = Connection(POLL)
         operations = Leaving(connection, later=later)
@@ -467,19 +443,3 @@ def test_the_task_of_a_client_that_left_while_it_was_claimed_is_given_back(
 
     operations = asyncio.run(asyncio.wait_for(run(), PATIENCE))
     assert operations.given_back == ["token"]
-
-
-def test_stopping_ends_the_polls_that_are_held() -> None:
-    operations = FakeOperations()
-
-    async def run() -> list[Reply]:
-        endpoint = Endpoint(operations)
-        app = endpoint.application
-        async with app.router.lifespan_context(app):
-            polls = [asyncio.create_task(ask(app, to("PollForActivityTask"), POLL)) for _ in range(50)]
-            await until(lambda: operations.looks > 0)
-            endpoint.stop()
-            return await asyncio.gather(*polls)
-
-    answers = asyncio.run(asyncio.wait_for(run(), PATIENCE / 2))
-    assert [json.loads(answered.body) for answered in answers] == [{"startedEventId": 0}] * 50

@@ -62,30 +62,30 @@ def code(headers: dict[str, str], **request: Any) -> str:
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "local"])
-def test_what_botocore_signed_is_accepted_in_any_region(region: str) -> None:
+def test_signature_of_botocore_is_accepted_in_any_region(region: str) -> None:
     check(signed(scope=("swf", region)))
 
 
-def test_parts_of_a_request_that_are_signed_too_may_be_odd() -> None:
+def test_unusual_signed_parts_are_accepted() -> None:
     check(signed(query="b=2&a=1", body=b""), body=b"", query="b=2&a=1")
     check(signed(more={"X-Amz-Meta": "  two   spaces "}))
     check(signed(more={"X-Amz-Content-SHA256": sha256(BODY).hexdigest()}))
 
 
-def test_headers_on_the_way_that_are_not_signed_do_not_matter() -> None:
+def test_unsigned_headers_are_ignored() -> None:
     check({**signed(), "via": "proxy", "user-agent": "somebody", "x-amz-unsigned": "1"})
 
 
-def test_a_request_without_a_signature_has_no_token() -> None:
+def test_request_without_a_signature_is_refused() -> None:
     assert code({"host": "localhost"}) == "MissingAuthenticationTokenException"
 
 
-def test_other_keys_are_not_known() -> None:
+def test_unknown_access_key_is_refused() -> None:
     assert code(signed(Keys("AKIDOTHER", KEYS.secret))) == "UnrecognizedClientException"
     assert code(signed(Keys("é", KEYS.secret))) == "UnrecognizedClientException"
 
 
-def test_another_secret_gives_another_signature() -> None:
+def test_wrong_secret_is_refused() -> None:
     assert code(signed(Keys(KEYS.access, "guess"))) == "InvalidSignatureException"
 
 
@@ -98,12 +98,12 @@ def test_another_secret_gives_another_signature() -> None:
         {"x-amz-target": "SimpleWorkflowService.TerminateWorkflowExecution"},
     ],
 )
-def test_what_was_signed_must_not_change(change: dict[str, str]) -> None:
+def test_changed_signed_headers_are_refused(change: dict[str, str]) -> None:
     headers = signed()
     assert code({**headers, **change}) == "InvalidSignatureException"
 
 
-def test_the_body_and_the_query_must_not_change() -> None:
+def test_changed_body_or_query_is_refused() -> None:
     assert code(signed(), body=BODY + b" ") == "InvalidSignatureException"
     assert code(signed(), query="a=1") == "InvalidSignatureException"
 
@@ -111,16 +111,16 @@ def test_the_body_and_the_query_must_not_change() -> None:
 @pytest.mark.parametrize(
     "hash_", ["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", sha256(b"").hexdigest(), ""]
 )
-def test_the_body_is_what_counts_and_not_the_hash_that_a_header_names(hash_: str) -> None:
+def test_body_hash_is_computed_and_not_taken_from_the_header(hash_: str) -> None:
     assert code(signed(more={"X-Amz-Content-SHA256": hash_})) == "InvalidSignatureException"
 
 
-def test_a_hash_that_was_not_signed_is_not_believed_either() -> None:
+def test_unsigned_hash_header_is_ignored() -> None:
     headers = {**signed(), "x-amz-content-sha256": sha256(BODY + b" ").hexdigest()}
     assert code(headers, body=BODY + b" ") == "InvalidSignatureException"
 
 
-def test_a_signature_holds_for_five_minutes_before_and_after() -> None:
+def test_signature_is_valid_for_five_minutes_before_and_after() -> None:
     for off in (SKEW, -SKEW):
         check(signed(), now=NOW + off)
         assert code(signed(), now=NOW + off * 1.01) == "InvalidSignatureException"
@@ -128,7 +128,7 @@ def test_a_signature_holds_for_five_minutes_before_and_after() -> None:
         check(signed(), now=NOW + timedelta(hours=1))
 
 
-def test_a_signature_is_for_swf_and_for_the_day_it_names() -> None:
+def test_signature_is_valid_for_swf_and_its_own_date_only() -> None:
     assert code(signed(scope=("dynamodb", "eu-west-1"))) == "InvalidSignatureException"
     headers = signed()
     headers["authorization"] = headers["authorization"].replace("/20260102/", "/20260101/")
@@ -153,7 +153,7 @@ def test_a_signature_is_for_swf_and_for_the_day_it_names() -> None:
         ("content-type;host", ";".join(["host"] * 200)),
     ],
 )
-def test_half_a_signature_is_none(old: str, new: str) -> None:
+def test_incomplete_signature_is_refused(old: str, new: str) -> None:
     headers = signed()
     assert old in headers["authorization"]
     headers["authorization"] = headers["authorization"].replace(old, new)
@@ -161,16 +161,16 @@ def test_half_a_signature_is_none(old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize("given", ["", " ", "AWS4-HMAC-SHA256", "Basic dXNlcjpwYXNz", "=,=,=", "\xff" * 100])
-def test_garbage_is_no_signature(given: str) -> None:
+def test_malformed_signature_is_refused(given: str) -> None:
     assert code({**signed(), "authorization": given}) == "IncompleteSignatureException"
 
 
 @pytest.mark.parametrize(
     "given", ["", "now", "20260102T030405", "2026-01-02T03:04:05Z", "20260102T030405Z\x85"]
 )
-def test_a_date_that_is_none_is_refused(given: str) -> None:
+def test_invalid_date_is_refused(given: str) -> None:
     assert code({**signed(), "x-amz-date": given}) == "IncompleteSignatureException"
 
 
-def test_the_secret_is_not_shown() -> None:
+def test_repr_hides_the_secret() -> None:
     assert KEYS.secret not in repr(KEYS)

@@ -1,4 +1,4 @@
-"""Polls that wait: who gets a task, who gives up, and when."""
+"""Pending polls: which poll gets a task, which ends without one, and when."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TASK, OTHER = {"taskToken": "one"}, {"taskToken": "two"}
 
 
 class Stage:
-    """Polls over a service of lists, and who has been answered."""
+    """Polls over a service of task lists, and the completed polls."""
 
     def __init__(self, operations: FakeOperations, polls: HeldPollQueue[bytes]) -> None:
         self.operations, self.polls = operations, polls
@@ -57,7 +57,7 @@ async def stage(seconds: float = PATIENCE) -> AsyncIterator[Stage]:
 
 
 def plays(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    """A test in an event loop of its own."""
+    """Run a test in a new event loop."""
 
     def run() -> None:
         asyncio.run(asyncio.wait_for(test(), 2 * PATIENCE))
@@ -67,7 +67,7 @@ def plays(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
 
 
 @plays
-async def test_a_task_that_is_there_is_given_at_once() -> None:
+async def test_available_task_is_returned_at_once() -> None:
     async with stage() as on:
         on.operations.put(LIST, TASK)
         assert await (await on.poll("a")) == b"a got one"
@@ -75,7 +75,7 @@ async def test_a_task_that_is_there_is_given_at_once() -> None:
 
 
 @plays
-async def test_of_two_polls_the_first_gets_the_task_and_the_second_the_next() -> None:
+async def test_oldest_poll_gets_the_first_task() -> None:
     async with stage() as on:
         first, second = await on.poll("a"), await on.poll("b")
         on.operations.put(LIST, TASK)
@@ -86,7 +86,7 @@ async def test_of_two_polls_the_first_gets_the_task_and_the_second_the_next() ->
 
 
 @plays
-async def test_one_word_of_many_tasks_wakes_as_many_polls() -> None:
+async def test_one_notification_of_several_tasks_wakes_as_many_polls() -> None:
     async with stage() as on:
         polls = [await on.poll(name) for name in "abc"]
         on.operations.put(LIST, TASK, OTHER)
@@ -95,10 +95,10 @@ async def test_one_word_of_many_tasks_wakes_as_many_polls() -> None:
 
 
 @plays
-async def test_a_poll_that_waits_is_not_overtaken_by_a_new_one() -> None:
+async def test_pending_poll_is_served_before_a_new_one() -> None:
     async with stage() as on:
         first = await on.poll("a")
-        # Nobody is told of it yet.
+        # No poll is notified yet.
         on.operations.tasks[LIST].append(TASK)
         second = await on.poll("b")
         on.operations.put(LIST)
@@ -107,7 +107,7 @@ async def test_a_poll_that_waits_is_not_overtaken_by_a_new_one() -> None:
 
 
 @plays
-async def test_who_went_away_is_out_of_the_line_and_takes_nothing() -> None:
+async def test_cancelled_poll_leaves_the_wait_queue() -> None:
     async with stage() as on:
         first, second = await on.poll("a"), await on.poll("b")
         first.cancel()
@@ -118,14 +118,14 @@ async def test_who_went_away_is_out_of_the_line_and_takes_nothing() -> None:
 
 
 @plays
-async def test_without_a_task_a_poll_ends_when_its_time_is_over() -> None:
+async def test_poll_without_a_task_ends_after_its_time() -> None:
     async with stage(seconds=0.05) as on:
         assert await (await on.poll("a")) is None
         assert on.polls.held(LIST) == 0
 
 
 @plays
-async def test_a_task_that_is_being_taken_when_time_is_over_is_not_lost() -> None:
+async def test_task_claimed_as_the_poll_times_out_is_not_lost() -> None:
     async with stage(seconds=0.05) as on:
         taking, take = threading.Event(), threading.Event()
 
@@ -147,7 +147,7 @@ async def test_a_task_that_is_being_taken_when_time_is_over_is_not_lost() -> Non
 
 
 @plays
-async def test_what_other_processes_do_is_seen_while_somebody_waits() -> None:
+async def test_changes_of_other_processes_are_noticed_during_a_poll() -> None:
     async with stage() as on:
         poll = await on.poll("a")
         on.operations.unseen.append((LIST, TASK))
@@ -155,7 +155,7 @@ async def test_what_other_processes_do_is_seen_while_somebody_waits() -> None:
 
 
 @plays
-async def test_nobody_looks_while_nobody_waits() -> None:
+async def test_watcher_is_idle_without_pending_polls() -> None:
     async with stage() as on:
         poll = await on.poll("a")
         await until(lambda: on.operations.looks > 0)
@@ -169,7 +169,7 @@ async def test_nobody_looks_while_nobody_waits() -> None:
 
 
 @plays
-async def test_what_is_due_is_brought_about_by_an_attempt() -> None:
+async def test_due_deadlines_cause_a_claim_attempt() -> None:
     async with stage() as on:
         poll = await on.poll("a")
         due = [True]
@@ -186,7 +186,7 @@ async def test_what_is_due_is_brought_about_by_an_attempt() -> None:
 
 
 @plays
-async def test_places_do_not_disturb_one_another() -> None:
+async def test_task_queues_are_independent() -> None:
     other = Place("shop", TaskKind.DECISION, "orders")
     async with stage() as on:
         here = await on.poll("a")
@@ -198,7 +198,7 @@ async def test_places_do_not_disturb_one_another() -> None:
 
 
 @plays
-async def test_a_place_where_work_never_ends_does_not_keep_others_waiting() -> None:
+async def test_busy_task_queue_does_not_delay_others() -> None:
     other = Place("shop", TaskKind.DECISION, "orders")
     async with stage() as on:
         loop, busy, ended = asyncio.get_running_loop(), set(), threading.Event()
@@ -242,7 +242,7 @@ async def test_more_polls_than_swf_allows_are_refused() -> None:
 
 
 @plays
-async def test_a_fault_is_only_for_the_poll_that_caused_it() -> None:
+async def test_fault_is_raised_only_in_its_own_poll() -> None:
     async with stage() as on:
         refused = asyncio.create_task(on.polls.poll(LIST, _answering(None, faults.unknown_domain("shop"))))
         await until(lambda: on.polls.held(LIST) == 1)
@@ -255,11 +255,11 @@ async def test_a_fault_is_only_for_the_poll_that_caused_it() -> None:
 
 
 @plays
-async def test_trouble_is_told_to_one_poll_and_the_others_go_on_waiting() -> None:
+async def test_service_error_fails_one_poll_and_the_others_keep_waiting() -> None:
     async with stage() as on:
         trouble = ServiceUnavailable("locked")
         polls = []
-        # Who finds others waiting makes no attempt before it is its turn.
+        # A poll behind others makes no attempt before it is the first.
         for number, answers in enumerate([(None, trouble), (trouble,)], start=1):
             polls.append(asyncio.create_task(on.polls.poll(LIST, _answering(*answers))))
             await until(lambda number=number: on.polls.held(LIST) == number)  # type: ignore[misc]
@@ -288,7 +288,7 @@ def _answering(*answers: Exception | None) -> Callable[[], bytes | None]:
 
 
 @plays
-async def test_when_looking_fails_polls_are_served_all_the_same_later() -> None:
+async def test_polls_are_served_after_the_watcher_failed() -> None:
     async with stage() as on:
         failures = [RuntimeError("broken"), ServiceUnavailable("locked")]
         look = on.operations.look
@@ -306,7 +306,7 @@ async def test_when_looking_fails_polls_are_served_all_the_same_later() -> None:
 
 
 @plays
-async def test_stopping_answers_every_poll_and_every_later_one() -> None:
+async def test_stop_ends_pending_and_later_polls() -> None:
     async with stage() as on:
         polls = [await on.poll(str(number)) for number in range(20)]
         on.polls.stop()
@@ -314,12 +314,12 @@ async def test_stopping_answers_every_poll_and_every_later_one() -> None:
             assert await asyncio.gather(*polls) == [None] * 20
             on.operations.put(LIST, TASK)
             assert await on.polls.poll(LIST, lambda: b"never") is None
-        # No task was taken by a poll that nobody would read.
+        # No task was claimed by a cancelled poll.
         assert on.operations.tasks[LIST] == [TASK]
 
 
 @plays
-async def test_a_poll_that_is_being_looked_after_when_all_stops_ends_as_well() -> None:
+async def test_poll_during_a_claim_attempt_ends_on_stop() -> None:
     async with stage() as on:
         trying, go_on = threading.Event(), threading.Event()
 
@@ -340,7 +340,7 @@ async def test_a_poll_that_is_being_looked_after_when_all_stops_ends_as_well() -
 
 
 class Claim:
-    """An attempt that finds a task when it is told to."""
+    """A claim attempt that finds a task when the test sets it."""
 
     def __init__(self) -> None:
         self.begun, self.go_on = threading.Event(), threading.Event()
@@ -380,7 +380,7 @@ async def test_a_task_dispatched_to_a_cancelled_poll_is_given_back() -> None:
 
 
 @plays
-async def test_an_attempt_that_has_not_begun_is_not_made_for_a_cancelled_poll() -> None:
+async def test_no_claim_attempt_starts_for_a_cancelled_poll() -> None:
     async with stage() as on:
         claims = [Claim() for _ in range(5)]
         polls = [asyncio.create_task(on.polls.poll(LIST, claim)) for claim in claims]
@@ -394,7 +394,7 @@ async def test_an_attempt_that_has_not_begun_is_not_made_for_a_cancelled_poll() 
 
 
 @plays
-async def test_every_task_is_returned_or_given_back_whenever_its_poll_is_cancelled() -> None:
+async def test_every_task_is_returned_or_given_back_for_any_time_of_cancellation() -> None:
     async with stage() as on:
         got: list[bytes] = []
         for turn in range(60):
@@ -411,7 +411,7 @@ async def test_every_task_is_returned_or_given_back_whenever_its_poll_is_cancell
 
 
 @plays
-async def test_a_task_that_cannot_be_given_back_harms_no_other_poll() -> None:
+async def test_failed_give_back_affects_no_other_poll() -> None:
     operations = FakeOperations()
 
     def fails(_found: bytes) -> None:

@@ -24,7 +24,7 @@ def answer(host: SqliteEngine, context: str | None = None) -> None:
     host.write(lambda now: host.engine.respond(respond, task.token, now, **fields))
 
 
-def test_an_execution_context_is_data(tmp_path: Path) -> None:
+def test_execution_context_is_stored_as_data(tmp_path: Path) -> None:
     first = SqliteEngine(tmp_path / "db", lambda: T0)
     # The cache of the second is empty: it reads the run from the file.
     second = SqliteEngine(tmp_path / "db", lambda: T0)

@@ -70,7 +70,7 @@ def failing() -> Recorder:
     return recorder
 
 
-def test_a_run_that_fails_notes_why_and_stops_before_it_cleans_up() -> None:
+def test_failing_run_records_failures_and_stops_open_work_before_cleanup() -> None:
     recorder = Recorder(input={"n": 1})
     scheduled, started = recorder.start("b")
     recorder.fail("a")
@@ -84,7 +84,7 @@ def test_a_run_that_fails_notes_why_and_stops_before_it_cleans_up() -> None:
     assert given(undo) == {"workflow": {"n": 1}, "failures": {"a": "Error: boom"}}
 
 
-def test_clean_up_is_a_graph_of_its_own_and_then_the_run_fails_with_what_failed_first() -> None:
+def test_cleanup_is_a_separate_graph_and_the_run_fails_with_the_first_failures() -> None:
     recorder = failing()
     assert list(starts(decide(CLEANING, recorder.history))) == ["undo"]
     recorder.complete("undo", "undone")
@@ -100,7 +100,7 @@ def test_clean_up_is_a_graph_of_its_own_and_then_the_run_fails_with_what_failed_
     ]
 
 
-def test_clean_up_is_tried_again_and_what_failed_of_it_is_told_too() -> None:
+def test_cleanup_is_retried_and_its_failures_are_reported() -> None:
     again = spec(
         task("a"),
         task("b"),
@@ -121,21 +121,21 @@ def test_clean_up_is_tried_again_and_what_failed_of_it_is_told_too() -> None:
     assert json.loads(failed.details or "")["undo"] == "Error: still"
 
 
-def test_a_cancel_request_while_a_failed_run_cleans_up_changes_nothing() -> None:
+def test_cancel_request_during_cleanup_of_a_failed_run_has_no_effect() -> None:
     recorder = failing()
     recorder.start("undo")
     recorder.cancel()
     assert decide(CLEANING, recorder.history) == []
 
 
-def test_a_cancel_request_before_the_failure_was_noted_is_followed() -> None:
+def test_cancel_request_before_the_failure_marker_cancels_the_run() -> None:
     recorder = Recorder()
     recorder.fail("a")
     recorder.cancel()
     assert list(starts(decide(CLEANING, recorder.history))) == ["tidy"]
 
 
-def test_a_canceled_run_cleans_up_when_everything_has_closed() -> None:
+def test_canceled_run_cleans_up_after_open_work_closed() -> None:
     recorder = Recorder()
     scheduled, started = recorder.start("b")
     recorder.cancel()
@@ -149,7 +149,7 @@ def test_a_canceled_run_cleans_up_when_everything_has_closed() -> None:
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_a_canceled_run_says_what_of_its_clean_up_failed(*, fails: bool) -> None:
+def test_canceled_run_reports_failures_of_its_cleanup(*, fails: bool) -> None:
     recorder = Recorder()
     recorder.cancel()
     end = recorder.fail if fails else recorder.complete
@@ -158,7 +158,7 @@ def test_a_canceled_run_says_what_of_its_clean_up_failed(*, fails: bool) -> None
     assert decide(CLEANING, recorder.history) == [CancelWorkflowExecution(details=details)]
 
 
-def test_children_are_asked_to_stop_before_a_failed_run_cleans_up() -> None:
+def test_children_are_canceled_before_cleanup_of_a_failed_run() -> None:
     child = ChildWorkflow(workflow_type_name="w", workflow_type_version="v", id_="c")
     recorder = Recorder()
     recorder.child()
@@ -167,7 +167,7 @@ def test_children_are_asked_to_stop_before_a_failed_run_cleans_up() -> None:
     assert found == [NOTED, RequestCancelExternalWorkflowExecution(workflow_id="w:c")]
 
 
-def test_a_marker_that_cannot_be_recorded_keeps_nothing_from_being_cleaned_up() -> None:
+def test_refused_failure_marker_does_not_prevent_cleanup() -> None:
     recorder = Recorder()
     recorder.fail("a")
     for _ in range(2):
@@ -187,7 +187,7 @@ def test_a_marker_that_cannot_be_recorded_keeps_nothing_from_being_cleaned_up() 
 
 
 @pytest.mark.parametrize("details", [None, "no JSON", "[]", '{"a": 1}', "floto:zlib:AAAA"])
-def test_a_marker_that_floto_did_not_write_is_not_read(details: str | None) -> None:
+def test_marker_not_written_by_floto_is_ignored(details: str | None) -> None:
     recorder = Recorder()
     recorder.add(
         e.MarkerRecorded(marker_name=FAILURES_MARKER, details=details, decision_task_completed_event_id=1)
@@ -195,18 +195,18 @@ def test_a_marker_that_floto_did_not_write_is_not_read(details: str | None) -> N
     assert list(starts(decide(CLEANING, recorder.history))) == ["a", "b"]
 
 
-def test_a_result_that_cannot_be_recorded_is_cleaned_up_after_too() -> None:
+def test_too_long_result_of_the_run_is_followed_by_cleanup() -> None:
     both = spec(task("a"), task("b"), on_failure=[task("undo")])
     recorder = Recorder()
     for id_, digits in (("a", "0123456789abcdef"), ("b", "fedcba9876543210")):
         recorder.complete(id_, [f"{number * 7919 % 65_521}{digits}" for number in range(4_000)])
-    # Each on its own would have been too long to report, so nobody can have: it is the run that cannot.
+    # Each alone would have been too long to report: it is the result of the run that is too long.
     noted, undo = decide(both, recorder.history)
     assert isinstance(noted, RecordMarker)
     assert "the result of the workflow" in given(undo)["failures"]["result"]
 
 
-def test_a_clean_up_may_wait_for_a_person_and_for_time() -> None:
+def test_cleanup_may_wait_for_signals_and_timers() -> None:
     waiting = spec(task("a"), on_failure=[Signal(id_="seen", signal_name="seen"), task("undo", ["seen"])])
     recorder = Recorder()
     recorder.fail("a")
@@ -230,7 +230,7 @@ def test_many_failures_leave_room_for_the_input() -> None:
     assert "more" in given(undo)["failures"]["..."]
 
 
-def test_without_clean_up_a_run_fails_at_once() -> None:
+def test_run_without_cleanup_fails_at_once() -> None:
     recorder = Recorder()
     recorder.start("b")
     recorder.fail("a")
@@ -266,13 +266,13 @@ def test_without_clean_up_a_run_fails_at_once() -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_a_clean_up_is_said(parts: dict[str, Any], says: str) -> None:
+def test_problems_of_cleanup_tasks_are_reported(parts: dict[str, Any], says: str) -> None:
     with pytest.raises(SpecError) as raised:
         spec(task("a"), **parts)
     assert says in str(raised.value)
 
 
-def test_clean_up_is_written_and_read_as_json_and_left_out_where_there_is_none() -> None:
+def test_cleanup_round_trips_as_json_and_is_omitted_if_empty() -> None:
     text = CLEANING.to_json()
     assert [each["id_"] for each in json.loads(text)["on_failure"]] == ["undo", "tell"]
     assert DeciderSpec.from_json(text) == CLEANING
@@ -281,14 +281,14 @@ def test_clean_up_is_written_and_read_as_json_and_left_out_where_there_is_none()
         DeciderSpec.from_json('{"type": "floto.specs.DeciderSpec", "on_cancel": [3]}')
 
 
-def test_clean_up_is_counted_and_prepared_for() -> None:
+def test_cleanup_is_included_in_estimates_and_registrations() -> None:
     cleaned = spec(task("a"), on_failure=[task("undo", task_list="undoing"), task("tell")])
     assert expected_events(cleaned) == (11, 11 + 1 + 2 * 6)
     assert expected_events(spec(task("a"), on_cancel=[task("tidy")])) == (11, 11 + 4 + 6)
     assert needs(cleaned).activity_types == needs(spec(*cleaned.all_tasks)).activity_types
 
 
-def test_a_retry_of_clean_up_is_given_the_failures_that_the_first_attempt_was_given() -> None:
+def test_retry_of_cleanup_gets_the_same_failures_as_the_first_attempt() -> None:
     late = [task(f"{'t' * 150}{number}", schedule_to_start_timeout=5) for number in range(250)]
     cleaned = spec(*late, on_failure=[task("undo", retry_strategy=InstantRetry(1))])
     outcomes = {"undo": fails(1), "a": times_out(None)}

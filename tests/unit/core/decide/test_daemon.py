@@ -1,4 +1,4 @@
-"""What a daemon decides, signal by signal."""
+"""Decisions of a daemon for each signal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def started(stage: Stage) -> list[StartChildWorkflowExecution]:
     return [item for item in stage.decide() if isinstance(item, StartChildWorkflowExecution)]
 
 
-def test_a_signal_starts_a_child_that_carries_its_spec() -> None:
+def test_signal_starts_a_child_with_its_spec_in_the_input() -> None:
     stage = Stage()
     stage.signal(asking())
     (child,) = started(stage)
@@ -41,7 +41,7 @@ def test_a_signal_starts_a_child_that_carries_its_spec() -> None:
     assert child.workflow_id.startswith("floto_daemon:")
 
 
-def test_the_signal_says_what_the_child_is() -> None:
+def test_signal_sets_the_attributes_of_the_child() -> None:
     stage = Stage()
     spec = DeciderSpec(domain="d", task_list="elsewhere", activity_tasks=SPEC.activity_tasks)
     more = {"workflow_id": "order-1", "input": {"n": 1}, "tag_list": ["a/b", "c"]}
@@ -87,9 +87,7 @@ BAD: list[tuple[str | None, str]] = [
 
 
 @pytest.mark.parametrize(("input", "said"), BAD, ids=[said for _, said in BAD])
-def test_a_signal_that_cannot_be_followed_is_noted_and_costs_the_others_nothing(
-    input: str | None, said: str
-) -> None:
+def test_invalid_signal_records_a_marker_and_does_not_affect_others(input: str | None, said: str) -> None:
     stage = Stage()
     for text in (asking(), input, asking()):
         stage.signal(text)
@@ -101,7 +99,7 @@ def test_a_signal_that_cannot_be_followed_is_noted_and_costs_the_others_nothing(
     assert list(stage.child_ids.values()) == [1, 1]
 
 
-def test_a_packed_signal_is_understood_and_one_that_grows_too_large_is_noted() -> None:
+def test_compressed_signal_is_read_and_one_too_large_records_a_marker() -> None:
     stage = Stage()
     tasks = [ActivityTask(id_=f"task-{n}", name="work", version="v1") for n in range(400)]
     spec = DeciderSpec(activity_tasks=tasks)
@@ -118,7 +116,7 @@ def test_a_packed_signal_is_understood_and_one_that_grows_too_large_is_noted() -
     assert "SWF takes 32,768" in stage.notes[0][1]
 
 
-def test_other_signals_are_not_for_the_daemon() -> None:
+def test_signals_of_other_names_are_ignored() -> None:
     stage = Stage()
     stage.world.signal("floto_daemon", "hello", asking(), stage.now)
     assert stage.decide() == []
@@ -133,7 +131,7 @@ def test_decisions_are_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("well", [True, False])
-def test_how_a_child_ends_is_its_own_affair(well: bool) -> None:  # noqa: FBT001
+def test_close_of_a_child_causes_no_decision(well: bool) -> None:  # noqa: FBT001
     stage = Stage()
     stage.signal(asking())
     stage.decide()
@@ -144,7 +142,7 @@ def test_how_a_child_ends_is_its_own_affair(well: bool) -> None:  # noqa: FBT001
     assert stage.notes == []
 
 
-def test_a_refusal_that_passes_is_waited_for() -> None:
+def test_transient_refusal_is_retried_after_a_timer() -> None:
     causes = ["CHILD_CREATION_RATE_EXCEEDED"]
 
     def refuse(decision: Any) -> str | None:
@@ -161,7 +159,7 @@ def test_a_refusal_that_passes_is_waited_for() -> None:
     assert stage.notes == []
 
 
-def test_a_workflow_id_in_use_is_waited_for() -> None:
+def test_workflow_id_in_use_is_retried_after_a_timer() -> None:
     stage = Stage()
     stage.signal(asking(workflow_id="order"))
     stage.signal(asking(workflow_id="order"))
@@ -169,14 +167,14 @@ def test_a_workflow_id_in_use_is_waited_for() -> None:
     assert stage.child_ids == {"order": 2}
 
 
-def test_a_final_refusal_is_noted() -> None:
+def test_permanent_refusal_records_a_marker() -> None:
     stage = Stage()
     stage.signal(asking(workflow_type={"name": "nobody", "version": "v1"}))
     stage.settle()
     assert [problem for _, problem in stage.notes] == ["refused by SWF: WORKFLOW_TYPE_DOES_NOT_EXIST"]
 
 
-def test_a_marker_that_may_not_be_recorded_is_not_tried_for_ever() -> None:
+def test_refused_marker_is_not_retried_forever() -> None:
     stage = Stage(lambda item: "OPERATION_NOT_PERMITTED" if isinstance(item, RecordMarker) else None)
     stage.signal("bad")
     assert len(stage.decide()) == 1
@@ -184,7 +182,7 @@ def test_a_marker_that_may_not_be_recorded_is_not_tried_for_ever() -> None:
     assert decide_daemon(stage.state) == []
 
 
-def test_no_more_children_are_started_than_swf_lets_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_children_stay_within_the_open_limit_of_swf(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starting, "OPEN_LIMIT", 3)
     stage = Stage()
     for _ in range(5):
@@ -194,7 +192,7 @@ def test_no_more_children_are_started_than_swf_lets_be_open(monkeypatch: pytest.
     assert len(stage.child_ids) == 5
 
 
-def test_an_answer_too_large_for_swf_is_given_in_parts() -> None:
+def test_too_large_response_is_split() -> None:
     stage = Stage()
     for number in range(40):
         stage.signal(asking(input={"n": number, "long": "x" * 30_000}))
@@ -205,7 +203,7 @@ def test_an_answer_too_large_for_swf_is_given_in_parts() -> None:
     assert list(stage.child_ids.values()) == [1] * 40
 
 
-def test_a_daemon_begins_afresh_before_its_history_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_daemon_continues_as_new_before_its_history_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon, "RENEW_EVENTS", 20)
     stage = Stage()
     for number in range(12):
@@ -221,7 +219,7 @@ def test_a_daemon_begins_afresh_before_its_history_is_full(monkeypatch: pytest.M
     assert task_lists(stage.state) == ("side",)
 
 
-def test_a_daemon_with_many_children_begins_afresh_and_leaves_them_running(
+def test_daemon_with_many_children_continues_as_new_and_leaves_them_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(daemon, "RENEW_CHILDREN", 2)
@@ -234,7 +232,7 @@ def test_a_daemon_with_many_children_begins_afresh_and_leaves_them_running(
     assert [info.close_status for info in still] == [None, None]
 
 
-def test_a_daemon_begins_afresh_before_its_time_is_over() -> None:
+def test_daemon_continues_as_new_before_its_timeout() -> None:
     stage = Stage()
     stage.tick(150 * 86_400)
     stage.signal(asking())
@@ -247,7 +245,7 @@ def test_a_daemon_begins_afresh_before_its_time_is_over() -> None:
     assert list(stage.child_ids.values()) == [1, 1]
 
 
-def test_what_swf_refuses_is_given_up_when_the_history_is_nearly_full(
+def test_pending_retries_are_abandoned_when_the_history_is_nearly_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(daemon, "RENEW_EVENTS", 30)
@@ -263,7 +261,7 @@ def test_what_swf_refuses_is_given_up_when_the_history_is_nearly_full(
     assert [problem for _, problem in stage.notes] == ["refused by SWF: WORKFLOW_ALREADY_RUNNING"]
 
 
-def test_a_daemon_that_may_not_begin_afresh_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_daemon_continues_if_continue_as_new_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon, "RENEW_EVENTS", 1)
     stage = Stage(
         lambda item: "OPERATION_NOT_PERMITTED" if isinstance(item, ContinueAsNewWorkflowExecution) else None
@@ -274,7 +272,7 @@ def test_a_daemon_that_may_not_begin_afresh_goes_on(monkeypatch: pytest.MonkeyPa
     assert len(started(stage)) == 1
 
 
-def test_a_canceled_daemon_starts_no_more_and_leaves_its_children_running() -> None:
+def test_canceled_daemon_starts_no_children_and_leaves_them_open() -> None:
     stage = Stage()
     stage.signal(asking())
     stage.decide()
@@ -290,7 +288,7 @@ def test_a_canceled_daemon_starts_no_more_and_leaves_its_children_running() -> N
     assert [problem for _, problem in stage.notes] == ["the daemon was canceled before it started this child"]
 
 
-def test_task_lists_of_open_children_and_theirs_are_known() -> None:
+def test_task_lists_of_open_children_and_grandchildren_are_known() -> None:
     stage = Stage()
     grandchild = ChildWorkflow(
         id_="g", workflow_type_name="other", workflow_type_version="v2", spec=DeciderSpec(task_list="deep")

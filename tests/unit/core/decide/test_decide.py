@@ -41,20 +41,20 @@ from tests.unit.recorder import CHILD, TYPE, Recorder, generator, spec, starts, 
 @pytest.mark.parametrize(
     "events", [Recorder().history.to_swf(), {"events": []}, "history", 3, None, [None], {"eventId": 1}]
 )
-def test_what_is_no_history_is_said_with_what_to_do(events: Any) -> None:
+def test_invalid_history_raises_with_advice(events: Any) -> None:
     for reader in (lambda given: decide(spec(task("a")), given), fold, History):
         with pytest.raises(HistoryError, match=r"History.from_swf|give a list of events"):
             reader(events)
 
 
 @pytest.mark.parametrize("given", [None, 3, "{}", task("a"), [task("a")]])
-def test_what_is_no_spec_is_said_with_what_to_do(given: Any) -> None:
+def test_invalid_spec_raises_with_advice(given: Any) -> None:
     for use in (lambda: decide(given, []), lambda: expand(given, fold([]))):
         with pytest.raises(SpecError, match=r"must be a DeciderSpec, .*DeciderSpec.from_json"):
             use()
 
 
-def test_a_timer_inside_the_graph_holds_back_what_requires_it() -> None:
+def test_timer_delays_the_tasks_that_require_it() -> None:
     recorder = Recorder()
     recorder.complete("a")
     found = decide(
@@ -64,7 +64,7 @@ def test_a_timer_inside_the_graph_holds_back_what_requires_it() -> None:
 
 
 @pytest.mark.parametrize("order", [("g1", "g2"), ("g2", "g1")])
-def test_generated_tasks_wait_for_what_another_generator_returned(order: tuple[str, str]) -> None:
+def test_generated_tasks_may_require_tasks_of_another_generator(order: tuple[str, str]) -> None:
     recorder = Recorder()
     recorder.complete("g1", CODEC.unstructure([task("x")]))
     recorder.complete("g2", CODEC.unstructure([task("y", ["g1"])]))
@@ -74,7 +74,7 @@ def test_generated_tasks_wait_for_what_another_generator_returned(order: tuple[s
     assert grown["y"] == ("g1", "x")
 
 
-def test_what_requires_a_generator_waits_for_generators_it_returned_too() -> None:
+def test_task_requiring_a_generator_waits_for_nested_generators() -> None:
     recorder = Recorder()
     recorder.complete("g", CODEC.unstructure([generator("inner")]))
     recorder.complete("inner", CODEC.unstructure([task("x", ["g"])]))
@@ -83,7 +83,7 @@ def test_what_requires_a_generator_waits_for_generators_it_returned_too() -> Non
     assert requires == {"g": (), "inner": (), "x": ("g",), "end": ("g", "inner", "x")}
 
 
-def test_a_generator_may_return_nothing() -> None:
+def test_generator_may_return_no_tasks() -> None:
     recorder = Recorder()
     recorder.complete("g", [])
     [scheduled] = decide(spec(generator("g"), task("end", ["g"])), recorder.history)
@@ -107,9 +107,7 @@ def test_a_generator_may_return_nothing() -> None:
         (CODEC.unstructure([task("x", ["nobody"])]), "requires 'nobody', which is not in the spec"),
     ],
 )
-def test_a_generator_that_returns_what_does_not_fit_fails_the_run_and_is_named(
-    returned: Any, says: str
-) -> None:
+def test_invalid_generated_tasks_fail_the_run_naming_the_generator(returned: Any, says: str) -> None:
     recorder = Recorder()
     recorder.complete("g", returned)
     [failed] = decide(spec(generator("g"), task("end", ["g"])), recorder.history)
@@ -117,7 +115,7 @@ def test_a_generator_that_returns_what_does_not_fit_fails_the_run_and_is_named(
     assert says in payload.loads(failed.details)["g"]
 
 
-def test_a_long_chain_of_generators_needs_no_stack() -> None:
+def test_long_chain_of_generators_does_not_recurse() -> None:
     recorder = Recorder()
     for number in range(400):
         recorder.complete(f"g{number}", CODEC.unstructure([generator(f"g{number + 1}")]))
@@ -140,7 +138,7 @@ def test_a_run_that_fails_waits_for_children_that_are_being_started() -> None:
     assert isinstance(failed, FailWorkflowExecution)
 
 
-def test_a_canceled_run_asks_once_waits_and_closes() -> None:
+def test_canceled_run_requests_stops_once_then_closes() -> None:
     recorder = Recorder()
     child = ChildWorkflow(workflow_type_name="w", workflow_type_version="v", id_="c")
     all_kinds = spec(task("a"), Timer(id_="t", delay_in_seconds=9), child, task("later", ["a"]))
@@ -184,7 +182,7 @@ def test_a_canceled_run_asks_once_waits_and_closes() -> None:
         ("OPERATION_NOT_PERMITTED", 0),
     ],
 )
-def test_a_refused_request_to_stop_is_repeated_only_if_the_refusal_passes(cause: str, again: int) -> None:
+def test_refused_cancel_decision_is_repeated_only_if_transient(cause: str, again: int) -> None:
     recorder = Recorder()
     recorder.child()
     recorder.cancel()
@@ -202,7 +200,7 @@ def test_a_refused_request_to_stop_is_repeated_only_if_the_refusal_passes(cause:
     assert len(decide(spec(child), recorder.history)) == again
 
 
-def test_a_cancel_request_while_waiting_for_a_retry_cancels_at_once() -> None:
+def test_cancel_request_during_a_retry_wait_cancels_at_once() -> None:
     recorder = Recorder()
     recorder.fail("a")
     recorder.add(
@@ -216,7 +214,7 @@ def test_a_cancel_request_while_waiting_for_a_retry_cancels_at_once() -> None:
     ]
 
 
-def test_repeat_passes_everything_on_after_a_marker_with_the_result() -> None:
+def test_repeat_records_the_result_and_continues_as_new() -> None:
     recorder = Recorder({"n": 1})
     recorder.complete("a", 7)
     repeated = spec(task("a"), repeat_workflow=True)
@@ -240,7 +238,7 @@ def refuse_as_new(recorder: Recorder, cause: str) -> None:
     recorder.add(e.ContinueAsNewWorkflowExecutionFailed(cause=cause, decision_task_completed_event_id=1))
 
 
-def test_a_repeat_that_is_refused_waits_or_fails() -> None:
+def test_refused_continue_as_new_is_retried_or_fails_the_run() -> None:
     recorder = Recorder()
     recorder.complete("a")
     repeated = spec(task("a"), repeat_workflow=True)
@@ -256,7 +254,7 @@ def test_a_repeat_that_is_refused_waits_or_fails() -> None:
     assert "WORKFLOW_TYPE_DEPRECATED" in (failed.details or "")
 
 
-def test_a_failure_with_strange_text_can_be_written_down() -> None:
+def test_failure_with_unencodable_text_is_recorded() -> None:
     recorder = Recorder()
     recorder.fail("a", '"\ud800"')
     [failed] = decide(spec(task("a")), recorder.history)
@@ -264,7 +262,7 @@ def test_a_failure_with_strange_text_can_be_written_down() -> None:
     assert (failed.details or "").encode()
 
 
-def test_a_workflow_input_that_cannot_be_read_fails_the_run() -> None:
+def test_unreadable_workflow_input_fails_the_run() -> None:
     recorder = Recorder()
     recorder.data[0] = evolve(recorder.data[0], input="floto:zlib:xx")
     [failed] = decide(spec(task("a")), recorder.history)
@@ -272,13 +270,13 @@ def test_a_workflow_input_that_cannot_be_read_fails_the_run() -> None:
     assert "cannot be unpacked" in (failed.details or "")
 
 
-def test_a_history_that_does_not_say_whose_it_is_cannot_name_children() -> None:
+def test_history_without_an_execution_cannot_start_children() -> None:
     child = spec(ChildWorkflow(workflow_type_name="w", workflow_type_version="v", id_="c"))
     with pytest.raises(HistoryError, match="does not name its execution"):
         decide(child, evolve(Recorder().history, execution=None))
 
 
-def test_strange_timers_disturb_nobody() -> None:
+def test_unknown_timers_are_ignored() -> None:
     recorder = Recorder()
     for name in ("floto.retry:", "floto.retry:1", "floto.retry:a", "floto.more:", "floto."):
         recorder.add(
@@ -287,7 +285,7 @@ def test_strange_timers_disturb_nobody() -> None:
     assert list(starts(decide(spec(task("a")), recorder.history))) == ["a"]
 
 
-def test_a_mutable_event_does_not_stay_so() -> None:
+def test_event_attributes_are_frozen() -> None:
     attributes = {"a": {"b": [1]}}
     other = e.OtherEvent(type="New", attributes=attributes)
     attributes["a"]["b"].append(2)
@@ -296,7 +294,7 @@ def test_a_mutable_event_does_not_stay_so() -> None:
         other.attributes["a"]["b"] = 3
 
 
-def test_retries_of_one_task_are_its_own() -> None:
+def test_retries_are_counted_per_task() -> None:
     recorder = Recorder()
     recorder.fail("a")
     recorder.fail("b")
@@ -308,7 +306,7 @@ def test_retries_of_one_task_are_its_own() -> None:
 APPROVED = spec(task("a"), Signal(id_="ok", signal_name="go", requires=["a"]), task("b", ["ok"]))
 
 
-def test_a_signal_that_comes_before_its_turn_holds_back_what_requires_it() -> None:
+def test_early_signal_completes_its_task_only_when_required() -> None:
     recorder = Recorder()
     recorder.add(e.WorkflowExecutionSignaled(signal_name="go", input='"early"'))
     assert list(starts(decide(APPROVED, recorder.history))) == ["a"]
@@ -317,7 +315,7 @@ def test_a_signal_that_comes_before_its_turn_holds_back_what_requires_it() -> No
     assert payload.loads(getattr(scheduled, "input", None)) == {"ok": "early"}
 
 
-def test_a_run_waits_for_a_signal_and_passes_on_what_the_first_one_carried() -> None:
+def test_run_waits_for_a_signal_and_passes_on_the_input_of_the_first() -> None:
     recorder = Recorder()
     recorder.complete("a")
     assert decide(APPROVED, recorder.history) == []
@@ -329,7 +327,7 @@ def test_a_run_waits_for_a_signal_and_passes_on_what_the_first_one_carried() -> 
         assert payload.loads(getattr(scheduled, "input", None)) == {"ok": {"by": "Ada"}}
 
 
-def test_a_child_whose_id_is_still_in_use_waits() -> None:
+def test_child_with_a_workflow_id_in_use_is_retried_after_a_timer() -> None:
     recorder = Recorder()
     initiated = recorder.child(started=False)
     recorder.add(

@@ -57,9 +57,7 @@ def parts(history: floto.History) -> Iterator[tuple[Event, ...]]:
     yield history.events[begun:]
 
 
-def test_each_step_of_a_followed_run_looks_at_what_moved_only(
-    history: floto.History, looks: list[str]
-) -> None:
+def test_incremental_update_examines_changed_tasks_only(history: floto.History, looks: list[str]) -> None:
     progress = floto.begin(CHAIN, floto.History([], history.execution))
     counts = []
     for part in parts(history):
@@ -73,12 +71,12 @@ def test_each_step_of_a_followed_run_looks_at_what_moved_only(
     assert max(counts[1:]) <= 2
 
 
-def test_deciding_on_a_state_looks_at_every_task(history: floto.History, looks: list[str]) -> None:
+def test_deciding_on_a_state_examines_every_task(history: floto.History, looks: list[str]) -> None:
     floto.decide(CHAIN, floto.fold(history))
     assert len(looks) >= LENGTH
 
 
-def test_decisions_are_the_same_followed_or_from_scratch(history: floto.History) -> None:
+def test_incremental_and_full_decisions_are_equal(history: floto.History) -> None:
     progress = floto.begin(CHAIN, floto.History([], history.execution))
     empty, seen = progress.state, 0
     for part in parts(history):
@@ -90,14 +88,14 @@ def test_decisions_are_the_same_followed_or_from_scratch(history: floto.History)
         assert progress.state == floto.fold(whole, empty)
 
 
-def test_progress_does_not_change(history: floto.History) -> None:
+def test_progress_is_immutable(history: floto.History) -> None:
     halfway = floto.begin(CHAIN, history.events[: len(history) // 2])
     before = floto.decide(halfway)
     halfway.observe(history.events[len(history) // 2 :])
     assert floto.decide(halfway) == before
 
 
-def test_a_run_can_be_followed_from_its_first_event(history: floto.History) -> None:
+def test_progress_can_begin_with_an_empty_history(history: floto.History) -> None:
     progress = floto.begin(CHAIN)
     assert floto.decide(progress) == []
     for event in history:
@@ -105,7 +103,7 @@ def test_a_run_can_be_followed_from_its_first_event(history: floto.History) -> N
     assert progress.state.closed is not None
 
 
-def test_mistakes_are_typed_errors(history: floto.History) -> None:
+def test_misuse_of_progress_raises_typed_errors(history: floto.History) -> None:
     progress = floto.begin(CHAIN, history)
     with pytest.raises(floto.HistoryError, match="follows event"):
         progress.observe(history.events[:1])

@@ -53,19 +53,19 @@ def test_give_backs_do_not_count_for_a_retry_strategy(row: tuple[str, ...]) -> N
     assert isinstance(after(*row, "ValueError", strategy=InstantRetry(2)), Exhausted)
 
 
-def test_wait_after_a_give_back_is_not_that_of_the_strategy() -> None:
+def test_wait_after_a_give_back_does_not_use_the_retry_strategy() -> None:
     look = after("ValueError", NOT_SERVED, strategy=FixedDelay(3600, 5))
     assert isinstance(look, Wait)
     assert look.seconds == 1
 
 
-def test_run_that_has_little_room_left_fails_by_name_instead_of_offering_a_task_again() -> None:
+def test_nearly_full_run_fails_instead_of_rescheduling_a_given_back_task() -> None:
     look = after(NOT_SERVED, first=20_000)
     assert look == Exhausted("given back: no activity 'a'")
     assert isinstance(after(NOT_SERVED, first=19_999), Wait)
 
 
-def test_run_completes_although_workers_of_another_version_take_its_tasks() -> None:
+def test_run_completes_although_other_workers_give_back_its_tasks() -> None:
     spec = DeciderSpec(activity_tasks=[ActivityTask(id_=name, name="a", version="1") for name in "abc"])
     run = simulate(spec, faults=Faults(gives_back=1, most=7))
     assert run.status == "COMPLETED"

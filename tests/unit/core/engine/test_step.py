@@ -48,7 +48,7 @@ def invoked() -> EngineRun:
     return step(scheduled(), c.StartLambdaFunction(scheduled_event_id=5), T0, RULES).run
 
 
-def test_a_function_whose_invokers_die_times_out() -> None:
+def test_function_whose_invokers_crash_times_out() -> None:
     outcome = step(invoked(), c.TimeOutLostTask(scheduled_event_id=5), T0, RULES)
     assert [type(event.data) for event in outcome.events] == [
         e.LambdaFunctionTimedOut,
@@ -58,11 +58,11 @@ def test_a_function_whose_invokers_die_times_out() -> None:
     assert outcome.run.state.items[Kind.LAMBDA, "f"].status is Status.TIMED_OUT
 
 
-def test_a_deadline_that_has_not_come_changes_nothing() -> None:
+def test_future_deadline_has_no_effect() -> None:
     assert step(invoked(), c.Fire(event_id=5), T0, RULES).events == ()
 
 
-def test_a_function_is_started_once() -> None:
+def test_function_cannot_be_started_twice() -> None:
     run = invoked()
     complete = c.RespondLambdaFunctionCompleted(token=Token("d", "r", TaskKind.LAMBDA, 5, 6))
     over = step(run, complete, T0, RULES).run
@@ -70,7 +70,7 @@ def test_a_function_is_started_once() -> None:
         step(over, c.StartLambdaFunction(scheduled_event_id=5), T0, RULES)
 
 
-def test_function_that_is_not_started_takes_no_answer() -> None:
+def test_response_for_a_function_that_is_not_started_is_refused() -> None:
     complete = c.RespondLambdaFunctionCompleted(token=Token("d", "r", TaskKind.LAMBDA, 5, 6))
     with pytest.raises(UnknownResource):
         step(scheduled(), complete, T0, RULES)

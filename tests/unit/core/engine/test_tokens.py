@@ -11,7 +11,7 @@ from floto.core.engine.tokens import TaskKind, Token, derive_run_id, read_token
 from floto.core.errors import ServiceFault
 
 
-def test_a_token_reads_back_and_nothing_else_does() -> None:
+def test_token_round_trips_and_other_text_is_refused() -> None:
     token = Token("dömäin", "run", TaskKind.ACTIVITY, 5, 6)
     assert read_token(str(token), TaskKind.ACTIVITY) == token
     text = str(token)
@@ -24,13 +24,13 @@ def test_a_token_reads_back_and_nothing_else_does() -> None:
     "body",
     [b"5", b"[", b"\xff", b"[]", b'["d","r","activity",1,"2"]', b'["d",1,"activity",1,2]', b"[" * 99_999],
 )
-def test_a_checksum_alone_makes_no_token(body: bytes) -> None:
+def test_checksum_alone_is_not_a_token(body: bytes) -> None:
     text = base64.urlsafe_b64encode(hashlib.sha256(body).digest()[:6] + body).decode()
     with pytest.raises(ServiceFault, match="ValidationException: Invalid token"):
         read_token(text, TaskKind.ACTIVITY)
 
 
-def test_token_with_the_checksum_of_another_is_refused() -> None:
+def test_token_with_a_wrong_checksum_is_refused() -> None:
     checksum, body = (
         base64.urlsafe_b64decode(str(Token("d", "run", TaskKind.ACTIVITY, 5, started))) for started in (6, 7)
     )
@@ -39,12 +39,5 @@ def test_token_with_the_checksum_of_another_is_refused() -> None:
         read_token(text, TaskKind.ACTIVITY)
 
 
-@pytest.mark.parametrize("kind", TaskKind)
-@pytest.mark.parametrize("text", ["", "garbage", "YWJjZGVmZ2g=", "é"])
-def test_13_garbage_is_no_token(text: str, kind: TaskKind) -> None:
-    with pytest.raises(ServiceFault, match="ValidationException: Invalid token"):
-        read_token(text, kind)
-
-
-def test_a_run_id_has_the_length_of_those_of_swf() -> None:
+def test_run_id_has_the_length_of_an_id_of_swf() -> None:
     assert len(derive_run_id("d", 0)) == 46

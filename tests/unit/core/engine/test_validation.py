@@ -101,7 +101,7 @@ def child(**given: Any) -> StartChildWorkflowExecution:
         (function(input="x" * 32_769), "scheduleLambdaFunctionDecisionAttributes.input"),
     ],
 )
-def test_93_a_malformed_field_is_named(decision: Decision, path: str) -> None:
+def test_93_malformed_field_is_named(decision: Decision, path: str) -> None:
     with pytest.raises(ServiceFault) as refusal:
         check_decisions([decision])
     assert refusal.value.code == "ValidationException"
@@ -109,7 +109,7 @@ def test_93_a_malformed_field_is_named(decision: Decision, path: str) -> None:
     assert f"'decisions.1.member.{path}" in refusal.value.message
 
 
-def test_longest_texts_and_times_are_taken() -> None:
+def test_longest_texts_and_times_are_accepted() -> None:
     check_decisions(
         [
             RecordMarker(marker_name="m" * 256, details="x" * 32_768),
@@ -119,7 +119,7 @@ def test_longest_texts_and_times_are_taken() -> None:
     )
 
 
-def test_16_a_malformed_decision_refuses_the_whole_call() -> None:
+def test_16_malformed_decision_refuses_the_whole_response() -> None:
     with pytest.raises(ServiceFault) as refusal:
         check_decisions(
             [RecordMarker(marker_name="m"), StartTimer(timer_id="", start_to_fire_timeout="soon")]
@@ -128,7 +128,7 @@ def test_16_a_malformed_decision_refuses_the_whole_call() -> None:
     assert "'decisions.2.member.startTimerDecisionAttributes.timerId'" in refusal.value.message
 
 
-def test_93_what_is_missing_is_named() -> None:
+def test_93_missing_field_is_named() -> None:
     wrong: list[Decision] = [
         StartTimer(timer_id=NOTHING, start_to_fire_timeout="1"),
         ScheduleActivityTask(activity_type=ActivityType("a", NOTHING), activity_id="x" * 257),
@@ -164,7 +164,7 @@ def test_93_a_malformed_start_is_refused(given: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("task_list", "timeout"), [("a/b", None), ("", None), ("other", "soon")])
-def test_a_malformed_list_refuses_the_whole_call(task_list: str, timeout: str | None) -> None:
+def test_malformed_task_list_refuses_the_whole_response(task_list: str, timeout: str | None) -> None:
     command = c.RespondDecisionTaskCompleted(
         token=TOKEN, task_list=TaskList(task_list), task_list_schedule_to_start_timeout=timeout
     )
@@ -176,7 +176,7 @@ def test_a_malformed_list_refuses_the_whole_call(task_list: str, timeout: str | 
     ("command", "field", "longest"),
     [(c.RecordActivityTaskHeartbeat, "details", 2_048), (c.RespondLambdaFunctionCompleted, "result", 32_768)],
 )
-def test_texts_of_workers_have_a_longest_size(command: type, field: str, longest: int) -> None:
+def test_too_long_texts_of_workers_are_refused(command: type, field: str, longest: int) -> None:
     check_command(command(token=TOKEN, **{field: "x" * longest}))
     with pytest.raises(ServiceFault, match=f"'{field}' failed .* less than or equal to {longest}"):
         check_command(command(token=TOKEN, **{field: "x" * (longest + 1)}))

@@ -6,13 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from floto.core.engine.engine import Engine
-from floto.core.engine.registration.registered_types import Domain
-from floto.core.engine.stores.memory_store import MemoryStore
 from floto.core.engine.stores.store import Ready
 from floto.core.engine.tokens import TaskKind
 from floto.core.engine.world import World
-from floto.core.errors import ServiceFault, UnknownResource
+from floto.core.errors import UnknownResource
 from floto.core.swf import decisions as d
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision
@@ -36,7 +33,7 @@ def decide(world: World, *decisions: Decision) -> None:
     world.respond_decision(task.token, decisions, T0)
 
 
-def test_a_world_with_the_usual_defaults() -> None:
+def test_world_uses_the_standard_defaults() -> None:
     world = World()
     world.prepare([WORKFLOW], [ACTIVITY])
     world.prepare([WORKFLOW], [ACTIVITY])
@@ -74,7 +71,7 @@ def test_a_closed_run_leaves_no_deadline_and_no_task() -> None:
     assert world.open_tasks() == []
 
 
-def test_answers_and_messages_reach_the_history() -> None:
+def test_responses_and_signals_are_recorded_in_the_history() -> None:
     world = prepared(World())
     run = world.start(START, T0)
     ids = ("completed", "failed", "canceled")
@@ -108,30 +105,13 @@ def test_answers_and_messages_reach_the_history() -> None:
     ]
 
 
-def test_a_token_of_another_world_names_no_run() -> None:
+def test_token_of_another_world_is_refused() -> None:
     world, other = prepared(World()), prepared(World())
     world.start(START, T0)
     task = world.poll_decision("floto", T0)
     assert task is not None
     with pytest.raises(UnknownResource, match="Unknown execution: "):
         other.respond_decision(task.token, [], T0)
-
-
-def test_what_is_registered_twice_is_refused_where_it_is_not_prepared() -> None:
-    world = prepared(World())
-    with pytest.raises(ServiceFault, match=r"TypeAlreadyExistsFault: WorkflowType=\[name=work, version=1\]"):
-        world.register_workflow_type(WORKFLOW)
-    with pytest.raises(ServiceFault, match=r"TypeAlreadyExistsFault: ActivityType=\[name=act, version=1\]"):
-        world.register_activity_type(ACTIVITY)
-
-
-def test_85_a_domain_is_registered_once() -> None:
-    engine = Engine(MemoryStore())
-    with pytest.raises(UnknownResource, match="Unknown domain: d"):
-        engine.poll_decision("d", "l", "", T0)
-    engine.registration.register_domain(Domain(name="d"))
-    with pytest.raises(ServiceFault, match="DomainAlreadyExistsFault: d"):
-        engine.registration.register_domain(Domain(name="d"))
 
 
 REFUSALS: list[tuple[Decision, type, str]] = [
@@ -166,7 +146,7 @@ REFUSALS: list[tuple[Decision, type, str]] = [
 
 
 @pytest.mark.parametrize(("decision", "event", "cause"), REFUSALS)
-def test_a_world_refuses_what_it_is_asked_to(decision: Decision, event: type, cause: str) -> None:
+def test_injected_refusal_records_its_event_and_cause(decision: Decision, event: type, cause: str) -> None:
     world = prepared(World(refuse=lambda asked: cause if asked == decision else None))
     run = world.start(START, T0)
     decide(world, decision)

@@ -1,4 +1,4 @@
-"""What travels, in which form, and what does not."""
+"""Encoding of payloads, and values that cannot be encoded."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ AT = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
         ({"\ud800": 1, 2: "\udfff"}, '{"2":"\\udfff","\\ud800":1}'),
     ],
 )
-def test_values_travel_as_json(value: Any, text: str) -> None:
+def test_values_are_encoded_as_json(value: Any, text: str) -> None:
     assert payload.dumps(value, "it") == text
 
 
@@ -69,20 +69,20 @@ def test_values_travel_as_json(value: Any, text: str) -> None:
         ({(1, 2): 3}, "it cannot be written as JSON"),
     ],
 )
-def test_what_is_no_json_is_named(value: Any, says: str) -> None:
+def test_value_that_is_not_json_is_named(value: Any, says: str) -> None:
     with pytest.raises(PayloadError) as caught:
         payload.dumps(value, "it")
     assert says in str(caught.value)
 
 
-def test_what_contains_itself_is_named() -> None:
+def test_circular_value_is_named() -> None:
     loop: list[Any] = []
     loop.append(loop)
     with pytest.raises(PayloadError, match="it cannot be written as JSON"):
         payload.dumps(loop, "it")
 
 
-def test_sets_have_one_order_in_every_process() -> None:
+def test_sets_are_encoded_in_the_same_order_in_every_process() -> None:
     task = "floto.ActivityTask(name='a', version='1', input={'x', 'yy', 'z'})"
     program = f"import floto; print({task}.id_)"
     ids = {
@@ -98,23 +98,23 @@ def test_sets_have_one_order_in_every_process() -> None:
     assert len(ids) == 1
 
 
-def test_what_is_too_long_is_compressed_and_comes_back() -> None:
+def test_long_value_is_compressed_and_round_trips() -> None:
     packed = payload.dumps(["same"] * 20_000, "it")
     assert len(packed) < 2_000
     assert payload.loads(packed) == ["same"] * 20_000
 
 
-def test_what_would_unpack_to_too_much_is_not_packed() -> None:
+def test_value_past_the_decompression_limit_is_not_compressed() -> None:
     with pytest.raises(PayloadError, match="SWF takes 32,768"):
         payload.dumps("a" * (payload.UNPACKED_LIMIT + 1), "it")
 
 
-def test_a_compressed_bomb_is_refused() -> None:
+def test_decompression_bomb_is_refused() -> None:
     bomb = "floto:zlib:" + b64encode(zlib.compress(b"0" * (payload.UNPACKED_LIMIT * 4), 9)).decode()
     with pytest.raises(PayloadError, match="unpacks to more than"):
         payload.loads(bomb)
 
 
-def test_numbers_that_are_none_stay_text() -> None:
+def test_nan_and_infinity_are_read_as_text() -> None:
     assert payload.loads("1e999") == "1e999"
     assert payload.loads("NaN") == "NaN"

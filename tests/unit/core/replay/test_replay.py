@@ -42,14 +42,14 @@ def spec(*tasks: Any) -> DeciderSpec:
 
 
 def history_of(*more: Any) -> History:
-    """A run up to its first question, and more."""
+    """Return the history of a run up to its first decision task, and more events."""
     begun = simulate(SPEC).main.events[:3]
     return History(
         [*begun, *(Event(number, BEGINNING, data) for number, data in enumerate(more, start=4))], None
     )
 
 
-def test_every_event_that_an_answer_leaves_is_known() -> None:
+def test_every_event_of_a_response_is_known() -> None:
     named = {
         cls
         for cls in EVENT_TYPES.values()
@@ -59,7 +59,7 @@ def test_every_event_that_an_answer_leaves_is_known() -> None:
     assert set(LEFT_BY.values()) == set(DECISION_TYPES.values())
 
 
-def test_a_decision_task_that_nobody_took_is_a_step_at_which_nothing_was_decided() -> None:
+def test_timed_out_decision_task_is_a_step_without_decisions() -> None:
     waiting = e.DecisionTaskScheduled(task_list=LIST)
     late = e.DecisionTaskTimedOut(timeout_type="SCHEDULE_TO_START", scheduled_event_id=4, started_event_id=0)
     done = e.DecisionTaskCompleted(scheduled_event_id=2, started_event_id=3)
@@ -68,7 +68,7 @@ def test_a_decision_task_that_nobody_took_is_a_step_at_which_nothing_was_decided
     assert (second.started, second.ended, second.decided, second.difference) == (0, 5, (), None)
 
 
-def test_a_history_that_ends_with_a_question_says_what_is_next() -> None:
+def test_history_ending_with_a_decision_task_gives_the_next_decisions() -> None:
     done = replay(SPEC, history_of())
     assert [step.outcome for step in done.steps] == [RecordedOutcome.OPEN]
     assert done.steps[0].decided == done.next != ()
@@ -85,12 +85,12 @@ def test_a_history_that_ends_with_a_question_says_what_is_next() -> None:
         ),
     ],
 )
-def test_an_answer_to_no_question_is_no_history(data: Any, said: str) -> None:
+def test_response_without_a_decision_task_raises_history_error(data: Any, said: str) -> None:
     with pytest.raises(HistoryError, match=said):
         replay(SPEC, history_of(data))
 
 
-def test_what_swf_filled_in_agrees_with_what_was_left_out() -> None:
+def test_defaults_filled_in_by_swf_agree_with_omitted_attributes() -> None:
     recorded = replay(SPEC, simulate(SPEC).main).steps[0].recorded[0]
     assert recorded.decision.heartbeat_timeout == "NONE"  # type: ignore[union-attr]
     found = replay(spec(evolve(TASK, heartbeat_timeout=5)), simulate(SPEC).main).divergence
@@ -98,7 +98,7 @@ def test_what_swf_filled_in_agrees_with_what_was_left_out() -> None:
     assert (found.step, found.field, found.recorded, found.decided) == (1, "heartbeat_timeout", "NONE", "5")
 
 
-def test_json_that_is_written_otherwise_is_the_same() -> None:
+def test_json_is_compared_by_value() -> None:
     asked = spec(evolve(TASK, input={"b": [1, 2], "a": "ä"}))
     events = list(simulate(asked).main.events)
     place = next(n for n, event in enumerate(events) if isinstance(event.data, e.ActivityTaskScheduled))
@@ -110,7 +110,7 @@ def test_json_that_is_written_otherwise_is_the_same() -> None:
         assert (replay(asked, History(events)).divergence is None) is same
 
 
-def test_without_its_execution_the_names_of_children_tell_the_parent() -> None:
+def test_execution_is_derived_from_the_ids_of_children() -> None:
     child = ChildWorkflow(workflow_type_name="child", workflow_type_version="v1", id_="c", spec=SPEC)
     history = simulate(spec(child)).main
     assert replay(spec(child), History(history.events)).divergence is None
@@ -118,7 +118,7 @@ def test_without_its_execution_the_names_of_children_tell_the_parent() -> None:
         replay(spec(child), History(simulate(SPEC).main.events))
 
 
-def test_a_strategy_that_answers_nonsense_fails_the_run_as_a_decider_would() -> None:
+def test_invalid_delay_of_a_strategy_fails_the_replayed_run() -> None:
     class Mad:
         def delay(self, retry: Retry) -> float:
             return -float(retry.number)
@@ -131,7 +131,7 @@ def test_a_strategy_that_answers_nonsense_fails_the_run_as_a_decider_would() -> 
     assert "'a': its retry strategy returned -1.0" in str(decided.details)
 
 
-def test_the_sentence_of_a_difference() -> None:
+def test_divergence_prints_as_one_sentence() -> None:
     one, two = (StartTimer(timer_id=id_, start_to_fire_timeout="1") for id_ in "ab")
     said = {
         "StartTimer 'a' was decided and would not be now": ([one], []),
@@ -149,7 +149,7 @@ def test_the_sentence_of_a_difference() -> None:
     assert {str(exact_difference(old, new)) for old, new in said.values()} == said.keys()
 
 
-def test_explaining_what_is_not_there() -> None:
+def test_explain_of_an_unknown_task_raises() -> None:
     history = simulate(SPEC).main
     for at in (0, len(history) + 1):
         with pytest.raises(HistoryError, match=f"no event {at}: the history has events 1 to "):
@@ -158,7 +158,7 @@ def test_explaining_what_is_not_there() -> None:
         _ = explain(SPEC, history, 1)["b"]
 
 
-def test_the_text_of_an_explanation() -> None:
+def test_explanation_prints_its_reasons() -> None:
     second = ActivityTask(name="work", version="v1", id_="b", requires=["a"])
     third = ActivityTask(name="work", version="v1", id_="c", requires=["b"])
     history = simulate(spec(TASK, second, third)).main
@@ -172,7 +172,7 @@ def test_the_text_of_an_explanation() -> None:
     )
 
 
-def test_clean_up_and_signals_are_explained() -> None:
+def test_cleanup_and_signals_are_explained() -> None:
     gate = Signal(id_="approval", signal_name="approved", requires=["a"])
     tidy = ActivityTask(name="work", version="v1", id_="tidy")
     mop = ActivityTask(name="work", version="v1", id_="mop", requires=["tidy"])

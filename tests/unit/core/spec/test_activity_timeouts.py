@@ -35,7 +35,7 @@ def inputs(spec: floto.DeciderSpec, codec: floto.Codec = floto.CODEC) -> list[st
     return [each.input for each in run.decisions if isinstance(each, ScheduleActivityTask)]
 
 
-def test_task_without_timeouts_of_its_own_keeps_its_input_as_it_was() -> None:
+def test_input_of_a_task_without_timeouts_is_unchanged() -> None:
     tasks = [
         activity(),
         floto.ActivityTask(id_="b", name="b", version="1", heartbeat_timeout="NONE", input=3),
@@ -43,7 +43,7 @@ def test_task_without_timeouts_of_its_own_keeps_its_input_as_it_was() -> None:
     assert inputs(floto.DeciderSpec(activity_tasks=tasks)) == [None, '{"activity_task":3}']
 
 
-def test_input_says_the_timeouts_that_a_task_sets() -> None:
+def test_input_contains_the_timeouts_of_the_task() -> None:
     spec = floto.DeciderSpec(
         activity_tasks=[activity(heartbeat_timeout=30, start_to_close_timeout=600, input=3)]
     )
@@ -51,7 +51,7 @@ def test_input_says_the_timeouts_that_a_task_sets() -> None:
     assert split(payload.loads(text)) == ({"activity_task": 3}, Timeouts(30, 600))
 
 
-def test_input_of_a_kind_of_ones_own_says_them_too() -> None:
+def test_input_of_a_user_defined_kind_contains_the_timeouts() -> None:
     @frozen
     class Query:
         id_: str
@@ -80,7 +80,7 @@ def test_input_of_a_kind_of_ones_own_says_them_too() -> None:
     assert json.loads(text or "") == {"sql": "SELECT 1", "floto.timeouts": {"heartbeat": 15}}
 
 
-def test_input_that_is_not_an_object_is_left_as_it_is() -> None:
+def test_input_that_is_not_an_object_is_unchanged() -> None:
     decision = ScheduleActivityTask(
         activity_type=ActivityType("a", "1"), activity_id="a", input="[1]", heartbeat_timeout="15"
     )
@@ -88,7 +88,7 @@ def test_input_that_is_not_an_object_is_left_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("said", [None, 3, [], {"heartbeat": "x", "start_to_close": -1}, {"heartbeat": True}])
-def test_nonsense_of_another_decider_is_no_timeout(said: Any) -> None:
+def test_invalid_timeouts_of_another_decider_are_ignored(said: Any) -> None:
     assert split({"a": 1, "floto.timeouts": said}) == ({"a": 1}, Timeouts())
 
 
@@ -111,7 +111,7 @@ def test_history_of_an_input_without_timeouts_replays_without_a_difference(setti
     assert floto.replay(other, history).divergence is not None
 
 
-def test_check_warns_of_a_heartbeat_timeout_that_cannot_help() -> None:
+def test_check_warns_about_an_ineffective_heartbeat_timeout() -> None:
     (warning,) = timeout_warnings(activity(heartbeat_timeout=60, start_to_close_timeout=60))
     assert "no shorter than its start_to_close_timeout" in warning
     assert not list(timeout_warnings(activity(heartbeat_timeout=30, start_to_close_timeout=60)))
@@ -130,13 +130,13 @@ def retries(spec: floto.DeciderSpec) -> list[str | None]:
     return [each.input for each in run.decisions if isinstance(each, ScheduleActivityTask)]
 
 
-def test_input_says_the_attempt_from_the_second_on() -> None:
+def test_input_contains_the_attempt_from_the_second_on() -> None:
     found = retries(retried(input=3, heartbeat_timeout=30))
     said = [split(payload.loads(text)) for text in found]
     assert said == [({"activity_task": 3}, Timeouts(30, None, attempt)) for attempt in (None, 2, 3)]
 
 
-def test_attempt_for_which_there_is_no_room_is_left_out() -> None:
+def test_attempt_is_omitted_if_the_input_would_be_too_long() -> None:
     room = LIMIT - len('{"activity_task":""}')
     rng = random.Random(1)
     # Text that compressing makes no shorter.

@@ -24,21 +24,21 @@ def retry(number: int, reason: str = "", task_id: str = "t", seed: str = "s") ->
         (ExponentialBackoff(retries=3), [1, 2, 4, None]),
     ],
 )
-def test_delays(strategy: RetryStrategy, delays: list[float | None]) -> None:
+def test_each_strategy_returns_its_delays(strategy: RetryStrategy, delays: list[float | None]) -> None:
     assert [strategy.delay(retry(number)) for number in range(1, len(delays) + 1)] == delays
 
 
-def test_some_reasons_are_final() -> None:
+def test_non_retryable_reasons_are_not_retried() -> None:
     strategy = ExponentialBackoff(retries=3, non_retryable=("ValueError",))
     assert strategy.delay(retry(1, "ValueError")) is None
     assert strategy.delay(retry(1, "OSError")) == 1
 
 
-def test_growth_beyond_every_number_is_capped() -> None:
+def test_overflowing_backoff_is_capped() -> None:
     assert ExponentialBackoff(retries=10**6, factor=1e300, cap=60).delay(retry(1_000)) == 60
 
 
-def test_jitter_spreads_tasks_and_runs_and_is_the_same_each_time() -> None:
+def test_jitter_differs_by_task_and_run_and_is_deterministic() -> None:
     strategy = ExponentialBackoff(retries=3, initial=100, jitter=0.5)
     waits = [strategy.delay(retry(1, task_id=f"t{n}", seed=f"s{n % 7}")) for n in range(200)]
     assert waits == [strategy.delay(retry(1, task_id=f"t{n}", seed=f"s{n % 7}")) for n in range(200)]

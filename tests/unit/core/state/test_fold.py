@@ -29,7 +29,7 @@ LATE = e.DecisionTaskTimedOut(scheduled_event_id=2, started_event_id=3, timeout_
 COMPLETED = e.WorkflowExecutionCompleted(decision_task_completed_event_id=1)
 
 
-def test_moto_schedules_a_decision_task_for_each_event_and_they_are_taken_in_turn() -> None:
+def test_several_scheduled_decision_tasks_of_moto_fold_in_order() -> None:
     second = e.DecisionTaskStarted(scheduled_event_id=3)
     read = [START, DECIDE, DECIDE, DECIDING]
     assert fold(history(*read)).decision_tasks.scheduled is not None
@@ -109,18 +109,18 @@ def history(*data: object) -> History:
         ),
     ],
 )
-def test_what_cannot_have_happened_is_named(data: list[object], says: str) -> None:
+def test_impossible_history_raises_history_error_naming_the_event(data: list[object], says: str) -> None:
     with pytest.raises(HistoryError) as caught:
         decide(DeciderSpec(), history(*data))
     assert str(caught.value) == says
 
 
-def test_a_history_that_is_cut_off_is_one_that_goes_on() -> None:
+def test_truncated_history_folds_to_an_open_state() -> None:
     assert decide(DeciderSpec(), History([])) == []
     assert fold(history(START, SCHEDULED)).items[Kind.ACTIVITY, "a"].status is Status.SCHEDULED
 
 
-def test_a_refused_request_takes_back_none_that_was_granted() -> None:
+def test_refused_cancel_does_not_revoke_a_granted_one() -> None:
     granted = e.ActivityTaskCancelRequested(decision_task_completed_event_id=1, activity_id="a")
     refused = e.RequestCancelActivityTaskFailed(
         decision_task_completed_event_id=1, activity_id="a", cause="OPERATION_NOT_PERMITTED"
@@ -138,7 +138,7 @@ def test_a_refused_request_takes_back_none_that_was_granted() -> None:
         ("5", "decide", Override(TaskList("other"), "5")),
     ],
 )
-def test_a_decider_may_choose_another_list(
+def test_task_list_of_a_response_is_kept_in_the_state(
     timeout: str | None, for_good: str, override: Override | None
 ) -> None:
     chosen = e.DecisionTaskCompleted(
@@ -181,7 +181,7 @@ def test_failures_of_earlier_attempts_are_kept_until_one_succeeds() -> None:
     assert state.items[Kind.ACTIVITY, "a"].is_open
 
 
-def test_a_child_that_runs_already_does_not_disturb_the_one_that_runs() -> None:
+def test_refused_duplicate_child_does_not_affect_the_open_one() -> None:
     taken = e.StartChildWorkflowExecutionFailed(
         workflow_type=WorkflowType("c", "v"),
         cause="WORKFLOW_ALREADY_RUNNING",
@@ -199,12 +199,12 @@ def test_a_child_that_runs_already_does_not_disturb_the_one_that_runs() -> None:
     assert state.open_count[Kind.CHILD] == 1
 
 
-def test_a_child_is_known_by_its_task_where_floto_started_it() -> None:
+def test_child_started_by_floto_is_keyed_by_its_task_id() -> None:
     state = fold(history(START, child("floto.task:report")))
     assert list(state.items) == [(Kind.CHILD, "report")]
 
 
-def test_signals_are_kept_in_the_order_they_came() -> None:
+def test_signals_are_kept_in_order_of_arrival() -> None:
     signals = [e.WorkflowExecutionSignaled(signal_name="s", input=text) for text in "ab"]
     state = fold(history(START, *signals))
     assert [event.data.input for event in state.signals["s"]] == ["a", "b"]

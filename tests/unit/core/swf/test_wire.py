@@ -46,16 +46,16 @@ def check(cls: type, shape: Any) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EVENT_TYPES))
-def test_events_are_those_of_the_service_model(name: str) -> None:
+def test_event_classes_equal_the_service_model(name: str) -> None:
     check(EVENT_TYPES[name], MODEL.shape_for(f"{name}EventAttributes"))
 
 
 @pytest.mark.parametrize("name", sorted(DECISION_TYPES))
-def test_decisions_are_those_of_the_service_model(name: str) -> None:
+def test_decision_classes_equal_the_service_model(name: str) -> None:
     check(DECISION_TYPES[name], MODEL.shape_for(f"{name}DecisionAttributes"))
 
 
-def test_no_type_is_missing() -> None:
+def test_every_type_of_the_service_model_has_a_class() -> None:
     assert set(EVENT_TYPES) == set(_enum("EventType")) - WITHOUT_SHAPE
     assert set(DECISION_TYPES) == set(_enum("DecisionType"))
 
@@ -103,7 +103,7 @@ def test_times_are_kept_to_the_millisecond(at: Any) -> None:
     assert wire.moment(at) == datetime(2013, 10, 6, 21, 32, 53, 254000, tzinfo=UTC)
 
 
-def test_a_reference_that_is_left_out_is_a_reference_to_nothing() -> None:
+def test_omitted_event_reference_reads_as_0() -> None:
     raw = event(
         eventType="ActivityTaskTimedOut",
         activityTaskTimedOutEventAttributes={"timeoutType": "SCHEDULE_TO_START", "scheduledEventId": 5},
@@ -158,13 +158,13 @@ def test_bad_fields_are_named(attributes: dict[str, Any], says: str) -> None:
         History.from_swf([raw])
 
 
-def test_what_is_no_event_is_named() -> None:
+def test_value_that_is_not_an_event_is_named() -> None:
     with pytest.raises(HistoryError, match="an event needs an integer eventId"):
         History.from_swf([42])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("ids", [[2], [1, 3], [1, 1], [1, 2, 4]])
-def test_missing_and_doubled_events_are_named(ids: list[int]) -> None:
+def test_missing_and_duplicate_events_are_named(ids: list[int]) -> None:
     with pytest.raises(HistoryError, match="a history counts 1, 2, 3"):
         History.from_swf([event(eventId=number) for number in ids])
 

@@ -77,22 +77,13 @@ def made(service: Any, **more: Any) -> Daemon:
     return Daemon(service=service, poll_seconds=0.05, **more)
 
 
-def test_five_daemons_share_the_work(service: SqliteService) -> None:
-    ids = [f"child-{number}" for number in range(10)]
-    with running(*(made(service) for _ in range(5))):
-        for id_ in ids:
-            ask(service, id_)
-        until(is_completed(service, *ids))
-    assert len(service.open_executions(DAEMON_TYPE)) == 1
-
-
-def test_a_child_on_a_list_of_its_own_is_served(service: SqliteService) -> None:
+def test_child_on_its_own_task_list_is_served(service: SqliteService) -> None:
     with running(made(service)):
         ask(service, "child", task_list="side")
         until(is_completed(service, "child"))
 
 
-def test_a_daemon_serves_what_one_before_it_started(service: SqliteService) -> None:
+def test_daemon_serves_children_of_an_earlier_daemon(service: SqliteService) -> None:
     ask(service, "child", task_list="side")
     task = service.poll_for_decision_task(LIST, "", 5)
     assert task is not None
@@ -103,7 +94,7 @@ def test_a_daemon_serves_what_one_before_it_started(service: SqliteService) -> N
         until(is_completed(service, "child"))
 
 
-def test_a_daemon_learns_of_what_others_were_to_serve(
+def test_daemon_serves_task_lists_found_by_scanning(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_SCAN_SECONDS", 0.05)
@@ -117,7 +108,7 @@ def test_a_daemon_learns_of_what_others_were_to_serve(
             until(is_completed(service, "child"))
 
 
-def test_daemons_on_other_lists_are_left_to_themselves(service: SqliteService) -> None:
+def test_daemons_on_other_task_lists_are_ignored(service: SqliteService) -> None:
     other = made(service, task_list="other")
     ask(service, "child", task_list="side")
     with running(made(service)):
@@ -138,7 +129,7 @@ def test_a_bad_signal_is_logged_and_recorded(
     assert "'nonsense'" in caplog.text
 
 
-def test_no_more_lists_are_served_than_fit(
+def test_served_task_lists_are_bounded(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "MOST_LISTS", 1)
@@ -151,7 +142,7 @@ def test_no_more_lists_are_served_than_fit(
         until(is_completed(service, "third"))
 
 
-def test_a_look_that_fails_is_made_again(service: SqliteService, caplog: pytest.LogCaptureFixture) -> None:
+def test_failed_scan_is_repeated(service: SqliteService, caplog: pytest.LogCaptureFixture) -> None:
     def forbidden(*_: Any) -> None:
         msg = "not allowed"
         raise ServiceError(msg)
@@ -179,7 +170,7 @@ def test_a_daemon_of_a_closed_service_ends(service: SqliteService, monkeypatch: 
         daemon.run()
 
 
-def test_a_daemon_can_be_stopped_before_it_reaches_its_service(service: SqliteService) -> None:
+def test_daemon_can_be_stopped_while_connecting(service: SqliteService) -> None:
     def unreachable(*_: Any) -> None:
         daemon.stop()
         problem = "nobody there"
@@ -200,7 +191,7 @@ def test_a_service_from_a_url_is_closed_with_the_daemon_and_has_a_domain(tmp_pat
     assert Daemon(service="memory:")._domain == "floto"  # noqa: SLF001
 
 
-def test_the_daemon_s_types_are_registered(tmp_path: Path) -> None:
+def test_types_of_the_daemon_are_registered(tmp_path: Path) -> None:
     with SqliteService(tmp_path / "f.db") as service:
         seen: list[Any] = []
         odd: Any = Odd(service, "prepare", [lambda *given: seen.append(given)])

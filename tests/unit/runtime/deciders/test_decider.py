@@ -1,11 +1,10 @@
-"""The decider's answers to single decision tasks, and what it remembers."""
+"""Responses of the decider to single decision tasks, and its cache."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +28,6 @@ from floto.runtime.deciders.spec_choice import NoSpec
 from tests.integration.contract.clock import Clock
 
 ORDER = WorkflowType("order", "v1")
-
-
-@pytest.fixture
-def service() -> Iterator[SqliteService]:
-    with SqliteService(":memory:") as service:
-        yield service
 
 
 def spec(*ids: str, **more: Any) -> floto.DeciderSpec:
@@ -65,7 +58,7 @@ def carrying(spec: floto.DeciderSpec) -> str:
     return payload.dumps({"decider_spec": CODEC.unstructure(spec)}, "input")
 
 
-def test_a_spec_in_the_input_comes_before_that_of_the_type_and_the_decider_s_own(
+def test_spec_in_the_input_overrides_those_of_type_and_decider(
     service: SqliteService,
 ) -> None:
     decider = Decider(spec("own"), specs={ORDER: spec("type")}, service=service)
@@ -83,7 +76,7 @@ def test_a_spec_in_the_input_comes_before_that_of_the_type_and_the_decider_s_own
         ('{"decider_spec": {"type": "os.system"}}', "os.system"),
     ],
 )
-def test_a_run_without_a_readable_spec_fails_and_says_why(
+def test_run_with_an_unreadable_spec_fails_with_the_reason(
     service: SqliteService, input: str, said: str
 ) -> None:
     (failed,) = Decider(service=service).decide(decision_task(service, input))
@@ -92,7 +85,7 @@ def test_a_run_without_a_readable_spec_fails_and_says_why(
     assert said in str(failed.details)
 
 
-def test_run_without_a_spec_fails_where_no_other_decider_can_come(service: SqliteService) -> None:
+def test_run_without_a_spec_fails_if_no_other_decider_is_possible(service: SqliteService) -> None:
     (failed,) = Decider(service=service, sole=True).decide(decision_task(service))
     assert isinstance(failed, FailWorkflowExecution)
     assert "no spec for workflow type 'order' version 'v1'" in str(failed.details)
@@ -118,7 +111,7 @@ def event_names(service: SqliteService, workflow_id: str = "w") -> list[str]:
 
 
 @pytest.mark.parametrize("own", [None, spec("own")])
-def test_run_of_another_spec_is_left_alone_and_logged_once(
+def test_run_of_another_spec_is_not_decided_and_logged_once(
     service: SqliteService, caplog: pytest.LogCaptureFixture, own: floto.DeciderSpec | None
 ) -> None:
     recorded = spec("recorded")
@@ -130,7 +123,7 @@ def test_run_of_another_spec_is_left_alone_and_logged_once(
     assert "--take-over" in line
 
 
-def test_run_of_no_recorded_spec_is_left_alone_by_a_decider_without_specs(
+def test_decider_without_specs_does_not_decide_a_run_without_a_recorded_spec(
     service: SqliteService, caplog: pytest.LogCaptureFixture
 ) -> None:
     service.start_workflow_execution(StartRequest(workflow_id="w", workflow_type=ORDER, task_list="floto"))
@@ -139,7 +132,7 @@ def test_run_of_no_recorded_spec_is_left_alone_by_a_decider_without_specs(
     assert "no spec for workflow type 'order' version 'v1'" in caplog.text
 
 
-def test_run_is_decided_by_whichever_spec_of_the_decider_it_records(service: SqliteService) -> None:
+def test_run_is_decided_by_its_recorded_spec_among_those_of_the_decider(service: SqliteService) -> None:
     specs = {ORDER: spec("type"), WorkflowType("other", "1"): spec("other")}
     decider = Decider(spec("own"), specs=specs, service=service)
     for number, name in enumerate(["own", "other", "type"]):
@@ -147,7 +140,7 @@ def test_run_is_decided_by_whichever_spec_of_the_decider_it_records(service: Sql
         assert scheduled(decider.decide(next_task(service))) == [name]
 
 
-def test_take_over_decides_by_own_spec_and_records_it(
+def test_take_over_decides_with_own_spec_and_records_it(
     service: SqliteService, caplog: pytest.LogCaptureFixture
 ) -> None:
     started_with(spec("recorded"), service)
@@ -160,7 +153,7 @@ def test_take_over_decides_by_own_spec_and_records_it(
         Decider(spec("recorded"), service=service).decide(next_task(service))
 
 
-def test_two_deciders_that_take_over_from_one_another_do_so_once_each(service: SqliteService) -> None:
+def test_mutual_take_over_happens_once_per_decider(service: SqliteService) -> None:
     started_with(spec("recorded"), service)
     both = [Decider(spec(name), service=service, poll_seconds=0.05, take_over=True) for name in ("a", "b")]
     threads = [threading.Thread(target=serve_until_idle, args=(each, 1.5)) for each in both]
@@ -171,7 +164,7 @@ def test_two_deciders_that_take_over_from_one_another_do_so_once_each(service: S
     assert event_names(service).count("WorkflowExecutionSignaled") <= 2
 
 
-def test_decider_that_remembers_a_run_notices_that_another_spec_took_it_over(service: SqliteService) -> None:
+def test_decider_with_a_cached_run_notices_its_take_over(service: SqliteService) -> None:
     started_with(spec("own"), service)
     decider = Decider(spec("own"), service=service)
     task = next_task(service)
@@ -182,7 +175,7 @@ def test_decider_that_remembers_a_run_notices_that_another_spec_took_it_over(ser
         decider.decide(next_task(service))
 
 
-def test_refused_decisions_fail_the_run_with_the_words_of_the_service(
+def test_refused_response_fails_the_run_with_the_message_of_the_service(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     respond = service.respond_decision_task_completed
@@ -224,7 +217,7 @@ def test_only_new_events_are_folded(service: SqliteService, monkeypatch: pytest.
     assert folded == [len(again.events) - len(task.events)]
 
 
-def test_what_a_task_does_not_show_is_read_when_the_service_has_it(
+def test_events_missing_from_a_task_are_read_until_complete(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resilient, "REREAD_SECONDS", 0)
@@ -242,7 +235,7 @@ def test_what_a_task_does_not_show_is_read_when_the_service_has_it(
         Decider(spec("a"), service=odd).decide(hidden)
 
 
-def test_a_history_that_does_not_go_on_is_read_anew(service: SqliteService) -> None:
+def test_history_that_does_not_continue_the_cached_one_is_read_again(service: SqliteService) -> None:
     decider = Decider(spec("a"), service=service)
     task = decision_task(service)
     assert scheduled(decider.decide(task)) == ["a"]
@@ -260,9 +253,7 @@ def test_a_history_that_does_not_go_on_is_read_anew(service: SqliteService) -> N
     assert scheduled(decider.decide(strange)) == ["a"]
 
 
-def test_no_more_runs_are_remembered_than_fit(
-    service: SqliteService, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cached_runs_are_bounded(service: SqliteService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_REMEMBERED", 2)
     decider = Decider(spec("a"), service=service)
     for number in range(5):
@@ -270,7 +261,7 @@ def test_no_more_runs_are_remembered_than_fit(
     assert len(decider._cache._runs) == 2  # noqa: SLF001
 
 
-def test_a_bug_leaves_the_task_unanswered_and_the_decider_running(
+def test_exception_leaves_the_task_without_response_and_the_decider_running(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     errors: list[Exception | None] = []
@@ -305,7 +296,7 @@ def test_a_bug_leaves_the_task_unanswered_and_the_decider_running(
     assert info.close_status is None
 
 
-def test_a_decider_ends_with_its_workflow_even_if_the_last_answer_seems_lost(service: SqliteService) -> None:
+def test_decider_ends_with_its_workflow_although_the_last_response_seems_lost(service: SqliteService) -> None:
     own = floto.DeciderSpec(activity_tasks=[], terminate_decider_after_completion=True)
     decider = Decider(own, service=service)
     task = decision_task(service)
@@ -314,7 +305,7 @@ def test_a_decider_ends_with_its_workflow_even_if_the_last_answer_seems_lost(ser
     assert decider._stop.is_set()  # noqa: SLF001
 
 
-def test_a_decider_whose_last_answer_was_too_late_goes_on_at_once(tmp_path: Path) -> None:
+def test_decider_continues_after_a_late_last_response(tmp_path: Path) -> None:
     clock = Clock()
     own = floto.DeciderSpec(activity_tasks=[], terminate_decider_after_completion=True)
     with SqliteService(tmp_path / "db", clock=clock) as service:
@@ -329,7 +320,7 @@ def test_a_decider_whose_last_answer_was_too_late_goes_on_at_once(tmp_path: Path
         assert decider._stop.is_set()  # noqa: SLF001
 
 
-def test_a_decider_outlives_workflows_that_are_not_of_its_own_spec(service: SqliteService) -> None:
+def test_decider_continues_after_workflows_of_other_specs(service: SqliteService) -> None:
     own = floto.DeciderSpec(activity_tasks=[], terminate_decider_after_completion=True)
     decider = Decider(own, service=service)
     for input in (carrying(floto.DeciderSpec(activity_tasks=[])), '{"decider_spec": 3}'):
@@ -340,21 +331,7 @@ def test_a_decider_outlives_workflows_that_are_not_of_its_own_spec(service: Sqli
         assert not decider._stop.is_set()  # noqa: SLF001
 
 
-def test_a_decider_ends_with_its_workflow_if_it_is_told_to(service: SqliteService) -> None:
-    own = floto.DeciderSpec(
-        activity_tasks=[floto.Timer(id_="t", delay_in_seconds=0)], terminate_decider_after_completion=True
-    )
-    service.start_workflow_execution(StartRequest(workflow_id="w", workflow_type=ORDER, task_list="floto"))
-    thread = threading.Thread(target=Decider(own, service=service, poll_seconds=0.05).run)
-    thread.start()
-    thread.join(10)
-    assert not thread.is_alive()
-    info = service.latest_execution("w")
-    assert info is not None
-    assert info.close_status == "COMPLETED"
-
-
-def test_an_answer_that_comes_too_late_is_dropped(service: SqliteService) -> None:
+def test_late_response_is_dropped(service: SqliteService) -> None:
     answered: list[Exception | None] = []
     decider = Decider(spec("a"), service=service, listener=lambda _, error: answered.append(error))
     task = decision_task(service)
@@ -363,7 +340,7 @@ def test_an_answer_that_comes_too_late_is_dropped(service: SqliteService) -> Non
     assert answered == [None]
 
 
-def test_a_spec_that_is_no_spec_is_refused(service: SqliteService) -> None:
+def test_invalid_spec_is_refused(service: SqliteService) -> None:
     with pytest.raises(floto.SpecError, match="must be a DeciderSpec"):
         Decider('{"type": "floto.specs.task.Timer", "id_": "t", "delay_in_seconds": 1}', service=service)
 
@@ -385,7 +362,7 @@ def unreadable(*_: Any) -> None:
     raise HistoryError(1, "makes no sense")
 
 
-def test_a_history_that_cannot_be_read_costs_nobody_else_the_decider(
+def test_unreadable_history_does_not_affect_other_runs(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.01)
@@ -401,7 +378,7 @@ def test_a_history_that_cannot_be_read_costs_nobody_else_the_decider(
     assert "makes no sense" in caplog.text
 
 
-def test_a_decider_that_ends_with_its_workflow_looks_until_the_service_knows(
+def test_decider_ending_with_its_workflow_checks_until_the_close_is_visible(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resilient, "REREAD_SECONDS", 0.01)

@@ -1,4 +1,4 @@
-"""What a person sees of a run."""
+"""The live table of a run."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ WAITING = e.TimerStarted(
 )
 
 
-def test_a_task_that_cleans_up_is_seen_once_it_does() -> None:
+def test_cleanup_task_is_shown_once_scheduled() -> None:
     approval = floto.Signal(id_="ok", signal_name="approve")
     tasks = Tasks(floto.DeciderSpec(activity_tasks=[approval], on_failure=[A]))
     assert rows(tasks.at(history()), history()) == [Row("ok", "waiting")]
@@ -74,7 +74,7 @@ def test_a_task_that_cleans_up_is_seen_once_it_does() -> None:
         ((SCHEDULED, STARTED, FAILED, WAITING), "retrying", 1, 1),
     ],
 )
-def test_where_a_task_stands(
+def test_status_attempt_and_seconds_of_a_task(
     data: tuple[object, ...], state: str, attempt: int, seconds: float | None
 ) -> None:
     row = rows(SPEC.activity_tasks, history(*data))[0]
@@ -86,12 +86,12 @@ def test_a_failure_shows_its_message_until_the_task_completes() -> None:
     assert rows(SPEC.activity_tasks, history(SCHEDULED, STARTED, FAILED))[0].problem == "OSError: flaky"
 
 
-def test_a_waiting_timer_is_running() -> None:
+def test_open_timer_is_running() -> None:
     timer = e.TimerStarted(timer_id="t", start_to_fire_timeout="5", decision_task_completed_event_id=4)
     assert rows(SPEC.activity_tasks, history(timer))[1].state == "running"
 
 
-def test_lines_say_each_change_once() -> None:
+def test_each_change_prints_one_line() -> None:
     console = Console(file=io.StringIO(), width=80)
     lines = Lines(SPEC, partial(printed, console))
     for count in range(5):
@@ -101,7 +101,7 @@ def test_lines_say_each_change_once() -> None:
     assert said == "a running\na attempt 1 failed: OSError: flaky\n"
 
 
-def test_a_terminal_gets_a_table_that_fits_it() -> None:
+def test_table_fits_the_terminal() -> None:
     tasks = [floto.ActivityTask(id_=f"task {number}", name="n", version="1") for number in range(50)]
     console = Console(file=io.StringIO(), force_terminal=True, width=60, height=12)
     table = LiveTable(floto.DeciderSpec(activity_tasks=tasks), console)
@@ -114,7 +114,7 @@ def test_a_terminal_gets_a_table_that_fits_it() -> None:
     assert "0 of 50 completed, 50 waiting" in lines[-1]
 
 
-def test_what_runs_and_fails_comes_before_what_waits_and_is_done() -> None:
+def test_running_and_failed_tasks_precede_waiting_and_done_ones() -> None:
     later = NOON + timedelta(seconds=1)
     all_rows = [
         Row("waits", "waiting"),
@@ -129,7 +129,7 @@ def test_what_runs_and_fails_comes_before_what_waits_and_is_done() -> None:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_run_is_shown_on_any_console(*, terminal: bool) -> None:
+def test_run_is_shown_in_any_encoding(*, terminal: bool) -> None:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=80, height=24)
     with shown(SPEC, console) as show:
         show(history(SCHEDULED, STARTED, COMPLETED))

@@ -1,4 +1,4 @@
-"""How long ``floto.run`` waits for activities that still run when it has what it came for."""
+"""Time that ``floto.run`` waits for running activities before it returns."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from tests.runs import spec, task
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_loops, "_STOP_SECONDS", 0.4)
     monkeypatch.setattr(run_loops, "_QUIET_SECONDS", 0.1)
 
 
-def until_told() -> None:
-    """Return once the activity is asked to stop; fail if nobody asks."""
+def until_canceled() -> None:
+    """Return once the activity's cancellation is requested; fail if it is not."""
     end = time.monotonic() + 60
     while not floto.current().cancel_requested:
         assert time.monotonic() < end, "nobody asked"
         time.sleep(0.02)
 
 
-@pytest.mark.usefixtures("hasty")
-def test_a_failed_run_does_not_wait_long_for_what_runs(
+@pytest.mark.usefixtures("short_waits")
+def test_failed_run_does_not_wait_long_for_running_activities(
     service: SqliteService, activities: Activities, caplog: pytest.LogCaptureFixture
 ) -> None:
     gone = threading.Event()
@@ -44,8 +44,8 @@ def test_a_failed_run_does_not_wait_long_for_what_runs(
     gone.set()
 
 
-@pytest.mark.usefixtures("hasty")
-def test_a_time_out_does_not_wait_long_for_what_runs_and_loses_nothing(
+@pytest.mark.usefixtures("short_waits")
+def test_timeout_does_not_wait_long_for_running_activities_and_loses_no_work(
     service: SqliteService, activities: Activities
 ) -> None:
     gone = threading.Event()
@@ -61,13 +61,15 @@ def test_a_time_out_does_not_wait_long_for_what_runs_and_loses_nothing(
     assert sum(isinstance(item, e.ActivityTaskStarted) for item in data) == 1
 
 
-@pytest.mark.usefixtures("hasty")
-def test_what_still_runs_is_told_when_the_service_is_closed(tmp_path: Path, activities: Activities) -> None:
+@pytest.mark.usefixtures("short_waits")
+def test_running_activity_is_canceled_when_the_service_is_closed(
+    tmp_path: Path, activities: Activities
+) -> None:
     told = threading.Event()
 
     @activities.activity(name="long", version="1")
     def long() -> None:
-        until_told()
+        until_canceled()
         told.set()
 
     with pytest.raises(TimeoutError):
@@ -75,14 +77,14 @@ def test_what_still_runs_is_told_when_the_service_is_closed(tmp_path: Path, acti
     assert told.wait(60)
 
 
-def test_what_runs_is_asked_to_stop_when_its_run_is_closed(
+def test_running_activity_is_canceled_when_its_run_closes(
     service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("floto.runtime.runs.run_loops._HEARTBEAT_SECONDS", 0)
 
     @activities.activity(name="long", version="1")
     def long() -> None:
-        until_told()
+        until_canceled()
         told.set()
 
     told = threading.Event()

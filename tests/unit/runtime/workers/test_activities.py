@@ -66,12 +66,12 @@ class Callable:
         (partial(lambda x, y: (x, y), 1), (1, "the context")),
     ],
 )
-def test_an_activity_takes_its_context_or_nothing(function: Any, returned: Any) -> None:
+def test_activity_function_takes_a_context_or_no_argument(function: Any, returned: Any) -> None:
     assert called(function) == returned
 
 
 @pytest.mark.parametrize("function", [lambda a, b: (a, b), lambda *, b: b, lambda context, b: (context, b)])
-def test_a_function_that_takes_more_is_refused_when_it_is_decorated(function: Any) -> None:
+def test_function_with_more_arguments_is_refused_by_the_decorator(function: Any) -> None:
     with pytest.raises(
         ActivityError, match="activity 'a' version '1': an activity takes 'context' or nothing"
     ):
@@ -103,7 +103,7 @@ def test_two_functions_of_one_name_and_version_are_refused() -> None:
     activities.activity(name="a", version="2")(with_default)
 
 
-def test_functions_of_one_type_are_told_apart_by_domain() -> None:
+def test_functions_of_one_type_are_distinguished_by_domain() -> None:
     activities = Activities()
     kind = ActivityType("a", "1")
     activities.activity(domain="one", name="a", version="1")(lambda: "of one")
@@ -127,7 +127,7 @@ def found_in(activities: Activities, kind: ActivityType, domain: str | None) -> 
     return found({})
 
 
-def test_a_file_imported_again_replaces_what_it_registered() -> None:
+def test_reimported_file_replaces_its_registrations() -> None:
     source = "@activity(name='a', version='1')\ndef f(): return {0}\n"
     activities = Activities()
     for number in (1, 2):
@@ -156,12 +156,12 @@ def running_activity(record: Any = lambda _token, _details: False, **fields: Any
     return RunningActivity(task, record)
 
 
-def test_outside_of_a_worker_nobody_asks_to_stop() -> None:
+def test_current_outside_of_a_worker_is_never_canceled() -> None:
     assert current().heartbeat("half") is False
     assert current().cancel_requested is False
 
 
-def test_inside_it_is_the_running_one() -> None:
+def test_current_is_the_running_activity() -> None:
     activity = running_activity()
     with running(activity):
         assert current() is activity
@@ -169,7 +169,7 @@ def test_inside_it_is_the_running_one() -> None:
     assert current() is not activity
 
 
-def test_a_heartbeat_repeats_its_latest_note() -> None:
+def test_heartbeat_repeats_its_latest_details() -> None:
     sent: list[str | None] = []
 
     def record(_token: str, details: str | None) -> bool:
@@ -183,14 +183,14 @@ def test_a_heartbeat_repeats_its_latest_note() -> None:
     assert sent == ["x" * 2048] * 3
 
 
-def test_asked_to_stop_once_is_asked_for_good() -> None:
+def test_cancel_requested_is_sticky() -> None:
     answers = iter([True, False])
     activity = running_activity(lambda _token, _details: next(answers))
     assert activity.heartbeat()
     assert activity.heartbeat()
 
 
-def test_a_heartbeat_that_fails_does_not_disturb() -> None:
+def test_failed_heartbeat_does_not_affect_the_activity() -> None:
     def record(_token: str, _details: str | None) -> bool:
         raise LATER
 
@@ -200,7 +200,7 @@ def test_a_heartbeat_that_fails_does_not_disturb() -> None:
     assert activity.gone is False
 
 
-def test_an_activity_that_is_gone_should_stop() -> None:
+def test_closed_activity_should_stop() -> None:
     def record(_token: str, _details: str | None) -> bool:
         raise CLOSED
 
@@ -232,7 +232,7 @@ def raising(error: BaseException) -> Any:
         (lambda: {object()}, None),
     ],
 )
-def test_whatever_happens_is_an_outcome(
+def test_every_result_or_exception_becomes_an_outcome(
     function: Any, outcome: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Half a surrogate pair in a captured log cannot travel between the processes of a test run.
@@ -248,7 +248,7 @@ def test_whatever_happens_is_an_outcome(
     assert found == outcome if outcome else isinstance(found, Failed)
 
 
-def test_a_canceled_activity_that_was_asked_is_stopped() -> None:
+def test_canceled_error_after_a_cancel_request_is_a_cancellation() -> None:
     activities = Activities()
     activities.activity(name="a", version="1")(raising(floto.Canceled()))
     activity = running_activity()
@@ -256,7 +256,7 @@ def test_a_canceled_activity_that_was_asked_is_stopped() -> None:
     assert perform_in(activities, activity) == Stopped(None)
 
 
-def test_a_text_is_cut_in_its_middle() -> None:
+def test_long_text_is_truncated_in_the_middle() -> None:
     text = "begin" + "x" * 100 + "the end"
     assert len(shorten_middle(text, 60)) == 60
     assert shorten_middle(text, 60).startswith("begin")
@@ -264,7 +264,7 @@ def test_a_text_is_cut_in_its_middle() -> None:
     assert shorten_middle("short", 60) == "short"
 
 
-def test_a_heartbeat_carries_what_can_be_sent() -> None:
+def test_unencodable_heartbeat_details_are_replaced() -> None:
     sent: list[str | None] = []
 
     def record(_: str, details: str | None) -> bool:
@@ -275,7 +275,7 @@ def test_a_heartbeat_carries_what_can_be_sent() -> None:
     assert sent == ["half ? of a pair"]
 
 
-def test_an_activity_of_a_service_that_is_closed_is_asked_to_stop() -> None:
+def test_activity_of_a_closed_service_is_canceled() -> None:
     errors = [SHUT, LATER, SHUT, SHUT, LATER, SHUT, SHUT, SHUT]
 
     def record(_token: str, _details: str | None) -> bool:
@@ -287,7 +287,7 @@ def test_an_activity_of_a_service_that_is_closed_is_asked_to_stop() -> None:
     assert activity.gone
 
 
-def test_a_refused_beat_says_nothing_once_the_result_is_on_its_way(
+def test_refused_heartbeat_during_the_report_is_not_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def record(_token: str, _details: str | None) -> bool:

@@ -32,7 +32,7 @@ def activity(beats: Beats) -> RunningActivity:
     return beats  # type: ignore[return-value]  # all that is used of one
 
 
-def test_each_running_activity_has_its_heartbeats() -> None:
+def test_each_running_activity_sends_heartbeats() -> None:
     heartbeats, beats = Heartbeats(0.02), [Beats(), Beats(1)]
     with (
         heartbeats.sending(),
@@ -48,14 +48,14 @@ def test_each_running_activity_has_its_heartbeats() -> None:
     assert [each.seen for each in beats] == before
 
 
-def test_no_heartbeats_at_zero() -> None:
+def test_interval_zero_sends_no_heartbeats() -> None:
     heartbeats, beats = Heartbeats(0), Beats()
     with heartbeats.sending(), heartbeats.watching(activity(beats)):
         time.sleep(0.1)
     assert beats.seen == 0
 
 
-def test_what_is_gone_needs_no_heartbeat() -> None:
+def test_closed_activity_sends_no_heartbeats() -> None:
     heartbeats, beats = Heartbeats(0.01), Beats()
     beats.gone = True
     with heartbeats.sending(), heartbeats.watching(activity(beats)):

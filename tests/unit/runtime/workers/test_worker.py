@@ -10,7 +10,7 @@ from floto.core.swf.wire import WireError
 from floto.runtime.workers.worker import ActivityWorker
 
 
-def test_a_worker_outlives_a_task_that_it_cannot_read(caplog: pytest.LogCaptureFixture) -> None:
+def test_worker_continues_after_an_unreadable_task(caplog: pytest.LogCaptureFixture) -> None:
     polls: list[Exception] = [WireError("activityId must be a string")]
 
     class Odd:

@@ -11,7 +11,7 @@ from floto.testing.checking.exhaustive import Explored, explore
 
 
 class Tree:
-    """Runs of three choices; a second answer to the first adds one more."""
+    """Runs of three choices; a second option at the first adds one more."""
 
     def __init__(self) -> None:
         self.runs: list[tuple[int, ...]] = []
@@ -25,7 +25,7 @@ class Tree:
         return choices.taken
 
 
-def test_every_run_is_made_once() -> None:
+def test_every_run_is_explored_once() -> None:
     tree = Tree()
     assert explore(tree.run, 1_000) == Explored(30, 30, 4, is_complete=True)
     assert len(set(tree.runs)) == len(tree.runs) == 3 * 2 + 3 * 2 * 4
@@ -34,7 +34,7 @@ def test_every_run_is_made_once() -> None:
 
 
 @pytest.mark.parametrize(("most", "runs", "departures"), [(1, 1, 0), (4, 1, 0), (5, 5, 1), (29, 24, 3)])
-def test_a_round_is_begun_where_it_can_be_finished(most: int, runs: int, departures: int) -> None:
+def test_round_starts_only_if_it_can_finish(most: int, runs: int, departures: int) -> None:
     tree = Tree()
     explored = explore(tree.run, most)
     assert (explored.departures, explored.is_complete) == (departures, False)
@@ -42,7 +42,7 @@ def test_a_round_is_begun_where_it_can_be_finished(most: int, runs: int, departu
     assert len(tree.runs) == runs
 
 
-def test_time_may_end_it() -> None:
+def test_exploration_ends_at_the_time_limit() -> None:
     tree = Tree()
     explored = explore(tree.run, 1_000, lambda: len(tree.runs) >= 3)
     assert explored == Explored(3, 1, 0, is_complete=False)

@@ -43,7 +43,7 @@ Run = Callable[[str], dict[str, Any]]
 
 @pytest.fixture
 def ran(tmp_path: Path) -> Run:
-    """Gives the names that a printed file gives to whoever imports it."""
+    """Return the names that importing a printed file defines."""
 
     def run(text: str) -> dict[str, Any]:
         (tmp_path / "printed.py").write_text(text, encoding="utf-8")
@@ -69,14 +69,14 @@ TASKS: list[Task] = [
 ]
 
 
-def test_the_source_of_a_spec_is_the_spec(ran: Run) -> None:
+def test_printed_spec_evaluates_to_the_spec(ran: Run) -> None:
     whole = DeciderSpec(activity_tasks=TASKS, on_failure=[task("f")], on_cancel=[task("y")], domain="d")
     printed = ran(counterexample(whole, HISTORY).as_pytest())
     assert printed["SPEC"] == whole
     assert History.from_swf(printed["EVENTS"]).events == HISTORY.events
 
 
-def test_an_event_of_an_unknown_type_is_written_too(ran: Run) -> None:
+def test_event_of_an_unknown_type_is_printed(ran: Run) -> None:
     raw = HISTORY.to_swf()[:4]
     other = {"a": [1.5, float("inf"), {"b": raw[0]["eventTimestamp"]}]}
     raw.append({**raw[0], "eventId": 5, "eventType": "New", "newEventAttributes": other})
@@ -88,8 +88,8 @@ def test_an_event_of_an_unknown_type_is_written_too(ran: Run) -> None:
 
 
 @pytest.mark.parametrize("name", ["\n1 / 0\n", '"""', "{spec}", "\r1 / 0", "\ud800", "\\", "'\""])
-def test_what_a_history_says_stays_text(ran: Run, name: str) -> None:
-    """Whatever somebody called an activity, an event or a field, it is never code."""
+def test_text_of_a_history_is_printed_as_a_literal(ran: Run, name: str) -> None:
+    """Names of activities, events and fields are never executed as code."""
     raw = HISTORY.to_swf()[:5]
     raw[4]["activityTaskScheduledEventAttributes"]["activityId"] = name
     raw.append({**raw[0], "eventId": 6, "eventType": f"x{name}", f"x{name}EventAttributes": {name: name}})
@@ -100,7 +100,7 @@ def test_what_a_history_says_stays_text(ran: Run, name: str) -> None:
 
 
 @pytest.mark.parametrize("depth", [210, 400])
-def test_what_is_nested_too_deeply_is_refused(depth: int) -> None:
+def test_too_deeply_nested_value_is_refused(depth: int) -> None:
     value: Any = 1
     for _ in range(depth):
         value = [value]
@@ -110,7 +110,7 @@ def test_what_is_nested_too_deeply_is_refused(depth: int) -> None:
         counterexample(spec(task("x")), History.from_swf(raw)).as_pytest()
 
 
-def test_kinds_of_a_user_are_imported_from_where_they_are(ran: Run) -> None:
+def test_user_defined_kinds_are_imported_from_their_module(ran: Run) -> None:
     strategy = TwiceOnErrors("Odd")
     own = spec(Approval(id_="ok"), Approval(id_="no", requires=("ok",)), task("a", ["no"]))
     own = evolve(own, activity_tasks=[*own.activity_tasks, task("b", retry_strategy=strategy)])
@@ -134,7 +134,7 @@ class Painted(ActivityTask):
     about: object = None
 
 
-def test_enums_are_named_and_what_has_no_source_is_refused(ran: Run) -> None:
+def test_enums_are_printed_by_name_and_values_without_source_are_refused(ran: Run) -> None:
     red = Painted(id_="p", name="n", version="1", colour=Colour.RED)
     text = counterexample(spec(red), HISTORY).as_pytest()
     assert f"from {__name__} import Colour, Painted\n" in text
@@ -143,7 +143,7 @@ def test_enums_are_named_and_what_has_no_source_is_refused(ran: Run) -> None:
         counterexample(spec(evolve(red, about=object())), HISTORY).as_pytest()
 
 
-def test_what_cannot_be_imported_is_refused() -> None:
+def test_unimportable_class_is_refused() -> None:
     @frozen(kw_only=True)
     class Hidden(ActivityTask):
         pass
