@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -91,7 +92,7 @@ def test_a_graph_on_a_terminal(files: Path) -> None:
     assert "ActivityTask" in command(files, "graph", "flow:spec").stdout
     lines = command(files, "graph", "flow:spec", "--history", "run.json").stdout.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["task", "parts", "", "wait", "shaky"]
-    assert "completed (attempt 2)" in lines[-1]
+    assert "done (attempt 2)" in lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -108,3 +109,17 @@ def test_what_cannot_be_drawn(files: Path, arguments: tuple[str, ...], said: str
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["timeline", "why"])
+def test_history_that_does_not_begin_with_a_start_is_named(tmp_path: Path, name: str) -> None:
+    event = {
+        "eventId": 1,
+        "eventTimestamp": 1.8e9,
+        "eventType": "DecisionTaskScheduled",
+        "decisionTaskScheduledEventAttributes": {"taskList": {"name": "l"}},
+    }
+    (tmp_path / "part.json").write_text(json.dumps({"events": [event]}))
+    done = command(tmp_path, name, "part.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "event 1: DecisionTaskScheduled: a history has one start, and it is event 1" in done.stderr
