@@ -50,9 +50,10 @@ if TYPE_CHECKING:
     from floto.core.replay.compare import Compared, Comparison, Verdict, compare
     from floto.core.replay.decision_diff import Difference
     from floto.core.replay.decision_tasks import RecordedOutcome
-    from floto.core.replay.explain import Explained, Explanation, Standing, explain
+    from floto.core.replay.explain import Explained, Explanation, explain
     from floto.core.replay.recorded_decisions import Recorded
     from floto.core.replay.replay import Divergence, Replay, Step, replay
+    from floto.core.replay.task_status import TaskStatus
     from floto.core.replay.why_waiting import Cause, Condition
     from floto.runtime.connect import UnknownService, connect
     from floto.runtime.deciders.decider import Decider
@@ -94,8 +95,8 @@ _LAZY = {
     "RecordedOutcome": "floto.core.replay.decision_tasks",
     "Replay": "floto.core.replay.replay",
     "RunningActivity": "floto.runtime.workers.activities",
-    "Standing": "floto.core.replay.explain",
     "Step": "floto.core.replay.replay",
+    "TaskStatus": "floto.core.replay.task_status",
     "UnknownService": "floto.runtime.connect",
     "Verdict": "floto.core.replay.compare",
     "WrongWorkflow": "floto.runtime.runs.run_request",
@@ -165,13 +166,13 @@ __all__ = [
     "ServiceUnavailable",
     "Signal",
     "SpecError",
-    "Standing",
     "StartRequest",
     "State",
     "Status",
     "Step",
     "Store",
     "Task",
+    "TaskStatus",
     "Timer",
     "UnknownResource",
     "UnknownService",

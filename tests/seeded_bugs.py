@@ -36,10 +36,14 @@ FOLD, PROGRESS, RETRYING, DECIDE = (
     "floto/core/decide/retrying.py",
     "floto/core/decide/decide.py",
 )
-STARTING, CLOSING = "floto/core/decide/starting.py", "floto/core/decide/closing.py"
+STARTING, CLOSING, PHASE = (
+    "floto/core/decide/starting.py",
+    "floto/core/decide/closing.py",
+    "floto/core/decide/phase.py",
+)
 IN_FLIGHT = "    if item.is_open:\n        return Rest.IN_FLIGHT\n"
 DECIDED = "            decision = _decision(task, position, step, progress, given)\n"
-WAITED = 'return _wait(f"{RETRY_PREFIX}{id_}:{len(failures)}", seconds, state) if seconds else START'
+WAITED = "return _wait(retry_timer_id(id_, len(failures)), seconds, state) if seconds else START"
 
 BUGS: dict[str, tuple[Change, ...]] = {
     "schedule before a require completed": (
@@ -95,10 +99,11 @@ BUGS: dict[str, tuple[Change, ...]] = {
     ),
     "completes while a timer is open": (
         Change(
-            DECIDE,
-            "    if len(progress.done) == len(progress.plan.tasks):\n",
-            "    timers = {n for n, task in enumerate(progress.plan.tasks) if task.key[0] is Kind.TIMER}\n"
-            "    if len(set(progress.done) | timers) == len(progress.plan.tasks):\n",
+            PHASE,
+            "    return RunPhase.COMPLETING if len(progress.done) == len(progress.plan.tasks) else",
+            "    timers = {n for n, task in enumerate(progress.plan.tasks) if task.key[0].value == 'timer'}\n"
+            "    done = set(progress.done) | timers\n"
+            "    return RunPhase.COMPLETING if len(done) == len(progress.plan.tasks) else",
         ),
     ),
     "generated task's dependants not held back": (
@@ -124,8 +129,8 @@ BUGS: dict[str, tuple[Change, ...]] = {
     "what was asked to stop becomes a cause": (
         Change(
             DECIDE,
-            "return fitting(fail(progress, noted))",
-            "return fitting(fail(progress, progress.failures))",
+            "return fail(progress, run_failures(progress))",
+            "return fail(progress, progress.failures)",
         ),
     ),
     "clean-up not finished": (

@@ -1,4 +1,4 @@
-"""A picture of a graph of tasks: layers from left to right, coloured by state."""
+"""A picture of a graph of tasks: layers from left to right, coloured by status."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from floto.core.visible import shorten_middle, visible
-from floto.pictures.colours import of_state
+from floto.pictures.colours import of_status
 from floto.pictures.dot import describe
 from floto.pictures.graph import Graph, Node
 from floto.pictures.layout import Point, lay_out
@@ -52,13 +52,13 @@ def draw(graph: Graph, title: str) -> tuple[Drawing, float, float]:
 
 
 def _counts(nodes: Sequence[Node]) -> str:
-    states = Counter(node.state for node in nodes if node.state)
-    return ", ".join([f"{len(nodes)} tasks", *(f"{count} {state}" for state, count in states.items())])
+    counts = Counter(node.status for node in nodes if node.status)
+    return ", ".join([f"{len(nodes)} tasks", *(f"{count} {status}" for status, count in counts.items())])
 
 
 def _draw_node(drawing: Drawing, node: Node, label: str, place: Point, width: float) -> None:
     x, y = place
-    fill, border = of_state(node.state)
+    fill, border = of_status(node.status)
     box = drawing.box(x, y, width, _HEIGHT, rx=6, fill=fill, stroke=border)
     hint(box, f"{visible(node.id)}\n{describe(node)}")
     drawing.text(x + 10, y + 16, label)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from floto.core.visible import visible
-from floto.pictures.colours import of_state
+from floto.pictures.colours import of_status
 from floto.pictures.graph import Graph, Node
 
 #: Characters, besides letters and digits, that Mermaid needs no entity for.
@@ -18,7 +18,7 @@ def dot(graph: Graph) -> str:
         '  node [shape=box, style="rounded,filled", fontname="sans-serif"];',
     ]
     for number, node in enumerate(graph.nodes):
-        fill, border = of_state(node.state)
+        fill, border = of_status(node.status)
         label = _quoted("\n".join(_lines(node)))
         lines.append(f'  n{number} [label={label}, fillcolor="{fill}", color="{border}"];')
     for arrow in graph.arrows:
@@ -36,7 +36,7 @@ def mermaid(graph: Graph) -> str:
         f"  n{arrow.start} {'-.->' if arrow.generated else '-->'} n{arrow.end}" for arrow in graph.arrows
     ]
     for number, node in enumerate(graph.nodes):
-        fill, border = of_state(node.state)
+        fill, border = of_status(node.status)
         lines.append(f"  style n{number} fill:{fill},stroke:{border},color:#1f2933")
     return "\n".join([*lines, ""])
 
@@ -46,10 +46,10 @@ def _lines(node: Node) -> tuple[str, str]:
 
 
 def describe(node: Node) -> str:
-    """Return the kind of a task, its state and its attempt."""
+    """Return the kind of a task, its status and its attempt."""
     tries = f" (attempt {node.attempt})" if node.attempt > 1 else ""
     kind = f"{node.kind} {node.role}".rstrip()
-    return kind if node.state is None else f"{kind}: {node.state}{tries}"
+    return kind if node.status is None else f"{kind}: {node.status}{tries}"
 
 
 def _quoted(text: str) -> str:

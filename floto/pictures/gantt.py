@@ -6,9 +6,10 @@ from datetime import datetime
 
 from attrs import frozen
 
-from floto.core.replay.timeline import Lane, Phase, Span, Timeline
+from floto.core.replay.task_status import FAILURES, TaskStatus
+from floto.core.replay.timeline import Lane, Span, Timeline
 from floto.core.visible import moment_text, shorten_middle, visible
-from floto.pictures.colours import PHASES
+from floto.pictures.colours import SPANS
 from floto.pictures.scale import Scale, shown_seconds, ticks
 from floto.pictures.svg import CHARACTER, Drawing, hint
 
@@ -18,8 +19,8 @@ _CHART = 900.0
 _LONGEST_LABEL = 44
 #: Minimum width of a span, so that one without duration is visible.
 _NARROWEST = 1.5
-#: Phases of waiting, which are thinner than those of running.
-_THIN = (Phase.RETRY_WAIT, Phase.QUEUED)
+#: Spans of waiting, which are thinner than those of running.
+_THIN = (TaskStatus.RETRYING, TaskStatus.QUEUED)
 _GRID, _TICK = "#e4e7eb", "#7b8794"
 
 
@@ -80,8 +81,8 @@ def _draw_lane(chart: _Chart, lane: Lane, label: str, y: float) -> None:
     base = y + _LANE / 2 + 4
     name = chart.drawing.text(chart.left - 8, base, label, text_anchor="end")
     hint(name, visible(f"{lane.key[0]} {lane.name}: {lane.status}"))
-    # Phases of running are drawn last, over the waiting ones, so that a short failure is visible.
-    for span in sorted(lane.spans, key=lambda span: span.phase not in _THIN):
+    # Spans of running are drawn last, over the waiting ones, so that a short failure is visible.
+    for span in sorted(lane.spans, key=lambda span: span.status not in _THIN):
         _draw_span(chart, lane, span, y + (_LANE - _BAR) / 2)
     if lane.spans:
         end = max(chart.x(span.end) for span in lane.spans)
@@ -90,12 +91,12 @@ def _draw_lane(chart: _Chart, lane: Lane, label: str, y: float) -> None:
 
 def _draw_span(chart: _Chart, lane: Lane, span: Span, y: float) -> None:
     x, end = chart.x(span.start), chart.x(span.end)
-    height = _BAR / 2 if span.phase in _THIN else _BAR
+    height = _BAR / 2 if span.status in _THIN else _BAR
     box = chart.drawing.box(
-        x, y + (_BAR - height) / 2, max(end - x, _NARROWEST), height, rx=2, fill=PHASES[span.phase].fill
+        x, y + (_BAR - height) / 2, max(end - x, _NARROWEST), height, rx=2, fill=SPANS[span.status].fill
     )
     took = shown_seconds((span.end - span.start).total_seconds())
-    hint(box, f"{visible(lane.name)}: {span.phase}, {took}, {_when(span.start, chart.timeline)}")
+    hint(box, f"{visible(lane.name)}: {span.status}, {took}, {_when(span.start, chart.timeline)}")
 
 
 def _when(moment: datetime, timeline: Timeline) -> str:
@@ -108,7 +109,7 @@ def _note(lane: Lane) -> str:
     spent = sum(
         (span.end - span.start).total_seconds()
         for span in lane.spans
-        if span.phase in (Phase.RUNNING, Phase.FAILED, Phase.CANCELED)
+        if span.status in (TaskStatus.RUNNING, *FAILURES)
     )
     count = f" · {len(lane.attempts)} attempts" if len(lane.attempts) > 1 else ""
     return f"{shown_seconds(spent)}{count}"
@@ -116,9 +117,9 @@ def _note(lane: Lane) -> str:
 
 def _draw_legend(chart: _Chart) -> None:
     x, y = chart.left, chart.bottom + 24
-    for phase, look in PHASES.items():
+    for status, look in SPANS.items():
         chart.drawing.box(x, y - 9, 14, 9, rx=2, fill=look.fill)
-        chart.drawing.text(x + 19, y, str(phase), class_="small")
-        x += 100
+        chart.drawing.text(x + 19, y, status, class_="small")
+        x += 40 + CHARACTER * len(status)
     chart.drawing.line(x + 7, y - 9, x + 7, y, stroke=_TICK)
     chart.drawing.text(x + 19, y, "decision", class_="small")

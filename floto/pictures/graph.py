@@ -1,4 +1,4 @@
-"""The tasks of a spec as nodes and arrows, with their states in a history."""
+"""The tasks of a spec as nodes and arrows, with their status in a history."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 
+from floto.core.decide.progress import begin
+from floto.core.replay.task_status import TaskStatus, task_statuses
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.expand import expansion
 from floto.core.spec.tasks import Task, TaskCodec
+from floto.core.state.attempts import attempt_count
 from floto.core.state.state import EMPTY, State
-from floto.pictures.task_status import rows
 
 
 @frozen
@@ -19,8 +20,8 @@ class Node:
 
     id: str
     kind: str
-    #: The state that ``floto run`` shows; None without a history.
-    state: str | None = None
+    #: None without a history.
+    status: TaskStatus | None = None
     attempt: int = 0
     #: The id of the generator that returned the task, if any.
     parent: str | None = None
@@ -46,31 +47,31 @@ class Graph:
 
 
 def graph(spec: DeciderSpec, state: State | None = None, codec: TaskCodec = CODEC) -> Graph:
-    """Return the graph of a spec; with the state of a run, also generated tasks and the tasks' states.
+    """Return the graph of a spec; with the state of a run, also generated tasks and the status of each task.
 
     Args:
         spec: The spec.
         state: The state of a run of it, if there is one.
         codec: Decodes the specs that generators returned.
     """
-    expanded = expansion(spec, EMPTY if state is None else state, codec)
-    tasks = expanded.spec.all_tasks
+    progress = begin(spec, EMPTY if state is None else state, codec)
+    found = task_statuses(progress)
+    tasks = [task for task, _ in found]
     roles = {task.id_: "on failure" for task in spec.on_failure}
     roles |= {
         task.id_: "on failure or cancel" if task.id_ in roles else "on cancel" for task in spec.on_cancel
     }
-    parents = {task.id_: generator for generator, found in expanded.offspring.items() for task in found}
-    status_rows = rows(tasks, state or EMPTY)
+    parents = {task.id_: generator for generator, found in progress.offspring.items() for task in found}
     nodes = tuple(
         Node(
             task.id_,
             type(task).__name__,
-            None if state is None else row.state,
-            row.attempt,
+            None if state is None else status,
+            attempt_count(progress.state.items.get(task.key)),
             parents.get(task.id_),
             roles.get(task.id_, ""),
         )
-        for task, row in zip(tasks, status_rows, strict=True)
+        for task, status in found
     )
     return Graph(nodes, tuple(_arrows(tasks, parents)))
 

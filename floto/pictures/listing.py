@@ -1,4 +1,4 @@
-"""A graph as lines of text: each task with its state and the tasks that it requires."""
+"""A graph as lines of text: each task with its status and the tasks that it requires."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from floto.core.visible import visible
+from floto.pictures.colours import STATUSES
 from floto.pictures.dot import describe
 from floto.pictures.graph import Graph, Node
-from floto.pictures.task_status import style_of
 
 #: Maximum number of required tasks that are named.
 _MOST_NAMES = 6
@@ -29,7 +29,7 @@ def show(graph: Graph, console: Console) -> None:
         names = ", ".join(map(visible, _few(before.get(number, []))))
         table.add_row(
             _indented(node),
-            Text(describe(node), style=style_of(node.state) if node.state else ""),
+            Text(describe(node), style=STATUSES[node.status].style if node.status else ""),
             Text(names, style="dim"),
         )
     console.print(table)

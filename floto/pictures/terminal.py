@@ -10,25 +10,26 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from floto.core.replay.timeline import Lane, Phase, Timeline
+from floto.core.replay.task_status import TaskStatus
+from floto.core.replay.timeline import Lane, Timeline
 from floto.core.visible import moment_text, shorten_middle, visible
-from floto.pictures.colours import DECISION, PHASES, Look
+from floto.pictures.colours import DECISION, SPANS, STATUSES, Look
 from floto.pictures.scale import Scale, shown_seconds, ticks
 
 _LONGEST_LABEL = 32
 _NARROWEST = 20
 #: Characters of a line for the duration, the note and the space between the columns.
 _BESIDE = 30
-#: Of several phases at one character, the one with the highest weight is shown.
-_WEIGHT: Mapping[Phase, int] = {
-    Phase.FAILED: 4,
-    Phase.CANCELED: 3,
-    Phase.RUNNING: 2,
-    Phase.RETRY_WAIT: 1,
-    Phase.QUEUED: 0,
+#: Of several spans at one character, the one with the highest weight is shown.
+_WEIGHT: Mapping[TaskStatus, int] = {
+    TaskStatus.FAILED: 4,
+    TaskStatus.CANCELED: 3,
+    TaskStatus.RUNNING: 2,
+    TaskStatus.RETRYING: 1,
+    TaskStatus.QUEUED: 0,
 }
-#: Phases that the note behind a bar names, with the style.
-_NAMED: Mapping[Phase, str] = {Phase.FAILED: "red", Phase.CANCELED: "magenta"}
+#: Statuses that the note behind a bar does not name.
+_UNNAMED = (TaskStatus.DONE, TaskStatus.RUNNING, TaskStatus.QUEUED)
 
 #: Returns the character of a look that the console can show.
 _Character = Callable[[Look], str]
@@ -92,14 +93,14 @@ def _decisions(timeline: Timeline, scale: Scale, mark: str) -> Text:
 
 
 def _bar(lane: Lane, scale: Scale, character: _Character) -> Text:
-    cells: dict[int, Phase] = {}
-    for span in sorted(lane.spans, key=lambda span: _WEIGHT[span.phase]):
+    cells: dict[int, TaskStatus] = {}
+    for span in sorted(lane.spans, key=lambda span: _WEIGHT[span.status]):
         first, last = _cell(span.start, scale), _cell(span.end, scale)
         # The last character belongs to the next span, unless it is the only one.
-        cells |= dict.fromkeys(range(first, max(last, first + 1)), span.phase)
+        cells |= dict.fromkeys(range(first, max(last, first + 1)), span.status)
     text = Text()
     for place in range(max(cells, default=-1) + 1):
-        look = PHASES.get(cells[place]) if place in cells else None
+        look = SPANS.get(cells[place]) if place in cells else None
         text.append(character(look) if look else " ", style=look.style if look else "")
     return text
 
@@ -109,8 +110,9 @@ def _note(lane: Lane) -> Text:
     end = max((span.end for span in lane.spans), default=None)
     took = shown_seconds((end - start).total_seconds()) if start and end else ""
     tries = f", {len(lane.attempts)} attempts" if len(lane.attempts) > 1 else ""
-    style = next((_NAMED.get(span.phase) for span in lane.spans[-1:]), None)
-    return Text(f"{took}{tries}{f' {lane.status}' if style else ''}", style=style or "dim")
+    if lane.status in _UNNAMED:
+        return Text(f"{took}{tries}", style="dim")
+    return Text(f"{took}{tries} {lane.status}", style=STATUSES[lane.status].style)
 
 
 def _cell(moment: datetime, scale: Scale) -> int:
@@ -118,5 +120,5 @@ def _cell(moment: datetime, scale: Scale) -> int:
 
 
 def _legend(character: _Character) -> Text:
-    parts = [(f"{character(look)} {phase}   ", look.style) for phase, look in PHASES.items()]
+    parts = [(f"{character(look)} {status}  ", look.style) for status, look in SPANS.items()]
     return Text.assemble(*parts, (f"{character(DECISION)} decision", DECISION.style))

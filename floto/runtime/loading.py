@@ -19,6 +19,7 @@ from floto.core.errors import FlotoError, SpecError
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.saved_history import Saved
+from floto.core.state.fold import fold
 from floto.core.swf.identifiers import shown
 
 T = TypeVar("T")
@@ -50,8 +51,14 @@ def load_spec(source: str) -> DeciderSpec:
 
 
 def spec_with(saved: Saved, codec: Codec = CODEC) -> DeciderSpec | None:
-    """Return the spec that was saved with a history, else the one in the run's input, else None."""
-    return saved.spec or spec_of(saved.history.events[0].data.input, codec)
+    """Return the spec that was saved with a history, else the one in the run's input, else None.
+
+    Raises:
+        HistoryError: if the history does not begin with the start of a run.
+        SpecError: if the input or the spec cannot be read.
+        PayloadsNeeded: if the input is stored and ``codec`` has no store.
+    """
+    return saved.spec or spec_of(fold(saved.history.events[:1]).start.input, codec)
 
 
 def load_codec(source: str) -> Codec:

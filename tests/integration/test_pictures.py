@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -81,7 +85,7 @@ def test_graph_is_drawn_on_a_terminal(files: Path) -> None:
     assert "ActivityTask" in command(files, "graph", "flow:spec").stdout
     lines = command(files, "graph", "flow:spec", "--history", "run.json").stdout.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["task", "parts", "", "wait", "shaky"]
-    assert "completed (attempt 2)" in lines[-1]
+    assert "done (attempt 2)" in lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -98,3 +102,17 @@ def test_undrawable_input_is_reported(files: Path, arguments: tuple[str, ...], s
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["timeline", "why"])
+def test_history_that_does_not_begin_with_a_start_is_named(tmp_path: Path, name: str) -> None:
+    event = {
+        "eventId": 1,
+        "eventTimestamp": 1.8e9,
+        "eventType": "DecisionTaskScheduled",
+        "decisionTaskScheduledEventAttributes": {"taskList": {"name": "l"}},
+    }
+    (tmp_path / "part.json").write_text(json.dumps({"events": [event]}))
+    done = command(tmp_path, name, "part.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "event 1: DecisionTaskScheduled: a history has one start, and it is event 1" in done.stderr

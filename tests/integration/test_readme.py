@@ -85,7 +85,7 @@ PRINTED = {
     "why.py": ("[]\n", "activity report completed 0", "timer settle completed 0", "None", "report: waiting"),
     "floto compare": (
         *("friday.json: agrees in", "report: done: 'Monday: 30'", "1 different input"),
-        *("input was", "ActivityTask: completed", "November"),
+        *("input was", "ActivityTask: done", "November"),
     ),
     "pytest test_flow.py": ("2 passed",),
     "mine.py": ("read back from JSON: OnlyAtFirst(seconds=5)",),

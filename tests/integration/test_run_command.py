@@ -152,7 +152,7 @@ def test_resumed_run_prints_the_tasks_completed_before(held: Shell) -> None:
     said = held(*RUN).stderr.splitlines()
     [line] = [line for line in said if "resuming: " in line]
     assert "ask" in line
-    assert "2 of 3 completed" in line
+    assert "2 of 3 done" in line
     assert not any("ask completed" in line for line in said)
     assert any("tell completed" in line for line in said)
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import floto
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.file import problems
+from floto.core.state import fold
 from floto.runtime.cli.why import why_command
+from floto.testing import simulate
 from tests.integration.commands import Shell, wait_for
 
 FLOW = """
@@ -288,3 +291,22 @@ def test_why_reads_a_file_a_pipe_and_an_earlier_event(tmp_path: Path) -> None:
     assert [each["tasks"] for each in past["waits"]] == [[], ["ok"]]
     assert "no decider polls" not in shell.here("why", "w.json", "--at", "2")[0]
     assert why_command.name == "why"
+
+
+@pytest.mark.parametrize("at", [None, 5])
+def test_why_folds_the_history_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int | None) -> None:
+    task = floto.ActivityTask(id_="ask", name="ask", version="1")
+    run = simulate(floto.DeciderSpec(activity_tasks=[task]))
+    run.main.save(tmp_path / "w.json")
+    (tmp_path / "flow.py").write_text(FLOW)
+    folded, trace = [], fold.trace
+
+    def counted(events: Iterable[floto.Event], state: floto.State = floto.State()) -> Any:  # noqa: B008
+        given = list(events)
+        folded.append(len(given))
+        return trace(given, state)
+
+    monkeypatch.setattr("floto.core.state.fold.trace", counted)
+    words = [str(tmp_path / "w.json"), "--spec", f"{tmp_path / 'flow.py'}:ask"]
+    why_command.main(words + ([] if at is None else ["--at", str(at)]), standalone_mode=False)
+    assert folded == [at or len(run.main)]

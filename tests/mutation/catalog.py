@@ -17,6 +17,7 @@ CORE = ROOT / "floto" / "core"
 MODULES = {
     "decide": "decide/decide.py",
     "closing": "decide/closing.py",
+    "phase": "decide/phase.py",
     "starting": "decide/starting.py",
     "progress": "decide/progress.py",
     "retrying": "decide/retrying.py",

@@ -222,7 +222,7 @@ def test_every_reader_of_histories_resolves_stored_tasks() -> None:
     assert floto.replay(spec, history, codec).divergence is None
     assert len(floto.expand(spec, floto.fold(history), codec).activity_tasks) == 201
     assert floto.compare(spec, spec, [history], codec).is_safe
-    assert floto.explain(spec, history, codec=codec)["make7"].standing == "done"
+    assert floto.explain(spec, history, codec=codec)["make7"].status == "done"
 
 
 @pytest.mark.parametrize(

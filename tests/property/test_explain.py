@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from floto import DeciderSpec, Generator, History, Task, decide, expand, explain, fold
-from floto.core.replay.explain import Explanation, Standing
+from floto.core.replay.explain import Explanation
+from floto.core.replay.task_status import FAILURES, TaskStatus
 from floto.core.replay.why_waiting import Cause, Condition
 from floto.core.state.state import Kind, Status
 from floto.core.swf import events as e
@@ -125,22 +126,22 @@ def moment(run: Simulation, data: st.DataObject) -> tuple[DeciderSpec, History, 
 def test_due_tasks_are_those_the_next_decision_starts(run: Simulation, data: st.DataObject) -> None:
     """Those tasks and no others; and what is done, open or retried is what the history says."""
     own, history, found = moment(run, data)
-    due = {task.task for task in found.tasks.values() if task.standing is Standing.DUE}
+    due = {task.task for task in found.tasks.values() if task.status is TaskStatus.DUE}
     assert due == started(own, history)
     asked = Moment(own, history, ())
     read, keys = asked.summary, {id_: task.key for id_, task in asked.known.items()}
     closed = fold(history).closed is not None
     signals = {task.id_ for task in own.all_tasks if task.key[0] is Kind.SIGNAL}
     for task in found.tasks.values():
-        if task.standing is Standing.DONE:
+        if task.status is TaskStatus.DONE:
             assert read.completed(keys[task.task])
         # A generator may have completed with what is no use, and a signal have come early.
-        elif task.standing is not Standing.FAILED and task.task not in signals:
+        elif task.status not in FAILURES and task.task not in signals:
             assert not read.completed(keys[task.task])
-        if task.standing in (Standing.RUNNING, Standing.QUEUED):
+        if task.status in (TaskStatus.RUNNING, TaskStatus.QUEUED):
             assert read.in_flight(keys[task.task])
-        assert bool(task.conditions) or task.standing in (Standing.DONE, Standing.FAILED, Standing.DUE)
-        assert not closed or task.standing in (Standing.DONE, Standing.FAILED, Standing.SKIPPED)
+        assert bool(task.conditions) or task.status in (TaskStatus.DONE, *FAILURES, TaskStatus.DUE)
+        assert not closed or task.status in (TaskStatus.DONE, *FAILURES, TaskStatus.SKIPPED)
         if task.task not in signals:
             refused = [each for each in read.failures[keys[task.task]] if hasattr(each.data, "cause")]
             assert len(task.attempts) == len(read.attempts[keys[task.task]]) + len(refused)
@@ -151,7 +152,7 @@ def test_due_tasks_are_those_the_next_decision_starts(run: Simulation, data: st.
 def test_task_starts_exactly_when_its_conditions_hold(run: Simulation, data: st.DataObject) -> None:
     """Every condition is needed, and together they are enough; a signal is then all that is missing."""
     own, history, found = moment(run, data)
-    waiting = [t for t in found.tasks.values() if t.standing in (Standing.WAITING, Standing.RETRYING)]
+    waiting = [t for t in found.tasks.values() if t.status in (TaskStatus.WAITING, TaskStatus.RETRYING)]
     assume(waiting)
     task = data.draw(st.sampled_from(waiting))
     writer = Writer(history, own)
@@ -165,7 +166,7 @@ def test_task_starts_exactly_when_its_conditions_hold(run: Simulation, data: st.
         return
     after = explain(own, writer.history)[task.task]
     missing = [condition.cause for condition in after.conditions]
-    assert missing == [Cause.SIGNAL] or after.standing is Standing.DONE
+    assert missing == [Cause.SIGNAL] or after.status is TaskStatus.DONE
 
 
 def make_true(condition: Condition, id_: str, writer: Writer) -> None:
@@ -189,12 +190,12 @@ _FATAL = evolve(Faults.all(), fails_for_good=0.5, cancels=0.2)
 def test_skipped_tasks_are_never_started(run: Simulation, data: st.DataObject) -> None:
     """A blocked task, or one whose run closes, stays so when all that it requires completes."""
     own, history, found = moment(run, data)
-    dropped = [task for task in found.tasks.values() if task.standing is Standing.SKIPPED]
+    dropped = [task for task in found.tasks.values() if task.status is TaskStatus.SKIPPED]
     assume(dropped and fold(history).closed is None)
     task = data.draw(st.sampled_from(dropped))
     writer = Writer(history, own)
     for each in found.tasks.values():
-        if each.standing in (Standing.RUNNING, Standing.QUEUED, Standing.WAITING, Standing.DUE):
+        if each.status in (TaskStatus.RUNNING, TaskStatus.QUEUED, TaskStatus.WAITING, TaskStatus.DUE):
             writer.complete(each.task)
     assert task.task not in started(own, writer.history)
 

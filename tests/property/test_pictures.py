@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floto import ActivityTask, DeciderSpec, fold
-from floto.core.replay.timeline import Phase, timeline
+from floto.core.replay.task_status import TaskStatus
+from floto.core.replay.timeline import timeline
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Kind, Status
 from floto.pictures import dag, dot, gantt
@@ -33,10 +34,10 @@ def test_timeline_places_every_attempt(run: Simulation) -> None:
             item = state.items[lane.key]
             ended = len(item.failures) + (item.status is Status.COMPLETED)
             assert len(lane.attempts) == ended + item.is_open
-            phases = [span.phase for span in lane.spans]
+            spans = [span.status for span in lane.spans]
             canceled = sum(failure_of(each).status is Status.CANCELED for each in item.failures)
-            assert phases.count(Phase.CANCELED) == canceled
-            assert phases.count(Phase.FAILED) == len(item.failures) - canceled
+            assert spans.count(TaskStatus.CANCELED) == canceled
+            assert spans.count(TaskStatus.FAILED) == len(item.failures) - canceled
             assert all(shown.start <= span.start <= span.end <= shown.end for span in lane.spans)
             assert all(before.end <= after.start for before, after in pairwise(lane.spans))
         awaited = {

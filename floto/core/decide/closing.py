@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from floto.core.decide.phase import noted_failures
 from floto.core.decide.progress import Progress, begin, unreadable
 from floto.core.decide.retrying import Exhausted, Start, Wait, look_at_continuation
 from floto.core.decide.starting import result_of, starts, workflow_context
@@ -126,20 +127,6 @@ def fail(progress: Progress, failures: Mapping[str, str], reason: str | None = N
     return [*noted, failed(_reason(failures), failures)]
 
 
-def noted_failures(state: State) -> dict[str, str] | None:
-    """Return the failures that the cleanup of a run began with; None if it has not begun."""
-    marker = state.markers.get(FAILURES_MARKER)
-    if marker is None:
-        return None
-    try:
-        noted = payload.loads(marker.data.details)
-    except PayloadError:
-        return None
-    # Other programs may record a marker of this name.
-    written = isinstance(noted, dict) and all(isinstance(each, str) for each in noted.values())
-    return noted if written else None
-
-
 def _reason(failures: Iterable[str]) -> str:
     return f"failed: {', '.join(sorted(failures))}"
 
@@ -150,10 +137,10 @@ def _clean_up(
     """Return the decisions of a cleanup, and the failures of its tasks by id; None while it runs."""
     state = progress.state
     own = begin(spec, state, progress.codec)
-    awaited = _open_work(state, own.plan.by_key)
+    awaited = open_work(state, own.plan.by_key)
     if awaited:
         return [
-            decision for key in awaited for decision in _CANCEL_REQUESTS[key[0]](state.items[key], state)
+            decision for key in awaited for decision in CANCEL_REQUESTS[key[0]](state.items[key], state)
         ], None
     try:
         context = {**workflow_context(state, progress.codec), **given}
@@ -167,10 +154,10 @@ def _clean_up(
     return found, failures if len(over) == len(own.plan.tasks) else None
 
 
-def _open_work(state: State, but: Collection[Key]) -> dict[Key, None]:
+def open_work(state: State, but: Collection[Key]) -> dict[Key, None]:
     """Return the keys of open activities, children and Lambda functions in the order of their start."""
     opened = (key for _, key in sorted(state.opened.items()))
-    return dict.fromkeys(key for key in opened if key[0] in _CANCEL_REQUESTS and key not in but)
+    return dict.fromkeys(key for key in opened if key[0] in CANCEL_REQUESTS and key not in but)
 
 
 def _cancel_activity(item: Item, _: State) -> Iterable[Decision]:
@@ -193,7 +180,7 @@ def _no_request(_item: Item, _state: State) -> Iterable[Decision]:
 
 
 #: How the cancellation of each kind is requested; a cleanup starts when none of these is open.
-_CANCEL_REQUESTS: dict[Kind, Callable[[Item, State], Iterable[Decision]]] = {
+CANCEL_REQUESTS: dict[Kind, Callable[[Item, State], Iterable[Decision]]] = {
     Kind.ACTIVITY: _cancel_activity,
     Kind.CHILD: _cancel_child,
     Kind.LAMBDA: _no_request,
@@ -210,7 +197,7 @@ def _may_request_again(request: Item) -> bool:
 
 def _fail(state: State, failures: Mapping[str, str], reason: str) -> list[Decision]:
     """Fail the run after requesting the cancellation of its children, which would otherwise go on."""
-    children = [key for key in _open_work(state, ()) if key[0] is Kind.CHILD]
+    children = [key for key in open_work(state, ()) if key[0] is Kind.CHILD]
     found = [decision for key in children for decision in _cancel_child(state.items[key], state)]
     if any(state.items[key].status is Status.SCHEDULED for key in children):
         return found

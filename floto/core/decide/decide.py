@@ -8,13 +8,14 @@ of its own.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, overload
 
 from attrs import fields
 
-from floto.core.decide.closing import cancel, complete, fail, failed, noted_failures
+from floto.core.decide.closing import cancel, complete, fail, failed
+from floto.core.decide.phase import RunPhase, phase, run_failures
 from floto.core.decide.progress import Progress, begin
 from floto.core.decide.starting import starts, workflow_context
 from floto.core.errors import PayloadError, SpecError
@@ -72,19 +73,9 @@ def decide(spec: DeciderSpec | Progress, history: Any = None, *, codec: TaskCode
 def decisions(progress: Progress) -> list[Decision]:
     """Return the decisions for a progress; equal however the progress was computed."""
     state = progress.state
-    if state.started is None or state.closed is not None or awaits_more(state):
+    if state.started is None or awaits_more(state):
         return []
-    noted = noted_failures(state)
-    if noted is not None:
-        # A cleanup that has begun runs to its end, even if a cancellation is requested meanwhile.
-        return fitting(fail(progress, noted))
-    if state.cancel_requested is not None:
-        return fitting(cancel(progress))
-    if progress.exhausted:
-        return fitting(fail(progress, progress.failures))
-    if len(progress.done) == len(progress.plan.tasks):
-        return fitting(complete(progress))
-    return fitting(_start_ready(progress))
+    return fitting(_DECISIONS[phase(progress)](progress))
 
 
 def spec_of(input: str | None, codec: TaskCodec = CODEC) -> DeciderSpec | None:
@@ -112,6 +103,21 @@ def _start_ready(progress: Progress) -> list[Decision]:
         return [failed("the workflow's input cannot be read", {"workflow": str(error)})]
     found, failures = starts(progress, given)
     return fail(progress, failures) if failures else found
+
+
+def _fail(progress: Progress) -> list[Decision]:
+    return fail(progress, run_failures(progress))
+
+
+#: The decisions of each phase.
+_DECISIONS: Mapping[RunPhase, Callable[[Progress], list[Decision]]] = {
+    RunPhase.RUNNING: _start_ready,
+    RunPhase.COMPLETING: complete,
+    RunPhase.FAILING: _fail,
+    RunPhase.CLEANING_UP: _fail,
+    RunPhase.CANCELING: cancel,
+    RunPhase.CLOSED: lambda _: [],
+}
 
 
 def awaits_more(state: State) -> bool:

@@ -115,6 +115,12 @@ def _begin(
     return fresh if state.started is None else _updated(fresh, state, range(len(plan.tasks)))
 
 
+def in_state(progress: Progress, state: State) -> Progress:
+    """Return the progress in another state, as ``begin`` does; known generated tasks are not read again."""
+    is_same = progress.state.execution == state.execution
+    return _begin(progress.spec, state, progress.codec, progress.offspring if is_same else {})
+
+
 def observe(progress: Progress, events: Iterable[Event]) -> Progress:
     """Return the progress after new events, by an incremental update if possible. Raises ``HistoryError``."""
     state, changed_keys = trace(events, progress.state)

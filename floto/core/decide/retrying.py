@@ -92,7 +92,12 @@ def next_attempt(item: Item, id_: str, strategy: RetryStrategy | None, state: St
     if delay is None:
         return Exhausted(last.message)
     seconds = _seconds(delay, id_, asked)
-    return _wait(f"{RETRY_PREFIX}{id_}:{len(failures)}", seconds, state) if seconds else START
+    return _wait(retry_timer_id(id_, len(failures)), seconds, state) if seconds else START
+
+
+def retry_timer_id(id_: str, failures: int) -> str:
+    """Return the id of the timer before the attempt that follows so many failed ones."""
+    return f"{RETRY_PREFIX}{id_}:{failures}"
 
 
 def _backoff(kind: Kind, refusal: Failure) -> RetryStrategy:

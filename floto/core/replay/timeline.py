@@ -4,49 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from enum import StrEnum
 from itertools import pairwise
 
 from attrs import frozen
 
+from floto.core.decide.progress import begin
+from floto.core.decide.retrying import retry_timer_id
 from floto.core.errors import HistoryError
+from floto.core.replay.task_status import STARTED_KINDS, TaskStatus, started_statuses, task_statuses
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.tasks import TaskCodec
 from floto.core.state.attempts import Attempt, attempts
-from floto.core.state.fold import fold
-from floto.core.state.state import Item, Key, Kind, State, Status
+from floto.core.state.fold import state_of
+from floto.core.state.state import OPEN, Item, Key, Kind, State, Status
 from floto.core.swf import events as e
 from floto.core.swf.history import History
 from floto.core.swf.reserved_names import RESERVED_PREFIX
 from floto.core.swf.wire import type_name
 
 
-class Phase(StrEnum):
-    """Phase of a task."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    #: Ran, and failed.
-    FAILED = "failed"
-    #: The attempt ran, or waited, until it was canceled.
-    CANCELED = "canceled"
-    #: The previous attempt failed, and the next is not due.
-    RETRY_WAIT = "retry wait"
-
-
 @frozen
 class Span:
-    """One phase of a task, with its start and end."""
+    """A status of a task, with its start and end.
 
-    phase: Phase
+    An attempt that ran is a span of ``RUNNING``, or of its failure if it failed or was canceled; the wait
+    before its retry is one of ``RETRYING``.
+    """
+
+    status: TaskStatus
     start: datetime
     end: datetime
 
 
 @frozen
 class Lane:
-    """One task of a run: its attempts and phases."""
+    """One task of a run: its status, attempts and spans."""
 
     key: Key
-    status: Status
+    status: TaskStatus
     attempts: tuple[Attempt, ...]
     spans: tuple[Span, ...]
 
@@ -64,7 +59,7 @@ class Timeline:
     end: datetime
     #: Type of the closing event; None while the run is open.
     closed: str | None
-    #: Sorted by the start of the first phase.
+    #: Sorted by the start of the first span.
     lanes: tuple[Lane, ...]
     #: Times of the responses to decision tasks.
     decisions: tuple[datetime, ...]
@@ -75,23 +70,29 @@ class Timeline:
         return (self.end - self.start).total_seconds()
 
 
-_SHOWN = (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD, Kind.LAMBDA, Kind.SIGNAL)
+_GOOD = (*OPEN, Status.COMPLETED)
 
 
-def timeline(history: History) -> Timeline:
+def timeline(history: History, spec: DeciderSpec | None = None, codec: TaskCodec = CODEC) -> Timeline:
     """Return the timeline of a history, also of one that floto did not decide.
 
     Args:
         history: The history of a run, open or closed.
+        spec: The spec that decided the run. Without it, a failed task is not known to have a retry left.
+        codec: Codec of task results; with the payload store of the run if it has one.
 
     Raises:
         HistoryError: The history is empty or cannot have happened.
+        SpecError: A retry strategy of the spec returned something that is not a delay.
     """
-    state = fold(history)
+    state = state_of(history)
     if state.started is None or state.last is None:
         raise HistoryError(None, "this history is empty; there is nothing to show")
     end = state.last.at
-    lanes = [_lane(item, history, end) for item in _items(state)]
+    found = started_statuses(state)
+    if spec is not None:
+        found |= {task.key: status for task, status in task_statuses(begin(spec, state, codec))}
+    lanes = [_lane(item, found[item.key], history, state) for item in _items(state)]
     return Timeline(
         state.started.at,
         end,
@@ -103,17 +104,20 @@ def timeline(history: History) -> Timeline:
 
 def _items(state: State) -> Iterator[Item]:
     for (kind, id_), item in state.items.items():
-        # Retry timers are phases of the task that they retry.
-        if kind in _SHOWN and not id_.startswith(RESERVED_PREFIX):
+        # Retry timers are spans of the task that they retry.
+        if kind in (*STARTED_KINDS, Kind.SIGNAL) and not id_.startswith(RESERVED_PREFIX):
             yield item
 
 
-def _lane(item: Item, history: History, end: datetime) -> Lane:
-    tried = attempts(item, history.events)
+def _lane(item: Item, status: TaskStatus, history: History, state: State) -> Lane:
+    tried, end = attempts(item, history.events), history.events[-1].at
     spans = [span for attempt in tried for span in _spans(item.key[0], attempt, end)]
-    waits = (Span(Phase.RETRY_WAIT, *wait) for wait in _waits(tried))
+    waits = [Span(TaskStatus.RETRYING, *wait) for wait in _waits(tried)]
+    timer = state.items.get((Kind.TIMER, retry_timer_id(item.key[1], len(item.failures))))
+    if item.status not in _GOOD and timer is not None and timer.status in _GOOD:
+        waits.append(Span(TaskStatus.RETRYING, item.failures[-1].at, end))
     ordered = sorted([*spans, *waits], key=lambda span: (span.start, span.end))
-    return Lane(item.key, item.status, tried, tuple(ordered))
+    return Lane(item.key, status, tried, tuple(ordered))
 
 
 def _spans(kind: Kind, attempt: Attempt, end: datetime) -> Iterator[Span]:
@@ -125,18 +129,18 @@ def _spans(kind: Kind, attempt: Attempt, end: datetime) -> Iterator[Span]:
     # A timer runs from its start, since no worker claims it.
     began = attempt.opened if kind is Kind.TIMER else attempt.started
     if attempt.opened != began:
-        yield Span(Phase.QUEUED, attempt.opened, began or ended)
+        yield Span(TaskStatus.QUEUED, attempt.opened, began or ended)
     if began is not None:
         yield Span(_ran(attempt), began, ended)
     elif attempt.ended is not None:
         yield Span(_ran(attempt), ended, ended)
 
 
-def _ran(attempt: Attempt) -> Phase:
+def _ran(attempt: Attempt) -> TaskStatus:
     if attempt.status is Status.CANCELED:
-        return Phase.CANCELED
+        return TaskStatus.CANCELED
     worked = attempt.ended is None or attempt.status is Status.COMPLETED
-    return Phase.RUNNING if worked else Phase.FAILED
+    return TaskStatus.RUNNING if worked else TaskStatus.FAILED
 
 
 def _waits(tried: tuple[Attempt, ...]) -> Iterator[tuple[datetime, datetime]]:

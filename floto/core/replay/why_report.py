@@ -8,7 +8,8 @@ from typing import Any
 
 from attrs import frozen
 
-from floto.core.replay.explain import Explained, Explanation, Standing
+from floto.core.replay.explain import Explained, Explanation
+from floto.core.replay.task_status import FAILURES, TaskStatus
 from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition
 from floto.core.state.state import DecisionTasks, State
 from floto.core.swf.pollers import Live, Poller, PollKind
@@ -37,7 +38,7 @@ class Stall:
 
     #: Task ids; empty if the run itself waits.
     tasks: tuple[str, ...]
-    standing: Standing | None
+    status: TaskStatus | None
     #: Conditions, from the history.
     reasons: tuple[str, ...]
     #: Facts that the history does not hold, such as who polls.
@@ -48,8 +49,8 @@ class Stall:
         """Return one line, without the commands."""
         words = [*self.reasons, *self.notes]
         # "queued since ..." and "waiting for ..." already say the status.
-        if self.standing is not None and not (words and words[0].startswith(f"{self.standing} ")):
-            words.insert(0, str(self.standing))
+        if self.status is not None and not (words and words[0].startswith(f"{self.status} ")):
+            words.insert(0, str(self.status))
         return f"{_names(self.tasks, 'tasks') or 'the run'}: {visible('; '.join(words))}"
 
 
@@ -114,7 +115,7 @@ def stalls(found: Explanation, context: RunContext) -> tuple[Stall, ...]:
     """
     groups: dict[tuple[Any, ...], list[Explained]] = {}
     for task in found.tasks.values():
-        if task.standing is not Standing.DONE:
+        if task.status is not TaskStatus.DONE:
             groups.setdefault(_alike(task), []).append(task)
     of_tasks = [_of_group(group, context) for group in groups.values()]
     of_tasks.sort(key=_urgency)
@@ -137,8 +138,8 @@ def one(found: Explanation, id_: str, context: RunContext) -> Stall:
 
 def _alike(task: Explained) -> tuple[Any, ...]:
     return (
-        task.standing,
-        task.result if task.standing is Standing.FAILED else None,
+        task.status,
+        task.result if task.status in FAILURES else None,
         *map(_key, task.conditions),
     )
 
@@ -157,24 +158,24 @@ def _key(condition: Condition) -> tuple[Any, ...]:
 
 
 def _urgency(stall: Stall) -> tuple[bool, int]:
-    return not stall.commands, _ORDER.index(stall.standing)
+    return not stall.commands, _ORDER.index(stall.status)
 
 
-_ORDER: tuple[Standing | None, ...] = (
-    *(Standing.FAILED, Standing.RETRYING, Standing.QUEUED, Standing.RUNNING, Standing.DUE),
-    *(Standing.WAITING, Standing.RESERVED, Standing.SKIPPED),
+_ORDER: tuple[TaskStatus | None, ...] = (
+    *(*FAILURES, TaskStatus.RETRYING, TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.DUE),
+    *(TaskStatus.WAITING, TaskStatus.RESERVED, TaskStatus.SKIPPED),
 )
 
 
 def _of_group(tasks: Sequence[Explained], context: RunContext) -> Stall:
     first = min(tasks, key=_since)
-    if first.standing is Standing.FAILED:
-        return Stall(tasks=_ids(tasks), standing=first.standing, reasons=(str(first.result),))
+    if first.status in FAILURES:
+        return Stall(tasks=_ids(tasks), status=first.status, reasons=(str(first.result),))
     notes = [_NOTES[each.cause](each, context) for each in first.conditions if each.cause in _NOTES]
     commands = dict.fromkeys(note.command for note in notes if note.command is not None)
     return Stall(
         tasks=_ids(tasks),
-        standing=first.standing,
+        status=first.status,
         reasons=tuple(_sentences(first.conditions)),
         notes=tuple(dict.fromkeys(note.text for note in notes if note.text)),
         commands=tuple(commands),
@@ -261,7 +262,7 @@ _NOTES: Mapping[Cause, Callable[[Condition, RunContext], _Note]] = {
 def _of_run(context: RunContext) -> Iterator[Stall]:
     """Yield what the run as a whole waits for: the service, or a response to its decision task."""
     if context.live is not None and context.live.problem:
-        yield Stall(tasks=(), standing=None, reasons=(context.live.problem,))
+        yield Stall(tasks=(), status=None, reasons=(context.live.problem,))
     tasks = context.state.decision_tasks
     if context.state.closed is None and (tasks.scheduled or tasks.started):
         yield _decision(tasks, context)
@@ -271,7 +272,7 @@ def _decision(tasks: DecisionTasks, context: RunContext) -> Stall:
     notes = [*_decision_task(tasks, context), *_unanswered(context)]
     commands = tuple(note.command for note in notes if note.command is not None)
     reasons = tuple(note.text for note in notes if note.text)
-    return Stall(tasks=(), standing=None, reasons=reasons, commands=commands)
+    return Stall(tasks=(), status=None, reasons=reasons, commands=commands)
 
 
 def _decision_task(tasks: DecisionTasks, context: RunContext) -> Iterator[_Note]:

@@ -53,6 +53,11 @@ def attempts(item: Item | None, events: Sequence[Event]) -> tuple[Attempt, ...]:
     return tuple(found)
 
 
+def attempt_count(item: Item | None) -> int:
+    """Return the number of attempts of an item, an open one included."""
+    return 0 if item is None else len(item.failures) + (item.is_open or item.status is Status.COMPLETED)
+
+
 def moment_of(event: Event | None) -> datetime | None:
     """Return the time of an event; None for no event."""
     return None if event is None else event.at

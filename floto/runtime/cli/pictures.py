@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,10 +10,12 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
+from floto.core.errors import PayloadsNeeded, SpecError
 from floto.core.payloads.reference import Store
 from floto.core.replay.timeline import Timeline, timeline
 from floto.core.spec.decider_spec import CODEC
-from floto.core.state.fold import fold
+from floto.core.spec.saved_history import Saved
+from floto.core.state.fold import state_of
 from floto.core.swf.history import History
 from floto.core.visible import visible
 from floto.pictures import dag, dot, gantt, listing, terminal
@@ -21,8 +24,8 @@ from floto.pictures.svg import Drawing
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import domain_option, payloads_option, service_option
 from floto.runtime.cli.output import say, writing
-from floto.runtime.cli.source import Where, read_history
-from floto.runtime.loading import load_spec
+from floto.runtime.cli.source import Where, read_source
+from floto.runtime.loading import load_spec, spec_with
 
 Shown = TypeVar("Shown")
 
@@ -63,8 +66,8 @@ def timeline_command(history: tuple[str, ...], output: Path | None, **where: Any
 
     HISTORY is a file, or several files with its pages; - is standard input.
     """
-    saved = _history(history, Where(**where))
-    shown, title = timeline(saved), _title(saved, history[0])
+    saved = _saved(history, Where(**where))
+    shown, title = _timeline(saved), _title(saved.history, history[0])
     if output is None:
         terminal.show(shown, title, Console())
     else:
@@ -94,8 +97,8 @@ def graph_command(
 ) -> int:
     """Show the tasks of SPEC (FILE.json, FILE.py:name or module:name) and their dependencies."""
     loaded = load_spec(spec)
-    saved = _history(history, Where(**where)) if history else None
-    shown = graph(loaded, None if saved is None else fold(saved), CODEC.with_payloads(payloads))
+    saved = _saved(history, Where(**where)).history if history else None
+    shown = graph(loaded, None if saved is None else state_of(saved), CODEC.with_payloads(payloads))
     if output is None:
         listing.show(shown, Console())
     else:
@@ -103,9 +106,19 @@ def graph_command(
     return DONE
 
 
-def _history(names: Sequence[str], where: Where) -> History:
+def _saved(names: Sequence[str], where: Where) -> Saved:
     """Return the history of one run or file, or of several files with its pages."""
-    return read_history(names[0], where) if len(names) == 1 else History.load(*names)
+    if len(names) > 1:
+        return Saved(history=History.load(*names))
+    service, domain = where.service, where.domain
+    return read_source(names[0], service=service, domain=domain, run_id=None, asks_live=False).saved
+
+
+def _timeline(saved: Saved) -> Timeline:
+    # Without a spec that can be read here, the status of each task is that of its item.
+    with contextlib.suppress(PayloadsNeeded, SpecError):
+        return timeline(saved.history, spec_with(saved))
+    return timeline(saved.history)
 
 
 def _title(history: History, source: str) -> str:

@@ -15,7 +15,8 @@ from attrs import asdict
 from floto.core.decide.decide import spec_of
 from floto.core.errors import PayloadsNeeded, SpecError
 from floto.core.payloads.reference import Store
-from floto.core.replay.explain import Explained, Standing, explain, explain_begun
+from floto.core.replay.explain import Explained
+from floto.core.replay.task_status import FAILURES
 from floto.core.replay.why_report import stalls
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.visible import shortened
@@ -49,16 +50,16 @@ def show_command(run: str, *, spec: str | None, as_json: bool, payloads: Store |
     found = read_run(run, **where)
     codec = CODEC.with_payloads(payloads)
     known = spec_of_run(spec, found, codec)
-    history = found.saved.history
-    explained = explain_begun(history) if known is None else explain(known, history, codec=codec)
-    told = summary(found.described or {}, found.state, left_decisions(history.events))
+    progress = found.progress(known, codec)
+    explained = found.explained(progress)
+    told = summary(found.described or {}, found.state, left_decisions(found.saved.history.events))
     if as_json:
         say(readable({**told, "tasks": [_plain(each) for each in explained.tasks.values()]}))
         return DONE
     _print(told)
     if found.state.closed is None:
         say()
-        for line in waits(stalls(explained, found.context(known, codec)), found):
+        for line in waits(stalls(explained, found.context(progress)), found):
             say_line(line)
     else:
         _print_tasks(list(explained.tasks.values()))
@@ -123,7 +124,7 @@ def _print(found: Summary) -> None:
 
 def _print_tasks(tasks: Sequence[Explained]) -> None:
     """Print the tasks of a closed run, failed ones first."""
-    rows = sorted(tasks, key=lambda each: each.standing is not Standing.FAILED)
+    rows = sorted(tasks, key=lambda each: each.status not in FAILURES)
     if rows:
         say()
         print_rows(("task", "status", "attempts", "took", "problem"), map(_task_row, rows[:_MOST_TASKS]))
@@ -136,14 +137,14 @@ def _task_row(task: Explained) -> tuple[str, ...]:
     took = last and last.started and last.ended and (last.ended - last.started).total_seconds()
     problem = next((each.message for each in reversed(task.attempts) if each.message), "")
     attempts = str(len(task.attempts)) if task.attempts else ""
-    return task.task, str(task.standing), attempts, "" if took is None else f"{took:.3f} s", problem
+    return task.task, str(task.status), attempts, "" if took is None else f"{took:.3f} s", problem
 
 
 def _plain(task: Explained) -> Summary:
     """Return a task as JSON."""
     return {
         "task": task.task,
-        "status": task.standing,
+        "status": task.status,
         "attempts": [asdict(each) for each in task.attempts],
         "waits": [str(each) for each in task.conditions],
     }

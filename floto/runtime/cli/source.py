@@ -5,22 +5,24 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import click
-from attrs import evolve, frozen
+from attrs import frozen
 
 from floto.core.decide.decide import spec_of
+from floto.core.decide.progress import Progress, begin
 from floto.core.errors import PayloadsNeeded, ServiceError, SpecError
+from floto.core.replay.explain import Explanation, explain_progress, explain_started, state_at
+from floto.core.replay.task_status import task_statuses
 from floto.core.replay.why_report import Command, RunContext, unused_signals
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
-from floto.core.spec.expand import expand
 from floto.core.spec.saved_history import Saved
 from floto.core.spec.tasks import TaskCodec
-from floto.core.state.fold import fold
-from floto.core.state.state import EMPTY, Kind, State
+from floto.core.state.state import Kind, State
 from floto.core.swf import wire
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import History
@@ -66,7 +68,8 @@ class LoadedRun:
     """A history, and what its file or service says about the run."""
 
     saved: Saved
-    state: State
+    #: The event after which the run is looked at; None: the last one.
+    at: int | None = None
     #: URL of the service; None for a file.
     service: str | None = None
     domain: str = DEFAULT_DOMAIN
@@ -75,21 +78,34 @@ class LoadedRun:
     #: The response of DescribeWorkflowExecution; None for a file.
     described: dict[str, Any] | None = None
 
-    def context(self, spec: DeciderSpec | None, codec: TaskCodec, at: int | None = None) -> RunContext:
+    @cached_property
+    def state(self) -> State:
+        """The state of the run after the event ``at``."""
+        return state_at(self.saved.history, self.at)
+
+    def progress(self, spec: DeciderSpec | None, codec: TaskCodec) -> Progress | None:
+        """Return the progress of the run; None without a spec."""
+        return None if spec is None else begin(spec, self.state, codec)
+
+    def explained(self, progress: Progress | None) -> Explanation:
+        """Return the status of each task; without a progress, of those that have begun."""
+        events = self.saved.history.events
+        return explain_started(self.state, events) if progress is None else explain_progress(progress, events)
+
+    def context(self, progress: Progress | None) -> RunContext:
         """Return the context of the run; for an event in the past, without current pollers and backlogs."""
-        events = self.saved.history.events[:at]
-        state = self.state if at is None else fold(events, evolve(EMPTY, execution=self.state.execution))
-        keys = [] if spec is None else [task.key for task in expand(spec, state, codec).all_tasks]
-        waited = [name for kind, name in keys if kind is Kind.SIGNAL]
+        state, events = self.state, self.saved.history.events[: self.at]
+        tasks = [] if progress is None else [task for task, _ in task_statuses(progress)]
+        waited = [task.key[1] for task in tasks if task.key[0] is Kind.SIGNAL]
         return RunContext(
             workflow_id="" if state.execution is None else state.execution.workflow_id,
             domain=self.domain,
             state=state,
-            now=datetime.now(UTC) if at is None else events[-1].at,
-            live=self.live if at is None else None,
+            now=datetime.now(UTC) if self.at is None else events[-1].at,
+            live=self.live if self.at is None else None,
             left=left_decisions(events),
             carries_spec=_carries_spec(state),
-            unused_signals=unused_signals(state, waited) if spec is not None else (),
+            unused_signals=() if progress is None else unused_signals(state, waited),
         )
 
     def command(self, command: Command) -> str:
@@ -110,8 +126,7 @@ def read_source(
     """
     if is_file(name) and run_id is None:
         saved = read_saved(name)
-        state = fold(saved.history.events, evolve(EMPTY, execution=saved.history.execution))
-        return LoadedRun(saved=saved, state=state, domain=saved.domain or DEFAULT_DOMAIN)
+        return LoadedRun(saved=saved, domain=saved.domain or DEFAULT_DOMAIN)
     try:
         return read_run(name, service=service, domain=domain, run_id=run_id, asks_live=asks_live)
     except click.UsageError as error:
@@ -155,7 +170,6 @@ def read_run(
         domain = there.domain
     return LoadedRun(
         saved=Saved(history=History(events, execution), domain=domain),
-        state=fold(events, evolve(EMPTY, execution=execution)),
         service=service,
         domain=domain,
         live=live,

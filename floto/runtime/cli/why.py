@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
+from attrs import evolve
 
 from floto.core.payloads.reference import Store
-from floto.core.replay.explain import Explanation, Standing, explain, explain_begun
+from floto.core.replay.explain import Explanation
+from floto.core.replay.task_status import TaskStatus
 from floto.core.replay.why_report import Stall, one, stalls
 from floto.core.spec.decider_spec import CODEC
 from floto.core.swf.wire import type_name
@@ -48,15 +50,14 @@ def why_command(  # noqa: PLR0913 - click passes each option as an argument
     RUN is WORKFLOW_ID or WORKFLOW_ID@RUN_ID; FILE is a saved history, - standard input. With --at, explain
     the state after that event.
     """
-    found = read_source(source, **where)
+    found = evolve(read_source(source, **where), at=at)
     codec = CODEC.with_payloads(payloads)
     known = spec_of_run(spec, found, codec)
     if known is None and (task or at):
         msg = "the run carries no spec; name the one that decided it with --spec"
         raise click.UsageError(msg)
-    history = found.saved.history
-    explained = explain_begun(history) if known is None else explain(known, history, at, codec)
-    context = found.context(known, codec, at)
+    progress = found.progress(known, codec)
+    explained, context = found.explained(progress), found.context(progress)
     groups = [one(explained, task, context)] if task else stalls(explained, context)
     if as_json:
         say(readable({"event": explained.event_id, "waits": [_plain(each, found) for each in groups]}))
@@ -86,7 +87,7 @@ def _head(found: LoadedRun, explained: Explanation) -> str:
         how = f"closed at {moment_text(closed.at)} ({type_name(closed.data)})"
     else:
         how = f"open since {moment_text(events[0].at)}, last event {last.id} at {moment_text(last.at)}"
-    done = sum(each.standing is Standing.DONE for each in explained.tasks.values())
+    done = sum(each.status is TaskStatus.DONE for each in explained.tasks.values())
     return f"{name}: {how}; {done} of {len(explained.tasks)} tasks done"
 
 
@@ -127,7 +128,7 @@ def _plain(stall: Stall, found: LoadedRun) -> dict[str, Any]:
     """Return a group of tasks as JSON."""
     return {
         "tasks": stall.tasks,
-        "status": stall.standing,
+        "status": stall.status,
         "reasons": (*stall.reasons, *stall.notes),
         "commands": [found.command(words) for words in stall.commands],
     }

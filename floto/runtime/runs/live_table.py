@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
+from attrs import evolve, frozen
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -15,49 +17,75 @@ from rich.table import Table
 from rich.text import Text
 
 from floto import logs
+from floto.core.decide.progress import begin, in_state
 from floto.core.errors import PayloadsNeeded, ServiceUnavailable, SpecError
+from floto.core.replay.task_status import FAILURES, STARTED_KINDS, TaskStatus, started_status, task_statuses
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.expand import expand
-from floto.core.spec.tasks import Task, expands
+from floto.core.state.attempts import attempt_count, moment_of
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Item, Kind, State, Status
 from floto.core.swf.reserved_names import RESERVED_PREFIX
 from floto.core.visible import visible
-from floto.pictures.task_status import RETRYING, Row, row_of, rows, style_of
+from floto.pictures.colours import STATUSES
 
 log = logging.getLogger("floto.progress")
 
-_TASKS = (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD, Kind.LAMBDA)
 #: Lines beside the rows of the table: its header, the bar and the counts.
 _FRAME_LINES = 4
 _MINUTE = 60
 
 
-class Tasks:
+@frozen
+class Row:
+    """The status of one task, and the times of its latest attempt."""
+
+    task: str
+    status: TaskStatus
+    attempt: int = 0
+    began: datetime | None = None
+    ended: datetime | None = None
+    problem: str = ""
+
+    def seconds(self, now: datetime) -> float | None:
+        """Return the seconds of the latest attempt, up to ``now`` if it runs; None before it starts."""
+        return None if self.began is None else max(((self.ended or now) - self.began).total_seconds(), 0)
+
+
+class Rows:
     """The tasks of a spec, with those of completed generators, and the cleanup tasks that have started."""
 
     def __init__(self, spec: DeciderSpec, codec: Codec = CODEC) -> None:
-        self._spec, self._codec = spec, codec
-        self._tasks = spec.activity_tasks
-        self._finished: list[str] = []
+        self._progress = begin(spec, codec=codec)
 
-    def at(self, state: State) -> Sequence[Task]:
-        """Return the tasks that are known in a state."""
-        finished = [task.id_ for task in self._tasks if expands(task) and _is_completed(task, state)]
-        # Reading the results of generators takes too long to do it at every refresh.
-        if finished != self._finished:
-            self._finished = finished
-            # The decider needs these tasks too, and logs why they cannot be read.
-            with contextlib.suppress(PayloadsNeeded, ServiceUnavailable, SpecError):
-                self._tasks = expand(self._spec, state, self._codec).activity_tasks
-        begun = (task for task in (*self._spec.on_failure, *self._spec.on_cancel) if task.key in state.items)
-        return (*self._tasks, *begun)
+    def at(self, state: State) -> list[Row]:
+        """Return the rows of the tasks that are known in a state."""
+        # The decider needs the generated tasks too, and logs why they cannot be read.
+        with contextlib.suppress(PayloadsNeeded, ServiceUnavailable, SpecError):
+            self._progress = in_state(self._progress, state)
+        found = task_statuses(evolve(self._progress, state=state))
+        known = len(self._progress.plan.tasks)
+        return [
+            row_of(task.id_, status, state.items.get(task.key))
+            for number, (task, status) in enumerate(found)
+            if number < known or task.key in state.items
+        ]
 
 
-def _is_completed(task: Task, state: State) -> bool:
-    item = state.items.get(task.key)
-    return item is not None and item.status is Status.COMPLETED
+def row_of(id_: str, status: TaskStatus, item: Item | None) -> Row:
+    """Return the row of one task with its item in the state of the run, if it has begun."""
+    if item is None:
+        return Row(id_, status)
+    is_queued = item.status is Status.SCHEDULED and item.key[0] is not Kind.TIMER
+    failed = item.failures and item.status is not Status.COMPLETED
+    return Row(
+        id_,
+        status,
+        attempt_count(item),
+        None if is_queued else moment_of(item.started or item.opened),
+        moment_of(item.closed),
+        failure_of(item.failures[-1]).message if failed else "",
+    )
 
 
 @contextlib.contextmanager
@@ -102,7 +130,7 @@ class Lines:
     """Progress as one line for each change of a task."""
 
     def __init__(self, spec: DeciderSpec, write: _Write, codec: Codec = CODEC) -> None:
-        self._tasks, self._write = Tasks(spec, codec), write
+        self._rows, self._write = Rows(spec, codec), write
         self._last = State()
         self._is_first = True
 
@@ -115,26 +143,25 @@ class Lines:
         # A run that continues another one starts with no items.
         known = self._last.items if self._last.execution == state.execution else State().items
         for key, item in sorted(state.items.items(), key=lambda pair: _latest(pair[1])):
-            if key[0] in _TASKS and not key[1].startswith(RESERVED_PREFIX) and known.get(key) != item:
-                self._show(item, known.get(key))
+            if key[0] in STARTED_KINDS and not key[1].startswith(RESERVED_PREFIX) and known.get(key) != item:
+                self._show(item, known.get(key), state)
         self._last = state
 
     def _resumed(self, state: State) -> None:
         self._last = state
-        found = rows(self._tasks.at(state), state)
-        done = ", ".join(row.task for row in found if row.state == "completed")
-        text = f"resuming: {counts(found)}" + (f" (completed: {done})" if done else "")
+        found = self._rows.at(state)
+        done = ", ".join(row.task for row in found if row.status is TaskStatus.DONE)
+        text = f"resuming: {counts(found)}" + (f" (done: {done})" if done else "")
         self._write(datetime.now(UTC), None, None, text)
 
-    def _show(self, item: Item, before: Item | None) -> None:
-        row = row_of(item.key[1], item)
+    def _show(self, item: Item, before: Item | None, state: State) -> None:
+        row = row_of(item.key[1], started_status(item, state), item)
         seen = 0 if before is None else len(before.failures)
         for number, event in enumerate(item.failures[seen:], start=seen + 1):
             self._write(event.at, row.task, number, f"attempt {number} failed: {failure_of(event).message}")
-        if row.state == "completed":
-            at = item.closed.at if item.closed else None
-            self._write(at, row.task, row.attempt, f"completed{_times(row)}")
-        elif item.is_open and row.began is not None:
+        if row.status is TaskStatus.DONE:
+            self._write(row.ended, row.task, row.attempt, f"completed{_times(row)}")
+        elif row.status is TaskStatus.RUNNING:
             self._write(row.began, row.task, row.attempt, f"running{_times(row)}")
 
 
@@ -152,10 +179,12 @@ class LiveTable:
     """Progress as a table of tasks that fits the terminal, above a bar and counts."""
 
     def __init__(self, spec: DeciderSpec, console: Console, codec: Codec = CODEC) -> None:
-        self._tasks = Tasks(spec, codec)
+        self._rows = Rows(spec, codec)
         self._console = console
         self._began = datetime.now(UTC)
         self._state = State()
+        #: The state whose rows were computed last, and those rows.
+        self._shown = self._state, self._rows.at(self._state)
 
     def show(self, state: State) -> None:
         """Set the state that the next refresh shows."""
@@ -169,10 +198,12 @@ class LiveTable:
     def render(self) -> RenderableType:
         """Return the table for the current state and time."""
         state, now = self._state, datetime.now(UTC)
-        all_rows = rows(self._tasks.at(state), state)
+        if self._shown[0] is not state:
+            self._shown = state, self._rows.at(state)
+        all_rows = self._shown[1]
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("task", overflow="ellipsis", no_wrap=True, ratio=3)
-        table.add_column("state", no_wrap=True, min_width=9)
+        table.add_column("status", no_wrap=True, min_width=9)
         table.add_column("attempt", justify="right", no_wrap=True, min_width=7)
         table.add_column("time", justify="right", no_wrap=True, min_width=5)
         table.add_column("", overflow="ellipsis", no_wrap=True, ratio=2)
@@ -181,7 +212,7 @@ class LiveTable:
         return Group(table, self._summary(all_rows, now))
 
     def _summary(self, all_rows: Sequence[Row], now: datetime) -> RenderableType:
-        done = sum(row.state == "completed" for row in all_rows)
+        done = sum(row.status is TaskStatus.DONE for row in all_rows)
         line = Table.grid(padding=(0, 2, 0, 0))
         for _ in range(3):
             line.add_column(no_wrap=True, overflow="ellipsis")
@@ -197,7 +228,7 @@ def _cells(row: Row, now: datetime) -> tuple[Text, ...]:
     seconds = row.seconds(now)
     return (
         Text(visible(row.task)),
-        Text(row.state, style=style_of(row.state)),
+        Text(row.status, style=STATUSES[row.status].style),
         Text(str(row.attempt) if row.attempt else ""),
         Text("" if seconds is None else _clock(seconds)),
         Text(visible(row.problem), style="dim"),
@@ -213,20 +244,17 @@ def _clock(seconds: float) -> str:
 
 
 def counts(rows: Sequence[Row]) -> str:
-    """Return the numbers of tasks by state: ``3 of 9 completed, 2 running, 4 waiting``."""
-    by_state: dict[str, int] = {}
-    for row in rows:
-        by_state[row.state] = by_state.get(row.state, 0) + 1
-    done = by_state.pop("completed", 0)
-    others = [f"{by_state[state]} {state}" for state in sorted(by_state, key=_urgency)]
-    return ", ".join([f"{done} of {len(rows)} completed", *others])
+    """Return the numbers of tasks by status: ``3 of 9 done, 2 running, 4 waiting``."""
+    found = Counter(row.status for row in rows)
+    others = (f"{found[each]} {each}" for each in _ORDER if each in found and each is not TaskStatus.DONE)
+    return ", ".join([f"{found[TaskStatus.DONE]} of {len(rows)} done", *others])
 
 
 def fitting(rows: Sequence[Row], lines: int) -> list[Row]:
     """Return at most ``lines`` rows, in order: failed and running tasks first, then those that ended last."""
     if len(rows) <= lines:
         return list(rows)
-    first = sorted(range(len(rows)), key=lambda at: (_urgency(rows[at].state), -_ended(rows[at]), at))
+    first = sorted(range(len(rows)), key=lambda at: (_ORDER.index(rows[at].status), -_ended(rows[at]), at))
     return [rows[at] for at in sorted(first[:lines])]
 
 
@@ -234,18 +262,15 @@ def _ended(row: Row) -> float:
     return row.ended.timestamp() if row.ended else 0
 
 
+#: Statuses in the order in which rows are kept where not all fit.
 _ORDER = (
-    "failed",
-    "timed out",
-    "terminated",
-    "canceled",
-    "refused",
-    "running",
-    RETRYING,
-    "queued",
-    "completed",
+    *FAILURES,
+    TaskStatus.RUNNING,
+    TaskStatus.RETRYING,
+    TaskStatus.QUEUED,
+    TaskStatus.DUE,
+    TaskStatus.DONE,
+    TaskStatus.SKIPPED,
+    TaskStatus.WAITING,
+    TaskStatus.RESERVED,
 )
-
-
-def _urgency(state: str) -> int:
-    return _ORDER.index(state) if state in _ORDER else len(_ORDER)

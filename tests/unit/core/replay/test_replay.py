@@ -180,7 +180,7 @@ def test_cleanup_and_signals_are_explained() -> None:
     history = simulate(own, {"a": fails()}).main
     failed = next(each.id for each in history if isinstance(each.data, e.ActivityTaskFailed))
     found = explain(own, history, failed)
-    assert {id_: str(task.standing) for id_, task in found.tasks.items()} == {
+    assert {id_: str(task.status) for id_, task in found.tasks.items()} == {
         "a": "failed",
         "approval": "skipped",
         "tidy": "due",

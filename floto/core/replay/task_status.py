@@ -1,0 +1,173 @@
+"""Status of each task of a run, from the progress of the run or, without a spec, from its state.
+
+``floto why``, ``show``, ``graph``, ``timeline`` and the table of ``floto run`` all show this status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from enum import StrEnum
+
+from attrs import Factory, field, frozen
+
+from floto.core.decide.closing import CANCEL_REQUESTS, open_work
+from floto.core.decide.phase import RunPhase, phase
+from floto.core.decide.progress import Progress, begin
+from floto.core.spec.tasks import Task
+from floto.core.state.state import Item, Key, Kind, State, Status
+from floto.core.swf.reserved_names import RETRY_PREFIX
+
+#: Kinds of what a run starts and waits for.
+STARTED_KINDS = (*CANCEL_REQUESTS, Kind.TIMER)
+
+
+class TaskStatus(StrEnum):
+    """Status of a task."""
+
+    DONE = "done"
+    RUNNING = "running"
+    #: Scheduled in SWF, not started.
+    QUEUED = "queued"
+    RETRYING = "waiting for its retry"
+    WAITING = "waiting"
+    #: The next decision starts it.
+    DUE = "due"
+    FAILED = "failed"
+    #: The last attempt was canceled, and no other follows.
+    CANCELED = "canceled"
+    #: Runs only if the run fails or is canceled.
+    RESERVED = "reserved for cleanup"
+    #: The run closes, or has closed, without it.
+    SKIPPED = "skipped"
+
+
+#: Statuses of a task that has ended without a result.
+FAILURES = (TaskStatus.FAILED, TaskStatus.CANCELED)
+
+
+@frozen
+class TaskGraph:
+    """The tasks of a run, or those of its cleanup after a failure or after a cancel request."""
+
+    progress: Progress
+    #: The run starts no more of them.
+    is_ending: bool
+    #: What the run does before a cleanup begins ("fails"); empty once it does, and for the run itself.
+    reserved: str = ""
+    #: Open work that must close before a cleanup begins.
+    stopping: Collection[Key] = ()
+    #: By position of each task that is exhausted or depends on such a task: the position of that task.
+    blocked: Mapping[int, int] = field(
+        init=False, default=Factory(lambda self: _blocked(self.progress), takes_self=True)
+    )
+
+    def status(self, position: int) -> TaskStatus:
+        """Return the status of the task at a position of the plan."""
+        progress = self.progress
+        item = progress.state.items.get(progress.plan.tasks[position].key)
+        if position in progress.exhausted:
+            return _failed_status(item)
+        if position in progress.done:
+            return TaskStatus.DONE
+        if item is not None and item.is_open:
+            return _open_status(item, progress.state)
+        return self._not_in_flight(position, item)
+
+    def _not_in_flight(self, position: int, item: Item | None) -> TaskStatus:
+        progress, needed = self.progress, self.needed(position)
+        if self.is_ending or any(other in self.blocked for other in needed):
+            return TaskStatus.SKIPPED
+        if item is not None and item.failures and not needed and position not in progress.steps:
+            return TaskStatus.RETRYING
+        if self.reserved:
+            return TaskStatus.RESERVED
+        is_signal = progress.plan.tasks[position].key[0] is Kind.SIGNAL
+        return TaskStatus.WAITING if needed or self.stopping or is_signal else TaskStatus.DUE
+
+    def needed(self, position: int) -> list[int]:
+        """Return the positions of the required tasks that have not completed."""
+        progress = self.progress
+        if not progress.waiting.get(position, 0):
+            return []
+        return [other for other in progress.plan.requires[position] if other not in progress.done]
+
+
+def _blocked(progress: Progress) -> dict[int, int]:
+    found = {position: position for position in progress.exhausted}
+    todo = list(found)
+    while todo:
+        position = todo.pop()
+        new = [other for other in progress.plan.dependents[position] if other not in found]
+        found.update(dict.fromkeys(new, found[position]))
+        todo += new
+    return found
+
+
+def task_graphs(main: Progress) -> Iterator[TaskGraph]:
+    """Yield the graph of a run, and those of its cleanup after a failure and after a cancel request."""
+    now, spec = phase(main), main.spec
+    yield TaskGraph(main, now not in {RunPhase.RUNNING, RunPhase.COMPLETING})
+    for clean_up, phases, what in (
+        (spec.after_failure, {RunPhase.FAILING, RunPhase.CLEANING_UP}, "fails"),
+        (spec.after_cancel, {RunPhase.CANCELING}, "is canceled"),
+    ):
+        own = begin(clean_up, main.state, main.codec)
+        stopping = open_work(main.state, own.plan.by_key)
+        yield TaskGraph(own, now is RunPhase.CLOSED, "" if now in phases else what, stopping)
+
+
+def task_statuses(main: Progress) -> Collection[tuple[Task, TaskStatus]]:
+    """Return every task of a run with its status, cleanup tasks last."""
+    found: dict[str, tuple[Task, TaskStatus]] = {}
+    for graph in task_graphs(main):
+        for position, task in enumerate(graph.progress.plan.tasks):
+            status = graph.status(position)
+            # A task may clean up after a failure and after a cancel request, whichever occurs.
+            if status is not TaskStatus.RESERVED or task.id_ not in found:
+                found[task.id_] = task, status
+    return found.values()
+
+
+def started_statuses(state: State) -> dict[Key, TaskStatus]:
+    """Return the status of everything that a run has started, as far as it is known without a spec."""
+    retries = retry_timers(state)
+    return {
+        key: started_status(item, state, is_retrying=key[1] in retries)
+        for key, item in state.items.items()
+        if key[0] in (*STARTED_KINDS, Kind.SIGNAL)
+    }
+
+
+def started_status(item: Item, state: State, *, is_retrying: bool = False) -> TaskStatus:
+    """Return the status of an item, as far as it is known without a spec."""
+    if item.is_open:
+        return _open_status(item, state)
+    if item.status is Status.COMPLETED:
+        return TaskStatus.DONE
+    if not is_retrying:
+        return _failed_status(item)
+    return TaskStatus.RETRYING if state.closed is None else TaskStatus.SKIPPED
+
+
+def _failed_status(item: Item | None) -> TaskStatus:
+    is_canceled = item is not None and item.status is Status.CANCELED
+    return TaskStatus.CANCELED if is_canceled else TaskStatus.FAILED
+
+
+def _open_status(item: Item, state: State) -> TaskStatus:
+    if state.closed is not None:
+        return TaskStatus.SKIPPED
+    is_queued = item.status is Status.SCHEDULED and item.key[0] is not Kind.TIMER
+    return TaskStatus.QUEUED if is_queued else TaskStatus.RUNNING
+
+
+def retry_timers(state: State) -> dict[str, Item]:
+    """Return the open retry timers by task id."""
+    timers = (state.items[key] for key in state.opened.values())
+    return {
+        timer.opened.data.control: timer
+        for timer in timers
+        if timer.key[0] is Kind.TIMER and timer.key[1].startswith(RETRY_PREFIX)
+        # Only the timer before a retry of a task has its id in ``control``.
+        if timer.opened and timer.opened.data.control
+    }
