@@ -99,7 +99,6 @@ class Batches:
     def _open(self) -> None:
         if self._is_open:
             return
-        self._commit(self._store.restore)
         self._commit(partial(self._store.follow_clock_back, self._clock()))
         self._is_open = True
         self._recover()

@@ -163,18 +163,23 @@ class SqliteEngine:
                 raise ServiceError(message)
             self._database.check()
             now = self.clock()
-            with self._querying:
-                self.view.refresh()
-                is_due = self._database.writing is not None and self.view.is_due(now)
-            if is_due:
-                self._fire(now)
+            if self._database.writing is not None and self._may_be_due(now):
+                self._fire()
             with self._querying, self._fairness.query(), self.view.snapshot():
                 return call(self.view, now)
 
-    def _fire(self, now: datetime) -> None:
-        nothing = Write(lambda _now: now)
+    def _may_be_due(self, now: datetime) -> bool:
+        """Return True if a deadline may be due: one that is known, or one that another process has set."""
+        if self.store.may_be_due(now):
+            return True
+        with self._querying:
+            has_changed = self.view.refresh()
+        return has_changed and monotonic() - self._batches.executed_at >= _WATCH_SECONDS
+
+    def _fire(self) -> None:
+        """Fire due deadlines, which every batch does."""
         with suppress(ServiceUnavailable, sqlite3.Error, TimeoutError):
-            self._commits.wait_for(nothing, _FIRE_SECONDS)
+            self._commits.wait_for(Read(lambda _now: None), _FIRE_SECONDS)
 
     def read(self, call: Callable[[datetime], T]) -> T:
         """Execute a read between two commits, after the due deadlines have fired.
@@ -283,6 +288,8 @@ class SqliteEngine:
         """
         poll, end = Poll(place, take, waits=True), monotonic() + wait
         with self._usable(), self._counted(place):
+            # As SQLite does, refuse a name that has no UTF-8.
+            place.task_list.encode()
             self._database.need_writing()
             try:
                 self._commits.submit(poll)
