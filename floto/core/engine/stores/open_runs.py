@@ -12,7 +12,6 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
-from itertools import count
 
 from attrs import evolve, field, frozen
 
@@ -68,8 +67,7 @@ class OpenRuns:
         self._clear_heaps()
 
     def _clear_heaps(self) -> None:
-        self._arrivals = count()
-        self._queues: defaultdict[Place, list[tuple[int, datetime, int, str, int]]] = defaultdict(list)
+        self._queues: defaultdict[Place, list[tuple[int, datetime, int, int, str]]] = defaultdict(list)
         self._deadlines: list[tuple[datetime, int, int, int, str]] = []
         #: Entries that were added to the heaps, and those that may be up to date.
         self._added = self._live = 0
@@ -160,7 +158,7 @@ class OpenRuns:
         place = Place(run.domain, task.kind, task.task_list)
         self.offered.add(place)
         self._added += 1
-        row = (-task.priority, task.scheduled_at, next(self._arrivals), run.execution.run_id, event_id)
+        row = (-task.priority, task.scheduled_at, run.number, event_id, run.execution.run_id)
         heapq.heappush(self._queues[place], row)
 
     def _rebuild(self) -> None:
@@ -194,10 +192,13 @@ class OpenRuns:
             self.put(before)
 
     def next_task(self, place: Place) -> Ready | None:
-        """Return the next task of a task queue: highest priority first, then oldest; None if it has none."""
+        """Return the next task of a task queue: highest priority first, then oldest; None if it has none.
+
+        Of one moment, the order is that of runs and events: the same after the runs are read again.
+        """
         queue = self._queues.get(place)
         while queue:
-            *_, run_id, event_id = queue[0]
+            *_, event_id, run_id = queue[0]
             task = self._claimable(run_id, event_id)
             if task is not None:
                 return Ready(run_id, event_id, task.started, task.redeliveries)
