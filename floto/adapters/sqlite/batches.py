@@ -8,8 +8,8 @@ simpler, and would double the commits of a busy worker.
 
 A rewrite must keep these properties:
 
-- A call never fails because of another call of its batch: when the shared transaction fails, it is rolled
-  back, and each call is executed again, one by one, in a transaction of its own. This is possible because
+- A call never fails because of another call of its batch. A call that is refused is undone in memory, where
+  all changes are until the commit. When the shared transaction fails for another reason, it is rolled back, and each call is executed again, one by one, in a transaction of its own. This is possible because
   calls have no effect outside of the database. It is not done for an error of the whole database
   (``WHOLE_DATABASE``), with which every call would fail again after the same wait.
 - Polls that were served in a transaction that is rolled back return to the front of the wait queue, also
@@ -31,6 +31,8 @@ from functools import partial
 from math import inf
 from time import monotonic
 from typing import Any, TypeVar
+
+from attrs import field, frozen
 
 from floto.adapters.sqlite.file.clock import ClockWatch
 from floto.adapters.sqlite.file.database import Database
@@ -55,6 +57,8 @@ _RECOVER_SECONDS = 2.0
 _DEADLINES_AT_ONCE = 100
 #: The time for which a deadline that cannot fire is postponed.
 _POSTPONEMENT = timedelta(hours=1)
+#: Maximum number of tasks that one transaction claims, so that it ends although responses schedule new ones.
+_SERVED_AT_ONCE = 512
 #: Errors of a single statement, which do not mean that the database or the disk has a problem.
 _SINGLE_STATEMENT = (
     sqlite3.IntegrityError,
@@ -62,6 +66,36 @@ _SINGLE_STATEMENT = (
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
 )
+
+
+#: The result of a call, or the fault with which it was refused.
+Outcome = tuple[Any, ServiceFault | None]
+
+
+@frozen
+class Served:
+    """What one transaction did for pending polls."""
+
+    #: The polls whose threads get a task.
+    polls: list[tuple[Poll, Any]] = field(factory=list)
+    #: The polls that responded at once, with the task and a function to call after the commit.
+    answered: list[tuple[Poll, Any, Callable[[], None]]] = field(factory=list)
+
+    def __len__(self) -> int:
+        """Return the number of claimed tasks."""
+        return len(self.polls) + len(self.answered)
+
+    def complete(self) -> None:
+        """Complete the polls, after the commit."""
+        for poll, task, after in self.answered:
+            try:
+                after()
+            except Exception:
+                log.exception("a response was committed, but its decider cannot remember it")
+            poll.note_response(task)
+        for poll, task in self.polls:
+            poll.finish(task)
+            poll.wake()
 
 
 class Batches:
@@ -160,6 +194,8 @@ class Batches:
             self._keep_pending(poll)
         if self._store.offered:
             self._store.offered.clear()
+            # Beyond the bound of one transaction, tasks are left for the next batch.
+            self._store.offered.update(self._claimable(self._wait_queue.all_places()))
             for notify in self.listeners:
                 try:
                     notify()
@@ -184,39 +220,77 @@ class Batches:
 
     def _execute_as_group(self, now: datetime, writes: list[Write], polled: set[Place]) -> None:
         """Execute calls, and claim tasks for pending polls, in one transaction."""
-        results: list[Any] = []
-        served: list[tuple[Poll, Any]] = []
+        outcomes: list[Outcome] = []
+        served = Served()
         try:
             with self._store.transaction():
-                results.extend([job.call(now) for job in writes])
-                for place in self._claimable(polled):
-                    self._serve(now, place, served)
+                for job in writes:
+                    outcomes.append(self._outcome(job, now))
+                self._serve_all(now, polled, served)
         except BaseException as error:
             # Also after an interrupt: otherwise the polls of other threads would wait for ever.
-            self._wait_queue.put_back(poll for poll, _ in reversed(served))
+            self._wait_queue.put_back(poll for poll, _ in reversed(served.polls))
             is_whole_database = isinstance(error, DatabaseGone) or code_of(error) in WHOLE_DATABASE
             if is_whole_database or not isinstance(error, Exception):
                 raise
-            if len(writes) == 1 and not results:
+            if len(writes) == 1 and not outcomes:
                 # The only call has failed, and would fail again.
                 writes.pop().fail(error)
             self._execute_one_by_one(now, writes, polled)
             return
-        for job, result in [*zip(writes, results, strict=True), *served]:
-            job.finish(result)
-        for poll, _ in served:
-            poll.wake()
+        for job, (result, fault) in zip(writes, outcomes, strict=True):
+            job.finish(result) if fault is None else job.fail(fault)
+        served.complete()
 
-    def _serve(self, now: datetime, place: Place, served: list[tuple[Poll, Any]]) -> None:
+    def _outcome(self, job: Write, now: datetime) -> Outcome:
+        """Execute a call in the shared transaction; a refused call leaves nothing in it."""
+        with self._store.attempt() as undo:
+            try:
+                return job.call(now), None
+            except ServiceFault as fault:
+                if undo():
+                    return None, fault
+                raise
+
+    def _serve_all(self, now: datetime, polled: set[Place], served: Served) -> None:
+        """Claim tasks for pending polls, also those tasks that responses to others have scheduled."""
+        while places := self._claimable(polled):
+            before = len(served)
+            for place in places:
+                self._serve(now, place, served)
+            if len(served) == before or len(served) >= _SERVED_AT_ONCE:
+                return
+
+    def _serve(self, now: datetime, place: Place, served: Served) -> None:
         """Claim tasks for the polls of a queue; each poll removed from the wait queue is in ``served``."""
-        while self._store.next_task(place) is not None and (poll := self._wait_queue.take(place)) is not None:
-            served.append((poll, None))
+        while len(served) < _SERVED_AT_ONCE and self._store.next_task(place) is not None:
+            poll = self._wait_queue.take(place)
+            if poll is None:
+                return
+            served.polls.append((poll, None))
             task = poll.call(now)
-            served.pop()
+            served.polls.pop()
             if task is None:
                 self._wait_queue.put_back([poll])
                 return
-            served.append((poll, task))
+            after = self._answer(poll, task, now)
+            if after is None:
+                served.polls.append((poll, task))
+            else:
+                served.answered.append((poll, task, after))
+                self._wait_queue.put_back([poll])
+
+    def _answer(self, poll: Poll, task: Any, now: datetime) -> Callable[[], None] | None:
+        """Respond to a task at once; return None, and change nothing, if the poll's thread has to do it."""
+        if poll.answering is None:
+            return None
+        with self._store.attempt() as undo:
+            try:
+                return poll.answering.respond(task, now)
+            except Exception:
+                if not undo():
+                    raise
+                return None
 
     def _execute_one_by_one(self, now: datetime, writes: list[Write], polled: set[Place]) -> None:
         """Execute calls and serve polls, each in its own transaction, so that only the wrong ones fail."""

@@ -24,7 +24,7 @@ from floto.adapters.sqlite.file.problems import translated, write_problem
 from floto.adapters.sqlite.file.schema import Durability, connect_reading
 from floto.adapters.sqlite.group_commit import GroupCommit, Job, Read, Write
 from floto.adapters.sqlite.store import SqliteStore
-from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
+from floto.adapters.sqlite.wait_queue import Answering, Poll, WaitQueue
 from floto.core.engine import faults
 from floto.core.engine.engine import Engine
 from floto.core.engine.stores.records import Place
@@ -272,6 +272,7 @@ class SqliteEngine:
         take: Callable[[datetime], T | None],
         wait: float,
         token_of: Callable[[T], str],
+        answering: Answering | None = None,
     ) -> T | None:
         """Claim the next task of a task queue; return None if there is none in time.
 
@@ -282,11 +283,12 @@ class SqliteEngine:
             take: Claims its next task; called with the current time, perhaps in another thread.
             wait: Maximum seconds to wait for a task.
             token_of: Returns the token of a task.
+            answering: Responds to tasks at once, while this waits for one that it does not respond to.
 
         Raises:
             ServiceFault: if as many polls are pending as SWF allows for one task list.
         """
-        poll, end = Poll(place, take, waits=True), monotonic() + wait
+        poll, end = Poll(place, take, waits=True, answering=answering), monotonic() + wait
         with self._usable(), self._counted(place):
             # As SQLite does, refuse a name that has no UTF-8.
             place.task_list.encode()
@@ -299,6 +301,31 @@ class SqliteEngine:
                 self._withdraw(poll, token_of)
                 raise
             return task
+
+    def write_and_attempt(
+        self, call: Callable[[datetime], Any], place: Place, take: Callable[[datetime], T | None]
+    ) -> tuple[T | None, Exception | None]:
+        """Execute a call that writes, and claim the next task of a task queue, in one transaction.
+
+        Args:
+            call: Called with the current time, as by ``write``.
+            place: The task queue.
+            take: Claims its next task.
+
+        Returns:
+            The task or None, and the error of the call or None.
+        """
+        self._fairness.note_write()
+        poll = Poll(place, take, waits=False)
+        write = Write(call, poll)
+        error: Exception | None = None
+        try:
+            with self._usable():
+                self._database.need_writing()
+                self._commits.wait_for(write)
+        except Exception as raised:  # noqa: BLE001 - returned beside the task
+            error = raised
+        return poll.task, error
 
     def _withdraw(self, poll: Poll, token_of: Callable[[T], str]) -> None:
         """End an interrupted poll; give back a task that was claimed for it."""
@@ -314,12 +341,14 @@ class SqliteEngine:
 
     def _await(self, poll: Poll, end: float) -> None:
         while not poll.is_done:
+            poll.deliver()
             left = end - monotonic()
             if left <= 0 and self._wait_queue.remove(poll):
-                return
+                break
             # Its time is over, but another thread is completing it.
             poll.wait(left if left > 0 else _WATCH_SECONDS)
             self._commits.lead(poll)
+        poll.deliver()
 
     @contextmanager
     def _counted(self, place: Place) -> Iterator[None]:
