@@ -30,8 +30,7 @@ import psutil
 import floto
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.file.schema import Durability
-from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask
-from floto.runtime.deciders.decider import closes
+from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask, closes
 
 STEPS = 10
 FLOW, STEP = floto.WorkflowType("flow", "1"), floto.ActivityType("step", "1")

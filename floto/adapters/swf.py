@@ -5,30 +5,19 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
-import botocore.session
-from botocore.config import Config
-from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
-from floto import forks, logs
+from floto import logs
 from floto.adapters.answers import guard
-from floto.adapters.aws_errors import called, translating
 from floto.adapters.floto_server import Announcements
-from floto.adapters.held_polls import HeldPolls
-from floto.core.engine.registration.regions import DEFAULT_REGION
+from floto.adapters.swf_calls import SwfCalls
 from floto.core.errors import (
     HistoryError,
-    NotCarriedOut,
     NotPermitted,
     ServiceError,
     ServiceFault,
-    ServiceUnavailable,
-    Unauthenticated,
     UnknownResource,
 )
 from floto.core.spec import registrations
@@ -44,89 +33,10 @@ log = logging.getLogger("floto")
 
 _Registration = registrations.WorkflowType | registrations.ActivityType
 
-#: Read time-out in seconds; SWF holds a poll for 60 seconds.
-_READ_SECONDS = 70
-#: Maximum connections of a client, which the threads of a worker and a decider share.
-_CONNECTIONS = 50
-_PAGE = 1000
 #: Seconds between idle polls: some services respond to an idle poll at once.
 _IDLE_SECONDS = 0.1
 _BEGINNING = datetime(1970, 1, 2, tzinfo=UTC)
-_INVALID_ENDPOINT = "InvalidEndpoint"
 _EXISTS = frozenset({"DomainAlreadyExistsFault", "TypeAlreadyExistsFault"})
-
-
-def make_client(
-    region: str | None = None, endpoint_url: str | None = None, *, on_this_machine: bool = False
-) -> Any:
-    """Make a boto3 SWF client for long polls.
-
-    Its own retries are off: floto's deciders and workers retry, and can be stopped meanwhile.
-
-    Args:
-        region: AWS region; default: the configured one.
-        endpoint_url: URL of the service; default: Amazon's endpoint of the region.
-        on_this_machine: True for a service on this machine, which is called without a proxy and needs no AWS
-            configuration: placeholder credentials are used if none are configured.
-
-    Raises:
-        ServiceFault: if ``endpoint_url`` is not a valid URL, or AWS is not configured.
-    """
-    if endpoint_url and not (is_valid_endpoint_url(endpoint_url) or is_valid_ipv6_endpoint_url(endpoint_url)):
-        raise ServiceFault(_INVALID_ENDPOINT, f"{endpoint_url!r} does not name a host")
-    config = Config(
-        read_timeout=_READ_SECONDS,
-        retries={"total_max_attempts": 1},
-        max_pool_connections=_CONNECTIONS,
-        proxies={} if on_this_machine else None,
-    )
-    session = called(_local_session) if on_this_machine else boto3
-    client = called(session.client, "swf", region_name=region, endpoint_url=endpoint_url, config=config)
-    guard(client)
-    return client
-
-
-class ClientOfProcess:
-    """A boto3 client per process: a forked child must not use the connections of its parent."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-        self._client: Any = make()
-        self._polls = HeldPolls(self._client)
-        forks.let_go_in_children(self)
-
-    def after_fork(self) -> None:
-        """Forget the parent's client without closing it; the next call makes another one."""
-        _OF_PARENTS.append(self._client)
-        self._client = None
-
-    def __getattr__(self, name: str) -> Any:
-        if self._client is None:
-            self._client = self._make()
-            self._polls = HeldPolls(self._client)
-        return getattr(self._client, name)
-
-    def close(self) -> None:
-        """Close the connections and end the pending polls."""
-        # A forked child that has made no call of its own has no client: its parent's stays open.
-        if self._client is not None:
-            self._polls.end()
-            self._client.close()
-
-
-#: Clients that a forked child inherited, kept so that they are never closed or collected.
-_OF_PARENTS: list[Any] = []
-
-
-def _local_session() -> Any:
-    session = botocore.session.Session()
-    # Outside of a cloud, asking for its metadata service takes seconds until a time-out.
-    session.get_component("credential_provider").remove("iam-role")
-    if session.get_credentials() is None:
-        session.set_credentials("local", "local")
-    if session.get_config_variable("region") is None:
-        session.set_config_variable("region", DEFAULT_REGION)
-    return boto3.Session(botocore_session=session)
 
 
 class SwfService:
@@ -144,11 +54,8 @@ class SwfService:
     def __init__(self, client: Any, domain: str, *, repeat: Callable[..., Any] | None = None) -> None:
         guard(client)
         self._client = client
-        self._repeat = repeat
+        self._calls = SwfCalls(domain, repeat)
         self._domain = domain
-        self._was_answered = False
-        #: Names of the operations that have succeeded, so are permitted.
-        self._permitted: set[str] = set()
         self._announcements = Announcements()
         #: What an unfinished ``prepare`` has registered (None: the domain); its next attempt resumes there.
         self._registered: set[_Registration | None] = set()
@@ -206,7 +113,7 @@ class SwfService:
     def _register(self, call: Callable[..., Any], **arguments: Any) -> None:
         try:
             # A policy may permit single types only, so a success does not make the operation permitted.
-            self._authenticated(call, **arguments)
+            self._calls.authenticated(call, **arguments)
         except ServiceFault as fault:
             if fault.code not in _EXISTS:
                 raise
@@ -225,7 +132,7 @@ class SwfService:
 
     def start_workflow_execution(self, request: StartRequest) -> str:
         """Start a run and return its run id."""
-        reply = self._domain_call(
+        reply = self._calls.in_domain(
             self._client.start_workflow_execution,
             workflowId=request.workflow_id,
             workflowType=wire.write(request.workflow_type),
@@ -242,7 +149,7 @@ class SwfService:
 
     def signal_workflow_execution(self, workflow_id: str, signal_name: str, input: str | None = None) -> None:
         """Send a signal to the open run of a workflow id."""
-        self._domain_call(
+        self._calls.in_domain(
             self._client.signal_workflow_execution,
             workflowId=workflow_id,
             signalName=signal_name,
@@ -251,11 +158,11 @@ class SwfService:
 
     def request_cancel_workflow_execution(self, workflow_id: str) -> None:
         """Request the cancellation of the open run of a workflow id."""
-        self._domain_call(self._client.request_cancel_workflow_execution, workflowId=workflow_id)
+        self._calls.in_domain(self._client.request_cancel_workflow_execution, workflowId=workflow_id)
 
     def terminate_workflow_execution(self, workflow_id: str, reason: str = "", details: str = "") -> None:
         """Terminate the open run of a workflow id."""
-        self._domain_call(
+        self._calls.in_domain(
             self._client.terminate_workflow_execution,
             workflowId=workflow_id,
             reason=reason or None,
@@ -270,7 +177,7 @@ class SwfService:
         return self._listed(self._client.list_closed_workflow_executions, workflow_id)
 
     def _listed(self, call: Callable[..., Any], workflow_id: str) -> ExecutionInfo | None:
-        reply = self._domain_call(
+        reply = self._calls.in_domain(
             call,
             startTimeFilter={"oldestDate": _BEGINNING},
             executionFilter={"workflowId": workflow_id},
@@ -281,7 +188,7 @@ class SwfService:
 
     def open_executions(self, workflow_type: WorkflowType) -> tuple[ExecutionInfo, ...]:
         """Return all open runs of a workflow type, newest first; SWF's listing is eventually consistent."""
-        pages = self._pages(
+        pages = self._calls.pages(
             self._client.list_open_workflow_executions,
             startTimeFilter={"oldestDate": _BEGINNING},
             typeFilter=wire.write(workflow_type),
@@ -292,7 +199,7 @@ class SwfService:
         """Return the description of a run: listings show a run as open for a while after it has closed."""
         execution = wire.write(listed.execution)
         try:
-            reply = self._domain_call(self._client.describe_workflow_execution, execution=execution)
+            reply = self._calls.in_domain(self._client.describe_workflow_execution, execution=execution)
         except UnknownResource:
             return listed
         return _info(reply["executionInfo"])
@@ -300,7 +207,7 @@ class SwfService:
     def history(self, execution: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
         """Return the events of a run with an id above ``after``, from all pages."""
         # Newest first, so that pages of known events are not read.
-        pages = self._pages(
+        pages = self._calls.pages(
             self._client.get_workflow_execution_history,
             execution={"workflowId": execution.workflow_id, "runId": execution.run_id},
             reverseOrder=True,
@@ -320,7 +227,7 @@ class SwfService:
         Returns:
             The task, with the events since the previous decision task of its run.
         """
-        pages = self._pages(
+        pages = self._calls.pages(
             self._client.poll_for_decision_task,
             taskList={"name": task_list},
             identity=identity,
@@ -342,7 +249,7 @@ class SwfService:
     def respond_decision_task_completed(self, token: str, decisions: Sequence[Decision]) -> None:
         """Respond to a decision task (RespondDecisionTaskCompleted)."""
         raws = [wire.decision_to_swf(decision) for decision in decisions]
-        self._call(self._client.respond_decision_task_completed, taskToken=token, decisions=raws)
+        self._calls.call(self._client.respond_decision_task_completed, taskToken=token, decisions=raws)
 
     def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> PolledActivityTask | None:
         """Poll for an activity task; return None if SWF has none.
@@ -352,7 +259,7 @@ class SwfService:
             identity: The identity of the worker, for the history.
             wait: Maximum seconds to sleep after an idle poll; SWF holds the poll itself.
         """
-        reply = self._domain_call(
+        reply = self._calls.in_domain(
             self._client.poll_for_activity_task, taskList={"name": task_list}, identity=identity
         )
         if not reply.get("taskToken"):
@@ -369,20 +276,24 @@ class SwfService:
 
     def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
         """Record a heartbeat; return True if the cancellation of the activity is requested."""
-        reply = self._call(self._client.record_activity_task_heartbeat, taskToken=token, details=details)
+        reply = self._calls.call(
+            self._client.record_activity_task_heartbeat, taskToken=token, details=details
+        )
         return bool(reply["cancelRequested"])
 
     def respond_activity_task_completed(self, token: str, result: str | None) -> None:
         """Report an activity's result."""
-        self._call(self._client.respond_activity_task_completed, taskToken=token, result=result)
+        self._calls.call(self._client.respond_activity_task_completed, taskToken=token, result=result)
 
     def respond_activity_task_failed(self, token: str, reason: str | None, details: str | None) -> None:
         """Report an activity's failure."""
-        self._call(self._client.respond_activity_task_failed, taskToken=token, reason=reason, details=details)
+        self._calls.call(
+            self._client.respond_activity_task_failed, taskToken=token, reason=reason, details=details
+        )
 
     def respond_activity_task_canceled(self, token: str, details: str | None) -> None:
         """Report that an activity stopped after its cancellation was requested."""
-        self._call(self._client.respond_activity_task_canceled, taskToken=token, details=details)
+        self._calls.call(self._client.respond_activity_task_canceled, taskToken=token, details=details)
 
     def announce(
         self, kind: PollKind, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
@@ -406,50 +317,6 @@ class SwfService:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
-
-    def _domain_call(self, call: Callable[..., Any], **arguments: Any) -> Any:
-        return self._call(call, domain=self._domain, **arguments)
-
-    def _call(self, call: Callable[..., Any], **arguments: Any) -> Any:
-        """Call an operation, with the rules of ``aws_errors`` about earlier successes."""
-        operation = getattr(call, "__name__", "")
-        try:
-            reply = self._authenticated(call, **arguments)
-        except NotPermitted as fault:
-            if operation in self._permitted:
-                raise NotCarriedOut(str(fault)) from fault
-            raise
-        self._permitted.add(operation)
-        return reply
-
-    def _authenticated(self, call: Callable[..., Any], **arguments: Any) -> Any:
-        try:
-            if self._repeat is None:
-                reply = called(call, **arguments)
-            else:
-                reply = self._repeat(translating(call), **arguments)
-        except Unauthenticated as fault:
-            if self._was_answered:
-                raise NotCarriedOut(str(fault)) from fault
-            raise
-        self._was_answered = True
-        return reply
-
-    def _pages(self, call: Callable[..., Any], **arguments: Any) -> Iterator[dict[str, Any]]:
-        page = self._domain_call(call, maximumPageSize=_PAGE, **arguments)
-        yield page
-        while token := page.get("nextPageToken"):
-            # The first page claimed the task: a transient error of a later page must not lose it.
-            page = _PATIENT(self._domain_call, call, maximumPageSize=_PAGE, nextPageToken=token, **arguments)
-            yield page
-
-
-_PATIENT = Retrying(
-    retry=retry_if_exception_type(ServiceUnavailable),
-    wait=wait_random_exponential(multiplier=0.1, max=5),
-    stop=stop_after_attempt(8),
-    reraise=True,
-)
 
 
 def _all_events(first: dict[str, Any], rest: Iterable[dict[str, Any]]) -> tuple[Event, ...]:

@@ -244,7 +244,7 @@ def _swf_service(
 
 
 def _swf_client(region: str | None, endpoint_url: str | None, _domain: str) -> Any:
-    from floto.adapters.swf import ClientOfProcess, make_client  # noqa: PLC0415
+    from floto.adapters.swf_client import ClientOfProcess, make_client  # noqa: PLC0415
 
     is_here = is_loopback_url(endpoint_url)
     return ClientOfProcess(partial(make_client, region, endpoint_url, on_this_machine=is_here))

@@ -11,7 +11,8 @@ from typing import Any
 
 from attrs import frozen
 
-from floto.adapters.swf import SwfService, make_client
+from floto.adapters.swf import SwfService
+from floto.adapters.swf_client import make_client
 
 
 @frozen

@@ -14,7 +14,8 @@ from botocore.credentials import RefreshableCredentials
 
 from floto.adapters.aws_errors import called
 from floto.adapters.payloads import S3Store
-from floto.adapters.swf import SwfService, make_client
+from floto.adapters.swf import SwfService
+from floto.adapters.swf_client import make_client
 from floto.core.errors import (
     NotCarriedOut,
     NotPermitted,

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import floto
-from floto.adapters.swf import SwfService, make_client
+from floto.adapters.swf import SwfService
+from floto.adapters.swf_client import make_client
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowType
 from floto.runtime.deciders import decider

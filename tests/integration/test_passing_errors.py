@@ -16,7 +16,8 @@ from botocore.exceptions import ClientError
 
 import floto
 from floto.adapters.aws_errors import translated
-from floto.adapters.swf import SwfService, make_client
+from floto.adapters.swf import SwfService
+from floto.adapters.swf_client import make_client
 from floto.core.errors import (
     NotCarriedOut,
     NotListening,

@@ -10,7 +10,8 @@ from moto import mock_aws
 
 import floto
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.swf import SwfService, make_client
+from floto.adapters.swf import SwfService
+from floto.adapters.swf_client import make_client
 
 WORKFLOW, ACTIVITY = floto.WorkflowType("w", "1"), floto.ActivityType("a", "1")
 

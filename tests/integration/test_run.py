@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 import floto
@@ -374,6 +375,8 @@ def test_service_is_the_argument_else_floto_service_else_memory(
 def test_missing_configuration_of_aws_names_the_way_on(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_") or name == "FLOTO_SERVICE"]:
         monkeypatch.delenv(name)
+    # boto3's session keeps the credentials that an earlier test had in its environment.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")

@@ -9,7 +9,8 @@ import pytest
 from moto import mock_aws
 
 import floto
-from floto.adapters.swf import SwfService, make_client
+from floto.adapters.swf import SwfService
+from floto.adapters.swf_client import make_client
 from floto.core.errors import ServiceFault, UnknownResource
 from floto.core.swf.decisions import CompleteWorkflowExecution
 from floto.core.swf.service import StartRequest

@@ -21,7 +21,7 @@ from floto.core.spec.tasks import Task
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
 from floto.runtime import retrying as resilient
-from floto.runtime.deciders import decider
+from floto.runtime.deciders import late_histories
 from floto.runtime.runs import run
 from floto.runtime.runs.run_request import WORKFLOW_TYPE
 from floto.runtime.workers.activities import Activities
@@ -106,7 +106,7 @@ def hurried() -> Iterator[None]:
         patch.setattr(resilient, "_FIRST_WAIT", 0.001)
         patch.setattr(resilient, "_LONGEST_WAIT", 0.01)
         patch.setattr(resilient, "_IDLE_SECONDS", 0.001)
-        patch.setattr(decider, "_REREAD_SECONDS", 0.01)
+        patch.setattr(late_histories, "_REREAD_SECONDS", 0.01)
         patch.setattr(run, "_REREAD_SECONDS", 0.01)
         yield
 

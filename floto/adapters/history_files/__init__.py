@@ -1,4 +1,4 @@
-"""Saved histories on disk: read in whatever form people have them, written in one.
+"""Saved histories on disk: read in several formats, written in one.
 
 ``text.py`` reads files piece by piece, ``json_stream.py`` finds the events in them without
 holding more than one at a time, ``forms.py`` reads those of other programs, and here they become histories.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from floto.core.decide.progress import Progress, begin, unreadable
-from floto.core.decide.retrying import START, Exhausted, Start, Wait, next_attempt
+from floto.core.decide.retrying import Exhausted, Start, Wait, look_at_continuation
 from floto.core.decide.starting import result_of, starts, workflow_context
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
@@ -31,12 +31,12 @@ from floto.core.swf.decisions import (
     RecordMarker,
     RequestCancelActivityTask,
     RequestCancelExternalWorkflowExecution,
-    StartTimer,
 )
 from floto.core.swf.reserved_names import FAILURES_MARKER, REPEAT_TASK, RESULT_MARKER
 
 _REASON_LIMIT = 256
-_MESSAGE_LIMIT = 2_000
+#: Maximum characters of one message in a marker or in the details of a run.
+MESSAGE_LIMIT = 2_000
 #: Maximum characters of the failures in a cleanup task's context, to leave room for the workflow's input.
 _CONTEXT_LIMIT = 8_000
 
@@ -62,13 +62,12 @@ def _repeat(progress: Progress, result: str) -> list[Decision]:
     noted: list[Decision] = []
     if marker is None or marker.data.details != result:
         noted.append(RecordMarker(marker_name=RESULT_MARKER, details=result))
-    refused = state.items.get((Kind.CONTINUE_AS_NEW, ""))
-    look = START if refused is None else next_attempt(refused, REPEAT_TASK, None, state, progress.seed)
+    look = look_at_continuation(REPEAT_TASK, state, progress.seed)
     if isinstance(look, Exhausted):
         failures = {"repeat_workflow": look.message}
         return [*noted, *fail(progress, failures, "the workflow cannot be repeated")]
     if isinstance(look, Wait):
-        return [StartTimer(timer_id=look.timer_id, start_to_fire_timeout=str(look.seconds))]
+        return [look.timer()]
     return [*noted, *_next_run(progress)] if isinstance(look, Start) else []
 
 
@@ -219,11 +218,11 @@ def _fail(state: State, failures: Mapping[str, str], reason: str) -> list[Decisi
 
 def failed(reason: str, failures: Mapping[str, str]) -> Decision:
     """Fail the run at once."""
-    return FailWorkflowExecution(reason=_truncated(reason, _REASON_LIMIT), details=_failures_json(failures))
+    return FailWorkflowExecution(reason=truncated(reason, _REASON_LIMIT), details=_failures_json(failures))
 
 
 def _failures_json(failures: Mapping[str, str], limit: int = payload.LIMIT) -> str:
-    details = {id_: _truncated(message, _MESSAGE_LIMIT) for id_, message in sorted(failures.items())}
+    details = {id_: truncated(message, MESSAGE_LIMIT) for id_, message in sorted(failures.items())}
     while len(text := payload.encode(details, "the failures")) > limit:
         # Halve the number of messages until they fit, and record how many are left out.
         kept = list(details.items())[: max(1, len(details) // 2 - 1)]
@@ -231,5 +230,6 @@ def _failures_json(failures: Mapping[str, str], limit: int = payload.LIMIT) -> s
     return text
 
 
-def _truncated(text: str, limit: int) -> str:
+def truncated(text: str, limit: int) -> str:
+    """Return a text that has at most ``limit`` characters, with dots in place of its end."""
     return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -14,15 +14,25 @@ from typing import Any, cast
 
 from attrs import evolve
 
-from floto.core.decide.closing import as_new
-from floto.core.decide.decide import fitting, spec_of
+from floto.core.decide.closing import MESSAGE_LIMIT, as_new, truncated
+from floto.core.decide.decide import awaits_more, fitting, spec_of, structured_spec
 from floto.core.decide.progress import unreadable
-from floto.core.decide.retrying import START, Exhausted, Look, Rest, Start, Wait, next_attempt
+from floto.core.decide.retrying import (
+    START,
+    Exhausted,
+    Look,
+    Rest,
+    Start,
+    Wait,
+    look_at_continuation,
+    next_attempt,
+)
+from floto.core.decide.starting import room_to_open
 from floto.core.engine import validation
 from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, PayloadsUnavailable, SpecError
 from floto.core.payloads import payload
-from floto.core.spec.decider_spec import CODEC, SPEC_KEY, ChildWorkflow, DeciderSpec
-from floto.core.spec.task_lists import nested
+from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
+from floto.core.spec.nested_specs import nested
 from floto.core.spec.tasks import Given, TaskCodec
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Key, Kind, State, Status
@@ -36,7 +46,7 @@ from floto.core.swf.decisions import (
 from floto.core.swf.events import Event
 from floto.core.swf.identifiers import list_problems, shown
 from floto.core.swf.limits import EVENT_LIMIT, OPEN_LIMIT
-from floto.core.swf.reserved_names import MORE_TIMER, NOTE_PREFIX, RENEWAL_TASK
+from floto.core.swf.reserved_names import NOTE_PREFIX, RENEWAL_TASK, SPEC_KEY
 from floto.core.swf.shapes import WorkflowType
 
 DAEMON_TYPE = WorkflowType("floto_daemon_type", "v1")
@@ -52,7 +62,6 @@ LISTS_KEY = "task_lists"
 #: Maximum number of task lists that a daemon serves beside its own; the latest are kept.
 MOST_LISTS = 100
 _CANCELED = "the daemon was canceled before it started this child"
-_PROBLEM_LIMIT = 2_000
 _VALUES_LIMIT = 200_000
 _ID_LIMIT, _DIGITS = 200, 10
 
@@ -68,15 +77,14 @@ def decide_daemon(state: State, *, domain: str | None = None, codec: TaskCodec =
     Raises:
         HistoryError: if the state does not name its execution, and a child is to be started.
     """
-    more = state.items.get((Kind.TIMER, MORE_TIMER))
-    if state.started is None or state.closed is not None or (more is not None and more.is_open):
+    if state.started is None or state.closed is not None or awaits_more(state):
         return []
     unsettled = [
         (event, look)
         for event in state.signals.get(SIGNAL, ())
         if (look := _look(event, state)) is not Rest.DONE
     ]
-    room = {kind: OPEN_LIMIT - state.open_count.get(kind, 0) for kind in (Kind.CHILD, Kind.TIMER)}
+    room = room_to_open(state)
     found: list[Decision] = []
     for event, look in unsettled:
         kind = Kind.TIMER if isinstance(look, Wait) else Kind.CHILD
@@ -141,7 +149,7 @@ def _decision(
     event: Event, look: Look, state: State, domain: str | None, codec: TaskCodec
 ) -> StartChildWorkflowExecution | StartTimer | RecordMarker:
     if isinstance(look, Wait):
-        return StartTimer(timer_id=look.timer_id, start_to_fire_timeout=str(look.seconds))
+        return look.timer()
     if isinstance(look, Exhausted):
         return _note(event, look.message)
     try:
@@ -151,8 +159,8 @@ def _decision(
 
 
 def _note(event: Event, problem: str) -> RecordMarker:
-    text = problem if len(problem) <= _PROBLEM_LIMIT else f"{problem[: _PROBLEM_LIMIT - 3]}..."
-    details = payload.dumps({"signal": event.id, "problem": text}, "a note")
+    noted = {"signal": event.id, "problem": truncated(problem, MESSAGE_LIMIT)}
+    details = payload.dumps(noted, "a note")
     return RecordMarker(marker_name=_note_name(event), details=details)
 
 
@@ -223,9 +231,7 @@ def _spec(value: Any, domain: str | None, codec: TaskCodec) -> DeciderSpec:
         raise SpecError(
             (f"{SPEC_KEY} holds more than {_VALUES_LIMIT:,} values, more than a run can process",)
         )
-    spec = codec.structure(plain)
-    if not isinstance(spec, DeciderSpec):
-        raise SpecError((f"{SPEC_KEY} must be a DeciderSpec, not a {type(spec).__name__}",))
+    spec = structured_spec(plain, codec)
     if domain is not None and spec.domain not in (None, domain):
         raise SpecError((f"its spec is for domain {spec.domain!r}, and this daemon is in {domain!r}",))
     return spec
@@ -282,10 +288,9 @@ def _when_idle(state: State, noted: int, codec: TaskCodec) -> list[Decision]:
     events = state.last_event_id + (1 + noted if state.decision_tasks.started is not None else 0)
     if not (events >= RENEW_EVENTS or children >= RENEW_CHILDREN or _is_old(state)):
         return []
-    refused = state.items.get((Kind.CONTINUE_AS_NEW, ""))
-    look = START if refused is None else next_attempt(refused, RENEWAL_TASK, None, state, _run_id(state))
+    look = look_at_continuation(RENEWAL_TASK, state, state.execution.run_id if state.execution else "")
     if isinstance(look, Wait):
-        return [StartTimer(timer_id=look.timer_id, start_to_fire_timeout=str(look.seconds))]
+        return [look.timer()]
     # After a permanent refusal the daemon goes on in this run.
     return [_renewed(state, codec)] if isinstance(look, Start) else []
 

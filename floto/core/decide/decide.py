@@ -20,14 +20,14 @@ from floto.core.decide.starting import starts, workflow_context
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.payloads.stored import read
-from floto.core.spec.decider_spec import CODEC, SPEC_KEY, DeciderSpec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.carried_signals import split
 from floto.core.state.state import Kind, State
 from floto.core.swf.decisions import Decision, StartTimer
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
-from floto.core.swf.reserved_names import MORE_TIMER
+from floto.core.swf.reserved_names import MORE_TIMER, SPEC_KEY
 from floto.core.swf.wire import decision_to_swf
 
 #: Maximum characters of the decisions in one response; SWF takes requests of 1 MB, the rest is for the frame.
@@ -72,8 +72,7 @@ def decide(spec: DeciderSpec | Progress, history: Any = None, *, codec: TaskCode
 def decisions(progress: Progress) -> list[Decision]:
     """Return the decisions for a progress; equal however the progress was computed."""
     state = progress.state
-    more = state.items.get((Kind.TIMER, MORE_TIMER))
-    if state.started is None or state.closed is not None or (more is not None and more.is_open):
+    if state.started is None or state.closed is not None or awaits_more(state):
         return []
     noted = noted_failures(state)
     if noted is not None:
@@ -103,7 +102,12 @@ def spec_of(input: str | None, codec: TaskCodec = CODEC) -> DeciderSpec | None:
         raise SpecError((str(error),)) from error
     if not isinstance(value, dict) or SPEC_KEY not in value:
         return None
-    spec = codec.structure(value[SPEC_KEY])
+    return structured_spec(value[SPEC_KEY], codec)
+
+
+def structured_spec(value: Any, codec: TaskCodec) -> DeciderSpec:
+    """Return the spec that a JSON value describes. Raises ``SpecError``."""
+    spec = codec.structure(value)
     if not isinstance(spec, DeciderSpec):
         raise SpecError((f"{SPEC_KEY} must be a DeciderSpec, not a {type(spec).__name__}",))
     return spec
@@ -116,6 +120,12 @@ def _start_ready(progress: Progress) -> list[Decision]:
         return [failed("the workflow's input cannot be read", {"workflow": str(error)})]
     found, failures = starts(progress, given)
     return fail(progress, failures) if failures else found
+
+
+def awaits_more(state: State) -> bool:
+    """Return True until the timer has fired that ``fitting`` starts for the rest of the decisions."""
+    more = state.items.get((Kind.TIMER, MORE_TIMER))
+    return more is not None and more.is_open
 
 
 def fitting(found: list[Decision]) -> list[Decision]:

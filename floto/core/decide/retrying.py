@@ -13,6 +13,7 @@ from floto.core.spec.retry import NO_RETRY, NOT_SERVED_BACKOFF, REFUSED, REFUSED
 from floto.core.spec.tasks import Task
 from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Item, Kind, State, Status
+from floto.core.swf.decisions import StartTimer
 from floto.core.swf.identifiers import shown
 from floto.core.swf.limits import LATE_EVENTS
 from floto.core.swf.reserved_names import NOT_SERVED, RETRY_PREFIX
@@ -32,6 +33,10 @@ class Wait:
 
     timer_id: str
     seconds: int
+
+    def timer(self, control: str | None = None) -> StartTimer:
+        """Start the timer."""
+        return StartTimer(timer_id=self.timer_id, start_to_fire_timeout=str(self.seconds), control=control)
 
 
 @frozen
@@ -63,6 +68,12 @@ def look_at(task: Task, state: State, seed: str) -> Look:
     if item.status is Status.COMPLETED:
         return Rest.DONE
     return next_attempt(item, task.id_, task.retry_strategy, state, seed)
+
+
+def look_at_continuation(id_: str, state: State, seed: str) -> Look:
+    """Return what follows for a run that is to be continued as new; ``id_`` names its retry timers."""
+    refused = state.items.get((Kind.CONTINUE_AS_NEW, ""))
+    return START if refused is None else next_attempt(refused, id_, None, state, seed)
 
 
 def next_attempt(item: Item, id_: str, strategy: RetryStrategy | None, state: State, seed: str) -> Look:

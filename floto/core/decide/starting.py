@@ -14,15 +14,14 @@ from floto.core.payloads import payload
 from floto.core.payloads.reference import is_stored
 from floto.core.payloads.stored import Payloads, read
 from floto.core.spec.activity_timeouts import with_timeouts
-from floto.core.spec.decider_spec import SPEC_KEY
 from floto.core.spec.kinds import ActivityTask
-from floto.core.spec.task_lists import decision_list, routed
+from floto.core.spec.task_lists import default_child_list, routed
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
 from floto.core.state.carried_signals import own_input
 from floto.core.state.state import Kind, State
-from floto.core.swf.decisions import Decision, StartTimer
+from floto.core.swf.decisions import Decision
 from floto.core.swf.limits import OPEN_LIMIT
-from floto.core.swf.reserved_names import STORED_KEY
+from floto.core.swf.reserved_names import SPEC_KEY, STORED_KEY
 
 
 def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision], dict[str, str]]:
@@ -36,16 +35,15 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
         The decisions, and the message of each task that cannot be started, by its id.
     """
     state = progress.state
-    room: dict[Kind, int] = {}
+    room = room_to_open(state)
     found: list[Decision] = []
     failures: dict[str, str] = {}
     for position, step in sorted(progress.steps.items()):
         task = progress.plan.tasks[position]
         kind = Kind.TIMER if isinstance(step, Wait) else task.key[0]
-        left = room[kind] if kind in room else OPEN_LIMIT - state.open_count.get(kind, 0)
-        if left <= 0:
+        if room[kind] <= 0:
             continue
-        room[kind] = left - 1
+        room[kind] -= 1
         try:
             decision = _decision(task, position, step, progress, given)
         except (PayloadError, SpecError) as error:
@@ -55,11 +53,16 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
     return found, failures
 
 
+def room_to_open(state: State) -> dict[Kind, int]:
+    """Return the number of items of each kind that SWF allows a run to open beside those that are open."""
+    return {kind: OPEN_LIMIT - state.open_count.get(kind, 0) for kind in Kind}
+
+
 def _decision(
     task: Task, position: int, step: Start | Wait, progress: Progress, given: Mapping[str, Any]
 ) -> Decision | None:
     if isinstance(step, Wait):
-        return StartTimer(timer_id=step.timer_id, start_to_fire_timeout=str(step.seconds), control=task.id_)
+        return step.timer(control=task.id_)
     context = {**given}
     for needed in progress.plan.requires[position]:
         result = result_of(needed, progress)
@@ -68,7 +71,7 @@ def _decision(
     inputs = Given(
         context=context,
         execution=progress.state.execution,
-        decision_task_list=decision_list(progress.spec, progress.state.start),
+        decision_task_list=default_child_list(progress.spec.task_list, progress.state.start.task_list.name),
         activity_task_list=progress.spec.default_activity_task_list,
         codec=progress.codec,
     )

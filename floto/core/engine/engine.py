@@ -6,7 +6,7 @@ An engine has no state of its own: give it any ``RunStore``, and put each call i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -14,9 +14,10 @@ from attrs import define, frozen
 
 from floto.core.engine import commands as c
 from floto.core.engine import faults
+from floto.core.engine.addresses import run_ids, runs_at
 from floto.core.engine.registration.registration import Registration
 from floto.core.engine.registration.type_settings import RUN_NEEDS, missing, run_settings, started_event
-from floto.core.engine.run import EngineRun, Message, Rules, StepOutcome, ToChildren, ToNew, ToRun, ToWorkflow
+from floto.core.engine.run import EngineRun, Rules, StepOutcome, ToWorkflow
 from floto.core.engine.step import step
 from floto.core.engine.step_context import opening
 from floto.core.engine.stores.changes import changes
@@ -131,7 +132,9 @@ class Engine:
             ServiceFault: The request is invalid.
         """
         self.registration.need_domain(domain)
-        run = next((run for id in self._run_ids(domain, target) if (run := self._store.load(id))), None)
+        run = next(
+            (run for id in run_ids(self._store, domain, target) if (run := self._store.load(id))), None
+        )
         if run is not None:
             self._apply(run, command, now)
         elif target.run_id is not None:
@@ -316,7 +319,7 @@ class Engine:
         while queue:
             message = queue.popleft()
             reached = False
-            for target in self._find(run.domain, message):
+            for target in runs_at(self._store, run.domain, message):
                 reached = True
                 queue.extend(self._step(target, message.command, now).messages)
             if not reached and message.otherwise is not None:
@@ -348,27 +351,6 @@ class Engine:
             invokes_lambda=self._invokes_lambda,
             refuse=self._refuse,
         )
-
-    def _find(self, domain: str, message: Message) -> Iterator[EngineRun]:
-        """Yield the runs at the address of a message, each loaded when it is needed."""
-        if isinstance(message.to, ToNew):
-            if self._store.open_run(domain, message.to.execution.workflow_id) is None:
-                yield EngineRun.fresh(domain, message.to.execution)
-            return
-        for run_id in self._run_ids(domain, message.to):
-            run = self._store.load(run_id)
-            if run is not None:
-                yield run
-
-    def _run_ids(self, domain: str, to: ToRun | ToWorkflow | ToChildren) -> Iterable[str]:
-        match to:
-            case ToRun(run_id):
-                return (run_id,)
-            case ToChildren(run_id):
-                return self._store.open_children(run_id)
-            case ToWorkflow(workflow_id, wanted):
-                found = self._store.open_run(domain, workflow_id)
-                return () if found is None or wanted not in (None, found) else (found,)
 
 
 def start_command(request: StartRequest) -> c.StartWorkflowExecution:

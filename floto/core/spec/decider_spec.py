@@ -26,16 +26,16 @@ from floto.core.spec.field_checks import (
 )
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
+from floto.core.spec.task_lists import child_list
 from floto.core.spec.tasks import Given, Task, expands, is_task
 from floto.core.state.state import Item, Key, Kind
 from floto.core.swf.decisions import Decision, StartChildWorkflowExecution
 from floto.core.swf.identifiers import id_problems, list_problems, name_problems, shown, task_list_problems
-from floto.core.swf.reserved_names import TASK_CONTROL
+from floto.core.swf.reserved_names import SPEC_KEY, TASK_CONTROL
 from floto.core.swf.shapes import WorkflowType
 
 __all__ = [
     "CODEC",
-    "SPEC_KEY",
     "ActivityTask",
     "ChildWorkflow",
     "DeciderSpec",
@@ -44,8 +44,6 @@ __all__ = [
     "Timer",
 ]
 
-#: Key of a run's input for its spec.
-SPEC_KEY = "decider_spec"
 #: Key of a cleanup task's context for the failures.
 FAILURES_KEY = "failures"
 
@@ -117,16 +115,12 @@ class ChildWorkflow(Task):
             workflow_id=self._workflow_id(given),
             control=TASK_CONTROL + self.id_,
             input=given.dumps(context, f"the input of task {self.id_!r}") if context else None,
-            task_list=list_named(self.decided_on(given.decision_task_list)),
+            task_list=list_named(child_list(self, given.decision_task_list)),
             task_priority=wire(self.task_priority),
             execution_start_to_close_timeout=wire(self.execution_start_to_close_timeout),
             task_start_to_close_timeout=wire(self.task_start_to_close_timeout),
             child_policy=self.child_policy,
         )
-
-    def decided_on(self, default: str | None) -> str | None:
-        """Return the child's decision task list: ``default`` unless task or spec names one."""
-        return self.task_list or (self.spec and self.spec.task_list) or default
 
     @staticmethod
     def _inherited(spec: DeciderSpec, given: Given) -> DeciderSpec:

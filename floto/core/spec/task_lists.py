@@ -14,19 +14,20 @@ cannot take back a task; a decision task would be stuck until it times out).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.payloads.stored import StoredText
-from floto.core.spec.decider_spec import SPEC_KEY, ChildWorkflow, DeciderSpec
 from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
 from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.identifiers import FORBIDDEN_IN_LISTS
-from floto.core.swf.reserved_names import OWN_LIST_PREFIX
+from floto.core.swf.reserved_names import OWN_LIST_PREFIX, SPEC_KEY
+
+if TYPE_CHECKING:
+    from floto.core.spec.decider_spec import ChildWorkflow
 
 _NAME_LIMIT, _HASH_DIGITS = 256, 8
 
@@ -47,12 +48,26 @@ def own_list(workflow_id: str) -> str:
 
 def is_confined(start: WorkflowExecutionStarted) -> bool:
     """Return True if a run is confined to its own task list."""
-    return start.task_list.name.startswith(OWN_LIST_PREFIX)
+    return _is_own(start.task_list.name)
 
 
-def decision_list(spec: DeciderSpec, start: WorkflowExecutionStarted) -> str:
-    """Return the task list of a child whose task and spec name none."""
-    return start.task_list.name if is_confined(start) else spec.task_list or start.task_list.name
+def _is_own(task_list: str) -> bool:
+    return task_list.startswith(OWN_LIST_PREFIX)
+
+
+def default_child_list(spec_list: str | None, run_list: str | None) -> str | None:
+    """Return the decision task list of a run's children whose tasks and specs name none.
+
+    Args:
+        spec_list: The task list that the spec of the run names, if any.
+        run_list: The task list of the run's decision tasks; None if it is not known.
+    """
+    return run_list if run_list and _is_own(run_list) else spec_list or run_list
+
+
+def child_list(task: ChildWorkflow, default: str | None) -> str | None:
+    """Return the decision task list of a child: that of its task, else of its spec, else ``default``."""
+    return task.task_list or (task.spec and task.spec.task_list) or default
 
 
 def routed(decision: Decision | None, start: WorkflowExecutionStarted) -> Decision | None:
@@ -77,11 +92,3 @@ def _carries_spec(input: str | None) -> bool:
     except PayloadError:
         return False
     return any(isinstance(value, dict) and SPEC_KEY in value for value in values)
-
-
-def nested(spec: DeciderSpec, task_list: str | None) -> Iterator[tuple[DeciderSpec, str | None]]:
-    """Yield a spec and the specs of its descendants, each with its decision task list."""
-    yield spec, task_list
-    for task in spec.all_tasks:
-        if isinstance(task, ChildWorkflow) and task.spec is not None:
-            yield from nested(task.spec, task.decided_on(spec.task_list or task_list))

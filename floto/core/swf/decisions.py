@@ -5,6 +5,8 @@ Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_Decision.h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import frozen
 
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
@@ -168,3 +170,8 @@ CLOSE_DECISIONS: tuple[type, ...] = (
     CancelWorkflowExecution,
     ContinueAsNewWorkflowExecution,
 )
+
+
+def closes(found: Sequence[Decision]) -> bool:
+    """Return True if these decisions close their run."""
+    return bool(found) and isinstance(found[-1], CLOSE_DECISIONS)

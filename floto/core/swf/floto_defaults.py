@@ -11,5 +11,5 @@ RETENTION_DAYS = 30
 EXECUTION_SECONDS, DECISION_SECONDS = "31536000", "60"
 CHILD_POLICY = "TERMINATE"
 #: Of the activity types that floto registers: no limit but that of heartbeats, which workers send by
-#: themselves: the task of a worker that died times out after ten minutes at most.
+#: themselves: the task of a crashed worker times out after ten minutes at most.
 ACTIVITY_SECONDS, HEARTBEAT_SECONDS = "NONE", "600"

@@ -5,6 +5,8 @@ A name that changes makes floto blind for what was written before.
 
 from __future__ import annotations
 
+#: Key of a run's input for its spec.
+SPEC_KEY = "decider_spec"
 #: Prefix of ids that specs may not use.
 RESERVED_PREFIX = "floto."
 #: Prefix of the task lists that ``floto.run`` makes for its runs.

@@ -21,7 +21,7 @@ from floto.runtime.connect import back_up, file_of
 def backup_command(file: Path, service: str, *, force: bool) -> int:
     """Copy the database of the service to FILE and check the copy; other processes may use the database.
 
-    A plain copy of the file lacks what is in its write-ahead log. Payload directories are not copied.
+    A plain copy of the file lacks the commits in its write-ahead log. Payload directories are not copied.
     """
     check(service, new=False)
     source = file_of(service)

@@ -7,7 +7,7 @@ import click
 from floto.core.errors import SpecError
 from floto.core.spec.activity_timeouts import timeout_warnings
 from floto.core.spec.estimate import Estimate, estimates
-from floto.core.spec.task_lists import nested
+from floto.core.spec.nested_specs import nested_tasks
 from floto.core.swf.limits import EVENT_LIMIT
 from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE, FAILED
@@ -32,10 +32,9 @@ def check_command(spec: str) -> int:
     say(f"{tasks}, {expected} events expected; SWF ends a run at {EVENT_LIMIT:,}")
     for estimate in (whole, *children):
         _judge(estimate)
-    for each, _ in nested(loaded, None):
-        for task in each.all_tasks:
-            for warning in timeout_warnings(task):
-                say(warning)
+    for task in nested_tasks(loaded):
+        for warning in timeout_warnings(task):
+            say(warning)
     return FAILED if any(estimate.least > EVENT_LIMIT for estimate in (whole, *children)) else DONE
 
 

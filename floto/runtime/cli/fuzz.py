@@ -32,7 +32,7 @@ _FILE = "test_counterexample.py"
 @click.command("fuzz", short_help="Search a spec for faults in simulated runs")
 @click.argument("spec")
 @click.option(
-    "--seconds", type=click.FloatRange(min=0.1), default=10, show_default=True, help="How long to look."
+    "--seconds", type=click.FloatRange(min=0.1), default=10, show_default=True, help="Duration of the search."
 )
 @activities_option
 @click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")
@@ -44,7 +44,7 @@ _FILE = "test_counterexample.py"
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where a test is written if something is found; default: test_counterexample.py beside SPEC.",
+    help="Test file to write for a violation; default: test_counterexample.py beside SPEC.",
 )
 def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argument
     spec: str,
@@ -60,9 +60,8 @@ def fuzz_command(  # noqa: PLR0913, PLR0917 - click passes each option as an arg
     Nothing is started on a service, and time is virtual. Activities of --activities are called very often, so
     they must have no side effects; without --activities, tasks succeed with made-up results.
 
-    Exits with 0 where every decision was as it must be, and with 1 where one was not: the smallest spec
-    and history that show it are printed, and written as a test. At Ctrl-C, what was looked at until then is
-    printed, and the exit code is 130.
+    Exit code: 0 every invariant held, 1 one was violated, 130 interrupted. For a violation, the smallest
+    spec and history that show it are printed, and written as a test; otherwise the coverage is printed.
     """
     # No other command needs all of it.
     from floto.testing import Violation, check  # noqa: PLC0415

@@ -32,7 +32,7 @@ Info = dict[str, Any]
 @click.option("--type", "kind", metavar="NAME", help="Runs of this workflow type, in every version.")
 @click.option("--tag", help="Runs with this tag.")
 @click.option(
-    "--status", type=click.Choice(STATUSES, case_sensitive=False), help="Closed runs that ended so."
+    "--status", type=click.Choice(STATUSES, case_sensitive=False), help="Closed runs with this close status."
 )
 @click.option(
     "--since",
@@ -40,7 +40,9 @@ Info = dict[str, Any]
     metavar="TIME",
     help="Started since: 30s, 15m, 2h, 7d ago, or an ISO 8601 time, local unless it has a zone.",
 )
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="So many at most.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Maximum number of runs."
+)
 @click.option("--long", "is_long", is_flag=True, help="Whole run ids, versions, ends and tags.")
 @service_option
 @domain_option
@@ -59,8 +61,8 @@ def list_command(  # noqa: PLR0913 - click passes each option as an argument
 ) -> int:
     """List runs, those started last first.
 
-    On a terminal, a run id is its first characters: WORKFLOW_ID@THESE names the run in every command.
-    Elsewhere, lines are as with --long, with tabs between the values.
+    On a terminal, run ids are shortened to their first characters, which every command accepts, as in
+    WORKFLOW_ID@FIRST. Otherwise, lines have the columns of --long, separated by tabs.
     """
     wanted = {name: value for name, value in filters.items() if value is not None}
     if "status" in wanted and opens:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any
 
 import click
 
@@ -34,28 +32,18 @@ from floto.runtime.retrying import persist_at_start
 from floto.runtime.runs.needs import needs
 from floto.runtime.runs.run_request import WORKFLOW_TYPE
 from floto.runtime.shutdown import StopFlag, stop_on_signals
+from floto.runtime.supervisor import Loop, Supervisor
 from floto.runtime.workers.activities import DEFAULT
 from floto.runtime.workers.worker import ActivityWorker
 
 log = logging.getLogger("floto")
 
 _LOOK_SECONDS = 0.2
+_STOPPING = "stopping when current tasks and polls are finished; interrupt again to stop at once"
 
 identity_option = click.option(
     "--identity", help="Identity that histories record; default: host and process id."
 )
-
-
-class Loop(Protocol):
-    """A decider, worker or daemon."""
-
-    def run(self) -> None:
-        """Run until stopped."""
-        ...
-
-    def stop(self) -> None:
-        """Make ``run`` return when its current tasks are finished."""
-        ...
 
 
 @click.command("decider", short_help="Decide for runs, until stopped")
@@ -251,27 +239,20 @@ def _work(url: str, domain: str | None, members: Callable[[Service, StopFlag], S
     return DONE
 
 
-def _run(members: Sequence[Loop], stop: StopFlag) -> None:
-    """Run each member in a thread of its own until all have ended or a signal stops them."""
-    errors = SimpleQueue[Exception]()
-    # Daemon threads: a second signal must not wait for them.
-    threads = [threading.Thread(target=_guarded, args=(member, errors), daemon=True) for member in members]
-    for thread in threads:
-        thread.start()
-    while errors.empty() and any(thread.is_alive() for thread in threads):
-        if stop.wait(_LOOK_SECONDS):
-            log.info("stopping when current tasks and polls are finished; interrupt again to stop at once")
-            break
-    for member in members:
-        member.stop()
-    for thread in threads:
-        thread.join()
-    with contextlib.suppress(Empty):
-        raise errors.get_nowait()
-
-
-def _guarded(member: Loop, errors: SimpleQueue[Exception]) -> None:
+def _run(loops: Sequence[Loop], stop: StopFlag) -> None:
+    """Run each loop in a thread of its own until all have ended, one has failed, or a signal stops them."""
+    supervisor = Supervisor()
+    for loop in loops:
+        supervisor.start(loop)
     try:
-        member.run()
-    except Exception as error:  # noqa: BLE001 - raised again where the command ends
-        errors.put(error)
+        while not supervisor.join(0):
+            supervisor.check()
+            if stop.wait(_LOOK_SECONDS):
+                log.info(
+                    "stopping when current tasks and polls are finished; interrupt again to stop at once"
+                )
+                break
+    finally:
+        supervisor.stop()
+        supervisor.join()
+    supervisor.check()

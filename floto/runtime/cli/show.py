@@ -42,7 +42,8 @@ _LONGEST = 1000
 def show_command(run: str, *, spec: str | None, as_json: bool, payloads: Store | None, **where: Any) -> int:
     """Show the status and result of RUN (WORKFLOW_ID or WORKFLOW_ID@RUN_ID).
 
-    For an open run, also what its unfinished tasks wait for; for a closed run, the status of its tasks.
+    For an open run, also the conditions that its unfinished tasks wait for; for a closed run, the status
+    of its tasks.
     """
     found = read_run(run, **where)
     codec = CODEC.with_payloads(payloads)

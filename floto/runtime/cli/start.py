@@ -8,7 +8,8 @@ import click
 
 from floto.core.errors import UnknownResource
 from floto.core.payloads import payload
-from floto.core.spec.decider_spec import CODEC, SPEC_KEY, DeciderSpec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.swf.reserved_names import SPEC_KEY
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import (

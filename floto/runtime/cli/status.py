@@ -37,7 +37,7 @@ _WHAT = {PollKind.DECISIONS: "decisions", PollKind.ACTIVITIES: "activities"}
 @domain_option
 @json_option
 def status_command(lists: tuple[str, ...], service: str, domain: str | None, *, as_json: bool) -> int:
-    """Show the deciders and workers that are alive, and the number of waiting tasks of each task list.
+    """Show the live deciders and workers, and the number of waiting tasks of each task list.
 
     Amazon SWF does not report pollers: there, only the tasks are counted, on the task lists of the newest
     open runs and of the registered activity types.

@@ -28,7 +28,7 @@ _COMMAND = "    "
 @source_argument
 @click.argument("task", required=False)
 @click.option("--spec", help="The spec that decided the run; default: the one that it carries.")
-@click.option("--at", type=click.IntRange(min=1), metavar="EVENT", help="How it was after this event.")
+@click.option("--at", type=click.IntRange(min=1), metavar="EVENT", help="Status after this event.")
 @click.option("--all", "shows_all", is_flag=True, help="Print every line, not the ten most urgent.")
 @json_option
 @payloads_option

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 
@@ -33,6 +32,7 @@ from floto.runtime.connect import checked_identity, closing, service_for
 from floto.runtime.deciders.decider import Decider
 from floto.runtime.retrying import persist, persist_at_start
 from floto.runtime.shutdown import StopFlag, stop_on_signals
+from floto.runtime.supervisor import Supervisor
 from floto.runtime.workers.worker import POLL_SECONDS
 from floto.trouble_log import TroubleLog
 
@@ -85,10 +85,11 @@ class Daemon:
         self._poll_seconds = poll_seconds
         self._stop = StopFlag()
         self._troubles = TroubleLog(log)
-        #: The decider of each task list and its thread.
-        self._deciders: dict[str, tuple[Decider, threading.Thread]] = {}
-        #: Events for ``run()``: a task list to serve, an error that ended a decider, None at ``stop()``.
-        self._events: SimpleQueue[str | Exception | None] = SimpleQueue()
+        #: Task lists for ``run()`` to serve; None at ``stop()`` and when a decider has failed.
+        self._events: SimpleQueue[str | None] = SimpleQueue()
+        #: Runs a decider for each task list in ``_served``.
+        self._supervisor = Supervisor(lambda: self._events.put(None))
+        self._served: set[str] = set()
         self._runs: dict[str, State] = {}
 
     def run(self) -> None:
@@ -107,7 +108,8 @@ class Daemon:
                     self._scan_open_daemons()
                     self._handle_events()
             finally:
-                self._finish()
+                self._supervisor.stop()
+                self._supervisor.join()
 
     def stop(self) -> None:
         """Make ``run()`` finish its decision tasks and return; may be called in any thread."""
@@ -124,36 +126,26 @@ class Daemon:
             return
         self._serve(self._task_list)
 
-    def _finish(self) -> None:
-        for decider, _ in self._deciders.values():
-            decider.stop()
-        for _, thread in self._deciders.values():
-            thread.join()
-
     def _handle_events(self) -> None:
         """Serve task lists as they become known, until the next scan is due."""
         with contextlib.suppress(Empty):
             while not self._stop.is_set():
                 event = self._events.get(timeout=_SCAN_SECONDS)
-                if isinstance(event, Exception):
-                    raise event
+                self._supervisor.check()
                 if event is not None:
                     self._serve(event)
 
     def _serve(self, task_list: str) -> None:
         """Start a decider for a task list, unless this process has one."""
-        if task_list in self._deciders:
+        if task_list in self._served:
             return
-        if len(self._deciders) > MOST_LISTS:
+        if len(self._served) > MOST_LISTS:
             log.warning(
                 "this daemon serves its maximum of task lists; run a Decider for task list %r", task_list
             )
             return
-        decider = self._decider_of(task_list)
-        # A daemon thread: a second Ctrl-C must not wait for its poll.
-        thread = threading.Thread(target=self._guarded, args=(decider,), daemon=True)
-        self._deciders[task_list] = decider, thread
-        thread.start()
+        self._served.add(task_list)
+        self._supervisor.start(self._decider_of(task_list))
 
     def _decider_of(self, task_list: str) -> Decider:
         return Decider(
@@ -167,12 +159,6 @@ class Daemon:
             poll_seconds=self._poll_seconds,
         )
 
-    def _guarded(self, decider: Decider) -> None:
-        try:
-            decider.run()
-        except Exception as error:  # noqa: BLE001 - raised again in run()
-            self._events.put(error)
-
     def _decide(self, state: State) -> Sequence[Decision]:
         found = decide_daemon(state, domain=self._domain, codec=self._codec)
         for decision in found:
@@ -184,7 +170,7 @@ class Daemon:
         for decision in found:
             if isinstance(decision, StartChildWorkflowExecution) and decision.task_list is not None:
                 for task_list in child_lists(decision.input, decision.task_list.name, self._codec):
-                    if task_list not in self._deciders:
+                    if task_list not in self._served:
                         self._events.put(task_list)
 
     def _scan_open_daemons(self) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from subprocess import Popen
 from typing import Literal, overload
 
@@ -18,7 +16,6 @@ from floto.core.errors import (
     HistoryError,
     ServiceFault,
     ServiceGone,
-    ServiceUnavailable,
     SpecError,
     UnknownResource,
 )
@@ -26,21 +23,18 @@ from floto.core.payloads.payload import LIMIT
 from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.state.fold import fold
 from floto.core.state.state import State
 from floto.core.swf.decisions import (
-    CLOSE_DECISIONS,
     ContinueAsNewWorkflowExecution,
     Decision,
     FailWorkflowExecution,
+    closes,
 )
-from floto.core.swf.events import Event
 from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
 from floto.core.swf.limits import EVENT_LIMIT, LATE_EVENTS
 from floto.core.swf.pollers import PollKind
-from floto.core.swf.reserved_names import CHANGED_SIGNAL
 from floto.core.swf.service import PolledDecisionTask, Service
-from floto.core.swf.shapes import WorkflowExecution, WorkflowType
+from floto.core.swf.shapes import WorkflowType
 from floto.core.swf.wire import WireError
 from floto.runtime.connect import (
     absolute_service,
@@ -51,11 +45,12 @@ from floto.runtime.connect import (
     service_for,
 )
 from floto.runtime.deciders.decider_process import DeciderSettings, start
-from floto.runtime.deciders.fingerprint import fingerprint
+from floto.runtime.deciders.late_histories import LateHistories
 from floto.runtime.deciders.progress_cache import ProgressCache
-from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec, OtherSpec
+from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec, OtherSpec, read_spec
+from floto.runtime.deciders.takeovers import Takeovers
 from floto.runtime.presence import announced
-from floto.runtime.retrying import is_malformed, persist, persist_after_stop, poll, retry_store
+from floto.runtime.retrying import is_malformed, persist_after_stop, poll, retry_store
 from floto.runtime.runs.needs import activity_types
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 from floto.runtime.start_lines import describe_service, describe_types
@@ -74,8 +69,6 @@ _LONG = LATE_EVENTS
 _PAUSE_SECONDS = 1.0
 #: Characters of SWF's message in the details of a run that fails: well below every limit of SWF.
 _REFUSAL_LIMIT = 4_000
-#: GetWorkflowExecutionHistory is eventually consistent: seconds to retry, and seconds between attempts.
-_LAG_SECONDS, _REREAD_SECONDS = 10.0, 1.0
 #: Seconds for which a payload store is retried; then the decision task times out and is scheduled again.
 _STORE_SECONDS = 10.0
 
@@ -150,9 +143,7 @@ class Decider:
         self._troubles = TroubleLog(log)
         self._spec = own = read_spec(decider_spec if spec is None else spec, codec)
         self._specs, self._rules = DeciderSpecs(own, dict(specs or {}), codec), dict(rules or {})
-        self._take_over, self._sole = take_over, sole
-        #: Ids of the runs that were taken over, the latest last; as many as are cached.
-        self._taken_over: dict[str, None] = {}
+        self._sole = sole
         self._given = service
         self._service = service_for(service, domain or (own and own.domain) or None)
         self._task_list = task_list or (own and own.task_list) or DEFAULT_TASK_LIST
@@ -161,7 +152,9 @@ class Decider:
         self._poll_seconds = poll_seconds
         self._stop = StopFlag()
         self._is_busy = False
-        self._cache = ProgressCache(_REMEMBERED, self._read, self._begin, self._is_current)
+        self._histories = LateHistories(self._service, self._stop)
+        self._takeovers = Takeovers(self._service, self._stop, codec, _REMEMBERED) if take_over else None
+        self._cache = ProgressCache(_REMEMBERED, self._histories.read, self._begin, self._is_current)
         self._settings = DeciderSettings(
             spec=own,
             specs=self._specs.by_type,
@@ -340,47 +333,13 @@ class Decider:
         try:
             return self._specs.choose(state)
         except OtherSpec as other:
-            if not self._takes_over(state, other.own):
+            if self._takeovers is None or not self._takeovers.take_over(state, other.own):
                 raise
             return other.own
         except NoSpec as missing:
             if self._sole:
                 raise SpecError((str(missing),)) from None
             raise
-
-    def _takes_over(self, state: State, own: DeciderSpec) -> bool:
-        """Record in a run that this decider's spec takes it over; return True if it does.
-
-        Each run only once: two deciders would take it over from one another for ever. A spec with task kinds
-        that the codec cannot write has no digest to record, so it takes over nothing.
-        """
-        digest, execution = fingerprint(own, self._codec), state.execution
-        if not self._take_over or digest is None or execution is None or execution.run_id in self._taken_over:
-            return False
-        log.warning("run %s was begun with another spec; it continues with this decider's spec", execution)
-        signal = self._service.signal_workflow_execution
-        # The run may have just closed.
-        with suppress(UnknownResource):
-            persist(self._stop, signal, execution.workflow_id, CHANGED_SIGNAL, digest)
-        self._taken_over[execution.run_id] = None
-        while len(self._taken_over) > _REMEMBERED:
-            del self._taken_over[next(iter(self._taken_over))]
-        return True
-
-    def _read(self, execution: WorkflowExecution, after: int, until: int) -> Sequence[Event]:
-        """Read events that are known to exist, retrying until the service returns all of them."""
-        end = time.monotonic() + _LAG_SECONDS
-        while True:
-            found = persist_after_stop(self._stop, self._service.history, execution, after)[: until - after]
-            if len(found) == until - after:
-                return found
-            if time.monotonic() >= end:
-                problem = (
-                    f"history incomplete: got events up to {after + len(found)}, expected at least {until}"
-                )
-                raise ServiceUnavailable(problem)
-            # Also after a stop: the task is claimed.
-            time.sleep(_REREAD_SECONDS)
 
     def _warn_if_long(self, task: PolledDecisionTask) -> None:
         # Only for the decision task that crosses the line.
@@ -422,45 +381,10 @@ class Decider:
             return False
         if isinstance(decision, ContinueAsNewWorkflowExecution):
             return False
-        return self._was_closed(task)
-
-    def _was_closed(self, task: PolledDecisionTask) -> bool:
-        """Return True if the response closed a run of the decider's own spec, which SWF may have refused."""
-        end = time.monotonic() + _LAG_SECONDS
-        while time.monotonic() < end and not self._stop.is_set():
-            state = fold(persist(self._stop, self._service.history, task.execution))
-            if state.started is not None and not self._is_own(state):
-                return False
-            if state.closed is not None or _is_over(task, state):
-                return state.closed is not None
-            self._stop.wait(_REREAD_SECONDS)
-        return False
+        return self._histories.shows_close(task, self._is_own)
 
     def _is_own(self, state: State) -> bool:
         try:
             return self._specs.choose(state) is self._spec
         except (NoSpec, SpecError):
             return False
-
-
-def _is_over(task: PolledDecisionTask, state: State) -> bool:
-    """Return True if a state shows that a decision task was completed or timed out."""
-    started = state.decision_tasks.started
-    return state.last_event_id > task.started_event_id and (
-        started is None or started.id != task.started_event_id
-    )
-
-
-def closes(found: Sequence[Decision]) -> bool:
-    """Return True if these decisions close their run."""
-    return bool(found) and isinstance(found[-1], CLOSE_DECISIONS)
-
-
-def read_spec(spec: DeciderSpec | str | None, codec: Codec = CODEC) -> DeciderSpec | None:
-    """Return a spec that is given as an object or as its JSON. Raises ``SpecError``."""
-    if not isinstance(spec, str):
-        return spec
-    read = codec.loads(spec)
-    if not isinstance(read, DeciderSpec):
-        raise SpecError((f"$: must be a floto.specs.DeciderSpec, not a {type(read).__name__}",))
-    return read

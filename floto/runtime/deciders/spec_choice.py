@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from attrs import Factory, define, field, frozen
 
 from floto.core.decide.decide import spec_of
-from floto.core.errors import FlotoError
+from floto.core.errors import FlotoError, SpecError
 from floto.core.spec.codec import Codec
-from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.state.state import State
 from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.shapes import WorkflowType
@@ -101,3 +101,13 @@ def _no_spec(kind: WorkflowType) -> str:
         f"this decider has no spec for workflow type {kind.name!r} version {kind.version!r}, "
         "and the run carries none"
     )
+
+
+def read_spec(spec: DeciderSpec | str | None, codec: Codec = CODEC) -> DeciderSpec | None:
+    """Return a spec that is given as an object or as its JSON. Raises ``SpecError``."""
+    if not isinstance(spec, str):
+        return spec
+    read = codec.loads(spec)
+    if not isinstance(read, DeciderSpec):
+        raise SpecError((f"$: must be a floto.specs.DeciderSpec, not a {type(read).__name__}",))
+    return read

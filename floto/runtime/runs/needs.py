@@ -10,7 +10,7 @@ from attrs import frozen
 
 from floto.core.spec.decider_spec import ChildWorkflow, DeciderSpec
 from floto.core.spec.kinds import ActivityTask
-from floto.core.spec.task_lists import nested
+from floto.core.spec.nested_specs import nested, nested_tasks
 from floto.core.swf.identifiers import shown
 from floto.core.swf.shapes import ActivityType, WorkflowType
 
@@ -28,13 +28,12 @@ class Needs:
 
 def needs(spec: DeciderSpec) -> Needs:
     """Return the types to register and the task lists to poll before a spec can run."""
-    inner = tuple(nested(spec, spec.task_list))
-    tasks = [task for each, _ in inner for task in each.all_tasks]
+    tasks = tuple(nested_tasks(spec))
     children = [task for task in tasks if isinstance(task, ChildWorkflow)]
     return Needs(
         _distinct(WorkflowType(task.workflow_type_name, task.workflow_type_version) for task in children),
         _distinct(ActivityType(task.name, task.version) for task in tasks if isinstance(task, ActivityTask)),
-        _distinct(task_list for _, task_list in inner if task_list),
+        _distinct(task_list for _, task_list in nested(spec, spec.task_list) if task_list),
     )
 
 
@@ -49,11 +48,10 @@ def activity_types(specs: Iterable[DeciderSpec]) -> tuple[ActivityType, ...]:
 
 def missing_activities(spec: DeciderSpec, known: Sequence[ActivityType]) -> tuple[str, ...]:
     """Return a line for each task whose activity is not known, with the most similar known activity."""
-    tasks = [task for each, _ in nested(spec, spec.task_list) for task in each.all_tasks]
     return tuple(
         f"task {shown(task.id_)}: no activity {shown(task.name)} version {shown(task.version)} is registered"
         f"{_meant(task, known)}"
-        for task in tasks
+        for task in nested_tasks(spec)
         if isinstance(task, ActivityTask) and ActivityType(task.name, task.version) not in known
     )
 

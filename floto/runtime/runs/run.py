@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from attrs import evolve, frozen
@@ -16,7 +15,6 @@ from attrs import evolve, frozen
 from floto import logs
 from floto.core.errors import (
     FlotoError,
-    PayloadsUnavailable,
     ServiceFault,
     ServiceUnavailable,
     SpecError,
@@ -30,37 +28,31 @@ from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State
 from floto.core.swf import events as e
-from floto.core.swf.closing_events import CLOSING_EVENTS
-from floto.core.swf.decisions import Decision
+from floto.core.swf.closing_events import CLOSING_EVENTS, CloseStatus
 from floto.core.swf.events import Event
 from floto.core.swf.identifiers import id_problems, shown
 from floto.core.swf.service import ExecutionInfo, Service, StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.runtime.connect import IN_MEMORY, closing, service_for
-from floto.runtime.deciders.decider import Decider, closes, read_spec
 from floto.runtime.deciders.fingerprint import spec_tags
-from floto.runtime.deciders.spec_choice import NoSpec
+from floto.runtime.deciders.spec_choice import read_spec
 from floto.runtime.retrying import persist, persist_at_start
+from floto.runtime.runs.deadline import Deadline
 from floto.runtime.runs.needs import missing_activities, needs
+from floto.runtime.runs.run_loops import WAKE_SECONDS, RunLoops
 from floto.runtime.runs.run_request import (
     WORKFLOW_TYPE,
     Listener,
     RunRequest,
-    WrongWorkflow,
     check,
     check_kept,
 )
-from floto.runtime.runs.supervisor import Supervisor
-from floto.runtime.shutdown import StopFlag, stop_on_signals
+from floto.runtime.shutdown import StopFlag
 from floto.runtime.workers import activities
 from floto.runtime.workers.activities import Activities
-from floto.runtime.workers.worker import ActivityWorker
 
 log = logging.getLogger("floto")
 
-#: Seconds between heartbeats: short enough for every heartbeat time-out, which is at least one second.
-_HEARTBEAT_SECONDS = 0.7
-_WAKE_SECONDS = 0.2
 #: SWF's listings are eventually consistent: seconds to retry, and seconds between attempts.
 _LAG_SECONDS, _REREAD_SECONDS = 10.0, 1.0
 _ALREADY_STARTED = "WorkflowExecutionAlreadyStartedFault"
@@ -118,7 +110,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
         KeyboardInterrupt: after SIGINT or SIGTERM in the main thread, when the running activities have
             finished; after a second signal, at once.
     """
-    deadline = _Deadline.after(timeout)
+    deadline = Deadline.after(timeout)
     workflow_id = _usable(workflow_id)
     payloads = codec.store if payloads is None else payloads
     text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
@@ -166,58 +158,7 @@ def _opened(service: Service | str | None, domain: str | None) -> Iterator[Servi
         yield opened
 
 
-class _Deadline:
-    """The deadline of a run: sets the ``stop`` flag, which ends every wait, at its time or at a signal."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self._at = None if seconds is None else time.monotonic() + seconds
-        self._interrupted = False
-        self.stop = StopFlag()
-
-    @staticmethod
-    def after(seconds: float | None) -> _Deadline:
-        """Return a deadline in ``seconds``; None: never. Raises ``ValueError``."""
-        if seconds is not None and not seconds >= 0:
-            msg = f"timeout must be a number of seconds, at least 0, not {seconds!r}"
-            raise ValueError(msg)
-        return _Deadline(seconds)
-
-    @contextlib.contextmanager
-    def armed(self) -> Iterator[None]:
-        """Set the flag at the deadline, or at SIGINT or SIGTERM, during the block."""
-        seconds = math.inf if self._at is None else self._at - time.monotonic()
-        timer = threading.Timer(seconds, self.stop.set) if seconds < threading.TIMEOUT_MAX else None
-        if timer is not None:
-            timer.daemon = True
-            timer.start()
-        try:
-            with stop_on_signals(self._interrupt):
-                yield
-        finally:
-            if timer is not None:
-                timer.cancel()
-
-    def _interrupt(self) -> None:
-        self._interrupted = True
-        self.stop.set()
-
-    @property
-    def is_over(self) -> bool:
-        """Return True if the flag was set by the deadline, not by a signal."""
-        return self.stop.is_set() and not self._interrupted
-
-    def error(self, workflow_id: str) -> BaseException:
-        """Return the error that a stopped run raises."""
-        if not self.is_over:
-            return KeyboardInterrupt()
-        msg = (
-            f"timed out; workflow {workflow_id!r} is still open: "
-            "call run() with the same workflow_id to resume it"
-        )
-        return TimeoutError(msg)
-
-
-def _run(request: RunRequest, service: Service, deadline: _Deadline) -> Any:
+def _run(request: RunRequest, service: Service, deadline: Deadline) -> Any:
     stop, wake = deadline.stop, threading.Event()
     with deadline.armed(), logs.context(request.workflow_id):
         try:
@@ -227,18 +168,18 @@ def _run(request: RunRequest, service: Service, deadline: _Deadline) -> Any:
             if not stop.is_set():
                 raise
             raise deadline.error(request.workflow_id) from None
-        supervisor = _make_supervisor(request, service, wake)
+        loops = RunLoops(request, service, wake)
         try:
-            end = _follow(_Watch(request, service, stop, wake, supervisor, starts=is_open), execution)
+            end = _follow(_Watch(request, service, stop, wake, loops, starts=is_open), execution)
         except Exception:
-            supervisor.stop()
+            loops.leave()
             raise
         if end is not None:
-            supervisor.stop(closed=end[0])
+            loops.leave(closed=end[0])
         elif deadline.is_over:
-            supervisor.stop()
+            loops.leave()
         else:
-            supervisor.finish()
+            loops.finish()
     if end is None:
         raise deadline.error(request.workflow_id)
     return _result(*end)
@@ -299,44 +240,6 @@ def _listed(
     return None
 
 
-def _make_supervisor(request: RunRequest, service: Service, wake: threading.Event) -> Supervisor:
-    def decided(found: Sequence[Decision], error: Exception | None) -> None:
-        if isinstance(error, NoSpec):
-            error = WrongWorkflow(f"workflow {request.workflow_id!r} was taken over by another spec: {error}")
-        # An unavailable store is transient: the decision task is scheduled again.
-        if error is not None and not isinstance(error, PayloadsUnavailable):
-            supervisor.fail(error)
-        # Not for every decision: the cost of each update is proportional to the number of tasks.
-        if error is not None or closes(found):
-            wake.set()
-
-    decider = Decider(
-        # By type: a child without a spec, decided by its parent's, would start children for ever.
-        specs={WORKFLOW_TYPE: request.spec},
-        service=service,
-        task_list=request.task_list,
-        codec=request.codec,
-        payloads=request.payloads,
-        listener=decided,
-        poll_seconds=_WAKE_SECONDS,
-        take_over=request.take_over,
-        sole=True,
-    )
-    worker = ActivityWorker(
-        task_list=request.task_list,
-        service=service,
-        activities=request.activities,
-        concurrency=request.concurrency,
-        task_heartbeat_in_seconds=_HEARTBEAT_SECONDS,
-        codec=request.codec,
-        payloads=request.payloads,
-        poll_seconds=_WAKE_SECONDS,
-        sole=True,
-    )
-    supervisor = Supervisor([decider, worker])
-    return supervisor
-
-
 @frozen
 class _Watch:
     """The parts that following a run needs."""
@@ -345,14 +248,14 @@ class _Watch:
     service: Service
     stop: StopFlag
     wake: threading.Event
-    supervisor: Supervisor
-    #: True to start the supervisor, because the run is open.
+    loops: RunLoops
+    #: True to start the loops, because the run is open.
     starts: bool
 
     def pause(self) -> None:
-        """Wait until the next decision, at most ``_WAKE_SECONDS``; raise errors of the decider or worker."""
-        self.supervisor.check()
-        self.wake.wait(_WAKE_SECONDS)
+        """Wait until the next decision, at most ``WAKE_SECONDS``; raise errors of the decider or worker."""
+        self.loops.check()
+        self.wake.wait(WAKE_SECONDS)
         self.wake.clear()
 
     def update(self, execution: WorkflowExecution, state: State) -> State:
@@ -378,12 +281,12 @@ def _follow(watch: _Watch, execution: WorkflowExecution) -> tuple[WorkflowExecut
             break  # only when stopped
         if is_first and watch.starts:
             # Not earlier: the first state that the listener gets must be without effects of this process.
-            watch.supervisor.start()
+            watch.loops.start()
         is_first = False
         closed = state.closed
         if closed is None:
             watch.pause()
-        elif isinstance(closed.data, e.WorkflowExecutionContinuedAsNew):
+        elif CLOSING_EVENTS[type(closed.data)].status is CloseStatus.CONTINUED_AS_NEW:
             execution = evolve(execution, run_id=closed.data.new_execution_run_id)
             state = evolve(EMPTY, execution=execution)
         else:
@@ -393,19 +296,26 @@ def _follow(watch: _Watch, execution: WorkflowExecution) -> tuple[WorkflowExecut
 
 def _result(execution: WorkflowExecution, closed: Event) -> Any:
     """Return the result of a completed run; raise ``WorkflowFailed`` or ``WorkflowEnded`` for any other."""
-    if isinstance(closed.data, e.WorkflowExecutionCompleted):
+    status = CLOSING_EVENTS[type(closed.data)].status
+    if status is CloseStatus.COMPLETED:
         return payload.loads(closed.data.result)
-    raise _end(execution, closed.data)
+    raise _ERRORS.get(status, _ended)(execution, closed.data)
 
 
-def _end(execution: WorkflowExecution, data: Any) -> FlotoError:
-    workflow_id, run_id = execution.workflow_id, execution.run_id
-    if isinstance(data, e.WorkflowExecutionFailed):
-        details = payload.loads(data.details)
-        if isinstance(details, dict):
-            failures = {str(task): str(message) for task, message in details.items()}
-            return WorkflowFailed(workflow_id, run_id, data.reason or "", failures)
-        reason = ": ".join(str(part) for part in (data.reason, details) if part)
-        return WorkflowFailed(workflow_id, run_id, reason, {})
+def _failed(execution: WorkflowExecution, data: e.WorkflowExecutionFailed) -> FlotoError:
+    details = payload.loads(data.details)
+    if isinstance(details, dict):
+        failures = {str(task): str(message) for task, message in details.items()}
+        return WorkflowFailed(execution.workflow_id, execution.run_id, data.reason or "", failures)
+    reason = ": ".join(str(part) for part in (data.reason, details) if part)
+    return WorkflowFailed(execution.workflow_id, execution.run_id, reason, {})
+
+
+def _ended(execution: WorkflowExecution, data: Any) -> FlotoError:
     details = getattr(data, "details", None) or getattr(data, "reason", None) or ""
-    return WorkflowEnded(workflow_id, run_id, CLOSING_EVENTS[type(data)].status, details)
+    status = CLOSING_EVENTS[type(data)].status
+    return WorkflowEnded(execution.workflow_id, execution.run_id, status, details)
+
+
+#: The errors for runs that did not complete; ``_ended`` makes all others.
+_ERRORS: Mapping[CloseStatus, Callable[[WorkflowExecution, Any], FlotoError]] = {CloseStatus.FAILED: _failed}

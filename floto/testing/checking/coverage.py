@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from attrs import define, field
 
 from floto.core.engine.decisions.refusal_causes import CAUSES
-from floto.core.spec.decider_spec import ChildWorkflow, DeciderSpec
-from floto.core.spec.tasks import Task
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.nested_specs import nested_tasks
 from floto.core.state.fold import RULES
-from floto.core.state.rules import Moves, MovesChild, Opens, Refuses, Rule
+from floto.core.state.rules import Moves, MovesChild, Opens, Refuses
 from floto.core.state.state import Kind, Status
 from floto.core.swf import decisions as d
 from floto.core.swf import events as e
@@ -64,6 +65,17 @@ _EVERY_RUN: tuple[type, ...] = (
     e.WorkflowExecutionCanceled,
 )
 _CLOSES: tuple[type, ...] = (d.CompleteWorkflowExecution, d.CancelWorkflowExecution)
+#: The decisions of specs with a value in a field.
+_OF_FIELDS: Mapping[str, type] = {
+    "on_failure": d.RecordMarker,
+    "repeat_workflow": d.ContinueAsNewWorkflowExecution,
+}
+#: The events of decisions that only some specs can take.
+_EVENTS: Mapping[type, type] = {
+    d.FailWorkflowExecution: e.WorkflowExecutionFailed,
+    d.RecordMarker: e.MarkerRecorded,
+    d.ContinueAsNewWorkflowExecution: e.WorkflowExecutionContinuedAsNew,
+}
 #: Kinds whose items can fail, and be retried after a timer.
 _CAN_FAIL = frozenset({Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA, Kind.EXTERNAL_SIGNAL})
 #: The cause for which a close is refused when new events arrived.
@@ -72,18 +84,16 @@ _WIDTH = 100
 _REFUSALS = "refusals"
 
 
-def _kind_of(rule: Rule) -> tuple[Kind, Status] | None:
-    """Return the kind of item that a rule changes, and its new status."""
-    if isinstance(rule, MovesChild):
-        rule = rule.moves
-    if isinstance(rule, Moves):
-        return rule.kind, rule.to
-    if isinstance(rule, Opens | Refuses):
-        return rule.kind, Status.SCHEDULED if isinstance(rule, Opens) else Status.REFUSED
-    return None
-
-
-_MOVED = {cls.__name__: found for cls, rule in RULES.items() if (found := _kind_of(rule)) is not None} | {
+#: The kind of the item that a rule changes, and its new status.
+_CHANGES: Mapping[type, Callable[[Any], tuple[Kind, Status]]] = {
+    Opens: lambda rule: (rule.kind, Status.SCHEDULED),
+    Moves: lambda rule: (rule.kind, rule.to),
+    MovesChild: lambda rule: (rule.moves.kind, rule.moves.to),
+    Refuses: lambda rule: (rule.kind, Status.REFUSED),
+}
+_MOVED = {
+    cls.__name__: _CHANGES[type(rule)](rule) for cls, rule in RULES.items() if type(rule) in _CHANGES
+} | {
     "WorkflowExecutionSignaled": (Kind.SIGNAL, Status.COMPLETED),
     "StartChildWorkflowExecutionFailed": (Kind.CHILD, Status.REFUSED),
 }
@@ -122,7 +132,7 @@ class Coverage:
         if id(spec) not in self._specs:
             # Keep the spec alive, so that no other gets its id.
             self._specs[id(spec)] = spec
-            self._kinds |= {task.key[0] for task in _all_tasks(spec)}
+            self._kinds |= {task.key[0] for task in nested_tasks(spec)}
 
     def _read(self, history: History) -> None:
         for event in history:
@@ -171,32 +181,23 @@ class Coverage:
         yield from _CLOSES
         if self._all_kinds() & _CAN_FAIL:
             yield d.FailWorkflowExecution
-        if any(spec.on_failure for spec in self._specs.values()):
-            yield d.RecordMarker
-        if any(spec.repeat_workflow for spec in self._specs.values()):
-            yield d.ContinueAsNewWorkflowExecution
+        for field_name, decision in _OF_FIELDS.items():
+            if any(getattr(spec, field_name) for spec in self._specs.values()):
+                yield decision
 
     def _possible_events(self) -> Iterable[str]:
         classes = [*_EVERY_RUN]
         for kind in Kind:
             if kind in self._all_kinds():
                 classes += _WRITTEN.get(kind, ())
-        names = [cls.__name__ for cls in classes]
-        decided = set(self._decided())
-        if d.FailWorkflowExecution in decided:
-            names.append("WorkflowExecutionFailed")
-        if self.ways:
-            names.append("ActivityTaskTimedOut")
-        if d.RecordMarker in decided:
-            names.append("MarkerRecorded")
-        if d.ContinueAsNewWorkflowExecution in decided:
-            names.append("WorkflowExecutionContinuedAsNew")
-        return names
+        classes += [e.ActivityTaskTimedOut] if self.ways else []
+        classes += [_EVENTS[decision] for decision in self._decided() if decision in _EVENTS]
+        return [cls.__name__ for cls in classes]
 
     def _possible_refusals(self) -> Iterator[tuple[str, str]]:
         for cls in self._decided():
             causes = CAUSES[cls]
-            closes = (_UNHANDLED,) if cls.__name__.endswith("WorkflowExecution") and cls in _CLOSING else ()
+            closes = (_UNHANDLED,) if cls in d.CLOSE_DECISIONS else ()
             for cause in (*causes.passing, *causes.final, *closes):
                 yield cls.__name__, cause
 
@@ -216,23 +217,6 @@ class Coverage:
         if what != _REFUSALS:
             return ", ".join(names)
         return f"{len(names)} of {len(names) + len(self.refusals)} causes (coverage.never names them)"
-
-
-_CLOSING = frozenset(
-    {
-        d.CompleteWorkflowExecution,
-        d.CancelWorkflowExecution,
-        d.FailWorkflowExecution,
-        d.ContinueAsNewWorkflowExecution,
-    }
-)
-
-
-def _all_tasks(spec: DeciderSpec) -> Iterator[Task]:
-    for task in spec.all_tasks:
-        yield task
-        if isinstance(task, ChildWorkflow) and task.spec is not None:
-            yield from _all_tasks(task.spec)
 
 
 def _counted(counter: Counter[str] | Counter[int] | Counter[Status]) -> str:

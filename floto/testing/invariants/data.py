@@ -10,7 +10,7 @@ from typing import Any
 from floto.core.decide.decide import decide
 from floto.core.errors import FlotoError
 from floto.core.payloads import payload
-from floto.core.spec.decider_spec import SPEC_KEY, ActivityTask, ChildWorkflow, Generator, Timer
+from floto.core.spec.decider_spec import ActivityTask, ChildWorkflow, Generator, Timer
 from floto.core.spec.tasks import Given, Task, expands
 from floto.core.swf.decisions import (
     Decision,
@@ -21,6 +21,7 @@ from floto.core.swf.decisions import (
 )
 from floto.core.swf.events import ActivityTaskCompleted, ChildWorkflowExecutionCompleted, Event
 from floto.core.swf.identifiers import shown
+from floto.core.swf.reserved_names import SPEC_KEY
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 from floto.testing.invariants import variants
 from floto.testing.invariants.own_code import is_own

@@ -9,10 +9,10 @@ from attrs import evolve
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.payloads.stored import StoredText
-from floto.core.spec.decider_spec import SPEC_KEY
 from floto.core.spec.kinds import ActivityTask
 from floto.core.spec.tasks import Task
 from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
+from floto.core.swf.reserved_names import SPEC_KEY
 from floto.testing.reading.oracle import HistorySummary
 
 

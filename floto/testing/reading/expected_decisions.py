@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
-from floto.core.spec.decider_spec import FAILURES_KEY, SPEC_KEY, DeciderSpec
+from floto.core.spec.decider_spec import FAILURES_KEY, DeciderSpec
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Key, Kind, Status
@@ -31,6 +31,7 @@ from floto.core.swf.decisions import (
     StartTimer,
 )
 from floto.core.swf.limits import DATA_LIMIT, OPEN_LIMIT
+from floto.core.swf.reserved_names import SPEC_KEY
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import decision_to_swf
 from floto.testing.reading import carried, waits

@@ -10,8 +10,9 @@ from typing import Any
 from floto.core.engine.deadlines import LONGEST_RUN, RUN_EVENT
 from floto.core.engine.world import World
 from floto.core.payloads import payload
-from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.expand import check_spec
+from floto.core.spec.nested_specs import nested_tasks
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.state import Kind
 from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
@@ -68,7 +69,8 @@ class Simulator:
         self._clients = ExternalClients(self._context, specs, self._endings)
         self._workers = Workers(self._context, self._endings)
         self._deciders = Deciders(self._context, self._runs, self._workers, self._clients)
-        self._patience = _PATIENCE + _PATIENCE_PER_TASK * _count(spec) if patience is None else patience
+        enough = _PATIENCE + _PATIENCE_PER_TASK * sum(1 for _ in nested_tasks(spec))
+        self._patience = enough if patience is None else patience
         self._moved = 0
         self._check_timers(activities or {})
         self._given = {"activities": activities, "input": input, "children": children, "outcomes": outcomes}
@@ -248,12 +250,6 @@ class Simulator:
             is_endless=is_endless,
             arguments={name: value for name, value in self._given.items() if value is not None},
         )
-
-
-def _count(spec: DeciderSpec) -> int:
-    """Return the number of tasks of a spec, those of its children included."""
-    inner = [task.spec for task in spec.all_tasks if isinstance(task, ChildWorkflow) and task.spec]
-    return len(spec.all_tasks) + sum(map(_count, inner))
 
 
 def check_names(unknown: Collection[str], names: Iterable[str]) -> None:

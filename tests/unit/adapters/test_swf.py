@@ -17,7 +17,8 @@ from botocore.exceptions import (
 from botocore.stub import ANY, Stubber
 
 from floto.adapters import swf
-from floto.adapters.swf import SwfService, make_client
+from floto.adapters.swf import SwfService
+from floto.adapters.swf_client import make_client
 from floto.core.errors import (
     NotCarriedOut,
     NotPermitted,

@@ -9,7 +9,7 @@ from zlib import crc32
 import pytest
 
 from floto import CODEC, ActivityTask, ChildWorkflow, DeciderSpec
-from floto.core.decide import daemon
+from floto.core.decide import daemon, starting
 from floto.core.decide.daemon import CHILD_TYPE, decide_daemon, task_lists
 from floto.core.decide.decide import spec_of
 from floto.core.payloads import payload
@@ -185,7 +185,7 @@ def test_a_marker_that_may_not_be_recorded_is_not_tried_for_ever() -> None:
 
 
 def test_no_more_children_are_started_than_swf_lets_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon, "OPEN_LIMIT", 3)
+    monkeypatch.setattr(starting, "OPEN_LIMIT", 3)
     stage = Stage()
     for _ in range(5):
         stage.signal(asking())

@@ -124,7 +124,7 @@ def test_daemons_on_other_lists_are_left_to_themselves(service: SqliteService) -
         until(is_completed(service, "child"))
         ask(service, "second", task_list="side")
         other._scan_open_daemons()  # noqa: SLF001
-    assert other._deciders == {}  # noqa: SLF001
+    assert other._served == set()  # noqa: SLF001
 
 
 def test_a_bad_signal_is_logged_and_recorded(
@@ -193,7 +193,7 @@ def test_a_daemon_can_be_stopped_before_it_reaches_its_service(service: SqliteSe
 def test_a_service_from_a_url_is_closed_with_the_daemon_and_has_a_domain(tmp_path: Path) -> None:
     daemon = Daemon("shop", service=f"sqlite:///{tmp_path / 'f.db'}", poll_seconds=0.05)
     with running(daemon):
-        until(lambda: bool(daemon._deciders))  # noqa: SLF001
+        until(lambda: bool(daemon._served))  # noqa: SLF001
     with pytest.raises(ServiceError, match="closed"):
         daemon._service.latest_execution("w")  # noqa: SLF001
     assert daemon._domain == "shop"  # noqa: SLF001

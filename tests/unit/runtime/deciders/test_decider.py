@@ -23,6 +23,7 @@ from floto.core.swf.service import PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import WorkflowType
 from floto.runtime import retrying as resilient
 from floto.runtime.deciders import decider as module
+from floto.runtime.deciders import late_histories
 from floto.runtime.deciders import progress_cache as memory
 from floto.runtime.deciders.decider import Decider
 from floto.runtime.deciders.spec_choice import NoSpec
@@ -227,7 +228,7 @@ def test_only_new_events_are_folded(service: SqliteService, monkeypatch: pytest.
 def test_what_a_task_does_not_show_is_read_when_the_service_has_it(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_REREAD_SECONDS", 0)
+    monkeypatch.setattr(late_histories, "_REREAD_SECONDS", 0)
     task = decision_task(service)
     hidden = evolve(task, events=())
     # Histories lag: at first less is there than must be.
@@ -236,7 +237,7 @@ def test_what_a_task_does_not_show_is_read_when_the_service_has_it(
     # What came later is not looked at.
     service.signal_workflow_execution("w", "later")
     assert scheduled(Decider(spec("a"), service=service).decide(hidden)) == ["a"]
-    monkeypatch.setattr(module, "_LAG_SECONDS", 0)
+    monkeypatch.setattr(late_histories, "_LAG_SECONDS", 0)
     odd = Odd(service, "history", [task.events[:2]])
     with pytest.raises(ServiceUnavailable, match="up to 2, expected at least 3"):
         Decider(spec("a"), service=odd).decide(hidden)
@@ -323,7 +324,7 @@ def test_a_decider_whose_last_answer_was_too_late_goes_on_at_once(tmp_path: Path
         clock.advance(61)
         began = time.monotonic()
         decider._handle(task)  # noqa: SLF001
-        assert time.monotonic() - began < module._LAG_SECONDS  # noqa: SLF001
+        assert time.monotonic() - began < late_histories._LAG_SECONDS  # noqa: SLF001
         assert not decider._stop.is_set()  # noqa: SLF001
         decider._handle(next_task(service))  # noqa: SLF001
         assert decider._stop.is_set()  # noqa: SLF001
@@ -404,7 +405,7 @@ def test_a_history_that_cannot_be_read_costs_nobody_else_the_decider(
 def test_a_decider_that_ends_with_its_workflow_looks_until_the_service_knows(
     service: SqliteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_REREAD_SECONDS", 0.01)
+    monkeypatch.setattr(late_histories, "_REREAD_SECONDS", 0.01)
     own = floto.DeciderSpec(
         activity_tasks=[floto.Timer(id_="t", delay_in_seconds=0)], terminate_decider_after_completion=True
     )

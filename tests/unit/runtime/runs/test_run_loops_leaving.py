@@ -11,7 +11,7 @@ import pytest
 import floto
 from floto.adapters.sqlite import SqliteService
 from floto.core.swf import events as e
-from floto.runtime.runs import supervisor as crew
+from floto.runtime.runs import run_loops
 from floto.runtime.runs.run import run
 from floto.runtime.workers.activities import Activities
 from tests.runs import spec, task
@@ -19,8 +19,8 @@ from tests.runs import spec, task
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew, "_STOP_SECONDS", 0.4)
-    monkeypatch.setattr(crew, "_QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(run_loops, "_STOP_SECONDS", 0.4)
+    monkeypatch.setattr(run_loops, "_QUIET_SECONDS", 0.1)
 
 
 def until_told() -> None:
@@ -78,7 +78,7 @@ def test_what_still_runs_is_told_when_the_service_is_closed(tmp_path: Path, acti
 def test_what_runs_is_asked_to_stop_when_its_run_is_closed(
     service: SqliteService, activities: Activities, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("floto.runtime.runs.run._HEARTBEAT_SECONDS", 0)
+    monkeypatch.setattr("floto.runtime.runs.run_loops._HEARTBEAT_SECONDS", 0)
 
     @activities.activity(name="long", version="1")
     def long() -> None:

@@ -1,0 +1,62 @@
+"""The end of the time that one ``floto.run`` may take."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Iterator
+
+from floto.runtime.shutdown import StopFlag, stop_on_signals
+
+
+class Deadline:
+    """The deadline of a run: sets the ``stop`` flag, which ends every wait, at its time or at a signal."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._at = None if seconds is None else time.monotonic() + seconds
+        self._interrupted = False
+        self.stop = StopFlag()
+
+    @staticmethod
+    def after(seconds: float | None) -> Deadline:
+        """Return a deadline in ``seconds``; None: never. Raises ``ValueError``."""
+        if seconds is not None and not seconds >= 0:
+            msg = f"timeout must be a number of seconds, at least 0, not {seconds!r}"
+            raise ValueError(msg)
+        return Deadline(seconds)
+
+    @contextlib.contextmanager
+    def armed(self) -> Iterator[None]:
+        """Set the flag at the deadline, or at SIGINT or SIGTERM, during the block."""
+        seconds = math.inf if self._at is None else self._at - time.monotonic()
+        timer = threading.Timer(seconds, self.stop.set) if seconds < threading.TIMEOUT_MAX else None
+        if timer is not None:
+            timer.daemon = True
+            timer.start()
+        try:
+            with stop_on_signals(self._interrupt):
+                yield
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _interrupt(self) -> None:
+        self._interrupted = True
+        self.stop.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Return True if the flag was set by the deadline, not by a signal."""
+        return self.stop.is_set() and not self._interrupted
+
+    def error(self, workflow_id: str) -> BaseException:
+        """Return the error that a stopped run raises."""
+        if not self.is_over:
+            return KeyboardInterrupt()
+        msg = (
+            f"timed out; workflow {workflow_id!r} is still open: "
+            "call run() with the same workflow_id to resume it"
+        )
+        return TimeoutError(msg)
