@@ -9,8 +9,9 @@ simpler, and would double the commits of a busy worker.
 A rewrite must keep these properties:
 
 - A call never fails because of another call of its batch. A call that is refused is undone in memory, where
-  all changes are until the commit. When the shared transaction fails for another reason, it is rolled back, and each call is executed again, one by one, in a transaction of its own. This is possible because
-  calls have no effect outside of the database. It is not done for an error of the whole database
+  all changes are until the commit. When the shared transaction fails for another reason, it is rolled back,
+  and each call is executed again, one by one, in a transaction of its own. This is possible because calls
+  have no effect outside of the database. It is not done for an error of the whole database
   (``WHOLE_DATABASE``), with which every call would fail again after the same wait.
 - Polls that were served in a transaction that is rolled back return to the front of the wait queue, also
   after an interrupt of the leader.
@@ -141,12 +142,14 @@ class Batches:
         """Execute jobs; afterwards each is done or is a poll in the wait queue, also after an exception."""
         error: BaseException | None = None
         try:
-            self._database.check()
             now = self._clock()
-            self._store.refresh()
             # Polls can stay in the wait queue without the lock; the threads of calls wait for it here.
             is_write = any(isinstance(job, Write) for job in batch)
             self._store.patience = LOCK_SECONDS if is_write else SLICE_SECONDS
+            if not is_write:
+                # A transaction does both.
+                self._database.check()
+                self._store.refresh()
             self._open()
             self._recover()
             if self._watch.went_back(now):
@@ -188,8 +191,10 @@ class Batches:
                     job.attempt(partial(job.call, now))
         self._wait_queue.add(polls)
         polled = {poll.place for poll in polls}
-        if writes or self._claimable(polled):
-            self._execute_as_group(now, writes, polled)
+        while writes or self._claimable(polled):
+            if self._execute_as_group(now, writes, polled):
+                break
+            self._fire_deadlines(now)
         for poll in polls:
             self._keep_pending(poll)
         if self._store.offered:
@@ -218,14 +223,18 @@ class Batches:
         places = self._wait_queue.places(polled | self._store.offered)
         return [place for place in places if self._store.next_task(place) is not None]
 
-    def _execute_as_group(self, now: datetime, writes: list[Write], polled: set[Place]) -> None:
-        """Execute calls, and claim tasks for pending polls, in one transaction."""
+    def _execute_as_group(self, now: datetime, writes: list[Write], polled: set[Place]) -> bool:
+        """Execute calls, and claim tasks for pending polls, in one transaction.
+
+        Returns False, without executing anything, if deadlines must fire first that another process has set.
+        """
         outcomes: list[Outcome] = []
         served = Served()
         try:
             with self._store.transaction():
-                for job in writes:
-                    outcomes.append(self._outcome(job, now))
+                if self._store.is_due(now):
+                    return False
+                outcomes.extend(self._outcome(job, now) for job in writes)
                 self._serve_all(now, polled, served)
         except BaseException as error:
             # Also after an interrupt: otherwise the polls of other threads would wait for ever.
@@ -235,12 +244,14 @@ class Batches:
                 raise
             if len(writes) == 1 and not outcomes:
                 # The only call has failed, and would fail again.
+                self._end_companion(writes[0])
                 writes.pop().fail(error)
             self._execute_one_by_one(now, writes, polled)
-            return
+            return True
         for job, (result, fault) in zip(writes, outcomes, strict=True):
             job.finish(result) if fault is None else job.fail(fault)
         served.complete()
+        return True
 
     def _outcome(self, job: Write, now: datetime) -> Outcome:
         """Execute a call in the shared transaction; a refused call leaves nothing in it."""
@@ -249,8 +260,14 @@ class Batches:
                 return job.call(now), None
             except ServiceFault as fault:
                 if undo():
+                    self._end_companion(job)
                     return None, fault
                 raise
+
+    def _end_companion(self, job: Write) -> None:
+        """Complete the poll that a failed call brought, without a task."""
+        if isinstance(job.companion, Poll) and self._wait_queue.remove(job.companion):
+            job.companion.finish(None)
 
     def _serve_all(self, now: datetime, polled: set[Place], served: Served) -> None:
         """Claim tasks for pending polls, also those tasks that responses to others have scheduled."""
@@ -296,6 +313,8 @@ class Batches:
         """Execute calls and serve polls, each in its own transaction, so that only the wrong ones fail."""
         for job in writes:
             job.attempt(partial(self._commit, partial(job.call, now)))
+            if job.has_failed:
+                self._end_companion(job)
         for place in self._claimable(polled):
             while (poll := self._wait_queue.take(place)) is not None:
                 if not self._serve_one(poll, now):

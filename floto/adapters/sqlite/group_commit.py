@@ -63,6 +63,11 @@ class Job:
         """Record the error."""
         self._error, self.is_done = error, True
 
+    @property
+    def has_failed(self) -> bool:
+        """True if the call raised an error."""
+        return self._error is not None
+
     def outcome(self) -> Any:
         """Return the result, or raise the error."""
         if self._error is not None:

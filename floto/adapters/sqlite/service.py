@@ -28,7 +28,16 @@ from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
 from floto.core.swf.limits import OPEN_RUN_LIMIT
 from floto.core.swf.pollers import Live, Poller, PollKind
-from floto.core.swf.service import Clock, DecidesAtOnce, ExecutionInfo, PolledActivityTask, PolledDecisionTask, ReportsActivities, StartRequest
+from floto.core.swf.service import (
+    Clock,
+    Decided,
+    DecidesAtOnce,
+    ExecutionInfo,
+    PolledActivityTask,
+    PolledDecisionTask,
+    ReportsActivities,
+    StartRequest,
+)
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 T = TypeVar("T")
@@ -156,7 +165,7 @@ class SqliteService:
         """
 
         def respond(task: PolledDecisionTask, now: datetime) -> Callable[[], None] | None:
-            decided = decider.decide(task)
+            decided: Decided | None = decider.decide(task)
             if decided is None:
                 return None
             self._decide(task.token, decided.decisions, now)
@@ -198,22 +207,27 @@ class SqliteService:
 
     def respond_activity_task_completed(self, token: str, result: str | None) -> None:
         """Report an activity's result."""
-        self._host.write(lambda now: _Reports(self._engine, now).respond_activity_task_completed(token, result))
+        self._host.write(
+            lambda now: _Reports(self._engine, now).respond_activity_task_completed(token, result)
+        )
 
     def respond_activity_task_failed(self, token: str, reason: str | None, details: str | None) -> None:
         """Report an activity's failure."""
-        self._host.write(
-            lambda now: _Reports(self._engine, now).respond_activity_task_failed(token, reason, details)
-        )
+        self._report(lambda reports: reports.respond_activity_task_failed(token, reason, details))
 
     def respond_activity_task_canceled(self, token: str, details: str | None) -> None:
         """Report that an activity stopped after its cancellation was requested."""
-        self._host.write(lambda now: _Reports(self._engine, now).respond_activity_task_canceled(token, details))
+        self._report(lambda reports: reports.respond_activity_task_canceled(token, details))
+
+    def _report(self, report: Callable[[ReportsActivities], None]) -> None:
+        self._host.write(lambda now: report(_Reports(self._engine, now)))
 
     def report_and_poll(
         self, report: Callable[[ReportsActivities, str], None], token: str, task_list: str, identity: str
-    ) -> tuple[PolledActivityTask | None, Exception | None]:
+    ) -> PolledActivityTask | None:
         """Report the outcome of an activity, and claim the next task if there is one, in one commit.
+
+        If the report is refused, no task is claimed.
 
         Args:
             report: Called with an object that reports, and the token.
@@ -222,13 +236,17 @@ class SqliteService:
             identity: The identity of the worker.
 
         Returns:
-            The next task or None, and the error of the report or None.
+            The next task, or None.
         """
         return self._host.write_and_attempt(
             lambda now: report(_Reports(self._engine, now), token),
             Place(self._domain, TaskKind.ACTIVITY, task_list),
             lambda now: self._engine.poll_activity(self._domain, task_list, identity, now),
         )
+
+    def give_back(self, token: str) -> None:
+        """Let a claimed task be claimed again, with the same token; it counts as no attempt."""
+        self._host.give_back(token)
 
     def announce(
         self, kind: PollKind, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None

@@ -304,28 +304,22 @@ class SqliteEngine:
 
     def write_and_attempt(
         self, call: Callable[[datetime], Any], place: Place, take: Callable[[datetime], T | None]
-    ) -> tuple[T | None, Exception | None]:
+    ) -> T | None:
         """Execute a call that writes, and claim the next task of a task queue, in one transaction.
 
         Args:
-            call: Called with the current time, as by ``write``.
+            call: Called with the current time, as by ``write``. If it fails, no task is claimed.
             place: The task queue.
             take: Claims its next task.
 
         Returns:
-            The task or None, and the error of the call or None.
+            The task, or None.
         """
         self._fairness.note_write()
         poll = Poll(place, take, waits=False)
-        write = Write(call, poll)
-        error: Exception | None = None
-        try:
-            with self._usable():
-                self._database.need_writing()
-                self._commits.wait_for(write)
-        except Exception as raised:  # noqa: BLE001 - returned beside the task
-            error = raised
-        return poll.task, error
+        self._outcome(Write(call, poll))
+        task: T | None = poll.outcome()
+        return task
 
     def _withdraw(self, poll: Poll, token_of: Callable[[T], str]) -> None:
         """End an interrupted poll; give back a task that was claimed for it."""

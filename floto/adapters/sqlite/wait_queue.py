@@ -54,9 +54,7 @@ class Poll(Job):
         answering: Responds to tasks at once.
     """
 
-    def __init__(
-        self, place: Place, call: Call, *, waits: bool, answering: Answering | None = None
-    ) -> None:
+    def __init__(self, place: Place, call: Call, *, waits: bool, answering: Answering | None = None) -> None:
         super().__init__(call)
         self.place = place
         self.waits = waits

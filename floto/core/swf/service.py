@@ -6,9 +6,9 @@ refuses the call for another reason, and ``ServiceUnavailable`` if the same call
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Protocol, runtime_checkable, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -213,6 +213,10 @@ class EmbeddedService(Service, Protocol):
 
     def report_and_poll(
         self, report: Callable[[ReportsActivities, str], None], token: str, task_list: str, identity: str
-    ) -> tuple[PolledActivityTask | None, Exception | None]:
-        """Report the outcome of an activity and claim the next task; return that, and the report's error."""
+    ) -> PolledActivityTask | None:
+        """Report the outcome of an activity, and claim the next task of a task list if there is one."""
+        ...
+
+    def give_back(self, token: str) -> None:
+        """Let a claimed task be claimed again, with the same token."""
         ...

@@ -33,7 +33,7 @@ from floto.core.swf.decisions import (
 from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
 from floto.core.swf.limits import EVENT_LIMIT, LATE_EVENTS
 from floto.core.swf.pollers import PollKind
-from floto.core.swf.service import PolledDecisionTask, Service
+from floto.core.swf.service import Decided, EmbeddedService, PolledDecisionTask, Service
 from floto.core.swf.shapes import WorkflowType
 from floto.core.swf.wire import WireError
 from floto.runtime.connect import (
@@ -45,6 +45,7 @@ from floto.runtime.connect import (
     service_for,
 )
 from floto.runtime.deciders.decider_process import DeciderSettings, start
+from floto.runtime.deciders.deciding_at_once import DecidingAtOnce
 from floto.runtime.deciders.late_histories import LateHistories
 from floto.runtime.deciders.progress_cache import ProgressCache
 from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec, OtherSpec, read_spec
@@ -155,6 +156,10 @@ class Decider:
         self._histories = LateHistories(self._service, self._stop)
         self._takeovers = Takeovers(self._service, self._stop, codec, _REMEMBERED) if take_over else None
         self._cache = ProgressCache(_REMEMBERED, self._histories.read, self._begin, self._is_current)
+        self._at_once = DecidingAtOnce(self._cache, self._decided_at_once)
+        self._embedded: EmbeddedService | None = None
+        if self._may_decide_at_once() and isinstance(self._service, EmbeddedService):
+            self._embedded = self._service
         self._settings = DeciderSettings(
             spec=own,
             specs=self._specs.by_type,
@@ -169,6 +174,13 @@ class Decider:
             take_over=take_over,
             sole=sole,
         )
+
+    def _may_decide_at_once(self) -> bool:
+        """Return True if deciding needs no store, no code of users, and no call of the service."""
+        is_plain = (
+            type(self._codec) is Codec and self._payloads is None and type(self).decide is Decider.decide
+        )
+        return is_plain and not self._rules and self._takeovers is None
 
     @overload
     def run(self, *, separate_process: Literal[False] = False) -> None: ...
@@ -215,14 +227,11 @@ class Decider:
                     self._handle(task)
 
     def _next_task(self) -> PolledDecisionTask | None:
+        how = self._task_list, self._identity, self._poll_seconds
         try:
-            return poll(
-                self._stop,
-                self._service.poll_for_decision_task,
-                self._task_list,
-                self._identity,
-                self._poll_seconds,
-            )
+            if self._embedded is not None:
+                return poll(self._stop, self._embedded.poll_and_decide, *how, self._at_once)
+            return poll(self._stop, self._service.poll_for_decision_task, *how)
         except (HistoryError, WireError) as error:
             # A run that cannot be parsed must not stop the others: its decision task times out.
             message = "task list %s: a decision task cannot be parsed and is left to time out"
@@ -247,6 +256,14 @@ class Decider:
                 self._decide_and_respond(task)
         finally:
             self._is_busy = False
+
+    def _decided_at_once(self, task: PolledDecisionTask, decided: Decided) -> None:
+        run = task.execution
+        with logs.context(run.workflow_id, run.run_id):
+            self._warn_if_long(task)
+            self._troubles.over(run)
+            if self._listener is not None:
+                self._listener(decided.decisions, None)
 
     def _decide_and_respond(self, task: PolledDecisionTask) -> None:
         found: Sequence[Decision] = ()

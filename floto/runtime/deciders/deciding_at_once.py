@@ -8,19 +8,24 @@ left to the decider's own loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import islice
 
 from floto.core.decide.decide import decisions
 from floto.core.decide.progress import Progress
 from floto.core.spec.decider_spec import ChildWorkflow, DeciderSpec
+from floto.core.spec.graph import Plan
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
+from floto.core.spec.nested_specs import nested_tasks
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry
 from floto.core.spec.tasks import Task
-from floto.core.swf.decisions import CLOSE_DECISIONS
+from floto.core.swf.decisions import closes
 from floto.core.swf.service import Decided, PolledDecisionTask
 from floto.runtime.deciders.progress_cache import ProgressCache
 
+#: Number of specs and plans whose examination is remembered.
+_REMEMBERED = 256
 #: Maximum number of tasks of a spec, and of events of a run that is not cached: some milliseconds.
 _MOST_TASKS, _MOST_EVENTS = 500, 1_000
 _OWN_KINDS = frozenset({ActivityTask, Generator, Timer, Signal, ChildWorkflow})
@@ -38,16 +43,16 @@ class DecidingAtOnce:
     def __init__(self, cache: ProgressCache, decided: Callable[[PolledDecisionTask, Decided], None]) -> None:
         self._cache, self._decided = cache, decided
         self._responses: dict[str, Decided] = {}
-        #: The spec that was examined last, and whether it is decided at once.
-        self._examined: tuple[DeciderSpec | None, bool] = (None, False)
+        #: By id: the specs and plans that were examined, and whether all of their tasks are floto's own.
+        self._examined: dict[int, tuple[DeciderSpec | Plan, bool]] = {}
 
     def decide(self, task: PolledDecisionTask) -> Decided | None:
         """Return the decisions for a task; None to leave it to the decider's loop."""
         progress = self._cache.look_ahead(task, _MOST_EVENTS)
-        if progress is None or len(progress.plan.tasks) > _MOST_TASKS or not self._is_own(progress.spec):
+        if progress is None or not self._is_own(progress.spec) or not self._is_own(progress.plan):
             return None
         found = decisions(progress)
-        if found and isinstance(found[-1], CLOSE_DECISIONS) and progress.spec.terminate_decider_after_completion:
+        if closes(found) and progress.spec.terminate_decider_after_completion:
             return None
         decided = Decided(found, partial(self._keep, task, progress))
         self._responses[task.token] = decided
@@ -55,7 +60,7 @@ class DecidingAtOnce:
 
     def _keep(self, task: PolledDecisionTask, progress: Progress) -> None:
         found = self._responses[task.token].decisions
-        if found and isinstance(found[-1], CLOSE_DECISIONS):
+        if closes(found):
             self._cache.forget(task.execution)
         else:
             self._cache.keep(task.execution.run_id, progress)
@@ -64,9 +69,20 @@ class DecidingAtOnce:
         """Report a task that was decided, in the thread that polls."""
         self._decided(task, self._responses.pop(task.token))
 
-    def _is_own(self, spec: DeciderSpec) -> bool:
-        known, is_own = self._examined
-        if known is not spec:
-            is_own = len(spec.tasks) <= _MOST_TASKS and all(map(_is_own_task, _all_tasks(spec)))
-            self._examined = (spec, is_own)
-        return is_own
+    def _is_own(self, tasks: DeciderSpec | Plan) -> bool:
+        examined = self._examined.get(id(tasks))
+        if examined is None:
+            found = tuple(islice(_tasks(tasks), _MOST_TASKS + 1))
+            examined = tasks, len(found) <= _MOST_TASKS and all(map(_is_own_task, found))
+            if len(self._examined) >= _REMEMBERED:
+                self._examined.clear()
+            self._examined[id(tasks)] = examined
+        return examined[1]
+
+
+def _tasks(tasks: DeciderSpec | Plan) -> Iterable[Task]:
+    return nested_tasks(tasks) if isinstance(tasks, DeciderSpec) else tasks.tasks
+
+
+def _is_own_task(task: Task) -> bool:
+    return type(task) in _OWN_KINDS and type(getattr(task, "retry_strategy", None)) in _OWN_STRATEGIES
