@@ -220,3 +220,12 @@ class EmbeddedService(Service, Protocol):
     def give_back(self, token: str) -> None:
         """Let a claimed task be claimed again, with the same token."""
         ...
+
+
+def embedded(service: Service) -> EmbeddedService | None:
+    """Return the service if its calls may be combined, else None.
+
+    A proxy that passes every attribute on is no embedded service: combined calls would bypass it.
+    """
+    is_proxy = not hasattr(type(service), "poll_and_decide")
+    return None if is_proxy or not isinstance(service, EmbeddedService) else service

@@ -33,7 +33,7 @@ from floto.core.swf.decisions import (
 from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
 from floto.core.swf.limits import EVENT_LIMIT, LATE_EVENTS
 from floto.core.swf.pollers import PollKind
-from floto.core.swf.service import Decided, EmbeddedService, PolledDecisionTask, Service
+from floto.core.swf.service import Decided, PolledDecisionTask, Service, embedded
 from floto.core.swf.shapes import WorkflowType
 from floto.core.swf.wire import WireError
 from floto.runtime.connect import (
@@ -156,10 +156,8 @@ class Decider:
         self._histories = LateHistories(self._service, self._stop)
         self._takeovers = Takeovers(self._service, self._stop, codec, _REMEMBERED) if take_over else None
         self._cache = ProgressCache(_REMEMBERED, self._histories.read, self._begin, self._is_current)
-        self._at_once = DecidingAtOnce(self._cache, self._decided_at_once)
-        self._embedded: EmbeddedService | None = None
-        if self._may_decide_at_once() and isinstance(self._service, EmbeddedService):
-            self._embedded = self._service
+        self._at_once = DecidingAtOnce(self._cache, self._rule_of_specs, self._decided_at_once)
+        self._embedded = embedded(self._service) if self._may_decide_at_once() else None
         self._settings = DeciderSettings(
             spec=own,
             specs=self._specs.by_type,
@@ -256,6 +254,9 @@ class Decider:
                 self._decide_and_respond(task)
         finally:
             self._is_busy = False
+
+    def _rule_of_specs(self, progress: Progress) -> Sequence[Decision]:
+        return decisions(progress)
 
     def _decided_at_once(self, task: PolledDecisionTask, decided: Decided) -> None:
         run = task.execution

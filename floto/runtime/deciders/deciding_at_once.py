@@ -8,11 +8,10 @@ left to the decider's own loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
 
-from floto.core.decide.decide import decisions
 from floto.core.decide.progress import Progress
 from floto.core.spec.decider_spec import ChildWorkflow, DeciderSpec
 from floto.core.spec.graph import Plan
@@ -20,7 +19,7 @@ from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.nested_specs import nested_tasks
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry
 from floto.core.spec.tasks import Task
-from floto.core.swf.decisions import closes
+from floto.core.swf.decisions import Decision, closes
 from floto.core.swf.service import Decided, PolledDecisionTask
 from floto.runtime.deciders.progress_cache import ProgressCache
 
@@ -37,11 +36,17 @@ class DecidingAtOnce:
 
     Args:
         cache: The decider's progress of runs.
+        rule: Returns the decisions of a progress.
         decided: Called by the thread that polls with each task and its decisions.
     """
 
-    def __init__(self, cache: ProgressCache, decided: Callable[[PolledDecisionTask, Decided], None]) -> None:
-        self._cache, self._decided = cache, decided
+    def __init__(
+        self,
+        cache: ProgressCache,
+        rule: Callable[[Progress], Sequence[Decision]],
+        decided: Callable[[PolledDecisionTask, Decided], None],
+    ) -> None:
+        self._cache, self._rule, self._decided = cache, rule, decided
         self._responses: dict[str, Decided] = {}
         #: By id: the specs and plans that were examined, and whether all of their tasks are floto's own.
         self._examined: dict[int, tuple[DeciderSpec | Plan, bool]] = {}
@@ -51,7 +56,7 @@ class DecidingAtOnce:
         progress = self._cache.look_ahead(task, _MOST_EVENTS)
         if progress is None or not self._is_own(progress.spec) or not self._is_own(progress.plan):
             return None
-        found = decisions(progress)
+        found = self._rule(progress)
         if closes(found) and progress.spec.terminate_decider_after_completion:
             return None
         decided = Decided(found, partial(self._keep, task, progress))

@@ -15,7 +15,7 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC
 from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
 from floto.core.swf.pollers import PollKind
-from floto.core.swf.service import EmbeddedService, PolledActivityTask, Service
+from floto.core.swf.service import EmbeddedService, PolledActivityTask, Service, embedded
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import WireError
 from floto.runtime.connect import checked_identity, closing, service_for
@@ -90,7 +90,7 @@ class ActivityWorker:
             raise ValueError(msg)
         self._given = service
         self._service, self._domain = service_for(service, domain), domain
-        self._embedded = self._service if isinstance(self._service, EmbeddedService) else None
+        self._embedded = embedded(self._service)
         self._task_list = task_list
         self._registry = activities
         self._codec = codec

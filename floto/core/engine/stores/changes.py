@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from operator import attrgetter
 
 from attrs import frozen
 
@@ -72,7 +73,8 @@ def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
         return Changes(after, outcome.events)
     is_new = before.state.started is None
     entries = [_of_run(after, now)] if is_new else []
-    entries += _changed(after, outcome.changed_keys, now)
+    # In the order of the events: that of the keys differs from process to process.
+    entries += sorted(_changed(after, outcome.changed_keys, now), key=attrgetter("event_id"))
     kept = {entry.event_id for entry in entries}
     dropped = () if is_new else tuple(id for id in _open_ids(before.state, outcome) if id not in kept)
     return Changes(after, outcome.events, tuple(entries), _beats(before, after, kept), dropped)

@@ -142,7 +142,7 @@ class OpenRuns:
                 self._children[run.parent][run_id] = None
         self._runs[run_id] = run
         self._live += _size(run) - (0 if old is None else _size(old))
-        for event_id in sorted(new_tasks):
+        for event_id in new_tasks:
             task = run.tasks.get(event_id)
             if task is not None and task.lease is None:
                 self._queue(run, event_id, task)
