@@ -198,6 +198,8 @@ class Batches:
         for poll in polls:
             self._keep_pending(poll)
         if self._store.offered:
+            if any(self._store.next_task(place) is not None for place in self._store.offered):
+                self._database.wakeups.send()
             self._store.offered.clear()
             # Beyond the bound of one transaction, tasks are left for the next batch.
             self._store.offered.update(self._claimable(self._wait_queue.all_places()))

@@ -40,6 +40,8 @@ log = logging.getLogger("floto")
 
 #: Seconds between checks for commits of other processes, while polls are pending.
 _WATCH_SECONDS = 0.02
+#: The same for a process that others wake when they leave tasks.
+_LISTEN_SECONDS = 0.1
 #: Seconds that a query waits for due deadlines to fire; without the lock it reads the state before.
 _FIRE_SECONDS = 0.5
 #: Databases that a forked child inherited, kept because SQLite must never close them in the child.
@@ -364,10 +366,11 @@ class SqliteEngine:
     def _watch(self) -> None:
         """While polls are pending, check for commits of other processes and for due deadlines."""
         is_in_trouble = False
-        while not self._closed.wait(_WATCH_SECONDS):
+        while not self._closed.is_set():
+            is_woken = self._wait_for_others()
             self._wait_queue.wait_for_poll()
             # Every batch checks, too.
-            if monotonic() - self._batches.executed_at >= _WATCH_SECONDS:
+            if is_woken or monotonic() - self._batches.executed_at >= _WATCH_SECONDS:
                 try:
                     self.look()
                     is_in_trouble = False
@@ -377,6 +380,17 @@ class SqliteEngine:
                     if not is_in_trouble and not isinstance(error, ServiceError):
                         log.exception("%s: the check for new tasks failed, retrying", self._path)
                     is_in_trouble = True
+
+    def _wait_for_others(self) -> bool:
+        """Wait until another process has left tasks, or it is time to look; return True if one has."""
+        wakeups, began = self._database.wakeups, monotonic()
+        seconds = _WATCH_SECONDS
+        if wakeups.is_listening:
+            due_in = self.store.due_in(self.clock())
+            seconds = min(max(due_in, _WATCH_SECONDS), _LISTEN_SECONDS)
+        is_woken = wakeups.wait(seconds)
+        # Without a socket, or after an error of it, this is the wait.
+        return is_woken or self._closed.wait(max(began + seconds - monotonic(), 0))
 
     def has_work(self, place: Place) -> bool:
         """Return True if a task queue has a claimable task."""
@@ -415,6 +429,7 @@ class SqliteEngine:
         self._wait_queue.dismiss()
         if self._watcher is not None:
             self._watcher.join()
+        self._database.wakeups.close()
 
     def _execute(self, batch: list[Job]) -> None:
         with self._using:

@@ -511,7 +511,12 @@ class SqliteStore:
 
     def may_be_due(self, now: datetime) -> bool:
         """Return True if a deadline is due, or was; called in any thread."""
-        return to_ms(now) >= self._expires_at or self._open.may_be_due(now)
+        return to_ms(now) >= self._expires_at or self.due_in(now) <= 0
+
+    def due_in(self, now: datetime) -> float:
+        """Return the seconds until the first known deadline of an open run; may be called in any thread."""
+        due_at = self._open.first_due()
+        return inf if due_at is None else (due_at - now).total_seconds()
 
     def next_deadline(self) -> Deadline | None:
         """Return the earliest deadline of all runs, or None; of equal times, one of an open run."""

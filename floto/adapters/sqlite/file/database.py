@@ -10,6 +10,7 @@ from pathlib import Path
 from floto.adapters.sqlite.file.leases import Leases, lease_directory
 from floto.adapters.sqlite.file.problems import DatabaseGone
 from floto.adapters.sqlite.file.schema import Durability, connect, connect_reading
+from floto.adapters.sqlite.file.wakeups import Wakeups
 from floto.core.errors import ServiceError
 
 MEMORY = ":memory:"
@@ -37,6 +38,7 @@ class Database:
         self._files = (Path(path), Path(f"{path}-wal"), Path(f"{path}-shm"))
         self.is_file = path != MEMORY
         self.leases: Leases | None = None
+        self.wakeups = Wakeups(None)
         self.writing: sqlite3.Connection | None = None
         if self.is_file and _is_read_only(path):
             self.reading: sqlite3.Connection | None = connect_reading(path)
@@ -45,6 +47,7 @@ class Database:
         self.reading = None
         if self.is_file:
             self.leases = Leases(lease_directory(path), self._files[0].stat().st_mode)
+            self.wakeups = Wakeups(self.leases)
             self.reading = connect_reading(path)
         self._known = self._look()
         #: The state of the directory at a check: until it changes, no file in it was created or deleted.

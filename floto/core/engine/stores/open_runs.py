@@ -266,9 +266,9 @@ class OpenRuns:
             heapq.heappop(self._deadlines)
         return None
 
-    def may_be_due(self, now: datetime) -> bool:
-        """Return True if a deadline is due, or was due and has moved; may be called in any thread."""
-        return any(row[0] <= now for row in self._deadlines[:1])
+    def first_due(self) -> datetime | None:
+        """Return a time before which nothing is due; None if nothing is; may be called in any thread."""
+        return next((row[0] for row in self._deadlines[:1]), None)
 
     def set_dues(self, run_id: str, dues: Mapping[int, PendingTimeout], revision: int) -> None:
         """Move deadlines of a run, in the commit of this number."""
