@@ -387,5 +387,6 @@ class Batches:
         dead = self._leases.dead(owners)
         for lease in dead:
             self._commit(partial(self._store.redeliver, lease, crashes=1))
+            self._store.drop_owner(lease)
         self._leases.clean(set(owners) - dead)
         self._database.cut_log()
