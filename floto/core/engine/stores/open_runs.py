@@ -86,7 +86,7 @@ class OpenRuns:
 
     def children(self, run_id: str) -> tuple[str, ...]:
         """Return the run ids of the open children of a run, in the order of their start."""
-        return tuple(sorted(self._children.get(run_id, ()), key=lambda id: self._runs[id].number))
+        return tuple(sorted(self._children.get(run_id, ()), key=lambda run_id: self._runs[run_id].number))
 
     def count(self, domain: str) -> int:
         """Return the number of open runs of a domain."""
