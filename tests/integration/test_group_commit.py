@@ -17,18 +17,18 @@ from queue import SimpleQueue
 from typing import Any, ClassVar
 
 import pytest
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 import floto
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.sql import writes
+from floto.adapters.sqlite.sql import work, writes
 from floto.adapters.sqlite.store import SqliteStore
 from floto.core.engine.commands import StartWorkflowExecution
 from floto.core.engine.stores.open_runs import OpenRuns
 from floto.core.engine.stores.records import Place
 from floto.core.engine.tokens import TaskKind
-from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask
-from floto.core.swf.service import Decided, PolledDecisionTask
+from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask, StartTimer
+from floto.core.swf.service import Decided, PolledDecisionTask, StartRequest
 from floto.core.swf.shapes import ActivityType, TaskList
 from tests.integration.test_sqlite_helpers import (
     ACTIVITY,
@@ -358,3 +358,101 @@ def test_strategy_of_a_user_is_executed_by_the_thread_of_the_decider_only(tmp_pa
         decider.stop()
         thread.join(SOON)
         assert set(Own.threads) == {thread}
+
+
+def standing(service: SqliteService, workflow_id: str = "wf") -> dict[int, tuple[Any, ...]]:
+    """What is known of the open tasks and deadlines of a run, by event; of its owners, whether there is one."""
+    known = open_runs(service)
+    run_id = known.run_id("floto", workflow_id)
+    run = None if run_id is None else known.get(run_id)
+    assert run is not None
+    return {
+        id: (
+            id in run.tasks and evolve(run.tasks[id], lease=None if run.tasks[id].lease is None else "one"),
+            id in run.dues and (run.dues[id].at, run.dues[id].rank),
+        )
+        for id in sorted({*run.tasks, *run.dues})
+    }
+
+
+def live_a_day(service: SqliteService, clock: Clock, items: int) -> None:
+    """Make a run with activities and timers, and let happen to it what may happen."""
+    request = StartRequest(workflow_id="wf", workflow_type=WORKFLOW, priority="3")
+    service.start_workflow_execution(request)
+    activities = [
+        ScheduleActivityTask(
+            activity_type=ACTIVITY,
+            activity_id=f"a{number}",
+            task_list=TaskList(f"list {number % 2}"),
+            task_priority=str(number % 3),
+            heartbeat_timeout="600",
+            start_to_close_timeout=str(3000 + number),
+        )
+        for number in range(items)
+    ]
+    timers = [
+        StartTimer(timer_id=f"t{number}", start_to_fire_timeout=str(5000 + number)) for number in range(items)
+    ]
+    service.respond_decision_task_completed(decision(service).token, [*activities, *timers])
+    tokens = []
+    for _ in range(5):
+        clock.now += timedelta(seconds=1)
+        task = service.poll_for_activity_task("list 0", "", SOON)
+        assert task is not None
+        tokens.append(task.token)
+    service.respond_activity_task_completed(tokens[0], None)
+    service.record_activity_task_heartbeat(tokens[1], "half")
+    service.give_back(tokens[2])
+    # The clock goes back: what begins now is due earlier than the times of its events say.
+    clock.now -= timedelta(hours=1)
+    assert service.poll_for_activity_task("list 1", "", SOON)
+    service.signal_workflow_execution("wf", "s")
+    timer = next(id for id, (task, _) in standing(service).items() if not task and id > 1)
+    (due,) = (each for each in open_runs(service).deadlines() if each.event_id == timer)
+    until = due.at + timedelta(hours=1)
+    service._host.write(lambda _now: store_of(service).postpone(due, until))  # noqa: SLF001 - as if it failed
+    service.give_back(decision(service).token)
+
+
+@pytest.mark.parametrize("items", [10, 100])
+def test_tasks_deadlines_and_owners_are_the_same_in_every_process_and_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, items: int
+) -> None:
+    found = []
+    for name, most in (("complete", 10_000), ("wide", 8)):
+        monkeypatch.setattr(work, "_MOST", most)
+        clock = Clock()
+        with SqliteService(tmp_path / name, clock=clock) as service:
+            live_a_day(service, clock, items)
+            with SqliteService(tmp_path / name, clock=clock) as other:
+                found += [standing(service), standing(other)]
+                service.signal_workflow_execution("wf", "s")
+                found.append(standing(other))
+        with SqliteService(tmp_path / name, clock=clock) as again:
+            found.append(standing(again))
+    by_form = found[:4], found[4:]
+    assert [len(each) for each in by_form[0]] == [len(each) for each in by_form[1]]
+    for complete, wide in zip(*by_form, strict=True):
+        assert wide == complete
+    assert found[0] == found[1] == found[2]
+
+
+def test_tasks_of_a_wide_run_whose_owner_is_killed_are_redelivered(tmp_path: Path) -> None:
+    script = """
+for number in range(3):
+    say(service.poll_for_activity_task('floto', '', 40).token)
+service.signal_workflow_execution('wf', 's')
+say(service.poll_for_decision_task('floto', '', 40).token)
+hear()
+"""
+    with SqliteService(tmp_path / "db") as service:
+        start(service)
+        schedule(service, *map(str, range(200)))
+        with process(tmp_path / "db", script) as child:
+            tokens = [hear(child) for _ in range(4)]
+            child.kill()
+            child.wait(SOON)
+        with SqliteService(tmp_path / "db") as again:
+            assert [activity(again).token for _ in range(3)] == tokens[:3]
+            assert decision(again).token == tokens[3]
+            assert activity(service).activity_id == "3"

@@ -313,7 +313,7 @@ class SqliteStore:
                 tasks, dues = read_entries(work)
             else:
                 entry = self._current(run)
-                tasks, dues = derive(entry.run, entry.events, work["owners"] if work else [])
+                tasks, dues = derive(entry.run, entry.events, work or {})
         return evolve(run, tasks=tasks, dues=dues)
 
     def domain(self, name: str) -> Domain | None:

@@ -156,7 +156,7 @@ class Decider:
         self._histories = LateHistories(self._service, self._stop)
         self._takeovers = Takeovers(self._service, self._stop, codec, _REMEMBERED) if take_over else None
         self._cache = ProgressCache(_REMEMBERED, self._histories.read, self._begin, self._is_current)
-        self._at_once = DecidingAtOnce(self._cache, self._stop, self._decided_at_once)
+        self._at_once = DecidingAtOnce(self._cache, self._by_spec, self._stop, self._decided_at_once)
         self._embedded = embedded(self._service) if self._may_decide_at_once() else None
         self._settings = DeciderSettings(
             spec=own,
@@ -257,6 +257,9 @@ class Decider:
                 self._decide_and_respond(task)
         finally:
             self._is_busy = False
+
+    def _by_spec(self, progress: Progress) -> Sequence[Decision]:
+        return decisions(progress)
 
     def _decided_at_once(self, task: PolledDecisionTask, found: Sequence[Decision]) -> None:
         run = task.execution

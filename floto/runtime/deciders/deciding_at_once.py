@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
 
-from floto.core.decide.decide import decisions
 from floto.core.decide.progress import Progress
 from floto.core.spec.decider_spec import ChildWorkflow, DeciderSpec
 from floto.core.spec.graph import Plan
@@ -38,6 +37,7 @@ class DecidingAtOnce:
 
     Args:
         cache: The decider's progress of runs.
+        rule: Returns the decisions of a progress.
         stop: Set when the decider stops.
         decided: Called by the thread that polls with each task and its decisions.
     """
@@ -45,10 +45,11 @@ class DecidingAtOnce:
     def __init__(
         self,
         cache: ProgressCache,
+        rule: Callable[[Progress], Sequence[Decision]],
         stop: StopFlag,
         decided: Callable[[PolledDecisionTask, Sequence[Decision]], None],
     ) -> None:
-        self._cache, self._stop, self._decided = cache, stop, decided
+        self._cache, self._rule, self._stop, self._decided = cache, rule, stop, decided
         #: Decisions that are committed, by token, until the thread that polls has reported them.
         self._responses: dict[str, Sequence[Decision]] = {}
         #: By id: the specs and plans that were examined, and whether all of their tasks are floto's own.
@@ -64,7 +65,7 @@ class DecidingAtOnce:
         progress = self._cache.look_ahead(task, _MOST_EVENTS)
         if progress is None or not self._is_own(progress.spec) or not self._is_own(progress.plan):
             return None
-        found = decisions(progress)
+        found = self._rule(progress)
         if closes(found) and progress.spec.terminate_decider_after_completion:
             return None
         return Decided(found, partial(self._keep, task, progress, found))

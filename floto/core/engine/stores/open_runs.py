@@ -270,7 +270,8 @@ class OpenRuns:
     def set_dues(self, run_id: str, dues: Mapping[int, PendingTimeout]) -> None:
         """Move deadlines of a run."""
         run = self._runs[run_id]
-        self._put(evolve(run, dues={**run.dues, **dues}), (), dues)
+        moved = {id: evolve(due, is_moved=True) for id, due in dues.items()}
+        self._put(evolve(run, dues={**run.dues, **moved}), (), moved)
 
 
 def _size(run: OpenRun) -> int:
