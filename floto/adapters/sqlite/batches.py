@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -77,26 +77,41 @@ Outcome = tuple[Any, ServiceFault | None]
 class Served:
     """What one transaction did for pending polls."""
 
-    #: The polls whose threads get a task.
-    polls: list[tuple[Poll, Any]] = field(factory=list)
+    #: All polls that are out of the wait queue, in the order in which they were taken.
+    taken: dict[Poll, None] = field(factory=dict)
+    #: Those whose threads get a task, or None because they have ended.
+    polls: dict[Poll, Any] = field(factory=dict)
     #: The polls that responded at once, with the task and a function to call after the commit.
     answered: list[tuple[Poll, Any, Callable[[], None]]] = field(factory=list)
+    #: The polls that can be served again: they stay out of the wait queue until the commit, so that the
+    #: thread of a poll does not end it while a response of it is not committed.
+    idle: dict[Place, Poll] = field(factory=dict)
 
     def __len__(self) -> int:
         """Return the number of claimed tasks."""
         return len(self.polls) + len(self.answered)
 
-    def complete(self) -> None:
+    def take(self, place: Place, wait_queue: WaitQueue) -> Poll | None:
+        """Return the next poll of a task queue; None if there is none."""
+        poll = self.idle.pop(place, None) or wait_queue.take(place)
+        if poll is not None:
+            self.taken[poll] = None
+        return poll
+
+    def complete(self, wait_queue: WaitQueue) -> None:
         """Complete the polls, after the commit."""
-        for poll, task, after in self.answered:
-            try:
-                after()
-            except Exception:
-                log.exception("a response was committed, but its decider cannot remember it")
-            poll.note_response(task)
-        for poll, task in self.polls:
-            poll.finish(task)
-            poll.wake()
+        try:
+            for poll, task, after in self.answered:
+                try:
+                    after()
+                except Exception:
+                    log.exception("a response was committed, but its decider cannot remember it")
+                poll.note_response(task)
+        finally:
+            wait_queue.put_back(self.idle.values())
+            for poll, task in self.polls.items():
+                poll.finish(task)
+                poll.wake()
 
 
 class Batches:
@@ -220,9 +235,9 @@ class Batches:
             if self._wait_queue.remove(poll):
                 poll.fail(fault)
 
-    def _claimable(self, polled: set[Place]) -> list[Place]:
+    def _claimable(self, polled: set[Place], idle: Collection[Place] = ()) -> list[Place]:
         """Return the queues, polled or with new tasks, that have a pending poll and a claimable task."""
-        places = self._wait_queue.places(polled | self._store.offered)
+        places = dict.fromkeys((*idle, *self._wait_queue.places(polled | self._store.offered)))
         return [place for place in places if self._store.next_task(place) is not None]
 
     def _execute_as_group(self, now: datetime, writes: list[Write], polled: set[Place]) -> bool:
@@ -240,7 +255,7 @@ class Batches:
                 self._serve_all(now, polled, served)
         except BaseException as error:
             # Also after an interrupt: otherwise the polls of other threads would wait for ever.
-            self._wait_queue.put_back(poll for poll, _ in reversed(served.polls))
+            self._wait_queue.put_back(reversed(served.taken))
             is_whole_database = isinstance(error, DatabaseGone) or code_of(error) in WHOLE_DATABASE
             if is_whole_database or not isinstance(error, Exception):
                 raise
@@ -252,7 +267,7 @@ class Batches:
             return True
         for job, (result, fault) in zip(writes, outcomes, strict=True):
             job.finish(result) if fault is None else job.fail(fault)
-        served.complete()
+        served.complete(self._wait_queue)
         return True
 
     def _outcome(self, job: Write, now: datetime) -> Outcome:
@@ -273,7 +288,7 @@ class Batches:
 
     def _serve_all(self, now: datetime, polled: set[Place], served: Served) -> None:
         """Claim tasks for pending polls, also those tasks that responses to others have scheduled."""
-        while places := self._claimable(polled):
+        while places := self._claimable(polled, served.idle):
             before = len(served)
             for place in places:
                 self._serve(now, place, served)
@@ -283,21 +298,21 @@ class Batches:
     def _serve(self, now: datetime, place: Place, served: Served) -> None:
         """Claim tasks for the polls of a queue; each poll removed from the wait queue is in ``served``."""
         while len(served) < _SERVED_AT_ONCE and self._store.next_task(place) is not None:
-            poll = self._wait_queue.take(place)
+            poll = served.take(place, self._wait_queue)
             if poll is None:
                 return
-            served.polls.append((poll, None))
+            if poll.is_over:
+                served.polls[poll] = None
+                continue
             task = poll.call(now)
-            served.polls.pop()
-            if task is None:
-                self._wait_queue.put_back([poll])
-                return
-            after = self._answer(poll, task, now)
+            after = None if task is None else self._answer(poll, task, now)
+            if task is not None and after is None:
+                served.polls[poll] = task
+                continue
+            served.idle[place] = poll
             if after is None:
-                served.polls.append((poll, task))
-            else:
-                served.answered.append((poll, task, after))
-                self._wait_queue.put_back([poll])
+                return
+            served.answered.append((poll, task, after))
 
     def _answer(self, poll: Poll, task: Any, now: datetime) -> Callable[[], None] | None:
         """Respond to a task at once; return None, and change nothing, if the poll's thread has to do it."""
@@ -389,5 +404,6 @@ class Batches:
         dead = self._leases.dead(owners)
         for lease in dead:
             self._commit(partial(self._store.redeliver, lease, crashes=1))
+            self._store.drop_owner(lease)
         self._leases.clean(set(owners) - dead)
         self._database.cut_log()

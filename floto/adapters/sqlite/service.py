@@ -171,12 +171,17 @@ class SqliteService:
             self._decide(task.token, decided.decisions, now)
             return decided.keep
 
+        def take(now: datetime) -> PolledDecisionTask | None:
+            if decider.is_stopped:
+                return None
+            return self._engine.poll_decision(self._domain, task_list, identity, now)
+
         return self._host.poll(
             Place(self._domain, TaskKind.DECISION, task_list),
-            lambda now: self._engine.poll_decision(self._domain, task_list, identity, now),
+            take,
             wait,
             attrgetter("token"),
-            Answering(respond, decider.decided),
+            Answering(respond, decider.decided, lambda: decider.is_stopped),
         )
 
     def respond_decision_task_completed(self, token: str, decisions: Sequence[Decision]) -> None:

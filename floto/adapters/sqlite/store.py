@@ -107,6 +107,9 @@ class SqliteStore:
         self._open = OpenRuns(self._leases)
         #: False while ``_open`` has to be read from the file.
         self._is_read = False
+        #: True from the first change of a transaction until ``_open`` has what is in the file; an interrupt
+        #: may prevent that.
+        self._is_changing = False
         #: The runs that the transaction has changed, and those that changed without a step.
         self._staged: dict[str, StagedRun] = {}
         self._reworked: dict[str, None] = {}
@@ -143,6 +146,7 @@ class SqliteStore:
             # Within ``try``: an interrupt during the wait is raised when this has the lock.
             begin(self._db, self.patience, self._is_given_up)
             self.refresh()
+            self._is_changing = True
             yield
             self._write()
             is_committing = True
@@ -150,9 +154,11 @@ class SqliteStore:
         except BaseException:
             leave(self._db)
             self._roll_back(is_unknown=is_committing)
+            self._is_changing = False
             raise
         else:
             self._keep_all()
+            self._is_changing = False
             # A commit to a file that was deleted or replaced is not acknowledged.
             self._database.check()
         finally:
@@ -162,12 +168,10 @@ class SqliteStore:
 
     def _roll_back(self, *, is_unknown: bool) -> None:
         """Put back the runs as they were; read them again if it is not known whether they were committed."""
-        # Until this is done: after an interrupt, everything is read again.
-        was_read, self._is_read = self._is_read, False
         self._domains.clear()
         self._types.clear()
         self._undo_to(0)
-        self._is_read = was_read and not is_unknown
+        self._is_read = self._is_read and not is_unknown
 
     def _undo_to(self, position: int) -> None:
         while len(self._undo) > position:
@@ -241,17 +245,20 @@ class SqliteStore:
         """
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
         has_changed = bool(version != self._version)
+        if self._is_changing:
+            self._is_read = self._is_changing = False
         if has_changed:
-            self._version = version
             self._domains.clear()
             self._types.clear()
             if self._is_read:
                 self._read_changed()
         if not self._is_read and not self._is_reading:
             self._read_all()
+        self._version = version
         return has_changed
 
     def _read_all(self) -> None:
+        self._is_read = False
         self._open.clear()
         self._others.clear()
         self._read_standing()
@@ -264,7 +271,16 @@ class SqliteStore:
         self._is_read = False
         self._read_standing()
         self._follow(self._db.execute(f"{_OPEN_RUNS} WHERE revision > ?", (before,)))
+        if self._db.execute("SELECT revision FROM forgotten").fetchone()[0] > before:
+            self._drop_forgotten()
         self._is_read = True
+
+    def _drop_forgotten(self) -> None:
+        """Drop the runs that others have closed and deleted since the last time."""
+        rows = self._db.execute("SELECT run_id FROM runs INDEXED BY open_runs WHERE closed_at IS NULL")
+        for run_id in {run.execution.run_id for run in self._open} - {row[0] for row in rows}:
+            self._open.drop(run_id)
+            self._cache.drop(run_id)
 
     def _read_standing(self) -> None:
         self._revision, self._last_number, expires_at = self._db.execute(_STANDING).fetchone()
@@ -297,7 +313,7 @@ class SqliteStore:
                 tasks, dues = read_entries(work)
             else:
                 entry = self._current(run)
-                tasks, dues = derive(entry.run, entry.events, work["owners"] if work else [])
+                tasks, dues = derive(entry.run, entry.events, work or {})
         return evolve(run, tasks=tasks, dues=dues)
 
     def domain(self, name: str) -> Domain | None:
@@ -497,7 +513,7 @@ class SqliteStore:
 
     def _own(self, run_id: str, event_ids: Collection[int], lease: str | None, crashes: int = 0) -> None:
         self._note(run_id)
-        self._open.own(run_id, event_ids, lease, crashes, self._revision + 1)
+        self._open.own(run_id, event_ids, lease, crashes)
 
     def _note(self, run_id: str) -> None:
         """Note a run whose tasks or deadlines change without a step: to undo it, and to write it."""
@@ -544,7 +560,7 @@ class SqliteStore:
                 dues = {entry.event_id: entry.due for entry in all_entries(run, now) if entry.due}
                 earlier = {id: due for id, due in dues.items() if due.at < known.dues.get(id, due).at}
                 self._note(run_id)
-                self._open.set_dues(run_id, earlier, self._revision + 1)
+                self._open.set_dues(run_id, earlier)
 
     def postpone(self, deadline: Deadline, until: datetime) -> None:
         """Postpone a deadline that cannot fire, so that it does not block the others."""
@@ -556,7 +572,7 @@ class SqliteStore:
         elif deadline.event_id in run.dues:
             due = evolve(run.dues[deadline.event_id], at=until)
             self._note(deadline.run_id)
-            self._open.set_dues(deadline.run_id, {deadline.event_id: due}, self._revision + 1)
+            self._open.set_dues(deadline.run_id, {deadline.event_id: due})
 
     def owners(self) -> frozenset[str]:
         """Return the leases of other processes that own tasks, or have owned some."""
@@ -570,6 +586,9 @@ class SqliteStore:
                 owned[run.execution.run_id].append(event_id)
         for run_id, event_ids in owned.items():
             self._own(run_id, event_ids, None, crashes)
+
+    def drop_owner(self, lease: str) -> None:
+        """Remove a lease from ``owners``: its process has ended, and its tasks are redelivered."""
         self._others.discard(lease)
 
     def give_back(self, token: Token) -> None:
@@ -631,7 +650,7 @@ class SqliteStore:
         """Delete a closed run and its history."""
         row = self._one("SELECT number FROM runs WHERE run_id = ? AND closed_at IS NOT NULL", run_id)
         if row is not None:
-            writes.forget_run(self._db, row[0], self._revision)
+            writes.forget_run(self._db, row[0])
             self._writes += 1
 
     def _one(self, sql: str, *values: Any) -> Any:

@@ -41,7 +41,9 @@ class Answering:
     #: task to the thread of the poll.
     respond: Callable[[Any, datetime], Callable[[], None] | None]
     #: Called by the thread of the poll, after commits, with each task that was responded to.
-    responded: Callable[[Any], None] | None = None
+    responded: Callable[[Any], None]
+    #: Returns True if the poll is to end without another task; called by the thread that commits.
+    is_over: Callable[[], bool]
 
 
 class Poll(Job):
@@ -63,14 +65,18 @@ class Poll(Job):
 
     def note_response(self, task: Any) -> None:
         """Record a task that was responded to, for ``deliver``; called after the commit."""
-        if self.answering is not None and self.answering.responded is not None:
-            self._responded.append(task)
-            self.wake()
+        self._responded.append(task)
+        self.wake()
 
     def deliver(self) -> None:
         """Call ``responded`` for each task that was responded to; called by the thread of the poll."""
-        while self._responded and self.answering and self.answering.responded:
+        while self.answering is not None and self._responded:
             self.answering.responded(self._responded.popleft())
+
+    @property
+    def is_over(self) -> bool:
+        """True if the poll is to end without another task."""
+        return self.answering is not None and self.answering.is_over()
 
     @property
     def task(self) -> Any:

@@ -188,6 +188,11 @@ class Decided:
 class DecidesAtOnce(Protocol):
     """Decides in the transaction that claims a decision task."""
 
+    @property
+    def is_stopped(self) -> bool:
+        """True if no other task is to be claimed: the poll then returns None; read by any thread."""
+        ...
+
     def decide(self, task: PolledDecisionTask) -> Decided | None:
         """Return the decisions for a task; None to leave it to the thread that polls.
 

@@ -33,7 +33,7 @@ from floto.core.swf.decisions import (
 from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
 from floto.core.swf.limits import EVENT_LIMIT, LATE_EVENTS
 from floto.core.swf.pollers import PollKind
-from floto.core.swf.service import Decided, PolledDecisionTask, Service, embedded
+from floto.core.swf.service import PolledDecisionTask, Service, embedded
 from floto.core.swf.shapes import WorkflowType
 from floto.core.swf.wire import WireError
 from floto.runtime.connect import (
@@ -156,7 +156,7 @@ class Decider:
         self._histories = LateHistories(self._service, self._stop)
         self._takeovers = Takeovers(self._service, self._stop, codec, _REMEMBERED) if take_over else None
         self._cache = ProgressCache(_REMEMBERED, self._histories.read, self._begin, self._is_current)
-        self._at_once = DecidingAtOnce(self._cache, self._rule_of_specs, self._decided_at_once)
+        self._at_once = DecidingAtOnce(self._cache, self._by_spec, self._stop, self._decided_at_once)
         self._embedded = embedded(self._service) if self._may_decide_at_once() else None
         self._settings = DeciderSettings(
             spec=own,
@@ -175,10 +175,13 @@ class Decider:
 
     def _may_decide_at_once(self) -> bool:
         """Return True if deciding needs no store, no code of users, and no call of the service."""
-        is_plain = (
-            type(self._codec) is Codec and self._payloads is None and type(self).decide is Decider.decide
+        has_own_code = (
+            type(self._codec) is not Codec
+            or self._codec.types != CODEC.types
+            or type(self).decide is not Decider.decide
+            or self._rules
         )
-        return is_plain and not self._rules and self._takeovers is None
+        return not has_own_code and self._payloads is None and self._takeovers is None
 
     @overload
     def run(self, *, separate_process: Literal[False] = False) -> None: ...
@@ -255,16 +258,16 @@ class Decider:
         finally:
             self._is_busy = False
 
-    def _rule_of_specs(self, progress: Progress) -> Sequence[Decision]:
+    def _by_spec(self, progress: Progress) -> Sequence[Decision]:
         return decisions(progress)
 
-    def _decided_at_once(self, task: PolledDecisionTask, decided: Decided) -> None:
+    def _decided_at_once(self, task: PolledDecisionTask, found: Sequence[Decision]) -> None:
         run = task.execution
         with logs.context(run.workflow_id, run.run_id):
             self._warn_if_long(task)
             self._troubles.over(run)
             if self._listener is not None:
-                self._listener(decided.decisions, None)
+                self._listener(found, None)
 
     def _decide_and_respond(self, task: PolledDecisionTask) -> None:
         found: Sequence[Decision] = ()

@@ -22,6 +22,7 @@ from floto.core.spec.tasks import Task
 from floto.core.swf.decisions import Decision, closes
 from floto.core.swf.service import Decided, PolledDecisionTask
 from floto.runtime.deciders.progress_cache import ProgressCache
+from floto.runtime.shutdown import StopFlag
 
 #: Number of specs and plans whose examination is remembered.
 _REMEMBERED = 256
@@ -37,6 +38,7 @@ class DecidingAtOnce:
     Args:
         cache: The decider's progress of runs.
         rule: Returns the decisions of a progress.
+        stop: Set when the decider stops.
         decided: Called by the thread that polls with each task and its decisions.
     """
 
@@ -44,12 +46,19 @@ class DecidingAtOnce:
         self,
         cache: ProgressCache,
         rule: Callable[[Progress], Sequence[Decision]],
-        decided: Callable[[PolledDecisionTask, Decided], None],
+        stop: StopFlag,
+        decided: Callable[[PolledDecisionTask, Sequence[Decision]], None],
     ) -> None:
-        self._cache, self._rule, self._decided = cache, rule, decided
-        self._responses: dict[str, Decided] = {}
+        self._cache, self._rule, self._stop, self._decided = cache, rule, stop, decided
+        #: Decisions that are committed, by token, until the thread that polls has reported them.
+        self._responses: dict[str, Sequence[Decision]] = {}
         #: By id: the specs and plans that were examined, and whether all of their tasks are floto's own.
         self._examined: dict[int, tuple[DeciderSpec | Plan, bool]] = {}
+
+    @property
+    def is_stopped(self) -> bool:
+        """True if the decider stops."""
+        return self._stop.is_set()
 
     def decide(self, task: PolledDecisionTask) -> Decided | None:
         """Return the decisions for a task; None to leave it to the decider's loop."""
@@ -59,12 +68,10 @@ class DecidingAtOnce:
         found = self._rule(progress)
         if closes(found) and progress.spec.terminate_decider_after_completion:
             return None
-        decided = Decided(found, partial(self._keep, task, progress))
-        self._responses[task.token] = decided
-        return decided
+        return Decided(found, partial(self._keep, task, progress, found))
 
-    def _keep(self, task: PolledDecisionTask, progress: Progress) -> None:
-        found = self._responses[task.token].decisions
+    def _keep(self, task: PolledDecisionTask, progress: Progress, found: Sequence[Decision]) -> None:
+        self._responses[task.token] = found
         if closes(found):
             self._cache.forget(task.execution)
         else:

@@ -46,8 +46,8 @@ _DOMAINS = """
     ) WITHOUT ROWID
     """
 
-#: How processes find what others have committed. ``forgotten`` has one row: the number of a commit that is
-#: not smaller than that of any run which was deleted since.
+#: How processes find what others have committed. ``forgotten`` has one row: the largest number of a commit
+#: that changed a run which was deleted since.
 _COMMITS = (
     "CREATE INDEX runs_by_revision ON runs (revision)",
     "CREATE INDEX runs_by_expiry ON runs (expires_at, number) WHERE expires_at IS NOT NULL",

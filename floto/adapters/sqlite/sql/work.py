@@ -2,7 +2,8 @@
 
 The tasks and deadlines of a run follow from its events, except for the owners of its tasks. They are written
 with each change of the run, since reading all events of all open runs would take minutes. A run with many of
-them has only the owners in its row: its events are read when a process opens the file.
+them has only the owners and the deadlines that were moved in its row: its events are read when a process opens
+the file.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ _Work = tuple[dict[int, PollableTask], dict[int, PendingTimeout]]
 
 
 def to_work(run: OpenRun) -> str:
-    """Return the tasks and deadlines of a run as JSON, or only the owners of its tasks if there are many."""
+    """Return the tasks and deadlines of a run as JSON; if there are many, what does not follow from events."""
     if len(run.tasks) + len(run.dues) > _MOST:
-        return _ENCODER.encode({"owners": list(_owners(run.tasks))})
+        moved = [(id, to_ms(due.at), due.rank) for id, due in run.dues.items() if due.is_moved]
+        return _ENCODER.encode({"owners": list(_owners(run.tasks)), "moved": moved})
     return _ENCODER.encode([_entry(run, id) for id in dict.fromkeys((*run.tasks, *run.dues))])
 
 
@@ -61,7 +63,7 @@ def read_entries(entries: list[list[Any]]) -> _Work:
     tasks, dues = {}, {}
     for id, due_at, rank, *task in entries:
         if due_at is not None:
-            dues[id] = PendingTimeout(from_ms(due_at), rank, "")
+            dues[id] = PendingTimeout(from_ms(due_at), rank, "", is_moved=True)
         if task:
             kind, task_list, priority, at, started, lease, redeliveries = task
             tasks[id] = PollableTask(
@@ -81,28 +83,36 @@ def without_leases(text: str) -> str:
     return _ENCODER.encode(work)
 
 
-def derive(run: EngineRun, events: list[Event], owners: list[tuple[int, str | None, int]]) -> _Work:
+def derive(run: EngineRun, events: list[Event], work: Mapping[str, list[Any]]) -> _Work:
     """Return the tasks and deadlines of a run that has too many for its row.
 
     Args:
         run: The run.
         events: Its events.
-        owners: The owners of its tasks, as in ``to_work``.
+        work: What does not follow from them, as in ``to_work``.
     """
     last = run.state.last
     if last is None:
         return {}, {}
     entries = all_entries(run, last.at)
     tasks = {entry.event_id: _owned(entry.task, events, entry.event_id) for entry in entries if entry.task}
-    for id, lease, redeliveries in owners:
+    for id, lease, redeliveries in work.get("owners", ()):
         if id in tasks:
             tasks[id] = evolve(tasks[id], lease=lease, redeliveries=redeliveries)
-    return tasks, {entry.event_id: entry.due for entry in entries if entry.due}
+    dues = {entry.event_id: entry.due for entry in entries if entry.due}
+    for id, at, rank in work.get("moved", ()):
+        if id in dues:
+            dues[id] = PendingTimeout(from_ms(at), rank, dues[id].timeout_type, is_moved=True)
+    return tasks, dues
 
 
 def _owned(task: PollableTask, events: list[Event], id: int) -> PollableTask:
-    scheduled = events[id - 1]
-    # A started decision task does not name its task list, on which it may be redelivered.
-    task_list = scheduled.data.task_list.name if task.kind is TaskKind.DECISION else task.task_list
-    lease = CLIENTS if task.started else None
-    return evolve(task, task_list=task_list, scheduled_at=scheduled.at, lease=lease)
+    scheduled, lease = events[id - 1], CLIENTS if task.started else None
+    if task.kind is TaskKind.DECISION:
+        # A started decision task does not name its task list and priority, with which it may be redelivered.
+        task = evolve(
+            task,
+            task_list=scheduled.data.task_list.name,
+            priority=int(scheduled.data.task_priority or 0),
+        )
+    return evolve(task, scheduled_at=scheduled.at, lease=lease)

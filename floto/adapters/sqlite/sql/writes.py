@@ -187,15 +187,10 @@ def _close(db: sqlite3.Connection, staged: StagedRun) -> None:
         db.execute("UPDATE run_tags SET closed_at = ? WHERE run = ?", (at, number))
 
 
-def forget_run(db: sqlite3.Connection, number: int, revision: int) -> None:
-    """Delete a closed run with all of its rows.
-
-    Args:
-        db: The connection.
-        number: The number of the run.
-        revision: The number of the last commit, which the deleted run may have been the only one to say.
-    """
+def forget_run(db: sqlite3.Connection, number: int) -> None:
+    """Delete a closed run with all of its rows, but keep the number of the commit that changed it last."""
+    revision = "SELECT revision FROM runs WHERE number = ?"
+    db.execute(f"UPDATE forgotten SET revision = max(revision, ({revision}))", (number,))  # noqa: S608 - of ours
     for table in ("events", "run_tags"):
         db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))  # noqa: S608 - a name from the line above
     db.execute("DELETE FROM runs WHERE number = ?", (number,))
-    db.execute("UPDATE forgotten SET revision = max(revision, ?)", (revision,))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from operator import attrgetter
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from floto.core.engine import deadlines
 from floto.core.engine.deadlines import PendingTimeout
@@ -75,6 +75,8 @@ def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
     entries = [_of_run(after, now)] if is_new else []
     # In the order of the events: that of the keys differs from process to process.
     entries += sorted(_changed(after, outcome.changed_keys, now), key=attrgetter("event_id"))
+    if after.state.last is not None and now < after.state.last.at:
+        entries = [evolve(entry, due=entry.due and evolve(entry.due, is_moved=True)) for entry in entries]
     kept = {entry.event_id for entry in entries}
     dropped = () if is_new else tuple(id for id in _open_ids(before.state, outcome) if id not in kept)
     return Changes(after, outcome.events, tuple(entries), _beats(before, after, kept), dropped)

@@ -35,7 +35,7 @@ class OpenRun:
     execution: WorkflowExecution
     #: Run id of the parent, if it has one.
     parent: str | None = None
-    #: Number of the commit that changed the run last.
+    #: Number of the commit whose events the run has.
     revision: int = 0
     #: By the id of the event that scheduled it.
     tasks: Mapping[int, PollableTask] = field(factory=dict)
@@ -86,7 +86,7 @@ class OpenRuns:
 
     def children(self, run_id: str) -> tuple[str, ...]:
         """Return the run ids of the open children of a run, in the order of their start."""
-        return tuple(self._children.get(run_id, ()))
+        return tuple(sorted(self._children.get(run_id, ()), key=lambda run_id: self._runs[run_id].number))
 
     def count(self, domain: str) -> int:
         """Return the number of open runs of a domain."""
@@ -227,9 +227,7 @@ class OpenRuns:
             for run, _, task in self.tasks()
         )
 
-    def own(
-        self, run_id: str, event_ids: Collection[int], lease: str | None, crashes: int, revision: int
-    ) -> None:
+    def own(self, run_id: str, event_ids: Collection[int], lease: str | None, crashes: int) -> None:
         """Give tasks of a run to a lease, or to none so that they can be claimed.
 
         Args:
@@ -237,14 +235,13 @@ class OpenRuns:
             event_ids: The events that scheduled the tasks.
             lease: The new owner.
             crashes: Number to add to the redeliveries of these tasks.
-            revision: The number of the commit.
         """
         run = self._runs[run_id]
         moved = {
             id: evolve(run.tasks[id], lease=lease, redeliveries=run.tasks[id].redeliveries + crashes)
             for id in event_ids
         }
-        self._put(evolve(run, tasks={**run.tasks, **moved}, revision=revision), moved, ())
+        self._put(evolve(run, tasks={**run.tasks, **moved}), moved, ())
 
     def deadlines(self) -> list[Deadline]:
         """Return the deadlines of all runs, the earliest first."""
@@ -270,10 +267,11 @@ class OpenRuns:
         """Return a time before which nothing is due; None if nothing is; may be called in any thread."""
         return next((row[0] for row in self._deadlines[:1]), None)
 
-    def set_dues(self, run_id: str, dues: Mapping[int, PendingTimeout], revision: int) -> None:
-        """Move deadlines of a run, in the commit of this number."""
+    def set_dues(self, run_id: str, dues: Mapping[int, PendingTimeout]) -> None:
+        """Move deadlines of a run."""
         run = self._runs[run_id]
-        self._put(evolve(run, dues={**run.dues, **dues}, revision=revision), (), dues)
+        moved = {id: evolve(due, is_moved=True) for id, due in dues.items()}
+        self._put(evolve(run, dues={**run.dues, **moved}), (), moved)
 
 
 def _size(run: OpenRun) -> int:
