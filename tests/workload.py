@@ -36,8 +36,11 @@ def content(path: Path) -> Content:
         rows = db.execute("SELECT run, type, attributes FROM events ORDER BY run, id").fetchall()
         rows += db.execute("SELECT name, version, deprecated_at IS NULL FROM types").fetchall()
         rows += db.execute("SELECT name, is_deprecated, tags FROM domains").fetchall()
-        tasks = "SELECT run, event_id, started FROM tasks ORDER BY run, event_id"
-        rows += db.execute(tasks).fetchall()
+        # When the tasks of a run are due is left out, as are all times.
+        rows += [
+            (number, [entry[:1] + entry[3:6] + entry[7:] for entry in json.loads(work)])
+            for number, work in db.execute("SELECT number, work FROM runs WHERE work IS NOT NULL")
+        ]
         rows += db.execute("SELECT run, event_id, details FROM heartbeats ORDER BY run, event_id").fetchall()
     known = re.compile("|".join(map(re.escape, numbers)) or "$^")
     return tuple(
@@ -151,12 +154,16 @@ class Workload:
         """The token in an answer that never came: its client lost it, and its task would time out."""
         kind = TaskKind.DECISION if "decision" in operation else TaskKind.ACTIVITY
         with closing(sqlite3.connect(self.path)) as db:
-            run_id, event_id, started = db.execute(
-                "SELECT run_id, event_id, started FROM tasks JOIN runs ON number = run"
-                " WHERE kind = ? AND started > 0 ORDER BY started_at, started DESC, run DESC LIMIT 1",
-                (str(kind),),
-            ).fetchone()
-        return str(Token("d", run_id, kind, event_id, started))
+            found = [
+                (started_at, -entry[7], -number, run_id, entry[0])
+                for number, run_id, started_at, work in db.execute(
+                    "SELECT number, run_id, started_at, work FROM runs WHERE work IS NOT NULL"
+                )
+                for entry in json.loads(work)
+                if entry[3:4] == [kind] and entry[7]
+            ]
+        _, started, _, run_id, event_id = min(found)
+        return str(Token("d", run_id, kind, event_id, -started))
 
     # The script.
 

@@ -11,7 +11,6 @@ import pytest
 
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.cache import Cache, CachedRun
-from floto.adapters.sqlite.store import CHECKED_AT_ONCE
 from floto.core.engine.run import EngineRun
 from floto.core.swf.shapes import WorkflowExecution
 from tests.integration.test_sqlite_helpers import activity, decision, hear, names, process, schedule, start
@@ -135,23 +134,20 @@ def test_runs_closed_by_another_process_are_evicted(tmp_path: Path) -> None:
         assert [entry.run.execution.workflow_id for entry in kept_entries(service)] == ["open"]
 
 
-def test_refresh_checks_a_bounded_number_of_cached_runs(tmp_path: Path) -> None:
+def test_refresh_reads_the_changed_runs_by_an_index(tmp_path: Path) -> None:
     statements: list[str] = []
-    with (
-        SqliteService(tmp_path / "db", durability="normal") as service,
-        SqliteService(tmp_path / "db") as other,
-    ):
-        for number in range(CHECKED_AT_ONCE * 2):
+    with SqliteService(tmp_path / "db") as service, SqliteService(tmp_path / "db") as other:
+        for number in range(3):
             start(service, str(number))
         other.terminate_workflow_execution("0")
         db = service._host.store._db  # noqa: SLF001 - to see its statements
         db.set_trace_callback(statements.append)
         service._host.store.refresh()  # noqa: SLF001 - what each batch begins with
         db.set_trace_callback(None)
-        (looked_up,) = [sql for sql in statements if "json_each" in sql]
-        assert looked_up.count('"') == CHECKED_AT_ONCE * 2
-        plan = str(db.execute(f"EXPLAIN QUERY PLAN {looked_up}").fetchall())
-        assert "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (run_id=?)" in plan
+        (changed,) = [sql for sql in statements if "revision >" in sql]
+        assert len(db.execute(changed).fetchall()) == 1
+        plan = str(db.execute(f"EXPLAIN QUERY PLAN {changed}").fetchall())
+        assert "SEARCH runs USING INDEX runs_by_revision (revision>?)" in plan
 
 
 def test_open_run_stays_cached_after_commits_of_other_processes(tmp_path: Path) -> None:

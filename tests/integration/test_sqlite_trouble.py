@@ -190,19 +190,17 @@ def test_an_unreadable_parent_fails_the_poll_that_ends_its_child(
         run = start(service)
         child = StartChildWorkflowExecution(workflow_type=WORKFLOW, workflow_id="child")
         service.respond_decision_task_completed(decision(service).token, [child])
-    alter(tmp_path / "db", "UPDATE tasks SET lease = 'other' WHERE run = 1")
+    alter(tmp_path / "db", "UPDATE runs SET work = '[]', revision = revision + 10 WHERE number = 1")
     alter(tmp_path / "db", "UPDATE events SET attributes = '{}' WHERE run = 1 AND id = 1")
     monkeypatch.setattr("floto.core.engine.step_context.MAX_EVENTS", 3)
-    with SqliteService(tmp_path / "db") as service:
-        alter(tmp_path / "db", "UPDATE tasks SET lease = 'other' WHERE run = 1")
-        with pytest.raises(ServiceError, match=run.run_id):
-            service.poll_for_decision_task("floto", "", 0)
+    with SqliteService(tmp_path / "db") as service, pytest.raises(ServiceError, match=run.run_id):
+        service.poll_for_decision_task("floto", "", 0)
 
 
 def test_deadline_without_an_event_is_postponed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with SqliteService(tmp_path / "db") as service:
         run = start(service)
-        alter(tmp_path / "db", "INSERT INTO deadlines (run, event_id, at, rank) VALUES (1, 2, 0, 0)")
+        alter(tmp_path / "db", "UPDATE runs SET work = '[[9, 0, 0]]', revision = revision + 1")
         service.signal_workflow_execution("wf", "s")
     assert [run.run_id in message for message in caplog.messages] == [True]
 

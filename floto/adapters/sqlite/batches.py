@@ -8,9 +8,10 @@ simpler, and would double the commits of a busy worker.
 
 A rewrite must keep these properties:
 
-- A call never fails because of another call of its batch: when the shared transaction fails, it is rolled
-  back, and each call is executed again, one by one, in a transaction of its own. This is possible because
-  calls have no effect outside of the database. It is not done for an error of the whole database
+- A call never fails because of another call of its batch. A call that is refused is undone in memory, where
+  all changes are until the commit. When the shared transaction fails for another reason, it is rolled back,
+  and each call is executed again, one by one, in a transaction of its own. This is possible because calls
+  have no effect outside of the database. It is not done for an error of the whole database
   (``WHOLE_DATABASE``), with which every call would fail again after the same wait.
 - Polls that were served in a transaction that is rolled back return to the front of the wait queue, also
   after an interrupt of the leader.
@@ -24,13 +25,15 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from math import inf
 from time import monotonic
 from typing import Any, TypeVar
+
+from attrs import field, frozen
 
 from floto.adapters.sqlite.file.clock import ClockWatch
 from floto.adapters.sqlite.file.database import Database
@@ -55,6 +58,8 @@ _RECOVER_SECONDS = 2.0
 _DEADLINES_AT_ONCE = 100
 #: The time for which a deadline that cannot fire is postponed.
 _POSTPONEMENT = timedelta(hours=1)
+#: Maximum number of tasks that one transaction claims, so that it ends although responses schedule new ones.
+_SERVED_AT_ONCE = 512
 #: Errors of a single statement, which do not mean that the database or the disk has a problem.
 _SINGLE_STATEMENT = (
     sqlite3.IntegrityError,
@@ -62,6 +67,51 @@ _SINGLE_STATEMENT = (
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
 )
+
+
+#: The result of a call, or the fault with which it was refused.
+Outcome = tuple[Any, ServiceFault | None]
+
+
+@frozen
+class Served:
+    """What one transaction did for pending polls."""
+
+    #: All polls that are out of the wait queue, in the order in which they were taken.
+    taken: dict[Poll, None] = field(factory=dict)
+    #: Those whose threads get a task, or None because they have ended.
+    polls: dict[Poll, Any] = field(factory=dict)
+    #: The polls that responded at once, with the task and a function to call after the commit.
+    answered: list[tuple[Poll, Any, Callable[[], None]]] = field(factory=list)
+    #: The polls that can be served again: they stay out of the wait queue until the commit, so that the
+    #: thread of a poll does not end it while a response of it is not committed.
+    idle: dict[Place, Poll] = field(factory=dict)
+
+    def __len__(self) -> int:
+        """Return the number of claimed tasks."""
+        return len(self.polls) + len(self.answered)
+
+    def take(self, place: Place, wait_queue: WaitQueue) -> Poll | None:
+        """Return the next poll of a task queue; None if there is none."""
+        poll = self.idle.pop(place, None) or wait_queue.take(place)
+        if poll is not None:
+            self.taken[poll] = None
+        return poll
+
+    def complete(self, wait_queue: WaitQueue) -> None:
+        """Complete the polls, after the commit."""
+        try:
+            for poll, task, after in self.answered:
+                try:
+                    after()
+                except Exception:
+                    log.exception("a response was committed, but its decider cannot remember it")
+                poll.note_response(task)
+        finally:
+            wait_queue.put_back(self.idle.values())
+            for poll, task in self.polls.items():
+                poll.finish(task)
+                poll.wake()
 
 
 class Batches:
@@ -99,7 +149,6 @@ class Batches:
     def _open(self) -> None:
         if self._is_open:
             return
-        self._commit(self._store.restore)
         self._commit(partial(self._store.follow_clock_back, self._clock()))
         self._is_open = True
         self._recover()
@@ -108,12 +157,14 @@ class Batches:
         """Execute jobs; afterwards each is done or is a poll in the wait queue, also after an exception."""
         error: BaseException | None = None
         try:
-            self._database.check()
             now = self._clock()
-            self._store.refresh()
             # Polls can stay in the wait queue without the lock; the threads of calls wait for it here.
             is_write = any(isinstance(job, Write) for job in batch)
             self._store.patience = LOCK_SECONDS if is_write else SLICE_SECONDS
+            if not is_write:
+                # A transaction does both.
+                self._database.check()
+                self._store.refresh()
             self._open()
             self._recover()
             if self._watch.went_back(now):
@@ -155,12 +206,18 @@ class Batches:
                     job.attempt(partial(job.call, now))
         self._wait_queue.add(polls)
         polled = {poll.place for poll in polls}
-        if writes or self._claimable(polled):
-            self._execute_as_group(now, writes, polled)
+        while writes or self._claimable(polled):
+            if self._execute_as_group(now, writes, polled):
+                break
+            self._fire_deadlines(now)
         for poll in polls:
             self._keep_pending(poll)
         if self._store.offered:
+            if any(self._store.next_task(place) is not None for place in self._store.offered):
+                self._database.wakeups.send()
             self._store.offered.clear()
+            # Beyond the bound of one transaction, tasks are left for the next batch.
+            self._store.offered.update(self._claimable(self._wait_queue.all_places()))
             for notify in self.listeners:
                 try:
                     notify()
@@ -178,51 +235,103 @@ class Batches:
             if self._wait_queue.remove(poll):
                 poll.fail(fault)
 
-    def _claimable(self, polled: set[Place]) -> list[Place]:
+    def _claimable(self, polled: set[Place], idle: Collection[Place] = ()) -> list[Place]:
         """Return the queues, polled or with new tasks, that have a pending poll and a claimable task."""
-        places = self._wait_queue.places(polled | self._store.offered)
+        places = dict.fromkeys((*idle, *self._wait_queue.places(polled | self._store.offered)))
         return [place for place in places if self._store.next_task(place) is not None]
 
-    def _execute_as_group(self, now: datetime, writes: list[Write], polled: set[Place]) -> None:
-        """Execute calls, and claim tasks for pending polls, in one transaction."""
-        results: list[Any] = []
-        served: list[tuple[Poll, Any]] = []
+    def _execute_as_group(self, now: datetime, writes: list[Write], polled: set[Place]) -> bool:
+        """Execute calls, and claim tasks for pending polls, in one transaction.
+
+        Returns False, without executing anything, if deadlines must fire first that another process has set.
+        """
+        outcomes: list[Outcome] = []
+        served = Served()
         try:
             with self._store.transaction():
-                results.extend([job.call(now) for job in writes])
-                for place in self._claimable(polled):
-                    self._serve(now, place, served)
+                if self._store.is_due(now):
+                    return False
+                outcomes.extend(self._outcome(job, now) for job in writes)
+                self._serve_all(now, polled, served)
         except BaseException as error:
             # Also after an interrupt: otherwise the polls of other threads would wait for ever.
-            self._wait_queue.put_back(poll for poll, _ in reversed(served))
+            self._wait_queue.put_back(reversed(served.taken))
             is_whole_database = isinstance(error, DatabaseGone) or code_of(error) in WHOLE_DATABASE
             if is_whole_database or not isinstance(error, Exception):
                 raise
-            if len(writes) == 1 and not results:
+            if len(writes) == 1 and not outcomes:
                 # The only call has failed, and would fail again.
+                self._end_companion(writes[0])
                 writes.pop().fail(error)
             self._execute_one_by_one(now, writes, polled)
-            return
-        for job, result in [*zip(writes, results, strict=True), *served]:
-            job.finish(result)
-        for poll, _ in served:
-            poll.wake()
+            return True
+        for job, (result, fault) in zip(writes, outcomes, strict=True):
+            job.finish(result) if fault is None else job.fail(fault)
+        served.complete(self._wait_queue)
+        return True
 
-    def _serve(self, now: datetime, place: Place, served: list[tuple[Poll, Any]]) -> None:
-        """Claim tasks for the polls of a queue; each poll removed from the wait queue is in ``served``."""
-        while self._store.next_task(place) is not None and (poll := self._wait_queue.take(place)) is not None:
-            served.append((poll, None))
-            task = poll.call(now)
-            served.pop()
-            if task is None:
-                self._wait_queue.put_back([poll])
+    def _outcome(self, job: Write, now: datetime) -> Outcome:
+        """Execute a call in the shared transaction; a refused call leaves nothing in it."""
+        with self._store.attempt() as undo:
+            try:
+                return job.call(now), None
+            except ServiceFault as fault:
+                if undo():
+                    self._end_companion(job)
+                    return None, fault
+                raise
+
+    def _end_companion(self, job: Write) -> None:
+        """Complete the poll that a failed call brought, without a task."""
+        if isinstance(job.companion, Poll) and self._wait_queue.remove(job.companion):
+            job.companion.finish(None)
+
+    def _serve_all(self, now: datetime, polled: set[Place], served: Served) -> None:
+        """Claim tasks for pending polls, also those tasks that responses to others have scheduled."""
+        while places := self._claimable(polled, served.idle):
+            before = len(served)
+            for place in places:
+                self._serve(now, place, served)
+            if len(served) == before or len(served) >= _SERVED_AT_ONCE:
                 return
-            served.append((poll, task))
+
+    def _serve(self, now: datetime, place: Place, served: Served) -> None:
+        """Claim tasks for the polls of a queue; each poll removed from the wait queue is in ``served``."""
+        while len(served) < _SERVED_AT_ONCE and self._store.next_task(place) is not None:
+            poll = served.take(place, self._wait_queue)
+            if poll is None:
+                return
+            if poll.is_over:
+                served.polls[poll] = None
+                continue
+            task = poll.call(now)
+            after = None if task is None else self._answer(poll, task, now)
+            if task is not None and after is None:
+                served.polls[poll] = task
+                continue
+            served.idle[place] = poll
+            if after is None:
+                return
+            served.answered.append((poll, task, after))
+
+    def _answer(self, poll: Poll, task: Any, now: datetime) -> Callable[[], None] | None:
+        """Respond to a task at once; return None, and change nothing, if the poll's thread has to do it."""
+        if poll.answering is None:
+            return None
+        with self._store.attempt() as undo:
+            try:
+                return poll.answering.respond(task, now)
+            except Exception:
+                if not undo():
+                    raise
+                return None
 
     def _execute_one_by_one(self, now: datetime, writes: list[Write], polled: set[Place]) -> None:
         """Execute calls and serve polls, each in its own transaction, so that only the wrong ones fail."""
         for job in writes:
             job.attempt(partial(self._commit, partial(job.call, now)))
+            if job.has_failed:
+                self._end_companion(job)
         for place in self._claimable(polled):
             while (poll := self._wait_queue.take(place)) is not None:
                 if not self._serve_one(poll, now):
@@ -295,5 +404,6 @@ class Batches:
         dead = self._leases.dead(owners)
         for lease in dead:
             self._commit(partial(self._store.redeliver, lease, crashes=1))
+            self._store.drop_owner(lease)
         self._leases.clean(set(owners) - dead)
         self._database.cut_log()

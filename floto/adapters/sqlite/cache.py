@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from itertools import islice
 from typing import Any
 
 from attrs import field, frozen
@@ -66,9 +65,6 @@ class Cache:
         self._entries: OrderedDict[str, tuple[CachedRun, int]] = OrderedDict()
         self._most = most_bytes
         self._size = 0
-        #: All run ids; another process may have closed the first ``_doubted`` of them.
-        self._round: OrderedDict[str, None] = OrderedDict()
-        self._doubted = 0
 
     def __len__(self) -> int:
         """Return the number of runs."""
@@ -87,7 +83,6 @@ class Cache:
         self.drop(run_id)
         weight = entry.weight()
         self._entries[run_id] = (entry, weight)
-        self._round[run_id] = None
         self._size += weight
         while self._size > self._most and len(self._entries) > 1:
             self.drop(next(iter(self._entries)))
@@ -95,18 +90,5 @@ class Cache:
     def drop(self, run_id: str) -> None:
         """Remove a run."""
         found = self._entries.pop(run_id, None)
-        self._round.pop(run_id, None)
         if found is not None:
             self._size -= found[1]
-
-    def doubt(self) -> None:
-        """Mark every run as one that another process may have closed."""
-        self._doubted = len(self._round)
-
-    def next_doubted(self, most: int) -> list[str]:
-        """Return at most ``most`` run ids that may be closed, each once after every ``doubt``."""
-        found = list(islice(self._round, min(most, self._doubted)))
-        for run_id in found:
-            self._round.move_to_end(run_id)
-        self._doubted = max(self._doubted - most, 0)
-        return found

@@ -41,6 +41,7 @@ class Job:
         self.is_done = False
         #: True while the thread of this job is to lead the next batch.
         self.is_leader = False
+        self.companion: Job | None = None
         self._result: Any = None
         self._error: Exception | None = None
         # A bare lock takes a sixth of the time of a ``concurrent.futures.Future``.
@@ -62,6 +63,11 @@ class Job:
         """Record the error."""
         self._error, self.is_done = error, True
 
+    @property
+    def has_failed(self) -> bool:
+        """True if the call raised an error."""
+        return self._error is not None
+
     def outcome(self) -> Any:
         """Return the result, or raise the error."""
         if self._error is not None:
@@ -79,7 +85,16 @@ class Job:
 
 
 class Write(Job):
-    """A call that may write, atomically."""
+    """A call that may write, atomically.
+
+    Args:
+        call: The call.
+        companion: Another job of the same thread, which is executed in the same batch, after it.
+    """
+
+    def __init__(self, call: Call, companion: Job | None = None) -> None:
+        super().__init__(call)
+        self.companion = companion
 
 
 class Read(Job):
@@ -126,7 +141,7 @@ class GroupCommit:
     def submit(self, job: Job) -> None:
         """Queue a job for the next batch; lead that batch at once if there is no leader."""
         with self._lock:
-            self._queue.append(job)
+            self._queue += _with_companion(job)
             job.is_leader = not self._has_leader
             self._has_leader = True
         self.lead(job)
@@ -150,7 +165,8 @@ class GroupCommit:
         with self._lock:
             if job not in self._queue:
                 return False
-            self._queue.remove(job)
+            for each in _with_companion(job):
+                self._queue.remove(each)
             was_leader, job.is_leader = job.is_leader, False
         if was_leader:
             self._pass_leadership()
@@ -160,19 +176,26 @@ class GroupCommit:
         with self._lock:
             job.is_leader = False
             if threading.current_thread() is threading.main_thread():
-                self._queue.remove(job)
-                return [job]
+                own = _with_companion(job)
+                for each in own:
+                    self._queue.remove(each)
+                return own
             batch, self._queue = self._queue, []
             return batch
 
     def _pass_leadership(self) -> None:
         with self._lock:
+            # A companion comes after its job, which leads for both.
             next_leader = self._queue[0] if self._queue else None
             self._has_leader = next_leader is not None
             if next_leader is not None:
                 next_leader.is_leader = True
         if next_leader is not None:
             next_leader.wake()
+
+
+def _with_companion(job: Job) -> list[Job]:
+    return [job] if job.companion is None else [job, job.companion]
 
 
 def _is_past(end: float | None) -> bool:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
+
+from attrs import frozen
 
 from floto.adapters.sqlite.auto_register import Registrar
 from floto.adapters.sqlite.file.clock import utc_now
@@ -15,9 +17,10 @@ from floto.adapters.sqlite.file.database import MEMORY
 from floto.adapters.sqlite.file.schema import Durability
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.adapters.sqlite.store import SqliteStore
+from floto.adapters.sqlite.wait_queue import Answering
 from floto.core.engine import commands as c
 from floto.core.engine import faults
-from floto.core.engine.engine import start_command
+from floto.core.engine.engine import Engine, start_command
 from floto.core.engine.run import ToWorkflow
 from floto.core.engine.stores.records import Listing, Place
 from floto.core.engine.tokens import TaskKind, run_id_from
@@ -25,7 +28,16 @@ from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
 from floto.core.swf.limits import OPEN_RUN_LIMIT
 from floto.core.swf.pollers import Live, Poller, PollKind
-from floto.core.swf.service import Clock, ExecutionInfo, PolledActivityTask, PolledDecisionTask, StartRequest
+from floto.core.swf.service import (
+    Clock,
+    Decided,
+    DecidesAtOnce,
+    ExecutionInfo,
+    PolledActivityTask,
+    PolledDecisionTask,
+    ReportsActivities,
+    StartRequest,
+)
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 T = TypeVar("T")
@@ -140,16 +152,46 @@ class SqliteService:
             wait,
         )
 
+    def poll_and_decide(
+        self, task_list: str, identity: str, wait: float, decider: DecidesAtOnce
+    ) -> PolledDecisionTask | None:
+        """Poll for decision tasks, deciding each that ``decider`` can decide in the commit that claims it.
+
+        So a task that completes, the decision that it causes and the start of the next task are one commit.
+        The history of the run is that of separate calls.
+
+        Returns:
+            A claimed decision task that is left to the caller; None if there was none in time.
+        """
+
+        def respond(task: PolledDecisionTask, now: datetime) -> Callable[[], None] | None:
+            decided: Decided | None = decider.decide(task)
+            if decided is None:
+                return None
+            self._decide(task.token, decided.decisions, now)
+            return decided.keep
+
+        def take(now: datetime) -> PolledDecisionTask | None:
+            if decider.is_stopped:
+                return None
+            return self._engine.poll_decision(self._domain, task_list, identity, now)
+
+        return self._host.poll(
+            Place(self._domain, TaskKind.DECISION, task_list),
+            take,
+            wait,
+            attrgetter("token"),
+            Answering(respond, decider.decided, lambda: decider.is_stopped),
+        )
+
     def respond_decision_task_completed(self, token: str, decisions: Sequence[Decision]) -> None:
         """Respond to a decision task (RespondDecisionTaskCompleted)."""
+        self._host.write(lambda now: self._decide(token, decisions, now))
 
-        def respond(now: datetime) -> None:
-            if self._auto_register:
-                self._registrar.decisions(token, decisions, now)
-            answer = c.RespondDecisionTaskCompleted
-            self._engine.respond(answer, token, now, decisions=tuple(decisions))
-
-        self._host.write(respond)
+    def _decide(self, token: str, decisions: Sequence[Decision], now: datetime) -> None:
+        if self._auto_register:
+            self._registrar.decisions(token, decisions, now)
+        self._engine.respond(c.RespondDecisionTaskCompleted, token, now, decisions=tuple(decisions))
 
     def poll_for_activity_task(self, task_list: str, identity: str, wait: float) -> PolledActivityTask | None:
         """Claim the next activity task, waiting up to ``wait`` seconds; return None if there is none."""
@@ -162,23 +204,54 @@ class SqliteService:
 
     def record_activity_task_heartbeat(self, token: str, details: str | None = None) -> bool:
         """Record a heartbeat; return True if the cancellation of the activity is requested."""
-        is_requested: bool = self._respond(c.RecordActivityTaskHeartbeat, token, details=details)
+        beat = c.RecordActivityTaskHeartbeat
+        is_requested: bool = self._host.write(
+            lambda now: self._engine.respond(beat, token, now, details=details)
+        )
         return is_requested
 
     def respond_activity_task_completed(self, token: str, result: str | None) -> None:
         """Report an activity's result."""
-        self._respond(c.RespondActivityTaskCompleted, token, result=result)
+        self._host.write(
+            lambda now: _Reports(self._engine, now).respond_activity_task_completed(token, result)
+        )
 
     def respond_activity_task_failed(self, token: str, reason: str | None, details: str | None) -> None:
         """Report an activity's failure."""
-        self._respond(c.RespondActivityTaskFailed, token, reason=reason, details=details)
+        self._report(lambda reports: reports.respond_activity_task_failed(token, reason, details))
 
     def respond_activity_task_canceled(self, token: str, details: str | None) -> None:
         """Report that an activity stopped after its cancellation was requested."""
-        self._respond(c.RespondActivityTaskCanceled, token, details=details)
+        self._report(lambda reports: reports.respond_activity_task_canceled(token, details))
 
-    def _respond(self, answer: type, token: str, **fields: Any) -> Any:
-        return self._host.write(lambda now: self._engine.respond(answer, token, now, **fields))
+    def _report(self, report: Callable[[ReportsActivities], None]) -> None:
+        self._host.write(lambda now: report(_Reports(self._engine, now)))
+
+    def report_and_poll(
+        self, report: Callable[[ReportsActivities, str], None], token: str, task_list: str, identity: str
+    ) -> PolledActivityTask | None:
+        """Report the outcome of an activity, and claim the next task if there is one, in one commit.
+
+        If the report is refused, no task is claimed.
+
+        Args:
+            report: Called with an object that reports, and the token.
+            token: The token of the activity's task.
+            task_list: The task list of the next task.
+            identity: The identity of the worker.
+
+        Returns:
+            The next task, or None.
+        """
+        return self._host.write_and_attempt(
+            lambda now: report(_Reports(self._engine, now), token),
+            Place(self._domain, TaskKind.ACTIVITY, task_list),
+            lambda now: self._engine.poll_activity(self._domain, task_list, identity, now),
+        )
+
+    def give_back(self, token: str) -> None:
+        """Let a claimed task be claimed again, with the same token; it counts as no attempt."""
+        self._host.give_back(token)
 
     def announce(
         self, kind: PollKind, task_list: str, identity: str, serves: Sequence[ActivityType] | None = None
@@ -221,6 +294,24 @@ class SqliteService:
         self, kind: TaskKind, task_list: str, take: Callable[[datetime], T | None], wait: float
     ) -> T | None:
         return self._host.poll(Place(self._domain, kind, task_list), take, wait, attrgetter("token"))
+
+
+@frozen
+class _Reports:
+    """Reports outcomes of activities in the transaction of a call."""
+
+    engine: Engine
+    now: datetime
+
+    def respond_activity_task_completed(self, token: str, result: str | None) -> None:
+        self.engine.respond(c.RespondActivityTaskCompleted, token, self.now, result=result)
+
+    def respond_activity_task_failed(self, token: str, reason: str | None, details: str | None) -> None:
+        command = c.RespondActivityTaskFailed
+        self.engine.respond(command, token, self.now, reason=reason, details=details)
+
+    def respond_activity_task_canceled(self, token: str, details: str | None) -> None:
+        self.engine.respond(c.RespondActivityTaskCanceled, token, self.now, details=details)
 
 
 def _history(store: SqliteStore, execution: WorkflowExecution, after: int) -> tuple[Event, ...]:

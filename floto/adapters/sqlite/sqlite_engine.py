@@ -25,7 +25,7 @@ from floto.adapters.sqlite.file.problems import translated, write_problem
 from floto.adapters.sqlite.file.schema import Durability, connect_reading
 from floto.adapters.sqlite.group_commit import GroupCommit, Job, Read, Write
 from floto.adapters.sqlite.store import SqliteStore
-from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
+from floto.adapters.sqlite.wait_queue import Answering, Poll, WaitQueue
 from floto.core.engine import faults
 from floto.core.engine.engine import Engine
 from floto.core.engine.stores.records import Place
@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 log = logging.getLogger("floto")
 
+#: Seconds between looks for a process that others wake when they leave tasks.
+_LISTEN_SECONDS = 0.1
 #: Seconds that a query waits for due deadlines to fire; without the lock it reads the state before.
 _FIRE_SECONDS = 0.5
 #: Databases that a forked child inherited, kept because SQLite must never close them in the child.
@@ -162,18 +164,23 @@ class SqliteEngine:
                 raise ServiceError(message)
             self._database.check()
             now = self.clock()
-            with self._querying:
-                self.view.refresh()
-                is_due = self._database.writing is not None and self.view.is_due(now)
-            if is_due:
-                self._fire(now)
+            if self._database.writing is not None and self._may_be_due(now):
+                self._fire()
             with self._querying, self._fairness.query(), self.view.snapshot():
                 return call(self.view, now)
 
-    def _fire(self, now: datetime) -> None:
-        nothing = Write(lambda _now: now)
+    def _may_be_due(self, now: datetime) -> bool:
+        """Return True if a deadline may be due: one that is known, or one that another process has set."""
+        if self.store.may_be_due(now):
+            return True
+        with self._querying:
+            has_changed = self.view.refresh()
+        return has_changed and monotonic() - self._batches.executed_at >= _WATCH_SECONDS
+
+    def _fire(self) -> None:
+        """Fire due deadlines, which every batch does."""
         with suppress(ServiceUnavailable, sqlite3.Error, TimeoutError):
-            self._commits.wait_for(nothing, _FIRE_SECONDS)
+            self._commits.wait_for(Read(lambda _now: None), _FIRE_SECONDS)
 
     def read(self, call: Callable[[datetime], T]) -> T:
         """Execute a read between two commits, after the due deadlines have fired.
@@ -266,6 +273,7 @@ class SqliteEngine:
         take: Callable[[datetime], T | None],
         wait: float,
         token_of: Callable[[T], str],
+        answering: Answering | None = None,
     ) -> T | None:
         """Claim the next task of a task queue; return None if there is none in time.
 
@@ -276,12 +284,15 @@ class SqliteEngine:
             take: Claims its next task; called with the current time, perhaps in another thread.
             wait: Maximum seconds to wait for a task.
             token_of: Returns the token of a task.
+            answering: Responds to tasks at once, while this waits for one that it does not respond to.
 
         Raises:
             ServiceFault: if as many polls are pending as SWF allows for one task list.
         """
-        poll, end = Poll(place, take, waits=True), monotonic() + wait
+        poll, end = Poll(place, take, waits=True, answering=answering), monotonic() + wait
         with self._usable(), self._counted(place):
+            # As SQLite does, refuse a name that has no UTF-8.
+            place.task_list.encode()
             self._database.need_writing()
             try:
                 self._commits.submit(poll)
@@ -291,6 +302,25 @@ class SqliteEngine:
                 self._withdraw(poll, token_of)
                 raise
             return task
+
+    def write_and_attempt(
+        self, call: Callable[[datetime], Any], place: Place, take: Callable[[datetime], T | None]
+    ) -> T | None:
+        """Execute a call that writes, and claim the next task of a task queue, in one transaction.
+
+        Args:
+            call: Called with the current time, as by ``write``. If it fails, no task is claimed.
+            place: The task queue.
+            take: Claims its next task.
+
+        Returns:
+            The task, or None.
+        """
+        self._fairness.note_write()
+        poll = Poll(place, take, waits=False)
+        self._outcome(Write(call, poll))
+        task: T | None = poll.outcome()
+        return task
 
     def _withdraw(self, poll: Poll, token_of: Callable[[T], str]) -> None:
         """End an interrupted poll; give back a task that was claimed for it."""
@@ -306,12 +336,14 @@ class SqliteEngine:
 
     def _await(self, poll: Poll, end: float) -> None:
         while not poll.is_done:
+            poll.deliver()
             left = end - monotonic()
             if left <= 0 and self._wait_queue.remove(poll):
-                return
+                break
             # Its time is over, but another thread is completing it.
             poll.wait(left if left > 0 else _WATCH_SECONDS)
             self._commits.lead(poll)
+        poll.deliver()
 
     @contextmanager
     def _counted(self, place: Place) -> Iterator[None]:
@@ -333,10 +365,11 @@ class SqliteEngine:
     def _watch(self) -> None:
         """While polls are pending, check for commits of other processes and for due deadlines."""
         is_in_trouble = False
-        while not self._closed.wait(_WATCH_SECONDS):
+        while not self._closed.is_set():
+            is_woken = self._wait_for_others()
             self._wait_queue.wait_for_poll()
             # Every batch checks, too.
-            if monotonic() - self._batches.executed_at >= _WATCH_SECONDS:
+            if is_woken or monotonic() - self._batches.executed_at >= _WATCH_SECONDS:
                 try:
                     self.look()
                     is_in_trouble = False
@@ -346,6 +379,17 @@ class SqliteEngine:
                     if not is_in_trouble and not isinstance(error, ServiceError):
                         log.exception("%s: the check for new tasks failed, retrying", self._path)
                     is_in_trouble = True
+
+    def _wait_for_others(self) -> bool:
+        """Wait until another process has left tasks, or it is time to look; return True if one has."""
+        wakeups, began = self._database.wakeups, monotonic()
+        seconds = _WATCH_SECONDS
+        if wakeups.is_listening:
+            due_in = self.store.due_in(self.clock())
+            seconds = min(max(due_in, _WATCH_SECONDS), _LISTEN_SECONDS)
+        is_woken = wakeups.wait(seconds)
+        # Without a socket, or after an error of it, this is the wait.
+        return is_woken or self._closed.wait(max(began + seconds - monotonic(), 0))
 
     def has_work(self, place: Place) -> bool:
         """Return True if a task queue has a claimable task."""
@@ -384,6 +428,7 @@ class SqliteEngine:
         self._wait_queue.dismiss()
         if self._watcher is not None:
             self._watcher.join()
+        self._database.wakeups.close()
 
     def _execute(self, batch: list[Job]) -> None:
         with self._using:

@@ -1,64 +1,64 @@
-"""The engine's store on SQLite: writes the changes of a step as rows, in the caller's transaction."""
+"""The engine's store on SQLite: the open runs in memory, and what a transaction changed as rows.
+
+A step changes runs in memory only. ``transaction`` writes all that its steps have changed, in few statements,
+before it commits; a rollback puts back the runs as they were. Each commit has a number, the revision of the
+runs that it changed, by which other processes read what is new.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from math import inf
 from typing import Any, Self
 
-from attrs import define, evolve, field
+from attrs import evolve
 from rpds import HashTrieMap
 
 from floto.adapters.sqlite.cache import Cache, CachedRun, weight
 from floto.adapters.sqlite.file.database import Database
 from floto.adapters.sqlite.file.schema import begin, leave
-from floto.adapters.sqlite.queues import Queues
 from floto.adapters.sqlite.sql import domains_and_types as catalogue
 from floto.adapters.sqlite.sql import listings, writes
-from floto.adapters.sqlite.sql import tasks_and_deadlines as agenda
-from floto.adapters.sqlite.sql.rows import from_text, reading, row_event
-from floto.adapters.sqlite.sql.writes import Pending
+from floto.adapters.sqlite.sql.rows import UnreadableRun, from_text, reading, row_event
+from floto.adapters.sqlite.sql.work import CLIENTS, derive, read_entries
+from floto.adapters.sqlite.sql.writes import StagedRun
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import EngineRun, Heartbeat
-from floto.core.engine.stores.changes import Changes, all_dues
+from floto.core.engine.stores.changes import Changes, all_entries
+from floto.core.engine.stores.open_runs import OpenRun, OpenRuns
 from floto.core.engine.stores.records import Listing, Place, Position, Record
 from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind, Token
 from floto.core.state.fold import fold
 from floto.core.swf.events import Event
-from floto.core.swf.pollers import Backlog
+from floto.core.swf.pollers import Backlog, PollKind
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 from floto.core.swf.wire import from_ms, to_ms
 
 log = logging.getLogger("floto")
 
-#: The lease of tasks that clients own, until a time-out ends them, as in SWF.
-_CLIENTS = "clients"
-#: The lease of tasks whose run cannot be read; no process has this lease.
-_SET_ASIDE = "aside"
 #: Seconds that a transaction waits for the lock, if another process has it.
 LOCK_SECONDS = 5.0
 #: Larger than every event id.
 _MAX_EVENT_ID = 2**62
-#: Cached runs that one refresh checks after a commit of another process.
-CHECKED_AT_ONCE = 32
+#: Maximum number of redelivered tasks that are listed.
+_MOST_REDELIVERIES = 1000
 
-
-@define
-class _Staged:
-    """A run that the current transaction has changed."""
-
-    entry: CachedRun
-    run: EngineRun
-    revision: int
-    events: list[Event] = field(factory=list)
-    #: Estimated bytes of ``events``.
-    size: int = 0
+_OPEN_RUNS = "SELECT number, run_id, domain, workflow_id, parent_run_id, revision, closed_at, work FROM runs"
+#: The last commit, the last run, and the first time at which a closed run is to be deleted.
+_STANDING = (
+    "SELECT max(coalesce((SELECT max(revision) FROM runs), 0), (SELECT revision FROM forgotten)),"
+    " coalesce((SELECT max(number) FROM runs), 0),"
+    " (SELECT min(expires_at) FROM runs WHERE expires_at IS NOT NULL)"
+)
+#: A change to undo: a run, and what the transaction and the memory had of it.
+_Undo = tuple[str, StagedRun | None, OpenRun | None]
 
 
 class SqliteStore:
@@ -101,24 +101,37 @@ class SqliteStore:
         db = database.reading if self._is_reading or database.writing is None else database.writing
         assert db is not None  # noqa: S101 - a database has one of them
         self._db: sqlite3.Connection = db
-        owner = _CLIENTS if self._for_clients else database.lease
-        self._leases = dict.fromkeys(TaskKind, owner)
         # Lambda functions run in this process, even if clients own the other tasks.
-        self._leases[TaskKind.LAMBDA] = database.lease
+        owner = CLIENTS if self._for_clients else database.lease
+        self._leases = {**dict.fromkeys(TaskKind, owner), TaskKind.LAMBDA: database.lease}
         self._cache = Cache()
-        self._staged: dict[str, _Staged] = {}
-        self._pending = Pending(self._leases)
+        self._open = OpenRuns(self._leases)
+        #: False while ``_open`` has to be read from the file.
+        self._is_read = False
+        #: True from the first change of a transaction until ``_open`` has what is in the file; an interrupt
+        #: may prevent that.
+        self._is_changing = False
+        #: The runs that the transaction has changed, and those that changed without a step.
+        self._staged: dict[str, StagedRun] = {}
+        self._reworked: dict[str, None] = {}
+        self._undo: list[_Undo] = []
+        #: Number of times that the transaction has written to the database.
+        self._writes = 0
         self._at_once = False
-        self._version = -1
+        self._version = self._revision = -1
+        self._last_number = 0
+        #: Leases of other processes that were seen as owners of tasks.
+        self._others: set[str] = set()
         # The following caches are valid until another process commits.
-        self._current: set[str] = set()
         self._domains: dict[str, Domain] = {}
         self._types: dict[tuple[str, ActivityType | WorkflowType], RegisteredType] = {}
-        self._queues = Queues()
-        #: No deadline is earlier, in milliseconds since 1970.
-        self._quiet_until: float = -inf
-        #: Task queues that may have new tasks; None means any queue (another process has committed).
-        self.offered: set[Place | None] = set()
+        #: No closed run expires earlier, in milliseconds since 1970.
+        self._expires_at: float = inf
+
+    @property
+    def offered(self) -> set[Place]:
+        """Task queues that may have new tasks; the caller clears it."""
+        return self._open.offered
 
     @contextmanager
     def transaction(self, *, at_once: bool = False) -> Iterator[None]:
@@ -129,24 +142,62 @@ class SqliteStore:
                 it. By default they are written together before the commit, which is faster.
         """
         self._at_once = at_once
+        is_committing = False
         try:
             # Within ``try``: an interrupt during the wait is raised when this has the lock.
             begin(self._db, self.patience, self._is_given_up)
             self.refresh()
+            self._is_changing = True
             yield
-            self._pending.write(self._db)
+            self._write()
+            is_committing = True
             self._db.execute("COMMIT")
         except BaseException:
             leave(self._db)
-            self._forget()
+            self._roll_back(is_unknown=is_committing)
+            self._is_changing = False
             raise
         else:
             self._keep_all()
+            self._is_changing = False
             # A commit to a file that was deleted or replaced is not acknowledged.
             self._database.check()
         finally:
             self._staged.clear()
-            self._pending.clear()
+            self._reworked.clear()
+            self._undo.clear()
+
+    def _roll_back(self, *, is_unknown: bool) -> None:
+        """Put back the runs as they were; read them again if it is not known whether they were committed."""
+        self._domains.clear()
+        self._types.clear()
+        self._undo_to(0)
+        self._is_read = self._is_read and not is_unknown
+
+    def _undo_to(self, position: int) -> None:
+        while len(self._undo) > position:
+            run_id, staged, open_run = self._undo.pop()
+            self._open.restore(run_id, open_run)
+            if staged is None:
+                self._staged.pop(run_id, None)
+            else:
+                self._staged[run_id] = staged
+
+    @contextmanager
+    def attempt(self) -> Iterator[Callable[[], bool]]:
+        """Yield a function that undoes what the block has changed, unless rows were written meanwhile.
+
+        It returns False if only a rollback of the transaction can undo the block.
+        """
+        position, writes = len(self._undo), self._writes
+
+        def undo() -> bool:
+            if self._writes != writes:
+                return False
+            self._undo_to(position)
+            return True
+
+        yield undo
 
     def _keep_all(self) -> None:
         """Cache what was committed; after an error, which does not undo the commit, clear the caches."""
@@ -154,8 +205,27 @@ class SqliteStore:
             self._keep()
         except Exception:
             log.exception("cannot cache what was committed; it is read again")
-            self._cache = Cache()
-            self._forget()
+            self._cache, self._is_read = Cache(), False
+
+    def _keep(self) -> None:
+        if self._staged or self._reworked:
+            self._revision += 1
+        for run_id, staged in self._staged.items():
+            if staged.run.state.closed is None:
+                self._grow(staged.entry, staged.run, staged.events, staged.size, self._revision)
+            else:
+                self._cache.drop(run_id)
+
+    def _grow(
+        self, entry: CachedRun, run: EngineRun, events: Sequence[Event], size: int, revision: int
+    ) -> CachedRun:
+        # Dropped first, so that an interrupt cannot leave an entry whose events do not match its revision.
+        run_id = run.execution.run_id
+        self._cache.drop(run_id)
+        entry.events.extend(events)
+        grown = CachedRun(entry.number, revision, run, entry.events, entry.size + size)
+        self._cache.put(run_id, grown)
+        return grown
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -169,52 +239,83 @@ class SqliteStore:
             # There is nothing to commit.
             leave(self._db)
 
-    def refresh(self) -> None:
-        """Clear the caches if another process has committed; every queue may have new tasks then."""
+    def refresh(self) -> bool:
+        """Read what other connections have committed; return True if one has.
+
+        The store of queries reads open runs when it needs them.
+        """
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
-        if version != self._version:
-            self._version = version
-            self._forget()
-            self._cache.doubt()
-            self.offered.add(None)
-        self._drop_closed()
+        has_changed = bool(version != self._version)
+        if self._is_changing:
+            self._is_read = self._is_changing = False
+        if has_changed:
+            self._domains.clear()
+            self._types.clear()
+            if self._is_read:
+                self._read_changed()
+        if not self._is_read and not self._is_reading:
+            self._read_all()
+        self._version = version
+        return has_changed
 
-    def _drop_closed(self) -> None:
-        """Drop runs that other processes closed from the cache, a bounded number per refresh."""
-        doubted = self._cache.next_doubted(CHECKED_AT_ONCE)
-        if not doubted:
-            return
-        sql = "SELECT run_id FROM runs WHERE closed_at IS NULL AND run_id IN (SELECT value FROM json_each(?))"
-        still_open = {row[0] for row in self._db.execute(sql, (json.dumps(doubted),))}
-        for run_id in doubted:
-            if run_id not in still_open:
+    def _read_all(self) -> None:
+        self._is_read = False
+        self._open.clear()
+        self._others.clear()
+        self._read_standing()
+        # The index of open runs contains no closed ones, of which there may be many.
+        self._follow(self._db.execute(f"{_OPEN_RUNS} INDEXED BY open_runs WHERE closed_at IS NULL"))
+        self._is_read = True
+
+    def _read_changed(self) -> None:
+        before = self._revision
+        self._is_read = False
+        self._read_standing()
+        self._follow(self._db.execute(f"{_OPEN_RUNS} WHERE revision > ?", (before,)))
+        if self._db.execute("SELECT revision FROM forgotten").fetchone()[0] > before:
+            self._drop_forgotten()
+        self._is_read = True
+
+    def _drop_forgotten(self) -> None:
+        """Drop the runs that others have closed and deleted since the last time."""
+        rows = self._db.execute("SELECT run_id FROM runs INDEXED BY open_runs WHERE closed_at IS NULL")
+        for run_id in {run.execution.run_id for run in self._open} - {row[0] for row in rows}:
+            self._open.drop(run_id)
+            self._cache.drop(run_id)
+
+    def _read_standing(self) -> None:
+        self._revision, self._last_number, expires_at = self._db.execute(_STANDING).fetchone()
+        self._expires_at = inf if expires_at is None else expires_at
+
+    def _follow(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        for row in sorted(rows):
+            run_id, closed_at = row[1], row[6]
+            if closed_at is not None:
+                self._open.drop(run_id)
                 self._cache.drop(run_id)
-
-    def _forget(self) -> None:
-        self._current.clear()
-        self._domains.clear()
-        self._types.clear()
-        self._queues.forget()
-        self._quiet_until = -inf
-
-    def _keep(self) -> None:
-        for run_id, staged in self._staged.items():
-            if staged.run.state.closed is None:
-                self._grow(run_id, staged)
             else:
-                self._cache.drop(run_id)
-                self._current.discard(run_id)
+                self._follow_open(row)
 
-    def _grow(self, run_id: str, staged: _Staged) -> CachedRun:
-        # Dropped first, so that an interrupt cannot leave an entry whose events do not match its revision.
-        self._current.discard(run_id)
-        self._cache.drop(run_id)
-        entry = staged.entry
-        entry.events.extend(staged.events)
-        grown = CachedRun(entry.number, staged.revision, staged.run, entry.events, entry.size + staged.size)
-        self._cache.put(run_id, grown)
-        self._current.add(run_id)
-        return grown
+    def _follow_open(self, row: tuple[Any, ...]) -> None:
+        try:
+            run = self._open_run(row)
+        except UnreadableRun as error:
+            log.error("%s", error, exc_info=error)  # noqa: TRY400 - with its cause
+            run = _without_work(row)
+        self._open.put(run)
+        leases = {task.lease for task in run.tasks.values()}
+        self._others.update(lease for lease in leases if lease not in (None, CLIENTS, self._database.lease))
+
+    def _open_run(self, row: tuple[Any, ...]) -> OpenRun:
+        run = _without_work(row)
+        with reading(run.execution.run_id):
+            work = None if row[-1] is None else json.loads(row[-1])
+            if isinstance(work, list):
+                tasks, dues = read_entries(work)
+            else:
+                entry = self._current(run)
+                tasks, dues = derive(entry.run, entry.events, work or {})
+        return evolve(run, tasks=tasks, dues=dues)
 
     def domain(self, name: str) -> Domain | None:
         """Return a registered domain, or None."""
@@ -226,6 +327,7 @@ class SqliteStore:
     def put_domain(self, domain: Domain) -> None:
         """Insert or update a domain."""
         self._domains.pop(domain.name, None)
+        self._writes += 1
         catalogue.put_domain(self._db, domain)
 
     def domains(self) -> Sequence[Domain]:
@@ -246,11 +348,13 @@ class SqliteStore:
     def put_type(self, domain: str, registered: RegisteredType) -> None:
         """Insert or update a type."""
         self._types.pop((domain, registered.type), None)
+        self._writes += 1
         catalogue.put_type(self._db, domain, registered)
 
     def drop_type(self, domain: str, type_: ActivityType | WorkflowType) -> None:
         """Delete a type."""
         self._types.pop((domain, type_), None)
+        self._writes += 1
         catalogue.drop_type(self._db, domain, type_)
 
     def types(
@@ -267,37 +371,35 @@ class SqliteStore:
         if staged is not None:
             return staged.run if staged.run.state.closed is None else None
         with reading(run_id):
-            entry = self._entry(run_id)
-        return None if entry is None else entry.run
+            run = self._known(run_id)
+            return None if run is None else self._current(run).run
 
-    def _entry(self, run_id: str) -> CachedRun | None:
-        """Return the current entry of an open run: the cached one with the events added since, or None."""
-        known = self._cache.get(run_id) if run_id in self._current else None
-        return known or self._read(run_id)
+    def _known(self, run_id: str) -> OpenRun | None:
+        """Return the place of an open run, from memory or from the file; None if there is none."""
+        if self._is_read:
+            return self._open.get(run_id)
+        row = self._one(f"{_OPEN_RUNS} WHERE run_id = ? AND closed_at IS NULL", run_id)
+        return None if row is None else _without_work(row)
 
-    def _read(self, run_id: str) -> CachedRun | None:
-        row = self._one(
-            "SELECT number, revision, domain, workflow_id, execution_context"
-            " FROM runs WHERE run_id = ? AND closed_at IS NULL",
-            run_id,
-        )
-        if row is None:
-            return None
-        number, revision, domain, workflow_id, context = row
+    def _current(self, run: OpenRun) -> CachedRun:
+        """Return the entry of an open run: the cached one with the events that were added since."""
+        run_id, domain = run.execution.run_id, run.domain
         entry = self._cache.get(run_id)
         if entry is None:
-            entry = CachedRun(number, -1, EngineRun.fresh(domain, WorkflowExecution(workflow_id, run_id)))
-        if entry.revision != revision:
-            rows = self._event_rows(number, after=entry.run.state.last_event_id)
+            entry = CachedRun(run.number, -1, EngineRun.fresh(domain, run.execution))
+        if entry.revision != run.revision:
+            rows = self._event_rows(run.number, after=entry.run.state.last_event_id)
             new = [row_event(row) for row in rows]
-            run = evolve(
-                entry.run,
-                state=fold(new, entry.run.state),
-                heartbeats=self._heartbeats(number),
-                execution_context=from_text(context),
+            sql = "SELECT execution_context FROM runs WHERE number = ?"
+            (context,) = self._db.execute(sql, (run.number,)).fetchone()
+            grown = EngineRun(
+                domain,
+                run.execution,
+                fold(new, entry.run.state),
+                self._heartbeats(run.number),
+                from_text(context),
             )
-            entry = self._grow(run_id, _Staged(entry, run, revision, new, sum(map(weight, rows))))
-        self._current.add(run_id)
+            entry = self._grow(entry, grown, new, sum(map(weight, rows)), run.revision)
         return entry
 
     def _heartbeats(self, number: int) -> HashTrieMap[int, Heartbeat]:
@@ -315,24 +417,23 @@ class SqliteStore:
 
     def open_run(self, domain: str, workflow_id: str) -> str | None:
         """Return the run id of the open run of a workflow id, or None."""
-        row = self._one(
-            "SELECT run_id FROM runs WHERE domain = ? AND workflow_id = ? AND closed_at IS NULL",
-            domain,
-            workflow_id,
-        )
-        return None if row is None else str(row[0])
+        # As SQLite does, refuse an id that has no UTF-8.
+        workflow_id.encode()
+        return self.open_runs().run_id(domain, workflow_id)
 
     def open_children(self, run_id: str) -> Sequence[str]:
         """Return the run ids of the open children of a run, in the order of their start."""
-        rows = self._execute(
-            "SELECT run_id FROM runs WHERE parent_run_id = ? AND closed_at IS NULL ORDER BY number", run_id
-        )
-        return [row[0] for row in rows]
+        return self.open_runs().children(run_id)
 
     def count_open(self, domain: str) -> int:
         """Return the number of open runs of a domain."""
-        row = self._one("SELECT open_runs FROM domains WHERE name = ?", domain)
-        return 0 if row is None else int(row[0])
+        return self.open_runs().count(domain)
+
+    def open_runs(self) -> OpenRuns:
+        """Return the open runs; a store of queries reads them when it needs them."""
+        if not self._is_read:
+            self._read_all()
+        return self._open
 
     def latest(self, domain: str, workflow_id: str) -> Record | None:
         """Return the run of a workflow id that started last, or None."""
@@ -361,12 +462,13 @@ class SqliteStore:
                 *old[after:end],
                 *new[max(after - len(old), 0) : None if end is None else max(end - len(old), 0)],
             )
-        row = self._one("SELECT number, revision FROM runs WHERE run_id = ?", run_id)
+        run = self._open.get(run_id) if self._is_read else None
+        entry = None if run is None else self._cache.get(run_id)
+        if run is not None and entry is not None and entry.revision == run.revision:
+            return tuple(entry.events[after:end])
+        row = self._one("SELECT number FROM runs WHERE run_id = ?", run_id)
         if row is None:
             return ()
-        entry = self._cache.get(run_id)
-        if entry is not None and entry.revision == row[1]:
-            return tuple(entry.events[after:end])
         with reading(run_id):
             return tuple(self._events(row[0], after, end))
 
@@ -381,122 +483,215 @@ class SqliteStore:
 
     def next_task(self, place: Place) -> Ready | None:
         """Return the next task of a task queue: highest priority first, then oldest."""
-        if self._queues.knows(place):
-            return self._queues.first(place)
-        found = agenda.next_task(self._written(), place)
-        if found is None:
-            self._queues.begin(place)
-        return found
+        return self._open.next_task(place)
 
     def count_tasks(self, place: Place) -> int:
         """Return the number of tasks of a task queue that wait to be claimed."""
-        return agenda.count_tasks(self._written(), place)
+        return self.open_runs().count_tasks(place)
 
     def backlogs(self) -> tuple[Backlog, ...]:
         """Return the backlog of every task list of every domain."""
-        return tuple(agenda.backlogs(self._written()))
+        found: defaultdict[tuple[str, PollKind, str], list[datetime | None]] = defaultdict(list)
+        for run, _, task in self.open_runs().tasks():
+            if task.kind is not TaskKind.LAMBDA:
+                waits = task.lease is None
+                key = (run.domain, PollKind(task.kind), task.task_list)
+                found[key].append(task.scheduled_at if waits else None)
+        return tuple(_backlog(key, since) for key, since in sorted(found.items()))
 
     def redeliveries(self) -> list[tuple[str, int, str | None]]:
         """Return run id, event id and current lease of every task that was redelivered after a crash."""
-        return agenda.redeliveries(self._written())
+        found = [
+            (run.execution.run_id, event_id, task.lease)
+            for run, event_id, task in self.open_runs().tasks()
+            if task.redeliveries
+        ]
+        return found[:_MOST_REDELIVERIES]
 
     def reclaim(self, ready: Ready, kind: TaskKind) -> None:
         """Make this process the owner of a redelivered task."""
-        agenda.reclaim(self._written(), ready, self._leases[kind])
+        self._own(ready.run_id, (ready.event_id,), self._leases[kind])
+
+    def _own(self, run_id: str, event_ids: Collection[int], lease: str | None, crashes: int = 0) -> None:
+        self._note(run_id)
+        self._open.own(run_id, event_ids, lease, crashes)
+
+    def _note(self, run_id: str) -> None:
+        """Note a run whose tasks or deadlines change without a step: to undo it, and to write it."""
+        self._undo.append((run_id, self._staged.get(run_id), self._open.get(run_id)))
+        self._reworked[run_id] = None
 
     def is_due(self, now: datetime) -> bool:
-        """Return True if a deadline is due; query the file only if one may be."""
-        if to_ms(now) >= self._quiet_until:
-            due = self.next_deadline()
-            self._quiet_until = inf if due is None else to_ms(due.at)
-        return to_ms(now) >= self._quiet_until
+        """Return True if a deadline is due."""
+        due = self._open.next_deadline()
+        return to_ms(now) >= self._expires_at or (due is not None and due.at <= now)
+
+    def may_be_due(self, now: datetime) -> bool:
+        """Return True if a deadline is due, or was; called in any thread."""
+        return to_ms(now) >= self._expires_at or self.due_in(now) <= 0
+
+    def due_in(self, now: datetime) -> float:
+        """Return the seconds until the first known deadline of an open run; may be called in any thread."""
+        due_at = self._open.first_due()
+        return inf if due_at is None else (due_at - now).total_seconds()
 
     def next_deadline(self) -> Deadline | None:
-        """Return the earliest deadline of all runs, or None."""
-        return agenda.next_deadline(self._written())
+        """Return the earliest deadline of all runs, or None; of equal times, one of an open run."""
+        due = self._open.next_deadline()
+        if due is not None and to_ms(due.at) <= self._expires_at:
+            return due
+        row = self._one(
+            "SELECT expires_at, run_id FROM runs WHERE expires_at IS NOT NULL"
+            " ORDER BY expires_at, number LIMIT 1"
+        )
+        self._expires_at = inf if row is None else row[0]
+        if row is None or (due is not None and to_ms(due.at) <= row[0]):
+            return due
+        return Deadline(from_ms(row[0]), row[1], 0)
 
     def follow_clock_back(self, now: datetime) -> None:
         """Bring deadlines forward that were set while the clock was ahead, as if they were set now."""
-        for run_id in agenda.ahead(self._written(), now):
-            run = self.load(run_id)
-            for event_id, due in () if run is None else all_dues(run, now):
-                agenda.bring_forward(self._db, run_id, event_id, due.at)
-        self._quiet_until = -inf
+        sql = (
+            "SELECT run_id FROM runs WHERE closed_at IS NULL"
+            " AND (SELECT at FROM events WHERE run = number ORDER BY id DESC LIMIT 1) > ?"
+        )
+        for (run_id,) in self._db.execute(sql, (to_ms(now),)).fetchall():
+            run, known = self.load(run_id), self._open.get(run_id)
+            if run is not None and known is not None:
+                dues = {entry.event_id: entry.due for entry in all_entries(run, now) if entry.due}
+                earlier = {id: due for id, due in dues.items() if due.at < known.dues.get(id, due).at}
+                self._note(run_id)
+                self._open.set_dues(run_id, earlier)
 
     def postpone(self, deadline: Deadline, until: datetime) -> None:
         """Postpone a deadline that cannot fire, so that it does not block the others."""
-        agenda.postpone(self._written(), deadline, until)
+        run = self._open.get(deadline.run_id)
+        if run is None:
+            sql = "UPDATE runs SET expires_at = ? WHERE run_id = ? AND expires_at IS NOT NULL"
+            self._written().execute(sql, (to_ms(until), deadline.run_id))
+            self._writes += 1
+        elif deadline.event_id in run.dues:
+            due = evolve(run.dues[deadline.event_id], at=until)
+            self._note(deadline.run_id)
+            self._open.set_dues(deadline.run_id, {deadline.event_id: due})
 
-    def owners(self) -> list[str]:
-        """Return the leases of the processes that own tasks."""
-        return [lease for lease in agenda.owners(self._written()) if lease not in (_SET_ASIDE, _CLIENTS)]
+    def owners(self) -> frozenset[str]:
+        """Return the leases of other processes that own tasks, or have owned some."""
+        return frozenset(self._others)
 
     def redeliver(self, lease: str, crashes: int = 0) -> None:
         """Redeliver the tasks of a lease with the same tokens; add ``crashes`` to their redelivery count."""
-        if agenda.redeliver(self._written(), lease, crashes):
-            self._queues.forget()
-            self.offered.add(None)
+        owned = defaultdict(list)
+        for run, event_id, task in self._open.tasks():
+            if task.lease == lease:
+                owned[run.execution.run_id].append(event_id)
+        for run_id, event_ids in owned.items():
+            self._own(run_id, event_ids, None, crashes)
+
+    def drop_owner(self, lease: str) -> None:
+        """Remove a lease from ``owners``: its process has ended, and its tasks are redelivered."""
+        self._others.discard(lease)
 
     def give_back(self, token: Token) -> None:
         """Redeliver a started task with the same token, uncounted; do nothing if it has ended."""
-        if agenda.give_back(self._written(), token):
-            self._queues.forget()
-            self.offered.add(None)
+        run = self._open.get(token.run_id)
+        task = None if run is None else run.tasks.get(token.scheduled_event_id)
+        if task is not None and task.started == token.started_event_id and task.lease is not None:
+            self._own(token.run_id, (token.scheduled_event_id,), None)
 
     def set_aside(self, run_id: str) -> bool:
-        """Hide the tasks of a run from polls until a process opens the file; return False if it has none."""
-        self._queues.forget()
-        return agenda.claim_pending(self._written(), run_id, _SET_ASIDE)
-
-    def restore(self) -> None:
-        """Redeliver the tasks that were set aside: this version of floto may be able to read their runs."""
-        self.redeliver(_SET_ASIDE)
+        """Hide the tasks of a run from polls until the file is opened again; return False if they are."""
+        if run_id in self._open.hidden or self._open.get(run_id) is None:
+            return False
+        self._open.hidden.add(run_id)
+        return True
 
     def save(self, changes: Changes) -> None:
         """Stage the changes of a step for the commit."""
-        staged = self._stage(changes)
-        staged.run = changes.run
-        staged.revision += 1
-        staged.events.extend(changes.events)
-        staged.size += self._pending.add(staged.entry.number, changes, staged.revision)
-        self._queues.follow(changes)
-        for _, task in changes.tasks:
-            if not task.started:
-                self.offered.add(Place(changes.run.domain, task.kind, task.task_list))
-        for _, due in changes.dues:
-            if due is not None:
-                self._quiet_until = min(self._quiet_until, to_ms(due.at))
+        run_id = changes.run.execution.run_id
+        staged, open_run = self._staged.get(run_id), self._open.get(run_id)
+        self._undo.append((run_id, staged, open_run))
+        first = staged or self._stage(changes, open_run)
+        self._staged[run_id] = StagedRun(
+            first.entry,
+            changes.run,
+            (*first.events, *changes.events),
+            first.written,
+            first.size,
+            first.beats,
+            first.is_new,
+        )
+        if changes.is_closed:
+            self._open.drop(run_id)
+        else:
+            self._open.apply(changes, open_run or self._new_run(changes, first), self._revision + 1)
         if self._at_once:
             self._written()
 
+    def _stage(self, changes: Changes, open_run: OpenRun | None) -> StagedRun:
+        """Return the row of a run that the transaction has not changed so far."""
+        if open_run is None:
+            self._last_number += 1
+            entry = CachedRun(self._last_number, 0, changes.run)
+            return StagedRun(entry, changes.run, beats=changes.run.heartbeats, is_new=True)
+        entry = self._current(open_run)
+        return StagedRun(entry, entry.run, beats=entry.run.heartbeats)
+
+    def _new_run(self, changes: Changes, staged: StagedRun) -> OpenRun:
+        parent = changes.run.state.start.parent_workflow_execution
+        run_id = None if parent is None else parent.run_id
+        return OpenRun(staged.entry.number, changes.run.domain, changes.run.execution, run_id)
+
     def expire(self, run_id: str, at: datetime) -> None:
         """Set the time at which a closed run is deleted."""
-        self._quiet_until = min(self._quiet_until, to_ms(at))
-        agenda.expire(self._written(), run_id, at)
+        self._expires_at = min(self._expires_at, to_ms(at))
+        self._staged[run_id] = evolve(self._staged[run_id], expires_at=at, is_changed=True)
 
     def forget(self, run_id: str) -> None:
         """Delete a closed run and its history."""
         row = self._one("SELECT number FROM runs WHERE run_id = ? AND closed_at IS NOT NULL", run_id)
         if row is not None:
             writes.forget_run(self._db, row[0])
-
-    def _stage(self, changes: Changes) -> _Staged:
-        run_id = changes.run.execution.run_id
-        staged = self._staged.get(run_id)
-        if staged is None:
-            entry = None if changes.is_new else self._cache.get(run_id) or self._entry(run_id)
-            if entry is None:
-                entry = CachedRun(writes.insert_run(self._db, changes), 0, changes.run)
-            staged = self._staged[run_id] = _Staged(entry, entry.run, entry.revision)
-        return staged
+            self._writes += 1
 
     def _one(self, sql: str, *values: Any) -> Any:
-        return self._execute(sql, *values).fetchone()
-
-    def _execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
-        return self._written().execute(sql, values)
+        return self._written().execute(sql, values).fetchone()
 
     def _written(self) -> sqlite3.Connection:
-        """Return the connection, after writing all staged changes of the current transaction."""
-        self._pending.write(self._db)
+        """Return the connection, after writing all changes of the current transaction so far."""
+        if self._undo:
+            self._write()
         return self._db
+
+    def _write(self) -> None:
+        revision = self._revision + 1
+        changed = {run_id: staged for run_id, staged in self._staged.items() if staged.is_changed}
+        if changed:
+            self._writes += 1
+            pairs = [(staged, self._open.get(run_id)) for run_id, staged in changed.items()]
+            written = writes.write_runs(self._db, pairs, revision)
+            self._staged.update(zip(changed, written, strict=True))
+        reworked = [
+            run for run_id in self._reworked if run_id not in changed and (run := self._open.get(run_id))
+        ]
+        if reworked:
+            self._writes += 1
+            writes.write_work(self._db, reworked, revision)
+
+
+def _without_work(row: tuple[Any, ...]) -> OpenRun:
+    number, run_id, domain, workflow_id, parent, revision = row[:6]
+    return OpenRun(number, domain, WorkflowExecution(workflow_id, run_id), parent, revision)
+
+
+def _backlog(key: tuple[str, PollKind, str], since: Sequence[datetime | None]) -> Backlog:
+    domain, kind, task_list = key
+    waiting = [at for at in since if at is not None]
+    return Backlog(
+        domain=domain,
+        kind=kind,
+        task_list=task_list,
+        waiting=len(waiting),
+        taken=len(since) - len(waiting),
+        oldest=min(waiting, default=None),
+    )

@@ -21,21 +21,62 @@ A rewrite must keep these properties:
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
 from typing import Any
+
+from attrs import frozen
 
 from floto.adapters.sqlite.group_commit import Call, Job
 from floto.core.engine.stores.records import Place
 
 
-class Poll(Job):
-    """A pending poll of one task queue; ``call(now)`` claims the next task or returns None."""
+@frozen
+class Answering:
+    """How a poll responds to tasks at once, so that it stays pending."""
 
-    def __init__(self, place: Place, call: Call, *, waits: bool) -> None:
+    #: Responds to a claimed task, in the transaction that claims it; called by the thread that commits, with
+    #: the task and the time. Returns a function for that thread to call after the commit; None leaves the
+    #: task to the thread of the poll.
+    respond: Callable[[Any, datetime], Callable[[], None] | None]
+    #: Called by the thread of the poll, after commits, with each task that was responded to.
+    responded: Callable[[Any], None]
+    #: Returns True if the poll is to end without another task; called by the thread that commits.
+    is_over: Callable[[], bool]
+
+
+class Poll(Job):
+    """A pending poll of one task queue; ``call(now)`` claims the next task or returns None.
+
+    Args:
+        place: The task queue.
+        call: Claims the next task.
+        waits: False for a single attempt, which ends if there is no task.
+        answering: Responds to tasks at once.
+    """
+
+    def __init__(self, place: Place, call: Call, *, waits: bool, answering: Answering | None = None) -> None:
         super().__init__(call)
         self.place = place
-        #: False for a single attempt, which ends if there is no task.
         self.waits = waits
+        self.answering = answering
+        self._responded: deque[Any] = deque()
+
+    def note_response(self, task: Any) -> None:
+        """Record a task that was responded to, for ``deliver``; called after the commit."""
+        self._responded.append(task)
+        self.wake()
+
+    def deliver(self) -> None:
+        """Call ``responded`` for each task that was responded to; called by the thread of the poll."""
+        while self.answering is not None and self._responded:
+            self.answering.responded(self._responded.popleft())
+
+    @property
+    def is_over(self) -> bool:
+        """True if the poll is to end without another task."""
+        return self.answering is not None and self.answering.is_over()
 
     @property
     def task(self) -> Any:
@@ -92,10 +133,15 @@ class WaitQueue:
         if not polls:
             del self._polls[poll.place]
 
-    def places(self, among: Collection[Place | None]) -> list[Place]:
-        """Return the task queues among these that have pending polls; None among them means all."""
+    def places(self, among: Collection[Place]) -> list[Place]:
+        """Return the task queues among these that have pending polls."""
         with self._lock:
-            return [place for place in self._polls if None in among or place in among]
+            return [place for place in self._polls if place in among]
+
+    def all_places(self) -> set[Place]:
+        """Return the task queues that have pending polls."""
+        with self._lock:
+            return set(self._polls)
 
     def fail(self, error: Exception) -> None:
         """Complete every pending poll with an error."""

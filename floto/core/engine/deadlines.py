@@ -31,6 +31,8 @@ class PendingTimeout:
     rank: int
     #: SWF's timeout type, or ``FIRE`` for a timer.
     timeout_type: str
+    #: True if its time does not follow from the events: it counts from the clock, or was postponed.
+    is_moved: bool = False
 
 
 RUN_RANK, DECISION_RANK, ITEM_RANK = range(3)

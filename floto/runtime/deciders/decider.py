@@ -33,7 +33,7 @@ from floto.core.swf.decisions import (
 from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
 from floto.core.swf.limits import EVENT_LIMIT, LATE_EVENTS
 from floto.core.swf.pollers import PollKind
-from floto.core.swf.service import PolledDecisionTask, Service
+from floto.core.swf.service import PolledDecisionTask, Service, embedded
 from floto.core.swf.shapes import WorkflowType
 from floto.core.swf.wire import WireError
 from floto.core.visible import shorten_middle
@@ -46,6 +46,7 @@ from floto.runtime.connect import (
     service_for,
 )
 from floto.runtime.deciders.decider_process import DeciderSettings, start
+from floto.runtime.deciders.deciding_at_once import DecidingAtOnce
 from floto.runtime.deciders.late_histories import LateHistories
 from floto.runtime.deciders.progress_cache import ProgressCache
 from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec, OtherSpec, read_spec
@@ -155,6 +156,8 @@ class Decider:
         self._histories = LateHistories(self._service, self._stop)
         self._takeovers = Takeovers(self._service, self._stop, codec, _REMEMBERED) if take_over else None
         self._cache = ProgressCache(_REMEMBERED, self._histories.read, self._begin, self._is_current)
+        self._at_once = DecidingAtOnce(self._cache, self._by_spec, self._stop, self._decided_at_once)
+        self._embedded = embedded(self._service) if self._may_decide_at_once() else None
         self._settings = DeciderSettings(
             spec=own,
             specs=self._specs.by_type,
@@ -169,6 +172,16 @@ class Decider:
             take_over=take_over,
             sole=sole,
         )
+
+    def _may_decide_at_once(self) -> bool:
+        """Return True if deciding needs no store, no code of users, and no call of the service."""
+        has_own_code = (
+            type(self._codec) is not Codec
+            or self._codec.types != CODEC.types
+            or type(self).decide is not Decider.decide
+            or self._rules
+        )
+        return not has_own_code and self._payloads is None and self._takeovers is None
 
     @overload
     def run(self, *, separate_process: Literal[False] = False) -> None: ...
@@ -215,14 +228,11 @@ class Decider:
                     self._handle(task)
 
     def _next_task(self) -> PolledDecisionTask | None:
+        how = self._task_list, self._identity, self._poll_seconds
         try:
-            return poll(
-                self._stop,
-                self._service.poll_for_decision_task,
-                self._task_list,
-                self._identity,
-                self._poll_seconds,
-            )
+            if self._embedded is not None:
+                return poll(self._stop, self._embedded.poll_and_decide, *how, self._at_once)
+            return poll(self._stop, self._service.poll_for_decision_task, *how)
         except (HistoryError, WireError) as error:
             # A run that cannot be parsed must not stop the others: its decision task times out.
             message = "task list %s: a decision task cannot be parsed and is left to time out"
@@ -247,6 +257,17 @@ class Decider:
                 self._decide_and_respond(task)
         finally:
             self._is_busy = False
+
+    def _by_spec(self, progress: Progress) -> Sequence[Decision]:
+        return decisions(progress)
+
+    def _decided_at_once(self, task: PolledDecisionTask, found: Sequence[Decision]) -> None:
+        run = task.execution
+        with logs.context(run.workflow_id, run.run_id):
+            self._warn_if_long(task)
+            self._troubles.over(run)
+            if self._listener is not None:
+                self._listener(found, None)
 
     def _decide_and_respond(self, task: PolledDecisionTask) -> None:
         found: Sequence[Decision] = ()

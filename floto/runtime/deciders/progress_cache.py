@@ -50,10 +50,37 @@ class ProgressCache:
             current = self._begin(fold(whole, evolve(EMPTY, execution=task.execution)))
         elif not self._is_current(current):
             current = self._begin(current.state)
-        self._runs[run_id] = current
+        self.keep(run_id, current)
+        return current
+
+    def look_ahead(self, task: PolledDecisionTask, most: int) -> Progress | None:
+        """Return the progress of a run at a decision task, but keep what is cached.
+
+        Nothing is read from the service.
+
+        Args:
+            task: The decision task.
+            most: Maximum number of events of a run that is not cached.
+
+        Returns:
+            The progress; None if it would take longer, or needs events that the task does not contain.
+        """
+        known = self._runs.get(task.execution.run_id)
+        if not task.events or task.events[0].id > 1:
+            return None
+        current = None if known is None else self._continued(known, task)
+        if current is None:
+            if len(task.events) > most:
+                return None
+            return self._begin(fold(task.events, evolve(EMPTY, execution=task.execution)))
+        return current if self._is_current(current) else self._begin(current.state)
+
+    def keep(self, run_id: str, progress: Progress) -> None:
+        """Cache the progress of a run as the one that was used last."""
+        self._runs.pop(run_id, None)
+        self._runs[run_id] = progress
         while len(self._runs) > self._size:
             self._runs.popitem(last=False)
-        return current
 
     def forget(self, execution: WorkflowExecution) -> None:
         """Remove a run from the cache."""

@@ -22,7 +22,7 @@ from floto.core.spec.tasks import TaskCodec
 from floto.core.state.failures import TRACEBACK, with_traceback
 from floto.core.swf.limits import REASON_LIMIT
 from floto.core.swf.reserved_names import NOT_SERVED
-from floto.core.swf.service import PolledActivityTask, Service
+from floto.core.swf.service import PolledActivityTask, ReportsActivities
 from floto.core.visible import shorten_middle
 from floto.runtime.workers.activities import (
     Activities,
@@ -52,7 +52,7 @@ class Completed:
 
     result: str
 
-    def report(self, service: Service, token: str) -> None:
+    def report(self, service: ReportsActivities, token: str) -> None:
         """Tell the service."""
         service.respond_activity_task_completed(token, self.result)
 
@@ -64,7 +64,7 @@ class Failed:
     reason: str
     details: str
 
-    def report(self, service: Service, token: str) -> None:
+    def report(self, service: ReportsActivities, token: str) -> None:
         """Tell the service."""
         service.respond_activity_task_failed(token, self.reason, self.details)
 
@@ -75,7 +75,7 @@ class Stopped:
 
     details: str | None
 
-    def report(self, service: Service, token: str) -> None:
+    def report(self, service: ReportsActivities, token: str) -> None:
         """Tell the service."""
         service.respond_activity_task_canceled(token, self.details)
 

@@ -15,7 +15,7 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC
 from floto.core.swf.floto_defaults import DEFAULT_TASK_LIST
 from floto.core.swf.pollers import PollKind
-from floto.core.swf.service import PolledActivityTask, Service
+from floto.core.swf.service import EmbeddedService, PolledActivityTask, Service, embedded
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import WireError
 from floto.runtime.connect import checked_identity, closing, service_for
@@ -90,6 +90,7 @@ class ActivityWorker:
             raise ValueError(msg)
         self._given = service
         self._service, self._domain = service_for(service, domain), domain
+        self._embedded = embedded(self._service)
         self._task_list = task_list
         self._registry = activities
         self._codec = codec
@@ -236,23 +237,26 @@ class ActivityWorker:
         thread = threading.current_thread()
         while current is not None:
             thread.name, self._threads[thread] = f"floto-{current.id}", current
+            following: RunningActivity | None = None
             try:
-                self._work(current)
-                # Before its slot is freed, so that the next task reuses this thread.
-                self._threads[thread] = None
-                self._idle.release()
+                following = self._work(current)
+                if following is None:
+                    # Before its slot is freed, so that the next task reuses this thread.
+                    self._threads[thread] = None
+                    self._idle.release()
             finally:
                 self._remove(current)
-            current = self._tasks.get()
+            current = self._tasks.get() if following is None else following
 
-    def _work(self, current: RunningActivity) -> None:
+    def _work(self, current: RunningActivity) -> RunningActivity | None:
+        """Run an activity; return the next one if its task was claimed with the report."""
         with current.logged(), self._heartbeats.watching(current):
             log.debug("activity %s begins", current.id)
             outcome = self._outcome(current)
             if current.gone:
                 log.warning("activity %s: %s dropped", current.id, type(outcome).__name__)
-            else:
-                self._report(current, outcome)
+                return None
+            return self._report(current, outcome)
 
     def _outcome(self, current: RunningActivity) -> Outcome:
         kind = current.task.activity_type
@@ -288,11 +292,12 @@ class ActivityWorker:
         if held_slot:
             self._slots.release()
 
-    def _report(self, current: RunningActivity, outcome: Outcome) -> None:
+    def _report(self, current: RunningActivity, outcome: Outcome) -> RunningActivity | None:
         """Report the outcome, with retries: a failed report does not mean that the task failed."""
         current.reporting = True
+        following: RunningActivity | None = None
         try:
-            self._send_report(current, outcome)
+            following = self._report_and_poll(current, outcome)
         except UnknownResource as fault:
             log.warning("activity %s: its result came too late (%s)", current.id, fault)
         except ServiceGone:
@@ -302,6 +307,36 @@ class ActivityWorker:
             self._troubles.failed("results", message, current.id, level=logging.ERROR, error=error)
         else:
             self._troubles.over("results")
+        return following
+
+    def _report_and_poll(self, current: RunningActivity, outcome: Outcome) -> RunningActivity | None:
+        """Report the outcome and, where the service is in this process, claim the next task with it."""
+        service = self._embedded
+        if service is None or self._stop.is_set() or self._abandoned:
+            self._send_report(current, outcome)
+            return None
+        try:
+            task = service.report_and_poll(
+                outcome.report, current.task.token, self._task_list, self._identity
+            )
+        except ServiceError:
+            # With retries, and without a task that would have to wait for them.
+            self._send_report(current, outcome)
+            return None
+        return None if task is None else self._passed_slot(service, current, task)
+
+    def _passed_slot(
+        self, service: EmbeddedService, current: RunningActivity, task: PolledActivityTask
+    ) -> RunningActivity | None:
+        """Give the slot of a finished activity to the next one; give the task back if the slot was freed."""
+        following = RunningActivity(task, service.record_activity_task_heartbeat, self._abandon)
+        with self._lock:
+            if current in self._running:
+                del self._running[current]
+                self._running[following] = None
+                return following
+        service.give_back(task.token)
+        return None
 
     def _send_report(self, current: RunningActivity, outcome: Outcome) -> None:
         try:

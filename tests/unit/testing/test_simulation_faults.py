@@ -319,7 +319,7 @@ REFUSED = (
 
 def test_every_kind_of_decision_is_refused_in_runs() -> None:
     found = counted(Faults(refuses=0.3, fails_for_good=0.05), RICH, activities=SLOW)
-    found += counted(Faults(refuses=0.3, cancels=0.3), RICH, activities=SLOW)
+    found += counted(Faults(refuses=0.3, cancels=0.1), RICH, activities=SLOW)
     assert [name for name in REFUSED if not found[f"{name}Failed"]] == []
     again = counted(
         Faults(refuses=0.5), DeciderSpec(activity_tasks=RICH.activity_tasks[:1], repeat_workflow=True)

@@ -11,11 +11,9 @@ from uuid import uuid4
 from floto.adapters.sqlite.file.leases import is_any_held, lease_directory
 from floto.adapters.sqlite.file.problems import translated
 from floto.adapters.sqlite.file.schema import connect_reading
+from floto.adapters.sqlite.sql.work import without_leases
 from floto.core.errors import ServiceError
 from floto.files import sync_directory
-
-#: The lease of tasks that clients of a server own, until a time-out ends them.
-_CLIENTS = "clients"
 
 
 def back_up(source: str, target: Path, *, replace: bool = False) -> int:
@@ -75,7 +73,13 @@ def _copy(source: str, new: Path) -> None:
     with closing(connect_reading(source)) as old, closing(sqlite3.connect(new, isolation_level=None)) as copy:
         old.backup(copy)
         # The leases of processes on the source have no meaning for the copy.
-        copy.execute("UPDATE tasks SET lease = NULL WHERE lease IS NOT NULL AND lease != ?", (_CLIENTS,))
+        copy.executemany(
+            "UPDATE runs SET work = ? WHERE number = ?",
+            [
+                (without_leases(work), number)
+                for number, work in copy.execute("SELECT number, work FROM runs WHERE work IS NOT NULL")
+            ],
+        )
         found = copy.execute("PRAGMA integrity_check").fetchone()[0]
         if found != "ok":
             message = f"the copy of {source} is damaged: {found}"

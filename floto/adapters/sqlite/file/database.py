@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 from floto.adapters.sqlite.file.leases import Leases, lease_directory
 from floto.adapters.sqlite.file.problems import DatabaseGone
 from floto.adapters.sqlite.file.schema import Durability, connect, connect_reading
+from floto.adapters.sqlite.file.wakeups import Wakeups
 from floto.core.errors import ServiceError
 
 MEMORY = ":memory:"
 #: Bytes above which a write-ahead log is truncated, after it was copied into the database.
 _LONG_LOG = 32 * 2**20
+#: Nanoseconds that are longer than a tick of every file system's clock.
+_TICK_NS = 2 * 10**9
 
 _Identity = tuple[int, int]
 
@@ -34,6 +38,7 @@ class Database:
         self._files = (Path(path), Path(f"{path}-wal"), Path(f"{path}-shm"))
         self.is_file = path != MEMORY
         self.leases: Leases | None = None
+        self.wakeups = Wakeups(None)
         self.writing: sqlite3.Connection | None = None
         if self.is_file and _is_read_only(path):
             self.reading: sqlite3.Connection | None = connect_reading(path)
@@ -42,8 +47,11 @@ class Database:
         self.reading = None
         if self.is_file:
             self.leases = Leases(lease_directory(path), self._files[0].stat().st_mode)
+            self.wakeups = Wakeups(self.leases)
             self.reading = connect_reading(path)
         self._known = self._look()
+        #: The state of the directory at a check: until it changes, no file in it was created or deleted.
+        self._unchanged: tuple[int, int, int] | None = None
 
     @property
     def lease(self) -> str:
@@ -58,12 +66,19 @@ class Database:
         """
         if not self.is_file or self.writing is None:
             return
+        directory = self._files[0].parent.stat()
+        state = directory.st_dev, directory.st_ino, directory.st_mtime_ns
+        if state == self._unchanged:
+            return
         found = self._look()
         if found != self._known:
             # A missing file may have been created; an existing one is deleted only with the last connection.
             if any(old not in {None, new} for old, new in zip(self._known, found, strict=True)):
                 raise DatabaseGone(self.path)
             self._known = found
+        # Two changes within one tick of the file system's clock have one time.
+        if time.time_ns() - directory.st_mtime_ns > _TICK_NS:
+            self._unchanged = state
 
     def need_writing(self) -> sqlite3.Connection:
         """Return the connection for writing; raise ``ServiceError`` if the file is read-only."""

@@ -49,8 +49,9 @@ class Leases:
 
     def __init__(self, directory: Path, mode: int = 0) -> None:
         self._directory = directory
-        self._mode = _OWNER | sum(others for others in _OTHERS if mode & others == others)
-        _make(directory, self._mode | (self._mode & 0o444) >> 2)
+        #: Permissions of the files in the directory.
+        self.mode = _OWNER | sum(others for others in _OTHERS if mode & others == others)
+        _make(directory, self.mode | (self.mode & 0o444) >> 2)
         self._held: int | None = None
         while self._held is None:
             self.name = uuid4().hex
@@ -65,6 +66,11 @@ class Leases:
         held, self._held = self._held, None
         if held is not None:
             os.close(held)
+
+    @property
+    def path(self) -> Path:
+        """The lock file of this process."""
+        return self._path(self.name)
 
     def dead(self, held: Iterable[str]) -> frozenset[str]:
         """Return the leases among ``held`` whose process has ended."""
@@ -93,7 +99,7 @@ class Leases:
             return
         target = self._path(self.name).with_suffix(suffix)
         new = target.with_suffix(".new")
-        opened = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, self._mode)
+        opened = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, self.mode)
         try:
             with os.fdopen(opened, "wb") as file:
                 file.write(data)
@@ -133,7 +139,7 @@ class Leases:
     def _acquire(self, name: str) -> int | None:
         """Return a descriptor that holds the lock of a lease; None if another process holds it."""
         try:
-            opened = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, self._mode)
+            opened = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, self.mode)
         except PermissionError:
             # The lease of another user, whose processes must find out that its owner crashed.
             return None

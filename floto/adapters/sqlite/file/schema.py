@@ -1,7 +1,7 @@
 """The schema of a floto database, its identification, and its migrations.
 
-``runs``, ``events`` and ``heartbeats`` are the primary data; ``tasks`` and ``deadlines`` can be derived from
-them.
+``runs``, ``events`` and ``heartbeats`` are the data. The tasks and deadlines of open runs are in memory
+(``floto.core.engine.stores.open_runs``); the column ``work`` of a run keeps them for the next process.
 
 Each version of the schema has a number, in ``PRAGMA user_version``, and an entry in ``MIGRATIONS``. A file is
 migrated when it is opened, with all steps in one transaction. The first two versions both have the number 1;
@@ -27,7 +27,7 @@ log = logging.getLogger("floto")
 
 Durability = Literal["full", "normal"]
 
-VERSION = 4
+VERSION = 5
 #: The application id "flot", by which ``file`` and floto recognise a database of floto.
 _APPLICATION = 0x666C6F74
 
@@ -39,14 +39,24 @@ _RUN_TAGS = """
     ) WITHOUT ROWID
     """
 
-_TABLES = (
-    # ``open_runs`` is the number of open runs: counting them would make every start slower.
-    """
+_DOMAINS = """
     CREATE TABLE domains (
         name TEXT PRIMARY KEY, retention TEXT, description TEXT, is_deprecated INTEGER NOT NULL,
-        tags TEXT NOT NULL, open_runs INTEGER NOT NULL DEFAULT 0
+        tags TEXT NOT NULL
     ) WITHOUT ROWID
-    """,
+    """
+
+#: How processes find what others have committed. ``forgotten`` has one row: the largest number of a commit
+#: that changed a run which was deleted since.
+_COMMITS = (
+    "CREATE INDEX runs_by_revision ON runs (revision)",
+    "CREATE INDEX runs_by_expiry ON runs (expires_at, number) WHERE expires_at IS NOT NULL",
+    "CREATE TABLE forgotten (revision INTEGER NOT NULL)",
+    "INSERT INTO forgotten VALUES (0)",
+)
+
+_TABLES = (
+    _DOMAINS,
     """
     CREATE TABLE types (
         domain TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,
@@ -54,7 +64,9 @@ _TABLES = (
         PRIMARY KEY (domain, kind, name, version)
     ) WITHOUT ROWID
     """,
-    # Other tables refer to a run by ``number``; ``revision`` counts its changes.
+    # Other tables refer to a run by ``number``; ``revision`` is the number of the commit that changed it
+    # last; ``work`` has the tasks and deadlines of an open run (``sql.work``); a closed run is deleted at
+    # ``expires_at``.
     """
     CREATE TABLE runs (
         number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, domain TEXT NOT NULL,
@@ -62,9 +74,10 @@ _TABLES = (
         started_at INTEGER NOT NULL, closed_at INTEGER, close_status TEXT,
         parent_workflow_id TEXT, parent_run_id TEXT, tags TEXT NOT NULL,
         cancel_requested INTEGER NOT NULL DEFAULT 0, execution_context TEXT, activity_at INTEGER,
-        revision INTEGER NOT NULL DEFAULT 0
+        revision INTEGER NOT NULL DEFAULT 0, work TEXT, expires_at INTEGER
     )
     """,
+    *_COMMITS,
     "CREATE UNIQUE INDEX open_runs ON runs (domain, workflow_id) WHERE closed_at IS NULL",
     "CREATE INDEX runs_by_workflow ON runs (domain, workflow_id, number)",
     _RUN_TAGS,
@@ -86,28 +99,6 @@ _TABLES = (
         PRIMARY KEY (run, event_id)
     ) WITHOUT ROWID
     """,
-    # ``lease`` names the process that owns the task; a task without a lease can be claimed. If such a task
-    # is ``started``, its owner crashed. ``releases`` counts its redeliveries after crashes.
-    """
-    CREATE TABLE tasks (
-        arrival INTEGER PRIMARY KEY, run INTEGER NOT NULL, event_id INTEGER NOT NULL,
-        domain TEXT NOT NULL, kind TEXT NOT NULL, task_list TEXT NOT NULL, priority INTEGER NOT NULL,
-        started INTEGER NOT NULL, lease TEXT, releases INTEGER NOT NULL DEFAULT 0,
-        UNIQUE (run, event_id)
-    )
-    """,
-    """
-    CREATE INDEX pollable ON tasks (domain, kind, task_list, priority DESC, arrival)
-    WHERE lease IS NULL
-    """,
-    "CREATE INDEX held ON tasks (lease) WHERE lease IS NOT NULL",
-    """
-    CREATE TABLE deadlines (
-        run INTEGER NOT NULL, event_id INTEGER NOT NULL, at INTEGER NOT NULL, rank INTEGER NOT NULL,
-        PRIMARY KEY (run, event_id)
-    ) WITHOUT ROWID
-    """,
-    "CREATE INDEX next_deadline ON deadlines (at, rank, run, event_id)",
 )
 
 #: The statements that migrate each version to the next one.
@@ -174,6 +165,35 @@ MIGRATIONS: dict[int, Sequence[str]] = {
         """,
         "DROP TABLE run_tags_3",
         *LISTING_INDICES,
+    ),
+    4: (
+        "ALTER TABLE domains RENAME TO domains_4",
+        _DOMAINS,
+        "INSERT INTO domains SELECT name, retention, description, is_deprecated, tags FROM domains_4",
+        "DROP TABLE domains_4",
+        "ALTER TABLE runs ADD COLUMN work TEXT",
+        "ALTER TABLE runs ADD COLUMN expires_at INTEGER",
+        """
+        UPDATE runs SET work = (
+            SELECT json_group_array(json(entry)) FROM (
+                SELECT json_array(tasks.event_id, deadlines.at, rank, kind, task_list, priority, events.at,
+                                  started, nullif(lease, 'aside'), releases) AS entry
+                FROM tasks JOIN events ON events.run = tasks.run AND id = tasks.event_id
+                LEFT JOIN deadlines USING (run, event_id) WHERE tasks.run = number
+                UNION ALL
+                SELECT json_array(event_id, at, rank) FROM deadlines WHERE run = number
+                AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.run = number
+                                AND tasks.event_id = deadlines.event_id)
+            )
+        ) WHERE closed_at IS NULL
+        """,
+        """
+        UPDATE runs SET expires_at = (SELECT at FROM deadlines WHERE run = number AND event_id = 0)
+        WHERE closed_at IS NOT NULL
+        """,
+        "DROP TABLE tasks",
+        "DROP TABLE deadlines",
+        *_COMMITS,
     ),
 }
 

@@ -1,18 +1,19 @@
-"""Diff produced by a step: tasks and deadlines that were added, changed or removed."""
+"""What one step changed: the tasks and deadlines of the run's open items, and those that closed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from operator import attrgetter
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from floto.core.engine import deadlines
 from floto.core.engine.deadlines import PendingTimeout
-from floto.core.engine.run import EngineRun, Heartbeat, StepOutcome
+from floto.core.engine.run import EngineRun, StepOutcome
 from floto.core.engine.step_context import opening
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
-from floto.core.state.state import Item, Kind, Status
+from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf.events import Event
 
 
@@ -23,7 +24,13 @@ class PollableTask:
     kind: TaskKind
     task_list: str
     priority: int
+    #: Time at which it was scheduled: of equal priorities, the oldest task is the next.
+    scheduled_at: datetime
     started: int = 0
+    #: Lease of the process that owns it; None if it can be claimed.
+    lease: str | None = None
+    #: Number of owners that crashed.
+    redeliveries: int = 0
 
 
 @frozen
@@ -37,13 +44,14 @@ class ChangeEntry:
 
 @frozen
 class Changes:
-    """Rows that a store writes after a step, keyed by the event that opened their item."""
+    """What a store writes after a step; tasks and deadlines have the id of the event that opened them."""
 
     run: EngineRun
     events: tuple[Event, ...]
-    tasks: tuple[tuple[int, PollableTask], ...] = ()
-    dues: tuple[tuple[int, PendingTimeout | None], ...] = ()
-    heartbeats: tuple[tuple[int, Heartbeat], ...] = ()
+    #: The open items that the step may have changed.
+    entries: tuple[ChangeEntry, ...] = ()
+    #: Events whose activities got a heartbeat.
+    beats: frozenset[int] = frozenset()
     #: Events whose items closed: the store deletes their tasks and deadlines.
     dropped: tuple[int, ...] = ()
 
@@ -63,71 +71,64 @@ def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
     after = outcome.run
     if after.state.closed is not None:
         return Changes(after, outcome.events)
-    old = {entry.event_id: entry for entry in _entries(before, outcome, now)}
-    new = {entry.event_id: entry for entry in _entries(after, outcome, now)}
-    beats = dict(_beats(before, after, new))
-    moved = [(entry, old.get(id, ChangeEntry(id))) for id, entry in sorted(new.items())]
-    return Changes(
-        after,
-        outcome.events,
-        tasks=tuple((is_.event_id, is_.task) for is_, was in moved if is_.task and is_.task != was.task),
-        dues=tuple(
-            (is_.event_id, is_.due) for is_, was in moved if is_.due != was.due or _put_off(is_, beats)
-        ),
-        heartbeats=tuple(beats.items()),
-        dropped=tuple(id for id in old if id not in new),
-    )
+    is_new = before.state.started is None
+    entries = [_of_run(after, now)] if is_new else []
+    # In the order of the events: that of the keys differs from process to process.
+    entries += sorted(_changed(after, outcome.changed_keys, now), key=attrgetter("event_id"))
+    if after.state.last is not None and now < after.state.last.at:
+        entries = [evolve(entry, due=entry.due and evolve(entry.due, is_moved=True)) for entry in entries]
+    kept = {entry.event_id for entry in entries}
+    dropped = () if is_new else tuple(id for id in _open_ids(before.state, outcome) if id not in kept)
+    return Changes(after, outcome.events, tuple(entries), _beats(before, after, kept), dropped)
 
 
-def all_dues(run: EngineRun, now: datetime) -> Iterator[tuple[int, PendingTimeout]]:
-    """Yield every deadline of an open run by the clock ``now``, with the id of its opening event."""
-    of_run = deadlines.of_run(run.state, now)
-    if of_run is not None:
-        yield deadlines.RUN_EVENT, of_run
-    decision = _decision_entry(run, now)
-    if decision is not None and decision.due is not None:
-        yield decision.event_id, decision.due
-    for key in run.state.opened.values():
-        item = run.state.items[key]
-        due = deadlines.of_item(run, item, now)
-        if due is not None:
-            yield opening(item).id, due
+def all_entries(run: EngineRun, now: datetime) -> list[ChangeEntry]:
+    """Return the tasks and deadlines of an open run by the clock ``now``."""
+    keys = dict.fromkeys(run.state.opened.values())
+    return [_of_run(run, now), *_changed(run, keys, now)]
 
 
-def _put_off(entry: ChangeEntry, beats: Mapping[int, Heartbeat]) -> bool:
-    """Return True if a heartbeat postpones a timeout, even if the run is ahead of the clock."""
-    return entry.event_id in beats and entry.due is not None and entry.due.timeout_type == "HEARTBEAT"
+def _of_run(run: EngineRun, now: datetime) -> ChangeEntry:
+    return ChangeEntry(deadlines.RUN_EVENT, due=deadlines.of_run(run.state, now))
 
 
-def _beats(before: EngineRun, after: EngineRun, ids: Iterable[int]) -> Iterator[tuple[int, Heartbeat]]:
-    for id in ids:
-        beat = after.heartbeats.get(id)
-        if beat is not None and beat != before.heartbeats.get(id):
-            yield id, beat
-
-
-def _entries(run: EngineRun, outcome: StepOutcome, now: datetime) -> Iterator[ChangeEntry]:
-    """Yield the entries of a run that the step may have changed."""
-    if run.state.started is None:
-        return
-    if outcome.events and outcome.events[0].id == 1:
-        yield ChangeEntry(1, due=deadlines.of_run(run.state, now))
-    decision = _decision_entry(run, now)
+def _changed(run: EngineRun, keys: Iterable[Key], now: datetime) -> Iterator[ChangeEntry]:
+    state = run.state
+    decision = _decision_task(state)
     if decision is not None:
-        yield decision
+        yield ChangeEntry(*decision, deadlines.of_decision_task(state, now))
+    for key in keys:
+        task_of = _ITEM_TASKS.get(key[0])
+        item = None if task_of is None else state.items.get(key)
+        if task_of is not None and item is not None and item.is_open:
+            yield ChangeEntry(opening(item).id, task_of(item), deadlines.of_item(run, item, now))
+
+
+def _open_ids(state: State, outcome: StepOutcome) -> Iterator[int]:
+    """Yield the opening events, before a step, of the items that it changed."""
+    decision = _decision_task(state)
+    if decision is not None:
+        yield decision[0]
     for key in outcome.changed_keys:
-        item = run.state.items.get(key)
-        if item is not None and item.is_open and key[0] in _ITEM_TASKS:
-            yield ChangeEntry(opening(item).id, _ITEM_TASKS[key[0]](item), deadlines.of_item(run, item, now))
+        item = state.items.get(key)
+        if item is not None and item.is_open and item.opened is not None:
+            yield item.opened.id
+
+
+def _beats(before: EngineRun, after: EngineRun, ids: Iterable[int]) -> frozenset[int]:
+    old, new = before.heartbeats, after.heartbeats
+    return frozenset() if old is new else frozenset(id for id in ids if old.get(id) != new.get(id))
 
 
 def _activity(item: Item) -> PollableTask:
-    data = opening(item).data
-    return PollableTask(TaskKind.ACTIVITY, data.task_list.name, int(data.task_priority or 0), _started(item))
+    event = opening(item)
+    data = event.data
+    priority = int(data.task_priority or 0)
+    return PollableTask(TaskKind.ACTIVITY, data.task_list.name, priority, event.at, _started(item))
 
 
 def _lambda(item: Item) -> PollableTask:
-    return PollableTask(TaskKind.LAMBDA, LAMBDA_LIST, 0, _started(item))
+    return PollableTask(TaskKind.LAMBDA, LAMBDA_LIST, 0, opening(item).at, _started(item))
 
 
 def _started(item: Item) -> int:
@@ -146,15 +147,16 @@ _ITEM_TASKS: Mapping[Kind, Callable[[Item], PollableTask | None]] = {
 }
 
 
-def _decision_entry(run: EngineRun, now: datetime) -> ChangeEntry | None:
-    tasks = run.state.decision_tasks
-    if tasks.started is not None and run.state.started is not None:
-        id = tasks.started.data.scheduled_event_id
+def _decision_task(state: State) -> tuple[int, PollableTask] | None:
+    """Return the started decision task, or else the scheduled one, with the event that scheduled it."""
+    tasks = state.decision_tasks
+    if tasks.started is not None:
         # It has been dispatched, so its task list no longer matters.
-        task = PollableTask(TaskKind.DECISION, "", 0, tasks.started.id)
-        return ChangeEntry(id, task, deadlines.of_decision_task(run.state, now))
+        id, at = tasks.started.data.scheduled_event_id, tasks.started.at
+        return id, PollableTask(TaskKind.DECISION, "", 0, at, tasks.started.id)
     if tasks.scheduled is not None:
         data = tasks.scheduled.data
-        task = PollableTask(TaskKind.DECISION, data.task_list.name, int(data.task_priority or 0))
-        return ChangeEntry(tasks.scheduled.id, task, deadlines.of_decision_task(run.state, now))
+        priority = int(data.task_priority or 0)
+        task = PollableTask(TaskKind.DECISION, data.task_list.name, priority, tasks.scheduled.at)
+        return tasks.scheduled.id, task
     return None

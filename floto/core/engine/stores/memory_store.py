@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import count
 
 from attrs import define, evolve, field
 
-from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import Changes, PollableTask
+from floto.core.engine.stores.open_runs import OpenRun, OpenRuns
 from floto.core.engine.stores.records import Listing, Place, Position, Record, last_scheduled
-from floto.core.engine.stores.store import EXPIRY_RANK, Deadline, Ready
+from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind
 from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.events import Event
 from floto.core.swf.service import ExecutionInfo
 from floto.core.swf.shapes import ActivityType, WorkflowType
 
+#: The owner of every started task: no process but this one has the store.
+_OWNER = "memory"
+
 
 @define
 class _Entry:
-    """All data of one run; tasks and deadlines are cleared when it closes."""
+    """All data of one run, open or closed."""
 
     run: EngineRun
     record: Record
     events: list[Event] = field(factory=list)
-    tasks: dict[int, PollableTask] = field(factory=dict)
-    dues: dict[int, PendingTimeout] = field(factory=dict)
 
 
 class MemoryStore:
@@ -41,12 +41,10 @@ class MemoryStore:
         self._domains: dict[str, Domain] = {}
         self._types: dict[tuple[str, ActivityType | WorkflowType], RegisteredType] = {}
         self._entries: dict[str, _Entry] = {}
-        self._open: dict[tuple[str, str], str] = {}
+        self.open_runs = OpenRuns(dict.fromkeys(TaskKind, _OWNER))
         self._latest: dict[tuple[str, str], str] = {}
-        self._children: defaultdict[str, dict[str, None]] = defaultdict(dict)
-        self._queues: defaultdict[Place, list[tuple[int, int, str, int]]] = defaultdict(list)
-        self._deadlines: list[tuple[datetime, int, int, int, str]] = []
-        self._arrivals = count()
+        #: When the retention of each closed run ends: time, number and id of the run.
+        self._expiries: list[tuple[datetime, int, str]] = []
         self._numbers = count(1)
 
     def domain(self, name: str) -> Domain | None:
@@ -91,15 +89,15 @@ class MemoryStore:
 
     def open_run(self, domain: str, workflow_id: str) -> str | None:
         """Return the run id of the open run of a workflow id; None if there is none."""
-        return self._open.get((domain, workflow_id))
+        return self.open_runs.run_id(domain, workflow_id)
 
     def open_children(self, run_id: str) -> Sequence[str]:
         """Return the ids of the open children of a run, in the order in which they started."""
-        return tuple(self._children.get(run_id, ()))
+        return self.open_runs.children(run_id)
 
     def count_open(self, domain: str) -> int:
         """Return the number of open runs of a domain."""
-        return sum(1 for where, _ in self._open if where == domain)
+        return self.open_runs.count(domain)
 
     def latest(self, domain: str, workflow_id: str) -> Record | None:
         """Return the latest run of a workflow id; None if there is none."""
@@ -146,26 +144,25 @@ class MemoryStore:
     def pollable(self) -> list[tuple[Ready, PollableTask]]:
         """Return every task that can be claimed."""
         return [
-            (Ready(run_id, event_id), task)
-            for run_id, entry in self._entries.items()
-            for event_id, task in entry.tasks.items()
-            if not task.started
+            (Ready(run.execution.run_id, event_id), task)
+            for run, event_id, task in self.open_runs.tasks()
+            if task.lease is None
         ]
 
     def save(self, changes: Changes) -> None:
         """Write the changes of a step."""
-        entry = self._begin(changes) if changes.is_new else self._entries[_id(changes.run)]
+        run_id = _id(changes.run)
+        entry = self._begin(changes) if changes.is_new else self._entries[run_id]
         entry.run = changes.run
         entry.record = _updated(entry.record, changes)
         entry.events.extend(changes.events)
         if changes.is_closed:
-            self._close(entry, changes.run)
+            self.open_runs.drop(run_id)
         else:
-            self._refresh(entry, changes)
+            self.open_runs.apply(changes, self.open_runs.get(run_id) or _open(entry.record))
 
     def _begin(self, changes: Changes) -> _Entry:
         run, first = changes.run, changes.events[0]
-        parent = first.data.parent_workflow_execution
         info = ExecutionInfo(
             execution=run.execution, workflow_type=first.data.workflow_type, started_at=first.at
         )
@@ -173,49 +170,21 @@ class MemoryStore:
             number=next(self._numbers),
             domain=run.domain,
             info=info,
-            parent=parent,
+            parent=first.data.parent_workflow_execution,
             tags=first.data.tag_list or (),
         )
+        self._latest[run.domain, run.execution.workflow_id] = _id(run)
         entry = self._entries[_id(run)] = _Entry(run, record)
-        name = (run.domain, run.execution.workflow_id)
-        self._open[name] = self._latest[name] = _id(run)
-        if parent is not None:
-            self._children[parent.run_id][_id(run)] = None
         return entry
-
-    def _close(self, entry: _Entry, run: EngineRun) -> None:
-        entry.tasks, entry.dues = {}, {}
-        del self._open[run.domain, run.execution.workflow_id]
-        if entry.record.parent is not None:
-            del self._children[entry.record.parent.run_id][_id(run)]
-
-    def _refresh(self, entry: _Entry, changes: Changes) -> None:
-        run_id = _id(changes.run)
-        for event_id in changes.dropped:
-            entry.tasks.pop(event_id, None)
-            entry.dues.pop(event_id, None)
-        for event_id, task in changes.tasks:
-            entry.tasks[event_id] = task
-            if not task.started:
-                place = Place(changes.run.domain, task.kind, task.task_list)
-                heapq.heappush(self._queues[place], (-task.priority, next(self._arrivals), run_id, event_id))
-        for event_id, due in changes.dues:
-            if due is None:
-                entry.dues.pop(event_id, None)
-            else:
-                self._set_due(entry, event_id, due)
-
-    def _set_due(self, entry: _Entry, event_id: int, due: PendingTimeout) -> None:
-        entry.dues[event_id] = due
-        row = (due.at, due.rank, entry.record.number, event_id, _id(entry.run))
-        heapq.heappush(self._deadlines, row)
 
     def expire(self, run_id: str, at: datetime) -> None:
         """Set the end of the retention of a closed run."""
-        self._set_due(self._entries[run_id], 0, PendingTimeout(at, EXPIRY_RANK, ""))
+        heapq.heappush(self._expiries, (at, self._entries[run_id].record.number, run_id))
 
     def forget(self, run_id: str) -> None:
         """Delete a closed run and its history."""
+        if self._expiries and self._expiries[0][-1] == run_id:
+            heapq.heappop(self._expiries)
         entry = self._entries.pop(run_id, None)
         if entry is not None:
             name = (entry.run.domain, entry.run.execution.workflow_id)
@@ -224,51 +193,31 @@ class MemoryStore:
 
     def next_task(self, place: Place) -> Ready | None:
         """Return the next task to claim: highest priority first, then oldest; None if there is none."""
-        queue = self._queues.get(place)
-        while queue:
-            _, _, run_id, event_id = queue[0]
-            ready = Ready(run_id, event_id)
-            if self.is_waiting(ready):
-                return ready
-            heapq.heappop(queue)
-        return None
+        return self.open_runs.next_task(place)
 
     def is_waiting(self, ready: Ready) -> bool:
         """Return True if the task can be claimed."""
-        entry = self._entries.get(ready.run_id)
-        task = None if entry is None else entry.tasks.get(ready.event_id)
-        return task is not None and not task.started
+        return self.open_runs.is_claimable(ready)
 
     def count_tasks(self, place: Place) -> int:
         """Return the number of tasks that can be claimed."""
-        return sum(
-            not task.started and Place(entry.run.domain, task.kind, task.task_list) == place
-            for entry in self._entries.values()
-            for task in entry.tasks.values()
-        )
+        return self.open_runs.count_tasks(place)
 
     def reclaim(self, ready: Ready, kind: TaskKind) -> None:
         """Do nothing: an owner of a task cannot crash without the in-memory store."""
 
     def deadlines(self) -> list[Deadline]:
         """Return the deadlines of all runs, the earliest first."""
-        rows = [
-            (due.at, due.rank, entry.record.number, event_id, run_id)
-            for run_id, entry in self._entries.items()
-            for event_id, due in entry.dues.items()
-        ]
-        return [Deadline(at, run_id, event_id) for at, _, _, event_id, run_id in sorted(rows)]
+        expiries = [Deadline(at, run_id, 0) for at, _, run_id in self._expiries]
+        return sorted([*self.open_runs.deadlines(), *expiries], key=lambda due: due.at)
 
     def next_deadline(self) -> Deadline | None:
         """Return the earliest deadline of all runs; None if there is none."""
-        while self._deadlines:
-            at, _, _, event_id, run_id = self._deadlines[0]
-            entry = self._entries.get(run_id)
-            due = None if entry is None else entry.dues.get(event_id)
-            if due is not None and due.at == at:
-                return Deadline(at, run_id, event_id)
-            heapq.heappop(self._deadlines)
-        return None
+        found = self.open_runs.next_deadline()
+        if self._expiries and (found is None or self._expiries[0][0] < found.at):
+            at, _, run_id = self._expiries[0]
+            return Deadline(at, run_id, 0)
+        return found
 
 
 def _updated(record: Record, changes: Changes) -> Record:
@@ -284,6 +233,11 @@ def _updated(record: Record, changes: Changes) -> Record:
         execution_context=changes.run.execution_context,
         activity_at=last_scheduled(changes.events) or record.activity_at,
     )
+
+
+def _open(record: Record) -> OpenRun:
+    parent = None if record.parent is None else record.parent.run_id
+    return OpenRun(record.number, record.domain, record.info.execution, parent)
 
 
 def _id(run: EngineRun) -> str:

@@ -92,3 +92,8 @@ class Place:
     domain: str
     kind: TaskKind
     task_list: str
+
+    @property
+    def key(self) -> tuple[str, TaskKind, str]:
+        """Domain, kind and task list, to compare with those of a task."""
+        return self.domain, self.kind, self.task_list

@@ -175,9 +175,7 @@ def test_decider_with_a_cached_run_notices_its_take_over(service: SqliteService)
         decider.decide(next_task(service))
 
 
-def test_refused_response_fails_the_run_with_the_message_of_the_service(
-    service: SqliteService, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refused_response_fails_the_run_with_the_message_of_the_service(service: SqliteService) -> None:
     respond = service.respond_decision_task_completed
 
     def refuse(token: str, decisions: Any) -> None:
@@ -186,9 +184,9 @@ def test_refused_response_fails_the_run_with_the_message_of_the_service(
             raise ServiceFault(code, message)
         respond(token, decisions)
 
-    monkeypatch.setattr(service, "respond_decision_task_completed", refuse)
+    odd: Any = Odd(service, "respond_decision_task_completed", [refuse, refuse])
     started_with(spec("own"), service)
-    serve_until_idle(Decider(spec("own"), service=service, poll_seconds=0.1))
+    serve_until_idle(Decider(spec("own"), service=odd, poll_seconds=0.1))
     info = service.latest_execution("w")
     assert info is not None
     assert info.close_status == "FAILED"

@@ -1,0 +1,305 @@
+"""The open runs of a store, in memory: task queues and deadlines of all of them.
+
+Task queues and deadlines are heaps whose entries are checked when they reach the top: a task that was
+claimed, or a deadline that moved, leaves its entry behind. The heaps are rebuilt when most of their entries
+are out of date. Runs are immutable and replaced as a whole, so that a change is undone by putting back the
+run before it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+
+from attrs import evolve, field, frozen
+
+from floto.core.engine.deadlines import PendingTimeout
+from floto.core.engine.stores.changes import ChangeEntry, Changes, PollableTask
+from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.store import Deadline, Ready
+from floto.core.engine.tokens import TaskKind
+from floto.core.swf.shapes import WorkflowExecution
+
+#: Entries that are out of date, beside as many as are up to date, before the heaps are rebuilt.
+_OUT_OF_DATE = 10_000
+
+
+@frozen
+class OpenRun:
+    """An open run: its place among the others, its tasks and its deadlines."""
+
+    number: int
+    domain: str
+    execution: WorkflowExecution
+    #: Run id of the parent, if it has one.
+    parent: str | None = None
+    #: Number of the commit whose events the run has.
+    revision: int = 0
+    #: By the id of the event that scheduled it.
+    tasks: Mapping[int, PollableTask] = field(factory=dict)
+    #: By the id of the event to which it belongs.
+    dues: Mapping[int, PendingTimeout] = field(factory=dict)
+
+
+class OpenRuns:
+    """The open runs by run id, with what can be claimed and what is due next.
+
+    Args:
+        leases: The lease that becomes the owner of a claimed task, by the kind of task.
+    """
+
+    def __init__(self, leases: Mapping[TaskKind, str]) -> None:
+        self._leases = leases
+        #: Task queues that may have new tasks.
+        self.offered: set[Place] = set()
+        #: Runs whose tasks are hidden from polls, because they cannot be read.
+        self.hidden: set[str] = set()
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove all runs."""
+        self._runs: dict[str, OpenRun] = {}
+        self._ids: dict[tuple[str, str], str] = {}
+        self._children: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._counts: Counter[str] = Counter()
+        self._clear_heaps()
+
+    def _clear_heaps(self) -> None:
+        self._queues: defaultdict[Place, list[tuple[int, datetime, int, int, str]]] = defaultdict(list)
+        self._deadlines: list[tuple[datetime, int, int, int, str]] = []
+        #: Entries that were added to the heaps, and those that may be up to date.
+        self._added = self._live = 0
+
+    def __iter__(self) -> Iterator[OpenRun]:
+        """Yield every run."""
+        return iter(self._runs.values())
+
+    def get(self, run_id: str) -> OpenRun | None:
+        """Return a run, or None."""
+        return self._runs.get(run_id)
+
+    def run_id(self, domain: str, workflow_id: str) -> str | None:
+        """Return the run id of the open run of a workflow id, or None."""
+        return self._ids.get((domain, workflow_id))
+
+    def children(self, run_id: str) -> tuple[str, ...]:
+        """Return the run ids of the open children of a run, in the order of their start."""
+        return tuple(sorted(self._children.get(run_id, ()), key=lambda run_id: self._runs[run_id].number))
+
+    def count(self, domain: str) -> int:
+        """Return the number of open runs of a domain."""
+        return self._counts[domain]
+
+    def put(self, run: OpenRun) -> None:
+        """Add a run, or replace it."""
+        self._put(run, run.tasks, run.dues)
+
+    def apply(self, changes: Changes, run: OpenRun, revision: int = 0) -> None:
+        """Replace a run by the one after a step.
+
+        Args:
+            changes: The changes of the step.
+            run: The run before it.
+            revision: The number of the commit.
+        """
+        tasks, dues = dict(run.tasks), dict(run.dues)
+        for event_id in changes.dropped:
+            tasks.pop(event_id, None)
+            dues.pop(event_id, None)
+        new_tasks, new_dues = [], []
+        for entry in changes.entries:
+            id = entry.event_id
+            if _moves(entry, run, is_beat=id in changes.beats):
+                new_dues.append(id)
+                _set(dues, id, entry.due)
+            if entry.task is not None:
+                old = run.tasks.get(id)
+                if old is None or old.started != entry.task.started:
+                    new_tasks.append(id)
+                    tasks[id] = self._owned(entry.task, old)
+        after = OpenRun(run.number, run.domain, run.execution, run.parent, revision, tasks, dues)
+        self._put(after, new_tasks, new_dues)
+
+    def _owned(self, task: PollableTask, old: PollableTask | None) -> PollableTask:
+        """Return a task with its owner; it keeps the task list by which it was scheduled."""
+        if not task.started:
+            return task
+        first = old or task
+        lease = self._leases[task.kind]
+        return PollableTask(
+            task.kind, first.task_list, first.priority, first.scheduled_at, task.started, lease
+        )
+
+    def _put(self, run: OpenRun, new_tasks: Iterable[int], new_dues: Iterable[int]) -> None:
+        run_id = run.execution.run_id
+        old = self._runs.get(run_id)
+        if old is None:
+            self._ids[run.domain, run.execution.workflow_id] = run_id
+            self._counts[run.domain] += 1
+            if run.parent is not None:
+                self._children[run.parent][run_id] = None
+        self._runs[run_id] = run
+        self._live += _size(run) - (0 if old is None else _size(old))
+        for event_id in new_tasks:
+            task = run.tasks.get(event_id)
+            if task is not None and task.lease is None:
+                self._queue(run, event_id, task)
+        for event_id in new_dues:
+            due = run.dues.get(event_id)
+            if due is not None:
+                self._added += 1
+                heapq.heappush(self._deadlines, (due.at, due.rank, run.number, event_id, run_id))
+        if self._added > 2 * self._live + _OUT_OF_DATE:
+            self._rebuild()
+
+    def _queue(self, run: OpenRun, event_id: int, task: PollableTask) -> None:
+        place = Place(run.domain, task.kind, task.task_list)
+        self.offered.add(place)
+        self._added += 1
+        row = (-task.priority, task.scheduled_at, run.number, event_id, run.execution.run_id)
+        heapq.heappush(self._queues[place], row)
+
+    def _rebuild(self) -> None:
+        runs = sorted(self._runs.values(), key=lambda run: run.number)
+        self.clear()
+        for run in runs:
+            self.put(run)
+
+    def drop(self, run_id: str) -> OpenRun | None:
+        """Remove a run and return it; None if there is none."""
+        run = self._runs.pop(run_id, None)
+        if run is None:
+            return None
+        self._live -= _size(run)
+        self._counts[run.domain] -= 1
+        name = (run.domain, run.execution.workflow_id)
+        if self._ids.get(name) == run_id:
+            del self._ids[name]
+        if run.parent is not None:
+            siblings = self._children[run.parent]
+            siblings.pop(run_id, None)
+            if not siblings:
+                del self._children[run.parent]
+        return run
+
+    def restore(self, run_id: str, before: OpenRun | None) -> None:
+        """Undo a change: put back the run before it, or remove the run if there was none."""
+        if before is None:
+            self.drop(run_id)
+        else:
+            self.put(before)
+
+    def next_task(self, place: Place) -> Ready | None:
+        """Return the next task of a task queue: highest priority first, then oldest; None if it has none.
+
+        Of one moment, the order is that of runs and events: the same after the runs are read again.
+        """
+        queue = self._queues.get(place)
+        while queue:
+            *_, event_id, run_id = queue[0]
+            task = self._claimable(run_id, event_id)
+            if task is not None:
+                return Ready(run_id, event_id, task.started, task.redeliveries)
+            heapq.heappop(queue)
+        return None
+
+    def is_claimable(self, ready: Ready) -> bool:
+        """Return True if a task can be claimed."""
+        return self._claimable(ready.run_id, ready.event_id) is not None
+
+    def _claimable(self, run_id: str, event_id: int) -> PollableTask | None:
+        run = self._runs.get(run_id)
+        task = None if run is None or run_id in self.hidden else run.tasks.get(event_id)
+        return task if task is not None and task.lease is None else None
+
+    def tasks(self) -> Iterator[tuple[OpenRun, int, PollableTask]]:
+        """Yield every task of every run, with the event that scheduled it."""
+        for run in self._runs.values():
+            for event_id, task in run.tasks.items():
+                yield run, event_id, task
+
+    def count_tasks(self, place: Place) -> int:
+        """Return the number of tasks of a task queue that were never claimed."""
+        return sum(
+            not task.started and (run.domain, task.kind, task.task_list) == place.key
+            for run, _, task in self.tasks()
+        )
+
+    def own(self, run_id: str, event_ids: Collection[int], lease: str | None, crashes: int) -> None:
+        """Give tasks of a run to a lease, or to none so that they can be claimed.
+
+        Args:
+            run_id: The run.
+            event_ids: The events that scheduled the tasks.
+            lease: The new owner.
+            crashes: Number to add to the redeliveries of these tasks.
+        """
+        run = self._runs[run_id]
+        moved = {
+            id: evolve(run.tasks[id], lease=lease, redeliveries=run.tasks[id].redeliveries + crashes)
+            for id in event_ids
+        }
+        self._put(evolve(run, tasks={**run.tasks, **moved}), moved, ())
+
+    def deadlines(self) -> list[Deadline]:
+        """Return the deadlines of all runs, the earliest first."""
+        rows = [
+            (due.at, due.rank, run.number, event_id, run.execution.run_id)
+            for run in self._runs.values()
+            for event_id, due in run.dues.items()
+        ]
+        return [Deadline(at, run_id, event_id) for at, _, _, event_id, run_id in sorted(rows)]
+
+    def next_deadline(self) -> Deadline | None:
+        """Return the earliest deadline of all runs; None if there is none."""
+        while self._deadlines:
+            at, _, _, event_id, run_id = self._deadlines[0]
+            run = self._runs.get(run_id)
+            due = None if run is None else run.dues.get(event_id)
+            if due is not None and due.at == at:
+                return Deadline(at, run_id, event_id)
+            heapq.heappop(self._deadlines)
+        return None
+
+    def first_due(self) -> datetime | None:
+        """Return a time before which nothing is due; None if nothing is; may be called in any thread."""
+        return next((row[0] for row in self._deadlines[:1]), None)
+
+    def set_dues(self, run_id: str, dues: Mapping[int, PendingTimeout]) -> None:
+        """Move deadlines of a run."""
+        run = self._runs[run_id]
+        moved = {id: evolve(due, is_moved=True) for id, due in dues.items()}
+        self._put(evolve(run, dues={**run.dues, **moved}), (), moved)
+
+
+def _size(run: OpenRun) -> int:
+    return len(run.tasks) + len(run.dues)
+
+
+def _moves(entry: ChangeEntry, run: OpenRun, *, is_beat: bool) -> bool:
+    """Return True if a step sets the deadline of an item.
+
+    A deadline counts from the clock where a run is ahead of it, so it is not set again by every step: only
+    when the item opens, when its task starts, and when a heartbeat puts off the heartbeat timeout.
+    """
+    id = entry.event_id
+    if is_beat:
+        old = run.dues.get(id)
+        return any(due is not None and due.timeout_type in _PUT_OFF for due in (old, entry.due))
+    if entry.task is None:
+        return id not in run.dues
+    task = run.tasks.get(id)
+    return task is None or task.started != entry.task.started
+
+
+#: Timeout types that a heartbeat may put off; a deadline that was read from a file has none.
+_PUT_OFF = ("HEARTBEAT", "")
+
+
+def _set(dues: dict[int, PendingTimeout], event_id: int, due: PendingTimeout | None) -> None:
+    if due is None:
+        dues.pop(event_id, None)
+    else:
+        dues[event_id] = due
