@@ -1,7 +1,7 @@
 """What the embedded engine does in a second, beside DBOS on SQLite, and what it costs while nothing happens.
 
     pip install '.[bench]'
-    python benchmarks/engine.py [--only steps wake idle size] [--runs 3] [--quick]
+    python benchmarks/engine.py [--only counts steps wake idle size] [--runs 3] [--quick]
 
 Workflows are ten no-op activities (DBOS: steps), one after another, on a new file of the same
 disk, in a new process for each figure; both engines write with the same PRAGMAs, which are
@@ -13,22 +13,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import patch
 
 import psutil
 
 import floto
 from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite.file import schema
 from floto.adapters.sqlite.file.schema import Durability
 from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask, closes
 
@@ -123,6 +127,22 @@ def _at_work(crew: Sequence[Any]) -> Iterator[None]:
             member.stop()
         for thread in threads:
             thread.join()
+
+
+def counts(directory: Path, executions: int, at_once: int) -> dict[str, float]:
+    """SQL statements and commits a step, which no noise of the machine changes."""
+    said: Counter[str] = Counter()
+    connect = schema.connect
+
+    def counting(path: str, durability: Durability) -> sqlite3.Connection:
+        found = connect(path, durability)
+        found.set_trace_callback(lambda sql: said.update([sql.split(" ", 1)[0]]))
+        return found
+
+    with patch("floto.adapters.sqlite.file.database.connect", counting):
+        deciders(directory, "full", executions, at_once)
+    steps = executions * STEPS
+    return {"statements": said.total() / steps, "commits": said["COMMIT"] / steps}
 
 
 def dbos(directory: Path, durability: Durability, executions: int, at_once: int) -> float:
@@ -307,6 +327,15 @@ def _cell(figure: float, form: str) -> str:
     return format(figure, form) if figure else ""
 
 
+def print_counts(executions: int) -> None:
+    print("| at once | SQL statements a step | commits a step |")
+    print("|--:|--:|--:|")
+    for at_once in (1, AT_ONCE):
+        with _directory() as directory:
+            found = counts(directory, executions, at_once)
+        print(f"| {at_once} | {found['statements']:.2f} | {found['commits']:.2f} |", flush=True)
+
+
 def print_wake(runs: int) -> None:
     for other_process in (False, True):
         seen = []
@@ -334,7 +363,7 @@ def print_size(few: int, many: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", nargs="+", default=["steps", "wake", "idle", "size"])
+    parser.add_argument("--only", nargs="+", default=["counts", "steps", "wake", "idle", "size"])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tenth of everything")
     for hidden, values in (("--steps", 4), ("--size", 1), ("--start", 2)):
@@ -351,6 +380,7 @@ def main() -> None:
     else:
         share = 10 if options.quick else 1
         parts: dict[str, Callable[[], None]] = {
+            "counts": lambda: print_counts(256 // share),
             "steps": lambda: print_steps(options.runs, 256 // share),
             "wake": lambda: print_wake(options.runs),
             "idle": lambda: print_idle(60 / share),
