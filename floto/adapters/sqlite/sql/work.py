@@ -2,8 +2,7 @@
 
 The tasks and deadlines of a run follow from its events, except for the owners of its tasks. They are written
 with each change of the run, since reading all events of all open runs would take minutes. A run with many of
-them has only the owners and the deadlines that were moved in its row: its events are read when a process opens
-the file.
+them has only the owners and the moved deadlines in its row: its events are read when a process opens the file.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _Work = tuple[dict[int, PollableTask], dict[int, PendingTimeout]]
 
 
 def to_work(run: OpenRun) -> str:
-    """Return the tasks and deadlines of a run as JSON; if there are many, what does not follow from events."""
+    """Return the tasks and deadlines of a run as JSON; of many, what does not follow from the events."""
     if len(run.tasks) + len(run.dues) > _MOST:
         moved = [(id, to_ms(due.at), due.rank) for id, due in run.dues.items() if due.is_moved]
         return _ENCODER.encode({"owners": list(_owners(run.tasks)), "moved": moved})
