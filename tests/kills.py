@@ -2,10 +2,10 @@
 
     python -m tests.kills [--kills N] [--seed N]
 
-In each round, three processes with several threads each start runs, decide, report and signal. Each writes a
-line to a pipe for every call that was acknowledged, and is killed at a random moment. A fresh process then opens
-the file: every acknowledged call is in it, no call is there by half, and no task has an owner. In the end, one
-process finishes all runs. Exits with 1 if not.
+In each round, three processes with several threads each start runs, decide, report and signal. Each writes
+a line to a pipe for every call that was acknowledged, and is killed at a random moment. A fresh process then
+opens the file: every acknowledged call is in it, no call is there by half, and no task has an owner. In the
+end, one process finishes all runs. Exits with 1 if not.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
-from errno import ENOSPC
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -45,7 +43,7 @@ from floto.core.swf.decisions import (
 )
 from floto.core.swf.pollers import PollKind
 from floto.core.swf.service import Decided, PolledActivityTask, PolledDecisionTask, StartRequest
-from floto.core.swf.shapes import ActivityType, TaskList
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 from floto.core.swf.wire import event_to_swf
 from floto.testing.strategies import specs
 from tests.integration.test_sqlite_helpers import (
@@ -144,7 +142,9 @@ def failing_once(function: Callable[..., Any]) -> Callable[..., Any]:
     def fail(*arguments: Any) -> Any:
         calls.append(arguments)
         if len(calls) == 1:
-            raise OSError(ENOSPC, os.strerror(ENOSPC))
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
         return function(*arguments)
 
     return fail
@@ -727,6 +727,11 @@ class Playing:
                 self.service.signal_workflow_execution("w", self.signals[number % len(self.signals)], "1")
 
 
+def note(told: list[Any], decisions: Sequence[Decision], error: Exception | None) -> None:
+    """Note what a listener gets."""
+    told.append((list(decisions), repr(error)))
+
+
 @given(specs(), st.lists(st.integers(0, 99), max_size=30))
 @settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=60)
 def test_history_that_is_decided_at_once_is_that_of_separate_calls(
@@ -735,7 +740,8 @@ def test_history_that_is_decided_at_once_is_that_of_separate_calls(
     names = [task.signal_name for task in nested_tasks(spec) if isinstance(task, floto.Signal)]
     found = []
     for is_at_once in (True, False):
-        clock, told = Clock(), list[Any]()
+        clock: Clock = Clock()
+        told: list[Any] = []
         with (
             SqliteService(":memory:", clock=clock) as service,
             pytest.MonkeyPatch.context() as patched,
@@ -744,8 +750,26 @@ def test_history_that_is_decided_at_once_is_that_of_separate_calls(
             decider = floto.Decider(
                 spec,
                 service=service if is_at_once else Elsewhere(service),
-                listener=lambda decisions, error, told=told: told.append((list(decisions), repr(error))),
+                listener=partial(note, told),
             )
             assert (decider._embedded is service) is is_at_once  # noqa: SLF001 - else this tests nothing
             found.append((Playing(service, decider, clock, is_at_once, names).play(script), told))
     assert found[0] == found[1]
+
+
+def test_types_that_were_rolled_back_are_registered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = StartRequest(workflow_id="a", workflow_type=WorkflowType("new", "1"))
+    with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor() as threads:
+        host = service._host  # noqa: SLF001 - so that two calls share a transaction
+        with monkeypatch.context() as patched:
+            patched.setattr(SqliteStore, "_write", failing_once(SqliteStore._write))  # noqa: SLF001 - as a disk
+            with host._using:  # noqa: SLF001 - as above
+                threads.submit(host.read, lambda _now: None)
+                until(lambda: host._commits._has_leader and not host._commits._queue)  # noqa: SLF001 - as above
+                requests = [new, evolve(new, workflow_id="b")]
+                both = [threads.submit(service.start_workflow_execution, each) for each in requests]
+                until(lambda: len(host._commits._queue) == 2)  # noqa: SLF001 - as above
+            assert all(isinstance(each.exception(), floto.ServiceUnavailable) for each in both)
+        service.start_workflow_execution(new)

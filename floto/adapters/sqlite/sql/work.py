@@ -2,7 +2,7 @@
 
 The tasks and deadlines of a run follow from its events, except for the owners of its tasks. They are written
 with each change of the run, since reading all events of all open runs would take minutes. A run with many of
-them has only the owners and the moved deadlines in its row: its events are read when a process opens the file.
+them has only the owners and the moved deadlines in its row: its events are read when a process opens it.
 """
 
 from __future__ import annotations
