@@ -773,3 +773,19 @@ def test_types_that_were_rolled_back_are_registered_again(
                 until(lambda: len(host._commits._queue) == 2)  # noqa: SLF001 - as above
             assert all(isinstance(each.exception(), floto.ServiceUnavailable) for each in both)
         service.start_workflow_execution(new)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "no space left on device"), UnicodeEncodeError("ascii", "ä", 0, 1, "")]
+)
+def test_error_of_a_listener_is_no_error_of_the_service(tmp_path: Path, error: Exception) -> None:
+    def broken(*_arguments: Any) -> None:
+        raise error
+
+    spec = floto.DeciderSpec(activity_tasks=(floto.Timer(id_="t", delay_in_seconds=9),))
+    with SqliteService(tmp_path / "db") as service:
+        start(service)
+        decider = floto.Decider(spec, service=service, listener=broken)
+        with pytest.raises(type(error)) as raised:
+            decider.run()
+        assert raised.value is error
