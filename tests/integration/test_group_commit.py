@@ -611,7 +611,7 @@ _OPERATIONS = sorted(name for name, each in vars(Pair).items() if callable(each)
     st.sampled_from([0, 6, 64]),
     st.sampled_from(["NONE", None]),
 )
-@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=40)
 def test_two_services_on_a_file_know_the_same_as_one_that_opens_it(
     operations: list[tuple[str, int, int]], most: int, retention: str | None
 ) -> None:
