@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-import os
+import json
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
-from errno import ENOSPC
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import pytest
 from attrs import define, evolve, field, frozen
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import floto
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.sql import work, writes
 from floto.adapters.sqlite.store import SqliteStore
-from floto.core.engine.commands import StartWorkflowExecution
+from floto.core.engine.commands import StartWorkflowExecution, TerminateWorkflowExecution
+from floto.core.engine.run import ToWorkflow
 from floto.core.engine.stores.open_runs import OpenRuns
 from floto.core.engine.stores.records import Place
 from floto.core.engine.tokens import TaskKind
-from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask, StartTimer
-from floto.core.swf.service import Decided, PolledDecisionTask, StartRequest
-from floto.core.swf.shapes import ActivityType, TaskList
+from floto.core.spec.nested_specs import nested_tasks
+from floto.core.swf.decisions import (
+    CompleteWorkflowExecution,
+    ContinueAsNewWorkflowExecution,
+    Decision,
+    ScheduleActivityTask,
+    StartChildWorkflowExecution,
+    StartTimer,
+)
+from floto.core.swf.pollers import PollKind
+from floto.core.swf.service import Decided, PolledActivityTask, PolledDecisionTask, StartRequest
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
+from floto.core.swf.wire import event_to_swf
+from floto.testing.strategies import specs
 from tests.integration.test_sqlite_helpers import (
     ACTIVITY,
     SOON,
@@ -126,7 +142,9 @@ def failing_once(function: Callable[..., Any]) -> Callable[..., Any]:
     def fail(*arguments: Any) -> Any:
         calls.append(arguments)
         if len(calls) == 1:
-            raise OSError(ENOSPC, os.strerror(ENOSPC))
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
         return function(*arguments)
 
     return fail
@@ -456,3 +474,318 @@ hear()
             assert [activity(again).token for _ in range(3)] == tokens[:3]
             assert decision(again).token == tokens[3]
             assert activity(service).activity_id == "3"
+
+
+def contents(service: SqliteService) -> dict[str, Any]:
+    """The open runs of a service with their tasks, owners and deadlines, and the next task of each queue."""
+    known = open_runs(service)
+    runs = {
+        run.execution: (
+            run.number,
+            run.parent,
+            dict(sorted(run.tasks.items())),
+            {id: (due.at, due.rank) for id, due in sorted(run.dues.items())},
+        )
+        for run in known
+    }
+    queues = {place: known.next_task(place) for place in _PLACES}
+    children = {execution.run_id: known.children(execution.run_id) for execution in runs}
+    return {
+        "runs": runs,
+        "queues": queues,
+        "children": {run_id: ids for run_id, ids in children.items() if ids},
+        "count": known.count("floto"),
+        "deadlines": known.deadlines(),
+        "due": known.next_deadline(),
+    }
+
+
+_PLACES = [Place("floto", kind, "floto") for kind in (TaskKind.DECISION, TaskKind.ACTIVITY)]
+
+
+@define
+class Pair:
+    """Two services on one file, and operations that are executed by one of them."""
+
+    path: Path
+    clock: Clock
+    services: list[SqliteService] = field(factory=list)
+    tokens: list[str] = field(factory=list)
+    decision_tokens: list[str] = field(factory=list)
+
+    def start(self, service: SqliteService, number: int) -> None:
+        start(service, f"w{number}")
+
+    def signal(self, service: SqliteService, number: int) -> None:
+        service.signal_workflow_execution(f"w{number}", "s")
+
+    def terminate(self, service: SqliteService, number: int) -> None:
+        service.terminate_workflow_execution(f"w{number}")
+
+    def claim_decision(self, service: SqliteService, _number: int) -> None:
+        task = service.poll_for_decision_task("floto", "", 0)
+        self.decision_tokens += [] if task is None else [task.token]
+
+    def decide(self, service: SqliteService, number: int) -> None:
+        child = StartChildWorkflowExecution(workflow_id=f"w{number + 1}", workflow_type=WORKFLOW)
+        choices: list[list[Decision]] = [
+            [
+                ScheduleActivityTask(
+                    activity_type=ACTIVITY,
+                    activity_id=str(id),
+                    task_priority=str(id % 3),
+                    heartbeat_timeout="50",
+                )
+                for id in range(5)
+            ],
+            [StartTimer(timer_id=str(id), start_to_fire_timeout=str(20 * id)) for id in range(5)],
+            [child, StartTimer(timer_id="t", start_to_fire_timeout="9")],
+            [ContinueAsNewWorkflowExecution()],
+            [CompleteWorkflowExecution()],
+        ]
+        self.claim_decision(service, number)
+        if self.decision_tokens:
+            token = self.decision_tokens.pop(number % len(self.decision_tokens))
+            service.respond_decision_task_completed(token, choices[number])
+
+    def claim(self, service: SqliteService, _number: int) -> None:
+        task = service.poll_for_activity_task("floto", "", 0)
+        self.tokens += [] if task is None else [task.token]
+
+    def report(self, service: SqliteService, number: int) -> None:
+        if self.tokens:
+            service.respond_activity_task_completed(self.tokens.pop(number % len(self.tokens)), None)
+
+    def beat(self, service: SqliteService, number: int) -> None:
+        if self.tokens:
+            service.record_activity_task_heartbeat(self.tokens[number % len(self.tokens)], str(number))
+
+    def give_back(self, service: SqliteService, number: int) -> None:
+        if self.tokens:
+            service.give_back(self.tokens[number % len(self.tokens)])
+
+    def fail(self, service: SqliteService, number: int) -> None:
+        """A transaction that changes and claims much, and is rolled back."""
+        engine = service._host.engine  # noqa: SLF001 - as a call that fails late
+
+        def changed(now: datetime) -> None:
+            for _ in range(3):
+                engine.poll_decision("floto", "floto", "", now)
+                engine.poll_activity("floto", "floto", "", now)
+            engine.send("floto", ToWorkflow(f"w{number}"), TerminateWorkflowExecution(), now)
+            raise ZeroDivisionError
+
+        with suppress(ZeroDivisionError):
+            service._host.write(changed)  # noqa: SLF001 - as above
+
+    def refuse(self, service: SqliteService, number: int) -> None:
+        """A call that is refused after it has changed much, in a transaction with others."""
+        engine = service._host.engine  # noqa: SLF001 - as a call that is refused late
+
+        def changed(now: datetime) -> None:
+            engine.poll_activity("floto", "floto", "", now)
+            engine.send("floto", ToWorkflow(f"w{number}"), TerminateWorkflowExecution(), now)
+            engine.send("floto", ToWorkflow("unknown"), TerminateWorkflowExecution(), now)
+
+        service._host.write(changed)  # noqa: SLF001 - as above
+
+    def reopen(self, _service: SqliteService, number: int) -> None:
+        """Close a service: its tasks are redelivered."""
+        self.services[number % 2].close()
+        self.services[number % 2] = SqliteService(self.path, clock=self.clock, durability="normal")
+
+    def wait(self, _service: SqliteService, number: int) -> None:
+        self.clock.now += timedelta(seconds=7**number)
+
+    def set_back(self, _service: SqliteService, number: int) -> None:
+        self.clock.now -= timedelta(seconds=10 * number)
+
+
+_OPERATIONS = sorted(name for name, each in vars(Pair).items() if callable(each) and not name.startswith("_"))
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(_OPERATIONS), st.integers(0, 1), st.integers(0, 4)), min_size=8, max_size=40
+    ),
+    st.sampled_from([0, 6, 64]),
+    st.sampled_from(["NONE", None]),
+)
+@settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=40)
+def test_two_services_on_a_file_know_the_same_as_one_that_opens_it(
+    operations: list[tuple[str, int, int]], most: int, retention: str | None
+) -> None:
+    clock = Clock()
+    with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(work, "_MOST", most)
+        path = Path(directory) / "db"
+        pair = Pair(path, clock, [SqliteService(path, clock=clock, durability="normal") for _ in range(2)])
+        if retention is not None:
+            keep_no_closed_run(path)
+        for number in range(3):
+            pair.start(pair.services[number % 2], number)
+        for name, which, number in operations:
+            with suppress(floto.ServiceFault):
+                getattr(pair, name)(pair.services[which], number)
+            with SqliteService(path, clock=clock, durability="normal") as third:
+                # Each fires what is due.
+                for service in (third, *pair.services):
+                    open_runs(service)
+                found = [contents(service) for service in (third, *pair.services)]
+            assert found[1] == found[0], name
+            assert found[2] == found[0], name
+        for service in pair.services:
+            service.close()
+
+
+def test_killed_processes_leave_every_acknowledged_call_and_no_owned_task() -> None:
+    assert kills("--kills", "12") >= 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_200_killed_processes_leave_every_acknowledged_call_and_no_owned_task(seed: str) -> None:
+    assert kills("--kills", "200", "--seed", seed) >= 200
+
+
+def kills(*options: str) -> int:
+    """Run ``tests.kills`` and return the number of killed processes."""
+    command = [sys.executable, "-m", "tests.kills", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert not done.returncode, done.stdout + done.stderr
+    return int(done.stdout.partition(" ")[0])
+
+
+class Elsewhere:
+    """A service that is not in this process, as far as a decider can see."""
+
+    def __init__(self, service: SqliteService) -> None:
+        self._service = service
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._service, name)
+
+
+@define
+class Playing:
+    """A run of a spec with a clock, run ids and outcomes that do not depend on who decides."""
+
+    service: SqliteService
+    decider: floto.Decider
+    clock: Clock
+    is_at_once: bool
+    signals: Sequence[str]
+
+    def play(self, script: Sequence[int]) -> list[Any]:
+        """Start the run, let happen what the script says, and return all histories."""
+        self.service.start_workflow_execution(StartRequest(workflow_id="w", workflow_type=WORKFLOW))
+        self._decide_all()
+        for number in script:
+            (self._complete, self._complete, self._fail, self._wait, self._signal)[number % 5](number)
+            self._decide_all()
+        store = store_of(self.service)
+        with closing(store._db.execute("SELECT run_id FROM runs ORDER BY number")) as rows:  # noqa: SLF001 - all
+            run_ids = [run_id for (run_id,) in rows]
+        return [[event_to_swf(event) for event in store.history(run_id)] for run_id in run_ids]
+
+    def _lists(self, kind: PollKind) -> list[str]:
+        return [each.task_list for each in self.service.live().backlogs if each.kind is kind and each.waiting]
+
+    def _decide_all(self) -> None:
+        while lists := self._lists(PollKind.DECISIONS):
+            for task_list in lists:
+                while (task := self._decision(task_list)) is not None:
+                    self.decider._handle(task)  # noqa: SLF001 - without the threads of its loop
+
+    def _decision(self, task_list: str) -> PolledDecisionTask | None:
+        if self.is_at_once:
+            at_once = self.decider._at_once  # noqa: SLF001 - as above
+            return self.service.poll_and_decide(task_list, "d", 0, at_once)
+        return self.service.poll_for_decision_task(task_list, "d", 0)
+
+    def _activity(self) -> PolledActivityTask | None:
+        lists = self._lists(PollKind.ACTIVITIES)
+        return self.service.poll_for_activity_task(lists[0], "w", 0) if lists else None
+
+    def _complete(self, number: int) -> None:
+        task = self._activity()
+        if task is not None:
+            self.service.respond_activity_task_completed(task.token, json.dumps({"n": number}))
+
+    def _fail(self, number: int) -> None:
+        task = self._activity()
+        if task is not None:
+            self.service.respond_activity_task_failed(task.token, "Final" if number % 2 else "r", None)
+
+    def _wait(self, _number: int) -> None:
+        due = store_of(self.service).next_deadline()
+        self.clock.now = self.clock.now if due is None else max(self.clock.now, due.at)
+
+    def _signal(self, number: int) -> None:
+        if self.signals:
+            with suppress(floto.ServiceFault):
+                self.service.signal_workflow_execution("w", self.signals[number % len(self.signals)], "1")
+
+
+def note(told: list[Any], decisions: Sequence[Decision], error: Exception | None) -> None:
+    """Note what a listener gets."""
+    told.append((list(decisions), repr(error)))
+
+
+@given(specs(), st.lists(st.integers(0, 99), max_size=30))
+@settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=60)
+def test_history_that_is_decided_at_once_is_that_of_separate_calls(
+    spec: floto.DeciderSpec, script: list[int]
+) -> None:
+    names = [task.signal_name for task in nested_tasks(spec) if isinstance(task, floto.Signal)]
+    found = []
+    for is_at_once in (True, False):
+        clock: Clock = Clock()
+        told: list[Any] = []
+        with (
+            SqliteService(":memory:", clock=clock) as service,
+            pytest.MonkeyPatch.context() as patched,
+        ):
+            patched.setattr("floto.adapters.sqlite.service.secrets.token_bytes", bytes)
+            decider = floto.Decider(
+                spec,
+                service=service if is_at_once else Elsewhere(service),
+                listener=partial(note, told),
+            )
+            assert (decider._embedded is service) is is_at_once  # noqa: SLF001 - else this tests nothing
+            found.append((Playing(service, decider, clock, is_at_once, names).play(script), told))
+    assert found[0] == found[1]
+
+
+def test_types_that_were_rolled_back_are_registered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = StartRequest(workflow_id="a", workflow_type=WorkflowType("new", "1"))
+    with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor() as threads:
+        host = service._host  # noqa: SLF001 - so that two calls share a transaction
+        with monkeypatch.context() as patched:
+            patched.setattr(SqliteStore, "_write", failing_once(SqliteStore._write))  # noqa: SLF001 - as a disk
+            with host._using:  # noqa: SLF001 - as above
+                threads.submit(host.read, lambda _now: None)
+                until(lambda: host._commits._has_leader and not host._commits._queue)  # noqa: SLF001 - as above
+                requests = [new, evolve(new, workflow_id="b")]
+                both = [threads.submit(service.start_workflow_execution, each) for each in requests]
+                until(lambda: len(host._commits._queue) == 2)  # noqa: SLF001 - as above
+            assert all(isinstance(each.exception(), floto.ServiceUnavailable) for each in both)
+        service.start_workflow_execution(new)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "no space left on device"), UnicodeEncodeError("ascii", "ä", 0, 1, "")]
+)
+def test_error_of_a_listener_is_no_error_of_the_service(tmp_path: Path, error: Exception) -> None:
+    def broken(*_arguments: Any) -> None:
+        raise error
+
+    spec = floto.DeciderSpec(activity_tasks=(floto.Timer(id_="t", delay_in_seconds=9),))
+    with SqliteService(tmp_path / "db") as service:
+        start(service)
+        decider = floto.Decider(spec, service=service, listener=broken)
+        with pytest.raises(type(error)) as raised:
+            decider.run()
+        assert raised.value is error

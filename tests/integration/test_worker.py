@@ -62,6 +62,17 @@ def ended(service: SqliteService, execution: WorkflowExecution) -> list[Any]:
     return [event.data for event in service.history(execution) if isinstance(event.data, kinds)]
 
 
+class Proxy:
+    """A service some of whose calls are replaced; it is no embedded service, whose calls are combined."""
+
+    def __init__(self, service: SqliteService, **calls: Callable[..., Any]) -> None:
+        self._service = service
+        vars(self).update(calls)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._service, name)
+
+
 @contextmanager
 def working(service: Any, function: Callable[..., Any], **settings: Any) -> Iterator[ActivityWorker]:
     activities = Activities()
@@ -318,7 +329,7 @@ REFUSAL = ServiceFault("ValidationException", "Value at 'result' failed: \N{SNOW
 
 @pytest.mark.parametrize("outcome", ["completed", "failed", "canceled"])
 def test_refused_result_becomes_a_failure_with_the_message_of_the_service(
-    service: SqliteService, monkeypatch: pytest.MonkeyPatch, outcome: str
+    service: SqliteService, outcome: str
 ) -> None:
     fail, asked = service.respond_activity_task_failed, threading.Event()
 
@@ -338,11 +349,14 @@ def test_refused_result_becomes_a_failure_with_the_message_of_the_service(
         if outcome == "failed":
             raise ValueError(outcome)
 
-    monkeypatch.setattr(service, "respond_activity_task_completed", refuse)
-    monkeypatch.setattr(service, "respond_activity_task_canceled", refuse)
-    monkeypatch.setattr(service, "respond_activity_task_failed", refuse_first)
+    proxy = Proxy(
+        service,
+        respond_activity_task_completed=refuse,
+        respond_activity_task_canceled=refuse,
+        respond_activity_task_failed=refuse_first,
+    )
     execution = scheduled(service, "a")
-    with working(service, work):
+    with working(proxy, work):
         if outcome == "canceled":
             asked.wait()
             service.request_cancel_workflow_execution("order-1")

@@ -42,7 +42,6 @@ class Registrar:
         self._registration = registration
         self._store = store
         self._domain = domain
-        self._known: set[ActivityType | WorkflowType] = set()
 
     def types(
         self, workflow_types: Sequence[WorkflowType], activity_types: Sequence[ActivityType], now: datetime
@@ -80,15 +79,10 @@ class Registrar:
     def _ensure_unknown(self, types: _Types, now: datetime) -> None:
         # The engine refuses malformed types, together with all other problems of the call.
         sound = {type_: where for type_, where in types.items() if _is_sound(type_)}
-        unknown = {type_: where for type_, where in sound.items() if not self._is_known(type_)}
+        registered, domain = self._store.registered, self._domain
+        unknown = {type_: where for type_, where in sound.items() if registered(domain, type_) is None}
         if unknown:
             self._ensure(unknown, now)
-
-    def _is_known(self, type_: ActivityType | WorkflowType) -> bool:
-        # Remember only types of earlier transactions: this one may still be rolled back.
-        if type_ not in self._known and self._store.registered(self._domain, type_) is not None:
-            self._known.add(type_)
-        return type_ in self._known
 
     def _ensure(self, types: _Types, now: datetime) -> None:
         usual = {type_: _usual(type_, where) for type_, where in types.items()}

@@ -20,7 +20,8 @@ from floto.adapters.sqlite.store import SqliteStore
 from floto.adapters.sqlite.wait_queue import Answering
 from floto.core.engine import commands as c
 from floto.core.engine import faults
-from floto.core.engine.engine import Engine, start_command
+from floto.core.engine.commands import start_command
+from floto.core.engine.engine import Engine
 from floto.core.engine.run import ToWorkflow
 from floto.core.engine.stores.records import Listing, Place
 from floto.core.engine.tokens import TaskKind, run_id_from

@@ -290,14 +290,17 @@ class SqliteEngine:
             ServiceFault: if as many polls are pending as SWF allows for one task list.
         """
         poll, end = Poll(place, take, waits=True, answering=answering), monotonic() + wait
-        with self._usable(), self._counted(place):
+        with self._usable():
             # As SQLite does, refuse a name that has no UTF-8.
             place.task_list.encode()
             self._database.need_writing()
+        with self._counted(place):
             try:
-                self._commits.submit(poll)
+                with self._usable():
+                    self._commits.submit(poll)
                 self._await(poll, end)
-                task: T | None = poll.outcome()
+                with self._usable():
+                    task: T | None = poll.outcome()
             except BaseException:
                 self._withdraw(poll, token_of)
                 raise
@@ -335,6 +338,7 @@ class SqliteEngine:
                 self.give_back(token_of(poll.task))
 
     def _await(self, poll: Poll, end: float) -> None:
+        """Wait for a poll; errors of the functions that it calls are not translated."""
         while not poll.is_done:
             poll.deliver()
             left = end - monotonic()
@@ -342,7 +346,8 @@ class SqliteEngine:
                 break
             # Its time is over, but another thread is completing it.
             poll.wait(left if left > 0 else _WATCH_SECONDS)
-            self._commits.lead(poll)
+            with self._usable():
+                self._commits.lead(poll)
         poll.deliver()
 
     @contextmanager

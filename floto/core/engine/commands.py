@@ -13,6 +13,7 @@ from attrs import frozen
 from floto.core.engine.tokens import Token
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import WorkflowExecutionStarted
+from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import TaskList, WorkflowExecution, WorkflowType
 
 
@@ -38,6 +39,21 @@ class StartWorkflowExecution:
     task_start_to_close_timeout: str | None = None
     child_policy: str | None = None
     lambda_role: str | None = None
+
+
+def start_command(request: StartRequest) -> StartWorkflowExecution:
+    """Return a start request of the runtime as a command."""
+    return StartWorkflowExecution(
+        workflow_id=request.workflow_id,
+        workflow_type=request.workflow_type,
+        task_list=None if request.task_list is None else TaskList(request.task_list),
+        task_priority=request.priority,
+        input=request.input,
+        execution_start_to_close_timeout=request.execution_timeout,
+        task_start_to_close_timeout=request.decision_timeout,
+        child_policy=request.child_policy,
+        tag_list=request.tags,
+    )
 
 
 @frozen(kw_only=True)

@@ -29,8 +29,8 @@ from floto.core.errors import ServiceError
 from floto.core.swf import limits
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
-from floto.core.swf.service import PolledActivityTask, PolledDecisionTask, StartRequest
-from floto.core.swf.shapes import TaskList, WorkflowExecution, WorkflowType
+from floto.core.swf.service import PolledActivityTask, PolledDecisionTask
+from floto.core.swf.shapes import WorkflowExecution, WorkflowType
 from floto.core.swf.wire import camel
 
 #: Most redeliveries of a task whose owners crashed; after that it is timed out.
@@ -361,21 +361,6 @@ class Engine:
             invokes_lambda=self._invokes_lambda,
             refuse=self._refuse,
         )
-
-
-def start_command(request: StartRequest) -> c.StartWorkflowExecution:
-    """Return a start request of the runtime as a command."""
-    return c.StartWorkflowExecution(
-        workflow_id=request.workflow_id,
-        workflow_type=request.workflow_type,
-        task_list=None if request.task_list is None else TaskList(request.task_list),
-        task_priority=request.priority,
-        input=request.input,
-        execution_start_to_close_timeout=request.execution_timeout,
-        task_start_to_close_timeout=request.decision_timeout,
-        child_policy=request.child_policy,
-        tag_list=request.tags,
-    )
 
 
 def _token(run: EngineRun, kind: TaskKind, ready: Ready, started: int) -> Token:

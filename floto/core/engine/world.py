@@ -10,7 +10,8 @@ from attrs import evolve
 
 from floto.core.engine import commands as c
 from floto.core.engine import faults
-from floto.core.engine.engine import Engine, refuse_none, start_command
+from floto.core.engine.commands import start_command
+from floto.core.engine.engine import Engine, refuse_none
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.registration.type_settings import (
     ActivityDefaults,

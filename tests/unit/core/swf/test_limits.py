@@ -35,7 +35,7 @@ OTHER: dict[str, set[int]] = {
     "adapters/history_files/forms.py": {1_000},  # milliseconds of a second
     "adapters/http/requests.py": {1_024},  # bytes of a kilobyte
     "adapters/sqlite/file/presence.py": {1_000},  # files that are read
-    "adapters/sqlite/sql/tasks_and_deadlines.py": {1_000},  # redeliveries that are counted
+    "adapters/sqlite/store.py": {1_000},  # redeliveries that are listed
     "core/engine/api/pages.py": {1_024},  # bytes of a kilobyte
     "core/engine/step_context.py": {1_000},  # microseconds of a millisecond
     "core/payloads/reference.py": {256},  # megabytes of a store
@@ -45,6 +45,7 @@ OTHER: dict[str, set[int]] = {
     "pictures/scale.py": {1_000},  # milliseconds of a second
     "runtime/cli/show.py": {1_000},  # characters on a screen
     "runtime/deciders/decider.py": {256},  # runs in memory
+    "runtime/deciders/deciding_at_once.py": {256, 1_000},  # plans that are remembered; events of a run
     "runtime/deciders/decider_process_main.py": {1_024},  # bytes of a read
     "runtime/server.py": {2_048},  # connections in a backlog
     "testing/checking/check.py": {1_000},  # schedules that are explored
