@@ -28,11 +28,13 @@ from floto.adapters.sqlite.store import SqliteStore
 from floto.adapters.sqlite.wait_queue import Answering, Poll, WaitQueue
 from floto.core.engine import faults
 from floto.core.engine.engine import Engine
+from floto.core.engine.stores.backlogs import backlogs, redelivered
+from floto.core.engine.stores.open_runs import OpenRuns
 from floto.core.engine.stores.records import Place
 from floto.core.engine.tokens import any_token
 from floto.core.errors import ServiceError, ServiceUnavailable
 from floto.core.swf import limits
-from floto.core.swf.pollers import Live
+from floto.core.swf.pollers import Backlog, Live
 from floto.core.swf.service import Clock
 
 T = TypeVar("T")
@@ -242,16 +244,16 @@ class SqliteEngine:
 
     def live(self) -> Live:
         """Return the backlog and the pollers of every task list, in all processes on the file."""
-        backlogs, again = self.query(lambda store, _now: (store.backlogs(), store.redeliveries()))
+        waiting, again = self.query(lambda store, _now: _standing(store.open_runs()))
         if not self._database.is_file:
-            return Live(backlogs=backlogs)
+            return Live(backlogs=waiting)
         directory = lease_directory(self._path)
         if not may_see(directory):
             problem = f"who polls is not known: {directory} may be read by another user only"
-            return Live(backlogs=backlogs, problem=problem)
+            return Live(backlogs=waiting, problem=problem)
         by_lease = pollers(directory)
         return Live(
-            backlogs=backlogs,
+            backlogs=waiting,
             pollers=tuple(itertools.chain.from_iterable(by_lease.values())),
             problem="" if self.is_read_only else write_problem(self._path),
             redeliveries=redeliveries(again, by_lease),
@@ -455,3 +457,7 @@ class SqliteEngine:
             if known is None:
                 raise
             raise known from error
+
+
+def _standing(runs: OpenRuns) -> tuple[tuple[Backlog, ...], list[tuple[str, int, str | None]]]:
+    return backlogs(runs), redelivered(runs)

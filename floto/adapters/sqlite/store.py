@@ -7,56 +7,42 @@ runs that it changed, by which other processes read what is new.
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from math import inf
 from typing import Any, Self
 
 from attrs import evolve
-from rpds import HashTrieMap
 
-from floto.adapters.sqlite.cache import Cache, CachedRun, weight
+from floto.adapters.sqlite.cache import Cache, CachedRun
 from floto.adapters.sqlite.file.database import Database
 from floto.adapters.sqlite.file.schema import begin, leave
+from floto.adapters.sqlite.run_reader import RunReader
 from floto.adapters.sqlite.sql import domains_and_types as catalogue
 from floto.adapters.sqlite.sql import listings, writes
-from floto.adapters.sqlite.sql.rows import UnreadableRun, from_text, reading, row_event
-from floto.adapters.sqlite.sql.work import CLIENTS, derive, read_entries
+from floto.adapters.sqlite.sql.rows import reading
+from floto.adapters.sqlite.sql.work import CLIENTS
 from floto.adapters.sqlite.sql.writes import StagedRun
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
-from floto.core.engine.run import EngineRun, Heartbeat
+from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import Changes, all_entries
 from floto.core.engine.stores.open_runs import OpenRun, OpenRuns
 from floto.core.engine.stores.records import Listing, Place, Position, Record
 from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind, Token
-from floto.core.state.fold import fold
 from floto.core.swf.events import Event
-from floto.core.swf.pollers import Backlog, PollKind
-from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
+from floto.core.swf.shapes import ActivityType, WorkflowType
 from floto.core.swf.wire import from_ms, to_ms
 
 log = logging.getLogger("floto")
 
 #: Seconds that a transaction waits for the lock, if another process has it.
 LOCK_SECONDS = 5.0
-#: Larger than every event id.
-_MAX_EVENT_ID = 2**62
-#: Maximum number of redelivered tasks that are listed.
-_MOST_REDELIVERIES = 1000
 
-_OPEN_RUNS = "SELECT number, run_id, domain, workflow_id, parent_run_id, revision, closed_at, work FROM runs"
-#: The last commit, the last run, and the first time at which a closed run is to be deleted.
-_STANDING = (
-    "SELECT max(coalesce((SELECT max(revision) FROM runs), 0), (SELECT revision FROM forgotten)),"
-    " coalesce((SELECT max(number) FROM runs), 0),"
-    " (SELECT min(expires_at) FROM runs WHERE expires_at IS NOT NULL)"
-)
 #: A change to undo: a run, and what the transaction and the memory had of it.
 _Undo = tuple[str, StagedRun | None, OpenRun | None]
 
@@ -104,11 +90,9 @@ class SqliteStore:
         # Lambda functions run in this process, even if clients own the other tasks.
         owner = CLIENTS if self._for_clients else database.lease
         self._leases = {**dict.fromkeys(TaskKind, owner), TaskKind.LAMBDA: database.lease}
-        self._cache = Cache()
-        self._open = OpenRuns(self._leases)
-        #: False while ``_open`` has to be read from the file.
-        self._is_read = False
-        #: True from the first change of a transaction until ``_open`` has what is in the file; an interrupt
+        self._reader = RunReader(db, database.lease, self._leases)
+        self._open = self._reader.open_runs
+        #: True from the first change of a transaction until the memory has what is in the file; an interrupt
         #: may prevent that.
         self._is_changing = False
         #: The runs that the transaction has changed, and those that changed without a step.
@@ -118,15 +102,10 @@ class SqliteStore:
         #: Number of times that the transaction has written to the database.
         self._writes = 0
         self._at_once = False
-        self._version = self._revision = -1
-        self._last_number = 0
-        #: Leases of other processes that were seen as owners of tasks.
-        self._others: set[str] = set()
+        self._version = -1
         # The following caches are valid until another process commits.
         self._domains: dict[str, Domain] = {}
         self._types: dict[tuple[str, ActivityType | WorkflowType], RegisteredType] = {}
-        #: No closed run expires earlier, in milliseconds since 1970.
-        self._expires_at: float = inf
 
     @property
     def offered(self) -> set[Place]:
@@ -172,7 +151,7 @@ class SqliteStore:
         self._domains.clear()
         self._types.clear()
         self._undo_to(0)
-        self._is_read = self._is_read and not is_unknown
+        self._reader.is_read = self._reader.is_read and not is_unknown
 
     def _undo_to(self, position: int) -> None:
         while len(self._undo) > position:
@@ -205,27 +184,16 @@ class SqliteStore:
             self._keep()
         except Exception:
             log.exception("cannot cache what was committed; it is read again")
-            self._cache, self._is_read = Cache(), False
+            self._reader.cache, self._reader.is_read = Cache(), False
 
     def _keep(self) -> None:
         if self._staged or self._reworked:
-            self._revision += 1
+            self._reader.revision += 1
         for run_id, staged in self._staged.items():
             if staged.run.state.closed is None:
-                self._grow(staged.entry, staged.run, staged.events, staged.size, self._revision)
+                self._reader.grow(staged.entry, staged.run, staged.events, staged.size, self._reader.revision)
             else:
-                self._cache.drop(run_id)
-
-    def _grow(
-        self, entry: CachedRun, run: EngineRun, events: Sequence[Event], size: int, revision: int
-    ) -> CachedRun:
-        # Dropped first, so that an interrupt cannot leave an entry whose events do not match its revision.
-        run_id = run.execution.run_id
-        self._cache.drop(run_id)
-        entry.events.extend(events)
-        grown = CachedRun(entry.number, revision, run, entry.events, entry.size + size)
-        self._cache.put(run_id, grown)
-        return grown
+                self._reader.cache.drop(run_id)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -247,75 +215,16 @@ class SqliteStore:
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
         has_changed = bool(version != self._version)
         if self._is_changing:
-            self._is_read = self._is_changing = False
+            self._reader.is_read = self._is_changing = False
         if has_changed:
             self._domains.clear()
             self._types.clear()
-            if self._is_read:
-                self._read_changed()
-        if not self._is_read and not self._is_reading:
-            self._read_all()
+            if self._reader.is_read:
+                self._reader.read_changed()
+        if not self._reader.is_read and not self._is_reading:
+            self._reader.read_all()
         self._version = version
         return has_changed
-
-    def _read_all(self) -> None:
-        self._is_read = False
-        self._open.clear()
-        self._others.clear()
-        self._read_standing()
-        # The index of open runs contains no closed ones, of which there may be many.
-        self._follow(self._db.execute(f"{_OPEN_RUNS} INDEXED BY open_runs WHERE closed_at IS NULL"))
-        self._is_read = True
-
-    def _read_changed(self) -> None:
-        before = self._revision
-        self._is_read = False
-        self._read_standing()
-        self._follow(self._db.execute(f"{_OPEN_RUNS} WHERE revision > ?", (before,)))
-        if self._db.execute("SELECT revision FROM forgotten").fetchone()[0] > before:
-            self._drop_forgotten()
-        self._is_read = True
-
-    def _drop_forgotten(self) -> None:
-        """Drop the runs that others have closed and deleted since the last time."""
-        rows = self._db.execute("SELECT run_id FROM runs INDEXED BY open_runs WHERE closed_at IS NULL")
-        for run_id in {run.execution.run_id for run in self._open} - {row[0] for row in rows}:
-            self._open.drop(run_id)
-            self._cache.drop(run_id)
-
-    def _read_standing(self) -> None:
-        self._revision, self._last_number, expires_at = self._db.execute(_STANDING).fetchone()
-        self._expires_at = inf if expires_at is None else expires_at
-
-    def _follow(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        for row in sorted(rows):
-            run_id, closed_at = row[1], row[6]
-            if closed_at is not None:
-                self._open.drop(run_id)
-                self._cache.drop(run_id)
-            else:
-                self._follow_open(row)
-
-    def _follow_open(self, row: tuple[Any, ...]) -> None:
-        try:
-            run = self._open_run(row)
-        except UnreadableRun as error:
-            log.error("%s", error, exc_info=error)  # noqa: TRY400 - with its cause
-            run = _without_work(row)
-        self._open.put(run)
-        leases = {task.lease for task in run.tasks.values()}
-        self._others.update(lease for lease in leases if lease not in (None, CLIENTS, self._database.lease))
-
-    def _open_run(self, row: tuple[Any, ...]) -> OpenRun:
-        run = _without_work(row)
-        with reading(run.execution.run_id):
-            work = None if row[-1] is None else json.loads(row[-1])
-            if isinstance(work, list):
-                tasks, dues = read_entries(work)
-            else:
-                entry = self._current(run)
-                tasks, dues = derive(entry.run, entry.events, work or {})
-        return evolve(run, tasks=tasks, dues=dues)
 
     def domain(self, name: str) -> Domain | None:
         """Return a registered domain, or None."""
@@ -371,49 +280,8 @@ class SqliteStore:
         if staged is not None:
             return staged.run if staged.run.state.closed is None else None
         with reading(run_id):
-            run = self._known(run_id)
-            return None if run is None else self._current(run).run
-
-    def _known(self, run_id: str) -> OpenRun | None:
-        """Return the place of an open run, from memory or from the file; None if there is none."""
-        if self._is_read:
-            return self._open.get(run_id)
-        row = self._one(f"{_OPEN_RUNS} WHERE run_id = ? AND closed_at IS NULL", run_id)
-        return None if row is None else _without_work(row)
-
-    def _current(self, run: OpenRun) -> CachedRun:
-        """Return the entry of an open run: the cached one with the events that were added since."""
-        run_id, domain = run.execution.run_id, run.domain
-        entry = self._cache.get(run_id)
-        if entry is None:
-            entry = CachedRun(run.number, -1, EngineRun.fresh(domain, run.execution))
-        if entry.revision != run.revision:
-            rows = self._event_rows(run.number, after=entry.run.state.last_event_id)
-            new = [row_event(row) for row in rows]
-            sql = "SELECT execution_context FROM runs WHERE number = ?"
-            (context,) = self._db.execute(sql, (run.number,)).fetchone()
-            grown = EngineRun(
-                domain,
-                run.execution,
-                fold(new, entry.run.state),
-                self._heartbeats(run.number),
-                from_text(context),
-            )
-            entry = self._grow(entry, grown, new, sum(map(weight, rows)), run.revision)
-        return entry
-
-    def _heartbeats(self, number: int) -> HashTrieMap[int, Heartbeat]:
-        rows = self._db.execute("SELECT event_id, at, details FROM heartbeats WHERE run = ?", (number,))
-        return HashTrieMap({id: Heartbeat(from_ms(at), from_text(text)) for id, at, text in rows})
-
-    def _events(self, number: int, after: int, end: int | None = None) -> list[Event]:
-        return [row_event(row) for row in self._event_rows(number, after, end)]
-
-    def _event_rows(self, number: int, after: int, end: int | None = None) -> list[tuple[int, int, str, str]]:
-        return self._db.execute(
-            "SELECT id, at, type, attributes FROM events WHERE run = ? AND id > ? AND id <= ? ORDER BY id",
-            (number, after, _MAX_EVENT_ID if end is None else end),
-        ).fetchall()
+            run = self._reader.place(run_id)
+            return None if run is None else self._reader.current(run).run
 
     def open_run(self, domain: str, workflow_id: str) -> str | None:
         """Return the run id of the open run of a workflow id, or None."""
@@ -431,8 +299,8 @@ class SqliteStore:
 
     def open_runs(self) -> OpenRuns:
         """Return the open runs; a store of queries reads them when it needs them."""
-        if not self._is_read:
-            self._read_all()
+        if not self._reader.is_read:
+            self._reader.read_all()
         return self._open
 
     def latest(self, domain: str, workflow_id: str) -> Record | None:
@@ -462,15 +330,15 @@ class SqliteStore:
                 *old[after:end],
                 *new[max(after - len(old), 0) : None if end is None else max(end - len(old), 0)],
             )
-        run = self._open.get(run_id) if self._is_read else None
-        entry = None if run is None else self._cache.get(run_id)
+        run = self._open.get(run_id) if self._reader.is_read else None
+        entry = None if run is None else self._reader.cache.get(run_id)
         if run is not None and entry is not None and entry.revision == run.revision:
             return tuple(entry.events[after:end])
         row = self._one("SELECT number FROM runs WHERE run_id = ?", run_id)
         if row is None:
             return ()
         with reading(run_id):
-            return tuple(self._events(row[0], after, end))
+            return tuple(self._reader.events(row[0], after, end))
 
     def last_event_id(self, run_id: str) -> int:
         """Return the id of the last event of a run, open or closed; 0 for an unknown run."""
@@ -489,25 +357,6 @@ class SqliteStore:
         """Return the number of tasks of a task queue that wait to be claimed."""
         return self.open_runs().count_tasks(place)
 
-    def backlogs(self) -> tuple[Backlog, ...]:
-        """Return the backlog of every task list of every domain."""
-        found: defaultdict[tuple[str, PollKind, str], list[datetime | None]] = defaultdict(list)
-        for run, _, task in self.open_runs().tasks():
-            if task.kind is not TaskKind.LAMBDA:
-                waits = task.lease is None
-                key = (run.domain, PollKind(task.kind), task.task_list)
-                found[key].append(task.scheduled_at if waits else None)
-        return tuple(_backlog(key, since) for key, since in sorted(found.items()))
-
-    def redeliveries(self) -> list[tuple[str, int, str | None]]:
-        """Return run id, event id and current lease of every task that was redelivered after a crash."""
-        found = [
-            (run.execution.run_id, event_id, task.lease)
-            for run, event_id, task in self.open_runs().tasks()
-            if task.redeliveries
-        ]
-        return found[:_MOST_REDELIVERIES]
-
     def reclaim(self, ready: Ready, kind: TaskKind) -> None:
         """Make this process the owner of a redelivered task."""
         self._own(ready.run_id, (ready.event_id,), self._leases[kind])
@@ -524,11 +373,11 @@ class SqliteStore:
     def is_due(self, now: datetime) -> bool:
         """Return True if a deadline is due."""
         due = self._open.next_deadline()
-        return to_ms(now) >= self._expires_at or (due is not None and due.at <= now)
+        return to_ms(now) >= self._reader.expires_at or (due is not None and due.at <= now)
 
     def may_be_due(self, now: datetime) -> bool:
         """Return True if a deadline is due, or was; called in any thread."""
-        return to_ms(now) >= self._expires_at or self.due_in(now) <= 0
+        return to_ms(now) >= self._reader.expires_at or self.due_in(now) <= 0
 
     def due_in(self, now: datetime) -> float:
         """Return the seconds until the first known deadline of an open run; may be called in any thread."""
@@ -538,13 +387,13 @@ class SqliteStore:
     def next_deadline(self) -> Deadline | None:
         """Return the earliest deadline of all runs, or None; of equal times, one of an open run."""
         due = self._open.next_deadline()
-        if due is not None and to_ms(due.at) <= self._expires_at:
+        if due is not None and to_ms(due.at) <= self._reader.expires_at:
             return due
         row = self._one(
             "SELECT expires_at, run_id FROM runs WHERE expires_at IS NOT NULL"
             " ORDER BY expires_at, number LIMIT 1"
         )
-        self._expires_at = inf if row is None else row[0]
+        self._reader.expires_at = inf if row is None else row[0]
         if row is None or (due is not None and to_ms(due.at) <= row[0]):
             return due
         return Deadline(from_ms(row[0]), row[1], 0)
@@ -577,7 +426,7 @@ class SqliteStore:
 
     def owners(self) -> frozenset[str]:
         """Return the leases of other processes that own tasks, or have owned some."""
-        return frozenset(self._others)
+        return frozenset(self._reader.others)
 
     def redeliver(self, lease: str, crashes: int = 0) -> None:
         """Redeliver the tasks of a lease with the same tokens; add ``crashes`` to their redelivery count."""
@@ -590,7 +439,7 @@ class SqliteStore:
 
     def drop_owner(self, lease: str) -> None:
         """Remove a lease from ``owners``: its process has ended, and its tasks are redelivered."""
-        self._others.discard(lease)
+        self._reader.others.discard(lease)
 
     def give_back(self, token: Token) -> None:
         """Redeliver a started task with the same token, uncounted; do nothing if it has ended."""
@@ -624,17 +473,17 @@ class SqliteStore:
         if changes.is_closed:
             self._open.drop(run_id)
         else:
-            self._open.apply(changes, open_run or self._new_run(changes, first), self._revision + 1)
+            self._open.apply(changes, open_run or self._new_run(changes, first), self._reader.revision + 1)
         if self._at_once:
             self._written()
 
     def _stage(self, changes: Changes, open_run: OpenRun | None) -> StagedRun:
         """Return the row of a run that the transaction has not changed so far."""
         if open_run is None:
-            self._last_number += 1
-            entry = CachedRun(self._last_number, 0, changes.run)
+            self._reader.last_number += 1
+            entry = CachedRun(self._reader.last_number, 0, changes.run)
             return StagedRun(entry, changes.run, beats=changes.run.heartbeats, is_new=True)
-        entry = self._current(open_run)
+        entry = self._reader.current(open_run)
         return StagedRun(entry, entry.run, beats=entry.run.heartbeats)
 
     def _new_run(self, changes: Changes, staged: StagedRun) -> OpenRun:
@@ -644,7 +493,7 @@ class SqliteStore:
 
     def expire(self, run_id: str, at: datetime) -> None:
         """Set the time at which a closed run is deleted."""
-        self._expires_at = min(self._expires_at, to_ms(at))
+        self._reader.expires_at = min(self._reader.expires_at, to_ms(at))
         self._staged[run_id] = evolve(self._staged[run_id], expires_at=at, is_changed=True)
 
     def forget(self, run_id: str) -> None:
@@ -664,7 +513,7 @@ class SqliteStore:
         return self._db
 
     def _write(self) -> None:
-        revision = self._revision + 1
+        revision = self._reader.revision + 1
         changed = {run_id: staged for run_id, staged in self._staged.items() if staged.is_changed}
         if changed:
             self._writes += 1
@@ -677,21 +526,3 @@ class SqliteStore:
         if reworked:
             self._writes += 1
             writes.write_work(self._db, reworked, revision)
-
-
-def _without_work(row: tuple[Any, ...]) -> OpenRun:
-    number, run_id, domain, workflow_id, parent, revision = row[:6]
-    return OpenRun(number, domain, WorkflowExecution(workflow_id, run_id), parent, revision)
-
-
-def _backlog(key: tuple[str, PollKind, str], since: Sequence[datetime | None]) -> Backlog:
-    domain, kind, task_list = key
-    waiting = [at for at in since if at is not None]
-    return Backlog(
-        domain=domain,
-        kind=kind,
-        task_list=task_list,
-        waiting=len(waiting),
-        taken=len(since) - len(waiting),
-        oldest=min(waiting, default=None),
-    )

@@ -27,6 +27,9 @@ class RunPhase(StrEnum):
     CANCELING = "canceling"
     CLOSED = "closed"
 
+    # ``Enum.__hash__`` is implemented in Python; phases are keys, so use the C hash of ``str``.
+    __hash__ = str.__hash__
+
 
 def phase(progress: Progress) -> RunPhase:
     """Return the phase of a run."""

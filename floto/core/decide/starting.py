@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -55,7 +56,9 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
 
 def room_to_open(state: State) -> dict[Kind, int]:
     """Return the number of items of each kind that SWF allows a run to open beside those that are open."""
-    return {kind: OPEN_LIMIT - state.open_count.get(kind, 0) for kind in Kind}
+    return defaultdict(
+        lambda: OPEN_LIMIT, {kind: OPEN_LIMIT - count for kind, count in state.open_count.items()}
+    )
 
 
 def _decision(

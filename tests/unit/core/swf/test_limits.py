@@ -35,7 +35,7 @@ OTHER: dict[str, set[int]] = {
     "adapters/history_files/forms.py": {1_000},  # milliseconds of a second
     "adapters/http/requests.py": {1_024},  # bytes of a kilobyte
     "adapters/sqlite/file/presence.py": {1_000},  # files that are read
-    "adapters/sqlite/store.py": {1_000},  # redeliveries that are listed
+    "core/engine/stores/backlogs.py": {1_000},  # redeliveries that are listed
     "core/engine/api/pages.py": {1_024},  # bytes of a kilobyte
     "core/engine/step_context.py": {1_000},  # microseconds of a millisecond
     "core/payloads/reference.py": {256},  # megabytes of a store
