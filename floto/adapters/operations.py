@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from floto.core.engine.api.call import Request, Response
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.swf.pollers import Live
 from floto.core.swf.shapes import ActivityType
 
@@ -48,11 +48,11 @@ class PollableOperations(Operations, Protocol):
         """Redeliver a task with the same token, uncounted: its client left before it got the task."""
         ...
 
-    def place(self, operation: str, request: Request, region: str = ...) -> Place | None:
+    def task_queue(self, operation: str, request: Request, region: str = ...) -> TaskQueue | None:
         """Return the task queue of a poll; None if the checked request does not poll for a new task."""
         ...
 
-    def saw(self, place: Place, identity: str, serves: tuple[ActivityType, ...] | None) -> None:
+    def saw(self, task_queue: TaskQueue, identity: str, serves: tuple[ActivityType, ...] | None) -> None:
         """Record that a client polls a task queue; ``serves``: the activities that it says it can run."""
         ...
 
@@ -60,7 +60,7 @@ class PollableOperations(Operations, Protocol):
         """Return the backlog and the pollers of every task list of a region's domains."""
         ...
 
-    def has_work(self, place: Place) -> bool:
+    def has_work(self, task_queue: TaskQueue) -> bool:
         """Return True if a task queue has a claimable task; nothing is written."""
         ...
 

@@ -30,7 +30,7 @@ from floto.adapters.sqlite.store import SqliteStore
 from floto.core.engine.commands import StartWorkflowExecution, TerminateWorkflowExecution
 from floto.core.engine.run import ToWorkflow
 from floto.core.engine.stores.open_runs import OpenRuns
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import TaskKind
 from floto.core.spec.nested_specs import nested_tasks
 from floto.core.swf.decisions import (
@@ -259,8 +259,8 @@ def pending(service: SqliteService, rule: Rule, task_list: str = "floto", wait: 
     found: SimpleQueue[PolledDecisionTask | None] = SimpleQueue()
     polling = partial(service.poll_and_decide, task_list, "", wait, rule)
     threading.Thread(target=lambda: found.put(polling()), daemon=True).start()
-    queue, place = service._host._wait_queue, Place("floto", TaskKind.DECISION, task_list)  # noqa: SLF001
-    until(lambda: place in queue.all_places())
+    queue, task_queue = service._host._wait_queue, TaskQueue("floto", TaskKind.DECISION, task_list)  # noqa: SLF001
+    until(lambda: task_queue in queue.all_task_queues())
     return found
 
 
@@ -333,7 +333,7 @@ def test_stopped_decider_leaves_a_decision_task_to_the_next_one(tmp_path: Path) 
         decider = floto.Decider(spec, service=service, poll_seconds=SOON)
         thread = threading.Thread(target=decider.run, daemon=True)
         thread.start()
-        until(service._host._wait_queue.all_places)  # noqa: SLF001 - its poll is pending
+        until(service._host._wait_queue.all_task_queues)  # noqa: SLF001 - its poll is pending
         decider.stop()
         run = start(service)
         thread.join(SOON / 2)
@@ -488,7 +488,7 @@ def contents(service: SqliteService) -> dict[str, Any]:
         )
         for run in known
     }
-    queues = {place: known.next_task(place) for place in _PLACES}
+    queues = {task_queue: known.next_task(task_queue) for task_queue in _PLACES}
     children = {execution.run_id: known.children(execution.run_id) for execution in runs}
     return {
         "runs": runs,
@@ -500,7 +500,7 @@ def contents(service: SqliteService) -> dict[str, Any]:
     }
 
 
-_PLACES = [Place("floto", kind, "floto") for kind in (TaskKind.DECISION, TaskKind.ACTIVITY)]
+_PLACES = [TaskQueue("floto", kind, "floto") for kind in (TaskKind.DECISION, TaskKind.ACTIVITY)]
 
 
 @define

@@ -17,7 +17,7 @@ import pytest
 
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import TaskKind
 from floto.core.errors import ServiceError, UnknownResource
 from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask
@@ -209,9 +209,9 @@ def work(service: SqliteService, ended: list[Future[int]]) -> int:
 
 def test_poll_returned_to_the_wait_queue_wakes_the_watcher() -> None:
     """Else nobody looks for timers and other processes until the next poll comes."""
-    queue, place = WaitQueue(), Place("d", TaskKind.DECISION, "l")
-    queue.add([Poll(place, lambda _now: None, waits=True)])
-    poll = queue.take(place)
+    queue, task_queue = WaitQueue(), TaskQueue("d", TaskKind.DECISION, "l")
+    queue.add([Poll(task_queue, lambda _now: None, waits=True)])
+    poll = queue.take(task_queue)
     assert poll is not None
     watcher = threading.Thread(target=queue.wait_for_poll, daemon=True)
     watcher.start()

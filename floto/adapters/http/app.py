@@ -27,7 +27,7 @@ from floto.adapters.http.signatures import Keys, claimed, region_of, verify
 from floto.adapters.http.waiting import Attempt, HeldPollQueue
 from floto.adapters.operations import PollableOperations
 from floto.core.engine.api.tasks import IDLE
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.errors import ServiceUnavailable
 from floto.core.swf.limits import POLL_SECONDS
 from floto.core.swf.pollers import OPERATION, SERVES_HEADER, as_json, serves_from
@@ -71,7 +71,7 @@ class _Claimed:
 class _Held:
     """A pending poll, for which no task was claimed yet."""
 
-    place: Place
+    task_queue: TaskQueue
     attempt: Attempt[_Claimed]
 
 
@@ -204,7 +204,7 @@ class Endpoint:
             # Claim no task for a client that has already gone.
             await asyncio.sleep(0)
             _need(gone)
-            polling = asyncio.create_task(self._polls.poll(held.place, held.attempt))
+            polling = asyncio.create_task(self._polls.poll(held.task_queue, held.attempt))
             try:
                 await asyncio.wait((gone, polling), return_when=asyncio.FIRST_COMPLETED)
                 for _ in range(_NOTICE_ITERATIONS):
@@ -246,10 +246,10 @@ class Endpoint:
             return _dumped({"count": len(found.backlogs), **as_json(found)})
         if operation in IDLE:
             request = model.check(operation, request)
-            place = self._operations.place(operation, request, region)
-            if place is not None:
-                self._operations.saw(place, request.get("identity", ""), serves)
-                return _Held(place, partial(self._attempt, operation, request, region))
+            task_queue = self._operations.task_queue(operation, request, region)
+            if task_queue is not None:
+                self._operations.saw(task_queue, request.get("identity", ""), serves)
+                return _Held(task_queue, partial(self._attempt, operation, request, region))
         return _written(operation, self._operations.call(operation, request, region))
 
     def _attempt(self, operation: str, request: dict[str, Any], region: str) -> _Claimed | None:

@@ -21,7 +21,7 @@ from attrs import Factory, frozen
 
 from floto.adapters.operations import WATCH_SECONDS, PollableOperations
 from floto.core.engine import faults
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.swf import limits
 from floto.trouble_log import TroubleLog
@@ -68,9 +68,9 @@ class HeldPollQueue(Generic[T]):
         #: The asyncio tasks that give tasks back; asyncio itself has only weak references to them.
         self._returns: set[asyncio.Task[None]] = set()
         #: The polls of each queue in order (dict keys); a queue without polls has no entry.
-        self._queues: dict[Place, dict[_Poll[T], None]] = {}
+        self._queues: dict[TaskQueue, dict[_Poll[T], None]] = {}
         #: Pending polls, and those that are making their first attempt, for the limit.
-        self._counts: Counter[Place] = Counter()
+        self._counts: Counter[TaskQueue] = Counter()
         self._has_polls, self._notified = asyncio.Event(), asyncio.Event()
         self._notifications = 0
         self._troubles = TroubleLog(log)
@@ -105,37 +105,37 @@ class HeldPollQueue(Generic[T]):
                 if not poll.claiming.locked():
                     self._complete(poll, None)
 
-    def held(self, place: Place) -> int:
+    def held(self, task_queue: TaskQueue) -> int:
         """Return the number of pending polls of a task queue."""
-        return len(self._queues.get(place, ()))
+        return len(self._queues.get(task_queue, ()))
 
-    async def poll(self, place: Place, attempt: Attempt[T]) -> T | None:
+    async def poll(self, task_queue: TaskQueue, attempt: Attempt[T]) -> T | None:
         """Return the result of the first attempt that claims a task; None if none does in time.
 
         A cancelled poll leaves its queue at once, and a task claimed for it is given back. An exception of an
         attempt is raised here.
 
         Args:
-            place: The task queue.
+            task_queue: The task queue.
             attempt: Claims the next task of this queue; called in threads of the pool, several times.
 
         Raises:
             ServiceFault: if as many polls are pending as SWF allows for one task list.
         """
-        if self._counts[place] >= limits.POLLER_LIMIT:
+        if self._counts[task_queue] >= limits.POLLER_LIMIT:
             raise faults.limit_exceeded(limits.POLLER_LIMIT, "polls of one task list")
-        self._counts[place] += 1
+        self._counts[task_queue] += 1
         try:
             seen = self._notifications
-            if not self._stopped and place not in self._queues:
+            if not self._stopped and task_queue not in self._queues:
                 found = await self._claimed(attempt)
                 if found is not None:
                     return found
-            return None if self._stopped else await self._wait(place, attempt, seen)
+            return None if self._stopped else await self._wait(task_queue, attempt, seen)
         finally:
-            self._counts[place] -= 1
-            if not self._counts[place]:
-                del self._counts[place]
+            self._counts[task_queue] -= 1
+            if not self._counts[task_queue]:
+                del self._counts[task_queue]
 
     def give_back_result(self, polled: asyncio.Future[T | None]) -> None:
         """Give back the task, if any, that a poll or an attempt returns after its client has gone.
@@ -175,9 +175,9 @@ class HeldPollQueue(Generic[T]):
                 self.give_back_result(claimed)
             raise
 
-    async def _wait(self, place: Place, attempt: Attempt[T], seen: int) -> T | None:
+    async def _wait(self, task_queue: TaskQueue, attempt: Attempt[T], seen: int) -> T | None:
         poll = _Poll(attempt, asyncio.get_running_loop().create_future())
-        self._queues.setdefault(place, {})[poll] = None
+        self._queues.setdefault(task_queue, {})[poll] = None
         self._has_polls.set()
         if self._notifications != seen:
             # A notification may have arrived before this poll was queued: check again.
@@ -186,7 +186,7 @@ class HeldPollQueue(Generic[T]):
             try:
                 await asyncio.wait((poll.result,), timeout=self._seconds)
             finally:
-                self._remove(place, poll)
+                self._remove(task_queue, poll)
             async with poll.claiming:
                 return poll.result.result() if poll.result.done() else None
         except asyncio.CancelledError:
@@ -194,11 +194,11 @@ class HeldPollQueue(Generic[T]):
                 self.give_back_result(poll.result)
             raise
 
-    def _remove(self, place: Place, poll: _Poll[T]) -> None:
-        queue = self._queues.get(place, {})
+    def _remove(self, task_queue: TaskQueue, poll: _Poll[T]) -> None:
+        queue = self._queues.get(task_queue, {})
         queue.pop(poll, None)
         if not queue:
-            self._queues.pop(place, None)
+            self._queues.pop(task_queue, None)
         if not self._queues:
             self._has_polls.clear()
 
@@ -229,8 +229,8 @@ class HeldPollQueue(Generic[T]):
             # A deadline that is due fires only with an attempt: make one.
             await self._serve_first()
         self._notified.clear()
-        for place in await self._in_thread(partial(self._with_work, tuple(self._queues))):
-            await self._serve(place)
+        for task_queue in await self._in_thread(partial(self._with_work, tuple(self._queues))):
+            await self._serve(task_queue)
 
     async def _notified_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
@@ -238,21 +238,21 @@ class HeldPollQueue(Generic[T]):
                 await self._notified.wait()
         return self._notified.is_set()
 
-    def _with_work(self, places: Iterable[Place]) -> list[Place]:
-        return [place for place in places if self._operations.has_work(place)]
+    def _with_work(self, task_queues: Iterable[TaskQueue]) -> list[TaskQueue]:
+        return [task_queue for task_queue in task_queues if self._operations.has_work(task_queue)]
 
     async def _serve_first(self) -> None:
-        for place in tuple(self._queues)[:1]:
-            await self._serve(place)
+        for task_queue in tuple(self._queues)[:1]:
+            await self._serve(task_queue)
 
-    async def _serve(self, place: Place) -> None:
+    async def _serve(self, task_queue: TaskQueue) -> None:
         """Make the attempts of the polls that are pending now, longest first, until one finds no task."""
-        for poll in tuple(self._queues.get(place, ())):
+        for poll in tuple(self._queues.get(task_queue, ())):
             # A poll may have left the queue meanwhile.
-            if poll in self._queues.get(place, {}):
+            if poll in self._queues.get(task_queue, {}):
                 if not await self._attempt(poll):
                     return
-                self._remove(place, poll)
+                self._remove(task_queue, poll)
         # Polls that were queued meanwhile are served after the other queues, which might starve otherwise.
         self._notified.set()
 

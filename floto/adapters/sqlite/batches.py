@@ -44,7 +44,7 @@ from floto.adapters.sqlite.sql.rows import UnreadableRun
 from floto.adapters.sqlite.store import LOCK_SECONDS, SqliteStore
 from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
 from floto.core.engine.engine import DeadlineError, Engine
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from floto.core.swf.service import Clock
 
@@ -85,15 +85,15 @@ class Served:
     answered: list[tuple[Poll, Any, Callable[[], None]]] = field(factory=list)
     #: The polls that can be served again: they stay out of the wait queue until the commit, so that the
     #: thread of a poll does not end it while a response of it is not committed.
-    idle: dict[Place, Poll] = field(factory=dict)
+    idle: dict[TaskQueue, Poll] = field(factory=dict)
 
     def __len__(self) -> int:
         """Return the number of claimed tasks."""
         return len(self.polls) + len(self.answered)
 
-    def take(self, place: Place, wait_queue: WaitQueue) -> Poll | None:
+    def take(self, task_queue: TaskQueue, wait_queue: WaitQueue) -> Poll | None:
         """Return the next poll of a task queue; None if there is none."""
-        poll = self.idle.pop(place, None) or wait_queue.take(place)
+        poll = self.idle.pop(task_queue, None) or wait_queue.take(task_queue)
         if poll is not None:
             self.taken[poll] = None
         return poll
@@ -192,7 +192,7 @@ class Batches:
                 self._wait_queue.remove(job)
                 if job.waits and is_busy(error):
                     self._wait_queue.add([job])
-                    self._store.offered.add(job.place)
+                    self._store.offered.add(job.task_queue)
                     continue
             job.fail(failure)
 
@@ -205,7 +205,7 @@ class Batches:
                 for job in reads:
                     job.attempt(partial(job.call, now))
         self._wait_queue.add(polls)
-        polled = {poll.place for poll in polls}
+        polled = {poll.task_queue for poll in polls}
         while writes or self._claimable(polled):
             if self._execute_as_group(now, writes, polled):
                 break
@@ -213,11 +213,11 @@ class Batches:
         for poll in polls:
             self._keep_pending(poll)
         if self._store.offered:
-            if any(self._store.next_task(place) is not None for place in self._store.offered):
+            if any(self._store.next_task(task_queue) is not None for task_queue in self._store.offered):
                 self._database.wakeups.send()
             self._store.offered.clear()
             # Beyond the bound of one transaction, tasks are left for the next batch.
-            self._store.offered.update(self._claimable(self._wait_queue.all_places()))
+            self._store.offered.update(self._claimable(self._wait_queue.all_task_queues()))
             for notify in self.listeners:
                 try:
                     notify()
@@ -228,19 +228,19 @@ class Batches:
         """Keep a poll without a task pending, or complete it: its domain is unknown, or it does not wait."""
         try:
             if not poll.is_done:
-                self._engine.registration.need_domain(poll.place.domain)
+                self._engine.registration.need_domain(poll.task_queue.domain)
                 if not poll.waits and self._wait_queue.remove(poll):
                     poll.finish(None)
         except ServiceFault as fault:
             if self._wait_queue.remove(poll):
                 poll.fail(fault)
 
-    def _claimable(self, polled: set[Place], idle: Collection[Place] = ()) -> list[Place]:
+    def _claimable(self, polled: set[TaskQueue], idle: Collection[TaskQueue] = ()) -> list[TaskQueue]:
         """Return the queues, polled or with new tasks, that have a pending poll and a claimable task."""
-        places = dict.fromkeys((*idle, *self._wait_queue.places(polled | self._store.offered)))
-        return [place for place in places if self._store.next_task(place) is not None]
+        task_queues = dict.fromkeys((*idle, *self._wait_queue.task_queues(polled | self._store.offered)))
+        return [task_queue for task_queue in task_queues if self._store.next_task(task_queue) is not None]
 
-    def _execute_as_group(self, now: datetime, writes: list[Write], polled: set[Place]) -> bool:
+    def _execute_as_group(self, now: datetime, writes: list[Write], polled: set[TaskQueue]) -> bool:
         """Execute calls, and claim tasks for pending polls, in one transaction.
 
         Returns False, without executing anything, if deadlines must fire first that another process has set.
@@ -286,19 +286,19 @@ class Batches:
         if isinstance(job.companion, Poll) and self._wait_queue.remove(job.companion):
             job.companion.finish(None)
 
-    def _serve_all(self, now: datetime, polled: set[Place], served: Served) -> None:
+    def _serve_all(self, now: datetime, polled: set[TaskQueue], served: Served) -> None:
         """Claim tasks for pending polls, also those tasks that responses to others have scheduled."""
-        while places := self._claimable(polled, served.idle):
+        while task_queues := self._claimable(polled, served.idle):
             before = len(served)
-            for place in places:
-                self._serve(now, place, served)
+            for task_queue in task_queues:
+                self._serve(now, task_queue, served)
             if len(served) == before or len(served) >= _SERVED_AT_ONCE:
                 return
 
-    def _serve(self, now: datetime, place: Place, served: Served) -> None:
+    def _serve(self, now: datetime, task_queue: TaskQueue, served: Served) -> None:
         """Claim tasks for the polls of a queue; each poll removed from the wait queue is in ``served``."""
-        while len(served) < _SERVED_AT_ONCE and self._store.next_task(place) is not None:
-            poll = served.take(place, self._wait_queue)
+        while len(served) < _SERVED_AT_ONCE and self._store.next_task(task_queue) is not None:
+            poll = served.take(task_queue, self._wait_queue)
             if poll is None:
                 return
             if poll.is_over:
@@ -309,7 +309,7 @@ class Batches:
             if task is not None and after is None:
                 served.polls[poll] = task
                 continue
-            served.idle[place] = poll
+            served.idle[task_queue] = poll
             if after is None:
                 return
             served.answered.append((poll, task, after))
@@ -326,14 +326,14 @@ class Batches:
                     raise
                 return None
 
-    def _execute_one_by_one(self, now: datetime, writes: list[Write], polled: set[Place]) -> None:
+    def _execute_one_by_one(self, now: datetime, writes: list[Write], polled: set[TaskQueue]) -> None:
         """Execute calls and serve polls, each in its own transaction, so that only the wrong ones fail."""
         for job in writes:
             job.attempt(partial(self._commit, partial(job.call, now)))
             if job.has_failed:
                 self._end_companion(job)
-        for place in self._claimable(polled):
-            while (poll := self._wait_queue.take(place)) is not None:
+        for task_queue in self._claimable(polled):
+            while (poll := self._wait_queue.take(task_queue)) is not None:
                 if not self._serve_one(poll, now):
                     self._wait_queue.put_back([poll])
                     break
@@ -360,7 +360,7 @@ class Batches:
 
     def _claim(self, poll: Poll, now: datetime) -> Any:
         """Claim a task for a poll, setting aside the tasks of runs that cannot be read."""
-        while self._store.next_task(poll.place) is not None:
+        while self._store.next_task(poll.task_queue) is not None:
             try:
                 return self._commit(partial(poll.call, now))
             except UnreadableRun as error:

@@ -14,7 +14,7 @@ from floto import logs
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.core.engine import commands as c
 from floto.core.engine.engine import LambdaTask
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
 from floto.core.errors import ServiceError, UnknownResource
 from floto.core.swf.limits import DATA_LIMIT, REASON_LIMIT
@@ -87,8 +87,8 @@ class Invoker:
             self._host.look()
             for domain in self._host.read(lambda _now: self._host.store.domains()):
                 name = domain.name
-                place = Place(name, TaskKind.LAMBDA, LAMBDA_LIST)
-                task = self._host.attempt(place, lambda now, name=name: engine.poll_lambda(name, now))  # type: ignore[misc]
+                task_queue = TaskQueue(name, TaskKind.LAMBDA, LAMBDA_LIST)
+                task = self._host.attempt(task_queue, lambda now, name=name: engine.poll_lambda(name, now))  # type: ignore[misc]
                 if task is not None:
                     return task
             self._troubles.over("invoking Lambda functions")

@@ -20,7 +20,7 @@ from floto.core.engine.api.call import Request, Response
 from floto.core.engine.api.tasks import IDLE
 from floto.core.engine.engine import Engine
 from floto.core.engine.registration.regions import DEFAULT_REGION, domain_key, of_region
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import TaskKind, run_id_from
 from floto.core.swf.limits import POLL_SECONDS
 from floto.core.swf.pollers import Live, Poller, PollKind
@@ -87,20 +87,22 @@ class SqliteOperations:
             ServiceError: if the service is closed, or the file is damaged or gone.
         """
         checked = model.check(operation, request)
-        place = self.place(operation, checked, region)
-        if place is None:
+        task_queue = self.task_queue(operation, checked, region)
+        if task_queue is None:
             return self._once(operation, checked, region)
-        self.saw(place, checked.get("identity", ""))
-        task = self._host.poll(place, self._take(operation, checked, region), self._poll_seconds, _token_of)
+        self.saw(task_queue, checked.get("identity", ""))
+        task = self._host.poll(
+            task_queue, self._take(operation, checked, region), self._poll_seconds, _token_of
+        )
         return dict(IDLE[operation]) if task is None else task
 
     def attempt(self, operation: str, request: Request, region: str = DEFAULT_REGION) -> Response | None:
         """Execute an operation as ``call`` does, but return None at once if a poll finds no task."""
         checked = model.check(operation, request)
-        place = self.place(operation, checked, region)
-        if place is None:
+        task_queue = self.task_queue(operation, checked, region)
+        if task_queue is None:
             return self._once(operation, checked, region)
-        return self._host.attempt(place, self._take(operation, checked, region))
+        return self._host.attempt(task_queue, self._take(operation, checked, region))
 
     def check(self) -> None:
         """Read from the file itself, past every cache; raise an error if it cannot be read."""
@@ -114,19 +116,21 @@ class SqliteOperations:
         """Redeliver a task with the same token, because its client left before it got the task."""
         self._host.give_back(token)
 
-    def saw(self, place: Place, identity: str, serves: tuple[ActivityType, ...] | None = None) -> None:
+    def saw(
+        self, task_queue: TaskQueue, identity: str, serves: tuple[ActivityType, ...] | None = None
+    ) -> None:
         """Record a client that polls, for ``floto status``.
 
         Args:
-            place: The polled task queue.
+            task_queue: The polled task queue.
             identity: The identity of the client.
             serves: The activities that it says it can run; None if it does not say.
         """
         self._host.presence.saw(
             Poller(
-                domain=place.domain,
-                kind=PollKind(place.kind),
-                task_list=place.task_list,
+                domain=task_queue.domain,
+                kind=PollKind(task_queue.kind),
+                task_list=task_queue.task_list,
                 identity=identity,
                 serves=serves,
                 seen=self._host.clock(),
@@ -137,16 +141,16 @@ class SqliteOperations:
         """Return the backlog and the pollers of every task list of a region's domains."""
         return of_region(self._host.live(), region)
 
-    def place(self, operation: str, request: Request, region: str = DEFAULT_REGION) -> Place | None:
+    def task_queue(self, operation: str, request: Request, region: str = DEFAULT_REGION) -> TaskQueue | None:
         """Return the task queue of a poll; None if the request does not poll for a new task."""
         kind = _POLLS.get(operation)
         if kind is None or request.get("nextPageToken") is not None:
             return None
-        return Place(domain_key(region, request["domain"]), kind, request["taskList"]["name"])
+        return TaskQueue(domain_key(region, request["domain"]), kind, request["taskList"]["name"])
 
-    def has_work(self, place: Place) -> bool:
+    def has_work(self, task_queue: TaskQueue) -> bool:
         """Return True if a task queue has a claimable task."""
-        return self._host.has_work(place)
+        return self._host.has_work(task_queue)
 
     def listen(self, callback: Callable[[], None]) -> None:
         """Call ``callback``, in the thread that commits, when a task queue may have new tasks."""

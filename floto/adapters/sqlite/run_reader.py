@@ -119,7 +119,7 @@ class RunReader:
                 tasks, dues = derive(entry.run, entry.events, work or {})
         return evolve(run, tasks=tasks, dues=dues)
 
-    def place(self, run_id: str) -> OpenRun | None:
+    def known(self, run_id: str) -> OpenRun | None:
         """Return the place of an open run, from memory or from the file; None if there is none."""
         if self.is_read:
             return self.open_runs.get(run_id)

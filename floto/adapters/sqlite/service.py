@@ -23,7 +23,7 @@ from floto.core.engine import faults
 from floto.core.engine.commands import start_command
 from floto.core.engine.engine import Engine
 from floto.core.engine.run import ToWorkflow
-from floto.core.engine.stores.records import Listing, Place
+from floto.core.engine.stores.records import Listing, TaskQueue
 from floto.core.engine.tokens import TaskKind, run_id_from
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
@@ -178,7 +178,7 @@ class SqliteService:
             return self._engine.poll_decision(self._domain, task_list, identity, now)
 
         return self._host.poll(
-            Place(self._domain, TaskKind.DECISION, task_list),
+            TaskQueue(self._domain, TaskKind.DECISION, task_list),
             take,
             wait,
             attrgetter("token"),
@@ -246,7 +246,7 @@ class SqliteService:
         """
         return self._host.write_and_attempt(
             lambda now: report(_Reports(self._engine, now), token),
-            Place(self._domain, TaskKind.ACTIVITY, task_list),
+            TaskQueue(self._domain, TaskKind.ACTIVITY, task_list),
             lambda now: self._engine.poll_activity(self._domain, task_list, identity, now),
         )
 
@@ -294,7 +294,7 @@ class SqliteService:
     def _poll(
         self, kind: TaskKind, task_list: str, take: Callable[[datetime], T | None], wait: float
     ) -> T | None:
-        return self._host.poll(Place(self._domain, kind, task_list), take, wait, attrgetter("token"))
+        return self._host.poll(TaskQueue(self._domain, kind, task_list), take, wait, attrgetter("token"))
 
 
 @frozen

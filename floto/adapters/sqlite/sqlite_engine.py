@@ -30,7 +30,7 @@ from floto.core.engine import faults
 from floto.core.engine.engine import Engine
 from floto.core.engine.stores.backlogs import backlogs, redelivered
 from floto.core.engine.stores.open_runs import OpenRuns
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import any_token
 from floto.core.errors import ServiceError, ServiceUnavailable
 from floto.core.swf import limits
@@ -108,7 +108,7 @@ class SqliteEngine:
         #: Lock of the following attributes.
         self._lock = Lock()
         #: Number of pending polls of each task queue.
-        self._waiting: Counter[Place] = Counter()
+        self._waiting: Counter[TaskQueue] = Counter()
         self._watcher: Thread | None = None
         #: The pollers of this process, which ``floto status`` shows.
         self.presence = Presence(self._database.leases)
@@ -204,14 +204,14 @@ class SqliteEngine:
         result: T = self._outcome(Write(call))
         return result
 
-    def attempt(self, place: Place, take: Callable[[datetime], T | None]) -> T | None:
+    def attempt(self, task_queue: TaskQueue, take: Callable[[datetime], T | None]) -> T | None:
         """Claim the next task of a task queue; return None if it has none now.
 
         Args:
-            place: The task queue.
+            task_queue: The task queue.
             take: Claims its next task; called with the current time.
         """
-        task: T | None = self._outcome(Poll(place, take, waits=False))
+        task: T | None = self._outcome(Poll(task_queue, take, waits=False))
         return task
 
     def _outcome(self, job: Job) -> Any:
@@ -271,7 +271,7 @@ class SqliteEngine:
 
     def poll(
         self,
-        place: Place,
+        task_queue: TaskQueue,
         take: Callable[[datetime], T | None],
         wait: float,
         token_of: Callable[[T], str],
@@ -282,7 +282,7 @@ class SqliteEngine:
         If the poll is interrupted (``KeyboardInterrupt``), a task that was claimed for it is given back.
 
         Args:
-            place: The task queue.
+            task_queue: The task queue.
             take: Claims its next task; called with the current time, perhaps in another thread.
             wait: Maximum seconds to wait for a task.
             token_of: Returns the token of a task.
@@ -291,12 +291,12 @@ class SqliteEngine:
         Raises:
             ServiceFault: if as many polls are pending as SWF allows for one task list.
         """
-        poll, end = Poll(place, take, waits=True, answering=answering), monotonic() + wait
+        poll, end = Poll(task_queue, take, waits=True, answering=answering), monotonic() + wait
         with self._usable():
             # As SQLite does, refuse a name that has no UTF-8.
-            place.task_list.encode()
+            task_queue.task_list.encode()
             self._database.need_writing()
-        with self._counted(place):
+        with self._counted(task_queue):
             try:
                 with self._usable():
                     self._commits.submit(poll)
@@ -309,20 +309,20 @@ class SqliteEngine:
             return task
 
     def write_and_attempt(
-        self, call: Callable[[datetime], Any], place: Place, take: Callable[[datetime], T | None]
+        self, call: Callable[[datetime], Any], task_queue: TaskQueue, take: Callable[[datetime], T | None]
     ) -> T | None:
         """Execute a call that writes, and claim the next task of a task queue, in one transaction.
 
         Args:
             call: Called with the current time, as by ``write``. If it fails, no task is claimed.
-            place: The task queue.
+            task_queue: The task queue.
             take: Claims its next task.
 
         Returns:
             The task, or None.
         """
         self._fairness.note_write()
-        poll = Poll(place, take, waits=False)
+        poll = Poll(task_queue, take, waits=False)
         self._outcome(Write(call, poll))
         task: T | None = poll.outcome()
         return task
@@ -353,11 +353,11 @@ class SqliteEngine:
         poll.deliver()
 
     @contextmanager
-    def _counted(self, place: Place) -> Iterator[None]:
+    def _counted(self, task_queue: TaskQueue) -> Iterator[None]:
         with self._lock:
-            if self._waiting[place] >= limits.POLLER_LIMIT:
+            if self._waiting[task_queue] >= limits.POLLER_LIMIT:
                 raise faults.limit_exceeded(limits.POLLER_LIMIT, "polls of one task list")
-            self._waiting[place] += 1
+            self._waiting[task_queue] += 1
             if self._watcher is None and not self._closed.is_set():
                 self._watcher = Thread(target=self._watch, name="floto-watch", daemon=True)
                 self._watcher.start()
@@ -365,9 +365,9 @@ class SqliteEngine:
             yield
         finally:
             with self._lock:
-                self._waiting[place] -= 1
-                if not self._waiting[place]:
-                    del self._waiting[place]
+                self._waiting[task_queue] -= 1
+                if not self._waiting[task_queue]:
+                    del self._waiting[task_queue]
 
     def _watch(self) -> None:
         """While polls are pending, check for commits of other processes and for due deadlines."""
@@ -398,9 +398,9 @@ class SqliteEngine:
         # Without a socket, or after an error of it, this is the wait.
         return is_woken or self._closed.wait(max(began + seconds - monotonic(), 0))
 
-    def has_work(self, place: Place) -> bool:
+    def has_work(self, task_queue: TaskQueue) -> bool:
         """Return True if a task queue has a claimable task."""
-        return self.read(lambda _now: self.store.next_task(place) is not None)
+        return self.read(lambda _now: self.store.next_task(task_queue) is not None)
 
     def listen(self, callback: Callable[[], None]) -> None:
         """Call ``callback``, in the thread that commits, when a task queue may have new tasks."""

@@ -31,7 +31,7 @@ from floto.core.engine.registration.registered_types import Domain, RegisteredTy
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import Changes, all_entries
 from floto.core.engine.stores.open_runs import OpenRun, OpenRuns
-from floto.core.engine.stores.records import Listing, Place, Position, Record
+from floto.core.engine.stores.records import Listing, Position, Record, TaskQueue
 from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind, Token
 from floto.core.swf.events import Event
@@ -108,7 +108,7 @@ class SqliteStore:
         self._types: dict[tuple[str, ActivityType | WorkflowType], RegisteredType] = {}
 
     @property
-    def offered(self) -> set[Place]:
+    def offered(self) -> set[TaskQueue]:
         """Task queues that may have new tasks; the caller clears it."""
         return self._open.offered
 
@@ -280,7 +280,7 @@ class SqliteStore:
         if staged is not None:
             return staged.run if staged.run.state.closed is None else None
         with reading(run_id):
-            run = self._reader.place(run_id)
+            run = self._reader.known(run_id)
             return None if run is None else self._reader.current(run).run
 
     def open_run(self, domain: str, workflow_id: str) -> str | None:
@@ -349,13 +349,13 @@ class SqliteStore:
         last = self._one(f"SELECT max(id) FROM events {which}", run_id)[0]  # noqa: S608 - SQL of ours
         return 0 if last is None else int(last)
 
-    def next_task(self, place: Place) -> Ready | None:
+    def next_task(self, task_queue: TaskQueue) -> Ready | None:
         """Return the next task of a task queue: highest priority first, then oldest."""
-        return self._open.next_task(place)
+        return self._open.next_task(task_queue)
 
-    def count_tasks(self, place: Place) -> int:
+    def count_tasks(self, task_queue: TaskQueue) -> int:
         """Return the number of tasks of a task queue that wait to be claimed."""
-        return self.open_runs().count_tasks(place)
+        return self.open_runs().count_tasks(task_queue)
 
     def reclaim(self, ready: Ready, kind: TaskKind) -> None:
         """Make this process the owner of a redelivered task."""

@@ -29,7 +29,7 @@ from typing import Any
 from attrs import frozen
 
 from floto.adapters.sqlite.group_commit import Call, Job
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 
 
 @frozen
@@ -50,15 +50,17 @@ class Poll(Job):
     """A pending poll of one task queue; ``call(now)`` claims the next task or returns None.
 
     Args:
-        place: The task queue.
+        task_queue: The task queue.
         call: Claims the next task.
         waits: False for a single attempt, which ends if there is no task.
         answering: Responds to tasks at once.
     """
 
-    def __init__(self, place: Place, call: Call, *, waits: bool, answering: Answering | None = None) -> None:
+    def __init__(
+        self, task_queue: TaskQueue, call: Call, *, waits: bool, answering: Answering | None = None
+    ) -> None:
         super().__init__(call)
-        self.place = place
+        self.task_queue = task_queue
         self.waits = waits
         self.answering = answering
         self._responded: deque[Any] = deque()
@@ -89,7 +91,7 @@ class WaitQueue:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._polls: dict[Place, dict[Poll, None]] = {}
+        self._polls: dict[TaskQueue, dict[Poll, None]] = {}
         self._has_polls = threading.Event()
         self._is_dismissed = False
 
@@ -97,7 +99,7 @@ class WaitQueue:
         """Append polls to their queues."""
         for poll in polls:
             with self._lock:
-                self._polls.setdefault(poll.place, {})[poll] = None
+                self._polls.setdefault(poll.task_queue, {})[poll] = None
                 if poll.waits and not self._has_polls.is_set():
                     self._has_polls.set()
 
@@ -105,14 +107,14 @@ class WaitQueue:
         """Put polls back to the front of their queues."""
         with self._lock:
             for poll in polls:
-                self._polls[poll.place] = {poll: None, **self._polls.get(poll.place, {})}
+                self._polls[poll.task_queue] = {poll: None, **self._polls.get(poll.task_queue, {})}
                 if poll.waits:
                     self._has_polls.set()
 
-    def take(self, place: Place) -> Poll | None:
+    def take(self, task_queue: TaskQueue) -> Poll | None:
         """Remove and return the first poll of a task queue; None if it has no poll."""
         with self._lock:
-            polls = self._polls.get(place)
+            polls = self._polls.get(task_queue)
             if not polls:
                 return None
             poll = next(iter(polls))
@@ -122,7 +124,7 @@ class WaitQueue:
     def remove(self, poll: Poll) -> bool:
         """Remove a poll; return False if another thread has removed it, to complete it."""
         with self._lock:
-            polls = self._polls.get(poll.place, {})
+            polls = self._polls.get(poll.task_queue, {})
             if poll not in polls:
                 return False
             self._drop(poll, polls)
@@ -131,14 +133,14 @@ class WaitQueue:
     def _drop(self, poll: Poll, polls: dict[Poll, None]) -> None:
         del polls[poll]
         if not polls:
-            del self._polls[poll.place]
+            del self._polls[poll.task_queue]
 
-    def places(self, among: Collection[Place]) -> list[Place]:
+    def task_queues(self, among: Collection[TaskQueue]) -> list[TaskQueue]:
         """Return the task queues among these that have pending polls."""
         with self._lock:
-            return [place for place in self._polls if place in among]
+            return [task_queue for task_queue in self._polls if task_queue in among]
 
-    def all_places(self) -> set[Place]:
+    def all_task_queues(self) -> set[TaskQueue]:
         """Return the task queues that have pending polls."""
         with self._lock:
             return set(self._polls)

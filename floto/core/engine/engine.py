@@ -21,7 +21,7 @@ from floto.core.engine.run import EngineRun, Rules, StepOutcome, ToWorkflow
 from floto.core.engine.step import step
 from floto.core.engine.step_context import opening
 from floto.core.engine.stores.changes import changes
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.stores.store import Deadline, Ready, RunStore
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind, Token, read_token
 from floto.core.engine.validation import check_command
@@ -171,7 +171,7 @@ class Engine:
         def start(_event_id: int) -> c.StartDecisionTask:
             return c.StartDecisionTask(identity=identity)
 
-        claimed = self._claim_next(Place(domain, TaskKind.DECISION, task_list), start, now)
+        claimed = self._claim_next(TaskQueue(domain, TaskKind.DECISION, task_list), start, now)
         if claimed is None:
             return None
         run, token = claimed
@@ -204,9 +204,11 @@ class Engine:
         def start(event_id: int) -> c.StartActivityTask:
             return c.StartActivityTask(scheduled_event_id=event_id, identity=identity)
 
-        place = Place(domain, TaskKind.ACTIVITY, task_list)
+        task_queue = TaskQueue(domain, TaskKind.ACTIVITY, task_list)
         claimed = (
-            self._claim(chosen, place.kind, start, now) if chosen else self._claim_next(place, start, now)
+            self._claim(chosen, task_queue.kind, start, now)
+            if chosen
+            else self._claim_next(task_queue, start, now)
         )
         if claimed is None:
             return None
@@ -227,7 +229,7 @@ class Engine:
         def start(event_id: int) -> c.StartLambdaFunction:
             return c.StartLambdaFunction(scheduled_event_id=event_id)
 
-        claimed = self._claim_next(Place(domain, TaskKind.LAMBDA, LAMBDA_LIST), start, now)
+        claimed = self._claim_next(TaskQueue(domain, TaskKind.LAMBDA, LAMBDA_LIST), start, now)
         if claimed is None:
             return None
         run, token = claimed
@@ -292,12 +294,12 @@ class Engine:
             raise DeadlineError(due) from error
 
     def _claim_next(
-        self, place: Place, start: Callable[[int], Any], now: datetime
+        self, task_queue: TaskQueue, start: Callable[[int], Any], now: datetime
     ) -> tuple[EngineRun, Token] | None:
-        self.registration.need_domain(place.domain)
+        self.registration.need_domain(task_queue.domain)
         before = None
-        while (ready := self._store.next_task(place)) is not None and ready != before:
-            claimed = self._claim(ready, place.kind, start, now)
+        while (ready := self._store.next_task(task_queue)) is not None and ready != before:
+            claimed = self._claim(ready, task_queue.kind, start, now)
             if claimed is not None:
                 return claimed
             before = ready

@@ -15,7 +15,7 @@ from floto.core.engine.api.tasks import IDLE
 from floto.core.engine.engine import Engine, LambdaTask
 from floto.core.engine.registration.regions import DEFAULT_REGION, domain_key
 from floto.core.engine.stores.memory_store import MemoryStore
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
 
 Json = dict[str, Any]
@@ -92,8 +92,8 @@ class FileOperations(SqliteOperations):
 
     def poll_lambda(self, domain: str) -> LambdaTask | None:
         key = domain_key(DEFAULT_REGION, domain)
-        place = Place(key, TaskKind.LAMBDA, LAMBDA_LIST)
-        return self._host.attempt(place, lambda now: self._host.engine.poll_lambda(key, now))
+        task_queue = TaskQueue(key, TaskKind.LAMBDA, LAMBDA_LIST)
+        return self._host.attempt(task_queue, lambda now: self._host.engine.poll_lambda(key, now))
 
     def respond_lambda(self, answer: type, token: str, **fields: Any) -> None:
         self._host.write(lambda now: self._host.engine.respond(answer, token, now, **fields))

@@ -10,7 +10,7 @@ from floto.core.engine.api.call import Call, Handler, Response, given
 from floto.core.engine.api.executions import window
 from floto.core.engine.api.pages import read_token, write_token
 from floto.core.engine.registration.regions import region_of
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import TaskKind, any_token, invalid_token
 from floto.core.engine.tokens import read_token as read_task_token
 from floto.core.swf.shapes import TaskList
@@ -127,8 +127,8 @@ def _count(kind: TaskKind) -> Handler:
     """Return an operation that counts the scheduled tasks; started ones are not pending."""
 
     def handle(call: Call) -> Response:
-        place = Place(call.known_domain(), kind, call.request["taskList"]["name"])
-        return {"count": call.store.count_tasks(place), "truncated": False}
+        task_queue = TaskQueue(call.known_domain(), kind, call.request["taskList"]["name"])
+        return {"count": call.store.count_tasks(task_queue), "truncated": False}
 
     return handle
 

@@ -13,7 +13,7 @@ from floto.core.engine.registration.registered_types import Domain, RegisteredTy
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import Changes, PollableTask
 from floto.core.engine.stores.open_runs import OpenRun, OpenRuns
-from floto.core.engine.stores.records import Listing, Place, Position, Record, last_scheduled
+from floto.core.engine.stores.records import Listing, Position, Record, TaskQueue, last_scheduled
 from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind
 from floto.core.swf.closing_events import CLOSING_EVENTS
@@ -191,17 +191,17 @@ class MemoryStore:
             if self._latest.get(name) == run_id:
                 del self._latest[name]
 
-    def next_task(self, place: Place) -> Ready | None:
+    def next_task(self, task_queue: TaskQueue) -> Ready | None:
         """Return the next task to claim: highest priority first, then oldest; None if there is none."""
-        return self.open_runs.next_task(place)
+        return self.open_runs.next_task(task_queue)
 
     def is_waiting(self, ready: Ready) -> bool:
         """Return True if the task can be claimed."""
         return self.open_runs.is_claimable(ready)
 
-    def count_tasks(self, place: Place) -> int:
+    def count_tasks(self, task_queue: TaskQueue) -> int:
         """Return the number of tasks that can be claimed."""
-        return self.open_runs.count_tasks(place)
+        return self.open_runs.count_tasks(task_queue)
 
     def reclaim(self, ready: Ready, kind: TaskKind) -> None:
         """Do nothing: an owner of a task cannot crash without the in-memory store."""

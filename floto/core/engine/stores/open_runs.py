@@ -17,7 +17,7 @@ from attrs import evolve, field, frozen
 
 from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.stores.changes import ChangeEntry, Changes, PollableTask
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind
 from floto.core.swf.shapes import WorkflowExecution
@@ -53,7 +53,7 @@ class OpenRuns:
     def __init__(self, leases: Mapping[TaskKind, str]) -> None:
         self._leases = leases
         #: Task queues that may have new tasks.
-        self.offered: set[Place] = set()
+        self.offered: set[TaskQueue] = set()
         #: Runs whose tasks are hidden from polls, because they cannot be read.
         self.hidden: set[str] = set()
         self.clear()
@@ -67,7 +67,7 @@ class OpenRuns:
         self._clear_heaps()
 
     def _clear_heaps(self) -> None:
-        self._queues: defaultdict[Place, list[tuple[int, datetime, int, int, str]]] = defaultdict(list)
+        self._queues: defaultdict[TaskQueue, list[tuple[int, datetime, int, int, str]]] = defaultdict(list)
         self._deadlines: list[tuple[datetime, int, int, int, str]] = []
         #: Entries that were added to the heaps, and those that may be up to date.
         self._added = self._live = 0
@@ -155,11 +155,11 @@ class OpenRuns:
             self._rebuild()
 
     def _queue(self, run: OpenRun, event_id: int, task: PollableTask) -> None:
-        place = Place(run.domain, task.kind, task.task_list)
-        self.offered.add(place)
+        task_queue = TaskQueue(run.domain, task.kind, task.task_list)
+        self.offered.add(task_queue)
         self._added += 1
         row = (-task.priority, task.scheduled_at, run.number, event_id, run.execution.run_id)
-        heapq.heappush(self._queues[place], row)
+        heapq.heappush(self._queues[task_queue], row)
 
     def _rebuild(self) -> None:
         runs = sorted(self._runs.values(), key=lambda run: run.number)
@@ -191,12 +191,12 @@ class OpenRuns:
         else:
             self.put(before)
 
-    def next_task(self, place: Place) -> Ready | None:
+    def next_task(self, task_queue: TaskQueue) -> Ready | None:
         """Return the next task of a task queue: highest priority first, then oldest; None if it has none.
 
         Of one moment, the order is that of runs and events: the same after the runs are read again.
         """
-        queue = self._queues.get(place)
+        queue = self._queues.get(task_queue)
         while queue:
             *_, event_id, run_id = queue[0]
             task = self._claimable(run_id, event_id)
@@ -220,10 +220,10 @@ class OpenRuns:
             for event_id, task in run.tasks.items():
                 yield run, event_id, task
 
-    def count_tasks(self, place: Place) -> int:
+    def count_tasks(self, task_queue: TaskQueue) -> int:
         """Return the number of tasks of a task queue that were never claimed."""
         return sum(
-            not task.started and (run.domain, task.kind, task.task_list) == place.key
+            not task.started and (run.domain, task.kind, task.task_list) == task_queue.key
             for run, _, task in self.tasks()
         )
 

@@ -86,7 +86,7 @@ class Position:
 
 
 @frozen(cache_hash=True)
-class Place:
+class TaskQueue:
     """A task queue: one task list of one kind of task in one domain."""
 
     domain: str

@@ -11,7 +11,7 @@ from attrs import frozen
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import Changes
-from floto.core.engine.stores.records import Listing, Place, Position, Record
+from floto.core.engine.stores.records import Listing, Position, Record, TaskQueue
 from floto.core.engine.tokens import TaskKind
 from floto.core.swf.events import Event
 from floto.core.swf.shapes import ActivityType, WorkflowType
@@ -126,11 +126,11 @@ class RunStore(Protocol):
         """Delete a closed run and its history."""
         ...
 
-    def next_task(self, place: Place) -> Ready | None:
+    def next_task(self, task_queue: TaskQueue) -> Ready | None:
         """Return the next task to claim: highest priority first, then oldest; None if there is none."""
         ...
 
-    def count_tasks(self, place: Place) -> int:
+    def count_tasks(self, task_queue: TaskQueue) -> int:
         """Return the number of tasks that can be claimed."""
         ...
 

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import frozen
 from starlette.applications import Starlette
 
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import TaskKind
 from floto.core.swf.pollers import Live
 from floto.core.swf.shapes import ActivityType
@@ -19,7 +19,7 @@ from floto.core.swf.shapes import ActivityType
 #: No test waits longer for what must happen.
 PATIENCE = 60.0
 AMZ_JSON = "application/x-amz-json-1.0"
-LIST = Place("shop", TaskKind.ACTIVITY, "orders")
+LIST = TaskQueue("shop", TaskKind.ACTIVITY, "orders")
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -33,19 +33,19 @@ class FakeOperations:
     """Hands out tasks that a test puts into it, and answers calls as a test says."""
 
     def __init__(self) -> None:
-        self.tasks: dict[Place, list[dict[str, Any]]] = defaultdict(list)
+        self.tasks: dict[TaskQueue, list[dict[str, Any]]] = defaultdict(list)
         #: Tasks of another process, of which no listener is notified.
-        self.unseen: list[tuple[Place, dict[str, Any]]] = []
+        self.unseen: list[tuple[TaskQueue, dict[str, Any]]] = []
         self.answer: Callable[[str, Mapping[str, Any]], dict[str, Any]] = lambda *_: {}
         self.attempts: list[str] = []
         self.given_back: list[str] = []
-        self.pollers: list[tuple[Place, str, tuple[ActivityType, ...] | None]] = []
+        self.pollers: list[tuple[TaskQueue, str, tuple[ActivityType, ...] | None]] = []
         self.looks = 0
         self._listeners: list[Callable[[], None]] = []
         self._lock = Lock()
 
-    def put(self, place: Place, *tasks: dict[str, Any]) -> None:
-        self.tasks[place].extend(tasks)
+    def put(self, task_queue: TaskQueue, *tasks: dict[str, Any]) -> None:
+        self.tasks[task_queue].extend(tasks)
         for notify in self._listeners:
             notify()
 
@@ -53,25 +53,25 @@ class FakeOperations:
         return self.answer(operation, request)
 
     def attempt(self, operation: str, request: Mapping[str, Any], region: str = "") -> dict[str, Any] | None:
-        place = self.place(operation, request, region)
-        assert place is not None
+        task_queue = self.task_queue(operation, request, region)
+        assert task_queue is not None
         with self._lock:
             self.attempts.append(request.get("identity", ""))
-            return self.take(place)
+            return self.take(task_queue)
 
-    def take(self, place: Place) -> dict[str, Any] | None:
-        return self.tasks[place].pop(0) if self.tasks[place] else None
+    def take(self, task_queue: TaskQueue) -> dict[str, Any] | None:
+        return self.tasks[task_queue].pop(0) if self.tasks[task_queue] else None
 
-    def place(self, operation: str, request: Mapping[str, Any], _region: str = "") -> Place | None:
+    def task_queue(self, operation: str, request: Mapping[str, Any], _region: str = "") -> TaskQueue | None:
         if operation != "PollForActivityTask":
             return None
-        return Place(request["domain"], TaskKind.ACTIVITY, request["taskList"]["name"])
+        return TaskQueue(request["domain"], TaskKind.ACTIVITY, request["taskList"]["name"])
 
     def check(self) -> None:
         pass
 
-    def saw(self, place: Place, identity: str, serves: tuple[ActivityType, ...] | None) -> None:
-        self.pollers.append((place, identity, serves))
+    def saw(self, task_queue: TaskQueue, identity: str, serves: tuple[ActivityType, ...] | None) -> None:
+        self.pollers.append((task_queue, identity, serves))
 
     def live(self, region: str) -> Live:  # noqa: ARG002 - it knows of nobody, anywhere
         return Live()
@@ -79,8 +79,8 @@ class FakeOperations:
     def give_back(self, token: str) -> None:
         self.given_back.append(token)
 
-    def has_work(self, place: Place) -> bool:
-        return bool(self.tasks[place])
+    def has_work(self, task_queue: TaskQueue) -> bool:
+        return bool(self.tasks[task_queue])
 
     def listen(self, callback: Callable[[], None]) -> None:
         self._listeners.append(callback)
@@ -91,8 +91,8 @@ class FakeOperations:
     def look(self) -> bool:
         self.looks += 1
         found, self.unseen = self.unseen, []
-        for place, task in found:
-            self.put(place, task)
+        for task_queue, task in found:
+            self.put(task_queue, task)
         return bool(found)
 
 

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from floto.adapters.http import Keys, application
 from floto.adapters.http.requests import BODY_LIMIT, DECIDING, UNPROVEN_LIMIT
 from floto.core.engine import faults
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
 from tests.unit.adapters.http.asgi import (
     AMZ_JSON,
@@ -408,8 +408,8 @@ class Leaving(FakeOperations):
         self.connection, self.later = connection, later
         self.loop = asyncio.get_running_loop()
 
-    def take(self, place: Place) -> dict[str, Any] | None:
-        found = super().take(place)
+    def take(self, task_queue: TaskQueue) -> dict[str, Any] | None:
+        found = super().take(task_queue)
         if found is not None:
             self.loop.call_soon_threadsafe(self._leave)
             if not self.later:

@@ -14,7 +14,7 @@ import pytest
 
 from floto.adapters.http.waiting import HeldPollQueue
 from floto.core.engine import faults
-from floto.core.engine.stores.records import Place
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import TaskKind
 from floto.core.errors import ServiceFault, ServiceUnavailable
 from floto.core.swf import limits
@@ -31,16 +31,16 @@ class Stage:
         self.waiting = 0
         self.given_back: list[bytes] = []
 
-    async def poll(self, name: str, place: Place = LIST) -> asyncio.Task[bytes | None]:
+    async def poll(self, name: str, task_queue: TaskQueue = LIST) -> asyncio.Task[bytes | None]:
         """Start a poll, and return when it waits: its first attempt is over."""
-        task = asyncio.create_task(self.polls.poll(place, partial(self.attempt, name, place)))
-        await until(lambda: self.polls.held(place) > self.waiting or task.done())
-        self.waiting = self.polls.held(place)
+        task = asyncio.create_task(self.polls.poll(task_queue, partial(self.attempt, name, task_queue)))
+        await until(lambda: self.polls.held(task_queue) > self.waiting or task.done())
+        self.waiting = self.polls.held(task_queue)
         return task
 
-    def attempt(self, name: str, place: Place) -> bytes | None:
+    def attempt(self, name: str, task_queue: TaskQueue) -> bytes | None:
         self.operations.attempts.append(name)
-        task = self.operations.take(place)
+        task = self.operations.take(task_queue)
         return None if task is None else f"{name} got {task['taskToken']}".encode()
 
 
@@ -176,10 +176,10 @@ async def test_due_deadlines_cause_a_claim_attempt() -> None:
         on.operations.look = lambda: due[0]  # type: ignore[method-assign]
         original = on.operations.take
 
-        def take(place: Place) -> dict[str, Any] | None:
+        def take(task_queue: TaskQueue) -> dict[str, Any] | None:
             due[0] = False
-            on.operations.tasks[place].append(TASK)
-            return original(place)
+            on.operations.tasks[task_queue].append(TASK)
+            return original(task_queue)
 
         on.operations.take = take  # type: ignore[method-assign]
         assert await poll == b"a got one"
@@ -187,7 +187,7 @@ async def test_due_deadlines_cause_a_claim_attempt() -> None:
 
 @plays
 async def test_task_queues_are_independent() -> None:
-    other = Place("shop", TaskKind.DECISION, "orders")
+    other = TaskQueue("shop", TaskKind.DECISION, "orders")
     async with stage() as on:
         here = await on.poll("a")
         there = asyncio.create_task(on.polls.poll(other, lambda: on.attempt("b", other)))
@@ -199,7 +199,7 @@ async def test_task_queues_are_independent() -> None:
 
 @plays
 async def test_busy_task_queue_does_not_delay_others() -> None:
-    other = Place("shop", TaskKind.DECISION, "orders")
+    other = TaskQueue("shop", TaskKind.DECISION, "orders")
     async with stage() as on:
         loop, busy, ended = asyncio.get_running_loop(), set(), threading.Event()
 
