@@ -60,6 +60,8 @@ _DEADLINES_AT_ONCE = 100
 _POSTPONEMENT = timedelta(hours=1)
 #: Maximum number of tasks that one transaction claims, so that it ends although responses schedule new ones.
 _SERVED_AT_ONCE = 512
+#: Maximum number of transactions of one batch, between which deadlines fire that became due at once.
+_ROUNDS = 16
 #: Errors of a single statement, which do not mean that the database or the disk has a problem.
 _SINGLE_STATEMENT = (
     sqlite3.IntegrityError,
@@ -206,12 +208,24 @@ class Batches:
                     job.attempt(partial(job.call, now))
         self._wait_queue.add(polls)
         polled = {poll.task_queue for poll in polls}
-        while writes or self._claimable(polled):
-            if self._execute_as_group(now, writes, polled):
-                break
-            self._fire_deadlines(now)
+        self._execute_in_rounds(now, writes, polled)
         for poll in polls:
             self._keep_pending(poll)
+        self._tell_others()
+
+    def _execute_in_rounds(self, now: datetime, writes: list[Write], polled: set[TaskQueue]) -> None:
+        """Execute calls and serve polls; fire deadlines before, and those that become due at once between."""
+        for left in reversed(range(_ROUNDS)):
+            if not (writes or self._claimable(polled)):
+                return
+            if self._execute_as_group(now, writes, polled, is_last=not left):
+                writes = []
+            if not self._store.is_due(now):
+                return
+            self._fire_deadlines(now)
+
+    def _tell_others(self) -> None:
+        """Wake other processes for tasks that no poll of this one takes, and call the listeners."""
         if self._store.offered:
             if any(self._store.next_task(task_queue) is not None for task_queue in self._store.offered):
                 self._database.wakeups.send()
@@ -240,16 +254,19 @@ class Batches:
         task_queues = dict.fromkeys((*idle, *self._wait_queue.task_queues(polled | self._store.offered)))
         return [task_queue for task_queue in task_queues if self._store.next_task(task_queue) is not None]
 
-    def _execute_as_group(self, now: datetime, writes: list[Write], polled: set[TaskQueue]) -> bool:
+    def _execute_as_group(
+        self, now: datetime, writes: list[Write], polled: set[TaskQueue], *, is_last: bool
+    ) -> bool:
         """Execute calls, and claim tasks for pending polls, in one transaction.
 
-        Returns False, without executing anything, if deadlines must fire first that another process has set.
+        Returns False, without executing anything, if deadlines are due that must fire first, unless this is
+        the last transaction of the batch.
         """
         outcomes: list[Outcome] = []
         served = Served()
         try:
             with self._store.transaction():
-                if self._store.is_due(now):
+                if self._store.is_due(now) and not is_last:
                     return False
                 outcomes.extend(self._outcome(job, now) for job in writes)
                 self._serve_all(now, polled, served)
@@ -292,12 +309,16 @@ class Batches:
             before = len(served)
             for task_queue in task_queues:
                 self._serve(now, task_queue, served)
-            if len(served) == before or len(served) >= _SERVED_AT_ONCE:
+            if len(served) == before or not self._may_claim(now, served):
                 return
+
+    def _may_claim(self, now: datetime, served: Served) -> bool:
+        """Return True if the transaction may claim more tasks: deadlines that became due in it go first."""
+        return len(served) < _SERVED_AT_ONCE and not self._store.is_due(now)
 
     def _serve(self, now: datetime, task_queue: TaskQueue, served: Served) -> None:
         """Claim tasks for the polls of a queue; each poll removed from the wait queue is in ``served``."""
-        while len(served) < _SERVED_AT_ONCE and self._store.next_task(task_queue) is not None:
+        while self._may_claim(now, served) and self._store.next_task(task_queue) is not None:
             poll = served.take(task_queue, self._wait_queue)
             if poll is None:
                 return
