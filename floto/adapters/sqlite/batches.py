@@ -77,7 +77,7 @@ Outcome = tuple[Any, ServiceFault | None]
 
 @frozen
 class Served:
-    """What one transaction did for pending polls."""
+    """The pending polls that one transaction has served."""
 
     #: All polls that are out of the wait queue, in the order in which they were taken.
     taken: dict[Poll, None] = field(factory=dict)

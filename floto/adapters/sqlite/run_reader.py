@@ -37,7 +37,7 @@ _STANDING = (
 
 
 class RunReader:
-    """What one connection has read of the runs of a database.
+    """Reads runs on one connection of a database, and keeps them.
 
     Args:
         db: The connection.

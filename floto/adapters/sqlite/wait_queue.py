@@ -34,7 +34,7 @@ from floto.core.engine.stores.records import TaskQueue
 
 @frozen
 class Answering:
-    """How a poll responds to tasks at once, so that it stays pending."""
+    """Functions by which a poll responds to tasks at once, so that it stays pending."""
 
     #: Responds to a claimed task, in the transaction that claims it; called by the thread that commits, with
     #: the task and the time. Returns a function for that thread to call after the commit; None leaves the

@@ -8,7 +8,7 @@ from attrs import frozen
 
 
 class ChildPolicy(StrEnum):
-    """What SWF does to the children of a run that is terminated or times out.
+    """Treatment of the children of a run that is terminated or times out.
 
     Source: https://docs.aws.amazon.com/amazonswf/latest/apireference/API_StartWorkflowExecution.html
     """

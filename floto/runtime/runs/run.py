@@ -36,7 +36,6 @@ from floto.runtime.connect import IN_MEMORY, closing, service_for
 from floto.runtime.deciders.fingerprint import spec_tags
 from floto.runtime.deciders.spec_choice import read_spec
 from floto.runtime.retrying import persist, persist_at_start, rereads
-from floto.runtime.runs.deadline import Deadline
 from floto.runtime.runs.needs import missing_activities, needs
 from floto.runtime.runs.run_loops import WAKE_SECONDS, RunLoops
 from floto.runtime.runs.run_request import (
@@ -46,6 +45,7 @@ from floto.runtime.runs.run_request import (
     check,
     check_kept,
 )
+from floto.runtime.runs.time_limit import TimeLimit
 from floto.runtime.shutdown import StopFlag
 from floto.runtime.workers import activities
 from floto.runtime.workers.activities import Activities
@@ -107,7 +107,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
         KeyboardInterrupt: after SIGINT or SIGTERM in the main thread, when the running activities have
             finished; after a second signal, at once.
     """
-    deadline = Deadline.after(timeout)
+    deadline = TimeLimit.after(timeout)
     workflow_id = _usable(workflow_id)
     payloads = codec.store if payloads is None else payloads
     text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
@@ -148,7 +148,7 @@ def _opened(service: Service | str | None, domain: str | None) -> Iterator[Servi
         yield opened
 
 
-def _run(request: RunRequest, service: Service, deadline: Deadline) -> Any:
+def _run(request: RunRequest, service: Service, deadline: TimeLimit) -> Any:
     stop, wake = deadline.stop, threading.Event()
     with deadline.armed(), logs.context(request.workflow_id):
         try:

@@ -1,4 +1,4 @@
-"""What one step changed: the tasks and deadlines of the run's open items, and those that closed."""
+"""Changes of one step: the tasks and deadlines of the run's open items, and those that closed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ChangeEntry:
 
 @frozen
 class Changes:
-    """What a store writes after a step; tasks and deadlines have the id of the event that opened them."""
+    """Changes that a store writes after a step; tasks and deadlines have the id of their opening event."""
 
     run: EngineRun
     events: tuple[Event, ...]

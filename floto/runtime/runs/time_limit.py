@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 
 
-class Deadline:
+class TimeLimit:
     """The deadline of a run: sets the ``stop`` flag, which ends every wait, at its time or at a signal."""
 
     def __init__(self, seconds: float | None) -> None:
@@ -20,12 +20,12 @@ class Deadline:
         self.stop = StopFlag()
 
     @staticmethod
-    def after(seconds: float | None) -> Deadline:
+    def after(seconds: float | None) -> TimeLimit:
         """Return a deadline in ``seconds``; None: never. Raises ``ValueError``."""
         if seconds is not None and not seconds >= 0:
             msg = f"timeout must be a number of seconds, at least 0, not {seconds!r}"
             raise ValueError(msg)
-        return Deadline(seconds)
+        return TimeLimit(seconds)
 
     @contextlib.contextmanager
     def armed(self) -> Iterator[None]:
