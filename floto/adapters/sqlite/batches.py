@@ -214,14 +214,16 @@ class Batches:
         self._tell_others()
 
     def _execute_in_rounds(self, now: datetime, writes: list[Write], polled: set[TaskQueue]) -> None:
-        """Execute calls and serve polls; fire deadlines before, and those that become due at once between."""
+        """Execute calls and serve polls, in one transaction unless deadlines become due within it."""
         for left in reversed(range(_ROUNDS)):
             if not (writes or self._claimable(polled)):
                 return
-            if self._execute_as_group(now, writes, polled, is_last=not left):
+            served = self._execute_as_group(now, writes, polled, is_last=not left)
+            if served is not None:
                 writes = []
-            if not self._store.is_due(now):
-                return
+                # Without a response at once, they fire with the next batch.
+                if not (served.answered and self._store.is_due(now)):
+                    return
             self._fire_deadlines(now)
 
     def _tell_others(self) -> None:
@@ -256,10 +258,10 @@ class Batches:
 
     def _execute_as_group(
         self, now: datetime, writes: list[Write], polled: set[TaskQueue], *, is_last: bool
-    ) -> bool:
+    ) -> Served | None:
         """Execute calls, and claim tasks for pending polls, in one transaction.
 
-        Returns False, without executing anything, if deadlines are due that must fire first, unless this is
+        Returns None, without executing anything, if deadlines are due that must fire first, unless this is
         the last transaction of the batch.
         """
         outcomes: list[Outcome] = []
@@ -267,7 +269,7 @@ class Batches:
         try:
             with self._store.transaction():
                 if self._store.is_due(now) and not is_last:
-                    return False
+                    return None
                 outcomes.extend(self._outcome(job, now) for job in writes)
                 self._serve_all(now, polled, served)
         except BaseException as error:
@@ -281,11 +283,11 @@ class Batches:
                 self._end_companion(writes[0])
                 writes.pop().fail(error)
             self._execute_one_by_one(now, writes, polled)
-            return True
+            return Served()
         for job, (result, fault) in zip(writes, outcomes, strict=True):
             job.finish(result) if fault is None else job.fail(fault)
         served.complete(self._wait_queue)
-        return True
+        return served
 
     def _outcome(self, job: Write, now: datetime) -> Outcome:
         """Execute a call in the shared transaction; a refused call leaves nothing in it."""
