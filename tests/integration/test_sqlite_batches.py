@@ -19,9 +19,10 @@ from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import TaskKind
-from floto.core.errors import ServiceError, UnknownResource
+from floto.core.errors import ServiceError, ServiceUnavailable, UnknownResource
 from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask
 from floto.core.swf.events import ActivityTaskCompleted
+from tests.integration.commands import wait_for
 from tests.integration.test_sqlite_helpers import (
     ACTIVITY,
     activity,
@@ -220,3 +221,35 @@ def test_poll_returned_to_the_wait_queue_wakes_the_watcher() -> None:
     queue.put_back([poll])
     watcher.join(10)
     assert not watcher.is_alive()
+
+
+def test_poll_that_ended_while_its_batch_failed_gets_no_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polled: list[Future[object]] = []
+
+    def busy(_now: object, _writes: object, task_queues: set[TaskQueue]) -> None:
+        if task_queues:
+            # The thread of the poll is not the leader: its time is over before the batch fails.
+            assert polled[0].result(30) is None
+        error = sqlite3.OperationalError("database is locked")
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        raise error
+
+    with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor(3) as threads:
+        host = service._host  # noqa: SLF001 - to put two calls into one batch
+        start(service)
+        with monkeypatch.context() as patch:
+            patch.setattr(host._batches, "_execute_in_rounds", busy)  # noqa: SLF001
+            with host._using:  # noqa: SLF001
+                first = threads.submit(service.signal_workflow_execution, "wf", "s")
+                wait_for(lambda: host._commits._has_leader and not host._commits._queue)  # noqa: SLF001
+                second = threads.submit(service.signal_workflow_execution, "wf", "s")
+                wait_for(lambda: len(host._commits._queue) == 1)  # noqa: SLF001
+                polled.append(threads.submit(service.poll_for_decision_task, "floto", "", 0.2))
+                wait_for(lambda: len(host._commits._queue) == 2)  # noqa: SLF001
+            for call in (first, second):
+                with pytest.raises(ServiceUnavailable):
+                    call.result(30)
+        assert not host._wait_queue.all_task_queues()  # noqa: SLF001
+        assert decision(service).execution.workflow_id == "wf"

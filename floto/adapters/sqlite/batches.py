@@ -191,7 +191,10 @@ class Batches:
             if job.is_done:
                 continue
             if isinstance(job, Poll):
-                self._wait_queue.remove(job)
+                was_pending = self._wait_queue.remove(job)
+                if job.has_waited and not was_pending:
+                    # Its time was over meanwhile: a task must not be claimed for it any more.
+                    continue
                 if job.waits and is_busy(error):
                     self._wait_queue.add([job])
                     self._store.offered.add(job.task_queue)

@@ -63,6 +63,8 @@ class Poll(Job):
         self.task_queue = task_queue
         self.waits = waits
         self.answering = answering
+        #: True once it was in the wait queue, from where its thread may remove it.
+        self.has_waited = False
         self._responded: deque[Any] = deque()
 
     def note_response(self, task: Any) -> None:
@@ -99,6 +101,7 @@ class WaitQueue:
         """Append polls to their queues."""
         for poll in polls:
             with self._lock:
+                poll.has_waited = True
                 self._polls.setdefault(poll.task_queue, {})[poll] = None
                 if poll.waits and not self._has_polls.is_set():
                     self._has_polls.set()
