@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from attrs import evolve
 
+from floto.core.engine.registration.registered_types import RegisteredType
 from floto.core.engine.run import EngineRun, Heartbeat, Message, Rules, StepOutcome
 from floto.core.state.builder import StateBuilder
 from floto.core.state.fold import add
@@ -16,7 +17,7 @@ from floto.core.state.state import DecisionTasks, Item, Kind, Status
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
 from floto.core.swf.limits import EVENT_LIMIT
-from floto.core.swf.shapes import TaskList
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 
 #: History length at which SWF terminates a run. Undocumented: whether the closing event counts.
 MAX_EVENTS = EVENT_LIMIT
@@ -110,6 +111,10 @@ class StepContext:
     def decision_tasks(self) -> DecisionTasks:
         """Scheduled and started decision task of the run."""
         return self.draft.decision_tasks
+
+    def registered(self, type_: ActivityType | WorkflowType) -> RegisteredType | None:
+        """Return a registered type of the run's domain."""
+        return self.rules.registered(self.run.domain, type_)
 
     def open_item(self, event_id: int, kind: Kind) -> Item | None:
         """Return the open item of this kind that the event opened."""

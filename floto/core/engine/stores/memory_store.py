@@ -222,15 +222,17 @@ class MemoryStore:
 
 def _updated(record: Record, changes: Changes) -> Record:
     """Return the record of a run after a step."""
-    state, closed = changes.run.state, changes.run.state.closed
-    info = record.info
+    run, closed, info = changes.run, changes.run.state.closed, record.info
     if closed is not None:
         info = evolve(info, closed_at=closed.at, close_status=CLOSING_EVENTS[type(closed.data)].status)
-    return evolve(
-        record,
+    return Record(
+        number=record.number,
+        domain=record.domain,
         info=info,
-        cancel_requested=state.cancel_requested is not None,
-        execution_context=changes.run.execution_context,
+        parent=record.parent,
+        tags=record.tags,
+        cancel_requested=run.state.cancel_requested is not None,
+        execution_context=run.execution_context,
         activity_at=last_scheduled(changes.events) or record.activity_at,
     )
 
