@@ -55,7 +55,13 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
 
 def room_to_open(state: State) -> dict[Kind, int]:
     """Return the number of items of each kind that SWF allows a run to open beside those that are open."""
-    return {kind: OPEN_LIMIT - state.open_count.get(kind, 0) for kind in Kind}
+    room = dict.fromkeys(_KINDS, OPEN_LIMIT)
+    for kind, count in state.open_count.items():
+        room[kind] -= count
+    return room
+
+
+_KINDS = tuple(Kind)
 
 
 def _decision(

@@ -127,7 +127,7 @@ def _clocks(run: EngineRun, item: Item, now: datetime | None) -> Iterator[tuple[
 
 
 def _since(at: datetime, now: datetime | None) -> datetime:
-    return at if now is None else min(at, now)
+    return at if now is None or at <= now else now
 
 
 def _duration(text: str | None) -> timedelta | None:

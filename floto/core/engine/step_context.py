@@ -66,7 +66,8 @@ WAKES: frozenset[type] = frozenset(
 
 def to_millisecond(moment: datetime) -> datetime:
     """Truncate a time to milliseconds, the resolution of SWF."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    beyond = moment.microsecond % 1000
+    return moment.replace(microsecond=moment.microsecond - beyond) if beyond else moment
 
 
 def opening(item: Item) -> Event:

@@ -84,10 +84,7 @@ class StateBuilder:
         base = self._base
         opened = base.opened
         for event_id, key in self._keys.items():
-            if key is not None:
-                opened = opened.insert(event_id, key)
-            elif event_id in opened:
-                opened = opened.remove(event_id)
+            opened = opened.discard(event_id) if key is None else opened.insert(event_id, key)
         return State(
             base.execution,
             self.started,

@@ -79,13 +79,10 @@ def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
         entries += _decision(new, now)
         opened += _decision_ids(old.decision_tasks)
     # In the order of the events: that of the keys differs from process to process.
-    entries.sort(key=_EVENT_ID)
+    entries.sort(key=attrgetter("event_id"))
     kept = {entry.event_id for entry in entries}
     dropped = tuple([id for id in opened if id not in kept])
     return Changes(after, outcome.events, tuple(entries), _beats(before, after, kept), dropped)
-
-
-_EVENT_ID = attrgetter("event_id")
 
 
 def all_entries(run: EngineRun, now: datetime) -> list[ChangeEntry]:
