@@ -50,10 +50,10 @@ class Token:
         return text
 
 
-#: Tokens by their text: the process that sealed one opens most, and need not decode them.
+#: The latest tokens by their text: most are opened by the process that sealed them, which need not decode
+#: them. Threads share it, so it is only read and written by single operations of ``dict``.
 _sealed: dict[str, Token] = {}
 _MOST_SEALED = 1_024
-
 
 _CHECK_BYTES = 6
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -94,7 +94,7 @@ def read_token(text: str, kind: TaskKind) -> Token:
 
 def any_token(text: str) -> Token:
     """Decode a token of any kind; raise SWF's ValidationException for any other string."""
-    known = _sealed.get(text)
+    known = _sealed.get(text) if isinstance(text, str) else None
     if known is not None:
         return known
     said = open_text(text)
