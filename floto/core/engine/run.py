@@ -12,9 +12,9 @@ from rpds import HashTrieMap
 from floto.core.engine.commands import Command
 from floto.core.engine.registration.registered_types import RegisteredType
 from floto.core.state.state import Key, State
+from floto.core.swf import limits
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
-from floto.core.swf.limits import OPEN_RUN_LIMIT
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 
@@ -103,7 +103,7 @@ class Rules:
 
     def is_full(self, domain: str) -> bool:
         """Return True if a domain is at SWF's limit of open runs."""
-        return self.count_open(domain) >= OPEN_RUN_LIMIT
+        return self.count_open(domain) >= limits.OPEN_RUN_LIMIT
 
 
 @frozen

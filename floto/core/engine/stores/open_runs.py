@@ -69,8 +69,8 @@ class OpenRuns:
     def _clear_heaps(self) -> None:
         self._queues: defaultdict[Place, list[tuple[int, datetime, int, int, str]]] = defaultdict(list)
         self._deadlines: list[tuple[datetime, int, int, int, str]] = []
-        #: Entries that were added to the heaps, and the number at which those out of date are counted.
-        self._added, self._most_added = 0, _OUT_OF_DATE
+        #: Entries that were added to the heaps, and those that may be up to date.
+        self._added = self._live = 0
 
     def __iter__(self) -> Iterator[OpenRun]:
         """Yield every run."""
@@ -135,12 +135,14 @@ class OpenRuns:
 
     def _put(self, run: OpenRun, new_tasks: Iterable[int], new_dues: Iterable[int]) -> None:
         run_id = run.execution.run_id
-        if run_id not in self._runs:
+        old = self._runs.get(run_id)
+        if old is None:
             self._ids[run.domain, run.execution.workflow_id] = run_id
             self._counts[run.domain] += 1
             if run.parent is not None:
                 self._children[run.parent][run_id] = None
         self._runs[run_id] = run
+        self._live += _size(run) - (0 if old is None else _size(old))
         for event_id in new_tasks:
             task = run.tasks.get(event_id)
             if task is not None and task.lease is None:
@@ -150,7 +152,7 @@ class OpenRuns:
             if due is not None:
                 self._added += 1
                 heapq.heappush(self._deadlines, (due.at, due.rank, run.number, event_id, run_id))
-        if self._added > self._most_added:
+        if self._added > 2 * self._live + _OUT_OF_DATE:
             self._rebuild()
 
     def _queue(self, run: OpenRun, event_id: int, task: PollableTask) -> None:
@@ -161,12 +163,6 @@ class OpenRuns:
         heapq.heappush(self._queues[place], row)
 
     def _rebuild(self) -> None:
-        """Rebuild the heaps if most of their entries are out of date."""
-        self._most_added = _OUT_OF_DATE + 2 * sum(
-            len(run.tasks) + len(run.dues) for run in self._runs.values()
-        )
-        if self._added <= self._most_added:
-            return
         runs = sorted(self._runs.values(), key=lambda run: run.number)
         self.clear()
         for run in runs:
@@ -177,6 +173,7 @@ class OpenRuns:
         run = self._runs.pop(run_id, None)
         if run is None:
             return None
+        self._live -= _size(run)
         self._counts[run.domain] -= 1
         name = (run.domain, run.execution.workflow_id)
         if self._ids.get(name) == run_id:
@@ -278,6 +275,10 @@ class OpenRuns:
         """Move deadlines of a run, in the commit of this number."""
         run = self._runs[run_id]
         self._put(evolve(run, dues={**run.dues, **dues}, revision=revision), (), dues)
+
+
+def _size(run: OpenRun) -> int:
+    return len(run.tasks) + len(run.dues)
 
 
 def _is_put_off(entry: ChangeEntry, run: OpenRun) -> bool:
