@@ -57,9 +57,9 @@ BUGS: dict[str, tuple[Change, ...]] = {
     "schedule twice after a decision time-out": (
         Change(
             FOLD,
-            '    tasks: DecisionTasks = draft.get("decision_tasks")\n    if event.data.started_event_id:\n',
-            '    tasks: DecisionTasks = draft.get("decision_tasks")\n'
-            '    draft.values["signals"] = draft.get("signals").insert("lost", ())\n'
+            "    tasks = draft.decision_tasks\n    if event.data.started_event_id:\n",
+            "    tasks = draft.decision_tasks\n"
+            '    draft.signals = draft.signals.insert("lost", ())\n'
             "    if event.data.started_event_id:\n",
         ),
         Change(

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
+from operator import itemgetter
 
 from attrs import frozen
 
@@ -87,7 +89,8 @@ def _timer(_run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout:
 
 def _activity(run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout | None:
     # min keeps the first of equal times, so the order of the timeouts decides ties.
-    return min(_clocks(run, item, now), key=lambda due: due.at, default=None)
+    at, timeout_type = min(_clocks(run, item, now), key=itemgetter(0), default=(None, ""))
+    return None if at is None else PendingTimeout(at, ITEM_RANK, timeout_type)
 
 
 def _lambda(_run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout | None:
@@ -104,30 +107,35 @@ _ITEM_DUES: Mapping[Kind, Callable[[EngineRun, Item, datetime | None], PendingTi
 }
 
 
-def _clocks(run: EngineRun, item: Item, now: datetime | None) -> Iterator[PendingTimeout]:
+def _clocks(run: EngineRun, item: Item, now: datetime | None) -> Iterator[tuple[datetime, str]]:
     scheduled = opening(item)
     timeouts = scheduled.data
-    clocks = [("SCHEDULE_TO_CLOSE", scheduled.at, timeouts.schedule_to_close_timeout)]
+    clocks: tuple[tuple[str, datetime, str | None], ...]
+    whole = ("SCHEDULE_TO_CLOSE", scheduled.at, timeouts.schedule_to_close_timeout)
     if item.status is Status.SCHEDULED or item.started is None:
-        clocks.insert(0, ("SCHEDULE_TO_START", scheduled.at, timeouts.schedule_to_start_timeout))
+        clocks = (("SCHEDULE_TO_START", scheduled.at, timeouts.schedule_to_start_timeout), whole)
     else:
         started = item.started.at
         beat = run.heartbeats.get(scheduled.id)
-        clocks.append(("START_TO_CLOSE", started, timeouts.start_to_close_timeout))
-        clocks.append(("HEARTBEAT", beat.at if beat else started, timeouts.heartbeat_timeout))
+        clocks = (
+            whole,
+            ("START_TO_CLOSE", started, timeouts.start_to_close_timeout),
+            ("HEARTBEAT", beat.at if beat else started, timeouts.heartbeat_timeout),
+        )
     for timeout_type, since, text in clocks:
         span = _duration(text)
         if span is not None:
-            yield PendingTimeout(_since(since, now) + span, ITEM_RANK, timeout_type)
+            yield _since(since, now) + span, timeout_type
 
 
 def _since(at: datetime, now: datetime | None) -> datetime:
-    return at if now is None else min(at, now)
+    return at if now is None or at <= now else now
 
 
 def _duration(text: str | None) -> timedelta | None:
     return None if text is None or text == "NONE" else _seconds(text)
 
 
+@lru_cache(maxsize=256)
 def _seconds(text: str) -> timedelta:
     return timedelta(seconds=int(text))

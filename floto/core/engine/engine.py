@@ -86,6 +86,7 @@ class Engine:
         self._refuse = refuse
         self._invokes_lambda = invokes_lambda
         self._check = check
+        self._rules = Rules(store.registered, store.count_open, invokes_lambda, refuse)
         self.registration = Registration(store)
 
     def of_checked_requests(self) -> Engine:
@@ -119,7 +120,7 @@ class Engine:
             raise faults.default_undefined(camel(lacking))
         if self._store.open_run(domain, command.workflow_id) is not None:
             raise faults.already_started()
-        if self._is_full(domain):
+        if self._rules.is_full(domain):
             raise faults.limit_exceeded(limits.OPEN_RUN_LIMIT, "open runs in a domain")
         execution = WorkflowExecution(command.workflow_id, run_id)
         self._apply(
@@ -339,7 +340,7 @@ class Engine:
         return first.reply
 
     def _step(self, run: EngineRun, command: c.Command, now: datetime) -> StepOutcome:
-        outcome = step(run, command, now, self._rules(run.domain))
+        outcome = step(run, command, now, self._rules)
         self._store.save(changes(run, outcome, now))
         closed = outcome.run.state.closed
         if closed is not None:
@@ -351,18 +352,6 @@ class Engine:
         if domain is not None and domain.retention is not None:
             kept = timedelta(days=0 if domain.retention == "NONE" else int(domain.retention))
             self._store.expire(run.execution.run_id, closed_at + kept)
-
-    def _is_full(self, domain: str) -> bool:
-        return self._store.count_open(domain) >= limits.OPEN_RUN_LIMIT
-
-    def _rules(self, domain: str) -> Rules:
-        store = self._store
-        return Rules(
-            registered=lambda type_: store.registered(domain, type_),
-            is_full=lambda: self._is_full(domain),
-            invokes_lambda=self._invokes_lambda,
-            refuse=self._refuse,
-        )
 
 
 def _token(run: EngineRun, kind: TaskKind, ready: Ready, started: int) -> Token:

@@ -12,6 +12,7 @@ from rpds import HashTrieMap
 from floto.core.engine.commands import Command
 from floto.core.engine.registration.registered_types import RegisteredType
 from floto.core.state.state import Key, State
+from floto.core.swf import limits
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
@@ -89,15 +90,20 @@ class Message:
 
 @frozen
 class Rules:
-    """Read-only context of a step: registered types, account limits, injected refusals."""
+    """Read-only context of all steps: registered types, account limits, injected refusals."""
 
-    registered: Callable[[ActivityType | WorkflowType], RegisteredType | None]
-    #: Returns True if the domain is at SWF's limit of open runs.
-    is_full: Callable[[], bool]
+    #: Returns the registered type of a domain.
+    registered: Callable[[str, ActivityType | WorkflowType], RegisteredType | None]
+    #: Returns the number of open runs of a domain.
+    count_open: Callable[[str], int]
     #: Whether the process invokes Lambda functions.
     invokes_lambda: bool
     #: Returns the cause with which to refuse a decision, or None.
     refuse: Callable[[Decision], str | None]
+
+    def is_full(self, domain: str) -> bool:
+        """Return True if a domain is at SWF's limit of open runs."""
+        return self.count_open(domain) >= limits.OPEN_RUN_LIMIT
 
 
 @frozen

@@ -9,13 +9,15 @@ from typing import Any, cast
 
 from attrs import evolve
 
+from floto.core.engine.registration.registered_types import RegisteredType
 from floto.core.engine.run import EngineRun, Heartbeat, Message, Rules, StepOutcome
 from floto.core.state.builder import StateBuilder
 from floto.core.state.fold import add
-from floto.core.state.state import DecisionTasks, Item, Kind, Override, Status
+from floto.core.state.state import DecisionTasks, Item, Kind, Status
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
 from floto.core.swf.limits import EVENT_LIMIT
+from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 
 #: History length at which SWF terminates a run. Undocumented: whether the closing event counts.
 MAX_EVENTS = EVENT_LIMIT
@@ -64,7 +66,8 @@ WAKES: frozenset[type] = frozenset(
 
 def to_millisecond(moment: datetime) -> datetime:
     """Truncate a time to milliseconds, the resolution of SWF."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    beyond = moment.microsecond % 1000
+    return moment.replace(microsecond=moment.microsecond - beyond) if beyond else moment
 
 
 def opening(item: Item) -> Event:
@@ -103,14 +106,16 @@ class StepContext:
     @property
     def started(self) -> e.WorkflowExecutionStarted:
         """Attributes of the first event of the run."""
-        data: e.WorkflowExecutionStarted = self.draft.get("started").data
-        return data
+        return cast("Event[e.WorkflowExecutionStarted]", self.draft.started).data
 
     @property
     def decision_tasks(self) -> DecisionTasks:
         """Scheduled and started decision task of the run."""
-        tasks: DecisionTasks = self.draft.get("decision_tasks")
-        return tasks
+        return self.draft.decision_tasks
+
+    def registered(self, type_: ActivityType | WorkflowType) -> RegisteredType | None:
+        """Return a registered type of the run's domain."""
+        return self.rules.registered(self.run.domain, type_)
 
     def open_item(self, event_id: int, kind: Kind) -> Item | None:
         """Return the open item of this kind that the event opened."""
@@ -154,12 +159,12 @@ class StepContext:
         if self._batching:
             self._woken = True
         elif self.is_open and not self.is_full and self.decision_tasks.scheduled is None:
-            override: Override | None = self.draft.get("override")
+            override, started = self.draft.override, self.started
             self.append(
                 e.DecisionTaskScheduled(
-                    task_list=self.draft.get("task_list") if override is None else override.task_list,
-                    task_priority=self.started.task_priority,
-                    start_to_close_timeout=self.started.task_start_to_close_timeout,
+                    task_list=cast("TaskList", (override or self.draft).task_list),
+                    task_priority=started.task_priority,
+                    start_to_close_timeout=started.task_start_to_close_timeout,
                     schedule_to_start_timeout=override.schedule_to_start_timeout if override else "NONE",
                 )
             )

@@ -41,17 +41,27 @@ class Token:
 
     def __str__(self) -> str:
         """Return the opaque string that deciders and workers send back."""
-        return seal_text(
+        text = seal_text(
             [self.domain, self.run_id, self.kind, self.scheduled_event_id, self.started_event_id]
         )
+        if len(_sealed) >= _MOST_SEALED:
+            _sealed.clear()
+        _sealed[text] = self
+        return text
 
+
+#: The latest tokens by their text: most are opened by the process that sealed them, which need not decode
+#: them. Threads share it, so it is only read and written by single operations of ``dict``.
+_sealed: dict[str, Token] = {}
+_MOST_SEALED = 1_024
 
 _CHECK_BYTES = 6
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def seal_text(said: Any) -> str:
     """Encode JSON as an opaque string with a checksum against damage; it is neither secret nor signed."""
-    body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    body = _ENCODER.encode(said).encode()
     return base64.urlsafe_b64encode(_check(body) + body).decode()
 
 
@@ -84,6 +94,9 @@ def read_token(text: str, kind: TaskKind) -> Token:
 
 def any_token(text: str) -> Token:
     """Decode a token of any kind; raise SWF's ValidationException for any other string."""
+    known = _sealed.get(text) if isinstance(text, str) else None
+    if known is not None:
+        return known
     said = open_text(text)
     # A checksum does not authenticate the sender, so check the shape too.
     if not isinstance(said, list) or [type(item) for item in said] != _BODY or said[2] not in _KINDS:

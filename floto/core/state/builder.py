@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from attrs import fields
 from rpds import HashTrieMap
 
 from floto.core.state.state import Item, Key, Kind, State
 
 
 class StateBuilder:
-    """A mutable state under construction: the maps are copied once per fold, not once per event."""
+    """A mutable state under construction: the maps are copied once per fold, not once per event.
 
-    __slots__ = ("_base", "_counts", "_items", "_keys", "closed", "last", "touched", "values")
+    The fields that rules set as a whole are attributes, with the names that they have in ``State``.
+    """
+
+    __slots__ = (
+        "_base",
+        "_counts",
+        "_items",
+        "_keys",
+        "cancel_requested",
+        "children",
+        "closed",
+        "decision_tasks",
+        "last",
+        "markers",
+        "override",
+        "signals",
+        "started",
+        "task_list",
+        "touched",
+    )
 
     def __init__(self, base: State) -> None:
         self._base = base
         self._items: dict[Key, Item] = {}
         self._keys: dict[int, Key | None] = {}
         self._counts: dict[Kind, int] = {}
-        self.last = base.last
+        self.started = base.started
         self.closed = base.closed
-        #: Fields of the state that rules set as a whole.
-        self.values: dict[str, Any] = {}
+        self.children = base.children
+        self.signals = base.signals
+        self.markers = base.markers
+        self.cancel_requested = base.cancel_requested
+        self.decision_tasks = base.decision_tasks
+        self.task_list = base.task_list
+        self.override = base.override
+        self.last = base.last
         #: Keys of the items that were set.
         self.touched: dict[Key, None] = {}
-
-    def get(self, name: str) -> Any:
-        """Return the current value of a field of the state."""
-        return self.values[name] if name in self.values else getattr(self._base, name)
 
     def item(self, key: Key) -> Item | None:
         """Return the current item of a key; None if there is none."""
@@ -66,19 +84,22 @@ class StateBuilder:
         base = self._base
         opened = base.opened
         for event_id, key in self._keys.items():
-            if key is not None:
-                opened = opened.insert(event_id, key)
-            elif event_id in opened:
-                opened = opened.remove(event_id)
-        values: dict[str, Any] = {name: getattr(base, name) for name in _WHOLE} | self.values
-        items: HashTrieMap[Any, Any] = base.items
+            opened = opened.discard(event_id) if key is None else opened.insert(event_id, key)
         return State(
-            items=items.update(self._items) if self._items else items,
-            opened=opened,
-            open_count=self._open_count(),
-            closed=self.closed,
-            last=self.last,
-            **values,
+            base.execution,
+            self.started,
+            self.closed,
+            base.items.update(self._items) if self._items else base.items,
+            opened,
+            self._open_count(),
+            self.children,
+            self.signals,
+            self.markers,
+            self.cancel_requested,
+            self.decision_tasks,
+            self.task_list,
+            self.override,
+            self.last,
         )
 
     def _open_count(self) -> HashTrieMap[Kind, int]:
@@ -88,11 +109,3 @@ class StateBuilder:
             if count != counts.get(kind, 0):
                 counts = counts.insert(kind, count) if count else counts.remove(kind)
         return counts
-
-
-#: The fields of the state that rules set as a whole.
-_WHOLE = tuple(
-    field.name
-    for field in fields(State)
-    if field.name not in ("items", "opened", "open_count", "closed", "last")
-)

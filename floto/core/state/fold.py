@@ -7,6 +7,7 @@ event. An event that cannot have happened raises ``HistoryError``, here and nowh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 
 from attrs import evolve
 
@@ -58,25 +59,21 @@ def trace(events: Iterable[Event], state: State = EMPTY) -> tuple[State, frozens
 
 def add(draft: StateBuilder, event: Event) -> None:
     """Apply one event by its rule; an event of an unknown type changes nothing. Raises ``HistoryError``."""
-    last_id = 0 if draft.last is None else draft.last.id
+    last_id, type_ = 0 if draft.last is None else draft.last.id, type(event.data)
     if event.id != last_id + 1:
         raise HistoryError(event.id, f"follows event {last_id}; a history counts 1, 2, 3, ...")
     if draft.closed is not None:
         raise HistoryError(event.id, f"comes after event {draft.closed.id}, which closed the run")
-    if (last_id == 0) is not (type(event.data) is e.WorkflowExecutionStarted):
+    if (last_id == 0) is not (type_ is e.WorkflowExecutionStarted):
         raise HistoryError(event.id, f"{type_name(event.data)}: a history has one start, and it is event 1")
-    rule = RULES.get(type(event.data))
+    rule = RULES.get(type_)
     if rule is not None:
         rule.apply(draft, event)
     draft.last = event
 
 
 def _by(field: str) -> Callable[[Event], str]:
-    def id_of(event: Event) -> str:
-        value: str = getattr(event.data, field)
-        return value
-
-    return id_of
+    return attrgetter(f"data.{field}")
 
 
 def _task_id(event: Event) -> str | None:
@@ -95,7 +92,7 @@ def _child_id(event: Event) -> str:
 
 
 def _started(draft: StateBuilder, event: Event) -> None:
-    draft.values.update(started=event, task_list=event.data.task_list)
+    draft.started, draft.task_list = event, event.data.task_list
     for signal in carried(event):
         _signaled(draft, signal)
 
@@ -105,19 +102,19 @@ def _closed(draft: StateBuilder, event: Event) -> None:
 
 
 def _cancel_requested(draft: StateBuilder, event: Event) -> None:
-    draft.values["cancel_requested"] = event
+    draft.cancel_requested = event
 
 
 def _signaled(draft: StateBuilder, event: Event) -> None:
-    signals, name = draft.get("signals"), event.data.signal_name
-    draft.values["signals"] = signals.insert(name, (*signals.get(name, ()), event))
+    signals, name = draft.signals, event.data.signal_name
+    draft.signals = signals.insert(name, (*signals.get(name, ()), event))
     key = (Kind.SIGNAL, name)
     if draft.item(key) is None:
         draft.put(Item(key, Status.COMPLETED, None, closed=event))
 
 
 def _marked(draft: StateBuilder, event: Event) -> None:
-    draft.values["markers"] = draft.get("markers").insert(event.data.marker_name, event)
+    draft.markers = draft.markers.insert(event.data.marker_name, event)
 
 
 def _check_decision(event: Event, ref: str, expected: Event | None) -> None:
@@ -127,40 +124,38 @@ def _check_decision(event: Event, ref: str, expected: Event | None) -> None:
 
 
 def _decision_scheduled(draft: StateBuilder, event: Event) -> None:
-    tasks: DecisionTasks = draft.get("decision_tasks")
-    draft.values["decision_tasks"] = DecisionTasks(
-        event, tasks.started, tasks.previous_started, tasks.ended_at
-    )
+    tasks = draft.decision_tasks
+    draft.decision_tasks = DecisionTasks(event, tasks.started, tasks.previous_started, tasks.ended_at)
 
 
 def _decision_started(draft: StateBuilder, event: Event) -> None:
-    tasks: DecisionTasks = draft.get("decision_tasks")
+    tasks = draft.decision_tasks
     waiting = tasks.scheduled
     # SWF has at most one scheduled decision task. moto has several and starts the oldest first.
     if waiting is None or event.data.scheduled_event_id >= waiting.id:
         _check_decision(event, "scheduled_event_id", waiting)
         waiting = None
-    draft.values["decision_tasks"] = DecisionTasks(waiting, event, tasks.previous_started, tasks.ended_at)
+    draft.decision_tasks = DecisionTasks(waiting, event, tasks.previous_started, tasks.ended_at)
 
 
 def _decision_completed(draft: StateBuilder, event: Event) -> None:
-    tasks, data = draft.get("decision_tasks"), event.data
+    tasks, data = draft.decision_tasks, event.data
     _check_decision(event, "started_event_id", tasks.started)
-    draft.values["decision_tasks"] = DecisionTasks(tasks.scheduled, None, data.started_event_id, event.at)
+    draft.decision_tasks = DecisionTasks(tasks.scheduled, None, data.started_event_id, event.at)
     if data.task_list is not None:
         _choose_list(draft, data.task_list, data.task_list_schedule_to_start_timeout)
 
 
 def _choose_list(draft: StateBuilder, task_list: TaskList, timeout: str | None) -> None:
     # Undocumented: NONE (taken as no time-out, so permanent), and a time-out without a list (ignored).
-    if timeout in (None, "NONE"):
-        draft.values.update(task_list=task_list, override=None)
+    if timeout is None or timeout == "NONE":
+        draft.task_list, draft.override = task_list, None
     else:
-        draft.values["override"] = Override(task_list, timeout)
+        draft.override = Override(task_list, timeout)
 
 
 def _decision_timed_out(draft: StateBuilder, event: Event) -> None:
-    tasks: DecisionTasks = draft.get("decision_tasks")
+    tasks = draft.decision_tasks
     if event.data.started_event_id:
         _check_decision(event, "started_event_id", tasks.started)
         tasks = DecisionTasks(tasks.scheduled, None, tasks.previous_started, event.at)
@@ -168,7 +163,7 @@ def _decision_timed_out(draft: StateBuilder, event: Event) -> None:
         _check_decision(event, "scheduled_event_id", tasks.scheduled)
         tasks = DecisionTasks(None, tasks.started, tasks.previous_started, tasks.ended_at)
     # Undocumented for a decision task that was scheduled before the override was set.
-    draft.values.update(decision_tasks=tasks, override=None)
+    draft.decision_tasks, draft.override = tasks, None
 
 
 def _child_refused(draft: StateBuilder, event: Event) -> None:

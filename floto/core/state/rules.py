@@ -96,11 +96,11 @@ class MovesChild:
     def apply(self, draft: StateBuilder, event: Event) -> None:
         """Set the status of the item, and add or remove the start of this child."""
         self.moves.apply(draft, event)
-        children, initiated = draft.get("children"), event.data.initiated_event_id
+        initiated = event.data.initiated_event_id
         if self.moves.to is Status.STARTED:
-            draft.values["children"] = children.insert(initiated, event)
+            draft.children = draft.children.insert(initiated, event)
         else:
-            draft.values["children"] = children.discard(initiated)
+            draft.children = draft.children.discard(initiated)
 
 
 @frozen

@@ -131,7 +131,7 @@ def continue_as_new(
     """Carry out ContinueAsNewWorkflowExecution; defaults come from the type, not from this run."""
     old = context.started
     type_ = evolve(old.workflow_type, version=decision.workflow_type_version or old.workflow_type.version)
-    registered = context.rules.registered(type_)
+    registered = context.registered(type_)
     if registered is None:
         return "WORKFLOW_TYPE_DOES_NOT_EXIST"
     if registered.deprecated_at is not None:

@@ -54,7 +54,7 @@ def _fails_as(event: type, *fields: str) -> Refusal:
 
 
 def _schedule_activity(context: StepContext, decision: d.ScheduleActivityTask, completed: int) -> str | None:
-    registered = context.rules.registered(decision.activity_type)
+    registered = context.registered(decision.activity_type)
     if registered is None:
         return "ACTIVITY_TYPE_DOES_NOT_EXIST"
     if registered.deprecated_at is not None:

@@ -36,7 +36,7 @@ def _to_self(context: StepContext, data: Any) -> Message:
 
 def start_child(context: StepContext, decision: d.StartChildWorkflowExecution, completed: int) -> str | None:
     """Carry out StartChildWorkflowExecution; the child starts after this batch."""
-    registered = context.rules.registered(decision.workflow_type)
+    registered = context.registered(decision.workflow_type)
     settings = {} if registered is None else run_settings(decision, registered.defaults)
     refusal = _refusal(context, registered, settings)
     if refusal is not None:
@@ -71,7 +71,7 @@ def _refusal(context: StepContext, registered: RegisteredType | None, settings: 
         return RUN_NEEDS[lacking]
     if context.draft.count(Kind.CHILD) >= OPEN_LIMIT:
         return "OPEN_CHILDREN_LIMIT_EXCEEDED"
-    return "OPEN_WORKFLOWS_LIMIT_EXCEEDED" if context.rules.is_full() else None
+    return "OPEN_WORKFLOWS_LIMIT_EXCEEDED" if context.rules.is_full(context.run.domain) else None
 
 
 def _run_id(context: StepContext) -> str:

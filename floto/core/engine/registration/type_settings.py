@@ -5,7 +5,7 @@ Each field is resolved on its own, when the task is scheduled or the run started
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -94,12 +94,12 @@ _RUN_FIELDS = (*RUN_NEEDS, "task_priority", "lambda_role")
 
 def activity_settings(given: Any, defaults: Any) -> dict[str, Any]:
     """Return the settings of an activity task: as given, else as registered, else None."""
-    return {name: _first(given, defaults, name) for name in _ACTIVITY_FIELDS}
+    return _settings(_ACTIVITY_FIELDS, given, defaults)
 
 
 def run_settings(given: Any, defaults: Any) -> dict[str, Any]:
     """Return the settings of a run: as given, else as registered, else None."""
-    return {name: _first(given, defaults, name) for name in _RUN_FIELDS}
+    return _settings(_RUN_FIELDS, given, defaults)
 
 
 def missing(settings: Mapping[str, Any], needs: Mapping[str, str]) -> str | None:
@@ -107,9 +107,10 @@ def missing(settings: Mapping[str, Any], needs: Mapping[str, str]) -> str | None
     return next((name for name in needs if settings[name] is None), None)
 
 
-def _first(given: Any, defaults: Any, name: str) -> Any:
-    value = getattr(given, name)
-    return getattr(defaults, name) if value is None else value
+def _settings(names: Iterable[str], given: Any, defaults: Any) -> dict[str, Any]:
+    return {
+        name: getattr(defaults, name) if (value := getattr(given, name)) is None else value for name in names
+    }
 
 
 def started_event(given: Any, settings: Mapping[str, Any], **origin: Any) -> WorkflowExecutionStarted:

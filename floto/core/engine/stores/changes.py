@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from operator import attrgetter
 
@@ -13,7 +13,7 @@ from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.run import EngineRun, StepOutcome
 from floto.core.engine.step_context import opening
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
-from floto.core.state.state import Item, Key, Kind, State, Status
+from floto.core.state.state import DecisionTasks, Item, Key, Kind, State, Status
 from floto.core.swf.events import Event
 
 
@@ -68,51 +68,57 @@ class Changes:
 
 def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
     """Compare a run before and after a step at ``now``, for the items that the step changed."""
-    after = outcome.run
-    if after.state.closed is not None:
+    after, keys = outcome.run, outcome.changed_keys
+    old, new = before.state, after.state
+    if new.closed is not None:
         return Changes(after, outcome.events)
-    is_new = before.state.started is None
-    entries = [_of_run(after, now)] if is_new else []
+    entries = [_of_run(after, now)] if old.started is None else []
+    entries += _items(after, keys, now)
+    opened = _open_ids(old, keys)
+    if new.decision_tasks is not old.decision_tasks:
+        entries += _decision(new, now)
+        opened += _decision_ids(old.decision_tasks)
     # In the order of the events: that of the keys differs from process to process.
-    entries += sorted(_changed(after, outcome.changed_keys, now), key=attrgetter("event_id"))
-    if after.state.last is not None and now < after.state.last.at:
+    entries.sort(key=attrgetter("event_id"))
+    if new.last is not None and now < new.last.at:
         entries = [evolve(entry, due=entry.due and evolve(entry.due, is_moved=True)) for entry in entries]
     kept = {entry.event_id for entry in entries}
-    dropped = () if is_new else tuple(id for id in _open_ids(before.state, outcome) if id not in kept)
+    dropped = tuple([id for id in opened if id not in kept])
     return Changes(after, outcome.events, tuple(entries), _beats(before, after, kept), dropped)
 
 
 def all_entries(run: EngineRun, now: datetime) -> list[ChangeEntry]:
     """Return the tasks and deadlines of an open run by the clock ``now``."""
     keys = dict.fromkeys(run.state.opened.values())
-    return [_of_run(run, now), *_changed(run, keys, now)]
+    return [_of_run(run, now), *_decision(run.state, now), *_items(run, keys, now)]
 
 
 def _of_run(run: EngineRun, now: datetime) -> ChangeEntry:
     return ChangeEntry(deadlines.RUN_EVENT, due=deadlines.of_run(run.state, now))
 
 
-def _changed(run: EngineRun, keys: Iterable[Key], now: datetime) -> Iterator[ChangeEntry]:
-    state = run.state
-    decision = _decision_task(state)
-    if decision is not None:
-        yield ChangeEntry(*decision, deadlines.of_decision_task(state, now))
+def _items(run: EngineRun, keys: Iterable[Key], now: datetime) -> list[ChangeEntry]:
+    """Return the tasks and deadlines of the open items of these keys."""
+    entries = []
     for key in keys:
         task_of = _ITEM_TASKS.get(key[0])
-        item = None if task_of is None else state.items.get(key)
+        item = None if task_of is None else run.state.items.get(key)
         if task_of is not None and item is not None and item.is_open:
-            yield ChangeEntry(opening(item).id, task_of(item), deadlines.of_item(run, item, now))
+            entries.append(ChangeEntry(opening(item).id, task_of(item), deadlines.of_item(run, item, now)))
+    return entries
 
 
-def _open_ids(state: State, outcome: StepOutcome) -> Iterator[int]:
-    """Yield the opening events, before a step, of the items that it changed."""
-    decision = _decision_task(state)
-    if decision is not None:
-        yield decision[0]
-    for key in outcome.changed_keys:
-        item = state.items.get(key)
-        if item is not None and item.is_open and item.opened is not None:
-            yield item.opened.id
+def _open_ids(state: State, keys: Iterable[Key]) -> list[int]:
+    """Return the opening events of the open items of these keys."""
+    found = [state.items.get(key) for key in keys]
+    return [item.opened.id for item in found if item is not None and item.is_open and item.opened is not None]
+
+
+def _decision_ids(tasks: DecisionTasks) -> list[int]:
+    """Return the event that scheduled the started decision task, or else the scheduled one."""
+    if tasks.started is not None:
+        return [tasks.started.data.scheduled_event_id]
+    return [] if tasks.scheduled is None else [tasks.scheduled.id]
 
 
 def _beats(before: EngineRun, after: EngineRun, ids: Iterable[int]) -> frozenset[int]:
@@ -147,16 +153,16 @@ _ITEM_TASKS: Mapping[Kind, Callable[[Item], PollableTask | None]] = {
 }
 
 
-def _decision_task(state: State) -> tuple[int, PollableTask] | None:
-    """Return the started decision task, or else the scheduled one, with the event that scheduled it."""
-    tasks = state.decision_tasks
-    if tasks.started is not None:
+def _decision(state: State, now: datetime) -> list[ChangeEntry]:
+    """Return the started decision task, or else the scheduled one; an empty list if there is none."""
+    started, scheduled = state.decision_tasks.started, state.decision_tasks.scheduled
+    if started is not None:
+        id = started.data.scheduled_event_id
         # It has been dispatched, so its task list no longer matters.
-        id, at = tasks.started.data.scheduled_event_id, tasks.started.at
-        return id, PollableTask(TaskKind.DECISION, "", 0, at, tasks.started.id)
-    if tasks.scheduled is not None:
-        data = tasks.scheduled.data
-        priority = int(data.task_priority or 0)
-        task = PollableTask(TaskKind.DECISION, data.task_list.name, priority, tasks.scheduled.at)
-        return tasks.scheduled.id, task
-    return None
+        task = PollableTask(TaskKind.DECISION, "", 0, started.at, started.id)
+    elif scheduled is not None:
+        id, at, data = scheduled.id, scheduled.at, scheduled.data
+        task = PollableTask(TaskKind.DECISION, data.task_list.name, int(data.task_priority or 0), at)
+    else:
+        return []
+    return [ChangeEntry(id, task, deadlines.of_decision_task(state, now))]

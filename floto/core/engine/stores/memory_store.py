@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import count
+from operator import attrgetter
 
 from attrs import define, evolve, field
 
@@ -222,17 +223,26 @@ class MemoryStore:
 
 def _updated(record: Record, changes: Changes) -> Record:
     """Return the record of a run after a step."""
-    state, closed = changes.run.state, changes.run.state.closed
-    info = record.info
+    run, closed, info = changes.run, changes.run.state.closed, record.info
+    is_canceled = run.state.cancel_requested is not None
+    activity_at = last_scheduled(changes.events) or record.activity_at
     if closed is not None:
         info = evolve(info, closed_at=closed.at, close_status=CLOSING_EVENTS[type(closed.data)].status)
-    return evolve(
-        record,
+    elif (is_canceled, run.execution_context, activity_at) == _seen(record):
+        return record
+    return Record(
+        number=record.number,
+        domain=record.domain,
         info=info,
-        cancel_requested=state.cancel_requested is not None,
-        execution_context=changes.run.execution_context,
-        activity_at=last_scheduled(changes.events) or record.activity_at,
+        parent=record.parent,
+        tags=record.tags,
+        cancel_requested=is_canceled,
+        execution_context=run.execution_context,
+        activity_at=activity_at,
     )
+
+
+_seen = attrgetter("cancel_requested", "execution_context", "activity_at")
 
 
 def _open(record: Record) -> OpenRun:

@@ -110,15 +110,16 @@ class OpenRuns:
             dues.pop(event_id, None)
         new_tasks, new_dues = [], []
         for entry in changes.entries:
-            id = entry.event_id
-            if _moves(entry, run, is_beat=id in changes.beats):
+            id, task, old = entry.event_id, entry.task, run.tasks.get(entry.event_id)
+            # A deadline counts from the clock where a run is ahead of it, so it is not set again by every
+            # step: only when the item opens, when its task starts, and when a heartbeat puts it off.
+            is_new = id not in run.dues if task is None else old is None or old.started != task.started
+            if task is not None and is_new:
+                new_tasks.append(id)
+                tasks[id] = self._owned(task, old)
+            if _is_put_off(entry, run) if id in changes.beats else is_new:
                 new_dues.append(id)
                 _set(dues, id, entry.due)
-            if entry.task is not None:
-                old = run.tasks.get(id)
-                if old is None or old.started != entry.task.started:
-                    new_tasks.append(id)
-                    tasks[id] = self._owned(entry.task, old)
         after = OpenRun(run.number, run.domain, run.execution, run.parent, revision, tasks, dues)
         self._put(after, new_tasks, new_dues)
 
@@ -223,7 +224,7 @@ class OpenRuns:
     def count_tasks(self, task_queue: TaskQueue) -> int:
         """Return the number of tasks of a task queue that were never claimed."""
         return sum(
-            not task.started and (run.domain, task.kind, task.task_list) == task_queue.key
+            not task.started and (run.domain, task.kind, task.task_list) == task_queue
             for run, _, task in self.tasks()
         )
 
@@ -278,20 +279,10 @@ def _size(run: OpenRun) -> int:
     return len(run.tasks) + len(run.dues)
 
 
-def _moves(entry: ChangeEntry, run: OpenRun, *, is_beat: bool) -> bool:
-    """Return True if a step sets the deadline of an item.
-
-    A deadline counts from the clock where a run is ahead of it, so it is not set again by every step: only
-    when the item opens, when its task starts, and when a heartbeat puts off the heartbeat timeout.
-    """
-    id = entry.event_id
-    if is_beat:
-        old = run.dues.get(id)
-        return any(due is not None and due.timeout_type in _PUT_OFF for due in (old, entry.due))
-    if entry.task is None:
-        return id not in run.dues
-    task = run.tasks.get(id)
-    return task is None or task.started != entry.task.started
+def _is_put_off(entry: ChangeEntry, run: OpenRun) -> bool:
+    """Return True if a heartbeat sets the deadline of an activity."""
+    dues = (run.dues.get(entry.event_id), entry.due)
+    return any(due is not None and due.timeout_type in _PUT_OFF for due in dues)
 
 
 #: Timeout types that a heartbeat may put off; a deadline that was read from a file has none.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from attrs import frozen
 
@@ -36,7 +36,10 @@ class Record:
 
 def last_scheduled(events: Iterable[Event]) -> datetime | None:
     """Return the time at which the events of one step scheduled an activity; None if they did not."""
-    return next((event.at for event in events if type(event.data) is ActivityTaskScheduled), None)
+    for event in events:
+        if type(event.data) is ActivityTaskScheduled:
+            return event.at
+    return None
 
 
 @frozen(kw_only=True)
@@ -85,15 +88,12 @@ class Position:
     number: int
 
 
-@frozen(cache_hash=True)
-class TaskQueue:
-    """A task queue: one task list of one kind of task in one domain."""
+class TaskQueue(NamedTuple):
+    """A task queue: one task list of one kind of task in one domain.
+
+    Queues are keyed by it, so it is a tuple, whose hash is implemented in C.
+    """
 
     domain: str
     kind: TaskKind
     task_list: str
-
-    @property
-    def key(self) -> tuple[str, TaskKind, str]:
-        """Domain, kind and task list, to compare with those of a task."""
-        return self.domain, self.kind, self.task_list

@@ -19,7 +19,7 @@ from floto.core.swf.shapes import TaskList, WorkflowExecution, WorkflowType
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 EXECUTION = WorkflowExecution("wf", "r")
-RULES = Rules(registered=lambda _: None, is_full=lambda: False, invokes_lambda=True, refuse=lambda _: None)
+RULES = Rules(registered=lambda *_: None, count_open=lambda _: 0, invokes_lambda=True, refuse=lambda _: None)
 STARTED = e.WorkflowExecutionStarted(
     child_policy="TERMINATE",
     task_list=TaskList("decide"),
