@@ -248,11 +248,13 @@ def _run(loops: Sequence[Loop], stop: StopFlag) -> None:
         while not supervisor.join(0):
             supervisor.check()
             if stop.wait(_LOOK_SECONDS):
-                log.info(
-                    "stopping when current tasks and polls are finished; interrupt again to stop at once"
-                )
+                log.info(_STOPPING)
                 break
-    finally:
+    except Exception:
         supervisor.stop()
         supervisor.join()
+        raise
+    # A second signal, here or above, is a KeyboardInterrupt, which waits for no loop.
+    supervisor.stop()
+    supervisor.join()
     supervisor.check()

@@ -37,6 +37,8 @@ OTHER: dict[str, set[int]] = {
     "adapters/sqlite/file/presence.py": {1_000},  # files that are read
     "core/engine/stores/backlogs.py": {1_000},  # redeliveries that are listed
     "core/engine/api/pages.py": {1_024},  # bytes of a kilobyte
+    "core/engine/deadlines.py": {256},  # cached durations
+    "core/engine/tokens.py": {1_024},  # remembered tokens
     "core/engine/step_context.py": {1_000},  # microseconds of a millisecond
     "core/payloads/reference.py": {256},  # megabytes of a store
     "core/spec/field_checks.py": {1_024},  # cached objects
