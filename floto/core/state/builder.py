@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rpds import HashTrieMap
 
 from floto.core.state.state import Item, Key, Kind, State
@@ -82,6 +84,7 @@ class StateBuilder:
     def state(self) -> State:
         """Return the immutable state."""
         base = self._base
+        items: HashTrieMap[Any, Any] = base.items
         opened = base.opened
         for event_id, key in self._keys.items():
             opened = opened.discard(event_id) if key is None else opened.insert(event_id, key)
@@ -89,7 +92,7 @@ class StateBuilder:
             base.execution,
             self.started,
             self.closed,
-            base.items.update(self._items) if self._items else base.items,
+            items.update(self._items) if self._items else items,
             opened,
             self._open_count(),
             self.children,
