@@ -17,9 +17,9 @@ from botocore.model import ListShape, ServiceModel, Shape, StructureShape
 from floto.core.errors import ServiceFault
 from floto.core.swf import wire
 from floto.core.swf.constraints import (
-    MOST_PROBLEMS,
     Constraint,
     constraint_of,
+    items_of,
     null,
     problem,
     refuse,
@@ -160,15 +160,7 @@ def _list(shape: ListShape, constraint: Any) -> _Reader:
     def read(value: Any, at: str, found: list[str]) -> list[Any]:
         if not isinstance(value, list | tuple):
             raise _unreadable(at, "a list", value)
-        items: list[Any] = []
-        for number, item in enumerate(value, start=1):
-            if len(found) >= MOST_PROBLEMS:
-                break
-            place = f"{at}.{number}.member"
-            if item is None:
-                found.append(null(place))
-            else:
-                items.append(read_item(item, place, found))
+        items = [read_item(item, place, found) for place, item in items_of(value, at, found)]
         if constraint is not None and (broken := constraint.broken(value)):
             found.append(problem(items, at, broken))
         return items

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -46,6 +46,7 @@ from floto.core.swf.service import Decided, PolledActivityTask, PolledDecisionTa
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 from floto.core.swf.wire import event_to_swf
 from floto.testing.strategies import specs
+from tests.integration.contract.clock import Clock
 from tests.integration.test_sqlite_helpers import (
     ACTIVITY,
     SOON,
@@ -58,8 +59,6 @@ from tests.integration.test_sqlite_helpers import (
     schedule,
     start,
 )
-
-T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def store_of(service: SqliteService) -> SqliteStore:
@@ -77,16 +76,6 @@ def keep_no_closed_run(path: Path) -> None:
     """Make the domain one without retention, as no service does once it is registered."""
     with closing(sqlite3.connect(path)) as db, db:
         assert db.execute("UPDATE domains SET retention = 'NONE'").rowcount == 1
-
-
-@define
-class Clock:
-    """A clock that tests set."""
-
-    now: datetime = T0
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 def test_run_deleted_before_another_process_saw_its_close_is_not_open_there(tmp_path: Path) -> None:

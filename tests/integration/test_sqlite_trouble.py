@@ -6,7 +6,6 @@ import fcntl
 import shutil
 import sqlite3
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -32,6 +31,7 @@ from floto.core.swf.decisions import (
 )
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowExecution, WorkflowType
+from tests.integration.contract.clock import Clock
 from tests.integration.test_sqlite_helpers import (
     WORKFLOW,
     activity,
@@ -44,19 +44,6 @@ from tests.integration.test_sqlite_helpers import (
 )
 
 HALF = "half \ud800"
-
-
-class Clock:
-    """A time that tests move."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def wait(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 def alter(path: Path, sql: str, *values: Any) -> None:
@@ -150,7 +137,7 @@ def poisoned(path: Path, clock: Clock) -> tuple[WorkflowExecution, WorkflowExecu
 def test_unreadable_run_does_not_affect_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     bad, good = poisoned(tmp_path / "db", clock)
-    clock.wait(61)
+    clock.advance(61)
     with SqliteService(tmp_path / "db", clock=clock) as service:
         service.signal_workflow_execution("good", "s")
         assert "TimerFired" in names(service, good)
@@ -161,12 +148,12 @@ def test_unreadable_run_does_not_affect_others(tmp_path: Path, caplog: pytest.Lo
             service.signal_workflow_execution("bad", "s")
         with pytest.raises(ServiceError, match=bad.run_id):
             service.history(bad)
-        clock.wait(7200)
+        clock.advance(7200)
         service.signal_workflow_execution("good", "s")
     assert [bad.run_id in message for message in caplog.messages] == [True]
     attributes = '{"timerId":"t","startToFireTimeout":"60","decisionTaskCompletedEventId":4}'
     alter(tmp_path / "db", "UPDATE events SET attributes = ? WHERE attributes = '{}' AND run = 1", attributes)
-    clock.wait(7200)
+    clock.advance(7200)
     with SqliteService(tmp_path / "db", clock=clock) as service:
         # Once it can be read again, it goes on.
         service.terminate_workflow_execution("good")
@@ -217,7 +204,7 @@ def test_busy_database_does_not_postpone_a_deadline(
         run = start(service)
         schedule(service, "a", start_to_close_timeout="1")
         activity(service)
-        clock.wait(2)
+        clock.advance(2)
         with monkeypatch.context() as patch:
             patch.setattr(SqliteStore, "load", locked)
             with pytest.raises(ServiceUnavailable, match="locked"):
@@ -339,7 +326,7 @@ def test_details_are_stored_as_data(tmp_path: Path) -> None:
         assert work is not None
         assert service.record_activity_task_heartbeat(work.token, HALF) is False
     with SqliteService(tmp_path / "db", clock=clock) as service:
-        clock.wait(61)
+        clock.advance(61)
         assert decision(service).execution == run
         timed_out = service.history(run)[-3]
         assert timed_out.data.details == HALF

@@ -391,7 +391,7 @@ class Batches:
                 return self._commit(partial(poll.call, now))
             except UnreadableRun as error:
                 self._warn(error.run_id, error)
-                if not self._commit(partial(self._store.set_aside, error.run_id)):
+                if not self._store.set_aside(error.run_id):
                     # The task is of another run, whose step also changes the unreadable one.
                     raise
         return None

@@ -177,13 +177,8 @@ class SqliteService:
                 return None
             return self._engine.poll_decision(self._domain, task_list, identity, now)
 
-        return self._host.poll(
-            TaskQueue(self._domain, TaskKind.DECISION, task_list),
-            take,
-            wait,
-            attrgetter("token"),
-            Answering(respond, decider.decided, lambda: decider.is_stopped),
-        )
+        answering = Answering(respond, decider.decided, lambda: decider.is_stopped)
+        return self._poll(TaskKind.DECISION, task_list, take, wait, answering)
 
     def respond_decision_task_completed(self, token: str, decisions: Sequence[Decision]) -> None:
         """Respond to a decision task (RespondDecisionTaskCompleted)."""
@@ -292,9 +287,15 @@ class SqliteService:
         self.close()
 
     def _poll(
-        self, kind: TaskKind, task_list: str, take: Callable[[datetime], T | None], wait: float
+        self,
+        kind: TaskKind,
+        task_list: str,
+        take: Callable[[datetime], T | None],
+        wait: float,
+        answering: Answering | None = None,
     ) -> T | None:
-        return self._host.poll(TaskQueue(self._domain, kind, task_list), take, wait, attrgetter("token"))
+        task_queue = TaskQueue(self._domain, kind, task_list)
+        return self._host.poll(task_queue, take, wait, attrgetter("token"), answering)
 
 
 @frozen

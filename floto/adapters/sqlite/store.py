@@ -473,7 +473,8 @@ class SqliteStore:
         if changes.is_closed:
             self._open.drop(run_id)
         else:
-            self._open.apply(changes, open_run or self._new_run(changes, first), self._reader.revision + 1)
+            before = open_run or OpenRun.started(first.entry.number, changes.run)
+            self._open.apply(changes, before, self._reader.revision + 1)
         if self._at_once:
             self._written()
 
@@ -485,11 +486,6 @@ class SqliteStore:
             return StagedRun(entry, changes.run, beats=changes.run.heartbeats, is_new=True)
         entry = self._reader.current(open_run)
         return StagedRun(entry, entry.run, beats=entry.run.heartbeats)
-
-    def _new_run(self, changes: Changes, staged: StagedRun) -> OpenRun:
-        parent = changes.run.state.start.parent_workflow_execution
-        run_id = None if parent is None else parent.run_id
-        return OpenRun(staged.entry.number, changes.run.domain, changes.run.execution, run_id)
 
     def expire(self, run_id: str, at: datetime) -> None:
         """Set the time at which a closed run is deleted."""

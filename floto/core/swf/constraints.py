@@ -12,7 +12,7 @@ https://docs.aws.amazon.com/amazonswf/latest/apireference/API_StartWorkflowExecu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -307,15 +307,21 @@ def _add_decisions(decisions: Sequence[Any], at: str, found: list[str]) -> None:
         )
 
 
-def _add_items(values: Sequence[Any], at: str, constraint: Items, found: list[str]) -> None:
-    read: list[Any] = []
+def items_of(values: Sequence[Any], at: str, found: list[str]) -> Iterator[tuple[str, Any]]:
+    """Yield the items of a list with their places, up to SWF's number of problems; null is a problem."""
     for number, value in enumerate(values, start=1):
         if len(found) >= MOST_PROBLEMS:
             break
         place = f"{at}.{number}.member"
         if value is None:
             found.append(null(place))
-            continue
+        else:
+            yield place, value
+
+
+def _add_items(values: Sequence[Any], at: str, constraint: Items, found: list[str]) -> None:
+    read: list[Any] = []
+    for place, value in items_of(values, at, found):
         read.append(value)
         if broken := constraint.item.broken(value):
             found.append(problem(value, place, broken))

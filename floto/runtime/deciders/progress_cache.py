@@ -43,13 +43,9 @@ class ProgressCache:
     def follow(self, task: PolledDecisionTask) -> Progress:
         """Return the progress of a run at a decision task. Raises ``HistoryError`` and ``ServiceError``."""
         run_id = task.execution.run_id
-        known = self._runs.pop(run_id, None)
-        current = None if known is None else self._continued(known, task)
+        current = self._updated(self._runs.pop(run_id, None), task)
         if current is None:
-            whole = self._after(0, task)
-            current = self._begin(fold(whole, evolve(EMPTY, execution=task.execution)))
-        elif not self._is_current(current):
-            current = self._begin(current.state)
+            current = self._rebuilt(task, self._after(0, task))
         self.keep(run_id, current)
         return current
 
@@ -65,15 +61,12 @@ class ProgressCache:
         Returns:
             The progress; None if it would take longer, or needs events that the task does not contain.
         """
-        known = self._runs.get(task.execution.run_id)
         if not task.events or task.events[0].id > 1:
             return None
-        current = None if known is None else self._continued(known, task)
-        if current is None:
-            if len(task.events) > most:
-                return None
-            return self._begin(fold(task.events, evolve(EMPTY, execution=task.execution)))
-        return current if self._is_current(current) else self._begin(current.state)
+        current = self._updated(self._runs.get(task.execution.run_id), task)
+        if current is not None or len(task.events) > most:
+            return current
+        return self._rebuilt(task, task.events)
 
     def keep(self, run_id: str, progress: Progress) -> None:
         """Cache the progress of a run as the one that was used last."""
@@ -85,6 +78,16 @@ class ProgressCache:
     def forget(self, execution: WorkflowExecution) -> None:
         """Remove a run from the cache."""
         self._runs.pop(execution.run_id, None)
+
+    def _updated(self, known: Progress | None, task: PolledDecisionTask) -> Progress | None:
+        """Return the cached progress at a task, by the spec of now; None if the whole history is needed."""
+        current = None if known is None else self._continued(known, task)
+        if current is None or self._is_current(current):
+            return current
+        return self._begin(current.state)
+
+    def _rebuilt(self, task: PolledDecisionTask, whole: Sequence[Event]) -> Progress:
+        return self._begin(fold(whole, evolve(EMPTY, execution=task.execution)))
 
     def _continued(self, known: Progress, task: PolledDecisionTask) -> Progress | None:
         """Return the cached progress with the new events; None if the history does not continue it."""

@@ -239,7 +239,7 @@ def connect_reading(path: str) -> sqlite3.Connection:
     """
     name, log_file = Path(path).absolute().as_uri(), Path(f"{path}-wal")
     as_it_is = f"{name}?mode=ro&immutable=1"
-    # Whoever has the database open has a log. SQLite would make one that belongs to this user, and the
+    # A process that has the database open has a log. SQLite would make one that belongs to this user, and the
     # owner of the database could not write to that.
     if not os.access(path, os.W_OK) and not log_file.exists():
         return _opened(as_it_is, lambda db: _check_reading(db, path), path)

@@ -160,7 +160,8 @@ class MemoryStore:
         if changes.is_closed:
             self.open_runs.drop(run_id)
         else:
-            self.open_runs.apply(changes, self.open_runs.get(run_id) or _open(entry.record))
+            before = self.open_runs.get(run_id) or OpenRun.started(entry.record.number, changes.run)
+            self.open_runs.apply(changes, before)
 
     def _begin(self, changes: Changes) -> _Entry:
         run, first = changes.run, changes.events[0]
@@ -243,11 +244,6 @@ def _updated(record: Record, changes: Changes) -> Record:
 
 
 _seen = attrgetter("cancel_requested", "execution_context", "activity_at")
-
-
-def _open(record: Record) -> OpenRun:
-    parent = None if record.parent is None else record.parent.run_id
-    return OpenRun(record.number, record.domain, record.info.execution, parent)
 
 
 def _id(run: EngineRun) -> str:

@@ -16,6 +16,7 @@ from datetime import datetime
 from attrs import evolve, field, frozen
 
 from floto.core.engine.deadlines import PendingTimeout
+from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import ChangeEntry, Changes, PollableTask
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.stores.store import Deadline, Ready
@@ -42,6 +43,12 @@ class OpenRun:
     #: By the id of the event to which it belongs.
     dues: Mapping[int, PendingTimeout] = field(factory=dict)
 
+    @classmethod
+    def started(cls, number: int, run: EngineRun) -> OpenRun:
+        """Return a run that has just started, without its tasks and deadlines."""
+        parent = run.state.start.parent_workflow_execution
+        return cls(number, run.domain, run.execution, None if parent is None else parent.run_id)
+
 
 class OpenRuns:
     """The open runs by run id, with what can be claimed and what is due next.
@@ -64,9 +71,6 @@ class OpenRuns:
         self._ids: dict[tuple[str, str], str] = {}
         self._children: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._counts: Counter[str] = Counter()
-        self._clear_heaps()
-
-    def _clear_heaps(self) -> None:
         self._queues: defaultdict[TaskQueue, list[tuple[int, datetime, int, int, str]]] = defaultdict(list)
         self._deadlines: list[tuple[datetime, int, int, int, str]] = []
         #: Entries that were added to the heaps, and those that may be up to date.
@@ -168,11 +172,11 @@ class OpenRuns:
         for run in runs:
             self.put(run)
 
-    def drop(self, run_id: str) -> OpenRun | None:
-        """Remove a run and return it; None if there is none."""
+    def drop(self, run_id: str) -> None:
+        """Remove a run, if it is there."""
         run = self._runs.pop(run_id, None)
         if run is None:
-            return None
+            return
         self._live -= _size(run)
         self._counts[run.domain] -= 1
         name = (run.domain, run.execution.workflow_id)
@@ -183,7 +187,6 @@ class OpenRuns:
             siblings.pop(run_id, None)
             if not siblings:
                 del self._children[run.parent]
-        return run
 
     def restore(self, run_id: str, before: OpenRun | None) -> None:
         """Undo a change: put back the run before it, or remove the run if there was none."""

@@ -37,10 +37,6 @@ class Deadline:
     event_id: int
 
 
-#: Rank of the end of a retention: last of equal times.
-EXPIRY_RANK = 9
-
-
 class RunStore(Protocol):
     """Keeps domains, types, runs and histories, and the tasks and deadlines of open runs."""
 
