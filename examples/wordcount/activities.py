@@ -21,6 +21,8 @@ DEFAULTS = {"directory": ".", "suffixes": [".md", ".py"], "output": ".wordcount"
 SKIPPED = frozenset({"__pycache__", "node_modules", "venv", "env", "build", "dist"})
 SHORTEST = 4
 LONGEST_ID = 200
+#: Hexadecimal digits of a file's name among the counts.
+DIGEST = 16
 RETRY = floto.ExponentialBackoff(initial=1, factor=2, cap=30, retries=3)
 
 
@@ -47,7 +49,8 @@ def count_words(context: dict[str, Any]) -> dict[str, Any]:
         fail_once(Path(settings["output"]))
     text = Path(settings["directory"], task["file"]).read_text(encoding="utf-8", errors="replace")
     counts = Counter(words(text))
-    name = sha1(task["file"].encode(), usedforsecurity=False).hexdigest()
+    # Short: the results of all files are the input of the next task, and digests cannot be compressed.
+    name = sha1(task["file"].encode(), usedforsecurity=False).hexdigest()[:DIGEST]
     path = Path(settings["output"], "counts", f"{name}.json")
     write(path, json.dumps(counts))
     return {"counts": str(path), "words": counts.total()}
