@@ -12,6 +12,8 @@ import pytest
 
 import floto
 from floto.adapters.sqlite import SqliteService
+from floto.core.state.state import Kind, State
+from floto.runtime.runs.run import run
 from floto.runtime.workers.activities import Activities
 
 
@@ -67,6 +69,23 @@ def activities(leaving: threading.Event) -> Activities:
         return leaving.wait(10)
 
     return known
+
+
+class _LeftOpen(Exception):
+    """Raised by a listener to leave a run that is still open."""
+
+
+def left_open(
+    spec: floto.DeciderSpec, service: SqliteService, activities: Activities, workflow_id: str = "w"
+) -> None:
+    """Run a workflow until its first activity, timer or child is under way, and leave it open."""
+
+    def listener(state: State) -> None:
+        if any(item.started is not None or item.key[0] is Kind.TIMER for item in state.items.values()):
+            raise _LeftOpen
+
+    with pytest.raises(_LeftOpen):
+        run(spec, service=service, activities=activities, workflow_id=workflow_id, listener=listener)
 
 
 def task(name: str, id_: str | None = None, **more: Any) -> floto.ActivityTask:

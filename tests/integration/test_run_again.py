@@ -15,14 +15,9 @@ from floto.core.swf.shapes import WorkflowType
 from floto.payloads import DirectoryStore
 from floto.runtime.runs.run import run
 from floto.runtime.workers.activities import Activities
-from tests.runs import spec, task
+from tests.runs import left_open, spec, task
 
 ALREADY_STARTED = ServiceFault("WorkflowExecutionAlreadyStartedFault", "")
-
-
-def left_open(tasks: floto.DeciderSpec, service: SqliteService, activities: Activities) -> None:
-    with pytest.raises(TimeoutError):
-        run(tasks, service=service, activities=activities, workflow_id="w", timeout=0.3)
 
 
 def test_completed_run_returns_its_result_without_running(

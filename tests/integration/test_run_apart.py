@@ -23,18 +23,13 @@ from floto.runtime.runs.run import run
 from floto.runtime.runs.run_request import WORKFLOW_TYPE, WrongWorkflow
 from floto.runtime.workers.activities import Activities
 from floto.runtime.workers.worker import ActivityWorker
-from tests.runs import task
+from tests.runs import left_open, task
 
 LISTS = {"task_list": "decide", "activity_task_list": "work"}
 
 
 def flow(*tasks: Any, **more: Any) -> floto.DeciderSpec:
     return floto.DeciderSpec(activity_tasks=tasks, **{**LISTS, **more})
-
-
-def left_open(spec: floto.DeciderSpec, service: SqliteService, activities: Activities, name: str) -> None:
-    with pytest.raises(TimeoutError):
-        run(spec, service=service, activities=activities, workflow_id=name, timeout=0.3)
 
 
 def scheduled_lists(service: SqliteService, workflow_id: str) -> set[str]:
