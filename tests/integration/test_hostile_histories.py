@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from floto import History, HistoryError
-from floto.adapters.history_files.text import PIECE
+from floto.adapters.history_files.file_text import PIECE
 
 #: Seconds of processor time for any file; the largest take about five.
 MOST_SECONDS = 15

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from floto.adapters import model
 from floto.core.engine import commands as c
+from floto.core.engine.command_checks import check_command
 from floto.core.engine.tokens import TaskKind, Token
-from floto.core.engine.validation import check_command
 from floto.core.errors import ServiceFault
 from floto.core.swf.decisions import DECISION_TYPES
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType

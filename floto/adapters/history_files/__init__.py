@@ -1,7 +1,7 @@
 """Saved histories on disk: read in several formats, written in one.
 
-``text.py`` reads files piece by piece, ``json_stream.py`` finds the events in them without
-holding more than one at a time, ``forms.py`` reads those of other programs, and here they become histories.
+``file_text.py`` reads files piece by piece, ``parsing.py`` finds the events in them without holding more than
+one at a time, ``foreign_forms.py`` reads those of other programs, and here they become histories.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from zlib import compressobj
 
 from attrs import define, field
 
-from floto.adapters.history_files.forms import event_from, shape_from
-from floto.adapters.history_files.json_stream import Found, objects
-from floto.adapters.history_files.strangers import described, likeness
-from floto.adapters.history_files.text import Cut, characters
+from floto.adapters.history_files.file_text import Cut, characters
+from floto.adapters.history_files.foreign_forms import event_from, shape_from
+from floto.adapters.history_files.parsing import Found, objects
+from floto.adapters.history_files.unknown_formats import described, likeness
 from floto.core.errors import HistoryError
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec

@@ -15,6 +15,7 @@ from attrs import define, frozen
 from floto.core.engine import commands as c
 from floto.core.engine import faults
 from floto.core.engine.addresses import run_ids, runs_at
+from floto.core.engine.command_checks import check_command
 from floto.core.engine.registration.registration import Registration
 from floto.core.engine.registration.type_settings import RUN_NEEDS, missing, run_settings, started_event
 from floto.core.engine.run import EngineRun, Rules, StepOutcome, ToWorkflow
@@ -24,7 +25,6 @@ from floto.core.engine.stores.changes import changes
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.stores.store import Deadline, Ready, RunStore
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind, Token, read_token
-from floto.core.engine.validation import check_command
 from floto.core.errors import ServiceError
 from floto.core.swf import limits
 from floto.core.swf.decisions import Decision

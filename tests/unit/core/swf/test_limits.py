@@ -32,7 +32,7 @@ NUMBERS = {
 FORMS = ("{1,8}", "31536000", "99999999")
 #: The same numbers with another meaning, by file.
 OTHER: dict[str, set[int]] = {
-    "adapters/history_files/forms.py": {1_000},  # milliseconds of a second
+    "adapters/history_files/foreign_forms.py": {1_000},  # milliseconds of a second
     "adapters/http/requests.py": {1_024},  # bytes of a kilobyte
     "adapters/sqlite/file/presence.py": {1_000},  # files that are read
     "core/engine/stores/backlogs.py": {1_000},  # redeliveries that are listed

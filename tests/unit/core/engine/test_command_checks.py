@@ -8,12 +8,12 @@ import pytest
 
 from floto.core.engine import commands as c
 from floto.core.engine.api import Api
+from floto.core.engine.command_checks import check_command
 from floto.core.engine.engine import Engine
 from floto.core.engine.registration.regions import domain_key
 from floto.core.engine.registration.registered_types import Domain
 from floto.core.engine.stores.memory_store import MemoryStore
 from floto.core.engine.tokens import TaskKind, Token
-from floto.core.engine.validation import check_command
 from floto.core.engine.world import BEGINNING, simulated_defaults
 from floto.core.errors import ServiceFault
 from floto.core.swf.decisions import (

@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 from attrs import frozen
 
-from floto.adapters.history_files.forms import swf_name
-from floto.adapters.history_files.text import Cut
+from floto.adapters.history_files.file_text import Cut
+from floto.adapters.history_files.foreign_forms import swf_name
 from floto.core.errors import HistoryError
 from floto.core.strict_json import DECODER
 from floto.core.swf.events import EVENT_TYPES
