@@ -19,6 +19,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from attrs import frozen
@@ -51,7 +52,7 @@ class Verdict:
 
 
 def _place(mutant: Mutant) -> str:
-    return f"floto/core/{mutant.module}.py:{mutant.line}"
+    return f"floto/core/{MODULES[mutant.module]}:{mutant.line}"
 
 
 def examine(seconds: float, mutant: Mutant | None = None) -> dict[str, Any]:
@@ -112,8 +113,8 @@ def share(found: list[Verdict]) -> float:
 
 def chosen(arguments: argparse.Namespace) -> list[Mutant]:
     """Return the selected mutants."""
-    module, _, line = (arguments.only or "").removeprefix("floto/core/").partition(":")
-    module = module.removesuffix(".py")
+    path, _, line = (arguments.only or "").partition(":")
+    module = Path(path).stem
     if not arguments.only and not arguments.all:
         return sample(arguments.count, arguments.seed)
     found = [mutant for name in MODULES if not module or name == module for mutant in every(name)]
