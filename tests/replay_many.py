@@ -42,7 +42,7 @@ class Diverged(Exception):
 
 def spec_for(spec: DeciderSpec, history: History) -> DeciderSpec:
     """The spec that a run was decided by: its own, if it carries one."""
-    return spec_of(history.events[0].data.input) or spec
+    return spec_of(history.start.input) or spec
 
 
 def replay_all(run: Simulation, seen: Counter[str]) -> None:

@@ -77,8 +77,15 @@ def look_back(path: str) -> bool:
     history = floto.History.load(path)
     history.save(f"{path}.gz")
     found = floto.replay(spec, history).divergence
+    text: str | None = history.start.input
+    failures = [
+        event.data.reason
+        for event in history.events
+        if isinstance(event.data, floto.events.ActivityTaskFailed)
+    ]
+    reasons: list[str | None] = [text, *failures]
     told = floto.explain(spec, history, at=1)["a"].conditions
-    return found is None and not told and floto.compare(spec, again, [history]).is_safe
+    return found is None and not told and all(reasons) and floto.compare(spec, again, [history]).is_safe
 
 
 def told(result: floto.Replay, explanation: floto.Explanation, comparison: floto.Comparison) -> list[str]:

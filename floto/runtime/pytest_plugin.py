@@ -97,8 +97,7 @@ class HistoryItem(pytest.Item):
         from floto.core.visible import visible
         from floto.runtime.loading import load_spec, spec_with
 
-        start: Any = saved.history.events[0].data
-        type_ = f"{start.workflow_type.name}:{start.workflow_type.version}"
+        type_ = f"{saved.history.start.workflow_type.name}:{saved.history.start.workflow_type.version}"
         named = named_specs(self.config.getini(_SPECS))
         source = next((named[each] for each in named if fnmatch(self.path.name, each)), named.get(type_))
         if source is not None:

@@ -66,7 +66,7 @@ def test_history_command_writes_the_form_of_swf(anywhere: Shell) -> None:
     assert (saved["domain"], saved["execution"]) == ("floto", {"workflowId": "w", "runId": run_id})
     assert saved["events"][0]["eventTimestamp"].endswith("+00:00")
     history = floto.History.from_swf(saved["events"])
-    assert history.events[0].data.input == '"hé"'
+    assert history.start.input == '"hé"'
     anywhere("history", "w", "-o", "run.json")
     assert (anywhere.cwd / "run.json").read_text() == done.stdout
 

@@ -162,7 +162,7 @@ def test_null_tags_in_a_file_are_read_as_absent(tmp_path: Path) -> None:
     events = json.loads(json.dumps(ISO))
     events[0]["workflowExecutionStartedEventAttributes"]["tagList"] = [None]
     (tmp_path / "history.json").write_text(json.dumps(events))
-    assert History.load(tmp_path / "history.json").events[0].data.tag_list == ()
+    assert History.load(tmp_path / "history.json").start.tag_list == ()
 
 
 def test_pages_that_overlap_and_agree_are_one_history(tmp_path: Path) -> None:

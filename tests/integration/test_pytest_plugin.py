@@ -38,7 +38,7 @@ def project(tmp_path: Path) -> Path:
     save(history, tmp_path / "histories" / "bare.json")
     save(history, tmp_path / "histories" / "whole.json.gz", spec=SPEC)
     (tmp_path / "histories" / "notes.txt").write_text("no history")
-    type_ = history.events[0].data.workflow_type
+    type_ = history.start.workflow_type
     (tmp_path / "pytest.ini").write_text(
         f"[pytest]\nfloto_specs = {type_.name}:{type_.version} = flow.py:spec\n"
     )

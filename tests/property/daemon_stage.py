@@ -111,7 +111,7 @@ class Stage:
     def children(self) -> list[e.WorkflowExecutionStarted]:
         """Return the started event of each child."""
         infos = [info for info in self.world.executions() if info.workflow_type != DAEMON_TYPE]
-        return [self.world.history(info.execution).events[0].data for info in infos]
+        return [self.world.history(info.execution).start for info in infos]
 
     @property
     def child_ids(self) -> Counter[str]:

@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from floto.core.errors import HistoryError
 from floto.core.swf import wire
-from floto.core.swf.events import Event
+from floto.core.swf.events import Event, EventData, WorkflowExecutionStarted
 from floto.core.swf.identifiers import shown
 from floto.core.swf.shapes import WorkflowExecution
 
@@ -66,7 +66,9 @@ class History:
         HistoryError: if an event is missing or out of order.
     """
 
-    events: tuple[Event, ...] = field(converter=_events, repr=lambda events: f"<{len(events)} events>")
+    events: tuple[Event[EventData], ...] = field(
+        converter=_events, repr=lambda events: f"<{len(events)} events>"
+    )
     execution: WorkflowExecution | None = None
     cut: str = field(default="", eq=False)
     #: The reader and writer of files, set by the package.
@@ -77,6 +79,18 @@ class History:
             check_event(event)
             if event.id != expected:
                 raise HistoryError(event.id, f"follows event {expected - 1}; a history counts 1, 2, 3, ...")
+
+    @property
+    def start(self) -> WorkflowExecutionStarted:
+        """The attributes of the run's start: its input, type, tags, time-outs.
+
+        Raises:
+            HistoryError: if the history is empty, or does not begin with WorkflowExecutionStarted.
+        """
+        data = self.events[0].data if self.events else None
+        if not isinstance(data, WorkflowExecutionStarted):
+            raise HistoryError(None, "the history does not begin with WorkflowExecutionStarted")
+        return data
 
     @classmethod
     def from_swf(

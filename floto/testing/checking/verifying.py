@@ -111,9 +111,9 @@ def _undecided(simulator: Simulator, case: Case) -> Violation | None:
 
 
 def _spec_of(history: History, case: Case) -> DeciderSpec | None:
-    start = history.events[0].data
     if history.execution is not None and history.execution.workflow_id == WORKFLOW_ID:
         return case.spec
+    start = history.start
     return spec_of(start.input, case.codec) or case.children.get(start.workflow_type.name)
 
 

@@ -24,7 +24,7 @@ _BAD = (_UNREADABLE, json.dumps({SPEC_KEY: CODEC.unstructure(Timer(id_="t", dela
 #: Inputs that carry no spec.
 _NONE = (None, "", "7", '"text"', "[]", "{}", '{"a":1}')
 #: Settings that runs may be started with, and simulated ones are not.
-_RARELY_SAID = {
+_RARELY_SAID: dict[str, Any] = {
     "task_priority": "7",
     "tag_list": ("tag",),
     "lambda_role": "role",
@@ -38,7 +38,7 @@ def unreadable_input_ends_the_run(moment: Moment) -> None:
     if moment.summary.attempts or moment.summary.began is None:
         return
     first, *rest = moment.history.events
-    unreadable: Any = evolve(first.data, input=_UNREADABLE)
+    unreadable = evolve(moment.history.start, input=_UNREADABLE)
     history = History((evolve(first, data=unreadable), *rest), moment.history.execution)
     decisions = decide(moment.spec, history, codec=moment.codec)
     exactly_what_is_called_for(Moment(moment.spec, history, decisions, moment.codec))
@@ -49,7 +49,7 @@ def all_is_passed_on(moment: Moment) -> None:
     if moment.summary.began is None or not moment.spec.repeat_workflow or not moment.closing:
         return
     first, *rest = moment.history.events
-    begun: Any = evolve(first.data, **_RARELY_SAID)
+    begun = evolve(moment.history.start, **_RARELY_SAID)
     history = History((evolve(first, data=begun), *rest), moment.history.execution)
     decisions = decide(moment.spec, history, codec=moment.codec)
     exactly_what_is_called_for(Moment(moment.spec, history, decisions, moment.codec))

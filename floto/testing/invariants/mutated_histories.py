@@ -162,7 +162,7 @@ def _input(history: History, _: Sequence[Decision], number: int) -> History | No
     """Make the workflow's input unreadable, large or empty."""
     text = (_UNREADABLE, _LARGE, _UNREADABLE + "=", None)[number % 4]
     first = history.events[0]
-    began = evolve(first, data=evolve(first.data, input=text))
+    began = evolve(first, data=evolve(history.start, input=text))
     return evolve(history, events=(began, *history.events[1:]))
 
 

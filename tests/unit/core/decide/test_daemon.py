@@ -213,8 +213,8 @@ def test_daemon_continues_as_new_before_its_history_is_full(monkeypatch: pytest.
     stage.settle()
     assert len(stage.runs) > 2
     assert list(stage.child_ids.values()) == [1] * 12
-    first, last = (run.events[0].data for run in (stage.runs[0], stage.runs[-1]))
-    assert json.loads(last.input) == {"task_lists": ["side"]}
+    first, last = (run.start for run in (stage.runs[0], stage.runs[-1]))
+    assert json.loads(last.input or "") == {"task_lists": ["side"]}
     assert (first.task_list, first.child_policy) == (last.task_list, last.child_policy)
     assert task_lists(stage.state) == ("side",)
 

@@ -106,7 +106,9 @@ def test_json_is_compared_by_value() -> None:
         ('{"activity_task": {"a": "\\u00e4", "b": [1,  2]}}', True),
         ('{"activity_task": {"a": "\\u00e4", "b": [true, 2]}}', False),
     ):
-        events[place] = evolve(events[place], data=evolve(events[place].data, input=text))
+        data = events[place].data
+        assert isinstance(data, e.ActivityTaskScheduled)
+        events[place] = evolve(events[place], data=evolve(data, input=text))
         assert (replay(asked, History(events)).divergence is None) is same
 
 
