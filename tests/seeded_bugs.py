@@ -121,7 +121,7 @@ BUGS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "an early signal releases what requires it": (
-        Change(PROGRESS, "        if _unmet(position, progress, waiting):\n            continue\n", ""),
+        Change(PROGRESS, "        if unmet(position, progress, done, waiting):\n            continue\n", ""),
     ),
     "clean-up beside what still runs": (
         Change(CLOSING, "    if awaited:\n", "    if awaited and not own.steps:\n"),

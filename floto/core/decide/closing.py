@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from floto.core.decide.phase import noted_failures
-from floto.core.decide.progress import Progress, begin, unreadable
+from floto.core.decide.progress import Progress, begin, unmet, unreadable
 from floto.core.decide.retrying import Exhausted, Start, Wait, look_at_continuation
 from floto.core.decide.starting import result_of, starts, workflow_context
 from floto.core.errors import PayloadError, SpecError
@@ -149,7 +149,7 @@ def _clean_up(
         return [], {}
     found, failures = starts(own, context)
     failures |= own.failures
-    held = {position for position in range(len(own.plan.tasks)) if own.waiting.get(position, 0)}
+    held = {position for position in range(len(own.plan.tasks)) if unmet(position, own)}
     over = held | {*own.done} | {own.plan.index[id_] for id_ in failures}
     return found, failures if len(over) == len(own.plan.tasks) else None
 

@@ -128,7 +128,7 @@ def awaits_more(state: State) -> bool:
 
 def fitting(found: list[Decision]) -> list[Decision]:
     """Return as many decisions as one response holds, and a timer that wakes the decider for the rest."""
-    if sum(map(_size_bound, found)) <= RESPONSE_LIMIT:
+    if not found or sum(map(_size_bound, found)) <= RESPONSE_LIMIT:
         return found
     # Fast path: encode the whole list once; it almost always fits.
     if len(json.dumps(list(map(decision_to_swf, found)))) <= RESPONSE_LIMIT:
@@ -143,8 +143,10 @@ def fitting(found: list[Decision]) -> list[Decision]:
 
 def _size_bound(decision: Any) -> int:
     """Return an upper bound of a decision's length: JSON may escape one character as 12."""
-    texts = [getattr(decision, name) for name in _long_fields(decision.__class__)]
-    return _DECISION_SIZE + 12 * sum(len(text) for text in texts if text)
+    size = _DECISION_SIZE
+    for name in _long_fields(decision.__class__):
+        size += 12 * len(getattr(decision, name) or "")
+    return size
 
 
 @cache

@@ -6,7 +6,7 @@ changed. Both run the same function over different tasks, and their results are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from hashlib import sha1
 
 from attrs import field, frozen
@@ -25,6 +25,7 @@ from floto.core.swf.history import History
 from floto.core.swf.reserved_names import RETRY_PREFIX
 
 _NONE: HashTrieMap[int, str] = HashTrieMap()
+_NO_COUNTS: Mapping[int, int] = {}
 
 
 @frozen
@@ -41,7 +42,8 @@ class Progress:
     plan: graph.Plan = field(eq=False)
     #: The tasks that each completed generator returned, by its id.
     offspring: Mapping[str, tuple[Task, ...]]
-    #: Number of requirements that have not completed, by position; tasks without requirements are absent.
+    #: Number of requirements that have not completed, by position, of the tasks with several: an update of
+    #: the map takes long, and for a task with one requirement ``done`` says the same.
     waiting: HashTrieMap[int, int]
     #: The decision that each ready task needs, by position.
     steps: HashTrieMap[int, Step]
@@ -124,7 +126,7 @@ def in_state(progress: Progress, state: State) -> Progress:
 def observe(progress: Progress, events: Iterable[Event]) -> Progress:
     """Return the progress after new events, by an incremental update if possible. Raises ``HistoryError``."""
     state, changed_keys = trace(events, progress.state)
-    changed = {position for key in changed_keys for position in _positions(key, progress.plan)}
+    changed = _positions(changed_keys, progress.plan)
     if progress.state.started is None or any(
         _needs_rebuild(position, progress, state) for position in changed
     ):
@@ -150,14 +152,13 @@ def _expands(position: int, plan: graph.Plan, state: State) -> bool:
     return position in plan.generators and state.is_completed(plan.tasks[position].key)
 
 
-def _positions(key: Key, plan: graph.Plan) -> Iterable[int]:
-    position = plan.by_key.get(key)
-    if position is not None:
-        yield position
-    if key[0] is Kind.TIMER and key[1].startswith(RETRY_PREFIX):
-        waiting_for = plan.index.get(key[1].removeprefix(RETRY_PREFIX).rpartition(":")[0])
-        if waiting_for is not None:
-            yield waiting_for
+def _positions(keys: Iterable[Key], plan: graph.Plan) -> set[int]:
+    """Return the positions of the tasks that items of these keys, and their retry timers, belong to."""
+    found = {plan.by_key.get(key) for key in keys}
+    for kind, id_ in keys:
+        if kind is Kind.TIMER and id_.startswith(RETRY_PREFIX):
+            found.add(plan.index.get(id_.removeprefix(RETRY_PREFIX).rpartition(":")[0]))
+    return {position for position in found if position is not None}
 
 
 def _updated(progress: Progress, state: State, positions: Iterable[int]) -> Progress:
@@ -174,13 +175,13 @@ def _updated(progress: Progress, state: State, positions: Iterable[int]) -> Prog
             continue
         # A signal may arrive before the requirements of its task complete; the last requirement
         # examines the task again.
-        if _unmet(position, progress, waiting):
+        if unmet(position, progress, done, waiting):
             continue
         done[position] = None
         for dependent in plan.dependents[position]:
-            left = waiting[dependent] if dependent in waiting else progress.waiting[dependent]
-            waiting[dependent] = left - 1
-            if left == 1:
+            if len(plan.requires[dependent]) > 1:
+                waiting[dependent] = unmet(dependent, progress, done, waiting) - 1
+            if not waiting.get(dependent):
                 todo.append(dependent)
     return Progress(
         progress.spec,
@@ -188,25 +189,37 @@ def _updated(progress: Progress, state: State, positions: Iterable[int]) -> Prog
         state,
         plan,
         progress.offspring,
-        progress.waiting.update(waiting),
-        _steps(progress, looks, waiting),
-        progress.done.update(done),
+        progress.waiting.update(waiting) if waiting else progress.waiting,
+        _steps(progress, looks, done, waiting),
+        progress.done.update(done) if done else progress.done,
         _exhausted(progress, looks),
         seed,
     )
 
 
-def _unmet(position: int, progress: Progress, waiting: Mapping[int, int]) -> int:
-    """Return the number of a task's requirements that have not completed."""
+def unmet(
+    position: int, progress: Progress, done: Container[int] = (), waiting: Mapping[int, int] = _NO_COUNTS
+) -> int:
+    """Return the number of a task's requirements that have not completed.
+
+    Args:
+        position: The position of the task.
+        progress: The progress of its run.
+        done: Positions of the tasks that have completed since.
+        waiting: Numbers that have changed since, by position.
+    """
+    needed = progress.plan.requires[position]
+    if len(needed) == 1:
+        return needed[0] not in done and needed[0] not in progress.done
     return waiting[position] if position in waiting else progress.waiting.get(position, 0)
 
 
 def _steps(
-    progress: Progress, looks: Mapping[int, Look], waiting: Mapping[int, int]
+    progress: Progress, looks: Mapping[int, Look], done: Container[int], waiting: Mapping[int, int]
 ) -> HashTrieMap[int, Step]:
     steps = progress.steps
     for position, look in looks.items():
-        if isinstance(look, Step) and not _unmet(position, progress, waiting):
+        if isinstance(look, Step) and not unmet(position, progress, done, waiting):
             steps = steps.insert(position, look)
         elif position in steps:
             steps = steps.remove(position)

@@ -35,8 +35,9 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
     Returns:
         The decisions, and the message of each task that cannot be started, by its id.
     """
-    state = progress.state
-    room = room_to_open(state)
+    if not progress.steps:
+        return [], {}
+    room = room_to_open(progress.state)
     found: list[Decision] = []
     failures: dict[str, str] = {}
     for position, step in sorted(progress.steps.items()):
@@ -66,22 +67,21 @@ def _decision(
 ) -> Decision | None:
     if isinstance(step, Wait):
         return step.timer(control=task.id_)
+    state, plan, spec = progress.state, progress.plan, progress.spec
     context = {**given}
-    for needed in progress.plan.requires[position]:
+    for needed in plan.requires[position]:
         result = result_of(needed, progress)
         if result is not NO_RESULT:
-            context[progress.plan.tasks[needed].id_] = result
+            context[plan.tasks[needed].id_] = result
     inputs = Given(
         context=context,
-        execution=progress.state.execution,
-        decision_task_list=default_child_list(progress.spec.task_list, progress.state.start.task_list.name),
-        activity_task_list=progress.spec.default_activity_task_list,
+        execution=state.execution,
+        decision_task_list=default_child_list(spec.task_list, state.start.task_list.name),
+        activity_task_list=spec.default_activity_task_list,
         codec=progress.codec,
     )
-    decision = with_timeouts(
-        task.start(inputs), progress.codec.payloads, attempt=_attempt(task, progress.state)
-    )
-    return routed(_checked(decision, task), progress.state.start)
+    decision = with_timeouts(task.start(inputs), progress.codec.payloads, attempt=_attempt(task, state))
+    return routed(_checked(decision, task), state.start)
 
 
 def _attempt(task: Task, state: State) -> int:
@@ -90,13 +90,16 @@ def _attempt(task: Task, state: State) -> int:
     return 1 if item is None else len(item.failures) + 1
 
 
+_TEXTS = ("input", "control")
+
+
 def _checked(decision: Decision | None, task: Task) -> Decision | None:
     """Return a task's decision. Raises ``PayloadError`` if a field is too long for SWF."""
-    for field in ("input", "control"):
-        length = len(getattr(decision, field, None) or "")
-        if length > payload.LIMIT:
+    for field in _TEXTS:
+        text = getattr(decision, field, None)
+        if text is not None and len(text) > payload.LIMIT:
             what = f"the {field} of task {task.id_!r}"
-            raise PayloadError(what, f"is {length:,} characters long; SWF takes {payload.LIMIT:,}")
+            raise PayloadError(what, f"is {len(text):,} characters long; SWF takes {payload.LIMIT:,}")
     return decision
 
 

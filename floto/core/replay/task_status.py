@@ -12,7 +12,7 @@ from attrs import Factory, field, frozen
 
 from floto.core.decide.closing import CANCEL_REQUESTS, open_work
 from floto.core.decide.phase import RunPhase, phase
-from floto.core.decide.progress import Progress, begin
+from floto.core.decide.progress import Progress, begin, unmet
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf.reserved_names import RETRY_PREFIX
@@ -87,7 +87,7 @@ class TaskGraph:
     def needed(self, position: int) -> list[int]:
         """Return the positions of the required tasks that have not completed."""
         progress = self.progress
-        if not progress.waiting.get(position, 0):
+        if not unmet(position, progress):
             return []
         return [other for other in progress.plan.requires[position] if other not in progress.done]
 

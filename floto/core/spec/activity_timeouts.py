@@ -53,6 +53,8 @@ def with_timeouts(
     """
     if not isinstance(decision, ScheduleActivityTask):
         return decision
+    if attempt == 1 and decision.heartbeat_timeout is None and decision.start_to_close_timeout is None:
+        return decision
     given = {"heartbeat": decision.heartbeat_timeout, "start_to_close": decision.start_to_close_timeout}
     known = {name: seconds for name, value in given.items() if (seconds := _seconds(value)) is not None}
     numbered = {**known, _ATTEMPT: attempt} if attempt > 1 else known

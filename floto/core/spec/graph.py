@@ -36,7 +36,7 @@ class Plan:
     by_key: Mapping[Key, int]
     requires: tuple[tuple[int, ...], ...]
     dependents: tuple[tuple[int, ...], ...]
-    #: Number of requirements by position; tasks without requirements are absent.
+    #: Number of requirements by position, of the tasks with several.
     waiting: HashTrieMap[int, int]
     generators: frozenset[int]
 
@@ -60,7 +60,7 @@ def plan(tasks: Sequence[Task]) -> Plan:
         {task.key: position for position, task in enumerate(tasks)},
         requires,
         tuple(map(tuple, dependents)),
-        HashTrieMap({position: len(needed) for position, needed in enumerate(requires) if needed}),
+        HashTrieMap({position: len(needed) for position, needed in enumerate(requires) if len(needed) > 1}),
         frozenset(position for position, task in enumerate(tasks) if expands(task)),
     )
 

@@ -71,7 +71,8 @@ class StateBuilder:
 
     def close(self, event_id: int, key: Key) -> None:
         """Record that the attempt which an event opened has ended."""
-        self._keys[event_id] = None
+        if self._keys.pop(event_id, None) is None:
+            self._keys[event_id] = None
         self._count(key[0], -1)
 
     def count(self, kind: Kind) -> int:

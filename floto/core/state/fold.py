@@ -6,7 +6,7 @@ event. An event that cannot have happened raises ``HistoryError``, here and nowh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 
 from attrs import evolve
@@ -49,26 +49,29 @@ def state_of(history: History | Iterable[Event] | State) -> State:
 
 def trace(events: Iterable[Event], state: State = EMPTY) -> tuple[State, frozenset[Key]]:
     """Return the state after events, and the keys of the items that changed. Raises ``HistoryError``."""
-    check_events(events)
+    if type(events) is not tuple:
+        check_events(events)
     draft = StateBuilder(state)
     for event in events:
-        check_event(event)
+        if type(event) is not Event:
+            check_event(event)
         add(draft, event)
     return draft.state(), frozenset(draft.touched)
 
 
 def add(draft: StateBuilder, event: Event) -> None:
     """Apply one event by its rule; an event of an unknown type changes nothing. Raises ``HistoryError``."""
-    last_id, type_ = 0 if draft.last is None else draft.last.id, type(event.data)
+    last, type_ = draft.last, type(event.data)
+    last_id = 0 if last is None else last.id
     if event.id != last_id + 1:
         raise HistoryError(event.id, f"follows event {last_id}; a history counts 1, 2, 3, ...")
     if draft.closed is not None:
         raise HistoryError(event.id, f"comes after event {draft.closed.id}, which closed the run")
     if (last_id == 0) is not (type_ is e.WorkflowExecutionStarted):
         raise HistoryError(event.id, f"{type_name(event.data)}: a history has one start, and it is event 1")
-    rule = RULES.get(type_)
-    if rule is not None:
-        rule.apply(draft, event)
+    apply = _APPLIED.get(type_)
+    if apply is not None:
+        apply(draft, event)
     draft.last = event
 
 
@@ -267,4 +270,8 @@ RULES: dict[type, Rule] = {
     e.LambdaFunctionCompleted: _ends(Kind.LAMBDA, "scheduled_event_id", Status.COMPLETED),
     e.LambdaFunctionFailed: _ends(Kind.LAMBDA, "scheduled_event_id", Status.FAILED),
     e.LambdaFunctionTimedOut: _ends(Kind.LAMBDA, "scheduled_event_id", Status.TIMED_OUT),
+}
+#: The methods of the rules, looked up once and not for each event.
+_APPLIED: Mapping[type, Callable[[StateBuilder, Event], None]] = {
+    type_: rule.apply for type_, rule in RULES.items()
 }

@@ -138,8 +138,4 @@ class RequestsCancel:
 class Sets:
     """A rule that changes the run as a whole."""
 
-    change: Callable[[StateBuilder, Event], None]
-
-    def apply(self, draft: StateBuilder, event: Event) -> None:
-        """Call ``change``."""
-        self.change(draft, event)
+    apply: Callable[[StateBuilder, Event], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any, ClassVar, Protocol
 
 from attrs import field, frozen
@@ -76,7 +77,8 @@ class History:
 
     def __attrs_post_init__(self) -> None:
         for expected, event in enumerate(self.events, start=1):
-            check_event(event)
+            if type(event) is not Event:
+                check_event(event)
             if event.id != expected:
                 raise HistoryError(event.id, f"follows event {expected - 1}; a history counts 1, 2, 3, ...")
 
@@ -107,7 +109,7 @@ class History:
         """
         check_events(events)
         read = wire.events_from_swf(events)
-        return cls(sorted(read, key=lambda event: event.id), execution)
+        return cls(sorted(read, key=attrgetter("id")), execution)
 
     @classmethod
     def load(cls, *paths: str | PathLike) -> History:

@@ -173,3 +173,40 @@ def test_missing_and_duplicate_events_are_named(ids: list[int]) -> None:
 def test_bad_decisions_are_named(raw: dict[str, Any]) -> None:
     with pytest.raises(wire.WireError, match="decisionType must be one of SWF's"):
         wire.decision_from_swf(raw)
+
+
+def scheduled(event_id: int, task_list: Any) -> dict[str, Any]:
+    attributes = {
+        "activityType": {"name": "work", "version": "v1"},
+        "activityId": str(event_id),
+        "taskList": {"name": task_list},
+        "decisionTaskCompletedEventId": 4,
+    }
+    return {
+        "eventId": event_id,
+        "eventTimestamp": 1_767_225_600.25,
+        "eventType": "ActivityTaskScheduled",
+        "activityTaskScheduledEventAttributes": attributes,
+    }
+
+
+def test_equal_types_and_task_lists_of_events_are_one_object() -> None:
+    first, second, other = (
+        wire.event_from_swf(scheduled(*given)) for given in ((5, "a"), (6, "a"), (7, "b"))
+    )
+    assert first.data.activity_type is second.data.activity_type is other.data.activity_type
+    assert first.data.task_list is second.data.task_list
+    assert other.data.task_list.name == "b"
+
+
+def test_the_memory_of_shared_task_lists_is_bounded_and_later_ones_are_read_too() -> None:
+    names = [f"list {number}" for number in range(1_200)]
+    read = [wire.event_from_swf(scheduled(5, name)).data.task_list.name for name in names * 2]
+    assert read == names * 2
+
+
+@pytest.mark.parametrize("name", [["a"], {"a": 1}, 1, True, None])
+def test_a_name_of_a_task_list_that_is_not_a_string_raises_an_error_of_the_history(name: Any) -> None:
+    wire.event_from_swf(scheduled(5, "1"))
+    with pytest.raises(HistoryError, match="name"):
+        wire.event_from_swf(scheduled(5, name))
