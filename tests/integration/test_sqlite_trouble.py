@@ -13,12 +13,11 @@ from uuid import uuid4
 import attrs
 import pytest
 
-from floto.adapters.sqlite import SqliteService, batches
-from floto.adapters.sqlite.cache import Cache, CachedRun
-from floto.adapters.sqlite.file import schema
-from floto.adapters.sqlite.file.database import Database
-from floto.adapters.sqlite.file.leases import Leases
+from floto.adapters.processes.leases import Leases
+from floto.adapters.sqlite import SqliteService, batches, database
+from floto.adapters.sqlite.database import Database
 from floto.adapters.sqlite.group_commit import Job
+from floto.adapters.sqlite.reads import Cache, CachedRun
 from floto.adapters.sqlite.store import SqliteStore
 from floto.adapters.sqlite.wait_queue import Poll
 from floto.core.engine.run import EngineRun
@@ -296,9 +295,9 @@ def test_interrupted_call_leaves_a_consistent_cache(tmp_path: Path, monkeypatch:
 
 
 def test_file_system_without_a_write_ahead_log_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "_OPEN_SECONDS", 0.05)
+    monkeypatch.setattr(database, "_OPEN_SECONDS", 0.05)
     with pytest.raises(ServiceError, match="cannot use a write-ahead log on"):
-        schema.connect("", "full")
+        database.connect("", "full")
     with pytest.raises(ServiceError, match="cannot open"):
         SqliteService("")
 

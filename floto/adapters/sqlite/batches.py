@@ -35,12 +35,17 @@ from typing import Any, TypeVar
 
 from attrs import field, frozen
 
-from floto.adapters.sqlite.file.clock import ClockWatch
-from floto.adapters.sqlite.file.database import Database
-from floto.adapters.sqlite.file.problems import WHOLE_DATABASE, DatabaseGone, code_of, is_busy
-from floto.adapters.sqlite.file.schema import SLICE_SECONDS
+from floto.adapters.clock import ClockWatch
+from floto.adapters.sqlite.database import (
+    SLICE_SECONDS,
+    WHOLE_DATABASE,
+    Database,
+    DatabaseGone,
+    code_of,
+    is_busy,
+)
 from floto.adapters.sqlite.group_commit import Job, Read, Write
-from floto.adapters.sqlite.sql.rows import UnreadableRun
+from floto.adapters.sqlite.rows import UnreadableRun
 from floto.adapters.sqlite.store import LOCK_SECONDS, SqliteStore
 from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
 from floto.core.engine.engine import DeadlineError, Engine
