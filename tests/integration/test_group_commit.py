@@ -205,7 +205,7 @@ def test_redelivery_that_could_not_be_written_is_repeated(
             monkeypatch.setattr(rows, "write_work", failing_once(rows.write_work))
             child.kill()
             child.wait(SOON)
-        monkeypatch.setattr("floto.adapters.sqlite.batches._RECOVER_SECONDS", 0.1)
+        monkeypatch.setattr("floto.adapters.sqlite.recovery._RECOVER_SECONDS", 0.1)
         assert eventually_claimed(service) == token
 
 
