@@ -14,10 +14,11 @@ import attrs
 import pytest
 
 from floto.adapters.processes.leases import Leases
-from floto.adapters.sqlite import SqliteService, batches, database
+from floto.adapters.sqlite import SqliteService, batches, database, recovery
 from floto.adapters.sqlite.database import Database
 from floto.adapters.sqlite.group_commit import Job
-from floto.adapters.sqlite.reads import Cache, CachedRun
+from floto.adapters.sqlite.reads import Cache
+from floto.adapters.sqlite.rows import CachedRun
 from floto.adapters.sqlite.store import SqliteStore
 from floto.adapters.sqlite.wait_queue import Poll
 from floto.core.engine.run import EngineRun
@@ -64,7 +65,7 @@ def test_symbolic_link_to_the_file_uses_the_same_leases(tmp_path: Path) -> None:
 def test_leases_keep_their_path_after_a_change_of_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "_RECOVER_SECONDS", 0.05)
+    monkeypatch.setattr(recovery, "_RECOVER_SECONDS", 0.05)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     with SqliteService("db") as one, SqliteService("db") as two:

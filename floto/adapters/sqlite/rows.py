@@ -204,7 +204,7 @@ def _written(staged: StagedRun, rows: Collection[_Row]) -> StagedRun:
 
 def write_work(db: sqlite3.Connection, runs: Iterable[OpenRun], revision: int) -> None:
     """Write the tasks and deadlines of runs that have changed without a step."""
-    db.executemany(Sql.UPDATE_WORK, [(revision, to_work(run), run.number) for run in runs])
+    db.executemany(Sql.UPDATE_RUN, [(revision, to_work(run), None, None, None, run.number) for run in runs])
 
 
 def _insert(db: sqlite3.Connection, staged: StagedRun) -> None:
@@ -251,10 +251,10 @@ def _run_row(staged: StagedRun, open_run: OpenRun | None, revision: int) -> _Row
     activity_at = last_scheduled(reversed(staged.events[staged.written :]))
     return (
         revision,
+        None if open_run is None else to_work(open_run),
         to_text(run.execution_context),
         run.state.cancel_requested is not None,
         None if activity_at is None else to_ms(activity_at),
-        None if open_run is None else to_work(open_run),
         staged.entry.number,
     )
 

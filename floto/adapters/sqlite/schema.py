@@ -145,12 +145,12 @@ class Sql:
         "INSERT INTO runs (number, run_id, domain, workflow_id, type_name, type_version, started_at,"
         " parent_workflow_id, parent_run_id, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     )
-    #: The columns that steps change; listings show most of them.
+    #: Of a run that steps have changed, or only the owners or deadlines of its tasks: NULL changes nothing.
     UPDATE_RUN = (
-        "UPDATE runs SET revision = ?, execution_context = ?, cancel_requested = ?,"
-        " activity_at = coalesce(?, activity_at), work = ? WHERE number = ?"
+        "UPDATE runs SET revision = ?, work = ?, execution_context = coalesce(?, execution_context),"
+        " cancel_requested = coalesce(?, cancel_requested), activity_at = coalesce(?, activity_at)"
+        " WHERE number = ?"
     )
-    UPDATE_WORK = "UPDATE runs SET revision = ?, work = ? WHERE number = ?"
     CLOSE_RUN = "UPDATE runs SET closed_at = ?, close_status = ?, expires_at = ? WHERE number = ?"
     PUT_TAG = (
         "INSERT OR REPLACE INTO run_tags (run, tag, domain, started_at, closed_at)"
@@ -222,8 +222,8 @@ def migrate(db: sqlite3.Connection) -> None:
     for table in copied:
         old, columns = _columns(db, f"old_{table}"), _columns(db, table)
         values = [name if name in old else _ADDED.get((table, name), "NULL") for name in columns]
-        into, rows = f"{table} ({', '.join(columns)})", f"SELECT {', '.join(values)} FROM old_{table}"
-        db.execute(f"INSERT INTO {into} {rows}")
+        names, found = ", ".join(columns), ", ".join(values)
+        db.execute(f"INSERT INTO {table} ({names}) SELECT {found} FROM old_{table}")  # noqa: S608 - of ours
         db.execute(f"DROP TABLE old_{table}")
     db.execute(
         "INSERT OR IGNORE INTO run_tags (run, tag, domain, started_at, closed_at)"
