@@ -27,8 +27,7 @@ from typing import Any
 import boto3
 
 import floto
-from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.file import schema
+from floto.adapters.sqlite import SqliteService, database
 
 KIND = floto.WorkflowType("flow", "1")
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,7 +58,7 @@ def fill(path: Path, runs: int) -> None:
     """Make a database with so many closed runs, without their events."""
     with SqliteService(path) as service:
         service.prepare([KIND], [])
-    with closing(schema.connect(str(path), "normal")) as db:
+    with closing(database.connect(str(path), "normal")) as db:
         db.execute("BEGIN")
         db.execute(_RUNS, (runs, int(BEGAN.timestamp() * 1000)))
         db.execute(_TAGS)

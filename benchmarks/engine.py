@@ -31,9 +31,8 @@ from unittest.mock import patch
 import psutil
 
 import floto
-from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.file import schema
-from floto.adapters.sqlite.file.schema import Durability
+from floto.adapters.sqlite import SqliteService, database
+from floto.adapters.sqlite.database import Durability
 from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask, closes
 
 STEPS = 10
@@ -132,14 +131,14 @@ def _at_work(crew: Sequence[Any]) -> Iterator[None]:
 def counts(directory: Path, executions: int, at_once: int) -> dict[str, float]:
     """SQL statements and commits a step, which no noise of the machine changes."""
     said: Counter[str] = Counter()
-    connect = schema.connect
+    connect = database.connect
 
     def counting(path: str, durability: Durability) -> sqlite3.Connection:
         found = connect(path, durability)
         found.set_trace_callback(lambda sql: said.update([sql.split(" ", 1)[0]]))
         return found
 
-    with patch("floto.adapters.sqlite.file.database.connect", counting):
+    with patch("floto.adapters.sqlite.database.connect", counting):
         deciders(directory, "full", executions, at_once)
     steps = executions * STEPS
     return {"statements": said.total() / steps, "commits": said["COMMIT"] / steps}

@@ -32,7 +32,7 @@ from typing import Any, NoReturn
 from attrs import frozen
 
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.sql.work import derive
+from floto.adapters.sqlite.rows import derive
 from floto.adapters.sqlite.store import LOCK_SECONDS
 from floto.core.errors import ServiceFault
 from floto.core.state.fold import fold

@@ -17,10 +17,10 @@ from botocore.exceptions import ClientError, OperationNotPageableError, ParamVal
 from botocore.model import ServiceModel
 from botocore.paginate import Paginator
 
+from floto.adapters.lambda_invoker import Function
 from floto.adapters.model import API_VERSION, LOADER, MODEL, OPERATIONS, input_shape
 from floto.adapters.operations import Operations
-from floto.adapters.sqlite.file.schema import Durability
-from floto.adapters.sqlite.lambda_invoker import Function
+from floto.adapters.sqlite.database import Durability
 from floto.adapters.sqlite.operations import SqliteOperations
 from floto.core.engine.registration.regions import DEFAULT_REGION
 from floto.core.errors import ServiceFault, ServiceUnavailable

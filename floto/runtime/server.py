@@ -19,9 +19,8 @@ import uvicorn
 from attrs import define, field, frozen
 
 from floto.adapters.http import Endpoint, Keys
-from floto.adapters.sqlite.file.problems import DatabaseGone
-from floto.adapters.sqlite.file.schema import Durability
-from floto.adapters.sqlite.lambda_invoker import Function
+from floto.adapters.lambda_invoker import Function
+from floto.adapters.sqlite.database import DatabaseGone, Durability
 from floto.adapters.sqlite.operations import SqliteOperations
 from floto.core.errors import FlotoError
 from floto.runtime.http_connections import Connection

@@ -24,8 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import floto
-from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.sql import work, writes
+from floto.adapters.sqlite import SqliteService, rows
 from floto.adapters.sqlite.store import SqliteStore
 from floto.core.engine.commands import StartWorkflowExecution, TerminateWorkflowExecution
 from floto.core.engine.run import ToWorkflow
@@ -203,10 +202,10 @@ def test_redelivery_that_could_not_be_written_is_repeated(
         with process(tmp_path / "db", "say(activity(service).token); hear()") as child:
             token = hear(child)
             service._host.read(lambda _now: None)  # noqa: SLF001 - knows the owner
-            monkeypatch.setattr(writes, "write_work", failing_once(writes.write_work))
+            monkeypatch.setattr(rows, "write_work", failing_once(rows.write_work))
             child.kill()
             child.wait(SOON)
-        monkeypatch.setattr("floto.adapters.sqlite.batches._RECOVER_SECONDS", 0.1)
+        monkeypatch.setattr("floto.adapters.sqlite.recovery._RECOVER_SECONDS", 0.1)
         assert eventually_claimed(service) == token
 
 
@@ -427,7 +426,7 @@ def test_tasks_deadlines_and_owners_are_the_same_in_every_process_and_form(
 ) -> None:
     found = []
     for name, most in (("complete", 10_000), ("wide", 8)):
-        monkeypatch.setattr(work, "_MOST", most)
+        monkeypatch.setattr(rows, "_MOST", most)
         clock = Clock()
         with SqliteService(tmp_path / name, clock=clock) as service:
             live_a_day(service, clock, items)
@@ -606,7 +605,7 @@ def test_two_services_on_a_file_know_the_same_as_one_that_opens_it(
 ) -> None:
     clock = Clock()
     with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(work, "_MOST", most)
+        patched.setattr(rows, "_MOST", most)
         path = Path(directory) / "db"
         pair = Pair(path, clock, [SqliteService(path, clock=clock, durability="normal") for _ in range(2)])
         if retention is not None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.cache import Cache, CachedRun
+from floto.adapters.sqlite.reads import Cache
+from floto.adapters.sqlite.rows import CachedRun
 from floto.core.engine.run import EngineRun
 from floto.core.swf.shapes import WorkflowExecution
 from tests.integration.test_sqlite_helpers import activity, decision, hear, names, process, schedule, start
@@ -22,7 +23,7 @@ WIDE = "\N{ROCKET}"
 
 def cache_of(service: SqliteService) -> Cache:
     """The cache of the connection that writes."""
-    return service._host.store._reader.cache  # noqa: SLF001 - what a process keeps shows nowhere else
+    return service._host.store._cache  # noqa: SLF001 - what a process keeps shows nowhere else
 
 
 def kept_entries(service: SqliteService) -> list[CachedRun]:
@@ -87,7 +88,7 @@ def test_estimate_is_between_actual_and_a_small_multiple_of_allocated_bytes(
         start(service)
         if origin == "read":
             work(service, "wf", text, rounds)
-        service._host.store._reader.cache = Cache()  # noqa: SLF001 - as a process that has read nothing yet
+        service._host.store._cache = Cache()  # noqa: SLF001 - as a process that has read nothing yet
         gc.collect()
         tracemalloc.start()
         try:
@@ -99,7 +100,7 @@ def test_estimate_is_between_actual_and_a_small_multiple_of_allocated_bytes(
             before = tracemalloc.get_traced_memory()[0]
             (entry,) = kept_entries(service)
             estimate = entry.weight()
-            service._host.store._reader.cache = Cache()  # noqa: SLF001 - as above
+            service._host.store._cache = Cache()  # noqa: SLF001 - as above
             del entry
             gc.collect()
             actual = before - tracemalloc.get_traced_memory()[0]

@@ -228,8 +228,8 @@ def test_close_ends_the_wait_for_the_lock_of_another_process(tmp_path: Path) -> 
 
 
 def test_long_write_ahead_log_is_truncated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("floto.adapters.sqlite.file.database._LONG_LOG", 200_000)
-    monkeypatch.setattr("floto.adapters.sqlite.batches._RECOVER_SECONDS", 0.0)
+    monkeypatch.setattr("floto.adapters.sqlite.database._LONG_LOG", 200_000)
+    monkeypatch.setattr("floto.adapters.sqlite.recovery._RECOVER_SECONDS", 0.0)
     with SqliteService(tmp_path / "db", durability="normal") as service:
         start(service, "w")
         for number in range(300):

@@ -19,12 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.file import schema
-from floto.adapters.sqlite.file.backup import back_up
-from floto.adapters.sqlite.file.leases import Leases
-from floto.adapters.sqlite.file.problems import DatabaseGone
-from floto.adapters.sqlite.sql import listings
+from floto.adapters.processes.leases import Leases
+from floto.adapters.sqlite import SqliteService, database, listings, schema
+from floto.adapters.sqlite.backup import back_up
+from floto.adapters.sqlite.database import DatabaseGone
 from floto.core.engine.stores.records import Listing
 from floto.core.errors import ServiceError, ServiceUnavailable
 from floto.core.spec.decider_spec import DeciderSpec
@@ -179,7 +177,7 @@ def test_file_of_an_earlier_version_is_migrated_and_its_runs_continue(
 ) -> None:
     path = restored(tmp_path, name)
     with pytest.raises(ServiceError, match="open it for writing once"):
-        schema.connect_reading(str(path))
+        database.connect_reading(str(path))
     caplog.set_level("INFO", "floto")
     with SqliteService(path, clock=lambda: SHORTLY_AFTER) as service:
         assert f"to version {schema.VERSION}" in caplog.text
@@ -241,7 +239,7 @@ def test_runs_of_a_migrated_file_can_be_listed_by_tag(tmp_path: Path, name: str)
     path = restored(tmp_path, name)
     with SqliteService(path, clock=lambda: SHORTLY_AFTER) as service:
         service.terminate_workflow_execution("open")
-    with closing(schema.connect_reading(str(path))) as db:
+    with closing(database.connect_reading(str(path))) as db:
         oldest = datetime(2026, 1, 1, tzinfo=UTC)
         for tag, workflow_ids in (("open", {"open"}), ("old", {"closed"})):
             listing = Listing(domain="floto", is_closed=True, oldest=oldest, tag=tag)
@@ -252,10 +250,10 @@ def test_runs_of_a_migrated_file_can_be_listed_by_tag(tmp_path: Path, name: str)
 
 def test_failed_migration_leaves_the_file_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = restored(tmp_path, "schema-1")
-    broken = {**schema.MIGRATIONS, 1: (*schema.MIGRATIONS[1], "ALTER TABLE nothing ADD COLUMN x")}
+    broken = (*schema._INDICES, "ALTER TABLE nothing ADD COLUMN x")  # noqa: SLF001 - to fail late
     before = dump(path)
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "MIGRATIONS", broken)
+        patch.setattr(schema, "_INDICES", broken)
         with pytest.raises(ServiceError):
             SqliteService(path)
     assert dump(path) == before

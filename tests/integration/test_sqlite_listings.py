@@ -12,9 +12,7 @@ from typing import Any
 
 import pytest
 
-from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.file import schema
-from floto.adapters.sqlite.sql import listings
+from floto.adapters.sqlite import SqliteService, database, listings
 from floto.core.engine.stores.records import Listing, Position, Record
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowType
@@ -62,7 +60,7 @@ def test_every_combination_of_filter_time_and_order_uses_an_index(
     columns, by = FILTERS[name][1], TIMES[time][1]
     # A workflow id has one open run, which needs no range of times.
     has_range = (name, time) != ("workflow id", "open")
-    with closing(schema.connect(str(tmp_path / "db"), "full")) as db:
+    with closing(database.connect(str(tmp_path / "db"), "full")) as db:
         for listing in variants(name, time):
             statements = executed(db, listing)
             assert len(statements) == 3
@@ -118,7 +116,7 @@ def instructions(db: sqlite3.Connection, listing: Listing, after: Position | Non
 
 @pytest.mark.parametrize(("name", "time"), [one for one in ALL if one != ("workflow id", "open")])
 def test_page_reads_only_the_rows_it_returns(tmp_path: Path, name: str, time: str) -> None:
-    with closing(schema.connect(str(tmp_path / "db"), "normal")) as db:
+    with closing(database.connect(str(tmp_path / "db"), "normal")) as db:
         insert_many(db, 4000)
         for listing in variants(name, time):
             first = instructions(db, listing, None)
@@ -154,7 +152,7 @@ def fill(path: Path) -> None:
 @pytest.mark.parametrize(("name", "time"), ALL)
 def test_pages_and_counts_equal_a_linear_scan(tmp_path: Path, name: str, time: str) -> None:
     fill(tmp_path / "db")
-    with closing(schema.connect_reading(str(tmp_path / "db"))) as db:
+    with closing(database.connect_reading(str(tmp_path / "db"))) as db:
         records = list(listings.records(db, ""))
         sizes = set()
         for listing in variants(name, time):
@@ -174,7 +172,7 @@ def test_pages_and_counts_equal_a_linear_scan(tmp_path: Path, name: str, time: s
 
 def test_combined_filters_all_restrict(tmp_path: Path) -> None:
     fill(tmp_path / "db")
-    with closing(schema.connect_reading(str(tmp_path / "db"))) as db:
+    with closing(database.connect_reading(str(tmp_path / "db"))) as db:
         records = list(listings.records(db, ""))
         for is_closed, fields in product((True, False), ({"workflow_id": "wf-2"}, {"type_name": "two"})):
             for tag, status in product(("even", "odd", None), ("TERMINATED", None)):

@@ -13,12 +13,12 @@ from uuid import uuid4
 import attrs
 import pytest
 
-from floto.adapters.sqlite import SqliteService, batches
-from floto.adapters.sqlite.cache import Cache, CachedRun
-from floto.adapters.sqlite.file import schema
-from floto.adapters.sqlite.file.database import Database
-from floto.adapters.sqlite.file.leases import Leases
+from floto.adapters.processes.leases import Leases
+from floto.adapters.sqlite import SqliteService, batches, database, recovery
+from floto.adapters.sqlite.database import Database
 from floto.adapters.sqlite.group_commit import Job
+from floto.adapters.sqlite.reads import Cache
+from floto.adapters.sqlite.rows import CachedRun
 from floto.adapters.sqlite.store import SqliteStore
 from floto.adapters.sqlite.wait_queue import Poll
 from floto.core.engine.run import EngineRun
@@ -65,7 +65,7 @@ def test_symbolic_link_to_the_file_uses_the_same_leases(tmp_path: Path) -> None:
 def test_leases_keep_their_path_after_a_change_of_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "_RECOVER_SECONDS", 0.05)
+    monkeypatch.setattr(recovery, "_RECOVER_SECONDS", 0.05)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     with SqliteService("db") as one, SqliteService("db") as two:
@@ -296,9 +296,9 @@ def test_interrupted_call_leaves_a_consistent_cache(tmp_path: Path, monkeypatch:
 
 
 def test_file_system_without_a_write_ahead_log_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "_OPEN_SECONDS", 0.05)
+    monkeypatch.setattr(database, "_OPEN_SECONDS", 0.05)
     with pytest.raises(ServiceError, match="cannot use a write-ahead log on"):
-        schema.connect("", "full")
+        database.connect("", "full")
     with pytest.raises(ServiceError, match="cannot open"):
         SqliteService("")
 

@@ -29,18 +29,23 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from math import inf
 from time import monotonic
 from typing import Any, TypeVar
 
 from attrs import field, frozen
 
-from floto.adapters.sqlite.file.clock import ClockWatch
-from floto.adapters.sqlite.file.database import Database
-from floto.adapters.sqlite.file.problems import WHOLE_DATABASE, DatabaseGone, code_of, is_busy
-from floto.adapters.sqlite.file.schema import SLICE_SECONDS
+from floto.adapters.clock import ClockWatch
+from floto.adapters.sqlite.database import (
+    SLICE_SECONDS,
+    WHOLE_DATABASE,
+    Database,
+    DatabaseGone,
+    code_of,
+    is_busy,
+)
 from floto.adapters.sqlite.group_commit import Job, Read, Write
-from floto.adapters.sqlite.sql.rows import UnreadableRun
+from floto.adapters.sqlite.recovery import Recovery
+from floto.adapters.sqlite.rows import UnreadableRun
 from floto.adapters.sqlite.store import LOCK_SECONDS, SqliteStore
 from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
 from floto.core.engine.engine import DeadlineError, Engine
@@ -52,8 +57,6 @@ log = logging.getLogger("floto")
 
 T = TypeVar("T")
 
-#: Seconds between checks for tasks whose owner crashed.
-_RECOVER_SECONDS = 2.0
 #: Maximum number of deadlines that fire in one transaction.
 _DEADLINES_AT_ONCE = 100
 #: The time for which a deadline that cannot fire is postponed.
@@ -132,12 +135,11 @@ class Batches:
     ) -> None:
         self._store, self._engine, self._wait_queue = store, engine, wait_queue
         self._database, self._clock = database, clock
-        self._leases = database.leases
+        self._recovery = Recovery(store, database.leases)
         #: Called by the leader, after a commit, when a task queue may have new tasks.
         self.listeners: list[Callable[[], None]] = []
         #: Monotonic time of the end of the last batch.
         self.executed_at = monotonic()
-        self._recover_at = monotonic() if self._leases else inf
         self._warned: set[str] = set()
         self._watch = ClockWatch()
         self._is_open = False
@@ -422,14 +424,5 @@ class Batches:
             log.error("%s", error, exc_info=error)
 
     def _recover(self) -> None:
-        """Redeliver the tasks of crashed processes, with the same tokens."""
-        if self._leases is None or monotonic() < self._recover_at:
-            return
-        self._recover_at = monotonic() + _RECOVER_SECONDS
-        owners = self._store.owners()
-        dead = self._leases.dead(owners)
-        for lease in dead:
-            self._commit(partial(self._store.redeliver, lease, crashes=1))
-            self._store.drop_owner(lease)
-        self._leases.clean(set(owners) - dead)
-        self._database.cut_log()
+        if self._recovery.redeliver():
+            self._database.cut_log()

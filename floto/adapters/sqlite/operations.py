@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from floto.adapters import model
-from floto.adapters.sqlite.file.clock import utc_now
-from floto.adapters.sqlite.file.schema import Durability
-from floto.adapters.sqlite.lambda_invoker import Function, Invoker
+from floto.adapters.clock import utc_now
+from floto.adapters.lambda_invoker import Function, Invoker
+from floto.adapters.sqlite.database import Durability
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.core.engine.api import Api
 from floto.core.engine.api.call import Request, Response

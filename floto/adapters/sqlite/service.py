@@ -11,10 +11,8 @@ from typing import Self, TypeVar
 
 from attrs import frozen
 
-from floto.adapters.sqlite.auto_register import Registrar
-from floto.adapters.sqlite.file.clock import utc_now
-from floto.adapters.sqlite.file.database import MEMORY
-from floto.adapters.sqlite.file.schema import Durability
+from floto.adapters.clock import utc_now
+from floto.adapters.sqlite.database import MEMORY, Durability
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.adapters.sqlite.store import SqliteStore
 from floto.adapters.sqlite.wait_queue import Answering
@@ -22,6 +20,7 @@ from floto.core.engine import commands as c
 from floto.core.engine import faults
 from floto.core.engine.commands import start_command
 from floto.core.engine.engine import Engine
+from floto.core.engine.registration.auto_register import Registrar
 from floto.core.engine.run import ToWorkflow
 from floto.core.engine.stores.records import Listing, TaskQueue
 from floto.core.engine.tokens import TaskKind, run_id_from

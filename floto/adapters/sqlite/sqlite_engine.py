@@ -16,13 +16,18 @@ from typing import Any, TypeVar
 
 from floto import forks
 from floto.adapters.operations import WATCH_SECONDS as _WATCH_SECONDS
+from floto.adapters.processes.leases import lease_directory
+from floto.adapters.processes.presence import Presence, may_see, pollers, redeliveries
 from floto.adapters.sqlite.batches import Batches
+from floto.adapters.sqlite.database import (
+    MEMORY,
+    Database,
+    Durability,
+    connect_reading,
+    translated,
+    write_problem,
+)
 from floto.adapters.sqlite.fairness import Fairness
-from floto.adapters.sqlite.file.database import MEMORY, Database
-from floto.adapters.sqlite.file.leases import lease_directory
-from floto.adapters.sqlite.file.presence import Presence, may_see, pollers, redeliveries
-from floto.adapters.sqlite.file.problems import translated, write_problem
-from floto.adapters.sqlite.file.schema import Durability, connect_reading
 from floto.adapters.sqlite.group_commit import GroupCommit, Job, Read, Write
 from floto.adapters.sqlite.store import SqliteStore
 from floto.adapters.sqlite.wait_queue import Answering, Poll, WaitQueue

@@ -9,29 +9,26 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import sys
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from math import inf
-from typing import Any, Self
+from typing import Self
 
 from attrs import evolve
 
-from floto.adapters.sqlite.cache import Cache, CachedRun
-from floto.adapters.sqlite.file.database import Database
-from floto.adapters.sqlite.file.schema import begin, leave
-from floto.adapters.sqlite.run_reader import RunReader
-from floto.adapters.sqlite.sql import domains_and_types as catalogue
-from floto.adapters.sqlite.sql import listings, writes
-from floto.adapters.sqlite.sql.rows import reading
-from floto.adapters.sqlite.sql.work import CLIENTS
-from floto.adapters.sqlite.sql.writes import StagedRun
+from floto.adapters.sqlite import listings, rows
+from floto.adapters.sqlite.database import Database, begin, leave
+from floto.adapters.sqlite.reads import Cache, ReadStore
+from floto.adapters.sqlite.rows import CLIENTS, CachedRun, StagedRun
+from floto.adapters.sqlite.schema import Sql
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import Changes, all_entries
-from floto.core.engine.stores.open_runs import OpenRun, OpenRuns
-from floto.core.engine.stores.records import Listing, Position, Record, TaskQueue
+from floto.core.engine.stores.open_runs import OpenRun
+from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind, Token
 from floto.core.swf.events import Event
@@ -47,7 +44,7 @@ LOCK_SECONDS = 5.0
 _Undo = tuple[str, StagedRun | None, OpenRun | None]
 
 
-class SqliteStore:
+class SqliteStore(ReadStore):
     """A ``RunStore`` on one connection of a database.
 
     Args:
@@ -67,31 +64,24 @@ class SqliteStore:
         self._for_clients, self._is_given_up = for_clients, is_given_up
         #: Seconds that a transaction waits for the lock, if another process has it.
         self.patience = LOCK_SECONDS
-        self._is_reading = False
-        self._bind(database)
+        self.rebind(database)
 
     @classmethod
     def reading(cls, database: Database) -> Self:
         """Make the store of queries, on the connection that only reads."""
         store = cls(database)
         store._is_reading = True
-        store._bind(database)
+        store.rebind(database)
         return store
 
     def rebind(self, database: Database) -> None:
         """Use the connection of another database, with empty caches."""
-        self._bind(database)
-
-    def _bind(self, database: Database) -> None:
         self._database = database
         db = database.reading if self._is_reading or database.writing is None else database.writing
         assert db is not None  # noqa: S101 - a database has one of them
-        self._db: sqlite3.Connection = db
         # Lambda functions run in this process, even if clients own the other tasks.
         owner = CLIENTS if self._for_clients else database.lease
-        self._leases = {**dict.fromkeys(TaskKind, owner), TaskKind.LAMBDA: database.lease}
-        self._reader = RunReader(db, database.lease, self._leases)
-        self._open = self._reader.open_runs
+        self._use(db, database.lease, {**dict.fromkeys(TaskKind, owner), TaskKind.LAMBDA: database.lease})
         #: True from the first change of a transaction until the memory has what is in the file; an interrupt
         #: may prevent that.
         self._is_changing = False
@@ -102,10 +92,6 @@ class SqliteStore:
         #: Number of times that the transaction has written to the database.
         self._writes = 0
         self._at_once = False
-        self._version = -1
-        # The following caches are valid until another process commits.
-        self._domains: dict[str, Domain] = {}
-        self._types: dict[tuple[str, ActivityType | WorkflowType], RegisteredType] = {}
 
     @property
     def offered(self) -> set[TaskQueue]:
@@ -130,7 +116,7 @@ class SqliteStore:
             yield
             self._write()
             is_committing = True
-            self._db.execute("COMMIT")
+            self._db.execute(Sql.COMMIT)
         except BaseException:
             leave(self._db)
             self._roll_back(is_unknown=is_committing)
@@ -151,7 +137,7 @@ class SqliteStore:
         self._domains.clear()
         self._types.clear()
         self._undo_to(0)
-        self._reader.is_read = self._reader.is_read and not is_unknown
+        self._is_read = self._is_read and not is_unknown
 
     def _undo_to(self, position: int) -> None:
         while len(self._undo) > position:
@@ -184,170 +170,61 @@ class SqliteStore:
             self._keep()
         except Exception:
             log.exception("cannot cache what was committed; it is read again")
-            self._reader.cache, self._reader.is_read = Cache(), False
+            self._cache, self._is_read = Cache(), False
 
     def _keep(self) -> None:
         if self._staged or self._reworked:
-            self._reader.revision += 1
+            self._revision += 1
         for run_id, staged in self._staged.items():
             if staged.run.state.closed is None:
-                self._reader.grow(staged.entry, staged.run, staged.events, staged.size, self._reader.revision)
+                self._grow(staged.entry, staged.run, staged.events, staged.size, self._revision)
             else:
-                self._reader.cache.drop(run_id)
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Run the block in a read transaction: all of its reads see the same state of the database."""
-        leave(self._db)
-        self._db.execute("BEGIN")
-        try:
-            self.refresh()
-            yield
-        finally:
-            # There is nothing to commit.
-            leave(self._db)
+                self._cache.drop(run_id)
 
     def refresh(self) -> bool:
-        """Read what other connections have committed; return True if one has.
-
-        The store of queries reads open runs when it needs them.
-        """
-        version = self._db.execute("PRAGMA data_version").fetchone()[0]
-        has_changed = bool(version != self._version)
+        """Read what other connections have committed; return True if one has."""
         if self._is_changing:
-            self._reader.is_read = self._is_changing = False
-        if has_changed:
-            self._domains.clear()
-            self._types.clear()
-            if self._reader.is_read:
-                self._reader.read_changed()
-        if not self._reader.is_read and not self._is_reading:
-            self._reader.read_all()
-        self._version = version
-        return has_changed
-
-    def domain(self, name: str) -> Domain | None:
-        """Return a registered domain, or None."""
-        found = self._domains.get(name) or next(catalogue.domains(self._db, "WHERE name = ?", name), None)
-        if found is not None:
-            self._domains[name] = found
-        return found
+            self._is_read = self._is_changing = False
+        return super().refresh()
 
     def put_domain(self, domain: Domain) -> None:
         """Insert or update a domain."""
         self._domains.pop(domain.name, None)
         self._writes += 1
-        catalogue.put_domain(self._db, domain)
-
-    def domains(self) -> Sequence[Domain]:
-        """Return all domains, ordered by name."""
-        return list(catalogue.domains(self._db, "ORDER BY name"))
-
-    def registered(self, domain: str, type_: ActivityType | WorkflowType) -> RegisteredType | None:
-        """Return a registered type, or None."""
-        found = self._types.get((domain, type_))
-        if found is None:
-            which = "AND name = ? AND version = ?"
-            rows = catalogue.types(self._db, domain, type(type_), which, type_.name, type_.version)
-            found = next(rows, None)
-            if found is not None:
-                self._types[domain, type_] = found
-        return found
+        listings.put_domain(self._db, domain)
 
     def put_type(self, domain: str, registered: RegisteredType) -> None:
         """Insert or update a type."""
         self._types.pop((domain, registered.type), None)
         self._writes += 1
-        catalogue.put_type(self._db, domain, registered)
+        listings.put_type(self._db, domain, registered)
 
     def drop_type(self, domain: str, type_: ActivityType | WorkflowType) -> None:
         """Delete a type."""
         self._types.pop((domain, type_), None)
         self._writes += 1
-        catalogue.drop_type(self._db, domain, type_)
-
-    def types(
-        self, domain: str, kind: type[ActivityType | WorkflowType], name: str | None = None
-    ) -> Sequence[RegisteredType]:
-        """Return the types of a kind, or those with one name, ordered by name and version."""
-        if name is None:
-            return list(catalogue.types(self._db, domain, kind, "ORDER BY name, version"))
-        return list(catalogue.types(self._db, domain, kind, "AND name = ? ORDER BY version", name))
+        listings.drop_type(self._db, domain, type_)
 
     def load(self, run_id: str) -> EngineRun | None:
         """Return an open run, or None."""
         staged = self._staged.get(run_id)
-        if staged is not None:
-            return staged.run if staged.run.state.closed is None else None
-        with reading(run_id):
-            run = self._reader.known(run_id)
-            return None if run is None else self._reader.current(run).run
-
-    def open_run(self, domain: str, workflow_id: str) -> str | None:
-        """Return the run id of the open run of a workflow id, or None."""
-        # As SQLite does, refuse an id that has no UTF-8.
-        workflow_id.encode()
-        return self.open_runs().run_id(domain, workflow_id)
-
-    def open_children(self, run_id: str) -> Sequence[str]:
-        """Return the run ids of the open children of a run, in the order of their start."""
-        return self.open_runs().children(run_id)
-
-    def count_open(self, domain: str) -> int:
-        """Return the number of open runs of a domain."""
-        return self.open_runs().count(domain)
-
-    def open_runs(self) -> OpenRuns:
-        """Return the open runs; a store of queries reads them when it needs them."""
-        if not self._reader.is_read:
-            self._reader.read_all()
-        return self._open
-
-    def latest(self, domain: str, workflow_id: str) -> Record | None:
-        """Return the run of a workflow id that started last, or None."""
-        which = "WHERE domain = ? AND workflow_id = ? ORDER BY number DESC LIMIT 1"
-        return next(listings.records(self._written(), which, domain, workflow_id), None)
-
-    def record(self, run_id: str) -> Record | None:
-        """Return the record of a run, open or closed, or None."""
-        return next(listings.records(self._written(), "WHERE run_id = ?", run_id), None)
-
-    def listed(self, listing: Listing, most: int, after: Position | None = None) -> Sequence[Record]:
-        """Return at most ``most`` runs of a listing, in its order, after a position."""
-        return listings.listed(self._written(), listing, most, after)
-
-    def count_listed(self, listing: Listing) -> int:
-        """Return the number of runs of a listing."""
-        return listings.count(self._written(), listing)
+        if staged is None:
+            return super().load(run_id)
+        return staged.run if staged.run.state.closed is None else None
 
     def history(self, run_id: str, after: int = 0, most: int | None = None) -> tuple[Event, ...]:
         """Return at most ``most`` events of a run with an id above ``after``."""
-        end = None if most is None else after + most
         staged = self._staged.get(run_id)
-        if staged is not None:
-            old, new = staged.entry.events, staged.events
-            return (
-                *old[after:end],
-                *new[max(after - len(old), 0) : None if end is None else max(end - len(old), 0)],
-            )
-        run = self._open.get(run_id) if self._reader.is_read else None
-        entry = None if run is None else self._reader.cache.get(run_id)
-        if run is not None and entry is not None and entry.revision == run.revision:
-            return tuple(entry.events[after:end])
-        row = self._one("SELECT number FROM runs WHERE run_id = ?", run_id)
-        if row is None:
-            return ()
-        with reading(run_id):
-            return tuple(self._reader.events(row[0], after, end))
+        if staged is None:
+            return super().history(run_id, after, most)
+        old, new = staged.entry.events, staged.events
+        end = sys.maxsize if most is None else after + most
+        return (*old[after:end], *new[max(after - len(old), 0) : max(end - len(old), 0)])
 
     def last_event_id(self, run_id: str) -> int:
         """Return the id of the last event of a run, open or closed; 0 for an unknown run."""
         staged = self._staged.get(run_id)
-        if staged is not None:
-            return staged.run.state.last_event_id
-        which = "WHERE run = (SELECT number FROM runs WHERE run_id = ?)"
-        last = self._one(f"SELECT max(id) FROM events {which}", run_id)[0]  # noqa: S608 - SQL of ours
-        return 0 if last is None else int(last)
+        return super().last_event_id(run_id) if staged is None else staged.run.state.last_event_id
 
     def next_task(self, task_queue: TaskQueue) -> Ready | None:
         """Return the next task of a task queue: highest priority first, then oldest."""
@@ -373,11 +250,11 @@ class SqliteStore:
     def is_due(self, now: datetime) -> bool:
         """Return True if a deadline is due."""
         due = self._open.next_deadline()
-        return to_ms(now) >= self._reader.expires_at or (due is not None and due.at <= now)
+        return to_ms(now) >= self._expires_at or (due is not None and due.at <= now)
 
     def may_be_due(self, now: datetime) -> bool:
         """Return True if a deadline is due, or was; called in any thread."""
-        return to_ms(now) >= self._reader.expires_at or self.due_in(now) <= 0
+        return to_ms(now) >= self._expires_at or self.due_in(now) <= 0
 
     def due_in(self, now: datetime) -> float:
         """Return the seconds until the first known deadline of an open run; may be called in any thread."""
@@ -387,13 +264,13 @@ class SqliteStore:
     def next_deadline(self) -> Deadline | None:
         """Return the earliest deadline of all runs, or None; of equal times, one of an open run."""
         due = self._open.next_deadline()
-        if due is not None and to_ms(due.at) <= self._reader.expires_at:
+        if due is not None and to_ms(due.at) <= self._expires_at:
             return due
         row = self._one(
             "SELECT expires_at, run_id FROM runs WHERE expires_at IS NOT NULL"
             " ORDER BY expires_at, number LIMIT 1"
         )
-        self._reader.expires_at = inf if row is None else row[0]
+        self._expires_at = inf if row is None else row[0]
         if row is None or (due is not None and to_ms(due.at) <= row[0]):
             return due
         return Deadline(from_ms(row[0]), row[1], 0)
@@ -426,7 +303,7 @@ class SqliteStore:
 
     def owners(self) -> frozenset[str]:
         """Return the leases of other processes that own tasks, or have owned some."""
-        return frozenset(self._reader.others)
+        return frozenset(self._others)
 
     def redeliver(self, lease: str, crashes: int = 0) -> None:
         """Redeliver the tasks of a lease with the same tokens; add ``crashes`` to their redelivery count."""
@@ -439,7 +316,7 @@ class SqliteStore:
 
     def drop_owner(self, lease: str) -> None:
         """Remove a lease from ``owners``: its process has ended, and its tasks are redelivered."""
-        self._reader.others.discard(lease)
+        self._others.discard(lease)
 
     def give_back(self, token: Token) -> None:
         """Redeliver a started task with the same token, uncounted; do nothing if it has ended."""
@@ -474,33 +351,30 @@ class SqliteStore:
             self._open.drop(run_id)
         else:
             before = open_run or OpenRun.started(first.entry.number, changes.run)
-            self._open.apply(changes, before, self._reader.revision + 1)
+            self._open.apply(changes, before, self._revision + 1)
         if self._at_once:
             self._written()
 
     def _stage(self, changes: Changes, open_run: OpenRun | None) -> StagedRun:
         """Return the row of a run that the transaction has not changed so far."""
         if open_run is None:
-            self._reader.last_number += 1
-            entry = CachedRun(self._reader.last_number, 0, changes.run)
+            self._last_number += 1
+            entry = CachedRun(self._last_number, 0, changes.run)
             return StagedRun(entry, changes.run, beats=changes.run.heartbeats, is_new=True)
-        entry = self._reader.current(open_run)
+        entry = self._current(open_run)
         return StagedRun(entry, entry.run, beats=entry.run.heartbeats)
 
     def expire(self, run_id: str, at: datetime) -> None:
         """Set the time at which a closed run is deleted."""
-        self._reader.expires_at = min(self._reader.expires_at, to_ms(at))
+        self._expires_at = min(self._expires_at, to_ms(at))
         self._staged[run_id] = evolve(self._staged[run_id], expires_at=at, is_changed=True)
 
     def forget(self, run_id: str) -> None:
         """Delete a closed run and its history."""
         row = self._one("SELECT number FROM runs WHERE run_id = ? AND closed_at IS NOT NULL", run_id)
         if row is not None:
-            writes.forget_run(self._db, row[0])
+            rows.forget_run(self._db, row[0])
             self._writes += 1
-
-    def _one(self, sql: str, *values: Any) -> Any:
-        return self._written().execute(sql, values).fetchone()
 
     def _written(self) -> sqlite3.Connection:
         """Return the connection, after writing all changes of the current transaction so far."""
@@ -509,16 +383,16 @@ class SqliteStore:
         return self._db
 
     def _write(self) -> None:
-        revision = self._reader.revision + 1
+        revision = self._revision + 1
         changed = {run_id: staged for run_id, staged in self._staged.items() if staged.is_changed}
         if changed:
             self._writes += 1
             pairs = [(staged, self._open.get(run_id)) for run_id, staged in changed.items()]
-            written = writes.write_runs(self._db, pairs, revision)
+            written = rows.write_runs(self._db, pairs, revision)
             self._staged.update(zip(changed, written, strict=True))
         reworked = [
             run for run_id in self._reworked if run_id not in changed and (run := self._open.get(run_id))
         ]
         if reworked:
             self._writes += 1
-            writes.write_work(self._db, reworked, revision)
+            rows.write_work(self._db, reworked, revision)

@@ -6,8 +6,8 @@ has a pending poll. Threads that query the database in a loop were the alternati
 commit of every process on the file.
 
 The queue is in memory and not in the database because it is worth nothing after the process. So a process
-cannot serve the polls of another one; it wakes the other one (``file/wakeups.py``), where a thread looks for
-commits of other processes while polls are pending (``SqliteEngine._watch``).
+cannot serve the polls of another one; it wakes the other one (``processes/wakeups.py``), where a thread looks
+for commits of other processes while polls are pending (``SqliteEngine._watch``).
 
 A rewrite must keep these properties:
 

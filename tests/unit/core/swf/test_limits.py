@@ -34,7 +34,7 @@ FORMS = ("{1,8}", "31536000", "99999999")
 OTHER: dict[str, set[int]] = {
     "adapters/history_files/foreign_forms.py": {1_000},  # milliseconds of a second
     "adapters/http/requests.py": {1_024},  # bytes of a kilobyte
-    "adapters/sqlite/file/presence.py": {1_000},  # files that are read
+    "adapters/processes/presence.py": {1_000},  # files that are read
     "core/engine/stores/backlogs.py": {1_000},  # redeliveries that are listed
     "core/engine/api/pages.py": {1_024},  # bytes of a kilobyte
     "core/engine/deadlines.py": {256},  # cached durations

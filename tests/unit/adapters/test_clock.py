@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from floto.adapters.clock import ClockWatch
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.file.clock import ClockWatch
 from floto.core.swf.decisions import ScheduleActivityTask, StartTimer
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType

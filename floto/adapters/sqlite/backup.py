@@ -8,10 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
-from floto.adapters.sqlite.file.leases import is_any_held, lease_directory
-from floto.adapters.sqlite.file.problems import translated
-from floto.adapters.sqlite.file.schema import connect_reading
-from floto.adapters.sqlite.sql.work import without_leases
+from floto.adapters.processes.leases import is_any_held, lease_directory
+from floto.adapters.sqlite.database import connect_reading, translated
+from floto.adapters.sqlite.rows import without_leases
 from floto.core.errors import ServiceError
 from floto.files import sync_directory
 

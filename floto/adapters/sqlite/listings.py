@@ -1,21 +1,25 @@
-"""Listings of runs in SQL: each filter of a ``Listing`` is a condition."""
+"""What SWF lists, in SQL: runs, where each filter of a ``Listing`` is a condition, domains and types."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
 
-from floto.adapters.sqlite.file.indices import name_of
-from floto.adapters.sqlite.sql.rows import from_text
+from floto.adapters.sqlite.rows import from_json, from_text, to_json, to_text
+from floto.adapters.sqlite.schema import index_name
+from floto.core.engine.registration.registered_types import Domain, RegisteredType
+from floto.core.engine.registration.type_settings import ActivityDefaults, WorkflowDefaults
 from floto.core.engine.stores.records import Listing, Position, Record
 from floto.core.swf.service import ExecutionInfo
-from floto.core.swf.shapes import WorkflowExecution, WorkflowType
+from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 from floto.core.swf.wire import from_ms, to_ms
 
+_Type = ActivityType | WorkflowType
+_DEFAULTS: Mapping[type, type] = {ActivityType: ActivityDefaults, WorkflowType: WorkflowDefaults}
 _COLUMNS = (
     "runs.number, runs.domain, workflow_id, run_id, type_name, type_version, runs.started_at, runs.closed_at,"
     " close_status, parent_workflow_id, parent_run_id, tags, cancel_requested, execution_context, activity_at"
@@ -82,7 +86,7 @@ class _Source:
         # Open runs have no close status, and so no index on it.
         key = next((name for name in keys if listing.is_closed or name != "close_status"), None)
         table, number = ("run_tags", "run") if key == "tag" else ("runs", "number")
-        index = name_of(key, listing.ordered_by, is_closed=listing.is_closed)
+        index = index_name(key, listing.ordered_by, is_closed=listing.is_closed)
         return cls(table, index, f"{table}.{listing.ordered_by}", f"{table}.{number}")
 
     @property
@@ -137,4 +141,77 @@ def _record(row: tuple[Any, ...]) -> Record:
         cancel_requested=bool(cancel_requested),
         execution_context=from_text(context),
         activity_at=None if activity_at is None else from_ms(activity_at),
+    )
+
+
+def domains(db: sqlite3.Connection, which: str, *values: str) -> list[Domain]:
+    """Return the domains that a query selects; ``which`` is the rest of the SELECT statement."""
+    sql = f"SELECT name, retention, description, is_deprecated, tags FROM domains {which}"  # noqa: S608 - SQL of ours
+    return [
+        Domain(
+            name=name,
+            retention=retention,
+            description=from_text(description),
+            is_deprecated=bool(is_deprecated),
+            tags=json.loads(tags),
+        )
+        for name, retention, description, is_deprecated, tags in db.execute(sql, values)
+    ]
+
+
+def put_domain(db: sqlite3.Connection, domain: Domain) -> None:
+    """Insert a domain, or update its status and tags."""
+    description, tags = to_text(domain.description), json.dumps(domain.tags)
+    db.execute(
+        "INSERT INTO domains (name, retention, description, is_deprecated, tags) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET is_deprecated = excluded.is_deprecated, tags = excluded.tags",
+        (domain.name, domain.retention, description, domain.is_deprecated, tags),
+    )
+
+
+def types(
+    db: sqlite3.Connection, domain: str, kind: type[_Type], which: str, *values: str
+) -> list[RegisteredType]:
+    """Return the types of a class and a domain; ``which`` is the rest of the SELECT statement."""
+    columns = "name, version, defaults, description, created_at, deprecated_at"
+    sql = f"SELECT {columns} FROM types WHERE domain = ? AND kind = ? {which}"  # noqa: S608 - SQL of ours
+    return [
+        RegisteredType(
+            type=kind(name, version),
+            defaults=from_json(_DEFAULTS[kind], defaults),
+            description=from_text(description),
+            created_at=from_ms(created_at),
+            deprecated_at=None if deprecated_at is None else from_ms(deprecated_at),
+        )
+        for name, version, defaults, description, created_at, deprecated_at in db.execute(
+            sql, (domain, kind.__name__, *values)
+        )
+    ]
+
+
+def put_type(db: sqlite3.Connection, domain: str, registered: RegisteredType) -> None:
+    """Insert a type, or update its status."""
+    type_, deprecated_at = registered.type, registered.deprecated_at
+    db.execute(
+        "INSERT INTO types (domain, kind, name, version, defaults, description, created_at, deprecated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET deprecated_at = excluded.deprecated_at",
+        (
+            domain,
+            type(type_).__name__,
+            type_.name,
+            type_.version,
+            to_json(registered.defaults),
+            to_text(registered.description),
+            to_ms(registered.created_at),
+            None if deprecated_at is None else to_ms(deprecated_at),
+        ),
+    )
+
+
+def drop_type(db: sqlite3.Connection, domain: str, type_: _Type) -> None:
+    """Delete a type."""
+    db.execute(
+        "DELETE FROM types WHERE domain = ? AND kind = ? AND name = ? AND version = ?",
+        (domain, type(type_).__name__, type_.name, type_.version),
     )

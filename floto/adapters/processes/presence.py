@@ -15,7 +15,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
-from floto.adapters.sqlite.file.leases import Leases, is_held
+from floto.adapters.processes.leases import Leases, is_held
 from floto.core.swf.pollers import Poller, Redelivery, as_json, poller_from_json
 from floto.files import read_regular
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import monotonic
 
 from floto import forks
-from floto.adapters.sqlite.file.leases import Leases
+from floto.adapters.processes.leases import Leases
 
 #: Seconds for which the list of the other processes is used again.
 _LIST_SECONDS = 1.0

@@ -1,1 +1,0 @@
-"""One SQLite file: its tables, its identity, its owners and its backup."""

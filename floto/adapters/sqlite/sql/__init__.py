@@ -1,1 +1,0 @@
-"""The SQL statements that read and write the tables."""
