@@ -11,6 +11,7 @@ from typing import Self, TypeVar
 
 from attrs import frozen
 
+from floto.adapters.sqlite import inspection
 from floto.adapters.sqlite.auto_register import Registrar
 from floto.adapters.sqlite.file.clock import utc_now
 from floto.adapters.sqlite.file.database import MEMORY
@@ -274,7 +275,7 @@ class SqliteService:
 
     def live(self) -> Live:
         """Return the backlog and the pollers of every task list of every domain."""
-        return self._host.live()
+        return inspection.live(self._host)
 
     def close(self) -> None:
         """Close the file, end the pending polls, and redeliver the tasks that this process owns."""
