@@ -12,6 +12,13 @@ from floto.core.swf.shapes import ActivityType
 
 #: Seconds between checks for commits of other processes, while polls are pending.
 WATCH_SECONDS = 0.02
+#: Prefixes of the operations that only read.
+_QUERIES = ("Count", "Describe", "Get", "List")
+
+
+def is_query(operation: str) -> bool:
+    """Return True if an operation of SWF only reads."""
+    return operation.startswith(_QUERIES)
 
 
 class Operations(Protocol):
@@ -29,15 +36,39 @@ class Operations(Protocol):
         ...
 
 
+class PendingCall(Protocol):
+    """A call or a poll that was begun, and for which no thread waits."""
+
+    @property
+    def is_done(self) -> bool:
+        """True once it has a response or an error; what it has written is committed then."""
+        ...
+
+    def outcome(self) -> Response | None:
+        """Return the response, None for a poll without a task; or raise the error."""
+        ...
+
+    def withdraw(self) -> bool:
+        """End it before it is executed; return False if it is done, or a thread is executing it."""
+        ...
+
+
 class PollableOperations(Operations, Protocol):
-    """SWF's operations for a server that holds the pending polls itself, without a thread for each."""
+    """SWF's operations for an event loop, which must not wait in any of them."""
 
     def call(self, operation: str, request: Request, region: str = ...) -> Response:
         """Execute an operation on the domains of a region."""
         ...
 
-    def attempt(self, operation: str, request: Request, region: str = ...) -> Response | None:
-        """Execute a poll; return None at once if there is no task."""
+    def begin(self, operation: str, request: Request, region: str, notify: Callable[[], None]) -> PendingCall:
+        """Begin an operation that is not a query, without waiting for it.
+
+        Args:
+            operation: SWF's name of the operation.
+            request: The request, already checked against SWF's model.
+            region: The AWS region.
+            notify: Called in any thread when it is done, perhaps repeatedly.
+        """
         ...
 
     def check(self) -> None:
@@ -58,16 +89,4 @@ class PollableOperations(Operations, Protocol):
 
     def live(self, region: str) -> Live:
         """Return the backlog and the pollers of every task list of a region's domains."""
-        ...
-
-    def has_work(self, task_queue: TaskQueue) -> bool:
-        """Return True if a task queue has a claimable task; nothing is written."""
-        ...
-
-    def listen(self, callback: Callable[[], None]) -> None:
-        """Call ``callback``, in any thread, when a task queue may have new tasks."""
-        ...
-
-    def look(self) -> bool:
-        """Return True if another process may have added tasks, or a deadline is due that an attempt fires."""
         ...

@@ -140,7 +140,7 @@ def test_pending_poll_fails_at_once_when_the_file_is_deleted(
             threads.submit(poll, "nothing here", "test", 300)
             for poll in (service.poll_for_decision_task, service.poll_for_activity_task)
         ]
-        wait_for(lambda: sum(service._host._waiting.values()) == 2)  # noqa: SLF001 - both wait by then
+        wait_for(lambda: len(service._host._wait_queue.all_task_queues()) == 2)  # noqa: SLF001 - both wait by then
         how(path)
         for polled in polls:
             with pytest.raises(DatabaseGone, match=str(path)):

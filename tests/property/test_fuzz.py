@@ -118,7 +118,7 @@ def test_mutated_requests_are_refused_like_swf_and_write_nothing(operation: str)
         def refused(request: Any) -> None:
             before = dump(path)
             try:
-                service.attempt(operation, request)
+                service.call(operation, request)
             except ServiceFault as fault:
                 modelled = COMMON | model.faults_of(operation)
                 assert fault.code in modelled or (operation, fault.code) in UNMODELLED, fault

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from floto.adapters.http import waiting
-from floto.adapters.http.waiting import HeldPollQueue
+from floto.adapters.sqlite import SqliteService
 from floto.core.errors import ServiceUnavailable
 from floto.core.swf.service import PolledActivityTask
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
 from floto.runtime.workers.activities import RunningActivity
 from floto.trouble_log import TroubleLog, trouble_log_of
-from tests.unit.adapters.http.asgi import LIST, PATIENCE, FakeOperations, ask, until
+from tests.unit.adapters.http.asgi import PATIENCE, FakeOperations, ask
 from tests.unit.adapters.http.test_app import to, within
-from tests.unit.adapters.http.test_waiting import plays
 
 KEY = "disk"
+SIGNAL = b'{"domain": "d", "workflowId": "w", "signalName": "s"}'
 
 
 class Clock:
@@ -137,11 +137,11 @@ def test_requests_to_a_full_disk_are_logged_once_for_each_operation(
 
     async def play(app: object) -> None:
         for _ in range(300):
-            assert (await ask(app, to("SignalWorkflowExecution"))).status == 503  # type: ignore[arg-type]
+            assert (await ask(app, to("SignalWorkflowExecution"), SIGNAL)).status == 503  # type: ignore[arg-type]
             health = await ask(app, {"Host": "localhost"}, method="GET", path="/health")  # type: ignore[arg-type]
             assert health.status == 503
         full[0] = False
-        assert (await ask(app, to("SignalWorkflowExecution"))).status == 200  # type: ignore[arg-type]
+        assert (await ask(app, to("SignalWorkflowExecution"), SIGNAL)).status == 200  # type: ignore[arg-type]
 
     with caplog.at_level(logging.WARNING, "floto"):
         within(operations, play)
@@ -169,36 +169,25 @@ def test_failed_heartbeats_of_all_activities_are_logged_together(caplog: pytest.
     assert caplog.messages == ["activity 0: heartbeat failed (connection refused)"]
 
 
-@plays
-async def test_failing_watcher_is_logged_once_and_on_recovery() -> None:
-    operations = FakeOperations()
-    failures = [ServiceUnavailable("full")] * 20
-    looks = operations.look
-    monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setattr(waiting, "_TROUBLE_SECONDS", 0.001)
+def test_failing_watcher_is_logged_once_and_on_recovery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures = [ServiceUnavailable("full")] * 5
+    with SqliteService(tmp_path / "db") as service, ThreadPoolExecutor(1) as threads:
+        host = service._host  # noqa: SLF001 - the thread that looks for tasks of other processes
+        look = host.look
 
-    def look() -> bool:
-        if failures:
-            raise failures.pop()
-        return looks()
+        def failing() -> bool:
+            if failures:
+                raise failures.pop()
+            return look()
 
-    operations.look = look  # type: ignore[method-assign]
-    lines: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
-    log = logging.getLogger("floto")
-    log.addHandler(handler)
-    try:
-        with ThreadPoolExecutor(1) as pool:
-            polls: HeldPollQueue[bytes] = HeldPollQueue(operations, pool, PATIENCE, lambda _: None)
-            async with polls.running():
-                poll = asyncio.create_task(polls.poll(LIST, lambda: None))
-                await until(lambda: operations.looks > 1)
-                polls.stop()
-                await poll
-    finally:
-        monkeypatch.undo()
-        log.removeHandler(handler)
-    assert len(lines) == 2
-    assert lines[0].startswith("cannot dispatch tasks to polls, retrying: ServiceUnavailable")
-    assert lines[1].startswith("dispatching tasks to polls: over after 20 failures in ")
+        monkeypatch.setattr(host, "look", failing)
+        threads.submit(service.poll_for_decision_task, "decide", "me", PATIENCE)
+        deadline = time.monotonic() + PATIENCE
+        while len(caplog.messages) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        service.close()
+    assert caplog.messages[0] == "cannot look for new tasks, retrying: full"
+    assert caplog.messages[1].startswith("looking for new tasks: over after 5 failures in ")
+    assert len(caplog.messages) == 2

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from attrs import frozen
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -21,34 +20,30 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from floto.adapters import model
+from floto.adapters.http.calls import Calls
 from floto.adapters.http.errors import refusal, unknown_operation
 from floto.adapters.http.requests import Bodies, Hosts, need_json, need_unambiguous, operation_of, parse
 from floto.adapters.http.signatures import Keys, claimed, region_of, verify
-from floto.adapters.http.waiting import Attempt, HeldPollQueue
-from floto.adapters.operations import PollableOperations
+from floto.adapters.operations import PollableOperations, is_query
 from floto.core.engine.api.tasks import IDLE
-from floto.core.engine.stores.records import TaskQueue
-from floto.core.errors import ServiceUnavailable
+from floto.core.errors import ServiceError, ServiceUnavailable
 from floto.core.swf.limits import POLL_SECONDS
 from floto.core.swf.pollers import OPERATION, SERVES_HEADER, as_json, serves_from
 from floto.core.swf.service import Clock
-from floto.core.swf.shapes import ActivityType
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
 
 T = TypeVar("T")
 
-#: Threads that execute calls; only one at a time writes to the file.
-_THREADS = 16
+#: Threads that execute queries, one at a time, and convert large requests and responses.
+_THREADS = 4
+#: Maximum bytes of a body, and of events of a response, that are converted in the event loop.
+_SMALL, _FEW_EVENTS = 16_384, 50
 _MEDIA_TYPE = "application/x-amz-json-1.0"
 _OK, _INTERNAL, _UNAVAILABLE = 200, 500, 503
 #: Maximum characters of a name or an error in a log line.
 _QUOTED = 200
-#: Iterations of the event loop from the end of a connection, which is pending in the socket, until the task
-#: that watches for it is done: uvicorn reads it, closes the transport, gets ``connection_lost``, wakes
-#: ``receive``, and ``receive`` returns.
-_NOTICE_ITERATIONS = 6
 #: Maximum seconds of a health check.
 _CHECK_SECONDS = 5.0
 #: The request of a health check (ListDomains).
@@ -59,27 +54,11 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@frozen
-class _Claimed:
-    """A task that was claimed for a client, and the response that contains it."""
-
-    token: str
-    response: bytes
-
-
-@frozen
-class _Held:
-    """A pending poll, for which no task was claimed yet."""
-
-    task_queue: TaskQueue
-    attempt: Attempt[_Claimed]
-
-
 class Endpoint:
     """SWF's operations as ``POST /``, and health checks as ``GET /health``; ``application`` is the ASGI app.
 
     Args:
-        operations: The implementation of the operations; it is called from threads of a pool.
+        operations: The implementation of the operations; queries are called from threads of a pool.
         keys: Requests must be signed with these keys; default: signatures are not checked, and the Host
             header must name the loopback interface or one of ``hosts``.
         hosts: Further names of this server in Host headers, if there are no ``keys``.
@@ -103,9 +82,7 @@ class Endpoint:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="floto-http")
         #: A thread of its own, so that health checks get a response when all others hang.
         self._check_pool = ThreadPoolExecutor(1, thread_name_prefix="floto-health")
-        self._polls = HeldPollQueue[_Claimed](
-            operations, self._pool, poll_seconds, lambda claimed: operations.give_back(claimed.token)
-        )
+        self._calls = Calls(operations, self._pool, poll_seconds)
         self.application = Starlette(
             routes=[
                 Route("/", self._post, methods=["POST"]),
@@ -118,14 +95,14 @@ class Endpoint:
 
     def stop(self) -> None:
         """End every pending poll; call it in the event loop when the server begins to stop."""
-        self._polls.stop()
+        self._calls.stop()
 
     @asynccontextmanager
     async def _lifespan(self, _application: Starlette) -> AsyncIterator[None]:
         try:
-            async with self._polls.running():
-                yield
+            yield
         finally:
+            await self._calls.close()
             # A thread that hangs in the database must not keep the server from exiting.
             for pool in (self._pool, self._check_pool):
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -168,7 +145,9 @@ class Endpoint:
             # By error and not by operation: the error names the unreadable run, and other requests succeed.
             what = repr(error)[:_QUOTED]
             message = "request %s failed: %s"
-            self._troubles.failed(what, message, request_id, what, level=logging.ERROR, error=error)
+            # The traceback of an expected error would say nothing more.
+            unexpected = None if isinstance(error, ServiceError) else error
+            self._troubles.failed(what, message, request_id, what, level=logging.ERROR, error=unexpected)
 
     async def _check(self, _request: Request) -> Response:
         """Return 200 if an operation and a read of the database succeed within some seconds, else 503."""
@@ -186,45 +165,54 @@ class Endpoint:
         self._operations.check()
 
     async def _execute(self, request: Request) -> Response:
-        operation = operation_of(request.headers)
-        outcome = await self._response_or_poll(operation, request)
-        if isinstance(outcome, _Held):
-            claimed = await self._poll(request, outcome)
-            outcome = _written(operation, dict(IDLE[operation])) if claimed is None else claimed.response
+        headers = request.headers
+        operation, region = operation_of(headers), region_of(headers)
+        need_json(headers)
+        if operation == OPERATION or is_query(operation):
+            body = await self._body(request)
+            written = await self._in_thread(partial(self._query, operation, body, region))
+        else:
+            checked = await self._checked(operation, request)
+            response = await self._response(operation, checked, region, request)
+            if len(response.get("events", ())) > _FEW_EVENTS:
+                written = await self._in_thread(partial(_written, operation, response))
+            else:
+                written = _written(operation, response)
         self._troubles.over(operation)
-        return Response(outcome, _OK, media_type=_MEDIA_TYPE)
+        return Response(written, _OK, media_type=_MEDIA_TYPE)
 
-    async def _poll(self, request: Request, held: _Held) -> _Claimed | None:
-        """Return the task of a poll, to be sent without another await: its client is connected now.
+    def _query(self, operation: str, body: bytes, region: str) -> bytes:
+        request = parse(body)
+        if operation == OPERATION:
+            found = self._operations.live(region)
+            # Clients send this as CountPendingActivityTasks, so the response needs its required member.
+            return _dumped({"count": len(found.backlogs), **as_json(found)})
+        return _written(operation, self._operations.call(operation, request, region))
 
-        Raises ``ClientDisconnect`` if the client has gone; a task that was claimed for it is given back.
-        """
+    async def _checked(self, operation: str, request: Request) -> dict[str, Any]:
+        """Return a request that was read and checked; large ones in the pool, as this takes time."""
+        body = await self._body(request)
+        if len(body) <= _SMALL:
+            return model.check(operation, parse(body))
+        return await self._in_thread(lambda: model.check(operation, parse(body)))
+
+    async def _response(
+        self, operation: str, checked: dict[str, Any], region: str, request: Request
+    ) -> dict[str, Any]:
+        task_queue = self._operations.task_queue(operation, checked, region)
+        if task_queue is None:
+            return await self._calls.execute(operation, checked, region) or {}
         gone = asyncio.create_task(_disconnected(request))
         try:
             # Claim no task for a client that has already gone.
             await asyncio.sleep(0)
-            _need(gone)
-            polling = asyncio.create_task(self._polls.poll(held.task_queue, held.attempt))
-            try:
-                await asyncio.wait((gone, polling), return_when=asyncio.FIRST_COMPLETED)
-                for _ in range(_NOTICE_ITERATIONS):
-                    await asyncio.sleep(0)
-                _need(gone)
-                return polling.result()
-            except BaseException:
-                polling.cancel()
-                self._polls.give_back_result(polling)
-                raise
+            if gone.done():
+                raise ClientDisconnect
+            serves = serves_from(request.headers.get(SERVES_HEADER))
+            self._operations.saw(task_queue, checked.get("identity", ""), serves)
+            return await self._calls.poll(operation, checked, region, gone) or dict(IDLE[operation])
         finally:
             gone.cancel()
-
-    async def _response_or_poll(self, operation: str, request: Request) -> bytes | _Held:
-        """Return the response, or a pending poll, which keeps no reference to the body."""
-        need_json(request.headers)
-        body = await self._body(request)
-        headers = request.headers
-        serves = serves_from(headers.get(SERVES_HEADER))
-        return await self._in_thread(partial(self._begin, operation, body, region_of(headers), serves))
 
     async def _body(self, request: Request) -> bytes:
         """Return the body of a request; with keys, raise ``Refusal`` for a wrong signature."""
@@ -232,29 +220,8 @@ class Endpoint:
             return await self._bodies.read(request)
         claim = claimed(self._keys, request.headers, self._clock())
         body = await self._bodies.read(request)
-        verify(self._keys, claim, request.headers, _query(request), body)
+        verify(self._keys, claim, request.headers, _query_string(request), body)
         return body
-
-    def _begin(
-        self, operation: str, body: bytes, region: str, serves: tuple[ActivityType, ...] | None
-    ) -> bytes | _Held:
-        """Decode a request and execute it; return a pending poll if it polls for a task."""
-        request = parse(body)
-        if operation == OPERATION:
-            found = self._operations.live(region)
-            # Clients send this as CountPendingActivityTasks, so the response needs its required member.
-            return _dumped({"count": len(found.backlogs), **as_json(found)})
-        if operation in IDLE:
-            request = model.check(operation, request)
-            task_queue = self._operations.task_queue(operation, request, region)
-            if task_queue is not None:
-                self._operations.saw(task_queue, request.get("identity", ""), serves)
-                return _Held(task_queue, partial(self._attempt, operation, request, region))
-        return _written(operation, self._operations.call(operation, request, region))
-
-    def _attempt(self, operation: str, request: dict[str, Any], region: str) -> _Claimed | None:
-        found = self._operations.attempt(operation, request, region)
-        return None if found is None else _Claimed(found["taskToken"], _written(operation, found))
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
@@ -268,11 +235,6 @@ def application(operations: PollableOperations, **options: Any) -> Starlette:
         options: Keyword arguments of ``Endpoint``.
     """
     return Endpoint(operations, **options).application
-
-
-def _need(gone: asyncio.Task[None]) -> None:
-    if gone.done():
-        raise ClientDisconnect
 
 
 async def _disconnected(request: Request) -> None:
@@ -293,7 +255,7 @@ def _json(value: Any, status: int) -> Response:
     return Response(_dumped(value), status, media_type=_MEDIA_TYPE)
 
 
-def _query(request: Request) -> str:
+def _query_string(request: Request) -> str:
     # Not from Starlette's URL, which is built from the Host header, and that is not validated.
     text: bytes = request.scope["query_string"]
     return text.decode("latin-1")

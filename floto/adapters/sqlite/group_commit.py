@@ -1,4 +1,4 @@
-"""Group commit: one leader thread executes the queued jobs of all threads; the others wait for their result.
+"""Group commit: one leader thread executes the queued jobs of all callers, who wait for their results.
 
 A durable commit waits for the disk. With one transaction per call, the calls of many threads wait for one
 sync after the other. With group commit, the jobs that arrive while a batch commits queue up, and the next
@@ -8,7 +8,8 @@ There is no thread for this: a thread that submits a job while there is no leade
 its batch is done, the thread of the oldest queued job is the next leader. A writer thread with a queue of
 futures was the alternative. It takes about the same time (handing a job over takes tens of microseconds), but
 an open file would own a thread that must be started and stopped and that a forked child does not have, and a
-program with one thread would switch threads twice per call.
+program with one thread would switch threads twice per call. Only jobs without a thread of their own, such as
+those of an event loop, are led by a thread for this (``Writer``), which starts with the first of them.
 
 A rewrite must keep these properties:
 
@@ -18,17 +19,26 @@ A rewrite must keep these properties:
   executed for a caller that has gone. Leadership that the job was given passes on.
 - Leadership passes on and the threads of completed jobs wake up whatever exception the leader gets; otherwise
   they would wait for ever.
-- A job's thread wakes up after the commit, never before.
+- A job's thread wakes up, or its callback is called, after the commit, never before.
+- Only the thread that leads for a job passes its leadership on. So a job without a thread still leads after
+  it was withdrawn: a batch without it.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
+from functools import partial
+from queue import SimpleQueue
 from time import monotonic
 from typing import Any
+
+from attrs import frozen
+
+log = logging.getLogger("floto")
 
 Call = Callable[[datetime], Any]
 
@@ -38,6 +48,8 @@ class Job:
 
     def __init__(self, call: Call) -> None:
         self.call = call
+        #: Called in any thread when the job is done, perhaps repeatedly; None: a thread waits for it.
+        self.notify: Callable[[], None] | None = None
         self.is_done = False
         #: True while the thread of this job is to lead the next batch.
         self.is_leader = False
@@ -75,7 +87,10 @@ class Job:
         return self._result
 
     def wake(self) -> None:
-        """Wake the waiting thread, or let its next ``wait`` return at once."""
+        """Wake the waiting thread, or let its next ``wait`` return at once; or call the callback."""
+        if self.notify is not None:
+            self.notify()
+            return
         with suppress(RuntimeError):
             self._gate.release()
 
@@ -101,16 +116,78 @@ class Read(Job):
     """A call that only reads."""
 
 
+@frozen
+class Begun:
+    """A job that no thread waits for.
+
+    Args:
+        job: The job.
+        usable: Returns a context that translates errors.
+        withdraw: Removes the job from its queue; returns False if it is done, or a thread is executing it.
+    """
+
+    job: Job
+    usable: Callable[[], AbstractContextManager[None]]
+    withdraw: Callable[[], bool]
+
+    @property
+    def is_done(self) -> bool:
+        """True if the job has a result or an error."""
+        return self.job.is_done
+
+    def outcome(self) -> Any:
+        """Return the result, or raise the error."""
+        with self.usable():
+            return self.job.outcome()
+
+
+class Writer:
+    """A thread that makes calls in turn; it starts with the first one."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._has_started = self._is_closed = False
+        self._lock = threading.Lock()
+
+    def put(self, call: Callable[[], None]) -> None:
+        """Make a call in this thread; after ``close``, in the thread that calls this."""
+        with self._lock:
+            if not self._is_closed:
+                self._calls.put(call)
+                if not self._has_started:
+                    self._has_started = True
+                    # A daemon thread: the process does not wait for one that hangs in the database.
+                    threading.Thread(target=self._run, name="floto-writer", daemon=True).start()
+                return
+        call()
+
+    def close(self) -> None:
+        """End the thread after the calls that were put so far."""
+        with self._lock:
+            self._is_closed = True
+            self._calls.put(None)
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            try:
+                call()
+            except BaseException:
+                # Without this thread, no call would end any more.
+                log.exception("a call of the writer failed")
+            del call
+
+
 class GroupCommit:
     """Makes one thread after the other the leader, each for one batch: all jobs that are queued by then.
 
     Args:
         execute: Called by the leader with a batch. When it returns or raises, every job must be done, or be
             kept elsewhere to be completed later.
+        writer: Leads batches for jobs that no thread waits for.
     """
 
-    def __init__(self, execute: Callable[[list[Job]], None]) -> None:
-        self._execute = execute
+    def __init__(self, execute: Callable[[list[Job]], None], writer: Writer) -> None:
+        self._execute, self._writer = execute, writer
         self._has_leader = False
         self._queue: list[Job] = []
         self._lock = threading.Lock()
@@ -139,15 +216,18 @@ class GroupCommit:
         return job.outcome()
 
     def submit(self, job: Job) -> None:
-        """Queue a job for the next batch; lead that batch at once if there is no leader."""
+        """Queue a job for the next batch; without a leader, lead that batch at once, or let the writer."""
         with self._lock:
             self._queue += _with_companion(job)
             job.is_leader = not self._has_leader
             self._has_leader = True
-        self.lead(job)
+        if job.notify is None:
+            self.lead(job)
+        elif job.is_leader:
+            self._appoint(job)
 
     def lead(self, job: Job) -> None:
-        """Execute a batch if the thread of this job, which calls this, is the leader."""
+        """Execute a batch if the job leads; called by its thread, or by the writer for a job without one."""
         if not job.is_leader:
             return
         batch: list[Job] = []
@@ -157,7 +237,7 @@ class GroupCommit:
         finally:
             self._pass_leadership()
             for other in batch:
-                if other.is_done and other is not job:
+                if other.is_done and (other is not job or job.notify is not None):
                     other.wake()
 
     def withdraw(self, job: Job) -> bool:
@@ -167,8 +247,10 @@ class GroupCommit:
                 return False
             for each in _with_companion(job):
                 self._queue.remove(each)
-            was_leader, job.is_leader = job.is_leader, False
-        if was_leader:
+            passes_on = job.is_leader and job.notify is None
+            if passes_on:
+                job.is_leader = False
+        if passes_on:
             self._pass_leadership()
         return True
 
@@ -191,7 +273,14 @@ class GroupCommit:
             if next_leader is not None:
                 next_leader.is_leader = True
         if next_leader is not None:
-            next_leader.wake()
+            self._appoint(next_leader)
+
+    def _appoint(self, leader: Job) -> None:
+        """Let the thread of a job lead the next batch, or the writer if the job has none."""
+        if leader.notify is None:
+            leader.wake()
+        else:
+            self._writer.put(partial(self.lead, leader))
 
 
 def _with_companion(job: Job) -> list[Job]:

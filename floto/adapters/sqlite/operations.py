@@ -13,8 +13,12 @@ from typing import Any
 from floto.adapters import model
 from floto.adapters.clock import utc_now
 from floto.adapters.lambda_invoker import Function, Invoker
+from floto.adapters.operations import PendingCall, is_query
+from floto.adapters.sqlite import inspection
 from floto.adapters.sqlite.database import Durability
+from floto.adapters.sqlite.group_commit import Job, Read, Write
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
+from floto.adapters.sqlite.wait_queue import Poll
 from floto.core.engine.api import Api
 from floto.core.engine.api.call import Request, Response
 from floto.core.engine.api.tasks import IDLE
@@ -29,8 +33,6 @@ from floto.core.swf.shapes import ActivityType
 
 _POLLS = {"PollForDecisionTask": TaskKind.DECISION, "PollForActivityTask": TaskKind.ACTIVITY}
 _token_of = itemgetter("taskToken")
-#: Prefixes of the operations that only read.
-_READS = ("Count", "Describe", "Get", "List")
 
 
 def new_run_id() -> str:
@@ -90,23 +92,35 @@ class SqliteOperations:
         task_queue = self.task_queue(operation, checked, region)
         if task_queue is None:
             return self._once(operation, checked, region)
-        self.saw(task_queue, checked.get("identity", ""))
+        self._host.presence.saw(self._poller(task_queue, checked.get("identity", ""), None))
         task = self._host.poll(
             task_queue, self._take(operation, checked, region), self._poll_seconds, _token_of
         )
         return dict(IDLE[operation]) if task is None else task
 
-    def attempt(self, operation: str, request: Request, region: str = DEFAULT_REGION) -> Response | None:
-        """Execute an operation as ``call`` does, but return None at once if a poll finds no task."""
-        checked = model.check(operation, request)
-        task_queue = self.task_queue(operation, checked, region)
-        if task_queue is None:
-            return self._once(operation, checked, region)
-        return self._host.attempt(task_queue, self._take(operation, checked, region))
+    def begin(self, operation: str, request: Request, region: str, notify: Callable[[], None]) -> PendingCall:
+        """Begin an operation that is not a query, for an event loop: nothing waits for it.
+
+        Args:
+            operation: SWF's name of the operation.
+            request: The request, already checked against SWF's model.
+            region: The AWS region.
+            notify: Called in any thread when it is done, perhaps repeatedly.
+
+        Raises:
+            ServiceError: if the file is read-only.
+        """
+        task_queue = self.task_queue(operation, request, region)
+        if task_queue is not None:
+            poll = Poll(task_queue, self._take(operation, request, region), waits=True)
+            return self._host.begin(poll, notify)
+        execute = partial(self._api.call, operation, request, region=region)
+        job: Job = Read(execute) if operation in _POLLS else Write(execute)
+        return self._host.begin(job, notify)
 
     def check(self) -> None:
         """Read from the file itself, past every cache; raise an error if it cannot be read."""
-        self._host.check()
+        inspection.check(self._host)
 
     def check_file(self) -> None:
         """Raise ``DatabaseGone`` if the file is not the one that was opened; nothing is read."""
@@ -116,30 +130,32 @@ class SqliteOperations:
         """Redeliver a task with the same token, because its client left before it got the task."""
         self._host.give_back(token)
 
-    def saw(
-        self, task_queue: TaskQueue, identity: str, serves: tuple[ActivityType, ...] | None = None
-    ) -> None:
-        """Record a client that polls, for ``floto status``.
+    def saw(self, task_queue: TaskQueue, identity: str, serves: tuple[ActivityType, ...] | None) -> None:
+        """Record a client that polls, for ``floto status``, in another thread.
 
         Args:
             task_queue: The polled task queue.
             identity: The identity of the client.
             serves: The activities that it says it can run; None if it does not say.
         """
-        self._host.presence.saw(
-            Poller(
-                domain=task_queue.domain,
-                kind=PollKind(task_queue.kind),
-                task_list=task_queue.task_list,
-                identity=identity,
-                serves=serves,
-                seen=self._host.clock(),
-            )
+        # It may write a file.
+        self._host.writer.put(partial(self._host.presence.saw, self._poller(task_queue, identity, serves)))
+
+    def _poller(
+        self, task_queue: TaskQueue, identity: str, serves: tuple[ActivityType, ...] | None
+    ) -> Poller:
+        return Poller(
+            domain=task_queue.domain,
+            kind=PollKind(task_queue.kind),
+            task_list=task_queue.task_list,
+            identity=identity,
+            serves=serves,
+            seen=self._host.clock(),
         )
 
     def live(self, region: str = DEFAULT_REGION) -> Live:
         """Return the backlog and the pollers of every task list of a region's domains."""
-        return of_region(self._host.live(), region)
+        return of_region(inspection.live(self._host), region)
 
     def task_queue(self, operation: str, request: Request, region: str = DEFAULT_REGION) -> TaskQueue | None:
         """Return the task queue of a poll; None if the request does not poll for a new task."""
@@ -148,22 +164,6 @@ class SqliteOperations:
             return None
         return TaskQueue(domain_key(region, request["domain"]), kind, request["taskList"]["name"])
 
-    def has_work(self, task_queue: TaskQueue) -> bool:
-        """Return True if a task queue has a claimable task."""
-        return self._host.has_work(task_queue)
-
-    def listen(self, callback: Callable[[], None]) -> None:
-        """Call ``callback``, in the thread that commits, when a task queue may have new tasks."""
-        self._host.listen(callback)
-
-    def look(self) -> bool:
-        """Return True if another process may have added tasks; fire due deadlines, which may add some.
-
-        The callbacks of ``listen`` are called then. A caller that holds polls itself calls this every few
-        hundredths of a second.
-        """
-        return self._host.look()
-
     def close(self) -> None:
         """Close the file and end the pending polls; clients keep the tasks that they own."""
         if self._invoker is not None:
@@ -171,7 +171,7 @@ class SqliteOperations:
         self._host.close()
 
     def _once(self, operation: str, request: Request, region: str) -> Response:
-        if operation.startswith(_READS):
+        if is_query(operation):
             return self._host.query(lambda _store, now: self._queries.call(operation, request, now, region))
         execute = partial(self._api.call, operation, request, region=region)
         return self._host.read(execute) if operation in _POLLS else self._host.write(execute)

@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 from attrs import frozen
 
 from floto.adapters.clock import utc_now
+from floto.adapters.sqlite import inspection
 from floto.adapters.sqlite.database import MEMORY, Durability
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.adapters.sqlite.store import SqliteStore
@@ -273,7 +274,7 @@ class SqliteService:
 
     def live(self) -> Live:
         """Return the backlog and the pollers of every task list of every domain."""
-        return self._host.live()
+        return inspection.live(self._host)
 
     def close(self) -> None:
         """Close the file, end the pending polls, and redeliver the tasks that this process owns."""

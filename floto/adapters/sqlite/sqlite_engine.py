@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-import itertools
-import logging
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from time import monotonic
 from typing import Any, TypeVar
 
 from floto import forks
-from floto.adapters.operations import WATCH_SECONDS as _WATCH_SECONDS
-from floto.adapters.processes.leases import lease_directory
-from floto.adapters.processes.presence import Presence, may_see, pollers, redeliveries
+from floto.adapters.operations import WATCH_SECONDS, PendingCall
+from floto.adapters.processes.presence import Presence
 from floto.adapters.sqlite.batches import Batches
 from floto.adapters.sqlite.database import (
     MEMORY,
     Database,
     Durability,
-    connect_reading,
     translated,
-    write_problem,
 )
 from floto.adapters.sqlite.fairness import Fairness
-from floto.adapters.sqlite.group_commit import GroupCommit, Job, Read, Write
+from floto.adapters.sqlite.group_commit import Begun, GroupCommit, Job, Read, Write, Writer
 from floto.adapters.sqlite.store import SqliteStore
 from floto.adapters.sqlite.wait_queue import Answering, Poll, WaitQueue
-from floto.core.engine import faults
+from floto.adapters.sqlite.watcher import Watcher
 from floto.core.engine.engine import Engine
-from floto.core.engine.stores.backlogs import backlogs, redelivered
-from floto.core.engine.stores.open_runs import OpenRuns
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.tokens import any_token
 from floto.core.errors import ServiceError, ServiceUnavailable
-from floto.core.swf import limits
-from floto.core.swf.pollers import Backlog, Live
 from floto.core.swf.service import Clock
 
 T = TypeVar("T")
 
-log = logging.getLogger("floto")
-
-#: Seconds between looks for a process that others wake when they leave tasks.
-_LISTEN_SECONDS = 0.1
 #: Seconds that a query waits for due deadlines to fire; without the lock it reads the state before.
 _FIRE_SECONDS = 0.5
 #: Databases that a forked child inherited, kept because SQLite must never close them in the child.
@@ -98,7 +85,7 @@ class SqliteEngine:
         self._arrange()
         forks.let_go_in_children(self)
         if self._database.writing is not None:
-            with self._usable():
+            with self.usable():
                 self._batches.begin()
 
     def _arrange(self) -> None:
@@ -106,15 +93,21 @@ class SqliteEngine:
         self._wait_queue = WaitQueue()
         self._batches = Batches(self.store, self.engine, self._wait_queue, self._database, self.clock)
         self._batches.listeners = self._listeners
-        self._commits = GroupCommit(self._execute)
+        #: Leads the batches of jobs that no thread waits for.
+        self.writer = Writer()
+        self._commits = GroupCommit(self._execute, self.writer)
         #: Locks of the connection for writing and of the one for reading.
         self._using, self._querying = Lock(), Lock()
         self._fairness = Fairness()
-        #: Lock of the following attributes.
+        self._watcher = Watcher(
+            self._database,
+            self._batches,
+            self._wait_queue,
+            lambda: self.look(),  # noqa: PLW0108 - tests replace it
+            lambda: self.store.due_in(self.clock()),
+        )
+        #: Lock of ``close``.
         self._lock = Lock()
-        #: Number of pending polls of each task queue.
-        self._waiting: Counter[TaskQueue] = Counter()
-        self._watcher: Thread | None = None
         #: The pollers of this process, which ``floto status`` shows.
         self.presence = Presence(self._database.leases)
 
@@ -138,7 +131,7 @@ class SqliteEngine:
             self.view.rebind(self._database)
             self._arrange()
             self._is_of_parent = False
-        with self._usable():
+        with self.usable():
             self._batches.begin()
 
     @property
@@ -163,7 +156,7 @@ class SqliteEngine:
         Raises:
             ServiceError: if the service is closed, or the file is damaged or gone.
         """
-        with self._usable():
+        with self.usable():
             if self.view is self.store:
                 return self.read(lambda now: call(self.store, now))
             if self._closed.is_set():
@@ -182,7 +175,7 @@ class SqliteEngine:
             return True
         with self._querying:
             has_changed = self.view.refresh()
-        return has_changed and monotonic() - self._batches.executed_at >= _WATCH_SECONDS
+        return has_changed and monotonic() - self._batches.executed_at >= WATCH_SECONDS
 
     def _fire(self) -> None:
         """Fire due deadlines, which every batch does."""
@@ -205,7 +198,6 @@ class SqliteEngine:
             call: Called with the current time, perhaps in another thread, and a second time if its first
                 transaction is rolled back because of another call.
         """
-        self._fairness.note_write()
         result: T = self._outcome(Write(call))
         return result
 
@@ -220,49 +212,14 @@ class SqliteEngine:
         return task
 
     def _outcome(self, job: Job) -> Any:
-        with self._usable():
-            self._database.need_writing()
+        with self.usable():
+            self._prepare(job)
             return self._commits.wait_for(job)
-
-    def check(self) -> None:
-        """Read a row of every table from the file itself, past the caches of this process.
-
-        A new connection reads, so that this does not wait for calls of this process.
-
-        Raises:
-            ServiceUnavailable: if the file cannot be read now.
-            ServiceError: if the file is damaged, or is not the one that was opened.
-        """
-        if not self._database.is_file:
-            self.read(lambda _now: self.store.domains())
-            return
-        with self._usable(), closing(connect_reading(self._path)) as db:
-            self._database.check()
-            tables = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-            for (table,) in tables:
-                db.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608 - names of our tables
 
     def check_file(self) -> None:
         """Raise ``DatabaseGone`` if the file is not the one that was opened; nothing is read."""
-        with self._usable():
+        with self.usable():
             self._database.check()
-
-    def live(self) -> Live:
-        """Return the backlog and the pollers of every task list, in all processes on the file."""
-        waiting, again = self.query(lambda store, _now: _standing(store.open_runs()))
-        if not self._database.is_file:
-            return Live(backlogs=waiting)
-        directory = lease_directory(self._path)
-        if not may_see(directory):
-            problem = f"who polls is not known: {directory} may be read by another user only"
-            return Live(backlogs=waiting, problem=problem)
-        by_lease = pollers(directory)
-        return Live(
-            backlogs=waiting,
-            pollers=tuple(itertools.chain.from_iterable(by_lease.values())),
-            problem="" if self.is_read_only else write_problem(self._path),
-            redeliveries=redeliveries(again, by_lease),
-        )
 
     def give_back(self, token: str) -> None:
         """Redeliver a task with the same token, because its client left before it got the task.
@@ -297,21 +254,43 @@ class SqliteEngine:
             ServiceFault: if as many polls are pending as SWF allows for one task list.
         """
         poll, end = Poll(task_queue, take, waits=True, answering=answering), monotonic() + wait
-        with self._usable():
+        try:
+            self._submit(poll)
+            self._await(poll, end)
+            with self.usable():
+                task: T | None = poll.outcome()
+        except BaseException:
+            self._withdraw(poll, token_of)
+            raise
+        return task
+
+    def begin(self, job: Job, notify: Callable[[], None]) -> PendingCall:
+        """Begin a job that no thread waits for: the writer's thread leads its batch, if none of others does.
+
+        Args:
+            job: The job, which may be a ``Poll`` that waits.
+            notify: Called in any thread when the job is done, perhaps repeatedly.
+
+        Raises:
+            ServiceError: if the file is read-only.
+        """
+        job.notify = notify
+        self._submit(job)
+        return Begun(job, self.usable, partial(self._end, job))
+
+    def _submit(self, job: Job) -> None:
+        with self.usable():
+            self._prepare(job)
+            self._commits.submit(job)
+
+    def _prepare(self, job: Job) -> None:
+        self._database.need_writing()
+        if isinstance(job, Write):
+            self._fairness.note_write()
+        elif isinstance(job, Poll) and job.waits:
             # As SQLite does, refuse a name that has no UTF-8.
-            task_queue.task_list.encode()
-            self._database.need_writing()
-        with self._counted(task_queue):
-            try:
-                with self._usable():
-                    self._commits.submit(poll)
-                self._await(poll, end)
-                with self._usable():
-                    task: T | None = poll.outcome()
-            except BaseException:
-                self._withdraw(poll, token_of)
-                raise
-            return task
+            job.task_queue.task_list.encode()
+            self._watcher.start()
 
     def write_and_attempt(
         self, call: Callable[[datetime], Any], task_queue: TaskQueue, take: Callable[[datetime], T | None]
@@ -326,7 +305,6 @@ class SqliteEngine:
         Returns:
             The task, or None.
         """
-        self._fairness.note_write()
         poll = Poll(task_queue, take, waits=False)
         self._outcome(Write(call, poll))
         task: T | None = poll.outcome()
@@ -334,15 +312,17 @@ class SqliteEngine:
 
     def _withdraw(self, poll: Poll, token_of: Callable[[T], str]) -> None:
         """End an interrupted poll; give back a task that was claimed for it."""
-        self._commits.withdraw(poll)
         end = monotonic() + _WITHDRAW_SECONDS
-        # While it is neither done nor queued, another thread is claiming a task for it.
-        while not poll.is_done and not self._wait_queue.remove(poll) and monotonic() < end:
-            poll.wait(_WATCH_SECONDS)
+        while not poll.is_done and not self._end(poll) and monotonic() < end:
+            poll.wait(WATCH_SECONDS)
         if poll.task is not None:
             # If this fails, the task times out, as after a crash of its client.
             with suppress(ServiceError, sqlite3.Error):
                 self.give_back(token_of(poll.task))
+
+    def _end(self, job: Job) -> bool:
+        """Remove a job from its queue; return False if it is done, or a thread is executing it."""
+        return self._commits.withdraw(job) or (isinstance(job, Poll) and self._wait_queue.remove(job))
 
     def _await(self, poll: Poll, end: float) -> None:
         """Wait for a poll; errors of the functions that it calls are not translated."""
@@ -352,60 +332,10 @@ class SqliteEngine:
             if left <= 0 and self._wait_queue.remove(poll):
                 break
             # Its time is over, but another thread is completing it.
-            poll.wait(left if left > 0 else _WATCH_SECONDS)
-            with self._usable():
+            poll.wait(left if left > 0 else WATCH_SECONDS)
+            with self.usable():
                 self._commits.lead(poll)
         poll.deliver()
-
-    @contextmanager
-    def _counted(self, task_queue: TaskQueue) -> Iterator[None]:
-        with self._lock:
-            if self._waiting[task_queue] >= limits.POLLER_LIMIT:
-                raise faults.limit_exceeded(limits.POLLER_LIMIT, "polls of one task list")
-            self._waiting[task_queue] += 1
-            if self._watcher is None and not self._closed.is_set():
-                self._watcher = Thread(target=self._watch, name="floto-watch", daemon=True)
-                self._watcher.start()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._waiting[task_queue] -= 1
-                if not self._waiting[task_queue]:
-                    del self._waiting[task_queue]
-
-    def _watch(self) -> None:
-        """While polls are pending, check for commits of other processes and for due deadlines."""
-        is_in_trouble = False
-        while not self._closed.is_set():
-            is_woken = self._wait_for_others()
-            self._wait_queue.wait_for_poll()
-            # Every batch checks, too.
-            if is_woken or monotonic() - self._batches.executed_at >= _WATCH_SECONDS:
-                try:
-                    self.look()
-                    is_in_trouble = False
-                except Exception as error:
-                    # A permanent error fails the polls themselves. This thread must go on, or no poll
-                    # would be served any more.
-                    if not is_in_trouble and not isinstance(error, ServiceError):
-                        log.exception("%s: the check for new tasks failed, retrying", self._path)
-                    is_in_trouble = True
-
-    def _wait_for_others(self) -> bool:
-        """Wait until another process has left tasks, or it is time to look; return True if one has."""
-        wakeups, began = self._database.wakeups, monotonic()
-        seconds = _WATCH_SECONDS
-        if wakeups.is_listening:
-            due_in = self.store.due_in(self.clock())
-            seconds = min(max(due_in, _WATCH_SECONDS), _LISTEN_SECONDS)
-        is_woken = wakeups.wait(seconds)
-        # Without a socket, or after an error of it, this is the wait.
-        return is_woken or self._closed.wait(max(began + seconds - monotonic(), 0))
-
-    def has_work(self, task_queue: TaskQueue) -> bool:
-        """Return True if a task queue has a claimable task."""
-        return self.read(lambda _now: self.store.next_task(task_queue) is not None)
 
     def listen(self, callback: Callable[[], None]) -> None:
         """Call ``callback``, in the thread that commits, when a task queue may have new tasks."""
@@ -438,8 +368,8 @@ class SqliteEngine:
                     self.store.redeliver(self._database.lease)
             self._database.close()
         self._wait_queue.dismiss()
-        if self._watcher is not None:
-            self._watcher.join()
+        self.writer.close()
+        self._watcher.close()
         self._database.wakeups.close()
 
     def _execute(self, batch: list[Job]) -> None:
@@ -451,7 +381,7 @@ class SqliteEngine:
             job.fail(ServiceError("the service is closed"))
 
     @contextmanager
-    def _usable(self) -> Iterator[None]:
+    def usable(self) -> Iterator[None]:
         """Reopen the file in a forked child; translate errors of SQLite to those of the port."""
         try:
             if self._is_of_parent:
@@ -462,7 +392,3 @@ class SqliteEngine:
             if known is None:
                 raise
             raise known from error
-
-
-def _standing(runs: OpenRuns) -> tuple[tuple[Backlog, ...], list[tuple[str, int, str | None]]]:
-    return backlogs(runs), redelivered(runs)

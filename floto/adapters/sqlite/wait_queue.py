@@ -7,7 +7,7 @@ commit of every process on the file.
 
 The queue is in memory and not in the database because it is worth nothing after the process. So a process
 cannot serve the polls of another one; it wakes the other one (``processes/wakeups.py``), where a thread looks
-for commits of other processes while polls are pending (``SqliteEngine._watch``).
+for commits of other processes while polls are pending (``watcher.py``).
 
 A rewrite must keep these properties:
 
@@ -29,7 +29,9 @@ from typing import Any
 from attrs import frozen
 
 from floto.adapters.sqlite.group_commit import Call, Job
+from floto.core.engine import faults
 from floto.core.engine.stores.records import TaskQueue
+from floto.core.swf import limits
 
 
 @frozen
@@ -98,11 +100,15 @@ class WaitQueue:
         self._is_dismissed = False
 
     def add(self, polls: Iterable[Poll]) -> None:
-        """Append polls to their queues."""
+        """Append polls to their queues; a poll fails if as many are pending as SWF allows for a task list."""
         for poll in polls:
             with self._lock:
+                queue = self._polls.setdefault(poll.task_queue, {})
+                if poll.waits and len(queue) >= limits.POLLER_LIMIT:
+                    poll.fail(faults.limit_exceeded(limits.POLLER_LIMIT, "polls of one task list"))
+                    continue
                 poll.has_waited = True
-                self._polls.setdefault(poll.task_queue, {})[poll] = None
+                queue[poll] = None
                 if poll.waits and not self._has_polls.is_set():
                     self._has_polls.set()
 

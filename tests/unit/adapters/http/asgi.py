@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from threading import Lock
+from concurrent.futures import ThreadPoolExecutor
+from threading import RLock
 from typing import Any
 
-from attrs import frozen
+from attrs import define, frozen
 from starlette.applications import Starlette
 
 from floto.core.engine.stores.records import TaskQueue
@@ -29,35 +30,80 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+@define(eq=False)
+class FakeCall:
+    """A call or poll that was begun; a poll is withdrawn under the lock of the operations."""
+
+    operations: FakeOperations
+    notify: Callable[[], None]
+    task_queue: TaskQueue | None
+    result: Any = None
+    error: Exception | None = None
+    is_done: bool = False
+
+    def attempt(self, find: Callable[[], Any], *, waits: bool = False) -> None:
+        """Execute it, and notify its caller if it is done."""
+        try:
+            self.result = find()
+        except Exception as error:  # noqa: BLE001 - the caller gets it
+            self.error = error
+        if not waits or self.result is not None or self.error is not None:
+            self.is_done = True
+            self.notify()
+
+    def outcome(self) -> Any:
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+    def withdraw(self) -> bool:
+        with self.operations.lock:
+            pending = [] if self.task_queue is None else self.operations.pending[self.task_queue]
+            if self not in pending:
+                return False
+            pending.remove(self)
+            return True
+
+
 class FakeOperations:
-    """Hands out tasks that a test puts into it, and answers calls as a test says."""
+    """Hands out tasks that a test puts into it, in a thread, and answers calls as a test says."""
 
     def __init__(self) -> None:
         self.tasks: dict[TaskQueue, list[dict[str, Any]]] = defaultdict(list)
-        #: Tasks of another process, of which no listener is notified.
-        self.unseen: list[tuple[TaskQueue, dict[str, Any]]] = []
+        #: The pending polls, longest waiting first.
+        self.pending: dict[TaskQueue, list[FakeCall]] = defaultdict(list)
         self.answer: Callable[[str, Mapping[str, Any]], dict[str, Any]] = lambda *_: {}
         self.attempts: list[str] = []
         self.given_back: list[str] = []
         self.pollers: list[tuple[TaskQueue, str, tuple[ActivityType, ...] | None]] = []
-        self.looks = 0
-        self._listeners: list[Callable[[], None]] = []
-        self._lock = Lock()
+        self.lock = RLock()
+        self._threads = ThreadPoolExecutor(4)
 
     def put(self, task_queue: TaskQueue, *tasks: dict[str, Any]) -> None:
         self.tasks[task_queue].extend(tasks)
-        for notify in self._listeners:
-            notify()
+        self._threads.submit(self._serve, task_queue)
+
+    def _serve(self, task_queue: TaskQueue) -> None:
+        with self.lock:
+            for poll in tuple(self.pending[task_queue]):
+                poll.attempt(lambda: self.take(task_queue), waits=True)
+                if poll.is_done:
+                    self.pending[task_queue].remove(poll)
 
     def call(self, operation: str, request: Mapping[str, Any], _region: str = "") -> dict[str, Any]:
         return self.answer(operation, request)
 
-    def attempt(self, operation: str, request: Mapping[str, Any], region: str = "") -> dict[str, Any] | None:
-        task_queue = self.task_queue(operation, request, region)
-        assert task_queue is not None
-        with self._lock:
+    def begin(
+        self, operation: str, request: Mapping[str, Any], region: str, notify: Callable[[], None]
+    ) -> FakeCall:
+        call = FakeCall(self, notify, self.task_queue(operation, request, region))
+        if call.task_queue is None:
+            self._threads.submit(call.attempt, lambda: self.answer(operation, request))
+        else:
             self.attempts.append(request.get("identity", ""))
-            return self.take(task_queue)
+            self.pending[call.task_queue].append(call)
+            self._threads.submit(self._serve, call.task_queue)
+        return call
 
     def take(self, task_queue: TaskQueue) -> dict[str, Any] | None:
         return self.tasks[task_queue].pop(0) if self.tasks[task_queue] else None
@@ -79,21 +125,8 @@ class FakeOperations:
     def give_back(self, token: str) -> None:
         self.given_back.append(token)
 
-    def has_work(self, task_queue: TaskQueue) -> bool:
-        return bool(self.tasks[task_queue])
-
-    def listen(self, callback: Callable[[], None]) -> None:
-        self._listeners.append(callback)
-
     def close(self) -> None:
-        pass
-
-    def look(self) -> bool:
-        self.looks += 1
-        found, self.unseen = self.unseen, []
-        for task_queue, task in found:
-            self.put(task_queue, task)
-        return bool(found)
+        self._threads.shutdown()
 
 
 @frozen

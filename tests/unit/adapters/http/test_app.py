@@ -376,7 +376,7 @@ def test_disconnected_client_claims_no_task(caplog: pytest.LogCaptureFixture) ->
     async def play(app: Starlette) -> Reply:
         connection = Connection(POLL.replace(b'"me"', b'"gone"'))
         gone = asyncio.create_task(ask(app, to("PollForActivityTask"), connection=connection))
-        await until(lambda: operations.looks > 0)
+        await until(lambda: operations.pending[LIST] != [])
         connection.gone.set()
         await gone
         operations.put(LIST, TASK)
@@ -435,7 +435,7 @@ def test_task_claimed_for_a_disconnected_client_is_given_back(*, later: bool, is
                 operations.put(LIST, TASK)
             poll = asyncio.create_task(ask(app, to("PollForActivityTask"), connection=connection))
             if is_held:
-                await until(lambda: operations.looks > 0)
+                await until(lambda: operations.pending[LIST] != [])
                 operations.put(LIST, TASK)
             await poll
             await until(lambda: operations.given_back != [])
