@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
@@ -252,35 +252,86 @@ def _written(path: Path) -> int:
     return files + int(psutil.Process().io_counters().write_bytes)
 
 
-def size(directory: Path, opened: int, closed: int) -> tuple[float, float]:
-    """Resident megabytes, and milliseconds for a run of one decision, with so many others in the file."""
+def size(directory: Path, opened: int, closed: int, events: int) -> dict[str, float]:
+    """What a process needs for a file with so many runs of others, and a run with so many events."""
     path = directory / "floto.db"
+    # Of another domain, since SWF's limit of open runs is one of a domain.
+    with SqliteService(path, "other", durability="normal") as service:
+        service.prepare([FLOW], [STEP])
+        _start(service, "closed")
+        service.terminate_workflow_execution("closed")
+        _start(service, "open")
     with SqliteService(path, durability="normal") as service:
         service.prepare([FLOW], [STEP])
-        for number in range(closed):
-            _start(service, f"closed {number}")
-            service.terminate_workflow_execution(f"closed {number}")
-        for number in range(opened):
-            # On a list that nobody polls below.
-            request = floto.StartRequest(workflow_id=f"open {number}", workflow_type=FLOW, task_list="other")
-            service.start_workflow_execution(request)
+        if events:
+            _grow(service, events)
+    with closing(database.connect(str(path), "normal")) as db:
+        db.execute("BEGIN")
+        for number, count in ((1, closed), (2, opened)):
+            _copy(db, number, count)
+        db.execute("COMMIT")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     command = [sys.executable, __file__, "--size", str(path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
-    resident, latency = json.loads(done.stdout)
-    return resident, latency
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def _grow(service: SqliteService, events: int) -> None:
+    """Start a run, and complete activities until it has so many events and an open decision task."""
+    _start(service, "long")
+    number = 0
+    while (task := service.poll_for_decision_task("decide", "", 10)) and task.started_event_id < events:
+        batch = [
+            ScheduleActivityTask(activity_type=STEP, activity_id=str(id), input="x" * 100)
+            for id in range(number, number + 100)
+        ]
+        number += len(batch)
+        service.respond_decision_task_completed(task.token, batch)
+        for _ in batch:
+            activity = service.poll_for_activity_task("floto", "", 10)
+            assert activity is not None
+            service.respond_activity_task_completed(activity.token, "y" * 100)
+    assert task is not None
+    service.give_back(task.token)
+
+
+def _copy(db: sqlite3.Connection, number: int, count: int) -> None:
+    """Copy a run with its events, so many times."""
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)"
+    first = db.execute("SELECT max(number) FROM runs").fetchone()[0]
+    columns = [row[1] for row in db.execute("PRAGMA table_info(runs)")]
+    own = {"number": "?3 + i", "run_id": "run_id || (?3 + i)", "workflow_id": "workflow_id || i"}
+    selected = ", ".join(own.get(name, name) for name in columns)
+    for table, names, values, which in (
+        ("runs", ", ".join(columns), selected, "number"),
+        ("events", "run, id, at, type, attributes", "?3 + i, id, at, type, attributes", "run"),
+    ):
+        rows = f"SELECT {values} FROM n, {table} WHERE {which} = ?2 AND i <= ?1"  # noqa: S608 - SQL of ours
+        db.execute(f"{numbers} INSERT INTO {table} ({names}) {rows}", (count, number, first))
 
 
 def measure_size(path: str) -> None:
     """Work on a file that is there already, in a process that did not fill it."""
-    taken = []
+    process, polls, taken = psutil.Process(), [], []
+    imported, began = process.memory_info().rss, time.perf_counter()
     with SqliteService(path) as service:
-        for number in range(300):
+        task = service.poll_for_decision_task("decide", "", 0)
+        opened = time.perf_counter() - began
+        if task is not None:
+            service.respond_decision_task_completed(task.token, [])
+        resident = process.memory_info().rss - imported
+        for number in range(500):
             began = time.perf_counter()
             _start(service, f"mine {number}")
-            _decide(service, CompleteWorkflowExecution())
+            polled = time.perf_counter()
+            task = service.poll_for_decision_task("decide", "", 10)
+            polls.append((time.perf_counter() - polled) * 1000)
+            assert task is not None
+            service.respond_decision_task_completed(task.token, [CompleteWorkflowExecution()])
             taken.append((time.perf_counter() - began) * 1000)
-    resident = psutil.Process().memory_info().rss / 2**20
-    print(json.dumps([resident, statistics.median(taken)]))
+    p99, median = statistics.quantiles(polls, n=100)[98], statistics.median(taken)
+    print(json.dumps({"opened": opened, "resident": resident / 2**20, "poll": p99, "taken": median}))
 
 
 # The table.
@@ -351,13 +402,18 @@ def print_idle(seconds: float) -> None:
     print(f"16 idle polls: {share:.1f} % of a core, {written} bytes written", flush=True)
 
 
-def print_size(few: int, many: int) -> None:
-    print("| open | closed | resident MB | ms per start, poll and answer |")
-    print("|--:|--:|--:|--:|")
-    for opened, closed in ((0, 0), (few, 0), (0, many)):
+def print_size(few: int, many: int, events: int) -> None:
+    print("| open | closed | events of one run | s to open and poll | MB beyond the import |", end="")
+    print(" ms of a poll (p99) | ms per start, poll and answer |")
+    print("|--:|--:|--:|--:|--:|--:|--:|")
+    for opened, closed, long in ((0, 0, 0), (few, many, 0), (many, 0, 0), (0, 0, events)):
         with _directory() as directory:
-            resident, latency = size(directory, opened, closed)
-        print(f"| {opened:,} | {closed:,} | {resident:.0f} | {latency:.2f} |", flush=True)
+            found = size(directory, opened, closed, long)
+        counts = f"{opened:,} | {closed:,} | {long:,}"
+        figures = (
+            f"{found['opened']:.2f} | {found['resident']:.0f} | {found['poll']:.2f} | {found['taken']:.2f}"
+        )
+        print(f"| {counts} | {figures} |", flush=True)
 
 
 def main() -> None:
@@ -383,7 +439,7 @@ def main() -> None:
             "steps": lambda: print_steps(options.runs, 256 // share),
             "wake": lambda: print_wake(options.runs),
             "idle": lambda: print_idle(60 / share),
-            "size": lambda: print_size(10_000 // share, 100_000 // share),
+            "size": lambda: print_size(10_000 // share, 100_000 // share, 24_600 // share),
         }
         for name in options.only:
             parts[name]()
