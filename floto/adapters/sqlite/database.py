@@ -19,7 +19,7 @@ from floto.adapters.processes.leases import Leases, lease_directory
 from floto.adapters.processes.wakeups import Wakeups
 from floto.adapters.sqlite.schema import VERSION, Sql, create, migrate
 from floto.core.engine import faults
-from floto.core.errors import ServiceError, ServiceFault, ServiceGone, ServiceUnavailable
+from floto.core.errors import ServiceError, ServiceGone, ServiceUnavailable
 
 log = logging.getLogger("floto")
 
@@ -381,7 +381,8 @@ def is_busy(error: BaseException) -> bool:
 def translated(error: Exception, path: str) -> ServiceError | None:
     """Return the port's error for an error of SQLite or of the file; None for any other error."""
     if isinstance(error, UnicodeEncodeError):
-        return _not_unicode(error)
+        problem = f"Value {error.object!a} failed to satisfy constraint: Member must be Unicode text"
+        return faults.invalid(problem)
     if isinstance(error, OSError):
         return ServiceUnavailable(f"{path}: {error}")
     if not isinstance(error, sqlite3.DatabaseError):
@@ -396,7 +397,3 @@ def _kind_of(error: sqlite3.DatabaseError) -> type[ServiceError]:
     # Without a code, Python and not SQLite raised the error; treat it as transient.
     is_transient = code in TRANSIENT or (not code and isinstance(error, sqlite3.OperationalError))
     return ServiceUnavailable if is_transient else ServiceError
-
-
-def _not_unicode(error: UnicodeEncodeError) -> ServiceFault:
-    return faults.invalid(f"Value {error.object!a} failed to satisfy constraint: Member must be Unicode text")
