@@ -14,6 +14,7 @@ from rpds import HashTrieMap, HashTrieSet
 
 from floto.core.decide.retrying import Exhausted, Look, Rest, Step, look_at
 from floto.core.errors import PayloadError, SpecError
+from floto.core.quick_init import quick_init
 from floto.core.spec import graph
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.expand import Expansion, GeneratorError, expansion
@@ -28,7 +29,8 @@ _NONE: HashTrieMap[int, str] = HashTrieMap()
 _NO_COUNTS: Mapping[int, int] = {}
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class Progress:
     """The state of a run of a spec, and the tasks that need a decision; immutable.
 

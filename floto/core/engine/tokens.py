@@ -12,6 +12,7 @@ from typing import Any
 from attrs import frozen
 
 from floto.core.errors import ServiceFault
+from floto.core.quick_init import quick_init
 
 
 class TaskKind(StrEnum):
@@ -29,7 +30,8 @@ class TaskKind(StrEnum):
 LAMBDA_LIST = "lambda"
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class Token:
     """Identity of one delivery of one task."""
 

@@ -12,13 +12,15 @@ from typing import Any
 
 from attrs import fields, frozen
 
+from floto.core.quick_init import quick_init
 from floto.core.swf import decisions as d
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class Recorded:
     """A decision reconstructed from a history."""
 

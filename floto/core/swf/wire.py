@@ -256,7 +256,8 @@ def moment(value: Any) -> datetime:
     """Return a timestamp in UTC, rounded to milliseconds as in SWF; naive ones are taken as UTC."""
     try:
         if type(value) in _NUMBERS:
-            return _EPOCH + round(value * 1000) * _MILLISECOND
+            milliseconds: int = round(value * 1000)
+            return _EPOCH + milliseconds * _MILLISECOND
         if isinstance(value, datetime):
             return _milliseconds(value if value.tzinfo is UTC else _utc(value))
         if isinstance(value, str):
