@@ -25,7 +25,7 @@ def quick_init(cls: type[T]) -> type[T]:
     """
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(cls)  # type: ignore[arg-type]  # one of attrs
     for field in fields:
-        if field.converter or field.validator or type(field.default) is attrs.Factory:  # type: ignore[arg-type]
+        if field.converter or field.validator or type(field.default) is attrs.Factory:
             msg = f"{cls.__name__}.{field.name}: a quick constructor calls no converter, validator or factory"
             raise TypeError(msg)
     slots = {"__slots__": tuple(field.name for field in fields)}

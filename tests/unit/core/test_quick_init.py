@@ -73,7 +73,7 @@ def test_objects_are_frozen_and_can_be_copied_and_evolved(frozen: Any) -> None:
 
 def test_a_class_with_names_only_takes_no_positions() -> None:
     with pytest.raises(TypeError, match="positional"):
-        Named(1)  # type: ignore[misc]
+        Named(1)  # type: ignore[call-arg]
     assert Named(first=1) == Named(second=2, first=1)
 
 
