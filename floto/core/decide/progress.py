@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from hashlib import sha1
+from types import MappingProxyType
 
 from attrs import field, frozen
 from rpds import HashTrieMap, HashTrieSet
@@ -26,7 +27,7 @@ from floto.core.swf.history import History
 from floto.core.swf.reserved_names import RETRY_PREFIX
 
 _NONE: HashTrieMap[int, str] = HashTrieMap()
-_NO_COUNTS: Mapping[int, int] = {}
+_NO_COUNTS: Mapping[int, int] = MappingProxyType({})
 
 
 @quick_init

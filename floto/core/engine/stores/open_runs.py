@@ -12,6 +12,7 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from attrs import evolve, frozen
 
@@ -27,8 +28,8 @@ from floto.core.swf.shapes import WorkflowExecution
 #: Entries that are out of date, beside as many as are up to date, before the heaps are rebuilt.
 _OUT_OF_DATE = 10_000
 
-_NO_TASKS: Mapping[int, PollableTask] = {}
-_NO_DUES: Mapping[int, PendingTimeout] = {}
+_NO_TASKS: Mapping[int, PollableTask] = MappingProxyType({})
+_NO_DUES: Mapping[int, PendingTimeout] = MappingProxyType({})
 
 
 @quick_init
