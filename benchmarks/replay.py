@@ -8,38 +8,38 @@ activities one behind the other, and in stages of 500 side by side. floto decide
 step again and compares each decision field by field; Temporal's Replayer runs the
 workflow's code again and compares the kind and the name of each command. Figures are
 seconds of wall clock and of CPU, of all threads: for floto the median of several runs, for
-Temporal one run. Temporal runs without its sandbox, which would cost it more.
+Temporal one run. "From text" is floto's whole way from JSON text to the verdict: parse, read
+the events, fold, decide, compare. Temporal runs without its sandbox, which would cost it
+more; where ``temporalio`` is not installed, floto is measured alone.
 """
 
 from __future__ import annotations
 
-import asyncio
 import gc
+import json
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 from attrs import frozen
 from decide import record
-from temporalio import workflow
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import WorkflowHistory
-from temporalio.converter import PayloadConverter
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 import floto
 from floto import ActivityTask, DeciderSpec, History
+
+try:
+    import replay_temporal as temporal
+except ImportError:
+    temporal = None  # type: ignore[assignment]
 
 EVENTS = (1_000, 5_000, 20_000, 50_000)
 EVENTS_EACH = 6
 #: SWF lets a run have 1,000 activities open.
 WIDTH = 500
 RUNS = 5
-_QUEUE = "work"
 
 
 @frozen
@@ -61,98 +61,6 @@ def flow(activities: int, width: int) -> DeciderSpec:
     return DeciderSpec(task_list="decide", activity_task_list="work", activity_tasks=tasks)
 
 
-@workflow.defn(name="flow")
-class Flow:
-    """The same for Temporal."""
-
-    @workflow.run  # type: ignore[untyped-decorator]
-    async def run(self, activities: int, width: int) -> None:
-        """Run the stages."""
-        for first in range(0, activities, width):
-            count = min(width, activities - first)
-            await asyncio.gather(*(self.work() for _ in range(count)))
-
-    @staticmethod
-    async def work() -> Any:
-        """One activity."""
-        timeout = timedelta(seconds=60)
-        return await workflow.execute_activity(
-            "work", {"n": 1}, task_queue=_QUEUE, start_to_close_timeout=timeout
-        )
-
-
-class Recorder:
-    """Writes the history of a run of ``Flow`` in which one activity ends at a time."""
-
-    def __init__(self) -> None:
-        self.events: list[Any] = []
-
-    def add(self, name: str, **attributes: Any) -> int:
-        """Append one event and return its id."""
-        event = HistoryEvent(event_id=len(self.events) + 1, event_type=EventType.Value(f"EVENT_TYPE_{name}"))
-        event.event_time.FromMilliseconds(1_700_000_000_000 + event.event_id)
-        own = getattr(event, f"{name.lower()}_event_attributes")
-        own.SetInParent()
-        for key, value in attributes.items():
-            _put(own, key, value)
-        self.events.append(event)
-        return int(event.event_id)
-
-    def decide(self) -> int:
-        """A workflow task, answered."""
-        scheduled = self.add("WORKFLOW_TASK_SCHEDULED", task_queue=_QUEUE)
-        started = self.add("WORKFLOW_TASK_STARTED", scheduled_event_id=scheduled)
-        return self.add("WORKFLOW_TASK_COMPLETED", scheduled_event_id=scheduled, started_event_id=started)
-
-    def work(self, scheduled: int) -> None:
-        """An activity from its start to its result."""
-        started = self.add("ACTIVITY_TASK_STARTED", scheduled_event_id=scheduled)
-        self.add(
-            "ACTIVITY_TASK_COMPLETED",
-            scheduled_event_id=scheduled,
-            started_event_id=started,
-            result=[{"n": 1}],
-        )
-
-
-def _put(message: Any, key: str, value: Any) -> None:
-    if isinstance(value, list):
-        getattr(message, key).payloads.extend(PayloadConverter.default.to_payloads(value))
-    elif key in ("task_queue", "activity_type", "workflow_type"):
-        getattr(message, key).name = value
-    else:
-        setattr(message, key, value)
-
-
-def temporal_history(activities: int, width: int) -> WorkflowHistory:
-    """What Temporal's server would have recorded of ``Flow``."""
-    recorder = Recorder()
-    recorder.add(
-        "WORKFLOW_EXECUTION_STARTED",
-        workflow_type="flow",
-        task_queue=_QUEUE,
-        original_execution_run_id="run",
-        input=[activities, width],
-    )
-    done = recorder.decide()
-    for first in range(0, activities, width):
-        waiting = [
-            recorder.add(
-                "ACTIVITY_TASK_SCHEDULED",
-                activity_id=str(number + 1),
-                activity_type="work",
-                task_queue=_QUEUE,
-                workflow_task_completed_event_id=done,
-            )
-            for number in range(first, min(first + width, activities))
-        ]
-        for scheduled in waiting:
-            recorder.work(scheduled)
-            done = recorder.decide()
-    recorder.add("WORKFLOW_EXECUTION_COMPLETED", workflow_task_completed_event_id=done)
-    return WorkflowHistory("flow", recorder.events)
-
-
 def cost(work: Callable[[], Any], runs: int) -> Cost:
     """What one run costs, as a median."""
     costs = []
@@ -170,12 +78,8 @@ def replay(spec: DeciderSpec, history: History) -> None:
     assert sum(len(step.recorded) for step in done.steps) == len(spec.activity_tasks)
 
 
-def replay_temporal(history: WorkflowHistory) -> None:
-    async def run() -> None:
-        replayer = Replayer(workflows=[Flow], workflow_runner=UnsandboxedWorkflowRunner())
-        await replayer.replay_workflow(history)
-
-    asyncio.run(run())
+def from_text(spec: DeciderSpec, text: str) -> None:
+    replay(spec, History.from_swf(json.loads(text)))
 
 
 def measured(shape: str, width: int, sizes: list[int]) -> Iterator[str]:
@@ -184,22 +88,30 @@ def measured(shape: str, width: int, sizes: list[int]) -> Iterator[str]:
     for events in sizes:
         activities = events // EVENTS_EACH
         spec = flow(activities, width)
-        history = History.from_swf(record(spec))
-        own[events] = mine = cost(lambda spec=spec, history=history: replay(spec, history), RUNS)  # type: ignore[misc]
-        recorded = temporal_history(activities, width)
-        other = cost(lambda recorded=recorded: replay_temporal(recorded), 1)  # type: ignore[misc]
-        yield (
-            f"{shape:<12} {len(history):>7} {mine.wall:>8.3f} {mine.cpu:>8.3f} {other.wall:>10.2f} "
-            f"{other.cpu:>10.2f} {other.wall / mine.wall:>9.0f}x {other.cpu / mine.cpu:>7.0f}x"
-        )
+        text = json.dumps(record(spec), default=datetime.timestamp)
+        own[events] = whole = cost(lambda spec=spec, text=text: from_text(spec, text), RUNS)  # type: ignore[misc]
+        history = History.from_swf(json.loads(text))
+        mine = cost(lambda spec=spec, history=history: replay(spec, history), RUNS)  # type: ignore[misc]
+        seconds = f"{whole.wall:>11.3f} {whole.cpu:>8.3f} {mine.wall:>8.3f} {mine.cpu:>8.3f}"
+        other = beside(activities, width, mine) if temporal else ""
+        yield f"{shape:<12} {len(history):>7} {seconds}{other}"
     least, most = 5_000, 50_000
     if {least, most} <= own.keys():
         wall, cpu = own[most].wall / own[least].wall, own[most].cpu / own[least].cpu
         yield f"{shape:<12} 50,000 events take {wall:.1f} times what 5,000 take ({cpu:.1f} times the CPU)"
 
 
+def beside(activities: int, width: int, mine: Cost) -> str:
+    """The columns of Temporal."""
+    recorded = temporal.temporal_history(activities, width)
+    other = cost(lambda: temporal.replay_temporal(recorded), 1)
+    ratios = f"{other.wall / mine.wall:>9.0f}x {other.cpu / mine.cpu:>7.0f}x"
+    return f" {other.wall:>10.2f} {other.cpu:>10.2f} {ratios}"
+
+
 def main(sizes: list[int]) -> None:
-    print("shape         events  floto s    cpu s  Temporal s      cpu s     ratio  of CPU")
+    columns = "  Temporal s      cpu s     ratio  of CPU" if temporal else ""
+    print(f"shape         events from text s    cpu s replay s    cpu s{columns}")
     for shape, width in (("in sequence", 1), ("fanned out", WIDTH)):
         for row in measured(shape, width, sizes):
             print(row, flush=True)

@@ -128,7 +128,7 @@ def awaits_more(state: State) -> bool:
 
 def fitting(found: list[Decision]) -> list[Decision]:
     """Return as many decisions as one response holds, and a timer that wakes the decider for the rest."""
-    if not found or sum(map(_size_bound, found)) <= RESPONSE_LIMIT:
+    if sum(map(_size_bound, found)) <= RESPONSE_LIMIT:
         return found
     # Fast path: encode the whole list once; it almost always fits.
     if len(json.dumps(list(map(decision_to_swf, found)))) <= RESPONSE_LIMIT:

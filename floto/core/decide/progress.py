@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from hashlib import sha1
+from types import MappingProxyType
 
 from attrs import field, frozen
 from rpds import HashTrieMap, HashTrieSet
 
 from floto.core.decide.retrying import Exhausted, Look, Rest, Step, look_at
 from floto.core.errors import PayloadError, SpecError
+from floto.core.quick_init import quick_init
 from floto.core.spec import graph
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.expand import Expansion, GeneratorError, expansion
@@ -25,10 +27,11 @@ from floto.core.swf.history import History
 from floto.core.swf.reserved_names import RETRY_PREFIX
 
 _NONE: HashTrieMap[int, str] = HashTrieMap()
-_NO_COUNTS: Mapping[int, int] = {}
+_NO_COUNTS: Mapping[int, int] = MappingProxyType({})
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class Progress:
     """The state of a run of a spec, and the tasks that need a decision; immutable.
 
@@ -127,17 +130,18 @@ def observe(progress: Progress, events: Iterable[Event]) -> Progress:
     """Return the progress after new events, by an incremental update if possible. Raises ``HistoryError``."""
     state, changed_keys = trace(events, progress.state)
     changed = _positions(changed_keys, progress.plan)
-    if progress.state.started is None or any(
-        _needs_rebuild(position, progress, state) for position in changed
-    ):
+    if progress.state.started is None or _needs_rebuild(changed, progress, state):
         return _begin(progress.spec, state, progress.codec, progress.offspring)
     return _updated(progress, state, changed)
 
 
-def _needs_rebuild(position: int, progress: Progress, state: State) -> bool:
+def _needs_rebuild(positions: Iterable[int], progress: Progress, state: State) -> bool:
     """Return True if a changed task invalidates others: a generator completed, or a settled task changed."""
-    settled = position in progress.done or position in progress.exhausted
-    return settled or _expands(position, progress.plan, state)
+    done, exhausted, plan = progress.done, progress.exhausted, progress.plan
+    for position in positions:
+        if position in done or position in exhausted or _expands(position, plan, state):
+            return True
+    return False
 
 
 def _broken(spec: DeciderSpec, state: State, error: SpecError) -> HashTrieMap[int, str]:
@@ -208,9 +212,10 @@ def unmet(
         done: Positions of the tasks that have completed since.
         waiting: Numbers that have changed since, by position.
     """
-    needed = progress.plan.requires[position]
-    if len(needed) == 1:
-        return needed[0] not in done and needed[0] not in progress.done
+    requires = progress.plan.requires[position]
+    if len(requires) == 1:
+        (needed,) = requires
+        return needed not in done and needed not in progress.done
     return waiting[position] if position in waiting else progress.waiting.get(position, 0)
 
 

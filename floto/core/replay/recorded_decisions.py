@@ -6,19 +6,22 @@ that of a refused decision has little more than an id and SWF's cause.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from attrs import fields, frozen
 
+from floto.core.quick_init import quick_init
 from floto.core.swf import decisions as d
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class Recorded:
     """A decision reconstructed from a history."""
 
@@ -72,11 +75,19 @@ def recorded(event: Event) -> Recorded | None:
     if cls is None or refuses(event):
         return None
     known, lacking = _fields(event.data.__class__)
-    values = {name: getattr(event.data, name) for name in known}
+    values = dict(zip(known, values_of(known)(event.data), strict=True))
     if cls is d.ContinueAsNewWorkflowExecution and isinstance(event.data, e.WorkflowExecutionContinuedAsNew):
         # The event names the whole type, the decision its version.
         known, values = (*known, _VERSION), {**values, _VERSION: event.data.workflow_type.version}
     return Recorded(event.id, cls(**values, **lacking), known, getattr(event.data, "cause", None))
+
+
+@cache
+def values_of(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return a function that returns the values of these attributes of an object."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: tuple(getattr(value, name) for name in names)
 
 
 def refuses(event: Event) -> int:

@@ -6,7 +6,6 @@ events that they caused, so this also works on histories that floto did not deci
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from attrs import evolve, field, frozen
 from floto.core.decide.decide import decisions
 from floto.core.decide.progress import begin, observe
 from floto.core.errors import SpecError
+from floto.core.quick_init import quick_init
 from floto.core.replay.decision_diff import Difference
 from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, decision_tasks
 from floto.core.replay.recorded_decisions import Recorded
@@ -24,13 +24,14 @@ from floto.core.state.state import EMPTY
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision, FailWorkflowExecution
 from floto.core.swf.events import Event
-from floto.core.swf.history import History
+from floto.core.swf.history import History, collector_paused
 from floto.core.swf.limits import DATA_LIMIT
 from floto.core.swf.reserved_names import TASK_CONTROL
 from floto.core.swf.shapes import WorkflowExecution
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class Step:
     """One decision task: its new events, its recorded decisions, and the new decisions.
 
@@ -112,19 +113,18 @@ def replay(spec: DeciderSpec, history: History, codec: TaskCodec = CODEC) -> Rep
     Raises:
         HistoryError: The history cannot have happened.
     """
-    asked = deque(decision_tasks(history.events))
-    taken = [task.started for task in asked if task.started]
-    answers = decided_at(spec, history, [*taken, len(history)], codec)
-    steps: list[Step] = []
-    seen = 0
-    # Drop each task once its step is made: fewer live objects make the garbage collector faster.
-    while asked:
-        task = asked.popleft()
-        decided = next(answers) if task.started else ()
-        until = task.started or task.ended
-        steps.append(_step(len(steps) + 1, task, history.events[seen:until], decided))
-        seen = until
-    return Replay(history, tuple(steps), next(answers))
+    with collector_paused():
+        asked = decision_tasks(history.events)
+        taken = [task.started for task in asked if task.started]
+        answers = decided_at(spec, history, [*taken, len(history)], codec)
+        steps: list[Step] = []
+        seen = 0
+        for task in asked:
+            decided = next(answers) if task.started else ()
+            until = task.started or task.ended
+            steps.append(_step(len(steps) + 1, task, history.events[seen:until], decided))
+            seen = until
+        return Replay(history, tuple(steps), next(answers))
 
 
 def _step(

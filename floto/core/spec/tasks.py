@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeGuard
 from attrs import frozen, has
 
 from floto.core.payloads.stored import Payloads, dumps_plain
+from floto.core.quick_init import quick_init
 from floto.core.spec.retry import RetryStrategy
 from floto.core.state.state import Item, Key
 from floto.core.swf.decisions import Decision
@@ -50,7 +51,8 @@ class TaskCodec(Protocol):
         ...
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class Given:
     """The values from which a task starts an attempt.
 

@@ -13,6 +13,7 @@ from attrs import frozen
 from rpds import HashTrieMap
 
 from floto.core.errors import HistoryError
+from floto.core.quick_init import quick_init
 from floto.core.swf.events import (
     DecisionTaskScheduled,
     DecisionTaskStarted,
@@ -63,7 +64,8 @@ OPEN = (Status.SCHEDULED, Status.STARTED)
 Key = tuple[Kind, str]
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class Item:
     """One activity, timer, child, ...: its latest attempt and the events that ended earlier ones."""
 
@@ -85,7 +87,8 @@ class Item:
         return self.status in OPEN
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class DecisionTasks:
     """The decision tasks of a run: at most one started, and at most one scheduled after it."""
 
@@ -109,7 +112,8 @@ _NO_KEYS: HashTrieMap[int, Key] = HashTrieMap()
 _NO_EVENTS: HashTrieMap[int, Event] = HashTrieMap()
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class State:
     """The state of a run after a history; immutable, and versions share their data."""
 

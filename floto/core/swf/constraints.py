@@ -272,18 +272,18 @@ def problems(value: Any, path: str = "") -> list[str]:
 
 def _add(value: Any, path: str, found: list[str]) -> None:
     for name, wire, required, constraint in _rows(value.__class__):
-        item, at = getattr(value, name), f"{path}{wire}"
+        item = getattr(value, name)
         if item is None:
             if required:
-                found.append(null(at))
+                found.append(null(f"{path}{wire}"))
         elif type(item) in _SHAPES:
-            _add(item, f"{at}.", found)
+            _add(item, f"{path}{wire}.", found)
         elif wire == "decisions":
-            _add_decisions(item, at, found)
-        elif isinstance(constraint, Items) and isinstance(item, list | tuple):
-            _add_items(item, at, constraint, found)
+            _add_decisions(item, f"{path}{wire}", found)
+        elif type(constraint) is Items and isinstance(item, list | tuple):
+            _add_items(item, f"{path}{wire}", constraint, found)
         elif constraint is not None and (broken := constraint.broken(item)):
-            found.append(problem(item, at, broken))
+            found.append(problem(item, f"{path}{wire}", broken))
 
 
 _SHAPES = frozenset({TaskList, ActivityType, WorkflowType})
@@ -302,9 +302,12 @@ def _add_decisions(decisions: Sequence[Any], at: str, found: list[str]) -> None:
     for number, decision in enumerate(decisions, start=1):
         if len(found) >= MOST_PROBLEMS:
             break
-        _add(
-            decision, f"{at}.{number}.member.{lower_first(type(decision).__name__)}DecisionAttributes.", found
-        )
+        _add(decision, f"{at}.{number}.member.{_attributes(decision.__class__)}.", found)
+
+
+@cache
+def _attributes(decision: Any) -> str:
+    return f"{lower_first(decision.__name__)}DecisionAttributes"
 
 
 def items_of(values: Sequence[Any], at: str, found: list[str]) -> Iterator[tuple[str, Any]]:

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
+from floto.core.quick_init import quick_init
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class ScheduleActivityTask:
     """Schedule an activity for a worker."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from operator import attrgetter
 from typing import Any, ClassVar, Protocol
 
@@ -26,6 +28,28 @@ def check_events(value: object) -> None:
     """Raise ``HistoryError`` if a value is not an iterable of events."""
     if isinstance(value, Mapping) or not isinstance(value, Iterable):
         raise HistoryError(None, f"give a list of events, such as response['events'], not {shown(value)}")
+
+
+#: Events of a history that takes as long to read as several garbage collections.
+_LONG = 5_000
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Pause Python's cyclic garbage collector while a long history is read or replayed.
+
+    Its objects form no cycles, but are so many that it would visit all of them again and again: a quarter of
+    the time of a replay. Threads may do so at the same time: the one that paused it resumes it, and one that
+    finds it paused, by another or by the user, does nothing.
+    """
+    is_enabled = gc.isenabled()
+    if is_enabled:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if is_enabled:
+            gc.enable()
 
 
 def _events(events: Iterable[Event]) -> tuple[Event, ...]:
@@ -108,7 +132,10 @@ class History:
             HistoryError: if an event cannot be read or is missing; the message names the event and the field.
         """
         check_events(events)
-        read = wire.events_from_swf(events)
+        # Not for an iterator, which may wait for pages of the network.
+        is_long = isinstance(events, list) and len(events) > _LONG
+        with collector_paused() if is_long else nullcontext():
+            read = wire.events_from_swf(events)
         return cls(sorted(read, key=attrgetter("id")), execution)
 
     @classmethod

@@ -12,13 +12,15 @@ from typing import Protocol, runtime_checkable
 
 from attrs import frozen
 
+from floto.core.quick_init import quick_init
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
 from floto.core.swf.pollers import PollKind
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class PolledDecisionTask:
     """A decision task of one run, as a poll returns it."""
 
@@ -32,7 +34,8 @@ class PolledDecisionTask:
     previous_started_event_id: int = 0
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class PolledActivityTask:
     """An activity task, as a poll returns it."""
 

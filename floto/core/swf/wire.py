@@ -257,7 +257,7 @@ def moment(value: Any) -> datetime:
     try:
         if type(value) in _NUMBERS:
             milliseconds: int = round(value * 1000)
-            return from_ms(milliseconds)
+            return _EPOCH + milliseconds * _MILLISECOND
         if isinstance(value, datetime):
             return _milliseconds(value if value.tzinfo is UTC else _utc(value))
         if isinstance(value, str):

@@ -5,7 +5,8 @@ Each field is resolved on its own, when the task is scheduled or the run started
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from attrs import field, frozen
@@ -90,6 +91,7 @@ RUN_NEEDS: Mapping[str, str] = {
 
 _ACTIVITY_FIELDS = (*ACTIVITY_NEEDS, "task_priority")
 _RUN_FIELDS = (*RUN_NEEDS, "task_priority", "lambda_role")
+_VALUES = {names: attrgetter(*names) for names in (_ACTIVITY_FIELDS, _RUN_FIELDS)}
 
 
 def activity_settings(given: Any, defaults: Any) -> dict[str, Any]:
@@ -107,9 +109,11 @@ def missing(settings: Mapping[str, Any], needs: Mapping[str, str]) -> str | None
     return next((name for name in needs if settings[name] is None), None)
 
 
-def _settings(names: Iterable[str], given: Any, defaults: Any) -> dict[str, Any]:
+def _settings(names: tuple[str, ...], given: Any, defaults: Any) -> dict[str, Any]:
+    values = _VALUES[names]
     return {
-        name: getattr(defaults, name) if (value := getattr(given, name)) is None else value for name in names
+        name: default if value is None else value
+        for name, value, default in zip(names, values(given), values(defaults), strict=True)
     }
 
 

@@ -13,11 +13,13 @@ from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.run import EngineRun, StepOutcome
 from floto.core.engine.step_context import opening
 from floto.core.engine.tokens import LAMBDA_LIST, TaskKind
+from floto.core.quick_init import quick_init
 from floto.core.state.state import DecisionTasks, Item, Key, Kind, State, Status
 from floto.core.swf.events import Event
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class PollableTask:
     """An open task; ``started`` is 0 while it is scheduled, else the id of its ...Started event."""
 
@@ -33,7 +35,8 @@ class PollableTask:
     redeliveries: int = 0
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class ChangeEntry:
     """Task and deadline that belong to one opening event of a run."""
 
@@ -42,7 +45,8 @@ class ChangeEntry:
     due: PendingTimeout | None = None
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class Changes:
     """Changes that a store writes after a step; tasks and deadlines have the id of their opening event."""
 
@@ -73,17 +77,20 @@ def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
     if new.closed is not None:
         return Changes(after, outcome.events)
     entries = [_of_run(after, now)] if old.started is None else []
-    entries += _items(after, keys, now)
-    opened = _open_ids(old, keys)
+    opened: list[int] = []
+    if keys:
+        entries += _items(after, keys, now)
+        opened += _open_ids(old, keys)
     if new.decision_tasks is not old.decision_tasks:
         entries += _decision(new, now)
         opened += _decision_ids(old.decision_tasks)
-    # In the order of the events: that of the keys differs from process to process.
-    entries.sort(key=attrgetter("event_id"))
+    if len(entries) > 1:
+        # In the order of the events: that of the keys differs from process to process.
+        entries.sort(key=attrgetter("event_id"))
     if new.last is not None and now < new.last.at:
         entries = [evolve(entry, due=entry.due and evolve(entry.due, is_moved=True)) for entry in entries]
     kept = {entry.event_id for entry in entries}
-    dropped = tuple([id for id in opened if id not in kept])
+    dropped = tuple([id for id in opened if id not in kept]) if opened else ()
     return Changes(after, outcome.events, tuple(entries), _beats(before, after, kept), dropped)
 
 
@@ -110,7 +117,7 @@ def _items(run: EngineRun, keys: Iterable[Key], now: datetime) -> list[ChangeEnt
 
 def _open_ids(state: State, keys: Iterable[Key]) -> list[int]:
     """Return the opening events of the open items of these keys."""
-    found = [state.items.get(key) for key in keys]
+    found = map(state.items.get, keys)
     return [item.opened.id for item in found if item is not None and item.is_open and item.opened is not None]
 
 

@@ -12,8 +12,9 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.run import EngineRun
@@ -21,13 +22,18 @@ from floto.core.engine.stores.changes import ChangeEntry, Changes, PollableTask
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind
+from floto.core.quick_init import quick_init
 from floto.core.swf.shapes import WorkflowExecution
 
 #: Entries that are out of date, beside as many as are up to date, before the heaps are rebuilt.
 _OUT_OF_DATE = 10_000
 
+_NO_TASKS: Mapping[int, PollableTask] = MappingProxyType({})
+_NO_DUES: Mapping[int, PendingTimeout] = MappingProxyType({})
 
-@frozen
+
+@quick_init
+@frozen(weakref_slot=False)
 class OpenRun:
     """An open run: its place among the others, its tasks and its deadlines."""
 
@@ -39,9 +45,9 @@ class OpenRun:
     #: Number of the commit whose events the run has.
     revision: int = 0
     #: By the id of the event that scheduled it.
-    tasks: Mapping[int, PollableTask] = field(factory=dict)
+    tasks: Mapping[int, PollableTask] = _NO_TASKS
     #: By the id of the event to which it belongs.
-    dues: Mapping[int, PendingTimeout] = field(factory=dict)
+    dues: Mapping[int, PendingTimeout] = _NO_DUES
 
     @classmethod
     def started(cls, number: int, run: EngineRun) -> OpenRun:

@@ -13,11 +13,13 @@ from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import Changes
 from floto.core.engine.stores.records import Listing, Position, Record, TaskQueue
 from floto.core.engine.tokens import TaskKind
+from floto.core.quick_init import quick_init
 from floto.core.swf.events import Event
 from floto.core.swf.shapes import ActivityType, WorkflowType
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class Ready:
     """A task that can be claimed; ``started`` is not 0 if its owner crashed and it is redelivered."""
 

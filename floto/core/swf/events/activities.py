@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from floto.core.quick_init import quick_init
 from floto.core.swf.shapes import ActivityType, TaskList
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class ActivityTaskScheduled:
     """An activity was scheduled for a worker."""
 
@@ -34,7 +36,8 @@ class ScheduleActivityTaskFailed:
     decision_task_completed_event_id: int
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class ActivityTaskStarted:
     """A worker claimed the activity."""
 
@@ -42,7 +45,8 @@ class ActivityTaskStarted:
     identity: str | None = None
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class ActivityTaskCompleted:
     """A worker reported a result."""
 

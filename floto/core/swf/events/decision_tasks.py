@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from floto.core.quick_init import quick_init
 from floto.core.swf.shapes import TaskList
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class DecisionTaskScheduled:
     """A decision task was scheduled for a decider."""
 
@@ -17,7 +19,8 @@ class DecisionTaskScheduled:
     schedule_to_start_timeout: str | None = None
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class DecisionTaskStarted:
     """A decider claimed the decision task."""
 
@@ -25,7 +28,8 @@ class DecisionTaskStarted:
     identity: str | None = None
 
 
-@frozen(kw_only=True)
+@quick_init
+@frozen(kw_only=True, weakref_slot=False)
 class DecisionTaskCompleted:
     """A decider responded; the events of its decisions follow."""
 

@@ -10,6 +10,7 @@ import attrs
 from attrs import field
 
 from floto.core.frozen import FrozenDict, frozen
+from floto.core.quick_init import quick_init
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -22,7 +23,8 @@ else:
     Data_co = TypeVar("Data_co", covariant=True)
 
 
-@attrs.frozen
+@quick_init
+@attrs.frozen(weakref_slot=False)
 class Event(Generic[Data_co]):
     """An event of a history: its id, its time (UTC), and its data.
 
