@@ -66,22 +66,28 @@ def _decision(
 ) -> Decision | None:
     if isinstance(step, Wait):
         return step.timer(control=task.id_)
+    decision = with_timeouts(
+        task.start(given_to(position, progress, given)),
+        progress.codec.payloads,
+        attempt=_attempt(task, progress.state),
+    )
+    return routed(_checked(decision, task), progress.state.start)
+
+
+def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Given:
+    """Return what a task starts from; ``given`` are the entries that the context of every task has."""
     context = {**given}
     for needed in progress.plan.requires[position]:
         result = result_of(needed, progress)
         if result is not NO_RESULT:
             context[progress.plan.tasks[needed].id_] = result
-    inputs = Given(
+    return Given(
         context=context,
         execution=progress.state.execution,
         decision_task_list=default_child_list(progress.spec.task_list, progress.state.start.task_list.name),
         activity_task_list=progress.spec.default_activity_task_list,
         codec=progress.codec,
     )
-    decision = with_timeouts(
-        task.start(inputs), progress.codec.payloads, attempt=_attempt(task, progress.state)
-    )
-    return routed(_checked(decision, task), progress.state.start)
 
 
 def _attempt(task: Task, state: State) -> int:

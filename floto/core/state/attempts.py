@@ -28,7 +28,7 @@ class Attempt:
     opened: datetime | None
     started: datetime | None
     ended: datetime | None
-    #: Message of the failure; empty if there is none.
+    #: Message of the failure, or where a kept task of a redriven run completed; else empty.
     message: str = ""
 
     def __str__(self) -> str:
@@ -49,7 +49,8 @@ def attempts(item: Item | None, events: Sequence[Event]) -> tuple[Attempt, ...]:
     found = [_failed(number, event, events) for number, event in enumerate(item.failures, start=1)]
     if item.is_open or item.status is Status.COMPLETED:
         began, taken, ended = map(moment_of, (item.opened, item.started, item.closed))
-        found.append(Attempt(len(found) + 1, item.status, began, taken, ended))
+        origin = "" if item.origin is None else str(item.origin)
+        found.append(Attempt(len(found) + 1, item.status, began, taken, ended, origin))
     return tuple(found)
 
 

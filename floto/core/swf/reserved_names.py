@@ -32,6 +32,9 @@ NOTE_PREFIX = "floto.daemon:"
 SIGNALS_KEY = "floto.signals"
 #: Key of the user's input if that is not an object to which the carried signals can be added.
 INPUT_KEY = "floto.input"
+#: Key in the input of a redriven run for what it keeps of the run before; also the name of the signals with
+#: its parts, if it is too long for the input.
+REDRIVE_KEY = "floto.redrive"
 #: Name of the signal that replaces the spec of an open run; only the last one has an effect.
 CHANGED_SIGNAL = "floto.spec"
 #: Prefix of the tag with the digest of a run's spec.

@@ -24,6 +24,7 @@ from floto.core.payloads import payload, reference
 from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
+from floto.core.spec.fingerprint import spec_tags
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State
 from floto.core.swf import events as e
@@ -33,7 +34,6 @@ from floto.core.swf.identifiers import id_problems
 from floto.core.swf.service import ExecutionInfo, Service, StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.runtime.connect import IN_MEMORY, closing, service_for
-from floto.runtime.deciders.fingerprint import spec_tags
 from floto.runtime.deciders.spec_choice import read_spec
 from floto.runtime.retrying import persist, persist_at_start, rereads
 from floto.runtime.runs.needs import missing_activities, needs

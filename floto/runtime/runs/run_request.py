@@ -16,6 +16,7 @@ from floto.core.payloads import payload, reference
 from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.fingerprint import all_recorded, fingerprint, recorded, taken_over
 from floto.core.spec.task_lists import is_confined, own_list
 from floto.core.state.fold import fold
 from floto.core.state.state import State
@@ -23,7 +24,6 @@ from floto.core.swf.identifiers import shown
 from floto.core.swf.reserved_names import CHANGED_SIGNAL
 from floto.core.swf.service import ExecutionInfo, Service
 from floto.core.swf.shapes import WorkflowType
-from floto.runtime.deciders.fingerprint import all_recorded, fingerprint, recorded, taken_over
 from floto.runtime.retrying import persist
 from floto.runtime.shutdown import StopFlag
 from floto.runtime.workers.activities import Activities
