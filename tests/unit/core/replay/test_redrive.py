@@ -68,6 +68,7 @@ def test_completed_tasks_are_kept_and_the_others_run_again() -> None:
     assert planned.kept == ("load", "pause", "approve")
     assert reasons(planned) == {"send": "failed: Failure", "report": "never ran"}
     event = next(task.event_id for task in planned.plan if task.task_id == "load")
+    assert event is not None
     assert type(run.main.events[event - 1].data).__name__ == "ActivityTaskCompleted"
     new = again(SPEC, planned)
     assert new.status == "COMPLETED"
@@ -143,7 +144,7 @@ def test_input_of_the_user_is_unchanged_and_seen_by_all() -> None:
     for given in ({"a": 1}, [1], "text", {"floto.input": 1}, {REDRIVE_KEY: "mine"}):
         run = failed(input=given)
         new = again(SPEC, redrive(SPEC, run.main))
-        scheduled = [d for d in new.decisions if getattr(d, "activity_id", "") == "send"]
+        scheduled: list[Any] = [d for d in new.decisions if getattr(d, "activity_id", "") == "send"]
         assert payload.loads(scheduled[0].input)["workflow"] == given
         assert again(SPEC, redrive(SPEC, new.main)).result == new.result
 
