@@ -19,10 +19,11 @@ from floto.core.spec.kinds import ActivityTask
 from floto.core.spec.task_lists import default_child_list, routed
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
 from floto.core.state.carried_signals import own_input
+from floto.core.state.failures import checkpoint_of
 from floto.core.state.state import Kind, State
 from floto.core.swf.decisions import Decision
 from floto.core.swf.limits import OPEN_LIMIT
-from floto.core.swf.reserved_names import SPEC_KEY, STORED_KEY
+from floto.core.swf.reserved_names import CHECKPOINT_PREFIX, SPEC_KEY, STORED_KEY
 
 
 def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision], dict[str, str]]:
@@ -69,7 +70,7 @@ def _decision(
     decision = with_timeouts(
         task.start(given_to(position, progress, given)),
         progress.codec.payloads,
-        attempt=_attempt(task, progress.state),
+        **_earlier(task, progress.state),
     )
     return routed(_checked(decision, task), progress.state.start)
 
@@ -90,10 +91,17 @@ def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Giv
     )
 
 
-def _attempt(task: Task, state: State) -> int:
-    """Return the number of a task's next attempt; 1 for custom kinds, whose workers may not be floto's."""
-    item = state.items.get(task.key) if isinstance(task, ActivityTask) else None
-    return 1 if item is None else len(item.failures) + 1
+def _earlier(task: Task, state: State) -> dict[str, Any]:
+    """Return the number of a task's next attempt, and its checkpoint.
+
+    A custom kind gets neither, because its worker may not be floto's.
+    """
+    if not isinstance(task, ActivityTask):
+        return {}
+    item, kept = state.items.get(task.key), state.markers.get(CHECKPOINT_PREFIX + task.id_)
+    failures = () if item is None else item.failures
+    checkpoint = checkpoint_of(failures) or (kept.data.details if kept is not None else "")
+    return {"attempt": len(failures) + 1, "checkpoint": checkpoint or ""}
 
 
 def _checked(decision: Decision | None, task: Task) -> Decision | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -27,16 +28,17 @@ from floto.core.spec.activity_timeouts import without_timeouts
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import Task, TaskCodec
-from floto.core.state.failures import failure_of
+from floto.core.state.carried_signals import arrived
+from floto.core.state.failures import checkpoint_of, failure_of
 from floto.core.state.fold import state_of
-from floto.core.state.redriven import KeptTask
+from floto.core.state.redriven import Checkpoint, KeptTask, Redriven, redriven_of
 from floto.core.state.state import Item, Kind, Origin, State, Status
 from floto.core.swf import decisions as d
 from floto.core.swf.decisions import Decision
-from floto.core.swf.events import Event
+from floto.core.swf.events import Event, WorkflowExecutionSignaled
 from floto.core.swf.history import History
 from floto.core.swf.identifiers import shown
-from floto.core.swf.reserved_names import STORED_KEY
+from floto.core.swf.reserved_names import CHANGED_SIGNAL, STORED_KEY
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 
@@ -119,9 +121,7 @@ def redrive(  # noqa: PLR0913 - all but the spec and the history are optional an
     progress = begin(spec, state, codec)
     planner = _Planner.of(progress, frozenset(rerun))
     plan = tuple(planner.plan())
-    start, parts = request(
-        progress, codec, planner.kept.values(), planner.dropped_signals(), workflow_id=workflow_id
-    )
+    start, parts = request(progress, codec, planner.redriven(), workflow_id)
     return Redrive(plan, start, parts)
 
 
@@ -134,10 +134,13 @@ class _Planner:
     #: Generator of each generated task.
     generators: Mapping[str, str]
     run_id: str
+    #: What the old run kept of one before it.
+    before: Redriven | None
     #: Kept tasks by id, except signals.
     kept: dict[str, KeptTask] = field(factory=dict)
     #: Tasks that are kept with everything that they require.
     clean: set[str] = field(factory=set)
+    checkpoints: list[Checkpoint] = field(factory=list)
 
     @classmethod
     def of(cls, progress: Progress, rerun: frozenset[str]) -> _Planner:
@@ -149,7 +152,9 @@ class _Planner:
             raise SpecError(tuple(f"rerun: no task {id_!r}; the tasks are {known}" for id_ in unknown))
         generators = {task.id_: id_ for id_, tasks in progress.offspring.items() for task in tasks}
         given = workflow_context(state, progress.codec)
-        return cls(progress, rerun, given, generators, state.execution.run_id if state.execution else "")
+        run_id = state.execution.run_id if state.execution else ""
+        before = redriven_of(state)
+        return cls(progress, rerun, given, generators, run_id, before)
 
     def plan(self) -> Iterator[PlannedTask]:
         found = {}
@@ -179,6 +184,8 @@ class _Planner:
         if not reason and item is not None and item.closed is not None:
             kept, reason = self._kept(position, task, item, item.closed)
         if kept is None:
+            if not above and task.id_ not in self.rerun:
+                self.checkpoints.extend(self._checkpoint(position, task, item))
             return PlannedTask(task.id_, kept=False, event_id=None, reason=reason)
         self.kept[task.id_] = kept
         self.clean.add(task.id_)
@@ -222,15 +229,40 @@ class _Planner:
             return None, "its declaration, input or context changed"
         return KeptTask(task.key, origin, closed.data), ""
 
+    def _checkpoint(self, position: int, task: Task, item: Item | None) -> Iterator[Checkpoint]:
+        """Yield what the last attempt at an activity left, if it would start with the same input again."""
+        kept = {each.id: each for each in self.before.checkpoints} if self.before else {}
+        text = checkpoint_of(item.failures) if item is not None else ""
+        if text and item is not None and item.opened is not None:
+            found = Checkpoint(task.id_, self._recorded(item), text)
+        elif task.id_ in kept:
+            found = kept[task.id_]
+        else:
+            return
+        with suppress(PayloadError, SpecError):
+            decision = task.start(given_to(position, self.progress, self.given))
+            if found.digest == digest_of(decision, self.progress.codec):
+                yield found
+
     def _recorded(self, item: Item) -> str:
         """Return the digest of the decision that started an item."""
         found = None if item.opened is None else recorded(item.opened)
         return digest_of(None if found is None else found.decision, self.progress.codec)
 
-    def dropped_signals(self) -> frozenset[str]:
-        """Return the names of the signals that must arrive again."""
-        tasks = (self.progress.plan.tasks[self.progress.plan.index[id_]] for id_ in self.rerun)
-        return frozenset(task.key[1] for task in tasks if task.key[0] is Kind.SIGNAL)
+    def redriven(self) -> Redriven:
+        """Return what the new run keeps, after ``plan``."""
+        number = 1 if self.before is None else self.before.number + 1
+        tasks, signals = tuple(self.kept.values()), tuple(self._signals())
+        return Redriven(tasks, signals, tuple(self.checkpoints), number, run_id=self.run_id)
+
+    def _signals(self) -> Iterator[WorkflowExecutionSignaled]:
+        """Yield the signals that need not arrive again."""
+        plan = self.progress.plan
+        again = {plan.tasks[plan.index[id_]].key for id_ in self.rerun}
+        for signal in arrived(self.progress.state):
+            # The new run is started with the spec, so nothing that changed the old one's is kept.
+            if (Kind.SIGNAL, signal.signal_name) not in again and signal.signal_name != CHANGED_SIGNAL:
+                yield WorkflowExecutionSignaled(signal_name=signal.signal_name, input=signal.input)
 
 
 #: The fields of each decision that its result may depend on. Time-outs, priorities and task lists are not.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from base64 import b64encode
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from attrs import evolve
@@ -21,11 +21,9 @@ from floto.core.payloads.stored import Payloads, StoredText, read
 from floto.core.spec.codec import Codec
 from floto.core.spec.fingerprint import spec_tags
 from floto.core.spec.task_lists import own_list
-from floto.core.state.carried_signals import arrived, own_input, shortened_text
-from floto.core.state.redriven import KeptTask, Redriven, parts_record, redriven, with_redriven
-from floto.core.state.state import State
-from floto.core.swf.events import WorkflowExecutionSignaled
-from floto.core.swf.reserved_names import CHANGED_SIGNAL, COMPRESSED, REDRIVE_KEY, SPEC_KEY, SPEC_TAG
+from floto.core.state.carried_signals import own_input, shortened_text
+from floto.core.state.redriven import Redriven, parts_record, with_redriven
+from floto.core.swf.reserved_names import COMPRESSED, SPEC_KEY, SPEC_TAG
 from floto.core.swf.service import StartRequest
 
 _WHAT = "the input of the redriven run"
@@ -34,20 +32,14 @@ PART_LIMIT = 32_000
 
 
 def request(
-    progress: Progress,
-    codec: Codec,
-    tasks: Iterable[KeptTask],
-    dropped: Collection[str],
-    *,
-    workflow_id: str | None,
+    progress: Progress, codec: Codec, kept: Redriven, workflow_id: str | None
 ) -> tuple[StartRequest, tuple[str, ...]]:
     """Return the start request of a redriven run, and the inputs of the signals that must follow it.
 
     Args:
         progress: The progress of the old run by the new spec.
         codec: Writes the new spec.
-        tasks: The tasks that are kept.
-        dropped: Names of the signals that are not kept.
+        kept: What the new run keeps.
         workflow_id: Workflow id of the new run; None for that of the old run.
 
     Raises:
@@ -59,12 +51,6 @@ def request(
     if before is None:
         raise HistoryError(None, "the history does not name its run: pass execution= or workflow_id=")
     new_id = before if workflow_id is None else workflow_id
-    kept = Redriven(
-        tuple(tasks),
-        tuple(_signals(state, dropped)),
-        _number(state) + 1,
-        run_id=state.execution.run_id if state.execution else "",
-    )
     text, parts = _travel(_own_value(progress, codec), kept, codec.payloads)
     name = start.task_list.name
     tags = start.tag_list or ()
@@ -80,18 +66,6 @@ def request(
         priority=start.task_priority,
         lambda_role=start.lambda_role,
     ), parts
-
-
-def _signals(state: State, dropped: Collection[str]) -> Iterator[WorkflowExecutionSignaled]:
-    for signal in arrived(state):
-        # The new run is started with the spec, so nothing that changed the old one's is kept.
-        if signal.signal_name not in {*dropped, CHANGED_SIGNAL}:
-            yield WorkflowExecutionSignaled(signal_name=signal.signal_name, input=signal.input)
-
-
-def _number(state: State) -> int:
-    before = redriven(state.start, state.signals.get(REDRIVE_KEY, ()))
-    return 0 if before is None else before.number
 
 
 def _tags(tags: Collection[str], progress: Progress, codec: Codec) -> Iterator[str]:

@@ -17,7 +17,7 @@ from floto.core.payloads import payload
 from floto.core.payloads.reference import is_stored
 from floto.core.payloads.stored import Payloads, StoredText, marked
 from floto.core.state.envelope import enveloped, opened
-from floto.core.state.redriven import own_value, redriven
+from floto.core.state.redriven import own_value, redriven_of
 from floto.core.state.state import State
 from floto.core.swf.events import Event, WorkflowExecutionSignaled, WorkflowExecutionStarted
 from floto.core.swf.reserved_names import CHANGED_SIGNAL, REDRIVE_KEY, SIGNALS_KEY
@@ -100,7 +100,7 @@ def arrived(state: State) -> Iterator[WorkflowExecutionSignaled]:
         return
     first = state.started.id
     yield from (event.data for event in carried(state.started))
-    kept = redriven(state.started.data, state.signals.get(REDRIVE_KEY, ()))
+    kept = redriven_of(state)
     yield from () if kept is None else kept.signals
     later = (
         event

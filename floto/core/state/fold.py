@@ -112,6 +112,8 @@ def _keep(draft: StateBuilder, start: Event, kept: Redriven | None) -> None:
         return
     for task in kept.tasks:
         draft.put(task.item(start))
+    for checkpoint in kept.checkpoints:
+        _marked(draft, checkpoint.marker(start))
     for name, signals in groupby(sorted(kept.signals, key=_name_of), _name_of):
         arrived = (*(evolve(start, data=each) for each in signals), *draft.signals.get(name, ()))
         draft.signals = draft.signals.insert(name, arrived)

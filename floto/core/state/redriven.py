@@ -11,15 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.state.envelope import enveloped, opened
 from floto.core.state.state import Item, Key, Kind, Origin, State, Status
 from floto.core.swf import wire
-from floto.core.swf.events import EVENT_TYPES, Event, WorkflowExecutionSignaled, WorkflowExecutionStarted
-from floto.core.swf.reserved_names import COMPRESSED, REDRIVE_KEY
+from floto.core.swf.events import (
+    EVENT_TYPES,
+    Event,
+    MarkerRecorded,
+    WorkflowExecutionSignaled,
+    WorkflowExecutionStarted,
+)
+from floto.core.swf.reserved_names import CHECKPOINT_PREFIX, COMPRESSED, REDRIVE_KEY
 
 #: Key of the item that is open until all parts of what a run keeps have arrived.
 PARTS_KEY: Key = (Kind.SIGNAL, REDRIVE_KEY)
@@ -56,11 +62,28 @@ class KeptTask:
 
 
 @frozen
+class Checkpoint:
+    """What an activity last sent with a heartbeat, for its first attempt in a redriven run."""
+
+    id: str
+    #: Digest of the decision that started the activity.
+    digest: str
+    text: str
+
+    def marker(self, start: Event) -> Event:
+        """Return a marker with the text, as if the run had recorded it with its start."""
+        name = CHECKPOINT_PREFIX + self.id
+        data = MarkerRecorded(marker_name=name, details=self.text, decision_task_completed_event_id=0)
+        return evolve(start, data=data)
+
+
+@frozen
 class Redriven:
     """What a redriven run keeps."""
 
     tasks: tuple[KeptTask, ...]
     signals: tuple[WorkflowExecutionSignaled, ...]
+    checkpoints: tuple[Checkpoint, ...] = ()
     #: Number of the redrive, 1 for the first; the run before it had the number below.
     number: int = 1
     #: The run before; empty if its history did not name it.
@@ -70,7 +93,14 @@ class Redriven:
         """Return the JSON object that the input of the run has under floto's key."""
         signals = [{"name": each.signal_name, "input": each.input} for each in self.signals]
         tasks = [each.to_json() for each in self.tasks]
-        return {"run": self.run_id, "number": self.number, "tasks": tasks, "signals": signals}
+        checkpoints = [asdict(each) for each in self.checkpoints]
+        return {
+            "run": self.run_id,
+            "number": self.number,
+            "tasks": tasks,
+            "signals": signals,
+            "checkpoints": checkpoints,
+        }
 
 
 def with_redriven(own: Any, redriven: Mapping[str, Any]) -> Any:
@@ -99,6 +129,11 @@ def redriven(start: WorkflowExecutionStarted, parts: Iterable[Event] = ()) -> Re
     if record is not None and "parts" in record:
         record = _joined(record["parts"], parts)
     return None if record is None else _read(record)
+
+
+def redriven_of(state: State) -> Redriven | None:
+    """Return what a run keeps, as far as it has arrived; None if it is not a redrive."""
+    return redriven(state.start, state.signals.get(REDRIVE_KEY, ()))
 
 
 def awaited_parts(start: WorkflowExecutionStarted) -> int:
@@ -171,7 +206,8 @@ def _read(record: Any) -> Redriven | None:
             WorkflowExecutionSignaled(signal_name=each["name"], input=each["input"])
             for each in record["signals"]
         )
-        return Redriven(tasks, signals, record["number"], run_id=record["run"])
+        checkpoints = tuple(Checkpoint(**each) for each in record["checkpoints"])
+        return Redriven(tasks, signals, checkpoints, record["number"], run_id=record["run"])
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -50,7 +50,7 @@ def redrive_of(start: Any) -> dict[str, Any]:
 
 
 _IN_PARTS = {"run", "number", "parts"}
-_WHOLE = {"run", "number", "tasks", "signals"}
+_WHOLE = {"run", "number", "tasks", "signals", "checkpoints"}
 
 
 def put_together(count: int, inputs: list[str | None]) -> dict[str, Any]:

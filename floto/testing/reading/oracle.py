@@ -15,7 +15,7 @@ from attrs import define, evolve, field
 from floto.core.state.state import Item, Key, Kind, Origin, Status
 from floto.core.swf import wire
 from floto.core.swf.decisions import CLOSE_DECISIONS, Decision
-from floto.core.swf.events import EVENT_TYPES, Event, WorkflowExecutionSignaled
+from floto.core.swf.events import EVENT_TYPES, Event, MarkerRecorded, WorkflowExecutionSignaled
 from floto.core.swf.reserved_names import TASK_CONTROL
 from floto.testing.reading import carried
 
@@ -277,6 +277,13 @@ def _take_over(summary: HistorySummary, start: Event, kept: dict[str, Any]) -> N
         end = evolve(start, data=wire.read(EVENT_TYPES[each["type"]], each["data"]))
         origin = Origin(each["run"], each["event"], each["digest"])
         summary.attempts[key] = [RecordedAttempt(key, end, end=end, origin=origin)]
+    for each in kept.get("checkpoints", ()):
+        data = MarkerRecorded(
+            marker_name=f"floto.checkpoint:{each['id']}",
+            details=each["text"],
+            decision_task_completed_event_id=0,
+        )
+        summary.markers[data.marker_name] = evolve(start, data=data)
     signals = [(each["name"], each["input"]) for each in kept.get("signals", ())]
     summary.signals[:0] = signals
     for name_, given in reversed(signals):
