@@ -31,7 +31,7 @@ from floto.core.spec.tasks import NO_RESULT, Given, Task
 from floto.core.state.attempts import Attempt
 from floto.core.state.failures import Failure
 from floto.core.state.fold import fold
-from floto.core.state.state import Item, Key, Kind, Origin, State, Status
+from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf import events
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event, EventData
@@ -154,7 +154,6 @@ __all__ = [
     "Key",
     "Kind",
     "LocalSwf",
-    "Origin",
     "PayloadError",
     "PlannedTask",
     "PolledActivityTask",

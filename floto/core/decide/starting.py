@@ -67,11 +67,9 @@ def _decision(
 ) -> Decision | None:
     if isinstance(step, Wait):
         return step.timer(control=task.id_)
-    decision = with_timeouts(
-        task.start(given_to(position, progress, given)),
-        progress.codec.payloads,
-        **_earlier(task, progress.state),
-    )
+    attempt, checkpoint = _earlier(task, progress.state)
+    decision = task.start(given_to(position, progress, given))
+    decision = with_timeouts(decision, progress.codec.payloads, attempt=attempt, checkpoint=checkpoint)
     return routed(_checked(decision, task), progress.state.start)
 
 
@@ -91,17 +89,20 @@ def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Giv
     )
 
 
-def _earlier(task: Task, state: State) -> dict[str, Any]:
-    """Return the number of a task's next attempt, and its checkpoint.
+def _earlier(task: Task, state: State) -> tuple[int, str]:
+    """Return the number of a task's next attempt, and what an earlier one left; 1 and '' for custom kinds.
 
-    A custom kind gets neither, because its worker may not be floto's.
+    Their workers may not be floto's.
     """
     if not isinstance(task, ActivityTask):
-        return {}
-    item, kept = state.items.get(task.key), state.markers.get(CHECKPOINT_PREFIX + task.id_)
-    failures = () if item is None else item.failures
-    checkpoint = checkpoint_of(failures) or (kept.data.details if kept is not None else "")
-    return {"attempt": len(failures) + 1, "checkpoint": checkpoint or ""}
+        return 1, ""
+    item = state.items.get(task.key)
+    failures = item.failures if item is not None else ()
+    checkpoint = checkpoint_of(failures) if failures else ""
+    if not checkpoint and state.markers:
+        kept = state.markers.get(CHECKPOINT_PREFIX + task.id_)
+        checkpoint = "" if kept is None else kept.data.details or ""
+    return len(failures) + 1, checkpoint
 
 
 def _checked(decision: Decision | None, task: Task) -> Decision | None:

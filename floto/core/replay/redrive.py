@@ -32,7 +32,7 @@ from floto.core.state.carried_signals import arrived
 from floto.core.state.failures import checkpoint_of, failure_of
 from floto.core.state.fold import state_of
 from floto.core.state.redriven import Checkpoint, KeptTask, Redriven, redriven_of
-from floto.core.state.state import Item, Kind, Origin, State, Status
+from floto.core.state.state import Item, KeptItem, Kind, Origin, State, Status
 from floto.core.swf import decisions as d
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event, WorkflowExecutionSignaled
@@ -220,7 +220,10 @@ class _Planner:
     def _kept(self, position: int, task: Task, item: Item, closed: Event) -> tuple[KeptTask | None, str]:
         """Return a completed task as kept, or None and what changed."""
         # First: it raises PayloadsNeeded, without which each stored input would seem to have changed.
-        origin = item.origin or Origin(self.run_id, closed.id, self._recorded(item))
+        if isinstance(item, KeptItem):
+            origin = item.origin
+        else:
+            origin = Origin(self.run_id, closed.id, self._recorded(item))
         try:
             decision = task.start(given_to(position, self.progress, self.given))
         except (PayloadError, SpecError) as error:

@@ -59,8 +59,9 @@ def with_timeouts(
         return decision
     given = {"heartbeat": decision.heartbeat_timeout, "start_to_close": decision.start_to_close_timeout}
     known = {name: seconds for name, value in given.items() if (seconds := _seconds(value)) is not None}
-    earlier = {_ATTEMPT: attempt if attempt > 1 else None, _CHECKPOINT: checkpoint or None}
-    added = {**known, **{name: value for name, value in earlier.items() if value is not None}}
+    added: dict[str, int | str] = {**known, _ATTEMPT: attempt} if attempt > 1 else {**known}
+    if checkpoint:
+        added[_CHECKPOINT] = checkpoint
     context = _object(decision.input) if added else None
     if context is None:
         return decision

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from floto.core.state.failures import failure_of
-from floto.core.state.state import Item, Status
+from floto.core.state.state import Item, KeptItem, Status
 from floto.core.swf.events import Event
 from floto.core.visible import moment_text, visible
 
@@ -49,7 +49,7 @@ def attempts(item: Item | None, events: Sequence[Event]) -> tuple[Attempt, ...]:
     found = [_failed(number, event, events) for number, event in enumerate(item.failures, start=1)]
     if item.is_open or item.status is Status.COMPLETED:
         began, taken, ended = map(moment_of, (item.opened, item.started, item.closed))
-        origin = "" if item.origin is None else str(item.origin)
+        origin = str(item.origin) if isinstance(item, KeptItem) else ""
         found.append(Attempt(len(found) + 1, item.status, began, taken, ended, origin))
     return tuple(found)
 

@@ -16,7 +16,7 @@ from attrs import asdict, evolve, field, frozen
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.state.envelope import enveloped, opened
-from floto.core.state.state import Item, Key, Kind, Origin, State, Status
+from floto.core.state.state import Item, KeptItem, Key, Kind, Origin, State, Status
 from floto.core.swf import wire
 from floto.core.swf.events import (
     EVENT_TYPES,
@@ -41,9 +41,8 @@ class KeptTask:
 
     def item(self, start: Event) -> Item:
         """Return the item of the task in the run with this start."""
-        return Item(
-            self.key, Status.COMPLETED, None, closed=evolve(start, data=self.data), origin=self.origin
-        )
+        closed = evolve(start, data=self.data)
+        return KeptItem(key=self.key, status=Status.COMPLETED, opened=None, closed=closed, origin=self.origin)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of the task."""

@@ -64,21 +64,6 @@ Key = tuple[Kind, str]
 
 
 @frozen
-class Origin:
-    """Where a kept task of a redriven run completed: an event of an earlier run."""
-
-    run_id: str
-    event_id: int
-    #: Digest of the decision that started the task.
-    digest: str
-
-    def __str__(self) -> str:
-        """Return the origin as words."""
-        run = f"run {self.run_id}" if self.run_id else "the run before"
-        return f"kept from {run}, event {self.event_id}"
-
-
-@frozen
 class Item:
     """One activity, timer, child, ...: its latest attempt and the events that ended earlier ones."""
 
@@ -93,13 +78,33 @@ class Item:
     failures: tuple[Event, ...] = ()
     #: The latest granted cancel request for this attempt, or the first refused one if none was granted.
     cancel: Event | None = None
-    #: Where a task completed that a redriven run keeps; None for all others.
-    origin: Origin | None = None
 
     @property
     def is_open(self) -> bool:
         """True if the latest attempt is open."""
         return self.status in OPEN
+
+
+@frozen
+class Origin:
+    """Where a kept task of a redriven run completed: an event of an earlier run."""
+
+    run_id: str
+    event_id: int
+    #: Digest of the decision that started the task.
+    digest: str
+
+    def __str__(self) -> str:
+        """Return the origin as words."""
+        run = f"run {self.run_id}" if self.run_id else "the run before"
+        return f"kept from {run}, event {self.event_id}"
+
+
+@frozen(kw_only=True)
+class KeptItem(Item):
+    """The item of a task that a redriven run keeps; it completed with the start of the run."""
+
+    origin: Origin
 
 
 @frozen

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from floto.core.state.state import Item, Key, Kind, Origin, Status
+from floto.core.state.state import Item, KeptItem, Key, Kind, Origin, Status
 from floto.core.swf import wire
 from floto.core.swf.decisions import CLOSE_DECISIONS, Decision
 from floto.core.swf.events import EVENT_TYPES, Event, MarkerRecorded, WorkflowExecutionSignaled
@@ -181,9 +181,10 @@ class HistorySummary:
         opened = None if attempt.opened is attempt.end else attempt.opened
         failures = tuple(self.failures.get(key, ()))
         stop = attempt.cancel_requested
-        return Item(
-            key, Status.COMPLETED, opened, attempt.started, attempt.end, failures, stop, attempt.origin
-        )
+        found = (key, Status.COMPLETED, opened, attempt.started, attempt.end, failures, stop)
+        if attempt.origin is not None:
+            return KeptItem(key=key, status=found[1], opened=None, closed=attempt.end, origin=attempt.origin)
+        return Item(*found)
 
 
 def summarize(history: Iterable[Event]) -> HistorySummary:
