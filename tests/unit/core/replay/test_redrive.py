@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from floto import (
     CODEC,
@@ -29,8 +30,12 @@ from floto import (
 )
 from floto.core.payloads import payload
 from floto.core.replay.timeline import timeline
+from floto.core.state.redriven import parts_record
+from floto.core.state.state import KeptItem
+from floto.core.swf.decisions import ContinueAsNewWorkflowExecution
+from floto.core.swf.events import WorkflowExecutionCancelRequested
 from floto.core.swf.reserved_names import REDRIVE_KEY, SPEC_KEY
-from floto.testing import Simulation, fails, simulate
+from floto.testing import Faults, Simulation, fails, simulate
 
 
 def act(id_: str, **fields: Any) -> ActivityTask:
@@ -207,6 +212,44 @@ def test_timeline_shows_kept_tasks_at_the_start() -> None:
     new = again(SPEC, redrive(SPEC, failed().main)).main
     lanes = {lane.name: lane for lane in timeline(new, SPEC).lanes}
     assert [span.start for span in lanes["load"].spans] == [new.events[0].at]
+
+
+def test_signals_of_a_run_that_continues_another_are_kept() -> None:
+    signals = [{"name": "approval", "input": '"yes"'}, {"name": "other", "input": None}]
+    run = failed()
+    first = run.main.events[0]
+    text = payload.dumps({"a": 1, "floto.signals": signals}, "the input")
+    data = evolve(first.data, input=text, continued_execution_run_id="r0")
+    planned = redrive(SPEC, History([evolve(first, data=data)], run.main.execution))
+    value = payload.loads(planned.start.input)
+    assert value["floto.redrive"]["signals"] == signals
+    assert {**value, "floto.redrive": 0} == {"a": 1, "floto.redrive": 0}
+    assert planned.kept == ("approve",)
+
+
+def test_next_run_after_a_redriven_one_keeps_nothing() -> None:
+    spec = evolve(SPEC, repeat_workflow=True)
+    run = failed(spec, input={"a": 1})
+    new = again(spec, redrive(spec, run.main), faults=Faults(signals=0.3), seed=4)
+    (closed,) = [d for d in new.decisions if isinstance(d, ContinueAsNewWorkflowExecution)][:1]
+    value = payload.loads(closed.input)
+    assert {name for name in value if name != "floto.signals"} == {"a"}
+    assert all(each["name"] != "floto.redrive" for each in value.get("floto.signals", ()))
+    second = new.histories[1]
+    assert second.events[0].data.continued_execution_run_id
+    assert not any(isinstance(item, KeptItem) for item in fold(second).items.values())
+
+
+def test_run_that_waits_for_parts_says_so() -> None:
+    run = failed()
+    first = run.main.events[0]
+    waiting = payload.dumps({"floto.redrive": parts_record("r0", 1, 2)}, "the input")
+    history = History([evolve(first, data=evolve(first.data, input=waiting))], run.main.execution)
+    assert "waiting for the rest of what its redrive keeps" in explain(SPEC, history).why("load")
+    assert decide(SPEC, history) == []
+    canceled = evolve(history.events[0], id=2, data=WorkflowExecutionCancelRequested())
+    (decision,) = decide(SPEC, History([*history.events, canceled], history.execution))
+    assert type(decision).__name__ == "CancelWorkflowExecution"
 
 
 def test_open_run_is_planned_as_it_stands() -> None:
