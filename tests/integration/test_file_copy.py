@@ -18,7 +18,7 @@ def example() -> Any:
     spec = importlib.util.spec_from_file_location("file_copy", ROOT / "examples" / "file_copy.py")
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.CHUNK = 1000
     module.SPEC = floto.DeciderSpec(

@@ -189,7 +189,7 @@ def parts_run(tmp_path: Path) -> int:
 def service(tmp_path: Path) -> Iterator[SqliteService]:
     opened = floto.connect(f"sqlite:///{tmp_path}/swf.db")
     yield opened  # type: ignore[misc]
-    opened.close()  # type: ignore[attr-defined]
+    opened.close()
 
 
 def test_long_results_travel_in_a_store(service: SqliteService, tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_interrupted_redrive_is_finished_by_the_same_call(service: SqliteService
         return method(*arguments)
 
     with pytest.raises(Unreachable):
-        start_redriven(planned, Interrupted(service), None, call, call)  # type: ignore[arg-type]
+        start_redriven(planned, Interrupted(service), None, call, call)
     begun = service.latest_execution("w")
     assert begun is not None
     events = service.history(begun.execution)

@@ -221,7 +221,7 @@ def _started(
 
 def _result(item: Item) -> Any:
     """Return the result of a completed item as its event has it, without a task that reads it."""
-    data = item.closed.data if item.closed is not None else None
+    data: Any = item.closed.data if item.closed is not None else None
     try:
         return payload.loads(data.result) if hasattr(data, "result") else NO_RESULT
     except PayloadError:
