@@ -137,7 +137,16 @@ def check_case(case: Case, seen: Counter[str]) -> None:
 
 
 #: Fields of tasks that their results do not depend on.
-_SETTINGS = ("_timeout", "priority", "task_list", "retry_strategy", "child_policy", "domain", "requires")
+_SETTINGS = (
+    "_timeout",
+    "priority",
+    "task_list",
+    "retry_strategy",
+    "child_policy",
+    "domain",
+    "workflow_id",
+    "requires",
+)
 
 
 def _declared(task: Any, spec: DeciderSpec) -> Any:
