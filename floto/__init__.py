@@ -52,12 +52,13 @@ if TYPE_CHECKING:
     from floto.core.replay.decision_tasks import RecordedOutcome
     from floto.core.replay.explain import Explained, Explanation, explain
     from floto.core.replay.recorded_decisions import Recorded
+    from floto.core.replay.redrive import PlannedTask, Redrive, redrive
     from floto.core.replay.replay import Divergence, Replay, Step, replay
     from floto.core.replay.task_status import TaskStatus
     from floto.core.replay.why_waiting import Cause, Condition
+    from floto.core.spec.fingerprint import spec_tags
     from floto.runtime.connect import UnknownService, connect
     from floto.runtime.deciders.decider import Decider
-    from floto.runtime.deciders.fingerprint import spec_tags
     from floto.runtime.runs.run import run
     from floto.runtime.runs.run_request import WrongWorkflow
     from floto.runtime.workers.activities import (
@@ -91,8 +92,10 @@ _LAZY = {
     "Explained": "floto.core.replay.explain",
     "Explanation": "floto.core.replay.explain",
     "LocalSwf": "floto.adapters.local",
+    "PlannedTask": "floto.core.replay.redrive",
     "Recorded": "floto.core.replay.recorded_decisions",
     "RecordedOutcome": "floto.core.replay.decision_tasks",
+    "Redrive": "floto.core.replay.redrive",
     "Replay": "floto.core.replay.replay",
     "RunningActivity": "floto.runtime.workers.activities",
     "Step": "floto.core.replay.replay",
@@ -106,9 +109,10 @@ _LAZY = {
     "current": "floto.runtime.workers.activities",
     "explain": "floto.core.replay.explain",
     "generator": "floto.runtime.workers.activities",
+    "redrive": "floto.core.replay.redrive",
     "replay": "floto.core.replay.replay",
     "run": "floto.runtime.runs.run",
-    "spec_tags": "floto.runtime.deciders.fingerprint",
+    "spec_tags": "floto.core.spec.fingerprint",
 }
 
 __all__ = [
@@ -151,11 +155,13 @@ __all__ = [
     "Kind",
     "LocalSwf",
     "PayloadError",
+    "PlannedTask",
     "PolledActivityTask",
     "PolledDecisionTask",
     "Progress",
     "Recorded",
     "RecordedOutcome",
+    "Redrive",
     "Replay",
     "Retry",
     "RetryStrategy",
@@ -195,6 +201,7 @@ __all__ = [
     "explain",
     "fold",
     "generator",
+    "redrive",
     "replay",
     "run",
     "spec_tags",

@@ -143,6 +143,7 @@ class SwfService:
             childPolicy=request.child_policy,
             tagList=list(request.tags) or None,
             taskPriority=request.priority,
+            lambdaRole=request.lambda_role,
         )
         run_id: str = reply["runId"]
         return run_id

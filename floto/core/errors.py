@@ -8,6 +8,7 @@ closed without a result.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from attrs import define, field
 
@@ -156,12 +157,17 @@ class WorkflowError(FlotoError):
 
 @define
 class WorkflowFailed(WorkflowError):
-    """A run that failed; ``failures`` maps the id of each failed task to its message."""
+    """A run that failed.
+
+    ``failures`` maps the id of each failed task to its message, and ``results`` the id of each task that
+    completed before to its result.
+    """
 
     workflow_id: str
     run_id: str
     reason: str
     failures: dict[str, str]
+    results: dict[str, Any] = field(factory=dict, repr=False)
 
     def __str__(self) -> str:
         """Return one failed task per line, or the reason if no task failed."""

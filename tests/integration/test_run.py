@@ -15,12 +15,12 @@ import pytest
 import floto
 from floto.adapters.sqlite import SqliteService
 from floto.core.errors import ServiceError, ServiceUnavailable
+from floto.core.spec.fingerprint import fingerprint, recorded
 from floto.core.spec.task_lists import own_list
 from floto.core.state.fold import fold
 from floto.core.state.state import Kind, State
 from floto.core.swf import events as e
 from floto.core.swf.shapes import WorkflowExecution
-from floto.runtime.deciders.fingerprint import fingerprint, recorded
 from floto.runtime.runs.run import run
 from floto.runtime.runs.run_request import WORKFLOW_TYPE
 from floto.runtime.workers.activities import Activities

@@ -18,7 +18,7 @@ import pytest
 import floto
 from floto.adapters.sqlite import SqliteService
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
-from floto.core.state.failures import without_traceback
+from floto.core.state.failures import split_details
 from floto.core.swf import events as e
 from floto.core.swf.decisions import Decision, RequestCancelActivityTask, ScheduleActivityTask
 from floto.core.swf.service import StartRequest
@@ -150,7 +150,7 @@ def test_system_exit_of_an_activity_is_a_failure(service: SqliteService) -> None
     with working(service, work):
         wait_for(lambda: ended(service, execution))
     (failed,) = ended(service, execution)
-    assert (failed.reason, without_traceback(failed.details)[0]) == ("SystemExit", "3")
+    assert (failed.reason, split_details(failed.details)[0]) == ("SystemExit", "3")
 
 
 def worked(service: SqliteService, execution: WorkflowExecution, **settings: Any) -> list[Any]:

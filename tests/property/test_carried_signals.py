@@ -17,6 +17,7 @@ from floto import CODEC, ActivityTask, DeciderSpec, History, Signal, decide, rep
 from floto.core.engine.world import World
 from floto.core.payloads import payload
 from floto.core.payloads.reference import resolved
+from floto.core.spec.fingerprint import recorded
 from floto.core.state import carried_signals
 from floto.core.state.carried_signals import joined, split
 from floto.core.state.fold import fold
@@ -27,7 +28,6 @@ from floto.core.swf.events import WorkflowExecutionSignaled
 from floto.core.swf.reserved_names import CHANGED_SIGNAL, INPUT_KEY, SIGNALS_KEY
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowType
-from floto.runtime.deciders.fingerprint import recorded
 from floto.runtime.workers.storing import store_values
 from floto.testing import Faults, simulate
 from floto.testing.invariants.runs import no_signal_is_lost

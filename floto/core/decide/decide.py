@@ -24,6 +24,7 @@ from floto.core.payloads.stored import read
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.carried_signals import split
+from floto.core.state.redriven import awaits_parts, own_value
 from floto.core.state.state import Kind, State
 from floto.core.swf.decisions import Decision, StartTimer
 from floto.core.swf.events import Event
@@ -87,7 +88,7 @@ def spec_of(input: str | None, codec: TaskCodec = CODEC) -> DeciderSpec | None:
         PayloadsUnavailable: while the store cannot be reached.
     """
     try:
-        value, _ = split(payload.loads(input))
+        value, _ = split(own_value(payload.loads(input)))
         value = read(value, "the workflow's input", codec.payloads)
     except PayloadError as error:
         raise SpecError((str(error),)) from error
@@ -121,9 +122,12 @@ _DECISIONS: Mapping[RunPhase, Callable[[Progress], list[Decision]]] = {
 
 
 def awaits_more(state: State) -> bool:
-    """Return True until the timer has fired that ``fitting`` starts for the rest of the decisions."""
+    """Return True until the timer has fired that ``fitting`` starts for the rest of the decisions.
+
+    The same until all parts of what a redriven run keeps have arrived, unless its cancellation is requested.
+    """
     more = state.items.get((Kind.TIMER, MORE_TIMER))
-    return more is not None and more.is_open
+    return (more is not None and more.is_open) or (state.cancel_requested is None and awaits_parts(state))
 
 
 def fitting(found: list[Decision]) -> list[Decision]:

@@ -19,10 +19,11 @@ from floto.core.spec.kinds import ActivityTask
 from floto.core.spec.task_lists import default_child_list, routed
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
 from floto.core.state.carried_signals import own_input
+from floto.core.state.failures import checkpoint_of
 from floto.core.state.state import Kind, State
 from floto.core.swf.decisions import Decision
 from floto.core.swf.limits import OPEN_LIMIT
-from floto.core.swf.reserved_names import SPEC_KEY, STORED_KEY
+from floto.core.swf.reserved_names import CHECKPOINT_PREFIX, SPEC_KEY, STORED_KEY
 
 
 def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision], dict[str, str]]:
@@ -65,27 +66,43 @@ def _decision(
 ) -> Decision | None:
     if isinstance(step, Wait):
         return step.timer(control=task.id_)
+    attempt, checkpoint = _earlier(task, progress.state)
+    decision = task.start(given_to(position, progress, given))
+    decision = with_timeouts(decision, progress.codec.payloads, attempt=attempt, checkpoint=checkpoint)
+    return routed(_checked(decision, task), progress.state.start)
+
+
+def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Given:
+    """Return what a task starts from; ``given`` are the entries that the context of every task has."""
     state, plan, spec = progress.state, progress.plan, progress.spec
     context = {**given}
     for needed in plan.requires[position]:
         result = result_of(needed, progress)
         if result is not NO_RESULT:
             context[plan.tasks[needed].id_] = result
-    inputs = Given(
+    return Given(
         context=context,
         execution=state.execution,
         decision_task_list=default_child_list(spec.task_list, state.start.task_list.name),
         activity_task_list=spec.default_activity_task_list,
         codec=progress.codec,
     )
-    decision = with_timeouts(task.start(inputs), progress.codec.payloads, attempt=_attempt(task, state))
-    return routed(_checked(decision, task), state.start)
 
 
-def _attempt(task: Task, state: State) -> int:
-    """Return the number of a task's next attempt; 1 for custom kinds, whose workers may not be floto's."""
-    item = state.items.get(task.key) if isinstance(task, ActivityTask) else None
-    return 1 if item is None else len(item.failures) + 1
+def _earlier(task: Task, state: State) -> tuple[int, str]:
+    """Return the number of a task's next attempt, and what an earlier one left; 1 and '' for custom kinds.
+
+    Their workers may not be floto's.
+    """
+    if not isinstance(task, ActivityTask):
+        return 1, ""
+    item = state.items.get(task.key)
+    failures = item.failures if item is not None else ()
+    checkpoint = checkpoint_of(failures) if failures else ""
+    if not checkpoint and state.markers:
+        kept = state.markers.get(CHECKPOINT_PREFIX + task.id_)
+        checkpoint = "" if kept is None else kept.data.details or ""
+    return len(failures) + 1, checkpoint
 
 
 def _checked(decision: Decision | None, task: Task) -> Decision | None:

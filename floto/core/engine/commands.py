@@ -54,6 +54,7 @@ def start_command(request: StartRequest) -> StartWorkflowExecution:
         task_start_to_close_timeout=request.decision_timeout,
         child_policy=request.child_policy,
         tag_list=request.tags,
+        lambda_role=request.lambda_role,
     )
 
 

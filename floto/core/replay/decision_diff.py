@@ -12,7 +12,7 @@ from attrs import fields, frozen
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.replay.recorded_decisions import Recorded, values_of
-from floto.core.spec.activity_timeouts import split, without_attempt, without_timeouts
+from floto.core.spec.activity_timeouts import without_news, without_timeouts
 from floto.core.swf import decisions as d
 from floto.core.swf.decisions import DECISION_TYPES, Decision
 from floto.core.swf.identifiers import shown
@@ -161,9 +161,9 @@ def _alike(name: str, was: Any, now: Any) -> bool:
         if not (isinstance(before, dict) and TIMEOUTS_KEY in before):
             # Recorded by another decider, or by a floto that did not write timeouts into inputs.
             after = without_timeouts(after) or None
-        elif split(before)[1].attempt is None:
-            # Recorded by a floto that did not write the attempt into inputs.
-            after = without_attempt(after)
+        else:
+            # Recorded by a floto that did not write the attempt, or the checkpoint, into inputs.
+            after = without_news(after, before)
         return payload.encode(before, name) == payload.encode(after, name)
     except PayloadError:
         return False

@@ -13,7 +13,8 @@ from attrs import evolve, frozen
 
 from floto.core.decide.phase import RunPhase, phase, run_failures
 from floto.core.decide.progress import Progress, begin
-from floto.core.errors import HistoryError
+from floto.core.errors import HistoryError, PayloadError
+from floto.core.payloads import payload
 from floto.core.replay.task_status import (
     FAILURES,
     STARTED_KINDS,
@@ -30,6 +31,7 @@ from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
 from floto.core.state.attempts import Attempt, attempts
 from floto.core.state.failures import failure_of
 from floto.core.state.fold import fold
+from floto.core.state.redriven import awaits_parts
 from floto.core.state.state import EMPTY, Item, Kind, State, Status
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
@@ -205,7 +207,7 @@ def _started(
     conditions: tuple[Condition, ...] = ()
     result: Any = None
     if status is TaskStatus.DONE:
-        result = NO_RESULT
+        result = _result(item)
     elif status in FAILURES:
         result = failure_of(item.failures[-1]).message
     elif status is TaskStatus.SKIPPED:
@@ -215,6 +217,15 @@ def _started(
     else:
         conditions = (_of_open(item),)
     return Explained(item.key[1], status, attempts(item, events), conditions, result)
+
+
+def _result(item: Item) -> Any:
+    """Return the result of a completed item as its event has it, without a task that reads it."""
+    data: Any = item.closed.data if item.closed is not None else None
+    try:
+        return payload.loads(data.result) if hasattr(data, "result") else NO_RESULT
+    except PayloadError:
+        return NO_RESULT
 
 
 def _of_open(item: Item) -> Condition:
@@ -299,6 +310,9 @@ class _Task:
 
     def due(self) -> Iterator[Condition]:
         state, kind = self.graph.progress.state, self.task.key[0]
+        if awaits_parts(state):
+            yield Condition(Cause.KEPT)
+            return
         if state.open_count.get(kind, 0) >= OPEN_LIMIT:
             yield Condition(Cause.ROOM, detail=f"{OPEN_LIMIT:,} of its kind ({kind})")
         event = state.decision_tasks.started or state.decision_tasks.scheduled

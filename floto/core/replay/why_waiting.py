@@ -30,6 +30,7 @@ class Cause(StrEnum):
     WORK = "running since {at}{who}{until}"
     CHILD = "running since {at} as child workflow {detail!r}"
     SIGNAL = "waiting for signal {detail!r}"
+    KEPT = "waiting for the rest of what its redrive keeps: repeat the command that started the run"
     TIMER = "timer fires at {at}"
     DECIDER = "waiting for a decider to respond to the decision task of event {detail}"
     ROOM = "waiting for open tasks to close: SWF allows at most {detail}"

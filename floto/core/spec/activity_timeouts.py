@@ -1,10 +1,11 @@
-"""The time-outs and the attempt number of an activity, passed to its worker in the input.
+"""The time-outs, attempt number and checkpoint of an activity, passed to its worker in the input.
 
 SWF dispatches an activity without its time-outs, so a worker could not know how often it must send a
-heartbeat, or when the activity times out. Nor does SWF know which attempt at a task an activity is. So the
-decider writes the time-outs that a task sets, and the attempt number from 2 on, into the input under a
-reserved key, which the worker removes before it calls the activity. Defaults of the registered activity type
-are not included: the decider does not know them.
+heartbeat, or when the activity times out. Nor does SWF know which attempt at a task an activity is, or what
+the attempt before it had done. So the decider writes the time-outs that a task sets, the attempt number from
+2 on, and what an earlier attempt last sent with a heartbeat into the input under a reserved key, which the
+worker removes before it calls the activity. Defaults of the registered activity type are not included: the
+decider does not know them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from floto.core.swf.decisions import Decision, ScheduleActivityTask
 from floto.core.swf.identifiers import shown
 from floto.core.swf.reserved_names import TIMEOUTS_KEY
 
-_ATTEMPT = "attempt"
+_ATTEMPT, _CHECKPOINT = "attempt", "checkpoint"
 
 
 @frozen
@@ -33,20 +34,23 @@ class Timeouts:
     start_to_close: float | None = None
     #: Number of the attempt, 2 or more; None for the first, or if unknown.
     attempt: int | None = None
+    #: What an earlier attempt last sent with a heartbeat; None if that is nothing.
+    checkpoint: str | None = None
 
 
 def with_timeouts(
-    decision: Decision | None, payloads: Payloads | None = None, *, attempt: int = 1
+    decision: Decision | None, payloads: Payloads | None = None, *, attempt: int = 1, checkpoint: str = ""
 ) -> Decision | None:
-    """Return a decision with its time-outs and attempt number in its input, if it schedules an activity.
+    """Return a decision with its time-outs, attempt and checkpoint in its input, if it schedules an activity.
 
-    An input that is not a JSON object stays unchanged. An attempt number that does not fit is omitted,
-    because an input that fitted for the first attempt must not fail a later one.
+    An input that is not a JSON object stays unchanged. An attempt number and a checkpoint that do not fit are
+    omitted, because an input that fitted for the first attempt must not fail a later one.
 
     Args:
         decision: Any decision, or None.
         payloads: The store; None if values are not stored.
         attempt: The number of the attempt, 1 for the first.
+        checkpoint: What an earlier attempt last sent with a heartbeat; empty for nothing.
 
     Raises:
         PayloadError: if the input is then too long for SWF.
@@ -57,15 +61,17 @@ def with_timeouts(
         return decision
     given = {"heartbeat": decision.heartbeat_timeout, "start_to_close": decision.start_to_close_timeout}
     known = {name: seconds for name, value in given.items() if (seconds := _seconds(value)) is not None}
-    numbered = {**known, _ATTEMPT: attempt} if attempt > 1 else known
-    context = _object(decision.input) if numbered else None
+    added: dict[str, int | str] = {**known, _ATTEMPT: attempt} if attempt > 1 else {**known}
+    if checkpoint:
+        added[_CHECKPOINT] = checkpoint
+    context = _object(decision.input) if added else None
     if context is None:
         return decision
     what = f"the input of task {decision.activity_id!r}"
     try:
-        text = dumps_plain({**context, TIMEOUTS_KEY: numbered}, what, payloads)
+        text = dumps_plain({**context, TIMEOUTS_KEY: added}, what, payloads)
     except PayloadError:
-        if attempt == 1:
+        if added == known:
             raise
         return with_timeouts(decision, payloads)
     if isinstance(decision.input, StoredText):
@@ -111,11 +117,13 @@ def without_timeouts(context: Any) -> Any:
     return {name: value for name, value in context.items() if name != TIMEOUTS_KEY}
 
 
-def without_attempt(context: Any) -> Any:
-    """Return the context that the first attempt of an activity would have."""
+def without_news(context: Any, recorded: Mapping[str, Any]) -> Any:
+    """Return a context as a floto wrote it that did not write all which ``recorded`` lacks."""
     if not isinstance(context, Mapping) or not isinstance(context.get(TIMEOUTS_KEY), Mapping):
         return context
-    known = {name: value for name, value in context[TIMEOUTS_KEY].items() if name != _ATTEMPT}
+    then = recorded.get(TIMEOUTS_KEY)
+    lacking = {_ATTEMPT, _CHECKPOINT} - (then.keys() if isinstance(then, Mapping) else set())
+    known = {name: value for name, value in context[TIMEOUTS_KEY].items() if name not in lacking}
     return {**context, TIMEOUTS_KEY: known} if known else without_timeouts(context)
 
 
@@ -123,7 +131,11 @@ def _read(written: Any) -> Timeouts:
     # Other programs may write other values under this key.
     values = written if isinstance(written, Mapping) else {}
     found = {name: values.get(name) for name in ("heartbeat", "start_to_close", _ATTEMPT)}
-    return Timeouts(**{name: value for name, value in found.items() if type(value) is int and value > 0})
+    checkpoint = values.get(_CHECKPOINT)
+    return Timeouts(
+        **{name: value for name, value in found.items() if type(value) is int and value > 0},
+        checkpoint=checkpoint if isinstance(checkpoint, str) else None,
+    )
 
 
 def _object(input: str | None) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from floto.core.state.failures import failure_of
-from floto.core.state.state import Item, Status
+from floto.core.state.state import Item, KeptItem, Status
 from floto.core.swf.events import Event
 from floto.core.visible import moment_text, visible
 
@@ -28,7 +28,7 @@ class Attempt:
     opened: datetime | None
     started: datetime | None
     ended: datetime | None
-    #: Message of the failure; empty if there is none.
+    #: Message of the failure, or where a kept task of a redriven run completed; else empty.
     message: str = ""
 
     def __str__(self) -> str:
@@ -49,7 +49,8 @@ def attempts(item: Item | None, events: Sequence[Event]) -> tuple[Attempt, ...]:
     found = [_failed(number, event, events) for number, event in enumerate(item.failures, start=1)]
     if item.is_open or item.status is Status.COMPLETED:
         began, taken, ended = map(moment_of, (item.opened, item.started, item.closed))
-        found.append(Attempt(len(found) + 1, item.status, began, taken, ended))
+        origin = str(item.origin) if isinstance(item, KeptItem) else ""
+        found.append(Attempt(len(found) + 1, item.status, began, taken, ended, origin))
     return tuple(found)
 
 

@@ -14,11 +14,13 @@ from attrs import evolve
 
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
-from floto.core.payloads.reference import is_reference, is_stored
+from floto.core.payloads.reference import is_stored
 from floto.core.payloads.stored import Payloads, StoredText, marked
+from floto.core.state.envelope import enveloped, opened
+from floto.core.state.redriven import own_value, redriven_of
 from floto.core.state.state import State
 from floto.core.swf.events import Event, WorkflowExecutionSignaled, WorkflowExecutionStarted
-from floto.core.swf.reserved_names import CHANGED_SIGNAL, INPUT_KEY, SIGNALS_KEY
+from floto.core.swf.reserved_names import CHANGED_SIGNAL, REDRIVE_KEY, SIGNALS_KEY
 
 _WHAT = "the input of the next run"
 #: Maximum characters of text that stays in place: a reference to its value would hardly be shorter.
@@ -30,10 +32,7 @@ def joined(value: Any, signals: Sequence[WorkflowExecutionSignaled]) -> Any:
     if not signals and split(value) == (value, ()):
         return value
     carried = [{"name": each.signal_name, "input": each.input} for each in signals]
-    is_open = (
-        isinstance(value, dict) and not value.keys() & {SIGNALS_KEY, INPUT_KEY} and not is_reference(value)
-    )
-    return {**value, SIGNALS_KEY: carried} if is_open else {INPUT_KEY: value, SIGNALS_KEY: carried}
+    return enveloped(value, SIGNALS_KEY, carried)
 
 
 def split(value: Any) -> tuple[Any, tuple[WorkflowExecutionSignaled, ...]]:
@@ -44,9 +43,7 @@ def split(value: Any) -> tuple[Any, tuple[WorkflowExecutionSignaled, ...]]:
         WorkflowExecutionSignaled(signal_name=each["name"], input=each["input"])
         for each in value[SIGNALS_KEY]
     )
-    if value.keys() == {INPUT_KEY, SIGNALS_KEY}:
-        return value[INPUT_KEY], signals
-    return {key: item for key, item in value.items() if key != SIGNALS_KEY}, signals
+    return opened(value, SIGNALS_KEY), signals
 
 
 def _is_carrying(written: Any) -> bool:
@@ -61,16 +58,16 @@ def _is_carrying(written: Any) -> bool:
 
 
 def own_input(text: str | None, *, is_continued: bool) -> Any:
-    """Return the user's input of a run, without carried signals. Raises ``PayloadError``.
+    """Return the user's input of a run, without what floto put beside it. Raises ``PayloadError``.
 
-    Only a run that continues another carries signals; the whole input of other runs is the user's.
+    Only a run that continues another carries signals, and a redriven one what it keeps.
     """
-    value = payload.loads(text)
+    value = own_value(payload.loads(text))
     return split(value)[0] if is_continued else value
 
 
 def carried(started: Event[WorkflowExecutionStarted]) -> list[Event[WorkflowExecutionSignaled]]:
-    """Return the carried signals of a run as events with the id and the time of its start."""
+    """Return the signals that a run continues with, as events with the id and the time of its start."""
     if started.data.continued_execution_run_id is None:
         return []
     try:
@@ -88,7 +85,7 @@ def unused(state: State, awaited: Collection[str]) -> list[WorkflowExecutionSign
     """
     to_use = set(awaited)
     left: list[WorkflowExecutionSignaled] = []
-    for signal in _arrived(state):
+    for signal in arrived(state):
         if signal.signal_name in to_use:
             to_use.discard(signal.signal_name)
         else:
@@ -97,13 +94,20 @@ def unused(state: State, awaited: Collection[str]) -> list[WorkflowExecutionSign
     return [each for each in left if each.signal_name != CHANGED_SIGNAL or each is changes[-1]]
 
 
-def _arrived(state: State) -> Iterator[WorkflowExecutionSignaled]:
+def arrived(state: State) -> Iterator[WorkflowExecutionSignaled]:
     """Yield all signals of a run in order of arrival, carried ones first."""
     if state.started is None:
         return
     first = state.started.id
     yield from (event.data for event in carried(state.started))
-    later = (event for events in state.signals.values() for event in events if event.id != first)
+    kept = redriven_of(state)
+    yield from () if kept is None else kept.signals
+    later = (
+        event
+        for name, events in state.signals.items()
+        for event in events
+        if event.id != first and name != REDRIVE_KEY
+    )
     yield from (event.data for event in sorted(later, key=lambda event: event.id))
 
 
@@ -142,11 +146,13 @@ def _by_reference(
     The list itself stays in the input, so that the history shows the signals without the store.
     """
     parts: list[str] = []
-    texts = {text: _shortened(text, payloads, parts) for each in signals if (text := each.input) is not None}
+    texts = {
+        text: shortened_text(text, payloads, parts) for each in signals if (text := each.input) is not None
+    }
     short = [evolve(each, input=each.input and texts[each.input]) for each in signals]
     for_own = list(parts)
     own_text = payload.plain_text(own, _WHAT)
-    stored = own if is_stored(own) else payload.loads(_shortened(own_text, payloads, for_own))
+    stored = own if is_stored(own) else payload.loads(shortened_text(own_text, payloads, for_own))
     for value, behind in ((own, parts), (stored, for_own)):
         fitting = payload.packed(payload.plain_text(joined(value, short), _WHAT))
         if fitting is not None:
@@ -154,7 +160,7 @@ def _by_reference(
     return None
 
 
-def _shortened(text: str, payloads: Payloads, parts: list[str]) -> str:
+def shortened_text(text: str, payloads: Payloads, parts: list[str]) -> str:
     """Return text, or a shorter reference to its value; add the value's JSON to ``parts``."""
     if len(text) <= _SHORT:
         return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,8 @@ from floto.core.swf.reserved_names import NOT_SERVED
 #: Separates the message and the traceback in the details of a failed activity. Retry strategies, cleanup
 #: tasks and reports use the message only; ``Failure.traceback`` has the rest.
 TRACEBACK = "\n--- floto.traceback ---\n"
+#: Follows the traceback; then comes what the activity last sent with a heartbeat.
+CHECKPOINT = "\n--- floto.checkpoint ---\n"
 #: Causes of transient refusals: limits, rates, and ids still in use (a retried child may find the children of
 #: its last attempt still closing). All other refusals are permanent.
 TRANSIENT = frozenset(
@@ -60,6 +62,8 @@ class Failure:
     details: str = ""
     #: The traceback of an activity's exception, as its worker reported it; empty if there is none.
     traceback: str = ""
+    #: What the activity last sent with a heartbeat in this attempt; empty if that is nothing or unknown.
+    checkpoint: str = ""
 
     @property
     def passes(self) -> bool:
@@ -134,7 +138,11 @@ _READ: dict[type, _Read] = {
 def failure_of(event: Event) -> Failure:
     """Return the failure that a closing event reports."""
     status, reason, details = _READ[type(event.data)](event.data)
-    details, traceback = without_traceback(details) if status is Status.FAILED else (details, "")
+    traceback, checkpoint = "", ""
+    if status is Status.FAILED:
+        details, traceback, checkpoint = split_details(details)
+    elif type(event.data) is e.ActivityTaskTimedOut:
+        checkpoint = details or ""
     return Failure(
         status=status,
         at=event.at,
@@ -142,18 +150,27 @@ def failure_of(event: Event) -> Failure:
         reason=reason or "",
         details=_text(details),
         traceback=traceback,
+        checkpoint=checkpoint,
     )
 
 
-def with_traceback(message: str, traceback: str) -> str:
-    """Return the details of a failed activity: the message and, if there is one, the traceback."""
-    return f"{message}{TRACEBACK}{traceback}" if traceback else message
+def checkpoint_of(failures: Iterable[Event]) -> str:
+    """Return what an activity last sent with a heartbeat in failed attempts; empty if that is nothing."""
+    found = (failure_of(event).checkpoint for event in reversed(tuple(failures)))
+    return next(filter(None, found), "")
 
 
-def without_traceback(details: str | None) -> tuple[str | None, str]:
-    """Return the message and the traceback ('' if there is none) in the details of a failed activity."""
-    message, mark, traceback = (details or "").partition(TRACEBACK)
-    return (message, traceback) if mark else (details, "")
+def joined_details(message: str, traceback: str, checkpoint: str) -> str:
+    """Return the details of a failed activity: the message, and behind it what there is of the rest."""
+    rest = f"{CHECKPOINT}{checkpoint}" if checkpoint else ""
+    return f"{message}{TRACEBACK}{traceback}{rest}" if traceback or rest else message
+
+
+def split_details(details: str | None) -> tuple[str | None, str, str]:
+    """Return the message, the traceback and the checkpoint in the details of a failed activity."""
+    message, mark, rest = (details or "").partition(TRACEBACK)
+    traceback, _, checkpoint = rest.partition(CHECKPOINT)
+    return (message, traceback, checkpoint) if mark else (details, "", "")
 
 
 def _text(details: str | None) -> str:

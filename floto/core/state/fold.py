@@ -7,19 +7,22 @@ event. An event that cannot have happened raises ``HistoryError``, here and nowh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
 from operator import attrgetter
+from typing import Any
 
 from attrs import evolve
 
 from floto.core.errors import HistoryError
 from floto.core.state.builder import StateBuilder
 from floto.core.state.carried_signals import carried
+from floto.core.state.redriven import PARTS_KEY, Redriven, awaited_parts, redriven
 from floto.core.state.rules import Moves, MovesChild, Opens, Refuses, RequestsCancel, Rule, Sets, not_open
 from floto.core.state.state import EMPTY, DecisionTasks, Item, Key, Kind, Override, State, Status
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
 from floto.core.swf.history import History, check_event, check_events
-from floto.core.swf.reserved_names import TASK_CONTROL
+from floto.core.swf.reserved_names import REDRIVE_KEY, TASK_CONTROL
 from floto.core.swf.shapes import TaskList
 from floto.core.swf.wire import type_name
 
@@ -79,6 +82,9 @@ def _by(field: str) -> Callable[[Event], str]:
     return attrgetter(f"data.{field}")
 
 
+_name_of: Callable[[Any], str] = attrgetter("signal_name")
+
+
 def _task_id(event: Event) -> str | None:
     """Return the task id in the event's ``control``; None if floto did not write it."""
     control = event.data.control or ""
@@ -98,6 +104,35 @@ def _started(draft: StateBuilder, event: Event) -> None:
     draft.started, draft.task_list = event, event.data.task_list
     for signal in carried(event):
         _signaled(draft, signal)
+    if awaited_parts(event.data):
+        draft.put(Item(PARTS_KEY, Status.SCHEDULED, event))
+    _keep(draft, event, redriven(event.data))
+
+
+def _keep(draft: StateBuilder, start: Event, kept: Redriven | None) -> None:
+    """Begin a redriven run with the tasks and signals that it keeps."""
+    if kept is None:
+        return
+    for task in kept.tasks:
+        draft.put(task.item(start))
+    for checkpoint in kept.checkpoints:
+        _marked(draft, checkpoint.marker(start))
+    for name, signals in groupby(sorted(kept.signals, key=_name_of), _name_of):
+        arrived = (*(evolve(start, data=each) for each in signals), *draft.signals.get(name, ()))
+        draft.signals = draft.signals.insert(name, arrived)
+        key = (Kind.SIGNAL, name)
+        draft.put(Item(key, Status.COMPLETED, None, closed=arrived[0]))
+
+
+def _part(draft: StateBuilder, event: Event) -> None:
+    """Add a part of what a redriven run keeps."""
+    item = draft.item(PARTS_KEY)
+    if item is None or not item.is_open or draft.started is None:
+        return
+    kept = redriven(draft.started.data, draft.signals[REDRIVE_KEY])
+    if kept is not None:
+        draft.put(evolve(item, status=Status.COMPLETED, closed=event))
+        _keep(draft, draft.started, kept)
 
 
 def _closed(draft: StateBuilder, event: Event) -> None:
@@ -111,6 +146,9 @@ def _cancel_requested(draft: StateBuilder, event: Event) -> None:
 def _signaled(draft: StateBuilder, event: Event) -> None:
     signals, name = draft.signals, event.data.signal_name
     draft.signals = signals.insert(name, (*signals.get(name, ()), event))
+    if name == REDRIVE_KEY:
+        _part(draft, event)
+        return
     key = (Kind.SIGNAL, name)
     if draft.item(key) is None:
         draft.put(Item(key, Status.COMPLETED, None, closed=event))

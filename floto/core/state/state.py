@@ -87,6 +87,28 @@ class Item:
         return self.status in OPEN
 
 
+@frozen
+class Origin:
+    """Where a kept task of a redriven run completed: an event of an earlier run."""
+
+    run_id: str
+    event_id: int
+    #: Digest of the decision that started the task.
+    digest: str
+
+    def __str__(self) -> str:
+        """Return the origin as words."""
+        run = f"run {self.run_id}" if self.run_id else "the run before"
+        return f"kept from {run}, event {self.event_id}"
+
+
+@frozen(kw_only=True)
+class KeptItem(Item):
+    """The item of a task that a redriven run keeps; it completed with the start of the run."""
+
+    origin: Origin
+
+
 @quick_init
 @frozen(weakref_slot=False)
 class DecisionTasks:

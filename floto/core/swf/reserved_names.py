@@ -32,12 +32,17 @@ NOTE_PREFIX = "floto.daemon:"
 SIGNALS_KEY = "floto.signals"
 #: Key of the user's input if that is not an object to which the carried signals can be added.
 INPUT_KEY = "floto.input"
+#: Prefix of the markers (then the id of an activity) with a checkpoint that a redriven run keeps.
+CHECKPOINT_PREFIX = "floto.checkpoint:"
+#: Key in the input of a redriven run for what it keeps of the run before; also the name of the signals with
+#: its parts, if it is too long for the input.
+REDRIVE_KEY = "floto.redrive"
 #: Name of the signal that replaces the spec of an open run; only the last one has an effect.
 CHANGED_SIGNAL = "floto.spec"
 #: Prefix of the tag with the digest of a run's spec.
 SPEC_TAG = "floto.spec:"
-#: Key of an activity's context: an object with ``heartbeat`` and ``start_to_close`` in seconds, and
-#: ``attempt``.
+#: Key of an activity's context: an object with ``heartbeat`` and ``start_to_close`` in seconds,
+#: ``attempt`` and ``checkpoint``.
 TIMEOUTS_KEY = "floto.timeouts"
 #: Key of an object in place of a value that a decider stored.
 STORED_KEY = "floto.stored"

@@ -60,6 +60,7 @@ class StartRequest:
     child_policy: str | None = None
     tags: tuple[str, ...] = ()
     priority: str | None = None
+    lambda_role: str | None = None
 
 
 @frozen(kw_only=True)

@@ -21,6 +21,7 @@ from floto.runtime.cli.listing import list_command
 from floto.runtime.cli.loops import daemon_command, decider_command, worker_command
 from floto.runtime.cli.output import error_text, escape_what_cannot_be_encoded, say
 from floto.runtime.cli.pictures import graph_command, timeline_command
+from floto.runtime.cli.redrive import redrive_command
 from floto.runtime.cli.register import register_group
 from floto.runtime.cli.replay import replay_command
 from floto.runtime.cli.run import run_command
@@ -76,6 +77,7 @@ for command in (
     *(run_command, check_command, fuzz_command, server_command),
     *(replay_command, why_command, compare_command, timeline_command, graph_command),
     *(register_group, start_command, signal_command, cancel_command, terminate_command),
+    redrive_command,
     *(list_command, show_command, status_command, history_command, backup_command),
     *(decider_command, worker_command, daemon_command),
 ):

@@ -57,6 +57,7 @@ from floto.runtime.workers.activities import DEFAULT
     metavar="SECONDS",
     help="Time to wait for the result; afterwards the run stays open.",
 )
+@click.option("--redrive", is_flag=True, help="Keep what completed in the last, failed run of --workflow-id.")
 @click.option("--take-over", is_flag=True, help="Resume an open run of another spec by SPEC.")
 @domain_option
 @payloads_option
@@ -74,12 +75,14 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
     timeout: float | None,
     log_format: str,
     *,
+    redrive: bool,
     take_over: bool,
     verbose: bool,
 ) -> int:
     """Run SPEC (FILE.json, FILE.py:name or module:name) and print its result as JSON.
 
-    After an interrupt, a time-out or a crash, the same --workflow-id resumes the run.
+    After an interrupt, a time-out or a crash, the same --workflow-id resumes the run. After a failure it
+    starts anew; with --redrive, the new run keeps what completed before.
 
     Exit code: 0 completed, 1 failed, 2 wrong usage, 124 --timeout exceeded, 130 interrupted.
     """
@@ -93,6 +96,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
             "domain": domain,
             "concurrency": concurrency,
             "payloads": payloads,
+            "redrive": redrive,
             "take_over": take_over,
             "timeout": timeout,
         }

@@ -16,9 +16,10 @@ from floto.core.decide.decide import spec_of
 from floto.core.errors import PayloadsNeeded, SpecError
 from floto.core.payloads.reference import Store
 from floto.core.replay.explain import Explained
-from floto.core.replay.task_status import FAILURES
+from floto.core.replay.task_status import FAILURES, TaskStatus
 from floto.core.replay.why_report import stalls
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.tasks import NO_RESULT
 from floto.core.visible import shortened
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option
@@ -127,7 +128,9 @@ def _print_tasks(tasks: Sequence[Explained]) -> None:
     rows = sorted(tasks, key=lambda each: each.status not in FAILURES)
     if rows:
         say()
-        print_rows(("task", "status", "attempts", "took", "problem"), map(_task_row, rows[:_MOST_TASKS]))
+        print_rows(
+            ("task", "status", "attempts", "took", "problem or result"), map(_task_row, rows[:_MOST_TASKS])
+        )
     if len(rows) > _MOST_TASKS:
         say(f"and {len(rows) - _MOST_TASKS:,} more tasks: --json")
 
@@ -136,8 +139,14 @@ def _task_row(task: Explained) -> tuple[str, ...]:
     last = task.attempts[-1] if task.attempts else None
     took = last and last.started and last.ended and (last.ended - last.started).total_seconds()
     problem = next((each.message for each in reversed(task.attempts) if each.message), "")
+    if _has_result(task):
+        problem = " ".join(part for part in (problem, _shown(task.result)) if part)
     attempts = str(len(task.attempts)) if task.attempts else ""
     return task.task, str(task.status), attempts, "" if took is None else f"{took:.3f} s", problem
+
+
+def _has_result(task: Explained) -> bool:
+    return task.status is TaskStatus.DONE and task.result is not NO_RESULT
 
 
 def _plain(task: Explained) -> Summary:
@@ -146,6 +155,7 @@ def _plain(task: Explained) -> Summary:
         "task": task.task,
         "status": task.status,
         "attempts": [asdict(each) for each in task.attempts],
+        **({"result": task.result} if _has_result(task) else {}),
         "waits": [str(each) for each in task.conditions],
     }
 

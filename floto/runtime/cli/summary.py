@@ -8,13 +8,13 @@ from typing import Any
 
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
+from floto.core.spec.fingerprint import recorded
 from floto.core.state.carried_signals import own_input
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Item, Kind, State
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
 from floto.core.swf.reserved_names import RESERVED_PREFIX, SPEC_KEY
-from floto.runtime.deciders.fingerprint import recorded
 
 Summary = dict[str, Any]
 

@@ -10,10 +10,10 @@ from floto.core.decide.decide import spec_of
 from floto.core.errors import FlotoError
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.fingerprint import fingerprint, recorded, taken_over
 from floto.core.state.state import State
 from floto.core.swf.events import WorkflowExecutionStarted
 from floto.core.swf.shapes import WorkflowType
-from floto.runtime.deciders.fingerprint import fingerprint, recorded, taken_over
 
 
 @define

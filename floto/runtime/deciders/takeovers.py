@@ -8,10 +8,10 @@ from contextlib import suppress
 from floto.core.errors import UnknownResource
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.fingerprint import fingerprint
 from floto.core.state.state import State
 from floto.core.swf.reserved_names import CHANGED_SIGNAL
 from floto.core.swf.service import Service
-from floto.runtime.deciders.fingerprint import fingerprint
 from floto.runtime.retrying import persist
 from floto.runtime.shutdown import StopFlag
 

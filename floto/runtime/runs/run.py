@@ -6,37 +6,33 @@ import contextlib
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from attrs import evolve, frozen
 
 from floto import logs
-from floto.core.errors import (
-    FlotoError,
-    ServiceFault,
-    ServiceUnavailable,
-    SpecError,
-    WorkflowEnded,
-    WorkflowFailed,
-)
-from floto.core.payloads import payload, reference
+from floto.core.errors import ServiceFault, ServiceUnavailable, SpecError
+from floto.core.payloads import reference
 from floto.core.payloads.reference import Store
+from floto.core.replay.redrive import redrive as plan_redrive
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
+from floto.core.spec.fingerprint import spec_tags
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State
-from floto.core.swf import events as e
 from floto.core.swf.closing_events import CLOSING_EVENTS, CloseStatus
 from floto.core.swf.events import Event
+from floto.core.swf.history import History
 from floto.core.swf.identifiers import id_problems
 from floto.core.swf.service import ExecutionInfo, Service, StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.runtime.connect import IN_MEMORY, closing, service_for
-from floto.runtime.deciders.fingerprint import spec_tags
 from floto.runtime.deciders.spec_choice import read_spec
 from floto.runtime.retrying import persist, persist_at_start, rereads
 from floto.runtime.runs.needs import missing_activities, needs
+from floto.runtime.runs.redriving import ALREADY_STARTED, start_redriven
 from floto.runtime.runs.run_loops import WAKE_SECONDS, RunLoops
 from floto.runtime.runs.run_request import (
     WORKFLOW_TYPE,
@@ -44,15 +40,16 @@ from floto.runtime.runs.run_request import (
     RunRequest,
     check,
     check_kept,
+    check_redriven,
 )
+from floto.runtime.runs.run_result import result_of_run
 from floto.runtime.runs.time_limit import TimeLimit
 from floto.runtime.shutdown import StopFlag
 from floto.runtime.workers import activities
 from floto.runtime.workers.activities import Activities
 
 log = logging.getLogger("floto")
-
-_ALREADY_STARTED = "WorkflowExecutionAlreadyStartedFault"
+progress_log = logging.getLogger("floto.progress")
 
 
 def run(  # noqa: PLR0913 - all but the spec are optional and named
@@ -69,6 +66,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     payloads: Store | None = None,
     listener: Listener | None = None,
     take_over: bool = False,
+    redrive: bool = False,
 ) -> Any:
     """Run a spec until the workflow closes; return the result: ``{task id: result}``.
 
@@ -78,7 +76,8 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     an interrupt.
 
     With the ``workflow_id`` of an open run, this resumes it; of a completed run, it returns the result and
-    runs nothing; of a run that closed otherwise, it starts a new run.
+    runs nothing; of a run that closed otherwise, it starts a new run, which keeps nothing of the last one
+    unless ``redrive`` is set.
 
     Args:
         spec: The spec, or its JSON.
@@ -95,6 +94,8 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
         listener: Called in the caller's thread with the run's ``State`` after each change; the first call is
             before this process decides or runs anything.
         take_over: True to resume an open run of another spec with this one.
+        redrive: True to let a new run keep what completed in the last run of ``workflow_id``, if that one
+            failed, was canceled or terminated, or timed out (``floto.redrive``).
 
     Raises:
         SpecError: if the spec is not valid, or names activities that are not in ``activities``.
@@ -121,6 +122,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
         payloads=payloads,
         listener=listener,
         take_over=take_over,
+        redrive=redrive,
     )
     with _opened(service, domain or request.spec.domain) as opened:
         result = _run(request, opened, deadline)
@@ -165,14 +167,14 @@ def _run(request: RunRequest, service: Service, deadline: TimeLimit) -> Any:
             loops.leave()
             raise
         if end is not None:
-            loops.leave(closed=end[0])
+            loops.leave(closed=end[0].execution)
         elif deadline.is_over:
             loops.leave()
         else:
             loops.finish()
     if end is None:
         raise deadline.error(request.workflow_id)
-    return _result(*end)
+    return result_of_run(request, *end)
 
 
 def _find_or_start(request: RunRequest, service: Service, stop: StopFlag) -> tuple[WorkflowExecution, bool]:
@@ -182,10 +184,40 @@ def _find_or_start(request: RunRequest, service: Service, stop: StopFlag) -> tup
     # No other worker polls the run's task list, so this process must have every activity.
     if not is_closed and (problems := missing_activities(request.spec, request.activities.types)):
         raise SpecError(problems)
-    if info is None or info.close_status not in (None, "COMPLETED"):
+    if info is None:
         return _start(request, service, stop, info), True
+    if info.close_status not in (None, "COMPLETED"):
+        start_again = _redrive if request.redrive else _start_anew
+        return start_again(request, service, stop, info), True
     check(info, request, service, stop)
     return info.execution, info.close_status is None
+
+
+def _start_anew(
+    request: RunRequest, service: Service, stop: StopFlag, last: ExecutionInfo
+) -> WorkflowExecution:
+    progress_log.info(
+        "the last run of workflow %r ended %s; this one starts from the beginning. "
+        "To keep what completed before: --redrive, or redrive=True",
+        request.workflow_id,
+        last.close_status,
+    )
+    return _start(request, service, stop, last)
+
+
+def _redrive(request: RunRequest, service: Service, stop: StopFlag, last: ExecutionInfo) -> WorkflowExecution:
+    history = History(persist(stop, service.history, last.execution), last.execution)
+    check_redriven(request, fold(history))
+    planned = plan_redrive(request.spec, history, codec=request.codec)
+    progress_log.info(
+        "redrive of run %s, which ended %s: keeps %d tasks; runs again: %s",
+        last.execution.run_id,
+        last.close_status,
+        len(planned.kept),
+        ", ".join(planned.again) or "none",
+    )
+    repeat = partial(persist, stop)
+    return start_redriven(planned, service, request.payloads, repeat, repeat)
 
 
 def _prepare(request: RunRequest, service: Service, stop: StopFlag) -> None:
@@ -208,7 +240,7 @@ def _start(
         run_id = persist(stop, service.start_workflow_execution, start)
     except ServiceFault as fault:
         # Another process has just started it, or the response to an earlier attempt of this call was lost.
-        info = _listed(request, service, stop, before) if fault.code == _ALREADY_STARTED else None
+        info = _listed(request, service, stop, before) if fault.code == ALREADY_STARTED else None
         if info is None:
             raise
         check(info, request, service, stop)
@@ -257,8 +289,8 @@ class _Watch:
         return updated
 
 
-def _follow(watch: _Watch, execution: WorkflowExecution) -> tuple[WorkflowExecution, Event] | None:
-    """Return the last run and the event that closed it; None if stopped before."""
+def _follow(watch: _Watch, execution: WorkflowExecution) -> tuple[State, Event] | None:
+    """Return the state of the last run and the event that closed it; None if stopped before."""
     state = evolve(EMPTY, execution=execution)
     is_first = True
     while not watch.stop.is_set():
@@ -277,32 +309,5 @@ def _follow(watch: _Watch, execution: WorkflowExecution) -> tuple[WorkflowExecut
             execution = evolve(execution, run_id=closed.data.new_execution_run_id)
             state = evolve(EMPTY, execution=execution)
         else:
-            return execution, closed
+            return state, closed
     return None
-
-
-def _result(execution: WorkflowExecution, closed: Event) -> Any:
-    """Return the result of a completed run; raise ``WorkflowFailed`` or ``WorkflowEnded`` for any other."""
-    status = CLOSING_EVENTS[type(closed.data)].status
-    if status is CloseStatus.COMPLETED:
-        return payload.loads(closed.data.result)
-    raise _ERRORS.get(status, _ended)(execution, closed.data)
-
-
-def _failed(execution: WorkflowExecution, data: e.WorkflowExecutionFailed) -> FlotoError:
-    details = payload.loads(data.details)
-    if isinstance(details, dict):
-        failures = {str(task): str(message) for task, message in details.items()}
-        return WorkflowFailed(execution.workflow_id, execution.run_id, data.reason or "", failures)
-    reason = ": ".join(str(part) for part in (data.reason, details) if part)
-    return WorkflowFailed(execution.workflow_id, execution.run_id, reason, {})
-
-
-def _ended(execution: WorkflowExecution, data: Any) -> FlotoError:
-    details = getattr(data, "details", None) or getattr(data, "reason", None) or ""
-    status = CLOSING_EVENTS[type(data)].status
-    return WorkflowEnded(execution.workflow_id, execution.run_id, status, details)
-
-
-#: The errors for runs that did not complete; ``_ended`` makes all others.
-_ERRORS: Mapping[CloseStatus, Callable[[WorkflowExecution, Any], FlotoError]] = {CloseStatus.FAILED: _failed}

@@ -16,6 +16,7 @@ from floto.core.payloads import payload, reference
 from floto.core.payloads.reference import Store
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.fingerprint import all_recorded, fingerprint, recorded, taken_over
 from floto.core.spec.task_lists import is_confined, own_list
 from floto.core.state.fold import fold
 from floto.core.state.state import State
@@ -23,7 +24,6 @@ from floto.core.swf.identifiers import shown
 from floto.core.swf.reserved_names import CHANGED_SIGNAL
 from floto.core.swf.service import ExecutionInfo, Service
 from floto.core.swf.shapes import WorkflowType
-from floto.runtime.deciders.fingerprint import all_recorded, fingerprint, recorded, taken_over
 from floto.runtime.retrying import persist
 from floto.runtime.shutdown import StopFlag
 from floto.runtime.workers.activities import Activities
@@ -53,6 +53,7 @@ class RunRequest:
     payloads: Store | None
     listener: Listener | None
     take_over: bool
+    redrive: bool
 
     @property
     def task_list(self) -> str:
@@ -69,8 +70,13 @@ def check(info: ExecutionInfo, request: RunRequest, service: Service, stop: Stop
     if is_open:
         _check_list(request, state)
     # Before the spec takes over: a run with another input must stay unchanged.
-    _check_input(request, state, is_open=is_open)
+    _check_input(request, state, "was begun" if is_open else "has completed")
     _check_spec(request, state, service, stop, is_open=is_open)
+
+
+def check_redriven(request: RunRequest, state: State) -> None:
+    """Raise ``WrongWorkflow`` unless a run that is to be redriven has this input."""
+    _check_input(request, state, "ended")
 
 
 def check_kept(request: RunRequest, state: State) -> None:
@@ -124,14 +130,13 @@ def _check_spec(
         persist(stop, service.signal_workflow_execution, request.workflow_id, CHANGED_SIGNAL, own)
 
 
-def _check_input(request: RunRequest, state: State, *, is_open: bool) -> None:
+def _check_input(request: RunRequest, state: State, how: str) -> None:
     if request.input is None:
         return
     known = workflow_context(state, request.codec).get("workflow")
     given = without_spec(frozen_value(payload.loads(request.input)))
     # Compare JSON: in Python, True == 1.
     if _as_json(request, known) != _as_json(request, given):
-        how = "was begun" if is_open else "has completed"
         msg = (
             f"workflow {request.workflow_id!r} {how} with another input "
             f"({shown(known)}, not {shown(given)}); "

@@ -203,6 +203,9 @@ class RunningActivity:
         self.timeouts = Timeouts()
         #: 1 for the first attempt at the task; None until its input is read.
         self.attempt: int | None = None
+        #: What an earlier attempt last sent with a heartbeat, also in the run that this one redrives; None if
+        #: that is nothing.
+        self.checkpoint: str | None = None
 
     @property
     def id(self) -> str:
@@ -224,6 +227,7 @@ class RunningActivity:
 
         Args:
             details: A note on the progress, of which 2,048 characters are sent; later heartbeats repeat it.
+                The next attempt finds it in ``checkpoint``.
         """
         if details is not None:
             # An unpaired surrogate cannot be sent.
@@ -262,6 +266,11 @@ class RunningActivity:
         if is_cancel_requested:
             self.cancel_requested = True
         return True
+
+    @property
+    def last_details(self) -> str:
+        """What the activity last sent with a heartbeat in this attempt; empty if that is nothing."""
+        return self._details or ""
 
     def drop(self) -> None:
         """Request cancellation: the result will not be used."""

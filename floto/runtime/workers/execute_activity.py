@@ -19,7 +19,7 @@ from floto.core.payloads.stored import limit_of
 from floto.core.spec.activity_timeouts import Timeouts, split
 from floto.core.spec.decider_spec import CODEC
 from floto.core.spec.tasks import TaskCodec
-from floto.core.state.failures import TRACEBACK, with_traceback
+from floto.core.state.failures import CHECKPOINT, TRACEBACK, joined_details
 from floto.core.swf.limits import REASON_LIMIT
 from floto.core.swf.reserved_names import NOT_SERVED
 from floto.core.swf.service import PolledActivityTask, ReportsActivities
@@ -164,12 +164,15 @@ def refused(error: ServiceFault) -> Failed:
 
 
 def _raised(current: RunningActivity, error: BaseException) -> Outcome:
-    message = shorten_middle(_message(error), payload.LIMIT)
+    checkpoint = current.last_details
+    spare = len(CHECKPOINT) + len(TRACEBACK) + len(checkpoint) if checkpoint else 0
+    message = shorten_middle(_message(error), payload.LIMIT - spare)
     if isinstance(error, Canceled) and current.cancel_requested:
         log.info("activity %s stopped: %s", current.id, message)
         return Stopped(message or None)
     log.warning("activity %s failed", current.id, exc_info=error)
-    details = with_traceback(message, _traceback(error, payload.LIMIT - len(message) - len(TRACEBACK)))
+    room = payload.LIMIT - len(message) - max(spare, len(TRACEBACK))
+    details = joined_details(message, _traceback(error, room), checkpoint)
     return Failed(shorten_middle(type(error).__name__, REASON_LIMIT), details)
 
 

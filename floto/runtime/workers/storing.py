@@ -55,14 +55,20 @@ def store_values(decisions: Sequence[Decision], store: Store) -> list[Decision]:
 
 
 def _kept(decision: Decision, store: Store) -> Decision:
-    kept: dict[str, Any] = {}
-    for name in _FIELDS:
-        text = getattr(decision, name, None)
-        if isinstance(text, StoredText):
-            for part in text.parts:
-                _put(part, store)
-            kept[name] = str(text)
+    texts = {name: getattr(decision, name, None) for name in _FIELDS}
+    kept: dict[str, Any] = {
+        name: store_text(text, store) for name, text in texts.items() if isinstance(text, StoredText)
+    }
     return evolve(decision, **kept) if kept else decision
+
+
+def store_text(text: str | None, store: Store) -> str | None:
+    """Store the values that a text refers to; return it as a plain string. Raises as ``store_values``."""
+    if not isinstance(text, StoredText):
+        return text
+    for part in text.parts:
+        _put(part, store)
+    return str(text)
 
 
 def _put(part: str, store: Store) -> None:

@@ -273,6 +273,7 @@ class ActivityWorker:
         self._heartbeats.set_timeouts(current, timeouts)
         # Deciders write the attempt into the input from the second on.
         current.attempt = timeouts.attempt or 1
+        current.checkpoint = timeouts.checkpoint
         logs.set_attempt(current.attempt)
 
     def _abandon(self, current: RunningActivity) -> None:

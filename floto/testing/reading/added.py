@@ -20,9 +20,9 @@ def added(decision: Decision | None, task: Task, summary: HistorySummary) -> Dec
     """Return the decision as it is sent: with time-outs, attempt and the task list of ``floto.run``."""
     start = summary.start
     # The worker of a user-defined task kind may not be floto's.
-    attempt = len(summary.failures.get(task.key, ())) + 1 if isinstance(task, ActivityTask) else 1
     if isinstance(decision, ScheduleActivityTask):
-        decision = evolve(decision, input=_numbered(decision, attempt))
+        more = _of_earlier_attempts(task, summary) if isinstance(task, ActivityTask) else {}
+        decision = evolve(decision, input=_numbered(decision, more))
     if not start.task_list.name.startswith("floto.run."):
         return decision
     if isinstance(decision, StartChildWorkflowExecution) and not _carries_spec(decision.input):
@@ -37,15 +37,33 @@ def _carries_spec(text: str | None) -> bool:
     return any(SPEC_KEY in (_object(each) or {}) for each in (text, *behind))
 
 
-def _numbered(decision: ScheduleActivityTask, attempt: int) -> str | None:
-    """Return the input with the attempt from the second on, where it fits."""
+def _of_earlier_attempts(task: Task, summary: HistorySummary) -> dict[str, Any]:
+    """Return the number of the attempt from the second on, and what an earlier one left."""
+    failures = summary.failures.get(task.key, [])
+    marker = summary.markers.get(f"floto.checkpoint:{task.id_}")
+    found: dict[str, Any] = {"attempt": len(failures) + 1} if failures else {}
+    texts = ["" if marker is None else marker.data.details]
+    for event in failures:
+        details = getattr(event.data, "details", None) or ""
+        if type(event.data).__name__ == "ActivityTaskFailed":
+            _, _, behind = details.partition("\n--- floto.traceback ---\n")
+            _, _, details = behind.partition("\n--- floto.checkpoint ---\n")
+        elif type(event.data).__name__ != "ActivityTaskTimedOut":
+            details = ""
+        texts.append(details)
+    left = [text for text in texts if text]
+    return {**found, "checkpoint": left[-1]} if left else found
+
+
+def _numbered(decision: ScheduleActivityTask, more: dict[str, Any]) -> str | None:
+    """Return the input with what is known of earlier attempts, where it fits."""
     try:
-        return _with_timeouts(decision, {"attempt": attempt} if attempt > 1 else {})
+        return _with_timeouts(decision, more)
     except PayloadError:
         return _with_timeouts(decision, {})
 
 
-def _with_timeouts(decision: ScheduleActivityTask, more: dict[str, int]) -> str | None:
+def _with_timeouts(decision: ScheduleActivityTask, more: dict[str, Any]) -> str | None:
     limits = {"heartbeat": decision.heartbeat_timeout, "start_to_close": decision.start_to_close_timeout}
     limited = {name: int(value) for name, value in limits.items() if value not in (None, "NONE")} | more
     context, behind = _object(decision.input), getattr(decision.input, "parts", None)

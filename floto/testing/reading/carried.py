@@ -1,4 +1,4 @@
-"""Signals that a run hands to the next in its input: a second, naive reading of that input."""
+"""What a run takes over from the one before it in its input: a second, naive reading of that input."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from floto.core.payloads import payload
 
 #: Keys in a run's input: the signals of the previous run, and a user's input that is not an object.
 SIGNALS, INPUT = "floto.signals", "floto.input"
+#: Key in a run's input for what a redriven run keeps, and the name of the signals with its parts.
+REDRIVE = "floto.redrive"
 #: Name of the signals of which only the last one counts.
 _LAST = "floto.spec"
 
@@ -35,9 +37,40 @@ def signals_of(start: Any) -> list[Signal]:
     return [(name, given) for name, given, _ in found] if is_ours else []
 
 
+def redrive_of(start: Any) -> dict[str, Any]:
+    """Return the object that floto put into the input of a redriven run; empty if there is none."""
+    try:
+        value = payload.loads(start.input)
+    except PayloadError:
+        return {}
+    found = value.get(REDRIVE) if isinstance(value, dict) else None
+    if not isinstance(found, dict) or found.keys() not in (_WHOLE, _IN_PARTS):
+        return {}
+    return found
+
+
+_IN_PARTS = {"run", "number", "parts"}
+_WHOLE = {"run", "number", "tasks", "signals", "checkpoints"}
+
+
+def put_together(count: int, inputs: list[str | None]) -> dict[str, Any]:
+    """Return what the inputs of signals hold in parts; empty until all parts have arrived."""
+    texts = {}
+    for each in inputs:
+        value = payload.loads(each)
+        texts[value["part"]] = value["text"]
+    if any(number not in texts for number in range(1, count + 1)):
+        return {}
+    whole: dict[str, Any] = payload.loads("".join(texts[number] for number in range(1, count + 1)))
+    return whole
+
+
 def own_input(start: Any) -> Any:
     """Return the input of the user. Raises ``PayloadError``."""
     value = payload.loads(start.input)
+    if redrive_of(start):
+        rest = {key: item for key, item in value.items() if key != REDRIVE}
+        return rest[INPUT] if rest.keys() == {INPUT} else rest
     if start.continued_execution_run_id is None or not isinstance(value, dict) or SIGNALS not in value:
         return value
     if not signals_of(start) and value[SIGNALS] != []:
@@ -64,7 +97,7 @@ def next_input(start: Any, left: list[Signal]) -> str | None:
     value = own
     if left or _looks_like_ours(own):
         signals = [{"name": name, "input": given} for name, given in left]
-        is_plain = isinstance(own, dict) and not own.keys() & {SIGNALS, INPUT, "floto.payload"}
+        is_plain = isinstance(own, dict) and not own.keys() & {SIGNALS, INPUT, REDRIVE, "floto.payload"}
         value = {**own, SIGNALS: signals} if is_plain else {INPUT: own, SIGNALS: signals}
     return start.input if value == before else payload.dumps_plain(value, "the input of the next run")
 

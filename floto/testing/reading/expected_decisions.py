@@ -114,6 +114,8 @@ class Reading:
         summary = self.summary
         if summary.began is None or summary.closed is not None or summary.in_flight((Kind.TIMER, MORE)):
             return Expected()
+        if summary.awaited_parts and summary.cancel_requested is None:
+            return Expected()
         found = self._whole()
         return Expected(fitting(found.decisions), found.faults)
 

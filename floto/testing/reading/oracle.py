@@ -12,9 +12,10 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from floto.core.state.state import Item, Key, Kind, Status
+from floto.core.state.state import Item, KeptItem, Key, Kind, Origin, Status
+from floto.core.swf import wire
 from floto.core.swf.decisions import CLOSE_DECISIONS, Decision
-from floto.core.swf.events import Event, WorkflowExecutionSignaled
+from floto.core.swf.events import EVENT_TYPES, Event, MarkerRecorded, WorkflowExecutionSignaled
 from floto.core.swf.reserved_names import TASK_CONTROL
 from floto.testing.reading import carried
 
@@ -124,6 +125,8 @@ class RecordedAttempt:
     end: Event | None = None
     #: The first request to cancel it.
     cancel_requested: Event | None = None
+    #: Where it completed, if it is of an earlier run.
+    origin: Origin | None = None
 
     @property
     def completed(self) -> bool:
@@ -142,6 +145,10 @@ class HistorySummary:
     markers: dict[str, Event] = field(factory=dict)
     #: Name and input of every signal; those carried over from the previous run come first.
     signals: list[tuple[str, str | None]] = field(factory=list)
+    #: Number of parts of what a redriven run keeps, while not all of them have arrived.
+    awaited_parts: int = 0
+    #: The inputs of the signals with parts that have arrived.
+    parts: list[str | None] = field(factory=list)
     began: Event | None = None
     closed: Event | None = None
     cancel_requested: Event | None = None
@@ -174,7 +181,10 @@ class HistorySummary:
         opened = None if attempt.opened is attempt.end else attempt.opened
         failures = tuple(self.failures.get(key, ()))
         stop = attempt.cancel_requested
-        return Item(key, Status.COMPLETED, opened, attempt.started, attempt.end, failures, stop)
+        found = (key, Status.COMPLETED, opened, attempt.started, attempt.end, failures, stop)
+        if attempt.origin is not None:
+            return KeptItem(key=key, status=found[1], opened=None, closed=attempt.end, origin=attempt.origin)
+        return Item(*found)
 
 
 def summarize(history: Iterable[Event]) -> HistorySummary:
@@ -219,24 +229,68 @@ def _note(summary: HistorySummary, event: Event) -> None:
     what = name(event.data)
     if what == "WorkflowExecutionStarted":
         summary.began = event
-        for name_, given in carried.signals_of(event.data):
-            signal = evolve(event, data=WorkflowExecutionSignaled(signal_name=name_, input=given))
-            _note(summary, signal)
+        _begin(summary, event)
     elif what == "WorkflowExecutionCancelRequested":
         summary.cancel_requested = event
     elif what == "MarkerRecorded":
         summary.markers[event.data.marker_name] = event
     elif what == "WorkflowExecutionSignaled":
-        key = (Kind.SIGNAL, event.data.signal_name)
-        summary.signals.append((event.data.signal_name, event.data.input))
-        # Only the first signal of a name counts.
-        summary.attempts[key] = summary.attempts.get(key) or [RecordedAttempt(key, event, end=event)]
+        _receive(summary, event)
     elif what in _STOPS:
         for attempt in summary.attempts.get((Kind.ACTIVITY, event.data.activity_id), ()):
             if attempt.end is None:
                 attempt.cancel_requested = attempt.cancel_requested or event
     elif what in _CLOSES:
         summary.closed = event
+
+
+def _begin(summary: HistorySummary, start: Event) -> None:
+    for name_, given in carried.signals_of(start.data):
+        _receive(summary, evolve(start, data=WorkflowExecutionSignaled(signal_name=name_, input=given)))
+    kept = carried.redrive_of(start.data)
+    summary.awaited_parts = kept.get("parts", 0)
+    _take_over(summary, start, kept)
+
+
+def _receive(summary: HistorySummary, event: Event) -> None:
+    if event.data.signal_name == carried.REDRIVE:
+        _take_part(summary, event)
+        return
+    key = (Kind.SIGNAL, event.data.signal_name)
+    summary.signals.append((event.data.signal_name, event.data.input))
+    # Only the first signal of a name counts.
+    summary.attempts[key] = summary.attempts.get(key) or [RecordedAttempt(key, event, end=event)]
+
+
+def _take_part(summary: HistorySummary, event: Event) -> None:
+    if summary.awaited_parts and summary.began is not None:
+        summary.parts.append(event.data.input)
+        kept = carried.put_together(summary.awaited_parts, summary.parts)
+        if kept:
+            summary.awaited_parts = 0
+            _take_over(summary, summary.began, kept)
+
+
+def _take_over(summary: HistorySummary, start: Event, kept: dict[str, Any]) -> None:
+    """Note the tasks and signals that a redriven run keeps, as if they had completed with its start."""
+    for each in kept.get("tasks", ()):
+        key = (Kind(each["kind"]), each["id"])
+        end = evolve(start, data=wire.read(EVENT_TYPES[each["type"]], each["data"]))
+        origin = Origin(each["run"], each["event"], each["digest"])
+        summary.attempts[key] = [RecordedAttempt(key, end, end=end, origin=origin)]
+    for each in kept.get("checkpoints", ()):
+        data = MarkerRecorded(
+            marker_name=f"floto.checkpoint:{each['id']}",
+            details=each["text"],
+            decision_task_completed_event_id=0,
+        )
+        summary.markers[data.marker_name] = evolve(start, data=data)
+    signals = [(each["name"], each["input"]) for each in kept.get("signals", ())]
+    summary.signals[:0] = signals
+    for name_, given in reversed(signals):
+        key = (Kind.SIGNAL, name_)
+        event = evolve(start, data=WorkflowExecutionSignaled(signal_name=name_, input=given))
+        summary.attempts[key] = [RecordedAttempt(key, event, end=event)]
 
 
 #: The kind of item that each decision opens, and its id; others open nothing a task could wait for.

@@ -17,7 +17,7 @@ from floto.core.spec.activity_timeouts import (
     split,
     timeout_warnings,
     with_timeouts,
-    without_attempt,
+    without_news,
 )
 from floto.core.swf import events as e
 from floto.core.swf.decisions import ScheduleActivityTask
@@ -153,7 +153,7 @@ def test_history_without_attempts_replays_without_a_difference(settings: dict[st
     events = []
     for event in history:
         if isinstance(event.data, e.ActivityTaskScheduled):
-            context = without_attempt(payload.loads(event.data.input))
+            context = without_news(payload.loads(event.data.input), {})
             text = json.dumps(context) if context else None
             event = evolve(event, data=evolve(event.data, input=text))  # noqa: PLW2901
         events.append(event)

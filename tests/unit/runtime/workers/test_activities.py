@@ -10,7 +10,7 @@ import pytest
 
 import floto
 from floto.core.errors import ServiceError, ServiceUnavailable, UnknownResource
-from floto.core.state.failures import without_traceback
+from floto.core.state.failures import split_details
 from floto.core.swf import service as ports
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
 from floto.core.visible import shorten_middle
@@ -241,11 +241,28 @@ def test_every_result_or_exception_becomes_an_outcome(
     activities.activity(name="a", version="1")(function)
     found = perform_in(activities, running_activity())
     if isinstance(found, Failed):
-        message, traceback = without_traceback(found.details)
+        message, traceback, _ = split_details(found.details)
         assert traceback or outcome is None  # the failure of floto's own code needs none
         assert isinstance(message, str)
         found = Failed(found.reason, message)
     assert found == outcome if outcome else isinstance(found, Failed)
+
+
+def test_failure_reports_the_last_heartbeat_behind_its_message() -> None:
+    def work() -> None:
+        floto.current().heartbeat("3 of 9")
+        floto.current().heartbeat("7 of 9")
+        msg = "x" * 40_000
+        raise ValueError(msg)
+
+    activities = Activities()
+    activities.activity(name="a", version="1")(work)
+    found = perform_in(activities, running_activity())
+    message, _, checkpoint = split_details(found.details)
+    assert checkpoint == "7 of 9"
+    assert message is not None
+    assert message.startswith("xxx")
+    assert len(found.details) <= 32_768
 
 
 def test_canceled_error_after_a_cancel_request_is_a_cancellation() -> None:

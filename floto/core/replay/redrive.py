@@ -1,0 +1,316 @@
+"""Redrive of a run: what a new run keeps of it, and the request that starts the new run.
+
+A pure function of the old run's history. A completed task is kept if the spec would still make the decision
+that started it, with the same input, and everything that it requires is kept too; all others run again. The
+decision that started a task is in the history (and its digest is kept through further redrives), so the old
+spec is not needed to see what a changed spec changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from graphlib import TopologicalSorter
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from floto.core.decide.progress import Progress, begin, unreadable
+from floto.core.decide.starting import given_to, workflow_context
+from floto.core.errors import PayloadError, SpecError
+from floto.core.payloads import payload
+from floto.core.payloads.reference import is_stored
+from floto.core.payloads.stored import StoredText, read
+from floto.core.replay.recorded_decisions import recorded
+from floto.core.replay.redrive_request import request
+from floto.core.spec.activity_timeouts import without_timeouts
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.tasks import Task, TaskCodec
+from floto.core.state.carried_signals import arrived
+from floto.core.state.failures import checkpoint_of, failure_of
+from floto.core.state.fold import state_of
+from floto.core.state.redriven import Checkpoint, KeptTask, Redriven, redriven_of
+from floto.core.state.state import Item, KeptItem, Kind, Origin, State, Status
+from floto.core.swf import decisions as d
+from floto.core.swf.decisions import Decision
+from floto.core.swf.events import Event, WorkflowExecutionSignaled
+from floto.core.swf.history import History
+from floto.core.swf.identifiers import shown
+from floto.core.swf.reserved_names import CHANGED_SIGNAL, STORED_KEY
+from floto.core.swf.service import StartRequest
+from floto.core.swf.shapes import WorkflowExecution
+
+
+@frozen
+class PlannedTask:
+    """What a redrive does with one task: keep its result, or run it again."""
+
+    task_id: str
+    kept: bool
+    #: Event that completed the task, in the run that ran it; None if the task runs again.
+    event_id: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return f"{self.task_id}: {'' if self.kept else 'runs again: '}{self.reason}"
+
+
+@frozen
+class Redrive:
+    """The plan of a redrive, and the request that starts the new run.
+
+    Tasks that a generator returned are part of the plan if the generator is kept; one that runs again may
+    return others.
+    """
+
+    plan: tuple[PlannedTask, ...]
+    start: StartRequest
+    #: Inputs of the signals ``floto.redrive`` that must follow the start; empty unless what is kept is too
+    #: long for the input of a run. The new run waits for them.
+    parts: tuple[str, ...] = field(default=(), repr=lambda parts: f"<{len(parts)} parts>")
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Ids of the tasks whose results are kept."""
+        return tuple(task.task_id for task in self.plan if task.kept)
+
+    @property
+    def again(self) -> tuple[str, ...]:
+        """Ids of the tasks that run again."""
+        return tuple(task.task_id for task in self.plan if not task.kept)
+
+
+def redrive(  # noqa: PLR0913 - all but the spec and the history are optional and named
+    spec: DeciderSpec,
+    history: History | Iterable[Event] | State,
+    *,
+    rerun: Collection[str] = (),
+    execution: WorkflowExecution | None = None,
+    workflow_id: str | None = None,
+    codec: Codec = CODEC,
+) -> Redrive:
+    """Plan a new run that goes on where an earlier run of a spec ended.
+
+    The new run has the old one's workflow type, input and settings. It keeps the results of completed tasks,
+    what generators returned, and the signals that had arrived. A task runs again if it did not complete, if
+    it is in ``rerun``, if its declaration, input or context changed with ``spec``, or if it requires a task
+    that runs again.
+
+    Args:
+        spec: The spec of the new run: that of the old run, or a changed one.
+        history: The history of the old run. While that run is open, end it before the new one starts.
+        rerun: Ids of completed tasks to run again; a signal that is named must arrive again.
+        execution: The old run; by default that which the history names.
+        workflow_id: Workflow id of the new run; by default that of the old run.
+        codec: Reads generated tasks and stored values; by default floto's own kinds, and no store.
+
+    Returns:
+        The plan and the start request. With ``parts``, send them as signals after the start.
+
+    Raises:
+        HistoryError: if the history cannot have happened, is empty, or names no run.
+        SpecError: if ``rerun`` names a task that the run does not have.
+        PayloadError: if the input cannot be read, or what is kept does not fit.
+        PayloadsNeeded: if values are stored and ``codec`` has no store.
+    """
+    state = state_of(history)
+    state = state if execution is None else evolve(state, execution=execution)
+    progress = begin(spec, state, codec)
+    planner = _Planner.of(progress, frozenset(rerun))
+    plan = tuple(planner.plan())
+    start, parts = request(progress, codec, planner.redriven(), workflow_id)
+    return Redrive(plan, start, parts)
+
+
+@frozen
+class _Planner:
+    progress: Progress
+    rerun: frozenset[str]
+    #: Entries of the context of every task.
+    given: Mapping[str, Any]
+    #: Generator of each generated task.
+    generators: Mapping[str, str]
+    run_id: str
+    #: What the old run kept of one before it.
+    before: Redriven | None
+    #: Kept tasks by id, except signals.
+    kept: dict[str, KeptTask] = field(factory=dict)
+    #: Tasks that are kept with everything that they require.
+    clean: set[str] = field(factory=set)
+    checkpoints: list[Checkpoint] = field(factory=list)
+
+    @classmethod
+    def of(cls, progress: Progress, rerun: frozenset[str]) -> _Planner:
+        state = progress.state
+        _ = state.start
+        unknown = sorted(rerun - progress.plan.index.keys())
+        if unknown:
+            known = shown(", ".join(progress.plan.index))
+            raise SpecError(tuple(f"rerun: no task {id_!r}; the tasks are {known}" for id_ in unknown))
+        generators = {task.id_: id_ for id_, tasks in progress.offspring.items() for task in tasks}
+        given = workflow_context(state, progress.codec)
+        run_id = state.execution.run_id if state.execution else ""
+        before = redriven_of(state)
+        return cls(progress, rerun, given, generators, run_id, before)
+
+    def plan(self) -> Iterator[PlannedTask]:
+        found = {}
+        for position in self._in_order():
+            task = self.progress.plan.tasks[position]
+            generator = self.generators.get(task.id_)
+            if generator is None or generator in self.kept:
+                found[position] = self._planned(position, task)
+        return (found[position] for position in sorted(found))
+
+    def _in_order(self) -> Iterable[int]:
+        plan = self.progress.plan
+        needs = {position: [*needed] for position, needed in enumerate(plan.requires)}
+        for id_, generator in self.generators.items():
+            needs[plan.index[id_]].append(plan.index[generator])
+        return TopologicalSorter(needs).static_order()
+
+    def _planned(self, position: int, task: Task) -> PlannedTask:
+        item = self.progress.state.items.get(task.key)
+        kept = None
+        reason = self._ended_without_result(position, task, item)
+        above = [id_ for id_ in self._required(position) if id_ not in self.clean]
+        if not reason and item is not None and item.closed is not None and task.key[0] is Kind.SIGNAL:
+            return self._arrived(task, item.closed, is_clean=not above)
+        if not reason and above:
+            reason = f"requires {above[0]!r}, which runs again"
+        if not reason and item is not None and item.closed is not None:
+            kept, reason = self._kept(position, task, item, item.closed)
+        if kept is None:
+            if not above and task.id_ not in self.rerun:
+                self.checkpoints.extend(self._checkpoint(position, task, item))
+            return PlannedTask(task.id_, kept=False, event_id=None, reason=reason)
+        self.kept[task.id_] = kept
+        self.clean.add(task.id_)
+        origin = kept.origin
+        return PlannedTask(task.id_, kept=True, event_id=origin.event_id, reason=str(origin))
+
+    def _arrived(self, task: Task, signal: Event, *, is_clean: bool) -> PlannedTask:
+        """Keep a signal, also one that arrived before a task that runs again, as it could in any run."""
+        if is_clean:
+            self.clean.add(task.id_)
+        origin = Origin(self.run_id, signal.id, "")
+        return PlannedTask(task.id_, kept=True, event_id=signal.id, reason=str(origin))
+
+    def _required(self, position: int) -> Iterator[str]:
+        plan = self.progress.plan
+        yield from (plan.tasks[other].id_ for other in plan.requires[position])
+        generator = self.generators.get(plan.tasks[position].id_)
+        if generator is not None:
+            yield generator
+
+    def _ended_without_result(self, position: int, task: Task, item: Item | None) -> str:
+        if item is None:
+            return "no signal has arrived" if task.key[0] is Kind.SIGNAL else "never ran"
+        if item.is_open:
+            return "had not ended"
+        if item.status is not Status.COMPLETED:
+            return f"failed: {failure_of(item.failures[-1]).message}"
+        if position in self.progress.exhausted:
+            return f"failed: {self.progress.exhausted[position]}"
+        return "chosen to run again" if task.id_ in self.rerun else ""
+
+    def _kept(self, position: int, task: Task, item: Item, closed: Event) -> tuple[KeptTask | None, str]:
+        """Return a completed task as kept, or None and what changed."""
+        # First: it raises PayloadsNeeded, without which each stored input would seem to have changed.
+        if isinstance(item, KeptItem):
+            origin = item.origin
+        else:
+            origin = Origin(self.run_id, closed.id, self._recorded(item))
+        try:
+            decision = task.start(given_to(position, self.progress, self.given))
+        except (PayloadError, SpecError) as error:
+            return None, f"cannot start: {unreadable(error)}"
+        if origin.digest != digest_of(decision, self.progress.codec):
+            return None, "its declaration, input or context changed"
+        return KeptTask(task.key, origin, closed.data), ""
+
+    def _checkpoint(self, position: int, task: Task, item: Item | None) -> Iterator[Checkpoint]:
+        """Yield what the last attempt at an activity left, if it would start with the same input again."""
+        kept = {each.id: each for each in self.before.checkpoints} if self.before else {}
+        text = checkpoint_of(item.failures) if item is not None else ""
+        if text and item is not None and item.opened is not None:
+            found = Checkpoint(task.id_, self._recorded(item), text)
+        elif task.id_ in kept:
+            found = kept[task.id_]
+        else:
+            return
+        with suppress(PayloadError, SpecError):
+            decision = task.start(given_to(position, self.progress, self.given))
+            if found.digest == digest_of(decision, self.progress.codec):
+                yield found
+
+    def _recorded(self, item: Item) -> str:
+        """Return the digest of the decision that started an item."""
+        found = None if item.opened is None else recorded(item.opened)
+        return digest_of(None if found is None else found.decision, self.progress.codec)
+
+    def redriven(self) -> Redriven:
+        """Return what the new run keeps, after ``plan``."""
+        number = 1 if self.before is None else self.before.number + 1
+        tasks, signals = tuple(self.kept.values()), tuple(self._signals())
+        return Redriven(tasks, signals, tuple(self.checkpoints), number, run_id=self.run_id)
+
+    def _signals(self) -> Iterator[WorkflowExecutionSignaled]:
+        """Yield the signals that need not arrive again."""
+        plan = self.progress.plan
+        again = {plan.tasks[plan.index[id_]].key for id_ in self.rerun}
+        for signal in arrived(self.progress.state):
+            # The new run is started with the spec, so nothing that changed the old one's is kept.
+            if (Kind.SIGNAL, signal.signal_name) not in again and signal.signal_name != CHANGED_SIGNAL:
+                yield WorkflowExecutionSignaled(signal_name=signal.signal_name, input=signal.input)
+
+
+#: The fields of each decision that its result may depend on. Time-outs, priorities and task lists are not.
+_FIELDS: Mapping[type, tuple[str, ...]] = {
+    d.ScheduleActivityTask: ("activity_type", "input"),
+    d.ScheduleLambdaFunction: ("name", "input"),
+    d.StartChildWorkflowExecution: ("workflow_type", "input"),
+    d.StartTimer: ("start_to_fire_timeout",),
+    d.SignalExternalWorkflowExecution: ("workflow_id", "run_id", "signal_name", "input"),
+    d.RequestCancelExternalWorkflowExecution: ("workflow_id", "run_id"),
+}
+
+
+def digest_of(decision: Decision | None, codec: TaskCodec) -> str:
+    """Return the digest of what a task's result may depend on; of a context, entry by entry.
+
+    A result has the same digest in the context and as a reference to its value, so it does not matter how the
+    results of a run were kept.
+    """
+    parts: list[Any] = [type(decision).__name__]
+    for name in _FIELDS.get(type(decision), ()):
+        value = getattr(decision, name)
+        parts.append(_context_digests(value, codec) if name == "input" else str(value))
+    return _sha(payload.plain_text(parts, "a decision"))[:16]
+
+
+def _context_digests(text: str | None, codec: TaskCodec) -> Any:
+    # What the spec would start now may not be stored yet.
+    value = payload.loads(text.parts[0] if isinstance(text, StoredText) else text)
+    # The time-outs are beside a stored context.
+    value = read(without_timeouts(value), "the input of a task", codec.payloads)
+    if value is None:
+        # An activity without a context has an input if it has time-outs.
+        return {}
+    if not isinstance(value, dict):
+        return _value_digest(value)
+    return {name: _value_digest(item) for name, item in sorted(without_timeouts(value).items())}
+
+
+def _value_digest(value: Any) -> str:
+    if is_stored(value):
+        digest: str = value[STORED_KEY]["floto.payload"].removeprefix("sha256:")
+        return digest
+    return _sha(payload.plain_text(value, "a value"))
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,287 @@
+"""Redrive on real services: a run fails, is mended and redriven; activities count executions in files."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+import floto
+from floto.adapters.sqlite import SqliteService
+from floto.adapters.swf import SwfService
+from floto.adapters.swf_client import make_client
+from floto.core.errors import ServiceFault, Unreachable
+from floto.core.state.redriven import awaits_parts
+from floto.core.swf.reserved_names import REDRIVE_KEY
+from floto.payloads import DirectoryStore
+from floto.runtime.runs.redriving import start_redriven
+from floto.runtime.workers.activities import Activities
+from tests.integration.commands import Shell
+
+COUNTED = """
+import floto
+from pathlib import Path
+
+def ran(name):
+    with open("ran", "a") as file:
+        file.write(name + "\\n")
+
+@floto.activity(name="ask", version="1")
+def ask():
+    ran("ask")
+    return {"n": 1}
+
+@floto.activity(name="tell", version="1")
+def tell(context):
+    ran("tell")
+    if Path("broken").exists():
+        raise ValueError("no such luck")
+    return [context["workflow"]["who"], context["ask"]["n"]]
+"""
+RUN = ("run", "flow.py:spec", "--activities", "acts.py", "--workflow-id", "w")
+RESULT = {"tell": ["me", 1]}
+
+
+def mended(shell: Shell) -> Shell:
+    """Let a run fail in its second activity, and mend it."""
+    (shell.cwd / "acts.py").write_text(COUNTED)
+    spec = (shell.cwd / "flow.py").read_text().replace("floto.FixedDelay(3600, 5)", "None")
+    (shell.cwd / "flow.py").write_text(spec)
+    (shell.cwd / "broken").touch()
+    shell(*RUN, "--input", '{"who": "me"}', code=1)
+    (shell.cwd / "broken").unlink()
+    return shell
+
+
+@pytest.fixture
+def flow(shell: Shell) -> Shell:
+    return mended(shell)
+
+
+@pytest.fixture
+def flow_anywhere(anywhere: Shell) -> Shell:
+    return mended(anywhere)
+
+
+def ran(shell: Shell) -> Counter[str]:
+    return Counter((shell.cwd / "ran").read_text().split())
+
+
+def test_run_with_redrive_keeps_what_completed(flow_anywhere: Shell) -> None:
+    flow = flow_anywhere
+    done = flow(*RUN, "--redrive")
+    assert json.loads(done.stdout) == RESULT
+    assert "keeps 2 tasks; runs again: tell" in done.stderr
+    assert ran(flow) == {"ask": 1, "tell": 2}
+    why = flow("why", "w", "ask", "--spec", "flow.py:spec").stdout
+    assert "kept from run" in why
+
+
+def test_run_without_redrive_starts_anew_and_names_the_option(flow: Shell) -> None:
+    done = flow(*RUN, "--input", '{"who": "me"}')
+    assert "ended FAILED; this one starts from the beginning" in done.stderr
+    assert "--redrive" in done.stderr
+    assert ran(flow) == {"ask": 2, "tell": 2}
+
+
+def test_command_prints_the_plan_first_and_starts_the_run(flow: Shell) -> None:
+    plan = flow.here("redrive", "w", "--spec", "flow.py:spec", "--dry-run")[0]
+    rows = [line.split("\t")[:2] for line in plan.splitlines()]
+    assert rows == [["ask", "keep"], ["rest", "keep"], ["tell", "run"]]
+    assert json.loads(flow.here("show", "w", "--json")[0])["status"] == "FAILED"
+    out, err = flow.here("redrive", "w", "--spec", "flow.py:spec", "--json")
+    told = json.loads(out)
+    assert [task["kept"] for task in told["plan"]] == [True, True, False]
+    assert "floto run SPEC --workflow-id w" in err
+    first = json.loads(flow.here("history", "w")[0])["execution"]["runId"]
+    assert first == told["runId"]
+    assert json.loads(flow(*RUN).stdout) == RESULT
+    assert ran(flow) == {"ask": 1, "tell": 2}
+
+
+def test_chosen_task_runs_again(flow: Shell) -> None:
+    flow.here("redrive", "w", "--spec", "flow.py:spec", "--rerun", "ask")
+    flow(*RUN)
+    assert ran(flow) == {"ask": 2, "tell": 2}
+
+
+def test_saved_history_is_redriven_under_another_workflow_id(flow: Shell) -> None:
+    flow.here("history", "w", "-o", "old.json", "--spec", "flow.py:spec")
+    flow.here("redrive", "old.json", "--workflow-id", "new")
+    assert json.loads(flow(*RUN[:-1], "new").stdout) == RESULT
+    assert ran(flow) == {"ask": 1, "tell": 2}
+
+
+def test_open_run_of_the_workflow_id_is_named(flow: Shell) -> None:
+    flow.here("redrive", "w", "--spec", "flow.py:spec", "--rerun", "ask")
+    run_id = json.loads(flow.here("history", "w")[0])["execution"]["runId"]
+    _, refused = flow.here("redrive", f"w@{run_id}", "--spec", "flow.py:spec", code=2)
+    assert "has an open run; end that one first: floto terminate" in refused
+
+
+def test_command_without_a_spec_asks_for_it(flow: Shell) -> None:
+    assert "--spec" in flow.here("redrive", "w", code=2)[1]
+
+
+def test_results_before_the_failure_are_shown(flow: Shell) -> None:
+    shown = flow.here("show", "w", "--spec", "flow.py:spec")[0]
+    assert '{"n": 1}' in next(line for line in shown.splitlines() if line.startswith("ask"))
+    tasks = json.loads(flow("show", "w", "--spec", "flow.py:spec", "--json").stdout)["tasks"]
+    assert {task["task"]: task.get("result") for task in tasks} == {
+        "ask": {"n": 1},
+        "rest": None,
+        "tell": None,
+    }
+
+
+SPEC = floto.DeciderSpec(
+    activity_tasks=[
+        *(floto.ActivityTask(id_=f"part{n}", name="part", version="1", input=n) for n in range(3)),
+        floto.ActivityTask(id_="sum", name="sum", version="1", requires=["part0", "part1", "part2"]),
+    ]
+)
+
+
+def large(tmp_path: Path, length: int) -> Activities:
+    """Activities of SPEC: three with results of so many characters, one that fails while a file exists."""
+    found = Activities()
+
+    @found.activity(name="part", version="1")
+    def part(context: Any) -> str:
+        with (tmp_path / "ran").open("a") as file:
+            file.write("part\n")
+        return Random(context["activity_task"]).randbytes(length // 2).hex()
+
+    @found.activity(name="sum", version="1")
+    def total(context: Any) -> int:
+        if (tmp_path / "broken").exists():
+            msg = "broken"
+            raise ValueError(msg)
+        return sum(len(context[f"part{n}"]) for n in range(3))
+
+    (tmp_path / "broken").touch()
+    return found
+
+
+def failed(service: floto.Service, tmp_path: Path, length: int, **options: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"service": service, "workflow_id": "w", "activities": large(tmp_path, length)}
+    given |= options
+    with pytest.raises(floto.WorkflowFailed) as raised:
+        floto.run(SPEC, **given)
+    assert {*raised.value.results} == {"part0", "part1", "part2"}
+    assert all(len(each) == length for each in raised.value.results.values())
+    (tmp_path / "broken").unlink()
+    return given
+
+
+def parts_run(tmp_path: Path) -> int:
+    return len((tmp_path / "ran").read_text().split())
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[SqliteService]:
+    opened = floto.connect(f"sqlite:///{tmp_path}/swf.db")
+    yield opened  # type: ignore[misc]
+    opened.close()
+
+
+def test_long_results_travel_in_a_store(service: SqliteService, tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "store")
+    given = failed(service, tmp_path, 60_000, payloads=store)
+    assert floto.run(SPEC, redrive=True, **given) == {"sum": 180_000}
+    assert parts_run(tmp_path) == 3
+
+
+def test_results_too_long_for_the_input_travel_in_signals(service: SqliteService, tmp_path: Path) -> None:
+    # Each fits into a result, but compressed they do not fit into one input together, as the last task's.
+    spec = floto.DeciderSpec(
+        activity_tasks=[*SPEC.activity_tasks[:3], floto.ActivityTask(id_="sum", name="sum", version="1")]
+    )
+    activities = large(tmp_path, 30_000)
+    activities.activity(name="sum", version="2")(lambda: None)
+    given: dict[str, Any] = {"service": service, "workflow_id": "w", "activities": activities}
+    with pytest.raises(floto.WorkflowFailed):
+        floto.run(spec, **given)
+    changed = floto.DeciderSpec(
+        activity_tasks=[*SPEC.activity_tasks[:3], floto.ActivityTask(id_="sum", name="sum", version="2")]
+    )
+    # What is kept is too long for the result of the run, too: as it would be without a redrive.
+    with pytest.raises(floto.WorkflowFailed, match="result"):
+        floto.run(changed, redrive=True, **given)
+    assert parts_run(tmp_path) == 3
+    last = service.latest_execution("w")
+    assert last is not None
+    history = service.history(last.execution)
+    assert sum(getattr(event.data, "signal_name", "") == REDRIVE_KEY for event in history) > 1
+
+
+class Interrupted:
+    """A service that fails at the second signal."""
+
+    def __init__(self, service: Any) -> None:
+        self._service, self.signals = service, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._service, name)
+
+    def signal_workflow_execution(self, *given: Any) -> None:
+        self.signals += 1
+        if self.signals == 2:
+            msg = "unplugged"
+            raise Unreachable(msg)
+        self._service.signal_workflow_execution(*given)
+
+
+def test_interrupted_redrive_is_finished_by_the_same_call(service: SqliteService, tmp_path: Path) -> None:
+    spec = floto.DeciderSpec(
+        activity_tasks=[*SPEC.activity_tasks[:3], floto.ActivityTask(id_="sum", name="sum", version="1")]
+    )
+    given: dict[str, Any] = {"service": service, "workflow_id": "w", "activities": large(tmp_path, 30_000)}
+    with pytest.raises(floto.WorkflowFailed):
+        floto.run(spec, **given)
+    last = service.latest_execution("w")
+    assert last is not None
+    old = floto.History(service.history(last.execution), last.execution)
+    planned = floto.redrive(spec, old)
+    assert len(planned.parts) > 1
+
+    def call(method: Callable[..., Any], *arguments: Any) -> Any:
+        return method(*arguments)
+
+    with pytest.raises(Unreachable):
+        start_redriven(planned, Interrupted(service), None, call, call)
+    begun = service.latest_execution("w")
+    assert begun is not None
+    events = service.history(begun.execution)
+    assert awaits_parts(floto.fold(events))
+    assert floto.decide(spec, floto.History(events, begun.execution)) == []
+    execution = start_redriven(planned, service, None, call, call)
+    assert execution == begun.execution
+    state = floto.fold(service.history(execution))
+    assert not awaits_parts(state)
+    assert state.is_completed((floto.Kind.ACTIVITY, "part2"))
+    other = floto.redrive(spec, old, rerun=["part1"])
+    with pytest.raises(ServiceFault, match="AlreadyStarted"):
+        start_redriven(other, service, None, call, call)
+
+
+def test_redrive_on_moto(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        moto = SwfService(make_client("us-east-1"), "shop")
+        given = failed(moto, tmp_path, 100)
+        with caplog.at_level(logging.INFO, logger="floto.progress"):
+            assert floto.run(SPEC, redrive=True, **given) == {"sum": 300}
+        assert "keeps 3 tasks; runs again: sum" in caplog.text
+        assert parts_run(tmp_path) == 3
+        moto.close()

@@ -1,0 +1,358 @@
+"""Redrives many random runs of random specs; each new run must do exactly what its plan says.
+
+    python -m tests.redrives [NUMBER]
+
+NUMBER (10,000 if it is not given) runs with faults are made by the simulator. Each is redriven as it is, or
+cut off at some event, by its spec or an edited one, with some tasks chosen to run again. Prints how many of
+each there were; exits with 1 at the first that does something else. Not collected by pytest, which redrives a
+sample of the same (``tests/property/test_redrive.py``).
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import zlib
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import attrs
+from attrs import evolve, frozen
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from floto import (
+    CODEC,
+    ChildWorkflow,
+    DeciderSpec,
+    Event,
+    Generator,
+    History,
+    Kind,
+    PayloadError,
+    Redrive,
+    Signal,
+    SpecError,
+    Timer,
+    decide,
+    expand,
+    fold,
+    redrive,
+    replay,
+)
+from floto import events as e
+from floto.core.payloads import payload, reference
+from floto.core.replay.redrive_request import FORMS, inline
+from floto.core.state.redriven import redriven
+from floto.core.swf.reserved_names import COMPRESSED
+from floto.core.swf.wire import decision_to_swf
+from floto.testing import Faults, Simulation
+from floto.testing.checking.verifying import verify_run
+from floto.testing.reading.oracle import summarize
+from floto.testing.simulation.simulator import Simulator
+from floto.testing.strategies import runs, specs
+from tests.property.edits import EDITS
+from tests.property.test_decider_payloads import MemoryStore
+
+#: Cases for which Hypothesis is asked at a time: it remembers all that it has tried.
+_BATCH = 250
+FAULTS = Faults(
+    fails=0.1,
+    fails_for_good=0.3,
+    times_out=0.1,
+    loses_worker=0.05,
+    loses_decision=0.05,
+    refuses=0.05,
+    reorders=0.2,
+    signals=0.1,
+    adds_events=0.05,
+    cancels=0.02,
+)
+_STARTS = {
+    e.ActivityTaskScheduled: "activity_id",
+    e.TimerStarted: "timer_id",
+    e.StartChildWorkflowExecutionInitiated: "control",
+}
+
+
+def work(context: Any) -> str:
+    """An activity whose result depends on all that it was given, so that a wrong one cannot go unnoticed."""
+    return sha256(payload.plain_text(context, "a context").encode()).hexdigest()[:8]
+
+
+ACTIVITIES = {"work": work}
+
+
+@frozen
+class Case:
+    """A run, and how it is redriven."""
+
+    run: Simulation
+    spec: DeciderSpec
+    history: History
+    rerun: tuple[str, ...]
+
+    @classmethod
+    def of(cls, run: Simulation, chance: random.Random) -> Case:
+        """Choose a history of a run, an edit of its spec and tasks to run again."""
+        history = run.main
+        if chance.random() < 0.5:
+            events = history.events[: chance.randint(1, len(history))]
+            history = History(events, history.execution)
+        spec = run.spec
+        if chance.random() < 0.6:
+            edit = chance.choice(list(EDITS.values()))
+            spec = edit(spec, chance) or spec
+        spec = evolve(spec, repeat_workflow=False)
+        try:
+            tasks = expand(spec, fold(history)).activity_tasks
+        except SpecError:
+            tasks = spec.activity_tasks
+        few = [task.id_ for task in tasks if chance.random() < 0.1]
+        return cls(run, spec, history, tuple(few))
+
+
+def undisturbed(spec: DeciderSpec, input: Any = None) -> Simulation:
+    """Run a spec without faults."""
+    return Simulator(spec, ACTIVITIES, input).run()
+
+
+def check_case(case: Case, seen: Counter[str]) -> None:
+    """Redrive one case, and check the new run."""
+    planned = redrive(case.spec, case.history, rerun=case.rerun)
+    _keeps_what_did_not_change(case, planned, seen)
+    new = undisturbed(case.spec, payload.loads(planned.start.input))
+    seen["redriven runs"] += 1
+    seen["kept tasks"] += len(planned.kept)
+    seen["tasks that ran again"] += len(planned.again)
+    seen[f"new runs that {new.status or 'stayed open'}"] += 1
+    _does_what_was_planned(case, planned, new, seen)
+    _has_the_result_of_an_undisturbed_run(case, new, seen)
+    _redriven_again_is_the_same(case, planned, new)
+    assert replay(case.spec, new.main).divergence is None
+    verify_run(new)
+
+
+#: Fields of tasks that their results do not depend on.
+_SETTINGS = (
+    "_timeout",
+    "priority",
+    "task_list",
+    "retry_strategy",
+    "child_policy",
+    "domain",
+    "workflow_id",
+    "requires",
+)
+
+
+def _declared(task: Any, spec: DeciderSpec) -> Any:
+    values = attrs.asdict(task, recurse=False)
+    values = {name: value for name, value in values.items() if not name.endswith(_SETTINGS)}
+    if isinstance(task, ChildWorkflow) and task.spec is not None:
+        # A child inherits this list in its input.
+        values["list"] = task.spec.default_activity_task_list or spec.default_activity_task_list
+    return type(task), values
+
+
+def _keeps_what_did_not_change(case: Case, planned: Redrive, seen: Counter[str]) -> None:
+    """Compare the plan with a brute-force reading of the history and both specs."""
+    summary = summarize(case.history)
+    state = fold(case.history)
+    try:
+        old = {task.id_: task for task in expand(case.run.spec, state).activity_tasks}
+        new = {task.id_: task for task in expand(case.spec, state).activity_tasks}
+    except SpecError:
+        return
+    makers = {
+        made.id_: id_
+        for id_, task in new.items()
+        if isinstance(task, Generator) and summary.completed(task.key)
+        for made in task.generated(summary.item(task.key), CODEC)
+    }
+
+    def of_results(task: Any, tasks: Mapping[str, Any]) -> set[str]:
+        return {id_ for id_ in task.requires if not isinstance(tasks[id_], Timer)}
+
+    def keeps(id_: str) -> bool:
+        task: Any = new[id_]
+        needed = [*task.requires, *([makers[id_]] if id_ in makers else [])]
+        if not all(keeps(each) for each in needed):
+            return False
+        before = old.get(id_)
+        if id_ in case.rerun or not summary.completed(task.key) or before is None:
+            return False
+        if isinstance(task, Signal):
+            return True
+        is_same = _declared(task, case.spec) == _declared(before, case.run.spec)
+        # A timer has no context that another requirement could change.
+        return is_same and (isinstance(task, Timer) or of_results(task, new) == of_results(before, old))
+
+    expected = {id_ for id_, task in new.items() if keeps(id_) and not isinstance(task, Signal)}
+    kept = {id_ for id_ in planned.kept if not isinstance(new[id_], Signal)}
+    assert kept == expected, (kept ^ expected, planned.plan)
+    seen["plans that are those of a brute-force reading"] += 1
+    seen["tasks that run again after an edit"] += sum("changed" in task.reason for task in planned.plan)
+
+
+def started(history: Sequence[Event] | History) -> set[str]:
+    """Return the ids of the tasks that a run started."""
+    found = {
+        str(getattr(event.data, name)).removeprefix("floto.task:")
+        for event in history
+        for cls, name in _STARTS.items()
+        if type(event.data) is cls
+    }
+    return {id_ for id_ in found if not id_.startswith("floto.")}
+
+
+def _does_what_was_planned(case: Case, planned: Redrive, new: Simulation, seen: Counter[str]) -> None:
+    did = started(new.main)
+    cleanup = {task.id_ for task in (*case.spec.on_failure, *case.spec.on_cancel)}
+    assert not did & set(planned.kept), (did, planned.plan)
+    tasks = {task.id_: task for task in expand(case.spec, fold(new.main)).activity_tasks}
+    generated = tasks.keys() - {task.task_id for task in planned.plan}
+    again = {id_ for id_ in planned.again if tasks[id_].key[0] is not Kind.SIGNAL}
+    again |= {id_ for id_ in generated if tasks[id_].key[0] is not Kind.SIGNAL}
+    assert did - cleanup <= again
+    if new.status == "COMPLETED":
+        seen["runs that did exactly what was planned"] += 1
+        assert did == again, (did ^ again, planned.plan)
+
+
+def _has_the_result_of_an_undisturbed_run(case: Case, new: Simulation, seen: Counter[str]) -> None:
+    expected = undisturbed(case.spec)
+    assert new.status == expected.status
+    signals = [s.input for s in (redriven(new.main.start) or _NOTHING).signals]
+    noise = any(text == '"hello"' for text in signals)
+    if new.status == "COMPLETED" and not noise:
+        seen["results that are those of an undisturbed run"] += 1
+        assert new.result == expected.result
+
+
+class _Nothing:
+    signals = ()
+
+
+_NOTHING: Any = _Nothing()
+
+
+def _redriven_again_is_the_same(case: Case, planned: Redrive, new: Simulation) -> None:
+    """The run that was redriven and did nothing yet is redriven as the one before it."""
+    begun = History(new.main.events[:1], new.main.execution)
+    again = redrive(case.spec, begun)
+    assert [task for task in again.plan if task.kept and _is_task(case, task.task_id)] == [
+        task for task in planned.plan if task.kept and _is_task(case, task.task_id)
+    ]
+    assert again.kept == planned.kept
+    first, second = (redriven(evolve(begun.start, input=text)) for text in _inputs(planned, again))
+    assert first is not None
+    assert second is not None
+    assert (first.tasks, first.signals) == (second.tasks, second.signals)
+    # What was done since then is kept too.
+    assert set(redrive(case.spec, new.main).kept) >= set(planned.kept)
+
+
+def _inputs(*planned: Redrive) -> list[str | None]:
+    return [each.start.input for each in planned]
+
+
+def _is_task(case: Case, id_: str) -> bool:
+    tasks = {task.id_: task for task in case.spec.activity_tasks}
+    return id_ in tasks and tasks[id_].key[0] is not Kind.SIGNAL
+
+
+def check_travel(case: Case) -> None:
+    """Check that it does not matter how what is kept travels."""
+    store = MemoryStore()
+    codec = CODEC.with_payloads(store)
+    planned = redrive(case.spec, case.history, rerun=case.rerun, codec=codec)
+    start = case.history.events[0]
+    kept = redriven(evolve(case.history.start, input=planned.start.input))
+    assert kept is not None
+    own = payload.loads(case.history.start.input)
+    decided = []
+    for form in (*FORMS, compressed):
+        made = form(own, kept, codec.payloads)
+        assert made is not None
+        text, parts = made
+        for part in getattr(text, "parts", ()):
+            store.put(payload.loads(part))
+        begun = evolve(
+            start, data=evolve(case.history.start, input=str(text), continued_execution_run_id=None)
+        )
+        signals = [
+            Event(2 + at, start.at, e.WorkflowExecutionSignaled(signal_name="floto.redrive", input=part))
+            for at, part in enumerate(parts)
+        ]
+        for at in range(len(signals)):
+            assert (
+                decide(case.spec, History([begun, *signals[:at]], case.history.execution), codec=codec) == []
+            )
+        history = History([begun, *signals], case.history.execution)
+        decisions = [decision_to_swf(each) for each in decide(case.spec, history, codec=codec)]
+        decided.append([_resolved(each, store) for each in decisions])
+    assert all(each == decided[0] for each in decided)
+
+
+def compressed(own: Any, kept: Any, payloads: Any) -> tuple[str, tuple[str, ...]]:
+    """Compress also what would fit as it is."""
+    made = inline(own, kept, payloads)
+    assert made is not None
+    data = made[0].encode()
+    packed = (
+        made[0] if made[0].startswith(COMPRESSED) else COMPRESSED + b64encode(zlib.compress(data)).decode()
+    )
+    return packed, ()
+
+
+def _resolved(decision: dict[str, Any], store: MemoryStore) -> Any:
+    name = next(key for key in decision if key != "decisionType")
+    fields = dict(decision[name])
+    for key in ("input", "result"):
+        if key in fields:
+            fields[key] = reference.resolved(payload.loads(fields[key]), store.get)
+    return {**decision, name: fields}
+
+
+def cases() -> st.SearchStrategy[Case]:
+    """Return a strategy of cases."""
+    chances = st.integers(0, 2**32).map(lambda number: random.Random(f"case {number}"))
+    return st.builds(Case.of, runs(specs(), activities=ACTIVITIES, faults=FAULTS), chances)
+
+
+def main(number: int) -> int:
+    """Redrive until there were as many runs."""
+    seen: Counter[str] = Counter()
+    batch = 0
+    while seen["redriven runs"] < number:
+        batch += 1
+
+        @seed(batch)
+        @settings(
+            max_examples=_BATCH,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(cases())
+        def redrives(case: Case) -> None:
+            check_case(case, seen)
+            check_travel(case)
+
+        try:
+            redrives()
+        except (AssertionError, PayloadError) as problem:
+            print(f"batch {batch}: {problem}")
+            return 1
+    for what, count in seen.items():
+        print(f"{count:>9,} {what}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000))
