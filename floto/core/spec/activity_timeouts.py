@@ -57,15 +57,12 @@ def with_timeouts(
     """
     if not isinstance(decision, ScheduleActivityTask):
         return decision
-    if attempt == 1 and decision.heartbeat_timeout is None and decision.start_to_close_timeout is None:
-        return decision
     given = {"heartbeat": decision.heartbeat_timeout, "start_to_close": decision.start_to_close_timeout}
     known = {name: seconds for name, value in given.items() if (seconds := _seconds(value)) is not None}
     added: dict[str, int | str] = {**known, _ATTEMPT: attempt} if attempt > 1 else {**known}
     if checkpoint:
         added[_CHECKPOINT] = checkpoint
-    context = _object(decision.input) if added else None
-    if context is None:
+    if not added or (context := _object(decision.input)) is None:
         return decision
     what = f"the input of task {decision.activity_id!r}"
     try:
