@@ -13,6 +13,7 @@ from attrs import Factory, field, frozen
 from floto.core.decide.closing import CANCEL_REQUESTS, open_work
 from floto.core.decide.phase import RunPhase, phase
 from floto.core.decide.progress import Progress, begin
+from floto.core.spec.rules import Outcome
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf.reserved_names import RETRY_PREFIX
@@ -65,13 +66,18 @@ class TaskGraph:
         """Return the status of the task at a position of the plan."""
         progress = self.progress
         item = progress.state.items.get(progress.plan.tasks[position].key)
-        if position in progress.exhausted:
-            return _failed_status(item)
-        if position in progress.done:
-            return TaskStatus.DONE
+        if position in progress.outcomes:
+            return self._settled(progress.outcomes[position], item)
         if item is not None and item.is_open:
             return _open_status(item, progress.state)
         return self._not_in_flight(position, item)
+
+    def _settled(self, outcome: Outcome, item: Item | None) -> TaskStatus:
+        if outcome is Outcome.COMPLETED:
+            return TaskStatus.DONE
+        if outcome is not Outcome.SKIPPED:
+            return _failed_status(item)
+        return TaskStatus.RESERVED if self.reserved else TaskStatus.SKIPPED
 
     def _not_in_flight(self, position: int, item: Item | None) -> TaskStatus:
         progress, needed = self.progress, self.needed(position)
@@ -85,11 +91,15 @@ class TaskGraph:
         return TaskStatus.WAITING if needed or self.stopping or is_signal else TaskStatus.DUE
 
     def needed(self, position: int) -> list[int]:
-        """Return the positions of the required tasks that have not completed."""
+        """Return the positions of the required tasks that a task waits for."""
         progress = self.progress
         if not progress.waiting.get(position, 0):
             return []
-        return [other for other in progress.plan.requires[position] if other not in progress.done]
+        return [
+            other
+            for other in progress.plan.requires[position]
+            if progress.outcomes.get(other, Outcome.FAILED) is Outcome.FAILED
+        ]
 
 
 def _blocked(progress: Progress) -> dict[int, int]:

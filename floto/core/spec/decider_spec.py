@@ -26,6 +26,7 @@ from floto.core.spec.field_checks import (
 )
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
+from floto.core.spec.rules import AtLeast, Ruled
 from floto.core.spec.task_lists import child_list
 from floto.core.spec.tasks import Given, Task, expands, is_task
 from floto.core.state.state import Item, Key, Kind
@@ -62,7 +63,7 @@ def _default_id(task: ChildWorkflow) -> str:
 
 
 @frozen(kw_only=True)
-class ChildWorkflow(Task):
+class ChildWorkflow(Ruled, Task):
     """A task that runs another workflow as a child.
 
     The child's input is the context of this task, with ``input`` under ``child_workflow_task``. Time-outs are
@@ -335,6 +336,7 @@ CODEC = Codec(
         "floto.specs.task.Timer": Timer,
         "floto.specs.task.Signal": Signal,
         "floto.specs.task.ChildWorkflow": ChildWorkflow,
+        "floto.specs.task.AtLeast": AtLeast,
         "floto.specs.retry_strategy.InstantRetry": InstantRetry,
         "floto.specs.retry_strategy.FixedDelay": FixedDelay,
         "floto.specs.retry_strategy.ExponentialBackoff": ExponentialBackoff,

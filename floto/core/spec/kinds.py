@@ -22,6 +22,7 @@ from floto.core.spec.field_checks import (
     wire,
 )
 from floto.core.spec.retry import RetryStrategy
+from floto.core.spec.rules import Ruled
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
 from floto.core.state.state import Item, Key, Kind
 from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartTimer
@@ -41,7 +42,7 @@ def _default_id(task: ActivityTask) -> str:
 
 
 @frozen(kw_only=True)
-class ActivityTask(Task):
+class ActivityTask(Ruled, Task):
     """A task that runs an activity on a worker.
 
     Time-outs are in seconds, ``"NONE"`` for no time-out; None uses the default of the registered activity
@@ -126,7 +127,7 @@ class Generator(ActivityTask):
 
 
 @frozen(kw_only=True)
-class Timer(Task):
+class Timer(Ruled, Task):
     """A task that completes after a delay.
 
     Args:
@@ -164,7 +165,7 @@ class Timer(Task):
 
 
 @frozen(kw_only=True)
-class Signal(Task):
+class Signal(Ruled, Task):
     """A task that completes when the run has received a signal of one name, even before the task is ready.
 
     Its result is the input of the first signal of that name; later ones have no effect. Only one task of a

@@ -1,0 +1,86 @@
+"""Conditions of tasks: JMESPath expressions (https://jmespath.org) over the context of a task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from floto.core.errors import SpecError
+from floto.core.frozen import thawed
+from floto.core.swf.identifiers import shown
+from floto.core.visible import shortened
+
+#: Maximum characters of the data in the message of a condition that fails on it.
+_DATA_SHOWN = 500
+#: The errors that an expression may raise on data; those of JMESPath are ``ValueError``.
+_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+def condition_problems(expression: Any) -> Iterable[str]:
+    """Yield the problems of a condition in a spec, one line each."""
+    if not isinstance(expression, str):
+        yield f"when must be a JMESPath expression or None, not {shown(expression)}"
+        return
+    try:
+        compiled = _compiled(expression)
+    except SpecError as error:
+        yield from error.problems
+        return
+    import jmespath.functions  # noqa: PLC0415 - it loads random, which specs without conditions need not
+
+    known = jmespath.functions.Functions.FUNCTION_TABLE
+    unknown = {name for name in _functions(compiled.parsed) if name not in known}
+    if unknown:
+        yield f"when {shown(expression)} calls unknown functions: {', '.join(sorted(unknown))}"
+
+
+def holds(expression: str, context: Mapping[str, Any]) -> bool:
+    """Return True if a condition holds: unless it gives null, false, ``""``, ``[]`` or ``{}``.
+
+    Args:
+        expression: The JMESPath expression.
+        context: The context of the task, as JSON values.
+
+    Raises:
+        SpecError: if the expression fails on the context.
+    """
+    data = thawed(context)
+    try:
+        found = _compiled(expression).search(data)
+    except _ERRORS as error:
+        text = shortened(json.dumps(data, sort_keys=True), _DATA_SHOWN)
+        detail = shortened(str(error) or type(error).__name__, _DATA_SHOWN)
+        problem = f"when {shown(expression)} failed: {detail}; the data was {text}"
+        raise SpecError((problem,)) from error
+    return not (found is None or found is False or found in ("", [], {}))
+
+
+@lru_cache(maxsize=512)
+def _compiled(expression: str) -> Any:
+    """Compile an expression. Raises ``SpecError`` with the position of the problem."""
+    import jmespath.exceptions  # noqa: PLC0415 - it loads random, which specs without conditions need not
+
+    try:
+        return jmespath.compile(expression)
+    except jmespath.exceptions.EmptyExpressionError:
+        problem = "is empty"
+    except jmespath.exceptions.ParseError as error:
+        detail = getattr(error, "message", None) or (
+            f"unexpected {shown(error.token_value)}" if error.token_value else "it is incomplete"
+        )
+        problem = f"cannot be read at character {error.lex_position + 1}: {detail}"
+    except (RecursionError, ValueError) as error:
+        problem = f"cannot be read: {shown(error)}"
+    raise SpecError((f"when {shown(expression)} {problem}",))
+
+
+def _functions(node: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of the functions that an expression calls."""
+    nodes = [node]
+    while nodes:
+        each = nodes.pop()
+        if each["type"] == "function_expression":
+            yield each["value"]
+        nodes += [child for child in each["children"] if isinstance(child, dict)]
