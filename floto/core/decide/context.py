@@ -1,30 +1,17 @@
-"""The context of tasks: the workflow's input, and the results of the tasks that they require."""
+"""The part of the context that all tasks of a run share: the workflow's input."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from floto.core.frozen import frozen
 from floto.core.payloads.reference import is_stored
 from floto.core.payloads.stored import Payloads, read
-from floto.core.spec.graph import Plan
-from floto.core.spec.tasks import Task, TaskCodec
+from floto.core.spec.tasks import TaskCodec
 from floto.core.state.carried_signals import own_input
 from floto.core.state.state import State
 from floto.core.swf.reserved_names import SPEC_KEY, STORED_KEY
-
-#: The tasks that each completed generator returned, by its id.
-Offspring = Mapping[str, tuple[Task, ...]]
-
-
-def task_result(position: int, plan: Plan, offspring: Offspring, state: State) -> Any:
-    """Return the result of a completed task; for a generator, the ids of the tasks that it returned."""
-    task = plan.tasks[position]
-    if position in plan.generators:
-        return [other.id_ for other in offspring.get(task.id_, ())]
-    return task.result(state.items[task.key])
 
 
 def workflow_context(state: State, codec: TaskCodec) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from hashlib import sha1
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field, frozen
 from rpds import HashTrieMap
 
-from floto.core.decide.context import Offspring, task_result, workflow_context
+from floto.core.decide.context import workflow_context
 from floto.core.decide.retrying import Exhausted, Look, Rest, Step, look_at, retry_timer_id
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads.stored import read_result
@@ -53,7 +53,7 @@ class Progress:
     state: State
     #: The graph, including the tasks that completed generators returned.
     plan: graph.Plan = field(eq=False)
-    offspring: Offspring
+    offspring: Mapping[str, tuple[Task, ...]]
     #: Entries of the context of every task, beside the workflow's input.
     given: Mapping[str, Any] = field(eq=False)
     #: Seed of the jitter; differs between runs.
@@ -78,7 +78,10 @@ class Progress:
 
     def result(self, position: int) -> Any:
         """Return the result of a completed task; for a generator, the ids of the tasks that it returned."""
-        return task_result(position, self.plan, self.offspring, self.state)
+        task = self.plan.tasks[position]
+        if position in self.plan.generators:
+            return [other.id_ for other in self.offspring.get(task.id_, ())]
+        return task.result(self.state.items[task.key])
 
     def seen_by(self, position: int) -> dict[str, Any]:
         """Return what the condition of a task sees: its context, with stored results in place.
@@ -97,7 +100,7 @@ class Progress:
 
     def inputs_of(self, position: int) -> Sequence[int]:
         """Return the requirements whose results are in the context of a ready task."""
-        return self.inputs.get(position, self.plan.requires[position])
+        return self.inputs[position] if self.plan.rules else self.plan.requires[position]
 
     def observe(self, events: Iterable[Event]) -> Progress:
         """Return the progress after the next events of the run; examine only the tasks whose items changed.
@@ -138,7 +141,7 @@ def begin_given(
     state: State,
     codec: TaskCodec,
     given: Mapping[str, Any],
-    known: Offspring | None = None,
+    known: Mapping[str, tuple[Task, ...]] | None = None,
 ) -> Progress:
     """Return the progress of a run or a cleanup in a state.
 
@@ -215,20 +218,20 @@ def _positions(key: Key, plan: graph.Plan) -> Iterable[int]:
             yield waiting_for
 
 
-@define(eq=False)
 class _Update:
     """An update of a progress; changes are collected in dicts, so that maps are copied once."""
 
-    before: Progress
-    state: State
-    waiting: dict[int, int] = field(factory=dict)
-    outcomes: dict[int, Outcome] = field(factory=dict)
-    looks: dict[int, Look] = field(factory=dict)
-    inputs: dict[int, tuple[int, ...]] = field(factory=dict)
-    exhausted: dict[int, str] = field(factory=dict)
-    continued: dict[int, str] = field(factory=dict)
-    #: Tasks to examine: the id of the event at which, the rank in the graph, the position.
-    todo: list[tuple[int, int, int]] = field(factory=list)
+    __slots__ = ("before", "inputs", "looks", "messages", "outcomes", "state", "todo", "waiting")
+
+    def __init__(self, before: Progress, state: State) -> None:
+        self.before, self.state = before, state
+        self.waiting: dict[int, int] = {}
+        self.outcomes: dict[int, Outcome] = {}
+        self.looks: dict[int, Look] = {}
+        self.inputs: dict[int, tuple[int, ...]] = {}
+        self.messages: dict[Outcome, dict[int, str]] = {}
+        #: Tasks to examine: the id of the event at which, the rank in the graph, the position.
+        self.todo: list[tuple[int, int, int]] = []
 
     def updated(self, positions: Iterable[int]) -> Progress:
         """Return the progress after the tasks at these positions, and all that follows, were examined."""
@@ -239,6 +242,7 @@ class _Update:
             now, _, position = heappop(todo)
             if position not in self.outcomes and position not in before.outcomes:
                 self._examine(position, now)
+        messages = self.messages
         return Progress(
             before.spec,
             before.codec,
@@ -247,11 +251,11 @@ class _Update:
             before.offspring,
             before.given,
             before.seed,
-            before.waiting.update(self.waiting),
+            before.waiting.update(self.waiting) if self.waiting else before.waiting,
             self._steps(),
-            before.outcomes.update(self.outcomes),
-            before.exhausted.update(self.exhausted) if self.exhausted else before.exhausted,
-            before.continued.update(self.continued) if self.continued else before.continued,
+            before.outcomes.update(self.outcomes) if self.outcomes else before.outcomes,
+            before.exhausted.update(messages.get(Outcome.FAILED, {})) if messages else before.exhausted,
+            before.continued.update(messages.get(Outcome.CONTINUED, {})) if messages else before.continued,
             before.inputs.update(self.inputs) if self.inputs else before.inputs,
         )
 
@@ -259,9 +263,11 @@ class _Update:
         plan, state = self.before.plan, self.state
         # A signal may arrive before the requirements of its task are settled; the last requirement
         # examines the task again.
-        is_ready = not self._left(position) and self._is_admitted(position, now)
-        if position in self.outcomes:
-            return
+        is_ready = not self._left(position)
+        if is_ready and plan.rules:
+            is_ready = self._is_admitted(position, now)
+            if position in self.outcomes:
+                return
         look = self.looks[position] = look_at(plan.tasks[position], state, self.before.seed)
         if not (isinstance(look, Exhausted) or (is_ready and look is Rest.DONE)):
             return
@@ -280,7 +286,7 @@ class _Update:
     def _is_admitted(self, position: int, now: int) -> bool:
         """Return True if the join of a task is met and its condition holds; else settle it or let it wait."""
         plan = self.before.plan
-        if not plan.rules or position in self.inputs or position in self.before.inputs:
+        if position in self.inputs or position in self.before.inputs:
             return True
         rules = rules_of(plan.tasks[position])
         found = verdict(rules.join, self._tally(position))
@@ -325,26 +331,26 @@ class _Update:
 
     def _fail(self, position: int, message: str, now: int) -> None:
         continues = rules_of(self.before.plan.tasks[position]).on_error == "continue"
-        (self.continued if continues else self.exhausted)[position] = message
-        self._settle(position, Outcome.CONTINUED if continues else Outcome.FAILED, now)
+        outcome = Outcome.CONTINUED if continues else Outcome.FAILED
+        self.messages.setdefault(outcome, {})[position] = message
+        self._settle(position, outcome, now)
 
     def _settle(self, position: int, outcome: Outcome, now: int) -> None:
-        plan = self.before.plan
+        plan, waiting = self.before.plan, self.waiting
         self.outcomes[position] = outcome
         for dependent in plan.dependents[position]:
-            left = self._left(dependent)
+            left = waiting[dependent] if dependent in waiting else self.before.waiting.get(dependent, 0)
             # ``all`` does not count a failed requirement: its task never starts.
             if not left or (outcome is Outcome.FAILED and rules_of(plan.tasks[dependent]).join == "all"):
                 continue
-            self.waiting[dependent] = left - 1
+            waiting[dependent] = left - 1
             if left == 1:
                 heappush(self.todo, (now, plan.rank[dependent], dependent))
 
     def _steps(self) -> HashTrieMap[int, Step]:
         steps = self.before.steps
         for position, look in self.looks.items():
-            is_ready = position not in self.outcomes and not self._left(position)
-            if is_ready and isinstance(look, Step):
+            if isinstance(look, Step) and position not in self.outcomes and not self._left(position):
                 steps = steps.insert(position, look)
             elif position in steps:
                 steps = steps.remove(position)
