@@ -27,7 +27,7 @@ from floto.core.spec import graph
 from floto.core.spec.conditions import holds
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.expand import Expansion, GeneratorError, expansion
-from floto.core.spec.rules import Outcome, Tally, Verdict, rules_of, verdict
+from floto.core.spec.rules import Outcome, Tally, Verdict, counts_results, rules_of, verdict
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
 from floto.core.state.fold import state_of, trace
 from floto.core.state.state import EMPTY, Key, Kind, State
@@ -70,6 +70,8 @@ class Progress:
     continued: HashTrieMap[int, str] = _NO_MESSAGES
     #: In a spec with rules: by position of each task whose join is met, the requirements that had completed.
     inputs: HashTrieMap[int, tuple[int, ...]] = _NO_INPUTS
+    #: In a spec with rules: id of the event by which each generated task joined the spec, by position.
+    joined: Mapping[int, int] = field(eq=False, factory=dict)
 
     @property
     def failures(self) -> dict[str, str]:
@@ -168,9 +170,17 @@ def begin_given(
         waiting=plan.waiting,
         outcomes=HashTrieMap(dict.fromkeys(broken, Outcome.FAILED)),
         exhausted=broken,
+        joined=_joined(plan, grown.offspring, state) if plan.rules else {},
     )
     # No WorkflowExecutionStarted yet: nothing to decide. ``observe`` rebuilds once it arrives.
     return fresh if state.started is None else _Update(fresh, state).updated(range(len(plan.tasks)))
+
+
+def _joined(plan: graph.Plan, offspring: Mapping[str, tuple[Task, ...]], state: State) -> dict[int, int]:
+    by = {id_: plan.tasks[plan.index[id_]] for id_ in offspring}
+    return {
+        plan.index[task.id_]: _event_of(by[id_], state) for id_, tasks in offspring.items() for task in tasks
+    }
 
 
 def in_state(progress: Progress, state: State) -> Progress:
@@ -236,7 +246,8 @@ class _Update:
     def updated(self, positions: Iterable[int]) -> Progress:
         """Return the progress after the tasks at these positions, and all that follows, were examined."""
         before, rank, todo = self.before, self.before.plan.rank, self.todo
-        todo += [(0, rank[position], position) for position in positions]
+        joined = before.joined
+        todo += [(joined.get(position, 0), rank[position], position) for position in positions]
         heapify(todo)
         while todo:
             now, _, position = heappop(todo)
@@ -257,6 +268,7 @@ class _Update:
             before.exhausted.update(messages.get(Outcome.FAILED, {})) if messages else before.exhausted,
             before.continued.update(messages.get(Outcome.CONTINUED, {})) if messages else before.continued,
             before.inputs.update(self.inputs) if self.inputs else before.inputs,
+            before.joined,
         )
 
     def _examine(self, position: int, now: int) -> None:
@@ -307,7 +319,11 @@ class _Update:
     def _tally(self, position: int) -> Tally:
         plan = self.before.plan
         found = Counter(map(self._outcome, plan.requires[position]))
-        grows = any(each in plan.generators and not self._outcome(each) for each in plan.requires[position])
+        generators = [self._outcome(each) for each in plan.requires[position] if each in plan.generators]
+        grows = None in generators
+        if counts_results(rules_of(plan.tasks[position]).join):
+            # The tasks that a generator returned count, and not the generator.
+            found[Outcome.COMPLETED] -= generators.count(Outcome.COMPLETED)
         return Tally(
             found[Outcome.COMPLETED],
             found[Outcome.CONTINUED],
@@ -345,7 +361,8 @@ class _Update:
                 continue
             waiting[dependent] = left - 1
             if left == 1:
-                heappush(self.todo, (now, plan.rank[dependent], dependent))
+                at = max(now, self.before.joined.get(dependent, 0))
+                heappush(self.todo, (at, plan.rank[dependent], dependent))
 
     def _steps(self) -> HashTrieMap[int, Step]:
         steps = self.before.steps

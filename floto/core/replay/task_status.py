@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from attrs import Factory, field, frozen
 
-from floto.core.decide.closing import CANCEL_REQUESTS, open_work
-from floto.core.decide.phase import RunPhase, phase
+from floto.core.decide.closing import CANCEL_REQUESTS, after_failure, open_work
+from floto.core.decide.phase import RunPhase, phase, run_failures
 from floto.core.decide.progress import Progress, begin
 from floto.core.spec.rules import Outcome
 from floto.core.spec.tasks import Task
@@ -75,9 +75,9 @@ class TaskGraph:
     def _settled(self, outcome: Outcome, item: Item | None) -> TaskStatus:
         if outcome is Outcome.COMPLETED:
             return TaskStatus.DONE
-        if outcome is not Outcome.SKIPPED:
-            return _failed_status(item)
-        return TaskStatus.RESERVED if self.reserved else TaskStatus.SKIPPED
+        if self.reserved:
+            return TaskStatus.RESERVED
+        return TaskStatus.SKIPPED if outcome is Outcome.SKIPPED else _failed_status(item)
 
     def _not_in_flight(self, position: int, item: Item | None) -> TaskStatus:
         progress, needed = self.progress, self.needed(position)
@@ -115,13 +115,12 @@ def _blocked(progress: Progress) -> dict[int, int]:
 
 def task_graphs(main: Progress) -> Iterator[TaskGraph]:
     """Yield the graph of a run, and those of its cleanup after a failure and after a cancel request."""
-    now, spec = phase(main), main.spec
+    now = phase(main)
     yield TaskGraph(main, now not in {RunPhase.RUNNING, RunPhase.COMPLETING})
-    for clean_up, phases, what in (
-        (spec.after_failure, {RunPhase.FAILING, RunPhase.CLEANING_UP}, "fails"),
-        (spec.after_cancel, {RunPhase.CANCELING}, "is canceled"),
+    for own, phases, what in (
+        (after_failure(main, run_failures(main)), {RunPhase.FAILING, RunPhase.CLEANING_UP}, "fails"),
+        (begin(main.spec.after_cancel, main.state, main.codec), {RunPhase.CANCELING}, "is canceled"),
     ):
-        own = begin(clean_up, main.state, main.codec)
         stopping = open_work(main.state, own.plan.by_key)
         yield TaskGraph(own, now is RunPhase.CLOSED, "" if now in phases else what, stopping)
 

@@ -9,7 +9,6 @@ from attrs import define, evolve, frozen
 
 from floto.core.errors import PayloadError, PayloadsNeeded, SpecError
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
-from floto.core.spec.rules import counts_results, rules_of
 from floto.core.spec.tasks import Task, TaskCodec, expands
 from floto.core.state.state import State
 
@@ -61,8 +60,7 @@ def expansion(
     awaited = {id_ for task in tasks for id_ in task.requires if id_ in offspring}
     descendants = {id_: _descendants(id_, offspring) for id_ in awaited}
     return Expansion(
-        evolve(spec, activity_tasks=[_with_generated(task, descendants, offspring) for task in tasks]),
-        offspring,
+        evolve(spec, activity_tasks=[_with_generated(task, descendants) for task in tasks]), offspring
     )
 
 
@@ -110,11 +108,8 @@ def _descendants(id_: str, offspring: _Offspring) -> dict[str, None]:
     return found
 
 
-def _with_generated(task: Task, descendants: Mapping[str, dict[str, None]], offspring: _Offspring) -> Task:
-    """Return a task that also requires the tasks which its required generators returned.
-
-    A join that counts results counts those of the returned tasks, and not the generator's own.
-    """
+def _with_generated(task: Task, descendants: Mapping[str, dict[str, None]]) -> Task:
+    """Return a task that also requires the tasks which its required generators returned."""
     added: dict[str, None] = {}
     for id_ in task.requires:
         returned = descendants.get(id_, {})
@@ -123,10 +118,5 @@ def _with_generated(task: Task, descendants: Mapping[str, dict[str, None]], offs
             added |= returned
     if not added:
         return task
-    requires = tuple(dict.fromkeys(task.requires) | added)
-    if counts_results(rules_of(task).join):
-        requires = tuple(
-            id_ for id_ in requires if not added.keys() & {each.id_ for each in offspring.get(id_, ())}
-        )
-    extended: Task = evolve(cast("Any", task), requires=requires)
+    extended: Task = evolve(cast("Any", task), requires=tuple(dict.fromkeys(task.requires) | added))
     return extended
