@@ -28,7 +28,7 @@ from floto.core.replay.task_status import (
 )
 from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition, due, queued, retry, working
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.rules import Outcome, rules_of
+from floto.core.spec.rules import Outcome, counts_results, rules_of
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
 from floto.core.state.attempts import Attempt, attempts
 from floto.core.state.failures import failure_of
@@ -318,6 +318,8 @@ class _Task:
         for position in needed:
             cause = Cause.GENERATOR if position in plan.generators else Cause.REQUIRES
             yield Condition(cause, plan.tasks[position].id_)
+        if needed and counts_results(rules_of(self.task).join):
+            yield Condition(Cause.COUNTED, detail=str(rules_of(self.task).join))
         if self.task.key[0] is Kind.SIGNAL and not needed and not self.graph.stopping:
             yield Condition(Cause.SIGNAL, detail=self.task.key[1])
 

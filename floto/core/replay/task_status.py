@@ -13,7 +13,7 @@ from attrs import Factory, field, frozen
 from floto.core.decide.closing import CANCEL_REQUESTS, after_failure, open_work
 from floto.core.decide.phase import RunPhase, phase, run_failures
 from floto.core.decide.progress import Progress, begin
-from floto.core.spec.rules import Outcome
+from floto.core.spec.rules import Outcome, rules_of
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf.reserved_names import RETRY_PREFIX
@@ -81,7 +81,7 @@ class TaskGraph:
 
     def _not_in_flight(self, position: int, item: Item | None) -> TaskStatus:
         progress, needed = self.progress, self.needed(position)
-        if self.is_ending or any(other in self.blocked for other in needed):
+        if self.is_ending or position in self.blocked:
             return TaskStatus.SKIPPED
         if item is not None and item.failures and not needed and position not in progress.steps:
             return TaskStatus.RETRYING
@@ -107,7 +107,11 @@ def _blocked(progress: Progress) -> dict[int, int]:
     todo = list(found)
     while todo:
         position = todo.pop()
-        new = [other for other in progress.plan.dependents[position] if other not in found]
+        new = [
+            other
+            for other in progress.plan.dependents[position]
+            if other not in found and rules_of(progress.plan.tasks[other]).join == "all"
+        ]
         found.update(dict.fromkeys(new, found[position]))
         todo += new
     return found

@@ -14,6 +14,10 @@ from floto.core.visible import shortened
 
 #: Maximum characters of the data in the message of a condition that fails on it.
 _DATA_SHOWN = 500
+#: The types of nodes of an expression that refer to no data.
+_CONSTANT = frozenset(
+    {"and_expression", "comparator", "function_expression", "literal", "not_expression", "or_expression"}
+)
 #: The errors that an expression may raise on data; those of JMESPath are ``ValueError``.
 _ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
@@ -31,7 +35,8 @@ def condition_problems(expression: Any) -> Iterable[str]:
     import jmespath.functions  # noqa: PLC0415 - it loads random, which specs without conditions need not
 
     known = jmespath.functions.Functions.FUNCTION_TABLE
-    unknown = {name for name in _functions(compiled.parsed) if name not in known}
+    called = {node["value"] for node in _nodes(compiled.parsed) if node["type"] == "function_expression"}
+    unknown = called - known.keys()
     if unknown:
         yield f"when {shown(expression)} calls unknown functions: {', '.join(sorted(unknown))}"
 
@@ -57,6 +62,17 @@ def holds(expression: str, context: Mapping[str, Any]) -> bool:
     return not (found is None or found is False or found in ("", [], {}))
 
 
+def constant(expression: str) -> bool | None:
+    """Return the truth of a condition that refers to no data; None if it refers to some.
+
+    Raises:
+        SpecError: if the expression always fails.
+    """
+    if all(node["type"] in _CONSTANT for node in _nodes(_compiled(expression).parsed)):
+        return holds(expression, {})
+    return None
+
+
 @lru_cache(maxsize=512)
 def _compiled(expression: str) -> Any:
     """Compile an expression. Raises ``SpecError`` with the position of the problem."""
@@ -76,11 +92,10 @@ def _compiled(expression: str) -> Any:
     raise SpecError((f"when {shown(expression)} {problem}",))
 
 
-def _functions(node: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of the functions that an expression calls."""
+def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the nodes of an expression."""
     nodes = [node]
     while nodes:
         each = nodes.pop()
-        if each["type"] == "function_expression":
-            yield each["value"]
+        yield each
         nodes += [child for child in each["children"] if isinstance(child, dict)]

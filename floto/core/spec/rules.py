@@ -82,7 +82,17 @@ def rules_of(task: Any) -> Ruled:
 def has_default_rules(task: Any) -> bool:
     """Return True if a task has no rule other than the default ones."""
     rules = rules_of(task)
-    return rules.when is None and rules.join == _DEFAULT.join and rules.on_error == _DEFAULT.on_error
+    return rules is _DEFAULT or (rules.when is None and rules.join == "all" and rules.on_error == "fail")
+
+
+def rules_text(task: Any) -> str:
+    """Return the rules of a task that are not the default ones, as in ``join any, on_error continue``."""
+    rules = rules_of(task)
+    names = ("when", "join", "on_error")
+    pairs = (
+        (name, getattr(rules, name)) for name in names if getattr(rules, name) != getattr(_DEFAULT, name)
+    )
+    return ", ".join(f"{name} {value}" for name, value in pairs)
 
 
 @frozen

@@ -18,6 +18,7 @@ from floto.core.payloads.reference import Store
 from floto.core.replay.explain import Explained
 from floto.core.replay.task_status import FAILURES
 from floto.core.replay.why_report import stalls
+from floto.core.replay.why_waiting import OF_RULES
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.visible import shortened
 from floto.runtime.cli.codes import DONE
@@ -136,6 +137,8 @@ def _task_row(task: Explained) -> tuple[str, ...]:
     last = task.attempts[-1] if task.attempts else None
     took = last and last.started and last.ended and (last.ended - last.started).total_seconds()
     problem = next((each.message for each in reversed(task.attempts) if each.message), "")
+    rules = (str(each) for each in task.conditions if each.cause in OF_RULES)
+    problem = "; ".join(filter(None, (problem, *rules)))
     attempts = str(len(task.attempts)) if task.attempts else ""
     return task.task, str(task.status), attempts, "" if took is None else f"{took:.3f} s", problem
 
