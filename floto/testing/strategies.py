@@ -275,7 +275,7 @@ def _task(  # noqa: PLR0913 - a place, said in one go
 def _rules(requires: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
     """Return a strategy of rules that differ from the default ones for a few tasks."""
     results = [f'"{id_}"' for id_ in requires]
-    conditions = ["`true`", "`false`", "workflow", "!workflow.a", "workflow.a > `4`", "sum(workflow)"]
+    conditions = ["`true`", "`false`", "workflow", "!(workflow.a)", "workflow.a > `4`", "sum(workflow)"]
     conditions += [f"{result}.by" for result in results] + [f"!{result}" for result in results]
     joins: list[Join] = ["all", "any", "finished", *map(AtLeast, range(1, len(requires) + 2))]
     chosen = st.fixed_dictionaries(

@@ -37,6 +37,8 @@ def condition_problems(expression: Any) -> Iterable[str]:
     known = jmespath.functions.Functions.FUNCTION_TABLE
     called = {node["value"] for node in _nodes(compiled.parsed) if node["type"] == "function_expression"}
     unknown = called - known.keys()
+    if any(map(_is_field_of_not, _nodes(compiled.parsed))):
+        yield f"when {shown(expression)}: JMESPath reads !a.b as (!a).b, which is null; write !(a.b)"
     if unknown:
         yield f"when {shown(expression)} calls unknown functions: {', '.join(sorted(unknown))}"
 
@@ -90,6 +92,11 @@ def _compiled(expression: str) -> Any:
     except (RecursionError, ValueError) as error:
         problem = f"cannot be read: {shown(error)}"
     raise SpecError((f"when {shown(expression)} {problem}",))
+
+
+def _is_field_of_not(node: Mapping[str, Any]) -> bool:
+    children = node["children"]
+    return node["type"] == "subexpression" and children[0]["type"] == "not_expression"
 
 
 def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -51,6 +51,13 @@ def test_every_error_of_an_expression_is_a_spec_error(expression: str) -> None:
         holds(expression, {"a": [{"b": 1}, {"b": "x"}]})
 
 
+@pytest.mark.parametrize("expression", ["!a.b", "c && !a.b.d", "[?!a.b]"])
+def test_field_of_a_negation_which_is_always_null_is_refused(expression: str) -> None:
+    (problem,) = condition_problems(expression)
+    assert problem.endswith("JMESPath reads !a.b as (!a).b, which is null; write !(a.b)")
+    assert not list(condition_problems(expression.replace("!a.b.d", "!(a.b.d)").replace("!a.b", "!(a.b)")))
+
+
 def test_nested_function_is_found() -> None:
     (problem,) = condition_problems("a[?mine(@)] | length(other(@))")
     assert problem.endswith("calls unknown functions: mine, other")
