@@ -19,7 +19,7 @@ from floto.core.payloads import payload
 from floto.core.payloads.stored import dumps_plain
 from floto.core.spec.decider_spec import FAILURES_KEY
 from floto.core.spec.retry import REFUSED_TIMER, Retry
-from floto.core.spec.rules import Outcome
+from floto.core.spec.rules import TaskOutcome
 from floto.core.spec.tasks import NO_RESULT
 from floto.core.state.carried_signals import continued_input
 from floto.core.state.failures import failure_of
@@ -48,7 +48,7 @@ def complete(progress: Progress) -> list[Decision]:
     """Complete with the results of the tasks that nothing depends on, or continue as new."""
     plan = progress.plan
     try:
-        leaves = [leaf for leaf in plan.leaves if progress.outcomes[leaf] is Outcome.COMPLETED]
+        leaves = [leaf for leaf in plan.leaves if progress.outcomes[leaf] is TaskOutcome.COMPLETED]
         results = {plan.tasks[leaf].id_: progress.result(leaf) for leaf in leaves}
         results = {id_: result for id_, result in results.items() if result is not NO_RESULT}
         result = dumps_plain(results, "the result of the workflow", progress.codec.payloads)

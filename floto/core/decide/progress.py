@@ -27,7 +27,7 @@ from floto.core.spec import graph
 from floto.core.spec.conditions import holds
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.expand import Expansion, GeneratorError, expansion
-from floto.core.spec.rules import Outcome, Tally, Verdict, counts_results, rules_of, verdict
+from floto.core.spec.rules import JoinVerdict, Tally, TaskOutcome, counts_results, rules_of, verdict
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
 from floto.core.state.fold import state_of, trace
 from floto.core.state.state import EMPTY, Key, Kind, State
@@ -37,7 +37,7 @@ from floto.core.swf.reserved_names import RETRY_PREFIX
 
 _NO_MESSAGES: HashTrieMap[int, str] = HashTrieMap()
 _NO_STEPS: HashTrieMap[int, Step] = HashTrieMap()
-_NO_OUTCOMES: HashTrieMap[int, Outcome] = HashTrieMap()
+_NO_OUTCOMES: HashTrieMap[int, TaskOutcome] = HashTrieMap()
 _NO_INPUTS: HashTrieMap[int, tuple[int, ...]] = HashTrieMap()
 
 
@@ -63,7 +63,7 @@ class Progress:
     #: The decision that each ready task needs, by position.
     steps: HashTrieMap[int, Step] = _NO_STEPS
     #: The outcome of each settled task, by position.
-    outcomes: HashTrieMap[int, Outcome] = _NO_OUTCOMES
+    outcomes: HashTrieMap[int, TaskOutcome] = _NO_OUTCOMES
     #: Message of each task that has failed and fails the run, by position.
     exhausted: HashTrieMap[int, str] = _NO_MESSAGES
     #: Message of each task that has failed and lets the run continue, by position.
@@ -168,7 +168,7 @@ def begin_given(
         given=given,
         seed=_seed(state),
         waiting=plan.waiting,
-        outcomes=HashTrieMap(dict.fromkeys(broken, Outcome.FAILED)),
+        outcomes=HashTrieMap(dict.fromkeys(broken, TaskOutcome.FAILED)),
         exhausted=broken,
         joined=_joined(plan, grown.offspring, state) if plan.rules else {},
     )
@@ -236,10 +236,10 @@ class _Update:
     def __init__(self, before: Progress, state: State) -> None:
         self.before, self.state = before, state
         self.waiting: dict[int, int] = {}
-        self.outcomes: dict[int, Outcome] = {}
+        self.outcomes: dict[int, TaskOutcome] = {}
         self.looks: dict[int, Look] = {}
         self.inputs: dict[int, tuple[int, ...]] = {}
-        self.messages: dict[Outcome, dict[int, str]] = {}
+        self.messages: dict[TaskOutcome, dict[int, str]] = {}
         #: Tasks to examine: the id of the event at which, the rank in the graph, the position.
         self.todo: list[tuple[int, int, int]] = []
 
@@ -265,8 +265,10 @@ class _Update:
             before.waiting.update(self.waiting) if self.waiting else before.waiting,
             self._steps(),
             before.outcomes.update(self.outcomes) if self.outcomes else before.outcomes,
-            before.exhausted.update(messages.get(Outcome.FAILED, {})) if messages else before.exhausted,
-            before.continued.update(messages.get(Outcome.CONTINUED, {})) if messages else before.continued,
+            before.exhausted.update(messages.get(TaskOutcome.FAILED, {})) if messages else before.exhausted,
+            before.continued.update(messages.get(TaskOutcome.CONTINUED, {}))
+            if messages
+            else before.continued,
             before.inputs.update(self.inputs) if self.inputs else before.inputs,
             before.joined,
         )
@@ -289,7 +291,7 @@ class _Update:
         elif isinstance(look, Exhausted):
             self._fail(position, look.message, now)
         else:
-            self._settle(position, Outcome.COMPLETED, now)
+            self._settle(position, TaskOutcome.COMPLETED, now)
 
     def _left(self, position: int) -> int:
         waiting = self.waiting
@@ -302,18 +304,18 @@ class _Update:
             return True
         rules = rules_of(plan.tasks[position])
         found = verdict(rules.join, self._tally(position))
-        if not isinstance(found, Verdict):
+        if not isinstance(found, JoinVerdict):
             self.waiting[position] = found
             return False
-        if found is Verdict.SKIP:
-            self._settle(position, Outcome.SKIPPED, now)
+        if found is JoinVerdict.SKIP:
+            self._settle(position, TaskOutcome.SKIPPED, now)
             return False
         self.inputs[position] = tuple(
-            needed for needed in plan.requires[position] if self._outcome(needed) is Outcome.COMPLETED
+            needed for needed in plan.requires[position] if self._outcome(needed) is TaskOutcome.COMPLETED
         )
         return rules.when is None or self._is_true(rules.when, position, now)
 
-    def _outcome(self, position: int) -> Outcome | None:
+    def _outcome(self, position: int) -> TaskOutcome | None:
         return self.outcomes.get(position) or self.before.outcomes.get(position)
 
     def _tally(self, position: int) -> Tally:
@@ -323,12 +325,12 @@ class _Update:
         grows = None in generators
         if counts_results(rules_of(plan.tasks[position]).join):
             # The tasks that a generator returned count, and not the generator.
-            found[Outcome.COMPLETED] -= generators.count(Outcome.COMPLETED)
+            found[TaskOutcome.COMPLETED] -= generators.count(TaskOutcome.COMPLETED)
         return Tally(
-            found[Outcome.COMPLETED],
-            found[Outcome.CONTINUED],
-            found[Outcome.FAILED],
-            found[Outcome.SKIPPED],
+            found[TaskOutcome.COMPLETED],
+            found[TaskOutcome.CONTINUED],
+            found[TaskOutcome.FAILED],
+            found[TaskOutcome.SKIPPED],
             found[None],
             grows,
         )
@@ -342,22 +344,22 @@ class _Update:
             self._fail(position, unreadable(error), now)
             return False
         if not is_true:
-            self._settle(position, Outcome.SKIPPED, now)
+            self._settle(position, TaskOutcome.SKIPPED, now)
         return is_true
 
     def _fail(self, position: int, message: str, now: int) -> None:
         continues = rules_of(self.before.plan.tasks[position]).on_error == "continue"
-        outcome = Outcome.CONTINUED if continues else Outcome.FAILED
+        outcome = TaskOutcome.CONTINUED if continues else TaskOutcome.FAILED
         self.messages.setdefault(outcome, {})[position] = message
         self._settle(position, outcome, now)
 
-    def _settle(self, position: int, outcome: Outcome, now: int) -> None:
+    def _settle(self, position: int, outcome: TaskOutcome, now: int) -> None:
         plan, waiting = self.before.plan, self.waiting
         self.outcomes[position] = outcome
         for dependent in plan.dependents[position]:
             left = waiting[dependent] if dependent in waiting else self.before.waiting.get(dependent, 0)
             # ``all`` does not count a failed requirement: its task never starts.
-            if not left or (outcome is Outcome.FAILED and rules_of(plan.tasks[dependent]).join == "all"):
+            if not left or (outcome is TaskOutcome.FAILED and rules_of(plan.tasks[dependent]).join == "all"):
                 continue
             waiting[dependent] = left - 1
             if left == 1:

@@ -28,7 +28,7 @@ from floto.core.replay.task_status import (
 )
 from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition, due, queued, retry, working
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.rules import Outcome, counts_results, rules_of
+from floto.core.spec.rules import TaskOutcome, counts_results, rules_of
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
 from floto.core.state.attempts import Attempt, attempts
 from floto.core.state.failures import failure_of
@@ -298,7 +298,7 @@ class _Task:
 
     def skipped(self) -> Iterator[Condition]:
         progress = self.graph.progress
-        if progress.outcomes.get(self.position) is Outcome.SKIPPED:
+        if progress.outcomes.get(self.position) is TaskOutcome.SKIPPED:
             yield self.ruled_out()
             return
         if progress.state.closed is None:

@@ -13,7 +13,7 @@ from attrs import Factory, field, frozen
 from floto.core.decide.closing import CANCEL_REQUESTS, after_failure, open_work
 from floto.core.decide.phase import RunPhase, phase, run_failures
 from floto.core.decide.progress import Progress, begin
-from floto.core.spec.rules import Outcome, rules_of
+from floto.core.spec.rules import TaskOutcome, rules_of
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf.reserved_names import RETRY_PREFIX
@@ -72,12 +72,12 @@ class TaskGraph:
             return _open_status(item, progress.state)
         return self._not_in_flight(position, item)
 
-    def _settled(self, outcome: Outcome, item: Item | None) -> TaskStatus:
-        if outcome is Outcome.COMPLETED:
+    def _settled(self, outcome: TaskOutcome, item: Item | None) -> TaskStatus:
+        if outcome is TaskOutcome.COMPLETED:
             return TaskStatus.DONE
         if self.reserved:
             return TaskStatus.RESERVED
-        return TaskStatus.SKIPPED if outcome is Outcome.SKIPPED else _failed_status(item)
+        return TaskStatus.SKIPPED if outcome is TaskOutcome.SKIPPED else _failed_status(item)
 
     def _not_in_flight(self, position: int, item: Item | None) -> TaskStatus:
         progress, needed = self.progress, self.needed(position)
@@ -98,7 +98,7 @@ class TaskGraph:
         return [
             other
             for other in progress.plan.requires[position]
-            if progress.outcomes.get(other, Outcome.FAILED) is Outcome.FAILED
+            if progress.outcomes.get(other, TaskOutcome.FAILED) is TaskOutcome.FAILED
         ]
 
 

@@ -10,7 +10,15 @@ from itertools import chain, islice
 from attrs import frozen
 from rpds import HashTrieMap
 
-from floto.core.spec.rules import Ruled, Tally, Verdict, has_default_rules, rule_problems, rules_of, verdict
+from floto.core.spec.rules import (
+    JoinVerdict,
+    Ruled,
+    Tally,
+    has_default_rules,
+    rule_problems,
+    rules_of,
+    verdict,
+)
 from floto.core.spec.tasks import TASK_MEMBERS, Task, expands, is_checked, is_task
 from floto.core.state.state import Key, Kind
 from floto.core.swf.identifiers import id_problems, shown
@@ -65,7 +73,7 @@ def plan(tasks: Sequence[Task]) -> Plan:
     for position, each in rules.items():
         needed = requires[position]
         found = verdict(each.join, Tally(open=len(needed), grows=not generators.isdisjoint(needed)))
-        waiting[position] = 0 if isinstance(found, Verdict) else found
+        waiting[position] = 0 if isinstance(found, JoinVerdict) else found
     return Plan(
         tuple(tasks),
         index,

@@ -56,6 +56,7 @@ class ActivityTask(Ruled, Task):
         domain: Accepted for specs of floto 0.0.3, and only changes the default ``id_``. SWF schedules a task
             in the domain of its run.
         requires: Tasks or ids that must complete first; none by default.
+        when, join, on_error: The rules of the task (see ``floto.extend.Ruled``); by default none.
         id_: Unique in the spec; by default ``<name>:<version>:<hash of input>``.
         retry_strategy: The delays between attempts; None for no retries.
         task_list: The task list of the workers; None for the default of the spec, else of the activity type.
@@ -134,6 +135,7 @@ class Timer(Ruled, Task):
         id_: Unique in the spec.
         delay_in_seconds: The delay after all requirements have completed, an integer.
         requires: Tasks or ids that must complete first; none by default.
+        when, join, on_error: The rules of the task (see ``floto.extend.Ruled``); by default none.
     """
 
     id_: str
@@ -175,6 +177,7 @@ class Signal(Ruled, Task):
         id_: Unique in the spec.
         signal_name: The name of the signal, of 1 to 256 characters.
         requires: Tasks or ids that must complete first; none by default.
+        when, join, on_error: The rules of the task (see ``floto.extend.Ruled``); by default none.
     """
 
     id_: str

@@ -18,8 +18,8 @@ from floto.core.swf.identifiers import shown
 FIXED_DEFAULT = {"floto": "fixed default"}
 
 
-class Outcome(StrEnum):
-    """Outcome of a task that is settled: nothing of it follows any more."""
+class TaskOutcome(StrEnum):
+    """TaskOutcome of a task that is settled: nothing of it follows any more."""
 
     COMPLETED = "completed"
     #: Failed, and its rule says that the run continues.
@@ -109,41 +109,41 @@ class Tally:
     grows: bool = False
 
 
-class Verdict(Enum):
-    """Verdict of a join that does not wait any more."""
+class JoinVerdict(Enum):
+    """JoinVerdict of a join that does not wait any more."""
 
     START = "start"
     SKIP = "skip"
 
 
-def verdict(join: Join, tally: Tally) -> Verdict | int:
+def verdict(join: Join, tally: Tally) -> JoinVerdict | int:
     """Return the verdict of a join, or the least number of tasks that must be settled before it has one."""
     if isinstance(join, AtLeast):
         return _at_least(join.count, tally)
     return _JOINS[join](tally)
 
 
-def _all(tally: Tally) -> Verdict | int:
+def _all(tally: Tally) -> JoinVerdict | int:
     if tally.open or tally.failed:
         return tally.open + tally.failed
     is_skipped = tally.skipped and not tally.completed + tally.continued
-    return Verdict.SKIP if is_skipped else Verdict.START
+    return JoinVerdict.SKIP if is_skipped else JoinVerdict.START
 
 
-def _at_least(count: int, tally: Tally) -> Verdict | int:
+def _at_least(count: int, tally: Tally) -> JoinVerdict | int:
     missing = count - tally.completed
     if missing <= 0:
-        return Verdict.START
+        return JoinVerdict.START
     if tally.grows:
         return min(missing, tally.open)
     spare = tally.open - missing
-    return Verdict.SKIP if spare < 0 else min(missing, spare + 1)
+    return JoinVerdict.SKIP if spare < 0 else min(missing, spare + 1)
 
 
-_JOINS: Mapping[str, Callable[[Tally], Verdict | int]] = {
+_JOINS: Mapping[str, Callable[[Tally], JoinVerdict | int]] = {
     "all": _all,
     "any": lambda tally: _at_least(1, tally),
-    "finished": lambda tally: tally.open or Verdict.START,
+    "finished": lambda tally: tally.open or JoinVerdict.START,
 }
 _ON_ERROR = ("fail", "continue")
 

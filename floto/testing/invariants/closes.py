@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from floto.core.payloads import payload
-from floto.core.spec.rules import Outcome, rules_of
+from floto.core.spec.rules import TaskOutcome, rules_of
 from floto.core.spec.tasks import NO_RESULT
 from floto.core.state.state import Kind
 from floto.core.swf.decisions import (
@@ -85,7 +85,7 @@ def failures_are_not_swallowed(moment: Moment) -> None:
     graph = moment.reading.main
     for id_, task in graph.tasks.items():
         ended = graph.ended.get(id_)
-        if ended is not None and ended.outcome in (Outcome.CONTINUED, Outcome.SKIPPED):
+        if ended is not None and ended.outcome in (TaskOutcome.CONTINUED, TaskOutcome.SKIPPED):
             continue
         if summary.failures.get(task.key) and not summary.completed(task.key):
             broken(f"the run completes, and task {id_!r} failed")

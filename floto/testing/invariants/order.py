@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floto.core.spec.rules import Outcome, rules_of
+from floto.core.spec.rules import TaskOutcome, rules_of
 from floto.core.state.state import Kind
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
@@ -32,7 +32,7 @@ def recorded_dependency_order(moment: Moment) -> None:
         if not attempts or task.key[0] is Kind.SIGNAL or rules_of(task).join != "all":
             continue
         for needed in task.requires:
-            if needed in ended and ended[needed].outcome in (Outcome.CONTINUED, Outcome.SKIPPED):
+            if needed in ended and ended[needed].outcome in (TaskOutcome.CONTINUED, TaskOutcome.SKIPPED):
                 continue
             ends = [
                 each.end.id

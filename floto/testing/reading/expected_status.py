@@ -11,7 +11,7 @@ from attrs import frozen
 
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.retry import Retry, RetryStrategy
-from floto.core.spec.rules import Outcome, rules_of
+from floto.core.spec.rules import TaskOutcome, rules_of
 from floto.core.spec.tasks import Task, expands
 from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Key, Kind, Status
@@ -172,9 +172,9 @@ class ExpectedGraph:
 
     def _end(self, id_: str, join: Met | None) -> Ended | None:
         status, rules = self.statuses[id_], rules_of(self.tasks[id_])
-        how = Outcome.CONTINUED if rules.on_error == "continue" else Outcome.FAILED
+        how = TaskOutcome.CONTINUED if rules.on_error == "continue" else TaskOutcome.FAILED
         if id_ in self.broken:
-            return Ended(Outcome.FAILED, self._last_event(id_), self.broken[id_])
+            return Ended(TaskOutcome.FAILED, self._last_event(id_), self.broken[id_])
         failed = None
         if isinstance(status, RetriesExhausted):
             failed = Ended(how, max(self._last_event(id_), self._joined.get(id_, 0)), status.message)
@@ -187,8 +187,10 @@ class ExpectedGraph:
         except (PayloadError, SpecError) as error:
             return Ended(how, join.at, str(error).replace("\n", "; "))
         if not may_run:
-            return Ended(Outcome.SKIPPED, join.at)
-        return Ended(Outcome.COMPLETED, max(join.at, self._last_event(id_))) if status == _DONE else failed
+            return Ended(TaskOutcome.SKIPPED, join.at)
+        return (
+            Ended(TaskOutcome.COMPLETED, max(join.at, self._last_event(id_))) if status == _DONE else failed
+        )
 
     def _last_event(self, id_: str) -> int:
         """Return the id of the event that ended a task, or the wait for its retry."""
@@ -201,7 +203,7 @@ class ExpectedGraph:
     @cached_property
     def settled(self) -> frozenset[str]:
         """The tasks that have ended and do not fail the run."""
-        return frozenset(id_ for id_, each in self.ended.items() if each.outcome is not Outcome.FAILED)
+        return frozenset(id_ for id_, each in self.ended.items() if each.outcome is not TaskOutcome.FAILED)
 
     def is_ready(self, id_: str) -> bool:
         """Return True if the rules of a task let it run now."""
@@ -219,11 +221,13 @@ class ExpectedGraph:
     @cached_property
     def exhausted(self) -> Mapping[str, str]:
         """The tasks that fail the run, and why."""
-        return {id_: each.message for id_, each in self.ended.items() if each.outcome is Outcome.FAILED}
+        return {id_: each.message for id_, each in self.ended.items() if each.outcome is TaskOutcome.FAILED}
 
     @cached_property
     def with_results(self) -> list[str]:
         """The completed tasks that nothing depends on, whose results are those of the run."""
         needed = {id_ for task in self.tasks.values() for id_ in task.requires}
         ended = self.ended
-        return [id_ for id_ in self.tasks if id_ not in needed and ended[id_].outcome is Outcome.COMPLETED]
+        return [
+            id_ for id_ in self.tasks if id_ not in needed and ended[id_].outcome is TaskOutcome.COMPLETED
+        ]

@@ -10,7 +10,7 @@ import jmespath
 from attrs import frozen
 
 from floto.core.spec.conditions import holds
-from floto.core.spec.rules import AtLeast, Outcome, rules_of
+from floto.core.spec.rules import AtLeast, TaskOutcome, rules_of
 from floto.core.spec.tasks import Task
 
 
@@ -18,7 +18,7 @@ from floto.core.spec.tasks import Task
 class Ended:
     """The end of a task: its outcome, and the id of the event by which it is certain."""
 
-    outcome: Outcome
+    outcome: TaskOutcome
     at: int
     #: Message of a task that failed.
     message: str = ""
@@ -52,23 +52,23 @@ def met(task: Task, ended: Mapping[str, Ended], generators: Collection[str], sin
         by_then = {id_: ended[id_].outcome for id_ in required if id_ in ended and ended[id_].at <= at}
         may_run = _may_run(join, by_then, required, generators)
         if may_run is not None:
-            results = (id_ for id_ in required if by_then.get(id_) is Outcome.COMPLETED)
+            results = (id_ for id_ in required if by_then.get(id_) is TaskOutcome.COMPLETED)
             return Met(at, may_run, tuple(results))
     return None
 
 
 def _may_run(
-    join: Any, outcomes: Mapping[str, Outcome], required: list[str], generators: Collection[str]
+    join: Any, outcomes: Mapping[str, TaskOutcome], required: list[str], generators: Collection[str]
 ) -> bool | None:
     waiting = set(required) - set(outcomes)
     if join == "finished":
         return None if waiting else True
     if join == "all":
-        if waiting or Outcome.FAILED in outcomes.values():
+        if waiting or TaskOutcome.FAILED in outcomes.values():
             return None
-        return not outcomes or set(outcomes.values()) != {Outcome.SKIPPED}
+        return not outcomes or set(outcomes.values()) != {TaskOutcome.SKIPPED}
     number = join.count if isinstance(join, AtLeast) else 1
-    good = [id_ for id_, each in outcomes.items() if each is Outcome.COMPLETED and id_ not in generators]
+    good = [id_ for id_, each in outcomes.items() if each is TaskOutcome.COMPLETED and id_ not in generators]
     if len(good) >= number:
         return True
     can_still = bool(waiting.intersection(generators)) or len(good) + len(waiting) >= number

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from floto import CODEC, AtLeast, DeciderSpec, Generator, InstantRetry, Signal, begin, decide
-from floto.core.spec.rules import Outcome
+from floto.core.spec.rules import TaskOutcome
 from floto.core.swf import events as e
 from floto.core.swf.decisions import CompleteWorkflowExecution, FailWorkflowExecution
 from tests.unit.recorder import Recorder, generator, spec, starts, task
@@ -18,7 +18,7 @@ def started(own: DeciderSpec, recorder: Recorder) -> list[str]:
     return list(starts(decide(own, recorder.history)))
 
 
-def outcome(own: DeciderSpec, recorder: Recorder, id_: str) -> Outcome | None:
+def outcome(own: DeciderSpec, recorder: Recorder, id_: str) -> TaskOutcome | None:
     progress = begin(own, recorder.history)
     return progress.outcomes.get(progress.plan.index[id_])
 
@@ -53,7 +53,7 @@ def test_false_condition_skips_the_task_and_what_requires_only_it() -> None:
     recorder = Recorder()
     recorder.complete("a", {"n": 2})
     assert started(BRANCH, recorder) == ["yes"]
-    assert outcome(BRANCH, recorder, "no") is outcome(BRANCH, recorder, "behind") is Outcome.SKIPPED
+    assert outcome(BRANCH, recorder, "no") is outcome(BRANCH, recorder, "behind") is TaskOutcome.SKIPPED
     recorder.complete("yes", "done")
     assert context(BRANCH, recorder, "end") == {"yes": "done"}
     recorder.complete("end", "over")
@@ -73,7 +73,7 @@ def test_condition_that_fails_on_the_data_fails_the_task() -> None:
     assert "when 'sum(workflow)' failed" in json.loads(failed.details or "")["a"]
     own = spec(task("a", when="sum(workflow)", on_error="continue"), task("b"))
     assert started(own, Recorder({"n": 1})) == ["b"]
-    assert outcome(own, Recorder({"n": 1}), "a") is Outcome.CONTINUED
+    assert outcome(own, Recorder({"n": 1}), "a") is TaskOutcome.CONTINUED
 
 
 def test_any_starts_after_the_first_result_and_sees_it_alone_at_every_later_decision() -> None:
@@ -89,7 +89,7 @@ def test_any_starts_after_the_first_result_and_sees_it_alone_at_every_later_deci
     assert "a" not in context(own, recorder, "z")
     # From the whole history, the order of events decides and not that of the spec.
     recorder = recorded("a", "b")
-    assert outcome(own, recorder, "z") is Outcome.SKIPPED
+    assert outcome(own, recorder, "z") is TaskOutcome.SKIPPED
 
 
 def test_early_signal_counts_from_the_moment_when_its_own_requirements_are_settled() -> None:
@@ -118,11 +118,11 @@ def test_at_least_waits_for_so_many_results_and_is_skipped_once_they_cannot_come
     recorder.fail("b")
     assert outcome(own, recorder, "z") is None
     recorder.fail("c")
-    assert outcome(own, recorder, "z") is outcome(own, recorder, "y") is Outcome.SKIPPED
+    assert outcome(own, recorder, "z") is outcome(own, recorder, "y") is TaskOutcome.SKIPPED
     recorder = Recorder()
     recorder.fail("b")
     recorder.fail("c")
-    assert outcome(own, recorder, "z") is Outcome.SKIPPED  # while a is still open
+    assert outcome(own, recorder, "z") is TaskOutcome.SKIPPED  # while a is still open
 
 
 def test_finished_starts_whatever_came_of_the_requirements() -> None:

@@ -20,12 +20,12 @@ from floto import (
     Task,
     Timer,
 )
-from floto.core.spec.rules import Join, Ruled, Tally, Verdict, has_default_rules, rules_of, verdict
+from floto.core.spec.rules import Join, JoinVerdict, Ruled, Tally, has_default_rules, rules_of, verdict
 from floto.extend import NO_RESULT, Decision, Given, Item, Key, Kind, StartTimer
 from floto.runtime.deciders.fingerprint import fingerprint
 from tests.unit.recorder import spec, task
 
-START, SKIP = Verdict.START, Verdict.SKIP
+START, SKIP = JoinVerdict.START, JoinVerdict.SKIP
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ START, SKIP = Verdict.START, Verdict.SKIP
         ("finished", Tally(completed=9, open=1), 1),
     ],
 )
-def test_verdict_of_each_join(join: Join, tally: Tally, expected: Verdict | int) -> None:
+def test_verdict_of_each_join(join: Join, tally: Tally, expected: JoinVerdict | int) -> None:
     assert verdict(join, tally) == expected
 
 
