@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from floto.core.payloads.payload import dumps, loads
 from floto.core.spec.retry import Retry, RetryStrategy
-from floto.core.spec.rules import Ruled, TaskOutcome
+from floto.core.spec.rules import Ruled, Rules, TaskOutcome
 from floto.core.spec.tasks import NO_RESULT, Checked, Expands, Given, Task, TaskCodec
 from floto.core.state.failures import Failure
 from floto.core.state.state import Item, Key, Kind, State, Status
@@ -40,6 +40,7 @@ __all__ = [
     "Retry",
     "RetryStrategy",
     "Ruled",
+    "Rules",
     "ScheduleActivityTask",
     "ScheduleLambdaFunction",
     "SignalExternalWorkflowExecution",

@@ -95,8 +95,10 @@ def _compiled(expression: str) -> Any:
 
 
 def _is_field_of_not(node: Mapping[str, Any]) -> bool:
-    children = node["children"]
-    return node["type"] == "subexpression" and children[0]["type"] == "not_expression"
+    return (node["type"], *(each["type"] for each in node["children"][:1])) == (
+        "subexpression",
+        "not_expression",
+    )
 
 
 def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -63,7 +63,7 @@ def _default_id(task: ChildWorkflow) -> str:
 
 
 @frozen(kw_only=True)
-class ChildWorkflow(Ruled, Task):
+class ChildWorkflow(Ruled):
     """A task that runs another workflow as a child.
 
     The child's input is the context of this task, with ``input`` under ``child_workflow_task``. Time-outs are
@@ -75,7 +75,7 @@ class ChildWorkflow(Ruled, Task):
         input: Any value with a JSON form; None by default.
         domain: Accepted for specs of floto 0.0.3, and only changes the default ``id_``.
         requires: Tasks or ids that must complete first; none by default.
-        when, join, on_error: The rules of the task (see ``floto.extend.Ruled``); by default none.
+        when, join, on_error: The rules of the task (see ``floto.extend.Rules``); by default none.
         id_: Unique in the spec; by default ``<name>:<version>:<hash of input>``.
         workflow_id: The child's workflow id; by default the parent's and ``id_``, joined by a colon.
         retry_strategy: The delays between attempts; None for no retries.

@@ -12,7 +12,7 @@ from rpds import HashTrieMap
 
 from floto.core.spec.rules import (
     JoinVerdict,
-    Ruled,
+    Rules,
     Tally,
     has_default_rules,
     rule_problems,
@@ -49,7 +49,7 @@ class Plan:
     waiting: HashTrieMap[int, int]
     generators: frozenset[int]
     #: Rules by position of the tasks that have other rules than the default ones.
-    rules: Mapping[int, Ruled]
+    rules: Mapping[int, Rules]
     #: Rank of each position in a topological order; without rules, whose evaluation needs it, the position.
     rank: Sequence[int]
 

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import field, frozen
 
 from floto.core.spec.conditions import condition_problems
+from floto.core.spec.tasks import Task
 from floto.core.swf.identifiers import shown
 
 #: Metadata of a field whose default is not written to JSON, because it may not change any more.
@@ -48,8 +49,8 @@ Join = str | AtLeast
 
 
 @frozen(kw_only=True)
-class Ruled:
-    """The rules of a task, inherited by task kinds; all have defaults.
+class Rules:
+    """The rules of a task; all have defaults.
 
     A task is *skipped* if its condition is false or its join cannot be met: it does not run and has no
     result. The run completes when every task has completed, is skipped, or has failed and continues.
@@ -71,12 +72,17 @@ class Ruled:
     on_error: str = field(default="fail", metadata=FIXED_DEFAULT)
 
 
-_DEFAULT = Ruled()
+@frozen(kw_only=True)
+class Ruled(Rules, Task):
+    """A task with rules: the base class of task kinds that have them; its fields are those of ``Rules``."""
 
 
-def rules_of(task: Any) -> Ruled:
+_DEFAULT = Rules()
+
+
+def rules_of(task: Any) -> Rules:
     """Return the rules of a task; the default rules if its kind has none."""
-    return task if isinstance(task, Ruled) else _DEFAULT
+    return task if isinstance(task, Rules) else _DEFAULT
 
 
 def has_default_rules(task: Any) -> bool:

@@ -17,10 +17,9 @@ from floto import (
     Generator,
     Signal,
     SpecError,
-    Task,
     Timer,
 )
-from floto.core.spec.rules import Join, JoinVerdict, Ruled, Tally, has_default_rules, rules_of, verdict
+from floto.core.spec.rules import Join, JoinVerdict, Ruled, Rules, Tally, has_default_rules, rules_of, verdict
 from floto.extend import NO_RESULT, Decision, Given, Item, Key, Kind, StartTimer
 from floto.runtime.deciders.fingerprint import fingerprint
 from tests.unit.recorder import spec, task
@@ -134,7 +133,7 @@ def test_default_rules_are_not_written_so_that_json_and_fingerprint_of_old_specs
 
 
 @frozen(kw_only=True)
-class _Own(Ruled, Task):
+class _Own(Ruled):
     id_: str
     requires: tuple[str, ...] = ()
     retry_strategy: None = None
@@ -155,6 +154,6 @@ def test_own_kind_inherits_rules_and_another_kind_has_the_default_rules() -> Non
     own = spec(_Own(id_="a", join="any"))
     assert DeciderSpec.from_json(own.to_json(codec), codec) == own
     assert rules_of(own.activity_tasks[0]).join == "any"
-    assert rules_of(object()) == Ruled()
+    assert rules_of(object()) == Rules()
     assert has_default_rules(ActivityTask(name="a", version="v"))
     assert not has_default_rules(ActivityTask(name="a", version="v", on_error="continue"))
