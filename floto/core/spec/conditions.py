@@ -95,10 +95,8 @@ def _compiled(expression: str) -> Any:
 
 
 def _is_field_of_not(node: Mapping[str, Any]) -> bool:
-    return (node["type"], *(each["type"] for each in node["children"][:1])) == (
-        "subexpression",
-        "not_expression",
-    )
+    is_field = node["type"] == "subexpression"
+    return is_field and bool(node["children"][0]["type"] == "not_expression")
 
 
 def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
