@@ -100,9 +100,9 @@ BUGS: dict[str, tuple[Change, ...]] = {
     "completes while a timer is open": (
         Change(
             PHASE,
-            "    return RunPhase.COMPLETING if len(progress.done) == len(progress.plan.tasks) else",
+            "    return RunPhase.COMPLETING if len(progress.outcomes) == len(progress.plan.tasks) else",
             "    timers = {n for n, task in enumerate(progress.plan.tasks) if task.key[0].value == 'timer'}\n"
-            "    done = set(progress.done) | timers\n"
+            "    done = {*progress.outcomes} | timers\n"
             "    return RunPhase.COMPLETING if len(done) == len(progress.plan.tasks) else",
         ),
     ),
@@ -121,7 +121,11 @@ BUGS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "an early signal releases what requires it": (
-        Change(PROGRESS, "        if unmet(position, progress, done, waiting):\n            continue\n", ""),
+        Change(
+            PROGRESS,
+            "isinstance(look, Exhausted) or (is_ready and look is Rest.DONE)",
+            "isinstance(look, Exhausted) or look is Rest.DONE",
+        ),
     ),
     "clean-up beside what still runs": (
         Change(CLOSING, "    if awaited:\n", "    if awaited and not own.steps:\n"),

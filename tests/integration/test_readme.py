@@ -20,9 +20,11 @@ from typing import NamedTuple
 import pytest
 
 from floto.core.errors import UnknownResource
-from floto.core.swf.events import ActivityTaskCompleted, Event
+from floto.core.swf.events import ActivityTaskCompleted, ActivityTaskScheduled, Event
 from floto.core.swf.service import Service
 from floto.runtime.connect import connect
+from floto.runtime.loading import load_spec
+from floto.testing import fails, returns, simulate
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -240,3 +242,15 @@ def test_readme_has_two_self_contained_setup_commands() -> None:
     for _, text in commands:
         assert "\n" not in text
         assert text.startswith("python3 -m venv .venv && .venv/bin/pip install --quiet ")
+
+
+def test_rules_of_the_readme_skip_and_join(directory: Path) -> None:
+    spec = load_spec(f"{directory / 'rules.py'}:spec")
+    for risk, ran in ((5, ["order", "notice", "report"]), (50, ["refusal", "report"])):
+        outcomes = {"score": returns({"risk": risk}), "notice": fails()}
+        run = simulate(spec, outcomes)
+        assert run.status == "COMPLETED"
+        scheduled = [
+            each.data.activity_id for each in run.main if isinstance(each.data, ActivityTaskScheduled)
+        ]
+        assert sorted(scheduled) == sorted(["score", *ran])

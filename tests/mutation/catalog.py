@@ -23,6 +23,8 @@ MODULES = {
     "retrying": "decide/retrying.py",
     "state": "state/state.py",
     "retry": "spec/retry.py",
+    "rules": "spec/rules.py",
+    "conditions": "spec/conditions.py",
 }
 SAMPLE = 150
 SEED = 6
