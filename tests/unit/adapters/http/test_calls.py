@@ -62,7 +62,7 @@ class Stage:
 
         async def poll() -> Task:
             written = await self.calls.poll(POLL, request, REGION, gone, self.write)
-            return None if written is None else json.loads(written)  # type: ignore[no-any-return]
+            return None if written is None else json.loads(written)
 
         return asyncio.create_task(poll()), gone
 
