@@ -9,13 +9,12 @@ from queue import Empty, SimpleQueue
 
 from attrs import evolve
 
+from floto.core.decide.child_requests import CHILD_TYPE, note_of
 from floto.core.decide.daemon import (
-    CHILD_TYPE,
     DAEMON_TYPE,
     MOST_LISTS,
     child_lists,
     decide_daemon,
-    note_of,
     task_lists,
 )
 from floto.core.errors import HistoryError, ServiceError, ServiceUnavailable
