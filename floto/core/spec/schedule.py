@@ -35,6 +35,8 @@ from floto.core.swf.shapes import WorkflowType
 FIRE_FORM = "%Y%m%dT%H%M%SZ"
 #: Maximum characters of a schedule's id: the time of a fire and a number follow it in workflow ids.
 ID_LIMIT = NAME_LIMIT - 40
+#: Minimum of ``catch_up`` in seconds: timers of whole seconds and busy deciders are late.
+LEAST_CATCH_UP = 10
 _TAG = "floto.Schedule"
 _MOMENT, _SECOND = timedelta(microseconds=1), timedelta(seconds=1)
 
@@ -88,7 +90,7 @@ class Schedule:
             default ``UTC``.
         overlap: What happens at a fire while a run is open, see ``Overlap``; by default ``skip``.
         catch_up: A fire that was not decided for more than so many seconds counts as missed and starts
-            nothing; by default 86,400, a day.
+            nothing, at least 10; by default 86,400, a day.
         jitter: Maximum seconds by which a start is delayed, each fire by its own fixed time and never past
             the next fire; 0 by default.
         start: No fire before this time; None by default.
@@ -129,10 +131,10 @@ class Schedule:
         yield from self._problems_of_times()
         if self.overlap not in [*Overlap]:
             yield f"overlap must be one of {', '.join(Overlap)}, not {shown(self.overlap)}"
-        for name in ("catch_up", "jitter"):
+        for name, least in (("catch_up", LEAST_CATCH_UP), ("jitter", 0)):
             value = getattr(self, name)
-            if type(value) is not int or not 0 <= value <= SECONDS_LIMIT:
-                yield f"{name} must be an integer from 0 to {SECONDS_LIMIT:,} (seconds), not {shown(value)}"
+            if type(value) is not int or not least <= value <= SECONDS_LIMIT:
+                yield f"{name} must be an integer from {least} to {SECONDS_LIMIT:,}, not {shown(value)}"
         for name in ("paused", "pause_on_failure"):
             if type(getattr(self, name)) is not bool:
                 yield f"{name} must be True or False, not {shown(getattr(self, name))}"
