@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from floto.core.replay.replay import Divergence, Replay, Step, replay
     from floto.core.replay.task_status import TaskStatus
     from floto.core.replay.why_waiting import Cause, Condition
+    from floto.core.spec.schedule import Overlap, Schedule
     from floto.runtime.connect import UnknownService, connect
     from floto.runtime.deciders.decider import Decider
     from floto.runtime.deciders.fingerprint import spec_tags
@@ -91,10 +92,12 @@ _LAZY = {
     "Explained": "floto.core.replay.explain",
     "Explanation": "floto.core.replay.explain",
     "LocalSwf": "floto.adapters.local",
+    "Overlap": "floto.core.spec.schedule",
     "Recorded": "floto.core.replay.recorded_decisions",
     "RecordedOutcome": "floto.core.replay.decision_tasks",
     "Replay": "floto.core.replay.replay",
     "RunningActivity": "floto.runtime.workers.activities",
+    "Schedule": "floto.core.spec.schedule",
     "Step": "floto.core.replay.replay",
     "TaskStatus": "floto.core.replay.task_status",
     "UnknownService": "floto.runtime.connect",
@@ -150,6 +153,7 @@ __all__ = [
     "Key",
     "Kind",
     "LocalSwf",
+    "Overlap",
     "PayloadError",
     "PolledActivityTask",
     "PolledDecisionTask",
@@ -160,6 +164,7 @@ __all__ = [
     "Retry",
     "RetryStrategy",
     "RunningActivity",
+    "Schedule",
     "Service",
     "ServiceError",
     "ServiceFault",

@@ -26,6 +26,7 @@ from floto.core.decide.starting import room_to_open
 from floto.core.errors import HistoryError, SpecError
 from floto.core.payloads import payload
 from floto.core.spec.decider_spec import ChildWorkflow
+from floto.core.spec.task_lists import routed
 from floto.core.spec.tasks import Given, TaskCodec
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Kind, State, Status
@@ -96,7 +97,7 @@ def start_child(
         activity_task_list=None,
         codec=codec,
     )
-    started = cast("StartChildWorkflowExecution", task.start(given))
+    started = cast("StartChildWorkflowExecution", routed(task.start(given), state.start))
     decision = evolve(started, tag_list=tags)
     # SWF refuses a response as a whole: one malformed child must not keep the others from starting.
     refuse(problems(decision))

@@ -56,6 +56,8 @@ from floto.core.swf.reserved_names import MEMORY_MARKER, SCHEDULED_TAG, WAKE_PRE
 from floto.core.swf.shapes import ChildPolicy, WorkflowType
 
 SCHEDULE_TYPE = WorkflowType("floto_schedule_type", "v1")
+#: Default task list of schedules.
+SCHEDULE_LIST = "floto_schedules"
 #: Number of events from which a schedule without open runs continues as new.
 RENEW_EVENTS = 4_000
 PAUSE, RESUME, TRIGGER, BACKFILL, UPDATE = SIGNALS = ("pause", "resume", "trigger", "backfill", "update")
@@ -150,7 +152,7 @@ def _recalled(state: State, codec: TaskCodec) -> tuple[Schedule, Memory]:
 
 def _read_schedule(value: Any, codec: TaskCodec) -> Schedule:
     """Return a schedule; those of floto's own kinds are cached, because every decision reads one."""
-    if codec is SCHEDULE_CODEC:
+    if codec == SCHEDULE_CODEC:
         return _known_schedule(payload.plain_text(value, "the schedule"))
     return as_schedule(codec.structure(value))
 

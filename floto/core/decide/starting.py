@@ -79,7 +79,10 @@ def _decision(
         codec=progress.codec,
     )
     decision = with_timeouts(
-        task.start(inputs), progress.codec.payloads, attempt=_attempt(task, progress.state)
+        task.start(inputs),
+        progress.codec.payloads,
+        attempt=_attempt(task, progress.state),
+        tags=progress.state.start.tag_list or (),
     )
     return routed(_checked(decision, task), progress.state.start)
 

@@ -1,15 +1,17 @@
-"""The time-outs and the attempt number of an activity, passed to its worker in the input.
+"""The time-outs, the attempt number and the scheduled time of an activity, passed to its worker in the input.
 
 SWF dispatches an activity without its time-outs, so a worker could not know how often it must send a
 heartbeat, or when the activity times out. Nor does SWF know which attempt at a task an activity is. So the
 decider writes the time-outs that a task sets, and the attempt number from 2 on, into the input under a
 reserved key, which the worker removes before it calls the activity. Defaults of the registered activity type
-are not included: the decider does not know them.
+are not included: the decider does not know them. In a run that a schedule started, the time for which it did
+is there too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from attrs import evolve, frozen
@@ -20,9 +22,9 @@ from floto.core.payloads.stored import Payloads, StoredText, dumps_plain
 from floto.core.spec.kinds import ActivityTask
 from floto.core.swf.decisions import Decision, ScheduleActivityTask
 from floto.core.swf.identifiers import shown
-from floto.core.swf.reserved_names import TIMEOUTS_KEY
+from floto.core.swf.reserved_names import SCHEDULED_TAG, TIMEOUTS_KEY
 
-_ATTEMPT = "attempt"
+_ATTEMPT, _SCHEDULED_FOR = "attempt", "scheduled_for"
 
 
 @frozen
@@ -33,10 +35,16 @@ class Timeouts:
     start_to_close: float | None = None
     #: Number of the attempt, 2 or more; None for the first, or if unknown.
     attempt: int | None = None
+    #: The time for which a schedule started the run; None for other runs.
+    scheduled_for: datetime | None = None
 
 
 def with_timeouts(
-    decision: Decision | None, payloads: Payloads | None = None, *, attempt: int = 1
+    decision: Decision | None,
+    payloads: Payloads | None = None,
+    *,
+    attempt: int = 1,
+    tags: Iterable[str] = (),
 ) -> Decision | None:
     """Return a decision with its time-outs and attempt number in its input, if it schedules an activity.
 
@@ -47,6 +55,7 @@ def with_timeouts(
         decision: Any decision, or None.
         payloads: The store; None if values are not stored.
         attempt: The number of the attempt, 1 for the first.
+        tags: The tags of the run, which name the time for which a schedule started it.
 
     Raises:
         PayloadError: if the input is then too long for SWF.
@@ -54,7 +63,11 @@ def with_timeouts(
     if not isinstance(decision, ScheduleActivityTask):
         return decision
     given = {"heartbeat": decision.heartbeat_timeout, "start_to_close": decision.start_to_close_timeout}
-    known = {name: seconds for name, value in given.items() if (seconds := _seconds(value)) is not None}
+    known: dict[str, Any] = {
+        name: seconds for name, value in given.items() if (seconds := _seconds(value)) is not None
+    }
+    times = [tag.removeprefix(SCHEDULED_TAG) for tag in tags if tag.startswith(SCHEDULED_TAG)]
+    known |= {_SCHEDULED_FOR: times[0]} if times else {}
     numbered = {**known, _ATTEMPT: attempt} if attempt > 1 else known
     context = _object(decision.input) if numbered else None
     if context is None:
@@ -65,7 +78,7 @@ def with_timeouts(
     except PayloadError:
         if attempt == 1:
             raise
-        return with_timeouts(decision, payloads)
+        return with_timeouts(decision, payloads, tags=tags)
     if isinstance(decision.input, StoredText):
         # Beside the reference, so that the worker knows them before it reads the store.
         text = StoredText.of(text, decision.input.parts)
@@ -121,7 +134,15 @@ def _read(written: Any) -> Timeouts:
     # Other programs may write other values under this key.
     values = written if isinstance(written, Mapping) else {}
     found = {name: values.get(name) for name in ("heartbeat", "start_to_close", _ATTEMPT)}
-    return Timeouts(**{name: value for name, value in found.items() if type(value) is int and value > 0})
+    numbers = {name: value for name, value in found.items() if type(value) is int and value > 0}
+    return Timeouts(**numbers, scheduled_for=_moment(values.get(_SCHEDULED_FOR)))
+
+
+def _moment(written: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(written)
+    except (TypeError, ValueError):
+        return None
 
 
 def _object(input: str | None) -> dict[str, Any] | None:

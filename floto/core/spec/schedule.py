@@ -37,7 +37,8 @@ FIRE_FORM = "%Y%m%dT%H%M%SZ"
 ID_LIMIT = NAME_LIMIT - 40
 #: Minimum of ``catch_up`` in seconds: timers of whole seconds and busy deciders are late.
 LEAST_CATCH_UP = 10
-_TAG = "floto.Schedule"
+#: Type tag of schedules in JSON.
+TAG = "floto.Schedule"
 _MOMENT, _SECOND = timedelta(microseconds=1), timedelta(seconds=1)
 
 
@@ -255,16 +256,16 @@ class Schedule:
 def as_schedule(value: object) -> Schedule:
     """Return a value that is a schedule. Raises ``SpecError``."""
     if not isinstance(value, Schedule):
-        raise SpecError((f"$: must be a {_TAG}, not {shown(value)}",))
+        raise SpecError((f"$: must be a {TAG}, not {shown(value)}",))
     return value
 
 
 #: Reads and writes schedules of floto's own kinds of task.
-SCHEDULE_CODEC = CODEC.with_type(_TAG, Schedule)
+SCHEDULE_CODEC = CODEC.with_type(TAG, Schedule)
 
 
 def with_schedules(codec: Codec) -> Codec:
     """Return a codec that reads and writes schedules too."""
     if codec == CODEC and codec.payloads is None:
         return SCHEDULE_CODEC
-    return codec if _TAG in codec.types else codec.with_type(_TAG, Schedule)
+    return codec if TAG in codec.types else codec.with_type(TAG, Schedule)

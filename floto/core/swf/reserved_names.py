@@ -42,8 +42,8 @@ INPUT_KEY = "floto.input"
 CHANGED_SIGNAL = "floto.spec"
 #: Prefix of the tag with the digest of a run's spec.
 SPEC_TAG = "floto.spec:"
-#: Key of an activity's context: an object with ``heartbeat`` and ``start_to_close`` in seconds, and
-#: ``attempt``.
+#: Key of an activity's context: an object with ``heartbeat`` and ``start_to_close`` in seconds, ``attempt``,
+#: and ``scheduled_for`` in ISO 8601.
 TIMEOUTS_KEY = "floto.timeouts"
 #: Key of an object in place of a value that a decider stored.
 STORED_KEY = "floto.stored"
