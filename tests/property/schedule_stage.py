@@ -106,6 +106,7 @@ class Stage:
             return self.wait(min(each for each in (due, ends) if each is not None), until)
         if self.decide() is not None or self.children():
             return True
+        due = self.world.next_deadline()
         return due is not None and self.wait(due, until)
 
     def wait(self, due: datetime, until: datetime) -> bool:
@@ -125,7 +126,10 @@ class Stage:
     def decide(self) -> ScheduleView | None:
         """One decision of the schedule; None if there is no decision task."""
         task = self.poll()
-        if task is None or task.workflow_type != SCHEDULE_TYPE:
+        while task is not None and task.workflow_type != SCHEDULE_TYPE:
+            self.work_on(task)
+            task = self.poll()
+        if task is None:
             return None
         found = view(self._state(task))
         for workflow_id in found.terminate:
@@ -140,15 +144,16 @@ class Stage:
         """Decide for one run; return False if there is no decision task."""
         self.tick()
         task = self.world.poll_decision("floto", self.now)
-        if task is None:
-            return False
+        if task is not None:
+            self.work_on(task)
+        return task is not None
+
+    def work_on(self, task: PolledDecisionTask) -> None:
+        """Decide for one run of the schedule."""
         self._order.setdefault(task.execution.run_id, len(self._order))
         work = self.work(self._order[task.execution.run_id])
         self.tick()
-        self.world.respond_decision(
-            task.token, _of_child(state_of(task.events, task.execution), work), self.now
-        )
-        return True
+        self.world.respond_decision(task.token, _of_child(self._state(task), work), self.now)
 
     def _state(self, task: PolledDecisionTask) -> State:
         """Return the state of a run, from what is known of it and the new events."""

@@ -162,15 +162,18 @@ def pause(memory: Memory, why: str) -> Memory:
 
 def resume(memory: Memory, schedule: Schedule, at: datetime) -> Memory:
     """Resume a paused schedule; the fires of the pause start nothing."""
+    return start_waiting(evolve(_left_out(memory, schedule, at), paused=None), schedule)
+
+
+def _left_out(memory: Memory, schedule: Schedule, at: datetime) -> Memory:
+    """Count the fires of a pause until a time."""
     if memory.paused is None:
         return memory
     found = list(islice(_due(memory, schedule, at), MOST_FIRES))
-    memory = evolve(memory, paused=None)
     for fire in found:
         memory = _without_run(evolve(memory, after=fire), "paused", fire)
     # Of a longer pause the rest is not counted.
-    memory = evolve(memory, after=max(memory.after, at)) if len(found) == MOST_FIRES else memory
-    return start_waiting(memory, schedule)
+    return evolve(memory, after=max(memory.after, at)) if len(found) == MOST_FIRES else memory
 
 
 def trigger(memory: Memory, schedule: Schedule, at: datetime) -> Memory:
@@ -190,7 +193,9 @@ def backfill(memory: Memory, schedule: Schedule, first: datetime, last: datetime
 
 def updated(memory: Memory, old: Schedule, new: Schedule, at: datetime) -> Memory:
     """Follow another schedule from a time on."""
-    memory = memory if new.is_like(old) else evolve(memory, after=max(memory.after, at))
+    if not new.is_like(old):
+        memory = _left_out(memory, old, at)
+        memory = evolve(memory, after=max(memory.after, at))
     memory = pause(memory, new.note or "created paused") if new.paused and not old.paused else memory
     return start_waiting(memory, new)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -203,14 +203,11 @@ def backfill_command(id_: str, first: str, last: str, **where: Any) -> int:
     with _service(where) as service:
         schedule = _found(service, id_)[1].schedule
         begin, end = (moment(text, schedule.time_zone) for text in (first, last))
-        number = len(schedule.fires(begin.replace(microsecond=0), _MOST_SHOWN))
-    if begin > end or not number:
+        fires = schedule.fires(begin - timedelta(microseconds=1))
+    if not fires or fires[0] > end:
         msg = f"there is no fire from {moment_text(begin)} to {moment_text(end)}"
         raise click.UsageError(msg)
     return _signal(where, id_, BACKFILL, {"from": begin.isoformat(), "to": end.isoformat()}, "backfilling")
-
-
-_MOST_SHOWN = 3
 
 
 @_command("update", "Change a schedule")

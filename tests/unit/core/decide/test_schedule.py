@@ -188,6 +188,16 @@ def test_update_takes_effect_from_its_time_on() -> None:
     assert stage.view.schedule.every == 60
 
 
+def test_update_during_a_pause_counts_the_fires_before_it() -> None:
+    stage = Stage(schedule_of(every=10, paused=True))
+    stage.run(at(35))
+    stage.update(schedule_of(every=60, paused=True))
+    stage.signal("resume")
+    stage.run(at(65))
+    assert stage.fires == ["000100Z"]
+    assert stage.view.memory.counts == {"completed": 1, "paused": 3}
+
+
 def test_schedule_without_further_fires_completes() -> None:
     stage = Stage(schedule_of(every=10, end="2026-01-01T00:00:25"))
     stage.run(at(60))
@@ -208,7 +218,7 @@ def test_canceled_schedule_leaves_its_runs_open() -> None:
 def test_history_is_renewed_while_no_run_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RENEW_EVENTS", 60)
     stage = Stage(schedule_of(every=10), lambda _: Work(5))
-    stage.signal("update", module.SCHEDULE_CODEC.unstructure(schedule_of(every=20)))
+    stage.update(schedule_of(every=20))
     stage.run(at(1_000))
     assert len(stage.runs) > 5
     assert max(map(len, stage.runs)) < 80
