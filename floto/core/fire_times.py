@@ -24,6 +24,8 @@ from cronsim import CronSim, CronSimError
 from floto.core.swf.identifiers import shown
 
 _FIELDS = 5
+#: Beginning of a time to wait for that is a cron expression.
+_CRON = "cron "
 _DAY, _SECOND = timedelta(days=1), timedelta(seconds=1)
 #: Days without a fire after which an expression has none: leap days are 8 years apart at most.
 _MOST_DAYS = 366 * 50
@@ -78,6 +80,20 @@ def every_fires(seconds: int, anchor: datetime | None, after: datetime) -> Itera
     first = 0 if after < begin else (after - begin) // step + 1
     for number in count(first):
         yield begin + number * step
+
+
+def until_problems(text: object, zone: str | None) -> Iterable[str]:
+    """Yield the problems of a time to wait for: ``cron`` and an expression, or an ISO 8601 time."""
+    if zone is not None:
+        yield from zone_problems(zone)
+    is_cron = isinstance(text, str) and text.startswith(_CRON)
+    yield from cron_problems(str(text)[len(_CRON) :]) if is_cron else moment_problems("until", text)
+
+
+def until(text: str, zone: str | None, after: datetime) -> datetime:
+    """Return a time to wait for that has no problems: the first fire after ``after``, or the time itself."""
+    name = zone or "UTC"
+    return next(cron_fires(text[len(_CRON) :], name, after)) if text.startswith(_CRON) else moment(text, name)
 
 
 def local_fires(times: Iterable[str], zone: str, after: datetime) -> Iterator[datetime]:

@@ -82,12 +82,14 @@ def test_scheduler_and_worker_run_a_schedule_until_it_is_changed(place: Shell) -
         until(lambda: runs(place)["completed"] >= 2)
         place.here("schedule", "pause", "fast", "--note", "for now")
         until(lambda: data(place, "schedule", "show", "fast")["memory"]["paused"] == "for now")
+        skipped = datetime.fromisoformat(data(place, "schedule", "list")[0]["next"][0])
         count = len(list((place.cwd / "done").iterdir()))
         place.here("schedule", "trigger", "fast")
         until(lambda: len(list((place.cwd / "done").iterdir())) > count)
         plan = place.here("schedule", "update", "schedules.py:slower", code=1)[0]
         assert "every: 2 -> 3600\nnote: null -> less\nfirst fire after the update: 20" in plan
         place.here("schedule", "update", "schedules.py:slower", "--yes")
+        until(lambda: datetime.now(UTC) > skipped)
         place.here("schedule", "resume", "fast")
         until(lambda: data(place, "schedule", "list")[0]["memory"]["paused"] is None)
         assert "is as in" in place.here("schedule", "update", "schedules.py:slower")[1]

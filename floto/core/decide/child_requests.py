@@ -96,6 +96,8 @@ def start_child(
         decision_task_list=state.start.task_list.name,
         activity_task_list=None,
         codec=codec,
+        ready_at=state.begun_at,
+        now=state.now,
     )
     started = cast("StartChildWorkflowExecution", routed(task.start(given), state.start))
     decision = evolve(started, tag_list=tags)
@@ -147,6 +149,6 @@ def renewed(state: State, continuation: Callable[[], Decision]) -> list[Decision
 def age(state: State) -> float:
     """Return the share of the run's execution timeout that has passed; 0 if it has none."""
     limit = state.start.execution_start_to_close_timeout or ""
-    if state.started is None or state.last is None or not limit.isdecimal() or not int(limit):
+    if not limit.isdecimal() or not int(limit):
         return 0.0
-    return (state.last.at - state.started.at).total_seconds() / int(limit)
+    return (state.now - state.begun_at).total_seconds() / int(limit)

@@ -67,7 +67,6 @@ SCHEDULE_KEY, MEMORY_KEY = "schedule", "memory"
 _MOST_IDLE = 30 * 86_400
 #: The fire of this workflow id has a run, so its start is not retried.
 _RUNS_ALREADY = "WORKFLOW_ALREADY_RUNNING"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @frozen
@@ -110,7 +109,7 @@ def view(state: State, *, codec: TaskCodec = SCHEDULE_CODEC) -> ScheduleView:
     schedule, before = _recalled(state, codec)
     if state.closed is not None:
         return ScheduleView(schedule, before, ())
-    at = now(state)
+    at = state.now
     notes: list[Decision] = []
     memory = before
     for event in sorted(_occurrences(state, memory), key=lambda event: event.id):
@@ -139,8 +138,9 @@ def _recalled(state: State, codec: TaskCodec) -> tuple[Schedule, Memory]:
     elif MEMORY_KEY in given:
         memory = read_memory(given[MEMORY_KEY])
     else:
-        begun = _EPOCH if state.started is None else state.started.at
-        memory = Memory(after=begun, paused=(schedule.note or "created paused") if schedule.paused else None)
+        memory = Memory(
+            after=state.begun_at, paused=(schedule.note or "created paused") if schedule.paused else None
+        )
     for event in reversed(state.signals.get(UPDATE, ())):
         if event.id <= memory.seen:
             try:
@@ -247,7 +247,7 @@ def _startable(memory: Memory, schedule: Schedule, state: State, codec: TaskCode
         try:
             _child(first, schedule, state, codec)
         except (PayloadError, SpecError) as error:
-            end = first.end(m.NOT_STARTED, now(state), unreadable(error))
+            end = first.end(m.NOT_STARTED, state.now, unreadable(error))
             memory = m.ended(memory, schedule, first, end)
         else:
             break
@@ -319,7 +319,7 @@ def _renewal(schedule: Schedule, memory: Memory, state: State, codec: TaskCodec)
 def _continued(schedule: Schedule, memory: Memory, state: State, codec: TaskCodec) -> Decision:
     """Continue as new; of the runs that are open the schedule will learn nothing more."""
     for launch, _ in _started(memory, state):
-        memory = m.without(memory, launch, launch.end(m.LEFT_OPEN, now(state)))
+        memory = m.without(memory, launch, launch.end(m.LEFT_OPEN, state.now))
     memory = evolve(memory, seen=0)
     for kept in (memory, evolve(memory, recent=(), unstarted=())):
         try:
@@ -348,14 +348,9 @@ def _to_terminate(schedule: Schedule, memory: Memory, state: State) -> tuple[str
     return tuple(each.workflow_id for each in open_ if each.is_stopped)
 
 
-def now(state: State) -> datetime:
-    """Return the time of a decision: that of the last event."""
-    return _EPOCH if state.last is None else state.last.at
-
-
 def _wake(schedule: Schedule, memory: Memory, state: State) -> list[Decision]:
     """Start a timer for the next fire, unless one that is open fires before; a fire may be far away."""
-    at = now(state)
+    at = state.now
     limit = state.start.execution_start_to_close_timeout or ""
     most = min(_MOST_IDLE, max(1, int(limit) // 10)) if limit.isdecimal() else _MOST_IDLE
     latest = at + timedelta(seconds=most)

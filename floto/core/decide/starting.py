@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -77,6 +78,8 @@ def _decision(
         decision_task_list=default_child_list(progress.spec.task_list, progress.state.start.task_list.name),
         activity_task_list=progress.spec.default_activity_task_list,
         codec=progress.codec,
+        ready_at=_ready_at(position, progress),
+        now=progress.state.now,
     )
     decision = with_timeouts(
         task.start(inputs),
@@ -85,6 +88,13 @@ def _decision(
         tags=progress.state.start.tag_list or (),
     )
     return routed(_checked(decision, task), progress.state.start)
+
+
+def _ready_at(position: int, progress: Progress) -> datetime:
+    """Return the time at which the last requirement of a task completed."""
+    state, plan = progress.state, progress.plan
+    ends = (state.items[plan.tasks[needed].key].closed for needed in plan.requires[position])
+    return max((end.at for end in ends if end is not None), default=state.begun_at)
 
 
 def _attempt(task: Task, state: State) -> int:

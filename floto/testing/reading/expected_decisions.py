@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -166,7 +167,15 @@ class Reading:
             decision_task_list=self._decision_list(),
             activity_task_list=self.spec.default_activity_task_list,
             codec=self.codec,
+            ready_at=max(self._ends(graph, id_), default=self.summary.times[0]),
+            now=self.summary.times[-1],
         )
+
+    def _ends(self, graph: ExpectedGraph, id_: str) -> Iterable[datetime]:
+        """Yield the times at which the requirements of a task completed."""
+        for needed in graph.tasks[id_].requires:
+            ends = [each.end for each in self.summary.attempts[graph.tasks[needed].key] if each.completed]
+            yield from (end.at for end in ends[:1] if end is not None)
 
     def _decision_list(self) -> str:
         """Return the task list of a child that names none: in a run of ``floto.run``, the run's own."""
