@@ -53,14 +53,15 @@ def load_spec(source: str) -> DeciderSpec:
 
 
 def names_schedule(source: str) -> bool:
-    """Return True if a source of the forms of ``load_spec`` names a schedule; errors are for its loader."""
-    with suppress(FlotoError, ValueError, RecursionError):
-        if source.endswith(".json"):
+    """Return True if a source names a schedule, in the forms of ``load_spec``. Raises ``LoadError``."""
+    if source.endswith(".json"):
+        # What is wrong with the file is for its loader to say.
+        with suppress(LoadError, ValueError, RecursionError):
             value = strict_json.loads(_text(source))
             return isinstance(value, dict) and value.get("type") == TAG
-        module_name, _, name = source.rpartition(":")
-        return isinstance(getattr(load_module(module_name), name, None), Schedule)
-    return False
+        return False
+    module_name, _, name = source.rpartition(":")
+    return bool(module_name and name) and isinstance(getattr(load_module(module_name), name, None), Schedule)
 
 
 def load_schedule(source: str) -> Schedule:
