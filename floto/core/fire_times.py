@@ -166,7 +166,7 @@ class _Cron:
         return (datetime.combine(day, at) for at in self.clock)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=200)
 def _parsed(text: str) -> _Cron:
     parsed = CronSim(text, _EPOCH)
     minute, hour, *_ = text.split()
