@@ -34,6 +34,8 @@ from floto.core.swf.identifiers import shown
 
 #: A time-out in seconds; "NONE" for no time-out, None for the default of the registered type.
 Timeout = int | str | None
+#: True, False or "always".
+Repeat = bool | str
 
 _Reader = Callable[[Any, Any], Any]
 
@@ -131,7 +133,7 @@ class Codec:
     @cached_property
     def _converter(self) -> JsonConverter:
         converter = make_converter()
-        converter.register_structure_hook_func(lambda cls: cls == Timeout, _timeout)
+        converter.register_structure_hook_func(lambda cls: cls in (Timeout, Repeat), _unchecked)
         for primitive, hook in _STRICT.items():
             converter.register_structure_hook(primitive, hook)
         converter.register_structure_hook_func(lambda cls: cls == tuple[str, ...], _strings)
@@ -249,8 +251,8 @@ def _strings(value: Any, _: Any) -> tuple[str, ...]:
     return tuple(_string(item, str) for item in value)
 
 
-def _timeout(value: Any, _: Any) -> Any:
-    # The task checks its time-outs, with its id in the message.
+def _unchecked(value: Any, _: Any) -> Any:
+    # The task or the spec checks it, with its id or its name in the message.
     return value
 
 

@@ -294,7 +294,7 @@ def _fail(
     faults: Mapping[str, str] | None = None,
 ) -> Expected:
     faults = dict(faults or {})
-    if not reading.spec.on_failure:
+    if not reading.spec.on_failure and reading.spec.repeat_workflow != "always":
         children = [each for each in reading.summary.under_way() if each.key[0] is Kind.CHILD]
         found: list[Decision] = [
             each for child in children for each in _cancel_requests(child, reading.summary)
@@ -312,8 +312,28 @@ def _fail(
     faults |= more
     if own is None:
         return Expected((*first, *found), faults)
-    all_failures = {**failures, **own}
-    return Expected((*first, _failed(_reason(all_failures), all_failures)), faults)
+    return Expected((*first, *_after_cleanup(reading, {**failures, **own})), faults)
+
+
+def _after_cleanup(reading: Reading, failures: Mapping[str, str]) -> tuple[Decision, ...]:
+    summary, is_over = reading.summary, (_failed(_reason(failures), failures),)
+    if reading.spec.repeat_workflow != "always" or summary.cancel_requested is not None:
+        return is_over
+    subject = RetrySubject((Kind.CONTINUE_AS_NEW, ""), "floto.repeat")
+    refused = summary.failures.get(subject.key)
+    status = status_after(refused, subject, summary, reading.seed) if refused else Due()
+    if isinstance(status, Idle):
+        return ()
+    if isinstance(status, Due) and status.timer_id:
+        return (StartTimer(timer_id=status.timer_id, start_to_fire_timeout=str(status.seconds)),)
+    try:
+        if isinstance(status, Due):
+            given = carried.next_input(summary.start, carried.left_over(summary.signals, _awaited(reading)))
+            return (_as_new(summary, given),)
+        told = {**failures, "repeat_workflow": status.message}
+    except PayloadError as error:
+        told = {**failures, "repeat_workflow": _one_line(error)}
+    return (_failed(_reason(told), told),)
 
 
 def _clean_up(
