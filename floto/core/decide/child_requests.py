@@ -132,9 +132,7 @@ def note_of(decision: Decision) -> str | None:
 def run_id(state: State) -> str:
     """Return the run id. Raises ``HistoryError`` if the history does not name it."""
     if state.execution is None:
-        raise HistoryError(
-            None, "the history of the daemon does not name its execution, which child workflow ids need"
-        )
+        raise HistoryError(None, "the history does not name its execution, which children on request need")
     return state.execution.run_id
 
 
