@@ -133,7 +133,8 @@ class Codec:
     @cached_property
     def _converter(self) -> JsonConverter:
         converter = make_converter()
-        converter.register_structure_hook_func(lambda cls: cls in (Timeout, Repeat), _unchecked)
+        converter.register_structure_hook_func(lambda cls: cls == Timeout, _timeout)
+        converter.register_structure_hook_func(lambda cls: cls == Repeat, _repeat)
         for primitive, hook in _STRICT.items():
             converter.register_structure_hook(primitive, hook)
         converter.register_structure_hook_func(lambda cls: cls == tuple[str, ...], _strings)
@@ -251,8 +252,13 @@ def _strings(value: Any, _: Any) -> tuple[str, ...]:
     return tuple(_string(item, str) for item in value)
 
 
-def _unchecked(value: Any, _: Any) -> Any:
-    # The task or the spec checks it, with its id or its name in the message.
+def _repeat(value: Any, _: Any) -> Any:
+    # The spec checks the string.
+    return value if isinstance(value, str) else _boolean(value, bool)
+
+
+def _timeout(value: Any, _: Any) -> Any:
+    # The task checks its time-outs, with its id in the message.
     return value
 
 
