@@ -76,8 +76,8 @@ def runs(shell: Shell, id_: str = "fast") -> Counter[str]:
 
 
 def test_scheduler_and_worker_run_a_schedule_until_it_is_changed(place: Shell) -> None:
-    run_id = place.here("schedule", "create", "schedules.py:fast")[0].strip()
-    assert "is open already" in place.here("schedule", "create", "schedules.py:fast", code=2)[1]
+    run_id = place("schedule", "create", "schedules.py:fast").stdout.strip()
+    assert "is open already" in place("schedule", "create", "schedules.py:fast", code=2).stderr
     with place.loop("scheduler"), place.loop("worker", "--activities", "schedules.py"):
         until(lambda: runs(place)["completed"] >= 2)
         place.here("schedule", "pause", "fast", "--note", "for now")
@@ -86,13 +86,13 @@ def test_scheduler_and_worker_run_a_schedule_until_it_is_changed(place: Shell) -
         count = len(list((place.cwd / "done").iterdir()))
         place.here("schedule", "trigger", "fast")
         until(lambda: len(list((place.cwd / "done").iterdir())) > count)
-        plan = place.here("schedule", "update", "schedules.py:slower", code=1)[0]
-        assert "every: 2 -> 3600\nnote: null -> less\nfirst fire after the update: 20" in plan
-        place.here("schedule", "update", "schedules.py:slower", "--yes")
         until(lambda: datetime.now(UTC) > skipped)
+        plan = place("schedule", "update", "schedules.py:slower", code=1).stdout
+        assert "every: 2 -> 3600\nnote: null -> less\nfirst fire after the update: 20" in plan
+        place("schedule", "update", "schedules.py:slower", "--yes")
         place.here("schedule", "resume", "fast")
         until(lambda: data(place, "schedule", "list")[0]["memory"]["paused"] is None)
-        assert "is as in" in place.here("schedule", "update", "schedules.py:slower")[1]
+        assert "is as in" in place("schedule", "update", "schedules.py:slower").stderr
         (listed,) = data(place, "schedule", "list")
         assert (listed["runId"], listed["words"]) == (run_id, "every 3600 seconds")
         last = datetime.fromisoformat(listed["next"][0])
@@ -123,7 +123,8 @@ def test_commands_refuse_what_is_no_schedule(shell: Shell) -> None:
         (("schedule", "create", "flow.py:spec"), "there is no Schedule in it"),
         (("run", "schedules.py:job", "--input", "1"), "not for schedules"),
     ):
-        assert problem in shell.here(*arguments, code=2)[1]
+        # In processes of their own: each test has a module schedules with these activities.
+        assert problem in shell(*arguments, code=2).stderr
     said, _ = shell.here("schedule", "list")
     assert said.startswith("job\tevery 3600 seconds\twaiting\t20")
 
