@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -67,13 +68,27 @@ def _decision(
     if isinstance(step, Wait):
         return step.timer(control=task.id_)
     attempt, checkpoint = _earlier(task, progress.state)
-    decision = task.start(given_to(position, progress, given))
-    decision = with_timeouts(decision, progress.codec.payloads, attempt=attempt, checkpoint=checkpoint)
+    decision = with_timeouts(
+        task.start(given_to(position, progress, given)),
+        progress.codec.payloads,
+        attempt=attempt,
+        checkpoint=checkpoint,
+        tags=progress.state.start.tag_list or (),
+    )
     return routed(_checked(decision, task), progress.state.start)
 
 
-def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Given:
-    """Return what a task starts from; ``given`` are the entries that the context of every task has."""
+def given_to(
+    position: int, progress: Progress, given: Mapping[str, Any], now: datetime | None = None
+) -> Given:
+    """Return what a task starts from.
+
+    Args:
+        position: The position of the task.
+        progress: The progress of the run.
+        given: The entries that the context of every task has.
+        now: The time of the decision; by default that of the last event.
+    """
     state, plan, spec = progress.state, progress.plan, progress.spec
     context = {**given}
     for needed in plan.requires[position]:
@@ -86,7 +101,16 @@ def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Giv
         decision_task_list=default_child_list(spec.task_list, state.start.task_list.name),
         activity_task_list=spec.default_activity_task_list,
         codec=progress.codec,
+        ready_at=_ready_at(position, progress),
+        now=now or state.now,
     )
+
+
+def _ready_at(position: int, progress: Progress) -> datetime:
+    """Return the time at which the last requirement of a task completed."""
+    state, plan = progress.state, progress.plan
+    ends = (state.items[plan.tasks[needed].key].closed for needed in plan.requires[position])
+    return max((end.at for end in ends if end is not None), default=state.begun_at)
 
 
 def _earlier(task: Task, state: State) -> tuple[int, str]:

@@ -225,7 +225,8 @@ class _Planner:
         else:
             origin = Origin(self.run_id, closed.id, self._recorded(item))
         try:
-            decision = task.start(given_to(position, self.progress, self.given))
+            now = None if item.opened is None else item.opened.at
+            decision = task.start(given_to(position, self.progress, self.given, now))
         except (PayloadError, SpecError) as error:
             return None, f"cannot start: {unreadable(error)}"
         if origin.digest != digest_of(decision, self.progress.codec):

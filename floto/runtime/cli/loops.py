@@ -90,7 +90,7 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
             for name, spec in by_list.items()
         ]
 
-    return _work(where["service"], _domain(by_list, where["domain"]), members)
+    return work(where["service"], _domain(by_list, where["domain"]), members)
 
 
 @click.command("worker", short_help="Run activities, until stopped")
@@ -134,7 +134,7 @@ def worker_command(activities: tuple[str, ...], log_format: str, *, verbose: boo
         persist_at_start(stop, service.prepare, (), DEFAULT.types)
         return [_worker(name, service, options) for name in lists]
 
-    return _work(options["service"], options["domain"], members)
+    return work(options["service"], options["domain"], members)
 
 
 def _worker(task_list: str, service: Service, options: dict[str, Any]) -> ActivityWorker:
@@ -178,7 +178,7 @@ def daemon_command(
     def members(service: Service, _stop: StopFlag) -> Sequence[Loop]:
         return [Daemon(domain, task_list, service=service, identity=identity, payloads=payloads)]
 
-    return _work(where["service"], domain, members)
+    return work(where["service"], domain, members)
 
 
 def _by_list(
@@ -220,7 +220,7 @@ def _prepare(service: Service, specs: Sequence[DeciderSpec], stop: StopFlag) -> 
     persist_at_start(stop, service.prepare, (WORKFLOW_TYPE, *workflows), activities)
 
 
-def _work(url: str, domain: str | None, members: Callable[[Service, StopFlag], Sequence[Loop]]) -> int:
+def work(url: str, domain: str | None, members: Callable[[Service, StopFlag], Sequence[Loop]]) -> int:
     """Run loops on a service until a signal, which may come before the service has responded.
 
     The file and the domain must exist: a loop on new ones would never have anything to do.

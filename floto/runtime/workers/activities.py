@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -211,6 +212,11 @@ class RunningActivity:
     def id(self) -> str:
         """The task's id in the spec."""
         return self.task.activity_id
+
+    @property
+    def scheduled_for(self) -> datetime | None:
+        """The time, in UTC, for which a schedule started the run; None for other runs."""
+        return self.timeouts.scheduled_for
 
     @property
     def execution(self) -> WorkflowExecution:

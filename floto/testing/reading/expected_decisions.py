@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -168,7 +169,15 @@ class Reading:
             decision_task_list=self._decision_list(),
             activity_task_list=self.spec.default_activity_task_list,
             codec=self.codec,
+            ready_at=max(self._ends(graph, id_), default=self.summary.times[0]),
+            now=self.summary.times[-1],
         )
+
+    def _ends(self, graph: ExpectedGraph, id_: str) -> Iterable[datetime]:
+        """Yield the times at which the requirements of a task completed."""
+        for needed in graph.tasks[id_].requires:
+            ends = [each.end for each in self.summary.attempts[graph.tasks[needed].key] if each.completed]
+            yield from (end.at for end in ends[:1] if end is not None)
 
     def _decision_list(self) -> str:
         """Return the task list of a child that names none: in a run of ``floto.run``, the run's own."""
@@ -287,7 +296,7 @@ def _fail(
     faults: Mapping[str, str] | None = None,
 ) -> Expected:
     faults = dict(faults or {})
-    if not reading.spec.on_failure:
+    if not reading.spec.on_failure and reading.spec.repeat_workflow != "always":
         children = [each for each in reading.summary.under_way() if each.key[0] is Kind.CHILD]
         found: list[Decision] = [
             each for child in children for each in _cancel_requests(child, reading.summary)
@@ -305,8 +314,28 @@ def _fail(
     faults |= more
     if own is None:
         return Expected((*first, *found), faults)
-    all_failures = {**failures, **own}
-    return Expected((*first, _failed(_reason(all_failures), all_failures)), faults)
+    return Expected((*first, *_after_cleanup(reading, {**failures, **own})), faults)
+
+
+def _after_cleanup(reading: Reading, failures: Mapping[str, str]) -> tuple[Decision, ...]:
+    summary, is_over = reading.summary, (_failed(_reason(failures), failures),)
+    if reading.spec.repeat_workflow != "always" or summary.cancel_requested is not None:
+        return is_over
+    subject = RetrySubject((Kind.CONTINUE_AS_NEW, ""), "floto.repeat")
+    refused = summary.failures.get(subject.key)
+    status = status_after(refused, subject, summary, reading.seed) if refused else Due()
+    if isinstance(status, Idle):
+        return ()
+    if isinstance(status, Due) and status.timer_id:
+        return (StartTimer(timer_id=status.timer_id, start_to_fire_timeout=str(status.seconds)),)
+    try:
+        if isinstance(status, Due):
+            given = carried.next_input(summary.start, carried.left_over(summary.signals, _awaited(reading)))
+            return (_as_new(summary, given),)
+        told = {**failures, "repeat_workflow": status.message}
+    except PayloadError as error:
+        told = {**failures, "repeat_workflow": _one_line(error)}
+    return (_failed(_reason(told), told),)
 
 
 def _clean_up(
