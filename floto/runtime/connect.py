@@ -17,7 +17,7 @@ from attrs import define, frozen
 from floto.core.errors import FlotoError, ServiceError
 from floto.core.hosts import is_loopback_url
 from floto.core.payloads.reference import Store
-from floto.core.spec.saved_history import Saved
+from floto.core.replay.saved_history import Saved
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import PathLike
 from floto.core.swf.limits import IDENTITY_LIMIT

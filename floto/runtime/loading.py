@@ -17,9 +17,9 @@ from attrs import define
 from floto.core import strict_json
 from floto.core.decide.decide import spec_of
 from floto.core.errors import FlotoError, SpecError
+from floto.core.replay.saved_history import Saved
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.saved_history import Saved
 from floto.core.spec.schedule import TAG, Schedule
 from floto.core.state.fold import fold
 from floto.core.swf.identifiers import shown

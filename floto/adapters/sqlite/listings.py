@@ -1,4 +1,4 @@
-"""What SWF lists, in SQL: runs, where each filter of a ``Listing`` is a condition, domains and types."""
+"""The lists of SWF in SQL: runs, where each filter of a ``Listing`` is a condition, domains and types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a schedule remembers, and how fires, signals and ends of runs change it: pure functions.
+"""The memory of a schedule, and how fires, signals and ends of runs change it: pure functions.
 
 A schedule is decided from its history alone, so what it remembers is in the history: in a marker that it
 records with the decisions that follow from it, and in the input of the run that continues it.
@@ -95,7 +95,7 @@ class Unstarted:
 
 @frozen
 class Memory:
-    """What a schedule remembers."""
+    """The memory of a schedule."""
 
     #: All fires up to this time are handled.
     after: datetime

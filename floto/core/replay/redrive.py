@@ -45,7 +45,7 @@ from floto.core.swf.shapes import WorkflowExecution
 
 @frozen
 class PlannedTask:
-    """What a redrive does with one task: keep its result, or run it again."""
+    """The plan for one task: keep its result, or run it again."""
 
     task_id: str
     kept: bool

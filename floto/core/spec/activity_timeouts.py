@@ -1,4 +1,4 @@
-"""What a worker is told of an activity beside its input: time-outs, attempt, checkpoint and scheduled time.
+"""The facts of an activity that its worker gets in the input: time-outs, attempt, checkpoint, scheduled time.
 
 SWF dispatches an activity without its time-outs, so a worker could not know how often it must send a
 heartbeat, or when the activity times out. Nor does SWF know which attempt at a task an activity is, or what

@@ -43,7 +43,7 @@ _MOMENT, _SECOND = timedelta(microseconds=1), timedelta(seconds=1)
 
 
 class Overlap(StrEnum):
-    """What happens at a fire while a run of the schedule is open."""
+    """The policy for a fire that comes while a run of the schedule is open."""
 
     #: The fire starts nothing.
     SKIP = "skip"
@@ -73,7 +73,7 @@ def _text(value: Any) -> Any:
 
 @frozen(kw_only=True)
 class Schedule:
-    """What is started at which times. A schedule runs as a workflow of its own.
+    """A workflow or spec that is started at given times. A schedule runs as a workflow of its own.
 
     Exactly one of ``cron``, ``every`` and ``calendar`` says when it fires. Times are ISO 8601 texts or
     datetimes; those without an offset are of ``time_zone``.

@@ -89,7 +89,7 @@ class Item:
 
 @frozen
 class Origin:
-    """Where a kept task of a redriven run completed: an event of an earlier run."""
+    """The event of an earlier run by which a kept task of a redriven run completed."""
 
     run_id: str
     event_id: int
