@@ -156,7 +156,7 @@ def absolute_store(source: str) -> str:
 
 def back_up(source: Path, target: Path, *, replace: bool) -> int:
     """Copy a database of the embedded engine; return the size of the copy. Raises ``ServiceError``."""
-    from floto.adapters.sqlite.backup import back_up as copy  # noqa: PLC0415 - as the adapters below
+    from floto.adapters.sqlite.storage.backup import back_up as copy  # noqa: PLC0415 - as the adapters below
 
     return copy(str(source), target, replace=replace)
 

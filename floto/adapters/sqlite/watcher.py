@@ -9,7 +9,7 @@ from time import monotonic
 
 from floto.adapters.operations import WATCH_SECONDS
 from floto.adapters.sqlite.batches import Batches
-from floto.adapters.sqlite.database import Database
+from floto.adapters.sqlite.storage.database import Database
 from floto.adapters.sqlite.wait_queue import WaitQueue
 from floto.core.errors import ServiceError, ServiceUnavailable
 from floto.trouble_log import TroubleLog
