@@ -89,8 +89,8 @@ RUN_NEEDS: Mapping[str, str] = {
     "child_policy": "DEFAULT_CHILD_POLICY_UNDEFINED",
 }
 
-_ACTIVITY_FIELDS = (*ACTIVITY_NEEDS, "task_priority")
-_RUN_FIELDS = (*RUN_NEEDS, "task_priority", "lambda_role")
+_ACTIVITY_FIELDS: tuple[str, ...] = (*ACTIVITY_NEEDS, "task_priority")
+_RUN_FIELDS: tuple[str, ...] = (*RUN_NEEDS, "task_priority", "lambda_role")
 _VALUES = {names: attrgetter(*names) for names in (_ACTIVITY_FIELDS, _RUN_FIELDS)}
 
 
