@@ -89,9 +89,11 @@ RUN_NEEDS: Mapping[str, str] = {
     "child_policy": "DEFAULT_CHILD_POLICY_UNDEFINED",
 }
 
-_ACTIVITY_FIELDS: tuple[str, ...] = (*ACTIVITY_NEEDS, "task_priority")
-_RUN_FIELDS: tuple[str, ...] = (*RUN_NEEDS, "task_priority", "lambda_role")
-_VALUES = {names: attrgetter(*names) for names in (_ACTIVITY_FIELDS, _RUN_FIELDS)}
+_ACTIVITY_FIELDS = (*ACTIVITY_NEEDS, "task_priority")
+_RUN_FIELDS = (*RUN_NEEDS, "task_priority", "lambda_role")
+_VALUES: dict[tuple[str, ...], attrgetter[tuple[Any, ...]]] = {
+    names: attrgetter(*names) for names in (_ACTIVITY_FIELDS, _RUN_FIELDS)
+}
 
 
 def activity_settings(given: Any, defaults: Any) -> dict[str, Any]:
