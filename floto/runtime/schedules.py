@@ -71,7 +71,10 @@ def create(
     except ServiceFault as fault:
         if fault.code != _ALREADY_STARTED:
             raise
-        msg = f"workflow {schedule.id_!r} is open already; change it with 'floto schedule update'"
+        msg = (
+            f"workflow {schedule.id_!r} is open already; change it with 'floto schedule update', or end it "
+            f"with 'floto terminate {schedule.id_}' if 'floto run' has left it open"
+        )
         raise ScheduleError(msg) from None
 
 

@@ -75,6 +75,18 @@ def runs(shell: Shell, id_: str = "fast") -> Counter[str]:
     return Counter(data(shell, "schedule", "show", id_)["memory"]["counts"])
 
 
+def test_schedule_that_nobody_decides_for_shows_no_runs_and_names_its_scheduler(place: Shell) -> None:
+    place("schedule", "create", "schedules.py:fast")
+    fire = datetime.fromisoformat(data(place, "schedule", "show", "fast")["next"][0])
+    until(lambda: datetime.now(UTC) > fire)
+    place("schedule", "backfill", "fast", "--from", "2026-01-01", "--to", "2026-01-01T01:00")
+    shown = place("schedule", "show", "fast").stdout
+    assert "; waiting\n" in shown
+    assert "open " not in shown
+    assert "totals   none" in shown
+    assert "floto scheduler --task-list floto_schedules" in place("why", "fast").stdout
+
+
 def test_scheduler_and_worker_run_a_schedule_until_it_is_changed(place: Shell) -> None:
     run_id = place("schedule", "create", "schedules.py:fast").stdout.strip()
     assert "is open already" in place("schedule", "create", "schedules.py:fast", code=2).stderr

@@ -74,7 +74,10 @@ class ScheduleView:
     """A schedule, as its history says it is, and what is to be done."""
 
     schedule: Schedule
+    #: The memory as the decisions will leave it.
     memory: Memory
+    #: The memory as of the last decision: the runs that were started, and those that have ended.
+    recorded: Memory
     decisions: tuple[Decision, ...]
     #: Workflow ids of the runs to terminate before the response; SWF has no decision for it.
     terminate: tuple[str, ...] = ()
@@ -108,7 +111,7 @@ def view(state: State, *, codec: TaskCodec = SCHEDULE_CODEC) -> ScheduleView:
     """Return the schedule of a run with its decisions. Raises the errors of ``decide_schedule``."""
     schedule, before = _recalled(state, codec)
     if state.closed is not None:
-        return ScheduleView(schedule, before, ())
+        return ScheduleView(schedule, before, before, ())
     at = state.now
     notes: list[Decision] = []
     memory = before
@@ -121,10 +124,10 @@ def view(state: State, *, codec: TaskCodec = SCHEDULE_CODEC) -> ScheduleView:
         memory = evolve(memory, seen=max(memory.seen, event.id if _is_signal(event) else 0))
     memory = _startable(m.advance(memory, schedule, at, at), schedule, state, codec)
     if awaits_more(state):
-        return ScheduleView(schedule, memory, ())
+        return ScheduleView(schedule, memory, before, ())
     found = _decisions(schedule, memory, before, state, codec)
     return ScheduleView(
-        schedule, memory, tuple(fitting([*notes, *found])), _to_terminate(schedule, memory, state)
+        schedule, memory, before, tuple(fitting([*notes, *found])), _to_terminate(schedule, memory, state)
     )
 
 

@@ -101,7 +101,7 @@ def list_command(*, as_json: bool, **where: Any) -> int:
 
 def _row(found: ScheduleView) -> tuple[str, ...]:
     fires = ", ".join(_local(found.schedule, at) for at in next_fires(found, datetime.now(UTC)))
-    last = found.memory.recent[-1] if found.memory.recent else None
+    last = found.recorded.recent[-1] if found.recorded.recent else None
     ended = "" if last is None else f"{_local(found.schedule, last.fire)} {last.status}"
     return found.schedule.id_, found.schedule.words, _state(found), fires, ended
 
@@ -109,11 +109,11 @@ def _row(found: ScheduleView) -> tuple[str, ...]:
 def _state(found: ScheduleView) -> str:
     if found.memory.paused is not None:
         return f"paused: {found.memory.paused}"
-    return f"{len(found.memory.open)} open" if found.memory.open else "waiting"
+    return f"{len(found.recorded.open)} open" if found.recorded.open else "waiting"
 
 
 def _local(schedule: Schedule, at: datetime) -> str:
-    return at.astimezone(ZoneInfo(schedule.time_zone)).strftime("%Y-%m-%d %H:%M:%S")
+    return at.astimezone(ZoneInfo(schedule.time_zone)).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def _as_json(info: ExecutionInfo, found: ScheduleView) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def show_command(id_: str, *, as_json: bool, **where: Any) -> int:
     if as_json:
         say(readable(_as_json(info, found)))
         return DONE
-    schedule, memory = found.schedule, found.memory
+    schedule, memory = found.schedule, found.recorded
     state = _state(found) if info.close_status is None else info.close_status
     say(visible(f"{schedule.id_}: {schedule.words}; overlap {schedule.overlap}; {state}"))
     for at in next_fires(found, datetime.now(UTC)) if info.close_status is None else ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from floto.core.decide.schedule import ScheduleView
@@ -10,6 +11,7 @@ from floto.core.payloads.reference import Store
 from floto.core.spec.schedule import Schedule
 from floto.core.spec.task_lists import own_list
 from floto.core.swf.service import ExecutionInfo, Service
+from floto.core.visible import moment_text
 from floto.runtime.connect import IN_MEMORY, closing, service_for
 from floto.runtime.deciders.scheduler import Scheduler
 from floto.runtime.runs.run_loops import WAKE_SECONDS
@@ -38,7 +40,7 @@ def run_schedule(  # noqa: PLR0913 - the arguments of the command
 
     Args:
         schedule: The schedule.
-        tell: Called with a line for each run that has ended.
+        tell: Called with a line about the schedule, and one for each run that has ended.
         service: A ``Service``, or a URL for ``floto.connect``; default: ``FLOTO_SERVICE``, else in memory.
         domain: SWF's domain; default: ``floto``.
         concurrency: Maximum of activities that run at the same time.
@@ -54,6 +56,8 @@ def run_schedule(  # noqa: PLR0913 - the arguments of the command
     opened = service_for(service, domain, IN_MEMORY)
     with closing(opened, service), deadline.armed():
         _begin(opened, schedule)
+        fires = ", ".join(map(moment_text, schedule.fires(datetime.now(UTC), 3))) or "none"
+        tell(f"{schedule.id_}: {schedule.words}; next fires: {fires}")
         supervisor = Supervisor()
         task_list = own_list(schedule.id_)
         common: dict[str, Any] = {"service": opened, "payloads": payloads, "poll_seconds": WAKE_SECONDS}
