@@ -21,7 +21,6 @@ from typing import Any
 
 import attrs
 from attrs import evolve, frozen
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from floto import (
@@ -54,11 +53,10 @@ from floto.testing.checking.verifying import verify_run
 from floto.testing.reading.oracle import summarize
 from floto.testing.simulation.simulator import Simulator
 from floto.testing.strategies import runs, specs
+from tests.many import check_many
 from tests.property.edits import EDITS
 from tests.property.test_decider_payloads import MemoryStore
 
-#: Cases for which Hypothesis is asked at a time: it remembers all that it has tried.
-_BATCH = 250
 FAULTS = Faults(
     fails=0.1,
     fails_for_good=0.3,
@@ -326,32 +324,12 @@ def cases() -> st.SearchStrategy[Case]:
 
 def main(number: int) -> int:
     """Redrive until there were as many runs."""
-    seen: Counter[str] = Counter()
-    batch = 0
-    while seen["redriven runs"] < number:
-        batch += 1
+    return check_many(cases(), _check, ("redriven runs", number), (AssertionError, PayloadError))
 
-        @seed(batch)
-        @settings(
-            max_examples=_BATCH,
-            deadline=None,
-            database=None,
-            phases=(Phase.generate,),
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(cases())
-        def redrives(case: Case) -> None:
-            check_case(case, seen)
-            check_travel(case)
 
-        try:
-            redrives()
-        except (AssertionError, PayloadError) as problem:
-            print(f"batch {batch}: {problem}")
-            return 1
-    for what, count in seen.items():
-        print(f"{count:>9,} {what}")
-    return 0
+def _check(case: Case, seen: Counter[str]) -> None:
+    check_case(case, seen)
+    check_travel(case)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,22 +14,17 @@ from floto.core.decide.schedule import BACKFILL, PAUSE, RESUME, SCHEDULE_LIST, T
 from floto.core.errors import UnknownResource
 from floto.core.fire_times import moment, moment_problems
 from floto.core.payloads import payload
-from floto.core.payloads.reference import Store
 from floto.core.spec.schedule import SCHEDULE_CODEC, Schedule
-from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.service import ExecutionInfo, Service
 from floto.core.visible import moment_text, visible
 from floto.runtime.cli.codes import DONE, FAILED
-from floto.runtime.cli.loops import identity_option, work
+from floto.runtime.cli.loops import daemon_options, work_as
 from floto.runtime.cli.options import (
     domain_option,
     json_option,
-    log_format_option,
-    payloads_option,
     service_option,
-    verbose_option,
 )
-from floto.runtime.cli.output import log_loop, one_line, print_rows, readable, say, utc
+from floto.runtime.cli.output import one_line, print_rows, readable, say, utc
 from floto.runtime.cli.target import check
 from floto.runtime.connect import connect_loop
 from floto.runtime.loading import load_schedule
@@ -261,22 +256,8 @@ def _told(service: Service, id_: str, call: Callable[..., Any], *arguments: Any)
 
 
 @click.command("scheduler", short_help="Decide for schedules and their runs, until stopped")
-@click.option("--task-list", default=SCHEDULE_LIST, show_default=True, help="Task list to poll.")
-@payloads_option
-@service_option
-@domain_option
-@identity_option
-@log_format_option
-@verbose_option
-def scheduler_command(
-    task_list: str,
-    identity: str | None,
-    payloads: Store | None,
-    log_format: str,
-    *,
-    verbose: bool,
-    **where: Any,
-) -> int:
+@daemon_options(SCHEDULE_LIST)
+def scheduler_command(**options: Any) -> int:
     """Decide for all schedules of a domain, and for the runs with specs that they start, until stopped.
 
     Any number of schedulers may run. SIGTERM or Ctrl-C: finish the current decision tasks, exit code 0; a
@@ -284,10 +265,4 @@ def scheduler_command(
     """
     from floto.runtime.deciders.scheduler import Scheduler  # noqa: PLC0415 - only this command needs it
 
-    log_loop(log_format, verbose=verbose)
-    domain = where["domain"] or DEFAULT_DOMAIN
-
-    def members(service: Service, _stop: Any) -> Sequence[Scheduler]:
-        return [Scheduler(domain, task_list, service=service, identity=identity, payloads=payloads)]
-
-    return work(where["service"], domain, members)
+    return work_as(Scheduler, **options)
