@@ -135,10 +135,12 @@ def redriven_of(state: State) -> Redriven | None:
     return redriven(state.start, state.signals.get(REDRIVE_KEY, ()))
 
 
-def awaited_parts(start: WorkflowExecutionStarted) -> int:
-    """Return the number of parts in which a run gets what it keeps; 0 if its input has it all."""
-    count: int = (_record_of(start) or {}).get("parts", 0)
-    return count
+def kept_at_start(start: WorkflowExecutionStarted) -> tuple[Redriven | None, bool]:
+    """Return what the input of a run keeps, if it does, and True if that arrives in parts instead."""
+    record = _record_of(start)
+    if record is None:
+        return None, False
+    return (None, bool(record["parts"])) if "parts" in record else (_read(record), False)
 
 
 def _record_of(start: WorkflowExecutionStarted) -> dict[str, Any] | None:
