@@ -105,12 +105,18 @@ class Case:
             edit = chance.choice(list(EDITS.values()))
             spec = edit(spec, chance) or spec
         spec = evolve(spec, repeat_workflow=False)
-        try:
-            tasks = expand(spec, fold(history)).activity_tasks
-        except SpecError:
-            tasks = spec.activity_tasks
+        tasks = spec.activity_tasks if misfit(spec, history) else expand(spec, fold(history)).activity_tasks
         few = [task.id_ for task in tasks if chance.random() < 0.1]
         return cls(run, spec, history, tuple(few))
+
+
+def misfit(spec: DeciderSpec, history: History) -> str:
+    """Return why the tasks that generators returned do not fit an edited spec; empty if they do."""
+    try:
+        expand(spec, fold(history))
+    except SpecError as error:
+        return str(error)
+    return ""
 
 
 def undisturbed(spec: DeciderSpec, input: Any = None) -> Simulation:
@@ -127,6 +133,12 @@ def check_case(case: Case, seen: Counter[str]) -> None:
     seen["kept tasks"] += len(planned.kept)
     seen["tasks that ran again"] += len(planned.again)
     seen[f"new runs that {new.status or 'stayed open'}"] += 1
+    if problem := misfit(case.spec, new.main):
+        seen["new runs whose generated tasks do not fit the edited spec"] += 1
+        assert new.status == "FAILED"
+        closing: Any = new.main.events[-1].data
+        assert any(problem in message for message in payload.loads(closing.details).values())
+        return
     _does_what_was_planned(case, planned, new, seen)
     _has_the_result_of_an_undisturbed_run(case, new, seen)
     _redriven_again_is_the_same(case, planned, new)
