@@ -27,7 +27,8 @@ from typing import Any
 import boto3
 
 import floto
-from floto.adapters.sqlite import SqliteService, database
+from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite.storage import database
 
 KIND = floto.WorkflowType("flow", "1")
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -31,8 +31,9 @@ from unittest.mock import patch
 import psutil
 
 import floto
-from floto.adapters.sqlite import SqliteService, database
-from floto.adapters.sqlite.database import Durability
+from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite.storage import database
+from floto.adapters.sqlite.storage.database import Durability
 from floto.core.swf.decisions import CompleteWorkflowExecution, Decision, ScheduleActivityTask, closes
 
 STEPS = 10
@@ -138,7 +139,7 @@ def counts(directory: Path, executions: int, at_once: int) -> dict[str, float]:
         found.set_trace_callback(lambda sql: said.update([sql.split(" ", 1)[0]]))
         return found
 
-    with patch("floto.adapters.sqlite.database.connect", counting):
+    with patch("floto.adapters.sqlite.storage.database.connect", counting):
         deciders(directory, "full", executions, at_once)
     steps = executions * STEPS
     return {"statements": said.total() / steps, "commits": said["COMMIT"] / steps}

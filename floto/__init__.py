@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from floto.core.replay.task_status import TaskStatus
     from floto.core.replay.why_waiting import Cause, Condition
     from floto.core.spec.fingerprint import spec_tags
+    from floto.core.spec.schedule import Overlap, Schedule
     from floto.runtime.connect import UnknownService, connect
     from floto.runtime.deciders.decider import Decider
     from floto.runtime.runs.run import run
@@ -93,6 +94,7 @@ _LAZY = {
     "Explained": "floto.core.replay.explain",
     "Explanation": "floto.core.replay.explain",
     "LocalSwf": "floto.adapters.local",
+    "Overlap": "floto.core.spec.schedule",
     "PlannedAction": "floto.core.replay.redrive",
     "PlannedTask": "floto.core.replay.redrive",
     "Recorded": "floto.core.replay.recorded_decisions",
@@ -100,6 +102,7 @@ _LAZY = {
     "Redrive": "floto.core.replay.redrive",
     "Replay": "floto.core.replay.replay",
     "RunningActivity": "floto.runtime.workers.activities",
+    "Schedule": "floto.core.spec.schedule",
     "Step": "floto.core.replay.replay",
     "TaskStatus": "floto.core.replay.task_status",
     "UnknownService": "floto.runtime.connect",
@@ -157,6 +160,7 @@ __all__ = [
     "Key",
     "Kind",
     "LocalSwf",
+    "Overlap",
     "PayloadError",
     "PlannedAction",
     "PlannedTask",
@@ -170,6 +174,7 @@ __all__ = [
     "Retry",
     "RetryStrategy",
     "RunningActivity",
+    "Schedule",
     "Service",
     "ServiceError",
     "ServiceFault",

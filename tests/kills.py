@@ -32,8 +32,8 @@ from typing import Any, NoReturn
 from attrs import frozen
 
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.rows import derive
-from floto.adapters.sqlite.store import LOCK_SECONDS
+from floto.adapters.sqlite.storage.rows import derive
+from floto.adapters.sqlite.storage.store import LOCK_SECONDS
 from floto.core.errors import ServiceFault
 from floto.core.state.fold import fold
 from floto.core.swf import events as e

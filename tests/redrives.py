@@ -21,7 +21,6 @@ from typing import Any
 
 import attrs
 from attrs import evolve, frozen
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from floto import (
@@ -54,11 +53,10 @@ from floto.testing.checking.verifying import verify_run
 from floto.testing.reading.oracle import summarize
 from floto.testing.simulation.simulator import Simulator
 from floto.testing.strategies import runs, specs
+from tests.many import check_many
 from tests.property.edits import EDITS
 from tests.property.test_decider_payloads import MemoryStore
 
-#: Cases for which Hypothesis is asked at a time: it remembers all that it has tried.
-_BATCH = 250
 FAULTS = Faults(
     fails=0.1,
     fails_for_good=0.3,
@@ -107,12 +105,18 @@ class Case:
             edit = chance.choice(list(EDITS.values()))
             spec = edit(spec, chance) or spec
         spec = evolve(spec, repeat_workflow=False)
-        try:
-            tasks = expand(spec, fold(history)).activity_tasks
-        except SpecError:
-            tasks = spec.activity_tasks
+        tasks = spec.activity_tasks if misfit(spec, history) else expand(spec, fold(history)).activity_tasks
         few = [task.id_ for task in tasks if chance.random() < 0.1]
         return cls(run, spec, history, tuple(few))
+
+
+def misfit(spec: DeciderSpec, history: History) -> str:
+    """Return why the tasks that generators returned do not fit an edited spec; empty if they do."""
+    try:
+        expand(spec, fold(history))
+    except SpecError as error:
+        return str(error)
+    return ""
 
 
 def undisturbed(spec: DeciderSpec, input: Any = None) -> Simulation:
@@ -129,6 +133,12 @@ def check_case(case: Case, seen: Counter[str]) -> None:
     seen["kept tasks"] += len(planned.kept)
     seen["tasks that ran again"] += len(planned.again)
     seen[f"new runs that {new.status or 'stayed open'}"] += 1
+    if problem := misfit(case.spec, new.main):
+        seen["new runs whose generated tasks do not fit the edited spec"] += 1
+        assert new.status == "FAILED"
+        closing: Any = new.main.events[-1].data
+        assert any(problem in message for message in payload.loads(closing.details).values())
+        return
     _does_what_was_planned(case, planned, new, seen)
     _has_the_result_of_an_undisturbed_run(case, new, seen)
     _redriven_again_is_the_same(case, planned, new)
@@ -329,32 +339,12 @@ def cases() -> st.SearchStrategy[Case]:
 
 def main(number: int) -> int:
     """Redrive until there were as many runs."""
-    seen: Counter[str] = Counter()
-    batch = 0
-    while seen["redriven runs"] < number:
-        batch += 1
+    return check_many(cases(), _check, ("redriven runs", number), (AssertionError, PayloadError))
 
-        @seed(batch)
-        @settings(
-            max_examples=_BATCH,
-            deadline=None,
-            database=None,
-            phases=(Phase.generate,),
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(cases())
-        def redrives(case: Case) -> None:
-            check_case(case, seen)
-            check_travel(case)
 
-        try:
-            redrives()
-        except (AssertionError, PayloadError) as problem:
-            print(f"batch {batch}: {problem}")
-            return 1
-    for what, count in seen.items():
-        print(f"{count:>9,} {what}")
-    return 0
+def _check(case: Case, seen: Counter[str]) -> None:
+    check_case(case, seen)
+    check_travel(case)
 
 
 if __name__ == "__main__":

@@ -14,17 +14,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from floto import DeciderSpec, History, replay
 from floto.core.decide.decide import spec_of
 from floto.testing import Faults, Simulation
 from floto.testing.strategies import runs, specs
+from tests.many import check_many
 
-#: Specs for which Hypothesis is asked at a time: it remembers all that it has tried.
-_BATCH = 250
 #: Events that say what kind of history it was.
 _TELLING = {
     "ActivityTaskFailed": "failed activities",
@@ -62,31 +59,8 @@ def replay_all(run: Simulation, seen: Counter[str]) -> None:
 
 def main(number: int) -> int:
     """Replay until there were as many histories."""
-    seen: Counter[str] = Counter()
-    batch = 0
-    while seen["histories"] < number:
-        batch += 1
-
-        @seed(batch)
-        @settings(
-            max_examples=_BATCH,
-            deadline=None,
-            database=None,
-            phases=(Phase.generate,),
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(runs(specs(), faults=Faults.all()))
-        def replays(run: Simulation) -> None:
-            replay_all(run, seen)
-
-        try:
-            replays()
-        except Diverged as diverged:
-            print(diverged)
-            return 1
-    for what, count in seen.items():
-        print(f"{count:>9,} {what}")
-    return 0
+    cases = runs(specs(), faults=Faults.all())
+    return check_many(cases, replay_all, ("histories", number), (Diverged,))
 
 
 if __name__ == "__main__":

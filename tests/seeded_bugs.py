@@ -86,8 +86,8 @@ BUGS: dict[str, tuple[Change, ...]] = {
     "signals lost when a run repeats itself": (
         Change(
             CLOSING,
-            "given = continued_input(progress.state, awaited, progress.codec.payloads)",
-            "given = progress.state.start.input",
+            "as_new(progress.state, continued_input(progress.state, awaited, progress.codec.payloads))",
+            "as_new(progress.state, progress.state.start.input)",
         ),
     ),
     "timer never started": (

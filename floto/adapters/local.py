@@ -20,8 +20,8 @@ from botocore.paginate import Paginator
 from floto.adapters.lambda_invoker import Function
 from floto.adapters.model import API_VERSION, LOADER, MODEL, OPERATIONS, input_shape
 from floto.adapters.operations import Operations
-from floto.adapters.sqlite.database import Durability
 from floto.adapters.sqlite.operations import SqliteOperations
+from floto.adapters.sqlite.storage.database import Durability
 from floto.core.engine.registration.regions import DEFAULT_REGION
 from floto.core.errors import ServiceFault, ServiceUnavailable
 from floto.core.swf.limits import POLL_SECONDS

@@ -61,14 +61,7 @@ class PollableOperations(Operations, Protocol):
         ...
 
     def begin(self, operation: str, request: Request, region: str, notify: Callable[[], None]) -> PendingCall:
-        """Begin an operation that is not a query, without waiting for it.
-
-        Args:
-            operation: SWF's name of the operation.
-            request: The request, already checked against SWF's model.
-            region: The AWS region.
-            notify: Called in any thread when it is done, perhaps repeatedly.
-        """
+        """Begin an operation that is not a query, with a checked request; call ``notify`` when it is done."""
         ...
 
     def check(self) -> None:

@@ -17,7 +17,7 @@ from attrs import define, frozen
 from floto.core.errors import FlotoError, ServiceError
 from floto.core.hosts import is_loopback_url
 from floto.core.payloads.reference import Store
-from floto.core.spec.saved_history import Saved
+from floto.core.replay.saved_history import Saved
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
 from floto.core.swf.history import PathLike
 from floto.core.swf.limits import IDENTITY_LIMIT
@@ -156,7 +156,7 @@ def absolute_store(source: str) -> str:
 
 def back_up(source: Path, target: Path, *, replace: bool) -> int:
     """Copy a database of the embedded engine; return the size of the copy. Raises ``ServiceError``."""
-    from floto.adapters.sqlite.backup import back_up as copy  # noqa: PLC0415 - as the adapters below
+    from floto.adapters.sqlite.storage.backup import back_up as copy  # noqa: PLC0415 - as the adapters below
 
     return copy(str(source), target, replace=replace)
 

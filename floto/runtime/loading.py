@@ -7,6 +7,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -16,9 +17,10 @@ from attrs import define
 from floto.core import strict_json
 from floto.core.decide.decide import spec_of
 from floto.core.errors import FlotoError, SpecError
+from floto.core.replay.saved_history import Saved
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.saved_history import Saved
+from floto.core.spec.schedule import TAG, Schedule
 from floto.core.state.fold import fold
 from floto.core.swf.identifiers import shown
 
@@ -48,6 +50,28 @@ def load_spec(source: str) -> DeciderSpec:
         except SpecError as error:
             raise SpecError(f"{source}: {problem}" for problem in error.problems) from None
     return _named(source, DeciderSpec, "a spec is named FILE.json, FILE.py:name or module:name")
+
+
+def names_schedule(source: str) -> bool:
+    """Return True if a source names a schedule, in the forms of ``load_spec``. Raises ``LoadError``."""
+    if source.endswith(".json"):
+        # What is wrong with the file is for its loader to say.
+        with suppress(LoadError, ValueError, RecursionError):
+            value = strict_json.loads(_text(source))
+            return isinstance(value, dict) and value.get("type") == TAG
+        return False
+    module_name, _, name = source.rpartition(":")
+    return bool(module_name and name) and isinstance(getattr(load_module(module_name), name, None), Schedule)
+
+
+def load_schedule(source: str) -> Schedule:
+    """Load a schedule from ``FILE.json``, ``FILE.py:name`` or ``module:name``; raise like ``load_spec``."""
+    if source.endswith(".json"):
+        try:
+            return Schedule.from_json(_text(source))
+        except SpecError as error:
+            raise SpecError(f"{source}: {problem}" for problem in error.problems) from None
+    return _named(source, Schedule, "a schedule is named FILE.json, FILE.py:name or module:name")
 
 
 def spec_with(saved: Saved, codec: Codec = CODEC) -> DeciderSpec | None:

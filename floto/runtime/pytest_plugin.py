@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from floto.core.replay.saved_history import Saved
     from floto.core.spec.decider_spec import DeciderSpec
-    from floto.core.spec.saved_history import Saved
     from floto.core.swf.service import Service
     from floto.testing import Simulation
 

@@ -20,8 +20,8 @@ from attrs import define, field, frozen
 
 from floto.adapters.http import Endpoint, Keys
 from floto.adapters.lambda_invoker import Function
-from floto.adapters.sqlite.database import DatabaseGone, Durability
 from floto.adapters.sqlite.operations import SqliteOperations
+from floto.adapters.sqlite.storage.database import DatabaseGone, Durability
 from floto.core.errors import FlotoError
 from floto.runtime.http_connections import Connection
 

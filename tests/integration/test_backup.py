@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.backup import back_up
+from floto.adapters.sqlite.storage.backup import back_up
 from floto.core.errors import ServiceError
 from floto.core.swf.events import WorkflowExecutionSignaled
 from tests.integration.commands import Shell

@@ -20,7 +20,8 @@ from attrs import define, field
 
 import floto
 from floto import CODEC, ActivityTask, ActivityWorker, ChildWorkflow, DeciderSpec
-from floto.core.decide.daemon import CHILD_TYPE, DAEMON_TYPE, SIGNAL
+from floto.core.decide.child_requests import CHILD_TYPE
+from floto.core.decide.daemon import DAEMON_TYPE, SIGNAL
 from floto.core.payloads import payload
 from floto.core.swf import events as e
 from floto.core.swf.service import Service

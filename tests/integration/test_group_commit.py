@@ -24,8 +24,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import floto
-from floto.adapters.sqlite import SqliteService, rows
-from floto.adapters.sqlite.store import SqliteStore
+from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite.storage import rows
+from floto.adapters.sqlite.storage.store import SqliteStore
 from floto.core.engine.commands import StartWorkflowExecution, TerminateWorkflowExecution
 from floto.core.engine.run import ToWorkflow
 from floto.core.engine.stores.open_runs import OpenRuns

@@ -82,6 +82,7 @@ PRINTED = {
     "start.py": ("22",),
     "floto status": ("friday", "decider", "worker", "sqlite:////"),
     "simple.py": ("None",),
+    "floto schedule list": ("nightly: At 02:00 every day, Europe/Berlin\nnext 20", "\twaiting\t20"),
     "thursday": ('"report": "Monday: 30"',),
     "ask.py": ("thursday COMPLETED ",),
     "why.py": ("[]\n", "activity report completed 0", "timer settle completed 0", "None", "report: waiting"),

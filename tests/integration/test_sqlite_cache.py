@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.reads import Cache
-from floto.adapters.sqlite.rows import CachedRun
+from floto.adapters.sqlite.storage.reads import Cache
+from floto.adapters.sqlite.storage.rows import CachedRun
 from floto.core.engine.run import EngineRun
 from floto.core.swf.shapes import WorkflowExecution
 from tests.integration.test_sqlite_helpers import activity, decision, hear, names, process, schedule, start

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.store import SqliteStore
+from floto.adapters.sqlite.storage.store import SqliteStore
 from floto.core.errors import ServiceError
 from floto.core.swf.decisions import ScheduleActivityTask, StartTimer
 from floto.core.swf.events import WorkflowExecutionSignaled
@@ -228,7 +228,7 @@ def test_close_ends_the_wait_for_the_lock_of_another_process(tmp_path: Path) -> 
 
 
 def test_long_write_ahead_log_is_truncated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("floto.adapters.sqlite.database._LONG_LOG", 200_000)
+    monkeypatch.setattr("floto.adapters.sqlite.storage.database._LONG_LOG", 200_000)
     monkeypatch.setattr("floto.adapters.sqlite.recovery._RECOVER_SECONDS", 0.0)
     with SqliteService(tmp_path / "db", durability="normal") as service:
         start(service, "w")

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 import pytest
 
-from floto.adapters.sqlite import SqliteService, batches, schema
+from floto.adapters.sqlite import SqliteService, batches
+from floto.adapters.sqlite.storage import schema
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable, UnknownResource
 from floto.core.swf.decisions import (
     CompleteWorkflowExecution,
@@ -320,7 +321,7 @@ def test_many_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
 
 
 def test_evicted_run_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("floto.adapters.sqlite.rows._RUN_BYTES", 2**30)
+    monkeypatch.setattr("floto.adapters.sqlite.storage.rows._RUN_BYTES", 2**30)
     with SqliteService(tmp_path / "db") as service:
         runs = [start(service, workflow_id) for workflow_id in "abc"]
         for run in runs:

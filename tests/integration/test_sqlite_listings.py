@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from floto.adapters.sqlite import SqliteService, database, listings
+from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite.storage import database, listings
 from floto.core.engine.stores.records import Listing, Position, Record
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowType

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.schema import Sql
+from floto.adapters.sqlite.storage.schema import Sql
 from floto.core.swf.decisions import (
     CancelTimer,
     CompleteWorkflowExecution,

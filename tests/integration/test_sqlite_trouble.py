@@ -14,12 +14,13 @@ import attrs
 import pytest
 
 from floto.adapters.processes.leases import Leases
-from floto.adapters.sqlite import SqliteService, batches, database, recovery
-from floto.adapters.sqlite.database import Database
+from floto.adapters.sqlite import SqliteService, batches, recovery
 from floto.adapters.sqlite.group_commit import Job
-from floto.adapters.sqlite.reads import Cache
-from floto.adapters.sqlite.rows import CachedRun
-from floto.adapters.sqlite.store import SqliteStore
+from floto.adapters.sqlite.storage import database
+from floto.adapters.sqlite.storage.database import Database
+from floto.adapters.sqlite.storage.reads import Cache
+from floto.adapters.sqlite.storage.rows import CachedRun
+from floto.adapters.sqlite.storage.store import SqliteStore
 from floto.adapters.sqlite.wait_queue import Poll
 from floto.core.engine.run import EngineRun
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable

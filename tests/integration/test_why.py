@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import floto
-from floto.adapters.sqlite import SqliteService, database
+from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite.storage import database
 from floto.core.state import fold
 from floto.runtime.cli.why import why_command
 from floto.testing import simulate

@@ -57,6 +57,15 @@ def refused() -> st.SearchStrategy[Arguments]:
     )
 
 
+def deferred() -> st.SearchStrategy[Arguments]:
+    """Workers give activities back again and again, and SWF refuses the timers before retries."""
+    waits = st.builds(FixedDelay, st.just(1), st.sampled_from([2, 30]))
+    some = specs(most=2, depth=1, retry_strategies=waits)
+    few = [Faults(gives_back=1, most=most) for most in (5, 101, 120)]
+    mixed = [Faults(fails=0.5, refuses=rate, most=most) for rate in (0.5, 0.9) for most in (10, 30, 60)]
+    return _runs(some, faults=st.sampled_from(few + mixed))
+
+
 def bulky() -> st.SearchStrategy[Arguments]:
     """Results that fit one by one, and not together."""
     some = specs(most=4, depth=1)
@@ -131,6 +140,7 @@ SITUATIONS = (
     (usual(), 5.0),
     (repeating(), 1.5),
     (refused(), 2.0),
+    (deferred(), 2.0),
     (bulky(), 1.0),
     (failing(), 2.5),
     (patient(), 1.0),

@@ -11,7 +11,8 @@ from typing import Any
 from attrs import evolve
 
 from floto import CODEC, ActivityTask, DeciderSpec
-from floto.core.decide.daemon import CHILD_TYPE, DAEMON_TYPE, SIGNAL, decide_daemon
+from floto.core.decide.child_requests import CHILD_TYPE
+from floto.core.decide.daemon import DAEMON_TYPE, SIGNAL, decide_daemon
 from floto.core.engine.world import World
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State

@@ -20,9 +20,9 @@ from floto.adapters.history_files.foreign_forms import event_from, shape_from
 from floto.adapters.history_files.parsing import Found, objects
 from floto.adapters.history_files.unknown_formats import described, likeness
 from floto.core.errors import HistoryError
+from floto.core.replay.saved_history import Saved
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
-from floto.core.spec.saved_history import Saved
 from floto.core.swf import wire
 from floto.core.swf.events import DecisionTaskCompleted, Event, OtherEvent
 from floto.core.swf.history import History, PathLike

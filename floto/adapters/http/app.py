@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from starlette.routing import Route
 from floto.adapters import model
 from floto.adapters.http.calls import Calls
 from floto.adapters.http.errors import refusal, unknown_operation
-from floto.adapters.http.requests import Bodies, Hosts, need_json, need_unambiguous, operation_of, parse
+from floto.adapters.http.requests import Bodies, Hosts, deciding, need_json, operation_of, parse
 from floto.adapters.http.signatures import Keys, claimed, region_of, verify
 from floto.adapters.operations import PollableOperations, is_query
 from floto.core.engine.api.tasks import IDLE
@@ -35,6 +35,8 @@ from floto.trouble_log import TroubleLog
 log = logging.getLogger("floto")
 
 T = TypeVar("T")
+_Headers = Mapping[str, str]
+_Handler = Callable[[Request, _Headers], Coroutine[Any, Any, Response]]
 
 #: Threads that execute queries, one at a time, and convert large requests and responses.
 _THREADS = 4
@@ -113,15 +115,13 @@ class Endpoint:
     async def _health(self, request: Request) -> Response:
         return await self._guarded(request, self._check)
 
-    async def _guarded(
-        self, request: Request, handle: Callable[[Request], Coroutine[Any, Any, Response]]
-    ) -> Response:
+    async def _guarded(self, request: Request, handle: _Handler) -> Response:
         request_id = str(uuid4())
         try:
-            need_unambiguous(request.headers)
+            headers = deciding(request.scope["headers"])
             if self._keys is None:
-                self._hosts.admit(request.headers)
-            response = await handle(request)
+                self._hosts.admit(headers)
+            response = await handle(request, headers)
         except ClientDisconnect:
             response = Response()
         except asyncio.CancelledError:
@@ -133,8 +133,7 @@ class Endpoint:
             if refused.status >= _INTERNAL:
                 self._log(error, request_id, request)
             response = _json(refused.body(), refused.status)
-        response.headers["x-amzn-RequestId"] = request_id
-        return response
+        return _named(response, request_id)
 
     def _log(self, error: Exception, request_id: str, request: Request) -> None:
         """Log an error that the client did not cause; ``TroubleLog`` thins out repeated ones."""
@@ -149,7 +148,7 @@ class Endpoint:
             unexpected = None if isinstance(error, ServiceError) else error
             self._troubles.failed(what, message, request_id, what, level=logging.ERROR, error=unexpected)
 
-    async def _check(self, _request: Request) -> Response:
+    async def _check(self, _request: Request, _headers: _Headers) -> Response:
         """Return 200 if an operation and a read of the database succeed within some seconds, else 503."""
         try:
             async with asyncio.timeout(_CHECK_SECONDS):
@@ -164,20 +163,15 @@ class Endpoint:
         self._operations.call("ListDomains", _CHECK)
         self._operations.check()
 
-    async def _execute(self, request: Request) -> Response:
-        headers = request.headers
-        operation, region = operation_of(headers), region_of(headers)
+    async def _execute(self, request: Request, headers: _Headers) -> Response:
+        operation, region = operation_of(headers), region_of(headers.get("authorization"))
         need_json(headers)
         if operation == OPERATION or is_query(operation):
             body = await self._body(request)
             written = await self._in_thread(partial(self._query, operation, body, region))
         else:
             checked = await self._checked(operation, request)
-            response = await self._response(operation, checked, region, request)
-            if len(response.get("events", ())) > _FEW_EVENTS:
-                written = await self._in_thread(partial(_written, operation, response))
-            else:
-                written = _written(operation, response)
+            written = await self._response(operation, checked, region, request)
         self._troubles.over(operation)
         return Response(written, _OK, media_type=_MEDIA_TYPE)
 
@@ -198,10 +192,11 @@ class Endpoint:
 
     async def _response(
         self, operation: str, checked: dict[str, Any], region: str, request: Request
-    ) -> dict[str, Any]:
+    ) -> bytes:
+        write = partial(self._write, operation)
         task_queue = self._operations.task_queue(operation, checked, region)
         if task_queue is None:
-            return await self._calls.execute(operation, checked, region) or {}
+            return await write(await self._calls.execute(operation, checked, region) or {})
         gone = asyncio.create_task(_disconnected(request))
         try:
             # Claim no task for a client that has already gone.
@@ -210,9 +205,16 @@ class Endpoint:
                 raise ClientDisconnect
             serves = serves_from(request.headers.get(SERVES_HEADER))
             self._operations.saw(task_queue, checked.get("identity", ""), serves)
-            return await self._calls.poll(operation, checked, region, gone) or dict(IDLE[operation])
+            written = await self._calls.poll(operation, checked, region, gone, write)
+            return _dumped(IDLE[operation]) if written is None else written
         finally:
             gone.cancel()
+
+    async def _write(self, operation: str, response: dict[str, Any]) -> bytes:
+        """Return the body of a response; a long page of events is converted in the pool."""
+        if len(response.get("events", ())) > _FEW_EVENTS:
+            return await self._in_thread(partial(_written, operation, response))
+        return _written(operation, response)
 
     async def _body(self, request: Request) -> bytes:
         """Return the body of a request; with keys, raise ``Refusal`` for a wrong signature."""
@@ -265,6 +267,9 @@ async def _no_route(request: Request, error: Exception) -> Response:
     """Respond to requests of other paths and methods."""
     status = error.status_code if isinstance(error, HTTPException) else _UNAVAILABLE
     message = f"{request.method} of this path is not supported; send SWF's operations as POST /"
-    response = _json(unknown_operation(message).body(), status)
-    response.headers["x-amzn-RequestId"] = str(uuid4())
+    return _named(_json(unknown_operation(message).body(), status), str(uuid4()))
+
+
+def _named(response: Response, request_id: str) -> Response:
+    response.raw_headers.append((b"x-amzn-requestid", request_id.encode()))
     return response

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
@@ -61,8 +61,13 @@ class Calls:
         return call.outcome()
 
     async def poll(
-        self, operation: str, request: Mapping[str, Any], region: str, gone: asyncio.Task[None]
-    ) -> _Response | None:
+        self,
+        operation: str,
+        request: Mapping[str, Any],
+        region: str,
+        gone: asyncio.Task[None],
+        write: Callable[[_Response], Awaitable[bytes]],
+    ) -> bytes | None:
         """Return the response of a poll, to be sent without another await; None if there is no task in time.
 
         Args:
@@ -70,6 +75,7 @@ class Calls:
             request: The checked request.
             region: The AWS region.
             gone: Is done when the client has gone. A task that was claimed for it is given back.
+            write: Converts the response, before the last look whether the client has gone.
 
         Raises:
             ClientDisconnect: if the client has gone.
@@ -77,7 +83,7 @@ class Calls:
         """
         if self._is_stopped:
             return None
-        loop = asyncio.get_running_loop()
+        loop, written = asyncio.get_running_loop(), None
         awake = loop.create_future()
         poll = self._operations.begin(operation, request, region, self._waking(awake))
         gone.add_done_callback(lambda _: _wake(awake))
@@ -87,9 +93,11 @@ class Calls:
             await awake
             if not gone.done():
                 await _end(poll)
+                found = poll.outcome() if poll.is_done else None
+                written = None if found is None else await write(found)
             for _ in range(_NOTICE_ITERATIONS):
                 await asyncio.sleep(0)
-        except asyncio.CancelledError:
+        except BaseException:
             self._give_up(poll)
             raise
         finally:
@@ -98,7 +106,7 @@ class Calls:
         if gone.done():
             self._give_up(poll)
             raise ClientDisconnect
-        return poll.outcome() if poll.is_done else None
+        return written
 
     def stop(self) -> None:
         """End every pending and every later poll without a task."""

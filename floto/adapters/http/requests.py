@@ -9,12 +9,11 @@ sends that name in the Host header, so unknown names are refused.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import field, frozen
-from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from floto.adapters.http.errors import MEDIA_TYPE, TOO_LARGE, late, unknown_operation, unreadable, wrong_host
 from floto.adapters.model import OPERATIONS
@@ -48,6 +47,7 @@ DECIDING = frozenset(
     }
 )
 
+_DECIDING = {name.encode(): name for name in DECIDING}
 _CONTENT_TYPES = frozenset({"application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json"})
 #: The end of the prefix of X-Amz-Target; old clients send a longer prefix.
 _SERVICE = "SimpleWorkflowService"
@@ -64,7 +64,7 @@ class Hosts:
 
     names: frozenset[str] = field(default=frozenset(), converter=_lower)
 
-    def admit(self, headers: Headers) -> None:
+    def admit(self, headers: Mapping[str, str]) -> None:
         """Raise ``Refusal`` if the Host header does not name this server."""
         host = headers.get("host", "")
         name = _without_port(host).lower()
@@ -82,18 +82,27 @@ def _without_port(host: str) -> str:
     return host.partition(":")[0]
 
 
-def need_unambiguous(headers: Headers) -> None:
-    """Raise ``Refusal`` if a deciding header is repeated, or two headers determine the end of the body."""
-    for name in sorted(DECIDING):
-        if len(headers.getlist(name)) > 1:
-            message = f"the request has more than one {name} header; send it once"
-            raise unreadable(message)
-    if "content-length" in headers and "transfer-encoding" in headers:
+def deciding(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers of a request that are in ``DECIDING``.
+
+    Raises:
+        Refusal: if one is repeated, or two of them determine the end of the body.
+    """
+    found: dict[str, str] = {}
+    for raw_name, value in headers:
+        name = _DECIDING.get(raw_name)
+        if name is not None:
+            if name in found:
+                message = f"the request has more than one {name} header; send it once"
+                raise unreadable(message)
+            found[name] = value.decode("latin-1")
+    if "content-length" in found and "transfer-encoding" in found:
         message = "the request has both content-length and transfer-encoding; send one of them"
         raise unreadable(message)
+    return found
 
 
-def need_json(headers: Headers) -> None:
+def need_json(headers: Mapping[str, str]) -> None:
     """Raise ``Refusal`` for content types that a web page may send without a CORS preflight request."""
     given = headers.get("content-type", "")
     if given.partition(";")[0].strip().lower() not in _CONTENT_TYPES:
@@ -101,7 +110,7 @@ def need_json(headers: Headers) -> None:
         raise unreadable(message, MEDIA_TYPE)
 
 
-def operation_of(headers: Headers) -> str:
+def operation_of(headers: Mapping[str, str]) -> str:
     """Return the operation that ``X-Amz-Target`` names: one of SWF's, or floto's own."""
     target = headers.get("x-amz-target", "")
     if target == live.TARGET:
@@ -130,25 +139,27 @@ class Bodies:
             Refusal: if it takes more than 30 seconds to arrive, or is larger than SWF's limit.
             ServiceUnavailable: if all bodies being read exceed the limit together.
         """
-        body, size = bytearray(), 0
+        body, size, is_whole = bytearray(), 0, False
         try:
             async with asyncio.timeout(_BODY_SECONDS):
-                async for chunk in request.stream():
+                while not is_whole and size <= _READ_LIMIT:
+                    message = await request.receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientDisconnect
+                    chunk, is_whole = message.get("body", b""), not message.get("more_body", False)
                     size += len(chunk)
-                    if size > _READ_LIMIT:
-                        break
                     if size <= BODY_LIMIT:
                         self._take(len(chunk))
                         body += chunk
         except TimeoutError:
-            message = f"the request was not complete after {_BODY_SECONDS:.0f} seconds"
-            raise late(message) from None
+            problem = f"the request was not complete after {_BODY_SECONDS:.0f} seconds"
+            raise late(problem) from None
         finally:
             self._left += len(body)
         if size > BODY_LIMIT:
             # Undocumented: SWF's own error.
-            message = f"the request is larger than {BODY_LIMIT} bytes"
-            raise unreadable(message, TOO_LARGE)
+            problem = f"the request is larger than {BODY_LIMIT} bytes"
+            raise unreadable(problem, TOO_LARGE)
         return bytes(body)
 
     def _take(self, size: int) -> None:

@@ -72,9 +72,11 @@ def claimed(keys: Keys, headers: Headers, now: datetime) -> Signature:
     return claim
 
 
-def region_of(headers: Headers) -> str:
+def region_of(authorization: str | None) -> str:
     """Return the region of a request's credential scope; the default region if it is not signed."""
-    _, _, rest = headers.get("authorization", "").strip().partition(" ")
+    if authorization is None:
+        return DEFAULT_REGION
+    _, _, rest = authorization.strip().partition(" ")
     scope = _SCOPE.fullmatch(_parts(rest).get("Credential", ""))
     return DEFAULT_REGION if scope is None else scope[3]
 

@@ -35,7 +35,9 @@ from typing import Any, TypeVar
 from attrs import field, frozen
 
 from floto.adapters.clock import ClockWatch
-from floto.adapters.sqlite.database import (
+from floto.adapters.sqlite.group_commit import Job, Read, Write
+from floto.adapters.sqlite.recovery import Recovery
+from floto.adapters.sqlite.storage.database import (
     SLICE_SECONDS,
     WHOLE_DATABASE,
     Database,
@@ -43,10 +45,8 @@ from floto.adapters.sqlite.database import (
     code_of,
     is_busy,
 )
-from floto.adapters.sqlite.group_commit import Job, Read, Write
-from floto.adapters.sqlite.recovery import Recovery
-from floto.adapters.sqlite.rows import UnreadableRun
-from floto.adapters.sqlite.store import LOCK_SECONDS, SqliteStore
+from floto.adapters.sqlite.storage.rows import UnreadableRun
+from floto.adapters.sqlite.storage.store import LOCK_SECONDS, SqliteStore
 from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
 from floto.core.engine.engine import DeadlineError, Engine
 from floto.core.engine.stores.records import TaskQueue

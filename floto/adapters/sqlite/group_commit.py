@@ -118,13 +118,7 @@ class Read(Job):
 
 @frozen
 class Begun:
-    """A job that no thread waits for.
-
-    Args:
-        job: The job.
-        usable: Returns a context that translates errors.
-        withdraw: Removes the job from its queue; returns False if it is done, or a thread is executing it.
-    """
+    """A job that no thread waits for; ``usable`` translates its errors."""
 
     job: Job
     usable: Callable[[], AbstractContextManager[None]]

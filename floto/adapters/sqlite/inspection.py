@@ -7,8 +7,8 @@ from contextlib import closing
 
 from floto.adapters.processes.leases import lease_directory
 from floto.adapters.processes.presence import may_see, pollers, redeliveries
-from floto.adapters.sqlite.database import MEMORY, connect_reading, write_problem
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
+from floto.adapters.sqlite.storage.database import MEMORY, connect_reading, write_problem
 from floto.core.engine.stores.backlogs import backlogs, redelivered
 from floto.core.engine.stores.open_runs import OpenRuns
 from floto.core.swf.pollers import Backlog, Live

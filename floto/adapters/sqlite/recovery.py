@@ -12,7 +12,7 @@ from math import inf
 from time import monotonic
 
 from floto.adapters.processes.leases import Leases
-from floto.adapters.sqlite.store import SqliteStore
+from floto.adapters.sqlite.storage.store import SqliteStore
 
 #: Seconds between checks for tasks whose owner crashed.
 _RECOVER_SECONDS = 2.0

@@ -13,9 +13,9 @@ from attrs import frozen
 
 from floto.adapters.clock import utc_now
 from floto.adapters.sqlite import inspection
-from floto.adapters.sqlite.database import MEMORY, Durability
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
-from floto.adapters.sqlite.store import SqliteStore
+from floto.adapters.sqlite.storage.database import MEMORY, Durability
+from floto.adapters.sqlite.storage.store import SqliteStore
 from floto.adapters.sqlite.wait_queue import Answering
 from floto.core.engine import commands as c
 from floto.core.engine import faults

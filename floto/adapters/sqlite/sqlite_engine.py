@@ -16,15 +16,15 @@ from floto import forks
 from floto.adapters.operations import WATCH_SECONDS, PendingCall
 from floto.adapters.processes.presence import Presence
 from floto.adapters.sqlite.batches import Batches
-from floto.adapters.sqlite.database import (
+from floto.adapters.sqlite.fairness import Fairness
+from floto.adapters.sqlite.group_commit import Begun, GroupCommit, Job, Read, Write, Writer
+from floto.adapters.sqlite.storage.database import (
     MEMORY,
     Database,
     Durability,
     translated,
 )
-from floto.adapters.sqlite.fairness import Fairness
-from floto.adapters.sqlite.group_commit import Begun, GroupCommit, Job, Read, Write, Writer
-from floto.adapters.sqlite.store import SqliteStore
+from floto.adapters.sqlite.storage.store import SqliteStore
 from floto.adapters.sqlite.wait_queue import Answering, Poll, WaitQueue
 from floto.adapters.sqlite.watcher import Watcher
 from floto.core.engine.engine import Engine

@@ -9,7 +9,7 @@ from time import monotonic
 
 from floto.adapters.operations import WATCH_SECONDS
 from floto.adapters.sqlite.batches import Batches
-from floto.adapters.sqlite.database import Database
+from floto.adapters.sqlite.storage.database import Database
 from floto.adapters.sqlite.wait_queue import WaitQueue
 from floto.core.errors import ServiceError, ServiceUnavailable
 from floto.trouble_log import TroubleLog
@@ -70,19 +70,18 @@ class Watcher:
 
     def _try_to_look(self) -> None:
         """Look; after an error, go on, or no poll would be served any more."""
+        what = "looking for new tasks"
         try:
             self._look()
+            self._troubles.over(what)
         except ServiceUnavailable as error:
-            self._troubles.failed("looking for new tasks", "cannot look for new tasks, retrying: %s", error)
+            self._troubles.failed(what, "cannot look for new tasks, retrying: %s", error)
         except ServiceError:
             # A permanent error fails the polls themselves.
             pass
         except Exception as error:  # noqa: BLE001 - as above
-            message = "%s: the check for new tasks failed, retrying"
-            path = self._database.path
-            self._troubles.failed("looking for new tasks", message, path, level=logging.ERROR, error=error)
-        else:
-            self._troubles.over("looking for new tasks")
+            message = "cannot look for new tasks, retrying: %r"
+            self._troubles.failed(what, message, error, level=logging.ERROR, error=error)
 
     def _wait_for_others(self) -> bool:
         """Wait until another process has left tasks, or it is time to look; return True if one has."""

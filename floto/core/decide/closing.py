@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from floto.core.decide.context import workflow_context
 from floto.core.decide.phase import noted_failures
-from floto.core.decide.progress import Progress, begin, begin_given, unreadable
+from floto.core.decide.progress import Progress, begin, begin_given
 from floto.core.decide.retrying import Exhausted, Start, Wait, look_at_continuation
 from floto.core.decide.starting import starts
+from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.payloads.stored import dumps_plain
-from floto.core.spec.decider_spec import FAILURES_KEY
+from floto.core.spec.decider_spec import ALWAYS, FAILURES_KEY
 from floto.core.spec.retry import REFUSED_TIMER, Retry
 from floto.core.spec.rules import TaskOutcome
 from floto.core.spec.tasks import NO_RESULT
@@ -77,13 +78,17 @@ def _repeat(progress: Progress, result: str) -> list[Decision]:
 
 def _next_run(progress: Progress) -> list[Decision]:
     """Continue as new with the signals that no task of this run has used; fail if they do not fit."""
-    awaited = {task.key[1] for task in progress.plan.tasks if task.key[0] is Kind.SIGNAL}
     try:
-        given = continued_input(progress.state, awaited, progress.codec.payloads)
+        return [_continued(progress)]
     except PayloadError as error:
         failures = {"repeat_workflow": unreadable(error)}
         return fail(progress, failures, "the workflow cannot be repeated")
-    return [as_new(progress.state, given)]
+
+
+def _continued(progress: Progress) -> Decision:
+    """Continue as new with the signals that no task has used. Raises ``PayloadError`` if they do not fit."""
+    awaited = {task.key[1] for task in progress.plan.tasks if task.key[0] is Kind.SIGNAL}
+    return as_new(progress.state, continued_input(progress.state, awaited, progress.codec.payloads))
 
 
 def as_new(state: State, input: str | None) -> ContinueAsNewWorkflowExecution:
@@ -112,8 +117,8 @@ def cancel(progress: Progress) -> list[Decision]:
 
 
 def fail(progress: Progress, failures: Mapping[str, str], reason: str | None = None) -> list[Decision]:
-    """Fail the run, after its cleanup if the spec has tasks for that."""
-    if not progress.spec.on_failure:
+    """Fail the run, after its cleanup if the spec has tasks for that, or has the run repeated."""
+    if not progress.spec.on_failure and progress.spec.repeat_workflow != ALWAYS:
         return _fail(progress.state, failures, reason or _reason(failures))
     noted: list[Decision] = []
     if noted_failures(progress.state) is None:
@@ -124,8 +129,25 @@ def fail(progress: Progress, failures: Mapping[str, str], reason: str | None = N
     found, own = _clean_up(progress, after_failure(progress, failures))
     if own is None:
         return [*noted, *found]
-    failures = {**failures, **own}
-    return [*noted, failed(_reason(failures), failures)]
+    return [*noted, *_after_cleanup(progress, {**failures, **own})]
+
+
+def _after_cleanup(progress: Progress, failures: Mapping[str, str]) -> list[Decision]:
+    """Fail the run, or continue as new if the spec always repeats and no cancellation was requested."""
+    state = progress.state
+    if progress.spec.repeat_workflow != ALWAYS or state.cancel_requested is not None:
+        return [failed(_reason(failures), failures)]
+    look = look_at_continuation(REPEAT_TASK, state, progress.seed)
+    if isinstance(look, Wait):
+        return [look.timer()]
+    try:
+        if not isinstance(look, Exhausted):
+            return [_continued(progress)] if isinstance(look, Start) else []
+        problem = look.message
+    except PayloadError as error:
+        problem = unreadable(error)
+    failures = {**failures, "repeat_workflow": problem}
+    return [failed(_reason(failures), failures)]
 
 
 def _reason(failures: Iterable[str]) -> str:
@@ -153,7 +175,7 @@ def _clean_up(progress: Progress, own: Progress) -> tuple[list[Decision], dict[s
         return [], {}
     found, failures = starts(own, context)
     failures |= own.failures
-    held = {position for position in range(len(own.plan.tasks)) if own.waiting.get(position, 0)}
+    held = {position for position in range(len(own.plan.tasks)) if own.left(position)}
     over = held | {*own.outcomes} | {own.plan.index[id_] for id_ in failures}
     return found, failures if len(over) == len(own.plan.tasks) else None
 

@@ -10,54 +10,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha1
-from typing import Any, cast
+from typing import Any
 
 from attrs import evolve
 
-from floto.core.decide.closing import MESSAGE_LIMIT, as_new
-from floto.core.decide.decide import awaits_more, fitting, spec_of
-from floto.core.decide.progress import unreadable
-from floto.core.decide.retrying import (
-    START,
-    Exhausted,
-    Look,
-    Rest,
-    Start,
-    Wait,
-    look_at_continuation,
-    next_attempt,
+from floto.core.decide.child_requests import (
+    CHILD_TYPE,
+    age,
+    look_at_child,
+    note,
+    note_name,
+    renewed,
+    run_id,
+    settled,
+    start_child,
 )
-from floto.core.decide.starting import room_to_open
-from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, PayloadsUnavailable, SpecError
+from floto.core.decide.closing import as_new
+from floto.core.decide.decide import awaits_more, fitting, spec_of
+from floto.core.decide.retrying import Exhausted, Look, Rest
+from floto.core.decide.update import unreadable
+from floto.core.errors import PayloadError, PayloadsNeeded, PayloadsUnavailable, SpecError
 from floto.core.payloads import payload
 from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec, as_spec
 from floto.core.spec.nested_specs import nested
-from floto.core.spec.tasks import Given, TaskCodec
-from floto.core.state.failures import failure_of
-from floto.core.state.state import Key, Kind, State, Status
-from floto.core.swf.constraints import problems
+from floto.core.spec.tasks import TaskCodec
+from floto.core.state.state import Kind, State, Status
 from floto.core.swf.decisions import (
     CancelWorkflowExecution,
     Decision,
     RecordMarker,
     StartChildWorkflowExecution,
-    StartTimer,
 )
 from floto.core.swf.events import Event
 from floto.core.swf.identifiers import list_problems, shown
-from floto.core.swf.limits import EVENT_LIMIT, LATE_EVENTS, OPEN_LIMIT
-from floto.core.swf.reserved_names import NOTE_PREFIX, RENEWAL_TASK, SPEC_KEY
+from floto.core.swf.limits import EVENT_LIMIT, OPEN_LIMIT
+from floto.core.swf.reserved_names import SPEC_KEY
 from floto.core.swf.shapes import WorkflowType
-from floto.core.visible import shortened
 
 DAEMON_TYPE = WorkflowType("floto_daemon_type", "v1")
-#: Default workflow type of the children.
-CHILD_TYPE = WorkflowType("floto_child_type", "v1")
 SIGNAL = "startChildWorkflowExecution"
 #: Numbers of events and of open children from which an idle daemon continues as new.
 RENEW_EVENTS, RENEW_CHILDREN = EVENT_LIMIT // 2, OPEN_LIMIT * 4 // 5
-#: History length at which pending retries are abandoned so the daemon can continue as new.
-FULL_EVENTS = LATE_EVENTS
 #: Key of a daemon's input for the task lists that its children were started on.
 LISTS_KEY = "task_lists"
 #: Maximum number of task lists that a daemon serves beside its own; the latest are kept.
@@ -85,15 +78,7 @@ def decide_daemon(state: State, *, domain: str | None = None, codec: TaskCodec =
         for event in state.signals.get(SIGNAL, ())
         if (look := _look(event, state)) is not Rest.DONE
     ]
-    room = room_to_open(state)
-    found: list[Decision] = []
-    for event, look in unsettled:
-        kind = Kind.TIMER if isinstance(look, Wait) else Kind.CHILD
-        if look is Rest.IN_FLIGHT or (not isinstance(look, Exhausted) and room[kind] <= 0):
-            continue
-        decision = _decision(event, look, state, domain, codec)
-        room[kind] -= not isinstance(decision, RecordMarker)
-        found.append(decision)
+    found = settled(unsettled, lambda event, look: _decision(event, look, state, domain, codec), state)
     noted = sum(isinstance(decision, RecordMarker) for decision in found)
     return fitting([*found, *_when_idle(state, noted, codec)] if noted == len(unsettled) else found)
 
@@ -121,64 +106,27 @@ def child_lists(input: str | None, task_list: str, codec: TaskCodec = CODEC) -> 
     return () if spec is None else dict.fromkeys(name for _, name in nested(spec, task_list) if name)
 
 
-def note_of(decision: Decision) -> str | None:
-    """Return the details of a marker that records why a signal started no child; None for other decisions."""
-    is_note = isinstance(decision, RecordMarker) and decision.marker_name.startswith(NOTE_PREFIX)
-    return cast("RecordMarker", decision).details if is_note else None
-
-
 def _look(event: Event, state: State) -> Look:
     """Return what is to be decided for one signal."""
-    name = _note_name(event)
+    name = note_name(event)
     # Do not retry a marker that SWF refused: the refusal is permanent.
     if name in state.markers or (Kind.MARKER, name) in state.items:
         return Rest.DONE
-    item = state.items.get(_key(event))
-    if item is not None and item.status is not Status.REFUSED:
-        return Rest.IN_FLIGHT if item.status is Status.SCHEDULED else Rest.DONE
-    if state.cancel_requested is not None:
+    item = state.items.get((Kind.CHILD, str(event.id)))
+    if state.cancel_requested is not None and (item is None or item.status is Status.REFUSED):
         return Exhausted(_CANCELED)
-    if item is None:
-        return START
-    look = next_attempt(item, str(event.id), None, state, _run_id(state))
-    if state.last_event_id >= FULL_EVENTS and look != START:
-        return Exhausted(failure_of(item.failures[-1]).message)
-    return look
+    return look_at_child(str(event.id), state)
 
 
 def _decision(
     event: Event, look: Look, state: State, domain: str | None, codec: TaskCodec
-) -> StartChildWorkflowExecution | StartTimer | RecordMarker:
-    if isinstance(look, Wait):
-        return look.timer()
+) -> StartChildWorkflowExecution | RecordMarker:
     if isinstance(look, Exhausted):
-        return _note(event, look.message)
+        return note(event, look.message)
     try:
         return _child(event, state, domain, codec)
     except (PayloadError, SpecError) as error:
-        return _note(event, unreadable(error))
-
-
-def _note(event: Event, problem: str) -> RecordMarker:
-    noted = {"signal": event.id, "problem": shortened(problem, MESSAGE_LIMIT)}
-    details = payload.dumps(noted, "a note")
-    return RecordMarker(marker_name=_note_name(event), details=details)
-
-
-def _note_name(event: Event) -> str:
-    return f"{NOTE_PREFIX}{event.id}"
-
-
-def _key(event: Event) -> Key:
-    return (Kind.CHILD, str(event.id))
-
-
-def _run_id(state: State) -> str:
-    if state.execution is None:
-        raise HistoryError(
-            None, "the history of the daemon does not name its execution, which child workflow ids need"
-        )
-    return state.execution.run_id
+        return note(event, unreadable(error))
 
 
 def _child(event: Event, state: State, domain: str | None, codec: TaskCodec) -> StartChildWorkflowExecution:
@@ -192,24 +140,7 @@ def _child(event: Event, state: State, domain: str | None, codec: TaskCodec) -> 
         workflow_id=fields.get("workflow_id") or _workflow_id(event, state),
         spec=_spec(fields[SPEC_KEY], domain, codec),
     )
-    _refuse(task.problems())
-    given = Given(
-        context=_input(fields.get("input")),
-        execution=state.execution,
-        decision_task_list=state.start.task_list.name,
-        activity_task_list=None,
-        codec=codec,
-    )
-    started = cast("StartChildWorkflowExecution", task.start(given))
-    decision = evolve(started, tag_list=_tags(fields.get("tag_list")))
-    # SWF refuses a response as a whole: one malformed child must not keep the others from starting.
-    _refuse(problems(decision))
-    return decision
-
-
-def _refuse(found: Iterable[str]) -> None:
-    if found := tuple(found):
-        raise SpecError(found)
+    return start_child(task, _input(fields.get("input")), state, codec, _tags(fields.get("tag_list")))
 
 
 def _fields(input: str | None) -> Mapping[str, Any]:
@@ -259,7 +190,7 @@ def _workflow_type(value: Any) -> WorkflowType:
 
 def _workflow_id(event: Event, state: State) -> str:
     """Return a workflow id that is unique to a signal; event ids alone restart in each run of a daemon."""
-    digest = sha1(_run_id(state).encode(), usedforsecurity=False).hexdigest()[:_DIGITS]
+    digest = sha1(run_id(state).encode(), usedforsecurity=False).hexdigest()[:_DIGITS]
     daemon = state.execution.workflow_id if state.execution else ""
     return f"{daemon[:_ID_LIMIT]}:{digest}:{event.id}"
 
@@ -287,21 +218,10 @@ def _when_idle(state: State, noted: int, codec: TaskCodec) -> list[Decision]:
     children = state.open_count.get(Kind.CHILD, 0)
     # With the events of this response: SWF schedules no decision task after it for those alone.
     events = state.last_event_id + (1 + noted if state.decision_tasks.started is not None else 0)
-    if not (events >= RENEW_EVENTS or children >= RENEW_CHILDREN or _is_old(state)):
+    if not (events >= RENEW_EVENTS or children >= RENEW_CHILDREN or age(state) >= 1 / 2):
         return []
-    look = look_at_continuation(RENEWAL_TASK, state, state.execution.run_id if state.execution else "")
-    if isinstance(look, Wait):
-        return [look.timer()]
     # After a permanent refusal the daemon goes on in this run.
-    return [_renewed(state, codec)] if isinstance(look, Start) else []
-
-
-def _is_old(state: State) -> bool:
-    """Return True if half of the run's execution timeout has passed."""
-    limit = state.start.execution_start_to_close_timeout or ""
-    if state.started is None or state.last is None or not limit.isdecimal():
-        return False
-    return 0 < int(limit) <= 2 * (state.last.at - state.started.at).total_seconds()
+    return renewed(state, lambda: _renewed(state, codec))
 
 
 def _renewed(state: State, codec: TaskCodec) -> Decision:

@@ -126,12 +126,18 @@ def _seconds(delay: float, id_: str, strategy: RetryStrategy | None) -> int:
 
 def _wait(timer_id: str, seconds: int, state: State) -> Look:
     timer = state.items.get((Kind.TIMER, timer_id))
-    if timer is None:
-        return Wait(timer_id, seconds)
-    if timer.is_open:
+    if timer is not None and timer.is_open:
         return Rest.IN_FLIGHT
-    if timer.status is Status.COMPLETED:
+    if timer is not None and timer.status is Status.COMPLETED:
         return START
+    return wait_for(timer_id, seconds, state)
+
+
+def wait_for(timer_id: str, seconds: int, state: State) -> Wait | Exhausted:
+    """Return the start of a timer that is not open; exhausted if SWF has refused it too often."""
+    timer = state.items.get((Kind.TIMER, timer_id))
+    if timer is None or timer.status is Status.COMPLETED:
+        return Wait(timer_id, seconds)
     # SWF refused the retry timer. Backing off would need another timer, so retry at once.
     failures = tuple(map(failure_of, timer.failures))
     again = REFUSED_TIMER.delay(Retry(task_id=timer_id, seed="", failures=failures))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from floto.core.decide.progress import Progress, unreadable
+from floto.core.decide.progress import Progress
 from floto.core.decide.retrying import Start, Wait
+from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.spec.activity_timeouts import with_timeouts
 from floto.core.spec.kinds import ActivityTask
+from floto.core.spec.rules import counts_results, rules_of
 from floto.core.spec.task_lists import default_child_list, routed
 from floto.core.spec.tasks import NO_RESULT, Given, Task
 from floto.core.state.failures import checkpoint_of
@@ -62,13 +65,27 @@ def _decision(
     if isinstance(step, Wait):
         return step.timer(control=task.id_)
     attempt, checkpoint = _earlier(task, progress.state)
-    decision = task.start(given_to(position, progress, given))
-    decision = with_timeouts(decision, progress.codec.payloads, attempt=attempt, checkpoint=checkpoint)
+    decision = with_timeouts(
+        task.start(given_to(position, progress, given)),
+        progress.codec.payloads,
+        attempt=attempt,
+        checkpoint=checkpoint,
+        tags=progress.state.start.tag_list or (),
+    )
     return routed(_checked(decision, task), progress.state.start)
 
 
-def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Given:
-    """Return what a task starts from; ``given`` are the entries that the context of every task has."""
+def given_to(
+    position: int, progress: Progress, given: Mapping[str, Any], now: datetime | None = None
+) -> Given:
+    """Return what a task starts from.
+
+    Args:
+        position: The position of the task.
+        progress: The progress of the run.
+        given: The entries that the context of every task has.
+        now: The time of the decision; by default that of the last event.
+    """
     state, plan, spec = progress.state, progress.plan, progress.spec
     context = {**given}
     for needed in progress.inputs_of(position):
@@ -81,7 +98,19 @@ def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Giv
         decision_task_list=default_child_list(spec.task_list, state.start.task_list.name),
         activity_task_list=spec.default_activity_task_list,
         codec=progress.codec,
+        ready_at=_ready_at(position, progress),
+        now=now or state.now,
     )
+
+
+def _ready_at(position: int, progress: Progress) -> datetime:
+    """Return the time at which the last requirement of a task was settled of those that met its join."""
+    plan = progress.plan
+    required = plan.requires[position]
+    if plan.rules and counts_results(rules_of(plan.tasks[position]).join):
+        required = progress.inputs[position]
+    ends = map(progress.ended_at, required)
+    return max((at for at in ends if at is not None), default=progress.state.begun_at)
 
 
 def _earlier(task: Task, state: State) -> tuple[int, str]:

@@ -18,8 +18,9 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from floto.core.decide.context import workflow_context
-from floto.core.decide.progress import Progress, begin, unreadable
+from floto.core.decide.progress import Progress, begin
 from floto.core.decide.starting import given_to
+from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.payloads.reference import is_stored
@@ -247,7 +248,8 @@ class _Planner:
         else:
             origin = Origin(self.run_id, closed.id, self._recorded(item))
         try:
-            decision = task.start(given_to(position, self.progress, self.given))
+            now = None if item.opened is None else item.opened.at
+            decision = task.start(given_to(position, self.progress, self.given, now))
         except (PayloadError, SpecError) as error:
             return None, f"cannot start: {unreadable(error)}"
         if origin.digest != digest_of(decision, self.progress.codec):

@@ -93,7 +93,7 @@ class TaskGraph:
     def needed(self, position: int) -> list[int]:
         """Return the positions of the required tasks that a task waits for."""
         progress = self.progress
-        if not progress.waiting.get(position, 0):
+        if not progress.left(position):
             return []
         return [
             other

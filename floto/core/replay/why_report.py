@@ -8,6 +8,8 @@ from typing import Any
 
 from attrs import frozen
 
+from floto.core.decide.daemon import DAEMON_TYPE
+from floto.core.decide.schedule import SCHEDULE_TYPE
 from floto.core.replay.explain import Explained, Explanation
 from floto.core.replay.task_status import FAILURES, TaskStatus
 from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition
@@ -295,9 +297,14 @@ def _unanswered(context: RunContext) -> Iterator[_Note]:
         yield _Note(f"{who} claimed it {times} and did not respond; see its log")
 
 
+#: The commands that decide for runs of floto's own workflow types; ``floto decider`` is for all others.
+_OWN_DECIDERS = {SCHEDULE_TYPE: "scheduler", DAEMON_TYPE: "daemon"}
+
+
 def _decider(task_list: str, at: datetime, context: RunContext) -> _Note:
-    spec = () if context.carries_spec else ("SPEC",)
-    command = Command(("floto", "decider", "--task-list", task_list), spec)
+    own = _OWN_DECIDERS.get(context.state.start.workflow_type)
+    spec = () if own or context.carries_spec else ("SPEC",)
+    command = Command(("floto", own or "decider", "--task-list", task_list), spec)
     pollers = context.polling(PollKind.DECISIONS, task_list)
     if pollers is None:
         return _Note("", command)

@@ -1,16 +1,17 @@
-"""The time-outs, attempt number and checkpoint of an activity, passed to its worker in the input.
+"""The facts of an activity that its worker gets in the input: time-outs, attempt, checkpoint, scheduled time.
 
 SWF dispatches an activity without its time-outs, so a worker could not know how often it must send a
 heartbeat, or when the activity times out. Nor does SWF know which attempt at a task an activity is, or what
 the attempt before it had done. So the decider writes the time-outs that a task sets, the attempt number from
 2 on, and what an earlier attempt last sent with a heartbeat into the input under a reserved key, which the
 worker removes before it calls the activity. Defaults of the registered activity type are not included: the
-decider does not know them.
+decider does not know them. In a run that a schedule started, the time for which it did is there too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from attrs import evolve, frozen
@@ -21,9 +22,9 @@ from floto.core.payloads.stored import Payloads, StoredText, dumps_plain
 from floto.core.spec.kinds import ActivityTask
 from floto.core.swf.decisions import Decision, ScheduleActivityTask
 from floto.core.swf.identifiers import shown
-from floto.core.swf.reserved_names import TIMEOUTS_KEY
+from floto.core.swf.reserved_names import SCHEDULED_TAG, TIMEOUTS_KEY
 
-_ATTEMPT, _CHECKPOINT = "attempt", "checkpoint"
+_ATTEMPT, _CHECKPOINT, _SCHEDULED_FOR = "attempt", "checkpoint", "scheduled_for"
 
 
 @frozen
@@ -36,10 +37,17 @@ class Timeouts:
     attempt: int | None = None
     #: What an earlier attempt last sent with a heartbeat; None if that is nothing.
     checkpoint: str | None = None
+    #: The time for which a schedule started the run; None for other runs.
+    scheduled_for: datetime | None = None
 
 
 def with_timeouts(
-    decision: Decision | None, payloads: Payloads | None = None, *, attempt: int = 1, checkpoint: str = ""
+    decision: Decision | None,
+    payloads: Payloads | None = None,
+    *,
+    attempt: int = 1,
+    checkpoint: str = "",
+    tags: Iterable[str] = (),
 ) -> Decision | None:
     """Return a decision with its time-outs, attempt and checkpoint in its input, if it schedules an activity.
 
@@ -51,6 +59,7 @@ def with_timeouts(
         payloads: The store; None if values are not stored.
         attempt: The number of the attempt, 1 for the first.
         checkpoint: What an earlier attempt last sent with a heartbeat; empty for nothing.
+        tags: The tags of the run, which name the time for which a schedule started it.
 
     Raises:
         PayloadError: if the input is then too long for SWF.
@@ -58,8 +67,12 @@ def with_timeouts(
     if not isinstance(decision, ScheduleActivityTask):
         return decision
     given = {"heartbeat": decision.heartbeat_timeout, "start_to_close": decision.start_to_close_timeout}
-    known = {name: seconds for name, value in given.items() if (seconds := _seconds(value)) is not None}
-    added: dict[str, int | str] = {**known, _ATTEMPT: attempt} if attempt > 1 else {**known}
+    known: dict[str, int | str] = {
+        name: seconds for name, value in given.items() if (seconds := _seconds(value)) is not None
+    }
+    times = [tag.removeprefix(SCHEDULED_TAG) for tag in tags if tag.startswith(SCHEDULED_TAG)]
+    known |= {_SCHEDULED_FOR: times[0]} if times else {}
+    added = {**known, _ATTEMPT: attempt} if attempt > 1 else {**known}
     if checkpoint:
         added[_CHECKPOINT] = checkpoint
     if not added or (context := _object(decision.input)) is None:
@@ -70,7 +83,7 @@ def with_timeouts(
     except PayloadError:
         if added == known:
             raise
-        return with_timeouts(decision, payloads)
+        return with_timeouts(decision, payloads, tags=tags)
     if isinstance(decision.input, StoredText):
         # Beside the reference, so that the worker knows them before it reads the store.
         text = StoredText.of(text, decision.input.parts)
@@ -128,11 +141,20 @@ def _read(written: Any) -> Timeouts:
     # Other programs may write other values under this key.
     values = written if isinstance(written, Mapping) else {}
     found = {name: values.get(name) for name in ("heartbeat", "start_to_close", _ATTEMPT)}
+    numbers = {name: value for name, value in found.items() if type(value) is int and value > 0}
     checkpoint = values.get(_CHECKPOINT)
     return Timeouts(
-        **{name: value for name, value in found.items() if type(value) is int and value > 0},
+        **numbers,
         checkpoint=checkpoint if isinstance(checkpoint, str) else None,
+        scheduled_for=_moment(values.get(_SCHEDULED_FOR)),
     )
+
+
+def _moment(written: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(written)
+    except (TypeError, ValueError):
+        return None
 
 
 def _object(input: str | None) -> dict[str, Any] | None:

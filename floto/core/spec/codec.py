@@ -35,6 +35,8 @@ from floto.core.swf.identifiers import shown
 
 #: A time-out in seconds; "NONE" for no time-out, None for the default of the registered type.
 Timeout = int | str | None
+#: True, False or "always".
+Repeat = bool | str
 
 _Reader = Callable[[Any, Any], Any]
 
@@ -133,6 +135,7 @@ class Codec:
     def _converter(self) -> JsonConverter:
         converter = make_converter()
         converter.register_structure_hook_func(lambda cls: cls == Timeout, _timeout)
+        converter.register_structure_hook_func(lambda cls: cls == Repeat, _repeat)
         for primitive, hook in _STRICT.items():
             converter.register_structure_hook(primitive, hook)
         converter.register_structure_hook_func(lambda cls: cls == tuple[str, ...], _strings)
@@ -259,6 +262,11 @@ def _strings(value: Any, _: Any) -> tuple[str, ...]:
         msg = f"must be a list, not {shown(value)}"
         raise TypeError(msg)
     return tuple(_string(item, str) for item in value)
+
+
+def _repeat(value: Any, _: Any) -> Any:
+    # The spec checks the string.
+    return value if isinstance(value, str) else _boolean(value, bool)
 
 
 def _timeout(value: Any, _: Any) -> Any:

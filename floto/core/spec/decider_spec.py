@@ -12,7 +12,7 @@ from attrs import Factory, evolve, field, frozen
 from floto.core.errors import HistoryError, PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.spec import graph
-from floto.core.spec.codec import Codec, Timeout
+from floto.core.spec.codec import Codec, Repeat, Timeout
 from floto.core.spec.field_checks import (
     default_id,
     domain_problems,
@@ -46,6 +46,8 @@ __all__ = [
     "Timer",
 ]
 
+#: Value of ``repeat_workflow`` by which failed runs are repeated too.
+ALWAYS = "always"
 #: Key of a cleanup task's context for the failures.
 FAILURES_KEY = "failures"
 _POLICIES = " or ".join(", ".join(ChildPolicy).rsplit(", ", 1))
@@ -207,7 +209,9 @@ class DeciderSpec:
         task_list: The default decision task list; None for ``floto``.
         default_activity_task_list: The task list of activities that name none; None for that of their type.
         activity_task_list: Another name for ``default_activity_task_list``.
-        repeat_workflow: True to continue a completed run as new; False by default.
+        repeat_workflow: True to continue a completed run as new, ``"always"`` to do so after a failed one,
+            which records its failures in the marker ``floto.failures``; False by default. A workflow that
+            fails at once is repeated at once: let it begin with a timer.
         terminate_decider_after_completion: True to stop a decider of this spec after it has closed a run;
             False by default.
 
@@ -221,7 +225,7 @@ class DeciderSpec:
     domain: str | None = None
     task_list: str | None = None
     default_activity_task_list: str | None = None
-    repeat_workflow: bool = False
+    repeat_workflow: Repeat = False
     terminate_decider_after_completion: bool = False
 
     def __init__(  # noqa: PLR0913 - they are the fields
@@ -234,7 +238,7 @@ class DeciderSpec:
         task_list: str | None = None,
         default_activity_task_list: str | None = None,
         activity_task_list: str | None = None,
-        repeat_workflow: bool = False,
+        repeat_workflow: Repeat = False,
         terminate_decider_after_completion: bool = False,
     ) -> None:
         self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue] - made by attrs
@@ -260,9 +264,11 @@ class DeciderSpec:
             if getattr(self, name) is not None:
                 check = list_problems if name == "domain" else task_list_problems
                 yield from check(name, getattr(self, name))
-        for name in ("repeat_workflow", "terminate_decider_after_completion"):
-            if type(getattr(self, name)) is not bool:
-                yield f"{name} must be True or False, not {shown(getattr(self, name))}"
+        if type(self.repeat_workflow) is not bool and self.repeat_workflow != ALWAYS:
+            yield f'repeat_workflow must be True, False or "{ALWAYS}", not {shown(self.repeat_workflow)}'
+        if type(self.terminate_decider_after_completion) is not bool:
+            given = shown(self.terminate_decider_after_completion)
+            yield f"terminate_decider_after_completion must be True or False, not {given}"
         if self.repeat_workflow and not self.activity_tasks:
             yield "repeat_workflow: a workflow without tasks would repeat without end or pause"
         for name in ("on_failure", "on_cancel"):

@@ -45,7 +45,8 @@ class Plan:
     by_key: Mapping[Key, int]
     requires: tuple[tuple[int, ...], ...]
     dependents: tuple[tuple[int, ...], ...]
-    #: Least number of requirements that must be settled before a task may start, by position; 0 if absent.
+    #: Least number of requirements that must be settled before a task may start, by position; in a spec
+    #: without rules only of the tasks with several.
     waiting: HashTrieMap[int, int]
     generators: frozenset[int]
     #: Rules by position of the tasks that have other rules than the default ones.
@@ -69,7 +70,8 @@ def plan(tasks: Sequence[Task]) -> Plan:
             dependents[other].append(position)
     rules = {position: rules_of(task) for position, task in enumerate(tasks) if not has_default_rules(task)}
     generators = frozenset(position for position, task in enumerate(tasks) if expands(task))
-    waiting = {position: len(needed) for position, needed in enumerate(requires) if needed}
+    most = 0 if rules else 1
+    waiting = {position: len(needed) for position, needed in enumerate(requires) if len(needed) > most}
     for position, each in rules.items():
         needed = requires[position]
         found = verdict(each.join, Tally(open=len(needed), grows=not generators.isdisjoint(needed)))

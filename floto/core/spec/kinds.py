@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from attrs import Factory, field, frozen
 
+from floto.core.fire_times import until, until_problems
 from floto.core.payloads import payload
 from floto.core.spec.codec import Timeout
 from floto.core.spec.field_checks import (
@@ -129,17 +131,23 @@ class Generator(ActivityTask):
 
 @frozen(kw_only=True)
 class Timer(Ruled):
-    """A task that completes after a delay.
+    """A task that completes after a delay, or at a time. Give either ``delay_in_seconds`` or ``until``.
 
     Args:
         id_: Unique in the spec.
         delay_in_seconds: The delay after all requirements have completed, an integer.
+        until: The time: ``cron`` and an expression, such as ``cron 0 2 * * *``, for its first fire after all
+            requirements have completed (without requirements, after the start of the run), or an ISO 8601
+            time. If it has passed, the timer fires at once.
+        time_zone: The time zone of ``until``, such as ``Europe/Berlin``; None for UTC.
         requires: Tasks or ids that must complete first; none by default.
         when, join, on_error: The rules of the task (see ``floto.extend.Rules``); by default none.
     """
 
     id_: str
-    delay_in_seconds: int
+    delay_in_seconds: int | None = None
+    until: str | None = None
+    time_zone: str | None = None
     requires: tuple[str, ...] = field(default=(), converter=ids)
 
     @property
@@ -151,9 +159,13 @@ class Timer(Ruled):
         """The key of the timer with this id."""
         return (Kind.TIMER, self.id_)
 
-    def start(self, given: Given) -> Decision:  # noqa: ARG002 - a timer takes no input
+    def start(self, given: Given) -> Decision:
         """Start the timer."""
-        return StartTimer(timer_id=self.id_, start_to_fire_timeout=str(self.delay_in_seconds))
+        seconds = self.delay_in_seconds
+        if self.until is not None:
+            left = until(self.until, self.time_zone, given.ready_at) - given.now
+            seconds = min(max(0, math.ceil(left.total_seconds())), SECONDS_LIMIT)
+        return StartTimer(timer_id=self.id_, start_to_fire_timeout=str(seconds))
 
     def result(self, item: Item) -> Any:  # noqa: ARG002 - there is none
         """Return ``NO_RESULT``."""
@@ -162,6 +174,14 @@ class Timer(Ruled):
     def problems(self) -> Iterable[str]:
         """Yield the problems of the fields, one line each."""
         delay = self.delay_in_seconds
+        if (delay is None) is (self.until is None):
+            yield "give exactly one of delay_in_seconds and until"
+        if self.until is not None:
+            yield from until_problems(self.until, self.time_zone)
+        elif self.time_zone is not None:
+            yield "time_zone is only for until"
+        if delay is None:
+            return
         if type(delay) is not int or not 0 <= delay <= SECONDS_LIMIT:
             yield f"delay_in_seconds must be an integer from 0 to {SECONDS_LIMIT:,}, not {shown(delay)}"
 

@@ -7,6 +7,7 @@ The shipped kinds (``floto.core.spec.kinds``) and a user's own kinds use these p
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol, TypeGuard
 
@@ -62,6 +63,8 @@ class Given:
         decision_task_list: The default decision task list of children.
         activity_task_list: The default task list of activities; None for that of the activity type.
         codec: Writes tasks and specs.
+        ready_at: The time at which the last requirement completed; that of the run's start if there is none.
+        now: The time of the decision: that of the last event of the history.
     """
 
     context: dict[str, Any]
@@ -69,6 +72,8 @@ class Given:
     decision_task_list: str | None
     activity_task_list: str | None
     codec: TaskCodec
+    ready_at: datetime
+    now: datetime
 
     def dumps(self, context: dict[str, Any], what: str) -> str:
         """Return a context as the input of a decision, by reference if it is too long and there is a store.

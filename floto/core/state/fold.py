@@ -16,7 +16,7 @@ from attrs import evolve
 from floto.core.errors import HistoryError
 from floto.core.state.builder import StateBuilder
 from floto.core.state.carried_signals import carried
-from floto.core.state.redriven import PARTS_KEY, Redriven, awaited_parts, redriven
+from floto.core.state.redriven import PARTS_KEY, Redriven, kept_at_start, redriven
 from floto.core.state.rules import Moves, MovesChild, Opens, Refuses, RequestsCancel, Rule, Sets, not_open
 from floto.core.state.state import EMPTY, DecisionTasks, Item, Key, Kind, Override, State, Status
 from floto.core.swf import events as e
@@ -104,9 +104,10 @@ def _started(draft: StateBuilder, event: Event) -> None:
     draft.started, draft.task_list = event, event.data.task_list
     for signal in carried(event):
         _signaled(draft, signal)
-    if awaited_parts(event.data):
+    kept, is_in_parts = kept_at_start(event.data)
+    if is_in_parts:
         draft.put(Item(PARTS_KEY, Status.SCHEDULED, event))
-    _keep(draft, event, redriven(event.data))
+    _keep(draft, event, kept)
 
 
 def _keep(draft: StateBuilder, start: Event, kept: Redriven | None) -> None:

@@ -1,4 +1,4 @@
-"""What a redriven run keeps of the run before it: the completed tasks, and the signals that had arrived.
+"""The record that a redriven run has of the run before it: completed tasks, and signals that had arrived.
 
 SWF cannot reopen a closed run, so a redrive is a new run, and what it keeps travels in the new run's history:
 in its input, beside the user's, under a reserved key. If it is too long for that, the input has only the
@@ -62,7 +62,7 @@ class KeptTask:
 
 @frozen
 class Checkpoint:
-    """What an activity last sent with a heartbeat, for its first attempt in a redriven run."""
+    """The details of an activity's last heartbeat, for its first attempt in a redriven run."""
 
     id: str
     #: Digest of the decision that started the activity.
@@ -78,7 +78,7 @@ class Checkpoint:
 
 @frozen
 class Redriven:
-    """What a redriven run keeps."""
+    """The tasks, signals and checkpoints that a redriven run keeps."""
 
     tasks: tuple[KeptTask, ...]
     signals: tuple[WorkflowExecutionSignaled, ...]
@@ -135,10 +135,12 @@ def redriven_of(state: State) -> Redriven | None:
     return redriven(state.start, state.signals.get(REDRIVE_KEY, ()))
 
 
-def awaited_parts(start: WorkflowExecutionStarted) -> int:
-    """Return the number of parts in which a run gets what it keeps; 0 if its input has it all."""
-    count: int = (_record_of(start) or {}).get("parts", 0)
-    return count
+def kept_at_start(start: WorkflowExecutionStarted) -> tuple[Redriven | None, bool]:
+    """Return what the input of a run keeps, if it does, and True if that arrives in parts instead."""
+    record = _record_of(start)
+    if record is None:
+        return None, False
+    return (None, bool(record["parts"])) if "parts" in record else (_read(record), False)
 
 
 def _record_of(start: WorkflowExecutionStarted) -> dict[str, Any] | None:

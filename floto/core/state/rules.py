@@ -17,7 +17,7 @@ from floto.core.swf.wire import camel, type_name
 class Rule(Protocol):
     """The effect of one type of event on the state."""
 
-    def apply(self, draft: StateBuilder, event: Event) -> None:
+    def apply(self, draft: StateBuilder, event: Event, /) -> None:
         """Apply the event to the draft. Raises ``HistoryError`` if it cannot have happened."""
         ...
 

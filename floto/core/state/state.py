@@ -89,7 +89,7 @@ class Item:
 
 @frozen
 class Origin:
-    """Where a kept task of a redriven run completed: an event of an earlier run."""
+    """The event of an earlier run by which a kept task of a redriven run completed."""
 
     run_id: str
     event_id: int
@@ -161,15 +161,29 @@ class State:
     @property
     def start(self) -> WorkflowExecutionStarted:
         """The start of the run; raises ``HistoryError`` for an empty history."""
-        if self.started is None:
-            raise HistoryError(None, "the history is empty; it has no WorkflowExecutionStarted")
-        data: WorkflowExecutionStarted = self.started.data
+        data: WorkflowExecutionStarted = self._event(self.started).data
         return data
 
     def is_completed(self, key: Key) -> bool:
         """Return True if a key has an item that has completed."""
         item = self.items.get(key)
         return item is not None and item.status is Status.COMPLETED
+
+    @property
+    def begun_at(self) -> datetime:
+        """The time at which the run started; raises ``HistoryError`` for an empty history."""
+        return self._event(self.started).at
+
+    @property
+    def now(self) -> datetime:
+        """The time of the last event; raises ``HistoryError`` for an empty history."""
+        return self._event(self.last).at
+
+    @staticmethod
+    def _event(event: Event | None) -> Event:
+        if event is None:
+            raise HistoryError(None, "the history is empty; it has no WorkflowExecutionStarted")
+        return event
 
     @property
     def last_event_id(self) -> int:

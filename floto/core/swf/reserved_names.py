@@ -28,6 +28,12 @@ REPEAT_TASK = "floto.repeat"
 RENEWAL_TASK = "floto.renewal"
 #: Prefix of the markers (then the signal's event id) that record why a signal started no child.
 NOTE_PREFIX = "floto.daemon:"
+#: Name of the marker that holds what a schedule remembers.
+MEMORY_MARKER = "floto.schedule"
+#: Prefix of the ids of the timers of a schedule; the time at which each fires follows.
+WAKE_PREFIX = "floto.fire:"
+#: Prefix of the tag with the time for which a schedule started a run, in ISO 8601.
+SCHEDULED_TAG = "floto.scheduled_for:"
 #: Key of the carried signals in an input, in order of arrival, each an object of ``name`` and ``input``.
 SIGNALS_KEY = "floto.signals"
 #: Key of the user's input if that is not an object to which the carried signals can be added.
@@ -41,8 +47,8 @@ REDRIVE_KEY = "floto.redrive"
 CHANGED_SIGNAL = "floto.spec"
 #: Prefix of the tag with the digest of a run's spec.
 SPEC_TAG = "floto.spec:"
-#: Key of an activity's context: an object with ``heartbeat`` and ``start_to_close`` in seconds,
-#: ``attempt`` and ``checkpoint``.
+#: Key of an activity's context: an object with ``heartbeat`` and ``start_to_close`` in seconds, ``attempt``,
+#: ``checkpoint``, and ``scheduled_for`` in ISO 8601.
 TIMEOUTS_KEY = "floto.timeouts"
 #: Key of an object in place of a value that a decider stored.
 STORED_KEY = "floto.stored"

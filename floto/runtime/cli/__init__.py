@@ -25,6 +25,7 @@ from floto.runtime.cli.redrive import redrive_command
 from floto.runtime.cli.register import register_group
 from floto.runtime.cli.replay import replay_command
 from floto.runtime.cli.run import run_command
+from floto.runtime.cli.schedule import schedule_group, scheduler_command
 from floto.runtime.cli.server import server_command
 from floto.runtime.cli.show import history_command, show_command
 from floto.runtime.cli.signal_cancel import cancel_command, signal_command, terminate_command
@@ -79,6 +80,6 @@ for command in (
     *(register_group, start_command, signal_command, cancel_command, terminate_command),
     redrive_command,
     *(list_command, show_command, status_command, history_command, backup_command),
-    *(decider_command, worker_command, daemon_command),
+    *(decider_command, worker_command, daemon_command, scheduler_command, schedule_group),
 ):
     cli.add_command(command)

@@ -3,33 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from zoneinfo import ZoneInfo
 
 import click
 
 from floto.core.errors import SpecError
+from floto.core.fire_times import clock_changes
 from floto.core.spec.activity_timeouts import timeout_warnings
 from floto.core.spec.certainty import Certainty, prospects
 from floto.core.spec.estimate import Estimate, estimates
 from floto.core.spec.nested_specs import nested_tasks
+from floto.core.spec.schedule import Schedule
 from floto.core.spec.tasks import Task
 from floto.core.swf.limits import EVENT_LIMIT
 from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.cli.output import say
-from floto.runtime.loading import load_spec
+from floto.runtime.loading import load_schedule, load_spec, names_schedule
+
+#: Number of fires, and of clock changes, that are shown.
+_FIRES, _YEAR = 3, timedelta(days=366)
 
 
 @click.command("check", short_help="Check a spec and estimate its events")
 @click.argument("spec")
 def check_command(spec: str) -> int:
-    """List all problems of SPEC, and estimate the number of events of a run."""
+    """List all problems of SPEC, and estimate the number of events of a run.
+
+    Of a schedule, say its times in words, the next fires, and the fires at times that its zone skips or
+    repeats.
+    """
     try:
-        loaded = load_spec(spec)
+        schedule = load_schedule(spec) if names_schedule(spec) else None
+        loaded = load_spec(spec) if schedule is None else schedule.spec
     except SpecError as error:
         for problem in error.problems:
             say(visible(problem))
         say(f"{visible(spec)}: {_count(len(error.problems), 'problem')}", err=True)
         return FAILED
+    if schedule is not None:
+        _say_times(schedule)
+    if loaded is None:
+        return DONE
     whole, *children = estimates(loaded)
     expected = f"{whole.least:,}" if whole.least == whole.most else f"{whole.least:,} to {whole.most:,}"
     tasks = _count(len(loaded.all_tasks), "task")
@@ -56,6 +73,19 @@ def _foretell(what: str, tasks: Sequence[Task]) -> None:
     for id_, each in found.items():
         if each.certainty is Certainty.NEVER:
             say(visible(f"{what}task {id_!r} never runs: {each.reason}"))
+
+
+def _say_times(schedule: Schedule) -> None:
+    zone, now = ZoneInfo(schedule.time_zone), datetime.now(UTC)
+    say(visible(f"{schedule.id_}: {schedule.words}"))
+    for at in schedule.fires(now, _FIRES):
+        say(f"next {at.astimezone(zone).isoformat()}")
+    if schedule.cron is None:
+        return
+    for change in islice(clock_changes(schedule.cron, schedule.time_zone, now, now + _YEAR), _FIRES):
+        fires = " and ".join(at.astimezone(zone).isoformat() for at in change.fires) or "never"
+        how = "does not exist" if change.is_skipped else "occurs twice"
+        say(f"{change.local.isoformat(' ', 'minutes')} {how} in {schedule.time_zone}: it fires {fires}")
 
 
 def _judge(estimate: Estimate) -> None:

@@ -90,7 +90,7 @@ def decider_command(  # noqa: PLR0913 - click passes each option as an argument
             for name, spec in by_list.items()
         ]
 
-    return _work(where["service"], _domain(by_list, where["domain"]), members)
+    return work(where["service"], _domain(by_list, where["domain"]), members)
 
 
 @click.command("worker", short_help="Run activities, until stopped")
@@ -134,7 +134,7 @@ def worker_command(activities: tuple[str, ...], log_format: str, *, verbose: boo
         persist_at_start(stop, service.prepare, (), DEFAULT.types)
         return [_worker(name, service, options) for name in lists]
 
-    return _work(options["service"], options["domain"], members)
+    return work(options["service"], options["domain"], members)
 
 
 def _worker(task_list: str, service: Service, options: dict[str, Any]) -> ActivityWorker:
@@ -148,23 +148,59 @@ def _worker(task_list: str, service: Service, options: dict[str, Any]) -> Activi
     )
 
 
-@click.command("daemon", short_help="Start a child workflow for each signal, until stopped")
-@click.option("--task-list", default="floto_daemon", show_default=True, help="Task list to poll.")
-@payloads_option
-@service_option
-@domain_option
-@identity_option
-@log_format_option
-@verbose_option
-def daemon_command(
+def daemon_options(task_list: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Return a decorator that adds the options of ``work_as``, with a default task list."""
+    options = (
+        click.option("--task-list", default=task_list, show_default=True, help="Task list to poll."),
+        payloads_option,
+        service_option,
+        domain_option,
+        identity_option,
+        log_format_option,
+        verbose_option,
+    )
+
+    def add(function: Callable[..., int]) -> Callable[..., int]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+def work_as(  # noqa: PLR0913 - the options of a command
+    kind: Callable[..., Loop],
+    *,
     task_list: str,
     identity: str | None,
     payloads: Store | None,
     log_format: str,
-    *,
     verbose: bool,
     **where: Any,
 ) -> int:
+    """Run a loop that decides for the runs of a domain on one task list, until stopped.
+
+    Args:
+        kind: The class of the loop, ``Daemon`` or one like it.
+        task_list: The task list to poll.
+        identity: Identity that histories record; None for host and process id.
+        payloads: A store for values that are too long for SWF.
+        log_format: ``text`` or ``json``.
+        verbose: Log at debug level.
+        where: The service and the domain.
+    """
+    log_loop(log_format, verbose=verbose)
+    domain = where["domain"] or DEFAULT_DOMAIN
+
+    def members(service: Service, _stop: StopFlag) -> Sequence[Loop]:
+        return [kind(domain, task_list, service=service, identity=identity, payloads=payloads)]
+
+    return work(where["service"], domain, members)
+
+
+@click.command("daemon", short_help="Start a child workflow for each signal, until stopped")
+@daemon_options("floto_daemon")
+def daemon_command(**options: Any) -> int:
     """Start a child workflow for each signal that requests one, and decide for the children, until stopped.
 
     The signals go to a workflow of type floto_daemon_type v1 on the same task list; start it once. SIGTERM or
@@ -172,13 +208,7 @@ def daemon_command(
     """
     from floto.runtime.deciders.daemon import Daemon  # noqa: PLC0415 - only this command needs it
 
-    log_loop(log_format, verbose=verbose)
-    domain = where["domain"] or DEFAULT_DOMAIN
-
-    def members(service: Service, _stop: StopFlag) -> Sequence[Loop]:
-        return [Daemon(domain, task_list, service=service, identity=identity, payloads=payloads)]
-
-    return _work(where["service"], domain, members)
+    return work_as(Daemon, **options)
 
 
 def _by_list(
@@ -220,7 +250,7 @@ def _prepare(service: Service, specs: Sequence[DeciderSpec], stop: StopFlag) -> 
     persist_at_start(stop, service.prepare, (WORKFLOW_TYPE, *workflows), activities)
 
 
-def _work(url: str, domain: str | None, members: Callable[[Service, StopFlag], Sequence[Loop]]) -> int:
+def work(url: str, domain: str | None, members: Callable[[Service, StopFlag], Sequence[Loop]]) -> int:
     """Run loops on a service until a signal, which may come before the service has responded.
 
     The file and the domain must exist: a loop on new ones would never have anything to do.

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from floto.core.errors import PayloadsNeeded, SpecError
 from floto.core.payloads.reference import Store
+from floto.core.replay.saved_history import Saved
 from floto.core.replay.timeline import Timeline, timeline
 from floto.core.spec.decider_spec import CODEC
-from floto.core.spec.saved_history import Saved
 from floto.core.state.fold import state_of
 from floto.core.swf.history import History
 from floto.core.visible import visible

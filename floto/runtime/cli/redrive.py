@@ -26,7 +26,9 @@ from floto.runtime.runs.redriving import ALREADY_STARTED, start_redriven
 
 @click.command("redrive", short_help="Run again what failed in a run, and keep the rest")
 @source_argument
-@click.option("--spec", metavar="SPEC", help="Spec of the new run; default: that of the old run.")
+@click.option(
+    "--spec", metavar="SPEC", help="Spec of the new run; default: the one that the old run carries."
+)
 @click.option("--rerun", multiple=True, metavar="TASK", help="Task to run again; may be repeated.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and start nothing.")
 @click.option("--workflow-id", help="Workflow id of the new run; default: that of the old run.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -29,13 +29,16 @@ from floto.runtime.cli.options import (
 )
 from floto.runtime.cli.output import log_to, readable, say, say_on, stdout_for_the_result
 from floto.runtime.connect import absolute_service
-from floto.runtime.loading import load_json, load_module, load_spec
+from floto.runtime.loading import load_json, load_module, load_schedule, load_spec, names_schedule
 from floto.runtime.runs.live_table import log as progress_log
 from floto.runtime.runs.live_table import shown
 from floto.runtime.runs.run import new_workflow_id, run
 from floto.runtime.runs.run_request import Listener
+from floto.runtime.runs.run_schedule import run_schedule
 from floto.runtime.start_lines import describe_types
 from floto.runtime.workers.activities import DEFAULT
+
+T = TypeVar("T")
 
 
 @click.command("run", short_help="Run a spec and print its result")
@@ -84,25 +87,34 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
     After an interrupt, a time-out or a crash, the same --workflow-id resumes the run. After a failure it
     starts anew; with --redrive, the new run keeps what completed before.
 
+    A SPEC may be a schedule too, which is run with a scheduler and a worker of its own until it completes.
+
     Exit code: 0 completed, 1 failed, 2 wrong usage, 124 --timeout exceeded, 130 interrupted.
     """
     console = Console(stderr=True)
     log_to(console, log_format, verbose=verbose)
+    tell = _said_on(console, log_format)
+    settings: dict[str, Any] = {
+        "service": service,
+        "domain": domain,
+        "concurrency": concurrency,
+        "payloads": payloads,
+        "timeout": timeout,
+    }
+    name: str | None
     with stdout_for_the_result():
-        loaded = _load(spec, activities)
-        workflow_input = None if input_text is None else load_json("--input", input_text)
-        settings = {
-            "service": service,
-            "domain": domain,
-            "concurrency": concurrency,
-            "payloads": payloads,
-            "redrive": redrive,
-            "take_over": take_over,
-            "timeout": timeout,
-        }
-        name = new_workflow_id() if workflow_id is None else workflow_id
+        if names_schedule(spec):
+            _refuse_for_schedules(workflow_id, input_text, options=redrive or take_over)
+            name, schedule = None, _with_activities(load_schedule(spec), activities)
+            call = partial(run_schedule, schedule, tell, **settings)
+        else:
+            loaded = _load(spec, activities)
+            value = None if input_text is None else load_json("--input", input_text)
+            name = new_workflow_id() if workflow_id is None else workflow_id
+            own = {**settings, "redrive": redrive, "take_over": take_over}
+            call = partial(_run, tell, console, loaded, value, name, own)
         try:
-            result = _run(_said_on(console, log_format), console, loaded, workflow_input, name, settings)
+            result = call()
         except KeyboardInterrupt:
             _say_how_to_go_on("interrupted", service, name)
             raise
@@ -111,6 +123,12 @@ def run_command(  # noqa: PLR0913, PLR0917 - click passes each option as an argu
             return TIMED_OUT
     say(readable(result))
     return DONE
+
+
+def _refuse_for_schedules(workflow_id: str | None, input_text: str | None, *, options: bool) -> None:
+    if workflow_id is not None or input_text is not None or options:
+        msg = "--workflow-id, --input, --redrive and --take-over are not for schedules"
+        raise click.UsageError(msg)
 
 
 def _said_on(console: Console, log_format: str) -> Callable[[str], None]:
@@ -142,10 +160,14 @@ def _beginning(spec: DeciderSpec, workflow_id: str, settings: dict[str, Any]) ->
     )
 
 
-def _load(spec: str, activities: tuple[str, ...]) -> DeciderSpec:
-    loaded = load_spec(spec)
+def _with_activities(loaded: T, activities: tuple[str, ...]) -> T:
     for source in activities:
         load_module(source)
+    return loaded
+
+
+def _load(spec: str, activities: tuple[str, ...]) -> DeciderSpec:
+    loaded = _with_activities(load_spec(spec), activities)
     if not DEFAULT.types and any(isinstance(task, ActivityTask) for task in loaded.all_tasks):
         msg = "no activity is registered; name the file or module that defines them with --activities"
         raise click.UsageError(msg)
@@ -167,11 +189,11 @@ def _telling(tell: Callable[[str], None], show: Listener) -> Listener:
     return listener
 
 
-def _say_how_to_go_on(why: str, service: str, workflow_id: str) -> None:
+def _say_how_to_go_on(why: str, service: str, workflow_id: str | None) -> None:
     if service == "memory:":
         say(f"{why}; an in-memory run cannot be resumed", err=True)
         return
     arguments = sys.argv[1:]
-    if not any(argument.split("=")[0] == "--workflow-id" for argument in arguments):
+    if workflow_id and not any(argument.split("=")[0] == "--workflow-id" for argument in arguments):
         arguments = [*arguments, "--workflow-id", workflow_id]
     say(f"{why}; to resume:\n  {shell_command('floto', *arguments)}", err=True)

@@ -16,11 +16,11 @@ from floto.core.decide.decide import spec_of
 from floto.core.decide.progress import Progress, begin
 from floto.core.errors import PayloadsNeeded, ServiceError, SpecError
 from floto.core.replay.explain import Explanation, explain_progress, explain_started, state_at
+from floto.core.replay.saved_history import Saved
 from floto.core.replay.task_status import task_statuses
 from floto.core.replay.why_report import Command, RunContext, unused_signals
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
-from floto.core.spec.saved_history import Saved
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.state import Kind, State
 from floto.core.swf import wire

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from queue import Empty, SimpleQueue
+from typing import ClassVar
 
 from attrs import evolve
 
+from floto.core.decide.child_requests import CHILD_TYPE, note_of
 from floto.core.decide.daemon import (
-    CHILD_TYPE,
     DAEMON_TYPE,
     MOST_LISTS,
     child_lists,
     decide_daemon,
-    note_of,
     task_lists,
 )
 from floto.core.errors import HistoryError, ServiceError, ServiceUnavailable
@@ -62,6 +62,9 @@ class Daemon:
         ValueError: if ``identity`` is longer than 256 characters.
         UnknownService: if ``service`` is not a URL of a service.
     """
+
+    #: The workflow type of the runs that start the children.
+    type_: ClassVar = DAEMON_TYPE
 
     def __init__(  # noqa: PLR0913 - all of them are optional and named
         self,
@@ -119,7 +122,7 @@ class Daemon:
 
     def _begin(self) -> None:
         try:
-            persist_at_start(self._stop, self._service.prepare, (DAEMON_TYPE, CHILD_TYPE), ())
+            persist_at_start(self._stop, self._service.prepare, (self.type_, CHILD_TYPE), ())
         except ServiceUnavailable:
             if not self._stop.is_set():
                 raise
@@ -149,7 +152,7 @@ class Daemon:
 
     def _decider_of(self, task_list: str) -> Decider:
         return Decider(
-            rules={DAEMON_TYPE: self._decide},
+            rules={self.type_: self._decide},
             service=self._service,
             task_list=task_list,
             identity=self._identity,
@@ -166,6 +169,10 @@ class Daemon:
                 log.warning("daemon %s starts no child for a signal: %s", state.execution, note)
         return found
 
+    def _lists(self, state: State) -> Iterable[str]:
+        """Return the decision task lists of a run's descendants."""
+        return task_lists(state, self._codec)
+
     def _serve_children(self, found: Sequence[Decision], _error: Exception | None) -> None:
         for decision in found:
             if isinstance(decision, StartChildWorkflowExecution) and decision.task_list is not None:
@@ -176,7 +183,7 @@ class Daemon:
     def _scan_open_daemons(self) -> None:
         """Serve the task lists of all children of open daemon runs, also of those another process started."""
         try:
-            opened = persist(self._stop, self._service.open_executions, DAEMON_TYPE)
+            opened = persist(self._stop, self._service.open_executions, self.type_)
             self._runs = {info.execution.run_id: self._updated(info) for info in opened}
             self._troubles.over("scanning the open daemon runs")
         except (HistoryError, ServiceError, WireError) as error:
@@ -186,7 +193,7 @@ class Daemon:
         for state in self._runs.values():
             # Daemon runs on other task lists have daemons of their own.
             if state.started is not None and state.start.task_list.name == self._task_list:
-                for task_list in task_lists(state, self._codec):
+                for task_list in self._lists(state):
                     self._serve(task_list)
 
     def _updated(self, info: ExecutionInfo) -> State:

@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any, TypeVar
 
 from attrs import frozen
 
 from floto import logs
+from floto.core.calling import caller
 from floto.core.errors import FlotoError, ServiceError, ServiceGone, UnknownResource
 from floto.core.spec.activity_timeouts import Timeouts
-from floto.core.spec.calling import caller
 from floto.core.swf import service as ports
 from floto.core.swf.limits import HEARTBEAT_LIMIT
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
@@ -213,6 +214,11 @@ class RunningActivity:
         return self.task.activity_id
 
     @property
+    def scheduled_for(self) -> datetime | None:
+        """The time, in UTC, for which a schedule started the run; None for other runs."""
+        return self.timeouts.scheduled_for
+
+    @property
     def execution(self) -> WorkflowExecution:
         """The run that the task belongs to."""
         return self.task.execution
@@ -269,7 +275,7 @@ class RunningActivity:
 
     @property
     def last_details(self) -> str:
-        """What the activity last sent with a heartbeat in this attempt; empty if that is nothing."""
+        """The details of the last heartbeat in this attempt; empty if there are none."""
         return self._details or ""
 
     def drop(self) -> None:

@@ -12,6 +12,7 @@ from floto.core.swf.decisions import (
     ContinueAsNewWorkflowExecution,
     Decision,
     FailWorkflowExecution,
+    RecordMarker,
 )
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
@@ -32,12 +33,22 @@ def one_close_last(moment: Moment) -> None:
 def the_right_close(moment: Moment) -> None:
     """Each run completes when all its tasks have, fails for what failed, and is canceled on request."""
     for close in moment.closing:
+        if repeats_a_failed_run(moment, close):
+            continue
         if isinstance(close, CompleteWorkflowExecution | ContinueAsNewWorkflowExecution):
             _check_complete(moment, close)
         elif isinstance(close, FailWorkflowExecution):
             _check_failed(moment, close)
         elif isinstance(close, CancelWorkflowExecution) and moment.summary.cancel_requested is None:
             broken("the run is canceled without a cancel request")
+
+
+def repeats_a_failed_run(moment: Moment, close: Decision) -> bool:
+    """Return True for a run that failed, whose spec always repeats, and whose failures are recorded."""
+    noted = [each.marker_name for each in moment.decisions if isinstance(each, RecordMarker)]
+    is_noted = oracle.FAILURES in (*moment.summary.markers, *noted)
+    is_always = moment.spec.repeat_workflow == "always"
+    return is_noted and is_always and isinstance(close, ContinueAsNewWorkflowExecution)
 
 
 def _check_complete(moment: Moment, close: Decision) -> None:
@@ -47,7 +58,7 @@ def _check_complete(moment: Moment, close: Decision) -> None:
         broken(f"the run completes, and task {undone[0]!r} has not")
     if moment.cleaning is not None:
         broken("the run completes, although it was failing or canceled")
-    if isinstance(close, ContinueAsNewWorkflowExecution) is not moment.spec.repeat_workflow:
+    if isinstance(close, ContinueAsNewWorkflowExecution) is not bool(moment.spec.repeat_workflow):
         broken(
             f"the run ends with {oracle.name(close)}, and repeat_workflow is {moment.spec.repeat_workflow}"
         )
@@ -79,7 +90,8 @@ def _check_failed(moment: Moment, close: FailWorkflowExecution) -> None:
 def failures_are_not_swallowed(moment: Moment) -> None:
     """No run completes while a task that failed or was refused has not completed since, or may fail."""
     done = (CompleteWorkflowExecution, ContinueAsNewWorkflowExecution)
-    if not any(isinstance(close, done) for close in moment.closing):
+    closing = [each for each in moment.closing if not repeats_a_failed_run(moment, each)]
+    if not any(isinstance(close, done) for close in closing):
         return
     summary = moment.summary
     graph = moment.reading.main

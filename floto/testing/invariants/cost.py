@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from floto.core.decide.decide import decisions
+from floto.core.decide.decide import decide
 from floto.core.decide.progress import begin, observe
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY
@@ -29,7 +29,7 @@ def carried_forward_equals_from_scratch(moment: Moment) -> None:
         broken(f"the state updated from event {cut} on is not that of the whole history")
     if carried != scratch:
         broken(f"the progress updated from event {cut} on is not that of the whole history")
-    said = difference(moment.decisions, decisions(carried))
+    said = difference(moment.decisions, decide(carried))
     if said:
         broken(f"updated from event {cut} on, {said}")
 

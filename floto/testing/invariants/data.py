@@ -61,7 +61,9 @@ def _activity(task: ActivityTask, given: Given, context: dict[str, Any]) -> Deci
     )
 
 
-def _timer(task: Timer, _given: Given, _context: dict[str, Any]) -> Decision:
+def _timer(task: Timer, given: Given, _context: dict[str, Any]) -> Decision:
+    if task.until is not None:
+        return task.start(given)
     return StartTimer(timer_id=task.id_, start_to_fire_timeout=str(task.delay_in_seconds))
 
 

@@ -45,7 +45,7 @@ _REFUSED: Mapping[str, tuple[type, tuple[str, ...]]] = {
 }
 _STOP_REFUSED = ("REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_RATE_EXCEEDED", "OPERATION_NOT_PERMITTED")
 #: Details of a marker of floto's name that floto did not write.
-_FOREIGN = (None, '["a"]', '{"a":1}', "floto:zlib:?", "text")
+_FOREIGN = (None, '["a"]', '{"a":1,"b":"c"}', "floto:zlib:?", "text")
 _UNREADABLE = "floto:zlib:?"
 #: The same task, returned by every generator.
 _TWIN = '{"type":"floto.specs.task.ActivityTask","name":"work","version":"v1","id_":"twin"}'
@@ -97,6 +97,23 @@ def _refused(history: History, decisions: Sequence[Decision], number: int) -> Hi
     last = causes[number % len(causes)]
     row = [causes[0]] * (times - 1) + [last]
     return appended(history, (left(cls, decision, 1, cause=cause, initiated_event_id=0) for cause in row))
+
+
+def _wait_canceled(history: History, decisions: Sequence[Decision], number: int) -> History | None:
+    """Let another decider cancel the timer of a retry; SWF may refuse the next one."""
+    decision = next(filter(_waits, decisions), None)
+    if not isinstance(decision, StartTimer):
+        return None
+    timer_id = decision.timer_id
+    data: list[Any] = [
+        left(e.TimerStarted, decision, 1),
+        e.TimerCanceled(
+            timer_id=timer_id, started_event_id=len(history) + 1, decision_task_completed_event_id=1
+        ),
+    ]
+    cls, causes = _REFUSED["StartTimer"]
+    data += [left(cls, decision, 1, cause=cause) for cause in (*causes, None)[number % 3 :][:1] if cause]
+    return appended(history, data)
 
 
 def _stop_refused(history: History, decisions: Sequence[Decision], number: int) -> History | None:
@@ -218,6 +235,13 @@ _EDITS: tuple[_Edit, ...] = (
     _refused,
 )
 _WHILE_STOPPING: tuple[_Edit, ...] = (_stop_refused, _stop_refused, _failed, _canceled)
-_BEFORE_A_RETRY: tuple[_Edit, ...] = (_refused, _refused, _results, _canceled, _foreign_marker)
+_BEFORE_A_RETRY: tuple[_Edit, ...] = (
+    _refused,
+    _refused,
+    _results,
+    _canceled,
+    _foreign_marker,
+    _wait_canceled,
+)
 #: Where the run is about to close, most mutations do not apply.
 _AT_THE_END: tuple[_Edit, ...] = (_results, _child_begins, _refused, _failed, _results, _canceled, _input)

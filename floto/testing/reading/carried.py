@@ -1,4 +1,4 @@
-"""What a run takes over from the one before it in its input: a second, naive reading of that input."""
+"""A second, naive reading of the input of a run: the signals and results of the run before it."""
 
 from __future__ import annotations
 

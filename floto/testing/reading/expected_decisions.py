@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +18,7 @@ from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.payloads.stored import read_result
 from floto.core.spec.decider_spec import FAILURES_KEY, DeciderSpec
+from floto.core.spec.rules import TaskOutcome, rules_of
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Key, Kind, Status
@@ -196,7 +198,21 @@ class Reading:
             decision_task_list=self._decision_list(),
             activity_task_list=self.spec.default_activity_task_list,
             codec=self.codec,
+            ready_at=max(self._ends(graph, id_), default=self.summary.times[0]),
+            now=self.summary.times[-1],
         )
+
+    def _ends(self, graph: ExpectedGraph, id_: str) -> Iterable[datetime]:
+        """Yield the times at which the requirements ended that met the join of a task."""
+        task = graph.tasks[id_]
+        counts_all = rules_of(task).join in ("all", "finished")
+        for needed in task.requires if counts_all else graph.met[id_].results:
+            end = graph.ended[needed]
+            if end.outcome is TaskOutcome.COMPLETED or needed in graph.broken:
+                done = [each.end for each in self.summary.attempts[graph.tasks[needed].key] if each.completed]
+                yield from (each.at for each in done[:1] if each is not None)
+            else:
+                yield self.summary.times[max(end.at, 1) - 1]
 
     def _decision_list(self) -> str:
         """Return the task list of a child that names none: in a run of ``floto.run``, the run's own."""
@@ -315,7 +331,7 @@ def _fail(
     faults: Mapping[str, str] | None = None,
 ) -> Expected:
     faults = dict(faults or {})
-    if not reading.spec.on_failure:
+    if not reading.spec.on_failure and reading.spec.repeat_workflow != "always":
         children = [each for each in reading.summary.under_way() if each.key[0] is Kind.CHILD]
         found: list[Decision] = [
             each for child in children for each in _cancel_requests(child, reading.summary)
@@ -333,8 +349,28 @@ def _fail(
     faults |= more
     if own is None:
         return Expected((*first, *found), faults)
-    all_failures = {**failures, **own}
-    return Expected((*first, _failed(_reason(all_failures), all_failures)), faults)
+    return Expected((*first, *_after_cleanup(reading, {**failures, **own})), faults)
+
+
+def _after_cleanup(reading: Reading, failures: Mapping[str, str]) -> tuple[Decision, ...]:
+    summary, is_over = reading.summary, (_failed(_reason(failures), failures),)
+    if reading.spec.repeat_workflow != "always" or summary.cancel_requested is not None:
+        return is_over
+    subject = RetrySubject((Kind.CONTINUE_AS_NEW, ""), "floto.repeat")
+    refused = summary.failures.get(subject.key)
+    status = status_after(refused, subject, summary, reading.seed) if refused else Due()
+    if isinstance(status, Idle):
+        return ()
+    if isinstance(status, Due) and status.timer_id:
+        return (StartTimer(timer_id=status.timer_id, start_to_fire_timeout=str(status.seconds)),)
+    try:
+        if isinstance(status, Due):
+            given = carried.next_input(summary.start, carried.left_over(summary.signals, _awaited(reading)))
+            return (_as_new(summary, given),)
+        told = {**failures, "repeat_workflow": status.message}
+    except PayloadError as error:
+        told = {**failures, "repeat_workflow": _one_line(error)}
+    return (_failed(_reason(told), told),)
 
 
 def _clean_up(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 from attrs import define, evolve, field
@@ -152,6 +153,8 @@ class HistorySummary:
     began: Event | None = None
     closed: Event | None = None
     cancel_requested: Event | None = None
+    #: The time of each event.
+    times: list[datetime] = field(factory=list)
 
     @property
     def start(self) -> Any:
@@ -192,6 +195,7 @@ def summarize(history: Iterable[Event]) -> HistorySummary:
     summary = HistorySummary()
     by_event: dict[int, RecordedAttempt] = {}
     for event in history:
+        summary.times.append(event.at)
         what = name(event.data)
         if what in ENDS and getattr(event.data, ENDS[what]):
             _end(summary, by_event[getattr(event.data, ENDS[what])], event)

@@ -7,11 +7,11 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from floto.core.calling import caller
 from floto.core.engine.deadlines import LONGEST_RUN
 from floto.core.errors import FlotoError
 from floto.core.payloads import payload
 from floto.core.spec.activity_timeouts import without_timeouts
-from floto.core.spec.calling import caller
 from floto.core.spec.tasks import TaskCodec, is_task
 from floto.core.swf.events import ActivityTaskScheduled, WorkflowExecutionStarted
 from floto.core.swf.reserved_names import NOT_SERVED

@@ -91,7 +91,9 @@ RUN_NEEDS: Mapping[str, str] = {
 
 _ACTIVITY_FIELDS = (*ACTIVITY_NEEDS, "task_priority")
 _RUN_FIELDS = (*RUN_NEEDS, "task_priority", "lambda_role")
-_VALUES = {names: attrgetter(*names) for names in (_ACTIVITY_FIELDS, _RUN_FIELDS)}
+_VALUES: dict[tuple[str, ...], attrgetter[tuple[Any, ...]]] = {
+    names: attrgetter(*names) for names in (_ACTIVITY_FIELDS, _RUN_FIELDS)
+}
 
 
 def activity_settings(given: Any, defaults: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 import threading
 import time
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from starlette.requests import ClientDisconnect
 
+from floto.adapters import model
 from floto.adapters.http.calls import Calls
 from floto.adapters.sqlite.operations import SqliteOperations
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
@@ -46,6 +48,8 @@ class Stage:
 
     def __init__(self, operations: SqliteOperations, calls: Calls) -> None:
         self.operations, self.calls = operations, calls
+        self.is_writing, self.may_write = asyncio.Event(), asyncio.Event()
+        self.may_write.set()
 
     def queued(self) -> int:
         queue = self.operations._host._wait_queue  # noqa: SLF001 - what waits shows nowhere else
@@ -55,7 +59,18 @@ class Stage:
         """Begin a poll; returns it, and the future of its client's end."""
         gone: Any = asyncio.get_running_loop().create_future()
         request = {"domain": domain, "taskList": {"name": task_list}}
-        return asyncio.create_task(self.calls.poll(POLL, request, REGION, gone)), gone
+
+        async def poll() -> Task:
+            written = await self.calls.poll(POLL, request, REGION, gone, self.write)
+            return None if written is None else json.loads(written)
+
+        return asyncio.create_task(poll()), gone
+
+    async def write(self, response: dict[str, Any]) -> bytes:
+        """Convert a response, once ``may_write`` is set."""
+        self.is_writing.set()
+        await self.may_write.wait()
+        return json.dumps(model.to_wire(POLL, response)).encode()
 
     async def poll(self, task_list: str = "orders") -> asyncio.Task[Task]:
         """Begin a poll, and return when it is pending."""
@@ -314,6 +329,20 @@ def test_client_that_disconnects_during_the_commit_loses_no_task(
             assert name_of(await on.begin()[0]) == "a"
 
     asyncio.run(asyncio.wait_for(play(), 2 * PATIENCE))
+
+
+@plays
+async def test_client_that_disconnects_while_its_response_is_converted_loses_no_task() -> None:
+    async with stage() as on:
+        on.start("a")
+        on.may_write.clear()
+        poll, gone = on.begin()
+        await on.is_writing.wait()
+        gone.set_result(None)
+        on.may_write.set()
+        with pytest.raises(ClientDisconnect):
+            await poll
+        assert name_of(await on.begin()[0]) == "a"
 
 
 @plays

@@ -9,8 +9,9 @@ from zlib import crc32
 import pytest
 
 from floto import CODEC, ActivityTask, ChildWorkflow, DeciderSpec
-from floto.core.decide import daemon, starting
-from floto.core.decide.daemon import CHILD_TYPE, decide_daemon, task_lists
+from floto.core.decide import child_requests, daemon, starting
+from floto.core.decide.child_requests import CHILD_TYPE
+from floto.core.decide.daemon import decide_daemon, task_lists
 from floto.core.decide.decide import spec_of
 from floto.core.payloads import payload
 from floto.core.swf import events as e
@@ -249,7 +250,7 @@ def test_pending_retries_are_abandoned_when_the_history_is_nearly_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(daemon, "RENEW_EVENTS", 30)
-    monkeypatch.setattr(daemon, "FULL_EVENTS", 60)
+    monkeypatch.setattr(child_requests, "FULL_EVENTS", 60)
     stage = Stage()
     stage.signal(asking(workflow_id="taken"))
     stage.decide()

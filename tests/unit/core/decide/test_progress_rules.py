@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from floto import CODEC, AtLeast, DeciderSpec, Generator, InstantRetry, Signal, begin, decide
+from floto import (
+    CODEC,
+    ActivityTask,
+    AtLeast,
+    DeciderSpec,
+    Generator,
+    History,
+    InstantRetry,
+    Signal,
+    Timer,
+    begin,
+    decide,
+)
 from floto.core.spec.rules import TaskOutcome
 from floto.core.swf import events as e
-from floto.core.swf.decisions import CompleteWorkflowExecution, FailWorkflowExecution
+from floto.core.swf.decisions import CompleteWorkflowExecution, FailWorkflowExecution, StartTimer
+from floto.core.swf.events import Event
+from floto.testing.simulation.context import BEGINNING
 from tests.unit.recorder import Recorder, generator, spec, starts, task
 
 
@@ -207,3 +223,30 @@ def test_condition_sees_the_ids_that_a_generator_returned() -> None:
     recorder.complete("g", CODEC.unstructure([task("x")]))
     recorder.complete("x", 5)
     assert context(own, recorder, "z") == {"g": ["x"], "x": 5}
+
+
+def delay_of_timer(tasks: Sequence[ActivityTask], recorder: Recorder, **timer: Any) -> str:
+    """Return the delay of a timer to the next minute, when each event is ten seconds after the one before."""
+    own = spec(*tasks, Timer(id_="t", until="cron * * * * *", **timer))
+    events = [
+        Event(n, BEGINNING + timedelta(seconds=10 * n), data) for n, data in enumerate(recorder.data, 1)
+    ]
+    (timer_started,) = (each for each in decide(own, History(events)) if isinstance(each, StartTimer))
+    return timer_started.start_to_fire_timeout
+
+
+def test_time_of_a_timer_counts_from_the_requirement_that_met_its_join() -> None:
+    tasks = [task("a", on_error="continue"), task("no", "a", when="a.x"), task("b", on_error="continue")]
+    recorder = Recorder()
+    recorder.fail("a")  # events 2 to 4, at 20 to 40 seconds
+    recorder.complete("b")  # events 5 to 7, at 50 to 70 seconds
+    assert delay_of_timer(tasks, recorder, requires=["no", "b"]) == "50"
+    # The time has passed at 70 seconds: the failure and what is skipped with it were at 40 seconds.
+    assert delay_of_timer(tasks, recorder, requires=["no"], join="finished") == "0"
+    assert delay_of_timer(tasks, recorder, requires=["a"]) == "0"
+    recorder.complete("c")
+    recorder.fail("d")
+    more = [*tasks, task("c"), task("d", on_error="continue")]
+    # The join was met at 70 seconds, and the event at 130 seconds is after the minute at 120.
+    assert delay_of_timer(more, recorder, requires=["b", "c", "d"], join="any") == "0"
+    assert delay_of_timer(more, recorder, requires=["b", "c", "d"]) == "50"

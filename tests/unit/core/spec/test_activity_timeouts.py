@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -171,3 +172,15 @@ def test_wrong_attempt_in_a_history_is_a_difference() -> None:
         for event in history
     ]
     assert floto.replay(spec, History(events, history.execution)).divergence is not None
+
+
+def test_scheduled_time_of_a_run_travels_in_the_input_of_its_activities() -> None:
+    fire = "2026-03-29T01:00:00+00:00"
+    decision = ScheduleActivityTask(activity_type=ActivityType("a", "1"), activity_id="a", input='{"n":1}')
+    made = with_timeouts(decision, tags=("other", f"floto.scheduled_for:{fire}"))
+    assert isinstance(made, ScheduleActivityTask)
+    context, timeouts = split(json.loads(made.input or ""))
+    assert context == {"n": 1}
+    assert timeouts.scheduled_for == datetime.fromisoformat(fire)
+    assert with_timeouts(decision, tags=("other",)) is decision
+    assert split({"floto.timeouts": {"scheduled_for": "soon"}})[1].scheduled_for is None

@@ -15,7 +15,8 @@ import pytest
 
 from floto import CODEC, DeciderSpec, Timer
 from floto.adapters.sqlite import SqliteService
-from floto.core.decide.daemon import CHILD_TYPE, DAEMON_TYPE, SIGNAL
+from floto.core.decide.child_requests import CHILD_TYPE
+from floto.core.decide.daemon import DAEMON_TYPE, SIGNAL
 from floto.core.errors import ServiceError, ServiceUnavailable
 from floto.core.swf.decisions import StartChildWorkflowExecution
 from floto.core.swf.service import StartRequest

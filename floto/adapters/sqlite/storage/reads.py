@@ -19,9 +19,9 @@ from typing import Any
 
 from rpds import HashTrieMap
 
-from floto.adapters.sqlite import listings
-from floto.adapters.sqlite.database import leave
-from floto.adapters.sqlite.rows import (
+from floto.adapters.sqlite.storage import listings
+from floto.adapters.sqlite.storage.database import leave
+from floto.adapters.sqlite.storage.rows import (
     CLIENTS,
     CachedRun,
     UnreadableRun,
@@ -31,7 +31,7 @@ from floto.adapters.sqlite.rows import (
     row_work,
     weight,
 )
-from floto.adapters.sqlite.schema import RUNS, Sql
+from floto.adapters.sqlite.storage.schema import RUNS, Sql
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import EngineRun, Heartbeat
 from floto.core.engine.stores.open_runs import OpenRun, OpenRuns

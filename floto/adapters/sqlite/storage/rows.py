@@ -21,7 +21,7 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from floto.adapters.sqlite.schema import Sql
+from floto.adapters.sqlite.storage.schema import Sql
 from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import PollableTask, all_entries

@@ -1,4 +1,4 @@
-"""What SWF lists, in SQL: runs, where each filter of a ``Listing`` is a condition, domains and types."""
+"""The lists of SWF in SQL: runs, where each filter of a ``Listing`` is a condition, domains and types."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from attrs import frozen
 
-from floto.adapters.sqlite.rows import from_json, from_text, to_json, to_text
-from floto.adapters.sqlite.schema import index_name
+from floto.adapters.sqlite.storage.rows import from_json, from_text, to_json, to_text
+from floto.adapters.sqlite.storage.schema import index_name
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.registration.type_settings import ActivityDefaults, WorkflowDefaults
 from floto.core.engine.stores.records import Listing, Position, Record

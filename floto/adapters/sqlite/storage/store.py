@@ -19,11 +19,11 @@ from typing import Self
 
 from attrs import evolve
 
-from floto.adapters.sqlite import listings, rows
-from floto.adapters.sqlite.database import Database, begin, leave
-from floto.adapters.sqlite.reads import Cache, ReadStore
-from floto.adapters.sqlite.rows import CLIENTS, CachedRun, StagedRun
-from floto.adapters.sqlite.schema import Sql
+from floto.adapters.sqlite.storage import listings, rows
+from floto.adapters.sqlite.storage.database import Database, begin, leave
+from floto.adapters.sqlite.storage.reads import Cache, ReadStore
+from floto.adapters.sqlite.storage.rows import CLIENTS, CachedRun, StagedRun
+from floto.adapters.sqlite.storage.schema import Sql
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import Changes, all_entries

@@ -17,7 +17,7 @@ from attrs import define
 
 from floto.adapters.processes.leases import Leases, lease_directory
 from floto.adapters.processes.wakeups import Wakeups
-from floto.adapters.sqlite.schema import VERSION, Sql, create, migrate
+from floto.adapters.sqlite.storage.schema import VERSION, Sql, create, migrate
 from floto.core.engine import faults
 from floto.core.errors import ServiceError, ServiceGone, ServiceUnavailable
 

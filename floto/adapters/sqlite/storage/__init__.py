@@ -1,0 +1,1 @@
+"""The file: its schema, and the store of the engine on it."""

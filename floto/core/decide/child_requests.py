@@ -1,0 +1,152 @@
+"""Children that a run starts on request: what the daemon and schedules have in common.
+
+Level-triggered, as ``decide`` is: a request is handled by the child whose key has its id, or by a note. The
+run continues as new before its history grows long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
+
+from attrs import evolve
+
+from floto.core.decide.closing import MESSAGE_LIMIT
+from floto.core.decide.retrying import (
+    START,
+    Exhausted,
+    Look,
+    Rest,
+    Start,
+    Wait,
+    look_at_continuation,
+    next_attempt,
+)
+from floto.core.decide.starting import room_to_open
+from floto.core.errors import HistoryError, SpecError
+from floto.core.payloads import payload
+from floto.core.spec.decider_spec import ChildWorkflow
+from floto.core.spec.task_lists import routed
+from floto.core.spec.tasks import Given, TaskCodec
+from floto.core.state.failures import failure_of
+from floto.core.state.state import Kind, State, Status
+from floto.core.swf.constraints import problems
+from floto.core.swf.decisions import Decision, RecordMarker, StartChildWorkflowExecution
+from floto.core.swf.events import Event
+from floto.core.swf.limits import LATE_EVENTS
+from floto.core.swf.reserved_names import NOTE_PREFIX, RENEWAL_TASK
+from floto.core.swf.shapes import WorkflowType
+from floto.core.visible import shortened
+
+T = TypeVar("T")
+
+#: Default workflow type of the children.
+CHILD_TYPE = WorkflowType("floto_child_type", "v1")
+#: History length at which pending retries are abandoned so that the run can continue as new.
+FULL_EVENTS = LATE_EVENTS
+
+
+def look_at_child(id_: str, state: State) -> Look:
+    """Return what is to be decided for the child of a request."""
+    item = state.items.get((Kind.CHILD, id_))
+    if item is None:
+        return START
+    if item.status is not Status.REFUSED:
+        return Rest.IN_FLIGHT if item.status is Status.SCHEDULED else Rest.DONE
+    look = next_attempt(item, id_, None, state, run_id(state))
+    if state.last_event_id >= FULL_EVENTS and look != START:
+        return Exhausted(failure_of(item.failures[-1]).message)
+    return look
+
+
+def settled(
+    looks: Iterable[tuple[T, Look]], decision: Callable[[T, Look], Decision], state: State
+) -> list[Decision]:
+    """Return the decisions for requests, as far as SWF's limits allow.
+
+    Args:
+        looks: The requests, each with what is to be decided for it.
+        decision: Returns the start of a request's child, or a marker.
+        state: The state of the run.
+    """
+    room = room_to_open(state)
+    found: list[Decision] = []
+    for request, look in looks:
+        kind = Kind.TIMER if isinstance(look, Wait) else Kind.CHILD
+        if isinstance(look, Rest) or (not isinstance(look, Exhausted) and room[kind] <= 0):
+            continue
+        made = look.timer() if isinstance(look, Wait) else decision(request, look)
+        room[kind] -= not isinstance(made, RecordMarker)
+        found.append(made)
+    return found
+
+
+def start_child(
+    task: ChildWorkflow,
+    context: Mapping[str, Any],
+    state: State,
+    codec: TaskCodec,
+    tags: tuple[str, ...] | None,
+) -> StartChildWorkflowExecution:
+    """Start the child of a request. Raises ``SpecError`` or ``PayloadError``."""
+    refuse(task.problems())
+    given = Given(
+        context=dict(context),
+        execution=state.execution,
+        decision_task_list=state.start.task_list.name,
+        activity_task_list=None,
+        codec=codec,
+        ready_at=state.begun_at,
+        now=state.now,
+    )
+    started = cast("StartChildWorkflowExecution", routed(task.start(given), state.start))
+    decision = evolve(started, tag_list=tags)
+    # SWF refuses a response as a whole: one malformed child must not keep the others from starting.
+    refuse(problems(decision))
+    return decision
+
+
+def refuse(found: Iterable[str]) -> None:
+    """Raise ``SpecError`` if there are problems."""
+    if found := tuple(found):
+        raise SpecError(found)
+
+
+def note(event: Event, problem: str) -> RecordMarker:
+    """Record why a signal has no effect."""
+    noted = {"signal": event.id, "problem": shortened(problem, MESSAGE_LIMIT)}
+    return RecordMarker(marker_name=note_name(event), details=payload.dumps(noted, "a note"))
+
+
+def note_name(event: Event) -> str:
+    """Return the name of the marker of a signal that has no effect."""
+    return f"{NOTE_PREFIX}{event.id}"
+
+
+def note_of(decision: Decision) -> str | None:
+    """Return the details of a marker that records why a signal has no effect; None for other decisions."""
+    is_note = isinstance(decision, RecordMarker) and decision.marker_name.startswith(NOTE_PREFIX)
+    return cast("RecordMarker", decision).details if is_note else None
+
+
+def run_id(state: State) -> str:
+    """Return the run id. Raises ``HistoryError`` if the history does not name it."""
+    if state.execution is None:
+        raise HistoryError(None, "the history does not name its execution, which children on request need")
+    return state.execution.run_id
+
+
+def renewed(state: State, continuation: Callable[[], Decision]) -> list[Decision]:
+    """Continue as new, after the timer that follows a transient refusal; nothing after a permanent one."""
+    look = look_at_continuation(RENEWAL_TASK, state, state.execution.run_id if state.execution else "")
+    if isinstance(look, Wait):
+        return [look.timer()]
+    return [continuation()] if isinstance(look, Start) else []
+
+
+def age(state: State) -> float:
+    """Return the share of the run's execution timeout that has passed; 0 if it has none."""
+    limit = state.start.execution_start_to_close_timeout or ""
+    if not limit.isdecimal() or not int(limit):
+        return 0.0
+    return (state.now - state.begun_at).total_seconds() / int(limit)

@@ -1,0 +1,268 @@
+"""The commands ``floto schedule`` and ``floto scheduler``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from floto.core.decide.schedule import BACKFILL, PAUSE, RESUME, SCHEDULE_LIST, TRIGGER, UPDATE, ScheduleView
+from floto.core.errors import UnknownResource
+from floto.core.fire_times import moment, moment_problems
+from floto.core.payloads import payload
+from floto.core.spec.schedule import SCHEDULE_CODEC, Schedule
+from floto.core.swf.service import ExecutionInfo, Service
+from floto.core.visible import moment_text, visible
+from floto.runtime.cli.codes import DONE, FAILED
+from floto.runtime.cli.loops import daemon_options, work_as
+from floto.runtime.cli.options import (
+    domain_option,
+    json_option,
+    service_option,
+)
+from floto.runtime.cli.output import one_line, print_rows, readable, say, utc
+from floto.runtime.cli.target import check
+from floto.runtime.connect import connect_loop
+from floto.runtime.loading import load_schedule
+from floto.runtime.retrying import retry_write
+from floto.runtime.schedules import ScheduleError, all_schedules, changes, create, find, next_fires, prepare
+
+
+@click.group("schedule", short_help="Start, show and change schedules")
+def schedule_group() -> None:
+    """Start, show and change schedules; 'floto scheduler' decides for them.
+
+    A SOURCE is FILE.json, FILE.py:name or module:name. Times are ISO 8601, of the schedule's time zone unless
+    they have an offset.
+    """
+
+
+def _command(name: str, help: str) -> Callable[[Callable[..., int]], click.Command]:
+    """Add a command on schedules with the options of a service."""
+
+    def add(function: Callable[..., int]) -> click.Command:
+        return schedule_group.command(name, short_help=help)(domain_option(service_option(function)))
+
+    return add
+
+
+@contextmanager
+def _service(where: dict[str, Any], *, new: bool = False) -> Iterator[Service]:
+    check(where["service"], new=new)
+    service = connect_loop(where["service"], where["domain"])
+    try:
+        yield service
+    finally:
+        service.close()
+
+
+@_command("create", "Start a schedule")
+@click.argument("source")
+@click.option("--task-list", default=SCHEDULE_LIST, show_default=True, help="Task list of its scheduler.")
+def create_command(source: str, task_list: str, **where: Any) -> int:
+    """Start the schedule of SOURCE, and print its run id."""
+    schedule = load_schedule(source)
+    with _service(where, new=True) as service:
+        try:
+            run_id = create(service, schedule, task_list)
+        except ScheduleError as error:
+            raise click.UsageError(str(error)) from None
+    say(visible(f"created schedule {schedule.id_}: {schedule.words}"), err=True)
+    say(run_id)
+    return DONE
+
+
+@_command("list", "List the open schedules")
+@json_option
+def list_command(*, as_json: bool, **where: Any) -> int:
+    """List the open schedules: their times, the next three fires and the last run.
+
+    Fires are in the time zone of the schedule.
+    """
+    with _service(where) as service:
+        found = list(all_schedules(service))
+    if as_json:
+        say(readable([_as_json(info, each) for info, each in found]))
+        return DONE
+    print_rows(("schedule", "times", "state", "next", "last run"), [_row(each) for _, each in found])
+    if not found:
+        say("there is no open schedule", err=True)
+    return DONE
+
+
+def _row(found: ScheduleView) -> tuple[str, ...]:
+    fires = ", ".join(_local(found.schedule, at) for at in next_fires(found, datetime.now(UTC)))
+    last = found.recorded.recent[-1] if found.recorded.recent else None
+    ended = "" if last is None else f"{_local(found.schedule, last.fire)} {last.status}"
+    return found.schedule.id_, found.schedule.words, _state(found), fires, ended
+
+
+def _state(found: ScheduleView) -> str:
+    if found.memory.paused is not None:
+        return f"paused: {found.memory.paused}"
+    return f"{len(found.recorded.open)} open" if found.recorded.open else "waiting"
+
+
+def _local(schedule: Schedule, at: datetime) -> str:
+    return at.astimezone(ZoneInfo(schedule.time_zone)).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _as_json(info: ExecutionInfo, found: ScheduleView) -> dict[str, Any]:
+    return {
+        "workflowId": info.execution.workflow_id,
+        "runId": info.execution.run_id,
+        "status": info.close_status or "OPEN",
+        "schedule": SCHEDULE_CODEC.unstructure(found.schedule),
+        "words": found.schedule.words,
+        "next": [utc(at) for at in next_fires(found, datetime.now(UTC))],
+        "memory": found.memory.to_json(),
+    }
+
+
+@_command("show", "Show a schedule, its runs and its missed fires")
+@click.argument("id_", metavar="ID")
+@json_option
+def show_command(id_: str, *, as_json: bool, **where: Any) -> int:
+    """Show the schedule ID: its times, next fires, last runs, and the fires that started none."""
+    with _service(where) as service:
+        info, found = _found(service, id_)
+    if as_json:
+        say(readable(_as_json(info, found)))
+        return DONE
+    schedule, memory = found.schedule, found.recorded
+    state = _state(found) if info.close_status is None else info.close_status
+    say(visible(f"{schedule.id_}: {schedule.words}; overlap {schedule.overlap}; {state}"))
+    for at in next_fires(found, datetime.now(UTC)) if info.close_status is None else ():
+        say(f"next     {_local(schedule, at)}")
+    for launch in memory.open:
+        say(visible(f"open     {_local(schedule, launch.fire)}  {launch.workflow_id}"))
+    for end in reversed(memory.recent):
+        message = f": {end.message}" if end.message else ""
+        say(visible(f"run      {_local(schedule, end.fire)}  {end.workflow_id}  {end.status}{message}"))
+    for none in reversed(memory.unstarted):
+        span = f"{_local(schedule, none.first)} to {_local(schedule, none.last)}"
+        say(f"no run   {none.count} for {span}: {_WHY[none.why]}")
+    say(f"totals   {', '.join(f'{count} {name}' for name, count in sorted(memory.counts.items())) or 'none'}")
+    return DONE
+
+
+_WHY = {
+    "overlap": "a run was open",
+    "missed": "nobody decided within catch_up",
+    "paused": "the schedule was paused",
+}
+
+
+def _found(service: Service, id_: str) -> tuple[ExecutionInfo, ScheduleView]:
+    try:
+        return find(service, id_)
+    except ScheduleError as error:
+        raise click.UsageError(str(error)) from None
+
+
+@_command("pause", "Pause a schedule")
+@click.argument("id_", metavar="ID")
+@click.option("--note", help="Reason, which is shown with the schedule.")
+def pause_command(id_: str, note: str | None, **where: Any) -> int:
+    """Pause the schedule ID; its open runs go on."""
+    return _signal(where, id_, PAUSE, note, "paused")
+
+
+@_command("resume", "Resume a paused schedule")
+@click.argument("id_", metavar="ID")
+def resume_command(id_: str, **where: Any) -> int:
+    """Resume the schedule ID; the fires of the pause start nothing."""
+    return _signal(where, id_, RESUME, None, "resumed")
+
+
+@_command("trigger", "Start a run of a schedule now")
+@click.argument("id_", metavar="ID")
+def trigger_command(id_: str, **where: Any) -> int:
+    """Start a run of the schedule ID now, as its overlap policy allows, also if it is paused."""
+    return _signal(where, id_, TRIGGER, None, "triggered")
+
+
+@_command("backfill", "Start the runs of past fires")
+@click.argument("id_", metavar="ID")
+@click.option("--from", "first", required=True, metavar="TIME", help="Time of the first fire.")
+@click.option("--to", "last", required=True, metavar="TIME", help="Time of the last fire.")
+def backfill_command(id_: str, first: str, last: str, **where: Any) -> int:
+    """Start the runs of all fires of the schedule ID between two times, one after the other."""
+    for name, text in (("--from", first), ("--to", last)):
+        for problem in moment_problems(name, text):
+            raise click.BadParameter(problem)
+    with _service(where) as service:
+        schedule = _found(service, id_)[1].schedule
+        begin, end = (moment(text, schedule.time_zone) for text in (first, last))
+        fires = schedule.fires(begin - timedelta(microseconds=1))
+    if not fires or fires[0] > end:
+        msg = f"there is no fire from {moment_text(begin)} to {moment_text(end)}"
+        raise click.UsageError(msg)
+    return _signal(where, id_, BACKFILL, {"from": begin.isoformat(), "to": end.isoformat()}, "backfilling")
+
+
+@_command("update", "Change a schedule")
+@click.argument("source")
+@click.option("--yes", is_flag=True, help="Apply the changes; without it, they are shown only.")
+def update_command(source: str, *, yes: bool, **where: Any) -> int:
+    """Show what SOURCE changes in the schedule of its id, and from which fire on; apply it with --yes."""
+    new = load_schedule(source)
+    with _service(where) as service:
+        _, found = _found(service, new.id_)
+        plan = changes(found.schedule, new)
+        for each in plan:
+            say(visible(f"{each.name}: {one_line(each.before)} -> {one_line(each.after)}"))
+        if not plan:
+            say(visible(f"schedule {new.id_} is as in {source}"), err=True)
+            return DONE
+        first = new.fires(datetime.now(UTC))
+        say(f"first fire after the update: {_local(new, first[0]) if first else 'none'}")
+        if not yes:
+            say("nothing is changed; apply it with --yes", err=True)
+            return FAILED
+        prepare(service, new)
+    return _signal(where, new.id_, UPDATE, SCHEDULE_CODEC.unstructure(new), "updated")
+
+
+@_command("delete", "Stop a schedule")
+@click.argument("id_", metavar="ID")
+def delete_command(id_: str, **where: Any) -> int:
+    """Request cancellation of the schedule ID; its open runs go on."""
+    with _service(where) as service:
+        _told(service, id_, service.request_cancel_workflow_execution, id_)
+    say(visible(f"requested cancellation of {id_}"), err=True)
+    return DONE
+
+
+def _signal(where: dict[str, Any], id_: str, name: str, value: Any, done: str) -> int:
+    text = None if value is None else payload.dumps(value, "the input of the signal")
+    with _service(where) as service:
+        _told(service, id_, service.signal_workflow_execution, id_, name, text)
+    say(visible(f"{done} {id_}"), err=True)
+    return DONE
+
+
+def _told(service: Service, id_: str, call: Callable[..., Any], *arguments: Any) -> None:
+    info, _ = _found(service, id_)
+    try:
+        retry_write(call, *arguments)
+    except UnknownResource:
+        msg = f"schedule {id_!r} is closed: {info.close_status}"
+        raise click.UsageError(msg) from None
+
+
+@click.command("scheduler", short_help="Decide for schedules and their runs, until stopped")
+@daemon_options(SCHEDULE_LIST)
+def scheduler_command(**options: Any) -> int:
+    """Decide for all schedules of a domain, and for the runs with specs that they start, until stopped.
+
+    Any number of schedulers may run. SIGTERM or Ctrl-C: finish the current decision tasks, exit code 0; a
+    second one: exit at once.
+    """
+    from floto.runtime.deciders.scheduler import Scheduler  # noqa: PLC0415 - only this command needs it
+
+    return work_as(Scheduler, **options)

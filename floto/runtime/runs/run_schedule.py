@@ -1,0 +1,117 @@
+"""Run a schedule for a first try: a scheduler and a worker in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from floto.core.decide.schedule import ScheduleView
+from floto.core.payloads.reference import Store
+from floto.core.spec.schedule import Schedule
+from floto.core.spec.task_lists import own_list
+from floto.core.swf.service import ExecutionInfo, Service
+from floto.core.visible import moment_text
+from floto.runtime.connect import IN_MEMORY, closing, service_for
+from floto.runtime.deciders.scheduler import Scheduler
+from floto.runtime.runs.run_loops import WAKE_SECONDS
+from floto.runtime.runs.time_limit import TimeLimit
+from floto.runtime.schedules import ScheduleError, changes, create, find
+from floto.runtime.supervisor import Supervisor
+from floto.runtime.workers.worker import ActivityWorker
+
+#: Seconds between readings of the schedule's history, and seconds to wait for running activities at the end.
+_READ_SECONDS, _STOP_SECONDS = 0.5, 10.0
+
+
+def run_schedule(  # noqa: PLR0913 - the arguments of the command
+    schedule: Schedule,
+    tell: Callable[[str], None],
+    *,
+    service: Service | str | None = None,
+    domain: str | None = None,
+    concurrency: int = 4,
+    payloads: Store | None = None,
+    timeout: float | None = None,
+) -> Any:
+    """Start or resume a schedule, and serve it alone until it completes; return its counts.
+
+    Only this process serves the schedule and its runs: they have a task list of their own.
+
+    Args:
+        schedule: The schedule.
+        tell: Called with a line about the schedule, and one for each run that has ended.
+        service: A ``Service``, or a URL for ``floto.connect``; default: ``FLOTO_SERVICE``, else in memory.
+        domain: SWF's domain; default: ``floto``.
+        concurrency: Maximum of activities that run at the same time.
+        payloads: A store for inputs and results that are too long for SWF.
+        timeout: Seconds after which the schedule is left open; None for no limit.
+
+    Raises:
+        ScheduleError: if the id is in use, or has other settings.
+        TimeoutError: after ``timeout`` seconds.
+        KeyboardInterrupt: after SIGINT or SIGTERM in the main thread.
+    """
+    deadline = TimeLimit.after(timeout)
+    opened = service_for(service, domain, IN_MEMORY)
+    with closing(opened, service), deadline.armed():
+        _begin(opened, schedule)
+        fires = ", ".join(map(moment_text, schedule.fires(datetime.now(UTC), 3))) or "none"
+        tell(f"{schedule.id_}: {schedule.words}; next fires: {fires}")
+        supervisor = Supervisor()
+        task_list = own_list(schedule.id_)
+        common: dict[str, Any] = {"service": opened, "payloads": payloads, "poll_seconds": WAKE_SECONDS}
+        supervisor.start(Scheduler(domain, task_list, **common))
+        supervisor.start(ActivityWorker(task_list=task_list, concurrency=concurrency, **common))
+        try:
+            found = _follow(opened, schedule, tell, deadline, supervisor)
+        finally:
+            supervisor.stop()
+            supervisor.join(_STOP_SECONDS)
+    if found is None:
+        raise deadline.error(schedule.id_)
+    return dict(found.memory.counts)
+
+
+def _begin(service: Service, schedule: Schedule) -> None:
+    """Start the schedule, unless it is open as it is given."""
+    task_list, known = own_list(schedule.id_), _open(service, schedule.id_)
+    if known is None:
+        create(service, schedule, task_list)
+    elif changes(known.schedule, schedule):
+        msg = f"schedule {schedule.id_!r} is open with other settings; 'floto schedule update' changes them"
+        raise ScheduleError(msg)
+
+
+def _open(service: Service, id_: str) -> ScheduleView | None:
+    try:
+        info, found = find(service, id_)
+    except ScheduleError:
+        return None
+    return found if info.close_status is None else None
+
+
+def _follow(
+    service: Service,
+    schedule: Schedule,
+    tell: Callable[[str], None],
+    deadline: TimeLimit,
+    supervisor: Supervisor,
+) -> ScheduleView | None:
+    """Tell of each run until the schedule has closed; return None if stopped before."""
+    told: set[tuple[str, str]] = set()
+    while not deadline.stop.is_set():
+        supervisor.check()
+        info, found = find(service, schedule.id_)
+        for end in found.memory.recent:
+            if (end.workflow_id, str(end.at)) not in told:
+                told.add((end.workflow_id, str(end.at)))
+                tell(f"{end.workflow_id} {end.status}{f': {end.message}' if end.message else ''}")
+        if _is_over(info):
+            return found
+        deadline.stop.wait(_READ_SECONDS)
+    return None
+
+
+def _is_over(info: ExecutionInfo) -> bool:
+    return info.close_status not in (None, "CONTINUED_AS_NEW")

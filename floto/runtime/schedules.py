@@ -1,0 +1,121 @@
+"""Schedules on a service: start one, read one, and what an update would change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from attrs import evolve, fields, frozen
+
+from floto.core.decide.child_requests import CHILD_TYPE
+from floto.core.decide.schedule import SCHEDULE_LIST, SCHEDULE_TYPE, ScheduleView, schedule_input, view
+from floto.core.errors import FlotoError, ServiceFault
+from floto.core.spec.schedule import SCHEDULE_CODEC, Schedule
+from floto.core.spec.tasks import TaskCodec
+from floto.core.state.fold import fold
+from floto.core.state.state import EMPTY
+from floto.core.swf.service import ExecutionInfo, Service, StartRequest
+from floto.core.swf.shapes import WorkflowType
+from floto.runtime.retrying import retry_read, retry_write
+from floto.runtime.runs.needs import needs
+
+_ALREADY_STARTED = "WorkflowExecutionAlreadyStartedFault"
+
+
+class ScheduleError(FlotoError, ValueError):
+    """A schedule that does not exist, or exists already."""
+
+
+def prepare(service: Service, schedule: Schedule, call: Callable[..., Any] = retry_read) -> None:
+    """Register the types that a schedule and its runs need, if they are missing.
+
+    The workflow type of runs without a spec is another program's, and is registered with floto's defaults.
+    """
+    kinds = [SCHEDULE_TYPE, WorkflowType(*schedule.workflow_type) if schedule.workflow_type else CHILD_TYPE]
+    needed = None if schedule.spec is None else needs(schedule.spec)
+    call(
+        service.prepare,
+        (*kinds, *(needed.workflow_types if needed else ())),
+        needed.activity_types if needed else (),
+    )
+
+
+def create(
+    service: Service,
+    schedule: Schedule,
+    task_list: str = SCHEDULE_LIST,
+    codec: TaskCodec = SCHEDULE_CODEC,
+) -> str:
+    """Start a schedule and return its run id.
+
+    Args:
+        service: The service.
+        schedule: The schedule.
+        task_list: The task list of its scheduler.
+        codec: Writes the schedule.
+
+    Raises:
+        ScheduleError: if there is an open run of its id.
+        PayloadError: if it is too long for SWF.
+    """
+    request = StartRequest(
+        workflow_id=schedule.id_,
+        workflow_type=SCHEDULE_TYPE,
+        task_list=task_list,
+        input=schedule_input(schedule, codec),
+    )
+    prepare(service, schedule)
+    try:
+        return retry_write(service.start_workflow_execution, request)
+    except ServiceFault as fault:
+        if fault.code != _ALREADY_STARTED:
+            raise
+        msg = (
+            f"workflow {schedule.id_!r} is open already; change it with 'floto schedule update', or end it "
+            f"with 'floto terminate {schedule.id_}' if 'floto run' has left it open"
+        )
+        raise ScheduleError(msg) from None
+
+
+def all_schedules(service: Service) -> Iterator[tuple[ExecutionInfo, ScheduleView]]:
+    """Yield the open schedules of a domain by id, each with what its history says."""
+    found = retry_read(service.open_executions, SCHEDULE_TYPE)
+    for info in sorted(found, key=lambda info: info.execution.workflow_id):
+        yield info, _read(service, info)
+
+
+def find(service: Service, id_: str) -> tuple[ExecutionInfo, ScheduleView]:
+    """Return the last run of a schedule, and what its history says. Raises ``ScheduleError``."""
+    info = retry_read(service.latest_execution, id_)
+    if info is None or info.workflow_type != SCHEDULE_TYPE:
+        msg = f"there is no schedule {id_!r}" if info is None else f"workflow {id_!r} is not a schedule"
+        raise ScheduleError(msg)
+    return info, _read(service, info)
+
+
+def _read(service: Service, info: ExecutionInfo) -> ScheduleView:
+    events = retry_read(service.history, info.execution)
+    return view(fold(events, evolve(EMPTY, execution=info.execution)))
+
+
+@frozen
+class Change:
+    """One field that an update changes."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+def changes(old: Schedule, new: Schedule) -> list[Change]:
+    """Return the fields in which two schedules differ, in JSON."""
+    before, after = (SCHEDULE_CODEC.unstructure(each) for each in (old, new))
+    names = [field.name for field in fields(Schedule)]
+    pairs = [Change(name, before.get(name), after.get(name)) for name in names]
+    return [each for each in pairs if each.before != each.after]
+
+
+def next_fires(found: ScheduleView, now: datetime, count: int = 3) -> tuple[datetime, ...]:
+    """Return the next fires of a schedule that are not handled."""
+    return found.schedule.fires(max(found.memory.after, now), count)

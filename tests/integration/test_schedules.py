@@ -1,0 +1,259 @@
+"""Schedules for real: commands on a file and on a server, the example, killed schedulers, and moto."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+import floto
+from floto.adapters.sqlite import SqliteService
+from floto.adapters.swf import SwfService
+from floto.adapters.swf_client import make_client
+from floto.core.decide.schedule import SCHEDULE_TYPE
+from floto.core.swf import events as e
+from floto.runtime.deciders.scheduler import Scheduler
+from floto.runtime.loading import load_schedule
+from floto.runtime.schedules import create, find
+from tests.integration.commands import PATIENCE, ROOT, Shell
+from tests.property.schedule_stage import BEGINNING, Stage, Work
+
+EXAMPLE = str(ROOT / "examples" / "nightly" / "nightly.py")
+SOURCE = """
+import floto, os
+from itertools import pairwise
+
+@floto.activity(name="touch", version="1")
+def touch(context):
+    fire = floto.current().scheduled_for
+    with open(f"done/{fire:%H%M%S}.{os.urandom(4).hex()}", "x"):
+        return str(fire)
+
+spec = floto.DeciderSpec(activity_tasks=[floto.ActivityTask(id_="touch", name="touch", version="1")])
+fast = floto.Schedule(id_="fast", spec=spec, every=2, overlap="allow_all")
+slower = floto.Schedule(id_="fast", spec=spec, every=3600, overlap="allow_all", note="less")
+job = floto.Schedule(id_="job", workflow_type=("job", "1"), every=3600, input={"n": 1})
+"""
+
+
+def until(holds: Callable[[], Any]) -> Any:
+    """Wait for a condition, and return what it returns."""
+    end = time.monotonic() + PATIENCE
+    while not (found := holds()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture
+def place(anywhere: Shell) -> Shell:
+    (anywhere.cwd / "schedules.py").write_text(SOURCE)
+    (anywhere.cwd / "done").mkdir()
+    return anywhere
+
+
+def data(shell: Shell, *arguments: str) -> Any:
+    """Return the parsed JSON output of a command in this process."""
+    return json.loads(shell.here(*arguments, "--json")[0])
+
+
+def runs(shell: Shell, id_: str = "fast") -> Counter[str]:
+    """Return the number of runs with each status that a schedule has noted."""
+    return Counter(data(shell, "schedule", "show", id_)["memory"]["counts"])
+
+
+def test_schedule_that_nobody_decides_for_shows_no_runs_and_names_its_scheduler(place: Shell) -> None:
+    place("schedule", "create", "schedules.py:fast")
+    fire = datetime.fromisoformat(data(place, "schedule", "show", "fast")["next"][0])
+    until(lambda: datetime.now(UTC) > fire)
+    place("schedule", "backfill", "fast", "--from", "2026-01-01", "--to", "2026-01-01T01:00")
+    shown = place("schedule", "show", "fast").stdout
+    assert "; waiting\n" in shown
+    assert "open " not in shown
+    assert "totals   none" in shown
+    assert "floto scheduler --task-list floto_schedules" in place("why", "fast").stdout
+
+
+def test_scheduler_and_worker_run_a_schedule_until_it_is_changed(place: Shell) -> None:
+    run_id = place("schedule", "create", "schedules.py:fast").stdout.strip()
+    assert "is open already" in place("schedule", "create", "schedules.py:fast", code=2).stderr
+    with place.loop("scheduler"), place.loop("worker", "--activities", "schedules.py"):
+        until(lambda: runs(place)["completed"] >= 2)
+        place.here("schedule", "pause", "fast", "--note", "for now")
+        until(lambda: data(place, "schedule", "show", "fast")["memory"]["paused"] == "for now")
+        skipped = datetime.fromisoformat(data(place, "schedule", "list")[0]["next"][0])
+        count = len(list((place.cwd / "done").iterdir()))
+        place.here("schedule", "trigger", "fast")
+        until(lambda: len(list((place.cwd / "done").iterdir())) > count)
+        until(lambda: datetime.now(UTC) > skipped)
+        plan = place("schedule", "update", "schedules.py:slower", code=1).stdout
+        assert "every: 2 -> 3600\nnote: null -> less\nfirst fire after the update: 20" in plan
+        place("schedule", "update", "schedules.py:slower", "--yes")
+        place.here("schedule", "resume", "fast")
+        until(lambda: data(place, "schedule", "list")[0]["memory"]["paused"] is None)
+        assert "is as in" in place("schedule", "update", "schedules.py:slower").stderr
+        (listed,) = data(place, "schedule", "list")
+        assert (listed["runId"], listed["words"]) == (run_id, "every 3600 seconds")
+        last = datetime.fromisoformat(listed["next"][0])
+        place.here("schedule", "backfill", "fast", "--from", "2026-01-01", "--to", "2026-01-01T01:00")
+        until(lambda: {"000000", "010000"} <= {path.name[:6] for path in (place.cwd / "done").iterdir()})
+        place.here("schedule", "delete", "fast")
+        until(lambda: data(place, "schedule", "show", "fast")["status"] == "CANCELED")
+    assert last.second == 0
+    shown = place.here("schedule", "show", "fast")[0]
+    assert "fast: every 3600 seconds; overlap allow_all; CANCELED" in shown
+    assert "no run" in shown
+    assert "the schedule was paused" in shown
+    assert "is closed: CANCELED" in place.here("schedule", "pause", "fast", code=2)[1]
+
+
+def test_commands_refuse_what_is_no_schedule(shell: Shell) -> None:
+    (shell.cwd / "schedules.py").write_text(SOURCE)
+    assert "there is no file" in shell("schedule", "list", code=2).stderr
+    run_id = shell("schedule", "create", "schedules.py:job").stdout.strip()
+    assert run_id
+    assert "there is no schedule 'x'" in shell("schedule", "show", "x", code=2).stderr
+    for arguments, problem in (
+        (
+            ("schedule", "backfill", "job", "--from", "2026-01-01T00:30", "--to", "2026-01-01T00:31"),
+            "no fire",
+        ),
+        (("schedule", "backfill", "job", "--from", "x", "--to", "y"), "time in ISO 8601"),
+        (("schedule", "create", "flow.py:spec"), "there is no Schedule in it"),
+        (("run", "schedules.py:job", "--input", "1"), "not for schedules"),
+    ):
+        # In processes of their own: each test has a module schedules with these activities.
+        assert problem in shell(*arguments, code=2).stderr
+    said, _ = shell.here("schedule", "list")
+    assert said.startswith("job\tevery 3600 seconds\twaiting\t20")
+
+
+def test_check_says_the_times_in_words_and_warns_of_clock_changes(shell: Shell) -> None:
+    said, _ = shell.here("check", f"{EXAMPLE}:nightly")
+    assert said.startswith("nightly: At 02:00 every day, Europe/Berlin\nnext 20")
+    assert "02:00 does not exist in Europe/Berlin: it fires" in said
+    assert "02:00 occurs twice in Europe/Berlin: it fires" in said
+    assert "2 tasks" in said
+    bad = {"type": "floto.Schedule", "id_": "a", "cron": "x", "workflow_type": ["a", "1"]}
+    (shell.cwd / "bad.json").write_text(json.dumps(bad))
+    assert "cron must be 5 fields" in shell.here("check", "bad.json", code=1)[0]
+
+
+def test_example_runs_for_a_first_try(shell: Shell) -> None:
+    done = shell("run", f"{EXAMPLE}:often", "--timeout", "11", code=124)
+    assert "often-20" in done.stderr
+    assert "completed" in done.stderr
+    assert "Hamburg: " in done.stderr
+    assert "to resume:\n  floto run" in done.stderr
+
+
+def test_run_of_a_schedule_ends_with_its_end_and_prints_its_counts(shell: Shell) -> None:
+    (shell.cwd / "done").mkdir()
+    ending = f"every=1, end={(datetime.now(UTC) + timedelta(seconds=12)).isoformat()!r}, overlap='allow_all'"
+    (shell.cwd / "ending.py").write_text(f"{SOURCE}\nending = floto.Schedule(id_='e', spec=spec, {ending})")
+    done = shell("run", "ending.py:ending", "--service", "memory:")
+    assert json.loads(done.stdout)["completed"] >= 1
+
+
+def test_example_in_virtual_time() -> None:
+    stage = Stage(load_schedule(f"{EXAMPLE}:nightly"), lambda _: Work(600))
+    stage.run(BEGINNING + timedelta(days=10))
+    fires = [info.execution.workflow_id for info in stage.world.executions()][1:]
+    assert fires == [f"nightly-202601{day:02}T010000Z" for day in range(1, 11)]
+    started = stage.world.history(stage.world.executions()[1].execution).start
+    assert json.loads(started.input or "")["shop"] == "Hamburg"
+
+
+@contextmanager
+def schedulers(shell: Shell) -> Iterator[Callable[[int], None]]:
+    """Two schedulers and a worker; the function kills and restarts one of the schedulers."""
+
+    def start(*arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "floto", *arguments],
+            cwd=shell.cwd,
+            env=shell.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    processes = [start("scheduler"), start("scheduler"), start("worker", "--activities", "schedules.py")]
+
+    def restart(number: int) -> None:
+        processes[number].send_signal(signal.SIGKILL)
+        processes[number].wait()
+        processes[number] = start("scheduler")
+
+    try:
+        yield restart
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_killed_schedulers_start_each_fire_once_and_lose_none(shell: Shell) -> None:
+    (shell.cwd / "schedules.py").write_text(SOURCE)
+    (shell.cwd / "done").mkdir()
+    shell("schedule", "create", "schedules.py:fast")
+    chance = random.Random(7)
+    with schedulers(shell) as restart:
+        for number in range(40):
+            time.sleep(chance.uniform(0.2, 3))
+            restart(number % 2)
+        shell("schedule", "pause", "fast")
+        until(lambda: data(shell, "schedule", "show", "fast")["memory"]["paused"])
+        until(lambda: not data(shell, "schedule", "show", "fast")["memory"]["open"])
+    memory = data(shell, "schedule", "show", "fast")["memory"]
+    assert set(memory["counts"]) == {"completed"}
+    fires = sorted(path.name[:6] for path in (shell.cwd / "done").iterdir())
+    assert len(fires) == len(set(fires)) == memory["counts"]["completed"] > 20
+    times = [datetime.strptime(each, "%H%M%S") for each in fires]  # noqa: DTZ007 - of one day, in UTC
+    steps = {(after - before).total_seconds() % 86_400 for before, after in pairwise(times)}
+    assert steps == {2.0}
+    (info,) = [each for each in _executions(shell) if each.workflow_type == SCHEDULE_TYPE]
+    assert info.close_status is None
+
+
+def _executions(shell: Shell) -> list[floto.ExecutionInfo]:
+    service = SqliteService(shell.cwd / "floto.db", "floto")
+    try:
+        return list(service.open_executions(SCHEDULE_TYPE))
+    finally:
+        service.close()
+
+
+def test_schedule_begins_on_moto_which_has_no_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    schedule = floto.Schedule(id_="job", workflow_type=("job", "1"), every=3600)
+    with mock_aws():
+        service = SwfService(make_client("us-east-1"), "shop")
+        create(service, schedule)
+        scheduler = Scheduler("shop", service=service, poll_seconds=0.2)
+        thread = threading.Thread(target=scheduler.run)
+        thread.start()
+        try:
+            info, _ = find(service, "job")
+            until(
+                lambda: any(isinstance(each.data, e.TimerStarted) for each in service.history(info.execution))
+            )
+        finally:
+            scheduler.stop()
+            thread.join()
+            service.close()
