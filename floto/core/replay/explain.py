@@ -309,7 +309,7 @@ class _Task:
 
     def skipped(self) -> Iterator[Condition]:
         progress = self.graph.progress
-        if progress.outcomes.get(self.position) is TaskOutcome.SKIPPED:
+        if progress.outcomes.get(self.position) is TaskOutcome.SKIPPED and not self.graph.reserved:
             yield self.ruled_out()
             return
         if progress.state.closed is None:

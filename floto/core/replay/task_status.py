@@ -66,18 +66,17 @@ class TaskGraph:
         """Return the status of the task at a position of the plan."""
         progress = self.progress
         item = progress.state.items.get(progress.plan.tasks[position].key)
-        if position in progress.outcomes:
-            return self._settled(progress.outcomes[position], item)
+        outcome = progress.outcomes.get(position)
+        if outcome is TaskOutcome.COMPLETED:
+            return TaskStatus.DONE
+        if self.reserved and (item is None or outcome is TaskOutcome.SKIPPED):
+            # The rules of a cleanup count only once it begins.
+            return TaskStatus.SKIPPED if self.is_ending else TaskStatus.RESERVED
+        if outcome is not None:
+            return TaskStatus.SKIPPED if outcome is TaskOutcome.SKIPPED else _failed_status(item)
         if item is not None and item.is_open:
             return _open_status(item, progress.state)
         return self._not_in_flight(position, item)
-
-    def _settled(self, outcome: TaskOutcome, item: Item | None) -> TaskStatus:
-        if outcome is TaskOutcome.COMPLETED:
-            return TaskStatus.DONE
-        if self.reserved:
-            return TaskStatus.RESERVED
-        return TaskStatus.SKIPPED if outcome is TaskOutcome.SKIPPED else _failed_status(item)
 
     def _not_in_flight(self, position: int, item: Item | None) -> TaskStatus:
         progress, needed = self.progress, self.needed(position)

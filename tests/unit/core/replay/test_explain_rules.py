@@ -101,6 +101,20 @@ def test_reserved_cleanup_task_is_not_shown_as_skipped_by_its_condition() -> Non
     assert (found["x"], found["y"]) == (TaskStatus.RESERVED, TaskStatus.RESERVED)
 
 
+def test_cleanup_tasks_of_a_closed_run_are_skipped_or_have_failed() -> None:
+    own = spec(task("a"), on_failure=[task("x", when="failures.b"), task("y"), task("z", "x")])
+    found = explain(own, simulate(own).main)
+    assert {each.status for each in found.tasks.values()} == {TaskStatus.DONE, TaskStatus.SKIPPED}
+    assert [str(each)[:14] for each in found["x"].conditions] == ["the run closed"]
+    found = explain(own, simulate(own, {"a": fails(), "y": fails()}).main)
+    assert [found[id_].status for id_ in "axyz"] == [
+        TaskStatus.FAILED,
+        TaskStatus.SKIPPED,
+        TaskStatus.FAILED,
+        TaskStatus.SKIPPED,
+    ]
+
+
 def test_graphs_show_rules() -> None:
     drawn = graph(RULED, fold(recorded().history))
     assert {node.id: node.rules for node in drawn.nodes if node.rules} == {
