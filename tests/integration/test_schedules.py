@@ -84,7 +84,29 @@ def test_schedule_that_nobody_decides_for_shows_no_runs_and_names_its_scheduler(
     assert "; waiting\n" in shown
     assert "open " not in shown
     assert "totals   none" in shown
-    assert "floto scheduler --task-list floto_schedules" in place("why", "fast").stdout
+    for command in ("why", "fast"), ("status",):
+        assert "floto scheduler --task-list floto_schedules" in place(*command).stdout
+    assert "nobody decides for the schedules on task list 'floto_schedules': floto scheduler" in (
+        place("schedule", "list").stderr
+    )
+    place("schedule", "delete", "fast")
+    for command in ("show", "fast"), ("list",):
+        shown = place("schedule", *command).stdout
+        assert "cancellation requested" in shown
+        assert "20" not in shown.partition("cancellation requested")[2]
+
+
+def test_why_of_a_schedule_says_until_when_it_waits_and_whether_it_is_paused(place: Shell) -> None:
+    place("schedule", "create", "schedules.py:slower")
+    with place.loop("scheduler"):
+        until(lambda: "next fire" in place.here("why", "fast")[0])
+        said = place.here("why", "fast")
+        assert "the run: waiting for a signal or its next fire, at the latest until 20" in said[0]
+        assert "0 of 0 tasks done" in said[0]
+        assert said[1] == ""
+        assert place.here("schedule", "list")[1] == ""
+        place.here("schedule", "pause", "fast", "--note", "for now")
+        until(lambda: "paused: for now" in place.here("why", "fast")[0])
 
 
 def test_scheduler_and_worker_run_a_schedule_until_it_is_changed(place: Shell) -> None:
