@@ -48,6 +48,8 @@ from floto.core.swf.reserved_names import SPEC_KEY
 from floto.core.swf.shapes import WorkflowType
 
 DAEMON_TYPE = WorkflowType("floto_daemon_type", "v1")
+#: Default task list of daemons.
+DAEMON_LIST = "floto_daemon"
 SIGNAL = "startChildWorkflowExecution"
 #: Numbers of events and of open children from which an idle daemon continues as new.
 RENEW_EVENTS, RENEW_CHILDREN = EVENT_LIMIT // 2, OPEN_LIMIT * 4 // 5

@@ -40,7 +40,7 @@ from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.identifiers import shown
 from floto.core.swf.limits import OPEN_LIMIT
-from floto.core.swf.reserved_names import RESERVED_PREFIX
+from floto.core.swf.reserved_names import RESERVED_PREFIX, WAKE_PREFIX
 from floto.core.swf.wire import type_name
 from floto.core.visible import shortened, visible
 
@@ -202,8 +202,12 @@ def explain_started(state: State, events: Sequence[Event]) -> Explanation:
 
 
 def _is_over(item: Item, state: State) -> bool:
-    """Return True for a wait of floto's own, such as the one before a retry, that is over."""
-    return item.key[1].startswith(RESERVED_PREFIX) and not (item.is_open and state.closed is None)
+    """Return True for a wait of floto's own, such as the one before a retry, that is over.
+
+    True too for the timer of a schedule, which is no task: ``floto why`` says when the schedule decides next.
+    """
+    is_open = item.is_open and state.closed is None and not item.key[1].startswith(WAKE_PREFIX)
+    return item.key[1].startswith(RESERVED_PREFIX) and not is_open
 
 
 def _started(
