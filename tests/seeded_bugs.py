@@ -30,9 +30,9 @@ class Change:
     new: str
 
 
-FOLD, PROGRESS, RETRYING, DECIDE = (
+FOLD, UPDATE, RETRYING, DECIDE = (
     "floto/core/state/fold.py",
-    "floto/core/decide/progress.py",
+    "floto/core/decide/update.py",
     "floto/core/decide/retrying.py",
     "floto/core/decide/decide.py",
 )
@@ -122,9 +122,10 @@ BUGS: dict[str, tuple[Change, ...]] = {
     ),
     "an early signal releases what requires it": (
         Change(
-            PROGRESS,
-            "isinstance(look, Exhausted) or (is_ready and look is Rest.DONE)",
-            "isinstance(look, Exhausted) or look is Rest.DONE",
+            UPDATE,
+            "            if waiting[position] if position in waiting else left_before(position, outcomes):\n"
+            "                continue\n",
+            "",
         ),
     ),
     "clean-up beside what still runs": (

@@ -77,7 +77,8 @@ BEFORE = {
 #: What is printed by the block in which this stands.
 PRINTED = {
     "hello_world.py": ("started hello_world_v1", "Hello, world!", "COMPLETED"),
-    "floto check": ("3 tasks", '"report": "Monday: 30"'),
+    "floto check rules.py:spec": ("always run, unless a task fails the run: score", "sometimes run"),
+    "floto check flow.py:spec": ("3 tasks", '"report": "Monday: 30"'),
     "once.py": ("{'report': 'Monday: 30'}",),
     "start.py": ("22",),
     "floto status": ("friday", "decider", "worker", "sqlite:////"),

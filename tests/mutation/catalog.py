@@ -20,6 +20,8 @@ MODULES = {
     "phase": "decide/phase.py",
     "starting": "decide/starting.py",
     "progress": "decide/progress.py",
+    "update": "decide/update.py",
+    "ruled_update": "decide/ruled_update.py",
     "retrying": "decide/retrying.py",
     "state": "state/state.py",
     "retry": "spec/retry.py",

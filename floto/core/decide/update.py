@@ -76,9 +76,9 @@ class Update:
 
     def steps(self) -> HashTrieMap[int, Step]:
         """Return the decision that each ready task needs, by position."""
-        steps = self.before.steps
+        steps, outcomes = self.before.steps, self.outcomes
         for position, look in self.looks.items():
-            if isinstance(look, _STEPS) and position not in self.outcomes and not self.left(position):
+            if isinstance(look, _STEPS) and position not in outcomes and not self.left(position):
                 steps = steps.insert(position, look)
             elif position in steps:
                 steps = steps.remove(position)
