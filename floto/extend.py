@@ -10,6 +10,7 @@ from floto.core.payloads.payload import dumps, loads
 from floto.core.spec.retry import Retry, RetryStrategy
 from floto.core.spec.rules import Ruled, Rules, TaskOutcome
 from floto.core.spec.tasks import NO_RESULT, Checked, Expands, Given, Task, TaskCodec
+from floto.core.spec.wait_limits import WaitLimit
 from floto.core.state.failures import Failure
 from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf.decisions import (
@@ -52,6 +53,7 @@ __all__ = [
     "TaskCodec",
     "TaskList",
     "TaskOutcome",
+    "WaitLimit",
     "WorkflowExecution",
     "WorkflowType",
     "dumps",

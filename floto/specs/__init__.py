@@ -7,6 +7,7 @@ from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
 from floto.core.spec.rules import AtLeast
 from floto.core.spec.tasks import Task
+from floto.core.spec.wait_limits import Result
 
 __all__ = [
     "ActivityTask",
@@ -17,6 +18,7 @@ __all__ = [
     "FixedDelay",
     "Generator",
     "InstantRetry",
+    "Result",
     "Retry",
     "RetryStrategy",
     "Signal",

@@ -19,6 +19,7 @@ from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
 from floto.core.spec.rules import AtLeast, Join, Ruled
 from floto.core.spec.tasks import Task
+from floto.core.spec.wait_limits import Result
 from floto.core.swf.history import History
 from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.faults import Faults
@@ -223,8 +224,15 @@ def _timer(draw: st.DrawFn, _: _Making, place: _Place) -> Task:
     return Timer(id_=place.id_, delay_in_seconds=delay, until=until, requires=place.requires)
 
 
-def _signal(_draw: st.DrawFn, _: _Making, place: _Place) -> Task:
-    return Signal(id_=place.id_, signal_name=f"go {place.id_}", requires=place.requires)
+def _signal(draw: st.DrawFn, _: _Making, place: _Place) -> Task:
+    limits: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+        {
+            "timeout": st.sampled_from([0, 2, 60]),
+            "on_timeout": st.sampled_from(["fail", "skip", Result({"by": "time"})]),
+        }
+    )
+    more = draw(limits) if draw(st.booleans()) else {}
+    return Signal(id_=place.id_, signal_name=f"go {place.id_}", requires=place.requires, **more)
 
 
 def _child(draw: st.DrawFn, making: _Making, place: _Place) -> Task:

@@ -16,7 +16,7 @@ from attrs import field, frozen
 from rpds import HashTrieMap
 
 from floto.core.decide.context import workflow_context
-from floto.core.decide.retrying import Step
+from floto.core.decide.retrying import Step, timed_out, waiting_for
 from floto.core.decide.ruled_update import RuledUpdate, last_event_of
 from floto.core.decide.update import Update
 from floto.core.errors import SpecError
@@ -27,11 +27,11 @@ from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.expand import Expansion, GeneratorError, expansion
 from floto.core.spec.rules import TaskOutcome
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
+from floto.core.spec.wait_limits import Result
 from floto.core.state.fold import state_of, trace
 from floto.core.state.state import EMPTY, Key, Kind, State
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
-from floto.core.swf.reserved_names import RETRY_PREFIX
 
 T = TypeVar("T")
 _NO_MESSAGES: HashTrieMap[int, str] = HashTrieMap()
@@ -72,8 +72,8 @@ class Progress:
     continued: HashTrieMap[int, str] = _NO_MESSAGES
     #: In a spec with rules: by position of each task whose join is met, the requirements that had completed.
     inputs: HashTrieMap[int, tuple[int, ...]] = _NO_INPUTS
-    #: In a spec with rules: time at which each task was settled that has not completed, by position.
-    fruitless: HashTrieMap[int, datetime] = _NO_TIMES
+    #: In a spec with rules: time at which each task was settled whose item does not say it, by position.
+    ends: HashTrieMap[int, datetime] = _NO_TIMES
     #: In a spec with rules: the event by which each generated task joined the spec, by position.
     joined: Mapping[int, Event] = field(eq=False, default=_NOTHING_JOINED)
 
@@ -87,6 +87,14 @@ class Progress:
         task = self.plan.tasks[position]
         if position in self.plan.generators:
             return [other.id_ for other in self.offspring.get(task.id_, ())]
+        return self.own_result(position)
+
+    def own_result(self, position: int) -> Any:
+        """Return the result of a completed task as the task reads it, or that of its time-out."""
+        task, limits = self.plan.tasks[position], self.plan.wait_limits
+        limit = limits.get(position) if limits else None
+        if limit is not None and timed_out(task, limit, self.state) is not None:
+            return limit.on_timeout.value if isinstance(limit.on_timeout, Result) else NO_RESULT
         return task.result(self.state.items[task.key])
 
     def seen_by(self, position: int) -> dict[str, Any]:
@@ -124,8 +132,8 @@ class Progress:
 
     def ended_at(self, position: int) -> datetime | None:
         """Return the time at which a task was settled; None if it is not."""
-        if self.plan.rules and position in self.fruitless:
-            return self.fruitless[position]
+        if self.plan.rules and position in self.ends:
+            return self.ends[position]
         item = self.state.items.get(self.plan.tasks[position].key)
         return None if item is None or item.closed is None else item.closed.at
 
@@ -226,7 +234,7 @@ def _updated(before: Progress, state: State, positions: Iterable[int]) -> Progre
         _with(before.exhausted, update.failed) if update.failed else before.exhausted,
         _with(before.continued, update.continued) if update.continued else before.continued,
         _with(before.inputs, update.inputs) if update.inputs else before.inputs,
-        _with(before.fruitless, update.fruitless) if update.fruitless else before.fruitless,
+        _with(before.ends, update.ends) if update.ends else before.ends,
         before.joined,
     )
 
@@ -271,11 +279,12 @@ def _expands(position: int, plan: graph.Plan, state: State) -> bool:
 
 
 def _positions(keys: Iterable[Key], plan: graph.Plan) -> set[int]:
-    """Return the positions of the tasks that items of these keys, and their retry timers, belong to."""
+    """Return the positions of the tasks that items of these keys, and timers of their waits, belong to."""
     found = {plan.by_key.get(key) for key in keys}
     for kind, id_ in keys:
-        if kind is Kind.TIMER and id_.startswith(RETRY_PREFIX):
-            found.add(plan.index.get(id_.removeprefix(RETRY_PREFIX).rpartition(":")[0]))
+        task_id = waiting_for(id_) if kind is Kind.TIMER else None
+        if task_id is not None:
+            found.add(plan.index.get(task_id))
     return {position for position in found if position is not None}
 
 

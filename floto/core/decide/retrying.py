@@ -11,14 +11,14 @@ from attrs import frozen
 from floto.core.errors import SpecError
 from floto.core.spec.retry import NO_RETRY, NOT_SERVED_BACKOFF, REFUSED, REFUSED_TIMER, Retry, RetryStrategy
 from floto.core.spec.tasks import Task
+from floto.core.spec.wait_limits import WaitLimit
 from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Item, Kind, State, Status
-from floto.core.swf.decisions import StartTimer
+from floto.core.swf.decisions import CancelTimer, StartTimer
+from floto.core.swf.events import Event
 from floto.core.swf.identifiers import shown
 from floto.core.swf.limits import LATE_EVENTS, RUN_SECONDS_LIMIT
-from floto.core.swf.reserved_names import NOT_SERVED, RETRY_PREFIX
-
-#: Maximum seconds of a wait: SWF closes a run after a year.
+from floto.core.swf.reserved_names import NOT_SERVED, RETRY_PREFIX, WAIT_PREFIX
 
 
 @frozen
@@ -39,6 +39,17 @@ class Wait:
 
 
 @frozen
+class EndWait:
+    """The next decision cancels the timer of a wait that has ended before its time."""
+
+    timer_id: str
+
+    def cancel(self) -> CancelTimer:
+        """Cancel the timer."""
+        return CancelTimer(timer_id=self.timer_id)
+
+
+@frozen
 class Exhausted:
     """The task has failed: no further attempt follows."""
 
@@ -50,9 +61,10 @@ class Rest(Enum):
 
     IN_FLIGHT = "in flight"
     DONE = "done"
+    SKIPPED = "skipped"
 
 
-Step = Start | Wait
+Step = Start | Wait | EndWait
 Look = Step | Exhausted | Rest
 START = Start()
 
@@ -67,6 +79,36 @@ def look_at(task: Task, state: State, seed: str) -> Look:
     if item.status is Status.COMPLETED:
         return Rest.DONE
     return next_attempt(item, task.id_, task.retry_strategy, state, seed)
+
+
+def look_at_waiting(task: Task, limit: WaitLimit, state: State) -> Look:
+    """Return the decision that a task needs which waits for a limited time, its requirements aside."""
+    if timed_out(task, limit, state) is None:
+        if not state.is_completed(task.key):
+            return _wait(wait_timer_id(task.id_), limit.seconds, state, "time-out")
+        timer = state.items.get((Kind.TIMER, wait_timer_id(task.id_)))
+        return Rest.DONE if timer is None or not timer.is_open else EndWait(wait_timer_id(task.id_))
+    look = _wait(wait_timer_id(task.id_), limit.seconds, state, "time-out")
+    if isinstance(look, Exhausted):
+        return look
+    if limit.on_timeout == "fail":
+        return Exhausted(limit.message)
+    return Rest.SKIPPED if limit.on_timeout == "skip" else Rest.DONE
+
+
+def timed_out(task: Task, limit: WaitLimit, state: State) -> Event | None:
+    """Return the event by which the wait of a task timed out, or cannot; None if it has not.
+
+    What comes first in the history counts: a signal that arrives after the time-out changes nothing.
+    """
+    timer = state.items.get((Kind.TIMER, wait_timer_id(task.id_)))
+    if timer is None or timer.closed is None:
+        return None
+    if isinstance(_wait(wait_timer_id(task.id_), limit.seconds, state), Wait):
+        return None
+    item = state.items.get(task.key)
+    is_late = item is not None and item.closed is not None and item.closed.id < timer.closed.id
+    return None if is_late else timer.closed
 
 
 def look_at_continuation(id_: str, state: State, seed: str) -> Look:
@@ -100,6 +142,20 @@ def retry_timer_id(id_: str, failures: int) -> str:
     return f"{RETRY_PREFIX}{id_}:{failures}"
 
 
+def wait_timer_id(id_: str) -> str:
+    """Return the id of the timer of a task that waits for a limited time."""
+    return f"{WAIT_PREFIX}{id_}"
+
+
+def waiting_for(timer_id: str) -> str | None:
+    """Return the id of the task that a timer of floto's own belongs to; None for other timers."""
+    if timer_id.startswith(WAIT_PREFIX):
+        return timer_id.removeprefix(WAIT_PREFIX)
+    if timer_id.startswith(RETRY_PREFIX):
+        return timer_id.removeprefix(RETRY_PREFIX).rpartition(":")[0]
+    return None
+
+
 def _backoff(kind: Kind, refusal: Failure) -> RetryStrategy:
     """Return the retry strategy after a transient refusal."""
     if kind is Kind.TIMER:
@@ -124,24 +180,24 @@ def _seconds(delay: float, id_: str, strategy: RetryStrategy | None) -> int:
     return min(math.ceil(delay), RUN_SECONDS_LIMIT)
 
 
-def _wait(timer_id: str, seconds: int, state: State) -> Look:
+def _wait(timer_id: str, seconds: int, state: State, what: str = "retry") -> Look:
     timer = state.items.get((Kind.TIMER, timer_id))
     if timer is not None and timer.is_open:
         return Rest.IN_FLIGHT
     if timer is not None and timer.status is Status.COMPLETED:
         return START
-    return wait_for(timer_id, seconds, state)
+    return wait_for(timer_id, seconds, state, what)
 
 
-def wait_for(timer_id: str, seconds: int, state: State) -> Wait | Exhausted:
+def wait_for(timer_id: str, seconds: int, state: State, what: str = "retry") -> Wait | Exhausted:
     """Return the start of a timer that is not open; exhausted if SWF has refused it too often."""
     timer = state.items.get((Kind.TIMER, timer_id))
     if timer is None or timer.status is Status.COMPLETED:
         return Wait(timer_id, seconds)
-    # SWF refused the retry timer. Backing off would need another timer, so retry at once.
+    # SWF refused the timer. Backing off would need another timer, so try at once.
     failures = tuple(map(failure_of, timer.failures))
     again = REFUSED_TIMER.delay(Retry(task_id=timer_id, seed="", failures=failures))
     final = failures[-1].status is Status.REFUSED and not failures[-1].passes
     if final or again is None:
-        return Exhausted(f"the wait for its retry: {failures[-1].message}")
+        return Exhausted(f"the wait for its {what}: {failures[-1].message}")
     return Wait(timer_id, seconds)

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from floto.core.decide.retrying import Exhausted, Rest, look_at, retry_timer_id
+from floto.core.decide.retrying import (
+    EndWait,
+    Exhausted,
+    Look,
+    Rest,
+    look_at,
+    look_at_waiting,
+    retry_timer_id,
+    timed_out,
+)
 from floto.core.decide.update import Update, unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.conditions import holds
@@ -31,13 +40,13 @@ if TYPE_CHECKING:
 class RuledUpdate(Update):
     """An update of a progress of a spec with rules."""
 
-    __slots__ = ("continued", "fruitless", "inputs", "times", "todo")
+    __slots__ = ("continued", "ends", "inputs", "times", "todo")
 
     def __init__(self, before: Progress, state: State) -> None:
         super().__init__(before, state)
         self.continued: dict[int, str] = {}
         self.inputs: dict[int, tuple[int, ...]] = {}
-        self.fruitless: dict[int, datetime] = {}
+        self.ends: dict[int, datetime] = {}
         #: The time of each event that settled a task, by its id.
         self.times: dict[int, datetime] = {}
         #: Tasks to examine: the id of the event at which, the rank in the graph, the position.
@@ -65,17 +74,23 @@ class RuledUpdate(Update):
         is_ready = not self.left(position) and self._is_admitted(position, now)
         if position in self.outcomes:
             return
-        look = self.looks[position] = look_at(plan.tasks[position], state, self.before.seed)
-        if not (isinstance(look, Exhausted) or (is_ready and look is Rest.DONE)):
+        task, limit = plan.tasks[position], plan.wait_limits.get(position)
+        over = None if limit is None else timed_out(task, limit, state)
+        look = (
+            look_at(task, state, self.before.seed) if limit is None else look_at_waiting(task, limit, state)
+        )
+        self.looks[position] = look
+        if not (isinstance(look, Exhausted) or (is_ready and _is_settled(look))):
             return
-        event = last_event_of(plan.tasks[position], state)
+        event = over or last_event_of(task, state)
         if event is not None and event.id > now:
             self.times[event.id] = event.at
             heappush(self.todo, (event.id, plan.rank[position], position))
         elif isinstance(look, Exhausted):
             self._fail(position, look.message, now)
         else:
-            self._settle(position, TaskOutcome.COMPLETED, now)
+            outcome = TaskOutcome.SKIPPED if look is Rest.SKIPPED else TaskOutcome.COMPLETED
+            self._settle(position, outcome, now, has_item=over is None and outcome is TaskOutcome.COMPLETED)
 
     def _is_admitted(self, position: int, now: int) -> bool:
         """Return True if the join of a task is met and its condition holds; else settle it or let it wait."""
@@ -132,11 +147,11 @@ class RuledUpdate(Update):
         (self.continued if continues else self.failed)[position] = message
         self._settle(position, TaskOutcome.CONTINUED if continues else TaskOutcome.FAILED, now)
 
-    def _settle(self, position: int, outcome: TaskOutcome, now: int) -> None:
+    def _settle(self, position: int, outcome: TaskOutcome, now: int, *, has_item: bool = False) -> None:
         plan = self.before.plan
         self.outcomes[position] = outcome
-        if outcome is not TaskOutcome.COMPLETED:
-            self.fruitless[position] = self.times[now]
+        if not has_item:
+            self.ends[position] = self.times[now]
         for dependent in plan.dependents[position]:
             left = self.left(dependent)
             # ``all`` does not count a failed requirement: its task never starts.
@@ -146,6 +161,11 @@ class RuledUpdate(Update):
             if left == 1:
                 at = max(now, self._since(dependent))
                 heappush(self.todo, (at, plan.rank[dependent], dependent))
+
+
+def _is_settled(look: Look) -> bool:
+    """Return True if no attempt of a task whose requirements are met follows, and it has not failed."""
+    return look is Rest.DONE or look is Rest.SKIPPED or isinstance(look, EndWait)
 
 
 def last_event_of(task: Task, state: State) -> Event | None:

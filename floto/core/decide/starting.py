@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from floto.core.decide.progress import Progress
-from floto.core.decide.retrying import Start, Wait
+from floto.core.decide.retrying import EndWait, Step, Wait
 from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
@@ -38,6 +38,9 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
     found: list[Decision] = []
     failures: dict[str, str] = {}
     for position, step in sorted(progress.steps.items()):
+        if isinstance(step, EndWait):
+            found.append(step.cancel())
+            continue
         task = progress.plan.tasks[position]
         kind = Kind.TIMER if isinstance(step, Wait) else task.key[0]
         if room[kind] <= 0:
@@ -60,7 +63,7 @@ def room_to_open(state: State) -> dict[Kind, int]:
 
 
 def _decision(
-    task: Task, position: int, step: Start | Wait, progress: Progress, given: Mapping[str, Any]
+    task: Task, position: int, step: Step, progress: Progress, given: Mapping[str, Any]
 ) -> Decision | None:
     if isinstance(step, Wait):
         return step.timer(control=task.id_)

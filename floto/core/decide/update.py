@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rpds import HashTrieMap
 
-from floto.core.decide.retrying import Exhausted, Look, Rest, Start, Step, Wait, look_at
+from floto.core.decide.retrying import EndWait, Exhausted, Look, Rest, Start, Step, Wait, look_at
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.rules import TaskOutcome
 from floto.core.state.state import State
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from floto.core.decide.progress import Progress
 
 #: ``isinstance`` is faster with a tuple than with the union.
-_STEPS = (Start, Wait)
+_STEPS = (Start, Wait, EndWait)
 
 
 class Update:
@@ -33,7 +33,7 @@ class Update:
     #: See ``Progress``; without rules they are empty.
     continued: Mapping[int, str] = MappingProxyType({})
     inputs: Mapping[int, tuple[int, ...]] = MappingProxyType({})
-    fruitless: Mapping[int, datetime] = MappingProxyType({})
+    ends: Mapping[int, datetime] = MappingProxyType({})
 
     def __init__(self, before: Progress, state: State) -> None:
         self.before, self.state = before, state
@@ -78,7 +78,9 @@ class Update:
         """Return the decision that each ready task needs, by position."""
         steps, outcomes = self.before.steps, self.outcomes
         for position, look in self.looks.items():
-            if isinstance(look, _STEPS) and position not in outcomes and not self.left(position):
+            if isinstance(look, _STEPS) and (
+                isinstance(look, EndWait) or (position not in outcomes and not self.left(position))
+            ):
                 steps = steps.insert(position, look)
             elif position in steps:
                 steps = steps.remove(position)

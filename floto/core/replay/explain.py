@@ -15,6 +15,7 @@ from attrs import evolve, frozen
 
 from floto.core.decide.phase import RunPhase, phase, run_failures
 from floto.core.decide.progress import Progress, begin
+from floto.core.decide.retrying import Wait, timed_out, wait_timer_id
 from floto.core.errors import HistoryError, PayloadError
 from floto.core.payloads import payload
 from floto.core.replay.task_status import (
@@ -283,7 +284,7 @@ class _Task:
         if status in FAILURES:
             progress = self.graph.progress
             return progress.exhausted.get(self.position) or progress.continued[self.position]
-        return self.task.result(self.item) if status is TaskStatus.DONE and self.item else None
+        return self.graph.progress.own_result(self.position) if status is TaskStatus.DONE else None
 
     def conditions(self, status: TaskStatus) -> Iterable[Condition]:
         return _CONDITIONS[status](self)
@@ -303,6 +304,9 @@ class _Task:
     def ruled_out(self) -> Condition:
         """Return the condition of a task that its rules skip."""
         progress, rules = self.graph.progress, rules_of(self.task)
+        limit = progress.plan.wait_limits.get(self.position)
+        if limit is not None and timed_out(self.task, limit, progress.state) is not None:
+            return Condition(Cause.TIMED_OUT, detail=limit.message)
         if self.position in progress.inputs:
             seen = shortened(json.dumps(progress.seen_by(self.position), sort_keys=True), _DATA_SHOWN)
             return Condition(Cause.CONDITION, detail=f"{rules.when} on {seen}")
@@ -336,10 +340,14 @@ class _Task:
         if needed and counts_results(rules_of(self.task).join):
             yield Condition(Cause.COUNTED, detail=str(rules_of(self.task).join))
         if self.task.key[0] is Kind.SIGNAL and not needed and not self.graph.stopping:
-            yield Condition(Cause.SIGNAL, detail=self.task.key[1])
+            timer = self.graph.progress.state.items.get((Kind.TIMER, wait_timer_id(self.task.id_)))
+            until = None if timer is None else due(timer)
+            yield Condition(Cause.SIGNAL, detail=self.task.key[1], until=until)
 
     def due(self) -> Iterator[Condition]:
         state, kind = self.graph.progress.state, self.task.key[0]
+        if isinstance(self.graph.progress.steps.get(self.position), Wait):
+            kind = Kind.TIMER
         if awaits_parts(state):
             yield Condition(Cause.KEPT)
             return

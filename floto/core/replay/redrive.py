@@ -19,6 +19,7 @@ from attrs import evolve, field, frozen
 
 from floto.core.decide.context import workflow_context
 from floto.core.decide.progress import Progress, begin
+from floto.core.decide.retrying import timed_out
 from floto.core.decide.starting import given_to
 from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
@@ -197,6 +198,13 @@ class _Planner:
         kept = None
         reason = self._ended_without_result(position, task, item)
         above = [id_ for id_ in self._required(position) if id_ not in self.clean]
+        limit = self.progress.plan.wait_limits.get(position)
+        if limit is not None and timed_out(task, limit, self.progress.state) is not None:
+            # A signal that arrived too late is there from the start of the new run.
+            late = None if item is None else item.closed
+            if late is not None and task.id_ not in self.rerun:
+                return self._arrived(task, late, is_clean=False)
+            return PlannedTask(task.id_, PlannedAction.RUN, None, limit.message)
         if self.progress.outcomes.get(position) is TaskOutcome.SKIPPED and not above:
             self.clean.add(task.id_)
             return PlannedTask(task.id_, PlannedAction.SKIP, None, "skipped by its rules")

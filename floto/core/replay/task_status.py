@@ -13,6 +13,7 @@ from attrs import Factory, field, frozen
 from floto.core.decide.closing import CANCEL_REQUESTS, after_failure, open_work
 from floto.core.decide.phase import RunPhase, phase, run_failures
 from floto.core.decide.progress import Progress, begin
+from floto.core.decide.retrying import Wait
 from floto.core.spec.rules import TaskOutcome, rules_of
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Item, Key, Kind, State, Status
@@ -87,6 +88,8 @@ class TaskGraph:
         if self.reserved:
             return TaskStatus.RESERVED
         is_signal = progress.plan.tasks[position].key[0] is Kind.SIGNAL
+        # The timer of a signal's time-out is not started yet.
+        is_signal = is_signal and not isinstance(progress.steps.get(position), Wait)
         return TaskStatus.WAITING if needed or self.stopping or is_signal else TaskStatus.DUE
 
     def needed(self, position: int) -> list[int]:

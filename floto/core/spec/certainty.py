@@ -18,6 +18,7 @@ from floto.core.errors import SpecError
 from floto.core.spec.conditions import constant
 from floto.core.spec.rules import AtLeast, JoinVerdict, Tally, TaskOutcome, counts_results, rules_of, verdict
 from floto.core.spec.tasks import Task, expands
+from floto.core.spec.wait_limits import wait_limit_of
 
 
 class Certainty(StrEnum):
@@ -42,32 +43,39 @@ def prospects(tasks: Sequence[Task]) -> dict[str, Prospect]:
     Args:
         tasks: The tasks of a run or of a cleanup, without problems.
     """
-    best, worst = _outcomes(tasks, is_best=True), _outcomes(tasks, is_best=False)
+    best, sometimes = _outcomes(tasks, is_best=True)
+    _, always = _outcomes(tasks, is_best=False)
     found: dict[str, Prospect] = {}
     for task in tasks:
-        if best[task.id_] is TaskOutcome.SKIPPED:
+        if task.id_ not in sometimes:
             found[task.id_] = Prospect(Certainty.NEVER, _reason(task, best))
         else:
-            is_certain = worst[task.id_] is not TaskOutcome.SKIPPED
-            found[task.id_] = Prospect(Certainty.ALWAYS if is_certain else Certainty.SOMETIMES)
+            found[task.id_] = Prospect(Certainty.ALWAYS if task.id_ in always else Certainty.SOMETIMES)
     return found
 
 
-def _outcomes(tasks: Sequence[Task], *, is_best: bool) -> dict[str, TaskOutcome]:
-    """Return the outcome of each task in the best or in the worst case."""
+def _outcomes(tasks: Sequence[Task], *, is_best: bool) -> tuple[dict[str, TaskOutcome], set[str]]:
+    """Return the outcome of each task in the best or in the worst case, and the tasks that start in it."""
     known = {task.id_: task for task in tasks}
     outcomes: dict[str, TaskOutcome] = {}
+    started: set[str] = set()
     for id_ in TopologicalSorter({task.id_: task.requires for task in tasks}).static_order():
         task = known[id_]
         rules = rules_of(task)
         starts = verdict(rules.join, _tally(task, known, outcomes, is_best=is_best)) is JoinVerdict.START
         if not starts or (rules.when is not None and not _may_hold(rules.when, is_best=is_best)):
             outcomes[id_] = TaskOutcome.SKIPPED
+            continue
+        started.add(id_)
+        limit = None if is_best else wait_limit_of(task)
+        if limit is not None and limit.on_timeout == "skip":
+            # It waits, and is skipped when its time is up.
+            outcomes[id_] = TaskOutcome.SKIPPED
         elif rules.on_error == "continue" and not is_best:
             outcomes[id_] = TaskOutcome.CONTINUED
         else:
             outcomes[id_] = TaskOutcome.COMPLETED
-    return outcomes
+    return outcomes, started
 
 
 def _tally(

@@ -31,6 +31,7 @@ from floto.core.spec import graph
 from floto.core.spec.retry import RetryStrategy
 from floto.core.spec.rules import FIXED_DEFAULT, Join
 from floto.core.spec.tasks import Task, is_task
+from floto.core.spec.wait_limits import OnTimeout
 from floto.core.swf.identifiers import shown
 
 #: A time-out in seconds; "NONE" for no time-out, None for the default of the registered type.
@@ -147,7 +148,7 @@ class Codec:
             lambda cls: cls == tuple[Task, ...], lambda value, _: _task_list(value, by_tag)
         )
         converter.register_structure_hook_func(
-            lambda cls: cls == Join,
+            lambda cls: cls in (Join, OnTimeout),
             lambda value, _: _tagged(value, by_tag) if isinstance(value, Mapping) else value,
         )
         converter.register_unstructure_hook_func(attrs.has, _refuse_unknown)

@@ -29,6 +29,7 @@ from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, 
 from floto.core.spec.rules import AtLeast, Ruled
 from floto.core.spec.task_lists import child_list
 from floto.core.spec.tasks import Given, Task, expands, is_task
+from floto.core.spec.wait_limits import Result
 from floto.core.state.state import Item, Key, Kind
 from floto.core.swf.decisions import Decision, StartChildWorkflowExecution
 from floto.core.swf.identifiers import id_problems, list_problems, name_problems, shown, task_list_problems
@@ -344,6 +345,7 @@ CODEC = Codec(
         "floto.specs.task.Signal": Signal,
         "floto.specs.task.ChildWorkflow": ChildWorkflow,
         "floto.specs.task.AtLeast": AtLeast,
+        "floto.specs.task.Result": Result,
         "floto.specs.retry_strategy.InstantRetry": InstantRetry,
         "floto.specs.retry_strategy.FixedDelay": FixedDelay,
         "floto.specs.retry_strategy.ExponentialBackoff": ExponentialBackoff,

@@ -12,6 +12,7 @@ from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.graph import Plan
 from floto.core.spec.rules import counts_results, rules_of
 from floto.core.spec.tasks import Task
+from floto.core.spec.wait_limits import wait_limit_of
 from floto.core.state.state import Kind
 
 _DECISION = 3
@@ -96,6 +97,7 @@ def _attempt(kind: Kind) -> int:
 
 def _attempts(task: Task) -> int:
     attempt = _attempt(task.key[0])
+    attempt += _attempt(Kind.TIMER) if wait_limit_of(task) else 0
     return attempt + _retries(task) * (attempt + _attempt(Kind.TIMER))
 
 

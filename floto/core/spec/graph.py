@@ -20,6 +20,7 @@ from floto.core.spec.rules import (
     verdict,
 )
 from floto.core.spec.tasks import TASK_MEMBERS, Task, expands, is_checked, is_task
+from floto.core.spec.wait_limits import WaitLimit, wait_limit_of
 from floto.core.state.state import Key, Kind
 from floto.core.swf.identifiers import id_problems, shown
 from floto.core.swf.reserved_names import RESERVED_PREFIX
@@ -49,7 +50,9 @@ class Plan:
     #: without rules only of the tasks with several.
     waiting: HashTrieMap[int, int]
     generators: frozenset[int]
-    #: Rules by position of the tasks that have other rules than the default ones.
+    #: Limits by position of the tasks that wait for a limited time.
+    wait_limits: Mapping[int, WaitLimit]
+    #: Rules by position of the tasks that have a wait limit, or other rules than the default ones.
     rules: Mapping[int, Rules]
     #: Rank of each position in a topological order; without rules, whose evaluation needs it, the position.
     rank: Sequence[int]
@@ -68,7 +71,12 @@ def plan(tasks: Sequence[Task]) -> Plan:
     for position, needed in enumerate(requires):
         for other in needed:
             dependents[other].append(position)
-    rules = {position: rules_of(task) for position, task in enumerate(tasks) if not has_default_rules(task)}
+    waits = {position: limit for position, task in enumerate(tasks) if (limit := wait_limit_of(task))}
+    rules = {
+        position: rules_of(task)
+        for position, task in enumerate(tasks)
+        if position in waits or not has_default_rules(task)
+    }
     generators = frozenset(position for position, task in enumerate(tasks) if expands(task))
     most = 0 if rules else 1
     waiting = {position: len(needed) for position, needed in enumerate(requires) if len(needed) > most}
@@ -84,6 +92,7 @@ def plan(tasks: Sequence[Task]) -> Plan:
         tuple(map(tuple, dependents)),
         HashTrieMap(waiting),
         generators,
+        waits,
         rules,
         _ranks(requires) if rules else range(len(tasks)),
     )

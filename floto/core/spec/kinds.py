@@ -24,8 +24,9 @@ from floto.core.spec.field_checks import (
     wire,
 )
 from floto.core.spec.retry import RetryStrategy
-from floto.core.spec.rules import Ruled
+from floto.core.spec.rules import FIXED_DEFAULT, Ruled
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
+from floto.core.spec.wait_limits import OnTimeout, WaitLimit, wait_limit_problems
 from floto.core.state.state import Item, Key, Kind
 from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartTimer
 from floto.core.swf.identifiers import name_problems, shown, task_list_problems
@@ -198,11 +199,16 @@ class Signal(Ruled):
         signal_name: The name of the signal, of 1 to 256 characters.
         requires: Tasks or ids that must complete first; none by default.
         when, join, on_error: The rules of the task (see ``floto.extend.Rules``); by default none.
+        timeout: Seconds that it waits, from the moment at which its join is met; None for no time-out.
+        on_timeout: ``fail``: the task fails when the time is up. ``skip``: it is skipped. ``Result(value)``:
+            it completes with this result. A signal that arrives later has no effect.
     """
 
     id_: str
     signal_name: str
     requires: tuple[str, ...] = field(default=(), converter=ids)
+    timeout: int | None = None
+    on_timeout: OnTimeout = field(default="fail", metadata=FIXED_DEFAULT)
 
     @property
     def retry_strategy(self) -> None:
@@ -212,6 +218,11 @@ class Signal(Ruled):
     def key(self) -> Key:
         """The key of the first signal with this name."""
         return (Kind.SIGNAL, self.signal_name)
+
+    @property
+    def wait_limit(self) -> WaitLimit | None:
+        """The limit of the wait."""
+        return None if self.timeout is None else WaitLimit(self.timeout, self.on_timeout)
 
     def start(self, given: Given) -> None:
         """Return no decision: signals arrive from outside."""
@@ -225,3 +236,4 @@ class Signal(Ruled):
         name = self.signal_name
         if not isinstance(name, str) or not 0 < len(name) <= NAME_LIMIT:
             yield f"signal_name must be a string of 1 to {NAME_LIMIT} characters, not {shown(name)}"
+        yield from wait_limit_problems(self.timeout, self.on_timeout)

@@ -15,6 +15,8 @@ OWN_LIST_PREFIX = "floto.run."
 TASK_CONTROL = "floto.task:"
 #: Prefix of the ids of retry timers: the task id and the number of failed attempts follow.
 RETRY_PREFIX = "floto.retry:"
+#: Prefix of the ids of the timers of tasks that wait for a limited time: the task id follows.
+WAIT_PREFIX = "floto.wait:"
 #: Id of a timer of 0 seconds that schedules another decision task if one response cannot hold all
 #: decisions.
 MORE_TIMER = "floto.more"

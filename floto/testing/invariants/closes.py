@@ -5,6 +5,7 @@ from __future__ import annotations
 from floto.core.payloads import payload
 from floto.core.spec.rules import TaskOutcome, rules_of
 from floto.core.spec.tasks import NO_RESULT
+from floto.core.spec.wait_limits import wait_limit_of
 from floto.core.state.state import Kind
 from floto.core.swf.decisions import (
     CancelWorkflowExecution,
@@ -77,11 +78,9 @@ def _check_failed(moment: Moment, close: FailWorkflowExecution) -> None:
         task = moment.known.get(id_)
         if task is None or id_ in moment.reading.expanded.broken:
             continue
-        if rules_of(task).when is not None and id_ in {
-            **moment.reading.main.exhausted,
-            **moment.in_turn.exhausted,
-        }:
-            # Its condition failed on the data.
+        has_failed = id_ in {**moment.reading.main.exhausted, **moment.in_turn.exhausted}
+        if has_failed and (rules_of(task).when is not None or wait_limit_of(task) is not None):
+            # Its condition failed on the data, or its signal came too late.
             continue
         if moment.summary.completed(task.key) or moment.summary.in_flight(task.key):
             broken(f"the run fails because of task {id_!r}, which has not failed")

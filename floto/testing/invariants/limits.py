@@ -63,6 +63,8 @@ def waits_end_before_the_run(moment: Moment) -> None:
             what = f"task {id_!r} waits"
             if id_.startswith(oracle.RETRY):
                 what = f"task {id_.removeprefix(oracle.RETRY).rpartition(':')[0]!r} waits for its retry"
+            if id_.startswith(oracle.WAIT):
+                what = f"task {id_.removeprefix(oracle.WAIT)!r} waits"
             broken(
                 f"{what} for {decision.start_to_fire_timeout} seconds, and the run times out before that, "
                 f"{limit} seconds after it began: wait for less, or give the run more time"

@@ -22,17 +22,17 @@ def dependency_order(moment: Moment) -> None:
 def recorded_dependency_order(moment: Moment) -> None:
     """In the history, no task was started before its join was met."""
     summary = moment.summary
-    ended = {
-        id_: end
-        for graph in (moment.reading.main, moment.reading.on_failure, moment.reading.on_cancel)
-        for id_, end in graph.ended.items()
-    }
+    graphs = (moment.reading.main, moment.reading.on_failure, moment.reading.on_cancel)
+    ended = {id_: end for graph in graphs for id_, end in graph.ended.items()}
+    over = {id_ for graph in graphs for id_ in graph.over}
     for id_, task in moment.known.items():
         attempts = summary.attempts.get(task.key)
         if not attempts or task.key[0] is Kind.SIGNAL or rules_of(task).join != "all":
             continue
         for needed in task.requires:
-            if needed in ended and ended[needed].outcome in (TaskOutcome.CONTINUED, TaskOutcome.SKIPPED):
+            if needed in over or (
+                needed in ended and ended[needed].outcome in (TaskOutcome.CONTINUED, TaskOutcome.SKIPPED)
+            ):
                 continue
             ends = [
                 each.end.id
@@ -52,5 +52,5 @@ def promptness(moment: Moment) -> None:
     for id_, due in graph.due.items():
         key = (Kind.TIMER, due.timer_id) if due.timer_id else graph.tasks[id_].key
         if key not in started and key[0] is not Kind.SIGNAL and not graph.exhausted:
-            what = "the wait for its retry" if due != Due() else "it"
+            what = "it" if due == Due() else f"timer {due.timer_id!r}"
             broken(f"task {id_!r} is ready, and {what} is not started")

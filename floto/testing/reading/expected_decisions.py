@@ -20,9 +20,11 @@ from floto.core.payloads.stored import read_result
 from floto.core.spec.decider_spec import FAILURES_KEY, DeciderSpec
 from floto.core.spec.rules import TaskOutcome, rules_of
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
+from floto.core.spec.wait_limits import Result
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Key, Kind, Status
 from floto.core.swf.decisions import (
+    CancelTimer,
     CancelWorkflowExecution,
     CompleteWorkflowExecution,
     ContinueAsNewWorkflowExecution,
@@ -188,6 +190,9 @@ class Reading:
         if id_ in graph.returned:
             return [task.id_ for task in graph.returned[id_]]
         task = graph.tasks[id_]
+        if id_ in graph.over:
+            instead = graph.over[id_].limit.on_timeout
+            return instead.value if isinstance(instead, Result) else NO_RESULT
         return task.result(self.summary.item(task.key))
 
     def given_to(self, graph: ExpectedGraph, id_: str, given: Mapping[str, Any]) -> Given:
@@ -208,7 +213,7 @@ class Reading:
         counts_all = rules_of(task).join in ("all", "finished")
         for needed in task.requires if counts_all else graph.met[id_].results:
             end = graph.ended[needed]
-            if end.outcome is TaskOutcome.COMPLETED or needed in graph.broken:
+            if needed not in graph.over and (end.outcome is TaskOutcome.COMPLETED or needed in graph.broken):
                 done = [each.end for each in self.summary.attempts[graph.tasks[needed].key] if each.completed]
                 yield from (each.at for each in done[:1] if each is not None)
             else:
@@ -226,7 +231,12 @@ def _starts(
     found: list[Decision] = []
     failures: dict[str, str] = {}
     counted = [attempt.key[0] for attempt in reading.summary.under_way()]
-    for id_, due in graph.due.items():
+    for id_ in graph.tasks:
+        if id_ in graph.ends_wait:
+            found.append(CancelTimer(timer_id=graph.ends_wait[id_]))
+        due = graph.due.get(id_)
+        if due is None:
+            continue
         kind = Kind.TIMER if due.timer_id else graph.tasks[id_].key[0]
         # SWF limits the open items of each kind; the rest start when some of them have closed.
         if counted.count(kind) >= OPEN_LIMIT:

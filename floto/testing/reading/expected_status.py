@@ -13,12 +13,13 @@ from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.retry import Retry, RetryStrategy
 from floto.core.spec.rules import TaskOutcome, rules_of
 from floto.core.spec.tasks import Task, expands
+from floto.core.spec.wait_limits import WaitLimit, wait_limit_of
 from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Key, Kind, Status
 from floto.core.swf.events import Event
 from floto.testing.reading import waits
 from floto.testing.reading.joins import Ended, Met, is_true, met
-from floto.testing.reading.oracle import RETRY, HistorySummary
+from floto.testing.reading.oracle import RETRY, WAIT, HistorySummary
 
 
 @frozen
@@ -49,12 +50,49 @@ _NOW, _IN_FLIGHT, _DONE = Due(), Idle(done=False), Idle(done=True)
 
 def status_of(task: Task, summary: HistorySummary, seed: str) -> ExpectedStatus:
     """Return the status of a task, regardless of what it requires."""
+    limit = wait_limit_of(task)
+    if limit is not None:
+        return _status_of_wait(task, limit, summary)
     if summary.completed(task.key):
         return _DONE
     if summary.in_flight(task.key):
         return _IN_FLIGHT
     failures = summary.failures.get(task.key, [])
     return status_after(failures, subject_of(task), summary, seed) if failures else _NOW
+
+
+def _status_of_wait(task: Task, limit: WaitLimit, summary: HistorySummary) -> ExpectedStatus:
+    """Return the status of a task that waits for a limited time."""
+    timer = _wait_timer(task, limit, summary)
+    if time_up(task, limit, summary) is None:
+        return _DONE if summary.completed(task.key) else timer
+    if isinstance(timer, RetriesExhausted):
+        return timer
+    if limit.on_timeout == "fail":
+        return RetriesExhausted(f"timed out after {limit.seconds} seconds")
+    return _DONE
+
+
+def time_up(task: Task, limit: WaitLimit, summary: HistorySummary) -> Event | None:
+    """Return the event by which the time of a wait was up, or it could not begin; None if something came."""
+    timer, key = _wait_timer(task, limit, summary), (Kind.TIMER, wait_timer(task))
+    if timer == _NOW:
+        over = next(each.end for each in summary.attempts[key] if each.completed)
+    elif isinstance(timer, RetriesExhausted):
+        over = summary.failures[key][-1]
+    else:
+        return None
+    came = [each.end.id for each in summary.attempts.get(task.key, ()) if each.completed and each.end]
+    return None if over is None or (came and came[0] < over.id) else over
+
+
+def wait_timer(task: Task) -> str:
+    """Return the id of the timer of a task that waits for a limited time."""
+    return f"{WAIT}{task.id_}"
+
+
+def _wait_timer(task: Task, limit: WaitLimit, summary: HistorySummary) -> ExpectedStatus:
+    return _timer(Due(wait_timer(task), limit.seconds), summary, "time-out")
 
 
 @frozen
@@ -110,7 +148,7 @@ def _last_refusals(failures: Sequence[Failure]) -> list[Failure]:
     return row[::-1]
 
 
-def _timer(due: Due, summary: HistorySummary) -> ExpectedStatus:
+def _timer(due: Due, summary: HistorySummary, what: str = "retry") -> ExpectedStatus:
     key = (Kind.TIMER, due.timer_id)
     if summary.completed(key):
         return _NOW
@@ -122,8 +160,16 @@ def _timer(due: Due, summary: HistorySummary) -> ExpectedStatus:
     last = failures[-1]
     final = last.status is Status.REFUSED and not last.passes
     if final or waits.refused_wait(failures, "", "", is_timer=True) is None:
-        return RetriesExhausted(f"the wait for its retry: {last.message}")
+        return RetriesExhausted(f"the wait for its {what}: {last.message}")
     return due
+
+
+@frozen
+class TimeUp:
+    """The end of a wait whose time was up, and its limit."""
+
+    limit: WaitLimit
+    event: Event
 
 
 @frozen(eq=False)
@@ -142,6 +188,23 @@ class ExpectedGraph:
     def statuses(self) -> Mapping[str, ExpectedStatus]:
         """The status of each task, by its id."""
         return {id_: status_of(task, self.summary, self.seed) for id_, task in self.tasks.items()}
+
+    @cached_property
+    def over(self) -> Mapping[str, TimeUp]:
+        """The tasks whose time was up before anything came."""
+        limits = ((id_, task, wait_limit_of(task)) for id_, task in self.tasks.items())
+        found = ((id_, limit, time_up(task, limit, self.summary)) for id_, task, limit in limits if limit)
+        return {id_: TimeUp(limit, event) for id_, limit, event in found if event is not None}
+
+    @cached_property
+    def ends_wait(self) -> Mapping[str, str]:
+        """The timers to be canceled, by the tasks for which something came before the time was up."""
+        return {
+            id_: wait_timer(task)
+            for id_, task in self.tasks.items()
+            if wait_limit_of(task) is not None
+            if self.statuses[id_] == _DONE and self.summary.in_flight((Kind.TIMER, wait_timer(task)))
+        }
 
     @cached_property
     def met(self) -> Mapping[str, Met]:
@@ -188,12 +251,16 @@ class ExpectedGraph:
             return Ended(how, join.at, str(error).replace("\n", "; "))
         if not may_run:
             return Ended(TaskOutcome.SKIPPED, join.at)
+        if id_ in self.over and self.over[id_].limit.on_timeout == "skip" and failed is None:
+            return Ended(TaskOutcome.SKIPPED, max(join.at, self._last_event(id_)))
         return (
             Ended(TaskOutcome.COMPLETED, max(join.at, self._last_event(id_))) if status == _DONE else failed
         )
 
     def _last_event(self, id_: str) -> int:
         """Return the id of the event that ended a task, or the wait for its retry."""
+        if id_ in self.over:
+            return self.over[id_].event.id
         key = self.tasks[id_].key
         waits_for = (Kind.TIMER, f"{RETRY}{id_}:{len(self.summary.failures.get(key, ()))}")
         ends = [each.end for each in self.summary.attempts.get(key, ()) if each.end is not None]

@@ -24,6 +24,7 @@ from floto.testing.reading import carried
 FAILURES, RESULT = "floto.failures", "floto.result"
 #: Prefix of the timer id of a retry; the task id and the number of failed attempts follow.
 RETRY = "floto.retry:"
+WAIT = "floto.wait:"
 #: The timer that asks for another decision task, where one response cannot hold everything.
 MORE = "floto.more"
 

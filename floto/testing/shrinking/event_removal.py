@@ -7,13 +7,13 @@ from itertools import pairwise
 
 from attrs import evolve, frozen
 
+from floto.core.decide.retrying import waiting_for
 from floto.core.replay.decision_tasks import DecisionTaskRecord, RecordedOutcome, decision_tasks
 from floto.core.state.fold import trace
 from floto.core.state.state import EMPTY, Key, Kind
 from floto.core.swf.events import Event
 from floto.core.swf.events.references import references
 from floto.core.swf.history import History
-from floto.core.swf.reserved_names import RETRY_PREFIX
 
 #: The field in which an event that a decision left refers to the response.
 _ANSWERED = "decision_task_completed_event_id"
@@ -29,10 +29,9 @@ class RemovedTasks:
     keys: frozenset[Key]
 
     def has(self, key: Key) -> bool:
-        """Return True if the key is a removed task's, or that of the timer of one of its retries."""
+        """Return True if the key is a removed task's, or that of a timer of its waits."""
         kind, name = key
-        waits = kind is Kind.TIMER and name.startswith(RETRY_PREFIX)
-        return key in self.keys or (waits and name.removeprefix(RETRY_PREFIX).rpartition(":")[0] in self.ids)
+        return key in self.keys or (kind is Kind.TIMER and waiting_for(name) in self.ids)
 
 
 def without(history: History, gone: Collection[int]) -> History:

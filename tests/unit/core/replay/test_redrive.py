@@ -18,6 +18,7 @@ from floto import (
     Kind,
     PayloadError,
     Redrive,
+    Result,
     Signal,
     SpecError,
     Timer,
@@ -233,6 +234,29 @@ def test_task_that_a_changed_condition_no_longer_skips_runs() -> None:
         CHOICE, activity_tasks=[look, evolve(cast("Any", repair), when="look == 'fine'"), *others]
     )
     assert redrive(changed, run.main).again == ("repair", "sell", "bill")
+
+
+@pytest.mark.parametrize("instead", ["skip", Result("nobody")])
+def test_signal_that_timed_out_is_awaited_again(instead: Any) -> None:
+    gate = Signal(id_="gate", signal_name="go", timeout=60, on_timeout=instead)
+    own = DeciderSpec(
+        activity_tasks=[
+            gate,
+            act("first"),
+            act("behind", requires=["gate", "first"]),
+            act("bill", requires=["behind"]),
+        ]
+    )
+    run = failed(own, "bill")
+    planned = redrive(own, run.main)
+    assert {each.task_id: each.action for each in planned.plan} == {
+        "gate": "run",
+        "first": "keep",
+        "behind": "run",
+        "bill": "run",
+    }
+    assert planned.plan[0].reason == "timed out after 60 seconds"
+    assert again(own, planned).status == "COMPLETED"
 
 
 def test_timeline_shows_kept_tasks_at_the_start() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floto import AtLeast, DeciderSpec
+from floto import AtLeast, DeciderSpec, Signal
 from floto.core.spec.certainty import prospects
 from floto.core.spec.estimate import expected_events
 from tests.unit.recorder import generator, spec, task
@@ -40,6 +40,16 @@ def test_generator_may_return_any_number_of_tasks() -> None:
     assert {id_: certainty for id_, (certainty, _) in found(own).items()} == {
         "g": "always",
         "many": "sometimes",
+        "end": "always",
+    }
+
+
+def test_signal_that_may_be_skipped_when_its_time_is_up_always_waits() -> None:
+    gate = Signal(id_="gate", signal_name="go", timeout=60, on_timeout="skip")
+    own = spec(gate, task("after", "gate"), task("end", "gate", join="finished"))
+    assert {id_: certainty for id_, (certainty, _) in found(own).items()} == {
+        "gate": "always",
+        "after": "sometimes",
         "end": "always",
     }
 
