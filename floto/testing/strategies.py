@@ -17,6 +17,7 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
+from floto.core.spec.rules import AtLeast, Join, Ruled
 from floto.core.spec.tasks import Task
 from floto.core.swf.history import History
 from floto.testing.simulation.choices import Choices
@@ -273,7 +274,25 @@ def _task(  # noqa: PLR0913 - a place, said in one go
 ) -> Task:
     requires = draw(st.lists(st.sampled_from(before), unique=True, max_size=3)) if before else []
     kind = draw(st.sampled_from(kinds))
-    return kind(draw, making, _Place(id_, before, tuple(requires), depth))
+    task = kind(draw, making, _Place(id_, before, tuple(requires), depth))
+    return attrs.evolve(task, **draw(_rules(tuple(requires)))) if isinstance(task, Ruled) else task
+
+
+def _rules(requires: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return a strategy of rules that differ from the default ones for a few tasks."""
+    results = [f'"{id_}"' for id_ in requires]
+    conditions = ["`true`", "`false`", "workflow", "!(workflow.a)", "workflow.a > `4`", "sum(workflow)"]
+    conditions += [f"{result}.by" for result in results] + [f"!{result}" for result in results]
+    joins: list[Join] = ["all", "any", "finished", *map(AtLeast, range(1, len(requires) + 2))]
+    chosen = st.fixed_dictionaries(
+        {},
+        optional={
+            "when": st.sampled_from(conditions),
+            "join": st.sampled_from(joins),
+            "on_error": st.sampled_from(["fail", "continue"]),
+        },
+    )
+    return st.one_of(st.just({}), st.just({}), chosen)
 
 
 def _gated(draw: st.DrawFn, task: Task) -> list[Task]:

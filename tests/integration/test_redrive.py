@@ -98,7 +98,7 @@ def test_command_prints_the_plan_first_and_starts_the_run(flow: Shell) -> None:
     assert json.loads(flow.here("show", "w", "--json")[0])["status"] == "FAILED"
     out, err = flow.here("redrive", "w", "--spec", "flow.py:spec", "--json")
     told = json.loads(out)
-    assert [task["kept"] for task in told["plan"]] == [True, True, False]
+    assert [task["action"] for task in told["plan"]] == ["keep", "keep", "run"]
     assert "floto run SPEC --workflow-id w" in err
     first = json.loads(flow.here("history", "w")[0])["execution"]["runId"]
     assert first == told["runId"]

@@ -27,8 +27,8 @@ from floto.core.decide.child_requests import (
 )
 from floto.core.decide.closing import as_new
 from floto.core.decide.decide import awaits_more, fitting, spec_of
-from floto.core.decide.progress import unreadable
 from floto.core.decide.retrying import Exhausted, Look, Rest
+from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, PayloadsNeeded, PayloadsUnavailable, SpecError
 from floto.core.payloads import payload
 from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec, as_spec

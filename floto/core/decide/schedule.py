@@ -30,9 +30,9 @@ from floto.core.decide.child_requests import (
 )
 from floto.core.decide.closing import CANCEL_REQUESTS, as_new, failed
 from floto.core.decide.decide import awaits_more, fitting
-from floto.core.decide.progress import unreadable
 from floto.core.decide.retrying import Exhausted, wait_for
 from floto.core.decide.schedule_memory import Launch, Memory, read_memory
+from floto.core.decide.update import unreadable
 from floto.core.errors import HistoryError, PayloadError, SpecError
 from floto.core.fire_times import moment
 from floto.core.payloads import payload

@@ -6,6 +6,8 @@ of a task form a small tree.
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +29,7 @@ from floto.core.replay.task_status import (
 )
 from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition, due, queued, retry, working
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.rules import TaskOutcome, counts_results, rules_of
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
 from floto.core.state.attempts import Attempt, attempts
 from floto.core.state.failures import failure_of
@@ -39,7 +42,7 @@ from floto.core.swf.identifiers import shown
 from floto.core.swf.limits import OPEN_LIMIT
 from floto.core.swf.reserved_names import RESERVED_PREFIX, WAKE_PREFIX
 from floto.core.swf.wire import type_name
-from floto.core.visible import visible
+from floto.core.visible import shortened, visible
 
 
 @frozen
@@ -49,7 +52,7 @@ class Explained:
     task: str
     status: TaskStatus
     attempts: tuple[Attempt, ...]
-    #: All must hold before the status changes; empty if the task is done, failed or canceled.
+    #: All must hold before the status changes, or say why it does not; empty if the task is done.
     conditions: tuple[Condition, ...] = ()
     #: Result of a task that is done, or the message of one that failed or was canceled.
     result: Any = None
@@ -122,6 +125,8 @@ class Explanation:
 
 
 _SHOWN = 5
+#: Maximum characters of the data that a condition saw.
+_DATA_SHOWN = 500
 
 
 def explain(
@@ -276,7 +281,8 @@ class _Task:
 
     def result(self, status: TaskStatus) -> Any:
         if status in FAILURES:
-            return self.graph.progress.exhausted[self.position]
+            progress = self.graph.progress
+            return progress.exhausted.get(self.position) or progress.continued[self.position]
         return self.task.result(self.item) if status is TaskStatus.DONE and self.item else None
 
     def conditions(self, status: TaskStatus) -> Iterable[Condition]:
@@ -290,8 +296,26 @@ class _Task:
         if self.item is not None and self.item.failures and self.timer is not None:
             yield retry(self.task, self.item, self.timer)
 
+    def failed(self) -> Iterator[Condition]:
+        if self.position in self.graph.progress.continued:
+            yield Condition(Cause.CONTINUES)
+
+    def ruled_out(self) -> Condition:
+        """Return the condition of a task that its rules skip."""
+        progress, rules = self.graph.progress, rules_of(self.task)
+        if self.position in progress.inputs:
+            seen = shortened(json.dumps(progress.seen_by(self.position), sort_keys=True), _DATA_SHOWN)
+            return Condition(Cause.CONDITION, detail=f"{rules.when} on {seen}")
+        required = progress.plan.requires[self.position]
+        outcomes = Counter(progress.outcomes[other] for other in required if other in progress.outcomes)
+        found = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+        return Condition(Cause.JOIN, detail=f"{rules.join} of {len(required)} ({found})")
+
     def skipped(self) -> Iterator[Condition]:
         progress = self.graph.progress
+        if progress.outcomes.get(self.position) is TaskOutcome.SKIPPED and not self.graph.reserved:
+            yield self.ruled_out()
+            return
         if progress.state.closed is None:
             yield from self.retried()
         needed = () if self.item and self.item.is_open else self.graph.needed(self.position)
@@ -309,6 +333,8 @@ class _Task:
         for position in needed:
             cause = Cause.GENERATOR if position in plan.generators else Cause.REQUIRES
             yield Condition(cause, plan.tasks[position].id_)
+        if needed and counts_results(rules_of(self.task).join):
+            yield Condition(Cause.COUNTED, detail=str(rules_of(self.task).join))
         if self.task.key[0] is Kind.SIGNAL and not needed and not self.graph.stopping:
             yield Condition(Cause.SIGNAL, detail=self.task.key[1])
 
@@ -327,8 +353,8 @@ class _Task:
 #: The conditions of a task by its status.
 _CONDITIONS: Mapping[TaskStatus, Callable[[_Task], Iterable[Condition]]] = {
     TaskStatus.DONE: lambda _: (),
-    TaskStatus.FAILED: lambda _: (),
-    TaskStatus.CANCELED: lambda _: (),
+    TaskStatus.FAILED: _Task.failed,
+    TaskStatus.CANCELED: _Task.failed,
     TaskStatus.RUNNING: _Task.in_flight,
     TaskStatus.QUEUED: _Task.in_flight,
     TaskStatus.RETRYING: _Task.retried,

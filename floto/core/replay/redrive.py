@@ -11,13 +11,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from enum import StrEnum
 from graphlib import TopologicalSorter
 from typing import Any
 
 from attrs import evolve, field, frozen
 
-from floto.core.decide.progress import Progress, begin, unreadable
-from floto.core.decide.starting import given_to, workflow_context
+from floto.core.decide.context import workflow_context
+from floto.core.decide.progress import Progress, begin
+from floto.core.decide.starting import given_to
+from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.payloads.reference import is_stored
@@ -27,6 +30,7 @@ from floto.core.replay.redrive_request import request
 from floto.core.spec.activity_timeouts import without_timeouts
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.rules import TaskOutcome
 from floto.core.spec.tasks import Task, TaskCodec
 from floto.core.state.carried_signals import arrived
 from floto.core.state.failures import checkpoint_of, failure_of
@@ -43,19 +47,35 @@ from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 
 
+class PlannedAction(StrEnum):
+    """What a redrive does with a task."""
+
+    #: Its result is kept.
+    KEEP = "keep"
+    #: It runs again, unless its rules then skip it.
+    RUN = "run"
+    #: Its rules skip it, as the results that are kept say.
+    SKIP = "skip"
+
+
 @frozen
 class PlannedTask:
-    """The plan for one task: keep its result, or run it again."""
+    """What a redrive does with one task, and why."""
 
     task_id: str
-    kept: bool
-    #: Event that completed the task, in the run that ran it; None if the task runs again.
+    action: PlannedAction
+    #: Event that completed the task, in the run that ran it; None if its result is not kept.
     event_id: int | None
     reason: str
 
+    @property
+    def kept(self) -> bool:
+        """True if the result of the task is kept."""
+        return self.action is PlannedAction.KEEP
+
     def __str__(self) -> str:
         """Return one line."""
-        return f"{self.task_id}: {'' if self.kept else 'runs again: '}{self.reason}"
+        return f"{self.task_id}: {'runs again: ' if self.action is PlannedAction.RUN else ''}{self.reason}"
 
 
 @frozen
@@ -80,7 +100,7 @@ class Redrive:
     @property
     def again(self) -> tuple[str, ...]:
         """Ids of the tasks that run again."""
-        return tuple(task.task_id for task in self.plan if not task.kept)
+        return tuple(task.task_id for task in self.plan if task.action is PlannedAction.RUN)
 
 
 def redrive(  # noqa: PLR0913 - all but the spec and the history are optional and named
@@ -138,7 +158,7 @@ class _Planner:
     before: Redriven | None
     #: Kept tasks by id, except signals.
     kept: dict[str, KeptTask] = field(factory=dict)
-    #: Tasks that are kept with everything that they require.
+    #: Tasks that are kept, or skipped again, with everything that they require.
     clean: set[str] = field(factory=set)
     checkpoints: list[Checkpoint] = field(factory=list)
 
@@ -177,6 +197,9 @@ class _Planner:
         kept = None
         reason = self._ended_without_result(position, task, item)
         above = [id_ for id_ in self._required(position) if id_ not in self.clean]
+        if self.progress.outcomes.get(position) is TaskOutcome.SKIPPED and not above:
+            self.clean.add(task.id_)
+            return PlannedTask(task.id_, PlannedAction.SKIP, None, "skipped by its rules")
         if not reason and item is not None and item.closed is not None and task.key[0] is Kind.SIGNAL:
             return self._arrived(task, item.closed, is_clean=not above)
         if not reason and above:
@@ -186,18 +209,18 @@ class _Planner:
         if kept is None:
             if not above and task.id_ not in self.rerun:
                 self.checkpoints.extend(self._checkpoint(position, task, item))
-            return PlannedTask(task.id_, kept=False, event_id=None, reason=reason)
+            return PlannedTask(task.id_, PlannedAction.RUN, None, reason)
         self.kept[task.id_] = kept
         self.clean.add(task.id_)
         origin = kept.origin
-        return PlannedTask(task.id_, kept=True, event_id=origin.event_id, reason=str(origin))
+        return PlannedTask(task.id_, PlannedAction.KEEP, origin.event_id, str(origin))
 
     def _arrived(self, task: Task, signal: Event, *, is_clean: bool) -> PlannedTask:
         """Keep a signal, also one that arrived before a task that runs again, as it could in any run."""
         if is_clean:
             self.clean.add(task.id_)
         origin = Origin(self.run_id, signal.id, "")
-        return PlannedTask(task.id_, kept=True, event_id=signal.id, reason=str(origin))
+        return PlannedTask(task.id_, PlannedAction.KEEP, signal.id, str(origin))
 
     def _required(self, position: int) -> Iterator[str]:
         plan = self.progress.plan

@@ -10,9 +10,10 @@ from enum import StrEnum
 
 from attrs import Factory, field, frozen
 
-from floto.core.decide.closing import CANCEL_REQUESTS, open_work
-from floto.core.decide.phase import RunPhase, phase
-from floto.core.decide.progress import Progress, begin, unmet
+from floto.core.decide.closing import CANCEL_REQUESTS, after_failure, open_work
+from floto.core.decide.phase import RunPhase, phase, run_failures
+from floto.core.decide.progress import Progress, begin
+from floto.core.spec.rules import TaskOutcome, rules_of
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf.reserved_names import RETRY_PREFIX
@@ -65,17 +66,21 @@ class TaskGraph:
         """Return the status of the task at a position of the plan."""
         progress = self.progress
         item = progress.state.items.get(progress.plan.tasks[position].key)
-        if position in progress.exhausted:
-            return _failed_status(item)
-        if position in progress.done:
+        outcome = progress.outcomes.get(position)
+        if outcome is TaskOutcome.COMPLETED:
             return TaskStatus.DONE
+        if self.reserved and (item is None or outcome is TaskOutcome.SKIPPED):
+            # The rules of a cleanup count only once it begins.
+            return TaskStatus.SKIPPED if self.is_ending else TaskStatus.RESERVED
+        if outcome is not None:
+            return TaskStatus.SKIPPED if outcome is TaskOutcome.SKIPPED else _failed_status(item)
         if item is not None and item.is_open:
             return _open_status(item, progress.state)
         return self._not_in_flight(position, item)
 
     def _not_in_flight(self, position: int, item: Item | None) -> TaskStatus:
         progress, needed = self.progress, self.needed(position)
-        if self.is_ending or any(other in self.blocked for other in needed):
+        if self.is_ending or position in self.blocked:
             return TaskStatus.SKIPPED
         if item is not None and item.failures and not needed and position not in progress.steps:
             return TaskStatus.RETRYING
@@ -85,11 +90,15 @@ class TaskGraph:
         return TaskStatus.WAITING if needed or self.stopping or is_signal else TaskStatus.DUE
 
     def needed(self, position: int) -> list[int]:
-        """Return the positions of the required tasks that have not completed."""
+        """Return the positions of the required tasks that a task waits for."""
         progress = self.progress
-        if not unmet(position, progress):
+        if not progress.left(position):
             return []
-        return [other for other in progress.plan.requires[position] if other not in progress.done]
+        return [
+            other
+            for other in progress.plan.requires[position]
+            if progress.outcomes.get(other, TaskOutcome.FAILED) is TaskOutcome.FAILED
+        ]
 
 
 def _blocked(progress: Progress) -> dict[int, int]:
@@ -97,7 +106,11 @@ def _blocked(progress: Progress) -> dict[int, int]:
     todo = list(found)
     while todo:
         position = todo.pop()
-        new = [other for other in progress.plan.dependents[position] if other not in found]
+        new = [
+            other
+            for other in progress.plan.dependents[position]
+            if other not in found and rules_of(progress.plan.tasks[other]).join == "all"
+        ]
         found.update(dict.fromkeys(new, found[position]))
         todo += new
     return found
@@ -105,13 +118,12 @@ def _blocked(progress: Progress) -> dict[int, int]:
 
 def task_graphs(main: Progress) -> Iterator[TaskGraph]:
     """Yield the graph of a run, and those of its cleanup after a failure and after a cancel request."""
-    now, spec = phase(main), main.spec
+    now = phase(main)
     yield TaskGraph(main, now not in {RunPhase.RUNNING, RunPhase.COMPLETING})
-    for clean_up, phases, what in (
-        (spec.after_failure, {RunPhase.FAILING, RunPhase.CLEANING_UP}, "fails"),
-        (spec.after_cancel, {RunPhase.CANCELING}, "is canceled"),
+    for own, phases, what in (
+        (after_failure(main, run_failures(main)), {RunPhase.FAILING, RunPhase.CLEANING_UP}, "fails"),
+        (begin(main.spec.after_cancel, main.state, main.codec), {RunPhase.CANCELING}, "is canceled"),
     ):
-        own = begin(clean_up, main.state, main.codec)
         stopping = open_work(main.state, own.plan.by_key)
         yield TaskGraph(own, now is RunPhase.CLOSED, "" if now in phases else what, stopping)
 

@@ -172,7 +172,9 @@ _ORDER: tuple[TaskStatus | None, ...] = (
 def _of_group(tasks: Sequence[Explained], context: RunContext) -> Stall:
     first = min(tasks, key=_since)
     if first.status in FAILURES:
-        return Stall(tasks=_ids(tasks), status=first.status, reasons=(str(first.result),))
+        return Stall(
+            tasks=_ids(tasks), status=first.status, reasons=(str(first.result), *map(str, first.conditions))
+        )
     notes = [_NOTES[each.cause](each, context) for each in first.conditions if each.cause in _NOTES]
     commands = dict.fromkeys(note.command for note in notes if note.command is not None)
     return Stall(

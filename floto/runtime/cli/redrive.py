@@ -69,13 +69,13 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
 
 
 def _print(planned: Redrive) -> None:
-    rows = ((task.task_id, "keep" if task.kept else "run", task.reason) for task in planned.plan)
+    rows = ((task.task_id, str(task.action), task.reason) for task in planned.plan)
     print_rows(("task", "plan", "why"), rows)
 
 
 def _plain(planned: Redrive, run_id: str | None) -> dict[str, Any]:
     plan = [
-        {"task": task.task_id, "kept": task.kept, "event": task.event_id, "reason": task.reason}
+        {"task": task.task_id, "action": task.action, "event": task.event_id, "reason": task.reason}
         for task in planned.plan
     ]
     return {"workflowId": planned.start.workflow_id, "runId": run_id, "plan": plan}
