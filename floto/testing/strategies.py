@@ -213,8 +213,14 @@ def _activity(draw: st.DrawFn, making: _Making, place: _Place) -> Task:
     return draw(making.activities(ActivityTask, **fixed))
 
 
+#: Times to wait for: one that has passed, and some of every run.
+_TIMES = ("2020-01-01T00:00", "cron * * * * *", "cron 0,20 * * * *")
+
+
 def _timer(draw: st.DrawFn, _: _Making, place: _Place) -> Task:
-    return Timer(id_=place.id_, delay_in_seconds=draw(st.integers(0, 5)), requires=place.requires)
+    until = draw(st.none() | st.sampled_from(_TIMES))
+    delay = draw(st.integers(0, 5)) if until is None else None
+    return Timer(id_=place.id_, delay_in_seconds=delay, until=until, requires=place.requires)
 
 
 def _signal(_draw: st.DrawFn, _: _Making, place: _Place) -> Task:

@@ -13,6 +13,7 @@ from floto.core.swf.decisions import (
     CLOSE_DECISIONS,
     Decision,
     RequestCancelExternalWorkflowExecution,
+    ScheduleActivityTask,
     StartTimer,
 )
 from floto.core.swf.events import Event
@@ -145,6 +146,25 @@ def _foreign_marker(history: History, _: Sequence[Decision], number: int) -> His
     return appended(history, [marker])
 
 
+def _checkpoint(history: History, decisions: Sequence[Decision], number: int) -> History | None:
+    """Add the marker with the checkpoint that a redriven run keeps for an activity."""
+    ids = [each.activity_id for each in decisions if isinstance(each, ScheduleActivityTask)]
+    if not ids:
+        return None
+    name, details = f"floto.checkpoint:{ids[0]}", (None, '"half"', "text")[number % 3]
+    marker = e.MarkerRecorded(marker_name=name, details=details, decision_task_completed_event_id=1)
+    return appended(history, [marker])
+
+
+def _awaits_parts(history: History, _: Sequence[Decision], number: int) -> History | None:
+    """Let the run be a redriven one of whose kept results a part is missing; cancel it sometimes."""
+    text = '{"floto.redrive":{"run":"r","number":1,"parts":2}}'
+    first = history.events[0]
+    began = evolve(first, data=evolve(history.start, input=text))
+    waits = evolve(history, events=(began, *history.events[1:]))
+    return waits if number % 2 else appended(waits, [e.WorkflowExecutionCancelRequested()])
+
+
 def _child_begins(history: History, _: Sequence[Decision], __: int) -> History | None:
     """Add a child that has not started yet, so it cannot be canceled."""
     child = e.StartChildWorkflowExecutionInitiated(
@@ -233,6 +253,8 @@ _EDITS: tuple[_Edit, ...] = (
     _function_runs,
     _input,
     _refused,
+    _checkpoint,
+    _awaits_parts,
 )
 _WHILE_STOPPING: tuple[_Edit, ...] = (_stop_refused, _stop_refused, _failed, _canceled)
 _BEFORE_A_RETRY: tuple[_Edit, ...] = (
