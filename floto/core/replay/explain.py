@@ -246,7 +246,7 @@ def shared_conditions(
     if status is TaskStatus.WAITING:
         return [Condition(Cause.STOPPING, id_) for _, id_ in graph.stopping]
     if status is TaskStatus.DUE:
-        return tuple(_due(graph.progress.state, kind))
+        return tuple(due_conditions(graph.progress.state, kind))
     return ending if status is TaskStatus.SKIPPED and graph.is_ending else ()
 
 
@@ -337,7 +337,7 @@ class TaskReasons:
             yield Condition(Cause.SIGNAL, detail=self.task.key[1])
 
 
-def _due(state: State, kind: Kind) -> Iterator[Condition]:
+def due_conditions(state: State, kind: Kind) -> Iterator[Condition]:
     """Yield what all tasks of a kind that the next decision starts wait for."""
     if awaits_parts(state):
         yield Condition(Cause.KEPT)
