@@ -8,7 +8,7 @@ the run or the plan changes. What all tasks of one status share (the decision ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from floto.core.decide.phase import RunPhase, phase
 from floto.core.decide.progress import Progress, advanced, positions_of, unmet
@@ -73,14 +73,14 @@ class Tracker:
         before = self.progress
         state, changed = trace((event,), before.state)
         self.progress = now = advanced(before, state, changed)
-        retried = self._timers.update(state, changed)
+        self._timers.update(state, changed)
         was, self.phase = self.phase, phase(now)
         moved = was is not self.phase
         if moved or changed or before.exhausted is not now.exhausted:
-            self._look(event.id, changed, retried, moved=moved)
+            self._look(event.id, changed, moved=moved)
         self._share(event.id)
 
-    def _look(self, event_id: int, changed: Iterable[Key], retried: Sequence[str], *, moved: bool) -> None:
+    def _look(self, event_id: int, changed: Iterable[Key], *, moved: bool) -> None:
         """Examine the tasks that may have changed."""
         graphs, self._graphs = self._graphs, ()
         self._cleaning = tuple(
@@ -91,7 +91,7 @@ class Tracker:
         doubles: dict[str, None] = {}
         for number, graph in enumerate(self._graphs):
             old = graphs[number] if graphs else None
-            for position in _changed(old, graph, changed, retried, moved=moved):
+            for position in _changed(old, graph, changed, moved=moved):
                 id_ = self._examine(event_id, number, position)
                 if id_ in self._doubles:
                     doubles[id_] = None
@@ -197,7 +197,6 @@ def _changed(
     before: TaskGraph | None,
     now: TaskGraph,
     keys: Iterable[Key],
-    retried: Iterable[str],
     *,
     moved: bool,
 ) -> Iterable[int]:
@@ -211,7 +210,7 @@ def _changed(
         or now.stopping != before.stopping
     ):
         return range(len(plan.tasks))
-    found = positions_of(keys, plan) | {plan.index[id_] for id_ in retried if id_ in plan.index}
+    found = positions_of(keys, plan)
     found |= set(_behind(found, before, now))
     if now.blocked is not before.blocked:
         others = {
@@ -219,7 +218,6 @@ def _changed(
             for position in now.blocked.keys() | before.blocked.keys()
             if now.blocked.get(position) != before.blocked.get(position)
         }
-        found |= others
         found.update(other for position in others for other in plan.dependents[position])
     return found
 
