@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
+from typing import Any
 
 from attrs import Factory, field, frozen
 
@@ -58,9 +59,7 @@ class TaskGraph:
     #: Open work that must close before a cleanup begins.
     stopping: Collection[Key] = ()
     #: By position of each task that is exhausted or depends on such a task: the position of that task.
-    blocked: Mapping[int, int] = field(
-        init=False, default=Factory(lambda self: _blocked(self.progress), takes_self=True)
-    )
+    blocked: Mapping[int, int] = field(default=Factory(lambda self: _blocked(self.progress), takes_self=True))
 
     def status(self, position: int) -> TaskStatus:
         """Return the status of the task at a position of the plan."""
@@ -79,7 +78,8 @@ class TaskGraph:
         return self._not_in_flight(position, item)
 
     def _not_in_flight(self, position: int, item: Item | None) -> TaskStatus:
-        progress, needed = self.progress, self.needed(position)
+        progress = self.progress
+        needed = progress.left(position)
         if self.is_ending or position in self.blocked:
             return TaskStatus.SKIPPED
         if item is not None and item.failures and not needed and position not in progress.steps:
@@ -88,6 +88,10 @@ class TaskGraph:
             return TaskStatus.RESERVED
         is_signal = progress.plan.tasks[position].key[0] is Kind.SIGNAL
         return TaskStatus.WAITING if needed or self.stopping or is_signal else TaskStatus.DUE
+
+    def is_ruled_out(self, position: int) -> bool:
+        """Return True if the rules of the task skip it."""
+        return self.progress.outcomes.get(position) is TaskOutcome.SKIPPED and not self.reserved
 
     def needed(self, position: int) -> list[int]:
         """Return the positions of the required tasks that a task waits for."""
@@ -116,16 +120,43 @@ def _blocked(progress: Progress) -> dict[int, int]:
     return found
 
 
-def task_graphs(main: Progress) -> Iterator[TaskGraph]:
-    """Yield the graph of a run, and those of its cleanup after a failure and after a cancel request."""
-    now = phase(main)
-    yield TaskGraph(main, now not in {RunPhase.RUNNING, RunPhase.COMPLETING})
-    for own, phases, what in (
-        (after_failure(main, run_failures(main)), {RunPhase.FAILING, RunPhase.CLEANING_UP}, "fails"),
-        (begin(main.spec.after_cancel, main.state, main.codec), {RunPhase.CANCELING}, "is canceled"),
-    ):
-        stopping = open_work(main.state, own.plan.by_key)
-        yield TaskGraph(own, now is RunPhase.CLOSED, "" if now in phases else what, stopping)
+#: For each cleanup: the phases in which it runs, and what the run does before.
+_CLEANUPS: tuple[tuple[Collection[RunPhase], str], ...] = (
+    ({RunPhase.FAILING, RunPhase.CLEANING_UP}, "fails"),
+    ({RunPhase.CANCELING}, "is canceled"),
+)
+
+
+def cleanups(main: Progress) -> tuple[Progress, ...]:
+    """Return the progress of the cleanup after a failure and of that after a cancel request."""
+    canceled = begin(main.spec.after_cancel, main.state, main.codec)
+    return after_failure(main, run_failures(main)), canceled
+
+
+def task_graphs(
+    main: Progress, cleaning: Sequence[Progress] | None = None, before: Sequence[TaskGraph] = ()
+) -> tuple[TaskGraph, ...]:
+    """Return the graph of a run, and those of its cleanup after a failure and after a cancel request.
+
+    Args:
+        main: The progress of the run.
+        cleaning: Its ``cleanups``; by default they are computed.
+        before: The graphs after an earlier event, from which is taken what has not changed.
+    """
+    now, state = phase(main), main.state
+    own = cleanups(main) if cleaning is None else cleaning
+    known = [_known(*pair) for pair in zip(before, (main, *own), strict=False)] or [{}] * (1 + len(own))
+    graphs = [TaskGraph(main, now not in {RunPhase.RUNNING, RunPhase.COMPLETING}, **known[0])]
+    for each, same, (phases, what) in zip(own, known[1:], _CLEANUPS, strict=True):
+        runs = now in phases
+        stopping = open_work(state, each.plan.by_key) if runs and each.plan.tasks else ()
+        graphs.append(TaskGraph(each, now is RunPhase.CLOSED, "" if runs else what, stopping, **same))
+    return tuple(graphs)
+
+
+def _known(before: TaskGraph, progress: Progress) -> dict[str, Any]:
+    is_same = before.progress.exhausted is progress.exhausted and before.progress.plan is progress.plan
+    return {"blocked": before.blocked} if is_same else {}
 
 
 def task_statuses(main: Progress) -> Collection[tuple[Task, TaskStatus]]:
