@@ -124,7 +124,7 @@ class Progress:
 
     def ended_at(self, position: int) -> datetime | None:
         """Return the time at which a task was settled; None if it is not."""
-        if position in self.fruitless:
+        if self.plan.rules and position in self.fruitless:
             return self.fruitless[position]
         item = self.state.items.get(self.plan.tasks[position].key)
         return None if item is None or item.closed is None else item.closed.at
