@@ -30,8 +30,8 @@ from floto.core.replay.redrive_request import request
 from floto.core.spec.activity_timeouts import without_timeouts
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.rules import TaskOutcome
-from floto.core.spec.tasks import Task, TaskCodec
+from floto.core.spec.rules import TaskOutcome, counts_results, rules_of
+from floto.core.spec.tasks import Given, Task, TaskCodec
 from floto.core.state.carried_signals import arrived
 from floto.core.state.failures import checkpoint_of, failure_of
 from floto.core.state.fold import state_of
@@ -219,7 +219,7 @@ class _Planner:
         """Keep a signal, also one that arrived before a task that runs again, as it could in any run."""
         if is_clean:
             self.clean.add(task.id_)
-        origin = Origin(self.run_id, signal.id, "")
+        origin = Origin(self.run_id, signal.id, "", signal.at)
         return PlannedTask(task.id_, PlannedAction.KEEP, signal.id, str(origin))
 
     def _required(self, position: int) -> Iterator[str]:
@@ -242,39 +242,50 @@ class _Planner:
 
     def _kept(self, position: int, task: Task, item: Item, closed: Event) -> tuple[KeptTask | None, str]:
         """Return a completed task as kept, or None and what changed."""
+        kept = item.origin if isinstance(item, KeptItem) else None
         # First: it raises PayloadsNeeded, without which each stored input would seem to have changed.
-        if isinstance(item, KeptItem):
-            origin = item.origin
-        else:
-            origin = Origin(self.run_id, closed.id, self._recorded(item))
+        before = self._recorded(task, item) if kept is None else kept.digest
+        end = closed.at if kept is None else kept.at
         try:
-            now = None if item.opened is None else item.opened.at
-            decision = task.start(given_to(position, self.progress, self.given, now))
+            given = given_to(position, self.progress, self.given)
+            # What a timer waits for depends on the time; the time of its end is the same in every redrive.
+            lasting = self._digest(task, evolve(given, now=end, ready_at=end))
+            began = given.now if item.opened is None else item.opened.at
+            now = lasting if kept else self._digest(task, evolve(given, now=began))
         except (PayloadError, SpecError) as error:
             return None, f"cannot start: {unreadable(error)}"
-        if origin.digest != digest_of(decision, self.progress.codec):
+        if before != now:
             return None, "its declaration, input or context changed"
+        origin = kept or Origin(self.run_id, closed.id, lasting, end)
         return KeptTask(task.key, origin, closed.data), ""
+
+    def _digest(self, task: Task, given: Given) -> str:
+        return self._digest_of(task, task.start(given))
 
     def _checkpoint(self, position: int, task: Task, item: Item | None) -> Iterator[Checkpoint]:
         """Yield what the last attempt at an activity left, if it would start with the same input again."""
         kept = {each.id: each for each in self.before.checkpoints} if self.before else {}
         text = checkpoint_of(item.failures) if item is not None else ""
         if text and item is not None and item.opened is not None:
-            found = Checkpoint(task.id_, self._recorded(item), text)
+            found = Checkpoint(task.id_, self._recorded(task, item), text)
         elif task.id_ in kept:
             found = kept[task.id_]
         else:
             return
         with suppress(PayloadError, SpecError):
-            decision = task.start(given_to(position, self.progress, self.given))
-            if found.digest == digest_of(decision, self.progress.codec):
+            if found.digest == self._digest(task, given_to(position, self.progress, self.given)):
                 yield found
 
-    def _recorded(self, item: Item) -> str:
+    def _recorded(self, task: Task, item: Item) -> str:
         """Return the digest of the decision that started an item."""
         found = None if item.opened is None else recorded(item.opened)
-        return digest_of(None if found is None else found.decision, self.progress.codec)
+        return self._digest_of(task, None if found is None else found.decision)
+
+    def _digest_of(self, task: Task, decision: Decision | None) -> str:
+        # Which results a task with such a join is given depends on what had completed by then, and in the new
+        # run, all that is kept has. If a result changes, its task runs again, and so does this one.
+        given_some = counts_results(rules_of(task).join)
+        return digest_of(decision, self.progress.codec, without=task.requires if given_some else ())
 
     def redriven(self) -> Redriven:
         """Return what the new run keeps, after ``plan``."""
@@ -303,20 +314,20 @@ _FIELDS: Mapping[type, tuple[str, ...]] = {
 }
 
 
-def digest_of(decision: Decision | None, codec: TaskCodec) -> str:
+def digest_of(decision: Decision | None, codec: TaskCodec, without: Collection[str] = ()) -> str:
     """Return the digest of what a task's result may depend on; of a context, entry by entry.
 
-    A result has the same digest in the context and as a reference to its value, so it does not matter how the
-    results of a run were kept.
+    Entries that ``without`` names do not count. A result has the same digest in the context and as a reference
+    to its value, so it does not matter how the results of a run were kept.
     """
     parts: list[Any] = [type(decision).__name__]
     for name in _FIELDS.get(type(decision), ()):
         value = getattr(decision, name)
-        parts.append(_context_digests(value, codec) if name == "input" else str(value))
+        parts.append(_context_digests(value, codec, without) if name == "input" else str(value))
     return _sha(payload.plain_text(parts, "a decision"))[:16]
 
 
-def _context_digests(text: str | None, codec: TaskCodec) -> Any:
+def _context_digests(text: str | None, codec: TaskCodec, without: Collection[str]) -> Any:
     # What the spec would start now may not be stored yet.
     value = payload.loads(text.parts[0] if isinstance(text, StoredText) else text)
     # The time-outs are beside a stored context.
@@ -326,7 +337,8 @@ def _context_digests(text: str | None, codec: TaskCodec) -> Any:
         return {}
     if not isinstance(value, dict):
         return _value_digest(value)
-    return {name: _value_digest(item) for name, item in sorted(without_timeouts(value).items())}
+    entries = sorted(without_timeouts(value).items())
+    return {name: _value_digest(item) for name, item in entries if name not in without}
 
 
 def _value_digest(value: Any) -> str:
