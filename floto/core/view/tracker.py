@@ -57,7 +57,8 @@ class Tracker:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.board = Board()
+        cleaning = (*progress.spec.on_failure, *progress.spec.on_cancel)
+        self.board = Board(apart=frozenset(task.id_ for task in cleaning))
         self._timers = RetryTimers()
         self._cleaning = cleanups(progress)
         self._graphs: tuple[TaskGraph, ...] = ()
