@@ -97,6 +97,9 @@ class Tracker:
                 if id_ in self._doubles:
                     doubles[id_] = None
             self._name(event_id, graph, changed)
+            if graph.stopping and (old is None or graph.stopping is not old.stopping):
+                waits = shared_conditions(graph, TaskStatus.WAITING, Kind.ACTIVITY, ())
+                self.board.share(event_id, ("stopping", number), waits)
         for id_ in doubles:
             self._set(event_id, id_, self._combined(id_))
         if graphs and graphs[0].progress.plan is not self._graphs[0].progress.plan:
@@ -179,10 +182,6 @@ class Tracker:
                 share(event_id, ("due", kind), due_conditions(self.progress.state, kind))
         if graph.is_ending:
             share(event_id, ENDING, ending_conditions(self.progress))
-        for number, each in enumerate(self._graphs):
-            if each.stopping:
-                waits = shared_conditions(each, TaskStatus.WAITING, Kind.ACTIVITY, ())
-                share(event_id, ("stopping", number), waits)
 
 
 def _shared_by(graph: TaskGraph, number: int, status: TaskStatus, kind: Kind) -> tuple[Shared, ...]:

@@ -21,7 +21,7 @@ from floto.core.visible import shorten_middle, visible
 #: Most characters of a name or of a string in a sentence.
 NAME = 400
 #: Most characters of one string of an event, the first of these with which all strings together fit.
-STRINGS = (4_000, 1_000, 250, 60)
+STRINGS = (4_000, 1_200, 250, 60)
 ALL_STRINGS = 4_000_000
 #: Most nested lists and objects in a value; JavaScript and Python read some hundreds.
 _DEEPEST = 60
