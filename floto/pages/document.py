@@ -113,7 +113,7 @@ class _Writer:
         found: dict[str, Json] = {
             "id": name(track.id),
             "kind": track.kind_name,
-            "name": name(str(getattr(track.task, "name", None) or "")),
+            "name": name(track.type_name),
             "parent": self.index.get(view.parents.get(track.id, "")),
             "role": view.roles.get(track.id, ""),
             "expands": bool(track.task and expands(track.task)),

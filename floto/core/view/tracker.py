@@ -165,7 +165,9 @@ class Tracker:
     def _begin(self, id_: str) -> TaskTrack:
         plans = [graph.progress.plan for graph in self._graphs]
         task = next(plan.tasks[plan.index[id_]] for plan in plans if id_ in plan.index)
-        return TaskTrack(id_, task.key, task, requires=tuple(dict.fromkeys(task.requires)))
+        name = next((str(found) for each in _TYPES if (found := getattr(task, each, None))), "")
+        requires = tuple(dict.fromkeys(task.requires))
+        return TaskTrack(id_, task.key, task, requires=requires, type_name=name)
 
     def _drop(self, event_id: int, before: TaskGraph, now: TaskGraph) -> None:
         """Note the tasks that a generator no longer returns, and what others require now."""
@@ -182,6 +184,10 @@ class Tracker:
                 share(event_id, ("due", kind), due_conditions(self.progress.state, kind))
         if graph.is_ending:
             share(event_id, ENDING, ending_conditions(self.progress))
+
+
+#: The fields of tasks that name the type of what they start.
+_TYPES = ("name", "workflow_type_name")
 
 
 def _shared_by(graph: TaskGraph, number: int, status: TaskStatus, kind: Kind) -> tuple[Shared, ...]:

@@ -90,16 +90,13 @@ class TaskTrack:
     outcomes: Track[Outcome] = field(factory=Track)
     #: Ids of the required tasks.
     requires: tuple[str, ...] = ()
+    #: Name of its activity, workflow or function type; empty if it has none, or none is known.
+    type_name: str = ""
 
     @property
     def kind_name(self) -> str:
         """Name of the class of the task; that of the kind of its item without a spec."""
         return type(self.task).__name__ if self.task else str(self.key[0])
-
-    @property
-    def type_name(self) -> str:
-        """Name of the activity type, or of the kind of task."""
-        return getattr(self.task, "name", None) or self.kind_name
 
     def is_complete(self, event_id: int) -> bool:
         """Return True if the task had completed, with or without a usable result."""

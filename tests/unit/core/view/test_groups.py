@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from attrs import evolve
+
 from floto import ActivityTask, DeciderSpec, Generator, Task, Timer, view
 from floto.core.view.groups import Group
 from floto.testing import simulate
@@ -40,3 +42,9 @@ def test_what_a_generator_returned_is_a_group() -> None:
     parts = [ActivityTask(id_=f"p{number}", name="part", version="v1") for number in range(2)]
     assert groups(split, split=lambda *_: parts) == (Group("tasks of split", ("p0", "p1"), "split"),)
     assert groups(split, split=lambda *_: parts[:1]) == ()
+
+
+def test_without_a_spec_activities_of_one_type_are_a_group() -> None:
+    spec = DeciderSpec(activity_tasks=[evolve(each, requires=()) for each in many(9) + many(5, "other")])
+    found = view(simulate(spec).main).groups
+    assert [(group.label, len(group.tasks)) for group in found] == [("9 tasks work", 9)]
