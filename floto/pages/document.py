@@ -27,6 +27,7 @@ Json = Any
 #: Most conditions of a task that are listed.
 _MOST_CONDITIONS = 20
 _STATUSES = list(TaskStatus)
+_NUMBERS = {status: number for number, status in enumerate(_STATUSES)}
 
 
 def run_document(view: RunView) -> dict[str, Json]:
@@ -327,7 +328,7 @@ def _name(track: Iterable[Any]) -> str:
 
 
 def _status(status: TaskStatus | None) -> int:
-    return -1 if status is None else _STATUSES.index(status)
+    return -1 if status is None else _NUMBERS[status]
 
 
 def _id(event: Event | None) -> int:

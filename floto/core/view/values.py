@@ -32,7 +32,7 @@ _CUT = " ... {:,} characters, the middle is cut out ... "
 
 def name(text: str) -> str:
     """Return a name as one line of printable characters, of bounded length."""
-    return visible(shorten_middle(text, NAME))
+    return text if len(text) <= NAME and text.isprintable() else visible(shorten_middle(text, NAME))
 
 
 def text_parts(text: Text, since: datetime | None = None) -> list[str | int]:
