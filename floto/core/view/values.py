@@ -75,14 +75,19 @@ class Bounds:
     def payload(self, text: str | None) -> Any:
         """Return the value of a payload; its text, if that is long or cannot be read."""
         try:
-            value = payload.loads(text)
-            if isinstance(value, str | None):
-                return self.text(value)
-            if _depth(value) <= _DEEPEST and len(json.dumps(value)) <= self.most:
-                return value
-            return self.text(json.dumps(value, ensure_ascii=False))
-        except (PayloadError, RecursionError):
+            return self.whole(payload.loads(text))
+        except PayloadError:
             return self.text(text)
+
+    def whole(self, value: Any) -> Any:
+        """Return a value as JSON; as its JSON text without the middle, if that is long or nested deeply."""
+        if isinstance(value, str | None):
+            return self.text(value)
+        try:
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            return self.value(value)
+        return value if len(text) <= self.most and _depth(value) <= _DEEPEST else self.text(text)
 
     def value(self, value: Any, depth: int = _DEEPEST) -> Any:
         """Return a JSON value with short strings, and with a string in place of what is no JSON."""

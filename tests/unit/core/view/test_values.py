@@ -69,7 +69,9 @@ def test_value_that_is_no_json_becomes_text() -> None:
         "nan": "nan",
         "1": [2, 2.5, None, True],
     }
-    json.dumps(Bounds().value(nested(10_000)))
+    assert Bounds().whole({"at": AT, "n": float("inf")}) == {"at": str(AT), "n": "inf"}
+    for deep in (nested(100_000), nested(100)):
+        json.dumps([Bounds().value(deep), Bounds().whole(deep)])
 
 
 def test_many_long_strings_are_cut_shorter() -> None:
