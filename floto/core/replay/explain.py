@@ -234,6 +234,14 @@ def started_result(item: Item, status: TaskStatus) -> Any:
     return failure_of(item.failures[-1]).message if status in FAILURES else None
 
 
+def task_result(task: Task, item: Item) -> Any:
+    """Return the result of a completed task; ``NO_RESULT`` if it has none that can be read."""
+    try:
+        return task.result(item)
+    except PayloadError:
+        return NO_RESULT
+
+
 def _result(item: Item) -> Any:
     """Return the result of a completed item as its event has it, without a task that reads it."""
     data: Any = item.closed.data if item.closed is not None else None
@@ -308,7 +316,7 @@ class TaskReasons:
         if status in FAILURES:
             progress = self.graph.progress
             return progress.exhausted.get(self.position) or progress.continued[self.position]
-        return self.task.result(self.item) if status is TaskStatus.DONE and self.item else None
+        return task_result(self.task, self.item) if status is TaskStatus.DONE and self.item else None
 
     def own(self, status: TaskStatus) -> Iterable[Condition]:
         """Return the conditions of the task by its status."""

@@ -58,7 +58,8 @@ class Tracker:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.board = Board()
+        cleaning = (*progress.spec.on_failure, *progress.spec.on_cancel)
+        self.board = Board(apart=frozenset(task.id_ for task in cleaning))
         self._timers = RetryTimers()
         self._cleaning = cleanups(progress)
         self._graphs: tuple[TaskGraph, ...] = ()
@@ -101,6 +102,9 @@ class Tracker:
                 if id_ in self._doubles:
                     doubles[id_] = None
             self._name(event_id, graph, changed)
+            if graph.stopping and (old is None or graph.stopping is not old.stopping):
+                waits = shared_conditions(graph, TaskStatus.WAITING, Kind.ACTIVITY, ())
+                self.board.share(event_id, ("stopping", number), waits)
         for id_ in doubles:
             self._set(event_id, id_, self._combined(id_))
         if graphs and graphs[0].progress.plan is not self._graphs[0].progress.plan:
@@ -160,7 +164,9 @@ class Tracker:
     def _begin(self, id_: str) -> TaskTrack:
         plans = [graph.progress.plan for graph in self._graphs]
         task = next(plan.tasks[plan.index[id_]] for plan in plans if id_ in plan.index)
-        return TaskTrack(id_, task.key, task, requires=tuple(dict.fromkeys(task.requires)))
+        name = next((str(found) for each in _TYPES if (found := getattr(task, each, None))), "")
+        requires = tuple(dict.fromkeys(task.requires))
+        return TaskTrack(id_, task.key, task, requires=requires, type_name=name)
 
     def _drop(self, event_id: int, before: TaskGraph, now: TaskGraph) -> None:
         """Note the tasks that a generator no longer returns, and what others require now."""
@@ -177,10 +183,10 @@ class Tracker:
                 share(event_id, ("due", kind), due_conditions(self.progress.state, kind))
         if graph.is_ending:
             share(event_id, ENDING, ending_conditions(self.progress))
-        for number, each in enumerate(self._graphs):
-            if each.stopping:
-                waits = shared_conditions(each, TaskStatus.WAITING, Kind.ACTIVITY, ())
-                share(event_id, ("stopping", number), waits)
+
+
+#: The fields of tasks that name the type of what they start.
+_TYPES = ("name", "workflow_type_name")
 
 
 def _outcome(reasons: TaskReasons, status: TaskStatus) -> Outcome:
