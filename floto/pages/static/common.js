@@ -119,3 +119,61 @@ export function times(root = document) {
     element.title = `${clock(ms)} UTC`;
   }
 }
+
+/** Replace the children of an element; what had the focus has it again, if it has a `data-key` and is there. */
+export function renew(parent, children) {
+  const active = document.activeElement;
+  const key = parent.contains(active) && active.dataset.key;
+  parent.replaceChildren(...children.filter((child) => child !== null && child !== undefined));
+  if (key) parent.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+}
+
+/** A table of any length, of which only the rows in sight are in the page. */
+export class Rows {
+  /** `columns` are [name, width in px or null]; `row(i)` returns the cells of a row and the attributes of it. */
+  constructor(label, columns, row, height = 30) {
+    Object.assign(this, { row, height, count: 0 });
+    const heads = columns.map(([name]) => el("th", { scope: "col" }, name));
+    const sizes = columns.map(([, width]) => {
+      const col = el("col");
+      if (width) col.style.width = `${width}px`;
+      return col;
+    });
+    this.body = el("tbody");
+    this.table = el("table", { "aria-label": label }, el("colgroup", {}, ...sizes), el("thead", {}, el("tr", { "aria-rowindex": 1 }, ...heads)), this.body);
+    this.element = el("div.rows", { tabindex: 0, role: "region", "aria-label": label }, this.table);
+    this.element.addEventListener("scroll", () => this.draw());
+    new ResizeObserver(() => this.draw()).observe(this.element);
+  }
+
+  /** Show so many rows, or the same ones anew. */
+  refresh(count = this.count) {
+    this.count = count;
+    this.table.setAttribute("aria-rowcount", count + 1);
+    this.draw();
+  }
+
+  draw() {
+    const { scrollTop, clientHeight } = this.element;
+    const first = Math.max(0, Math.floor(scrollTop / this.height) - 3);
+    const end = Math.min(this.count, first + Math.ceil((clientHeight || 400) / this.height) + 6);
+    const space = (rows) => {
+      const cell = el("td", { colspan: 20 });
+      cell.style.height = `${rows * this.height}px`;
+      return rows > 0 ? el("tr.space", { "aria-hidden": "true" }, cell) : null;
+    };
+    const rows = [];
+    for (let i = first; i < end; i++) {
+      const [cells, attributes = {}] = this.row(i);
+      rows.push(el("tr", { "aria-rowindex": i + 2, ...attributes }, ...cells.map((cell) => (cell instanceof Element && cell.tagName === "TD" ? cell : el("td", {}, cell ?? "")))));
+    }
+    renew(this.body, [space(first), ...rows, space(this.count - end)]);
+  }
+
+  /** Scroll so that a row is in sight. */
+  reveal(i) {
+    const { scrollTop, clientHeight } = this.element;
+    const top = i * this.height;
+    if (i >= 0 && (top < scrollTop || top + 3 * this.height > scrollTop + clientHeight)) this.element.scrollTop = top - clientHeight / 3;
+  }
+}
