@@ -8,17 +8,19 @@ The number of random runs is that of the settings; 200 of them:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from attrs import evolve
 from hypothesis import given, settings
 
-from floto import DeciderSpec, Explained, History, explain, fold
+from floto import Condition, DeciderSpec, Explained, History, RecordedOutcome, explain, fold, replay
 from floto.core.replay.explain import explain_started
 from floto.core.state.state import EMPTY
 from floto.core.view.run_view import RunView, TaskMoment, view
+from floto.pages.document import run_document
 from floto.testing import Faults, Simulation
 from floto.testing.strategies import runs, specs
+from tests.page_reader import PageReader, Shown
 from tests.property.setup import SETTINGS, TROUBLE
 from tests.replay_many import spec_for
 
@@ -63,3 +65,57 @@ def test_view_without_a_spec_equals_explain_started(run: Simulation) -> None:
         for event in history.events:
             state = fold([event], state)
             agreed(shown, event.id, explain_started(state, history.events).tasks)
+
+
+#: The name of a task in a document may be cut, and a long list of conditions is.
+FEW = 20
+
+
+def told(conditions: Iterable[Condition]) -> tuple[str, ...]:
+    return tuple(sorted(map(str, conditions)))
+
+
+def document_agrees(shown: RunView, at: int, page: PageReader, expected: Mapping[str, Explained]) -> None:
+    for number, id_ in enumerate(shown.tasks):
+        found = page.task(number, at)
+        if id_ not in expected:
+            assert found is None
+        elif len(expected[id_].conditions) <= FEW:
+            task = expected[id_]
+            assert found == Shown(str(task.status), told(task.conditions)), id_
+
+
+@RUNS
+@given(runs(specs(), faults=FATAL))
+def test_document_read_as_the_page_does_equals_explain(run: Simulation) -> None:
+    for history in run.histories:
+        spec = spec_for(run.spec, history)
+        shown = view(history, spec)
+        page = PageReader(run_document(shown))
+        for at in range(1, len(history) + 1):
+            document_agrees(shown, at, page, explain(spec, history, at).tasks)
+
+
+@RUNS
+@given(runs(specs(), faults=FATAL))
+def test_document_without_a_spec_equals_explain_started(run: Simulation) -> None:
+    for history in run.histories:
+        shown = view(history)
+        page = PageReader(run_document(shown))
+        state = evolve(EMPTY, execution=history.execution)
+        for event in history.events:
+            state = fold([event], state)
+            document_agrees(shown, event.id, page, explain_started(state, history.events).tasks)
+
+
+@RUNS
+@given(runs(specs(), faults=TROUBLE))
+def test_check_of_a_view_equals_replay(run: Simulation) -> None:
+    for history in run.histories:
+        spec = spec_for(run.spec, history)
+        check, done = view(history, spec).check, replay(spec, history)
+        assert check.divergence == done.divergence
+        assert [each.started for each in check.decision_tasks] == [step.started for step in done.steps]
+        answered = [step.outcome is RecordedOutcome.ANSWERED for step in done.steps]
+        assert [same is not None for same in check.same] == answered
+        assert check.verdict == "the spec decides as recorded"

@@ -10,8 +10,9 @@ from attrs import evolve, field, frozen
 
 from floto.core.decide.phase import run_failures
 from floto.core.decide.progress import Progress, begin
-from floto.core.errors import HistoryError, PayloadError
+from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, ServiceUnavailable, SpecError
 from floto.core.replay.explain import joined, started_result
+from floto.core.replay.replay import execution_of
 from floto.core.replay.task_status import FAILURES, TaskStatus
 from floto.core.replay.timeline import Lane, Timeline, timeline_of
 from floto.core.replay.why_waiting import Cause, Condition, Text
@@ -20,8 +21,11 @@ from floto.core.spec.tasks import NO_RESULT, TaskCodec, expands
 from floto.core.state.state import EMPTY, Key, State
 from floto.core.swf.history import History, collector_paused
 from floto.core.view.arrows import arrows, cleanup_roles
+from floto.core.view.check import Check, Decided
 from floto.core.view.groups import Group, groups
-from floto.core.view.sentence import Scene, sentence
+from floto.core.view.lints import Lint, Linted, lints
+from floto.core.view.related import RelatedRun, related_runs
+from floto.core.view.sentence import Scene, Sentences
 from floto.core.view.started_tracker import StartedTracker
 from floto.core.view.tracker import Tracker
 from floto.core.view.tracks import SharedTracks, TaskTrack, Track
@@ -55,6 +59,8 @@ class RunView:
     shared: SharedTracks = field(repr=False)
     #: The task that each event is about, by event id.
     subjects: Mapping[int, str] = field(repr=False)
+    #: The decision tasks, and what the spec decides at each of them.
+    check: Check
 
     def explained(self, id_: str, at: int) -> TaskMoment | None:
         """Return a task after an event; None if the run does not have it at that moment.
@@ -143,6 +149,17 @@ class RunView:
         for arrow in arrows([each.task for each in self.tasks.values() if each.task], self.parents):
             yield ids[arrow.start], ids[arrow.end], arrow.generated
 
+    @property
+    def related(self) -> Iterator[RelatedRun]:
+        """The runs that this one has to do with."""
+        return related_runs(self.history, self.state, {track.key: id_ for id_, track in self.tasks.items()})
+
+    @property
+    def lints(self) -> Iterator[Lint]:
+        """Warnings about the run and its spec."""
+        tasks = tuple(track.task for track in self.tasks.values() if track.task is not None)
+        return lints(Linted(self.history, self.state, self.spec, tasks))
+
     @cached_property
     def lanes(self) -> Mapping[Key, Lane]:
         """The spans of each task, by the key of its item."""
@@ -159,45 +176,61 @@ class RunView:
 def view(history: History, spec: DeciderSpec | None = None, codec: TaskCodec = CODEC) -> RunView:
     """Return the view of a run: each task's status, conditions and result after every event.
 
+    If the spec cannot be used for this history, the view is that without a spec, and its check says why.
+
     Args:
         history: The history of the run, open or closed.
         spec: The spec that decided it; without one, the view has what the history alone says.
         codec: Codec of task results; with the payload store of the run if it has one.
 
     Raises:
-        HistoryError: The history cannot have happened.
-        SpecError: A retry strategy of the spec returned something that is not a delay.
+        HistoryError: The history is empty, or cannot have happened.
     """
-    empty = evolve(EMPTY, execution=history.execution)
-    tracker = StartedTracker(empty) if spec is None else Tracker(begin(spec, empty, codec))
-    sentences: Track[Text] = Track()
     with collector_paused():
-        for event in history.events:
-            tracker.observe(event)
-            sentences.set(event.id, sentence(_scene(tracker, history)))
+        problem = ""
+        if spec is not None:
+            try:
+                return _followed(history, spec, codec)
+            except (SpecError, PayloadError, PayloadsNeeded, ServiceUnavailable) as error:
+                problem = f"the spec cannot be used: {error}"
+        found = _followed(history, None, codec)
+        return evolve(found, check=evolve(found.check, verdict=problem)) if problem else found
+
+
+def _followed(history: History, spec: DeciderSpec | None, codec: TaskCodec) -> RunView:
+    """Follow a run from its first event to its last."""
+    empty = evolve(EMPTY, execution=execution_of(history))
+    tracker = StartedTracker(empty) if spec is None else Tracker(begin(spec, empty, codec))
+    sentences, decided = Sentences(), Decided(history)
+    for event in history.events:
+        tracker.observe(event)
+        if isinstance(tracker, Tracker):
+            decided.add(tracker.progress)
+        sentences.add(_scene(tracker, history))
     progress = tracker.progress if isinstance(tracker, Tracker) else None
-    state = tracker.state if isinstance(tracker, StartedTracker) else tracker.progress.state
+    state = tracker.progress.state if isinstance(tracker, Tracker) else tracker.state
+    if state.started is None:
+        raise HistoryError(None, "this history is empty; there is nothing to show")
     return RunView(
         history=history,
         spec=spec,
         state=state,
         progress=progress,
         tasks=_ordered(tracker.board.tasks, progress),
-        sentences=sentences,
+        sentences=sentences.track,
         shared=tracker.board.shared,
         subjects=tracker.board.subjects,
+        check=decided.check(has_spec=spec is not None),
     )
 
 
 def _scene(tracker: Tracker | StartedTracker, history: History) -> Scene:
-    events = history.events
     if isinstance(tracker, StartedTracker):
-        return Scene(tracker.board, tracker.state, None, {}, lambda event_id: events[event_id - 1].at)
+        return Scene(tracker.board, tracker.state, history.events, None, {})
     progress = tracker.progress
-    failures = run_failures(progress) if progress.exhausted or progress.state.markers else {}
-    return Scene(
-        tracker.board, progress.state, tracker.phase, failures, lambda event_id: events[event_id - 1].at
-    )
+    failing = progress.exhausted or progress.state.markers
+    failures = run_failures(progress) if failing else {}
+    return Scene(tracker.board, progress.state, history.events, tracker.phase, failures)
 
 
 def _ordered(tasks: Mapping[str, TaskTrack], progress: Progress | None) -> dict[str, TaskTrack]:

@@ -15,7 +15,7 @@ from floto.core.replay.why_waiting import Text
 from floto.core.state.state import Kind, State
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
-from floto.core.view.tracks import Board, TaskTrack
+from floto.core.view.tracks import Board, TaskTrack, Track
 from floto.core.visible import shortened, span_text
 
 #: Most names and most characters of a message in a sentence.
@@ -29,15 +29,35 @@ class Scene:
 
     board: Board
     state: State
+    events: Sequence[Event]
     phase: RunPhase | None
     #: Messages of the failures for which the run fails, by task.
     failures: Mapping[str, str]
-    #: Times of the events so far, by event id.
-    at: Callable[[int], datetime]
 
 
-def sentence(scene: Scene) -> Text:
-    """Return what a run is doing since when, or how it ended."""
+class Sentences:
+    """Says what a run is doing since when, or how it ended, after each event."""
+
+    def __init__(self) -> None:
+        self.track: Track[Text] = Track()
+        self._version: tuple[object, ...] = ()
+
+    def add(self, scene: Scene) -> None:
+        """Follow the next event."""
+        state, board = scene.state, scene.board
+        is_idle = not any(map(board.count, _ACTIVE))
+        # The sentence of a run that has something in flight does not name its decision task.
+        deciding = state.decision_tasks if is_idle else None
+        version = (board.version, scene.phase, state.cancel_requested, state.closed, deciding)
+        if version != self._version:
+            self._version = version
+            self.track.set(state.last_event_id, _sentence(scene))
+
+
+_ACTIVE = (TaskStatus.RUNNING, TaskStatus.QUEUED, TaskStatus.RETRYING)
+
+
+def _sentence(scene: Scene) -> Text:
     closed = scene.state.closed
     if closed is not None:
         return _ended(scene, closed)
@@ -54,7 +74,7 @@ def _joined(clauses: Sequence[Text]) -> Text:
 
 def _progress(board: Board) -> Text:
     done = board.count(TaskStatus.DONE)
-    planned = sum(len(ids) for (status, _), ids in board.groups.items() if status is not TaskStatus.RESERVED)
+    planned = sum(map(board.count, TaskStatus)) - board.count(TaskStatus.RESERVED)
     return (f"{done:,} of {planned:,} tasks done",)
 
 
@@ -116,7 +136,7 @@ def _signals(scene: Scene) -> Text:
     if len(names) > 1:
         return (f"waiting for signals {_names([scene.board.tasks[id_].key[1] for id_ in names])}",)
     track = scene.board.tasks[names[0]]
-    return (f"waiting for signal {_name(track.key[1])} since ", scene.at(track.whys.begins[-1]))
+    return (f"waiting for signal {_name(track.key[1])} since ", scene.events[track.whys.begins[-1] - 1].at)
 
 
 def _awaits_signal(track: TaskTrack) -> bool:

@@ -173,8 +173,8 @@ class Tracker:
     def _share(self, event_id: int) -> None:
         """Follow what several tasks have in common, as far as there are such tasks."""
         graph, share = self._graphs[0], self.board.share
-        for (status, kind), ids in self.board.groups.items():
-            if status is TaskStatus.DUE and ids:
+        for kind, ids in self.board.groups.get(TaskStatus.DUE, {}).items():
+            if ids:
                 share(event_id, ("due", kind), due_conditions(self.progress.state, kind))
         if graph.is_ending:
             share(event_id, ENDING, ending_conditions(self.progress))

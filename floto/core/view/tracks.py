@@ -120,19 +120,22 @@ class Board:
     #: The task that each event is about, by event id.
     subjects: dict[int, str] = field(factory=dict)
     #: Ids by status and kind, the one that has had the status for longest first.
-    groups: dict[tuple[TaskStatus, Kind], dict[str, None]] = field(factory=dict)
+    groups: dict[TaskStatus, dict[Kind, dict[str, None]]] = field(factory=dict)
+    #: Changes with each status and each condition.
+    version: int = 0
 
     def set(
         self, event_id: int, track: TaskTrack, status: TaskStatus | None, why: Why, outcome: Outcome
     ) -> None:
         """Set what holds for a task from an event on; None: the run does not have it."""
+        self.version += 1
         self.tasks.setdefault(track.id, track)
         before, kind = track.statuses.last, track.key[0]
         if before is not status:
             if before is not None:
-                del self.groups[before, kind][track.id]
+                del self.groups[before][kind][track.id]
             if status is not None:
-                self.groups.setdefault((status, kind), {})[track.id] = None
+                self.groups.setdefault(status, {}).setdefault(kind, {})[track.id] = None
             track.statuses.set(event_id, status)
         track.whys.set(event_id, why)
         track.outcomes.set(event_id, outcome)
@@ -143,13 +146,10 @@ class Board:
 
     def ids(self, status: TaskStatus, *kinds: Kind) -> Iterator[str]:
         """Yield the tasks that have a status now, of all kinds if none is given."""
-        return chain.from_iterable(self._groups(status, kinds))
+        found = self.groups.get(status, {})
+        return chain.from_iterable(found.get(kind, ()) for kind in kinds or found)
 
     def count(self, status: TaskStatus, *kinds: Kind) -> int:
         """Return the number of tasks that have a status now, of all kinds if none is given."""
-        return sum(map(len, self._groups(status, kinds)))
-
-    def _groups(self, status: TaskStatus, kinds: tuple[Kind, ...]) -> Iterator[dict[str, None]]:
-        for (each, kind), found in self.groups.items():
-            if each is status and (not kinds or kind in kinds):
-                yield found
+        found = self.groups.get(status, {})
+        return sum(len(found[kind]) for kind in kinds or found if kind in found)
