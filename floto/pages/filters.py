@@ -17,6 +17,8 @@ from floto.pages.runs import STATUSES, RunRow
 LIMIT = 500
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(r"([0-9]{1,6})([smhdw])")
+#: Characters of a text from which it may be the beginning of a run id; run ids are random.
+_RUN_ID = 8
 #: Names of several statuses.
 _GROUPS = {"open": ("RUNNING", "retrying", "stuck"), "closed": STATUSES[3:]}
 _USAGE = 'use status:, type:, tag:, age<1h, age>1h, took<1m, took>1m, or text; put "quotes" around blanks'
@@ -131,7 +133,8 @@ def _took(text: str, sign: str, value: str) -> Callable[[RunRow, int], bool]:
 
 def _text(_text: str, _sign: str, value: str) -> Callable[[RunRow, int], bool]:
     wanted = value.casefold()
-    return lambda run, _now: wanted in run.searched
+    is_run_id = len(value) >= _RUN_ID
+    return lambda run, _now: wanted in run.searched or (is_run_id and run.run_id.startswith(value))
 
 
 def _type(_text: str, _sign: str, value: str) -> Callable[[RunRow, int], bool]:

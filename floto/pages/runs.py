@@ -42,7 +42,7 @@ class RunRow:
     @cached_property
     def searched(self) -> str:
         """The text that a filter's plain words are looked for in."""
-        parts = (self.workflow_id, self.run_id, self.type_name, self.type_version, *self.tags)
+        parts = (self.workflow_id, self.type_name, self.type_version, *self.tags)
         return "\n".join(parts).casefold()
 
     def took(self, now: int) -> int:

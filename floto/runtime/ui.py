@@ -44,6 +44,19 @@ _FEW = 20
 
 
 @frozen
+class _PageTarget(Target):
+    """A domain that is read without retries: a page says at once that its service cannot be reached."""
+
+    def read(self, method: str, **arguments: Any) -> Any:
+        """Call a method that changes nothing, once. Raises ``ServiceError``."""
+        return self._known(_once, method, arguments)
+
+
+def _once(call: Callable[..., Any], **arguments: Any) -> Any:
+    return call(**arguments)
+
+
+@frozen
 class _Domains:
     read: datetime
     names: tuple[str, ...]
@@ -87,18 +100,9 @@ class ServiceSource:
         return known[0].names
 
     def _domain_names(self) -> Iterator[str]:
-        token = None
-        while True:
-            page = retry_read(
-                Target(self.client, self.domain, self.url).service_wide,
-                "list_domains",
-                registrationStatus="REGISTERED",
-                nextPageToken=token,
-            )
-            yield from (info["name"] for info in page["domainInfos"])
-            token = page.get("nextPageToken")
-            if not token:
-                return
+        request = {"registrationStatus": "REGISTERED", "domain": None}
+        pages = self.target(self.domain).pages("list_domains", "domainInfos", **request)
+        return (info["name"] for info in pages)
 
     def version(self) -> object:
         """Return a value that differs after every change; None if only the listings can tell."""
@@ -225,4 +229,4 @@ class ServiceSource:
 
     def target(self, domain: str) -> Target:
         """Return a domain of the service, as commands use it."""
-        return Target(self.client, domain, self.url)
+        return _PageTarget(self.client, domain, self.url)

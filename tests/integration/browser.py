@@ -29,7 +29,8 @@ Browser = webdriver.Chrome
 _CHROMIUM, _DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 #: The tests of the test command run where there is a browser; in CI there is one.
 needs_browser = pytest.mark.skipif(
-    not (_CHROMIUM and _DRIVER) and "CI" not in os.environ, reason="chromium and chromedriver are not installed"
+    not (_CHROMIUM and _DRIVER) and "CI" not in os.environ,
+    reason="chromium is not installed",
 )
 _OPTIONS = (
     *("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"),
@@ -71,7 +72,9 @@ def until(browser: Browser, look: Callable[[], T], seconds: float = PATIENCE) ->
 def problems(browser: Browser) -> list[str]:
     """What the browser logged since the last call: errors of scripts and refusals of the policy."""
     logged: list[dict[str, Any]] = browser.get_log("browser")
-    return [each["message"] for each in logged if each["level"] == "SEVERE" and _STATUS not in each["message"]]
+    return [
+        each["message"] for each in logged if each["level"] == "SEVERE" and _STATUS not in each["message"]
+    ]
 
 
 def axe_source() -> str:
@@ -105,7 +108,9 @@ def ask(
     if method == "POST":
         given = {"origin": at.url, "content-type": "application/x-www-form-urlencoded", **given}
     try:
-        connection.request(method, path, body or None, {name: value for name, value in given.items() if value})
+        connection.request(
+            method, path, body or None, {name: value for name, value in given.items() if value}
+        )
         response = connection.getresponse()
         found = {name.lower(): value for name, value in response.getheaders()}
         data = response.read()
