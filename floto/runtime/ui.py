@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
 
@@ -23,14 +22,14 @@ from floto.core.swf.history import History
 from floto.core.swf.limits import PAGE_LIMIT
 from floto.core.swf.pollers import Live
 from floto.core.swf.shapes import WorkflowExecution
-from floto.core.visible import moment_text, shell_command
+from floto.core.visible import shell_command
 from floto.pages.runs import RunRow, row
 from floto.pages.source import Act, Pace, ScheduleRow
 from floto.runtime.cli.target import Target, UnknownDomain, where_options
 from floto.runtime.connect import domain_of, live_of, saved_history, shown_service
 from floto.runtime.loading import spec_with
 from floto.runtime.retrying import retry_read
-from floto.runtime.schedules import all_schedules, next_fires
+from floto.runtime.schedules import all_schedules, local_time, next_fires, state_text
 from floto.runtime.ui_actions import COMMANDS, DO, planned
 
 #: A file or a server's own engine says cheaply whether it changed; another service is asked less often.
@@ -198,18 +197,16 @@ class ServiceSource:
         now = datetime.now(UTC)
         found = []
         for info, each in all_schedules(domain_of(self.client, domain)):
-            zone = ZoneInfo(each.schedule.time_zone)
             last = each.recorded.recent[-1] if each.recorded.recent else None
-            paused = each.memory.paused
             found.append(
                 ScheduleRow(
                     id_=each.schedule.id_,
                     run_id=info.execution.run_id,
                     words=each.schedule.words,
-                    state=f"{len(each.recorded.open)} open" if paused is None else f"paused: {paused}",
-                    is_paused=paused is not None,
-                    next=tuple(f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" for at in next_fires(each, now)),
-                    last="" if last is None else f"{moment_text(last.fire)} {last.status}",
+                    state=state_text(each),
+                    is_paused=each.memory.paused is not None,
+                    next=tuple(local_time(each.schedule, at) for at in next_fires(each, now)),
+                    last="" if last is None else f"{local_time(each.schedule, last.fire)} {last.status}",
                 )
             )
         return found
