@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from floto.core.replay.why_waiting import Cause, Condition
     from floto.core.spec.fingerprint import spec_tags
     from floto.core.spec.schedule import Overlap, Schedule
+    from floto.core.view.run_view import RunView, TaskMoment, view
     from floto.runtime.connect import UnknownService, connect
     from floto.runtime.deciders.decider import Decider
     from floto.runtime.runs.run import run
@@ -99,9 +100,11 @@ _LAZY = {
     "RecordedOutcome": "floto.core.replay.decision_tasks",
     "Redrive": "floto.core.replay.redrive",
     "Replay": "floto.core.replay.replay",
+    "RunView": "floto.core.view.run_view",
     "RunningActivity": "floto.runtime.workers.activities",
     "Schedule": "floto.core.spec.schedule",
     "Step": "floto.core.replay.replay",
+    "TaskMoment": "floto.core.view.run_view",
     "TaskStatus": "floto.core.replay.task_status",
     "UnknownService": "floto.runtime.connect",
     "Verdict": "floto.core.replay.compare",
@@ -116,6 +119,7 @@ _LAZY = {
     "replay": "floto.core.replay.replay",
     "run": "floto.runtime.runs.run",
     "spec_tags": "floto.core.spec.fingerprint",
+    "view": "floto.core.view.run_view",
 }
 
 __all__ = [
@@ -169,6 +173,7 @@ __all__ = [
     "Replay",
     "Retry",
     "RetryStrategy",
+    "RunView",
     "RunningActivity",
     "Schedule",
     "Service",
@@ -183,6 +188,7 @@ __all__ = [
     "Step",
     "Store",
     "Task",
+    "TaskMoment",
     "TaskStatus",
     "Timer",
     "UnknownResource",
@@ -210,6 +216,7 @@ __all__ = [
     "replay",
     "run",
     "spec_tags",
+    "view",
 ]
 
 

@@ -1,1 +1,1 @@
-"""Pages for people: the runs of a service, and one run at any moment, live or in one file."""
+"""Pages: the runs of a service and one run at every moment, for people."""

@@ -128,8 +128,12 @@ def in_state(progress: Progress, state: State) -> Progress:
 
 def observe(progress: Progress, events: Iterable[Event]) -> Progress:
     """Return the progress after new events, by an incremental update if possible. Raises ``HistoryError``."""
-    state, changed_keys = trace(events, progress.state)
-    changed = _positions(changed_keys, progress.plan)
+    return advanced(progress, *trace(events, progress.state))
+
+
+def advanced(progress: Progress, state: State, changed_keys: Iterable[Key]) -> Progress:
+    """Return the progress in a later state, given the keys of the items that changed since."""
+    changed = positions_of(changed_keys, progress.plan)
     if progress.state.started is None or _needs_rebuild(changed, progress, state):
         return _begin(progress.spec, state, progress.codec, progress.offspring)
     return _updated(progress, state, changed)
@@ -156,7 +160,7 @@ def _expands(position: int, plan: graph.Plan, state: State) -> bool:
     return position in plan.generators and state.is_completed(plan.tasks[position].key)
 
 
-def _positions(keys: Iterable[Key], plan: graph.Plan) -> set[int]:
+def positions_of(keys: Iterable[Key], plan: graph.Plan) -> set[int]:
     """Return the positions of the tasks that items of these keys, and their retry timers, belong to."""
     found = {plan.by_key.get(key) for key in keys}
     for kind, id_ in keys:

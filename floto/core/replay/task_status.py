@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
+from operator import attrgetter
+from typing import Any
 
 from attrs import Factory, field, frozen
 
 from floto.core.decide.closing import CANCEL_REQUESTS, open_work
 from floto.core.decide.phase import RunPhase, phase
 from floto.core.decide.progress import Progress, begin, unmet
+from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf.reserved_names import RETRY_PREFIX
@@ -57,9 +60,7 @@ class TaskGraph:
     #: Open work that must close before a cleanup begins.
     stopping: Collection[Key] = ()
     #: By position of each task that is exhausted or depends on such a task: the position of that task.
-    blocked: Mapping[int, int] = field(
-        init=False, default=Factory(lambda self: _blocked(self.progress), takes_self=True)
-    )
+    blocked: Mapping[int, int] = field(default=Factory(lambda self: _blocked(self.progress), takes_self=True))
 
     def status(self, position: int) -> TaskStatus:
         """Return the status of the task at a position of the plan."""
@@ -74,8 +75,9 @@ class TaskGraph:
         return self._not_in_flight(position, item)
 
     def _not_in_flight(self, position: int, item: Item | None) -> TaskStatus:
-        progress, needed = self.progress, self.needed(position)
-        if self.is_ending or any(other in self.blocked for other in needed):
+        progress = self.progress
+        needed = unmet(position, progress)
+        if self.is_ending or (needed and self._is_blocked(position)):
             return TaskStatus.SKIPPED
         if item is not None and item.failures and not needed and position not in progress.steps:
             return TaskStatus.RETRYING
@@ -83,6 +85,11 @@ class TaskGraph:
             return TaskStatus.RESERVED
         is_signal = progress.plan.tasks[position].key[0] is Kind.SIGNAL
         return TaskStatus.WAITING if needed or self.stopping or is_signal else TaskStatus.DUE
+
+    def _is_blocked(self, position: int) -> bool:
+        """Return True if the task waits for a failed task, or for one that does."""
+        blocked = self.blocked
+        return position in blocked and any(other in blocked for other in self.needed(position))
 
     def needed(self, position: int) -> list[int]:
         """Return the positions of the required tasks that have not completed."""
@@ -103,17 +110,42 @@ def _blocked(progress: Progress) -> dict[int, int]:
     return found
 
 
-def task_graphs(main: Progress) -> Iterator[TaskGraph]:
-    """Yield the graph of a run, and those of its cleanup after a failure and after a cancel request."""
-    now, spec = phase(main), main.spec
-    yield TaskGraph(main, now not in {RunPhase.RUNNING, RunPhase.COMPLETING})
-    for clean_up, phases, what in (
-        (spec.after_failure, {RunPhase.FAILING, RunPhase.CLEANING_UP}, "fails"),
-        (spec.after_cancel, {RunPhase.CANCELING}, "is canceled"),
-    ):
-        own = begin(clean_up, main.state, main.codec)
-        stopping = open_work(main.state, own.plan.by_key)
-        yield TaskGraph(own, now is RunPhase.CLOSED, "" if now in phases else what, stopping)
+#: For each cleanup: its spec, the phases in which it runs, and what the run does before.
+_CLEANUPS: tuple[tuple[Callable[[DeciderSpec], DeciderSpec], Collection[RunPhase], str], ...] = (
+    (attrgetter("after_failure"), {RunPhase.FAILING, RunPhase.CLEANING_UP}, "fails"),
+    (attrgetter("after_cancel"), {RunPhase.CANCELING}, "is canceled"),
+)
+
+
+def cleanups(main: Progress) -> tuple[Progress, ...]:
+    """Return the progress of the cleanup after a failure and of that after a cancel request."""
+    return tuple(begin(clean_up(main.spec), main.state, main.codec) for clean_up, _, _ in _CLEANUPS)
+
+
+def task_graphs(
+    main: Progress, cleaning: Sequence[Progress] | None = None, before: Sequence[TaskGraph] = ()
+) -> tuple[TaskGraph, ...]:
+    """Return the graph of a run, and those of its cleanup after a failure and after a cancel request.
+
+    Args:
+        main: The progress of the run.
+        cleaning: Its ``cleanups``; by default they are computed.
+        before: The graphs after an earlier event, from which is taken what has not changed.
+    """
+    now, state = phase(main), main.state
+    own = cleanups(main) if cleaning is None else cleaning
+    known = [_known(*pair) for pair in zip(before, (main, *own), strict=False)] or [{}] * (1 + len(own))
+    graphs = [TaskGraph(main, now not in {RunPhase.RUNNING, RunPhase.COMPLETING}, **known[0])]
+    for each, same, (_, phases, what) in zip(own, known[1:], _CLEANUPS, strict=True):
+        runs = now in phases
+        stopping = open_work(state, each.plan.by_key) if runs and each.plan.tasks else ()
+        graphs.append(TaskGraph(each, now is RunPhase.CLOSED, "" if runs else what, stopping, **same))
+    return tuple(graphs)
+
+
+def _known(before: TaskGraph, progress: Progress) -> dict[str, Any]:
+    is_same = before.progress.exhausted is progress.exhausted and before.progress.plan is progress.plan
+    return {"blocked": before.blocked} if is_same else {}
 
 
 def task_statuses(main: Progress) -> Collection[tuple[Task, TaskStatus]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
+from string import Formatter
 from typing import Any
 
 from attrs import evolve, frozen
@@ -16,6 +19,9 @@ from floto.core.swf.events import ActivityTaskScheduled, Event
 from floto.core.swf.reserved_names import NOT_SERVED
 from floto.core.swf.shapes import ActivityType
 from floto.core.visible import moment_text, visible
+
+#: A sentence for people: strings, and moments that each reader shows in their own way.
+Text = tuple[str | datetime, ...]
 
 
 class Cause(StrEnum):
@@ -63,17 +69,35 @@ class Condition:
     who: str = ""
     until: datetime | None = None
 
+    @property
+    def text(self) -> Text:
+        """The sentence, with its moments as values."""
+        found: list[str | datetime] = []
+        for words, name, how in _pieces(self.cause):
+            value = _FIELDS[name](self) if name else ()
+            found += [words, *(map(repr, value) if how == "r" else value)]
+        return tuple(filter(None, found))
+
     def __str__(self) -> str:
         """Return one line."""
-        values = {
-            "task": self.task,
-            "at": "" if self.at is None else moment_text(self.at),
-            "detail": self.detail,
-            "task_list": self.task_list,
-            "who": f" on {self.who}" if self.who else "",
-            "until": "" if self.until is None else f", times out at {moment_text(self.until)}",
-        }
-        return visible(self.cause.value.format(**values))
+        return visible("".join(each if isinstance(each, str) else moment_text(each) for each in self.text))
+
+
+@cache
+def _pieces(cause: Cause) -> Sequence[tuple[str, str, str]]:
+    """Return the template of a cause, cut at its fields: text, the field behind it and its conversion."""
+    return [(text, name or "", how or "") for text, name, _, how in Formatter().parse(cause.value)]
+
+
+#: The values of the fields of a template.
+_FIELDS: Mapping[str, Callable[[Condition], Text]] = {
+    "task": lambda condition: (condition.task,),
+    "at": lambda condition: () if condition.at is None else (condition.at,),
+    "detail": lambda condition: (condition.detail,),
+    "task_list": lambda condition: (condition.task_list,),
+    "who": lambda condition: (f" on {condition.who}",) if condition.who else (),
+    "until": lambda condition: () if condition.until is None else (", times out at ", condition.until),
+}
 
 
 def queued(item: Item) -> Condition:

@@ -31,6 +31,7 @@ from floto.runtime.cli.show import history_command, show_command
 from floto.runtime.cli.signal_cancel import cancel_command, signal_command, terminate_command
 from floto.runtime.cli.start import start_command
 from floto.runtime.cli.status import status_command
+from floto.runtime.cli.ui import ui_command
 from floto.runtime.cli.why import why_command
 
 log = logging.getLogger("floto")
@@ -75,7 +76,7 @@ def cli() -> None:
 
 
 for command in (
-    *(run_command, check_command, fuzz_command, server_command),
+    *(run_command, check_command, fuzz_command, server_command, ui_command),
     *(replay_command, why_command, compare_command, timeline_command, graph_command),
     *(register_group, start_command, signal_command, cancel_command, terminate_command),
     redrive_command,

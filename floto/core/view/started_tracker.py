@@ -1,0 +1,74 @@
+"""The status of everything that a run has started, after every event, without its spec."""
+
+from __future__ import annotations
+
+from floto.core.replay.explain import is_over, started_conditions
+from floto.core.replay.task_status import FAILURES, STARTED_KINDS, TaskStatus, started_status
+from floto.core.state.failures import failure_of
+from floto.core.state.fold import trace
+from floto.core.state.state import Key, State
+from floto.core.swf.events import Event
+from floto.core.swf.reserved_names import RESERVED_PREFIX
+from floto.core.view.tracker import RetryTimers
+from floto.core.view.tracks import NO_OUTCOME, NO_REASON, Board, Outcome, TaskTrack, Why
+
+
+class StartedTracker:
+    """Follows a run event by event, as far as its history alone says what happens.
+
+    Args:
+        state: The state of the run before its first event.
+    """
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.board = Board()
+        self._timers = RetryTimers()
+        self._by_id: dict[str, Key] = {}
+
+    def observe(self, event: Event) -> None:
+        """Follow the next event. Raises ``HistoryError``."""
+        self.state, changed = trace((event,), self.state)
+        retried = self._timers.update(self.state, changed)
+        keys = {key for key in changed if key[0] in STARTED_KINDS}
+        for _, id_ in keys:
+            self._by_id.setdefault(id_, next(key for key in keys if key[1] == id_))
+        keys |= {self._by_id[id_] for id_ in retried if id_ in self._by_id}
+        keys |= {self._timers.found[id_].key for _, id_ in keys if id_ in self._timers.found}
+        if self.state.closed is event:
+            keys |= {
+                self._by_id[id_] for id_, track in self.board.tasks.items() if track.statuses.last is not None
+            }
+        for key in sorted(keys):
+            self._examine(event.id, key)
+        if event.id > 1:
+            self._name(event.id, [*retried, *(id_ for _, id_ in keys)])
+
+    def _name(self, event_id: int, ids: list[str]) -> None:
+        for id_ in ids:
+            if id_ in self.board.tasks:
+                self.board.subjects.setdefault(event_id, id_)
+
+    def _examine(self, event_id: int, key: Key) -> None:
+        item, (_, id_) = self.state.items[key], key
+        timer = self._timers.found.get(id_)
+        is_hidden = id_.startswith(RESERVED_PREFIX) and self._is_retry(key)
+        track = self.board.tasks.get(id_)
+        if is_hidden or is_over(item, self.state):
+            if track is not None:
+                self.board.set(event_id, track, None, NO_REASON, NO_OUTCOME)
+            return
+        if track is None:
+            track = TaskTrack(id_, key, None)
+        status = started_status(item, self.state, is_retrying=timer is not None)
+        own = started_conditions(item, status, self.state, timer)
+        outcome = NO_OUTCOME
+        if status in FAILURES:
+            outcome = Outcome(message=failure_of(item.failures[-1]).message)
+        elif status is TaskStatus.DONE:
+            outcome = Outcome(item=item)
+        self.board.set(event_id, track, status, Why(own) if own else NO_REASON, outcome)
+
+    def _is_retry(self, key: Key) -> bool:
+        """Return True for the open retry timer of something that the run has started."""
+        return any(self._timers.found[id_].key == key for id_ in self._timers.found if id_ in self._by_id)
