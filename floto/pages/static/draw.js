@@ -1,510 +1,396 @@
-// The drawings of one run: the graph of its tasks and its timeline. Only what is in sight is in the page.
+// What holds at the moment that is shown, and the drawings of it: the graph of the tasks and the timeline.
 
-import { badge, duration, el, plain, renew, svg } from "./common.js";
+import { ago, badge, choice, clock, duration, el, plain, renew, svg } from "./common.js";
+
+export const RETRY = "waiting for its retry";
+export const PENDING = ["running", RETRY, "queued", "due"];
+export const BAD = ["failed", "canceled"];
+/** Statuses in the order in which they are counted; the first stands for a group. */
+const ORDER = ["failed", ...PENDING, "waiting", "canceled", "skipped", "reserved for cleanup", "done"];
+
+/** The document and what the reader chose. */
+export const page = { event: 1, task: -1, tab: "graph", filter: "", run: -1, decisions: false, folds: true, table: false, grouped: false, raw: false };
+
+/** Return the value of the last interval [from, value] that had begun at an event. */
+export function lookup(intervals, event = page.event) {
+	let [low, high] = [0, intervals.length];
+	while (low < high) {
+		const middle = (low + high) >> 1;
+		if (intervals[middle][0] <= event) low = middle + 1;
+		else high = middle;
+	}
+	return intervals[low - 1]?.[1];
+}
+
+export const at = (event) => page.times[event - 1];
+export const past = (event) => event > 0 && event <= page.event;
+export const status = (task) => page.doc.statuses[lookup(page.doc.tasks[task].statuses)] ?? "not there yet";
+export const attempts = (task) => page.doc.tasks[task].attempts.filter((each) => past(each[0]));
+export const relative = () => choice("times") === "relative";
+
+export function counts(tasks) {
+	const found = new Map(ORDER.map((each) => [each, 0]));
+	for (const each of tasks.map(status)) if (found.has(each)) found.set(each, found.get(each) + 1);
+	return [...found].filter(([, count]) => count);
+}
+
+const group = (row) => page.doc.groups[row.group];
+const worst = (row) => (row.task < 0 ? (counts(group(row).inner)[0]?.[0] ?? "waiting") : status(row.task));
+const holds = (row, task) => task >= 0 && (row.task === task || (row.task < 0 && group(row).inner.includes(task)));
+
+/** Return a moment as the reader chose; with its date where the run took long. */
+export function when(ms, short = false) {
+	if (relative()) return ms === page.base ? "start" : `${ms < page.base ? "−" : "+"}${duration((ms - page.base) / 1000)}`;
+	return clock(ms, choice("times") === "local", !short && page.end - page.base > 72e6);
+}
+
+/** Return a text of strings and moments; one that is to come says in how long. */
+export const words = (text) => [text].flat().map((part) => (typeof part === "number" ? when(part) + (part > at(page.event) ? `, ${ago(part, at(page.event))}` : "") : plain(part, 2000))).join("");
+
+/** Return the rows of lanes [depth, task, group], without those below a folded group. */
+function rows(lanes) {
+	let hidden = Infinity;
+	const shown = lanes.filter(([depth, , number]) => {
+		if (depth > hidden) return false;
+		hidden = number >= 0 && !page.opened.has(number) ? depth : Infinity;
+		return true;
+	});
+	return shown.map(([depth, task, number]) => ({ depth, task, group: number }));
+}
+
+/** Return what is shown of a task or a group, and the attributes of what is pressed. */
+function item(row) {
+	const folded = row.task < 0;
+	const open = page.opened.has(row.group);
+	const now = worst(row);
+	const tries = folded ? 0 : attempts(row.task).length;
+	const name = folded ? `${plain(group(row).label)} ×${group(row).inner.length}` : plain(page.doc.tasks[row.task].id);
+	const note = folded ? counts(group(row).inner).map(([each, count]) => `${symbol(each)} ${count} ${each}`).join(" ") : `${now}${tries > 1 ? `, attempt ${tries}` : ""}`;
+	const attributes = {
+		role: "button", tabindex: 0, "data-key": folded ? `g${row.group}` : `t${row.task}`, "data-status": now, "aria-label": `${name}: ${note}`,
+		"aria-expanded": folded ? open : null, onclick: () => (folded ? page.toggle(row.group) : page.select(row.task)),
+	};
+	const chosen = folded ? !open && holds(row, page.task) : row.task === page.task;
+	return { name, note, mark: folded ? (open ? "▾" : "▸") : symbol(now), open, attributes, chosen: chosen ? ".chosen" : "" };
+}
 
 const symbols = new Map();
 
 /** Return the symbol of a status, which style.css defines. */
-export function symbol(status) {
-  if (!symbols.has(status)) {
-    const probe = document.body.appendChild(badge(status));
-    symbols.set(status, getComputedStyle(probe).getPropertyValue("--symbol").replace(/["\s]/g, ""));
-    probe.remove();
-  }
-  return symbols.get(status);
+function symbol(name) {
+	if (!symbols.has(name)) {
+		const probe = document.body.appendChild(badge(name));
+		symbols.set(name, getComputedStyle(probe).getPropertyValue("--symbol").replace(/["\s]/g, ""));
+		probe.remove();
+	}
+	return symbols.get(name);
 }
 
-/** Return a name that is at most so long, without its middle. */
-export function short(text, most) {
-  const all = plain(text, 1000);
-  if (all.length <= most) return all;
-  const end = Math.floor(most / 3);
-  return `${all.slice(0, most - end - 1)}…${all.slice(-end)}`;
+/** Return a text without its middle, if it is too long. */
+function short(text, most) {
+	const end = Math.floor(most / 3);
+	return text.length > most ? `${text.slice(0, most - end - 1)}…${text.slice(-end)}` : text;
 }
 
 const rectangle = (x, y, w, h) => `M${x.toFixed(1)} ${y.toFixed(1)}h${w.toFixed(1)}v${h}h${(-w).toFixed(1)}z`;
 
-/** An area that scrolls and zooms; `paint(view, svg)` returns the shapes in sight. */
+/** An area that scrolls and zooms, of which only what is in sight is in the page. */
 class Surface {
-  constructor(label, resize, paint) {
-    this.zoom = 1;
-    this.resize = resize;
-    this.paint = paint;
-    this.svg = svg("svg", { role: "group", "aria-label": label });
-    this.sizer = el("div.sizer", {}, this.svg);
-    this.element = el("div.surface", { tabindex: 0, role: "region", "aria-label": label }, this.sizer);
-    this.element.addEventListener("scroll", () => this.draw());
-    this.element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-    this.element.addEventListener("pointerdown", (event) => this.grab(event));
-    new ResizeObserver(() => this.refresh()).observe(this.element);
-  }
+	constructor(label, least, most) {
+		Object.assign(this, { least, most, zoom: 1, svg: svg("svg", { role: "group", "aria-label": label }) });
+		this.sizer = el("div.sizer", this.svg);
+		this.element = el("div.surface", { tabindex: 0, role: "region", "aria-label": label, onscroll: () => this.draw(), onpointerdown: (event) => this.grab(event) }, this.sizer);
+		this.element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+		new ResizeObserver(() => this.refresh()).observe(this.element);
+		this.lay();
+	}
 
-  /** Draw anew, after a change of what there is to draw or of the area. */
-  refresh() {
-    const { clientWidth: width, clientHeight: height } = this.element;
-    if (!width) return;
-    const [w, h] = this.resize(width, height);
-    this.sizer.style.width = `${Math.max(w, 10)}px`;
-    this.sizer.style.height = `${Math.max(h, 10)}px`;
-    this.draw();
-  }
+	refresh() {
+		const { clientWidth, clientHeight } = this.element;
+		if (!clientWidth) return;
+		const [w, h] = this.extent(clientWidth, clientHeight);
+		Object.assign(this.sizer.style, { width: `${w}px`, height: `${h}px` });
+		this.draw();
+	}
 
-  draw() {
-    const { clientWidth: w, clientHeight: h, scrollLeft: x, scrollTop: y } = this.element;
-    if (!w) return;
-    this.svg.setAttribute("width", w);
-    this.svg.setAttribute("height", h);
-    renew(this.svg, this.paint({ x, y, w, h }));
-  }
+	draw() {
+		const { clientWidth: w, clientHeight: h, scrollLeft: x, scrollTop: y } = this.element;
+		this.svg.setAttribute("width", w);
+		this.svg.setAttribute("height", h);
+		renew(this.svg, this.shapes(x, y, w, h));
+	}
 
-  /** Change the zoom; the point (x, y) of the area stays where it is. */
-  scale(zoom, x = this.element.clientWidth / 2, y = this.element.clientHeight / 2) {
-    const next = Math.min(Math.max(zoom, this.least ?? 0.1), this.most ?? 2.5);
-    const [left, top] = this.moved(next / this.zoom, x, y);
-    this.zoom = next;
-    this.refresh();
-    this.element.scrollTo(left, top);
-    this.draw();
-  }
+	/** Change the zoom; the point (x, y) of the area stays where it is. */
+	scale(zoom, x = this.element.clientWidth / 2, y = this.element.clientHeight / 2) {
+		const { scrollLeft, scrollTop } = this.element;
+		const next = Math.min(Math.max(zoom, this.least), this.most);
+		const to = this.moved(next / this.zoom, scrollLeft + x, scrollTop + y);
+		this.zoom = next;
+		this.refresh();
+		this.element.scrollTo(to[0] - x, to[1] - y);
+		this.draw();
+	}
 
-  moved(factor, x, y) {
-    return [(this.element.scrollLeft + x) * factor - x, (this.element.scrollTop + y) * factor - y];
-  }
+	wheel(event) {
+		if (!event.ctrlKey) return;
+		event.preventDefault();
+		const box = this.element.getBoundingClientRect();
+		this.scale(this.zoom * 1.0015 ** -event.deltaY, event.clientX - box.left, event.clientY - box.top);
+	}
 
-  wheel(event) {
-    if (!event.ctrlKey) return;
-    event.preventDefault();
-    const box = this.element.getBoundingClientRect();
-    this.scale(this.zoom * 1.0015 ** -event.deltaY, event.clientX - box.left, event.clientY - box.top);
-  }
+	grab({ button, target }) {
+		if (button || target.closest("[role=button]") || target === this.element) return;
+		const move = (to) => this.element.scrollBy(-to.movementX, -to.movementY);
+		addEventListener("pointermove", move);
+		addEventListener("pointerup", () => removeEventListener("pointermove", move), { once: true });
+	}
 
-  grab(event) {
-    if (event.button || event.target.closest("[role=button]") || event.target === this.element) return;
-    const move = (to) => this.element.scrollBy(-to.movementX, -to.movementY);
-    const done = () => removeEventListener("pointermove", move);
-    addEventListener("pointermove", move);
-    addEventListener("pointerup", done, { once: true });
-  }
+	/** Scroll so that a place is in sight. */
+	seek(x, y) {
+		const { clientWidth: w, clientHeight: h, scrollLeft, scrollTop } = this.element;
+		if (x < scrollLeft || x > scrollLeft + w - 60) this.element.scrollLeft = x - w / 3;
+		if (y < scrollTop || y > scrollTop + h - 90) this.element.scrollTop = y - h / 3;
+	}
 }
-
-/** Return the attributes of a shape that is pressed by mouse and by Enter. */
-function pressed(key, label, act, more = {}) {
-  const onkeydown = (event) => {
-    if (event.key !== "Enter" && event.key !== " ") return;
-    event.preventDefault();
-    event.stopPropagation();
-    act();
-  };
-  return { role: "button", tabindex: 0, "data-key": key, "aria-label": label, onclick: act, onkeydown, ...more };
-}
-
-/** Return the buttons that zoom a drawing. */
-export function zoomButtons(drawing) {
-  const button = (text, label, act) => el("button", { type: "button", "aria-label": label, title: label, onclick: act }, text);
-  return el("div.group", { role: "group", "aria-label": "Zoom" },
-    button("−", "Zoom out (-)", () => drawing.scale(drawing.zoom / 1.4)),
-    button("Fit", "Fit (0)", () => drawing.fit()),
-    button("+", "Zoom in (+)", () => drawing.scale(drawing.zoom * 1.4)));
-}
-
-// ---- the graph
 
 const BOX = { w: 176, h: 46, across: 64, down: 60, edge: 20 };
 const CELL = { w: 158, h: 26 };
-/** Boxes that are drawn with their names; more of them in sight are drawn as one shape for each status. */
+/** Boxes that are drawn with their names; more of them in sight are one shape for each status. */
 const MOST_BOXES = 180;
 
-/** Draw the graph of a run: groups folded until they are pressed. */
+/** The graph: groups are folded until they are pressed. */
 export class Graph extends Surface {
-  constructor(page) {
-    super("Graph of the tasks", () => [this.width * this.zoom, this.height * this.zoom], (view) => this.shapes(view));
-    this.page = page;
-    this.lay();
-  }
+	constructor() {
+		super("Graph of the tasks", 0.05, 2.5);
+	}
 
-  /** Place the boxes: an open group takes more room, and what is right of it or below it moves away. */
-  lay() {
-    const { boxes, routes } = this.page.doc.graph;
-    const wider = new Map();
-    const higher = new Map();
-    this.boxes = boxes.map((box) => ({ ...box, ...this.size(box) }));
-    for (const box of this.boxes) {
-      if (box.w > BOX.w) wider.set(box.x, Math.max(wider.get(box.x) ?? 0, box.w - BOX.w));
-      if (box.h > BOX.h) higher.set(box.y, Math.max(higher.get(box.y) ?? 0, box.h - BOX.h));
-    }
-    const beyond = (map, value) => [...map].reduce((sum, [at, size]) => sum + (at < value ? size : 0), 0);
-    const place = (x, y) => [
-      BOX.edge + x * (BOX.w + BOX.across) + beyond(wider, x),
-      BOX.edge + y * BOX.down + beyond(higher, y),
-    ];
-    const at = new Map(this.boxes.map((box) => [`${box.x} ${box.y}`, box]));
-    const ends = (points) => [points[0], points[points.length - 1]].map(([x, y]) => at.get(`${x} ${y}`));
-    for (const box of this.boxes) [box.left, box.top] = place(box.x, box.y);
-    this.routes = routes.map((route) => {
-      const [from, to] = ends(route.points);
-      return { from, to, dashed: route.dashed, ...this.route(route.points, from, place, wider) };
-    });
-    this.width = BOX.edge + this.boxes.reduce((most, box) => Math.max(most, box.left + box.w), 0);
-    this.height = BOX.edge + this.boxes.reduce((most, box) => Math.max(most, box.top + box.h), 0);
-  }
+	extent() {
+		return [this.width * this.zoom, this.height * this.zoom];
+	}
+	moved(factor, x, y) {
+		return [x * factor, y * factor];
+	}
+	fit(least = 0) {
+		const { clientWidth: w, clientHeight: h } = this.element;
+		this.scale(Math.max(least, Math.min(w / this.width, h / this.height, 1)), 0, 0);
+	}
+	reveal(task) {
+		const box = this.boxes.findLast((each) => holds(each, task));
+		if (box) this.seek(box.left * this.zoom, box.top * this.zoom);
+	}
 
-  size(box) {
-    if (!this.page.opened.has(box.group)) return { w: BOX.w, h: BOX.h };
-    const cells = this.page.cells(box.group);
-    const columns = Math.max(1, Math.ceil(Math.sqrt(cells.length / 5)));
-    const rows = Math.ceil(cells.length / columns);
-    return { cells, columns, w: Math.max(columns * CELL.w + 16, BOX.w), h: BOX.h + rows * CELL.h };
-  }
+	/** Place the boxes: an open group takes more room, and what is right of it or below it moves away. */
+	lay() {
+		const { boxes, routes } = page.doc.graph;
+		const grown = [new Map(), new Map()];
+		const grow = (axis, place, size) => size > 0 && grown[axis].set(place, Math.max(grown[axis].get(place) ?? 0, size));
+		const before = (axis, place) => [...grown[axis]].reduce((sum, [each, size]) => sum + (each < place ? size : 0), 0);
+		const place = ([x, y]) => [BOX.edge + x * (BOX.w + BOX.across) + before(0, x), BOX.edge + y * BOX.down + before(1, y)];
+		const placed = boxes.map(({ task = -1, group = -1, x, y }) => {
+			const cells = page.opened.has(group) ? rows(page.doc.groups[group].below) : [];
+			const columns = Math.ceil(Math.sqrt(cells.length / 5)) || 1;
+			const [w, h] = [Math.max(columns * CELL.w + 16, BOX.w), BOX.h + Math.ceil(cells.length / columns) * CELL.h];
+			grow(0, x, w - BOX.w);
+			grow(1, y, h - BOX.h);
+			return { task, group, x, y, w, h, cells, columns };
+		});
+		const found = new Map(placed.map((box) => [`${[box.x, box.y]}`, box]));
+		for (const box of placed) [box.left, box.top] = place([box.x, box.y]);
+		this.boxes = placed.flatMap(({ cells, columns, ...box }) => [box, ...cells.map((cell, i) => (
+			{ ...cell, cell: true, left: box.left + 8 + (i % columns) * CELL.w, top: box.top + BOX.h + Math.floor(i / columns) * CELL.h, w: CELL.w - 6, h: CELL.h - 4 }))]);
+		this.routes = routes.map(({ points, dashed }) => ({ dashed, to: found.get(`${points.at(-1)}`), ...this.route(points, found.get(`${points[0]}`), place) }));
+		this.width = BOX.edge + Math.max(0, ...placed.map((box) => box.left + box.w));
+		this.height = BOX.edge + Math.max(0, ...placed.map((box) => box.top + box.h));
+	}
 
-  /** Return the path of an arrow, its head and its extent; it passes layers between its ends straight. */
-  route(points, from, place, wider) {
-    const half = BOX.h / 2;
-    let [x, y] = place(...points[0]);
-    const extent = { x1: x, y1: y, x2: x, y2: y };
-    x += from?.w ?? BOX.w;
-    y += half;
-    let path = `M${x} ${y}`;
-    points.slice(1).forEach(([layer, row], number) => {
-      const [left, top] = place(layer, row);
-      const end = top + half;
-      const bend = (x + left) / 2;
-      const last = number === points.length - 2;
-      path += `C${bend} ${y} ${bend} ${end} ${last ? left - 5 : left} ${end}`;
-      [x, y] = [left, end];
-      if (!last) path += `H${(x += BOX.w + (wider.get(layer) ?? 0))}`;
-      Object.assign(extent, { x2: Math.max(extent.x2, x), y1: Math.min(extent.y1, top), y2: Math.max(extent.y2, end) });
-    });
-    return { path, head: `M${x - 8} ${y - 4}l8 4l-8 4z`, ...extent };
-  }
+	/** Return the path of an arrow, its head and its extent; it passes the layers between its ends straight. */
+	route(points, from, place) {
+		const places = points.map(place);
+		const tops = places.map((each) => each[1]);
+		let [x, y] = [places[0][0] + (from?.w ?? BOX.w), tops[0] + BOX.h / 2];
+		let path = `M${x} ${y}`;
+		places.slice(1).forEach(([next, top], i) => {
+			const last = i === places.length - 2;
+			const bend = (x + next) / 2;
+			path += `C${bend} ${y} ${bend} ${top + BOX.h / 2} ${last ? next - 5 : next} ${top + BOX.h / 2}`;
+			[x, y] = [next, top + BOX.h / 2];
+			if (!last) path += `H${(x += BOX.w)}`;
+		});
+		const [left, top] = [places[0][0], Math.min(...tops)];
+		return { path, head: `M${x - 8} ${y - 4}l8 4l-8 4z`, left, top, w: x - left, h: Math.max(...tops) + BOX.h - top };
+	}
 
-  fit() {
-    const { clientWidth: w, clientHeight: h } = this.element;
-    this.scale(Math.min(w / this.width, h / this.height, 1));
-  }
+	shapes(x, y, w, h) {
+		const z = this.zoom;
+		const seen = (each) => each.left < (x + w) / z && each.left + each.w > x / z && each.top < (y + h) / z && each.top + each.h > y / z;
+		const boxes = this.boxes.filter(seen);
+		const drawn = boxes.length > MOST_BOXES || z < 0.4 ? this.coarse(boxes) : boxes.map((box) => this.box(box));
+		return [svg("g", { transform: `translate(${-x} ${-y}) scale(${z})` }, ...this.arrows(this.routes.filter(seen)), ...drawn)];
+	}
 
-  /** Scroll so that a task, or the group that it is folded into, is in sight. */
-  reveal(task) {
-    const box = this.boxes.find((each) => each.task === task || (each.group !== undefined && this.page.inside(task, each.group)));
-    if (!box) return;
-    const { clientWidth: w, clientHeight: h, scrollLeft: x, scrollTop: y } = this.element;
-    const [left, top] = [box.left * this.zoom, box.top * this.zoom];
-    if (left < x || top < y || left + BOX.w * this.zoom > x + w || top + BOX.h * this.zoom > y + h) {
-      this.element.scrollTo(left - w / 3, top - h / 3);
-    }
-  }
+	arrows(routes) {
+		const kind = (route) => (route.to && holds(route.to, page.task) ? ".lit" : route.dashed ? ".dashed" : "");
+		return [...Map.groupBy(routes, kind)].flatMap(([name, all]) => [
+			svg(`path.arrow${name}`, { d: all.map((route) => route.path).join("") }), svg(`path.tip${name}`, { d: all.map((route) => route.head).join("") }),
+		]);
+	}
 
-  shapes({ x, y, w, h }) {
-    const z = this.zoom;
-    const seen = { x1: x / z, y1: y / z, x2: (x + w) / z, y2: (y + h) / z };
-    const boxes = this.boxes.filter((b) => b.left < seen.x2 && b.left + b.w > seen.x1 && b.top < seen.y2 && b.top + b.h > seen.y1);
-    const routes = this.routes.filter((r) => r.x1 < seen.x2 && r.x2 > seen.x1 && r.y1 < seen.y2 && r.y2 > seen.y1);
-    const coarse = boxes.length > MOST_BOXES || z < 0.4;
-    const inner = boxes.flatMap((box) => (coarse ? [] : [box.task === undefined ? this.group(box, seen) : this.box(box)]));
-    if (coarse) inner.push(...this.coarse(boxes));
-    return [svg("g", { transform: `translate(${-x} ${-y}) scale(${z})` }, ...this.arrows(routes), ...inner)];
-  }
+	coarse(boxes) {
+		return [...Map.groupBy(boxes, worst)].map(([name, all]) => svg("path.box", { "data-status": name, d: all.map((box) => rectangle(box.left, box.top, box.w, box.h)).join("") }));
+	}
 
-  arrows(routes) {
-    const { task } = this.page;
-    const lit = (route) => task !== null && route.to && (route.to.task === task || (route.to.group !== undefined && this.page.inside(task, route.to.group)));
-    const groups = [["arrow", (r) => !lit(r) && !r.dashed], ["arrow.dashed", (r) => !lit(r) && r.dashed], ["arrow.lit", lit]];
-    return groups.flatMap(([name, which]) => {
-      const chosen = routes.filter(which);
-      if (!chosen.length) return [];
-      return [
-        svg(`path.${name}`, { d: chosen.map((r) => r.path).join("") }),
-        svg(`path.${name.replace("arrow", "tip")}`, { d: chosen.map((r) => r.head).join("") }),
-      ];
-    });
-  }
-
-  coarse(boxes) {
-    const paths = new Map();
-    for (const box of boxes) {
-      const status = box.task === undefined ? this.page.worst(box.group) : this.page.status(box.task);
-      paths.set(status, (paths.get(status) ?? "") + rectangle(box.left, box.top, box.w, box.h));
-    }
-    return [...paths].map(([status, d]) => svg("path.box", { d, "data-status": status }, svg("title", {}, status)));
-  }
-
-  box({ task, left, top, w, h }) {
-    const { page } = this;
-    const status = page.status(task);
-    const { id, kind } = page.doc.tasks[task];
-    const note = `${symbol(status)} ${status}${page.tries(task)}`;
-    const label = `${plain(id)}: ${status}${page.tries(task)}`;
-    const chosen = task === page.task ? ".chosen" : "";
-    return svg(`g.node${chosen}`, pressed(`t${task}`, label, () => page.select(task), { "data-status": status }),
-      svg("rect.box", { x: left, y: top, width: w, height: h, rx: 7 }),
-      svg("text.name", { x: left + 11, y: top + 19 }, short(id, 23)),
-      svg("text.note", { x: left + 11, y: top + 36 }, note),
-      svg("title", {}, `${label} (${kind})`));
-  }
-
-  group(box, seen) {
-    const { page } = this;
-    const { group, left, top, w, h } = box;
-    const open = page.opened.has(group);
-    const { label } = page.doc.groups[group];
-    const counts = [...page.tally(group)];
-    const total = counts.reduce((sum, [, count]) => sum + count, 0);
-    const words = counts.map(([status, count]) => `${count} ${status}`).join(", ");
-    const note = short(counts.map(([status, count]) => `${symbol(status)} ${count}`).join("   "), open ? 60 : 26);
-    const chosen = page.task !== null && page.inside(page.task, group) ? ".chosen" : "";
-    const head = svg("g.node", pressed(`g${group}`, `${plain(label)}, ${total} tasks: ${words}`, () => page.toggle(group), { "aria-expanded": String(open) }),
-      svg("rect.hit", { x: left, y: top, width: w, height: BOX.h }),
-      svg("text.name", { x: left + 11, y: top + 19 }, `${open ? "▾" : "▸"} ${short(label, 16)} ×${total}`),
-      svg("text.note", { x: left + 11, y: top + 36 }, note),
-      svg("title", {}, `${plain(label)}: ${words}`));
-    return svg(`g.fold${chosen}`, { "data-status": page.worst(group) },
-      open ? null : svg("rect.box.behind", { x: left + 4, y: top + 4, width: w, height: h, rx: 7 }),
-      svg(`rect.box${open ? ".open" : ""}`, { x: left, y: top, width: w, height: h, rx: 7 }),
-      head, ...(open ? this.members(box, seen) : []));
-  }
-
-  /** Return the members of an open group that are in sight. */
-  members({ cells, columns, left, top }, seen) {
-    const rows = [Math.max(0, Math.floor((seen.y1 - top - BOX.h) / CELL.h)), Math.ceil((seen.y2 - top - BOX.h) / CELL.h)];
-    const across = [Math.max(0, Math.floor((seen.x1 - left) / CELL.w)), Math.min(columns, Math.ceil((seen.x2 - left) / CELL.w))];
-    const shapes = [];
-    for (let row = rows[0]; row < rows[1]; row++) {
-      for (let column = across[0]; column < across[1] && shapes.length < 2 * MOST_BOXES; column++) {
-        const cell = cells[row * columns + column];
-        if (cell) shapes.push(this.cell(cell, left + 8 + column * CELL.w, top + BOX.h + row * CELL.h));
-      }
-    }
-    return shapes;
-  }
-
-  cell({ task, group }, x, y) {
-    const { page } = this;
-    const folded = task === undefined;
-    const status = folded ? page.worst(group) : page.status(task);
-    const name = folded ? page.doc.groups[group].label : page.doc.tasks[task].id;
-    const label = folded ? `${plain(name)}, a group` : `${plain(name)}: ${status}`;
-    const act = () => (folded ? page.toggle(group) : page.select(task));
-    const mark = folded ? (page.opened.has(group) ? "▾" : "▸") : symbol(status);
-    return svg(`g.node.cell${task === page.task ? ".chosen" : ""}`, pressed(folded ? `g${group}` : `t${task}`, label, act, { "data-status": status }),
-      svg("rect.box", { x, y, width: CELL.w - 6, height: CELL.h - 4, rx: 5 }),
-      svg("text.note", { x: x + 8, y: y + 15 }, `${mark} ${short(name, 19)}`));
-  }
+	box({ left: x, top: y, w: width, h: height, cell, ...row }) {
+		const { name, note, mark, attributes, chosen, open } = item(row);
+		const frame = (kind, by = 0) => svg(`rect.box${kind}`, { x: x + by, y: y + by, width, height, rx: 6 });
+		const folded = row.task < 0;
+		const lines = cell ? [svg("text.note", { x: x + 8, y: y + 15 }, `${mark} ${short(name, 19)}`)] : [
+			svg("text.name", { x: x + 11, y: y + 19 }, short(folded ? `${mark} ${name}` : name, 23)),
+			svg("text.note", { x: x + 11, y: y + 36 }, short(folded ? note : `${mark} ${note}`, 30)),
+		];
+		return svg(`g.node${chosen}`, attributes, folded && !open && !cell ? frame("", 4) : null, frame(open ? ".open" : ""), ...lines, svg("title", attributes["aria-label"]));
+	}
 }
-
-// ---- the timeline
 
 const PLAN = { label: 210, top: 50, line: 26, edge: 24 };
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5, 216e5, 432e5, 864e5, 1728e5, 6048e5, 2592e6, 31536e6];
 /** The part of the width that a folded gap takes. */
 const FOLDED = 0.035;
 
-/** Return the pieces of the axis: [start, end] in ms, their place and size as parts of the width, and if folded. */
-function pieces(moments, busy, folds) {
-  const gaps = [];
-  let next = 0;
-  for (let i = 1; folds && i < moments.length; i++) {
-    const [start, end] = [moments[i - 1], moments[i]];
-    while (next < busy.length && busy[next][1] <= start) next++;
-    if (end - start > 1000 && !(next < busy.length && busy[next][0] < end)) gaps.push([start, end]);
-  }
-  const [first, last] = [moments[0], Math.max(moments[moments.length - 1], moments[0] + 1)];
-  const active = last - first - gaps.reduce((sum, [start, end]) => sum + end - start, 0);
-  const folded = gaps.filter(([start, end]) => end - start > active / 8).sort((a, b) => b[1] - b[0] - a[1] + a[0]).slice(0, 14);
-  folded.sort((a, b) => a[0] - b[0]);
-  const open = last - first - folded.reduce((sum, [start, end]) => sum + end - start, 0);
-  const scale = (1 - FOLDED * folded.length) / Math.max(open, 1);
-  const result = [];
-  let [at, place] = [first, 0];
-  const add = (end, size, fold) => {
-    result.push({ start: at, end, place, size, fold });
-    place += size;
-    at = end;
-  };
-  for (const [start, end] of folded) {
-    if (start > at) add(start, (start - at) * scale, false);
-    add(end, FOLDED, true);
-  }
-  if (last > at) add(last, (last - at) * scale, false);
-  return result;
+/** Return [status, start, end] of the bars of a row; those of a group are joined where they touch. */
+function spans(row) {
+	const { tasks, statuses } = page.doc;
+	const all = (row.task < 0 ? group(row).inner : [row.task]).flatMap((task) => tasks[task].spans);
+	const named = all.map(([kind, start, end]) => [statuses[kind] === "running" && end && end <= at(page.event) ? "done" : statuses[kind], start, end ?? page.end]);
+	if (row.task >= 0) return named;
+	const latest = {};
+	return named.sort((a, b) => a[1] - b[1]).filter((span) => {
+		const last = latest[span[0]];
+		const joined = last && span[1] <= last[2] && !BAD.includes(span[0]);
+		if (joined) last[2] = Math.max(last[2], span[2]);
+		else latest[span[0]] = span;
+		return !joined;
+	});
 }
 
-/** Draw when the tasks of a run waited, ran and ended. */
+/** When the tasks of a run waited, ran and ended. */
 export class Timeline extends Surface {
-  constructor(page) {
-    super("Timeline", (width) => this.extent(width), (view) => this.shapes(view));
-    Object.assign(this, { page, least: 1, most: 4000, folds: page.folds });
-    this.lay();
-  }
+	constructor() {
+		super("Timeline", 1, 4000);
+	}
 
-  lay() {
-    const { page } = this;
-    this.rows = page.rows();
-    const busy = [];
-    const runs = page.doc.tasks.flatMap((task) => task.spans.filter(([status]) => !page.idle(status)));
-    for (const [, start, end] of runs.sort((a, b) => a[1] - b[1])) {
-      const last = busy[busy.length - 1];
-      if (last && start <= last[1]) last[1] = Math.max(last[1], end ?? page.end);
-      else busy.push([start, end ?? page.end]);
-    }
-    this.pieces = pieces(page.times, busy, this.folds);
-  }
+	/** Divide the axis into pieces: [start, end] in ms, their place and size as parts of the width, and if folded. */
+	lay() {
+		const gaps = page.folds ? page.doc.gaps : [];
+		const scale = (1 - FOLDED * gaps.length) / Math.max(gaps.reduce((left, gap) => left - gap[1] + gap[0], page.end - page.base), 1);
+		this.rows = rows(page.doc.lanes);
+		this.pieces = [];
+		let [start, place] = [page.base, 0];
+		for (const gap of [...gaps, [page.end]]) {
+			const size = Math.max(gap[0] - start, 1) * scale;
+			this.pieces.push({ start, end: gap[0], place, size });
+			if (gap[1]) this.pieces.push({ start: gap[0], end: gap[1], place: place + size, size: FOLDED, fold: duration((gap[1] - gap[0]) / 1000) });
+			[start, place] = [gap[1], place + size + FOLDED];
+		}
+	}
 
-  extent(width) {
-    this.plot = Math.max(width - PLAN.label - PLAN.edge, 100) * this.zoom;
-    return [PLAN.label + this.plot + (this.zoom > 1 ? PLAN.edge : 0), PLAN.top + this.rows.length * PLAN.line + 8];
-  }
+	extent(width) {
+		this.plot = Math.max(width - PLAN.label - PLAN.edge, 100) * this.zoom;
+		return [this.zoom > 1 ? PLAN.label + this.plot + PLAN.edge : 10, PLAN.top + this.rows.length * PLAN.line + 8];
+	}
+	moved(factor, x, y) {
+		return [(x - PLAN.label) * factor + PLAN.label, y];
+	}
+	fit() {
+		this.scale(1);
+	}
+	reveal(task) {
+		this.seek(this.element.scrollLeft, this.rows.findLastIndex((row) => holds(row, task)) * PLAN.line);
+	}
 
-  fit() {
-    this.scale(1);
-  }
+	/** Return the x of a moment in the area. */
+	x(ms) {
+		const { start, end, place, size } = this.pieces.findLast((piece) => piece.start <= ms) ?? this.pieces[0];
+		const part = Math.min(Math.max((ms - start) / Math.max(end - start, 1), 0), 1);
+		return PLAN.label + (place + part * size) * this.plot - this.element.scrollLeft;
+	}
 
-  moved(factor, x) {
-    return [(this.element.scrollLeft + x - PLAN.label) * factor - x + PLAN.label, this.element.scrollTop];
-  }
+	shapes(_, y, w, h) {
+		const now = this.x(at(page.event));
+		const first = Math.floor(y / PLAN.line);
+		const shown = this.rows.slice(first, first + Math.ceil((h - PLAN.top) / PLAN.line) + 1);
+		const top = (number) => PLAN.top + (first + number) * PLAN.line - y;
+		const folds = this.pieces.filter((piece) => piece.fold && this.x(piece.end) > PLAN.label && this.x(piece.start) < w);
+		const ticks = this.ticks(w);
+		return [
+			svg("path.gap", { d: folds.map((piece) => rectangle(this.x(piece.start), 0, FOLDED * this.plot, h)).join("") }),
+			svg("path.grid", { d: ticks.map(([x]) => `M${x.toFixed(1)} ${PLAN.top - 8}V${h}`).join("") }),
+			...shown.map((row, i) => svg("g", ...this.bars(row, top(i), w))),
+			svg("path.now", { d: `M${now} ${PLAN.top - 6}V${h}` }),
+			svg("rect.cover", { width: PLAN.label, height: h }),
+			...shown.map((row, i) => this.name(row, top(i), w)),
+			svg("rect.cover", { width: w, height: PLAN.top }),
+			svg("path.grid", { d: `M0 ${PLAN.top - 4}H${w}` }),
+			...ticks.map(([x, ms]) => svg("text.tick", { x: Math.min(x + 3, w - 60), y: 14 }, when(ms, true))),
+			...folds.map((piece) => svg("text.folded", { x: this.x(piece.start) + (FOLDED * this.plot) / 2, y: 28 }, piece.fold)),
+			...this.marks(w),
+			svg("path.now", { d: `M${now - 5} ${PLAN.top - 12}h10l-5 8z` }),
+		];
+	}
 
-  reveal(task) {
-    const number = this.rows.findIndex((row) => row.task === task || (row.group !== undefined && !this.page.opened.has(row.group) && this.page.inside(task, row.group)));
-    const { clientHeight: h, scrollTop: y } = this.element;
-    const top = number * PLAN.line;
-    if (number >= 0 && (top < y || top + PLAN.line > y + h - PLAN.top)) this.element.scrollTop = top - h / 3;
-  }
+	/** Return [x, moment] of the ticks in sight, which are round in the times that the reader chose. */
+	ticks(w) {
+		const found = [];
+		const base = relative() ? page.base : 0;
+		let last = PLAN.label - 75;
+		for (const { start, end, size, fold } of this.pieces) {
+			const [x1, x2] = [Math.max(PLAN.label, this.x(start)), Math.min(w, this.x(end))];
+			if (fold || x2 < x1) continue;
+			const pixel = (end - start) / (size * this.plot);
+			const step = STEPS.find((each) => each >= pixel * 110) ?? STEPS.at(-1);
+			const from = start + (x1 - this.x(start)) * pixel;
+			for (let ms = base + Math.ceil((from - base) / step) * step; ms <= end && this.x(ms) <= x2; ms += step) {
+				if (this.x(ms) - last > 78) found.push([(last = this.x(ms)), ms]);
+			}
+		}
+		return found;
+	}
 
-  /** Return the x of a moment in the area. */
-  x(ms) {
-    const { pieces: all } = this;
-    let [low, high] = [0, all.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (all[middle].start <= ms) low = middle;
-      else high = middle - 1;
-    }
-    const { start, end, place, size } = all[low];
-    const part = Math.min(Math.max((ms - start) / (end - start), 0), 1);
-    return PLAN.label + (place + part * size) * this.plot - this.element.scrollLeft;
-  }
+	/** Return the marks of decisions (lines) and signals (triangles) over the rows. */
+	marks(w) {
+		const seen = (events) => [...new Set(events.map((event) => Math.round(this.x(at(event)))))].filter((x) => x >= PLAN.label && x <= w);
+		return [
+			svg("text.tick", { x: 10, y: 43 }, "╷ decisions  ▾ signals"),
+			svg("path.decision", { d: seen(page.stops).map((x) => `M${x} 36v8`).join("") }),
+			svg("path.signal", { d: seen(page.doc.signals).map((x) => `M${x - 5} 36h10l-5 8z`).join("") }),
+		];
+	}
 
-  shapes({ y, w, h }) {
-    const { page } = this;
-    const now = this.x(page.now);
-    const from = Math.floor(y / PLAN.line);
-    const rows = this.rows.slice(from, from + Math.ceil((h - PLAN.top) / PLAN.line) + 1);
-    const top = (number) => PLAN.top + (from + number) * PLAN.line - y;
-    const bars = rows.map((row, number) => this.bars(row, top(number), w));
-    return [
-      ...this.folds_(w, h),
-      ...this.grid(w, h),
-      ...bars,
-      svg("path.now", { d: `M${now} ${PLAN.top - 6}V${h}` }),
-      svg("rect.cover", { x: 0, y: 0, width: PLAN.label, height: h }),
-      ...rows.map((row, number) => this.name(row, top(number), w)),
-      svg("rect.cover", { x: 0, y: 0, width: w, height: PLAN.top }),
-      ...this.axis(w, now),
-    ];
-  }
+	name(row, top, w) {
+		const { name, mark, attributes, chosen } = item(row);
+		return svg(`g.lane${chosen}`, attributes,
+			svg("rect.hit", { y: top, width: w, height: PLAN.line }),
+			svg("text.mark", { x: 10 + row.depth * 14, y: top + 17 }, mark),
+			svg("text.name", { x: 28 + row.depth * 14, y: top + 17 }, short(name, 26 - 2 * row.depth)),
+			svg("title", attributes["aria-label"]));
+	}
 
-  sight(w) {
-    return this.pieces.filter((p) => this.x(p.end) > PLAN.label && this.x(p.start) < w);
-  }
-
-  folds_(w, h) {
-    const d = this.sight(w).filter((p) => p.fold).map((p) => rectangle(this.x(p.start), 0, FOLDED * this.plot, h));
-    return d.length ? [svg("path.gap", { d: d.join("") })] : [];
-  }
-
-  ticks(w) {
-    const found = [];
-    let last = -Infinity;
-    for (const piece of this.sight(w)) {
-      if (piece.fold) continue;
-      const pixel = (piece.end - piece.start) / (piece.size * this.plot);
-      const step = STEPS.find((each) => each >= pixel * 110) ?? STEPS[STEPS.length - 1];
-      const base = this.page.base;
-      const [x1, x2] = [Math.max(PLAN.label, this.x(piece.start)), Math.min(w, this.x(piece.end))];
-      const start = piece.start + (x1 - this.x(piece.start)) * pixel;
-      for (let at = base + Math.ceil((start - base) / step) * step; at <= piece.end; at += step) {
-        const x = this.x(at);
-        if (x > x2) break;
-        if (x - last < 78 || x < PLAN.label + 2) continue;
-        found.push([x, at]);
-        last = x;
-      }
-    }
-    return found;
-  }
-
-  grid(w, h) {
-    return [svg("path.grid", { d: this.ticks(w).map(([x]) => `M${x.toFixed(1)} ${PLAN.top - 8}V${h}`).join("") })];
-  }
-
-  axis(w, now) {
-    const { page } = this;
-    const shapes = [svg("path.grid", { d: `M0 ${PLAN.top - 4}H${w}` })];
-    for (const [x, at] of this.ticks(w)) shapes.push(svg("text.tick", { x: Math.min(x + 3, w - 60), y: 14 }, page.when(at, true)));
-    for (const piece of this.sight(w)) {
-      if (!piece.fold) continue;
-      const x = this.x(piece.start);
-      const label = duration((piece.end - piece.start) / 1000);
-      shapes.push(svg("text.folded", { x: x + (FOLDED * this.plot) / 2, y: 28 }, this.plot * FOLDED > 26 ? label : "⋯", svg("title", {}, `${label} without activity`)));
-    }
-    return [...shapes, ...this.marks(w), svg("path.now", { d: `M${now - 5} ${PLAN.top - 12}h10l-5 8z` })];
-  }
-
-  /** Return the marks of decisions (lines) and signals (triangles) over the rows. */
-  marks(w) {
-    const { doc, times } = this.page;
-    let [d, last] = ["", -9];
-    for (const { ended } of doc.decision_tasks) {
-      const x = ended ? this.x(times[ended - 1]) : -1;
-      if (x < PLAN.label || x > w || x - last < 1.5) continue;
-      d += `M${x.toFixed(1)} 36v8`;
-      last = x;
-    }
-    const shapes = [svg("text.tick", { x: 10, y: 43 }, "╷ decision   ▾ signal"), svg("path.decision", { d })];
-    for (const { name, event } of doc.signals.slice(0, 100)) {
-      const x = this.x(times[event - 1]);
-      if (x >= PLAN.label && x <= w) shapes.push(svg("text.signal", { x, y: 44 }, "▾", svg("title", {}, `signal ${plain(name)}`)));
-    }
-    return shapes;
-  }
-
-  name(row, top, w) {
-    const { page } = this;
-    const folded = row.task === undefined;
-    const status = folded ? page.worst(row.group) : page.status(row.task);
-    const act = () => (folded ? page.toggle(row.group) : page.select(row.task));
-    const name = folded ? page.doc.groups[row.group].label : page.doc.tasks[row.task].id;
-    const mark = folded ? (page.opened.has(row.group) ? "▾" : "▸") : symbol(status);
-    const rest = folded ? ` ×${page.doc.groups[row.group].tasks.length}` : "";
-    const label = folded ? `${plain(name)}, ${rest} tasks` : `${plain(name)}: ${status}${page.tries(row.task)}`;
-    const more = { "data-status": status, ...(folded ? { "aria-expanded": String(page.opened.has(row.group)) } : {}) };
-    const chosen = !folded && row.task === page.task ? ".chosen" : "";
-    return svg(`g.lane${chosen}`, pressed(`${folded ? "g" : "t"}${row.task ?? row.group}`, label, act, more),
-      svg("rect.hit", { x: 0, y: top, width: w, height: PLAN.line }),
-      svg("text.mark", { x: 10 + row.depth * 14, y: top + 17 }, mark),
-      svg("text.name", { x: 28 + row.depth * 14, y: top + 17 }, short(name, 24 - 2 * row.depth) + rest),
-      svg("title", {}, label));
-  }
-
-  /** Return the bars of a row: queues and waits are thin, and what comes after the moment shown is pale. */
-  bars(row, top, w) {
-    const { page } = this;
-    const paths = new Map();
-    const ends = [];
-    const add = (status, start, end, later) => {
-      const [x1, x2] = [Math.max(this.x(start), PLAN.label - 4), Math.min(this.x(end), w + 4)];
-      if (x2 < PLAN.label || x1 > w) return;
-      const key = `${later ? "later" : ""}|${status}`;
-      const thin = page.thin(status);
-      paths.set(key, (paths.get(key) ?? "") + rectangle(x1, top + (thin ? 11 : 6), Math.max(x2 - x1, 1.5), thin ? 4 : 14));
-      if (page.bad(status) && !later && ends.length < 8) ends.push(svg("text.end", { x: Math.min(x2 + 2, w - 10), y: top + 18, "data-status": status }, symbol(status)));
-    };
-    for (const [status, start, end] of page.spans(row)) {
-      if (start <= page.now) add(status, start, Math.min(end, page.now), false);
-      if (end > page.now) add(status, Math.max(start, page.now), end, true);
-    }
-    const shapes = [...paths].map(([key, d]) => {
-      const [later, status] = key.split("|");
-      return svg(`path.bar${later ? ".later" : ""}${page.thin(status) ? ".thin" : ""}`, { d, "data-status": status });
-    });
-    return svg("g", {}, ...shapes, ...ends);
-  }
+	/** Return the bars of a row: waits are thin, failures end in their symbol, what is to come is pale. */
+	bars(row, top, w) {
+		const paths = new Map();
+		const ends = [];
+		const now = at(page.event);
+		const add = (name, start, end, later) => {
+			const [x1, x2] = [Math.max(this.x(start), PLAN.label - 4), Math.min(this.x(end), w + 4)];
+			if (start > end || x2 < PLAN.label || x1 > w) return;
+			const thin = name !== "running" && PENDING.includes(name);
+			const kind = `path.bar${thin ? ".thin" : ""}${later}|${name}`;
+			paths.set(kind, (paths.get(kind) ?? "") + rectangle(x1, top + (thin ? 11 : 6), Math.max(x2 - x1, 1.5), thin ? 4 : 14));
+			if (BAD.includes(name) && !later && ends.length < 8) ends.push(svg("text.end", { x: Math.min(x2 + 2, w - 10), y: top + 18, "data-status": name }, symbol(name)));
+		};
+		for (const [name, start, end] of spans(row)) {
+			add(name, start, Math.min(end, now), "");
+			if (end > now) add(name, Math.max(start, now), end, ".later");
+		}
+		return [...[...paths].map(([kind, d]) => svg(kind.split("|")[0], { d, "data-status": kind.split("|")[1] })), ...ends];
+	}
 }

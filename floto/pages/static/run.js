@@ -1,750 +1,526 @@
-// One run at any moment. All that is shown was computed by floto and is in the document: this script looks up
-// what holds at an event and draws it.
+// One run at any moment: floto computed all that is shown, and this script shows what holds at an event.
 
-import { ago, badge, choice, clock, duration, el, plain, renew, Rows, svg, switches } from "./common.js";
-import { Graph, symbol, Timeline, zoomButtons } from "./draw.js";
+import { ago, badge, choice, clock, duration, el, plain, renew, svg, switches } from "./common.js";
+import { at, attempts, BAD, counts, Graph, lookup, page, past, PENDING, relative, RETRY, status, Timeline, when, words } from "./draw.js";
 
 const $ = (id) => document.getElementById(id);
 const FORMAT = "floto.view/1";
 const TABS = ["graph", "timeline", "tasks", "events", "decisions", "data", "check"];
-/** Statuses in the order in which they stand for a group: the worst first. */
-const WORST = ["failed", "waiting for its retry", "running", "queued", "due", "waiting", "canceled", "skipped", "reserved for cleanup", "done"];
-const OPEN = ["running", "queued", "waiting for its retry", "due"];
-const BAD = ["failed", "canceled"];
-const FAILURE = /(Failed|TimedOut|Terminated)$/;
-/** Characters of a value that are shown at once, and conditions of a tree. */
-const MOST = { text: 20000, conditions: 150, listed: 60 };
+/** Characters of a value, lines of a list, and attempts, that are shown at once. */
+const MOST = { text: 20000, lines: 60, attempts: 20 };
 
-/** Return the value of the last interval [from, value] that began by an event, or undefined. */
-function lookup(intervals, event) {
-  let [low, high] = [0, intervals.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (intervals[middle][0] <= event) low = middle + 1;
-    else high = middle;
-  }
-  return low ? intervals[low - 1][1] : undefined;
+function load(doc) {
+	if (doc.format !== FORMAT) throw new Error(`this page shows ${FORMAT}, not ${plain(doc.format)}`);
+	let end = 0;
+	const moments = doc.events.at.map((delta) => (end += delta));
+	Object.assign(page, { doc, times: moments, last: moments.length, event: moments.length, base: moments[0], end, task: -1, opened: new Set(), attributes: null });
+	Object.assign(page, { stops: doc.decisions.rows.map((row) => row[0]), failures: new Set(doc.failures) });
+	doc.lanes.forEach(([depth, , group], row) => {
+		if (group < 0) return;
+		const next = doc.lanes.findIndex((lane, i) => i > row && lane[0] <= depth);
+		const below = doc.lanes.slice(row + 1, next < 0 ? undefined : next);
+		Object.assign(doc.groups[group], { below, inner: below.map((lane) => lane[1]).filter((task) => task >= 0) });
+	});
 }
 
-/** What is shown: a document, the event, and what the reader chose. */
-const page = {
-  doc: null, event: 1, task: null, tab: "graph", byDecisions: false, filter: "", folds: true, tables: false, flat: true, raw: false,
-  opened: new Set(), run: 0,
-
-  load(doc) {
-    if (doc.format !== FORMAT) throw new Error(`this page shows documents of format ${FORMAT}, not of ${plain(doc.format)}`);
-    const { at, types } = doc.events;
-    let sum = 0;
-    const times = at.map((delta) => (sum += delta));
-    const stops = doc.decision_tasks.map((each) => each.ended || each.started || each.scheduled);
-    const failures = doc.events.type.flatMap((type, i) => (FAILURE.test(types[type]) ? [i + 1] : []));
-    const last = times.length;
-    const days = times[last - 1] - times[0] > 72e6;
-    Object.assign(this, { doc, times, stops, failures, last, days, base: times[0], end: times[last - 1], opened: new Set(), task: null, event: last });
-    doc.groups.forEach((group) => (group.inner = new Set(group.tasks)));
-    // From the last group to the first: the members of a group include those of the groups in it.
-    for (let i = doc.groups.length - 1; i >= 0; i--) {
-      const { parent, inner } = doc.groups[i];
-      if (parent !== null && parent !== undefined) inner.forEach((task) => doc.groups[parent].inner.add(task));
-    }
-  },
-
-  get now() {
-    return this.times[this.event - 1];
-  },
-  get closed() {
-    return this.doc.run.ended !== null && this.event === this.last;
-  },
-
-  status(task, event = this.event) {
-    const found = lookup(this.doc.tasks[task].statuses, event);
-    return found === undefined ? "not there yet" : this.doc.statuses[found];
-  },
-  counts(tasks) {
-    const counts = new Map(WORST.map((status) => [status, 0]));
-    for (const task of tasks) counts.set(this.status(task), (counts.get(this.status(task)) ?? 0) + 1);
-    return new Map([...counts].filter(([, count]) => count));
-  },
-  tally(group) {
-    return this.counts(this.doc.groups[group].inner);
-  },
-  worst(group) {
-    return this.tally(group).keys().next().value ?? "waiting";
-  },
-  inside(task, group) {
-    return this.doc.groups[group].inner.has(task);
-  },
-  idle(status) {
-    return this.doc.statuses[status] !== "running" && !BAD.includes(this.doc.statuses[status]);
-  },
-  thin: (status) => OPEN.includes(status) && status !== "running",
-  bad: (status) => BAD.includes(status),
-
-  /** Return ", attempt 2" where a task is past its first attempt. */
-  tries(task) {
-    const count = this.attempts(task).length;
-    return count > 1 ? `, attempt ${count}` : "";
-  },
-  attempts(task) {
-    return this.doc.tasks[task].attempts.filter((each) => each.opened <= this.event);
-  },
-  conditions(task) {
-    const { whys, derived, shared, tasks } = this.doc;
-    let found = lookup(tasks[task].whys, this.event);
-    if (found === -2) found = lookup(shared, this.event);
-    if (found === undefined) return [];
-    if (found !== -1) return whys[found];
-    const [before, after] = derived.requires;
-    const left = tasks[task].requires.filter((each) => this.status(each) !== "done");
-    return left.map((each) => ({ text: [before, tasks[each].id, after], task: each }));
-  },
-
-  /** Return the rows of the timeline: [task or group, depth], members under their opened group. */
-  rows() {
-    const { groups, tasks } = this.doc;
-    const rows = [];
-    const start = (task) => tasks[task].spans[0]?.[1] ?? Infinity;
-    const top = new Map();
-    tasks.forEach((task, number) => {
-      const group = this.outermost(task.group);
-      if (group === null) top.set(`t${number}`, { task: number, depth: 0, start: start(number) });
-      else if (!top.has(`g${group}`)) top.set(`g${group}`, { group, depth: 0, start: Math.min(...[...groups[group].inner].slice(0, 5000).map(start)) });
-    });
-    const add = (row) => {
-      rows.push(row);
-      if (row.group === undefined || !this.opened.has(row.group)) return;
-      for (const cell of this.members(row.group)) add({ ...cell, depth: row.depth + 1 });
-    };
-    [...top.values()].sort((a, b) => a.start - b.start || 0).forEach(add);
-    return rows;
-  },
-  outermost(group) {
-    let found = group ?? null;
-    while (found !== null && (this.doc.groups[found].parent ?? null) !== null) found = this.doc.groups[found].parent;
-    return found;
-  },
-  members(group) {
-    const inner = this.doc.groups.flatMap((each, number) => (each.parent === group ? [{ group: number }] : []));
-    return [...this.doc.groups[group].tasks.map((task) => ({ task })), ...inner];
-  },
-  cells(group) {
-    return this.members(group).flatMap((cell) => (this.opened.has(cell.group) ? [cell, ...this.cells(cell.group)] : [cell]));
-  },
-  spans(row) {
-    const { groups, tasks, statuses } = this.doc;
-    const all = row.task === undefined ? [...groups[row.group].inner].flatMap((task) => tasks[task].spans) : tasks[row.task].spans;
-    const named = all.map(([status, start, end]) => [statuses[status] === "running" && end !== null && end <= this.now ? "done" : statuses[status], start, end ?? this.end]);
-    return row.task === undefined ? joined(named) : named;
-  },
-
-  /** Return a moment as the reader chose; axis ticks are short. */
-  when(ms, tick = false) {
-    if (choice("times") === "relative") return ms === this.base ? "start" : `${ms < this.base ? "−" : "+"}${duration((ms - this.base) / 1000)}`;
-    return clock(ms, choice("times") === "local", this.days && !tick);
-  },
-  /** Return a text of strings and moments; a moment to come says in how long. */
-  words(text) {
-    return [text].flat().map((part) => (typeof part === "number" ? this.when(part) + (part > this.now ? `, ${ago(part, this.now)}` : "") : plain(part, 2000))).join("");
-  },
-  type(event) {
-    return this.doc.events.types[this.doc.events.type[event - 1]];
-  },
-
-  select(task) {
-    this.task = this.task === task ? null : task;
-    show();
-    view.drawing?.reveal?.(task);
-  },
-  toggle(group) {
-    if (!this.opened.delete(group)) this.opened.add(group);
-    view.drawing?.lay?.();
-    show();
-    view.drawing?.refresh();
-  },
-  go(event) {
-    this.event = Math.min(Math.max(event, 1), this.last);
-    show();
-  },
-  /** Go to the next (1) or the previous (-1) of ascending events. */
-  step(events, way) {
-    const found = way > 0 ? events.find((event) => event > this.event) : events.findLast((event) => event < this.event);
-    if (found !== undefined) this.go(found);
-    else if (events === this.stops) this.go(way > 0 ? this.last : 1);
-  },
-  move(way) {
-    if (this.byDecisions) this.step(this.stops, way);
-    else this.go(this.event + way);
-  },
+page.select = (task) => {
+	page.task = page.task === task ? -1 : task;
+	show();
+	view.drawing?.reveal?.(page.task);
+};
+page.toggle = (group) => {
+	if (!page.opened.delete(group)) page.opened.add(group);
+	view.drawing.lay();
+	show();
 };
 
-/** Join the spans of a group that touch, so that 5,000 of them are a few bars. */
-function joined(spans) {
-  const by = Map.groupBy(spans, ([status]) => status);
-  return [...by].flatMap(([status, all]) => {
-    const merged = [];
-    for (const [, start, end] of all.sort((a, b) => a[1] - b[1])) {
-      const last = merged[merged.length - 1];
-      if (last && start <= last[2] && !page.bad(status)) last[2] = Math.max(last[2], end);
-      else merged.push([status, start, end]);
-    }
-    return merged;
-  });
+function go(event) {
+	page.event = Math.min(Math.max(event, 1), page.last);
+	show();
 }
 
-// ---- what is around the views: head, slider, counts
+/** Go to the next (1) or the previous (-1) of ascending events. */
+function step(events, way) {
+	const found = way > 0 ? events.find((event) => event > page.event) : events.findLast((event) => event < page.event);
+	if (found || events === page.stops) go(found ?? (way > 0 ? page.last : 1));
+}
+const move = (way) => (page.decisions ? step(page.stops, way) : go(page.event + way));
+const all = () => [...page.doc.tasks.keys()];
+const closed = () => page.doc.run.ended !== null && page.event === page.last;
+const type = (event) => (page.failures.has(event) ? "✕ " : "") + page.doc.events.types[page.doc.events.type[event - 1]];
 
-const text = (id, value) => {
-  if ($(id).textContent !== value) $(id).textContent = value;
-};
-const button = (label, act, more = {}) => el("button", { type: "button", onclick: act, ...more }, label);
-const link = (label, act, key) => el("button.link", { type: "button", onclick: act, "data-key": key }, label);
-const taskLink = (task, key = "") => link(plain(page.doc.tasks[task].id, 120), () => page.select(task), `${key}t${task}`);
-
-function head() {
-  const { run, sentences, related } = page.doc;
-  text("name", plain(run.workflow_id));
-  renew($("state"), [badge(page.closed ? run.status : "RUNNING")]);
-  const ended = page.closed ? `, took ${duration((run.ended - run.started) / 1000)}` : "";
-  const started = choice("times") === "relative" ? ago(run.started) : clock(run.started, choice("times") === "local");
-  text("facts", [run.type, `run ${run.run_id}`, `started ${started}${ended}`, ...(run.tags.length ? [`tags ${run.tags.join(", ")}`] : [])].map((each) => plain(each)).join("  ·  "));
-  text("sentence", page.words(lookup(sentences, page.event) ?? ""));
-  const shown = related.slice(0, 4).map((each) => el("span", {}, `${each.role} `, runLink(each)));
-  renew($("related"), related.length > 4 ? [...shown, link(`and ${related.length - 4} more`, () => tab("data"), "related")] : shown);
+/** Return the conditions of a task: {text, task}. */
+function conditions(task) {
+	const { tasks, whys, shared, derived } = page.doc;
+	const listed = (number) => (whys[number] ?? []).flatMap((each) => {
+		if (each.shared) return listed(lookup(shared[each.shared] ?? []));
+		if (!each.derived) return each;
+		const left = tasks[task].requires.filter((other) => !["done", "not there yet"].includes(status(other)));
+		return left.map((other) => ({ task: other, text: derived[tasks[other].expands ? "generator" : "requires"].join(tasks[other].id) }));
+	});
+	return listed(lookup(tasks[task].whys));
 }
 
-function runLink({ workflow_id: id, run_id: run, status }) {
-  const local = [...document.querySelectorAll("script[data-run]")].findIndex((each) => each.dataset.run === run && each.dataset.workflow === id);
-  const href = local >= 0 ? `#run=${local}` : source && run ? `/runs/${encodeURIComponent(id)}/${encodeURIComponent(run)}` : null;
-  const name = plain(id, 120);
-  return el("span", {}, href ? el("a", { href }, name) : name, status ? " " : null, status ? badge(status) : null);
-}
+// ---- parts
 
-function moment() {
-  const { event, last, stops, failures, doc } = page;
-  const decisions = stops.filter((stop) => stop <= event).length;
-  const task = doc.events.task[event - 1];
-  const what = [page.type(event), ...(task >= 0 ? [plain(doc.tasks[task].id, 80)] : []), page.when(page.now)].join("  ·  ");
-  const where = page.byDecisions ? `Decision ${decisions} of ${stops.length}, event ${event}` : `Event ${event} of ${last}`;
-  const slider = $("slider");
-  slider.min = page.byDecisions ? 0 : 1;
-  slider.max = page.byDecisions ? stops.length : last;
-  slider.value = page.byDecisions ? decisions : event;
-  slider.setAttribute("aria-valuetext", `${where}: ${what}`);
-  text("shown", `${where}  ·  ${what}`);
-  $("previous").disabled = $("first").disabled = event <= 1;
-  $("next").disabled = $("last").disabled = event >= last;
-  $("failure-before").disabled = !failures.some((each) => each < event);
-  $("failure-after").disabled = !failures.some((each) => each > event);
-  $("by-events").setAttribute("aria-pressed", String(!page.byDecisions));
-  $("by-decisions").setAttribute("aria-pressed", String(page.byDecisions));
-  const counts = page.counts(doc.tasks.keys());
-  counts.delete("not there yet");
-  renew($("counts"), [...counts].map(([status, count]) =>
-    el("button.chip", { type: "button", "data-key": status, title: `Show the tasks that are ${status}`, onclick: () => filtered(status) }, badge(status, `${count} ${status}`))));
-}
+const button = (label, onclick, more) => el("button", { type: "button", onclick, ...more }, label);
+const link = (label, onclick, key) => el("button.link", { type: "button", onclick, "data-key": key }, label);
+const taskLink = (task, key) => (task >= 0 ? link(plain(page.doc.tasks[task].id, 120), () => page.select(task), `${key}t${task}`) : "");
+const soft = (...children) => el("p.soft", ...children);
+const head = (name) => el("h3", name);
+const region = (kind, label, ...children) => el(kind, { tabindex: 0, role: "region", "aria-label": label }, ...children);
+const tools = (...children) => el("div.tools.row", ...children);
+const classed = (event, now = event === page.event) => ({ class: now ? "now" : event > page.event ? "later" : null, "aria-current": now || null });
 
-function ticks() {
-  const { failures, last } = page;
-  const places = new Set(failures.map((event) => Math.round(((event - 1) / Math.max(last - 1, 1)) * 1000)));
-  $("ticks").replaceChildren(svg("path", { d: [...places].map((x) => `M${x} 0v8`).join("") }));
-}
+const span = (from, to) => (from ? (at(to) - at(from)) / 1000 : 0);
 
-// ---- what is beside the views: why a task stands where it stands, or what is pending
+/** Return a button that changes a choice of the page and opens the view anew. */
+const toggle = (label, key) => button(label, () => {
+	page[key] = !page[key];
+	open();
+}, { "aria-pressed": page[key], "data-key": key });
 
-/** Return the tasks that failed with nothing before them that failed, of those that a task waits for. */
-function roots(tasks) {
-  const seen = new Set();
-  const found = [];
-  const walk = (task) => {
-    if (seen.has(task) || seen.size > 20000) return false;
-    seen.add(task);
-    const before = page.conditions(task).filter((each) => each.task !== undefined && each.task !== task).map((each) => walk(each.task));
-    const failed = page.bad(page.status(task));
-    if (failed && !before.some(Boolean)) found.push(task);
-    return failed || before.some(Boolean);
-  };
-  tasks.forEach(walk);
-  return found;
-}
-
-function side() {
-  const { task } = page;
-  renew($("side-name"), task === null ? [page.closed ? "Failures and what was left" : "Pending at this moment"] : [badge(page.status(task)), el("span", {}, ` ${plain(page.doc.tasks[task].id)}`)]);
-  renew($("why"), task === null ? pending() : why(task));
-}
-
-function pending() {
-  const { doc } = page;
-  const open = [];
-  const failed = [];
-  doc.tasks.forEach((_, task) => {
-    const status = page.status(task);
-    if (OPEN.includes(status)) open.push(task);
-    else if (page.bad(status)) failed.push(task);
-  });
-  const first = roots(failed);
-  const item = (task) => el("li", {}, badge(page.status(task)), " ", taskLink(task, "p"), el("div.soft", {}, reason(task)));
-  const listed = (tasks) => el("ul.plain", {}, ...tasks.slice(0, MOST.listed).map(item), tasks.length > MOST.listed ? el("li.soft", {}, `and ${tasks.length - MOST.listed} more: see Tasks`) : null);
-  return [
-    first.length ? el("h3", {}, "Root failures") : null, first.length ? listed(first) : null,
-    open.length && first.length ? el("h3", {}, "Pending") : null, open.length ? listed(open) : null,
-    open.length || first.length ? null : el("p.soft", {}, page.closed ? "Nothing failed, and nothing was left." : "Nothing is pending."),
-    el("p.soft", {}, "Choose a task to see why it stands where it stands."),
-  ];
-}
-
-/** Return the first line on a task: its first condition, or how its last attempt ended. */
-function reason(task) {
-  const [first] = page.conditions(task);
-  if (first) return page.words(first.text);
-  const ended = page.attempts(task).findLast((each) => each.ended && each.ended <= page.event);
-  return ended ? [ended.outcome, ended.reason].filter(Boolean).map((each) => plain(each)).join(": ") : "";
-}
-
-function why(task) {
-  const { kind, name, role, requires, parent, group } = page.doc.tasks[task];
-  const first = roots([task]).filter((each) => each !== task);
-  const facts = [kind, name, role].filter(Boolean).map((each) => plain(each)).join("  ·  ");
-  const lines = page.conditions(task);
-  const needed = (label, tasks) => (tasks.length ? el("p.soft", {}, `${label} `, ...tasks.slice(0, 12).flatMap((each, i) => [i ? ", " : "", taskLink(each, "r")]), tasks.length > 12 ? ` and ${tasks.length - 12} more` : "") : null);
-  return [
-    el("p.soft", {}, facts, "  ", button("Close", () => page.select(task), { "data-key": "close", title: "Close (Esc)" })),
-    first.length ? el("h3", {}, "Root failures") : null,
-    first.length ? el("ul.plain", {}, ...first.slice(0, 20).map((each) => el("li", {}, badge(page.status(each)), " ", taskLink(each, "f"), el("div.soft", {}, reason(each))))) : null,
-    el("h3", {}, "Why"),
-    lines.length ? tree(task, new Set([task]), { left: MOST.conditions }) : el("p.soft", {}, page.status(task) === "not there yet" ? "Its generator has not returned it yet." : "It waits for nothing."),
-    needed("Requires", requires), parent === null ? null : needed("Returned by", [parent]),
-    ...attempts(task), ...result(task),
-    group === null || group === undefined ? null : el("p.soft", {}, `In the group ${plain(page.doc.groups[group].label)}`),
-  ];
-}
-
-/** Return the tree of the conditions of a task, those with a failure in them first. */
-function tree(task, above, budget) {
-  const rank = ({ task: other }) => (other === undefined ? 1 : page.bad(page.status(other)) ? 0 : 2);
-  const lines = page.conditions(task).toSorted((a, b) => rank(a) - rank(b));
-  const shown = lines.slice(0, Math.max(0, Math.min(lines.length, budget.left)));
-  budget.left -= shown.length;
-  const items = shown.map(({ text: words, task: other }) => {
-    if (other === undefined || other === task) return el("li", {}, page.words(words));
-    const key = `w${task}-`;
-    const line = el("li", {}, page.words(words), " ", badge(page.status(other)), " ", taskLink(other, key));
-    if (above.has(other)) return line;
-    above.add(other);
-    if (budget.left > 0 && page.conditions(other).length) line.append(tree(other, above, budget));
-    return line;
-  });
-  if (shown.length < lines.length) items.push(el("li.soft", {}, `and ${lines.length - shown.length} more`));
-  return el("ul.tree", {}, ...items);
-}
-
-function attempts(task) {
-  const all = page.attempts(task);
-  if (!all.length) return [];
-  const shown = all.slice(-20);
-  const at = (event) => (event && event <= page.event ? page.when(page.times[event - 1]) : "");
-  const ended = (each, value) => (each.ended && each.ended <= page.event ? value : null);
-  const span = (from, to) => (from && to && to <= page.event ? duration((page.times[to - 1] - page.times[from - 1]) / 1000) : "");
-  const lines = [
-    ["scheduled", (each) => at(each.opened)], ["started", (each) => at(each.started)], ["ended", (each) => at(each.ended)],
-    ["in queue", (each) => span(each.opened, each.started)], ["ran", (each) => span(each.started, each.ended)],
-    ["by", (each) => (each.started && each.started <= page.event ? plain(each.worker ?? "") : "")],
-    ["outcome", (each) => ended(each, plain(each.outcome ?? "")) ?? "open"],
-    ["reason", (each) => ended(each, value(each.reason))], ["details", (each) => ended(each, value(each.details))],
-  ];
-  const filled = lines.map(([name, cell]) => [name, shown.map(cell)]).filter(([, cells]) => cells.some((cell) => cell));
-  const heads = shown.map((each, i) => el("th", { scope: "col" }, link(`attempt ${all.length - shown.length + i + 1}`, () => page.go(each.opened), `a${each.opened}`)));
-  const rows = filled.map(([name, cells]) => el("tr", {}, el("th", { scope: "row" }, name), ...cells.map((cell) => el("td", {}, cell ?? ""))));
-  const label = "Attempts, side by side";
-  return [el("h3", {}, all.length > 20 ? `The last 20 of ${all.length} attempts` : "Attempts"),
-    el("div.wide", { tabindex: 0, role: "region", "aria-label": label }, el("table.attempts", { "aria-label": label }, el("thead", {}, el("tr", {}, el("td"), ...heads)), el("tbody", {}, ...rows)))];
-}
-
-function result(task) {
-  const { result: found } = page.doc.tasks[task];
-  return found === undefined || page.status(task) !== "done" ? [] : [el("h3", {}, "Result"), value(found)];
+/** Return a cell of the document as an element or a text. */
+function shown(cell) {
+	if (typeof cell !== "object" || Array.isArray(cell)) return words(cell);
+	const [[kind, found]] = Object.entries(cell);
+	return {
+		value: () => value(found), task: () => taskLink(found, "c"), run: () => runLink(found), seconds: () => el("span.number", duration(found)),
+		event: () => link(cell.label ?? when(at(found)), () => go(found), `e${found}`),
+	}[kind]();
 }
 
 /** Return a value as text with its lines; of a long one its beginning, and a button for the rest. */
 function value(found) {
-  if (found === null || found === undefined || found === "") return null;
-  const all = typeof found === "string" ? found : JSON.stringify(found, null, 2);
-  const shown = el("pre", { tabindex: 0, role: "region", "aria-label": "Value" }, plain(all, MOST.text));
-  if (all.length <= MOST.text) return shown;
-  const rest = button(`Show all ${all.length.toLocaleString("en")} characters`, () => {
-    shown.textContent = plain(all, Infinity);
-    rest.remove();
-  });
-  return el("div", {}, shown, rest);
+	const text = typeof found === "string" ? found : JSON.stringify(found, null, 2) ?? "";
+	const element = region("pre", "Value", plain(text, MOST.text));
+	const rest = button(`Show all ${text.length} characters`, () => {
+		element.textContent = plain(text, Infinity);
+		rest.remove();
+	});
+	return text.length > MOST.text ? el("div", element, rest) : element;
+}
+
+function table(label, names, rows) {
+	const cell = (each) => (["TH", "TD"].includes(each?.tagName) ? each : el("td", each));
+	return el("table", { "aria-label": label }, el("thead", el("tr", ...names.map((name) => el("th", { scope: "col" }, name)))), el("tbody", ...rows.map((row) => el("tr", ...row.map(cell)))));
+}
+
+/** Return the sections of the document on the run or its checks, as far as they hold. */
+const sections = (found) => found.flatMap(({ title, from, cells, columns, rows }) => {
+	const held = rows?.filter((row) => row[0] <= page.event) ?? [];
+	if (cells) return from <= page.event ? [head(title), ...cells.map((cell) => el("div", shown(cell)))] : [];
+	return held.length ? [head(title), table(title, columns, held.slice(0, 200).map((row) => row.slice(1).map(shown)))] : [];
+});
+
+function runLink({ workflow_id: id, run_id: run, status: now }) {
+	const here = [...document.querySelectorAll("script[data-run]")].findIndex((each) => each.dataset.run === run && each.dataset.workflow === id);
+	const href = here >= 0 ? `#run=${here}` : source && run ? `/runs/${encodeURIComponent(id)}/${encodeURIComponent(run)}` : null;
+	return el("span", href ? el("a", { href }, plain(id, 120)) : plain(id, 120), " ", now ? badge(now) : null);
+}
+
+const ROW = 30;
+
+/** A table of any length, of which only the rows in sight are in the page. */
+class Rows {
+	/** `columns` are "name:width in px|name"; `row(i)` returns the cells of a row, and attributes if any. */
+	constructor(label, columns, row, count = 0) {
+		const names = columns.split("|").map((column) => column.split(":"));
+		Object.assign(this, { row, count, width: names.length, table: table(label, names.map(([name]) => name), []) });
+		this.table.prepend(el("colgroup", ...names.map(([, width]) => el("col", { width }))));
+		this.element = region("div.rows", label, this.table);
+		this.element.addEventListener("scroll", () => this.draw());
+		new ResizeObserver(() => this.draw()).observe(this.element);
+	}
+
+	draw(count = this.count) {
+		const { scrollTop, clientHeight } = this.element;
+		const first = Math.max(0, Math.floor(scrollTop / ROW) - 3);
+		const end = Math.min(count, first + Math.ceil(clientHeight / ROW) + 6);
+		const space = (rows) => (rows > 0 ? el("tr.space", { "aria-hidden": true }, el("td", { colspan: this.width, height: rows * ROW })) : null);
+		const lines = [];
+		for (let i = first; i < end; i++) {
+			const [cells, attributes] = this.row(i);
+			lines.push(el("tr", { "aria-rowindex": i + 2, ...attributes }, ...cells.map((cell) => (cell?.tagName === "TD" ? cell : el("td", cell)))));
+		}
+		this.count = count;
+		this.table.setAttribute("aria-rowcount", count + 1);
+		renew(this.table.tBodies[0], [space(first), ...lines, space(count - end)]);
+	}
+
+	reveal(i) {
+		const { scrollTop, clientHeight } = this.element;
+		if (i >= 0 && (i * ROW < scrollTop || (i + 3) * ROW > scrollTop + clientHeight)) this.element.scrollTop = i * ROW - clientHeight / 3;
+	}
+}
+
+// ---- what is around the views
+
+const text = (id, found) => $(id).textContent !== found && ($(id).textContent = found);
+
+function heading() {
+	const { run, sentences, related } = page.doc;
+	const started = relative() ? ago(run.started) : clock(run.started, choice("times") === "local");
+	const facts = [run.type, `run ${run.run_id}`, `started ${started}${closed() ? `, took ${duration((run.ended - run.started) / 1000)}` : ""}`, run.tags.length ? `tags ${run.tags.join(", ")}` : ""];
+	text("name", plain(run.workflow_id));
+	text("facts", facts.filter(Boolean).map((each) => plain(each)).join("  ·  "));
+	text("sentence", words(lookup(sentences) ?? ""));
+	renew($("state"), [badge(closed() ? run.status : "RUNNING")]);
+	renew($("related"), [...related.slice(0, 4).map((each) => el("span", `${each.role} `, runLink(each))), related.length > 4 ? link(`and ${related.length - 4} more`, () => tab("data"), "related") : null]);
+}
+
+function moment() {
+	const { event, last, stops, doc, decisions } = page;
+	const done = stops.filter((stop) => stop <= event).length;
+	const task = doc.events.task[event - 1];
+	const said = [decisions ? `Decision ${done} of ${stops.length}, event ${event}` : `Event ${event} of ${last}`, type(event), task >= 0 ? plain(doc.tasks[task].id, 80) : "", when(at(event))].filter(Boolean).join("  ·  ");
+	Object.assign($("slider"), { min: decisions ? 0 : 1, max: decisions ? stops.length : last, value: decisions ? done : event });
+	$("slider").setAttribute("aria-valuetext", said);
+	text("shown", said);
+	$("previous").disabled = $("first").disabled = event <= 1;
+	$("next").disabled = $("last").disabled = event >= last;
+	$("failure-before").disabled = !doc.failures.some((each) => each < event);
+	$("failure-after").disabled = !doc.failures.some((each) => each > event);
+	$("by-events").setAttribute("aria-pressed", !decisions);
+	$("by-decisions").setAttribute("aria-pressed", decisions);
+	renew($("counts"), counts(all()).map(([name, count]) => el("button.chip", { type: "button", "data-key": name, title: "Show these tasks", onclick: () => filtered(name) }, badge(name, `${count} ${name}`))));
+}
+
+// ---- why a task stands where it stands, or what is pending
+
+/** Return, of the tasks and all that they wait for, those that failed with no failure before them. */
+function roots(tasks) {
+	const seen = new Map();
+	const found = [];
+	const failed = (task) => {
+		if (seen.has(task)) return seen.get(task);
+		seen.set(task, false);
+		const before = conditions(task).filter((each) => each.task >= 0 && failed(each.task)).length > 0;
+		const bad = BAD.includes(status(task));
+		if (bad && !before) found.push(task);
+		seen.set(task, bad || before);
+		return bad || before;
+	};
+	tasks.forEach(failed);
+	return found;
+}
+
+/** Return the first line on a task: its first condition, or how its last attempt ended. */
+function reason(task) {
+	const [first] = conditions(task);
+	const ended = attempts(task).findLast((each) => past(each[2]));
+	return first ? words(first.text) : ended ? ended.slice(4, 6).filter(Boolean).map((each) => plain(each)).join(": ") : "";
+}
+
+function listed(name, tasks) {
+	if (!tasks.length) return [];
+	const items = tasks.slice(0, MOST.lines).map((task) => el("li", badge(status(task)), " ", taskLink(task, name), el("div.soft", reason(task))));
+	return [head(name), el("ul.plain", ...items, tasks.length > MOST.lines ? el("li", `and ${tasks.length - MOST.lines} more: see Tasks`) : null)];
+}
+
+function side() {
+	const { task, doc } = page;
+	renew($("side-name"), task < 0 ? [closed() ? "At the end" : "At this moment"] : [badge(status(task)), el("span", plain(doc.tasks[task].id))]);
+	renew($("why"), task < 0 ? pending() : why(task));
+}
+
+function pending() {
+	const lists = [...listed("Root failures", roots(all().filter((task) => BAD.includes(status(task))))), ...listed("Pending", all().filter((task) => PENDING.includes(status(task))))];
+	return [...lists, soft(lists.length ? "" : "Nothing failed, and nothing is pending. ", "Choose a task to see why it stands where it stands.")];
+}
+
+function why(task) {
+	const { kind, name, role, requires, parent, group, result } = page.doc.tasks[task];
+	const named = (label, tasks) => (tasks.length ? soft(label, ...tasks.slice(0, 12).flatMap((each) => [" ", taskLink(each, label)]), tasks.length > 12 ? ` and ${tasks.length - 12} more` : "") : null);
+	return [
+		soft([kind, name, role].filter(Boolean).map((each) => plain(each)).join("  ·  "), " ", button("Close", () => page.select(task), { "data-key": "close" })),
+		...listed("Root failures", roots([task]).filter((each) => each !== task)),
+		head("Why"), conditions(task).length ? tree(task, new Set([task])) : soft("It waits for nothing."),
+		named("Requires", requires), named("Returned by", [parent ?? []].flat()), page.doc.groups[group] ? soft(`In the group: ${plain(page.doc.groups[group].label)}`) : null,
+		...tried(task), ...(result !== undefined && status(task) === "done" ? [head("Result"), value(result)] : []),
+	];
+}
+
+/** Return the tree of the conditions of a task, failures first; each task is explained once. */
+function tree(task, above) {
+	const rank = ({ task: other }) => (other === undefined ? 1 : roots([other]).length ? 0 : 2);
+	const lines = conditions(task).toSorted((a, b) => rank(a) - rank(b));
+	const few = above.size > 3 * MOST.lines;
+	const items = lines.slice(0, few ? 3 : MOST.lines).map((each) => {
+		const other = each.task ?? task;
+		const again = above.has(other) || few || !conditions(other).length;
+		above.add(other);
+		return el("li", words(each.text), ...(other === task ? [] : [" ", badge(status(other)), " ", taskLink(other, `w${task}`)]), again ? null : tree(other, above));
+	});
+	return el("ul.tree", ...items, items.length < lines.length ? el("li", `and ${lines.length - items.length} more`) : null);
+}
+
+/** Return the attempts of a task side by side. */
+function tried(task) {
+	const found = attempts(task);
+	if (!found.length) return [];
+	const columns = found.slice(-MOST.attempts);
+	const facts = {
+		scheduled: ([opened]) => opened && { event: opened }, started: ([, started]) => past(started) && { event: started }, ended: ([, , ended]) => past(ended) && { event: ended },
+		queued: ([opened, started]) => past(started) && { seconds: span(opened, started) }, ran: ([, started, ended]) => past(ended) && { seconds: span(started, ended) },
+		by: ([, started, , by]) => past(started) && by, outcome: ([, , ended, , outcome]) => past(ended) && outcome,
+		reason: ([, , ended, , , reason]) => past(ended) && reason && { value: reason }, details: ([, , ended, , , , details]) => past(ended) && details && { value: details },
+	};
+	const rows = Object.entries(facts).map(([name, fact]) => [el("th", { scope: "row" }, name), ...columns.map((each) => fact(each) && shown(fact(each)))]).filter(([, ...row]) => row.some(Boolean));
+	return [head("Attempts"), region("div.wide", "Attempts", table("Attempts, side by side", ["", ...columns.map((_, i) => `attempt ${found.length - columns.length + i + 1}`)], rows))];
 }
 
 // ---- the views
 
-/** The view that is shown: its elements, how it is drawn anew, and its drawing, if it has one. */
 let view = {};
 
 const VIEWS = {
-  graph() {
-    if (page.doc.graph.too_large) return plainly(el("p", {}, plain(page.doc.graph.too_large)), requirements());
-    if (page.tables) return tabled(requirements());
-    return drawn(new Graph(page));
-  },
-  timeline() {
-    if (page.tables) return tabled(intervals());
-    const lanes = new Timeline(page);
-    const idle = button("Fold idle time", () => {
-      page.folds = !page.folds;
-      open();
-    }, { "aria-pressed": String(page.folds), "data-key": "idle" });
-    return drawn(lanes, idle);
-  },
-  tasks() {
-    const box = el("input", { type: "search", id: "filter", "aria-label": "Filter of the tasks", placeholder: "task, type or text, failed, attempt>1", value: page.filter, "aria-describedby": "matches" });
-    const said = el("span.soft", { id: "matches", role: "status" });
-    let found = [];
-    const rows = new Rows("Tasks", [["Task", null], ["Status", 190], ["Kind", 250], ["Attempts", 80], ["Ran", 90], ["Why", null]], (i) => {
-      const task = found[i];
-      const { kind, name } = page.doc.tasks[task];
-      const tries = page.attempts(task);
-      const last = tries[tries.length - 1];
-      const ran = last?.started && last.ended && last.ended <= page.event ? duration((page.times[last.ended - 1] - page.times[last.started - 1]) / 1000) : "";
-      return [[taskLink(task, "k"), badge(page.status(task)), plain(name ? `${kind} ${name}` : kind, 90), el("td.number", {}, String(tries.length || "")), el("td.number", {}, ran), reason(task)], { class: task === page.task ? "chosen" : null }];
-    });
-    const draw = () => {
-      const matches = matcher(page.filter);
-      found = [...page.doc.tasks.keys()].filter(matches);
-      said.textContent = `${found.length.toLocaleString("en")} of ${page.doc.tasks.length.toLocaleString("en")} tasks`;
-      rows.refresh(found.length);
-    };
-    box.addEventListener("input", () => {
-      page.filter = box.value;
-      show();
-    });
-    return { elements: [el("div.tools.row", {}, box, said), rows.element], draw, drawing: { reveal: (task) => rows.reveal(found.indexOf(task)) } };
-  },
-  events() {
-    let shown = [];
-    const { doc } = page;
-    const rows = new Rows("Events", [["#", 70], ["Time", 170], ["Event", 290], ["Task", 200], ["", null]], (i) => {
-      const event = shown[i];
-      if (typeof event !== "number") return [[el("td.divider", { colspan: 5 }, event.task < 0 ? "The run" : taskLink(event.task, "d"), ` ${event.count} events`)]];
-      const task = doc.events.task[event - 1];
-      const note = page.raw ? JSON.stringify(raw?.[event - 1] ?? "…") : doc.events.text[event - 1];
-      const classes = [event === page.event ? "now" : event > page.event ? "later" : "", FAILURE.test(page.type(event)) ? "bad" : ""].join(" ");
-      return [[link(String(event), () => page.go(event), `e${event}`), page.when(page.times[event - 1]), (FAILURE.test(page.type(event)) ? "✕ " : "") + page.type(event), task >= 0 ? taskLink(task, `e${event}`) : "", el(page.raw ? "td.mono" : "td", {}, plain(note, 300))], { class: classes, "aria-current": event === page.event ? "true" : null }];
-    });
-    const list = () => {
-      const all = page.times.map((_, i) => i + 1);
-      const by = Map.groupBy(all, (event) => doc.events.task[event - 1]);
-      shown = page.flat ? all : [...by].flatMap(([task, events]) => [{ task, count: events.length }, ...events]);
-    };
-    const switched = (name, key) => button(name, () => {
-      page[key] = !page[key];
-      open();
-    }, { "aria-pressed": String(key === "flat" ? !page.flat : page[key]), "data-key": key });
-    const detail = el("section.detail", { "aria-label": "The event shown" });
-    let latest = null;
-    const draw = async () => {
-      rows.refresh(shown.length);
-      if (latest !== page.event) rows.reveal(shown.indexOf(page.event));
-      latest = page.event;
-      const found = (await attributes())?.[latest - 1];
-      if (latest === page.event) renew(detail, [el("h3", {}, `${latest}  ${page.type(latest)}`), value(found)]);
-    };
-    list();
-    return { elements: [el("div.tools.row", {}, switched("Group by task", "flat"), switched("Raw", "raw")), rows.element, detail], draw };
-  },
-  decisions() {
-    const { decision_tasks: all } = page.doc;
-    const rows = new Rows("Decision tasks", [["#", 60], ["Completed", 180], ["Took", 80], ["Outcome", 110], ["By", 160], ["As the spec decides", 150], ["Decisions", null]], (i) => {
-      const each = all[i];
-      const stop = page.stops[i];
-      const same = each.same === null || each.same === undefined ? "" : each.same ? "✓ same" : "✕ differs";
-      const took = each.started && each.ended ? duration((page.times[each.ended - 1] - page.times[each.started - 1]) / 1000) : "";
-      return [[link(String(i + 1), () => page.go(stop), `n${i}`), page.when(page.times[stop - 1]), el("td.number", {}, took), plain(each.outcome), plain(each.decider ?? "", 90), same, each.decisions.slice(0, 20).map((line) => plain(line, 120)).join("; ")], { class: stop === page.event ? "now" : stop > page.event ? "later" : null }];
-    });
-    return { elements: [rows.element], draw: () => rows.refresh(all.length), drawing: { reveal: () => {} } };
-  },
-  data() {
-    const { run, signals, timers, markers, related } = page.doc;
-    const facts = [["Workflow id", run.workflow_id], ["Run id", run.run_id], ["Type", run.type], ["Domain", run.domain], ["Task list", run.task_list], ["Tags", run.tags.join(", ")]];
-    const part = (name, rows, columns, cells) => (rows.length ? [el("h3", {}, `${name} (${rows.length})`), listing(name, columns, rows, cells)] : []);
-    const at = (event) => (event ? link(page.when(page.times[event - 1]), () => page.go(event), `${event}`) : "");
-    const box = el("div.scroll", { tabindex: 0, role: "region", "aria-label": "The run" });
-    const draw = () => {
-      const past = (rows) => rows.filter((each) => each.event <= page.event);
-      renew(box, [
-        el("dl", {}, ...facts.filter(([, found]) => found).flatMap(([name, found]) => [el("dt", {}, name), el("dd", {}, plain(found))])),
-        el("h3", {}, "Input"), value(run.input) ?? el("p.soft", {}, "none"),
-        ...(page.closed ? [el("h3", {}, run.reason || run.details ? "Failure" : "Result"), value(run.reason), value(run.details), value(run.result) ?? (run.reason ? null : el("p.soft", {}, "none"))] : []),
-        ...part("Signals", past(signals), ["Name", "When", "Input"], (each) => [plain(each.name), at(each.event), value(each.input)]),
-        ...part("Timers", past(timers), ["Name", "Started", "Delay", "Ended"], (each) => [plain(each.name), at(each.event), duration(each.seconds), each.ended && each.ended <= page.event ? el("span", {}, at(each.ended), ` ${plain(each.outcome ?? "")}`) : "open"]),
-        ...part("Markers", past(markers), ["Name", "When", "Details"], (each) => [plain(each.name), at(each.event), value(each.details)]),
-        ...part("Related runs", related, ["Role", "Run", "Task"], (each) => [each.role, runLink(each), each.task === null || each.task === undefined ? "" : taskLink(each.task, "l")]),
-      ]);
-    };
-    return { elements: [box], draw };
-  },
-  check() {
-    const { verdict, difference, lints, has_spec: known } = page.doc.check;
-    const shown = Object.entries(difference ?? {}).filter(([name]) => name !== "text");
-    const place = (each) => (each.task !== undefined && each.task !== null ? taskLink(each.task, "c") : each.event ? link(`event ${each.event}`, () => page.go(each.event), `c${each.event}`) : "");
-    return plainly(
-      el("h2", {}, "Does the spec decide what was decided?"), el("p", {}, page.words(verdict)),
-      known ? null : el("p.soft", {}, "The run carries no spec: tasks that have not begun are unknown."),
-      shown.length ? listing("First difference", ["Field", "Value"], shown, ([name, found]) => [name, name === "event" ? link(`event ${found}`, () => page.go(found), "first") : value(found)]) : null,
-      el("h2", {}, "Warnings and notes"),
-      lints.length ? listing("Warnings and notes", ["Level", "What", "Where"], lints.slice(0, 200), (each) => [el("span", { class: `level ${each.level}` }, each.level === "warning" ? "! warning" : "i note"), page.words(each.text), place(each)]) : el("p.soft", {}, "None."));
-  },
+	graph() {
+		const large = page.doc.graph.too_large;
+		if (!large && !page.table) return drawn(new Graph(), toggle("Table", "table"));
+		const { tasks } = page.doc;
+		const requires = (i) => plain(tasks[i].requires.slice(0, 30).map((each) => tasks[each].id).join(", "));
+		return tabled(new Rows("Tasks and what they require", "Task|Status:190|Requires", (i) => [[taskLink(i, "q"), badge(status(i)), requires(i)]], tasks.length), large ? soft(plain(large)) : toggle("Table", "table"));
+	},
+	timeline() {
+		if (!page.table) return drawn(new Timeline(), toggle("Fold idle time", "folds"), toggle("Table", "table"));
+		const found = page.doc.tasks.flatMap(({ spans }, task) => spans.map((each) => [task, ...each])).sort((a, b) => a[2] - b[2]);
+		return tabled(new Rows("Intervals of the timeline", "Task|Was:190|From:170|To:170|Took:110", (i) => {
+			const [task, kind, start, end] = found[i];
+			return [[taskLink(task, `i${i}`), badge(page.doc.statuses[kind]), when(start), when(end), duration((end - start) / 1000)], { class: start > at(page.event) ? "later" : null }];
+		}, found.length), toggle("Table", "table"));
+	},
+	tasks() {
+		const box = el("input", { type: "search", id: "filter", "aria-label": "Filter of the tasks", placeholder: "task, type or text, failed, attempt>1", value: page.filter, oninput: () => {
+			page.filter = box.value;
+			show();
+		} });
+		const said = el("span.soft", { role: "status" });
+		let found = [];
+		const rows = new Rows("Tasks", "Task|Status:190|Kind:230|Attempts:80|Ran:90|Why", (i) => {
+			const task = found[i];
+			const { kind, name } = page.doc.tasks[task];
+			const tries = attempts(task);
+			const [, started, ended] = tries.at(-1) ?? [];
+			return [[taskLink(task, "k"), badge(status(task)), plain(`${kind} ${name}`, 90), tries.length || "", past(ended) ? duration(span(started, ended)) : "", reason(task)], { class: task === page.task ? "chosen" : null }];
+		});
+		const draw = () => {
+			found = all().filter(matcher(page.filter));
+			said.textContent = `${found.length} of ${page.doc.tasks.length} tasks`;
+			rows.draw(found.length);
+		};
+		return { elements: [tools(box, said), rows.element], draw, drawing: { reveal: (task) => rows.reveal(found.indexOf(task)) } };
+	},
+	events() {
+		const { task: tasks, text: notes } = page.doc.events;
+		const events = page.times.map((_, i) => i + 1);
+		const lines = page.grouped ? [...Map.groupBy(events, (event) => tasks[event - 1])].flatMap(([task, found]) => [{ task, count: found.length }, ...found]) : events;
+		const rows = new Rows("Events", `#:70|Time:170|Event:290|Task:200|${page.raw ? "Attributes" : "About"}`, (i) => {
+			const event = lines[i];
+			if (event.count) return [[el("td.divider", { colspan: 5 }, taskLink(event.task, "d") || "The run", `, ${event.count} events`)]];
+			const note = page.raw ? JSON.stringify(page.attributes?.[event - 1] ?? "") : notes[event - 1];
+			return [[shown({ event, label: event }), when(at(event)), el(page.failures.has(event) ? "td.bad" : "td", type(event)), taskLink(tasks[event - 1], `e${event}`), el(page.raw ? "td.mono" : "td", plain(note, 300))], classed(event)];
+		}, lines.length);
+		const detail = el("section", { "aria-label": "The event shown" });
+		const draw = async () => {
+			const { event } = page;
+			rows.draw();
+			rows.reveal(lines.indexOf(event));
+			if (!page.attributes) {
+				page.attributes = page.doc.raw ?? (await packed(`raw-${page.run}`));
+				rows.draw();
+			}
+			if (event === page.event) renew(detail, [head(`${event}  ${type(event)}`), value(page.attributes[event - 1])]);
+		};
+		return { elements: [tools(toggle("Group by task", "grouped"), toggle("Raw", "raw")), rows.element, detail], draw };
+	},
+	decisions() {
+		const { columns, rows } = page.doc.decisions;
+		return tabled(new Rows("Decision tasks", columns, (i) => [rows[i].slice(1).map(shown), classed(rows[i][0])], rows.length));
+	},
+	data: () => listedView("The run", page.doc.data),
+	check: () => listedView("Check", page.doc.check),
 };
 
-const listing = (label, columns, rows, cells) => el("table", { "aria-label": label }, el("thead", {}, el("tr", {}, ...columns.map((name) => el("th", { scope: "col" }, name)))),
-  el("tbody", {}, ...rows.slice(0, 100).map((row) => el("tr", {}, ...cells(row).map((cell) => el("td", {}, cell ?? ""))))));
+const tabled = (rows, ...more) => ({ elements: [tools(...more), rows.element], draw: () => rows.draw() });
+const drawn = (drawing, ...more) => ({ elements: [tools(zoom(drawing), ...more), drawing.element], drawing, draw: () => drawing.refresh() });
+const zoom = (drawing) => el("div.group", { role: "group", "aria-label": "Zoom" }, ...["-", "0", "+"].map((key) => button({ "-": "−", 0: "Fit" }[key] ?? key, () => KEYS[key](drawing), { title: `Zoom (${key})` })));
 
-const asTable = () => button("Table", () => {
-  page.tables = !page.tables;
-  open();
-}, { "aria-pressed": String(page.tables), "data-key": "table" });
-const tabled = (rows) => ({ elements: [el("div.tools.row", {}, asTable()), rows.element], draw: () => rows.refresh() });
-const plainly = (...elements) => ({ elements: [el("div.scroll", { tabindex: 0, role: "region", "aria-label": "Details" }, ...elements.map((each) => each?.element ?? each).filter(Boolean))], draw: () => elements.forEach((each) => each?.refresh?.()) });
-
-function drawn(drawing, ...more) {
-  const tools = el("div.tools.row", {}, zoomButtons(drawing), ...more, asTable());
-  return { elements: [tools, drawing.element], drawing, draw: () => drawing.refresh() };
+function listedView(label, found) {
+	const box = region("div.scroll", label);
+	return { elements: [box], draw: () => renew(box, sections(found)) };
 }
 
-function requirements() {
-  const { tasks } = page.doc;
-  const rows = new Rows("Tasks and what they require", [["Task", null], ["Status", 190], ["Requires", null]], (i) => [[taskLink(i, "q"), badge(page.status(i)), plain(tasks[i].requires.slice(0, 30).map((each) => tasks[each].id).join(", "))]]);
-  rows.count = tasks.length;
-  return rows;
-}
-
-function intervals() {
-  const all = page.doc.tasks.flatMap(({ spans }, task) => spans.map((span) => [task, ...span])).sort((a, b) => a[2] - b[2]);
-  const rows = new Rows("Intervals of the timeline", [["Task", null], ["Was", 190], ["From", 170], ["To", 170], ["Seconds", 110]], (i) => {
-    const [task, status, start, end] = all[i];
-    return [[taskLink(task, `i${i}`), badge(page.doc.statuses[status]), page.when(start), end === null ? "" : page.when(end), el("td.number", {}, (((end ?? page.end) - start) / 1000).toFixed(3))], { class: start > page.now ? "later" : null }];
-  });
-  rows.count = all.length;
-  return rows;
-}
-
-/** Return a function that says if a task fits a filter, for example `failed type:charge attempt>1 text`. */
+/** Return a function that says if a task fits a filter: `failed type:charge attempt>1 text`. */
 function matcher(filter) {
-  const tests = [...filter.matchAll(/"([^"]*)"|\S+/g)].map(([whole, quoted]) => {
-    const token = (quoted ?? whole).toLowerCase();
-    const more = token.match(/^attempts?([<>=])(\d+)$/);
-    if (more) return (task) => ({ "<": (n) => n < more[2], ">": (n) => n > more[2], "=": (n) => n === Number(more[2]) })[more[1]](page.attempts(task).length);
-    const [, key, rest] = token.match(/^(task|type|status):(.*)$/) ?? [null, "", token];
-    const named = page.doc.statuses.some((each) => each === rest) || rest === "retrying";
-    if (key === "status" || (!key && named)) return (task) => page.status(task) === (rest === "retrying" ? "waiting for its retry" : rest);
-    return (task) => {
-      const { id, kind, name } = page.doc.tasks[task];
-      const where = { task: id, type: `${kind} ${name}`, "": `${id} ${kind} ${name} ${reason(task)}` }[key];
-      return where.toLowerCase().includes(rest);
-    };
-  });
-  return (task) => tests.every((test) => test(task));
+	const tests = [...filter.toLowerCase().matchAll(/"([^"]*)"|\S+/g)].map(([whole, quoted]) => {
+		const token = (quoted ?? whole).replace(/^status:/, "").replace(/^retrying$/, RETRY);
+		const tries = token.match(/^attempts?([<>=])(\d+)$/);
+		if (tries) return (task) => Math.sign(attempts(task).length - tries[2]) === "<=>".indexOf(tries[1]) - 1;
+		if (page.doc.statuses.includes(token)) return (task) => status(task) === token;
+		return (task) => {
+			const { id, kind, name } = page.doc.tasks[task];
+			return `task:${id} kind:${kind} type:${name} ${reason(task)}`.toLowerCase().includes(token);
+		};
+	});
+	return (task) => tests.every((test) => test(task));
 }
 
-function filtered(status) {
-  page.filter = status.includes(" ") ? `"${status}"` : status;
-  tab("tasks");
+function filtered(name) {
+	page.filter = name.includes(" ") ? `"${name}"` : name;
+	tab("tasks");
 }
 
 function tab(name) {
-  page.tab = name;
-  open();
+	page.tab = name;
+	open();
 }
 
-/** Open the view that is chosen, and show everything anew. */
+/** Open the view that is chosen. */
 function open() {
-  for (const id of TABS) {
-    $(`tab-${id}`).setAttribute("aria-selected", String(id === page.tab));
-    $(`tab-${id}`).tabIndex = id === page.tab ? 0 : -1;
-  }
-  $("panel").setAttribute("aria-labelledby", `tab-${page.tab}`);
-  view = VIEWS[page.tab]();
-  renew($("panel"), view.elements);
-  show();
+	for (const id of TABS) {
+		$(`tab-${id}`).setAttribute("aria-selected", id === page.tab);
+		$(`tab-${id}`).tabIndex = id === page.tab ? 0 : -1;
+	}
+	$("panel").setAttribute("aria-labelledby", `tab-${page.tab}`);
+	view = VIEWS[page.tab]();
+	renew($("panel"), view.elements);
+	view.drawing?.fit?.(0.75);
+	show();
 }
 
 /** Show everything at the moment that is chosen. */
 function show() {
-  head();
-  moment();
-  side();
-  view.draw?.();
-  remember();
+	heading();
+	moment();
+	side();
+	view.draw();
+	clearTimeout(page.late);
+	page.late = setTimeout(() => history.replaceState(null, "", `#${new URLSearchParams(state())}`), 200);
 }
 
 // ---- the state of the page in its address
 
-let late = null;
-function remember() {
-  clearTimeout(late);
-  late = setTimeout(() => history.replaceState(null, "", `#${address()}`), 200);
-}
-
-function address() {
-  const state = { run: page.run || null, event: page.event === page.last ? null : page.event, task: page.task === null ? null : page.doc.tasks[page.task].id, tab: page.tab, mode: page.byDecisions ? "decisions" : null, filter: page.filter || null };
-  return new URLSearchParams(Object.entries(state).filter(([, found]) => found !== null));
-}
+const state = () => Object.entries({ run: page.run, event: page.event < page.last ? page.event : "", task: page.doc.tasks[page.task]?.id, tab: page.tab, mode: page.decisions ? "decisions" : "", filter: page.filter }).filter(([, found]) => found);
 
 async function recall() {
-  const state = new URLSearchParams(location.hash.slice(1));
-  const run = Number(state.get("run") ?? 0);
-  if (run !== page.run && $(`document-${run}`)) {
-    page.run = run;
-    page.load(await packed(`document-${run}`));
-    raw = null;
-    $("run").hidden = false;
-  }
-  const task = state.get("task");
-  const number = page.doc.tasks.findIndex((each) => each.id === task);
-  page.task = number < 0 ? null : number;
-  page.event = Math.min(Math.max(Number(state.get("event")) || page.last, 1), page.last);
-  page.tab = TABS.includes(state.get("tab")) ? state.get("tab") : page.tab;
-  page.byDecisions = state.get("mode") === "decisions";
-  page.filter = state.get("filter") ?? "";
-  ticks();
-  open();
+	const kept = new URLSearchParams(location.hash.slice(1));
+	const run = Number(kept.get("run"));
+	if (run !== page.run && $(`document-${run}`)) {
+		page.run = run;
+		load(await packed(`document-${run}`));
+	}
+	const event = Math.min(Math.max(Number(kept.get("event")) || page.last, 1), page.last);
+	const name = TABS.includes(kept.get("tab")) ? kept.get("tab") : page.tab;
+	opened({ event, tab: name, task: page.doc.tasks.findIndex((each) => each.id === kept.get("task")), decisions: kept.get("mode") === "decisions", filter: kept.get("filter") ?? "" });
+}
+
+function opened(more) {
+	Object.assign(page, more);
+	say("");
+	$("run").hidden = false;
+	const places = new Set(page.doc.failures.map((event) => Math.round(((event - 1) / Math.max(page.last - 1, 1)) * 1000)));
+	$("ticks").replaceChildren(svg("path", { d: [...places].map((x) => `M${x} 0v8`).join("") }));
+	open();
 }
 
 // ---- where documents come from
 
 const source = $("source");
-let raw = null;
-
-async function unzip(bytes) {
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
-}
-
-async function packed(id) {
-  return JSON.parse(await unzip(Uint8Array.from(atob($(id).textContent.trim()), (c) => c.charCodeAt(0))));
-}
-
-/** Return the attributes of all events; a report unpacks them when they are first looked at. */
-async function attributes() {
-  raw ??= page.doc.raw ?? (await packed(`raw-${page.run}`));
-  return raw;
-}
+const unzip = (bytes) => new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+const packed = async (id) => JSON.parse(await unzip(Uint8Array.from(atob($(id).textContent.trim()), (c) => c.charCodeAt(0))));
 
 function say(message) {
-  $("message").hidden = !message;
-  $("message").textContent = message;
+	$("message").hidden = !message;
+	$("message").textContent = message;
 }
 
 async function fetched(url, options) {
-  const answer = await fetch(url, options);
-  if (!answer.ok) throw new Error((await answer.text()).slice(0, 500) || `${answer.status} ${answer.statusText}`);
-  return answer.json();
+	const answer = await fetch(url, options);
+	if (!answer.ok) throw new Error((await answer.text()) || answer.statusText);
+	return answer.json();
 }
 
-async function start() {
-  switches((name) => (name === "times" ? open() : view.drawing?.draw?.()));
-  page.run = -1;
-  try {
-    if (source) page.load(await fetched(source.dataset.document));
-    else page.load(await packed("document-0"));
-    page.run = 0;
-    $("run").hidden = false;
-    await recall();
-    if (source?.dataset.changes) follow(source.dataset);
-  } catch (error) {
-    say(`This run cannot be shown: ${plain(error.message)}`);
-  }
-}
-
-/** Load the document again when the run has changed; who looks at the last event goes on to the new one. */
-function follow({ document: url, changes }) {
-  new EventSource(changes).addEventListener("message", async () => {
-    const { event, last, task, opened } = page;
-    const doc = await fetched(url).catch(() => null);
-    if (!doc) return;
-    page.load(doc);
-    raw = null;
-    Object.assign(page, { task, opened, event: event === last ? page.last : event });
-    ticks();
-    open();
-  });
-}
+const attempt = (what, act) => act().catch((error) => say(`${what} cannot be shown: ${plain(error.message)}`));
 
 /** Open a file: a document, or on the server a saved history. */
-async function openFile(file) {
-  try {
-    const bytes = await file.arrayBuffer();
-    const zipped = new Uint8Array(bytes.slice(0, 2)).join() === "31,139";
-    const doc = parsed(zipped ? await unzip(bytes) : await new Response(bytes).text());
-    if (doc?.format === FORMAT) page.load(doc);
-    else if (source?.dataset.open) page.load(await fetched(source.dataset.open, { method: "POST", body: bytes, headers: { "X-Floto-Token": source.dataset.token ?? "" } }));
-    else throw new Error(`a report opens documents; for a saved history run: floto report ${plain(file.name, 100)} -o run.html`);
-    page.run = 0;
-    raw = null;
-    say("");
-    $("run").hidden = false;
-    ticks();
-    open();
-  } catch (error) {
-    say(`${plain(file.name, 100)} cannot be opened: ${plain(error.message)}`);
-  }
-}
+const openFile = (file) => file && attempt(plain(file.name, 100), async () => {
+	const body = await file.arrayBuffer();
+	const said = new Uint8Array(body.slice(0, 2)).join() === "31,139" ? await unzip(body) : await file.text();
+	let doc = said.startsWith("{") && said.slice(0, 100).includes(FORMAT) ? JSON.parse(said) : null;
+	if (!doc && !source?.dataset.open) throw new Error(`a report opens documents; for a saved history run: floto report ${plain(file.name, 100)} -o run.html`);
+	doc ??= await fetched(source.dataset.open, { method: "POST", body, headers: { "content-type": "application/octet-stream", "X-Floto-Token": source.dataset.token } });
+	load(doc);
+	page.run = 0;
+	opened();
+});
 
-function parsed(words) {
-  try {
-    return JSON.parse(words);
-  } catch {
-    return null;
-  }
+/** Load the document anew when the run has more events; who looks at the last one goes on to the new last one. */
+function follow({ document: url, changes }) {
+	let stream = null;
+	const listen = () => {
+		stream?.close();
+		if (document.hidden) return;
+		stream = new EventSource(changes);
+		stream.onmessage = async ({ data }) => {
+			const { event, last, task, opened: groups } = page;
+			if (JSON.parse(data).event <= last) return;
+			load(await fetched(url));
+			opened({ task, opened: groups, event: event === last ? page.last : event });
+		};
+	};
+	document.addEventListener("visibilitychange", listen);
+	listen();
 }
 
 // ---- the reader's hands
 
 const KEYS = {
-  ArrowLeft: () => page.move(-1), ArrowRight: () => page.move(1),
-  ArrowUp: () => page.step(page.stops, -1), ArrowDown: () => page.step(page.stops, 1),
-  k: () => page.step(page.stops, -1), j: () => page.step(page.stops, 1),
-  f: () => page.step(page.failures, 1), F: () => page.step(page.failures, -1),
-  "?": () => $("keys").showModal(),
-  "/": () => {
-    tab("tasks");
-    $("filter").focus();
-  },
-  "+": () => view.drawing?.scale?.(view.drawing.zoom * 1.4), "-": () => view.drawing?.scale?.(view.drawing.zoom / 1.4), 0: () => view.drawing?.fit?.(),
-  Escape: () => page.task !== null && page.select(page.task),
+	ArrowLeft: () => move(-1), ArrowRight: () => move(1), ArrowUp: () => step(page.stops, -1), ArrowDown: () => step(page.stops, 1),
+	f: () => step(page.doc.failures, 1), F: () => step(page.doc.failures, -1), "?": () => $("keys").showModal(),
+	"+": (drawing = view.drawing) => drawing?.scale?.(drawing.zoom * 1.4), "-": (drawing = view.drawing) => drawing?.scale?.(drawing.zoom / 1.4), 0: (drawing = view.drawing) => drawing?.fit?.(),
+	Escape: () => page.task >= 0 && page.select(page.task),
+	"/": () => {
+		tab("tasks");
+		$("filter").focus();
+	},
 };
-TABS.forEach((name, i) => (KEYS[i + 1] = () => tab(name)));
+Object.assign(KEYS, { k: KEYS.ArrowUp, j: KEYS.ArrowDown }, ...TABS.map((name, i) => ({ [i + 1]: () => tab(name) })));
+
+const BUTTONS = {
+	first: () => go(1), last: () => go(page.last), previous: () => move(-1), next: () => move(1), "failure-before": KEYS.F, "failure-after": KEYS.f,
+	help: KEYS["?"], open: () => $("file").click(), "by-events": () => opened({ decisions: false }), "by-decisions": () => opened({ decisions: true }),
+};
 
 addEventListener("keydown", (event) => {
-  const { target, key } = event;
-  if (event.ctrlKey || event.metaKey || event.altKey || !page.doc || $("keys").open) return;
-  const typing = target.matches("input[type=search], input[type=text], textarea, select");
-  if (target.matches("[role=tab]") && ["ArrowLeft", "ArrowRight"].includes(key)) {
-    const next = TABS[(TABS.indexOf(page.tab) + (key === "ArrowLeft" ? -1 : 1) + TABS.length) % TABS.length];
-    tab(next);
-    $(`tab-${next}`).focus();
-  } else if (!typing && KEYS[key]) KEYS[key]();
-  else return;
-  event.preventDefault();
+	const { target, key } = event;
+	if (event.ctrlKey || event.metaKey || event.altKey || !page.doc || $("keys").open || target.matches("input[type=search]")) return;
+	if (target.matches("[role=tab]") && ["ArrowLeft", "ArrowRight"].includes(key)) {
+		tab(TABS.at((TABS.indexOf(page.tab) + (key === "ArrowLeft" ? -1 : 1)) % TABS.length));
+		$(`tab-${page.tab}`).focus();
+	} else if (target.matches("g[role=button]") && ["Enter", " "].includes(key)) target.dispatchEvent(new MouseEvent("click"));
+	else if (KEYS[key]) KEYS[key]();
+	else return;
+	event.preventDefault();
 });
-
-$("tabs").addEventListener("click", (event) => event.target.id.startsWith("tab-") && tab(event.target.id.slice(4)));
-$("slider").addEventListener("input", () => {
-  const place = Number($("slider").value);
-  page.go(page.byDecisions ? (place ? page.stops[place - 1] : 1) : place);
-});
-const BUTTONS = {
-  first: () => page.go(1), last: () => page.go(page.last), previous: () => page.move(-1), next: () => page.move(1),
-  "failure-before": KEYS.F, "failure-after": KEYS.f, help: KEYS["?"], open: () => $("file").click(),
-  "by-events": () => Object.assign(page, { byDecisions: false }) && show(), "by-decisions": () => Object.assign(page, { byDecisions: true }) && show(),
-};
-for (const [id, act] of Object.entries(BUTTONS)) $(id).addEventListener("click", act);
-$("file").addEventListener("change", () => $("file").files[0] && openFile($("file").files[0]));
+$("tabs").addEventListener("click", ({ target }) => target.role === "tab" && tab(target.id.slice(4)));
+$("slider").addEventListener("input", ({ target }) => go(page.decisions ? (page.stops[target.value - 1] ?? 1) : Number(target.value)));
+for (const [id, act] of Object.entries(BUTTONS)) $(id).addEventListener("click", () => act());
+$("file").addEventListener("change", ({ target }) => openFile(target.files[0]));
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => {
-  event.preventDefault();
-  if (event.dataTransfer.files[0]) openFile(event.dataTransfer.files[0]);
+	event.preventDefault();
+	openFile(event.dataTransfer.files[0]);
 });
 addEventListener("hashchange", recall);
-start();
+
+switches(() => page.doc && open());
+attempt("This run", async () => {
+	if (source && !source.dataset.document) return;
+	if (source) {
+		page.run = 0;
+		load(await fetched(source.dataset.document));
+		if (source.dataset.changes) follow(source.dataset);
+	}
+	await recall();
+});
