@@ -184,7 +184,7 @@ class ServiceSource:
                 return saved_history(path)
             except HistoryError as error:
                 # The name is that of a file that the reader of the message has never seen.
-                raise HistoryError(error.event_id, error.problem.replace(f"{path}: ", "")) from None
+                raise HistoryError(error.event_id, error.problem.replace(str(path), "the file")) from None
 
     def types(self, domain: str) -> Sequence[tuple[str, str]]:
         """Return names and versions of the registered workflow types, at most some hundred."""
