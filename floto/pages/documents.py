@@ -19,6 +19,7 @@ from floto.core.swf.history import History
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.view.run_view import view
 from floto.pages.document import run_document
+from floto.pages.prepare import prepare
 from floto.pages.source import Source
 
 #: Maximum bytes of the compressed documents that are kept.
@@ -108,6 +109,6 @@ def _document(history: History, spec: DeciderSpec | None, domain: str | None) ->
     value = run_document(view(history, spec))
     if domain is not None:
         value["run"]["domain"] = domain
-    text = json.dumps(value, separators=(",", ":"))
+    text = json.dumps(prepare(value), separators=(",", ":"))
     name = history.execution.workflow_id if history.execution else ""
     return Document(gzip.compress(text.encode(), _FAST), len(history.events), name)

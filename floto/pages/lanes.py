@@ -10,6 +10,8 @@ from typing import Any
 _FAILURE = re.compile(r"(Failed|TimedOut|Terminated)$")
 #: Statuses in which something is at work, so that the time is not idle.
 _BUSY = frozenset({"running", "failed", "canceled"})
+#: Kinds of tasks that run without anything at work.
+_WAITS = frozenset({"timer", "signal"})
 #: Idle time that is folded is longer than this part of the time in which something happens, and than a second.
 _PART, _LEAST = 1 / 8, 1000
 _MOST_GAPS = 14
@@ -84,6 +86,7 @@ def _busy(document: Mapping[str, Any], last: int) -> list[Gap]:
     spans = sorted(
         (start, last if end is None else end)
         for task in document["tasks"]
+        if task["kind"].lower() not in _WAITS
         for status, start, end in task["spans"]
         if status in at_work
     )

@@ -28,6 +28,9 @@ MODULES = ("common.js", "draw.js", "run.js")
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
 
+#: A document as ``floto.pages.prepare`` returns it.
+Document = Mapping[str, Any]
+
 
 @define
 class NoPages(FlotoError):
@@ -54,11 +57,11 @@ class _Packed:
         return visible(self.workflow_id)
 
 
-def report(documents: Sequence[Mapping[str, Any]]) -> str:
+def report(documents: Sequence[Document]) -> str:
     """Return the HTML of a report.
 
     Args:
-        documents: Documents of the runs (``floto.pages.document``), in the order of the list; at least one.
+        documents: Documents of the runs (``floto.pages.prepare``), in the order of the list; at least one.
 
     Raises:
         NoPages: if the extra ``ui`` is not installed.
@@ -92,7 +95,7 @@ def environment() -> Any:
     return Environment(loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined)
 
 
-def _packed(document: Mapping[str, Any]) -> _Packed:
+def _packed(document: Document) -> _Packed:
     run = document["run"]
     rest = {name: value for name, value in document.items() if name != "raw"}
     return _Packed(run["workflow_id"], run["run_id"], run["status"], _pack(rest), _pack(document["raw"]))

@@ -95,7 +95,9 @@ def _named(each: Mapping[str, Any], value: str) -> list[Cell]:
 
 
 def _timer(each: Mapping[str, Any]) -> list[Cell]:
-    return [each["event"], each["name"], _event(each["event"]), {"seconds": each["seconds"]}, _event(each["ended"])]
+    seconds = each["seconds"]
+    delay = {"seconds": int(seconds)} if str(seconds).isdecimal() else str(seconds)
+    return [each["event"], each["name"], _event(each["event"]), delay, _event(each["ended"])]
 
 
 def _related(each: Mapping[str, Any]) -> list[Cell]:
@@ -106,10 +108,10 @@ def _related(each: Mapping[str, Any]) -> list[Cell]:
 def _check(check: Mapping[str, Any]) -> list[Section]:
     """Return the sections about the checks: the verdict, the first difference, and the lints."""
     unknown = [] if check["has_spec"] else ["Without a spec, tasks that have not begun are unknown."]
-    difference = [
-        [1, name, _event(value) if name == "event" else _value(value)]
-        for name, value in (check["difference"] or {}).items()
-    ]
+    apart = check["difference"]
+    difference = [[1, name, _value(apart[name])] for name in ("what", "field", "recorded", "decided")] if apart else []
+    if apart and apart["event"]:
+        difference.append([1, "after", {"event": apart["event"], "label": f"event {apart['event']}"}])
     lints = [[1, _LEVELS[each["level"]], each["text"], _place(each)] for each in check["lints"]]
     verdict = {"title": "Does the spec decide what was decided?", "from": 1, "cells": [check["verdict"], *unknown]}
     none = {"title": "Warnings and notes", "from": 1, "cells": ["none"]}

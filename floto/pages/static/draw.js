@@ -2,6 +2,7 @@
 
 import { ago, badge, choice, clock, duration, el, plain, renew, svg } from "./common.js";
 
+export const GONE = "not there";
 export const RETRY = "waiting for its retry";
 export const PENDING = ["running", RETRY, "queued", "due"];
 export const BAD = ["failed", "canceled"];
@@ -11,20 +12,20 @@ const ORDER = ["failed", ...PENDING, "waiting", "canceled", "skipped", "reserved
 /** The document and what the reader chose. */
 export const page = { event: 1, task: -1, tab: "graph", filter: "", run: -1, decisions: false, folds: true, table: false, grouped: false, raw: false };
 
-/** Return the value of the last interval [from, value] that had begun at an event. */
-export function lookup(intervals, event = page.event) {
+/** Return the last interval [from, value] that has begun, or []. */
+export function lookup(intervals) {
 	let [low, high] = [0, intervals.length];
 	while (low < high) {
 		const middle = (low + high) >> 1;
-		if (intervals[middle][0] <= event) low = middle + 1;
+		if (intervals[middle][0] <= page.event) low = middle + 1;
 		else high = middle;
 	}
-	return intervals[low - 1]?.[1];
+	return intervals[low - 1] ?? [];
 }
 
 export const at = (event) => page.times[event - 1];
 export const past = (event) => event > 0 && event <= page.event;
-export const status = (task) => page.doc.statuses[lookup(page.doc.tasks[task].statuses)] ?? "not there yet";
+export const status = (task) => page.doc.statuses[lookup(page.doc.tasks[task].statuses)[1]] ?? GONE;
 export const attempts = (task) => page.doc.tasks[task].attempts.filter((each) => past(each[0]));
 export const relative = () => choice("times") === "relative";
 
@@ -44,8 +45,12 @@ export function when(ms, short = false) {
 	return clock(ms, choice("times") === "local", !short && page.end - page.base > 72e6);
 }
 
-/** Return a text of strings and moments; one that is to come says in how long. */
-export const words = (text) => [text].flat().map((part) => (typeof part === "number" ? when(part) + (part > at(page.event) ? `, ${ago(part, at(page.event))}` : "") : plain(part, 2000))).join("");
+/** Return a text of strings and moments, which are negative if they count from an event; one to come says in how long. */
+export const words = (text, from) => [text].flat().map((part) => {
+	if (typeof part !== "number") return plain(part, 2000);
+	const ms = part < 0 ? at(from) - part - 1 : part;
+	return when(ms) + (ms > at(page.event) ? `, ${ago(ms, at(page.event))}` : "");
+}).join("");
 
 /** Return the rows of lanes [depth, task, group], without those below a folded group. */
 function rows(lanes) {
@@ -99,8 +104,7 @@ class Surface {
 	constructor(label, least, most) {
 		Object.assign(this, { least, most, zoom: 1, svg: svg("svg", { role: "group", "aria-label": label }) });
 		this.sizer = el("div.sizer", this.svg);
-		this.element = el("div.surface", { tabindex: 0, role: "region", "aria-label": label, onscroll: () => this.draw(), onpointerdown: (event) => this.grab(event) }, this.sizer);
-		this.element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+		this.element = el("div.surface", { tabindex: 0, role: "region", "aria-label": label, onscroll: () => this.draw() }, this.sizer);
 		new ResizeObserver(() => this.refresh()).observe(this.element);
 		this.lay();
 	}
@@ -120,29 +124,16 @@ class Surface {
 		renew(this.svg, this.shapes(x, y, w, h));
 	}
 
-	/** Change the zoom; the point (x, y) of the area stays where it is. */
-	scale(zoom, x = this.element.clientWidth / 2, y = this.element.clientHeight / 2) {
-		const { scrollLeft, scrollTop } = this.element;
+	/** Change the zoom; what is in the middle stays there. */
+	scale(zoom) {
+		const { scrollLeft, scrollTop, clientWidth, clientHeight } = this.element;
+		const [x, y] = [clientWidth / 2, clientHeight / 2];
 		const next = Math.min(Math.max(zoom, this.least), this.most);
 		const to = this.moved(next / this.zoom, scrollLeft + x, scrollTop + y);
 		this.zoom = next;
 		this.refresh();
 		this.element.scrollTo(to[0] - x, to[1] - y);
 		this.draw();
-	}
-
-	wheel(event) {
-		if (!event.ctrlKey) return;
-		event.preventDefault();
-		const box = this.element.getBoundingClientRect();
-		this.scale(this.zoom * 1.0015 ** -event.deltaY, event.clientX - box.left, event.clientY - box.top);
-	}
-
-	grab({ button, target }) {
-		if (button || target.closest("[role=button]") || target === this.element) return;
-		const move = (to) => this.element.scrollBy(-to.movementX, -to.movementY);
-		addEventListener("pointermove", move);
-		addEventListener("pointerup", () => removeEventListener("pointermove", move), { once: true });
 	}
 
 	/** Scroll so that a place is in sight. */
@@ -172,7 +163,7 @@ export class Graph extends Surface {
 	}
 	fit(least = 0) {
 		const { clientWidth: w, clientHeight: h } = this.element;
-		this.scale(Math.max(least, Math.min(w / this.width, h / this.height, 1)), 0, 0);
+		this.scale(Math.max(least, Math.min(w / this.width, h / this.height, 1)));
 	}
 	reveal(task) {
 		const box = this.boxes.findLast((each) => holds(each, task));
@@ -330,8 +321,8 @@ export class Timeline extends Surface {
 			...shown.map((row, i) => this.name(row, top(i), w)),
 			svg("rect.cover", { width: w, height: PLAN.top }),
 			svg("path.grid", { d: `M0 ${PLAN.top - 4}H${w}` }),
-			...ticks.map(([x, ms]) => svg("text.tick", { x: Math.min(x + 3, w - 60), y: 14 }, when(ms, true))),
-			...folds.map((piece) => svg("text.folded", { x: this.x(piece.start) + (FOLDED * this.plot) / 2, y: 28 }, piece.fold)),
+			...ticks.map(([x, ms]) => svg("text.small", { x: Math.min(x + 3, w - 60), y: 14 }, when(ms, true))),
+			...folds.map((piece) => svg("text.small.folded", { x: this.x(piece.start) + (FOLDED * this.plot) / 2, y: 28 }, piece.fold)),
 			...this.marks(w),
 			svg("path.now", { d: `M${now - 5} ${PLAN.top - 12}h10l-5 8z` }),
 		];
@@ -359,7 +350,7 @@ export class Timeline extends Surface {
 	marks(w) {
 		const seen = (events) => [...new Set(events.map((event) => Math.round(this.x(at(event)))))].filter((x) => x >= PLAN.label && x <= w);
 		return [
-			svg("text.tick", { x: 10, y: 43 }, "╷ decisions  ▾ signals"),
+			svg("text.small", { x: 10, y: 43 }, "╷ decisions  ▾ signals"),
 			svg("path.decision", { d: seen(page.stops).map((x) => `M${x} 36v8`).join("") }),
 			svg("path.signal", { d: seen(page.doc.signals).map((x) => `M${x - 5} 36h10l-5 8z`).join("") }),
 		];
@@ -383,7 +374,7 @@ export class Timeline extends Surface {
 			const [x1, x2] = [Math.max(this.x(start), PLAN.label - 4), Math.min(this.x(end), w + 4)];
 			if (start > end || x2 < PLAN.label || x1 > w) return;
 			const thin = name !== "running" && PENDING.includes(name);
-			const kind = `path.bar${thin ? ".thin" : ""}${later}|${name}`;
+			const kind = `path.span${thin ? ".thin" : ""}${later}|${name}`;
 			paths.set(kind, (paths.get(kind) ?? "") + rectangle(x1, top + (thin ? 11 : 6), Math.max(x2 - x1, 1.5), thin ? 4 : 14));
 			if (BAD.includes(name) && !later && ends.length < 8) ends.push(svg("text.end", { x: Math.min(x2 + 2, w - 10), y: top + 18, "data-status": name }, symbol(name)));
 		};

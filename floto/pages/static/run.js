@@ -1,7 +1,7 @@
 // One run at any moment: floto computed all that is shown, and this script shows what holds at an event.
 
 import { ago, badge, choice, clock, duration, el, plain, renew, svg, switches } from "./common.js";
-import { at, attempts, BAD, counts, Graph, lookup, page, past, PENDING, relative, RETRY, status, Timeline, when, words } from "./draw.js";
+import { at, attempts, BAD, counts, Graph, lookup, page, past, PENDING, relative, RETRY, GONE, status, Timeline, when, words } from "./draw.js";
 
 const $ = (id) => document.getElementById(id);
 const FORMAT = "floto.view/1";
@@ -52,12 +52,16 @@ const type = (event) => (page.failures.has(event) ? "✕ " : "") + page.doc.even
 /** Return the conditions of a task: {text, task}. */
 function conditions(task) {
 	const { tasks, whys, shared, derived } = page.doc;
-	const listed = (number) => (whys[number] ?? []).flatMap((each) => {
-		if (each.shared) return listed(lookup(shared[each.shared] ?? []));
-		if (!each.derived) return each;
-		const left = tasks[task].requires.filter((other) => !["done", "not there yet"].includes(status(other)));
-		return left.map((other) => ({ task: other, text: derived[tasks[other].expands ? "generator" : "requires"].join(tasks[other].id) }));
-	});
+	const listed = ([from, number]) => {
+		const found = whys[number] ?? [];
+		const named = new Set(found.map((each) => each.task));
+		return found.flatMap((each) => {
+			if (each.shared) return listed(lookup(shared[each.shared])).filter((other) => other.task === undefined || !named.has(other.task));
+			if (!each.derived) return { task: each.task, text: words(each.text, from) };
+			const left = tasks[task].requires.filter((other) => !["done", GONE].includes(status(other)));
+			return left.map((other) => ({ task: other, text: derived[tasks[other].expands ? "generator" : "requires"].join(tasks[other].id) }));
+		});
+	};
 	return listed(lookup(tasks[task].whys));
 }
 
@@ -162,9 +166,10 @@ function heading() {
 	const { run, sentences, related } = page.doc;
 	const started = relative() ? ago(run.started) : clock(run.started, choice("times") === "local");
 	const facts = [run.type, `run ${run.run_id}`, `started ${started}${closed() ? `, took ${duration((run.ended - run.started) / 1000)}` : ""}`, run.tags.length ? `tags ${run.tags.join(", ")}` : ""];
+	const [from, said] = lookup(sentences);
 	text("name", plain(run.workflow_id));
 	text("facts", facts.filter(Boolean).map((each) => plain(each)).join("  ·  "));
-	text("sentence", words(lookup(sentences) ?? ""));
+	text("sentence", words(said ?? "", from));
 	renew($("state"), [badge(closed() ? run.status : "RUNNING")]);
 	renew($("related"), [...related.slice(0, 4).map((each) => el("span", `${each.role} `, runLink(each))), related.length > 4 ? link(`and ${related.length - 4} more`, () => tab("data"), "related") : null]);
 }
@@ -177,8 +182,6 @@ function moment() {
 	Object.assign($("slider"), { min: decisions ? 0 : 1, max: decisions ? stops.length : last, value: decisions ? done : event });
 	$("slider").setAttribute("aria-valuetext", said);
 	text("shown", said);
-	$("previous").disabled = $("first").disabled = event <= 1;
-	$("next").disabled = $("last").disabled = event >= last;
 	$("failure-before").disabled = !doc.failures.some((each) => each < event);
 	$("failure-after").disabled = !doc.failures.some((each) => each > event);
 	$("by-events").setAttribute("aria-pressed", !decisions);
@@ -209,7 +212,7 @@ function roots(tasks) {
 function reason(task) {
 	const [first] = conditions(task);
 	const ended = attempts(task).findLast((each) => past(each[2]));
-	return first ? words(first.text) : ended ? ended.slice(4, 6).filter(Boolean).map((each) => plain(each)).join(": ") : "";
+	return first ? first.text : ended ? ended.slice(4, 6).filter(Boolean).map((each) => plain(each)).join(": ") : "";
 }
 
 function listed(name, tasks) {
@@ -224,8 +227,14 @@ function side() {
 	renew($("why"), task < 0 ? pending() : why(task));
 }
 
+/** Return True for a task that is under way, or that waits for something outside of the run, such as a signal. */
+function isPending(task) {
+	const now = status(task);
+	return PENDING.includes(now) || (now === "waiting" && conditions(task).length > 0 && conditions(task).every((each) => each.task === undefined));
+}
+
 function pending() {
-	const lists = [...listed("Root failures", roots(all().filter((task) => BAD.includes(status(task))))), ...listed("Pending", all().filter((task) => PENDING.includes(status(task))))];
+	const lists = [...listed("Root failures", roots(all().filter((task) => BAD.includes(status(task))))), ...listed("Pending", all().filter(isPending))];
 	return [...lists, soft(lists.length ? "" : "Nothing failed, and nothing is pending. ", "Choose a task to see why it stands where it stands.")];
 }
 
@@ -250,7 +259,7 @@ function tree(task, above) {
 		const other = each.task ?? task;
 		const again = above.has(other) || few || !conditions(other).length;
 		above.add(other);
-		return el("li", words(each.text), ...(other === task ? [] : [" ", badge(status(other)), " ", taskLink(other, `w${task}`)]), again ? null : tree(other, above));
+		return el("li", each.text, ...(other === task ? [] : [" ", badge(status(other)), " ", taskLink(other, `w${task}`)]), again ? null : tree(other, above));
 	});
 	return el("ul.tree", ...items, items.length < lines.length ? el("li", `and ${lines.length - items.length} more`) : null);
 }
@@ -479,6 +488,7 @@ const KEYS = {
 	ArrowLeft: () => move(-1), ArrowRight: () => move(1), ArrowUp: () => step(page.stops, -1), ArrowDown: () => step(page.stops, 1),
 	f: () => step(page.doc.failures, 1), F: () => step(page.doc.failures, -1), "?": () => $("keys").showModal(),
 	"+": (drawing = view.drawing) => drawing?.scale?.(drawing.zoom * 1.4), "-": (drawing = view.drawing) => drawing?.scale?.(drawing.zoom / 1.4), 0: (drawing = view.drawing) => drawing?.fit?.(),
+	Home: () => go(1), End: () => go(page.last), file: () => $("file").click(), events: () => opened({ decisions: false }), decisions: () => opened({ decisions: true }),
 	Escape: () => page.task >= 0 && page.select(page.task),
 	"/": () => {
 		tab("tasks");
@@ -486,11 +496,6 @@ const KEYS = {
 	},
 };
 Object.assign(KEYS, { k: KEYS.ArrowUp, j: KEYS.ArrowDown }, ...TABS.map((name, i) => ({ [i + 1]: () => tab(name) })));
-
-const BUTTONS = {
-	first: () => go(1), last: () => go(page.last), previous: () => move(-1), next: () => move(1), "failure-before": KEYS.F, "failure-after": KEYS.f,
-	help: KEYS["?"], open: () => $("file").click(), "by-events": () => opened({ decisions: false }), "by-decisions": () => opened({ decisions: true }),
-};
 
 addEventListener("keydown", (event) => {
 	const { target, key } = event;
@@ -503,9 +508,8 @@ addEventListener("keydown", (event) => {
 	else return;
 	event.preventDefault();
 });
-$("tabs").addEventListener("click", ({ target }) => target.role === "tab" && tab(target.id.slice(4)));
 $("slider").addEventListener("input", ({ target }) => go(page.decisions ? (page.stops[target.value - 1] ?? 1) : Number(target.value)));
-for (const [id, act] of Object.entries(BUTTONS)) $(id).addEventListener("click", () => act());
+for (const each of document.querySelectorAll("[data-press]")) each.addEventListener("click", () => KEYS[each.dataset.press]());
 $("file").addEventListener("change", ({ target }) => openFile(target.files[0]));
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => {

@@ -24,6 +24,7 @@ from floto.runtime.cli.pictures import graph_command, timeline_command
 from floto.runtime.cli.redrive import redrive_command
 from floto.runtime.cli.register import register_group
 from floto.runtime.cli.replay import replay_command
+from floto.runtime.cli.report import report_command
 from floto.runtime.cli.run import run_command
 from floto.runtime.cli.schedule import schedule_group, scheduler_command
 from floto.runtime.cli.server import server_command
@@ -77,7 +78,7 @@ def cli() -> None:
 
 for command in (
     *(run_command, check_command, fuzz_command, server_command, ui_command),
-    *(replay_command, why_command, compare_command, timeline_command, graph_command),
+    *(replay_command, why_command, compare_command, timeline_command, graph_command, report_command),
     *(register_group, start_command, signal_command, cancel_command, terminate_command),
     redrive_command,
     *(list_command, show_command, status_command, history_command, backup_command),
