@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from selenium.webdriver.common.by import By
@@ -160,7 +161,7 @@ def test_run_is_terminated_after_a_look_at_its_command(browser: Browser, page: U
     assert command.startswith("floto terminate --reason enough ")
     assert f"'to end@{run.run_id}'" in command
     find(browser, "button.grave").click()
-    until(browser, lambda: f"/runs/to%20end/{run.run_id}" in browser.current_url)
+    until(browser, lambda: f"/runs/to%20end/{quote(run.run_id)}" in browser.current_url)
     until(browser, lambda: "TERMINATED" in find(browser, "main").text)
 
 
