@@ -79,12 +79,12 @@ def problems(browser: Browser) -> list[str]:
 
 def axe_source() -> str:
     """The script of axe-core, from the package that carries it."""
-    spec = find_spec("axe_selenium_python")
+    spec = find_spec("axe_playwright_python")
     if spec is None or spec.origin is None:
         if "CI" in os.environ:
-            pytest.fail("axe-core is not installed: pip install axe-selenium-python")
+            pytest.fail("axe-core is not installed: pip install axe-playwright-python")
         pytest.skip("axe-core is not installed")
-    path = Path(spec.origin).parent / "node_modules" / "axe-core" / "axe.min.js"
+    path = Path(spec.origin).parent / "axe.min.js"
     return path.read_text(encoding="utf-8")
 
 
