@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 _FAILURE = re.compile(r"(Failed|TimedOut|Terminated)$")
@@ -12,7 +13,7 @@ _FAILURE = re.compile(r"(Failed|TimedOut|Terminated)$")
 _BUSY = frozenset({"running", "failed", "canceled"})
 #: Kinds of tasks that run without anything at work.
 _WAITS = frozenset({"timer", "signal"})
-#: Idle time that is folded is longer than this part of the time in which something happens, and than a second.
+#: Idle time that is folded is longer than this part of the other time, and than so many milliseconds.
 _PART, _LEAST = 1 / 8, 1000
 _MOST_GAPS = 14
 
@@ -59,9 +60,9 @@ def _lanes(document: Mapping[str, Any]) -> Iterator[list[int]]:
 
 def _gaps(document: Mapping[str, Any]) -> list[list[int]]:
     """Return the idle time that is folded: no event, and no task at work, for long in comparison."""
-    moments = _moments(document)
+    moments = list(accumulate(document["events"]["at"]))
     busy = _busy(document, moments[-1])
-    idle = [gap for gap in zip(moments, moments[1:], strict=False) if _length(gap) > _LEAST]
+    idle = [gap for gap in pairwise(moments) if _length(gap) > _LEAST]
     idle = list(_outside(idle, busy))
     active = moments[-1] - moments[0] - sum(map(_length, idle))
     longest = sorted((gap for gap in idle if _length(gap) > active * _PART), key=_length, reverse=True)
@@ -70,14 +71,6 @@ def _gaps(document: Mapping[str, Any]) -> list[list[int]]:
 
 def _length(gap: Gap) -> int:
     return gap[1] - gap[0]
-
-
-def _moments(document: Mapping[str, Any]) -> list[int]:
-    moments, at = [], 0
-    for delta in document["events"]["at"]:
-        at += delta
-        moments.append(at)
-    return moments
 
 
 def _busy(document: Mapping[str, Any], last: int) -> list[Gap]:

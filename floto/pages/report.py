@@ -1,9 +1,9 @@
 """The page of one run, or of several, as one file that needs nothing else.
 
 The file is opened from a disk, so it makes no request: style, script and documents are in it. Its
-Content-Security-Policy allows one style and one script, by their hashes. A document is gzip in base64 in a block
-that is not executed, so that no text of a run can end it; the attributes of the events, the largest part, are a
-block of their own, which the script unpacks when they are first looked at.
+Content-Security-Policy allows one style and one script, by their hashes. A document is gzip in base64 in a
+block that is not executed, so that no text of a run can end it. The attributes of the events, the largest
+part, are a block of their own, which the script unpacks when they are first looked at.
 """
 
 from __future__ import annotations
@@ -70,10 +70,9 @@ def report(documents: Sequence[Document]) -> str:
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
     style, script = static("style.css"), _bundle()
     template = environment().get_template("report.html")
-    return template.render(
-        title=title, runs=runs, style=style, script=script, style_hash=_hash(style), script_hash=_hash(script),
-        icon=_base64(static("icon.svg").encode()),
-    )  # fmt: skip
+    parts = {"style": style, "script": script, "icon": _base64(static("icon.svg").encode())}
+    hashes = {"style_hash": _hash(style), "script_hash": _hash(script)}
+    return template.render(title=title, runs=runs, **parts, **hashes)
 
 
 def static(name: str) -> str:
@@ -89,10 +88,11 @@ def environment() -> Any:
         NoPages: if the extra ``ui`` is not installed.
     """
     try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - only the extra installs it
+        import jinja2  # noqa: PLC0415 - only the extra installs it
     except ModuleNotFoundError:
         raise NoPages from None
-    return Environment(loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined)
+    loader = jinja2.PackageLoader(__package__)
+    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
 
 
 def _packed(document: Document) -> _Packed:

@@ -1,9 +1,10 @@
-"""The parts of the run page that are lists and values, as the script shows them without knowing what they are.
+"""Lists and values of the run page, as the script shows them without knowing what they are.
 
-A section is ``{"title", "columns", "rows"}`` or ``{"title", "cells"}``; a row is ``[event, cell, ...]`` and is
-shown from that event on. A cell is a text, or an object with one key: ``value`` (any JSON, shown with its lines),
-``event`` (a link to its moment, or with a ``label``), ``task`` (a link to why it stands where it stands),
-``seconds`` or ``run`` (another run).
+A section is ``{"title", "columns", "rows"}``, or ``{"title", "from", "cells"}`` with the event from
+which it is shown; a row is ``[event, cell, ...]`` and is shown from that event on. A cell is a text, or
+an object with one key: ``value`` (any JSON, shown with its lines), ``event`` (a link to its moment, which
+``label`` may replace), ``task`` (a link to why it stands where it stands), ``seconds``, or ``run`` (another
+run).
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ Cell = Any
 Section = dict[str, Any]
 Document = Mapping[str, Any]
 
-_DECISIONS = "#:60|Completed:170|Took:80|Outcome:110|By:150|Replay:100|Decisions"
 _SAME = {True: "✓ same", False: "✕ differs", None: ""}
 _LEVELS = {"note": "i note", "warning": "! warning"}
 
@@ -29,7 +29,7 @@ def with_sections(document: Document) -> dict[str, Any]:
         **kept,
         "tasks": [{**task, "attempts": _attempts(task["attempts"])} for task in document["tasks"]],
         "signals": [each["event"] for each in document["signals"]],
-        "decisions": {"columns": _DECISIONS, "rows": _decisions(document, moments)},
+        "decisions": _decisions(document, moments),
         "data": _run(document),
         "check": _check(document["check"]),
     }
@@ -57,14 +57,15 @@ def _attempts(attempts: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
 
 
 def _decisions(document: Document, moments: Sequence[int]) -> list[list[Cell]]:
-    rows = []
-    for number, each in enumerate(document["decision_tasks"], start=1):
-        stop = each["ended"] or each["started"] or each["scheduled"]
-        took = _seconds(moments, each["started"], each["ended"])
-        lines = "; ".join(each["decisions"])
-        cells = ({"event": stop, "label": str(number)}, moments[stop - 1], took, each["outcome"])
-        rows.append([stop, *cells, each["decider"] or "", _SAME[each["same"]], lines])
-    return rows
+    """Return decision tasks: the event at which each ended, seconds, outcome, decider, replay, decisions."""
+    return [
+        [
+            each["ended"] or each["started"] or each["scheduled"],
+            _seconds(moments, each["started"], each["ended"]),
+            *(each["outcome"], each["decider"] or "", _SAME[each["same"]], "; ".join(each["decisions"])),
+        ]
+        for each in document["decision_tasks"]
+    ]
 
 
 def _section(title: str, columns: str, rows: Sequence[Sequence[Cell]]) -> list[Section]:
@@ -109,11 +110,17 @@ def _check(check: Mapping[str, Any]) -> list[Section]:
     """Return the sections about the checks: the verdict, the first difference, and the lints."""
     unknown = [] if check["has_spec"] else ["Without a spec, tasks that have not begun are unknown."]
     apart = check["difference"]
-    difference = [[1, name, _value(apart[name])] for name in ("what", "field", "recorded", "decided")] if apart else []
+    difference = (
+        [[1, name, _value(apart[name])] for name in ("what", "field", "recorded", "decided")] if apart else []
+    )
     if apart and apart["event"]:
         difference.append([1, "after", {"event": apart["event"], "label": f"event {apart['event']}"}])
     lints = [[1, _LEVELS[each["level"]], each["text"], _place(each)] for each in check["lints"]]
-    verdict = {"title": "Does the spec decide what was decided?", "from": 1, "cells": [check["verdict"], *unknown]}
+    verdict = {
+        "title": "Does the spec decide what was decided?",
+        "from": 1,
+        "cells": [check["verdict"], *unknown],
+    }
     none = {"title": "Warnings and notes", "from": 1, "cells": ["none"]}
     return [
         verdict,

@@ -9,12 +9,30 @@ const TABS = ["graph", "timeline", "tasks", "events", "decisions", "data", "chec
 /** Characters of a value, lines of a list, and attempts, that are shown at once. */
 const MOST = { text: 20000, lines: 60, attempts: 20 };
 
+/** Return the intervals [from, value] of a flat list of differences. */
+function intervals(flat) {
+	let from = 0;
+	return Array.from({ length: flat.length / 2 }, (_, i) => [(from += flat[2 * i]), flat[2 * i + 1]]);
+}
+
+function unpack(task, end) {
+	const spans = Array.from({ length: task.spans.length / 3 }, (_, i) => {
+		const start = end + task.spans[3 * i + 1];
+		return [task.spans[3 * i], start, (end = start + task.spans[3 * i + 2])];
+	});
+	const attempts = task.attempts.map(([opened, started, ended, ...rest]) => [opened, started && opened + started, ended && opened + started + ended, ...rest]);
+	Object.assign(task, { spans, attempts, statuses: intervals(task.statuses), whys: intervals(task.whys) });
+}
+
 function load(doc) {
 	if (doc.format !== FORMAT) throw new Error(`this page shows ${FORMAT}, not ${plain(doc.format)}`);
 	let end = 0;
 	const moments = doc.events.at.map((delta) => (end += delta));
 	Object.assign(page, { doc, times: moments, last: moments.length, event: moments.length, base: moments[0], end, task: -1, opened: new Set(), attributes: null });
-	Object.assign(page, { stops: doc.decisions.rows.map((row) => row[0]), failures: new Set(doc.failures) });
+	Object.assign(page, { stops: doc.decisions.map((row) => row[0]), failures: new Set(doc.failures) });
+	doc.tasks.forEach((task) => unpack(task, doc.run.started));
+	for (const name in doc.shared) doc.shared[name] = intervals(doc.shared[name]);
+	doc.sentences = intervals(doc.sentences);
 	doc.lanes.forEach(([depth, , group], row) => {
 		if (group < 0) return;
 		const next = doc.lanes.findIndex((lane, i) => i > row && lane[0] <= depth);
@@ -71,7 +89,7 @@ const button = (label, onclick, more) => el("button", { type: "button", onclick,
 const link = (label, onclick, key) => el("button.link", { type: "button", onclick, "data-key": key }, label);
 const taskLink = (task, key) => (task >= 0 ? link(plain(page.doc.tasks[task].id, 120), () => page.select(task), `${key}t${task}`) : "");
 const soft = (...children) => el("p.soft", ...children);
-const head = (name) => el("h3", name);
+const head = (name, level = "h3") => el(level, name);
 const region = (kind, label, ...children) => el(kind, { tabindex: 0, role: "region", "aria-label": label }, ...children);
 const tools = (...children) => el("div.tools.row", ...children);
 const classed = (event, now = event === page.event) => ({ class: now ? "now" : event > page.event ? "later" : null, "aria-current": now || null });
@@ -97,7 +115,7 @@ function shown(cell) {
 /** Return a value as text with its lines; of a long one its beginning, and a button for the rest. */
 function value(found) {
 	const text = typeof found === "string" ? found : JSON.stringify(found, null, 2) ?? "";
-	const element = region("pre", "Value", plain(text, MOST.text));
+	const element = el("pre", { tabindex: 0, role: "group", "aria-label": "Value" }, plain(text, MOST.text));
 	const rest = button(`Show all ${text.length} characters`, () => {
 		element.textContent = plain(text, Infinity);
 		rest.remove();
@@ -107,14 +125,14 @@ function value(found) {
 
 function table(label, names, rows) {
 	const cell = (each) => (["TH", "TD"].includes(each?.tagName) ? each : el("td", each));
-	return el("table", { "aria-label": label }, el("thead", el("tr", ...names.map((name) => el("th", { scope: "col" }, name)))), el("tbody", ...rows.map((row) => el("tr", ...row.map(cell)))));
+	return el("table", { "aria-label": label }, el("thead", el("tr", ...names.map((name) => (name ? el("th", { scope: "col" }, name) : el("td"))))), el("tbody", ...rows.map((row) => el("tr", ...row.map(cell)))));
 }
 
 /** Return the sections of the document on the run or its checks, as far as they hold. */
 const sections = (found) => found.flatMap(({ title, from, cells, columns, rows }) => {
 	const held = rows?.filter((row) => row[0] <= page.event) ?? [];
-	if (cells) return from <= page.event ? [head(title), ...cells.map((cell) => el("div", shown(cell)))] : [];
-	return held.length ? [head(title), table(title, columns, held.slice(0, 200).map((row) => row.slice(1).map(shown)))] : [];
+	if (cells) return from <= page.event ? [head(title, "h2"), ...cells.map((cell) => el("div", shown(cell)))] : [];
+	return held.length ? [head(title, "h2"), table(title, columns, held.slice(0, 200).map((row) => row.slice(1).map(shown)))] : [];
 });
 
 function runLink({ workflow_id: id, run_id: run, status: now }) {
@@ -339,13 +357,16 @@ const VIEWS = {
 				page.attributes = page.doc.raw ?? (await packed(`raw-${page.run}`));
 				rows.draw();
 			}
-			if (event === page.event) renew(detail, [head(`${event}  ${type(event)}`), value(page.attributes[event - 1])]);
+			if (event === page.event) renew(detail, [head(`${event}  ${type(event)}`, "h2"), value(page.attributes[event - 1])]);
 		};
 		return { elements: [tools(toggle("Group by task", "grouped"), toggle("Raw", "raw")), rows.element, detail], draw };
 	},
 	decisions() {
-		const { columns, rows } = page.doc.decisions;
-		return tabled(new Rows("Decision tasks", columns, (i) => [rows[i].slice(1).map(shown), classed(rows[i][0])], rows.length));
+		const rows = page.doc.decisions;
+		return tabled(new Rows("Decision tasks", "#:60|Completed:170|Took:80|Outcome:110|By:150|Replay:100|Decisions", (i) => {
+			const [event, ...cells] = rows[i];
+			return [[shown({ event, label: i + 1 }), when(at(event)), ...cells.map(shown)], classed(event)];
+		}, rows.length));
 	},
 	data: () => listedView("The run", page.doc.data),
 	check: () => listedView("Check", page.doc.check),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -40,10 +41,10 @@ from floto.runtime.loading import load_spec
 def report_command(
     histories: tuple[str, ...],
     output: Path,
+    *,
     spec: str | None,
     payloads: Store | None,
-    service: str,
-    domain: str | None,
+    **where: Any,
 ) -> int:
     """Write the page of each RUN or HISTORY into one file that opens in a browser without a server.
 
@@ -52,7 +53,7 @@ def report_command(
     """
     codec = CODEC.with_payloads(payloads)
     found = [
-        _document(read_source(name, service=service, domain=domain, run_id=None, asks_live=False), spec, codec)
+        _document(read_source(name, **where, run_id=None, asks_live=False), spec, codec)
         for name in each_file(histories)
     ]
     with writing(output) as file:
