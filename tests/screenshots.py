@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import floto
+from floto.adapters import history_files
 from floto.runtime.connect import connect
 from tests.integration.browser import Browser, browsing, ui, until
 from tests.integration.shown import Shop, shop
@@ -93,7 +94,7 @@ def _pictures(browser: Browser, url: str, folder: Path) -> None:
     browser.get(f"{url}/runs/nightly-stock")
     until(browser, lambda: browser.find_element("id", "run").is_displayed())
     shot("run")
-    press("f")
+    press("F")
     shot("run-at-failure")
 
 
@@ -105,13 +106,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory, shop(Path(directory)) as made, browsing() as browser:
         browser.set_window_size(*SIZE)
         _runs(made)
-        with ui("sqlite:///floto.db", cwd=Path(directory)) as page:
+        (Path(directory) / "spec.json").write_text(_flow().to_json())
+        with ui("sqlite:///floto.db", "--spec", "spec.json", cwd=Path(directory)) as page:
             _pictures(browser, page.url, folder)
         history = Path(directory) / "nightly-stock.json"
         service = connect(made.url)
         info = service.latest_execution("nightly-stock")
         assert info is not None
-        floto.History(service.history(info.execution), info.execution).save(history)
+        events = service.history(info.execution)
+        history_files.save(floto.History(events, info.execution), history, spec=_flow())
         service.close()
         report = Path(directory) / "report.html"
         command = [sys.executable, "-m", "floto", "report", str(history), "-o", str(report)]

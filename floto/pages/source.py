@@ -107,7 +107,7 @@ class Source(Protocol):
         ...
 
     def spec_of(self, history: History) -> DeciderSpec | None:
-        """Return the spec that a run carries, else the one that was named at the start, if any."""
+        """Return the spec of a run; None if the run carries none and none is known for it."""
         ...
 
     def saved(self, data: bytes) -> Saved:

@@ -14,7 +14,8 @@ from attrs import field, frozen
 from floto.core.errors import HistoryError, UnknownResource
 from floto.core.replay.redrive import Redrive
 from floto.core.replay.saved_history import Saved
-from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.state.fold import fold
 from floto.core.swf import wire
 from floto.core.swf.events import Event
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
@@ -27,7 +28,7 @@ from floto.pages.runs import RunRow, row
 from floto.pages.source import Act, Pace, ScheduleRow
 from floto.runtime.cli.target import Target, UnknownDomain, where_options
 from floto.runtime.connect import domain_of, live_of, saved_history, shown_service
-from floto.runtime.loading import spec_with
+from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec
 from floto.runtime.retrying import retry_read
 from floto.runtime.schedules import all_schedules, local_time, next_fires, state_text
 from floto.runtime.ui_actions import COMMANDS, DO, planned
@@ -172,8 +173,11 @@ class ServiceSource:
         return tuple(wire.events_from_swf(new[::-1]))
 
     def spec_of(self, history: History) -> DeciderSpec | None:
-        """Return the spec that a run carries, else the one that was named at the start, if any."""
-        return spec_with(Saved(history=history)) or self.spec
+        """Return the spec of a run, as a decider with the named spec chooses it; None if there is none."""
+        try:
+            return DeciderSpecs(self.spec, {}, CODEC).choose(fold(history.events))
+        except NoSpec:
+            return None
 
     def saved(self, data: bytes) -> Saved:
         """Read a saved history. Raises ``HistoryError``."""
