@@ -145,7 +145,7 @@ class _Writer:
             "outcome": str(attempt.status),
             "worker": self.bounds.text(getattr(started.data, "identity", None) if started else None),
             "reason": self.bounds.text(failure.reason) if failure else None,
-            "details": self.bounds.text(failure.traceback or failure.details) if failure else None,
+            "details": self.bounds.text(_details(attempt)),
             "seconds": (ended.at - started.at).total_seconds() if started and ended else None,
         }
 
@@ -336,6 +336,12 @@ def _status(status: TaskStatus | None) -> int:
 
 def _id(event: Event | None) -> int:
     return event.id if event else 0
+
+
+def _details(attempt: AttemptEvents) -> str | None:
+    if attempt.failure is None:
+        return attempt.origin or None
+    return attempt.failure.traceback or attempt.failure.details
 
 
 def _derived(cause: Cause) -> list[str]:
