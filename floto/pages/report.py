@@ -21,11 +21,13 @@ from typing import Any
 from attrs import define, frozen
 
 from floto.core.errors import FlotoError
-from floto.core.visible import visible
+from floto.core.visible import shorten_middle, visible
 
 #: Modules of the script, in the order in which each is after those that it imports.
 MODULES = ("common.js", "draw.js", "run.js")
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
+#: Most characters of a name in the title and in the list of runs.
+_LONGEST = 200
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
 
 #: A document as ``floto.pages.prepare`` returns it.
@@ -53,8 +55,8 @@ class _Packed:
 
     @property
     def name(self) -> str:
-        """The workflow id with escapes for characters that are not printable."""
-        return visible(self.workflow_id)
+        """The workflow id with escapes for characters that are not printable; of a long one its middle is cut."""
+        return visible(shorten_middle(self.workflow_id, _LONGEST))
 
 
 def report(documents: Sequence[Document]) -> str:

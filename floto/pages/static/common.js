@@ -1,4 +1,4 @@
-// What floto's pages share: elements, times, tables, the switches of the bar. Text of a run is only ever textContent.
+// What floto's pages share: elements, times, the switches of the bar. Text of a run is only ever textContent.
 
 /** Return an element: a name with classes ("td.number"), attributes if any, and children. */
 export const el = (name, ...rest) => fill((tag) => document.createElement(tag), name, rest);
@@ -16,7 +16,7 @@ function fill(create, name, rest) {
 	return element;
 }
 
-const present = (children) => children.filter((child) => child !== null && child !== undefined && child !== "" && child !== false && child !== 0);
+const present = (children) => children.filter((child) => child || child === 0).map((child) => (child instanceof Node ? child : plain(child, 2000)));
 
 /** Replace the children of an element; what had the focus has it again, if it has a `data-key` and is there. */
 export function renew(parent, children) {
@@ -26,13 +26,13 @@ export function renew(parent, children) {
 	if (key) parent.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }
 
-const HIDDEN = /[\0-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const HIDDEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 /** Return a value as text with escapes for control and direction characters, at most `most` characters of it. */
 export function plain(value, most = 400) {
 	const text = String(value);
 	const cut = text.length > most ? `${text.slice(0, most)}…` : text;
-	return cut.replace(HIDDEN, (c) => (c === "\t" ? "    " : `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`));
+	return cut.replace(HIDDEN, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 export const badge = (status, word = status) => el("span.status", { "data-status": status }, word);
@@ -76,7 +76,6 @@ export function switches(changed = () => {}) {
 		};
 		choose(stored(name));
 		group.addEventListener("click", ({ target }) => {
-			if (!buttons.includes(target)) return;
 			choose(target.value);
 			stored(name, target.value);
 			changed(name);

@@ -1,4 +1,4 @@
-// What holds at the moment that is shown, and the drawings of it: the graph of the tasks and the timeline.
+// What holds at the moment shown, and the drawings of it: the graph of the tasks and the timeline.
 
 import { ago, badge, choice, clock, duration, el, plain, renew, svg } from "./common.js";
 
@@ -30,9 +30,9 @@ export const attempts = (task) => page.doc.tasks[task].attempts.filter((each) =>
 export const relative = () => choice("times") === "relative";
 
 export function counts(tasks) {
-	const found = new Map(ORDER.map((each) => [each, 0]));
-	for (const each of tasks.map(status)) if (found.has(each)) found.set(each, found.get(each) + 1);
-	return [...found].filter(([, count]) => count);
+	const found = Object.fromEntries(ORDER.map((each) => [each, 0]));
+	for (const task of tasks) found[status(task)]++;
+	return Object.entries(found).filter(([, count]) => count);
 }
 
 const group = (row) => page.doc.groups[row.group];
@@ -47,7 +47,7 @@ export function when(ms, short = false) {
 
 /** Return a text of strings and moments, which are negative if they count from an event; one to come says in how long. */
 export const words = (text, from) => [text].flat().map((part) => {
-	if (typeof part !== "number") return plain(part, 2000);
+	if (typeof part !== "number") return part;
 	const ms = part < 0 ? at(from) - part - 1 : part;
 	return when(ms) + (ms > at(page.event) ? `, ${ago(ms, at(page.event))}` : "");
 }).join("");
@@ -55,12 +55,11 @@ export const words = (text, from) => [text].flat().map((part) => {
 /** Return the rows of lanes [depth, task, group], without those below a folded group. */
 function rows(lanes) {
 	let hidden = Infinity;
-	const shown = lanes.filter(([depth, , number]) => {
-		if (depth > hidden) return false;
+	return lanes.flatMap(([depth, task, number]) => {
+		if (depth > hidden) return [];
 		hidden = number >= 0 && !page.opened.has(number) ? depth : Infinity;
-		return true;
+		return { depth, task, group: number };
 	});
-	return shown.map(([depth, task, number]) => ({ depth, task, group: number }));
 }
 
 /** Return what is shown of a task or a group, and the attributes of what is pressed. */
@@ -79,16 +78,16 @@ function item(row) {
 	return { name, note, mark: folded ? (open ? "▾" : "▸") : symbol(now), open, attributes, chosen: chosen ? ".chosen" : "" };
 }
 
-const symbols = new Map();
+const symbols = {};
 
 /** Return the symbol of a status, which style.css defines. */
 function symbol(name) {
-	if (!symbols.has(name)) {
+	if (!symbols[name]) {
 		const probe = document.body.appendChild(badge(name));
-		symbols.set(name, getComputedStyle(probe).getPropertyValue("--symbol").replace(/["\s]/g, ""));
+		symbols[name] = getComputedStyle(probe).getPropertyValue("--symbol").replace(/["\s]/g, "");
 		probe.remove();
 	}
-	return symbols.get(name);
+	return symbols[name];
 }
 
 /** Return a text without its middle, if it is too long. */
@@ -101,8 +100,10 @@ const rectangle = (x, y, w, h) => `M${x.toFixed(1)} ${y.toFixed(1)}h${w.toFixed(
 
 /** An area that scrolls and zooms, of which only what is in sight is in the page. */
 class Surface {
+	zoom = 1;
+
 	constructor(label, least, most) {
-		Object.assign(this, { least, most, zoom: 1, svg: svg("svg", { role: "group", "aria-label": label }) });
+		Object.assign(this, { least, most, svg: svg("svg", { role: "group", "aria-label": label }) });
 		this.sizer = el("div.sizer", this.svg);
 		this.element = el("div.surface", { tabindex: 0, role: "region", "aria-label": label, onscroll: () => this.draw() }, this.sizer);
 		new ResizeObserver(() => this.refresh()).observe(this.element);
@@ -110,9 +111,8 @@ class Surface {
 	}
 
 	refresh() {
-		const { clientWidth, clientHeight } = this.element;
-		if (!clientWidth) return;
-		const [w, h] = this.extent(clientWidth, clientHeight);
+		if (!this.element.clientWidth) return;
+		const [w, h] = this.extent(this.element.clientWidth);
 		Object.assign(this.sizer.style, { width: `${w}px`, height: `${h}px` });
 		this.draw();
 	}
@@ -133,7 +133,6 @@ class Surface {
 		this.zoom = next;
 		this.refresh();
 		this.element.scrollTo(to[0] - x, to[1] - y);
-		this.draw();
 	}
 
 	/** Scroll so that a place is in sight. */
@@ -144,8 +143,7 @@ class Surface {
 	}
 }
 
-const BOX = { w: 176, h: 46, across: 64, down: 60, edge: 20 };
-const CELL = { w: 158, h: 26 };
+const [BOX, CELL] = [{ w: 176, h: 46 }, { w: 158, h: 26 }];
 /** Boxes that are drawn with their names; more of them in sight are one shape for each status. */
 const MOST_BOXES = 180;
 
@@ -170,45 +168,20 @@ export class Graph extends Surface {
 		if (box) this.seek(box.left * this.zoom, box.top * this.zoom);
 	}
 
-	/** Place the boxes: an open group takes more room, and what is right of it or below it moves away. */
+	/** Place the members of each open group below its box, over what is there. */
 	lay() {
-		const { boxes, routes } = page.doc.graph;
-		const grown = [new Map(), new Map()];
-		const grow = (axis, place, size) => size > 0 && grown[axis].set(place, Math.max(grown[axis].get(place) ?? 0, size));
-		const before = (axis, place) => [...grown[axis]].reduce((sum, [each, size]) => sum + (each < place ? size : 0), 0);
-		const place = ([x, y]) => [BOX.edge + x * (BOX.w + BOX.across) + before(0, x), BOX.edge + y * BOX.down + before(1, y)];
-		const placed = boxes.map(({ task = -1, group = -1, x, y }) => {
-			const cells = page.opened.has(group) ? rows(page.doc.groups[group].below) : [];
-			const columns = Math.ceil(Math.sqrt(cells.length / 5)) || 1;
-			const [w, h] = [Math.max(columns * CELL.w + 16, BOX.w), BOX.h + Math.ceil(cells.length / columns) * CELL.h];
-			grow(0, x, w - BOX.w);
-			grow(1, y, h - BOX.h);
-			return { task, group, x, y, w, h, cells, columns };
+		const { boxes, width, height } = page.doc.graph;
+		const cells = boxes.flatMap((box) => {
+			if (!page.opened.has(box.group)) return [];
+			const below = rows(page.doc.lanes.slice(...group(box).below));
+			const columns = Math.ceil(Math.sqrt(below.length / 5));
+			const [left, top] = [box.left + 12, box.top + BOX.h + 6];
+			const placed = below.map((row, i) => ({ ...row, cell: true, left: left + (i % columns) * CELL.w, top: top + Math.floor(i / columns) * CELL.h, w: CELL.w - 6, h: CELL.h - 4 }));
+			return [{ under: true, left: left - 8, top: top - 6, w: columns * CELL.w + 10, h: Math.ceil(below.length / columns) * CELL.h + 10 }, ...placed];
 		});
-		const found = new Map(placed.map((box) => [`${[box.x, box.y]}`, box]));
-		for (const box of placed) [box.left, box.top] = place([box.x, box.y]);
-		this.boxes = placed.flatMap(({ cells, columns, ...box }) => [box, ...cells.map((cell, i) => (
-			{ ...cell, cell: true, left: box.left + 8 + (i % columns) * CELL.w, top: box.top + BOX.h + Math.floor(i / columns) * CELL.h, w: CELL.w - 6, h: CELL.h - 4 }))]);
-		this.routes = routes.map(({ points, dashed }) => ({ dashed, to: found.get(`${points.at(-1)}`), ...this.route(points, found.get(`${points[0]}`), place) }));
-		this.width = BOX.edge + Math.max(0, ...placed.map((box) => box.left + box.w));
-		this.height = BOX.edge + Math.max(0, ...placed.map((box) => box.top + box.h));
-	}
-
-	/** Return the path of an arrow, its head and its extent; it passes the layers between its ends straight. */
-	route(points, from, place) {
-		const places = points.map(place);
-		const tops = places.map((each) => each[1]);
-		let [x, y] = [places[0][0] + (from?.w ?? BOX.w), tops[0] + BOX.h / 2];
-		let path = `M${x} ${y}`;
-		places.slice(1).forEach(([next, top], i) => {
-			const last = i === places.length - 2;
-			const bend = (x + next) / 2;
-			path += `C${bend} ${y} ${bend} ${top + BOX.h / 2} ${last ? next - 5 : next} ${top + BOX.h / 2}`;
-			[x, y] = [next, top + BOX.h / 2];
-			if (!last) path += `H${(x += BOX.w)}`;
-		});
-		const [left, top] = [places[0][0], Math.min(...tops)];
-		return { path, head: `M${x - 8} ${y - 4}l8 4l-8 4z`, left, top, w: x - left, h: Math.max(...tops) + BOX.h - top };
+		this.boxes = [...boxes.map((box) => ({ ...box, ...BOX })), ...cells];
+		this.width = Math.max(width, ...cells.map((each) => each.left + each.w + 20));
+		this.height = Math.max(height, ...cells.map((each) => each.top + each.h + 20));
 	}
 
 	shapes(x, y, w, h) {
@@ -216,52 +189,36 @@ export class Graph extends Surface {
 		const seen = (each) => each.left < (x + w) / z && each.left + each.w > x / z && each.top < (y + h) / z && each.top + each.h > y / z;
 		const boxes = this.boxes.filter(seen);
 		const drawn = boxes.length > MOST_BOXES || z < 0.4 ? this.coarse(boxes) : boxes.map((box) => this.box(box));
-		return [svg("g", { transform: `translate(${-x} ${-y}) scale(${z})` }, ...this.arrows(this.routes.filter(seen)), ...drawn)];
+		return [svg("g", { transform: `translate(${-x} ${-y}) scale(${z})` }, ...this.arrows(page.doc.graph.routes.filter(seen)), ...drawn)];
 	}
 
 	arrows(routes) {
-		const kind = (route) => (route.to && holds(route.to, page.task) ? ".lit" : route.dashed ? ".dashed" : "");
+		const kind = ({ to, dashed }) => (to >= 0 && holds(this.boxes[to], page.task) ? ".lit" : dashed ? ".dashed" : "");
 		return [...Map.groupBy(routes, kind)].flatMap(([name, all]) => [
 			svg(`path.arrow${name}`, { d: all.map((route) => route.path).join("") }), svg(`path.tip${name}`, { d: all.map((route) => route.head).join("") }),
 		]);
 	}
 
 	coarse(boxes) {
-		return [...Map.groupBy(boxes, worst)].map(([name, all]) => svg("path.box", { "data-status": name, d: all.map((box) => rectangle(box.left, box.top, box.w, box.h)).join("") }));
+		return [...Map.groupBy(boxes.filter((box) => !box.under), worst)].map(([name, all]) => svg("path.box", { "data-status": name, d: all.map((box) => rectangle(box.left, box.top, box.w, box.h)).join("") }));
 	}
 
-	box({ left: x, top: y, w: width, h: height, cell, ...row }) {
-		const { name, note, mark, attributes, chosen, open } = item(row);
+	box({ left: x, top: y, w: width, h: height, cell, under, ...row }) {
 		const frame = (kind, by = 0) => svg(`rect.box${kind}`, { x: x + by, y: y + by, width, height, rx: 6 });
+		if (under) return frame(".open");
+		const { name, note, mark, attributes, chosen, open } = item(row);
 		const folded = row.task < 0;
 		const lines = cell ? [svg("text.note", { x: x + 8, y: y + 15 }, `${mark} ${short(name, 19)}`)] : [
-			svg("text.name", { x: x + 11, y: y + 19 }, short(folded ? `${mark} ${name}` : name, 23)),
+			svg("text", { x: x + 11, y: y + 19 }, short(folded ? `${mark} ${name}` : name, 23)),
 			svg("text.note", { x: x + 11, y: y + 36 }, short(folded ? note : `${mark} ${note}`, 30)),
 		];
-		return svg(`g.node${chosen}`, attributes, folded && !open && !cell ? frame("", 4) : null, frame(open ? ".open" : ""), ...lines, svg("title", attributes["aria-label"]));
+		return svg(`g.node${chosen}`, attributes, folded && !open && !cell && frame("", 4), frame(""), ...lines, svg("title", attributes["aria-label"]));
 	}
 }
 
 const PLAN = { label: 210, top: 50, line: 26, edge: 24 };
-const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5, 216e5, 432e5, 864e5, 1728e5, 6048e5, 2592e6, 31536e6];
-/** The part of the width that a folded gap takes. */
-const FOLDED = 0.035;
-
-/** Return [status, start, end] of the bars of a row; those of a group are joined where they touch. */
-function spans(row) {
-	const { tasks, statuses } = page.doc;
-	const all = (row.task < 0 ? group(row).inner : [row.task]).flatMap((task) => tasks[task].spans);
-	const named = all.map(([kind, start, end]) => [statuses[kind] === "running" && end && end <= at(page.event) ? "done" : statuses[kind], start, end ?? page.end]);
-	if (row.task >= 0) return named;
-	const latest = {};
-	return named.sort((a, b) => a[1] - b[1]).filter((span) => {
-		const last = latest[span[0]];
-		const joined = last && span[1] <= last[2] && !BAD.includes(span[0]);
-		if (joined) last[2] = Math.max(last[2], span[2]);
-		else latest[span[0]] = span;
-		return !joined;
-	});
-}
+const SECOND = [1, 2, 5, 10, 20, 50, 100, 200, 500];
+const STEPS = [...SECOND, ...[1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800, 2592000, 31536000].map((s) => s * 1000)];
 
 /** When the tasks of a run waited, ran and ended. */
 export class Timeline extends Surface {
@@ -269,19 +226,9 @@ export class Timeline extends Surface {
 		super("Timeline", 1, 4000);
 	}
 
-	/** Divide the axis into pieces: [start, end] in ms, their place and size as parts of the width, and if folded. */
 	lay() {
-		const gaps = page.folds ? page.doc.gaps : [];
-		const scale = (1 - FOLDED * gaps.length) / Math.max(gaps.reduce((left, gap) => left - gap[1] + gap[0], page.end - page.base), 1);
 		this.rows = rows(page.doc.lanes);
-		this.pieces = [];
-		let [start, place] = [page.base, 0];
-		for (const gap of [...gaps, [page.end]]) {
-			const size = Math.max(gap[0] - start, 1) * scale;
-			this.pieces.push({ start, end: gap[0], place, size });
-			if (gap[1]) this.pieces.push({ start: gap[0], end: gap[1], place: place + size, size: FOLDED, fold: duration((gap[1] - gap[0]) / 1000) });
-			[start, place] = [gap[1], place + size + FOLDED];
-		}
+		this.pieces = page.doc.axes[page.folds ? 0 : 1];
 	}
 
 	extent(width) {
@@ -300,7 +247,7 @@ export class Timeline extends Surface {
 
 	/** Return the x of a moment in the area. */
 	x(ms) {
-		const { start, end, place, size } = this.pieces.findLast((piece) => piece.start <= ms) ?? this.pieces[0];
+		const [start, end, place, size] = this.pieces.findLast((piece) => piece[0] <= ms) ?? this.pieces[0];
 		const part = Math.min(Math.max((ms - start) / Math.max(end - start, 1), 0), 1);
 		return PLAN.label + (place + part * size) * this.plot - this.element.scrollLeft;
 	}
@@ -310,11 +257,11 @@ export class Timeline extends Surface {
 		const first = Math.floor(y / PLAN.line);
 		const shown = this.rows.slice(first, first + Math.ceil((h - PLAN.top) / PLAN.line) + 1);
 		const top = (number) => PLAN.top + (first + number) * PLAN.line - y;
-		const folds = this.pieces.filter((piece) => piece.fold && this.x(piece.end) > PLAN.label && this.x(piece.start) < w);
+		const folds = this.pieces.filter(([start, end, , , fold]) => fold && this.x(end) > PLAN.label && this.x(start) < w);
 		const ticks = this.ticks(w);
 		return [
-			svg("path.gap", { d: folds.map((piece) => rectangle(this.x(piece.start), 0, FOLDED * this.plot, h)).join("") }),
-			svg("path.grid", { d: ticks.map(([x]) => `M${x.toFixed(1)} ${PLAN.top - 8}V${h}`).join("") }),
+			svg("path.gap", { d: folds.map(([start, , , size]) => rectangle(this.x(start), 0, size * this.plot, h)).join("") }),
+			svg("path.grid", { d: ticks.map(([x]) => `M${x} ${PLAN.top - 8}V${h}`).join("") }),
 			...shown.map((row, i) => svg("g", ...this.bars(row, top(i), w))),
 			svg("path.now", { d: `M${now} ${PLAN.top - 6}V${h}` }),
 			svg("rect.cover", { width: PLAN.label, height: h }),
@@ -322,7 +269,7 @@ export class Timeline extends Surface {
 			svg("rect.cover", { width: w, height: PLAN.top }),
 			svg("path.grid", { d: `M0 ${PLAN.top - 4}H${w}` }),
 			...ticks.map(([x, ms]) => svg("text.small", { x: Math.min(x + 3, w - 60), y: 14 }, when(ms, true))),
-			...folds.map((piece) => svg("text.small.folded", { x: this.x(piece.start) + (FOLDED * this.plot) / 2, y: 28 }, piece.fold)),
+			...folds.map(([start, end, , size]) => svg("text.small.folded", { x: this.x(start) + (size * this.plot) / 2, y: 28 }, duration((end - start) / 1000))),
 			...this.marks(w),
 			svg("path.now", { d: `M${now - 5} ${PLAN.top - 12}h10l-5 8z` }),
 		];
@@ -333,7 +280,7 @@ export class Timeline extends Surface {
 		const found = [];
 		const base = relative() ? page.base : 0;
 		let last = PLAN.label - 75;
-		for (const { start, end, size, fold } of this.pieces) {
+		for (const [start, end, , size, fold] of this.pieces) {
 			const [x1, x2] = [Math.max(PLAN.label, this.x(start)), Math.min(w, this.x(end))];
 			if (fold || x2 < x1) continue;
 			const pixel = (end - start) / (size * this.plot);
@@ -361,27 +308,26 @@ export class Timeline extends Surface {
 		return svg(`g.lane${chosen}`, attributes,
 			svg("rect.hit", { y: top, width: w, height: PLAN.line }),
 			svg("text.mark", { x: 10 + row.depth * 14, y: top + 17 }, mark),
-			svg("text.name", { x: 28 + row.depth * 14, y: top + 17 }, short(name, 26 - 2 * row.depth)),
+			svg("text", { x: 28 + row.depth * 14, y: top + 17 }, short(name, 26 - 2 * row.depth)),
 			svg("title", attributes["aria-label"]));
 	}
 
 	/** Return the bars of a row: waits are thin, failures end in their symbol, what is to come is pale. */
 	bars(row, top, w) {
-		const paths = new Map();
-		const ends = [];
+		const [paths, ends] = [{}, []];
 		const now = at(page.event);
 		const add = (name, start, end, later) => {
 			const [x1, x2] = [Math.max(this.x(start), PLAN.label - 4), Math.min(this.x(end), w + 4)];
 			if (start > end || x2 < PLAN.label || x1 > w) return;
 			const thin = name !== "running" && PENDING.includes(name);
-			const kind = `path.span${thin ? ".thin" : ""}${later}|${name}`;
-			paths.set(kind, (paths.get(kind) ?? "") + rectangle(x1, top + (thin ? 11 : 6), Math.max(x2 - x1, 1.5), thin ? 4 : 14));
+			const kind = `path.span${thin ? ".thin" : ""}${later}|${name === "running" && end < now ? "done" : name}`;
+			paths[kind] = (paths[kind] ?? "") + rectangle(x1, top + (thin ? 11 : 6), Math.max(x2 - x1, 1.5), thin ? 4 : 14);
 			if (BAD.includes(name) && !later && ends.length < 8) ends.push(svg("text.end", { x: Math.min(x2 + 2, w - 10), y: top + 18, "data-status": name }, symbol(name)));
 		};
-		for (const [name, start, end] of spans(row)) {
-			add(name, start, Math.min(end, now), "");
-			if (end > now) add(name, Math.max(start, now), end, ".later");
+		for (const [kind, start, end] of (row.task < 0 ? group(row) : page.doc.tasks[row.task]).spans) {
+			add(page.doc.statuses[kind], start, Math.min(end, now), "");
+			if (end > now) add(page.doc.statuses[kind], Math.max(start, now), end, ".later");
 		}
-		return [...[...paths].map(([kind, d]) => svg(kind.split("|")[0], { d, "data-status": kind.split("|")[1] })), ...ends];
+		return [...Object.entries(paths).map(([kind, d]) => svg(kind.split("|")[0], { d, "data-status": kind.split("|")[1] })), ...ends];
 	}
 }

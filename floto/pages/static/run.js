@@ -33,12 +33,6 @@ function load(doc) {
 	doc.tasks.forEach((task) => unpack(task, doc.run.started));
 	for (const name in doc.shared) doc.shared[name] = intervals(doc.shared[name]);
 	doc.sentences = intervals(doc.sentences);
-	doc.lanes.forEach(([depth, , group], row) => {
-		if (group < 0) return;
-		const next = doc.lanes.findIndex((lane, i) => i > row && lane[0] <= depth);
-		const below = doc.lanes.slice(row + 1, next < 0 ? undefined : next);
-		Object.assign(doc.groups[group], { below, inner: below.map((lane) => lane[1]).filter((task) => task >= 0) });
-	});
 }
 
 page.select = (task) => {
@@ -87,7 +81,7 @@ function conditions(task) {
 
 const button = (label, onclick, more) => el("button", { type: "button", onclick, ...more }, label);
 const link = (label, onclick, key) => el("button.link", { type: "button", onclick, "data-key": key }, label);
-const taskLink = (task, key) => (task >= 0 ? link(plain(page.doc.tasks[task].id, 120), () => page.select(task), `${key}t${task}`) : "");
+const taskLink = (task, key) => (task >= 0 ? link(page.doc.tasks[task].id, () => page.select(task), `${key}t${task}`) : "");
 const soft = (...children) => el("p.soft", ...children);
 const head = (name, level = "h3") => el(level, name);
 const region = (kind, label, ...children) => el(kind, { tabindex: 0, role: "region", "aria-label": label }, ...children);
@@ -123,8 +117,9 @@ function value(found) {
 	return text.length > MOST.text ? el("div", element, rest) : element;
 }
 
+const cell = (found) => (/^T[HD]$/.test(found?.tagName) ? found : el("td", found));
+
 function table(label, names, rows) {
-	const cell = (each) => (["TH", "TD"].includes(each?.tagName) ? each : el("td", each));
 	return el("table", { "aria-label": label }, el("thead", el("tr", ...names.map((name) => (name ? el("th", { scope: "col" }, name) : el("td"))))), el("tbody", ...rows.map((row) => el("tr", ...row.map(cell)))));
 }
 
@@ -138,7 +133,7 @@ const sections = (found) => found.flatMap(({ title, from, cells, columns, rows }
 function runLink({ workflow_id: id, run_id: run, status: now }) {
 	const here = [...document.querySelectorAll("script[data-run]")].findIndex((each) => each.dataset.run === run && each.dataset.workflow === id);
 	const href = here >= 0 ? `#run=${here}` : source && run ? `/runs/${encodeURIComponent(id)}/${encodeURIComponent(run)}` : null;
-	return el("span", href ? el("a", { href }, plain(id, 120)) : plain(id, 120), " ", now ? badge(now) : null);
+	return el("span", href ? el("a", { href }, id) : id, " ", now ? badge(now) : null);
 }
 
 const ROW = 30;
@@ -163,7 +158,7 @@ class Rows {
 		const lines = [];
 		for (let i = first; i < end; i++) {
 			const [cells, attributes] = this.row(i);
-			lines.push(el("tr", { "aria-rowindex": i + 2, ...attributes }, ...cells.map((cell) => (cell?.tagName === "TD" ? cell : el("td", cell)))));
+			lines.push(el("tr", { "aria-rowindex": i + 2, ...attributes }, ...cells.map(cell)));
 		}
 		this.count = count;
 		this.table.setAttribute("aria-rowcount", count + 1);
@@ -178,15 +173,15 @@ class Rows {
 
 // ---- what is around the views
 
-const text = (id, found) => $(id).textContent !== found && ($(id).textContent = found);
+const text = (id, found) => $(id).textContent !== plain(found) && ($(id).textContent = plain(found));
 
 function heading() {
 	const { run, sentences, related } = page.doc;
 	const started = relative() ? ago(run.started) : clock(run.started, choice("times") === "local");
 	const facts = [run.type, `run ${run.run_id}`, `started ${started}${closed() ? `, took ${duration((run.ended - run.started) / 1000)}` : ""}`, run.tags.length ? `tags ${run.tags.join(", ")}` : ""];
 	const [from, said] = lookup(sentences);
-	text("name", plain(run.workflow_id));
-	text("facts", facts.filter(Boolean).map((each) => plain(each)).join("  ·  "));
+	text("name", run.workflow_id);
+	text("facts", facts.filter(Boolean).join("  ·  "));
 	text("sentence", words(said ?? "", from));
 	renew($("state"), [badge(closed() ? run.status : "RUNNING")]);
 	renew($("related"), [...related.slice(0, 4).map((each) => el("span", `${each.role} `, runLink(each))), related.length > 4 ? link(`and ${related.length - 4} more`, () => tab("data"), "related") : null]);
@@ -196,10 +191,10 @@ function moment() {
 	const { event, last, stops, doc, decisions } = page;
 	const done = stops.filter((stop) => stop <= event).length;
 	const task = doc.events.task[event - 1];
-	const said = [decisions ? `Decision ${done} of ${stops.length}, event ${event}` : `Event ${event} of ${last}`, type(event), task >= 0 ? plain(doc.tasks[task].id, 80) : "", when(at(event))].filter(Boolean).join("  ·  ");
+	const said = [decisions ? `Decision ${done} of ${stops.length}, event ${event}` : `Event ${event} of ${last}`, type(event), task >= 0 ? doc.tasks[task].id : "", when(at(event))].filter(Boolean).join("  ·  ");
 	Object.assign($("slider"), { min: decisions ? 0 : 1, max: decisions ? stops.length : last, value: decisions ? done : event });
-	$("slider").setAttribute("aria-valuetext", said);
 	text("shown", said);
+	$("slider").setAttribute("aria-valuetext", $("shown").textContent);
 	$("failure-before").disabled = !doc.failures.some((each) => each < event);
 	$("failure-after").disabled = !doc.failures.some((each) => each > event);
 	$("by-events").setAttribute("aria-pressed", !decisions);
@@ -209,28 +204,23 @@ function moment() {
 
 // ---- why a task stands where it stands, or what is pending
 
-/** Return, of the tasks and all that they wait for, those that failed with no failure before them. */
-function roots(tasks) {
-	const seen = new Map();
-	const found = [];
-	const failed = (task) => {
-		if (seen.has(task)) return seen.get(task);
-		seen.set(task, false);
-		const before = conditions(task).filter((each) => each.task >= 0 && failed(each.task)).length > 0;
-		const bad = BAD.includes(status(task));
-		if (bad && !before) found.push(task);
-		seen.set(task, bad || before);
-		return bad || before;
-	};
-	tasks.forEach(failed);
-	return found;
+/** Return what a task waits for, directly or not, that failed, and all that waits for such a failure. */
+function failing(task) {
+	const waits = new Map([[task, []]]);
+	for (const each of waits.keys()) {
+		for (const { task: other } of conditions(each)) if (other >= 0) waits.has(other) ? waits.get(other).push(each) : waits.set(other, [each]);
+	}
+	const failed = [...waits.keys()].filter((each) => each !== task && BAD.includes(status(each)));
+	const leads = new Set(failed);
+	for (const each of leads) waits.get(each).forEach((other) => leads.add(other));
+	return [failed, leads];
 }
 
 /** Return the first line on a task: its first condition, or how its last attempt ended. */
 function reason(task) {
 	const [first] = conditions(task);
 	const ended = attempts(task).findLast((each) => past(each[2]));
-	return first ? first.text : ended ? ended.slice(4, 6).filter(Boolean).map((each) => plain(each)).join(": ") : "";
+	return first ? first.text : ended ? ended.slice(4, 6).filter(Boolean).join(": ") : "";
 }
 
 function listed(name, tasks) {
@@ -241,43 +231,39 @@ function listed(name, tasks) {
 
 function side() {
 	const { task, doc } = page;
-	renew($("side-name"), task < 0 ? [closed() ? "At the end" : "At this moment"] : [badge(status(task)), el("span", plain(doc.tasks[task].id))]);
+	renew($("side-name"), task < 0 ? [closed() ? "At the end" : "At this moment"] : [badge(status(task)), el("span", doc.tasks[task].id)]);
 	renew($("why"), task < 0 ? pending() : why(task));
 }
 
-/** Return True for a task that is under way, or that waits for something outside of the run, such as a signal. */
-function isPending(task) {
-	const now = status(task);
-	return PENDING.includes(now) || (now === "waiting" && conditions(task).length > 0 && conditions(task).every((each) => each.task === undefined));
-}
-
 function pending() {
-	const lists = [...listed("Root failures", roots(all().filter((task) => BAD.includes(status(task))))), ...listed("Pending", all().filter(isPending))];
+	const now = all().map(status);
+	const outside = (task) => now[task] === "waiting" && conditions(task).length && conditions(task).every((each) => each.task === undefined);
+	const lists = [...listed("Root failures", all().filter((task) => BAD.includes(now[task]))), ...listed("Pending", all().filter((task) => PENDING.includes(now[task]) || outside(task)))];
 	return [...lists, soft(lists.length ? "" : "Nothing failed, and nothing is pending. ", "Choose a task to see why it stands where it stands.")];
 }
 
 function why(task) {
 	const { kind, name, role, requires, parent, group, result } = page.doc.tasks[task];
+	const [failed, leads] = failing(task);
 	const named = (label, tasks) => (tasks.length ? soft(label, ...tasks.slice(0, 12).flatMap((each) => [" ", taskLink(each, label)]), tasks.length > 12 ? ` and ${tasks.length - 12} more` : "") : null);
 	return [
-		soft([kind, name, role].filter(Boolean).map((each) => plain(each)).join("  ·  "), " ", button("Close", () => page.select(task), { "data-key": "close" })),
-		...listed("Root failures", roots([task]).filter((each) => each !== task)),
-		head("Why"), conditions(task).length ? tree(task, new Set([task])) : soft("It waits for nothing."),
-		named("Requires", requires), named("Returned by", [parent ?? []].flat()), page.doc.groups[group] ? soft(`In the group: ${plain(page.doc.groups[group].label)}`) : null,
+		soft([kind, name, role].filter(Boolean).join("  ·  "), " ", button("Close", () => page.select(task), { "data-key": "close" })),
+		...listed("Root failures", failed),
+		head("Why"), conditions(task).length ? tree(task, new Set([task]), leads) : soft("It waits for nothing."),
+		named("Requires", requires), named("Returned by", [parent ?? []].flat()), page.doc.groups[group] ? soft(`In the group: ${page.doc.groups[group].label}`) : null,
 		...tried(task), ...(result !== undefined && status(task) === "done" ? [head("Result"), value(result)] : []),
 	];
 }
 
 /** Return the tree of the conditions of a task, failures first; each task is explained once. */
-function tree(task, above) {
-	const rank = ({ task: other }) => (other === undefined ? 1 : roots([other]).length ? 0 : 2);
-	const lines = conditions(task).toSorted((a, b) => rank(a) - rank(b));
+function tree(task, above, leads) {
+	const lines = conditions(task).toSorted((a, b) => leads.has(b.task) - leads.has(a.task));
 	const few = above.size > 3 * MOST.lines;
 	const items = lines.slice(0, few ? 3 : MOST.lines).map((each) => {
 		const other = each.task ?? task;
 		const again = above.has(other) || few || !conditions(other).length;
 		above.add(other);
-		return el("li", each.text, ...(other === task ? [] : [" ", badge(status(other)), " ", taskLink(other, `w${task}`)]), again ? null : tree(other, above));
+		return el("li", each.text, ...(other === task ? [] : [" ", badge(status(other)), " ", taskLink(other, `w${task}`)]), again ? null : tree(other, above, leads));
 	});
 	return el("ul.tree", ...items, items.length < lines.length ? el("li", `and ${lines.length - items.length} more`) : null);
 }
@@ -287,13 +273,14 @@ function tried(task) {
 	const found = attempts(task);
 	if (!found.length) return [];
 	const columns = found.slice(-MOST.attempts);
+	const event = (found) => ({ event: found });
 	const facts = {
-		scheduled: ([opened]) => opened && { event: opened }, started: ([, started]) => past(started) && { event: started }, ended: ([, , ended]) => past(ended) && { event: ended },
-		queued: ([opened, started]) => past(started) && { seconds: span(opened, started) }, ran: ([, started, ended]) => past(ended) && { seconds: span(started, ended) },
-		by: ([, started, , by]) => past(started) && by, outcome: ([, , ended, , outcome]) => past(ended) && outcome,
-		reason: ([, , ended, , , reason]) => past(ended) && reason && { value: reason }, details: ([, , ended, , , , details]) => past(ended) && details && { value: details },
+		scheduled: [0, (each) => event(each[0])], started: [1, (each) => event(each[1])], ended: [2, (each) => event(each[2])],
+		queued: [1, (each) => ({ seconds: span(each[0], each[1]) })], ran: [2, (each) => ({ seconds: span(each[1], each[2]) })], by: [1, (each) => each[3]],
+		outcome: [2, (each) => each[4]], reason: [2, (each) => each[5] && { value: each[5] }], details: [2, (each) => each[6] && { value: each[6] }],
 	};
-	const rows = Object.entries(facts).map(([name, fact]) => [el("th", { scope: "row" }, name), ...columns.map((each) => fact(each) && shown(fact(each)))]).filter(([, ...row]) => row.some(Boolean));
+	const cells = ([when, fact]) => columns.map((each) => past(each[when]) && fact(each) && shown(fact(each)));
+	const rows = Object.entries(facts).map(([name, fact]) => [el("th", { scope: "row" }, name), ...cells(fact)]).filter(([, ...row]) => row.some(Boolean));
 	return [head("Attempts"), region("div.wide", "Attempts", table("Attempts, side by side", ["", ...columns.map((_, i) => `attempt ${found.length - columns.length + i + 1}`)], rows))];
 }
 
@@ -304,10 +291,9 @@ let view = {};
 const VIEWS = {
 	graph() {
 		const large = page.doc.graph.too_large;
-		if (!large && !page.table) return drawn(new Graph(), toggle("Table", "table"));
-		const { tasks } = page.doc;
-		const requires = (i) => plain(tasks[i].requires.slice(0, 30).map((each) => tasks[each].id).join(", "));
-		return tabled(new Rows("Tasks and what they require", "Task|Status:190|Requires", (i) => [[taskLink(i, "q"), badge(status(i)), requires(i)]], tasks.length), large ? soft(plain(large)) : toggle("Table", "table"));
+		if (!large) return drawn(new Graph(), button("Table", () => tab("tasks"), { "data-key": "table" }));
+		const table = VIEWS.tasks();
+		return { ...table, elements: [soft(large), ...table.elements] };
 	},
 	timeline() {
 		if (!page.table) return drawn(new Timeline(), toggle("Fold idle time", "folds"), toggle("Table", "table"));
@@ -324,12 +310,12 @@ const VIEWS = {
 		} });
 		const said = el("span.soft", { role: "status" });
 		let found = [];
-		const rows = new Rows("Tasks", "Task|Status:190|Kind:230|Attempts:80|Ran:90|Why", (i) => {
+		const rows = new Rows("Tasks", "Task|Status:190|Kind:190|Attempts:80|Ran:80|Why|Requires:130", (i) => {
 			const task = found[i];
-			const { kind, name } = page.doc.tasks[task];
+			const { kind, name, requires } = page.doc.tasks[task];
 			const tries = attempts(task);
 			const [, started, ended] = tries.at(-1) ?? [];
-			return [[taskLink(task, "k"), badge(status(task)), plain(`${kind} ${name}`, 90), tries.length || "", past(ended) ? duration(span(started, ended)) : "", reason(task)], { class: task === page.task ? "chosen" : null }];
+			return [[taskLink(task, "k"), badge(status(task)), `${kind} ${name}`, tries.length || "", past(ended) ? duration(span(started, ended)) : "", reason(task), requires.slice(0, 9).map((each) => page.doc.tasks[each].id).join(", ")], { class: task === page.task ? "chosen" : null }];
 		});
 		const draw = () => {
 			found = all().filter(matcher(page.filter));
@@ -368,15 +354,15 @@ const VIEWS = {
 			return [[shown({ event, label: i + 1 }), when(at(event)), ...cells.map(shown)], classed(event)];
 		}, rows.length));
 	},
-	data: () => listedView("The run", page.doc.data),
-	check: () => listedView("Check", page.doc.check),
+	data: () => sectioned("The run", page.doc.data),
+	check: () => sectioned("Check", page.doc.check),
 };
 
 const tabled = (rows, ...more) => ({ elements: [tools(...more), rows.element], draw: () => rows.draw() });
-const drawn = (drawing, ...more) => ({ elements: [tools(zoom(drawing), ...more), drawing.element], drawing, draw: () => drawing.refresh() });
-const zoom = (drawing) => el("div.group", { role: "group", "aria-label": "Zoom" }, ...["-", "0", "+"].map((key) => button({ "-": "−", 0: "Fit" }[key] ?? key, () => KEYS[key](drawing), { title: `Zoom (${key})` })));
+const drawn = (drawing, ...more) => ({ elements: [tools(zoom(), ...more), drawing.element], drawing, draw: () => drawing.refresh() });
+const zoom = () => el("div.group", { role: "group", "aria-label": "Zoom" }, ...["-", "0", "+"].map((key) => button({ "-": "−", 0: "Fit" }[key] ?? key, KEYS[key], { title: `Zoom (${key})` })));
 
-function listedView(label, found) {
+function sectioned(label, found) {
 	const box = region("div.scroll", label);
 	return { elements: [box], draw: () => renew(box, sections(found)) };
 }
@@ -505,10 +491,11 @@ function follow({ document: url, changes }) {
 
 // ---- the reader's hands
 
+const scale = (by) => view.drawing?.scale?.(view.drawing.zoom * by);
 const KEYS = {
 	ArrowLeft: () => move(-1), ArrowRight: () => move(1), ArrowUp: () => step(page.stops, -1), ArrowDown: () => step(page.stops, 1),
 	f: () => step(page.doc.failures, 1), F: () => step(page.doc.failures, -1), "?": () => $("keys").showModal(),
-	"+": (drawing = view.drawing) => drawing?.scale?.(drawing.zoom * 1.4), "-": (drawing = view.drawing) => drawing?.scale?.(drawing.zoom / 1.4), 0: (drawing = view.drawing) => drawing?.fit?.(),
+	"+": () => scale(1.4), "-": () => scale(1 / 1.4), 0: () => view.drawing?.fit?.(),
 	Home: () => go(1), End: () => go(page.last), file: () => $("file").click(), events: () => opened({ decisions: false }), decisions: () => opened({ decisions: true }),
 	Escape: () => page.task >= 0 && page.select(page.task),
 	"/": () => {
