@@ -175,7 +175,7 @@ def test_histories_are_read_for_the_time_that_the_pace_allows() -> None:
         clock.now += 0.6
 
     source.on_history = wait
-    counts = []
+    counts: list[int] = []
     while not counts or found.is_behind:
         source.read.clear()
         found.refresh()
