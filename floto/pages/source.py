@@ -110,6 +110,10 @@ class Source(Protocol):
         """Return the spec of a run; None if the run carries none and none is known for it."""
         ...
 
+    def help(self, domain: str, history: History) -> Sequence[tuple[str, Sequence[str]]]:
+        """Return what an open run waits for, now, that a command helps with: a sentence and the commands."""
+        ...
+
     def saved(self, data: bytes) -> Saved:
         """Read a saved history. Raises ``HistoryError``."""
         ...

@@ -14,6 +14,7 @@ from attrs import field, frozen
 from floto.core.errors import HistoryError, UnknownResource
 from floto.core.replay.redrive import Redrive
 from floto.core.replay.saved_history import Saved
+from floto.core.replay.why_report import stalls
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.state.fold import fold
 from floto.core.swf import wire
@@ -26,6 +27,7 @@ from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import shell_command
 from floto.pages.runs import RunRow, row
 from floto.pages.source import Act, Pace, ScheduleRow
+from floto.runtime.cli.source import LoadedRun
 from floto.runtime.cli.target import Target, UnknownDomain, where_options
 from floto.runtime.connect import domain_of, live_of, saved_history, shown_service
 from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec
@@ -39,6 +41,8 @@ _REMOTE = Pace(every=5, histories=0.1, lag=60, idle=5)
 #: Seconds for which the names of the domains are kept.
 _DOMAINS_SECONDS = 30.0
 _MOST_TYPES = 200
+#: Groups of tasks that a run's page has commands for.
+_MOST_HELP = 5
 #: Events that are read at first of a run whose earlier events are known.
 _FEW = 20
 
@@ -178,6 +182,14 @@ class ServiceSource:
             return DeciderSpecs(self.spec, {}, CODEC).choose(fold(history.events))
         except NoSpec:
             return None
+
+    def help(self, domain: str, history: History) -> Sequence[tuple[str, Sequence[str]]]:
+        """Return what an open run waits for, now, that a command helps with: a sentence and the commands."""
+        found = LoadedRun(saved=Saved(history=history), service=self.url, domain=domain, live=self.live())
+        progress = found.progress(self.spec_of(history), CODEC)
+        groups = stalls(found.explained(progress), found.context(progress))
+        helped = [group for group in groups if group.commands][:_MOST_HELP]
+        return [(str(group), [found.command(words) for words in group.commands]) for group in helped]
 
     def saved(self, data: bytes) -> Saved:
         """Read a saved history. Raises ``HistoryError``."""

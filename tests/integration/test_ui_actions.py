@@ -10,9 +10,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
+from attrs import evolve
 
 import floto
 from floto.core.swf.events import WorkflowExecutionCancelRequested, WorkflowExecutionSignaled
@@ -20,7 +21,7 @@ from floto.core.swf.shapes import WorkflowExecution
 from floto.runtime.schedules import create
 from tests.integration.browser import Ui, ask, ui
 from tests.integration.commands import PATIENCE, Shell, wait_for
-from tests.integration.shown import Shop, shop
+from tests.integration.shown import Shop, shop, spec_of
 
 HTML = "text/html"
 
@@ -210,3 +211,47 @@ def test_page_of_a_run_leads_to_the_actions_for_its_status(made: Shop, page: Ui)
             re.findall(r'href="/actions/(\w+)\?', text)[1:] == names.split()
             or re.findall(r'<li><a href="/actions/(\w+)\?', text) == names.split()
         )
+
+
+def other_spec(delay: int) -> str:
+    tasks = [evolve(task, input=delay) for task in spec_of().activity_tasks]
+    return evolve(spec_of(), activity_tasks=tasks).to_json()
+
+
+def compared(page: Ui, run: WorkflowExecution, text: str) -> str:
+    """The page that compares a run with another spec, as text."""
+    where = f"/runs/{run.workflow_id}/{quote(run.run_id)}/compare"
+    token = re.search(r'name="csrf" value="([^"]+)"', ask(page, "GET", where, accept=HTML)[2])
+    assert token is not None
+    status, _, found = ask(page, "POST", where, urlencode({"spec": text, "csrf": token[1]}), accept=HTML)
+    assert status == 200
+    return html.unescape(found)
+
+
+def test_run_is_compared_with_another_spec_on_a_page_that_only_reads(made: Shop, reading: Ui) -> None:
+    run = made.failed("one")
+    same, other = compared(reading, run, spec_of().to_json()), compared(reading, run, other_spec(7))
+    assert "no change</span>" in same
+    assert "changes</span>" in other
+    assert "input was" in other
+    assert re.findall(r"<tr><td>(\w+)</td><td>(\w+)</td>", other) == [("pack", "run"), ("send", "run")]
+    assert "safe: on deploy" in compared(reading, made.running("two"), other_spec(7))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"type": "x"}', "</textarea><script>x</script>"])
+def test_spec_that_is_not_valid_is_explained(made: Shop, reading: Ui, text: str) -> None:
+    found = compared(reading, made.failed("one"), text)
+    assert 'role="alert"' in found
+    run = made.failed("two")
+    where = f"/runs/two/{quote(run.run_id)}/compare"
+    assert ask(reading, "POST", where, urlencode({"spec": text}))[0] == 403
+
+
+def test_page_of_a_stuck_run_has_the_command_that_helps(made: Shop, reading: Ui) -> None:
+    run = made.start("lost", task_list="nobody")
+    text = html.unescape(ask(reading, "GET", f"/runs/lost/{quote(run.run_id)}", accept=HTML)[2])
+    assert "no decider polls this task list" in text
+    assert f"floto decider --task-list nobody --service {made.url}</pre>" in text
+    made.service.terminate_workflow_execution("lost")
+    text = ask(reading, "GET", f"/runs/lost/{quote(run.run_id)}", accept=HTML)[2]
+    assert "floto decider" not in text
