@@ -4,6 +4,7 @@ import { ago, badge, choice, clock, duration, el, plain, renew, svg, switches } 
 import { at, attempts, BAD, counts, Graph, lookup, page, past, PENDING, relative, RETRY, GONE, status, Timeline, when, words } from "./draw.js";
 
 const $ = (id) => document.getElementById(id);
+const each$ = (selector, act) => document.querySelectorAll(selector).forEach(act);
 const FORMAT = "floto.view/1";
 const TABS = ["graph", "timeline", "tasks", "events", "decisions", "data", "check"];
 const MOST = { text: 20000, lines: 60, attempts: 20 };
@@ -80,15 +81,9 @@ const taskLink = (task, key) => (task >= 0 ? link(page.doc.tasks[task].id, () =>
 const soft = (...children) => el("p.soft", ...children);
 const head = (name, level = "h3") => el(level, name);
 const region = (kind, label, ...children) => el(kind, { tabindex: 0, role: "region", "aria-label": label }, ...children);
-const tools = (...children) => el("div.tools.row", ...children);
 const classed = (event, now = event === page.event) => ({ class: now ? "now" : event > page.event ? "later" : null, "aria-current": now || null });
 
 const span = (from, to) => (from ? (at(to) - at(from)) / 1000 : 0);
-
-const toggle = (label, key) => button(label, () => {
-	page[key] = !page[key];
-	open();
-}, { "aria-pressed": page[key], "data-key": key });
 
 // A cell of floto/pages/sections.py
 function shown(cell) {
@@ -186,8 +181,6 @@ function moment() {
 	Object.assign($("slider"), { min: decisions ? 0 : 1, max: decisions ? stops.length : last, value: decisions ? done : event });
 	text("shown", dotted(decisions ? `Decision ${done} of ${stops.length}, event ${event}` : `Event ${event} of ${last}`, type(event), doc.tasks[task]?.id, when(at(event))));
 	$("slider").setAttribute("aria-valuetext", $("shown").textContent);
-	$("by-events").setAttribute("aria-pressed", !decisions);
-	$("by-decisions").setAttribute("aria-pressed", decisions);
 	renew($("counts"), counts(all()).map(([name, count]) => el("button.chip", { type: "button", "data-key": name, title: "Show these tasks", onclick: () => filtered(name) }, badge(name, `${count} ${name}`))));
 }
 
@@ -274,24 +267,19 @@ let view = {};
 const VIEWS = {
 	graph() {
 		const large = page.doc.graph.too_large;
-		if (!large) return drawn(new Graph(), button("Table", () => tab("tasks"), { "data-key": "table" }));
+		if (!large) return drawn(new Graph());
 		const table = VIEWS.tasks();
 		return { ...table, elements: [soft(large), ...table.elements] };
 	},
 	timeline() {
-		if (!page.table) return drawn(new Timeline(), toggle("Fold idle time", "folds"), toggle("Table", "table"));
+		if (!page.table) return drawn(new Timeline());
 		const found = page.doc.tasks.flatMap(({ spans }, task) => spans.map((each) => [task, ...each])).sort((a, b) => a[2] - b[2]);
 		return tabled(new Rows("Intervals of the timeline", "Task|Was:190|From:170|To:170|Took:110", (i) => {
 			const [task, kind, start, end] = found[i];
 			return [[taskLink(task, `i${i}`), badge(page.doc.statuses[kind]), when(start), when(end), duration((end - start) / 1000)], { class: start > at(page.event) ? "later" : null }];
-		}, found.length), toggle("Table", "table"));
+		}, found.length));
 	},
 	tasks() {
-		const box = el("input", { type: "search", id: "filter", "aria-label": "Filter of the tasks", placeholder: "task, type or text, failed, attempt>1", value: page.filter, oninput: () => {
-			page.filter = box.value;
-			show();
-		} });
-		const said = el("span.soft", { role: "status" });
 		let found = [];
 		const rows = new Rows("Tasks", "Task|Status:190|Kind:190|Attempts:80|Ran:80|Why|Requires:130", (i) => {
 			const task = found[i];
@@ -302,10 +290,10 @@ const VIEWS = {
 		});
 		const draw = () => {
 			found = all().filter(matcher(page.filter));
-			said.textContent = `${found.length} of ${page.doc.tasks.length} tasks`;
+			$("matches").textContent = `${found.length} of ${page.doc.tasks.length} tasks`;
 			rows.draw(found.length);
 		};
-		return { elements: [tools(box, said), rows.element], draw, drawing: { reveal: (task) => rows.reveal(found.indexOf(task)) } };
+		return { elements: [rows.element], draw, drawing: { reveal: (task) => rows.reveal(found.indexOf(task)) } };
 	},
 	events() {
 		const { task: tasks, text: notes } = page.doc.events;
@@ -328,7 +316,7 @@ const VIEWS = {
 			}
 			if (event === page.event) renew(detail, [head(`${event}  ${type(event)}`, "h2"), value(page.attributes[event - 1])]);
 		};
-		return { elements: [tools(toggle("Group by task", "grouped"), toggle("Raw", "raw")), rows.element, detail], draw };
+		return { elements: [rows.element, detail], draw };
 	},
 	decisions() {
 		const rows = page.doc.decisions;
@@ -341,9 +329,8 @@ const VIEWS = {
 	check: () => sectioned("Check", page.doc.check),
 };
 
-const tabled = (rows, ...more) => ({ elements: [tools(...more), rows.element], draw: () => rows.draw() });
-const drawn = (drawing, ...more) => ({ elements: [tools(zoom(), ...more), drawing.element], drawing, draw: () => drawing.refresh() });
-const zoom = () => el("div.group", { role: "group", "aria-label": "Zoom" }, ...["-", "0", "+"].map((key) => button({ "-": "−", 0: "Fit" }[key] ?? key, KEYS[key], { title: `Zoom (${key})` })));
+const tabled = (rows) => ({ elements: [rows.element], draw: () => rows.draw() });
+const drawn = (drawing) => ({ elements: [drawing.element], drawing, draw: () => drawing.refresh() });
 
 function sectioned(label, found) {
 	const box = region("div.scroll", label);
@@ -376,13 +363,17 @@ function tab(name) {
 }
 
 function open() {
-	for (const id of TABS) {
-		$(`tab-${id}`).setAttribute("aria-selected", id === page.tab);
-		$(`tab-${id}`).tabIndex = id === page.tab ? 0 : -1;
-	}
+	each$("[role=tab]", (each) => {
+		const chosen = each.id === `tab-${page.tab}`;
+		each.setAttribute("aria-selected", chosen);
+		each.tabIndex = chosen ? 0 : -1;
+	});
+	each$("[data-views]", (each) => (each.hidden = !each.dataset.views.includes(page.tab)));
+	each$("[data-toggle]", (each) => each.setAttribute("aria-pressed", page[each.dataset.toggle]));
 	$("panel").setAttribute("aria-labelledby", `tab-${page.tab}`);
+	$("filter").value = page.filter;
 	view = VIEWS[page.tab]();
-	renew($("panel"), view.elements);
+	renew($("view"), view.elements);
 	view.drawing?.fit?.(0.75);
 	show();
 }
@@ -471,7 +462,7 @@ const KEYS = {
 	ArrowLeft: () => move(-1), ArrowRight: () => move(1), ArrowUp: () => step(page.stops, -1), ArrowDown: () => step(page.stops, 1),
 	f: () => step(page.doc.failures, 1), F: () => step(page.doc.failures, -1), "?": () => $("keys").showModal(),
 	"+": () => scale(1.4), "-": () => scale(1 / 1.4), 0: () => view.drawing?.fit?.(),
-	Home: () => go(1), End: () => go(page.last), file: () => $("file").click(), events: () => opened({ decisions: false }), decisions: () => opened({ decisions: true }),
+	Home: () => go(1), End: () => go(page.last), file: () => $("file").click(),
 	Escape: () => page.task >= 0 && page.select(page.task),
 	"/": () => {
 		tab("tasks");
@@ -492,7 +483,15 @@ addEventListener("keydown", (event) => {
 	event.preventDefault();
 });
 $("slider").addEventListener("input", ({ target }) => go(page.decisions ? (page.stops[target.value - 1] ?? 1) : Number(target.value)));
-for (const each of document.querySelectorAll("[data-press]")) each.addEventListener("click", () => KEYS[each.dataset.press]());
+each$("[data-press]", (each) => each.addEventListener("click", () => KEYS[each.dataset.press]()));
+each$("[data-toggle]", (each) => each.addEventListener("click", () => {
+	page[each.dataset.toggle] = !page[each.dataset.toggle];
+	open();
+}));
+$("filter").addEventListener("input", ({ target }) => {
+	page.filter = target.value;
+	show();
+});
 $("file").addEventListener("change", ({ target }) => openFile(target.files[0]));
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => {
