@@ -19,9 +19,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from floto.core.errors import FlotoError
+from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.identifiers import shown
 from floto.core.swf.shapes import WorkflowExecution
-from floto.core.visible import visible
+from floto.core.visible import visible, visible_lines
 from floto.pages import rows
 from floto.pages.actions import ACTIONS, Action, act_of
 from floto.pages.documents import Document, Documents
@@ -86,6 +87,7 @@ class Pages:
             f"{run}/document": ("GET", self._document),
             f"{run}/changes": ("GET", self._changes),
             f"{run}/actions": ("GET", self._run_actions),
+            f"{run}/compare": ("GET", self._compare),
             "/schedules": ("GET", self._schedules),
             "/actions/{name}": ("GET", self._form),
             "/open": ("GET", self._drop),
@@ -93,7 +95,7 @@ class Pages:
             "/opened/{name}/document": ("GET", self._opened_document),
             "/static/{name}": ("GET", self._asset),
         }
-        posts = {"/open": self._open, "/actions/{name}": self._act}
+        posts = {"/open": self._open, "/actions/{name}": self._act, f"{run}/compare": self._compare}
         guarded = self._errors.guarded
         return [
             *(
@@ -192,18 +194,23 @@ class Pages:
         url = partial(run_url, run.workflow_id, run.run_id, domain)
         if domain != asked:
             return RedirectResponse(url(), 303)
-        return self._run_page(
-            f"{visible(run.workflow_id)} {run.run_id[:8]}",
-            domain,
-            document_url=url("document"),
-            changes_url=url("changes") if run.closed is None else None,
-            actions_url=url("actions"),
-        )
+        context: dict[str, Any] = {
+            "title": f"{visible(run.workflow_id)} {run.run_id[:8]}",
+            "document_url": url("document"),
+            "changes_url": url("changes") if run.closed is None else None,
+            "actions_url": url("actions"),
+            "compare_url": url("compare"),
+            "help": await self._in_thread(self._help, domain, run) if run.closed is None else (),
+        }
+        return self._run_page("live_run.html", domain, context)
 
-    def _run_page(self, title: str, domain: str, **urls: str | None) -> Response:
-        empty = {"document_url": None, "changes_url": None, "actions_url": None}
-        context = {"title": title, "open_url": "/open", "token": self._guard.csrf}
-        return self._page("run.html", {**self._shared(domain), **context, **empty, **urls})
+    def _help(self, domain: str, run: RunRow) -> Any:
+        history, _ = self._documents.history(domain, WorkflowExecution(run.workflow_id, run.run_id))
+        return self._source.help(domain, history)
+
+    def _run_page(self, name: str, domain: str, context: Mapping[str, Any]) -> Response:
+        more = {"changes_url": None, "open_url": "/open", "token": self._guard.csrf}
+        return self._page(name, {**self._shared(domain), **more, **context})
 
     async def _latest(self, request: Request) -> Response:
         domain, run = await self._found(request)
@@ -257,10 +264,33 @@ class Pages:
             raise Refused(404, f"there is no run {name} on {self._source.name}")
         return found
 
+    async def _compare(self, request: Request) -> Response:
+        """Show what another spec, which is in the form, decides otherwise in a run, and keeps of it."""
+        domain, run = await self._found(request)
+        text = ""
+        if request.method == "POST":
+            given = await form(request)
+            self._guard.check_form(given.get("csrf"))
+            text = given.get("spec", "").strip()
+        context: dict[str, Any] = {"lines": (), "plan": None, "problem": "", "is_same": False}
+        if text:
+            context.update(await self._in_thread(self._compared, domain, run, text))
+        context["run"] = self._cells(run, domain, _now())
+        return self._page("compare.html", {**self._shared(domain), **context, "spec": text})
+
+    def _compared(self, domain: str, run: RunRow, text: str) -> dict[str, Any]:
+        execution = WorkflowExecution(run.workflow_id, run.run_id)
+        try:
+            history, own = self._documents.history(domain, execution)
+            return rows.compared(history, own, DeciderSpec.from_json(text))
+        except FlotoError as error:
+            return {"problem": visible_lines(str(error))}
+
     # Saved histories.
 
     async def _drop(self, _request: Request) -> Response:
-        return self._run_page("Open a history", self._source.domain)
+        context = {"title": "Open a history", "document_url": None}
+        return self._run_page("run.html", self._source.domain, context)
 
     async def _open(self, request: Request) -> Response:
         self._guard.check_form(request.headers.get(TOKEN_HEADER))
@@ -273,8 +303,8 @@ class Pages:
     async def _opened(self, request: Request) -> Response:
         found = self._kept(request)
         title = f"{visible(found.workflow_id or 'a run')}, saved"
-        url = f"/opened/{request.path_params['name']}/document"
-        return self._run_page(title, self._source.domain, document_url=url)
+        context = {"title": title, "document_url": f"/opened/{request.path_params['name']}/document"}
+        return self._run_page("run.html", self._source.domain, context)
 
     async def _opened_document(self, request: Request) -> Response:
         return document_response(request, self._kept(request))

@@ -15,8 +15,10 @@ from floto.core.state.attempts import AttemptEvents, attempt_events
 from floto.core.swf import events as e
 from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.events import Event
+from floto.core.swf.history import collector_paused
 from floto.core.swf.wire import to_ms, type_name
 from floto.core.view.arrows import Arrow
+from floto.core.view.run_input import run_input
 from floto.core.view.run_view import RunView
 from floto.core.view.tracks import TaskTrack, Why
 from floto.core.view.values import attributes, bounds_of, name, text_parts
@@ -27,6 +29,7 @@ Json = Any
 #: Most conditions of a task that are listed.
 _MOST_CONDITIONS = 20
 _STATUSES = list(TaskStatus)
+_NUMBERS = {status: number for number, status in enumerate(_STATUSES)}
 
 
 def run_document(view: RunView) -> dict[str, Json]:
@@ -35,7 +38,8 @@ def run_document(view: RunView) -> dict[str, Json]:
     Names, sentences and payloads are cut where they are long, so that the document of any history has a
     bounded size for each event and task.
     """
-    return _Writer(view).document()
+    with collector_paused():
+        return _Writer(view).document()
 
 
 class _Writer:
@@ -90,7 +94,7 @@ class _Writer:
             "started": to_ms(state.begun_at),
             "ended": None if closed is None else to_ms(closed.at),
             "status": "RUNNING" if closed is None else str(CLOSING_EVENTS[type(closed.data)].status),
-            "input": bounds.payload(start.input),
+            "input": bounds.whole(run_input(start)),
             "result": bounds.payload(getattr(data, "result", None)),
             "reason": bounds.text(getattr(data, "reason", None)),
             "details": bounds.text(getattr(data, "details", None)),
@@ -113,7 +117,7 @@ class _Writer:
         found: dict[str, Json] = {
             "id": name(track.id),
             "kind": track.kind_name,
-            "name": name(str(getattr(track.task, "name", None) or "")),
+            "name": name(track.type_name),
             "parent": self.index.get(view.parents.get(track.id, "")),
             "role": view.roles.get(track.id, ""),
             "expands": bool(track.task and expands(track.task)),
@@ -129,7 +133,7 @@ class _Writer:
         }
         result = view.result(track)
         if result is not NO_RESULT:
-            found["result"] = self.bounds.value(result)
+            found["result"] = self.bounds.whole(result)
         return found
 
     def _attempt(self, attempt: AttemptEvents) -> Json:
@@ -141,7 +145,7 @@ class _Writer:
             "outcome": str(attempt.status),
             "worker": self.bounds.text(getattr(started.data, "identity", None) if started else None),
             "reason": self.bounds.text(failure.reason) if failure else None,
-            "details": self.bounds.text(failure.traceback or failure.details) if failure else None,
+            "details": self.bounds.text(_details(attempt)),
             "seconds": (ended.at - started.at).total_seconds() if started and ended else None,
         }
 
@@ -327,11 +331,17 @@ def _name(track: Iterable[Any]) -> str:
 
 
 def _status(status: TaskStatus | None) -> int:
-    return -1 if status is None else _STATUSES.index(status)
+    return -1 if status is None else _NUMBERS[status]
 
 
 def _id(event: Event | None) -> int:
     return event.id if event else 0
+
+
+def _details(attempt: AttemptEvents) -> str | None:
+    if attempt.failure is None:
+        return attempt.origin or None
+    return attempt.failure.traceback or attempt.failure.details
 
 
 def _derived(cause: Cause) -> list[str]:

@@ -58,6 +58,12 @@ class Documents:
             events = self._read(domain, run)
         return len(events), bool(events) and type(events[-1].data) in CLOSING_EVENTS
 
+    def history(self, domain: str, run: WorkflowExecution) -> tuple[History, DeciderSpec | None]:
+        """Return the history of a run, and its spec if that is known. Raises ``FlotoError``."""
+        with self._lock:
+            history = History(self._read(domain, run), run)
+        return history, self._spec(history)
+
     def document(self, domain: str, run: WorkflowExecution) -> Document:
         """Return the document of a run. Raises ``FlotoError``."""
         with self._lock:

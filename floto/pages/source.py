@@ -107,7 +107,11 @@ class Source(Protocol):
         ...
 
     def spec_of(self, history: History) -> DeciderSpec | None:
-        """Return the spec that a run carries, else the one that was named at the start, if any."""
+        """Return the spec of a run; None if the run carries none and none is known for it."""
+        ...
+
+    def help(self, domain: str, history: History) -> Sequence[tuple[str, Sequence[str]]]:
+        """Return what an open run waits for, now, that a command helps with: a sentence and the commands."""
         ...
 
     def saved(self, data: bytes) -> Saved:

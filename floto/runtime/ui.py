@@ -8,14 +8,15 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
 
 from floto.core.errors import HistoryError, UnknownResource
 from floto.core.replay.redrive import Redrive
 from floto.core.replay.saved_history import Saved
-from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.replay.why_report import stalls
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.state.fold import fold
 from floto.core.swf import wire
 from floto.core.swf.events import Event
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
@@ -23,14 +24,15 @@ from floto.core.swf.history import History
 from floto.core.swf.limits import PAGE_LIMIT
 from floto.core.swf.pollers import Live
 from floto.core.swf.shapes import WorkflowExecution
-from floto.core.visible import moment_text, shell_command
+from floto.core.visible import shell_command
 from floto.pages.runs import RunRow, row
 from floto.pages.source import Act, Pace, ScheduleRow
+from floto.runtime.cli.source import LoadedRun
 from floto.runtime.cli.target import Target, UnknownDomain, where_options
 from floto.runtime.connect import domain_of, live_of, saved_history, shown_service
-from floto.runtime.loading import spec_with
+from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec
 from floto.runtime.retrying import retry_read
-from floto.runtime.schedules import all_schedules, next_fires
+from floto.runtime.schedules import all_schedules, local_time, next_fires, state_text
 from floto.runtime.ui_actions import COMMANDS, DO, planned
 
 #: A file or a server's own engine says cheaply whether it changed; another service is asked less often.
@@ -39,6 +41,8 @@ _REMOTE = Pace(every=5, histories=0.1, lag=60, idle=5)
 #: Seconds for which the names of the domains are kept.
 _DOMAINS_SECONDS = 30.0
 _MOST_TYPES = 200
+#: Groups of tasks that a run's page has commands for.
+_MOST_HELP = 5
 #: Events that are read at first of a run whose earlier events are known.
 _FEW = 20
 
@@ -173,8 +177,19 @@ class ServiceSource:
         return tuple(wire.events_from_swf(new[::-1]))
 
     def spec_of(self, history: History) -> DeciderSpec | None:
-        """Return the spec that a run carries, else the one that was named at the start, if any."""
-        return spec_with(Saved(history=history)) or self.spec
+        """Return the spec of a run, as a decider with the named spec chooses it; None if there is none."""
+        try:
+            return DeciderSpecs(self.spec, {}, CODEC).choose(fold(history.events))
+        except NoSpec:
+            return None
+
+    def help(self, domain: str, history: History) -> Sequence[tuple[str, Sequence[str]]]:
+        """Return what an open run waits for, now, that a command helps with: a sentence and the commands."""
+        found = LoadedRun(saved=Saved(history=history), service=self.url, domain=domain, live=self.live())
+        progress = found.progress(self.spec_of(history), CODEC)
+        groups = stalls(found.explained(progress), found.context(progress))
+        helped = [group for group in groups if group.commands][:_MOST_HELP]
+        return [(str(group), [found.command(words) for words in group.commands]) for group in helped]
 
     def saved(self, data: bytes) -> Saved:
         """Read a saved history. Raises ``HistoryError``."""
@@ -185,7 +200,7 @@ class ServiceSource:
                 return saved_history(path)
             except HistoryError as error:
                 # The name is that of a file that the reader of the message has never seen.
-                raise HistoryError(error.event_id, error.problem.replace(f"{path}: ", "")) from None
+                raise HistoryError(error.event_id, error.problem.replace(str(path), "the file")) from None
 
     def types(self, domain: str) -> Sequence[tuple[str, str]]:
         """Return names and versions of the registered workflow types, at most some hundred."""
@@ -198,18 +213,16 @@ class ServiceSource:
         now = datetime.now(UTC)
         found = []
         for info, each in all_schedules(domain_of(self.client, domain)):
-            zone = ZoneInfo(each.schedule.time_zone)
             last = each.recorded.recent[-1] if each.recorded.recent else None
-            paused = each.memory.paused
             found.append(
                 ScheduleRow(
                     id_=each.schedule.id_,
                     run_id=info.execution.run_id,
                     words=each.schedule.words,
-                    state=f"{len(each.recorded.open)} open" if paused is None else f"paused: {paused}",
-                    is_paused=paused is not None,
-                    next=tuple(f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" for at in next_fires(each, now)),
-                    last="" if last is None else f"{moment_text(last.fire)} {last.status}",
+                    state=state_text(each),
+                    is_paused=each.memory.paused is not None,
+                    next=tuple(local_time(each.schedule, at) for at in next_fires(each, now)),
+                    last="" if last is None else f"{local_time(each.schedule, last.fire)} {last.status}",
                 )
             )
         return found

@@ -71,7 +71,7 @@ def until(browser: Browser, look: Callable[[], T], seconds: float = PATIENCE) ->
 
 def problems(browser: Browser) -> list[str]:
     """What the browser logged since the last call: errors of scripts and refusals of the policy."""
-    logged: list[dict[str, Any]] = browser.get_log("browser")
+    logged: list[dict[str, Any]] = browser.get_log("browser")  # type: ignore[no-untyped-call]
     return [
         each["message"] for each in logged if each["level"] == "SEVERE" and _STATUS not in each["message"]
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowType
 from floto.runtime.connect import connect
 from tests.integration.browser import Ui, ask, ui
-from tests.integration.commands import PATIENCE, Shell
+from tests.integration.commands import PATIENCE, ROOT, Shell
 from tests.integration.test_server import ANYWHERE, Server, serving
 
 KIND = WorkflowType("order", "1")
@@ -270,3 +271,30 @@ def test_server_with_keys_shows_no_page_without_a_token(folder: Path) -> None:
 
 def of_server(server: Server) -> Ui:
     return Ui(server.process, server.url)
+
+
+def without(directory: Path, name: str) -> str:
+    """A directory for PYTHONPATH in which a package is as if it was not installed."""
+    (directory / f"{name}.py").write_text(f"raise ModuleNotFoundError(name={name!r})\n")
+    return f"{directory}{os.pathsep}{ROOT}"
+
+
+def test_server_without_the_extra_says_what_to_install(folder: Path, tmp_path: Path) -> None:
+    with serving(folder / "floto.db", PYTHONPATH=without(tmp_path, "jinja2")) as server:
+        page = of_server(server)
+        status, _, text = ask(page, "GET", "/")
+        assert (status, "pip install 'floto[ui]'" in text) == (501, True)
+        assert ask(page, "GET", "/health")[0] == 200
+        assert ask(page, "GET", "/runs/x")[0] == 404
+
+
+@pytest.mark.parametrize("name", ["jinja2", "starlette", "uvicorn"])
+def test_command_without_the_extra_says_what_to_install(folder: Path, tmp_path: Path, name: str) -> None:
+    found = Shell(folder)("ui", "--port", "0", code=2, PYTHONPATH=without(tmp_path, name))
+    assert "pip install 'floto[ui]'" in found.stderr
+
+
+def test_command_needs_a_file_that_exists(tmp_path: Path) -> None:
+    found = Shell(tmp_path)("ui", "--port", "0", code=2)
+    assert "there is no file" in found.stderr
+    assert not list(tmp_path.iterdir())

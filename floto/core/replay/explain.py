@@ -224,6 +224,14 @@ def started_result(item: Item, status: TaskStatus) -> Any:
     return failure_of(item.failures[-1]).message if status in FAILURES else None
 
 
+def task_result(task: Task, item: Item) -> Any:
+    """Return the result of a completed task; ``NO_RESULT`` if it has none that can be read."""
+    try:
+        return task.result(item)
+    except PayloadError:
+        return NO_RESULT
+
+
 def _result(item: Item) -> Any:
     """Return the result of a completed item as its event has it, without a task that reads it."""
     data: Any = item.closed.data if item.closed is not None else None
@@ -297,7 +305,7 @@ class TaskReasons:
         """Return the result of a completed task, or the message of a failed one; else None."""
         if status in FAILURES:
             return self.graph.progress.exhausted[self.position]
-        return self.task.result(self.item) if status is TaskStatus.DONE and self.item else None
+        return task_result(self.task, self.item) if status is TaskStatus.DONE and self.item else None
 
     def own(self, status: TaskStatus) -> Iterable[Condition]:
         """Return the conditions of the task by its status."""

@@ -100,13 +100,15 @@ class TaskGraph:
 
 
 def _blocked(progress: Progress) -> dict[int, int]:
-    found = {position: position for position in progress.exhausted}
-    todo = list(found)
-    while todo:
-        position = todo.pop()
-        new = [other for other in progress.plan.dependents[position] if other not in found]
-        found.update(dict.fromkeys(new, found[position]))
-        todo += new
+    """Return the first failed task of the plan that each task waits for, directly or not."""
+    found: dict[int, int] = dict.fromkeys(progress.exhausted, -1)
+    for failed in sorted(progress.exhausted):
+        found[failed] = failed
+        todo = [failed]
+        while todo:
+            new = [other for other in progress.plan.dependents[todo.pop()] if other not in found]
+            found.update(dict.fromkeys(new, failed))
+            todo += new
     return found
 
 
@@ -134,18 +136,23 @@ def task_graphs(
     """
     now, state = phase(main), main.state
     own = cleanups(main) if cleaning is None else cleaning
-    known = [_known(*pair) for pair in zip(before, (main, *own), strict=False)] or [{}] * (1 + len(own))
-    graphs = [TaskGraph(main, now not in {RunPhase.RUNNING, RunPhase.COMPLETING}, **known[0])]
-    for each, same, (_, phases, what) in zip(own, known[1:], _CLEANUPS, strict=True):
-        runs = now in phases
-        stopping = open_work(state, each.plan.by_key) if runs and each.plan.tasks else ()
-        graphs.append(TaskGraph(each, now is RunPhase.CLOSED, "" if runs else what, stopping, **same))
+    known = [*before, *(None for _ in range(1 + len(own)))]
+    is_ending = now not in {RunPhase.RUNNING, RunPhase.COMPLETING}
+    graphs = [TaskGraph(main, is_ending, **_blocked_before(known[0], main))]
+    for each, old, (_, phases, what) in zip(own, known[1:], _CLEANUPS, strict=False):
+        stopping: Collection[Key] = ()
+        if now in phases and each.plan.tasks:
+            is_same = old is not None and not old.reserved and old.progress.state.opened is state.opened
+            stopping = old.stopping if old and is_same else open_work(state, each.plan.by_key)
+        reserved, blocked = "" if now in phases else what, _blocked_before(old, each)
+        graphs.append(TaskGraph(each, now is RunPhase.CLOSED, reserved, stopping, **blocked))
     return tuple(graphs)
 
 
-def _known(before: TaskGraph, progress: Progress) -> dict[str, Any]:
-    is_same = before.progress.exhausted is progress.exhausted and before.progress.plan is progress.plan
-    return {"blocked": before.blocked} if is_same else {}
+def _blocked_before(before: TaskGraph | None, progress: Progress) -> dict[str, Any]:
+    if before is None or before.progress.plan is not progress.plan:
+        return {}
+    return {"blocked": before.blocked} if before.progress.exhausted is progress.exhausted else {}
 
 
 def task_statuses(main: Progress) -> Collection[tuple[Task, TaskStatus]]:

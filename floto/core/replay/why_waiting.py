@@ -135,14 +135,18 @@ def _of_activity(condition: Condition, item: Item) -> Condition:
 def _timeout(item: Item) -> datetime | None:
     """Return the timeout of a started attempt; None if only the registered type may have one."""
     begins = (("schedule_to_close_timeout", item.opened), ("start_to_close_timeout", item.started))
-    ends = [
-        event.at + timedelta(seconds=int(seconds))
-        for name, event in begins
-        if event is not None
-        and item.opened is not None
-        and (seconds := getattr(item.opened.data, name, None) or "NONE") != "NONE"
-    ]
-    return min(ends, default=None)
+    ends = [_later(event, getattr(_data(item.opened), name, None)) for name, event in begins]
+    return min(filter(None, ends), default=None)
+
+
+def _later(event: Event | None, seconds: str | None) -> datetime | None:
+    """Return the time so many seconds after an event; None for no number, or for one past all clocks."""
+    if event is None or seconds is None or not seconds.isdecimal():
+        return None
+    try:
+        return event.at + timedelta(seconds=int(seconds))
+    except (OverflowError, ValueError):
+        return None
 
 
 def retry(task: Task, item: Item, timer: Item) -> Condition:
@@ -164,6 +168,4 @@ def retry(task: Task, item: Item, timer: Item) -> Condition:
 
 def due(timer: Item) -> datetime | None:
     """Return the time at which a timer fires."""
-    if timer.opened is None:
-        return None
-    return timer.opened.at + timedelta(seconds=int(timer.opened.data.start_to_fire_timeout))
+    return None if timer.opened is None else _later(timer.opened, timer.opened.data.start_to_fire_timeout)

@@ -52,15 +52,16 @@ class AttemptEvents:
     started: Event | None
     ended: Event | None
     failure: Failure | None = None
+    #: Where a kept task of a redriven run completed; else empty.
+    origin: str = ""
 
 
 def attempts(item: Item | None, events: Sequence[Event]) -> tuple[Attempt, ...]:
     """Return every attempt of an item, the latest last; ``events`` is the whole history."""
-    origin = str(item.origin) if isinstance(item, KeptItem) else ""
     found = []
     for each in attempt_events(item, events):
         opened, started, ended = map(moment_of, (each.opened, each.started, each.ended))
-        message = origin if each.failure is None else each.failure.message
+        message = each.origin if each.failure is None else each.failure.message
         found.append(Attempt(each.number, each.status, opened, started, ended, message))
     return tuple(found)
 
@@ -75,7 +76,8 @@ def attempt_events(item: Item | None, events: Sequence[Event]) -> Iterator[Attem
         yield AttemptEvents(number, failure.status, opened, started, event, failure)
     if item.is_open or item.status is Status.COMPLETED:
         number = len(item.failures) + 1
-        yield AttemptEvents(number, item.status, item.opened, item.started, item.closed)
+        origin = str(item.origin) if isinstance(item, KeptItem) else ""
+        yield AttemptEvents(number, item.status, item.opened, item.started, item.closed, origin=origin)
 
 
 def attempt_count(item: Item | None) -> int:

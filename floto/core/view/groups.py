@@ -46,7 +46,12 @@ def _alike(tasks: Mapping[str, TaskTrack], generated: set[str]) -> Iterator[Grou
     found: dict[tuple[object, ...], list[str]] = {}
     for id_, track in tasks.items():
         if id_ not in generated:
-            key = (track.type_name, frozenset(track.requires), tuple(dependents.get(id_, ())))
+            key = (
+                track.type_name or track.kind_name,
+                track.kind_name,
+                frozenset(track.requires),
+                tuple(dependents.get(id_, ())),
+            )
             found.setdefault(key, []).append(id_)
     for (name, *_), ids in found.items():
         if len(ids) > _ALIKE:

@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 from floto.core.decide.phase import run_failures
 from floto.core.decide.progress import Progress, begin
 from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, ServiceUnavailable, SpecError
-from floto.core.replay.explain import joined, started_result
+from floto.core.replay.explain import joined, started_result, task_result
 from floto.core.replay.replay import execution_of
 from floto.core.replay.task_status import FAILURES, TaskStatus
 from floto.core.replay.timeline import Lane, Timeline, timeline_of
@@ -101,7 +101,9 @@ class RunView:
             return None if outcome is None else outcome.message
         if outcome.item is None:
             return None
-        return track.task.result(outcome.item) if track.task else started_result(outcome.item, status)
+        if track.task is None:
+            return started_result(outcome.item, status)
+        return task_result(track.task, outcome.item)
 
     def result(self, track: TaskTrack) -> Any:
         """Return the result of a task at the end; ``NO_RESULT`` if it has none, its text if unreadable."""
@@ -109,10 +111,11 @@ class RunView:
         if outcome is None or outcome.item is None or status is not TaskStatus.DONE:
             return NO_RESULT
         try:
-            return self._result(track, status, len(self.history))
-        except PayloadError:
-            closed: Any = outcome.item.closed
-            return closed.data.result
+            found = self._result(track, status, len(self.history))
+        except Exception:  # noqa: BLE001 - tasks of a user's kind may raise on what others have recorded
+            found = NO_RESULT
+        text = getattr(outcome.item.closed and outcome.item.closed.data, "result", None)
+        return text if found is NO_RESULT and text is not None else found
 
     @cached_property
     def offspring(self) -> Mapping[str, tuple[str, ...]]:

@@ -41,28 +41,27 @@ class Sentences:
     def __init__(self) -> None:
         self.track: Track[Text] = Track()
         self._version: tuple[object, ...] = ()
+        #: What the run is doing, or was doing when it closed.
+        self._doing: Text = ()
 
     def add(self, scene: Scene) -> None:
         """Follow the next event."""
         state, board = scene.state, scene.board
         is_idle = not any(map(board.count, _ACTIVE))
         # The sentence of a run that has something in flight does not name its decision task.
-        deciding = state.decision_tasks if is_idle else None
-        version = (board.version, scene.phase, state.cancel_requested, state.closed, deciding)
-        if version != self._version:
-            self._version = version
-            self.track.set(state.last_event_id, _sentence(scene))
+        decided = (state.decision_tasks, type(state.last and state.last.data)) if is_idle else None
+        version = (board.version, scene.phase, state.cancel_requested, state.closed, decided)
+        if version == self._version:
+            return
+        self._version = version
+        if state.closed is not None:
+            self.track.set(state.last_event_id, _ended(scene, state.closed, self._doing))
+            return
+        self._doing = _joined([*_before(scene), *_doing(scene)])
+        self.track.set(state.last_event_id, _joined([self._doing, _progress(board)]))
 
 
 _ACTIVE = (TaskStatus.RUNNING, TaskStatus.QUEUED, TaskStatus.RETRYING)
-
-
-def _sentence(scene: Scene) -> Text:
-    closed = scene.state.closed
-    if closed is not None:
-        return _ended(scene, closed)
-    clauses = [*_before(scene), *_doing(scene)]
-    return _joined([*clauses, _progress(scene.board)] if scene.board.tasks else clauses)
 
 
 def _joined(clauses: Sequence[Text]) -> Text:
@@ -73,23 +72,23 @@ def _joined(clauses: Sequence[Text]) -> Text:
 
 
 def _progress(board: Board) -> Text:
-    done = board.count(TaskStatus.DONE)
-    planned = sum(map(board.count, TaskStatus)) - board.count(TaskStatus.RESERVED)
-    return (f"{done:,} of {planned:,} tasks done",)
+    return (f"{board.done:,} of {board.planned:,} tasks done",) if board.planned else ()
 
 
 def _before(scene: Scene) -> Iterator[Text]:
     """Yield why the run does not simply go on."""
     requested = scene.state.cancel_requested
-    if scene.phase in (RunPhase.FAILING, RunPhase.CLEANING_UP):
-        yield (f"failing: {_roots(scene.failures)}",)
+    if scene.phase is RunPhase.FAILING:
+        yield (f"failing, because {_roots(scene.failures)}",)
+    if scene.phase is RunPhase.CLEANING_UP:
+        yield (f"cleaning up, because {_roots(scene.failures)}",)
     if requested is not None:
         yield ("cancellation requested at ", requested.at)
 
 
 def _doing(scene: Scene) -> Iterator[Text]:
     found = [text for part in _PARTS if (text := part(scene))]
-    yield from found or [_idle(scene)]
+    yield from found or [*_idle(scene)]
 
 
 def _running(scene: Scene) -> Text:
@@ -155,15 +154,21 @@ def _timers(scene: Scene) -> Text:
 _PARTS = (_running, _queued, _retrying, _signals, _timers)
 
 
-def _idle(scene: Scene) -> Text:
-    """Return where the decision is that the run waits for."""
-    tasks = scene.state.decision_tasks
+def _idle(scene: Scene) -> Iterator[Text]:
+    """Yield the tasks that are due, and where the decision is that the run waits for."""
+    count, id_ = _few(scene.board, TaskStatus.DUE)
+    if count:
+        yield (f"{_name(id_)} is due" if count == 1 else f"{count:,} tasks are due",)
+    tasks, last = scene.state.decision_tasks, scene.state.last
     if tasks.started is not None:
         who = getattr(tasks.started.data, "identity", None)
-        return (f"being decided{f' by {_name(who)}' if who else ''} since ", tasks.started.at)
-    if tasks.scheduled is not None:
-        return ("waiting for a decider since ", tasks.scheduled.at)
-    return ("nothing is in flight",)
+        yield (f"being decided{f' by {_name(who)}' if who else ''} since ", tasks.started.at)
+    elif tasks.scheduled is not None:
+        yield ("waiting for a decider since ", tasks.scheduled.at)
+    elif last is not None and isinstance(last.data, e.DecisionTaskCompleted):
+        yield ("decided at ", last.at)
+    elif not count:
+        yield ("nothing is in flight",)
 
 
 def _condition(scene: Scene, id_: str) -> Text:
@@ -200,47 +205,55 @@ def _roots(failures: Mapping[str, str]) -> str:
     return "; ".join(told) + more
 
 
-def _ended(scene: Scene, closed: Event) -> Text:
+def _ended(scene: Scene, closed: Event, doing: Text) -> Text:
     verb, tell = _ENDS[type(closed.data)]
     took = f" after {span_text(scene.state.begun_at, closed.at)}"
-    return (f"{verb} at ", closed.at, took, *tell(scene, closed.data))
+    return (f"{verb} at ", closed.at, took, *tell(scene, closed.data, doing))
 
 
-def _failed(scene: Scene, data: Any) -> Text:
-    if scene.failures:
-        return (f": {_roots(scene.failures)}",)
-    ids = [id_ for status in FAILURES for id_ in scene.board.ids(status)]
-    if ids:
-        return (
-            f": {_roots({id_: scene.board.tasks[id_].outcomes.values[-1].message or '' for id_ in ids})}",
-        )
-    return _reason(scene, data)
+def _failed(scene: Scene, data: Any, _doing: Text) -> Text:
+    failures = scene.failures
+    if not failures:
+        ids = [id_ for status in FAILURES for id_ in scene.board.ids(status)]
+        failures = {id_: scene.board.tasks[id_].outcomes.values[-1].message or "" for id_ in ids}
+    return (f": {_roots(failures) or _reason(data)}",)
 
 
-def _reason(_scene: Scene, data: Any) -> Text:
+def _reason(data: Any) -> str:
     parts = (getattr(data, name, None) for name in ("cause", "reason", "details"))
-    text = ": ".join(shortened(part, _LONGEST) for part in parts if part)
-    return (f": {text}",) if text else ()
+    return ": ".join(shortened(part, _LONGEST) for part in parts if part) or "no reason given"
 
 
-def _completed(scene: Scene, _data: Any) -> Text:
-    return ("; ", *_progress(scene.board)) if scene.board.tasks else ()
+def _terminated(_scene: Scene, data: Any, doing: Text) -> Text:
+    return (f": {_reason(data)}", *_while(doing))
 
 
-def _requested(scene: Scene, _data: Any) -> Text:
+def _timed_out(_scene: Scene, _data: Any, doing: Text) -> Text:
+    return _while(doing)
+
+
+def _while(doing: Text) -> Text:
+    return ("; before: ", *doing) if doing else ()
+
+
+def _completed(scene: Scene, _data: Any, _doing: Text) -> Text:
+    return ("; ", *_progress(scene.board)) if scene.board.planned else ()
+
+
+def _canceled(scene: Scene, _data: Any, _doing: Text) -> Text:
     requested = scene.state.cancel_requested
     return () if requested is None else (", as requested at ", requested.at)
 
 
-def _continued(_scene: Scene, data: Any) -> Text:
+def _continued(_scene: Scene, data: Any, _doing: Text) -> Text:
     return (f" as run {_name(data.new_execution_run_id)}",)
 
 
-_ENDS: Mapping[type, tuple[str, Callable[[Scene, Any], Text]]] = {
+_ENDS: Mapping[type, tuple[str, Callable[[Scene, Any, Text], Text]]] = {
     e.WorkflowExecutionCompleted: ("completed", _completed),
     e.WorkflowExecutionFailed: ("failed", _failed),
-    e.WorkflowExecutionCanceled: ("canceled", _requested),
-    e.WorkflowExecutionTerminated: ("terminated", _reason),
-    e.WorkflowExecutionTimedOut: ("timed out", _completed),
+    e.WorkflowExecutionCanceled: ("canceled", _canceled),
+    e.WorkflowExecutionTerminated: ("terminated", _terminated),
+    e.WorkflowExecutionTimedOut: ("timed out", _timed_out),
     e.WorkflowExecutionContinuedAsNew: ("continued as new", _continued),
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from floto.core.replay.explain import is_over, started_conditions
 from floto.core.replay.task_status import FAILURES, STARTED_KINDS, TaskStatus, started_status
 from floto.core.state.failures import failure_of
 from floto.core.state.fold import trace
-from floto.core.state.state import Key, State
+from floto.core.state.state import Item, Key, State
 from floto.core.swf.events import Event
 from floto.core.swf.reserved_names import RESERVED_PREFIX
 from floto.core.view.tracker import RetryTimers
@@ -59,7 +61,7 @@ class StartedTracker:
                 self.board.set(event_id, track, None, NO_REASON, NO_OUTCOME)
             return
         if track is None:
-            track = TaskTrack(id_, key, None)
+            track = TaskTrack(id_, key, None, type_name=_type_name(item))
         status = started_status(item, self.state, is_retrying=timer is not None)
         own = started_conditions(item, status, self.state, timer)
         outcome = NO_OUTCOME
@@ -72,3 +74,9 @@ class StartedTracker:
     def _is_retry(self, key: Key) -> bool:
         """Return True for the open retry timer of something that the run has started."""
         return any(self._timers.found[id_].key == key for id_ in self._timers.found if id_ in self._by_id)
+
+
+def _type_name(item: Item) -> str:
+    data: Any = item.opened.data if item.opened else None
+    kind = getattr(data, "activity_type", None) or getattr(data, "workflow_type", None) or data
+    return getattr(kind, "name", "")

@@ -8,7 +8,7 @@ the run or the plan changes. What all tasks of one status share (the decision ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from floto.core.decide.phase import RunPhase, phase
 from floto.core.decide.progress import Progress, advanced, positions_of, unmet
@@ -57,7 +57,8 @@ class Tracker:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.board = Board()
+        cleaning = (*progress.spec.on_failure, *progress.spec.on_cancel)
+        self.board = Board(apart=frozenset(task.id_ for task in cleaning))
         self._timers = RetryTimers()
         self._cleaning = cleanups(progress)
         self._graphs: tuple[TaskGraph, ...] = ()
@@ -73,14 +74,14 @@ class Tracker:
         before = self.progress
         state, changed = trace((event,), before.state)
         self.progress = now = advanced(before, state, changed)
-        retried = self._timers.update(state, changed)
+        self._timers.update(state, changed)
         was, self.phase = self.phase, phase(now)
         moved = was is not self.phase
         if moved or changed or before.exhausted is not now.exhausted:
-            self._look(event.id, changed, retried, moved=moved)
+            self._look(event.id, changed, moved=moved)
         self._share(event.id)
 
-    def _look(self, event_id: int, changed: Iterable[Key], retried: Sequence[str], *, moved: bool) -> None:
+    def _look(self, event_id: int, changed: Iterable[Key], *, moved: bool) -> None:
         """Examine the tasks that may have changed."""
         graphs, self._graphs = self._graphs, ()
         self._cleaning = tuple(
@@ -91,11 +92,14 @@ class Tracker:
         doubles: dict[str, None] = {}
         for number, graph in enumerate(self._graphs):
             old = graphs[number] if graphs else None
-            for position in _changed(old, graph, changed, retried, moved=moved):
+            for position in _changed(old, graph, changed, moved=moved):
                 id_ = self._examine(event_id, number, position)
                 if id_ in self._doubles:
                     doubles[id_] = None
             self._name(event_id, graph, changed)
+            if graph.stopping and (old is None or graph.stopping is not old.stopping):
+                waits = shared_conditions(graph, TaskStatus.WAITING, Kind.ACTIVITY, ())
+                self.board.share(event_id, ("stopping", number), waits)
         for id_ in doubles:
             self._set(event_id, id_, self._combined(id_))
         if graphs and graphs[0].progress.plan is not self._graphs[0].progress.plan:
@@ -161,7 +165,9 @@ class Tracker:
     def _begin(self, id_: str) -> TaskTrack:
         plans = [graph.progress.plan for graph in self._graphs]
         task = next(plan.tasks[plan.index[id_]] for plan in plans if id_ in plan.index)
-        return TaskTrack(id_, task.key, task, requires=tuple(dict.fromkeys(task.requires)))
+        name = next((str(found) for each in _TYPES if (found := getattr(task, each, None))), "")
+        requires = tuple(dict.fromkeys(task.requires))
+        return TaskTrack(id_, task.key, task, requires=requires, type_name=name)
 
     def _drop(self, event_id: int, before: TaskGraph, now: TaskGraph) -> None:
         """Note the tasks that a generator no longer returns, and what others require now."""
@@ -178,10 +184,10 @@ class Tracker:
                 share(event_id, ("due", kind), due_conditions(self.progress.state, kind))
         if graph.is_ending:
             share(event_id, ENDING, ending_conditions(self.progress))
-        for number, each in enumerate(self._graphs):
-            if each.stopping:
-                waits = shared_conditions(each, TaskStatus.WAITING, Kind.ACTIVITY, ())
-                share(event_id, ("stopping", number), waits)
+
+
+#: The fields of tasks that name the type of what they start.
+_TYPES = ("name", "workflow_type_name")
 
 
 def _shared_by(graph: TaskGraph, number: int, status: TaskStatus, kind: Kind) -> tuple[Shared, ...]:
@@ -197,7 +203,6 @@ def _changed(
     before: TaskGraph | None,
     now: TaskGraph,
     keys: Iterable[Key],
-    retried: Iterable[str],
     *,
     moved: bool,
 ) -> Iterable[int]:
@@ -211,7 +216,7 @@ def _changed(
         or now.stopping != before.stopping
     ):
         return range(len(plan.tasks))
-    found = positions_of(keys, plan) | {plan.index[id_] for id_ in retried if id_ in plan.index}
+    found = positions_of(keys, plan)
     found |= set(_behind(found, before, now))
     if now.blocked is not before.blocked:
         others = {
@@ -219,7 +224,6 @@ def _changed(
             for position in now.blocked.keys() | before.blocked.keys()
             if now.blocked.get(position) != before.blocked.get(position)
         }
-        found |= others
         found.update(other for position in others for other in plan.dependents[position])
     return found
 

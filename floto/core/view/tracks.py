@@ -90,16 +90,13 @@ class TaskTrack:
     outcomes: Track[Outcome] = field(factory=Track)
     #: Ids of the required tasks.
     requires: tuple[str, ...] = ()
+    #: Name of its activity, workflow or function type; empty if it has none, or none is known.
+    type_name: str = ""
 
     @property
     def kind_name(self) -> str:
         """Name of the class of the task; that of the kind of its item without a spec."""
         return type(self.task).__name__ if self.task else str(self.key[0])
-
-    @property
-    def type_name(self) -> str:
-        """Name of the activity type, or of the kind of task."""
-        return getattr(self.task, "name", None) or self.kind_name
 
     def is_complete(self, event_id: int) -> bool:
         """Return True if the task had completed, with or without a usable result."""
@@ -121,6 +118,11 @@ class Board:
     subjects: dict[int, str] = field(factory=dict)
     #: Ids by status and kind, the one that has had the status for longest first.
     groups: dict[TaskStatus, dict[Kind, dict[str, None]]] = field(factory=dict)
+    #: Ids of the cleanup tasks, which ``done`` and ``planned`` do not count.
+    apart: frozenset[str] = frozenset()
+    #: Number of the tasks that are done, and of all tasks.
+    done: int = 0
+    planned: int = 0
     #: Changes with each status and each condition.
     version: int = 0
 
@@ -136,6 +138,9 @@ class Board:
                 del self.groups[before][kind][track.id]
             if status is not None:
                 self.groups.setdefault(status, {}).setdefault(kind, {})[track.id] = None
+            if track.id not in self.apart:
+                self.done += (status is TaskStatus.DONE) - (before is TaskStatus.DONE)
+                self.planned += (status is not None) - (before is not None)
             track.statuses.set(event_id, status)
         track.whys.set(event_id, why)
         track.outcomes.set(event_id, outcome)

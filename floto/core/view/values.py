@@ -21,7 +21,7 @@ from floto.core.visible import shorten_middle, visible
 #: Most characters of a name or of a string in a sentence.
 NAME = 400
 #: Most characters of one string of an event, the first of these with which all strings together fit.
-STRINGS = (4_000, 1_000, 250, 60)
+STRINGS = (4_000, 1_200, 250, 60)
 ALL_STRINGS = 4_000_000
 #: Most nested lists and objects in a value; JavaScript and Python read some hundreds.
 _DEEPEST = 60
@@ -32,7 +32,7 @@ _CUT = " ... {:,} characters, the middle is cut out ... "
 
 def name(text: str) -> str:
     """Return a name as one line of printable characters, of bounded length."""
-    return visible(shorten_middle(text, NAME))
+    return text if len(text) <= NAME and text.isprintable() else visible(shorten_middle(text, NAME))
 
 
 def text_parts(text: Text, since: datetime | None = None) -> list[str | int]:
@@ -75,14 +75,19 @@ class Bounds:
     def payload(self, text: str | None) -> Any:
         """Return the value of a payload; its text, if that is long or cannot be read."""
         try:
-            value = payload.loads(text)
-            if isinstance(value, str | None):
-                return self.text(value)
-            if _depth(value) <= _DEEPEST and len(json.dumps(value)) <= self.most:
-                return value
-            return self.text(json.dumps(value, ensure_ascii=False))
-        except (PayloadError, RecursionError):
+            return self.whole(payload.loads(text))
+        except PayloadError:
             return self.text(text)
+
+    def whole(self, value: Any) -> Any:
+        """Return a value as JSON; as its JSON text without the middle, if that is long or nested deeply."""
+        if isinstance(value, str | None):
+            return self.text(value)
+        try:
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            return self.value(value)
+        return value if len(text) <= self.most and _depth(value) <= _DEEPEST else self.text(text)
 
     def value(self, value: Any, depth: int = _DEEPEST) -> Any:
         """Return a JSON value with short strings, and with a string in place of what is no JSON."""

@@ -110,6 +110,15 @@ async function opened(file) {
   else state(`${plain(file.name, 100)} cannot be opened: ${answer ? plain(await answer.text()) : "no answer"}`);
 }
 
+// A text area that a file is dropped on gets its text.
+for (const area of document.querySelectorAll("textarea[data-drop]")) {
+  area.addEventListener("dragover", (event) => event.preventDefault());
+  area.addEventListener("drop", async (event) => {
+    event.preventDefault();
+    area.value = (await event.dataTransfer.files[0]?.text()) ?? event.dataTransfer.getData("text");
+  });
+}
+
 switches((name) => name === "times" && times());
 times();
 if (table) {

@@ -22,7 +22,9 @@ _EXTRAS = frozenset({"jinja2", "markupsafe", "starlette", "uvicorn"})
 def page_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a server of pages."""
     for option in (
-        click.option("--spec", help="Spec of runs on the page that carry none."),
+        click.option(
+            "--spec", metavar="SPEC", help="Spec of runs on the page that carry none, as for a decider."
+        ),
         click.option(
             "--allow-actions", is_flag=True, help="Let the page act on runs; without it, it only reads."
         ),
