@@ -136,7 +136,7 @@ def test_timeline_folds_idle_time_and_marks_the_moment(page: Page, doc: dict[str
     page.tab("timeline")
     assert page.text("#panel .folded").endswith("min") or "h" in page.text("#panel .folded")
     assert any(piece[4] for piece in doc["axes"][0])
-    page.click("[data-key=folds]")
+    page.click("[data-toggle=folds]")
     assert not page.all("#panel .folded")
     later = page.all("#panel .span.later")
     page.go(events_of(doc, "ActivityTaskStarted", "load")[0])
@@ -156,15 +156,15 @@ def test_timeline_zooms_and_a_group_opens(page: Page) -> None:
 
 def test_timeline_has_a_table(page: Page) -> None:
     page.tab("timeline")
-    page.click("[data-key=table]")
+    page.click("[data-toggle=table]")
     assert not page.all("#panel svg")
     assert "load" in page.text("#panel tbody")
-    page.click("[data-key=table]")
+    page.click("[data-toggle=table]")
     assert page.all("#panel svg")
 
 
 def test_graph_has_a_table_of_the_tasks_and_what_they_require(page: Page) -> None:
-    page.click("[data-key=table]")
+    page.click("[data-press='3'][data-views]")
     rows = {row.text.split("\n")[0].split(" ")[0]: row.text for row in page.all("#panel tbody tr")}
     assert rows["ship"].endswith("charge, invoice")
 
@@ -184,7 +184,7 @@ def test_filter_of_the_tasks(page: Page, filter: str, expected: set[str]) -> Non
     page.press("/")
     page.press(filter)
     assert {each.text for each in page.all("#panel tbody tr td:first-child button")} == expected
-    assert page.text("#panel [role=status]").startswith(f"{len(expected)} of ")
+    assert page.text("#matches").startswith(f"{len(expected)} of ")
 
 
 def test_count_of_a_status_filters_the_tasks(page: Page) -> None:
@@ -198,9 +198,9 @@ def test_events_are_flat_or_by_task_and_full_or_raw(page: Page, doc: dict[str, A
     page.go(failed)
     assert page.text("#panel tr[aria-current=true] td:nth-child(3)") == "✕ ActivityTaskFailed"
     until(page.browser, lambda: "no funds" in page.text("#panel section pre"))
-    page.click("[data-key=raw]")
+    page.click("[data-toggle=raw]")
     page.sees("scheduledEventId", "#panel tr[aria-current=true]")
-    page.click("[data-key=grouped]")
+    page.click("[data-toggle=grouped]")
     assert page.all("#panel .divider")
 
 
@@ -252,7 +252,7 @@ def test_f_steps_over_failures(page: Page, doc: dict[str, Any]) -> None:
 
 
 def test_slider_over_decisions_stops_at_each_of_them(page: Page, doc: dict[str, Any]) -> None:
-    page.click("#by-decisions")
+    page.click("[data-toggle=decisions]")
     page.go(3)
     assert page.text("#shown").startswith(f"Decision 3 of {len(doc['decisions'])}, event ")
     assert page.one("#slider").get_attribute("aria-valuetext") == page.text("#shown")

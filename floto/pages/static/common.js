@@ -1,6 +1,6 @@
 // What floto's pages share: elements, times, the switches of the bar. Text of a run is only ever textContent.
 
-/** Return an element: a name with classes ("td.number"), attributes if any, and children. */
+// An element: name with classes ("td.number"), attributes if any, children
 export const el = (name, ...rest) => fill((tag) => document.createElement(tag), name, rest);
 export const svg = (name, ...rest) => fill((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag), name, rest);
 
@@ -16,9 +16,9 @@ function fill(create, name, rest) {
 	return element;
 }
 
-const present = (children) => children.filter((child) => child || child === 0).map((child) => (child instanceof Node ? child : plain(child, 2000)));
+const present = (children) => children.filter(Boolean).map((child) => (child instanceof Node ? child : plain(child, 2000)));
 
-/** Replace the children of an element; what had the focus has it again, if it has a `data-key` and is there. */
+// Replace the children; what had the focus keeps it by its data-key
 export function renew(parent, children) {
 	const active = document.activeElement;
 	const key = parent.contains(active) && active.dataset.key;
@@ -28,7 +28,7 @@ export function renew(parent, children) {
 
 const HIDDEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
-/** Return a value as text with escapes for control and direction characters, at most `most` characters of it. */
+// Cut a text, and escape its control and direction characters
 export function plain(value, most = 400) {
 	const text = String(value);
 	const cut = text.length > most ? `${text.slice(0, most)}…` : text;
@@ -37,7 +37,7 @@ export function plain(value, most = 400) {
 
 export const badge = (status, word = status) => el("span.status", { "data-status": status }, word);
 
-/** Return seconds for people: "41 s", "3 min 12 s", "2 h 5 min". */
+// Seconds for people: 41 s, 3 min 12 s
 export function duration(seconds) {
 	const s = Math.abs(seconds);
 	if (s < 0.9995) return `${Math.round(s * 1000)} ms`;
@@ -48,22 +48,19 @@ export function duration(seconds) {
 	return `${Math.floor((all * small) / big)} ${unit}${rest ? ` ${rest} ${part}` : ""}`;
 }
 
-/** Return a moment (ms) as date and time of day, in UTC or of this machine. */
 export function clock(ms, local = false, date = true) {
 	const at = new Date(local ? ms - new Date(ms).getTimezoneOffset() * 60000 : ms);
 	if (Number.isNaN(at.getTime())) return "unknown time";
 	return at.toISOString().slice(date ? 0 : 11, ms % 1000 ? 23 : 19).replace("T", " ");
 }
 
-/** Return how long ago a moment is, or in how long it comes. */
 export const ago = (ms, now = Date.now()) => (ms > now ? `in ${duration((ms - now) / 1000)}` : `${duration((now - ms) / 1000)} ago`);
 
 const chosen = { times: "utc", theme: "system" };
 
-/** Return what the reader chose: times ("utc", "local", "relative") or theme ("system", "light", "dark"). */
 export const choice = (name) => chosen[name];
 
-/** Make the switches of the bar work; `changed(name)` is called after a choice. */
+// Make the switches of the bar work
 export function switches(changed = () => {}) {
 	for (const group of document.querySelectorAll("[data-switch]")) {
 		const name = group.dataset.switch;
@@ -83,7 +80,7 @@ export function switches(changed = () => {}) {
 	}
 }
 
-/** Return what is stored, after storing a value if there is one; to a file, storage may be refused. */
+// Store a value if there is one; storage may be refused
 function stored(name, value) {
 	try {
 		if (value) localStorage.setItem(`floto.${name}`, value);
@@ -93,7 +90,7 @@ function stored(name, value) {
 	}
 }
 
-/** Show every <time data-ms="..."> that the server wrote as the reader chose. */
+// Show the times that the server wrote as the reader chose
 export function times(root = document) {
 	for (const element of root.querySelectorAll("time[data-ms]")) {
 		const ms = Number(element.dataset.ms);

@@ -6,13 +6,12 @@ export const GONE = "not there";
 export const RETRY = "waiting for its retry";
 export const PENDING = ["running", RETRY, "queued", "due"];
 export const BAD = ["failed", "canceled"];
-/** Statuses in the order in which they are counted; the first stands for a group. */
+// The first of them stands for a group
 const ORDER = ["failed", ...PENDING, "waiting", "canceled", "skipped", "reserved for cleanup", "done"];
 
-/** The document and what the reader chose. */
 export const page = { event: 1, task: -1, tab: "graph", filter: "", run: -1, decisions: false, folds: true, table: false, grouped: false, raw: false };
 
-/** Return the last interval [from, value] that has begun, or []. */
+// The last interval [from, value] that has begun
 export function lookup(intervals) {
 	let [low, high] = [0, intervals.length];
 	while (low < high) {
@@ -39,20 +38,19 @@ const group = (row) => page.doc.groups[row.group];
 const worst = (row) => (row.task < 0 ? (counts(group(row).inner)[0]?.[0] ?? "waiting") : status(row.task));
 const holds = (row, task) => task >= 0 && (row.task === task || (row.task < 0 && group(row).inner.includes(task)));
 
-/** Return a moment as the reader chose; with its date where the run took long. */
 export function when(ms, short = false) {
 	if (relative()) return ms === page.base ? "start" : `${ms < page.base ? "−" : "+"}${duration((ms - page.base) / 1000)}`;
 	return clock(ms, choice("times") === "local", !short && page.end - page.base > 72e6);
 }
 
-/** Return a text of strings and moments, which are negative if they count from an event; one to come says in how long. */
+// A text of strings and moments; negative ones count from an event
 export const words = (text, from) => [text].flat().map((part) => {
 	if (typeof part !== "number") return part;
 	const ms = part < 0 ? at(from) - part - 1 : part;
 	return when(ms) + (ms > at(page.event) ? `, ${ago(ms, at(page.event))}` : "");
 }).join("");
 
-/** Return the rows of lanes [depth, task, group], without those below a folded group. */
+// The rows of lanes without those below a folded group
 function rows(lanes) {
 	let hidden = Infinity;
 	return lanes.flatMap(([depth, task, number]) => {
@@ -62,7 +60,7 @@ function rows(lanes) {
 	});
 }
 
-/** Return what is shown of a task or a group, and the attributes of what is pressed. */
+// What a drawing shows of a task or a group
 function item(row) {
 	const folded = row.task < 0;
 	const open = page.opened.has(row.group);
@@ -80,7 +78,7 @@ function item(row) {
 
 const symbols = {};
 
-/** Return the symbol of a status, which style.css defines. */
+// The symbol of a status in style.css
 function symbol(name) {
 	if (!symbols[name]) {
 		const probe = document.body.appendChild(badge(name));
@@ -90,7 +88,6 @@ function symbol(name) {
 	return symbols[name];
 }
 
-/** Return a text without its middle, if it is too long. */
 function short(text, most) {
 	const end = Math.floor(most / 3);
 	return text.length > most ? `${text.slice(0, most - end - 1)}…${text.slice(-end)}` : text;
@@ -98,7 +95,7 @@ function short(text, most) {
 
 const rectangle = (x, y, w, h) => `M${x.toFixed(1)} ${y.toFixed(1)}h${w.toFixed(1)}v${h}h${(-w).toFixed(1)}z`;
 
-/** An area that scrolls and zooms, of which only what is in sight is in the page. */
+// An area that scrolls and zooms; only what is in sight is in the page
 class Surface {
 	zoom = 1;
 
@@ -124,7 +121,6 @@ class Surface {
 		renew(this.svg, this.shapes(x, y, w, h));
 	}
 
-	/** Change the zoom; what is in the middle stays there. */
 	scale(zoom) {
 		const { scrollLeft, scrollTop, clientWidth, clientHeight } = this.element;
 		const [x, y] = [clientWidth / 2, clientHeight / 2];
@@ -135,7 +131,6 @@ class Surface {
 		this.element.scrollTo(to[0] - x, to[1] - y);
 	}
 
-	/** Scroll so that a place is in sight. */
 	seek(x, y) {
 		const { clientWidth: w, clientHeight: h, scrollLeft, scrollTop } = this.element;
 		if (x < scrollLeft || x > scrollLeft + w - 60) this.element.scrollLeft = x - w / 3;
@@ -144,10 +139,9 @@ class Surface {
 }
 
 const [BOX, CELL] = [{ w: 176, h: 46 }, { w: 158, h: 26 }];
-/** Boxes that are drawn with their names; more of them in sight are one shape for each status. */
+// More boxes are drawn as one shape for each status
 const MOST_BOXES = 180;
 
-/** The graph: groups are folded until they are pressed. */
 export class Graph extends Surface {
 	constructor() {
 		super("Graph of the tasks", 0.05, 2.5);
@@ -168,7 +162,7 @@ export class Graph extends Surface {
 		if (box) this.seek(box.left * this.zoom, box.top * this.zoom);
 	}
 
-	/** Place the members of each open group below its box, over what is there. */
+	// Place the members of open groups over what is below
 	lay() {
 		const { boxes, width, height } = page.doc.graph;
 		const cells = boxes.flatMap((box) => {
@@ -220,7 +214,6 @@ const PLAN = { label: 210, top: 50, line: 26, edge: 24 };
 const SECOND = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const STEPS = [...SECOND, ...[1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800, 2592000, 31536000].map((s) => s * 1000)];
 
-/** When the tasks of a run waited, ran and ended. */
 export class Timeline extends Surface {
 	constructor() {
 		super("Timeline", 1, 4000);
@@ -245,7 +238,6 @@ export class Timeline extends Surface {
 		this.seek(this.element.scrollLeft, this.rows.findLastIndex((row) => holds(row, task)) * PLAN.line);
 	}
 
-	/** Return the x of a moment in the area. */
 	x(ms) {
 		const [start, end, place, size] = this.pieces.findLast((piece) => piece[0] <= ms) ?? this.pieces[0];
 		const part = Math.min(Math.max((ms - start) / Math.max(end - start, 1), 0), 1);
@@ -275,7 +267,7 @@ export class Timeline extends Surface {
 		];
 	}
 
-	/** Return [x, moment] of the ticks in sight, which are round in the times that the reader chose. */
+	// Ticks [x, moment], round in the times that the reader chose
 	ticks(w) {
 		const found = [];
 		const base = relative() ? page.base : 0;
@@ -293,7 +285,6 @@ export class Timeline extends Surface {
 		return found;
 	}
 
-	/** Return the marks of decisions (lines) and signals (triangles) over the rows. */
 	marks(w) {
 		const seen = (events) => [...new Set(events.map((event) => Math.round(this.x(at(event)))))].filter((x) => x >= PLAN.label && x <= w);
 		return [
@@ -312,7 +303,7 @@ export class Timeline extends Surface {
 			svg("title", attributes["aria-label"]));
 	}
 
-	/** Return the bars of a row: waits are thin, failures end in their symbol, what is to come is pale. */
+	// Waits are thin, failures end in a symbol, what is to come is pale
 	bars(row, top, w) {
 		const [paths, ends] = [{}, []];
 		const now = at(page.event);

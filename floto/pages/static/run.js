@@ -4,12 +4,12 @@ import { ago, badge, choice, clock, duration, el, plain, renew, svg, switches } 
 import { at, attempts, BAD, counts, Graph, lookup, page, past, PENDING, relative, RETRY, GONE, status, Timeline, when, words } from "./draw.js";
 
 const $ = (id) => document.getElementById(id);
+const each$ = (selector, act) => document.querySelectorAll(selector).forEach(act);
 const FORMAT = "floto.view/1";
 const TABS = ["graph", "timeline", "tasks", "events", "decisions", "data", "check"];
-/** Characters of a value, lines of a list, and attempts, that are shown at once. */
 const MOST = { text: 20000, lines: 60, attempts: 20 };
 
-/** Return the intervals [from, value] of a flat list of differences. */
+// Intervals [from, value] of a list of differences
 function intervals(flat) {
 	let from = 0;
 	return Array.from({ length: flat.length / 2 }, (_, i) => [(from += flat[2 * i]), flat[2 * i + 1]]);
@@ -51,7 +51,6 @@ function go(event) {
 	show();
 }
 
-/** Go to the next (1) or the previous (-1) of ascending events. */
 function step(events, way) {
 	const found = way > 0 ? events.find((event) => event > page.event) : events.findLast((event) => event < page.event);
 	if (found || events === page.stops) go(found ?? (way > 0 ? page.last : 1));
@@ -61,7 +60,6 @@ const all = () => [...page.doc.tasks.keys()];
 const closed = () => page.doc.run.ended !== null && page.event === page.last;
 const type = (event) => (page.failures.has(event) ? "✕ " : "") + page.doc.events.types[page.doc.events.type[event - 1]];
 
-/** Return the conditions of a task: {text, task}. */
 function conditions(task) {
 	const { tasks, whys, shared, derived } = page.doc;
 	const listed = ([from, number]) => {
@@ -77,26 +75,17 @@ function conditions(task) {
 	return listed(lookup(tasks[task].whys));
 }
 
-// ---- parts
-
 const button = (label, onclick, more) => el("button", { type: "button", onclick, ...more }, label);
 const link = (label, onclick, key) => el("button.link", { type: "button", onclick, "data-key": key }, label);
 const taskLink = (task, key) => (task >= 0 ? link(page.doc.tasks[task].id, () => page.select(task), `${key}t${task}`) : "");
 const soft = (...children) => el("p.soft", ...children);
 const head = (name, level = "h3") => el(level, name);
 const region = (kind, label, ...children) => el(kind, { tabindex: 0, role: "region", "aria-label": label }, ...children);
-const tools = (...children) => el("div.tools.row", ...children);
 const classed = (event, now = event === page.event) => ({ class: now ? "now" : event > page.event ? "later" : null, "aria-current": now || null });
 
 const span = (from, to) => (from ? (at(to) - at(from)) / 1000 : 0);
 
-/** Return a button that changes a choice of the page and opens the view anew. */
-const toggle = (label, key) => button(label, () => {
-	page[key] = !page[key];
-	open();
-}, { "aria-pressed": page[key], "data-key": key });
-
-/** Return a cell of the document as an element or a text. */
+// A cell of floto/pages/sections.py
 function shown(cell) {
 	if (typeof cell !== "object" || Array.isArray(cell)) return words(cell);
 	const [[kind, found]] = Object.entries(cell);
@@ -106,7 +95,6 @@ function shown(cell) {
 	}[kind]();
 }
 
-/** Return a value as text with its lines; of a long one its beginning, and a button for the rest. */
 function value(found) {
 	const text = typeof found === "string" ? found : JSON.stringify(found, null, 2) ?? "";
 	const element = el("pre", { tabindex: 0, role: "group", "aria-label": "Value" }, plain(text, MOST.text));
@@ -123,7 +111,6 @@ function table(label, names, rows) {
 	return el("table", { "aria-label": label }, el("thead", el("tr", ...names.map((name) => (name ? el("th", { scope: "col" }, name) : el("td"))))), el("tbody", ...rows.map((row) => el("tr", ...row.map(cell)))));
 }
 
-/** Return the sections of the document on the run or its checks, as far as they hold. */
 const sections = (found) => found.flatMap(({ title, from, cells, columns, rows }) => {
 	const held = rows?.filter((row) => row[0] <= page.event) ?? [];
 	if (cells) return from <= page.event ? [head(title, "h2"), ...cells.map((cell) => el("div", shown(cell)))] : [];
@@ -133,14 +120,14 @@ const sections = (found) => found.flatMap(({ title, from, cells, columns, rows }
 function runLink({ workflow_id: id, run_id: run, status: now }) {
 	const here = [...document.querySelectorAll("script[data-run]")].findIndex((each) => each.dataset.run === run && each.dataset.workflow === id);
 	const href = here >= 0 ? `#run=${here}` : source && run ? `/runs/${encodeURIComponent(id)}/${encodeURIComponent(run)}` : null;
-	return el("span", href ? el("a", { href }, id) : id, " ", now ? badge(now) : null);
+	return el("span", href ? el("a", { href }, id) : id, " ", now && badge(now));
 }
 
 const ROW = 30;
 
-/** A table of any length, of which only the rows in sight are in the page. */
+// A table; only the rows in sight are in the page
 class Rows {
-	/** `columns` are "name:width in px|name"; `row(i)` returns the cells of a row, and attributes if any. */
+	// Columns are "name:pixels|name"; row(i) returns cells, and attributes if any
 	constructor(label, columns, row, count = 0) {
 		const names = columns.split("|").map((column) => column.split(":"));
 		Object.assign(this, { row, count, width: names.length, table: table(label, names.map(([name]) => name), []) });
@@ -154,7 +141,7 @@ class Rows {
 		const { scrollTop, clientHeight } = this.element;
 		const first = Math.max(0, Math.floor(scrollTop / ROW) - 3);
 		const end = Math.min(count, first + Math.ceil(clientHeight / ROW) + 6);
-		const space = (rows) => (rows > 0 ? el("tr.space", { "aria-hidden": true }, el("td", { colspan: this.width, height: rows * ROW })) : null);
+		const space = (rows) => rows > 0 && el("tr.space", { "aria-hidden": true }, el("td", { colspan: this.width, height: rows * ROW }));
 		const lines = [];
 		for (let i = first; i < end; i++) {
 			const [cells, attributes] = this.row(i);
@@ -171,40 +158,33 @@ class Rows {
 	}
 }
 
-// ---- what is around the views
-
 const text = (id, found) => $(id).textContent !== plain(found) && ($(id).textContent = plain(found));
+
+const dotted = (...parts) => parts.filter(Boolean).join("  ·  ");
 
 function heading() {
 	const { run, sentences, related } = page.doc;
 	const started = relative() ? ago(run.started) : clock(run.started, choice("times") === "local");
-	const facts = [run.type, `run ${run.run_id}`, `started ${started}${closed() ? `, took ${duration((run.ended - run.started) / 1000)}` : ""}`, run.tags.length ? `tags ${run.tags.join(", ")}` : ""];
+	const took = closed() && `took ${duration((run.ended - run.started) / 1000)}`;
 	const [from, said] = lookup(sentences);
 	text("name", run.workflow_id);
-	text("facts", facts.filter(Boolean).join("  ·  "));
+	text("facts", dotted(run.type, `run ${run.run_id}`, `started ${started}`, took, ...run.tags));
 	text("sentence", words(said ?? "", from));
 	renew($("state"), [badge(closed() ? run.status : "RUNNING")]);
-	renew($("related"), [...related.slice(0, 4).map((each) => el("span", `${each.role} `, runLink(each))), related.length > 4 ? link(`and ${related.length - 4} more`, () => tab("data"), "related") : null]);
+	renew($("related"), [...related.slice(0, 4).map((each) => el("span", `${each.role} `, runLink(each))), related.length > 4 ? link(`and ${related.length - 4} more`, () => tab("data"), "related") : ""]);
 }
 
 function moment() {
 	const { event, last, stops, doc, decisions } = page;
 	const done = stops.filter((stop) => stop <= event).length;
 	const task = doc.events.task[event - 1];
-	const said = [decisions ? `Decision ${done} of ${stops.length}, event ${event}` : `Event ${event} of ${last}`, type(event), task >= 0 ? doc.tasks[task].id : "", when(at(event))].filter(Boolean).join("  ·  ");
 	Object.assign($("slider"), { min: decisions ? 0 : 1, max: decisions ? stops.length : last, value: decisions ? done : event });
-	text("shown", said);
+	text("shown", dotted(decisions ? `Decision ${done} of ${stops.length}, event ${event}` : `Event ${event} of ${last}`, type(event), doc.tasks[task]?.id, when(at(event))));
 	$("slider").setAttribute("aria-valuetext", $("shown").textContent);
-	$("failure-before").disabled = !doc.failures.some((each) => each < event);
-	$("failure-after").disabled = !doc.failures.some((each) => each > event);
-	$("by-events").setAttribute("aria-pressed", !decisions);
-	$("by-decisions").setAttribute("aria-pressed", decisions);
 	renew($("counts"), counts(all()).map(([name, count]) => el("button.chip", { type: "button", "data-key": name, title: "Show these tasks", onclick: () => filtered(name) }, badge(name, `${count} ${name}`))));
 }
 
-// ---- why a task stands where it stands, or what is pending
-
-/** Return what a task waits for, directly or not, that failed, and all that waits for such a failure. */
+// Failures that a task waits for, directly or not, and all that waits for them
 function failing(task) {
 	const waits = new Map([[task, []]]);
 	for (const each of waits.keys()) {
@@ -216,7 +196,6 @@ function failing(task) {
 	return [failed, leads];
 }
 
-/** Return the first line on a task: its first condition, or how its last attempt ended. */
 function reason(task) {
 	const [first] = conditions(task);
 	const ended = attempts(task).findLast((each) => past(each[2]));
@@ -226,7 +205,7 @@ function reason(task) {
 function listed(name, tasks) {
 	if (!tasks.length) return [];
 	const items = tasks.slice(0, MOST.lines).map((task) => el("li", badge(status(task)), " ", taskLink(task, name), el("div.soft", reason(task))));
-	return [head(name), el("ul.plain", ...items, tasks.length > MOST.lines ? el("li", `and ${tasks.length - MOST.lines} more: see Tasks`) : null)];
+	return [head(name), el("ul.plain", ...items, tasks.length > MOST.lines && el("li", `and ${tasks.length - MOST.lines} more: see Tasks`))];
 }
 
 function side() {
@@ -245,17 +224,17 @@ function pending() {
 function why(task) {
 	const { kind, name, role, requires, parent, group, result } = page.doc.tasks[task];
 	const [failed, leads] = failing(task);
-	const named = (label, tasks) => (tasks.length ? soft(label, ...tasks.slice(0, 12).flatMap((each) => [" ", taskLink(each, label)]), tasks.length > 12 ? ` and ${tasks.length - 12} more` : "") : null);
+	const named = (label, tasks) => tasks.length && soft(label, ...tasks.slice(0, 12).flatMap((each) => [" ", taskLink(each, label)]), tasks.length > 12 && ` and ${tasks.length - 12} more`);
 	return [
-		soft([kind, name, role].filter(Boolean).join("  ·  "), " ", button("Close", () => page.select(task), { "data-key": "close" })),
+		soft(dotted(kind, name, role), " ", button("Close", () => page.select(task), { "data-key": "close" })),
 		...listed("Root failures", failed),
 		head("Why"), conditions(task).length ? tree(task, new Set([task]), leads) : soft("It waits for nothing."),
-		named("Requires", requires), named("Returned by", [parent ?? []].flat()), page.doc.groups[group] ? soft(`In the group: ${page.doc.groups[group].label}`) : null,
+		named("Requires", requires), named("Returned by", [parent ?? []].flat()), page.doc.groups[group] && soft(`In the group: ${page.doc.groups[group].label}`),
 		...tried(task), ...(result !== undefined && status(task) === "done" ? [head("Result"), value(result)] : []),
 	];
 }
 
-/** Return the tree of the conditions of a task, failures first; each task is explained once. */
+// Conditions, failures first; each task is explained once
 function tree(task, above, leads) {
 	const lines = conditions(task).toSorted((a, b) => leads.has(b.task) - leads.has(a.task));
 	const few = above.size > 3 * MOST.lines;
@@ -263,12 +242,11 @@ function tree(task, above, leads) {
 		const other = each.task ?? task;
 		const again = above.has(other) || few || !conditions(other).length;
 		above.add(other);
-		return el("li", each.text, ...(other === task ? [] : [" ", badge(status(other)), " ", taskLink(other, `w${task}`)]), again ? null : tree(other, above, leads));
+		return el("li", each.text, ...(other === task ? [] : [" ", badge(status(other)), " ", taskLink(other, `w${task}`)]), !again && tree(other, above, leads));
 	});
-	return el("ul.tree", ...items, items.length < lines.length ? el("li", `and ${lines.length - items.length} more`) : null);
+	return el("ul.tree", ...items, items.length < lines.length && el("li", `and ${lines.length - items.length} more`));
 }
 
-/** Return the attempts of a task side by side. */
 function tried(task) {
 	const found = attempts(task);
 	if (!found.length) return [];
@@ -284,31 +262,24 @@ function tried(task) {
 	return [head("Attempts"), region("div.wide", "Attempts", table("Attempts, side by side", ["", ...columns.map((_, i) => `attempt ${found.length - columns.length + i + 1}`)], rows))];
 }
 
-// ---- the views
-
 let view = {};
 
 const VIEWS = {
 	graph() {
 		const large = page.doc.graph.too_large;
-		if (!large) return drawn(new Graph(), button("Table", () => tab("tasks"), { "data-key": "table" }));
+		if (!large) return drawn(new Graph());
 		const table = VIEWS.tasks();
 		return { ...table, elements: [soft(large), ...table.elements] };
 	},
 	timeline() {
-		if (!page.table) return drawn(new Timeline(), toggle("Fold idle time", "folds"), toggle("Table", "table"));
+		if (!page.table) return drawn(new Timeline());
 		const found = page.doc.tasks.flatMap(({ spans }, task) => spans.map((each) => [task, ...each])).sort((a, b) => a[2] - b[2]);
 		return tabled(new Rows("Intervals of the timeline", "Task|Was:190|From:170|To:170|Took:110", (i) => {
 			const [task, kind, start, end] = found[i];
 			return [[taskLink(task, `i${i}`), badge(page.doc.statuses[kind]), when(start), when(end), duration((end - start) / 1000)], { class: start > at(page.event) ? "later" : null }];
-		}, found.length), toggle("Table", "table"));
+		}, found.length));
 	},
 	tasks() {
-		const box = el("input", { type: "search", id: "filter", "aria-label": "Filter of the tasks", placeholder: "task, type or text, failed, attempt>1", value: page.filter, oninput: () => {
-			page.filter = box.value;
-			show();
-		} });
-		const said = el("span.soft", { role: "status" });
 		let found = [];
 		const rows = new Rows("Tasks", "Task|Status:190|Kind:190|Attempts:80|Ran:80|Why|Requires:130", (i) => {
 			const task = found[i];
@@ -319,10 +290,10 @@ const VIEWS = {
 		});
 		const draw = () => {
 			found = all().filter(matcher(page.filter));
-			said.textContent = `${found.length} of ${page.doc.tasks.length} tasks`;
+			$("matches").textContent = `${found.length} of ${page.doc.tasks.length} tasks`;
 			rows.draw(found.length);
 		};
-		return { elements: [tools(box, said), rows.element], draw, drawing: { reveal: (task) => rows.reveal(found.indexOf(task)) } };
+		return { elements: [rows.element], draw, drawing: { reveal: (task) => rows.reveal(found.indexOf(task)) } };
 	},
 	events() {
 		const { task: tasks, text: notes } = page.doc.events;
@@ -345,7 +316,7 @@ const VIEWS = {
 			}
 			if (event === page.event) renew(detail, [head(`${event}  ${type(event)}`, "h2"), value(page.attributes[event - 1])]);
 		};
-		return { elements: [tools(toggle("Group by task", "grouped"), toggle("Raw", "raw")), rows.element, detail], draw };
+		return { elements: [rows.element, detail], draw };
 	},
 	decisions() {
 		const rows = page.doc.decisions;
@@ -358,16 +329,15 @@ const VIEWS = {
 	check: () => sectioned("Check", page.doc.check),
 };
 
-const tabled = (rows, ...more) => ({ elements: [tools(...more), rows.element], draw: () => rows.draw() });
-const drawn = (drawing, ...more) => ({ elements: [tools(zoom(), ...more), drawing.element], drawing, draw: () => drawing.refresh() });
-const zoom = () => el("div.group", { role: "group", "aria-label": "Zoom" }, ...["-", "0", "+"].map((key) => button({ "-": "−", 0: "Fit" }[key] ?? key, KEYS[key], { title: `Zoom (${key})` })));
+const tabled = (rows) => ({ elements: [rows.element], draw: () => rows.draw() });
+const drawn = (drawing) => ({ elements: [drawing.element], drawing, draw: () => drawing.refresh() });
 
 function sectioned(label, found) {
 	const box = region("div.scroll", label);
 	return { elements: [box], draw: () => renew(box, sections(found)) };
 }
 
-/** Return a function that says if a task fits a filter: `failed type:charge attempt>1 text`. */
+// failed type:charge attempt>1 text
 function matcher(filter) {
 	const tests = [...filter.toLowerCase().matchAll(/"([^"]*)"|\S+/g)].map(([whole, quoted]) => {
 		const token = (quoted ?? whole).replace(/^status:/, "").replace(/^retrying$/, RETRY);
@@ -392,20 +362,22 @@ function tab(name) {
 	open();
 }
 
-/** Open the view that is chosen. */
 function open() {
-	for (const id of TABS) {
-		$(`tab-${id}`).setAttribute("aria-selected", id === page.tab);
-		$(`tab-${id}`).tabIndex = id === page.tab ? 0 : -1;
-	}
+	each$("[role=tab]", (each) => {
+		const chosen = each.id === `tab-${page.tab}`;
+		each.setAttribute("aria-selected", chosen);
+		each.tabIndex = chosen ? 0 : -1;
+	});
+	each$("[data-views]", (each) => (each.hidden = !each.dataset.views.includes(page.tab)));
+	each$("[data-toggle]", (each) => each.setAttribute("aria-pressed", page[each.dataset.toggle]));
 	$("panel").setAttribute("aria-labelledby", `tab-${page.tab}`);
+	$("filter").value = page.filter;
 	view = VIEWS[page.tab]();
-	renew($("panel"), view.elements);
+	renew($("view"), view.elements);
 	view.drawing?.fit?.(0.75);
 	show();
 }
 
-/** Show everything at the moment that is chosen. */
 function show() {
 	heading();
 	moment();
@@ -414,8 +386,6 @@ function show() {
 	clearTimeout(page.late);
 	page.late = setTimeout(() => history.replaceState(null, "", `#${new URLSearchParams(state())}`), 200);
 }
-
-// ---- the state of the page in its address
 
 const state = () => Object.entries({ run: page.run, event: page.event < page.last ? page.event : "", task: page.doc.tasks[page.task]?.id, tab: page.tab, mode: page.decisions ? "decisions" : "", filter: page.filter }).filter(([, found]) => found);
 
@@ -440,8 +410,6 @@ function opened(more) {
 	open();
 }
 
-// ---- where documents come from
-
 const source = $("source");
 const unzip = (bytes) => new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
 const packed = async (id) => JSON.parse(await unzip(Uint8Array.from(atob($(id).textContent.trim()), (c) => c.charCodeAt(0))));
@@ -459,7 +427,7 @@ async function fetched(url, options) {
 
 const attempt = (what, act) => act().catch((error) => say(`${what} cannot be shown: ${plain(error.message)}`));
 
-/** Open a file: a document, or on the server a saved history. */
+// A document, or on the server a saved history
 const openFile = (file) => file && attempt(plain(file.name, 100), async () => {
 	const body = await file.arrayBuffer();
 	const said = new Uint8Array(body.slice(0, 2)).join() === "31,139" ? await unzip(body) : await file.text();
@@ -471,7 +439,7 @@ const openFile = (file) => file && attempt(plain(file.name, 100), async () => {
 	opened();
 });
 
-/** Load the document anew when the run has more events; who looks at the last one goes on to the new last one. */
+// Load the document anew when the run has more events; at the last one, go on to the new last one
 function follow({ document: url, changes }) {
 	let stream = null;
 	const listen = () => {
@@ -489,14 +457,12 @@ function follow({ document: url, changes }) {
 	listen();
 }
 
-// ---- the reader's hands
-
 const scale = (by) => view.drawing?.scale?.(view.drawing.zoom * by);
 const KEYS = {
 	ArrowLeft: () => move(-1), ArrowRight: () => move(1), ArrowUp: () => step(page.stops, -1), ArrowDown: () => step(page.stops, 1),
 	f: () => step(page.doc.failures, 1), F: () => step(page.doc.failures, -1), "?": () => $("keys").showModal(),
 	"+": () => scale(1.4), "-": () => scale(1 / 1.4), 0: () => view.drawing?.fit?.(),
-	Home: () => go(1), End: () => go(page.last), file: () => $("file").click(), events: () => opened({ decisions: false }), decisions: () => opened({ decisions: true }),
+	Home: () => go(1), End: () => go(page.last), file: () => $("file").click(),
 	Escape: () => page.task >= 0 && page.select(page.task),
 	"/": () => {
 		tab("tasks");
@@ -517,7 +483,15 @@ addEventListener("keydown", (event) => {
 	event.preventDefault();
 });
 $("slider").addEventListener("input", ({ target }) => go(page.decisions ? (page.stops[target.value - 1] ?? 1) : Number(target.value)));
-for (const each of document.querySelectorAll("[data-press]")) each.addEventListener("click", () => KEYS[each.dataset.press]());
+each$("[data-press]", (each) => each.addEventListener("click", () => KEYS[each.dataset.press]()));
+each$("[data-toggle]", (each) => each.addEventListener("click", () => {
+	page[each.dataset.toggle] = !page[each.dataset.toggle];
+	open();
+}));
+$("filter").addEventListener("input", ({ target }) => {
+	page.filter = target.value;
+	show();
+});
 $("file").addEventListener("change", ({ target }) => openFile(target.files[0]));
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => {
