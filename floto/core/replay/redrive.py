@@ -317,8 +317,8 @@ _FIELDS: Mapping[type, tuple[str, ...]] = {
 def digest_of(decision: Decision | None, codec: TaskCodec, without: Collection[str] = ()) -> str:
     """Return the digest of what a task's result may depend on; of a context, entry by entry.
 
-    Entries that ``without`` names do not count. A result has the same digest in the context and as a reference
-    to its value, so it does not matter how the results of a run were kept.
+    Entries that ``without`` names do not count. A result has the same digest in the context and as a
+    reference to its value, so it does not matter how the results of a run were kept.
     """
     parts: list[Any] = [type(decision).__name__]
     for name in _FIELDS.get(type(decision), ()):
