@@ -35,7 +35,7 @@ from floto.core.state.state import KeptItem
 from floto.core.swf.decisions import ContinueAsNewWorkflowExecution
 from floto.core.swf.events import WorkflowExecutionCancelRequested
 from floto.core.swf.reserved_names import REDRIVE_KEY, SPEC_KEY
-from floto.testing import Faults, Simulation, fails, returns, simulate
+from floto.testing import Faults, Simulation, fails, returns, simulate, takes
 
 
 def act(id_: str, **fields: Any) -> ActivityTask:
@@ -233,6 +233,16 @@ def test_task_that_a_changed_condition_no_longer_skips_runs() -> None:
         CHOICE, activity_tasks=[look, evolve(cast("Any", repair), when="look == 'fine'"), *others]
     )
     assert redrive(changed, run.main).again == ("repair", "sell", "bill")
+
+
+def test_timer_until_a_time_is_kept_through_each_redrive_unless_that_time_changed() -> None:
+    wait = Timer(id_="wait", until="cron 0 2 * * *")
+    spec = DeciderSpec(activity_tasks=[wait, act("send", requires=["wait"])])
+    late = {"send": takes(hours=1, then=fails())}
+    new = again(spec, redrive(spec, failed(spec).main), activities=late).main
+    assert redrive(spec, new).kept == ("wait",)
+    changed = evolve(spec, activity_tasks=[evolve(wait, until="cron 0 3 * * *"), spec.activity_tasks[1]])
+    assert redrive(changed, new).kept == ()
 
 
 def test_timeline_shows_kept_tasks_at_the_start() -> None:
