@@ -332,8 +332,9 @@ def _redriven_again_is_the_same(case: Case, planned: Redrive, new: Simulation) -
     first, second = (redriven(evolve(begun.start, input=text)) for text in _inputs(planned, again))
     assert first is not None
     assert second is not None
-    assert (first.tasks, first.signals) == (second.tasks, second.signals)
-    assert first.checkpoints == second.checkpoints
+    # Tasks that a generator returned which runs again have changed the order.
+    for name in ("tasks", "signals", "checkpoints"):
+        assert sorted(map(repr, getattr(first, name))) == sorted(map(repr, getattr(second, name)))
     # What was done since then is kept too.
     assert set(redrive(case.spec, new.main).kept) >= set(planned.kept)
 

@@ -30,7 +30,7 @@ from floto.core.replay.redrive_request import request
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.kinds import Timer
-from floto.core.spec.rules import TaskOutcome
+from floto.core.spec.rules import TaskOutcome, counts_results, rules_of
 from floto.core.spec.tasks import Task
 from floto.core.state.carried_signals import arrived
 from floto.core.state.failures import checkpoint_of, failure_of
@@ -261,12 +261,19 @@ class _Planner:
             decision = task.start(given_to(position, self.progress, self.given, now))
         except (PayloadError, SpecError) as error:
             return None, f"cannot start: {unreadable(error)}"
-        codec = self.progress.codec
-        digest = digest_of(_timeless(decision, task), codec)
-        if then != (digest if isinstance(item, KeptItem) else digest_of(decision, codec)):
+        digest = self._lasting(position, task, decision)
+        if then != (digest if isinstance(item, KeptItem) else digest_of(decision, self.progress.codec)):
             return None, "its declaration, input or context changed"
         origin = item.origin if isinstance(item, KeptItem) else Origin(self.run_id, closed.id, digest)
         return KeptTask(task.key, origin, closed.data), ""
+
+    def _lasting(self, position: int, task: Task, decision: Decision | None) -> str:
+        """Return the digest of a kept task for later redrives: without what differs between runs."""
+        plan, omits = self.progress.plan, []
+        if counts_results(rules_of(task).join):
+            # In a redriven run, other results may have met the join: what is kept is there at once.
+            omits = [plan.tasks[other].id_ for other in plan.requires[position]]
+        return digest_of(_timeless(decision, task), self.progress.codec, omits=omits)
 
     def _begins(self, position: int, task: Task, item: Item | None) -> tuple[str, tuple[PlannedTask, ...]]:
         """Keep what a task that runs again has left; return how a child begins, and what is done in it."""
@@ -277,6 +284,8 @@ class _Planner:
             return "", ()
         try:
             child = starting_child(decision, self.progress)
+            if child is not None and counts_results(rules_of(task).join):
+                return "; from its beginning: it did not wait for all that it requires", ()
             if child is not None:
                 return self._child(task.id_, child, item, kept.get(task.id_))
             self.checkpoints.extend(self._checkpoint(task.id_, decision, item, kept.get(task.id_)))
