@@ -59,8 +59,10 @@ class Progress:
 
     @property
     def failures(self) -> dict[str, str]:
-        """The message of each failed task, by its id."""
-        return {self.plan.tasks[position].id_: message for position, message in self.exhausted.items()}
+        """The message of each failed task, by its id, in the order of the plan."""
+        return {
+            self.plan.tasks[position].id_: message for position, message in sorted(self.exhausted.items())
+        }
 
     def observe(self, events: Iterable[Event]) -> Progress:
         """Return the progress after the next events of the run; examine only the tasks whose items changed.
