@@ -73,7 +73,9 @@ def _groups(document: Document, lanes: Sequence[Lane]) -> list[dict[str, Any]]:
             after = range(row + 1, len(lanes))
             end = next((other for other in after if lanes[other][0] <= depth), len(lanes))
             inner = [task for _, task, _ in lanes[row + 1 : end] if task >= 0]
-            spans = sorted((span for task in inner for span in tasks[task]["spans"]), key=lambda span: span[1])
+            spans = sorted(
+                (span for task in inner for span in tasks[task]["spans"]), key=lambda span: span[1]
+            )
             groups[group] |= {"below": [row + 1, end], "inner": inner, "spans": _joined(spans)}
     return groups
 

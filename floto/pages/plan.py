@@ -23,7 +23,11 @@ def with_plan(document: Document) -> dict[str, Any]:
     numbers = {(box["x"], box["y"]): number for number, box in enumerate(graph["boxes"])}
     boxes = [_box(box) for box in graph["boxes"]]
     routes = [
-        {"to": numbers.get(tuple(route["points"][-1]), -1), "dashed": route["dashed"], **_route(route["points"])}
+        {
+            "to": numbers.get(tuple(route["points"][-1]), -1),
+            "dashed": route["dashed"],
+            **_route(route["points"]),
+        }
         for route in graph["routes"]
     ]
     size = {

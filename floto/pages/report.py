@@ -25,7 +25,7 @@ from floto.core.visible import shorten_middle, visible
 
 #: Modules of the script, in the order in which each is after those that it imports.
 MODULES = ("common.js", "draw.js", "run.js")
-_IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
+_IMPORT = re.compile(r"^import .*\n", re.MULTILINE)
 #: Most characters of a name in the title and in the list of runs.
 _LONGEST = 200
 _EXPORT = re.compile(r"^export ", re.MULTILINE)

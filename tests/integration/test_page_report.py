@@ -141,7 +141,7 @@ def hostile() -> dict[str, Any]:
     kept = ("format", "statuses", "decisions", "lanes", "axes", "derived", "shared", "graph", "failures")
     spoilt = {name: value if name in kept else made(value) for name, value in found.items() if name != "data"}
     rows = [[row[0], *made(row[1:])] for row in found["decisions"]]
-    big = [{"title": odd, "from": 1, "cells": [{"value": MARKUP + "y" * 1_000_000}]}]
+    big = [{"title": odd, "rows": [[1, {"value": MARKUP + "y" * 1_000_000}]]}]
     shared = {f"{name}": value for name, value in found["shared"].items()}
     whys = [
         [{**each, "text": made(each["text"])} if "text" in each else each for each in listed]
@@ -197,7 +197,7 @@ def test_policy_refuses_a_script_that_is_not_the_page_s_own(browser: Browser, tm
 @needs_browser
 def test_long_value_is_cut_until_all_of_it_is_asked_for(browser: Browser, tmp_path: Path) -> None:
     found = document(*order())
-    found["data"] = [{"title": "Input", "from": 1, "cells": [{"value": "z" * 1_000_000}]}]
+    found["data"] = [{"title": "Input", "rows": [[1, {"value": "z" * 1_000_000}]]}]
     page = Page(browser, written(tmp_path / "run.html", [found])).open("tab=data")
     assert len(page.text("#panel pre")) < 30_000
     page.click("#panel .scroll button")

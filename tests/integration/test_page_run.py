@@ -213,7 +213,7 @@ def test_decisions_are_listed_with_who_took_them(page: Page, doc: dict[str, Any]
 
 def test_check_shows_the_verdict_and_the_first_difference(page: Page, doc: dict[str, Any]) -> None:
     page.tab("check")
-    assert doc["check"][0]["cells"][0] in page.text("#panel")
+    assert doc["check"][0]["rows"][0][1] in page.text("#panel")
     assert "Warnings and notes" in page.text("#panel")
 
 
