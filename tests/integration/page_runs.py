@@ -167,7 +167,11 @@ class Page:
 
     def click(self, selector: str) -> None:
         # What is in sight is drawn anew when its size is known, so an element may be replaced meanwhile.
-        until(self.browser, lambda: self.one(selector).click() or True)
+        def clicked() -> bool:
+            self.one(selector).click()
+            return True
+
+        until(self.browser, clicked)
 
     def press(self, *keys: str) -> None:
         ActionChains(self.browser).send_keys(*keys).perform()

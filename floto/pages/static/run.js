@@ -424,7 +424,6 @@ async function fetched(url, options) {
 
 const attempt = (what, act) => act().catch((error) => say(`${what} cannot be shown: ${plain(error.message)}`))
 
-// A document, or on the server a saved history
 const openFile = (file) => file && attempt(plain(file.name, 100), async () => {
 	const said = await file.text()
 	let doc = said.slice(0, 100).includes(FORMAT) && JSON.parse(said)
