@@ -52,8 +52,17 @@ def _value(value: Any) -> Cell:
 
 def _attempts(attempts: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
     """Return attempts as lists: event ids of its moments, then worker, outcome, reason and details."""
-    names = ("opened", "started", "ended", "worker", "outcome", "reason", "details")
-    return [[each[name] or 0 for name in names] for each in attempts]
+    names = ("opened", "started", "ended", "worker", "outcome")
+    return [
+        [*(each[name] or 0 for name in names), _message(each), each["details"] or ""] for each in attempts
+    ]
+
+
+def _message(attempt: Mapping[str, Any]) -> str:
+    """Return the reason of a failure; with its message, if its details are a traceback that ends in it."""
+    reason, details = attempt["reason"] or "", attempt["details"] or ""
+    last = details.rstrip().rpartition("\n")[2]
+    return last if reason and last.startswith(f"{reason}:") else reason
 
 
 def _decisions(document: Document, moments: Sequence[int]) -> list[list[Cell]]:

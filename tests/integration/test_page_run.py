@@ -21,6 +21,7 @@ from tests.integration.page_runs import (
     UP,
     Page,
     document,
+    dropped,
     order,
     part_of,
     written,
@@ -317,17 +318,6 @@ def test_open_run_shows_what_is_pending(browser: Browser, tmp_path: Path, doc: d
     page = Page(browser, written(tmp_path / "run.html", [document(open_run, spec)])).open()
     assert page.text("#state") == "RUNNING"
     assert "running since" in page.text("#why")
-
-
-def dropped(page: Page, name: str, text: str) -> None:
-    """Drop a file onto the page."""
-    page.browser.execute_script(
-        "const data = new DataTransfer(); data.items.add(new File([arguments[1]], arguments[0]));"
-        "const how = {dataTransfer: data, bubbles: true, cancelable: true};"
-        "document.body.dispatchEvent(new DragEvent('drop', how))",
-        name,
-        text,
-    )
 
 
 def test_document_that_is_dropped_opens(page: Page) -> None:

@@ -260,7 +260,7 @@ export class Timeline extends Surface {
 			...shown.map((row, i) => this.name(row, top(i), w)),
 			svg("rect.cover", {width: w, height: PLAN.top}),
 			svg("path.grid", {d: `M0 ${PLAN.top - 4}H${w}`}),
-			...ticks.map(([x, ms]) => svg("text.small", {x: Math.min(x + 3, w - 60), y: 14}, when(ms, true))),
+			...ticks.map(([x, ms]) => svg("text.small", {x: Math.min(x + 3, w - 78), y: 14}, when(ms, true))),
 			...folds.map(([start, end, , size]) => svg("text.small.folded", {x: this.x(start) + (size * this.plot) / 2, y: 28}, duration((end - start) / 1000))),
 			...this.marks(w),
 			svg("path.now", {d: `M${now - 5} ${PLAN.top - 12}h10l-5 8z`}),

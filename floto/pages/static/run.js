@@ -226,7 +226,7 @@ function why(task) {
 	return [
 		soft(dotted(kind, name, role), " ", button("Close", () => page.select(task), {"data-key": "close"})),
 		...listed("Root failures", failed),
-		head("Why"), conditions(task).length ? tree(task, new Set([task]), leads) : soft("It waits for nothing."),
+		head("Why"), conditions(task).length ? tree(task, new Set([task]), leads) : soft(reason(task)),
 		named("Requires", requires), named("Returned by", [parent ?? []].flat()), page.doc.groups[group] && soft(`In the group: ${page.doc.groups[group].label}`),
 		...tried(task), ...(result !== undefined && status(task) === "done" ? [head("Result"), value(result)] : []),
 	]
