@@ -119,6 +119,7 @@ class Surface {
 		const {clientWidth: w, clientHeight: h, scrollLeft: x, scrollTop: y} = this.element
 		this.svg.setAttribute("width", w)
 		this.svg.setAttribute("height", h)
+		this.left = x
 		renew(this.svg, this.shapes(x, y, w, h))
 	}
 
@@ -241,7 +242,7 @@ export class Timeline extends Surface {
 	x(ms) {
 		const [start, end, place, size] = this.pieces.findLast((piece) => piece[0] <= ms) ?? this.pieces[0]
 		const part = Math.min(Math.max((ms - start) / Math.max(end - start, 1), 0), 1)
-		return PLAN.label + (place + part * size) * this.plot - this.element.scrollLeft
+		return PLAN.label + (place + part * size) * this.plot - this.left
 	}
 
 	shapes(_, y, w, h) {
