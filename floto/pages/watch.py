@@ -142,8 +142,10 @@ class Watch:
     async def _follow(self, domain: str) -> None:
         took = 0.0
         try:
-            while self._viewers[domain] and not self.is_stopped:
+            while self._viewers[domain]:
                 await self.pause(max(self._source.pace.every, _SHARE * took))
+                if self.is_stopped:
+                    return
                 began = monotonic()
                 await self._look(domain, self._listing(domain))
                 took = monotonic() - began

@@ -15,7 +15,7 @@ import floto
 from floto.runtime.connect import saved_history
 from floto.runtime.schedules import create
 from tests.integration.browser import Browser, Ui, browser, needs_browser, problems, ui, until, violations
-from tests.integration.shown import Shop, shop
+from tests.integration.shown import Shop, shop, spec_of
 
 __all__ = ["browser"]
 
@@ -251,6 +251,7 @@ PAGES = (
     "/schedules",
     "/actions/start",
     "/actions/cancel?workflow_id=x",
+    "/open",
     "/none",
 )
 
@@ -260,6 +261,37 @@ PAGES = (
 def test_pages_are_accessible_in_both_themes(browser: Browser, page: Ui, path: str, theme: str) -> None:
     browser.get(f"{page.url}{path}")
     assert violations(browser, theme) == []
+
+
+_DROP_SPEC = """
+const transfer = new DataTransfer();
+transfer.items.add(new File([arguments[0]], "spec.json"));
+const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
+document.getElementById("spec").dispatchEvent(new DragEvent("drop", options));
+"""
+
+
+def test_run_is_compared_with_a_spec_whose_file_is_dropped(browser: Browser, page: Ui, made: Shop) -> None:
+    run = made.failed("compared")
+    browser.get(f"{page.url}/runs/compared/{quote(run.run_id)}")
+    until(browser, lambda: find(browser, 'a[href*="/compare?"]')).click()
+    browser.execute_script(_DROP_SPEC, spec_of("elsewhere").to_json())
+    until(browser, lambda: "elsewhere" in str(find(browser, "#spec").get_property("value")))
+    find(browser, "button.main").click()
+    until(browser, lambda: "task_list was" in find(browser, "main").text)
+    for theme in ("light", "dark"):
+        assert violations(browser, theme) == []
+
+
+def test_page_of_a_stuck_run_says_what_helps(browser: Browser, page: Ui, made: Shop) -> None:
+    run = made.start("helpless", task_list="nobody")
+    browser.get(f"{page.url}/runs/helpless/{quote(run.run_id)}")
+    until(browser, lambda: "no decider polls this task list" in find(browser, "main").text)
+    until(browser, lambda: find(browser, "#run").is_displayed())
+    for theme in ("light", "dark"):
+        assert violations(browser, theme) == []
+    made.service.terminate_workflow_execution("helpless")
+    until(browser, lambda: "TERMINATED" in find(browser, "#state").text)
 
 
 def test_preview_of_an_action_and_plan_are_accessible(browser: Browser, page: Ui, made: Shop) -> None:

@@ -84,14 +84,14 @@ class RunView:
         why = track.whys.at(at)
         if why is None:
             return ()
-        own = (*why.own, *(self._required(track, at) if why.by_requirements else ()))
+        own = (*(self._required(track, at) if why.by_requirements else ()), *why.own)
         shared = [each for name in why.shared for each in self.shared[name].at(at) or ()]
         return joined(own, shared)
 
     def _required(self, track: TaskTrack, at: int) -> Iterator[Condition]:
         for id_ in track.requires:
             other = self.tasks[id_]
-            if other.statuses.at(at) is not None and not other.is_complete(at):
+            if other.statuses.at(at) is not None and not other.is_settled(at):
                 cause = Cause.GENERATOR if other.task is not None and expands(other.task) else Cause.REQUIRES
                 yield Condition(cause, id_)
 

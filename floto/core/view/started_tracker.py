@@ -26,54 +26,56 @@ class StartedTracker:
         self.state = state
         self.board = Board()
         self._timers = RetryTimers()
-        self._by_id: dict[str, Key] = {}
+        #: The keys of each id, the first one first; other deciders than floto use one id for several kinds.
+        self._keys: dict[str, list[Key]] = {}
 
     def observe(self, event: Event) -> None:
         """Follow the next event. Raises ``HistoryError``."""
         self.state, changed = trace((event,), self.state)
         retried = self._timers.update(self.state, changed)
-        keys = {key for key in changed if key[0] in STARTED_KINDS}
-        for _, id_ in keys:
-            self._by_id.setdefault(id_, next(key for key in keys if key[1] == id_))
-        keys |= {self._by_id[id_] for id_ in retried if id_ in self._by_id}
-        keys |= {self._timers.found[id_].key for _, id_ in keys if id_ in self._timers.found}
+        found = dict.fromkeys(sorted(key for key in changed if key[0] in STARTED_KINDS))
+        for key in found:
+            if key not in self._keys.setdefault(key[1], []):
+                self._keys[key[1]].append(key)
+        found |= dict.fromkeys(key for id_ in retried for key in self._keys.get(id_, ()))
+        found |= {self._timers.found[id_].key: None for _, id_ in [*found] if id_ in self._timers.found}
         if self.state.closed is event:
-            keys |= {
-                self._by_id[id_] for id_, track in self.board.tasks.items() if track.statuses.last is not None
+            found |= {
+                track.key: None for track in self.board.tasks.values() if track.statuses.last is not None
             }
-        for key in sorted(keys):
+        for key in found:
             self._examine(event.id, key)
-        if event.id > 1:
-            self._name(event.id, [*retried, *(id_ for _, id_ in keys)])
+            name = self._name(key)
+            if event.id > 1 and self.state.closed is None and name in self.board.tasks:
+                self.board.subjects.setdefault(event.id, name)
 
-    def _name(self, event_id: int, ids: list[str]) -> None:
-        for id_ in ids:
-            if id_ in self.board.tasks:
-                self.board.subjects.setdefault(event_id, id_)
+    def _name(self, key: Key) -> str:
+        """Return the id of an item, with its kind if the id was another item's before."""
+        return key[1] if self._keys[key[1]][0] == key else f"{key[1]} ({key[0]})"
 
     def _examine(self, event_id: int, key: Key) -> None:
-        item, (_, id_) = self.state.items[key], key
-        timer = self._timers.found.get(id_)
-        is_hidden = id_.startswith(RESERVED_PREFIX) and self._is_retry(key)
-        track = self.board.tasks.get(id_)
+        item, name = self.state.items[key], self._name(key)
+        timer = self._timers.found.get(key[1])
+        is_hidden = key[1].startswith(RESERVED_PREFIX) and self._is_retry(key)
+        track = self.board.tasks.get(name)
         if is_hidden or is_over(item, self.state):
             if track is not None:
                 self.board.set(event_id, track, None, NO_REASON, NO_OUTCOME)
             return
         if track is None:
-            track = TaskTrack(id_, key, None, type_name=_type_name(item))
+            track = TaskTrack(name, key, None, type_name=_type_name(item))
         status = started_status(item, self.state, is_retrying=timer is not None)
         own = started_conditions(item, status, self.state, timer)
         outcome = NO_OUTCOME
         if status in FAILURES:
             outcome = Outcome(message=failure_of(item.failures[-1]).message)
         elif status is TaskStatus.DONE:
-            outcome = Outcome(item=item)
+            outcome = Outcome(item=item, is_settled=True)
         self.board.set(event_id, track, status, Why(own) if own else NO_REASON, outcome)
 
     def _is_retry(self, key: Key) -> bool:
         """Return True for the open retry timer of something that the run has started."""
-        return any(self._timers.found[id_].key == key for id_ in self._timers.found if id_ in self._by_id)
+        return any(self._timers.found[id_].key == key for id_ in self._timers.found if id_ in self._keys)
 
 
 def _type_name(item: Item) -> str:

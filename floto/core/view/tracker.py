@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from floto.core.decide.phase import RunPhase, phase
-from floto.core.decide.progress import Progress, advanced, positions_of, unmet
+from floto.core.decide.progress import Progress, advanced, positions_of
 from floto.core.replay.explain import TaskReasons, due_conditions, ending_conditions, shared_conditions
 from floto.core.replay.task_status import FAILURES, TaskGraph, TaskStatus, cleanups, task_graphs
+from floto.core.spec.rules import TaskOutcome
 from floto.core.state.fold import trace
 from floto.core.state.state import Item, Key, Kind, State
 from floto.core.swf.events import Event
@@ -84,10 +85,14 @@ class Tracker:
     def _look(self, event_id: int, changed: Iterable[Key], *, moved: bool) -> None:
         """Examine the tasks that may have changed."""
         graphs, self._graphs = self._graphs, ()
-        self._cleaning = tuple(
-            advanced(each, self.progress.state, changed) if each.plan.tasks else each
-            for each in self._cleaning
-        )
+        if moved:
+            # The tasks of a cleanup are given the failures of the run.
+            self._cleaning = cleanups(self.progress)
+        else:
+            self._cleaning = tuple(
+                advanced(each, self.progress.state, changed) if each.plan.tasks else each
+                for each in self._cleaning
+            )
         self._graphs = task_graphs(self.progress, self._cleaning, graphs)
         doubles: dict[str, None] = {}
         for number, graph in enumerate(self._graphs):
@@ -125,17 +130,11 @@ class Tracker:
             TaskReasons(graph, position, self._timers.found.get(task.id_)),
             graph.status(position),
         )
-        shared = _shared_by(graph, number, status, task.key[0])
-        outcome = NO_OUTCOME
-        if status in FAILURES:
-            # A generator may have completed with tasks that do not fit the spec.
-            item = reasons.item if position in graph.progress.done else None
-            outcome = Outcome(item, graph.progress.exhausted[position])
-        elif status is TaskStatus.DONE:
-            outcome = Outcome(item=reasons.item)
+        shared = () if graph.is_ruled_out(position) else _shared_by(graph, number, status, task.key[0])
+        outcome = _outcome(reasons, status)
         # The conditions of a task that waits for many others change with each of these.
-        if status is TaskStatus.WAITING and unmet(position, graph.progress):
-            return status, Why((), shared, by_requirements=True), outcome
+        if status is TaskStatus.WAITING and graph.progress.left(position):
+            return status, Why(tuple(reasons.counted()), shared, by_requirements=True), outcome
         own = tuple(reasons.own(status))
         return status, Why(own, shared) if own or shared else NO_REASON, outcome
 
@@ -190,6 +189,15 @@ class Tracker:
 _TYPES = ("name", "workflow_type_name")
 
 
+def _outcome(reasons: TaskReasons, status: TaskStatus) -> Outcome:
+    settled = reasons.graph.progress.outcomes.get(reasons.position)
+    if settled is None:
+        return NO_OUTCOME
+    message = reasons.result(status) if status in FAILURES else None
+    item = reasons.item if status is TaskStatus.DONE else None
+    return Outcome(item, message, is_settled=settled is not TaskOutcome.FAILED)
+
+
 def _shared_by(graph: TaskGraph, number: int, status: TaskStatus, kind: Kind) -> tuple[Shared, ...]:
     """Return the names of the tracks whose conditions a task has, too."""
     if status is TaskStatus.WAITING and graph.stopping:
@@ -229,13 +237,13 @@ def _changed(
 
 
 def _behind(positions: Iterable[int], before: TaskGraph, now: TaskGraph) -> Iterator[int]:
-    """Yield the tasks whose last requirement has completed, or one that a failure had blocked."""
+    """Yield the tasks that may start or be skipped because a requirement was settled."""
     progress, todo = now.progress, list(positions)
     while todo:
         position = todo.pop()
-        if position not in progress.done or position in before.progress.done:
+        if progress.outcomes.get(position) is before.progress.outcomes.get(position):
             continue
         for dependent in progress.plan.dependents[position]:
-            if position in now.blocked or not unmet(dependent, progress):
+            if progress.plan.rules or position in now.blocked or not progress.left(dependent):
                 yield dependent
                 todo.append(dependent)

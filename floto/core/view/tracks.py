@@ -72,6 +72,8 @@ class Outcome:
 
     item: Item | None = None
     message: str | None = None
+    #: No task waits for it any more.
+    is_settled: bool = False
 
 
 NO_OUTCOME = Outcome()
@@ -98,10 +100,10 @@ class TaskTrack:
         """Name of the class of the task; that of the kind of its item without a spec."""
         return type(self.task).__name__ if self.task else str(self.key[0])
 
-    def is_complete(self, event_id: int) -> bool:
-        """Return True if the task had completed, with or without a usable result."""
+    def is_settled(self, event_id: int) -> bool:
+        """Return True if no task waited for this one any more after an event."""
         outcome = self.outcomes.at(event_id)
-        return outcome is not None and outcome.item is not None
+        return outcome is not None and outcome.is_settled
 
 
 SharedTracks = dict[Shared, Track[tuple[Condition, ...]]]

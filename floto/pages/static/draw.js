@@ -268,7 +268,6 @@ export class Timeline extends Surface {
 		]
 	}
 
-	// Ticks [x, moment], round in the times that the reader chose
 	ticks(w) {
 		const found = []
 		const base = relative() ? page.base : 0

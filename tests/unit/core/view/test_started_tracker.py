@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floto import ActivityTask, DeciderSpec, FixedDelay, History, TaskStatus, Timer, events
+from floto import ActivityTask, DeciderSpec, FixedDelay, History, TaskStatus, Timer, events, view
 from floto.core.swf.wire import event_to_swf
 from floto.testing import fails, simulate, takes
 from tests.views import agrees
@@ -58,3 +58,17 @@ def test_long_run_of_many_activities_agrees_at_every_event() -> None:
     tasks = [ActivityTask(id_=f"a{number}", name="work", version="v1") for number in range(20)]
     history = simulate(DeciderSpec(activity_tasks=tasks), {"work": takes(minutes=1)}).main
     agrees(history, None)
+
+
+def test_activity_and_timer_of_one_id_are_two_tasks() -> None:
+    spec = DeciderSpec(activity_tasks=[RETRIED, LONG])
+    raw = [event_to_swf(event) for event in simulate(spec).main]
+    for event in raw:
+        attributes = next(value for key, value in event.items() if key.endswith("Attributes"))
+        if attributes.get("timerId") == "long":
+            attributes["timerId"] = "a"
+    shown = view(History.from_swf(raw))
+    last = {id_: track.statuses.last for id_, track in shown.tasks.items()}
+    assert last == {"a": TaskStatus.DONE, "a (timer)": TaskStatus.DONE}
+    assert shown.tasks["a"].statuses.values == [TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.DONE]
+    assert shown.tasks["a (timer)"].statuses.values == [TaskStatus.RUNNING, TaskStatus.DONE]
