@@ -95,6 +95,8 @@ def _pictures(browser: Browser, url: str, folder: Path) -> None:
     until(browser, lambda: browser.find_element("id", "run").is_displayed())
     shot("run")
     press("F")
+    press("2")
+    until(browser, lambda: browser.find_element("css selector", "#why button.link").click() or True)
     shot("run-at-failure")
 
 

@@ -12,7 +12,7 @@ _FAILURE = re.compile(r"(Failed|TimedOut|Terminated)$")
 #: Statuses in which something is at work, so that the time is not idle; and kinds of tasks that only wait.
 _BUSY, _WAITS = frozenset({"running", "failed", "canceled"}), frozenset({"timer", "signal"})
 #: Idle time that is folded is longer than this part of the other time, and than so many milliseconds.
-_PART, _LEAST = 1 / 8, 1000
+_PART, _LEAST = 1 / 4, 5000
 _MOST_GAPS = 14
 #: The width of a timeline in which what is between two spans of a group is less than a pixel.
 _PIXELS = 2000
