@@ -96,7 +96,8 @@ def _pictures(browser: Browser, url: str, folder: Path) -> None:
     shot("run")
     press("F")
     press("2")
-    until(browser, lambda: browser.find_element("css selector", "#why button.link").click() or True)
+    until(browser, lambda: browser.find_element("css selector", "#why button.link").is_displayed())
+    browser.find_element("css selector", "#why button.link").click()
     shot("run-at-failure")
 
 
