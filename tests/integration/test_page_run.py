@@ -111,7 +111,7 @@ def test_attempts_are_side_by_side(page: Page) -> None:
         for row in page.all("#why tbody tr")
     }
     assert rows["ran"] == ["2 s"] * 3
-    assert rows["reason"] == ["CardDeclined"] * 3
+    assert rows["reason"] == ["CardDeclined: no funds"] * 3
     assert rows["details"] == ["no funds"] * 3
 
 

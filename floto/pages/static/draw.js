@@ -206,7 +206,7 @@ export class Graph extends Surface {
 		const folded = row.task < 0
 		const lines = cell ? [svg("text.note", {x: x + 8, y: y + 15}, `${mark} ${short(name, 19)}`)] : [
 			svg("text", {x: x + 11, y: y + 19}, short(folded ? `${mark} ${name}` : name, 23)),
-			svg("text.note", {x: x + 11, y: y + 36}, short(folded ? note : `${mark} ${note}`, 30)),
+			svg("text.note", {x: x + 11, y: y + 36}, folded ? note.length > 25 ? note.replace(/ [a-z ]+/g, "  ") : note : short(`${mark} ${note}`, 28)),
 		]
 		return svg(`g.node${chosen}`, attributes, folded && !open && !cell && frame("", 4), frame(""), ...lines, svg("title", attributes["aria-label"]))
 	}
