@@ -78,7 +78,14 @@ def _groups(document: Document, lanes: Sequence[Lane], near: int) -> list[dict[s
             spans = sorted(
                 (span for task in inner for span in tasks[task]["spans"]), key=lambda span: span[1]
             )
-            groups[group] |= {"below": [row + 1, end], "inner": inner, "spans": _joined(spans, near)}
+            # The number of its tasks is shown beside its label.
+            label = groups[group]["label"].removeprefix(f"{len(groups[group]['tasks']):,} tasks ")
+            groups[group] |= {
+                "label": label,
+                "below": [row + 1, end],
+                "inner": inner,
+                "spans": _joined(spans, near),
+            }
     return groups
 
 

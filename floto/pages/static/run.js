@@ -278,7 +278,7 @@ const VIEWS = {
 	},
 	tasks() {
 		let found = []
-		const rows = new Rows("Tasks", "Task|Status:190|Kind:190|Attempts:80|Ran:80|Why|Requires:130", (i) => {
+		const rows = new Rows("Tasks", "Task|Status:190|Kind:160|Attempts:80|Ran:70|Why|Requires:110", (i) => {
 			const task = found[i]
 			const {kind, name, requires} = page.doc.tasks[task]
 			const tries = attempts(task)
