@@ -105,18 +105,18 @@ def _joined(spans: Iterable[Sequence[int]], near: int = 0) -> list[list[int]]:
 
 def _axis(moments: Sequence[int], gaps: Sequence[Gap]) -> list[list[float]]:
     """Return the pieces of an axis; each gap takes the same part of its width."""
-    length = max(moments[-1] - moments[0] - sum(map(_length, gaps)), 1)
-    scale = (1 - _FOLDED * len(gaps)) / length
+    starts = [moments[0], *(end for _, end in gaps)]
+    ends = [*(start for start, _ in gaps), moments[-1]]
+    lengths = [max(end - start, 1) for start, end in zip(starts, ends, strict=True)]
+    scale = (1 - _FOLDED * len(gaps)) / sum(lengths)
     pieces: list[list[float]] = []
-    start, place = moments[0], 0.0
-    for gap in (*gaps, (moments[-1], moments[-1])):
-        size = max(gap[0] - start, 1) * scale
-        pieces.append([start, gap[0], place, size, 0])
-        place += size
-        if gap in gaps:
-            pieces.append([*gap, place, _FOLDED, 1])
+    place = 0.0
+    for number, length in enumerate(lengths):
+        pieces.append([starts[number], ends[number], place, length * scale, 0])
+        place += length * scale
+        if number < len(gaps):
+            pieces.append([*gaps[number], place, _FOLDED, 1])
             place += _FOLDED
-        start = gap[1]
     return pieces
 
 

@@ -56,6 +56,11 @@ def test_pieces_of_an_axis_fill_its_width(axis: int) -> None:
         assert before[2] + before[3] == pytest.approx(after[2])
 
 
+def test_pieces_of_a_run_in_which_nothing_takes_time_fill_the_width() -> None:
+    pieces = with_lanes(document([0, 60_000, 120_000], [task()]))["axes"][0]
+    assert sum(piece[3] for piece in pieces) == pytest.approx(1)
+
+
 def test_run_of_one_event_has_an_axis() -> None:
     assert with_lanes(document([5], []))["axes"][0] == [[5, 5, 0.0, 1.0, 0]]
 
