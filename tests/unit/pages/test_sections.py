@@ -19,7 +19,7 @@ RUN = {
     "details": None,
     "result": None,
 }
-CHECK = {"verdict": "as decided", "difference": None, "lints": [], "has_spec": True}
+CHECK: dict[str, Any] = {"verdict": "as decided", "difference": None, "lints": [], "has_spec": True}
 
 
 def sections(run: dict[str, Any] | None = None, check: dict[str, Any] | None = None, **given: Any) -> Any:
