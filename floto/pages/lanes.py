@@ -26,10 +26,10 @@ def with_lanes(document: Document) -> dict[str, Any]:
     """Return a document with its ``failures``, ``lanes`` and ``axes``, and with what is in its ``groups``.
 
     A failure is the id of an event. A lane is ``[depth, task, group]``: a row of the timeline if all groups
-    are open; the task or the group is -1. The axes are that with idle time folded and that without; an axis is
-    a list of ``[start, end, place, size, folded]``: two moments in milliseconds, two parts of the width, and 1
-    if it is folded. A group has ``below`` (the lanes from one number to another), ``inner`` (its tasks and those
-    of the groups in it) and ``spans``, joined where they touch.
+    are open; the task or the group is -1. The first axis has idle time folded, the second one not; an axis
+    is a list of ``[start, end, place, size, folded]``: two moments in milliseconds, two parts of the width,
+    and 1 if it is folded. A group has ``below`` (the lanes from one number to another), ``inner`` (its tasks
+    and those of the groups in it) and ``spans``, joined where they touch.
     """
     events = document["events"]
     moments = list(accumulate(events["at"]))
@@ -73,7 +73,9 @@ def _groups(document: Document, lanes: Sequence[Lane]) -> list[dict[str, Any]]:
             after = range(row + 1, len(lanes))
             end = next((other for other in after if lanes[other][0] <= depth), len(lanes))
             inner = [task for _, task, _ in lanes[row + 1 : end] if task >= 0]
-            spans = sorted((span for task in inner for span in tasks[task]["spans"]), key=lambda span: span[1])
+            spans = sorted(
+                (span for task in inner for span in tasks[task]["spans"]), key=lambda span: span[1]
+            )
             groups[group] |= {"below": [row + 1, end], "inner": inner, "spans": _joined(spans)}
     return groups
 

@@ -16,14 +16,19 @@ Point = tuple[float, float]
 def with_plan(document: Document) -> dict[str, Any]:
     """Return a document whose graph is in pixels.
 
-    Its boxes are ``{"task" or "group", "left", "top"}``, and its routes ``{"path", "head", "left", "top", "w",
-    "h", "dashed", "to"}``: two paths of SVG, their extent, and the number of the box at their end.
+    Its boxes are ``{"task", "group", "left", "top"}`` with a task or a group of -1, and its routes ``{"path",
+    "head", "left", "top", "w", "h", "dashed", "to"}``: two paths of SVG, their extent, and the number of the
+    box at their end.
     """
     graph = document["graph"]
     numbers = {(box["x"], box["y"]): number for number, box in enumerate(graph["boxes"])}
     boxes = [_box(box) for box in graph["boxes"]]
     routes = [
-        {"to": numbers.get(tuple(route["points"][-1]), -1), "dashed": route["dashed"], **_route(route["points"])}
+        {
+            "to": numbers.get(tuple(route["points"][-1]), -1),
+            "dashed": route["dashed"],
+            **_route(route["points"]),
+        }
         for route in graph["routes"]
     ]
     size = {

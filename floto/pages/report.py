@@ -25,7 +25,7 @@ from floto.core.visible import shorten_middle, visible
 
 #: Modules of the script, in the order in which each is after those that it imports.
 MODULES = ("common.js", "draw.js", "run.js")
-_IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
+_IMPORT = re.compile(r"^import .*\n", re.MULTILINE)
 #: Most characters of a name in the title and in the list of runs.
 _LONGEST = 200
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
@@ -55,7 +55,7 @@ class _Packed:
 
     @property
     def name(self) -> str:
-        """The workflow id with escapes for characters that are not printable; of a long one its middle is cut."""
+        """The workflow id, printable, and of a long one without its middle."""
         return visible(shorten_middle(self.workflow_id, _LONGEST))
 
 
@@ -74,7 +74,8 @@ def report(documents: Sequence[Document]) -> str:
     template = environment().get_template("report.html")
     parts = {"style": style, "script": script, "icon": _base64(static("icon.svg").encode())}
     hashes = {"style_hash": _hash(style), "script_hash": _hash(script)}
-    return template.render(title=title, runs=runs, **parts, **hashes)
+    page: str = template.render(title=title, runs=runs, **parts, **hashes)
+    return page
 
 
 def static(name: str) -> str:

@@ -1,7 +1,7 @@
 """Lists and values of the run page, as the script shows them without knowing what they are.
 
-A section is ``{"title", "columns", "rows"}``, or ``{"title", "from", "cells"}`` with the event from
-which it is shown; a row is ``[event, cell, ...]`` and is shown from that event on. A cell is a text, or
+A section is ``{"title", "columns", "rows"}``, a list without ``columns``; a row is ``[event, cell, ...]``
+and is shown from that event on. A cell is a text, or
 an object with one key: ``value`` (any JSON, shown with its lines), ``event`` (a link to its moment, which
 ``label`` may replace), ``task`` (a link to why it stands where it stands), ``seconds``, or ``run`` (another
 run).
@@ -52,8 +52,17 @@ def _value(value: Any) -> Cell:
 
 def _attempts(attempts: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
     """Return attempts as lists: event ids of its moments, then worker, outcome, reason and details."""
-    names = ("opened", "started", "ended", "worker", "outcome", "reason", "details")
-    return [[each[name] or 0 for name in names] for each in attempts]
+    names = ("opened", "started", "ended", "worker", "outcome")
+    return [
+        [*(each[name] or 0 for name in names), _message(each), each["details"] or ""] for each in attempts
+    ]
+
+
+def _message(attempt: Mapping[str, Any]) -> str:
+    """Return the reason of a failure; with its message, if its details are a traceback that ends in it."""
+    reason, details = attempt["reason"] or "", attempt["details"] or ""
+    last = details.rstrip().rpartition("\n")[2]
+    return last if reason and last.startswith(f"{reason}:") else reason
 
 
 def _decisions(document: Document, moments: Sequence[int]) -> list[list[Cell]]:
@@ -72,6 +81,10 @@ def _section(title: str, columns: str, rows: Sequence[Sequence[Cell]]) -> list[S
     return [{"title": title, "columns": columns.split("|"), "rows": rows}] if rows else []
 
 
+def _listed(title: str, cells: Sequence[Cell], event: int = 1) -> Section:
+    return {"title": title, "rows": [[event, each] for each in cells or ["none"]]}
+
+
 def _run(document: Document) -> list[Section]:
     """Return the sections about the run: its names, values, signals, timers, markers and related runs."""
     run, last = document["run"], len(document["events"]["at"])
@@ -79,11 +92,11 @@ def _run(document: Document) -> list[Section]:
     facts = {title: run.get(name) for title, name in names.items()}
     facts |= {"Task list": run["task_list"], "Tags": ", ".join(run["tags"])}
     outcome = [_value(run[name]) for name in ("reason", "details", "result")]
-    end = [{"title": "Result", "from": last, "cells": [each for each in outcome if each] or ["none"]}]
+    ended = [_listed("Result", [each for each in outcome if each], last)] if run["ended"] is not None else []
     return [
         *_section("The run", "Name|Value", [[1, name, value] for name, value in facts.items() if value]),
-        {"title": "Input", "from": 1, "cells": [_value(run["input"]) or "none"]},
-        *(end if run["ended"] is not None else []),
+        _listed("Input", [each for each in [_value(run["input"])] if each]),
+        *ended,
         *_section("Signals", "Name|When|Input", [_named(each, "input") for each in document["signals"]]),
         *_section("Timers", "Name|Started|Delay|Ended", [_timer(each) for each in document["timers"]]),
         *_section("Markers", "Name|When|Details", [_named(each, "details") for each in document["markers"]]),
@@ -116,12 +129,8 @@ def _check(check: Mapping[str, Any]) -> list[Section]:
     if apart and apart["event"]:
         difference.append([1, "after", {"event": apart["event"], "label": f"event {apart['event']}"}])
     lints = [[1, _LEVELS[each["level"]], each["text"], _place(each)] for each in check["lints"]]
-    verdict = {
-        "title": "Does the spec decide what was decided?",
-        "from": 1,
-        "cells": [check["verdict"], *unknown],
-    }
-    none = {"title": "Warnings and notes", "from": 1, "cells": ["none"]}
+    verdict = _listed("Does the spec decide what was decided?", [check["verdict"], *unknown])
+    none = _listed("Warnings and notes", [])
     return [
         verdict,
         *_section("First difference", "Field|Value", difference),

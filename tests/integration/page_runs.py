@@ -23,6 +23,46 @@ from floto.testing import fails, simulate, takes
 from tests.integration.browser import Browser, until
 
 PARTS = 10
+#: The views of the page.
+TABS = ("graph", "timeline", "tasks", "events", "decisions", "data", "check")
+#: Looks at each view at several moments; returns the most elements, and the longest step in milliseconds.
+WALK = """
+const [tabs, done] = arguments;
+const slider = document.getElementById("slider");
+const most = { nodes: 0, ms: 0, what: "", steps: 0 };
+const look = (what, act) => {
+  const start = performance.now();
+  act();
+  document.body.getBoundingClientRect();
+  const ms = performance.now() - start;
+  most.steps++;
+  if (ms > most.ms) Object.assign(most, { ms, what });
+  most.nodes = Math.max(most.nodes, document.getElementsByTagName("*").length);
+};
+const press = (key) => document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+(async () => {
+  for (const tab of tabs) {
+    look(`tab ${tab}`, () => document.getElementById(`tab-${tab}`).click());
+    await new Promise(requestAnimationFrame);
+    for (const part of [0.1, 0.5, 0.9]) {
+      look(`slider in ${tab}`, () => {
+        slider.value = Math.round(slider.max * part);
+        slider.dispatchEvent(new Event("input"));
+      });
+      await new Promise(requestAnimationFrame);
+    }
+    for (const key of ["ArrowLeft", "ArrowUp", "f", "F"]) look(`${key} in ${tab}`, () => press(key));
+    const task = document.querySelector("#panel [data-key*='t']");
+    if (task) look(`task in ${tab}`, () => task.dispatchEvent(new MouseEvent("click", { bubbles: true })));
+    if (task) look(`Escape in ${tab}`, () => press("Escape"));
+    const group = document.querySelector("#panel [aria-expanded=false]");
+    if (group) look(`group in ${tab}`, () => group.dispatchEvent(new MouseEvent("click", { bubbles: true })));
+    await new Promise(requestAnimationFrame);
+    most.nodes = Math.max(most.nodes, document.getElementsByTagName("*").length);
+  }
+  done(most);
+})();
+"""
 
 
 def order_spec() -> DeciderSpec:
@@ -167,7 +207,11 @@ class Page:
 
     def click(self, selector: str) -> None:
         # What is in sight is drawn anew when its size is known, so an element may be replaced meanwhile.
-        until(self.browser, lambda: self.one(selector).click() or True)
+        def clicked() -> bool:
+            self.one(selector).click()
+            return True
+
+        until(self.browser, clicked)
 
     def press(self, *keys: str) -> None:
         ActionChains(self.browser).send_keys(*keys).perform()
@@ -214,3 +258,14 @@ LEFT, RIGHT, UP, DOWN, ESCAPE, ENTER, TAB = (
     *(Keys.ARROW_LEFT, Keys.ARROW_RIGHT, Keys.ARROW_UP, Keys.ARROW_DOWN),
     *(Keys.ESCAPE, Keys.ENTER, Keys.TAB),
 )
+
+
+def dropped(page: Page, name: str, text: str) -> None:
+    """Drop a file onto the page."""
+    page.browser.execute_script(
+        "const data = new DataTransfer(); data.items.add(new File([arguments[1]], arguments[0]));"
+        "const how = {dataTransfer: data, bubbles: true, cancelable: true};"
+        "document.body.dispatchEvent(new DragEvent('drop', how))",
+        name,
+        text,
+    )

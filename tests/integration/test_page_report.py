@@ -14,12 +14,11 @@ import pytest
 import floto.pages
 from tests.integration.browser import Browser, browser, needs_browser, problems
 from tests.integration.commands import Shell
-from tests.integration.page_runs import Page, document, order, parallel, sequence, written
+from tests.integration.page_runs import TABS, WALK, Page, document, order, parallel, sequence, written
 
 __all__ = ["browser"]
 
 STATIC = Path(floto.pages.__file__).parent / "static"
-TABS = ("graph", "timeline", "tasks", "events", "decisions", "data", "check")
 #: A script that would leave its mark, in the ways in which text becomes markup.
 MARKUP = '</script><script>document.title="owned"</script><img src=x onerror="document.title=\'owned\'">'
 
@@ -52,45 +51,6 @@ def test_report_of_what_is_not_a_history_says_so(shell: Shell) -> None:
 def test_same_history_gives_the_same_bytes(tmp_path: Path) -> None:
     one, other = (written(tmp_path / name, [document(*order())]) for name in ("one", "other"))
     assert one.read_bytes() == other.read_bytes()
-
-
-#: Looks at each view at several moments; returns the most elements, and the most milliseconds of a step.
-WALK = """
-const [tabs, done] = arguments;
-const slider = document.getElementById("slider");
-const most = { nodes: 0, ms: 0, what: "" };
-const look = (what, act) => {
-  const start = performance.now();
-  act();
-  document.body.getBoundingClientRect();
-  const ms = performance.now() - start;
-  if (ms > most.ms) Object.assign(most, { ms, what });
-  most.nodes = Math.max(most.nodes, document.getElementsByTagName("*").length);
-};
-const press = (key) => document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
-(async () => {
-  for (const tab of tabs) {
-    look(`tab ${tab}`, () => document.getElementById(`tab-${tab}`).click());
-    await new Promise(requestAnimationFrame);
-    for (const part of [0.1, 0.5, 0.9]) {
-      look(`slider in ${tab}`, () => {
-        slider.value = Math.round(slider.max * part);
-        slider.dispatchEvent(new Event("input"));
-      });
-      await new Promise(requestAnimationFrame);
-    }
-    for (const key of ["ArrowLeft", "ArrowUp", "f", "F"]) look(`${key} in ${tab}`, () => press(key));
-    const task = document.querySelector("#panel [data-key*='t']");
-    if (task) look(`task in ${tab}`, () => task.dispatchEvent(new MouseEvent("click", { bubbles: true })));
-    if (task) look(`Escape in ${tab}`, () => press("Escape"));
-    const group = document.querySelector("#panel [aria-expanded=false]");
-    if (group) look(`group in ${tab}`, () => group.dispatchEvent(new MouseEvent("click", { bubbles: true })));
-    await new Promise(requestAnimationFrame);
-    most.nodes = Math.max(most.nodes, document.getElementsByTagName("*").length);
-  }
-  done(most);
-})();
-"""
 
 
 @needs_browser
@@ -141,7 +101,7 @@ def hostile() -> dict[str, Any]:
     kept = ("format", "statuses", "decisions", "lanes", "axes", "derived", "shared", "graph", "failures")
     spoilt = {name: value if name in kept else made(value) for name, value in found.items() if name != "data"}
     rows = [[row[0], *made(row[1:])] for row in found["decisions"]]
-    big = [{"title": odd, "from": 1, "cells": [{"value": MARKUP + "y" * 1_000_000}]}]
+    big = [{"title": odd, "rows": [[1, {"value": MARKUP + "y" * 1_000_000}]]}]
     shared = {f"{name}": value for name, value in found["shared"].items()}
     whys = [
         [{**each, "text": made(each["text"])} if "text" in each else each for each in listed]
@@ -197,7 +157,7 @@ def test_policy_refuses_a_script_that_is_not_the_page_s_own(browser: Browser, tm
 @needs_browser
 def test_long_value_is_cut_until_all_of_it_is_asked_for(browser: Browser, tmp_path: Path) -> None:
     found = document(*order())
-    found["data"] = [{"title": "Input", "from": 1, "cells": [{"value": "z" * 1_000_000}]}]
+    found["data"] = [{"title": "Input", "rows": [[1, {"value": "z" * 1_000_000}]]}]
     page = Page(browser, written(tmp_path / "run.html", [found])).open("tab=data")
     assert len(page.text("#panel pre")) < 30_000
     page.click("#panel .scroll button")

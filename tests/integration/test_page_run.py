@@ -21,6 +21,7 @@ from tests.integration.page_runs import (
     UP,
     Page,
     document,
+    dropped,
     order,
     part_of,
     written,
@@ -213,7 +214,7 @@ def test_decisions_are_listed_with_who_took_them(page: Page, doc: dict[str, Any]
 
 def test_check_shows_the_verdict_and_the_first_difference(page: Page, doc: dict[str, Any]) -> None:
     page.tab("check")
-    assert doc["check"][0]["cells"][0] in page.text("#panel")
+    assert doc["check"][0]["rows"][0][1] in page.text("#panel")
     assert "Warnings and notes" in page.text("#panel")
 
 
@@ -317,17 +318,6 @@ def test_open_run_shows_what_is_pending(browser: Browser, tmp_path: Path, doc: d
     page = Page(browser, written(tmp_path / "run.html", [document(open_run, spec)])).open()
     assert page.text("#state") == "RUNNING"
     assert "running since" in page.text("#why")
-
-
-def dropped(page: Page, name: str, text: str) -> None:
-    """Drop a file onto the page."""
-    page.browser.execute_script(
-        "const data = new DataTransfer(); data.items.add(new File([arguments[1]], arguments[0]));"
-        "const how = {dataTransfer: data, bubbles: true, cancelable: true};"
-        "document.body.dispatchEvent(new DragEvent('drop', how))",
-        name,
-        text,
-    )
 
 
 def test_document_that_is_dropped_opens(page: Page) -> None:
