@@ -72,11 +72,12 @@ class PageReader:
         return told
 
     def _derived(self, task: dict[str, Any], event: int) -> list[str]:
-        found = []
+        derived, found = self.document["derived"], []
         for number in task["requires"]:
             other = self.document["tasks"][number]
-            if self._status(number, event) not in (None, "done"):
-                before, after = self.document["derived"]["generator" if other["expands"] else "requires"]
+            status = _at(other["statuses"], event)
+            if status is not None and status[1] not in derived["over"]:
+                before, after = derived["generator" if other["expands"] else "requires"]
                 found.append(f"{before}{other['id']}{after}")
         return found
 

@@ -128,9 +128,7 @@ class Tracker:
         shared = _shared_by(graph, number, status, task.key[0])
         outcome = NO_OUTCOME
         if status in FAILURES:
-            # A generator may have completed with tasks that do not fit the spec.
-            item = reasons.item if position in graph.progress.done else None
-            outcome = Outcome(item, graph.progress.exhausted[position])
+            outcome = Outcome(message=reasons.result(status))
         elif status is TaskStatus.DONE:
             outcome = Outcome(item=reasons.item)
         # The conditions of a task that waits for many others change with each of these.

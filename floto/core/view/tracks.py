@@ -59,7 +59,7 @@ class Why:
     own: tuple[Condition, ...] = ()
     #: Names of the tracks of further conditions.
     shared: tuple[Shared, ...] = ()
-    #: Whether each required task that has not completed is a condition, too.
+    #: Whether each required task that is not over is a condition, too.
     by_requirements: bool = False
 
 
@@ -97,11 +97,6 @@ class TaskTrack:
     def kind_name(self) -> str:
         """Name of the class of the task; that of the kind of its item without a spec."""
         return type(self.task).__name__ if self.task else str(self.key[0])
-
-    def is_complete(self, event_id: int) -> bool:
-        """Return True if the task had completed, with or without a usable result."""
-        outcome = self.outcomes.at(event_id)
-        return outcome is not None and outcome.item is not None
 
 
 SharedTracks = dict[Shared, Track[tuple[Condition, ...]]]
