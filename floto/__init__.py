@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from floto.core.replay.why_waiting import Cause, Condition
     from floto.core.spec.fingerprint import spec_tags
     from floto.core.spec.schedule import Overlap, Schedule
+    from floto.core.view.run_view import RunView, TaskMoment, view
     from floto.runtime.connect import UnknownService, connect
     from floto.runtime.deciders.decider import Decider
     from floto.runtime.runs.run import run
@@ -102,9 +103,11 @@ _LAZY = {
     "RecordedOutcome": "floto.core.replay.decision_tasks",
     "Redrive": "floto.core.replay.redrive",
     "Replay": "floto.core.replay.replay",
+    "RunView": "floto.core.view.run_view",
     "RunningActivity": "floto.runtime.workers.activities",
     "Schedule": "floto.core.spec.schedule",
     "Step": "floto.core.replay.replay",
+    "TaskMoment": "floto.core.view.run_view",
     "TaskStatus": "floto.core.replay.task_status",
     "UnknownService": "floto.runtime.connect",
     "Verdict": "floto.core.replay.compare",
@@ -119,6 +122,7 @@ _LAZY = {
     "replay": "floto.core.replay.replay",
     "run": "floto.runtime.runs.run",
     "spec_tags": "floto.core.spec.fingerprint",
+    "view": "floto.core.view.run_view",
 }
 
 __all__ = [
@@ -175,6 +179,7 @@ __all__ = [
     "Result",
     "Retry",
     "RetryStrategy",
+    "RunView",
     "RunningActivity",
     "Schedule",
     "Service",
@@ -189,6 +194,7 @@ __all__ = [
     "Step",
     "Store",
     "Task",
+    "TaskMoment",
     "TaskStatus",
     "Timer",
     "UnknownResource",
@@ -216,6 +222,7 @@ __all__ = [
     "replay",
     "run",
     "spec_tags",
+    "view",
 ]
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-
 from attrs import frozen
 
 from floto.core.decide.progress import begin
 from floto.core.replay.task_status import TaskStatus, task_statuses
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.rules import rules_text
-from floto.core.spec.tasks import Task, TaskCodec
+from floto.core.spec.tasks import TaskCodec
 from floto.core.state.attempts import attempt_count
 from floto.core.state.state import EMPTY, State
+from floto.core.view.arrows import Arrow, arrows, cleanup_roles
 
 
 @frozen
@@ -30,15 +29,6 @@ class Node:
     role: str = ""
     #: The rules of the task that are not the default ones.
     rules: str = ""
-
-
-@frozen
-class Arrow:
-    """An arrow from a task to one that requires it, or from a generator to a task that it returned."""
-
-    start: int
-    end: int
-    generated: bool = False
 
 
 @frozen
@@ -60,10 +50,7 @@ def graph(spec: DeciderSpec, state: State | None = None, codec: TaskCodec = CODE
     progress = begin(spec, EMPTY if state is None else state, codec)
     found = task_statuses(progress)
     tasks = [task for task, _ in found]
-    roles = {task.id_: "on failure" for task in spec.on_failure}
-    roles |= {
-        task.id_: "on failure or cancel" if task.id_ in roles else "on cancel" for task in spec.on_cancel
-    }
+    roles = cleanup_roles(spec)
     parents = {task.id_: generator for generator, found in progress.offspring.items() for task in found}
     nodes = tuple(
         Node(
@@ -77,20 +64,4 @@ def graph(spec: DeciderSpec, state: State | None = None, codec: TaskCodec = CODE
         )
         for task, status in found
     )
-    return Graph(nodes, tuple(_arrows(tasks, parents)))
-
-
-def _arrows(tasks: Sequence[Task], parents: Mapping[str, str]) -> Iterator[Arrow]:
-    position = {task.id_: number for number, task in enumerate(tasks)}
-    generated: dict[str, set[str]] = {}
-    for id_, generator in parents.items():
-        generated.setdefault(generator, set()).add(id_)
-    for number, task in enumerate(tasks):
-        parent = parents.get(task.id_)
-        if parent is not None:
-            yield Arrow(position[parent], number, generated=True)
-        needed = set(task.requires)
-        for id_ in dict.fromkeys(task.requires):
-            # Omit arrows that are implied by arrows from the tasks that a generator returned.
-            if id_ != parent and not generated.get(id_, set()) & needed:
-                yield Arrow(position[id_], number)
+    return Graph(nodes, tuple(arrows(tasks, parents)))

@@ -12,7 +12,8 @@ from itertools import groupby
 from attrs import define, frozen
 
 from floto.core.errors import FlotoError
-from floto.pictures.graph import Arrow, Graph
+from floto.core.view.arrows import Arrow
+from floto.pictures.graph import Graph
 
 #: The distance of nodes that the library is to use.
 _SPACING = 100

@@ -154,6 +154,18 @@ def absolute_store(source: str) -> str:
     return source if "://" in source else str(Path(source).absolute())
 
 
+def changes_of(url: str) -> Callable[[], object] | None:
+    """Return a function whose value differs after every commit to a file; None for another service.
+
+    Raises:
+        ServiceError: if the file cannot be opened.
+    """
+    from floto.adapters.sqlite.changes import Changes  # noqa: PLC0415 - as the adapters below
+
+    file = file_of(url)
+    return None if file is None else Changes(str(file)).version
+
+
 def back_up(source: Path, target: Path, *, replace: bool) -> int:
     """Copy a database of the embedded engine; return the size of the copy. Raises ``ServiceError``."""
     from floto.adapters.sqlite.storage.backup import back_up as copy  # noqa: PLC0415 - as the adapters below

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from attrs import evolve, fields, frozen
 
@@ -121,3 +122,17 @@ def next_fires(found: ScheduleView, now: datetime, count: int = 3) -> tuple[date
     if found.state.cancel_requested is not None:
         return ()
     return found.schedule.fires(max(found.memory.after, now), count)
+
+
+def state_text(found: ScheduleView) -> str:
+    """Return what an open schedule does, in a few words."""
+    if found.state.cancel_requested is not None:
+        return "cancellation requested"
+    if found.memory.paused is not None:
+        return f"paused: {found.memory.paused}"
+    return f"{len(found.recorded.open)} open" if found.recorded.open else "waiting"
+
+
+def local_time(schedule: Schedule, at: datetime) -> str:
+    """Return a time in the time zone of a schedule."""
+    return at.astimezone(ZoneInfo(schedule.time_zone)).strftime("%Y-%m-%d %H:%M:%S %Z")

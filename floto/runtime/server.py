@@ -1,4 +1,4 @@
-"""The process of ``floto server``: the embedded engine behind SWF's wire protocol."""
+"""The processes of ``floto server`` and ``floto ui``: SWF's wire protocol and the pages behind a socket."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
@@ -17,13 +18,24 @@ from typing import Any
 
 import uvicorn
 from attrs import define, field, frozen
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
 
 from floto.adapters.http import Endpoint, Keys
 from floto.adapters.lambda_invoker import Function
+from floto.adapters.local import LocalClient
 from floto.adapters.sqlite.operations import SqliteOperations
 from floto.adapters.sqlite.storage.database import DatabaseGone, Durability
 from floto.core.errors import FlotoError
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
+from floto.pages.app import Pages
+from floto.pages.report import NoPages
+from floto.pages.security import Guard
+from floto.runtime.connect import changes_of, client
 from floto.runtime.http_connections import Connection
+from floto.runtime.ui import ServiceSource
 
 log = logging.getLogger("floto")
 
@@ -53,6 +65,28 @@ class CannotListen(FlotoError):
         return f"cannot listen on {self.host}:{self.port}: {self.problem}"
 
 
+@frozen(kw_only=True)
+class PageSettings:
+    """The settings of the pages that a server shows."""
+
+    token: str | None = field(default=None, repr=False)
+    allow_actions: bool = False
+    #: The spec of runs that carry none.
+    spec: DeciderSpec | None = None
+
+
+@frozen(kw_only=True)
+class UiSettings:
+    """The settings of ``floto ui``."""
+
+    service: str
+    domain: str | None
+    host: str
+    port: int
+    allowed_hosts: Collection[str]
+    pages: PageSettings
+
+
 @frozen
 class Settings:
     """The settings of ``floto server``."""
@@ -65,6 +99,7 @@ class Settings:
     keys: tuple[str, str] | None = field(default=None, repr=False)
     allowed_hosts: Collection[str] = ()
     functions: Mapping[str, Function] | None = None
+    pages: PageSettings = PageSettings()
 
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
@@ -81,21 +116,102 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     ):
         url = _url(settings.host, listener)
         hosts = {settings.host, *settings.allowed_hosts}
-        endpoint = Endpoint(operations, keys=settings.keys and Keys(*settings.keys), hosts=hosts)
-        server = _Server(endpoint, lambda: ready(url), operations.check_file)
+        pages = _pages_of_server(settings, operations, url, hosts)
+        endpoint = Endpoint(
+            operations, keys=settings.keys and Keys(*settings.keys), hosts=hosts, routes=[_route(pages)]
+        )
+
+        def stop() -> None:
+            endpoint.stop()
+            if pages is not None:
+                pages.stop()
+
+        server = _Server(endpoint.application, lambda: ready(url), stop, operations.check_file)
         server.run(sockets=[listener])
         if server.gone is not None:
             raise server.gone
 
 
-def listening(host: str, port: int, *, anywhere: bool) -> socket.socket:
+def serve_pages(settings: UiSettings, ready: Callable[[str], None]) -> None:
+    """Serve the pages of a service until SIGINT or SIGTERM; call ``ready`` with the URL.
+
+    Raises:
+        CannotListen: if the address is in use, or is not a loopback address and there is no token.
+        ServiceError: if the service cannot be opened.
+        NoPages: if the extra ``ui`` is not installed.
+    """
+    _allow_many_connections()
+    anywhere = settings.pages.token is not None
+    with listening(settings.host, settings.port, anywhere=anywhere, remedy="set --token") as listener:
+        opened = client(settings.service)
+        try:
+            source = ServiceSource(
+                client=opened,
+                url=settings.service,
+                domain=settings.domain or DEFAULT_DOMAIN,
+                spec=settings.pages.spec,
+                changes=changes_of(settings.service),
+            )
+            pages = Pages(source, _guard(settings.pages, {settings.host, *settings.allowed_hosts}))
+            url = _url(settings.host, listener)
+            _Server(pages.application, lambda: ready(url), pages.stop).run(sockets=[listener])
+        finally:
+            opened.close()
+
+
+class _OwnClient(LocalClient):
+    """The engine of this server behind boto3's methods; closing it leaves the engine open."""
+
+    def __init__(self, operations: SqliteOperations) -> None:
+        super().__init__(operations)
+        self.live = operations.live
+
+    def close(self) -> None:
+        """Leave the engine to the server."""
+
+
+def _pages_of_server(
+    settings: Settings, operations: SqliteOperations, url: str, hosts: Collection[str]
+) -> Pages | None:
+    """Return the pages of a server's own engine; None if the extra ``ui`` is not installed."""
+    source = ServiceSource(
+        client=_OwnClient(operations),
+        url=url,
+        spec=settings.pages.spec,
+        changes=changes_of(f"sqlite:///{settings.db.absolute()}"),
+    )
+    try:
+        return Pages(source, _guard(settings.pages, hosts, needs_token=settings.keys is not None))
+    except NoPages:
+        return None
+
+
+def _route(pages: Pages | None) -> BaseRoute:
+    if pages is not None:
+        return Mount("/", pages.application)
+    # A response is an application.
+    return Route("/", PlainTextResponse(str(NoPages()), HTTPStatus.NOT_IMPLEMENTED), methods=["GET"])
+
+
+def _guard(settings: PageSettings, hosts: Collection[str], *, needs_token: bool = False) -> Guard:
+    return Guard(
+        hosts=hosts,
+        token=settings.token,
+        needs_token=needs_token,
+        allow_actions=settings.allow_actions,
+    )
+
+
+def listening(
+    host: str, port: int, *, anywhere: bool, remedy: str = "set --access-key and --secret-key"
+) -> socket.socket:
     """Open a listening socket; port 0 means any free port. Without ``anywhere``, only on loopback."""
     try:
         family, *_, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         if not anywhere and not ip_address(address[0]).is_loopback:
-            problem = "other machines can connect to this address; set --access-key and --secret-key"
+            problem = f"other machines can connect to this address; {remedy}"
             raise CannotListen(host, port, problem)
         listener = socket.create_server(address, family=family, backlog=_BACKLOG)
         # Accepted connections inherit this; without it, response bodies wait 40 ms for the ACK of the head.
@@ -157,14 +273,20 @@ def _allow_many_connections() -> None:
 class _Server(uvicorn.Server):
     """Uvicorn, changed in three ways.
 
-    It ends held polls before it waits for running requests; it exits normally after a signal; and it stops
-    when ``check_file`` raises ``DatabaseGone``, which ``gone`` then holds.
+    It calls ``stop``, which ends held polls and streams, before it waits for running requests; it exits
+    normally after a signal; and it stops when ``check_file`` raises ``DatabaseGone``, which ``gone`` holds.
     """
 
-    def __init__(self, endpoint: Endpoint, ready: Callable[[], None], check_file: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        application: ASGIApp,
+        ready: Callable[[], None],
+        stop: Callable[[], None],
+        check_file: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
-                endpoint.application,
+                application,
                 # By h11: the other parser that uvicorn may find sets no limit to the size of headers.
                 http=Connection,
                 ws="none",
@@ -179,7 +301,7 @@ class _Server(uvicorn.Server):
                 timeout_graceful_shutdown=_STOP_SECONDS,
             )
         )
-        self._endpoint, self._ready, self._check_file = endpoint, ready, check_file
+        self._ready, self._stop, self._check_file = ready, stop, check_file
         self.gone: DatabaseGone | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -198,8 +320,8 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the held polls, which are requests too, then shut down."""
-        self._endpoint.stop()
+        """End the held polls and streams, which are requests too, then shut down."""
+        self._stop()
         await super().shutdown(sockets)
 
     @contextmanager

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from floto import ActivityTask, DeciderSpec
-from floto.pictures.graph import Arrow, Graph, Node, graph
+from floto.core.view.arrows import Arrow
+from floto.pictures.graph import Graph, Node, graph
 from floto.pictures.layout import MOST_ARROWS, MOST_POINTS, TooLarge, lay_out
 from tests.integration.hostile import floto
 

@@ -132,7 +132,10 @@ def test_01_decisions_are_identical_in_every_process() -> None:
 
 
 #: Parts of exported objects that users have no name for: they hand them on as they are.
-INTERNAL = {"DecisionTasks", "Live", "Override", "Payloads", "RegisteredFunction"}
+INTERNAL = {
+    *("Check", "DecisionTasks", "Lint", "Live", "Override", "Payloads", "RegisteredFunction", "RelatedRun"),
+    *("TaskTrack", "Track"),
+}
 
 
 def returned(value: Any) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from floto.adapters import model
 from floto.adapters.http.calls import Calls
@@ -64,16 +64,18 @@ class Endpoint:
         keys: Requests must be signed with these keys; default: signatures are not checked, and the Host
             header must name the loopback interface or one of ``hosts``.
         hosts: Further names of this server in Host headers, if there are no ``keys``.
+        routes: Further routes, for requests that are neither; they check requests themselves.
         poll_seconds: Seconds that an idle poll is held.
         clock: Returns the current time in UTC, for the age of signatures.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the operations are optional and named
         self,
         operations: PollableOperations,
         *,
         keys: Keys | None = None,
         hosts: Collection[str] = (),
+        routes: Sequence[BaseRoute] = (),
         poll_seconds: float = POLL_SECONDS,
         clock: Clock = _utc_now,
     ) -> None:
@@ -89,6 +91,7 @@ class Endpoint:
             routes=[
                 Route("/", self._post, methods=["POST"]),
                 Route("/health", self._health, methods=["GET"]),
+                *routes,
             ],
             exception_handlers={HTTPException: _no_route},
             lifespan=self._lifespan,

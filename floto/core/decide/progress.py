@@ -27,7 +27,6 @@ from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.expand import Expansion, GeneratorError, expansion
 from floto.core.spec.rules import TaskOutcome
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
-from floto.core.spec.wait_limits import Result
 from floto.core.state.fold import state_of, trace
 from floto.core.state.state import EMPTY, Key, Kind, State
 from floto.core.swf.events import Event
@@ -79,8 +78,10 @@ class Progress:
 
     @property
     def failures(self) -> dict[str, str]:
-        """The message of each failed task, by its id."""
-        return {self.plan.tasks[position].id_: message for position, message in self.exhausted.items()}
+        """The message of each failed task, by its id, in the order of the plan."""
+        return {
+            self.plan.tasks[position].id_: message for position, message in sorted(self.exhausted.items())
+        }
 
     def result(self, position: int) -> Any:
         """Return the result of a completed task; for a generator, the ids of the tasks that it returned."""
@@ -94,7 +95,7 @@ class Progress:
         task, limits = self.plan.tasks[position], self.plan.wait_limits
         limit = limits.get(position) if limits else None
         if limit is not None and timed_out(task, limit, self.state) is not None:
-            return limit.on_timeout.value if isinstance(limit.on_timeout, Result) else NO_RESULT
+            return limit.result
         return task.result(self.state.items[task.key])
 
     def seen_by(self, position: int) -> dict[str, Any]:
@@ -253,8 +254,12 @@ def in_state(progress: Progress, state: State) -> Progress:
 
 def observe(progress: Progress, events: Iterable[Event]) -> Progress:
     """Return the progress after new events, by an incremental update if possible. Raises ``HistoryError``."""
-    state, changed_keys = trace(events, progress.state)
-    changed = _positions(changed_keys, progress.plan)
+    return advanced(progress, *trace(events, progress.state))
+
+
+def advanced(progress: Progress, state: State, changed_keys: Iterable[Key]) -> Progress:
+    """Return the progress in a later state, given the keys of the items that changed since."""
+    changed = positions_of(changed_keys, progress.plan)
     if progress.state.started is None or _needs_rebuild(changed, progress, state):
         return begin_given(progress.spec, state, progress.codec, progress.given, progress.offspring)
     return _updated(progress, state, changed)
@@ -278,7 +283,7 @@ def _expands(position: int, plan: graph.Plan, state: State) -> bool:
     return position in plan.generators and state.is_completed(plan.tasks[position].key)
 
 
-def _positions(keys: Iterable[Key], plan: graph.Plan) -> set[int]:
+def positions_of(keys: Iterable[Key], plan: graph.Plan) -> set[int]:
     """Return the positions of the tasks that items of these keys, and timers of their waits, belong to."""
     found = {plan.by_key.get(key) for key in keys}
     for kind, id_ in keys:

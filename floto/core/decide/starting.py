@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from floto.core.decide.child_record import with_record
 from floto.core.decide.progress import Progress
 from floto.core.decide.retrying import EndWait, Step, Wait
 from floto.core.decide.update import unreadable
@@ -19,7 +20,7 @@ from floto.core.spec.task_lists import default_child_list, routed
 from floto.core.spec.tasks import NO_RESULT, Given, Task
 from floto.core.state.failures import checkpoint_of
 from floto.core.state.state import Kind, State
-from floto.core.swf.decisions import Decision
+from floto.core.swf.decisions import Decision, StartChildWorkflowExecution
 from floto.core.swf.limits import OPEN_LIMIT
 from floto.core.swf.reserved_names import CHECKPOINT_PREFIX
 
@@ -75,7 +76,17 @@ def _decision(
         checkpoint=checkpoint,
         tags=progress.state.start.tag_list or (),
     )
+    if progress.state.markers and isinstance(decision, StartChildWorkflowExecution):
+        decision = _going_on(decision, task, progress)
     return routed(_checked(decision, task), progress.state.start)
+
+
+def _going_on(decision: StartChildWorkflowExecution, task: Task, progress: Progress) -> Decision:
+    """Return the decision that starts a child, with what a redriven run keeps for it, if that fits."""
+    kept = progress.state.markers.get(CHECKPOINT_PREFIX + task.id_)
+    if kept is None:
+        return decision
+    return with_record(decision, kept.data.details, progress.codec.payloads) or decision
 
 
 def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Given:

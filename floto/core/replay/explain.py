@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 
 from floto.core.decide.phase import RunPhase, phase, run_failures
 from floto.core.decide.progress import Progress, begin
-from floto.core.decide.retrying import Wait, timed_out, wait_timer_id
+from floto.core.decide.retrying import timed_out, wait_timer_id
 from floto.core.errors import HistoryError, PayloadError
 from floto.core.payloads import payload
 from floto.core.replay.task_status import (
@@ -30,8 +30,9 @@ from floto.core.replay.task_status import (
 )
 from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition, due, queued, retry, working
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.rules import TaskOutcome, counts_results, rules_of
+from floto.core.spec.rules import counts_results, rules_of
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
+from floto.core.spec.wait_limits import WaitLimit
 from floto.core.state.attempts import Attempt, attempts
 from floto.core.state.failures import failure_of
 from floto.core.state.fold import fold
@@ -163,21 +164,28 @@ def state_at(history: History, at: int | None) -> State:
 def explain_progress(main: Progress, events: Sequence[Event]) -> Explanation:
     """Explain the status of every task of a run; ``events`` is its history."""
     found = {task.id_: status for task, status in task_statuses(main)}
-    ending, timers = tuple(_ending(main)), retry_timers(main.state)
-    tasks: dict[str, Explained] = {}
+    ending, timers = tuple(ending_conditions(main)), retry_timers(main.state)
+    own: dict[str, list[Condition]] = {}
+    shared: dict[str, list[Condition]] = {}
+    last: dict[str, TaskReasons] = {}
     for graph in task_graphs(main):
         for position, task in enumerate(graph.progress.plan.tasks):
-            if graph.status(position) is not found[task.id_]:
-                continue
-            each = _Task(graph, position, ending if graph.is_ending else (), timers.get(task.id_))
-            known = tasks[task.id_].conditions if task.id_ in tasks else ()
-            tasks[task.id_] = Explained(
-                task.id_,
-                found[task.id_],
-                attempts(each.item, events),
-                tuple(dict.fromkeys((*known, *each.conditions(found[task.id_])))),
-                each.result(found[task.id_]),
-            )
+            id_, status = task.id_, found[task.id_]
+            if graph.status(position) is status:
+                last[id_] = each = TaskReasons(graph, position, timers.get(id_))
+                own.setdefault(id_, []).extend(each.own(status))
+                alike = () if graph.is_ruled_out(position) else ending
+                shared.setdefault(id_, []).extend(shared_conditions(graph, status, task.key[0], alike))
+    tasks = {
+        id_: Explained(
+            id_,
+            found[id_],
+            attempts(each.item, events),
+            joined(own[id_], shared[id_]),
+            each.result(found[id_]),
+        )
+        for id_, each in last.items()
+    }
     return Explanation(main.state.last_event_id, tasks)
 
 
@@ -194,15 +202,17 @@ def explain_started(state: State, events: Sequence[Event]) -> Explanation:
     timers = retry_timers(state)
     known = {id_ for kind, id_ in state.items if kind in STARTED_KINDS}
     hidden = {timer.key for id_, timer in timers.items() if id_ in known}
-    found = (
-        _started(state.items[key], status, state, timers, events)
-        for key, status in started_statuses(state).items()
-        if key[0] in STARTED_KINDS and key not in hidden and not _is_over(state.items[key], state)
-    )
-    return Explanation(state.last_event_id, {each.task: each for each in found})
+    tasks: dict[str, Explained] = {}
+    for key, status in started_statuses(state).items():
+        item = state.items[key]
+        if key[0] in STARTED_KINDS and key not in hidden and not is_over(item, state):
+            conditions = started_conditions(item, status, state, timers.get(key[1]))
+            result = started_result(item, status)
+            tasks[key[1]] = Explained(key[1], status, attempts(item, events), conditions, result)
+    return Explanation(state.last_event_id, tasks)
 
 
-def _is_over(item: Item, state: State) -> bool:
+def is_over(item: Item, state: State) -> bool:
     """Return True for a wait of floto's own, such as the one before a retry, that is over.
 
     True too for the timer of a schedule, which is no task: ``floto why`` says when the schedule decides next.
@@ -211,22 +221,32 @@ def _is_over(item: Item, state: State) -> bool:
     return item.key[1].startswith(RESERVED_PREFIX) and not is_open
 
 
-def _started(
-    item: Item, status: TaskStatus, state: State, timers: Mapping[str, Item], events: Sequence[Event]
-) -> Explained:
-    conditions: tuple[Condition, ...] = ()
-    result: Any = None
+def started_conditions(
+    item: Item, status: TaskStatus, state: State, timer: Item | None
+) -> tuple[Condition, ...]:
+    """Return the conditions of an item without its task; ``timer`` is its open retry timer."""
+    if status is TaskStatus.DONE or status in FAILURES:
+        return ()
+    if status is TaskStatus.SKIPPED:
+        return tuple(_closed(state))
+    if status is TaskStatus.RETRYING and timer is not None:
+        return (Condition(Cause.RETRY, at=due(timer), detail="the next attempt"),)
+    return (_of_open(item),)
+
+
+def started_result(item: Item, status: TaskStatus) -> Any:
+    """Return the result of an item without its task, or the message of its failure."""
     if status is TaskStatus.DONE:
-        result = _result(item)
-    elif status in FAILURES:
-        result = failure_of(item.failures[-1]).message
-    elif status is TaskStatus.SKIPPED:
-        conditions = tuple(_closed(state))
-    elif status is TaskStatus.RETRYING:
-        conditions = (Condition(Cause.RETRY, at=due(timers[item.key[1]]), detail="the next attempt"),)
-    else:
-        conditions = (_of_open(item),)
-    return Explained(item.key[1], status, attempts(item, events), conditions, result)
+        return _result(item)
+    return failure_of(item.failures[-1]).message if status in FAILURES else None
+
+
+def task_result(task: Task, item: Item) -> Any:
+    """Return the result of a completed task; ``NO_RESULT`` if it has none that can be read."""
+    try:
+        return task.result(item)
+    except PayloadError:
+        return NO_RESULT
 
 
 def _result(item: Item) -> Any:
@@ -244,7 +264,25 @@ def _of_open(item: Item) -> Condition:
     return queued(item) if item.status is Status.SCHEDULED else working(item)
 
 
-def _ending(main: Progress) -> Iterator[Condition]:
+def shared_conditions(
+    graph: TaskGraph, status: TaskStatus, kind: Kind, ending: Sequence[Condition]
+) -> Sequence[Condition]:
+    """Return the conditions that all tasks of a kind and a status in a graph have; ``ending`` if it ends."""
+    if status is TaskStatus.WAITING:
+        return [Condition(Cause.STOPPING, id_) for _, id_ in graph.stopping]
+    if status is TaskStatus.DUE:
+        return tuple(due_conditions(graph.progress.state, kind))
+    return ending if status is TaskStatus.SKIPPED and graph.is_ending else ()
+
+
+def joined(own: Iterable[Condition], shared: Iterable[Condition]) -> tuple[Condition, ...]:
+    """Return the conditions of a task: its own, and of the shared ones those that say something new."""
+    found = dict.fromkeys(own)
+    named = {condition.task for condition in found if condition.task}
+    return tuple(dict.fromkeys((*found, *(each for each in shared if each.task not in named))))
+
+
+def ending_conditions(main: Progress) -> Iterator[Condition]:
     """Yield why a run starts no task but its cleanup."""
     now, requested = phase(main), main.state.cancel_requested
     if now is RunPhase.CLOSED:
@@ -262,51 +300,64 @@ def _closed(state: State) -> Iterator[Condition]:
 
 
 @frozen
-class _Task:
-    """One task of a graph."""
+class TaskReasons:
+    """The result of one task of a graph, and the conditions that it does not share with others."""
 
     graph: TaskGraph
     position: int
-    #: Why the run starts no more tasks of the graph.
-    ending: tuple[Condition, ...]
     #: Its open retry timer.
     timer: Item | None
 
     @property
     def task(self) -> Task:
+        """The task."""
         return self.graph.progress.plan.tasks[self.position]
 
     @property
     def item(self) -> Item | None:
+        """Its item in the state of the run; None if it has none."""
         return self.graph.progress.state.items.get(self.task.key)
 
     def result(self, status: TaskStatus) -> Any:
+        """Return the result of a completed task, or the message of a failed one; else None."""
         if status in FAILURES:
             progress = self.graph.progress
             return progress.exhausted.get(self.position) or progress.continued[self.position]
-        return self.graph.progress.own_result(self.position) if status is TaskStatus.DONE else None
+        if status is TaskStatus.DONE and self.over is not None:
+            return self.over.result
+        return task_result(self.task, self.item) if status is TaskStatus.DONE and self.item else None
 
-    def conditions(self, status: TaskStatus) -> Iterable[Condition]:
-        return _CONDITIONS[status](self)
+    @property
+    def over(self) -> WaitLimit | None:
+        """The limit of the wait of a task whose time was up."""
+        progress = self.graph.progress
+        limit = progress.plan.wait_limits.get(self.position)
+        return limit if limit is not None and timed_out(self.task, limit, progress.state) else None
+
+    def own(self, status: TaskStatus) -> Iterable[Condition]:
+        """Return the conditions of the task by its status."""
+        return _CONDITIONS[status](self) if status in _CONDITIONS else ()
 
     def in_flight(self) -> Iterator[Condition]:
+        """Yield who has the open attempt."""
         if self.item is not None:
             yield _of_open(self.item)
 
     def retried(self) -> Iterator[Condition]:
+        """Yield when the next attempt follows."""
         if self.item is not None and self.item.failures and self.timer is not None:
             yield retry(self.task, self.item, self.timer)
 
     def failed(self) -> Iterator[Condition]:
+        """Yield that the run continues without the task, if it does."""
         if self.position in self.graph.progress.continued:
             yield Condition(Cause.CONTINUES)
 
     def ruled_out(self) -> Condition:
         """Return the condition of a task that its rules skip."""
         progress, rules = self.graph.progress, rules_of(self.task)
-        limit = progress.plan.wait_limits.get(self.position)
-        if limit is not None and timed_out(self.task, limit, progress.state) is not None:
-            return Condition(Cause.TIMED_OUT, detail=limit.message)
+        if self.over is not None:
+            return Condition(Cause.TIMED_OUT, detail=self.over.message)
         if self.position in progress.inputs:
             seen = shortened(json.dumps(progress.seen_by(self.position), sort_keys=True), _DATA_SHOWN)
             return Condition(Cause.CONDITION, detail=f"{rules.when} on {seen}")
@@ -316,8 +367,9 @@ class _Task:
         return Condition(Cause.JOIN, detail=f"{rules.join} of {len(required)} ({found})")
 
     def skipped(self) -> Iterator[Condition]:
+        """Yield the failed tasks without which this one does not start."""
         progress = self.graph.progress
-        if progress.outcomes.get(self.position) is TaskOutcome.SKIPPED and not self.graph.reserved:
+        if self.graph.is_ruled_out(self.position):
             yield self.ruled_out()
             return
         if progress.state.closed is None:
@@ -326,48 +378,50 @@ class _Task:
         blocked = dict.fromkeys(self.graph.blocked[other] for other in needed if other in self.graph.blocked)
         told = {progress.plan.tasks[position].id_: progress.exhausted[position] for position in blocked}
         yield from (Condition(Cause.BLOCKED, id_, detail=message) for id_, message in told.items())
-        yield from (each for each in self.ending if each.task not in told)
+
+    def counted(self) -> Iterator[Condition]:
+        """Yield how many of the required tasks have to complete, if that is not all of them."""
+        if counts_results(rules_of(self.task).join):
+            yield Condition(Cause.COUNTED, detail=str(rules_of(self.task).join))
 
     def reserved(self) -> Iterator[Condition]:
+        """Yield what the run does before its cleanup begins."""
         yield Condition(Cause.CLEANS_UP, detail=self.graph.reserved)
 
     def waiting(self) -> Iterator[Condition]:
+        """Yield the required tasks that have not completed, or else the signal."""
         plan, needed = self.graph.progress.plan, self.graph.needed(self.position)
-        yield from (Condition(Cause.STOPPING, id_) for _, id_ in self.graph.stopping)
         for position in needed:
             cause = Cause.GENERATOR if position in plan.generators else Cause.REQUIRES
             yield Condition(cause, plan.tasks[position].id_)
-        if needed and counts_results(rules_of(self.task).join):
-            yield Condition(Cause.COUNTED, detail=str(rules_of(self.task).join))
+        if needed:
+            yield from self.counted()
         if self.task.key[0] is Kind.SIGNAL and not needed and not self.graph.stopping:
             timer = self.graph.progress.state.items.get((Kind.TIMER, wait_timer_id(self.task.id_)))
             until = None if timer is None else due(timer)
             yield Condition(Cause.SIGNAL, detail=self.task.key[1], until=until)
 
-    def due(self) -> Iterator[Condition]:
-        state, kind = self.graph.progress.state, self.task.key[0]
-        if isinstance(self.graph.progress.steps.get(self.position), Wait):
-            kind = Kind.TIMER
-        if awaits_parts(state):
-            yield Condition(Cause.KEPT)
-            return
-        if state.open_count.get(kind, 0) >= OPEN_LIMIT:
-            yield Condition(Cause.ROOM, detail=f"{OPEN_LIMIT:,} of its kind ({kind})")
-        event = state.decision_tasks.started or state.decision_tasks.scheduled
-        if event is not None:
-            yield Condition(Cause.DECIDER, detail=str(event.id))
+
+def due_conditions(state: State, kind: Kind) -> Iterator[Condition]:
+    """Yield what all tasks of a kind that the next decision starts wait for."""
+    if awaits_parts(state):
+        yield Condition(Cause.KEPT)
+        return
+    if state.open_count.get(kind, 0) >= OPEN_LIMIT:
+        yield Condition(Cause.ROOM, detail=f"{OPEN_LIMIT:,} of its kind ({kind})")
+    event = state.decision_tasks.started or state.decision_tasks.scheduled
+    if event is not None:
+        yield Condition(Cause.DECIDER, detail=str(event.id))
 
 
-#: The conditions of a task by its status.
-_CONDITIONS: Mapping[TaskStatus, Callable[[_Task], Iterable[Condition]]] = {
-    TaskStatus.DONE: lambda _: (),
-    TaskStatus.FAILED: _Task.failed,
-    TaskStatus.CANCELED: _Task.failed,
-    TaskStatus.RUNNING: _Task.in_flight,
-    TaskStatus.QUEUED: _Task.in_flight,
-    TaskStatus.RETRYING: _Task.retried,
-    TaskStatus.WAITING: _Task.waiting,
-    TaskStatus.DUE: _Task.due,
-    TaskStatus.RESERVED: _Task.reserved,
-    TaskStatus.SKIPPED: _Task.skipped,
+#: The conditions of a task by its status, without those that it shares with others.
+_CONDITIONS: Mapping[TaskStatus, Callable[[TaskReasons], Iterable[Condition]]] = {
+    TaskStatus.FAILED: TaskReasons.failed,
+    TaskStatus.CANCELED: TaskReasons.failed,
+    TaskStatus.RUNNING: TaskReasons.in_flight,
+    TaskStatus.QUEUED: TaskReasons.in_flight,
+    TaskStatus.RETRYING: TaskReasons.retried,
+    TaskStatus.WAITING: TaskReasons.waiting,
+    TaskStatus.RESERVED: TaskReasons.reserved,
+    TaskStatus.SKIPPED: TaskReasons.skipped,
 }

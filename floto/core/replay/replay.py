@@ -6,7 +6,7 @@ events that they caused, so this also works on histories that floto did not deci
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -116,15 +116,27 @@ def replay(spec: DeciderSpec, history: History, codec: TaskCodec = CODEC) -> Rep
     with collector_paused():
         asked = decision_tasks(history.events)
         taken = [task.started for task in asked if task.started]
-        answers = decided_at(spec, history, [*taken, len(history)], codec)
-        steps: list[Step] = []
-        seen = 0
-        for task in asked:
-            decided = next(answers) if task.started else ()
-            until = task.started or task.ended
-            steps.append(_step(len(steps) + 1, task, history.events[seen:until], decided))
-            seen = until
-        return Replay(history, tuple(steps), next(answers))
+        return compared(history, asked, decided_at(spec, history, [*taken, len(history)], codec))
+
+
+def compared(
+    history: History, asked: Sequence[DecisionTaskRecord], answers: Iterator[tuple[Decision, ...]]
+) -> Replay:
+    """Return the recorded decisions beside the new ones.
+
+    Args:
+        history: The history of a run.
+        asked: Its decision tasks.
+        answers: The new decisions at each of them that was started, and those at the end of the history.
+    """
+    steps: list[Step] = []
+    seen = 0
+    for task in asked:
+        decided = next(answers) if task.started else ()
+        until = task.started or task.ended
+        steps.append(_step(len(steps) + 1, task, history.events[seen:until], decided))
+        seen = until
+    return Replay(history, tuple(steps), next(answers))
 
 
 def _step(
@@ -159,8 +171,7 @@ def decided_at(
     Raises:
         HistoryError: The history cannot have happened.
     """
-    execution = history.execution or _execution(history.events)
-    progress = begin(spec, evolve(EMPTY, execution=execution), codec)
+    progress = begin(spec, evolve(EMPTY, execution=execution_of(history)), codec)
     broken: tuple[Decision, ...] | None = None
     for event_id in event_ids:
         try:
@@ -171,9 +182,11 @@ def decided_at(
         yield tuple(decisions(progress)) if broken is None else broken
 
 
-def _execution(events: Iterable[Event]) -> WorkflowExecution | None:
-    """Infer the workflow id of a history from that of a child, which floto names after its parent."""
-    for event in events:
+def execution_of(history: History) -> WorkflowExecution | None:
+    """Return the run of a history; infer its workflow id from a child, which floto names after its parent."""
+    if history.execution is not None:
+        return history.execution
+    for event in history.events:
         if isinstance(event.data, e.StartChildWorkflowExecutionInitiated):
             workflow_id, control = event.data.workflow_id, event.data.control or ""
             ending = f":{control.removeprefix(TASK_CONTROL)}"

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
+from typing import Any
 
 from attrs import Factory, field, frozen
 
@@ -59,9 +60,7 @@ class TaskGraph:
     #: Open work that must close before a cleanup begins.
     stopping: Collection[Key] = ()
     #: By position of each task that is exhausted or depends on such a task: the position of that task.
-    blocked: Mapping[int, int] = field(
-        init=False, default=Factory(lambda self: _blocked(self.progress), takes_self=True)
-    )
+    blocked: Mapping[int, int] = field(default=Factory(lambda self: _blocked(self.progress), takes_self=True))
 
     def status(self, position: int) -> TaskStatus:
         """Return the status of the task at a position of the plan."""
@@ -80,7 +79,8 @@ class TaskGraph:
         return self._not_in_flight(position, item)
 
     def _not_in_flight(self, position: int, item: Item | None) -> TaskStatus:
-        progress, needed = self.progress, self.needed(position)
+        progress = self.progress
+        needed = progress.left(position)
         if self.is_ending or position in self.blocked:
             return TaskStatus.SKIPPED
         if item is not None and item.failures and not needed and position not in progress.steps:
@@ -91,6 +91,10 @@ class TaskGraph:
         # The timer of a signal's time-out is not started yet.
         is_signal = is_signal and not isinstance(progress.steps.get(position), Wait)
         return TaskStatus.WAITING if needed or self.stopping or is_signal else TaskStatus.DUE
+
+    def is_ruled_out(self, position: int) -> bool:
+        """Return True if the rules of the task skip it."""
+        return self.progress.outcomes.get(position) is TaskOutcome.SKIPPED and not self.reserved
 
     def needed(self, position: int) -> list[int]:
         """Return the positions of the required tasks that a task waits for."""
@@ -105,30 +109,62 @@ class TaskGraph:
 
 
 def _blocked(progress: Progress) -> dict[int, int]:
-    found = {position: position for position in progress.exhausted}
-    todo = list(found)
-    while todo:
-        position = todo.pop()
-        new = [
-            other
-            for other in progress.plan.dependents[position]
-            if other not in found and rules_of(progress.plan.tasks[other]).join == "all"
-        ]
-        found.update(dict.fromkeys(new, found[position]))
-        todo += new
+    """Return the first failed task of the plan that each task waits for, directly or not."""
+    plan = progress.plan
+    found: dict[int, int] = dict.fromkeys(progress.exhausted, -1)
+    for failed in sorted(progress.exhausted):
+        found[failed] = failed
+        todo = [failed]
+        while todo:
+            dependents = (other for other in plan.dependents[todo.pop()] if other not in found)
+            new = [other for other in dependents if rules_of(plan.tasks[other]).join == "all"]
+            found.update(dict.fromkeys(new, failed))
+            todo += new
     return found
 
 
-def task_graphs(main: Progress) -> Iterator[TaskGraph]:
-    """Yield the graph of a run, and those of its cleanup after a failure and after a cancel request."""
-    now = phase(main)
-    yield TaskGraph(main, now not in {RunPhase.RUNNING, RunPhase.COMPLETING})
-    for own, phases, what in (
-        (after_failure(main, run_failures(main)), {RunPhase.FAILING, RunPhase.CLEANING_UP}, "fails"),
-        (begin(main.spec.after_cancel, main.state, main.codec), {RunPhase.CANCELING}, "is canceled"),
-    ):
-        stopping = open_work(main.state, own.plan.by_key)
-        yield TaskGraph(own, now is RunPhase.CLOSED, "" if now in phases else what, stopping)
+#: For each cleanup: the phases in which it runs, and what the run does before.
+_CLEANUPS: tuple[tuple[Collection[RunPhase], str], ...] = (
+    ({RunPhase.FAILING, RunPhase.CLEANING_UP}, "fails"),
+    ({RunPhase.CANCELING}, "is canceled"),
+)
+
+
+def cleanups(main: Progress) -> tuple[Progress, ...]:
+    """Return the progress of the cleanup after a failure and of that after a cancel request."""
+    canceled = begin(main.spec.after_cancel, main.state, main.codec)
+    return after_failure(main, run_failures(main)), canceled
+
+
+def task_graphs(
+    main: Progress, cleaning: Sequence[Progress] | None = None, before: Sequence[TaskGraph] = ()
+) -> tuple[TaskGraph, ...]:
+    """Return the graph of a run, and those of its cleanup after a failure and after a cancel request.
+
+    Args:
+        main: The progress of the run.
+        cleaning: Its ``cleanups``; by default they are computed.
+        before: The graphs after an earlier event, from which is taken what has not changed.
+    """
+    now, state = phase(main), main.state
+    own = cleanups(main) if cleaning is None else cleaning
+    known = [*before, *(None for _ in range(1 + len(own)))]
+    is_ending = now not in {RunPhase.RUNNING, RunPhase.COMPLETING}
+    graphs = [TaskGraph(main, is_ending, **_blocked_before(known[0], main))]
+    for each, old, (phases, what) in zip(own, known[1:], _CLEANUPS, strict=False):
+        stopping: Collection[Key] = ()
+        if now in phases and each.plan.tasks:
+            is_same = old is not None and not old.reserved and old.progress.state.opened is state.opened
+            stopping = old.stopping if old and is_same else open_work(state, each.plan.by_key)
+        reserved, blocked = "" if now in phases else what, _blocked_before(old, each)
+        graphs.append(TaskGraph(each, now is RunPhase.CLOSED, reserved, stopping, **blocked))
+    return tuple(graphs)
+
+
+def _blocked_before(before: TaskGraph | None, progress: Progress) -> dict[str, Any]:
+    if before is None or before.progress.plan is not progress.plan:
+        return {}
+    return {"blocked": before.blocked} if before.progress.exhausted is progress.exhausted else {}
 
 
 def task_statuses(main: Progress) -> Collection[tuple[Task, TaskStatus]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import pairwise
 
@@ -86,12 +86,27 @@ def timeline(history: History, spec: DeciderSpec | None = None, codec: TaskCodec
         SpecError: A retry strategy of the spec returned something that is not a delay.
     """
     state = state_of(history)
+    found = {}
+    if spec is not None:
+        found = {task.key: status for task, status in task_statuses(begin(spec, state, codec))}
+    return timeline_of(history, state, found)
+
+
+def timeline_of(history: History, state: State, known: Mapping[Key, TaskStatus]) -> Timeline:
+    """Return the timeline of a history.
+
+    Args:
+        history: The history of a run, open or closed.
+        state: The state after it.
+        known: The status of each task, by the key of its item, as far as it is known from a spec.
+
+    Raises:
+        HistoryError: The history is empty.
+    """
     if state.started is None or state.last is None:
         raise HistoryError(None, "this history is empty; there is nothing to show")
     end = state.last.at
-    found = started_statuses(state)
-    if spec is not None:
-        found |= {task.key: status for task, status in task_statuses(begin(spec, state, codec))}
+    found = {**started_statuses(state), **known}
     lanes = [_lane(item, found[item.key], history, state) for item in _items(state)]
     return Timeline(
         state.started.at,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
+from string import Formatter
 from typing import Any
 
 from attrs import evolve, frozen
@@ -16,6 +19,9 @@ from floto.core.swf.events import ActivityTaskScheduled, Event
 from floto.core.swf.reserved_names import NOT_SERVED
 from floto.core.swf.shapes import ActivityType
 from floto.core.visible import moment_text, visible
+
+#: A sentence for people: strings, and moments that each reader shows in their own way.
+Text = tuple[str | datetime, ...]
 
 
 class Cause(StrEnum):
@@ -70,17 +76,35 @@ class Condition:
     who: str = ""
     until: datetime | None = None
 
+    @property
+    def text(self) -> Text:
+        """The sentence, with its moments as values."""
+        found: list[str | datetime] = []
+        for words, name, how in _pieces(self.cause):
+            value = _FIELDS[name](self) if name else ()
+            found += [words, *(map(repr, value) if how == "r" else value)]
+        return tuple(filter(None, found))
+
     def __str__(self) -> str:
         """Return one line."""
-        values = {
-            "task": self.task,
-            "at": "" if self.at is None else moment_text(self.at),
-            "detail": self.detail,
-            "task_list": self.task_list,
-            "who": f" on {self.who}" if self.who else "",
-            "until": "" if self.until is None else f", times out at {moment_text(self.until)}",
-        }
-        return visible(self.cause.value.format(**values))
+        return visible("".join(each if isinstance(each, str) else moment_text(each) for each in self.text))
+
+
+@cache
+def _pieces(cause: Cause) -> Sequence[tuple[str, str, str]]:
+    """Return the template of a cause, cut at its fields: text, the field behind it and its conversion."""
+    return [(text, name or "", how or "") for text, name, _, how in Formatter().parse(cause.value)]
+
+
+#: The values of the fields of a template.
+_FIELDS: Mapping[str, Callable[[Condition], Text]] = {
+    "task": lambda condition: (condition.task,),
+    "at": lambda condition: () if condition.at is None else (condition.at,),
+    "detail": lambda condition: (condition.detail,),
+    "task_list": lambda condition: (condition.task_list,),
+    "who": lambda condition: (f" on {condition.who}",) if condition.who else (),
+    "until": lambda condition: () if condition.until is None else (", times out at ", condition.until),
+}
 
 
 def queued(item: Item) -> Condition:
@@ -118,14 +142,18 @@ def _of_activity(condition: Condition, item: Item) -> Condition:
 def _timeout(item: Item) -> datetime | None:
     """Return the timeout of a started attempt; None if only the registered type may have one."""
     begins = (("schedule_to_close_timeout", item.opened), ("start_to_close_timeout", item.started))
-    ends = [
-        event.at + timedelta(seconds=int(seconds))
-        for name, event in begins
-        if event is not None
-        and item.opened is not None
-        and (seconds := getattr(item.opened.data, name, None) or "NONE") != "NONE"
-    ]
-    return min(ends, default=None)
+    ends = [_later(event, getattr(_data(item.opened), name, None)) for name, event in begins]
+    return min(filter(None, ends), default=None)
+
+
+def _later(event: Event | None, seconds: str | None) -> datetime | None:
+    """Return the time so many seconds after an event; None for no number, or for one past all clocks."""
+    if event is None or seconds is None or not seconds.isdecimal():
+        return None
+    try:
+        return event.at + timedelta(seconds=int(seconds))
+    except (OverflowError, ValueError):
+        return None
 
 
 def retry(task: Task, item: Item, timer: Item) -> Condition:
@@ -147,6 +175,4 @@ def retry(task: Task, item: Item, timer: Item) -> Condition:
 
 def due(timer: Item) -> datetime | None:
     """Return the time at which a timer fires."""
-    if timer.opened is None:
-        return None
-    return timer.opened.at + timedelta(seconds=int(timer.opened.data.start_to_fire_timeout))
+    return None if timer.opened is None else _later(timer.opened, timer.opened.data.start_to_fire_timeout)

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
+from floto.core.spec.tasks import NO_RESULT
 from floto.core.swf.identifiers import shown
 from floto.core.swf.limits import SECONDS_LIMIT
 
@@ -40,6 +41,11 @@ class WaitLimit:
 
     seconds: int
     on_timeout: OnTimeout = "fail"
+
+    @property
+    def result(self) -> Any:
+        """The result of a task that has timed out; ``NO_RESULT`` if it has none."""
+        return self.on_timeout.value if isinstance(self.on_timeout, Result) else NO_RESULT
 
     @property
     def message(self) -> str:

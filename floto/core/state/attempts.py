@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from attrs import frozen
 
-from floto.core.state.failures import failure_of
+from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Item, KeptItem, Status
 from floto.core.swf.events import Event
 from floto.core.visible import moment_text, visible
@@ -42,16 +42,42 @@ class Attempt:
         return " ".join(parts) + (f": {visible(self.message)}" if self.message else "")
 
 
+@frozen
+class AttemptEvents:
+    """The events of one attempt, as far as there are any, and its failure."""
+
+    number: int
+    status: Status
+    opened: Event | None
+    started: Event | None
+    ended: Event | None
+    failure: Failure | None = None
+    #: Where a kept task of a redriven run completed; else empty.
+    origin: str = ""
+
+
 def attempts(item: Item | None, events: Sequence[Event]) -> tuple[Attempt, ...]:
     """Return every attempt of an item, the latest last; ``events`` is the whole history."""
-    if item is None:
-        return ()
-    found = [_failed(number, event, events) for number, event in enumerate(item.failures, start=1)]
-    if item.is_open or item.status is Status.COMPLETED:
-        began, taken, ended = map(moment_of, (item.opened, item.started, item.closed))
-        origin = str(item.origin) if isinstance(item, KeptItem) else ""
-        found.append(Attempt(len(found) + 1, item.status, began, taken, ended, origin))
+    found = []
+    for each in attempt_events(item, events):
+        opened, started, ended = map(moment_of, (each.opened, each.started, each.ended))
+        message = each.origin if each.failure is None else each.failure.message
+        found.append(Attempt(each.number, each.status, opened, started, ended, message))
     return tuple(found)
+
+
+def attempt_events(item: Item | None, events: Sequence[Event]) -> Iterator[AttemptEvents]:
+    """Yield the events of every attempt of an item, the latest last; ``events`` is the whole history."""
+    if item is None:
+        return
+    for number, event in enumerate(item.failures, start=1):
+        failure = failure_of(event)
+        opened, started = (_event(event.data, names, events) for names in (_OPENED, (_STARTED,)))
+        yield AttemptEvents(number, failure.status, opened, started, event, failure)
+    if item.is_open or item.status is Status.COMPLETED:
+        number = len(item.failures) + 1
+        origin = str(item.origin) if isinstance(item, KeptItem) else ""
+        yield AttemptEvents(number, item.status, item.opened, item.started, item.closed, origin=origin)
 
 
 def attempt_count(item: Item | None) -> int:
@@ -64,13 +90,7 @@ def moment_of(event: Event | None) -> datetime | None:
     return None if event is None else event.at
 
 
-def _failed(number: int, event: Event, events: Sequence[Event]) -> Attempt:
-    failure = failure_of(event)
-    opened, started = (_moment(event.data, names, events) for names in (_OPENED, (_STARTED,)))
-    return Attempt(number, failure.status, opened, started, event.at, failure.message)
-
-
-def _moment(data: Any, names: Sequence[str], events: Sequence[Event]) -> datetime | None:
-    """Return the time of the event that the first of these fields names; None if the id is 0."""
+def _event(data: Any, names: Sequence[str], events: Sequence[Event]) -> Event | None:
+    """Return the event that the first of these fields names; None if there is no such event."""
     event_id = next((getattr(data, name) for name in names if hasattr(data, name)), 0)
-    return events[event_id - 1].at if event_id else None
+    return events[event_id - 1] if 0 < event_id <= len(events) else None

@@ -24,6 +24,7 @@ from floto.runtime.cli.pictures import graph_command, timeline_command
 from floto.runtime.cli.redrive import redrive_command
 from floto.runtime.cli.register import register_group
 from floto.runtime.cli.replay import replay_command
+from floto.runtime.cli.report import report_command
 from floto.runtime.cli.run import run_command
 from floto.runtime.cli.schedule import schedule_group, scheduler_command
 from floto.runtime.cli.server import server_command
@@ -31,6 +32,7 @@ from floto.runtime.cli.show import history_command, show_command
 from floto.runtime.cli.signal_cancel import cancel_command, signal_command, terminate_command
 from floto.runtime.cli.start import start_command
 from floto.runtime.cli.status import status_command
+from floto.runtime.cli.ui import ui_command
 from floto.runtime.cli.why import why_command
 
 log = logging.getLogger("floto")
@@ -75,8 +77,8 @@ def cli() -> None:
 
 
 for command in (
-    *(run_command, check_command, fuzz_command, server_command),
-    *(replay_command, why_command, compare_command, timeline_command, graph_command),
+    *(run_command, check_command, fuzz_command, server_command, ui_command),
+    *(replay_command, why_command, compare_command, timeline_command, graph_command, report_command),
     *(register_group, start_command, signal_command, cancel_command, terminate_command),
     redrive_command,
     *(list_command, show_command, status_command, history_command, backup_command),

@@ -45,7 +45,7 @@ def read_each(
     A history that cannot be read is reported on stderr; the others are read all the same.
     """
     console = Console(stderr=True)
-    files = list(_files(names))
+    files = list(each_file(names))
     worst = DONE
     bar = track(files, "histories", console=console, transient=True, disable=quiet or not console.is_terminal)
     for name in bar:
@@ -61,7 +61,7 @@ def _named(name: str, error: HistoryError) -> str:
     return str(error) if name in str(error) else f"{name}: {error}"
 
 
-def _files(names: Sequence[str]) -> Iterator[str]:
+def each_file(names: Sequence[str]) -> Iterator[str]:
     """Yield the names of runs and files, and the files of directories."""
     for name in names:
         path = Path(name)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -14,7 +13,7 @@ from floto.core.decide.schedule import BACKFILL, PAUSE, RESUME, SCHEDULE_LIST, T
 from floto.core.errors import UnknownResource
 from floto.core.fire_times import moment, moment_problems
 from floto.core.payloads import payload
-from floto.core.spec.schedule import SCHEDULE_CODEC, Schedule
+from floto.core.spec.schedule import SCHEDULE_CODEC
 from floto.core.swf.pollers import PollKind
 from floto.core.swf.service import ExecutionInfo, Service
 from floto.core.visible import moment_text, shell_command, visible
@@ -30,7 +29,17 @@ from floto.runtime.cli.target import check, target, where_options
 from floto.runtime.connect import connect_loop, live_of
 from floto.runtime.loading import load_schedule
 from floto.runtime.retrying import retry_write
-from floto.runtime.schedules import ScheduleError, all_schedules, changes, create, find, next_fires, prepare
+from floto.runtime.schedules import (
+    ScheduleError,
+    all_schedules,
+    changes,
+    create,
+    find,
+    local_time,
+    next_fires,
+    prepare,
+    state_text,
+)
 
 
 @click.group("schedule", short_help="Start, show and change schedules")
@@ -112,22 +121,10 @@ def _not_decided(found: Sequence[ScheduleView], where: dict[str, Any]) -> Iterat
 
 
 def _row(found: ScheduleView) -> tuple[str, ...]:
-    fires = ", ".join(_local(found.schedule, at) for at in next_fires(found, datetime.now(UTC)))
+    fires = ", ".join(local_time(found.schedule, at) for at in next_fires(found, datetime.now(UTC)))
     last = found.recorded.recent[-1] if found.recorded.recent else None
-    ended = "" if last is None else f"{_local(found.schedule, last.fire)} {last.status}"
-    return found.schedule.id_, found.schedule.words, _state(found), fires, ended
-
-
-def _state(found: ScheduleView) -> str:
-    if found.state.cancel_requested is not None:
-        return "cancellation requested"
-    if found.memory.paused is not None:
-        return f"paused: {found.memory.paused}"
-    return f"{len(found.recorded.open)} open" if found.recorded.open else "waiting"
-
-
-def _local(schedule: Schedule, at: datetime) -> str:
-    return at.astimezone(ZoneInfo(schedule.time_zone)).strftime("%Y-%m-%d %H:%M:%S %Z")
+    ended = "" if last is None else f"{local_time(found.schedule, last.fire)} {last.status}"
+    return found.schedule.id_, found.schedule.words, state_text(found), fires, ended
 
 
 def _as_json(info: ExecutionInfo, found: ScheduleView) -> dict[str, Any]:
@@ -153,17 +150,17 @@ def show_command(id_: str, *, as_json: bool, **where: Any) -> int:
         say(readable(_as_json(info, found)))
         return DONE
     schedule, memory = found.schedule, found.recorded
-    state = _state(found) if info.close_status is None else info.close_status
+    state = state_text(found) if info.close_status is None else info.close_status
     say(visible(f"{schedule.id_}: {schedule.words}; overlap {schedule.overlap}; {state}"))
     for at in next_fires(found, datetime.now(UTC)) if info.close_status is None else ():
-        say(f"next     {_local(schedule, at)}")
+        say(f"next     {local_time(schedule, at)}")
     for launch in memory.open:
-        say(visible(f"open     {_local(schedule, launch.fire)}  {launch.workflow_id}"))
+        say(visible(f"open     {local_time(schedule, launch.fire)}  {launch.workflow_id}"))
     for end in reversed(memory.recent):
         message = f": {end.message}" if end.message else ""
-        say(visible(f"run      {_local(schedule, end.fire)}  {end.workflow_id}  {end.status}{message}"))
+        say(visible(f"run      {local_time(schedule, end.fire)}  {end.workflow_id}  {end.status}{message}"))
     for none in reversed(memory.unstarted):
-        span = f"{_local(schedule, none.first)} to {_local(schedule, none.last)}"
+        span = f"{local_time(schedule, none.first)} to {local_time(schedule, none.last)}"
         say(f"no run   {none.count} for {span}: {_WHY[none.why]}")
     say(f"totals   {', '.join(f'{count} {name}' for name, count in sorted(memory.counts.items())) or 'none'}")
     return DONE
@@ -239,7 +236,7 @@ def update_command(source: str, *, yes: bool, **where: Any) -> int:
             say(visible(f"schedule {new.id_} is as in {source}"), err=True)
             return DONE
         first = new.fires(datetime.now(UTC))
-        say(f"first fire after the update: {_local(new, first[0]) if first else 'none'}")
+        say(f"first fire after the update: {local_time(new, first[0]) if first else 'none'}")
         if not yes:
             say("nothing is changed; apply it with --yes", err=True)
             return FAILED

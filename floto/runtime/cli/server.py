@@ -12,10 +12,8 @@ from floto.core.visible import shell_word, visible
 from floto.logs import configure
 from floto.runtime.cli.options import log_format_option
 from floto.runtime.cli.output import say
+from floto.runtime.cli.ui import page_options, page_settings, server_module
 from floto.runtime.loading import LoadError, load_module
-
-#: What the extra ``server`` installs.
-_EXTRA = frozenset({"starlette", "uvicorn"})
 
 
 @click.command("server", short_help="Serve SWF's protocol on one file")
@@ -57,6 +55,7 @@ _EXTRA = frozenset({"starlette", "uvicorn"})
     "--allowed-host", multiple=True, metavar="NAME", help="Another host name in requests; may be repeated."
 )
 @click.option("--functions", metavar="FILE.py:NAME|MODULE:NAME", help="Dict of Lambda functions by name.")
+@page_options
 @log_format_option
 def server_command(  # noqa: PLR0913 - click passes each option as an argument
     *,
@@ -69,13 +68,15 @@ def server_command(  # noqa: PLR0913 - click passes each option as an argument
     allowed_host: tuple[str, ...],
     functions: str | None,
     log_format: str,
+    **pages: Any,
 ) -> None:
     """Serve Amazon SWF's protocol, for boto3, the AWS CLI and other clients, on one database file.
 
     With keys, every request must be signed with them. Without keys, the server listens on loopback only.
-    SIGTERM or Ctrl-C stops it with exit code 0.
+    SIGTERM or Ctrl-C stops it with exit code 0. Its URL opened in a browser shows the page of 'floto ui',
+    with keys only if --token is set.
     """
-    server = _server()
+    server = server_module("server")
     settings = server.Settings(
         db=db,
         host=host,
@@ -84,20 +85,10 @@ def server_command(  # noqa: PLR0913 - click passes each option as an argument
         keys=_keys(access_key, secret_key),
         allowed_hosts=allowed_host,
         functions=None if functions is None else _functions(functions),
+        pages=page_settings(server, **pages),
     )
     configure(json=log_format == "json")  # uvicorn's records too
     server.serve(settings, lambda url: _say_where(url, db, access_key))
-
-
-def _server() -> Any:
-    try:
-        from floto.runtime import server  # noqa: PLC0415 - only this command needs what the extra installs
-    except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
-            raise
-        msg = "'floto server' needs extra packages: pip install 'floto[server]'"
-        raise click.UsageError(msg) from None
-    return server
 
 
 def _keys(access: str | None, secret: str | None) -> tuple[str, str] | None:

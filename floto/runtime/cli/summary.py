@@ -9,12 +9,12 @@ from typing import Any
 from floto.core.errors import PayloadError
 from floto.core.payloads import payload
 from floto.core.spec.fingerprint import recorded
-from floto.core.state.carried_signals import own_input
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Item, Kind, State
 from floto.core.swf import events as e
 from floto.core.swf.events import Event
-from floto.core.swf.reserved_names import RESERVED_PREFIX, SPEC_KEY
+from floto.core.swf.reserved_names import RESERVED_PREFIX
+from floto.core.view.run_input import run_input
 
 Summary = dict[str, Any]
 
@@ -49,7 +49,7 @@ def summary(described: dict[str, Any], state: State, left: Sequence[str | None] 
         "taskList": started.task_list.name,
         "tags": list(started.tag_list or ()),
         "parent": info.get("parent"),
-        "input": _input(started),
+        "input": run_input(started),
         **({} if state.closed is None else _end(state.closed)),
         "cancelRequested": None if state.cancel_requested is None else state.cancel_requested.at,
         "spec": recorded(state),
@@ -65,17 +65,6 @@ def value_of(text: str | None) -> Any:
         return payload.loads(text)
     except PayloadError:
         return text
-
-
-def _input(started: e.WorkflowExecutionStarted) -> Any:
-    try:
-        value = own_input(started.input, is_continued=started.continued_execution_run_id is not None)
-    except PayloadError:
-        return started.input
-    if isinstance(value, dict) and SPEC_KEY in value:
-        # Omit the spec: it is long, and the same for every run.
-        return {**value, SPEC_KEY: "..."}
-    return value
 
 
 def _end(closed: Event) -> Summary:

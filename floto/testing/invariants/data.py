@@ -106,7 +106,8 @@ def data_flow(moment: Moment) -> None:
         if row is None or id_ not in moment.in_turn.tasks:
             continue
         given = moment.given_to(id_)
-        expected = added(row(task, given, given.context), task, moment.summary)
+        has_store = moment.codec.payloads is not None
+        expected = added(row(task, given, given.context), task, moment.summary, has_store=has_store)
         if expected is not None and decision != expected:
             names = [
                 each for each in vars_of(expected) if getattr(decision, each, None) != getattr(expected, each)

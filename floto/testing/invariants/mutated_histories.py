@@ -14,14 +14,17 @@ from floto.core.swf.decisions import (
     Decision,
     RequestCancelExternalWorkflowExecution,
     ScheduleActivityTask,
+    StartChildWorkflowExecution,
     StartTimer,
 )
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.shapes import TaskList, WorkflowType
 from floto.testing.invariants.variants import appended, left
-from floto.testing.reading.oracle import FAILURES, MORE, RETRY, name
+from floto.testing.reading.oracle import FAILURES, MORE, RETRY, name, named
 
+#: What a child keeps of its last run, which had nothing to keep.
+_KEPT = '{"run":"r","number":1,"tasks":[],"signals":[],"checkpoints":[]}'
 #: Numbers of refusals around those at which floto gives up.
 _TIMES = (1, 2, 20, 1, 21, 2, 100, 101)
 #: A transient and a permanent cause, by the decision that is refused.
@@ -147,12 +150,15 @@ def _foreign_marker(history: History, _: Sequence[Decision], number: int) -> His
 
 
 def _checkpoint(history: History, decisions: Sequence[Decision], number: int) -> History | None:
-    """Add the marker with the checkpoint that a redriven run keeps for an activity."""
+    """Add the marker with what a redriven run keeps for an activity, or for a child."""
     ids = [each.activity_id for each in decisions if isinstance(each, ScheduleActivityTask)]
-    if not ids:
+    begun = [each for each in decisions if isinstance(each, StartChildWorkflowExecution)]
+    children = [named(each, each.workflow_id) for each in begun]
+    if not ids and not children:
         return None
-    name, details = f"floto.checkpoint:{ids[0]}", (None, '"half"', "text")[number % 3]
-    marker = e.MarkerRecorded(marker_name=name, details=details, decision_task_completed_event_id=1)
+    texts = (None, '"half"', "text") if ids else (_KEPT, '{"run":"r"}', "text")
+    marker_name, details = f"floto.checkpoint:{[*ids, *children][0]}", texts[number % 3]
+    marker = e.MarkerRecorded(marker_name=marker_name, details=details, decision_task_completed_event_id=1)
     return appended(history, [marker])
 
 

@@ -257,7 +257,8 @@ def _start_of(
     if due.timer_id:
         return StartTimer(timer_id=due.timer_id, start_to_fire_timeout=str(due.seconds), control=id_)
     task = graph.tasks[id_]
-    decision = added(task.start(reading.given_to(graph, id_, given)), task, reading.summary)
+    started = task.start(reading.given_to(graph, id_, given))
+    decision = added(started, task, reading.summary, has_store=reading.codec.payloads is not None)
     for name in ("input", "control"):
         length = len(getattr(decision, name, None) or "")
         if length > DATA_LIMIT:

@@ -36,7 +36,7 @@ from floto.core.state.state import KeptItem
 from floto.core.swf.decisions import ContinueAsNewWorkflowExecution
 from floto.core.swf.events import WorkflowExecutionCancelRequested
 from floto.core.swf.reserved_names import REDRIVE_KEY, SPEC_KEY
-from floto.testing import Faults, Simulation, fails, returns, simulate
+from floto.testing import Faults, Simulation, fails, returns, simulate, takes
 
 
 def act(id_: str, **fields: Any) -> ActivityTask:
@@ -257,6 +257,26 @@ def test_signal_that_timed_out_is_awaited_again(instead: Any) -> None:
     }
     assert planned.plan[0].reason == "timed out after 60 seconds"
     assert again(own, planned).status == "COMPLETED"
+
+
+def test_timer_until_a_time_is_kept_through_each_redrive_unless_that_time_changed() -> None:
+    wait = Timer(id_="wait", until="cron 0 2 * * *")
+    spec = DeciderSpec(activity_tasks=[wait, act("send", requires=["wait"])])
+    late = {"send": takes(hours=1, then=fails())}
+    new = again(spec, redrive(spec, failed(spec).main), activities=late).main
+    assert redrive(spec, new).kept == ("wait",)
+    changed = evolve(spec, activity_tasks=[evolve(wait, until="cron 0 3 * * *"), spec.activity_tasks[1]])
+    assert redrive(changed, new).kept == ()
+
+
+def test_task_that_did_not_wait_for_all_is_kept_through_each_redrive() -> None:
+    tasks = [act("slow"), act("fast"), act("use", requires=["slow", "fast"], join="any")]
+    spec = DeciderSpec(activity_tasks=[*tasks, act("send", requires=["use"])])
+    run = simulate(spec, {"slow": takes(minutes=1), "send": takes(minutes=2, then=fails())})
+    planned = redrive(spec, run.main)
+    assert planned.kept == ("slow", "fast", "use")
+    new = again(spec, planned, activities={"send": fails()}).main
+    assert redrive(spec, new).kept == planned.kept
 
 
 def test_timeline_shows_kept_tasks_at_the_start() -> None:

@@ -1,0 +1,1 @@
+"""The view of a run at every moment, as data: what pages, reports and pictures show."""

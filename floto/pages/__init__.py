@@ -1,0 +1,1 @@
+"""Pages: the runs of a service and one run at every moment, for people."""

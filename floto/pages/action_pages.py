@@ -1,0 +1,91 @@
+"""Schedules, and actions on runs and schedules: shown first, and carried out where that is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from floto.core.errors import FlotoError
+from floto.core.visible import visible
+from floto.pages import rows
+from floto.pages.actions import ACTIONS, Action, act_of
+from floto.pages.requests import form as form_of
+from floto.pages.responses import run_url, url_of
+from floto.pages.security import Refused
+from floto.pages.site import Site, cells_of, now_ms
+
+
+class ActionPages:
+    """The pages of actions and schedules."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def schedules(self, request: Request) -> Response:
+        """Show the schedules of a domain."""
+        domain = self._site.asked(request)
+        found = await self._site.in_thread(self._site.source.schedules, domain)
+        context = {"schedules": found, "run_url": run_url}
+        return self._site.page("schedules.html", {**self._site.shared(domain), **context})
+
+    async def of_run(self, request: Request) -> Response:
+        """Show the actions that are possible on a run."""
+        domain, run = await self._site.found(request)
+        subject = "open run" if run.closed is None else "closed run"
+        names = {"domain": domain, "workflow_id": run.workflow_id, "run_id": run.run_id}
+        items = [
+            (action, url_of(f"/actions/{action.name}", names))
+            for action in ACTIONS.values()
+            if action.subject == subject
+        ]
+        context = {"run": cells_of(run, domain, now_ms()), "actions": items}
+        return self._site.page("actions.html", {**self._site.shared(domain), **context})
+
+    async def form(self, request: Request) -> Response:
+        """Show an action, and the command line that does the same once its form is filled in."""
+        return await self._action_page(request, request.query_params)
+
+    async def act(self, request: Request) -> Response:
+        """Carry out an action, where that is allowed."""
+        given = await form_of(request)
+        self._site.guard.check_action(given.get("csrf"))
+        action = self._action(request)
+        act = act_of(action, given.get("domain") or self._site.source.domain, given)
+        try:
+            workflow_id, run_id = await self._site.in_thread(self._site.source.do, act)
+        except FlotoError as error:
+            return await self._action_page(request, given, str(error))
+        await self._site.watch.fresh(act.domain, force=True)
+        is_schedule = action.subject == "schedule"
+        url = url_of("/schedules", {"domain": act.domain})
+        return RedirectResponse(url if is_schedule else run_url(workflow_id, run_id, act.domain), 303)
+
+    async def _action_page(self, request: Request, given: Mapping[str, str], problem: str = "") -> Response:
+        action = self._action(request)
+        domain = given.get("domain") or self._site.source.domain
+        act = act_of(action, domain, given)
+        is_preview = not action.fields or ("preview" in given and not action.missing(act.values))
+        context: dict[str, Any] = {"command": None, "plan": None}
+        try:
+            if is_preview:
+                context["command"] = self._site.source.command(act)
+            if is_preview and action.name == "redrive":
+                context["plan"] = rows.plan(await self._site.in_thread(self._site.source.plan, act))
+            if action.name == "start":
+                context["types"] = await self._site.in_thread(self._site.source.types, domain)
+        except FlotoError as error:
+            problem = problem or str(error)
+        context = {"types": (), **context, "action": action, "act": act, "problem": visible(problem)}
+        return self._site.page(
+            "action.html", {**self._site.shared(domain), **context}, 409 if problem else 200
+        )
+
+    @staticmethod
+    def _action(request: Request) -> Action:
+        action = ACTIONS.get(request.path_params["name"])
+        if action is None:
+            raise Refused(404, "there is no such action")
+        return action

@@ -1,0 +1,120 @@
+"""Documents of runs, compressed and kept in memory as long as their runs have no new events."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections import OrderedDict
+from threading import Lock
+
+from attrs import field, frozen
+
+from floto.core.errors import PayloadsNeeded, SpecError
+from floto.core.replay.saved_history import Saved
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.swf.closing_events import CLOSING_EVENTS
+from floto.core.swf.events import Event
+from floto.core.swf.history import History
+from floto.core.swf.shapes import WorkflowExecution
+from floto.core.view.run_view import view
+from floto.pages.document import run_document
+from floto.pages.prepare import prepare
+from floto.pages.source import Source
+
+#: Maximum bytes of the compressed documents that are kept.
+MOST_BYTES = 64 * 1024 * 1024
+#: Maximum number of opened files that are kept, and of open runs whose events are.
+MOST_OPENED = 8
+_FAST = 5
+
+
+@frozen
+class Document:
+    """A document as JSON, compressed by gzip."""
+
+    data: bytes = field(repr=False)
+    last_event_id: int
+    workflow_id: str
+
+
+class Documents:
+    """The documents of one service; any thread may ask for them, and one at a time computes one.
+
+    Args:
+        source: The service.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._lock = Lock()
+        self._found: OrderedDict[tuple[str, str], Document] = OrderedDict()
+        self._events: OrderedDict[tuple[str, str], tuple[Event, ...]] = OrderedDict()
+        self._opened: OrderedDict[str, Document] = OrderedDict()
+
+    def last_event_id(self, domain: str, run: WorkflowExecution) -> tuple[int, bool]:
+        """Return the id of a run's last event, and whether the run has closed. Raises ``FlotoError``."""
+        with self._lock:
+            events = self._read(domain, run)
+        return len(events), bool(events) and type(events[-1].data) in CLOSING_EVENTS
+
+    def history(self, domain: str, run: WorkflowExecution) -> tuple[History, DeciderSpec | None]:
+        """Return the history of a run, and its spec if that is known. Raises ``FlotoError``."""
+        with self._lock:
+            history = History(self._read(domain, run), run)
+        return history, self._spec(history)
+
+    def document(self, domain: str, run: WorkflowExecution) -> Document:
+        """Return the document of a run. Raises ``FlotoError``."""
+        with self._lock:
+            key, events = (domain, run.run_id), self._read(domain, run)
+            known = self._found.get(key)
+            if known is None or known.last_event_id != len(events):
+                history = History(events, run)
+                known = self._found[key] = _document(history, self._spec(history), domain)
+            self._found.move_to_end(key)
+            while len(self._found) > 1 and sum(len(each.data) for each in self._found.values()) > MOST_BYTES:
+                self._found.popitem(last=False)
+            return known
+
+    def open(self, data: bytes) -> tuple[str, Document]:
+        """Return the document of a saved history, and a name to ask for it again. Raises ``FlotoError``."""
+        saved: Saved = self._source.saved(data)
+        spec = saved.spec or self._spec(saved.history)
+        found = _document(saved.history, spec, saved.domain)
+        name = hashlib.sha256(found.data).hexdigest()[:32]
+        with self._lock:
+            self._opened[name] = found
+            while len(self._opened) > MOST_OPENED:
+                self._opened.popitem(last=False)
+        return name, found
+
+    def opened(self, name: str) -> Document | None:
+        """Return the document of a file that was opened; None if it is not kept any more."""
+        with self._lock:
+            return self._opened.get(name)
+
+    def _read(self, domain: str, run: WorkflowExecution) -> tuple[Event, ...]:
+        key = domain, run.run_id
+        known = self._events.pop(key, ())
+        events = (*known, *self._source.history(domain, run, len(known)))
+        self._events[key] = events
+        while len(self._events) > MOST_OPENED:
+            self._events.popitem(last=False)
+        return events
+
+    def _spec(self, history: History) -> DeciderSpec | None:
+        try:
+            return self._source.spec_of(history)
+        except (SpecError, PayloadsNeeded):
+            # The page then shows what was started, as for a run without a spec.
+            return None
+
+
+def _document(history: History, spec: DeciderSpec | None, domain: str | None) -> Document:
+    value = run_document(view(history, spec))
+    if domain is not None:
+        value["run"]["domain"] = domain
+    text = json.dumps(prepare(value), separators=(",", ":"))
+    name = history.execution.workflow_id if history.execution else ""
+    return Document(gzip.compress(text.encode(), _FAST), len(history.events), name)

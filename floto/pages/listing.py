@@ -1,0 +1,207 @@
+"""The list of runs of one domain, kept in memory and brought up to date by what has changed.
+
+A page of 10,000 runs is answered from memory. Closed runs do not change, so only those that closed since the
+last look are read, and the open ones. The status of an open run that SWF has none for, retrying or stuck,
+needs its history; it is read from where it was left, and only for some time at each look, so that a service
+with many open runs is not read all the time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from itertools import islice
+from threading import Lock
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from floto.core.errors import FlotoError, UnknownResource
+from floto.core.state.fold import fold
+from floto.core.state.state import EMPTY, State
+from floto.core.swf.shapes import WorkflowExecution
+from floto.pages.filters import Filter
+from floto.pages.runs import RUNNING, STATUSES, Polled, RunRow, condition, polled
+from floto.pages.source import Source
+
+#: Runs that are listed: those that started last.
+MOST_RUNS = 20_000
+#: Open runs whose histories are read: those that started last.
+MOST_STATES = 2_000
+#: Runs of a page.
+PAGE = 50
+#: Seconds after which all closed runs are read again: the service forgets them after their retention.
+_WHOLE_SECONDS = 900.0
+
+#: Values to sort by, and whether the largest comes first by default.
+_KEYS: Mapping[str, Callable[[RunRow, int], Any]] = {
+    "started": lambda run, _now: -run.started,
+    "workflow": lambda run, _now: run.workflow_id.casefold(),
+    "type": lambda run, _now: (run.type_name.casefold(), run.type_version),
+    "status": lambda run, _now: STATUSES.index(run.status),
+    "took": lambda run, now: -run.took(now),
+}
+SORTS = tuple(_KEYS)
+
+
+@frozen(kw_only=True)
+class Query:
+    """What a page of the list shows; ``sort`` is one of ``SORTS``, with a minus for the other direction."""
+
+    domain: str
+    filter: Filter = field(factory=Filter)
+    sort: str = "started"
+    page: int = 1
+
+
+@frozen(kw_only=True)
+class Page:
+    """A page of the list."""
+
+    rows: tuple[RunRow, ...]
+    #: Number of runs that the filter admits, by status, whatever status it asks for.
+    counts: Mapping[str, int]
+    #: Number of runs on all pages.
+    total: int
+    number: int
+    pages: int
+    #: True if the service has more runs than are listed.
+    is_cut: bool
+
+
+@frozen
+class _Runs:
+    """The runs of a moment: all of them, the newest first."""
+
+    rows: tuple[RunRow, ...] = ()
+    is_cut: bool = False
+
+
+class Listing:
+    """The runs of one domain; any thread may read it, and one at a time refreshes it.
+
+    Args:
+        source: The service.
+        domain: The domain.
+        clock: Returns seconds, monotonic.
+    """
+
+    def __init__(self, source: Source, domain: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._source, self._domain, self._clock = source, domain, clock
+        self._lock = Lock()
+        self._runs = _Runs()
+        #: Grows with every change of a row.
+        self.version = 0
+        self.is_loaded = False
+        self._open: dict[str, RunRow] = {}
+        self._closed: dict[str, RunRow] = {}
+        self._states: dict[str, State] = {}
+        #: Open runs whose history is to be read, in order.
+        self._unread: dict[str, None] = {}
+        self._pollers: Polled | None = None
+        self._seen: object = None
+        self._looked = self._read_whole = float("-inf")
+
+    @property
+    def is_behind(self) -> bool:
+        """True if there are histories of open runs that were not read since the last change."""
+        return bool(self._unread)
+
+    def refresh(self, *, force: bool = False) -> bool:
+        """Look for changes; return True if there are any. Raises ``FlotoError``."""
+        with self._lock:
+            seen, now = self._source.version(), self._clock()
+            is_due = now - self._looked >= self._source.pace.idle
+            if not (force or is_due or self._unread or seen is None or seen != self._seen):
+                return False
+            if force or seen is None or seen != self._seen or not self.is_loaded:
+                self._list(now)
+                self._unread.update(dict.fromkeys(list(self._open)[:MOST_STATES]))
+            if is_due or force:
+                self._pollers, self._looked = polled(self._source.live(), self._domain), now
+            self._read_states()
+            self._seen = seen
+            return self._publish()
+
+    def _list(self, now: float) -> None:
+        is_whole = now - self._read_whole >= _WHOLE_SECONDS
+        since = None if is_whole else self._newest_close()
+        opens = islice(self._source.open_runs(self._domain), MOST_RUNS)
+        self._open = {run.run_id: run for run in opens}
+        closed = islice(self._source.closed_runs(self._domain, since), MOST_RUNS)
+        found = {run.run_id: run for run in closed}
+        self._closed = found if is_whole else {**self._closed, **found}
+        # A listing of open runs may have been made before the run closed.
+        for run_id in self._open.keys() & found.keys():
+            del self._open[run_id]
+        for run_id in self._states.keys() - self._open.keys():
+            del self._states[run_id]
+        self._unread = {run_id: None for run_id in self._unread if run_id in self._open}
+        self._read_whole = now if is_whole else self._read_whole
+        self.is_loaded = True
+
+    def _newest_close(self) -> int:
+        newest = max((run.closed or 0 for run in self._closed.values()), default=0)
+        return max(newest - round(self._source.pace.lag * 1000), 0)
+
+    def _read_states(self) -> None:
+        """Read new events of open runs, those first that were never read, for as long as the pace allows."""
+        end = self._clock() + self._source.pace.histories
+        for run_id in sorted(self._unread, key=self._states.__contains__):
+            if self._clock() >= end:
+                return
+            del self._unread[run_id]
+            self._states[run_id] = self._read(self._open[run_id], self._states.get(run_id, EMPTY))
+
+    def _read(self, run: RunRow, state: State) -> State:
+        execution = WorkflowExecution(run.workflow_id, run.run_id)
+        try:
+            events = self._source.history(self._domain, execution, state.last_event_id)
+            return fold(events, evolve(state, execution=execution))
+        except (UnknownResource, FlotoError):
+            # A run whose history cannot be read, or not be made sense of, is listed all the same.
+            return state
+
+    def _publish(self) -> bool:
+        opens = [self._with_condition(run) for run in self._open.values()]
+        every = sorted((*opens, *self._closed.values()), key=lambda run: run.started, reverse=True)
+        found = _Runs(tuple(every[:MOST_RUNS]), len(every) > MOST_RUNS)
+        if found == self._runs:
+            return False
+        self._runs, self.version = found, self.version + 1
+        return True
+
+    def _with_condition(self, run: RunRow) -> RunRow:
+        state = self._states.get(run.run_id)
+        if state is None or state.started is None:
+            return run
+        status, note = condition(state, self._pollers)
+        return run if status == RUNNING else evolve(run, status=status, note=note)
+
+    def page(self, query: Query, now: int) -> Page:
+        """Return a page of the list; ``now`` is in milliseconds since the epoch."""
+        runs, counts, hits = self._runs, dict.fromkeys(STATUSES, 0), []
+        for run in runs.rows:
+            if query.filter.admits(run, now):
+                counts[run.status] += 1
+                if query.filter.accepts(run):
+                    hits.append(run)
+        pages = max(-(-len(hits) // PAGE), 1)
+        number = min(max(query.page, 1), pages)
+        ordered = _sorted(hits, query.sort, now)[(number - 1) * PAGE : number * PAGE]
+        return Page(
+            rows=tuple(ordered),
+            counts=counts,
+            total=len(hits),
+            number=number,
+            pages=pages,
+            is_cut=runs.is_cut,
+        )
+
+
+def _sorted(runs: list[RunRow], sort: str, now: int) -> list[RunRow]:
+    name = sort.removeprefix("-")
+    if name == "started":
+        return runs[::-1] if sort.startswith("-") else runs
+    key = _KEYS[name]
+    return sorted(runs, key=lambda run: key(run, now), reverse=sort.startswith("-"))

@@ -1,0 +1,129 @@
+"""What the list of runs shows of each run, for its template and for its script alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from floto.core.errors import SpecError
+from floto.core.replay.compare import Verdict, compare
+from floto.core.replay.redrive import Redrive, redrive
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.swf.history import History
+from floto.core.swf.reserved_names import SPEC_TAG
+from floto.core.visible import moment_text, span_text, visible
+from floto.pages.filters import FilterError, with_status
+from floto.pages.listing import PAGE, Page
+from floto.pages.runs import STATUSES, RunRow
+
+_COLUMNS = (
+    ("workflow", "Workflow"),
+    ("type", "Type"),
+    ("status", "Status"),
+    ("started", "Started"),
+    ("took", "Took"),
+)
+_SHORT = 8
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def cells(run: RunRow, now: int, url: str) -> dict[str, Any]:
+    """Return what a row shows. Times are in milliseconds; the script shows the age of an open run."""
+    return {
+        "id": run.run_id,
+        "url": url,
+        "workflow": visible(run.workflow_id),
+        "run": visible(run.run_id[:_SHORT]),
+        "type": visible(f"{run.type_name} {run.type_version}"),
+        "status": run.status,
+        "note": run.note,
+        "started": run.started,
+        "took": None if run.closed is None else run.closed - run.started,
+        "age": max(now - run.started, 0),
+        # The digest of a spec tells a reader nothing.
+        "tags": [visible(tag) for tag in run.tags if not tag.startswith(SPEC_TAG)],
+    }
+
+
+def moment(at: int) -> str:
+    """Return a time in milliseconds as text."""
+    return moment_text(datetime.fromtimestamp(at / 1000, UTC))
+
+
+def span(milliseconds: int) -> str:
+    """Return a number of milliseconds as text."""
+    return span_text(_EPOCH, _EPOCH + timedelta(milliseconds=milliseconds))
+
+
+def totals(page: Page) -> dict[str, Any]:
+    """Return the numbers of a page of the list, for its script."""
+    return {"counts": dict(page.counts), "summary": _summary(page), "pages": page.pages, "page": page.number}
+
+
+def page_context(page: Page, text: str, sort: str, url: Callable[..., str], problem: str) -> dict[str, Any]:
+    """Return the numbers and links around the rows of a page; ``url`` makes links to other lists."""
+    return {
+        **totals(page),
+        "all": sum(page.counts.values()),
+        "is_cut": page.is_cut,
+        "statuses": [
+            (status, page.counts[status], url(filter=_with(text, status, problem), page=""))
+            for status in STATUSES
+        ],
+        "every": url(filter=_with(text, "", problem), page=""),
+        "columns": [
+            (*column, url(sort=_other(sort, column[0]), page=""), _order(sort, column[0]))
+            for column in _COLUMNS
+        ],
+        "previous": url(page=str(page.number - 1)),
+        "next": url(page=str(page.number + 1)),
+    }
+
+
+def compared(history: History, own: DeciderSpec | None, new: DeciderSpec) -> dict[str, Any]:
+    """Return what another spec decides otherwise than a run's own, and the plan of a redrive with it.
+
+    Raises:
+        SpecError: if the run's own spec is not known.
+    """
+    if own is None:
+        raise SpecError(["the run carries no spec to compare with; start the page with --spec"])
+    [found] = compare(own, new, [history]).histories
+    return {
+        "is_same": found.verdict is Verdict.SAME and found.is_safe,
+        "lines": [visible(line) for line in str(found).split("\n")],
+        "plan": None if found.is_open else plan(redrive(new, history)),
+    }
+
+
+def plan(found: Redrive) -> list[tuple[str, bool, str]]:
+    """Return the plan of a redrive: each task, whether it is kept, and why."""
+    return [(visible(task.task_id), task.kept, visible(task.reason)) for task in found.plan]
+
+
+def _summary(page: Page) -> str:
+    first = (page.number - 1) * PAGE + 1
+    if not page.total:
+        return "no run"
+    last = min(first + PAGE - 1, page.total)
+    return f"{first:,} to {last:,} of {page.total:,} runs" if page.pages > 1 else f"{page.total:,} runs"
+
+
+def _with(text: str, status: str, problem: str) -> str:
+    try:
+        return with_status("" if problem else text, status)
+    except FilterError:
+        return ""
+
+
+def _other(sort: str, name: str) -> str:
+    return f"-{name}" if sort == name else name
+
+
+def _order(sort: str, name: str) -> str:
+    """Return how a column is sorted, as ``aria-sort`` says it; empty if it is not."""
+    if sort.removeprefix("-") != name:
+        return ""
+    is_descending = (name in {"started", "took"}) != sort.startswith("-")
+    return "descending" if is_descending else "ascending"

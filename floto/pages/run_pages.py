@@ -1,0 +1,151 @@
+"""One run: its page, its document, its changes, and saved histories that are opened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+from time import time
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from floto.core.errors import FlotoError
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.swf.shapes import WorkflowExecution
+from floto.core.visible import visible, visible_lines
+from floto.pages import rows
+from floto.pages.documents import Document
+from floto.pages.requests import HISTORY_LIMIT, body, form
+from floto.pages.responses import Stream, document_response, run_url
+from floto.pages.runs import RunRow
+from floto.pages.security import TOKEN_HEADER, Refused
+from floto.pages.site import Site, cells_of, now_ms
+from floto.pages.watch import HEARTBEAT
+
+
+class RunPages:
+    """The pages of runs, and of saved histories."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def run(self, request: Request) -> Response:
+        """Show a run."""
+        asked = self._site.asked(request)
+        domain, run = await self._site.found(request)
+        url = partial(run_url, run.workflow_id, run.run_id, domain)
+        if domain != asked:
+            return RedirectResponse(url(), 303)
+        context: dict[str, Any] = {
+            "title": f"{visible(run.workflow_id)} {run.run_id[:8]}",
+            "document_url": url("document"),
+            "changes_url": url("changes") if run.closed is None else None,
+            "actions_url": url("actions"),
+            "compare_url": url("compare"),
+            "help": await self._site.in_turn(self._help, domain, run) if run.closed is None else (),
+        }
+        return self._run_page("live_run.html", domain, context)
+
+    def _help(self, domain: str, run: RunRow) -> Any:
+        history, _ = self._site.documents.history(domain, WorkflowExecution(run.workflow_id, run.run_id))
+        return self._site.source.help(domain, history)
+
+    def _run_page(self, name: str, domain: str, context: Mapping[str, Any]) -> Response:
+        more = {"changes_url": None, "open_url": "/open", "token": self._site.guard.csrf}
+        return self._site.page(name, {**self._site.shared(domain), **more, **context})
+
+    async def latest(self, request: Request) -> Response:
+        """Lead to the latest run of a workflow id."""
+        domain, run = await self._site.found(request)
+        return RedirectResponse(run_url(run.workflow_id, run.run_id, domain), 303)
+
+    async def document(self, request: Request) -> Response:
+        """Send the document of a run."""
+        domain, run = self._site.named(request)
+        return document_response(
+            request, await self._site.in_turn(self._site.documents.document, domain, run)
+        )
+
+    async def changes(self, request: Request) -> Response:
+        """Send the number of the last event of an open run whenever it changes."""
+        domain, run = self._site.named(request)
+        last, is_closed = await self._site.in_turn(self._site.documents.last_event_id, domain, run)
+        if is_closed:
+            # The status after which a browser does not connect again.
+            return Response(status_code=204)
+        place = self._site.watch.place()
+        place.__enter__()
+        return Stream(self._run_messages(domain, run, last), on_end=partial(place.__exit__, None, None, None))
+
+    async def _run_messages(self, domain: str, run: WorkflowExecution, last: int) -> AsyncIterator[str]:
+        told, is_closed, seen, spoke = 0, False, object(), time()
+        while not self._site.watch.is_stopped:
+            if last != told:
+                told, spoke = last, time()
+                yield f"data: {json.dumps({'event': last, 'closed': is_closed})}\n\n"
+            elif time() - spoke >= HEARTBEAT:
+                spoke = time()
+                yield ": heartbeat\n\n"
+            if is_closed:
+                return
+            await self._site.watch.pause(self._site.source.pace.every)
+            if self._site.watch.is_stopped:
+                return
+            before, seen = seen, await self._site.in_thread(self._site.source.version)
+            if seen is None or seen != before:
+                last, is_closed = await self._site.in_turn(self._site.documents.last_event_id, domain, run)
+
+    async def compare(self, request: Request) -> Response:
+        """Show what another spec, which is in the form, decides otherwise in a run, and keeps of it."""
+        domain, run = await self._site.found(request)
+        text = ""
+        if request.method == "POST":
+            given = await form(request)
+            self._site.guard.check_form(given.get("csrf"))
+            text = given.get("spec", "").strip()
+        context: dict[str, Any] = {"lines": (), "plan": None, "problem": "", "is_same": False}
+        if text:
+            context.update(await self._site.in_turn(self._compared, domain, run, text))
+        context["run"] = cells_of(run, domain, now_ms())
+        return self._site.page("compare.html", {**self._site.shared(domain), **context, "spec": text})
+
+    def _compared(self, domain: str, run: RunRow, text: str) -> dict[str, Any]:
+        execution = WorkflowExecution(run.workflow_id, run.run_id)
+        try:
+            history, own = self._site.documents.history(domain, execution)
+            return rows.compared(history, own, DeciderSpec.from_json(text))
+        except FlotoError as error:
+            return {"problem": visible_lines(str(error))}
+
+    async def drop(self, _request: Request) -> Response:
+        """Show the page that a saved history is dropped on."""
+        context = {"title": "Open a history", "document_url": None}
+        return self._run_page("run.html", self._site.source.domain, context)
+
+    async def open(self, request: Request) -> Response:
+        """Send the document of a saved history, which is the body, and keep it for a while."""
+        self._site.guard.check_form(request.headers.get(TOKEN_HEADER))
+        data = await body(request, HISTORY_LIMIT)
+        name, found = await self._site.in_turn(self._site.documents.open, data)
+        response = document_response(request, found)
+        response.headers["location"] = f"/opened/{name}"
+        return response
+
+    async def opened(self, request: Request) -> Response:
+        """Show a saved history that was opened."""
+        found = self._kept(request)
+        title = f"{visible(found.workflow_id or 'a run')}, saved"
+        context = {"title": title, "document_url": f"/opened/{request.path_params['name']}/document"}
+        return self._run_page("run.html", self._site.source.domain, context)
+
+    async def opened_document(self, request: Request) -> Response:
+        """Send the document of a saved history that was opened."""
+        return document_response(request, self._kept(request))
+
+    def _kept(self, request: Request) -> Document:
+        found = self._site.documents.opened(request.path_params["name"])
+        if found is None:
+            raise Refused(404, "this file is not open any more; open it again")
+        return found

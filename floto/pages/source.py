@@ -1,0 +1,139 @@
+"""The port of the pages: what they need of a service, and what they may do to it.
+
+The pages call its methods in threads, and never wait for one in the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from attrs import field, frozen
+
+from floto.core.replay.redrive import Redrive
+from floto.core.replay.saved_history import Saved
+from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.swf.events import Event
+from floto.core.swf.history import History
+from floto.core.swf.pollers import Live
+from floto.core.swf.shapes import WorkflowExecution
+from floto.pages.runs import RunRow
+
+
+@frozen
+class Pace:
+    """How often a service is looked at while a page is open. All values are in seconds."""
+
+    #: Between two looks.
+    every: float
+    #: For the histories of open runs, of each look.
+    histories: float
+    #: By which its listings may be late.
+    lag: float
+    #: Between two looks without a sign of a change; pollers come and go without one.
+    idle: float
+
+
+@frozen(kw_only=True)
+class ScheduleRow:
+    """A schedule in the list of schedules."""
+
+    id_: str
+    run_id: str
+    words: str
+    state: str
+    is_paused: bool
+    #: The next fires, in the time zone of the schedule.
+    next: tuple[str, ...] = ()
+    last: str = ""
+
+
+@frozen(kw_only=True)
+class Act:
+    """An action on a service: the name of its command, the run or schedule, and its further values."""
+
+    name: str
+    domain: str
+    #: Workflow id of the run, or id of the schedule; empty to start a run.
+    workflow_id: str = ""
+    run_id: str = ""
+    values: Mapping[str, str] = field(factory=dict)
+
+
+class Source(Protocol):
+    """A service; every method may raise ``FlotoError``."""
+
+    @property
+    def domain(self) -> str:
+        """The domain that is shown if no other is chosen."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The name of the service, for the head of the page."""
+        ...
+
+    @property
+    def pace(self) -> Pace:
+        """How often the service is looked at."""
+        ...
+
+    def domains(self) -> Sequence[str]:
+        """Return the registered domains, sorted."""
+        ...
+
+    def version(self) -> object:
+        """Return a value that differs after every change; None if only the listings can tell."""
+        ...
+
+    def open_runs(self, domain: str) -> Iterable[RunRow]:
+        """Yield the open runs, the newest first."""
+        ...
+
+    def closed_runs(self, domain: str, since: int | None) -> Iterable[RunRow]:
+        """Yield the closed runs, the newest first, or those that closed since a time in milliseconds."""
+        ...
+
+    def live(self) -> Live | None:
+        """Return the pollers and backlogs; None if the service does not report pollers."""
+        ...
+
+    def find(self, domain: str, workflow_id: str, run_id: str) -> tuple[str, RunRow] | None:
+        """Return a run and its domain, which may be another one; with no run id, the latest run."""
+        ...
+
+    def history(self, domain: str, run: WorkflowExecution, after: int = 0) -> tuple[Event, ...]:
+        """Return the events of a run with an id above ``after``."""
+        ...
+
+    def spec_of(self, history: History) -> DeciderSpec | None:
+        """Return the spec of a run; None if the run carries none and none is known for it."""
+        ...
+
+    def help(self, domain: str, history: History) -> Sequence[tuple[str, Sequence[str]]]:
+        """Return what an open run waits for, now, that a command helps with: a sentence and the commands."""
+        ...
+
+    def saved(self, data: bytes) -> Saved:
+        """Read a saved history. Raises ``HistoryError``."""
+        ...
+
+    def types(self, domain: str) -> Sequence[tuple[str, str]]:
+        """Return names and versions of the registered workflow types, at most some hundred."""
+        ...
+
+    def schedules(self, domain: str) -> Sequence[ScheduleRow]:
+        """Return the open schedules, by id."""
+        ...
+
+    def command(self, act: Act) -> str:
+        """Return the command line that does the same as an action."""
+        ...
+
+    def plan(self, act: Act) -> Redrive:
+        """Return what a redrive would keep and run."""
+        ...
+
+    def do(self, act: Act) -> tuple[str, str]:
+        """Carry out an action; return the workflow id and the run id of the run that it concerns."""
+        ...

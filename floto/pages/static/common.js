@@ -1,0 +1,99 @@
+// What floto's pages share: elements, times, the switches of the bar. Text of a run is only ever textContent.
+
+// An element: name with classes ("td.number"), attributes if any, children
+export const el = (name, ...rest) => fill((tag) => document.createElement(tag), name, rest)
+export const svg = (name, ...rest) => fill((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag), name, rest)
+
+function fill(create, name, rest) {
+	const [tag, ...classes] = name.split(".")
+	const element = create(tag)
+	if (classes.length) element.setAttribute("class", classes.join(" "))
+	for (const [key, value] of Object.entries(rest[0]?.constructor === Object ? rest.shift() : {})) {
+		if (key.startsWith("on")) element.addEventListener(key.slice(2), value)
+		else if (value !== null && value !== undefined) element.setAttribute(key, value)
+	}
+	element.append(...present(rest))
+	return element
+}
+
+export const region = (kind, label, ...children) => el(kind, {tabindex: 0, role: "region", "aria-label": label}, ...children)
+
+const present = (children) => children.filter(Boolean).map((child) => (child instanceof Node ? child : plain(child, 2000)))
+
+// Replace the children; what had the focus keeps it by its data-key
+export function renew(parent, children) {
+	const active = document.activeElement
+	const key = parent.contains(active) && active.dataset.key
+	parent.replaceChildren(...present(children))
+	if (key) parent.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({preventScroll: true})
+}
+
+const HIDDEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
+
+// Cut a text, and escape its control and direction characters
+export function plain(value, most = 400) {
+	const text = String(value)
+	const cut = text.length > most ? `${text.slice(0, most)}…` : text
+	return cut.replace(HIDDEN, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`)
+}
+
+export const badge = (status, word = status) => el("span.status", {"data-status": status}, word)
+
+export function duration(seconds) {
+	const s = Math.abs(seconds)
+	if (s < 0.9995) return `${Math.round(s * 1000)} ms`
+	if (s < 59.5) return `${s < 9.95 ? +s.toFixed(1) : Math.round(s)} s`
+	const [big, small, unit, part] = s < 3570 ? [60, 1, "min", "s"] : s < 86000 ? [3600, 60, "h", "min"] : [86400, 3600, "d", "h"]
+	const all = Math.round(s / small)
+	const rest = all % (big / small)
+	return `${Math.floor((all * small) / big)} ${unit}${rest ? ` ${rest} ${part}` : ""}`
+}
+
+export function clock(ms, local = false, date = true) {
+	const at = new Date(local ? ms - new Date(ms).getTimezoneOffset() * 60000 : ms)
+	if (Number.isNaN(at.getTime())) return "unknown time"
+	return at.toISOString().slice(date ? 0 : 11, ms % 1000 ? 23 : 19).replace("T", " ")
+}
+
+export const ago = (ms, now = Date.now()) => (ms > now ? `in ${duration((ms - now) / 1000)}` : `${duration((now - ms) / 1000)} ago`)
+
+const chosen = {times: "utc", theme: "system"}
+
+export const choice = (name) => chosen[name]
+
+export function switches(changed = () => {}) {
+	for (const group of document.querySelectorAll("[data-switch]")) {
+		const name = group.dataset.switch
+		const buttons = [...group.querySelectorAll("button")]
+		const choose = (value) => {
+			if (!buttons.some((button) => button.value === value)) return
+			chosen[name] = value
+			for (const button of buttons) button.setAttribute("aria-pressed", button.value === value)
+			if (name === "theme") document.documentElement.dataset.theme = value
+		}
+		choose(stored(name))
+		group.addEventListener("click", ({target}) => {
+			choose(target.value)
+			stored(name, target.value)
+			changed(name)
+		})
+	}
+}
+
+// Store a value if there is one; storage may be refused
+function stored(name, value) {
+	try {
+		if (value) localStorage.setItem(`floto.${name}`, value)
+		return localStorage.getItem(`floto.${name}`)
+	} catch {
+		return value
+	}
+}
+
+export function times(root = document) {
+	for (const element of root.querySelectorAll("time[data-ms]")) {
+		const ms = Number(element.dataset.ms)
+		element.textContent = chosen.times === "relative" ? ago(ms) : clock(ms, chosen.times === "local")
+		element.title = `${clock(ms)} UTC`
+	}
+}

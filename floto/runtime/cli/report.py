@@ -1,0 +1,77 @@
+"""The command ``floto report``."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from floto.core.errors import PayloadsNeeded, SpecError
+from floto.core.payloads.reference import Store
+from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.view.run_view import view
+from floto.core.visible import visible
+from floto.pages.document import run_document
+from floto.pages.prepare import prepare
+from floto.pages.report import Document, report
+from floto.runtime.cli.codes import DONE
+from floto.runtime.cli.histories import each_file
+from floto.runtime.cli.options import domain_option, payloads_option, service_option
+from floto.runtime.cli.output import say, writing
+from floto.runtime.cli.source import LoadedRun, read_source, spec_of_run
+from floto.runtime.loading import load_spec
+
+
+@click.command("report", short_help="Write the page of runs as one file")
+@click.argument("histories", nargs=-1, required=True, metavar="RUN|HISTORY...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="File to write: FILE.html.",
+)
+@click.option("--spec", help="The spec that decided the runs; default: the one that each carries.")
+@payloads_option
+@service_option
+@domain_option
+def report_command(
+    histories: tuple[str, ...],
+    output: Path,
+    *,
+    spec: str | None,
+    payloads: Store | None,
+    **where: Any,
+) -> int:
+    """Write the page of each RUN or HISTORY into one file that opens in a browser without a server.
+
+    HISTORY is a file, or a directory of files; - is standard input. Without a spec, the page shows what was
+    started.
+    """
+    codec = CODEC.with_payloads(payloads)
+    found = [
+        _document(read_source(name, **where, run_id=None, asks_live=False), spec, codec)
+        for name in each_file(histories)
+    ]
+    with writing(output) as file:
+        file.write(report(found))
+    say(visible(f"wrote {output}"), err=True)
+    return DONE
+
+
+def _document(found: LoadedRun, named: str | None, codec: Codec) -> Document:
+    document = run_document(view(found.saved.history, _spec(found, named, codec), codec))
+    document["run"]["domain"] = found.domain
+    return prepare(document)
+
+
+def _spec(found: LoadedRun, named: str | None, codec: Codec) -> DeciderSpec | None:
+    if named is not None:
+        return load_spec(named)
+    # A spec that cannot be read here is left out: the page then shows what was started.
+    with contextlib.suppress(PayloadsNeeded, SpecError):
+        return spec_of_run(None, found, codec)
+    return None

@@ -1,0 +1,116 @@
+"""The page of one run on ``floto ui``: live, and with saved histories that are dropped onto it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+from tests.integration.browser import Browser, Ui, browser, needs_browser, problems, ui, until, violations
+from tests.integration.commands import Shell
+from tests.integration.page_runs import ENTER, LEFT, RIGHT, TAB, Page, dropped
+from tests.integration.shown import Shop, shop
+
+__all__ = ["browser"]
+pytestmark = needs_browser
+
+
+@frozen
+class Site:
+    shop: Shop
+    ui: Ui
+    page: Page
+
+
+@pytest.fixture
+def site(browser: Browser, tmp_path: Path) -> Iterator[Site]:
+    with ExitStack() as stack:
+        there = stack.enter_context(shop(tmp_path))
+        served = stack.enter_context(ui(there.url, cwd=tmp_path))
+        problems(browser)
+        yield Site(there, served, Page(browser, tmp_path))
+        browser.get("about:blank")
+    assert problems(browser) == []
+
+
+def opened(site: Site, workflow_id: str, state: str = "") -> Page:
+    site.page.browser.get(f"{site.ui.url}/runs/{workflow_id}#{state}")
+    until(site.page.browser, lambda: site.page.text("#name") == workflow_id)
+    return site.page
+
+
+def test_run_page_of_the_server_follows_the_run(site: Site) -> None:
+    site.shop.running("order-1")
+    page = opened(site, "order-1")
+    assert page.text("#state") == "RUNNING"
+    page.sees("pack", "#sentence")
+    before = page.event
+    site.shop.service.terminate_workflow_execution("order-1", reason="enough")
+    page.sees("TERMINATED", "#state")
+    assert page.event > before
+
+
+def test_reader_of_an_earlier_event_stays_there_while_the_run_goes_on(site: Site) -> None:
+    site.shop.running("order-1")
+    page = opened(site, "order-1", "event=3")
+    site.shop.service.terminate_workflow_execution("order-1", reason="enough")
+    page.sees("Event 3 of", "#shown")
+    until(page.browser, lambda: int(page.one("#slider").get_attribute("max") or 0) == 7)
+    assert page.event == 3
+
+
+def test_saved_history_that_is_dropped_onto_the_page_opens(site: Site, tmp_path: Path) -> None:
+    site.shop.failed("order-1")
+    site.shop.completed("order-2")
+    page = opened(site, "order-2")
+    shell = Shell(tmp_path, site.shop.url)
+    shell("history", "order-1", "-o", "saved.json")
+    dropped(page, "saved.json", (tmp_path / "saved.json").read_text())
+    page.sees("order-1", "#name")
+    assert "no card" in page.text("#why")
+
+
+def test_file_that_is_not_a_history_is_refused_with_a_reason(site: Site) -> None:
+    site.shop.completed("order-1")
+    page = opened(site, "order-1")
+    dropped(page, "notes.txt", "this is not a history")
+    page.sees("notes.txt cannot be shown: ", "#message")
+    assert page.text("#name") == "order-1"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_violation_on_the_server_s_page(site: Site, theme: str) -> None:
+    site.shop.retrying("order-1")
+    page = opened(site, "order-1", "task=send")
+    assert violations(page.browser, theme) == []
+
+
+def test_keyboard_alone_leads_from_the_list_through_the_slider_to_why(site: Site) -> None:
+    site.shop.retrying("order-1")
+    browser, page = site.page.browser, site.page
+
+    def tab_to(selector: str) -> None:
+        for _ in range(60):
+            page.press(TAB)
+            if browser.execute_script("return document.activeElement.matches(arguments[0])", selector):
+                return
+        pytest.fail(f"Tab does not reach {selector}")
+
+    browser.get(site.ui.url)
+    until(browser, lambda: "order-1" in page.text("body"))
+    tab_to("a[href*='/runs/order-1/']")
+    page.press(ENTER)
+    until(browser, lambda: page.text("#name") == "order-1")
+    tab_to("#slider")
+    last = page.event
+    page.press(LEFT, LEFT)
+    assert page.event == last - 2
+    assert page.one("#slider").get_attribute("aria-valuetext") == page.text("#shown")
+    page.press(RIGHT, RIGHT)
+    tab_to("g[data-key][aria-label^=send]")
+    page.press(ENTER)
+    assert page.text("#side-name") == "waiting for its retrysend"
+    assert "is due at" in page.text("#why .tree")

@@ -1,0 +1,257 @@
+"""Actions of the pages: each shows the command line that does the same, and does it where that is allowed."""
+
+from __future__ import annotations
+
+import html
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from attrs import evolve
+
+import floto
+from floto.core.swf.events import WorkflowExecutionCancelRequested, WorkflowExecutionSignaled
+from floto.core.swf.shapes import WorkflowExecution
+from floto.runtime.schedules import create
+from tests.integration.browser import Ui, ask, ui
+from tests.integration.commands import PATIENCE, Shell, wait_for
+from tests.integration.shown import Shop, shop, spec_of
+
+HTML = "text/html"
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Shop]:
+    with shop(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def page(made: Shop, tmp_path: Path) -> Iterator[Ui]:
+    with ui(made.url, "--allow-actions", cwd=tmp_path) as page:
+        yield page
+
+
+@pytest.fixture
+def reading(made: Shop, tmp_path: Path) -> Iterator[Ui]:
+    with ui(made.url, cwd=tmp_path) as page:
+        yield page
+
+
+def preview(page: Ui, action: str, /, **given: str) -> str:
+    """The page that shows an action before it is done."""
+    status, _, text = ask(
+        page, "GET", f"/actions/{action}?{urlencode({**given, 'preview': '1'})}", accept=HTML
+    )
+    assert status == 200, text
+    return text
+
+
+def run_shown(text: str, made: Shop) -> None:
+    """Give the command line that a page shows to a shell."""
+    found = re.search(r'<pre class="command">(.*?)</pre>', text, re.DOTALL)
+    assert found is not None
+    floto = f'floto() {{ {shlex.quote(sys.executable)} -m floto "$@"; }}'
+    subprocess.run(
+        ["bash", "-c", f"{floto}; {html.unescape(found[1])}"],
+        env=Shell(Path(), made.url).environment,
+        check=True,
+        capture_output=True,
+        timeout=PATIENCE,
+    )
+
+
+def confirmed(page: Ui, text: str) -> tuple[int, dict[str, str], str]:
+    """Press the button of a page that shows an action."""
+    form = re.search(r'<form method="post" action="([^"]*)">(.*?)</form>', text, re.DOTALL)
+    assert form is not None
+    fields = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form[2])
+    body = urlencode({name: html.unescape(value) for name, value in fields})
+    return ask(page, "POST", form[1], body, accept=HTML)
+
+
+def named(run: WorkflowExecution) -> dict[str, str]:
+    return {"workflow_id": run.workflow_id, "run_id": run.run_id, "domain": "floto"}
+
+
+def status_of(made: Shop, workflow_id: str) -> str | None:
+    found = made.service.latest_execution(workflow_id)
+    assert found is not None
+    return found.close_status
+
+
+def test_terminate_by_button_and_by_the_command_that_is_shown(made: Shop, page: Ui) -> None:
+    one, other = made.running("one"), made.running("other id")
+    given = {"reason": 'it\'s "late" & <old>', "details": "line\nline"}
+    text = preview(page, "terminate", **named(one), **given)
+    assert status_of(made, "one") is None
+    status, headers, _ = confirmed(page, text)
+    assert (status, headers["location"].startswith("/runs/one/")) == (303, True)
+    assert status_of(made, "one") == "TERMINATED"
+    last: Any = made.service.history(one)[-1].data
+    assert (last.reason, last.details) == (given["reason"], "line\nline")
+    run_shown(preview(page, "terminate", **named(other), **given), made)
+    last = made.service.history(other)[-1].data
+    assert (last.reason, last.details) == (given["reason"], "line\nline")
+
+
+def test_signal_by_button_and_by_the_command_that_is_shown(made: Shop, page: Ui) -> None:
+    run = made.running("one")
+    text = preview(page, "signal", **named(run), name="go --on", input='{"a": "ä\'"}')
+    assert confirmed(page, text)[0] == 303
+    run_shown(text, made)
+    signals = [
+        each.data for each in made.service.history(run) if isinstance(each.data, WorkflowExecutionSignaled)
+    ]
+    assert [(each.signal_name, each.input) for each in signals] == [("go --on", signals[0].input)] * 2
+    assert floto.core.strict_json.loads(str(signals[0].input)) == {"a": "ä'"}
+
+
+def test_cancel(made: Shop, page: Ui) -> None:
+    run = made.running("one")
+    text = preview(page, "cancel", **named(run))
+    assert confirmed(page, text)[0] == 303
+    data = [type(each.data) for each in made.service.history(run)]
+    assert WorkflowExecutionCancelRequested in data
+    run_shown(text, made)
+
+
+def test_start_by_button_and_by_the_command_that_is_shown(made: Shop, page: Ui) -> None:
+    given = {"type": "order", "version": "1", "input": "[1]", "tags": "a b", "new_workflow_id": "new"}
+    text = preview(page, "start", **given)
+    status, headers, _ = confirmed(page, text)
+    assert (status, headers["location"].startswith("/runs/new/")) == (303, True)
+    assert ">new</a>" in ask(page, "GET", "/?filter=tag:a")[2]
+    status, _, text = confirmed(page, text)
+    assert (status, "WorkflowExecutionAlreadyStarted" in text) == (409, True)
+    made.service.terminate_workflow_execution("new")
+    run_shown(preview(page, "start", **given), made)
+    assert status_of(made, "new") is None
+
+
+def test_redrive_shows_its_plan_and_starts_the_run(made: Shop, page: Ui) -> None:
+    run = made.failed("one")
+    text = preview(page, "redrive", **named(run))
+    assert re.findall(r"<tr><td>(\w+)</td><td>(\w+)</td>", text) == [("pack", "run"), ("send", "run")]
+    assert "--dry-run" not in text
+    status, headers, _ = confirmed(page, text)
+    assert status == 303
+    new = made.service.latest_execution("one")
+    assert new is not None
+    assert new.execution.run_id != run.run_id
+    # The button of the same page again finds the run that it has started.
+    assert confirmed(page, text)[1]["location"] == headers["location"]
+    made.service.terminate_workflow_execution("one")
+    run_shown(preview(page, "redrive", **named(run), rerun="pack"), made)
+    assert status_of(made, "one") is None
+
+
+def test_schedule_is_paused_resumed_and_triggered(made: Shop, page: Ui, tmp_path: Path) -> None:
+    shell = Shell(tmp_path, made.url)
+    schedule = floto.Schedule(id_="nightly", cron="0 3 * * *", workflow_type=("order", "1"))
+    create(made.service, schedule)
+    text = ask(page, "GET", "/schedules", accept=HTML)[2]
+    assert "nightly" in text
+    assert "/actions/pause?" in text
+    with shell.loop("scheduler"):
+        given = {"workflow_id": "nightly", "domain": "floto"}
+        assert confirmed(page, preview(page, "pause", **given, note="holidays"))[0] == 303
+        wait_for(lambda: "paused: holidays" in ask(page, "GET", "/schedules", accept=HTML)[2])
+        run_shown(preview(page, "resume", **given), made)
+        wait_for(lambda: "paused:" not in ask(page, "GET", "/schedules", accept=HTML)[2])
+        run_shown(preview(page, "pause", **given, note="x"), made)
+        assert confirmed(page, preview(page, "resume", **given))[0] == 303
+        assert confirmed(page, preview(page, "trigger", **given))[0] == 303
+        wait_for(lambda: "nightly-" in ask(page, "GET", "/", accept=HTML)[2])
+
+
+def test_page_that_only_reads_shows_commands_and_no_button(made: Shop, reading: Ui) -> None:
+    run = made.running("one")
+    text = preview(reading, "terminate", **named(run))
+    assert '<pre class="command">floto terminate ' in text
+    assert 'method="post"' not in text
+    assert "--allow-actions" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "problem"),
+    [
+        ("signal", {"name": "go", "input": "{"}, "the input is not JSON"),
+        ("start", {"type": "unknown", "version": "1"}, "unknown type"),
+        ("trigger", {"workflow_id": "none"}, "there is no schedule"),
+        ("terminate", {"workflow_id": "gone"}, "Unknown execution"),
+        ("redrive", {"workflow_id": "gone", "run_id": "x"}, "Unknown execution"),
+    ],
+)
+def test_action_that_is_refused_says_why(
+    made: Shop, page: Ui, name: str, given: dict[str, str], problem: str
+) -> None:
+    run = made.running("one")
+    token = re.search(r'data-token="([^"]+)"', ask(page, "GET", "/")[2])
+    assert token is not None
+    body = urlencode({**named(run), **given, "csrf": token[1]})
+    status, _, text = ask(page, "POST", f"/actions/{name}", body, accept=HTML)
+    assert (status, problem.lower() in html.unescape(text).lower(), "Traceback" in text) == (
+        409,
+        True,
+        False,
+    ), text
+
+
+def test_page_of_a_run_leads_to_the_actions_for_its_status(made: Shop, page: Ui) -> None:
+    for run, names in ((made.running("one"), "signal cancel terminate"), (made.failed("two"), "redrive")):
+        text = ask(page, "GET", f"/runs/{run.workflow_id}/{run.run_id}/actions", accept=HTML)[2]
+        assert (
+            re.findall(r'href="/actions/(\w+)\?', text)[1:] == names.split()
+            or re.findall(r'<li><a href="/actions/(\w+)\?', text) == names.split()
+        )
+
+
+def other_spec(delay: int) -> str:
+    tasks = [evolve(task, input=delay) for task in spec_of().activity_tasks]
+    return evolve(spec_of(), activity_tasks=tasks).to_json()
+
+
+def compared(page: Ui, run: WorkflowExecution, text: str) -> str:
+    """The page that compares a run with another spec, as text."""
+    where = f"/runs/{run.workflow_id}/{quote(run.run_id)}/compare"
+    token = re.search(r'name="csrf" value="([^"]+)"', ask(page, "GET", where, accept=HTML)[2])
+    assert token is not None
+    status, _, found = ask(page, "POST", where, urlencode({"spec": text, "csrf": token[1]}), accept=HTML)
+    assert status == 200
+    return html.unescape(found)
+
+
+def test_run_is_compared_with_another_spec_on_a_page_that_only_reads(made: Shop, reading: Ui) -> None:
+    run = made.failed("one")
+    same, other = compared(reading, run, spec_of().to_json()), compared(reading, run, other_spec(7))
+    assert "no change</span>" in same
+    assert "changes</span>" in other
+    assert "input was" in other
+    assert re.findall(r"<tr><td>(\w+)</td><td>(\w+)</td>", other) == [("pack", "run"), ("send", "run")]
+    assert "safe: on deploy" in compared(reading, made.running("two"), other_spec(7))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"type": "x"}', "</textarea><script>x</script>"])
+def test_spec_that_is_not_valid_is_explained(made: Shop, reading: Ui, text: str) -> None:
+    found = compared(reading, made.failed("one"), text)
+    assert 'role="alert"' in found
+    run = made.failed("two")
+    where = f"/runs/two/{quote(run.run_id)}/compare"
+    assert ask(reading, "POST", where, urlencode({"spec": text}))[0] == 403
+
+
+def test_page_of_a_stuck_run_has_the_command_that_helps(made: Shop, reading: Ui) -> None:
+    run = made.start("lost", task_list="nobody")
+    text = html.unescape(ask(reading, "GET", f"/runs/lost/{quote(run.run_id)}", accept=HTML)[2])
+    assert "no decider polls this task list" in text
+    assert f"floto decider --task-list nobody --service {made.url}</pre>" in text
+    made.service.terminate_workflow_execution("lost")
+    text = ask(reading, "GET", f"/runs/lost/{quote(run.run_id)}", accept=HTML)[2]
+    assert "floto decider" not in text

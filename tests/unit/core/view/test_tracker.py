@@ -1,0 +1,87 @@
+"""Changes of a task's status and conditions that come from elsewhere than its own events."""
+
+from __future__ import annotations
+
+from floto import ActivityTask, DeciderSpec, Generator, History, Signal, TaskStatus, Timer, events
+from floto.core.replay.why_waiting import Cause
+from floto.testing import Faults, fails, simulate, takes
+from tests.views import agrees
+
+A = ActivityTask(id_="a", name="work", version="v1")
+B = ActivityTask(id_="b", name="work", version="v1")
+AFTER = ActivityTask(id_="after", name="work", version="v1", requires=["a", "b"])
+UNDO = ActivityTask(id_="undo", name="undo", version="v1")
+
+
+def causes(history: History, spec: DeciderSpec, id_: str) -> list[list[Cause]]:
+    """The causes of a task at each event, each list once in a row."""
+    shown = agrees(history, spec)
+    found: list[list[Cause]] = []
+    for at in range(1, len(history) + 1):
+        moment = shown.explained(id_, at)
+        now = [] if moment is None else [condition.cause for condition in moment.conditions]
+        if not found or found[-1] != now:
+            found.append(now)
+    return found
+
+
+def test_cleanup_waits_for_each_open_task_until_it_has_stopped() -> None:
+    spec = DeciderSpec(activity_tasks=[A, B], on_failure=[UNDO])
+    history = simulate(spec, {"a": fails(None), "b": takes(minutes=5)}).main
+    found = causes(history, spec, "undo")
+    assert [Cause.STOPPING] in found
+    assert found.index([Cause.CLEANS_UP]) < found.index([Cause.STOPPING])
+
+
+def test_join_waits_for_each_task_until_it_completes() -> None:
+    spec = DeciderSpec(activity_tasks=[A, B, AFTER])
+    history = simulate(spec, {"b": takes(minutes=1)}).main
+    found = causes(history, spec, "after")
+    assert found.index([Cause.REQUIRES, Cause.REQUIRES]) < found.index([Cause.REQUIRES])
+
+
+def test_task_that_waits_for_a_failed_one_is_blocked() -> None:
+    spec = DeciderSpec(activity_tasks=[A, B, AFTER], on_failure=[UNDO])
+    history = simulate(spec, {"a": fails(None)}).main
+    # The other one was canceled.
+    assert causes(history, spec, "after")[-1] == [Cause.BLOCKED, Cause.BLOCKED, Cause.CLOSED]
+
+
+def test_task_of_both_cleanups_is_shown_once() -> None:
+    spec = DeciderSpec(activity_tasks=[A, B], on_failure=[UNDO], on_cancel=[UNDO])
+    history = simulate(spec, {"a": fails(None)}).main
+    shown = agrees(history, spec)
+    assert [*shown.tasks] == ["a", "b", "undo"]
+    moment = shown.explained("undo", 1)
+    assert moment is not None
+    assert [condition.detail for condition in moment.conditions] == ["fails", "is canceled"]
+
+
+def test_generated_tasks_appear_when_their_generator_completes() -> None:
+    split = Generator(id_="split", name="split", version="v1")
+    last = ActivityTask(id_="last", name="work", version="v1", requires=["split"])
+    spec = DeciderSpec(activity_tasks=[split, last])
+    history = simulate(spec, {"split": lambda *_: [A, B]}).main
+    shown = agrees(history, spec)
+    assert [*shown.tasks] == ["split", "a", "b", "last"]
+    [done] = [event.id for event in history if isinstance(event.data, events.ActivityTaskCompleted)][:1]
+    assert shown.explained("a", done - 1) is None
+    assert shown.explained("a", done) is not None
+    assert causes(history, spec, "last")[:2] == [[Cause.GENERATOR], [Cause.REQUIRES, Cause.REQUIRES]]
+
+
+def test_generator_that_returns_what_does_not_fit_has_failed() -> None:
+    split = Generator(id_="split", name="split", version="v1")
+    spec = DeciderSpec(activity_tasks=[split, A], on_failure=[UNDO])
+    history = simulate(spec, {"split": lambda *_: [A]}).main
+    moment = agrees(history, spec).explained("split", len(history))
+    assert moment is not None
+    assert moment.status is TaskStatus.FAILED
+
+
+def test_signal_that_arrives_early_completes_its_task_with_its_requirements() -> None:
+    wait = Signal(id_="wait", signal_name="go", requires=["a"])
+    spec = DeciderSpec(activity_tasks=[A, wait, Timer(id_="t", delay_in_seconds=1, requires=["wait"])])
+    for seed in range(5):
+        for history in simulate(spec, seed=seed, faults=Faults(signals=0.5, reorders=0.5)).histories:
+            agrees(history, spec)
