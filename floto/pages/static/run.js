@@ -384,7 +384,7 @@ function show() {
 	page.late = setTimeout(() => history.replaceState(null, "", `#${new URLSearchParams(state())}`), 200)
 }
 
-const state = () => Object.entries({run: page.run, event: page.event < page.last ? page.event : "", task: page.doc.tasks[page.task]?.id, tab: page.tab, mode: page.decisions ? "decisions" : "", filter: page.filter}).filter(([, found]) => found)
+const state = () => Object.entries({run: Math.max(page.run, 0), event: page.event < page.last ? page.event : "", task: page.doc.tasks[page.task]?.id, tab: page.tab, mode: page.decisions ? "decisions" : "", filter: page.filter}).filter(([, found]) => found)
 
 async function recall() {
 	const kept = new URLSearchParams(location.hash.slice(1))
@@ -430,8 +430,7 @@ const openFile = (file) => file && attempt(plain(file.name, 100), async () => {
 	if (!doc && !source?.dataset.open) throw new Error(`a report opens documents; make a page of a history by: floto report ${plain(file.name, 100)} -o run.html`)
 	doc ||= await fetched(source.dataset.open, {method: "POST", body: file, headers: {"content-type": "application/octet-stream", "X-Floto-Token": source.dataset.token}})
 	load(doc)
-	page.run = 0
-	opened()
+	opened({run: -1})
 })
 
 // Load the document anew when the run has more events; at the last one, go on to the new last one
@@ -443,8 +442,9 @@ function follow({document: url, changes}) {
 		stream = new EventSource(changes)
 		stream.onmessage = async ({data}) => {
 			const {event, last, task, opened: groups} = page
-			if (JSON.parse(data).event <= last) return
-			load(await fetched(url))
+			const doc = page.run === 0 && JSON.parse(data).event > last && (await fetched(url).catch(() => null))
+			if (!doc) return
+			load(doc)
 			opened({task, opened: groups, event: event === last ? page.last : event})
 		}
 	}
