@@ -71,18 +71,13 @@ class PageReader:
                 told += [self.text(one["text"], since) for one in others if one.get("task") not in named]
         return told
 
-    def _is_settled(self, number: int, event: int) -> bool:
-        settled = self.document["tasks"][number].get("settled")
-        if settled is None:
-            return self._status(number, event) == "done"
-        return (_at(settled, event) or [0, 0])[1] == 1
-
     def _derived(self, task: dict[str, Any], event: int) -> list[str]:
-        found = []
+        derived, found = self.document["derived"], []
         for number in task["requires"]:
             other = self.document["tasks"][number]
-            if self._status(number, event) is not None and not self._is_settled(number, event):
-                before, after = self.document["derived"]["generator" if other["expands"] else "requires"]
+            status = _at(other["statuses"], event)
+            if status is not None and status[1] not in derived["over"]:
+                before, after = derived["generator" if other["expands"] else "requires"]
                 found.append(f"{before}{other['id']}{after}")
         return found
 

@@ -19,7 +19,7 @@ from floto.runtime.connect import connect
 from tests.integration.browser import Browser, browsing, ui, until
 from tests.integration.shown import Shop, shop
 
-SIZE = (1280, 800)
+SIZE = (1280, 860)
 
 
 def _flow() -> floto.DeciderSpec:

@@ -13,10 +13,9 @@ def with_deltas(document: Document) -> dict[str, Any]:
 
     Intervals ``[from, value]`` become ``from - from of the one before, value``. Spans ``[status, start,
     end]`` become ``status, start - end of the one before, end - start``; the first one counts from the start
-    of the run. The start of an attempt counts from its opening, and its end from its start; 0 stays 0. Each
-    task has ``settled``: 1 from when no other task waits for it.
+    of the run. The start of an attempt counts from its opening, and its end from its start; 0 stays 0.
     """
-    base, done = document["run"]["started"], document["statuses"].index("done")
+    base = document["run"]["started"]
     return {
         **document,
         "sentences": _intervals(document["sentences"]),
@@ -25,7 +24,6 @@ def with_deltas(document: Document) -> dict[str, Any]:
             {
                 **task,
                 "statuses": _intervals(task["statuses"]),
-                "settled": _intervals(task.get("settled") or _done(task["statuses"], done)),
                 "whys": _intervals(task["whys"]),
                 "spans": _spans(task["spans"], base),
                 "attempts": [_attempt(each) for each in task["attempts"]],
@@ -33,11 +31,6 @@ def with_deltas(document: Document) -> dict[str, Any]:
             for task in document["tasks"]
         ],
     }
-
-
-def _done(statuses: Iterable[Sequence[int]], done: int) -> list[list[int]]:
-    """Return when a task is settled, which without rules of its tasks is when it is done."""
-    return [[begin, int(status == done)] for begin, status in statuses]
 
 
 def _intervals(track: Iterable[Sequence[Any]]) -> list[Any]:

@@ -19,7 +19,7 @@ from floto.core.swf.history import collector_paused
 from floto.core.swf.wire import to_ms, type_name
 from floto.core.view.arrows import Arrow
 from floto.core.view.run_input import run_input
-from floto.core.view.run_view import RunView
+from floto.core.view.run_view import OVER, RunView
 from floto.core.view.tracks import TaskTrack, Why
 from floto.core.view.values import attributes, bounds_of, name, text_parts
 from floto.pictures.graph import Graph, Node
@@ -65,7 +65,11 @@ class _Writer:
             "tasks": [self._task(track) for track in view.tasks.values()],
             "shared": self._shared(),
             "whys": self.listed,
-            "derived": {"requires": _derived(Cause.REQUIRES), "generator": _derived(Cause.GENERATOR)},
+            "derived": {
+                "requires": _derived(Cause.REQUIRES),
+                "generator": _derived(Cause.GENERATOR),
+                "over": [*map(_status, OVER)],
+            },
             "events": self._events(),
             "raw": [self.bounds.value(each) for each in self.raw],
             "decision_tasks": [*self._decision_tasks()],
@@ -131,8 +135,6 @@ class _Writer:
             ],
             "group": view.group_of.get(track.id),
         }
-        if view.progress is not None and view.progress.plan.rules:
-            found["settled"] = [[begin, int(outcome.is_settled)] for begin, outcome in track.outcomes]
         result = view.result(track)
         if result is not NO_RESULT:
             found["result"] = self.bounds.whole(result)

@@ -11,6 +11,7 @@ from floto.core.replay.compare import Verdict, compare
 from floto.core.replay.redrive import Redrive, redrive
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.history import History
+from floto.core.swf.reserved_names import SPEC_TAG
 from floto.core.visible import moment_text, span_text, visible
 from floto.pages.filters import FilterError, with_status
 from floto.pages.listing import PAGE, Page
@@ -40,7 +41,8 @@ def cells(run: RunRow, now: int, url: str) -> dict[str, Any]:
         "started": run.started,
         "took": None if run.closed is None else run.closed - run.started,
         "age": max(now - run.started, 0),
-        "tags": [visible(tag) for tag in run.tags],
+        # The digest of a spec tells a reader nothing.
+        "tags": [visible(tag) for tag in run.tags if not tag.startswith(SPEC_TAG)],
     }
 
 

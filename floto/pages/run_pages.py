@@ -44,7 +44,7 @@ class RunPages:
             "changes_url": url("changes") if run.closed is None else None,
             "actions_url": url("actions"),
             "compare_url": url("compare"),
-            "help": await self._site.in_thread(self._help, domain, run) if run.closed is None else (),
+            "help": await self._site.in_turn(self._help, domain, run) if run.closed is None else (),
         }
         return self._run_page("live_run.html", domain, context)
 
@@ -65,13 +65,13 @@ class RunPages:
         """Send the document of a run."""
         domain, run = self._site.named(request)
         return document_response(
-            request, await self._site.in_thread(self._site.documents.document, domain, run)
+            request, await self._site.in_turn(self._site.documents.document, domain, run)
         )
 
     async def changes(self, request: Request) -> Response:
         """Send the number of the last event of an open run whenever it changes."""
         domain, run = self._site.named(request)
-        last, is_closed = await self._site.in_thread(self._site.documents.last_event_id, domain, run)
+        last, is_closed = await self._site.in_turn(self._site.documents.last_event_id, domain, run)
         if is_closed:
             # The status after which a browser does not connect again.
             return Response(status_code=204)
@@ -95,7 +95,7 @@ class RunPages:
                 return
             before, seen = seen, await self._site.in_thread(self._site.source.version)
             if seen is None or seen != before:
-                last, is_closed = await self._site.in_thread(self._site.documents.last_event_id, domain, run)
+                last, is_closed = await self._site.in_turn(self._site.documents.last_event_id, domain, run)
 
     async def compare(self, request: Request) -> Response:
         """Show what another spec, which is in the form, decides otherwise in a run, and keeps of it."""
@@ -107,7 +107,7 @@ class RunPages:
             text = given.get("spec", "").strip()
         context: dict[str, Any] = {"lines": (), "plan": None, "problem": "", "is_same": False}
         if text:
-            context.update(await self._site.in_thread(self._compared, domain, run, text))
+            context.update(await self._site.in_turn(self._compared, domain, run, text))
         context["run"] = cells_of(run, domain, now_ms())
         return self._site.page("compare.html", {**self._site.shared(domain), **context, "spec": text})
 
@@ -128,7 +128,7 @@ class RunPages:
         """Send the document of a saved history, which is the body, and keep it for a while."""
         self._site.guard.check_form(request.headers.get(TOKEN_HEADER))
         data = await body(request, HISTORY_LIMIT)
-        name, found = await self._site.in_thread(self._site.documents.open, data)
+        name, found = await self._site.in_turn(self._site.documents.open, data)
         response = document_response(request, found)
         response.headers["location"] = f"/opened/{name}"
         return response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from time import time
 from typing import Any
@@ -51,13 +51,16 @@ class Site:
         self._templates = environment()
         self._templates.filters.update(_FILTERS)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="floto-page")
+        #: A long document must not keep the threads from the list.
+        self._documents_pool = ThreadPoolExecutor(1, thread_name_prefix="floto-document")
         self.watch = Watch(source, self.in_thread)
         self.documents = Documents(source)
 
     def stop(self) -> None:
         """End every stream, and start no more calls of the service."""
         self.watch.stop()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._documents_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def asked(self, request: Request) -> str:
         """Return the domain that a request names, else the usual one."""
@@ -99,8 +102,15 @@ class Site:
 
     async def in_thread(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Call a function in a thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, partial(call, *arguments, **named))
+        return await self._called(self._pool, partial(call, *arguments, **named))
+
+    async def in_turn(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function that makes a document, or waits for one, in the thread for these."""
+        return await self._called(self._documents_pool, partial(call, *arguments))
+
+    @staticmethod
+    async def _called(pool: Executor, call: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(pool, call)
 
 
 def cells_of(run: RunRow, domain: str, now: int) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Watch:
         self._tell()
 
     async def fresh(self, domain: str, *, force: bool = False) -> Listing:
-        """Return the listing of a domain, as it is after a look if that does not take long.
+        """Return the listing of a domain, after a look if that does not take long and nobody looks already.
 
         Args:
             domain: The domain.
@@ -82,7 +82,7 @@ class Watch:
             self._tell()
         elif not listing.is_loaded:
             await self._in_thread(listing.refresh)
-        else:
+        elif domain not in self._loops:
             look = self._look(domain, listing)
             with suppress(TimeoutError, FlotoError):
                 await asyncio.wait_for(asyncio.shield(look), _PATIENCE)

@@ -204,14 +204,17 @@ class ServiceSource:
 
     def types(self, domain: str) -> Sequence[tuple[str, str]]:
         """Return names and versions of the registered workflow types, at most some hundred."""
+        if domain not in self.domains():
+            return []
         pages = self.target(domain).pages("list_workflow_types", "typeInfos", registrationStatus="REGISTERED")
         kinds = (info["workflowType"] for info in islice(pages, _MOST_TYPES))
         return sorted((kind["name"], kind["version"]) for kind in kinds)
 
     def schedules(self, domain: str) -> Sequence[ScheduleRow]:
         """Return the open schedules, by id."""
-        now = datetime.now(UTC)
-        found = []
+        if domain not in self.domains():
+            return []
+        now, found = datetime.now(UTC), []
         for info, each in all_schedules(domain_of(self.client, domain)):
             last = each.recorded.recent[-1] if each.recorded.recent else None
             found.append(

@@ -15,12 +15,13 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from floto.adapters.local import LocalSwf
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowType
 from floto.pages.watch import MOST_VIEWERS
 from floto.runtime.connect import connect
 from tests.integration.browser import Ui, ask, ui
-from tests.integration.commands import PATIENCE, wait_for
+from tests.integration.commands import PATIENCE, ROOT, wait_for
 from tests.integration.hostile import IN_NAMES
 from tests.integration.shown import ORDER, Shop, shop
 from tests.integration.test_server import serving
@@ -305,3 +306,21 @@ def test_service_that_cannot_be_reached_is_said_on_the_page(tmp_path: Path) -> N
     with ui(url, cwd=tmp_path) as page:
         status, _, text = ask(page, "GET", "/", accept=HTML)
         assert (status, "cannot connect" in text, "Traceback" in text) == (503, True, False)
+
+
+def test_file_without_a_domain_has_pages_all_the_same(tmp_path: Path) -> None:
+    LocalSwf(tmp_path / "floto.db").close()
+    with ui("sqlite:///floto.db", cwd=tmp_path) as page:
+        for path, said in (
+            ("/", "no run yet"),
+            ("/schedules", "no open schedule"),
+            ("/actions/start", "Version"),
+        ):
+            status, _, text = ask(page, "GET", path, accept=HTML)
+            assert (status, said in text, 'role="alert"' in text) == (200, True, False)
+
+
+def test_script_and_style_of_the_list_are_small() -> None:
+    static = ROOT / "floto" / "pages" / "static"
+    assert sum((static / name).stat().st_size for name in ("list.js", "list.css")) <= 8_000
+    assert sum(path.stat().st_size for path in static.iterdir()) <= 150_000

@@ -79,8 +79,10 @@ class Progress:
 
     @property
     def failures(self) -> dict[str, str]:
-        """The message of each failed task, by its id."""
-        return {self.plan.tasks[position].id_: message for position, message in self.exhausted.items()}
+        """The message of each failed task, by its id, in the order of the plan."""
+        return {
+            self.plan.tasks[position].id_: message for position, message in sorted(self.exhausted.items())
+        }
 
     def result(self, position: int) -> Any:
         """Return the result of a completed task; for a generator, the ids of the tasks that it returned."""

@@ -163,22 +163,27 @@ def explain_progress(main: Progress, events: Sequence[Event]) -> Explanation:
     """Explain the status of every task of a run; ``events`` is its history."""
     found = {task.id_: status for task, status in task_statuses(main)}
     ending, timers = tuple(ending_conditions(main)), retry_timers(main.state)
-    tasks: dict[str, Explained] = {}
+    own: dict[str, list[Condition]] = {}
+    shared: dict[str, list[Condition]] = {}
+    last: dict[str, TaskReasons] = {}
     for graph in task_graphs(main):
         for position, task in enumerate(graph.progress.plan.tasks):
-            if graph.status(position) is not found[task.id_]:
-                continue
-            each, status = TaskReasons(graph, position, timers.get(task.id_)), found[task.id_]
-            known = tasks[task.id_].conditions if task.id_ in tasks else ()
-            alike = () if graph.is_ruled_out(position) else ending
-            shared = shared_conditions(graph, status, task.key[0], alike)
-            tasks[task.id_] = Explained(
-                task.id_,
-                status,
-                attempts(each.item, events),
-                joined((*known, *each.own(status)), shared),
-                each.result(status),
-            )
+            id_, status = task.id_, found[task.id_]
+            if graph.status(position) is status:
+                last[id_] = each = TaskReasons(graph, position, timers.get(id_))
+                own.setdefault(id_, []).extend(each.own(status))
+                alike = () if graph.is_ruled_out(position) else ending
+                shared.setdefault(id_, []).extend(shared_conditions(graph, status, task.key[0], alike))
+    tasks = {
+        id_: Explained(
+            id_,
+            found[id_],
+            attempts(each.item, events),
+            joined(own[id_], shared[id_]),
+            each.result(found[id_]),
+        )
+        for id_, each in last.items()
+    }
     return Explanation(main.state.last_event_id, tasks)
 
 

@@ -282,6 +282,8 @@ class _Planner:
             return "", ()
         try:
             child = starting_child(decision, self.progress)
+            if child is not None and counts_results(rules_of(task).join):
+                return "; from its beginning: it did not wait for all that it requires", ()
             if child is not None:
                 return self._child(task.id_, child, item, kept.get(task.id_))
             self.checkpoints.extend(self._checkpoint(task, decision, item, kept.get(task.id_)))

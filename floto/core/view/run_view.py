@@ -30,6 +30,9 @@ from floto.core.view.started_tracker import StartedTracker
 from floto.core.view.tracker import Tracker
 from floto.core.view.tracks import SharedTracks, TaskTrack, Track
 
+#: Statuses of a required task for which its dependents do not wait; None: the run does not have it.
+OVER = (None, TaskStatus.DONE, *FAILURES, TaskStatus.SKIPPED)
+
 
 @frozen
 class TaskMoment:
@@ -91,7 +94,7 @@ class RunView:
     def _required(self, track: TaskTrack, at: int) -> Iterator[Condition]:
         for id_ in track.requires:
             other = self.tasks[id_]
-            if other.statuses.at(at) is not None and not other.is_settled(at):
+            if other.statuses.at(at) not in OVER:
                 cause = Cause.GENERATOR if other.task is not None and expands(other.task) else Cause.REQUIRES
                 yield Condition(cause, id_)
 

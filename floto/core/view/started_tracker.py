@@ -70,7 +70,7 @@ class StartedTracker:
         if status in FAILURES:
             outcome = Outcome(message=failure_of(item.failures[-1]).message)
         elif status is TaskStatus.DONE:
-            outcome = Outcome(item=item, is_settled=True)
+            outcome = Outcome(item=item)
         self.board.set(event_id, track, status, Why(own) if own else NO_REASON, outcome)
 
     def _is_retry(self, key: Key) -> bool:

@@ -14,7 +14,6 @@ from floto.core.decide.phase import RunPhase, phase
 from floto.core.decide.progress import Progress, advanced, positions_of
 from floto.core.replay.explain import TaskReasons, due_conditions, ending_conditions, shared_conditions
 from floto.core.replay.task_status import FAILURES, TaskGraph, TaskStatus, cleanups, task_graphs
-from floto.core.spec.rules import TaskOutcome
 from floto.core.state.fold import trace
 from floto.core.state.state import Item, Key, Kind, State
 from floto.core.swf.events import Event
@@ -131,7 +130,11 @@ class Tracker:
             graph.status(position),
         )
         shared = () if graph.is_ruled_out(position) else _shared_by(graph, number, status, task.key[0])
-        outcome = _outcome(reasons, status)
+        outcome = NO_OUTCOME
+        if status in FAILURES:
+            outcome = Outcome(message=reasons.result(status))
+        elif status is TaskStatus.DONE:
+            outcome = Outcome(item=reasons.item)
         # The conditions of a task that waits for many others change with each of these.
         if status is TaskStatus.WAITING and graph.progress.left(position):
             return status, Why(tuple(reasons.counted()), shared, by_requirements=True), outcome
@@ -187,15 +190,6 @@ class Tracker:
 
 #: The fields of tasks that name the type of what they start.
 _TYPES = ("name", "workflow_type_name")
-
-
-def _outcome(reasons: TaskReasons, status: TaskStatus) -> Outcome:
-    settled = reasons.graph.progress.outcomes.get(reasons.position)
-    if settled is None:
-        return NO_OUTCOME
-    message = reasons.result(status) if status in FAILURES else None
-    item = reasons.item if status is TaskStatus.DONE else None
-    return Outcome(item, message, is_settled=settled is not TaskOutcome.FAILED)
 
 
 def _shared_by(graph: TaskGraph, number: int, status: TaskStatus, kind: Kind) -> tuple[Shared, ...]:

@@ -59,7 +59,7 @@ class Why:
     own: tuple[Condition, ...] = ()
     #: Names of the tracks of further conditions.
     shared: tuple[Shared, ...] = ()
-    #: Whether each required task that has not completed is a condition, too.
+    #: Whether each required task that is not over is a condition, too.
     by_requirements: bool = False
 
 
@@ -72,8 +72,6 @@ class Outcome:
 
     item: Item | None = None
     message: str | None = None
-    #: No task waits for it any more.
-    is_settled: bool = False
 
 
 NO_OUTCOME = Outcome()
@@ -99,11 +97,6 @@ class TaskTrack:
     def kind_name(self) -> str:
         """Name of the class of the task; that of the kind of its item without a spec."""
         return type(self.task).__name__ if self.task else str(self.key[0])
-
-    def is_settled(self, event_id: int) -> bool:
-        """Return True if no task waited for this one any more after an event."""
-        outcome = self.outcomes.at(event_id)
-        return outcome is not None and outcome.is_settled
 
 
 SharedTracks = dict[Shared, Track[tuple[Condition, ...]]]

@@ -21,7 +21,7 @@ function unpack(task, end) {
 		return [task.spans[3 * i], start, (end = start + task.spans[3 * i + 2])]
 	})
 	const attempts = task.attempts.map(([opened, started, ended, ...rest]) => [opened, started && opened + started, ended && opened + started + ended, ...rest])
-	Object.assign(task, {spans, attempts, statuses: intervals(task.statuses), whys: intervals(task.whys), settled: intervals(task.settled)})
+	Object.assign(task, {spans, attempts, statuses: intervals(task.statuses), whys: intervals(task.whys)})
 }
 
 function load(doc) {
@@ -68,7 +68,7 @@ function conditions(task) {
 		return found.flatMap((each) => {
 			if (each.shared) return listed(lookup(shared[each.shared])).filter((other) => other.task === undefined || !named.has(other.task))
 			if (!each.derived) return {task: each.task, text: words(each.text, from)}
-			const left = tasks[task].requires.filter((other) => status(other) !== GONE && !lookup(tasks[other].settled)[1])
+			const left = tasks[task].requires.filter((other) => !derived.over.includes(lookup(tasks[other].statuses)[1] ?? -1))
 			return left.map((other) => ({task: other, text: derived[tasks[other].expands ? "generator" : "requires"].join(tasks[other].id)}))
 		})
 	}

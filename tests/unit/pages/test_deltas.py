@@ -60,11 +60,3 @@ def test_attempts_keep_events_that_are_missing() -> None:
     attempts = [[5, 7, 9, "w"], [5, 0, 9, "w"], [5, 7, 0, "w"], [5, 0, 0, "w"]]
     found = prepared(attempts=attempts)["tasks"][0]["attempts"]
     assert found == [[5, 2, 2, "w"], [5, 0, 4, "w"], [5, 2, 0, "w"], [5, 0, 0, "w"]]
-
-
-def test_task_without_rules_is_settled_when_it_is_done() -> None:
-    assert read(prepared(statuses=[[1, 1], [4, 0]])["tasks"][0]["settled"]) == [[1, 0], [4, 1]]
-
-
-def test_settled_of_a_task_with_rules_is_kept() -> None:
-    assert read(prepared(statuses=[[1, 1]], settled=[[3, 1]])["tasks"][0]["settled"]) == [[3, 1]]

@@ -245,6 +245,16 @@ def test_timer_until_a_time_is_kept_through_each_redrive_unless_that_time_change
     assert redrive(changed, new).kept == ()
 
 
+def test_task_that_did_not_wait_for_all_is_kept_through_each_redrive() -> None:
+    tasks = [act("slow"), act("fast"), act("use", requires=["slow", "fast"], join="any")]
+    spec = DeciderSpec(activity_tasks=[*tasks, act("send", requires=["use"])])
+    run = simulate(spec, {"slow": takes(minutes=1), "send": takes(minutes=2, then=fails())})
+    planned = redrive(spec, run.main)
+    assert planned.kept == ("slow", "fast", "use")
+    new = again(spec, planned, activities={"send": fails()}).main
+    assert redrive(spec, new).kept == planned.kept
+
+
 def test_timeline_shows_kept_tasks_at_the_start() -> None:
     new = again(SPEC, redrive(SPEC, failed().main)).main
     lanes = {lane.name: lane for lane in timeline(new, SPEC).lanes}

@@ -297,6 +297,17 @@ def test_child_that_was_open_goes_on_if_its_run_has_ended() -> None:
     assert planned_task(planned, "pack").reason == "had not ended; from its beginning: its run is still open"
 
 
+def test_child_that_does_not_wait_for_all_starts_from_its_beginning() -> None:
+    # In the new run, another of the kept results may be the first.
+    pack = evolve(PACK, requires=["order", "stock"], join="any")
+    spec = DeciderSpec(activity_tasks=[act("order"), act("stock"), pack])
+    run = failed(spec)
+    planned = redrive(spec, run.main, children=children(run))
+    assert planned_task(planned, "pack").reason.endswith(
+        "; from its beginning: it did not wait for all that it requires"
+    )
+
+
 def test_child_without_a_spec_runs_again_as_a_whole() -> None:
     spec = DeciderSpec(activity_tasks=[evolve(PACK, spec=None, requires=())])
     run = failed(spec, "pack")
