@@ -1,7 +1,7 @@
 // One run at any moment: floto computed all that is shown, and this script shows what holds at an event.
 
 import {badge, choice, clock, duration, el, plain, region, renew, svg, switches} from "./common.js"
-import {at, attempts, BAD, counts, Graph, lookup, page, past, PENDING, RETRY, GONE, status, Timeline, when, words} from "./draw.js"
+import {at, attempts, BAD, counts, Graph, lookup, page, past, PENDING, RETRY, status, Timeline, when, words} from "./draw.js"
 
 const $ = (id) => document.getElementById(id)
 const each$ = (selector, act) => document.querySelectorAll(selector).forEach(act)
@@ -35,6 +35,7 @@ function load(doc) {
 	doc.sentences = intervals(doc.sentences)
 }
 
+// Show why a task stands where it stands; once more: what is pending
 page.select = (task) => {
 	page.task = page.task === task ? -1 : task
 	show()
@@ -194,6 +195,7 @@ function failing(task) {
 	return [failed, leads]
 }
 
+// Its first condition, or how its last attempt ended
 function reason(task) {
 	const [first] = conditions(task)
 	const ended = attempts(task).findLast((each) => past(each[2]))
@@ -244,6 +246,7 @@ function tree(task, above, leads) {
 	return el("ul.tree", ...items, items.length < lines.length && el("li", `and ${lines.length - items.length} more`))
 }
 
+// The attempts of a task side by side
 function tried(task) {
 	const found = attempts(task)
 	if (!found.length) return []
@@ -375,6 +378,7 @@ function open() {
 	show()
 }
 
+// Show everything at the moment that is chosen
 function show() {
 	heading()
 	moment()
