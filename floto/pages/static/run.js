@@ -299,7 +299,7 @@ const VIEWS = {
 		const {task: tasks, text: notes} = page.doc.events
 		const events = page.times.map((_, i) => i + 1)
 		const lines = page.grouped ? [...Map.groupBy(events, (event) => tasks[event - 1])].flatMap(([task, found]) => [{task, count: found.length}, ...found]) : events
-		const rows = new Rows("Events", `#:70|Time:170|Event:290|Task:200|${page.raw ? "Attributes" : "About"}`, (i) => {
+		const rows = new Rows("Events", `#:60|Time:170|Event:270|Task:150|${page.raw ? "Attributes" : "About"}`, (i) => {
 			const event = lines[i]
 			if (event.count) return [[el("td.divider", {colspan: 5}, taskLink(event.task, "d") || "The run", `, ${event.count} events`)]]
 			const note = page.raw ? JSON.stringify(page.attributes?.[event - 1] ?? "") : notes[event - 1]
@@ -406,6 +406,7 @@ function opened(more) {
 	Object.assign(page, more)
 	say("")
 	$("run").hidden = false
+	each$(".others a", (each, i) => each.setAttribute("aria-current", i === page.run))
 	const places = new Set(page.doc.failures.map((event) => Math.round(((event - 1) / Math.max(page.last - 1, 1)) * 1000)))
 	$("ticks").replaceChildren(svg("path", {d: [...places].map((x) => `M${x} 0v8`).join("")}))
 	open()
