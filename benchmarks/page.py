@@ -24,6 +24,8 @@ from tests.integration.page_runs import TABS, WALK, Page, document, parallel, se
 
 #: The bounds: bytes of a report, elements of the page, milliseconds until it is usable, and of a step.
 BYTES, NODES, USABLE, STEP = 800_000, 2_000, 1_000, 100
+#: How often a run is opened and walked through; of its times the best counts, as other processes disturb.
+_WALKS = 3
 
 
 def measure(driver: Browser, path: Path, make: Callable[[], tuple[History, DeciderSpec]]) -> bool:
@@ -31,9 +33,12 @@ def measure(driver: Browser, path: Path, make: Callable[[], tuple[History, Decid
     start = time.perf_counter()
     written(path, [document(history, spec)])
     took = time.perf_counter() - start
-    Page(driver, path).open()
-    loads = [_usable(driver, path) for _ in range(3)]
-    found: dict[str, Any] = driver.execute_async_script(WALK, TABS)
+    loads = [_usable(driver, path) for _ in range(_WALKS)]
+    walks: list[dict[str, Any]] = []
+    for _ in range(_WALKS):
+        Page(driver, path).open()
+        walks.append(driver.execute_async_script(WALK, TABS))
+    found = min(walks, key=lambda walk: walk["ms"])
     size = path.stat().st_size
     print(f"{make.__name__}: {len(history):,} events, report of {size:,} bytes in {took:.2f} s")
     print(f"  usable after {min(loads):.0f} ms, at most {found['nodes']} elements")

@@ -27,6 +27,7 @@ from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
 from floto.core.spec.expand import expand
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
+from floto.core.spec.rules import AtLeast
 from floto.core.spec.tasks import NO_RESULT, Given, Task
 from floto.core.state.attempts import Attempt
 from floto.core.state.failures import Failure
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from floto.core.replay.decision_tasks import RecordedOutcome
     from floto.core.replay.explain import Explained, Explanation, explain
     from floto.core.replay.recorded_decisions import Recorded
-    from floto.core.replay.redrive import PlannedTask, Redrive, redrive
+    from floto.core.replay.redrive import PlannedAction, PlannedTask, Redrive, redrive
     from floto.core.replay.replay import Divergence, Replay, Step, replay
     from floto.core.replay.task_status import TaskStatus
     from floto.core.replay.why_waiting import Cause, Condition
@@ -95,6 +96,7 @@ _LAZY = {
     "Explanation": "floto.core.replay.explain",
     "LocalSwf": "floto.adapters.local",
     "Overlap": "floto.core.spec.schedule",
+    "PlannedAction": "floto.core.replay.redrive",
     "PlannedTask": "floto.core.replay.redrive",
     "Recorded": "floto.core.replay.recorded_decisions",
     "RecordedOutcome": "floto.core.replay.decision_tasks",
@@ -130,6 +132,7 @@ __all__ = [
     "ActivityTask",
     "ActivityType",
     "ActivityWorker",
+    "AtLeast",
     "Attempt",
     "Canceled",
     "Cause",
@@ -163,6 +166,7 @@ __all__ = [
     "LocalSwf",
     "Overlap",
     "PayloadError",
+    "PlannedAction",
     "PlannedTask",
     "PolledActivityTask",
     "PolledDecisionTask",

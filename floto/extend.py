@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from floto.core.payloads.payload import dumps, loads
 from floto.core.spec.retry import Retry, RetryStrategy
+from floto.core.spec.rules import Ruled, Rules, TaskOutcome
 from floto.core.spec.tasks import NO_RESULT, Checked, Expands, Given, Task, TaskCodec
 from floto.core.state.failures import Failure
 from floto.core.state.state import Item, Key, Kind, State, Status
@@ -38,6 +39,8 @@ __all__ = [
     "RequestCancelExternalWorkflowExecution",
     "Retry",
     "RetryStrategy",
+    "Ruled",
+    "Rules",
     "ScheduleActivityTask",
     "ScheduleLambdaFunction",
     "SignalExternalWorkflowExecution",
@@ -48,6 +51,7 @@ __all__ = [
     "Task",
     "TaskCodec",
     "TaskList",
+    "TaskOutcome",
     "WorkflowExecution",
     "WorkflowType",
     "dumps",

@@ -95,6 +95,9 @@ def _pictures(browser: Browser, url: str, folder: Path) -> None:
     until(browser, lambda: browser.find_element("id", "run").is_displayed())
     shot("run")
     press("F")
+    press("2")
+    until(browser, lambda: browser.find_element("css selector", "#why button.link").is_displayed())
+    browser.find_element("css selector", "#why button.link").click()
     shot("run-at-failure")
 
 

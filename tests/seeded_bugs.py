@@ -30,9 +30,9 @@ class Change:
     new: str
 
 
-FOLD, PROGRESS, RETRYING, DECIDE = (
+FOLD, UPDATE, RETRYING, DECIDE = (
     "floto/core/state/fold.py",
-    "floto/core/decide/progress.py",
+    "floto/core/decide/update.py",
     "floto/core/decide/retrying.py",
     "floto/core/decide/decide.py",
 )
@@ -100,9 +100,9 @@ BUGS: dict[str, tuple[Change, ...]] = {
     "completes while a timer is open": (
         Change(
             PHASE,
-            "    return RunPhase.COMPLETING if len(progress.done) == len(progress.plan.tasks) else",
+            "    return RunPhase.COMPLETING if len(progress.outcomes) == len(progress.plan.tasks) else",
             "    timers = {n for n, task in enumerate(progress.plan.tasks) if task.key[0].value == 'timer'}\n"
-            "    done = set(progress.done) | timers\n"
+            "    done = {*progress.outcomes} | timers\n"
             "    return RunPhase.COMPLETING if len(done) == len(progress.plan.tasks) else",
         ),
     ),
@@ -121,7 +121,12 @@ BUGS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "an early signal releases what requires it": (
-        Change(PROGRESS, "        if unmet(position, progress, done, waiting):\n            continue\n", ""),
+        Change(
+            UPDATE,
+            "            if waiting[position] if position in waiting else left_before(position, outcomes):\n"
+            "                continue\n",
+            "",
+        ),
     ),
     "clean-up beside what still runs": (
         Change(CLOSING, "    if awaited:\n", "    if awaited and not own.steps:\n"),

@@ -20,8 +20,7 @@ from botocore.exceptions import HTTPClientError
 
 from floto.core.engine.tokens import TaskKind, Token
 
-SERVER = Path(__file__).with_name("mortal_server.py")
-ROOT = SERVER.parents[1]
+ROOT = Path(__file__).parents[1]
 
 #: All that matters of a file: every run with its events, in the order they began.
 Content = tuple[tuple[str, str], ...]
@@ -95,7 +94,7 @@ class Workload:
         clock.write_text(str(self._seconds), encoding="utf-8")
         arguments = [str(self.path), "0", str(clock), str(kill_at), self.when]
         self._server = subprocess.Popen(
-            [sys.executable, str(SERVER), *arguments],
+            [sys.executable, "-m", "tests.mortal_server", *arguments],
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,

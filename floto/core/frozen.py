@@ -29,3 +29,12 @@ def frozen(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(frozen(item) for item in value)
     return value
+
+
+def thawed(value: Any) -> Any:
+    """Return a JSON value with plain dicts and lists, for code that examines types."""
+    if isinstance(value, dict):
+        return {key: thawed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [thawed(item) for item in value]
+    return value

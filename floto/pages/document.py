@@ -157,11 +157,10 @@ class _Writer:
         return [[begin, self._why(why, self.view.history.events[begin - 1].at)] for begin, why in track]
 
     def _why(self, why: Why, since: datetime) -> int:
-        listed = [self._condition(each, since) for each in why.own[:_MOST_CONDITIONS]]
+        listed: list[dict[str, Json]] = [{"derived": True}] if why.by_requirements else []
+        listed += [self._condition(each, since) for each in why.own[:_MOST_CONDITIONS]]
         if len(why.own) > _MOST_CONDITIONS:
             listed.append({"text": [f"and {len(why.own) - _MOST_CONDITIONS:,} more"]})
-        if why.by_requirements:
-            listed.append({"derived": True})
         listed += [{"shared": _name(each)} for each in why.shared]
         number = self.whys.setdefault(repr(listed), len(self.whys))
         if number == len(self.listed):

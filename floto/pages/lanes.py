@@ -12,8 +12,10 @@ _FAILURE = re.compile(r"(Failed|TimedOut|Terminated)$")
 #: Statuses in which something is at work, so that the time is not idle; and kinds of tasks that only wait.
 _BUSY, _WAITS = frozenset({"running", "failed", "canceled"}), frozenset({"timer", "signal"})
 #: Idle time that is folded is longer than this part of the other time, and than so many milliseconds.
-_PART, _LEAST = 1 / 8, 1000
+_PART, _LEAST = 1 / 4, 5000
 _MOST_GAPS = 14
+#: The width of a timeline in which what is between two spans of a group is less than a pixel.
+_PIXELS = 2000
 #: The part of the width that a folded gap takes.
 _FOLDED = 0.035
 
@@ -29,7 +31,7 @@ def with_lanes(document: Document) -> dict[str, Any]:
     are open; the task or the group is -1. The first axis has idle time folded, the second one not; an axis
     is a list of ``[start, end, place, size, folded]``: two moments in milliseconds, two parts of the width,
     and 1 if it is folded. A group has ``below`` (the lanes from one number to another), ``inner`` (its tasks
-    and those of the groups in it) and ``spans``, joined where they touch.
+    and those of the groups in it) and ``spans``, joined where nothing is to be seen between them.
     """
     events = document["events"]
     moments = list(accumulate(events["at"]))
@@ -40,7 +42,7 @@ def with_lanes(document: Document) -> dict[str, Any]:
         "failures": [number for number, type in enumerate(events["type"], start=1) if failed[type]],
         "lanes": lanes,
         "axes": [_axis(moments, _gaps(document, moments)), _axis(moments, [])],
-        "groups": _groups(document, lanes),
+        "groups": _groups(document, lanes, (moments[-1] - moments[0]) // _PIXELS),
     }
 
 
@@ -66,7 +68,7 @@ def _lanes(document: Document) -> Iterator[Lane]:
     yield from below(0, sorted(top, key=start))
 
 
-def _groups(document: Document, lanes: Sequence[Lane]) -> list[dict[str, Any]]:
+def _groups(document: Document, lanes: Sequence[Lane], near: int) -> list[dict[str, Any]]:
     groups, tasks = [dict(each) for each in document["groups"]], document["tasks"]
     for row, (depth, _, group) in enumerate(lanes):
         if group >= 0:
@@ -76,17 +78,24 @@ def _groups(document: Document, lanes: Sequence[Lane]) -> list[dict[str, Any]]:
             spans = sorted(
                 (span for task in inner for span in tasks[task]["spans"]), key=lambda span: span[1]
             )
-            groups[group] |= {"below": [row + 1, end], "inner": inner, "spans": _joined(spans)}
+            # The number of its tasks is shown beside its label.
+            label = groups[group]["label"].removeprefix(f"{len(groups[group]['tasks']):,} tasks ")
+            groups[group] |= {
+                "label": label,
+                "below": [row + 1, end],
+                "inner": inner,
+                "spans": _joined(spans, near),
+            }
     return groups
 
 
-def _joined(spans: Iterable[Sequence[int]]) -> list[list[int]]:
-    """Return ascending spans, with those of one status joined where they touch."""
+def _joined(spans: Iterable[Sequence[int]], near: int = 0) -> list[list[int]]:
+    """Return ascending spans, with those of one status joined where at most ``near`` is between them."""
     found: list[list[int]] = []
     last: dict[int, list[int]] = {}
     for status, start, end in spans:
         before = last.get(status)
-        if before is not None and start <= before[2]:
+        if before is not None and start <= before[2] + near:
             before[2] = max(before[2], end)
         else:
             last[status] = [status, start, end]
@@ -96,18 +105,18 @@ def _joined(spans: Iterable[Sequence[int]]) -> list[list[int]]:
 
 def _axis(moments: Sequence[int], gaps: Sequence[Gap]) -> list[list[float]]:
     """Return the pieces of an axis; each gap takes the same part of its width."""
-    length = max(moments[-1] - moments[0] - sum(map(_length, gaps)), 1)
-    scale = (1 - _FOLDED * len(gaps)) / length
+    starts = [moments[0], *(end for _, end in gaps)]
+    ends = [*(start for start, _ in gaps), moments[-1]]
+    lengths = [max(end - start, 1) for start, end in zip(starts, ends, strict=True)]
+    scale = (1 - _FOLDED * len(gaps)) / sum(lengths)
     pieces: list[list[float]] = []
-    start, place = moments[0], 0.0
-    for gap in (*gaps, (moments[-1], moments[-1])):
-        size = max(gap[0] - start, 1) * scale
-        pieces.append([start, gap[0], place, size, 0])
-        place += size
-        if gap in gaps:
-            pieces.append([*gap, place, _FOLDED, 1])
+    place = 0.0
+    for number, length in enumerate(lengths):
+        pieces.append([starts[number], ends[number], place, length * scale, 0])
+        place += length * scale
+        if number < len(gaps):
+            pieces.append([*gaps[number], place, _FOLDED, 1])
             place += _FOLDED
-        start = gap[1]
     return pieces
 
 

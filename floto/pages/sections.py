@@ -18,6 +18,8 @@ Section = dict[str, Any]
 Document = Mapping[str, Any]
 
 _SAME = {True: "✓ same", False: "✕ differs", None: ""}
+#: Most characters of details that are shown beside the reason of a failure.
+_LONGEST = 200
 _LEVELS = {"note": "i note", "warning": "! warning"}
 
 
@@ -59,10 +61,12 @@ def _attempts(attempts: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
 
 
 def _message(attempt: Mapping[str, Any]) -> str:
-    """Return the reason of a failure; with its message, if its details are a traceback that ends in it."""
-    reason, details = attempt["reason"] or "", attempt["details"] or ""
-    last = details.rstrip().rpartition("\n")[2]
-    return last if reason and last.startswith(f"{reason}:") else reason
+    """Return the reason of a failure with its message: details of one line, or the last of a traceback."""
+    reason, details = attempt["reason"] or "", (attempt["details"] or "").rstrip()
+    last = details.rpartition("\n")[2]
+    if last.startswith(f"{reason}:"):
+        return last
+    return f"{reason}: {last}" if last and last == details and len(last) <= _LONGEST else reason
 
 
 def _decisions(document: Document, moments: Sequence[int]) -> list[list[Cell]]:

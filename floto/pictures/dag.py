@@ -60,7 +60,8 @@ def _draw_node(drawing: Drawing, node: Node, label: str, place: Point, width: fl
     x, y = place
     fill, border = of_status(node.status)
     box = drawing.box(x, y, width, _HEIGHT, rx=6, fill=fill, stroke=border)
-    hint(box, f"{visible(node.id)}\n{describe(node)}")
+    rules = f"\n{visible(node.rules)}" if node.rules else ""
+    hint(box, f"{visible(node.id)}\n{describe(node)}{rules}")
     drawing.text(x + 10, y + 16, label)
     drawing.text(x + 10, y + 30, describe(node), class_="small")
 

@@ -41,8 +41,8 @@ def mermaid(graph: Graph) -> str:
     return "\n".join([*lines, ""])
 
 
-def _lines(node: Node) -> tuple[str, str]:
-    return visible(node.id), describe(node)
+def _lines(node: Node) -> list[str]:
+    return [visible(node.id), describe(node), *([visible(node.rules)] if node.rules else [])]
 
 
 def describe(node: Node) -> str:

@@ -7,6 +7,7 @@ from attrs import frozen
 from floto.core.decide.progress import begin
 from floto.core.replay.task_status import TaskStatus, task_statuses
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.rules import rules_text
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.attempts import attempt_count
 from floto.core.state.state import EMPTY, State
@@ -26,6 +27,8 @@ class Node:
     parent: str | None = None
     #: ``on failure``, ``on cancel`` or ``on failure or cancel`` for a cleanup task.
     role: str = ""
+    #: The rules of the task that are not the default ones.
+    rules: str = ""
 
 
 @frozen
@@ -57,6 +60,7 @@ def graph(spec: DeciderSpec, state: State | None = None, codec: TaskCodec = CODE
             attempt_count(progress.state.items.get(task.key)),
             parents.get(task.id_),
             roles.get(task.id_, ""),
+            rules_text(task),
         )
         for task, status in found
     )

@@ -30,7 +30,7 @@ def show(graph: Graph, console: Console) -> None:
         table.add_row(
             _indented(node),
             Text(describe(node), style=STATUSES[node.status].style if node.status else ""),
-            Text(names, style="dim"),
+            Text(f"{names} ({visible(node.rules)})".lstrip() if node.rules else names, style="dim"),
         )
     console.print(table)
 

@@ -118,12 +118,16 @@ def changes(old: Schedule, new: Schedule) -> list[Change]:
 
 
 def next_fires(found: ScheduleView, now: datetime, count: int = 3) -> tuple[datetime, ...]:
-    """Return the next fires of a schedule that are not handled."""
+    """Return the next fires of a schedule that are not handled; none once its cancellation is requested."""
+    if found.state.cancel_requested is not None:
+        return ()
     return found.schedule.fires(max(found.memory.after, now), count)
 
 
 def state_text(found: ScheduleView) -> str:
     """Return what an open schedule does, in a few words."""
+    if found.state.cancel_requested is not None:
+        return "cancellation requested"
     if found.memory.paused is not None:
         return f"paused: {found.memory.paused}"
     return f"{len(found.recorded.open)} open" if found.recorded.open else "waiting"

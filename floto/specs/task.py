@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from floto.core.spec.decider_spec import ChildWorkflow
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
+from floto.core.spec.rules import AtLeast
 from floto.core.spec.tasks import Task
 
-__all__ = ["ActivityTask", "ChildWorkflow", "Generator", "Signal", "Task", "Timer"]
+__all__ = ["ActivityTask", "AtLeast", "ChildWorkflow", "Generator", "Signal", "Task", "Timer"]

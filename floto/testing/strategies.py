@@ -17,6 +17,7 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
+from floto.core.spec.rules import AtLeast, Join, Ruled
 from floto.core.spec.tasks import Task
 from floto.core.swf.history import History
 from floto.testing.simulation.choices import Choices
@@ -212,8 +213,14 @@ def _activity(draw: st.DrawFn, making: _Making, place: _Place) -> Task:
     return draw(making.activities(ActivityTask, **fixed))
 
 
+#: Times to wait for: one that has passed, and some of every run.
+_TIMES = ("2020-01-01T00:00", "cron * * * * *", "cron 0,20 * * * *")
+
+
 def _timer(draw: st.DrawFn, _: _Making, place: _Place) -> Task:
-    return Timer(id_=place.id_, delay_in_seconds=draw(st.integers(0, 5)), requires=place.requires)
+    until = draw(st.none() | st.sampled_from(_TIMES))
+    delay = draw(st.integers(0, 5)) if until is None else None
+    return Timer(id_=place.id_, delay_in_seconds=delay, until=until, requires=place.requires)
 
 
 def _signal(_draw: st.DrawFn, _: _Making, place: _Place) -> Task:
@@ -267,7 +274,25 @@ def _task(  # noqa: PLR0913 - a place, said in one go
 ) -> Task:
     requires = draw(st.lists(st.sampled_from(before), unique=True, max_size=3)) if before else []
     kind = draw(st.sampled_from(kinds))
-    return kind(draw, making, _Place(id_, before, tuple(requires), depth))
+    task = kind(draw, making, _Place(id_, before, tuple(requires), depth))
+    return attrs.evolve(task, **draw(_rules(tuple(requires)))) if isinstance(task, Ruled) else task
+
+
+def _rules(requires: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return a strategy of rules that differ from the default ones for a few tasks."""
+    results = [f'"{id_}"' for id_ in requires]
+    conditions = ["`true`", "`false`", "workflow", "!(workflow.a)", "workflow.a > `4`", "sum(workflow)"]
+    conditions += [f"{result}.by" for result in results] + [f"!{result}" for result in results]
+    joins: list[Join] = ["all", "any", "finished", *map(AtLeast, range(1, len(requires) + 2))]
+    chosen = st.fixed_dictionaries(
+        {},
+        optional={
+            "when": st.sampled_from(conditions),
+            "join": st.sampled_from(joins),
+            "on_error": st.sampled_from(["fail", "continue"]),
+        },
+    )
+    return st.one_of(st.just({}), st.just({}), chosen)
 
 
 def _gated(draw: st.DrawFn, task: Task) -> list[Task]:

@@ -205,6 +205,12 @@ class Page:
     def text(self, selector: str) -> str:
         return self.one(selector).get_attribute("textContent") or ""
 
+    def texts(self, selector: str) -> list[str]:
+        """The texts of all elements, read at once, as rows are drawn anew when the view changes its size."""
+        script = "return [...document.querySelectorAll(arguments[0])].map(each => each.textContent)"
+        found: list[str] = self.browser.execute_script(script, selector)
+        return found
+
     def click(self, selector: str) -> None:
         # What is in sight is drawn anew when its size is known, so an element may be replaced meanwhile.
         def clicked() -> bool:

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from tests.integration.browser import Browser, Ui, browser, needs_browser, problems, ui, until, violations
 from tests.integration.commands import Shell
-from tests.integration.page_runs import Page, dropped
+from tests.integration.page_runs import ENTER, LEFT, RIGHT, TAB, Page, dropped
 from tests.integration.shown import Shop, shop
 
 __all__ = ["browser"]
@@ -86,3 +86,31 @@ def test_axe_finds_no_violation_on_the_server_s_page(site: Site, theme: str) -> 
     site.shop.retrying("order-1")
     page = opened(site, "order-1", "task=send")
     assert violations(page.browser, theme) == []
+
+
+def test_keyboard_alone_leads_from_the_list_through_the_slider_to_why(site: Site) -> None:
+    site.shop.retrying("order-1")
+    browser, page = site.page.browser, site.page
+
+    def tab_to(selector: str) -> None:
+        for _ in range(60):
+            page.press(TAB)
+            if browser.execute_script("return document.activeElement.matches(arguments[0])", selector):
+                return
+        pytest.fail(f"Tab does not reach {selector}")
+
+    browser.get(site.ui.url)
+    until(browser, lambda: "order-1" in page.text("body"))
+    tab_to("a[href*='/runs/order-1/']")
+    page.press(ENTER)
+    until(browser, lambda: page.text("#name") == "order-1")
+    tab_to("#slider")
+    last = page.event
+    page.press(LEFT, LEFT)
+    assert page.event == last - 2
+    assert page.one("#slider").get_attribute("aria-valuetext") == page.text("#shown")
+    page.press(RIGHT, RIGHT)
+    tab_to("g[data-key][aria-label^=send]")
+    page.press(ENTER)
+    assert page.text("#side-name") == "waiting for its retrysend"
+    assert "is due at" in page.text("#why .tree")

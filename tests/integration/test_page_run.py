@@ -103,8 +103,7 @@ def test_task_that_is_pressed_says_why_it_stands_where_it_stands(page: Page, doc
 
 def test_attempts_are_side_by_side(page: Page) -> None:
     page.open("task=charge")
-    heads = [each.text for each in page.all("#why thead th")]
-    assert heads == ["attempt 1", "attempt 2", "attempt 3"]
+    assert page.texts("#why thead th") == ["attempt 1", "attempt 2", "attempt 3"]
     rows = {
         row.find_element("css selector", "th").text: [
             cell.text for cell in row.find_elements("css selector", "td")
@@ -112,7 +111,7 @@ def test_attempts_are_side_by_side(page: Page) -> None:
         for row in page.all("#why tbody tr")
     }
     assert rows["ran"] == ["2 s"] * 3
-    assert rows["reason"] == ["CardDeclined"] * 3
+    assert rows["reason"] == ["CardDeclined: no funds"] * 3
     assert rows["details"] == ["no funds"] * 3
 
 
@@ -166,8 +165,9 @@ def test_timeline_has_a_table(page: Page) -> None:
 
 def test_graph_has_a_table_of_the_tasks_and_what_they_require(page: Page) -> None:
     page.click("[data-press='3'][data-views]")
-    rows = {row.text.split("\n")[0].split(" ")[0]: row.text for row in page.all("#panel tbody tr")}
-    assert rows["ship"].endswith("charge, invoice")
+    tasks = page.texts("#panel tbody tr:not(.space) td:first-child")
+    required = page.texts("#panel tbody tr:not(.space) td:last-child")
+    assert dict(zip(tasks, required, strict=True))["ship"] == "charge, invoice"
 
 
 @pytest.mark.parametrize(
@@ -184,13 +184,13 @@ def test_graph_has_a_table_of_the_tasks_and_what_they_require(page: Page) -> Non
 def test_filter_of_the_tasks(page: Page, filter: str, expected: set[str]) -> None:
     page.press("/")
     page.press(filter)
-    assert {each.text for each in page.all("#panel tbody tr td:first-child button")} == expected
+    assert {*page.texts("#panel tbody td:first-child button")} == expected
     assert page.text("#matches").startswith(f"{len(expected)} of ")
 
 
 def test_count_of_a_status_filters_the_tasks(page: Page) -> None:
     page.click("#counts [data-key=failed]")
-    assert [each.text for each in page.all("#panel tbody tr td:first-child button")] == ["charge"]
+    assert page.texts("#panel tbody td:first-child button") == ["charge"]
 
 
 def test_events_are_flat_or_by_task_and_full_or_raw(page: Page, doc: dict[str, Any]) -> None:
@@ -223,7 +223,7 @@ def test_check_shows_the_first_difference_field_by_field(browser: Browser, tmp_p
     other = type(spec)(activity_tasks=list(spec.activity_tasks)[:2])
     page = Page(browser, written(tmp_path / "run.html", [document(history, other)])).open("tab=check")
     assert "First difference" in page.text("#panel")
-    fields = [each.text for each in page.all("table[aria-label='First difference'] td:first-child")]
+    fields = page.texts("table[aria-label='First difference'] td:first-child")
     assert {"what", "recorded", "decided"} <= {*fields, "recorded", "decided"}
     assert fields[0] == "what"
 

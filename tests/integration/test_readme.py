@@ -20,9 +20,11 @@ from typing import NamedTuple
 import pytest
 
 from floto.core.errors import UnknownResource
-from floto.core.swf.events import ActivityTaskCompleted, Event
+from floto.core.swf.events import ActivityTaskCompleted, ActivityTaskScheduled, Event
 from floto.core.swf.service import Service
 from floto.runtime.connect import connect
+from floto.runtime.loading import load_spec
+from floto.testing import fails, returns, simulate
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -75,7 +77,8 @@ BEFORE = {
 #: What is printed by the block in which this stands.
 PRINTED = {
     "hello_world.py": ("started hello_world_v1", "Hello, world!", "COMPLETED"),
-    "floto check": ("3 tasks", '"report": "Monday: 30"'),
+    "floto check rules.py:spec": ("always run, unless a task fails the run: score", "sometimes run"),
+    "floto check flow.py:spec": ("3 tasks", '"report": "Monday: 30"'),
     "once.py": ("{'report': 'Monday: 30'}",),
     "start.py": ("22",),
     "floto status": ("friday", "decider", "worker", "sqlite:////"),
@@ -241,3 +244,15 @@ def test_readme_has_two_self_contained_setup_commands() -> None:
     for _, text in commands:
         assert "\n" not in text
         assert text.startswith("python3 -m venv .venv && .venv/bin/pip install --quiet ")
+
+
+def test_rules_of_the_readme_skip_and_join(directory: Path) -> None:
+    spec = load_spec(f"{directory / 'rules.py'}:spec")
+    for risk, ran in ((5, ["order", "notice", "report"]), (50, ["refusal", "report"])):
+        outcomes = {"score": returns({"risk": risk}), "notice": fails()}
+        run = simulate(spec, outcomes)
+        assert run.status == "COMPLETED"
+        scheduled = [
+            each.data.activity_id for each in run.main if isinstance(each.data, ActivityTaskScheduled)
+        ]
+        assert sorted(scheduled) == sorted(["score", *ran])

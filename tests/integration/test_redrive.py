@@ -98,7 +98,7 @@ def test_command_prints_the_plan_first_and_starts_the_run(flow: Shell) -> None:
     assert json.loads(flow.here("show", "w", "--json")[0])["status"] == "FAILED"
     out, err = flow.here("redrive", "w", "--spec", "flow.py:spec", "--json")
     told = json.loads(out)
-    assert [task["kept"] for task in told["plan"]] == [True, True, False]
+    assert [task["action"] for task in told["plan"]] == ["keep", "keep", "run"]
     assert "floto run SPEC --workflow-id w" in err
     first = json.loads(flow.here("history", "w")[0])["execution"]["runId"]
     assert first == told["runId"]
@@ -139,6 +139,74 @@ def test_results_before_the_failure_are_shown(flow: Shell) -> None:
         "rest": None,
         "tell": None,
     }
+
+
+NESTED = """
+import floto
+ask = floto.ActivityTask(id_="ask", name="ask", version="1")
+tell = floto.ActivityTask(id_="tell", name="tell", version="1", requires=[ask])
+inner = floto.DeciderSpec(activity_tasks=[ask, tell])
+
+def child(id_, spec, **more):
+    return floto.ChildWorkflow(
+        id_=id_, workflow_type_name="part", workflow_type_version="1", spec=spec, **more
+    )
+
+first = floto.ActivityTask(id_="first", name="ask", version="1", input=1)
+outer = floto.DeciderSpec(activity_tasks=[first, child("inner", inner, requires=[first])])
+spec = floto.DeciderSpec(activity_tasks=[child("outer", outer)])
+"""
+
+
+@pytest.fixture
+def nested_anywhere(anywhere: Shell) -> Shell:
+    """A run that failed in the last activity of its child's child, and is mended."""
+    (anywhere.cwd / "acts.py").write_text(COUNTED.replace('context["workflow"]["who"]', '"me"'))
+    (anywhere.cwd / "flow.py").write_text(NESTED)
+    (anywhere.cwd / "broken").touch()
+    anywhere(*RUN, code=1)
+    (anywhere.cwd / "broken").unlink()
+    assert ran(anywhere) == {"ask": 2, "tell": 1}
+    return anywhere
+
+
+def test_children_that_failed_keep_what_completed_in_them(nested_anywhere: Shell) -> None:
+    flow = nested_anywhere
+    plan = flow("redrive", "w", "--spec", "flow.py:spec", "--dry-run").stdout
+    rows = [line.split("\t")[:2] for line in plan.splitlines()]
+    assert rows == [
+        ["outer", "run"],
+        ["  first", "keep"],
+        ["  inner", "run"],
+        ["    ask", "keep"],
+        ["    tell", "run"],
+    ]
+    assert "; goes on: 1 of 2 tasks kept" in plan
+    done = flow(*RUN, "--redrive")
+    assert json.loads(done.stdout) == {"outer": {"inner": {"tell": ["me", 1]}}}
+    assert "runs again: outer (1 of 2 tasks kept)" in done.stderr
+    assert ran(flow) == {"ask": 2, "tell": 2}
+    why = flow("why", "w:outer:inner", "ask").stdout
+    assert "kept from run" in why
+
+
+def test_command_lists_what_is_kept_in_children(nested_anywhere: Shell) -> None:
+    flow = nested_anywhere
+    told = json.loads(flow("redrive", "w", "--spec", "flow.py:spec", "--json").stdout)
+    (outer,) = told["plan"]
+    first, inner = outer["children"]
+    assert [first["action"], inner["action"]] == ["keep", "run"]
+    assert [each["action"] for each in inner["children"]] == ["keep", "run"]
+    assert json.loads(flow(*RUN).stdout) == {"outer": {"inner": {"tell": ["me", 1]}}}
+    assert ran(flow) == {"ask": 2, "tell": 2}
+
+
+def test_children_of_a_saved_history_start_from_their_beginning(nested_anywhere: Shell) -> None:
+    flow = nested_anywhere
+    flow("history", "w", "-o", "old.json", "--spec", "flow.py:spec")
+    plan = flow("redrive", "old.json", "--dry-run").stdout
+    assert plan.rstrip().endswith("; from its beginning: its history is not at hand")
+    assert len(plan.splitlines()) == 1
 
 
 SPEC = floto.DeciderSpec(

@@ -10,10 +10,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import pytest
@@ -34,7 +34,8 @@ from tests.property.schedule_stage import BEGINNING, Stage, Work
 EXAMPLE = str(ROOT / "examples" / "nightly" / "nightly.py")
 SOURCE = """
 import floto, os
-from itertools import pairwise
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise, product
 
 @floto.activity(name="touch", version="1")
 def touch(context):
@@ -84,7 +85,29 @@ def test_schedule_that_nobody_decides_for_shows_no_runs_and_names_its_scheduler(
     assert "; waiting\n" in shown
     assert "open " not in shown
     assert "totals   none" in shown
-    assert "floto scheduler --task-list floto_schedules" in place("why", "fast").stdout
+    for command in ("why", "fast"), ("status",):
+        assert "floto scheduler --task-list floto_schedules" in place(*command).stdout
+    assert "nobody decides for the schedules on task list 'floto_schedules': floto scheduler" in (
+        place("schedule", "list").stderr
+    )
+    place("schedule", "delete", "fast")
+    for command in ("show", "fast"), ("list",):
+        shown = place("schedule", *command).stdout
+        assert "cancellation requested" in shown
+        assert "20" not in shown.partition("cancellation requested")[2]
+
+
+def test_why_of_a_schedule_says_until_when_it_waits_and_whether_it_is_paused(place: Shell) -> None:
+    place("schedule", "create", "schedules.py:slower")
+    with place.loop("scheduler"):
+        until(lambda: "next fire" in place.here("why", "fast")[0])
+        said = place.here("why", "fast")
+        assert "the run: waiting for a signal or its next fire, at the latest until 20" in said[0]
+        assert "0 of 0 tasks done" in said[0]
+        assert said[1] == ""
+        assert place.here("schedule", "list")[1] == ""
+        place.here("schedule", "pause", "fast", "--note", "for now")
+        until(lambda: "paused: for now" in place.here("why", "fast")[0])
 
 
 def test_scheduler_and_worker_run_a_schedule_until_it_is_changed(place: Shell) -> None:
@@ -177,48 +200,55 @@ def test_example_in_virtual_time() -> None:
     assert json.loads(started.input or "")["shop"] == "Hamburg"
 
 
-@contextmanager
-def schedulers(shell: Shell) -> Iterator[Callable[[int], None]]:
-    """Two schedulers and a worker; the function kills and restarts one of the schedulers."""
+def _start(shell: Shell, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=shell.cwd,
+        env=shell.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
-    def start(*arguments: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "floto", *arguments],
-            cwd=shell.cwd,
-            env=shell.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
 
-    processes = [start("scheduler"), start("scheduler"), start("worker", "--activities", "schedules.py")]
+def _killed_at_random(shell: Shell, chance: random.Random) -> None:
+    """Start a scheduler and kill it at some moment, 20 times."""
+    for _ in range(20):
+        process = _start(shell, "floto", "scheduler")
+        time.sleep(chance.uniform(0.4, 6))
+        process.kill()
+        process.wait()
 
-    def restart(number: int) -> None:
-        processes[number].send_signal(signal.SIGKILL)
-        processes[number].wait()
-        processes[number] = start("scheduler")
 
-    try:
-        yield restart
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
+def _killed_at_each_commit(shell: Shell, chance: random.Random) -> None:
+    """Start schedulers that are killed before or after each of their first commits, in random order."""
+    lives = list(product(range(1, 16), ("before", "after")))
+    chance.shuffle(lives)
+    for number, when in lives:
+        process = _start(shell, "tests.mortal_scheduler", str(number), when)
+        assert process.wait(PATIENCE) == -signal.SIGKILL
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_killed_schedulers_start_each_fire_once_and_lose_none(shell: Shell) -> None:
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("killed", [_killed_at_random, _killed_at_each_commit])
+def test_killed_schedulers_start_each_fire_once_and_lose_none(
+    shell: Shell, killed: Callable[[Shell, random.Random], None]
+) -> None:
     (shell.cwd / "schedules.py").write_text(SOURCE)
     (shell.cwd / "done").mkdir()
     shell("schedule", "create", "schedules.py:fast")
-    chance = random.Random(7)
-    with schedulers(shell) as restart:
-        for number in range(40):
-            time.sleep(chance.uniform(0.2, 3))
-            restart(number % 2)
-        shell("schedule", "pause", "fast")
-        until(lambda: data(shell, "schedule", "show", "fast")["memory"]["paused"])
-        until(lambda: not data(shell, "schedule", "show", "fast")["memory"]["open"])
+    worker = _start(shell, "floto", "worker", "--activities", "schedules.py")
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            for each in [pool.submit(killed, shell, random.Random(seed)) for seed in (7, 8)]:
+                each.result()
+        with shell.loop("scheduler"):
+            shell("schedule", "pause", "fast")
+            until(lambda: data(shell, "schedule", "show", "fast")["memory"]["paused"])
+            until(lambda: not data(shell, "schedule", "show", "fast")["memory"]["open"])
+    finally:
+        worker.kill()
+        worker.wait()
     memory = data(shell, "schedule", "show", "fast")["memory"]
     assert set(memory["counts"]) == {"completed"}
     fires = sorted(path.name[:6] for path in (shell.cwd / "done").iterdir())

@@ -20,9 +20,13 @@ MODULES = {
     "phase": "decide/phase.py",
     "starting": "decide/starting.py",
     "progress": "decide/progress.py",
+    "update": "decide/update.py",
+    "ruled_update": "decide/ruled_update.py",
     "retrying": "decide/retrying.py",
     "state": "state/state.py",
     "retry": "spec/retry.py",
+    "rules": "spec/rules.py",
+    "conditions": "spec/conditions.py",
 }
 SAMPLE = 150
 SEED = 6

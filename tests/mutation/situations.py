@@ -11,9 +11,10 @@ from typing import Any
 from attrs import evolve
 from hypothesis import strategies as st
 
-from floto import ActivityTask, DeciderSpec, FixedDelay, Task
-from floto.testing import NONE, Faults, fails, returns, times_out
-from floto.testing.strategies import json_values, small_values, specs
+from floto import ActivityTask, DeciderSpec, FixedDelay, Task, redrive
+from floto.core.payloads import payload
+from floto.testing import NONE, Faults, Simulation, fails, returns, times_out
+from floto.testing.strategies import json_values, runs, small_values, specs
 
 #: What ``simulate`` is given.
 Arguments = dict[str, Any]
@@ -24,6 +25,7 @@ _FEW_FAULTS = st.sampled_from(
     [NONE, NONE, Faults(reorders=0.3, delays_answer=0.3, loses_decision=0.2, cancels=0.1, adds_events=0.2)]
 )
 _SEEDS = st.integers(0, 2**32)
+_FAILING = Faults(fails=0.2, fails_for_good=0.3, times_out=0.2, reorders=0.3, signals=0.1, loses_worker=0.1)
 #: A few moves show how a run of many tasks begins.
 _BRIEFLY = 40
 
@@ -40,9 +42,21 @@ def usual() -> st.SearchStrategy[Arguments]:
 
 
 def repeating() -> st.SearchStrategy[Arguments]:
-    """Specs that begin again when they are done."""
+    """Specs that begin again when they are done, also after a failure."""
     some = specs(most=3, depth=1).filter(lambda spec: bool(spec.activity_tasks))
-    return _runs(some.map(lambda spec: evolve(spec, repeat_workflow=True)), input=small_values())
+    return _runs(some.map(_again) | some.map(_always), input=small_values())
+
+
+def redriven() -> st.SearchStrategy[Arguments]:
+    """Specs whose run keeps tasks of an earlier run that failed."""
+    some = runs(specs(most=5, depth=1), activities={"work": returns(1)}, faults=_FAILING)
+    return some.flatmap(_redriven)
+
+
+def _redriven(run: Simulation) -> st.SearchStrategy[Arguments]:
+    spec = evolve(run.spec, repeat_workflow=False)
+    planned = redrive(spec, run.main)
+    return _runs(st.just(spec), input=st.just(payload.loads(planned.start.input)))
 
 
 def refused() -> st.SearchStrategy[Arguments]:
@@ -55,6 +69,15 @@ def refused() -> st.SearchStrategy[Arguments]:
             "faults": st.sampled_from([Faults(refuses=1, most=most) for most in (20, 21, 22, 100, 101, 102)]),
         }
     )
+
+
+def deferred() -> st.SearchStrategy[Arguments]:
+    """Workers give activities back again and again, and SWF refuses the timers before retries."""
+    waits = st.builds(FixedDelay, st.just(1), st.sampled_from([2, 30]))
+    some = specs(most=2, depth=1, retry_strategies=waits)
+    few = [Faults(gives_back=1, most=most) for most in (5, 101, 120)]
+    mixed = [Faults(fails=0.5, refuses=rate, most=most) for rate in (0.5, 0.9) for most in (10, 30, 60)]
+    return _runs(some, faults=st.sampled_from(few + mixed))
 
 
 def bulky() -> st.SearchStrategy[Arguments]:
@@ -94,6 +117,10 @@ def _again(spec: DeciderSpec) -> DeciderSpec:
     return evolve(spec, repeat_workflow=True)
 
 
+def _always(spec: DeciderSpec) -> DeciderSpec:
+    return evolve(spec, repeat_workflow="always")
+
+
 @st.composite
 def _wide(draw: st.DrawFn, make: Callable[[int], Task], sizes: st.SearchStrategy[int]) -> DeciderSpec:
     return DeciderSpec(
@@ -130,7 +157,9 @@ def _clean_up(prefix: str) -> list[Task]:
 SITUATIONS = (
     (usual(), 5.0),
     (repeating(), 1.5),
+    (redriven(), 1.5),
     (refused(), 2.0),
+    (deferred(), 2.0),
     (bulky(), 1.0),
     (failing(), 2.5),
     (patient(), 1.0),

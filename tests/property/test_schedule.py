@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floto.core.decide import schedule as module
+from floto.core.replay.explain import explain_started
+from floto.core.replay.why_report import RunContext, stalls
 from floto.core.spec.schedule import Overlap, Schedule
 from floto.core.swf import events as e
-from tests.property.schedule_stage import BEGINNING, Stage, Work, schedule_of
+from tests.property.schedule_stage import BEGINNING, Stage, Work, schedule_of, state_of
 
 SECOND = timedelta(seconds=1)
 STOPPING = ("cancel_other", "terminate_other")
@@ -212,6 +214,32 @@ def test_short_histories_start_what_one_long_history_starts(
     assert parts[0] > 5
 
 
+@pytest.mark.parametrize("overlap", list(Overlap))
+@settings(max_examples=6, deadline=None)
+@given(
+    jumps=st.lists(
+        st.tuples(st.integers(0, 400), st.sampled_from([-3_600, -7, 90, 86_400])), min_size=1, max_size=4
+    ),
+    longest=st.integers(0, 100),
+)
+def test_no_fire_starts_twice_or_is_lost_when_the_clock_jumps(
+    overlap: str, jumps: list[tuple[int, int]], longest: int
+) -> None:
+    schedule = schedule_of(every=600, overlap=overlap)
+    stage = Stage(schedule, lambda number: Work(number * 37 % (longest + 1)))
+    for minutes, seconds in jumps:
+        stage.run(stage.now + minutes * 60 * SECOND)
+        stage.now += seconds * SECOND
+    # Until the clock is beyond all that it has shown before, and every run has ended.
+    stage.run(max(stage.now, stage.view.memory.after) + 3_601 * SECOND)
+    memory = stage.view.memory
+    unstarted = sum(memory.counts.get(why, 0) for why in ("missed", "overlap", "paused"))
+    due = [each for each in schedule.fires(BEGINNING, 2_000) if each <= memory.after]
+    assert len(stage.fires) == len(set(stage.fires))
+    waiting = [each for each in due for span in memory.waiting if span.after < each <= span.until]
+    assert len(stage.fires) + unstarted + len(waiting) == len(due)
+
+
 def test_a_year_of_a_nightly_job_with_failures_and_an_outage() -> None:
     schedule = schedule_of(cron="30 2 * * *", time_zone="Europe/Berlin", id_="nightly")
     begun = time.monotonic()
@@ -227,5 +255,18 @@ def test_a_year_of_a_nightly_job_with_failures_and_an_outage() -> None:
     assert "nightly-20261025T003000Z" in stage.fires
     assert max(map(len, stage.runs)) < 5_000
     assert len(stage.runs) > 1
+    last = stage.runs[-1]
+    state = state_of(last.events, last.execution)
+    context = RunContext(workflow_id="nightly", domain="d", state=state, now=stage.now)
+    waits, failures = map(str, stalls(explain_started(state, last.events), context))
+    assert waits == (
+        "the run: waiting for a signal or its next fire, at the latest until 2027-01-01 01:30:00Z"
+    )
+    assert failures.endswith("failed; sorry")
+    assert [each.status for each in memory.recent] == ["completed"] * len(memory.recent)
+    assert [(each.why, each.count, f"{each.first:%m-%d}") for each in memory.unstarted] == [
+        ("missed", 2, "04-11"),
+        ("overlap", 1, "04-14"),
+    ]
     # Under a second on an idle machine of 2026; the bound is for a busy one.
     assert seconds < 20

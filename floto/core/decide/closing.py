@@ -8,17 +8,19 @@ failure.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
 
+from floto.core.decide.context import workflow_context
 from floto.core.decide.phase import noted_failures
-from floto.core.decide.progress import Progress, begin, unmet, unreadable
+from floto.core.decide.progress import Progress, begin, begin_given
 from floto.core.decide.retrying import Exhausted, Start, Wait, look_at_continuation
-from floto.core.decide.starting import result_of, starts, workflow_context
+from floto.core.decide.starting import starts
+from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.payloads.stored import dumps_plain
-from floto.core.spec.decider_spec import ALWAYS, FAILURES_KEY, DeciderSpec
+from floto.core.spec.decider_spec import ALWAYS, FAILURES_KEY
 from floto.core.spec.retry import REFUSED_TIMER, Retry
+from floto.core.spec.rules import TaskOutcome
 from floto.core.spec.tasks import NO_RESULT
 from floto.core.state.carried_signals import continued_input
 from floto.core.state.failures import failure_of
@@ -47,7 +49,8 @@ def complete(progress: Progress) -> list[Decision]:
     """Complete with the results of the tasks that nothing depends on, or continue as new."""
     plan = progress.plan
     try:
-        results = {plan.tasks[leaf].id_: result_of(leaf, progress) for leaf in plan.leaves}
+        leaves = [leaf for leaf in plan.leaves if progress.outcomes[leaf] is TaskOutcome.COMPLETED]
+        results = {plan.tasks[leaf].id_: progress.result(leaf) for leaf in leaves}
         results = {id_: result for id_, result in results.items() if result is not NO_RESULT}
         result = dumps_plain(results, "the result of the workflow", progress.codec.payloads)
     except (PayloadError, SpecError) as error:
@@ -107,7 +110,7 @@ def as_new(state: State, input: str | None) -> ContinueAsNewWorkflowExecution:
 
 def cancel(progress: Progress) -> list[Decision]:
     """Request cancellation of open tasks, clean up, then cancel the run; SWF drops timers with the run."""
-    found, failures = _clean_up(progress, progress.spec.after_cancel, {})
+    found, failures = _clean_up(progress, begin(progress.spec.after_cancel, progress.state, progress.codec))
     if failures is None:
         return found
     return [CancelWorkflowExecution(details=_failures_json(failures) if failures else None)]
@@ -123,8 +126,7 @@ def fail(progress: Progress, failures: Mapping[str, str], reason: str | None = N
         noted.append(RecordMarker(marker_name=FAILURES_MARKER, details=text))
         # Truncate now, so that this decision and later ones (which re-read the marker) see the same failures.
         failures = payload.loads(text)
-    given = {FAILURES_KEY: payload.loads(_failures_json(failures, _CONTEXT_LIMIT))}
-    found, own = _clean_up(progress, progress.spec.after_failure, given)
+    found, own = _clean_up(progress, after_failure(progress, failures))
     if own is None:
         return [*noted, *found]
     return [*noted, *_after_cleanup(progress, {**failures, **own})]
@@ -152,26 +154,29 @@ def _reason(failures: Iterable[str]) -> str:
     return f"failed: {', '.join(sorted(failures))}"
 
 
-def _clean_up(
-    progress: Progress, spec: DeciderSpec, given: Mapping[str, Any]
-) -> tuple[list[Decision], dict[str, str] | None]:
+def after_failure(progress: Progress, failures: Mapping[str, str]) -> Progress:
+    """Return the progress of the cleanup after a failure, whose tasks have the failures in their context."""
+    given = {FAILURES_KEY: payload.loads(_failures_json(failures, _CONTEXT_LIMIT))}
+    return begin_given(progress.spec.after_failure, progress.state, progress.codec, given)
+
+
+def _clean_up(progress: Progress, own: Progress) -> tuple[list[Decision], dict[str, str] | None]:
     """Return the decisions of a cleanup, and the failures of its tasks by id; None while it runs."""
     state = progress.state
-    own = begin(spec, state, progress.codec)
     awaited = open_work(state, own.plan.by_key)
     if awaited:
         return [
             decision for key in awaited for decision in CANCEL_REQUESTS[key[0]](state.items[key], state)
         ], None
     try:
-        context = {**workflow_context(state, progress.codec), **given}
+        context = {**workflow_context(state, progress.codec), **own.given}
     except PayloadError:
         # No task can have run without the workflow's input, so there is nothing to clean up.
         return [], {}
     found, failures = starts(own, context)
     failures |= own.failures
-    held = {position for position in range(len(own.plan.tasks)) if unmet(position, own)}
-    over = held | {*own.done} | {own.plan.index[id_] for id_ in failures}
+    held = {position for position in range(len(own.plan.tasks)) if own.left(position)}
+    over = held | {*own.outcomes} | {own.plan.index[id_] for id_ in failures}
     return found, failures if len(over) == len(own.plan.tasks) else None
 
 

@@ -27,8 +27,8 @@ from floto.core.decide.child_requests import (
 )
 from floto.core.decide.closing import as_new
 from floto.core.decide.decide import awaits_more, fitting, spec_of
-from floto.core.decide.progress import unreadable
 from floto.core.decide.retrying import Exhausted, Look, Rest
+from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, PayloadsNeeded, PayloadsUnavailable, SpecError
 from floto.core.payloads import payload
 from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec, as_spec
@@ -48,6 +48,8 @@ from floto.core.swf.reserved_names import SPEC_KEY
 from floto.core.swf.shapes import WorkflowType
 
 DAEMON_TYPE = WorkflowType("floto_daemon_type", "v1")
+#: Default task list of daemons.
+DAEMON_LIST = "floto_daemon"
 SIGNAL = "startChildWorkflowExecution"
 #: Numbers of events and of open children from which an idle daemon continues as new.
 RENEW_EVENTS, RENEW_CHILDREN = EVENT_LIMIT // 2, OPEN_LIMIT * 4 // 5

@@ -15,9 +15,10 @@ from typing import Any, overload
 from attrs import fields
 
 from floto.core.decide.closing import cancel, complete, fail, failed
+from floto.core.decide.context import workflow_context
 from floto.core.decide.phase import RunPhase, phase, run_failures
 from floto.core.decide.progress import Progress, begin
-from floto.core.decide.starting import starts, workflow_context
+from floto.core.decide.starting import starts
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.payloads.stored import read

@@ -42,7 +42,7 @@ def phase(progress: Progress) -> RunPhase:
         return RunPhase.CANCELING
     if progress.exhausted:
         return RunPhase.FAILING
-    return RunPhase.COMPLETING if len(progress.done) == len(progress.plan.tasks) else RunPhase.RUNNING
+    return RunPhase.COMPLETING if len(progress.outcomes) == len(progress.plan.tasks) else RunPhase.RUNNING
 
 
 def run_failures(progress: Progress) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""The progress of a run: which tasks are done, exhausted, or need a decision.
+"""The progress of a run: which tasks are settled, and which need a decision.
 
 ``begin`` examines every task; ``observe`` is the incremental update, which examines the tasks whose items
 changed. Both run the same function over different tasks, and their results are equal.
@@ -6,28 +6,40 @@ changed. Both run the same function over different tasks, and their results are 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from hashlib import sha1
 from types import MappingProxyType
+from typing import Any, TypeVar
 
 from attrs import field, frozen
-from rpds import HashTrieMap, HashTrieSet
+from rpds import HashTrieMap
 
-from floto.core.decide.retrying import Exhausted, Look, Rest, Step, look_at
-from floto.core.errors import PayloadError, SpecError
+from floto.core.decide.context import workflow_context
+from floto.core.decide.retrying import Step
+from floto.core.decide.ruled_update import RuledUpdate, last_event_of
+from floto.core.decide.update import Update
+from floto.core.errors import SpecError
+from floto.core.payloads.stored import read_result
 from floto.core.quick_init import quick_init
 from floto.core.spec import graph
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.expand import Expansion, GeneratorError, expansion
-from floto.core.spec.tasks import Task, TaskCodec
+from floto.core.spec.rules import TaskOutcome
+from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
 from floto.core.state.fold import state_of, trace
 from floto.core.state.state import EMPTY, Key, Kind, State
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.reserved_names import RETRY_PREFIX
 
-_NONE: HashTrieMap[int, str] = HashTrieMap()
-_NO_COUNTS: Mapping[int, int] = MappingProxyType({})
+T = TypeVar("T")
+_NO_MESSAGES: HashTrieMap[int, str] = HashTrieMap()
+_NO_STEPS: HashTrieMap[int, Step] = HashTrieMap()
+_NO_OUTCOMES: HashTrieMap[int, TaskOutcome] = HashTrieMap()
+_NO_INPUTS: HashTrieMap[int, tuple[int, ...]] = HashTrieMap()
+_NO_TIMES: HashTrieMap[int, datetime] = HashTrieMap()
+_NOTHING_JOINED: Mapping[int, Event] = MappingProxyType({})
 
 
 @quick_init
@@ -43,24 +55,81 @@ class Progress:
     state: State
     #: The graph, including the tasks that completed generators returned.
     plan: graph.Plan = field(eq=False)
-    #: The tasks that each completed generator returned, by its id.
     offspring: Mapping[str, tuple[Task, ...]]
-    #: Number of requirements that have not completed, by position, of the tasks with several: an update of
-    #: the map takes long, and for a task with one requirement ``done`` says the same.
+    #: Entries of the context of every task, beside the workflow's input.
+    given: Mapping[str, Any] = field(eq=False)
+    #: Seed of the jitter; differs between runs.
+    seed: str
+    #: Least number of requirements that must be settled before a task may start, by position; see ``left``.
     waiting: HashTrieMap[int, int]
     #: The decision that each ready task needs, by position.
-    steps: HashTrieMap[int, Step]
-    #: Positions of the completed tasks.
-    done: HashTrieSet[int]
-    #: Message of each task that has failed, by position.
-    exhausted: HashTrieMap[int, str]
-    #: Seed of the jitter; differs between runs.
-    seed: str = ""
+    steps: HashTrieMap[int, Step] = _NO_STEPS
+    #: The outcome of each settled task, by position.
+    outcomes: HashTrieMap[int, TaskOutcome] = _NO_OUTCOMES
+    #: Message of each task that has failed and fails the run, by position.
+    exhausted: HashTrieMap[int, str] = _NO_MESSAGES
+    #: Message of each task that has failed and lets the run continue, by position.
+    continued: HashTrieMap[int, str] = _NO_MESSAGES
+    #: In a spec with rules: by position of each task whose join is met, the requirements that had completed.
+    inputs: HashTrieMap[int, tuple[int, ...]] = _NO_INPUTS
+    #: In a spec with rules: time at which each task was settled that has not completed, by position.
+    fruitless: HashTrieMap[int, datetime] = _NO_TIMES
+    #: In a spec with rules: the event by which each generated task joined the spec, by position.
+    joined: Mapping[int, Event] = field(eq=False, default=_NOTHING_JOINED)
 
     @property
     def failures(self) -> dict[str, str]:
-        """The message of each failed task, by its id."""
-        return {self.plan.tasks[position].id_: message for position, message in self.exhausted.items()}
+        """The message of each failed task, by its id, in the order of the plan."""
+        return {
+            self.plan.tasks[position].id_: message for position, message in sorted(self.exhausted.items())
+        }
+
+    def result(self, position: int) -> Any:
+        """Return the result of a completed task; for a generator, the ids of the tasks that it returned."""
+        task = self.plan.tasks[position]
+        if position in self.plan.generators:
+            return [other.id_ for other in self.offspring.get(task.id_, ())]
+        return task.result(self.state.items[task.key])
+
+    def seen_by(self, position: int) -> dict[str, Any]:
+        """Return what the condition of a task sees: its context, with stored results in place.
+
+        Raises:
+            PayloadError: if the workflow's input or a result cannot be read.
+            PayloadsNeeded: if one is stored, and the codec has no store.
+            PayloadsUnavailable: while the store cannot be reached.
+        """
+        context = {**workflow_context(self.state, self.codec), **self.given}
+        for needed in self.inputs_of(position):
+            id_, result = self.plan.tasks[needed].id_, self.result(needed)
+            if result is not NO_RESULT:
+                context[id_] = read_result(result, f"the result of task {id_!r}", self.codec.payloads)
+        return context
+
+    def inputs_of(self, position: int) -> Sequence[int]:
+        """Return the requirements whose results are in the context of a ready task."""
+        return self.inputs[position] if self.plan.rules else self.plan.requires[position]
+
+    def left(self, position: int, since: Mapping[int, TaskOutcome] = _NO_OUTCOMES) -> int:
+        """Return the least number of requirements that must be settled before a task may start.
+
+        Args:
+            position: The position of the task.
+            since: Outcomes of tasks that were settled since, by position.
+        """
+        required = self.plan.requires[position]
+        if len(required) == 1 and not self.plan.rules:
+            # An update of ``waiting`` takes long, and here the outcome of the one requirement says the same.
+            (needed,) = required
+            return (since.get(needed) or self.outcomes.get(needed)) is not TaskOutcome.COMPLETED
+        return self.waiting.get(position, 0)
+
+    def ended_at(self, position: int) -> datetime | None:
+        """Return the time at which a task was settled; None if it is not."""
+        if self.plan.rules and position in self.fruitless:
+            return self.fruitless[position]
+        item = self.state.items.get(self.plan.tasks[position].key)
+        return None if item is None or item.closed is None else item.closed.at
 
     def observe(self, events: Iterable[Event]) -> Progress:
         """Return the progress after the next events of the run; examine only the tasks whose items changed.
@@ -93,14 +162,27 @@ def begin(
         SpecError: if ``spec`` is not a spec, or a retry strategy returns something that is not a delay.
     """
     as_spec(spec, "the spec")
-    return _begin(spec, state_of(history), codec, {})
+    return begin_given(spec, state_of(history), codec, {})
 
 
-def _begin(
-    spec: DeciderSpec, state: State, codec: TaskCodec, known: Mapping[str, tuple[Task, ...]]
+def begin_given(
+    spec: DeciderSpec,
+    state: State,
+    codec: TaskCodec,
+    given: Mapping[str, Any],
+    known: Mapping[str, tuple[Task, ...]] | None = None,
 ) -> Progress:
+    """Return the progress of a run or a cleanup in a state.
+
+    Args:
+        spec: The spec of the run or the cleanup.
+        state: The state of the run.
+        codec: Reads generated tasks and stored values.
+        given: Entries of the context of every task, beside the workflow's input.
+        known: Generated tasks that were read before.
+    """
     try:
-        grown, broken = expansion(spec, state, codec, known), _NONE
+        grown, broken = expansion(spec, state, codec, known), _NO_MESSAGES
     except SpecError as error:
         grown, broken = Expansion(spec, {}), _broken(spec, state, error)
     plan = grown.spec.plan
@@ -110,20 +192,57 @@ def _begin(
         state=state,
         plan=plan,
         offspring=grown.offspring,
-        waiting=plan.waiting,
-        steps=HashTrieMap(),
-        done=HashTrieSet(),
-        exhausted=broken,
+        given=given,
         seed=_seed(state),
+        waiting=plan.waiting,
+        outcomes=HashTrieMap(dict.fromkeys(broken, TaskOutcome.FAILED)),
+        exhausted=broken,
+        joined=_joined(plan, grown.offspring, state) if plan.rules else _NOTHING_JOINED,
     )
     # No WorkflowExecutionStarted yet: nothing to decide. ``observe`` rebuilds once it arrives.
     return fresh if state.started is None else _updated(fresh, state, range(len(plan.tasks)))
 
 
+def _joined(plan: graph.Plan, offspring: Mapping[str, tuple[Task, ...]], state: State) -> dict[int, Event]:
+    ends = {id_: last_event_of(plan.tasks[plan.index[id_]], state) for id_ in offspring}
+    return {
+        plan.index[task.id_]: end for id_, end in ends.items() if end is not None for task in offspring[id_]
+    }
+
+
+def _updated(before: Progress, state: State, positions: Iterable[int]) -> Progress:
+    """Return the progress after the tasks at these positions, and all that follows, were examined."""
+    update = (RuledUpdate if before.plan.rules else Update)(before, state)
+    update.examine(positions)
+    return Progress(
+        before.spec,
+        before.codec,
+        state,
+        before.plan,
+        before.offspring,
+        before.given,
+        before.seed,
+        _with(before.waiting, update.waiting) if update.waiting else before.waiting,
+        update.steps(),
+        _with(before.outcomes, update.outcomes) if update.outcomes else before.outcomes,
+        _with(before.exhausted, update.failed) if update.failed else before.exhausted,
+        _with(before.continued, update.continued) if update.continued else before.continued,
+        _with(before.inputs, update.inputs) if update.inputs else before.inputs,
+        _with(before.fruitless, update.fruitless) if update.fruitless else before.fruitless,
+        before.joined,
+    )
+
+
+def _with(before: HashTrieMap[int, T], new: Mapping[int, T]) -> HashTrieMap[int, T]:
+    # An update of a map takes twice as long as a new one.
+    return before.update(new) if before else HashTrieMap(new)
+
+
 def in_state(progress: Progress, state: State) -> Progress:
     """Return the progress in another state, as ``begin`` does; known generated tasks are not read again."""
     is_same = progress.state.execution == state.execution
-    return _begin(progress.spec, state, progress.codec, progress.offspring if is_same else {})
+    known = progress.offspring if is_same else None
+    return begin_given(progress.spec, state, progress.codec, progress.given, known)
 
 
 def observe(progress: Progress, events: Iterable[Event]) -> Progress:
@@ -135,17 +254,14 @@ def advanced(progress: Progress, state: State, changed_keys: Iterable[Key]) -> P
     """Return the progress in a later state, given the keys of the items that changed since."""
     changed = positions_of(changed_keys, progress.plan)
     if progress.state.started is None or _needs_rebuild(changed, progress, state):
-        return _begin(progress.spec, state, progress.codec, progress.offspring)
+        return begin_given(progress.spec, state, progress.codec, progress.given, progress.offspring)
     return _updated(progress, state, changed)
 
 
 def _needs_rebuild(positions: Iterable[int], progress: Progress, state: State) -> bool:
     """Return True if a changed task invalidates others: a generator completed, or a settled task changed."""
-    done, exhausted, plan = progress.done, progress.exhausted, progress.plan
-    for position in positions:
-        if position in done or position in exhausted or _expands(position, plan, state):
-            return True
-    return False
+    outcomes, plan = progress.outcomes, progress.plan
+    return any(position in outcomes or _expands(position, plan, state) for position in positions)
 
 
 def _broken(spec: DeciderSpec, state: State, error: SpecError) -> HashTrieMap[int, str]:
@@ -169,77 +285,6 @@ def positions_of(keys: Iterable[Key], plan: graph.Plan) -> set[int]:
     return {position for position in found if position is not None}
 
 
-def _updated(progress: Progress, state: State, positions: Iterable[int]) -> Progress:
-    plan, seed = progress.plan, progress.seed
-    # Collect changes in dicts, so that the maps are copied once and not once per task.
-    waiting: dict[int, int] = {}
-    done: dict[int, None] = {}
-    looks: dict[int, Look] = {}
-    todo = list(positions)
-    while todo:
-        position = todo.pop()
-        look = looks[position] = look_at(plan.tasks[position], state, seed)
-        if look is not Rest.DONE or position in done or position in progress.done:
-            continue
-        # A signal may arrive before the requirements of its task complete; the last requirement
-        # examines the task again.
-        if unmet(position, progress, done, waiting):
-            continue
-        done[position] = None
-        for dependent in plan.dependents[position]:
-            if len(plan.requires[dependent]) > 1:
-                waiting[dependent] = unmet(dependent, progress, done, waiting) - 1
-            if not waiting.get(dependent):
-                todo.append(dependent)
-    return Progress(
-        progress.spec,
-        progress.codec,
-        state,
-        plan,
-        progress.offspring,
-        progress.waiting.update(waiting) if waiting else progress.waiting,
-        _steps(progress, looks, done, waiting),
-        progress.done.update(done) if done else progress.done,
-        _exhausted(progress, looks),
-        seed,
-    )
-
-
-def unmet(
-    position: int, progress: Progress, done: Container[int] = (), waiting: Mapping[int, int] = _NO_COUNTS
-) -> int:
-    """Return the number of a task's requirements that have not completed.
-
-    Args:
-        position: The position of the task.
-        progress: The progress of its run.
-        done: Positions of the tasks that have completed since.
-        waiting: Numbers that have changed since, by position.
-    """
-    requires = progress.plan.requires[position]
-    if len(requires) == 1:
-        (needed,) = requires
-        return needed not in done and needed not in progress.done
-    return waiting[position] if position in waiting else progress.waiting.get(position, 0)
-
-
-def _steps(
-    progress: Progress, looks: Mapping[int, Look], done: Container[int], waiting: Mapping[int, int]
-) -> HashTrieMap[int, Step]:
-    steps = progress.steps
-    for position, look in looks.items():
-        if isinstance(look, Step) and not unmet(position, progress, done, waiting):
-            steps = steps.insert(position, look)
-        elif position in steps:
-            steps = steps.remove(position)
-    return steps
-
-
-def _exhausted(progress: Progress, looks: Mapping[int, Look]) -> HashTrieMap[int, str]:
-    new = {position: look.message for position, look in looks.items() if isinstance(look, Exhausted)}
-    return progress.exhausted.update(new) if new else progress.exhausted
-
-
 def _seed(state: State) -> str:
     if state.started is None:
         return ""
@@ -255,8 +300,3 @@ def _seed(state: State) -> str:
         start.parent_initiated_event_id,
     )
     return sha1(repr(parts).encode(errors="backslashreplace"), usedforsecurity=False).hexdigest()
-
-
-def unreadable(error: PayloadError | SpecError) -> str:
-    """Return the message of an unusable payload or spec as one line."""
-    return str(error).replace("\n", "; ")

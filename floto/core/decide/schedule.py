@@ -30,9 +30,9 @@ from floto.core.decide.child_requests import (
 )
 from floto.core.decide.closing import CANCEL_REQUESTS, as_new, failed
 from floto.core.decide.decide import awaits_more, fitting
-from floto.core.decide.progress import unreadable
 from floto.core.decide.retrying import Exhausted, wait_for
 from floto.core.decide.schedule_memory import Launch, Memory, read_memory
+from floto.core.decide.update import unreadable
 from floto.core.errors import HistoryError, PayloadError, SpecError
 from floto.core.fire_times import moment
 from floto.core.payloads import payload
@@ -73,6 +73,7 @@ _RUNS_ALREADY = "WORKFLOW_ALREADY_RUNNING"
 class ScheduleView:
     """A schedule, as its history says it is, and what is to be done."""
 
+    state: State
     schedule: Schedule
     #: The memory as the decisions will leave it.
     memory: Memory
@@ -111,7 +112,7 @@ def view(state: State, *, codec: TaskCodec = SCHEDULE_CODEC) -> ScheduleView:
     """Return the schedule of a run with its decisions. Raises the errors of ``decide_schedule``."""
     schedule, before = _recalled(state, codec)
     if state.closed is not None:
-        return ScheduleView(schedule, before, before, ())
+        return ScheduleView(state, schedule, before, before, ())
     at = state.now
     notes: list[Decision] = []
     memory = before
@@ -124,11 +125,10 @@ def view(state: State, *, codec: TaskCodec = SCHEDULE_CODEC) -> ScheduleView:
         memory = evolve(memory, seen=max(memory.seen, event.id if _is_signal(event) else 0))
     memory = _startable(m.advance(memory, schedule, at, at), schedule, state, codec)
     if awaits_more(state):
-        return ScheduleView(schedule, memory, before, ())
+        return ScheduleView(state, schedule, memory, before, ())
     found = _decisions(schedule, memory, before, state, codec)
-    return ScheduleView(
-        schedule, memory, before, tuple(fitting([*notes, *found])), _to_terminate(schedule, memory, state)
-    )
+    ends = _to_terminate(schedule, memory, state)
+    return ScheduleView(state, schedule, memory, before, tuple(fitting([*notes, *found])), ends)
 
 
 def _recalled(state: State, codec: TaskCodec) -> tuple[Schedule, Memory]:

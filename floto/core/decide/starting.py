@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
-from floto.core.decide.progress import Progress, unreadable
+from floto.core.decide.child_record import with_record
+from floto.core.decide.progress import Progress
 from floto.core.decide.retrying import Start, Wait
+from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
-from floto.core.frozen import frozen
 from floto.core.payloads import payload
-from floto.core.payloads.reference import is_stored
-from floto.core.payloads.stored import Payloads, read
 from floto.core.spec.activity_timeouts import with_timeouts
 from floto.core.spec.kinds import ActivityTask
+from floto.core.spec.rules import counts_results, rules_of
 from floto.core.spec.task_lists import default_child_list, routed
-from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
-from floto.core.state.carried_signals import own_input
+from floto.core.spec.tasks import NO_RESULT, Given, Task
 from floto.core.state.failures import checkpoint_of
 from floto.core.state.state import Kind, State
-from floto.core.swf.decisions import Decision
+from floto.core.swf.decisions import Decision, StartChildWorkflowExecution
 from floto.core.swf.limits import OPEN_LIMIT
-from floto.core.swf.reserved_names import CHECKPOINT_PREFIX, SPEC_KEY, STORED_KEY
+from floto.core.swf.reserved_names import CHECKPOINT_PREFIX
 
 
 def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision], dict[str, str]]:
@@ -75,24 +73,31 @@ def _decision(
         checkpoint=checkpoint,
         tags=progress.state.start.tag_list or (),
     )
+    if progress.state.markers and isinstance(decision, StartChildWorkflowExecution):
+        decision = _going_on(decision, task, progress)
     return routed(_checked(decision, task), progress.state.start)
 
 
-def given_to(
-    position: int, progress: Progress, given: Mapping[str, Any], now: datetime | None = None
-) -> Given:
+def _going_on(decision: StartChildWorkflowExecution, task: Task, progress: Progress) -> Decision:
+    """Return the decision that starts a child, with what a redriven run keeps for it, if that fits."""
+    kept = progress.state.markers.get(CHECKPOINT_PREFIX + task.id_)
+    if kept is None:
+        return decision
+    return with_record(decision, kept.data.details, progress.codec.payloads) or decision
+
+
+def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Given:
     """Return what a task starts from.
 
     Args:
         position: The position of the task.
         progress: The progress of the run.
         given: The entries that the context of every task has.
-        now: The time of the decision; by default that of the last event.
     """
     state, plan, spec = progress.state, progress.plan, progress.spec
     context = {**given}
-    for needed in plan.requires[position]:
-        result = result_of(needed, progress)
+    for needed in progress.inputs_of(position):
+        result = progress.result(needed)
         if result is not NO_RESULT:
             context[plan.tasks[needed].id_] = result
     return Given(
@@ -102,15 +107,18 @@ def given_to(
         activity_task_list=spec.default_activity_task_list,
         codec=progress.codec,
         ready_at=_ready_at(position, progress),
-        now=now or state.now,
+        now=state.now,
     )
 
 
 def _ready_at(position: int, progress: Progress) -> datetime:
-    """Return the time at which the last requirement of a task completed."""
-    state, plan = progress.state, progress.plan
-    ends = (state.items[plan.tasks[needed].key].closed for needed in plan.requires[position])
-    return max((end.at for end in ends if end is not None), default=state.begun_at)
+    """Return the time at which the last requirement of a task was settled of those that met its join."""
+    plan = progress.plan
+    required = plan.requires[position]
+    if plan.rules and counts_results(rules_of(plan.tasks[position]).join):
+        required = progress.inputs[position]
+    ends = map(progress.ended_at, required)
+    return max((at for at in ends if at is not None), default=progress.state.begun_at)
 
 
 def _earlier(task: Task, state: State) -> tuple[int, str]:
@@ -137,44 +145,3 @@ def _checked(decision: Decision | None, task: Task) -> Decision | None:
             what = f"the {field} of task {task.id_!r}"
             raise PayloadError(what, f"is {length:,} characters long; SWF takes {payload.LIMIT:,}")
     return decision
-
-
-def result_of(position: int, progress: Progress) -> Any:
-    """Return the result of a task; for a generator, the ids of the tasks that it returned."""
-    task = progress.plan.tasks[position]
-    if position in progress.plan.generators:
-        return [other.id_ for other in progress.offspring.get(task.id_, ())]
-    return task.result(progress.state.items[task.key])
-
-
-def workflow_context(state: State, codec: TaskCodec) -> dict[str, Any]:
-    """Return the context that all tasks of a run share: the workflow's input.
-
-    Raises:
-        PayloadError: if the input cannot be read.
-        PayloadsNeeded: if it is stored and ``codec`` has no store.
-        PayloadsUnavailable: while the store cannot be reached.
-    """
-    start = state.start
-    value = _own_input(start.input, start.continued_execution_run_id is not None)
-    if is_stored(value):
-        value = _stored_input(value[STORED_KEY], codec.payloads)
-    return {} if value is None else {"workflow": value}
-
-
-@lru_cache(maxsize=64)
-def _own_input(text: str | None, is_continued: bool) -> Any:  # noqa: FBT001 - a cached function takes no names
-    """Return the input of a workflow, frozen and cached for all tasks and decisions."""
-    return without_spec(frozen(own_input(text, is_continued=is_continued)))
-
-
-@lru_cache(maxsize=4)
-def _stored_input(wanted: Any, payloads: Payloads | None) -> Any:
-    return without_spec(frozen(read({STORED_KEY: wanted}, "the workflow's input", payloads)))
-
-
-def without_spec(value: Any) -> Any:
-    """Return an input without its spec, which only the decider needs."""
-    if isinstance(value, dict) and SPEC_KEY in value:
-        return frozen({key: item for key, item in value.items() if key != SPEC_KEY}) or None
-    return value

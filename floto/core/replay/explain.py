@@ -6,6 +6,8 @@ of a task form a small tree.
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +29,7 @@ from floto.core.replay.task_status import (
 )
 from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition, due, queued, retry, working
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.rules import counts_results, rules_of
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
 from floto.core.state.attempts import Attempt, attempts
 from floto.core.state.failures import failure_of
@@ -37,9 +40,9 @@ from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.identifiers import shown
 from floto.core.swf.limits import OPEN_LIMIT
-from floto.core.swf.reserved_names import RESERVED_PREFIX
+from floto.core.swf.reserved_names import RESERVED_PREFIX, WAKE_PREFIX
 from floto.core.swf.wire import type_name
-from floto.core.visible import visible
+from floto.core.visible import shortened, visible
 
 
 @frozen
@@ -49,7 +52,7 @@ class Explained:
     task: str
     status: TaskStatus
     attempts: tuple[Attempt, ...]
-    #: All must hold before the status changes; empty if the task is done, failed or canceled.
+    #: All must hold before the status changes, or say why it does not; empty if the task is done.
     conditions: tuple[Condition, ...] = ()
     #: Result of a task that is done, or the message of one that failed or was canceled.
     result: Any = None
@@ -122,6 +125,8 @@ class Explanation:
 
 
 _SHOWN = 5
+#: Maximum characters of the data that a condition saw.
+_DATA_SHOWN = 500
 
 
 def explain(
@@ -158,21 +163,27 @@ def explain_progress(main: Progress, events: Sequence[Event]) -> Explanation:
     """Explain the status of every task of a run; ``events`` is its history."""
     found = {task.id_: status for task, status in task_statuses(main)}
     ending, timers = tuple(ending_conditions(main)), retry_timers(main.state)
-    tasks: dict[str, Explained] = {}
+    own: dict[str, list[Condition]] = {}
+    shared: dict[str, list[Condition]] = {}
+    last: dict[str, TaskReasons] = {}
     for graph in task_graphs(main):
         for position, task in enumerate(graph.progress.plan.tasks):
-            if graph.status(position) is not found[task.id_]:
-                continue
-            each, status = TaskReasons(graph, position, timers.get(task.id_)), found[task.id_]
-            known = tasks[task.id_].conditions if task.id_ in tasks else ()
-            shared = shared_conditions(graph, status, task.key[0], ending)
-            tasks[task.id_] = Explained(
-                task.id_,
-                status,
-                attempts(each.item, events),
-                joined((*known, *each.own(status)), shared),
-                each.result(status),
-            )
+            id_, status = task.id_, found[task.id_]
+            if graph.status(position) is status:
+                last[id_] = each = TaskReasons(graph, position, timers.get(id_))
+                own.setdefault(id_, []).extend(each.own(status))
+                alike = () if graph.is_ruled_out(position) else ending
+                shared.setdefault(id_, []).extend(shared_conditions(graph, status, task.key[0], alike))
+    tasks = {
+        id_: Explained(
+            id_,
+            found[id_],
+            attempts(each.item, events),
+            joined(own[id_], shared[id_]),
+            each.result(found[id_]),
+        )
+        for id_, each in last.items()
+    }
     return Explanation(main.state.last_event_id, tasks)
 
 
@@ -200,8 +211,12 @@ def explain_started(state: State, events: Sequence[Event]) -> Explanation:
 
 
 def is_over(item: Item, state: State) -> bool:
-    """Return True for a wait of floto's own, such as the one before a retry, that is over."""
-    return item.key[1].startswith(RESERVED_PREFIX) and not (item.is_open and state.closed is None)
+    """Return True for a wait of floto's own, such as the one before a retry, that is over.
+
+    True too for the timer of a schedule, which is no task: ``floto why`` says when the schedule decides next.
+    """
+    is_open = item.is_open and state.closed is None and not item.key[1].startswith(WAKE_PREFIX)
+    return item.key[1].startswith(RESERVED_PREFIX) and not is_open
 
 
 def started_conditions(
@@ -304,7 +319,8 @@ class TaskReasons:
     def result(self, status: TaskStatus) -> Any:
         """Return the result of a completed task, or the message of a failed one; else None."""
         if status in FAILURES:
-            return self.graph.progress.exhausted[self.position]
+            progress = self.graph.progress
+            return progress.exhausted.get(self.position) or progress.continued[self.position]
         return task_result(self.task, self.item) if status is TaskStatus.DONE and self.item else None
 
     def own(self, status: TaskStatus) -> Iterable[Condition]:
@@ -321,15 +337,39 @@ class TaskReasons:
         if self.item is not None and self.item.failures and self.timer is not None:
             yield retry(self.task, self.item, self.timer)
 
+    def failed(self) -> Iterator[Condition]:
+        """Yield that the run continues without the task, if it does."""
+        if self.position in self.graph.progress.continued:
+            yield Condition(Cause.CONTINUES)
+
+    def ruled_out(self) -> Condition:
+        """Return the condition of a task that its rules skip."""
+        progress, rules = self.graph.progress, rules_of(self.task)
+        if self.position in progress.inputs:
+            seen = shortened(json.dumps(progress.seen_by(self.position), sort_keys=True), _DATA_SHOWN)
+            return Condition(Cause.CONDITION, detail=f"{rules.when} on {seen}")
+        required = progress.plan.requires[self.position]
+        outcomes = Counter(progress.outcomes[other] for other in required if other in progress.outcomes)
+        found = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+        return Condition(Cause.JOIN, detail=f"{rules.join} of {len(required)} ({found})")
+
     def skipped(self) -> Iterator[Condition]:
         """Yield the failed tasks without which this one does not start."""
         progress = self.graph.progress
+        if self.graph.is_ruled_out(self.position):
+            yield self.ruled_out()
+            return
         if progress.state.closed is None:
             yield from self.retried()
         needed = () if self.item and self.item.is_open else self.graph.needed(self.position)
         blocked = dict.fromkeys(self.graph.blocked[other] for other in needed if other in self.graph.blocked)
         told = {progress.plan.tasks[position].id_: progress.exhausted[position] for position in blocked}
         yield from (Condition(Cause.BLOCKED, id_, detail=message) for id_, message in told.items())
+
+    def counted(self) -> Iterator[Condition]:
+        """Yield how many of the required tasks have to complete, if that is not all of them."""
+        if counts_results(rules_of(self.task).join):
+            yield Condition(Cause.COUNTED, detail=str(rules_of(self.task).join))
 
     def reserved(self) -> Iterator[Condition]:
         """Yield what the run does before its cleanup begins."""
@@ -341,6 +381,8 @@ class TaskReasons:
         for position in needed:
             cause = Cause.GENERATOR if position in plan.generators else Cause.REQUIRES
             yield Condition(cause, plan.tasks[position].id_)
+        if needed:
+            yield from self.counted()
         if self.task.key[0] is Kind.SIGNAL and not needed and not self.graph.stopping:
             yield Condition(Cause.SIGNAL, detail=self.task.key[1])
 
@@ -359,6 +401,8 @@ def due_conditions(state: State, kind: Kind) -> Iterator[Condition]:
 
 #: The conditions of a task by its status, without those that it shares with others.
 _CONDITIONS: Mapping[TaskStatus, Callable[[TaskReasons], Iterable[Condition]]] = {
+    TaskStatus.FAILED: TaskReasons.failed,
+    TaskStatus.CANCELED: TaskReasons.failed,
     TaskStatus.RUNNING: TaskReasons.in_flight,
     TaskStatus.QUEUED: TaskReasons.in_flight,
     TaskStatus.RETRYING: TaskReasons.retried,

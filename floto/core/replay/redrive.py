@@ -8,54 +8,76 @@ spec is not needed to see what a changed spec changed.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from enum import StrEnum
 from graphlib import TopologicalSorter
+from types import MappingProxyType
 from typing import Any
 
 from attrs import evolve, field, frozen
 
-from floto.core.decide.progress import Progress, begin, unreadable
-from floto.core.decide.starting import given_to, workflow_context
+from floto.core.decide.child_record import with_record
+from floto.core.decide.context import workflow_context
+from floto.core.decide.progress import Progress, begin
+from floto.core.decide.starting import given_to
+from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
-from floto.core.payloads.reference import is_stored
-from floto.core.payloads.stored import StoredText, read
+from floto.core.replay.decision_digest import digest_of
 from floto.core.replay.recorded_decisions import recorded
+from floto.core.replay.redrive_children import ChildRuns, StartingChild, starting_child
 from floto.core.replay.redrive_request import request
-from floto.core.spec.activity_timeouts import without_timeouts
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.tasks import Task, TaskCodec
+from floto.core.spec.rules import TaskOutcome, counts_results, rules_of
+from floto.core.spec.tasks import Given, Task
 from floto.core.state.carried_signals import arrived
 from floto.core.state.failures import checkpoint_of, failure_of
 from floto.core.state.fold import state_of
 from floto.core.state.redriven import Checkpoint, KeptTask, Redriven, redriven_of
 from floto.core.state.state import Item, KeptItem, Kind, Origin, State, Status
-from floto.core.swf import decisions as d
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event, WorkflowExecutionSignaled
 from floto.core.swf.history import History
 from floto.core.swf.identifiers import shown
-from floto.core.swf.reserved_names import CHANGED_SIGNAL, STORED_KEY
+from floto.core.swf.reserved_names import CHANGED_SIGNAL
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution
+
+_NO_CHILDREN: Mapping[str, History] = MappingProxyType({})
+
+
+class PlannedAction(StrEnum):
+    """What a redrive does with a task."""
+
+    #: Its result is kept.
+    KEEP = "keep"
+    #: It runs again, unless its rules then skip it.
+    RUN = "run"
+    #: Its rules skip it, as the results that are kept say.
+    SKIP = "skip"
 
 
 @frozen
 class PlannedTask:
-    """The plan for one task: keep its result, or run it again."""
+    """What a redrive does with one task, and why."""
 
     task_id: str
-    kept: bool
-    #: Event that completed the task, in the run that ran it; None if the task runs again.
+    action: PlannedAction
+    #: Event that completed the task, in the run that ran it; None if its result is not kept.
     event_id: int | None
     reason: str
+    #: What is done in a child that runs again and goes on from its last run; else empty.
+    children: tuple[PlannedTask, ...] = ()
+
+    @property
+    def kept(self) -> bool:
+        """True if the result of the task is kept."""
+        return self.action is PlannedAction.KEEP
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"{self.task_id}: {'' if self.kept else 'runs again: '}{self.reason}"
+        return f"{self.task_id}: {'runs again: ' if self.action is PlannedAction.RUN else ''}{self.reason}"
 
 
 @frozen
@@ -71,6 +93,8 @@ class Redrive:
     #: Inputs of the signals ``floto.redrive`` that must follow the start; empty unless what is kept is too
     #: long for the input of a run. The new run waits for them.
     parts: tuple[str, ...] = field(default=(), repr=lambda parts: f"<{len(parts)} parts>")
+    #: Runs of children that could go on from what completed in them, but whose histories were not given.
+    unread: tuple[WorkflowExecution, ...] = ()
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -80,7 +104,7 @@ class Redrive:
     @property
     def again(self) -> tuple[str, ...]:
         """Ids of the tasks that run again."""
-        return tuple(task.task_id for task in self.plan if not task.kept)
+        return tuple(task.task_id for task in self.plan if task.action is PlannedAction.RUN)
 
 
 def redrive(  # noqa: PLR0913 - all but the spec and the history are optional and named
@@ -91,6 +115,7 @@ def redrive(  # noqa: PLR0913 - all but the spec and the history are optional an
     execution: WorkflowExecution | None = None,
     workflow_id: str | None = None,
     codec: Codec = CODEC,
+    children: Mapping[str, History] = _NO_CHILDREN,
 ) -> Redrive:
     """Plan a new run that goes on where an earlier run of a spec ended.
 
@@ -99,6 +124,9 @@ def redrive(  # noqa: PLR0913 - all but the spec and the history are optional an
     it is in ``rerun``, if its declaration, input or context changed with ``spec``, or if it requires a task
     that runs again.
 
+    A child that runs again goes on in the same way from its last run, if it carries its spec, its history is
+    in ``children``, and neither ``rerun`` nor a changed input or context speaks against it.
+
     Args:
         spec: The spec of the new run: that of the old run, or a changed one.
         history: The history of the old run. While that run is open, end it before the new one starts.
@@ -106,12 +134,13 @@ def redrive(  # noqa: PLR0913 - all but the spec and the history are optional an
         execution: The old run; by default that which the history names.
         workflow_id: Workflow id of the new run; by default that of the old run.
         codec: Reads generated tasks and stored values; by default floto's own kinds, and no store.
+        children: Histories of children, and of their children, by run id; by default none.
 
     Returns:
         The plan and the start request. With ``parts``, send them as signals after the start.
 
     Raises:
-        HistoryError: if the history cannot have happened, is empty, or names no run.
+        HistoryError: if a history cannot have happened, is empty, or names no run.
         SpecError: if ``rerun`` names a task that the run does not have.
         PayloadError: if the input cannot be read, or what is kept does not fit.
         PayloadsNeeded: if values are stored and ``codec`` has no store.
@@ -119,10 +148,11 @@ def redrive(  # noqa: PLR0913 - all but the spec and the history are optional an
     state = state_of(history)
     state = state if execution is None else evolve(state, execution=execution)
     progress = begin(spec, state, codec)
-    planner = _Planner.of(progress, frozenset(rerun))
+    runs = ChildRuns(children)
+    planner = _Planner.of(progress, frozenset(rerun), runs)
     plan = tuple(planner.plan())
     start, parts = request(progress, codec, planner.redriven(), workflow_id)
-    return Redrive(plan, start, parts)
+    return Redrive(plan, start, parts, tuple(runs.unread.values()))
 
 
 @frozen
@@ -136,14 +166,15 @@ class _Planner:
     run_id: str
     #: What the old run kept of one before it.
     before: Redriven | None
+    runs: ChildRuns
     #: Kept tasks by id, except signals.
     kept: dict[str, KeptTask] = field(factory=dict)
-    #: Tasks that are kept with everything that they require.
+    #: Tasks that are kept, or skipped again, with everything that they require.
     clean: set[str] = field(factory=set)
     checkpoints: list[Checkpoint] = field(factory=list)
 
     @classmethod
-    def of(cls, progress: Progress, rerun: frozenset[str]) -> _Planner:
+    def of(cls, progress: Progress, rerun: frozenset[str], runs: ChildRuns) -> _Planner:
         state = progress.state
         _ = state.start
         unknown = sorted(rerun - progress.plan.index.keys())
@@ -154,7 +185,7 @@ class _Planner:
         given = workflow_context(state, progress.codec)
         run_id = state.execution.run_id if state.execution else ""
         before = redriven_of(state)
-        return cls(progress, rerun, given, generators, run_id, before)
+        return cls(progress, rerun, given, generators, run_id, before, runs)
 
     def plan(self) -> Iterator[PlannedTask]:
         found = {}
@@ -177,6 +208,9 @@ class _Planner:
         kept = None
         reason = self._ended_without_result(position, task, item)
         above = [id_ for id_ in self._required(position) if id_ not in self.clean]
+        if self.progress.outcomes.get(position) is TaskOutcome.SKIPPED and not above:
+            self.clean.add(task.id_)
+            return PlannedTask(task.id_, PlannedAction.SKIP, None, "skipped by its rules")
         if not reason and item is not None and item.closed is not None and task.key[0] is Kind.SIGNAL:
             return self._arrived(task, item.closed, is_clean=not above)
         if not reason and above:
@@ -184,20 +218,20 @@ class _Planner:
         if not reason and item is not None and item.closed is not None:
             kept, reason = self._kept(position, task, item, item.closed)
         if kept is None:
-            if not above and task.id_ not in self.rerun:
-                self.checkpoints.extend(self._checkpoint(position, task, item))
-            return PlannedTask(task.id_, kept=False, event_id=None, reason=reason)
+            is_anew = bool(above) or task.id_ in self.rerun
+            begins, children = ("", ()) if is_anew else self._begins(position, task, item)
+            return PlannedTask(task.id_, PlannedAction.RUN, None, reason + begins, children)
         self.kept[task.id_] = kept
         self.clean.add(task.id_)
         origin = kept.origin
-        return PlannedTask(task.id_, kept=True, event_id=origin.event_id, reason=str(origin))
+        return PlannedTask(task.id_, PlannedAction.KEEP, origin.event_id, str(origin))
 
     def _arrived(self, task: Task, signal: Event, *, is_clean: bool) -> PlannedTask:
         """Keep a signal, also one that arrived before a task that runs again, as it could in any run."""
         if is_clean:
             self.clean.add(task.id_)
-        origin = Origin(self.run_id, signal.id, "")
-        return PlannedTask(task.id_, kept=True, event_id=signal.id, reason=str(origin))
+        origin = Origin(self.run_id, signal.id, "", signal.at)
+        return PlannedTask(task.id_, PlannedAction.KEEP, signal.id, str(origin))
 
     def _required(self, position: int) -> Iterator[str]:
         plan = self.progress.plan
@@ -219,39 +253,84 @@ class _Planner:
 
     def _kept(self, position: int, task: Task, item: Item, closed: Event) -> tuple[KeptTask | None, str]:
         """Return a completed task as kept, or None and what changed."""
+        kept = item.origin if isinstance(item, KeptItem) else None
         # First: it raises PayloadsNeeded, without which each stored input would seem to have changed.
-        if isinstance(item, KeptItem):
-            origin = item.origin
-        else:
-            origin = Origin(self.run_id, closed.id, self._recorded(item))
+        before = self._recorded(task, item) if kept is None else kept.digest
+        end = closed.at if kept is None else kept.at
         try:
-            now = None if item.opened is None else item.opened.at
-            decision = task.start(given_to(position, self.progress, self.given, now))
+            given = given_to(position, self.progress, self.given)
+            # What a timer waits for depends on the time; the time of its end is the same in every redrive.
+            lasting = self._digest(task, evolve(given, now=end, ready_at=end))
+            began = given.now if item.opened is None else item.opened.at
+            now = lasting if kept else self._digest(task, evolve(given, now=began))
         except (PayloadError, SpecError) as error:
             return None, f"cannot start: {unreadable(error)}"
-        if origin.digest != digest_of(decision, self.progress.codec):
+        if before != now:
             return None, "its declaration, input or context changed"
+        origin = kept or Origin(self.run_id, closed.id, lasting, end)
         return KeptTask(task.key, origin, closed.data), ""
 
-    def _checkpoint(self, position: int, task: Task, item: Item | None) -> Iterator[Checkpoint]:
-        """Yield what the last attempt at an activity left, if it would start with the same input again."""
+    def _digest(self, task: Task, given: Given) -> str:
+        return self._digest_of(task, task.start(given))
+
+    def _begins(self, position: int, task: Task, item: Item | None) -> tuple[str, tuple[PlannedTask, ...]]:
+        """Keep what a task that runs again has left; return how a child begins, and what is done in it."""
         kept = {each.id: each for each in self.before.checkpoints} if self.before else {}
+        try:
+            decision = task.start(given_to(position, self.progress, self.given))
+        except (PayloadError, SpecError):
+            return "", ()
+        try:
+            child = starting_child(decision, self.progress)
+            if child is not None and counts_results(rules_of(task).join):
+                return "; from its beginning: it did not wait for all that it requires", ()
+            if child is not None:
+                return self._child(task.id_, child, item, kept.get(task.id_))
+            self.checkpoints.extend(self._checkpoint(task, decision, item, kept.get(task.id_)))
+        except (PayloadError, SpecError) as error:
+            return f"; from its beginning: {unreadable(error)}", ()
+        return "", ()
+
+    def _child(
+        self, id_: str, child: StartingChild, item: Item | None, kept: Checkpoint | None
+    ) -> tuple[str, tuple[PlannedTask, ...]]:
+        """Keep what completed in the last run of a child."""
+        before, codec = child.before(item, kept, self.runs), self.progress.codec
+        if isinstance(before, str):
+            return before and f"; from its beginning: {before}", ()
+        inner = _Planner.of(begin(child.spec, before, codec), frozenset(), self.runs)
+        plan, record = tuple(inner.plan()), inner.redriven()
+        if before.closed is None and inner.before is not None:
+            # The child has not begun in the old run, which only passes on what it was to keep.
+            record = evolve(record, number=inner.before.number)
+        if not (record.tasks or record.signals or record.checkpoints):
+            return "; from its beginning: nothing in it is kept", ()
+        text = payload.plain_text(record.to_json(), "what a child keeps")
+        if with_record(child.decision, text, codec.payloads) is None:
+            return "; from its beginning: what it keeps does not fit into its input", ()
+        self.checkpoints.append(Checkpoint(id_, child.digest, text))
+        return f"; goes on: {sum(each.kept for each in plan)} of {len(plan)} tasks kept", plan
+
+    def _checkpoint(
+        self, task: Task, decision: Decision | None, item: Item | None, kept: Checkpoint | None
+    ) -> Iterator[Checkpoint]:
+        """Yield what the last attempt at an activity left, if it would start with the same input again."""
         text = checkpoint_of(item.failures) if item is not None else ""
         if text and item is not None and item.opened is not None:
-            found = Checkpoint(task.id_, self._recorded(item), text)
-        elif task.id_ in kept:
-            found = kept[task.id_]
-        else:
-            return
-        with suppress(PayloadError, SpecError):
-            decision = task.start(given_to(position, self.progress, self.given))
-            if found.digest == digest_of(decision, self.progress.codec):
-                yield found
+            kept = Checkpoint(task.id_, self._recorded(task, item), text)
+        if kept is not None and kept.digest == self._digest_of(task, decision):
+            yield kept
 
-    def _recorded(self, item: Item) -> str:
+    def _recorded(self, task: Task, item: Item) -> str:
         """Return the digest of the decision that started an item."""
         found = None if item.opened is None else recorded(item.opened)
-        return digest_of(None if found is None else found.decision, self.progress.codec)
+        return self._digest_of(task, None if found is None else found.decision)
+
+    def _digest_of(self, task: Task, decision: Decision | None) -> str:
+        # Which results a task with such a join is given depends on what had completed by then, and in the new
+        # run, all that is kept has. If a result changes, its task runs again, and so does this one.
+        given_some = counts_results(rules_of(task).join)
+        return digest_of(decision, self.progress.codec, omits=task.requires if given_some else ())
 
     def redriven(self) -> Redriven:
         """Return what the new run keeps, after ``plan``."""
@@ -267,51 +346,3 @@ class _Planner:
             # The new run is started with the spec, so nothing that changed the old one's is kept.
             if (Kind.SIGNAL, signal.signal_name) not in again and signal.signal_name != CHANGED_SIGNAL:
                 yield WorkflowExecutionSignaled(signal_name=signal.signal_name, input=signal.input)
-
-
-#: The fields of each decision that its result may depend on. Time-outs, priorities and task lists are not.
-_FIELDS: Mapping[type, tuple[str, ...]] = {
-    d.ScheduleActivityTask: ("activity_type", "input"),
-    d.ScheduleLambdaFunction: ("name", "input"),
-    d.StartChildWorkflowExecution: ("workflow_type", "input"),
-    d.StartTimer: ("start_to_fire_timeout",),
-    d.SignalExternalWorkflowExecution: ("workflow_id", "run_id", "signal_name", "input"),
-    d.RequestCancelExternalWorkflowExecution: ("workflow_id", "run_id"),
-}
-
-
-def digest_of(decision: Decision | None, codec: TaskCodec) -> str:
-    """Return the digest of what a task's result may depend on; of a context, entry by entry.
-
-    A result has the same digest in the context and as a reference to its value, so it does not matter how the
-    results of a run were kept.
-    """
-    parts: list[Any] = [type(decision).__name__]
-    for name in _FIELDS.get(type(decision), ()):
-        value = getattr(decision, name)
-        parts.append(_context_digests(value, codec) if name == "input" else str(value))
-    return _sha(payload.plain_text(parts, "a decision"))[:16]
-
-
-def _context_digests(text: str | None, codec: TaskCodec) -> Any:
-    # What the spec would start now may not be stored yet.
-    value = payload.loads(text.parts[0] if isinstance(text, StoredText) else text)
-    # The time-outs are beside a stored context.
-    value = read(without_timeouts(value), "the input of a task", codec.payloads)
-    if value is None:
-        # An activity without a context has an input if it has time-outs.
-        return {}
-    if not isinstance(value, dict):
-        return _value_digest(value)
-    return {name: _value_digest(item) for name, item in sorted(without_timeouts(value).items())}
-
-
-def _value_digest(value: Any) -> str:
-    if is_stored(value):
-        digest: str = value[STORED_KEY]["floto.payload"].removeprefix("sha256:")
-        return digest
-    return _sha(payload.plain_text(value, "a value"))
-
-
-def _sha(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
-from operator import attrgetter
 from typing import Any
 
 from attrs import Factory, field, frozen
 
-from floto.core.decide.closing import CANCEL_REQUESTS, open_work
-from floto.core.decide.phase import RunPhase, phase
-from floto.core.decide.progress import Progress, begin, unmet
-from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.decide.closing import CANCEL_REQUESTS, after_failure, open_work
+from floto.core.decide.phase import RunPhase, phase, run_failures
+from floto.core.decide.progress import Progress, begin
+from floto.core.spec.rules import TaskOutcome, rules_of
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf.reserved_names import RETRY_PREFIX
@@ -66,18 +65,22 @@ class TaskGraph:
         """Return the status of the task at a position of the plan."""
         progress = self.progress
         item = progress.state.items.get(progress.plan.tasks[position].key)
-        if position in progress.exhausted:
-            return _failed_status(item)
-        if position in progress.done:
+        outcome = progress.outcomes.get(position)
+        if outcome is TaskOutcome.COMPLETED:
             return TaskStatus.DONE
+        if self.reserved and (item is None or outcome is TaskOutcome.SKIPPED):
+            # The rules of a cleanup count only once it begins.
+            return TaskStatus.SKIPPED if self.is_ending else TaskStatus.RESERVED
+        if outcome is not None:
+            return TaskStatus.SKIPPED if outcome is TaskOutcome.SKIPPED else _failed_status(item)
         if item is not None and item.is_open:
             return _open_status(item, progress.state)
         return self._not_in_flight(position, item)
 
     def _not_in_flight(self, position: int, item: Item | None) -> TaskStatus:
         progress = self.progress
-        needed = unmet(position, progress)
-        if self.is_ending or (needed and self._is_blocked(position)):
+        needed = progress.left(position)
+        if self.is_ending or position in self.blocked:
             return TaskStatus.SKIPPED
         if item is not None and item.failures and not needed and position not in progress.steps:
             return TaskStatus.RETRYING
@@ -86,42 +89,48 @@ class TaskGraph:
         is_signal = progress.plan.tasks[position].key[0] is Kind.SIGNAL
         return TaskStatus.WAITING if needed or self.stopping or is_signal else TaskStatus.DUE
 
-    def _is_blocked(self, position: int) -> bool:
-        """Return True if the task waits for a failed task, or for one that does."""
-        blocked = self.blocked
-        return position in blocked and any(other in blocked for other in self.needed(position))
+    def is_ruled_out(self, position: int) -> bool:
+        """Return True if the rules of the task skip it."""
+        return self.progress.outcomes.get(position) is TaskOutcome.SKIPPED and not self.reserved
 
     def needed(self, position: int) -> list[int]:
-        """Return the positions of the required tasks that have not completed."""
+        """Return the positions of the required tasks that a task waits for."""
         progress = self.progress
-        if not unmet(position, progress):
+        if not progress.left(position):
             return []
-        return [other for other in progress.plan.requires[position] if other not in progress.done]
+        return [
+            other
+            for other in progress.plan.requires[position]
+            if progress.outcomes.get(other, TaskOutcome.FAILED) is TaskOutcome.FAILED
+        ]
 
 
 def _blocked(progress: Progress) -> dict[int, int]:
     """Return the first failed task of the plan that each task waits for, directly or not."""
+    plan = progress.plan
     found: dict[int, int] = dict.fromkeys(progress.exhausted, -1)
     for failed in sorted(progress.exhausted):
         found[failed] = failed
         todo = [failed]
         while todo:
-            new = [other for other in progress.plan.dependents[todo.pop()] if other not in found]
+            dependents = (other for other in plan.dependents[todo.pop()] if other not in found)
+            new = [other for other in dependents if rules_of(plan.tasks[other]).join == "all"]
             found.update(dict.fromkeys(new, failed))
             todo += new
     return found
 
 
-#: For each cleanup: its spec, the phases in which it runs, and what the run does before.
-_CLEANUPS: tuple[tuple[Callable[[DeciderSpec], DeciderSpec], Collection[RunPhase], str], ...] = (
-    (attrgetter("after_failure"), {RunPhase.FAILING, RunPhase.CLEANING_UP}, "fails"),
-    (attrgetter("after_cancel"), {RunPhase.CANCELING}, "is canceled"),
+#: For each cleanup: the phases in which it runs, and what the run does before.
+_CLEANUPS: tuple[tuple[Collection[RunPhase], str], ...] = (
+    ({RunPhase.FAILING, RunPhase.CLEANING_UP}, "fails"),
+    ({RunPhase.CANCELING}, "is canceled"),
 )
 
 
 def cleanups(main: Progress) -> tuple[Progress, ...]:
     """Return the progress of the cleanup after a failure and of that after a cancel request."""
-    return tuple(begin(clean_up(main.spec), main.state, main.codec) for clean_up, _, _ in _CLEANUPS)
+    canceled = begin(main.spec.after_cancel, main.state, main.codec)
+    return after_failure(main, run_failures(main)), canceled
 
 
 def task_graphs(
@@ -139,7 +148,7 @@ def task_graphs(
     known = [*before, *(None for _ in range(1 + len(own)))]
     is_ending = now not in {RunPhase.RUNNING, RunPhase.COMPLETING}
     graphs = [TaskGraph(main, is_ending, **_blocked_before(known[0], main))]
-    for each, old, (_, phases, what) in zip(own, known[1:], _CLEANUPS, strict=False):
+    for each, old, (phases, what) in zip(own, known[1:], _CLEANUPS, strict=False):
         stopping: Collection[Key] = ()
         if now in phases and each.plan.tasks:
             is_same = old is not None and not old.reserved and old.progress.state.opened is state.opened

@@ -9,13 +9,13 @@ from typing import Any
 from attrs import frozen
 
 from floto.core.decide.daemon import DAEMON_TYPE
-from floto.core.decide.schedule import SCHEDULE_TYPE
+from floto.core.decide.schedule import SCHEDULE_TYPE, view
 from floto.core.replay.explain import Explained, Explanation
 from floto.core.replay.task_status import FAILURES, TaskStatus
-from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition
-from floto.core.state.state import DecisionTasks, State
+from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition, due
+from floto.core.state.state import DecisionTasks, Kind, State
 from floto.core.swf.pollers import Live, Poller, PollKind
-from floto.core.swf.reserved_names import RESERVED_PREFIX
+from floto.core.swf.reserved_names import RESERVED_PREFIX, WAKE_PREFIX
 from floto.core.swf.shapes import ActivityType
 from floto.core.visible import moment_text, visible
 
@@ -172,7 +172,9 @@ _ORDER: tuple[TaskStatus | None, ...] = (
 def _of_group(tasks: Sequence[Explained], context: RunContext) -> Stall:
     first = min(tasks, key=_since)
     if first.status in FAILURES:
-        return Stall(tasks=_ids(tasks), status=first.status, reasons=(str(first.result),))
+        return Stall(
+            tasks=_ids(tasks), status=first.status, reasons=(str(first.result), *map(str, first.conditions))
+        )
     notes = [_NOTES[each.cause](each, context) for each in first.conditions if each.cause in _NOTES]
     commands = dict.fromkeys(note.command for note in notes if note.command is not None)
     return Stall(
@@ -268,6 +270,18 @@ def _of_run(context: RunContext) -> Iterator[Stall]:
     tasks = context.state.decision_tasks
     if context.state.closed is None and (tasks.scheduled or tasks.started):
         yield _decision(tasks, context)
+    elif context.state.closed is None:
+        yield from _of_schedule(context.state)
+
+
+def _of_schedule(state: State) -> Iterator[Stall]:
+    """Yield when a schedule decides next; nothing for other runs."""
+    keys = (key for key in state.opened.values() if key[0] is Kind.TIMER and key[1].startswith(WAKE_PREFIX))
+    times = [at for key in keys if (at := due(state.items[key])) is not None]
+    if times:
+        reason = f"waiting for a signal or its next fire, at the latest until {moment_text(min(times))}"
+        paused = view(state).recorded.paused
+        yield Stall(tasks=(), status=None, reasons=(reason, f"paused: {paused}") if paused else (reason,))
 
 
 def _decision(tasks: DecisionTasks, context: RunContext) -> Stall:
@@ -296,11 +310,11 @@ def _unanswered(context: RunContext) -> Iterator[_Note]:
 
 
 #: The commands that decide for runs of floto's own workflow types; ``floto decider`` is for all others.
-_OWN_DECIDERS = {SCHEDULE_TYPE: "scheduler", DAEMON_TYPE: "daemon"}
+OWN_DECIDERS = {SCHEDULE_TYPE: "scheduler", DAEMON_TYPE: "daemon"}
 
 
 def _decider(task_list: str, at: datetime, context: RunContext) -> _Note:
-    own = _OWN_DECIDERS.get(context.state.start.workflow_type)
+    own = OWN_DECIDERS.get(context.state.start.workflow_type)
     spec = () if own or context.carries_spec else ("SPEC",)
     command = Command(("floto", own or "decider", "--task-list", task_list), spec)
     pollers = context.polling(PollKind.DECISIONS, task_list)

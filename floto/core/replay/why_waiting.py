@@ -30,6 +30,10 @@ class Cause(StrEnum):
     REQUIRES = "waiting for {task} to complete"
     GENERATOR = "waiting for generator {task} to return its tasks"
     BLOCKED = "blocked by the failure of {task}: {detail}"
+    CONDITION = "its condition is false: {detail}"
+    JOIN = "its join cannot be met: {detail}"
+    CONTINUES = "the run continues without its result"
+    COUNTED = "its join {detail} does not need all of them"
     RETRY = "{detail} is due at {at}"
     WORKER = "queued since {at} on task list {task_list!r}, no worker has picked it up"
     STARTER = "queued since {at}, SWF has not started it"
@@ -49,6 +53,8 @@ class Cause(StrEnum):
 
 #: Causes that refer to another task of the run.
 OF_TASKS = (Cause.REQUIRES, Cause.GENERATOR)
+#: Causes that are rules of a task, and hold for good.
+OF_RULES = (Cause.CONDITION, Cause.JOIN, Cause.CONTINUES)
 
 
 @frozen

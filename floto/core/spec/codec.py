@@ -29,6 +29,7 @@ from floto.core.payloads.reference import Store
 from floto.core.payloads.stored import Payloads, read_result
 from floto.core.spec import graph
 from floto.core.spec.retry import RetryStrategy
+from floto.core.spec.rules import FIXED_DEFAULT, Join
 from floto.core.spec.tasks import Task, is_task
 from floto.core.swf.identifiers import shown
 
@@ -145,6 +146,10 @@ class Codec:
         converter.register_structure_hook_func(
             lambda cls: cls == tuple[Task, ...], lambda value, _: _task_list(value, by_tag)
         )
+        converter.register_structure_hook_func(
+            lambda cls: cls == Join,
+            lambda value, _: _tagged(value, by_tag) if isinstance(value, Mapping) else value,
+        )
         converter.register_unstructure_hook_func(attrs.has, _refuse_unknown)
         # cattrs looks up hooks when it makes a reader, so register those of the classes last.
         for tag, cls in self.types.items():
@@ -164,17 +169,24 @@ class Codec:
 
 def _writer(tag: str, cls: Any, converter: JsonConverter) -> Callable[[Any], dict[str, Any]]:
     fields = [
-        (field.name, field.alias or field.name, field.default) for field in attrs.fields(cls) if field.init
+        (
+            field.name,
+            field.alias or field.name,
+            field.default,
+            FIXED_DEFAULT.items() <= field.metadata.items(),
+        )
+        for field in attrs.fields(cls)
+        if field.init
     ]
 
     def write(value: Any) -> dict[str, Any]:
         if type(value) is not cls:
             _refuse_unknown(value)
         out = {"type": tag}
-        for name, key, default in fields:
+        for name, key, default, is_fixed in fields:
             item = getattr(value, name)
-            # Omit empty defaults only: other defaults may change, and a saved spec must not.
-            if not (item in (None, ()) and item == default):
+            # Omit empty and fixed defaults only: other defaults may change, and a saved spec must not.
+            if not ((is_fixed or item in (None, ())) and item == default):
                 out[key] = converter.unstructure(item)
         return out
 

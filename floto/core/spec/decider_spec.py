@@ -26,6 +26,7 @@ from floto.core.spec.field_checks import (
 )
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
+from floto.core.spec.rules import AtLeast, Ruled
 from floto.core.spec.task_lists import child_list
 from floto.core.spec.tasks import Given, Task, expands, is_task
 from floto.core.state.state import Item, Key, Kind
@@ -64,7 +65,7 @@ def _default_id(task: ChildWorkflow) -> str:
 
 
 @frozen(kw_only=True)
-class ChildWorkflow(Task):
+class ChildWorkflow(Ruled):
     """A task that runs another workflow as a child.
 
     The child's input is the context of this task, with ``input`` under ``child_workflow_task``. Time-outs are
@@ -76,6 +77,7 @@ class ChildWorkflow(Task):
         input: Any value with a JSON form; None by default.
         domain: Accepted for specs of floto 0.0.3, and only changes the default ``id_``.
         requires: Tasks or ids that must complete first; none by default.
+        when, join, on_error: The rules of the task (see ``floto.extend.Rules``); by default none.
         id_: Unique in the spec; by default ``<name>:<version>:<hash of input>``.
         workflow_id: The child's workflow id; by default the parent's and ``id_``, joined by a colon.
         retry_strategy: The delays between attempts; None for no retries.
@@ -341,6 +343,7 @@ CODEC = Codec(
         "floto.specs.task.Timer": Timer,
         "floto.specs.task.Signal": Signal,
         "floto.specs.task.ChildWorkflow": ChildWorkflow,
+        "floto.specs.task.AtLeast": AtLeast,
         "floto.specs.retry_strategy.InstantRetry": InstantRetry,
         "floto.specs.retry_strategy.FixedDelay": FixedDelay,
         "floto.specs.retry_strategy.ExponentialBackoff": ExponentialBackoff,

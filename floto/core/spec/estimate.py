@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from graphlib import TopologicalSorter
 
 from attrs import frozen
 
+from floto.core.spec.certainty import Certainty, prospects
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.graph import Plan
+from floto.core.spec.rules import counts_results, rules_of
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Kind
 
@@ -60,19 +62,27 @@ def estimates(spec: DeciderSpec) -> Iterable[Estimate]:
 def expected_events(spec: DeciderSpec) -> tuple[int, int]:
     """Return the least and the most events of a run, without the tasks that generators will return."""
     # One decision task can serve many completions, but not two of which one requires the other.
-    least = sum(map(_own, spec.activity_tasks)) + _DECISION * _longest_chain(spec.plan)
+    certain = prospects(spec.activity_tasks) if spec.plan.rules else {}
+    skipped = {id_ for id_, each in certain.items() if each.certainty is not Certainty.ALWAYS}
+    least = sum(_own(task) for task in spec.activity_tasks if task.id_ not in skipped)
+    least += _DECISION * _longest_chain(spec.plan, skipped)
     most = sum(map(_attempts, spec.activity_tasks))
     after_failure = _MARKER + sum(map(_attempts, spec.on_failure)) if spec.on_failure else 0
     after_cancel = _CANCEL + sum(map(_attempts, spec.on_cancel)) if spec.on_cancel else 0
     return _RUN + least, _RUN + most + max(after_failure, after_cancel)
 
 
-def _longest_chain(plan: Plan) -> int:
-    """Return the length of the longest chain of tasks; signals do not count, as they may arrive early."""
+def _longest_chain(plan: Plan, skipped: Collection[str]) -> int:
+    """Return the length of the longest chain of tasks that run one after the other in every run.
+
+    Signals do not count, as they may arrive early.
+    """
     steps: dict[int, int] = {}
     for position in TopologicalSorter(dict(enumerate(plan.requires))).static_order():
-        before = max((steps[other] for other in plan.requires[position]), default=0)
-        steps[position] = before + (plan.tasks[position].key[0] is not Kind.SIGNAL)
+        task = plan.tasks[position]
+        awaits_all = not counts_results(rules_of(task).join)
+        before = max((steps[other] for other in plan.requires[position] if awaits_all), default=0)
+        steps[position] = before + (task.key[0] is not Kind.SIGNAL and task.id_ not in skipped)
     return max(steps.values(), default=0)
 
 

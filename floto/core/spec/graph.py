@@ -10,6 +10,15 @@ from itertools import chain, islice
 from attrs import frozen
 from rpds import HashTrieMap
 
+from floto.core.spec.rules import (
+    JoinVerdict,
+    Rules,
+    Tally,
+    has_default_rules,
+    rule_problems,
+    rules_of,
+    verdict,
+)
 from floto.core.spec.tasks import TASK_MEMBERS, Task, expands, is_checked, is_task
 from floto.core.state.state import Key, Kind
 from floto.core.swf.identifiers import id_problems, shown
@@ -36,9 +45,14 @@ class Plan:
     by_key: Mapping[Key, int]
     requires: tuple[tuple[int, ...], ...]
     dependents: tuple[tuple[int, ...], ...]
-    #: Number of requirements by position, of the tasks with several.
+    #: Least number of requirements that must be settled before a task may start, by position; in a spec
+    #: without rules only of the tasks with several.
     waiting: HashTrieMap[int, int]
     generators: frozenset[int]
+    #: Rules by position of the tasks that have other rules than the default ones.
+    rules: Mapping[int, Rules]
+    #: Rank of each position in a topological order; without rules, whose evaluation needs it, the position.
+    rank: Sequence[int]
 
     @property
     def leaves(self) -> list[int]:
@@ -54,15 +68,32 @@ def plan(tasks: Sequence[Task]) -> Plan:
     for position, needed in enumerate(requires):
         for other in needed:
             dependents[other].append(position)
+    rules = {position: rules_of(task) for position, task in enumerate(tasks) if not has_default_rules(task)}
+    generators = frozenset(position for position, task in enumerate(tasks) if expands(task))
+    most = 0 if rules else 1
+    waiting = {position: len(needed) for position, needed in enumerate(requires) if len(needed) > most}
+    for position, each in rules.items():
+        needed = requires[position]
+        found = verdict(each.join, Tally(open=len(needed), grows=not generators.isdisjoint(needed)))
+        waiting[position] = 0 if isinstance(found, JoinVerdict) else found
     return Plan(
         tuple(tasks),
         index,
         {task.key: position for position, task in enumerate(tasks)},
         requires,
         tuple(map(tuple, dependents)),
-        HashTrieMap({position: len(needed) for position, needed in enumerate(requires) if len(needed) > 1}),
-        frozenset(position for position, task in enumerate(tasks) if expands(task)),
+        HashTrieMap(waiting),
+        generators,
+        rules,
+        _ranks(requires) if rules else range(len(tasks)),
     )
+
+
+def _ranks(requires: Sequence[Sequence[int]]) -> list[int]:
+    ranks = [0] * len(requires)
+    for rank, position in enumerate(TopologicalSorter(dict(enumerate(requires))).static_order()):
+        ranks[position] = rank
+    return ranks
 
 
 def problems(*graphs: Sequence[Task], known: Collection[str] = ()) -> list[str]:
@@ -139,6 +170,7 @@ def _own_problems(task: Task) -> Iterable[str]:
     for id_ in task.requires:
         if not isinstance(id_, str):
             yield f"{what}: requires must hold tasks or ids, not {shown(id_)}"
+    yield from (f"{what}: {problem}" for problem in rule_problems(task))
     if is_checked(task):
         yield from (f"{what}: {problem}" for problem in task.problems())
 

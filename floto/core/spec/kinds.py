@@ -24,6 +24,7 @@ from floto.core.spec.field_checks import (
     wire,
 )
 from floto.core.spec.retry import RetryStrategy
+from floto.core.spec.rules import Ruled
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
 from floto.core.state.state import Item, Key, Kind
 from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartTimer
@@ -43,7 +44,7 @@ def _default_id(task: ActivityTask) -> str:
 
 
 @frozen(kw_only=True)
-class ActivityTask(Task):
+class ActivityTask(Ruled):
     """A task that runs an activity on a worker.
 
     Time-outs are in seconds, ``"NONE"`` for no time-out; None uses the default of the registered activity
@@ -57,6 +58,7 @@ class ActivityTask(Task):
         domain: Accepted for specs of floto 0.0.3, and only changes the default ``id_``. SWF schedules a task
             in the domain of its run.
         requires: Tasks or ids that must complete first; none by default.
+        when, join, on_error: The rules of the task (see ``floto.extend.Rules``); by default none.
         id_: Unique in the spec; by default ``<name>:<version>:<hash of input>``.
         retry_strategy: The delays between attempts; None for no retries.
         task_list: The task list of the workers; None for the default of the spec, else of the activity type.
@@ -128,7 +130,7 @@ class Generator(ActivityTask):
 
 
 @frozen(kw_only=True)
-class Timer(Task):
+class Timer(Ruled):
     """A task that completes after a delay, or at a time. Give either ``delay_in_seconds`` or ``until``.
 
     Args:
@@ -139,6 +141,7 @@ class Timer(Task):
             time. If it has passed, the timer fires at once.
         time_zone: The time zone of ``until``, such as ``Europe/Berlin``; None for UTC.
         requires: Tasks or ids that must complete first; none by default.
+        when, join, on_error: The rules of the task (see ``floto.extend.Rules``); by default none.
     """
 
     id_: str
@@ -184,7 +187,7 @@ class Timer(Task):
 
 
 @frozen(kw_only=True)
-class Signal(Task):
+class Signal(Ruled):
     """A task that completes when the run has received a signal of one name, even before the task is ready.
 
     Its result is the input of the first signal of that name; later ones have no effect. Only one task of a
@@ -194,6 +197,7 @@ class Signal(Task):
         id_: Unique in the spec.
         signal_name: The name of the signal, of 1 to 256 characters.
         requires: Tasks or ids that must complete first; none by default.
+        when, join, on_error: The rules of the task (see ``floto.extend.Rules``); by default none.
     """
 
     id_: str

@@ -54,6 +54,7 @@ class KeptTask:
             "id": id_,
             "run": origin.run_id,
             "event": origin.event_id,
+            "at": wire.to_ms(origin.at),
             "digest": origin.digest,
             "type": wire.type_name(self.data),
             "data": data,
@@ -62,11 +63,12 @@ class KeptTask:
 
 @frozen
 class Checkpoint:
-    """The details of an activity's last heartbeat, for its first attempt in a redriven run."""
+    """What a task that runs again in a redriven run has left for its attempts there."""
 
     id: str
-    #: Digest of the decision that started the activity.
+    #: Digest of the decision that started the task; that of a child does not count its spec.
     digest: str
+    #: The details of an activity's last heartbeat; what a child keeps of its last run, as JSON text.
     text: str
 
     def marker(self, start: Event) -> Event:
@@ -105,6 +107,12 @@ class Redriven:
 def with_redriven(own: Any, redriven: Mapping[str, Any]) -> Any:
     """Return the input of a redriven run: the user's, with the JSON object of what is kept beside it."""
     return enveloped(own, REDRIVE_KEY, redriven)
+
+
+def written_record(text: str | None) -> dict[str, Any] | None:
+    """Return the JSON object of what a run keeps in its text; None for other text."""
+    record = _loaded(text)
+    return record if isinstance(record, dict) and _read(record) is not None else None
 
 
 def own_value(value: Any) -> Any:
@@ -214,6 +222,6 @@ def _read(record: Any) -> Redriven | None:
 
 
 def _task(written: Mapping[str, Any]) -> KeptTask:
-    origin = Origin(written["run"], written["event"], written["digest"])
+    origin = Origin(written["run"], written["event"], written["digest"], wire.from_ms(written["at"]))
     data = wire.read(EVENT_TYPES[written["type"]], written["data"])
     return KeptTask((Kind(written["kind"]), written["id"]), origin, data)

@@ -38,7 +38,8 @@ SCHEDULED_TAG = "floto.scheduled_for:"
 SIGNALS_KEY = "floto.signals"
 #: Key of the user's input if that is not an object to which the carried signals can be added.
 INPUT_KEY = "floto.input"
-#: Prefix of the markers (then the id of an activity) with a checkpoint that a redriven run keeps.
+#: Prefix of the markers (then the id of a task) with what a redriven run keeps for a task that runs again:
+#: the checkpoint of an activity, or what a child keeps of its last run.
 CHECKPOINT_PREFIX = "floto.checkpoint:"
 #: Key in the input of a redriven run for what it keeps of the run before; also the name of the signals with
 #: its parts, if it is too long for the input.

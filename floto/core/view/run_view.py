@@ -87,7 +87,7 @@ class RunView:
         why = track.whys.at(at)
         if why is None:
             return ()
-        own = (*why.own, *(self._required(track, at) if why.by_requirements else ()))
+        own = (*(self._required(track, at) if why.by_requirements else ()), *why.own)
         shared = [each for name in why.shared for each in self.shared[name].at(at) or ()]
         return joined(own, shared)
 

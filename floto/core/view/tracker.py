@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from floto.core.decide.phase import RunPhase, phase
-from floto.core.decide.progress import Progress, advanced, positions_of, unmet
+from floto.core.decide.progress import Progress, advanced, positions_of
 from floto.core.replay.explain import TaskReasons, due_conditions, ending_conditions, shared_conditions
 from floto.core.replay.task_status import FAILURES, TaskGraph, TaskStatus, cleanups, task_graphs
 from floto.core.state.fold import trace
@@ -84,10 +84,14 @@ class Tracker:
     def _look(self, event_id: int, changed: Iterable[Key], *, moved: bool) -> None:
         """Examine the tasks that may have changed."""
         graphs, self._graphs = self._graphs, ()
-        self._cleaning = tuple(
-            advanced(each, self.progress.state, changed) if each.plan.tasks else each
-            for each in self._cleaning
-        )
+        if moved:
+            # The tasks of a cleanup are given the failures of the run.
+            self._cleaning = cleanups(self.progress)
+        else:
+            self._cleaning = tuple(
+                advanced(each, self.progress.state, changed) if each.plan.tasks else each
+                for each in self._cleaning
+            )
         self._graphs = task_graphs(self.progress, self._cleaning, graphs)
         doubles: dict[str, None] = {}
         for number, graph in enumerate(self._graphs):
@@ -125,15 +129,15 @@ class Tracker:
             TaskReasons(graph, position, self._timers.found.get(task.id_)),
             graph.status(position),
         )
-        shared = _shared_by(graph, number, status, task.key[0])
+        shared = () if graph.is_ruled_out(position) else _shared_by(graph, number, status, task.key[0])
         outcome = NO_OUTCOME
         if status in FAILURES:
             outcome = Outcome(message=reasons.result(status))
         elif status is TaskStatus.DONE:
             outcome = Outcome(item=reasons.item)
         # The conditions of a task that waits for many others change with each of these.
-        if status is TaskStatus.WAITING and unmet(position, graph.progress):
-            return status, Why((), shared, by_requirements=True), outcome
+        if status is TaskStatus.WAITING and graph.progress.left(position):
+            return status, Why(tuple(reasons.counted()), shared, by_requirements=True), outcome
         own = tuple(reasons.own(status))
         return status, Why(own, shared) if own or shared else NO_REASON, outcome
 
@@ -227,13 +231,13 @@ def _changed(
 
 
 def _behind(positions: Iterable[int], before: TaskGraph, now: TaskGraph) -> Iterator[int]:
-    """Yield the tasks whose last requirement has completed, or one that a failure had blocked."""
+    """Yield the tasks that may start or be skipped because a requirement was settled."""
     progress, todo = now.progress, list(positions)
     while todo:
         position = todo.pop()
-        if position not in progress.done or position in before.progress.done:
+        if progress.outcomes.get(position) is before.progress.outcomes.get(position):
             continue
         for dependent in progress.plan.dependents[position]:
-            if position in now.blocked or not unmet(dependent, progress):
+            if progress.plan.rules or position in now.blocked or not progress.left(dependent):
                 yield dependent
                 todo.append(dependent)

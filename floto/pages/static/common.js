@@ -39,7 +39,6 @@ export function plain(value, most = 400) {
 
 export const badge = (status, word = status) => el("span.status", {"data-status": status}, word)
 
-// Seconds for people: 41 s, 3 min 12 s
 export function duration(seconds) {
 	const s = Math.abs(seconds)
 	if (s < 0.9995) return `${Math.round(s * 1000)} ms`
@@ -62,7 +61,6 @@ const chosen = {times: "utc", theme: "system"}
 
 export const choice = (name) => chosen[name]
 
-// Make the switches of the bar work
 export function switches(changed = () => {}) {
 	for (const group of document.querySelectorAll("[data-switch]")) {
 		const name = group.dataset.switch
@@ -92,7 +90,6 @@ function stored(name, value) {
 	}
 }
 
-// Show the times that the server wrote as the reader chose
 export function times(root = document) {
 	for (const element of root.querySelectorAll("time[data-ms]")) {
 		const ms = Number(element.dataset.ms)

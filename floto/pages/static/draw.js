@@ -119,6 +119,7 @@ class Surface {
 		const {clientWidth: w, clientHeight: h, scrollLeft: x, scrollTop: y} = this.element
 		this.svg.setAttribute("width", w)
 		this.svg.setAttribute("height", h)
+		this.left = x
 		renew(this.svg, this.shapes(x, y, w, h))
 	}
 
@@ -204,8 +205,8 @@ export class Graph extends Surface {
 		const {name, note, mark, attributes, chosen, open} = item(row)
 		const folded = row.task < 0
 		const lines = cell ? [svg("text.note", {x: x + 8, y: y + 15}, `${mark} ${short(name, 19)}`)] : [
-			svg("text", {x: x + 11, y: y + 19}, short(folded ? `${mark} ${name}` : name, 23)),
-			svg("text.note", {x: x + 11, y: y + 36}, short(folded ? note : `${mark} ${note}`, 30)),
+			svg("text", {x: x + 11, y: y + 19}, short(folded ? `${mark} ${name}` : name, 22)),
+			svg("text.note", {x: x + 11, y: y + 36}, folded ? note.length > 25 ? note.replace(/ [a-z ]+/g, "  ") : note : short(`${mark} ${note}`, 28)),
 		]
 		return svg(`g.node${chosen}`, attributes, folded && !open && !cell && frame("", 4), frame(""), ...lines, svg("title", attributes["aria-label"]))
 	}
@@ -241,7 +242,7 @@ export class Timeline extends Surface {
 	x(ms) {
 		const [start, end, place, size] = this.pieces.findLast((piece) => piece[0] <= ms) ?? this.pieces[0]
 		const part = Math.min(Math.max((ms - start) / Math.max(end - start, 1), 0), 1)
-		return PLAN.label + (place + part * size) * this.plot - this.element.scrollLeft
+		return PLAN.label + (place + part * size) * this.plot - this.left
 	}
 
 	shapes(_, y, w, h) {
@@ -267,7 +268,6 @@ export class Timeline extends Surface {
 		]
 	}
 
-	// Ticks [x, moment], round in the times that the reader chose
 	ticks(w) {
 		const found = []
 		const base = relative() ? page.base : 0
@@ -306,6 +306,7 @@ export class Timeline extends Surface {
 	// Waits are thin, failures end in a symbol, what is to come is pale
 	bars(row, top, w) {
 		const [paths, ends] = [{}, []]
+		let last = -40
 		const now = at(page.event)
 		const add = (name, start, end, later) => {
 			const [x1, x2] = [Math.max(this.x(start), PLAN.label - 4), Math.min(this.x(end), w + 4)]
@@ -313,7 +314,7 @@ export class Timeline extends Surface {
 			const thin = name !== "running" && PENDING.includes(name)
 			const kind = `path.span${thin ? ".thin" : ""}${later}|${name === "running" && end < now ? "done" : name}`
 			paths[kind] = (paths[kind] ?? "") + rectangle(x1, top + (thin ? 11 : 6), Math.max(x2 - x1, 1.5), thin ? 4 : 14)
-			if (BAD.includes(name) && !later && ends.length < 8) ends.push(svg("text.end", {x: Math.min(x2 + 2, w - 10), y: top + 18, "data-status": name}, symbol(name)))
+			if (BAD.includes(name) && !later && x2 - last > 40) ends.push(svg("text.end", {x: Math.min((last = x2) + 2, w - 10), y: top + 18, "data-status": name}, symbol(name)))
 		}
 		for (const [kind, start, end] of (row.task < 0 ? group(row) : page.doc.tasks[row.task]).spans) {
 			add(page.doc.statuses[kind], start, Math.min(end, now), "")

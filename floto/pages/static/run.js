@@ -68,7 +68,7 @@ function conditions(task) {
 		return found.flatMap((each) => {
 			if (each.shared) return listed(lookup(shared[each.shared])).filter((other) => other.task === undefined || !named.has(other.task))
 			if (!each.derived) return {task: each.task, text: words(each.text, from)}
-			const left = tasks[task].requires.filter((other) => !["done", GONE].includes(status(other)))
+			const left = tasks[task].requires.filter((other) => !derived.over.includes(lookup(tasks[other].statuses)[1] ?? -1))
 			return left.map((other) => ({task: other, text: derived[tasks[other].expands ? "generator" : "requires"].join(tasks[other].id)}))
 		})
 	}
@@ -278,7 +278,7 @@ const VIEWS = {
 	},
 	tasks() {
 		let found = []
-		const rows = new Rows("Tasks", "Task|Status:190|Kind:190|Attempts:80|Ran:80|Why|Requires:130", (i) => {
+		const rows = new Rows("Tasks", "Task|Status:190|Kind:160|Attempts:80|Ran:70|Why|Requires:110", (i) => {
 			const task = found[i]
 			const {kind, name, requires} = page.doc.tasks[task]
 			const tries = attempts(task)

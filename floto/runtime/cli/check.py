@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -11,9 +12,11 @@ import click
 from floto.core.errors import SpecError
 from floto.core.fire_times import clock_changes
 from floto.core.spec.activity_timeouts import timeout_warnings
+from floto.core.spec.certainty import Certainty, prospects
 from floto.core.spec.estimate import Estimate, estimates
 from floto.core.spec.nested_specs import nested_tasks
 from floto.core.spec.schedule import Schedule
+from floto.core.spec.tasks import Task
 from floto.core.swf.limits import EVENT_LIMIT
 from floto.core.visible import visible
 from floto.runtime.cli.codes import DONE, FAILED
@@ -50,10 +53,26 @@ def check_command(spec: str) -> int:
     say(f"{tasks}, {expected} events expected; SWF ends a run at {EVENT_LIMIT:,}")
     for estimate in (whole, *children):
         _judge(estimate)
+    for name in ("activity_tasks", "on_failure", "on_cancel"):
+        _foretell("" if name == "activity_tasks" else f"{name}: ", getattr(loaded, name))
     for task in nested_tasks(loaded):
         for warning in timeout_warnings(task):
             say(warning)
     return FAILED if any(estimate.least > EVENT_LIMIT for estimate in (whole, *children)) else DONE
+
+
+def _foretell(what: str, tasks: Sequence[Task]) -> None:
+    """Print which tasks always, sometimes or never run, if they have rules on which that depends."""
+    found = prospects(tasks)
+    if all(each.certainty is Certainty.ALWAYS for each in found.values()):
+        return
+    for certainty in (Certainty.ALWAYS, Certainty.SOMETIMES):
+        ids = [id_ for id_, each in found.items() if each.certainty is certainty]
+        if ids:
+            say(visible(f"{what}{certainty} run, unless a task fails the run: {', '.join(ids)}"))
+    for id_, each in found.items():
+        if each.certainty is Certainty.NEVER:
+            say(visible(f"{what}task {id_!r} never runs: {each.reason}"))
 
 
 def _say_times(schedule: Schedule) -> None:

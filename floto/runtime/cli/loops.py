@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from floto.core.decide.daemon import DAEMON_LIST
 from floto.core.errors import ServiceUnavailable
 from floto.core.payloads.reference import Store
 from floto.core.spec.decider_spec import DeciderSpec
@@ -199,7 +200,7 @@ def work_as(  # noqa: PLR0913 - the options of a command
 
 
 @click.command("daemon", short_help="Start a child workflow for each signal, until stopped")
-@daemon_options("floto_daemon")
+@daemon_options(DAEMON_LIST)
 def daemon_command(**options: Any) -> int:
     """Start a child workflow for each signal that requests one, and decide for the children, until stopped.
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import click
 
 from floto.core.errors import ServiceFault
 from floto.core.payloads.reference import Store
-from floto.core.replay.redrive import Redrive, redrive
+from floto.core.replay.redrive import PlannedTask, Redrive, redrive
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.task_lists import own_list
+from floto.core.swf import wire
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
+from floto.core.swf.history import History
+from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.options import json_option, payloads_option
 from floto.runtime.cli.output import print_rows, readable, say
 from floto.runtime.cli.source import LoadedRun, read_source, source_argument, spec_of_run
-from floto.runtime.cli.target import check, where_options
+from floto.runtime.cli.target import check, target, where_options
 from floto.runtime.connect import connect_loop
 from floto.runtime.retrying import retry_read, retry_write
 from floto.runtime.runs.needs import needs
-from floto.runtime.runs.redriving import ALREADY_STARTED, start_redriven
+from floto.runtime.runs.redriving import ALREADY_STARTED, start_redriven, with_children
 
 
 @click.command("redrive", short_help="Run again what failed in a run, and keep the rest")
@@ -49,7 +54,8 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
 
     RUN is WORKFLOW_ID or WORKFLOW_ID@RUN_ID, and must have ended; FILE is a saved history, - standard input.
     A task runs again if it did not complete, if --rerun names it, if --spec changed it, or if it requires
-    one that runs again.
+    one that runs again. A child that runs again goes on from what completed in it; for that, its history is
+    read from the service.
     """
     found = read_source(source, asks_live=False, **where)
     codec = CODEC.with_payloads(payloads)
@@ -57,9 +63,10 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     if known is None:
         msg = "the run carries no spec; name that of the new run with --spec"
         raise click.UsageError(msg)
-    planned = redrive(known, found.saved.history, rerun=rerun, workflow_id=workflow_id, codec=codec)
+    plan = partial(redrive, known, found.saved.history, rerun=rerun, workflow_id=workflow_id, codec=codec)
+    planned = plan() if found.service is None else _planned(plan, found.service, found.domain)
     if not as_json:
-        _print(planned)
+        print_rows(("task", "plan", "why"), _rows(planned.plan))
     run_id = None if dry_run else _start(planned, found, known, payloads, where)
     if as_json:
         say(readable(_plain(planned, run_id)))
@@ -68,17 +75,40 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     return DONE
 
 
-def _print(planned: Redrive) -> None:
-    rows = ((task.task_id, "keep" if task.kept else "run", task.reason) for task in planned.plan)
-    print_rows(("task", "plan", "why"), rows)
+def _planned(plan: Callable[..., Redrive], url: str, domain: str) -> Redrive:
+    """Return a plan with the histories of children on a service."""
+    with target(url, domain) as there:
+
+        def read(execution: WorkflowExecution) -> History:
+            named = {"workflowId": execution.workflow_id, "runId": execution.run_id}
+            return History(tuple(map(wire.event_from_swf, there.events(named))), execution)
+
+        return with_children(lambda children: plan(children=children), read)
+
+
+def _rows(plan: Iterable[PlannedTask], indent: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield the rows of a plan; those of tasks in a child follow that of the child, indented."""
+    for task in plan:
+        yield indent + task.task_id, str(task.action), task.reason
+        yield from _rows(task.children, f"{indent}  ")
 
 
 def _plain(planned: Redrive, run_id: str | None) -> dict[str, Any]:
-    plan = [
-        {"task": task.task_id, "kept": task.kept, "event": task.event_id, "reason": task.reason}
-        for task in planned.plan
-    ]
+    plan = _plain_tasks(planned.plan)
     return {"workflowId": planned.start.workflow_id, "runId": run_id, "plan": plan}
+
+
+def _plain_tasks(plan: Iterable[PlannedTask]) -> list[dict[str, Any]]:
+    return [
+        {
+            "task": task.task_id,
+            "action": task.action,
+            "event": task.event_id,
+            "reason": task.reason,
+            "children": _plain_tasks(task.children),
+        }
+        for task in plan
+    ]
 
 
 def _start(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +14,9 @@ from floto.core.errors import UnknownResource
 from floto.core.fire_times import moment, moment_problems
 from floto.core.payloads import payload
 from floto.core.spec.schedule import SCHEDULE_CODEC
+from floto.core.swf.pollers import PollKind
 from floto.core.swf.service import ExecutionInfo, Service
-from floto.core.visible import moment_text, visible
+from floto.core.visible import moment_text, shell_command, visible
 from floto.runtime.cli.codes import DONE, FAILED
 from floto.runtime.cli.loops import daemon_options, work_as
 from floto.runtime.cli.options import (
@@ -24,8 +25,8 @@ from floto.runtime.cli.options import (
     service_option,
 )
 from floto.runtime.cli.output import one_line, print_rows, readable, say, utc
-from floto.runtime.cli.target import check
-from floto.runtime.connect import connect_loop
+from floto.runtime.cli.target import check, target, where_options
+from floto.runtime.connect import connect_loop, live_of
 from floto.runtime.loading import load_schedule
 from floto.runtime.retrying import retry_write
 from floto.runtime.schedules import (
@@ -98,9 +99,25 @@ def list_command(*, as_json: bool, **where: Any) -> int:
         say(readable([_as_json(info, each) for info, each in found]))
         return DONE
     print_rows(("schedule", "times", "state", "next", "last run"), [_row(each) for _, each in found])
+    for line in _not_decided([each for _, each in found], where):
+        say(line, err=True)
     if not found:
         say("there is no open schedule", err=True)
     return DONE
+
+
+def _not_decided(found: Sequence[ScheduleView], where: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each task list of schedules that no scheduler polls, where that is known."""
+    with target(where["service"], where["domain"]) as there:
+        live = live_of(there.client)
+        domain, options = there.domain, where_options(where["service"], there.domain)
+    if live is None or live.pollers is None:
+        return
+    pollers = live.of_domain(domain).pollers or ()
+    polled = {each.task_list for each in pollers if each.kind is PollKind.DECISIONS}
+    for name in sorted({each.state.start.task_list.name for each in found} - polled):
+        command = shell_command("floto", "scheduler", "--task-list", name, *options)
+        yield visible(f"nobody decides for the schedules on task list {name!r}: {command}")
 
 
 def _row(found: ScheduleView) -> tuple[str, ...]:

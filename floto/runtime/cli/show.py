@@ -18,6 +18,7 @@ from floto.core.payloads.reference import Store
 from floto.core.replay.explain import Explained
 from floto.core.replay.task_status import FAILURES, TaskStatus
 from floto.core.replay.why_report import stalls
+from floto.core.replay.why_waiting import OF_RULES
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import NO_RESULT
 from floto.core.visible import shortened
@@ -139,6 +140,8 @@ def _task_row(task: Explained) -> tuple[str, ...]:
     last = task.attempts[-1] if task.attempts else None
     took = last and last.started and last.ended and (last.ended - last.started).total_seconds()
     problem = next((each.message for each in reversed(task.attempts) if each.message), "")
+    rules = (str(each) for each in task.conditions if each.cause in OF_RULES)
+    problem = "; ".join(filter(None, (problem, *rules)))
     if _has_result(task):
         problem = " ".join(part for part in (problem, _shown(task.result)) if part)
     attempts = str(len(task.attempts)) if task.attempts else ""

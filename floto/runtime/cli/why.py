@@ -11,7 +11,7 @@ from attrs import evolve
 from floto.core.payloads.reference import Store
 from floto.core.replay.explain import Explanation
 from floto.core.replay.task_status import TaskStatus
-from floto.core.replay.why_report import Stall, one, stalls
+from floto.core.replay.why_report import OWN_DECIDERS, Stall, one, stalls
 from floto.core.spec.decider_spec import CODEC
 from floto.core.swf.wire import type_name
 from floto.core.visible import moment_text, visible
@@ -70,7 +70,7 @@ def why_command(  # noqa: PLR0913 - click passes each option as an argument
     else:
         lines = waits(groups, found)
     _print(lines, most=None if shows_all or task else _LINES - 1)
-    if known is None:
+    if known is None and found.state.start.workflow_type not in OWN_DECIDERS:
         say("tasks that have not begun are not known: name the spec with --spec", err=True)
     return DONE
 

@@ -12,6 +12,7 @@ from attrs import evolve
 
 from floto.core.decide.child_requests import CHILD_TYPE, note_of
 from floto.core.decide.daemon import (
+    DAEMON_LIST,
     DAEMON_TYPE,
     MOST_LISTS,
     child_lists,
@@ -69,7 +70,7 @@ class Daemon:
     def __init__(  # noqa: PLR0913 - all of them are optional and named
         self,
         domain: str | None = None,
-        task_list: str = "floto_daemon",
+        task_list: str = DAEMON_LIST,
         *,
         service: Service | str | None = None,
         identity: str | None = None,

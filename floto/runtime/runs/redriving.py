@@ -1,25 +1,52 @@
-"""The start of a redriven run, and the parts of what it keeps; repeated, it sends what is still missing."""
+"""The plan of a redrive with the histories of children, and its start with the parts of what is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from attrs import evolve
 
-from floto.core.errors import ServiceFault
+from floto.core.errors import ServiceFault, UnknownResource
 from floto.core.payloads.reference import Store
 from floto.core.replay.redrive import Redrive
 from floto.core.state.redriven import part_numbers
 from floto.core.swf.events import Event, WorkflowExecutionSignaled
+from floto.core.swf.history import History
 from floto.core.swf.reserved_names import REDRIVE_KEY
 from floto.core.swf.service import Service
 from floto.core.swf.shapes import WorkflowExecution
 from floto.runtime.workers.storing import store_text
 
 ALREADY_STARTED = "WorkflowExecutionAlreadyStartedFault"
+#: Maximum number of children whose histories are read for one redrive; others start from their beginning.
+CHILDREN_LIMIT = 1_000
 #: Calls a method of the service with retries.
 Repeat = Callable[..., Any]
+
+
+def with_children(
+    plan: Callable[[Mapping[str, History]], Redrive], read: Callable[[WorkflowExecution], History]
+) -> Redrive:
+    """Return a plan, made with the histories of the children that can go on, and of their children.
+
+    Args:
+        plan: Makes the plan from the histories of children by run id.
+        read: Reads the history of a run. It may raise ``UnknownResource`` if the service no longer has it.
+    """
+    known: dict[str, History] = {}
+    asked: set[str] = set()
+    while True:
+        planned = plan(known)
+        wanted = [each for each in planned.unread if each.run_id not in asked]
+        wanted = wanted[: CHILDREN_LIMIT - len(asked)]
+        if not wanted:
+            return planned
+        for each in wanted:
+            asked.add(each.run_id)
+            with suppress(UnknownResource):
+                known[each.run_id] = read(each)
 
 
 def start_redriven(

@@ -16,6 +16,7 @@ from floto import logs
 from floto.core.errors import ServiceFault, ServiceUnavailable, SpecError
 from floto.core.payloads import reference
 from floto.core.payloads.reference import Store
+from floto.core.replay.redrive import PlannedAction, Redrive
 from floto.core.replay.redrive import redrive as plan_redrive
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
@@ -32,7 +33,7 @@ from floto.runtime.connect import IN_MEMORY, closing, service_for
 from floto.runtime.deciders.spec_choice import read_spec
 from floto.runtime.retrying import persist, persist_at_start, rereads
 from floto.runtime.runs.needs import missing_activities, needs
-from floto.runtime.runs.redriving import ALREADY_STARTED, start_redriven
+from floto.runtime.runs.redriving import ALREADY_STARTED, start_redriven, with_children
 from floto.runtime.runs.run_loops import WAKE_SECONDS, RunLoops
 from floto.runtime.runs.run_request import (
     WORKFLOW_TYPE,
@@ -208,16 +209,27 @@ def _start_anew(
 def _redrive(request: RunRequest, service: Service, stop: StopFlag, last: ExecutionInfo) -> WorkflowExecution:
     history = History(persist(stop, service.history, last.execution), last.execution)
     check_redriven(request, fold(history))
-    planned = plan_redrive(request.spec, history, codec=request.codec)
+    planned = with_children(
+        lambda children: plan_redrive(request.spec, history, codec=request.codec, children=children),
+        lambda execution: History(persist(stop, service.history, execution), execution),
+    )
     progress_log.info(
         "redrive of run %s, which ended %s: keeps %d tasks; runs again: %s",
         last.execution.run_id,
         last.close_status,
         len(planned.kept),
-        ", ".join(planned.again) or "none",
+        ", ".join(_again(planned)) or "none",
     )
     repeat = partial(persist, stop)
     return start_redriven(planned, service, request.payloads, repeat, repeat)
+
+
+def _again(planned: Redrive) -> Iterator[str]:
+    """Yield the ids of the tasks that run again; of a child that goes on, also how many tasks it keeps."""
+    for task in planned.plan:
+        if task.action is PlannedAction.RUN:
+            counts = f"{sum(each.kept for each in task.children)} of {len(task.children)} tasks kept"
+            yield f"{task.task_id} ({counts})" if task.children else task.task_id
 
 
 def _prepare(request: RunRequest, service: Service, stop: StopFlag) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from floto.core.decide.starting import without_spec, workflow_context
+from floto.core.decide.context import without_spec, workflow_context
 from floto.core.errors import FlotoError, UnknownResource
 from floto.core.frozen import frozen as frozen_value
 from floto.core.payloads import payload, reference

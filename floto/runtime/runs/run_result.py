@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from floto.core.decide.progress import begin
-from floto.core.decide.starting import result_of
 from floto.core.errors import FlotoError, WorkflowEnded, WorkflowFailed
 from floto.core.payloads import payload, reference
+from floto.core.spec.rules import TaskOutcome
 from floto.core.spec.tasks import NO_RESULT
 from floto.core.state.state import State
 from floto.core.swf.closing_events import CLOSING_EVENTS, CloseStatus
@@ -41,7 +41,8 @@ def _results(request: RunRequest, state: State) -> dict[str, Any]:
     """Return the results of the tasks that completed; none if they cannot be read."""
     try:
         progress = begin(request.spec, state, request.codec)
-        found = {progress.plan.tasks[each].id_: result_of(each, progress) for each in sorted(progress.done)}
+        done = (at for at, outcome in progress.outcomes.items() if outcome is TaskOutcome.COMPLETED)
+        found = {progress.plan.tasks[each].id_: progress.result(each) for each in sorted(done)}
         found = {id_: result for id_, result in found.items() if result is not NO_RESULT}
         store = request.payloads
         return found if store is None else reference.resolved(found, store.get)

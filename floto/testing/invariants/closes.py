@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from floto.core.payloads import payload
+from floto.core.spec.rules import TaskOutcome, rules_of
 from floto.core.spec.tasks import NO_RESULT
 from floto.core.state.state import Kind
 from floto.core.swf.decisions import (
@@ -62,7 +63,7 @@ def _check_complete(moment: Moment, close: Decision) -> None:
             f"the run ends with {oracle.name(close)}, and repeat_workflow is {moment.spec.repeat_workflow}"
         )
     if isinstance(close, CompleteWorkflowExecution):
-        results = {id_: moment.reading.result(graph, id_) for id_ in graph.leaves}
+        results = {id_: moment.reading.result(graph, id_) for id_ in graph.with_results}
         expected = {id_: result for id_, result in results.items() if result is not NO_RESULT}
         if payload.loads(close.result) != expected:
             broken("the run completes with other results than those of the tasks that nothing depends on")
@@ -76,18 +77,28 @@ def _check_failed(moment: Moment, close: FailWorkflowExecution) -> None:
         task = moment.known.get(id_)
         if task is None or id_ in moment.reading.expanded.broken:
             continue
+        if rules_of(task).when is not None and id_ in {
+            **moment.reading.main.exhausted,
+            **moment.in_turn.exhausted,
+        }:
+            # Its condition failed on the data.
+            continue
         if moment.summary.completed(task.key) or moment.summary.in_flight(task.key):
             broken(f"the run fails because of task {id_!r}, which has not failed")
 
 
 def failures_are_not_swallowed(moment: Moment) -> None:
-    """No run completes while a task that failed or was refused has not completed since."""
+    """No run completes while a task that failed or was refused has not completed since, or may fail."""
     done = (CompleteWorkflowExecution, ContinueAsNewWorkflowExecution)
     closing = [each for each in moment.closing if not repeats_a_failed_run(moment, each)]
     if not any(isinstance(close, done) for close in closing):
         return
     summary = moment.summary
-    for id_, task in moment.reading.main.tasks.items():
+    graph = moment.reading.main
+    for id_, task in graph.tasks.items():
+        ended = graph.ended.get(id_)
+        if ended is not None and ended.outcome in (TaskOutcome.CONTINUED, TaskOutcome.SKIPPED):
+            continue
         if summary.failures.get(task.key) and not summary.completed(task.key):
             broken(f"the run completes, and task {id_!r} failed")
 

@@ -11,6 +11,7 @@ from floto.core.decide.decide import decide
 from floto.core.errors import FlotoError
 from floto.core.payloads import payload
 from floto.core.spec.decider_spec import ActivityTask, ChildWorkflow, Generator, Timer
+from floto.core.spec.rules import rules_of
 from floto.core.spec.tasks import Given, Task, expands
 from floto.core.swf.decisions import (
     Decision,
@@ -105,7 +106,8 @@ def data_flow(moment: Moment) -> None:
         if row is None or id_ not in moment.in_turn.tasks:
             continue
         given = moment.given_to(id_)
-        expected = added(row(task, given, given.context), task, moment.summary)
+        has_store = moment.codec.payloads is not None
+        expected = added(row(task, given, given.context), task, moment.summary, has_store=has_store)
         if expected is not None and decision != expected:
             names = [
                 each for each in vars_of(expected) if getattr(decision, each, None) != getattr(expected, each)
@@ -125,8 +127,10 @@ def vars_of(decision: Decision) -> tuple[str, ...]:
 def results_of_strangers_do_not_matter(moment: Moment) -> None:
     """Another result of a task changes nothing for tasks that do not require it."""
     changed = _to_change(moment)
-    # The message of a payload that is too long depends on the length of the results in it.
-    if changed is None or moment.expected.faults:
+    # The message of a payload that is too long depends on the length of the results in it, and that of a
+    # condition that fails, which a cleanup is given, shows them.
+    has_conditions = any(rules_of(task).when for task in moment.known.values())
+    if changed is None or moment.expected.faults or (moment.cleaning and has_conditions):
         return
     id_, event = changed
     other = variants.with_result(moment.history, event, json.dumps({"another": "result"}))

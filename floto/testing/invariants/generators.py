@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from floto.core.errors import SpecError
 from floto.core.spec.expand import expand
+from floto.core.spec.rules import counts_results, rules_of
 from floto.core.spec.tasks import Task
 from floto.core.state.fold import fold
 from floto.core.state.state import Kind
@@ -38,14 +39,16 @@ def expansion_is_what_was_recorded(moment: Moment) -> None:
 
 
 def dependants_of_a_generator_are_held_back(moment: Moment) -> None:
-    """Each task that requires a generator is started only after all it returned has completed."""
+    """Each task that requires a generator is started only after all it returned has ended."""
     returned = moment.expanded.returned
     declared = _declared(moment)
-    summary = moment.summary
+    ended = moment.reading.main.ended
     for id_ in moment.started:
+        if counts_results(rules_of(declared[id_]).join):
+            continue
         for needed in declared[id_].requires:
             offspring = descendants(needed, returned)
-            missing = [each for each in offspring if not summary.completed(declared[each].key)]
+            missing = [each for each in offspring if each not in ended]
             if missing and id_ not in offspring:
                 broken(f"task {id_!r} is started before {missing[0]!r}, which its {needed!r} returned")
 

@@ -13,14 +13,18 @@ from floto.core.swf.decisions import (
     CLOSE_DECISIONS,
     Decision,
     RequestCancelExternalWorkflowExecution,
+    ScheduleActivityTask,
+    StartChildWorkflowExecution,
     StartTimer,
 )
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.shapes import TaskList, WorkflowType
 from floto.testing.invariants.variants import appended, left
-from floto.testing.reading.oracle import FAILURES, MORE, RETRY, name
+from floto.testing.reading.oracle import FAILURES, MORE, RETRY, name, named
 
+#: What a child keeps of its last run, which had nothing to keep.
+_KEPT = '{"run":"r","number":1,"tasks":[],"signals":[],"checkpoints":[]}'
 #: Numbers of refusals around those at which floto gives up.
 _TIMES = (1, 2, 20, 1, 21, 2, 100, 101)
 #: A transient and a permanent cause, by the decision that is refused.
@@ -45,7 +49,7 @@ _REFUSED: Mapping[str, tuple[type, tuple[str, ...]]] = {
 }
 _STOP_REFUSED = ("REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_RATE_EXCEEDED", "OPERATION_NOT_PERMITTED")
 #: Details of a marker of floto's name that floto did not write.
-_FOREIGN = (None, '["a"]', '{"a":1}', "floto:zlib:?", "text")
+_FOREIGN = (None, '["a"]', '{"a":1,"b":"c"}', "floto:zlib:?", "text")
 _UNREADABLE = "floto:zlib:?"
 #: The same task, returned by every generator.
 _TWIN = '{"type":"floto.specs.task.ActivityTask","name":"work","version":"v1","id_":"twin"}'
@@ -99,6 +103,23 @@ def _refused(history: History, decisions: Sequence[Decision], number: int) -> Hi
     return appended(history, (left(cls, decision, 1, cause=cause, initiated_event_id=0) for cause in row))
 
 
+def _wait_canceled(history: History, decisions: Sequence[Decision], number: int) -> History | None:
+    """Let another decider cancel the timer of a retry; SWF may refuse the next one."""
+    decision = next(filter(_waits, decisions), None)
+    if not isinstance(decision, StartTimer):
+        return None
+    timer_id = decision.timer_id
+    data: list[Any] = [
+        left(e.TimerStarted, decision, 1),
+        e.TimerCanceled(
+            timer_id=timer_id, started_event_id=len(history) + 1, decision_task_completed_event_id=1
+        ),
+    ]
+    cls, causes = _REFUSED["StartTimer"]
+    data += [left(cls, decision, 1, cause=cause) for cause in (*causes, None)[number % 3 :][:1] if cause]
+    return appended(history, data)
+
+
 def _stop_refused(history: History, decisions: Sequence[Decision], number: int) -> History | None:
     """Let SWF refuse the cancel request for a child, several times."""
     asked = [each for each in decisions if name(each) == "RequestCancelExternalWorkflowExecution"]
@@ -126,6 +147,28 @@ def _foreign_marker(history: History, _: Sequence[Decision], number: int) -> His
     details = _FOREIGN[number % len(_FOREIGN)]
     marker = e.MarkerRecorded(marker_name=FAILURES, details=details, decision_task_completed_event_id=1)
     return appended(history, [marker])
+
+
+def _checkpoint(history: History, decisions: Sequence[Decision], number: int) -> History | None:
+    """Add the marker with what a redriven run keeps for an activity, or for a child."""
+    ids = [each.activity_id for each in decisions if isinstance(each, ScheduleActivityTask)]
+    begun = [each for each in decisions if isinstance(each, StartChildWorkflowExecution)]
+    children = [named(each, each.workflow_id) for each in begun]
+    if not ids and not children:
+        return None
+    texts = (None, '"half"', "text") if ids else (_KEPT, '{"run":"r"}', "text")
+    marker_name, details = f"floto.checkpoint:{[*ids, *children][0]}", texts[number % 3]
+    marker = e.MarkerRecorded(marker_name=marker_name, details=details, decision_task_completed_event_id=1)
+    return appended(history, [marker])
+
+
+def _awaits_parts(history: History, _: Sequence[Decision], number: int) -> History | None:
+    """Let the run be a redriven one of whose kept results a part is missing; cancel it sometimes."""
+    text = '{"floto.redrive":{"run":"r","number":1,"parts":2}}'
+    first = history.events[0]
+    began = evolve(first, data=evolve(history.start, input=text))
+    waits = evolve(history, events=(began, *history.events[1:]))
+    return waits if number % 2 else appended(waits, [e.WorkflowExecutionCancelRequested()])
 
 
 def _child_begins(history: History, _: Sequence[Decision], __: int) -> History | None:
@@ -216,8 +259,17 @@ _EDITS: tuple[_Edit, ...] = (
     _function_runs,
     _input,
     _refused,
+    _checkpoint,
+    _awaits_parts,
 )
 _WHILE_STOPPING: tuple[_Edit, ...] = (_stop_refused, _stop_refused, _failed, _canceled)
-_BEFORE_A_RETRY: tuple[_Edit, ...] = (_refused, _refused, _results, _canceled, _foreign_marker)
+_BEFORE_A_RETRY: tuple[_Edit, ...] = (
+    _refused,
+    _refused,
+    _results,
+    _canceled,
+    _foreign_marker,
+    _wait_canceled,
+)
 #: Where the run is about to close, most mutations do not apply.
 _AT_THE_END: tuple[_Edit, ...] = (_results, _child_begins, _refused, _failed, _results, _canceled, _input)

@@ -1,7 +1,8 @@
-"""Invariants of order: a task is started at once when all that it requires has completed, never before."""
+"""Invariants of order: a task is started at once when its join is met, never before."""
 
 from __future__ import annotations
 
+from floto.core.spec.rules import TaskOutcome, rules_of
 from floto.core.state.state import Kind
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle
@@ -10,7 +11,7 @@ from floto.testing.reading.moment import Moment
 
 
 def dependency_order(moment: Moment) -> None:
-    """Each task is started only after all it requires, however indirectly, has completed."""
+    """Each task is started only after its join is met, by default after all it requires has ended."""
     for id_ in moment.started:
         for graph in (moment.reading.main, moment.reading.on_failure, moment.reading.on_cancel):
             if id_ in graph.tasks and not graph.is_ready(id_):
@@ -19,13 +20,20 @@ def dependency_order(moment: Moment) -> None:
 
 
 def recorded_dependency_order(moment: Moment) -> None:
-    """In the history, no task was started before all it requires had completed."""
+    """In the history, no task was started before its join was met."""
     summary = moment.summary
+    ended = {
+        id_: end
+        for graph in (moment.reading.main, moment.reading.on_failure, moment.reading.on_cancel)
+        for id_, end in graph.ended.items()
+    }
     for id_, task in moment.known.items():
         attempts = summary.attempts.get(task.key)
-        if not attempts or task.key[0] is Kind.SIGNAL:
+        if not attempts or task.key[0] is Kind.SIGNAL or rules_of(task).join != "all":
             continue
         for needed in task.requires:
+            if needed in ended and ended[needed].outcome in (TaskOutcome.CONTINUED, TaskOutcome.SKIPPED):
+                continue
             ends = [
                 each.end.id
                 for each in summary.attempts.get(moment.known[needed].key, ())

@@ -8,6 +8,7 @@ from typing import Any
 
 from floto.core.errors import PayloadError
 from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.rules import counts_results, rules_of
 from floto.core.state.state import Key, Kind
 from floto.core.swf.events import ActivityTaskTimedOut, WorkflowExecutionContinuedAsNew
 from floto.core.swf.history import History
@@ -116,9 +117,17 @@ def _simulated(like: Simulation, choices: Choices, changed: Mapping[str, Any]) -
 def order_makes_no_difference(simulation: Simulation) -> None:
     """Any order of the same outcomes gives the same close, and the same attempts with the same inputs.
 
-    Of a run that failed, the close alone: which tasks had started when it failed depends on the order.
+    Unless a task starts after the first of those that it requires. Of a run that failed, the close alone:
+    which tasks had started when it failed depends on the order.
     """
     if len(simulation.script) % 2 or not _has_its_own_end(simulation) or _repeats(simulation):
+        return
+    specs = _last_specs(simulation)
+    if any(
+        _depends_on_order(specs[each.execution], each)
+        for each in simulation.histories
+        if each.execution in specs
+    ):
         return
     changed = {"faults": _ANY_ORDER, "outcomes": simulation.outcomes}
     other = _simulated(simulation, Choices.seeded(len(simulation.script)), changed)
@@ -132,6 +141,11 @@ def order_makes_no_difference(simulation: Simulation) -> None:
         )
     if simulation.status == "COMPLETED":
         _check_attempts(simulation, other)
+
+
+def _depends_on_order(spec: DeciderSpec, history: History) -> bool:
+    tasks = Moment(spec, history, ()).known.values()
+    return any(counts_results(rules_of(task).join) for task in tasks)
 
 
 def _has_its_own_end(simulation: Simulation) -> bool:

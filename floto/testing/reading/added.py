@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from attrs import evolve
@@ -13,12 +14,20 @@ from floto.core.spec.kinds import ActivityTask
 from floto.core.spec.tasks import Task
 from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartChildWorkflowExecution
 from floto.core.swf.reserved_names import SPEC_KEY
+from floto.testing.reading.carried import REDRIVE
 from floto.testing.reading.oracle import HistorySummary
 
 
-def added(decision: Decision | None, task: Task, summary: HistorySummary) -> Decision | None:
-    """Return the decision as it is sent: with time-outs, attempt and the task list of ``floto.run``."""
+def added(
+    decision: Decision | None, task: Task, summary: HistorySummary, *, has_store: bool = False
+) -> Decision | None:
+    """Return the decision as it is sent: with time-outs, attempt and the task list of ``floto.run``.
+
+    In a redriven run also with what a child keeps of its last run, for which a long context may be stored.
+    """
     start = summary.start
+    if isinstance(decision, StartChildWorkflowExecution):
+        decision = evolve(decision, input=_beside_what_is_kept(decision, task, summary, has_store=has_store))
     # The worker of a user-defined task kind may not be floto's.
     if isinstance(decision, ScheduleActivityTask):
         more = _of_earlier_attempts(task, summary) if isinstance(task, ActivityTask) else {}
@@ -30,6 +39,32 @@ def added(decision: Decision | None, task: Task, summary: HistorySummary) -> Dec
     if isinstance(decision, StartChildWorkflowExecution | ScheduleActivityTask):
         return evolve(decision, task_list=start.task_list)
     return decision
+
+
+def _beside_what_is_kept(
+    decision: StartChildWorkflowExecution, task: Task, summary: HistorySummary, *, has_store: bool
+) -> str | None:
+    """Return the input of a child with what it keeps of its last run, where that fits."""
+    marker = summary.markers.get(f"floto.checkpoint:{task.id_}")
+    kept = _object(marker.data.details) if marker is not None else None
+    if kept is None or kept.keys() != {"run", "number", "tasks", "signals", "checkpoints"}:
+        return decision.input
+    what, behind = "the input of a child", getattr(decision.input, "parts", ())
+    context = _object(decision.input) or {}
+    try:
+        text = payload.dumps_plain({**context, REDRIVE: kept}, what)
+    except PayloadError:
+        if behind or not has_store:
+            return decision.input
+        whole = payload.plain_text(context, what)
+        data = whole.encode()
+        name = {"floto.payload": f"sha256:{sha256(data).hexdigest()}", "size": len(data)}
+        behind = (whole,)
+        try:
+            text = payload.dumps_plain({"floto.stored": name, REDRIVE: kept}, what)
+        except PayloadError:
+            return decision.input
+    return StoredText.of(text, behind) if behind else text
 
 
 def _carries_spec(text: str | None) -> bool:

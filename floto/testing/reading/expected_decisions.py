@@ -7,7 +7,7 @@ and no line of it is shared with ``floto.core.decide.decide``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,9 @@ from attrs import field, frozen
 
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
+from floto.core.payloads.stored import read_result
 from floto.core.spec.decider_spec import FAILURES_KEY, DeciderSpec
+from floto.core.spec.rules import TaskOutcome, rules_of
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Key, Kind, Status
@@ -86,22 +88,44 @@ class Reading:
     @cached_property
     def main(self) -> ExpectedGraph:
         """The tasks of the run itself."""
-        return self._graph(self.expanded.spec.activity_tasks, self.expanded)
+        expanded = self.expanded
+        return self._graph(expanded.spec.activity_tasks, {}, expanded.returned, expanded.broken)
 
     @cached_property
     def on_failure(self) -> ExpectedGraph:
-        """The cleanup tasks after a failure."""
-        return self._graph(self.spec.on_failure, None)
+        """The cleanup tasks after a failure that is known from the history."""
+        return self.after_failure(self.main.exhausted if self.noted is None else self.noted)
+
+    def after_failure(self, failures: Mapping[str, str]) -> ExpectedGraph:
+        """Return the cleanup tasks after these failures."""
+        return self._graph(self.spec.on_failure, given_failures(failures))
 
     @cached_property
     def on_cancel(self) -> ExpectedGraph:
         """The cleanup tasks after a cancel request."""
-        return self._graph(self.spec.on_cancel, None)
+        return self._graph(self.spec.on_cancel, {})
 
-    def _graph(self, tasks: Iterable[Task], expanded: ExpandedSpec | None) -> ExpectedGraph:
+    def _graph(
+        self,
+        tasks: Iterable[Task],
+        given: Mapping[str, Any],
+        returned: Mapping[str, Sequence[Task]] | None = None,
+        broken: Mapping[str, str] | None = None,
+    ) -> ExpectedGraph:
         known = {task.id_: task for task in tasks}
-        returned, broken = ({}, {}) if expanded is None else (expanded.returned, expanded.broken)
-        return ExpectedGraph(known, self.summary, self.seed, returned, broken)
+
+        def seen(graph: ExpectedGraph, results: Iterable[str]) -> dict[str, Any]:
+            context = self._context(graph, results, {**self.given, **given})
+            return {
+                id_: value if id_ in ("workflow", *given) else self._read(id_, value)
+                for id_, value in context.items()
+            }
+
+        return ExpectedGraph(known, self.summary, self.seed, returned or {}, broken or {}, seen)
+
+    def _read(self, id_: str, value: Any) -> Any:
+        """Return a result, or the stored value that it refers to."""
+        return read_result(value, f"the result of task {id_!r}", self.codec.payloads)
 
     @cached_property
     def noted(self) -> dict[str, str] | None:
@@ -146,9 +170,14 @@ class Reading:
         return {} if value is None else {"workflow": value}
 
     def context(self, graph: ExpectedGraph, id_: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a task's context: the workflow's input and the results of the tasks that it requires."""
+        """Return a task's context: the workflow's input and the results that were there for it."""
+        return self._context(graph, graph.met[id_].results, given)
+
+    def _context(
+        self, graph: ExpectedGraph, results: Iterable[str], given: Mapping[str, Any]
+    ) -> dict[str, Any]:
         context = dict(given)
-        for needed in dict.fromkeys(graph.tasks[id_].requires):
+        for needed in results:
             result = self.result(graph, needed)
             if result is not NO_RESULT:
                 context[needed] = result
@@ -174,10 +203,16 @@ class Reading:
         )
 
     def _ends(self, graph: ExpectedGraph, id_: str) -> Iterable[datetime]:
-        """Yield the times at which the requirements of a task completed."""
-        for needed in graph.tasks[id_].requires:
-            ends = [each.end for each in self.summary.attempts[graph.tasks[needed].key] if each.completed]
-            yield from (end.at for end in ends[:1] if end is not None)
+        """Yield the times at which the requirements ended that met the join of a task."""
+        task = graph.tasks[id_]
+        counts_all = rules_of(task).join in ("all", "finished")
+        for needed in task.requires if counts_all else graph.met[id_].results:
+            end = graph.ended[needed]
+            if end.outcome is TaskOutcome.COMPLETED or needed in graph.broken:
+                done = [each.end for each in self.summary.attempts[graph.tasks[needed].key] if each.completed]
+                yield from (each.at for each in done[:1] if each is not None)
+            else:
+                yield self.summary.times[max(end.at, 1) - 1]
 
     def _decision_list(self) -> str:
         """Return the task list of a child that names none: in a run of ``floto.run``, the run's own."""
@@ -212,7 +247,8 @@ def _start_of(
     if due.timer_id:
         return StartTimer(timer_id=due.timer_id, start_to_fire_timeout=str(due.seconds), control=id_)
     task = graph.tasks[id_]
-    decision = added(task.start(reading.given_to(graph, id_, given)), task, reading.summary)
+    started = task.start(reading.given_to(graph, id_, given))
+    decision = added(started, task, reading.summary, has_store=reading.codec.payloads is not None)
     for name in ("input", "control"):
         length = len(getattr(decision, name, None) or "")
         if length > DATA_LIMIT:
@@ -224,7 +260,7 @@ def _start_of(
 
 def _complete(reading: Reading) -> Expected:
     try:
-        results = {id_: reading.result(reading.main, id_) for id_ in reading.main.leaves}
+        results = {id_: reading.result(reading.main, id_) for id_ in reading.main.with_results}
         said = {id_: result for id_, result in results.items() if result is not NO_RESULT}
         text = payload.dumps_plain(said, "the result of the workflow")
     except (PayloadError, SpecError) as error:
@@ -310,7 +346,7 @@ def _fail(
         # Truncate now, so that this decision and later ones, which read the marker, see the same.
         text = written(failures)
         first, failures = (RecordMarker(marker_name=FAILURES, details=text),), payload.loads(text)
-    found, own, more = _clean_up(reading, reading.on_failure, given_failures(failures))
+    found, own, more = _clean_up(reading, reading.after_failure(failures), given_failures(failures))
     faults |= more
     if own is None:
         return Expected((*first, *found), faults)
@@ -352,7 +388,7 @@ def _clean_up(
         return [], {}, {}
     found, faults = _starts(reading, graph, context)
     failures = {**faults, **graph.exhausted}
-    is_over = all(id_ in graph.settled or id_ in failures or not graph.is_ready(id_) for id_ in graph.tasks)
+    is_over = all(id_ in failures or not graph.is_ready(id_) for id_ in graph.tasks)
     return found, failures if is_over else None, faults
 
 

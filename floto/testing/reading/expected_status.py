@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from graphlib import TopologicalSorter
+from typing import Any
 
 from attrs import frozen
 
+from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.retry import Retry, RetryStrategy
-from floto.core.spec.tasks import Task
+from floto.core.spec.rules import TaskOutcome, rules_of
+from floto.core.spec.tasks import Task, expands
 from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Key, Kind, Status
 from floto.core.swf.events import Event
 from floto.testing.reading import waits
+from floto.testing.reading.joins import Ended, Met, is_true, met
 from floto.testing.reading.oracle import RETRY, HistorySummary
 
 
@@ -131,6 +135,8 @@ class ExpectedGraph:
     seed: str
     returned: Mapping[str, Sequence[Task]]
     broken: Mapping[str, str]
+    #: Returns what the condition of a task sees, for the tasks whose results are there.
+    seen: Callable[[ExpectedGraph, Iterable[str]], dict[str, Any]]
 
     @cached_property
     def statuses(self) -> Mapping[str, ExpectedStatus]:
@@ -138,17 +144,70 @@ class ExpectedGraph:
         return {id_: status_of(task, self.summary, self.seed) for id_, task in self.tasks.items()}
 
     @cached_property
-    def settled(self) -> frozenset[str]:
-        """The completed tasks whose requirements have all completed; a signal may be early."""
-        found: set[str] = set()
+    def met(self) -> Mapping[str, Met]:
+        """The tasks for which it is certain whether they may run."""
+        return self._read[0]
+
+    @cached_property
+    def ended(self) -> Mapping[str, Ended]:
+        """The tasks that have ended: completed, failed or skipped."""
+        return self._read[1]
+
+    @cached_property
+    def _read(self) -> tuple[Mapping[str, Met], Mapping[str, Ended]]:
+        found: dict[str, Met] = {}
+        ended: dict[str, Ended] = {}
+        generators = {id_ for id_, task in self.tasks.items() if expands(task)}
         for id_ in TopologicalSorter({id_: task.requires for id_, task in self.tasks.items()}).static_order():
-            if self.statuses[id_] == _DONE and found.issuperset(self.tasks[id_].requires):
-                found.add(id_)
-        return frozenset(found)
+            join = met(self.tasks[id_], ended, generators, self._joined.get(id_, 0))
+            found |= {} if join is None else {id_: join}
+            end = self._end(id_, join)
+            ended |= {} if end is None else {id_: end}
+        return found, ended
+
+    @cached_property
+    def _joined(self) -> Mapping[str, int]:
+        """The event by which each generated task joined the spec."""
+        return {task.id_: self._last_event(id_) for id_, tasks in self.returned.items() for task in tasks}
+
+    def _end(self, id_: str, join: Met | None) -> Ended | None:
+        status, rules = self.statuses[id_], rules_of(self.tasks[id_])
+        how = TaskOutcome.CONTINUED if rules.on_error == "continue" else TaskOutcome.FAILED
+        if id_ in self.broken:
+            return Ended(TaskOutcome.FAILED, self._last_event(id_), self.broken[id_])
+        failed = None
+        if isinstance(status, RetriesExhausted):
+            failed = Ended(how, max(self._last_event(id_), self._joined.get(id_, 0)), status.message)
+        if join is None or (failed is not None and failed.at < join.at):
+            return failed
+        try:
+            may_run = join.may_run and (
+                rules.when is None or is_true(rules.when, self.seen(self, join.results))
+            )
+        except (PayloadError, SpecError) as error:
+            return Ended(how, join.at, str(error).replace("\n", "; "))
+        if not may_run:
+            return Ended(TaskOutcome.SKIPPED, join.at)
+        return (
+            Ended(TaskOutcome.COMPLETED, max(join.at, self._last_event(id_))) if status == _DONE else failed
+        )
+
+    def _last_event(self, id_: str) -> int:
+        """Return the id of the event that ended a task, or the wait for its retry."""
+        key = self.tasks[id_].key
+        waits_for = (Kind.TIMER, f"{RETRY}{id_}:{len(self.summary.failures.get(key, ()))}")
+        ends = [each.end for each in self.summary.attempts.get(key, ()) if each.end is not None]
+        refused = [event for one in (key, waits_for) for event in self.summary.failures.get(one, ())]
+        return max((event.id for event in (*ends, *refused)), default=0)
+
+    @cached_property
+    def settled(self) -> frozenset[str]:
+        """The tasks that have ended and do not fail the run."""
+        return frozenset(id_ for id_, each in self.ended.items() if each.outcome is not TaskOutcome.FAILED)
 
     def is_ready(self, id_: str) -> bool:
-        """Return True if all that a task requires has completed."""
-        return self.settled.issuperset(self.tasks[id_].requires)
+        """Return True if the rules of a task let it run now."""
+        return id_ in self.met and self.met[id_].may_run and id_ not in self.ended
 
     @cached_property
     def due(self) -> Mapping[str, Due]:
@@ -161,14 +220,14 @@ class ExpectedGraph:
 
     @cached_property
     def exhausted(self) -> Mapping[str, str]:
-        """The tasks that cannot complete any more, and why."""
-        found = {
-            id_: found.message for id_, found in self.statuses.items() if isinstance(found, RetriesExhausted)
-        }
-        return {**self.broken, **found}
+        """The tasks that fail the run, and why."""
+        return {id_: each.message for id_, each in self.ended.items() if each.outcome is TaskOutcome.FAILED}
 
     @cached_property
-    def leaves(self) -> list[str]:
-        """The tasks that nothing depends on."""
+    def with_results(self) -> list[str]:
+        """The completed tasks that nothing depends on, whose results are those of the run."""
         needed = {id_ for task in self.tasks.values() for id_ in task.requires}
-        return [id_ for id_ in self.tasks if id_ not in needed]
+        ended = self.ended
+        return [
+            id_ for id_ in self.tasks if id_ not in needed and ended[id_].outcome is TaskOutcome.COMPLETED
+        ]

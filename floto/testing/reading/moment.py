@@ -76,10 +76,12 @@ class Moment:
             return "on_failure"
         return "on_cancel" if self.summary.cancel_requested is not None else None
 
-    @property
+    @cached_property
     def in_turn(self) -> ExpectedGraph:
         """The graph whose tasks may be started."""
-        return getattr(self.reading, self.cleaning or "main")  # type: ignore[no-any-return]
+        if self.noted is not None:
+            return self.reading.after_failure(self.noted)
+        return self.reading.main if self.cleaning is None else self.reading.on_cancel
 
     @property
     def is_full(self) -> bool:

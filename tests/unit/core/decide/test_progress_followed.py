@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import floto
-from floto.core.decide import progress as module
+from floto.core.decide import update as module
 from floto.core.decide.retrying import look_at
 from floto.core.swf.events import DecisionTaskStarted, Event
 from floto.testing import fails, simulate

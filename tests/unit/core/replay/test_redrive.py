@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from attrs import evolve
@@ -35,7 +35,7 @@ from floto.core.state.state import KeptItem
 from floto.core.swf.decisions import ContinueAsNewWorkflowExecution
 from floto.core.swf.events import WorkflowExecutionCancelRequested
 from floto.core.swf.reserved_names import REDRIVE_KEY, SPEC_KEY
-from floto.testing import Faults, Simulation, fails, simulate
+from floto.testing import Faults, Simulation, fails, returns, simulate, takes
 
 
 def act(id_: str, **fields: Any) -> ActivityTask:
@@ -206,6 +206,53 @@ def test_too_much_to_keep_raises_payload_error(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(payload, "LIMIT", 200)
     with pytest.raises(PayloadError, match="bytes of results"):
         redrive(SPEC, run)
+
+
+CHOICE = DeciderSpec(
+    activity_tasks=[
+        act("look"),
+        act("repair", requires=["look"], when="look == 'broken'"),
+        act("sell", requires=["look", "repair"]),
+        act("bill", requires=["sell"]),
+    ]
+)
+
+
+def test_what_requires_a_task_that_is_skipped_again_is_kept() -> None:
+    run = simulate(CHOICE, {"look": returns("fine"), "bill": fails()})
+    planned = redrive(CHOICE, run.main)
+    actions = {each.task_id: each.action for each in planned.plan}
+    assert actions == {"look": "keep", "repair": "skip", "sell": "keep", "bill": "run"}
+    assert again(CHOICE, planned).status == "COMPLETED"
+
+
+def test_task_that_a_changed_condition_no_longer_skips_runs() -> None:
+    run = simulate(CHOICE, {"look": returns("fine"), "bill": fails()})
+    look, repair, *others = CHOICE.activity_tasks
+    changed = evolve(
+        CHOICE, activity_tasks=[look, evolve(cast("Any", repair), when="look == 'fine'"), *others]
+    )
+    assert redrive(changed, run.main).again == ("repair", "sell", "bill")
+
+
+def test_timer_until_a_time_is_kept_through_each_redrive_unless_that_time_changed() -> None:
+    wait = Timer(id_="wait", until="cron 0 2 * * *")
+    spec = DeciderSpec(activity_tasks=[wait, act("send", requires=["wait"])])
+    late = {"send": takes(hours=1, then=fails())}
+    new = again(spec, redrive(spec, failed(spec).main), activities=late).main
+    assert redrive(spec, new).kept == ("wait",)
+    changed = evolve(spec, activity_tasks=[evolve(wait, until="cron 0 3 * * *"), spec.activity_tasks[1]])
+    assert redrive(changed, new).kept == ()
+
+
+def test_task_that_did_not_wait_for_all_is_kept_through_each_redrive() -> None:
+    tasks = [act("slow"), act("fast"), act("use", requires=["slow", "fast"], join="any")]
+    spec = DeciderSpec(activity_tasks=[*tasks, act("send", requires=["use"])])
+    run = simulate(spec, {"slow": takes(minutes=1), "send": takes(minutes=2, then=fails())})
+    planned = redrive(spec, run.main)
+    assert planned.kept == ("slow", "fast", "use")
+    new = again(spec, planned, activities={"send": fails()}).main
+    assert redrive(spec, new).kept == planned.kept
 
 
 def test_timeline_shows_kept_tasks_at_the_start() -> None:

@@ -105,3 +105,17 @@ def test_invariants_hold_for_timers_until_a_time() -> None:
         ]
     )
     assert check(spec, max_examples=60).runs == 60
+
+
+def test_invariants_hold_for_timers_until_a_time_that_require_skipped_and_failed_tasks() -> None:
+    spec = DeciderSpec(
+        activity_tasks=[
+            floto.ActivityTask(id_="a", name="a", version="1", on_error="continue"),
+            floto.ActivityTask(id_="no", name="a", version="1", requires=["a"], when="b"),
+            floto.ActivityTask(id_="b", name="a", version="1"),
+            Timer(id_="t", until="cron */5 * * * *", requires=["a", "no", "b"]),
+            Timer(id_="u", until="cron * * * * *", requires=["a", "b"], join="any"),
+            Timer(id_="v", until="cron * * * * *", requires=["a", "no"], join="finished"),
+        ]
+    )
+    assert check(spec, max_examples=60).runs == 60

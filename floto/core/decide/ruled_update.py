@@ -1,0 +1,158 @@
+"""An update of a progress of a spec with rules: joins, conditions, and failures that let the run continue.
+
+Whether a task is skipped is not recorded in the history but computed from it. So a condition must see the
+same results at every later decision: tasks are settled in the order of the events that settle them, and a
+condition sees the results that were there at the event that met the join of its task.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from floto.core.decide.retrying import Exhausted, Rest, look_at, retry_timer_id
+from floto.core.decide.update import Update, unreadable
+from floto.core.errors import PayloadError, SpecError
+from floto.core.spec.conditions import holds
+from floto.core.spec.rules import JoinVerdict, Tally, TaskOutcome, counts_results, rules_of, verdict
+from floto.core.spec.tasks import Task
+from floto.core.state.state import Kind, State
+from floto.core.swf.events import Event
+
+if TYPE_CHECKING:
+    from floto.core.decide.progress import Progress
+
+
+class RuledUpdate(Update):
+    """An update of a progress of a spec with rules."""
+
+    __slots__ = ("continued", "fruitless", "inputs", "times", "todo")
+
+    def __init__(self, before: Progress, state: State) -> None:
+        super().__init__(before, state)
+        self.continued: dict[int, str] = {}
+        self.inputs: dict[int, tuple[int, ...]] = {}
+        self.fruitless: dict[int, datetime] = {}
+        #: The time of each event that settled a task, by its id.
+        self.times: dict[int, datetime] = {}
+        #: Tasks to examine: the id of the event at which, the rank in the graph, the position.
+        self.todo: list[tuple[int, int, int]] = []
+
+    def examine(self, positions: Iterable[int]) -> None:
+        """Examine tasks in the order of the events that settle them."""
+        before, rank, todo = self.before, self.before.plan.rank, self.todo
+        self.times[0] = self.state.begun_at
+        self.times |= {event.id: event.at for event in before.joined.values()}
+        todo += [(self._since(position), rank[position], position) for position in positions]
+        heapify(todo)
+        while todo:
+            now, _, position = heappop(todo)
+            if position not in self.outcomes and position not in before.outcomes:
+                self._examine(position, now)
+
+    def _since(self, position: int) -> int:
+        """Return the id of the event by which a task joined the spec; 0 for the first tasks."""
+        event = self.before.joined.get(position)
+        return 0 if event is None else event.id
+
+    def _examine(self, position: int, now: int) -> None:
+        plan, state = self.before.plan, self.state
+        is_ready = not self.left(position) and self._is_admitted(position, now)
+        if position in self.outcomes:
+            return
+        look = self.looks[position] = look_at(plan.tasks[position], state, self.before.seed)
+        if not (isinstance(look, Exhausted) or (is_ready and look is Rest.DONE)):
+            return
+        event = last_event_of(plan.tasks[position], state)
+        if event is not None and event.id > now:
+            self.times[event.id] = event.at
+            heappush(self.todo, (event.id, plan.rank[position], position))
+        elif isinstance(look, Exhausted):
+            self._fail(position, look.message, now)
+        else:
+            self._settle(position, TaskOutcome.COMPLETED, now)
+
+    def _is_admitted(self, position: int, now: int) -> bool:
+        """Return True if the join of a task is met and its condition holds; else settle it or let it wait."""
+        plan = self.before.plan
+        if position in self.inputs or position in self.before.inputs:
+            return True
+        rules = rules_of(plan.tasks[position])
+        found = verdict(rules.join, self._tally(position))
+        if not isinstance(found, JoinVerdict):
+            self.waiting[position] = found
+            return False
+        if found is JoinVerdict.SKIP:
+            self._settle(position, TaskOutcome.SKIPPED, now)
+            return False
+        self.inputs[position] = tuple(
+            needed for needed in plan.requires[position] if self._outcome(needed) is TaskOutcome.COMPLETED
+        )
+        return rules.when is None or self._is_true(rules.when, position, now)
+
+    def _outcome(self, position: int) -> TaskOutcome | None:
+        return self.outcomes.get(position) or self.before.outcomes.get(position)
+
+    def _tally(self, position: int) -> Tally:
+        plan = self.before.plan
+        found = Counter(map(self._outcome, plan.requires[position]))
+        generators = [self._outcome(each) for each in plan.requires[position] if each in plan.generators]
+        grows = None in generators
+        if counts_results(rules_of(plan.tasks[position]).join):
+            # The tasks that a generator returned count, and not the generator.
+            found[TaskOutcome.COMPLETED] -= generators.count(TaskOutcome.COMPLETED)
+        return Tally(
+            found[TaskOutcome.COMPLETED],
+            found[TaskOutcome.CONTINUED],
+            found[TaskOutcome.FAILED],
+            found[TaskOutcome.SKIPPED],
+            found[None],
+            grows,
+        )
+
+    def _is_true(self, when: str, position: int, now: int) -> bool:
+        """Return True if the condition of a task is true; else settle the task."""
+        inputs = self.before.inputs.insert(position, self.inputs[position])
+        try:
+            is_true = holds(when, evolve(self.before, state=self.state, inputs=inputs).seen_by(position))
+        except (PayloadError, SpecError) as error:
+            self._fail(position, unreadable(error), now)
+            return False
+        if not is_true:
+            self._settle(position, TaskOutcome.SKIPPED, now)
+        return is_true
+
+    def _fail(self, position: int, message: str, now: int) -> None:
+        continues = rules_of(self.before.plan.tasks[position]).on_error == "continue"
+        (self.continued if continues else self.failed)[position] = message
+        self._settle(position, TaskOutcome.CONTINUED if continues else TaskOutcome.FAILED, now)
+
+    def _settle(self, position: int, outcome: TaskOutcome, now: int) -> None:
+        plan = self.before.plan
+        self.outcomes[position] = outcome
+        if outcome is not TaskOutcome.COMPLETED:
+            self.fruitless[position] = self.times[now]
+        for dependent in plan.dependents[position]:
+            left = self.left(dependent)
+            # ``all`` does not count a failed requirement: its task never starts.
+            if not left or (outcome is TaskOutcome.FAILED and rules_of(plan.tasks[dependent]).join == "all"):
+                continue
+            self.waiting[dependent] = left - 1
+            if left == 1:
+                at = max(now, self._since(dependent))
+                heappush(self.todo, (at, plan.rank[dependent], dependent))
+
+
+def last_event_of(task: Task, state: State) -> Event | None:
+    """Return the event by which a task completed or was exhausted; None if it has none."""
+    item = state.items[task.key]
+    timer = state.items.get((Kind.TIMER, retry_timer_id(task.id_, len(item.failures))))
+    closed = () if item.closed is None else (item.closed,)
+    refused = () if timer is None else timer.failures
+    events = (*closed, *item.failures[-1:], *refused[-1:])
+    return max(events, key=lambda event: event.id, default=None)

@@ -1,0 +1,90 @@
+"""An update of a progress: examine tasks, settle those that are over, and find the decisions they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from rpds import HashTrieMap
+
+from floto.core.decide.retrying import Exhausted, Look, Rest, Start, Step, Wait, look_at
+from floto.core.errors import PayloadError, SpecError
+from floto.core.spec.rules import TaskOutcome
+from floto.core.state.state import State
+
+if TYPE_CHECKING:
+    from floto.core.decide.progress import Progress
+
+#: ``isinstance`` is faster with a tuple than with the union.
+_STEPS = (Start, Wait)
+
+
+class Update:
+    """An update of a progress; changes are collected in dicts, so that maps are copied once.
+
+    This one is of a spec without rules: all joins are ``all``, a task is completed or fails the run, and the
+    order of the events that settle tasks makes no difference. ``RuledUpdate`` is the one for rules.
+    """
+
+    __slots__ = ("before", "failed", "looks", "outcomes", "state", "waiting")
+
+    #: See ``Progress``; without rules they are empty.
+    continued: Mapping[int, str] = MappingProxyType({})
+    inputs: Mapping[int, tuple[int, ...]] = MappingProxyType({})
+    fruitless: Mapping[int, datetime] = MappingProxyType({})
+
+    def __init__(self, before: Progress, state: State) -> None:
+        self.before, self.state = before, state
+        self.waiting: dict[int, int] = {}
+        self.outcomes: dict[int, TaskOutcome] = {}
+        self.looks: dict[int, Look] = {}
+        #: Messages of the tasks that fail the run.
+        self.failed: dict[int, str] = {}
+
+    def examine(self, positions: Iterable[int]) -> None:
+        """Examine the tasks at these positions, and all that follows from them."""
+        state, plan, before = self.state, self.before.plan, self.before
+        outcomes, looks, waiting, left_before = self.outcomes, self.looks, self.waiting, before.left
+        todo = list(positions)
+        while todo:
+            position = todo.pop()
+            look = looks[position] = look_at(plan.tasks[position], state, before.seed)
+            if look is not Rest.DONE:
+                if isinstance(look, Exhausted):
+                    self.failed[position] = look.message
+                    outcomes[position] = TaskOutcome.FAILED
+                continue
+            if position in outcomes or position in before.outcomes:
+                continue
+            # A signal may arrive before the requirements of its task complete; the last requirement
+            # examines the task again.
+            if waiting[position] if position in waiting else left_before(position, outcomes):
+                continue
+            outcomes[position] = TaskOutcome.COMPLETED
+            for dependent in plan.dependents[position]:
+                if len(plan.requires[dependent]) > 1:
+                    waiting[dependent] = self.left(dependent) - 1
+                if not waiting.get(dependent):
+                    todo.append(dependent)
+
+    def left(self, position: int) -> int:
+        """Return the least number of requirements that must be settled before a task may start."""
+        waiting = self.waiting
+        return waiting[position] if position in waiting else self.before.left(position, self.outcomes)
+
+    def steps(self) -> HashTrieMap[int, Step]:
+        """Return the decision that each ready task needs, by position."""
+        steps, outcomes = self.before.steps, self.outcomes
+        for position, look in self.looks.items():
+            if isinstance(look, _STEPS) and position not in outcomes and not self.left(position):
+                steps = steps.insert(position, look)
+            elif position in steps:
+                steps = steps.remove(position)
+        return steps
+
+
+def unreadable(error: PayloadError | SpecError) -> str:
+    """Return the message of an unusable payload or spec as one line."""
+    return str(error).replace("\n", "; ")

@@ -1,0 +1,103 @@
+"""Certainty of tasks: whether each of them runs in every run, in some, or in none.
+
+Conditions are independent of one another as far as a spec can say, and every join is monotone: a requirement
+that completes instead of failing, or fails instead of being skipped, never keeps a task from running. So two
+cases decide: the one in which every open condition is true and every task completes, and the opposite one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from graphlib import TopologicalSorter
+
+from attrs import frozen
+
+from floto.core.errors import SpecError
+from floto.core.spec.conditions import constant
+from floto.core.spec.rules import AtLeast, JoinVerdict, Tally, TaskOutcome, counts_results, rules_of, verdict
+from floto.core.spec.tasks import Task, expands
+
+
+class Certainty(StrEnum):
+    """Certainty that a task runs."""
+
+    ALWAYS = "always"
+    SOMETIMES = "sometimes"
+    NEVER = "never"
+
+
+@frozen
+class Prospect:
+    """Certainty that a task runs, and the reason why it never does."""
+
+    certainty: Certainty
+    reason: str = ""
+
+
+def prospects(tasks: Sequence[Task]) -> dict[str, Prospect]:
+    """Return the prospect of each task of a graph, by its id, in runs in which no task fails the run.
+
+    Args:
+        tasks: The tasks of a run or of a cleanup, without problems.
+    """
+    best, worst = _outcomes(tasks, is_best=True), _outcomes(tasks, is_best=False)
+    found: dict[str, Prospect] = {}
+    for task in tasks:
+        if best[task.id_] is TaskOutcome.SKIPPED:
+            found[task.id_] = Prospect(Certainty.NEVER, _reason(task, best))
+        else:
+            is_certain = worst[task.id_] is not TaskOutcome.SKIPPED
+            found[task.id_] = Prospect(Certainty.ALWAYS if is_certain else Certainty.SOMETIMES)
+    return found
+
+
+def _outcomes(tasks: Sequence[Task], *, is_best: bool) -> dict[str, TaskOutcome]:
+    """Return the outcome of each task in the best or in the worst case."""
+    known = {task.id_: task for task in tasks}
+    outcomes: dict[str, TaskOutcome] = {}
+    for id_ in TopologicalSorter({task.id_: task.requires for task in tasks}).static_order():
+        task = known[id_]
+        rules = rules_of(task)
+        starts = verdict(rules.join, _tally(task, known, outcomes, is_best=is_best)) is JoinVerdict.START
+        if not starts or (rules.when is not None and not _may_hold(rules.when, is_best=is_best)):
+            outcomes[id_] = TaskOutcome.SKIPPED
+        elif rules.on_error == "continue" and not is_best:
+            outcomes[id_] = TaskOutcome.CONTINUED
+        else:
+            outcomes[id_] = TaskOutcome.COMPLETED
+    return outcomes
+
+
+def _tally(
+    task: Task, known: Mapping[str, Task], outcomes: Mapping[str, TaskOutcome], *, is_best: bool
+) -> Tally:
+    required = dict.fromkeys(task.requires)
+    found = Counter(outcomes[id_] for id_ in required)
+    completed, join = found[TaskOutcome.COMPLETED], rules_of(task).join
+    if counts_results(join):
+        # The tasks that a generator returns count: as many as are needed, or none.
+        generators = [
+            id_ for id_ in required if expands(known[id_]) and outcomes[id_] is TaskOutcome.COMPLETED
+        ]
+        needed = join.count if isinstance(join, AtLeast) else 1
+        completed = needed if generators and is_best else completed - len(generators)
+    return Tally(completed, found[TaskOutcome.CONTINUED], 0, found[TaskOutcome.SKIPPED])
+
+
+def _may_hold(when: str, *, is_best: bool) -> bool:
+    try:
+        value = constant(when)
+    except SpecError:
+        return False
+    return is_best if value is None else value
+
+
+def _reason(task: Task, best: Mapping[str, TaskOutcome]) -> str:
+    rules = rules_of(task)
+    if rules.when is not None and not _may_hold(rules.when, is_best=True):
+        return f"its condition {rules.when} is always false or fails"
+    required = dict.fromkeys(task.requires)
+    running = sum(best[id_] is not TaskOutcome.SKIPPED for id_ in required)
+    return f"its join is never met: {rules.join} of {len(required)} tasks, of which {running} can run"

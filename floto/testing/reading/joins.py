@@ -1,0 +1,86 @@
+"""Joins and conditions of tasks: a second, naive reading, which tries every event in turn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import jmespath
+from attrs import frozen
+
+from floto.core.spec.conditions import holds
+from floto.core.spec.rules import AtLeast, TaskOutcome, rules_of
+from floto.core.spec.tasks import Task
+
+
+@frozen
+class Ended:
+    """The end of a task: its outcome, and the id of the event by which it is certain."""
+
+    outcome: TaskOutcome
+    at: int
+    #: Message of a task that failed.
+    message: str = ""
+
+
+@frozen
+class Met:
+    """The id of the event by which it is certain whether a task may run, and the results that were there."""
+
+    at: int
+    may_run: bool
+    results: tuple[str, ...]
+
+
+def met(task: Task, ended: Mapping[str, Ended], generators: Collection[str], since: int) -> Met | None:
+    """Return what became of the join of a task; None while it waits.
+
+    Args:
+        task: The task.
+        ended: The tasks that have ended.
+        generators: The tasks that return tasks, which join the spec.
+        since: Id of the event by which the task joined the spec; 0 for the first.
+    """
+    required = list(dict.fromkeys(task.requires))
+    moments = {since, *(ended[id_].at for id_ in required if id_ in ended)}
+    join = rules_of(task).join
+    if join in ("all", "finished"):
+        # They wait for the last one.
+        moments = {max(moments)}
+    for at in sorted(each for each in moments if each >= since):
+        by_then = {id_: ended[id_].outcome for id_ in required if id_ in ended and ended[id_].at <= at}
+        may_run = _may_run(join, by_then, required, generators)
+        if may_run is not None:
+            results = (id_ for id_ in required if by_then.get(id_) is TaskOutcome.COMPLETED)
+            return Met(at, may_run, tuple(results))
+    return None
+
+
+def _may_run(
+    join: Any, outcomes: Mapping[str, TaskOutcome], required: list[str], generators: Collection[str]
+) -> bool | None:
+    waiting = set(required) - set(outcomes)
+    if join == "finished":
+        return None if waiting else True
+    if join == "all":
+        if waiting or TaskOutcome.FAILED in outcomes.values():
+            return None
+        return not outcomes or set(outcomes.values()) != {TaskOutcome.SKIPPED}
+    number = join.count if isinstance(join, AtLeast) else 1
+    good = [id_ for id_, each in outcomes.items() if each is TaskOutcome.COMPLETED and id_ not in generators]
+    if len(good) >= number:
+        return True
+    can_still = bool(waiting.intersection(generators)) or len(good) + len(waiting) >= number
+    return None if can_still else False
+
+
+def is_true(expression: str, seen: Mapping[str, Any]) -> bool:
+    """Return True if a condition holds. Raises ``SpecError``, as floto does, if it fails on the data."""
+    data = json.loads(json.dumps(seen))
+    try:
+        found = jmespath.compile(expression).search(data)
+    except Exception:  # noqa: BLE001 - floto says what is wrong
+        return holds(expression, seen)
+    is_number = isinstance(found, int | float) and not isinstance(found, bool)
+    return is_number or bool(found)

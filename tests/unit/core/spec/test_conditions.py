@@ -1,0 +1,63 @@
+"""Conditions of tasks: truth, errors and their messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from floto import SpecError
+from floto.core.frozen import frozen
+from floto.core.spec.conditions import condition_problems, holds
+
+
+@pytest.mark.parametrize("value", [None, False, "", [], {}])
+def test_empty_values_null_and_false_are_false(value: Any) -> None:
+    assert not holds("workflow", frozen({"workflow": value}))
+    assert holds("!workflow", frozen({"workflow": value}))
+
+
+@pytest.mark.parametrize("value", [0, 0.0, True, "0", "false", [None], {"a": None}])
+def test_other_values_are_true(value: Any) -> None:
+    assert holds("workflow", frozen({"workflow": value}))
+    assert not holds("!workflow", frozen({"workflow": value}))
+
+
+def test_absent_value_is_false() -> None:
+    assert not holds("load.rows", {})
+
+
+def test_frozen_values_are_lists_and_objects_for_expressions() -> None:
+    context = frozen({"workflow": {"sizes": [1, 2, 3]}})
+    assert holds("sum(workflow.sizes) == `6` && type(workflow) == 'object'", context)
+    assert holds("length(workflow.sizes[?@ > `1`]) == `2`", context)
+
+
+def test_expression_that_fails_on_the_data_names_both() -> None:
+    with pytest.raises(SpecError) as raised:
+        holds("sum(a.b)", {"a": {"b": "x" * 1000}})
+    (problem,) = raised.value.problems
+    assert problem.startswith("when 'sum(a.b)' failed: In function sum()")
+    assert '; the data was {"a": {"b": "xxxx' in problem
+    assert len(problem) < 1200
+
+
+@pytest.mark.parametrize(
+    "expression", ["abs('x')", "a[::0]", "max_by(a, &b)", 'sort(`[1, "a"]`)', "abs(`1`, `2`)"]
+)
+def test_every_error_of_an_expression_is_a_spec_error(expression: str) -> None:
+    assert list(condition_problems(expression)) == []
+    with pytest.raises(SpecError, match=r"failed: .*; the data was"):
+        holds(expression, {"a": [{"b": 1}, {"b": "x"}]})
+
+
+@pytest.mark.parametrize("expression", ["!a.b", "c && !a.b.d", "[?!a.b]"])
+def test_field_of_a_negation_which_is_always_null_is_refused(expression: str) -> None:
+    (problem,) = condition_problems(expression)
+    assert problem.endswith("JMESPath reads !a.b as (!a).b, which is null; write !(a.b)")
+    assert not list(condition_problems(expression.replace("!a.b.d", "!(a.b.d)").replace("!a.b", "!(a.b)")))
+
+
+def test_nested_function_is_found() -> None:
+    (problem,) = condition_problems("a[?mine(@)] | length(other(@))")
+    assert problem.endswith("calls unknown functions: mine, other")
