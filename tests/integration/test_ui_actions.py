@@ -214,7 +214,8 @@ def test_page_of_a_run_leads_to_the_actions_for_its_status(made: Shop, page: Ui)
 
 
 def other_spec(delay: int) -> str:
-    tasks = [evolve(task, input=delay) for task in spec_of().activity_tasks]
+    old: Any = spec_of().activity_tasks
+    tasks = [evolve(task, input=delay) for task in old]
     return evolve(spec_of(), activity_tasks=tasks).to_json()
 
 
