@@ -212,7 +212,7 @@ EDITS: Mapping[str, Edit] = {
     ),
     "a requirement added": _require_added,
     "a requirement removed": _require_removed,
-    "timer delay": _set(Timer, delay_in_seconds=77),
+    "timer delay": _set(Timer, delay_in_seconds=77, until=None),
     "order of tasks": _reversed,
     "id of a task": _id_changed,
     "workflow id of a child": _set(ChildWorkflow, workflow_id=_NEW),

@@ -86,16 +86,13 @@ def _going_on(decision: StartChildWorkflowExecution, task: Task, progress: Progr
     return with_record(decision, kept.data.details, progress.codec.payloads) or decision
 
 
-def given_to(
-    position: int, progress: Progress, given: Mapping[str, Any], now: datetime | None = None
-) -> Given:
+def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Given:
     """Return what a task starts from.
 
     Args:
         position: The position of the task.
         progress: The progress of the run.
         given: The entries that the context of every task has.
-        now: The time of the decision; by default that of the last event.
     """
     state, plan, spec = progress.state, progress.plan, progress.spec
     context = {**given}
@@ -110,7 +107,7 @@ def given_to(
         activity_task_list=spec.default_activity_task_list,
         codec=progress.codec,
         ready_at=_ready_at(position, progress),
-        now=now or state.now,
+        now=state.now,
     )
 
 

@@ -29,15 +29,14 @@ from floto.core.replay.redrive_children import ChildRuns, StartingChild, startin
 from floto.core.replay.redrive_request import request
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.kinds import Timer
 from floto.core.spec.rules import TaskOutcome, counts_results, rules_of
-from floto.core.spec.tasks import Task
+from floto.core.spec.tasks import Given, Task
 from floto.core.state.carried_signals import arrived
 from floto.core.state.failures import checkpoint_of, failure_of
 from floto.core.state.fold import state_of
 from floto.core.state.redriven import Checkpoint, KeptTask, Redriven, redriven_of
 from floto.core.state.state import Item, KeptItem, Kind, Origin, State, Status
-from floto.core.swf.decisions import Decision, StartTimer
+from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event, WorkflowExecutionSignaled
 from floto.core.swf.history import History
 from floto.core.swf.identifiers import shown
@@ -231,7 +230,7 @@ class _Planner:
         """Keep a signal, also one that arrived before a task that runs again, as it could in any run."""
         if is_clean:
             self.clean.add(task.id_)
-        origin = Origin(self.run_id, signal.id, "")
+        origin = Origin(self.run_id, signal.id, "", signal.at)
         return PlannedTask(task.id_, PlannedAction.KEEP, signal.id, str(origin))
 
     def _required(self, position: int) -> Iterator[str]:
@@ -254,26 +253,25 @@ class _Planner:
 
     def _kept(self, position: int, task: Task, item: Item, closed: Event) -> tuple[KeptTask | None, str]:
         """Return a completed task as kept, or None and what changed."""
+        kept = item.origin if isinstance(item, KeptItem) else None
         # First: it raises PayloadsNeeded, without which each stored input would seem to have changed.
-        then = item.origin.digest if isinstance(item, KeptItem) else self._recorded(item)
+        before = self._recorded(task, item) if kept is None else kept.digest
+        end = closed.at if kept is None else kept.at
         try:
-            now = None if item.opened is None else item.opened.at
-            decision = task.start(given_to(position, self.progress, self.given, now))
+            given = given_to(position, self.progress, self.given)
+            # What a timer waits for depends on the time; the time of its end is the same in every redrive.
+            lasting = self._digest(task, evolve(given, now=end, ready_at=end))
+            began = given.now if item.opened is None else item.opened.at
+            now = lasting if kept else self._digest(task, evolve(given, now=began))
         except (PayloadError, SpecError) as error:
             return None, f"cannot start: {unreadable(error)}"
-        digest = self._lasting(position, task, decision)
-        if then != (digest if isinstance(item, KeptItem) else digest_of(decision, self.progress.codec)):
+        if before != now:
             return None, "its declaration, input or context changed"
-        origin = item.origin if isinstance(item, KeptItem) else Origin(self.run_id, closed.id, digest)
+        origin = kept or Origin(self.run_id, closed.id, lasting, end)
         return KeptTask(task.key, origin, closed.data), ""
 
-    def _lasting(self, position: int, task: Task, decision: Decision | None) -> str:
-        """Return the digest of a kept task for later redrives: without what differs between runs."""
-        plan, omits = self.progress.plan, []
-        if counts_results(rules_of(task).join):
-            # In a redriven run, other results may have met the join: what is kept is there at once.
-            omits = [plan.tasks[other].id_ for other in plan.requires[position]]
-        return digest_of(_timeless(decision, task), self.progress.codec, omits=omits)
+    def _digest(self, task: Task, given: Given) -> str:
+        return self._digest_of(task, task.start(given))
 
     def _begins(self, position: int, task: Task, item: Item | None) -> tuple[str, tuple[PlannedTask, ...]]:
         """Keep what a task that runs again has left; return how a child begins, and what is done in it."""
@@ -288,7 +286,7 @@ class _Planner:
                 return "; from its beginning: it did not wait for all that it requires", ()
             if child is not None:
                 return self._child(task.id_, child, item, kept.get(task.id_))
-            self.checkpoints.extend(self._checkpoint(task.id_, decision, item, kept.get(task.id_)))
+            self.checkpoints.extend(self._checkpoint(task, decision, item, kept.get(task.id_)))
         except (PayloadError, SpecError) as error:
             return f"; from its beginning: {unreadable(error)}", ()
         return "", ()
@@ -314,19 +312,25 @@ class _Planner:
         return f"; goes on: {sum(each.kept for each in plan)} of {len(plan)} tasks kept", plan
 
     def _checkpoint(
-        self, id_: str, decision: Decision | None, item: Item | None, kept: Checkpoint | None
+        self, task: Task, decision: Decision | None, item: Item | None, kept: Checkpoint | None
     ) -> Iterator[Checkpoint]:
         """Yield what the last attempt at an activity left, if it would start with the same input again."""
         text = checkpoint_of(item.failures) if item is not None else ""
         if text and item is not None and item.opened is not None:
-            kept = Checkpoint(id_, self._recorded(item), text)
-        if kept is not None and kept.digest == digest_of(decision, self.progress.codec):
+            kept = Checkpoint(task.id_, self._recorded(task, item), text)
+        if kept is not None and kept.digest == self._digest_of(task, decision):
             yield kept
 
-    def _recorded(self, item: Item) -> str:
+    def _recorded(self, task: Task, item: Item) -> str:
         """Return the digest of the decision that started an item."""
         found = None if item.opened is None else recorded(item.opened)
-        return digest_of(None if found is None else found.decision, self.progress.codec)
+        return self._digest_of(task, None if found is None else found.decision)
+
+    def _digest_of(self, task: Task, decision: Decision | None) -> str:
+        # Which results a task with such a join is given depends on what had completed by then, and in the new
+        # run, all that is kept has. If a result changes, its task runs again, and so does this one.
+        given_some = counts_results(rules_of(task).join)
+        return digest_of(decision, self.progress.codec, without=task.requires if given_some else ())
 
     def redriven(self) -> Redriven:
         """Return what the new run keeps, after ``plan``."""
@@ -342,10 +346,3 @@ class _Planner:
             # The new run is started with the spec, so nothing that changed the old one's is kept.
             if (Kind.SIGNAL, signal.signal_name) not in again and signal.signal_name != CHANGED_SIGNAL:
                 yield WorkflowExecutionSignaled(signal_name=signal.signal_name, input=signal.input)
-
-
-def _timeless(decision: Decision | None, task: Task) -> Decision | None:
-    """Return a decision without the delay of a timer until a time: a later run would wait for another."""
-    if isinstance(task, Timer) and task.until is not None and isinstance(decision, StartTimer):
-        return evolve(decision, start_to_fire_timeout=f"{task.until} {task.time_zone}")
-    return decision

@@ -54,6 +54,7 @@ class KeptTask:
             "id": id_,
             "run": origin.run_id,
             "event": origin.event_id,
+            "at": wire.to_ms(origin.at),
             "digest": origin.digest,
             "type": wire.type_name(self.data),
             "data": data,
@@ -221,6 +222,6 @@ def _read(record: Any) -> Redriven | None:
 
 
 def _task(written: Mapping[str, Any]) -> KeptTask:
-    origin = Origin(written["run"], written["event"], written["digest"])
+    origin = Origin(written["run"], written["event"], written["digest"], wire.from_ms(written["at"]))
     data = wire.read(EVENT_TYPES[written["type"]], written["data"])
     return KeptTask((Kind(written["kind"]), written["id"]), origin, data)

@@ -93,8 +93,10 @@ class Origin:
 
     run_id: str
     event_id: int
-    #: Digest of the decision that started the task.
+    #: Digest of the decision that would have started the task at ``at``.
     digest: str
+    #: Time of the event.
+    at: datetime
 
     def __str__(self) -> str:
         """Return the origin as words."""

@@ -280,7 +280,7 @@ def _take_over(summary: HistorySummary, start: Event, kept: dict[str, Any]) -> N
     for each in kept.get("tasks", ()):
         key = (Kind(each["kind"]), each["id"])
         end = evolve(start, data=wire.read(EVENT_TYPES[each["type"]], each["data"]))
-        origin = Origin(each["run"], each["event"], each["digest"])
+        origin = Origin(each["run"], each["event"], each["digest"], wire.from_ms(each["at"]))
         summary.attempts[key] = [RecordedAttempt(key, end, end=end, origin=origin)]
     for each in kept.get("checkpoints", ()):
         data = MarkerRecorded(
