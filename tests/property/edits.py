@@ -220,7 +220,7 @@ EDITS: Mapping[str, Edit] = {
     "input of a child": _set(ChildWorkflow, input={"a": "changed"}),
     "spec of a child": _each(ChildWorkflow, _child_spec),
     "child policy": _set(ChildWorkflow, child_policy="ABANDON"),
-    "time-out of a child": _set(ChildWorkflow, execution_start_to_close_timeout=77),
+    "time-out of a child": _set(ChildWorkflow, execution_start_to_close_timeout=7777),
     "what a generator is asked": _each(Generator, _offspring_changed),
     "a generator made an activity": _each(Generator, _as_activity),
     "repeat": lambda spec, _: evolve(spec, repeat_workflow=True) if spec.activity_tasks else None,

@@ -27,7 +27,7 @@ _FIELDS: Mapping[type, tuple[str, ...]] = {
 }
 
 
-def digest_of(decision: Decision | None, codec: TaskCodec, without: Collection[str] = ()) -> str:
+def digest_of(decision: Decision | None, codec: TaskCodec, *, omits: Collection[str] = ()) -> str:
     """Return the digest of what a task's result may depend on; of a context, entry by entry.
 
     A result has the same digest in the context and as a reference to its value, so it does not matter how the
@@ -36,7 +36,7 @@ def digest_of(decision: Decision | None, codec: TaskCodec, without: Collection[s
     Args:
         decision: The decision that starts the task.
         codec: Reads stored values.
-        without: Entries of the context that do not count.
+        omits: Entries of the context that are not counted.
 
     Raises:
         PayloadError: if a stored value cannot be read.
@@ -45,11 +45,11 @@ def digest_of(decision: Decision | None, codec: TaskCodec, without: Collection[s
     parts: list[Any] = [type(decision).__name__]
     for name in _FIELDS.get(type(decision), ()):
         value = getattr(decision, name)
-        parts.append(_context_digests(value, codec, without) if name == "input" else str(value))
+        parts.append(_context_digests(value, codec, omits) if name == "input" else str(value))
     return _sha(payload.plain_text(parts, "a decision"))[:16]
 
 
-def _context_digests(text: str | None, codec: TaskCodec, without: Collection[str]) -> Any:
+def _context_digests(text: str | None, codec: TaskCodec, omits: Collection[str]) -> Any:
     # What the spec would start now may not be stored yet.
     value = own_value(payload.loads(text.parts[0] if isinstance(text, StoredText) else text))
     # The time-outs are beside a stored context.
@@ -60,7 +60,7 @@ def _context_digests(text: str | None, codec: TaskCodec, without: Collection[str
     if not isinstance(value, dict):
         return _value_digest(value)
     entries = sorted(without_timeouts(value).items())
-    return {name: _value_digest(item) for name, item in entries if name not in without}
+    return {name: _value_digest(item) for name, item in entries if name not in omits}
 
 
 def _value_digest(value: Any) -> str:

@@ -330,7 +330,7 @@ class _Planner:
         # Which results a task with such a join is given depends on what had completed by then, and in the new
         # run, all that is kept has. If a result changes, its task runs again, and so does this one.
         given_some = counts_results(rules_of(task).join)
-        return digest_of(decision, self.progress.codec, without=task.requires if given_some else ())
+        return digest_of(decision, self.progress.codec, omits=task.requires if given_some else ())
 
     def redriven(self) -> Redriven:
         """Return what the new run keeps, after ``plan``."""

@@ -49,7 +49,7 @@ class StartingChild:
     @property
     def digest(self) -> str:
         """The digest of the child's type and context without its spec. Raises as ``digest_of`` does."""
-        return digest_of(self.decision, self.progress.codec, without=(SPEC_KEY,))
+        return digest_of(self.decision, self.progress.codec, omits=(SPEC_KEY,))
 
     def before(self, item: Item | None, kept: Checkpoint | None, runs: ChildRuns) -> State | str:
         """Return the state from which the child goes on, or why it does not; empty if it never started.
@@ -82,7 +82,7 @@ class StartingChild:
         own = own_input(start.input, is_continued=start.continued_execution_run_id is not None)
         text = payload.plain_text(own, "the input of a child")
         began = evolve(self.decision, workflow_type=start.workflow_type, input=text)
-        return digest_of(began, self.progress.codec, without=(SPEC_KEY,))
+        return digest_of(began, self.progress.codec, omits=(SPEC_KEY,))
 
     def _begun(self, kept: Checkpoint) -> State:
         """Return the state of a run of the child that has only begun, with what is kept for it."""
