@@ -121,7 +121,7 @@ class ServiceSource:
         there, page = self.target(domain), {"maximumPageSize": PAGE_LIMIT}
         if since is None:
             return self._rows(there.closed_runs(**page))
-        start = datetime.fromtimestamp(since / 1000, UTC)
+        start = wire.from_ms(since)
         request = {"closeTimeFilter": {"oldestDate": start}, **page}
         return self._rows(there.pages("list_closed_workflow_executions", "executionInfos", **request))
 
