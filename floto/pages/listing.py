@@ -30,6 +30,8 @@ MOST_RUNS = 20_000
 MOST_STATES = 2_000
 #: Runs of a page.
 PAGE = 50
+#: Seconds for histories of each look, as long as there are open runs of which none was read.
+_FIRST_SECONDS = 0.3
 #: Seconds after which all closed runs are read again: the service forgets them after their retention.
 _WHOLE_SECONDS = 900.0
 
@@ -101,6 +103,8 @@ class Listing:
         self._pollers: Polled | None = None
         self._seen: object = None
         self._looked = self._read_whole = float("-inf")
+        #: The last time of the service that is known, in milliseconds, and when and until when it was.
+        self._newest, self._newest_at, self._listed = 0, 0.0, 0.0
 
     @property
     def is_behind(self) -> bool:
@@ -125,7 +129,7 @@ class Listing:
 
     def _list(self, now: float) -> None:
         is_whole = now - self._read_whole >= _WHOLE_SECONDS
-        since = None if is_whole else self._newest_close()
+        since = None if is_whole else self._since()
         opens = islice(self._source.open_runs(self._domain), MOST_RUNS)
         self._open = {run.run_id: run for run in opens}
         closed = islice(self._source.closed_runs(self._domain, since), MOST_RUNS)
@@ -138,17 +142,29 @@ class Listing:
             del self._states[run_id]
         self._unread = {run_id: None for run_id in self._unread if run_id in self._open}
         self._read_whole = now if is_whole else self._read_whole
+        self._saw(now)
         self.is_loaded = True
 
-    def _newest_close(self) -> int:
+    def _since(self) -> int:
+        """Return the time of the service, in milliseconds, until which all runs that closed are listed.
+
+        Its clock is not this machine's, so time is counted from the last closing that was seen.
+        """
+        passed = self._listed - self._newest_at
+        return max(self._newest + round((passed - self._source.pace.lag) * 1000), 0)
+
+    def _saw(self, now: float) -> None:
         newest = max((run.closed or 0 for run in self._closed.values()), default=0)
-        return max(newest - round(self._source.pace.lag * 1000), 0)
+        if newest > self._newest:
+            self._newest, self._newest_at = newest, now
+        self._listed = now
 
     def _read_states(self) -> None:
         """Read new events of open runs, those first that were never read, for as long as the pace allows."""
-        end = self._clock() + self._source.pace.histories
+        began, usual = self._clock(), self._source.pace.histories
         for run_id in sorted(self._unread, key=self._states.__contains__):
-            if self._clock() >= end:
+            most = usual if run_id in self._states else max(usual, _FIRST_SECONDS)
+            if self._clock() - began >= most:
                 return
             del self._unread[run_id]
             self._states[run_id] = self._read(self._open[run_id], self._states.get(run_id, EMPTY))

@@ -25,6 +25,7 @@ from floto.core.visible import shorten_middle, visible
 
 #: Modules of the script, in the order in which each is after those that it imports.
 MODULES = ("common.js", "draw.js", "run.js")
+_PACKAGE = "floto.pages"
 _IMPORT = re.compile(r"^import .*\n", re.MULTILINE)
 #: Most characters of a name in the title and in the list of runs.
 _LONGEST = 200
@@ -80,7 +81,7 @@ def report(documents: Sequence[Document]) -> str:
 
 def static(name: str) -> str:
     """Return the text of a file of ``static``."""
-    return (files(__package__) / "static" / name).read_text(encoding="utf-8")
+    return (files(_PACKAGE) / "static" / name).read_text(encoding="utf-8")
 
 
 @cache
@@ -94,7 +95,7 @@ def environment() -> Any:
         import jinja2  # noqa: PLC0415 - only the extra installs it
     except ModuleNotFoundError:
         raise NoPages from None
-    loader = jinja2.PackageLoader(__package__)
+    loader = jinja2.PackageLoader(_PACKAGE)
     return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
 
 

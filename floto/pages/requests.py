@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from floto.core.errors import FlotoError, ServiceUnavailable, UnknownResource
 from floto.core.visible import visible
-from floto.pages.security import HEADERS, Guard, Refused, cookie_header
+from floto.pages.security import HEADERS, Guard, Refused
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")
@@ -60,7 +60,7 @@ class Guarded:
         if admission.location is not None and admission.cookie is not None:
             # Only the path of this server: no other host can be named.
             location = "/" + admission.location.lstrip("/")
-            headers = {"location": location, "set-cookie": cookie_header(admission.cookie)}
+            headers = {"location": location, "set-cookie": admission.cookie}
             await Response(status_code=303, headers=headers)(scope, receive, guarded)
             return
         await self._application(scope, receive, guarded)

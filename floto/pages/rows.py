@@ -12,6 +12,7 @@ from floto.core.replay.redrive import Redrive, redrive
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.history import History
 from floto.core.swf.reserved_names import SPEC_TAG
+from floto.core.swf.wire import from_ms
 from floto.core.visible import moment_text, span_text, visible
 from floto.pages.filters import FilterError, with_status
 from floto.pages.listing import PAGE, Page
@@ -48,7 +49,7 @@ def cells(run: RunRow, now: int, url: str) -> dict[str, Any]:
 
 def moment(at: int) -> str:
     """Return a time in milliseconds as text."""
-    return moment_text(datetime.fromtimestamp(at / 1000, UTC))
+    return moment_text(from_ms(at))
 
 
 def span(milliseconds: int) -> str:

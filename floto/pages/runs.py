@@ -14,6 +14,7 @@ from floto.core.state.state import Item, Kind, State, Status
 from floto.core.swf.closing_events import CloseStatus
 from floto.core.swf.pollers import Live, Poller, PollKind
 from floto.core.swf.shapes import ActivityType
+from floto.core.swf.wire import to_ms
 from floto.core.visible import visible
 
 RUNNING, RETRYING, STUCK = "RUNNING", "retrying", "stuck"
@@ -52,7 +53,7 @@ class RunRow:
 
 def milliseconds(at: datetime) -> int:
     """Return a time in milliseconds since the epoch."""
-    return round(at.timestamp() * 1000)
+    return to_ms(at)
 
 
 def row(info: Mapping[str, Any]) -> RunRow:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Collection, Mapping
 from http.cookies import CookieError, SimpleCookie
@@ -39,7 +40,9 @@ HEADERS: Mapping[str, str] = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
 }
-COOKIE = "floto-session"
+_COOKIE = "floto-session"
+#: Links from elsewhere send the cookie, requests of other sites' pages do not.
+_COOKIE_RULES = "Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000"
 TOKEN_HEADER = "x-floto-token"  # noqa: S105 - the name of a header
 _BEARER = "bearer "
 
@@ -58,7 +61,7 @@ class Refused(FlotoError):
 
 @frozen
 class Admission:
-    """What a request gets: nothing special, or a redirect that sets the cookie."""
+    """What a request gets: nothing special, or a redirect that sets the cookie, which is a header's value."""
 
     location: str | None = None
     cookie: str | None = None
@@ -103,7 +106,8 @@ class Guard:
         if self.token is not None and given is not None and method == "GET":
             self._need(given)
             rest = urlencode([pair for pair in parse_qsl(query) if pair[0] != "token"])
-            return Admission(f"{path}?{rest}" if rest else path, self._session)
+            cookie = f"{_cookie_name(headers)}={self._session}; {_COOKIE_RULES}"
+            return Admission(f"{path}?{rest}" if rest else path, cookie)
         if self.token is not None:
             self._check_token(headers)
         return Admission()
@@ -137,7 +141,7 @@ class Guard:
         authorization = headers.get("authorization", "")
         if authorization.lower().startswith(_BEARER):
             self._need(authorization[len(_BEARER) :].strip())
-        elif not _equal(_cookie(headers.get("cookie", "")), self._session):
+        elif not _equal(_cookie(headers), self._session):
             raise Refused(401, "this page needs its token: open it with ?token=TOKEN once")
 
     def _need(self, given: str) -> None:
@@ -150,14 +154,15 @@ class Guard:
         return hmac.new((self.token or "").encode(), b"floto session", hashlib.sha256).hexdigest()
 
 
-def cookie_header(value: str) -> str:
-    """Return the header that sets the cookie; links from elsewhere send it, other sites' requests do not."""
-    return f"{COOKIE}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000"
+def _cookie_name(headers: Mapping[str, str]) -> str:
+    """Return the name of the cookie: browsers send the cookies of a host to all its ports."""
+    port = re.search(r":([0-9]{1,5})$", headers.get("host", ""))
+    return f"{_COOKIE}-{port[1] if port else 80}"
 
 
-def _cookie(text: str) -> str:
+def _cookie(headers: Mapping[str, str]) -> str:
     try:
-        found = SimpleCookie(text).get(COOKIE)
+        found = SimpleCookie(headers.get("cookie", "")).get(_cookie_name(headers))
     except CookieError:
         return ""
     return "" if found is None else found.value

@@ -37,7 +37,7 @@ from floto.runtime.ui_actions import COMMANDS, DO, planned
 
 #: A file or a server's own engine says cheaply whether it changed; another service is asked less often.
 _NEAR = Pace(every=0.5, histories=0.2, lag=2, idle=5)
-_REMOTE = Pace(every=5, histories=0.1, lag=60, idle=5)
+_REMOTE = Pace(every=5, histories=0.03, lag=60, idle=10)
 #: Seconds for which the names of the domains are kept.
 _DOMAINS_SECONDS = 30.0
 _MOST_TYPES = 200
@@ -121,7 +121,7 @@ class ServiceSource:
         there, page = self.target(domain), {"maximumPageSize": PAGE_LIMIT}
         if since is None:
             return self._rows(there.closed_runs(**page))
-        start = datetime.fromtimestamp(since / 1000, UTC)
+        start = wire.from_ms(since)
         request = {"closeTimeFilter": {"oldestDate": start}, **page}
         return self._rows(there.pages("list_closed_workflow_executions", "executionInfos", **request))
 

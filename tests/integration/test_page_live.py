@@ -114,3 +114,37 @@ def test_keyboard_alone_leads_from_the_list_through_the_slider_to_why(site: Site
     page.press(ENTER)
     assert page.text("#side-name") == "waiting for its retrysend"
     assert "is due at" in page.text("#why .tree")
+
+
+def test_dropped_history_stays_while_the_run_of_the_page_goes_on(site: Site, tmp_path: Path) -> None:
+    site.shop.running("order-2")
+    site.shop.start("order-1")
+    page = opened(site, "order-2")
+    Shell(tmp_path, site.shop.url)("history", "order-1", "-o", "saved.json")
+    dropped(page, "saved.json", (tmp_path / "saved.json").read_text())
+    page.sees("order-1", "#name")
+    page.browser.execute_script(
+        "window.seen = []; const changes = document.getElementById('source').dataset.changes;"
+        "new EventSource(changes).onmessage = ({data}) => seen.push(JSON.parse(data).closed)"
+    )
+    until(page.browser, lambda: page.browser.execute_script("return seen.length"))
+    site.shop.service.terminate_workflow_execution("order-2", reason="enough")
+    until(page.browser, lambda: page.browser.execute_script("return seen.includes(true)"))
+    # The page has the same message; give it the time that reading the document again would take.
+    page.browser.execute_async_script(
+        "fetch(document.getElementById('source').dataset.document).then(arguments[0])"
+    )
+    page.browser.execute_async_script("setTimeout(arguments[0], 300)")
+    assert page.text("#name") == "order-1"
+
+
+def test_page_without_a_run_opens_what_is_dropped_onto_it(site: Site, tmp_path: Path) -> None:
+    site.shop.failed("order-1")
+    Shell(tmp_path, site.shop.url)("history", "order-1", "-o", "saved.json")
+    site.page.browser.get(f"{site.ui.url}/open")
+    site.page.sees("Drop a saved history here")
+    assert violations(site.page.browser, "light") == []
+    dropped(site.page, "saved.json", (tmp_path / "saved.json").read_text())
+    site.page.sees("order-1", "#name")
+    site.page.press("2")
+    assert site.page.all("#panel .span")

@@ -304,8 +304,10 @@ def test_several_runs_are_in_one_file(browser: Browser, tmp_path: Path) -> None:
     documents = [document(*order("first")), document(*order("second"))]
     page = Page(browser, written(tmp_path / "runs.html", documents)).open()
     assert page.text("#name") == "first"
-    page.click("nav.runs a[href='#run=1']")
+    page.click("main nav a[href='#run=1']")
     page.sees("second", "#name")
+    assert page.text("main nav [aria-current=true]") == "second"
+    assert violations(browser, "light") == []
     page.tab("events")
     page.go(1)
     page.sees("customer", "#panel section")

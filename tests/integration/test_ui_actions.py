@@ -207,14 +207,12 @@ def test_action_that_is_refused_says_why(
 def test_page_of_a_run_leads_to_the_actions_for_its_status(made: Shop, page: Ui) -> None:
     for run, names in ((made.running("one"), "signal cancel terminate"), (made.failed("two"), "redrive")):
         text = ask(page, "GET", f"/runs/{run.workflow_id}/{run.run_id}/actions", accept=HTML)[2]
-        assert (
-            re.findall(r'href="/actions/(\w+)\?', text)[1:] == names.split()
-            or re.findall(r'<li><a href="/actions/(\w+)\?', text) == names.split()
-        )
+        assert re.findall(r'<li><a href="/actions/(\w+)\?', text) == names.split()
 
 
 def other_spec(delay: int) -> str:
-    tasks = [evolve(task, input=delay) for task in spec_of().activity_tasks]
+    old: Any = spec_of().activity_tasks
+    tasks = [evolve(task, input=delay) for task in old]
     return evolve(spec_of(), activity_tasks=tasks).to_json()
 
 

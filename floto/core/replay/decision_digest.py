@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from floto.core.payloads import payload
-from floto.core.payloads.reference import is_stored
+from floto.core.payloads.reference import is_stored, stored
 from floto.core.payloads.stored import StoredText, read
 from floto.core.spec.activity_timeouts import without_timeouts
 from floto.core.spec.tasks import TaskCodec
@@ -58,16 +58,30 @@ def _context_digests(text: str | None, codec: TaskCodec, omits: Collection[str])
         # An activity without a context has an input if it has time-outs.
         return {}
     if not isinstance(value, dict):
-        return _value_digest(value)
+        return _value_digest(value, codec)
     entries = sorted(without_timeouts(value).items())
-    return {name: _value_digest(item) for name, item in entries if name not in omits}
+    return {name: _value_digest(item, codec) for name, item in entries if name not in omits}
 
 
-def _value_digest(value: Any) -> str:
+def _value_digest(value: Any, codec: TaskCodec) -> str:
     if is_stored(value):
         digest: str = value[STORED_KEY]["floto.payload"].removeprefix("sha256:")
         return digest
-    return _sha(payload.plain_text(value, "a value"))
+    return _sha(payload.plain_text(_in_place(value, codec), "a value"))
+
+
+def _in_place(value: Any, codec: TaskCodec) -> Any:
+    """Return a value with those in place that a decider stored, such as a child has in its workflow's input.
+
+    Without a store, the references stay, which then count as another value.
+    """
+    if codec.payloads is None or not any(stored(value)):
+        return value
+    if is_stored(value):
+        return read(value, "the input of a task", codec.payloads)
+    if isinstance(value, Mapping):
+        return {name: _in_place(item, codec) for name, item in value.items()}
+    return [_in_place(item, codec) for item in value]
 
 
 def _sha(text: str) -> str:

@@ -88,9 +88,9 @@ class TaskTrack:
     key: Key
     #: None without a spec.
     task: Task | None
-    statuses: Track[TaskStatus | None] = field(factory=Track)
-    whys: Track[Why] = field(factory=Track)
-    outcomes: Track[Outcome] = field(factory=Track)
+    statuses: Track[TaskStatus | None] = field(factory=Track[TaskStatus | None])
+    whys: Track[Why] = field(factory=Track[Why])
+    outcomes: Track[Outcome] = field(factory=Track[Outcome])
     #: Ids of the required tasks.
     requires: tuple[str, ...] = ()
     #: Name of its activity, workflow or function type; empty if it has none, or none is known.

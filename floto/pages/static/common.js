@@ -39,6 +39,7 @@ export function plain(value, most = 400) {
 
 export const badge = (status, word = status) => el("span.status", {"data-status": status}, word)
 
+// Seconds for people: 41 s, 3 min 12 s
 export function duration(seconds) {
 	const s = Math.abs(seconds)
 	if (s < 0.9995) return `${Math.round(s * 1000)} ms`
@@ -90,6 +91,7 @@ function stored(name, value) {
 	}
 }
 
+// Show the times that the server wrote as the reader chose
 export function times(root = document) {
 	for (const element of root.querySelectorAll("time[data-ms]")) {
 		const ms = Number(element.dataset.ms)

@@ -2,7 +2,6 @@
 
 import {ago, badge, choice, clock, duration, el, plain, region, renew, svg} from "./common.js"
 
-export const GONE = "not there"
 export const RETRY = "waiting for its retry"
 export const PENDING = ["running", RETRY, "queued", "due"]
 export const BAD = ["failed", "canceled"]
@@ -24,10 +23,11 @@ export function lookup(intervals) {
 
 export const at = (event) => page.times[event - 1]
 export const past = (event) => event > 0 && event <= page.event
-export const status = (task) => page.doc.statuses[lookup(page.doc.tasks[task].statuses)[1]] ?? GONE
+export const status = (task) => page.doc.statuses[lookup(page.doc.tasks[task].statuses)[1]] ?? "not there"
 export const attempts = (task) => page.doc.tasks[task].attempts.filter((each) => past(each[0]))
 const relative = () => choice("times") === "relative"
 
+// [status, count] of tasks at the moment shown
 export function counts(tasks) {
 	const found = Object.fromEntries(ORDER.map((each) => [each, 0]))
 	for (const task of tasks) found[status(task)]++
@@ -268,6 +268,7 @@ export class Timeline extends Surface {
 		]
 	}
 
+	// Ticks [x, moment], round in the times that the reader chose
 	ticks(w) {
 		const found = []
 		const base = relative() ? page.base : 0

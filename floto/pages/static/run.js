@@ -1,7 +1,7 @@
 // One run at any moment: floto computed all that is shown, and this script shows what holds at an event.
 
 import {badge, choice, clock, duration, el, plain, region, renew, svg, switches} from "./common.js"
-import {at, attempts, BAD, counts, Graph, lookup, page, past, PENDING, RETRY, GONE, status, Timeline, when, words} from "./draw.js"
+import {at, attempts, BAD, counts, Graph, lookup, page, past, PENDING, RETRY, status, Timeline, when, words} from "./draw.js"
 
 const $ = (id) => document.getElementById(id)
 const each$ = (selector, act) => document.querySelectorAll(selector).forEach(act)
@@ -35,6 +35,7 @@ function load(doc) {
 	doc.sentences = intervals(doc.sentences)
 }
 
+// Show why a task stands where it stands; once more: what is pending
 page.select = (task) => {
 	page.task = page.task === task ? -1 : task
 	show()
@@ -194,6 +195,7 @@ function failing(task) {
 	return [failed, leads]
 }
 
+// Its first condition, or how its last attempt ended
 function reason(task) {
 	const [first] = conditions(task)
 	const ended = attempts(task).findLast((each) => past(each[2]))
@@ -244,6 +246,7 @@ function tree(task, above, leads) {
 	return el("ul.tree", ...items, items.length < lines.length && el("li", `and ${lines.length - items.length} more`))
 }
 
+// The attempts of a task side by side
 function tried(task) {
 	const found = attempts(task)
 	if (!found.length) return []
@@ -296,7 +299,7 @@ const VIEWS = {
 		const {task: tasks, text: notes} = page.doc.events
 		const events = page.times.map((_, i) => i + 1)
 		const lines = page.grouped ? [...Map.groupBy(events, (event) => tasks[event - 1])].flatMap(([task, found]) => [{task, count: found.length}, ...found]) : events
-		const rows = new Rows("Events", `#:70|Time:170|Event:290|Task:200|${page.raw ? "Attributes" : "About"}`, (i) => {
+		const rows = new Rows("Events", `#:60|Time:170|Event:270|Task:150|${page.raw ? "Attributes" : "About"}`, (i) => {
 			const event = lines[i]
 			if (event.count) return [[el("td.divider", {colspan: 5}, taskLink(event.task, "d") || "The run", `, ${event.count} events`)]]
 			const note = page.raw ? JSON.stringify(page.attributes?.[event - 1] ?? "") : notes[event - 1]
@@ -375,6 +378,7 @@ function open() {
 	show()
 }
 
+// Show everything at the moment that is chosen
 function show() {
 	heading()
 	moment()
@@ -384,7 +388,7 @@ function show() {
 	page.late = setTimeout(() => history.replaceState(null, "", `#${new URLSearchParams(state())}`), 200)
 }
 
-const state = () => Object.entries({run: page.run, event: page.event < page.last ? page.event : "", task: page.doc.tasks[page.task]?.id, tab: page.tab, mode: page.decisions ? "decisions" : "", filter: page.filter}).filter(([, found]) => found)
+const state = () => Object.entries({run: Math.max(page.run, 0), event: page.event < page.last ? page.event : "", task: page.doc.tasks[page.task]?.id, tab: page.tab, mode: page.decisions ? "decisions" : "", filter: page.filter}).filter(([, found]) => found)
 
 async function recall() {
 	const kept = new URLSearchParams(location.hash.slice(1))
@@ -402,6 +406,7 @@ function opened(more) {
 	Object.assign(page, more)
 	say("")
 	$("run").hidden = false
+	each$(".others a", (each, i) => each.setAttribute("aria-current", i === page.run))
 	const places = new Set(page.doc.failures.map((event) => Math.round(((event - 1) / Math.max(page.last - 1, 1)) * 1000)))
 	$("ticks").replaceChildren(svg("path", {d: [...places].map((x) => `M${x} 0v8`).join("")}))
 	open()
@@ -430,8 +435,7 @@ const openFile = (file) => file && attempt(plain(file.name, 100), async () => {
 	if (!doc && !source?.dataset.open) throw new Error(`a report opens documents; make a page of a history by: floto report ${plain(file.name, 100)} -o run.html`)
 	doc ||= await fetched(source.dataset.open, {method: "POST", body: file, headers: {"content-type": "application/octet-stream", "X-Floto-Token": source.dataset.token}})
 	load(doc)
-	page.run = 0
-	opened()
+	opened({run: -1})
 })
 
 // Load the document anew when the run has more events; at the last one, go on to the new last one
@@ -443,8 +447,9 @@ function follow({document: url, changes}) {
 		stream = new EventSource(changes)
 		stream.onmessage = async ({data}) => {
 			const {event, last, task, opened: groups} = page
-			if (JSON.parse(data).event <= last) return
-			load(await fetched(url))
+			const doc = page.run === 0 && JSON.parse(data).event > last && (await fetched(url).catch(() => null))
+			if (!doc) return
+			load(doc)
 			opened({task, opened: groups, event: event === last ? page.last : event})
 		}
 	}

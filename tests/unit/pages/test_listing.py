@@ -203,3 +203,17 @@ def test_list_is_bounded() -> None:
     found.refresh()
     page = found.page(Query(domain="floto"), 0)
     assert page.total == MOST_RUNS
+
+
+def test_closings_are_read_from_the_last_look_on_by_the_clock_of_the_service() -> None:
+    source, clock = Fake(), Clock()
+    source.start("a", "b")
+    source.close("a", at=50_000)
+    found = listing(source, clock)
+    found.refresh()
+    for now, since in ((10, 48_000), (30, 58_000), (40, 78_000)):
+        clock.now = now
+        source.changed += 1
+        source.read.clear()
+        found.refresh()
+        assert f"closed since {since}" in source.read

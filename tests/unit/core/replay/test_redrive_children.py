@@ -18,6 +18,7 @@ from floto import (
     PlannedTask,
     Redrive,
     Signal,
+    WorkflowExecution,
     decide,
     explain,
     fold,
@@ -283,6 +284,29 @@ def test_long_context_is_stored_beside_what_is_kept() -> None:
     kept = redriven(evolve(start, input=str(decision.input)))
     assert kept is not None
     assert [each.key[1] for each in kept.tasks] == ["fetch"]
+
+
+def test_result_that_a_child_is_given_by_reference_counts_as_its_value() -> None:
+    long = {f"part{n}": (lambda n=n: Random(n).randbytes(14_000).hex()) for n in range(2)}
+    pack = child("pack", act("fetch"), act("wrap", requires=["fetch"]), requires=["part0"])
+    spec = DeciderSpec(activity_tasks=[*map(act, long), pack])
+    run = failed(spec, activities=long)
+    store = MemoryStore()
+    codec = CODEC.with_payloads(store)
+    planned = redrive(spec, run.main, children=children(run), codec=codec)
+    first, text = run.main.events[0], planned.start.input
+    for part in getattr(text, "parts", ()):
+        store.put(payload.loads(part))
+    parent = History([evolve(first, data=evolve(run.main.start, input=str(text)))], run.main.execution)
+    started = [
+        each for each in decide(spec, parent, codec=codec) if isinstance(each, StartChildWorkflowExecution)
+    ]
+    value = payload.loads(started[0].input)
+    assert value["part0"].keys() == {STORED_KEY}
+    begun = evolve(run.main.start, input=str(started[0].input))
+    history = History([evolve(first, data=begun)], WorkflowExecution("w:pack", "r2"))
+    assert pack.spec is not None
+    assert redrive(pack.spec, history, codec=codec).kept == ("fetch",)
 
 
 def test_child_that_was_open_goes_on_if_its_run_has_ended() -> None:

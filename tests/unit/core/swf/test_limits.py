@@ -44,11 +44,18 @@ OTHER: dict[str, set[int]] = {
     "core/spec/field_checks.py": {1_024},  # cached objects
     "core/spec/retry.py": {1_000},  # retries
     "core/swf/wire.py": {1_000},  # milliseconds of a second
+    "pages/documents.py": {1_024},  # bytes of a kilobyte
+    "pages/filters.py": {1_000},  # milliseconds of a second
+    "pages/listing.py": {1_000},  # milliseconds of a second
+    "pages/requests.py": {256, 1_024, 32_768},  # sizes of a form and of a file, in kilobytes
+    "pages/sections.py": {1_000},  # milliseconds of a second
+    "pages/site.py": {1_000},  # milliseconds of a second
     "pictures/scale.py": {1_000},  # milliseconds of a second
     "runtime/cli/show.py": {1_000},  # characters on a screen
     "runtime/deciders/decider.py": {256},  # runs in memory
     "runtime/deciders/deciding_at_once.py": {256, 1_000},  # plans that are remembered; events of a run
     "runtime/deciders/decider_process_main.py": {1_024},  # bytes of a read
+    "runtime/runs/redriving.py": {1_000},  # histories of children
     "runtime/server.py": {2_048},  # connections in a backlog
     "testing/checking/check.py": {1_000},  # schedules that are explored
     "testing/invariants/retries.py": {1_000, 1_024},  # attempts; cached objects
