@@ -60,6 +60,7 @@ from floto.testing.simulation.simulator import Simulator
 from floto.testing.strategies import runs, specs
 from tests.many import check_many
 from tests.property.edits import EDITS
+from tests.property.setup import has_rules
 from tests.property.test_decider_payloads import MemoryStore
 
 FAULTS = Faults(
@@ -134,12 +135,6 @@ def misfit(spec: DeciderSpec, history: History) -> str:
     except SpecError as error:
         return str(error)
     return ""
-
-
-def has_rules(spec: DeciderSpec) -> bool:
-    """Return True if a task of a spec, of its children or of what its generators return has a rule."""
-    text = CODEC.dumps(spec)
-    return any(f'"{name}"' in text for name in ("when", "join", "on_error", "timeout"))
 
 
 def undisturbed(spec: DeciderSpec, input: Any = None) -> Simulation:

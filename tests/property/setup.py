@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
+from floto import CODEC, DeciderSpec
 from floto.testing import Faults
 
 SETTINGS = settings(
@@ -13,3 +14,9 @@ SETTINGS = settings(
 )
 #: Attempts that come to nothing, in any order.
 TROUBLE = Faults(fails=0.2, fails_for_good=0.1, times_out=0.1, reorders=0.3, delays_answer=0.1, signals=0.1)
+
+
+def has_rules(spec: DeciderSpec) -> bool:
+    """Return True if a task of a spec, of its children or of what its generators return has a rule."""
+    text = CODEC.dumps(spec)
+    return any(f'"{name}"' in text for name in ("when", "join", "on_error", "timeout"))

@@ -16,7 +16,7 @@ from floto import ActivityTask, ChildWorkflow, DeciderSpec, Generator, InstantRe
 from floto.testing import AttemptKey, Choices, Ending, Faults, Simulation, Simulator, simulate
 from floto.testing.invariants.law import check_history
 from floto.testing.strategies import specs
-from tests.property.setup import SETTINGS
+from tests.property.setup import SETTINGS, has_rules
 
 seeds = st.integers(0, 2**32)
 rates = st.sampled_from([0.02, 0.1, 0.3, 1])
@@ -39,9 +39,9 @@ def test_every_simulation_ends(spec: DeciderSpec, seed: int, rate: float) -> Non
 
 
 @SETTINGS
-@given(specs())
+@given(specs().filter(lambda spec: not has_rules(spec)))
 def test_simulation_without_faults_completes(spec: DeciderSpec) -> None:
-    """Activities without a given outcome succeed, at the first attempt."""
+    """Activities without a given outcome succeed, at the first attempt; a condition may fail on its data."""
     simulation = simulate(spec)
     assert simulation.status == "COMPLETED"
     assert set(simulation.attempts.values()) <= {1}
@@ -90,7 +90,8 @@ def test_outcomes_of_attempts_do_not_depend_on_order(spec: DeciderSpec, seed: in
     common = first.outcomes.keys() & second.outcomes.keys()
     assert {key: first.outcomes[key] for key in common} == {key: second.outcomes[key] for key in common}
     assert not second.befell.keys() - {"reorders"}
-    if not _failed(first.outcomes):
+    # Joins that do not need all, and signals with a time-out, depend on the order on purpose.
+    if not _failed(first.outcomes) and not has_rules(spec):
         assert second.outcomes == first.outcomes
         assert (second.status, second.result) == (first.status, first.result)
 
