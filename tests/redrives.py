@@ -15,7 +15,7 @@ import sys
 import zlib
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -35,6 +35,7 @@ from floto import (
     Redrive,
     Signal,
     SpecError,
+    Task,
     Timer,
     decide,
     expand,
@@ -45,6 +46,7 @@ from floto import (
 from floto import events as e
 from floto.core.payloads import payload, reference
 from floto.core.replay.redrive_request import FORMS, inline
+from floto.core.spec.rules import undo_of
 from floto.core.state.redriven import redriven
 from floto.core.swf.reserved_names import COMPRESSED
 from floto.core.swf.wire import decision_to_swf
@@ -122,7 +124,7 @@ def misfit(spec: DeciderSpec, history: History) -> str:
 def has_rules(spec: DeciderSpec) -> bool:
     """Return True if a task of a spec, of its children or of what its generators return has a rule."""
     text = CODEC.dumps(spec)
-    return any(f'"{name}"' in text for name in ("when", "join", "on_error"))
+    return any(f'"{name}"' in text for name in ("when", "join", "on_error", "timeout"))
 
 
 def undisturbed(spec: DeciderSpec, input: Any = None) -> Simulation:
@@ -162,6 +164,7 @@ _SETTINGS = (
     "domain",
     "workflow_id",
     "requires",
+    "undo",
 )
 
 
@@ -203,6 +206,8 @@ def _keeps_what_did_not_change(case: Case, planned: Redrive, seen: Counter[str])
         before = old.get(id_)
         if id_ in case.rerun or not summary.completed(task.key) or before is None:
             return False
+        if id_ in undone(new.values(), case.history):
+            return False
         if isinstance(task, Signal):
             return True
         is_same = _declared(task, case.spec) == _declared(before, case.run.spec)
@@ -214,6 +219,13 @@ def _keeps_what_did_not_change(case: Case, planned: Redrive, seen: Counter[str])
     assert kept == expected, (kept ^ expected, planned.plan)
     seen["plans that are those of a brute-force reading"] += 1
     seen["tasks that run again after an edit"] += sum("changed" in task.reason for task in planned.plan)
+
+
+def undone(tasks: Iterable[Task], history: History) -> set[str]:
+    """Return the ids of the tasks whose undos completed in a run."""
+    summary = summarize(history)
+    undos = {task.id_: undo_of(task) for task in tasks}
+    return {id_ for id_, undo in undos.items() if undo is not None and summary.completed(undo.key)}
 
 
 def started(history: Sequence[Event] | History) -> set[str]:
@@ -229,7 +241,8 @@ def started(history: Sequence[Event] | History) -> set[str]:
 
 def _does_what_was_planned(case: Case, planned: Redrive, new: Simulation, seen: Counter[str]) -> None:
     did = started(new.main)
-    cleanup = {task.id_ for task in (*case.spec.on_failure, *case.spec.on_cancel)}
+    cleanup = {task.id_ for task in expand(case.spec, fold(new.main)).all_tasks}
+    cleanup -= {task.id_ for task in expand(case.spec, fold(new.main)).activity_tasks}
     assert not did & set(planned.kept), (did, planned.plan)
     tasks = {task.id_: task for task in expand(case.spec, fold(new.main)).activity_tasks}
     generated = tasks.keys() - {task.task_id for task in planned.plan}
@@ -243,6 +256,9 @@ def _does_what_was_planned(case: Case, planned: Redrive, new: Simulation, seen: 
 
 
 def _has_the_result_of_an_undisturbed_run(case: Case, new: Simulation, seen: Counter[str]) -> None:
+    if '"timeout"' in CODEC.dumps(case.spec):
+        # A signal that is kept, and would come too late in a run of its own, may decide how the run ends.
+        return
     expected = undisturbed(case.spec)
     assert new.status == expected.status
     signals = [s.input for s in (redriven(new.main.start) or _NOTHING).signals]
@@ -271,6 +287,8 @@ def _redriven_again_is_the_same(case: Case, planned: Redrive, new: Simulation) -
     assert first is not None
     assert second is not None
     assert (first.tasks, first.signals) == (second.tasks, second.signals)
+    if undone(expand(case.spec, fold(new.main)).activity_tasks, new.main):
+        return
     # What was done since then is kept too; rules may skip a task whose signal had arrived.
     after = {task.task_id for task in redrive(case.spec, new.main).plan if task.action != "run"}
     assert after >= set(planned.kept)

@@ -26,7 +26,7 @@ class Node:
     attempt: int = 0
     #: The id of the generator that returned the task, if any.
     parent: str | None = None
-    #: ``on failure``, ``on cancel`` or ``on failure or cancel`` for a cleanup task.
+    #: ``on failure``, ``on cancel`` or ``on failure or cancel`` for a cleanup task; ``undo`` for an undo.
     role: str = ""
     #: The rules of the task that are not the default ones.
     rules: str = ""
@@ -34,7 +34,7 @@ class Node:
 
 @frozen
 class Arrow:
-    """An arrow from a task to one that requires it, or from a generator to a task that it returned."""
+    """An arrow from a task to one that requires or undoes it, or from a generator to one that it returned."""
 
     start: int
     end: int
@@ -60,7 +60,9 @@ def graph(spec: DeciderSpec, state: State | None = None, codec: TaskCodec = CODE
     progress = begin(spec, EMPTY if state is None else state, codec)
     found = task_statuses(progress)
     tasks = [task for task, _ in found]
-    roles = {task.id_: "on failure" for task in spec.on_failure}
+    undos = {undo.id_: position for position, undo in progress.plan.undos.items()}
+    roles = dict.fromkeys(undos, "undo")
+    roles |= {task.id_: "on failure" for task in spec.on_failure}
     roles |= {
         task.id_: "on failure or cancel" if task.id_ in roles else "on cancel" for task in spec.on_cancel
     }
@@ -77,7 +79,9 @@ def graph(spec: DeciderSpec, state: State | None = None, codec: TaskCodec = CODE
         )
         for task, status in found
     )
-    return Graph(nodes, tuple(_arrows(tasks, parents)))
+    by_id = {node.id: number for number, node in enumerate(nodes)}
+    to_undos = (Arrow(position, by_id[id_]) for id_, position in undos.items())
+    return Graph(nodes, (*_arrows(tasks, parents), *to_undos))
 
 
 def _arrows(tasks: Sequence[Task], parents: Mapping[str, str]) -> Iterator[Arrow]:

@@ -30,7 +30,7 @@ from floto.core.replay.task_status import (
 )
 from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition, due, queued, retry, working
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.rules import TaskOutcome, counts_results, rules_of
+from floto.core.spec.rules import TaskOutcome, counts_results
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
 from floto.core.state.attempts import Attempt, attempts
 from floto.core.state.failures import failure_of
@@ -303,10 +303,13 @@ class _Task:
 
     def ruled_out(self) -> Condition:
         """Return the condition of a task that its rules skip."""
-        progress, rules = self.graph.progress, rules_of(self.task)
+        progress, rules = self.graph.progress, self.graph.progress.plan.rules_at(self.position)
         limit = progress.plan.wait_limits.get(self.position)
         if limit is not None and timed_out(self.task, limit, progress.state) is not None:
             return Condition(Cause.TIMED_OUT, detail=limit.message)
+        if self.position in progress.undone and self.position not in progress.inputs:
+            main, source = progress.undone[self.position]
+            return Condition(Cause.UNDONE, main.plan.tasks[source].id_)
         if self.position in progress.inputs:
             seen = shortened(json.dumps(progress.seen_by(self.position), sort_keys=True), _DATA_SHOWN)
             return Condition(Cause.CONDITION, detail=f"{rules.when} on {seen}")
@@ -337,8 +340,8 @@ class _Task:
         for position in needed:
             cause = Cause.GENERATOR if position in plan.generators else Cause.REQUIRES
             yield Condition(cause, plan.tasks[position].id_)
-        if needed and counts_results(rules_of(self.task).join):
-            yield Condition(Cause.COUNTED, detail=str(rules_of(self.task).join))
+        if needed and counts_results(self.graph.progress.plan.rules_at(self.position).join):
+            yield Condition(Cause.COUNTED, detail=str(self.graph.progress.plan.rules_at(self.position).join))
         if self.task.key[0] is Kind.SIGNAL and not needed and not self.graph.stopping:
             timer = self.graph.progress.state.items.get((Kind.TIMER, wait_timer_id(self.task.id_)))
             until = None if timer is None else due(timer)

@@ -246,6 +246,9 @@ class _Planner:
             return f"failed: {failure_of(item.failures[-1]).message}"
         if position in self.progress.exhausted:
             return f"failed: {self.progress.exhausted[position]}"
+        undo = self.progress.plan.undos.get(position)
+        if undo is not None and self.progress.state.is_completed(undo.key):
+            return f"undone by {undo.id_!r}"
         return "chosen to run again" if task.id_ in self.rerun else ""
 
     def _kept(self, position: int, task: Task, item: Item, closed: Event) -> tuple[KeptTask | None, str]:

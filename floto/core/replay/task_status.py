@@ -12,9 +12,9 @@ from attrs import Factory, field, frozen
 
 from floto.core.decide.closing import CANCEL_REQUESTS, after_failure, open_work
 from floto.core.decide.phase import RunPhase, phase, run_failures
-from floto.core.decide.progress import Progress, begin
+from floto.core.decide.progress import Progress, begin_cleanup
 from floto.core.decide.retrying import Wait
-from floto.core.spec.rules import TaskOutcome, rules_of
+from floto.core.spec.rules import TaskOutcome
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf.reserved_names import RETRY_PREFIX
@@ -112,7 +112,7 @@ def _blocked(progress: Progress) -> dict[int, int]:
         new = [
             other
             for other in progress.plan.dependents[position]
-            if other not in found and rules_of(progress.plan.tasks[other]).join == "all"
+            if other not in found and progress.plan.rules_at(other).join == "all"
         ]
         found.update(dict.fromkeys(new, found[position]))
         todo += new
@@ -125,7 +125,7 @@ def task_graphs(main: Progress) -> Iterator[TaskGraph]:
     yield TaskGraph(main, now not in {RunPhase.RUNNING, RunPhase.COMPLETING})
     for own, phases, what in (
         (after_failure(main, run_failures(main)), {RunPhase.FAILING, RunPhase.CLEANING_UP}, "fails"),
-        (begin(main.spec.after_cancel, main.state, main.codec), {RunPhase.CANCELING}, "is canceled"),
+        (begin_cleanup(main, main.spec.after_cancel, {}), {RunPhase.CANCELING}, "is canceled"),
     ):
         stopping = open_work(main.state, own.plan.by_key)
         yield TaskGraph(own, now is RunPhase.CLOSED, "" if now in phases else what, stopping)
