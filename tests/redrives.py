@@ -15,7 +15,7 @@ import sys
 import zlib
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -39,6 +39,7 @@ from floto import (
     Signal,
     SpecError,
     State,
+    Task,
     Timer,
     decide,
     expand,
@@ -49,6 +50,7 @@ from floto import (
 from floto import events as e
 from floto.core.payloads import payload, reference
 from floto.core.replay.redrive_request import FORMS, inline
+from floto.core.spec.rules import undo_of
 from floto.core.state.redriven import redriven
 from floto.core.state.state import KeptItem
 from floto.core.swf.reserved_names import COMPRESSED
@@ -176,6 +178,7 @@ _SETTINGS = (
     "domain",
     "workflow_id",
     "requires",
+    "undo",
 )
 
 
@@ -217,6 +220,8 @@ def _keeps_what_did_not_change(case: Case, planned: Redrive, seen: Counter[str])
         before = old.get(id_)
         if id_ in case.rerun or not summary.completed(task.key) or before is None:
             return False
+        if id_ in undone(new.values(), case.history):
+            return False
         if isinstance(task, Signal):
             return True
         is_same = _declared(task, case.spec) == _declared(before, case.run.spec)
@@ -228,6 +233,13 @@ def _keeps_what_did_not_change(case: Case, planned: Redrive, seen: Counter[str])
     assert kept == expected, (kept ^ expected, planned.plan)
     seen["plans that are those of a brute-force reading"] += 1
     seen["tasks that run again after an edit"] += sum("changed" in task.reason for task in planned.plan)
+
+
+def undone(tasks: Iterable[Task], history: History) -> set[str]:
+    """Return the ids of the tasks whose undos completed in a run."""
+    summary = summarize(history)
+    undos = {task.id_: undo_of(task) for task in tasks}
+    return {id_ for id_, undo in undos.items() if undo is not None and summary.completed(undo.key)}
 
 
 def started(history: Sequence[Event] | History) -> set[str]:
@@ -243,7 +255,8 @@ def started(history: Sequence[Event] | History) -> set[str]:
 
 def _does_what_was_planned(case: Case, planned: Redrive, new: Simulation, seen: Counter[str]) -> None:
     did = started(new.main)
-    cleanup = {task.id_ for task in (*case.spec.on_failure, *case.spec.on_cancel)}
+    cleanup = {task.id_ for task in expand(case.spec, fold(new.main)).all_tasks}
+    cleanup -= {task.id_ for task in expand(case.spec, fold(new.main)).activity_tasks}
     assert not did & set(planned.kept), (did, planned.plan)
     spec = expand(case.spec, fold(new.main))
     tasks = {task.id_: task for task in spec.activity_tasks}
@@ -328,6 +341,9 @@ def _redriven_again_is_the_same(case: Case, planned: Redrive, new: Simulation) -
     # Tasks that a generator returned which runs again have changed the order.
     for name in ("tasks", "signals", "checkpoints"):
         assert sorted(map(repr, getattr(first, name))) == sorted(map(repr, getattr(second, name)))
+    assert (first.tasks, first.signals) == (second.tasks, second.signals)
+    if undone(expand(case.spec, fold(new.main)).activity_tasks, new.main):
+        return
     # What was done since then is kept too; rules may skip a task whose signal had arrived.
     after = {task.task_id for task in redrive(case.spec, new.main).plan if task.action != "run"}
     assert after >= set(planned.kept)

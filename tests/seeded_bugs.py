@@ -139,7 +139,11 @@ BUGS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "clean-up not finished": (
-        Change(CLOSING, "if len(over) == len(own.plan.tasks) else None", "if not found else None"),
+        Change(
+            CLOSING,
+            "if len(held | {*own.outcomes}) == len(own.plan.tasks) else None",
+            "if not found else None",
+        ),
     ),
     "result of a non-leaf reported": (
         Change(

@@ -25,7 +25,7 @@ class Node:
     attempt: int = 0
     #: The id of the generator that returned the task, if any.
     parent: str | None = None
-    #: ``on failure``, ``on cancel`` or ``on failure or cancel`` for a cleanup task.
+    #: ``on failure``, ``on cancel`` or ``on failure or cancel`` for a cleanup task; ``undo`` for an undo.
     role: str = ""
     #: The rules of the task that are not the default ones.
     rules: str = ""
@@ -50,7 +50,7 @@ def graph(spec: DeciderSpec, state: State | None = None, codec: TaskCodec = CODE
     progress = begin(spec, EMPTY if state is None else state, codec)
     found = task_statuses(progress)
     tasks = [task for task, _ in found]
-    roles = cleanup_roles(spec)
+    roles = cleanup_roles(progress)
     parents = {task.id_: generator for generator, found in progress.offspring.items() for task in found}
     nodes = tuple(
         Node(

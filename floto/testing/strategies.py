@@ -20,6 +20,7 @@ from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, 
 from floto.core.spec.rules import AtLeast, Join, Ruled
 from floto.core.spec.tasks import Task
 from floto.core.spec.wait_limits import Result
+from floto.core.state.state import Kind
 from floto.core.swf.history import History
 from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.faults import Faults
@@ -252,9 +253,8 @@ def _generator(draw: st.DrawFn, making: _Making, place: _Place) -> Task:
     for number in range(draw(st.integers(0, 3))):
         before = (*place.before, *(task.id_ for task in offspring))
         kinds = making.kinds(place.depth - 1)
-        offspring.append(
-            _task(draw, making, kinds, id_=f"{place.id_}.{number}", before=before, depth=place.depth - 1)
-        )
+        task = _task(draw, making, kinds, id_=f"{place.id_}.{number}", before=before, depth=place.depth - 1)
+        offspring.append(_with_undo(draw, making, task))
     fixed = {"name": "gen", "id_": place.id_, "requires": place.requires}
     return draw(making.activities(Generator, **fixed, input={"tasks": _written(offspring, making.codec)}))
 
@@ -303,6 +303,17 @@ def _rules(requires: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
     return st.one_of(st.just({}), st.just({}), chosen)
 
 
+def _with_undo(draw: st.DrawFn, making: _Making, task: Task) -> Task:
+    """Return a task, sometimes with an undo."""
+    may_be_undone = isinstance(task, Ruled) and task.key[0] not in (Kind.SIGNAL, Kind.TIMER)
+    if not may_be_undone or draw(st.integers(0, _OFTEN)) != _OFTEN:
+        return task
+    undo = draw(making.activities(ActivityTask, name="work", id_=f"{task.id_}-", input="undo"))
+    rules = draw(st.sampled_from([{}, {"when": f'"{task.id_}".by'}, {"on_error": "continue"}]))
+    found: Task = attrs.evolve(cast("Any", task), undo=attrs.evolve(cast("Any", undo), **rules))
+    return found
+
+
 def _gated(draw: st.DrawFn, task: Task) -> list[Task]:
     """Return a task, or a signal that requires what the task requires, and the task behind it."""
     if draw(st.integers(0, 2)) != _OFTEN:
@@ -328,7 +339,7 @@ def _specs(draw: st.DrawFn, making: _Making, depth: int, most: int, prefix: str)
     for number in range(draw(st.integers(0, most))):
         before = tuple(task.id_ for task in tasks)
         task = _task(draw, making, making.kinds(depth), id_=f"{prefix}{number}", before=before, depth=depth)
-        tasks += _gated(draw, task)
+        tasks += _gated(draw, _with_undo(draw, making, task))
     on_failure = _clean_up(draw, making, depth, f"{prefix}f")
     # Often the same tasks clean up, whatever the reason.
     on_cancel = on_failure if draw(st.booleans()) else _clean_up(draw, making, depth, f"{prefix}x")

@@ -1,4 +1,4 @@
-"""The example approval, as commands on a file."""
+"""The examples order and approval, as commands on a file."""
 
 from __future__ import annotations
 
@@ -35,6 +35,24 @@ def timeline(shell: Shell, name: str) -> dict[str, str]:
     assert shown
     assert {id_: end for id_, end in found.items() if id_ in shown} == shown
     return found
+
+
+def test_order_that_fails_takes_back_its_steps(shell: Shell) -> None:
+    _, said = run(shell, "order", {"items": 3, "town": "Nowhere"}, code=1)
+    expected = ["refunded 30 of charge 17", "released 3 items", "the order has failed: {'book_courier': "]
+    places = [said.index(each) for each in expected]
+    assert places == sorted(places)
+    assert "canceled the courier" not in said
+    assert list(timeline(shell, "order")) == [
+        *("reserve_stock", "charge_card", "book_courier"),
+        *("refund_card", "release_stock", "tell_customer"),
+    ]
+
+
+def test_order_that_completes_takes_back_nothing(shell: Shell) -> None:
+    result, said = run(shell, "order", {"items": 3, "town": "Bonn"})
+    assert result == {"book_courier": "courier to Bonn"}
+    assert not any(word in said for word in ("refunded", "released", "has failed"))
 
 
 def test_approval_without_an_answer_is_escalated(shell: Shell) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from floto.core.decide.context import workflow_context
 from floto.core.decide.phase import noted_failures
-from floto.core.decide.progress import Progress, begin, begin_given
+from floto.core.decide.progress import Progress, begin_cleanup, with_failures
 from floto.core.decide.retrying import Exhausted, Start, Wait, look_at_continuation
 from floto.core.decide.starting import starts
 from floto.core.decide.update import unreadable
@@ -110,7 +110,7 @@ def as_new(state: State, input: str | None) -> ContinueAsNewWorkflowExecution:
 
 def cancel(progress: Progress) -> list[Decision]:
     """Request cancellation of open tasks, clean up, then cancel the run; SWF drops timers with the run."""
-    found, failures = _clean_up(progress, begin(progress.spec.after_cancel, progress.state, progress.codec))
+    found, failures = _clean_up(progress, begin_cleanup(progress, progress.spec.after_cancel, {}))
     if failures is None:
         return found
     return [CancelWorkflowExecution(details=_failures_json(failures) if failures else None)]
@@ -118,7 +118,8 @@ def cancel(progress: Progress) -> list[Decision]:
 
 def fail(progress: Progress, failures: Mapping[str, str], reason: str | None = None) -> list[Decision]:
     """Fail the run, after its cleanup if the spec has tasks for that, or has the run repeated."""
-    if not progress.spec.on_failure and progress.spec.repeat_workflow != ALWAYS:
+    has_cleanup = progress.spec.on_failure or progress.plan.undos
+    if not has_cleanup and progress.spec.repeat_workflow != ALWAYS:
         return _fail(progress.state, failures, reason or _reason(failures))
     noted: list[Decision] = []
     if noted_failures(progress.state) is None:
@@ -157,7 +158,7 @@ def _reason(failures: Iterable[str]) -> str:
 def after_failure(progress: Progress, failures: Mapping[str, str]) -> Progress:
     """Return the progress of the cleanup after a failure, whose tasks have the failures in their context."""
     given = {FAILURES_KEY: payload.loads(_failures_json(failures, _CONTEXT_LIMIT))}
-    return begin_given(progress.spec.after_failure, progress.state, progress.codec, given)
+    return begin_cleanup(progress, progress.spec.after_failure, given)
 
 
 def _clean_up(progress: Progress, own: Progress) -> tuple[list[Decision], dict[str, str] | None]:
@@ -174,10 +175,12 @@ def _clean_up(progress: Progress, own: Progress) -> tuple[list[Decision], dict[s
         # No task can have run without the workflow's input, so there is nothing to clean up.
         return [], {}
     found, failures = starts(own, context)
-    failures |= own.failures
+    while failures:
+        # What waits for the end of a task that cannot be started may start.
+        own = with_failures(own, failures)
+        found, failures = starts(own, context)
     held = {position for position in range(len(own.plan.tasks)) if own.left(position)}
-    over = held | {*own.outcomes} | {own.plan.index[id_] for id_ in failures}
-    return found, failures if len(over) == len(own.plan.tasks) else None
+    return found, own.failures if len(held | {*own.outcomes}) == len(own.plan.tasks) else None
 
 
 def open_work(state: State, but: Collection[Key]) -> dict[Key, None]:

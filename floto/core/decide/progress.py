@@ -6,7 +6,7 @@ changed. Both run the same function over different tasks, and their results are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha1
 from types import MappingProxyType
@@ -27,6 +27,7 @@ from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.expand import Expansion, GeneratorError, expansion
 from floto.core.spec.rules import TaskOutcome
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
+from floto.core.spec.undo_order import undo_order
 from floto.core.state.fold import state_of, trace
 from floto.core.state.state import EMPTY, Key, Kind, State
 from floto.core.swf.events import Event
@@ -39,6 +40,7 @@ _NO_OUTCOMES: HashTrieMap[int, TaskOutcome] = HashTrieMap()
 _NO_INPUTS: HashTrieMap[int, tuple[int, ...]] = HashTrieMap()
 _NO_TIMES: HashTrieMap[int, datetime] = HashTrieMap()
 _NOTHING_JOINED: Mapping[int, Event] = MappingProxyType({})
+_NOTHING_UNDONE: Mapping[int, tuple[Progress, int]] = MappingProxyType({})
 
 
 @quick_init
@@ -73,6 +75,8 @@ class Progress:
     inputs: HashTrieMap[int, tuple[int, ...]] = _NO_INPUTS
     #: In a spec with rules: time at which each task was settled whose item does not say it, by position.
     ends: HashTrieMap[int, datetime] = _NO_TIMES
+    #: In a cleanup: by position of each undo, the progress of the run and the position of what it undoes.
+    undone: Mapping[int, tuple[Progress, int]] = field(eq=False, default=_NOTHING_UNDONE)
     #: In a spec with rules: the event by which each generated task joined the spec, by position.
     joined: Mapping[int, Event] = field(eq=False, default=_NOTHING_JOINED)
 
@@ -107,11 +111,19 @@ class Progress:
             PayloadsUnavailable: while the store cannot be reached.
         """
         context = {**workflow_context(self.state, self.codec), **self.given}
-        for needed in self.inputs_of(position):
-            id_, result = self.plan.tasks[needed].id_, self.result(needed)
-            if result is not NO_RESULT:
-                context[id_] = read_result(result, f"the result of task {id_!r}", self.codec.payloads)
+        for id_, result in self.results_for(position):
+            context[id_] = read_result(result, f"the result of task {id_!r}", self.codec.payloads)
         return context
+
+    def results_for(self, position: int) -> Iterator[tuple[str, Any]]:
+        """Yield the results in the context of a ready task, each with the id of its task."""
+        for needed in self.inputs_of(position):
+            result = self.result(needed)
+            if result is not NO_RESULT:
+                yield self.plan.tasks[needed].id_, result
+        if self.undone and position in self.undone:
+            main, source = self.undone[position]
+            yield main.plan.tasks[source].id_, main.result(source)
 
     def inputs_of(self, position: int) -> Sequence[int]:
         """Return the requirements whose results are in the context of a ready task."""
@@ -217,14 +229,23 @@ def _joined(plan: graph.Plan, offspring: Mapping[str, tuple[Task, ...]], state: 
     }
 
 
+def _update_of(before: Progress, state: State) -> Update:
+    return (RuledUpdate if before.plan.rules else Update)(before, state)
+
+
 def _updated(before: Progress, state: State, positions: Iterable[int]) -> Progress:
     """Return the progress after the tasks at these positions, and all that follows, were examined."""
-    update = (RuledUpdate if before.plan.rules else Update)(before, state)
+    update = _update_of(before, state)
     update.examine(positions)
+    return _after(update)
+
+
+def _after(update: Update) -> Progress:
+    before = update.before
     return Progress(
         before.spec,
         before.codec,
-        state,
+        update.state,
         before.plan,
         before.offspring,
         before.given,
@@ -236,6 +257,7 @@ def _updated(before: Progress, state: State, positions: Iterable[int]) -> Progre
         _with(before.continued, update.continued) if update.continued else before.continued,
         _with(before.inputs, update.inputs) if update.inputs else before.inputs,
         _with(before.ends, update.ends) if update.ends else before.ends,
+        before.undone,
         before.joined,
     )
 
@@ -243,6 +265,75 @@ def _updated(before: Progress, state: State, positions: Iterable[int]) -> Progre
 def _with(before: HashTrieMap[int, T], new: Mapping[int, T]) -> HashTrieMap[int, T]:
     # An update of a map takes twice as long as a new one.
     return before.update(new) if before else HashTrieMap(new)
+
+
+def begin_cleanup(main: Progress, spec: DeciderSpec, given: Mapping[str, Any]) -> Progress:
+    """Return the progress of a cleanup: the undos of completed tasks, and then the cleanup tasks.
+
+    Args:
+        main: The progress of the run.
+        spec: The cleanup tasks as a spec.
+        given: Entries of the context of every task, beside the workflow's input.
+    """
+    undos, state = main.plan.undos, main.state
+    if not undos:
+        return begin_given(spec, state, main.codec, given)
+    undoable = {position for position in undos if state.is_completed(main.plan.tasks[position].key)}
+    order = undo_order(main.plan, main.offspring, undoable)
+    last = order.keys() - {id_ for needed in order.values() for id_ in needed}
+    firsts = {task.id_: last for task in spec.activity_tasks if not task.requires}
+    plan = graph.plan((*undos.values(), *spec.activity_tasks), {**order, **firsts})
+    fresh = Progress(
+        spec=spec,
+        codec=main.codec,
+        state=state,
+        plan=plan,
+        offspring={},
+        given=given,
+        seed=main.seed,
+        waiting=plan.waiting,
+        undone={plan.index[undo.id_]: (main, position) for position, undo in undos.items()},
+    )
+    if state.started is None:
+        return fresh
+    update = RuledUpdate(fresh, state)
+    for position in undos.keys() - undoable:
+        update.settle(plan.index[undos[position].id_], TaskOutcome.SKIPPED, 0)
+    update.examine(range(len(plan.tasks)))
+    return _after(update)
+
+
+def advanced_cleanup(
+    own: Progress, main: Progress, changed_keys: Collection[Key], *, has_begun: bool
+) -> Progress:
+    """Return the progress of a cleanup in a later state of its run.
+
+    Args:
+        own: The progress of the cleanup.
+        main: The progress of the run in the later state.
+        changed_keys: Keys of the items that changed since.
+        has_begun: False if the run neither fails nor is canceled. What there is to undo then matters only to
+            tasks of the cleanup that have an item, such as a signal that has arrived.
+    """
+    if not (main.plan.undos or own.undone):
+        return advanced(own, main.state, changed_keys) if own.plan.tasks else own
+    changed = positions_of(changed_keys, own.plan)
+    is_stale = not main.plan.undos.keys().isdisjoint(positions_of(changed_keys, main.plan))
+    if not has_begun:
+        is_stale = (is_stale or bool(changed)) and any(key in main.state.items for key in own.plan.by_key)
+    is_stale |= {before.plan for before, _ in own.undone.values()} != {main.plan}
+    if is_stale or _needs_rebuild(changed, own, main.state):
+        return begin_cleanup(main, own.spec, own.given)
+    return _updated(own, main.state, changed)
+
+
+def with_failures(progress: Progress, failures: Mapping[str, str]) -> Progress:
+    """Return the progress after tasks have failed that cannot be started, each with its message by id."""
+    update = _update_of(progress, progress.state)
+    for id_, message in failures.items():
+        update.fail(progress.plan.index[id_], message)
+    update.examine(())
+    return _after(update)
 
 
 def in_state(progress: Progress, state: State) -> Progress:

@@ -28,7 +28,7 @@ from floto.core.decide.retrying import (
 from floto.core.decide.update import Update, unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.conditions import holds
-from floto.core.spec.rules import JoinVerdict, Tally, TaskOutcome, counts_results, rules_of, verdict
+from floto.core.spec.rules import JoinVerdict, Tally, TaskOutcome, counts_results, verdict
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Kind, State
 from floto.core.swf.events import Event
@@ -48,21 +48,26 @@ class RuledUpdate(Update):
         self.inputs: dict[int, tuple[int, ...]] = {}
         self.ends: dict[int, datetime] = {}
         #: The time of each event that settled a task, by its id.
-        self.times: dict[int, datetime] = {}
+        self.times: dict[int, datetime] = {0: state.begun_at, state.last_event_id: state.now}
+        self.times |= {event.id: event.at for event in before.joined.values()}
         #: Tasks to examine: the id of the event at which, the rank in the graph, the position.
         self.todo: list[tuple[int, int, int]] = []
 
     def examine(self, positions: Iterable[int]) -> None:
         """Examine tasks in the order of the events that settle them."""
         before, rank, todo = self.before, self.before.plan.rank, self.todo
-        self.times[0] = self.state.begun_at
-        self.times |= {event.id: event.at for event in before.joined.values()}
         todo += [(self._since(position), rank[position], position) for position in positions]
         heapify(todo)
         while todo:
             now, _, position = heappop(todo)
             if position not in self.outcomes and position not in before.outcomes:
                 self._examine(position, now)
+
+    def fail(self, position: int, message: str) -> None:
+        """Settle a task that cannot be started: a fault of the spec, which fails the run in any case."""
+        self.looks[position] = Exhausted(message)
+        self.failed[position] = message
+        self.settle(position, TaskOutcome.FAILED, self.state.last_event_id)
 
     def _since(self, position: int) -> int:
         """Return the id of the event by which a task joined the spec; 0 for the first tasks."""
@@ -90,23 +95,24 @@ class RuledUpdate(Update):
             self._fail(position, look.message, now)
         else:
             outcome = TaskOutcome.SKIPPED if look is Rest.SKIPPED else TaskOutcome.COMPLETED
-            self._settle(position, outcome, now, has_item=over is None and outcome is TaskOutcome.COMPLETED)
+            self.settle(position, outcome, now, has_item=over is None and outcome is TaskOutcome.COMPLETED)
 
     def _is_admitted(self, position: int, now: int) -> bool:
         """Return True if the join of a task is met and its condition holds; else settle it or let it wait."""
         plan = self.before.plan
         if position in self.inputs or position in self.before.inputs:
             return True
-        rules = rules_of(plan.tasks[position])
+        rules = plan.rules_at(position)
         found = verdict(rules.join, self._tally(position))
         if not isinstance(found, JoinVerdict):
             self.waiting[position] = found
             return False
         if found is JoinVerdict.SKIP:
-            self._settle(position, TaskOutcome.SKIPPED, now)
+            self.settle(position, TaskOutcome.SKIPPED, now)
             return False
+        needed = () if position in plan.ordered else plan.requires[position]
         self.inputs[position] = tuple(
-            needed for needed in plan.requires[position] if self._outcome(needed) is TaskOutcome.COMPLETED
+            other for other in needed if self._outcome(other) is TaskOutcome.COMPLETED
         )
         return rules.when is None or self._is_true(rules.when, position, now)
 
@@ -118,7 +124,7 @@ class RuledUpdate(Update):
         found = Counter(map(self._outcome, plan.requires[position]))
         generators = [self._outcome(each) for each in plan.requires[position] if each in plan.generators]
         grows = None in generators
-        if counts_results(rules_of(plan.tasks[position]).join):
+        if counts_results(plan.rules_at(position).join):
             # The tasks that a generator returned count, and not the generator.
             found[TaskOutcome.COMPLETED] -= generators.count(TaskOutcome.COMPLETED)
         return Tally(
@@ -139,15 +145,16 @@ class RuledUpdate(Update):
             self._fail(position, unreadable(error), now)
             return False
         if not is_true:
-            self._settle(position, TaskOutcome.SKIPPED, now)
+            self.settle(position, TaskOutcome.SKIPPED, now)
         return is_true
 
     def _fail(self, position: int, message: str, now: int) -> None:
-        continues = rules_of(self.before.plan.tasks[position]).on_error == "continue"
+        continues = self.before.plan.rules_at(position).on_error == "continue"
         (self.continued if continues else self.failed)[position] = message
-        self._settle(position, TaskOutcome.CONTINUED if continues else TaskOutcome.FAILED, now)
+        self.settle(position, TaskOutcome.CONTINUED if continues else TaskOutcome.FAILED, now)
 
-    def _settle(self, position: int, outcome: TaskOutcome, now: int, *, has_item: bool = False) -> None:
+    def settle(self, position: int, outcome: TaskOutcome, now: int, *, has_item: bool = False) -> None:
+        """Set the outcome of a task by an event, and examine the tasks that wait for it."""
         plan = self.before.plan
         self.outcomes[position] = outcome
         if not has_item:
@@ -155,7 +162,7 @@ class RuledUpdate(Update):
         for dependent in plan.dependents[position]:
             left = self.left(dependent)
             # ``all`` does not count a failed requirement: its task never starts.
-            if not left or (outcome is TaskOutcome.FAILED and rules_of(plan.tasks[dependent]).join == "all"):
+            if not left or (outcome is TaskOutcome.FAILED and plan.rules_at(dependent).join == "all"):
                 continue
             self.waiting[dependent] = left - 1
             if left == 1:

@@ -15,9 +15,9 @@ from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.spec.activity_timeouts import with_timeouts
 from floto.core.spec.kinds import ActivityTask
-from floto.core.spec.rules import counts_results, rules_of
+from floto.core.spec.rules import counts_results
 from floto.core.spec.task_lists import default_child_list, routed
-from floto.core.spec.tasks import NO_RESULT, Given, Task
+from floto.core.spec.tasks import Given, Task
 from floto.core.state.failures import checkpoint_of
 from floto.core.state.state import Kind, State
 from floto.core.swf.decisions import Decision, StartChildWorkflowExecution
@@ -97,12 +97,8 @@ def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Giv
         progress: The progress of the run.
         given: The entries that the context of every task has.
     """
-    state, plan, spec = progress.state, progress.plan, progress.spec
-    context = {**given}
-    for needed in progress.inputs_of(position):
-        result = progress.result(needed)
-        if result is not NO_RESULT:
-            context[plan.tasks[needed].id_] = result
+    state, spec = progress.state, progress.spec
+    context = {**given, **dict(progress.results_for(position))}
     return Given(
         context=context,
         execution=state.execution,
@@ -118,7 +114,7 @@ def _ready_at(position: int, progress: Progress) -> datetime:
     """Return the time at which the last requirement of a task was settled of those that met its join."""
     plan = progress.plan
     required = plan.requires[position]
-    if plan.rules and counts_results(rules_of(plan.tasks[position]).join):
+    if plan.rules and counts_results(plan.rules_at(position).join):
         required = progress.inputs[position]
     ends = map(progress.ended_at, required)
     return max((at for at in ends if at is not None), default=progress.state.begun_at)

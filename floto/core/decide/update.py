@@ -43,6 +43,12 @@ class Update:
         #: Messages of the tasks that fail the run.
         self.failed: dict[int, str] = {}
 
+    def fail(self, position: int, message: str) -> None:
+        """Settle a task that has failed and fails the run."""
+        self.looks[position] = Exhausted(message)
+        self.failed[position] = message
+        self.outcomes[position] = TaskOutcome.FAILED
+
     def examine(self, positions: Iterable[int]) -> None:
         """Examine the tasks at these positions, and all that follows from them."""
         state, plan, before = self.state, self.before.plan, self.before
@@ -53,8 +59,7 @@ class Update:
             look = looks[position] = look_at(plan.tasks[position], state, before.seed)
             if look is not Rest.DONE:
                 if isinstance(look, Exhausted):
-                    self.failed[position] = look.message
-                    outcomes[position] = TaskOutcome.FAILED
+                    self.fail(position, look.message)
                 continue
             if position in outcomes or position in before.outcomes:
                 continue

@@ -30,7 +30,7 @@ from floto.core.replay.task_status import (
 )
 from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition, due, queued, retry, working
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.rules import counts_results, rules_of
+from floto.core.spec.rules import counts_results
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
 from floto.core.spec.wait_limits import WaitLimit
 from floto.core.state.attempts import Attempt, attempts
@@ -355,9 +355,12 @@ class TaskReasons:
 
     def ruled_out(self) -> Condition:
         """Return the condition of a task that its rules skip."""
-        progress, rules = self.graph.progress, rules_of(self.task)
+        progress, rules = self.graph.progress, self.graph.progress.plan.rules_at(self.position)
         if self.over is not None:
             return Condition(Cause.TIMED_OUT, detail=self.over.message)
+        if self.position in progress.undone and self.position not in progress.inputs:
+            main, source = progress.undone[self.position]
+            return Condition(Cause.UNDONE, main.plan.tasks[source].id_)
         if self.position in progress.inputs:
             seen = shortened(json.dumps(progress.seen_by(self.position), sort_keys=True), _DATA_SHOWN)
             return Condition(Cause.CONDITION, detail=f"{rules.when} on {seen}")
@@ -381,8 +384,9 @@ class TaskReasons:
 
     def counted(self) -> Iterator[Condition]:
         """Yield how many of the required tasks have to complete, if that is not all of them."""
-        if counts_results(rules_of(self.task).join):
-            yield Condition(Cause.COUNTED, detail=str(rules_of(self.task).join))
+        join = self.graph.progress.plan.rules_at(self.position).join
+        if counts_results(join):
+            yield Condition(Cause.COUNTED, detail=str(join))
 
     def reserved(self) -> Iterator[Condition]:
         """Yield what the run does before its cleanup begins."""

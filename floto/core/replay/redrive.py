@@ -226,7 +226,8 @@ class _Planner:
         if not reason and item is not None and item.closed is not None:
             kept, reason = self._kept(position, task, item, item.closed)
         if kept is None:
-            is_anew = bool(above) or task.id_ in self.rerun
+            # What is left of a task that was undone was taken back, too.
+            is_anew = bool(above) or task.id_ in self.rerun or self._undo(position) is not None
             begins, children = ("", ()) if is_anew else self._begins(position, task, item)
             return PlannedTask(task.id_, PlannedAction.RUN, None, reason + begins, children)
         self.kept[task.id_] = kept
@@ -257,7 +258,14 @@ class _Planner:
             return f"failed: {failure_of(item.failures[-1]).message}"
         if position in self.progress.exhausted:
             return f"failed: {self.progress.exhausted[position]}"
+        if (undo := self._undo(position)) is not None:
+            return f"undone by {undo.id_!r}"
         return "chosen to run again" if task.id_ in self.rerun else ""
+
+    def _undo(self, position: int) -> Task | None:
+        """Return the undo of a task if it has completed."""
+        undo = self.progress.plan.undos.get(position)
+        return undo if undo is not None and self.progress.state.is_completed(undo.key) else None
 
     def _kept(self, position: int, task: Task, item: Item, closed: Event) -> tuple[KeptTask | None, str]:
         """Return a completed task as kept, or None and what changed."""

@@ -13,9 +13,9 @@ from attrs import Factory, field, frozen
 
 from floto.core.decide.closing import CANCEL_REQUESTS, after_failure, open_work
 from floto.core.decide.phase import RunPhase, phase, run_failures
-from floto.core.decide.progress import Progress, begin
+from floto.core.decide.progress import Progress, begin_cleanup
 from floto.core.decide.retrying import Wait
-from floto.core.spec.rules import TaskOutcome, rules_of
+from floto.core.spec.rules import TaskOutcome
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf.reserved_names import RETRY_PREFIX
@@ -117,7 +117,7 @@ def _blocked(progress: Progress) -> dict[int, int]:
         todo = [failed]
         while todo:
             dependents = (other for other in plan.dependents[todo.pop()] if other not in found)
-            new = [other for other in dependents if rules_of(plan.tasks[other]).join == "all"]
+            new = [other for other in dependents if plan.rules_at(other).join == "all"]
             found.update(dict.fromkeys(new, failed))
             todo += new
     return found
@@ -132,8 +132,7 @@ _CLEANUPS: tuple[tuple[Collection[RunPhase], str], ...] = (
 
 def cleanups(main: Progress) -> tuple[Progress, ...]:
     """Return the progress of the cleanup after a failure and of that after a cancel request."""
-    canceled = begin(main.spec.after_cancel, main.state, main.codec)
-    return after_failure(main, run_failures(main)), canceled
+    return after_failure(main, run_failures(main)), begin_cleanup(main, main.spec.after_cancel, {})
 
 
 def task_graphs(

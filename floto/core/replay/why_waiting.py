@@ -34,6 +34,7 @@ class Cause(StrEnum):
     JOIN = "its join cannot be met: {detail}"
     CONTINUES = "the run continues without its result"
     COUNTED = "its join {detail} does not need all of them"
+    UNDONE = "nothing to undo: {task} did not complete"
     RETRY = "{detail} is due at {at}"
     WORKER = "queued since {at} on task list {task_list!r}, no worker has picked it up"
     STARTER = "queued since {at}, SWF has not started it"
@@ -55,7 +56,7 @@ class Cause(StrEnum):
 #: Causes that refer to another task of the run.
 OF_TASKS = (Cause.REQUIRES, Cause.GENERATOR)
 #: Causes that are rules of a task, and hold for good.
-OF_RULES = (Cause.CONDITION, Cause.JOIN, Cause.CONTINUES)
+OF_RULES = (Cause.CONDITION, Cause.JOIN, Cause.CONTINUES, Cause.UNDONE)
 
 
 @frozen

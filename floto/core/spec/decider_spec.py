@@ -26,7 +26,7 @@ from floto.core.spec.field_checks import (
 )
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
-from floto.core.spec.rules import AtLeast, Ruled
+from floto.core.spec.rules import AtLeast, Ruled, undo_of
 from floto.core.spec.task_lists import child_list
 from floto.core.spec.tasks import Given, Task, expands, is_task
 from floto.core.spec.wait_limits import Result
@@ -191,6 +191,8 @@ def _cleanup_problems(tasks: Iterable[Task]) -> Iterable[str]:
             yield f"task {shown(task.id_)} returns tasks, which is only permitted in activity_tasks"
         if task.id_ == FAILURES_KEY:
             yield f"task {shown(task.id_)}: this id is reserved for the failures; set another id_"
+        if undo_of(task) is not None:
+            yield f"task {shown(task.id_)}: its undo has no effect, as cleanup tasks are not undone"
 
 
 @frozen(kw_only=True, init=False)
@@ -198,8 +200,8 @@ class DeciderSpec:
     """A workflow: its tasks, and the settings of its runs.
 
     When a task has failed, no further task starts, and the cancellation of open tasks is requested. Once
-    these have closed, the cleanup tasks of ``on_failure`` run, and then the run fails. A cancel request to a
-    run that is already cleaning up after a failure has no effect.
+    these have closed, the undos of completed tasks run, then the cleanup tasks of ``on_failure``, and then
+    the run fails. A cancel request to a run that is already cleaning up after a failure has no effect.
 
     Args:
         activity_tasks: The tasks of the workflow.
@@ -274,6 +276,9 @@ class DeciderSpec:
             yield "repeat_workflow: a workflow without tasks would repeat without end or pause"
         for name in ("on_failure", "on_cancel"):
             yield from (f"{name}: {problem}" for problem in _cleanup_problems(getattr(self, name)))
+        for task in filter(is_task, self.activity_tasks):
+            if task.id_ == FAILURES_KEY and undo_of(task) is not None:
+                yield f"task {shown(task.id_)} has an undo, for which this id is that of the failures"
 
     @cached_property
     def plan(self) -> graph.Plan:
@@ -282,9 +287,10 @@ class DeciderSpec:
 
     @property
     def all_tasks(self) -> tuple[Task, ...]:
-        """All tasks, including cleanup tasks; a task of both cleanups occurs once."""
+        """All tasks, including undos and cleanup tasks; a task of both cleanups occurs once."""
         cleaning = {task.id_: task for task in (*self.on_failure, *self.on_cancel)}
-        return (*self.activity_tasks, *cleaning.values())
+        undos = (undo for undo in map(undo_of, self.activity_tasks) if undo is not None)
+        return (*self.activity_tasks, *undos, *cleaning.values())
 
     @cached_property
     def after_failure(self) -> DeciderSpec:

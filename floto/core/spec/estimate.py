@@ -68,8 +68,11 @@ def expected_events(spec: DeciderSpec) -> tuple[int, int]:
     least = sum(_own(task) for task in spec.activity_tasks if task.id_ not in skipped)
     least += _DECISION * _longest_chain(spec.plan, skipped)
     most = sum(map(_attempts, spec.activity_tasks))
-    after_failure = _MARKER + sum(map(_attempts, spec.on_failure)) if spec.on_failure else 0
-    after_cancel = _CANCEL + sum(map(_attempts, spec.on_cancel)) if spec.on_cancel else 0
+    undos = sum(map(_attempts, spec.plan.undos.values()))
+    after_failure = undos + sum(map(_attempts, spec.on_failure))
+    after_cancel = undos + sum(map(_attempts, spec.on_cancel))
+    after_failure += _MARKER if after_failure else 0
+    after_cancel += _CANCEL if after_cancel else 0
     return _RUN + least, _RUN + most + max(after_failure, after_cancel)
 
 

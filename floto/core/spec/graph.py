@@ -6,17 +6,20 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain, islice
+from types import MappingProxyType
 
 from attrs import frozen
 from rpds import HashTrieMap
 
 from floto.core.spec.rules import (
+    DEFAULT_RULES,
     JoinVerdict,
     Rules,
     Tally,
     has_default_rules,
     rule_problems,
     rules_of,
+    undo_of,
     verdict,
 )
 from floto.core.spec.tasks import TASK_MEMBERS, Task, expands, is_checked, is_task
@@ -33,6 +36,7 @@ _STARTED_TWICE = "{} {!r} is started by several tasks"
 _SHARED = {
     Kind.SIGNAL: "{} {!r} is awaited by several tasks: let one wait for it, and the others require that one"
 }
+_NOTHING: Mapping[str, Iterable[str]] = MappingProxyType({})
 #: Maximum number of reported cycles; finding all of them takes long.
 _MAX_CYCLES = 10
 
@@ -54,6 +58,10 @@ class Plan:
     wait_limits: Mapping[int, WaitLimit]
     #: Rules by position of the tasks that have a wait limit, or other rules than the default ones.
     rules: Mapping[int, Rules]
+    #: Undos by position of the tasks that they undo.
+    undos: Mapping[int, Task]
+    #: In a cleanup: positions of the tasks that start after others in an order of floto's own.
+    ordered: Collection[int]
     #: Rank of each position in a topological order; without rules, whose evaluation needs it, the position.
     rank: Sequence[int]
 
@@ -62,11 +70,22 @@ class Plan:
         """Positions of the tasks that no task depends on."""
         return [position for position, dependents in enumerate(self.dependents) if not dependents]
 
+    def rules_at(self, position: int) -> Rules:
+        """Return the rules of the task at a position."""
+        return self.rules.get(position, DEFAULT_RULES)
 
-def plan(tasks: Sequence[Task]) -> Plan:
-    """Return the plan of tasks that have no ``problems``."""
+
+def plan(tasks: Sequence[Task], after: Mapping[str, Iterable[str]] = _NOTHING) -> Plan:
+    """Return the plan of tasks that have no ``problems``.
+
+    Args:
+        tasks: The tasks.
+        after: By id of tasks that require nothing and start when others have ended, whatever came of these:
+            the ids of the others.
+    """
     index = {task.id_: position for position, task in enumerate(tasks)}
-    requires = tuple(tuple(index[id_] for id_ in dict.fromkeys(task.requires)) for task in tasks)
+    needs = [after.get(task.id_) or task.requires for task in tasks] if after else [t.requires for t in tasks]
+    requires = tuple(tuple(index[id_] for id_ in dict.fromkeys(needed)) for needed in needs)
     dependents: list[list[int]] = [[] for _ in tasks]
     for position, needed in enumerate(requires):
         for other in needed:
@@ -77,6 +96,9 @@ def plan(tasks: Sequence[Task]) -> Plan:
         for position, task in enumerate(tasks)
         if position in waits or not has_default_rules(task)
     }
+    for position in map(index.__getitem__, after):
+        own = rules_of(tasks[position])
+        rules[position] = Rules(when=own.when, join="finished", on_error=own.on_error)
     generators = frozenset(position for position, task in enumerate(tasks) if expands(task))
     most = 0 if rules else 1
     waiting = {position: len(needed) for position, needed in enumerate(requires) if len(needed) > most}
@@ -94,6 +116,8 @@ def plan(tasks: Sequence[Task]) -> Plan:
         generators,
         waits,
         rules,
+        {position: each.undo for position, each in rules.items() if each.undo is not None},
+        frozenset(map(index.__getitem__, after)),
         _ranks(requires) if rules else range(len(tasks)),
     )
 
@@ -124,6 +148,7 @@ def problems(*graphs: Sequence[Task], known: Collection[str] = ()) -> list[str]:
     if not_tasks:
         return not_tasks
     tasks = [*graphs[0], *chain.from_iterable(_new_tasks(graphs[1:]))]
+    tasks += filter(is_task, map(undo_of, tasks))
     found = [problem for task in tasks for problem in _own_problems(task)]
     if not all(isinstance(id_, str) for task in tasks for id_ in (task.id_, *task.requires)):
         # The graph cannot be examined without ids.

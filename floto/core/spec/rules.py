@@ -12,7 +12,8 @@ from typing import Any
 from attrs import field, frozen
 
 from floto.core.spec.conditions import condition_problems
-from floto.core.spec.tasks import Task
+from floto.core.spec.tasks import Task, expands, is_task
+from floto.core.state.state import Kind
 from floto.core.swf.identifiers import shown
 
 #: Metadata of a field whose default is not written to JSON, because it may not change any more.
@@ -65,11 +66,16 @@ class Rules:
             settled, or has failed. The context has the results of those that had completed by then.
         on_error: ``fail``: the run fails if the task does. ``continue``: the task then counts as finished
             without a result.
+        undo: A task that takes back what this one did. When the run fails or is canceled, the undos of its
+            completed tasks run before the cleanup tasks, in reverse order of dependency; the next one also
+            runs after one that failed. The context has the result of the task that it undoes, by its id.
+            None by default.
     """
 
     when: str | None = None
     join: Join = field(default="all", metadata=FIXED_DEFAULT)
     on_error: str = field(default="fail", metadata=FIXED_DEFAULT)
+    undo: Task | None = None
 
 
 @frozen(kw_only=True)
@@ -77,18 +83,27 @@ class Ruled(Rules, Task):
     """A task with rules: the base class of task kinds that have them; its fields are those of ``Rules``."""
 
 
-_DEFAULT = Rules()
+DEFAULT_RULES = Rules()
+#: Kinds of tasks that do nothing by themselves.
+_WAITS = (Kind.SIGNAL, Kind.TIMER)
 
 
 def rules_of(task: Any) -> Rules:
     """Return the rules of a task; the default rules if its kind has none."""
-    return task if isinstance(task, Rules) else _DEFAULT
+    return task if isinstance(task, Rules) else DEFAULT_RULES
+
+
+def undo_of(task: Any) -> Task | None:
+    """Return the task that undoes a task; None if there is none."""
+    return rules_of(task).undo
 
 
 def has_default_rules(task: Any) -> bool:
     """Return True if a task has no rule other than the default ones."""
     rules = rules_of(task)
-    return rules is _DEFAULT or (rules.when is None and rules.join == "all" and rules.on_error == "fail")
+    return rules is DEFAULT_RULES or (
+        rules.when is None and rules.join == "all" and rules.on_error == "fail" and rules.undo is None
+    )
 
 
 def rules_text(task: Any) -> str:
@@ -96,7 +111,7 @@ def rules_text(task: Any) -> str:
     rules = rules_of(task)
     names = ("when", "join", "on_error")
     pairs = (
-        (name, getattr(rules, name)) for name in names if getattr(rules, name) != getattr(_DEFAULT, name)
+        (name, getattr(rules, name)) for name in names if getattr(rules, name) != getattr(DEFAULT_RULES, name)
     )
     return ", ".join(f"{name} {value}" for name, value in pairs)
 
@@ -172,3 +187,19 @@ def rule_problems(task: Any) -> Iterable[str]:
         yield f"join must be 'all', 'any', 'finished' or AtLeast(n), not {shown(join)}"
     if not (isinstance(rules.on_error, str) and rules.on_error in _ON_ERROR):
         yield f"on_error must be 'fail' or 'continue', not {shown(rules.on_error)}"
+    if rules.undo is not None:
+        yield from (f"undo {problem}" for problem in _undo_problems(task, rules.undo))
+
+
+def _undo_problems(task: Any, undo: Any) -> Iterable[str]:
+    if not is_task(undo):
+        yield f"must be a task, not {shown(undo)}"
+        return
+    if task.key[0] in _WAITS:
+        yield f"has no effect: there is nothing to undo after a {task.key[0]}"
+    if undo.requires or rules_of(undo).join != DEFAULT_RULES.join:
+        yield "is started by floto in its order: it must require nothing and have no join"
+    if rules_of(undo).undo is not None:
+        yield "cannot be undone: it has no undo of its own"
+    if expands(undo):
+        yield "returns tasks, which is only permitted in activity_tasks"

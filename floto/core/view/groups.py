@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 
+from floto.core.spec.rules import undo_of
 from floto.core.view.tracks import TaskTrack
 
 #: Most declared tasks alike that are shown one by one.
@@ -43,16 +44,19 @@ def _alike(tasks: Mapping[str, TaskTrack], generated: set[str]) -> Iterator[Grou
     for id_, track in tasks.items():
         for other in track.requires:
             dependents.setdefault(other, []).append(id_)
-    found: dict[tuple[object, ...], list[str]] = {}
-    for id_, track in tasks.items():
+    undos = {id_: undo_of(track.task) for id_, track in tasks.items()}
+    undone = {undo.id_: id_ for id_, undo in undos.items() if undo is not None}
+    found: dict[tuple[tuple[object, ...], ...], list[str]] = {}
+    for id_ in tasks:
         if id_ not in generated:
-            key = (
-                track.type_name or track.kind_name,
-                track.kind_name,
-                frozenset(track.requires),
-                tuple(dependents.get(id_, ())),
-            )
-            found.setdefault(key, []).append(id_)
-    for (name, *_), ids in found.items():
+            # Undos are alike if what they undo is, too.
+            both = (id_, undone[id_]) if id_ in undone else (id_,)
+            found.setdefault(tuple(_likeness(tasks[each], dependents) for each in both), []).append(id_)
+    for ((name, *_), *_), ids in found.items():
         if len(ids) > _ALIKE:
             yield Group(f"{len(ids):,} tasks {name}", tuple(ids))
+
+
+def _likeness(track: TaskTrack, dependents: Mapping[str, Sequence[str]]) -> tuple[object, ...]:
+    kind = track.kind_name
+    return track.type_name or kind, kind, frozenset(track.requires), tuple(dependents.get(track.id, ()))

@@ -149,8 +149,8 @@ class RunView:
 
     @cached_property
     def roles(self) -> Mapping[str, str]:
-        """When each cleanup task runs."""
-        return {} if self.spec is None else cleanup_roles(self.spec)
+        """Which tasks are undos, and when each cleanup task runs."""
+        return {} if self.progress is None else cleanup_roles(self.progress)
 
     @property
     def arrows(self) -> Iterator[tuple[str, str, bool]]:

@@ -8,10 +8,10 @@ the run or the plan changes. What all tasks of one status share (the decision ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from floto.core.decide.phase import RunPhase, phase
-from floto.core.decide.progress import Progress, advanced, positions_of
+from floto.core.decide.progress import Progress, advanced, advanced_cleanup, positions_of
 from floto.core.replay.explain import TaskReasons, due_conditions, ending_conditions, shared_conditions
 from floto.core.replay.task_status import FAILURES, TaskGraph, TaskStatus, cleanups, task_graphs
 from floto.core.state.fold import trace
@@ -57,17 +57,13 @@ class Tracker:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        cleaning = (*progress.spec.on_failure, *progress.spec.on_cancel)
-        self.board = Board(apart=frozenset(task.id_ for task in cleaning))
+        self.board = Board()
         self._timers = RetryTimers()
         self._cleaning = cleanups(progress)
         self._graphs: tuple[TaskGraph, ...] = ()
         self.phase: RunPhase | None = None
         #: For each graph: the status, conditions and outcome of its tasks by position.
         self._told: list[dict[int, _Told]] = [{}, {}, {}]
-        self._doubles = {task.id_ for task in progress.spec.on_failure} & {
-            task.id_ for task in progress.spec.on_cancel
-        }
 
     def observe(self, event: Event) -> None:
         """Follow the next event. Raises ``HistoryError`` and ``SpecError`` as ``Progress.observe`` does."""
@@ -81,16 +77,16 @@ class Tracker:
             self._look(event.id, changed, moved=moved)
         self._share(event.id)
 
-    def _look(self, event_id: int, changed: Iterable[Key], *, moved: bool) -> None:
+    def _look(self, event_id: int, changed: Collection[Key], *, moved: bool) -> None:
         """Examine the tasks that may have changed."""
         graphs, self._graphs = self._graphs, ()
         if moved:
             # The tasks of a cleanup are given the failures of the run.
             self._cleaning = cleanups(self.progress)
         else:
+            has_begun = self.phase not in {RunPhase.RUNNING, RunPhase.COMPLETING}
             self._cleaning = tuple(
-                advanced(each, self.progress.state, changed) if each.plan.tasks else each
-                for each in self._cleaning
+                advanced_cleanup(each, self.progress, changed, has_begun=has_begun) for each in self._cleaning
             )
         self._graphs = task_graphs(self.progress, self._cleaning, graphs)
         doubles: dict[str, None] = {}
@@ -98,7 +94,7 @@ class Tracker:
             old = graphs[number] if graphs else None
             for position in _changed(old, graph, changed, moved=moved):
                 id_ = self._examine(event_id, number, position)
-                if id_ in self._doubles:
+                if self._is_double(id_):
                     doubles[id_] = None
             self._name(event_id, graph, changed)
             if graph.stopping and (old is None or graph.stopping is not old.stopping):
@@ -107,7 +103,7 @@ class Tracker:
         for id_ in doubles:
             self._set(event_id, id_, self._combined(id_))
         if graphs and graphs[0].progress.plan is not self._graphs[0].progress.plan:
-            self._drop(event_id, graphs[0], self._graphs[0])
+            self._drop(event_id, graphs)
 
     def _name(self, event_id: int, graph: TaskGraph, changed: Iterable[Key]) -> None:
         if event_id > 1:
@@ -118,9 +114,13 @@ class Tracker:
         graph = self._graphs[number]
         task = graph.progress.plan.tasks[position]
         told = self._told[number][position] = self._tell(number, position)
-        if task.id_ not in self._doubles:
+        if not self._is_double(task.id_):
             self._set(event_id, task.id_, told)
         return task.id_
+
+    def _is_double(self, id_: str) -> bool:
+        """Return True for a task of both cleanups."""
+        return all(id_ in graph.progress.plan.index for graph in self._graphs[1:])
 
     def _tell(self, number: int, position: int) -> _Told:
         graph = self._graphs[number]
@@ -135,8 +135,9 @@ class Tracker:
             outcome = Outcome(message=reasons.result(status))
         elif status is TaskStatus.DONE:
             outcome = Outcome(item=reasons.item, over=reasons.over)
-        # The conditions of a task that waits for many others change with each of these.
-        if status is TaskStatus.WAITING and graph.progress.left(position):
+        # The conditions of a task that waits for many others change with each of these. The order of undos,
+        # which no task declares, changes with what has completed.
+        if status is TaskStatus.WAITING and graph.progress.left(position) and not graph.progress.undone:
             return status, Why(tuple(reasons.counted()), shared, by_requirements=True), outcome
         own = tuple(reasons.own(status))
         return status, Why(own, shared) if own or shared else NO_REASON, outcome
@@ -168,14 +169,20 @@ class Tracker:
         plans = [graph.progress.plan for graph in self._graphs]
         task = next(plan.tasks[plan.index[id_]] for plan in plans if id_ in plan.index)
         name = next((str(found) for each in _TYPES if (found := getattr(task, each, None))), "")
+        if id_ not in plans[0].index:
+            self.board.apart.add(id_)
         requires = tuple(dict.fromkeys(task.requires))
         return TaskTrack(id_, task.key, task, requires=requires, type_name=name)
 
-    def _drop(self, event_id: int, before: TaskGraph, now: TaskGraph) -> None:
+    def _drop(self, event_id: int, before: Iterable[TaskGraph]) -> None:
         """Note the tasks that a generator no longer returns, and what others require now."""
-        for id_ in before.progress.plan.index.keys() - now.progress.plan.index.keys():
+        was, now = (
+            {id_ for graph in graphs for id_ in graph.progress.plan.index}
+            for graphs in (before, self._graphs)
+        )
+        for id_ in was - now:
             self.board.set(event_id, self.board.tasks[id_], None, NO_REASON, NO_OUTCOME)
-        for task in now.progress.plan.tasks:
+        for task in self._graphs[0].progress.plan.tasks:
             self.board.tasks[task.id_].requires = tuple(dict.fromkeys(task.requires))
 
     def _share(self, event_id: int) -> None:

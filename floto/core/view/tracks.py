@@ -117,7 +117,7 @@ class Board:
     #: Ids by status and kind, the one that has had the status for longest first.
     groups: dict[TaskStatus, dict[Kind, dict[str, None]]] = field(factory=dict)
     #: Ids of the cleanup tasks, which ``done`` and ``planned`` do not count.
-    apart: frozenset[str] = frozenset()
+    apart: set[str] = field(factory=set)
     #: Number of the tasks that are done, and of all tasks.
     done: int = 0
     planned: int = 0

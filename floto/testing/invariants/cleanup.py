@@ -91,7 +91,7 @@ def _sent_by_a_task(workflow_id: str, moment: Moment) -> bool:
 
 def clean_up_begins_when_all_else_has_ended(moment: Moment) -> None:
     """No cleanup task is started beside the run's own work, and none of that afterwards."""
-    own = {task.id_ for task in (*moment.spec.on_failure, *moment.spec.on_cancel)}
+    own = {*moment.reading.on_failure.tasks, *moment.reading.on_cancel.tasks}
     summary, started = moment.summary, set(moment.started)
     if started & own:
         keys = {moment.known[id_].key for id_ in own}
@@ -146,7 +146,7 @@ def failures_are_those_of_the_beginning(moment: Moment) -> None:
             broken("the run was failing, and closes with another decision")
         failures = payload.loads(close.details)
         # A workflow that always repeats tells why it could not.
-        cleaning = {task.id_ for task in moment.spec.on_failure} | {"repeat_workflow"}
+        cleaning = {*moment.reading.on_failure.tasks, "repeat_workflow"}
         said = {id_: failures[id_] for id_ in failures.keys() - cleaning | failures.keys() & noted.keys()}
         if said != noted and "..." not in failures:
             broken(f"the run failed because of {sorted(noted)}, and says that it was {sorted(said)}")

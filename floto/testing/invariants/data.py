@@ -11,7 +11,7 @@ from floto.core.decide.decide import decide
 from floto.core.errors import FlotoError
 from floto.core.payloads import payload
 from floto.core.spec.decider_spec import ActivityTask, ChildWorkflow, Generator, Timer
-from floto.core.spec.rules import rules_of
+from floto.core.spec.rules import rules_of, undo_of
 from floto.core.spec.tasks import Given, Task, expands
 from floto.core.swf.decisions import (
     Decision,
@@ -170,10 +170,12 @@ def _to_change(moment: Moment) -> tuple[str, Event] | None:
 
 
 def _ancestors(id_: str, known: Mapping[str, Task]) -> set[str]:
+    undone = {undo.id_: task.id_ for task in known.values() if (undo := undo_of(task)) is not None}
     found: set[str] = set()
     waiting = [id_]
     while waiting:
-        new = set(known[waiting.pop()].requires) - found
+        one = waiting.pop()
+        new = {*known[one].requires, *([undone[one]] if one in undone else [])} - found
         found |= new
         waiting += new
     return found

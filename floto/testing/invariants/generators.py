@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from floto.core.errors import SpecError
 from floto.core.spec.expand import expand
-from floto.core.spec.rules import counts_results, rules_of
+from floto.core.spec.rules import counts_results, rules_of, undo_of
 from floto.core.spec.tasks import Task
 from floto.core.state.fold import fold
 from floto.core.state.state import Kind
@@ -58,7 +58,8 @@ def _declared(moment: Moment) -> Mapping[str, Task]:
     found = {task.id_: task for task in moment.spec.all_tasks}
     for offspring in moment.expanded.returned.values():
         found |= {task.id_: task for task in offspring}
-    return found
+    undos = [undo for task in found.values() if (undo := undo_of(task)) is not None]
+    return found | {undo.id_: undo for undo in undos}
 
 
 def children_have_ids_of_their_own(moment: Moment) -> None:

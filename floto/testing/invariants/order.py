@@ -13,9 +13,9 @@ from floto.testing.reading.moment import Moment
 def dependency_order(moment: Moment) -> None:
     """Each task is started only after its join is met, by default after all it requires has ended."""
     for id_ in moment.started:
-        for graph in (moment.reading.main, moment.reading.on_failure, moment.reading.on_cancel):
+        for graph in (moment.reading.main, moment.in_turn):
             if id_ in graph.tasks and not graph.is_ready(id_):
-                missing = sorted(set(graph.tasks[id_].requires) - graph.settled)
+                missing = sorted({*graph.order.get(id_, graph.tasks[id_].requires)} - graph.settled)
                 broken(f"task {id_!r} is started before {', '.join(map(repr, missing))}, which it requires")
 
 

@@ -7,19 +7,20 @@ and no line of it is shared with ``floto.core.decide.decide``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.payloads.stored import read_result
 from floto.core.spec.decider_spec import FAILURES_KEY, DeciderSpec
-from floto.core.spec.rules import TaskOutcome, rules_of
-from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
+from floto.core.spec.rules import TaskOutcome, undo_of
+from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec, expands
 from floto.core.spec.wait_limits import Result
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Key, Kind, Status
@@ -54,6 +55,7 @@ from floto.testing.reading.oracle import FAILURES, MORE, RESULT, HistorySummary,
 
 #: Maximum size of the decisions in a response, in characters: SWF takes a megabyte in all.
 RESPONSE = 900_000
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _REASON, _MESSAGE, _GIVEN = 256, 2_000, 8_000
 #: Kinds of work that must close before a run fails or is canceled.
 _AWAITED = (Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA)
@@ -98,14 +100,58 @@ class Reading:
         """The cleanup tasks after a failure that is known from the history."""
         return self.after_failure(self.main.exhausted if self.noted is None else self.noted)
 
-    def after_failure(self, failures: Mapping[str, str]) -> ExpectedGraph:
-        """Return the cleanup tasks after these failures."""
-        return self._graph(self.spec.on_failure, given_failures(failures))
+    def after_failure(
+        self, failures: Mapping[str, str], unstartable: Mapping[str, str] = _NOTHING
+    ) -> ExpectedGraph:
+        """Return the cleanup after these failures, and after it was found which tasks cannot be started."""
+        return self._cleanup(self.spec.on_failure, given_failures(failures), unstartable)
 
     @cached_property
     def on_cancel(self) -> ExpectedGraph:
         """The cleanup tasks after a cancel request."""
-        return self._graph(self.spec.on_cancel, {})
+        return self.after_cancel()
+
+    def after_cancel(self, unstartable: Mapping[str, str] = _NOTHING) -> ExpectedGraph:
+        """Return the cleanup after a cancel request, and after some tasks could not be started."""
+        return self._cleanup(self.spec.on_cancel, {}, unstartable)
+
+    @cached_property
+    def undos(self) -> Mapping[str, Task]:
+        """The undos of tasks, by the ids of the tasks."""
+        found = {task.id_: undo_of(task) for task in self.expanded.spec.activity_tasks}
+        return {id_: undo for id_, undo in found.items() if undo is not None}
+
+    def _cleanup(
+        self, tasks: Sequence[Task], given: Mapping[str, Any], unstartable: Mapping[str, str]
+    ) -> ExpectedGraph:
+        main = {task.id_: task for task in self.expanded.spec.activity_tasks}
+        done = {id_: undo for id_, undo in self.undos.items() if self.summary.completed(main[id_].key)}
+        order = {
+            undo.id_: [done[other].id_ for other in self._behind(id_, main) if other in done]
+            for id_, undo in done.items()
+        }
+        if self.undos:
+            last = [undo.id_ for undo in done.values()]
+            order |= {task.id_: last for task in tasks if not task.requires}
+        return evolve(
+            self._graph([*self.undos.values(), *tasks], given),
+            order=order,
+            undoes={undo.id_: id_ for id_, undo in self.undos.items()},
+            idle_undos=[undo.id_ for id_, undo in self.undos.items() if id_ not in done],
+            unstartable={id_: text for id_, text in unstartable.items() if id_ not in main},
+        )
+
+    def _behind(self, id_: str, main: Mapping[str, Task]) -> set[str]:
+        """Return the tasks that require a task, directly or not, or were returned by it."""
+        found: set[str] = set()
+        todo = [id_]
+        while todo:
+            one = todo.pop()
+            new = {other.id_ for other in main.values() if one in other.requires} - found
+            new |= {other.id_ for other in self.expanded.returned.get(one, ())} - found
+            found |= new
+            todo += new
+        return found
 
     def _graph(
         self,
@@ -116,8 +162,8 @@ class Reading:
     ) -> ExpectedGraph:
         known = {task.id_: task for task in tasks}
 
-        def seen(graph: ExpectedGraph, results: Iterable[str]) -> dict[str, Any]:
-            context = self._context(graph, results, {**self.given, **given})
+        def seen(graph: ExpectedGraph, id_: str, results: Iterable[str]) -> dict[str, Any]:
+            context = self._context(graph, id_, results, {**self.given, **given})
             return {
                 id_: value if id_ in ("workflow", *given) else self._read(id_, value)
                 for id_, value in context.items()
@@ -173,12 +219,14 @@ class Reading:
 
     def context(self, graph: ExpectedGraph, id_: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return a task's context: the workflow's input and the results that were there for it."""
-        return self._context(graph, graph.met[id_].results, given)
+        return self._context(graph, id_, graph.met[id_].results, given)
 
     def _context(
-        self, graph: ExpectedGraph, results: Iterable[str], given: Mapping[str, Any]
+        self, graph: ExpectedGraph, id_: str, results: Iterable[str], given: Mapping[str, Any]
     ) -> dict[str, Any]:
         context = dict(given)
+        if id_ in graph.undoes:
+            context[graph.undoes[id_]] = self.result(self.main, graph.undoes[id_])
         for needed in results:
             result = self.result(graph, needed)
             if result is not NO_RESULT:
@@ -187,8 +235,8 @@ class Reading:
 
     def result(self, graph: ExpectedGraph, id_: str) -> Any:
         """Return the result of a task; for a generator, the ids of the tasks that it returned."""
-        if id_ in graph.returned:
-            return [task.id_ for task in graph.returned[id_]]
+        if expands(graph.tasks[id_]):
+            return [task.id_ for task in graph.returned.get(id_, ())]
         task = graph.tasks[id_]
         if id_ in graph.over:
             instead = graph.over[id_].limit.on_timeout
@@ -209,9 +257,9 @@ class Reading:
 
     def _ends(self, graph: ExpectedGraph, id_: str) -> Iterable[datetime]:
         """Yield the times at which the requirements ended that met the join of a task."""
-        task = graph.tasks[id_]
-        counts_all = rules_of(task).join in ("all", "finished")
-        for needed in task.requires if counts_all else graph.met[id_].results:
+        counts_all = graph.join(id_) in ("all", "finished")
+        required = graph.order.get(id_, graph.tasks[id_].requires)
+        for needed in required if counts_all else graph.met[id_].results:
             end = graph.ended[needed]
             if needed not in graph.over and (end.outcome is TaskOutcome.COMPLETED or needed in graph.broken):
                 done = [each.end for each in self.summary.attempts[graph.tasks[needed].key] if each.completed]
@@ -329,7 +377,7 @@ def _as_new(summary: HistorySummary, given: str | None) -> ContinueAsNewWorkflow
 
 
 def _cancel(reading: Reading) -> Expected:
-    found, failures, faults = _clean_up(reading, reading.on_cancel, {})
+    found, failures, faults = _clean_up(reading, reading.after_cancel, {})
     if failures is None:
         return Expected(tuple(found), faults)
     return Expected((CancelWorkflowExecution(details=written(failures) if failures else None),), faults)
@@ -342,7 +390,7 @@ def _fail(
     faults: Mapping[str, str] | None = None,
 ) -> Expected:
     faults = dict(faults or {})
-    if not reading.spec.on_failure and reading.spec.repeat_workflow != "always":
+    if not (reading.spec.on_failure or reading.undos or reading.spec.repeat_workflow == "always"):
         children = [each for each in reading.summary.under_way() if each.key[0] is Kind.CHILD]
         found: list[Decision] = [
             each for child in children for each in _cancel_requests(child, reading.summary)
@@ -356,7 +404,8 @@ def _fail(
         # Truncate now, so that this decision and later ones, which read the marker, see the same.
         text = written(failures)
         first, failures = (RecordMarker(marker_name=FAILURES, details=text),), payload.loads(text)
-    found, own, more = _clean_up(reading, reading.after_failure(failures), given_failures(failures))
+    begun = partial(reading.after_failure, failures)
+    found, own, more = _clean_up(reading, begun, given_failures(failures))
     faults |= more
     if own is None:
         return Expected((*first, *found), faults)
@@ -385,9 +434,10 @@ def _after_cleanup(reading: Reading, failures: Mapping[str, str]) -> tuple[Decis
 
 
 def _clean_up(
-    reading: Reading, graph: ExpectedGraph, given: Mapping[str, Any]
+    reading: Reading, graph_of: Callable[[Mapping[str, str]], ExpectedGraph], given: Mapping[str, Any]
 ) -> tuple[list[Decision], dict[str, str] | None, dict[str, str]]:
     """Return the decisions, the failures once the cleanup is over, and the tasks whose spec is at fault."""
+    graph = graph_of({})
     own = {task.key for task in graph.tasks.values()}
     open_ = [each for each in reading.summary.under_way() if each.key[0] in _AWAITED and each.key not in own]
     if open_:
@@ -396,7 +446,13 @@ def _clean_up(
         context = {**reading.given, **given}
     except PayloadError:
         return [], {}, {}
-    found, faults = _starts(reading, graph, context)
+    found, more = _starts(reading, graph, context)
+    faults: dict[str, str] = {}
+    while more:
+        # What waits for the end of a task that cannot be started may start.
+        faults |= more
+        graph = graph_of(faults)
+        found, more = _starts(reading, graph, context)
     failures = {**faults, **graph.exhausted}
     is_over = all(id_ in failures or not graph.is_ready(id_) for id_ in graph.tasks)
     return found, failures if is_over else None, faults

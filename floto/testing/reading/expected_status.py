@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.retry import Retry, RetryStrategy
-from floto.core.spec.rules import TaskOutcome, rules_of
+from floto.core.spec.rules import Join, TaskOutcome, rules_of
 from floto.core.spec.tasks import Task, expands
 from floto.core.spec.wait_limits import WaitLimit, wait_limit_of
 from floto.core.state.failures import Failure, failure_of
@@ -182,7 +182,14 @@ class ExpectedGraph:
     returned: Mapping[str, Sequence[Task]]
     broken: Mapping[str, str]
     #: Returns what the condition of a task sees, for the tasks whose results are there.
-    seen: Callable[[ExpectedGraph, Iterable[str]], dict[str, Any]]
+    seen: Callable[[ExpectedGraph, str, Iterable[str]], dict[str, Any]]
+    #: The order of undos and of the cleanup after them: what must have ended before, whatever came of it.
+    order: Mapping[str, Sequence[str]] = field(factory=dict)
+    #: The task that each undo undoes, and the undos whose tasks have not completed.
+    undoes: Mapping[str, str] = field(factory=dict)
+    idle_undos: Collection[str] = ()
+    #: Messages of tasks that cannot be started.
+    unstartable: Mapping[str, str] = field(factory=dict)
 
     @cached_property
     def statuses(self) -> Mapping[str, ExpectedStatus]:
@@ -221,23 +228,38 @@ class ExpectedGraph:
         found: dict[str, Met] = {}
         ended: dict[str, Ended] = {}
         generators = {id_ for id_, task in self.tasks.items() if expands(task)}
-        for id_ in TopologicalSorter({id_: task.requires for id_, task in self.tasks.items()}).static_order():
-            join = met(self.tasks[id_], ended, generators, self._joined.get(id_, 0))
+        needs = {id_: self.order.get(id_, task.requires) for id_, task in self.tasks.items()}
+        for id_ in TopologicalSorter(needs).static_order():
+            since = self._joined.get(id_, 0)
+            join = met(needs[id_], self.join(id_), ended, generators, since)
+            if join is not None and id_ in self.order:
+                join = evolve(join, results=())
             found |= {} if join is None else {id_: join}
-            end = self._end(id_, join)
+            end = self._end_without_attempt(id_) or self._end(id_, join)
             ended |= {} if end is None else {id_: end}
         return found, ended
+
+    def join(self, id_: str) -> Join:
+        """Return the join of a task."""
+        return "finished" if id_ in self.order else rules_of(self.tasks[id_]).join
 
     @cached_property
     def _joined(self) -> Mapping[str, int]:
         """The event by which each generated task joined the spec."""
         return {task.id_: self._last_event(id_) for id_, tasks in self.returned.items() for task in tasks}
 
+    def _end_without_attempt(self, id_: str) -> Ended | None:
+        if id_ in self.idle_undos:
+            return Ended(TaskOutcome.SKIPPED, 0)
+        if id_ in self.unstartable:
+            return Ended(TaskOutcome.FAILED, len(self.summary.times), self.unstartable[id_])
+        if id_ in self.broken:
+            return Ended(TaskOutcome.FAILED, self._last_event(id_), self.broken[id_])
+        return None
+
     def _end(self, id_: str, join: Met | None) -> Ended | None:
         status, rules = self.statuses[id_], rules_of(self.tasks[id_])
         how = TaskOutcome.CONTINUED if rules.on_error == "continue" else TaskOutcome.FAILED
-        if id_ in self.broken:
-            return Ended(TaskOutcome.FAILED, self._last_event(id_), self.broken[id_])
         failed = None
         if isinstance(status, RetriesExhausted):
             failed = Ended(how, max(self._last_event(id_), self._joined.get(id_, 0)), status.message)
@@ -245,7 +267,7 @@ class ExpectedGraph:
             return failed
         try:
             may_run = join.may_run and (
-                rules.when is None or is_true(rules.when, self.seen(self, join.results))
+                rules.when is None or is_true(rules.when, self.seen(self, id_, join.results))
             )
         except (PayloadError, SpecError) as error:
             return Ended(how, join.at, str(error).replace("\n", "; "))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jmespath
 from attrs import frozen
 
 from floto.core.spec.conditions import holds
-from floto.core.spec.rules import AtLeast, TaskOutcome, rules_of
-from floto.core.spec.tasks import Task
+from floto.core.spec.rules import AtLeast, Join, TaskOutcome
 
 
 @frozen
@@ -33,18 +32,24 @@ class Met:
     results: tuple[str, ...]
 
 
-def met(task: Task, ended: Mapping[str, Ended], generators: Collection[str], since: int) -> Met | None:
+def met(
+    required: Sequence[str],
+    join: Join,
+    ended: Mapping[str, Ended],
+    generators: Collection[str],
+    since: int,
+) -> Met | None:
     """Return what became of the join of a task; None while it waits.
 
     Args:
-        task: The task.
+        required: The tasks that it requires.
+        join: Its join.
         ended: The tasks that have ended.
         generators: The tasks that return tasks, which join the spec.
         since: Id of the event by which the task joined the spec; 0 for the first.
     """
-    required = list(dict.fromkeys(task.requires))
+    required = list(dict.fromkeys(required))
     moments = {since, *(ended[id_].at for id_ in required if id_ in ended)}
-    join = rules_of(task).join
     if join in ("all", "finished"):
         # They wait for the last one.
         moments = {max(moments)}

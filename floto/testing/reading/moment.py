@@ -80,8 +80,10 @@ class Moment:
     def in_turn(self) -> ExpectedGraph:
         """The graph whose tasks may be started."""
         if self.noted is not None:
-            return self.reading.after_failure(self.noted)
-        return self.reading.main if self.cleaning is None else self.reading.on_cancel
+            return self.reading.after_failure(self.noted, self.expected.faults)
+        if self.cleaning is None:
+            return self.reading.main
+        return self.reading.after_cancel(self.expected.faults)
 
     @property
     def is_full(self) -> bool:

@@ -70,6 +70,17 @@ def test_tasks_refer_to_one_another_by_number() -> None:
     assert (tasks["undo"]["role"], tasks["split"]["expands"]) == ("on failure", True)
 
 
+def test_undo_is_a_cleanup_task_beside_what_it_undoes() -> None:
+    undo = ActivityTask(id_="undo", name="take_back", version="v1")
+    spec = DeciderSpec(activity_tasks=[ActivityTask(id_="a", name="work", version="v1", undo=undo)])
+    found = run_document(view(simulate(spec).main, spec))
+    assert (by_id(found)["undo"]["role"], by_id(found)["a"]["role"]) == ("undo", "")
+    [first, second] = found["graph"]["boxes"]
+    assert (first["task"], second["task"]) == (0, 1)
+    ends = [[first["x"], first["y"]], [second["x"], second["y"]]]
+    assert found["graph"]["routes"] == [{"points": ends, "dashed": False}]
+
+
 def test_attempts_name_their_events_and_their_failures() -> None:
     found = by_id(document({"a": fails(None)}))["a"]
     [attempt] = found["attempts"]

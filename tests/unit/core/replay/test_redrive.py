@@ -279,6 +279,27 @@ def test_task_that_did_not_wait_for_all_is_kept_through_each_redrive() -> None:
     assert redrive(spec, new).kept == planned.kept
 
 
+def test_task_that_was_undone_runs_again_with_all_that_depends_on_it() -> None:
+    own = DeciderSpec(
+        activity_tasks=[
+            act("look"),
+            act("pay", requires=["look"], undo=act("refund")),
+            act("pack", requires=["pay"]),
+            act("send", requires=["pack"]),
+        ]
+    )
+    run = failed(own)
+    assert reasons(redrive(own, run.main)) == {
+        "pay": "undone by 'refund'",
+        "pack": "requires 'pay', which runs again",
+        "send": "failed: Failure",
+    }
+    assert again(own, redrive(own, run.main)).status == "COMPLETED"
+    # An undo that failed took nothing back.
+    run = failed(own, activities={"refund": fails()})
+    assert redrive(own, run.main).kept == ("look", "pay", "pack")
+
+
 def test_timeline_shows_kept_tasks_at_the_start() -> None:
     new = again(SPEC, redrive(SPEC, failed().main)).main
     lanes = {lane.name: lane for lane in timeline(new, SPEC).lanes}

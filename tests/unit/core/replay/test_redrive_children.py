@@ -15,6 +15,7 @@ from floto import (
     DeciderSpec,
     FixedDelay,
     History,
+    PlannedAction,
     PlannedTask,
     Redrive,
     Signal,
@@ -339,3 +340,29 @@ def test_child_without_a_spec_runs_again_as_a_whole() -> None:
     assert planned.plan[0].reason == "failed: Failure"
     assert planned.unread == ()
     assert fold(again(spec, planned).main).markers == fold([]).markers
+
+
+def test_child_that_was_undone_starts_from_its_beginning() -> None:
+    order, pack, send = SPEC.activity_tasks
+    spec = evolve(SPEC, activity_tasks=[order, evolve(PACK, undo=act("unpack")), send])
+    run = failed(spec, "send")
+    planned = redrive(spec, run.main, children=children(run))
+    assert planned_task(planned, "pack") == PlannedTask("pack", PlannedAction.RUN, None, "undone by 'unpack'")
+    assert sorted(scheduled(again(spec, planned))) == ["fetch", "label", "send", "wrap"]
+    assert pack == PACK
+
+
+def test_task_that_was_undone_in_a_child_runs_again_in_it() -> None:
+    tasks = [
+        act("fetch"),
+        act("wrap", requires=["fetch"], undo=act("unwrap")),
+        act("label", requires=["wrap"]),
+    ]
+    spec = DeciderSpec(activity_tasks=[child("pack", *tasks)])
+    run = failed(spec, "label")
+    planned = redrive(spec, run.main, children=children(run))
+    assert [task.reason for task in planned_task(planned, "pack").children if not task.kept] == [
+        "undone by 'unwrap'",
+        "failed: Failure",
+    ]
+    assert scheduled(again(spec, planned)) == ["wrap", "label"]

@@ -48,3 +48,13 @@ def test_without_a_spec_activities_of_one_type_are_a_group() -> None:
     spec = DeciderSpec(activity_tasks=[evolve(each, requires=()) for each in many(9) + many(5, "other")])
     found = view(simulate(spec).main).groups
     assert [(group.label, len(group.tasks)) for group in found] == [("9 tasks work", 9)]
+
+
+def test_undos_of_tasks_alike_are_a_group_beside_that_of_the_tasks() -> None:
+    undos = [ActivityTask(id_=f"undo {number}", name="work", version="v1") for number in range(9)]
+    tasks = [evolve(task, undo=undo) for task, undo in zip(many(9), undos, strict=True)]
+    found = groups(FIRST, *tasks)
+    assert [group.tasks for group in found] == [
+        tuple(task.id_ for task in tasks),
+        tuple(undo.id_ for undo in undos),
+    ]

@@ -85,3 +85,57 @@ def test_signal_that_arrives_early_completes_its_task_with_its_requirements() ->
     for seed in range(5):
         for history in simulate(spec, seed=seed, faults=Faults(signals=0.5, reorders=0.5)).histories:
             agrees(history, spec)
+
+
+def undoable(id_: str, *requires: str) -> ActivityTask:
+    undo = ActivityTask(id_=f"undo {id_}", name="take_back", version="v1")
+    return ActivityTask(id_=id_, name="work", version="v1", requires=requires, undo=undo)
+
+
+def test_undos_are_reserved_and_then_wait_for_one_another_in_reverse_order() -> None:
+    tasks = [undoable("first"), undoable("second", "first"), undoable("last", "second")]
+    spec = DeciderSpec(activity_tasks=tasks, on_failure=[UNDO])
+    history = simulate(spec, {"last": fails(None)}).main
+    for id_ in ("undo first", "undo"):
+        found = causes(history, spec, id_)
+        assert Cause.CLEANS_UP in found[0]
+        assert [Cause.REQUIRES] in found[1:]
+    assert [Cause.REQUIRES] not in causes(history, spec, "undo second")
+    assert [Cause.UNDONE] in causes(history, spec, "undo last")
+
+
+def test_task_that_completes_while_the_run_fails_is_undone_in_its_turn() -> None:
+    tasks = [undoable("first"), undoable("slow", "first"), B]
+    spec = DeciderSpec(activity_tasks=tasks)
+    found = set()
+    for seed in range(10):
+        faults = Faults(reorders=0.5, delays_answer=0.5)
+        activities = {"slow": takes(minutes=1), "b": takes(minutes=1, then=fails())}
+        history = simulate(spec, activities, seed=seed, faults=faults).main
+        moment = agrees(history, spec).explained("undo slow", len(history))
+        found.add(moment and moment.status)
+    assert found == {TaskStatus.SKIPPED, TaskStatus.DONE}
+
+
+def test_undos_of_generated_tasks_are_shown_with_these() -> None:
+    made = [undoable(f"made {number}") for number in range(3)]
+    plan = Generator(id_="plan", name="plan", version="v1")
+    bad = ActivityTask(id_="bad", name="work", version="v1", requires=["plan"])
+    spec = DeciderSpec(activity_tasks=[plan, bad], on_cancel=[UNDO])
+    history = simulate(spec, {"plan": lambda *_: made, "bad": fails(None)}).main
+    shown = agrees(history, spec)
+    undos = {f"undo made {number}": "undo" for number in range(3)}
+    assert shown.roles == {"undo": "on cancel", **undos}
+    assert {(start, end) for start, end, _ in shown.arrows if end in undos} == {
+        (task.id_, f"undo {task.id_}") for task in made
+    }
+
+
+def test_signal_of_a_cleanup_that_arrives_early_waits_for_the_undos_too() -> None:
+    bad = ActivityTask(id_="bad", name="work", version="v1", requires=["first"])
+    wait = Signal(id_="wait", signal_name="go")
+    spec = DeciderSpec(activity_tasks=[undoable("first"), bad], on_failure=[wait])
+    for seed in range(10):
+        faults = Faults(signals=0.5, reorders=0.5, fails_for_good=0.5)
+        for history in simulate(spec, seed=seed, faults=faults).histories:
+            agrees(history, spec)
