@@ -203,7 +203,8 @@ class Page:
         return self.browser.find_elements(By.CSS_SELECTOR, selector)
 
     def text(self, selector: str) -> str:
-        return self.one(selector).get_attribute("textContent") or ""
+        script = "return document.querySelector(arguments[0])?.textContent ?? ''"
+        return str(self.browser.execute_script(script, selector))
 
     def texts(self, selector: str) -> list[str]:
         """The texts of all elements, read at once, as rows are drawn anew when the view changes its size."""

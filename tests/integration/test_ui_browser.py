@@ -53,9 +53,15 @@ def find(browser: Browser, selector: str) -> WebElement:
     return browser.find_element(By.CSS_SELECTOR, selector)
 
 
+def texts(browser: Browser, selector: str) -> list[str]:
+    """The texts of elements, at one moment: the page may replace them between two calls."""
+    script = "return [...document.querySelectorAll(arguments[0])].map((each) => each.innerText);"
+    found: list[str] = browser.execute_script(script, selector)
+    return found
+
+
 def runs(browser: Browser) -> list[str]:
-    found = browser.find_elements(By.CSS_SELECTOR, "#runs tbody tr td:first-child a")
-    return [each.text for each in found]
+    return texts(browser, "#runs tbody tr td:first-child a")
 
 
 def status(browser: Browser, name: str) -> str:
@@ -97,8 +103,7 @@ def test_filter_box_and_statuses_lead_to_lists_with_urls_of_their_own(browser: B
 def test_filter_that_is_not_valid_is_explained_beside_the_box(browser: Browser, page: Ui) -> None:
     open_list(browser, page)
     find(browser, "#filter").send_keys("state:x", Keys.ENTER)
-    alert = until(browser, lambda: browser.find_element(By.ID, "problem"))
-    assert "there is no condition 'state'" in alert.text
+    until(browser, lambda: "there is no condition 'state'" in find(browser, "#problem").text)
     assert find(browser, "#filter").get_attribute("aria-invalid") == "true"
 
 
@@ -135,17 +140,17 @@ def test_list_changes_while_it_is_looked_at(browser: Browser, page: Ui, made: Sh
 
 def test_times_are_shown_by_one_switch(browser: Browser, page: Ui) -> None:
     open_list(browser, page)
-    shown = [find(browser, "#runs time").text]
+    shown = texts(browser, "#runs time")[:1]
     for value in ("relative", "local", "utc"):
         find(browser, f'[data-switch="times"] [value="{value}"]').click()
-        shown.append(find(browser, "#runs time").text)
+        shown += texts(browser, "#runs time")[:1]
     assert shown[1].endswith(" ago")
     assert shown[0] == shown[3] != shown[1]
 
 
 def test_hostile_text_is_text(browser: Browser, page: Ui) -> None:
     open_list(browser, page)
-    tags = [each.text for each in browser.find_elements(By.CSS_SELECTOR, ".tag")]
+    tags = texts(browser, ".tag")
     assert HOSTILE in tags
     assert '"><script>alert(1)</script>' in tags
     assert browser.find_elements(By.CSS_SELECTOR, "#runs img, #runs script") == []
@@ -157,7 +162,7 @@ def test_run_is_terminated_after_a_look_at_its_command(browser: Browser, page: U
     find(browser, 'a[href^="/actions/terminate"]').click()
     until(browser, lambda: find(browser, "#field-reason")).send_keys("enough")
     find(browser, 'button[name="preview"]').click()
-    command = until(browser, lambda: find(browser, ".command")).text
+    command = until(browser, lambda: find(browser, ".command").text)
     assert command.startswith("floto terminate --reason enough ")
     assert f"'to end@{run.run_id}'" in command
     find(browser, "button.grave").click()
@@ -184,7 +189,7 @@ def test_schedule_is_paused(browser: Browser, page: Ui) -> None:
     find(browser, 'a[href^="/actions/pause"]').click()
     until(browser, lambda: find(browser, "#field-note")).send_keys("holidays")
     find(browser, 'button[name="preview"]').click()
-    command = until(browser, lambda: find(browser, ".command")).text
+    command = until(browser, lambda: find(browser, ".command").text)
     assert command.startswith("floto schedule pause --note holidays ")
     find(browser, "button.main").click()
     until(browser, lambda: browser.current_url.startswith(f"{page.url}/schedules"))
@@ -310,8 +315,9 @@ def test_list_and_actions_work_without_a_script(browser: Browser, page: Ui) -> N
     try:
         browser.get(f"{page.url}/?filter=status:failed")
         find(browser, "#filter").send_keys(" tag:eu", Keys.ENTER)
-        assert "failed" in find(browser, "#runs tbody").text
+        until(browser, lambda: "tag" in browser.current_url)
+        until(browser, lambda: "failed" in find(browser, "#runs tbody").text)
         find(browser, "#runs tbody a").click()
-        assert "/runs/failed/" in browser.current_url
+        until(browser, lambda: "/runs/failed/" in browser.current_url)
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
