@@ -197,7 +197,8 @@ def test_events_are_flat_or_by_task_and_full_or_raw(page: Page, doc: dict[str, A
     failed = events_of(doc, "ActivityTaskFailed", "charge")[0]
     page.tab("events")
     page.go(failed)
-    assert page.text("#panel tr[aria-current=true] td:nth-child(3)") == "✕ ActivityTaskFailed"
+    shown = "#panel tr[aria-current=true] td:nth-child(3)"
+    until(page.browser, lambda: page.text(shown) == "✕ ActivityTaskFailed")
     until(page.browser, lambda: "no funds" in page.text("#panel section pre"))
     page.click("[data-toggle=raw]")
     page.sees("scheduledEventId", "#panel tr[aria-current=true]")
