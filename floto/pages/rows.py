@@ -98,9 +98,9 @@ def compared(history: History, own: DeciderSpec | None, new: DeciderSpec) -> dic
     }
 
 
-def plan(found: Redrive) -> list[tuple[str, bool, str]]:
-    """Return the plan of a redrive: each task, whether it is kept, and why."""
-    return [(visible(task.task_id), task.kept, visible(task.reason)) for task in found.plan]
+def plan(found: Redrive) -> list[tuple[str, ...]]:
+    """Return the rows of the plan of a redrive."""
+    return [tuple(map(visible, row)) for row in found.rows()]
 
 
 def _summary(page: Page) -> str:

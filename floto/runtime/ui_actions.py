@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from attrs import define
@@ -21,7 +22,7 @@ from floto.runtime.cli.target import Target
 from floto.runtime.connect import domain_of
 from floto.runtime.retrying import retry_read, retry_write
 from floto.runtime.runs.needs import needs
-from floto.runtime.runs.redriving import start_redriven
+from floto.runtime.runs.redriving import start_redriven, with_children
 from floto.runtime.runs.run import new_workflow_id
 from floto.runtime.schedules import ScheduleError, find
 
@@ -102,7 +103,12 @@ def planned(on: Acted, act: Act) -> tuple[Redrive, DeciderSpec]:
     if spec is None:
         problem = "the run carries no spec; name it with --spec, here or with floto redrive"
         raise Refusal(problem)
-    return redrive(spec, history, rerun=act.values.get("rerun", "").split(), codec=CODEC), spec
+    plan = partial(redrive, spec, history, rerun=act.values.get("rerun", "").split(), codec=CODEC)
+
+    def read(child: WorkflowExecution) -> History:
+        return History(on.history(act.domain, child), child)
+
+    return with_children(lambda children: plan(children=children), read), spec
 
 
 def _redrive(on: Acted, act: Act) -> tuple[str, str]:

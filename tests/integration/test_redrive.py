@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from moto import mock_aws
@@ -23,6 +26,7 @@ from floto.core.swf.reserved_names import REDRIVE_KEY
 from floto.payloads import DirectoryStore
 from floto.runtime.runs.redriving import start_redriven
 from floto.runtime.workers.activities import Activities
+from tests.integration.browser import ask, ui
 from tests.integration.commands import Shell
 
 COUNTED = """
@@ -188,6 +192,20 @@ def test_children_that_failed_keep_what_completed_in_them(nested_anywhere: Shell
     assert ran(flow) == {"ask": 2, "tell": 2}
     why = flow("why", "w:outer:inner", "ask").stdout
     assert "kept from run" in why
+
+
+def test_page_shows_the_plan_of_the_command(nested_anywhere: Shell) -> None:
+    flow = nested_anywhere
+    plan = flow("redrive", "w", "--spec", "flow.py:spec", "--dry-run").stdout
+    run_id = json.loads(flow("show", "w", "--json").stdout)["execution"]["runId"]
+    query = urlencode({"workflow_id": "w", "run_id": run_id, "preview": "1"})
+    with ui(flow.service, "--spec", "flow.py:spec", cwd=flow.cwd) as page:
+        status, _, text = ask(page, "GET", f"/actions/redrive?{query}", accept="text/html")
+    assert status == 200
+    shown = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td></tr>", text)
+    assert [[html.unescape(each) for each in row] for row in shown] == [
+        line.split("\t") for line in plan.splitlines()
+    ]
 
 
 def test_command_lists_what_is_kept_in_children(nested_anywhere: Shell) -> None:

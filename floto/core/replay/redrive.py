@@ -107,6 +107,16 @@ class Redrive:
         """Ids of the tasks that run again."""
         return tuple(task.task_id for task in self.plan if task.action is PlannedAction.RUN)
 
+    def rows(self) -> Iterator[tuple[str, str, str]]:
+        """Yield a task, what is done with it, and why; tasks in a child follow the child, indented."""
+        return _rows(self.plan)
+
+
+def _rows(plan: Iterable[PlannedTask], indent: str = "") -> Iterator[tuple[str, str, str]]:
+    for task in plan:
+        yield indent + task.task_id, str(task.action), task.reason
+        yield from _rows(task.children, f"{indent}  ")
+
 
 def redrive(  # noqa: PLR0913 - all but the spec and the history are optional and named
     spec: DeciderSpec,
@@ -168,6 +178,8 @@ class _Planner:
     #: What the old run kept of one before it.
     before: Redriven | None
     runs: ChildRuns
+    #: What the old run kept of attempts in one before it, by task id.
+    left: Mapping[str, Checkpoint]
     #: Kept tasks by id, except signals.
     kept: dict[str, KeptTask] = field(factory=dict)
     #: Tasks that are kept, or skipped again, with everything that they require.
@@ -186,7 +198,8 @@ class _Planner:
         given = workflow_context(state, progress.codec)
         run_id = state.execution.run_id if state.execution else ""
         before = redriven_of(state)
-        return cls(progress, rerun, given, generators, run_id, before, runs)
+        left = {each.id: each for each in before.checkpoints} if before else {}
+        return cls(progress, rerun, given, generators, run_id, before, runs, left)
 
     def plan(self) -> Iterator[PlannedTask]:
         found = {}
@@ -291,7 +304,7 @@ class _Planner:
 
     def _begins(self, position: int, task: Task, item: Item | None) -> tuple[str, tuple[PlannedTask, ...]]:
         """Keep what a task that runs again has left; return how a child begins, and what is done in it."""
-        kept = {each.id: each for each in self.before.checkpoints} if self.before else {}
+        kept = self.left.get(task.id_)
         try:
             decision = task.start(given_to(position, self.progress, self.given))
         except (PayloadError, SpecError):
@@ -301,8 +314,8 @@ class _Planner:
             if child is not None and counts_results(rules_of(task).join):
                 return "; from its beginning: it did not wait for all that it requires", ()
             if child is not None:
-                return self._child(task.id_, child, item, kept.get(task.id_))
-            self.checkpoints.extend(self._checkpoint(task, decision, item, kept.get(task.id_)))
+                return self._child(task.id_, child, item, kept)
+            self.checkpoints.extend(self._checkpoint(task, decision, item, kept))
         except (PayloadError, SpecError) as error:
             return f"; from its beginning: {unreadable(error)}", ()
         return "", ()

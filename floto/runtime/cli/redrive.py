@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -66,7 +66,7 @@ def redrive_command(  # noqa: PLR0913 - click passes each option as an argument
     plan = partial(redrive, known, found.saved.history, rerun=rerun, workflow_id=workflow_id, codec=codec)
     planned = plan() if found.service is None else _planned(plan, found.service, found.domain)
     if not as_json:
-        print_rows(("task", "plan", "why"), _rows(planned.plan))
+        print_rows(("task", "plan", "why"), planned.rows())
     run_id = None if dry_run else _start(planned, found, known, payloads, where)
     if as_json:
         say(readable(_plain(planned, run_id)))
@@ -84,13 +84,6 @@ def _planned(plan: Callable[..., Redrive], url: str, domain: str) -> Redrive:
             return History(tuple(map(wire.event_from_swf, there.events(named))), execution)
 
         return with_children(lambda children: plan(children=children), read)
-
-
-def _rows(plan: Iterable[PlannedTask], indent: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield the rows of a plan; those of tasks in a child follow that of the child, indented."""
-    for task in plan:
-        yield indent + task.task_id, str(task.action), task.reason
-        yield from _rows(task.children, f"{indent}  ")
 
 
 def _plain(planned: Redrive, run_id: str | None) -> dict[str, Any]:
