@@ -360,14 +360,19 @@ def _wake(schedule: Schedule, memory: Memory, state: State) -> list[Decision]:
     wanted = min(m.next_start(memory, schedule) or latest, latest)
     wanted = max(wanted, at)
     wake = wanted.replace(microsecond=0) + timedelta(seconds=bool(wanted.microsecond))
-    opened = (key for key in state.opened.values() if key[0] is Kind.TIMER and key[1].startswith(WAKE_PREFIX))
-    if any(_wakes_at(key) <= wake for key in opened):
+    if any(_wakes_at(item.key) <= wake for item in open_wakes(state)):
         return []
     seconds = math.ceil((wanted - at).total_seconds())
     look = wait_for(f"{WAKE_PREFIX}{wake:{FIRE_FORM}}", seconds, state)
     if isinstance(look, Exhausted):
         return [failed("SWF refuses the timer of the schedule", {WAKE_PREFIX: look.message})]
     return [look.timer()]
+
+
+def open_wakes(state: State) -> list[Item]:
+    """Return the open timers by which a schedule decides again; none for other runs."""
+    timers = (state.items[key] for key in state.opened.values() if key[0] is Kind.TIMER)
+    return [timer for timer in timers if timer.key[1].startswith(WAKE_PREFIX)]
 
 
 def _wakes_at(key: Key) -> datetime:

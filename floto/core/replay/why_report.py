@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from attrs import frozen
 
-from floto.core.decide.daemon import DAEMON_TYPE
-from floto.core.decide.schedule import SCHEDULE_TYPE, view
+from floto.core.decide.daemon import DAEMON_LIST, DAEMON_TYPE
+from floto.core.decide.schedule import SCHEDULE_LIST, SCHEDULE_TYPE, open_wakes, view
+from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, SpecError
 from floto.core.replay.explain import Explained, Explanation
 from floto.core.replay.task_status import FAILURES, TaskStatus
 from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition, due
-from floto.core.state.state import DecisionTasks, Kind, State
+from floto.core.state.state import DecisionTasks, State
 from floto.core.swf.pollers import Live, Poller, PollKind
-from floto.core.swf.reserved_names import RESERVED_PREFIX, WAKE_PREFIX
+from floto.core.swf.reserved_names import RESERVED_PREFIX
 from floto.core.swf.shapes import ActivityType
 from floto.core.visible import moment_text, visible
 
@@ -276,12 +278,14 @@ def _of_run(context: RunContext) -> Iterator[Stall]:
 
 def _of_schedule(state: State) -> Iterator[Stall]:
     """Yield when a schedule decides next; nothing for other runs."""
-    keys = (key for key in state.opened.values() if key[0] is Kind.TIMER and key[1].startswith(WAKE_PREFIX))
-    times = [at for key in keys if (at := due(state.items[key])) is not None]
+    times = [at for timer in open_wakes(state) if (at := due(timer)) is not None]
     if times:
-        reason = f"waiting for a signal or its next fire, at the latest until {moment_text(min(times))}"
-        paused = view(state).recorded.paused
-        yield Stall(tasks=(), status=None, reasons=(reason, f"paused: {paused}") if paused else (reason,))
+        reasons = [f"waiting for a signal or its next fire, at the latest until {moment_text(min(times))}"]
+        # A schedule that cannot be read here still waits.
+        with suppress(HistoryError, SpecError, PayloadError, PayloadsNeeded):
+            paused = view(state).recorded.paused
+            reasons += [f"paused: {paused}"] if paused else []
+        yield Stall(tasks=(), status=None, reasons=tuple(reasons))
 
 
 def _decision(tasks: DecisionTasks, context: RunContext) -> Stall:
@@ -309,8 +313,12 @@ def _unanswered(context: RunContext) -> Iterator[_Note]:
         yield _Note(f"{who} claimed it {times} and did not respond; see its log")
 
 
-#: The commands that decide for runs of floto's own workflow types; ``floto decider`` is for all others.
-OWN_DECIDERS = {SCHEDULE_TYPE: "scheduler", DAEMON_TYPE: "daemon"}
+#: Floto's own workflow types with their default task lists, and the commands that decide for them;
+#: ``floto decider`` is for all others.
+_OWN_RUNS = ((SCHEDULE_TYPE, SCHEDULE_LIST, "scheduler"), (DAEMON_TYPE, DAEMON_LIST, "daemon"))
+OWN_DECIDERS = {kind: command for kind, _, command in _OWN_RUNS}
+#: The same commands by default task list.
+LIST_DECIDERS = {task_list: command for _, task_list, command in _OWN_RUNS}
 
 
 def _decider(task_list: str, at: datetime, context: RunContext) -> _Note:

@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from floto.core.decide.daemon import DAEMON_LIST
-from floto.core.decide.schedule import SCHEDULE_LIST
+from floto.core.replay.why_report import LIST_DECIDERS
 from floto.core.swf.pollers import Backlog, Live, Poller, PollKind, as_json
 from floto.core.visible import shell_command, span_text, visible
 from floto.runtime.cli.codes import DONE
@@ -28,11 +27,6 @@ _COUNTS = {
     PollKind.ACTIVITIES: "count_pending_activity_tasks",
 }
 _WHO = {PollKind.DECISIONS: "decider", PollKind.ACTIVITIES: "worker"}
-#: The commands that decide for the default task lists of floto's own runs.
-_OWN_DECIDERS = {
-    (PollKind.DECISIONS, SCHEDULE_LIST): "scheduler",
-    (PollKind.DECISIONS, DAEMON_LIST): "daemon",
-}
 _WHAT = {PollKind.DECISIONS: "decisions", PollKind.ACTIVITIES: "activities"}
 
 
@@ -157,7 +151,8 @@ def _problems(found: Live, where: tuple[str, ...]) -> Iterator[str]:
         yield visible(found.problem)
     for each in found.backlogs if found.pollers is not None else ():
         if each.waiting and not found.polling(each.kind, each.task_list):
-            who = _OWN_DECIDERS.get((each.kind, each.task_list), _WHO[each.kind])
+            own = LIST_DECIDERS.get(each.task_list) if each.kind is PollKind.DECISIONS else None
+            who = own or _WHO[each.kind]
             command = ("floto", who, "--task-list", each.task_list, *where)
             what = f"nobody polls task list {each.task_list!r} for {_WHAT[each.kind]}"
             yield visible(f"{what}: {shell_command(*command)}")
