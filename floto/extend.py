@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from floto.core.payloads.payload import dumps, loads
 from floto.core.spec.retry import Retry, RetryStrategy
-from floto.core.spec.rules import Ruled, Rules, TaskOutcome
+from floto.core.spec.rules.task_rules import Ruled, Rules, TaskOutcome
+from floto.core.spec.rules.wait_limits import WaitLimit
 from floto.core.spec.tasks import NO_RESULT, Checked, Expands, Given, Task, TaskCodec
-from floto.core.spec.wait_limits import WaitLimit
 from floto.core.state.failures import Failure
 from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf.decisions import (

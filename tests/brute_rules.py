@@ -18,7 +18,7 @@ from itertools import product
 from attrs import frozen
 
 from floto import ActivityTask, AtLeast, DeciderSpec, begin, decide
-from floto.core.spec.rules import Join
+from floto.core.spec.rules.task_rules import Join
 from floto.core.swf.decisions import CompleteWorkflowExecution
 from tests.unit.recorder import Recorder, spec, starts, task
 

@@ -11,7 +11,7 @@ from floto.core.replay.explain import explain_started
 from floto.core.state.state import EMPTY
 from floto.core.view.run_view import RunView, TaskMoment, view
 from floto.core.view.values import text_parts
-from floto.pages.document import run_document
+from floto.pages.document.run_document import run_document
 from tests.page_reader import PageReader, Shown
 
 #: Most conditions that a document lists.

@@ -18,8 +18,8 @@ from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.view.run_view import view
-from floto.pages.document import run_document
-from floto.pages.prepare import prepare
+from floto.pages.document.prepare import prepare
+from floto.pages.document.run_document import run_document
 from floto.pages.source import Source
 
 #: Maximum bytes of the compressed documents that are kept.

@@ -31,7 +31,7 @@ _IMPORT = re.compile(r"^import .*\n", re.MULTILINE)
 _LONGEST = 200
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
 
-#: A document as ``floto.pages.prepare`` returns it.
+#: A document as ``floto.pages.document.prepare`` returns it.
 Document = Mapping[str, Any]
 
 
@@ -64,7 +64,8 @@ def report(documents: Sequence[Document]) -> str:
     """Return the HTML of a report.
 
     Args:
-        documents: Documents of the runs (``floto.pages.prepare``), in the order of the list; at least one.
+        documents: Documents of the runs (``floto.pages.document.prepare``), in the order of the list; at
+            least one.
 
     Raises:
         NoPages: if the extra ``ui`` is not installed.

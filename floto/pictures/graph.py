@@ -7,7 +7,7 @@ from attrs import frozen
 from floto.core.decide.progress import begin
 from floto.core.replay.task_status import TaskStatus, task_statuses
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.rules import rules_text
+from floto.core.spec.rules.task_rules import rules_text
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.attempts import attempt_count
 from floto.core.state.state import EMPTY, State

@@ -30,9 +30,9 @@ from floto.adapters.sqlite.storage.database import DatabaseGone, Durability
 from floto.core.errors import FlotoError
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
-from floto.pages.app import Pages
 from floto.pages.report import NoPages
-from floto.pages.security import Guard
+from floto.pages.web.app import Pages
+from floto.pages.web.security import Guard
 from floto.runtime.connect import changes_of, client
 from floto.runtime.http_connections import Connection
 from floto.runtime.ui import ServiceSource

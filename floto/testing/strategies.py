@@ -17,9 +17,9 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
-from floto.core.spec.rules import AtLeast, Join, Ruled
+from floto.core.spec.rules.task_rules import AtLeast, Join, Ruled
+from floto.core.spec.rules.wait_limits import Result
 from floto.core.spec.tasks import Task
-from floto.core.spec.wait_limits import Result
 from floto.core.state.state import Kind
 from floto.core.swf.history import History
 from floto.testing.simulation.choices import Choices

@@ -16,8 +16,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from floto import ActivityTask, ChildWorkflow, DeciderSpec, FixedDelay, Generator, History, Signal, Timer
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.view.run_view import view
-from floto.pages.document import run_document
-from floto.pages.prepare import prepare
+from floto.pages.document.prepare import prepare
+from floto.pages.document.run_document import run_document
 from floto.pages.report import report
 from floto.testing import fails, simulate, takes
 from tests.integration.browser import Browser, until

@@ -18,7 +18,7 @@ import pytest
 from floto.adapters.local import LocalSwf
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowType
-from floto.pages.watch import MOST_VIEWERS
+from floto.pages.web.watch import MOST_VIEWERS
 from floto.runtime.connect import connect
 from tests.integration.browser import Ui, ask, ui
 from tests.integration.commands import PATIENCE, ROOT, wait_for

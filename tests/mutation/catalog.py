@@ -25,7 +25,7 @@ MODULES = {
     "retrying": "decide/retrying.py",
     "state": "state/state.py",
     "retry": "spec/retry.py",
-    "rules": "spec/rules.py",
+    "rules": "spec/rules/task_rules.py",
     "conditions": "spec/conditions.py",
 }
 SAMPLE = 150

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 
 from floto import DeciderSpec, History
 from floto.core.view.run_view import view
-from floto.pages.document import run_document
-from floto.pages.prepare import prepare
+from floto.pages.document.prepare import prepare
+from floto.pages.document.run_document import run_document
 from floto.pages.report import report
 from floto.testing import Simulation
 from floto.testing.strategies import runs, specs

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floto import ActivityTask, decide
-from floto.core.spec.certainty import prospects
-from floto.core.spec.rules import Rules
+from floto.core.spec.rules.certainty import prospects
+from floto.core.spec.rules.task_rules import Rules
 from floto.core.spec.tasks import Task
 from floto.testing import Simulation
 from floto.testing.strategies import runs, specs

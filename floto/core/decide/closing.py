@@ -20,7 +20,7 @@ from floto.core.payloads import payload
 from floto.core.payloads.stored import dumps_plain
 from floto.core.spec.decider_spec import ALWAYS, FAILURES_KEY
 from floto.core.spec.retry import REFUSED_TIMER, Retry
-from floto.core.spec.rules import TaskOutcome
+from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.tasks import NO_RESULT
 from floto.core.state.carried_signals import continued_input
 from floto.core.state.failures import failure_of

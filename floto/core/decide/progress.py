@@ -25,9 +25,9 @@ from floto.core.quick_init import quick_init
 from floto.core.spec import graph
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.expand import Expansion, GeneratorError, expansion
-from floto.core.spec.rules import TaskOutcome
+from floto.core.spec.rules.task_rules import TaskOutcome
+from floto.core.spec.rules.undo_order import undo_order
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
-from floto.core.spec.undo_order import undo_order
 from floto.core.state.fold import state_of, trace
 from floto.core.state.state import EMPTY, Key, Kind, State
 from floto.core.swf.events import Event

@@ -10,8 +10,8 @@ from attrs import frozen
 
 from floto.core.errors import SpecError
 from floto.core.spec.retry import NO_RETRY, NOT_SERVED_BACKOFF, REFUSED, REFUSED_TIMER, Retry, RetryStrategy
+from floto.core.spec.rules.wait_limits import WaitLimit
 from floto.core.spec.tasks import Task
-from floto.core.spec.wait_limits import WaitLimit
 from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Item, Kind, State, Status
 from floto.core.swf.decisions import CancelTimer, StartTimer

@@ -11,7 +11,7 @@ from rpds import HashTrieMap
 
 from floto.core.decide.retrying import EndWait, Exhausted, Look, Rest, Start, Step, Wait, look_at
 from floto.core.errors import PayloadError, SpecError
-from floto.core.spec.rules import TaskOutcome
+from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.state.state import State
 
 if TYPE_CHECKING:

@@ -30,9 +30,9 @@ from floto.core.replay.task_status import (
 )
 from floto.core.replay.why_waiting import OF_TASKS, Cause, Condition, due, queued, retry, working
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.rules import counts_results
+from floto.core.spec.rules.task_rules import counts_results
+from floto.core.spec.rules.wait_limits import WaitLimit
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
-from floto.core.spec.wait_limits import WaitLimit
 from floto.core.state.attempts import Attempt, attempts
 from floto.core.state.failures import failure_of
 from floto.core.state.fold import fold

@@ -15,7 +15,7 @@ from floto.core.decide.closing import CANCEL_REQUESTS, after_failure, open_work
 from floto.core.decide.phase import RunPhase, phase, run_failures
 from floto.core.decide.progress import Progress, begin_cleanup
 from floto.core.decide.retrying import Wait
-from floto.core.spec.rules import TaskOutcome
+from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf.reserved_names import RETRY_PREFIX

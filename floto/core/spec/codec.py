@@ -29,9 +29,9 @@ from floto.core.payloads.reference import Store
 from floto.core.payloads.stored import Payloads, read_result
 from floto.core.spec import graph
 from floto.core.spec.retry import RetryStrategy
-from floto.core.spec.rules import FIXED_DEFAULT, Join
+from floto.core.spec.rules.task_rules import FIXED_DEFAULT, Join
+from floto.core.spec.rules.wait_limits import OnTimeout
 from floto.core.spec.tasks import Task, is_task
-from floto.core.spec.wait_limits import OnTimeout
 from floto.core.swf.identifiers import shown
 
 #: A time-out in seconds; "NONE" for no time-out, None for the default of the registered type.

@@ -26,10 +26,10 @@ from floto.core.spec.field_checks import (
 )
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
-from floto.core.spec.rules import AtLeast, Ruled, undo_of
+from floto.core.spec.rules.task_rules import AtLeast, Ruled, undo_of
+from floto.core.spec.rules.wait_limits import Result
 from floto.core.spec.task_lists import child_list
 from floto.core.spec.tasks import Given, Task, expands, is_task
-from floto.core.spec.wait_limits import Result
 from floto.core.state.state import Item, Key, Kind
 from floto.core.swf.decisions import Decision, StartChildWorkflowExecution
 from floto.core.swf.identifiers import id_problems, list_problems, name_problems, shown, task_list_problems

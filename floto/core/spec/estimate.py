@@ -7,12 +7,12 @@ from graphlib import TopologicalSorter
 
 from attrs import frozen
 
-from floto.core.spec.certainty import Certainty, prospects
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.graph import Plan
-from floto.core.spec.rules import counts_results, rules_of
+from floto.core.spec.rules.certainty import Certainty, prospects
+from floto.core.spec.rules.task_rules import counts_results, rules_of
+from floto.core.spec.rules.wait_limits import wait_limit_of
 from floto.core.spec.tasks import Task
-from floto.core.spec.wait_limits import wait_limit_of
 from floto.core.state.state import Kind
 
 _DECISION = 3

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from attrs import frozen
 from rpds import HashTrieMap
 
-from floto.core.spec.rules import (
+from floto.core.spec.rules.task_rules import (
     DEFAULT_RULES,
     JoinVerdict,
     Rules,
@@ -22,8 +22,8 @@ from floto.core.spec.rules import (
     undo_of,
     verdict,
 )
+from floto.core.spec.rules.wait_limits import WaitLimit, wait_limit_of
 from floto.core.spec.tasks import TASK_MEMBERS, Task, expands, is_checked, is_task
-from floto.core.spec.wait_limits import WaitLimit, wait_limit_of
 from floto.core.state.state import Key, Kind
 from floto.core.swf.identifiers import id_problems, shown
 from floto.core.swf.reserved_names import RESERVED_PREFIX

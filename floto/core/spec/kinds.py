@@ -24,9 +24,9 @@ from floto.core.spec.field_checks import (
     wire,
 )
 from floto.core.spec.retry import RetryStrategy
-from floto.core.spec.rules import FIXED_DEFAULT, Ruled
+from floto.core.spec.rules.task_rules import FIXED_DEFAULT, Ruled
+from floto.core.spec.rules.wait_limits import OnTimeout, WaitLimit, wait_limit_problems
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
-from floto.core.spec.wait_limits import OnTimeout, WaitLimit, wait_limit_problems
 from floto.core.state.state import Item, Key, Kind
 from floto.core.swf.decisions import Decision, ScheduleActivityTask, StartTimer
 from floto.core.swf.identifiers import name_problems, shown, task_list_problems

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from attrs import frozen
 
 from floto.core.decide.progress import Progress
-from floto.core.spec.rules import undo_of
+from floto.core.spec.rules.task_rules import undo_of
 from floto.core.spec.tasks import Task
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 
-from floto.core.spec.rules import undo_of
+from floto.core.spec.rules.task_rules import undo_of
 from floto.core.view.tracks import TaskTrack
 
 #: Most declared tasks alike that are shown one by one.

@@ -11,8 +11,8 @@ from attrs import define, field, frozen
 
 from floto.core.replay.task_status import TaskStatus
 from floto.core.replay.why_waiting import Condition
+from floto.core.spec.rules.wait_limits import WaitLimit
 from floto.core.spec.tasks import Task
-from floto.core.spec.wait_limits import WaitLimit
 from floto.core.state.state import Item, Key, Kind
 
 V = TypeVar("V")

@@ -85,7 +85,7 @@ const classed = (event, now = event === page.event) => ({class: now ? "now" : ev
 
 const span = (from, to) => (from ? (at(to) - at(from)) / 1000 : 0)
 
-// A cell of floto/pages/sections.py
+// A cell of floto/pages/document/sections.py
 function shown(cell) {
 	if (typeof cell !== "object" || Array.isArray(cell)) return words(cell)
 	const [[kind, found]] = Object.entries(cell)

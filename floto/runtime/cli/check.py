@@ -12,9 +12,9 @@ import click
 from floto.core.errors import SpecError
 from floto.core.fire_times import clock_changes
 from floto.core.spec.activity_timeouts import timeout_warnings
-from floto.core.spec.certainty import Certainty, prospects
 from floto.core.spec.estimate import Estimate, estimates
 from floto.core.spec.nested_specs import nested_tasks
+from floto.core.spec.rules.certainty import Certainty, prospects
 from floto.core.spec.schedule import Schedule
 from floto.core.spec.tasks import Task
 from floto.core.swf.limits import EVENT_LIMIT

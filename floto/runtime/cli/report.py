@@ -14,8 +14,8 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.view.run_view import view
 from floto.core.visible import visible
-from floto.pages.document import run_document
-from floto.pages.prepare import prepare
+from floto.pages.document.prepare import prepare
+from floto.pages.document.run_document import run_document
 from floto.pages.report import Document, report
 from floto.runtime.cli.codes import DONE
 from floto.runtime.cli.histories import each_file

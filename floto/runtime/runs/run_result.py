@@ -8,7 +8,7 @@ from typing import Any
 from floto.core.decide.progress import begin
 from floto.core.errors import FlotoError, WorkflowEnded, WorkflowFailed
 from floto.core.payloads import payload, reference
-from floto.core.spec.rules import TaskOutcome
+from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.tasks import NO_RESULT
 from floto.core.state.state import State
 from floto.core.swf.closing_events import CLOSING_EVENTS, CloseStatus

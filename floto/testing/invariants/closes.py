@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from floto.core.payloads import payload
-from floto.core.spec.rules import TaskOutcome, rules_of
+from floto.core.spec.rules.task_rules import TaskOutcome, rules_of
+from floto.core.spec.rules.wait_limits import wait_limit_of
 from floto.core.spec.tasks import NO_RESULT
-from floto.core.spec.wait_limits import wait_limit_of
 from floto.core.state.state import Kind
 from floto.core.swf.decisions import (
     CancelWorkflowExecution,

@@ -11,7 +11,7 @@ from floto.core.decide.decide import decide
 from floto.core.errors import FlotoError
 from floto.core.payloads import payload
 from floto.core.spec.decider_spec import ActivityTask, ChildWorkflow, Generator, Timer
-from floto.core.spec.rules import rules_of, undo_of
+from floto.core.spec.rules.task_rules import rules_of, undo_of
 from floto.core.spec.tasks import Given, Task, expands
 from floto.core.swf.decisions import (
     Decision,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floto.core.spec.rules import TaskOutcome, rules_of
+from floto.core.spec.rules.task_rules import TaskOutcome, rules_of
 from floto.core.state.state import Kind
 from floto.testing.invariants.violation import broken
 from floto.testing.reading import oracle

@@ -19,9 +19,9 @@ from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.payloads.stored import read_result
 from floto.core.spec.decider_spec import FAILURES_KEY, DeciderSpec
-from floto.core.spec.rules import TaskOutcome, undo_of
+from floto.core.spec.rules.task_rules import TaskOutcome, undo_of
+from floto.core.spec.rules.wait_limits import Result
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec, expands
-from floto.core.spec.wait_limits import Result
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Key, Kind, Status
 from floto.core.swf.decisions import (

@@ -11,9 +11,9 @@ from attrs import evolve, field, frozen
 
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.retry import Retry, RetryStrategy
-from floto.core.spec.rules import Join, TaskOutcome, rules_of
+from floto.core.spec.rules.task_rules import Join, TaskOutcome, rules_of
+from floto.core.spec.rules.wait_limits import WaitLimit, wait_limit_of
 from floto.core.spec.tasks import Task, expands
-from floto.core.spec.wait_limits import WaitLimit, wait_limit_of
 from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Key, Kind, Status
 from floto.core.swf.events import Event

@@ -9,8 +9,8 @@ from typing import Any
 import jmespath
 from attrs import frozen
 
-from floto.core.spec.conditions import holds
-from floto.core.spec.rules import AtLeast, Join, TaskOutcome
+from floto.core.spec.rules.conditions import holds
+from floto.core.spec.rules.task_rules import AtLeast, Join, TaskOutcome
 
 
 @frozen

@@ -22,7 +22,7 @@ from floto import (
     begin,
     decide,
 )
-from floto.core.spec.rules import TaskOutcome
+from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.swf import events as e
 from floto.core.swf.decisions import CompleteWorkflowExecution, FailWorkflowExecution, StartTimer
 from floto.core.swf.events import Event

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from floto import CODEC, DeciderSpec, Result, Signal, SpecError, begin, decide, explain
-from floto.core.spec.rules import TaskOutcome
+from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.swf import events as e
 from floto.core.swf.decisions import (
     CancelTimer,

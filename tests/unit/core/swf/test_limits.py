@@ -45,11 +45,11 @@ OTHER: dict[str, set[int]] = {
     "core/spec/retry.py": {1_000},  # retries
     "core/swf/wire.py": {1_000},  # milliseconds of a second
     "pages/documents.py": {1_024},  # bytes of a kilobyte
-    "pages/filters.py": {1_000},  # milliseconds of a second
-    "pages/listing.py": {1_000},  # milliseconds of a second
-    "pages/requests.py": {256, 1_024, 32_768},  # sizes of a form and of a file, in kilobytes
-    "pages/sections.py": {1_000},  # milliseconds of a second
-    "pages/site.py": {1_000},  # milliseconds of a second
+    "pages/listing/filters.py": {1_000},  # milliseconds of a second
+    "pages/listing/listing.py": {1_000},  # milliseconds of a second
+    "pages/web/requests.py": {256, 1_024, 32_768},  # sizes of a form and of a file, in kilobytes
+    "pages/document/sections.py": {1_000},  # milliseconds of a second
+    "pages/web/site.py": {1_000},  # milliseconds of a second
     "pictures/scale.py": {1_000},  # milliseconds of a second
     "runtime/cli/show.py": {1_000},  # characters on a screen
     "runtime/deciders/decider.py": {256},  # runs in memory

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from floto.pages.plan import with_plan
+from floto.pages.document.plan import with_plan
 
 
 def plan(boxes: list[dict[str, Any]], *routes: list[list[float]]) -> Any:

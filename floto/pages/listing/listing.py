@@ -20,7 +20,7 @@ from floto.core.errors import FlotoError, UnknownResource
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State
 from floto.core.swf.shapes import WorkflowExecution
-from floto.pages.filters import Filter
+from floto.pages.listing.filters import Filter
 from floto.pages.runs import RUNNING, STATUSES, Polled, RunRow, condition, polled
 from floto.pages.source import Source
 

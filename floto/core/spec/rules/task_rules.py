@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from floto.core.spec.conditions import condition_problems
+from floto.core.spec.rules.conditions import condition_problems
 from floto.core.spec.tasks import Task, expands, is_task
 from floto.core.state.state import Kind
 from floto.core.swf.identifiers import shown

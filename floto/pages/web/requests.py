@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from floto.core.errors import FlotoError, ServiceUnavailable, UnknownResource
 from floto.core.visible import visible
-from floto.pages.security import HEADERS, Guard, Refused
+from floto.pages.web.security import HEADERS, Guard, Refused
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")

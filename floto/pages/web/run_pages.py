@@ -15,14 +15,14 @@ from floto.core.errors import FlotoError
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import visible, visible_lines
-from floto.pages import rows
 from floto.pages.documents import Document
-from floto.pages.requests import HISTORY_LIMIT, body, form
-from floto.pages.responses import Stream, document_response, run_url
+from floto.pages.listing import rows
 from floto.pages.runs import RunRow
-from floto.pages.security import TOKEN_HEADER, Refused
-from floto.pages.site import Site, cells_of, now_ms
-from floto.pages.watch import HEARTBEAT
+from floto.pages.web.requests import HISTORY_LIMIT, body, form
+from floto.pages.web.responses import Stream, document_response, run_url
+from floto.pages.web.security import TOKEN_HEADER, Refused
+from floto.pages.web.site import Site, cells_of, now_ms
+from floto.pages.web.watch import HEARTBEAT
 
 
 class RunPages:

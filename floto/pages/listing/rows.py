@@ -14,8 +14,8 @@ from floto.core.swf.history import History
 from floto.core.swf.reserved_names import SPEC_TAG
 from floto.core.swf.wire import from_ms
 from floto.core.visible import moment_text, span_text, visible
-from floto.pages.filters import FilterError, with_status
-from floto.pages.listing import PAGE, Page
+from floto.pages.listing.filters import FilterError, with_status
+from floto.pages.listing.listing import PAGE, Page
 from floto.pages.runs import STATUSES, RunRow
 
 _COLUMNS = (

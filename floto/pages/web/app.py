@@ -8,14 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from floto.pages.action_pages import ActionPages
-from floto.pages.list_pages import ListPages
-from floto.pages.requests import Errors, Guarded, Handler
-from floto.pages.responses import Assets
-from floto.pages.run_pages import RunPages
-from floto.pages.security import Guard
-from floto.pages.site import Site
 from floto.pages.source import Source
+from floto.pages.web.action_pages import ActionPages
+from floto.pages.web.list_pages import ListPages
+from floto.pages.web.requests import Errors, Guarded, Handler
+from floto.pages.web.responses import Assets
+from floto.pages.web.run_pages import RunPages
+from floto.pages.web.security import Guard
+from floto.pages.web.site import Site
 
 
 class Pages:

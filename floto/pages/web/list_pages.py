@@ -13,13 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from floto.core.swf.identifiers import shown
-from floto.pages import rows
-from floto.pages.filters import Filter, FilterError, parse
-from floto.pages.listing import SORTS, Listing, Query
-from floto.pages.responses import Stream, url_of
-from floto.pages.security import Refused
-from floto.pages.site import Site, cells_of, now_ms
-from floto.pages.watch import HEARTBEAT
+from floto.pages.listing import rows
+from floto.pages.listing.filters import Filter, FilterError, parse
+from floto.pages.listing.listing import SORTS, Listing, Query
+from floto.pages.web.responses import Stream, url_of
+from floto.pages.web.security import Refused
+from floto.pages.web.site import Site, cells_of, now_ms
+from floto.pages.web.watch import HEARTBEAT
 
 #: Digits of the number of a page.
 _DIGITS = 8

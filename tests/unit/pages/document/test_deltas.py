@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floto.pages.deltas import with_deltas
+from floto.pages.document.deltas import with_deltas
 
 TRACKS = st.lists(st.tuples(st.integers(1, 25_000), st.integers(-1, 9)).map(list)).map(sorted)
 SPANS = st.lists(st.integers(0, 10**13), min_size=2, max_size=8).map(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floto.pages.filters import LIMIT, FilterError, parse, with_status
+from floto.pages.listing.filters import LIMIT, FilterError, parse, with_status
 from floto.pages.runs import STATUSES, RunRow
 
 HOUR = 3_600_000

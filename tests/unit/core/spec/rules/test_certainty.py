@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from floto import AtLeast, DeciderSpec, Signal
-from floto.core.spec.certainty import prospects
 from floto.core.spec.estimate import expected_events
+from floto.core.spec.rules.certainty import prospects
 from tests.unit.recorder import generator, spec, task
 
 

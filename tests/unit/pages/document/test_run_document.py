@@ -28,7 +28,7 @@ from floto import (
     view,
 )
 from floto.core.swf.shapes import TaskList
-from floto.pages.document import run_document
+from floto.pages.document.run_document import run_document
 from floto.testing import Faults, fails, simulate
 from tests.integration.hostile import HOSTILE, history
 from tests.views import agrees

@@ -16,9 +16,9 @@ from time import monotonic
 from typing import Any
 
 from floto.core.errors import FlotoError
-from floto.pages.listing import Listing
-from floto.pages.security import Refused
+from floto.pages.listing.listing import Listing
 from floto.pages.source import Source
+from floto.pages.web.security import Refused
 from floto.trouble_log import TroubleLog
 
 log = logging.getLogger("floto")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from floto.pages.sections import with_sections
+from floto.pages.document.sections import with_sections
 
 ATTEMPT = {"opened": 2, "started": 3, "ended": 4, "worker": None, "outcome": "failed", "reason": "ValueError"}
 RUN = {

@@ -15,10 +15,18 @@ from graphlib import TopologicalSorter
 from attrs import frozen
 
 from floto.core.errors import SpecError
-from floto.core.spec.conditions import constant
-from floto.core.spec.rules import AtLeast, JoinVerdict, Tally, TaskOutcome, counts_results, rules_of, verdict
+from floto.core.spec.rules.conditions import constant
+from floto.core.spec.rules.task_rules import (
+    AtLeast,
+    JoinVerdict,
+    Tally,
+    TaskOutcome,
+    counts_results,
+    rules_of,
+    verdict,
+)
+from floto.core.spec.rules.wait_limits import wait_limit_of
 from floto.core.spec.tasks import Task, expands
-from floto.core.spec.wait_limits import wait_limit_of
 
 
 class Certainty(StrEnum):

@@ -10,12 +10,12 @@ from starlette.responses import RedirectResponse, Response
 
 from floto.core.errors import FlotoError
 from floto.core.visible import visible
-from floto.pages import rows
-from floto.pages.actions import ACTIONS, Action, act_of
-from floto.pages.requests import form as form_of
-from floto.pages.responses import run_url, url_of
-from floto.pages.security import Refused
-from floto.pages.site import Site, cells_of, now_ms
+from floto.pages.listing import rows
+from floto.pages.web.actions import ACTIONS, Action, act_of
+from floto.pages.web.requests import form as form_of
+from floto.pages.web.responses import run_url, url_of
+from floto.pages.web.security import Refused
+from floto.pages.web.site import Site, cells_of, now_ms
 
 
 class ActionPages:

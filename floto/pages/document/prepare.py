@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from floto.pages.deltas import with_deltas
-from floto.pages.lanes import with_lanes
-from floto.pages.plan import with_plan
-from floto.pages.sections import with_sections
+from floto.pages.document.deltas import with_deltas
+from floto.pages.document.lanes import with_lanes
+from floto.pages.document.plan import with_plan
+from floto.pages.document.sections import with_sections
 
 
 def prepare(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document (``floto.pages.document``) as the script of the run page reads it."""
+    """Return a document (``floto.pages.document.run_document``) as the script of the run page reads it."""
     return with_deltas(with_sections(with_plan(with_lanes(document))))

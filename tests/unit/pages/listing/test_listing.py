@@ -14,8 +14,8 @@ from floto.core.swf.events import Event
 from floto.core.swf.pollers import Live
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import events_from_swf
-from floto.pages.filters import parse
-from floto.pages.listing import MOST_RUNS, PAGE, Listing, Query
+from floto.pages.listing.filters import parse
+from floto.pages.listing.listing import MOST_RUNS, PAGE, Listing, Query
 from floto.pages.runs import RunRow
 from floto.pages.source import Pace
 

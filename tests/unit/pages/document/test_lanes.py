@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from floto.pages.lanes import with_lanes
+from floto.pages.document.lanes import with_lanes
 
 STATUSES = ["done", "running", "queued", "waiting for its retry", "waiting", "due", "failed", "canceled"]
 RUNNING, RETRYING, FAILED = (STATUSES.index(each) for each in ("running", "waiting for its retry", "failed"))

@@ -16,14 +16,14 @@ from starlette.responses import HTMLResponse, Response
 from floto.core.swf.identifiers import shown
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import visible
-from floto.pages import rows
 from floto.pages.documents import Documents
+from floto.pages.listing import rows
 from floto.pages.report import environment
-from floto.pages.responses import id_of, run_url
 from floto.pages.runs import RunRow
-from floto.pages.security import Guard, Refused
 from floto.pages.source import Source
-from floto.pages.watch import Watch
+from floto.pages.web.responses import id_of, run_url
+from floto.pages.web.security import Guard, Refused
+from floto.pages.web.watch import Watch
 
 #: Threads that call the service and make pages.
 _THREADS = 4

@@ -8,7 +8,7 @@ import pytest
 
 from floto import SpecError
 from floto.core.frozen import frozen
-from floto.core.spec.conditions import condition_problems, holds
+from floto.core.spec.rules.conditions import condition_problems, holds
 
 
 @pytest.mark.parametrize("value", [None, False, "", [], {}])

@@ -20,7 +20,16 @@ from floto import (
     Timer,
 )
 from floto.core.spec.fingerprint import fingerprint
-from floto.core.spec.rules import Join, JoinVerdict, Ruled, Rules, Tally, has_default_rules, rules_of, verdict
+from floto.core.spec.rules.task_rules import (
+    Join,
+    JoinVerdict,
+    Ruled,
+    Rules,
+    Tally,
+    has_default_rules,
+    rules_of,
+    verdict,
+)
 from floto.extend import NO_RESULT, Decision, Given, Item, Key, Kind, StartTimer
 from tests.unit.recorder import spec, task
 

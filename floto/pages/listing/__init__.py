@@ -1,0 +1,1 @@
+"""The list of runs: its rows, its filter, and its updates."""

@@ -1,0 +1,1 @@
+"""The pages over HTTP: requests, responses, and who may see and do what."""
