@@ -26,7 +26,7 @@ MODULES = {
     "state": "state/state.py",
     "retry": "spec/retry.py",
     "rules": "spec/rules/task_rules.py",
-    "conditions": "spec/conditions.py",
+    "conditions": "spec/rules/conditions.py",
 }
 SAMPLE = 150
 SEED = 6
