@@ -297,10 +297,17 @@ def begin_cleanup(main: Progress, spec: DeciderSpec, given: Mapping[str, Any]) -
     if state.started is None:
         return fresh
     update = RuledUpdate(fresh, state)
-    for position in undos.keys() - undoable:
+    # What is open may still complete, which is then undone.
+    unknown = {position for position in undos if _is_open(main.plan.tasks[position], state)}
+    for position in undos.keys() - undoable - unknown:
         update.settle(plan.index[undos[position].id_], TaskOutcome.SKIPPED, 0)
-    update.examine(range(len(plan.tasks)))
+    update.examine(set(range(len(plan.tasks))) - {plan.index[undos[position].id_] for position in unknown})
     return _after(update)
+
+
+def _is_open(task: Task, state: State) -> bool:
+    item = state.items.get(task.key)
+    return item is not None and item.is_open
 
 
 def advanced_cleanup(

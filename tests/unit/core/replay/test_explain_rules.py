@@ -115,6 +115,18 @@ def test_cleanup_tasks_of_a_closed_run_are_skipped_or_have_failed() -> None:
     ]
 
 
+def test_undo_of_a_task_that_may_still_complete_waits() -> None:
+    own = spec(task("a", undo=task("undo a")), task("b"), on_failure=[task("z")])
+    recorder = Recorder()
+    recorder.schedule("a")
+    recorder.fail("b")
+    assert lines(own, recorder, "undo a") == [
+        "undo a: waiting",
+        "  waiting for a to stop (cancellation requested)",
+    ]
+    assert lines(own, recorder, "z")[0] == "z: waiting"
+
+
 def test_graphs_show_rules() -> None:
     drawn = graph(RULED, fold(recorded().history))
     assert {node.id: node.rules for node in drawn.nodes if node.rules} == {
