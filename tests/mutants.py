@@ -26,6 +26,7 @@ from attrs import frozen
 
 from tests.mutation.catalog import MODULES, ROOT, SAMPLE, SEED, equivalents, every, sample
 from tests.mutation.operators import Mutant
+from tests.mutation.runner import UNKNOWN
 
 ENOUGH = 0.95
 _AT_A_TIME = 2
@@ -73,6 +74,8 @@ def examine(seconds: float, mutant: Mutant | None = None) -> dict[str, Any]:
         return {"by": "hang", "what": "never came to an end", "runs": 0, "seconds": seconds + _GRACE}
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
+        if done.returncode == UNKNOWN:
+            raise SystemExit(last)
         return {"by": "crash", "what": last, "runs": 0, "seconds": 0.0}
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -49,7 +49,7 @@ from floto import (
 )
 from floto import events as e
 from floto.core.payloads import payload, reference
-from floto.core.replay.redrive_request import FORMS, inline
+from floto.core.replay.redrive.redrive_request import FORMS, inline
 from floto.core.spec.rules.task_rules import undo_of
 from floto.core.state.redriven import redriven
 from floto.core.state.state import KeptItem

@@ -13,20 +13,25 @@ from tests.mutation.operators import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CORE = ROOT / "floto" / "core"
-#: Where a decision is made, each module under its folder.
+#: Where a decision is made: the path of each module under ``floto/core``, by its name.
 MODULES = {
-    "decide": "decide/decide.py",
-    "closing": "decide/closing.py",
-    "phase": "decide/phase.py",
-    "starting": "decide/starting.py",
-    "progress": "decide/progress.py",
-    "update": "decide/update.py",
-    "ruled_update": "decide/ruled_update.py",
-    "retrying": "decide/retrying.py",
-    "state": "state/state.py",
-    "retry": "spec/retry.py",
-    "rules": "spec/rules/task_rules.py",
-    "conditions": "spec/rules/conditions.py",
+    Path(path).stem: path
+    for path in (
+        "decide/decide.py",
+        "decide/closing.py",
+        "decide/phase.py",
+        "decide/starting.py",
+        "decide/progress.py",
+        "decide/update.py",
+        "decide/ruled_update.py",
+        "decide/retrying.py",
+        "decide/child_record.py",
+        "state/state.py",
+        "spec/retry.py",
+        "spec/rules/task_rules.py",
+        "spec/rules/conditions.py",
+        "spec/rules/undo_order.py",
+    )
 }
 SAMPLE = 150
 SEED = 6

@@ -28,6 +28,8 @@ from tests.mutation.operators import Mutant, mutants
 #: Modules of the model of SWF and of its requests: none of them depends on the mutated modules.
 _KEPT = ("engine", "swf", "payloads", "errors", "frozen", "hosts", "visible")
 _MEMORY = 3 * 2**30
+#: The status of a process that was asked for a mutant that there is not: no verdict.
+UNKNOWN = 3
 
 
 class Mutated(SourceFileLoader):
@@ -49,8 +51,8 @@ def _find(found: list[Mutant], text: str) -> Mutant:
     for mutant in found:
         if mutant.text == text:
             return mutant
-    msg = f"there is no such mutant: {text}"
-    raise SystemExit(msg)
+    print(f"there is no such mutant: {text}", file=sys.stderr)
+    raise SystemExit(UNKNOWN)
 
 
 class Finder(MetaPathFinder):

@@ -11,8 +11,8 @@ from attrs import evolve, field, frozen
 from floto.core.decide.phase import run_failures
 from floto.core.decide.progress import Progress, begin
 from floto.core.errors import HistoryError, PayloadError, PayloadsNeeded, ServiceUnavailable, SpecError
-from floto.core.replay.explain import joined, started_result, task_result
 from floto.core.replay.replay import execution_of
+from floto.core.replay.task_conditions import joined, started_result, task_result
 from floto.core.replay.task_status import FAILURES, TaskStatus
 from floto.core.replay.timeline import Lane, Timeline, timeline_of
 from floto.core.replay.why_waiting import Cause, Condition, Text

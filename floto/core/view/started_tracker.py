@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from floto.core.replay.explain import is_over, started_conditions
+from floto.core.replay.task_conditions import is_over, started_conditions
 from floto.core.replay.task_status import FAILURES, STARTED_KINDS, TaskStatus, started_status
 from floto.core.state.failures import failure_of
 from floto.core.state.fold import trace

@@ -1,9 +1,10 @@
 """The status and the conditions of every task after every event, computed incrementally.
 
-The rules are those of ``floto.core.replay.explain``. An event changes few items, so only the tasks are
-examined whose status or conditions may have changed: those of the changed items and of their retry timers,
-the tasks whose last requirement completed, those behind a failed task, and all of a graph when the phase of
-the run or the plan changes. What all tasks of one status share (the decision task, say) is one track.
+The rules are those of ``floto.core.replay.task_conditions``. An event changes few items, so only the tasks
+are examined whose status or conditions may have changed: those of the changed items and of their retry
+timers, the tasks whose last requirement completed, those behind a failed task, and all of a graph when the
+phase of the run or the plan changes. What all tasks of one status share (the decision task, say) is one
+track.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ from collections.abc import Collection, Iterable, Iterator
 
 from floto.core.decide.phase import RunPhase, phase
 from floto.core.decide.progress import Progress, advanced, advanced_cleanup, positions_of
-from floto.core.replay.explain import TaskReasons, due_conditions, ending_conditions, shared_conditions
+from floto.core.replay.task_conditions import (
+    TaskReasons,
+    due_conditions,
+    ending_conditions,
+    shared_conditions,
+)
 from floto.core.replay.task_status import FAILURES, TaskGraph, TaskStatus, cleanups, task_graphs
 from floto.core.state.fold import trace
 from floto.core.state.state import Item, Key, Kind, State

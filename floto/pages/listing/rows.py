@@ -8,7 +8,7 @@ from typing import Any
 
 from floto.core.errors import SpecError
 from floto.core.replay.compare import Verdict, compare
-from floto.core.replay.redrive import Redrive, redrive
+from floto.core.replay.redrive.redrive import Redrive, redrive
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.history import History
 from floto.core.swf.reserved_names import SPEC_TAG

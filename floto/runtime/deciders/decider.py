@@ -14,7 +14,6 @@ from floto.core.decide.decide import decisions
 from floto.core.decide.progress import Progress, begin
 from floto.core.errors import (
     HistoryError,
-    ServiceFault,
     ServiceGone,
     SpecError,
     UnknownResource,
@@ -49,10 +48,11 @@ from floto.runtime.deciders.decider_process import DeciderSettings, start
 from floto.runtime.deciders.deciding_at_once import DecidingAtOnce
 from floto.runtime.deciders.late_histories import LateHistories
 from floto.runtime.deciders.progress_cache import ProgressCache
+from floto.runtime.deciders.responding import respond
 from floto.runtime.deciders.spec_choice import DeciderSpecs, NoSpec, OtherSpec, read_spec
 from floto.runtime.deciders.takeovers import Takeovers
 from floto.runtime.presence import announced
-from floto.runtime.retrying import is_malformed, persist_after_stop, poll, retry_store
+from floto.runtime.retrying import poll, retry_store
 from floto.runtime.runs.needs import activity_types
 from floto.runtime.shutdown import StopFlag, stop_on_signals
 from floto.runtime.start_lines import describe_service, describe_types
@@ -68,8 +68,6 @@ _REMEMBERED = 256
 _LONG = LATE_EVENTS
 #: Seconds to wait after a decision task that cannot be parsed.
 _PAUSE_SECONDS = 1.0
-#: Characters of SWF's message in the details of a run that fails: well below every limit of SWF.
-_REFUSAL_LIMIT = 4_000
 #: Seconds for which a payload store is retried; then the decision task times out and is scheduled again.
 _STORE_SECONDS = 10.0
 
@@ -78,8 +76,6 @@ Listener = Callable[[Sequence[Decision], Exception | None], None]
 #: A function that decides, from a run's state, for runs of a workflow type without a spec.
 Rule = Callable[[State], Sequence[Decision]]
 _NO_TASKS = DeciderSpec()
-#: Reason of a run that fails because SWF refuses its decisions.
-REFUSED_REASON = "DecisionRefused"
 #: Reason of a run that fails because its history cannot be read, which retrying would not change.
 UNREADABLE_REASON = "HistoryError"
 
@@ -371,30 +367,13 @@ class Decider:
 
     def _complete(self, task: PolledDecisionTask, found: Sequence[Decision]) -> None:
         try:
-            self._respond(task, found)
+            if not respond(self._service, self._stop, task, found):
+                self._cache.forget(task.execution)
         except UnknownResource as fault:
             # Or the response was accepted, and only its confirmation was lost.
             log.info("run %s: the response came too late (%s)", task.execution, fault)
         if closes(found) and not self._stop.is_set() and self._was_last(task, found[-1]):
             self.stop()
-
-    def _respond(self, task: PolledDecisionTask, found: Sequence[Decision]) -> None:
-        respond = self._service.respond_decision_task_completed
-        try:
-            persist_after_stop(self._stop, respond, task.token, found)
-        except ServiceFault as fault:
-            if not is_malformed(fault):
-                raise
-            # The same decisions would be refused each time that the decision task is scheduled again.
-            log.error("run %s fails: SWF refuses the decisions: %s", task.execution, fault)  # noqa: TRY400
-            self._cache.forget(task.execution)
-            details = shorten_middle(str(fault).encode("ascii", "backslashreplace").decode(), _REFUSAL_LIMIT)
-            persist_after_stop(
-                self._stop,
-                respond,
-                task.token,
-                [FailWorkflowExecution(reason=REFUSED_REASON, details=details)],
-            )
 
     def _was_last(self, task: PolledDecisionTask, decision: Decision) -> bool:
         own = self._spec

@@ -26,8 +26,8 @@ from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.replay.decision_digest import digest_of
 from floto.core.replay.recorded_decisions import recorded
-from floto.core.replay.redrive_children import ChildRuns, StartingChild, starting_child
-from floto.core.replay.redrive_request import request
+from floto.core.replay.redrive.redrive_children import ChildRuns, StartingChild, starting_child
+from floto.core.replay.redrive.redrive_request import request
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.rules.task_rules import TaskOutcome, counts_results, rules_of
