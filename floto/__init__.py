@@ -27,7 +27,7 @@ from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
 from floto.core.spec.expand import expand
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, Retry, RetryStrategy
-from floto.core.spec.rules.task_rules import AtLeast
+from floto.core.spec.rules.joins import AtLeast
 from floto.core.spec.rules.wait_limits import Result
 from floto.core.spec.tasks import NO_RESULT, Given, Task
 from floto.core.state.attempts import Attempt

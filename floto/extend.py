@@ -1,4 +1,4 @@
-"""Building blocks of your own task kinds and retry strategies.
+"""Building blocks of your own task kinds, retry strategies and joins.
 
 A task kind is a frozen attrs class (see ``Task``) whose ``start`` returns one of SWF's decisions, and whose
 ``result`` reads the ``Item`` that its ``key`` names. ``loads`` reads what floto wrote into SWF's text fields.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from floto.core.payloads.payload import dumps, loads
 from floto.core.spec.retry import Retry, RetryStrategy
+from floto.core.spec.rules.joins import Join, JoinVerdict, Tally
 from floto.core.spec.rules.task_rules import Ruled, Rules, TaskOutcome
 from floto.core.spec.rules.wait_limits import WaitLimit
 from floto.core.spec.tasks import NO_RESULT, Checked, Expands, Given, Task, TaskCodec
@@ -35,6 +36,8 @@ __all__ = [
     "Failure",
     "Given",
     "Item",
+    "Join",
+    "JoinVerdict",
     "Key",
     "Kind",
     "RequestCancelExternalWorkflowExecution",
@@ -49,6 +52,7 @@ __all__ = [
     "StartTimer",
     "State",
     "Status",
+    "Tally",
     "Task",
     "TaskCodec",
     "TaskList",

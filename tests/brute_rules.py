@@ -18,11 +18,11 @@ from itertools import product
 from attrs import frozen
 
 from floto import ActivityTask, AtLeast, DeciderSpec, begin, decide
-from floto.core.spec.rules.task_rules import Join
+from floto.core.spec.rules.joins import JoinOption
 from floto.core.swf.decisions import CompleteWorkflowExecution
 from tests.unit.recorder import Recorder, spec, starts, task
 
-JOINS: tuple[Join, ...] = ("all", "any", AtLeast(2), "finished")
+JOINS: tuple[JoinOption, ...] = ("all", "any", AtLeast(2), "finished")
 #: Planned outcomes: completed, failed (and the run continues), skipped by its condition.
 DONE, LOST, SKIPPED = "CFS"
 
@@ -32,7 +32,7 @@ class Case:
     """Of each task the required ones, which are earlier ones, its join, and its outcome if it runs."""
 
     requires: tuple[tuple[int, ...], ...]
-    joins: tuple[Join, ...]
+    joins: tuple[JoinOption, ...]
     plans: tuple[str, ...]
 
 
@@ -114,7 +114,7 @@ class OpenSpec:
     """A spec with conditions and outcomes that are not known before it runs."""
 
     requires: tuple[tuple[int, ...], ...]
-    joins: tuple[Join, ...]
+    joins: tuple[JoinOption, ...]
     #: By task: None, or ``true``, ``false``, or ``open``.
     conditions: tuple[str | None, ...]
     #: By task: whether its failure lets the run continue.

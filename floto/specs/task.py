@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from floto.core.spec.decider_spec import ChildWorkflow
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
-from floto.core.spec.rules.task_rules import AtLeast
+from floto.core.spec.rules.joins import AtLeast
 from floto.core.spec.rules.wait_limits import Result
 from floto.core.spec.tasks import Task
 

@@ -17,7 +17,8 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, ChildWorkflow, DeciderSpec
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
-from floto.core.spec.rules.task_rules import AtLeast, Join, Ruled
+from floto.core.spec.rules.joins import AtLeast, Join, JoinOption
+from floto.core.spec.rules.task_rules import Ruled
 from floto.core.spec.rules.wait_limits import Result
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Kind
@@ -79,6 +80,7 @@ def specs(  # noqa: PLR0913 - all are optional and named
     depth: int = 2,
     kinds: Sequence[Maker] = (),
     retry_strategies: st.SearchStrategy[Any] | None = None,
+    joins: Sequence[Join] = (),
     codec: Codec = CODEC,
     all_kinds: bool = False,
     prefix: str = "t",
@@ -91,12 +93,13 @@ def specs(  # noqa: PLR0913 - all are optional and named
         kinds: Further kinds of task: functions that take a task id and the ids that it requires, and return a
             strategy of tasks.
         retry_strategies: Strategy of retry strategies, in place of those that floto ships.
-        codec: Codec for what generators return: it has to know kinds and strategies of your own.
+        joins: Further joins, beside those that floto ships.
+        codec: Codec for what generators return: it has to know kinds, strategies and joins of your own.
         all_kinds: If True, each spec has at least one task of each kind.
         prefix: Prefix of the task ids.
     """
     chosen = _shipped_strategies() if retry_strategies is None else retry_strategies
-    making = _Making(tuple(kinds), chosen, codec)
+    making = _Making(tuple(kinds), chosen, tuple(joins), codec)
     return _all_kinds(making) if all_kinds else _specs(making, depth, most, prefix)
 
 
@@ -172,6 +175,7 @@ class _Making:
 
     own: tuple[Maker, ...]
     retries: st.SearchStrategy[Any]
+    joins: tuple[Join, ...]
     codec: Codec
 
     def activities(self, cls: type[ActivityTask], **fixed: Any) -> st.SearchStrategy[ActivityTask]:
@@ -283,15 +287,17 @@ def _task(  # noqa: PLR0913 - a place, said in one go
     requires = draw(st.lists(st.sampled_from(before), unique=True, max_size=3)) if before else []
     kind = draw(st.sampled_from(kinds))
     task = kind(draw, making, _Place(id_, before, tuple(requires), depth))
-    return attrs.evolve(task, **draw(_rules(tuple(requires)))) if isinstance(task, Ruled) else task
+    return (
+        attrs.evolve(task, **draw(_rules(tuple(requires), making.joins))) if isinstance(task, Ruled) else task
+    )
 
 
-def _rules(requires: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
+def _rules(requires: tuple[str, ...], own: Sequence[Join]) -> st.SearchStrategy[dict[str, Any]]:
     """Return a strategy of rules that differ from the default ones for a few tasks."""
     results = [f'"{id_}"' for id_ in requires]
     conditions = ["`true`", "`false`", "workflow", "!(workflow.a)", "workflow.a > `4`", "sum(workflow)"]
     conditions += [f"{result}.by" for result in results] + [f"!{result}" for result in results]
-    joins: list[Join] = ["all", "any", "finished", *map(AtLeast, range(1, len(requires) + 2))]
+    joins: list[JoinOption] = ["all", "any", "finished", *map(AtLeast, range(1, len(requires) + 2)), *own]
     chosen = st.fixed_dictionaries(
         {},
         optional={

@@ -1,11 +1,14 @@
-"""The examples order and approval, as commands on a file."""
+"""The examples order, approval and extensions, as commands on a file."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import runpy
 from typing import Any
 
+from floto import DeciderSpec
+from floto.testing import check
 from tests.integration.commands import ROOT, Shell, wait_for
 
 EXAMPLES = ROOT / "examples"
@@ -13,13 +16,13 @@ EXAMPLES = ROOT / "examples"
 
 def run(shell: Shell, name: str, value: Any, code: int = 0) -> tuple[Any, str]:
     """Run an example; return its result and what it said."""
-    file = EXAMPLES / name / f"{name}.py"
+    file = EXAMPLES / name / f"{name}.py" if (EXAMPLES / name).is_dir() else EXAMPLES / f"{name}.py"
     done = shell(
         *("run", f"{file}:spec", "--activities", str(file)),
-        *("--workflow-id", name, "--input", json.dumps(value)),
+        *("--workflow-id", name.partition("/")[0], "--input", json.dumps(value)),
         code=code,
     )
-    result = None if code else json.loads(done.stdout[done.stdout.index("{\n") :])
+    result = None if code else json.loads(done.stdout[done.stdout.index("{") :])
     return result, done.stdout + done.stderr
 
 
@@ -79,3 +82,28 @@ def test_approval_in_time_cancels_the_deadline(shell: Shell) -> None:
         assert running.returncode == 0
     assert json.loads(said[said.index("{\n") :]) == {"pay": "paid, approved by Ada"}
     assert "TimerCanceled" in shell.here("history", "w")[0]
+
+
+def has_run(shell: Shell, name: str) -> bool:
+    """Return True once there is a run; before that, there may be no file."""
+    with contextlib.suppress(AssertionError):
+        return name in shell.here("list")[0]
+    return False
+
+
+def test_extensions_retry_join_and_tell_another_run(shell: Shell) -> None:
+    spec = f"{EXAMPLES / 'extensions' / 'listener.py'}:spec"
+    with shell.loop("run", spec, "--workflow-id", "listener") as listener:
+        wait_for(lambda: has_run(shell, "listener"))
+        result, _ = run(shell, "extensions/flow", None)
+        told, _ = listener.communicate(timeout=60)
+    assert result == {}
+    published = {"publish": {"where": ["bonn", "lyon"]}}
+    assert json.loads(told[told.index("{\n") :]) == {"news": published}
+
+
+def test_extensions_keep_every_invariant() -> None:
+    flow = runpy.run_path(str(EXAMPLES / "extensions" / "flow.py"))
+    report = check(flow["spec"], codec=flow["codec"], max_examples=60)
+    assert report.runs == 60
+    assert DeciderSpec.from_json(flow["spec"].to_json(flow["codec"]), flow["codec"]) == flow["spec"]

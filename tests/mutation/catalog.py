@@ -29,6 +29,7 @@ MODULES = {
         "state/state.py",
         "spec/retry.py",
         "spec/rules/task_rules.py",
+        "spec/rules/joins.py",
         "spec/rules/conditions.py",
         "spec/rules/undo_order.py",
     )

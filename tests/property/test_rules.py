@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 
-from attrs import evolve
-from hypothesis import given, settings
+from attrs import evolve, frozen
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from floto import ActivityTask, decide
-from floto.core.spec.rules.certainty import prospects
+from floto import CODEC, ActivityTask, DeciderSpec, decide, explain
+from floto.core.replay.task_status import TaskStatus
+from floto.core.spec.rules.certainty import Certainty, prospects
 from floto.core.spec.rules.task_rules import Rules
 from floto.core.spec.tasks import Task
+from floto.extend import JoinVerdict, Kind, Tally
 from floto.testing import Simulation
+from floto.testing.checking.verifying import verify_run
 from floto.testing.strategies import runs, specs
 from tests.brute_rules import cases, drawn, drawn_spec, fates, played
 from tests.property.setup import SETTINGS
@@ -37,6 +40,57 @@ def test_certainty_of_tasks_equals_that_of_all_runs() -> None:
         drawn = drawn_spec(choose)
         found = {id_: str(each.certainty) for id_, each in prospects(drawn.spec().activity_tasks).items()}
         assert (drawn, found) == (drawn, drawn.certainties())
+
+
+@frozen
+class Share:
+    """A join of one's own, which is monotone."""
+
+    share: float
+
+    def verdict(self, tally: Tally) -> JoinVerdict | int:
+        if tally.open:
+            return tally.open
+        ended = tally.completed + tally.continued + tally.failed + tally.skipped
+        return JoinVerdict.START if tally.completed >= self.share * ended else JoinVerdict.SKIP
+
+
+@frozen
+class Missing:
+    """A join of one's own: start once one of the tasks has not completed; it waits for ever if all have."""
+
+    def verdict(self, tally: Tally) -> JoinVerdict | None:
+        return JoinVerdict.START if tally.continued + tally.failed + tally.skipped else None
+
+
+OWN = CODEC.with_type("Share", Share).with_type("Missing", Missing)
+OWN_SPECS = specs(joins=[Share(0.5), Share(1), Missing()], codec=OWN)
+
+
+@SETTINGS
+@given(runs(OWN_SPECS, codec=OWN))
+def test_runs_with_joins_of_ones_own_keep_all_invariants(run: Simulation) -> None:
+    verify_run(run)
+
+
+@SETTINGS
+@given(OWN_SPECS)
+def test_joins_of_ones_own_are_read_back_from_json(spec: DeciderSpec) -> None:
+    assert DeciderSpec.from_json(spec.to_json(OWN), OWN) == spec
+
+
+@SETTINGS
+@given(runs(OWN_SPECS, codec=OWN))
+def test_certainty_holds_with_joins_of_ones_own(run: Simulation) -> None:
+    assume(run.status == "COMPLETED")
+    tasks = run.spec.activity_tasks
+    found = prospects(tasks)
+    statuses = explain(run.spec, run.main, codec=OWN).tasks
+    for task in tasks:
+        certainty, is_skipped = found[task.id_].certainty, statuses[task.id_].status is TaskStatus.SKIPPED
+        # A signal whose time is up is skipped, too.
+        if certainty is not Certainty.SOMETIMES and task.key[0] is not Kind.SIGNAL:
+            assert is_skipped is (certainty is Certainty.NEVER)
 
 
 def plain(task: Task) -> Task:

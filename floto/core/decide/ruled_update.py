@@ -28,7 +28,8 @@ from floto.core.decide.retrying import (
 from floto.core.decide.update import Update, unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.rules.conditions import holds
-from floto.core.spec.rules.task_rules import JoinVerdict, Tally, TaskOutcome, counts_results, verdict
+from floto.core.spec.rules.joins import JoinVerdict, Tally, counts_results, verdict
+from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Kind, State
 from floto.core.swf.events import Event

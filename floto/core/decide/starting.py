@@ -15,7 +15,7 @@ from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.spec.activity_timeouts import with_timeouts
 from floto.core.spec.kinds import ActivityTask
-from floto.core.spec.rules.task_rules import counts_results
+from floto.core.spec.rules.joins import counts_results
 from floto.core.spec.task_lists import default_child_list, routed
 from floto.core.spec.tasks import Given, Task
 from floto.core.state.failures import checkpoint_of

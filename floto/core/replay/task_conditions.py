@@ -20,7 +20,7 @@ from floto.core.replay.task_status import (
     TaskStatus,
 )
 from floto.core.replay.why_waiting import Cause, Condition, due, queued, retry, working
-from floto.core.spec.rules.task_rules import counts_results
+from floto.core.spec.rules.joins import counts_results
 from floto.core.spec.rules.wait_limits import WaitLimit
 from floto.core.spec.tasks import NO_RESULT, Task
 from floto.core.state.failures import failure_of

@@ -29,7 +29,8 @@ from floto.core.payloads.reference import Store
 from floto.core.payloads.stored import Payloads, read_result
 from floto.core.spec import graph
 from floto.core.spec.retry import RetryStrategy
-from floto.core.spec.rules.task_rules import FIXED_DEFAULT, Join
+from floto.core.spec.rules.joins import JoinOption
+from floto.core.spec.rules.task_rules import FIXED_DEFAULT
 from floto.core.spec.rules.wait_limits import OnTimeout
 from floto.core.spec.tasks import Task, is_task
 from floto.core.swf.identifiers import shown
@@ -148,7 +149,7 @@ class Codec:
             lambda cls: cls == tuple[Task, ...], lambda value, _: _task_list(value, by_tag)
         )
         converter.register_structure_hook_func(
-            lambda cls: cls in (Join, OnTimeout),
+            lambda cls: cls in (JoinOption, OnTimeout),
             lambda value, _: _tagged(value, by_tag) if isinstance(value, Mapping) else value,
         )
         converter.register_unstructure_hook_func(attrs.has, _refuse_unknown)

@@ -26,7 +26,8 @@ from floto.core.spec.field_checks import (
 )
 from floto.core.spec.kinds import ActivityTask, Generator, Signal, Timer
 from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, RetryStrategy
-from floto.core.spec.rules.task_rules import AtLeast, Ruled, undo_of
+from floto.core.spec.rules.joins import AtLeast
+from floto.core.spec.rules.task_rules import Ruled, undo_of
 from floto.core.spec.rules.wait_limits import Result
 from floto.core.spec.task_lists import child_list
 from floto.core.spec.tasks import Given, Task, expands, is_task

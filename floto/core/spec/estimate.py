@@ -10,7 +10,8 @@ from attrs import frozen
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.graph import Plan
 from floto.core.spec.rules.certainty import Certainty, prospects
-from floto.core.spec.rules.task_rules import counts_results, rules_of
+from floto.core.spec.rules.joins import counts_results
+from floto.core.spec.rules.task_rules import rules_of
 from floto.core.spec.rules.wait_limits import wait_limit_of
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Kind

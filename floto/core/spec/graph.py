@@ -11,16 +11,14 @@ from types import MappingProxyType
 from attrs import frozen
 from rpds import HashTrieMap
 
+from floto.core.spec.rules.joins import JoinVerdict, Tally, verdict
 from floto.core.spec.rules.task_rules import (
     DEFAULT_RULES,
-    JoinVerdict,
     Rules,
-    Tally,
     has_default_rules,
     rule_problems,
     rules_of,
     undo_of,
-    verdict,
 )
 from floto.core.spec.rules.wait_limits import WaitLimit, wait_limit_of
 from floto.core.spec.tasks import TASK_MEMBERS, Task, expands, is_checked, is_task

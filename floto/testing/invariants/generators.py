@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from floto.core.errors import SpecError
 from floto.core.spec.expand import expand
-from floto.core.spec.rules.task_rules import counts_results, rules_of, undo_of
+from floto.core.spec.rules.joins import counts_results
+from floto.core.spec.rules.task_rules import rules_of, undo_of
 from floto.core.spec.tasks import Task
 from floto.core.state.fold import fold
 from floto.core.state.state import Kind

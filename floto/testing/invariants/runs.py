@@ -8,7 +8,8 @@ from typing import Any
 
 from floto.core.errors import PayloadError
 from floto.core.spec.decider_spec import DeciderSpec
-from floto.core.spec.rules.task_rules import counts_results, rules_of
+from floto.core.spec.rules.joins import counts_results
+from floto.core.spec.rules.task_rules import rules_of
 from floto.core.spec.rules.wait_limits import wait_limit_of
 from floto.core.state.state import Key, Kind
 from floto.core.swf.events import ActivityTaskTimedOut, WorkflowExecutionContinuedAsNew

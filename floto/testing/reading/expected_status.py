@@ -11,7 +11,8 @@ from attrs import evolve, field, frozen
 
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.retry import Retry, RetryStrategy
-from floto.core.spec.rules.task_rules import Join, TaskOutcome, rules_of
+from floto.core.spec.rules.joins import JoinOption
+from floto.core.spec.rules.task_rules import TaskOutcome, rules_of
 from floto.core.spec.rules.wait_limits import WaitLimit, wait_limit_of
 from floto.core.spec.tasks import Task, expands
 from floto.core.state.failures import Failure, failure_of
@@ -239,7 +240,7 @@ class ExpectedGraph:
             ended |= {} if end is None else {id_: end}
         return found, ended
 
-    def join(self, id_: str) -> Join:
+    def join(self, id_: str) -> JoinOption:
         """Return the join of a task."""
         return "finished" if id_ in self.order else rules_of(self.tasks[id_]).join
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,8 @@ import jmespath
 from attrs import frozen
 
 from floto.core.spec.rules.conditions import holds
-from floto.core.spec.rules.task_rules import AtLeast, Join, TaskOutcome
+from floto.core.spec.rules.joins import AtLeast, Join, JoinOption, JoinVerdict, Tally
+from floto.core.spec.rules.task_rules import TaskOutcome
 
 
 @frozen
@@ -34,7 +36,7 @@ class Met:
 
 def met(
     required: Sequence[str],
-    join: Join,
+    join: JoinOption,
     ended: Mapping[str, Ended],
     generators: Collection[str],
     since: int,
@@ -72,12 +74,32 @@ def _may_run(
         if waiting or TaskOutcome.FAILED in outcomes.values():
             return None
         return not outcomes or set(outcomes.values()) != {TaskOutcome.SKIPPED}
-    number = join.count if isinstance(join, AtLeast) else 1
     good = [id_ for id_, each in outcomes.items() if each is TaskOutcome.COMPLETED and id_ not in generators]
+    grows = bool(waiting.intersection(generators))
+    if not isinstance(join, str | AtLeast):
+        return _own(join, outcomes, len(good), len(waiting), grows=grows)
+    number = join.count if isinstance(join, AtLeast) else 1
     if len(good) >= number:
         return True
-    can_still = bool(waiting.intersection(generators)) or len(good) + len(waiting) >= number
-    return None if can_still else False
+    return None if grows or len(good) + len(waiting) >= number else False
+
+
+def _own(
+    join: Join, outcomes: Mapping[str, TaskOutcome], good: int, waiting: int, *, grows: bool
+) -> bool | None:
+    counts = Counter(outcomes.values())
+    tally = Tally(
+        completed=good,
+        continued=counts[TaskOutcome.CONTINUED],
+        failed=counts[TaskOutcome.FAILED],
+        skipped=counts[TaskOutcome.SKIPPED],
+        open=waiting,
+        grows=grows,
+    )
+    found = join.verdict(tally)
+    if isinstance(found, JoinVerdict):
+        return found is JoinVerdict.START
+    return None if waiting else False
 
 
 def is_true(expression: str, seen: Mapping[str, Any]) -> bool:

@@ -30,7 +30,8 @@ from floto.core.replay.redrive.redrive_children import ChildRuns, StartingChild,
 from floto.core.replay.redrive.redrive_request import request
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.rules.task_rules import TaskOutcome, counts_results, rules_of
+from floto.core.spec.rules.joins import counts_results
+from floto.core.spec.rules.task_rules import TaskOutcome, rules_of
 from floto.core.spec.tasks import Given, Task
 from floto.core.state.carried_signals import arrived
 from floto.core.state.failures import checkpoint_of, failure_of

@@ -1,14 +1,15 @@
 """Certainty of tasks: whether each of them runs in every run, in some, or in none.
 
-Conditions are independent of one another as far as a spec can say, and every join is monotone: a requirement
-that completes instead of failing, or fails instead of being skipped, never keeps a task from running. So two
-cases decide: the one in which every open condition is true and every task completes, and the opposite one.
+Conditions are independent of one another as far as a spec can say, and floto's joins are monotone: a
+requirement that completes instead of failing, or fails instead of being skipped, never keeps a task from
+running. So two cases decide: the one in which every open condition is true and every task completes, and the
+opposite one. A join of one's own is asked about all outcomes of what it counts.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from graphlib import TopologicalSorter
 
@@ -16,17 +17,13 @@ from attrs import frozen
 
 from floto.core.errors import SpecError
 from floto.core.spec.rules.conditions import constant
-from floto.core.spec.rules.task_rules import (
-    AtLeast,
-    JoinVerdict,
-    Tally,
-    TaskOutcome,
-    counts_results,
-    rules_of,
-    verdict,
-)
+from floto.core.spec.rules.joins import AtLeast, JoinVerdict, Tally, counts_results, is_monotone, verdict
+from floto.core.spec.rules.task_rules import TaskOutcome, rules_of
 from floto.core.spec.rules.wait_limits import wait_limit_of
 from floto.core.spec.tasks import Task, expands
+
+#: Most tasks of a join of one's own whose outcomes are tried; with more, the task runs sometimes.
+_MOST_TRIED = 40
 
 
 class Certainty(StrEnum):
@@ -70,8 +67,9 @@ def _outcomes(tasks: Sequence[Task], *, is_best: bool) -> tuple[dict[str, TaskOu
     for id_ in TopologicalSorter({task.id_: task.requires for task in tasks}).static_order():
         task = known[id_]
         rules = rules_of(task)
-        starts = verdict(rules.join, _tally(task, known, outcomes, is_best=is_best)) is JoinVerdict.START
-        if not starts or (rules.when is not None and not _may_hold(rules.when, is_best=is_best)):
+        if not _starts(task, known, outcomes, is_best=is_best) or (
+            rules.when is not None and not _may_hold(rules.when, is_best=is_best)
+        ):
             outcomes[id_] = TaskOutcome.SKIPPED
             continue
         started.add(id_)
@@ -84,6 +82,25 @@ def _outcomes(tasks: Sequence[Task], *, is_best: bool) -> tuple[dict[str, TaskOu
         else:
             outcomes[id_] = TaskOutcome.COMPLETED
     return outcomes, started
+
+
+def _starts(
+    task: Task, known: Mapping[str, Task], outcomes: Mapping[str, TaskOutcome], *, is_best: bool
+) -> bool:
+    join, required = rules_of(task).join, set(task.requires)
+    if is_monotone(join):
+        return verdict(join, _tally(task, known, outcomes, is_best=is_best)) is JoinVerdict.START
+    if len(required) > _MOST_TRIED or any(expands(known[id_]) for id_ in required):
+        return is_best
+    found = (verdict(join, each) is JoinVerdict.START for each in _tallies(len(required)))
+    return any(found) if is_best else all(found)
+
+
+def _tallies(count: int) -> Iterator[Tally]:
+    """Yield every tally of so many tasks none of which has failed the run."""
+    for completed in range(count + 1):
+        for continued in range(count - completed + 1):
+            yield Tally(completed, continued, skipped=count - completed - continued)
 
 
 def _tally(

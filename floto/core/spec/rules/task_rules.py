@@ -5,13 +5,14 @@ Rules are data. A task kind has them if it inherits ``Ruled``; other kinds have 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from enum import Enum, StrEnum
+from collections.abc import Iterable
+from enum import StrEnum
 from typing import Any
 
 from attrs import field, frozen
 
 from floto.core.spec.rules.conditions import condition_problems
+from floto.core.spec.rules.joins import JoinOption, join_problems
 from floto.core.spec.tasks import Task, expands, is_task
 from floto.core.state.state import Kind
 from floto.core.swf.identifiers import shown
@@ -34,21 +35,6 @@ class TaskOutcome(StrEnum):
     __hash__ = str.__hash__
 
 
-@frozen
-class AtLeast:
-    """A join: the task starts as soon as ``count`` of the tasks that it requires have completed."""
-
-    count: int
-
-    def __str__(self) -> str:
-        """Return it as it is written in Python."""
-        return f"AtLeast({self.count})"
-
-
-#: ``all``, ``any``, ``finished`` or ``AtLeast(n)``.
-Join = str | AtLeast
-
-
 @frozen(kw_only=True)
 class Rules:
     """The rules of a task; all have defaults.
@@ -63,7 +49,8 @@ class Rules:
         join: The requirements that must be met before the task starts. ``all``: every required task is
             settled (has completed, is skipped, or has failed and continues), and not all are skipped.
             ``any``: one has completed. ``AtLeast(n)``: ``n`` have completed. ``finished``: every one is
-            settled, or has failed. The context has the results of those that had completed by then.
+            settled, or has failed. Or a ``Join`` of your own. The context has the results of those that had
+            completed by then.
         on_error: ``fail``: the run fails if the task does. ``continue``: the task then counts as finished
             without a result.
         undo: A task that takes back what this one did. When the run fails or is canceled, the undos of its
@@ -73,7 +60,7 @@ class Rules:
     """
 
     when: str | None = None
-    join: Join = field(default="all", metadata=FIXED_DEFAULT)
+    join: JoinOption = field(default="all", metadata=FIXED_DEFAULT)
     on_error: str = field(default="fail", metadata=FIXED_DEFAULT)
     undo: Task | None = None
 
@@ -116,62 +103,7 @@ def rules_text(task: Any) -> str:
     return ", ".join(f"{name} {value}" for name, value in pairs)
 
 
-@frozen
-class Tally:
-    """Number of tasks that a task requires, by their outcome."""
-
-    completed: int = 0
-    continued: int = 0
-    failed: int = 0
-    skipped: int = 0
-    #: Number of tasks that are not settled.
-    open: int = 0
-    #: True if one of the open tasks is a generator, so that more may follow.
-    grows: bool = False
-
-
-class JoinVerdict(Enum):
-    """JoinVerdict of a join that does not wait any more."""
-
-    START = "start"
-    SKIP = "skip"
-
-
-def verdict(join: Join, tally: Tally) -> JoinVerdict | int:
-    """Return the verdict of a join, or the least number of tasks that must be settled before it has one."""
-    if isinstance(join, AtLeast):
-        return _at_least(join.count, tally)
-    return _JOINS[join](tally)
-
-
-def _all(tally: Tally) -> JoinVerdict | int:
-    if tally.open or tally.failed:
-        return tally.open + tally.failed
-    is_skipped = tally.skipped and not tally.completed + tally.continued
-    return JoinVerdict.SKIP if is_skipped else JoinVerdict.START
-
-
-def _at_least(count: int, tally: Tally) -> JoinVerdict | int:
-    missing = count - tally.completed
-    if missing <= 0:
-        return JoinVerdict.START
-    if tally.grows:
-        return min(missing, tally.open)
-    spare = tally.open - missing
-    return JoinVerdict.SKIP if spare < 0 else min(missing, spare + 1)
-
-
-_JOINS: Mapping[str, Callable[[Tally], JoinVerdict | int]] = {
-    "all": _all,
-    "any": lambda tally: _at_least(1, tally),
-    "finished": lambda tally: tally.open or JoinVerdict.START,
-}
 _ON_ERROR = ("fail", "continue")
-
-
-def counts_results(join: Join) -> bool:
-    """Return True for a join that counts completed tasks: ``any`` and ``AtLeast``."""
-    return isinstance(join, AtLeast) or join == "any"
 
 
 def rule_problems(task: Any) -> Iterable[str]:
@@ -179,12 +111,7 @@ def rule_problems(task: Any) -> Iterable[str]:
     rules = rules_of(task)
     if rules.when is not None:
         yield from condition_problems(rules.when)
-    join = rules.join
-    count = join.count if isinstance(join, AtLeast) else 1
-    if type(count) is not int or count < 1:
-        yield f"join: the number of AtLeast must be an integer from 1, not {shown(count)}"
-    elif not (isinstance(join, AtLeast) or (isinstance(join, str) and join in _JOINS)):
-        yield f"join must be 'all', 'any', 'finished' or AtLeast(n), not {shown(join)}"
+    yield from join_problems(rules.join)
     if not (isinstance(rules.on_error, str) and rules.on_error in _ON_ERROR):
         yield f"on_error must be 'fail' or 'continue', not {shown(rules.on_error)}"
     if rules.undo is not None:

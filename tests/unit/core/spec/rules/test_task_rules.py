@@ -20,16 +20,8 @@ from floto import (
     Timer,
 )
 from floto.core.spec.fingerprint import fingerprint
-from floto.core.spec.rules.task_rules import (
-    Join,
-    JoinVerdict,
-    Ruled,
-    Rules,
-    Tally,
-    has_default_rules,
-    rules_of,
-    verdict,
-)
+from floto.core.spec.rules.joins import JoinOption, JoinVerdict, Tally, verdict
+from floto.core.spec.rules.task_rules import Ruled, Rules, has_default_rules, rules_of
 from floto.extend import NO_RESULT, Decision, Given, Item, Key, Kind, StartTimer
 from tests.unit.recorder import spec, task
 
@@ -61,7 +53,7 @@ START, SKIP = JoinVerdict.START, JoinVerdict.SKIP
         ("finished", Tally(completed=9, open=1), 1),
     ],
 )
-def test_verdict_of_each_join(join: Join, tally: Tally, expected: JoinVerdict | int) -> None:
+def test_verdict_of_each_join(join: JoinOption, tally: Tally, expected: JoinVerdict | int) -> None:
     assert verdict(join, tally) == expected
 
 
@@ -74,9 +66,15 @@ def test_verdict_of_each_join(join: Join, tally: Tally, expected: JoinVerdict | 
         ({"when": "a b"}, "when 'a b' cannot be read at character 3: unexpected 'b'"),
         ({"when": "'a"}, "when \"'a\" cannot be read at character 1: Unclosed ' delimiter"),
         ({"when": "mine(@)"}, "when 'mine(@)' calls unknown functions: mine"),
-        ({"join": "some"}, "join must be 'all', 'any', 'finished' or AtLeast(n), not 'some'"),
-        ({"join": None}, "join must be 'all', 'any', 'finished' or AtLeast(n), not None"),
-        ({"join": ["all"]}, "join must be 'all', 'any', 'finished' or AtLeast(n), not ['all']"),
+        (
+            {"join": "some"},
+            "join must be 'all', 'any', 'finished' or a join such as AtLeast(n), not 'some'",
+        ),
+        ({"join": None}, "join must be 'all', 'any', 'finished' or a join such as AtLeast(n), not None"),
+        (
+            {"join": ["all"]},
+            "join must be 'all', 'any', 'finished' or a join such as AtLeast(n), not ['all']",
+        ),
         ({"join": AtLeast(0)}, "join: the number of AtLeast must be an integer from 1, not 0"),
         ({"join": AtLeast(1.5)}, "join: the number of AtLeast must be an integer from 1, not 1.5"),  # type: ignore[arg-type]
         ({"on_error": "ignore"}, "on_error must be 'fail' or 'continue', not 'ignore'"),
@@ -114,7 +112,7 @@ def test_every_kind_has_rules_and_their_json(ruled: Any) -> None:
 @pytest.mark.parametrize(
     ("join", "problem"),
     [
-        (3, "task 'a': join must be 'all', 'any', 'finished' or AtLeast(n), not 3"),
+        (3, "task 'a': join must be 'all', 'any', 'finished' or a join such as AtLeast(n), not 3"),
         ({"type": "floto.specs.task.AtLeast"}, "$.activity_tasks[0].join.count: a required field is missing"),
         ({"type": "floto.specs.task.AtLeast", "count": 0}, "AtLeast must be an integer from 1, not 0"),
         ({"type": "floto.specs.retry_strategy.InstantRetry", "retries": 1}, "not InstantRetry(retries=1)"),
