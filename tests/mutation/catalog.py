@@ -25,7 +25,6 @@ MODULES = {
         "decide/update.py",
         "decide/ruled_update.py",
         "decide/retrying.py",
-        "decide/child_record.py",
         "state/state.py",
         "spec/retry.py",
         "spec/rules/task_rules.py",
@@ -34,6 +33,8 @@ MODULES = {
         "spec/rules/undo_order.py",
     )
 }
+#: What says how a spec must be, or words a message, and decides nothing; the unit tests examine it.
+_CHECKS = frozenset({"_compiled", "_is_field_of_not", "_nodes", "is_monotone", "node_types", "rules_text"})
 SAMPLE = 150
 SEED = 6
 _PER_STATEMENT = 2
@@ -41,7 +42,12 @@ _PER_STATEMENT = 2
 
 def every(module: str) -> list[Mutant]:
     """Every mutant of a module."""
-    return mutants(module, ast.parse((CORE / MODULES[module]).read_text()))
+    found = mutants(module, ast.parse((CORE / MODULES[module]).read_text()))
+    return [mutant for mutant in found if not _is_check(mutant.scope)]
+
+
+def _is_check(scope: str) -> bool:
+    return scope in _CHECKS or scope.endswith(("problems", ".__str__"))
 
 
 def sample(count: int = SAMPLE, seed: int = SEED) -> list[Mutant]:

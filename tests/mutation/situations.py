@@ -11,8 +11,9 @@ from typing import Any
 from attrs import evolve
 from hypothesis import strategies as st
 
-from floto import ActivityTask, DeciderSpec, FixedDelay, Task, redrive
+from floto import ActivityTask, AtLeast, DeciderSpec, FixedDelay, Signal, Task, Timer, redrive
 from floto.core.payloads import payload
+from floto.core.spec.rules.joins import JoinOption
 from floto.testing import NONE, Faults, Simulation, fails, returns, times_out
 from floto.testing.strategies import json_values, runs, small_values, specs
 
@@ -44,7 +45,46 @@ def usual() -> st.SearchStrategy[Arguments]:
 def repeating() -> st.SearchStrategy[Arguments]:
     """Specs that begin again when they are done, also after a failure."""
     some = specs(most=3, depth=1).filter(lambda spec: bool(spec.activity_tasks))
-    return _runs(some.map(_again) | some.map(_always), input=small_values())
+    refusals = st.builds(Faults, refuses=st.sampled_from([0.3, 0.6]), most=st.sampled_from([10, 60]))
+    faults = _FAULTS | _FEW_FAULTS | refusals
+    return _runs(some.map(_again) | some.map(_always), input=small_values(), faults=faults)
+
+
+def undone() -> st.SearchStrategy[Arguments]:
+    """Cleanups with undos and with signals that may arrive at any moment of the run."""
+    return _runs(specs(most=4, depth=1).map(_undoable), faults=st.just(evolve(_FAILING, signals=0.5)))
+
+
+def _undoable(spec: DeciderSpec) -> DeciderSpec:
+    tasks = [_with_undo(task) for task in spec.activity_tasks]
+    signals: list[Task] = [Signal(id_=f"s{number}", signal_name=f"s{number}") for number in range(2)]
+    after = _activity(1, name="tidy", id_="after", requires=["s1"])
+    return evolve(spec, activity_tasks=tasks, on_failure=[*signals, after], on_cancel=signals)
+
+
+def _with_undo(task: Task) -> Task:
+    if not isinstance(task, ActivityTask) or task.undo is not None:
+        return task
+    return evolve(task, undo=_activity(0, id_=f"{task.id_}-"))
+
+
+def timed() -> st.SearchStrategy[Arguments]:
+    """Timers until the next minute, behind joins, where minutes pass before and after the joins are met."""
+    faults = Faults(loses_decision=0.5, reorders=0.3, fails_for_good=0.4)
+    return _runs(st.integers(2, 4).flatmap(_timed), faults=st.just(faults))
+
+
+def _timed(count: int) -> st.SearchStrategy[DeciderSpec]:
+    timers: list[Task] = [Timer(id_=f"t{number}", delay_in_seconds=45 * number) for number in range(count)]
+    last = _activity(count, on_error="continue", requires=[timers[-1].id_])
+    named: list[JoinOption] = ["all", "any", "finished"]
+    joins = st.sampled_from([*named, *map(AtLeast, range(1, count + 1))])
+    return joins.map(lambda join: _until([*timers, last], join))
+
+
+def _until(before: list[Task], join: JoinOption) -> DeciderSpec:
+    until = Timer(id_="until", until="cron * * * * *", requires=before, join=join)
+    return DeciderSpec(activity_tasks=[*before, until])
 
 
 def redriven() -> st.SearchStrategy[Arguments]:
@@ -157,6 +197,8 @@ def _clean_up(prefix: str) -> list[Task]:
 SITUATIONS = (
     (usual(), 5.0),
     (repeating(), 1.5),
+    (undone(), 1.5),
+    (timed(), 0.5),
     (redriven(), 1.5),
     (refused(), 2.0),
     (deferred(), 2.0),

@@ -16,12 +16,16 @@ from graphlib import TopologicalSorter
 from attrs import frozen
 
 from floto.core.errors import SpecError
-from floto.core.spec.rules.conditions import constant
+from floto.core.spec.rules.conditions import holds, node_types
 from floto.core.spec.rules.joins import AtLeast, JoinVerdict, Tally, counts_results, is_monotone, verdict
 from floto.core.spec.rules.task_rules import TaskOutcome, rules_of
 from floto.core.spec.rules.wait_limits import wait_limit_of
 from floto.core.spec.tasks import Task, expands
 
+#: The types of nodes of an expression that refer to no data.
+_CONSTANT = frozenset(
+    {"and_expression", "comparator", "function_expression", "literal", "not_expression", "or_expression"}
+)
 #: Most tasks of a join of one's own whose outcomes are tried; with more, the task runs sometimes.
 _MOST_TRIED = 40
 
@@ -121,10 +125,10 @@ def _tally(
 
 def _may_hold(when: str, *, is_best: bool) -> bool:
     try:
-        value = constant(when)
+        return holds(when, {}) if node_types(when) <= _CONSTANT else is_best
     except SpecError:
+        # It fails on any data.
         return False
-    return is_best if value is None else value
 
 
 def _reason(task: Task, best: Mapping[str, TaskOutcome]) -> str:

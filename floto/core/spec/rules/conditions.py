@@ -14,10 +14,6 @@ from floto.core.visible import shortened
 
 #: Maximum characters of the data in the message of a condition that fails on it.
 _DATA_SHOWN = 500
-#: The types of nodes of an expression that refer to no data.
-_CONSTANT = frozenset(
-    {"and_expression", "comparator", "function_expression", "literal", "not_expression", "or_expression"}
-)
 #: The errors that an expression may raise on data; those of JMESPath are ``ValueError``.
 _ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
@@ -64,15 +60,9 @@ def holds(expression: str, context: Mapping[str, Any]) -> bool:
     return not (found is None or found is False or found in ("", [], {}))
 
 
-def constant(expression: str) -> bool | None:
-    """Return the truth of a condition that refers to no data; None if it refers to some.
-
-    Raises:
-        SpecError: if the expression always fails.
-    """
-    if all(node["type"] in _CONSTANT for node in _nodes(_compiled(expression).parsed)):
-        return holds(expression, {})
-    return None
+def node_types(expression: str) -> set[str]:
+    """Return the types of the nodes of an expression, in JMESPath's words. Raises ``SpecError``."""
+    return {node["type"] for node in _nodes(_compiled(expression).parsed)}
 
 
 @lru_cache(maxsize=512)
