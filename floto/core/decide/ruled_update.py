@@ -162,8 +162,7 @@ class RuledUpdate(Update):
             self.ends[position] = self.times[now]
         for dependent in plan.dependents[position]:
             left = self.left(dependent)
-            # ``all`` does not count a failed requirement: its task never starts.
-            if not left or (outcome is TaskOutcome.FAILED and plan.rules_at(dependent).join == "all"):
+            if not left:
                 continue
             self.waiting[dependent] = left - 1
             if left == 1:

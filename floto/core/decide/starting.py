@@ -114,7 +114,7 @@ def _ready_at(position: int, progress: Progress) -> datetime:
     """Return the time at which the last requirement of a task was settled of those that met its join."""
     plan = progress.plan
     required = plan.requires[position]
-    if plan.rules and counts_results(plan.rules_at(position).join):
+    if counts_results(plan.rules_at(position).join):
         required = progress.inputs[position]
     ends = map(progress.ended_at, required)
     return max((at for at in ends if at is not None), default=progress.state.begun_at)
