@@ -1,6 +1,6 @@
 // One run at any moment: floto computed all that is shown, and this script shows what holds at an event.
 
-import {badge, choice, clock, duration, el, plain, region, renew, svg, switches} from "./common.js"
+import {badge, choice, clock, duration, el, plain, ready, region, renew, svg, switches} from "./common.js"
 import {at, attempts, BAD, counts, Graph, lookup, page, past, PENDING, RETRY, status, Timeline, when, words} from "./draw.js"
 
 const $ = (id) => document.getElementById(id)
@@ -501,6 +501,7 @@ addEventListener("drop", (event) => {
 addEventListener("hashchange", recall)
 
 switches(() => page.doc && open())
+ready()
 attempt("This run", async () => {
 	if (source && !source.dataset.document) return
 	if (source) {
