@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from tests.integration.browser import Browser, Ui, browser, leave, needs_browser, problems, ui, until, violations
+from tests.integration.browser import (
+    Browser,
+    Ui,
+    browser,
+    leave,
+    needs_browser,
+    problems,
+    ui,
+    until,
+    violations,
+)
 from tests.integration.commands import Shell
 from tests.integration.page_runs import ENTER, LEFT, RIGHT, TAB, Page, dropped
 from tests.integration.shown import Shop, shop
