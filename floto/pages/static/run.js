@@ -266,8 +266,8 @@ let view = {}
 
 const VIEWS = {
 	graph() {
-		const large = page.doc.graph.too_large
-		if (!large) return drawn(new Graph())
+		const {too_large: large, note} = page.doc.graph
+		if (!large) return drawn(new Graph(), note && soft(note))
 		const table = VIEWS.tasks()
 		return {...table, elements: [soft(large), ...table.elements]}
 	},
@@ -330,7 +330,7 @@ const VIEWS = {
 }
 
 const tabled = (rows) => ({elements: [rows.element], draw: () => rows.draw()})
-const drawn = (drawing) => ({elements: [drawing.element], drawing, draw: () => drawing.refresh()})
+const drawn = (drawing, note) => ({elements: [note, drawing.element], drawing, draw: () => drawing.refresh()})
 
 function sectioned(label, found) {
 	const box = region("div.scroll", label)
