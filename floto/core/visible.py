@@ -21,8 +21,11 @@ def moment_text(at: datetime) -> str:
 
 
 def span_text(start: datetime, end: datetime) -> str:
-    """Return how much later ``end`` is, for a person, in its largest two units: ``2h03m``, ``41s``."""
-    seconds = max(int((end - start).total_seconds()), 0)
+    """Return how much later ``end`` is, for a person, in two units: ``2h03m``, ``41s``, ``350ms``."""
+    exact = max((end - start).total_seconds(), 0)
+    if 0 < exact < 1:
+        return f"{max(int(exact * 1000), 1)}ms"
+    seconds = int(exact)
     hours, minutes = seconds // 3600, seconds // 60 % 60
     days = hours // 24
     if days:

@@ -69,6 +69,18 @@ def until(browser: Browser, look: Callable[[], T], seconds: float = PATIENCE) ->
     return wait.until(lambda _: look())
 
 
+def leave(browser: Browser, act: Callable[[], object]) -> None:
+    """Do what opens another page, and wait until that page and its scripts are loaded.
+
+    On a busy machine, the browser may begin to load the page after the call that clicks has returned. A look
+    at the old page, or at a half of the new one, would then be taken for the new page.
+    """
+    browser.execute_script("window.isLeft = true")
+    act()
+    script = "return document.readyState === 'complete' && !window.isLeft"
+    until(browser, lambda: browser.execute_script(script))
+
+
 def problems(browser: Browser) -> list[str]:
     """What the browser logged since the last call: errors of scripts and refusals of the policy."""
     logged: list[dict[str, Any]] = browser.get_log("browser")  # type: ignore[no-untyped-call]

@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from tests.integration.browser import Browser, Ui, browser, needs_browser, problems, ui, until, violations
+from tests.integration.browser import (
+    Browser,
+    Ui,
+    browser,
+    leave,
+    needs_browser,
+    problems,
+    ui,
+    until,
+    violations,
+)
 from tests.integration.commands import Shell
 from tests.integration.page_runs import ENTER, LEFT, RIGHT, TAB, Page, dropped
 from tests.integration.shown import Shop, shop
@@ -102,7 +112,7 @@ def test_keyboard_alone_leads_from_the_list_through_the_slider_to_why(site: Site
     browser.get(site.ui.url)
     until(browser, lambda: "order-1" in page.text("body"))
     tab_to("a[href*='/runs/order-1/']")
-    page.press(ENTER)
+    leave(browser, lambda: page.press(ENTER))
     until(browser, lambda: page.text("#name") == "order-1")
     tab_to("#slider")
     last = page.event

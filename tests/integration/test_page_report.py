@@ -22,6 +22,12 @@ STATIC = Path(floto.pages.__file__).parent / "static"
 #: A script that would leave its mark, in the ways in which text becomes markup.
 MARKUP = '</script><script>document.title="owned"</script><img src=x onerror="document.title=\'owned\'">'
 
+NEW = """
+import floto
+ask = floto.ActivityTask(id_="ask", name="ask", version="1", input={"n": 2})
+spec = floto.DeciderSpec(activity_tasks=[ask], task_list="others")
+"""
+
 
 def test_script_and_style_of_all_pages_are_at_most_60_kb() -> None:
     sizes = {each.name: each.stat().st_size for each in STATIC.iterdir() if each.suffix in {".js", ".css"}}
@@ -40,6 +46,33 @@ def test_report_of_a_run_and_of_a_history_is_one_file_with_both(shell: Shell) ->
     packed = re.findall(r'id="document-\d" [^>]*>([^<]*)<', page)
     found = [json.loads(gzip.decompress(base64.b64decode(each))) for each in packed]
     assert [each["run"]["workflow_id"] for each in found] == ["one", "one"]
+
+
+def test_report_compares_with_another_spec_and_plans_a_redrive_with_it(shell: Shell) -> None:
+    (shell.cwd / "new.py").write_text(NEW)
+    shell("run", "flow.py:other", "--activities", "acts.py", "--workflow-id", "one")
+    checks = []
+    for name in ("flow.py:other", "new.py:spec"):
+        shell("report", "one", "-o", "run.html", "--spec", "flow.py:other", "--compare", name)
+        [packed] = re.findall(r'id="document-0" [^>]*>([^<]*)<', (shell.cwd / "run.html").read_text("utf-8"))
+        check = json.loads(gzip.decompress(base64.b64decode(packed)))["check"]
+        checks.append({each["title"]: [cells for _, *cells in each["rows"]] for each in check})
+    [same, other] = [each["What another spec decides"] for each in checks]
+    assert (same[0], other[0]) == (["✓ no change"], ["✕ changes"])
+    printed = shell("compare", "flow.py:other", "new.py:spec", "one", code=1).stdout
+    assert other[1][0]["value"].split("\n")[0] in printed
+    plans = [each["The plan of a redrive with the other spec"] for each in checks]
+    assert {action for _, action, _ in plans[0]} == {"keep"}
+    assert "run" in {action for _, action, _ in plans[1]}
+
+
+def test_report_of_a_history_without_a_spec_cannot_compare(shell: Shell) -> None:
+    shell("run", "flow.py:other", "--activities", "acts.py", "--workflow-id", "one")
+    events = json.loads(shell("history", "one").stdout)["events"]
+    (shell.cwd / "bare.json").write_text(json.dumps(events))
+    report = ("report", "bare.json", "-o", "run.html", "--compare", "flow.py:spec")
+    assert "carries no spec to compare with; name it with --spec" in shell(*report, code=2).stderr
+    shell(*report, "--spec", "flow.py:other")
 
 
 def test_report_of_what_is_not_a_history_says_so(shell: Shell) -> None:

@@ -225,7 +225,7 @@ def test_check_shows_the_first_difference_field_by_field(browser: Browser, tmp_p
     page = Page(browser, written(tmp_path / "run.html", [document(history, other)])).open("tab=check")
     assert "First difference" in page.text("#panel")
     fields = page.texts("table[aria-label='First difference'] td:first-child")
-    assert {"what", "recorded", "decided"} <= {*fields, "recorded", "decided"}
+    assert {"what", "field", "recorded", "decided"} <= {*fields}
     assert fields[0] == "what"
 
 
@@ -337,6 +337,8 @@ def test_run_without_its_spec_is_shown(browser: Browser, tmp_path: Path) -> None
     history, _spec = order()
     page = Page(browser, written(tmp_path / "run.html", [document(history, None)])).open("tab=tasks")
     assert "charge" in page.text("#panel")
+    page.tab("graph")
+    assert "without arrows" in page.text("#view")
     page.tab("check")
     assert "Without a spec" in page.text("#panel")
 

@@ -10,23 +10,27 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, product
 from typing import Any
 
 import pytest
+from attrs import evolve
 from moto import mock_aws
 
 import floto
 from floto.adapters.sqlite import SqliteService
+from floto.adapters.sqlite.sqlite_engine import SqliteEngine
 from floto.adapters.swf import SwfService
 from floto.adapters.swf_client import make_client
-from floto.core.decide.schedule import SCHEDULE_TYPE
+from floto.core.decide.schedule import PAUSE, RESUME, SCHEDULE_TYPE, UPDATE
+from floto.core.spec.schedule import SCHEDULE_CODEC
 from floto.core.swf import events as e
 from floto.runtime.deciders.scheduler import Scheduler
 from floto.runtime.loading import load_schedule
+from floto.runtime.runs.run_schedule import run_schedule
 from floto.runtime.schedules import create, find
 from tests.integration.commands import PATIENCE, ROOT, Shell
 from tests.property.schedule_stage import BEGINNING, Stage, Work
@@ -191,6 +195,38 @@ def test_run_of_a_schedule_ends_with_its_end_and_prints_its_counts(shell: Shell)
     assert json.loads(done.stdout)["completed"] >= 1
 
 
+def test_run_of_a_schedule_reads_each_event_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, history = Counter[tuple[str, int]](), SqliteService.history
+
+    def counted(self: SqliteService, execution: floto.WorkflowExecution, after: int = 0) -> tuple[Any, ...]:
+        found = history(self, execution, after)
+        if threading.current_thread() is threading.main_thread():
+            read.update((execution.run_id, event.id) for event in found)
+        return found
+
+    monkeypatch.setattr(SqliteService, "history", counted)
+    end = datetime.now(UTC) + timedelta(seconds=4)
+    spec = floto.DeciderSpec(activity_tasks=[floto.Timer(id_="wait", delay_in_seconds=0)])
+    job = floto.Schedule(id_="job", spec=spec, every=1, end=end.isoformat())
+    run_schedule(job, lambda _: None, service="memory:", timeout=PATIENCE)
+    assert len(read) > 10
+    assert set(read.values()) == {1}
+
+
+def test_list_of_schedules_opens_its_service_once(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    (shell.cwd / "schedules.py").write_text(SOURCE)
+    shell("schedule", "create", "schedules.py:fast")
+    opened, begin = [], SqliteEngine.__init__
+
+    def counted(self: SqliteEngine, *arguments: Any, **named: Any) -> None:
+        opened.append(self)
+        begin(self, *arguments, **named)
+
+    monkeypatch.setattr(SqliteEngine, "__init__", counted)
+    assert "nobody decides" in shell.here("schedule", "list")[1]
+    assert len(opened) == 1
+
+
 def test_example_in_virtual_time() -> None:
     stage = Stage(load_schedule(f"{EXAMPLE}:nightly"), lambda _: Work(600))
     stage.run(BEGINNING + timedelta(days=10))
@@ -268,22 +304,50 @@ def _executions(shell: Shell) -> list[floto.ExecutionInfo]:
         service.close()
 
 
-def test_schedule_begins_on_moto_which_has_no_children(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[SwfService]:
+    """SWF as moto has it, with a scheduler."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
-    schedule = floto.Schedule(id_="job", workflow_type=("job", "1"), every=3600)
     with mock_aws():
         service = SwfService(make_client("us-east-1"), "shop")
-        create(service, schedule)
         scheduler = Scheduler("shop", service=service, poll_seconds=0.2)
         thread = threading.Thread(target=scheduler.run)
-        thread.start()
         try:
-            info, _ = find(service, "job")
-            until(
-                lambda: any(isinstance(each.data, e.TimerStarted) for each in service.history(info.execution))
-            )
+            service.prepare([SCHEDULE_TYPE], [])
+            thread.start()
+            yield service
         finally:
             scheduler.stop()
             thread.join()
             service.close()
+
+
+def test_schedule_on_moto_is_paused_updated_resumed_and_ends(moto: SwfService) -> None:
+    job = floto.Schedule(id_="job", workflow_type=("job", "1"), every=3600)
+    create(moto, job)
+    info, _ = find(moto, "job")
+    until(lambda: any(isinstance(each.data, e.TimerStarted) for each in moto.history(info.execution)))
+    # moto's signals need an input, and it has no operation that requests a cancellation.
+    moto.signal_workflow_execution("job", PAUSE, '"for now"')
+    until(lambda: find(moto, "job")[1].recorded.paused == "for now")
+    end = datetime.now(UTC) + timedelta(seconds=1)
+    ending = SCHEDULE_CODEC.unstructure(evolve(job, end=end.isoformat(), note="less"))
+    moto.signal_workflow_execution("job", UPDATE, json.dumps(ending))
+    until(lambda: find(moto, "job")[1].schedule.note == "less" and datetime.now(UTC) > end)
+    moto.signal_workflow_execution("job", RESUME, "null")
+    until(lambda: find(moto, "job")[0].close_status == "COMPLETED")
+
+
+def test_schedule_on_moto_fires_until_moto_refuses_the_start_of_a_child(
+    moto: SwfService, caplog: pytest.LogCaptureFixture
+) -> None:
+    often = floto.Schedule(id_="often", workflow_type=("job", "1"), every=2)
+    until(lambda: often.fires(datetime.now(UTC), 1)[0] > datetime.now(UTC) + timedelta(seconds=1))
+    create(moto, often)
+    info, _ = find(moto, "often")
+    until(lambda: any(isinstance(each.data, e.TimerFired) for each in moto.history(info.execution)))
+    until(lambda: "Cannot handle decision: StartChildWorkflowExecution" in caplog.text)
+    # moto carries out what is before it in the decisions: the fire is noted as started.
+    (launch,) = find(moto, "often")[1].recorded.open
+    assert launch.workflow_id == f"often-{launch.fire:%Y%m%dT%H%M%SZ}"

@@ -14,7 +14,17 @@ from selenium.webdriver.remote.webelement import WebElement
 import floto
 from floto.runtime.connect import saved_history
 from floto.runtime.schedules import create
-from tests.integration.browser import Browser, Ui, browser, needs_browser, problems, ui, until, violations
+from tests.integration.browser import (
+    Browser,
+    Ui,
+    browser,
+    leave,
+    needs_browser,
+    problems,
+    ui,
+    until,
+    violations,
+)
 from tests.integration.shown import Shop, shop, spec_of
 
 __all__ = ["browser"]
@@ -60,6 +70,11 @@ def texts(browser: Browser, selector: str) -> list[str]:
     return found
 
 
+def press(browser: Browser, selector: str) -> None:
+    """Press what opens another page."""
+    leave(browser, find(browser, selector).click)
+
+
 def runs(browser: Browser) -> list[str]:
     return texts(browser, "#runs tbody tr td:first-child a")
 
@@ -86,15 +101,15 @@ def test_filter_box_and_statuses_lead_to_lists_with_urls_of_their_own(browser: B
     open_list(browser, page)
     until(browser, lambda: status(browser, "undecided").startswith("stuck"))
     assert "nobody polls task list 'nobody' for decisions" in status(browser, "undecided")
-    find(browser, ".statuses [data-status=FAILED]").click()
+    press(browser, ".statuses [data-status=FAILED]")
     until(browser, lambda: runs(browser) == ["failed"])
     assert "filter=status%3Afailed" in browser.current_url
     box = find(browser, "#filter")
     assert box.get_attribute("value") == "status:failed"
     box.clear()
-    box.send_keys("tag:eu", Keys.ENTER)
+    leave(browser, lambda: box.send_keys("tag:eu", Keys.ENTER))
     until(browser, lambda: runs(browser) == ["failed", "done"])
-    browser.back()
+    leave(browser, browser.back)
     until(browser, lambda: runs(browser) == ["failed"])
     browser.refresh()
     until(browser, lambda: runs(browser) == ["failed"])
@@ -102,17 +117,17 @@ def test_filter_box_and_statuses_lead_to_lists_with_urls_of_their_own(browser: B
 
 def test_filter_that_is_not_valid_is_explained_beside_the_box(browser: Browser, page: Ui) -> None:
     open_list(browser, page)
-    find(browser, "#filter").send_keys("state:x", Keys.ENTER)
+    leave(browser, lambda: find(browser, "#filter").send_keys("state:x", Keys.ENTER))
     until(browser, lambda: "there is no condition 'state'" in find(browser, "#problem").text)
     assert find(browser, "#filter").get_attribute("aria-invalid") == "true"
 
 
 def test_columns_sort(browser: Browser, page: Ui) -> None:
     open_list(browser, page, "?filter=type:order")
-    find(browser, "#runs thead th:first-child a").click()
+    press(browser, "#runs thead th:first-child a")
     until(browser, lambda: runs(browser) == sorted(runs(browser)) and "sort=workflow" in browser.current_url)
     assert find(browser, "#runs thead th:first-child").get_attribute("aria-sort") == "ascending"
-    find(browser, "#runs thead th:first-child a").click()
+    press(browser, "#runs thead th:first-child a")
     until(browser, lambda: "sort=-workflow" in browser.current_url)
     assert runs(browser) == sorted(runs(browser), reverse=True)
     assert "filter=type%3Aorder" in browser.current_url
@@ -159,13 +174,13 @@ def test_hostile_text_is_text(browser: Browser, page: Ui) -> None:
 def test_run_is_terminated_after_a_look_at_its_command(browser: Browser, page: Ui, made: Shop) -> None:
     run = made.running("to end")
     browser.get(f"{page.url}/runs/to%20end/{run.run_id}/actions")
-    find(browser, 'a[href^="/actions/terminate"]').click()
+    press(browser, 'a[href^="/actions/terminate"]')
     until(browser, lambda: find(browser, "#field-reason")).send_keys("enough")
-    find(browser, 'button[name="preview"]').click()
+    press(browser, 'button[name="preview"]')
     command = until(browser, lambda: find(browser, ".command").text)
     assert command.startswith("floto terminate --reason enough ")
     assert f"'to end@{run.run_id}'" in command
-    find(browser, "button.grave").click()
+    press(browser, "button.grave")
     until(browser, lambda: f"/runs/to%20end/{quote(run.run_id)}" in browser.current_url)
     until(browser, lambda: "TERMINATED" in find(browser, "main").text)
 
@@ -179,19 +194,19 @@ def test_run_is_started(browser: Browser, page: Ui) -> None:
         ("new_workflow_id", "begun"),
     ):
         find(browser, f"#field-{name}").send_keys(value)
-    find(browser, 'button[name="preview"]').click()
-    until(browser, lambda: find(browser, "button.main")).click()
+    press(browser, 'button[name="preview"]')
+    press(browser, "button.main")
     until(browser, lambda: "/runs/begun/" in browser.current_url)
 
 
 def test_schedule_is_paused(browser: Browser, page: Ui) -> None:
     browser.get(f"{page.url}/schedules")
-    find(browser, 'a[href^="/actions/pause"]').click()
+    press(browser, 'a[href^="/actions/pause"]')
     until(browser, lambda: find(browser, "#field-note")).send_keys("holidays")
-    find(browser, 'button[name="preview"]').click()
+    press(browser, 'button[name="preview"]')
     command = until(browser, lambda: find(browser, ".command").text)
     assert command.startswith("floto schedule pause --note holidays ")
-    find(browser, "button.main").click()
+    press(browser, "button.main")
     until(browser, lambda: browser.current_url.startswith(f"{page.url}/schedules"))
 
 
@@ -235,7 +250,7 @@ def test_file_that_is_not_a_history_is_refused_with_a_reason(browser: Browser, p
 def test_list_by_keyboard_alone(browser: Browser, page: Ui) -> None:
     open_list(browser, page)
     find(browser, "body").send_keys("/")
-    browser.switch_to.active_element.send_keys("status:failed", Keys.ENTER)
+    leave(browser, lambda: browser.switch_to.active_element.send_keys("status:failed", Keys.ENTER))
     until(browser, lambda: runs(browser) == ["failed"])
     seen = []
     for _ in range(60):
@@ -245,7 +260,7 @@ def test_list_by_keyboard_alone(browser: Browser, page: Ui) -> None:
         if focused.text == "failed":
             break
     assert seen[0] == "Skip to the content"
-    browser.switch_to.active_element.send_keys(Keys.ENTER)
+    leave(browser, lambda: browser.switch_to.active_element.send_keys(Keys.ENTER))
     until(browser, lambda: "/runs/failed/" in browser.current_url)
 
 
@@ -279,10 +294,11 @@ document.getElementById("spec").dispatchEvent(new DragEvent("drop", options));
 def test_run_is_compared_with_a_spec_whose_file_is_dropped(browser: Browser, page: Ui, made: Shop) -> None:
     run = made.failed("compared")
     browser.get(f"{page.url}/runs/compared/{quote(run.run_id)}")
-    until(browser, lambda: find(browser, 'a[href*="/compare?"]')).click()
+    press(browser, 'a[href*="/compare?"]')
+    assert find(browser, "#hint-drop").is_displayed()
     browser.execute_script(_DROP_SPEC, spec_of("elsewhere").to_json())
     until(browser, lambda: "elsewhere" in str(find(browser, "#spec").get_property("value")))
-    find(browser, "button.main").click()
+    press(browser, "button.main")
     until(browser, lambda: "task_list was" in find(browser, "main").text)
     for theme in ("light", "dark"):
         assert violations(browser, theme) == []
@@ -310,14 +326,31 @@ def test_preview_of_an_action_and_plan_are_accessible(browser: Browser, page: Ui
             assert violations(browser, theme) == []
 
 
+def test_pages_offer_to_drop_a_file_only_where_their_script_can_take_it(
+    browser: Browser, page: Ui, made: Shop
+) -> None:
+    run = made.failed("offered")
+    places = (f"/runs/offered/{quote(run.run_id)}/compare", "/open")
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        for place in places:
+            browser.get(f"{page.url}{place}")
+            assert "drop" not in find(browser, "main").text.lower(), place
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    for place in places:
+        browser.get(f"{page.url}{place}")
+        assert "drop" in find(browser, "main").text.lower(), place
+
+
 def test_list_and_actions_work_without_a_script(browser: Browser, page: Ui) -> None:
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         browser.get(f"{page.url}/?filter=status:failed")
-        find(browser, "#filter").send_keys(" tag:eu", Keys.ENTER)
+        leave(browser, lambda: find(browser, "#filter").send_keys(" tag:eu", Keys.ENTER))
         until(browser, lambda: "tag" in browser.current_url)
         until(browser, lambda: "failed" in find(browser, "#runs tbody").text)
-        find(browser, "#runs tbody a").click()
+        press(browser, "#runs tbody a")
         until(browser, lambda: "/runs/failed/" in browser.current_url)
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

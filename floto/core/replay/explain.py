@@ -20,6 +20,7 @@ from floto.core.replay.task_conditions import (
     joined,
     shared_conditions,
     started_conditions,
+    started_name,
     started_result,
 )
 from floto.core.replay.task_status import (
@@ -34,9 +35,9 @@ from floto.core.replay.task_status import (
 from floto.core.replay.why_waiting import OF_TASKS, Condition
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import NO_RESULT, TaskCodec
-from floto.core.state.attempts import Attempt, attempts
+from floto.core.state.attempts import Attempt, attempt_events, attempts
 from floto.core.state.fold import fold
-from floto.core.state.state import EMPTY, State
+from floto.core.state.state import EMPTY, Item, Key, State
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.identifiers import shown
@@ -191,16 +192,35 @@ def explain_started(state: State, events: Sequence[Event]) -> Explanation:
         events: Its history.
 
     Returns:
-        The status of each activity, child workflow, Lambda function and timer of the history.
+        The status of each activity, child workflow, Lambda function and timer of the history, by its id, or
+        by id and kind if something of another kind had the id before.
     """
     timers = retry_timers(state)
     known = {id_ for kind, id_ in state.items if kind in STARTED_KINDS}
     hidden = {timer.key for id_, timer in timers.items() if id_ in known}
+    first = _first_of_ids(state, events)
     tasks: dict[str, Explained] = {}
     for key, status in started_statuses(state).items():
         item = state.items[key]
         if key[0] in STARTED_KINDS and key not in hidden and not is_over(item, state):
             conditions = started_conditions(item, status, state, timers.get(key[1]))
             result = started_result(item, status)
-            tasks[key[1]] = Explained(key[1], status, attempts(item, events), conditions, result)
+            name = started_name(key, first[key[1]])
+            tasks[name] = Explained(name, status, attempts(item, events), conditions, result)
     return Explanation(state.last_event_id, tasks)
+
+
+def _first_of_ids(state: State, events: Sequence[Event]) -> dict[str, Key]:
+    """Return the item that began first of each id: deciders other than floto use one for several kinds."""
+    found: dict[str, Key] = {}
+    for key in (key for key in state.items if key[0] in STARTED_KINDS):
+        other = found.setdefault(key[1], key)
+        if other != key:
+            found[key[1]] = min(key, other, key=lambda each: (_began(state.items[each], events), each))
+    return found
+
+
+def _began(item: Item, events: Sequence[Event]) -> int:
+    """Return the id of the first event of an item."""
+    found = ((each.opened, each.ended) for each in attempt_events(item, events))
+    return min((event.id for pair in found for event in pair if event is not None), default=0)

@@ -25,7 +25,7 @@ from floto.core.spec.rules.wait_limits import WaitLimit
 from floto.core.spec.tasks import NO_RESULT, Task
 from floto.core.state.failures import failure_of
 from floto.core.state.redriven import awaits_parts
-from floto.core.state.state import Item, Kind, State, Status
+from floto.core.state.state import Item, Key, Kind, State, Status
 from floto.core.swf.limits import OPEN_LIMIT
 from floto.core.swf.reserved_names import RESERVED_PREFIX, WAKE_PREFIX
 from floto.core.swf.wire import type_name
@@ -33,6 +33,11 @@ from floto.core.visible import shortened
 
 #: Maximum characters of the data that a condition saw.
 _DATA_SHOWN = 500
+
+
+def started_name(key: Key, first: Key) -> str:
+    """Return the id of an item, with its kind unless it is the ``first`` one of this id."""
+    return key[1] if key == first else f"{key[1]} ({key[0]})"
 
 
 def is_over(item: Item, state: State) -> bool:

@@ -214,10 +214,12 @@ def _open_status(item: Item, state: State) -> TaskStatus:
 def retry_timers(state: State) -> dict[str, Item]:
     """Return the open retry timers by task id."""
     timers = (state.items[key] for key in state.opened.values())
-    return {
-        timer.opened.data.control: timer
-        for timer in timers
-        if timer.key[0] is Kind.TIMER and timer.key[1].startswith(RETRY_PREFIX)
-        # Only the timer before a retry of a task has its id in ``control``.
-        if timer.opened and timer.opened.data.control
-    }
+    return {id_: timer for timer in timers if (id_ := retried_task(timer)) is not None}
+
+
+def retried_task(item: Item) -> str | None:
+    """Return the id of the task before whose retry an item waits; None if it is not a retry timer."""
+    if item.key[0] is not Kind.TIMER or not item.key[1].startswith(RETRY_PREFIX) or item.opened is None:
+        return None
+    # Only the timer before a retry of a task has its id in ``control``.
+    return item.opened.data.control or None

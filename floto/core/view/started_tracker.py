@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from floto.core.replay.task_conditions import is_over, started_conditions
+from floto.core.replay.task_conditions import is_over, started_conditions, started_name
 from floto.core.replay.task_status import FAILURES, STARTED_KINDS, TaskStatus, started_status
 from floto.core.state.failures import failure_of
 from floto.core.state.fold import trace
@@ -50,8 +50,7 @@ class StartedTracker:
                 self.board.subjects.setdefault(event.id, name)
 
     def _name(self, key: Key) -> str:
-        """Return the id of an item, with its kind if the id was another item's before."""
-        return key[1] if self._keys[key[1]][0] == key else f"{key[1]} ({key[0]})"
+        return started_name(key, self._keys[key[1]][0])
 
     def _examine(self, event_id: int, key: Key) -> None:
         item, name = self.state.items[key], self._name(key)

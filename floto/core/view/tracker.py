@@ -19,11 +19,10 @@ from floto.core.replay.task_conditions import (
     ending_conditions,
     shared_conditions,
 )
-from floto.core.replay.task_status import FAILURES, TaskGraph, TaskStatus, cleanups, task_graphs
+from floto.core.replay.task_status import FAILURES, TaskGraph, TaskStatus, cleanups, retried_task, task_graphs
 from floto.core.state.fold import trace
 from floto.core.state.state import Item, Key, Kind, State
 from floto.core.swf.events import Event
-from floto.core.swf.reserved_names import RETRY_PREFIX
 from floto.core.view.tracks import NO_OUTCOME, NO_REASON, Board, Outcome, Shared, TaskTrack, Why
 
 ENDING: Shared = ("ending", 0)
@@ -41,10 +40,8 @@ class RetryTimers:
         ids: list[str] = []
         for key in changed:
             item = state.items.get(key)
-            if key[0] is not Kind.TIMER or not key[1].startswith(RETRY_PREFIX) or item is None:
-                continue
-            id_ = item.opened.data.control if item.opened else None
-            if not id_:
+            id_ = None if item is None else retried_task(item)
+            if item is None or id_ is None:
                 continue
             ids.append(id_)
             if item.is_open:

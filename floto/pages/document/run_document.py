@@ -26,6 +26,7 @@ from floto.pictures.graph import Graph, Node
 from floto.pictures.layout import NoLayout, TooLarge, lay_out
 
 Json = Any
+_NO_SPEC = "Without the spec of the run, this is what was started, without arrows from what tasks require."
 #: Most conditions of a task that are listed.
 _MOST_CONDITIONS = 20
 _STATUSES = list(TaskStatus)
@@ -220,11 +221,12 @@ class _Writer:
         try:
             layout = lay_out(folded)
         except (TooLarge, NoLayout) as error:
-            return {"width": 0, "height": 0, "boxes": [], "routes": [], "too_large": str(error)}
+            return {"width": 0, "height": 0, "boxes": [], "routes": [], "note": "", "too_large": str(error)}
         width, height = layout.size
         return {
             "width": width,
             "height": height,
+            "note": "" if self.view.spec else _NO_SPEC,
             "boxes": [
                 {node.kind: int(node.id), "x": x, "y": y}
                 for node, (x, y) in zip(folded.nodes, layout.nodes, strict=True)

@@ -134,11 +134,24 @@ def _check(check: Mapping[str, Any]) -> list[Section]:
         difference.append([1, "after", {"event": apart["event"], "label": f"event {apart['event']}"}])
     lints = [[1, _LEVELS[each["level"]], each["text"], _place(each)] for each in check["lints"]]
     verdict = _listed("Does the spec decide what was decided?", [check["verdict"], *unknown])
+    other = check.get("compared")
     none = _listed("Warnings and notes", [])
     return [
         verdict,
         *_section("First difference", "Field|Value", difference),
+        *(_compared(other) if other else []),
         *(_section("Warnings and notes", "Level|What|Where", lints) or [none]),
+    ]
+
+
+def _compared(found: Mapping[str, Any]) -> list[Section]:
+    """Return the sections about another spec: ``floto.pages.comparison.compared``."""
+    verdict = "✓ no change" if found["is_same"] else "✕ changes"
+    plan, title = [[1, *row] for row in found["plan"] or ()], "The plan of a redrive with the other spec"
+    none = _listed(title, ["none: the run is open, or the file does not name it"])
+    return [
+        _listed("What another spec decides", [verdict, {"value": "\n".join(found["lines"])}]),
+        *(_section(title, "Task|Plan|Why", plan) or [none]),
     ]
 
 

@@ -6,11 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from floto.core.errors import SpecError
-from floto.core.replay.compare import Verdict, compare
-from floto.core.replay.redrive.redrive import Redrive, redrive
-from floto.core.spec.decider_spec import DeciderSpec
-from floto.core.swf.history import History
 from floto.core.swf.reserved_names import SPEC_TAG
 from floto.core.swf.wire import from_ms
 from floto.core.visible import moment_text, span_text, visible
@@ -80,27 +75,6 @@ def page_context(page: Page, text: str, sort: str, url: Callable[..., str], prob
         "previous": url(page=str(page.number - 1)),
         "next": url(page=str(page.number + 1)),
     }
-
-
-def compared(history: History, own: DeciderSpec | None, new: DeciderSpec) -> dict[str, Any]:
-    """Return what another spec decides otherwise than a run's own, and the plan of a redrive with it.
-
-    Raises:
-        SpecError: if the run's own spec is not known.
-    """
-    if own is None:
-        raise SpecError(["the run carries no spec to compare with; start the page with --spec"])
-    [found] = compare(own, new, [history]).histories
-    return {
-        "is_same": found.verdict is Verdict.SAME and found.is_safe,
-        "lines": [visible(line) for line in str(found).split("\n")],
-        "plan": None if found.is_open else plan(redrive(new, history)),
-    }
-
-
-def plan(found: Redrive) -> list[tuple[str, ...]]:
-    """Return the rows of the plan of a redrive."""
-    return [tuple(map(visible, row)) for row in found.rows()]
 
 
 def _summary(page: Page) -> str:

@@ -81,6 +81,9 @@ export function switches(changed = () => {}) {
 	}
 }
 
+// Show what needs the script, once it can be used
+export const ready = () => document.querySelectorAll("[data-ready]").forEach((each) => (each.hidden = false))
+
 // Store a value if there is one; storage may be refused
 function stored(name, value) {
 	try {

@@ -1,5 +1,5 @@
 // The list of runs, live; and the bar, and what files are dropped on, of every page that the server draws.
-import { badge, clock, duration, el, plain, switches, times } from "./common.js";
+import { badge, clock, duration, el, plain, ready, switches, times } from "./common.js";
 
 const table = document.getElementById("runs");
 const $ = (id) => document.getElementById(id);
@@ -108,3 +108,4 @@ if (table) {
     $("filter").select();
   });
 }
+ready();

@@ -1,6 +1,6 @@
 // One run at any moment: floto computed all that is shown, and this script shows what holds at an event.
 
-import {badge, choice, clock, duration, el, plain, region, renew, svg, switches} from "./common.js"
+import {badge, choice, clock, duration, el, plain, ready, region, renew, svg, switches} from "./common.js"
 import {at, attempts, BAD, counts, Graph, lookup, page, past, PENDING, RETRY, status, Timeline, when, words} from "./draw.js"
 
 const $ = (id) => document.getElementById(id)
@@ -266,8 +266,8 @@ let view = {}
 
 const VIEWS = {
 	graph() {
-		const large = page.doc.graph.too_large
-		if (!large) return drawn(new Graph())
+		const {too_large: large, note} = page.doc.graph
+		if (!large) return drawn(new Graph(), note && soft(note))
 		const table = VIEWS.tasks()
 		return {...table, elements: [soft(large), ...table.elements]}
 	},
@@ -330,7 +330,7 @@ const VIEWS = {
 }
 
 const tabled = (rows) => ({elements: [rows.element], draw: () => rows.draw()})
-const drawn = (drawing) => ({elements: [drawing.element], drawing, draw: () => drawing.refresh()})
+const drawn = (drawing, note) => ({elements: [note, drawing.element], drawing, draw: () => drawing.refresh()})
 
 function sectioned(label, found) {
 	const box = region("div.scroll", label)
@@ -501,6 +501,7 @@ addEventListener("drop", (event) => {
 addEventListener("hashchange", recall)
 
 switches(() => page.doc && open())
+ready()
 attempt("This run", async () => {
 	if (source && !source.dataset.document) return
 	if (source) {

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from floto.core.errors import FlotoError
 from floto.core.visible import visible
-from floto.pages.listing import rows
+from floto.pages.comparison import plan
 from floto.pages.web.actions import ACTIONS, Action, act_of
 from floto.pages.web.requests import form as form_of
 from floto.pages.web.responses import run_url, url_of
@@ -73,7 +73,7 @@ class ActionPages:
             if is_preview:
                 context["command"] = self._site.source.command(act)
             if is_preview and action.name == "redrive":
-                context["plan"] = rows.plan(await self._site.in_thread(self._site.source.plan, act))
+                context["plan"] = plan(await self._site.in_thread(self._site.source.plan, act))
             if action.name == "start":
                 context["types"] = await self._site.in_thread(self._site.source.types, domain)
         except FlotoError as error:

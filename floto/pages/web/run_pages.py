@@ -15,8 +15,8 @@ from floto.core.errors import FlotoError
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import visible, visible_lines
+from floto.pages.comparison import compared
 from floto.pages.documents import Document
-from floto.pages.listing import rows
 from floto.pages.runs import RunRow
 from floto.pages.web.requests import HISTORY_LIMIT, body, form
 from floto.pages.web.responses import Stream, document_response, run_url
@@ -115,7 +115,7 @@ class RunPages:
         execution = WorkflowExecution(run.workflow_id, run.run_id)
         try:
             history, own = self._site.documents.history(domain, execution)
-            return rows.compared(history, own, DeciderSpec.from_json(text))
+            return compared(history, own, DeciderSpec.from_json(text))
         except FlotoError as error:
             return {"problem": visible_lines(str(error))}
 

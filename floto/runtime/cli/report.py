@@ -14,6 +14,7 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.view.run_view import view
 from floto.core.visible import visible
+from floto.pages.comparison import compared
 from floto.pages.document.prepare import prepare
 from floto.pages.document.run_document import run_document
 from floto.pages.report import Document, report
@@ -35,6 +36,7 @@ from floto.runtime.loading import load_spec
     help="File to write: FILE.html.",
 )
 @click.option("--spec", help="The spec that decided the runs; default: the one that each carries.")
+@click.option("--compare", help="Another spec: what it decides otherwise, and the plan of a redrive with it.")
 @payloads_option
 @service_option
 @domain_option
@@ -43,17 +45,19 @@ def report_command(
     output: Path,
     *,
     spec: str | None,
+    compare: str | None,
     payloads: Store | None,
     **where: Any,
 ) -> int:
     """Write the page of each RUN or HISTORY into one file that opens in a browser without a server.
 
     HISTORY is a file, or a directory of files; - is standard input. Without a spec, the page shows what was
-    started.
+    started. With --compare, its checks have what 'floto compare' prints and what 'floto redrive' would keep.
     """
     codec = CODEC.with_payloads(payloads)
+    other = None if compare is None else load_spec(compare)
     found = [
-        _document(read_source(name, **where, run_id=None, asks_live=False), spec, codec)
+        _document(read_source(name, **where, run_id=None, asks_live=False), spec, other, codec)
         for name in each_file(histories)
     ]
     with writing(output) as file:
@@ -62,8 +66,11 @@ def report_command(
     return DONE
 
 
-def _document(found: LoadedRun, named: str | None, codec: Codec) -> Document:
-    document = run_document(view(found.saved.history, _spec(found, named, codec), codec))
+def _document(found: LoadedRun, named: str | None, other: DeciderSpec | None, codec: Codec) -> Document:
+    history, spec = found.saved.history, _spec(found, named, codec)
+    document = run_document(view(history, spec, codec))
+    if other is not None:
+        document["check"]["compared"] = compared(history, spec, other, codec)
     document["run"]["domain"] = found.domain
     return prepare(document)
 

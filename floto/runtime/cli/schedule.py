@@ -14,7 +14,7 @@ from floto.core.errors import UnknownResource
 from floto.core.fire_times import moment, moment_problems
 from floto.core.payloads import payload
 from floto.core.spec.schedule import SCHEDULE_CODEC
-from floto.core.swf.pollers import PollKind
+from floto.core.swf.pollers import Live, PollKind
 from floto.core.swf.service import ExecutionInfo, Service
 from floto.core.visible import moment_text, shell_command, visible
 from floto.runtime.cli.codes import DONE, FAILED
@@ -25,8 +25,8 @@ from floto.runtime.cli.options import (
     service_option,
 )
 from floto.runtime.cli.output import one_line, print_rows, readable, say, utc
-from floto.runtime.cli.target import check, target, where_options
-from floto.runtime.connect import connect_loop, live_of
+from floto.runtime.cli.target import Target, check, target, where_options
+from floto.runtime.connect import connect_loop, domain_of, live_of
 from floto.runtime.loading import load_schedule
 from floto.runtime.retrying import retry_write
 from floto.runtime.schedules import (
@@ -93,27 +93,26 @@ def list_command(*, as_json: bool, **where: Any) -> int:
 
     Fires are in the time zone of the schedule.
     """
-    with _service(where) as service:
-        found = list(all_schedules(service))
+    with target(where["service"], where["domain"]) as there:
+        found = list(all_schedules(domain_of(there.client, there.domain)))
+        live = None if as_json else live_of(there.client)
     if as_json:
         say(readable([_as_json(info, each) for info, each in found]))
         return DONE
     print_rows(("schedule", "times", "state", "next", "last run"), [_row(each) for _, each in found])
-    for line in _not_decided([each for _, each in found], where):
+    for line in _not_decided([each for _, each in found], there, live):
         say(line, err=True)
     if not found:
         say("there is no open schedule", err=True)
     return DONE
 
 
-def _not_decided(found: Sequence[ScheduleView], where: dict[str, Any]) -> Iterator[str]:
+def _not_decided(found: Sequence[ScheduleView], there: Target, live: Live | None) -> Iterator[str]:
     """Yield a line for each task list of schedules that no scheduler polls, where that is known."""
-    with target(where["service"], where["domain"]) as there:
-        live = live_of(there.client)
-        domain, options = there.domain, where_options(where["service"], there.domain)
     if live is None or live.pollers is None:
         return
-    pollers = live.of_domain(domain).pollers or ()
+    pollers = live.of_domain(there.domain).pollers or ()
+    options = where_options(there.url, there.domain)
     polled = {each.task_list for each in pollers if each.kind is PollKind.DECISIONS}
     for name in sorted({each.state.start.task_list.name for each in found} - polled):
         command = shell_command("floto", "scheduler", "--task-list", name, *options)

@@ -12,7 +12,7 @@ from floto.core.visible import shell_word, visible
 from floto.logs import configure
 from floto.runtime.cli.options import log_format_option
 from floto.runtime.cli.output import say
-from floto.runtime.cli.ui import page_options, page_settings, server_module
+from floto.runtime.cli.ui import listen_options, page_options, page_settings, server_module
 from floto.runtime.loading import LoadError, load_module
 
 
@@ -24,14 +24,7 @@ from floto.runtime.loading import LoadError, load_module
     show_default=True,
     help="The database file.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8044,
-    show_default=True,
-    help="Port to listen on; 0: any free port.",
-)
+@listen_options(8044)
 @click.option(
     "--durability",
     type=click.Choice(["full", "normal"]),
@@ -50,9 +43,6 @@ from floto.runtime.loading import LoadError, load_module
     envvar="FLOTO_SECRET_KEY",
     show_envvar=True,
     help="Its secret key; as an argument, other users can see it.",
-)
-@click.option(
-    "--allowed-host", multiple=True, metavar="NAME", help="Another host name in requests; may be repeated."
 )
 @click.option("--functions", metavar="FILE.py:NAME|MODULE:NAME", help="Dict of Lambda functions by name.")
 @page_options

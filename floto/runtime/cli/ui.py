@@ -9,7 +9,7 @@ import click
 
 from floto.core.visible import visible
 from floto.logs import configure
-from floto.runtime.cli.options import domain_option, log_format_option, service_option
+from floto.runtime.cli.options import F, domain_option, log_format_option, service_option
 from floto.runtime.cli.output import say
 from floto.runtime.cli.target import check
 from floto.runtime.connect import shown_service
@@ -17,6 +17,25 @@ from floto.runtime.loading import load_spec
 
 #: What the extras ``server`` and ``ui`` install.
 _EXTRAS = frozenset({"jinja2", "markupsafe", "starlette", "uvicorn"})
+
+
+def listen_options(port: int) -> Callable[[F], F]:
+    """Return a decorator that adds the options of where a server listens; ``port`` is the default."""
+    host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+    numbered = click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        default=port,
+        show_default=True,
+        help="Port to listen on; 0: any free port.",
+    )
+    allowed = click.option(
+        "--allowed-host",
+        multiple=True,
+        metavar="NAME",
+        help="Another host name in requests; may be repeated.",
+    )
+    return lambda function: host(numbered(allowed(function)))
 
 
 def page_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,17 +80,7 @@ def page_settings(server: Any, *, spec: str | None, allow_actions: bool, token: 
 
 
 @click.command("ui", short_help="Show runs in a browser")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8045,
-    show_default=True,
-    help="Port to listen on; 0: any free port.",
-)
-@click.option(
-    "--allowed-host", multiple=True, metavar="NAME", help="Another host name in requests; may be repeated."
-)
+@listen_options(8045)
 @page_options
 @service_option
 @domain_option

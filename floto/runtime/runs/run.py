@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from floto import logs
 from floto.core.errors import ServiceFault, ServiceUnavailable, SpecError
@@ -22,8 +22,7 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.fingerprint import spec_tags
 from floto.core.state.fold import fold
-from floto.core.state.state import EMPTY, State
-from floto.core.swf.closing_events import CLOSING_EVENTS, CloseStatus
+from floto.core.state.state import State
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
 from floto.core.swf.identifiers import id_problems
@@ -34,6 +33,7 @@ from floto.runtime.deciders.spec_choice import read_spec
 from floto.runtime.retrying import persist, persist_at_start, rereads
 from floto.runtime.runs.needs import missing_activities, needs
 from floto.runtime.runs.redriving import ALREADY_STARTED, start_redriven, with_children
+from floto.runtime.runs.run_follower import RunFollower
 from floto.runtime.runs.run_loops import WAKE_SECONDS, RunLoops
 from floto.runtime.runs.run_request import (
     WORKFLOW_TYPE,
@@ -163,7 +163,8 @@ def _run(request: RunRequest, service: Service, deadline: TimeLimit) -> Any:
             raise deadline.error(request.workflow_id) from None
         loops = RunLoops(request, service, wake)
         try:
-            end = _follow(_Watch(request, service, stop, wake, loops, starts=is_open), execution)
+            follower = RunFollower(service, execution, stop)
+            end = _follow(_Watch(request, follower, stop, wake, loops, starts=is_open))
         except Exception:
             loops.leave()
             raise
@@ -276,7 +277,7 @@ class _Watch:
     """The parts that following a run needs."""
 
     request: RunRequest
-    service: Service
+    follower: RunFollower
     stop: StopFlag
     wake: threading.Event
     loops: RunLoops
@@ -289,37 +290,31 @@ class _Watch:
         self.wake.wait(WAKE_SECONDS)
         self.wake.clear()
 
-    def update(self, execution: WorkflowExecution, state: State) -> State:
-        """Return the state of a run with its new events, and pass it to the listener."""
-        new = persist(self.stop, self.service.history, execution, state.last_event_id)
-        updated = fold(new, state)
-        if new:
-            check_kept(self.request, updated)
-        if new and self.request.listener is not None:
+    def update(self) -> None:
+        """Read the new events of the run, and pass its state to the listener."""
+        if not self.follower.update():
+            return
+        execution, state = self.follower.execution, self.follower.state
+        check_kept(self.request, state)
+        if self.request.listener is not None:
             with logs.context(execution.workflow_id, execution.run_id):
-                self.request.listener(updated)
-        return updated
+                self.request.listener(state)
 
 
-def _follow(watch: _Watch, execution: WorkflowExecution) -> tuple[State, Event] | None:
+def _follow(watch: _Watch) -> tuple[State, Event] | None:
     """Return the state of the last run and the event that closed it; None if stopped before."""
-    state = evolve(EMPTY, execution=execution)
     is_first = True
     while not watch.stop.is_set():
         try:
-            state = watch.update(execution, state)
+            watch.update()
         except ServiceUnavailable:
             break  # only when stopped
         if is_first and watch.starts:
             # Not earlier: the first state that the listener gets must be without effects of this process.
             watch.loops.start()
         is_first = False
-        closed = state.closed
-        if closed is None:
+        if watch.follower.end is not None:
+            return watch.follower.state, watch.follower.end
+        if watch.follower.state.closed is None:
             watch.pause()
-        elif CLOSING_EVENTS[type(closed.data)].status is CloseStatus.CONTINUED_AS_NEW:
-            execution = evolve(execution, run_id=closed.data.new_execution_run_id)
-            state = evolve(EMPTY, execution=execution)
-        else:
-            return state, closed
     return None

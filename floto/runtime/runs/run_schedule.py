@@ -6,22 +6,25 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from floto.core.decide.schedule import ScheduleView
+from floto.core.decide.schedule import ScheduleView, view
+from floto.core.errors import ServiceUnavailable
 from floto.core.payloads.reference import Store
 from floto.core.spec.schedule import Schedule
 from floto.core.spec.task_lists import own_list
-from floto.core.swf.service import ExecutionInfo, Service
+from floto.core.swf.service import Service
+from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import moment_text
 from floto.runtime.connect import IN_MEMORY, closing, service_for
 from floto.runtime.deciders.scheduler import Scheduler
+from floto.runtime.runs.run_follower import RunFollower
 from floto.runtime.runs.run_loops import WAKE_SECONDS
 from floto.runtime.runs.time_limit import TimeLimit
 from floto.runtime.schedules import ScheduleError, changes, create, find
 from floto.runtime.supervisor import Supervisor
 from floto.runtime.workers.worker import ActivityWorker
 
-#: Seconds between readings of the schedule's history, and seconds to wait for running activities at the end.
-_READ_SECONDS, _STOP_SECONDS = 0.5, 10.0
+#: Seconds to wait for running activities at the end.
+_STOP_SECONDS = 10.0
 
 
 def run_schedule(  # noqa: PLR0913 - the arguments of the command
@@ -55,7 +58,7 @@ def run_schedule(  # noqa: PLR0913 - the arguments of the command
     deadline = TimeLimit.after(timeout)
     opened = service_for(service, domain, IN_MEMORY)
     with closing(opened, service), deadline.armed():
-        _begin(opened, schedule)
+        execution = _begin(opened, schedule)
         fires = ", ".join(map(moment_text, schedule.fires(datetime.now(UTC), 3))) or "none"
         tell(f"{schedule.id_}: {schedule.words}; next fires: {fires}")
         supervisor = Supervisor()
@@ -64,7 +67,7 @@ def run_schedule(  # noqa: PLR0913 - the arguments of the command
         supervisor.start(Scheduler(domain, task_list, **common))
         supervisor.start(ActivityWorker(task_list=task_list, concurrency=concurrency, **common))
         try:
-            found = _follow(opened, schedule, tell, deadline, supervisor)
+            found = _follow(RunFollower(opened, execution, deadline.stop), tell, deadline, supervisor)
         finally:
             supervisor.stop()
             supervisor.join(_STOP_SECONDS)
@@ -73,45 +76,44 @@ def run_schedule(  # noqa: PLR0913 - the arguments of the command
     return dict(found.memory.counts)
 
 
-def _begin(service: Service, schedule: Schedule) -> None:
-    """Start the schedule, unless it is open as it is given."""
-    task_list, known = own_list(schedule.id_), _open(service, schedule.id_)
+def _begin(service: Service, schedule: Schedule) -> WorkflowExecution:
+    """Start the schedule, unless it is open as it is given; return its run."""
+    known = _open(service, schedule.id_)
     if known is None:
-        create(service, schedule, task_list)
-    elif changes(known.schedule, schedule):
+        return WorkflowExecution(schedule.id_, create(service, schedule, own_list(schedule.id_)))
+    execution, found = known
+    if changes(found.schedule, schedule):
         msg = f"schedule {schedule.id_!r} is open with other settings; 'floto schedule update' changes them"
         raise ScheduleError(msg)
+    return execution
 
 
-def _open(service: Service, id_: str) -> ScheduleView | None:
+def _open(service: Service, id_: str) -> tuple[WorkflowExecution, ScheduleView] | None:
     try:
         info, found = find(service, id_)
     except ScheduleError:
         return None
-    return found if info.close_status is None else None
+    return (info.execution, found) if info.close_status is None else None
 
 
 def _follow(
-    service: Service,
-    schedule: Schedule,
-    tell: Callable[[str], None],
-    deadline: TimeLimit,
-    supervisor: Supervisor,
+    follower: RunFollower, tell: Callable[[str], None], deadline: TimeLimit, supervisor: Supervisor
 ) -> ScheduleView | None:
     """Tell of each run until the schedule has closed; return None if stopped before."""
     told: set[tuple[str, str]] = set()
     while not deadline.stop.is_set():
         supervisor.check()
-        info, found = find(service, schedule.id_)
-        for end in found.memory.recent:
+        try:
+            is_new = follower.update()
+        except ServiceUnavailable:
+            break  # only when stopped
+        found = view(follower.state) if is_new else None
+        for end in found.memory.recent if found else ():
             if (end.workflow_id, str(end.at)) not in told:
                 told.add((end.workflow_id, str(end.at)))
                 tell(f"{end.workflow_id} {end.status}{f': {end.message}' if end.message else ''}")
-        if _is_over(info):
+        if follower.end is not None:
             return found
-        deadline.stop.wait(_READ_SECONDS)
+        if follower.state.closed is None:
+            deadline.stop.wait(WAKE_SECONDS)
     return None
-
-
-def _is_over(info: ExecutionInfo) -> bool:
-    return info.close_status not in (None, "CONTINUED_AS_NEW")

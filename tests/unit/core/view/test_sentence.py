@@ -50,7 +50,7 @@ def test_activity_is_due_then_queued_then_running_then_done() -> None:
         "waiting for a decider since T; 1 of 1 tasks done",
         "being decided since T; 1 of 1 tasks done",
         "decided at T; 1 of 1 tasks done",
-        "completed at T after 0s; 1 of 1 tasks done",
+        "completed at T after 40ms; 1 of 1 tasks done",
     ]
 
 
@@ -88,12 +88,12 @@ def test_failing_run_names_the_root_failure_and_what_its_cleanup_does() -> None:
     found = simulated([A, evolve(MANY[0], requires=["a"])], {"a": fails(None)}, on_failure=[MANY[1]])
     assert "failing, because a failed: Failure; m1 is due; 0 of 2 tasks done" in found
     assert "cleaning up, because a failed: Failure; running m1 since T; 0 of 2 tasks done" in found
-    assert found[-1] == "failed at T after 0s: a failed: Failure"
+    assert found[-1] == "failed at T after 70ms: a failed: Failure"
 
 
 def test_failed_run_without_a_spec_names_the_failed_activity() -> None:
     assert sentences(simulate(DeciderSpec(activity_tasks=[A]), {"a": fails(None)}).main, None)[-1] == (
-        "failed at T after 0s: a failed: Failure"
+        "failed at T after 40ms: a failed: Failure"
     )
 
 

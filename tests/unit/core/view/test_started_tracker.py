@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floto import ActivityTask, DeciderSpec, FixedDelay, History, TaskStatus, Timer, events, view
+from floto import ActivityTask, DeciderSpec, FixedDelay, History, TaskStatus, Timer, events
 from floto.core.swf.wire import event_to_swf
 from floto.testing import fails, simulate, takes
 from tests.views import agrees
@@ -67,7 +67,7 @@ def test_activity_and_timer_of_one_id_are_two_tasks() -> None:
         attributes = next(value for key, value in event.items() if key.endswith("Attributes"))
         if attributes.get("timerId") == "long":
             attributes["timerId"] = "a"
-    shown = view(History.from_swf(raw))
+    shown = agrees(History.from_swf(raw), None)
     last = {id_: track.statuses.last for id_, track in shown.tasks.items()}
     assert last == {"a": TaskStatus.DONE, "a (timer)": TaskStatus.DONE}
     assert shown.tasks["a"].statuses.values == [TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.DONE]
