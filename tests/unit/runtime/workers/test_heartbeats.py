@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import AbstractContextManager, nullcontext
+
+import pytest
 
 from floto.core.spec.activity_timeouts import Timeouts
 from floto.runtime.workers.activities import RunningActivity
@@ -61,3 +64,29 @@ def test_closed_activity_sends_no_heartbeats() -> None:
     with heartbeats.sending(), heartbeats.watching(activity(beats)):
         time.sleep(0.2)
     assert beats.seen == 0
+
+
+class CountedCondition(threading.Condition):
+    """Counts its notifications."""
+
+    notified = 0
+
+    def notify_all(self) -> None:
+        self.notified += 1
+        super().notify_all()
+
+
+def test_activity_wakes_the_loop_only_for_an_earlier_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("threading.Condition", CountedCondition)
+    heartbeats = Heartbeats(60)
+    counted = heartbeats._changed
+    assert isinstance(counted, CountedCondition)
+    with heartbeats.sending():
+        for _ in range(50):
+            beats = activity(Beats())
+            with heartbeats.watching(beats):
+                heartbeats.set_timeouts(beats, Timeouts(start_to_close=30))
+        assert counted.notified <= 2
+        with heartbeats.watching(beats):
+            heartbeats.set_timeouts(beats, Timeouts(start_to_close=10))
+            assert counted.notified <= 3
