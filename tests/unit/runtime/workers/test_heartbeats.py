@@ -74,8 +74,9 @@ def test_activity_wakes_the_loop_only_for_an_earlier_heartbeat(monkeypatch: pyte
             notified.append(None)
             super().notify_all()
 
-    monkeypatch.setattr("threading.Condition", CountedCondition)
-    heartbeats = Heartbeats(60)
+    with monkeypatch.context() as patched:
+        patched.setattr("threading.Condition", CountedCondition)
+        heartbeats = Heartbeats(60)
     with heartbeats.sending():
         for _ in range(50):
             beats = activity(Beats())
