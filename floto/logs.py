@@ -18,7 +18,6 @@ import json as json_
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TextIO
@@ -51,13 +50,25 @@ _NOTHING = LogContext()
 _CONTEXT: ContextVar[LogContext] = ContextVar("floto_log_context", default=_NOTHING)
 
 
-@contextlib.contextmanager
+class _Setting:
+    """A block in which log records have the fields of a context."""
+
+    def __init__(self, fields: LogContext) -> None:
+        self._fields = fields
+
+    def __enter__(self) -> None:
+        self._mark = _CONTEXT.set(self._fields)
+
+    def __exit__(self, *_exc: object) -> None:
+        _CONTEXT.reset(self._mark)
+
+
 def context(
     workflow_id: str | None = None,
     run_id: str | None = None,
     task: str | None = None,
     attempt: int | None = None,
-) -> Iterator[None]:
+) -> contextlib.AbstractContextManager[None]:
     """Add these fields to the records that the block logs in this thread.
 
     Args:
@@ -66,26 +77,17 @@ def context(
         task: The task's id in the spec.
         attempt: The attempt at the task; 1 for the first one.
     """
-    mark = _CONTEXT.set(LogContext(workflow_id, run_id, task, attempt))
-    try:
-        yield
-    finally:
-        _CONTEXT.reset(mark)
+    return _Setting(LogContext(workflow_id, run_id, task, attempt))
 
 
-@contextlib.contextmanager
-def task_context(task: str | None, attempt: int | None) -> Iterator[None]:
+def task_context(task: str | None, attempt: int | None) -> contextlib.AbstractContextManager[None]:
     """Add a task to the fields that ``context`` set, for the records that the block logs.
 
     Args:
         task: The task's id in the spec.
         attempt: The attempt at the task; 1 for the first one.
     """
-    mark = _CONTEXT.set(evolve(_CONTEXT.get(), task=task, attempt=attempt))
-    try:
-        yield
-    finally:
-        _CONTEXT.reset(mark)
+    return _Setting(evolve(_CONTEXT.get(), task=task, attempt=attempt))
 
 
 def set_attempt(attempt: int) -> None:

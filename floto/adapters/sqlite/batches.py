@@ -296,14 +296,14 @@ class Batches:
 
     def _outcome(self, job: Write, now: datetime) -> Outcome:
         """Execute a call in the shared transaction; a refused call leaves nothing in it."""
-        with self._store.attempt() as undo:
-            try:
-                return job.call(now), None
-            except ServiceFault as fault:
-                if undo():
-                    self._end_companion(job)
-                    return None, fault
+        mark = self._store.mark()
+        try:
+            return job.call(now), None
+        except ServiceFault as fault:
+            if not self._store.undo(mark):
                 raise
+            self._end_companion(job)
+            return None, fault
 
     def _end_companion(self, job: Write) -> None:
         """Complete the poll that a failed call brought, without a task."""
@@ -346,13 +346,13 @@ class Batches:
         """Respond to a task at once; return None, and change nothing, if the poll's thread has to do it."""
         if poll.answering is None:
             return None
-        with self._store.attempt() as undo:
-            try:
-                return poll.answering.respond(task, now)
-            except Exception:
-                if not undo():
-                    raise
-                return None
+        mark = self._store.mark()
+        try:
+            return poll.answering.respond(task, now)
+        except Exception:
+            if not self._store.undo(mark):
+                raise
+            return None
 
     def _execute_one_by_one(self, now: datetime, writes: list[Write], polled: set[TaskQueue]) -> None:
         """Execute calls and serve polls, each in its own transaction, so that only the wrong ones fail."""

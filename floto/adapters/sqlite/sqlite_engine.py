@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock
 from time import monotonic
 from typing import Any, TypeVar
+
+from attrs import frozen
 
 from floto import forks
 from floto.adapters.operations import WATCH_SECONDS, PendingCall
@@ -72,6 +74,7 @@ class SqliteEngine:
     ) -> None:
         # Resolved, so that every path to the file, from every working directory, has the same leases.
         self._path = MEMORY if str(path) == MEMORY else str(Path(path).resolve())
+        self._translating = Translating(self._path)
         self.clock = clock
         self._durability: Durability = durability
         self._closed = Event()
@@ -380,15 +383,25 @@ class SqliteEngine:
         for job in batch:
             job.fail(ServiceError("the service is closed"))
 
-    @contextmanager
-    def usable(self) -> Iterator[None]:
-        """Reopen the file in a forked child; translate errors of SQLite to those of the port."""
-        try:
-            if self._is_of_parent:
+    def usable(self) -> AbstractContextManager[None]:
+        """Reopen the file in a forked child; translate errors of SQLite in the block to those of the port."""
+        if self._is_of_parent:
+            with self._translating:
                 self._reopen()
-            yield
-        except (sqlite3.Error, UnicodeEncodeError, OSError) as error:
-            known = translated(error, self._path)
-            if known is None:
-                raise
-            raise known from error
+        return self._translating
+
+
+@frozen
+class Translating:
+    """A block whose errors of SQLite and of the file become those of the port."""
+
+    path: str
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, Exception):
+            known = translated(error, self.path)
+            if known is not None:
+                raise known from error

@@ -98,21 +98,22 @@ def _respond_decision_task(context: StepContext, command: c.RespondDecisionTaskC
     if any(isinstance(decision, CLOSE_DECISIONS) for decision in command.decisions[:-1]):
         message = "Close must be last decision in list"
         raise faults.invalid(message)
-    with context.batch():
-        completed = context.append(
-            e.DecisionTaskCompleted(
-                scheduled_event_id=scheduled_id,
-                started_event_id=started.id,
-                execution_context=command.execution_context,
-                task_list=command.task_list,
-                task_list_schedule_to_start_timeout=command.task_list_schedule_to_start_timeout,
-            )
+    context.begin_batch()
+    completed = context.append(
+        e.DecisionTaskCompleted(
+            scheduled_event_id=scheduled_id,
+            started_event_id=started.id,
+            execution_context=command.execution_context,
+            task_list=command.task_list,
+            task_list_schedule_to_start_timeout=command.task_list_schedule_to_start_timeout,
         )
-        context.note_context(command.execution_context)
-        for decision in command.decisions:
-            if context.is_full:
-                break
-            decisions.apply(context, decision, completed.id)
+    )
+    context.note_context(command.execution_context)
+    for decision in command.decisions:
+        if context.is_full:
+            break
+        decisions.apply(context, decision, completed.id)
+    context.end_batch()
 
 
 def _start_activity_task(context: StepContext, command: c.StartActivityTask) -> e.Event:

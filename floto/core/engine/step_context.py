@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, cast
 
@@ -146,11 +144,12 @@ class StepContext:
         """Queue a message, to be delivered after the step."""
         self.messages.append(message)
 
-    @contextmanager
-    def batch(self) -> Iterator[None]:
-        """Schedule at most one decision task for all events of the block, at its end."""
+    def begin_batch(self) -> None:
+        """Schedule no decision task until ``end_batch``."""
         self._batching = True
-        yield
+
+    def end_batch(self) -> None:
+        """Schedule at most one decision task for all events since ``begin_batch``."""
         self._batching = False
         if self._woken:
             self._wake()

@@ -58,6 +58,8 @@ class Heartbeats:
         self._interval = interval
         self._plans: dict[RunningActivity, _Plan] = {}
         self._changed = threading.Condition()
+        #: Monotonic time until which the loop waits: only what is due earlier wakes it up.
+        self._waits_until = math.inf
         self._stopped = False
         self._to_send: SimpleQueue[RunningActivity | None] = SimpleQueue()
         #: Number of senders that wait for an activity in the queue, and number of all senders.
@@ -111,6 +113,12 @@ class Heartbeats:
     def _put(self, activity: RunningActivity, plan: _Plan) -> None:
         with self._changed:
             self._plans[activity] = plan
+            self._wake_for(plan)
+
+    def _wake_for(self, plan: _Plan) -> None:
+        # Most activities end long before their first heartbeat, so the loop need not know of them.
+        if plan.due < self._waits_until:
+            self._waits_until = plan.due
             self._changed.notify_all()
 
     def _loop(self) -> None:
@@ -120,11 +128,9 @@ class Heartbeats:
                 for activity, plan in self._plans.items():
                     if plan.due <= now:
                         self._hand_to_sender(activity, plan, now)
-                self._changed.wait(self._pause(now))
-
-    def _pause(self, now: float) -> float | None:
-        first = min((plan.due for plan in self._plans.values()), default=math.inf)
-        return None if first == math.inf else max(first - now, 0)
+                self._waits_until = min((plan.due for plan in self._plans.values()), default=math.inf)
+                is_endless = self._waits_until == math.inf
+                self._changed.wait(None if is_endless else max(self._waits_until - now, 0))
 
     def _hand_to_sender(self, activity: RunningActivity, plan: _Plan, now: float) -> None:
         """Send a heartbeat, or give the activity up, in another thread: both may block."""
@@ -169,7 +175,7 @@ class Heartbeats:
             plan = self._plans.get(activity)
             if plan is not None:
                 plan.beats_at = math.inf if activity.gone else time.monotonic() + wait
-                self._changed.notify_all()
+                self._wake_for(plan)
 
     def _interval_of(self, activity: RunningActivity) -> float:
         with self._changed:

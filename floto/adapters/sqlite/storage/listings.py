@@ -9,14 +9,14 @@ from typing import Any
 
 from attrs import frozen
 
-from floto.adapters.sqlite.storage.rows import from_json, from_text, to_json, to_text
+from floto.adapters.sqlite.storage.rows import from_json, from_text, to_text
 from floto.adapters.sqlite.storage.schema import index_name
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.registration.type_settings import ActivityDefaults, WorkflowDefaults
 from floto.core.engine.stores.records import Listing, Position, Record
 from floto.core.swf.service import ExecutionInfo
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
-from floto.core.swf.wire import from_ms, to_ms
+from floto.core.swf.wire import from_ms, to_ms, write_json
 
 _Type = ActivityType | WorkflowType
 _DEFAULTS: Mapping[type, type] = {ActivityType: ActivityDefaults, WorkflowType: WorkflowDefaults}
@@ -201,7 +201,7 @@ def put_type(db: sqlite3.Connection, domain: str, registered: RegisteredType) ->
             type(type_).__name__,
             type_.name,
             type_.version,
-            to_json(registered.defaults),
+            write_json(registered.defaults),
             to_text(registered.description),
             to_ms(registered.created_at),
             None if deprecated_at is None else to_ms(deprecated_at),

@@ -173,9 +173,18 @@ class ReadStore:
 
     def load(self, run_id: str) -> EngineRun | None:
         """Return an open run, or None."""
+        entry = self._cached(run_id)
+        if entry is not None:
+            return entry.run
         with reading(run_id):
             run = self._known(run_id)
             return None if run is None else self._current(run).run
+
+    def _cached(self, run_id: str) -> CachedRun | None:
+        """Return the entry of an open run if it is up to date."""
+        run = self._open.get(run_id) if self._is_read else None
+        entry = None if run is None else self._cache.get(run_id)
+        return entry if run is not None and entry is not None and entry.revision == run.revision else None
 
     def open_run(self, domain: str, workflow_id: str) -> str | None:
         """Return the run id of the open run of a workflow id, or None."""
@@ -211,9 +220,8 @@ class ReadStore:
     def history(self, run_id: str, after: int = 0, most: int | None = None) -> tuple[Event, ...]:
         """Return at most ``most`` events of a run with an id above ``after``."""
         end = _MAX_EVENT_ID if most is None else after + most
-        run = self._open.get(run_id) if self._is_read else None
-        entry = None if run is None else self._cache.get(run_id)
-        if run is not None and entry is not None and entry.revision == run.revision:
+        entry = self._cached(run_id)
+        if entry is not None:
             return tuple(entry.events[after:end])
         row = self._one("SELECT number FROM runs WHERE run_id = ?", run_id)
         if row is None:

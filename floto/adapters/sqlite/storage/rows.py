@@ -31,7 +31,7 @@ from floto.core.engine.tokens import TaskKind
 from floto.core.errors import HistoryError, ServiceError
 from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.events import EVENT_TYPES, Event
-from floto.core.swf.wire import from_ms, read, to_ms, type_name, write
+from floto.core.swf.wire import from_ms, read, to_ms, type_name, write_json
 
 #: The lease of tasks that clients own, until a timeout ends them, as in SWF.
 CLIENTS = "clients"
@@ -55,18 +55,13 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 def event_row(run: int, event: Event) -> tuple[int, int, int, str, str]:
     """Return the row of an event."""
-    return (run, event.id, to_ms(event.at), type_name(event.data), to_json(event.data))
+    return (run, event.id, to_ms(event.at), type_name(event.data), write_json(event.data))
 
 
 def row_event(row: tuple[int, int, str, str]) -> Event:
     """Return the event of a row: id, time, type and attributes."""
     id, at, type_, attributes = row
     return Event(id, from_ms(at), from_json(EVENT_TYPES[type_], attributes))
-
-
-def to_json(value: Any) -> str:
-    """Return an attrs object as JSON with SWF's field names."""
-    return _ENCODER.encode(write(value))
 
 
 def to_text(value: str | None) -> str | None:
@@ -81,7 +76,7 @@ def from_text(text: str | None) -> str | None:
 
 
 def from_json(cls: type, text: str) -> Any:
-    """Return the object of class ``cls`` that ``to_json`` encoded."""
+    """Return the object of class ``cls`` that ``write_json`` encoded."""
     return read(cls, json.loads(text))
 
 

@@ -42,6 +42,8 @@ LOCK_SECONDS = 5.0
 
 #: A change to undo: a run, and what the transaction and the memory had of it.
 _Undo = tuple[str, StagedRun | None, OpenRun | None]
+#: Number of changes to undo, and of writes to the database.
+Mark = tuple[int, int]
 
 
 class SqliteStore(ReadStore):
@@ -148,21 +150,17 @@ class SqliteStore(ReadStore):
             else:
                 self._staged[run_id] = staged
 
-    @contextmanager
-    def attempt(self) -> Iterator[Callable[[], bool]]:
-        """Yield a function that undoes what the block has changed, unless rows were written meanwhile.
+    def mark(self) -> Mark:
+        """Return the current position in the transaction, for ``undo``."""
+        return len(self._undo), self._writes
 
-        It returns False if only a rollback of the transaction can undo the block.
-        """
-        position, writes = len(self._undo), self._writes
-
-        def undo() -> bool:
-            if self._writes != writes:
-                return False
-            self._undo_to(position)
-            return True
-
-        yield undo
+    def undo(self, mark: Mark) -> bool:
+        """Undo what was changed since a mark; return False if only a rollback of the transaction can."""
+        position, writes = mark
+        if self._writes != writes:
+            return False
+        self._undo_to(position)
+        return True
 
     def _keep_all(self) -> None:
         """Cache what was committed; after an error, which does not undo the commit, clear the caches."""

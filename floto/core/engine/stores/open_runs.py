@@ -79,8 +79,8 @@ class OpenRuns:
         self._counts: Counter[str] = Counter()
         self._queues: defaultdict[TaskQueue, list[tuple[int, datetime, int, int, str]]] = defaultdict(list)
         self._deadlines: list[tuple[datetime, int, int, int, str]] = []
-        #: Entries that were added to the heaps, and those that may be up to date.
-        self._added = self._live = 0
+        #: Entries that were added to the heaps, and their number at which most may be out of date.
+        self._added, self._most_added = 0, _OUT_OF_DATE
 
     def __iter__(self) -> Iterator[OpenRun]:
         """Yield every run."""
@@ -152,7 +152,6 @@ class OpenRuns:
             if run.parent is not None:
                 self._children[run.parent][run_id] = None
         self._runs[run_id] = run
-        self._live += _size(run) - (0 if old is None else _size(old))
         for event_id in new_tasks:
             task = run.tasks.get(event_id)
             if task is not None and task.lease is None:
@@ -162,8 +161,10 @@ class OpenRuns:
             if due is not None:
                 self._added += 1
                 heapq.heappush(self._deadlines, (due.at, due.rank, run.number, event_id, run_id))
-        if self._added > 2 * self._live + _OUT_OF_DATE:
-            self._rebuild()
+        if self._added > self._most_added:
+            self._most_added = 2 * sum(len(run.tasks) + len(run.dues) for run in self) + _OUT_OF_DATE
+            if self._added > self._most_added:
+                self._rebuild()
 
     def _queue(self, run: OpenRun, event_id: int, task: PollableTask) -> None:
         task_queue = TaskQueue(run.domain, task.kind, task.task_list)
@@ -183,7 +184,6 @@ class OpenRuns:
         run = self._runs.pop(run_id, None)
         if run is None:
             return
-        self._live -= _size(run)
         self._counts[run.domain] -= 1
         name = (run.domain, run.execution.workflow_id)
         if self._ids.get(name) == run_id:
@@ -282,10 +282,6 @@ class OpenRuns:
         run = self._runs[run_id]
         moved = {id: evolve(due, is_moved=True) for id, due in dues.items()}
         self._put(evolve(run, dues={**run.dues, **moved}), (), moved)
-
-
-def _size(run: OpenRun) -> int:
-    return len(run.tasks) + len(run.dues)
 
 
 def _is_put_off(entry: ChangeEntry, run: OpenRun) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -188,6 +189,25 @@ def scheduled(event_id: int, task_list: Any) -> dict[str, Any]:
         "eventType": "ActivityTaskScheduled",
         "activityTaskScheduledEventAttributes": attributes,
     }
+
+
+def filled(cls: type, number: int) -> Any:
+    """Return an object of a class whose fields all have a value."""
+    values = {str: f'\u00e9 "\ud800\\ {number}', int: number, tuple: ("a", '"b"\U0001f600')}
+    return cls(
+        **{
+            field.name: filled(field.kind, number + 1) if field.nested else values[field.kind]
+            for field in wire.fields_of(cls)
+        }
+    )
+
+
+@pytest.mark.parametrize("name", sorted(EVENT_TYPES))
+def test_json_of_an_event_is_that_of_its_dict(name: str) -> None:
+    full = filled(EVENT_TYPES[name], 7)
+    absent = {field.name: None for field in wire.fields_of(EVENT_TYPES[name]) if not field.required}
+    for value in (full, attrs.evolve(full, **absent)):
+        assert wire.write_json(value) == json.dumps(wire.write(value), separators=(",", ":"))
 
 
 def test_equal_types_and_task_lists_of_events_are_one_object() -> None:

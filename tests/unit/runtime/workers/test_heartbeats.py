@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import AbstractContextManager, nullcontext
+
+import pytest
 
 from floto.core.spec.activity_timeouts import Timeouts
 from floto.runtime.workers.activities import RunningActivity
@@ -61,3 +64,25 @@ def test_closed_activity_sends_no_heartbeats() -> None:
     with heartbeats.sending(), heartbeats.watching(activity(beats)):
         time.sleep(0.2)
     assert beats.seen == 0
+
+
+def test_activity_wakes_the_loop_only_for_an_earlier_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    notified: list[None] = []
+
+    class CountedCondition(threading.Condition):
+        def notify_all(self) -> None:
+            notified.append(None)
+            super().notify_all()
+
+    with monkeypatch.context() as patched:
+        patched.setattr("threading.Condition", CountedCondition)
+        heartbeats = Heartbeats(60)
+    with heartbeats.sending():
+        for _ in range(50):
+            beats = activity(Beats())
+            with heartbeats.watching(beats):
+                heartbeats.set_timeouts(beats, Timeouts(start_to_close=30))
+        assert 1 <= len(notified) <= 2
+        with heartbeats.watching(beats):
+            heartbeats.set_timeouts(beats, Timeouts(start_to_close=10))
+            assert len(notified) <= 3
