@@ -44,6 +44,7 @@ OTHER: dict[str, set[int]] = {
     "core/spec/field_checks.py": {1_024},  # cached objects
     "core/spec/retry.py": {1_000},  # retries
     "core/swf/wire.py": {1_000},  # milliseconds of a second
+    "core/visible.py": {1_000},  # milliseconds of a second
     "pages/documents.py": {1_024},  # bytes of a kilobyte
     "pages/listing/filters.py": {1_000},  # milliseconds of a second
     "pages/listing/listing.py": {1_000},  # milliseconds of a second
