@@ -333,6 +333,16 @@ def _clean_up(draw: st.DrawFn, making: _Making, depth: int, prefix: str) -> list
     return tasks
 
 
+#: Settings of runs; the time-outs are longer than any run.
+_SETTINGS: tuple[dict[str, Any], ...] = (
+    {},
+    {},
+    {"execution_timeout": 30_000_000},
+    {"execution_timeout": 31_536_000, "child_policy": "ABANDON"},
+    {"child_policy": "REQUEST_CANCEL"},
+)
+
+
 @st.composite
 def _specs(draw: st.DrawFn, making: _Making, depth: int, most: int, prefix: str) -> DeciderSpec:
     tasks: list[Task] = []
@@ -349,6 +359,7 @@ def _specs(draw: st.DrawFn, making: _Making, depth: int, most: int, prefix: str)
         activity_tasks=tasks,
         on_failure=on_failure,
         on_cancel=on_cancel,
+        **draw(st.sampled_from(_SETTINGS)),
     )
 
 
