@@ -20,12 +20,15 @@ MODULES = {
     "phase": "decide/phase.py",
     "starting": "decide/starting.py",
     "progress": "decide/progress.py",
+    "cleanup": "decide/cleanup.py",
     "update": "decide/update.py",
     "ruled_update": "decide/ruled_update.py",
     "retrying": "decide/retrying.py",
     "state": "state/state.py",
     "retry": "spec/retry.py",
     "rules": "spec/rules/task_rules.py",
+    "sibling_limits": "spec/rules/sibling_limits.py",
+    "siblings": "spec/rules/siblings.py",
     "conditions": "spec/rules/conditions.py",
 }
 SAMPLE = 150

@@ -11,9 +11,10 @@ from typing import Any
 
 from attrs import Factory, field, frozen
 
+from floto.core.decide.cleanup import begin_cleanup
 from floto.core.decide.closing import CANCEL_REQUESTS, after_failure, open_work
 from floto.core.decide.phase import RunPhase, phase, run_failures
-from floto.core.decide.progress import Progress, begin_cleanup
+from floto.core.decide.progress import Progress
 from floto.core.decide.retrying import Wait
 from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.tasks import Task

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
+from floto.core.decide.cleanup import advanced_cleanup
 from floto.core.decide.phase import RunPhase, phase
-from floto.core.decide.progress import Progress, advanced, advanced_cleanup, positions_of
+from floto.core.decide.progress import Progress, advanced, positions_of
 from floto.core.replay.explain import TaskReasons, due_conditions, ending_conditions, shared_conditions
 from floto.core.replay.task_status import FAILURES, TaskGraph, TaskStatus, cleanups, task_graphs
 from floto.core.state.fold import trace
