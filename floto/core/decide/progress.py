@@ -135,10 +135,12 @@ class Progress:
 
     def waits_for_all(self, position: int) -> bool:
         """Return True if a task starts only when all that it requires is settled."""
-        if counts_results(self.plan.rules_at(position).join):
-            return False
+        return not (counts_results(self.plan.rules_at(position).join) or self.may_start_early(position))
+
+    def may_start_early(self, position: int) -> bool:
+        """Return True if a task requires tasks of a generator, of which only some must complete."""
         is_partial, required = self.groups.is_partial, self.plan.requires[position]
-        return not (self.groups.generator_of and any(is_partial(needed, position) for needed in required))
+        return bool(self.groups.generator_of) and any(is_partial(needed, position) for needed in required)
 
     def left(self, position: int, since: Mapping[int, TaskOutcome] = _NO_OUTCOMES) -> int:
         """Return the least number of requirements that must be settled before a task may start.
