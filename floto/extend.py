@@ -9,6 +9,7 @@ from __future__ import annotations
 from floto.core.payloads.payload import dumps, loads
 from floto.core.spec.retry import Retry, RetryStrategy
 from floto.core.spec.rules.joins import Join, JoinVerdict, Tally
+from floto.core.spec.rules.sibling_limits import SiblingLimits
 from floto.core.spec.rules.task_rules import Ruled, Rules, TaskOutcome
 from floto.core.spec.rules.wait_limits import WaitLimit
 from floto.core.spec.tasks import NO_RESULT, Checked, Expands, Given, Task, TaskCodec
@@ -47,6 +48,7 @@ __all__ = [
     "Rules",
     "ScheduleActivityTask",
     "ScheduleLambdaFunction",
+    "SiblingLimits",
     "SignalExternalWorkflowExecution",
     "StartChildWorkflowExecution",
     "StartTimer",

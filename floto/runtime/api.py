@@ -12,9 +12,10 @@ from attrs import frozen
 from floto.core.errors import PayloadError, ServiceFault
 from floto.core.payloads import payload
 from floto.core.spec.codec import Codec, Timeout
-from floto.core.spec.decider_spec import CODEC
+from floto.core.spec.decider_spec import CODEC, DeciderSpec, run_settings
 from floto.core.spec.registrations import ActivityType, WorkflowType
 from floto.core.swf.floto_defaults import RETENTION_DAYS
+from floto.core.swf.reserved_names import SPEC_KEY
 from floto.core.swf.service import ExecutionInfo, StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.shapes import WorkflowType as TypeName
@@ -133,7 +134,9 @@ class Swf:
     ) -> Started:
         """Start a workflow; return its run.
 
-        SWF uses the default of the registered workflow type for every option that is None.
+        SWF uses the default of the registered workflow type for every option that is None. Before that, the
+        ``execution_timeout`` and ``child_policy`` of a ``DeciderSpec`` in the input count, as in
+        ``input={"decider_spec": spec}``.
 
         Args:
             domain: SWF's domain.
@@ -153,14 +156,18 @@ class Swf:
         Returns:
             The workflow id and run id; ``["runId"]`` gives the run id, as in the response of boto3.
         """
+        spec = input.get(SPEC_KEY) if isinstance(input, Mapping) else None
+        timeout, policy = run_settings(
+            spec if isinstance(spec, DeciderSpec) else None, execution_start_to_close_timeout, child_policy
+        )
         request = StartRequest(
             workflow_id=workflow_id or f"{workflow_type_name}_{workflow_type_version}",
             workflow_type=TypeName(workflow_type_name, workflow_type_version),
             task_list=task_list,
             input=self._written(input, "the workflow's input"),
-            execution_timeout=_text(execution_start_to_close_timeout),
+            execution_timeout=timeout,
             decision_timeout=_text(task_start_to_close_timeout),
-            child_policy=child_policy,
+            child_policy=policy,
             tags=tuple(tags),
             priority=_text(task_priority),
         )

@@ -20,9 +20,10 @@ from floto.core.spec.retry import ExponentialBackoff, FixedDelay, InstantRetry, 
 from floto.core.spec.rules.joins import AtLeast, Join, JoinOption
 from floto.core.spec.rules.task_rules import Ruled
 from floto.core.spec.rules.wait_limits import Result
-from floto.core.spec.tasks import Task
+from floto.core.spec.tasks import Task, expands
 from floto.core.state.state import Kind
 from floto.core.swf.history import History
+from floto.core.swf.limits import RUN_SECONDS_LIMIT
 from floto.testing.simulation.choices import Choices
 from floto.testing.simulation.faults import Faults
 from floto.testing.simulation.outcomes import Activity
@@ -259,8 +260,19 @@ def _generator(draw: st.DrawFn, making: _Making, place: _Place) -> Task:
         kinds = making.kinds(place.depth - 1)
         task = _task(draw, making, kinds, id_=f"{place.id_}.{number}", before=before, depth=place.depth - 1)
         offspring.append(_with_undo(draw, making, task))
-    fixed = {"name": "gen", "id_": place.id_, "requires": place.requires}
+    fixed = {"name": "gen", "id_": place.id_, "requires": place.requires, **draw(_limits(offspring))}
     return draw(making.activities(Generator, **fixed, input={"tasks": _written(offspring, making.codec)}))
+
+
+def _limits(offspring: Sequence[Task]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return a strategy of limits of these tasks, often of none."""
+    optional: dict[str, st.SearchStrategy[Any]] = {
+        "max_in_flight": st.integers(1, 2),
+        "tolerated_failures": st.sampled_from([0, 1, "40 %", "100 %"]),
+    }
+    if offspring and not any(map(expands, offspring)):
+        optional["min_successful"] = st.integers(1, len(offspring))
+    return st.one_of(st.just({}), st.fixed_dictionaries({}, optional=optional))
 
 
 def _written(tasks: Sequence[Task], codec: Codec) -> Any:
@@ -339,6 +351,16 @@ def _clean_up(draw: st.DrawFn, making: _Making, depth: int, prefix: str) -> list
     return tasks
 
 
+#: Settings of runs; the time-outs are longer than any run.
+_SETTINGS: tuple[dict[str, Any], ...] = (
+    {},
+    {},
+    {"execution_timeout": 30_000_000},
+    {"execution_timeout": RUN_SECONDS_LIMIT, "child_policy": "ABANDON"},
+    {"child_policy": "REQUEST_CANCEL"},
+)
+
+
 @st.composite
 def _specs(draw: st.DrawFn, making: _Making, depth: int, most: int, prefix: str) -> DeciderSpec:
     tasks: list[Task] = []
@@ -355,6 +377,7 @@ def _specs(draw: st.DrawFn, making: _Making, depth: int, most: int, prefix: str)
         activity_tasks=tasks,
         on_failure=on_failure,
         on_cancel=on_cancel,
+        **draw(st.sampled_from(_SETTINGS)),
     )
 
 

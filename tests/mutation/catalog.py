@@ -22,6 +22,7 @@ MODULES = {
         "decide/phase.py",
         "decide/starting.py",
         "decide/progress.py",
+        "decide/cleanup.py",
         "decide/update.py",
         "decide/ruled_update.py",
         "decide/retrying.py",
@@ -29,6 +30,8 @@ MODULES = {
         "spec/retry.py",
         "spec/rules/task_rules.py",
         "spec/rules/joins.py",
+        "spec/rules/sibling_limits.py",
+        "spec/rules/siblings.py",
         "spec/rules/conditions.py",
         "spec/rules/undo_order.py",
     )

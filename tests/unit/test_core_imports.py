@@ -134,7 +134,7 @@ def test_01_decisions_are_identical_in_every_process() -> None:
 #: Parts of exported objects that users have no name for: they hand them on as they are.
 INTERNAL = {
     *("Check", "DecisionTasks", "Lint", "Live", "Override", "Payloads", "RegisteredFunction", "RelatedRun"),
-    *("TaskTrack", "Track"),
+    *("SiblingCount", "SiblingGroups", "TaskTrack", "Track"),
 }
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from floto.core.decide.cleanup import begin_cleanup
 from floto.core.decide.context import workflow_context
 from floto.core.decide.phase import noted_failures
-from floto.core.decide.progress import Progress, begin_cleanup, with_failures
+from floto.core.decide.progress import Progress, with_failures
 from floto.core.decide.retrying import Exhausted, Start, Wait, look_at_continuation
 from floto.core.decide.starting import starts
 from floto.core.decide.update import unreadable

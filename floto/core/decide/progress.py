@@ -6,7 +6,7 @@ changed. Both run the same function over different tasks, and their results are 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha1
 from types import MappingProxyType
@@ -25,8 +25,9 @@ from floto.core.quick_init import quick_init
 from floto.core.spec import graph
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.expand import Expansion, GeneratorError, expansion
+from floto.core.spec.rules.joins import counts_results
+from floto.core.spec.rules.siblings import NO_GROUPS, SiblingCount, SiblingGroups, groups_of
 from floto.core.spec.rules.task_rules import TaskOutcome
-from floto.core.spec.rules.undo_order import undo_order
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
 from floto.core.state.fold import state_of, trace
 from floto.core.state.state import EMPTY, Key, Kind, State
@@ -38,6 +39,7 @@ _NO_MESSAGES: HashTrieMap[int, str] = HashTrieMap()
 _NO_STEPS: HashTrieMap[int, Step] = HashTrieMap()
 _NO_OUTCOMES: HashTrieMap[int, TaskOutcome] = HashTrieMap()
 _NO_INPUTS: HashTrieMap[int, tuple[int, ...]] = HashTrieMap()
+_NO_COUNTS: HashTrieMap[int, SiblingCount] = HashTrieMap()
 _NO_TIMES: HashTrieMap[int, datetime] = HashTrieMap()
 _NOTHING_JOINED: Mapping[int, Event] = MappingProxyType({})
 _NOTHING_UNDONE: Mapping[int, tuple[Progress, int]] = MappingProxyType({})
@@ -79,6 +81,9 @@ class Progress:
     undone: Mapping[int, tuple[Progress, int]] = field(eq=False, default=_NOTHING_UNDONE)
     #: In a spec with rules: the event by which each generated task joined the spec, by position.
     joined: Mapping[int, Event] = field(eq=False, default=_NOTHING_JOINED)
+    #: The tasks of completed generators with limits, and how many of them are settled, by generator.
+    groups: SiblingGroups = field(eq=False, default=NO_GROUPS)
+    counts: HashTrieMap[int, SiblingCount] = _NO_COUNTS
 
     @property
     def failures(self) -> dict[str, str]:
@@ -128,6 +133,15 @@ class Progress:
     def inputs_of(self, position: int) -> Sequence[int]:
         """Return the requirements whose results are in the context of a ready task."""
         return self.inputs[position] if self.plan.rules else self.plan.requires[position]
+
+    def waits_for_all(self, position: int) -> bool:
+        """Return True if a task starts only when all that it requires is settled."""
+        return not (counts_results(self.plan.rules_at(position).join) or self.may_start_early(position))
+
+    def may_start_early(self, position: int) -> bool:
+        """Return True if a task requires tasks of a generator, of which only some must complete."""
+        is_partial, required = self.groups.is_partial, self.plan.requires[position]
+        return bool(self.groups.generator_of) and any(is_partial(needed, position) for needed in required)
 
     def left(self, position: int, since: Mapping[int, TaskOutcome] = _NO_OUTCOMES) -> int:
         """Return the least number of requirements that must be settled before a task may start.
@@ -217,9 +231,10 @@ def begin_given(
         outcomes=HashTrieMap(dict.fromkeys(broken, TaskOutcome.FAILED)),
         exhausted=broken,
         joined=_joined(plan, grown.offspring, state) if plan.rules else _NOTHING_JOINED,
+        groups=groups_of(plan, grown.offspring),
     )
     # No WorkflowExecutionStarted yet: nothing to decide. ``observe`` rebuilds once it arrives.
-    return fresh if state.started is None else _updated(fresh, state, range(len(plan.tasks)))
+    return fresh if state.started is None else updated(fresh, state, range(len(plan.tasks)))
 
 
 def _joined(plan: graph.Plan, offspring: Mapping[str, tuple[Task, ...]], state: State) -> dict[int, Event]:
@@ -233,14 +248,15 @@ def _update_of(before: Progress, state: State) -> Update:
     return (RuledUpdate if before.plan.rules else Update)(before, state)
 
 
-def _updated(before: Progress, state: State, positions: Iterable[int]) -> Progress:
+def updated(before: Progress, state: State, positions: Iterable[int]) -> Progress:
     """Return the progress after the tasks at these positions, and all that follows, were examined."""
     update = _update_of(before, state)
     update.examine(positions)
-    return _after(update)
+    return after(update)
 
 
-def _after(update: Update) -> Progress:
+def after(update: Update) -> Progress:
+    """Return the progress after an update."""
     before = update.before
     return Progress(
         before.spec,
@@ -259,6 +275,8 @@ def _after(update: Update) -> Progress:
         _with(before.ends, update.ends) if update.ends else before.ends,
         before.undone,
         before.joined,
+        before.groups,
+        _with(before.counts, update.counts) if update.counts else before.counts,
     )
 
 
@@ -267,80 +285,13 @@ def _with(before: HashTrieMap[int, T], new: Mapping[int, T]) -> HashTrieMap[int,
     return before.update(new) if before else HashTrieMap(new)
 
 
-def begin_cleanup(main: Progress, spec: DeciderSpec, given: Mapping[str, Any]) -> Progress:
-    """Return the progress of a cleanup: the undos of completed tasks, and then the cleanup tasks.
-
-    Args:
-        main: The progress of the run.
-        spec: The cleanup tasks as a spec.
-        given: Entries of the context of every task, beside the workflow's input.
-    """
-    undos, state = main.plan.undos, main.state
-    if not undos:
-        return begin_given(spec, state, main.codec, given)
-    undoable = {position for position in undos if state.is_completed(main.plan.tasks[position].key)}
-    order = undo_order(main.plan, main.offspring, undoable)
-    last = order.keys() - {id_ for needed in order.values() for id_ in needed}
-    firsts = {task.id_: last for task in spec.activity_tasks if not task.requires}
-    plan = graph.plan((*undos.values(), *spec.activity_tasks), {**order, **firsts})
-    fresh = Progress(
-        spec=spec,
-        codec=main.codec,
-        state=state,
-        plan=plan,
-        offspring={},
-        given=given,
-        seed=main.seed,
-        waiting=plan.waiting,
-        undone={plan.index[undo.id_]: (main, position) for position, undo in undos.items()},
-    )
-    if state.started is None:
-        return fresh
-    update = RuledUpdate(fresh, state)
-    # What is open may still complete, which is then undone.
-    unknown = {position for position in undos if _is_open(main.plan.tasks[position], state)}
-    for position in undos.keys() - undoable - unknown:
-        update.settle(plan.index[undos[position].id_], TaskOutcome.SKIPPED, 0)
-    update.examine(set(range(len(plan.tasks))) - {plan.index[undos[position].id_] for position in unknown})
-    return _after(update)
-
-
-def _is_open(task: Task, state: State) -> bool:
-    item = state.items.get(task.key)
-    return item is not None and item.is_open
-
-
-def advanced_cleanup(
-    own: Progress, main: Progress, changed_keys: Collection[Key], *, has_begun: bool
-) -> Progress:
-    """Return the progress of a cleanup in a later state of its run.
-
-    Args:
-        own: The progress of the cleanup.
-        main: The progress of the run in the later state.
-        changed_keys: Keys of the items that changed since.
-        has_begun: False if the run neither fails nor is canceled. What there is to undo then matters only to
-            tasks of the cleanup that have an item, such as a signal that has arrived.
-    """
-    if not (main.plan.undos or own.undone):
-        return advanced(own, main.state, changed_keys) if own.plan.tasks else own
-    changed = positions_of(changed_keys, own.plan)
-    is_stale = not main.plan.undos.keys().isdisjoint(positions_of(changed_keys, main.plan))
-    if not has_begun:
-        is_stale = (is_stale or bool(changed)) and any(key in main.state.items for key in own.plan.by_key)
-    is_stale |= {before.plan for before, _ in own.undone.values()} != {main.plan}
-    if is_stale or _needs_rebuild(changed, own, main.state):
-        return begin_cleanup(main, own.spec, own.given)
-    return _updated(own, main.state, changed)
-
-
 def with_failures(progress: Progress, failures: Mapping[str, str]) -> Progress:
     """Return the progress after tasks have failed that cannot be started, each with its message by id."""
     update = _update_of(progress, progress.state)
     for id_, message in failures.items():
         update.fail(progress.plan.index[id_], message)
     update.examine(())
-    return _after(update)
+    return after(update)
 
 
 def in_state(progress: Progress, state: State) -> Progress:
@@ -358,12 +309,12 @@ def observe(progress: Progress, events: Iterable[Event]) -> Progress:
 def advanced(progress: Progress, state: State, changed_keys: Iterable[Key]) -> Progress:
     """Return the progress in a later state, given the keys of the items that changed since."""
     changed = positions_of(changed_keys, progress.plan)
-    if progress.state.started is None or _needs_rebuild(changed, progress, state):
+    if progress.state.started is None or needs_rebuild(changed, progress, state):
         return begin_given(progress.spec, state, progress.codec, progress.given, progress.offspring)
-    return _updated(progress, state, changed)
+    return updated(progress, state, changed)
 
 
-def _needs_rebuild(positions: Iterable[int], progress: Progress, state: State) -> bool:
+def needs_rebuild(positions: Iterable[int], progress: Progress, state: State) -> bool:
     """Return True if a changed task invalidates others: a generator completed, or a settled task changed."""
     outcomes, plan = progress.outcomes, progress.plan
     return any(position in outcomes or _expands(position, plan, state) for position in positions)

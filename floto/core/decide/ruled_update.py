@@ -29,6 +29,7 @@ from floto.core.decide.update import Update, unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.rules.conditions import holds
 from floto.core.spec.rules.joins import JoinVerdict, Tally, counts_results, verdict
+from floto.core.spec.rules.siblings import NOTHING_SETTLED, SiblingCount, SiblingGroup
 from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Kind, State
@@ -41,13 +42,14 @@ if TYPE_CHECKING:
 class RuledUpdate(Update):
     """An update of a progress of a spec with rules."""
 
-    __slots__ = ("continued", "ends", "inputs", "times", "todo")
+    __slots__ = ("continued", "counts", "ends", "inputs", "times", "todo")
 
     def __init__(self, before: Progress, state: State) -> None:
         super().__init__(before, state)
         self.continued: dict[int, str] = {}
         self.inputs: dict[int, tuple[int, ...]] = {}
         self.ends: dict[int, datetime] = {}
+        self.counts: dict[int, SiblingCount] = {}
         #: The time of each event that settled a task, by its id.
         self.times: dict[int, datetime] = {0: state.begun_at, state.last_event_id: state.now}
         self.times |= {event.id: event.at for event in before.joined.values()}
@@ -121,8 +123,16 @@ class RuledUpdate(Update):
         return self.outcomes.get(position) or self.before.outcomes.get(position)
 
     def _tally(self, position: int) -> Tally:
-        plan = self.before.plan
-        found = Counter(map(self._outcome, plan.requires[position]))
+        plan, groups = self.before.plan, self.before.groups
+        required: Iterable[int] = plan.requires[position]
+        if groups.by_generator:
+            counts = {generator: self._count(group) for generator, group in groups.by_generator.items()}
+            required = [
+                each
+                for each in required
+                if self._outcome(each) or not groups.is_decided(each, position, counts)
+            ]
+        found = Counter(map(self._outcome, required))
         generators = [self._outcome(each) for each in plan.requires[position] if each in plan.generators]
         grows = None in generators
         if counts_results(plan.rules_at(position).join):
@@ -150,13 +160,16 @@ class RuledUpdate(Update):
         return is_true
 
     def _fail(self, position: int, message: str, now: int) -> None:
-        continues = self.before.plan.rules_at(position).on_error == "continue"
+        continues = self.before.plan.rules_at(position).on_error == "continue" or self._tolerant(position)
         (self.continued if continues else self.failed)[position] = message
         self.settle(position, TaskOutcome.CONTINUED if continues else TaskOutcome.FAILED, now)
 
     def settle(self, position: int, outcome: TaskOutcome, now: int, *, has_item: bool = False) -> None:
         """Set the outcome of a task by an event, and examine the tasks that wait for it."""
-        plan = self.before.plan
+        plan, group = self.before.plan, self._tolerant(position)
+        before = None if group is None else self._count(group)
+        if group is not None:
+            outcome = self._counted(position, outcome, group)
         self.outcomes[position] = outcome
         if not has_item:
             self.ends[position] = self.times[now]
@@ -168,6 +181,48 @@ class RuledUpdate(Update):
             if left == 1:
                 at = max(now, self._since(dependent))
                 heappush(self.todo, (at, plan.rank[dependent], dependent))
+        if group is not None and before is not None and outcome is TaskOutcome.COMPLETED:
+            self._go_on(group, before, now)
+
+    def _tolerant(self, position: int) -> SiblingGroup | None:
+        """Return the group of a task whose failure by itself does not fail the run; None if there is none."""
+        group = self.before.groups.of(position)
+        return group if group is not None and group.limits.tolerates else None
+
+    def _count(self, group: SiblingGroup) -> SiblingCount:
+        found = self.counts.get(group.generator) or self.before.counts.get(group.generator)
+        return found or NOTHING_SETTLED
+
+    def _counted(self, position: int, outcome: TaskOutcome, group: SiblingGroup) -> TaskOutcome:
+        """Count a settled task of a group; return its outcome, which is a failure if it fails the run."""
+        before = self._count(group)
+        count = self.counts[group.generator] = before.plus(outcome)
+        if outcome in (TaskOutcome.COMPLETED, TaskOutcome.FAILED) or group.limits.is_enough(before.completed):
+            return outcome
+        problem = group.problem(count)
+        if problem is None:
+            return outcome
+        self.counts[group.generator] = before.plus(TaskOutcome.FAILED)
+        message = self.continued.pop(position, None)
+        self.failed[position] = f"{message}; {problem}" if message else problem
+        return TaskOutcome.FAILED
+
+    def _go_on(self, group: SiblingGroup, before: SiblingCount, now: int) -> None:
+        """If a group has just enough results, skip what was never started, and examine what waits for it."""
+        plan, items, count = self.before.plan, self.state.items, self._count(group)
+        if group.limits.is_enough(before.completed) or not group.limits.is_enough(count.completed):
+            return
+        rest = [member for member in group.members if self._outcome(member) is None]
+        surplus = [member for member in rest if plan.tasks[member].key not in items]
+        self.counts[group.generator] = evolve(count, surplus=frozenset(surplus))
+        for member in surplus:
+            self.looks[member] = Rest.SKIPPED
+            self.settle(member, TaskOutcome.SKIPPED, now)
+        waiting = {dependent for member in rest for dependent in plan.dependents[member]}
+        for dependent in filter(self.left, waiting.difference(group.members)):
+            self.waiting[dependent] = 0
+            at = max(now, self._since(dependent))
+            heappush(self.todo, (at, plan.rank[dependent], dependent))
 
 
 def _is_settled(look: Look) -> bool:

@@ -37,7 +37,7 @@ from floto.core.errors import HistoryError, PayloadError, SpecError
 from floto.core.fire_times import moment
 from floto.core.payloads import payload
 from floto.core.payloads.stored import dumps_plain, read
-from floto.core.spec.decider_spec import ChildWorkflow
+from floto.core.spec.decider_spec import ChildWorkflow, run_settings
 from floto.core.spec.schedule import FIRE_FORM, SCHEDULE_CODEC, Overlap, Schedule, as_schedule
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.failures import failure_of
@@ -259,12 +259,13 @@ def _startable(memory: Memory, schedule: Schedule, state: State, codec: TaskCode
 
 def _child(launch: Launch, schedule: Schedule, state: State, codec: TaskCodec) -> StartChildWorkflowExecution:
     kind = WorkflowType(*schedule.workflow_type) if schedule.workflow_type else CHILD_TYPE
+    _, policy = run_settings(schedule.spec)
     task = ChildWorkflow(
         id_=launch.id_,
         workflow_type_name=kind.name,
         workflow_type_version=kind.version,
         workflow_id=launch.workflow_id,
-        child_policy=ChildPolicy.ABANDON.value,
+        child_policy=policy or ChildPolicy.ABANDON.value,
         spec=schedule.spec,
     )
     tag = f"{SCHEDULED_TAG}{launch.fire.isoformat()}"

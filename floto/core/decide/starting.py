@@ -9,13 +9,12 @@ from typing import Any
 
 from floto.core.decide.child_record import with_record
 from floto.core.decide.progress import Progress
-from floto.core.decide.retrying import EndWait, Step, Wait
+from floto.core.decide.retrying import EndWait, Start, Step, Wait
 from floto.core.decide.update import unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.payloads import payload
 from floto.core.spec.activity_timeouts import with_timeouts
 from floto.core.spec.kinds import ActivityTask
-from floto.core.spec.rules.joins import counts_results
 from floto.core.spec.task_lists import default_child_list, routed
 from floto.core.spec.tasks import Given, Task
 from floto.core.state.failures import checkpoint_of
@@ -35,7 +34,7 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
     Returns:
         The decisions, and the message of each task that cannot be started, by its id.
     """
-    room = room_to_open(progress.state)
+    room, turns = room_to_open(progress.state), room_in_groups(progress)
     found: list[Decision] = []
     failures: dict[str, str] = {}
     for position, step in sorted(progress.steps.items()):
@@ -44,7 +43,8 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
             continue
         task = progress.plan.tasks[position]
         kind = Kind.TIMER if isinstance(step, Wait) else task.key[0]
-        if room[kind] <= 0:
+        turn = progress.groups.generator_of.get(position) if turns and isinstance(step, Start) else None
+        if room[kind] <= 0 or turns.get(turn, 1) <= 0:
             continue
         room[kind] -= 1
         try:
@@ -53,7 +53,25 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
             failures[task.id_] = unreadable(error)
         else:
             found += [] if decision is None else [decision]
+            if decision is not None and turn in turns:
+                turns[turn] -= 1
     return found, failures
+
+
+def room_in_groups(progress: Progress) -> dict[int | None, int]:
+    """Return how many more tasks may be in flight, by generator, for those that limit it."""
+    plan, of = progress.plan, progress.groups.generator_of
+    groups = progress.groups.by_generator.items()
+    room: dict[int | None, int] = {
+        generator: group.limits.max_in_flight
+        for generator, group in groups
+        if group.limits.max_in_flight is not None
+    }
+    for key in progress.state.opened.values() if room else ():
+        generator = of.get(plan.by_key.get(key, -1))
+        if generator in room:
+            room[generator] -= 1
+    return room
 
 
 def room_to_open(state: State) -> dict[Kind, int]:
@@ -114,7 +132,7 @@ def _ready_at(position: int, progress: Progress) -> datetime:
     """Return the time at which the last requirement of a task was settled of those that met its join."""
     plan = progress.plan
     required = plan.requires[position]
-    if counts_results(plan.rules_at(position).join):
+    if not progress.waits_for_all(position):
         required = progress.inputs[position]
     ends = map(progress.ended_at, required)
     return max((at for at in ends if at is not None), default=progress.state.begun_at)

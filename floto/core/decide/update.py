@@ -11,6 +11,7 @@ from rpds import HashTrieMap
 
 from floto.core.decide.retrying import EndWait, Exhausted, Look, Rest, Start, Step, Wait, look_at
 from floto.core.errors import PayloadError, SpecError
+from floto.core.spec.rules.siblings import SiblingCount
 from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.state.state import State
 
@@ -34,6 +35,7 @@ class Update:
     continued: Mapping[int, str] = MappingProxyType({})
     inputs: Mapping[int, tuple[int, ...]] = MappingProxyType({})
     ends: Mapping[int, datetime] = MappingProxyType({})
+    counts: Mapping[int, SiblingCount] = MappingProxyType({})
 
     def __init__(self, before: Progress, state: State) -> None:
         self.before, self.state = before, state

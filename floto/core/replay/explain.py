@@ -32,7 +32,7 @@ from floto.core.replay.task_status import (
     task_graphs,
     task_statuses,
 )
-from floto.core.replay.why_waiting import OF_TASKS, Condition
+from floto.core.replay.why_waiting import OF_TASKS, Condition, sibling_conditions, sibling_of
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.tasks import NO_RESULT, TaskCodec
 from floto.core.state.attempts import Attempt, attempt_events, attempts
@@ -171,6 +171,7 @@ def explain_progress(main: Progress, events: Sequence[Event]) -> Explanation:
                 own.setdefault(id_, []).extend(each.own(status))
                 alike = () if graph.is_ruled_out(position) else ending
                 shared.setdefault(id_, []).extend(shared_conditions(graph, status, task.key[0], alike))
+                shared[id_].extend(sibling_conditions(graph, sibling_of(graph, position, status)))
     tasks = {
         id_: Explained(
             id_,

@@ -21,6 +21,7 @@ from floto.core.replay.task_status import (
 )
 from floto.core.replay.why_waiting import Cause, Condition, due, queued, retry, working
 from floto.core.spec.rules.joins import counts_results
+from floto.core.spec.rules.siblings import NOTHING_SETTLED
 from floto.core.spec.rules.wait_limits import WaitLimit
 from floto.core.spec.tasks import NO_RESULT, Task
 from floto.core.state.failures import failure_of
@@ -177,8 +178,10 @@ class TaskReasons:
             yield retry(self.task, self.item, self.timer)
 
     def failed(self) -> Iterator[Condition]:
-        """Yield that the run continues without the task, if it does."""
-        if self.position in self.graph.progress.continued:
+        """Yield that the run continues without the task, if it does by the rule of the task."""
+        progress = self.graph.progress
+        group = progress.groups.of(self.position)
+        if self.position in progress.continued and not (group is not None and group.limits.tolerates):
             yield Condition(Cause.CONTINUES)
 
     def ruled_out(self) -> Condition:
@@ -186,6 +189,12 @@ class TaskReasons:
         progress, rules = self.graph.progress, self.graph.progress.plan.rules_at(self.position)
         if self.over is not None:
             return Condition(Cause.TIMED_OUT, detail=self.over.message)
+        group = progress.groups.of(self.position)
+        if (
+            group is not None
+            and self.position in progress.counts.get(group.generator, NOTHING_SETTLED).surplus
+        ):
+            return Condition(Cause.SURPLUS, group.id, detail=str(group.limits.min_successful))
         if self.position in progress.undone and self.position not in progress.inputs:
             main, source = progress.undone[self.position]
             return Condition(Cause.UNDONE, main.plan.tasks[source].id_)

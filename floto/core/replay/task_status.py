@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from attrs import Factory, field, frozen
 
+from floto.core.decide.cleanup import begin_cleanup
 from floto.core.decide.closing import CANCEL_REQUESTS, after_failure, open_work
 from floto.core.decide.phase import RunPhase, phase, run_failures
-from floto.core.decide.progress import Progress, begin_cleanup
-from floto.core.decide.retrying import Wait
+from floto.core.decide.progress import Progress
+from floto.core.decide.retrying import Start, Wait
+from floto.core.decide.starting import room_in_groups
+from floto.core.spec.rules.siblings import SiblingGroup
 from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Item, Key, Kind, State, Status
@@ -87,10 +91,24 @@ class TaskGraph:
             return TaskStatus.RETRYING
         if self.reserved:
             return TaskStatus.RESERVED
+        if self.turn(position) is not None:
+            return TaskStatus.WAITING
         is_signal = progress.plan.tasks[position].key[0] is Kind.SIGNAL
         # The timer of a signal's time-out is not started yet.
         is_signal = is_signal and not isinstance(progress.steps.get(position), Wait)
         return TaskStatus.WAITING if needed or self.stopping or is_signal else TaskStatus.DUE
+
+    @cached_property
+    def room(self) -> Mapping[int | None, int]:
+        """How many more tasks may be in flight, by the generator that returned them, where it limits that."""
+        return room_in_groups(self.progress)
+
+    def turn(self, position: int) -> SiblingGroup | None:
+        """Return the tasks of which only so many may be in flight, for one of them that is to be started."""
+        progress = self.progress
+        group = progress.groups.of(position) if isinstance(progress.steps.get(position), Start) else None
+        is_limited = group is not None and group.limits.max_in_flight is not None
+        return group if is_limited and progress.plan.tasks[position].key[0] is not Kind.SIGNAL else None
 
     def is_ruled_out(self, position: int) -> bool:
         """Return True if the rules of the task skip it."""
@@ -105,6 +123,7 @@ class TaskGraph:
             other
             for other in progress.plan.requires[position]
             if progress.outcomes.get(other, TaskOutcome.FAILED) is TaskOutcome.FAILED
+            and not progress.groups.is_decided(other, position, progress.counts)
         ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -11,6 +11,8 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from floto.core.replay.task_status import TaskGraph, TaskStatus
+from floto.core.spec.rules.siblings import NOTHING_SETTLED
 from floto.core.spec.tasks import Task
 from floto.core.state.attempts import moment_of
 from floto.core.state.failures import failure_of
@@ -46,6 +48,9 @@ class Cause(StrEnum):
     TIMER = "timer fires at {at}"
     DECIDER = "waiting for a decider to respond to the decision task of event {detail}"
     ROOM = "waiting for open tasks to close: SWF allows at most {detail}"
+    TURN = "waiting: {detail} in flight of the tasks of {task}"
+    TOLERATED = "the run continues: {detail} tolerated failures of the tasks of {task}"
+    SURPLUS = "not needed: {detail} tasks of {task} have completed"
     STOPPING = "waiting for {task} to stop (cancellation requested)"
     CLEANS_UP = "runs only if the run {detail}"
     CANCEL_REQUESTED = "cancellation of the run was requested at {at}, so no further task is started"
@@ -56,7 +61,14 @@ class Cause(StrEnum):
 #: Causes that refer to another task of the run.
 OF_TASKS = (Cause.REQUIRES, Cause.GENERATOR)
 #: Causes that are rules of a task, and hold for good.
-OF_RULES = (Cause.CONDITION, Cause.JOIN, Cause.CONTINUES, Cause.UNDONE)
+OF_RULES = (
+    Cause.CONDITION,
+    Cause.JOIN,
+    Cause.CONTINUES,
+    Cause.TOLERATED,
+    Cause.SURPLUS,
+    Cause.UNDONE,
+)
 
 
 @frozen
@@ -177,3 +189,41 @@ def retry(task: Task, item: Item, timer: Item) -> Condition:
 def due(timer: Item) -> datetime | None:
     """Return the time at which a timer fires."""
     return None if timer.opened is None else _later(timer.opened, timer.opened.data.start_to_fire_timeout)
+
+
+class SiblingCause(StrEnum):
+    """What a task shares with the others that its generator returned."""
+
+    #: Only so many of them may be in flight.
+    TURN = "turn"
+    #: So many of them have failed, which is tolerated.
+    TOLERATED = "tolerated"
+
+
+#: What a task shares with others of its generator, and the position of the generator.
+Sibling = tuple[SiblingCause, int]
+
+
+def sibling_of(graph: TaskGraph, position: int, status: TaskStatus) -> Sibling | None:
+    """Return what a task shares with the others that its generator returned; None for nothing."""
+    progress = graph.progress
+    turn = graph.turn(position) if status is TaskStatus.WAITING else None
+    if turn is not None:
+        return SiblingCause.TURN, turn.generator
+    group = progress.groups.of(position) if position in progress.continued else None
+    is_tolerated = group is not None and group.limits.tolerates
+    return (SiblingCause.TOLERATED, group.generator) if group is not None and is_tolerated else None
+
+
+def sibling_conditions(graph: TaskGraph, sibling: Sibling | None) -> Iterator[Condition]:
+    """Yield the condition that tasks of a generator share."""
+    if sibling is None:
+        return
+    cause, generator = sibling
+    group = graph.progress.groups.by_generator[generator]
+    if cause is SiblingCause.TOLERATED:
+        count = graph.progress.counts.get(generator, NOTHING_SETTLED)
+        yield Condition(Cause.TOLERATED, group.id, detail=group.tolerated(count))
+    elif group.limits.max_in_flight is not None:
+        most = group.limits.max_in_flight
+        yield Condition(Cause.TURN, group.id, detail=f"{most - graph.room[generator]:,} of {most:,}")

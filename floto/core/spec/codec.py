@@ -272,7 +272,7 @@ def _repeat(value: Any, _: Any) -> Any:
 
 
 def _timeout(value: Any, _: Any) -> Any:
-    # The task checks its time-outs, with its id in the message.
+    # The task checks its time-outs and its tolerance, which has the same type, with its id in the message.
     return value
 
 

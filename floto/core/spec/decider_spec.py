@@ -19,7 +19,9 @@ from floto.core.spec.field_checks import (
     ids,
     input_problems,
     list_named,
+    policy_problems,
     priority_problems,
+    run_timeout_problems,
     strategy_problems,
     timeout_problems,
     wire,
@@ -36,7 +38,7 @@ from floto.core.swf.decisions import Decision, StartChildWorkflowExecution
 from floto.core.swf.identifiers import id_problems, list_problems, name_problems, shown, task_list_problems
 from floto.core.swf.limits import VERSION_LIMIT
 from floto.core.swf.reserved_names import SPEC_KEY, TASK_CONTROL
-from floto.core.swf.shapes import ChildPolicy, WorkflowType
+from floto.core.swf.shapes import WorkflowType
 
 __all__ = [
     "CODEC",
@@ -52,7 +54,6 @@ __all__ = [
 ALWAYS = "always"
 #: Key of a cleanup task's context for the failures.
 FAILURES_KEY = "failures"
-_POLICIES = " or ".join(", ".join(ChildPolicy).rsplit(", ", 1))
 
 
 def _tasks(tasks: Any, name: str) -> tuple[Task, ...]:
@@ -85,9 +86,11 @@ class ChildWorkflow(Ruled):
         retry_strategy: The delays between attempts; None for no retries.
         task_list: The child's decision task list; None for that of ``spec``, else the parent's.
         task_priority: An integer of 32 bits, higher first; None for the default of the workflow type.
-        execution_start_to_close_timeout: Maximum time of the child.
+        execution_start_to_close_timeout: Maximum time of the child; None for the ``execution_timeout`` of
+            ``spec``.
         task_start_to_close_timeout: Maximum time of one decision task of the child.
-        child_policy: TERMINATE, REQUEST_CANCEL or ABANDON; None for the default of the workflow type.
+        child_policy: TERMINATE, REQUEST_CANCEL or ABANDON; None for that of ``spec``, else the default of the
+            workflow type.
         spec: Passed in the child's input, so that any floto decider on its task list can decide for it.
     """
 
@@ -118,6 +121,7 @@ class ChildWorkflow(Ruled):
         )
         if self.spec is not None:
             context = {**context, SPEC_KEY: given.codec.unstructure(self._inherited(self.spec, given))}
+        timeout, policy = run_settings(self.spec, self.execution_start_to_close_timeout, self.child_policy)
         return StartChildWorkflowExecution(
             workflow_type=WorkflowType(self.workflow_type_name, self.workflow_type_version),
             workflow_id=self._workflow_id(given),
@@ -125,9 +129,9 @@ class ChildWorkflow(Ruled):
             input=given.dumps(context, f"the input of task {self.id_!r}") if context else None,
             task_list=list_named(child_list(self, given.decision_task_list)),
             task_priority=wire(self.task_priority),
-            execution_start_to_close_timeout=wire(self.execution_start_to_close_timeout),
+            execution_start_to_close_timeout=timeout,
             task_start_to_close_timeout=wire(self.task_start_to_close_timeout),
-            child_policy=self.child_policy,
+            child_policy=policy,
         )
 
     @staticmethod
@@ -164,8 +168,7 @@ class ChildWorkflow(Ruled):
         yield from priority_problems(self.task_priority)
         yield from strategy_problems(self.retry_strategy)
         yield from input_problems(self.input)
-        if self.child_policy not in (None, *ChildPolicy):
-            yield f"child_policy must be {_POLICIES}, not {shown(self.child_policy)}"
+        yield from policy_problems(self.child_policy)
         if isinstance(self.spec, DeciderSpec):
             yield from self._spec_problems(self.spec)
         elif self.spec is not None:
@@ -218,6 +221,12 @@ class DeciderSpec:
             fails at once is repeated at once: let it begin with a timer.
         terminate_decider_after_completion: True to stop a decider of this spec after it has closed a run;
             False by default.
+        execution_timeout: Seconds until SWF times a run of this spec out, at most a year; None for the
+            default of the workflow type. ``floto.run``, ``floto run``, ``floto start``, children that carry
+            the spec, schedules and redrives use it, unless the start itself says otherwise.
+        child_policy: TERMINATE, REQUEST_CANCEL or ABANDON: what SWF does with the children of a run that is
+            terminated or times out; None for the default of the workflow type. Used where
+            ``execution_timeout`` is.
 
     Raises:
         SpecError: with every problem of the tasks and their graph.
@@ -231,6 +240,8 @@ class DeciderSpec:
     default_activity_task_list: str | None = None
     repeat_workflow: Repeat = False
     terminate_decider_after_completion: bool = False
+    execution_timeout: int | None = None
+    child_policy: str | None = None
 
     def __init__(  # noqa: PLR0913 - they are the fields
         self,
@@ -244,6 +255,8 @@ class DeciderSpec:
         activity_task_list: str | None = None,
         repeat_workflow: Repeat = False,
         terminate_decider_after_completion: bool = False,
+        execution_timeout: int | None = None,
+        child_policy: str | None = None,
     ) -> None:
         self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue] - made by attrs
             activity_tasks=_tasks(activity_tasks, "activity_tasks"),
@@ -254,6 +267,8 @@ class DeciderSpec:
             default_activity_task_list=default_activity_task_list or activity_task_list,
             repeat_workflow=repeat_workflow,
             terminate_decider_after_completion=terminate_decider_after_completion,
+            execution_timeout=execution_timeout,
+            child_policy=child_policy,
         )
         found = [*self._own_problems(), *graph.problems(self.activity_tasks, self.on_failure, self.on_cancel)]
         if activity_task_list not in (None, self.default_activity_task_list):
@@ -273,6 +288,8 @@ class DeciderSpec:
         if type(self.terminate_decider_after_completion) is not bool:
             given = shown(self.terminate_decider_after_completion)
             yield f"terminate_decider_after_completion must be True or False, not {given}"
+        yield from run_timeout_problems(self.execution_timeout)
+        yield from policy_problems(self.child_policy)
         if self.repeat_workflow and not self.activity_tasks:
             yield "repeat_workflow: a workflow without tasks would repeat without end or pause"
         for name in ("on_failure", "on_cancel"):
@@ -336,6 +353,21 @@ def as_spec(value: object, what: str) -> DeciderSpec:
     if not isinstance(value, DeciderSpec):
         raise SpecError((_no_spec(value, what),))
     return value
+
+
+def run_settings(
+    spec: DeciderSpec | None, timeout: Timeout = None, child_policy: str | None = None
+) -> tuple[str | None, str | None]:
+    """Return the time-out and the child policy with which a run is started; None for those of its type.
+
+    Args:
+        spec: The spec of the run; None if it is not known where the run is started.
+        timeout: Seconds that the start gives, in place of the spec's.
+        child_policy: The policy that the start gives, in place of the spec's.
+    """
+    if spec is None:
+        return wire(timeout), child_policy
+    return wire(spec.execution_timeout if timeout is None else timeout), child_policy or spec.child_policy
 
 
 def _no_spec(value: object, what: str) -> str:

@@ -9,6 +9,7 @@ from attrs import define, evolve, frozen
 
 from floto.core.errors import PayloadError, PayloadsNeeded, SpecError
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
+from floto.core.spec.rules.sibling_limits import returned_problems, sibling_limits_of
 from floto.core.spec.tasks import Task, TaskCodec, expands
 from floto.core.state.state import State
 
@@ -88,13 +89,17 @@ def _generated(task: Task, state: State, codec: TaskCodec) -> tuple[Task, ...]:
     if not expands(task):
         return ()
     try:
-        return tuple(task.generated(state.items[task.key], codec))
+        tasks = tuple(task.generated(state.items[task.key], codec))
     except PayloadsNeeded as needed:
         what = f"the result of task {task.id_!r}"
         raise PayloadsNeeded(what, needed.reference) from None
     except (PayloadError, SpecError) as error:
         problems = error.problems if isinstance(error, SpecError) else (str(error),)
         raise GeneratorError(tuple(f"task {task.id_!r}: {each}" for each in problems), task.id_) from error
+    found = returned_problems(sibling_limits_of(task), len(tasks), has_generators=any(map(expands, tasks)))
+    if problems := tuple(f"task {task.id_!r}: {each}" for each in found):
+        raise GeneratorError(problems, task.id_)
+    return tasks
 
 
 def _descendants(id_: str, offspring: _Offspring) -> dict[str, None]:

@@ -13,8 +13,10 @@ from floto.core.payloads import payload
 from floto.core.spec.codec import Timeout
 from floto.core.spec.tasks import is_checked
 from floto.core.swf.identifiers import list_problems, shown
-from floto.core.swf.limits import INT32, SECONDS_LIMIT
-from floto.core.swf.shapes import ActivityType, TaskList
+from floto.core.swf.limits import INT32, RUN_SECONDS_LIMIT, SECONDS_LIMIT
+from floto.core.swf.shapes import ActivityType, ChildPolicy, TaskList
+
+_POLICIES = " or ".join(", ".join(ChildPolicy).rsplit(", ", 1))
 
 
 def ids(requires: Any) -> tuple[str, ...]:
@@ -60,6 +62,19 @@ def priority_problems(priority: Any) -> Iterable[str]:
     """Yield the problems of a task priority."""
     if priority is not None and not (type(priority) is int and priority in INT32):
         yield f"task_priority must be an integer of 32 bits, not {shown(priority)}"
+
+
+def policy_problems(policy: Any) -> Iterable[str]:
+    """Yield the problems of a child policy."""
+    if policy not in (None, *ChildPolicy):
+        yield f"child_policy must be {_POLICIES}, not {shown(policy)}"
+
+
+def run_timeout_problems(seconds: Any) -> Iterable[str]:
+    """Yield the problems of the time-out of a run."""
+    if seconds is not None and not (type(seconds) is int and 1 <= seconds <= RUN_SECONDS_LIMIT):
+        most = f"from 1 to {RUN_SECONDS_LIMIT:,}, or None"
+        yield f"execution_timeout must be an integer number of seconds {most}, not {shown(seconds)}"
 
 
 def input_problems(input: Any) -> Iterable[str]:

@@ -22,13 +22,18 @@ _DIGITS = 16
 
 
 def fingerprint(spec: DeciderSpec, codec: Codec = CODEC) -> str | None:
-    """Return the digest of a spec without its domain and task lists; None if the codec cannot write it."""
+    """Return the digest of what a spec decides, without its lists and settings.
+
+    None if the codec cannot write the spec.
+    """
     what = evolve(
         spec,
         domain=None,
         task_list=None,
         default_activity_task_list=None,
         terminate_decider_after_completion=False,
+        execution_timeout=None,
+        child_policy=None,
     )
     try:
         return hashlib.sha256(codec.dumps(what).encode(errors="surrogatepass")).hexdigest()[:_DIGITS]

@@ -12,6 +12,7 @@ from attrs import frozen
 from rpds import HashTrieMap
 
 from floto.core.spec.rules.joins import JoinVerdict, Tally, verdict
+from floto.core.spec.rules.sibling_limits import SiblingLimits, sibling_limits_of
 from floto.core.spec.rules.task_rules import (
     DEFAULT_RULES,
     Rules,
@@ -54,7 +55,9 @@ class Plan:
     generators: frozenset[int]
     #: Limits by position of the tasks that wait for a limited time.
     wait_limits: Mapping[int, WaitLimit]
-    #: Rules by position of the tasks that have a wait limit, or other rules than the default ones.
+    #: Limits by position of the generators that limit the tasks which they return.
+    sibling_limits: Mapping[int, SiblingLimits]
+    #: Rules by position of the tasks that have limits, or other rules than the default ones.
     rules: Mapping[int, Rules]
     #: Undos by position of the tasks that they undo.
     undos: Mapping[int, Task]
@@ -89,15 +92,16 @@ def plan(tasks: Sequence[Task], after: Mapping[str, Iterable[str]] = _NOTHING) -
         for other in needed:
             dependents[other].append(position)
     waits = {position: limit for position, task in enumerate(tasks) if (limit := wait_limit_of(task))}
+    generators = frozenset(position for position, task in enumerate(tasks) if expands(task))
+    groups = {position: limits for position in generators if (limits := sibling_limits_of(tasks[position]))}
     rules = {
         position: rules_of(task)
         for position, task in enumerate(tasks)
-        if position in waits or not has_default_rules(task)
+        if position in waits or position in groups or not has_default_rules(task)
     }
     for position in map(index.__getitem__, after):
         own = rules_of(tasks[position])
         rules[position] = Rules(when=own.when, join="finished", on_error=own.on_error)
-    generators = frozenset(position for position, task in enumerate(tasks) if expands(task))
     most = 0 if rules else 1
     waiting = {position: len(needed) for position, needed in enumerate(requires) if len(needed) > most}
     for position, each in rules.items():
@@ -113,6 +117,7 @@ def plan(tasks: Sequence[Task], after: Mapping[str, Iterable[str]] = _NOTHING) -
         HashTrieMap(waiting),
         generators,
         waits,
+        groups,
         rules,
         {position: each.undo for position, each in rules.items() if each.undo is not None},
         frozenset(map(index.__getitem__, after)),

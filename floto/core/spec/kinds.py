@@ -24,6 +24,7 @@ from floto.core.spec.field_checks import (
     wire,
 )
 from floto.core.spec.retry import RetryStrategy
+from floto.core.spec.rules.sibling_limits import SiblingLimits, Tolerance, sibling_limit_problems
 from floto.core.spec.rules.task_rules import FIXED_DEFAULT, Ruled
 from floto.core.spec.rules.wait_limits import OnTimeout, WaitLimit, wait_limit_problems
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec
@@ -123,11 +124,44 @@ class ActivityTask(Ruled):
 
 @frozen(kw_only=True)
 class Generator(ActivityTask):
-    """An activity that returns tasks, which join the spec; dependents of the generator require them too."""
+    """An activity that returns tasks, which join the spec; dependents of the generator require them too.
+
+    The limits concern the tasks that it returned, and not those that generators among them return.
+
+    Args:
+        max_in_flight: Maximum number of the tasks that are in flight at once; None for no limit but SWF's. A
+            task that waits for its retry, or for a signal, is not in flight.
+        tolerated_failures: Maximum number of the tasks that may fail, or a share such as ``"5 %"`` of them,
+            rounded down. One more fails the run at once. A tolerated failure counts as with
+            ``on_error="continue"``. None: none may fail, or as many as ``min_successful`` permits.
+        min_successful: Number of the tasks that must complete. As soon as so many have, what requires the
+            generator need not wait for the others: those that were never started are skipped, the rest run
+            to their end. The run fails as soon as so many cannot complete. The tasks may not be generators.
+    """
+
+    max_in_flight: int | None = None
+    tolerated_failures: Tolerance = None
+    min_successful: int | None = None
+
+    @property
+    def sibling_limits(self) -> SiblingLimits | None:
+        """The limits of the tasks that it returns; None if there are none."""
+        limits = SiblingLimits(
+            max_in_flight=self.max_in_flight,
+            tolerated_failures=self.tolerated_failures,
+            min_successful=self.min_successful,
+        )
+        return None if limits == SiblingLimits() else limits
 
     def generated(self, item: Item, codec: TaskCodec) -> Sequence[Task]:
         """Return the tasks that the activity returned."""
         return codec.tasks(super().result(item))
+
+    def problems(self) -> Iterable[str]:
+        """Yield the problems of the fields, one line each."""
+        yield from super().problems()
+        if self.sibling_limits is not None:
+            yield from sibling_limit_problems(self.sibling_limits)
 
 
 @frozen(kw_only=True)

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
+from floto.core.decide.cleanup import advanced_cleanup
 from floto.core.decide.phase import RunPhase, phase
-from floto.core.decide.progress import Progress, advanced, advanced_cleanup, positions_of
+from floto.core.decide.progress import Progress, advanced, positions_of
 from floto.core.replay.task_conditions import (
     TaskReasons,
     due_conditions,
@@ -20,6 +21,7 @@ from floto.core.replay.task_conditions import (
     shared_conditions,
 )
 from floto.core.replay.task_status import FAILURES, TaskGraph, TaskStatus, cleanups, retried_task, task_graphs
+from floto.core.replay.why_waiting import SiblingCause, sibling_conditions, sibling_of
 from floto.core.state.fold import trace
 from floto.core.state.state import Item, Key, Kind, State
 from floto.core.swf.events import Event
@@ -133,14 +135,17 @@ class Tracker:
             graph.status(position),
         )
         shared = () if graph.is_ruled_out(position) else _shared_by(graph, number, status, task.key[0])
+        sibling = sibling_of(graph, position, status)
+        shared += () if sibling is None else (sibling,)
         outcome = NO_OUTCOME
         if status in FAILURES:
             outcome = Outcome(message=reasons.result(status))
         elif status is TaskStatus.DONE:
             outcome = Outcome(item=reasons.item, over=reasons.over)
         # The conditions of a task that waits for many others change with each of these. The order of undos,
-        # which no task declares, changes with what has completed.
-        if status is TaskStatus.WAITING and graph.progress.left(position) and not graph.progress.undone:
+        # which no task declares, changes with what has completed, and so does which siblings are needed.
+        is_listed = graph.progress.undone or graph.progress.may_start_early(position)
+        if status is TaskStatus.WAITING and graph.progress.left(position) and not is_listed:
             return status, Why(tuple(reasons.counted()), shared, by_requirements=True), outcome
         own = tuple(reasons.own(status))
         return status, Why(own, shared) if own or shared else NO_REASON, outcome
@@ -194,6 +199,9 @@ class Tracker:
         for kind, ids in self.board.groups.get(TaskStatus.DUE, {}).items():
             if ids:
                 share(event_id, ("due", kind), due_conditions(self.progress.state, kind))
+        for generator in graph.progress.groups.by_generator:
+            for cause in SiblingCause:
+                share(event_id, (cause, generator), sibling_conditions(graph, (cause, generator)))
         if graph.is_ending:
             share(event_id, ENDING, ending_conditions(self.progress))
 

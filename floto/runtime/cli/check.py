@@ -12,6 +12,7 @@ import click
 from floto.core.errors import SpecError
 from floto.core.fire_times import clock_changes
 from floto.core.spec.activity_timeouts import timeout_warnings
+from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.estimate import Estimate, estimates
 from floto.core.spec.nested_specs import nested_tasks
 from floto.core.spec.rules.certainty import Certainty, prospects
@@ -51,6 +52,7 @@ def check_command(spec: str) -> int:
     expected = f"{whole.least:,}" if whole.least == whole.most else f"{whole.least:,} to {whole.most:,}"
     tasks = _count(len(loaded.all_tasks), "task")
     say(f"{tasks}, {expected} events expected; SWF ends a run at {EVENT_LIMIT:,}")
+    _say_settings(loaded)
     for estimate in (whole, *children):
         _judge(estimate)
     for name in ("activity_tasks", "on_failure", "on_cancel"):
@@ -59,6 +61,14 @@ def check_command(spec: str) -> int:
         for warning in timeout_warnings(task):
             say(warning)
     return FAILED if any(estimate.least > EVENT_LIMIT for estimate in (whole, *children)) else DONE
+
+
+def _say_settings(spec: DeciderSpec) -> None:
+    """Print the settings of the runs of a spec, if it has some."""
+    if spec.execution_timeout is not None:
+        say(f"its runs time out after {_count(spec.execution_timeout, 'second')}")
+    if spec.child_policy is not None:
+        say(f"its runs have the child policy {spec.child_policy}")
 
 
 def _foretell(what: str, tasks: Sequence[Task]) -> None:

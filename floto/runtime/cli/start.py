@@ -8,7 +8,7 @@ import click
 
 from floto.core.errors import UnknownResource
 from floto.core.payloads import payload
-from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec, run_settings
 from floto.core.swf.reserved_names import SPEC_KEY
 from floto.core.visible import shell_command, visible
 from floto.runtime.cli.codes import DONE
@@ -38,7 +38,7 @@ from floto.runtime.runs.run_request import WORKFLOW_TYPE
 @click.option("--input", "input_text", metavar="JSON|@FILE", help="The workflow's input.")
 @click.option("--task-list", help="Task list of its decider; default: that of the spec, else of its type.")
 @click.option("--tag", "tags", multiple=True, help="Tag of the run; may be repeated, up to five.")
-@timeout_option("--execution-timeout", "Time-out of the run.")
+@timeout_option("--execution-timeout", "Time-out of the run; default: that of the spec, else of its type.")
 @timeout_option("--decision-timeout", "Time-out of a decision task.")
 @child_policy_option
 @click.option("--priority", type=int, help="Priority of its decision tasks.")
@@ -75,15 +75,16 @@ def _request(
     workflow_id: str, spec: DeciderSpec | None, kind: tuple[str, str], options: dict[str, Any]
 ) -> dict[str, Any]:
     task_list = options["task_list"] or (spec and spec.task_list)
+    timeout, policy = run_settings(spec, options["execution_timeout"], options["child_policy"])
     return {
         "workflowId": workflow_id,
         "workflowType": {"name": kind[0], "version": kind[1]},
         "taskList": task_list and {"name": task_list},
         "input": _input(spec, options["input_text"]),
         "tagList": list(options["tags"]) or None,
-        "executionStartToCloseTimeout": options["execution_timeout"],
+        "executionStartToCloseTimeout": timeout,
         "taskStartToCloseTimeout": options["decision_timeout"],
-        "childPolicy": options["child_policy"],
+        "childPolicy": policy,
         "taskPriority": None if options["priority"] is None else str(options["priority"]),
     }
 

@@ -19,7 +19,7 @@ from floto.core.payloads.reference import Store
 from floto.core.replay.redrive.redrive import PlannedAction, Redrive
 from floto.core.replay.redrive.redrive import redrive as plan_redrive
 from floto.core.spec.codec import Codec
-from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec, run_settings
 from floto.core.spec.fingerprint import spec_tags
 from floto.core.state.fold import fold
 from floto.core.state.state import State
@@ -242,11 +242,14 @@ def _prepare(request: RunRequest, service: Service, stop: StopFlag) -> None:
 def _start(
     request: RunRequest, service: Service, stop: StopFlag, before: ExecutionInfo | None
 ) -> WorkflowExecution:
+    timeout, policy = run_settings(request.spec)
     start = StartRequest(
         workflow_id=request.workflow_id,
         workflow_type=WORKFLOW_TYPE,
         task_list=request.task_list,
         input=request.input,
+        execution_timeout=timeout,
+        child_policy=policy,
         tags=spec_tags(request.spec, request.codec),
     )
     try:

@@ -60,6 +60,7 @@ _TABLE: tuple[tuple[int, _Holds], ...] = (
     (15, limits.waits_end_before_the_run),
     (15, limits.decisions_fit),
     (15, limits.no_more_is_open_than_swf_allows),
+    (15, limits.no_more_is_in_flight_than_a_generator_allows),
     (8, retries.waits_are_as_promised),
     (8, retries.refusals_are_asked_again_as_promised),
     (8, retries.retries_were_due),

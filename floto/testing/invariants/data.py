@@ -67,6 +67,10 @@ def _timer(task: Timer, given: Given, _context: dict[str, Any]) -> Decision:
     return StartTimer(timer_id=task.id_, start_to_fire_timeout=str(task.delay_in_seconds))
 
 
+def _else(own: Any, inherited: Any) -> Any:
+    return inherited if own is None else own
+
+
 def _child(task: ChildWorkflow, given: Given, context: dict[str, Any]) -> Decision:
     own = {} if task.input is None else {"child_workflow_task": task.input}
     if task.spec is not None:
@@ -75,7 +79,10 @@ def _child(task: ChildWorkflow, given: Given, context: dict[str, Any]) -> Decisi
         lists = task.spec.default_activity_task_list or given.activity_task_list
         own[SPEC_KEY] = said if lists is None else {**said, "default_activity_task_list": lists}
     parent = "" if given.execution is None else f"{given.execution.workflow_id}:{task.id_}"
-    inherited = task.spec.task_list if task.spec is not None else None
+    spec = task.spec
+    inherited, limit, policy = (
+        (None, None, None) if spec is None else (spec.task_list, spec.execution_timeout, spec.child_policy)
+    )
     return StartChildWorkflowExecution(
         workflow_type=WorkflowType(task.workflow_type_name, task.workflow_type_version),
         workflow_id=task.workflow_id or parent,
@@ -83,9 +90,9 @@ def _child(task: ChildWorkflow, given: Given, context: dict[str, Any]) -> Decisi
         input=_input({**context, **own}),
         task_list=_list(task.task_list or inherited or given.decision_task_list),
         task_priority=_text(task.task_priority),
-        execution_start_to_close_timeout=_text(task.execution_start_to_close_timeout),
+        execution_start_to_close_timeout=_text(_else(task.execution_start_to_close_timeout, limit)),
         task_start_to_close_timeout=_text(task.task_start_to_close_timeout),
-        child_policy=task.child_policy,
+        child_policy=_else(task.child_policy, policy),
     )
 
 

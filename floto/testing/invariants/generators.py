@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from floto.core.errors import SpecError
 from floto.core.spec.expand import expand
@@ -40,7 +40,10 @@ def expansion_is_what_was_recorded(moment: Moment) -> None:
 
 
 def dependants_of_a_generator_are_held_back(moment: Moment) -> None:
-    """Each task that requires a generator is started only after all it returned has ended."""
+    """Each task that requires a generator is started only after all it returned has ended.
+
+    With ``min_successful``: after so many of these have completed.
+    """
     returned = moment.expanded.returned
     declared = _declared(moment)
     ended = moment.reading.main.ended
@@ -50,8 +53,15 @@ def dependants_of_a_generator_are_held_back(moment: Moment) -> None:
         for needed in declared[id_].requires:
             offspring = descendants(needed, returned)
             missing = [each for each in offspring if each not in ended]
+            least = getattr(declared[needed], "min_successful", None)
+            if least is not None and _completed(moment, offspring) >= least:
+                continue
             if missing and id_ not in offspring:
                 broken(f"task {id_!r} is started before {missing[0]!r}, which its {needed!r} returned")
+
+
+def _completed(moment: Moment, ids: Iterable[str]) -> int:
+    return sum(moment.summary.completed(moment.known[id_].key) for id_ in ids)
 
 
 def _declared(moment: Moment) -> Mapping[str, Task]:

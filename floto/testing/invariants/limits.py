@@ -47,6 +47,16 @@ def no_more_is_open_than_swf_allows(moment: Moment) -> None:
             broken(f"{kinds[kind]:,} of kind {kind} would be open; SWF allows {OPEN_LIMIT:,}")
 
 
+def no_more_is_in_flight_than_a_generator_allows(moment: Moment) -> None:
+    """Of the tasks that a generator returned, no more are in flight at once than its ``max_in_flight``."""
+    open_ = {attempt.key for attempt in moment.summary.under_way()} | set(map(oracle.opens, moment.decisions))
+    for id_, returned in moment.expanded.returned.items():
+        most = getattr(moment.known[id_], "max_in_flight", None)
+        in_flight = sum(task.key in open_ for task in returned)
+        if most is not None and in_flight > most:
+            broken(f"{in_flight} tasks of {id_!r} would be in flight; max_in_flight is {most}")
+
+
 def waits_end_before_the_run(moment: Moment) -> None:
     """No timer, of a task or of a retry, ends after the run has timed out."""
     began = moment.summary.began

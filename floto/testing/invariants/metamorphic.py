@@ -51,9 +51,14 @@ def lost_decision_tasks_do_not_matter(moment: Moment) -> None:
 
 
 def order_does_not_matter(moment: Moment) -> None:
-    """No order of what went well since the last decision makes a difference."""
+    """No order of what went well since the last decision makes a difference.
+
+    Except in a run in which a generator tolerates failures, or needs only some of its tasks.
+    """
     if _continues(moment) and len(moment.summary.signals) > 1:
         # Signals go to the next run in order of arrival.
+        return
+    if moment.depends_on_which_end_first:
         return
     _check(moment, variants.swapped(moment.history), "with two completions swapped")
 

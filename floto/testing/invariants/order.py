@@ -29,6 +29,8 @@ def recorded_dependency_order(moment: Moment) -> None:
         attempts = summary.attempts.get(task.key)
         if not attempts or task.key[0] is Kind.SIGNAL or rules_of(task).join != "all":
             continue
+        if id_ in graphs[0].tasks and not graphs[0].waits_for_all(id_):
+            continue
         for needed in task.requires:
             if needed in over or (
                 needed in ended and ended[needed].outcome in (TaskOutcome.CONTINUED, TaskOutcome.SKIPPED)

@@ -119,8 +119,9 @@ def _simulated(like: Simulation, choices: Choices, changed: Mapping[str, Any]) -
 def order_makes_no_difference(simulation: Simulation) -> None:
     """Any order of the same outcomes gives the same close, and the same attempts with the same inputs.
 
-    Unless a task starts after the first of those that it requires, or waits for a limited time. Of a run
-    that failed, the close alone: which tasks had started when it failed depends on the order.
+    Unless a task starts after the first of those that it requires, or waits for a limited time, or a
+    generator tolerates failures. Of a run that failed, the close alone: which tasks had started when it
+    failed depends on the order.
     """
     if len(simulation.script) % 2 or not _has_its_own_end(simulation) or _repeats(simulation):
         return
@@ -146,8 +147,11 @@ def order_makes_no_difference(simulation: Simulation) -> None:
 
 
 def _depends_on_order(spec: DeciderSpec, history: History) -> bool:
-    tasks = Moment(spec, history, ()).known.values()
-    return any(counts_results(rules_of(task).join) or wait_limit_of(task) is not None for task in tasks)
+    moment = Moment(spec, history, ())
+    tasks = moment.known.values()
+    return moment.depends_on_which_end_first or any(
+        counts_results(rules_of(task).join) or wait_limit_of(task) is not None for task in tasks
+    )
 
 
 def _has_its_own_end(simulation: Simulation) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from attrs import evolve, frozen
 
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.decider_spec import DeciderSpec
+from floto.core.spec.rules.sibling_limits import sibling_limits_of
 from floto.core.spec.tasks import Task, TaskCodec, expands
 from floto.testing.reading.oracle import HistorySummary
 
@@ -55,7 +56,19 @@ def _with_offspring(
             except (PayloadError, SpecError) as error:
                 problems = error.problems if isinstance(error, SpecError) else (str(error),)
                 raise _UnreadableError(task.id_, problems) from error
+            if too_few := tuple(_too_few(task, returned[task.id_])):
+                raise _UnreadableError(task.id_, too_few)
             yield from _with_offspring(returned[task.id_], summary, codec, returned)
+
+
+def _too_few(task: Task, returned: Sequence[Task]) -> Iterator[str]:
+    """Yield why the tasks of a generator cannot be as many as must complete."""
+    limits = sibling_limits_of(task)
+    least = None if limits is None else limits.min_successful
+    if least is not None and len(returned) < least:
+        yield f"the number of tasks that it returned is {len(returned)}, min_successful is {least}"
+    if least is not None and [each for each in returned if expands(each)]:
+        yield "it returned a generator, which min_successful does not permit"
 
 
 def _held(task: Task, returned: Mapping[str, tuple[Task, ...]]) -> Task:

@@ -7,67 +7,36 @@ and no line of it is shared with ``floto.core.decide.decide``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
-from floto.core.errors import PayloadError, SpecError
-from floto.core.payloads import payload
+from floto.core.errors import PayloadError
 from floto.core.payloads.stored import read_result
-from floto.core.spec.decider_spec import FAILURES_KEY, DeciderSpec
+from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.rules.task_rules import TaskOutcome, undo_of
 from floto.core.spec.rules.wait_limits import Result
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec, expands
-from floto.core.state.failures import failure_of
-from floto.core.state.state import Key, Kind, Status
-from floto.core.swf.decisions import (
-    CancelTimer,
-    CancelWorkflowExecution,
-    CompleteWorkflowExecution,
-    ContinueAsNewWorkflowExecution,
-    Decision,
-    FailWorkflowExecution,
-    RecordMarker,
-    RequestCancelActivityTask,
-    RequestCancelExternalWorkflowExecution,
-    StartTimer,
-)
-from floto.core.swf.limits import DATA_LIMIT, OPEN_LIMIT
+from floto.core.state.state import Kind
+from floto.core.swf.decisions import Decision, StartTimer
 from floto.core.swf.reserved_names import SPEC_KEY
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import decision_to_swf
 from floto.testing.reading import carried, waits
-from floto.testing.reading.added import added
 from floto.testing.reading.expanded_spec import ExpandedSpec, expand_spec
-from floto.testing.reading.expected_status import (
-    Due,
-    ExpectedGraph,
-    Idle,
-    RetriesExhausted,
-    RetrySubject,
-    status_after,
-)
-from floto.testing.reading.oracle import FAILURES, MORE, RESULT, HistorySummary, RecordedAttempt
+from floto.testing.reading.expected_closes import Expected, cancel, complete, fail, failed
+from floto.testing.reading.expected_starts import expected_starts
+from floto.testing.reading.expected_status import ExpectedGraph
+from floto.testing.reading.failure_texts import given_failures, read_failures
+from floto.testing.reading.oracle import FAILURES, MORE, HistorySummary
 
 #: Maximum size of the decisions in a response, in characters: SWF takes a megabyte in all.
 RESPONSE = 900_000
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_REASON, _MESSAGE, _GIVEN = 256, 2_000, 8_000
-#: Kinds of work that must close before a run fails or is canceled.
-_AWAITED = (Kind.ACTIVITY, Kind.CHILD, Kind.LAMBDA)
-
-
-@frozen
-class Expected:
-    """The decisions that must be made."""
-
-    decisions: tuple[Decision, ...] = ()
-    #: Faults of the spec by task id: no attempt failed, and yet the run cannot continue.
-    faults: Mapping[str, str] = field(factory=dict)
 
 
 @frozen(eq=False)
@@ -194,20 +163,20 @@ class Reading:
 
     def _whole(self) -> Expected:
         if self.noted is not None:
-            return _fail(self, self.noted)
+            return fail(self, self.noted)
         if self.summary.cancel_requested is not None:
-            return _cancel(self)
+            return cancel(self)
         if self.main.exhausted:
-            return _fail(self, self.main.exhausted, faults=self.main.broken)
+            return fail(self, self.main.exhausted, faults=self.main.broken)
         if len(self.main.settled) == len(self.main.tasks):
-            return _complete(self)
+            return complete(self)
         try:
             given = self.given
         except PayloadError as error:
             said = {"workflow": str(error)}
-            return Expected((_failed("the workflow's input cannot be read", said),), said)
-        found, failures = _starts(self, self.main, given)
-        return _fail(self, failures, faults=failures) if failures else Expected(tuple(found))
+            return Expected((failed("the workflow's input cannot be read", said),), said)
+        found, failures = expected_starts(self, self.main, given)
+        return fail(self, failures, faults=failures) if failures else Expected(tuple(found))
 
     @cached_property
     def given(self) -> dict[str, Any]:
@@ -257,7 +226,7 @@ class Reading:
 
     def _ends(self, graph: ExpectedGraph, id_: str) -> Iterable[datetime]:
         """Yield the times at which the requirements ended that met the join of a task."""
-        counts_all = graph.join(id_) in ("all", "finished")
+        counts_all = graph.waits_for_all(id_)
         required = graph.order.get(id_, graph.tasks[id_].requires)
         for needed in required if counts_all else graph.met[id_].results:
             end = graph.ended[needed]
@@ -273,213 +242,6 @@ class Reading:
         return own if own.startswith("floto.run.") else self.spec.task_list or own
 
 
-def _starts(
-    reading: Reading, graph: ExpectedGraph, given: Mapping[str, Any]
-) -> tuple[list[Decision], dict[str, str]]:
-    found: list[Decision] = []
-    failures: dict[str, str] = {}
-    counted = [attempt.key[0] for attempt in reading.summary.under_way()]
-    for id_ in graph.tasks:
-        if id_ in graph.ends_wait:
-            found.append(CancelTimer(timer_id=graph.ends_wait[id_]))
-        due = graph.due.get(id_)
-        if due is None:
-            continue
-        kind = Kind.TIMER if due.timer_id else graph.tasks[id_].key[0]
-        # SWF limits the open items of each kind; the rest start when some of them have closed.
-        if counted.count(kind) >= OPEN_LIMIT:
-            continue
-        counted.append(kind)
-        try:
-            decision = _start_of(reading, graph, id_, due, given)
-        except (PayloadError, SpecError) as error:
-            failures[id_] = _one_line(error)
-        else:
-            found += [] if decision is None else [decision]
-    return found, failures
-
-
-def _start_of(
-    reading: Reading, graph: ExpectedGraph, id_: str, due: Due, given: Mapping[str, Any]
-) -> Decision | None:
-    if due.timer_id:
-        return StartTimer(timer_id=due.timer_id, start_to_fire_timeout=str(due.seconds), control=id_)
-    task = graph.tasks[id_]
-    started = task.start(reading.given_to(graph, id_, given))
-    decision = added(started, task, reading.summary, has_store=reading.codec.payloads is not None)
-    for name in ("input", "control"):
-        length = len(getattr(decision, name, None) or "")
-        if length > DATA_LIMIT:
-            what = f"the {name} of task {id_!r}"
-            problem = f"is {length:,} characters long; SWF takes {DATA_LIMIT:,}"
-            raise PayloadError(what, problem)
-    return decision
-
-
-def _complete(reading: Reading) -> Expected:
-    try:
-        results = {id_: reading.result(reading.main, id_) for id_ in reading.main.with_results}
-        said = {id_: result for id_, result in results.items() if result is not NO_RESULT}
-        text = payload.dumps_plain(said, "the result of the workflow")
-    except (PayloadError, SpecError) as error:
-        failures = {"result": _one_line(error)}
-        return _fail(reading, failures, "the result cannot be recorded", faults=failures)
-    if not reading.spec.repeat_workflow:
-        return Expected((CompleteWorkflowExecution(result=text),))
-    return _repeat(reading, text)
-
-
-def _repeat(reading: Reading, text: str) -> Expected:
-    summary = reading.summary
-    marker = summary.markers.get(RESULT)
-    is_noted = marker is not None and marker.data.details == text
-    noted = () if is_noted else (RecordMarker(marker_name=RESULT, details=text),)
-    subject = RetrySubject((Kind.CONTINUE_AS_NEW, ""), "floto.repeat")
-    refused = summary.failures.get(subject.key)
-    status = status_after(refused, subject, summary, reading.seed) if refused else Due()
-    if isinstance(status, RetriesExhausted):
-        failed = _fail(reading, {"repeat_workflow": status.message}, "the workflow cannot be repeated")
-        return Expected((*noted, *failed.decisions))
-    if isinstance(status, Idle):
-        return Expected()
-    if status.timer_id:
-        return Expected((StartTimer(timer_id=status.timer_id, start_to_fire_timeout=str(status.seconds)),))
-    try:
-        given = carried.next_input(summary.start, carried.left_over(summary.signals, _awaited(reading)))
-    except PayloadError as error:
-        failures = {"repeat_workflow": _one_line(error)}
-        failed = _fail(reading, failures, "the workflow cannot be repeated", faults=failures)
-        return Expected((*noted, *failed.decisions), failed.faults)
-    return Expected((*noted, _as_new(summary, given)))
-
-
-def _awaited(reading: Reading) -> set[str]:
-    """Return the names of the signals that tasks of the run waited for."""
-    return {task.key[1] for task in reading.main.tasks.values() if task.key[0] is Kind.SIGNAL}
-
-
-def _as_new(summary: HistorySummary, given: str | None) -> ContinueAsNewWorkflowExecution:
-    start = summary.start
-    passed_on = (
-        "execution_start_to_close_timeout",
-        "task_list",
-        "task_priority",
-        "task_start_to_close_timeout",
-        "child_policy",
-        "tag_list",
-        "lambda_role",
-    )
-    return ContinueAsNewWorkflowExecution(
-        input=given,
-        workflow_type_version=start.workflow_type.version,
-        **{name: getattr(start, name) for name in passed_on},
-    )
-
-
-def _cancel(reading: Reading) -> Expected:
-    found, failures, faults = _clean_up(reading, reading.after_cancel, {})
-    if failures is None:
-        return Expected(tuple(found), faults)
-    return Expected((CancelWorkflowExecution(details=written(failures) if failures else None),), faults)
-
-
-def _fail(
-    reading: Reading,
-    failures: Mapping[str, str],
-    reason: str | None = None,
-    faults: Mapping[str, str] | None = None,
-) -> Expected:
-    faults = dict(faults or {})
-    if not (reading.spec.on_failure or reading.undos or reading.spec.repeat_workflow == "always"):
-        children = [each for each in reading.summary.under_way() if each.key[0] is Kind.CHILD]
-        found: list[Decision] = [
-            each for child in children for each in _cancel_requests(child, reading.summary)
-        ]
-        # A child that has not started cannot be canceled, and would outlive the run.
-        if all(child.started is not None for child in children):
-            found.append(_failed(reason or _reason(failures), failures))
-        return Expected(tuple(found), faults)
-    first: tuple[Decision, ...] = ()
-    if reading.noted is None:
-        # Truncate now, so that this decision and later ones, which read the marker, see the same.
-        text = written(failures)
-        first, failures = (RecordMarker(marker_name=FAILURES, details=text),), payload.loads(text)
-    begun = partial(reading.after_failure, failures)
-    found, own, more = _clean_up(reading, begun, given_failures(failures))
-    faults |= more
-    if own is None:
-        return Expected((*first, *found), faults)
-    return Expected((*first, *_after_cleanup(reading, {**failures, **own})), faults)
-
-
-def _after_cleanup(reading: Reading, failures: Mapping[str, str]) -> tuple[Decision, ...]:
-    summary, is_over = reading.summary, (_failed(_reason(failures), failures),)
-    if reading.spec.repeat_workflow != "always" or summary.cancel_requested is not None:
-        return is_over
-    subject = RetrySubject((Kind.CONTINUE_AS_NEW, ""), "floto.repeat")
-    refused = summary.failures.get(subject.key)
-    status = status_after(refused, subject, summary, reading.seed) if refused else Due()
-    if isinstance(status, Idle):
-        return ()
-    if isinstance(status, Due) and status.timer_id:
-        return (StartTimer(timer_id=status.timer_id, start_to_fire_timeout=str(status.seconds)),)
-    try:
-        if isinstance(status, Due):
-            given = carried.next_input(summary.start, carried.left_over(summary.signals, _awaited(reading)))
-            return (_as_new(summary, given),)
-        told = {**failures, "repeat_workflow": status.message}
-    except PayloadError as error:
-        told = {**failures, "repeat_workflow": _one_line(error)}
-    return (_failed(_reason(told), told),)
-
-
-def _clean_up(
-    reading: Reading, graph_of: Callable[[Mapping[str, str]], ExpectedGraph], given: Mapping[str, Any]
-) -> tuple[list[Decision], dict[str, str] | None, dict[str, str]]:
-    """Return the decisions, the failures once the cleanup is over, and the tasks whose spec is at fault."""
-    graph = graph_of({})
-    own = {task.key for task in graph.tasks.values()}
-    open_ = [each for each in reading.summary.under_way() if each.key[0] in _AWAITED and each.key not in own]
-    if open_:
-        return [each for attempt in open_ for each in _cancel_requests(attempt, reading.summary)], None, {}
-    try:
-        context = {**reading.given, **given}
-    except PayloadError:
-        return [], {}, {}
-    found, more = _starts(reading, graph, context)
-    faults: dict[str, str] = {}
-    while more:
-        # What waits for the end of a task that cannot be started may start.
-        faults |= more
-        graph = graph_of(faults)
-        found, more = _starts(reading, graph, context)
-    failures = {**faults, **graph.exhausted}
-    is_over = all(id_ in failures or not graph.is_ready(id_) for id_ in graph.tasks)
-    return found, failures if is_over else None, faults
-
-
-def _cancel_requests(attempt: RecordedAttempt, summary: HistorySummary) -> list[Decision]:
-    kind, id_ = attempt.key
-    if kind is Kind.ACTIVITY and attempt.cancel_requested is None:
-        return [RequestCancelActivityTask(activity_id=id_)]
-    if kind is Kind.CHILD and attempt.started is not None:
-        workflow_id = attempt.opened.data.workflow_id
-        if _may_be_canceled((Kind.EXTERNAL_CANCEL, workflow_id), summary):
-            return [RequestCancelExternalWorkflowExecution(workflow_id=workflow_id)]
-    # Nothing stops a Lambda function.
-    return []
-
-
-def _may_be_canceled(key: Key, summary: HistorySummary) -> bool:
-    if summary.completed(key) or summary.in_flight(key):
-        return False
-    failures = [failure_of(event) for event in summary.failures.get(key, ())]
-    if not failures:
-        return True
-    again = waits.refused_wait(failures, "", "", is_timer=True)
-    return failures[-1].status is Status.REFUSED and failures[-1].passes and again is not None
-
-
 def fitting(found: tuple[Decision, ...]) -> tuple[Decision, ...]:
     """Return as many decisions as one response holds, and a timer that asks for another decision task."""
     size = 0
@@ -488,44 +250,3 @@ def fitting(found: tuple[Decision, ...]) -> tuple[Decision, ...]:
         if size > RESPONSE:
             return (*found[:count], StartTimer(timer_id=MORE, start_to_fire_timeout="0"))
     return found
-
-
-def _failed(reason: str, failures: Mapping[str, str]) -> Decision:
-    return FailWorkflowExecution(reason=_cut(reason, _REASON), details=written(failures))
-
-
-def _reason(failures: Iterable[str]) -> str:
-    return "failed: " + ", ".join(sorted(failures))
-
-
-def written(failures: Mapping[str, str], limit: int = DATA_LIMIT) -> str:
-    """Return failures as floto records them: cut, and fewer and fewer until they fit."""
-    rows = [(id_, _cut(failures[id_], _MESSAGE)) for id_ in sorted(failures)]
-    while len(text := payload.encode(dict(rows), "the failures")) > limit:
-        rows = rows[: max(1, len(rows) // 2 - 1)]
-        # The failures may have been cut before, and have such a row already.
-        rows = list({**dict(rows), "...": f"and {len(failures) - len(rows)} more"}.items())
-    return text
-
-
-def read_failures(details: str | None) -> dict[str, str] | None:
-    """Return the failures that floto recorded in a marker, or None for a marker that floto did not write."""
-    try:
-        said = payload.loads(details)
-    except PayloadError:
-        return None
-    is_ours = isinstance(said, dict) and all(isinstance(text, str) for text in said.values())
-    return said if is_ours else None
-
-
-def given_failures(failures: Mapping[str, str]) -> dict[str, Any]:
-    """Return the context entry that tells cleanup tasks of the failures."""
-    return {FAILURES_KEY: payload.loads(written(failures, _GIVEN))}
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
-def _one_line(error: PayloadError | SpecError) -> str:
-    return str(error).replace("\n", "; ")

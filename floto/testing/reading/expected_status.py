@@ -19,6 +19,7 @@ from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Key, Kind, Status
 from floto.core.swf.events import Event
 from floto.testing.reading import waits
+from floto.testing.reading.expected_siblings import Decided, ReturnedGroup, groups_in
 from floto.testing.reading.joins import Ended, Met, is_true, met
 from floto.testing.reading.oracle import RETRY, WAIT, HistorySummary
 
@@ -225,20 +226,66 @@ class ExpectedGraph:
         return self._read[1]
 
     @cached_property
+    def groups(self) -> Sequence[ReturnedGroup]:
+        """The tasks that each generator with limits has returned."""
+        return tuple(groups_in(self.tasks, self.returned))
+
+    @cached_property
+    def _group_of(self) -> Mapping[str, ReturnedGroup]:
+        return {id_: group for group in self.groups for id_ in group.members}
+
+    def group_of(self, id_: str) -> ReturnedGroup | None:
+        """Return the group with limits that a task is in; None if there is none."""
+        return self._group_of.get(id_)
+
+    def waits_for_all(self, id_: str) -> bool:
+        """Return True if a task starts only after all that it requires has ended."""
+        own = self.group_of(id_)
+        others = [self.group_of(each) for each in self.order.get(id_, self.tasks[id_].requires)]
+        is_partial = any(each and each is not own and each.limits.min_successful for each in others)
+        return self.join(id_) in ("all", "finished") and not is_partial
+
+    @cached_property
     def _read(self) -> tuple[Mapping[str, Met], Mapping[str, Ended]]:
+        """Read the graph again and again, each time with one more decision of the limits: the first one."""
+        decided = Decided()
+        while True:
+            found, ended, places = self._read_with(decided)
+            started = {id_ for id_, task in self.tasks.items() if self.summary.was_attempted(task.key)}
+            coming = [group.next(ended, decided, places, started) for group in self.groups]
+            firsts = [each for each in coming if each is not None]
+            if not firsts:
+                return found, ended
+            decided = decided.also(min(firsts, key=lambda each: each[0])[1])
+
+    def _spare(self, id_: str, decided: Decided) -> Mapping[str, int]:
+        """Return the required tasks that need not end, with the events from which on that is so."""
+        own, found = self.group_of(id_), {}
+        for needed in self.tasks[id_].requires if decided.enough else ():
+            group = self.group_of(needed)
+            if group is not None and group is not own and group.id in decided.enough:
+                found[needed] = decided.enough[group.id]
+        return found
+
+    def _read_with(
+        self, decided: Decided
+    ) -> tuple[Mapping[str, Met], Mapping[str, Ended], Mapping[str, int]]:
         found: dict[str, Met] = {}
+        places: dict[str, int] = {}
         ended: dict[str, Ended] = {}
         generators = {id_ for id_, task in self.tasks.items() if expands(task)}
         needs = {id_: self.order.get(id_, task.requires) for id_, task in self.tasks.items()}
         for id_ in TopologicalSorter(needs).static_order():
             since = self._joined.get(id_, 0)
-            join = met(needs[id_], self.join(id_), ended, generators, since)
+            places[id_] = len(places)
+            spare = self._spare(id_, decided)
+            join = met(needs[id_], self.join(id_), ended, generators, since, spare=spare)
             if join is not None and id_ in self.order:
                 join = evolve(join, results=())
             found |= {} if join is None else {id_: join}
-            end = self._end_without_attempt(id_) or self._end(id_, join)
+            end = decided.ends.get(id_) or self._end_without_attempt(id_) or self._end(id_, join)
             ended |= {} if end is None else {id_: end}
-        return found, ended
+        return found, ended, places
 
     def join(self, id_: str) -> JoinOption:
         """Return the join of a task."""
@@ -260,7 +307,10 @@ class ExpectedGraph:
 
     def _end(self, id_: str, join: Met | None) -> Ended | None:
         status, rules = self.statuses[id_], rules_of(self.tasks[id_])
-        how = TaskOutcome.CONTINUED if rules.on_error == "continue" else TaskOutcome.FAILED
+        group = self.group_of(id_)
+        is_tolerated = group is not None and group.tolerates
+        continues = rules.on_error == "continue" or is_tolerated
+        how = TaskOutcome.CONTINUED if continues else TaskOutcome.FAILED
         failed = None
         if isinstance(status, RetriesExhausted):
             failed = Ended(how, max(self._last_event(id_), self._joined.get(id_, 0)), status.message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import jmespath
@@ -34,12 +35,14 @@ class Met:
     results: tuple[str, ...]
 
 
-def met(
+def met(  # noqa: PLR0913 - all that a join depends on
     required: Sequence[str],
     join: JoinOption,
     ended: Mapping[str, Ended],
     generators: Collection[str],
     since: int,
+    *,
+    spare: Mapping[str, int] = MappingProxyType({}),
 ) -> Met | None:
     """Return what became of the join of a task; None while it waits.
 
@@ -49,15 +52,17 @@ def met(
         ended: The tasks that have ended.
         generators: The tasks that return tasks, which join the spec.
         since: Id of the event by which the task joined the spec; 0 for the first.
+        spare: Ids of the events from which on it need not wait for some of the tasks, by their ids.
     """
     required = list(dict.fromkeys(required))
-    moments = {since, *(ended[id_].at for id_ in required if id_ in ended)}
-    if join in ("all", "finished"):
+    moments = {since, *(ended[id_].at for id_ in required if id_ in ended), *spare.values()}
+    if join in ("all", "finished") and not spare:
         # They wait for the last one.
         moments = {max(moments)}
     for at in sorted(each for each in moments if each >= since):
         by_then = {id_: ended[id_].outcome for id_ in required if id_ in ended and ended[id_].at <= at}
-        may_run = _may_run(join, by_then, required, generators)
+        counted = [id_ for id_ in required if id_ in by_then or spare.get(id_, at + 1) > at]
+        may_run = _may_run(join, by_then, counted, generators)
         if may_run is not None:
             results = (id_ for id_ in required if by_then.get(id_) is TaskOutcome.COMPLETED)
             return Met(at, may_run, tuple(results))

@@ -18,8 +18,10 @@ from floto.core.swf.history import History
 from floto.core.swf.limits import OPEN_LIMIT
 from floto.testing.reading import oracle
 from floto.testing.reading.expanded_spec import ExpandedSpec
-from floto.testing.reading.expected_decisions import Expected, Reading, given_failures, read_failures
+from floto.testing.reading.expected_closes import Expected
+from floto.testing.reading.expected_decisions import Reading
 from floto.testing.reading.expected_status import ExpectedGraph
+from floto.testing.reading.failure_texts import given_failures, read_failures
 from floto.testing.reading.oracle import HistorySummary
 
 
@@ -87,9 +89,16 @@ class Moment:
 
     @property
     def is_full(self) -> bool:
-        """True if a limit of SWF may hold back ready tasks."""
+        """True if a limit of SWF or of a generator may hold back ready tasks."""
+        if any(group.limits.max_in_flight is not None for group in self.in_turn.groups):
+            return True
         asks = any(oracle.opens(decision) == (Kind.TIMER, oracle.MORE) for decision in self.decisions)
         return asks or len(self.summary.under_way()) + len(self.in_turn.due) > OPEN_LIMIT
+
+    @property
+    def depends_on_which_end_first(self) -> bool:
+        """True if the outcome of a task may depend on which others have ended before it."""
+        return any(group.tolerates for group in self.reading.main.groups)
 
     def is_one_in(self, number: int) -> bool:
         """Return True for one in so many decision points, always the same ones: for expensive checks."""

@@ -10,7 +10,7 @@ from typing import Any
 from floto.core.engine.deadlines import LONGEST_RUN, RUN_EVENT
 from floto.core.engine.world import World
 from floto.core.payloads import payload
-from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
+from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec, run_settings
 from floto.core.spec.nested_specs import nested_tasks
 from floto.core.spec.tasks import TaskCodec
 from floto.core.state.state import Kind
@@ -105,8 +105,14 @@ class Simulator:
         text = None if self.input is None else payload.dumps(self.input, "the input of the workflow")
         task_list = self.spec.task_list or DEFAULT_TASK_LIST
         self._deciders.lists[task_list] = None
+        timeout, policy = run_settings(self.spec)
         request = StartRequest(
-            workflow_id=WORKFLOW_ID, workflow_type=WORKFLOW, task_list=task_list, input=text
+            workflow_id=WORKFLOW_ID,
+            workflow_type=WORKFLOW,
+            task_list=task_list,
+            input=text,
+            execution_timeout=timeout,
+            child_policy=policy,
         )
         self.world.start(request, self.now)
 

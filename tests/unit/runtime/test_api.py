@@ -332,3 +332,14 @@ def test_service_is_the_argument_or_from_the_environment(
         Swf("ftp://somewhere")
     with pytest.raises(TypeError, match="not both"):
         Swf(url, client=named.client)
+
+
+@pytest.mark.parametrize("own", [{}, {"execution_start_to_close_timeout": 99, "child_policy": "TERMINATE"}])
+def test_spec_in_the_input_gives_the_settings_that_the_start_leaves_open(
+    ready: Swf, own: dict[str, Any]
+) -> None:
+    spec = floto.DeciderSpec(execution_timeout=77, child_policy="ABANDON")
+    begun = start(ready, task_list="l", input={"decider_spec": spec}, **own)
+    found = started(ready, begun)
+    expected = ("99", "TERMINATE") if own else ("77", "ABANDON")
+    assert (found["executionStartToCloseTimeout"], found["childPolicy"]) == expected

@@ -30,8 +30,7 @@ from floto.core.replay.redrive.redrive_children import ChildRuns, StartingChild,
 from floto.core.replay.redrive.redrive_request import request
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.rules.joins import counts_results
-from floto.core.spec.rules.task_rules import TaskOutcome, rules_of
+from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.tasks import Given, Task
 from floto.core.state.carried_signals import arrived
 from floto.core.state.failures import checkpoint_of, failure_of
@@ -312,7 +311,7 @@ class _Planner:
             return "", ()
         try:
             child = starting_child(decision, self.progress)
-            if child is not None and counts_results(rules_of(task).join):
+            if child is not None and not self.progress.waits_for_all(position):
                 return "; from its beginning: it did not wait for all that it requires", ()
             if child is not None:
                 return self._child(task.id_, child, item, kept)
@@ -359,7 +358,7 @@ class _Planner:
     def _digest_of(self, task: Task, decision: Decision | None) -> str:
         # Which results a task with such a join is given depends on what had completed by then, and in the new
         # run, all that is kept has. If a result changes, its task runs again, and so does this one.
-        given_some = counts_results(rules_of(task).join)
+        given_some = not self.progress.waits_for_all(self.progress.plan.index[task.id_])
         return digest_of(decision, self.progress.codec, omits=task.requires if given_some else ())
 
     def redriven(self) -> Redriven:

@@ -19,6 +19,7 @@ from floto.core.payloads import payload
 from floto.core.payloads.reference import is_stored
 from floto.core.payloads.stored import Payloads, StoredText, read
 from floto.core.spec.codec import Codec
+from floto.core.spec.decider_spec import run_settings
 from floto.core.spec.fingerprint import spec_tags
 from floto.core.spec.task_lists import own_list
 from floto.core.state.carried_signals import own_input, shortened_text
@@ -54,14 +55,15 @@ def request(
     text, parts = _travel(_own_value(progress, codec), kept, codec.payloads)
     name = start.task_list.name
     tags = start.tag_list or ()
+    timeout, policy = run_settings(progress.spec)
     return StartRequest(
         workflow_id=new_id,
         workflow_type=start.workflow_type,
         task_list=own_list(new_id) if name == own_list(before) else name,
         input=text,
-        execution_timeout=start.execution_start_to_close_timeout,
+        execution_timeout=timeout or start.execution_start_to_close_timeout,
         decision_timeout=start.task_start_to_close_timeout,
-        child_policy=start.child_policy,
+        child_policy=policy or start.child_policy,
         tags=tuple(_tags(tags, progress, codec)),
         priority=start.task_priority,
         lambda_role=start.lambda_role,

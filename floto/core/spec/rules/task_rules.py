@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from floto.core.spec.rules.conditions import condition_problems
 from floto.core.spec.rules.joins import JoinOption, join_problems
+from floto.core.spec.rules.sibling_limits import limits_text
 from floto.core.spec.tasks import Task, expands, is_task
 from floto.core.state.state import Kind
 from floto.core.swf.identifiers import shown
@@ -94,13 +95,17 @@ def has_default_rules(task: Any) -> bool:
 
 
 def rules_text(task: Any) -> str:
-    """Return the rules of a task that are not the default ones, as in ``join any, on_error continue``."""
+    """Return the rules of a task that are not the default ones, as in ``join any, on_error continue``.
+
+    The limits of a generator follow them.
+    """
     rules = rules_of(task)
     names = ("when", "join", "on_error")
     pairs = (
         (name, getattr(rules, name)) for name in names if getattr(rules, name) != getattr(DEFAULT_RULES, name)
     )
-    return ", ".join(f"{name} {value}" for name, value in pairs)
+    found = [*(f"{name} {value}" for name, value in pairs), limits_text(task)]
+    return ", ".join(filter(None, found))
 
 
 _ON_ERROR = ("fail", "continue")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from attrs import evolve
 
 from floto import ActivityTask, DeciderSpec, SpecError
 from floto.core.decide import schedule as module
@@ -57,6 +58,15 @@ def test_child_with_a_spec_carries_it_beside_the_input() -> None:
     started = stage.world.history(info.execution).start
     assert spec_of(started.input) == SPEC
     assert started.task_list.name == "floto_schedules"
+
+
+def test_runs_take_the_settings_of_the_spec() -> None:
+    spec = evolve(SPEC, execution_timeout=7, child_policy="REQUEST_CANCEL")
+    stage = Stage(schedule_of(every=60, workflow_type=(), spec=spec))
+    stage.run(at(61))
+    (info,) = [info for info in stage.world.executions() if info.workflow_type != SCHEDULE_TYPE]
+    started = stage.world.history(info.execution).start
+    assert (started.execution_start_to_close_timeout, started.child_policy) == ("7", "REQUEST_CANCEL")
 
 
 @pytest.mark.parametrize(

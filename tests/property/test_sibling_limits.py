@@ -1,0 +1,120 @@
+"""Limits of the tasks that generators returned, in simulated runs with every fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from floto import CODEC, ActivityTask, AtLeast, DeciderSpec, Generator, InstantRetry, Task, begin, decide
+from floto.core.swf.history import History
+from floto.testing import Faults, Simulation
+from floto.testing.checking.verifying import verify_run
+from floto.testing.strategies import runs
+from tests.property.setup import SETTINGS, TROUBLE
+
+RETRIES = st.sampled_from([None, None, InstantRetry(1)])
+CONDITIONS = st.sampled_from([None, None, None, "`false`", "workflow.a > `4`", "sum(workflow)"])
+TOLERATED = st.sampled_from([None, 0, 1, 2, "20 %", "50 %", "100 %"])
+FAULTS = {
+    "failures": Faults(fails=0.2, fails_for_good=0.4, reorders=0.3),
+    "trouble": TROUBLE,
+    "every fault": Faults.all(0.1),
+}
+
+
+@st.composite
+def limited(draw: st.DrawFn) -> DeciderSpec:
+    """Return a spec with a generator that has limits, and a few tasks that require it."""
+    members: list[Task] = []
+    for number in range(draw(st.integers(1, 6))):
+        before = [task.id_ for task in members]
+        members.append(
+            ActivityTask(
+                name="work",
+                version="v1",
+                id_=f"m{number}",
+                requires=draw(st.lists(st.sampled_from(before), max_size=1)) if before else (),
+                when=draw(CONDITIONS),
+                on_error=draw(st.sampled_from(["fail", "fail", "continue"])),
+                retry_strategy=draw(RETRIES),
+            )
+        )
+    limits: dict[str, Any] = {
+        "max_in_flight": draw(st.none() | st.integers(1, 3)),
+        "tolerated_failures": draw(TOLERATED),
+        "min_successful": draw(st.none() | st.integers(1, len(members))),
+    }
+    written = {"tasks": CODEC.unstructure(members)}
+    many = Generator(name="gen", version="v1", id_="g", input=written, **limits)
+    beside = ActivityTask(name="work", version="v1", id_="beside")
+    joins: list[Any] = ["all", "any", "finished", *map(AtLeast, range(1, 5))]
+    behind = [
+        ActivityTask(
+            name="work",
+            version="v1",
+            id_=f"behind{number}",
+            requires=draw(st.sampled_from([["g"], ["g", "beside"]])),
+            join=draw(st.sampled_from(joins)),
+            on_error="continue",
+        )
+        for number in range(draw(st.integers(1, 2)))
+    ]
+    cleanup = [ActivityTask(name="work", version="v1", id_="clean")] if draw(st.booleans()) else []
+    return DeciderSpec(
+        task_list="decide",
+        activity_task_list="work",
+        activity_tasks=[many, beside, *behind],
+        on_failure=cleanup,
+    )
+
+
+@settings(SETTINGS, max_examples=150)
+@given(runs(limited(), input={"a": 5}, faults=FAULTS["failures"]))
+def test_the_invariants_hold_with_failures(run: Simulation) -> None:
+    verify_run(run)
+    assert all(info.close_status for info in run.infos)
+
+
+@settings(SETTINGS, max_examples=100)
+@given(
+    st.sampled_from(sorted(FAULTS)).flatmap(lambda name: runs(limited(), input={"a": 4}, faults=FAULTS[name]))
+)
+def test_the_invariants_hold_with_faults(run: Simulation) -> None:
+    verify_run(run)
+
+
+def in_flight_after(history: History) -> Iterator[int]:
+    """Yield after each event how many tasks of the generator are in flight."""
+    opened: dict[int, str] = {}
+    for event in history:
+        data: Any = event.data
+        if type(data).__name__ == "ActivityTaskScheduled" and data.activity_id.startswith("m"):
+            opened[event.id] = data.activity_id
+        elif getattr(data, "scheduled_event_id", 0) in opened and "Started" not in type(data).__name__:
+            del opened[data.scheduled_event_id]
+        yield len(opened)
+
+
+@settings(SETTINGS, max_examples=100)
+@given(runs(limited(), input={"a": 5}, faults=FAULTS["every fault"]))
+def test_no_event_leaves_more_in_flight_than_the_limit(run: Simulation) -> None:
+    many = run.spec.activity_tasks[0]
+    assert isinstance(many, Generator)
+    most = many.max_in_flight
+    assert most is None or max(in_flight_after(run.main)) <= most
+
+
+@settings(SETTINGS, max_examples=60)
+@given(runs(limited(), input={"a": 5}, faults=FAULTS["failures"]))
+def test_followed_progress_equals_one_from_the_start(run: Simulation) -> None:
+    """What the limits decide does not change with how much of the history is read at once."""
+    progress = begin(run.spec, evolve(run.main, events=run.main.events[:1]))
+    for event in run.main.events[1:]:
+        progress = progress.observe([event])
+        prefix = evolve(run.main, events=run.main.events[: event.id])
+        assert progress == begin(run.spec, prefix)
+        assert decide(progress) == decide(run.spec, prefix)
