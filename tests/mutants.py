@@ -32,6 +32,8 @@ ENOUGH = 0.95
 _AT_A_TIME = 2
 #: Seconds for a process to start and to stop.
 _GRACE = 60
+#: How many times as long as on a machine of its own a process may take.
+_LOADED = 6
 
 
 @frozen
@@ -68,7 +70,7 @@ def examine(seconds: float, mutant: Mutant | None = None) -> dict[str, Any]:
             capture_output=True,
             text=True,
             check=False,
-            timeout=seconds + _GRACE,
+            timeout=_LOADED * seconds + _GRACE,
         )
     except subprocess.TimeoutExpired:
         return {"by": "hang", "what": "never came to an end", "runs": 0, "seconds": seconds + _GRACE}
@@ -129,7 +131,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", metavar="MODULE[:LINE]", help="every mutant of a module, or of one line")
-    parser.add_argument("--seconds", type=float, default=60, help="for each mutant (60)")
+    parser.add_argument("--seconds", type=float, default=60, help="of the processor, for each mutant (60)")
     parser.add_argument("--count", type=int, default=SAMPLE, help=f"how many to try ({SAMPLE})")
     parser.add_argument("--seed", type=int, default=SEED, help=f"which to try ({SEED})")
     parser.add_argument("--all", action="store_true", help="every mutant there is, in place of a sample")

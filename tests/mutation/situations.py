@@ -11,7 +11,7 @@ from typing import Any
 from attrs import evolve
 from hypothesis import strategies as st
 
-from floto import ActivityTask, AtLeast, DeciderSpec, FixedDelay, Signal, Task, Timer, redrive
+from floto import ActivityTask, AtLeast, DeciderSpec, FixedDelay, Generator, Signal, Task, Timer, redrive
 from floto.core.payloads import payload
 from floto.core.spec.rules.joins import JoinOption
 from floto.testing import NONE, Faults, Simulation, fails, returns, times_out
@@ -85,6 +85,27 @@ def _timed(count: int) -> st.SearchStrategy[DeciderSpec]:
 def _until(before: list[Task], join: JoinOption) -> DeciderSpec:
     until = Timer(id_="until", until="cron * * * * *", requires=before, join=join)
     return DeciderSpec(activity_tasks=[*before, until])
+
+
+def limited() -> st.SearchStrategy[Arguments]:
+    """Generators that limit the tasks which they return, some of which fail."""
+    faults = Faults(fails_for_good=0.3, reorders=0.5, delays_answer=0.2)
+    limits = st.fixed_dictionaries(
+        {},
+        optional={
+            "max_in_flight": st.integers(1, 3),
+            "tolerated_failures": st.sampled_from([0, 1, 2, "25 %", "50 %"]),
+            "min_successful": st.integers(1, 4),
+        },
+    )
+    split = {"split": lambda *_: [_activity(number) for number in range(6)]}
+    return _runs(limits.map(_limited), activities=st.just(split), faults=st.just(faults))
+
+
+def _limited(limits: dict[str, Any]) -> DeciderSpec:
+    split = Generator(name="split", version="v1", id_="split", **limits)
+    last = _activity(0, id_="last", requires=["split"])
+    return DeciderSpec(task_list="decide", activity_task_list="work", activity_tasks=[split, last])
 
 
 def redriven() -> st.SearchStrategy[Arguments]:
@@ -199,6 +220,7 @@ SITUATIONS = (
     (repeating(), 1.5),
     (undone(), 1.5),
     (timed(), 0.5),
+    (limited(), 1.0),
     (redriven(), 1.5),
     (refused(), 2.0),
     (deferred(), 2.0),
