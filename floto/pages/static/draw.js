@@ -68,9 +68,9 @@ function item(row) {
 	const tries = folded ? 0 : attempts(row.task).length
 	const name = folded ? `${plain(group(row).label)} ×${group(row).inner.length}` : plain(page.doc.tasks[row.task].id)
 	const role = folded ? "" : page.doc.tasks[row.task].role
-	const note = folded ? counts(group(row).inner).map(([each, count]) => `${symbol(each)} ${count} ${each}`).join(" ") : `${now}${tries > 1 ? `, attempt ${tries}` : ""}`
+	const note = folded ? counts(group(row).inner).map(([each, count]) => `${symbol(each)} ${count} ${each}`).join(" ") : `${now}${tries > 1 ? `, attempt ${tries}` : ""}${role && `, ${role}`}`
 	const attributes = {
-		role: "button", tabindex: 0, "data-key": folded ? `g${row.group}` : `t${row.task}`, "data-status": now, "aria-label": `${name}: ${note}${role && `; ${role}`}`,
+		role: "button", tabindex: 0, "data-key": folded ? `g${row.group}` : `t${row.task}`, "data-status": now, "aria-label": `${name}: ${note}`,
 		"aria-expanded": folded ? open : null, onclick: () => (folded ? page.toggle(row.group) : page.select(row.task)),
 	}
 	const chosen = folded ? !open && holds(row, page.task) : row.task === page.task
