@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -51,11 +50,6 @@ class RunRow:
         return (now if self.closed is None else self.closed) - self.started
 
 
-def milliseconds(at: datetime) -> int:
-    """Return a time in milliseconds since the epoch."""
-    return to_ms(at)
-
-
 def row(info: Mapping[str, Any]) -> RunRow:
     """Return the row of a run in a listing of boto3."""
     closed = info.get("closeTimestamp")
@@ -65,8 +59,8 @@ def row(info: Mapping[str, Any]) -> RunRow:
         type_name=info["workflowType"]["name"],
         type_version=info["workflowType"]["version"],
         status=str(info.get("closeStatus") or RUNNING),
-        started=milliseconds(info["startTimestamp"]),
-        closed=None if closed is None else milliseconds(closed),
+        started=to_ms(info["startTimestamp"]),
+        closed=None if closed is None else to_ms(closed),
         # SWF was seen to send a null among them.
         tags=tuple(filter(None, info.get("tagList", ()))),
     )

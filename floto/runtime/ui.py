@@ -14,7 +14,7 @@ from attrs import field, frozen
 from floto.core.errors import HistoryError, UnknownResource
 from floto.core.replay.redrive.redrive import Redrive
 from floto.core.replay.saved_history import Saved
-from floto.core.replay.why_report import stalls
+from floto.core.replay.why_report import Command, stalls
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.state.fold import fold
 from floto.core.swf import wire
@@ -188,8 +188,15 @@ class ServiceSource:
         found = LoadedRun(saved=Saved(history=history), service=self.url, domain=domain, live=self.live())
         progress = found.progress(self.spec_of(history), CODEC)
         groups = stalls(found.explained(progress), found.context(progress))
-        helped = [group for group in groups if group.commands][:_MOST_HELP]
-        return [(str(group), [found.command(words) for words in group.commands]) for group in helped]
+        helped = [group for group in groups if group.commands]
+        shown = [
+            (str(group), [found.command(words) for words in group.commands]) for group in helped[:_MOST_HELP]
+        ]
+        if len(helped) > _MOST_HELP:
+            run = history.execution
+            why = found.command(Command(("floto", "why"), (run.workflow_id,) if run else ()))
+            shown.append((f"and {len(helped) - _MOST_HELP} more", [why]))
+        return shown
 
     def saved(self, data: bytes) -> Saved:
         """Read a saved history. Raises ``HistoryError``."""

@@ -52,6 +52,11 @@ const press = (key) => document.body.dispatchEvent(new KeyboardEvent("keydown", 
       await new Promise(requestAnimationFrame);
     }
     for (const key of ["ArrowLeft", "ArrowUp", "f", "F"]) look(`${key} in ${tab}`, () => press(key));
+    const surface = document.querySelector("#panel .surface");
+    for (const deltaY of surface ? [-300, -300, 600] : []) {
+      const turn = new WheelEvent("wheel", { ctrlKey: true, deltaY, cancelable: true });
+      look(`wheel in ${tab}`, () => surface.dispatchEvent(turn));
+    }
     const task = document.querySelector("#panel [data-key*='t']");
     if (task) look(`task in ${tab}`, () => task.dispatchEvent(new MouseEvent("click", { bubbles: true })));
     if (task) look(`Escape in ${tab}`, () => press("Escape"));

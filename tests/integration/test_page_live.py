@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import frozen
 
+from floto.core.swf.pollers import PollKind
 from tests.integration.browser import (
     Browser,
     Ui,
@@ -61,6 +63,20 @@ def test_run_page_of_the_server_follows_the_run(site: Site) -> None:
     site.shop.service.terminate_workflow_execution("order-1", reason="enough")
     page.sees("TERMINATED", "#state")
     assert page.event > before
+
+
+def test_help_is_that_of_now(site: Site) -> None:
+    site.shop.start("order-1", task_list="later")
+    page = opened(site, "order-1")
+    page.sees("no decider polls this task list", "#helps")
+    service: Any = site.shop.service
+    service.announce(PollKind.DECISIONS, "later", "decider")
+    until(page.browser, lambda: not page.one("#helps").is_displayed())
+    service.withdraw(PollKind.DECISIONS, "later", "decider")
+    page.sees("no decider polls this task list", "#helps")
+    site.shop.service.terminate_workflow_execution("order-1", reason="enough")
+    page.sees("TERMINATED", "#state")
+    until(page.browser, lambda: not page.one("#helps").is_displayed())
 
 
 def test_reader_of_an_earlier_event_stays_there_while_the_run_goes_on(site: Site) -> None:

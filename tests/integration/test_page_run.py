@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+from selenium.webdriver.common.keys import Keys
 
 from tests.integration.browser import Browser, browser, needs_browser, problems, until, violations
 from tests.integration.page_runs import (
@@ -152,6 +155,77 @@ def test_timeline_zooms_and_a_group_opens(page: Page) -> None:
     page.press("+")
     page.press("+")
     assert page.browser.execute_script("return document.querySelector('.sizer').scrollWidth") > width
+
+
+#: Width of the names beside a timeline, and of the edge at its end, in pixels.
+NAMES, EDGE = 210, 24
+
+
+def place_of_timeline(page: Page) -> tuple[float, float, float]:
+    """The width of what is in sight of a timeline, the width of all of it, and how far it is scrolled."""
+    script = """
+    const each = document.querySelector(".surface");
+    return [each.clientWidth, document.querySelector(".sizer").offsetWidth, each.scrollLeft];
+    """
+    found: tuple[float, float, float] = tuple(page.browser.execute_script(script))
+    return found
+
+
+def test_span_that_is_dragged_over_fills_the_timeline(page: Page) -> None:
+    page.open("tab=timeline")
+    seen, _, _ = place_of_timeline(page)
+    drag = ActionChains(page.browser, duration=50)
+    drag.move_to_element_with_offset(page.one(".surface"), int(NAMES + 100 - seen / 2), 0).click_and_hold()
+    drag.move_by_offset(100, 0).perform()
+    assert page.one(".brush").size["width"] == pytest.approx(100, abs=2)
+    drag.move_by_offset(100, 0).release().perform()
+    assert not page.all(".brush")
+    plot = seen - NAMES - EDGE
+    _, width, left = place_of_timeline(page)
+    assert width == pytest.approx(NAMES + plot * plot / 200 + EDGE, rel=0.02)
+    assert left == pytest.approx(100 * plot / 200, rel=0.05)
+    assert page.text("#side-name") == "At the end"
+    page.click("#panel g[aria-label^=load]")
+    assert page.text("#side-name") == "doneload"
+    page.press("0")
+    until(page.browser, lambda: place_of_timeline(page)[1] == seen)
+
+
+@pytest.mark.parametrize("view", ["graph", "timeline"])
+def test_wheel_with_ctrl_zooms_a_drawing(page: Page, view: str) -> None:
+    page.open(f"tab={view}")
+    before = place_of_timeline(page)[1]
+    origin = ScrollOrigin.from_element(page.one(".surface"))
+    zoom = ActionChains(page.browser).key_down(Keys.CONTROL).scroll_from_origin(origin, 0, -600)
+    zoom.key_up(Keys.CONTROL).perform()
+    until(page.browser, lambda: place_of_timeline(page)[1] > before * 1.5)
+    ratio = page.browser.execute_script("return window.visualViewport.scale * devicePixelRatio")
+    assert ratio == 1
+
+
+def test_tasks_and_drawings_say_which_tasks_clean_up(page: Page) -> None:
+    assert "on failure" in str(page.one("#panel g[aria-label^=refund]").get_attribute("aria-label"))
+    page.tab("tasks")
+    kinds = dict(
+        zip(
+            page.texts("#panel tbody tr:not(.space) td:first-child"),
+            page.texts("#panel tbody tr:not(.space) td:nth-child(3)"),
+            strict=True,
+        )
+    )
+    assert "on failure" in kinds["refund"]
+    assert "on failure" not in kinds["ship"]
+    page.one("#filter").send_keys('"on failure"')
+    until(page.browser, lambda: page.texts("#panel tbody tr:not(.space) td:first-child") == ["refund"])
+
+
+def test_long_list_says_how_many_it_leaves_out(browser: Browser, tmp_path: Path) -> None:
+    made = document(*order())
+    row = [1, "a", {"event": 1}, ""]
+    made["data"] = [{"title": "Signals", "columns": ["Name", "When", "Input"], "rows": [row] * 250}]
+    page = Page(browser, written(tmp_path / "run.html", [made])).open("tab=data")
+    assert len(page.all("#panel tbody tr")) == 200
+    assert "and 50 more" in page.text("#panel")
 
 
 def test_timeline_has_a_table(page: Page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import shlex
 import subprocess
@@ -17,11 +18,13 @@ from attrs import evolve
 
 import floto
 from floto.core.swf.events import WorkflowExecutionCancelRequested, WorkflowExecutionSignaled
+from floto.core.swf.reserved_names import SPEC_KEY
+from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 from floto.runtime.schedules import create
 from tests.integration.browser import Ui, ask, ui
 from tests.integration.commands import PATIENCE, Shell, wait_for
-from tests.integration.shown import Shop, shop, spec_of
+from tests.integration.shown import LIST, ORDER, Shop, shop, spec_of
 
 HTML = "text/html"
 
@@ -253,3 +256,19 @@ def test_page_of_a_stuck_run_has_the_command_that_helps(made: Shop, reading: Ui)
     made.service.terminate_workflow_execution("lost")
     text = ask(reading, "GET", f"/runs/lost/{quote(run.run_id)}", accept=HTML)[2]
     assert "floto decider" not in text
+
+
+def test_help_says_of_how_many_waits_it_leaves_out(made: Shop, reading: Ui) -> None:
+    tasks = [
+        floto.ActivityTask(id_=f"t{number}", name="pack", version="1", task_list=f"list {number}")
+        for number in range(7)
+    ]
+    spec = floto.DeciderSpec(activity_tasks=tasks, task_list=LIST)
+    input = json.dumps({SPEC_KEY: json.loads(spec.to_json())})
+    request = StartRequest(workflow_id="wide", workflow_type=ORDER, task_list=LIST, input=input)
+    run_id = made.service.start_workflow_execution(request)
+    made.decide()
+    text = html.unescape(ask(reading, "GET", f"/runs/wide/{quote(run_id)}", accept=HTML)[2])
+    assert text.count("floto worker") == 5
+    assert "and 2 more" in text
+    assert f"floto why --service {made.url} wide</pre>" in text

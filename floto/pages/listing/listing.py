@@ -16,7 +16,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from floto.core.errors import FlotoError, UnknownResource
+from floto.core.errors import FlotoError
 from floto.core.state.fold import fold
 from floto.core.state.state import EMPTY, State
 from floto.core.swf.shapes import WorkflowExecution
@@ -174,7 +174,7 @@ class Listing:
         try:
             events = self._source.history(self._domain, execution, state.last_event_id)
             return fold(events, evolve(state, execution=execution))
-        except (UnknownResource, FlotoError):
+        except FlotoError:
             # A run whose history cannot be read, or not be made sense of, is listed all the same.
             return state
 

@@ -54,14 +54,14 @@ def span(milliseconds: int) -> str:
 
 def totals(page: Page) -> dict[str, Any]:
     """Return the numbers of a page of the list, for its script."""
-    return {"counts": dict(page.counts), "summary": _summary(page), "pages": page.pages, "page": page.number}
+    counts = {**page.counts, "all": sum(page.counts.values())}
+    return {"counts": counts, "summary": _summary(page), "pages": page.pages, "page": page.number}
 
 
 def page_context(page: Page, text: str, sort: str, url: Callable[..., str], problem: str) -> dict[str, Any]:
     """Return the numbers and links around the rows of a page; ``url`` makes links to other lists."""
     return {
         **totals(page),
-        "all": sum(page.counts.values()),
         "is_cut": page.is_cut,
         "statuses": [
             (status, page.counts[status], url(filter=_with(text, status, problem), page=""))

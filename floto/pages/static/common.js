@@ -1,5 +1,8 @@
 // What floto's pages share: elements, times, the switches of the bar. Text of a run is only ever textContent.
 
+export const $ = (id) => document.getElementById(id)
+export const each$ = (selector, act) => document.querySelectorAll(selector).forEach(act)
+
 // An element: name with classes ("td.number"), attributes if any, children
 export const el = (name, ...rest) => fill((tag) => document.createElement(tag), name, rest)
 export const svg = (name, ...rest) => fill((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag), name, rest)
@@ -9,7 +12,7 @@ function fill(create, name, rest) {
 	const element = create(tag)
 	if (classes.length) element.setAttribute("class", classes.join(" "))
 	for (const [key, value] of Object.entries(rest[0]?.constructor === Object ? rest.shift() : {})) {
-		if (key.startsWith("on")) element.addEventListener(key.slice(2), value)
+		if (key.startsWith("on")) element[key] = value
 		else if (value !== null && value !== undefined) element.setAttribute(key, value)
 	}
 	element.append(...present(rest))
@@ -62,8 +65,10 @@ const chosen = {times: "utc", theme: "system"}
 
 export const choice = (name) => chosen[name]
 
-export function switches(changed = () => {}) {
-	for (const group of document.querySelectorAll("[data-switch]")) {
+// Begin, as all is ready: the switches work, and what needs the script is shown
+export function switches(changed) {
+	each$("[data-ready]", (each) => (each.hidden = false))
+	each$("[data-switch]", (group) => {
 		const name = group.dataset.switch
 		const buttons = [...group.querySelectorAll("button")]
 		const choose = (value) => {
@@ -73,16 +78,23 @@ export function switches(changed = () => {}) {
 			if (name === "theme") document.documentElement.dataset.theme = value
 		}
 		choose(stored(name))
-		group.addEventListener("click", ({target}) => {
+		group.onclick = ({target}) => {
 			choose(target.value)
 			stored(name, target.value)
 			changed(name)
-		})
-	}
+		}
+	})
 }
 
-// Show what needs the script, once it can be used
-export const ready = () => document.querySelectorAll("[data-ready]").forEach((each) => (each.hidden = false))
+// Call a function with the file that is dropped on an element
+export function dropped(element, use) {
+	element.addEventListener("dragover", (event) => event.preventDefault())
+	element.addEventListener("drop", (event) => {
+		event.preventDefault()
+		const [file] = event.dataTransfer.files
+		if (file) use(file)
+	})
+}
 
 // Store a value if there is one; storage may be refused
 function stored(name, value) {

@@ -8,7 +8,7 @@ export const BAD = ["failed", "canceled"]
 // The first of them stands for a group
 const ORDER = ["failed", ...PENDING, "waiting", "canceled", "skipped", "reserved for cleanup", "done"]
 
-export const page = {event: 1, task: -1, tab: "graph", filter: "", run: -1, decisions: false, folds: true, table: false, grouped: false, raw: false}
+export const page = {event: 1, task: -1, tab: "graph", filter: "", run: -1, folds: true}
 
 // The last interval [from, value] that has begun
 export function lookup(intervals) {
@@ -67,7 +67,8 @@ function item(row) {
 	const now = worst(row)
 	const tries = folded ? 0 : attempts(row.task).length
 	const name = folded ? `${plain(group(row).label)} ×${group(row).inner.length}` : plain(page.doc.tasks[row.task].id)
-	const note = folded ? counts(group(row).inner).map(([each, count]) => `${symbol(each)} ${count} ${each}`).join(" ") : `${now}${tries > 1 ? `, attempt ${tries}` : ""}`
+	const role = folded ? "" : page.doc.tasks[row.task].role
+	const note = folded ? counts(group(row).inner).map(([each, count]) => `${symbol(each)} ${count} ${each}`).join(" ") : `${now}${tries > 1 ? `, attempt ${tries}` : ""}${role && `, ${role}`}`
 	const attributes = {
 		role: "button", tabindex: 0, "data-key": folded ? `g${row.group}` : `t${row.task}`, "data-status": now, "aria-label": `${name}: ${note}`,
 		"aria-expanded": folded ? open : null, onclick: () => (folded ? page.toggle(row.group) : page.select(row.task)),
@@ -104,6 +105,11 @@ class Surface {
 		this.sizer = el("div.sizer", this.svg)
 		this.element = region("div.surface", label, this.sizer)
 		this.element.onscroll = () => this.draw()
+		this.element.onwheel = (event) => {
+			if (!event.ctrlKey) return
+			event.preventDefault()
+			this.scale(this.zoom * 1.002 ** -event.deltaY, ...this.place(event))
+		}
 		new ResizeObserver(() => this.refresh()).observe(this.element)
 		this.lay()
 	}
@@ -123,9 +129,15 @@ class Surface {
 		renew(this.svg, this.shapes(x, y, w, h))
 	}
 
-	scale(zoom) {
-		const {scrollLeft, scrollTop, clientWidth, clientHeight} = this.element
-		const [x, y] = [clientWidth / 2, clientHeight / 2]
+	// The place of the pointer in what is in sight
+	place({clientX, clientY}) {
+		const {left, top} = this.element.getBoundingClientRect()
+		return [clientX - left, clientY - top]
+	}
+
+	// Zoom around a place that is in sight
+	scale(zoom, x = this.element.clientWidth / 2, y = this.element.clientHeight / 2) {
+		const {scrollLeft, scrollTop} = this.element
 		const next = Math.min(Math.max(zoom, this.least), this.most)
 		const to = this.moved(next / this.zoom, scrollLeft + x, scrollTop + y)
 		this.zoom = next
@@ -218,6 +230,28 @@ const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4
 export class Timeline extends Surface {
 	constructor() {
 		super("Timeline", 1, 4000)
+		const {element} = this
+		element.onpointerdown = (event) => (this.from = event.button || event.pointerType === "touch" ? 0 : this.place(event)[0])
+		element.onpointermove = (event) => event.buttons && this.drag(event)
+		element.onpointerup = () => this.brush && this.dragged()
+	}
+
+	// Zoom to the span that is dragged over
+	drag(event) {
+		const [from, to] = [this.from, Math.max(this.place(event)[0], PLAN.label)]
+		const width = Math.abs(to - from)
+		if (from < PLAN.label || (!this.brush && width < 4)) return
+		this.brush = {x: Math.min(from, to), width}
+		this.element.setPointerCapture(event.pointerId)
+		this.draw()
+	}
+
+	dragged() {
+		const {x, width} = this.brush
+		this.brush = null
+		const [start, zoom] = [this.element.scrollLeft + x - PLAN.label, this.zoom]
+		this.scale(this.plot / width)
+		this.element.scrollLeft = (start * this.zoom) / zoom
 	}
 
 	lay() {
@@ -265,6 +299,7 @@ export class Timeline extends Surface {
 			...folds.map(([start, end, , size]) => svg("text.small.folded", {x: this.x(start) + (size * this.plot) / 2, y: 28}, duration((end - start) / 1000))),
 			...this.marks(w),
 			svg("path.now", {d: `M${now - 5} ${PLAN.top - 12}h10l-5 8z`}),
+			this.brush && svg("rect.brush", {...this.brush, height: h}),
 		]
 	}
 

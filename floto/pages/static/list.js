@@ -1,111 +1,93 @@
 // The list of runs, live; and the bar, and what files are dropped on, of every page that the server draws.
-import { badge, clock, duration, el, plain, ready, switches, times } from "./common.js";
+import {$, badge, clock, dropped, duration, each$, el, plain, renew, switches, times} from "./common.js"
 
-const table = document.getElementById("runs");
-const $ = (id) => document.getElementById(id);
+const table = $("runs")
 
 const cells = (run) => [
-  el("td", {}, el("a", { href: run.url }, run.workflow), " ", el("span.soft.mono", {}, run.run)),
-  el("td", {}, run.type),
-  el("td", {}, badge(run.status), " ", el("span.note", {}, run.note)),
-  el("td", {}, el("time", { "data-ms": run.started }, clock(run.started))),
-  el("td.number", {}, el("span", { "data-since": run.took === null && run.started, "data-took": run.took })),
-  el("td.tags", {}, ...run.tags.flatMap((tag) => [el("span.tag", {}, tag), " "])),
-];
+	el("td", el("a", {href: run.url, "data-key": "run"}, run.workflow), " ", el("span.soft.mono", run.run)),
+	el("td", run.type),
+	el("td", badge(run.status), " ", el("span.note", run.note)),
+	el("td", el("time", {"data-ms": run.started}, clock(run.started))),
+	el("td.number", el("span", {"data-since": run.took === null && run.started, "data-took": run.took})),
+	el("td.tags", ...run.tags.flatMap((tag) => [el("span.tag", tag), " "])),
+]
 
-/** Put the rows in the order of the server; those that did not change stay as they are. */
-function show({ order, rows, counts, summary, page, pages }) {
-  const body = table.tBodies[0];
-  const known = new Map([...body.rows].map((row) => [row.dataset.run, row]));
-  order.forEach((id, place) => {
-    const row = known.get(id) ?? el("tr", { "data-run": id });
-    if (rows[id]) update(row, rows[id]);
-    if (body.rows[place] !== row) body.insertBefore(row, body.rows[place] ?? null);
-  });
-  while (body.rows.length > order.length) body.lastElementChild.remove();
-  counts.all = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  for (const [status, count] of Object.entries(counts)) {
-    const place = document.querySelector(`[data-count="${status}"]`);
-    place.textContent = count.toLocaleString("en");
-    const link = place.closest("a");
-    link.hidden = !count && status !== "all" && !link.hasAttribute("aria-current");
-  }
-  $("summary").textContent = summary;
-  $("previous").hidden = page <= 1;
-  $("next").hidden = page >= pages;
-  $("empty").hidden = order.length > 0;
-  times(table);
-  ages();
+// Put the rows in the order of the server; those that did not change stay as they are
+function show({order, rows, counts, summary, page, pages}) {
+	const body = table.tBodies[0]
+	const known = new Map([...body.rows].map((row) => [row.dataset.run, row]))
+	order.forEach((id, place) => {
+		const row = known.get(id) ?? el("tr", {"data-run": id})
+		if (rows[id]) update(row, rows[id])
+		if (body.rows[place] !== row) body.insertBefore(row, body.rows[place] ?? null)
+	})
+	while (body.rows.length > order.length) body.lastElementChild.remove()
+	for (const [status, count] of Object.entries(counts)) {
+		const place = document.querySelector(`[data-count="${status}"]`)
+		const link = place.closest("a")
+		place.textContent = count.toLocaleString("en")
+		link.hidden = !count && status !== "all" && !link.hasAttribute("aria-current")
+	}
+	$("summary").textContent = summary
+	$("previous").hidden = page <= 1
+	$("next").hidden = page >= pages
+	$("empty").hidden = order.length > 0
+	times(table)
+	ages()
 }
 
 function update(row, run) {
-  const text = JSON.stringify(run);
-  if (row.dataset.shown === text) return;
-  const focused = row.contains(document.activeElement);
-  row.dataset.shown = text;
-  row.replaceChildren(...cells(run));
-  if (focused) row.querySelector("a").focus();
+	const text = JSON.stringify(run)
+	if (row.dataset.shown !== text) renew(row, cells(run))
+	row.dataset.shown = text
 }
 
-/** Write how long runs took, or have taken until now. */
+// Write how long runs took, or have taken until now
 function ages() {
-  for (const each of table.querySelectorAll("[data-took], [data-since]")) {
-    const { took, since } = each.dataset;
-    each.textContent = duration((took ?? Math.max(Date.now() - since, 0)) / 1000);
-  }
+	for (const each of table.querySelectorAll("[data-took], [data-since]")) {
+		const {took, since} = each.dataset
+		each.textContent = duration((took ?? Math.max(Date.now() - since, 0)) / 1000)
+	}
 }
 
-let source = null;
+let source = null
 
-/** Follow the list while the page is seen: a browser has few connections for each server. */
+// Follow the list while the page is seen: a browser has few connections for each server
 function follow() {
-  source?.close();
-  if (document.hidden || !table.dataset.events) return;
-  source = new EventSource(table.dataset.events);
-  source.onopen = () => state("live");
-  source.onmessage = (event) => show(JSON.parse(event.data));
-  source.onerror = () => state(source.readyState === 2 ? "not live: load the page again" : "connecting…");
+	source?.close()
+	if (document.hidden || !table.dataset.events) return
+	source = new EventSource(table.dataset.events)
+	source.onopen = () => state("live")
+	source.onmessage = (event) => show(JSON.parse(event.data))
+	source.onerror = () => state(source.readyState === 2 ? "not live: load the page again" : "connecting…")
 }
 
 function state(text) {
-  $("live").textContent = text;
-  $("live").classList.toggle("on", text === "live");
+	$("live").textContent = text
+	$("live").classList.toggle("on", text === "live")
 }
 
-/** Open a saved history that was dropped on the list. */
+// Open a saved history that was dropped on the list
 async function opened(file) {
-  state(`opening ${plain(file.name, 100)}…`);
-  const headers = { "x-floto-token": table.dataset.token };
-  const answer = await fetch("/open", { method: "POST", body: file, headers }).catch(() => null);
-  if (answer?.ok) location.assign(answer.headers.get("location"));
-  else state(`${plain(file.name, 100)} cannot be opened: ${answer ? plain(await answer.text()) : "no answer"}`);
+	state(`opening ${plain(file.name, 100)}…`)
+	const headers = {"x-floto-token": table.dataset.token}
+	const answer = await fetch("/open", {method: "POST", body: file, headers}).catch(() => null)
+	if (answer?.ok) location.assign(answer.headers.get("location"))
+	else state(`${plain(file.name, 100)} cannot be opened: ${answer ? plain(await answer.text()) : "no answer"}`)
 }
 
-/** Call a function with the file that is dropped on an element. */
-function dropped(element, use) {
-  element.addEventListener("dragover", (event) => event.preventDefault());
-  element.addEventListener("drop", (event) => {
-    event.preventDefault();
-    const file = event.dataTransfer.files[0];
-    if (file) use(file);
-  });
-}
-
-switches((name) => name === "times" && times());
-times();
-for (const area of document.querySelectorAll("[data-drop]")) {
-  dropped(area, async (file) => (area.value = await file.text()));
-}
+each$("[data-drop]", (area) => dropped(area, async (file) => (area.value = await file.text())))
 if (table) {
-  ages();
-  setInterval(ages, 1000);
-  follow();
-  document.addEventListener("visibilitychange", follow);
-  dropped(document, opened);
-  addEventListener("keydown", (event) => {
-    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.closest("input, select")) return;
-    event.preventDefault();
-    $("filter").select();
-  });
+	ages()
+	setInterval(ages, 1000)
+	follow()
+	document.addEventListener("visibilitychange", follow)
+	dropped(document, opened)
+	addEventListener("keydown", (event) => {
+		if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.closest("input, select")) return
+		event.preventDefault()
+		$("filter").select()
+	})
 }
-ready();
+switches((name) => name === "times" && times())
+times()

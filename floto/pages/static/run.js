@@ -1,10 +1,8 @@
 // One run at any moment: floto computed all that is shown, and this script shows what holds at an event.
 
-import {badge, choice, clock, duration, el, plain, ready, region, renew, svg, switches} from "./common.js"
+import {$, badge, choice, clock, dropped, duration, each$, el, plain, region, renew, svg, switches} from "./common.js"
 import {at, attempts, BAD, counts, Graph, lookup, page, past, PENDING, RETRY, status, Timeline, when, words} from "./draw.js"
 
-const $ = (id) => document.getElementById(id)
-const each$ = (selector, act) => document.querySelectorAll(selector).forEach(act)
 const FORMAT = "floto.view/1"
 const TABS = ["graph", "timeline", "tasks", "events", "decisions", "data", "check"]
 const MOST = {text: 20000, lines: 60}
@@ -112,8 +110,9 @@ function table(label, names, rows) {
 }
 
 const sections = (found) => found.flatMap(({title, columns, rows}) => {
-	const held = rows.filter(([from]) => from <= page.event).slice(0, 200).map(([, ...cells]) => cells.map(shown))
-	return held.length ? [el("h2", title), ...(columns ? [table(title, columns, held)] : held.map((cells) => el("div", ...cells)))] : []
+	const held = rows.filter(([from]) => from <= page.event)
+	const cells = held.slice(0, 200).map(([, ...cells]) => cells.map(shown))
+	return held.length ? [el("h2", title), ...(columns ? [table(title, columns, cells)] : cells.map((each) => el("div", ...each))), held.length > 200 && soft(`and ${held.length - 200} more`)] : []
 })
 
 function runLink({workflow_id: id, run_id: run, status: now}) {
@@ -283,10 +282,10 @@ const VIEWS = {
 		let found = []
 		const rows = new Rows("Tasks", "Task|Status:190|Kind:160|Attempts:80|Ran:70|Why|Requires:110", (i) => {
 			const task = found[i]
-			const {kind, name, requires} = page.doc.tasks[task]
+			const {kind, name, role, requires} = page.doc.tasks[task]
 			const tries = attempts(task)
 			const [, started, ended] = tries.at(-1) ?? []
-			return [[taskLink(task, "k"), badge(status(task)), `${kind} ${name}`, tries.length || "", past(ended) ? duration(span(started, ended)) : "", reason(task), requires.slice(0, 9).map((each) => page.doc.tasks[each].id).join(", ")], {class: task === page.task ? "chosen" : null}]
+			return [[taskLink(task, "k"), badge(status(task)), dotted(`${kind} ${name}`, role), tries.length || "", past(ended) ? duration(span(started, ended)) : "", reason(task), requires.slice(0, 9).map((each) => page.doc.tasks[each].id).join(", ")], {class: task === page.task ? "chosen" : null}]
 		})
 		const draw = () => {
 			found = all().filter(matcher(page.filter))
@@ -345,8 +344,8 @@ function matcher(filter) {
 		if (tries) return (task) => Math.sign(attempts(task).length - tries[2]) === "<=>".indexOf(tries[1]) - 1
 		if (page.doc.statuses.includes(token)) return (task) => status(task) === token
 		return (task) => {
-			const {id, kind, name} = page.doc.tasks[task]
-			return `task:${id} kind:${kind} type:${name} ${reason(task)}`.toLowerCase().includes(token)
+			const {id, kind, name, role} = page.doc.tasks[task]
+			return `task:${id} kind:${kind} type:${name} ${role} ${reason(task)}`.toLowerCase().includes(token)
 		}
 	})
 	return (task) => tests.every((test) => test(task))
@@ -369,7 +368,7 @@ function open() {
 		each.tabIndex = chosen ? 0 : -1
 	})
 	each$("[data-views]", (each) => (each.hidden = !each.dataset.views.includes(page.tab)))
-	each$("[data-toggle]", (each) => each.setAttribute("aria-pressed", page[each.dataset.toggle]))
+	each$("[data-toggle]", (each) => each.setAttribute("aria-pressed", !!page[each.dataset.toggle]))
 	$("panel").setAttribute("aria-labelledby", `tab-${page.tab}`)
 	$("filter").value = page.filter
 	view = VIEWS[page.tab]()
@@ -436,7 +435,14 @@ const openFile = (file) => file && attempt(plain(file.name, 100), async () => {
 	doc ||= await fetched(source.dataset.open, {method: "POST", body: file, headers: {"content-type": "application/octet-stream", "X-Floto-Token": source.dataset.token}})
 	load(doc)
 	opened({run: -1})
+	if ($("helps")) helped([])
 })
+
+// What the commands are that help the run now
+function helped(found) {
+	$("helps").hidden = !found.length
+	renew($("helps").lastElementChild, found.map(([text, commands]) => el("li", text, ...commands.map((each) => el("pre.command", each)))))
+}
 
 // Load the document anew when the run has more events; at the last one, go on to the new last one
 function follow({document: url, changes}) {
@@ -446,9 +452,12 @@ function follow({document: url, changes}) {
 		if (document.hidden) return
 		stream = new EventSource(changes)
 		stream.onmessage = async ({data}) => {
+			if (page.run) return
+			const news = JSON.parse(data)
+			helped(news.help)
+			const doc = news.event > page.last && (await fetched(url).catch(() => null))
+			if (!doc || page.run) return
 			const {event, last, task, opened: groups} = page
-			const doc = page.run === 0 && JSON.parse(data).event > last && (await fetched(url).catch(() => null))
-			if (!doc) return
 			load(doc)
 			opened({task, opened: groups, event: event === last ? page.last : event})
 		}
@@ -482,26 +491,21 @@ addEventListener("keydown", (event) => {
 	else return
 	event.preventDefault()
 })
-$("slider").addEventListener("input", ({target}) => go(page.decisions ? (page.stops[target.value - 1] ?? 1) : Number(target.value)))
-each$("[data-press]", (each) => each.addEventListener("click", () => KEYS[each.dataset.press]()))
-each$("[data-toggle]", (each) => each.addEventListener("click", () => {
+$("slider").oninput = ({target}) => go(page.decisions ? (page.stops[target.value - 1] ?? 1) : Number(target.value))
+each$("[data-press]", (each) => (each.onclick = () => KEYS[each.dataset.press]()))
+each$("[data-toggle]", (each) => (each.onclick = () => {
 	page[each.dataset.toggle] = !page[each.dataset.toggle]
 	open()
 }))
-$("filter").addEventListener("input", ({target}) => {
+$("filter").oninput = ({target}) => {
 	page.filter = target.value
 	show()
-})
-$("file").addEventListener("change", ({target}) => openFile(target.files[0]))
-addEventListener("dragover", (event) => event.preventDefault())
-addEventListener("drop", (event) => {
-	event.preventDefault()
-	openFile(event.dataTransfer.files[0])
-})
+}
+$("file").onchange = ({target}) => openFile(target.files[0])
+dropped(document, openFile)
 addEventListener("hashchange", recall)
 
 switches(() => page.doc && open())
-ready()
 attempt("This run", async () => {
 	if (source && !source.dataset.document) return
 	if (source) {

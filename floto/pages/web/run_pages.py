@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from time import time
 from typing import Any
 
+from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -17,12 +18,31 @@ from floto.core.swf.shapes import WorkflowExecution
 from floto.core.visible import visible, visible_lines
 from floto.pages.comparison import compared
 from floto.pages.documents import Document
-from floto.pages.runs import RunRow
+from floto.pages.runs import RunRow, polled
 from floto.pages.web.requests import HISTORY_LIMIT, body, form
 from floto.pages.web.responses import Stream, document_response, run_url
 from floto.pages.web.security import TOKEN_HEADER, Refused
 from floto.pages.web.site import Site, cells_of, now_ms
 from floto.pages.web.watch import HEARTBEAT
+
+#: Sentences, each with commands.
+Help = Sequence[tuple[str, Sequence[str]]]
+
+
+@frozen
+class _News:
+    """What a page is told of an open run."""
+
+    last: int
+    is_closed: bool
+    #: The activity types that are served, by queue; None if the service does not report pollers.
+    pollers: Mapping[Any, Any] | None
+    help: Help
+
+    @property
+    def message(self) -> str:
+        """The message as JSON."""
+        return json.dumps({"event": self.last, "closed": self.is_closed, "help": self.help})
 
 
 class RunPages:
@@ -35,6 +55,7 @@ class RunPages:
         """Show a run."""
         asked = self._site.asked(request)
         domain, run = await self._site.found(request)
+        execution = WorkflowExecution(run.workflow_id, run.run_id)
         url = partial(run_url, run.workflow_id, run.run_id, domain)
         if domain != asked:
             return RedirectResponse(url(), 303)
@@ -44,12 +65,12 @@ class RunPages:
             "changes_url": url("changes") if run.closed is None else None,
             "actions_url": url("actions"),
             "compare_url": url("compare"),
-            "help": await self._site.in_turn(self._help, domain, run) if run.closed is None else (),
+            "help": await self._site.in_turn(self._help, domain, execution) if run.closed is None else (),
         }
         return self._run_page("live_run.html", domain, context)
 
-    def _help(self, domain: str, run: RunRow) -> Any:
-        history, _ = self._site.documents.history(domain, WorkflowExecution(run.workflow_id, run.run_id))
+    def _help(self, domain: str, run: WorkflowExecution) -> Help:
+        history, _ = self._site.documents.history(domain, run)
         return self._site.source.help(domain, history)
 
     def _run_page(self, name: str, domain: str, context: Mapping[str, Any]) -> Response:
@@ -69,33 +90,47 @@ class RunPages:
         )
 
     async def changes(self, request: Request) -> Response:
-        """Send the number of the last event of an open run whenever it changes."""
+        """Send the number of the last event of an open run, and what helps it, whenever they change."""
         domain, run = self._site.named(request)
-        last, is_closed = await self._site.in_turn(self._site.documents.last_event_id, domain, run)
+        _, is_closed = await self._site.in_turn(self._site.documents.last_event_id, domain, run)
         if is_closed:
             # The status after which a browser does not connect again.
             return Response(status_code=204)
         place = self._site.watch.place()
         place.__enter__()
-        return Stream(self._run_messages(domain, run, last), on_end=partial(place.__exit__, None, None, None))
+        return Stream(self._run_messages(domain, run), on_end=partial(place.__exit__, None, None, None))
 
-    async def _run_messages(self, domain: str, run: WorkflowExecution, last: int) -> AsyncIterator[str]:
-        told, is_closed, seen, spoke = 0, False, object(), time()
-        while not self._site.watch.is_stopped:
-            if last != told:
-                told, spoke = last, time()
-                yield f"data: {json.dumps({'event': last, 'closed': is_closed})}\n\n"
+    async def _run_messages(self, domain: str, run: WorkflowExecution) -> AsyncIterator[str]:
+        told: _News | None = None
+        news: _News | None = None
+        seen, looked, spoke = object(), 0.0, time()
+        source, watch = self._site.source, self._site.watch
+        while not watch.is_stopped:
+            before, seen = seen, await self._site.in_thread(source.version)
+            # Pollers come and go without a change of the service.
+            if seen is None or seen != before or time() - looked >= source.pace.idle:
+                looked = time()
+                news = await self._site.in_turn(self._news, domain, run, news)
+            if news is not None and news.message != (told and told.message):
+                told, spoke = news, time()
+                yield f"data: {news.message}\n\n"
             elif time() - spoke >= HEARTBEAT:
                 spoke = time()
                 yield ": heartbeat\n\n"
-            if is_closed:
+            if news is not None and news.is_closed:
                 return
-            await self._site.watch.pause(self._site.source.pace.every)
-            if self._site.watch.is_stopped:
-                return
-            before, seen = seen, await self._site.in_thread(self._site.source.version)
-            if seen is None or seen != before:
-                last, is_closed = await self._site.in_turn(self._site.documents.last_event_id, domain, run)
+            await watch.pause(source.pace.every)
+
+    def _news(self, domain: str, run: WorkflowExecution, known: _News | None) -> _News:
+        """Return the news of an open run; ``known`` as it is, if neither the run nor the pollers changed."""
+        last, is_closed = self._site.documents.last_event_id(domain, run)
+        found = polled(self._site.source.live(), domain)
+        pollers = (
+            None if found is None else {place: {each.serves for each in all} for place, all in found.items()}
+        )
+        if known is not None and (known.last, known.pollers) == (last, pollers):
+            return known
+        return _News(last, is_closed, pollers, () if is_closed else self._help(domain, run))
 
     async def compare(self, request: Request) -> Response:
         """Show what another spec, which is in the form, decides otherwise in a run, and keeps of it."""
