@@ -357,7 +357,7 @@ class SqliteStore(ReadStore):
         """Return the row of a run that the transaction has not changed so far."""
         if open_run is None:
             self._last_number += 1
-            entry = CachedRun(self._last_number, 0, changes.run)
+            entry = CachedRun(self._last_number, 0, changes.run, [])
             return StagedRun(entry, changes.run, beats=changes.run.heartbeats, is_new=True)
         entry = self._current(open_run)
         return StagedRun(entry, entry.run, beats=entry.run.heartbeats)
