@@ -160,7 +160,7 @@ def changes_of(url: str) -> Callable[[], object] | None:
     Raises:
         ServiceError: if the file cannot be opened.
     """
-    from floto.adapters.sqlite.changes import Changes  # noqa: PLC0415 - as the adapters below
+    from floto.adapters.sqlite.inspection import Changes  # noqa: PLC0415 - as the adapters below
 
     file = file_of(url)
     return None if file is None else Changes(str(file)).version

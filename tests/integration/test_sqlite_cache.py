@@ -50,7 +50,7 @@ def test_cached_runs_with_large_payloads_use_bounded_memory(tmp_path: Path) -> N
 def test_cache_evicts_the_least_recently_used_runs() -> None:
     cache = Cache(most_bytes=3 * 10**6)
     entries = {
-        id: CachedRun(number, 0, EngineRun.fresh("d", WorkflowExecution(id, id)), size=900_000)
+        id: CachedRun(number, 0, EngineRun.fresh("d", WorkflowExecution(id, id)), [], size=900_000)
         for number, id in enumerate("abcd")
     }
     for id in "abc":
@@ -65,7 +65,7 @@ def test_cache_evicts_the_least_recently_used_runs() -> None:
 def test_run_larger_than_the_cache_is_kept_while_most_recently_used() -> None:
     cache = Cache(most_bytes=1000)
     for id in "ab":
-        cache.put(id, CachedRun(1, 0, EngineRun.fresh("d", WorkflowExecution(id, id)), size=10**6))
+        cache.put(id, CachedRun(1, 0, EngineRun.fresh("d", WorkflowExecution(id, id)), [], size=10**6))
     assert [id for id in "ab" if cache.get(id)] == ["b"]
 
 

@@ -293,7 +293,7 @@ def test_interrupted_call_leaves_a_consistent_cache(tmp_path: Path, monkeypatch:
         assert service.history(run) == other.history(run)
         assert names(service, run).count("WorkflowExecutionSignaled") == 2
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        CachedRun(1, 1, EngineRun.fresh("d", run)).revision = 2  # type: ignore[misc]
+        CachedRun(1, 1, EngineRun.fresh("d", run), []).revision = 2  # type: ignore[misc]
 
 
 def test_file_system_without_a_write_ahead_log_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

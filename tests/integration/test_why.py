@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 import floto
-from floto.adapters.sqlite import SqliteService
-from floto.adapters.sqlite.storage import database
+from floto.adapters.sqlite import SqliteService, inspection
 from floto.core.state import fold
 from floto.runtime.cli.why import why_command
 from floto.testing import simulate
@@ -254,7 +253,7 @@ def test_status_names_a_held_lock_and_a_full_disk(tmp_path: Path, monkeypatch: p
     other.execute("BEGIN IMMEDIATE")
     assert f"a process has been writing to {path} for more than 2 s without an end" in shell.here("status")[0]
     other.close()
-    monkeypatch.setattr(database, "_LITTLE_ROOM", 2**62)
+    monkeypatch.setattr(inspection, "_LITTLE_ROOM", 2**62)
     assert f"the disk of {path} is full" in shell.here("status")[0]
 
 

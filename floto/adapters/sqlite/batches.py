@@ -32,8 +32,6 @@ from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
-from attrs import field, frozen
-
 from floto.adapters.clock import ClockWatch
 from floto.adapters.sqlite.group_commit import Job, Read, Write
 from floto.adapters.sqlite.recovery import Recovery
@@ -47,7 +45,7 @@ from floto.adapters.sqlite.storage.database import (
 )
 from floto.adapters.sqlite.storage.rows import UnreadableRun
 from floto.adapters.sqlite.storage.store import LOCK_SECONDS, SqliteStore
-from floto.adapters.sqlite.wait_queue import Poll, WaitQueue
+from floto.adapters.sqlite.wait_queue import Poll, Served, WaitQueue
 from floto.core.engine.engine import DeadlineError, Engine
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.errors import ServiceError, ServiceFault, ServiceUnavailable
@@ -76,47 +74,6 @@ _SINGLE_STATEMENT = (
 
 #: The result of a call, or the fault with which it was refused.
 Outcome = tuple[Any, ServiceFault | None]
-
-
-@frozen
-class Served:
-    """The pending polls that one transaction has served."""
-
-    #: All polls that are out of the wait queue, in the order in which they were taken.
-    taken: dict[Poll, None] = field(factory=dict)
-    #: Those whose threads get a task, or None because they have ended.
-    polls: dict[Poll, Any] = field(factory=dict)
-    #: The polls that responded at once, with the task and a function to call after the commit.
-    answered: list[tuple[Poll, Any, Callable[[], None]]] = field(factory=list)
-    #: The polls that can be served again: they stay out of the wait queue until the commit, so that the
-    #: thread of a poll does not end it while a response of it is not committed.
-    idle: dict[TaskQueue, Poll] = field(factory=dict)
-
-    def __len__(self) -> int:
-        """Return the number of claimed tasks."""
-        return len(self.polls) + len(self.answered)
-
-    def take(self, task_queue: TaskQueue, wait_queue: WaitQueue) -> Poll | None:
-        """Return the next poll of a task queue; None if there is none."""
-        poll = self.idle.pop(task_queue, None) or wait_queue.take(task_queue)
-        if poll is not None:
-            self.taken[poll] = None
-        return poll
-
-    def complete(self, wait_queue: WaitQueue) -> None:
-        """Complete the polls, after the commit."""
-        try:
-            for poll, task, after in self.answered:
-                try:
-                    after()
-                except Exception:
-                    log.exception("a response was committed, but its decider cannot remember it")
-                poll.note_response(task)
-        finally:
-            wait_queue.put_back(self.idle.values())
-            for poll, task in self.polls.items():
-                poll.finish(task)
-                poll.wake()
 
 
 class Batches:

@@ -229,10 +229,13 @@ class GroupCommit:
             batch = self._batch(job)
             self._execute(batch)
         finally:
-            self._pass_leadership()
-            for other in batch:
-                if other.is_done and (other is not job or job.notify is not None):
-                    other.wake()
+            # Before the next batch, so that what these threads do next may be part of it.
+            try:
+                for other in batch:
+                    if other.is_done and (other is not job or job.notify is not None):
+                        other.wake()
+            finally:
+                self._pass_leadership()
 
     def withdraw(self, job: Job) -> bool:
         """Remove a job from the queue; return False if a leader has begun it."""

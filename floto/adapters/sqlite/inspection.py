@@ -1,17 +1,30 @@
-"""The state of an engine and its file: health checks, and the backlog and pollers of every task list."""
+"""The state of an engine and its file.
+
+Health checks, the backlog and pollers of every task list, and notice of changes by any process.
+"""
 
 from __future__ import annotations
 
 import itertools
+import shutil
+import sqlite3
 from contextlib import closing
+from pathlib import Path
+from threading import Lock
 
 from floto.adapters.processes.leases import lease_directory
 from floto.adapters.processes.presence import may_see, pollers, redeliveries
 from floto.adapters.sqlite.sqlite_engine import SqliteEngine
-from floto.adapters.sqlite.storage.database import MEMORY, connect_reading, write_problem
+from floto.adapters.sqlite.storage.database import MEMORY, connect_reading, is_busy
+from floto.adapters.sqlite.storage.schema import Sql
 from floto.core.engine.stores.backlogs import backlogs, redelivered
 from floto.core.engine.stores.open_runs import OpenRuns
 from floto.core.swf.pollers import Backlog, Live
+
+#: Minimum free bytes of a disk, for a write-ahead log to grow.
+_LITTLE_ROOM = 2**20
+#: Seconds for which no process of floto holds the lock.
+_LOCK_SECONDS = 2.0
 
 
 def check(host: SqliteEngine) -> None:
@@ -46,10 +59,51 @@ def live(host: SqliteEngine) -> Live:
     return Live(
         backlogs=waiting,
         pollers=tuple(itertools.chain.from_iterable(by_lease.values())),
-        problem="" if host.is_read_only else write_problem(host.path),
+        problem="" if host.is_read_only else _write_problem(host.path),
         redeliveries=redeliveries(again, by_lease),
     )
 
 
 def _standing(runs: OpenRuns) -> tuple[tuple[Backlog, ...], list[tuple[str, int, str | None]]]:
     return backlogs(runs), redelivered(runs)
+
+
+def _write_problem(path: str) -> str:
+    """Return why a database cannot be written to now; an empty string if it can."""
+    if shutil.disk_usage(Path(path).parent).free < _LITTLE_ROOM:
+        return f"the disk of {path} is full"
+    # mode=rw, so that a file that was just deleted is not created again.
+    name = f"{Path(path).as_uri()}?mode=rw"
+    with closing(sqlite3.connect(name, timeout=_LOCK_SECONDS, isolation_level=None, uri=True)) as db:
+        try:
+            db.execute(Sql.BEGIN)
+        except sqlite3.OperationalError as error:
+            if is_busy(error):
+                return (
+                    f"a process has been writing to {path} for more than {_LOCK_SECONDS:.0f} s without an "
+                    "end; it may have been stopped"
+                )
+            return f"{path} cannot be written to: {error}"
+        db.execute("ROLLBACK")
+    return ""
+
+
+class Changes:
+    """The changes of one file, for the price of one read of its header; any thread may ask.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ServiceError: if it is not a floto database, or of another version.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._db = connect_reading(path)
+        self._lock = Lock()
+
+    def version(self) -> int:
+        """Return a number that is another one after each commit of another connection."""
+        with self._lock:
+            found: int = self._db.execute(Sql.VERSION).fetchone()[0]
+        return found

@@ -12,8 +12,6 @@ from threading import Event, Lock
 from time import monotonic
 from typing import Any, TypeVar
 
-from attrs import frozen
-
 from floto import forks
 from floto.adapters.operations import WATCH_SECONDS, PendingCall
 from floto.adapters.processes.presence import Presence
@@ -24,7 +22,7 @@ from floto.adapters.sqlite.storage.database import (
     MEMORY,
     Database,
     Durability,
-    translated,
+    Translating,
 )
 from floto.adapters.sqlite.storage.store import SqliteStore
 from floto.adapters.sqlite.wait_queue import Answering, Poll, WaitQueue
@@ -389,19 +387,3 @@ class SqliteEngine:
             with self._translating:
                 self._reopen()
         return self._translating
-
-
-@frozen
-class Translating:
-    """A block whose errors of SQLite and of the file become those of the port."""
-
-    path: str
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, Exception):
-            known = translated(error, self.path)
-            if known is not None:
-                raise known from error

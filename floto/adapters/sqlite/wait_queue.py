@@ -20,18 +20,21 @@ A rewrite must keep these properties:
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from floto.adapters.sqlite.group_commit import Call, Job
 from floto.core.engine import faults
 from floto.core.engine.stores.records import TaskQueue
 from floto.core.swf import limits
+
+log = logging.getLogger("floto")
 
 
 @frozen
@@ -180,3 +183,44 @@ class WaitQueue:
             if not self._polls and not self._is_dismissed:
                 self._has_polls.clear()
         self._has_polls.wait()
+
+
+@frozen
+class Served:
+    """The pending polls that one transaction has served."""
+
+    #: All polls that are out of the wait queue, in the order in which they were taken.
+    taken: dict[Poll, None] = field(factory=dict)
+    #: Those whose threads get a task, or None because they have ended.
+    polls: dict[Poll, Any] = field(factory=dict)
+    #: The polls that responded at once, with the task and a function to call after the commit.
+    answered: list[tuple[Poll, Any, Callable[[], None]]] = field(factory=list)
+    #: The polls that can be served again: they stay out of the wait queue until the commit, so that the
+    #: thread of a poll does not end it while a response of it is not committed.
+    idle: dict[TaskQueue, Poll] = field(factory=dict)
+
+    def __len__(self) -> int:
+        """Return the number of claimed tasks."""
+        return len(self.polls) + len(self.answered)
+
+    def take(self, task_queue: TaskQueue, wait_queue: WaitQueue) -> Poll | None:
+        """Return the next poll of a task queue; None if there is none."""
+        poll = self.idle.pop(task_queue, None) or wait_queue.take(task_queue)
+        if poll is not None:
+            self.taken[poll] = None
+        return poll
+
+    def complete(self, wait_queue: WaitQueue) -> None:
+        """Complete the polls, after the commit."""
+        try:
+            for poll, task, after in self.answered:
+                try:
+                    after()
+                except Exception:
+                    log.exception("a response was committed, but its decider cannot remember it")
+                poll.note_response(task)
+        finally:
+            wait_queue.put_back(self.idle.values())
+            for poll, task in self.polls.items():
+                poll.finish(task)
+                poll.wake()

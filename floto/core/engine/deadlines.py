@@ -8,10 +8,9 @@ events alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
-from operator import itemgetter
 
 from attrs import frozen
 
@@ -90,9 +89,14 @@ def _timer(_run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout:
 
 
 def _activity(run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout | None:
-    # min keeps the first of equal times, so the order of the timeouts decides ties.
-    at, timeout_type = min(_clocks(run, item, now), key=itemgetter(0), default=(None, ""))
-    return None if at is None else PendingTimeout(at, ITEM_RANK, timeout_type)
+    earliest: PendingTimeout | None = None
+    for timeout_type, since, text in _clocks(run, item):
+        span = _duration(text)
+        at = None if span is None else _since(since, now) + span
+        # Of equal times, the first one counts, so the order of the timeouts decides ties.
+        if at is not None and (earliest is None or at < earliest.at):
+            earliest = PendingTimeout(at, ITEM_RANK, timeout_type)
+    return earliest
 
 
 def _lambda(_run: EngineRun, item: Item, now: datetime | None) -> PendingTimeout | None:
@@ -109,25 +113,20 @@ _ITEM_DUES: Mapping[Kind, Callable[[EngineRun, Item, datetime | None], PendingTi
 }
 
 
-def _clocks(run: EngineRun, item: Item, now: datetime | None) -> Iterator[tuple[datetime, str]]:
+def _clocks(run: EngineRun, item: Item) -> tuple[tuple[str, datetime, str | None], ...]:
+    """Return the timeouts of an open activity that count now: type, beginning and seconds."""
     scheduled = opening(item)
     timeouts = scheduled.data
-    clocks: tuple[tuple[str, datetime, str | None], ...]
     whole = ("SCHEDULE_TO_CLOSE", scheduled.at, timeouts.schedule_to_close_timeout)
     if item.status is Status.SCHEDULED or item.started is None:
-        clocks = (("SCHEDULE_TO_START", scheduled.at, timeouts.schedule_to_start_timeout), whole)
-    else:
-        started = item.started.at
-        beat = run.heartbeats.get(scheduled.id)
-        clocks = (
-            whole,
-            ("START_TO_CLOSE", started, timeouts.start_to_close_timeout),
-            ("HEARTBEAT", beat.at if beat else started, timeouts.heartbeat_timeout),
-        )
-    for timeout_type, since, text in clocks:
-        span = _duration(text)
-        if span is not None:
-            yield _since(since, now) + span, timeout_type
+        return ("SCHEDULE_TO_START", scheduled.at, timeouts.schedule_to_start_timeout), whole
+    started = item.started.at
+    beat = run.heartbeats.get(scheduled.id)
+    return (
+        whole,
+        ("START_TO_CLOSE", started, timeouts.start_to_close_timeout),
+        ("HEARTBEAT", beat.at if beat else started, timeouts.heartbeat_timeout),
+    )
 
 
 def _since(at: datetime, now: datetime | None) -> datetime:

@@ -118,4 +118,4 @@ class StepOutcome:
     messages: tuple[Message, ...]
     reply: Any
     #: Keys of the items that changed, heartbeats included.
-    changed_keys: frozenset[Key]
+    changed_keys: tuple[Key, ...]

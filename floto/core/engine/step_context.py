@@ -70,7 +70,7 @@ def to_millisecond(moment: datetime) -> datetime:
 
 def opening(item: Item) -> Event:
     """Return the event that opened an open item; only refused items have none."""
-    return cast("Event", item.opened)
+    return item.opened  # type: ignore[return-value]  # a call of ``cast`` takes as long as this function
 
 
 class StepContext:
@@ -104,7 +104,8 @@ class StepContext:
     @property
     def started(self) -> e.WorkflowExecutionStarted:
         """Attributes of the first event of the run."""
-        return cast("Event[e.WorkflowExecutionStarted]", self.draft.started).data
+        started: Event[e.WorkflowExecutionStarted] = self.draft.started  # type: ignore[assignment]  # as above
+        return started.data
 
     @property
     def decision_tasks(self) -> DecisionTasks:
@@ -189,6 +190,4 @@ class StepContext:
             for event in self.events:
                 heartbeats = heartbeats.discard(getattr(event.data, "scheduled_event_id", 0) or 0)
         after = EngineRun(run.domain, run.execution, self.draft.state(), heartbeats, run.execution_context)
-        return StepOutcome(
-            after, tuple(self.events), tuple(self.messages), reply, frozenset(self.draft.touched)
-        )
+        return StepOutcome(after, tuple(self.events), tuple(self.messages), reply, tuple(self.draft.touched))

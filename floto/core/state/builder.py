@@ -95,7 +95,7 @@ class StateBuilder:
             self.closed,
             items.update(self._items) if self._items else items,
             opened,
-            self._open_count(),
+            self._open_count() if self._counts else base.open_count,
             self.children,
             self.signals,
             self.markers,

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Literal
 
-from attrs import define
+from attrs import define, frozen
 
 from floto.adapters.processes.leases import Leases, lease_directory
 from floto.adapters.processes.wakeups import Wakeups
@@ -55,10 +54,6 @@ TRANSIENT = frozenset(
 )
 #: Codes of errors with which every statement would fail, not only the current one.
 WHOLE_DATABASE = TRANSIENT | {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-#: Minimum free bytes of a disk, for a write-ahead log to grow.
-_LITTLE_ROOM = 2**20
-#: Seconds for which no process of floto holds the lock.
-_LOCK_SECONDS = 2.0
 
 _Identity = tuple[int, int]
 
@@ -348,26 +343,6 @@ class DatabaseGone(ServiceGone):
         )
 
 
-def write_problem(path: str) -> str:
-    """Return why a database cannot be written to now; an empty string if it can."""
-    if shutil.disk_usage(Path(path).parent).free < _LITTLE_ROOM:
-        return f"the disk of {path} is full"
-    # mode=rw, so that a file that was just deleted is not created again.
-    name = f"{Path(path).as_uri()}?mode=rw"
-    with closing(sqlite3.connect(name, timeout=_LOCK_SECONDS, isolation_level=None, uri=True)) as db:
-        try:
-            db.execute(Sql.BEGIN)
-        except sqlite3.OperationalError as error:
-            if is_busy(error):
-                return (
-                    f"a process has been writing to {path} for more than {_LOCK_SECONDS:.0f} s without an "
-                    "end; it may have been stopped"
-                )
-            return f"{path} cannot be written to: {error}"
-        db.execute("ROLLBACK")
-    return ""
-
-
 def code_of(error: BaseException) -> int:
     """Return SQLite's primary error code, 0 if the error has none."""
     return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
@@ -397,3 +372,19 @@ def _kind_of(error: sqlite3.DatabaseError) -> type[ServiceError]:
     # Without a code, Python and not SQLite raised the error; treat it as transient.
     is_transient = code in TRANSIENT or (not code and isinstance(error, sqlite3.OperationalError))
     return ServiceUnavailable if is_transient else ServiceError
+
+
+@frozen
+class Translating:
+    """A block whose errors of SQLite and of the file become those of the port."""
+
+    path: str
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, Exception):
+            known = translated(error, self.path)
+            if known is not None:
+                raise known from error

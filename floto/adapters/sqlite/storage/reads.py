@@ -302,7 +302,7 @@ class ReadStore:
         """Return the entry of an open run: the cached one with the events that were added since."""
         entry = self._cache.get(run.execution.run_id)
         if entry is None:
-            entry = CachedRun(run.number, -1, EngineRun.fresh(run.domain, run.execution))
+            entry = CachedRun(run.number, -1, EngineRun.fresh(run.domain, run.execution), [])
         if entry.revision != run.revision:
             rows = self._event_rows(run.number, entry.run.state.last_event_id, _MAX_EVENT_ID)
             new = [row_event(row) for row in rows]

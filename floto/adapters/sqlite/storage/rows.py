@@ -19,7 +19,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, frozen
 
 from floto.adapters.sqlite.storage.schema import Sql
 from floto.core.engine.deadlines import PendingTimeout
@@ -29,6 +29,7 @@ from floto.core.engine.stores.open_runs import OpenRun
 from floto.core.engine.stores.records import last_scheduled
 from floto.core.engine.tokens import TaskKind
 from floto.core.errors import HistoryError, ServiceError
+from floto.core.quick_init import quick_init
 from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.events import EVENT_TYPES, Event
 from floto.core.swf.wire import from_ms, read, to_ms, type_name, write_json
@@ -118,7 +119,8 @@ def weight(row: tuple[Any, ...]) -> int:
     return _EVENT_BYTES + width * len(text)
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class CachedRun:
     """An open run at a revision, with its events."""
 
@@ -126,7 +128,7 @@ class CachedRun:
     revision: int
     run: EngineRun
     #: Shared with the entry that replaces this one; extended only while neither is in the cache.
-    events: list[Event] = field(factory=list)
+    events: list[Event]
     #: Estimated bytes of the events.
     size: int = 0
 
@@ -136,7 +138,8 @@ class CachedRun:
         return _RUN_BYTES + self.size + beats + sys.getsizeof(self.run.execution_context)
 
 
-@frozen
+@quick_init
+@frozen(weakref_slot=False)
 class StagedRun:
     """A run that the current transaction has changed."""
 
@@ -148,7 +151,7 @@ class StagedRun:
     written: int = 0
     size: int = 0
     #: The heartbeats that are written.
-    beats: Any = field(default=None)
+    beats: Any = None
     is_new: bool = False
     #: True if a step has changed the run since it was written.
     is_changed: bool = True

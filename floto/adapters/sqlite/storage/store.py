@@ -247,12 +247,15 @@ class SqliteStore(ReadStore):
 
     def is_due(self, now: datetime) -> bool:
         """Return True if a deadline is due."""
+        if not self.may_be_due(now):
+            return False
         due = self._open.next_deadline()
         return to_ms(now) >= self._expires_at or (due is not None and due.at <= now)
 
     def may_be_due(self, now: datetime) -> bool:
         """Return True if a deadline is due, or was; called in any thread."""
-        return to_ms(now) >= self._expires_at or self.due_in(now) <= 0
+        due_at = self._open.first_due()
+        return (due_at is not None and due_at <= now) or to_ms(now) >= self._expires_at
 
     def due_in(self, now: datetime) -> float:
         """Return the seconds until the first known deadline of an open run; may be called in any thread."""
@@ -357,7 +360,7 @@ class SqliteStore(ReadStore):
         """Return the row of a run that the transaction has not changed so far."""
         if open_run is None:
             self._last_number += 1
-            entry = CachedRun(self._last_number, 0, changes.run)
+            entry = CachedRun(self._last_number, 0, changes.run, [])
             return StagedRun(entry, changes.run, beats=changes.run.heartbeats, is_new=True)
         entry = self._current(open_run)
         return StagedRun(entry, entry.run, beats=entry.run.heartbeats)

@@ -77,20 +77,19 @@ def changes(before: EngineRun, outcome: StepOutcome, now: datetime) -> Changes:
     if new.closed is not None:
         return Changes(after, outcome.events)
     entries = [_of_run(after, now)] if old.started is None else []
-    opened: list[int] = []
-    if keys:
-        entries += _items(after, keys, now)
-        opened += _open_ids(old, keys)
+    entries += _items(after, keys, now)
+    opened = [item.opened for item in map(old.items.get, keys) if item is not None and item.is_open]
+    ids = [event.id for event in opened if event is not None]
     if new.decision_tasks is not old.decision_tasks:
         entries += _decision(new, now)
-        opened += _decision_ids(old.decision_tasks)
+        ids += _decision_ids(old.decision_tasks)
     if len(entries) > 1:
         # In the order of the events: that of the keys differs from process to process.
         entries.sort(key=attrgetter("event_id"))
     if new.last is not None and now < new.last.at:
         entries = [evolve(entry, due=entry.due and evolve(entry.due, is_moved=True)) for entry in entries]
     kept = {entry.event_id for entry in entries}
-    dropped = tuple([id for id in opened if id not in kept]) if opened else ()
+    dropped = tuple([id for id in ids if id not in kept])
     return Changes(after, outcome.events, tuple(entries), _beats(before, after, kept), dropped)
 
 
@@ -113,12 +112,6 @@ def _items(run: EngineRun, keys: Iterable[Key], now: datetime) -> list[ChangeEnt
         if task_of is not None and item is not None and item.is_open:
             entries.append(ChangeEntry(opening(item).id, task_of(item), deadlines.of_item(run, item, now)))
     return entries
-
-
-def _open_ids(state: State, keys: Iterable[Key]) -> list[int]:
-    """Return the opening events of the open items of these keys."""
-    found = map(state.items.get, keys)
-    return [item.opened.id for item in found if item is not None and item.is_open and item.opened is not None]
 
 
 def _decision_ids(tasks: DecisionTasks) -> list[int]:

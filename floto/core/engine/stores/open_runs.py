@@ -275,7 +275,8 @@ class OpenRuns:
 
     def first_due(self) -> datetime | None:
         """Return a time before which nothing is due; None if nothing is; may be called in any thread."""
-        return next((row[0] for row in self._deadlines[:1]), None)
+        first = self._deadlines[:1]
+        return first[0][0] if first else None
 
     def set_dues(self, run_id: str, dues: Mapping[int, PendingTimeout]) -> None:
         """Move deadlines of a run."""
