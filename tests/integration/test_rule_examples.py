@@ -1,10 +1,12 @@
-"""The examples order and approval, as commands on a file."""
+"""The examples order, approval and import_files, as commands on a file."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 from typing import Any
+
+import pytest
 
 from tests.integration.commands import ROOT, Shell, wait_for
 
@@ -79,3 +81,27 @@ def test_approval_in_time_cancels_the_deadline(shell: Shell) -> None:
         assert running.returncode == 0
     assert json.loads(said[said.index("{\n") :]) == {"pay": "paid, approved by Ada"}
     assert "TimerCanceled" in shell.here("history", "w")[0]
+
+
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    # f07 is bad in the timeline of the README.
+    [(("f07", "f39"), 0), (("f07", "f38", "f39"), 1)],
+)
+def test_import_tolerates_one_bad_file_in_twenty(shell: Shell, bad: tuple[str, ...], code: int) -> None:
+    files = shell.cwd / "files"
+    files.mkdir()
+    for number in range(1, 41):
+        id_ = f"f{number:02}"
+        text = "no number" if id_ in bad else json.dumps({"number": number})
+        (files / f"{id_}.json").write_text(text)
+    result, said = run(shell, "import_files", {"directory": str(files)}, code=code)
+    if code:
+        assert "3 of 40 tasks of 'list' failed, tolerated_failures is 5 %" in said
+        return
+    total = sum(range(1, 41)) - sum(int(id_[1:]) for id_ in bad)
+    assert result == {"sum": {"files": 38, "failed": 2, "sum": total}}
+    assert set(timeline(shell, "import_files")) >= {"list", "f05", "f40", "sum"}
+    spec = f"{EXAMPLES}/import_files/import_files.py:spec"
+    told = shell("why", "import_files", "f07", "--spec", spec).stdout
+    assert "the run continues: 2 of 2 tolerated failures of the tasks of list" in told
