@@ -15,6 +15,7 @@ from floto import ActivityTask, DeciderSpec, FixedDelay, Task, redrive
 from floto.core.payloads import payload
 from floto.testing import NONE, Faults, Simulation, fails, returns, times_out
 from floto.testing.strategies import json_values, runs, small_values, specs
+from tests.property.limited_specs import limited
 
 #: What ``simulate`` is given.
 Arguments = dict[str, Any]
@@ -98,6 +99,11 @@ def failing() -> st.SearchStrategy[Arguments]:
     )
 
 
+def with_limits() -> st.SearchStrategy[Arguments]:
+    """Generators that limit the tasks that they return, some of which fail for good."""
+    return _runs(limited(), input=st.just({"a": 5}), faults=st.just(_FAILING) | _FAULTS)
+
+
 def patient() -> st.SearchStrategy[Arguments]:
     """Waits that are longer than any run."""
     waits = st.builds(FixedDelay, st.sampled_from([0.5, 31_535_999.5, 31_536_001, 10**9]), st.just(2))
@@ -162,5 +168,6 @@ SITUATIONS = (
     (deferred(), 2.0),
     (bulky(), 1.0),
     (failing(), 2.5),
+    (with_limits(), 2.5),
     (patient(), 1.0),
 )

@@ -9,67 +9,19 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floto import CODEC, ActivityTask, AtLeast, DeciderSpec, Generator, InstantRetry, Task, begin, decide
+from floto import CODEC, ActivityTask, DeciderSpec, Generator, begin, decide
 from floto.core.swf.history import History
 from floto.testing import Faults, Simulation
 from floto.testing.checking.verifying import verify_run
 from floto.testing.strategies import runs
+from tests.property.limited_specs import limited
 from tests.property.setup import SETTINGS, TROUBLE
 
-RETRIES = st.sampled_from([None, None, InstantRetry(1)])
-CONDITIONS = st.sampled_from([None, None, None, "`false`", "workflow.a > `4`", "sum(workflow)"])
-TOLERATED = st.sampled_from([None, 0, 1, 2, "20 %", "50 %", "100 %"])
 FAULTS = {
     "failures": Faults(fails=0.2, fails_for_good=0.4, reorders=0.3),
     "trouble": TROUBLE,
     "every fault": Faults.all(0.1),
 }
-
-
-@st.composite
-def limited(draw: st.DrawFn) -> DeciderSpec:
-    """Return a spec with a generator that has limits, and a few tasks that require it."""
-    members: list[Task] = []
-    for number in range(draw(st.integers(1, 6))):
-        before = [task.id_ for task in members]
-        members.append(
-            ActivityTask(
-                name="work",
-                version="v1",
-                id_=f"m{number}",
-                requires=draw(st.lists(st.sampled_from(before), max_size=1)) if before else (),
-                when=draw(CONDITIONS),
-                on_error=draw(st.sampled_from(["fail", "fail", "continue"])),
-                retry_strategy=draw(RETRIES),
-            )
-        )
-    limits: dict[str, Any] = {
-        "max_in_flight": draw(st.none() | st.integers(1, 3)),
-        "tolerated_failures": draw(TOLERATED),
-        "min_successful": draw(st.none() | st.integers(1, len(members))),
-    }
-    written = {"tasks": CODEC.unstructure(members)}
-    many = Generator(name="gen", version="v1", id_="g", input=written, **limits)
-    beside = ActivityTask(name="work", version="v1", id_="beside")
-    joins: list[Any] = ["all", "any", "finished", *map(AtLeast, range(1, 5))]
-    behind = [
-        ActivityTask(
-            name="work",
-            version="v1",
-            id_=f"behind{number}",
-            requires=draw(st.sampled_from([["g"], ["g", "beside"]])),
-            join=draw(st.sampled_from(joins)),
-            on_error="continue",
-        )
-        for number in range(draw(st.integers(1, 2)))
-    ]
-    cleanup = [ActivityTask(name="work", version="v1", id_="clean")] if draw(st.booleans()) else []
-    return DeciderSpec(
-        task_list="decide",
-        activity_task_list="work",
-        activity_tasks=[many, beside, *behind],
-        on_failure=cleanup,
-    )
 
 
 @settings(SETTINGS, max_examples=150)
