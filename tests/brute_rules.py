@@ -15,9 +15,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
+import attrs
 from attrs import frozen
 
-from floto import ActivityTask, AtLeast, DeciderSpec, begin, decide
+from floto import ActivityTask, AtLeast, DeciderSpec, Generator, begin, decide
 from floto.core.spec.rules.joins import JoinOption
 from floto.core.swf.decisions import CompleteWorkflowExecution
 from tests.unit.recorder import Recorder, spec, starts, task
@@ -36,11 +37,21 @@ class Case:
     plans: tuple[str, ...]
 
 
-def fates(case: Case) -> list[str]:
-    """What becomes of each task: the definition of the joins, word by word."""
+def fates(case: Case, least: Sequence[int | None] = ()) -> list[str]:
+    """What becomes of each task: the definition of the joins, word by word.
+
+    Args:
+        case: The graph, its joins, and what becomes of the tasks that run.
+        least: For each task that is a generator, the number of its tasks that complete before joins that
+            count are decided; they count in its place.
+    """
     found: list[str] = []
     for requires, join, planned in zip(case.requires, case.joins, case.plans, strict=True):
         before = [found[each] for each in requires]
+        for each in requires if str(join) not in ("all", "finished") else ():
+            certain = least[each] if least else None
+            if certain is not None and found[each] == DONE:
+                before += [DONE] * (certain - 1)
         may_run = {
             "all": not before or any(each != SKIPPED for each in before),
             "any": DONE in before,
@@ -119,6 +130,8 @@ class OpenSpec:
     conditions: tuple[str | None, ...]
     #: By task: whether its failure lets the run continue.
     continues: tuple[bool, ...]
+    #: By task: None, or of a generator the number of its tasks that must complete.
+    least: tuple[int | None, ...]
 
     def spec(self) -> DeciderSpec:
         tasks: list[ActivityTask] = []
@@ -128,13 +141,16 @@ class OpenSpec:
             on_error = "continue" if self.continues[number] else "fail"
             required = [f"t{each}" for each in requires]
             rules = {"join": self.joins[number], "when": when, "on_error": on_error}
-            tasks.append(task(f"t{number}", required, **rules))
+            own = task(f"t{number}", required, **rules)
+            fields = {field.name: getattr(own, field.name) for field in attrs.fields(ActivityTask)}
+            least = self.least[number]
+            tasks.append(own if least is None else Generator(**fields, min_successful=least))
         return spec(*tasks)
 
     def certainties(self) -> Mapping[str, str]:
         """Whether each task always, sometimes or never runs, from all runs in which no task fails the run."""
         may = [self._may(number) for number in range(len(self.requires))]
-        runs = [fates(Case(self.requires, self.joins, plans)) for plans in product(*may)]
+        runs = [fates(Case(self.requires, self.joins, plans), self.least) for plans in product(*may)]
         found = {}
         for number in range(len(self.requires)):
             ran = [fate[number] != SKIPPED for fate in runs]
@@ -153,7 +169,9 @@ def drawn_spec(choose: random.Random, most: int = 8) -> OpenSpec:
     case = drawn(choose, choose.randint(1, most))
     tasks = range(len(case.requires))
     conditions = tuple(choose.choice((None, None, None, "true", "false", "open", "open")) for _ in tasks)
-    return OpenSpec(case.requires, case.joins, conditions, tuple(choose.random() < 0.3 for _ in tasks))
+    continues = tuple(choose.random() < 0.3 for _ in tasks)
+    least = tuple(choose.choice((None, None, None, 1, 2, 3)) for _ in tasks)
+    return OpenSpec(case.requires, case.joins, conditions, continues, least)
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The examples order, approval and extensions, as commands on a file."""
+"""The examples order, approval, import_files and extensions, as commands on a file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import json
 import runpy
 from typing import Any
+
+import pytest
 
 from floto import DeciderSpec
 from floto.testing import check
@@ -107,3 +109,27 @@ def test_extensions_keep_every_invariant() -> None:
     report = check(flow["spec"], codec=flow["codec"], max_examples=60)
     assert report.runs == 60
     assert DeciderSpec.from_json(flow["spec"].to_json(flow["codec"]), flow["codec"]) == flow["spec"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    # f07 is bad in the timeline of the README.
+    [(("f07", "f39"), 0), (("f07", "f38", "f39"), 1)],
+)
+def test_import_tolerates_one_bad_file_in_twenty(shell: Shell, bad: tuple[str, ...], code: int) -> None:
+    files = shell.cwd / "files"
+    files.mkdir()
+    for number in range(1, 41):
+        id_ = f"f{number:02}"
+        text = "no number" if id_ in bad else json.dumps({"number": number})
+        (files / f"{id_}.json").write_text(text)
+    result, said = run(shell, "import_files", {"directory": str(files)}, code=code)
+    if code:
+        assert "3 of 40 tasks of 'list' failed, tolerated_failures is 5 %" in said
+        return
+    total = sum(range(1, 41)) - sum(int(id_[1:]) for id_ in bad)
+    assert result == {"sum": {"files": 38, "failed": 2, "sum": total}}
+    assert set(timeline(shell, "import_files")) >= {"list", "f05", "f40", "sum"}
+    spec = f"{EXAMPLES}/import_files/import_files.py:spec"
+    told = shell("why", "import_files", "f07", "--spec", spec).stdout
+    assert "the run continues: 2 of 2 tolerated failures of the tasks of list" in told

@@ -11,11 +11,12 @@ from typing import Any
 from attrs import evolve
 from hypothesis import strategies as st
 
-from floto import ActivityTask, AtLeast, DeciderSpec, FixedDelay, Generator, Signal, Task, Timer, redrive
+from floto import ActivityTask, AtLeast, DeciderSpec, FixedDelay, Signal, Task, Timer, redrive
 from floto.core.payloads import payload
 from floto.core.spec.rules.joins import JoinOption
 from floto.testing import NONE, Faults, Simulation, fails, returns, times_out
 from floto.testing.strategies import json_values, runs, small_values, specs
+from tests.property.limited_specs import limited
 
 #: What ``simulate`` is given.
 Arguments = dict[str, Any]
@@ -87,27 +88,6 @@ def _until(before: list[Task], join: JoinOption) -> DeciderSpec:
     return DeciderSpec(activity_tasks=[*before, until])
 
 
-def limited() -> st.SearchStrategy[Arguments]:
-    """Generators that limit the tasks which they return, some of which fail."""
-    faults = Faults(fails_for_good=0.3, reorders=0.5, delays_answer=0.2)
-    limits = st.fixed_dictionaries(
-        {},
-        optional={
-            "max_in_flight": st.integers(1, 3),
-            "tolerated_failures": st.sampled_from([0, 1, 2, "25 %", "50 %"]),
-            "min_successful": st.integers(1, 4),
-        },
-    )
-    split = {"split": lambda *_: [_activity(number) for number in range(6)]}
-    return _runs(limits.map(_limited), activities=st.just(split), faults=st.just(faults))
-
-
-def _limited(limits: dict[str, Any]) -> DeciderSpec:
-    split = Generator(name="split", version="v1", id_="split", **limits)
-    last = _activity(0, id_="last", requires=["split"])
-    return DeciderSpec(task_list="decide", activity_task_list="work", activity_tasks=[split, last])
-
-
 def redriven() -> st.SearchStrategy[Arguments]:
     """Specs whose run keeps tasks of an earlier run that failed."""
     some = runs(specs(most=5, depth=1), activities={"work": returns(1)}, faults=_FAILING)
@@ -157,6 +137,11 @@ def failing() -> st.SearchStrategy[Arguments]:
         _runs(_wide(_small, st.integers(1, 5)), activities=st.just({"work": loud}), briefly=True),
         _runs(_wide(_large, st.integers(2, 80)), input=st.just(noise(20_000, 4)), briefly=True),
     )
+
+
+def with_limits() -> st.SearchStrategy[Arguments]:
+    """Generators that limit the tasks that they return, some of which fail for good."""
+    return _runs(limited(), input=st.just({"a": 5}), faults=st.just(_FAILING) | _FAULTS)
 
 
 def patient() -> st.SearchStrategy[Arguments]:
@@ -220,11 +205,11 @@ SITUATIONS = (
     (repeating(), 1.5),
     (undone(), 1.5),
     (timed(), 0.5),
-    (limited(), 1.0),
     (redriven(), 1.5),
     (refused(), 2.0),
     (deferred(), 2.0),
     (bulky(), 1.0),
     (failing(), 2.5),
+    (with_limits(), 2.5),
     (patient(), 1.0),
 )

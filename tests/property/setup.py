@@ -16,7 +16,10 @@ SETTINGS = settings(
 TROUBLE = Faults(fails=0.2, fails_for_good=0.1, times_out=0.1, reorders=0.3, delays_answer=0.1, signals=0.1)
 
 
+_RULES = ("when", "join", "on_error", "timeout")
+
+
 def has_rules(spec: DeciderSpec) -> bool:
     """Return True if a task of a spec, of its children or of what its generators return has a rule."""
     text = CODEC.dumps(spec)
-    return any(f'"{name}"' in text for name in ("when", "join", "on_error", "timeout"))
+    return any(f'"{name}"' in text for name in (*_RULES, "tolerated_failures", "min_successful"))

@@ -9,67 +9,19 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floto import CODEC, ActivityTask, AtLeast, DeciderSpec, Generator, InstantRetry, Task, begin, decide
+from floto import CODEC, ActivityTask, DeciderSpec, Generator, begin, decide
 from floto.core.swf.history import History
 from floto.testing import Faults, Simulation
 from floto.testing.checking.verifying import verify_run
 from floto.testing.strategies import runs
+from tests.property.limited_specs import limited
 from tests.property.setup import SETTINGS, TROUBLE
 
-RETRIES = st.sampled_from([None, None, InstantRetry(1)])
-CONDITIONS = st.sampled_from([None, None, None, "`false`", "workflow.a > `4`", "sum(workflow)"])
-TOLERATED = st.sampled_from([None, 0, 1, 2, "20 %", "50 %", "100 %"])
 FAULTS = {
     "failures": Faults(fails=0.2, fails_for_good=0.4, reorders=0.3),
     "trouble": TROUBLE,
     "every fault": Faults.all(0.1),
 }
-
-
-@st.composite
-def limited(draw: st.DrawFn) -> DeciderSpec:
-    """Return a spec with a generator that has limits, and a few tasks that require it."""
-    members: list[Task] = []
-    for number in range(draw(st.integers(1, 6))):
-        before = [task.id_ for task in members]
-        members.append(
-            ActivityTask(
-                name="work",
-                version="v1",
-                id_=f"m{number}",
-                requires=draw(st.lists(st.sampled_from(before), max_size=1)) if before else (),
-                when=draw(CONDITIONS),
-                on_error=draw(st.sampled_from(["fail", "fail", "continue"])),
-                retry_strategy=draw(RETRIES),
-            )
-        )
-    limits: dict[str, Any] = {
-        "max_in_flight": draw(st.none() | st.integers(1, 3)),
-        "tolerated_failures": draw(TOLERATED),
-        "min_successful": draw(st.none() | st.integers(1, len(members))),
-    }
-    written = {"tasks": CODEC.unstructure(members)}
-    many = Generator(name="gen", version="v1", id_="g", input=written, **limits)
-    beside = ActivityTask(name="work", version="v1", id_="beside")
-    joins: list[Any] = ["all", "any", "finished", *map(AtLeast, range(1, 5))]
-    behind = [
-        ActivityTask(
-            name="work",
-            version="v1",
-            id_=f"behind{number}",
-            requires=draw(st.sampled_from([["g"], ["g", "beside"]])),
-            join=draw(st.sampled_from(joins)),
-            on_error="continue",
-        )
-        for number in range(draw(st.integers(1, 2)))
-    ]
-    cleanup = [ActivityTask(name="work", version="v1", id_="clean")] if draw(st.booleans()) else []
-    return DeciderSpec(
-        task_list="decide",
-        activity_task_list="work",
-        activity_tasks=[many, beside, *behind],
-        on_failure=cleanup,
-    )
 
 
 @settings(SETTINGS, max_examples=150)
@@ -118,3 +70,52 @@ def test_followed_progress_equals_one_from_the_start(run: Simulation) -> None:
         prefix = evolve(run.main, events=run.main.events[: event.id])
         assert progress == begin(run.spec, prefix)
         assert decide(progress) == decide(run.spec, prefix)
+
+
+def reading(history: History, total: int, tolerated: int | None, least: int | None) -> str:
+    """Return ``goes on``, ``fails`` or nothing: what the first events decide that decide it."""
+    opened: dict[int, str] = {}
+    done, failed = 0, 0
+    for event in history:
+        data: Any = event.data
+        if type(data).__name__ == "ActivityTaskScheduled" and data.activity_id.startswith("m"):
+            opened[event.id] = data.activity_id
+        if getattr(data, "scheduled_event_id", 0) in opened:
+            done += type(data).__name__ == "ActivityTaskCompleted"
+            failed += type(data).__name__ in ("ActivityTaskFailed", "ActivityTaskTimedOut")
+        if least is not None and done >= least:
+            return "goes on"
+        if (tolerated is not None and failed > tolerated) or (least is not None and total - failed < least):
+            return "fails"
+    return ""
+
+
+@settings(SETTINGS, max_examples=100)
+@given(st.data(), st.integers(1, 6), st.none() | st.integers(0, 3), st.none() | st.integers(1, 3))
+def test_run_goes_on_or_fails_at_the_event_that_decides_it(
+    data: st.DataObject, total: int, tolerated: int | None, least: int | None
+) -> None:
+    members = [ActivityTask(name="work", version="v1", id_=f"m{number}") for number in range(total)]
+    limits = {"tolerated_failures": tolerated, "min_successful": None if least is None else min(least, total)}
+    many = Generator(
+        name="gen",
+        version="v1",
+        id_="g",
+        input={"tasks": CODEC.unstructure(members)},
+        **limits,  # type: ignore[arg-type]
+    )
+    behind = ActivityTask(name="work", version="v1", id_="behind", requires=["g"])
+    own = DeciderSpec(task_list="decide", activity_task_list="work", activity_tasks=[many, behind])
+    run = data.draw(runs(own, faults=Faults(fails_for_good=0.4, reorders=0.4)))
+    if tolerated is None and least is None:
+        return
+    for event in run.main:
+        progress = begin(own, evolve(run.main, events=run.main.events[: event.id]))
+        if "m0" not in progress.plan.index or progress.state.closed is not None:
+            continue
+        prefix = History(run.main.events[: event.id], run.main.execution)
+        found = reading(prefix, total, tolerated, limits["min_successful"])
+        own_failures = {id_ for id_ in progress.failures if id_.startswith("m")}
+        assert bool(own_failures) is (found == "fails")
+        if limits["min_successful"] is not None:
+            assert (not progress.left(progress.plan.index["behind"])) is (found == "goes on")

@@ -82,7 +82,7 @@ def decide_daemon(state: State, *, domain: str | None = None, codec: TaskCodec =
     ]
     found = settled(unsettled, lambda event, look: _decision(event, look, state, domain, codec), state)
     noted = sum(isinstance(decision, RecordMarker) for decision in found)
-    return fitting([*found, *_when_idle(state, noted, codec)] if noted == len(unsettled) else found)
+    return fitting([*found, *_when_idle(state, noted, codec)] if noted == len(unsettled) else found, state)
 
 
 def task_lists(state: State, codec: TaskCodec = CODEC) -> tuple[str, ...]:

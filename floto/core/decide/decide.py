@@ -30,6 +30,7 @@ from floto.core.state.state import Kind, State
 from floto.core.swf.decisions import Decision, StartTimer
 from floto.core.swf.events import Event
 from floto.core.swf.history import History
+from floto.core.swf.limits import OPEN_LIMIT
 from floto.core.swf.reserved_names import MORE_TIMER, SPEC_KEY
 from floto.core.swf.wire import decision_to_swf
 
@@ -77,7 +78,7 @@ def decisions(progress: Progress) -> list[Decision]:
     state = progress.state
     if state.started is None or awaits_more(state):
         return []
-    return fitting(_DECISIONS[phase(progress)](progress))
+    return fitting(_DECISIONS[phase(progress)](progress), state)
 
 
 def spec_of(input: str | None, codec: TaskCodec = CODEC) -> DeciderSpec | None:
@@ -131,8 +132,11 @@ def awaits_more(state: State) -> bool:
     return (more is not None and more.is_open) or (state.cancel_requested is None and awaits_parts(state))
 
 
-def fitting(found: list[Decision]) -> list[Decision]:
-    """Return as many decisions as one response holds, and a timer that wakes the decider for the rest."""
+def fitting(found: list[Decision], state: State) -> list[Decision]:
+    """Return as many decisions as one response holds, and a timer that wakes the decider for the rest.
+
+    Where SWF permits no further timer, one of the open ones wakes it.
+    """
     if sum(map(_size_bound, found)) <= RESPONSE_LIMIT:
         return found
     # Fast path: encode the whole list once; it almost always fits.
@@ -142,8 +146,13 @@ def fitting(found: list[Decision]) -> list[Decision]:
     for count, decision in enumerate(found):
         size += len(json.dumps(decision_to_swf(decision))) + 2
         if size > RESPONSE_LIMIT:
-            return [*found[:count], StartTimer(timer_id=MORE_TIMER, start_to_fire_timeout="0")]
+            return [*found[:count], *_more(found[:count], state)]
     return found
+
+
+def _more(found: list[Decision], state: State) -> list[Decision]:
+    timers = state.open_count.get(Kind.TIMER, 0) + sum(isinstance(each, StartTimer) for each in found)
+    return [StartTimer(timer_id=MORE_TIMER, start_to_fire_timeout="0")] if timers < OPEN_LIMIT else []
 
 
 def _size_bound(decision: Any) -> int:

@@ -128,7 +128,7 @@ def view(state: State, *, codec: TaskCodec = SCHEDULE_CODEC) -> ScheduleView:
         return ScheduleView(state, schedule, memory, before, ())
     found = _decisions(schedule, memory, before, state, codec)
     ends = _to_terminate(schedule, memory, state)
-    return ScheduleView(state, schedule, memory, before, tuple(fitting([*notes, *found])), ends)
+    return ScheduleView(state, schedule, memory, before, tuple(fitting([*notes, *found], state)), ends)
 
 
 def _recalled(state: State, codec: TaskCodec) -> tuple[Schedule, Memory]:

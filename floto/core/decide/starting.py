@@ -34,7 +34,8 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
     Returns:
         The decisions, and the message of each task that cannot be started, by its id.
     """
-    room, turns = room_to_open(progress.state), room_in_groups(progress)
+    room = room_to_open(progress.state)
+    turns = room_in_groups(progress) if progress.groups.by_generator else {}
     found: list[Decision] = []
     failures: dict[str, str] = {}
     for position, step in sorted(progress.steps.items()):
@@ -44,7 +45,7 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
         task = progress.plan.tasks[position]
         kind = Kind.TIMER if isinstance(step, Wait) else task.key[0]
         turn = progress.groups.generator_of.get(position) if turns and isinstance(step, Start) else None
-        if room[kind] <= 0 or turns.get(turn, 1) <= 0:
+        if room[kind] <= 0 or (turn in turns and turns[turn] <= 0):
             continue
         room[kind] -= 1
         try:

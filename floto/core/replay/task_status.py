@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from attrs import Factory, field, frozen
@@ -103,12 +104,27 @@ class TaskGraph:
         """How many more tasks may be in flight, by the generator that returned them, where it limits that."""
         return room_in_groups(self.progress)
 
+    @cached_property
+    def admitted(self) -> frozenset[int]:
+        """The tasks that the next decision starts of those that a generator limits, by their positions."""
+        groups = self.progress.groups.by_generator
+        return frozenset(
+            position
+            for generator, room in self.room.items()
+            if room > 0 and generator is not None
+            for position in islice(filter(self._is_to_start, sorted(groups[generator].members)), room)
+        )
+
+    def _is_to_start(self, position: int) -> bool:
+        is_signal = self.progress.plan.tasks[position].key[0] is Kind.SIGNAL
+        return isinstance(self.progress.steps.get(position), Start) and not is_signal
+
     def turn(self, position: int) -> SiblingGroup | None:
-        """Return the tasks of which only so many may be in flight, for one of them that is to be started."""
-        progress = self.progress
-        group = progress.groups.of(position) if isinstance(progress.steps.get(position), Start) else None
-        is_limited = group is not None and group.limits.max_in_flight is not None
-        return group if is_limited and progress.plan.tasks[position].key[0] is not Kind.SIGNAL else None
+        """Return the siblings for which a task waits because so many are in flight; None if it does not."""
+        group = self.progress.groups.of(position)
+        if group is None or group.limits.max_in_flight is None or position in self.admitted:
+            return None
+        return group if self._is_to_start(position) else None
 
     def is_ruled_out(self, position: int) -> bool:
         """Return True if the rules of the task skip it."""

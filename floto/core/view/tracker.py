@@ -238,6 +238,7 @@ def _changed(
         return range(len(plan.tasks))
     found = positions_of(keys, plan)
     found |= set(_behind(found, before, now))
+    found |= now.admitted ^ before.admitted
     if now.blocked is not before.blocked:
         others = {
             position

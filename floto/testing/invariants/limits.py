@@ -41,7 +41,7 @@ def _who(decision: Decision) -> str:
 def no_more_is_open_than_swf_allows(moment: Moment) -> None:
     """Of activities, timers and children, no more are started than SWF lets be open."""
     kinds = Counter(attempt.key[0] for attempt in moment.summary.under_way())
-    kinds.update(key[0] for key in map(oracle.opens, moment.decisions) if key and key[1] != oracle.MORE)
+    kinds.update(key[0] for key in map(oracle.opens, moment.decisions) if key)
     for kind in (Kind.ACTIVITY, Kind.TIMER, Kind.CHILD):
         if kinds[kind] > OPEN_LIMIT:
             broken(f"{kinds[kind]:,} of kind {kind} would be open; SWF allows {OPEN_LIMIT:,}")

@@ -23,6 +23,7 @@ from floto.core.spec.rules.wait_limits import Result
 from floto.core.spec.tasks import NO_RESULT, Given, Task, TaskCodec, expands
 from floto.core.state.state import Kind
 from floto.core.swf.decisions import Decision, StartTimer
+from floto.core.swf.limits import OPEN_LIMIT
 from floto.core.swf.reserved_names import SPEC_KEY
 from floto.core.swf.shapes import WorkflowExecution
 from floto.core.swf.wire import decision_to_swf
@@ -159,7 +160,7 @@ class Reading:
         if summary.awaited_parts and summary.cancel_requested is None:
             return Expected()
         found = self._whole()
-        return Expected(fitting(found.decisions), found.faults)
+        return Expected(fitting(found.decisions, summary), found.faults)
 
     def _whole(self) -> Expected:
         if self.noted is not None:
@@ -242,11 +243,15 @@ class Reading:
         return own if own.startswith("floto.run.") else self.spec.task_list or own
 
 
-def fitting(found: tuple[Decision, ...]) -> tuple[Decision, ...]:
+def fitting(found: tuple[Decision, ...], summary: HistorySummary) -> tuple[Decision, ...]:
     """Return as many decisions as one response holds, and a timer that asks for another decision task."""
     size = 0
     for count, decision in enumerate(found):
         size += len(json.dumps(decision_to_swf(decision))) + 2
         if size > RESPONSE:
+            timers = [each for each in summary.under_way() if each.key[0] is Kind.TIMER]
+            started = [each for each in found[:count] if isinstance(each, StartTimer)]
+            if len(timers) + len(started) >= OPEN_LIMIT:
+                return found[:count]
             return (*found[:count], StartTimer(timer_id=MORE, start_to_fire_timeout="0"))
     return found

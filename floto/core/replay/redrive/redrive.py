@@ -30,6 +30,7 @@ from floto.core.replay.redrive.redrive_children import ChildRuns, StartingChild,
 from floto.core.replay.redrive.redrive_request import request
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
+from floto.core.spec.rules.siblings import NOTHING_SETTLED, SiblingGroup
 from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.tasks import Given, Task
 from floto.core.state.carried_signals import arrived
@@ -208,7 +209,28 @@ class _Planner:
             generator = self.generators.get(task.id_)
             if generator is None or generator in self.kept:
                 found[position] = self._planned(position, task)
+        found.update(self._spared(found))
         return (found[position] for position in sorted(found))
+
+    def _spared(self, found: Mapping[int, PlannedTask]) -> Iterator[tuple[int, PlannedTask]]:
+        """Yield the tasks that run again only if too few of their siblings are kept, or only then do not."""
+        for group in self.progress.groups.by_generator.values():
+            if group.limits.min_successful is None or group.id not in self.kept:
+                continue
+            surplus = self.progress.counts.get(group.generator, NOTHING_SETTLED).surplus
+            for member in group.members:
+                id_, action = found[member].task_id, found[member].action
+                if self._has_enough(group) and action is PlannedAction.RUN:
+                    yield (
+                        member,
+                        PlannedTask(id_, PlannedAction.SKIP, None, "enough siblings are kept"),
+                    )
+                elif not self._has_enough(group) and member in surplus:
+                    yield member, PlannedTask(id_, PlannedAction.RUN, None, "never ran")
+
+    def _has_enough(self, group: SiblingGroup) -> bool:
+        kept = sum(self.progress.plan.tasks[member].id_ in self.kept for member in group.members)
+        return group.limits.is_enough(kept)
 
     def _in_order(self) -> Iterable[int]:
         plan = self.progress.plan
@@ -221,7 +243,8 @@ class _Planner:
         item = self.progress.state.items.get(task.key)
         kept = None
         reason = self._ended_without_result(position, task, item)
-        above = [id_ for id_ in self._required(position) if id_ not in self.clean]
+        required = (id_ for id_ in self._required(position) if id_ not in self.clean)
+        above = [id_ for id_ in required if not self._is_spare(id_, position)]
         limit = self.progress.plan.wait_limits.get(position)
         if limit is not None and timed_out(task, limit, self.progress.state) is not None:
             # A signal that arrived too late is there from the start of the new run.
@@ -254,6 +277,12 @@ class _Planner:
             self.clean.add(task.id_)
         origin = Origin(self.run_id, signal.id, "", signal.at)
         return PlannedTask(task.id_, PlannedAction.KEEP, signal.id, str(origin))
+
+    def _is_spare(self, id_: str, position: int) -> bool:
+        """Return True if a task does not wait for one that it requires: enough of its siblings are kept."""
+        groups, needed = self.progress.groups, self.progress.plan.index[id_]
+        group = groups.of(needed) if groups.is_partial(needed, position) else None
+        return group is not None and self._has_enough(group)
 
     def _required(self, position: int) -> Iterator[str]:
         plan = self.progress.plan

@@ -18,6 +18,7 @@ from attrs import frozen
 from floto.core.errors import SpecError
 from floto.core.spec.rules.conditions import holds, node_types
 from floto.core.spec.rules.joins import AtLeast, JoinVerdict, Tally, counts_results, is_monotone, verdict
+from floto.core.spec.rules.sibling_limits import sibling_limits_of
 from floto.core.spec.rules.task_rules import TaskOutcome, rules_of
 from floto.core.spec.rules.wait_limits import wait_limit_of
 from floto.core.spec.tasks import Task, expands
@@ -114,13 +115,22 @@ def _tally(
     found = Counter(outcomes[id_] for id_ in required)
     completed, join = found[TaskOutcome.COMPLETED], rules_of(task).join
     if counts_results(join):
-        # The tasks that a generator returns count: as many as are needed, or none.
+        # The tasks that a generator returns count: as many as are needed, or none; with min_successful, so
+        # many, as the run fails with fewer, and joins do not wait for more.
         generators = [
             id_ for id_ in required if expands(known[id_]) and outcomes[id_] is TaskOutcome.COMPLETED
         ]
         needed = join.count if isinstance(join, AtLeast) else 1
-        completed = needed if generators and is_best else completed - len(generators)
+        certain = [_least(known[id_]) for id_ in generators]
+        is_open = is_best and None in certain
+        completed = needed if is_open else completed - len(generators) + sum(filter(None, certain))
     return Tally(completed, found[TaskOutcome.CONTINUED], 0, found[TaskOutcome.SKIPPED])
+
+
+def _least(generator: Task) -> int | None:
+    """Return the number of the tasks of a generator that complete; None if it is not known."""
+    limits = sibling_limits_of(generator)
+    return None if limits is None else limits.min_successful
 
 
 def _may_hold(when: str, *, is_best: bool) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from floto.core.spec.graph import Plan
 from floto.core.spec.rules.sibling_limits import SiblingLimits
@@ -58,8 +58,8 @@ class SiblingGroup:
 class SiblingGroups:
     """The groups of a run, by the position of their generator, and the generator of each member."""
 
-    by_generator: Mapping[int, SiblingGroup] = field(factory=dict)
-    generator_of: Mapping[int, int] = field(factory=dict)
+    by_generator: Mapping[int, SiblingGroup]
+    generator_of: Mapping[int, int]
 
     def of(self, position: int) -> SiblingGroup | None:
         """Return the group that a task is a member of; None if there is none."""
