@@ -160,10 +160,10 @@ def changes_of(url: str) -> Callable[[], object] | None:
     Raises:
         ServiceError: if the file cannot be opened.
     """
-    from floto.adapters.sqlite.inspection import Changes  # noqa: PLC0415 - as the adapters below
+    from floto.adapters.sqlite.inspection import FileChanges  # noqa: PLC0415 - as the adapters below
 
     file = file_of(url)
-    return None if file is None else Changes(str(file)).version
+    return None if file is None else FileChanges(str(file)).version
 
 
 def back_up(source: Path, target: Path, *, replace: bool) -> int:

@@ -31,7 +31,7 @@ _SIGNALS = {"pause": PAUSE, "resume": RESUME, "trigger": TRIGGER}
 
 
 @define
-class Refusal(FlotoError):
+class ActionRefused(FlotoError):
     """An action that cannot be carried out, and why."""
 
     problem: str
@@ -96,13 +96,13 @@ def _terminate(on: Acted, act: Act) -> tuple[str, str]:
 
 
 def planned(on: Acted, act: Act) -> tuple[Redrive, DeciderSpec]:
-    """Return the plan of a redrive and its spec. Raises ``Refusal`` if the spec is not known."""
+    """Return the plan of a redrive and its spec. Raises ``ActionRefused`` if the spec is not known."""
     run = WorkflowExecution(act.workflow_id, act.run_id)
     history = History(on.history(act.domain, run), run)
     spec = on.spec_of(history)
     if spec is None:
         problem = "the run carries no spec; name it with --spec, here or with floto redrive"
-        raise Refusal(problem)
+        raise ActionRefused(problem)
     plan = partial(redrive, spec, history, rerun=act.values.get("rerun", "").split(), codec=CODEC)
 
     def read(child: WorkflowExecution) -> History:
@@ -151,7 +151,7 @@ def _input(text: str | None) -> str | None:
         return payload.dumps(strict_json.loads(text), "the input")
     except (ValueError, RecursionError) as error:
         problem = f"the input is not JSON: {error}"
-        raise Refusal(problem) from None
+        raise ActionRefused(problem) from None
 
 
 def _run_words(act: Act) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.storage import database, listings, schema
 from floto.adapters.sqlite.storage.backup import back_up
 from floto.adapters.sqlite.storage.database import DatabaseGone
-from floto.core.engine.stores.records import Listing
+from floto.core.engine.stores.records import ListingQuery
 from floto.core.errors import ServiceError, ServiceUnavailable
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.kinds import ActivityTask
@@ -243,7 +243,7 @@ def test_runs_of_a_migrated_file_can_be_listed_by_tag(tmp_path: Path, name: str)
     with closing(database.connect_reading(str(path))) as db:
         oldest = datetime(2026, 1, 1, tzinfo=UTC)
         for tag, workflow_ids in (("open", {"open"}), ("old", {"closed"})):
-            listing = Listing(domain="floto", is_closed=True, oldest=oldest, tag=tag)
+            listing = ListingQuery(domain="floto", is_closed=True, oldest=oldest, tag=tag)
             found = listings.listed(db, listing, 10, None)
             assert {record.info.execution.workflow_id for record in found} == workflow_ids
             assert listings.count(db, listing) == 1

@@ -14,7 +14,7 @@ import pytest
 
 from floto.adapters.sqlite import SqliteService
 from floto.adapters.sqlite.storage import database, listings
-from floto.core.engine.stores.records import Listing, Position, Record
+from floto.core.engine.stores.records import ListingQuery, Position, Record
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowType
 from floto.core.swf.wire import to_ms
@@ -34,16 +34,16 @@ TIMES = {"open": (False, "started_at"), "by start": (True, "started_at"), "by cl
 ALL = [(name, time) for name, time in product(FILTERS, TIMES) if (name, time) != ("close status", "open")]
 
 
-def variants(name: str, time: str) -> Iterator[Listing]:
+def variants(name: str, time: str) -> Iterator[ListingQuery]:
     """The listings that SWF's calls can ask for with a filter and a time, one by one."""
     is_closed, ordered_by = TIMES[time]
     for latest, newest_first in product((None, BEGAN + timedelta(minutes=40)), (True, False)):
         rest: dict[str, Any] = {**FILTERS[name][0], "ordered_by": ordered_by, "is_closed": is_closed}
         oldest = BEGAN + timedelta(minutes=3)
-        yield Listing(domain="floto", oldest=oldest, latest=latest, newest_first=newest_first, **rest)
+        yield ListingQuery(domain="floto", oldest=oldest, latest=latest, newest_first=newest_first, **rest)
 
 
-def executed(db: sqlite3.Connection, listing: Listing) -> list[str]:
+def executed(db: sqlite3.Connection, listing: ListingQuery) -> list[str]:
     """The statements that two pages and a count of a listing execute, with their values."""
     statements: list[str] = []
     db.set_trace_callback(statements.append)
@@ -101,7 +101,7 @@ def insert_many(db: sqlite3.Connection, count: int) -> None:
     db.execute("COMMIT")
 
 
-def instructions(db: sqlite3.Connection, listing: Listing, after: Position | None) -> int:
+def instructions(db: sqlite3.Connection, listing: ListingQuery, after: Position | None) -> int:
     """How many hundreds of instructions of SQLite's virtual machine a page of a listing takes."""
     found = [0]
 
@@ -158,7 +158,7 @@ def test_pages_and_counts_equal_a_linear_scan(tmp_path: Path, name: str, time: s
         sizes = set()
         for listing in variants(name, time):
 
-            def position(record: Record, listing: Listing = listing) -> tuple[datetime, int]:
+            def position(record: Record, listing: ListingQuery = listing) -> tuple[datetime, int]:
                 return listing.moment(record) or BEGAN, record.number
 
             expected = sorted(filter(listing.has, records), key=position, reverse=listing.newest_first)
@@ -178,7 +178,7 @@ def test_combined_filters_all_restrict(tmp_path: Path) -> None:
         for is_closed, fields in product((True, False), ({"workflow_id": "wf-2"}, {"type_name": "two"})):
             for tag, status in product(("even", "odd", None), ("TERMINATED", None)):
                 more: dict[str, Any] = {**fields, "tag": tag, "close_status": status}
-                listing = Listing(domain="other", is_closed=is_closed, oldest=BEGAN, **more)
+                listing = ListingQuery(domain="other", is_closed=is_closed, oldest=BEGAN, **more)
                 expected = {record.number for record in filter(listing.has, records)}
                 assert {record.number for record in listings.listed(db, listing, 100, None)} == expected
                 assert listings.count(db, listing) == len(expected)

@@ -88,7 +88,7 @@ def _write_problem(path: str) -> str:
     return ""
 
 
-class Changes:
+class FileChanges:
     """The changes of one file, for the price of one read of its header; any thread may ask.
 
     Args:

@@ -23,7 +23,7 @@ from floto.core.engine.commands import start_command
 from floto.core.engine.engine import Engine
 from floto.core.engine.registration.auto_register import Registrar
 from floto.core.engine.run import ToWorkflow
-from floto.core.engine.stores.records import Listing, TaskQueue
+from floto.core.engine.stores.records import ListingQuery, TaskQueue
 from floto.core.engine.tokens import TaskKind, run_id_from
 from floto.core.swf.decisions import Decision
 from floto.core.swf.events import Event
@@ -130,7 +130,7 @@ class SqliteService:
 
     def open_executions(self, workflow_type: WorkflowType) -> tuple[ExecutionInfo, ...]:
         """Return all open runs of a workflow type, newest first."""
-        listing = Listing(
+        listing = ListingQuery(
             domain=self._domain,
             is_closed=False,
             oldest=_BEGINNING,

@@ -67,13 +67,13 @@ class Launch:
         """The key of its child in the history."""
         return (Kind.CHILD, self.id_)
 
-    def end(self, status: str, at: datetime, message: str = "") -> Ended:
+    def end(self, status: str, at: datetime, message: str = "") -> EndedRun:
         """Return the end of this run."""
-        return Ended(self.fire, self.workflow_id, status, at, message[:_TEXT])
+        return EndedRun(self.fire, self.workflow_id, status, at, message[:_TEXT])
 
 
 @frozen
-class Ended:
+class EndedRun:
     """A run that has ended, or was not started."""
 
     fire: datetime
@@ -110,7 +110,7 @@ class Memory:
     manual: int = 0
     #: Number of runs by status, and of fires without a run by reason.
     counts: Mapping[str, int] = {}
-    recent: tuple[Ended, ...] = ()
+    recent: tuple[EndedRun, ...] = ()
     unstarted: tuple[Unstarted, ...] = ()
 
     def to_json(self) -> Any:
@@ -200,7 +200,7 @@ def updated(memory: Memory, old: Schedule, new: Schedule, at: datetime) -> Memor
     return start_waiting(memory, new)
 
 
-def ended(memory: Memory, schedule: Schedule, launch: Launch, end: Ended) -> Memory:
+def ended(memory: Memory, schedule: Schedule, launch: Launch, end: EndedRun) -> Memory:
     """Note the end of a run, and start what waits for it."""
     memory = without(memory, launch, end)
     is_failure = end.status in _FAILURES and not launch.is_stopped
@@ -209,7 +209,7 @@ def ended(memory: Memory, schedule: Schedule, launch: Launch, end: Ended) -> Mem
     return start_waiting(memory, schedule)
 
 
-def without(memory: Memory, launch: Launch, end: Ended) -> Memory:
+def without(memory: Memory, launch: Launch, end: EndedRun) -> Memory:
     """Note what has become of a run, and start nothing."""
     left = tuple(each for each in memory.open if each.key != launch.key)
     return _count(evolve(memory, open=left, recent=(*memory.recent, end)[-_SHOWN:]), end.status, 1)

@@ -18,7 +18,7 @@ from floto.core.engine.addresses import run_ids, runs_at
 from floto.core.engine.command_checks import check_command
 from floto.core.engine.registration.registration import Registration
 from floto.core.engine.registration.type_settings import RUN_NEEDS, missing, run_settings, started_event
-from floto.core.engine.run import EngineRun, Rules, StepOutcome, ToWorkflow
+from floto.core.engine.run import EngineRules, EngineRun, StepOutcome, ToWorkflow
 from floto.core.engine.step import step
 from floto.core.engine.step_context import opening
 from floto.core.engine.stores.changes import changes
@@ -86,7 +86,7 @@ class Engine:
         self._refuse = refuse
         self._invokes_lambda = invokes_lambda
         self._check = check
-        self._rules = Rules(store.registered, store.count_open, invokes_lambda, refuse)
+        self._rules = EngineRules(store.registered, store.count_open, invokes_lambda, refuse)
         self.registration = Registration(store)
 
     def of_checked_requests(self) -> Engine:

@@ -91,7 +91,7 @@ class Message:
 
 
 @frozen
-class Rules:
+class EngineRules:
     """Read-only context of all steps: registered types, account limits, injected refusals."""
 
     #: Returns the registered type of a domain.

@@ -10,7 +10,7 @@ from floto.core.engine import commands as c
 from floto.core.engine import deadlines, faults
 from floto.core.engine.deadlines import PendingTimeout
 from floto.core.engine.decisions import closing, decisions
-from floto.core.engine.run import EngineRun, Message, Rules, StepOutcome, ToRun
+from floto.core.engine.run import EngineRules, EngineRun, Message, StepOutcome, ToRun
 from floto.core.engine.step_context import StepContext, opening
 from floto.core.state.state import Item, Kind
 from floto.core.swf import events as e
@@ -18,7 +18,7 @@ from floto.core.swf.closing_events import CLOSING_EVENTS
 from floto.core.swf.decisions import CLOSE_DECISIONS
 
 
-def step(run: EngineRun, command: c.Command, now: datetime, rules: Rules) -> StepOutcome:
+def step(run: EngineRun, command: c.Command, now: datetime, rules: EngineRules) -> StepOutcome:
     """Apply a command to an open run.
 
     Args:

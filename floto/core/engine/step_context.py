@@ -8,7 +8,7 @@ from typing import Any, cast
 from attrs import evolve
 
 from floto.core.engine.registration.registered_types import RegisteredType
-from floto.core.engine.run import EngineRun, Heartbeat, Message, Rules, StepOutcome
+from floto.core.engine.run import EngineRules, EngineRun, Heartbeat, Message, StepOutcome
 from floto.core.state.builder import StateBuilder
 from floto.core.state.fold import add
 from floto.core.state.state import DecisionTasks, Item, Kind, Status
@@ -76,7 +76,7 @@ def opening(item: Item) -> Event:
 class StepContext:
     """Mutable state of one step; all events of a step have the same time."""
 
-    def __init__(self, run: EngineRun, now: datetime, rules: Rules) -> None:
+    def __init__(self, run: EngineRun, now: datetime, rules: EngineRules) -> None:
         last = run.state.last
         #: Time of the clock; the events of the run may be ahead of it.
         self.now = to_millisecond(now)

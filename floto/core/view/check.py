@@ -29,7 +29,7 @@ class Check:
     divergence: Divergence | None = None
 
 
-class Decided:
+class SpecDecisions:
     """Collects the decisions of a spec at the decision tasks of a run.
 
     Args:

@@ -21,7 +21,7 @@ from floto.core.spec.tasks import NO_RESULT, TaskCodec, expands
 from floto.core.state.state import EMPTY, Key, State
 from floto.core.swf.history import History, collector_paused
 from floto.core.view.arrows import arrows, cleanup_roles
-from floto.core.view.check import Check, Decided
+from floto.core.view.check import Check, SpecDecisions
 from floto.core.view.groups import Group, groups
 from floto.core.view.lints import Lint, Linted, lints
 from floto.core.view.related import RelatedRun, related_runs
@@ -213,7 +213,7 @@ def _followed(history: History, spec: DeciderSpec | None, codec: TaskCodec) -> R
     """Follow a run from its first event to its last."""
     empty = evolve(EMPTY, execution=execution_of(history))
     tracker = StartedTracker(empty) if spec is None else Tracker(begin(spec, empty, codec))
-    sentences, decided = Sentences(), Decided(history)
+    sentences, decided = Sentences(), SpecDecisions(history)
     for event in history.events:
         tracker.observe(event)
         if isinstance(tracker, Tracker):

@@ -12,7 +12,7 @@ from floto.core.state.state import Item, Key, State
 from floto.core.swf.events import Event
 from floto.core.swf.reserved_names import RESERVED_PREFIX
 from floto.core.view.tracker import RetryTimers
-from floto.core.view.tracks import NO_OUTCOME, NO_REASON, Board, Outcome, TaskTrack, Why
+from floto.core.view.tracks import NO_OUTCOME, NO_REASON, Board, TaskEnd, TaskTrack, Why
 
 
 class StartedTracker:
@@ -67,9 +67,9 @@ class StartedTracker:
         own = started_conditions(item, status, self.state, timer)
         outcome = NO_OUTCOME
         if status in FAILURES:
-            outcome = Outcome(message=failure_of(item.failures[-1]).message)
+            outcome = TaskEnd(message=failure_of(item.failures[-1]).message)
         elif status is TaskStatus.DONE:
-            outcome = Outcome(item=item)
+            outcome = TaskEnd(item=item)
         self.board.set(event_id, track, status, Why(own) if own else NO_REASON, outcome)
 
     def _is_retry(self, key: Key) -> bool:

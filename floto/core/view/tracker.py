@@ -25,10 +25,10 @@ from floto.core.replay.why_waiting import SiblingCause, sibling_conditions, sibl
 from floto.core.state.fold import trace
 from floto.core.state.state import Item, Key, Kind, State
 from floto.core.swf.events import Event
-from floto.core.view.tracks import NO_OUTCOME, NO_REASON, Board, Outcome, Shared, TaskTrack, Why
+from floto.core.view.tracks import NO_OUTCOME, NO_REASON, Board, Shared, TaskEnd, TaskTrack, Why
 
 ENDING: Shared = ("ending", 0)
-_Told = tuple[TaskStatus, Why, Outcome]
+_Told = tuple[TaskStatus, Why, TaskEnd]
 
 
 class RetryTimers:
@@ -139,9 +139,9 @@ class Tracker:
         shared += () if sibling is None else (sibling,)
         outcome = NO_OUTCOME
         if status in FAILURES:
-            outcome = Outcome(message=reasons.result(status))
+            outcome = TaskEnd(message=reasons.result(status))
         elif status is TaskStatus.DONE:
-            outcome = Outcome(item=reasons.item, over=reasons.over)
+            outcome = TaskEnd(item=reasons.item, over=reasons.over)
         # The conditions of a task that waits for many others change with each of these. The order of undos,
         # which no task declares, changes with what has completed, and so does which siblings are needed.
         is_listed = graph.progress.undone or graph.progress.may_start_early(position)

@@ -68,7 +68,7 @@ NO_REASON = Why()
 
 
 @frozen
-class Outcome:
+class TaskEnd:
     """What a task ended with: the item of one that completed, or the message of one that failed."""
 
     item: Item | None = None
@@ -77,7 +77,7 @@ class Outcome:
     over: WaitLimit | None = None
 
 
-NO_OUTCOME = Outcome()
+NO_OUTCOME = TaskEnd()
 
 
 @define
@@ -90,7 +90,7 @@ class TaskTrack:
     task: Task | None
     statuses: Track[TaskStatus | None] = field(factory=Track[TaskStatus | None])
     whys: Track[Why] = field(factory=Track[Why])
-    outcomes: Track[Outcome] = field(factory=Track[Outcome])
+    outcomes: Track[TaskEnd] = field(factory=Track[TaskEnd])
     #: Ids of the required tasks.
     requires: tuple[str, ...] = ()
     #: Name of its activity, workflow or function type; empty if it has none, or none is known.
@@ -125,7 +125,7 @@ class Board:
     version: int = 0
 
     def set(
-        self, event_id: int, track: TaskTrack, status: TaskStatus | None, why: Why, outcome: Outcome
+        self, event_id: int, track: TaskTrack, status: TaskStatus | None, why: Why, outcome: TaskEnd
     ) -> None:
         """Set what holds for a task from an event on; None: the run does not have it."""
         self.version += 1

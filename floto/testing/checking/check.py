@@ -117,7 +117,7 @@ def check(  # noqa: PLR0913 - all but the spec are optional
     # Simulated functions may change the directory.
     directory = Path.cwd()
     moments, runs = sorted_rules(properties)
-    time_limit = TimeLimit(max_seconds)
+    time_limit = SecondsLeft(max_seconds)
     checker = Checker(
         case=case,
         invariants=(*INVARIANTS, *moments),
@@ -156,7 +156,7 @@ def _notes(case: Case) -> Iterator[str]:
         yield f"{what}, and pass that codec as codec="
 
 
-class TimeLimit:
+class SecondsLeft:
     """A limit in seconds since its creation; None for no limit."""
 
     def __init__(self, limit: float | None) -> None:

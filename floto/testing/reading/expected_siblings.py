@@ -18,15 +18,15 @@ _Place = tuple[int, int]
 
 
 @frozen
-class Decided:
+class LimitEnds:
     """The ends that limits decide, by task, and by generator the event at which enough had completed."""
 
     ends: Mapping[str, Ended] = field(factory=dict)
     enough: Mapping[str, int] = field(factory=dict)
 
-    def also(self, other: Decided) -> Decided:
+    def also(self, other: LimitEnds) -> LimitEnds:
         """Return both."""
-        return Decided({**self.ends, **other.ends}, {**self.enough, **other.enough})
+        return LimitEnds({**self.ends, **other.ends}, {**self.enough, **other.enough})
 
 
 @frozen
@@ -43,8 +43,12 @@ class ReturnedGroup:
         return self.limits.tolerated_failures is not None or self.limits.min_successful is not None
 
     def next(
-        self, ended: Mapping[str, Ended], decided: Decided, order: Mapping[str, int], started: Collection[str]
-    ) -> tuple[_Place, Decided] | None:
+        self,
+        ended: Mapping[str, Ended],
+        decided: LimitEnds,
+        order: Mapping[str, int],
+        started: Collection[str],
+    ) -> tuple[_Place, LimitEnds] | None:
         """Return what the limits decide next, and where; None if nothing follows.
 
         Args:
@@ -63,13 +67,13 @@ class ReturnedGroup:
             if by_then.count(TaskOutcome.COMPLETED) == self.limits.min_successful:
                 later = [each for each in self.members if each not in places or places[each] > places[id_]]
                 skipped = {each: Ended(TaskOutcome.SKIPPED, end.at) for each in later if each not in started}
-                return places[id_], Decided(skipped, {self.id: end.at})
+                return places[id_], LimitEnds(skipped, {self.id: end.at})
             if end.outcome not in (TaskOutcome.CONTINUED, TaskOutcome.SKIPPED):
                 continue
             problem = self._problem(by_then)
             if problem:
                 text = f"{end.message}; {problem}" if end.message else problem
-                return places[id_], Decided({id_: Ended(TaskOutcome.FAILED, end.at, text)})
+                return places[id_], LimitEnds({id_: Ended(TaskOutcome.FAILED, end.at, text)})
         return None
 
     def _problem(self, by_then: Sequence[TaskOutcome]) -> str:

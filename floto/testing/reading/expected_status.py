@@ -19,7 +19,7 @@ from floto.core.state.failures import Failure, failure_of
 from floto.core.state.state import Key, Kind, Status
 from floto.core.swf.events import Event
 from floto.testing.reading import waits
-from floto.testing.reading.expected_siblings import Decided, ReturnedGroup, groups_in
+from floto.testing.reading.expected_siblings import LimitEnds, ReturnedGroup, groups_in
 from floto.testing.reading.joins import Ended, Met, is_true, met
 from floto.testing.reading.oracle import RETRY, WAIT, HistorySummary
 
@@ -248,7 +248,7 @@ class ExpectedGraph:
     @cached_property
     def _read(self) -> tuple[Mapping[str, Met], Mapping[str, Ended]]:
         """Read the graph again and again, each time with one more decision of the limits: the first one."""
-        decided = Decided()
+        decided = LimitEnds()
         while True:
             found, ended, places = self._read_with(decided)
             started = {id_ for id_, task in self.tasks.items() if self.summary.was_attempted(task.key)}
@@ -258,7 +258,7 @@ class ExpectedGraph:
                 return found, ended
             decided = decided.also(min(firsts, key=lambda each: each[0])[1])
 
-    def _spare(self, id_: str, decided: Decided) -> Mapping[str, int]:
+    def _spare(self, id_: str, decided: LimitEnds) -> Mapping[str, int]:
         """Return the required tasks that need not end, with the events from which on that is so."""
         own, found = self.group_of(id_), {}
         for needed in self.tasks[id_].requires if decided.enough else ():
@@ -268,7 +268,7 @@ class ExpectedGraph:
         return found
 
     def _read_with(
-        self, decided: Decided
+        self, decided: LimitEnds
     ) -> tuple[Mapping[str, Met], Mapping[str, Ended], Mapping[str, int]]:
         found: dict[str, Met] = {}
         places: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""The lists of SWF in SQL: runs, where each filter of a ``Listing`` is a condition, domains and types."""
+"""The lists of SWF in SQL: runs, with a condition for each filter of a ``ListingQuery``, domains and types."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from floto.adapters.sqlite.storage.rows import from_json, from_text, to_text
 from floto.adapters.sqlite.storage.schema import index_name
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.registration.type_settings import ActivityDefaults, WorkflowDefaults
-from floto.core.engine.stores.records import Listing, Position, Record
+from floto.core.engine.stores.records import ListingQuery, Position, Record
 from floto.core.swf.service import ExecutionInfo
 from floto.core.swf.shapes import ActivityType, WorkflowExecution, WorkflowType
 from floto.core.swf.wire import from_ms, to_ms, write_json
@@ -42,7 +42,7 @@ def records(db: sqlite3.Connection, which: str, *values: Any) -> Iterator[Record
     return _records(db, f"FROM runs {which}", values)
 
 
-def listed(db: sqlite3.Connection, listing: Listing, most: int, after: Position | None) -> list[Record]:
+def listed(db: sqlite3.Connection, listing: ListingQuery, most: int, after: Position | None) -> list[Record]:
     """Return at most ``most`` runs of a listing, in its order, after a position."""
     found = _Source.of(listing)
     conditions, values = found.where(listing, after)
@@ -52,7 +52,7 @@ def listed(db: sqlite3.Connection, listing: Listing, most: int, after: Position 
     return list(_records(db, rest, (*values, most)))
 
 
-def count(db: sqlite3.Connection, listing: Listing) -> int:
+def count(db: sqlite3.Connection, listing: ListingQuery) -> int:
     """Return the number of runs of a listing."""
     found = _Source.of(listing)
     conditions, values = found.where(listing)
@@ -80,7 +80,7 @@ class _Source:
     number: str
 
     @classmethod
-    def of(cls, listing: Listing) -> _Source:
+    def of(cls, listing: ListingQuery) -> _Source:
         """Choose the table and the index by the filters of a listing."""
         keys = [name for name in ("tag", *_KEYS) if getattr(listing, name) is not None]
         # Open runs have no close status, and so no index on it.
@@ -99,7 +99,7 @@ class _Source:
         """The rest of the FROM clause; CROSS makes SQLite read the tags first and look up their runs."""
         return "" if self.table == "runs" else f"CROSS JOIN runs ON runs.number = {self.number}"
 
-    def where(self, listing: Listing, after: Position | None = None) -> tuple[str, list[Any]]:
+    def where(self, listing: ListingQuery, after: Position | None = None) -> tuple[str, list[Any]]:
         """Return all conditions, and the values of their placeholders in the same order."""
         conditions: list[_Condition] = [
             (f"{self.table}.domain = ?", [listing.domain]),
@@ -110,7 +110,7 @@ class _Source:
         given = [(text, values) for text, values in conditions if list(values) != [None]]
         return " AND ".join(text for text, _ in given), [value for _, values in given for value in values]
 
-    def _span(self, listing: Listing, after: Position | None) -> Iterator[_Condition]:
+    def _span(self, listing: ListingQuery, after: Position | None) -> Iterator[_Condition]:
         """Yield the conditions on the time of runs."""
         # The position is the narrower bound; the plus keeps SQLite from seeking to the wider one.
         is_oldest_wider = after is not None and not listing.newest_first

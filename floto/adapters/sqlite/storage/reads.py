@@ -35,7 +35,7 @@ from floto.adapters.sqlite.storage.schema import RUNS, Sql
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import EngineRun, Heartbeat
 from floto.core.engine.stores.open_runs import OpenRun, OpenRuns
-from floto.core.engine.stores.records import Listing, Position, Record
+from floto.core.engine.stores.records import ListingQuery, Position, Record
 from floto.core.engine.tokens import TaskKind
 from floto.core.state.fold import fold
 from floto.core.swf.events import Event
@@ -209,11 +209,11 @@ class ReadStore:
         """Return the record of a run, open or closed, or None."""
         return next(listings.records(self._written(), "WHERE run_id = ?", run_id), None)
 
-    def listed(self, listing: Listing, most: int, after: Position | None = None) -> Sequence[Record]:
+    def listed(self, listing: ListingQuery, most: int, after: Position | None = None) -> Sequence[Record]:
         """Return at most ``most`` runs of a listing, in its order, after a position."""
         return listings.listed(self._written(), listing, most, after)
 
-    def count_listed(self, listing: Listing) -> int:
+    def count_listed(self, listing: ListingQuery) -> int:
         """Return the number of runs of a listing."""
         return listings.count(self._written(), listing)
 

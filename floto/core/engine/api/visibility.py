@@ -12,10 +12,10 @@ from floto.core.engine import faults
 from floto.core.engine.api.call import Call, Handler, Request, Response
 from floto.core.engine.api.executions import execution_info
 from floto.core.engine.api.pages import page, page_size, read_token
-from floto.core.engine.stores.records import Listing, Position, Record
+from floto.core.engine.stores.records import ListingQuery, Position, Record
 from floto.core.swf.wire import from_ms, to_ms
 
-#: By filter: its members, and the fields of ``Listing`` that they set.
+#: By filter: its members, and the fields of ``ListingQuery`` that they set.
 _FILTERS: Mapping[str, Mapping[str, str]] = {
     "executionFilter": {"workflowId": "workflow_id"},
     "typeFilter": {"name": "type_name", "version": "type_version"},
@@ -25,7 +25,7 @@ _FILTERS: Mapping[str, Mapping[str, str]] = {
 _TIMES: Mapping[str, str] = {"startTimeFilter": "started_at", "closeTimeFilter": "closed_at"}
 
 
-def _listing(call: Call, *, is_closed: bool) -> Listing:
+def _listing(call: Call, *, is_closed: bool) -> ListingQuery:
     request = call.request
     given = [name for name in _FILTERS if name in request]
     times = [name for name in _TIMES if name in request]
@@ -36,7 +36,7 @@ def _listing(call: Call, *, is_closed: bool) -> Listing:
         message = f"Exactly one of these filters must be given: {', '.join(_TIMES)}"
         raise faults.invalid(message)
     span = request[times[0]]
-    return Listing(
+    return ListingQuery(
         domain=call.known_domain(),
         is_closed=is_closed,
         oldest=span["oldestDate"],

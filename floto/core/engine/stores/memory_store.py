@@ -14,7 +14,7 @@ from floto.core.engine.registration.registered_types import Domain, RegisteredTy
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import Changes, PollableTask
 from floto.core.engine.stores.open_runs import OpenRun, OpenRuns
-from floto.core.engine.stores.records import Listing, Position, Record, TaskQueue, last_scheduled
+from floto.core.engine.stores.records import ListingQuery, Position, Record, TaskQueue, last_scheduled
 from floto.core.engine.stores.store import Deadline, Ready
 from floto.core.engine.tokens import TaskKind
 from floto.core.swf.closing_events import CLOSING_EVENTS
@@ -113,7 +113,7 @@ class MemoryStore:
         """Return all runs, in the order in which they started."""
         return [entry.record for entry in self._entries.values()]
 
-    def listed(self, listing: Listing, most: int, after: Position | None = None) -> Sequence[Record]:
+    def listed(self, listing: ListingQuery, most: int, after: Position | None = None) -> Sequence[Record]:
         """Return up to ``most`` runs of a listing, in its order, those behind ``after``."""
         found = sorted(
             ((listing.moment(record), record.number, record) for record in self._listed(listing)),
@@ -125,11 +125,11 @@ class MemoryStore:
             found = [row for row in found if (row[:2] < last if listing.newest_first else row[:2] > last)]
         return [record for _, _, record in found[:most]]
 
-    def count_listed(self, listing: Listing) -> int:
+    def count_listed(self, listing: ListingQuery) -> int:
         """Return the number of runs of a listing."""
         return len(self._listed(listing))
 
-    def _listed(self, listing: Listing) -> list[Record]:
+    def _listed(self, listing: ListingQuery) -> list[Record]:
         return [record for record in self.records() if listing.has(record)]
 
     def history(self, run_id: str, after: int = 0, most: int | None = None) -> tuple[Event, ...]:

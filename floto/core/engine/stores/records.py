@@ -43,7 +43,7 @@ def last_scheduled(events: Iterable[Event]) -> datetime | None:
 
 
 @frozen(kw_only=True)
-class Listing:
+class ListingQuery:
     """Filter and order of a listing of runs; a field that is None does not restrict it."""
 
     domain: str

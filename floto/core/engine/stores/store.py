@@ -11,7 +11,7 @@ from attrs import frozen
 from floto.core.engine.registration.registered_types import Domain, RegisteredType
 from floto.core.engine.run import EngineRun
 from floto.core.engine.stores.changes import Changes
-from floto.core.engine.stores.records import Listing, Position, Record, TaskQueue
+from floto.core.engine.stores.records import ListingQuery, Position, Record, TaskQueue
 from floto.core.engine.tokens import TaskKind
 from floto.core.quick_init import quick_init
 from floto.core.swf.events import Event
@@ -96,11 +96,11 @@ class RunStore(Protocol):
         """Return the record of a run, open or closed; None if it is unknown."""
         ...
 
-    def listed(self, listing: Listing, most: int, after: Position | None = None) -> Sequence[Record]:
+    def listed(self, listing: ListingQuery, most: int, after: Position | None = None) -> Sequence[Record]:
         """Return up to ``most`` runs of a listing, in its order, those behind ``after``."""
         ...
 
-    def count_listed(self, listing: Listing) -> int:
+    def count_listed(self, listing: ListingQuery) -> int:
         """Return the number of runs of a listing."""
         ...
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from floto.core.engine import commands as c
-from floto.core.engine.run import EngineRun, Rules
+from floto.core.engine.run import EngineRules, EngineRun
 from floto.core.engine.step import step
 from floto.core.engine.tokens import TaskKind, Token
 from floto.core.errors import UnknownResource
@@ -19,7 +19,9 @@ from floto.core.swf.shapes import TaskList, WorkflowExecution, WorkflowType
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 EXECUTION = WorkflowExecution("wf", "r")
-RULES = Rules(registered=lambda *_: None, count_open=lambda _: 0, invokes_lambda=True, refuse=lambda _: None)
+RULES = EngineRules(
+    registered=lambda *_: None, count_open=lambda _: 0, invokes_lambda=True, refuse=lambda _: None
+)
 STARTED = e.WorkflowExecutionStarted(
     child_policy="TERMINATE",
     task_list=TaskList("decide"),
