@@ -1,4 +1,4 @@
-"""The lists of SWF in SQL: runs, with a condition for each filter of a ``ListingQuery``, domains and types."""
+"""The lists of SWF in SQL: runs (a condition for each filter of a ``ListingQuery``), domains and types."""
 
 from __future__ import annotations
 
