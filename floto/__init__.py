@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     from floto.core.replay.decision_tasks import RecordedOutcome
     from floto.core.replay.explain import Explained, Explanation, explain
     from floto.core.replay.recorded_decisions import Recorded
-    from floto.core.replay.redrive.redrive import PlannedAction, PlannedTask, Redrive, redrive
+    from floto.core.replay.redrive.redrive import redrive
+    from floto.core.replay.redrive.redrive_plan import PlannedAction, PlannedTask, Redrive
     from floto.core.replay.replay import Divergence, Replay, Step, replay
     from floto.core.replay.task_status import TaskStatus
     from floto.core.replay.why_waiting import Cause, Condition
@@ -97,11 +98,11 @@ _LAZY = {
     "Explanation": "floto.core.replay.explain",
     "LocalSwf": "floto.adapters.local",
     "Overlap": "floto.core.spec.schedule",
-    "PlannedAction": "floto.core.replay.redrive.redrive",
-    "PlannedTask": "floto.core.replay.redrive.redrive",
+    "PlannedAction": "floto.core.replay.redrive.redrive_plan",
+    "PlannedTask": "floto.core.replay.redrive.redrive_plan",
     "Recorded": "floto.core.replay.recorded_decisions",
     "RecordedOutcome": "floto.core.replay.decision_tasks",
-    "Redrive": "floto.core.replay.redrive.redrive",
+    "Redrive": "floto.core.replay.redrive.redrive_plan",
     "Replay": "floto.core.replay.replay",
     "RunView": "floto.core.view.run_view",
     "RunningActivity": "floto.runtime.workers.activities",

@@ -6,7 +6,8 @@ from typing import Any
 
 from floto.core.errors import SpecError
 from floto.core.replay.compare import Verdict, compare
-from floto.core.replay.redrive.redrive import Redrive, redrive
+from floto.core.replay.redrive.redrive import redrive
+from floto.core.replay.redrive.redrive_plan import Redrive
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.swf.history import History

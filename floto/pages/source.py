@@ -10,7 +10,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from floto.core.replay.redrive.redrive import Redrive
+from floto.core.replay.redrive.redrive_plan import Redrive
 from floto.core.replay.saved_history import Saved
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.swf.events import Event

@@ -46,6 +46,7 @@ from floto.core.errors import (
     Throttled,
     UnknownResource,
 )
+from floto.core.visible import shorten_middle
 from floto.runtime.shutdown import StopFlag
 from floto.trouble_log import trouble_log_of
 
@@ -66,6 +67,8 @@ _IDLE_SECONDS = 0.1
 LAG_SECONDS, REREAD_SECONDS = 10.0, 1.0
 #: Codes of faults about the content of a request, which another attempt does not change.
 MALFORMED = frozenset({"ValidationException", "ParamValidationError"})
+#: Characters of SWF's message in the details of a failure: well below every limit of SWF.
+_REFUSAL_LIMIT = 4_000
 
 
 def rereads(wait: Callable[[float], object]) -> Iterator[None]:
@@ -84,6 +87,11 @@ def is_permanent(error: BaseException | None) -> bool:
 def is_malformed(error: BaseException | None) -> bool:
     """Return True if the service refused the content of a request, as it would again."""
     return isinstance(error, ServiceFault) and error.code in MALFORMED
+
+
+def refusal(fault: ServiceFault) -> str:
+    """Return the service's message about a refused request, for the details of a failure."""
+    return shorten_middle(str(fault).encode("ascii", "backslashreplace").decode(), _REFUSAL_LIMIT)
 
 
 @frozen

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import field, frozen
 
 from floto.core.errors import HistoryError, UnknownResource
-from floto.core.replay.redrive.redrive import Redrive
+from floto.core.replay.redrive.redrive_plan import Redrive
 from floto.core.replay.saved_history import Saved
 from floto.core.replay.why_report import Command, stalls
 from floto.core.spec.decider_spec import CODEC, DeciderSpec

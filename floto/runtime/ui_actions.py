@@ -12,7 +12,8 @@ from floto.core import strict_json
 from floto.core.decide.schedule import PAUSE, RESUME, TRIGGER
 from floto.core.errors import FlotoError
 from floto.core.payloads import payload
-from floto.core.replay.redrive.redrive import Redrive, redrive
+from floto.core.replay.redrive.redrive import redrive
+from floto.core.replay.redrive.redrive_plan import Redrive
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.swf.events import Event
 from floto.core.swf.history import History

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import runpy
+from pathlib import Path
 
 from attrs import evolve, frozen
 from hypothesis import assume, given, settings
@@ -42,17 +44,8 @@ def test_certainty_of_tasks_equals_that_of_all_runs() -> None:
         assert (drawn, found) == (drawn, drawn.certainties())
 
 
-@frozen
-class Share:
-    """A join of one's own, which is monotone."""
-
-    share: float
-
-    def verdict(self, tally: Tally) -> JoinVerdict | int:
-        if tally.open:
-            return tally.open
-        ended = tally.completed + tally.continued + tally.failed + tally.skipped
-        return JoinVerdict.START if tally.completed >= self.share * ended else JoinVerdict.SKIP
+#: A join of one's own, which is monotone.
+Share = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "extensions" / "share.py"))["Share"]
 
 
 @frozen

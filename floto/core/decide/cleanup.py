@@ -19,8 +19,7 @@ from floto.core.spec import graph
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.rules.undo_order import undo_order
-from floto.core.spec.tasks import Task
-from floto.core.state.state import Key, State
+from floto.core.state.state import Key
 
 
 def begin_cleanup(main: Progress, spec: DeciderSpec, given: Mapping[str, Any]) -> Progress:
@@ -54,16 +53,11 @@ def begin_cleanup(main: Progress, spec: DeciderSpec, given: Mapping[str, Any]) -
         return fresh
     update = RuledUpdate(fresh, state)
     # What is open may still complete, which is then undone.
-    unknown = {position for position in undos if _is_open(main.plan.tasks[position], state)}
+    unknown = {position for position in undos if state.is_open(main.plan.tasks[position].key)}
     for position in undos.keys() - undoable - unknown:
         update.settle(plan.index[undos[position].id_], TaskOutcome.SKIPPED, 0)
     update.examine(set(range(len(plan.tasks))) - {plan.index[undos[position].id_] for position in unknown})
     return after(update)
-
-
-def _is_open(task: Task, state: State) -> bool:
-    item = state.items.get(task.key)
-    return item is not None and item.is_open
 
 
 def advanced_cleanup(

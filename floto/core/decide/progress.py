@@ -26,7 +26,14 @@ from floto.core.spec import graph
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec
 from floto.core.spec.expand import Expansion, GeneratorError, expansion
 from floto.core.spec.rules.joins import counts_results
-from floto.core.spec.rules.siblings import NO_GROUPS, SiblingCount, SiblingGroups, groups_of
+from floto.core.spec.rules.siblings import (
+    NO_GROUPS,
+    NOTHING_SETTLED,
+    SiblingCount,
+    SiblingGroup,
+    SiblingGroups,
+    groups_of,
+)
 from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.tasks import NO_RESULT, Task, TaskCodec
 from floto.core.state.fold import state_of, trace
@@ -133,6 +140,10 @@ class Progress:
     def inputs_of(self, position: int) -> Sequence[int]:
         """Return the requirements whose results are in the context of a ready task."""
         return self.inputs[position] if self.plan.rules else self.plan.requires[position]
+
+    def count_of(self, group: SiblingGroup) -> SiblingCount:
+        """Return how many tasks of a group are settled."""
+        return self.counts.get(group.generator, NOTHING_SETTLED)
 
     def waits_for_all(self, position: int) -> bool:
         """Return True if a task starts only when all that it requires is settled."""

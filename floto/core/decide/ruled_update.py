@@ -29,7 +29,7 @@ from floto.core.decide.update import Update, unreadable
 from floto.core.errors import PayloadError, SpecError
 from floto.core.spec.rules.conditions import holds
 from floto.core.spec.rules.joins import JoinVerdict, Tally, counts_results, verdict
-from floto.core.spec.rules.siblings import NOTHING_SETTLED, SiblingCount, SiblingGroup
+from floto.core.spec.rules.siblings import SiblingCount, SiblingGroup
 from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.tasks import Task
 from floto.core.state.state import Kind, State
@@ -126,11 +126,10 @@ class RuledUpdate(Update):
         plan, groups = self.before.plan, self.before.groups
         required: Iterable[int] = plan.requires[position]
         if groups.by_generator:
-            counts = {generator: self._count(group) for generator, group in groups.by_generator.items()}
             required = [
                 each
                 for each in required
-                if self._outcome(each) or not groups.is_decided(each, position, counts)
+                if self._outcome(each) or not groups.is_decided(each, position, self._count)
             ]
         found = Counter(map(self._outcome, required))
         generators = [self._outcome(each) for each in plan.requires[position] if each in plan.generators]
@@ -190,8 +189,7 @@ class RuledUpdate(Update):
         return group if group is not None and group.limits.tolerates else None
 
     def _count(self, group: SiblingGroup) -> SiblingCount:
-        found = self.counts.get(group.generator) or self.before.counts.get(group.generator)
-        return found or NOTHING_SETTLED
+        return self.counts.get(group.generator) or self.before.count_of(group)
 
     def _counted(self, position: int, outcome: TaskOutcome, group: SiblingGroup) -> TaskOutcome:
         """Count a settled task of a group; return its outcome, which is a failure if it fails the run."""

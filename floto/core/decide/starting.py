@@ -35,7 +35,7 @@ def starts(progress: Progress, given: Mapping[str, Any]) -> tuple[list[Decision]
         The decisions, and the message of each task that cannot be started, by its id.
     """
     room = room_to_open(progress.state)
-    turns = room_in_groups(progress) if progress.groups.by_generator else {}
+    turns = room_in_groups(progress)
     found: list[Decision] = []
     failures: dict[str, str] = {}
     for position, step in sorted(progress.steps.items()):

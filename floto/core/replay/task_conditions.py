@@ -21,7 +21,6 @@ from floto.core.replay.task_status import (
 )
 from floto.core.replay.why_waiting import Cause, Condition, due, queued, retry, working
 from floto.core.spec.rules.joins import counts_results
-from floto.core.spec.rules.siblings import NOTHING_SETTLED
 from floto.core.spec.rules.wait_limits import WaitLimit
 from floto.core.spec.tasks import NO_RESULT, Task
 from floto.core.state.failures import failure_of
@@ -190,10 +189,7 @@ class TaskReasons:
         if self.over is not None:
             return Condition(Cause.TIMED_OUT, detail=self.over.message)
         group = progress.groups.of(self.position)
-        if (
-            group is not None
-            and self.position in progress.counts.get(group.generator, NOTHING_SETTLED).surplus
-        ):
+        if group is not None and self.position in progress.count_of(group).surplus:
             return Condition(Cause.SURPLUS, group.id, detail=str(group.limits.min_successful))
         if self.position in progress.undone and self.position not in progress.inputs:
             main, source = progress.undone[self.position]

@@ -139,7 +139,7 @@ class TaskGraph:
             other
             for other in progress.plan.requires[position]
             if progress.outcomes.get(other, TaskOutcome.FAILED) is TaskOutcome.FAILED
-            and not progress.groups.is_decided(other, position, progress.counts)
+            and not progress.groups.is_decided(other, position, progress.count_of)
         ]
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from attrs import evolve, frozen
 
 from floto.core.replay.task_status import TaskGraph, TaskStatus
-from floto.core.spec.rules.siblings import NOTHING_SETTLED
 from floto.core.spec.tasks import Task
 from floto.core.state.attempts import moment_of
 from floto.core.state.failures import failure_of
@@ -222,7 +221,7 @@ def sibling_conditions(graph: TaskGraph, sibling: Sibling | None) -> Iterator[Co
     cause, generator = sibling
     group = graph.progress.groups.by_generator[generator]
     if cause is SiblingCause.TOLERATED:
-        count = graph.progress.counts.get(generator, NOTHING_SETTLED)
+        count = graph.progress.count_of(group)
         yield Condition(Cause.TOLERATED, group.id, detail=group.tolerated(count))
     elif group.limits.max_in_flight is not None:
         most = group.limits.max_in_flight

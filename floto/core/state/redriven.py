@@ -170,8 +170,7 @@ def part_numbers(signals: Iterable[Event]) -> frozenset[int]:
 
 def awaits_parts(state: State) -> bool:
     """Return True until all parts of what a redriven run keeps have arrived."""
-    item = state.items.get(PARTS_KEY)
-    return item is not None and item.is_open
+    return state.is_open(PARTS_KEY)
 
 
 def _texts(signals: Iterable[Event]) -> dict[int, str]:

@@ -166,6 +166,11 @@ class State:
         data: WorkflowExecutionStarted = self._event(self.started).data
         return data
 
+    def is_open(self, key: Key) -> bool:
+        """Return True if a key has an item whose latest attempt is open."""
+        item = self.items.get(key)
+        return item is not None and item.is_open
+
     def is_completed(self, key: Key) -> bool:
         """Return True if a key has an item that has completed."""
         item = self.items.get(key)

@@ -10,7 +10,8 @@ import click
 
 from floto.core.errors import ServiceFault
 from floto.core.payloads.reference import Store
-from floto.core.replay.redrive.redrive import PlannedTask, Redrive, redrive
+from floto.core.replay.redrive.redrive import redrive
+from floto.core.replay.redrive.redrive_plan import PlannedTask, Redrive
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
 from floto.core.spec.task_lists import own_list
 from floto.core.swf import wire

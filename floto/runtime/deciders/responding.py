@@ -8,16 +8,13 @@ from collections.abc import Sequence
 from floto.core.errors import ServiceFault
 from floto.core.swf.decisions import Decision, FailWorkflowExecution
 from floto.core.swf.service import PolledDecisionTask, Service
-from floto.core.visible import shorten_middle
-from floto.runtime.retrying import is_malformed, persist_after_stop
+from floto.runtime.retrying import is_malformed, persist_after_stop, refusal
 from floto.runtime.shutdown import StopFlag
 
 log = logging.getLogger("floto")
 
 #: Reason of a run that fails because SWF refuses its decisions.
 REFUSED_REASON = "DecisionRefused"
-#: Characters of SWF's message in the details of a run that fails: well below every limit of SWF.
-_MESSAGE_LIMIT = 4_000
 
 
 def respond(service: Service, stop: StopFlag, task: PolledDecisionTask, found: Sequence[Decision]) -> bool:
@@ -34,9 +31,7 @@ def respond(service: Service, stop: StopFlag, task: PolledDecisionTask, found: S
             raise
         # The same decisions would be refused each time that the decision task is scheduled again.
         log.error("run %s fails: SWF refuses the decisions: %s", task.execution, fault)  # noqa: TRY400
-        details = shorten_middle(str(fault).encode("ascii", "backslashreplace").decode(), _MESSAGE_LIMIT)
-        persist_after_stop(
-            stop, complete, task.token, [FailWorkflowExecution(reason=REFUSED_REASON, details=details)]
-        )
+        failed = FailWorkflowExecution(reason=REFUSED_REASON, details=refusal(fault))
+        persist_after_stop(stop, complete, task.token, [failed])
         return False
     return True

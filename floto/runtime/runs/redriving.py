@@ -10,7 +10,7 @@ from attrs import evolve
 
 from floto.core.errors import ServiceFault, UnknownResource
 from floto.core.payloads.reference import Store
-from floto.core.replay.redrive.redrive import Redrive
+from floto.core.replay.redrive.redrive_plan import Redrive
 from floto.core.state.redriven import part_numbers
 from floto.core.swf.events import Event, WorkflowExecutionSignaled
 from floto.core.swf.history import History

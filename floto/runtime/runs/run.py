@@ -16,8 +16,8 @@ from floto import logs
 from floto.core.errors import ServiceFault, ServiceUnavailable, SpecError
 from floto.core.payloads import reference
 from floto.core.payloads.reference import Store
-from floto.core.replay.redrive.redrive import PlannedAction, Redrive
 from floto.core.replay.redrive.redrive import redrive as plan_redrive
+from floto.core.replay.redrive.redrive_plan import PlannedAction, Redrive
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec, as_spec, run_settings
 from floto.core.spec.fingerprint import spec_tags

@@ -24,6 +24,7 @@ from floto.core.swf.limits import REASON_LIMIT
 from floto.core.swf.reserved_names import NOT_SERVED
 from floto.core.swf.service import PolledActivityTask, ReportsActivities
 from floto.core.visible import shorten_middle
+from floto.runtime.retrying import refusal
 from floto.runtime.workers.activities import (
     Activities,
     Canceled,
@@ -34,8 +35,6 @@ from floto.runtime.workers.activities import (
 
 log = logging.getLogger("floto.activity")
 
-#: Characters of SWF's message in the details of a failure: well below every limit of SWF.
-_REFUSAL_LIMIT = 4_000
 #: Characters of a traceback in the details of a failure; the last frames are kept.
 _TRACEBACK_LIMIT = 8_000
 #: A traceback with less room than this, in characters, is omitted.
@@ -159,8 +158,7 @@ def unknown(activities: Activities, task: PolledActivityTask, identity: str, *, 
 
 def refused(error: ServiceFault) -> Failed:
     """Return the outcome of an activity whose report the service refuses as malformed."""
-    message = str(error).encode("ascii", "backslashreplace").decode()
-    return Failed("ReportRefused", shorten_middle(message, _REFUSAL_LIMIT))
+    return Failed("ReportRefused", refusal(error))
 
 
 def _raised(current: RunningActivity, error: BaseException) -> Outcome:

@@ -9,7 +9,6 @@ spec is not needed to see what a changed spec changed.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from enum import StrEnum
 from graphlib import TopologicalSorter
 from types import MappingProxyType
 from typing import Any
@@ -27,10 +26,11 @@ from floto.core.payloads import payload
 from floto.core.replay.decision_digest import digest_of
 from floto.core.replay.recorded_decisions import recorded
 from floto.core.replay.redrive.redrive_children import ChildRuns, StartingChild, starting_child
+from floto.core.replay.redrive.redrive_plan import PlannedAction, PlannedTask, Redrive
 from floto.core.replay.redrive.redrive_request import request
 from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, DeciderSpec
-from floto.core.spec.rules.siblings import NOTHING_SETTLED, SiblingGroup
+from floto.core.spec.rules.siblings import SiblingGroup
 from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.tasks import Given, Task
 from floto.core.state.carried_signals import arrived
@@ -43,80 +43,9 @@ from floto.core.swf.events import Event, WorkflowExecutionSignaled
 from floto.core.swf.history import History
 from floto.core.swf.identifiers import shown
 from floto.core.swf.reserved_names import CHANGED_SIGNAL
-from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import WorkflowExecution
 
 _NO_CHILDREN: Mapping[str, History] = MappingProxyType({})
-
-
-class PlannedAction(StrEnum):
-    """What a redrive does with a task."""
-
-    #: Its result is kept.
-    KEEP = "keep"
-    #: It runs again, unless its rules then skip it.
-    RUN = "run"
-    #: Its rules skip it, as the results that are kept say.
-    SKIP = "skip"
-
-
-@frozen
-class PlannedTask:
-    """What a redrive does with one task, and why."""
-
-    task_id: str
-    action: PlannedAction
-    #: Event that completed the task, in the run that ran it; None if its result is not kept.
-    event_id: int | None
-    reason: str
-    #: What is done in a child that runs again and goes on from its last run; else empty.
-    children: tuple[PlannedTask, ...] = ()
-
-    @property
-    def kept(self) -> bool:
-        """True if the result of the task is kept."""
-        return self.action is PlannedAction.KEEP
-
-    def __str__(self) -> str:
-        """Return one line."""
-        return f"{self.task_id}: {'runs again: ' if self.action is PlannedAction.RUN else ''}{self.reason}"
-
-
-@frozen
-class Redrive:
-    """The plan of a redrive, and the request that starts the new run.
-
-    Tasks that a generator returned are part of the plan if the generator is kept; one that runs again may
-    return others.
-    """
-
-    plan: tuple[PlannedTask, ...]
-    start: StartRequest
-    #: Inputs of the signals ``floto.redrive`` that must follow the start; empty unless what is kept is too
-    #: long for the input of a run. The new run waits for them.
-    parts: tuple[str, ...] = field(default=(), repr=lambda parts: f"<{len(parts)} parts>")
-    #: Runs of children that could go on from what completed in them, but whose histories were not given.
-    unread: tuple[WorkflowExecution, ...] = ()
-
-    @property
-    def kept(self) -> tuple[str, ...]:
-        """Ids of the tasks whose results are kept."""
-        return tuple(task.task_id for task in self.plan if task.kept)
-
-    @property
-    def again(self) -> tuple[str, ...]:
-        """Ids of the tasks that run again."""
-        return tuple(task.task_id for task in self.plan if task.action is PlannedAction.RUN)
-
-    def rows(self) -> Iterator[tuple[str, str, str]]:
-        """Yield a task, what is done with it, and why; tasks in a child follow the child, indented."""
-        return _rows(self.plan)
-
-
-def _rows(plan: Iterable[PlannedTask], indent: str = "") -> Iterator[tuple[str, str, str]]:
-    for task in plan:
-        yield indent + task.task_id, str(task.action), task.reason
-        yield from _rows(task.children, f"{indent}  ")
 
 
 def redrive(  # noqa: PLR0913 - all but the spec and the history are optional and named
@@ -217,15 +146,12 @@ class _Planner:
         for group in self.progress.groups.by_generator.values():
             if group.limits.min_successful is None or group.id not in self.kept:
                 continue
-            surplus = self.progress.counts.get(group.generator, NOTHING_SETTLED).surplus
+            surplus, has_enough = self.progress.count_of(group).surplus, self._has_enough(group)
             for member in group.members:
                 id_, action = found[member].task_id, found[member].action
-                if self._has_enough(group) and action is PlannedAction.RUN:
-                    yield (
-                        member,
-                        PlannedTask(id_, PlannedAction.SKIP, None, "enough siblings are kept"),
-                    )
-                elif not self._has_enough(group) and member in surplus:
+                if has_enough and action is PlannedAction.RUN:
+                    yield member, PlannedTask(id_, PlannedAction.SKIP, None, "enough siblings are kept")
+                elif not has_enough and member in surplus:
                     yield member, PlannedTask(id_, PlannedAction.RUN, None, "never ran")
 
     def _has_enough(self, group: SiblingGroup) -> bool:

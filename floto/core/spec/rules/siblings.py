@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 
 from attrs import evolve, frozen
@@ -73,18 +73,18 @@ class SiblingGroups:
             return False
         return group.limits.min_successful is not None
 
-    def is_decided(self, needed: int, position: int, counts: Mapping[int, SiblingCount]) -> bool:
+    def is_decided(
+        self, needed: int, position: int, count_of: Callable[[SiblingGroup], SiblingCount]
+    ) -> bool:
         """Return True if a task need not wait for a required one: enough others of its group have completed.
 
         Args:
             needed: The position of the required task.
             position: The position of the task.
-            counts: The counts of the groups, by generator.
+            count_of: Returns the count of a group.
         """
         group = self.of(needed) if self.is_partial(needed, position) else None
-        if group is None:
-            return False
-        return group.limits.is_enough(counts.get(group.generator, NOTHING_SETTLED).completed)
+        return group is not None and group.limits.is_enough(count_of(group).completed)
 
 
 NO_GROUPS = SiblingGroups(MappingProxyType({}), MappingProxyType({}))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from floto import DeciderSpec, Generator, decide, fold, redrive
-from floto.core.replay.redrive.redrive import PlannedAction
+from floto.core.replay.redrive.redrive_plan import PlannedAction
 from floto.core.swf.history import History
 from floto.testing import fails, simulate
 from tests.unit.recorder import Recorder, spec, starts, task
