@@ -139,7 +139,13 @@ class Progress:
 
     def inputs_of(self, position: int) -> Sequence[int]:
         """Return the requirements whose results are in the context of a ready task."""
-        return self.inputs[position] if self.plan.rules else self.plan.requires[position]
+        required = self.plan.requires[position]
+        if not self.plan.rules:
+            return required
+        if position in self.inputs:
+            return self.inputs[position]
+        # A generator whose tasks do not fit the spec has failed before its join is asked.
+        return [other for other in required if self.outcomes.get(other) is TaskOutcome.COMPLETED]
 
     def count_of(self, group: SiblingGroup) -> SiblingCount:
         """Return how many tasks of a group are settled."""

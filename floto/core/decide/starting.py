@@ -132,9 +132,8 @@ def given_to(position: int, progress: Progress, given: Mapping[str, Any]) -> Giv
 def _ready_at(position: int, progress: Progress) -> datetime:
     """Return the time at which the last requirement of a task was settled of those that met its join."""
     plan = progress.plan
-    required = plan.requires[position]
-    if not progress.waits_for_all(position):
-        required = progress.inputs[position]
+    is_early = not progress.waits_for_all(position)
+    required = progress.inputs_of(position) if is_early else plan.requires[position]
     ends = map(progress.ended_at, required)
     return max((at for at in ends if at is not None), default=progress.state.begun_at)
 

@@ -350,3 +350,15 @@ def test_open_run_is_planned_as_it_stands() -> None:
     history = History(events[:opened], WorkflowExecution("w", "r"))
     assert reasons(redrive(SPEC, history))["send"] == "had not ended"
     assert decide(SPEC, again(SPEC, redrive(SPEC, history)).main) == []
+
+
+def test_generator_whose_tasks_no_longer_fit_runs_again_also_in_a_spec_with_rules() -> None:
+    split = Generator(id_="split", name="split", version="1", requires=["load"])
+    old = DeciderSpec(activity_tasks=[act("load"), split, act("send", requires=["split"])])
+    run = failed(old, activities={"split": lambda *_: [act("part", requires=["load"])]})
+    beside = act("beside", when="`true`")
+    changed = DeciderSpec(activity_tasks=[act("load"), split, beside, act("part")])
+    planned = redrive(changed, run.main)
+    assert planned.kept == ("load",)
+    assert "do not fit the spec: duplicate task id" in reasons(planned)["split"]
+    assert planned.again == ("split", "beside", "part")
