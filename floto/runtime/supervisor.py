@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Protocol
+
+#: Most seconds of one wait for a thread.
+_JOIN_SECONDS = 0.2
 
 
 class Loop(Protocol):
@@ -50,9 +54,11 @@ class Supervisor:
 
     def join(self, seconds: float | None = None) -> bool:
         """Wait until all loops have ended, at most ``seconds``; return True if they have."""
-        end = None if seconds is None else time.monotonic() + seconds
+        end = math.inf if seconds is None else time.monotonic() + seconds
         for _, thread in self._loops:
-            thread.join(None if end is None else max(0, end - time.monotonic()))
+            # A signal that arrives just before a wait is handled after it, so no wait is long.
+            while thread.is_alive() and time.monotonic() < end:
+                thread.join(min(_JOIN_SECONDS, max(end - time.monotonic(), 0)))
         return not any(thread.is_alive() for _, thread in self._loops)
 
     def fail(self, error: Exception) -> None:

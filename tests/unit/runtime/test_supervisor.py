@@ -67,3 +67,24 @@ def test_only_the_supervisor_runs_loops_in_threads() -> None:
                 caught = [ast.unparse(handler.type) for handler in node.handlers if handler.type is not None]
                 found |= {str(path.relative_to(RUNTIME))} if "Exception" in caught else set()
     assert found == {"supervisor.py"}
+
+
+def test_no_wait_for_a_loop_is_long_so_that_a_second_signal_is_handled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[float | None] = []
+    join = threading.Thread.join
+
+    def recorded(thread: threading.Thread, timeout: float | None = None) -> None:
+        waits.append(timeout)
+        if len(waits) == 3:
+            ended.set()
+        join(thread, 1 if timeout is None else timeout)
+
+    ended = threading.Event()
+    supervisor = Supervisor()
+    supervisor.start(Waiting(stopped=ended))
+    monkeypatch.setattr(threading.Thread, "join", recorded)
+    assert supervisor.join()
+    assert len(waits) >= 3
+    assert all(wait is not None and wait <= 1 for wait in waits)
