@@ -30,8 +30,8 @@ class Change:
     new: str
 
 
-FOLD, UPDATE, RETRYING, DECIDE = (
-    "floto/core/state/fold.py",
+EVENT_RULES, UPDATE, RETRYING, DECIDE = (
+    "floto/core/state/event_rules.py",
     "floto/core/decide/update.py",
     "floto/core/decide/retrying.py",
     "floto/core/decide/decide.py",
@@ -56,7 +56,7 @@ BUGS: dict[str, tuple[Change, ...]] = {
     ),
     "schedule twice after a decision time-out": (
         Change(
-            FOLD,
+            EVENT_RULES,
             "    tasks = draft.decision_tasks\n    if event.data.started_event_id:\n",
             "    tasks = draft.decision_tasks\n"
             '    draft.signals = draft.signals.insert("lost", ())\n'

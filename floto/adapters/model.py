@@ -1,7 +1,7 @@
 """Amazon's own model of SWF, as botocore ships it: validates requests and converts responses to JSON.
 
 The model defines the members of each operation, their types, and which are required. Their constraints and
-the words of SWF's messages are in ``floto.core.swf.constraints``.
+the words of SWF's messages are in ``floto.core.swf.field_validation``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from botocore.model import ListShape, ServiceModel, Shape, StructureShape
 
 from floto.core.errors import ServiceFault
 from floto.core.swf import wire
-from floto.core.swf.constraints import (
+from floto.core.swf.decisions import DECISION_TYPES
+from floto.core.swf.field_validation import (
     Constraint,
     constraint_of,
     items_of,
@@ -24,7 +25,6 @@ from floto.core.swf.constraints import (
     problem,
     refuse,
 )
-from floto.core.swf.decisions import DECISION_TYPES
 from floto.core.swf.identifiers import shown
 from floto.core.swf.limits import INT32
 

@@ -30,7 +30,7 @@ from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import ActivityType, WorkflowType
 from floto.runtime.workers.storing import store_values
 from floto.testing import Faults, simulate
-from floto.testing.invariants.runs import no_signal_is_lost
+from floto.testing.invariants.signals import no_signal_is_lost
 from floto.testing.strategies import json_values
 from tests.property.setup import SETTINGS
 from tests.property.test_decider_payloads import MemoryStore, noise

@@ -30,9 +30,9 @@ from floto.core.spec.task_lists import routed
 from floto.core.spec.tasks import Given, TaskCodec
 from floto.core.state.failures import failure_of
 from floto.core.state.state import Kind, State, Status
-from floto.core.swf.constraints import problems
 from floto.core.swf.decisions import Decision, RecordMarker, StartChildWorkflowExecution
 from floto.core.swf.events import Event
+from floto.core.swf.field_validation import problems
 from floto.core.swf.limits import LATE_EVENTS
 from floto.core.swf.reserved_names import NOTE_PREFIX, RENEWAL_TASK
 from floto.core.swf.shapes import WorkflowType

@@ -1,9 +1,9 @@
-"""The check of typed commands before any run is changed, by ``floto.core.swf.constraints``."""
+"""The check of typed commands before any run is changed, by ``floto.core.swf.field_validation``."""
 
 from __future__ import annotations
 
 from floto.core.engine import commands as c
-from floto.core.swf.constraints import problems, refuse
+from floto.core.swf.field_validation import problems, refuse
 
 
 def check_command(command: c.Command | c.StartWorkflowExecution) -> None:

@@ -12,8 +12,8 @@ from attrs import define, field
 from floto.core.engine.decisions.refusal_causes import CAUSES
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.nested_specs import nested_tasks
-from floto.core.state.fold import RULES
-from floto.core.state.rules import Moves, MovesChild, Opens, Refuses
+from floto.core.state.event_rules import RULES
+from floto.core.state.rule_kinds import Moves, MovesChild, Opens, Refuses
 from floto.core.state.state import Kind, Status
 from floto.core.swf import decisions as d
 from floto.core.swf import events as e

@@ -13,7 +13,7 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import CODEC, ChildWorkflow, Timer
 from floto.core.swf.history import History
 from floto.core.swf.reserved_names import SPEC_KEY
-from floto.testing.invariants.exactness import exactly_what_is_called_for
+from floto.testing.invariants.expected_decisions import exactly_what_is_called_for
 from floto.testing.invariants.violation import broken
 from floto.testing.reading.moment import Moment
 

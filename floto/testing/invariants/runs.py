@@ -12,11 +12,10 @@ from floto.core.spec.rules.joins import counts_results
 from floto.core.spec.rules.task_rules import rules_of
 from floto.core.spec.rules.wait_limits import wait_limit_of
 from floto.core.state.state import Key, Kind
-from floto.core.swf.events import ActivityTaskTimedOut, WorkflowExecutionContinuedAsNew
+from floto.core.swf.events import ActivityTaskTimedOut
 from floto.core.swf.history import History
 from floto.testing.invariants.law import check_history
 from floto.testing.invariants.violation import broken
-from floto.testing.reading.carried import left_over, signals_of
 from floto.testing.reading.moment import Moment
 from floto.testing.reading.oracle import summarize
 from floto.testing.simulation.choices import Choices
@@ -51,18 +50,12 @@ def no_run_goes_on_for_ever(simulation: Simulation) -> None:
 
 
 def _repeats(simulation: Simulation) -> bool:
-    return any(spec.repeat_workflow for spec in _last_specs(simulation).values())
-
-
-def _last_specs(simulation: Simulation) -> dict[Any, DeciderSpec]:
-    return {simulation.main.execution: simulation.spec} | {
-        step.execution: step.spec for step in simulation.steps
-    }
+    return any(spec.repeat_workflow for spec in simulation.last_specs.values())
 
 
 def _waiting(simulation: Simulation) -> str:
     """Return the tasks of the open runs that have not completed, for a message."""
-    specs = _last_specs(simulation)
+    specs = simulation.last_specs
     ids = [
         id_
         for history, info in zip(simulation.histories, simulation.infos, strict=True)
@@ -91,23 +84,6 @@ def script_plays_the_same_again(simulation: Simulation) -> None:
             broken("repeated with the same script, the run differs: something is not deterministic")
 
 
-def no_signal_is_lost(simulation: Simulation) -> None:
-    """Each signal that no task of a run has used reaches the run that continues it, once and in order."""
-    specs = _last_specs(simulation)
-    by_run = {history.execution.run_id: history for history in simulation.histories if history.execution}
-    for history in simulation.histories:
-        closed = history.events[-1].data if history.events else None
-        if not isinstance(closed, WorkflowExecutionContinuedAsNew) or history.execution not in specs:
-            continue
-        spec, summary = specs[history.execution], summarize(history)
-        tasks = Moment(spec, history, ()).expanded.spec.activity_tasks
-        left = left_over(summary.signals, {task.key[1] for task in tasks if task.key[0] is Kind.SIGNAL})
-        found = summarize(by_run[closed.new_execution_run_id]).signals[: len(left)]
-        begun = signals_of(by_run[closed.new_execution_run_id].events[0].data)
-        if found != left or begun != left:
-            broken(f"signals {left!r:.200} were not used, and the next run begins with {begun!r:.200}")
-
-
 #: Repeating a run costs as much as the run: check one in so many.
 _ONE_IN = 4
 
@@ -125,7 +101,7 @@ def order_makes_no_difference(simulation: Simulation) -> None:
     """
     if len(simulation.script) % 2 or not _has_its_own_end(simulation) or _repeats(simulation):
         return
-    specs = _last_specs(simulation)
+    specs = simulation.last_specs
     if any(
         _depends_on_order(specs[each.execution], each)
         for each in simulation.histories

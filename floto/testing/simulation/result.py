@@ -103,6 +103,11 @@ class Simulation:
         return self.histories[0]
 
     @property
+    def last_specs(self) -> Mapping[WorkflowExecution | None, DeciderSpec]:
+        """The spec of each run: that of its last decision."""
+        return {self.main.execution: self.spec} | {step.execution: step.spec for step in self.steps}
+
+    @property
     def status(self) -> str | None:
         """The close status of the main run, in SWF's words; None while it is open."""
         return self.infos[0].close_status

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from floto.adapters import model
 from floto.core.engine.api import OPERATIONS as HANDLERS
 from floto.core.errors import ServiceFault
-from floto.core.swf.constraints import MEMBERS, Items, Number, Text, constraint_of
 from floto.core.swf.decisions import DECISION_TYPES
+from floto.core.swf.field_validation import MEMBERS, Items, Number, Text, constraint_of
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 from floto.core.swf.wire import camel
 

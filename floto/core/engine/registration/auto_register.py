@@ -16,13 +16,13 @@ from floto.core.engine.registration.type_settings import (
 )
 from floto.core.engine.stores.store import RunStore
 from floto.core.engine.tokens import TaskKind, read_token
-from floto.core.swf.constraints import problems
 from floto.core.swf.decisions import (
     ContinueAsNewWorkflowExecution,
     Decision,
     ScheduleActivityTask,
     StartChildWorkflowExecution,
 )
+from floto.core.swf.field_validation import problems
 from floto.core.swf.service import StartRequest
 from floto.core.swf.shapes import ActivityType, TaskList, WorkflowType
 

@@ -12,7 +12,7 @@ import botocore.session
 import pytest
 
 from floto import History, HistoryError
-from floto.core.state.fold import RULES
+from floto.core.state.event_rules import RULES
 from floto.core.swf import wire
 from floto.core.swf.decisions import DECISION_TYPES
 from floto.core.swf.events import EVENT_TYPES, OtherEvent

@@ -1,4 +1,4 @@
-"""Invariants of exactness: the decisions are those of a second, naive reading of spec and history."""
+"""Invariants of decisions: they are those of a second, naive reading of spec and history."""
 
 from __future__ import annotations
 
