@@ -37,7 +37,18 @@ MODULES = {
     )
 }
 #: What says how a spec must be, or words a message, and decides nothing; the unit tests examine it.
-_CHECKS = frozenset({"_compiled", "_is_field_of_not", "_nodes", "is_monotone", "node_types", "rules_text"})
+_CHECKS = frozenset(
+    {
+        "_compiled",
+        "_is_field_of_not",
+        "_nodes",
+        "_problem_on_data",
+        "is_monotone",
+        "node_types",
+        "rules_text",
+        "SiblingGroup.tolerated",
+    }
+)
 SAMPLE = 150
 SEED = 6
 _PER_STATEMENT = 2

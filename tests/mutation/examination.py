@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from floto.testing import Choices, Simulation, Simulator
 from floto.testing.invariants import INVARIANTS, RUN_INVARIANTS
 from floto.testing.reading.moment import Moment
-from tests.mutation.situations import SITUATIONS, Arguments
+from tests.mutation.situations import Arguments, turns
 
 #: Seconds of the processor that one run and its checks may take.
 PATIENCE = 20
@@ -37,16 +37,18 @@ class OverError(BaseException):
         self.by, self.what = by, what
 
 
-def examine(seconds: float) -> dict[str, Any]:
-    """Return the first violation and the number of runs before it; situations are tried in rotation.
+def examine(seconds: float, module: str = "") -> dict[str, Any]:
+    """Return the first violation of a mutant of a module, and the number of runs before it.
+
+    The situations are tried in turn, again and again.
 
     Seconds are those of the processor, so that a loaded machine gives no other verdict.
     """
     end = time.process_time() + seconds
     signal.signal(signal.SIGPROF, _hang)
     runs = 0
-    turns = ((number, *turn) for number in itertools.count() for turn in SITUATIONS)
-    for number, situation, share in turns:
+    rounds = ((number, *turn) for number in itertools.count() for turn in turns(module))
+    for number, situation, share in rounds:
         until = min(end, time.process_time() + share)
         over, more = _turn(situation, number, until)
         runs += more

@@ -92,7 +92,7 @@ def main(seconds: float, module: str = "", text: str = "") -> dict[str, Any]:
     try:
         if module:
             put_in_place(module, text)
-        seen = importlib.import_module("tests.mutation.examination").examine(seconds)
+        seen = importlib.import_module("tests.mutation.examination").examine(seconds, module)
     except Exception as error:  # noqa: BLE001 - whatever a mutant breaks at import
         seen = {"by": "crash", "what": f"{type(error).__name__}: {error}", "runs": 0}
     return {**seen, "seconds": round(time.process_time() - began, 2)}

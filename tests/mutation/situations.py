@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -199,17 +199,33 @@ def _clean_up(prefix: str) -> list[Task]:
     return [_activity(number, name="tidy", id_=f"{prefix}{number}") for number in range(2)]
 
 
-#: Each with the seconds that are given to it, again and again, while time is left.
-SITUATIONS = (
-    (usual(), 5.0),
-    (repeating(), 1.5),
-    (undone(), 1.5),
-    (timed(), 0.5),
-    (redriven(), 1.5),
-    (refused(), 2.0),
-    (deferred(), 2.0),
-    (bulky(), 1.0),
-    (failing(), 2.5),
-    (with_limits(), 2.5),
-    (patient(), 1.0),
-)
+Situation = Callable[[], st.SearchStrategy[Arguments]]
+#: The situations, each with the seconds of its turn.
+SITUATIONS: Mapping[Situation, float] = {
+    usual: 5.0,
+    repeating: 1.5,
+    undone: 1.5,
+    timed: 0.5,
+    redriven: 1.5,
+    refused: 2.0,
+    deferred: 2.0,
+    bulky: 1.0,
+    failing: 2.5,
+    with_limits: 2.5,
+    patient: 1.0,
+}
+#: The situation in which the code of a module has most to do.
+_MAIN: Mapping[str, Situation] = {
+    "cleanup": undone,
+    "undo_order": undone,
+    "sibling_limits": with_limits,
+    "siblings": with_limits,
+}
+_MAIN_SECONDS = 15.0
+
+
+def turns(module: str = "") -> list[tuple[st.SearchStrategy[Arguments], float]]:
+    """Return the situations for the mutants of a module, its main one first, with the seconds of each."""
+    main = _MAIN.get(module)
+    first = [] if main is None else [(main(), _MAIN_SECONDS)]
+    return first + [(each(), seconds) for each, seconds in SITUATIONS.items() if each is not main]

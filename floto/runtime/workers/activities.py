@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from floto import logs
-from floto.core.calling import caller
 from floto.core.errors import FlotoError, ServiceError, ServiceGone, UnknownResource
 from floto.core.spec.activity_timeouts import Timeouts
 from floto.core.swf import service as ports
 from floto.core.swf.limits import HEARTBEAT_LIMIT
 from floto.core.swf.shapes import ActivityType, WorkflowExecution
+from floto.core.user_calls import caller
 from floto.runtime.retrying import is_malformed, is_permanent
 from floto.trouble_log import trouble_log_of
 

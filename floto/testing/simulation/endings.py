@@ -7,7 +7,6 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from floto.core.calling import caller
 from floto.core.engine.deadlines import LONGEST_RUN
 from floto.core.errors import FlotoError
 from floto.core.payloads import payload
@@ -15,6 +14,7 @@ from floto.core.spec.activity_timeouts import without_timeouts
 from floto.core.spec.tasks import TaskCodec, is_task
 from floto.core.swf.events import ActivityTaskScheduled, WorkflowExecutionStarted
 from floto.core.swf.reserved_names import NOT_SERVED
+from floto.core.user_calls import caller
 from floto.testing.simulation.fault_injector import FaultInjector
 from floto.testing.simulation.outcomes import SUCCESS, USUAL, Activity, Ending, How, Outcome
 from floto.testing.simulation.result import AttemptKey

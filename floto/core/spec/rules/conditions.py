@@ -53,11 +53,14 @@ def holds(expression: str, context: Mapping[str, Any]) -> bool:
     try:
         found = _compiled(expression).search(data)
     except _ERRORS as error:
-        text = shortened(json.dumps(data, sort_keys=True), _DATA_SHOWN)
-        detail = shortened(str(error) or type(error).__name__, _DATA_SHOWN)
-        problem = f"when {shown(expression)} failed: {detail}; the data was {text}"
-        raise SpecError((problem,)) from error
+        raise SpecError((_problem_on_data(expression, data, error),)) from error
     return not (found is None or found is False or found in ("", [], {}))
+
+
+def _problem_on_data(expression: str, data: Any, error: Exception) -> str:
+    text = shortened(json.dumps(data, sort_keys=True), _DATA_SHOWN)
+    detail = shortened(str(error) or type(error).__name__, _DATA_SHOWN)
+    return f"when {shown(expression)} failed: {detail}; the data was {text}"
 
 
 def node_types(expression: str) -> set[str]:
