@@ -69,6 +69,29 @@ def _with_undo(task: Task) -> Task:
     return evolve(task, undo=_activity(0, id_=f"{task.id_}-"))
 
 
+def joined() -> st.SearchStrategy[Arguments]:
+    """Joins of several tasks that complete, fail, go on after a failure, or are skipped."""
+    return _runs(_joined(), faults=st.just(evolve(_FAILING, fails_for_good=0.4)))
+
+
+@st.composite
+def _joined(draw: st.DrawFn) -> DeciderSpec:
+    count = draw(st.integers(2, 4))
+    named: list[JoinOption] = ["all", "any", "finished"]
+    joins = st.sampled_from([*named, *map(AtLeast, range(1, count + 1))])
+    tasks: list[Task] = []
+    for number in range(count + draw(st.integers(1, 3))):
+        some = [task.id_ for task in tasks[:count]]
+        requires = draw(st.lists(st.sampled_from(some), min_size=2, unique=True)) if number >= count else ()
+        rules = {
+            "when": draw(st.sampled_from([None, None, "`false`", "missing", "sum(workflow)"])),
+            "on_error": draw(st.sampled_from(["fail", "continue", "continue"])),
+            "join": draw(joins) if requires else "all",
+        }
+        tasks.append(_activity(number, requires=requires, **rules))
+    return DeciderSpec(activity_tasks=tasks, on_failure=_clean_up("f") if draw(st.booleans()) else ())
+
+
 def timed() -> st.SearchStrategy[Arguments]:
     """Timers until the next minute, behind joins, where minutes pass before and after the joins are met."""
     faults = Faults(loses_decision=0.5, reorders=0.3, fails_for_good=0.4)
@@ -205,6 +228,7 @@ SITUATIONS: Mapping[Situation, float] = {
     usual: 5.0,
     repeating: 1.5,
     undone: 1.5,
+    joined: 2.0,
     timed: 0.5,
     redriven: 1.5,
     refused: 2.0,
@@ -220,6 +244,10 @@ _MAIN: Mapping[str, Situation] = {
     "undo_order": undone,
     "sibling_limits": with_limits,
     "siblings": with_limits,
+    "joins": joined,
+    "conditions": joined,
+    "task_rules": joined,
+    "ruled_update": joined,
 }
 _MAIN_SECONDS = 15.0
 

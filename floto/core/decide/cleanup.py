@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from floto.core.decide.progress import (
-    Progress,
-    advanced,
-    after,
-    begin_given,
-    needs_rebuild,
-    positions_of,
-    updated,
-)
+from floto.core.decide.progress import Progress, after, begin_given
 from floto.core.decide.ruled_update import RuledUpdate
 from floto.core.spec import graph
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.rules.task_rules import TaskOutcome
 from floto.core.spec.rules.undo_order import undo_order
-from floto.core.state.state import Key
 
 
 def begin_cleanup(main: Progress, spec: DeciderSpec, given: Mapping[str, Any]) -> Progress:
@@ -58,27 +49,3 @@ def begin_cleanup(main: Progress, spec: DeciderSpec, given: Mapping[str, Any]) -
         update.settle(plan.index[undos[position].id_], TaskOutcome.SKIPPED, 0)
     update.examine(set(range(len(plan.tasks))) - {plan.index[undos[position].id_] for position in unknown})
     return after(update)
-
-
-def advanced_cleanup(
-    own: Progress, main: Progress, changed_keys: Collection[Key], *, has_begun: bool
-) -> Progress:
-    """Return the progress of a cleanup in a later state of its run.
-
-    Args:
-        own: The progress of the cleanup.
-        main: The progress of the run in the later state.
-        changed_keys: Keys of the items that changed since.
-        has_begun: False if the run neither fails nor is canceled. What there is to undo then matters only to
-            tasks of the cleanup that have an item, such as a signal that has arrived.
-    """
-    if not (main.plan.undos or own.undone):
-        return advanced(own, main.state, changed_keys) if own.plan.tasks else own
-    changed = positions_of(changed_keys, own.plan)
-    is_stale = not main.plan.undos.keys().isdisjoint(positions_of(changed_keys, main.plan))
-    if not has_begun:
-        is_stale = (is_stale or bool(changed)) and any(key in main.state.items for key in own.plan.by_key)
-    is_stale |= {before.plan for before, _ in own.undone.values()} != {main.plan}
-    if is_stale or needs_rebuild(changed, own, main.state):
-        return begin_cleanup(main, own.spec, own.given)
-    return updated(own, main.state, changed)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from floto.core.decide.cleanup import advanced_cleanup
 from floto.core.decide.phase import RunPhase, phase
 from floto.core.decide.progress import Progress, advanced, positions_of
 from floto.core.replay.task_conditions import (
@@ -25,6 +24,7 @@ from floto.core.replay.why_waiting import SiblingCause, sibling_conditions, sibl
 from floto.core.state.fold import trace
 from floto.core.state.state import Item, Key, Kind, State
 from floto.core.swf.events import Event
+from floto.core.view.cleanup_tracker import advanced_cleanup
 from floto.core.view.tracks import NO_OUTCOME, NO_REASON, Board, Shared, TaskEnd, TaskTrack, Why
 
 ENDING: Shared = ("ending", 0)

@@ -86,7 +86,7 @@ JoinOption = str | Join
 def _all(tally: Tally) -> JoinVerdict | int:
     if tally.open or tally.failed:
         return tally.open + tally.failed
-    is_skipped = tally.skipped and not tally.completed + tally.continued
+    is_skipped = tally.skipped and not (tally.completed or tally.continued)
     return JoinVerdict.SKIP if is_skipped else JoinVerdict.START
 
 
