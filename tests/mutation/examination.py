@@ -19,7 +19,7 @@ from tests.mutation.situations import Arguments, turns
 #: Seconds of the processor that one run and its checks may take.
 PATIENCE = 20
 #: Finds fault with specs, and those at the limits are at fault on purpose.
-_OF_THE_SPEC = {"payloads_fit", "waits_end_before_the_run"}
+_OF_THE_SPEC = {"generators_fit", "payloads_fit", "waits_end_before_the_run"}
 _INVARIANTS = tuple(each for each in INVARIANTS if each.name not in _OF_THE_SPEC)
 _SETTINGS = settings(
     max_examples=10**6,

@@ -11,7 +11,18 @@ from typing import Any
 from attrs import evolve
 from hypothesis import strategies as st
 
-from floto import ActivityTask, AtLeast, DeciderSpec, FixedDelay, Signal, Task, Timer, redrive
+from floto import (
+    CODEC,
+    ActivityTask,
+    AtLeast,
+    DeciderSpec,
+    FixedDelay,
+    Generator,
+    Signal,
+    Task,
+    Timer,
+    redrive,
+)
 from floto.core.payloads import payload
 from floto.core.spec.rules.joins import JoinOption
 from floto.testing import NONE, Faults, Simulation, fails, returns, times_out
@@ -167,6 +178,26 @@ def with_limits() -> st.SearchStrategy[Arguments]:
     return _runs(limited(), input=st.just({"a": 5}), faults=st.just(_FAILING) | _FAULTS)
 
 
+def misfitting() -> st.SearchStrategy[Arguments]:
+    """Generators that return tasks whose ids the spec has, beside tasks that go on."""
+    return _runs(_misfitting(), faults=st.just(_FAILING) | _FEW_FAULTS)
+
+
+@st.composite
+def _misfitting(draw: st.DrawFn) -> DeciderSpec:
+    tasks: list[Task] = []
+    for number in range(draw(st.integers(2, 5))):
+        before = [task.id_ for task in tasks]
+        requires = draw(st.lists(st.sampled_from(before), max_size=2, unique=True)) if before else []
+        kind = draw(st.sampled_from([_activity, _activity, _signal_for]))
+        tasks.append(kind(number, requires=requires))
+    double = {"tasks": CODEC.unstructure([_activity(0)])}
+    after = draw(st.lists(st.sampled_from([task.id_ for task in tasks]), max_size=1))
+    tasks.append(Generator(name="gen", version="v1", id_="g", input=double, requires=after))
+    tasks.append(_activity(9, requires=["g"]))
+    return DeciderSpec(activity_tasks=tasks, on_failure=_clean_up("f") if draw(st.booleans()) else ())
+
+
 def patient() -> st.SearchStrategy[Arguments]:
     """Waits that are longer than any run."""
     waits = st.builds(FixedDelay, st.sampled_from([0.5, 31_535_999.5, 31_536_001, 10**9]), st.just(2))
@@ -206,6 +237,10 @@ def _activity(number: int, **given: Any) -> Task:
     return ActivityTask(version="v1", **given)
 
 
+def _signal_for(number: int, requires: list[str]) -> Task:
+    return Signal(id_=f"t{number}", signal_name=f"go {number}", requires=requires)
+
+
 def _small(number: int) -> Task:
     return _activity(number)
 
@@ -236,6 +271,7 @@ SITUATIONS: Mapping[Situation, float] = {
     bulky: 1.0,
     failing: 2.5,
     with_limits: 2.5,
+    misfitting: 1.0,
     patient: 1.0,
 }
 #: The situation in which the code of a module has most to do.

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 import floto
 from floto.core.decide import update as module
 from floto.core.decide.retrying import look_at
-from floto.core.swf.events import DecisionTaskStarted, Event
-from floto.testing import fails, simulate
+from floto.core.spec.rules.task_rules import TaskOutcome
+from floto.core.swf.events import ActivityTaskCompleted, DecisionTaskStarted, Event
+from floto.testing import Faults, fails, simulate
 
 LENGTH = 200
 CHAIN = floto.DeciderSpec(
@@ -113,3 +115,26 @@ def test_misuse_of_progress_raises_typed_errors(history: floto.History) -> None:
         floto.decide(CHAIN)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="observe"):
         floto.decide(progress, history)  # type: ignore[call-overload]
+
+
+def completed(history: floto.History) -> list[str]:
+    """The ids of the activities in the order in which they completed."""
+    ends = [event.data for event in history if isinstance(event.data, ActivityTaskCompleted)]
+    return [history.events[end.scheduled_event_id - 1].data.activity_id for end in ends]
+
+
+def test_generator_that_failed_stays_failed_when_a_new_requirement_completes() -> None:
+    other = floto.ActivityTask(name="n", version="v", id_="other")
+    double = {"tasks": floto.CODEC.unstructure([other])}
+    many = floto.Generator(name="gen", version="v", id_="many", input=double)
+    old = floto.DeciderSpec(activity_tasks=[many, other], activity_task_list="work")
+    late = Faults(delays_answer=1, reorders=0.5, most=100)
+    histories = [simulate(old, seed=seed, faults=late).main for seed in range(20)]
+    history = next(each for each in histories if completed(each) == ["many", "other"])
+    changed = evolve(old, activity_tasks=[other, evolve(many, requires=["other"])])
+    whole = floto.begin(changed, history)
+    assert whole.outcomes[whole.plan.index["many"]] is TaskOutcome.FAILED
+    for place in range(1, len(history.events) + 1):
+        followed = floto.begin(changed, floto.History(history.events[:place], history.execution))
+        followed = followed.observe(history.events[place:])
+        assert (followed.exhausted, followed.outcomes) == (whole.exhausted, whole.outcomes)
