@@ -187,6 +187,9 @@ def _find_or_start(request: RunRequest, service: Service, stop: StopFlag) -> tup
     if not is_closed and (problems := missing_activities(request.spec, request.activities.types)):
         raise SpecError(problems)
     if info is None:
+        if request.redrive:
+            found = "workflow %r has no earlier run to redrive; this one starts from the beginning"
+            progress_log.warning(found, request.workflow_id)
         return _start(request, service, stop, info), True
     if info.close_status not in (None, "COMPLETED"):
         start_again = _redrive if request.redrive else _start_anew
@@ -221,6 +224,8 @@ def _redrive(request: RunRequest, service: Service, stop: StopFlag, last: Execut
         len(planned.kept),
         ", ".join(_again(planned)) or "none",
     )
+    if planned.dropped:
+        progress_log.warning("%s", planned.dropped_text)
     repeat = partial(persist, stop)
     return start_redriven(planned, service, request.payloads, repeat, repeat)
 

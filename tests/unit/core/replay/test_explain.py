@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from floto import NO_RESULT, ActivityTask, DeciderSpec, History, TaskStatus, Timer, explain
+from floto.core.replay.explain import explain_started
+from floto.core.state.fold import fold
 from floto.core.swf.reserved_names import COMPRESSED
 from floto.testing import simulate
 
@@ -21,3 +23,9 @@ def test_completed_task_whose_result_cannot_be_read_has_no_result() -> None:
             event["activityTaskCompletedEventAttributes"]["result"] = f"{COMPRESSED}?"
     found = explain(SPEC, History.from_swf(raw))["a"]
     assert (found.status, found.result) == (TaskStatus.DONE, NO_RESULT)
+
+
+def test_tasks_without_a_spec_are_in_the_order_in_which_they_began() -> None:
+    names = [f"task {number:02}" for number in range(20)]
+    run = simulate(DeciderSpec(activity_tasks=[ActivityTask(id_=n, name=n, version="v1") for n in names]))
+    assert list(explain_started(fold(run.main), run.main.events).tasks) == names
