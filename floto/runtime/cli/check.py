@@ -88,8 +88,11 @@ def _foretell(what: str, tasks: Sequence[Task]) -> None:
 def _say_times(schedule: Schedule) -> None:
     zone, now = ZoneInfo(schedule.time_zone), datetime.now(UTC)
     say(visible(f"{schedule.id_}: {schedule.words}"))
-    for at in schedule.fires(now, _FIRES):
+    fires = schedule.fires(now, _FIRES)
+    for at in fires:
         say(f"next {at.astimezone(zone).isoformat()}")
+    if not fires:
+        say("it never fires: none of its times, from its start to its end, is in the future")
     if schedule.cron is None:
         return
     for change in islice(clock_changes(schedule.cron, schedule.time_zone, now, now + _YEAR), _FIRES):

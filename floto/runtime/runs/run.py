@@ -160,7 +160,7 @@ def _run(request: RunRequest, service: Service, deadline: TimeLimit) -> Any:
         except ServiceUnavailable:
             if not stop.is_set():
                 raise
-            raise deadline.error(request.workflow_id) from None
+            raise deadline.error(_how_to_resume(request)) from None
         loops = RunLoops(request, service, wake)
         try:
             follower = RunFollower(service, execution, stop)
@@ -175,8 +175,14 @@ def _run(request: RunRequest, service: Service, deadline: TimeLimit) -> Any:
         else:
             loops.finish()
     if end is None:
-        raise deadline.error(request.workflow_id)
+        raise deadline.error(_how_to_resume(request))
     return result_of_run(request, *end)
+
+
+def _how_to_resume(request: RunRequest) -> str:
+    return (
+        f"workflow {request.workflow_id!r} is still open: call run() with the same workflow_id to resume it"
+    )
 
 
 def _find_or_start(request: RunRequest, service: Service, stop: StopFlag) -> tuple[WorkflowExecution, bool]:
