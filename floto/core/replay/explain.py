@@ -193,8 +193,9 @@ def explain_started(state: State, events: Sequence[Event]) -> Explanation:
         events: Its history.
 
     Returns:
-        The status of each activity, child workflow, Lambda function and timer of the history, in the order
-        in which they began, by id, or by id and kind if something of another kind had the id before.
+        The status of each activity, child workflow, Lambda function, timer and signal to another run of the
+        history, in the order in which they began, by id, or by id and kind if something of another kind had
+        the id before.
     """
     timers = retry_timers(state)
     known = {id_ for kind, id_ in state.items if kind in STARTED_KINDS}
