@@ -204,3 +204,15 @@ def test_graph_reports_a_spec_that_did_not_decide_the_run(runs: Shell) -> None:
     note = "the run was decided by another spec ("
     assert note not in runs.here("graph", "flow.py:spec", "--history", "done")[1]
     assert note in runs.here("graph", "flow.py:other", "--history", "done")[1]
+
+
+def test_check_names_what_the_context_of_a_condition_never_has(runs: Shell) -> None:
+    lines = [
+        "import floto",
+        'ask = floto.ActivityTask(id_="ask", name="ask", version="1")',
+        'tell = floto.ActivityTask(id_="tell", name="t", version="1", requires=[ask], when="aks.n")',
+        "spec = floto.DeciderSpec(activity_tasks=[ask, tell])",
+    ]
+    (runs.cwd / "misspelt.py").write_text("\n".join(lines))
+    said = runs.here("check", "misspelt.py:spec")[0]
+    assert "task 'tell': the context of its condition aks.n never has 'aks', which is null" in said
