@@ -106,6 +106,9 @@ class Explanation:
     def _lines(self, task: Explained) -> Iterator[str]:
         yield str(task)
         yield from (f"  {attempt}" for attempt in task.attempts)
+        # The line of the task has only a part of a long message, and no attempt has it.
+        if task.status in FAILURES and not task.attempts and shown(task.result) != visible(repr(task.result)):
+            yield f"  {visible(str(task.result))}"
         for condition in task.conditions:
             yield f"  {condition}"
             if condition.cause in OF_TASKS:

@@ -98,9 +98,10 @@ def graph_command(
     """Show the tasks of SPEC (FILE.json, FILE.py:name or module:name) and their dependencies."""
     loaded, codec = load_spec(spec), CODEC.with_payloads(payloads)
     saved = _saved(history, Where(**where)) if history else None
-    if saved is not None:
-        warn_of_another_spec(spec, loaded, saved, codec)
-    shown = graph(loaded, None if saved is None else state_of(saved.history), codec)
+    state = None if saved is None else state_of(saved.history)
+    if saved is not None and state is not None:
+        warn_of_another_spec(spec, loaded, saved, state, codec)
+    shown = graph(loaded, state, codec)
     if output is None:
         listing.show(shown, Console())
     else:

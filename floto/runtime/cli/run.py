@@ -24,6 +24,7 @@ from floto.runtime.cli.options import (
     activities_option,
     domain_option,
     log_format_option,
+    no_activity,
     payloads_option,
     service_option,
     verbose_option,
@@ -174,8 +175,7 @@ def _with_activities(loaded: T, activities: tuple[str, ...]) -> T:
 def _load(spec: str, activities: tuple[str, ...]) -> DeciderSpec:
     loaded = _with_activities(load_spec(spec), activities)
     if not DEFAULT.types and any(isinstance(task, ActivityTask) for task in loaded.all_tasks):
-        msg = "no activity is registered; name the file or module that defines them with --activities"
-        raise click.UsageError(msg)
+        raise click.UsageError(no_activity(activities))
     return loaded
 
 

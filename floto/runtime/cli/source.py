@@ -23,7 +23,6 @@ from floto.core.spec.codec import Codec
 from floto.core.spec.decider_spec import DeciderSpec
 from floto.core.spec.fingerprint import all_recorded, fingerprint
 from floto.core.spec.tasks import TaskCodec
-from floto.core.state.fold import state_of
 from floto.core.state.state import Kind, State
 from floto.core.swf import wire
 from floto.core.swf.floto_defaults import DEFAULT_DOMAIN
@@ -187,25 +186,25 @@ def spec_of_run(named: str | None, found: LoadedRun, codec: Codec) -> DeciderSpe
     if not named:
         return spec_with(found.saved, codec)
     spec = load_spec(named)
-    warn_of_another_spec(named, spec, found.saved, codec)
+    warn_of_another_spec(named, spec, found.saved, found.state, codec)
     return spec
 
 
-def warn_of_another_spec(named: str, spec: DeciderSpec, saved: Saved, codec: Codec) -> None:
-    """Print a warning if a run records the digests of specs, and not that of a named one."""
-    recorded, digest = _digests(saved, codec), fingerprint(spec, codec)
+def warn_of_another_spec(named: str, spec: DeciderSpec, saved: Saved, state: State, codec: Codec) -> None:
+    """Print a warning if a run records, up to a state, the digests of specs, and not that of a named one."""
+    recorded, digest = _digests(saved, state, codec), fingerprint(spec, codec)
     if digest is None or not recorded or digest in recorded:
         return
     note = f"the run was decided by another spec ({recorded[-1]}) than {named} ({digest})"
     say(visible(f"floto: {note}: what is shown of its tasks is by {named}, and may be wrong"), err=True)
 
 
-def _digests(saved: Saved, codec: Codec) -> list[str | None]:
-    recorded = list(all_recorded(state_of(saved.history)))
+def _digests(saved: Saved, state: State, codec: Codec) -> list[str | None]:
+    recorded = list(all_recorded(state))
     if not recorded:
         # A spec that cannot be read here is not compared.
         with contextlib.suppress(PayloadsNeeded, SpecError):
-            carried = spec_with(saved, codec)
+            carried = saved.spec or spec_of(state.start.input, codec)
             return [] if carried is None else [fingerprint(carried, codec)]
     return recorded
 

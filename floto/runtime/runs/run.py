@@ -28,7 +28,7 @@ from floto.core.swf.history import History
 from floto.core.swf.identifiers import id_problems
 from floto.core.swf.service import ExecutionInfo, Service, StartRequest
 from floto.core.swf.shapes import WorkflowExecution
-from floto.runtime.connect import IN_MEMORY, closing, service_for
+from floto.runtime.connect import IN_MEMORY, closing, payload_store, service_for
 from floto.runtime.deciders.spec_choice import read_spec
 from floto.runtime.retrying import persist, persist_at_start, rereads
 from floto.runtime.runs.needs import missing_activities, needs
@@ -64,7 +64,7 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     concurrency: int = 4,
     timeout: float | None = None,
     codec: Codec = CODEC,
-    payloads: Store | None = None,
+    payloads: Store | str | None = None,
     listener: Listener | None = None,
     take_over: bool = False,
     redrive: bool = False,
@@ -91,7 +91,8 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
         timeout: Seconds after which this raises ``TimeoutError``, also if the service does not answer;
             default: no limit. The run stays open; running activities get ten seconds to end.
         codec: Reads task kinds and retry strategies of your own in the specs of children and generators.
-        payloads: A store for inputs and results that are too long for SWF.
+        payloads: A store for inputs and results that are too long for SWF, or its name: a directory or
+            ``s3://bucket/prefix``.
         listener: Called in the caller's thread with the run's ``State`` after each change; the first call is
             before this process decides or runs anything.
         take_over: True to resume an open run of another spec with this one.
@@ -111,7 +112,8 @@ def run(  # noqa: PLR0913 - all but the spec are optional and named
     """
     deadline = TimeLimit.after(timeout)
     workflow_id = _usable(workflow_id)
-    payloads = codec.store if payloads is None else payloads
+    given = codec.store if payloads is None else payloads
+    payloads = payload_store(given) if isinstance(given, str) else given
     text = None if input is None else reference.dumps(input, "the workflow's input", payloads)
     request = RunRequest(
         spec=as_spec(read_spec(spec, codec), "spec"),
