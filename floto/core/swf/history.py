@@ -28,7 +28,9 @@ def check_event(value: object) -> None:
 def check_events(value: object) -> None:
     """Raise ``HistoryError`` if a value is not an iterable of events."""
     if isinstance(value, str | os.PathLike):
-        raise HistoryError(None, f"read a saved history with floto.History.load({shown(value)})")
+        raise HistoryError(
+            None, f"give a list of events, or read a saved history with floto.History.load({shown(value)})"
+        )
     if isinstance(value, Mapping) or not isinstance(value, Iterable):
         raise HistoryError(None, f"give a list of events, such as response['events'], not {shown(value)}")
 
